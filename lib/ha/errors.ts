@@ -1,0 +1,50 @@
+/**
+ * The closed list of what can go wrong in the HA library. Anything caught is turned into one of these at the border
+ * (`disk.ts`, `keeper-process.ts`) and keeps its cause; nothing is swallowed.
+ */
+
+export type HaErrorCode =
+  /** A set of periods breaks an inequality of the protocol. */
+  | 'BAD_TIMING'
+  /** The HA directory holds something this version doesn't understand or that belongs to another cluster. */
+  | 'BAD_DIRECTORY'
+  /** The shared directory can't do what the protocol needs. */
+  | 'BAD_STORAGE'
+  /** Another live master uses this master's address. */
+  | 'ADDRESS_IN_USE'
+  /** This master's catalog differs from the cluster's. */
+  | 'CATALOG_DIFFERS'
+  /** The call needs the active master, and this one isn't, or not any more. */
+  | 'NOT_ACTIVE'
+  /** Doing it would be unsafe: nobody to hand over to, a master lives, the storage can't be read. */
+  | 'UNSAFE'
+  /** Not done within the time that was given for it. */
+  | 'TIMEOUT'
+  /** The keeper process could not be started or died too often. */
+  | 'KEEPER_FAILED'
+
+/** An error of this library. `code` is stable, `message` is for people and says what to do. */
+export class HaError extends Error {
+  readonly code: HaErrorCode
+  constructor(code: HaErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'HaError'
+    this.code = code
+  }
+}
+
+/** A file call that failed for another reason than ENOENT or ESTALE. `errno` is the system's name, such as EIO. */
+export class DiskError extends Error {
+  readonly errno: string
+  readonly path: string
+  constructor(errno: string, path: string, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'DiskError'
+    this.errno = errno
+    this.path = path
+  }
+}
+
+/** The sentence in whatever was thrown. */
+export const messageOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : String(thrown)

@@ -1,0 +1,215 @@
+/**
+ * Names and formats of everything in the HA directory: encode, decode, reject.
+ *
+ *     cluster.json                        cluster id, format version, fingerprint of the catalog
+ *     secret                              shared secret of the cluster's daemons, mode 0600
+ *     active/epoch-0000000042/heartbeat   the lease: its mtime is the holder's counter
+ *     active/epoch-0000000042/claim.json  exclusive create, decides: "open" with its holder, or "closed"
+ *     active/epoch-0000000042/end.json    the holder's last word: why it ended and for whom (information)
+ *     backup/host2_26001.json             one for each backup; mtime renewed the same way
+ *     history/0000000042.json             exclusive create: this number is taken for ever, by whom and why
+ *     history/0000000042.served.json      written when the term serves: how long each phase took
+ *
+ * Existence decides, content informs: every file here can be torn by a crash between create and write, and every
+ * reader must say the safe thing then. No name has a ':' (HDFS forbids it).
+ */
+import { HaError } from './errors.ts'
+import type { ProcessIdentity } from './ports.ts'
+
+/** Raised when the meaning of a file changes; a directory of a newer version is refused. */
+export const FORMAT_VERSION = 1
+
+export const ACTIVE_DIR = 'active'
+export const BACKUP_DIR = 'backup'
+export const HISTORY_DIR = 'history'
+export const CLUSTER_FILE = 'cluster.json'
+export const SECRET_FILE = 'secret'
+
+const epochText = (term: number): string => String(term).padStart(10, '0')
+export const termDir = (term: number): string => `${ACTIVE_DIR}/epoch-${epochText(term)}`
+export const heartbeatFile = (term: number): string => `${termDir(term)}/heartbeat`
+export const claimFile = (term: number): string => `${termDir(term)}/claim.json`
+export const endFile = (term: number): string => `${termDir(term)}/end.json`
+export const historyFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.json`
+export const servedFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.served.json`
+
+/** `host2:26001` → `backup/host2_26001.json`. IPv6 colons become `_` as well. */
+export const backupFile = (address: string): string =>
+  `${BACKUP_DIR}/${address.replaceAll(/[^A-Za-z0-9.-]/g, '_')}.json`
+
+/** The term in a name of `active/`, or null for a name that isn't ours. */
+export function termOf(name: string): number | null {
+  const match = /^epoch-(\d{10})$/.exec(name)
+  return match ? Number(match[1]) : null
+}
+
+/** The term in a name of `history/`, for either of its files, or null. */
+export function historyTermOf(name: string): { term: number; served: boolean } | null {
+  const match = /^(\d{10})(\.served)?\.json$/.exec(name)
+  return match ? { term: Number(match[1]), served: match[2] !== undefined } : null
+}
+
+/**
+ * The heartbeat's two reserved mtimes, in milliseconds: days in January 1970, where no counter ever stands, and whole
+ * seconds, so that every file system keeps them exactly.
+ */
+export const RELEASED_MTIME_MS = 86_400_000
+export const RELEASED_FOR_MTIME_MS = 2 * 86_400_000
+/** Counters start above this (2001-09-09). */
+export const LOWEST_COUNTER_MS = 1_000_000_000_000
+
+export type Release = 'no' | 'released' | 'released-for'
+export function releaseOf(mtimeMs: number): Release {
+  if (Math.abs(mtimeMs - RELEASED_MTIME_MS) < 1000) return 'released'
+  if (Math.abs(mtimeMs - RELEASED_FOR_MTIME_MS) < 1000) return 'released-for'
+  return 'no'
+}
+
+/** The five addresses a master answers at, as `host:port`, under the names of their configuration keys. */
+export interface Addresses {
+  readonly umbilical: string
+  readonly clientRpc: string
+  readonly resourceTracker: string
+  readonly catalog: string
+  readonly infoHttp: string
+}
+
+/** One master process as the directory knows it. `nonce` is new at every start of a master. */
+export interface Holder {
+  /** The umbilical address: the master's name in the cluster. */
+  readonly address: string
+  readonly addresses: Addresses
+  readonly nonce: string
+  readonly hostname: string
+  readonly master: ProcessIdentity
+  readonly startedAt: string
+  readonly version: string
+  readonly priority: number
+  /** Path of the Unix socket on its own host that takes changing commands. */
+  readonly adminSocket: string
+}
+
+export type Claim =
+  | {
+      readonly state: 'open'
+      readonly term: number
+      readonly holder: Holder
+      readonly nonce: string
+    }
+  | {
+      readonly state: 'closed'
+      readonly term: number
+      readonly closedBy: number
+      readonly nonce: string
+    }
+
+/** Why a term ended, in its holder's own words. */
+export type EndReason = 'stopped' | 'handed-over' | 'master-died' | 'master-hung' | 'gave-up'
+export interface End {
+  readonly reason: EndReason
+  readonly by: string
+  /** Address of the named successor, or null. */
+  readonly successor: string | null
+  readonly at: string
+}
+
+/** Why a term began. */
+export type ClaimReason =
+  | 'first-start'
+  | 'released'
+  | 'handed-over'
+  | 'process-dead'
+  | 'expired'
+  | 'command'
+  | 'format'
+  | 'swept'
+
+/** history/N.json: taken for ever. */
+export interface TermRecord {
+  readonly term: number
+  readonly address: string
+  readonly hostname: string
+  readonly nonce: string
+  readonly reason: ClaimReason
+  /** What the winner had seen, as a sentence. */
+  readonly evidence: string
+  readonly previousTerm: number
+  readonly previousAddress: string | null
+  readonly at: string
+}
+
+/** history/N.served.json: durations in ms from the first notice; `why` is the predecessor's own last word, if any. */
+export interface ServedRecord {
+  readonly term: number
+  readonly servedAt: string
+  readonly previousEnd: End | null
+  readonly phases: Phases
+}
+
+export interface Phases {
+  /** From the predecessor's last seen heartbeat to the notice that something is wrong. */
+  readonly noticedMs: number
+  /** From the notice to proof or expiry. */
+  readonly decidedMs: number
+  readonly claimedMs: number
+  readonly endedMs: number
+  readonly settledMs: number
+  readonly openedMs: number
+  /** All after the last seen heartbeat. */
+  readonly totalMs: number
+}
+
+export interface ClusterFile {
+  readonly format: number
+  readonly clusterId: string
+  /** The catalog all masters must share, without user or password. */
+  readonly catalog: { readonly class: string; readonly uri: string }
+  readonly createdAt: string
+}
+
+export const encode = (value: unknown): string => `${JSON.stringify(value)}\n`
+
+/** Parses one of ours; a torn, empty or foreign text is null: the caller says the safe thing. */
+export function decode<T extends object>(
+  text: string,
+  needed: readonly (keyof T & string)[],
+): T | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null) return null
+    return needed.every((key) => key in value) ? (value as T) : null
+  } catch {
+    return null
+  }
+}
+
+export const decodeClaim = (text: string): Claim | null => {
+  const claim = decode<Claim>(text, ['state', 'term', 'nonce'])
+  if (claim?.state === 'open') return 'holder' in claim ? claim : null
+  return claim?.state === 'closed' ? claim : null
+}
+export const decodeEnd = (text: string): End | null => decode<End>(text, ['reason', 'by'])
+export const decodeHolder = (text: string): Holder | null =>
+  decode<Holder>(text, ['address', 'addresses', 'nonce', 'hostname', 'master', 'priority'])
+export const decodeTerm = (text: string): TermRecord | null =>
+  decode<TermRecord>(text, ['term', 'address', 'reason', 'at'])
+export const decodeServed = (text: string): ServedRecord | null =>
+  decode<ServedRecord>(text, ['term', 'servedAt', 'phases'])
+
+/** Reads cluster.json strictly: BAD_DIRECTORY says whether it is foreign, torn or of a newer version. */
+export function decodeCluster(text: string, where: string): ClusterFile {
+  const file = decode<ClusterFile>(text, ['format', 'clusterId', 'catalog'])
+  if (file === null || typeof file.format !== 'number') {
+    throw new HaError(
+      'BAD_DIRECTORY',
+      `${where} is not a cluster file of this software (torn or foreign): restore it, or stop all masters and run 'tajo haadmin -formatHA'`,
+    )
+  }
+  if (file.format > FORMAT_VERSION) {
+    throw new HaError(
+      'BAD_DIRECTORY',
+      `${where} has format version ${file.format}, this software knows up to ${FORMAT_VERSION}: a newer version has used this directory, upgrade this host`,
+    )
+  }
+  return file
+}

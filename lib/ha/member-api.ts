@@ -1,0 +1,131 @@
+/**
+ * What a master gets from the HA library, as types: its rights while it is active, what is known of the others, and
+ * what it owes when a term begins and ends. `member.ts` keeps the promise, `keeper-process.ts` stands behind it.
+ */
+import type { Addresses, Holder, ServedRecord, TermRecord } from './layout.ts'
+import type { Log } from './ports.ts'
+import type { Timing } from './timing.ts'
+
+/** Where a master stands. `starting` lasts until its first look at the directory. */
+export type MasterState =
+  | 'starting'
+  | 'backup'
+  | 'activating'
+  | 'active'
+  | 'suspended'
+  | 'stepping-down'
+  | 'stopped'
+
+/** What a term's services are told. All three must be quick to refuse; `activate` may take its time. */
+export interface Service {
+  /** Open the catalog under this term and start to serve. `signal` fires when the term is lost meanwhile. */
+  activate(term: number, signal: AbortSignal): Promise<void>
+  /** Planned hand-over: accept nothing new, finish what was accepted, then resolve. */
+  drain(term: number, successor: string | null): Promise<void>
+  /** The term is over: drop everything that belongs to it. */
+  deactivate(term: number, reason: string): Promise<void>
+}
+
+/** One other master as seen in the shared directory. */
+export interface PeerView {
+  readonly address: string
+  readonly addresses: Addresses
+  readonly hostname: string
+  readonly priority: number
+  readonly version: string
+  readonly state: 'active' | 'backup'
+  /** Since its heartbeat last moved, on this host's monotonic clock; null before the second look. */
+  readonly heartbeatAgeMs: number | null
+  readonly pid: number
+  readonly adminSocket: string
+}
+
+/** The whole picture, for status pages and logs. Plain data, JSON-ready. */
+export interface MemberView {
+  readonly clusterId: string | null
+  readonly state: MasterState
+  /** The newest term known; 0 before the first. */
+  readonly epoch: number
+  /** The newest term's holder while its lease is believed to live; null when nobody is known to be active. */
+  readonly active: PeerView | null
+  readonly self: Holder
+  readonly peers: readonly PeerView[]
+  /** Holder only: what is left of the lease, ms; else null. */
+  readonly leaseMarginMs: number | null
+  readonly lastRenewalMs: number | null
+  readonly storage: 'ok' | 'unreadable'
+  /** Why no master is active, or why this one can't become it; null when all is well. */
+  readonly problem: string | null
+  readonly warnings: readonly string[]
+}
+
+export interface HistoryEntry {
+  readonly term: TermRecord
+  readonly served: ServedRecord | null
+}
+
+/** A master's seat in the cluster. */
+export interface Member {
+  /** True only while this master may act as the active: reads the clock at this moment. */
+  mayServe(): boolean
+  /** The term in which it may act, or null. */
+  term(): number | null
+  /** The current lease as an AbortSignal: aborts when the term can't be used any more. */
+  view(): MemberView
+  /**
+   * To be awaited after a change is durable and before it is acknowledged: resolves when a renewal that began after
+   * this call has succeeded. Rejects NOT_ACTIVE when the term is over.
+   */
+  commit(): Promise<void>
+  /** Something was heard (a stream broke, a term was announced): look at the directory now. Never ends a lease. */
+  hint(why: string): void
+  /** Hand over to `successor` (an umbilical address), or to the best backup for null. UNSAFE when there is none. */
+  handOver(successor: string | null, options: { force: boolean; by: string }): Promise<void>
+  /** Take over when no term lives. With `force`, an expired or unprovable holder is fenced first. */
+  takeOver(options: { force: boolean; by: string }): Promise<void>
+  history(limit: number): Promise<HistoryEntry[]>
+  /** Orderly end: releases the term or leaves the backups, ends the keeper. */
+  stop(reason: string): Promise<void>
+  /** Called at every change of state, with the new view. */
+  onState(listener: (view: MemberView) => void): void
+}
+
+export interface MemberOptions {
+  /** Absolute path of the HA directory (`<rootdir>/system/ha`); its parent must exist. */
+  readonly directory: string
+  /** What this master tells the others of itself. */
+  readonly self: Pick<Holder, 'address' | 'addresses' | 'version' | 'priority' | 'adminSocket'>
+  readonly timing: Timing
+  /** The catalog every master must share, without user and password. */
+  readonly catalog: { readonly class: string; readonly uri: string }
+  /** `tajo.master.ha.fencing.methods`, one a line: `sshfence`, `sshfence(user:port)`, `shell(/path args)`. */
+  readonly fencing: readonly string[]
+  /** True when masters run on other hosts too: a directory on a local disk is refused then. */
+  readonly severalHosts: boolean
+  readonly service: Service
+  readonly log: Log
+}
+
+/** One line of `haadmin -status`, read from the directory alone. */
+export interface InspectedMaster extends PeerView {
+  /** `live`: its heartbeat moved while we watched. `released`: it said goodbye. `silent`: neither. */
+  readonly pulse: 'live' | 'released' | 'silent'
+  readonly epoch: number | null
+}
+
+/** What the shared directory says without asking any master. */
+export interface DirectoryPicture {
+  readonly clusterId: string | null
+  readonly catalog: { readonly class: string; readonly uri: string } | null
+  readonly epoch: number
+  readonly masters: readonly InspectedMaster[]
+  /** Why no master is active, as a sentence; null when one is. */
+  readonly problem: string | null
+}
+// Doors of the library, in index.ts:
+//   joinElection(options: MemberOptions): Promise<Member>      rejects BAD_DIRECTORY, BAD_STORAGE, CATALOG_DIFFERS, ADDRESS_IN_USE, KEEPER_FAILED
+//   inspectDirectory(directory: string, options: { watchMs: number }): Promise<DirectoryPicture>
+//   readHistory(directory: string, limit: number): Promise<HistoryEntry[]>       newest first
+//   formatDirectory(directory: string, options: { timing: Timing; by: string; log: Log }): Promise<{ epoch: number }>   rejects UNSAFE naming live masters
+//   readSecret(directory: string): Promise<string | null>
+//   checkStorage(...)  storage-check.ts

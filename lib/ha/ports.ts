@@ -1,0 +1,97 @@
+/**
+ * Everything the HA library needs from the world, as arguments: time, the shared directory, chance and a log.
+ *
+ * The keeper runs on the real ones (`disk.ts`, `clock.ts`), the simulation on a seeded world. Nothing else in `lib/ha`
+ * touches a timer, a clock, a file or `Math.random`. Only operations appear here that NFSv3, NFSv4, HDFS through its NFS
+ * gateway, GlusterFS, CephFS and a local disk all do alike (docs/ha-protocol.md, "The directory").
+ */
+
+/** Monotonic time of this host. `nowMs` is one clock for all processes of the host (CLOCK_MONOTONIC). */
+export interface Clock {
+  /** Milliseconds with fraction; never goes back; says nothing about another host. */
+  nowMs(): number
+  /** Calls `run` once after `delayMs`; the answer cancels it. */
+  after(delayMs: number, run: () => void): () => void
+  /** The wall clock, for people to read in logs and history. No decision may rest on it. */
+  wallMs(): number
+}
+
+/** Why a file call is made: each call site names one, so that a test can break exactly that one. */
+export type Purpose =
+  | 'setup'
+  | 'observe'
+  | 'claim'
+  | 'renew'
+  | 'end-below'
+  | 'release'
+  | 'obituary'
+  | 'register'
+  | 'peers'
+  | 'history'
+  | 'sweep'
+  | 'inspect'
+  | 'check'
+
+/** What one `open` + `fstat` + `close` said. */
+export interface Glimpse {
+  /** The file's mtime in milliseconds with fraction: a counter, no time to anybody. */
+  readonly mtimeMs: number
+  /** Tells two files of one name apart (inode number as text). */
+  readonly fileId: string
+}
+
+/**
+ * The shared directory. Paths are relative to the HA directory, with `/` between names.
+ * `missing` stands for ENOENT and ESTALE, and for nothing else. Every other failure rejects with a `DiskError`;
+ * a call may also hang for ever, so callers keep one call in flight per lane and never wait on the way out.
+ */
+export interface Disk {
+  /** mkdir through proper-lockfile. `made` may be said to two hosts at once (HDFS gateway): only creates decide. */
+  makeTermDir(purpose: Purpose, path: string): Promise<'made' | 'exists'>
+  /** mkdir -p. */
+  makeDirs(purpose: Purpose, path: string): Promise<void>
+  /** Exclusive create (O_EXCL), then the text, then close. A crash in between leaves a torn file: existence decides. */
+  create(purpose: Purpose, path: string, text: string): Promise<'created' | 'exists' | 'missing'>
+  /** utimes by path, never through an open file. */
+  touch(purpose: Purpose, path: string, mtimeMs: number): Promise<'touched' | 'missing'>
+  /** open + fstat + close: fresh on NFS, where a plain stat is not. */
+  glimpse(purpose: Purpose, path: string): Promise<Glimpse | 'missing'>
+  /** The whole file; at most 1 MiB, longer is an error. */
+  read(purpose: Purpose, path: string): Promise<string | 'missing'>
+  /** Names in a directory: fresh on NFS, where asking for a name is not. */
+  list(purpose: Purpose, path: string): Promise<string[] | 'missing'>
+  unlink(purpose: Purpose, path: string): Promise<'unlinked' | 'missing'>
+  /** rmdir; `kept` when it is not empty. */
+  removeDir(purpose: Purpose, path: string): Promise<'removed' | 'missing' | 'kept'>
+  /** fsync of a directory, where the file system knows it: makes a claim outlast a power cut on a local disk. */
+  syncDir(purpose: Purpose, path: string): Promise<void>
+}
+
+/** Uniform in [0, 1). */
+export type Random = () => number
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+/** One event, as a plain sentence and its facts. */
+export type Log = (
+  level: LogLevel,
+  message: string,
+  facts?: Readonly<Record<string, unknown>>,
+) => void
+
+/** A running process as a host can prove it: a pid alone is reused, so all four must match. */
+export interface ProcessIdentity {
+  readonly bootId: string
+  /** The pid namespace: two containers of one host share a boot id, not their pids. */
+  readonly pidNamespace: string
+  readonly pid: number
+  /** Start time in clock ticks since boot, from /proc/PID/stat. */
+  readonly startTicks: number
+}
+
+/** What this host can tell of processes. */
+export interface Processes {
+  /** Our own identity. */
+  self(): ProcessIdentity
+  /** `dead` only where this host can prove it: same boot, same pid namespace, and no such process. */
+  verdict(identity: ProcessIdentity): 'alive' | 'dead' | 'unknown'
+}
