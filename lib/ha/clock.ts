@@ -1,0 +1,27 @@
+/**
+ * The real clock. `nowMs` reads CLOCK_MONOTONIC itself (process.hrtime), not performance.now: that one counts from the
+ * start of its own process, and a keeper tells its master deadlines on this clock, which is one for all processes of a
+ * host. It stands still while the host is suspended, and so does everything that a process could do meanwhile.
+ */
+import type { Clock } from './ports.ts'
+
+/** The longest wait a Node timer knows; a longer one would fire at once. */
+const LONGEST_DELAY_MS = 2 ** 31 - 1
+
+export const realClock: Clock = {
+  nowMs(): number {
+    const [seconds, nanoseconds] = process.hrtime()
+    return seconds * 1000 + nanoseconds / 1e6
+  },
+  after(delayMs: number, run: () => void): () => void {
+    if (!(delayMs <= LONGEST_DELAY_MS)) {
+      throw new RangeError(
+        `a delay of ${delayMs} ms can't be timed: at most ${LONGEST_DELAY_MS} ms are allowed`,
+      )
+    }
+    // Timers drop the fraction: without rounding up, one would fire before its time and find nothing due.
+    const timer = setTimeout(run, Math.max(0, Math.ceil(delayMs)))
+    return () => clearTimeout(timer)
+  },
+  wallMs: () => Date.now(),
+}

@@ -1,0 +1,198 @@
+/**
+ * The shared directory on a real mount: `Disk` on node:fs.
+ *
+ * - On NFS every file is opened and created with O_DIRECT. Without it the server hands out a delegation, and a host
+ *   that loses power while it holds one blocks everybody's renewals of that file for the server's lease time (103 s
+ *   were seen). It also makes a read ask the server and a write reach it.
+ * - A renewal is utimes by path: through an open file it would go on succeeding after the file was unlinked.
+ * - mtimes are kept to the microsecond, which is what utimes takes; a number of milliseconds near today has no finer
+ *   fraction anyhow.
+ * - No call has a time limit: a file call on a dead mount can't be taken back. Callers keep one in flight and time it.
+ */
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rmdir, unlink, utimes } from 'node:fs/promises'
+import { constants as os } from 'node:os'
+import { join } from 'node:path'
+import { DiskError, messageOf } from './errors.ts'
+import { fileSystemOf } from './file-system.ts'
+import { SECRET_FILE } from './layout.ts'
+import { makeDirOnce } from './make-dir-once.ts'
+import type { Disk, Purpose } from './ports.ts'
+
+const MAX_READ_BYTES = 1024 * 1024
+
+export interface DiskOptions {
+  /** Open files with O_DIRECT. Left out, the file system decides at the first open: on NFS yes, elsewhere no. */
+  readonly direct?: boolean
+}
+
+/** Opens nothing yet: the first call touches `directory` (absolute), whose parent must exist by then. */
+export function openDisk(directory: string, options: DiskOptions = {}): Disk {
+  const direct = directFlag(directory, options)
+  const at = (path: string): string => join(directory, path)
+
+  /** Runs one call and turns its failure into `missing` or a DiskError. */
+  async function attempt<T>(verb: string, purpose: Purpose, path: string, call: () => Promise<T>) {
+    try {
+      return await call()
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno === 'ENOENT' || errno === 'ESTALE') return 'missing' as const
+      throw diskError({ verb, purpose, path: at(path), errno, cause: error })
+    }
+  }
+  /** The same for calls that have no word for a missing directory. */
+  async function demand<T>(verb: string, purpose: Purpose, path: string, call: () => Promise<T>) {
+    try {
+      return await call()
+    } catch (error) {
+      throw diskError({ verb, purpose, path: at(path), errno: errnoOf(error), cause: error })
+    }
+  }
+  const openToRead = async (path: string): Promise<FileHandle> =>
+    open(at(path), constants.O_RDONLY | (await direct()))
+
+  return {
+    makeTermDir: (purpose, path) => demand('make', purpose, path, () => makeDirOnce(at(path))),
+
+    makeDirs: (purpose, path) =>
+      demand('make', purpose, path, async () => {
+        await mkdir(at(path), { recursive: true })
+      }),
+
+    create: (purpose, path, text) =>
+      attempt('create', purpose, path, async () => {
+        const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY
+        const mode = path === SECRET_FILE ? 0o600 : 0o644
+        let file: FileHandle
+        try {
+          file = await open(at(path), flags | (await direct()), mode)
+        } catch (error) {
+          if (errnoOf(error) === 'EEXIST') return 'exists' as const
+          throw error
+        }
+        // When this fails the file stays, torn: its existence has told the others already.
+        await withFile(file, () => file.writeFile(text))
+        return 'created' as const
+      }),
+
+    touch: (purpose, path, mtimeMs) =>
+      attempt('touch', purpose, path, async () => {
+        const seconds = toUtimesSeconds(mtimeMs)
+        await utimes(at(path), seconds, seconds)
+        return 'touched' as const
+      }),
+
+    glimpse: (purpose, path) =>
+      attempt('look at', purpose, path, async () => {
+        const file = await openToRead(path)
+        const stat = await withFile(file, () => file.stat({ bigint: true }))
+        return { mtimeMs: Number(stat.mtimeNs / 1000n) / 1000, fileId: String(stat.ino) }
+      }),
+
+    read: (purpose, path) =>
+      attempt('read', purpose, path, async () => {
+        const file = await openToRead(path)
+        return await withFile(file, () => readText(file))
+      }),
+
+    list: (purpose, path) => attempt('list', purpose, path, () => readdir(at(path))),
+
+    unlink: (purpose, path) =>
+      attempt('unlink', purpose, path, async () => {
+        await unlink(at(path))
+        return 'unlinked' as const
+      }),
+
+    removeDir: (purpose, path) =>
+      attempt('remove', purpose, path, async () => {
+        try {
+          await rmdir(at(path))
+          return 'removed' as const
+        } catch (error) {
+          const errno = errnoOf(error)
+          if (errno === 'ENOTEMPTY' || errno === 'EEXIST') return 'kept' as const
+          throw error
+        }
+      }),
+
+    syncDir: (purpose, path) =>
+      demand('sync', purpose, path, async () => {
+        const directory = await open(at(path), constants.O_RDONLY | constants.O_DIRECTORY)
+        await withFile(directory, () => syncIfKnown(directory))
+      }),
+  }
+}
+
+/** Asks once; a failed answer is not kept, so that the next open asks again. */
+function directFlag(directory: string, options: DiskOptions): () => Promise<number> {
+  let flag: number | null = options.direct === undefined ? null : flagFor(options.direct)
+  return async () => {
+    flag ??= flagFor((await fileSystemOf(directory)).isNfs)
+    return flag
+  }
+}
+const flagFor = (direct: boolean): number => (direct ? constants.O_DIRECT : 0)
+
+/** Closes the file in any case; of two failures the first one is told. */
+async function withFile<T>(file: FileHandle, use: () => Promise<T>): Promise<T> {
+  let result: T
+  try {
+    result = await use()
+  } catch (error) {
+    await file.close().catch(() => undefined)
+    throw error
+  }
+  await file.close()
+  return result
+}
+
+/** What the file held when it was opened; the size is as fresh as the open. */
+async function readText(file: FileHandle): Promise<string> {
+  const { size } = await file.stat()
+  if (size > MAX_READ_BYTES) {
+    const message = `it has ${size} bytes, at most ${MAX_READ_BYTES} are read`
+    throw Object.assign(new Error(message), { code: 'EFBIG' })
+  }
+  const buffer = Buffer.alloc(size)
+  let length = 0
+  while (length < size) {
+    const { bytesRead } = await file.read(buffer, length, size - length, length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return buffer.toString('utf8', 0, length)
+}
+
+/** Some file systems have no fsync for directories; there the directory is as durable as it gets. */
+async function syncIfKnown(directory: FileHandle): Promise<void> {
+  try {
+    await directory.sync()
+  } catch (error) {
+    if (!['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'ENOSYS'].includes(errnoOf(error))) throw error
+  }
+}
+
+/** utimes cuts to the microsecond: half of one more keeps the binary fraction from falling below the value meant. */
+const toUtimesSeconds = (mtimeMs: number): number => (mtimeMs * 1000 + 0.5) / 1e6
+
+/** The system's name of an error. Node has none for some, ESTALE among them ("Unknown system error -116"). */
+function errnoOf(error: unknown): string {
+  const { code, errno } = error as NodeJS.ErrnoException
+  if (code !== undefined && !code.startsWith('Unknown system error')) return code
+  const known = Object.entries(os.errno).find(([, number]) => number === -(errno ?? 0))
+  return known?.[0] ?? `errno ${errno ?? 'unknown'}`
+}
+
+function diskError(failed: {
+  verb: string
+  purpose: Purpose
+  path: string
+  errno: string
+  cause: unknown
+}): DiskError {
+  const { verb, purpose, path, errno, cause } = failed
+  const message = messageOf(cause)
+  const detail = message.startsWith(errno) ? message : `${errno}: ${message}`
+  return new DiskError(errno, path, `can't ${verb} ${path} (${purpose}): ${detail}`, { cause })
+}
