@@ -1,0 +1,72 @@
+/**
+ * Claiming a term: four exclusive steps, each of which can only be lost, never undone by somebody slow.
+ *
+ *  1. `epoch-n/` by mkdir through proper-lockfile. Picks the winner on NFS; on an HDFS gateway everybody wins it.
+ *  2. `heartbeat` by exclusive create. From here on the term is renewed.
+ *  3. `claim.json` by exclusive create, saying open. If it exists, a higher term has closed this one.
+ *  4. `history/n.json` by exclusive create: the number is taken for ever. Without it a contender that was paused before
+ *     step 1 could make the directory of a term that was swept long ago, and find it free (test/sim/terms.ts shows it).
+ *
+ * A reply can be lost after success: steps 3 and 4 then find their own nonce. After 1 and 2 nothing can be proven, and
+ * the term is left to expire like any other.
+ */
+import {
+  type Claim,
+  claimFile,
+  decodeClaim,
+  decodeTerm,
+  encode,
+  type Holder,
+  heartbeatFile,
+  historyFile,
+  type TermRecord,
+  termDir,
+} from './layout.ts'
+import type { Disk } from './ports.ts'
+
+export interface ClaimRequest {
+  readonly term: number
+  readonly holder: Holder
+  readonly record: TermRecord
+  /** Called when the heartbeat is made: the lease begins with the start of that call. */
+  readonly onHeartbeat: () => void
+}
+
+/** `lost` says to whom or why, as far as it can be told. */
+export type ClaimOutcome = { readonly won: true } | { readonly won: false; readonly why: string }
+
+/** Rejects with DiskError where the storage fails; then the caller abandons the term. */
+export async function claimTerm(disk: Disk, request: ClaimRequest): Promise<ClaimOutcome> {
+  const { term, holder, record } = request
+  if ((await disk.makeTermDir('claim', termDir(term))) === 'exists') {
+    return { won: false, why: 'another contender made the term first' }
+  }
+  if ((await disk.create('claim', heartbeatFile(term), '')) !== 'created') {
+    return { won: false, why: 'another contender made its heartbeat first' }
+  }
+  request.onHeartbeat()
+  const claim: Claim = { state: 'open', term, holder, nonce: record.nonce }
+  const decided = await createOwn(disk, claimFile(term), encode(claim), record.nonce, decodeClaim)
+  const reserved =
+    decided && (await createOwn(disk, historyFile(term), encode(record), record.nonce, decodeTerm))
+  if (reserved) return { won: true }
+  await disk.unlink('claim', heartbeatFile(term))
+  return {
+    won: false,
+    why: decided ? 'the number had been used and swept' : 'a higher term has closed it',
+  }
+}
+
+/** Exclusive create that also counts as ours when the file holds our nonce: the reply to our own create was lost. */
+async function createOwn(
+  disk: Disk,
+  path: string,
+  text: string,
+  nonce: string,
+  decode: (text: string) => { readonly nonce: string } | null,
+): Promise<boolean> {
+  const made = await disk.create('claim', path, text)
+  if (made !== 'exists') return made === 'created'
+  const found = await disk.read('claim', path)
+  return found !== 'missing' && decode(found)?.nonce === nonce
+}

@@ -1,0 +1,72 @@
+/**
+ * Ending every term below n, so that no lower holder's renewal succeeds, whatever its clock says.
+ *
+ * For each number from n−1 down to the newest that is known to have served, that one included: create its claim.json
+ * saying *closed*; where one exists already, unlink its heartbeat and look for `.nfs*`. Going by number and not by a
+ * listing, none is forgotten because a listing was old. A term that served has itself ended all below it.
+ *
+ * `.nfs*` after the unlink means that a process on this host had the heartbeat open: the file lives on under that name
+ * and the old holder's renewals go on succeeding, so the predecessor isn't fenced until the name is gone.
+ */
+import {
+  type Claim,
+  claimFile,
+  encode,
+  HISTORY_DIR,
+  heartbeatFile,
+  historyTermOf,
+  releaseOf,
+  termDir,
+} from './layout.ts'
+import type { Disk } from './ports.ts'
+
+export interface EndBelow {
+  readonly term: number
+  readonly nonce: string
+  /** A lower term whose holder is proven dead already, or null. */
+  readonly provenTerm: number | null
+  /** Waits between two looks for `.nfs*`; rejects when the claim is over. */
+  readonly pause: (why: string) => Promise<void>
+}
+
+/** Tells whether every holder below is proven to be gone; if not, the caller waits the settling time. */
+export async function endBelow(disk: Disk, request: EndBelow): Promise<{ proven: boolean }> {
+  const served = await servedTerms(disk)
+  let proven = true
+  for (let lower = request.term - 1; lower > 0; lower -= 1) {
+    if (!(await endTerm(disk, lower, request))) proven = false
+    if (served.has(lower)) break
+  }
+  return { proven }
+}
+
+async function servedTerms(disk: Disk): Promise<Set<number>> {
+  const names = await disk.list('end-below', HISTORY_DIR)
+  if (names === 'missing') return new Set()
+  const entries = names.map(historyTermOf)
+  return new Set(entries.filter((entry) => entry?.served).map((entry) => entry?.term ?? 0))
+}
+
+/** True when the term's holder is proven gone, or never was. */
+async function endTerm(disk: Disk, lower: number, request: EndBelow): Promise<boolean> {
+  const closed: Claim = {
+    state: 'closed',
+    term: lower,
+    closedBy: request.term,
+    nonce: request.nonce,
+  }
+  const decision = await disk.create('end-below', claimFile(lower), encode(closed))
+  // Created: closed before it was opened, so nobody ever held it. Missing: swept, and its number is taken for ever.
+  if (decision !== 'exists') return true
+  const heartbeat = await disk.glimpse('end-below', heartbeatFile(lower))
+  const released = heartbeat !== 'missing' && releaseOf(heartbeat.mtimeMs) !== 'no'
+  await disk.unlink('end-below', heartbeatFile(lower))
+  for (;;) {
+    const names = await disk.list('end-below', termDir(lower))
+    const held = names === 'missing' ? undefined : names.find((name) => name.startsWith('.nfs'))
+    if (held === undefined) return released || lower === request.provenTerm
+    await request.pause(
+      `a process on this host holds the heartbeat of term ${lower} open (${termDir(lower)}/${held})`,
+    )
+  }
+}

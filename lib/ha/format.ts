@@ -1,0 +1,172 @@
+/**
+ * formatHA: clearing the HA directory without ever lowering the epoch.
+ *
+ * It is a take-over too: it claims the next term in the tool's name and ends all below, so that a master which was cut
+ * off and comes back meets its end. Only then are the old terms, the backups' files, the cluster file and the secret
+ * removed. The tool's own term stays, released, as the number that the next master counts from. The history stays as
+ * well: it is what keeps used numbers used (claim.ts).
+ */
+import { randomUUID } from 'node:crypto'
+import { hostname, userInfo } from 'node:os'
+import { claimTerm } from './claim.ts'
+import { realClock } from './clock.ts'
+import { openDisk } from './disk.ts'
+import { endBelow } from './end-below.ts'
+import { HaError } from './errors.ts'
+import {
+  ACTIVE_DIR,
+  BACKUP_DIR,
+  CLUSTER_FILE,
+  encode,
+  endFile,
+  HISTORY_DIR,
+  type Holder,
+  heartbeatFile,
+  historyFile,
+  RELEASED_MTIME_MS,
+  SECRET_FILE,
+  servedFile,
+  type TermRecord,
+  termDir,
+  termOf,
+} from './layout.ts'
+import { Looker } from './look.ts'
+import { Peers } from './peers.ts'
+import type { Disk, Log } from './ports.ts'
+import { hostProcesses } from './processes.ts'
+import type { Timing } from './timing.ts'
+import { advance, newWatch, verdictOf } from './watch.ts'
+
+export interface Format {
+  readonly timing: Timing
+  /** Who asks, for the history. */
+  readonly by: string
+  readonly log: Log
+}
+
+/** Rejects UNSAFE naming the masters that live, or when another master claims meanwhile. */
+export async function formatDirectory(
+  directory: string,
+  { timing, by, log }: Format,
+): Promise<{ epoch: number }> {
+  const disk = openDisk(directory)
+  for (const name of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) await disk.makeDirs('setup', name)
+  const newest = await refuseLive(disk, timing)
+  const term = newest + 1
+  await takeTerm(disk, { term, newest, by, timing, log })
+  const names = await disk.list('sweep', ACTIVE_DIR)
+  const terms = (names === 'missing' ? [] : names).map(termOf)
+  for (const old of terms) if (old !== null && old < term) await clearTerm(disk, old, by)
+  const backups = await disk.list('sweep', BACKUP_DIR)
+  for (const name of backups === 'missing' ? [] : backups) {
+    await disk.unlink('sweep', `${BACKUP_DIR}/${name}`)
+  }
+  await disk.unlink('sweep', CLUSTER_FILE)
+  await disk.unlink('sweep', SECRET_FILE)
+  return { epoch: term }
+}
+
+/** Watches until every heartbeat is released, proven dead or expired; gives the newest term. */
+async function refuseLive(disk: Disk, timing: Timing): Promise<number> {
+  const processes = hostProcesses()
+  const looker = new Looker(disk, processes)
+  const peers = new Peers(disk, realClock, processes)
+  let watch = newWatch()
+  const startedMs = realClock.nowMs()
+  for (;;) {
+    const seen = await looker.look()
+    await peers.scan()
+    const nowMs = realClock.nowMs()
+    watch = advance(watch, seen, nowMs, timing)
+    const verdict = verdictOf(watch, nowMs, timing)
+    const backups = peers.all().filter((p) => p.process !== 'dead')
+    const moving = backups.filter((p) => p.process === 'alive' || p.moved)
+    const beats =
+      verdict.is === 'live' &&
+      nowMs - startedMs > timing.pollMs &&
+      watch.sinceMs > startedMs + timing.pollMs
+    const holderRuns =
+      seen.holder !== null &&
+      processes.verdict(seen.holder.master) === 'alive' &&
+      verdict.is === 'live'
+    if (moving.length > 0 || beats || holderRuns) {
+      const names = new Set(moving.map((p) => p.holder.address))
+      if (seen.holder !== null && (beats || holderRuns)) names.add(seen.holder.address)
+      throw new HaError(
+        'UNSAFE',
+        `masters are alive: ${[...names].join(', ')}. Stop them first (sbin/stop-tajo.sh)`,
+      )
+    }
+    const quietMs = nowMs - startedMs
+    const judged = verdict.is !== 'live' && verdict.is !== 'unknown'
+    if (judged && (backups.length === 0 || quietMs >= timing.patienceMs)) return seen.newest
+    await new Promise<void>((done) => realClock.after(timing.pollMs, done))
+  }
+}
+
+interface Take extends Format {
+  readonly term: number
+  readonly newest: number
+}
+
+async function takeTerm(disk: Disk, { term, newest, by, timing, log }: Take): Promise<void> {
+  const nonce = randomUUID()
+  const record: TermRecord = {
+    term,
+    address: 'formatHA',
+    hostname: hostname(),
+    nonce,
+    reason: 'format',
+    evidence: `asked for by ${by}; no master was alive`,
+    previousTerm: newest,
+    previousAddress: null,
+    at: new Date().toISOString(),
+  }
+  const holder: Holder = {
+    address: 'formatHA',
+    addresses: { umbilical: '', clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
+    nonce,
+    hostname: hostname(),
+    master: hostProcesses().self(),
+    startedAt: record.at,
+    version: '',
+    priority: 0,
+    adminSocket: '',
+  }
+  const won = await claimTerm(disk, { term, holder, record, onHeartbeat: () => {} })
+  if (!won.won)
+    throw new HaError('UNSAFE', `another master claimed term ${term} meanwhile: ${won.why}`)
+  const pause = async (why: string): Promise<void> => {
+    log('warn', `waiting: ${why}`)
+    await new Promise<void>((done) => realClock.after(timing.pollMs, done))
+  }
+  await endBelow(disk, { term, nonce, provenTerm: null, pause })
+  const end = { reason: 'stopped', by: userInfo().username, successor: null, at: record.at }
+  await disk.create('release', endFile(term), encode(end))
+  // Marks the term as one below which nothing is left to end.
+  const phases = {
+    noticedMs: 0,
+    decidedMs: 0,
+    claimedMs: 0,
+    endedMs: 0,
+    settledMs: 0,
+    openedMs: 0,
+    totalMs: 0,
+  }
+  await disk.create(
+    'history',
+    servedFile(term),
+    encode({ term, servedAt: record.at, previousEnd: null, phases }),
+  )
+  await disk.touch('release', heartbeatFile(term), RELEASED_MTIME_MS)
+}
+
+/** As in sweep.ts: the number is taken before the directory goes. */
+async function clearTerm(disk: Disk, term: number, by: string): Promise<void> {
+  const tombstone = { term, address: 'formatHA', nonce: '', reason: 'swept', evidence: by, at: '' }
+  await disk.create('sweep', historyFile(term), encode(tombstone))
+  const files = await disk.list('sweep', termDir(term))
+  for (const file of files === 'missing' ? [] : files)
+    await disk.unlink('sweep', `${termDir(term)}/${file}`)
+  await disk.removeDir('sweep', termDir(term))
+}

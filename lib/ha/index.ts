@@ -1,0 +1,25 @@
+/**
+ * The only door of the HA library: one active member among several processes that share nothing but a directory.
+ *
+ * Guarantees, non-guarantees, timing and file formats: README.md beside this file, docs/ha-protocol.md for the why.
+ */
+export { HaError, type HaErrorCode } from './errors.ts'
+export { fence, parseFencingMethods } from './fencing.ts'
+export { formatDirectory } from './format.ts'
+export { inspectDirectory, readDirectoryHistory, readSecret } from './inspect.ts'
+export { type Joined, joinElection } from './join.ts'
+export type { Addresses, Holder, Phases, ServedRecord, TermRecord } from './layout.ts'
+export type {
+  DirectoryPicture,
+  HistoryEntry,
+  InspectedMaster,
+  MasterState,
+  Member,
+  MemberOptions,
+  MemberView,
+  PeerView,
+  Service,
+} from './member-api.ts'
+export type { Log, LogLevel } from './ports.ts'
+export { checkStorage } from './storage-check.ts'
+export { makeTiming, smallestMonitorMs, type Timing, type TimingOverrides } from './timing.ts'

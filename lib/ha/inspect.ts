@@ -1,0 +1,89 @@
+/**
+ * What the shared directory says by itself, for tools that must work when every master is down. Read-only; concludes
+ * nothing that a watch of the given length doesn't show.
+ */
+import { realClock } from './clock.ts'
+import { openDisk } from './disk.ts'
+import { readHistory } from './history.ts'
+import { CLUSTER_FILE, decodeCluster, type Holder, releaseOf, SECRET_FILE } from './layout.ts'
+import { Looker } from './look.ts'
+import type { DirectoryPicture, HistoryEntry, InspectedMaster } from './member-api.ts'
+import { type Peer, Peers } from './peers.ts'
+import { viewOf } from './picture.ts'
+import { hostProcesses } from './processes.ts'
+import type { Pulse, Seen } from './watch.ts'
+
+/** Watches for `watchMs` and tells who lives. Rejects with DiskError where the directory can't be read. */
+export async function inspectDirectory(
+  directory: string,
+  { watchMs }: { watchMs: number },
+): Promise<DirectoryPicture> {
+  const disk = openDisk(directory)
+  const processes = hostProcesses()
+  const looker = new Looker(disk, processes)
+  const peers = new Peers(disk, realClock, processes)
+  const text = await disk.read('inspect', CLUSTER_FILE)
+  const cluster = text === 'missing' ? null : decodeCluster(text, `${directory}/${CLUSTER_FILE}`)
+  if (cluster === null) {
+    const problem = `${directory} is no HA directory yet: no master has been started on it`
+    return { clusterId: null, catalog: null, epoch: 0, masters: [], problem }
+  }
+  await peers.scan()
+  const first = await looker.look()
+  await new Promise<void>((done) => realClock.after(watchMs, done))
+  await peers.scan()
+  const last = await looker.look()
+  const nowMs = realClock.nowMs()
+  const holder = last.holder === null ? [] : [holderOf(last.holder, first, last, watchMs)]
+  const backups = peers
+    .all()
+    .filter((peer) => holder[0]?.pulse !== 'live' || peer.holder.address !== holder[0].address)
+    .map((peer) => backupOf(peer, nowMs))
+  const masters = [...holder, ...backups]
+  return {
+    clusterId: cluster.clusterId,
+    catalog: cluster.catalog,
+    epoch: last.newest,
+    masters,
+    problem: problemOf(last, holder[0] ?? null, watchMs),
+  }
+}
+
+function holderOf(holder: Holder, first: Seen, last: Seen, watchMs: number): InspectedMaster {
+  const before = beatOf(first, last.holderTerm)
+  const after = beatOf(last, last.holderTerm)
+  const moved = before !== null && after !== null && before.mtimeMs !== after.mtimeMs
+  const released = after?.mtimeMs != null && releaseOf(after.mtimeMs) !== 'no'
+  const pulse = released ? 'released' : moved ? 'live' : 'silent'
+  const ageMs = moved ? 0 : watchMs
+  return { ...viewOf(holder, 'active', ageMs), pulse, epoch: last.holderTerm }
+}
+
+const beatOf = (seen: Seen, term: number): Pulse | null =>
+  seen.pulses.find((pulse) => pulse.term === term) ?? null
+
+function backupOf(peer: Peer, nowMs: number): InspectedMaster {
+  const live = peer.process !== 'dead' && (peer.moved || peer.process === 'alive')
+  const view = viewOf(peer.holder, 'backup', nowMs - peer.sinceMs)
+  return { ...view, pulse: live ? 'live' : 'silent', epoch: null }
+}
+
+function problemOf(seen: Seen, holder: InspectedMaster | null, watchMs: number): string | null {
+  if (seen.newest === 0) return 'no master has ever been active here'
+  if (holder === null) return `term ${seen.newest} has no holder: its claim was not finished`
+  if (holder.pulse === 'live') return null
+  const who = `the last active master ${holder.address} (term ${holder.epoch})`
+  if (holder.pulse === 'released') return `${who} released its term, and no other has claimed one`
+  if (seen.holderDead) return `${who} is dead: its process is gone from this host`
+  return `${who} has not renewed its heartbeat for ${Math.round(watchMs)} ms`
+}
+
+/** Newest first. Rejects with DiskError. */
+export const readDirectoryHistory = (directory: string, limit: number): Promise<HistoryEntry[]> =>
+  readHistory(openDisk(directory), limit)
+
+/** The daemons' shared secret, or null where no master has been started yet. Rejects with DiskError (EACCES …). */
+export async function readSecret(directory: string): Promise<string | null> {
+  const text = await openDisk(directory).read('inspect', SECRET_FILE)
+  return text === 'missing' ? null : text.trim()
+}

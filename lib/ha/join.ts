@@ -1,0 +1,85 @@
+/** Joining the election on real ones: the member's wiring to a keeper process. */
+import { fork } from 'node:child_process'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { realClock } from './clock.ts'
+import { type KeeperHandle, MemberCore } from './member.ts'
+import type { Member, MemberOptions } from './member-api.ts'
+import type { ToKeeper, ToMaster } from './messages.ts'
+import type { Log } from './ports.ts'
+import { hostProcesses } from './processes.ts'
+
+/** A member that has joined, the cluster's secret, and how to hear that it can't go on. */
+export interface Joined {
+  readonly member: Member
+  readonly secret: string
+}
+
+/**
+ * Starts a keeper and joins the cluster of `options.directory`. Rejects with HaError: BAD_DIRECTORY, BAD_STORAGE,
+ * BAD_TIMING, CATALOG_DIFFERS, ADDRESS_IN_USE, KEEPER_FAILED. `onFailure` is called at most once, when the keeper can't be kept alive later.
+ */
+export async function joinElection(
+  options: MemberOptions,
+  onFailure: (error: Error) => void,
+): Promise<Joined> {
+  const processes = hostProcesses()
+  const core = new MemberCore(
+    {
+      clock: realClock,
+      log: options.log,
+      service: options.service,
+      spawnKeeper: () => spawnKeeper(options.log),
+    },
+    {
+      type: 'start',
+      directory: options.directory,
+      self: {
+        ...options.self,
+        nonce: randomUUID(),
+        master: processes.self(),
+        startedAt: new Date(realClock.wallMs()).toISOString(),
+      },
+      hostname: hostname(),
+      timing: options.timing,
+      catalog: options.catalog,
+      fencing: options.fencing,
+      severalHosts: options.severalHosts,
+      fresh: { clusterId: randomUUID(), secret: randomBytes(32).toString('hex') },
+    },
+  )
+  core.onFailure(onFailure)
+  const { secret } = await core.join()
+  return { member: core, secret }
+}
+
+/** Enough for every lane to have a call hanging at once (renew, look, peers, claim, history, setup). */
+const FILE_THREADS = 8
+
+function spawnKeeper(log: Log): KeeperHandle {
+  const { NODE_OPTIONS: _masterOnly, ...env } = process.env
+  const child = fork(fileURLToPath(new URL('./keeper-process.js', import.meta.url)), [], {
+    detached: true,
+    execArgv: ['--max-old-space-size=128', '--max-semi-space-size=1'],
+    env: { ...env, UV_THREADPOOL_SIZE: String(FILE_THREADS) },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  // A failed start or a message to a dying keeper; its end itself is heard by 'disconnect' or by its silence.
+  child.on('error', (error) => log('warn', `keeper process: ${error.message}`))
+  return {
+    pid: child.pid ?? 0,
+    kill: () => child.kill('SIGKILL'),
+    link: {
+      send: (message: ToKeeper) => {
+        if (child.connected) child.send(message, () => {})
+      },
+      onMessage: (listener) => child.on('message', (message) => listener(message as ToMaster)),
+      onClose: (listener) => {
+        child.once('disconnect', listener)
+        // A keeper that could not even be started has no channel to lose.
+        child.once('exit', () => (child.connected ? undefined : listener()))
+      },
+    },
+  }
+}

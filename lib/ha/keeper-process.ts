@@ -1,0 +1,100 @@
+/**
+ * The keeper as a process: a small child of the master in a session of its own, with its own event loop and its own
+ * file threads. It joins the real disk, clock, /proc and channel to `Keeper`.
+ *
+ * The end of the channel is the kernel's word that the master is gone. This process ends itself by SIGKILL: with one
+ * file call hanging on a dead mount, process.exit() would never return.
+ */
+import { watch } from 'chokidar'
+import { realClock } from './clock.ts'
+import { openDisk } from './disk.ts'
+import { HaError, messageOf } from './errors.ts'
+import { fence, parseFencingMethods } from './fencing.ts'
+import { Keeper } from './keeper.ts'
+import { ACTIVE_DIR } from './layout.ts'
+import type { KeeperLink, Start, ToKeeper, ToMaster } from './messages.ts'
+import type { Log } from './ports.ts'
+import { hostProcesses } from './processes.ts'
+import { quickCheck } from './storage-check.ts'
+import { LATENCIES_PER_RENEWAL, smallestMonitorMs } from './timing.ts'
+
+const exit = (): void => {
+  process.kill(process.pid, 'SIGKILL')
+}
+
+/** Messages to a master that has just died are nobody's loss; Node reports them as EPIPE. */
+const send = (message: ToMaster): void => {
+  if (process.connected) process.send?.(message, undefined, {}, () => {})
+}
+
+const link: KeeperLink = {
+  send,
+  onMessage: (listener) => {
+    process.on('message', (message) => listener(message as ToKeeper))
+  },
+  onClose: (listener) => {
+    process.once('disconnect', listener)
+    if (!process.connected) listener()
+  },
+}
+
+const log: Log = (level, message, facts = {}) => send({ type: 'log', level, message, facts })
+
+async function main(start: Start): Promise<void> {
+  parseFencingMethods(start.fencing.join('\n'))
+  const sshOptions = (process.env.TAJO_SSH_OPTS ?? '').split(/\s+/).filter((word) => word !== '')
+  const disk = openDisk(start.directory)
+  const processes = hostProcesses()
+  await disk.makeDirs('setup', '.')
+  const storage = await quickCheck(disk, start.directory, { severalHosts: start.severalHosts })
+  refuseSlowStorage(start, storage.p95Ms)
+  const keeper = new Keeper(
+    {
+      clock: realClock,
+      disk,
+      processes,
+      link,
+      fence: (holder) =>
+        fence(start.fencing, holder, { log, timeoutMs: start.timing.monitorMs, sshOptions }),
+      killMaster: () => {
+        // Only our parent, and only while it is: a pid can be reused, a parent can't.
+        if (process.ppid === start.self.master.pid) process.kill(process.ppid, 'SIGKILL')
+      },
+      exit,
+      granularityMs: storage.granularityMs,
+    },
+    start,
+  )
+  await keeper.run()
+  if (!storage.network) hintByFileEvents(start.directory, (why) => keeper.hint(why))
+}
+
+function refuseSlowStorage(start: Start, p95Ms: number): void {
+  const smallest = smallestMonitorMs(p95Ms)
+  const { renewMs, monitorMs } = start.timing
+  if (renewMs >= p95Ms * LATENCIES_PER_RENEWAL) return
+  throw new HaError(
+    'BAD_TIMING',
+    `the shared directory ${start.directory} takes ${p95Ms.toFixed(1)} ms for a renewal: a monitor interval of ${monitorMs} ms is too short for it, the smallest is ${smallest} ms`,
+  )
+}
+
+/** On a local disk the kernel tells of every touch at once; on a network mount it knows nothing of other hosts. */
+function hintByFileEvents(directory: string, hint: (why: string) => void): void {
+  const watcher = watch(`${directory}/${ACTIVE_DIR}`, { depth: 1, ignoreInitial: true })
+  watcher.on('raw', () => hint('file event'))
+  watcher.on('error', (error) => log('warn', `no hints by file events: ${messageOf(error)}`))
+}
+
+process.once('message', (message) => {
+  const start = message as Start
+  main(start).catch((error) => {
+    const code = error instanceof HaError ? error.code : 'BAD_STORAGE'
+    send({ type: 'refused', code, message: messageOf(error) })
+    setTimeout(exit, 100)
+  })
+})
+// A master that dies before its first message leaves nothing to keep.
+process.once('disconnect', () => setTimeout(exit, 1000).unref())
+// The session's terminal and its signals are not for the keeper: it follows its master.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})

@@ -1,0 +1,114 @@
+/**
+ * One look at the directory: which terms there are and what their heartbeats say.
+ *
+ * New names are found by listing their directory, never by asking for the name: on NFS a cached absence lasts up to
+ * 30 s, a listing is fresh. A heartbeat that was seen once is glimpsed directly from then on: its absence is news then.
+ * In a quiet cluster a look costs one listing and one open + fstat + close.
+ */
+import { DiskError } from './errors.ts'
+import {
+  ACTIVE_DIR,
+  claimFile,
+  decodeClaim,
+  HISTORY_DIR,
+  type Holder,
+  heartbeatFile,
+  historyTermOf,
+  releaseOf,
+  termDir,
+  termOf,
+} from './layout.ts'
+import type { Disk, Processes } from './ports.ts'
+import { readEnd } from './term-end.ts'
+import type { Pulse, Seen } from './watch.ts'
+
+/** Looks at one HA directory and remembers what can't change: who opened a term, that it served. */
+export class Looker {
+  readonly #disk: Disk
+  readonly #processes: Processes
+  readonly #served = new Set<number>()
+  readonly #beating = new Set<number>()
+  readonly #holders = new Map<number, Holder>()
+
+  constructor(disk: Disk, processes: Processes) {
+    this.#disk = disk
+    this.#processes = processes
+  }
+
+  /** Rejects with DiskError where the directory can't be read: that is "unknown", never "dead". */
+  async look(): Promise<Seen> {
+    const names = await this.#disk.list('observe', ACTIVE_DIR)
+    if (names === 'missing') {
+      throw new DiskError('ENOENT', ACTIVE_DIR, `${ACTIVE_DIR}/ is gone from the HA directory`)
+    }
+    const terms = names.map(termOf).filter((term) => term !== null)
+    terms.sort((a, b) => b - a)
+    this.#forgetBelow(terms.at(-1) ?? 0)
+    const pulses: Pulse[] = []
+    let servedTerm = 0
+    for (const term of terms) {
+      pulses.push({ term, mtimeMs: await this.#pulse(term) })
+      if (await this.#hasServed(term)) {
+        servedTerm = term
+        break
+      }
+    }
+    const beating = pulses.find((pulse) => pulse.mtimeMs !== null)
+    const holder = beating === undefined ? null : await this.#holder(beating.term)
+    const given = beating !== undefined && releaseOf(beating.mtimeMs ?? 0) === 'released-for'
+    return {
+      newest: terms[0] ?? 0,
+      pulses,
+      servedTerm,
+      holder,
+      holderTerm: holder === null || beating === undefined ? 0 : beating.term,
+      holderDead: holder !== null && this.#processes.verdict(holder.master) === 'dead',
+      successor: given ? ((await readEnd(this.#disk, beating.term))?.successor ?? null) : null,
+    }
+  }
+
+  /** A term of ours serves: no listing is needed to know it. */
+  noteServed(term: number): void {
+    this.#served.add(term)
+  }
+
+  async #pulse(term: number): Promise<number | null> {
+    if (!this.#beating.has(term)) {
+      const names = await this.#disk.list('observe', termDir(term))
+      if (names === 'missing' || !names.includes('heartbeat')) return null
+      this.#beating.add(term)
+    }
+    const glimpse = await this.#disk.glimpse('observe', heartbeatFile(term))
+    return glimpse === 'missing' ? null : glimpse.mtimeMs
+  }
+
+  async #hasServed(term: number): Promise<boolean> {
+    if (this.#served.has(term)) return true
+    const names = await this.#disk.list('observe', HISTORY_DIR)
+    if (names === 'missing') return false
+    for (const name of names) {
+      const entry = historyTermOf(name)
+      if (entry?.served) this.#served.add(entry.term)
+    }
+    return this.#served.has(term)
+  }
+
+  async #holder(term: number): Promise<Holder | null> {
+    const known = this.#holders.get(term)
+    if (known !== undefined) return known
+    const names = await this.#disk.list('observe', termDir(term))
+    if (names === 'missing' || !names.includes('claim.json')) return null
+    const text = await this.#disk.read('observe', claimFile(term))
+    const claim = text === 'missing' ? null : decodeClaim(text)
+    if (claim?.state !== 'open') return null
+    this.#holders.set(term, claim.holder)
+    return claim.holder
+  }
+
+  #forgetBelow(term: number): void {
+    for (const known of [this.#served, this.#beating]) {
+      for (const old of known) if (old < term) known.delete(old)
+    }
+    for (const old of this.#holders.keys()) if (old < term) this.#holders.delete(old)
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * What master and keeper say to each other over the channel between them. Plain JSON; order is kept; both are of one
+ * version, since the master starts its own keeper. All times are the host's monotonic clock in ms, which is one clock
+ * for both processes.
+ */
+import type { HaErrorCode } from './errors.ts'
+import type { Holder } from './layout.ts'
+import type { HistoryEntry, PeerView } from './member-api.ts'
+import type { LogLevel } from './ports.ts'
+import type { Timing } from './timing.ts'
+
+/** First message to a keeper. */
+export interface Start {
+  readonly type: 'start'
+  readonly directory: string
+  readonly self: Omit<Holder, 'hostname'>
+  readonly hostname: string
+  readonly timing: Timing
+  readonly catalog: { readonly class: string; readonly uri: string }
+  readonly fencing: readonly string[]
+  readonly severalHosts: boolean
+  /** Used only if this master is the first: cluster id and secret come from the caller's randomness. */
+  readonly fresh: { readonly clusterId: string; readonly secret: string }
+  /** A term that an earlier keeper of the same master held: go on with it if its heartbeat is still there. */
+  readonly resume: {
+    readonly term: number
+    readonly serving: boolean
+    readonly untilMs: number
+  } | null
+}
+
+export type ToKeeper =
+  | Start
+  | { readonly type: 'pong'; readonly ping: number }
+  /** Answers to activate, suspend, drain, deactivate. */
+  | { readonly type: 'serving'; readonly term: number }
+  | { readonly type: 'activation-failed'; readonly term: number; readonly why: string }
+  | { readonly type: 'suspended'; readonly term: number }
+  | { readonly type: 'drained'; readonly term: number }
+  | { readonly type: 'deactivated'; readonly term: number }
+  | { readonly type: 'commit'; readonly id: number; readonly term: number }
+  | {
+      readonly type: 'hand-over'
+      readonly id: number
+      readonly successor: string | null
+      readonly force: boolean
+      readonly by: string
+    }
+  | {
+      readonly type: 'take-over'
+      readonly id: number
+      readonly force: boolean
+      readonly by: string
+    }
+  | { readonly type: 'history'; readonly id: number; readonly limit: number }
+  | { readonly type: 'leave'; readonly reason: string }
+  | { readonly type: 'hint'; readonly why: string }
+
+/** What the keeper knows of the cluster, for the master's view. */
+export interface Picture {
+  readonly clusterId: string
+  readonly epoch: number
+  readonly active: PeerView | null
+  readonly peers: readonly PeerView[]
+  readonly lastRenewalMs: number | null
+  readonly storage: 'ok' | 'unreadable'
+  readonly problem: string | null
+  readonly warnings: readonly string[]
+}
+
+export type ToMaster =
+  /** The directory is fit and ours; the election begins. */
+  | { readonly type: 'ready'; readonly clusterId: string; readonly secret: string }
+  /** The start was refused. */
+  | { readonly type: 'refused'; readonly code: HaErrorCode; readonly message: string }
+  | { readonly type: 'ping'; readonly ping: number }
+  /** Open the catalog under this term and serve. */
+  | { readonly type: 'activate'; readonly term: number; readonly untilMs: number }
+  /** The lease of `term` holds until `untilMs`; ends a suspension. */
+  | {
+      readonly type: 'lease'
+      readonly term: number
+      readonly untilMs: number
+      readonly tookMs: number
+    }
+  /** Refuse everything until the next lease. */
+  | { readonly type: 'suspend'; readonly term: number }
+  | { readonly type: 'drain'; readonly term: number; readonly successor: string | null }
+  /** The term is over. */
+  | { readonly type: 'deactivate'; readonly term: number; readonly reason: string }
+  | { readonly type: 'committed'; readonly ids: readonly number[] }
+  | {
+      readonly type: 'reply'
+      readonly id: number
+      readonly error: { readonly code: HaErrorCode; readonly message: string } | null
+    }
+  | { readonly type: 'picture'; readonly picture: Picture }
+  | { readonly type: 'history'; readonly id: number; readonly entries: readonly HistoryEntry[] }
+  | {
+      readonly type: 'log'
+      readonly level: LogLevel
+      readonly message: string
+      readonly facts: Readonly<Record<string, unknown>>
+    }
+  /** All is released; the keeper ends. */
+  | { readonly type: 'left' }
+
+/** One end of the channel. `onClose` is the kernel's word that the other process is gone. */
+export interface Link<Out, In> {
+  send(message: Out): void
+  onMessage(listener: (message: In) => void): void
+  onClose(listener: () => void): void
+}
+export type KeeperLink = Link<ToMaster, ToKeeper>
+export type MasterLink = Link<ToKeeper, ToMaster>

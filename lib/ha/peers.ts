@@ -1,0 +1,84 @@
+/**
+ * Who else is there: the backups' files, and since when each has moved, on this host's clock.
+ *
+ * Used for ranks, for choosing a successor and for status pages; no lease rests on it. A file that was replaced (its
+ * master restarted) is read anew.
+ */
+import type { Candidate } from './elector.ts'
+import { BACKUP_DIR, decodeHolder, type Holder } from './layout.ts'
+import type { Clock, Disk, Processes } from './ports.ts'
+import type { Timing } from './timing.ts'
+
+export interface Peer {
+  readonly holder: Holder
+  readonly fileId: string
+  readonly mtimeMs: number
+  /** When its mtime was first seen at the present value. */
+  readonly sinceMs: number
+  /** Its mtime has moved at least once since we know it. */
+  readonly moved: boolean
+  /** What this host can prove of its process. */
+  readonly process: 'alive' | 'dead' | 'unknown'
+}
+
+export class Peers {
+  readonly #disk: Disk
+  readonly #clock: Clock
+  readonly #processes: Processes
+  #known = new Map<string, Peer>()
+
+  constructor(disk: Disk, clock: Clock, processes: Processes) {
+    this.#disk = disk
+    this.#clock = clock
+    this.#processes = processes
+  }
+
+  /** All backups on file, ours included. */
+  all(): readonly Peer[] {
+    return [...this.#known.values()]
+  }
+
+  /** Those that live: moved within the patience, or running on this very host. */
+  candidates(nowMs: number, timing: Timing): Candidate[] {
+    return this.all()
+      .filter((peer) => isLive(peer, nowMs, timing))
+      .map(({ holder }) => ({ address: holder.address, priority: holder.priority }))
+  }
+
+  /** Reads the directory once. Rejects with DiskError; what was known is kept then. */
+  async scan(): Promise<void> {
+    const names = await this.#disk.list('peers', BACKUP_DIR)
+    const next = new Map<string, Peer>()
+    for (const name of names === 'missing' ? [] : names) {
+      const peer = name.endsWith('.json') ? await this.#one(name) : null
+      if (peer !== null) next.set(name, peer)
+    }
+    this.#known = next
+  }
+
+  async #one(name: string): Promise<Peer | null> {
+    const path = `${BACKUP_DIR}/${name}`
+    const glimpse = await this.#disk.glimpse('peers', path)
+    if (glimpse === 'missing') return null
+    const before = this.#known.get(name)
+    const nowMs = this.#clock.nowMs()
+    if (before?.fileId === glimpse.fileId) {
+      const same = before.mtimeMs === glimpse.mtimeMs
+      const process = this.#processes.verdict(before.holder.master)
+      if (same) return { ...before, process }
+      return { ...before, process, mtimeMs: glimpse.mtimeMs, sinceMs: nowMs, moved: true }
+    }
+    const text = await this.#disk.read('peers', path)
+    const holder = text === 'missing' ? null : decodeHolder(text)
+    if (holder === null) return null // torn: its master is just writing it, or died doing so
+    const process = this.#processes.verdict(holder.master)
+    const { fileId, mtimeMs } = glimpse
+    return { holder, fileId, mtimeMs, sinceMs: nowMs, moved: false, process }
+  }
+}
+
+export function isLive(peer: Peer, nowMs: number, timing: Timing): boolean {
+  if (peer.process === 'dead') return false
+  if (peer.process === 'alive') return true
+  return peer.moved && nowMs - peer.sinceMs < timing.patienceMs
+}

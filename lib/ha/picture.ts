@@ -1,0 +1,79 @@
+/** What the keeper tells its master of the cluster: the elector's state in a reader's words. Pure. */
+import type { State } from './elector.ts'
+import type { Holder } from './layout.ts'
+import type { PeerView } from './member-api.ts'
+import type { Picture } from './messages.ts'
+import type { Peer } from './peers.ts'
+import { verdictOf } from './watch.ts'
+
+export interface PictureOf {
+  readonly state: State
+  readonly self: Holder
+  readonly clusterId: string
+  readonly peers: readonly Peer[]
+  readonly lastRenewalMs: number | null
+  readonly warnings: readonly string[]
+  readonly nowMs: number
+}
+
+export function pictureOf(of: PictureOf): Picture {
+  const { state, self, nowMs } = of
+  const active = activeOf(state, self, nowMs)
+  const others = of.peers.filter((p) => p.holder.address !== self.address)
+  return {
+    clusterId: of.clusterId,
+    epoch: Math.max(state.lease?.term ?? 0, state.watch.seen?.newest ?? 0),
+    active,
+    peers: others
+      .filter((p) => p.holder.address !== active?.address)
+      .map((p) => viewOf(p.holder, 'backup', p.moved ? nowMs - p.sinceMs : null)),
+    lastRenewalMs: of.lastRenewalMs,
+    storage: state.storage,
+    problem: problemOf(state, active, nowMs),
+    warnings: of.warnings,
+  }
+}
+
+export function viewOf(
+  holder: Holder,
+  state: 'active' | 'backup',
+  heartbeatAgeMs: number | null,
+): PeerView {
+  return {
+    address: holder.address,
+    addresses: holder.addresses,
+    hostname: holder.hostname,
+    priority: holder.priority,
+    version: holder.version,
+    state,
+    heartbeatAgeMs,
+    pid: holder.master.pid,
+    adminSocket: holder.adminSocket,
+  }
+}
+
+/** The holder that is believed to live. A hung one counts until its lease is over: nobody else may act before. */
+function activeOf(state: State, self: Holder, nowMs: number): PeerView | null {
+  const { phase, lease, watch, timing } = state
+  if (phase.name === 'active' || phase.name === 'draining') {
+    return lease?.suspended == null ? viewOf(self, 'active', 0) : null
+  }
+  const verdict = verdictOf(watch, nowMs, timing)
+  const seen = watch.seen
+  if (verdict.is !== 'live' || seen?.holder == null || lease !== null) return null
+  return viewOf(seen.holder, 'active', nowMs - watch.sinceMs)
+}
+
+function problemOf(state: State, active: PeerView | null, nowMs: number): string | null {
+  if (state.storage === 'unreadable') {
+    return 'the shared directory cannot be read: nobody takes over blind'
+  }
+  if (active !== null) return null
+  const { phase, lease, watch, timing } = state
+  if (lease?.suspended) return `term ${lease.term} is suspended: its lease could not be renewed`
+  if (phase.name !== 'watching') return `${phase.name} term ${'term' in phase ? phase.term : 0}`
+  if (state.priority === 0) return 'this master has priority 0: it becomes active by command only'
+  if (state.standDown) return 'this master stood down: it becomes active by command only'
+  if (watch.seen === null) return 'the shared directory has not been read yet'
+  return `no master is active: the verdict on term ${watch.seen.newest} is "${verdictOf(watch, nowMs, timing).is}"`
+}

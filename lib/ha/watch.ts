@@ -1,0 +1,98 @@
+/**
+ * Has that counter moved within the patience, by my own clock? Pure.
+ *
+ * A look lists the terms and glimpses the heartbeats of the newest ones, down to the newest that is known to have
+ * served (a claimant that died half-way must not hide a holder that lives below it). The watch keeps what was seen and
+ * when it last changed. It never reads a time out of the directory: an mtime is only compared with the one before.
+ *
+ * Source: docs/ha-protocol.md, "The lease", Observe and Expiry.
+ */
+import type { Holder } from './layout.ts'
+import { releaseOf } from './layout.ts'
+import type { Timing } from './timing.ts'
+
+/** One term's heartbeat in one look; `mtimeMs` is null where there is none. */
+export interface Pulse {
+  readonly term: number
+  readonly mtimeMs: number | null
+}
+
+/** What one look at the directory said. */
+export interface Seen {
+  /** The newest term, 0 where there is none yet. */
+  readonly newest: number
+  /** Newest first, down to the newest that served. */
+  readonly pulses: readonly Pulse[]
+  /** The newest term among them that is known to have served, or 0. */
+  readonly servedTerm: number
+  /** Who opened the newest term that has a heartbeat, as far as it can be read. */
+  readonly holder: Holder | null
+  /** The term `holder` opened, or 0. */
+  readonly holderTerm: number
+  /** /proc of this host proves that the holder's master is dead. */
+  readonly holderDead: boolean
+  /** Address named by a release for a successor. */
+  readonly successor: string | null
+}
+
+export interface Watch {
+  readonly seen: Seen | null
+  /** When the look that first saw the present value had finished. */
+  readonly sinceMs: number
+  /** When the newest successful look had finished. */
+  readonly lastMs: number
+}
+
+export const newWatch = (): Watch => ({ seen: null, sinceMs: 0, lastMs: Number.NEGATIVE_INFINITY })
+
+const samePulses = (a: Seen, b: Seen): boolean =>
+  a.newest === b.newest &&
+  a.pulses.length === b.pulses.length &&
+  a.pulses.every((pulse, i) => {
+    const other = b.pulses[i]
+    return other?.term === pulse.term && other.mtimeMs === pulse.mtimeMs
+  })
+
+/**
+ * Takes a successful look in. Patience starts over on a change, and on a gap above 2 polls in our own looking: whoever
+ * stalled can't tell whose stall it was.
+ */
+export function advance(watch: Watch, seen: Seen, finishedMs: number, timing: Timing): Watch {
+  const unbroken = finishedMs - watch.lastMs <= 2 * timing.pollMs
+  const same = watch.seen !== null && unbroken && samePulses(watch.seen, seen)
+  return { seen, sinceMs: same ? watch.sinceMs : finishedMs, lastMs: finishedMs }
+}
+
+/** What a watch allows to conclude at `nowMs`. */
+export type Verdict =
+  /** Nothing may be concluded: never seen, or not seen lately. */
+  | { readonly is: 'unknown' }
+  | { readonly is: 'live' }
+  /** No term yet. */
+  | { readonly is: 'unclaimed' }
+  /** The holder itself, or its keeper for it, gave the term up. Proof. */
+  | { readonly is: 'released' }
+  | { readonly is: 'released-for'; readonly successor: string | null }
+  /** This host proves that the holder's process is dead. Proof. */
+  | { readonly is: 'dead' }
+  /** Unchanged for the whole patience. No proof. */
+  | { readonly is: 'expired' }
+
+export function verdictOf(watch: Watch, nowMs: number, timing: Timing): Verdict {
+  const seen = watch.seen
+  if (seen === null || nowMs - watch.lastMs > 2 * timing.pollMs) return { is: 'unknown' }
+  if (seen.newest === 0) return { is: 'unclaimed' }
+  const expired = watch.lastMs - watch.sinceMs >= timing.patienceMs
+  const [newest, ...lower] = seen.pulses
+  // Proof about the newest term counts only where no lower heartbeat is left that somebody may still renew.
+  if (newest !== undefined && newest.mtimeMs !== null && lower.every((p) => p.mtimeMs === null)) {
+    const release = releaseOf(newest.mtimeMs)
+    if (release === 'released') return { is: 'released' }
+    if (release === 'released-for') return { is: 'released-for', successor: seen.successor }
+    if (seen.holderDead && seen.holderTerm === newest.term) return { is: 'dead' }
+  }
+  return expired ? { is: 'expired' } : { is: 'live' }
+}
+
+/** When `expired` can be true at the earliest, if nothing changes: the moment for a look of its own. */
+export const expiryMs = (watch: Watch, timing: Timing): number => watch.sinceMs + timing.patienceMs
