@@ -71,8 +71,8 @@ async function refuseLive(disk: Disk, timing: Timing): Promise<number> {
   const processes = hostProcesses()
   const looker = new Looker(disk, processes)
   const peers = new Peers(disk, realClock, processes)
-  let watch = newWatch()
   const startedMs = realClock.nowMs()
+  let watch = newWatch(startedMs)
   for (;;) {
     const seen = await looker.look()
     await peers.scan()

@@ -8,6 +8,7 @@
  * The same class runs in the keeper process and in the simulation.
  */
 import { type ClaimOutcome, claimTerm } from './claim.ts'
+import { step } from './elector.ts'
 import {
   begin,
   type Cause,
@@ -15,9 +16,8 @@ import {
   type Input,
   type Release,
   type State,
-  step,
   wakeMs,
-} from './elector.ts'
+} from './elector-state.ts'
 import { endBelow } from './end-below.ts'
 import { HaError, messageOf } from './errors.ts'
 import { readHistory } from './history.ts'

@@ -4,7 +4,7 @@
  * Used for ranks, for choosing a successor and for status pages; no lease rests on it. A file that was replaced (its
  * master restarted) is read anew.
  */
-import type { Candidate } from './elector.ts'
+import type { Candidate } from './elector-state.ts'
 import { BACKUP_DIR, decodeHolder, type Holder } from './layout.ts'
 import type { Clock, Disk, Processes } from './ports.ts'
 import type { Timing } from './timing.ts'

@@ -1,5 +1,5 @@
 /** What the keeper tells its master of the cluster: the elector's state in a reader's words. Pure. */
-import type { State } from './elector.ts'
+import type { State } from './elector-state.ts'
 import type { Holder } from './layout.ts'
 import type { PeerView } from './member-api.ts'
 import type { Picture } from './messages.ts'

@@ -41,9 +41,23 @@ export interface Watch {
   readonly sinceMs: number
   /** When the newest successful look had finished. */
   readonly lastMs: number
+  /** When a heartbeat was last seen to move, for the history: a release is no beat. */
+  readonly beatMs: number
 }
 
-export const newWatch = (): Watch => ({ seen: null, sinceMs: 0, lastMs: Number.NEGATIVE_INFINITY })
+export const newWatch = (nowMs: number): Watch => ({
+  seen: null,
+  sinceMs: nowMs,
+  lastMs: Number.NEGATIVE_INFINITY,
+  beatMs: nowMs,
+})
+
+/** Starts the patience over and keeps what is known. */
+export const restart = (watch: Watch, nowMs: number): Watch => ({
+  ...watch,
+  sinceMs: nowMs,
+  lastMs: Number.NEGATIVE_INFINITY,
+})
 
 const samePulses = (a: Seen, b: Seen): boolean =>
   a.newest === b.newest &&
@@ -59,8 +73,14 @@ const samePulses = (a: Seen, b: Seen): boolean =>
  */
 export function advance(watch: Watch, seen: Seen, finishedMs: number, timing: Timing): Watch {
   const unbroken = finishedMs - watch.lastMs <= 2 * timing.pollMs
-  const same = watch.seen !== null && unbroken && samePulses(watch.seen, seen)
-  return { seen, sinceMs: same ? watch.sinceMs : finishedMs, lastMs: finishedMs }
+  const unmoved = watch.seen !== null && samePulses(watch.seen, seen)
+  const released = releaseOf(seen.pulses[0]?.mtimeMs ?? 0) !== 'no'
+  return {
+    seen,
+    sinceMs: unmoved && unbroken ? watch.sinceMs : finishedMs,
+    lastMs: finishedMs,
+    beatMs: unmoved || released ? watch.beatMs : finishedMs,
+  }
 }
 
 /** What a watch allows to conclude at `nowMs`. */

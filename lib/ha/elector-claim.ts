@@ -1,0 +1,326 @@
+/**
+ * The elector's way to a term: look, conclude, wait for its turn, claim, end the terms below, settle, activate. Pure;
+ * see elector.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
+ */
+import { obituary, startRelease } from './elector-release.ts'
+import type { Cause, Input, Phase, State } from './elector-state.ts'
+import { becomeWatcher, failCommand, type Turn } from './elector-turn.ts'
+import type { ClaimReason } from './layout.ts'
+import { advance, expiryMs, type Seen, verdictOf } from './watch.ts'
+
+/** A holder looks too, more slowly: it must hear of a term above its own. */
+export function lookIfDue(t: Turn): void {
+  const { looking, timing, watch, phase } = t.s
+  if (looking.busy || t.now < looking.nextMs || phase.name === 'ended') return
+  const period = t.s.lease === null ? timing.pollMs : timing.renewMs
+  // A look of its own at the moment of expiry, so that the patience isn't rounded up to the next poll.
+  const expiry =
+    watch.seen === null || t.s.lease !== null ? Number.POSITIVE_INFINITY : expiryMs(watch, timing)
+  const next = t.now + period
+  t.s.looking = {
+    busy: true,
+    again: false,
+    nextMs: expiry > t.now && expiry < next ? expiry : next,
+  }
+  t.act({ do: 'look' })
+}
+
+export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
+  const { s } = t
+  s.looking = { busy: false, again: false, nextMs: s.looking.again ? t.now : s.looking.nextMs }
+  if (s.storage !== 'ok') t.log('info', 'the shared directory can be read again')
+  s.storage = 'ok'
+  s.watch = advance(s.watch, seen, t.now, s.timing)
+  const { phase } = s
+  if (phase.name === 'confirming' && startedMs >= phase.wonMs) confirm(t, phase, seen)
+  if (s.lease !== null && seen.servedTerm > s.lease.term && s.above === null) {
+    s.above = { term: seen.servedTerm, seenMs: t.now }
+    s.lease = { ...s.lease, dueMs: t.now }
+  }
+}
+
+export function onLookFailed(t: Turn, why: string): void {
+  t.s.looking = { busy: false, again: false, nextMs: t.s.looking.nextMs }
+  if (t.s.storage === 'ok') t.log('warn', `the shared directory can't be read: ${why}`)
+  t.s.storage = 'unreadable'
+}
+
+/** The names by which a verdict becomes a claim. Proof needs no settling. */
+export const CLAIMS = {
+  unclaimed: { reason: 'first-start', proof: true, evidence: 'there was no term yet' },
+  released: { reason: 'released', proof: true, evidence: 'the holder had released the term' },
+  'released-for': {
+    reason: 'handed-over',
+    proof: true,
+    evidence: 'the holder handed the term over',
+  },
+  dead: {
+    reason: 'process-dead',
+    proof: true,
+    evidence: "the holder's process was gone from this host",
+  },
+  expired: {
+    reason: 'expired',
+    proof: false,
+    evidence: 'the heartbeat had not moved for the patience',
+  },
+} as const
+
+export function considerClaim(t: Turn): void {
+  const { s, now } = t
+  const { watch, timing, command } = s
+  const verdict = verdictOf(watch, now, timing)
+  if (command !== null && now >= command.untilMs) {
+    failCommand(t, command.id, 'not taken over in time: the term did not end', 'TIMEOUT')
+  }
+  if (verdict.is === 'unknown' || watch.seen === null) {
+    s.intent = null
+    return
+  }
+  if (verdict.is === 'live') {
+    s.intent = null
+    refuseTakeOverOfLive(t, watch.seen)
+    return
+  }
+  // Priority 0 and a stand-down bar this master unless somebody names it.
+  const named = s.command !== null || ('successor' in verdict && verdict.successor === s.address)
+  const barred = (s.priority === 0 || s.standDown) && !named
+  const masterReady = now - s.pongMs < 3 * timing.renewMs
+  if (barred || !masterReady || now < s.claimAfterMs || s.leaving !== null || s.masterGone) {
+    s.intent = null
+    return
+  }
+  const key = `${verdict.is} ${watch.seen.newest}`
+  if (s.intent?.key !== key) {
+    s.intent = { key, noticedMs: now, claimMs: now + turnMs(s, verdict) }
+    // Whoever has to wait for its turn looks again before it claims.
+    if (s.intent.claimMs > now)
+      s.looking = { ...s.looking, nextMs: Math.min(s.looking.nextMs, s.intent.claimMs) }
+  }
+  if (now < s.intent.claimMs) return
+  if (
+    s.intent.claimMs > s.intent.noticedMs &&
+    watch.lastMs < s.intent.claimMs &&
+    s.command === null
+  ) {
+    s.looking = { ...s.looking, nextMs: Math.min(s.looking.nextMs, now) }
+    return
+  }
+  claim(t, CLAIMS[verdict.is], watch.seen, s.intent.noticedMs)
+}
+
+/** How long to hold back: nothing for a command or for the named successor; the rank's turn otherwise. */
+export function turnMs(s: State, verdict: { is: string; successor?: string | null }): number {
+  if (s.command !== null) return 0
+  const better = s.candidates.filter(
+    (c) =>
+      c.address !== s.address &&
+      c.priority > 0 &&
+      (c.priority > s.priority || (c.priority === s.priority && c.address < s.address)),
+  ).length
+  const turn = better * s.timing.rankStepMs
+  if (verdict.is !== 'released-for') return turn
+  return verdict.successor === s.address ? 0 : s.timing.graceMs + turn
+}
+
+export function claim(
+  t: Turn,
+  how: { reason: ClaimReason; proof: boolean; evidence: string },
+  seen: Seen,
+  noticedMs: number,
+): void {
+  const { s, now } = t
+  const term = seen.newest + 1
+  const cause: Cause = {
+    reason: s.command === null ? how.reason : 'command',
+    evidence: s.command === null ? how.evidence : `${how.evidence}; asked for by ${s.command.by}`,
+    provenTerm: how.proof || s.command?.fencing === 'done' ? seen.holderTerm || seen.newest : null,
+    previousTerm: seen.newest,
+    basis: seen,
+    commandId: s.command?.id ?? null,
+    lastBeatMs: s.watch.beatMs,
+    noticedMs,
+    decidedMs: now,
+  }
+  s.phase = { name: 'claiming', term, cause }
+  s.intent = null
+  s.command = null
+  t.log('info', `claiming term ${term}: ${cause.evidence}`, { term, reason: cause.reason })
+  t.act({ do: 'claim', term, cause })
+  // A successful fence is proof as well, and may come before the settling time is over.
+  if (!how.proof && s.canFence && seen.holder !== null)
+    t.act({ do: 'fence', term: seen.holderTerm })
+}
+
+export function onClaimLost(t: Turn, input: Input & { type: 'claim-lost' }): void {
+  const { phase } = t.s
+  if (phase.name !== 'claiming' || phase.term !== input.term) return
+  if (input.failed) {
+    t.log('error', `claim of term ${input.term} failed: ${input.why}`, { term: input.term })
+    t.s.claimAfterMs = t.now + t.s.timing.deadlineMs
+  } else t.log('info', `term ${input.term} is not ours: ${input.why}`, { term: input.term })
+  failCommand(t, phase.cause.commandId, input.why)
+  t.s.lease = null
+  becomeWatcher(t)
+}
+
+/**
+ * Between the decision and the win the world may have moved: a create can hang for minutes after an outage, while the
+ * old holder's renewals succeed again. A claim that took longer than a poll is confirmed by one more look.
+ */
+export function onClaimWon(t: Turn, term: number): void {
+  const { phase, lease } = t.s
+  if (phase.name !== 'claiming' || phase.term !== term) return
+  if (lease === null) {
+    // Ended by a higher term before the last exclusive step came back.
+    t.act({ do: 'abandon', term })
+    failCommand(t, phase.cause.commandId, 'another master claimed a higher term')
+    becomeWatcher(t)
+    return
+  }
+  if (t.s.masterGone) {
+    startRelease(t, obituary(t.s))
+    return
+  }
+  if (t.now - phase.cause.decidedMs > 2 * t.s.timing.pollMs && phase.cause.provenTerm === null) {
+    t.s.phase = { name: 'confirming', term, cause: phase.cause, wonMs: t.now }
+    t.s.looking = { ...t.s.looking, nextMs: t.now, again: t.s.looking.busy }
+    return
+  }
+  endBelow(t, term, phase.cause)
+}
+
+export function endBelow(t: Turn, term: number, cause: Cause): void {
+  t.s.phase = { name: 'ending', term, cause, wonMs: t.now }
+  t.act({ do: 'end-below', term, provenTerm: cause.provenTerm })
+}
+
+export function confirm(t: Turn, phase: Phase & { name: 'confirming' }, seen: Seen): void {
+  const moved = phase.cause.basis.pulses.find((before) => {
+    const now = seen.pulses.find((pulse) => pulse.term === before.term)
+    return now !== undefined && now.mtimeMs !== null && now.mtimeMs !== before.mtimeMs
+  })
+  if (moved === undefined) {
+    endBelow(t, phase.term, phase.cause)
+    return
+  }
+  const why = `the holder of term ${moved.term} lives: its heartbeat moved while term ${phase.term} was being claimed`
+  t.log('warn', why, { term: phase.term })
+  failCommand(t, phase.cause.commandId, why, 'UNSAFE')
+  t.act({ do: 'abandon', term: phase.term })
+  t.s.claimAfterMs = t.now + t.s.timing.pollMs
+  becomeWatcher(t)
+}
+
+export function onBelowEnded(t: Turn, term: number, proven: boolean): void {
+  const { phase } = t.s
+  if (phase.name !== 'ending' || phase.term !== term) return
+  if (t.s.masterGone) {
+    startRelease(t, obituary(t.s))
+    return
+  }
+  const { cause, wonMs } = phase
+  const untilMs = proven ? t.now : t.now + t.s.timing.settleMs
+  t.s.phase = { name: 'settling', term, cause, wonMs, endedMs: t.now, untilMs }
+}
+
+export function onFenced(t: Turn, input: Input & { type: 'fenced' }): void {
+  const { phase, command } = t.s
+  t.log(input.fenced ? 'info' : 'warn', `fencing of term ${input.term}: ${input.detail}`, {
+    term: input.term,
+  })
+  if (command?.fencing === 'asked') {
+    if (input.fenced) t.s.command = { ...command, fencing: 'done' }
+    else failCommand(t, command.id, `fencing failed: ${input.detail}`, 'UNSAFE')
+    return
+  }
+  // Only the holder that is newest below us was fenced: enough when it had served, since it ended all below it.
+  if (!input.fenced || phase.name !== 'settling' || phase.cause.basis.servedTerm !== input.term)
+    return
+  t.s.phase = { ...phase, untilMs: t.now }
+}
+
+export function activate(t: Turn, now: number): void {
+  const { phase, lease } = t.s
+  // A lapsed lease waits for its next renewal here: the master is told nothing before.
+  if (phase.name !== 'settling' || lease === null || lease.suspended !== null || t.s.masterGone)
+    return
+  const { term, cause, wonMs, endedMs } = phase
+  t.s.phase = { name: 'activating', term, cause, wonMs, endedMs, settledMs: now }
+  t.s.pongMs = now
+  t.tell({ type: 'activate', term, untilMs: lease.untilMs })
+}
+
+export function onServing(t: Turn, term: number): void {
+  const { phase } = t.s
+  if (phase.name !== 'activating' || phase.term !== term) return
+  t.s.phase = { name: 'active', term }
+  t.s.standDown = false
+  t.act({ do: 'unregister' })
+  if (phase.cause === null) return // an earlier keeper's claim: it took its record along
+  const { cause, wonMs, endedMs, settledMs } = phase
+  t.act({ do: 'record', term, cause, wonMs, endedMs, settledMs, servedMs: t.now })
+  t.reply(cause.commandId, null)
+  t.log('info', `active in term ${term}`, {
+    term,
+    reason: cause.reason,
+    tookMs: t.now - cause.noticedMs,
+  })
+}
+
+export function onActivationFailed(t: Turn, term: number, why: string): void {
+  const { phase } = t.s
+  if (phase.name !== 'activating' || phase.term !== term) return
+  t.log('error', `term ${term} could not be activated: ${why}`, { term })
+  failCommand(t, phase.cause?.commandId ?? null, `activation failed: ${why}`)
+  // Another master may do better; this one tries again after a while.
+  t.s.claimAfterMs = t.now + t.s.timing.monitorMs
+  startRelease(t, { reason: 'gave-up', successor: null, by: why, commandId: null })
+}
+
+export function onTakeOver(t: Turn, input: Input & { type: 'take-over' }): void {
+  const { s } = t
+  if (s.phase.name === 'active') {
+    t.reply(input.id, null)
+    return
+  }
+  if (s.phase.name !== 'watching' || s.command !== null) {
+    t.reply(input.id, { code: 'UNSAFE', message: `busy: ${s.phase.name}` })
+    return
+  }
+  if (s.storage !== 'ok') {
+    t.reply(input.id, {
+      code: 'UNSAFE',
+      message: 'the shared directory cannot be read: nobody takes over blind',
+    })
+    return
+  }
+  const fence = input.force && s.canFence && s.watch.seen?.holder != null
+  s.standDown = false
+  s.command = {
+    id: input.id,
+    force: input.force,
+    by: input.by,
+    untilMs: t.now + 2 * s.timing.monitorMs,
+    fencing: fence ? 'asked' : 'no',
+  }
+  if (fence) t.act({ do: 'fence', term: s.watch.seen?.holderTerm ?? 0 })
+}
+
+/** A command never ends a lease: a holder that moves is asked to hand over, or fenced. */
+export function refuseTakeOverOfLive(t: Turn, seen: Seen): void {
+  const { command, watch, timing } = t.s
+  if (command === null || command.fencing === 'asked') return
+  const quietMs = t.now - watch.sinceMs
+  if (command.fencing === 'done') {
+    claim(t, { reason: 'command', proof: true, evidence: 'the holder was fenced' }, seen, t.now)
+  } else if (quietMs < 2 * timing.renewMs) {
+    const who = seen.holder?.address ?? 'unknown'
+    failCommand(
+      t,
+      command.id,
+      `${who} is active in term ${seen.holderTerm}: hand over from there, or fence it`,
+      'UNSAFE',
+    )
+  }
+}

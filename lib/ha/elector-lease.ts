@@ -1,0 +1,161 @@
+/**
+ * The elector's lease: renewals, the deadline, suspension, deposal, and the commits that ride on renewals. Pure; see
+ * elector.ts. Source: docs/ha-protocol.md, "The lease" and "Changes are fenced by the storage".
+ */
+import { onReleased } from './elector-release.ts'
+import type { Input, Lease } from './elector-state.ts'
+import {
+  becomeWatcher,
+  end,
+  failCommand,
+  killMaster,
+  masterIsTold,
+  type Turn,
+} from './elector-turn.ts'
+
+/** The deadline: past it the master must refuse everything until a renewal by path succeeds again. */
+export function guardLease(t: Turn): void {
+  const { lease, timing } = t.s
+  if (lease === null) return
+  if (lease.suspended === null && t.now >= lease.untilMs) {
+    t.s.lease = { ...lease, suspended: { sinceMs: t.now, confirmed: !masterIsTold(t.s) } }
+    if (masterIsTold(t.s)) t.tell({ type: 'suspend', term: lease.term })
+    t.log('warn', 'lease not renewed in time: suspended', { term: lease.term })
+  } else if (
+    lease.suspended !== null &&
+    !lease.suspended.confirmed &&
+    t.now >= lease.suspended.sinceMs + timing.renewMs
+  ) {
+    killMaster(t, 'it did not confirm its suspension')
+    t.s.lease = { ...lease, suspended: { ...lease.suspended, confirmed: true } }
+  }
+}
+
+export function guardMaster(t: Turn): void {
+  const { s, now } = t
+  if (s.masterGone) return
+  const stops = s.phase.name === 'stepping-down' || s.phase.name === 'stopping'
+  if (stops && 'untilMs' in s.phase && now >= s.phase.untilMs && !s.killed) {
+    killMaster(t, 'it did not confirm that it serves nothing any more')
+  }
+  if (s.lease !== null && masterIsTold(s) && now - s.pongMs >= s.timing.hangMs && !s.killed) {
+    killMaster(t, `it answered no ping for ${Math.round(now - s.pongMs)} ms`)
+  }
+  if (now >= s.pingMs) {
+    s.pingMs = now + s.timing.renewMs
+    t.tell({ type: 'ping', ping: now })
+  }
+}
+
+export function renewIfDue(t: Turn): void {
+  const { lease, phase } = t.s
+  if (lease === null || lease.renewing || phase.name === 'releasing') return
+  if (t.now < lease.dueMs && lease.waiting.length === 0) return
+  t.s.lease = { ...lease, renewing: true, covered: lease.waiting, waiting: [] }
+  t.act({ do: 'renew', term: lease.term })
+}
+
+export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
+  const { lease, timing } = t.s
+  if (lease === null || lease.term !== input.term) return
+  if (input.outcome === 'missing') {
+    deposed(t, 'its heartbeat was ended by a higher term')
+    return
+  }
+  const { above } = t.s
+  if (input.outcome === 'touched' && above !== null && input.startedMs >= above.seenMs) {
+    t.log(
+      'error',
+      `SPLIT BRAIN ALARM: term ${above.term} serves, yet our term ${lease.term} was not ended`,
+      {
+        ours: lease.term,
+        theirs: above.term,
+      },
+    )
+    deposed(t, `term ${above.term} serves above it`)
+    return
+  }
+  const back: Lease = { ...lease, renewing: false }
+  if (input.outcome === 'failed') {
+    // Nothing is known of a commit whose renewal failed: it waits for one that succeeds.
+    const waiting = [...lease.covered, ...lease.waiting]
+    t.s.lease = { ...back, covered: [], waiting, dueMs: t.now + timing.renewMs / 4 }
+    t.log('warn', `renewal failed: ${input.why}`, { term: lease.term })
+    return
+  }
+  // A call that hung may succeed long after its start: what it proves is that nobody had ended the term when it ran,
+  // and the lease still counts from its start only.
+  const untilMs = Math.max(lease.untilMs, input.startedMs + timing.deadlineMs)
+  const holds = t.now < untilMs
+  t.s.lease = {
+    ...back,
+    untilMs,
+    covered: [],
+    dueMs: holds ? Math.max(t.now, input.startedMs + timing.renewMs) : t.now,
+    suspended: holds ? null : lease.suspended,
+  }
+  if (lease.covered.length > 0) t.tell({ type: 'committed', ids: lease.covered })
+  if (!holds) return
+  if (lease.suspended !== null) {
+    t.log('info', 'a renewal succeeds again: the term goes on', { term: lease.term })
+  }
+  if (masterIsTold(t.s)) {
+    t.tell({ type: 'lease', term: lease.term, untilMs, tookMs: t.now - input.startedMs })
+  }
+}
+
+/** Somebody ended our term. Whatever ran under it stops now. */
+export function deposed(t: Turn, why: string): void {
+  const { phase, lease } = t.s
+  if (lease === null) return
+  t.s.lease = null
+  t.log('warn', `deposed: ${why}`, { term: lease.term, phase: phase.name })
+  switch (phase.name) {
+    case 'claiming':
+      return
+    case 'confirming':
+    case 'ending':
+    case 'settling':
+      t.act({ do: 'abandon', term: lease.term })
+      failCommand(t, phase.cause.commandId, 'another master claimed a higher term')
+      becomeWatcher(t)
+      return
+    case 'releasing':
+      onReleased(t, lease.term)
+      return
+    default:
+      if (phase.name === 'draining' || phase.name === 'stopping')
+        failCommand(t, phase.release.commandId, 'deposed meanwhile')
+      if (phase.name === 'activating')
+        failCommand(t, phase.cause?.commandId ?? null, 'deposed meanwhile')
+      if (t.s.masterGone) {
+        end(t)
+        return
+      }
+      t.tell({ type: 'deactivate', term: lease.term, reason: why })
+      t.s.phase = {
+        name: 'stepping-down',
+        term: lease.term,
+        untilMs: t.now + 2 * t.s.timing.renewMs,
+      }
+  }
+}
+
+export function onCommit(t: Turn, id: number, term: number): void {
+  const { lease } = t.s
+  if (lease === null || lease.term !== term || !masterIsTold(t.s)) return // its master is told of the term's end
+  t.s.lease = { ...lease, waiting: [...lease.waiting, id] }
+}
+
+export function onHeartbeatMade(t: Turn, term: number, startedMs: number): void {
+  if (t.s.phase.name !== 'claiming' || t.s.phase.term !== term) return
+  t.s.lease = {
+    term,
+    untilMs: startedMs + t.s.timing.deadlineMs,
+    renewing: false,
+    dueMs: startedMs + t.s.timing.renewMs,
+    covered: [],
+    waiting: [],
+    suspended: null,
+  }
+}

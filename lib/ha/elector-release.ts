@@ -1,0 +1,138 @@
+/**
+ * The elector's ends: a planned hand-over, an orderly stop, a dead master's obituary. Pure; see elector.ts.
+ *
+ * A release is proof to others, so it comes only after the master's word (or the kernel's) that nothing is served under
+ * the term any more, and nobody renews the heartbeat after it.
+ */
+import type { Input, Release, State } from './elector-state.ts'
+import { end, type Turn } from './elector-turn.ts'
+
+export const obituary = (s: State): Release => ({
+  reason: s.killed ? 'master-hung' : 'master-died',
+  successor: null,
+  by: 'keeper',
+  commandId: null,
+})
+
+/**
+ * A successor with proof serves at once, so a release says two things: nobody renews this term again, and nobody
+ * serves under it. `drained`, `activation-failed` and `deactivated` are the master's word for the second.
+ */
+export function stopMaster(t: Turn, release: Release): void {
+  const { lease } = t.s
+  if (lease === null) return
+  t.s.phase = {
+    name: 'stopping',
+    term: lease.term,
+    release,
+    untilMs: t.now + 2 * t.s.timing.renewMs,
+  }
+  t.tell({ type: 'deactivate', term: lease.term, reason: release.reason })
+}
+
+/** The release must be the last touch of the heartbeat: it waits for the renewal under way (see keeper.ts). */
+export function startRelease(t: Turn, release: Release): void {
+  const { lease, phase } = t.s
+  if (lease === null || phase.name === 'releasing') return
+  t.s.phase = { name: 'releasing', term: lease.term, release }
+  t.act({ do: 'release', term: lease.term, release })
+}
+
+export function onReleased(t: Turn, term: number): void {
+  const { phase } = t.s
+  if (phase.name !== 'releasing' || phase.term !== term) return
+  t.log('info', `term ${term} is released: ${phase.release.reason}`, {
+    term,
+    successor: phase.release.successor,
+  })
+  t.reply(phase.release.commandId, null)
+  if (t.s.masterGone || t.s.leaving !== null) {
+    t.s.lease = null
+    end(t)
+    return
+  }
+  t.tell({ type: 'deactivate', term, reason: phase.release.reason })
+  t.s.lease = null
+  t.s.phase = { name: 'stepping-down', term, untilMs: t.now + 2 * t.s.timing.renewMs }
+}
+
+/** The kernel's word that the master is gone: nothing can be acknowledged under its term any more. */
+export function onMasterGone(t: Turn): void {
+  const { s } = t
+  s.masterGone = true
+  const { phase } = s
+  t.log('warn', 'the master is gone', { phase: phase.name, term: s.lease?.term })
+  switch (phase.name) {
+    case 'claiming':
+    case 'ending':
+    case 'releasing':
+      return // their outcome comes and looks at masterGone
+    case 'watching':
+    case 'stepping-down':
+      t.act({ do: 'unregister' })
+      end(t)
+      return
+    default:
+      startRelease(t, obituary(s))
+  }
+}
+
+export function leaveIfAsked(t: Turn): void {
+  const { s } = t
+  if (s.leaving === null || s.masterGone) return
+  const release: Release = { reason: 'stopped', successor: null, by: s.leaving, commandId: null }
+  switch (s.phase.name) {
+    case 'watching':
+      t.act({ do: 'unregister' })
+      end(t)
+      return
+    case 'active':
+      drain(t, s.phase.term, release)
+      return
+    case 'activating':
+      stopMaster(t, release)
+      return
+    case 'confirming':
+    case 'settling':
+      startRelease(t, release)
+      return
+    default: // all others end soon in one of these
+  }
+}
+
+export function drain(t: Turn, term: number, release: Release): void {
+  t.s.phase = { name: 'draining', term, release, untilMs: t.now + t.s.timing.deadlineMs }
+  t.tell({ type: 'drain', term, successor: release.successor })
+}
+
+export function onHandOver(t: Turn, input: Input & { type: 'hand-over' }): void {
+  const { s } = t
+  if (s.phase.name !== 'active') {
+    t.reply(input.id, { code: 'NOT_ACTIVE', message: 'this master is not active' })
+    return
+  }
+  const able = s.candidates.filter((c) => c.address !== s.address)
+  const best = able
+    .filter((c) => c.priority > 0)
+    .sort((a, b) => b.priority - a.priority || (a.address < b.address ? -1 : 1))[0]
+  const chosen = input.successor === null ? best : able.find((c) => c.address === input.successor)
+  if (chosen === undefined && !(input.force && input.successor === null)) {
+    const live =
+      able.length === 0
+        ? 'no backup is live'
+        : `live backups: ${able.map((c) => c.address).join(', ')}`
+    const what =
+      input.successor === null
+        ? 'nobody to hand over to'
+        : `${input.successor} is not a live backup`
+    t.reply(input.id, { code: 'UNSAFE', message: `${what} (${live})` })
+    return
+  }
+  if (chosen === undefined) s.standDown = true
+  drain(t, s.phase.term, {
+    reason: 'handed-over',
+    successor: chosen?.address ?? null,
+    by: input.by,
+    commandId: input.id,
+  })
+}

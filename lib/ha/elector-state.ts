@@ -1,0 +1,322 @@
+/**
+ * What the elector knows, hears and answers, as plain data: its state, inputs and effects.
+ *
+ * `wakeMs` says when the next tick may have something to do; nothing here acts.
+ */
+import type { ClaimReason, EndReason } from './layout.ts'
+import type { ToMaster } from './messages.ts'
+import type { LogLevel } from './ports.ts'
+import type { Timing } from './timing.ts'
+import { newWatch, type Seen, type Watch } from './watch.ts'
+
+/** One backup that others may hand over to, as `peers.ts` keeps it. */
+export interface Candidate {
+  readonly address: string
+  readonly priority: number
+}
+
+/** Why a term is claimed, and when what was learnt: becomes its history. */
+export interface Cause {
+  readonly reason: ClaimReason
+  readonly evidence: string
+  /** The lower term whose holder is proven dead or gone, or null. */
+  readonly provenTerm: number | null
+  readonly previousTerm: number
+  /** Heartbeats below as they were when we decided; a living holder's will have moved. */
+  readonly basis: Seen
+  /** The command that asked for it, or null. */
+  readonly commandId: number | null
+  /** Monotonic marks for the history: last change seen, first suspicion, decision. */
+  readonly lastBeatMs: number
+  readonly noticedMs: number
+  readonly decidedMs: number
+}
+
+export type Phase =
+  | { readonly name: 'watching' }
+  /** The exclusive steps of `claim.ts` are under way. */
+  | { readonly name: 'claiming'; readonly term: number; readonly cause: Cause }
+  /** The claim was slow: a look begun after it must show that the holder below hasn't moved. */
+  | {
+      readonly name: 'confirming'
+      readonly term: number
+      readonly cause: Cause
+      readonly wonMs: number
+    }
+  | {
+      readonly name: 'ending'
+      readonly term: number
+      readonly cause: Cause
+      readonly wonMs: number
+    }
+  | {
+      readonly name: 'settling'
+      readonly term: number
+      readonly cause: Cause
+      readonly wonMs: number
+      readonly endedMs: number
+      readonly untilMs: number
+    }
+  | {
+      readonly name: 'activating'
+      readonly term: number
+      readonly cause: Cause | null
+      readonly wonMs: number
+      readonly endedMs: number
+      readonly settledMs: number
+    }
+  | { readonly name: 'active'; readonly term: number }
+  /** Planned end: the master finishes what it accepted. */
+  | {
+      readonly name: 'draining'
+      readonly term: number
+      readonly release: Release
+      readonly untilMs: number
+    }
+  /** The master did not drain in time, or must not start: it has to confirm that it serves nothing before the release. */
+  | {
+      readonly name: 'stopping'
+      readonly term: number
+      readonly release: Release
+      readonly untilMs: number
+    }
+  | { readonly name: 'releasing'; readonly term: number; readonly release: Release }
+  /** Deposed: the master must confirm that it serves nothing of the term any more. */
+  | { readonly name: 'stepping-down'; readonly term: number; readonly untilMs: number }
+  | { readonly name: 'ended' }
+
+/** A planned or forced end of a term of ours. */
+export interface Release {
+  readonly reason: EndReason
+  readonly successor: string | null
+  readonly by: string
+  readonly commandId: number | null
+}
+
+/** Our heartbeat, from the moment it was created. */
+export interface Lease {
+  readonly term: number
+  /** Start of the last successful renewal + D. */
+  readonly untilMs: number
+  readonly renewing: boolean
+  readonly dueMs: number
+  /** Commits that the renewal under way covers, and those that need one that starts later. */
+  readonly covered: readonly number[]
+  readonly waiting: readonly number[]
+  /** Set while the deadline has passed without a renewal. */
+  readonly suspended: { readonly sinceMs: number; readonly confirmed: boolean } | null
+}
+
+/** What a backup waits for before it claims: what it believes, since when, and its turn. */
+export interface Intent {
+  readonly key: string
+  readonly noticedMs: number
+  readonly claimMs: number
+}
+
+export interface Command {
+  readonly id: number
+  readonly force: boolean
+  readonly by: string
+  readonly untilMs: number
+  readonly fencing: 'no' | 'asked' | 'done'
+}
+
+export interface State {
+  readonly address: string
+  readonly priority: number
+  readonly timing: Timing
+  readonly phase: Phase
+  readonly watch: Watch
+  readonly lease: Lease | null
+  readonly intent: Intent | null
+  readonly command: Command | null
+  readonly candidates: readonly Candidate[]
+  readonly looking: { readonly busy: boolean; readonly again: boolean; readonly nextMs: number }
+  /** Claim nothing before: after a failed claim or activation. */
+  readonly claimAfterMs: number
+  /** Set by a forced hand-over to nobody: only a command makes this master active again. */
+  readonly standDown: boolean
+  /** Fencing methods are configured. */
+  readonly canFence: boolean
+  readonly pingMs: number
+  readonly pongMs: number
+  readonly stepMs: number
+  readonly masterGone: boolean
+  /** We killed it for not answering; named in the obituary. */
+  readonly killed: boolean
+  readonly leaving: string | null
+  readonly storage: 'ok' | 'unreadable'
+  /** A term above ours that serves, and when we saw it: our next renewal must fail, else it is a split brain. */
+  readonly above: { readonly term: number; readonly seenMs: number } | null
+}
+
+export type Input =
+  | { readonly type: 'tick' }
+  | { readonly type: 'looked'; readonly seen: Seen; readonly startedMs: number }
+  | { readonly type: 'look-failed'; readonly why: string }
+  | { readonly type: 'heartbeat-made'; readonly term: number; readonly startedMs: number }
+  | { readonly type: 'claim-won'; readonly term: number }
+  | {
+      readonly type: 'claim-lost'
+      readonly term: number
+      readonly why: string
+      readonly failed: boolean
+    }
+  | { readonly type: 'below-ended'; readonly term: number; readonly proven: boolean }
+  | {
+      readonly type: 'renewed'
+      readonly term: number
+      readonly startedMs: number
+      readonly outcome: 'touched' | 'missing' | 'failed'
+      readonly why: string
+    }
+  | { readonly type: 'released'; readonly term: number }
+  | {
+      readonly type: 'fenced'
+      readonly term: number
+      readonly fenced: boolean
+      readonly detail: string
+    }
+  | { readonly type: 'candidates'; readonly candidates: readonly Candidate[] }
+  | { readonly type: 'master-gone' }
+  | { readonly type: 'pong' }
+  | { readonly type: 'serving'; readonly term: number }
+  | { readonly type: 'activation-failed'; readonly term: number; readonly why: string }
+  | { readonly type: 'suspended'; readonly term: number }
+  | { readonly type: 'drained'; readonly term: number }
+  | { readonly type: 'deactivated'; readonly term: number }
+  | { readonly type: 'commit'; readonly id: number; readonly term: number }
+  | {
+      readonly type: 'hand-over'
+      readonly id: number
+      readonly successor: string | null
+      readonly force: boolean
+      readonly by: string
+    }
+  | {
+      readonly type: 'take-over'
+      readonly id: number
+      readonly force: boolean
+      readonly by: string
+    }
+  | { readonly type: 'leave'; readonly reason: string }
+  | { readonly type: 'hint'; readonly why: string }
+
+export type Effect =
+  | { readonly do: 'tell'; readonly message: ToMaster }
+  | {
+      readonly do: 'log'
+      readonly level: LogLevel
+      readonly message: string
+      readonly facts: Readonly<Record<string, unknown>>
+    }
+  | { readonly do: 'look' }
+  | { readonly do: 'claim'; readonly term: number; readonly cause: Cause }
+  | { readonly do: 'end-below'; readonly term: number; readonly provenTerm: number | null }
+  | { readonly do: 'renew'; readonly term: number }
+  /** Stop what belongs to a claim that is over, and unlink its heartbeat. */
+  | { readonly do: 'abandon'; readonly term: number }
+  | { readonly do: 'release'; readonly term: number; readonly release: Release }
+  | { readonly do: 'fence'; readonly term: number }
+  | { readonly do: 'kill-master'; readonly why: string }
+  /** Be listed among the backups, or not. */
+  | { readonly do: 'register' }
+  | { readonly do: 'unregister' }
+  /** Write the served record and sweep old terms. */
+  | {
+      readonly do: 'record'
+      readonly term: number
+      readonly cause: Cause
+      readonly wonMs: number
+      readonly endedMs: number
+      readonly settledMs: number
+      readonly servedMs: number
+    }
+  | { readonly do: 'exit' }
+
+export interface Step {
+  readonly state: State
+  readonly effects: readonly Effect[]
+}
+
+export interface Beginning {
+  readonly address: string
+  readonly priority: number
+  readonly timing: Timing
+  readonly nowMs: number
+  readonly canFence: boolean
+  /** A term that an earlier keeper of this master held. */
+  readonly resume: {
+    readonly term: number
+    readonly serving: boolean
+    readonly untilMs: number
+  } | null
+}
+
+export function begin({ address, priority, timing, nowMs, canFence, resume }: Beginning): State {
+  const phase: Phase =
+    resume === null
+      ? { name: 'watching' }
+      : resume.serving
+        ? { name: 'active', term: resume.term }
+        : {
+            name: 'activating',
+            term: resume.term,
+            cause: null,
+            wonMs: nowMs,
+            endedMs: nowMs,
+            settledMs: nowMs,
+          }
+  return {
+    address,
+    priority,
+    timing,
+    phase,
+    watch: newWatch(nowMs),
+    lease:
+      resume === null
+        ? null
+        : {
+            term: resume.term,
+            untilMs: resume.untilMs,
+            renewing: false,
+            dueMs: nowMs,
+            covered: [],
+            waiting: [],
+            suspended: null,
+          },
+    intent: null,
+    command: null,
+    candidates: [],
+    looking: { busy: false, again: false, nextMs: nowMs },
+    claimAfterMs: nowMs,
+    standDown: false,
+    canFence,
+    pingMs: nowMs,
+    pongMs: nowMs,
+    stepMs: nowMs,
+    masterGone: false,
+    killed: false,
+    leaving: null,
+    storage: 'ok',
+    above: null,
+  }
+}
+
+/**
+ * The next moment at which `tick` may have something to do, Infinity for none. What was due at the last step has been
+ * done or waits for an input, so only later moments count.
+ */
+export function wakeMs(state: State): number {
+  const { phase, lease, timing } = state
+  const times = [state.pingMs, state.pongMs + timing.hangMs, state.looking.nextMs]
+  if (lease !== null) {
+    times.push(lease.dueMs, lease.untilMs)
+    if (lease.suspended !== null) times.push(lease.suspended.sinceMs + timing.renewMs)
+  }
+  if ('untilMs' in phase) times.push(phase.untilMs)
+  if (state.intent !== null) times.push(state.intent.claimMs)
+  if (state.command !== null) times.push(state.command.untilMs)
+  return Math.min(...times.filter((ms) => ms > state.stepMs), Number.POSITIVE_INFINITY)
+}

@@ -1,0 +1,72 @@
+/** One step of the elector in the making: the next state, the effects so far, and what all phases share. */
+import type { Effect, State } from './elector-state.ts'
+import type { HaErrorCode } from './errors.ts'
+import type { ToMaster } from './messages.ts'
+import type { LogLevel } from './ports.ts'
+import { restart } from './watch.ts'
+
+export type Draft = { -readonly [K in keyof State]: State[K] }
+
+export class Turn {
+  readonly s: Draft
+  readonly now: number
+  readonly effects: Effect[] = []
+  constructor(state: State, now: number) {
+    this.s = { ...state }
+    this.now = now
+  }
+  tell(message: ToMaster): void {
+    if (!this.s.masterGone) this.effects.push({ do: 'tell', message })
+  }
+  reply(id: number | null, error: { code: HaErrorCode; message: string } | null): void {
+    if (id !== null) this.tell({ type: 'reply', id, error })
+  }
+  log(level: LogLevel, message: string, facts: Readonly<Record<string, unknown>> = {}): void {
+    this.effects.push({ do: 'log', level, message, facts })
+  }
+  act(effect: Effect): void {
+    this.effects.push(effect)
+  }
+}
+
+/** Phases in which the master acts, or is about to act, under the term. */
+export const masterIsTold = (s: State): boolean =>
+  s.phase.name === 'activating' ||
+  s.phase.name === 'active' ||
+  s.phase.name === 'draining' ||
+  s.phase.name === 'stopping'
+
+/** SIGKILL also ends a stopped process; the end of the channel then brings `master-gone`. */
+export function killMaster(t: Turn, why: string): void {
+  t.s.killed = true
+  t.log('error', `the master is killed: ${why}`)
+  t.act({ do: 'kill-master', why })
+}
+
+export function failCommand(
+  t: Turn,
+  id: number | null,
+  message: string,
+  code: HaErrorCode = 'NOT_ACTIVE',
+): void {
+  t.reply(id, { code, message })
+  if (t.s.command?.id === id) t.s.command = null
+}
+
+export function becomeWatcher(t: Turn): void {
+  t.s.phase = { name: 'watching' }
+  t.s.lease = null
+  t.s.above = null
+  t.s.intent = null
+  // The patience for the term that follows ours begins with the next look.
+  t.s.watch = restart(t.s.watch, t.now)
+  t.s.looking = { ...t.s.looking, nextMs: t.now, again: t.s.looking.busy }
+  if (t.s.masterGone) end(t)
+  else t.act({ do: 'register' })
+}
+
+export function end(t: Turn): void {
+  t.s.phase = { name: 'ended' }
+  t.tell({ type: 'left' })
+  t.act({ do: 'exit' })
+}
