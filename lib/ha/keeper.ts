@@ -23,6 +23,8 @@ import { HaError, messageOf } from './errors.ts'
 import { readHistory } from './history.ts'
 import {
   backupFile,
+  CLUSTER_FILE,
+  decodeCluster,
   type End,
   encode,
   endFile,
@@ -107,6 +109,7 @@ export class Keeper {
       const createdAt = this.#now()
       const joined = await joinDirectory(disk, clock, { ...start, createdAt })
       if (start.resume === null) await refuseSameAddress(this.#ports, this.#self, start.timing)
+      refuseOtherCluster(start, joined.clusterId)
       this.#clusterId = joined.clusterId
       link.send({ type: 'ready', ...joined })
     } catch (error) {
@@ -279,6 +282,13 @@ export class Keeper {
       this.input({ type: 'heartbeat-made', term, startedMs })
     }
     try {
+      const formatted = await this.#formatted()
+      if (formatted !== null) {
+        this.input({ type: 'claim-lost', term, why: formatted, failed: false })
+        this.#ports.link.send({ type: 'refused', code: 'BAD_DIRECTORY', message: formatted })
+        this.input({ type: 'leave', reason: formatted })
+        return
+      }
       const outcome: ClaimOutcome = await claimTerm(disk, {
         term,
         holder: this.#self,
@@ -291,6 +301,18 @@ export class Keeper {
       this.input({ type: 'claim-lost', term, why: messageOf(error), failed: true })
       if (made) void this.#abandon(term)
     }
+  }
+
+  /** A master that was cut off while the directory was formatted must not come back as the new cluster's active. */
+  async #formatted(): Promise<string | null> {
+    const { directory } = this.#start
+    const text = await this.#ports.disk.read('claim', CLUSTER_FILE)
+    const found =
+      text === 'missing'
+        ? 'no cluster'
+        : `cluster ${decodeCluster(text, `${directory}/${CLUSTER_FILE}`).clusterId}`
+    if (found === `cluster ${this.#clusterId}`) return null
+    return `${directory} was formatted: it belongs to ${found} now, this master joined cluster ${this.#clusterId}. Start it anew`
   }
 
   async #endBelow(term: number, provenTerm: number | null): Promise<void> {
@@ -495,4 +517,10 @@ export class Keeper {
     await Promise.race([this.#registration, this.#sleep(this.#start.timing.renewMs)])
     this.#ports.exit()
   }
+}
+
+function refuseOtherCluster(start: Start, found: string): void {
+  if (start.clusterId === null || start.clusterId === found) return
+  const message = `${start.directory} belongs to cluster ${found} now, this master joined ${start.clusterId}: it was formatted meanwhile. Start this master anew`
+  throw new HaError('BAD_DIRECTORY', message)
 }

@@ -36,6 +36,9 @@ export interface MemberPorts {
   readonly service: Service
 }
 
+/** What a keeper is told at its start, less what only this class knows. */
+export type MemberStart = Omit<Start, 'resume' | 'clusterId'>
+
 /** A keeper that can't stay up this often within this time is no bad luck. */
 const RESTARTS = 10
 const RESTARTS_WITHIN_MS = 60_000
@@ -53,7 +56,7 @@ type Term =
 
 export class MemberCore implements Member {
   readonly #ports: MemberPorts
-  readonly #start: Omit<Start, 'resume'>
+  readonly #start: MemberStart
   #keeper: KeeperHandle | null = null
   #generation = 0
   #restarts: number[] = []
@@ -65,6 +68,7 @@ export class MemberCore implements Member {
   #state: MasterState = 'starting'
   #picture: Picture | null = null
   #secret = ''
+  #clusterId: string | null = null
   #nextId = 1
   #commits = new Map<number, Pending & { term: number }>()
   #commands = new Map<number, Pending<readonly HistoryEntry[]>>()
@@ -73,7 +77,7 @@ export class MemberCore implements Member {
   #left: (() => void) | null = null
   #failed: (error: HaError) => void = () => {}
 
-  constructor(ports: MemberPorts, start: Omit<Start, 'resume'>) {
+  constructor(ports: MemberPorts, start: MemberStart) {
     this.#ports = ports
     this.#start = start
   }
@@ -211,6 +215,7 @@ export class MemberCore implements Member {
     const term = this.#term
     keeper.link.send({
       ...this.#start,
+      clusterId: this.#clusterId,
       resume:
         term.is === 'none'
           ? null
@@ -219,12 +224,12 @@ export class MemberCore implements Member {
     this.#watchKeeper()
   }
 
-  /** Pings come every renewal period; a keeper that is silent for two and a half is as good as dead. */
+  /** Pings come every renewal period; a keeper that is silent for some is as good as dead. */
   #watchKeeper(): void {
     const { clock } = this.#ports
     const { renewMs, monitorMs } = this.#start.timing
-    // Node's own start and the first look at a slow directory take longer than a period.
-    const silentMs = this.#ready ? 2.5 * renewMs : Math.max(monitorMs, 10_000)
+    // Node's own start and the first look at a slow directory take longer than a period; on a busy host everything does.
+    const silentMs = this.#ready ? Math.max(2.5 * renewMs, 500) : Math.max(monitorMs, 10_000)
     this.#cancelCheck()
     const generation = this.#generation
     const checkedMs = clock.nowMs()
@@ -255,11 +260,12 @@ export class MemberCore implements Member {
 
   #fail(error: HaError): void {
     this.#ports.log('error', error.message)
-    this.#endTerm('the keeper can not be kept alive')
-    if (this.#joined !== null) this.#joined.reject(error)
+    this.#endTerm(error.message)
+    const joined = this.#joined
     this.#joined = null
     this.#finish()
-    this.#failed(error)
+    if (joined !== null) joined.reject(error)
+    else this.#failed(error)
   }
 
   #finish(): void {
@@ -291,7 +297,7 @@ export class MemberCore implements Member {
   #onMessage(message: ToMaster): void {
     switch (message.type) {
       case 'ready':
-        this.#onReady(message.secret)
+        this.#onReady(message.secret, message.clusterId)
         return
       case 'refused':
         this.#onRefused(new HaError(message.code, message.message))
@@ -345,9 +351,10 @@ export class MemberCore implements Member {
     }
   }
 
-  #onReady(secret: string): void {
+  #onReady(secret: string, clusterId: string): void {
     this.#ready = true
     this.#secret = secret
+    this.#clusterId = clusterId
     this.#joined?.resolve()
     this.#joined = null
     // A keeper that died took the commits it knew with it; asking twice does no harm.
@@ -355,14 +362,10 @@ export class MemberCore implements Member {
       this.#keeper?.link.send({ type: 'commit', id, term })
   }
 
+  /** A refusal is final, also for a keeper that was started anew: the directory isn't ours any more. */
   #onRefused(error: HaError): void {
-    if (this.#joined === null) {
-      this.#ports.log('error', `the keeper was refused: ${error.message}`)
-      return // its end is noticed, and another one is started
-    }
-    this.#joined.reject(error)
-    this.#joined = null
-    this.#finish()
+    this.#generation += 1
+    this.#fail(error)
   }
 
   #reply(id: number, error: { code: HaError['code']; message: string } | null): void {
@@ -398,7 +401,11 @@ export class MemberCore implements Member {
     this.#setState(this.#currentState())
   }
 
-  /** Nothing new from here on; what was accepted may finish and commit. Then nothing at all: the release may follow. */
+  /**
+   * Nothing new from here on; what was accepted may finish and commit. `drained` is the word on which the keeper
+   * releases the term, and a successor then serves at once: so the term is dropped for good before it is given. Were it
+   * only paused, a new keeper could take it up again beside the successor.
+   */
   async #drain(term: number, successor: string | null): Promise<void> {
     if (this.#term.is !== 'serving' || this.#term.term !== term) return
     this.#term = { ...this.#term, is: 'draining' }
@@ -408,23 +415,25 @@ export class MemberCore implements Member {
     } catch (error) {
       this.#ports.log('error', `draining term ${term} failed: ${messageOf(error)}`, { term })
     }
-    if (!this.#holds(term)) return
-    this.#untilMs = Number.NEGATIVE_INFINITY
+    await this.#drop(term, 'handed over')
     this.#keeper?.link.send({ type: 'drained', term })
   }
 
   async #deactivate(term: number, reason: string): Promise<void> {
-    if (this.#holds(term)) {
-      this.#endTerm(reason)
-      this.#setState('stepping-down')
-      try {
-        await this.#ports.service.deactivate(term, reason)
-      } catch (error) {
-        this.#ports.log('error', `deactivating term ${term} failed: ${messageOf(error)}`, { term })
-      }
-    }
+    await this.#drop(term, reason)
     this.#keeper?.link.send({ type: 'deactivated', term })
     if (this.#term.is === 'none') this.#setState('backup')
+  }
+
+  async #drop(term: number, reason: string): Promise<void> {
+    if (!this.#holds(term)) return
+    this.#endTerm(reason)
+    this.#setState('stepping-down')
+    try {
+      await this.#ports.service.deactivate(term, reason)
+    } catch (error) {
+      this.#ports.log('error', `deactivating term ${term} failed: ${messageOf(error)}`, { term })
+    }
   }
 
   /** Synchronous, so that not one request is served after it. */

@@ -21,6 +21,8 @@ export interface Start {
   readonly severalHosts: boolean
   /** Used only if this master is the first: cluster id and secret come from the caller's randomness. */
   readonly fresh: { readonly clusterId: string; readonly secret: string }
+  /** The cluster that this master has joined before, or null at its first start. */
+  readonly clusterId: string | null
   /** A term that an earlier keeper of the same master held: go on with it if its heartbeat is still there. */
   readonly resume: {
     readonly term: number
