@@ -50,7 +50,7 @@ export function guardMaster(t: Turn): void {
 export function renewIfDue(t: Turn): void {
   const { lease, phase } = t.s
   if (lease === null || lease.renewing || phase.name === 'releasing') return
-  if (t.now < lease.dueMs && lease.waiting.length === 0) return
+  if (t.now < lease.dueMs && (lease.waiting.length === 0 || lease.failing)) return
   t.s.lease = { ...lease, renewing: true, covered: lease.waiting, waiting: [] }
   t.act({ do: 'renew', term: lease.term })
 }
@@ -79,7 +79,7 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
   if (input.outcome === 'failed') {
     // Nothing is known of a commit whose renewal failed: it waits for one that succeeds.
     const waiting = [...lease.covered, ...lease.waiting]
-    t.s.lease = { ...back, covered: [], waiting, dueMs: t.now + timing.renewMs / 4 }
+    t.s.lease = { ...back, covered: [], waiting, failing: true, dueMs: t.now + timing.renewMs / 4 }
     t.log('warn', `renewal failed: ${input.why}`, { term: lease.term })
     return
   }
@@ -91,6 +91,7 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
     ...back,
     untilMs,
     covered: [],
+    failing: false,
     dueMs: holds ? Math.max(t.now, input.startedMs + timing.renewMs) : t.now,
     suspended: holds ? null : lease.suspended,
   }
@@ -153,6 +154,7 @@ export function onHeartbeatMade(t: Turn, term: number, startedMs: number): void 
     term,
     untilMs: startedMs + t.s.timing.deadlineMs,
     renewing: false,
+    failing: false,
     dueMs: startedMs + t.s.timing.renewMs,
     covered: [],
     waiting: [],

@@ -100,6 +100,8 @@ export interface Lease {
   readonly untilMs: number
   readonly renewing: boolean
   readonly dueMs: number
+  /** The last renewal failed: the next one waits for `dueMs`, whoever asks for it. */
+  readonly failing: boolean
   /** Commits that the renewal under way covers, and those that need one that starts later. */
   readonly covered: readonly number[]
   readonly waiting: readonly number[]
@@ -295,7 +297,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     canFence,
     pingMs: nowMs,
     pongMs: nowMs,
-    stepMs: nowMs,
+    stepMs: Number.NEGATIVE_INFINITY,
     masterGone: false,
     killed: false,
     leaving: null,

@@ -1,0 +1,412 @@
+/**
+ * The elector's rules, one by one, as docs/ha-protocol.md states them. Pure function, no clock: every test plays the
+ * driver by hand. What happens when many of them meet is the simulation's part (test/sim).
+ */
+import t from 'tap'
+import { step } from '../../../lib/ha/elector.ts'
+import {
+  begin,
+  type Effect,
+  type Input,
+  type State,
+  wakeMs,
+} from '../../../lib/ha/elector-state.ts'
+import type { Holder } from '../../../lib/ha/layout.ts'
+import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS } from '../../../lib/ha/layout.ts'
+import { makeTiming } from '../../../lib/ha/timing.ts'
+import type { Seen } from '../../../lib/ha/watch.ts'
+
+const timing = makeTiming(1000)
+
+/** One keeper's elector, driven by hand. */
+class Bench {
+  state: State
+  now: number
+  effects: Effect[] = []
+
+  constructor(options: { priority?: number; address?: string; resume?: State['lease'] } = {}) {
+    this.now = 100_000
+    this.state = begin({
+      address: options.address ?? 'b:26001',
+      priority: options.priority ?? 100,
+      timing,
+      nowMs: this.now,
+      canFence: false,
+      resume: null,
+    })
+  }
+
+  input(input: Input): Effect[] {
+    const next = step(this.state, input, this.now)
+    this.state = next.state
+    this.effects = [...next.effects]
+    return this.effects
+  }
+
+  /** Lets time pass in polls, answering every look with what `seen` says, and every ping. */
+  pass(ms: number, seen: () => Seen): Effect[] {
+    const all: Effect[] = []
+    const untilMs = this.now + ms
+    while (this.now < untilMs) {
+      this.now = Math.min(untilMs, Math.max(this.now + 0.01, wakeMs(this.state)))
+      const effects = this.input({ type: 'tick' })
+      all.push(...effects)
+      if (effects.some((e) => e.do === 'look')) all.push(...this.looked(seen()))
+      if (effects.some((e) => e.do === 'tell' && e.message.type === 'ping')) {
+        all.push(...this.input({ type: 'pong' }))
+      }
+      if (effects.some((e) => e.do === 'renew')) all.push(...this.renewed())
+    }
+    return all
+  }
+
+  looked(seen: Seen): Effect[] {
+    return this.input({ type: 'looked', seen, startedMs: this.now })
+  }
+
+  renewed(outcome: 'touched' | 'missing' | 'failed' = 'touched'): Effect[] {
+    const term = this.state.lease?.term ?? 0
+    return this.input({ type: 'renewed', term, startedMs: this.now, outcome, why: 'test' })
+  }
+
+  /** Brings it to `active` in the term after `below`, from a released term. */
+  activate(): void {
+    this.input({ type: 'tick' })
+    this.looked(seenOf(1, RELEASED_MTIME_MS))
+    this.input({ type: 'heartbeat-made', term: 2, startedMs: this.now })
+    this.input({ type: 'claim-won', term: 2 })
+    this.input({ type: 'below-ended', term: 2, proven: true })
+    this.input({ type: 'serving', term: 2 })
+  }
+}
+
+const holder = (address: string): Holder => ({
+  address,
+  addresses: { umbilical: address, clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
+  nonce: address,
+  hostname: 'h',
+  master: { bootId: 'x', pidNamespace: 'x', pid: 1, startTicks: 1 },
+  startedAt: '',
+  version: '1',
+  priority: 100,
+  adminSocket: '',
+})
+
+const seenOf = (term: number, mtimeMs: number | null, more: Partial<Seen> = {}): Seen => ({
+  newest: term,
+  pulses: term === 0 ? [] : [{ term, mtimeMs }],
+  servedTerm: term,
+  holder: term === 0 ? null : holder('a:26001'),
+  holderTerm: term,
+  holderDead: false,
+  successor: null,
+  ...more,
+})
+
+const has = (effects: readonly Effect[], kind: Effect['do']): boolean =>
+  effects.some((effect) => effect.do === kind)
+const told = (effects: readonly Effect[], type: string): boolean =>
+  effects.some((effect) => effect.do === 'tell' && effect.message.type === type)
+
+t.test('Expiry: unchanged for T under an unbroken watch, then claim', async (t) => {
+  const bench = new Bench()
+  const quiet = () => seenOf(7, 5_000_000)
+  t.notOk(has(bench.pass(timing.patienceMs - 1, quiet), 'claim'), 'not before T')
+  t.ok(has(bench.pass(2 * timing.pollMs, quiet), 'claim'), 'then')
+  t.match(bench.state.phase, { name: 'claiming', term: 8 })
+})
+
+t.test('a moving heartbeat is never claimed, however long', async (t) => {
+  const bench = new Bench()
+  let counter = 5_000_000
+  t.notOk(
+    has(
+      bench.pass(20 * timing.monitorMs, () => seenOf(7, counter++)),
+      'claim',
+    ),
+  )
+})
+
+t.test('a gap in its own polling starts the patience over', async (t) => {
+  const bench = new Bench()
+  const quiet = () => seenOf(7, 5_000_000)
+  bench.pass(timing.patienceMs - timing.pollMs, quiet)
+  bench.now += 3 * timing.pollMs
+  t.notOk(has(bench.pass(timing.patienceMs - timing.pollMs, quiet), 'claim'))
+})
+
+t.test(
+  'unreadable storage means unknown: nobody takes over blind, not by command either',
+  async (t) => {
+    const bench = new Bench()
+    bench.pass(timing.patienceMs - 10, () => seenOf(7, 5_000_000))
+    for (let i = 0; i < 100; i += 1) {
+      bench.now += timing.pollMs
+      t.notOk(has(bench.input({ type: 'look-failed', why: 'EIO' }), 'claim'))
+    }
+    const effects = bench.input({ type: 'take-over', id: 1, force: true, by: 'me' })
+    t.match(effects, [{ do: 'tell', message: { type: 'reply', id: 1, error: { code: 'UNSAFE' } } }])
+  },
+)
+
+t.test('proof: a release, a dead process: claimed at once and without settling', async (t) => {
+  const proofs: Seen[] = [
+    seenOf(7, RELEASED_MTIME_MS),
+    seenOf(7, RELEASED_FOR_MTIME_MS, { successor: 'b:26001' }),
+    seenOf(7, 5_000_000, { holderDead: true }),
+    seenOf(0, null),
+  ]
+  for (const seen of proofs) {
+    const bench = new Bench()
+    bench.input({ type: 'tick' })
+    t.ok(has(bench.looked(seen), 'claim'))
+    const term = seen.newest + 1
+    bench.input({ type: 'heartbeat-made', term, startedMs: bench.now })
+    t.match(bench.input({ type: 'claim-won', term }), [{ do: 'end-below', term }])
+    t.ok(told(bench.input({ type: 'below-ended', term, proven: true }), 'activate'))
+  }
+})
+
+t.test('proof about the newest term does not end a heartbeat that stands below it', async (t) => {
+  const bench = new Bench()
+  bench.input({ type: 'tick' })
+  const pulses = [
+    { term: 8, mtimeMs: RELEASED_MTIME_MS },
+    { term: 7, mtimeMs: 5_000_000 },
+  ]
+  t.notOk(has(bench.looked(seenOf(8, null, { pulses, servedTerm: 7 })), 'claim'))
+})
+
+t.test('without proof the winner waits S before it activates', async (t) => {
+  const bench = new Bench()
+  bench.pass(timing.patienceMs + 2 * timing.pollMs, () => seenOf(7, 5_000_000))
+  bench.input({ type: 'heartbeat-made', term: 8, startedMs: bench.now })
+  bench.input({ type: 'claim-won', term: 8 })
+  t.notOk(told(bench.input({ type: 'below-ended', term: 8, proven: false }), 'activate'))
+  const seen = () => seenOf(8, 6_000_000)
+  t.notOk(told(bench.pass(timing.settleMs - 1, seen), 'activate'), 'not before S')
+  t.ok(told(bench.pass(2, seen), 'activate'), 'then')
+})
+
+t.test('a slow claim is given up when the heartbeat below moved meanwhile', async (t) => {
+  const bench = new Bench()
+  bench.pass(timing.patienceMs + 2 * timing.pollMs, () => seenOf(7, 5_000_000))
+  bench.input({ type: 'heartbeat-made', term: 8, startedMs: bench.now })
+  bench.now += 3 * timing.pollMs
+  t.notOk(has(bench.input({ type: 'claim-won', term: 8 }), 'end-below'))
+  const pulses = [
+    { term: 8, mtimeMs: 6_000_000 },
+    { term: 7, mtimeMs: 5_000_001 },
+  ]
+  const effects = bench.looked(seenOf(8, null, { pulses, servedTerm: 7 }))
+  t.match(
+    effects.find((e) => e.do === 'abandon'),
+    { term: 8 },
+  )
+  t.equal(bench.state.phase.name, 'watching')
+})
+
+t.test(
+  'the deadline: suspended at the start of the last renewal + D, and resumed by the next',
+  async (t) => {
+    const bench = new Bench()
+    bench.activate()
+    const start = bench.now
+    bench.renewed()
+    bench.now = start + timing.deadlineMs - 0.1
+    t.notOk(told(bench.input({ type: 'tick' }), 'suspend'))
+    bench.now = start + timing.deadlineMs
+    t.ok(told(bench.input({ type: 'tick' }), 'suspend'))
+    bench.input({ type: 'suspended', term: 2 })
+    bench.now += 60_000
+    t.ok(told(bench.renewed(), 'lease'), 'nobody can have taken over without unlinking')
+    t.equal(bench.state.phase.name, 'active')
+  },
+)
+
+t.test('a renewal that hung proves nothing for now: the lease counts from its start', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  const startedMs = bench.now
+  bench.now += timing.deadlineMs + 5
+  bench.input({ type: 'tick' })
+  const late: Input = { type: 'renewed', term: 2, startedMs, outcome: 'touched', why: '' }
+  const effects = bench.input(late)
+  t.notOk(told(effects, 'lease'))
+  t.ok(has(effects, 'renew'), 'renewed again at once')
+})
+
+t.test(
+  'a master that does not confirm its suspension is killed; then comes its obituary',
+  async (t) => {
+    const bench = new Bench()
+    bench.activate()
+    bench.now += timing.deadlineMs
+    bench.input({ type: 'tick' })
+    bench.now += timing.renewMs
+    t.ok(has(bench.input({ type: 'tick' }), 'kill-master'))
+    const effects = bench.input({ type: 'master-gone' })
+    t.match(
+      effects.find((e) => e.do === 'release'),
+      { term: 2, release: { reason: 'master-hung' } },
+    )
+    t.ok(has(bench.input({ type: 'released', term: 2 }), 'exit'))
+  },
+)
+
+t.test('a master that answers no ping for its hang limit is killed', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  let killed = false
+  const start = bench.now
+  while (!killed && bench.now - start < timing.monitorMs) {
+    bench.now += timing.pollMs
+    const effects = bench.input({ type: 'tick' })
+    if (has(effects, 'renew')) bench.renewed()
+    killed = has(effects, 'kill-master')
+  }
+  t.ok(killed)
+  t.ok(bench.now - start >= timing.hangMs)
+})
+
+t.test('deposed: ENOENT ends everything at once, and the master must confirm', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  t.ok(told(bench.renewed('missing'), 'deactivate'))
+  t.equal(bench.state.phase.name, 'stepping-down')
+  t.ok(has(bench.input({ type: 'deactivated', term: 2 }), 'register'))
+  t.equal(bench.state.phase.name, 'watching')
+})
+
+t.test(
+  'a commit is answered by a renewal that begins after it, never by one under way',
+  async (t) => {
+    const bench = new Bench()
+    bench.activate()
+    bench.now += timing.renewMs
+    t.ok(has(bench.input({ type: 'tick' }), 'renew'))
+    bench.input({ type: 'commit', id: 9, term: 2 })
+    const first = bench.renewed()
+    t.notOk(told(first, 'committed'))
+    t.ok(has(first, 'renew'), 'a second one begins at once')
+    t.match(
+      bench.renewed().find((e) => e.do === 'tell'),
+      { message: { ids: [9] } },
+    )
+  },
+)
+
+t.test(
+  'a commit whose renewal failed waits for one that succeeds; deposed, it is never answered',
+  async (t) => {
+    const bench = new Bench()
+    bench.activate()
+    bench.input({ type: 'commit', id: 9, term: 2 })
+    t.notOk(told(bench.renewed('failed'), 'committed'))
+    t.same(bench.state.lease?.waiting, [9])
+    t.notOk(told(bench.renewed('missing'), 'committed'))
+  },
+)
+
+t.test('hand-over: drained first, released then, and the others hold back', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  bench.input({ type: 'candidates', candidates: [{ address: 'c:26001', priority: 100 }] })
+  const asked = bench.input({
+    type: 'hand-over',
+    id: 1,
+    successor: 'c:26001',
+    force: false,
+    by: 'me',
+  })
+  t.ok(told(asked, 'drain'))
+  t.notOk(has(asked, 'release'), 'not before the master has drained')
+  t.ok(has(bench.input({ type: 'drained', term: 2 }), 'release'))
+  t.notOk(
+    has(
+      bench.pass(timing.renewMs * 3, () => seenOf(2, 1)),
+      'renew',
+    ),
+    'the last touch',
+  )
+  t.ok(told(bench.input({ type: 'released', term: 2 }), 'reply'))
+
+  const third = new Bench({ address: 'd:26001' })
+  const given = () => seenOf(2, RELEASED_FOR_MTIME_MS, { successor: 'c:26001' })
+  t.notOk(has(third.pass(timing.graceMs - timing.pollMs, given), 'claim'), 'within the grace')
+  t.ok(has(third.pass(3 * timing.pollMs, given), 'claim'), 'the named successor did not come')
+})
+
+t.test('hand-over to nobody is refused, unless forced', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  const asked: Input = { type: 'hand-over', id: 1, successor: null, force: false, by: 'me' }
+  t.match(bench.input(asked), [{ message: { type: 'reply', error: { code: 'UNSAFE' } } }])
+  t.ok(told(bench.input({ ...asked, force: true }), 'drain'))
+  bench.input({ type: 'drained', term: 2 })
+  bench.input({ type: 'released', term: 2 })
+  bench.input({ type: 'deactivated', term: 2 })
+  const released = () => seenOf(2, RELEASED_MTIME_MS)
+  t.notOk(has(bench.pass(3 * timing.monitorMs, released), 'claim'), 'stood down')
+  const command = bench.input({ type: 'take-over', id: 2, force: false, by: 'me' })
+  t.ok(has(command, 'claim'), 'until somebody asks')
+})
+
+t.test('priority 0 never claims by itself', async (t) => {
+  const bench = new Bench({ priority: 0 })
+  const released = () => seenOf(7, RELEASED_MTIME_MS)
+  t.notOk(has(bench.pass(3 * timing.monitorMs, released), 'claim'))
+})
+
+t.test('a better candidate goes first; a backup whose master does not answer never', async (t) => {
+  const bench = new Bench()
+  bench.input({ type: 'candidates', candidates: [{ address: 'a:1', priority: 200 }] })
+  bench.input({ type: 'tick' })
+  t.notOk(has(bench.looked(seenOf(7, RELEASED_MTIME_MS)), 'claim'))
+  t.ok(
+    has(
+      bench.pass(timing.rankStepMs + timing.pollMs, () => seenOf(7, RELEASED_MTIME_MS)),
+      'claim',
+    ),
+  )
+
+  const frozen = new Bench()
+  for (let i = 0; i < 40; i += 1) {
+    frozen.now += timing.pollMs
+    const effects = frozen.input({ type: 'tick' })
+    if (has(effects, 'look')) frozen.looked(seenOf(7, 5_000_000))
+  }
+  t.equal(frozen.state.phase.name, 'watching')
+})
+
+t.test(
+  'a term that serves above ours while our renewals succeed raises the alarm and steps down',
+  async (t) => {
+    const bench = new Bench()
+    bench.activate()
+    bench.now += timing.renewMs
+    bench.input({ type: 'tick' })
+    bench.renewed()
+    bench.now += timing.renewMs
+    bench.input({ type: 'tick' })
+    bench.looked(seenOf(3, 9, { servedTerm: 3 }))
+    const effects = [...bench.renewed(), ...bench.renewed()]
+    t.ok(effects.some((e) => e.do === 'log' && e.message.includes('SPLIT BRAIN')))
+    t.ok(told(effects, 'deactivate'))
+  },
+)
+
+t.test('a dead master: obituary while holding, a quiet leave while watching', async (t) => {
+  const active = new Bench()
+  active.activate()
+  t.match(
+    active.input({ type: 'master-gone' }).find((e) => e.do === 'release'),
+    {
+      release: { reason: 'master-died' },
+    },
+  )
+  const backup = new Bench()
+  const effects = backup.input({ type: 'master-gone' })
+  t.ok(has(effects, 'unregister'))
+  t.ok(has(effects, 'exit'))
+})
