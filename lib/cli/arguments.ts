@@ -1,0 +1,154 @@
+/**
+ * The command line: `tajo COMMAND [options]`, read by yargs in strict mode. Long options take one dash, as in Tajo, or
+ * two. Whatever is not understood is a usage error that names the nearest allowed word.
+ */
+import yargs from 'yargs'
+import { type CliError, usageError } from './exit.ts'
+import { nearest } from './nearest.ts'
+
+export const COMMANDS = ['master', 'worker', 'haadmin', 'getconf', 'demo', 'version'] as const
+export type Command = (typeof COMMANDS)[number]
+
+export interface Invocation {
+  readonly command: Command
+  readonly config: string | null
+  readonly json: boolean
+  /** getconf's key, as a list. */
+  readonly args: readonly string[]
+  /** haadmin's verbs and options as typed. */
+  readonly options: Readonly<Record<string, string | boolean>>
+}
+
+const GLOBAL_STRINGS = ['config']
+const GLOBAL_FLAGS = ['json']
+export const HAADMIN_STRINGS = [
+  'getState',
+  'transitionToActive',
+  'transitionToBackup',
+  'peer',
+  'limit',
+  'by',
+]
+export const HAADMIN_FLAGS = [
+  'formatHA',
+  'status',
+  'history',
+  'checkSharedDir',
+  'force',
+  'yes',
+  'here',
+]
+/** What haadmin passes to itself over ssh; not offered to people. */
+const HIDDEN = new Set(['by', 'here'])
+
+const PARSER = {
+  'short-option-groups': false,
+  'camel-case-expansion': false,
+  'boolean-negation': false,
+  'dot-notation': false,
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+  'strip-aliased': true,
+}
+
+/** Reads the command line; throws a usage error. Help is not its business: it is answered before. */
+export function parseArguments(argv: readonly string[]): Invocation {
+  const command = argv.find((word, i) => !word.startsWith('-') && !takesValue(argv[i - 1]))
+  if (command === undefined) throw usageError(`a command is missing: ${commandList()}`)
+  if (!isCommand(command)) throw unknownCommand(command)
+  refuseFlagValues(argv)
+  let found: Record<string, unknown> = {}
+  const haadmin = command === 'haadmin'
+  yargs([...argv])
+    .parserConfiguration(PARSER)
+    .help(false)
+    .version(false)
+    .exitProcess(false)
+    .detectLocale(false)
+    .showHelpOnFail(false)
+    .strict()
+    .option(optionsOf(GLOBAL_STRINGS, GLOBAL_FLAGS))
+    .command(
+      command === 'getconf' ? 'getconf <key>' : command,
+      false,
+      (parser) => (haadmin ? parser.option(optionsOf(HAADMIN_STRINGS, HAADMIN_FLAGS)) : parser),
+      (parsed) => {
+        found = parsed
+      },
+    )
+    .fail((message: string, error?: Error) => {
+      throw error === undefined || error.name === 'YError' ? explain(message, command) : error
+    })
+    .parse()
+  return invocation(command, found)
+}
+
+function invocation(command: Command, found: Record<string, unknown>): Invocation {
+  const options: Record<string, string | boolean> = {}
+  for (const [name, value] of Object.entries(found)) {
+    if (name === '_' || name === '$0' || name === 'key') continue
+    if (Array.isArray(value)) throw usageError(`-${name} is given twice: once is allowed`)
+    if (typeof value === 'string' || typeof value === 'boolean') options[name] = value
+  }
+  const { config, json, ...rest } = options
+  if (config === '') throw usageError('--config needs the name of a directory')
+  return {
+    command,
+    config: typeof config === 'string' ? config : null,
+    json: json === true,
+    args: typeof found.key === 'string' ? [found.key] : [],
+    options: rest,
+  }
+}
+
+type OptionSet = Record<string, { type: 'string' | 'boolean'; requiresArg?: boolean }>
+const optionsOf = (strings: readonly string[], flags: readonly string[]): OptionSet => ({
+  ...Object.fromEntries(strings.map((name) => [name, { type: 'string', requiresArg: true }])),
+  ...Object.fromEntries(flags.map((name) => [name, { type: 'boolean' }])),
+})
+
+const isCommand = (word: string): word is Command => (COMMANDS as readonly string[]).includes(word)
+const takesValue = (word: string | undefined): boolean =>
+  word !== undefined && [...GLOBAL_STRINGS, ...HAADMIN_STRINGS].includes(bareOption(word) ?? '')
+const bareOption = (word: string): string | null => /^--?([^-=][^=]*)$/.exec(word)?.[1] ?? null
+const commandList = (): string => `allowed are ${COMMANDS.join(', ')}`
+
+function unknownCommand(word: string): CliError {
+  const meant = nearest(word, COMMANDS)
+  const hint = meant === null ? '' : `, did you mean '${meant}'?`
+  return usageError(`unknown command '${word}'${hint} (${commandList()})`)
+}
+
+/** `--force=maybe` would be read as false without a word. */
+function refuseFlagValues(argv: readonly string[]): void {
+  for (const word of argv) {
+    const name = /^--?([^-=][^=]*)=/.exec(word)?.[1]
+    if (name !== undefined && [...GLOBAL_FLAGS, ...HAADMIN_FLAGS].includes(name)) {
+      throw usageError(`-${name} takes no value: ${word}`)
+    }
+  }
+}
+
+/** yargs' sentence as ours, with what is allowed. */
+function explain(message: string, command: Command): CliError {
+  const missing = /^Not enough arguments following: (.*)$/.exec(message)?.[1]
+  if (missing !== undefined) return usageError(`-${missing} needs a value: ${wantedValue(missing)}`)
+  if (/^Not enough non-option arguments/.test(message)) {
+    return usageError(`'tajo ${command}' needs a key, such as tajo.rootdir`)
+  }
+  const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0]
+  if (unknown === undefined) return usageError(message)
+  const own = command === 'haadmin' ? [...HAADMIN_STRINGS, ...HAADMIN_FLAGS] : []
+  const allowed = [...own, ...GLOBAL_STRINGS, ...GLOBAL_FLAGS].filter((name) => !HIDDEN.has(name))
+  const meant = nearest(unknown, allowed)
+  const hint = meant === null ? '' : `, did you mean -${meant}?`
+  const list = allowed.map((name) => `-${name}`).join(' ')
+  return usageError(`'tajo ${command}' does not know '${unknown}'${hint} (allowed: ${list})`)
+}
+
+function wantedValue(option: string): string {
+  if (option === 'config') return 'a directory'
+  if (option === 'peer') return "another host's name"
+  if (option === 'limit') return 'how many terms'
+  return "a master's umbilical address, such as host2:26001"
+}

@@ -1,0 +1,75 @@
+/** What `--help` prints, as plain text, so that it needs no argument parser to be loaded. */
+
+const COMMON = `  --config DIR   the configuration directory (else TAJO_CONF_DIR, else conf/ of this install)
+  --json         one JSON document on stdout, where the command answers something
+
+Long options may be written with one dash or with two.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the named master is unknown, 4 refused because it would be unsafe.`
+
+const TAJO = `Usage: tajo COMMAND [options]
+
+  master         run a master in the foreground
+  worker         run a worker in the foreground (comes with the release that brings the queries)
+  haadmin        see, move and check who is the active master; 'tajo haadmin --help' tells all verbs
+  getconf KEY    print the value of a configuration key
+  demo           two masters in a directory of their own: kill the active one, see the backup take over
+  version        print the version
+
+${COMMON}`
+
+const HAADMIN = `Usage: tajo haadmin VERB [options]          ADDR is a master's umbilical address, such as host2:26001
+
+  -getState ADDR               is that master active or backup? Asks it; judges from the shared directory when it is silent
+  -status                      all masters, the last transitions, and why none is active where none is
+  -history [--limit N]         term by term: who, from whom, why, by whom, how long each phase took (default: the last 50)
+
+  -transitionToActive ADDR [--force]
+                               makes that master the active one: a planned hand-over when an active lives, a take-over
+                               when none does. Returns when it serves. --force fences the present active first
+  -transitionToBackup ADDR [--force]
+                               makes that master a backup: hands over to the best backup. Refused when there is none,
+                               unless --force
+  -formatHA [--yes]            clears the HA directory, never lowering the epoch. Refused while any master lives.
+                               Asks on a terminal; elsewhere --yes says that you mean it
+
+  -checkSharedDir [--peer HOST]
+                               proves that the shared directory does what the protocol needs; with a peer from two hosts
+
+${COMMON}
+Changing commands are done on the master's own host: here, or over ssh (TAJO_SSH_OPTS) for another host.`
+
+const GETCONF = `Usage: tajo getconf KEY
+
+Prints the value in force of a configuration key: from tajo-site.xml or catalog-site.xml, else its default.
+
+${COMMON}`
+
+const DEMO = `Usage: tajo demo
+
+In a directory of its own and on free ports: starts two masters, sends a steady stream of status requests (they stand in
+for a query until the release that brings queries), kills the active master with -9, and shows how the backup takes over.
+Cleans up. Exits 0 only if all of that happened.
+
+${COMMON}`
+
+const MASTER = `Usage: tajo master
+
+Runs a master in the foreground. sbin/start-tajo.sh starts all masters of conf/masters in the background.
+
+${COMMON}`
+
+const VERSION = `Usage: tajo version
+
+${COMMON}`
+
+const TEXTS: Readonly<Record<string, string>> = {
+  haadmin: HAADMIN,
+  getconf: GETCONF,
+  demo: DEMO,
+  master: MASTER,
+  worker: TAJO,
+  version: VERSION,
+}
+
+/** The help of a command; the overview for none and for an unknown one. */
+export const helpText = (command: string | null): string => TEXTS[command ?? ''] ?? TAJO
