@@ -284,6 +284,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
             untilMs: resume.untilMs,
             renewing: false,
             dueMs: nowMs,
+            failing: false,
             covered: [],
             waiting: [],
             suspended: null,

@@ -51,7 +51,7 @@ class Bench {
       this.now = Math.min(untilMs, Math.max(this.now + 0.01, wakeMs(this.state)))
       const effects = this.input({ type: 'tick' })
       all.push(...effects)
-      if (effects.some((e) => e.do === 'look')) all.push(...this.looked(seen()))
+      if (this.state.looking.busy) all.push(...this.looked(seen()))
       if (effects.some((e) => e.do === 'tell' && e.message.type === 'ping')) {
         all.push(...this.input({ type: 'pong' }))
       }
