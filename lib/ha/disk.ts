@@ -10,9 +10,18 @@
  * - No call has a time limit: a file call on a dead mount can't be taken back. Callers keep one in flight and time it.
  */
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rmdir, unlink, utimes } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rmdir,
+  stat,
+  unlink,
+  utimes,
+} from 'node:fs/promises'
 import { constants as os } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DiskError, messageOf } from './errors.ts'
 import { fileSystemOf } from './file-system.ts'
 import { SECRET_FILE } from './layout.ts'
@@ -55,10 +64,7 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
   return {
     makeTermDir: (purpose, path) => demand('make', purpose, path, () => makeDirOnce(at(path))),
 
-    makeDirs: (purpose, path) =>
-      demand('make', purpose, path, async () => {
-        await mkdir(at(path), { recursive: true })
-      }),
+    makeDirs: (purpose, path) => demand('make', purpose, path, () => makeDirs(at(path))),
 
     create: (purpose, path, text) =>
       attempt('create', purpose, path, async () => {
@@ -145,6 +151,30 @@ async function withFile<T>(file: FileHandle, use: () => Promise<T>): Promise<T> 
   }
   await file.close()
   return result
+}
+
+/**
+ * mkdir -p. Node's own (`recursive: true`) never ends where an existing directory answers a mkdir in it with ENOENT, as
+ * /proc does.
+ */
+async function makeDirs(path: string): Promise<void> {
+  if (await makeOrKeepDir(path)) return
+  if (dirname(path) !== path) await makeDirs(dirname(path))
+  if (await makeOrKeepDir(path)) return
+  throw Object.assign(new Error(`no directory can be made in ${dirname(path)}`), { code: 'ENOENT' })
+}
+
+/** False when the parent is missing. */
+async function makeOrKeepDir(path: string): Promise<boolean> {
+  try {
+    await mkdir(path)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false
+    if (errnoOf(error) !== 'EEXIST') throw error
+  }
+  if ((await stat(path)).isDirectory()) return true
+  throw Object.assign(new Error(`${path} is not a directory`), { code: 'ENOTDIR' })
 }
 
 /** What the file held when it was opened; the size is as fresh as the open. */

@@ -166,6 +166,20 @@ t.test('directories: list, remove, sync', async (t) => {
   t.match(await diskErrorOf(disk.syncDir('claim', 'none')), { errno: 'ENOENT', path: at('none') })
 })
 
+t.test('directories are made with their parents, or it says why not', async (t) => {
+  const { disk, at } = scratch(t)
+  await disk.makeDirs('setup', 'x/y/z')
+  await Promise.all([1, 2, 3, 4].map(() => disk.makeDirs('setup', 'p/q/r/s')))
+  t.ok(statSync(at('p/q/r/s')).isDirectory())
+  await disk.create('setup', 'file', '')
+  t.equal((await diskErrorOf(disk.makeDirs('setup', 'file'))).errno, 'ENOTDIR')
+  t.equal((await diskErrorOf(disk.makeDirs('setup', 'file/x'))).errno, 'ENOTDIR')
+  symlinkSync('/nowhere/at/all', at('dangling'))
+  t.equal((await diskErrorOf(disk.makeDirs('setup', 'dangling/x'))).errno, 'ENOENT')
+  // Here Node's own mkdir -p would never end.
+  t.equal((await diskErrorOf(openDisk('/proc/self').makeDirs('setup', 'a/b'))).errno, 'ENOENT')
+})
+
 t.test('every other failure is a DiskError that names call, path and purpose', async (t) => {
   const { disk, at } = scratch(t)
   await disk.create('setup', 'file', 'x')

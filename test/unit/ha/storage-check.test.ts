@@ -1,0 +1,281 @@
+/** The checks on a good directory, on the bad ones that can be had here, and on disks that lie in one call each. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { percentile, removeScratch, within } from '../../../lib/ha/check-kit.ts'
+import { connectPeer, type PeerLines } from '../../../lib/ha/check-link.ts'
+import { openDisk } from '../../../lib/ha/disk.ts'
+import { DiskError, HaError } from '../../../lib/ha/errors.ts'
+import type { Disk } from '../../../lib/ha/ports.ts'
+import { checkStorage, quickCheck } from '../../../lib/ha/storage-check.ts'
+import { refusalOf } from '../../../lib/ha/storage-trials.ts'
+
+const PEER = fileURLToPath(new URL('../../../lib/ha/check-peer.js', import.meta.url))
+const oneHost = { severalHosts: false }
+
+/** Starts the peer program as the command does over ssh. */
+function startPeer(
+  t: Test,
+  directory: string,
+): PeerLines & { child: ChildProcessWithoutNullStreams } {
+  const args = ['-u', 'NODE_OPTIONS', process.execPath, PEER, directory]
+  const child = spawn('/usr/bin/env', args)
+  t.teardown(() => child.kill('SIGKILL'))
+  child.stdin.on('error', () => undefined)
+  return {
+    child,
+    send: (line) => void child.stdin.write(`${line}\n`),
+    lines: createInterface({ input: child.stdout }),
+  }
+}
+
+async function refusal(call: Promise<unknown>): Promise<string> {
+  const error = await call.then(
+    (value) => new Error(`answered ${JSON.stringify(value)}`),
+    (thrown: unknown) => thrown,
+  )
+  if (error instanceof HaError && error.code === 'BAD_STORAGE') return error.message
+  throw error
+}
+
+t.test('quick check: a local directory is fine for one host, and left as it was', async (t) => {
+  const directory = join(t.testdir({}), 'system', 'ha')
+  const found = await quickCheck(openDisk(directory), directory, oneHost)
+  t.match(found, { network: false, fsType: String })
+  t.ok(found.granularityMs >= 0.001 && found.granularityMs <= 2000, `${found.granularityMs}`)
+  t.ok(found.p95Ms > 0)
+  t.same(readdirSync(directory), [])
+})
+
+t.test('quick check: leftovers of a crashed check do no harm and are not touched', async (t) => {
+  const directory = t.testdir({ 'check-00': { renewal: 'x' } })
+  await quickCheck(openDisk(directory), directory, oneHost)
+  t.same(readdirSync(directory), ['check-00'])
+})
+
+t.test('quick check: many masters may start at once', async (t) => {
+  const directory = t.testdir({})
+  const one = () => quickCheck(openDisk(directory), directory, oneHost)
+  await Promise.all([one(), one(), one(), one()])
+  t.same(readdirSync(directory), [])
+})
+
+t.test('quick check: a local directory is refused when masters run on several hosts', async (t) => {
+  const directory = join(t.testdir({}), 'ha')
+  const why = await refusal(quickCheck(openDisk(directory), directory, { severalHosts: true }))
+  t.match(why, /is a local file system \(\w+\), which the masters on other hosts can't see/)
+  t.notOk(existsSync(directory), 'nothing was made in the wrong place')
+})
+
+t.test('quick check: a file, and a place where nothing can be made', async (t) => {
+  const directory = t.testdir({ file: 'x' })
+  const file = join(directory, 'file')
+  t.match(
+    await refusal(quickCheck(openDisk(file), file, oneHost)),
+    /file can't be used: it is not a/,
+  )
+  const inFile = join(file, 'ha')
+  t.match(await refusal(quickCheck(openDisk(inFile), inFile, oneHost)), /can't be used/)
+  const proc = '/proc/self/ha'
+  t.match(
+    await refusal(quickCheck(openDisk(proc), proc, oneHost)),
+    /\/proc\/self\/ha can't be used/,
+  )
+})
+
+t.test(
+  'quick check: a directory that the user may not write to',
+  { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false },
+  async (t) => {
+    const directory = join(t.testdir({}), 'closed')
+    mkdirSync(directory)
+    chmodSync(directory, 0o500)
+    const why = await refusal(quickCheck(openDisk(directory), directory, oneHost))
+    t.match(why, /this user \(uid \d+\) may not write there/)
+  },
+)
+
+t.test('quick check: each lie of a disk is found, and named', async (t) => {
+  const lies: [string, (disk: Disk) => Partial<Disk>, RegExp][] = [
+    [
+      'creates are not exclusive',
+      (disk) => ({
+        create: async (purpose, path, text) => {
+          const answer = await disk.create(purpose, path, text)
+          return answer === 'exists' ? 'created' : answer
+        },
+      }),
+      /an exclusive create is not exclusive: .* created and created/,
+    ],
+    [
+      'renewals go on after the unlink',
+      (disk) => ({
+        touch: async (...args) => {
+          await disk.touch(...args)
+          return 'touched'
+        },
+      }),
+      /an unlink does not end renewals: .* the renewal after it touched/,
+    ],
+    [
+      'times do not move',
+      () => ({ glimpse: async () => ({ mtimeMs: 1_790_000_000_000, fileId: '1' }) }),
+      /a renewal is not kept/,
+    ],
+    [
+      'old times are lost',
+      (disk) => ({
+        touch: (purpose, path, mtimeMs) => disk.touch(purpose, path, Math.max(mtimeMs, 1e12)),
+      }),
+      /a release is not kept/,
+    ],
+    ['listings are old', () => ({ list: async () => [] }), /listings are not fresh/],
+    [
+      'read-only',
+      () => ({ makeDirs: async () => Promise.reject(new DiskError('EROFS', '/x', 'EROFS: /x')) }),
+      /it is mounted read-only/,
+    ],
+    [
+      'not ours',
+      () => ({ makeDirs: async () => Promise.reject(new DiskError('EACCES', '/x', 'no')) }),
+      /this user \(uid \d+\) may not write there \(EACCES\)/,
+    ],
+    [
+      'full',
+      () => ({ create: async () => Promise.reject(new DiskError('ENOSPC', '/x', 'ENOSPC: full')) }),
+      /ENOSPC: full/,
+    ],
+  ]
+  for (const [name, lie, why] of lies) {
+    const directory = t.testdir({})
+    const disk = openDisk(directory)
+    t.match(await refusal(quickCheck({ ...disk, ...lie(disk) }, directory, oneHost)), why, name)
+  }
+})
+
+t.test('which file systems are refused', (t) => {
+  const base = { source: 'x', mountPoint: '/mnt/x', options: 'rw', isNfs: false }
+  const fuse = { ...base, type: 'fuse.fuse_dfs', sharing: 'refused' } as const
+  t.match(refusalOf(fuse, false), /fuse-dfs.*through its NFS gateway/)
+  const ext4 = { ...base, type: 'ext4', sharing: 'local' } as const
+  t.equal(refusalOf(ext4, false), null)
+  t.match(refusalOf(ext4, true), /local file system \(ext4\)/)
+  t.equal(refusalOf({ ...base, type: 'nfs4', sharing: 'shared' }, true), null)
+  t.equal(refusalOf({ ...base, type: 'virtiofs', sharing: 'unknown' }, true), null)
+  t.end()
+})
+
+t.test('full check from one host: every check passes on a local directory', async (t) => {
+  const directory = t.testdir({})
+  const report = await checkStorage({ directory })
+  t.same(
+    report.checks.filter((check) => !check.ok),
+    [],
+  )
+  t.ok(report.ok)
+  t.same(
+    report.checks.map((check) => check.name),
+    [
+      'file system',
+      'exclusive create',
+      'make directory',
+      'renewal by path',
+      'look by open and fstat',
+      'reserved times',
+      'unlink ends renewals',
+      'listing',
+      'unlink of an open file',
+    ],
+  )
+  const renewal = report.checks.find((check) => check.name === 'renewal by path')
+  t.ok((renewal?.medianMs ?? 0) > 0 && (renewal?.p95Ms ?? 0) >= (renewal?.medianMs ?? 0))
+  t.ok(report.checks.every((check) => check.consequence !== '' && check.detail !== ''))
+  t.ok((report.smallestMonitorMs ?? 0) >= 500)
+  t.same(readdirSync(directory), [])
+})
+
+t.test('full check with a peer process: races, fence, freshness, over line streams', async (t) => {
+  const directory = t.testdir({})
+  const peer = startPeer(t, directory)
+  const report = await checkStorage({ directory, peer })
+  const failed = report.checks.filter((check) => !check.ok).map((check) => check.name)
+  t.same(failed, ['file system', 'peer'], 'only that both are one host, on its own disk')
+  t.match(report.checks.find((check) => check.name === 'peer')?.detail, /on this very host/)
+  t.equal(report.checks.length, 21)
+  const raced = report.checks.find((check) => check.name === 'exclusive create, raced')
+  t.match(raced?.detail, /one winner in each of 60 rounds \(\d+ here, \d+ there\)/)
+  t.same(readdirSync(directory), [])
+  peer.child.stdin.end()
+  t.same(await once(peer.child, 'exit'), [0, null], 'the peer ends with its input')
+})
+
+t.test('a peer with another directory ends the check there', async (t) => {
+  const directory = t.testdir({ here: {}, there: {} })
+  const peer = startPeer(t, join(directory, 'there'))
+  const report = await checkStorage({ directory: join(directory, 'here'), peer })
+  const last = report.checks.at(-1)
+  t.match(last, { name: 'same directory', ok: false, detail: /another directory at this path/ })
+  t.same(readdirSync(join(directory, 'there')), [])
+})
+
+t.test('a peer that ends is a failed check, not a hang', async (t) => {
+  const directory = t.testdir({})
+  const peer = startPeer(t, directory)
+  peer.child.kill('SIGKILL')
+  const report = await checkStorage({ directory, peer })
+  t.match(
+    report.checks.find((check) => check.name === 'peer'),
+    {
+      ok: false,
+      detail: /the program on the peer ended before it answered identify/,
+    },
+  )
+})
+
+t.test(
+  'the conversation: noise is passed over, errors keep their name, silence has a limit',
+  async (t) => {
+    const directory = t.testdir({ file: 'x' })
+    const peer = startPeer(t, join(directory, 'file'))
+    peer.send('Welcome to host2! {"id":1}')
+    const link = connectPeer(peer, 5000)
+    await t.rejects(link.ask('list', '.'), /before a scratch directory was entered/)
+    await t.rejects(link.ask('enter', '../..'), /is no scratch directory/)
+    await link.ask('enter', 'check-0')
+    await t.rejects(link.ask('list', '.'), { name: 'DiskError', errno: 'ENOTDIR' })
+    await t.rejects(link.ask('format'), /unknown here: both hosts must have the same version/)
+    t.ok((await link.ask('ping')).tookMs >= 0)
+
+    const deaf = connectPeer(
+      { send: () => undefined, lines: createInterface({ input: peer.child.stderr }) },
+      50,
+    )
+    await t.rejects(deaf.ask('ping'), { code: 'TIMEOUT' })
+  },
+)
+
+t.test('the peer without a directory says how it is called', async (t) => {
+  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, PEER])
+  const [line] = (await once(child.stderr, 'data')) as [Buffer]
+  t.match(line.toString(), /usage: check-peer DIRECTORY/)
+  t.same(await once(child, 'exit'), [2, null])
+})
+
+t.test('percentiles, limits, and the removal of a scratch directory', async (t) => {
+  const samples = Array.from({ length: 40 }, (_, index) => index + 1)
+  t.equal(percentile(samples, 0.95), 38, 'two peaks of forty do not count')
+  t.equal(percentile([3, 1, 2], 0.5), 2)
+  t.equal(percentile([], 0.5), null)
+  t.equal(await within(1000, 'x', Promise.resolve(7)), 7)
+  await t.rejects(within(1000, 'x', Promise.reject(new Error('own'))), /own/)
+
+  const directory = t.testdir({ 'check-1': { a: 'x', dir: {} }, other: 'x' })
+  writeFileSync(join(directory, 'check-1', '.nfs0001'), '')
+  await removeScratch(openDisk(directory), 'check-1')
+  await removeScratch(openDisk(directory), 'check-1')
+  t.same(readdirSync(directory), ['other'])
+})
