@@ -1,0 +1,98 @@
+/**
+ * The process that touches the shared directory for haadmin, so that haadmin itself never does: a file call on a dead
+ * mount hangs for ever, and a Node process with such a call can't exit. This one is simply killed.
+ *
+ * One request as JSON in argv, one line of JSON on stdout as the answer. The parent is `directory.ts`.
+ */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import {
+  checkStorage,
+  type DirectoryPicture,
+  formatDirectory,
+  type HistoryEntry,
+  inspectDirectory,
+  readDirectoryHistory,
+  type Timing,
+} from '../ha/index.ts'
+
+export type StorageReport = Awaited<ReturnType<typeof checkStorage>>
+type Peer = NonNullable<Parameters<typeof checkStorage>[0]['peer']>
+
+/** What can be asked of the directory, each with its answer. */
+export interface DirectoryAnswers {
+  inspect: DirectoryPicture
+  history: HistoryEntry[]
+  format: { epoch: number }
+  check: StorageReport
+}
+export type DirectoryRequest =
+  | { readonly op: 'inspect'; readonly directory: string; readonly watchMs: number }
+  | { readonly op: 'history'; readonly directory: string; readonly limit: number }
+  | {
+      readonly op: 'format'
+      readonly directory: string
+      readonly timing: Timing
+      readonly by: string
+    }
+  | {
+      readonly op: 'check'
+      readonly directory: string
+      /** The command that starts the check's other end, such as ssh with its arguments; null for this host alone. */
+      readonly peer: readonly string[] | null
+    }
+
+export type DirectoryReply =
+  | { readonly ok: true; readonly answer: unknown }
+  | { readonly ok: false; readonly code: string | null; readonly message: string }
+
+function answer(request: DirectoryRequest): Promise<unknown> {
+  const { directory } = request
+  switch (request.op) {
+    case 'inspect':
+      return inspectDirectory(directory, { watchMs: request.watchMs })
+    case 'history':
+      return readDirectoryHistory(directory, request.limit)
+    case 'format':
+      return formatDirectory(directory, {
+        timing: request.timing,
+        by: request.by,
+        log: (level, message, facts) => {
+          if (level === 'warn' || level === 'error') {
+            process.stderr.write(`${message} ${facts === undefined ? '' : JSON.stringify(facts)}\n`)
+          }
+        },
+      })
+    case 'check':
+      return request.peer === null
+        ? checkStorage({ directory })
+        : checkStorage({ directory, peer: startPeer(request.peer) })
+  }
+}
+
+/** What the other end complains about reaches the person who asked: ssh says best why a host can't be reached. */
+function startPeer([program = '', ...args]: readonly string[]): Peer {
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  child.on('error', (error) => process.stderr.write(`can't start ${program}: ${error.message}\n`))
+  // An end that is gone is told by its lines' end.
+  child.stdin.on('error', () => {})
+  return {
+    send: (line) => {
+      child.stdin.write(`${line}\n`)
+    },
+    lines: createInterface({ input: child.stdout }),
+  }
+}
+
+async function reply(): Promise<DirectoryReply> {
+  try {
+    const request = JSON.parse(process.argv[2] ?? '') as DirectoryRequest
+    return { ok: true, answer: await answer(request) }
+  } catch (thrown) {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : null
+    return { ok: false, code, message: error.message }
+  }
+}
+
+process.stdout.write(`${JSON.stringify(await reply())}\n`)

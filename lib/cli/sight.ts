@@ -1,0 +1,118 @@
+/**
+ * What can be known of the cluster right now, put together from two independent sources: each master's own answer, and
+ * what the shared directory shows. Pure: `look-around.ts` fetches both.
+ *
+ * A master's own answer counts for more than the directory, and a higher epoch for more than a lower one. Where neither
+ * speaks, the state is unknown, and stays so.
+ */
+import type { DirectoryPicture, InspectedMaster, MasterState } from '../ha/index.ts'
+import { sameAddress } from './address.ts'
+
+/** A master's own answer to the umbilical status request. */
+export interface MasterAnswer {
+  readonly address: string
+  readonly state: MasterState
+  readonly epoch: number
+  readonly clusterId: string | null
+  readonly hostname: string | null
+  readonly version: string | null
+  readonly priority: number | null
+  readonly adminSocket: string | null
+  /** Why it isn't active or no master is, in its own words. */
+  readonly problem: string | null
+  /** The ages of the others' heartbeats as this master sees them, by address. */
+  readonly heartbeatAgesMs: Readonly<Record<string, number>>
+}
+
+export type Asked =
+  | { readonly answered: true; readonly answer: MasterAnswer }
+  | { readonly answered: false; readonly why: string }
+
+/** One master from every source that knows it. */
+export interface KnownMaster {
+  readonly address: string
+  /** Listed in conf/masters, or this configuration's own address. */
+  readonly configured: boolean
+  readonly asked: Asked
+  readonly inspected: InspectedMaster | null
+}
+
+export interface Sight {
+  readonly directory: string
+  readonly picture: DirectoryPicture | null
+  /** Why there is no picture. */
+  readonly directoryError: string | null
+  readonly masters: readonly KnownMaster[]
+}
+
+/** Puts the sources together; `asked` holds the answers by address. */
+export function sightOf(from: {
+  directory: string
+  configured: readonly string[]
+  asked: ReadonlyMap<string, Asked>
+  picture: DirectoryPicture | null
+  directoryError: string | null
+}): Sight {
+  const { picture, configured } = from
+  const addresses = addressesOf(configured, picture)
+  const masters = addresses.map((address) => ({
+    address,
+    configured: configured.some((one) => sameAddress(one, address)),
+    asked: from.asked.get(address) ?? { answered: false as const, why: 'not asked' },
+    inspected: picture?.masters.find((one) => sameAddress(one.address, address)) ?? null,
+  }))
+  return { directory: from.directory, picture, directoryError: from.directoryError, masters }
+}
+
+/** Every address that the configuration or the directory knows, once. What formatHA left behind is no master. */
+export function addressesOf(
+  configured: readonly string[],
+  picture: DirectoryPicture | null,
+): string[] {
+  const seen: string[] = []
+  const found = (picture?.masters ?? []).map((one) => one.address)
+  for (const address of [...configured, ...found]) {
+    const isAddress = /:\d+$/.test(address)
+    if (isAddress && !seen.some((one) => sameAddress(one, address))) seen.push(address)
+  }
+  return seen
+}
+
+/** The master that says it is active, in the highest epoch; null when none says so. */
+export function answeringActive(sight: Sight): MasterAnswer | null {
+  const actives = sight.masters.flatMap(({ asked }) =>
+    asked.answered && asked.answer.state === 'active' ? [asked.answer] : [],
+  )
+  return actives.sort((a, b) => b.epoch - a.epoch)[0] ?? null
+}
+
+/** The address of the active master by its own word, else by a lease that was seen to be renewed; null for neither. */
+export function activeAddress(sight: Sight): string | null {
+  const answering = answeringActive(sight)
+  if (answering !== null) return answering.address
+  const renewing = sight.picture?.masters.find((m) => m.state === 'active' && m.pulse === 'live')
+  if (renewing === undefined) return null
+  const known = sight.masters.find((m) => sameAddress(m.address, renewing.address))
+  // It renews its lease, but says itself that it isn't active: activating, suspended or stepping down.
+  return known?.asked.answered === true ? null : renewing.address
+}
+
+/** The newest epoch that anybody has told of. */
+export const newestEpoch = (sight: Sight): number =>
+  Math.max(
+    sight.picture?.epoch ?? 0,
+    ...sight.masters.map(({ asked }) => (asked.answered ? asked.answer.epoch : 0)),
+  )
+
+/** Why no master is active, as a sentence; null when one is. */
+export function problemOf(sight: Sight): string | null {
+  if (activeAddress(sight) !== null) return null
+  const told = sight.masters.flatMap(({ address, asked }) =>
+    asked.answered && asked.answer.problem !== null
+      ? [`${address} says: ${asked.answer.problem}`]
+      : [],
+  )
+  const reasons = [sight.picture?.problem ?? sight.directoryError, ...told]
+  const known = reasons.filter((reason) => reason !== null && reason !== undefined)
+  return known.length > 0 ? known.join('; ') : 'no master says that it is active'
+}

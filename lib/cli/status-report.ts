@@ -1,0 +1,130 @@
+/** What `haadmin -status` says: one row a master, and why none is active where none is. Pure. */
+import type { HistoryEntry } from '../ha/index.ts'
+import { sameAddress } from './address.ts'
+import { transitionsTable } from './history-table.ts'
+import { duration, plain, table } from './print.ts'
+import { activeAddress, type KnownMaster, newestEpoch, problemOf, type Sight } from './sight.ts'
+
+export interface MasterRow {
+  readonly address: string
+  /** Its own word; else the directory's where its heartbeat moves; else `stopped`, `silent` or `unknown`. */
+  readonly state: string
+  readonly epoch: number | null
+  readonly heartbeatAgeMs: number | null
+  readonly priority: number | null
+  readonly version: string | null
+  readonly hostname: string | null
+  readonly answers: boolean
+  /** What is not as it should be with this master; null when all is well. */
+  readonly note: string | null
+}
+
+export interface StatusReport {
+  readonly clusterId: string | null
+  readonly directory: string
+  readonly directoryError: string | null
+  readonly epoch: number
+  readonly active: string | null
+  readonly problem: string | null
+  readonly masters: readonly MasterRow[]
+  readonly transitions: readonly HistoryEntry[]
+}
+
+export function statusReport(sight: Sight, transitions: readonly HistoryEntry[]): StatusReport {
+  const told = sight.masters.find((m) => m.asked.answered && m.asked.answer.clusterId !== null)
+  const clusterId = told?.asked.answered ? told.asked.answer.clusterId : null
+  return {
+    clusterId: sight.picture?.clusterId ?? clusterId,
+    directory: sight.directory,
+    directoryError: sight.directoryError,
+    epoch: newestEpoch(sight),
+    active: activeAddress(sight),
+    problem: problemOf(sight),
+    masters: sight.masters.map((master) => rowOf(sight, master)),
+    transitions,
+  }
+}
+
+function rowOf(sight: Sight, master: KnownMaster): MasterRow {
+  const { asked, inspected, address } = master
+  const answer = asked.answered ? asked.answer : null
+  return {
+    address,
+    state: answer?.state ?? silentState(sight, master),
+    epoch: answer?.epoch ?? inspected?.epoch ?? null,
+    heartbeatAgeMs: heartbeatAge(sight, master),
+    priority: answer?.priority ?? inspected?.priority ?? null,
+    version: answer?.version ?? inspected?.version ?? null,
+    hostname: answer?.hostname ?? inspected?.hostname ?? null,
+    answers: asked.answered,
+    note: noteOf(sight, master),
+  }
+}
+
+/** The state of a master that doesn't answer, from the directory alone. */
+function silentState(sight: Sight, { inspected }: KnownMaster): string {
+  if (sight.picture === null) return 'unknown'
+  if (inspected === null) return 'not started'
+  if (inspected.pulse === 'live') return inspected.state
+  return inspected.pulse === 'released' ? 'stopped' : 'silent'
+}
+
+/** The age that this command saw itself, else the one that a master tells of its neighbour. */
+function heartbeatAge(sight: Sight, { address, inspected }: KnownMaster): number | null {
+  if (inspected?.pulse === 'live' && inspected.heartbeatAgeMs !== null) {
+    return inspected.heartbeatAgeMs
+  }
+  const ages = sight.masters.flatMap(({ asked }) => {
+    const all = asked.answered ? Object.entries(asked.answer.heartbeatAgesMs) : []
+    return all.filter(([name]) => sameAddress(name, address)).map(([, ms]) => ms)
+  })
+  return ages.length > 0 ? Math.min(...ages) : (inspected?.heartbeatAgeMs ?? null)
+}
+
+function noteOf(sight: Sight, { asked, inspected, configured }: KnownMaster): string | null {
+  const notes: string[] = []
+  if (!asked.answered) {
+    notes.push(`does not answer: ${asked.why}`)
+    if (inspected?.pulse === 'live') notes.push('but its heartbeat moves')
+    if (inspected?.pulse === 'released') notes.push('said goodbye')
+  } else if (asked.answer.state !== 'active' && asked.answer.problem !== null) {
+    notes.push(asked.answer.problem)
+  } else if (asked.answer.state === 'active' && asked.answer.epoch < newestEpoch(sight)) {
+    notes.push('not the newest epoch: it is not the active master')
+  }
+  if (!configured) notes.push('not in conf/masters')
+  return notes.length > 0 ? notes.join(', ') : null
+}
+
+export function statusText(report: StatusReport): string {
+  const rows = report.masters.map((row) => [
+    row.address,
+    row.state,
+    row.epoch === null ? '-' : String(row.epoch),
+    row.heartbeatAgeMs === null ? '-' : duration(row.heartbeatAgeMs),
+    row.priority === null ? '-' : String(row.priority),
+    row.version ?? '-',
+    row.note ?? '',
+  ])
+  const columns = [
+    { title: 'MASTER' },
+    { title: 'STATE' },
+    { title: 'EPOCH', align: 'right' as const },
+    { title: 'HEARTBEAT', align: 'right' as const },
+    { title: 'PRIORITY', align: 'right' as const },
+    { title: 'VERSION' },
+    { title: '' },
+  ]
+  const parts = [
+    plain(
+      `Cluster ${report.clusterId ?? '(none yet)'} in ${report.directory}, epoch ${report.epoch}`,
+    ),
+    table(columns, rows),
+  ]
+  if (report.directoryError !== null) parts.push(plain(`Directory: ${report.directoryError}`))
+  if (report.problem !== null) parts.push(plain(`No master is active: ${report.problem}`))
+  if (report.transitions.length > 0) {
+    parts.push(`Last transitions:\n${transitionsTable(report.transitions)}`)
+  }
+  return parts.join('\n\n')
+}

@@ -1,0 +1,306 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { createServer as createTcp } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { giveOrder, Refusal } from '../../../lib/cli/admin.ts'
+import { CliError } from '../../../lib/cli/exit.ts'
+import { byWhom, historyTable, whyOf } from '../../../lib/cli/history-table.ts'
+import { exchange, type NoAnswer } from '../../../lib/cli/http.ts'
+import { findMaster } from '../../../lib/cli/known-master.ts'
+import {
+  type Asked,
+  activeAddress,
+  addressesOf,
+  answeringActive,
+  type MasterAnswer,
+  problemOf,
+  sightOf,
+} from '../../../lib/cli/sight.ts'
+import { statusReport, statusText } from '../../../lib/cli/status-report.ts'
+import type { HostFacts } from '../../../lib/cli/this-host.ts'
+import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../../../lib/ha/index.ts'
+
+const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
+  answered: true,
+  answer: {
+    address,
+    state: 'backup',
+    epoch: 7,
+    clusterId: 'c-1',
+    hostname: 'h',
+    version: '1.0.0',
+    priority: 100,
+    adminSocket: '/run/a.sock',
+    problem: null,
+    heartbeatAgesMs: {},
+    ...more,
+  },
+})
+const silent: Asked = { answered: false, why: 'no answer within 500 ms' }
+
+const inspected = (address: string, more: Partial<InspectedMaster> = {}): InspectedMaster => ({
+  address,
+  addresses: { umbilical: address, clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
+  hostname: 'h',
+  priority: 90,
+  version: '0.9.0',
+  state: 'backup',
+  heartbeatAgeMs: 120,
+  pid: 1,
+  adminSocket: '/run/b.sock',
+  pulse: 'live',
+  epoch: null,
+  ...more,
+})
+const picture = (masters: InspectedMaster[], problem: string | null = null): DirectoryPicture => ({
+  clusterId: 'c-1',
+  catalog: null,
+  epoch: 7,
+  masters,
+  problem,
+})
+
+const sight = (from: {
+  configured?: string[]
+  asked?: Record<string, Asked>
+  picture?: DirectoryPicture | null
+}) =>
+  sightOf({
+    directory: '/shared/ha',
+    configured: from.configured ?? ['a:1', 'b:1'],
+    asked: new Map(Object.entries(from.asked ?? {})),
+    picture: from.picture ?? null,
+    directoryError: from.picture == null ? 'the mount hangs' : null,
+  })
+
+t.test("a master's own word counts for more than the directory", async (t) => {
+  const suspended = sight({
+    asked: { 'a:1': answer('a:1', { state: 'suspended', problem: 'term 7 is suspended' }) },
+    picture: picture([inspected('a:1', { state: 'active', epoch: 7 })]),
+  })
+  t.equal(activeAddress(suspended), null, 'it renews, but says that it does not serve')
+  t.match(problemOf(suspended), /a:1 says: term 7 is suspended/)
+  const frozen = sight({
+    asked: { 'a:1': silent },
+    picture: picture([inspected('a:1', { state: 'active', epoch: 7 })]),
+  })
+  t.equal(activeAddress(frozen), 'a:1', 'silent, but its lease is renewed')
+  t.equal(answeringActive(frozen), null)
+  const released = sight({
+    picture: picture(
+      [inspected('a:1', { state: 'active', pulse: 'released', epoch: 7 })],
+      'a:1 released its term',
+    ),
+  })
+  t.equal(activeAddress(released), null)
+  t.match(problemOf(released), /a:1 released its term/)
+})
+
+t.test(
+  'of two that say they are active the higher epoch is believed, and the lower one marked',
+  async (t) => {
+    const both = sight({
+      asked: {
+        'a:1': answer('a:1', { state: 'active', epoch: 6 }),
+        'b:1': answer('b:1', { state: 'active', epoch: 7 }),
+      },
+      picture: picture([]),
+    })
+    t.equal(activeAddress(both), 'b:1')
+    const report = statusReport(both, [])
+    t.match(report.masters[0]?.note, /not the newest epoch/)
+    t.equal(report.problem, null)
+  },
+)
+
+t.test('every address once; what formatHA left is no master', async (t) => {
+  const found = picture([inspected('A:1'), inspected('c:1'), inspected('formatHA')])
+  t.same(addressesOf(['a:1', 'b:1', 'a:1'], found), ['a:1', 'b:1', 'c:1'])
+  t.same(addressesOf(['a:1'], null), ['a:1'])
+})
+
+t.test('-status: one row a master, and why none is active', async (t) => {
+  const report = statusReport(
+    sight({
+      configured: ['a:1', 'b:1', 'd:1'],
+      asked: {
+        'a:1': answer('a:1', { heartbeatAgesMs: { 'C:1': 33 } }),
+        'b:1': silent,
+        'c:1': silent,
+      },
+      picture: picture(
+        [
+          inspected('c:1', { pulse: 'silent' }),
+          inspected('b:1', { pulse: 'released', state: 'active', epoch: 7 }),
+        ],
+        'b:1 released its term',
+      ),
+    }),
+    [],
+  )
+  t.same(
+    report.masters.map(({ address, state, epoch, answers }) => ({
+      address,
+      state,
+      epoch,
+      answers,
+    })),
+    [
+      { address: 'a:1', state: 'backup', epoch: 7, answers: true },
+      { address: 'b:1', state: 'stopped', epoch: 7, answers: false },
+      { address: 'd:1', state: 'not started', epoch: null, answers: false },
+      { address: 'c:1', state: 'silent', epoch: null, answers: false },
+    ],
+  )
+  t.equal(report.masters[3]?.heartbeatAgeMs, 33, "a neighbour's observation")
+  t.match(report.masters[3]?.note, /does not answer: no answer within 500 ms, not in conf\/masters/)
+  const text = statusText(report)
+  t.match(text, /^Cluster c-1 in \/shared\/ha, epoch 7\n/)
+  t.match(text, /No master is active: b:1 released its term/)
+  const blind = statusText(statusReport(sight({ asked: { 'a:1': silent, 'b:1': silent } }), []))
+  t.match(blind, /Directory: the mount hangs/)
+  t.match(blind, /a:1 +unknown/)
+})
+
+const entry = (
+  term: Partial<HistoryEntry['term']>,
+  served: HistoryEntry['served'],
+): HistoryEntry => ({
+  term: {
+    term: 8,
+    address: 'b:1',
+    hostname: 'h',
+    nonce: 'n',
+    reason: 'released',
+    evidence: 'the holder had released the term',
+    previousTerm: 7,
+    previousAddress: 'a:1',
+    at: '2026-01-02T03:04:05.000Z',
+    ...term,
+  },
+  served,
+})
+const servedAfter = (
+  reason: 'master-died' | 'handed-over',
+  by: string,
+): HistoryEntry['served'] => ({
+  term: 8,
+  servedAt: '2026-01-02T03:04:05.100Z',
+  previousEnd: { reason, by, successor: 'b:1', at: '' },
+  phases: {
+    noticedMs: 1,
+    decidedMs: 2,
+    claimedMs: 3,
+    endedMs: 4,
+    settledMs: 0,
+    openedMs: 20,
+    totalMs: 30.4,
+  },
+})
+
+t.test('-history: who, from whom, why, by whom, how long', async (t) => {
+  const killed = entry({}, servedAfter('master-died', 'keeper'))
+  t.equal(whyOf(killed), 'its process died (killed or crashed)')
+  t.equal(byWhom(killed), '-')
+  const moved = entry({ reason: 'handed-over' }, servedAfter('handed-over', 'ann@h1'))
+  t.equal(byWhom(moved), 'ann@h1')
+  const forced = entry(
+    { reason: 'command', evidence: 'the holder was fenced; asked for by ann@h1' },
+    null,
+  )
+  t.equal(whyOf(forced), 'taken over by command')
+  t.equal(byWhom(forced), 'ann@h1')
+  const lines = historyTable([forced, killed]).split('\n')
+  t.match(
+    lines[0],
+    /EPOCH +AT +MASTER +FROM +WHY +BY +NOTICED +DECIDED +CLAIMED +ENDED +SETTLED +OPENED +TOTAL/,
+  )
+  t.match(lines[1], /taken over by command \(never served\) +ann@h1 +- /)
+  t.match(lines[2], /b:1 +a:1 +its process died .* 20 ms +30 ms$/)
+})
+
+t.test('a torn or foreign record is shown as far as it goes', async (t) => {
+  const { evidence: _, previousAddress: __, ...torn } = entry({}, null).term
+  const foreign = {
+    term: { ...torn, reason: 'x\u001b[2J' },
+    served: null,
+  } as unknown as HistoryEntry
+  t.match(historyTable([foreign]), /b:1 +- +x\?\[2J/)
+})
+
+t.test('which master an address means', async (t) => {
+  const facts: HostFacts = {
+    hostname: 'me',
+    addresses: new Set(['10.0.0.1']),
+    resolve: async (host) =>
+      ({ me: ['10.0.0.1'], h2: ['10.0.0.2'], alias2: ['10.0.0.2'] })[host] ?? [],
+  }
+  const known = ['me:26001', 'me:36001', 'h2:26001']
+  const of = (host: string, port: number) => findMaster({ host, port }, known, facts)
+  t.equal(await of('ME', 26001), 'me:26001')
+  t.equal(await of('localhost', 36001), 'me:36001')
+  t.equal(await of('alias2', 26001), 'h2:26001')
+  t.equal(await of('h2', 36001), null)
+  t.equal(await of('h3', 26001), null)
+})
+
+// A Unix socket's path has room for 107 bytes: too little for a test directory.
+const socketDir = mkdtempSync(join(tmpdir(), 'tajo-cli-'))
+t.teardown(() => rmSync(socketDir, { recursive: true, force: true }))
+let sockets = 0
+/** Serves one fixed answer on a Unix socket. */
+async function onSocket(t: Test, status: number, body: string): Promise<string> {
+  const socket = join(socketDir, `s${++sockets}`)
+  const server: Server = createServer((request, response) => {
+    request.resume().on('end', () => response.writeHead(status).end(body))
+  })
+  await new Promise<void>((done) => server.listen(socket, done))
+  t.teardown(() => server.close())
+  return socket
+}
+
+t.test('orders to a master: refusals keep their meaning', async (t) => {
+  const order = { name: 'takeOver', force: false, by: 'me' } as const
+  const to = (adminSocket: string | null) => giveOrder({ address: 'a:1', adminSocket }, order, 5000)
+  const fails = async (adminSocket: string | null): Promise<CliError> => {
+    const error = await to(adminSocket).then(
+      () => new Error('it was accepted'),
+      (thrown) => thrown,
+    )
+    if (!(error instanceof CliError)) throw error
+    return error
+  }
+  await to(await onSocket(t, 200, '{}'))
+  const unsafe = await fails(
+    await onSocket(t, 409, '{"code":"UNSAFE","message":"no backup is live"}'),
+  )
+  t.equal(unsafe.exitCode, 4)
+  t.match(unsafe.message, /a:1 refused: no backup is live/)
+  const late = await fails(await onSocket(t, 421, '{"code":"NOT_ACTIVE","message":"x"}'))
+  t.ok(late instanceof Refusal && late.code === 'NOT_ACTIVE' && late.exitCode === 1)
+  t.match((await fails(await onSocket(t, 500, '[]'))).message, /gave no reason/)
+  t.match((await fails(join(socketDir, 'none'))).message, /nothing listens on its admin socket/)
+  t.match((await fails(null)).message, /admin socket of a:1 is not known/)
+  t.match((await fails('relative')).message, /is not known/)
+  t.match((await fails(await onSocket(t, 200, 'hello'))).message, /not JSON/)
+})
+
+t.test('only a complete answer within the deadline counts', async (t) => {
+  const deaf = createTcp((socket) => socket.on('error', () => {}).resume())
+  await new Promise<void>((done) => deaf.listen(0, '127.0.0.1', done))
+  const address = deaf.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const options = { method: 'POST', body: {}, deadlineMs: 100 } as const
+  const errnoOf = (at: number): Promise<string> =>
+    exchange({ host: '127.0.0.1', port: at }, '/x', options).then(
+      () => 'answered',
+      (error: NoAnswer) => error.errno,
+    )
+  t.equal(await errnoOf(port), 'TIMEOUT', 'it accepts the connection and never answers')
+  await new Promise<void>((done) => {
+    deaf.close(() => done())
+  })
+  t.equal(await errnoOf(port), 'ECONNREFUSED')
+})
