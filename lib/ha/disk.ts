@@ -4,7 +4,11 @@
  * - On NFS every file is opened and created with O_DIRECT. Without it the server hands out a delegation, and a host
  *   that loses power while it holds one blocks everybody's renewals of that file for the server's lease time (103 s
  *   were seen). It also makes a read ask the server and a write reach it.
- * - A renewal is utimes by path: through an open file it would go on succeeding after the file was unlinked.
+ * - A renewal is utimes by path, then a look at the link count. By path, because through an open file it would go on
+ *   succeeding after the unlink. And the link count, because on NFS utimes succeeds once more after another host's
+ *   unlink when anybody, anywhere, has the file open, be it a backup in the middle of a look or one that died in it
+ *   (seen on NFSv4.2, Linux 6.1: the client asks by file handle, and the server keeps the file while it is open). The
+ *   reply to that utimes tells the client that no link is left, so the stat after it needs no further round trip.
  * - mtimes are kept to the microsecond, which is what utimes takes; a number of milliseconds near today has no finer
  *   fraction anyhow.
  * - No call has a time limit: a file call on a dead mount can't be taken back. Callers keep one in flight and time it.
@@ -86,14 +90,16 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
       attempt('touch', purpose, path, async () => {
         const seconds = toUtimesSeconds(mtimeMs)
         await utimes(at(path), seconds, seconds)
-        return 'touched' as const
+        const after = await stat(at(path))
+        return after.nlink === 0 ? ('missing' as const) : ('touched' as const)
       }),
 
     glimpse: (purpose, path) =>
       attempt('look at', purpose, path, async () => {
         const file = await openToRead(path)
-        const stat = await withFile(file, () => file.stat({ bigint: true }))
-        return { mtimeMs: Number(stat.mtimeNs / 1000n) / 1000, fileId: String(stat.ino) }
+        const seen = await withFile(file, () => file.stat({ bigint: true }))
+        if (seen.nlink === 0n) return 'missing'
+        return { mtimeMs: Number(seen.mtimeNs / 1000n) / 1000, fileId: String(seen.ino) }
       }),
 
     read: (purpose, path) =>

@@ -95,7 +95,7 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
 
 export interface QuickCheck {
   readonly granularityMs: number
-  /** 95th percentile of the slower of renewal and create. */
+  /** 95th percentile of a renewal. */
   readonly p95Ms: number
   /** True when file events tell nothing about other hosts: everything but a known local file system. */
   readonly network: boolean

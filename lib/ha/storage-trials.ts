@@ -260,7 +260,10 @@ async function unlinkWhileOpen({ disk, path }: Space): Promise<Finding> {
   }
 }
 
+/** Of a few samples the 95th percentile is the worst one, and a single peak says nothing about a mount. */
+const ENOUGH_SAMPLES = 20
+
 function notePercentile({ p95Ms }: Space['measured'], samples: readonly number[]): void {
   const value = percentile(samples, 0.95)
-  if (value !== null) p95Ms.push(value)
+  if (value !== null && samples.length >= ENOUGH_SAMPLES) p95Ms.push(value)
 }
