@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Starts every master of conf/masters, on this host directly and on others over ssh, all at once, and waits until one
+# of them is active.
+#
+#     start-tajo.sh [--config DIR]
+#
+# The first start in a fresh clone installs and builds. A host that fails is named on stderr with the reason while the
+# rest still starts; then the exit code is 1.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tajo-config.sh
+. "$(dirname -- "$(readlink -f -- "$0")")/tajo-config.sh"
+# shellcheck source-path=SCRIPTDIR source=tajo-hosts.sh
+. "$TAJO_HOME/sbin/tajo-hosts.sh"
+
+# npm answers with many lines; they matter only when it fails.
+install_and_build() {
+  [[ -f $TAJO_HOME/package-lock.json ]] ||
+    fail 1 "$TAJO_HOME is neither a clone nor a whole tarball (no build, no package-lock.json): unpack it again"
+  command -v npm >/dev/null || fail 1 "there is no 'npm' in PATH ($PATH), which the first start of a clone needs"
+  say "first start in this clone: installing and building (npm ci), this takes a minute"
+  (cd -- "$TAJO_HOME" && npm ci --include=dev --no-audit --no-fund </dev/null) >"$work/npm" 2>&1 || {
+    cat -- "$work/npm" >&2
+    fail 1 "'npm ci' in $TAJO_HOME failed, see above"
+  }
+}
+
+((${#tajo_args[@]} == 0)) || fail 2 "unknown argument '${tajo_args[0]}'; usage: start-tajo.sh [--config DIR]"
+need_node
+is_built || install_and_build
+read_masters
+
+TAJO_STARTER=$HOSTNAME
+TAJO_STARTER_VERSION=$(own_version)
+TAJO_STARTER_FILES=
+for file in tajo-site.xml catalog-site.xml masters; do
+  TAJO_STARTER_FILES+="$(file_mark "$TAJO_CONF_DIR/$file") "
+done
+
+for number in "${!masters[@]}"; do run_on_master "$number" start & done
+wait
+collect_failures
+
+if ((${#failed[@]} < ${#masters[@]})); then
+  node "$TAJO_HOME/build/lib/cli/cluster-active.js" wait || exit_code=1
+fi
+name_failures started
+exit "$exit_code"

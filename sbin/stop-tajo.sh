@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Stops every master of conf/masters: first the backups, then the active one, so that no backup takes over on the way.
+#
+#     stop-tajo.sh [--config DIR]
+#
+# Each gets TAJO_STOP_TIMEOUT seconds to end in good order. A host that could not be reached is named on stderr with the
+# reason, and the exit code is 1.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tajo-config.sh
+. "$(dirname -- "$(readlink -f -- "$0")")/tajo-config.sh"
+# shellcheck source-path=SCRIPTDIR source=tajo-hosts.sh
+. "$TAJO_HOME/sbin/tajo-hosts.sh"
+
+((${#tajo_args[@]} == 0)) || fail 2 "unknown argument '${tajo_args[0]}'; usage: stop-tajo.sh [--config DIR]"
+need_node
+is_built || fail 1 "not built yet, so nothing was started from here: $TAJO_HOME"
+read_masters
+
+# Where nobody is active the order does not matter.
+active=$(node "$TAJO_HOME/build/lib/cli/cluster-active.js" name) || active=
+last=
+for number in "${!masters[@]}"; do
+  if [[ ${masters[number]} == "$active" ]]; then
+    last=$number
+  else
+    run_on_master "$number" stop &
+  fi
+done
+wait
+if [[ -n $last ]]; then run_on_master "$last" stop; fi
+collect_failures
+name_failures stopped
+exit "$exit_code"

@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# Starts, stops, restarts one daemon of this host, or tells whether it runs.
+#
+#     tajo-daemon.sh [--config DIR] start|stop|restart|status master|worker
+#
+# A second master on this host is named by TAJO_MASTER_NAME=host:port, as conf/masters lists it. `start` returns when
+# the daemon has opened its ports, or has failed: then it tells the reason and exits with 1. `stop` sends TERM, after
+# TAJO_STOP_TIMEOUT seconds KILL. Exit codes of `status`: 0 runs, 1 dead though its pid file exists, 3 does not run.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tajo-config.sh
+. "$(dirname -- "$(readlink -f -- "$0")")/tajo-config.sh"
+
+readonly DEFAULT_PORT=26001
+readonly KEPT_OUT_FILES=5
+
+usage() { fail 2 "${1:+$1; }usage: tajo-daemon.sh [--config DIR] start|stop|restart|status master|worker"; }
+
+# Sets `daemon` to the name in pid and log files: master, worker, or master-36001.
+name_daemon() {
+  daemon=$role
+  [[ $role == master && -n ${TAJO_MASTER_NAME:-} ]] || return 0
+  local host=$TAJO_MASTER_NAME port=$DEFAULT_PORT
+  if [[ $TAJO_MASTER_NAME =~ ^(.*[^:]):([0-9]{1,5})$ && ( $TAJO_MASTER_NAME == \[* || ${BASH_REMATCH[1]} != *:* ) ]]; then
+    host=${BASH_REMATCH[1]} port=$((10#${BASH_REMATCH[2]}))
+  fi
+  if ! is_host "$host" || ((port < 1 || port > 65535)); then
+    fail 2 "TAJO_MASTER_NAME is '$TAJO_MASTER_NAME': allowed is a line of conf/masters, host or host:port"
+  fi
+  if ((port != DEFAULT_PORT)); then daemon=$role-$port; fi
+}
+
+# is_daemon PID: whether that process is the daemon that our pid file is about, and no later one with its number.
+is_daemon() {
+  local pid=$1 word seen=
+  local -a words=() variables=()
+  [[ $pid =~ ^[1-9][0-9]*$ ]] || return 1
+  { mapfile -d '' -t words <"/proc/$pid/cmdline"; } 2>/dev/null || return 1
+  for word in "${words[@]}"; do
+    case $word in
+      tajo.js | */tajo.js | tajo | */tajo) seen=program ;;
+      "$role") if [[ $seen == program ]]; then seen=role; fi ;;
+    esac
+  done
+  [[ $seen == role ]] || return 1
+  # Another user's environment can't be read: then its command line must do.
+  { mapfile -d '' -t variables <"/proc/$pid/environ"; } 2>/dev/null || return 0
+  for word in "${variables[@]}"; do
+    if [[ $word == TAJO_PID_FILE=* && ${word#*=} != "$TAJO_PID_FILE" ]]; then return 1; fi
+  done
+}
+
+# Sets `pid` to the first word of the pid file, or to nothing.
+read_pid() {
+  pid=
+  if [[ -r $TAJO_PID_FILE ]]; then read -r pid _ <"$TAJO_PID_FILE" || true; fi
+}
+
+# Removes the pid file if it still is about process $1.
+remove_pid_file() {
+  local gone=$1
+  read_pid
+  if [[ $pid == "$gone" ]]; then rm -f -- "$TAJO_PID_FILE"; fi
+}
+
+make_directory() {
+  local problem
+  problem=$(mkdir -p -- "$2" 2>&1) || fail 1 "$1 is $2, which can't be made: $problem"
+  [[ -w $2 && -x $2 ]] || fail 1 "$1 is $2, where $(id -un) may not write"
+}
+
+rotate_out_file() {
+  local n
+  for ((n = KEPT_OUT_FILES - 1; n >= 1; n--)); do
+    if [[ -e $out_file.$n ]]; then mv -f -- "$out_file.$n" "$out_file.$((n + 1))"; fi
+  done
+  if [[ -e $out_file ]]; then mv -f -- "$out_file" "$out_file.1"; fi
+}
+
+# start-tajo.sh tells what it has; what this host has otherwise is named.
+compare_with_starter() {
+  local here there file number=0
+  local -a marks=()
+  [[ -n ${TAJO_STARTER:-} ]] || return 0
+  here=$(own_version) there=${TAJO_STARTER_VERSION:-}
+  [[ $here == "$there" ]] || warn "version differs: $here here, $there on $TAJO_STARTER"
+  read -r -a marks <<<"${TAJO_STARTER_FILES:-}"
+  for file in tajo-site.xml catalog-site.xml masters; do
+    [[ $(file_mark "$TAJO_CONF_DIR/$file") == "${marks[number]:-}" ]] ||
+      warn "configuration differs: $TAJO_CONF_DIR/$file is not the same as on $TAJO_STARTER"
+    number=$((number + 1))
+  done
+}
+
+launch() {
+  local -a options=()
+  local opts=$TAJO_MASTER_OPTS
+  if [[ $role == worker ]]; then opts=$TAJO_WORKER_OPTS; fi
+  read -r -a options <<<"$opts"
+  rotate_out_file
+  : >"$out_file" || fail 1 "can't write $out_file"
+  # What this daemon says is read through here: a start with the same log directory may rename the file meanwhile.
+  exec 4<"$out_file"
+  cd -- "$TAJO_HOME" || fail 1 "can't enter $TAJO_HOME"
+  # In a session of its own, so that it outlives this shell; Node itself becomes the process that is signalled.
+  setsid nohup nice -n "$TAJO_NICENESS" node ${options[@]+"${options[@]}"} build/lib/cli/tajo.js "$role" \
+    </dev/null >>"$out_file" 2>&1 4<&- &
+  pid=$!
+}
+
+start() {
+  read_pid
+  if is_daemon "$pid"; then
+    say "$daemon runs already as process $pid"
+    return 0
+  fi
+  need_node
+  is_built || fail 1 "not built yet: run 'npm ci' in $TAJO_HOME"
+  make_directory TAJO_LOG_DIR "$TAJO_LOG_DIR"
+  make_directory TAJO_PID_DIR "$TAJO_PID_DIR"
+  compare_with_starter
+  launch
+  local code=0 deadline=$((SECONDS + TAJO_START_TIMEOUT))
+  while ! grep -q '^ready ' "/proc/$$/fd/4"; do
+    if ! kill -0 "$pid" 2>/dev/null; then
+      wait "$pid" || code=$?
+      show_end "$code"
+    fi
+    if ((SECONDS >= deadline)); then
+      fail 1 "$daemon (process $pid) is not ready after $TAJO_START_TIMEOUT s and goes on trying: see $log_file"
+    fi
+    sleep 0.05
+  done
+  say "$daemon started as process $pid, log $log_file"
+}
+
+# What the daemon said before it ended; the last line on stderr is the reason.
+show_end() {
+  local lines more=$log_file
+  [[ -s $more ]] || more=$out_file
+  lines=$(grep -v '^[[:space:]]*$' "/proc/$$/fd/4" | tail -n 10 || true)
+  if [[ $lines == *$'\n'* ]]; then printf '%s\n' "${lines%$'\n'*}" >&2; fi
+  fail 1 "$daemon failed to start (exit code $1): ${lines##*$'\n'}${lines:+ }(more in $more)"
+}
+
+stop() {
+  read_pid
+  if ! is_daemon "$pid"; then
+    if [[ -n $pid ]]; then rm -f -- "$TAJO_PID_FILE"; fi
+    say "no $daemon to stop${pid:+: process $pid of the pid file is gone}"
+    return 0
+  fi
+  local process=$pid
+  kill -TERM "$process" || fail 1 "can't stop $daemon, process $process: whose is it?"
+  if ends_within "$process" "$TAJO_STOP_TIMEOUT"; then
+    say "$daemon stopped (process $process)"
+  else
+    kill -KILL "$process" 2>/dev/null || true
+    ends_within "$process" 10 || fail 1 "$daemon, process $process, does not even end by SIGKILL"
+    say "$daemon killed: process $process did not stop within $TAJO_STOP_TIMEOUT s"
+  fi
+  remove_pid_file "$process"
+}
+
+ends_within() {
+  local process=$1 deadline=$((SECONDS + $2 + 1))
+  while is_daemon "$process"; do
+    if ((SECONDS >= deadline)); then return 1; fi
+    sleep 0.05
+  done
+}
+
+status() {
+  read_pid
+  if is_daemon "$pid"; then
+    say "$daemon runs as process $pid"
+  elif [[ -e $TAJO_PID_FILE ]]; then
+    say "$daemon is dead, though its pid file exists: $TAJO_PID_FILE"
+    return 1
+  else
+    say "$daemon does not run"
+    return 3
+  fi
+}
+
+((${#tajo_args[@]} == 2)) || usage
+verb=${tajo_args[0]} role=${tajo_args[1]}
+case $role in master | worker) ;; *) usage "unknown daemon '$role'" ;; esac
+name_daemon
+TAJO_PID_FILE=$TAJO_PID_DIR/tajo-$TAJO_IDENT_STRING-$daemon.pid
+log_file=$TAJO_LOG_DIR/tajo-$TAJO_IDENT_STRING-$daemon-$HOSTNAME.log
+out_file=${log_file%.log}.out
+export TAJO_PID_FILE TAJO_LOG_FILE=$log_file
+
+case $verb in
+  start) start ;;
+  stop) stop ;;
+  restart) stop && start ;;
+  status) status ;;
+  *) usage "unknown action '$verb'" ;;
+esac

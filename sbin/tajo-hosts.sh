@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# Sourced by start-tajo.sh and stop-tajo.sh, after tajo-config.sh: the masters of conf/masters, and running
+# tajo-daemon.sh for each of them, here or over ssh. Every line that it prints gets the master's name in front.
+
+masters=()
+places=()
+failed=()
+exit_code=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/tajo-hosts.XXXXXX")
+
+# ssh in the background hears no Ctrl-C by itself. Daemons that start meanwhile are left alone.
+clean_up() {
+  local file
+  for file in "$work"/*.ssh; do
+    if [[ -s $file ]]; then kill -- "$(<"$file")" 2>/dev/null || true; fi
+  done
+  rm -rf -- "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Fills `masters` (lines of conf/masters), `places` ("-" for this host, else what to give to ssh), `ssh_options`.
+read_masters() {
+  local kind first second
+  ssh_options=(-o BatchMode=yes)
+  node "$TAJO_HOME/build/lib/cli/cluster-hosts.js" >"$work/hosts" || exit 1
+  while IFS=$'\t' read -r kind first second; do
+    case $kind in
+      master)
+        [[ $second == - ]] || is_host "$second" || fail 1 "'$second' is no host name"
+        masters+=("$first")
+        places+=("$second")
+        ;;
+      ssh-option) ssh_options+=("$first") ;;
+    esac
+  done <"$work/hosts"
+  # ssh keeps the first value of an option, so TAJO_SSH_OPTS can change all of these but BatchMode.
+  ssh_options+=(-o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3)
+}
+
+# quoted WORD...: for any POSIX shell on the other side; bash's own %q writes $'…', which not every one knows.
+quoted() {
+  local word
+  for word in "$@"; do printf "'%s' " "${word//\'/\'\\\'\'}"; done
+}
+
+prefixed() {
+  local line
+  while IFS= read -r line || [[ -n $line ]]; do printf '%s: %s\n' "$1" "$line"; done
+}
+
+# daemon_command NUMBER ACTION: what starts or stops that master.
+daemon_command() {
+  local name=${masters[$1]} place=${places[$1]}
+  local -a command=("$TAJO_HOME/sbin/tajo-daemon.sh" --config "$TAJO_CONF_DIR" "$2" master)
+  if [[ $place == - ]]; then
+    TAJO_MASTER_NAME=$name "${command[@]}" </dev/null
+  else
+    command=(env "TAJO_MASTER_NAME=$name" "TAJO_STARTER=${TAJO_STARTER:-}" "TAJO_STARTER_VERSION=${TAJO_STARTER_VERSION:-}"
+      "TAJO_STARTER_FILES=${TAJO_STARTER_FILES:-}" "${command[@]}")
+    ssh -n -T "${ssh_options[@]}" -- "$place" "$(quoted "${command[@]}")" &
+    printf '%s' "$!" >"$work/$1.ssh"
+    local code=0
+    wait "$!" || code=$?
+    rm -f -- "$work/$1.ssh"
+    return "$code"
+  fi
+}
+
+# run_on_master NUMBER ACTION: leaves stderr and the exit code in $work for collect_failures.
+run_on_master() {
+  local code=0 number=$1 name=${masters[$1]}
+  {
+    {
+      daemon_command "$number" "$2" 3>&- || code=$?
+      printf '%s' "$code" >"$work/$number.code"
+    } 2>&1 >&3 | tee -- "$work/$number.err" | prefixed "$name" >&2
+  } 3>&1 | prefixed "$name"
+}
+
+collect_failures() {
+  local number
+  failed=()
+  for number in "${!masters[@]}"; do
+    if [[ $(cat -- "$work/$number.code" 2>/dev/null) != 0 ]]; then failed+=("$number"); fi
+  done
+  if ((${#failed[@]} > 0)); then exit_code=1; fi
+}
+
+# name_failures WHAT: one line for each, with the last thing it said.
+name_failures() {
+  local number reason
+  for number in ${failed[@]+"${failed[@]}"}; do
+    reason=$(tr -d '\r' <"$work/$number.err" | grep -v '^[[:space:]]*$' | tail -n 1 || true)
+    printf '%s: %s was not %s: %s\n' "$tajo_script" "${masters[number]}" "$1" "${reason:-no reason given}" >&2
+  done
+}
