@@ -15,7 +15,7 @@ fail() {
 # is_host NAME: whether it may be handed to ssh. Nothing that could be an option, a user or shell syntax passes.
 is_host() {
   local name=$1
-  [[ ${#name} -le 253 && $name =~ ^([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$ ]]
+  [[ ${#name} -le 253 && $name =~ ^([A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$ ]]
 }
 
 tajo_take_arguments() {
