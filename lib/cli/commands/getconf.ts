@@ -1,0 +1,32 @@
+/** `tajo getconf KEY`: the value in force, from the site files or by default. Scripts call it often, so it loads little. */
+import { nearest } from '../../base/nearest.ts'
+import {
+  ALL_KEYS,
+  formatValue,
+  isKey,
+  loadConfiguration,
+  specOf,
+  surroundingsOf,
+} from '../../conf/index.ts'
+import type { Run } from '../command.ts'
+import { EXIT, failure, usageError } from '../exit.ts'
+import { json } from '../print.ts'
+
+export const run: Run = async ({ args, confDir, env, json: asJson, output }) => {
+  const [key, more] = args
+  if (key === undefined || more !== undefined) {
+    throw usageError("'tajo getconf' needs one key, such as tajo.rootdir")
+  }
+  if (!isKey(key)) {
+    const meant = nearest(key, ALL_KEYS)
+    const hint = meant === null ? '' : `, did you mean ${meant}?`
+    throw failure(`nobody knows the key '${key}'${hint} (docs/configuration.md lists all)`)
+  }
+  const conf = await loadConfiguration(confDir, surroundingsOf(env))
+  for (const warning of conf.warnings) output.err(`tajo: warning: ${warning}`)
+  const { value, source } = conf.setting(key)
+  const { type, doc, reloadable } = specOf(key)
+  const text = formatValue(value)
+  output.out(asJson ? json({ key, value, text, type, source, reloadable, doc }) : text)
+  return EXIT.done
+}

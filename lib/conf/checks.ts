@@ -1,0 +1,56 @@
+/** What single values can't show: settings that are fine one by one but not together. */
+import { formatHostPort, type HostPort } from './address.ts'
+import { formatSource, type Setting } from './configuration.ts'
+import { ALL_KEYS, type Key, specOf } from './keys.ts'
+
+type Settings = ReadonlyMap<Key, Setting>
+
+/** A sentence for each contradiction. */
+export const findContradictions = (settings: Settings): string[] => [
+  ...equalPorts(settings, 'master'),
+  ...equalPorts(settings, 'worker'),
+  ...catalogMismatch(settings),
+]
+
+/** The addresses of one daemon belong to one host, so no port may come twice. */
+function equalPorts(settings: Settings, daemon: 'master' | 'worker'): string[] {
+  const seen = new Map<number, Setting>()
+  const problems: string[] = []
+  for (const key of ALL_KEYS) {
+    const spec = specOf(key)
+    const setting = settings.get(key)
+    if (setting === undefined || spec.type !== 'address' || spec.usedBy !== daemon) continue
+    const { port } = setting.value as HostPort
+    const other = seen.get(port)
+    if (other !== undefined) problems.push(samePort(setting, other, daemon))
+    else seen.set(port, setting)
+  }
+  return problems
+}
+
+function samePort(a: Setting, b: Setting, daemon: string): string {
+  const [first, second] = a.source === null && b.source !== null ? [b, a] : [a, b]
+  const address = formatHostPort(first.value as HostPort)
+  return `${formatSource(first.source)}: ${first.key}: '${address}' has the same port as ${second.key} (${formatSource(second.source)}): each address of a ${daemon} needs a port of its own`
+}
+
+const SCHEMES: Readonly<Record<string, readonly string[]>> = {
+  DerbyStore: ['derby'],
+  PostgreSQLStore: ['postgresql'],
+  MariaDBStore: ['mariadb', 'mysql'],
+  MySQLStore: ['mysql', 'mariadb'],
+}
+
+function catalogMismatch(settings: Settings): string[] {
+  const store = settings.get('tajo.catalog.store.class')
+  const uri = settings.get('tajo.catalog.uri')
+  const schemes = SCHEMES[String(store?.value)]
+  if (store === undefined || uri === undefined || schemes === undefined) return []
+  const scheme = /^jdbc:([a-z]+):/.exec(String(uri.value))?.[1]
+  if (scheme !== undefined && schemes.includes(scheme)) return []
+  const given = scheme === undefined ? 'is not set' : `is a ${scheme} URI`
+  const place = formatSource(uri.source ?? store.source)
+  return [
+    `${place}: tajo.catalog.uri ${given}, but tajo.catalog.store.class is ${store.value} (${formatSource(store.source)}): allowed is jdbc:${schemes.join(': or jdbc:')}:`,
+  ]
+}

@@ -1,0 +1,75 @@
+/** The configuration in force: a typed value for every key, where it comes from, and what was odd in the files. */
+import { formatHostPort, type HostPort } from './address.ts'
+import { ALL_KEYS, type Key, specOf, type ValueOf } from './keys.ts'
+import type { Value } from './types.ts'
+
+export interface Source {
+  readonly file: string
+  readonly line: number
+}
+
+export interface Setting {
+  readonly key: Key
+  readonly value: Value
+  /** Null when no file sets the key. */
+  readonly source: Source | null
+}
+
+export class Configuration {
+  /** Absolute or as given. */
+  readonly confDir: string
+  /** A sentence each, with file and line. */
+  readonly warnings: readonly string[]
+  readonly #settings: ReadonlyMap<Key, Setting>
+
+  constructor(confDir: string, settings: ReadonlyMap<Key, Setting>, warnings: readonly string[]) {
+    this.confDir = confDir
+    this.#settings = settings
+    this.warnings = warnings
+  }
+
+  get<K extends Key>(key: K): ValueOf<K> {
+    return this.setting(key).value as ValueOf<K>
+  }
+
+  setting(key: Key): Setting {
+    const found = this.#settings.get(key)
+    if (found === undefined) throw new Error(`no value for ${key}: the configuration is incomplete`)
+    return found
+  }
+
+  /** Whether a file sets the key, be it to its default. */
+  isSet(key: Key): boolean {
+    return this.setting(key).source !== null
+  }
+
+  /** In the order of the table of keys. */
+  settings(): Setting[] {
+    return ALL_KEYS.map((key) => this.setting(key))
+  }
+
+  /** The same with the settings of `keys` taken from `other`. */
+  withSettingsOf(other: Configuration, keys: readonly Key[]): Configuration {
+    const merged = new Map(this.#settings)
+    for (const key of keys) merged.set(key, other.setting(key))
+    return new Configuration(this.confDir, merged, this.warnings)
+  }
+}
+
+/** A value as `tajo getconf` prints it: durations in milliseconds, sizes in bytes, lines one a line. */
+export function formatValue(value: Value): string {
+  if (typeof value !== 'object') return String(value)
+  return isHostPort(value) ? formatHostPort(value) : value.join('\n')
+}
+
+const isHostPort = (value: HostPort | readonly string[]): value is HostPort => 'port' in value
+
+/** `tajo-site.xml:12` or `the default`. */
+export const formatSource = (source: Source | null): string =>
+  source === null ? 'the default' : `${source.file}:${source.line}`
+
+/** A setting for a message: secrets and passwords inside URIs are not shown. */
+export function formatForMessage(key: Key, text: string): string {
+  if (specOf(key).secret) return '(not shown)'
+  return text.replaceAll(/(password=)[^;&]*/gi, '$1…').replace(/(:\/\/[^/@:]*):[^/@]*@/, '$1:…@')
+}

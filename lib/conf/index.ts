@@ -1,0 +1,53 @@
+/**
+ * The configuration's only door: typed keys, the site files, `conf/masters`, and their changes at run time.
+ * Nothing here reads the environment or ends the process; every wrong input comes as a ConfError.
+ */
+export {
+  formatHostPort,
+  type HostPort,
+  isHost,
+  isLoopback,
+  isWildcard,
+  splitHostPort,
+} from './address.ts'
+export {
+  Configuration,
+  formatForMessage,
+  formatSource,
+  formatValue,
+  type Setting,
+  type Source,
+} from './configuration.ts'
+export { ConfError } from './error.ts'
+export { type HaTiming, haTiming } from './ha-timing.ts'
+export { ALL_KEYS, isKey, type Key, type KeySpec, specOf, type ValueOf } from './keys.ts'
+export {
+  buildConfiguration,
+  loadConfiguration,
+  readSiteFiles,
+  type Surroundings,
+  surroundingsOf,
+} from './load.ts'
+export {
+  type Addresses,
+  type MasterAddresses,
+  masterAddresses,
+  requireSeparatePorts,
+} from './master-addresses.ts'
+export {
+  DEFAULT_UMBILICAL_PORT,
+  entryAddress,
+  type HostEntry,
+  type HostList,
+  parseMasterName,
+  readMasters,
+  readWorkers,
+} from './masters.ts'
+export {
+  type ChangedKey,
+  type ReloadEvent,
+  type Reloader,
+  type ReloadOptions,
+  watchConfiguration,
+} from './reload.ts'
+export type { Value } from './types.ts'

@@ -1,0 +1,286 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: defaults are written as they would stand in the file
+/**
+ * Every configuration key: type, default, who reads it, one sentence. The template, the manual, `tajo getconf` and the
+ * checks all come from this table; a key that isn't here doesn't exist.
+ *
+ * It is one piece because it is a table. A default that depends on other keys says so in words and as a function.
+ */
+import type { HostPort } from './address.ts'
+import type { ValueType } from './types.ts'
+
+export type Daemon = 'master' | 'worker' | 'client' | 'all'
+
+export interface Derived {
+  /** For people, as in "monitor interval / 10". */
+  readonly words: string
+  /** The default as text, from the values of other keys, which must not be derived from this one. */
+  readonly from: (value: (key: string) => unknown) => string
+}
+
+export type KeySpec = ValueType & {
+  /** As it would stand in the file. */
+  readonly default: string | Derived
+  /** One sentence. */
+  readonly doc: string
+  readonly usedBy: Daemon
+  /** Whether a running daemon takes over a change of the file; the rest needs a restart. */
+  readonly reloadable: boolean
+  /** Never shown in a message. */
+  readonly secret?: true
+  readonly group: string
+}
+
+const LONGEST_MS = 3_600_000
+const MONITOR = 'tajo.master.ha.monitor.interval'
+const RENEW = 'tajo.master.ha.renew.interval'
+
+/** A period of the protocol. The inequalities among them are the protocol's own and are checked where it starts. */
+const period = (words: string, from: (monitorMs: number, renewMs: () => number) => number) => ({
+  type: 'duration' as const,
+  min: 1,
+  max: LONGEST_MS,
+  default: {
+    words,
+    from: (value: (key: string) => unknown) =>
+      String(from(Number(value(MONITOR)), () => Number(value(RENEW)))),
+  },
+  usedBy: 'master' as const,
+  reloadable: false,
+  group: 'High availability: periods of the protocol',
+})
+
+const address = (of: 'master' | 'worker', defaultAddress: string, doc: string) => ({
+  type: 'address' as const,
+  default: defaultAddress,
+  doc,
+  usedBy: of,
+  reloadable: false,
+  group: of === 'master' ? 'Addresses of a master' : 'Addresses of a worker',
+})
+
+const ha = { usedBy: 'master', reloadable: false, group: 'High availability' } as const
+const haClient = { usedBy: 'client', reloadable: true, group: 'High availability' } as const
+const catalog = { usedBy: 'master', reloadable: false, group: 'Catalog' } as const
+const log = { usedBy: 'all', reloadable: true, group: 'Logs' } as const
+
+export const KEYS = {
+  'tajo.rootdir': {
+    type: 'directory',
+    default: 'file:///tmp/tajo-${user.name}/',
+    doc: 'Directory of the cluster; with masters on several hosts the directory that all of them mount, with the HA directory system/ha in it.',
+    usedBy: 'all',
+    reloadable: false,
+    group: 'Storage',
+  },
+  'tajo.master.umbilical-rpc.address': address(
+    'master',
+    'localhost:26001',
+    "Where masters and workers talk to this master; it is the master's name in the cluster.",
+  ),
+  'tajo.master.client-rpc.address': address(
+    'master',
+    'localhost:26002',
+    'Where clients talk to this master.',
+  ),
+  'tajo.resource-tracker.rpc.address': address(
+    'master',
+    'localhost:26003',
+    'Where workers report their resources.',
+  ),
+  'tajo.catalog.client-rpc.address': address(
+    'master',
+    'localhost:26005',
+    'Where the catalog answers.',
+  ),
+  'tajo.master.info-http.address': address(
+    'master',
+    '0.0.0.0:26080',
+    'Web page, health checks and HTTP API of this master.',
+  ),
+  'tajo.worker.info-http.address': address(
+    'worker',
+    '0.0.0.0:28080',
+    'Web page and health checks of a worker.',
+  ),
+  'tajo.worker.peer-rpc.address': address(
+    'worker',
+    '0.0.0.0:28091',
+    'Where workers talk to each other.',
+  ),
+  'tajo.worker.client-rpc.address': address(
+    'worker',
+    '0.0.0.0:28092',
+    'Where clients fetch results from a worker.',
+  ),
+  'tajo.worker.qm-rpc.address': address(
+    'worker',
+    '0.0.0.0:28093',
+    'Where the query master of a worker answers.',
+  ),
+  'tajo.master.ha.enable': {
+    type: 'boolean',
+    default: 'false',
+    doc: 'Whether masters stand by for each other; the site file as shipped says true.',
+    ...ha,
+  },
+  [MONITOR]: {
+    type: 'duration',
+    min: 1,
+    max: LONGEST_MS,
+    default: '5000',
+    doc: 'Within this time a lost active master is noticed and replaced; every other period derives from it.',
+    ...ha,
+  },
+  'tajo.master.ha.priority': {
+    type: 'integer',
+    min: 0,
+    max: 1000,
+    default: '100',
+    doc: 'Among several backup masters the highest number takes over first; 0 means never.',
+    ...ha,
+  },
+  'tajo.master.ha.fencing.methods': {
+    type: 'lines',
+    line: /^(sshfence(\([A-Za-z0-9_.-]*(:\d{1,5})?\))?|shell\(.*\S.*\))$/,
+    allowed: 'sshfence, sshfence([user][:port]) or shell(/path arguments), one a line',
+    default: '',
+    doc: 'How a master that does not answer is made sure to be dead, tried in this order; empty: its lease has to expire.',
+    ...ha,
+  },
+  'tajo.master.ha.client.read.retry.max-num': {
+    type: 'integer',
+    min: 0,
+    max: 1_000_000,
+    default: '120',
+    doc: 'How often a client that finds no active master asks again.',
+    ...haClient,
+  },
+  'tajo.master.ha.client.read.retry.pause-time': {
+    type: 'duration',
+    min: 1,
+    max: LONGEST_MS,
+    default: '500',
+    doc: 'How long that client waits before it asks again.',
+    ...haClient,
+  },
+  [RENEW]: {
+    ...period('monitor interval / 10', (monitorMs) => monitorMs / 10),
+    doc: 'Between two renewals of the lease by the active master.',
+  },
+  'tajo.master.ha.deadline': {
+    ...period('monitor interval / 2', (monitorMs) => monitorMs / 2),
+    doc: 'So long after its last renewal the active master goes on serving, and not a moment longer.',
+  },
+  'tajo.master.ha.patience': {
+    ...period('monitor interval × 3 / 5', (monitorMs) => (monitorMs * 3) / 5),
+    doc: 'A lease that was not renewed for so long has expired for its observers.',
+  },
+  'tajo.master.ha.poll.interval': {
+    ...period('monitor interval / 20', (monitorMs) => monitorMs / 20),
+    doc: 'Between two looks of a backup master at the lease.',
+  },
+  'tajo.master.ha.settle': {
+    ...period(
+      'renew interval + monitor interval / 50',
+      (monitorMs, renewMs) => renewMs() + monitorMs / 50,
+    ),
+    doc: 'How long the successor waits after it took an expired lease away, so that its holder has noticed.',
+  },
+  'tajo.master.ha.activation': {
+    ...period('monitor interval / 10', (monitorMs) => monitorMs / 10),
+    doc: 'Planned for opening the catalog and starting to serve.',
+  },
+  'tajo.master.ha.hang-limit': {
+    ...period('monitor interval / 2', (monitorMs) => monitorMs / 2),
+    doc: 'A master that does not answer its own keeper for so long is killed by it.',
+  },
+  'tajo.master.ha.handover.grace': {
+    ...period('monitor interval / 5', (monitorMs) => monitorMs / 5),
+    doc: 'How long the others hold back when the role is handed to a named successor.',
+  },
+  'tajo.master.ha.rank.step': {
+    ...period('monitor interval / 500, at least 5 ms', (monitorMs) => Math.max(5, monitorMs / 500)),
+    doc: 'A contender waits so long for each one that goes before it by priority.',
+  },
+  'tajo.catalog.store.class': {
+    type: 'choice',
+    of: ['DerbyStore', 'SharedStore', 'PostgreSQLStore', 'MariaDBStore', 'MySQLStore'],
+    prefix: 'org.apache.tajo.catalog.store.',
+    default: {
+      words: 'DerbyStore; with HA SharedStore',
+      from: (value: (key: string) => unknown) =>
+        value('tajo.master.ha.enable') === true ? 'SharedStore' : 'DerbyStore',
+    },
+    doc: 'Where the catalog is kept; DerbyStore can be opened by one master only.',
+    ...catalog,
+  },
+  'tajo.catalog.uri': {
+    type: 'jdbc',
+    default: {
+      words: 'with DerbyStore jdbc:derby:/tmp/tajo-catalog-${user.name}/db;create=true',
+      from: (value: (key: string) => unknown) =>
+        value('tajo.catalog.store.class') === 'DerbyStore'
+          ? 'jdbc:derby:/tmp/tajo-catalog-${user.name}/db;create=true'
+          : '',
+    },
+    doc: 'Which database keeps the catalog, the same for all masters; SharedStore needs none.',
+    ...catalog,
+  },
+  'tajo.catalog.connection.id': {
+    type: 'text',
+    default: '',
+    doc: "The catalog database's user.",
+    ...catalog,
+  },
+  'tajo.catalog.connection.password': {
+    type: 'text',
+    default: '',
+    doc: "That user's password.",
+    secret: true,
+    ...catalog,
+  },
+  'tajo.log.level': {
+    type: 'choice',
+    of: ['debug', 'info', 'warn', 'error'],
+    default: 'info',
+    doc: 'The least important messages that are still logged.',
+    ...log,
+  },
+  'tajo.log.max-size': {
+    type: 'size',
+    min: 64 * 1024,
+    max: 100 * 1024 ** 3,
+    default: '64m',
+    doc: 'A log file that grew to this size is put aside and a new one begun.',
+    ...log,
+  },
+  'tajo.log.max-files': {
+    type: 'integer',
+    min: 1,
+    max: 1000,
+    default: '10',
+    doc: 'How many log files are kept, the current one included.',
+    ...log,
+  },
+} as const satisfies Readonly<Record<string, KeySpec>>
+
+export type Key = keyof typeof KEYS
+
+/** The type of a key's value. */
+export type ValueOf<K extends Key> = (typeof KEYS)[K] extends infer S
+  ? S extends { type: 'address' }
+    ? HostPort
+    : S extends { type: 'duration' | 'integer' | 'size' }
+      ? number
+      : S extends { type: 'boolean' }
+        ? boolean
+        : S extends { type: 'lines' }
+          ? readonly string[]
+          : S extends { type: 'choice'; of: readonly (infer W)[] }
+            ? W
+            : string
+  : never
+
+export const ALL_KEYS = Object.keys(KEYS) as Key[]
+export const isKey = (name: string): name is Key => Object.hasOwn(KEYS, name)
+export const specOf = (key: Key): KeySpec => KEYS[key]

@@ -1,0 +1,156 @@
+/**
+ * `conf/masters` and `conf/workers`: one host a line, `host` or `host:port`; blank lines, `#` comments, surrounding
+ * blanks and CRLF are fine. Host names reach shells and ssh, so nothing else passes.
+ */
+
+import { isIPv6 } from 'node:net'
+import { join } from 'node:path'
+import {
+  formatHostPort,
+  HOST_ALLOWED,
+  type HostPort,
+  isLoopback,
+  splitHostPort,
+} from './address.ts'
+import { ConfError, quoted } from './error.ts'
+import { readText, requireDirectory, type TextFile } from './read-file.ts'
+
+export const MASTERS_FILE = 'masters'
+export const WORKERS_FILE = 'workers'
+
+/** The umbilical port of a master whose line names none, and of which the others are the offsets. */
+export const DEFAULT_UMBILICAL_PORT = 26001
+/** The same for workers: their peer port. */
+export const DEFAULT_WORKER_PORT = 28091
+
+export interface HostEntry {
+  /** Lower case, an IPv6 address without brackets. */
+  readonly host: string
+  /** Null when the line names none. */
+  readonly port: number | null
+  /** `host` or `host:port`, tidied: what TAJO_MASTER_NAME holds. */
+  readonly name: string
+  /** 0 when it comes from no file. */
+  readonly line: number
+}
+
+export interface HostList {
+  readonly file: string
+  readonly entries: readonly HostEntry[]
+  readonly warnings: readonly string[]
+}
+
+/** The masters, at least one. Throws ConfError. */
+export const readMasters = (
+  confDir: string,
+  defaultPort: number = DEFAULT_UMBILICAL_PORT,
+): Promise<HostList> => readHosts(confDir, MASTERS_FILE, defaultPort, 'master')
+
+/** The workers; an empty file is a cluster without any. Throws ConfError. */
+export const readWorkers = (
+  confDir: string,
+  defaultPort: number = DEFAULT_WORKER_PORT,
+): Promise<HostList> => readHosts(confDir, WORKERS_FILE, defaultPort, 'worker')
+
+async function readHosts(
+  confDir: string,
+  name: string,
+  defaultPort: number,
+  what: 'master' | 'worker',
+): Promise<HostList> {
+  await requireDirectory(confDir)
+  const file = join(confDir, name)
+  const source = await readText(file)
+  if (source === null) {
+    throw new ConfError(
+      `${file} does not exist: it must list one ${what} a line, such as localhost`,
+    )
+  }
+  return parseHosts(source, { defaultPort, what })
+}
+
+export interface HostsOptions {
+  /** Of a line without one: two lines for the same host and port are refused. */
+  readonly defaultPort: number
+  readonly what: 'master' | 'worker'
+}
+
+/** Throws ConfError with every line that is wrong. */
+export function parseHosts(
+  { file, text }: TextFile,
+  { defaultPort, what }: HostsOptions,
+): HostList {
+  const entries: HostEntry[] = []
+  const problems: string[] = []
+  const seen = new Map<string, HostEntry>()
+  for (const [index, raw] of text.split(/\r\n|\n|\r/).entries()) {
+    const written = raw.replace(/#.*$/s, '').trim()
+    if (written === '') continue
+    const line = index + 1
+    const entry = parseEntry(written, line)
+    if (typeof entry === 'string') {
+      problems.push(`${file}:${line}: ${quoted(written)} is no host: ${entry}`)
+      continue
+    }
+    const identity = `${hostIdentity(entry.host)} ${entry.port ?? defaultPort}`
+    const earlier = seen.get(identity)
+    if (earlier === undefined) seen.set(identity, entry)
+    else {
+      problems.push(
+        `${file}:${line}: ${entry.name} is the same ${what} as ${earlier.name} in line ${earlier.line}: a second one on that host needs another port, such as ${suggestion(entry, defaultPort)}`,
+      )
+    }
+    entries.push(entry)
+  }
+  if (problems.length === 0 && entries.length === 0 && what === 'master') {
+    problems.push(`${file} lists no master: at least one line is needed, such as localhost`)
+  }
+  if (problems.length > 0) throw new ConfError(problems)
+  return { file, entries, warnings: mixedWarning(file, entries, what) }
+}
+
+/** One line as an entry, or what is allowed. */
+function parseEntry(written: string, line: number): HostEntry | string {
+  if (/\s/.test(written)) return 'one host a line, without blanks inside'
+  if (written.includes('@')) return 'no user may be given here (TAJO_SSH_OPTS can: -l user)'
+  const split = splitHostPort(written)
+  if (typeof split === 'string') return split
+  const host = split.host.toLowerCase().replace(/\.$/, '')
+  return { host, port: split.port, name: entryName(host, split.port), line }
+}
+
+const entryName = (host: string, port: number | null): string => {
+  if (port !== null) return formatHostPort({ host, port })
+  return isIPv6(host) ? `[${host}]` : host
+}
+
+/** The usual names of a host for itself are one. */
+export const hostIdentity = (host: string): string =>
+  ['localhost', '127.0.0.1', '::1'].includes(host) ? 'localhost' : host
+
+const suggestion = ({ host, port }: HostEntry, defaultPort: number): string =>
+  formatHostPort({ host, port: ((port ?? defaultPort) + 10_000) % 65_536 || defaultPort })
+
+function mixedWarning(file: string, entries: readonly HostEntry[], what: string): string[] {
+  const local = entries.find(({ host }) => isLoopback(host))
+  const remote = entries.find(({ host }) => !isLoopback(host))
+  if (local === undefined || remote === undefined) return []
+  return [
+    `${file}:${local.line}: ${local.name} means another host on each host that reads it: with ${what}s on several hosts (${remote.name} in line ${remote.line}) give its real name`,
+  ]
+}
+
+/** The line of `conf/masters` that a master is, from TAJO_MASTER_NAME. Throws ConfError. */
+export function parseMasterName(name: string): HostEntry {
+  const entry = parseEntry(name.trim(), 0)
+  if (typeof entry !== 'string') return entry
+  throw new ConfError(
+    `TAJO_MASTER_NAME is ${quoted(name)}: ${entry} (it must be a line of conf/masters: host or host:port, the host made of ${HOST_ALLOWED})`,
+  )
+}
+
+/** The umbilical address that an entry stands for. */
+export const entryAddress = (entry: HostEntry, configured: HostPort): HostPort => ({
+  host: entry.host,
+  port: entry.port ?? configured.port,
+})
