@@ -3,8 +3,8 @@
  * two. Whatever is not understood is a usage error that names the nearest allowed word.
  */
 import yargs from 'yargs'
+import { nearest } from '../base/nearest.ts'
 import { type CliError, usageError } from './exit.ts'
-import { nearest } from './nearest.ts'
 
 export const COMMANDS = ['master', 'worker', 'haadmin', 'getconf', 'demo', 'version'] as const
 export type Command = (typeof COMMANDS)[number]

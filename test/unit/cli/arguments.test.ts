@@ -1,10 +1,10 @@
 import t from 'tap'
+import { nearest } from '../../../lib/base/nearest.ts'
 import { formatAddress, isHostName, parseAddress, sameAddress } from '../../../lib/cli/address.ts'
 import { parseArguments } from '../../../lib/cli/arguments.ts'
 import { CliError } from '../../../lib/cli/exit.ts'
 import { haadminCall } from '../../../lib/cli/haadmin-call.ts'
 import { helpText } from '../../../lib/cli/help.ts'
-import { nearest } from '../../../lib/cli/nearest.ts'
 
 const read = (line: string) => parseArguments(line.split(' ').filter((word) => word !== ''))
 const call = (line: string) => haadminCall(read(`haadmin ${line}`).options)

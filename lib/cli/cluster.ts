@@ -1,0 +1,35 @@
+/** What haadmin needs from the configuration: the HA directory, the periods, and the masters of `conf/masters`. */
+import { join } from 'node:path'
+import {
+  haTiming,
+  loadConfiguration,
+  masterAddresses,
+  readMasters,
+  surroundingsOf,
+} from '../conf/index.ts'
+import { makeTiming, type Timing } from '../ha/index.ts'
+import type { CommandContext } from './command.ts'
+
+export interface Cluster {
+  readonly confDir: string
+  /** `<rootdir>/system/ha`. */
+  readonly haDirectory: string
+  readonly timing: Timing
+  /** Umbilical addresses, as conf/masters and this configuration give them. */
+  readonly masters: readonly string[]
+}
+
+/** Throws ConfError for what is wrong in the files, HaError BAD_TIMING for periods that don't fit together. */
+export async function loadCluster({ confDir, env, output }: CommandContext): Promise<Cluster> {
+  const conf = await loadConfiguration(confDir, surroundingsOf(env))
+  const list = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
+  for (const warning of [...conf.warnings, ...list.warnings])
+    output.err(`tajo: warning: ${warning}`)
+  const { monitorMs, overrides } = haTiming(conf)
+  return {
+    confDir,
+    haDirectory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
+    timing: makeTiming(monitorMs, overrides),
+    masters: list.entries.map((entry) => masterAddresses(conf, entry).addresses.umbilical),
+  }
+}

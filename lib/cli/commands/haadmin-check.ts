@@ -1,0 +1,69 @@
+/**
+ * `haadmin -checkSharedDir [--peer HOST]`: can the protocol rest on this mount? Prints each property with its measured
+ * latency and what would go wrong without it; exits 1 on a mount that can't be trusted.
+ */
+import { dirname, join } from 'node:path'
+import { loadCluster } from '../cluster.ts'
+import type { CommandContext } from '../command.ts'
+import { askDirectory } from '../directory.ts'
+import type { StorageReport } from '../directory-child.ts'
+import { EXIT } from '../exit.ts'
+import { duration, json, plain } from '../print.ts'
+import { sshArguments } from '../ssh.ts'
+
+/** Every check has a limit of its own below this; freshness alone is watched for a minute. */
+const DEADLINE_MS = 15 * 60_000
+
+export async function checkSharedDir(
+  context: CommandContext,
+  peer: string | null,
+): Promise<number> {
+  const { haDirectory: directory } = await loadCluster(context)
+  const request = { op: 'check' as const, directory, peer: peerCommand(context, peer, directory) }
+  const report = await askDirectory(request, DEADLINE_MS)
+  context.output.out(
+    context.json ? json({ directory, peer, ...report }) : checkText(report, directory, peer),
+  )
+  return report.ok ? EXIT.done : EXIT.failed
+}
+
+function peerCommand(
+  { home, env }: CommandContext,
+  host: string | null,
+  directory: string,
+): string[] | null {
+  if (host === null) return null
+  const program = join(home, 'build', 'lib', 'ha', 'check-peer.js')
+  const command = {
+    host,
+    sshOptions: env.TAJO_SSH_OPTS ?? '',
+    env: {},
+    pathDir: dirname(process.execPath),
+    words: ['node', program, directory],
+  }
+  return ['ssh', ...sshArguments(command)]
+}
+
+export function checkText(report: StorageReport, directory: string, peer: string | null): string {
+  const lines = report.checks.flatMap((check) => {
+    const time =
+      check.medianMs === null
+        ? ''
+        : ` (median ${duration(check.medianMs)}, p95 ${duration(check.p95Ms ?? check.medianMs)})`
+    const line = `${check.ok ? 'ok    ' : 'FAILED'}  ${check.name}: ${check.detail}${time}`
+    return [line, `          ${check.ok ? 'without it' : 'so'}: ${check.consequence}`].map(plain)
+  })
+  const { type, source } = report.fileSystem
+  const smallest =
+    report.smallestMonitorMs === null
+      ? []
+      : [
+          `The smallest tajo.master.ha.monitor.interval for its latency is ${report.smallestMonitorMs} ms.`,
+        ]
+  const verdict = report.ok
+    ? `${directory} can carry the election${peer === null ? ', as far as one host can tell: use --peer HOST to try it from two' : ''}.`
+    : `${directory} can't be trusted: no master may be started on it.`
+  return [plain(`${directory} is on ${type} (${source})`), ...lines, ...smallest, verdict].join(
+    '\n',
+  )
+}

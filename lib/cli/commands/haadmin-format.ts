@@ -1,0 +1,59 @@
+/**
+ * `haadmin -formatHA`: clears the HA directory. Refused while any master lives, by its heartbeat or by its own answer:
+ * one that is cut off from the directory still answers its port.
+ */
+import { once } from 'node:events'
+import { createInterface } from 'node:readline/promises'
+import { orderedBy } from '../admin.ts'
+import { type Cluster, loadCluster } from '../cluster.ts'
+import type { CommandContext } from '../command.ts'
+import { askDirectory } from '../directory.ts'
+import { CliError, EXIT, usageError } from '../exit.ts'
+import { lookAround } from '../look-around.ts'
+import { json } from '../print.ts'
+
+export async function formatHA(context: CommandContext, yes: boolean): Promise<number> {
+  const cluster = await loadCluster(context)
+  const directory = cluster.haDirectory
+  if (!yes && !process.stdin.isTTY) {
+    throw usageError(`-formatHA clears ${directory}: without a terminal to ask on it needs --yes`)
+  }
+  await refuseAnswering(cluster)
+  if (!yes && !(await confirmed(directory))) {
+    context.output.err('nothing was changed')
+    return EXIT.failed
+  }
+  const { timing } = cluster
+  const request = { op: 'format' as const, directory, timing, by: orderedBy() }
+  const { epoch } = await askDirectory(request, timing.patienceMs + FORMAT_EXTRA_MS)
+  context.output.out(
+    context.json
+      ? json({ directory, epoch })
+      : `The HA directory ${directory} is cleared; the next master starts with epoch ${epoch + 1}.`,
+  )
+  return EXIT.done
+}
+
+/** Ending terms and removing files, on a file server that is slow. */
+const FORMAT_EXTRA_MS = 60_000
+
+async function refuseAnswering(cluster: Cluster): Promise<void> {
+  const sight = await lookAround(cluster)
+  const alive = sight.masters.filter((m) => m.asked.answered || m.inspected?.pulse === 'live')
+  if (alive.length === 0) return
+  const names = alive.map((master) => master.address).join(', ')
+  throw new CliError(
+    EXIT.unsafe,
+    `masters are alive: ${names}; stop them first (sbin/stop-tajo.sh), then format`,
+  )
+}
+
+async function confirmed(directory: string): Promise<boolean> {
+  const asking = createInterface({ input: process.stdin, output: process.stderr })
+  // Ctrl-D closes without an answer: that is no.
+  const closed = once(asking, 'close').then(() => '')
+  const question = `Clear all HA information in ${directory}? (yes or no) `
+  const answer = await Promise.race([asking.question(question), closed])
+  asking.close()
+  return /^y(es)?$/i.test(answer.trim())
+}

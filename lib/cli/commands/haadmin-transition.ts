@@ -1,0 +1,170 @@
+/**
+ * `haadmin -transitionToActive` and `-transitionToBackup`: moving the role.
+ *
+ * The order goes to the admin socket of one master: the active one for a planned hand-over, else the one that is to take
+ * over. If that master lives on another host, this whole command runs there over ssh and its exit code comes back. The
+ * command is done when the masters themselves say so, within a bound.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Address, formatAddress, parseAddress, sameAddress } from '../address.ts'
+import { giveOrder, type Order, orderedBy, Refusal } from '../admin.ts'
+import { type Cluster, loadCluster } from '../cluster.ts'
+import type { CommandContext } from '../command.ts'
+import { EXIT, failure } from '../exit.ts'
+import type { HaadminCall } from '../haadmin-call.ts'
+import { findMaster, unknownMaster } from '../known-master.ts'
+import { askMaster, askMs, lookAround } from '../look-around.ts'
+import { runThere, whereToGo } from '../other-host.ts'
+import { json } from '../print.ts'
+import { activeAddress, answeringActive, type KnownMaster, type Sight } from '../sight.ts'
+import { thisHost } from '../this-host.ts'
+
+type Call = Extract<HaadminCall, { verb: 'transitionToActive' | 'transitionToBackup' }>
+
+/** A failover may cross the command: it looks again, but not for ever. */
+const MOST_LOOKS = 3
+const POLL_MS = 20
+
+/** Draining takes at most the lease's deadline; then the successor has two monitor intervals. */
+const boundMs = (cluster: Cluster): number =>
+  cluster.timing.deadlineMs + 2 * cluster.timing.monitorMs + 1000
+
+export async function transitionToActive(context: CommandContext, call: Call): Promise<number> {
+  const cluster = await loadCluster(context)
+  for (let look = 1; ; look++) {
+    const sight = await lookAround(cluster)
+    const target = await masterOf(call.address, sight, cluster)
+    const active = activeAddress(sight)
+    if (answeringActive(sight)?.address === target.address) {
+      return tell(context, target.address, `${target.address} is already active.`)
+    }
+    const from = call.force || active === null ? target : known(sight, active)
+    const by = call.by ?? orderedBy()
+    const order: Order =
+      from === target
+        ? { name: 'takeOver', force: call.force, by }
+        : { name: 'handOver', successor: target.address, force: false, by }
+    try {
+      const elsewhere = await send(context, call, { cluster, to: from, order })
+      if (elsewhere !== null) return elsewhere
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'NOT_ACTIVE' && look < MOST_LOOKS) continue
+      throw error
+    }
+    await waitFor(cluster, `${target.address} serves`, async () => is(cluster, target, 'active'))
+    const former = active === null ? '' : `, ${active} was it before`
+    return tell(context, target.address, `${target.address} is active${former}.`)
+  }
+}
+
+export async function transitionToBackup(context: CommandContext, call: Call): Promise<number> {
+  const cluster = await loadCluster(context)
+  const sight = await lookAround(cluster)
+  const target = await masterOf(call.address, sight, cluster)
+  if (target.asked.answered && target.asked.answer.state === 'backup') {
+    return tell(context, activeAddress(sight), `${target.address} is a backup already.`)
+  }
+  const order: Order = {
+    name: 'handOver',
+    successor: null,
+    force: call.force,
+    by: call.by ?? orderedBy(),
+  }
+  const elsewhere = await send(context, call, { cluster, to: target, order })
+  if (elsewhere !== null) return elsewhere
+  await waitFor(cluster, `${target.address} is a backup`, () => is(cluster, target, 'backup'))
+  const others = sight.masters.filter((one) => one !== target)
+  const heir = others.length === 0 ? null : await heirOf(cluster, others, call.force)
+  const now = heir === null ? 'no master is active now' : `${heir} is active`
+  return tell(context, heir, `${target.address} is a backup, ${now}.`)
+}
+
+/** Who serves after the hand-over; with force it may be nobody, and that is given a moment only. */
+async function heirOf(
+  cluster: Cluster,
+  others: readonly KnownMaster[],
+  force: boolean,
+): Promise<string | null> {
+  let heir: string | null = null
+  const found = async (): Promise<boolean> => {
+    const states = await Promise.all(others.map((one) => is(cluster, one, 'active')))
+    heir = others.find((_, i) => states[i])?.address ?? null
+    return heir !== null
+  }
+  if (force) {
+    const endMs = performance.now() + cluster.timing.graceMs
+    while (!(await found()) && performance.now() < endMs) await sleep(POLL_MS)
+  } else {
+    await waitFor(cluster, 'a backup serves', found)
+  }
+  return heir
+}
+
+async function masterOf(wanted: Address, sight: Sight, cluster: Cluster): Promise<KnownMaster> {
+  const addresses = sight.masters.map((master) => master.address)
+  const address = await findMaster(wanted, addresses, thisHost())
+  const where = `${cluster.confDir}/masters and ${cluster.haDirectory}`
+  if (address !== null) return known(sight, address)
+  if (sight.picture !== null) throw unknownMaster(wanted, addresses, where)
+  throw failure(
+    `${formatAddress(wanted)} is not in conf/masters, and the shared directory can't be asked: ${sight.directoryError}`,
+  )
+}
+
+function known(sight: Sight, address: string): KnownMaster {
+  const found = sight.masters.find((master) => sameAddress(master.address, address))
+  if (found === undefined) throw failure(`${address} is active, but not among the known masters`)
+  return found
+}
+
+/** Gives the order here (null), or runs this command on the master's host and resolves to its exit code. */
+async function send(
+  context: CommandContext,
+  call: Call,
+  { cluster, to, order }: { cluster: Cluster; to: KnownMaster; order: Order },
+): Promise<number | null> {
+  const host = await whereToGo(to, thisHost())
+  if (host !== null && call.here) {
+    throw failure(`${to.address} is not on this host (${thisHost().hostname}) but on ${host}`)
+  }
+  if (host !== null) {
+    const words = [`-${call.verb}`, formatAddress(call.address), '--here', '--by', order.by]
+    if (call.force) words.push('--force')
+    return runThere(context, host, words, 2 * boundMs(cluster))
+  }
+  const adminSocket =
+    (to.asked.answered ? to.asked.answer.adminSocket : null) ?? to.inspected?.adminSocket ?? null
+  await giveOrder({ address: to.address, adminSocket }, order, boundMs(cluster))
+  return null
+}
+
+async function is(
+  cluster: Cluster,
+  { address }: KnownMaster,
+  state: 'active' | 'backup',
+): Promise<boolean> {
+  const asked = await askMaster(parseAddress(address, 'master'), askMs(cluster))
+  return asked.answered && asked.answer.state === state
+}
+
+async function waitFor(
+  cluster: Cluster,
+  what: string,
+  done: () => Promise<boolean>,
+): Promise<void> {
+  const limitMs = boundMs(cluster)
+  const endMs = performance.now() + limitMs
+  while (!(await done())) {
+    if (performance.now() > endMs) {
+      throw failure(
+        `the order was accepted, but it has not been seen within ${Math.round(limitMs)} ms that ${what}: see 'tajo haadmin -status'`,
+      )
+    }
+    await sleep(POLL_MS)
+  }
+}
+
+function tell(context: CommandContext, active: string | null, sentence: string): number {
+  context.output.out(context.json ? json({ active, message: sentence }) : sentence)
+  return EXIT.done
+}

@@ -1,0 +1,88 @@
+/**
+ * Fetches what `sight.ts` puts together: asks every known master for its state, and the shared directory for what it
+ * shows, all at once and each with a deadline. A master that is silent or a directory that hangs costs its deadline,
+ * never the answer of the others.
+ */
+import type { DirectoryPicture } from '../ha/index.ts'
+import { umbilical } from '../rpc/contract.ts'
+import { type Address, parseAddress } from './address.ts'
+import type { Cluster } from './cluster.ts'
+import { askDirectory } from './directory.ts'
+import { describeError } from './exit.ts'
+import { exchange, NoAnswer } from './http.ts'
+import { type Asked, addressesOf, type MasterAnswer, type Sight, sightOf } from './sight.ts'
+
+/** What a directory may need beyond the watch itself: starting a process, and a file server that is slow. */
+const DIRECTORY_EXTRA_MS = 6000
+
+/** How long a master may take to answer: a healthy one needs a few ms, a stopped one never answers. */
+export const askMs = (cluster: Cluster): number =>
+  Math.min(2000, Math.max(500, cluster.timing.deadlineMs))
+
+/** Long enough to see a live heartbeat move at least twice. */
+export const watchMs = (cluster: Cluster): number => Math.ceil(cluster.timing.renewMs * 2.5)
+
+/** Asks one master who it is and how it stands. Never rejects. */
+export async function askMaster(at: Address, deadlineMs: number): Promise<Asked> {
+  try {
+    const path = '/rpc/umbilical/status'
+    const { status, body } = await exchange(at, path, { method: 'POST', body: {}, deadlineMs })
+    const answer = status === 200 ? readAnswer(body) : null
+    if (answer !== null) return { answered: true, answer }
+    return { answered: false, why: `what listens there is no master (HTTP ${status})` }
+  } catch (error) {
+    if (error instanceof NoAnswer) return { answered: false, why: whyOf(error) }
+    throw error
+  }
+}
+
+/** An active master whose lease has run out meanwhile serves nobody: it is about to be told so by its keeper. */
+function readAnswer(body: unknown): MasterAnswer | null {
+  const { success, data } = umbilical.status.answer.safeParse(body)
+  if (!success) return null
+  return data.state === 'active' && !data.serving ? { ...data, state: 'suspended' } : data
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused, nothing listens there',
+  ENOTFOUND: 'the host name is unknown here',
+  EAI_AGAIN: 'the host name could not be resolved',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'its network cannot be reached',
+  ETIMEDOUT: 'the connection timed out',
+  ECONNRESET: 'it closed the connection',
+}
+const whyOf = (error: NoAnswer): string => WHY[error.errno] ?? error.message
+
+/** Everything that can be known within the deadlines. Never rejects for a silent master or a dead directory. */
+export async function lookAround(cluster: Cluster): Promise<Sight> {
+  const asked = new Map<string, Promise<Asked>>()
+  const ask = (address: string): void => {
+    if (!asked.has(address)) {
+      asked.set(address, askMaster(parseAddress(address, 'master'), askMs(cluster)))
+    }
+  }
+  for (const address of cluster.masters) ask(address)
+  const { picture, directoryError } = await pictureOf(cluster)
+  for (const address of addressesOf(cluster.masters, picture)) ask(address)
+  const answers = new Map<string, Asked>()
+  for (const [address, answer] of asked) answers.set(address, await answer)
+  const { haDirectory: directory, masters: configured } = cluster
+  return sightOf({ directory, configured, asked: answers, picture, directoryError })
+}
+
+async function pictureOf(
+  cluster: Cluster,
+): Promise<{ picture: DirectoryPicture | null; directoryError: string | null }> {
+  const request = {
+    op: 'inspect' as const,
+    directory: cluster.haDirectory,
+    watchMs: watchMs(cluster),
+  }
+  try {
+    const picture = await askDirectory(request, request.watchMs + DIRECTORY_EXTRA_MS)
+    return { picture, directoryError: null }
+  } catch (error) {
+    return { picture: null, directoryError: describeError(error).message }
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * The command `tajo`: reads the command line, loads the one command that is meant, and turns whatever comes out of it
+ * into a line on stderr and an exit code.
+ *
+ * What scripts call often (version, getconf, --help) is answered before the argument parser is even loaded. A command
+ * that has finished ends the process at once, after its output is flushed: no timer or socket left open can keep a
+ * shell waiting. Only `master` never comes here alive: it ends itself.
+ */
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Invocation } from './arguments.ts'
+import type { CommandContext, Run } from './command.ts'
+import { describeError, EXIT, oneLine } from './exit.ts'
+import { standardOutput } from './print.ts'
+
+/** From build/lib/cli/tajo.js up to the install. */
+const INSTALL = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
+
+const HELP = new Set(['-h', '-help', '--help'])
+
+async function main(argv: readonly string[]): Promise<number> {
+  if (argv.length === 0 || argv.some((word) => HELP.has(word))) {
+    const { helpText } = await import('./help.ts')
+    const text = helpText(argv.find((word) => !word.startsWith('-')) ?? null)
+    if (argv.length > 0) standardOutput.out(text)
+    else standardOutput.err(text)
+    return argv.length > 0 ? EXIT.done : EXIT.usage
+  }
+  const invocation = simpleInvocation(argv) ?? (await import('./arguments.ts')).parseArguments(argv)
+  const context = await contextOf(invocation)
+  const run = await load(invocation)
+  return run(context)
+}
+
+/** `tajo version` and `tajo getconf KEY` as scripts type them; null sends everything else to the parser. */
+function simpleInvocation(argv: readonly string[]): Invocation | null {
+  const [command, ...args] = argv
+  if (args.some((word) => word.startsWith('-'))) return null
+  const base = { config: null, json: false, options: {}, args }
+  if (command === 'version' && args.length === 0) return { ...base, command }
+  if (command === 'getconf' && args.length === 1) return { ...base, command }
+  return null
+}
+
+async function contextOf(invocation: Invocation): Promise<CommandContext> {
+  const home = resolve(process.env.TAJO_HOME || INSTALL)
+  const confDir = resolve(invocation.config ?? (process.env.TAJO_CONF_DIR || join(home, 'conf')))
+  const plainEnv = { ...process.env, TAJO_HOME: home, TAJO_CONF_DIR: confDir }
+  const usesEnvFile = invocation.command !== 'version' && invocation.command !== 'demo'
+  const env = usesEnvFile
+    ? (await import('./env-file.ts')).withEnvFile(confDir, plainEnv)
+    : plainEnv
+  return {
+    args: invocation.args,
+    options: invocation.options,
+    json: invocation.json,
+    confDir,
+    home,
+    env,
+    output: standardOutput,
+  }
+}
+
+async function load(invocation: Invocation): Promise<Run> {
+  switch (invocation.command) {
+    case 'version':
+      return (await import('./commands/version.ts')).run
+    case 'getconf':
+      return (await import('./commands/getconf.ts')).run
+    case 'haadmin':
+      return (await import('./commands/haadmin.ts')).run
+    case 'master':
+      return (await import('./commands/master.ts')).run
+    case 'worker':
+      return (await import('./commands/worker.ts')).run
+    case 'demo':
+      return (await import('./commands/demo.ts')).run
+  }
+}
+
+/** Waits until what was written has left this process: a pipe may still hold it when exit() is called. */
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((done) => {
+    stream.write('', () => done())
+  })
+
+/** `tajo haadmin -history | head` closes the pipe early; that is no error of ours. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(EXIT.done)
+  })
+}
+
+let exitCode: number
+try {
+  exitCode = await main(process.argv.slice(2))
+} catch (thrown) {
+  const { message, exitCode: code } = describeError(thrown)
+  standardOutput.err(`tajo: ${oneLine(message)}`)
+  if (process.env.TAJO_DEBUG && thrown instanceof Error) standardOutput.err(String(thrown.stack))
+  exitCode = code
+}
+await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+process.exit(exitCode)
