@@ -12,8 +12,8 @@ import { HaError, messageOf } from './errors.ts'
 import { fence, parseFencingMethods } from './fencing.ts'
 import { Keeper } from './keeper.ts'
 import { ACTIVE_DIR } from './layout.ts'
-import type { KeeperLink, Start, ToKeeper, ToMaster } from './messages.ts'
-import type { Log } from './ports.ts'
+import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './messages.ts'
+import type { Disk, Log } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import { quickCheck } from './storage-check.ts'
 import { LATENCIES_PER_RENEWAL, smallestMonitorMs } from './timing.ts'
@@ -45,9 +45,7 @@ async function main(start: Start): Promise<void> {
   const sshOptions = (process.env.TAJO_SSH_OPTS ?? '').split(/\s+/).filter((word) => word !== '')
   const disk = openDisk(start.directory)
   const processes = hostProcesses()
-  await disk.makeDirs('setup', '.')
-  const storage = await quickCheck(disk, start.directory, { severalHosts: start.severalHosts })
-  refuseSlowStorage(start, storage.p95Ms)
+  const storage = start.storage ?? (await checked(start, disk))
   const keeper = new Keeper(
     {
       clock: realClock,
@@ -61,12 +59,19 @@ async function main(start: Start): Promise<void> {
         if (process.ppid === start.self.master.pid) process.kill(process.ppid, 'SIGKILL')
       },
       exit,
-      granularityMs: storage.granularityMs,
+      storage,
     },
     start,
   )
   await keeper.run()
   if (!storage.network) hintByFileEvents(start.directory, (why) => keeper.hint(why))
+}
+
+async function checked(start: Start, disk: Disk): Promise<Storage> {
+  const { directory, severalHosts } = start
+  const { granularityMs, network, p95Ms } = await quickCheck(disk, directory, { severalHosts })
+  refuseSlowStorage(start, p95Ms)
+  return { granularityMs, network }
 }
 
 function refuseSlowStorage(start: Start, p95Ms: number): void {
@@ -86,7 +91,10 @@ function hintByFileEvents(directory: string, hint: (why: string) => void): void 
   watcher.on('error', (error) => log('warn', `no hints by file events: ${messageOf(error)}`))
 }
 
+// A master that dies before its first message leaves nothing to keep.
+process.once('disconnect', exit)
 process.once('message', (message) => {
+  process.off('disconnect', exit)
   const start = message as Start
   main(start).catch((error) => {
     const code = error instanceof HaError ? error.code : 'BAD_STORAGE'
@@ -94,7 +102,5 @@ process.once('message', (message) => {
     setTimeout(exit, 100)
   })
 })
-// A master that dies before its first message leaves nothing to keep.
-process.once('disconnect', () => setTimeout(exit, 1000).unref())
 // The session's terminal and its signals are not for the keeper: it follows its master.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})

@@ -38,7 +38,7 @@ import {
   type TermRecord,
 } from './layout.ts'
 import { Looker } from './look.ts'
-import type { KeeperLink, Start, ToKeeper } from './messages.ts'
+import type { KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
 import { Peers } from './peers.ts'
 import { pictureOf } from './picture.ts'
 import type { Clock, Disk, LogLevel, Processes } from './ports.ts'
@@ -57,8 +57,7 @@ export interface KeeperPorts {
   readonly killMaster: () => void
   /** Ends this process without waiting for anything. */
   readonly exit: () => void
-  /** mtimes of the file system are told apart from this difference on; ms. */
-  readonly granularityMs: number
+  readonly storage: Storage
 }
 
 /** A dead master's obituary is tried for so long while the storage hangs; then the term just expires. */
@@ -111,7 +110,7 @@ export class Keeper {
       if (start.resume === null) await refuseSameAddress(this.#ports, this.#self, start.timing)
       refuseOtherCluster(start, joined.clusterId)
       this.#clusterId = joined.clusterId
-      link.send({ type: 'ready', ...joined })
+      link.send({ type: 'ready', ...joined, storage: this.#ports.storage })
     } catch (error) {
       const code = error instanceof HaError ? error.code : 'BAD_STORAGE'
       link.send({ type: 'refused', code, message: messageOf(error) })
@@ -242,8 +241,8 @@ export class Keeper {
 
   /** Strictly growing, and near the wall clock only so that `ls -l` reads well. */
   #nextCounter(): number {
-    const { clock, granularityMs } = this.#ports
-    const atLeast = Math.max(this.#counterMs + granularityMs, LOWEST_COUNTER_MS)
+    const { clock, storage } = this.#ports
+    const atLeast = Math.max(this.#counterMs + storage.granularityMs, LOWEST_COUNTER_MS)
     this.#counterMs = Math.max(atLeast, clock.wallMs())
     return this.#counterMs
   }

@@ -37,7 +37,7 @@ export interface MemberPorts {
 }
 
 /** What a keeper is told at its start, less what only this class knows. */
-export type MemberStart = Omit<Start, 'resume' | 'clusterId'>
+export type MemberStart = Omit<Start, 'resume' | 'clusterId' | 'storage'>
 
 /** A keeper that can't stay up this often within this time is no bad luck. */
 const RESTARTS = 10
@@ -69,6 +69,7 @@ export class MemberCore implements Member {
   #picture: Picture | null = null
   #secret = ''
   #clusterId: string | null = null
+  #storage: Start['storage'] = null
   #nextId = 1
   #commits = new Map<number, Pending & { term: number }>()
   #commands = new Map<number, Pending<readonly HistoryEntry[]>>()
@@ -216,6 +217,7 @@ export class MemberCore implements Member {
     keeper.link.send({
       ...this.#start,
       clusterId: this.#clusterId,
+      storage: this.#storage,
       resume:
         term.is === 'none'
           ? null
@@ -297,7 +299,7 @@ export class MemberCore implements Member {
   #onMessage(message: ToMaster): void {
     switch (message.type) {
       case 'ready':
-        this.#onReady(message.secret, message.clusterId)
+        this.#onReady(message)
         return
       case 'refused':
         this.#onRefused(new HaError(message.code, message.message))
@@ -351,10 +353,11 @@ export class MemberCore implements Member {
     }
   }
 
-  #onReady(secret: string, clusterId: string): void {
+  #onReady({ secret, clusterId, storage }: ToMaster & { type: 'ready' }): void {
     this.#ready = true
     this.#secret = secret
     this.#clusterId = clusterId
+    this.#storage = storage
     this.#joined?.resolve()
     this.#joined = null
     // A keeper that died took the commits it knew with it; asking twice does no harm.

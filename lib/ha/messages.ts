@@ -9,6 +9,14 @@ import type { HistoryEntry, PeerView } from './member-api.ts'
 import type { LogLevel } from './ports.ts'
 import type { Timing } from './timing.ts'
 
+/** What a keeper has to know of the shared directory's file system. */
+export interface Storage {
+  /** mtimes are told apart from this difference on; ms. */
+  readonly granularityMs: number
+  /** No file events come from other hosts. */
+  readonly network: boolean
+}
+
 /** First message to a keeper. */
 export interface Start {
   readonly type: 'start'
@@ -23,6 +31,8 @@ export interface Start {
   readonly fresh: { readonly clusterId: string; readonly secret: string }
   /** The cluster that this master has joined before, or null at its first start. */
   readonly clusterId: string | null
+  /** What an earlier keeper of the same master measured: a new one has no time to do it again. */
+  readonly storage: Storage | null
   /** A term that an earlier keeper of the same master held: go on with it if its heartbeat is still there. */
   readonly resume: {
     readonly term: number
@@ -72,7 +82,12 @@ export interface Picture {
 
 export type ToMaster =
   /** The directory is fit and ours; the election begins. */
-  | { readonly type: 'ready'; readonly clusterId: string; readonly secret: string }
+  | {
+      readonly type: 'ready'
+      readonly clusterId: string
+      readonly secret: string
+      readonly storage: Storage
+    }
   /** The start was refused. */
   | { readonly type: 'refused'; readonly code: HaErrorCode; readonly message: string }
   | { readonly type: 'ping'; readonly ping: number }
