@@ -28,6 +28,13 @@ interface DemoPorts {
   readonly http: number
 }
 
+export interface DemoOptions {
+  /** More properties for every master's tajo-site.xml. */
+  readonly properties?: Readonly<Record<string, string>>
+  /** The words that run `tajo`; this install's by default. */
+  readonly tajo?: readonly string[]
+}
+
 /** A master ends in good order within this; then it is killed. */
 const STOP_MS = 5000
 
@@ -36,12 +43,13 @@ export class DemoCluster {
   readonly haDirectory: string
   readonly masters: DemoMaster[] = []
   readonly #home: string
+  readonly #tajo: readonly string[]
   readonly #properties: Readonly<Record<string, string>>
 
-  /** `properties` go into every master's tajo-site.xml. */
-  constructor(home: string, properties: Readonly<Record<string, string>> = {}) {
+  constructor(home: string, options: DemoOptions = {}) {
+    this.#tajo = options.tajo ?? [process.execPath, join(home, 'bin', 'tajo')]
     this.#home = home
-    this.#properties = properties
+    this.#properties = options.properties ?? {}
     this.directory = mkdtempSync(join(tmpdir(), 'tajo-demo-'))
     this.haDirectory = join(this.directory, 'shared', 'system', 'ha')
     mkdirSync(join(this.directory, 'shared'))
@@ -59,8 +67,9 @@ export class DemoCluster {
     )
     writeFileSync(join(confDir, 'masters'), `localhost:${ports.umbilical}\n`)
     const { TAJO_MASTER_NAME: _a, TAJO_PID_FILE: _b, TAJO_LOG_FILE: _c, ...env } = process.env
+    const [program = '', ...args] = this.#tajo
     // A process group of its own: Ctrl-C reaches the demo only, which then ends its masters itself.
-    const child = spawn(process.execPath, [join(this.#home, 'bin', 'tajo'), 'master'], {
+    const child = spawn(program, [...args, 'master'], {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {

@@ -112,7 +112,7 @@ export function problemOf(sight: Sight): string | null {
       ? [`${address} says: ${asked.answer.problem}`]
       : [],
   )
-  const reasons = [sight.picture?.problem ?? sight.directoryError, ...told]
-  const known = reasons.filter((reason) => reason !== null && reason !== undefined)
+  const seen = sight.picture === null ? "the shared directory can't be read" : sight.picture.problem
+  const known = [seen, ...told].filter((reason) => reason !== null)
   return known.length > 0 ? known.join('; ') : 'no master says that it is active'
 }

@@ -2,42 +2,25 @@
  * haadmin against real masters: two processes, one directory, the admin sockets. The rules are those of the command's
  * contract: exit codes, what is printed, and what holds when masters are down, killed, or the directory hangs.
  */
-import { execFile, execFileSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import t from 'tap'
 import { DemoCluster, type DemoMaster, whyEnded } from '../../lib/cli/demo-cluster.ts'
 import { askMaster } from '../../lib/cli/look-around.ts'
+import { HOME, siteXml } from '../support/install.ts'
+import { type Ran, run } from '../support/run.ts'
+import { until } from '../support/until.ts'
 
-// The test runner's loader is not for the processes that are tested.
-delete process.env.NODE_OPTIONS
-const HOME = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
-t.setTimeout(180_000)
-
-interface Ran {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
+/** The test runner puts its loader into every Node child's NODE_OPTIONS; it is not for what is tested here. */
+const TAJO = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, join(HOME, 'bin', 'tajo')]
 
 /** Runs `tajo` to its end; nobody is at its terminal. */
 const tajo = (confDir: string, ...args: string[]): Promise<Ran> =>
-  new Promise((resolve) => {
-    const { TAJO_MASTER_NAME: _, ...env } = process.env
-    const child = execFile(
-      process.execPath,
-      [join(HOME, 'bin', 'tajo'), ...args],
-      { env: { ...env, TAJO_CONF_DIR: confDir, TAJO_HOME: HOME } },
-      (error, out, err) => {
-        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
-        resolve({ code, out, err })
-      },
-    )
-    child.stdin?.end()
+  run([...TAJO, ...args], {
+    env: { TAJO_CONF_DIR: confDir, TAJO_HOME: HOME, TAJO_MASTER_NAME: undefined },
   })
 
 const stateOf = async (master: DemoMaster): Promise<string> => {
@@ -45,18 +28,13 @@ const stateOf = async (master: DemoMaster): Promise<string> => {
   return asked.answered ? asked.answer.state : 'silent'
 }
 
-/** Waits until the master is in that state; the bound is for a machine that has other things to do. */
-async function until(master: DemoMaster, state: string): Promise<void> {
-  const endMs = performance.now() + 30_000
-  for (;;) {
-    const now = await stateOf(master)
-    if (now === state) return
+/** Waits until the master is in that state. */
+const becomes = (master: DemoMaster, state: string): Promise<unknown> =>
+  until(`${master.address} is ${state}`, async () => {
     const why = whyEnded(master)
-    if (state !== 'silent' && why !== null) throw new Error(`${master.address} ended: ${why}`)
-    if (performance.now() > endMs) throw new Error(`${master.address} is ${now}, not ${state}`)
-    await sleep(20)
-  }
-}
+    if (why !== null) throw new Error(`${master.address} ended: ${why}`)
+    return (await stateOf(master)) === state
+  })
 
 async function stopped(master: DemoMaster, signal: NodeJS.Signals): Promise<void> {
   if (whyEnded(master) !== null) return
@@ -66,35 +44,38 @@ async function stopped(master: DemoMaster, signal: NodeJS.Signals): Promise<void
 }
 
 t.test('a cluster of two, by the commands alone', async (t) => {
-  const cluster = new DemoCluster(HOME, { 'tajo.master.ha.monitor.interval': '1000' })
+  const cluster = new DemoCluster(HOME, {
+    properties: { 'tajo.master.ha.monitor.interval': '1000' },
+    tajo: TAJO,
+  })
   t.teardown(() => cluster.end())
   const a = await cluster.start()
-  await until(a, 'active')
+  await becomes(a, 'active')
   const b = await cluster.start()
-  await until(b, 'backup')
+  await becomes(b, 'backup')
   const haadmin = (...args: string[]): Promise<Ran> => tajo(a.confDir, 'haadmin', ...args)
 
   await t.test('-getState asks the master', async (t) => {
     t.same(await haadmin('-getState', a.address), {
       code: 0,
-      out: 'The master is active.\n',
+      stdout: 'The master is active.\n',
       err: '',
     })
     // b is not in a's conf/masters; the directory knows it.
     t.same(await haadmin('-getState', b.address), {
       code: 0,
-      out: 'The master is backup.\n',
+      stdout: 'The master is backup.\n',
       err: '',
     })
     const ran = await haadmin('--getState', a.address, '--json')
-    t.match(JSON.parse(ran.out), { address: a.address, state: 'active', epoch: 1 })
+    t.match(JSON.parse(ran.stdout), { address: a.address, state: 'active', epoch: 1 })
   })
 
   await t.test('unknown and malformed addresses', async (t) => {
     const unknown = await haadmin('-getState', 'localhost:1')
     t.equal(unknown.code, 3)
     t.match(
-      unknown.err,
+      unknown.stderr,
       `localhost:1 is no master of this cluster: known are ${a.address}, ${b.address}`,
     )
     t.equal((await haadmin('-transitionToActive', 'localhost:1')).code, 3)
@@ -105,10 +86,10 @@ t.test('a cluster of two, by the commands alone', async (t) => {
   await t.test('-status', async (t) => {
     const text = await haadmin('-status')
     t.equal(text.code, 0)
-    t.match(text.out, new RegExp(`${a.address} +active +1 `))
-    t.match(text.out, new RegExp(`${b.address} +backup +1 `))
-    t.notMatch(text.out, 'No master is active')
-    const report = JSON.parse((await haadmin('-status', '--json')).out)
+    t.match(text.stdout, new RegExp(`${a.address} +active +1 `))
+    t.match(text.stdout, new RegExp(`${b.address} +backup +1 `))
+    t.notMatch(text.stdout, 'No master is active')
+    const report = JSON.parse((await haadmin('-status', '--json')).stdout)
     t.match(report, { active: a.address, epoch: 1, problem: null, directoryError: null })
     t.equal(report.masters.length, 2)
     t.ok(report.masters.every((one: { answers: boolean }) => one.answers))
@@ -118,35 +99,35 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     '-transitionToActive hands over and returns when the successor serves',
     async (t) => {
       const moved = await haadmin('-transitionToActive', b.address)
-      t.equal(moved.code, 0, moved.err)
-      t.match(moved.out, `${b.address} is active, ${a.address} was it before.`)
+      t.equal(moved.code, 0, moved.stderr)
+      t.match(moved.stdout, `${b.address} is active, ${a.address} was it before.`)
       t.equal(await stateOf(b), 'active')
-      await until(a, 'backup')
+      await becomes(a, 'backup')
       const again = await haadmin('-transitionToActive', b.address)
       t.same(
-        { code: again.code, out: again.out },
-        { code: 0, out: `${b.address} is already active.\n` },
+        { code: again.code, stdout: again.stdout },
+        { code: 0, stdout: `${b.address} is already active.\n` },
       )
     },
   )
 
   await t.test('-history tells by whom', async (t) => {
-    const { terms } = JSON.parse((await haadmin('-history', '--json')).out)
+    const { terms } = JSON.parse((await haadmin('-history', '--json')).stdout)
     t.equal(terms.length, 2)
     t.match(terms[0], {
       term: { term: 2, address: b.address, previousAddress: a.address, reason: 'handed-over' },
     })
     const text = await haadmin('-history', '--limit', '1')
-    t.match(text.out, /handed over +\S+@\S+ /)
-    t.notMatch(text.out, 'first start')
+    t.match(text.stdout, /handed over +\S+@\S+ /)
+    t.notMatch(text.stdout, 'first start')
   })
 
   await t.test('-transitionToBackup hands over to the best backup', async (t) => {
     const already = await haadmin('-transitionToBackup', a.address)
-    t.match(already, { code: 0, out: `${a.address} is a backup already.\n` })
+    t.match(already, { code: 0, stdout: `${a.address} is a backup already.\n` })
     const moved = await haadmin('-transitionToBackup', b.address)
-    t.equal(moved.code, 0, moved.err)
-    t.match(moved.out, `${b.address} is a backup, ${a.address} is active.`)
+    t.equal(moved.code, 0, moved.stderr)
+    t.match(moved.stdout, `${b.address} is a backup, ${a.address} is active.`)
     t.equal(await stateOf(a), 'active')
   })
 
@@ -155,33 +136,33 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     async (t) => {
       const refused = await haadmin('-formatHA', '--yes')
       t.equal(refused.code, 4)
-      t.match(refused.err, a.address)
-      t.match(refused.err, b.address)
+      t.match(refused.stderr, a.address)
+      t.match(refused.stderr, b.address)
       const unasked = await haadmin('-formatHA')
       t.equal(unasked.code, 2)
-      t.match(unasked.err, '--yes')
+      t.match(unasked.stderr, '--yes')
     },
   )
 
   await t.test(
     'without a backup: refused, unless forced; then only a command brings it back',
     async (t) => {
-      await until(b, 'backup')
+      await becomes(b, 'backup')
       await stopped(b, 'SIGTERM')
       const refused = await haadmin('-transitionToBackup', a.address)
-      t.equal(refused.code, 4, refused.err)
-      t.match(refused.err, 'no backup is live')
+      t.equal(refused.code, 4, refused.stderr)
+      t.match(refused.stderr, 'no backup is live')
       t.equal(await stateOf(a), 'active')
       const toTheDead = await haadmin('-transitionToActive', b.address)
       t.not(toTheDead.code, 0)
-      t.match(toTheDead.err, b.address)
+      t.match(toTheDead.stderr, b.address)
       const forced = await haadmin('-transitionToBackup', a.address, '--force')
-      t.equal(forced.code, 0, forced.err)
-      t.match(forced.out, `${a.address} is a backup, no master is active now.`)
+      t.equal(forced.code, 0, forced.stderr)
+      t.match(forced.stdout, `${a.address} is a backup, no master is active now.`)
       const status = await haadmin('-status')
-      t.match(status.out, 'No master is active: ')
+      t.match(status.stdout, 'No master is active: ')
       const back = await haadmin('-transitionToActive', a.address)
-      t.equal(back.code, 0, back.err)
+      t.equal(back.code, 0, back.stderr)
       t.equal(await stateOf(a), 'active')
     },
   )
@@ -190,28 +171,28 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     await stopped(a, 'SIGKILL')
     const dead = await haadmin('-getState', a.address)
     t.equal(dead.code, 1)
-    t.match(dead.err, /does not answer \(connection refused.*its state can't be told/)
-    t.equal(dead.out, '')
+    t.match(dead.stderr, /does not answer \(connection refused.*its state can't be told/)
+    t.equal(dead.stdout, '')
     const status = await haadmin('-status')
-    t.equal(status.code, 0, status.err)
-    t.match(status.out, 'No master is active: ')
-    t.match(status.out, 'Last transitions:')
+    t.equal(status.code, 0, status.stderr)
+    t.match(status.stdout, 'No master is active: ')
+    t.match(status.stdout, 'Last transitions:')
     t.equal((await haadmin('-history')).code, 0)
     const gone = await haadmin('-transitionToActive', a.address)
     t.equal(gone.code, 1)
-    t.match(gone.err, 'does not run on')
+    t.match(gone.stderr, 'does not run on')
   })
 
   await t.test('-formatHA clears, and the epoch goes on', async (t) => {
-    const before = JSON.parse((await haadmin('-status', '--json')).out).epoch
+    const before = JSON.parse((await haadmin('-status', '--json')).stdout).epoch
     const done = await haadmin('-formatHA', '--yes', '--json')
-    t.equal(done.code, 0, done.err)
-    t.ok(JSON.parse(done.out).epoch > before)
-    t.match((await haadmin('-status')).out, 'No master is active: ')
+    t.equal(done.code, 0, done.stderr)
+    t.ok(JSON.parse(done.stdout).epoch > before)
+    t.match((await haadmin('-status')).stdout, 'No master is active: ')
     const c = await cluster.start()
-    await until(c, 'active')
+    await becomes(c, 'active')
     const ran = await tajo(c.confDir, 'haadmin', '-getState', c.address, '--json')
-    t.ok(JSON.parse(ran.out).epoch > before + 1, 'never lower, never the same')
+    t.ok(JSON.parse(ran.stdout).epoch > before + 1, 'never lower, never the same')
   })
 })
 
@@ -222,23 +203,22 @@ t.test('a directory that hangs costs its deadline, and the process ends', async 
   mkdirSync(haDirectory, { recursive: true })
   // Opening a pipe without a writer hangs in the kernel, as a file on a dead mount does.
   execFileSync('mkfifo', [join(haDirectory, 'cluster.json')])
-  const site = `<configuration>
-    <property><name>tajo.rootdir</name><value>file://${root}</value></property>
-    <property><name>tajo.master.ha.enable</name><value>true</value></property>
-    <property><name>tajo.master.ha.monitor.interval</name><value>1000</value></property>
-  </configuration>`
-  writeFileSync(join(root, 'tajo-site.xml'), site)
+  const site = {
+    'tajo.rootdir': root,
+    'tajo.master.ha.enable': 'true',
+    'tajo.master.ha.monitor.interval': '1000',
+  }
+  writeFileSync(join(root, 'tajo-site.xml'), siteXml(site))
   writeFileSync(join(root, 'masters'), 'localhost:1\n')
   const ran = await tajo(root, 'haadmin', '-getState', 'localhost:1')
   t.equal(ran.code, 1)
-  t.match(ran.err, /has not answered within \d+ ms: its mount hangs/)
-  t.same(readdirSync(haDirectory), ['cluster.json'])
+  t.match(ran.stderr, /has not answered within \d+ ms: its mount hangs/)
 })
 
 t.test('tajo demo: exits 0 only when all of it happened', async (t) => {
   const ran = await tajo(HOME, 'demo')
-  t.equal(ran.code, 0, ran.err)
+  t.equal(ran.code, 0, ran.stderr)
   for (const word of ['is active', 'kill -9', 'serves: first answer', 'Phases of term 2']) {
-    t.match(ran.out, word)
+    t.match(ran.stdout, word)
   }
 })

@@ -55,7 +55,7 @@ export function checkText(report: StorageReport, directory: string, peer: string
   })
   const { type, source } = report.fileSystem
   const smallest =
-    report.smallestMonitorMs === null
+    !report.ok || report.smallestMonitorMs === null
       ? []
       : [
           `The smallest tajo.master.ha.monitor.interval for its latency is ${report.smallestMonitorMs} ms.`,
