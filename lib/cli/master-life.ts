@@ -1,0 +1,182 @@
+/**
+ * One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other.
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname } from 'node:path'
+import { systemClock } from '../base/clock.ts'
+import { messageOf } from '../base/message-of.ts'
+import { type Reloader, watchConfiguration } from '../conf/index.ts'
+import { type DaemonLog, listenOnSocket } from '../daemon/index.ts'
+import { joinElection, type MemberOptions, makeTiming, type Service } from '../ha/index.ts'
+import {
+  type AdminServer,
+  adminServer,
+  type Bind,
+  Master,
+  type MasterOptions,
+  SingleMember,
+} from '../master/index.ts'
+import { onConfChange } from './conf-changes.ts'
+import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
+
+/** A file server that has not answered by then is told as the reason for a failed start. */
+const DIRECTORY_MS = 30_000
+
+const BIND_KEYS = {
+  umbilical: 'tajo.master.umbilical-rpc.address',
+  clientRpc: 'tajo.master.client-rpc.address',
+  resourceTracker: 'tajo.resource-tracker.rpc.address',
+  catalog: 'tajo.catalog.client-rpc.address',
+  infoHttp: 'tajo.master.info-http.address',
+} as const
+
+/** Begins the end of this process. */
+export type End = (why: string, code: number) => void
+
+export class MasterLife {
+  readonly #plan: MasterPlan
+  readonly #version: string
+  readonly #log: DaemonLog
+  #master: Master | null = null
+  #admin: AdminServer | null = null
+  #reloader: Reloader | null = null
+
+  constructor(plan: MasterPlan, version: string, log: DaemonLog) {
+    this.#plan = plan
+    this.#version = version
+    this.#log = log
+  }
+
+  /** Umbilical address: the master's name. */
+  get address(): string {
+    return this.#plan.addresses.umbilical
+  }
+
+  get webPage(): string {
+    return `http://${this.#plan.addresses.infoHttp}/`
+  }
+
+  /** Resolves when it takes part in the election. Rejects with an Error that says what to do; `stop` cleans up then. */
+  async start(end: End): Promise<void> {
+    const { log } = this.#log
+    const plan = this.#plan
+    const master = new Master(this.#masterOptions(end))
+    this.#master = master
+    this.#admin = adminServer({
+      member: () => master.member,
+      status: () => master.status(),
+      stop: (why) => end(why, 0),
+      epoch: () => master.epoch(),
+      log,
+    })
+    await this.#admin.ready()
+    await listenOnSocket(this.#admin.server, plan.adminSocket)
+    await master.start()
+    this.#reloader = await watchConfiguration({
+      running: plan.conf,
+      masters: plan.masters,
+      surroundings: plan.surroundings,
+      onEvent: (event) =>
+        onConfChange(event, { log, apply: (conf) => this.#log.limit(logLimitsOf(conf)) }),
+    })
+  }
+
+  async stop(why: string): Promise<void> {
+    await Promise.all([this.#reloader?.close(), this.#master?.stop(why)])
+    await this.#admin?.close()
+  }
+
+  reload(): void {
+    void this.#reloader?.check()
+  }
+
+  #masterOptions(end: End): MasterOptions {
+    const { addresses, ha } = this.#plan
+    const timing = ha?.timing ?? makeTiming()
+    return {
+      address: addresses.umbilical,
+      binds: this.#binds(),
+      join: ha === null ? this.#single() : this.#election(ha),
+      beatMs: timing.renewMs,
+      silenceMs: timing.deadlineMs,
+      stopMs: timing.deadlineMs + 4 * timing.renewMs,
+      onFailure: (error) => end(error.message, 1),
+      pid: process.pid,
+      startedAtSeconds: Math.round(Date.now() / 1000 - process.uptime()),
+      clock: systemClock,
+      log: this.#log.log,
+    }
+  }
+
+  #binds(): MasterOptions['binds'] {
+    const { bind } = this.#plan
+    const of = (service: keyof typeof BIND_KEYS): Bind => ({
+      key: BIND_KEYS[service],
+      ...bind[service],
+    })
+    return {
+      umbilical: of('umbilical'),
+      clientRpc: of('clientRpc'),
+      resourceTracker: of('resourceTracker'),
+      catalog: of('catalog'),
+      infoHttp: of('infoHttp'),
+    }
+  }
+
+  #self(): MemberOptions['self'] {
+    const { addresses, adminSocket, conf } = this.#plan
+    return {
+      address: addresses.umbilical,
+      addresses,
+      version: this.#version,
+      priority: conf.get('tajo.master.ha.priority'),
+      adminSocket,
+    }
+  }
+
+  #election(ha: HaPlan): MasterOptions['join'] {
+    return async (service: Service, onFailure) => {
+      await makeHaDirectory(ha.directory)
+      return joinElection({ ...ha, self: this.#self(), service, log: this.#log.log }, onFailure)
+    }
+  }
+
+  #single(): MasterOptions['join'] {
+    return async (service: Service) => {
+      const member = new SingleMember({
+        self: this.#self(),
+        hostname: hostname(),
+        pid: process.pid,
+        clusterId: randomUUID(),
+        startedAt: new Date().toISOString(),
+        service,
+      })
+      await member.start()
+      // Nobody else is in this cluster to know it.
+      return { member, secret: randomBytes(32).toString('hex') }
+    }
+  }
+}
+
+/** Only the cluster's own user may look into it: the secret is there. */
+async function makeHaDirectory(directory: string): Promise<void> {
+  const make = async (): Promise<void> => {
+    await mkdir(dirname(directory), { recursive: true })
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+  }
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const text = `its file system did not answer within ${DIRECTORY_MS / 1000} s`
+    timer = setTimeout(() => reject(new Error(text)), DIRECTORY_MS)
+  })
+  try {
+    await Promise.race([make(), late])
+  } catch (error) {
+    const text = `can't make the HA directory ${directory} (tajo.rootdir): ${messageOf(error)}`
+    throw new Error(text, { cause: error })
+  } finally {
+    clearTimeout(timer)
+  }
+}

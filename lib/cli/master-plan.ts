@@ -1,0 +1,126 @@
+/**
+ * From configuration and environment to what a master is started with: its addresses, its files, its periods, the
+ * catalog. Everything that can be wrong with them is told before anything is opened.
+ */
+import { hostname } from 'node:os'
+import { isAbsolute, join } from 'node:path'
+import {
+  type Addresses,
+  ConfError,
+  type Configuration,
+  type HostEntry,
+  type HostList,
+  type HostPort,
+  haTiming,
+  loadConfiguration,
+  masterAddresses,
+  parseMasterName,
+  readMasters,
+  requireSeparatePorts,
+  type Surroundings,
+  surroundingsOf,
+} from '../conf/index.ts'
+import type { LogLimits } from '../daemon/index.ts'
+import { adminSocketPath } from '../daemon/index.ts'
+import { makeTiming, type Timing } from '../ha/index.ts'
+import { withoutCredentials } from './catalog-fingerprint.ts'
+import type { CommandContext } from './command.ts'
+import { type HostFacts, isThisHost } from './this-host.ts'
+
+export interface MasterPlan {
+  readonly conf: Configuration
+  readonly surroundings: Surroundings
+  readonly masters: HostList
+  readonly addresses: Addresses
+  readonly bind: Readonly<Record<keyof Addresses, HostPort>>
+  readonly pidFile: string
+  readonly logFile: string
+  readonly adminSocket: string
+  readonly logLimits: LogLimits
+  /** Null when high availability is off. */
+  readonly ha: HaPlan | null
+}
+
+export interface HaPlan {
+  /** `<rootdir>/system/ha`. */
+  readonly directory: string
+  readonly timing: Timing
+  readonly catalog: { readonly class: string; readonly uri: string }
+  readonly fencing: readonly string[]
+  readonly severalHosts: boolean
+}
+
+/** Throws ConfError, or HaError BAD_TIMING, for what is wrong in the configuration. */
+export async function planMaster(
+  { confDir, home, env }: CommandContext,
+  facts: HostFacts,
+): Promise<MasterPlan> {
+  const surroundings = surroundingsOf(env)
+  const conf = await loadConfiguration(confDir, surroundings)
+  const masters = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
+  requireSeparatePorts(conf, masters)
+  const entry = env.TAJO_MASTER_NAME ? parseMasterName(env.TAJO_MASTER_NAME) : null
+  const { addresses, bind, suffix } = masterAddresses(conf, entry)
+  const daemon = `tajo-${identOf(env, surroundings)}-master${suffix}`
+  const pidDir = directoryOf(env.TAJO_PID_DIR, home, 'run')
+  const logDir = directoryOf(env.TAJO_LOG_DIR, home, 'logs')
+  return {
+    conf,
+    surroundings,
+    masters,
+    addresses,
+    bind,
+    pidFile: env.TAJO_PID_FILE || join(pidDir, `${daemon}.pid`),
+    logFile: env.TAJO_LOG_FILE || join(logDir, `${daemon}-${hostname()}.log`),
+    adminSocket: adminSocketPath(pidDir, daemon, process.getuid?.() ?? 0),
+    logLimits: logLimitsOf(conf),
+    ha: conf.get('tajo.master.ha.enable') ? await planHa(conf, masters, facts) : null,
+  }
+}
+
+export const logLimitsOf = (conf: Configuration): LogLimits => ({
+  level: conf.get('tajo.log.level'),
+  maxBytes: conf.get('tajo.log.max-size'),
+  keep: conf.get('tajo.log.max-files') - 1,
+})
+
+async function planHa(conf: Configuration, masters: HostList, facts: HostFacts): Promise<HaPlan> {
+  const { monitorMs, overrides } = haTiming(conf)
+  const catalog = {
+    class: conf.get('tajo.catalog.store.class'),
+    uri: withoutCredentials(conf.get('tajo.catalog.uri')),
+  }
+  if (catalog.class === 'DerbyStore') refuseSharedDerby(conf, masters)
+  return {
+    directory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
+    timing: makeTiming(monitorMs, overrides),
+    catalog,
+    fencing: conf.get('tajo.master.ha.fencing.methods'),
+    severalHosts: await isAnyElsewhere(masters.entries, facts),
+  }
+}
+
+/** DerbyStore can be opened by one process only: a backup could never take over. */
+function refuseSharedDerby(conf: Configuration, masters: HostList): void {
+  if (masters.entries.length < 2) return
+  const { source } = conf.setting('tajo.catalog.store.class')
+  const where = source === null ? '' : `${source.file}:${source.line}: `
+  const names = masters.entries.map(({ name }) => name).join(', ')
+  throw new ConfError(
+    `${where}tajo.catalog.store.class is DerbyStore, which one master only can open, but ${masters.file} lists ${masters.entries.length} (${names}): leave the key out (SharedStore), take PostgreSQLStore or MariaDBStore, or list one master`,
+  )
+}
+
+async function isAnyElsewhere(entries: readonly HostEntry[], facts: HostFacts): Promise<boolean> {
+  const here = await Promise.all(entries.map(({ host }) => isThisHost(host, facts)))
+  return here.includes(false)
+}
+
+const identOf = (env: NodeJS.ProcessEnv, { userName }: Surroundings): string =>
+  env.TAJO_IDENT_STRING || env.USER || userName
+
+/** The daemons run in TAJO_HOME, so a relative name means the same everywhere. */
+function directoryOf(set: string | undefined, home: string, otherwise: string): string {
+  const directory = set || otherwise
+  return isAbsolute(directory) ? directory : join(home, directory)
+}

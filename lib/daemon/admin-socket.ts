@@ -1,0 +1,100 @@
+/**
+ * The Unix socket that takes a daemon's changing orders: on its own host only, for its own OS user only. The kernel's
+ * file permissions are the whole protection, so the socket never exists with a wider mode, not even for a moment.
+ */
+import { createHash } from 'node:crypto'
+import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs'
+import { connect, type Server } from 'node:net'
+import { dirname, join } from 'node:path'
+
+/** sockaddr_un has 108 bytes on Linux, less elsewhere. */
+const LONGEST_PATH_BYTES = 100
+/** A live daemon accepts at once; the kernel does it for a frozen one, too. */
+const PROBE_MS = 1000
+
+/**
+ * Where the socket of `name` (such as `tajo-hadoop-master`) is: in the pid directory, or, if that path is too long for
+ * a socket, under a digest of it in a directory of this user's own in /tmp.
+ */
+export function adminSocketPath(pidDir: string, name: string, uid: number): string {
+  const wanted = join(pidDir, `${name}.sock`)
+  if (Buffer.byteLength(wanted) <= LONGEST_PATH_BYTES) return wanted
+  const digest = createHash('sha256').update(wanted).digest('hex').slice(0, 32)
+  return join('/tmp', `tajo-${uid}`, `${digest}.sock`)
+}
+
+/**
+ * Listens on `path` with mode 0600. A socket file that a dead process left is replaced. Rejects with an Error when a
+ * living process listens there, or when its directory belongs to another user or lets others in.
+ */
+export async function listenOnSocket(server: Server, path: string): Promise<void> {
+  try {
+    prepareDirectory(dirname(path))
+    await removeStale(path)
+    await listenPrivately(server, path)
+  } catch (error) {
+    throw new Error(`can't open the admin socket ${path}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+}
+
+function prepareDirectory(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  // A directory that others may write to lets them replace the socket: haadmin would talk to a stranger.
+  const found = lstatSync(directory)
+  const ours = found.uid === process.getuid?.() || found.uid === 0
+  if (!found.isDirectory() || !ours) {
+    throw new Error(
+      `${directory} belongs to another user; set TAJO_PID_DIR to a directory of your own`,
+    )
+  }
+  if ((found.mode & 0o022) !== 0 && (found.mode & 0o1000) === 0) {
+    throw new Error(
+      `${directory} can be written by others (mode ${(found.mode & 0o777).toString(8)}); chmod go-w ${directory}`,
+    )
+  }
+}
+
+async function removeStale(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return
+  if (!found.isSocket()) throw new Error('there is a file of that name that is no socket')
+  if (await answers(path)) throw new Error('a living process listens there')
+  unlinkSync(path)
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path)
+    const tell = (answer: boolean): void => {
+      clearTimeout(timer)
+      probe.destroy()
+      resolve(answer)
+    }
+    // A full queue of a process that accepts nothing any more: somebody holds it all the same.
+    const timer = setTimeout(() => tell(true), PROBE_MS)
+    probe.once('connect', () => tell(true))
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      tell(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
+    )
+  })
+}
+
+function listenPrivately(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.once('listening', () => {
+      server.off('error', reject)
+      chmodSync(path, 0o600)
+      resolve()
+    })
+    // bind() happens before listen() returns, and takes its mode from the umask: no moment with a wider one.
+    const umask = process.umask(0o177)
+    try {
+      server.listen(path)
+    } finally {
+      process.umask(umask)
+    }
+  })
+}

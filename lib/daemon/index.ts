@@ -1,0 +1,6 @@
+/** The only door of what makes a process a daemon. */
+export { adminSocketPath, listenOnSocket } from './admin-socket.ts'
+export { leave } from './leaving.ts'
+export { type DaemonLog, type LogLimits, openDaemonLog } from './log.ts'
+export { type PidFile, takePidFile } from './pidfile.ts'
+export { type Daemon, runDaemon } from './run.ts'

@@ -1,0 +1,85 @@
+/**
+ * A daemon's log: JSON lines by pino into a rotating file, and readable lines on stderr too where that is a terminal.
+ */
+import { pino } from 'pino'
+import type { Log, LogLevel } from '../base/log.ts'
+import { RotatingFile } from './rotating-file.ts'
+
+export interface LogLimits {
+  readonly level: LogLevel
+  /** The current file is put aside before it would grow beyond this. */
+  readonly maxBytes: number
+  /** So many old files are kept. */
+  readonly keep: number
+}
+
+export interface DaemonLogOptions extends LogLimits {
+  readonly file: string
+  /** Part of every line. */
+  readonly base: Readonly<Record<string, unknown>>
+  /** Where a person looks on, or null. */
+  readonly terminal: { write(text: string): void } | null
+  /** Gets trouble with the log file itself. */
+  readonly onTrouble: (message: string) => void
+}
+
+export interface DaemonLog {
+  readonly log: Log
+  /** From now on. */
+  limit(limits: LogLimits): void
+  reopen(): void
+  /** Resolves when all is written, or after `timeoutMs`. */
+  flush(timeoutMs: number): Promise<void>
+  /** For a process that ends now: written before this returns. */
+  lastWords(message: string, facts: Readonly<Record<string, unknown>>): void
+}
+
+/** Throws an Error that names the file when it can't be written. */
+export function openDaemonLog(options: DaemonLogOptions): DaemonLog {
+  const { file, terminal, onTrouble } = options
+  const target = new RotatingFile(file, {
+    maxBytes: options.maxBytes,
+    keep: options.keep,
+    lostLine: (count) =>
+      `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), ...options.base, msg: `${count} lines of this log were lost` })}\n`,
+    onTrouble: (error) => onTrouble(`can't write ${file}: ${error.message}`),
+  })
+  const writing = { now: false }
+  const logger = pino(
+    {
+      level: options.level,
+      base: options.base,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: pino.stdSerializers.err, reason: pino.stdSerializers.err },
+    },
+    { write: (line) => (writing.now ? target.writeNow(line) : target.write(line)) },
+  )
+  const log: Log = (level, message, facts = {}) => {
+    logger[level](facts, message)
+    if (terminal !== null && logger.isLevelEnabled(level)) {
+      terminal.write(`${level.toUpperCase().padEnd(5)} ${message}\n`)
+    }
+  }
+  return {
+    log,
+    limit(limits) {
+      logger.level = limits.level
+      target.limit(limits)
+    },
+    reopen: () => target.reopen(),
+    async flush(timeoutMs) {
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, timeoutMs)
+      })
+      await Promise.race([target.flushed(), late])
+      clearTimeout(timer)
+    },
+    lastWords(message, facts) {
+      writing.now = true
+      log('error', message, facts)
+      writing.now = false
+    },
+  }
+}

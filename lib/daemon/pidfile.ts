@@ -1,0 +1,146 @@
+/**
+ * The pid file: at most one process owns it, and whoever reads it may signal that pid.
+ *
+ * It holds one line, the pid, as scripts and `kill $(cat …)` expect. A pid alone proves nothing, since pids are used
+ * again: the owner keeps the file open as long as it lives, and /proc shows which process has which file open. So a file
+ * left by a dead process is recognised even when its pid belongs to somebody else by now. Where /proc won't tell
+ * (another user's process), the owner is taken to be alive.
+ *
+ * Looking at an old file and replacing it is one step for others: a lock beside it (proper-lockfile, on this host) is
+ * held meanwhile.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import lockfile from 'proper-lockfile'
+
+export interface PidFile {
+  readonly path: string
+  /** Removes the file, if it is still ours. */
+  remove(): void
+}
+
+/** A lock that is older belongs to a process that died in the few milliseconds of looking. */
+const LOCK_STALE_MS = 10_000
+const LOCK_RETRIES = { retries: 40, minTimeout: 25, maxTimeout: 500 }
+
+/** Takes the pid file for this process. Rejects with an Error that names the living owner, or what is in the way. */
+export async function takePidFile(path: string): Promise<PidFile> {
+  const release = await lock(path)
+  try {
+    const owner = ownerOf(path)
+    if (owner !== null) {
+      throw new Error(
+        `already running as pid ${owner}, says ${path}: stop that process first, or set TAJO_PID_DIR to another directory`,
+      )
+    }
+    return create(path)
+  } finally {
+    await release()
+  }
+}
+
+async function lock(path: string): Promise<() => Promise<void>> {
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    return await lockfile.lock(path, {
+      realpath: false,
+      stale: LOCK_STALE_MS,
+      retries: LOCK_RETRIES,
+      // Held for milliseconds; whoever finds it taken over has nothing left to protect.
+      onCompromised: () => undefined,
+    })
+  } catch (error) {
+    throw new Error(`can't write the pid file ${path}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+}
+
+function create(path: string): PidFile {
+  try {
+    unlinkIfThere(path)
+    const { O_CREAT, O_EXCL, O_RDWR } = constants
+    const fd = openSync(path, O_CREAT | O_EXCL | O_RDWR, 0o644)
+    writeSync(fd, `${process.pid}\n`)
+    return { path, remove: () => remove(path, fd) }
+  } catch (error) {
+    throw new Error(`can't write the pid file ${path}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+}
+
+function remove(path: string, fd: number): void {
+  const ours = fstatSync(fd)
+  const there = statSync(path, { throwIfNoEntry: false })
+  if (there?.dev === ours.dev && there.ino === ours.ino) unlinkIfThere(path)
+  closeSync(fd)
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+/** The pid of the living process that owns the file, or null when nobody does. */
+export function ownerOf(path: string): number | null {
+  let text: string
+  let realPath: string
+  try {
+    text = readFileSync(path, 'latin1')
+    realPath = realpathSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw new Error(`can't read the pid file ${path}: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  const pid = Number(text.trim())
+  if (!Number.isSafeInteger(pid) || pid <= 0 || !exists(pid)) return null
+  return hasOpen(pid, realPath) ? pid : null
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** True when that process has the file open, or when this user may not know. */
+function hasOpen(pid: number, realPath: string): boolean {
+  try {
+    // Only link texts are read, no file is touched: that process may have files open on a mount that hangs.
+    const descriptors = readdirSync(`/proc/${pid}/fd`)
+    return descriptors.some((fd) => linkText(`/proc/${pid}/fd/${fd}`) === realPath)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT'
+  }
+}
+
+function linkText(path: string): string | null {
+  try {
+    return readlinkSync(path)
+  } catch {
+    // Closed since the listing.
+    return null
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * A daemon's signals: the first TERM or INT asks for an end in good order, the second ends it at once. HUP reopens the
+ * log. An error that nobody caught ends it at once, too: a process whose state is unknown must not go on serving, and
+ * its keeper's word lets the next one take over.
+ */
+
+import { leave, leaveNow } from './leaving.ts'
+import type { DaemonLog } from './log.ts'
+
+export interface DaemonHooks {
+  readonly log: DaemonLog
+  /** The end in good order; may take its time, a second signal cuts it short. */
+  readonly stop: (why: string) => Promise<void>
+  /** HUP: the log is opened anew already. */
+  readonly reload: () => void
+  /** Last small steps of every end that is not a crash, such as removing the pid file. Must not wait for anything. */
+  readonly tidy: () => void
+}
+
+export interface Daemon {
+  /** Its end has begun. */
+  readonly ending: boolean
+  /** Begins the end in good order, then leaves with `code`. What is called later changes nothing. */
+  end(why: string, code: number): void
+}
+
+const FLUSH_MS = 1000
+const PATIENCE_MS = 1000
+/** As a shell reports a process that a signal ended. */
+const SIGNAL_CODES = { SIGTERM: 143, SIGINT: 130 } as const
+
+/** Takes over this process's signals and its end. */
+export function runDaemon(hooks: DaemonHooks): Daemon {
+  const { log, stop, reload, tidy } = hooks
+  let ending = false
+
+  const end = (why: string, code: number): void => {
+    if (ending) return
+    ending = true
+    const finish = async (): Promise<void> => {
+      let result = code
+      try {
+        await stop(why)
+      } catch (error) {
+        log.log('error', 'the end in good order failed', { error })
+        result = 1
+      }
+      tidy()
+      log.log('info', 'ended')
+      await log.flush(FLUSH_MS)
+      await leave(result, PATIENCE_MS)
+    }
+    void finish()
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (!ending) {
+        end(`got ${signal}`, 0)
+        return
+      }
+      log.lastWords(`got ${signal} a second time: ending at once`, {})
+      tidy()
+      leaveNow(SIGNAL_CODES[signal])
+    })
+  }
+  process.on('SIGHUP', () => {
+    log.reopen()
+    log.log('info', 'got SIGHUP: the log is opened anew')
+    reload()
+  })
+  const crash = (error: unknown): void => {
+    log.lastWords('a mistake in the software ends this process', { error })
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    leaveNow(1)
+  }
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', crash)
+  return {
+    end,
+    get ending() {
+      return ending
+    },
+  }
+}

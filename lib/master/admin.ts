@@ -1,0 +1,71 @@
+/**
+ * The orders that change something: handing over, taking over, stopping. They are served on a Unix socket that only the
+ * cluster's OS user can open (`daemon/admin-socket.ts`), so they carry no secret; `by` is for logs and the history.
+ *
+ * A refusal keeps the election's own code (UNSAFE, NOT_ACTIVE, TIMEOUT, …), from which haadmin makes its exit code.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { Log } from '../base/log.ts'
+import { messageOf } from '../base/message-of.ts'
+import { HaError, type Member } from '../ha/index.ts'
+import { limitedServer, type MasterStatus, RpcError } from '../rpc/index.ts'
+
+const by = z.string().min(1).max(200)
+const ORDERS = {
+  handOver: z.object({ successor: z.string().max(300).nullable(), force: z.boolean(), by }),
+  takeOver: z.object({ force: z.boolean(), by }),
+  stop: z.object({ by }),
+}
+
+export interface AdminOptions {
+  /** Null until the cluster is joined. */
+  readonly member: () => Member | null
+  readonly status: () => MasterStatus
+  /** Begins the orderly end of this process. */
+  readonly stop: (why: string) => void
+  readonly epoch: () => number
+  readonly log: Log
+}
+
+/** Listening is its owner's business: `ready()`, then `server.listen`. */
+export type AdminServer = FastifyInstance
+
+/** A server for the admin socket, not listening yet. */
+export function adminServer(options: AdminOptions): AdminServer {
+  const app = limitedServer({ log: options.log, epoch: options.epoch })
+  const order = <S extends z.ZodType>(
+    name: string,
+    schema: S,
+    run: (order: z.output<S>) => Promise<void> | void,
+  ): void => {
+    app.post(`/admin/${name}`, async (request: FastifyRequest, reply: FastifyReply) => {
+      const wanted = schema.safeParse(request.body ?? {})
+      if (!wanted.success) throw new RpcError('BAD_REQUEST', z.prettifyError(wanted.error))
+      options.log('info', `order: ${name}`, { ...(wanted.data as object) })
+      try {
+        await run(wanted.data)
+        return {}
+      } catch (error) {
+        if (!(error instanceof HaError)) throw error
+        options.log('warn', `order ${name} refused: ${error.message}`, { code: error.code })
+        return reply.code(409).send({ code: error.code, message: messageOf(error) })
+      }
+    })
+  }
+  order('handOver', ORDERS.handOver, ({ successor, force, by }) =>
+    joined(options).handOver(successor, { force, by }),
+  )
+  order('takeOver', ORDERS.takeOver, ({ force, by }) => joined(options).takeOver({ force, by }))
+  order('stop', ORDERS.stop, ({ by }) => options.stop(`stopped by ${by}`))
+  app.get('/admin/status', () => options.status())
+  return app
+}
+
+function joined({ member }: AdminOptions): Member {
+  const found = member()
+  if (found === null) {
+    throw new RpcError('UNAVAILABLE', 'this master has not joined its cluster yet')
+  }
+  return found
+}

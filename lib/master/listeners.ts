@@ -1,0 +1,55 @@
+/**
+ * A master's five ports: all open or none, each refusal naming its configuration key.
+ */
+import type { FastifyInstance } from 'fastify'
+import { joinHostPort } from '../base/host-port.ts'
+
+/** Where one port listens, and under which configuration key an operator finds it. */
+export interface Bind {
+  readonly key: string
+  /** A name or an IP address of this host. */
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+}
+
+export interface Listener {
+  readonly app: FastifyInstance
+  readonly bind: Bind
+}
+
+/** Resolves to the real ports, in order; rejects with one Error that names everything that can't be opened. */
+export async function openAll(listeners: readonly Listener[]): Promise<number[]> {
+  const results = await Promise.allSettled(listeners.map(open))
+  const faults = results.flatMap((result) =>
+    result.status === 'rejected' ? [(result.reason as Error).message] : [],
+  )
+  if (faults.length > 0) {
+    await Promise.all(listeners.map(({ app }) => app.close()))
+    throw new Error(faults.join('; '))
+  }
+  return results.map((result) => (result.status === 'fulfilled' ? result.value : 0))
+}
+
+async function open({ app, bind }: Listener): Promise<number> {
+  await app.ready()
+  const { server } = app
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(refusal(bind, error)))
+    server.listen({ host: bind.host, port: bind.port }, resolve)
+  })
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : bind.port
+}
+
+function refusal({ key, host, port }: Bind, error: NodeJS.ErrnoException): Error {
+  const why =
+    error.code === 'EADDRINUSE'
+      ? 'another process listens there. Stop it, or choose another port'
+      : error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND'
+        ? 'this host does not have that address'
+        : error.code === 'EACCES'
+          ? 'this user may not open that port; choose one above 1023'
+          : error.message
+  return new Error(`${key}: can't open ${joinHostPort({ host, port })}: ${why}`, { cause: error })
+}

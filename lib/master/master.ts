@@ -1,0 +1,344 @@
+/**
+ * A master, composed of its parts: five open ports, the seat in the election, the streams to the other masters, the
+ * view for the web. It takes plain options and knows no configuration file.
+ *
+ *     starting → backup → activating → active → stepping down → backup
+ *
+ * The election says when to move (`Member`); this file opens and closes what belongs to a term, and tells the others.
+ * All ports are open from the start and on backups too: what only the active may do is refused there by the gate.
+ */
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Addresses, Member, MemberView, Service } from '../ha/index.ts'
+import {
+  Guard,
+  type Handlers,
+  type LineWriter,
+  limitedServer,
+  type MasterStatus,
+  RpcError,
+  rpcServer,
+  type ServerOptions,
+  type Standing,
+} from '../rpc/index.ts'
+import { addWebRoutes } from '../web/server.ts'
+import type { MetricsFacts, WebView } from '../web/view.ts'
+import { ActiveGate } from './active-gate.ts'
+import { clusterDocument, type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts'
+import { HistoryCache } from './history-cache.ts'
+import { type Bind, openAll } from './listeners.ts'
+import type { Peers } from './peers.ts'
+import { SplitBrainAlarm } from './split-brain.ts'
+
+export interface MasterOptions {
+  /** Umbilical address: the master's name in the cluster. */
+  readonly address: string
+  readonly binds: { readonly [K in keyof Addresses]: Bind }
+  /** Takes part in the election for `service`. `onFailure` is called when it can't go on later. */
+  readonly join: (
+    service: Service,
+    onFailure: (error: Error) => void,
+  ) => Promise<{ readonly member: Member; readonly secret: string }>
+  /** Between two lines on a watch stream. */
+  readonly beatMs: number
+  /** So long a silence on one means a frozen peer. */
+  readonly silenceMs: number
+  /** So long may the orderly end take; after it everything is dropped, and the keeper says the last word. */
+  readonly stopMs: number
+  /** This master can't take part any more: the process should end. */
+  readonly onFailure: (error: Error) => void
+  readonly pid: number
+  /** Wall clock, seconds since the Unix epoch. */
+  readonly startedAtSeconds: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const NOT_JOINED = 'this master has not joined its cluster yet'
+
+export class Master {
+  readonly #options: MasterOptions
+  readonly #guard: Guard
+  readonly #gate: ActiveGate
+  readonly #alarm: SplitBrainAlarm
+  readonly #history: HistoryCache
+  readonly #watchers = new Set<LineWriter<Standing>>()
+  #servers: FastifyInstance[] = []
+  #member: Member | null = null
+  #peers: Peers | null = null
+  #told: Standing | null = null
+  /** The newest term that the directory has shown. */
+  #epoch = 0
+  #transitions = 0
+  #cancelBeat = (): void => {}
+  #stopping: Promise<void> | null = null
+
+  constructor(options: MasterOptions) {
+    const { clock, log } = options
+    const rights = {
+      mayServe: () => this.#member?.mayServe() ?? false,
+      term: () => this.#member?.term() ?? null,
+    }
+    this.#options = options
+    this.#guard = new Guard({
+      epoch: () => this.#epoch,
+      onNewerEpoch: (epoch) => this.#member?.hint(`term ${epoch} was heard of`),
+      onRefused: (what, from) => this.#logRefused(what, from),
+    })
+    this.#gate = new ActiveGate(rights, () => this.#whereabouts())
+    this.#alarm = new SplitBrainAlarm({
+      rights,
+      clock,
+      log,
+      ask: async (address) => (await this.#peers?.ask(address)) ?? null,
+    })
+    this.#history = new HistoryCache((limit) => this.#joined().history(limit), clock)
+  }
+
+  /**
+   * Opens all ports, then joins the election; resolves when it takes part. Rejects with an Error that names the key of
+   * a port that can't be opened, or with the election's HaError; nothing stays open then.
+   */
+  async start(): Promise<void> {
+    await this.#open()
+    try {
+      // Loaded while the election starts: the calling side of RPC costs a tenth of a second, and no port waits for it.
+      const [joined, { Peers }] = await Promise.all([
+        this.#options.join(this.#service(), this.#options.onFailure),
+        import('./peers.ts'),
+      ])
+      this.#joinedAs(joined, Peers)
+    } catch (error) {
+      await this.#close()
+      throw error
+    }
+  }
+
+  /** Releases the term or leaves the backups, then closes everything. Takes little more than `stopMs` at most. */
+  stop(reason: string): Promise<void> {
+    this.#stopping ??= this.#stop(reason)
+    return this.#stopping
+  }
+
+  /** Null until the cluster is joined. */
+  get member(): Member | null {
+    return this.#member
+  }
+
+  /** Rejects requests of the admin socket, too, until the cluster is joined. */
+  status(): MasterStatus {
+    return statusOf(this.#joined().view(), this.#own())
+  }
+
+  epoch(): number {
+    return this.#guard.epoch()
+  }
+
+  // ---- its beginning and its end ---------------------------------------------------------------------------------
+
+  async #open(): Promise<void> {
+    const { binds, clock, log, beatMs } = this.#options
+    const server: ServerOptions = {
+      guard: this.#guard,
+      gate: this.#gate,
+      clock,
+      log,
+      // Streams carry a line each beat by themselves; the empty line is for a process that is late with it.
+      beatMs: 2 * beatMs,
+    }
+    const service = { status: () => this.#serviceStatus() }
+    const info = limitedServer({ log, epoch: () => this.epoch() })
+    addWebRoutes(info, this.#webView())
+    const listeners = [
+      { bind: binds.umbilical, app: rpcServer('umbilical', this.#umbilical(), server) },
+      { bind: binds.clientRpc, app: rpcServer('client', service, server) },
+      { bind: binds.resourceTracker, app: rpcServer('tracker', service, server) },
+      { bind: binds.catalog, app: rpcServer('catalog', service, server) },
+      { bind: binds.infoHttp, app: info },
+    ]
+    await openAll(listeners)
+    this.#servers = listeners.map(({ app }) => app)
+  }
+
+  #joinedAs(
+    { member, secret }: { member: Member; secret: string },
+    PeersClass: typeof Peers,
+  ): void {
+    const { address, clock, log, silenceMs } = this.#options
+    this.#member = member
+    this.#guard.setSecret(secret)
+    this.#peers = new PeersClass({
+      self: address,
+      secret: () => secret,
+      epoch: () => this.epoch(),
+      clock,
+      log,
+      silenceMs,
+      hint: (why) => member.hint(why),
+      onStanding: (standing) => void this.#alarm.heard(standing),
+    })
+    member.onState((view) => this.#onState(view))
+    this.#onState(member.view())
+    this.#beat()
+  }
+
+  async #stop(reason: string): Promise<void> {
+    const { clock, log, stopMs } = this.#options
+    log('info', `stopping: ${reason}`)
+    let late = (): void => {}
+    const bound = new Promise<void>((resolve) => {
+      late = clock.after(stopMs, () => {
+        log('warn', `the election has not let go within ${stopMs} ms`)
+        resolve()
+      })
+    })
+    await Promise.race([this.#member?.stop(reason), bound])
+    late()
+    this.#gate.close()
+    await this.#close()
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelBeat()
+    for (const watcher of this.#watchers) watcher.end()
+    await Promise.all([this.#peers?.close(), ...this.#servers.map((app) => app.close())])
+  }
+
+  // ---- what belongs to a term ------------------------------------------------------------------------------------
+
+  #service(): Service {
+    return {
+      activate: async (term, signal) => this.#gate.open(term, signal),
+      drain: () => this.#gate.drained(),
+      deactivate: async () => this.#gate.close(),
+    }
+  }
+
+  #onState(view: MemberView): void {
+    const { log } = this.#options
+    this.#epoch = view.epoch
+    this.#peers?.follow(othersOf(view).map(({ address }) => address))
+    const before = this.#told
+    const now = standingOf(view, this.#own())
+    this.#told = now
+    if (before !== null && sameStanding(before, now)) return
+    this.#tell(now)
+    if (before?.state === now.state) return
+    this.#transitions += 1
+    log('info', `${before?.state ?? 'new'} → ${now.state}`, { ...now })
+    if (now.state === 'active') {
+      const { address, state, epoch } = now
+      void this.#peers?.announce({ address, state, epoch })
+    }
+  }
+
+  // ---- what the others ask and hear ------------------------------------------------------------------------------
+
+  #umbilical(): Handlers<'umbilical'> {
+    return {
+      status: () => this.status(),
+      announce: ({ address, state, epoch }) => {
+        this.#joined().hint(`${address} announced: ${state} in term ${epoch}`)
+        return { epoch: this.epoch() }
+      },
+      watch: (_request, writer) => {
+        this.#watchers.add(writer)
+        writer.onClose(() => this.#watchers.delete(writer))
+        writer.send(this.#standing())
+      },
+    }
+  }
+
+  #tell(standing: Standing): void {
+    for (const watcher of this.#watchers) watcher.send(standing)
+  }
+
+  #beat(): void {
+    const { clock, beatMs } = this.#options
+    this.#cancelBeat = clock.after(beatMs, () => {
+      if (this.#watchers.size > 0) this.#tell(this.#standing())
+      this.#beat()
+    })
+  }
+
+  #serviceStatus(): { epoch: number; address: string; inFlight: number } {
+    const { address } = this.#options
+    return { epoch: this.#member?.term() ?? this.epoch(), address, inFlight: this.#gate.inFlight }
+  }
+
+  #whereabouts(): { active: string | null; epoch: number } {
+    const active = this.#member?.view().active ?? null
+    // While it drains, this master still holds the term, but sending the caller here again would not help him.
+    const elsewhere = active !== null && active.address !== this.#options.address
+    return { active: elsewhere ? active.addresses.clientRpc : null, epoch: this.epoch() }
+  }
+
+  #logRefused(what: 'secret' | 'epoch', from: string): void {
+    const count = this.#guard.refused[what]
+    // The 1st, 2nd, 4th, 8th, …: enough to notice it, and nobody fills the log.
+    if ((count & (count - 1)) !== 0) return
+    const text = what === 'secret' ? 'a wrong secret' : 'a term that is over'
+    this.#options.log('warn', `refused a message with ${text}`, { from, count })
+  }
+
+  // ---- its view --------------------------------------------------------------------------------------------------
+
+  #joined(): Member {
+    if (this.#member === null) throw new RpcError('UNAVAILABLE', NOT_JOINED)
+    return this.#member
+  }
+
+  #own(): OwnFacts {
+    return {
+      serving: this.#member?.mayServe() ?? false,
+      epoch: this.#guard.epoch(),
+      pid: this.#options.pid,
+      warnings: this.#alarm.warnings(),
+    }
+  }
+
+  #standing(): Standing {
+    return standingOf(this.#joined().view(), this.#own())
+  }
+
+  #webView(): WebView {
+    return {
+      serving: () => this.#member?.mayServe() ?? false,
+      state: () => this.#currentState(),
+      cluster: () => clusterDocument(this.#joined().view(), this.#own()),
+      history: (limit) => this.#history.newest(limit),
+      metrics: () => this.#metrics(),
+    }
+  }
+
+  /** Without building a view: a lease that has run out makes no event. */
+  #currentState(): string {
+    const state = this.#told?.state ?? 'starting'
+    return state === 'active' && !this.#member?.mayServe() ? 'suspended' : state
+  }
+
+  #metrics(): MetricsFacts {
+    const view = this.#member?.view() ?? null
+    return {
+      state: view?.state ?? 'starting',
+      serving: this.#member?.mayServe() ?? false,
+      epoch: this.epoch(),
+      leaseMarginMs: view?.leaseMarginMs ?? null,
+      lastRenewalMs: view?.lastRenewalMs ?? null,
+      storageReadable: view?.storage === 'ok',
+      peersKnown: view === null ? 0 : othersOf(view).length,
+      peersConnected: this.#peers?.connected ?? 0,
+      transitions: this.#transitions,
+      refusedSecrets: this.#guard.refused.secret,
+      refusedEpochs: this.#guard.refused.epoch,
+      splitBrainAlarms: this.#alarm.count,
+      requestsInFlight: this.#gate.inFlight,
+      memoryBytes: process.memoryUsage.rss(),
+      startedAtSeconds: this.#options.startedAtSeconds,
+    }
+  }
+}
+
+const sameStanding = (a: Standing, b: Standing): boolean =>
+  a.state === b.state && a.serving === b.serving && a.epoch === b.epoch && a.active === b.active

@@ -1,0 +1,120 @@
+/**
+ * A master without high availability (`tajo.master.ha.enable` false): the only one, active from its start until its
+ * end, in term 1 for ever. It keeps nothing in the shared directory, so nothing keeps a second one away: that is what
+ * switching HA on is for.
+ */
+import {
+  HaError,
+  type HistoryEntry,
+  type Member,
+  type MemberOptions,
+  type MemberView,
+  type PeerView,
+  type Service,
+} from '../ha/index.ts'
+
+const TERM = 1
+
+type SingleState = 'starting' | 'active' | 'stepping-down' | 'stopped'
+const NO_HA = 'high availability is off (tajo.master.ha.enable): there is one master only'
+
+export interface SingleOptions {
+  readonly self: MemberOptions['self']
+  readonly hostname: string
+  readonly pid: number
+  readonly clusterId: string
+  readonly startedAt: string
+  readonly service: Service
+}
+
+export class SingleMember implements Member {
+  readonly #options: SingleOptions
+  readonly #ended = new AbortController()
+  readonly #listeners: ((view: MemberView) => void)[] = []
+  #state: SingleState = 'starting'
+
+  constructor(options: SingleOptions) {
+    this.#options = options
+  }
+
+  /** Opens the services; resolves when they serve. */
+  async start(): Promise<void> {
+    await this.#options.service.activate(TERM, this.#ended.signal)
+    this.#setState('active')
+  }
+
+  mayServe(): boolean {
+    return this.#state === 'active'
+  }
+
+  term(): number | null {
+    return this.#state === 'active' || this.#state === 'stepping-down' ? TERM : null
+  }
+
+  view(): MemberView {
+    const { self, hostname, pid, clusterId, startedAt } = this.#options
+    const active: PeerView = {
+      ...self,
+      hostname,
+      state: 'active',
+      heartbeatAgeMs: 0,
+      pid,
+    }
+    return {
+      clusterId,
+      state: this.#state,
+      epoch: TERM,
+      active: this.term() === null ? null : active,
+      self: {
+        ...self,
+        hostname,
+        nonce: clusterId,
+        master: { bootId: '', pidNamespace: '', pid, startTicks: 0 },
+        startedAt,
+      },
+      peers: [],
+      leaseMarginMs: null,
+      lastRenewalMs: null,
+      storage: 'ok',
+      problem: null,
+      warnings: [],
+    }
+  }
+
+  /** There is nobody who could take the term away. */
+  async commit(): Promise<void> {
+    if (this.term() === null) throw new HaError('NOT_ACTIVE', 'this master has stopped')
+  }
+
+  hint(): void {}
+
+  async handOver(): Promise<void> {
+    throw new HaError('UNSAFE', `nobody to hand over to: ${NO_HA}`)
+  }
+
+  async takeOver(): Promise<void> {
+    if (!this.mayServe()) throw new HaError('NOT_ACTIVE', NO_HA)
+  }
+
+  async history(): Promise<HistoryEntry[]> {
+    return []
+  }
+
+  async stop(reason: string): Promise<void> {
+    if (this.#state !== 'active') return
+    this.#setState('stepping-down')
+    await this.#options.service.drain(TERM, null)
+    this.#setState('stopped')
+    this.#ended.abort(new HaError('NOT_ACTIVE', reason))
+    await this.#options.service.deactivate(TERM, reason)
+  }
+
+  onState(listener: (view: MemberView) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  #setState(state: SingleState): void {
+    this.#state = state
+    for (const listener of this.#listeners) listener(this.view())
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * The calling side of the contract: one client a service and address, over kept connections.
+ *
+ * Every call has a deadline for the whole of it. Nothing is repeated here: whether a call may be repeated is known only
+ * to whoever calls. Answers are checked against the contract like requests are.
+ */
+import type { Readable } from 'node:stream'
+import { Pool } from 'undici'
+import type { Clock } from '../base/clock.ts'
+import { joinHostPort, splitHostPort } from '../base/host-port.ts'
+import { messageOf } from '../base/message-of.ts'
+import {
+  type AnswerOf,
+  type CallMethod,
+  EPOCH_HEADER,
+  faultOf,
+  type LineOf,
+  type MethodName,
+  type RequestOf,
+  SECRET_HEADER,
+  type ServiceName,
+  type Services,
+  type StreamMethod,
+  services,
+} from './contract.ts'
+import { errorFrom, RpcError } from './errors.ts'
+import { readLines } from './stream.ts'
+
+export interface ClientOptions {
+  /** Both go with every call where the contract asks for them. */
+  readonly secret: () => string
+  readonly epoch: () => number
+  readonly clock: Clock
+  readonly connectTimeoutMs: number
+}
+
+type CallNames<N extends ServiceName> = {
+  [M in MethodName<N>]: Services[N][M] extends { kind: 'call' } ? M : never
+}[MethodName<N>]
+type StreamNames<N extends ServiceName> = {
+  [M in MethodName<N>]: Services[N][M] extends { kind: 'stream' } ? M : never
+}[MethodName<N>]
+
+const MOST_CONNECTIONS = 8
+const KEEP_ALIVE_MS = 10_000
+const LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
+
+export class RpcClient<N extends ServiceName> {
+  readonly #service: N
+  readonly #pool: Pool
+  readonly #options: ClientOptions
+  readonly #address: string
+
+  /** Throws BAD_REQUEST when `address` is not `host:port`. */
+  constructor(service: N, address: string, options: ClientOptions) {
+    const split = splitHostPort(address)
+    if (split === null) throw new RpcError('BAD_REQUEST', `'${address}' is not host:port`)
+    this.#service = service
+    this.#options = options
+    this.#address = address
+    this.#pool = new Pool(`http://${joinHostPort(split)}`, {
+      connections: MOST_CONNECTIONS,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connect: { timeout: options.connectTimeoutMs },
+      maxResponseSize: -1,
+    })
+  }
+
+  /** Rejects with RpcError: what the other side said, or TIMEOUT, UNAVAILABLE, INTERNAL. */
+  async call<M extends CallNames<N>>(
+    method: M,
+    request: RequestOf<Services[N][M]>,
+    options: { readonly deadlineMs: number; readonly signal?: AbortSignal },
+  ): Promise<AnswerOf<Services[N][M]>> {
+    const contract = services[this.#service][method] as unknown as CallMethod
+    const deadline = AbortSignal.timeout(options.deadlineMs)
+    const signals = options.signal === undefined ? [deadline] : [deadline, options.signal]
+    try {
+      const { status, body } = await this.#post(method, contract, request, AbortSignal.any(signals))
+      const answer = contract.answer.safeParse(parse(status, await textOf(body)))
+      if (answer.success) return answer.data as AnswerOf<Services[N][M]>
+      throw new RpcError(
+        'INTERNAL',
+        `${this.#address} answered strangely: ${faultOf(answer.error)}`,
+      )
+    } catch (error) {
+      if (error instanceof RpcError) throw error
+      if (deadline.aborted) {
+        const text = `${this.#address} did not answer within ${options.deadlineMs} ms`
+        throw new RpcError('TIMEOUT', text, { cause: error })
+      }
+      throw this.#unavailable(error)
+    }
+  }
+
+  /** Reads a stream until it ends; always rejects then, as `readLines` tells, or with what the other side said. */
+  async stream<M extends StreamNames<N>>(
+    method: M,
+    request: RequestOf<Services[N][M]>,
+    options: {
+      readonly silenceMs: number
+      readonly signal: AbortSignal
+      readonly onLine: (line: LineOf<Services[N][M]>) => void
+    },
+  ): Promise<never> {
+    const contract = services[this.#service][method] as unknown as StreamMethod
+    const opening = new AbortController()
+    const { clock } = this.#options
+    const cancel = clock.after(options.silenceMs, () => opening.abort())
+    let body: Readable
+    try {
+      const signal = AbortSignal.any([opening.signal, options.signal])
+      const answer = await this.#post(method, contract, request, signal)
+      body = answer.body
+      if (answer.status !== 200) throw errorFrom(answer.status, json(await textOf(body)))
+    } catch (error) {
+      if (error instanceof RpcError) throw error
+      if (!opening.signal.aborted) throw this.#unavailable(error)
+      throw new RpcError('TIMEOUT', `${this.#address} did not open the stream`, { cause: error })
+    } finally {
+      cancel()
+    }
+    return readLines(body, {
+      clock,
+      silenceMs: options.silenceMs,
+      onLine: (line) => {
+        const parsed = contract.line.safeParse(line)
+        if (!parsed.success) throw new RpcError('INTERNAL', faultOf(parsed.error))
+        options.onLine(parsed.data as LineOf<Services[N][M]>)
+      },
+    })
+  }
+
+  /** Breaks off what is under way. */
+  close(): Promise<void> {
+    return this.#pool.destroy()
+  }
+
+  async #post(
+    method: string,
+    contract: CallMethod | StreamMethod,
+    request: unknown,
+    signal: AbortSignal,
+  ): Promise<{ status: number; body: Readable }> {
+    const headers: Record<string, string> = { 'content-type': 'application/json' }
+    if (contract.access === 'cluster') {
+      headers[SECRET_HEADER] = this.#options.secret()
+      headers[EPOCH_HEADER] = String(this.#options.epoch())
+    }
+    const { statusCode, body } = await this.#pool.request({
+      path: `/rpc/${this.#service}/${method}`,
+      method: 'POST',
+      headers,
+      body: JSON.stringify(request),
+      signal,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+    return { status: statusCode, body }
+  }
+
+  #unavailable(cause: unknown): RpcError {
+    const text = `${this.#address} can't be reached: ${messageOf(cause)}`
+    return new RpcError('UNAVAILABLE', text, { cause })
+  }
+}
+
+function parse(status: number, text: string): unknown {
+  const body = json(text)
+  if (status !== 200) throw errorFrom(status, body)
+  return body
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Whatever checks it against the contract says that it isn't ours.
+    return null
+  }
+}
+
+async function textOf(body: Readable): Promise<string> {
+  let text = ''
+  body.setEncoding('utf8')
+  for await (const chunk of body) {
+    text += chunk
+    if (text.length > LARGEST_ANSWER_BYTES) throw new RpcError('INTERNAL', 'the answer is too long')
+  }
+  return text
+}

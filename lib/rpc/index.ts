@@ -1,0 +1,13 @@
+/** The only door of the serving side and of what both sides share; the calling side is `client.ts`, loaded when needed. */
+export type {
+  Announcement,
+  MasterStatus,
+  ServiceName,
+  ServiceStatus,
+  Standing,
+} from './contract.ts'
+export { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
+export type { Gate, Pass } from './gate.ts'
+export { Guard } from './guard.ts'
+export { type Handlers, limitedServer, rpcServer, type ServerOptions } from './server.ts'
+export { LineWriter } from './stream.ts'

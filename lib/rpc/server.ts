@@ -1,0 +1,168 @@
+/**
+ * The serving side of the contract: fastify, JSON, one server a port.
+ *
+ * Order of things for each request: the guard looks at secret and term before the body is read; the body is checked
+ * against the contract; a method that only the active master may answer asks the gate, and asks again between the
+ * handler's last step and the answer's first byte. Whatever is thrown becomes an error of the closed list; what the
+ * caller can't do anything about is logged here and told without details.
+ */
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { messageOf } from '../base/message-of.ts'
+import {
+  type AnswerOf,
+  type CallMethod,
+  EPOCH_HEADER,
+  faultOf,
+  type LineOf,
+  type MethodName,
+  type RequestOf,
+  type ServiceName,
+  type Services,
+  type StreamMethod,
+  services,
+} from './contract.ts'
+import { bodyOf, HTTP_STATUS, RpcError } from './errors.ts'
+import type { Gate, Pass } from './gate.ts'
+import type { Guard } from './guard.ts'
+import { LineWriter } from './stream.ts'
+
+export interface CallContext {
+  /** The caller's IP address, for logs. */
+  readonly from: string
+  /** Set where only the active master answers. */
+  readonly pass: Pass | null
+}
+
+type Handler<M> = M extends { kind: 'stream' }
+  ? (request: RequestOf<M>, writer: LineWriter<LineOf<M>>, context: CallContext) => void
+  : (request: RequestOf<M>, context: CallContext) => AnswerOf<M> | Promise<AnswerOf<M>>
+
+/** One handler for each method of a service. */
+export type Handlers<N extends ServiceName> = {
+  readonly [M in MethodName<N>]: Handler<Services[N][M]>
+}
+
+export interface ServerOptions {
+  readonly guard: Guard
+  readonly gate: Gate
+  readonly clock: Clock
+  /** Streams send an empty line when they had nothing to say for so long. */
+  readonly beatMs: number
+  readonly log: Log
+}
+
+/** Requests of the contract are small; a stranger must not fill our memory. */
+const BODY_LIMIT_BYTES = 256 * 1024
+/** For the whole request to arrive. */
+const REQUEST_TIMEOUT_MS = 15_000
+const MOST_CONNECTIONS = 4096
+
+/** A fastify with the limits and error answers that all our ports share. */
+export function limitedServer(options: { log: Log; epoch: () => number }): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 200 },
+  })
+  app.server.maxConnections = MOST_CONNECTIONS
+  app.setErrorHandler((error, request, reply) => {
+    sendError(reply, asRpcError(error, request, options.log), options.epoch())
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const error = new RpcError('NOT_FOUND', `there is no ${request.method} ${request.url}`)
+    sendError(reply, error, options.epoch())
+  })
+  return app
+}
+
+/** A server that answers `POST /rpc/NAME/...` as the contract says; not listening yet. */
+export function rpcServer<N extends ServiceName>(
+  name: N,
+  handlers: Handlers<N>,
+  options: ServerOptions,
+): FastifyInstance {
+  const app = limitedServer({ log: options.log, epoch: () => options.guard.epoch() })
+  for (const [methodName, method] of Object.entries(services[name])) {
+    const handler = handlers[methodName as MethodName<N>] as unknown
+    const url = `/rpc/${name}/${methodName}`
+    const onRequest = async (request: FastifyRequest): Promise<void> => {
+      if (method.access === 'cluster') options.guard.admit(request.headers, request.ip)
+    }
+    app.route({
+      method: 'POST',
+      url,
+      onRequest,
+      handler:
+        method.kind === 'call'
+          ? callHandler(method, handler as CallHandler, options)
+          : streamHandler(method, handler as StreamHandler, options),
+    })
+  }
+  return app
+}
+
+type CallHandler = (request: unknown, context: CallContext) => unknown
+type StreamHandler = (request: unknown, writer: LineWriter<unknown>, context: CallContext) => void
+type Route = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
+
+function callHandler(method: CallMethod, handler: CallHandler, options: ServerOptions): Route {
+  return async (request, reply) => {
+    const message = checked(method, request.body)
+    const pass = method.activeOnly ? options.gate.enter() : null
+    if (pass !== null) leaveWhenSent(reply, pass)
+    const answer = JSON.stringify(await handler(message, { from: request.ip, pass }))
+    reply.header('content-type', 'application/json; charset=utf-8')
+    reply.header(EPOCH_HEADER, options.guard.epoch())
+    // From here to the socket nothing waits: what is confirmed now is sent now.
+    pass?.confirm()
+    return reply.send(answer)
+  }
+}
+
+/** A hand-over waits until the answer has left this process, not only until it is made. */
+function leaveWhenSent(reply: FastifyReply, pass: Pass): void {
+  const leave = (): void => {
+    reply.raw.off('finish', leave).off('close', leave)
+    pass.leave()
+  }
+  reply.raw.once('finish', leave).once('close', leave)
+}
+
+function streamHandler(
+  method: StreamMethod,
+  handler: StreamHandler,
+  options: ServerOptions,
+): Route {
+  return async (request, reply) => {
+    const message = checked(method, request.body)
+    reply.hijack()
+    const writer = new LineWriter<unknown>(reply.raw, options)
+    handler(message, writer, { from: request.ip, pass: null })
+    return reply
+  }
+}
+
+function checked(method: CallMethod | StreamMethod, body: unknown): unknown {
+  const parsed = method.request.safeParse(body ?? {})
+  if (parsed.success) return parsed.data
+  throw new RpcError('BAD_REQUEST', faultOf(parsed.error))
+}
+
+function asRpcError(error: unknown, request: FastifyRequest, log: Log): RpcError {
+  if (error instanceof RpcError) return error
+  const status = (error as { statusCode?: unknown }).statusCode
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new RpcError('BAD_REQUEST', messageOf(error))
+  }
+  log('error', `${request.method} ${request.url} failed: ${messageOf(error)}`, { error })
+  return new RpcError('INTERNAL', 'a mistake in the software; the log of this master tells more')
+}
+
+function sendError(reply: FastifyReply, error: RpcError, epoch: number): void {
+  const body = { ...bodyOf(error), epoch: error.epoch ?? epoch }
+  void reply.code(HTTP_STATUS[error.code]).header(EPOCH_HEADER, epoch).send(body)
+}

@@ -1,0 +1,149 @@
+/**
+ * Streams: lines of JSON over one HTTP answer that never ends by itself.
+ *
+ * TCP tells within milliseconds that the other process is gone, and never that it is frozen. So the writer sends an
+ * empty line when it had nothing to say for a heartbeat period, and the reader takes a longer silence for a frozen
+ * peer. Neither side lets the other fill its memory: a reader that doesn't read is cut off, and so is an endless line.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { Clock } from '../base/clock.ts'
+import { RpcError } from './errors.ts'
+
+/** What a peer may leave unread before it is cut off. */
+const MOST_UNREAD_BYTES = 1024 * 1024
+const LONGEST_LINE = 1024 * 1024
+
+/** The writing side. After the stream has ended, by either side, everything is a no-op. */
+export class LineWriter<L> {
+  readonly #response: ServerResponse
+  readonly #clock: Clock
+  readonly #beatMs: number
+  readonly #closed: (() => void)[] = []
+  #cancelBeat = (): void => {}
+  #open = true
+
+  constructor(response: ServerResponse, options: { clock: Clock; beatMs: number }) {
+    this.#response = response
+    this.#clock = options.clock
+    this.#beatMs = options.beatMs
+    response.writeHead(200, {
+      'content-type': 'application/x-ndjson',
+      'cache-control': 'no-store',
+    })
+    response.flushHeaders()
+    response.socket?.setNoDelay(true)
+    response.on('error', () => this.#close())
+    response.on('close', () => this.#close())
+    this.#beatLater()
+  }
+
+  send(line: L): void {
+    this.#write(`${JSON.stringify(line)}\n`)
+  }
+
+  end(): void {
+    if (!this.#open) return
+    this.#response.end()
+    this.#close()
+  }
+
+  /** Called once when the stream has ended, whoever ended it. */
+  onClose(listener: () => void): void {
+    if (this.#open) this.#closed.push(listener)
+    else listener()
+  }
+
+  #write(text: string): void {
+    if (!this.#open) return
+    this.#response.write(text)
+    if (this.#response.writableLength > MOST_UNREAD_BYTES) this.#response.destroy()
+    else this.#beatLater()
+  }
+
+  #beatLater(): void {
+    this.#cancelBeat()
+    this.#cancelBeat = this.#clock.after(this.#beatMs, () => this.#write('\n'))
+  }
+
+  #close(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#cancelBeat()
+    for (const listener of this.#closed) listener()
+  }
+}
+
+export interface LineReading {
+  readonly clock: Clock
+  /** So long a silence means a frozen peer: several heartbeat periods. */
+  readonly silenceMs: number
+  readonly onLine: (line: unknown) => void
+}
+
+/**
+ * Reads until the stream ends, and always rejects then: UNAVAILABLE when the peer or the connection is gone, TIMEOUT
+ * when it fell silent, INTERNAL for what is no line of JSON, or what `onLine` throws.
+ */
+export function readLines(body: Readable, reading: LineReading): Promise<never> {
+  return new Promise((_, reject) => {
+    const { clock, silenceMs, onLine } = reading
+    let rest = ''
+    let cancelSilence = (): void => {}
+    let heard = true
+
+    const fail = (error: unknown): void => {
+      cancelSilence()
+      reject(error)
+      body.destroy()
+    }
+    const listen = (): void => {
+      heard = false
+      cancelSilence = clock.after(silenceMs, () => {
+        // After a pause of this process timers fire before sockets are read: let them speak first.
+        setImmediate(() => setImmediate(() => (heard ? listen() : fail(silent(silenceMs)))))
+      })
+    }
+
+    body.setEncoding('utf8')
+    body.on('data', (chunk: string) => {
+      heard = true
+      cancelSilence()
+      rest += chunk
+      const lines = rest.split('\n')
+      rest = lines.pop() ?? ''
+      if (rest.length > LONGEST_LINE) {
+        fail(new RpcError('INTERNAL', `a line of the stream is longer than ${LONGEST_LINE}`))
+        return
+      }
+      try {
+        for (const line of lines) if (line !== '') onLine(parse(line))
+      } catch (error) {
+        fail(error)
+        return
+      }
+      listen()
+    })
+    body.once('error', (cause) => fail(broken(cause)))
+    body.once('end', () => fail(broken(undefined)))
+    body.once('close', () => fail(broken(undefined)))
+    listen()
+  })
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch (cause) {
+    throw new RpcError('INTERNAL', 'a line of the stream is not JSON', { cause })
+  }
+}
+
+const silent = (ms: number): RpcError =>
+  new RpcError(
+    'TIMEOUT',
+    `nothing heard for ${Math.round(ms)} ms: the other side is frozen or cut off`,
+  )
+
+const broken = (cause: unknown): RpcError =>
+  new RpcError('UNAVAILABLE', 'the connection broke or the other side has ended', { cause })
