@@ -6,11 +6,12 @@
  *
  * Exit code 1 when none is active.
  */
+import { get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatHostPort } from '../conf/address.ts'
 import { type PlannedMaster, planCluster } from './cluster-plan.ts'
 import { describeError } from './exit.ts'
-import { type Answer, exchange, NoAnswer } from './http.ts'
+import { exchange, NoAnswer } from './http.ts'
 import { plain } from './print.ts'
 
 /** A master that does not answer a health check within this is not serving anybody. */
@@ -18,34 +19,39 @@ const ANSWER_MS = 2000
 const PAUSE_MS = 100
 const DEFAULT_WAIT_S = 60
 
-/** One GET; a master that can't be asked is answered by the reason. */
-async function ask({ info }: PlannedMaster, path: string): Promise<Answer | NoAnswer> {
-  try {
-    return await exchange(info, path, { method: 'GET', deadlineMs: ANSWER_MS })
-  } catch (error) {
-    if (error instanceof NoAnswer) return error
-    throw error
-  }
+/** Whether it says so itself. */
+function isActive({ info }: PlannedMaster): Promise<boolean> {
+  return new Promise((resolve) => {
+    const call = get({ ...info, path: '/health/active', agent: false }, (response) => {
+      resolve(response.statusCode === 200)
+      response.destroy()
+    })
+    call.on('error', () => resolve(false))
+    // Over the whole of it: a frozen master still accepts connections.
+    const timer = setTimeout(() => call.destroy(), ANSWER_MS)
+    call.on('close', () => {
+      clearTimeout(timer)
+      resolve(false)
+    })
+  })
 }
 
 async function findActive(masters: readonly PlannedMaster[]): Promise<PlannedMaster | null> {
-  const answers = await Promise.all(masters.map((master) => ask(master, '/health/active')))
-  const index = answers.findIndex((answer) => 'status' in answer && answer.status === 200)
-  return masters[index] ?? null
+  const answers = await Promise.all(masters.map(isActive))
+  return masters[answers.indexOf(true)] ?? null
 }
 
-/** Why nobody is active: what a master says of it, else why the first one can't be asked. */
-async function problemOf(masters: readonly PlannedMaster[]): Promise<string> {
-  const answers = await Promise.all(masters.map((master) => ask(master, '/api/v1/cluster')))
-  const told = answers.map((answer, index) => {
-    const name = masters[index]?.name
-    if (answer instanceof NoAnswer) return { asked: false, text: `${name}: ${answer.message}` }
-    const problem = (answer.body as { problem?: unknown } | null)?.problem
-    const text = typeof problem === 'string' ? `${name} says: ${plain(problem)}` : ''
-    return { asked: true, text }
-  })
-  const best = told.find((one) => one.asked && one.text !== '') ?? told.find((one) => !one.asked)
-  return best === undefined ? '' : `: ${best.text}`
+/** What one master says of it, or why it can't be asked. */
+async function problemOf({ name, info }: PlannedMaster): Promise<string | null> {
+  try {
+    const options = { method: 'GET', deadlineMs: ANSWER_MS } as const
+    const { body } = await exchange(info, '/api/v1/cluster', options)
+    const problem = (body as { problem?: unknown } | null)?.problem
+    return typeof problem === 'string' ? `${name} says: ${plain(problem)}` : null
+  } catch (error) {
+    if (error instanceof NoAnswer) return `${name} does not answer: ${error.message}`
+    throw error
+  }
 }
 
 async function waitForActive(masters: readonly PlannedMaster[]): Promise<number> {
@@ -62,8 +68,11 @@ async function waitForActive(masters: readonly PlannedMaster[]): Promise<number>
       return 0
     }
     if (performance.now() >= end) {
-      const why = await problemOf(masters)
-      process.stderr.write(`no master is active after ${seconds} s${why}\n`)
+      const told = await Promise.all(masters.map(problemOf))
+      const reasons = told.filter((one) => one !== null).join('; ')
+      process.stderr.write(
+        `no master is active after ${seconds} s: ${reasons || 'none says why'}\n`,
+      )
       return 1
     }
     await sleep(PAUSE_MS)

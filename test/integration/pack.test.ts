@@ -1,0 +1,60 @@
+/**
+ * The tarball that operators unpack on every host: `npm pack`'s, complete, so that a host without a registry, without
+ * npm even, runs it after unpacking and configuring.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { HOME } from '../support/install.ts'
+import { makeHosts } from '../support/netns.ts'
+import { hasParts } from '../support/parts.ts'
+import { mustRun } from '../support/run.ts'
+
+t.test('unpack, configure, start', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const dir = mkdtempSync(join(tmpdir(), 'tajo-pack-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
+  // Scripts would compile into the very folder that these tests run from.
+  await mustRun(['npm', 'pack', '--ignore-scripts', '--pack-destination', dir], { cwd: HOME })
+  const tarball = readdirSync(dir)[0] ?? ''
+  t.match(tarball, /^tajo-ha-.*\.tgz$/)
+  await mustRun(['tar', '-xzf', tarball], { cwd: dir })
+  const home = join(dir, 'package')
+  for (const name of ['LICENSE', 'bin/tajo', 'sbin/start-tajo.sh', 'conf/tajo-site.xml.template']) {
+    t.ok(existsSync(join(home, name)), name)
+  }
+  t.notOk(existsSync(join(home, 'build/test')), 'tests stay at home')
+  t.notOk(existsSync(join(home, 'node_modules/typescript')), 'tools stay at home')
+  const site = join(home, 'conf/tajo-site.xml')
+  const root = `<property><name>tajo.rootdir</name><value>${dir}/root</value></property>`
+  const shipped = readFileSync(site, 'utf8')
+  writeFileSync(site, shipped.replace('</configuration>', `${root}</configuration>`))
+  writeFileSync(join(home, 'conf/masters'), 'localhost\nlocalhost:36001\n')
+
+  const [host] = await makeHosts(t, ['alone'])
+  // A host without a registry: npm can't help there.
+  mkdirSync(join(dir, 'bin'))
+  writeFileSync(join(dir, 'bin/npm'), '#!/bin/sh\nexit 1\n', { mode: 0o755 })
+  const env = { PATH: `${join(dir, 'bin')}:${process.env.PATH}` }
+  const started = await host.run([join(home, 'bin/start-tajo.sh')], { env })
+  t.equal(started.code, 0, started.stderr)
+  t.match(started.stdout, /^localhost:36001: master-36001 started/m)
+  t.match(started.stdout, /^Active master: +localhost:/m)
+  t.match(
+    await host.run([join(home, 'bin/tajo'), 'haadmin', '-getState', 'localhost:26001'], { env }),
+    {
+      code: 0,
+      stdout: /^The master is (active|backup)\.$/m,
+    },
+  )
+  t.match(await host.run([join(home, 'bin/stop-tajo.sh')], { env }), { code: 0 })
+})

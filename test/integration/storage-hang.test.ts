@@ -1,0 +1,168 @@
+/**
+ * The shared directory hangs, breaks or fills up: for the active master's host only, or for all. Masters are real and on
+ * hosts of their own, each with its own mount, as with a file server.
+ *
+ * "Nothing is served any more" is checked without slack: requests and faults are timed on one clock. That a backup serves
+ * soon is checked against a generous bound; the measured time is told beside it.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { type Asker, nowMs, startAsker } from '../support/asker.ts'
+import { type HangFs, mountHangFs } from '../support/hangfs.ts'
+import { makeConf, SBIN } from '../support/install.ts'
+import { makeHosts, type TestHost } from '../support/netns.ts'
+import { hasParts } from '../support/parts.ts'
+import { until } from '../support/until.ts'
+
+/** The monitor interval: small enough for a short test, large enough for a busy machine. */
+const M = 2000
+const NAMES = ['one', 'two', 'three'] as const
+type Name = (typeof NAMES)[number]
+
+interface Cluster {
+  readonly asker: Asker
+  readonly hosts: Readonly<Record<Name, TestHost>>
+  readonly mounts: Readonly<Record<Name, HangFs>>
+  readonly active: Name
+  readonly backups: readonly Name[]
+  readonly epoch: number
+  daemon(name: Name, action: string): Promise<string>
+}
+
+const byName = <T>(values: readonly T[]): Record<Name, T> =>
+  Object.fromEntries(NAMES.map((name, index) => [name, values[index]])) as Record<Name, T>
+
+async function startCluster(t: Test): Promise<Cluster> {
+  const dir = mkdtempSync(join(tmpdir(), 'tajo-storage-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
+  mkdirSync(join(dir, 'backing'))
+  const conf = makeConf(dir, {
+    masters: `${NAMES.join('\n')}\n`,
+    site: {
+      'tajo.rootdir': `file://${dir}/root`,
+      'tajo.master.ha.monitor.interval': String(M),
+    },
+  })
+  const [one, two, three, client] = await makeHosts(t, [...NAMES, 'client'] as const)
+  const hosts = byName([one, two, three])
+  const path = join(dir, 'root')
+  const mounted: HangFs[] = []
+  for (const name of NAMES) {
+    mounted.push(await mountHangFs(t, join(dir, 'backing'), { path, host: hosts[name] }))
+  }
+  const daemon = (name: Name, action: string): Promise<string> =>
+    hosts[name].mustRun([join(SBIN, 'tajo-daemon.sh'), '--config', conf, action, 'master'], {
+      env: { TAJO_MASTER_NAME: name },
+    })
+  await Promise.all(NAMES.map((name) => daemon(name, 'start')))
+  const asker = await startAsker(t, client, NAMES)
+  const first = await asker.served(NAMES, 0)
+  const active = first.host as Name
+  return {
+    ...{ asker, hosts, active, daemon, mounts: byName(mounted), epoch: first.epoch ?? 0 },
+    backups: NAMES.filter((name) => name !== active),
+  }
+}
+
+/** No request that `name` was sent at or after that moment has been served. */
+const servedSince = ({ asker }: Cluster, name: Name, sinceMs: number): number =>
+  asker.all.filter((a) => a.host === name && a.sentMs >= sinceMs && a.status === 200).length
+
+/** Terms may overlap in nobody's eyes: an answer of a term never comes after one of a higher term was sent off. */
+function noOlderAfterNewer(t: Test, { asker }: Cluster): void {
+  const served = asker.all.filter((a) => a.status === 200)
+  const wrong = served.filter((old) =>
+    served.some((young) => (young.epoch ?? 0) > (old.epoch ?? 0) && young.answeredMs < old.sentMs),
+  )
+  t.strictSame(wrong, [], 'whoever was answered by a newer term is answered by no older one')
+}
+
+t.test('hung for the active only: it falls silent, a backup takes over', async (t) => {
+  if (!hasParts(t, 'netns', 'hangfs')) return
+  const cluster = await startCluster(t)
+  const { asker, mounts, active, backups } = cluster
+  const hungMs = nowMs()
+  await mounts[active].hang('all')
+  const inForceMs = nowMs()
+  const next = await asker.served(backups, hungMs)
+  t.comment(`M ${M} ms: a backup served ${Math.round(next.answeredMs - hungMs)} ms after the hang`)
+  t.ok((next.epoch ?? 0) > cluster.epoch)
+  await sleep(M)
+  t.equal(servedSince(cluster, active, inForceMs + M / 2), 0, 'not one request after M/2')
+  const releasedMs = nowMs()
+  await mounts[active].release()
+  await sleep(2 * M)
+  t.equal(servedSince(cluster, active, releasedMs), 0, 'nor after the storage is back')
+  noOlderAfterNewer(t, cluster)
+  t.match(await asker.served(backups, nowMs()), { epoch: next.epoch })
+})
+
+t.test(
+  'hung for all: nobody serves, nobody is stuck, the old active goes on with its term',
+  async (t) => {
+    if (!hasParts(t, 'netns', 'hangfs')) return
+    const cluster = await startCluster(t)
+    const { asker, mounts, active, daemon } = cluster
+    await Promise.all(NAMES.map((name) => mounts[name].hang('all')))
+    const inForceMs = nowMs()
+    await sleep(3 * M)
+    for (const name of NAMES) {
+      t.equal(servedSince(cluster, name, inForceMs + M / 2), 0, `${name} serves nothing`)
+      const lately = asker.all.filter((a) => a.host === name && a.sentMs > inForceMs + M)
+      t.ok(
+        lately.every((a) => a.status === 421),
+        `${name} goes on answering that it is not active`,
+      )
+    }
+    const releasedMs = nowMs()
+    await Promise.all(NAMES.map((name) => mounts[name].release()))
+    const again = await asker.served(NAMES, releasedMs)
+    t.comment(`M ${M} ms: served ${Math.round(again.answeredMs - releasedMs)} ms after the return`)
+    t.match(again, { host: active, epoch: cluster.epoch })
+    noOlderAfterNewer(t, cluster)
+    // Processes end even while the storage is away.
+    await Promise.all(NAMES.map((name) => mounts[name].hang('all')))
+    for (const name of NAMES) t.match(await daemon(name, 'stop'), /master (stopped|killed)/)
+  },
+)
+
+t.test('broken for the active only: as hung', async (t) => {
+  if (!hasParts(t, 'netns', 'hangfs')) return
+  const cluster = await startCluster(t)
+  const { asker, mounts, active, backups } = cluster
+  const brokenMs = nowMs()
+  await mounts[active].failWithEio('all')
+  const inForceMs = nowMs()
+  const next = await asker.served(backups, brokenMs)
+  t.comment(
+    `M ${M} ms: a backup served ${Math.round(next.answeredMs - brokenMs)} ms after the fault`,
+  )
+  await sleep(M)
+  t.equal(servedSince(cluster, active, inForceMs + M / 2), 0, 'not one request after M/2')
+  await mounts[active].release()
+  noOlderAfterNewer(t, cluster)
+})
+
+t.test('a full disk stops no active master, and a take-over only while it lasts', async (t) => {
+  if (!hasParts(t, 'netns', 'hangfs')) return
+  const cluster = await startCluster(t)
+  const { asker, hosts, mounts, active, backups } = cluster
+  await Promise.all(NAMES.map((name) => mounts[name].fillUp('all')))
+  const fullMs = nowMs()
+  await sleep(2 * M)
+  t.match(await asker.served(NAMES, fullMs + M), { host: active, epoch: cluster.epoch })
+  await hosts[active].powerOff()
+  await sleep(2 * M)
+  const releasedMs = nowMs()
+  t.equal(asker.all.filter((a) => a.status === 200 && backups.includes(a.host as Name)).length, 0)
+  await Promise.all(backups.map((name) => mounts[name].release()))
+  const next = await asker.served(backups, releasedMs)
+  t.ok((next.epoch ?? 0) > cluster.epoch)
+  await until('the others know', () =>
+    asker.all.some((a) => a.host !== next.host && a.status === 421 && a.sentMs > next.sentMs),
+  )
+  noOlderAfterNewer(t, cluster)
+})

@@ -1,0 +1,60 @@
+/** The process behind `asker.ts`: one request at a time to each host, one line of JSON for each; ends with its stdin. */
+import { request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const CLIENT_PORT = 26002
+const PAUSE_MS = 10
+/** A frozen or hanging master answers never. */
+const ANSWER_MS = 1000
+
+const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
+
+function ask(host: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve) => {
+    const call = request(
+      {
+        host,
+        port: CLIENT_PORT,
+        path: '/rpc/client/status',
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        timeout: ANSWER_MS,
+        agent: false,
+      },
+      (response) => {
+        let body = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk: string) => {
+          body += chunk
+        })
+        response.on('error', () => resolve({ status: 0, body: '' }))
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+      },
+    )
+    call.on('timeout', () => call.destroy())
+    call.on('error', () => resolve({ status: 0, body: '' }))
+    call.end('{}')
+  })
+}
+
+function epochOf(body: string): number | null {
+  try {
+    return Number((JSON.parse(body) as { epoch?: unknown }).epoch)
+  } catch {
+    // Whoever cut the answer off did not serve.
+    return null
+  }
+}
+
+async function askForEver(host: string): Promise<void> {
+  for (;;) {
+    const sentMs = nowMs()
+    const { status, body } = await ask(host)
+    const line = { host, sentMs, answeredMs: nowMs(), status, epoch: epochOf(body) }
+    process.stdout.write(`${JSON.stringify(line)}\n`)
+    await sleep(PAUSE_MS)
+  }
+}
+
+process.stdin.on('end', () => process.exit(0)).resume()
+for (const host of process.argv.slice(2)) void askForEver(host)

@@ -1,0 +1,56 @@
+/**
+ * Asks masters the same question over and over, from a process inside a host, and keeps every answer with its time on
+ * the monotonic clock, which all processes of this machine share: what a test says about "after" needs no slack.
+ */
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Test } from 'tap'
+import { HOME } from './install.ts'
+import type { TestHost } from './netns.ts'
+import { childEnv } from './run.ts'
+import { until } from './until.ts'
+
+/** One request. Times are milliseconds of `nowMs()`. */
+export interface Asked {
+  readonly host: string
+  readonly sentMs: number
+  readonly answeredMs: number
+  /** 200 from the one that serves; 0 when there was no answer. */
+  readonly status: number
+  readonly epoch: number | null
+}
+
+export interface Asker {
+  readonly all: readonly Asked[]
+  /** Resolves to the first request, sent at or after `sinceMs`, that was served by one of these hosts. */
+  served(hosts: readonly string[], sinceMs: number, timeoutMs?: number): Promise<Asked>
+}
+
+/** The clock that `Asked` uses. */
+export const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
+
+/** Starts asking each of `hosts` at its client port; ends with the test. */
+export async function startAsker(
+  t: Test,
+  from: TestHost,
+  hosts: readonly string[],
+): Promise<Asker> {
+  const program = join(HOME, 'build/test/support/asker-process.js')
+  const [file = '', ...args] = from.command([process.execPath, program, ...hosts])
+  const child = spawn(file, args, { env: childEnv(), stdio: ['pipe', 'pipe', 'inherit'] })
+  t.teardown(() => void child.stdin.end())
+  const all: Asked[] = []
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    all.push(JSON.parse(line) as Asked)
+  })
+  return {
+    all,
+    served: (among, sinceMs, timeoutMs) =>
+      until(
+        `one of ${among.join(', ')} serves`,
+        () => all.find((a) => a.status === 200 && a.sentMs >= sinceMs && among.includes(a.host)),
+        timeoutMs === undefined ? {} : { timeoutMs },
+      ),
+  }
+}
