@@ -13,8 +13,11 @@ export type Daemon = 'master' | 'worker' | 'client' | 'all'
 export interface Derived {
   /** For people, as in "monitor interval / 10". */
   readonly words: string
-  /** The default as text, from the values of other keys, which must not be derived from this one. */
-  readonly from: (value: (key: string) => unknown) => string
+  /**
+   * From the values of other keys, which must not derive from this one: a number is the value itself, which may be a
+   * fraction; a text is read as if it stood in the file.
+   */
+  readonly from: (value: (key: string) => unknown) => string | number
 }
 
 export type KeySpec = ValueType & {
@@ -42,7 +45,7 @@ const period = (words: string, from: (monitorMs: number, renewMs: () => number) 
   default: {
     words,
     from: (value: (key: string) => unknown) =>
-      String(from(Number(value(MONITOR)), () => Number(value(RENEW)))),
+      from(Number(value(MONITOR)), () => Number(value(RENEW))),
   },
   usedBy: 'master' as const,
   reloadable: false,

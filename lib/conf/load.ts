@@ -156,10 +156,10 @@ class Evaluation {
 
   #raw(name: string): string | undefined {
     const set = this.#chosen.get(name)?.value.trim()
-    return set ?? (isKey(name) ? this.#defaultOf(name) : undefined)
+    return set ?? (isKey(name) ? String(this.#defaultOf(name)) : undefined)
   }
 
-  #defaultOf(key: Key): string {
+  #defaultOf(key: Key): string | number {
     const spec = specOf(key)
     if (typeof spec.default === 'string') return spec.default
     return spec.default.from((other) => (isKey(other) ? this.valueOf(other) : undefined))
@@ -171,7 +171,8 @@ class Evaluation {
       const value = this.#parse(key, property.value, property)
       if (value !== null) return value
     }
-    const value = this.#parse(key, this.#defaultOf(key), null)
+    const standard = this.#defaultOf(key)
+    const value = typeof standard === 'number' ? standard : this.#parse(key, standard, null)
     if (value === null) throw new ConfError(this.problems)
     return value
   }

@@ -24,7 +24,7 @@ export const DEFAULT_UMBILICAL_PORT = 26001
 export const DEFAULT_WORKER_PORT = 28091
 
 export interface HostEntry {
-  /** Lower case, an IPv6 address without brackets. */
+  /** In one spelling: lower case, an IPv6 address in its shortest form and without brackets. */
   readonly host: string
   /** Null when the line names none. */
   readonly port: number | null
@@ -115,9 +115,15 @@ function parseEntry(written: string, line: number): HostEntry | string {
   if (written.includes('@')) return 'no user may be given here (TAJO_SSH_OPTS can: -l user)'
   const split = splitHostPort(written)
   if (typeof split === 'string') return split
-  const host = split.host.toLowerCase().replace(/\.$/, '')
+  const host = tidyHost(split.host)
   return { host, port: split.port, name: entryName(host, split.port), line }
 }
+
+/** One spelling for each host name and address. */
+const tidyHost = (host: string): string =>
+  isIPv6(host)
+    ? new URL(`http://[${host}]`).hostname.slice(1, -1)
+    : host.toLowerCase().replace(/\.$/, '')
 
 const entryName = (host: string, port: number | null): string => {
   if (port !== null) return formatHostPort({ host, port })

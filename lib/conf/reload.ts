@@ -2,9 +2,10 @@
  * Notices changes of the site files and of `conf/masters` while a daemon runs.
  *
  * chokidar watches the directory rather than the files: editors and deployment tools replace a file by renaming
- * another over it, or the directory's link. An event only says "look": what counts is the files' content. A broken file
- * leaves the running configuration as it is and is reported once; when it is mended that is told too. On a directory
- * that another host changes no event comes: `check()` looks at once, for SIGHUP.
+ * another over it. An event only says "look": what counts is the files' content. Its raw events are used, because it
+ * drops a change that follows another within 50 ms. A broken file leaves the running configuration as it is and is
+ * reported once; when it is mended that is told too. No event comes for what another host changes on a network file
+ * system, nor when the directory itself is exchanged: `check()` looks at once, for SIGHUP.
  */
 import type { Configuration } from './configuration.ts'
 import { formatValue } from './configuration.ts'
@@ -61,12 +62,9 @@ export async function watchConfiguration(options: ReloadOptions): Promise<Reload
   const { watch } = await import('chokidar')
   const { confDir } = options.running
   const state = new ReloadState(options)
-  let timer: NodeJS.Timeout | undefined
   const watcher = watch(confDir, { depth: 0, ignoreInitial: true, usePolling: false })
-  watcher.on('all', () => {
-    clearTimeout(timer)
-    timer = setTimeout(() => void state.check(), options.settleMs ?? SETTLE_MS)
-  })
+  const look = whenQuiet(options.settleMs ?? SETTLE_MS, () => void state.check())
+  watcher.on('raw', look.soon)
   await new Promise<void>((ready) => {
     watcher.once('ready', ready)
     watcher.on('error', (error) => {
@@ -82,9 +80,30 @@ export async function watchConfiguration(options: ReloadOptions): Promise<Reload
   return {
     check: () => state.check(),
     close: async () => {
-      clearTimeout(timer)
+      look.never()
       state.closed = true
       await watcher.close()
+    },
+  }
+}
+
+/** Runs once nothing has been heard for `quietMs`, but at the latest after ten times that. */
+function whenQuiet(quietMs: number, run: () => void): { soon: () => void; never: () => void } {
+  let timer: NodeJS.Timeout | null = null
+  let firstMs = 0
+  return {
+    soon: () => {
+      const nowMs = performance.now()
+      if (timer === null) firstMs = nowMs
+      else if (nowMs - firstMs > 10 * quietMs) return
+      else clearTimeout(timer)
+      timer = setTimeout(() => {
+        timer = null
+        run()
+      }, quietMs)
+    },
+    never: () => {
+      if (timer !== null) clearTimeout(timer)
     },
   }
 }

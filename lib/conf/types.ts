@@ -54,7 +54,7 @@ export function parseValue(type: ValueType, text: string): Parsed {
     case 'address':
       return parseAddress(trimmed)
     case 'duration':
-      return inRange(type, parseDuration(trimmed), 'is not a duration')
+      return inRange(type, parseDuration(trimmed), 'is not a duration of whole milliseconds')
     case 'integer':
       return inRange(
         type,
