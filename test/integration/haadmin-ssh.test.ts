@@ -2,10 +2,11 @@
  * haadmin across hosts: changes are done on the master's own host, over a real ssh. The hosts are made of namespaces and
  * share one directory; each has an SSH server of its own.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { mountHangFs } from '../support/hangfs.ts'
 import { HOME, makeConf } from '../support/install.ts'
 import { makeHosts, type TestHost } from '../support/netns.ts'
 import { hasParts } from '../support/parts.ts'
@@ -25,8 +26,9 @@ function newDir(t: Test): string {
 }
 
 t.test('a change goes to the host of the master that has to make it', async (t) => {
-  if (!hasParts(t, 'netns', 'sshd')) return
+  if (!hasParts(t, 'netns', 'sshd', 'hangfs')) return
   const dir = newDir(t)
+  mkdirSync(join(dir, 'backing'))
   const keys = await makeSshKeys(join(dir, 'ssh'))
   const hosts = await makeHosts(t, ['ma', 'mb', 'elsewhere'])
   const [ma, mb, elsewhere] = hosts
@@ -36,7 +38,10 @@ t.test('a change goes to the host of the master that has to make it', async (t) 
     env: `export TAJO_SSH_OPTS="${keys.options}"`,
   })
   for (const host of [ma, mb]) await startSshServer(t, { keys, host })
-  // The shared directory is one of this machine, so only hosts with processes of their own stand for machines here.
+  // A local disk would be refused with masters on several hosts.
+  for (const host of hosts) {
+    await mountHangFs(t, join(dir, 'backing'), { path: join(dir, 'root'), host })
+  }
   const master = (host: TestHost): Promise<string> =>
     host.mustRun([...DAEMON, '--config', conf, 'start', 'master'], {
       env: { TAJO_MASTER_NAME: host.name },

@@ -59,13 +59,13 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     t.same(await haadmin('-getState', a.address), {
       code: 0,
       stdout: 'The master is active.\n',
-      err: '',
+      stderr: '',
     })
     // b is not in a's conf/masters; the directory knows it.
     t.same(await haadmin('-getState', b.address), {
       code: 0,
       stdout: 'The master is backup.\n',
-      err: '',
+      stderr: '',
     })
     const ran = await haadmin('--getState', a.address, '--json')
     t.match(JSON.parse(ran.stdout), { address: a.address, state: 'active', epoch: 1 })

@@ -9,6 +9,7 @@ import { DemoCluster, type DemoMaster, whyEnded } from '../demo-cluster.ts'
 import { type Answered, DemoStream } from '../demo-stream.ts'
 import { askDirectory } from '../directory.ts'
 import { EXIT, failure } from '../exit.ts'
+import { whyOf } from '../history-table.ts'
 import { askMaster } from '../look-around.ts'
 import { duration, json } from '../print.ts'
 
@@ -143,13 +144,14 @@ function report({ json: asJson, output }: CommandContext, outcome: Outcome): voi
   if (asJson) {
     const facts = { from: active.address, to: backup.address, epoch: taken.epoch }
     const firstAnswerMs = taken.atMs - killedMs
-    const requests = { answered: answers.length, sentAgain: repeated, lost: 0 }
+    const requests = { answered: answers.length, sentAgain: repeated }
     output.out(
       json({ ...facts, firstAnswerMs, gapMs, phases, reason: entry.term.reason, requests }),
     )
     return
   }
-  const named = Object.entries(phases ?? {}).map(
+  const { noticedMs, totalMs: _, ...steps } = phases ?? { noticedMs: 0, totalMs: 0 }
+  const named = Object.entries(steps).map(
     ([name, ms]) => `${name.replace(/Ms$/, '')} ${duration(ms)}`,
   )
   const gap = gapMs === null ? '' : `, ${duration(gapMs)} after the last answer before it`
@@ -157,8 +159,8 @@ function report({ json: asJson, output }: CommandContext, outcome: Outcome): voi
     [
       '',
       `Failover from ${active.address} to ${backup.address}: ${duration(taken.atMs - killedMs)} from the kill to the first answer${gap}`,
-      `Phases of term ${taken.epoch} (${entry.term.reason}): ${named.join(', ')}`,
-      `Status requests: ${answers.length} answered, none lost, sent again ${repeated} times while nobody was active`,
+      `Phases of term ${taken.epoch}, because ${whyOf(entry)}: noticed ${duration(noticedMs)} after the last heartbeat, then ${named.join(', ')}`,
+      `Status requests: ${answers.length} answered; sent again ${repeated} times while nobody was active`,
     ].join('\n'),
   )
 }
