@@ -90,7 +90,7 @@ export function readLines(body: Readable, reading: LineReading): Promise<never> 
     const { clock, silenceMs, onLine } = reading
     let rest = ''
     let cancelSilence = (): void => {}
-    let heard = true
+    let chunks = 0
 
     const fail = (error: unknown): void => {
       cancelSilence()
@@ -98,16 +98,16 @@ export function readLines(body: Readable, reading: LineReading): Promise<never> 
       body.destroy()
     }
     const listen = (): void => {
-      heard = false
+      const before = chunks
       cancelSilence = clock.after(silenceMs, () => {
         // After a pause of this process timers fire before sockets are read: let them speak first.
-        setImmediate(() => setImmediate(() => (heard ? listen() : fail(silent(silenceMs)))))
+        setImmediate(() => setImmediate(() => chunks === before && fail(silent(silenceMs))))
       })
     }
 
     body.setEncoding('utf8')
     body.on('data', (chunk: string) => {
-      heard = true
+      chunks += 1
       cancelSilence()
       rest += chunk
       const lines = rest.split('\n')

@@ -1,0 +1,142 @@
+/** A seat in an election without an election: tests say which state comes next, and see what was asked of it. */
+import type {
+  HistoryEntry,
+  MasterState,
+  Member,
+  MemberView,
+  PeerView,
+  Service,
+} from '../../lib/ha/index.ts'
+
+export const addressesAt = (port: number, infoPort = port + 4) => ({
+  umbilical: `localhost:${port}`,
+  clientRpc: `localhost:${port + 1}`,
+  resourceTracker: `localhost:${port + 2}`,
+  catalog: `localhost:${port + 3}`,
+  infoHttp: `localhost:${infoPort}`,
+})
+
+export function peerAt(port: number, more: Partial<PeerView> = {}): PeerView {
+  return {
+    address: `localhost:${port}`,
+    addresses: addressesAt(port),
+    hostname: 'here',
+    priority: 100,
+    version: '1',
+    state: 'backup',
+    heartbeatAgeMs: 12,
+    pid: 1,
+    adminSocket: '/run/x.sock',
+    ...more,
+  }
+}
+
+export class FakeMember implements Member {
+  readonly hints: string[] = []
+  readonly orders: string[] = []
+  service: Service | null = null
+  /** What `mayServe` says: a lease that has run out makes it false without any event. */
+  leased = true
+  state: MasterState = 'backup'
+  epoch = 0
+  heldTerm: number | null = null
+  active: PeerView | null = null
+  peers: PeerView[] = []
+  problem: string | null = null
+  entries: HistoryEntry[] = []
+  historyReads = 0
+  refusal: Error | null = null
+  readonly #self: PeerView
+  readonly #listeners: ((view: MemberView) => void)[] = []
+  #term = new AbortController()
+
+  constructor(port: number) {
+    this.#self = peerAt(port)
+  }
+
+  /** Becomes active in `term`, as the real one does it. */
+  async activate(term: number): Promise<void> {
+    this.#term = new AbortController()
+    this.heldTerm = term
+    await this.service?.activate(term, this.#term.signal)
+    this.active = { ...this.#self, state: 'active' }
+    this.epoch = term
+    this.change('active')
+  }
+
+  /** Begins a hand-over; resolves when the service has drained. */
+  async drain(): Promise<void> {
+    this.change('stepping-down')
+    await this.service?.drain(this.heldTerm ?? 0, null)
+  }
+
+  async depose(epoch: number, active: PeerView | null): Promise<void> {
+    const term = this.heldTerm ?? 0
+    this.heldTerm = null
+    this.#term.abort()
+    this.epoch = epoch
+    this.active = active
+    await this.service?.deactivate(term, 'deposed')
+    this.change('backup')
+  }
+
+  change(state: MasterState): void {
+    this.state = state
+    for (const listener of this.#listeners) listener(this.view())
+  }
+
+  mayServe = (): boolean => this.state === 'active' && this.leased && this.heldTerm !== null
+  term = (): number | null => (this.leased ? this.heldTerm : null)
+  view(): MemberView {
+    return {
+      clusterId: 'cluster-1',
+      state: this.state,
+      epoch: this.epoch,
+      active: this.active,
+      self: {
+        ...this.#self,
+        nonce: 'n',
+        master: { bootId: 'b', pidNamespace: 'p', pid: process.pid, startTicks: 1 },
+        startedAt: '',
+      },
+      peers: this.peers,
+      leaseMarginMs: this.heldTerm === null ? null : 2000,
+      lastRenewalMs: null,
+      storage: 'ok',
+      problem: this.problem,
+      warnings: [],
+    }
+  }
+
+  async commit(): Promise<void> {}
+
+  hint(why: string): void {
+    this.hints.push(why)
+  }
+
+  async handOver(successor: string | null, { by }: { by: string }): Promise<void> {
+    this.orders.push(`handOver ${successor} by ${by}`)
+    if (this.refusal !== null) throw this.refusal
+  }
+
+  async takeOver({ force, by }: { force: boolean; by: string }): Promise<void> {
+    this.orders.push(`takeOver ${force} by ${by}`)
+    if (this.refusal !== null) throw this.refusal
+  }
+
+  async history(limit: number): Promise<HistoryEntry[]> {
+    this.historyReads += 1
+    if (this.refusal !== null) throw this.refusal
+    return this.entries.slice(0, limit)
+  }
+
+  async stop(reason: string): Promise<void> {
+    this.orders.push(`stop ${reason}`)
+    this.heldTerm = null
+    this.change('stopped')
+  }
+
+  onState(listener: (view: MemberView) => void): void {
+    this.#listeners.push(listener)
+  }
+}

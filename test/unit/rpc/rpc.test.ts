@@ -1,0 +1,428 @@
+/** RPC over real sockets: what is let in, what is refused and how, and streams that end or fall silent. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { request } from 'undici'
+import { type Clock, systemClock } from '../../../lib/base/clock.ts'
+import { RpcClient } from '../../../lib/rpc/client.ts'
+import {
+  type Gate,
+  Guard,
+  type Handlers,
+  type LineWriter,
+  RpcError,
+  rpcServer,
+  type Standing,
+} from '../../../lib/rpc/index.ts'
+import { until } from '../../support/until.ts'
+
+const SECRET = 'a'.repeat(64)
+const STANDING: Standing = {
+  address: 'localhost:1',
+  state: 'backup',
+  serving: false,
+  epoch: 7,
+  active: null,
+}
+const STATUS = {
+  ...STANDING,
+  activeClient: null,
+  clusterId: null,
+  hostname: 'h',
+  pid: 1,
+  version: '1',
+  priority: 100,
+  adminSocket: null,
+  problem: null,
+  warnings: [],
+  leaseMarginMs: null,
+  heartbeatAgesMs: {},
+}
+
+interface World {
+  readonly guard: Guard
+  readonly news: number[]
+  readonly refusals: string[]
+  readonly gateState: {
+    active: boolean
+    term: number
+    inFlight: number
+    whileHandling?: () => void
+  }
+  readonly writers: LineWriter<Standing>[]
+  readonly logged: string[]
+  readonly umbilical: string
+  readonly client: string
+}
+
+async function world(
+  t: Test,
+  options: { clock?: Clock; handlers?: Partial<Handlers<'umbilical'>>; beatMs?: number } = {},
+): Promise<World> {
+  const news: number[] = []
+  const refusals: string[] = []
+  const logged: string[] = []
+  const writers: LineWriter<Standing>[] = []
+  const guard = new Guard({
+    epoch: () => 7,
+    onNewerEpoch: (epoch) => news.push(epoch),
+    onRefused: (what) => refusals.push(what),
+  })
+  guard.setSecret(SECRET)
+  const gateState: World['gateState'] = { active: true, term: 7, inFlight: 0 }
+  const notActive = (): RpcError =>
+    new RpcError('NOT_ACTIVE', 'not here', { active: 'localhost:9', epoch: 7 })
+  const gate: Gate = {
+    enter() {
+      if (!gateState.active) throw notActive()
+      gateState.inFlight += 1
+      const { term } = gateState
+      return {
+        term,
+        signal: new AbortController().signal,
+        confirm() {
+          if (!gateState.active || gateState.term !== term) throw notActive()
+        },
+        leave() {
+          gateState.inFlight -= 1
+        },
+      }
+    },
+  }
+  const server = {
+    guard,
+    gate,
+    clock: options.clock ?? systemClock,
+    beatMs: options.beatMs ?? 30,
+    log: (_level: string, message: string) => void logged.push(message),
+  }
+  const umbilical = rpcServer(
+    'umbilical',
+    {
+      status: () => STATUS,
+      announce: () => ({ epoch: 7 }),
+      watch: (_request, writer) => {
+        writers.push(writer)
+        writer.send(STANDING)
+      },
+      ...options.handlers,
+    },
+    server,
+  )
+  const client = rpcServer(
+    'client',
+    {
+      status: () => {
+        gateState.whileHandling?.()
+        return { epoch: 7, address: 'localhost:1', inFlight: gateState.inFlight }
+      },
+    },
+    server,
+  )
+  const listen = async (app: FastifyInstance): Promise<string> => {
+    t.teardown(() => app.close())
+    return (await app.listen({ port: 0, host: '127.0.0.1' })).replace('http://', '')
+  }
+  return {
+    guard,
+    news,
+    refusals,
+    gateState,
+    writers,
+    logged,
+    umbilical: await listen(umbilical),
+    client: await listen(client),
+  }
+}
+
+function callerOf<N extends 'umbilical' | 'client'>(
+  t: Test,
+  service: N,
+  address: string,
+  { secret = SECRET, epoch = 7 } = {},
+): RpcClient<N> {
+  const client = new RpcClient(service, address, {
+    secret: () => secret,
+    epoch: () => epoch,
+    clock: systemClock,
+    connectTimeoutMs: 2000,
+  })
+  t.teardown(() => client.close())
+  return client
+}
+
+const deadlineMs = 10_000
+const announcement = { address: 'localhost:2', state: 'active' as const, epoch: 7 }
+
+t.test('a call is answered, without a secret where the contract says open', async (t) => {
+  const { umbilical } = await world(t)
+  const caller = callerOf(t, 'umbilical', umbilical, { secret: 'none', epoch: 0 })
+  t.same(await caller.call('status', {}, { deadlineMs }), STATUS)
+})
+
+t.test('it works with curl: no body, no content type', async (t) => {
+  const { umbilical } = await world(t)
+  const answer = await request(`http://${umbilical}/rpc/umbilical/status`, { method: 'POST' })
+  t.equal(answer.statusCode, 200)
+  t.equal(answer.headers['x-tajo-epoch'], '7')
+  t.match(await answer.body.json(), { state: 'backup' })
+})
+
+t.test(
+  'a wrong secret and an older term are refused and counted, before the body is read',
+  async (t) => {
+    const { umbilical, guard, refusals } = await world(t)
+    const wrong = callerOf(t, 'umbilical', umbilical, { secret: 'b'.repeat(64) })
+    await t.rejects(wrong.call('announce', announcement, { deadlineMs }), { code: 'FORBIDDEN' })
+    const stale = callerOf(t, 'umbilical', umbilical, { epoch: 6 })
+    await t.rejects(stale.call('announce', announcement, { deadlineMs }), {
+      code: 'STALE_EPOCH',
+      epoch: 7,
+    })
+    const silence = await request(`http://${umbilical}/rpc/umbilical/announce`, {
+      method: 'POST',
+      body: 'not even JSON',
+      headers: { 'content-type': 'application/json' },
+    })
+    t.equal(silence.statusCode, 403)
+    t.same(guard.refused, { secret: 2, epoch: 1 })
+    t.same(refusals, ['secret', 'epoch', 'secret'])
+  },
+)
+
+t.test('a newer term with the right secret is news, and counts from then on', async (t) => {
+  const { umbilical, guard, news } = await world(t)
+  const newer = callerOf(t, 'umbilical', umbilical, { epoch: 9 })
+  await newer.call('announce', announcement, { deadlineMs })
+  t.same(news, [9])
+  t.equal(guard.epoch(), 9)
+  const older = callerOf(t, 'umbilical', umbilical, { epoch: 8 })
+  await t.rejects(older.call('announce', announcement, { deadlineMs }), { code: 'STALE_EPOCH' })
+})
+
+t.test('before the secret is known nobody gets in', async (t) => {
+  const guard = new Guard({ epoch: () => 1, onNewerEpoch: () => {}, onRefused: () => {} })
+  t.throws(() => guard.admit({ 'x-tajo-secret': '', 'x-tajo-epoch': '1' }, 'x'), {
+    code: 'UNAVAILABLE',
+  })
+  guard.setSecret(SECRET)
+  for (const epoch of [undefined, '', '-1', '1e3', '99999999999', '0x1']) {
+    t.throws(() => guard.admit({ 'x-tajo-secret': SECRET, 'x-tajo-epoch': epoch }, 'x'), {
+      code: 'BAD_REQUEST',
+    })
+  }
+})
+
+t.test('bad requests: one clear error each, in the same shape', async (t) => {
+  const { umbilical, logged } = await world(t)
+  const headers = {
+    'content-type': 'application/json',
+    'x-tajo-secret': SECRET,
+    'x-tajo-epoch': '7',
+  }
+  const post = async (path: string, body: string): Promise<{ status: number; body: unknown }> => {
+    const answer = await request(`http://${umbilical}${path}`, { method: 'POST', headers, body })
+    return { status: answer.statusCode, body: await answer.body.json() }
+  }
+  t.match(await post('/rpc/umbilical/announce', '{"address":1}'), {
+    status: 400,
+    body: { code: 'BAD_REQUEST', message: /^address: /, active: null, epoch: 7 },
+  })
+  t.match(await post('/rpc/umbilical/announce', '{"address"'), {
+    status: 400,
+    body: { code: 'BAD_REQUEST' },
+  })
+  t.match(await post('/rpc/umbilical/announce', `"${'x'.repeat(300_000)}"`), {
+    status: 400,
+    body: { code: 'BAD_REQUEST', message: /large/i },
+  })
+  t.match(await post('/rpc/umbilical/nothing', '{}'), { status: 404, body: { code: 'NOT_FOUND' } })
+  t.match(await post('/rpc/client/status', '{}'), { status: 404, body: { code: 'NOT_FOUND' } })
+  t.same(logged, [])
+})
+
+t.test("a handler's mistake is logged, and told without details", async (t) => {
+  const { umbilical, logged } = await world(t, {
+    handlers: {
+      status: () => {
+        throw new Error('the password is 123')
+      },
+    },
+  })
+  const caller = callerOf(t, 'umbilical', umbilical)
+  const error = await caller.call('status', {}, { deadlineMs }).catch((error) => error)
+  t.match(error, { code: 'INTERNAL' })
+  t.notMatch(error.message, /123/)
+  t.match(logged, [/status failed: the password/])
+})
+
+t.test(
+  'only the active answers; what loses its term while it is worked on is not answered',
+  async (t) => {
+    const { client, gateState } = await world(t)
+    const caller = callerOf(t, 'client', client)
+    t.match(await caller.call('status', {}, { deadlineMs }), { epoch: 7 })
+    gateState.whileHandling = () => {
+      gateState.term = 8
+    }
+    await t.rejects(caller.call('status', {}, { deadlineMs }), { code: 'NOT_ACTIVE' })
+    gateState.active = false
+    await t.rejects(caller.call('status', {}, { deadlineMs }), {
+      code: 'NOT_ACTIVE',
+      active: 'localhost:9',
+      epoch: 7,
+    })
+    await until('all passes are given back', () => gateState.inFlight === 0)
+  },
+)
+
+t.test('a caller that hangs up gives its pass back', async (t) => {
+  const { client, gateState } = await world(t)
+  const socket = connect(Number(client.split(':')[1]), '127.0.0.1')
+  await once(socket, 'connect')
+  gateState.whileHandling = () => socket.destroy()
+  socket.write('POST /rpc/client/status HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n')
+  await once(socket, 'close')
+  await until('the pass is given back', () => gateState.inFlight === 0)
+})
+
+t.test('no answer in time is TIMEOUT, nobody there is UNAVAILABLE', async (t) => {
+  const { umbilical } = await world(t, {
+    handlers: { status: () => new Promise<never>(() => {}) },
+  })
+  const caller = callerOf(t, 'umbilical', umbilical)
+  await t.rejects(caller.call('status', {}, { deadlineMs: 50 }), { code: 'TIMEOUT' })
+  const ended = new AbortController()
+  const call = caller.call('status', {}, { deadlineMs, signal: ended.signal })
+  ended.abort()
+  await t.rejects(call, { code: 'UNAVAILABLE' })
+  const nobody = callerOf(t, 'umbilical', '127.0.0.1:1')
+  await t.rejects(nobody.call('status', {}, { deadlineMs }), { code: 'UNAVAILABLE' })
+  t.throws(() => callerOf(t, 'umbilical', 'no address'), { code: 'BAD_REQUEST' })
+})
+
+t.test("an answer that is not the contract's is INTERNAL", async (t) => {
+  const { umbilical } = await world(t, {
+    handlers: { status: () => ({ strange: true }) as never },
+  })
+  const caller = callerOf(t, 'umbilical', umbilical)
+  await t.rejects(caller.call('status', {}, { deadlineMs }), { code: 'INTERNAL' })
+})
+
+t.test('a stream brings its lines, and stays open over silence by its heartbeat', async (t) => {
+  const { umbilical, writers } = await world(t, { beatMs: 20 })
+  const caller = callerOf(t, 'umbilical', umbilical)
+  const lines: Standing[] = []
+  const ended = new AbortController()
+  const reading = caller.stream(
+    'watch',
+    { from: 'me' },
+    { silenceMs: 2000, signal: ended.signal, onLine: (line) => lines.push(line) },
+  )
+  reading.catch(() => undefined)
+  const writer = await until('the stream is open', () => writers[0])
+  await sleep(100)
+  writer.send({ ...STANDING, state: 'active', serving: true })
+  await until('both lines came', () => lines.length === 2)
+  t.match(lines, [{ state: 'backup' }, { state: 'active', serving: true }])
+  let closed = false
+  writer.onClose(() => {
+    closed = true
+  })
+  ended.abort()
+  await t.rejects(reading, { code: 'UNAVAILABLE' })
+  await until('the writer notices', () => closed)
+  writer.send(STANDING)
+})
+
+t.test('a stream that is ended by the writer rejects at once', async (t) => {
+  const { umbilical, writers } = await world(t)
+  const reading = callerOf(t, 'umbilical', umbilical).stream(
+    'watch',
+    { from: 'me' },
+    { silenceMs: 30_000, signal: new AbortController().signal, onLine: () => {} },
+  )
+  reading.catch(() => undefined)
+  const writer = await until('the stream is open', () => writers[0])
+  writer.end()
+  await t.rejects(reading, { code: 'UNAVAILABLE' })
+})
+
+t.test('a frozen writer is noticed by its silence', async (t) => {
+  const frozen: Clock = { nowMs: () => 0, after: () => () => {} }
+  const { umbilical } = await world(t, { clock: frozen })
+  const reading = callerOf(t, 'umbilical', umbilical).stream(
+    'watch',
+    { from: 'me' },
+    { silenceMs: 60, signal: new AbortController().signal, onLine: () => {} },
+  )
+  await t.rejects(reading, { code: 'TIMEOUT', message: /frozen/ })
+})
+
+t.test('a reader that was paused itself does not blame the writer', async (t) => {
+  const { umbilical, writers } = await world(t, { beatMs: 10 })
+  const lines: Standing[] = []
+  const ended = new AbortController()
+  const reading = callerOf(t, 'umbilical', umbilical).stream(
+    'watch',
+    { from: 'me' },
+    { silenceMs: 100, signal: ended.signal, onLine: (line) => lines.push(line) },
+  )
+  let broken: unknown = null
+  reading.catch((error) => {
+    broken = error
+  })
+  const writer = await until('the stream is open', () => writers[0])
+  await until('the first line came', () => lines.length === 1)
+  writer.send(STANDING)
+  const wakeMs = performance.now() + 400
+  while (performance.now() < wakeMs);
+  await sleep(60)
+  t.equal(broken, null, 'what had arrived meanwhile counts as heard')
+  ended.abort()
+})
+
+t.test(
+  'a stream is refused with the reason, and a line that is none of ours ends it',
+  async (t) => {
+    const { umbilical, writers } = await world(t)
+    const signal = new AbortController().signal
+    const read = (caller: RpcClient<'umbilical'>): Promise<never> =>
+      caller.stream('watch', { from: 'me' }, { silenceMs: 30_000, signal, onLine: () => {} })
+    await t.rejects(read(callerOf(t, 'umbilical', umbilical, { epoch: 3 })), {
+      code: 'STALE_EPOCH',
+      epoch: 7,
+    })
+    const reading = read(callerOf(t, 'umbilical', umbilical))
+    reading.catch(() => undefined)
+    const writer = await until('the stream is open', () => writers[0])
+    writer.send({ strange: true } as never)
+    await t.rejects(reading, { code: 'INTERNAL' })
+  },
+)
+
+t.test('a reader that reads nothing is cut off', async (t) => {
+  const { umbilical, writers } = await world(t)
+  const socket = connect(Number(umbilical.split(':')[1]), '127.0.0.1')
+  await once(socket, 'connect')
+  const body = JSON.stringify({ from: 'me' })
+  socket.write(
+    `POST /rpc/umbilical/watch HTTP/1.1\r\nhost: x\r\nx-tajo-secret: ${SECRET}\r\nx-tajo-epoch: 7\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  )
+  socket.pause()
+  socket.on('error', () => undefined)
+  const writer = await until('the stream is open', () => writers[0])
+  let closed = false
+  writer.onClose(() => {
+    closed = true
+  })
+  const long = { ...STANDING, address: 'x'.repeat(100_000) }
+  await until('it is cut off', () => {
+    writer.send(long)
+    return closed
+  })
+  socket.destroy()
+  t.pass()
+})
