@@ -366,10 +366,17 @@ export class Keeper {
     const named = release.successor !== null
     const mtimeMs = named ? RELEASED_FOR_MTIME_MS : RELEASED_MTIME_MS
     const deadlineMs = clock.nowMs() + OBITUARY_TRIES_MS
+    // Begun before the touch and not waited for: a create can hang where a touch works (after a file server's outage).
+    const note = disk.create('obituary', endFile(term), encode(end)).catch((error) => {
+      this.#log('warn', `the reason of term ${term}'s end is not on file: ${messageOf(error)}`)
+      return 'failed'
+    })
     for (;;) {
       try {
-        // The successor's name must be there before the heartbeat points to it; a reason may come after.
-        if (named) await disk.create('release', endFile(term), encode(end))
+        // A successor's name must be there before the heartbeat points to it.
+        if (named && (await note) === 'failed') {
+          await disk.create('release', endFile(term), encode(end))
+        }
         await disk.touch('release', heartbeatFile(term), mtimeMs)
         break
       } catch (error) {
@@ -378,11 +385,8 @@ export class Keeper {
         await this.#sleep(this.#start.timing.renewMs / 4)
       }
     }
-    if (!named) {
-      await disk.create('obituary', endFile(term), encode(end)).catch((error) => {
-        this.#log('warn', `the reason of term ${term}'s end is not on file: ${messageOf(error)}`)
-      })
-    }
+    if (!this.#state.masterGone) await note
+    else await Promise.race([note, this.#sleep(this.#start.timing.renewMs)])
     this.input({ type: 'released', term })
   }
 
