@@ -30,24 +30,24 @@ name_daemon() {
   if ((port != DEFAULT_PORT)); then daemon=$role-$port; fi
 }
 
-# is_daemon PID: whether that process is the daemon that our pid file is about, and no later one with its number.
+# is_daemon PID: whether that process is the one that the pid file is about, and no later one with its number: a daemon
+# keeps its pid file open as long as it lives. What another user's process has open can't be seen: it counts as one.
 is_daemon() {
-  local pid=$1 word seen=
-  local -a words=() variables=()
-  [[ $pid =~ ^[1-9][0-9]*$ ]] || return 1
-  { mapfile -d '' -t words <"/proc/$pid/cmdline"; } 2>/dev/null || return 1
-  for word in "${words[@]}"; do
-    case $word in
-      tajo.js | */tajo.js | tajo | */tajo) seen=program ;;
-      "$role") if [[ $seen == program ]]; then seen=role; fi ;;
-    esac
-  done
-  [[ $seen == role ]] || return 1
-  # Another user's environment can't be read: then its command line must do.
-  { mapfile -d '' -t variables <"/proc/$pid/environ"; } 2>/dev/null || return 0
-  for word in "${variables[@]}"; do
-    if [[ $word == TAJO_PID_FILE=* && ${word#*=} != "$TAJO_PID_FILE" ]]; then return 1; fi
-  done
+  local pid=$1 file
+  [[ $pid =~ ^[1-9][0-9]*$ && -d /proc/$pid ]] || return 1
+  [[ -r /proc/$pid/fd ]] || return 0
+  file=$(readlink -f -- "$TAJO_PID_FILE")
+  readlink -- "/proc/$pid/fd"/* 2>/dev/null | grep -qxF -- "$file"
+}
+
+# Prints when process PID was started, in ticks since boot; nothing when it has ended.
+start_of() {
+  local stat
+  local -a fields
+  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+  # The second field, the program's name, may itself hold blanks and brackets.
+  read -r -a fields <<<"${stat##*) }"
+  if [[ ${fields[0]} != [ZX] ]]; then printf '%s' "${fields[19]}"; fi
 }
 
 # Sets `pid` to the first word of the pid file, or to nothing.
@@ -150,21 +150,23 @@ stop() {
     say "no $daemon to stop${pid:+: process $pid of the pid file is gone}"
     return 0
   fi
-  local process=$pid
+  local process=$pid started
+  started=$(start_of "$process")
   kill -TERM "$process" || fail 1 "can't stop $daemon, process $process: whose is it?"
-  if ends_within "$process" "$TAJO_STOP_TIMEOUT"; then
+  if ends_within "$process" "$started" "$TAJO_STOP_TIMEOUT"; then
     say "$daemon stopped (process $process)"
   else
     kill -KILL "$process" 2>/dev/null || true
-    ends_within "$process" 10 || fail 1 "$daemon, process $process, does not even end by SIGKILL"
+    ends_within "$process" "$started" 10 || fail 1 "$daemon, process $process, does not even end by SIGKILL"
     say "$daemon killed: process $process did not stop within $TAJO_STOP_TIMEOUT s"
   fi
   remove_pid_file "$process"
 }
 
+# ends_within PID START SECONDS: whether the process that was started then ends in that time.
 ends_within() {
-  local process=$1 deadline=$((SECONDS + $2 + 1))
-  while is_daemon "$process"; do
+  local deadline=$((SECONDS + $3 + 1))
+  while [[ $(start_of "$1") == "$2" ]]; do
     if ((SECONDS >= deadline)); then return 1; fi
     sleep 0.05
   done

@@ -35,8 +35,8 @@ export function makeConf(dir: string, options: ConfOptions): string {
     `export TAJO_LOG_DIR='${dir}'/"$HOSTNAME"/logs`,
     `export TAJO_PID_DIR='${dir}'/"$HOSTNAME"/run`,
     'export TAJO_IDENT_STRING=test TAJO_STOP_TIMEOUT=20',
-    // What ssh starts may find another Node, or none.
-    `export PATH='${dirname(process.execPath)}':"$PATH"`,
+    // What ssh starts may find no Node.
+    `export PATH="$PATH":'${dirname(process.execPath)}'`,
     options.env ?? '',
   ]
   writeFileSync(join(conf, 'tajo-env.sh'), `${env.join('\n')}\n`)

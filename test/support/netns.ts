@@ -35,8 +35,8 @@ export interface NetworkOptions {
   readonly hostsLines?: readonly string[]
 }
 
-/** Bash as a namespace's first process: it reaps orphans, and ends with the pipe from the test. */
-const INIT = 'echo started; while IFS= read -r _; do :; done'
+/** Bash as a namespace's first process: while it waits it reaps orphans; it ends with the pipe from the test. */
+const INIT = 'exec 3<&0; cat <&3 >/dev/null & echo started; wait'
 const ALL = ['--net', '--uts', '--mount', '--pid']
 
 /** The address of the n-th host, counted from 1. */
