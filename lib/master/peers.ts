@@ -157,9 +157,16 @@ class Peer {
     const { log, hint } = this.#options
     const stale = error instanceof RpcError && error.code === 'STALE_EPOCH'
     if (this.#last !== null || stale) hint(`${this.#address}: ${messageOf(error)}`)
+    if (stale) void this.#lookAtNewer()
     const level = this.#last === null ? 'debug' : 'warn'
     log(level, `not connected to ${this.#address} any more: ${messageOf(error)}`)
     this.#last = null
+  }
+
+  /** It knows a newer term than this master. Should both serve, neither stream would ever open to tell. */
+  async #lookAtNewer(): Promise<void> {
+    const standing = await this.ask()
+    if (standing !== null) this.#options.onStanding(standing)
   }
 
   /** Grows while nobody answers: a peer that is gone for good costs next to nothing. */

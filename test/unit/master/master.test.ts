@@ -1,0 +1,445 @@
+/** A master on real ports with a seat in a made-up election: who is answered, who is refused, what is told to whom. */
+import { Agent, request as httpRequest } from 'node:http'
+import { createServer } from 'node:net'
+import t, { type Test } from 'tap'
+import { systemClock } from '../../../lib/base/clock.ts'
+import { HaError } from '../../../lib/ha/index.ts'
+import { ActiveGate } from '../../../lib/master/active-gate.ts'
+import { adminServer, Master, SingleMember } from '../../../lib/master/index.ts'
+import { SplitBrainAlarm } from '../../../lib/master/split-brain.ts'
+import type { Standing } from '../../../lib/rpc/index.ts'
+import { escapeHtml, statusPage } from '../../../lib/web/status-page.ts'
+import { addressesAt, FakeMember, peerAt } from '../../support/fake-member.ts'
+import { freePortRow } from '../../support/free-ports.ts'
+import { until } from '../../support/until.ts'
+
+const SECRET = 's'.repeat(64)
+
+interface Seat {
+  readonly master: Master
+  readonly member: FakeMember
+  readonly port: number
+  readonly logged: { level: string; message: string }[]
+}
+
+function masterAt(
+  port: number,
+  member: FakeMember,
+  secret = SECRET,
+  refusal: Error | null = null,
+): Seat {
+  const addresses = addressesAt(port)
+  const logged: Seat['logged'] = []
+  const bind = (key: string, offset: number) => ({ key, host: '127.0.0.1', port: port + offset })
+  const master = new Master({
+    address: addresses.umbilical,
+    binds: {
+      umbilical: bind('tajo.master.umbilical-rpc.address', 0),
+      clientRpc: bind('tajo.master.client-rpc.address', 1),
+      resourceTracker: bind('tajo.resource-tracker.rpc.address', 2),
+      catalog: bind('tajo.catalog.client-rpc.address', 3),
+      infoHttp: bind('tajo.master.info-http.address', 4),
+    },
+    join: async (service) => {
+      if (refusal !== null) throw refusal
+      member.service = service
+      return { member, secret }
+    },
+    beatMs: 25,
+    silenceMs: 5000,
+    stopMs: 500,
+    onFailure: () => {},
+    pid: 4711,
+    startedAtSeconds: 1,
+    clock: systemClock,
+    log: (level, message) => void logged.push({ level, message }),
+  })
+  return { master, member, port, logged }
+}
+
+async function start(t: Test, options: { port?: number; secret?: string } = {}): Promise<Seat> {
+  const port = options.port ?? (await freePortRow(5))
+  const seat = masterAt(port, new FakeMember(port), options.secret)
+  await seat.master.start()
+  t.teardown(() => seat.master.stop('test over'))
+  return seat
+}
+
+interface Answer {
+  readonly status: number
+  readonly text: string
+  readonly headers: Readonly<Record<string, unknown>>
+}
+
+function ask(port: number, path: string, method = 'GET', agent?: Agent): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const call = httpRequest({ host: '127.0.0.1', port, path, method, agent }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, text, headers: response.headers }),
+      )
+    })
+    call.on('error', reject)
+    call.end()
+  })
+}
+
+const clientStatus = (seat: Seat, agent?: Agent): Promise<Answer> =>
+  ask(seat.port + 1, '/rpc/client/status', 'POST', agent)
+const health = async (seat: Seat, what: string): Promise<number> =>
+  (await ask(seat.port + 4, `/health/${what}`)).status
+
+t.test('a backup has all ports open and says where the active is', async (t) => {
+  const seat = await start(t)
+  const active = peerAt(1000, { state: 'active' })
+  Object.assign(seat.member, { active, epoch: 7 })
+  seat.member.change('backup')
+  for (const [offset, service] of ['client', 'tracker', 'catalog'].entries()) {
+    const path = `/rpc/${service}/status`
+    const answer = await ask(seat.port + 1 + offset, path, 'POST')
+    t.equal(answer.status, 421, service)
+    t.match(JSON.parse(answer.text), {
+      code: 'NOT_ACTIVE',
+      active: active.addresses.clientRpc,
+      epoch: 7,
+      message: /the active master is at localhost:1001/,
+    })
+  }
+  const status = await ask(seat.port, '/rpc/umbilical/status', 'POST')
+  t.match(JSON.parse(status.text), {
+    state: 'backup',
+    serving: false,
+    epoch: 7,
+    active: 'localhost:1000',
+    activeClient: 'localhost:1001',
+    pid: 4711,
+    heartbeatAgesMs: { 'localhost:1000': 12 },
+  })
+  t.equal(await health(seat, 'active'), 503)
+  t.equal(await health(seat, 'backup'), 200)
+  t.equal(await health(seat, 'live'), 200)
+})
+
+t.test('the active serves on every port', async (t) => {
+  const seat = await start(t)
+  await seat.member.activate(3)
+  const answer = await clientStatus(seat)
+  t.equal(answer.status, 200)
+  t.same(JSON.parse(answer.text), { epoch: 3, address: `localhost:${seat.port}`, inFlight: 1 })
+  t.equal((await ask(seat.port + 2, '/rpc/tracker/status', 'POST')).status, 200)
+  t.equal((await ask(seat.port + 3, '/rpc/catalog/status', 'POST')).status, 200)
+  t.equal(await health(seat, 'active'), 200)
+  t.equal(await health(seat, 'backup'), 503)
+})
+
+t.test(
+  'a lease that ran out ends the service on kept connections too, and comes back',
+  async (t) => {
+    const seat = await start(t)
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    t.teardown(() => agent.destroy())
+    await seat.member.activate(3)
+    t.equal((await clientStatus(seat, agent)).status, 200)
+    seat.member.leased = false
+    const refused = await clientStatus(seat, agent)
+    t.equal(refused.status, 421)
+    t.match(JSON.parse(refused.text), { code: 'NOT_ACTIVE', active: null })
+    t.equal(await health(seat, 'active'), 503)
+    t.match((await ask(seat.port + 4, '/health/active')).text, 'suspended')
+    seat.member.leased = true
+    t.equal((await clientStatus(seat, agent)).status, 200)
+    await seat.member.depose(4, peerAt(1000, { state: 'active' }))
+    t.match(JSON.parse((await clientStatus(seat, agent)).text), {
+      active: 'localhost:1001',
+      epoch: 4,
+    })
+  },
+)
+
+t.test('the gate', async (t) => {
+  const rights = { serve: true, held: 5 as number | null }
+  const gate = new ActiveGate({ mayServe: () => rights.serve, term: () => rights.held }, () => ({
+    active: null,
+    epoch: 5,
+  }))
+  const signal = new AbortController().signal
+  t.throws(() => gate.enter(), { code: 'NOT_ACTIVE' }, 'before the services are open')
+  gate.open(5, signal)
+  const [first, second] = [gate.enter(), gate.enter()]
+  rights.serve = false
+  t.throws(() => gate.enter(), { code: 'NOT_ACTIVE' }, 'while it drains nothing new gets in')
+  let drained = false
+  const draining = gate.drained().then(() => {
+    drained = true
+  })
+  first.confirm()
+  first.leave()
+  first.leave()
+  await new Promise(setImmediate)
+  t.notOk(drained, 'a pass given back twice counts once')
+  second.confirm()
+  second.leave()
+  await draining
+  await gate.drained()
+  rights.serve = true
+  const late = gate.enter()
+  rights.held = 6
+  t.throws(
+    () => late.confirm(),
+    { code: 'NOT_ACTIVE' },
+    'another term is not the one it entered under',
+  )
+  rights.held = null
+  t.throws(() => late.confirm(), { code: 'NOT_ACTIVE' })
+  rights.held = 6
+  t.throws(() => gate.enter(), { code: 'NOT_ACTIVE' }, 'the services are those of term 5')
+  gate.close()
+  t.throws(() => gate.enter(), { code: 'NOT_ACTIVE' })
+})
+
+t.test(
+  'two masters hear each other, and look at the directory when something changes',
+  async (t) => {
+    const [a, b] = [await start(t), await start(t)]
+    a.member.peers = [peerAt(b.port)]
+    b.member.peers = [peerAt(a.port)]
+    a.member.change('backup')
+    b.member.change('backup')
+    const connected = (seat: Seat, to: Seat): boolean =>
+      seat.logged.some(({ message }) => message === `connected to localhost:${to.port}`)
+    await until('both streams are open', () => connected(a, b) && connected(b, a))
+    b.member.hints.length = 0
+    await a.member.activate(4)
+    await until('the stream told it', () =>
+      b.member.hints.includes(`localhost:${a.port} is active in term 4`),
+    )
+    await until('and the announcement', () =>
+      b.member.hints.includes(`localhost:${a.port} announced: active in term 4`),
+    )
+    t.match((await ask(b.port + 4, '/api/v1/cluster')).text, '"epoch":4', 'the newer term counts')
+    await a.master.stop('over')
+    await until('the broken stream is noticed', () =>
+      b.member.hints.some((why) => /broke or the other side has ended/.test(why)),
+    )
+    t.match(a.member.orders, ['stop over'])
+    t.ok(
+      b.member.hints.includes(`localhost:${a.port} is stopped in term 4`),
+      'its last line told why',
+    )
+  },
+)
+
+t.test("another cluster's master is refused and counted", async (t) => {
+  const [a, stranger] = [await start(t), await start(t, { secret: 'x'.repeat(64) })]
+  stranger.member.peers = [peerAt(a.port)]
+  stranger.member.change('backup')
+  await until('it is counted', async () =>
+    /refused_total\{reason="secret"\} [1-9]/.test((await ask(a.port + 4, '/metrics')).text),
+  )
+  t.match(a.logged, [{ level: 'info' }, { level: 'warn', message: /wrong secret/ }])
+})
+
+t.test('two that serve at once are told aloud', async (t) => {
+  const [a, b] = [await start(t), await start(t)]
+  a.member.peers = [peerAt(b.port)]
+  await a.member.activate(4)
+  await b.member.activate(5)
+  a.member.change('active')
+  await until('the alarm rings', () => a.logged.some(({ level }) => level === 'error'))
+  const view = JSON.parse((await ask(a.port + 4, '/api/v1/cluster')).text)
+  t.match(view.warnings, [/two masters serve at once: localhost:\d+ in term 5, this one in term 4/])
+  t.match((await ask(a.port + 4, '/metrics')).text, /tajo_master_split_brain_total [1-9]/)
+})
+
+t.test(
+  'the alarm does not ring for an old line, nor for an answer that came too late',
+  async (t) => {
+    const state = { serve: true, held: 6 as number | null }
+    const other: Standing = { address: 'b', state: 'active', serving: true, epoch: 5, active: 'b' }
+    let answer: () => Standing | null = () => ({ ...other, serving: false })
+    let asked = 0
+    const alarm = new SplitBrainAlarm({
+      rights: { mayServe: () => state.serve, term: () => state.held },
+      clock: systemClock,
+      log: (_level, message) => t.fail(message),
+      ask: async () => {
+        asked += 1
+        return answer()
+      },
+    })
+    await alarm.heard(other)
+    answer = () => null
+    await alarm.heard(other)
+    answer = () => {
+      state.held = 7
+      return other
+    }
+    await alarm.heard(other)
+    answer = () => {
+      state.serve = false
+      return other
+    }
+    await alarm.heard(other)
+    await alarm.heard(other)
+    state.serve = true
+    await alarm.heard({ ...other, serving: false })
+    t.equal(asked, 4)
+    t.equal(alarm.count, 0)
+    t.same(alarm.warnings(), [])
+  },
+)
+
+t.test('a port that is taken is named, and nothing stays open', async (t) => {
+  const port = await freePortRow(5)
+  const blocker = createServer().listen(port + 2, '127.0.0.1')
+  t.teardown(() => void blocker.close())
+  const { master } = masterAt(port, new FakeMember(port))
+  await t.rejects(master.start(), {
+    message: `tajo.resource-tracker.rpc.address: can't open 127.0.0.1:${port + 2}: another process listens there. Stop it, or choose another port`,
+  })
+  for (const offset of [0, 1, 3, 4]) {
+    await t.rejects(ask(port + offset, '/'), { code: 'ECONNREFUSED' })
+  }
+})
+
+t.test('an election that refuses leaves nothing open', async (t) => {
+  const port = await freePortRow(5)
+  const refused = new HaError('CATALOG_DIFFERS', 'another catalog')
+  const { master } = masterAt(port, new FakeMember(port), SECRET, refused)
+  await t.rejects(master.start(), refused)
+  for (const offset of [0, 1, 2, 3, 4]) {
+    await t.rejects(ask(port + offset, '/'), { code: 'ECONNREFUSED' })
+  }
+})
+
+t.test('the page and its JSON', async (t) => {
+  const seat = await start(t)
+  const { member } = seat
+  const evil = `<script>alert("1")</script>&'`
+  member.peers = [peerAt(1000, { hostname: evil, heartbeatAgeMs: null })]
+  member.problem = `no active: ${evil}`
+  member.change('backup')
+  const info = seat.port + 4
+  const page = await ask(info, '/')
+  t.equal(page.status, 200)
+  t.match(page.headers['content-security-policy'], /^default-src 'none'; style-src 'sha256-/)
+  t.notMatch(page.text, /<script/)
+  t.match(page.text, /&lt;script&gt;alert\(&quot;1&quot;\)&lt;\/script&gt;&amp;&#39;/)
+  t.match(page.text, /role="alert"/)
+  t.match(JSON.parse((await ask(info, '/api/v1/cluster')).text), {
+    clusterId: 'cluster-1',
+    active: null,
+    problem: /no active/,
+    masters: [
+      { address: 'localhost:1000', state: 'backup', heartbeatAgeMs: null, self: false },
+      { address: `localhost:${seat.port}`, state: 'backup', self: true, pid: 4711 },
+    ].sort((x, y) => (x.address < y.address ? -1 : 1)),
+    workers: [],
+  })
+  t.same(JSON.parse((await ask(info, '/api/v1/queries')).text), { queries: [] })
+  t.same(JSON.parse((await ask(info, '/api/v1/history?limit=5')).text), { history: [] })
+  const reads = member.historyReads
+  await Promise.all(Array.from({ length: 20 }, () => ask(info, '/api/v1/history?limit=5')))
+  t.equal(member.historyReads, reads, 'reloading a page costs the directory nothing')
+  for (const limit of ['0', '1001', '-1', 'x', '1e3']) {
+    t.equal((await ask(info, `/api/v1/history?limit=${limit}`)).status, 400, limit)
+  }
+  t.equal((await ask(info, '/nothing')).status, 404)
+  t.equal((await ask(info, '/', 'POST')).status, 404, 'nothing can be changed here')
+  t.equal(escapeHtml('a<b'), 'a&lt;b')
+  const empty = { clusterId: null, epoch: 0, active: null, activeClient: null, self: 'x' }
+  const cluster = { ...empty, masters: [], workers: [], storage: 'ok', problem: null, warnings: [] }
+  t.match(statusPage(cluster, null), /could not be read/)
+})
+
+t.test('a history that can not be read in time is an error of its own', async (t) => {
+  const seat = await start(t)
+  seat.member.refusal = new HaError('TIMEOUT', 'no answer in 5000 ms')
+  const answer = await ask(seat.port + 4, '/api/v1/history')
+  t.equal(answer.status, 504)
+  t.match(JSON.parse(answer.text), { code: 'TIMEOUT', message: /no answer in 5000 ms/ })
+  t.equal((await ask(seat.port + 4, '/')).status, 200, 'the page comes without it')
+})
+
+t.test('metrics are in the format of Prometheus', async (t) => {
+  const seat = await start(t)
+  await seat.member.activate(3)
+  const { text, headers } = await ask(seat.port + 4, '/metrics')
+  t.match(headers['content-type'], 'version=0.0.4')
+  t.match(text, /^tajo_master_state\{state="active"\} 1$/m)
+  t.match(text, /^tajo_master_epoch 3$/m)
+  t.match(text, /^tajo_master_lease_margin_seconds 2$/m)
+  t.match(text, /^tajo_master_last_renewal_seconds NaN$/m)
+  for (const line of text.trimEnd().split('\n')) {
+    t.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[\w-]+"\})? (NaN|[\d.e+-]+))$/)
+  }
+})
+
+t.test('orders on the admin socket', async (t) => {
+  const member = new FakeMember(1000)
+  const stops: string[] = []
+  let joined: FakeMember | null = null
+  const app = adminServer({
+    member: () => joined,
+    status: () => ({}) as never,
+    stop: (why) => void stops.push(why),
+    epoch: () => 1,
+    log: () => {},
+  })
+  t.teardown(() => app.close())
+  const post = async (
+    name: string,
+    payload: object,
+  ): Promise<{ status: number; body: unknown }> => {
+    const answer = await app.inject({ method: 'POST', url: `/admin/${name}`, payload })
+    return { status: answer.statusCode, body: answer.json() }
+  }
+  const order = { successor: 'b:1', force: false, by: 'me@here' }
+  t.match(await post('handOver', order), { status: 503, body: { code: 'UNAVAILABLE' } })
+  joined = member
+  t.match(await post('handOver', order), { status: 200, body: {} })
+  t.match(await post('takeOver', { force: true, by: 'me' }), { status: 200 })
+  t.match(await post('stop', { by: 'me' }), { status: 200 })
+  t.same(member.orders, ['handOver b:1 by me@here', 'takeOver true by me'])
+  t.same(stops, ['stopped by me'])
+  t.match(await post('handOver', { force: 'yes' }), { status: 400, body: { code: 'BAD_REQUEST' } })
+  member.refusal = new HaError('UNSAFE', 'nobody to hand over to')
+  t.match(await post('handOver', order), {
+    status: 409,
+    body: { code: 'UNSAFE', message: 'nobody to hand over to' },
+  })
+})
+
+t.test('a master without high availability is active from start to end', async (t) => {
+  const port = await freePortRow(5)
+  const seen: string[] = []
+  const addresses = addressesAt(port)
+  const member = new SingleMember({
+    self: { address: addresses.umbilical, addresses, version: '1', priority: 1, adminSocket: '' },
+    hostname: 'h',
+    pid: 1,
+    clusterId: 'c',
+    startedAt: '',
+    service: {
+      activate: async (term) => void seen.push(`activate ${term}`),
+      drain: async () => void seen.push('drain'),
+      deactivate: async () => void seen.push('deactivate'),
+    },
+  })
+  t.equal(member.mayServe(), false)
+  await member.start()
+  t.ok(member.mayServe())
+  t.match(member.view(), { state: 'active', epoch: 1, active: { address: addresses.umbilical } })
+  await member.commit()
+  await t.rejects(member.handOver(), { code: 'UNSAFE' })
+  await member.takeOver()
+  t.same(await member.history(), [])
+  await member.stop('over')
+  await member.stop('again')
+  t.equal(member.term(), null)
+  await t.rejects(member.commit(), { code: 'NOT_ACTIVE' })
+  t.same(seen, ['activate 1', 'drain', 'deactivate'])
+})
