@@ -4,13 +4,13 @@
  * never the answer of the others.
  */
 import type { DirectoryPicture } from '../ha/index.ts'
-import { umbilical } from '../rpc/contract.ts'
 import { type Address, parseAddress } from './address.ts'
 import type { Cluster } from './cluster.ts'
 import { askDirectory } from './directory.ts'
 import { describeError } from './exit.ts'
 import { exchange, NoAnswer } from './http.ts'
-import { type Asked, addressesOf, type MasterAnswer, type Sight, sightOf } from './sight.ts'
+import { readAnswer } from './master-answer.ts'
+import { type Asked, addressesOf, type Sight, sightOf } from './sight.ts'
 
 /** What a directory may need beyond the watch itself: starting a process, and a file server that is slow. */
 const DIRECTORY_EXTRA_MS = 6000
@@ -36,13 +36,6 @@ export async function askMaster(at: Address, deadlineMs: number): Promise<Asked>
   }
 }
 
-/** An active master whose lease has run out meanwhile serves nobody: it is about to be told so by its keeper. */
-function readAnswer(body: unknown): MasterAnswer | null {
-  const { success, data } = umbilical.status.answer.safeParse(body)
-  if (!success) return null
-  return data.state === 'active' && !data.serving ? { ...data, state: 'suspended' } : data
-}
-
 const WHY: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused, nothing listens there',
   ENOTFOUND: 'the host name is unknown here',
@@ -54,35 +47,56 @@ const WHY: Readonly<Record<string, string>> = {
 }
 const whyOf = (error: NoAnswer): string => WHY[error.errno] ?? error.message
 
-/** Everything that can be known within the deadlines. Never rejects for a silent master or a dead directory. */
-export async function lookAround(cluster: Cluster): Promise<Sight> {
+/**
+ * Everything that can be known within the deadlines. Never rejects for a silent master or a dead directory.
+ *
+ * The directory is read at once; only if what is known then is not `enough` is it also watched for a while, which tells
+ * of a silent master whether its heartbeat moves. Without the watch no heartbeat has an age.
+ */
+export async function lookAround(
+  cluster: Cluster,
+  enough: (sight: Sight) => boolean,
+): Promise<Sight> {
   const asked = new Map<string, Promise<Asked>>()
   const ask = (address: string): void => {
     if (!asked.has(address)) {
       asked.set(address, askMaster(parseAddress(address, 'master'), askMs(cluster)))
     }
   }
-  for (const address of cluster.masters) ask(address)
-  const { picture, directoryError } = await pictureOf(cluster)
-  for (const address of addressesOf(cluster.masters, picture)) ask(address)
-  const answers = new Map<string, Asked>()
-  for (const [address, answer] of asked) answers.set(address, await answer)
-  const { haDirectory: directory, masters: configured } = cluster
-  return sightOf({ directory, configured, asked: answers, picture, directoryError })
+  const see = async (watchMs: number): Promise<Sight> => {
+    for (const address of cluster.masters) ask(address)
+    const { picture, directoryError } = await pictureOf(cluster, watchMs)
+    for (const address of addressesOf(cluster.masters, picture)) ask(address)
+    const answers = new Map<string, Asked>()
+    for (const [address, answer] of asked) answers.set(address, await answer)
+    const { haDirectory: directory, masters: configured } = cluster
+    return sightOf({ directory, configured, asked: answers, picture, directoryError })
+  }
+  const atOnce = await see(0)
+  // A directory that couldn't be read at once is not asked again: it has had its deadline.
+  if (atOnce.picture === null || enough(atOnce)) return atOnce
+  asked.clear()
+  return see(watchMs(cluster))
 }
 
+/** Whether every master there is has answered: then nothing is to be judged from heartbeats. */
+export const allAnswer = ({ masters }: Sight): boolean =>
+  masters.every(({ asked }) => asked.answered)
+
 async function pictureOf(
-  cluster: Cluster,
+  { haDirectory: directory }: Cluster,
+  watchMs: number,
 ): Promise<{ picture: DirectoryPicture | null; directoryError: string | null }> {
-  const request = {
-    op: 'inspect' as const,
-    directory: cluster.haDirectory,
-    watchMs: watchMs(cluster),
-  }
   try {
-    const picture = await askDirectory(request, request.watchMs + DIRECTORY_EXTRA_MS)
-    return { picture, directoryError: null }
+    const request = { op: 'inspect' as const, directory, watchMs }
+    const picture = await askDirectory(request, watchMs + DIRECTORY_EXTRA_MS)
+    return { picture: watchMs === 0 ? withoutAges(picture) : picture, directoryError: null }
   } catch (error) {
     return { picture: null, directoryError: describeError(error).message }
   }
 }
+
+const withoutAges = (picture: DirectoryPicture): DirectoryPicture => ({
+  ...picture,
+  masters: picture.masters.map((master) => ({ ...master, heartbeatAgeMs: null })),
+})

@@ -5,24 +5,24 @@
  * A master's own answer counts for more than the directory, and a higher epoch for more than a lower one. Where neither
  * speaks, the state is unknown, and stays so.
  */
-import type { DirectoryPicture, InspectedMaster } from '../ha/index.ts'
-import type { MasterStatus } from '../rpc/contract.ts'
+import type { DirectoryPicture, InspectedMaster, MasterState } from '../ha/index.ts'
 import { sameAddress } from './address.ts'
 
 /** A master's own answer to the umbilical status request, as far as the tools use it. */
-export type MasterAnswer = Pick<
-  MasterStatus,
-  | 'address'
-  | 'state'
-  | 'epoch'
-  | 'clusterId'
-  | 'hostname'
-  | 'version'
-  | 'priority'
-  | 'adminSocket'
-  | 'problem'
-  | 'heartbeatAgesMs'
->
+export interface MasterAnswer {
+  readonly address: string
+  readonly state: MasterState
+  readonly epoch: number
+  readonly clusterId: string | null
+  readonly hostname: string | null
+  readonly version: string | null
+  readonly priority: number | null
+  readonly adminSocket: string | null
+  /** Why it isn't active or no master is, in its own words. */
+  readonly problem: string | null
+  /** The ages of the others' heartbeats as this master sees them, by address. */
+  readonly heartbeatAgesMs: Readonly<Record<string, number>>
+}
 
 export type Asked =
   | { readonly answered: true; readonly answer: MasterAnswer }

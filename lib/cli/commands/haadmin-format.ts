@@ -38,7 +38,8 @@ export async function formatHA(context: CommandContext, yes: boolean): Promise<n
 const FORMAT_EXTRA_MS = 60_000
 
 async function refuseAnswering(cluster: Cluster): Promise<void> {
-  const sight = await lookAround(cluster)
+  // Heartbeats are watched by the formatting itself.
+  const sight = await lookAround(cluster, () => true)
   const alive = sight.masters.filter((m) => m.asked.answered || m.inspected?.pulse === 'live')
   if (alive.length === 0) return
   const names = alive.map((master) => master.address).join(', ')

@@ -9,7 +9,7 @@ import { type Cluster, loadCluster } from '../cluster.ts'
 import type { CommandContext } from '../command.ts'
 import { EXIT, failure } from '../exit.ts'
 import { findMaster, unknownMaster } from '../known-master.ts'
-import { askMaster, askMs, lookAround } from '../look-around.ts'
+import { allAnswer, askMaster, askMs, lookAround } from '../look-around.ts'
 import { json } from '../print.ts'
 import type { KnownMaster, MasterAnswer, Sight } from '../sight.ts'
 import { thisHost } from '../this-host.ts'
@@ -20,7 +20,7 @@ export async function getState(context: CommandContext, wanted: Address): Promis
   const asked = await askMaster(wanted, askMs(cluster))
   // What conf/masters lists and what answers needs no look at the directory: this is the answer of every day.
   if (listed !== null && asked.answered) return tellAnswer(context, listed, asked.answer)
-  const sight = await lookAround(cluster)
+  const sight = await lookAround(cluster, (seen) => asked.answered || allAnswer(seen))
   const known = sight.masters.map((master) => master.address)
   const address = await findMaster(wanted, known, thisHost())
   const master = sight.masters.find((one) => one.address === address)

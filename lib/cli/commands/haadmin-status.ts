@@ -4,7 +4,7 @@ import type { CommandContext } from '../command.ts'
 import { askDirectory } from '../directory.ts'
 import { EXIT, failure } from '../exit.ts'
 import { historyTable } from '../history-table.ts'
-import { lookAround } from '../look-around.ts'
+import { allAnswer, lookAround } from '../look-around.ts'
 import { json } from '../print.ts'
 import { statusReport, statusText } from '../status-report.ts'
 
@@ -15,7 +15,7 @@ export async function status(context: CommandContext): Promise<number> {
   const cluster = await loadCluster(context)
   const directory = cluster.haDirectory
   const [sight, transitions] = await Promise.all([
-    lookAround(cluster),
+    lookAround(cluster, allAnswer),
     askDirectory(
       { op: 'history', directory, limit: TRANSITIONS_SHOWN },
       HISTORY_DEADLINE_MS,

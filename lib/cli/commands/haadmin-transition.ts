@@ -32,7 +32,7 @@ const boundMs = (cluster: Cluster): number =>
 export async function transitionToActive(context: CommandContext, call: Call): Promise<number> {
   const cluster = await loadCluster(context)
   for (let look = 1; ; look++) {
-    const sight = await lookAround(cluster)
+    const sight = await lookAround(cluster, (seen) => answeringActive(seen) !== null)
     const target = await masterOf(call.address, sight, cluster)
     const active = activeAddress(sight)
     if (answeringActive(sight)?.address === target.address) {
@@ -59,7 +59,7 @@ export async function transitionToActive(context: CommandContext, call: Call): P
 
 export async function transitionToBackup(context: CommandContext, call: Call): Promise<number> {
   const cluster = await loadCluster(context)
-  const sight = await lookAround(cluster)
+  const sight = await lookAround(cluster, (seen) => answeringActive(seen) !== null)
   const target = await masterOf(call.address, sight, cluster)
   if (target.asked.answered && target.asked.answer.state === 'backup') {
     return tell(context, activeAddress(sight), `${target.address} is a backup already.`)

@@ -9,6 +9,7 @@ import { CliError } from '../../../lib/cli/exit.ts'
 import { byWhom, historyTable, whyOf } from '../../../lib/cli/history-table.ts'
 import { exchange, type NoAnswer } from '../../../lib/cli/http.ts'
 import { findMaster } from '../../../lib/cli/known-master.ts'
+import { readAnswer } from '../../../lib/cli/master-answer.ts'
 import {
   type Asked,
   activeAddress,
@@ -21,6 +22,7 @@ import {
 import { statusReport, statusText } from '../../../lib/cli/status-report.ts'
 import type { HostFacts } from '../../../lib/cli/this-host.ts'
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../../../lib/ha/index.ts'
+import { type MasterStatus, umbilical } from '../../../lib/rpc/contract.ts'
 
 const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
   answered: true,
@@ -114,6 +116,47 @@ t.test(
     t.equal(report.problem, null)
   },
 )
+
+t.test("a master's answer, of this version or another", async (t) => {
+  const least = { address: 'a:1', state: 'backup', epoch: 3 }
+  t.match(readAnswer(least), { state: 'backup', epoch: 3, adminSocket: null, heartbeatAgesMs: {} })
+  t.match(readAnswer({ ...least, serving: false, news: 1 }), { state: 'backup' })
+  t.match(readAnswer({ ...least, state: 'active', serving: true }), { state: 'active' })
+  t.match(readAnswer({ ...least, state: 'active', serving: false }), { state: 'suspended' })
+  t.same(readAnswer({ ...least, heartbeatAgesMs: { 'b:1': 5, x: 'y' } })?.heartbeatAgesMs, {
+    'b:1': 5,
+  })
+  // What the contract lets a master say is understood here.
+  const whole: MasterStatus = {
+    ...least,
+    state: 'active',
+    serving: true,
+    active: 'a:1',
+    activeClient: 'a:2',
+    clusterId: 'c',
+    hostname: 'h',
+    pid: 1,
+    version: '1.0.0',
+    priority: 100,
+    adminSocket: '/s',
+    problem: null,
+    warnings: [],
+    leaseMarginMs: 1,
+    heartbeatAgesMs: {},
+  }
+  const { serving, active, activeClient, pid, warnings, leaseMarginMs, ...used } = whole
+  t.same(readAnswer(umbilical.status.answer.parse(whole)), used)
+  for (const strange of [
+    null,
+    'x',
+    [],
+    {},
+    { ...least, state: 'king' },
+    { ...least, epoch: '3' },
+  ]) {
+    t.equal(readAnswer(strange), null)
+  }
+})
 
 t.test('every address once; what formatHA left is no master', async (t) => {
   const found = picture([inspected('A:1'), inspected('c:1'), inspected('formatHA')])

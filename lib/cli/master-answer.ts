@@ -1,0 +1,48 @@
+/**
+ * A master's answer to the umbilical status request (`umbilical.status` in rpc/contract.ts), read by hand: the contract's
+ * own parser costs more time to load than everything else that `haadmin -getState` does.
+ *
+ * Without address, state and epoch it is no master's answer. Everything else may be missing, so that this tool can ask
+ * masters of other versions.
+ */
+import type { MasterState } from '../ha/index.ts'
+import type { MasterAnswer } from './sight.ts'
+
+const STATES: Readonly<Record<MasterState, true>> = {
+  starting: true,
+  backup: true,
+  activating: true,
+  active: true,
+  suspended: true,
+  'stepping-down': true,
+  stopped: true,
+}
+const isState = (value: unknown): value is MasterState =>
+  typeof value === 'string' && Object.hasOwn(STATES, value)
+
+/** Null for what is no master's answer. */
+export function readAnswer(body: unknown): MasterAnswer | null {
+  if (typeof body !== 'object' || body === null) return null
+  const { address, state, serving, epoch, ...rest } = body as Record<string, unknown>
+  if (typeof address !== 'string' || !isState(state)) return null
+  if (typeof epoch !== 'number' || !Number.isSafeInteger(epoch)) return null
+  const text = (value: unknown): string | null => (typeof value === 'string' ? value : null)
+  return {
+    address,
+    // An active master whose lease has run out serves nobody: its keeper is about to tell it so.
+    state: state === 'active' && serving === false ? 'suspended' : state,
+    epoch,
+    clusterId: text(rest.clusterId),
+    hostname: text(rest.hostname),
+    version: text(rest.version),
+    priority: typeof rest.priority === 'number' ? rest.priority : null,
+    adminSocket: text(rest.adminSocket),
+    problem: text(rest.problem),
+    heartbeatAgesMs: agesOf(rest.heartbeatAgesMs),
+  }
+}
+
+function agesOf(value: unknown): Record<string, number> {
+  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : []
+  return Object.fromEntries(entries.filter(([, age]) => typeof age === 'number'))
+}
