@@ -13,6 +13,7 @@ import {
   below,
   type Finding,
   newScratchName,
+  percentile,
   removeScratch,
   runTrials,
   type StorageCheck,
@@ -128,7 +129,7 @@ export async function quickCheck(
     await removeScratch(disk, scratch)
     return {
       granularityMs: space.measured.granularityMs ?? 0,
-      medianMs: beat.medianMs ?? 0,
+      medianMs: percentile(beat.samples ?? [], 0.5) ?? 0,
       p95Ms: Math.max(0, ...space.measured.p95Ms),
       network: fileSystem.sharing !== 'local',
       fsType: fileSystem.type,
