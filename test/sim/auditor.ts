@@ -1,0 +1,171 @@
+/**
+ * The auditor: what must hold at every instant, whatever befalls the masters. It sees what clients and the storage see,
+ * and nothing of the protocol's inside.
+ *
+ * - A term belongs to one master, for ever, and each master's terms grow.
+ * - A change is acknowledged only if every higher term that has read the catalog has it: so nothing acknowledged is lost
+ *   and no two masters acknowledge side by side. Whoever acknowledges knows all that was acknowledged before.
+ * - Acknowledged changes keep their order in every later term.
+ * - Two masters that are awake never both say `mayServe` at one instant. The stated exception: on a host that was just
+ *   thawed from a suspension, reads may be old until the renewal that follows the thaw.
+ */
+export interface Change {
+  readonly id: number
+  readonly term: number
+  /** Its place in the term's own order. */
+  readonly place: number
+}
+
+/** One master at this instant, as far as the auditor cares. */
+export interface Serving {
+  readonly name: string
+  readonly awake: boolean
+  readonly serves: boolean
+  readonly term: number | null
+  /** Reads may be old: the stated exception. */
+  readonly excused: boolean
+}
+
+export class Violation extends Error {
+  readonly rule: string
+  constructor(rule: string, message: string) {
+    super(`${rule}: ${message}`)
+    this.name = 'Violation'
+    this.rule = rule
+  }
+}
+
+interface Known {
+  readonly owner: string
+  ids: Set<number>
+  /** It has read the catalog. */
+  read: boolean
+}
+
+export class Auditor {
+  readonly #terms = new Map<number, Known>()
+  readonly #acked: Change[] = []
+  readonly #newestOf = new Map<string, number>()
+  readonly #nowMs: () => number
+  #nextId = 1
+  /** The first rule that was broken. Kept, not thrown: the code under test could catch it. */
+  violation: Violation | null = null
+  /** Instants, ms: some master served; the newest acknowledgement; how many there were. */
+  servedMs = Number.NEGATIVE_INFINITY
+  ackedMs = Number.NEGATIVE_INFINITY
+  acks = 0
+  excusedReads = 0
+  activations = 0
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs
+  }
+
+  nextId(): number {
+    return this.#nextId++
+  }
+
+  /** `owner` names one life of one master. */
+  onActivate(term: number, owner: string): void {
+    const known = this.#terms.get(term)
+    if (known !== undefined && known.owner !== owner) {
+      this.#fail('one term, one master', `${owner} activates ${term} of ${known.owner}`)
+    }
+    const newest = this.#newestOf.get(owner) ?? 0
+    if (term <= newest) {
+      this.#fail('terms only grow', `${owner} activates ${term} after ${newest}`)
+    }
+    this.#newestOf.set(owner, term)
+    this.activations += 1
+    if (known === undefined) this.#terms.set(term, { owner, ids: new Set(), read: false })
+  }
+
+  onRead(term: number, changes: readonly Change[]): void {
+    const known = this.#known(term)
+    known.ids = new Set(changes.map((change) => change.id))
+    known.read = true
+    for (const acked of this.#acked) {
+      if (acked.term < term && !known.ids.has(acked.id)) {
+        this.#fail(
+          'nothing acknowledged is lost',
+          `term ${term} reads the catalog without change ${acked.id}, acknowledged by term ${acked.term}`,
+        )
+      }
+    }
+    const order = new Set(this.#acked.map((change) => change.id))
+    let before: Change | null = null
+    for (const change of changes) {
+      if (!order.has(change.id)) continue
+      if (before !== null && !isAfter(change, before)) {
+        this.#fail(
+          'acknowledged changes keep their order',
+          `term ${term} has change ${change.id} behind ${before.id}`,
+        )
+      }
+      before = change
+    }
+  }
+
+  onApply(change: Change): void {
+    this.#known(change.term).ids.add(change.id)
+  }
+
+  onAck(change: Change): void {
+    const { ids } = this.#known(change.term)
+    for (const [term, known] of this.#terms) {
+      if (term > change.term && known.read && !known.ids.has(change.id)) {
+        this.#fail(
+          'no two acknowledge side by side',
+          `term ${change.term} acknowledges change ${change.id} after term ${term} has read the catalog without it`,
+        )
+      }
+    }
+    for (const acked of this.#acked) {
+      if (!ids.has(acked.id)) {
+        this.#fail(
+          'whoever acknowledges knows all before',
+          `term ${change.term} acknowledges change ${change.id} without knowing ${acked.id} of term ${acked.term}`,
+        )
+      }
+    }
+    this.#acked.push(change)
+    this.ackedMs = this.#nowMs()
+    this.acks += 1
+  }
+
+  /** Called after every step of the world. */
+  look(masters: readonly Serving[]): void {
+    let serving: Serving | null = null
+    for (const master of masters) {
+      if (!master.awake || !master.serves) continue
+      this.servedMs = this.#nowMs()
+      if (serving !== null) this.#both(serving, master)
+      if (serving === null || (master.term ?? 0) > (serving.term ?? 0)) serving = master
+    }
+  }
+
+  #both(a: Serving, b: Serving): void {
+    const older = (a.term ?? 0) < (b.term ?? 0) ? a : b
+    if (older.excused) {
+      this.excusedReads += 1
+      return
+    }
+    this.#fail(
+      'one serves',
+      `${a.name} (term ${a.term}) and ${b.name} (term ${b.term}) serve at the same instant`,
+    )
+  }
+
+  #fail(rule: string, message: string): void {
+    this.violation ??= new Violation(rule, message)
+  }
+
+  #known(term: number): Known {
+    const known = this.#terms.get(term)
+    if (known === undefined) throw new Error(`term ${term} was never activated`)
+    return known
+  }
+}
+
+const isAfter = (a: Change, b: Change): boolean =>
+  a.term > b.term || (a.term === b.term && a.place > b.place)

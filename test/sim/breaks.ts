@@ -1,0 +1,30 @@
+/**
+ * Guards broken on purpose, to show that the auditor has teeth. Production code has no switch for it: each break lies
+ * to it through a port (the disk, the clock, the channel, the periods) or sits in the test's own catalog.
+ */
+import type { KeeperLink, MasterLink } from '../../lib/ha/messages.ts'
+import type { Clock, Disk, Processes } from '../../lib/ha/ports.ts'
+import type { Timing } from '../../lib/ha/timing.ts'
+import type { Change } from './auditor.ts'
+import type { Catalog } from './catalog.ts'
+
+/** What a break may reach of the master it sits in. */
+export interface Inside {
+  readonly clock: Clock
+  readonly timing: Timing
+  readonly catalog: Catalog
+  /** Kept by a break for itself, one for each life of a master. */
+  readonly notes: Map<string, unknown>
+}
+
+export interface Breaks {
+  readonly timing?: (timing: Timing) => Timing
+  readonly keeperClock?: (clock: Clock) => Clock
+  readonly masterClock?: (clock: Clock) => Clock
+  readonly disk?: (disk: Disk, inside: Inside) => Disk
+  readonly keeperLink?: (link: KeeperLink, inside: Inside) => KeeperLink
+  readonly masterLink?: (link: MasterLink, inside: Inside) => MasterLink
+  readonly processes?: (processes: Processes) => Processes
+  readonly ackFirst?: boolean
+  readonly readEarly?: (inside: Inside, term: number) => Promise<Change[]> | null
+}

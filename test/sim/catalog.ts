@@ -1,0 +1,156 @@
+/**
+ * The workload's catalog: a list of changes, fenced by the storage as docs/ha-protocol.md says.
+ *
+ * Each term has its own snapshot and its own journal. Taking over reads the newest whole snapshot below the term, that
+ * term's journal up to the last whole record, and writes a snapshot of its own. A change is acknowledged when its record
+ * is durable and then a renewal has succeeded (`member.commit`). Snapshots are looked up by number, newest first, so
+ * that no listing needs to be fresh.
+ */
+import { DiskError } from '../../lib/ha/errors.ts'
+import type { Member, Service } from '../../lib/ha/member-api.ts'
+import type { Clock } from '../../lib/ha/ports.ts'
+import type { Auditor, Change } from './auditor.ts'
+import type { SimDisk } from './world/disk.ts'
+
+export const CATALOG_DIR = 'catalog'
+const snapshotFile = (term: number): string => `${CATALOG_DIR}/snapshot-${term}`
+const journalFile = (term: number): string => `${CATALOG_DIR}/journal-${term}`
+const RETRY_MS = 20
+const END = 'end\n'
+
+export interface CatalogPorts {
+  readonly owner: string
+  readonly disk: SimDisk
+  readonly clock: Clock
+  readonly auditor: Auditor
+  /** Broken on purpose where the auditor has to show its teeth. */
+  readonly ackFirst: boolean
+  /** What was read before the lower terms were ended, in that same kind of test. */
+  readonly readEarly: ((term: number) => Promise<Change[]> | null) | null
+}
+
+interface Open {
+  readonly term: number
+  readonly signal: AbortSignal
+  changes: number
+  journal: Promise<unknown>
+  accepting: boolean
+  readonly pending: Set<Promise<void>>
+}
+
+export class Catalog implements Service {
+  readonly #ports: CatalogPorts
+  #open: Open | null = null
+  #member: Member | null = null
+
+  constructor(ports: CatalogPorts) {
+    this.#ports = ports
+  }
+  use(member: Member): void {
+    this.#member = member
+  }
+
+  async activate(term: number, signal: AbortSignal): Promise<void> {
+    const { auditor, owner, disk, readEarly } = this.#ports
+    auditor.onActivate(term, owner)
+    const changes = await (readEarly?.(term) ?? this.read(term, signal))
+    if (signal.aborted) return
+    auditor.onRead(term, changes)
+    const text = changes.map(encode).join('') + END
+    await this.#retry(signal, async () => {
+      if ((await disk.createCatalog(snapshotFile(term), text)) !== 'exists') return
+      // Made before, and the answer was lost or an error: whole or torn?
+      if ((await disk.readCatalog(snapshotFile(term))) !== text) throw new Error('torn snapshot')
+    })
+    await this.#retry(signal, () => disk.createCatalog(journalFile(term), ''))
+    if (signal.aborted) return
+    this.#open = {
+      term,
+      signal,
+      changes: 0,
+      journal: Promise.resolve(),
+      accepting: true,
+      pending: new Set(),
+    }
+  }
+
+  async drain(): Promise<void> {
+    if (this.#open === null) return
+    this.#open.accepting = false
+    await Promise.all(this.#open.pending)
+  }
+  async deactivate(): Promise<void> {
+    this.#open = null
+  }
+
+  /** A client asks for a change. Acknowledged, or nobody knows. */
+  change(): void {
+    const open = this.#open
+    if (open === null || !open.accepting || !this.#member?.mayServe()) return
+    const done = this.#change(open).catch(() => {
+      // Not acknowledged: the term is over.
+    })
+    open.pending.add(done)
+    void done.then(() => open.pending.delete(done))
+  }
+
+  async #change(open: Open): Promise<void> {
+    const { auditor, disk, ackFirst } = this.#ports
+    const { term, signal } = open
+    const change: Change = { id: auditor.nextId(), term, place: open.changes }
+    open.changes += 1
+    const durable = open.journal.then(async () => {
+      await this.#retry(signal, () => disk.append(journalFile(term), encode(change)))
+      if (signal.aborted) throw new Error('the term is over')
+      auditor.onApply(change)
+    })
+    open.journal = durable.catch(() => {
+      open.accepting = false
+    })
+    await durable
+    if (!ackFirst) await this.#member?.commit()
+    auditor.onAck(change)
+  }
+
+  async read(below: number, signal: AbortSignal): Promise<Change[]> {
+    const { disk } = this.#ports
+    for (let term = below - 1; term > 0; term -= 1) {
+      const snapshot = await this.#retry(signal, () => disk.readCatalog(snapshotFile(term)))
+      if (snapshot === 'missing' || snapshot === undefined || !snapshot.endsWith(END)) continue
+      const journal = await this.#retry(signal, () => disk.readCatalog(journalFile(term)))
+      const base = decodeAll(snapshot.slice(0, -END.length))
+      const known = new Set(base.map((change) => change.id))
+      // A record that was written again after an error counts once, where it came first.
+      const more = decodeAll(journal === 'missing' || journal === undefined ? '' : journal).filter(
+        (change) => !known.has(change.id) && known.add(change.id),
+      )
+      return [...base, ...more]
+    }
+    return []
+  }
+
+  /** Tries again while the storage fails and the term lives; undefined once it is over. */
+  async #retry<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T | undefined> {
+    while (!signal.aborted) {
+      try {
+        return await call()
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error
+        await new Promise<void>((done) => this.#ports.clock.after(RETRY_MS, done))
+      }
+    }
+    return undefined
+  }
+}
+
+const encode = (change: Change): string => `${change.id} ${change.term} ${change.place}\n`
+
+/** Whole records only: a torn one has no line end. */
+function decodeAll(text: string): Change[] {
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+  const lines = whole.split('\n').filter((line) => line !== '')
+  return lines.map((line) => {
+    const [id = 0, term = 0, place = 0] = line.split(' ').map(Number)
+    return { id, term, place }
+  })
+}

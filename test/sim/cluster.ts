@@ -1,0 +1,186 @@
+/** All masters of one simulated world, and what faults need to find their way among them. */
+import {
+  ACTIVE_DIR,
+  BACKUP_DIR,
+  CLUSTER_FILE,
+  type ClusterFile,
+  encode,
+  FORMAT_VERSION,
+  HISTORY_DIR,
+  type Holder,
+  SECRET_FILE,
+} from '../../lib/ha/layout.ts'
+import { Auditor } from './auditor.ts'
+import type { Breaks } from './breaks.ts'
+import { CATALOG_DIR } from './catalog.ts'
+import { CATALOG, Master, SECRET } from './master.ts'
+import type { Profile } from './profile.ts'
+import type { Call } from './world/disk.ts'
+import type { Host } from './world/host.ts'
+import { Random } from './world/random.ts'
+import { calm } from './world/storage.ts'
+import { World } from './world/world.ts'
+
+/** A host that was thawed has met its next renewal after so many renewal periods, if the storage answers it. */
+const THAW_PERIODS = 1.5
+
+export class Cluster {
+  readonly profile: Profile
+  readonly world: World
+  readonly auditor: Auditor
+  readonly masters: Master[]
+  /** For faults only. */
+  readonly random: Random
+  /** Network between hosts is cut for these: hints don't reach them. */
+  readonly unheard = new Set<Host>()
+  onCall: (master: Master, call: Call) => void = () => {}
+  /** When a host was last kept from renewing by more than its thaw. */
+  readonly #disturbedMs = new Map<Host, number>()
+
+  constructor(profile: Profile, breaks: Breaks, write: ((line: string) => void) | null) {
+    this.profile = profile
+    this.world = new World(profile, write)
+    const { world } = this
+    this.random = new Random(profile.seed, 'faults')
+    this.auditor = new Auditor(() => world.timeline.nowMs)
+    world.storage.server.makeDirectories(CATALOG_DIR)
+    if (!profile.fresh) this.#form()
+    this.masters = Array.from({ length: profile.masters }, (_, i) => {
+      const master = new Master({
+        world,
+        host: world.hosts[i % world.hosts.length] as Host,
+        address: `m${i + 1}:26001`,
+        priority: profile.priorities[i] ?? 100,
+        timing: profile.timing,
+        fencing: profile.fencing,
+        changeEveryMs: profile.changeEveryMs,
+        auditor: this.auditor,
+        breaks,
+        spy: (own) => (call) => this.onCall(own, call),
+        fence: (holder) => this.#fence(holder),
+      })
+      master.onEnd(() => this.#streamBroke(master))
+      return master
+    })
+    world.timeline.afterTurn = () => this.#audit()
+  }
+
+  /** Who serves now, else whoever holds the newest lease. */
+  get active(): Master | null {
+    const { masters } = this
+    const serving = masters.find((master) => master.serves)
+    if (serving !== undefined) return serving
+    const holders = masters.filter((master) => master.heldTerm > 0)
+    return holders.sort((a, b) => b.heldTerm - a.heldTerm)[0] ?? null
+  }
+
+  disturb(host: Host): void {
+    this.#disturbedMs.set(host, this.world.timeline.nowMs)
+  }
+
+  wake(host: Host): void {
+    if (!host.asleep) return
+    host.wake()
+    this.world.storage.flush()
+  }
+
+  powerOn(host: Host): void {
+    if (host.up) return
+    host.powerOn()
+    this.world.storage.flush()
+    for (const master of this.masters) if (master.host === host) master.start()
+  }
+
+  /** All is well again: nothing is stopped, hung, cut or down. */
+  heal(graceMs: number): void {
+    const { storage, hosts } = this.world
+    storage.weather = calm()
+    this.unheard.clear()
+    for (const host of hosts) {
+      this.wake(host)
+      storage.cut.delete(host)
+    }
+    storage.recover(storage.down ? graceMs : 0)
+    for (const host of hosts) this.powerOn(host)
+    for (const { life } of this.masters) {
+      life?.process.continue()
+      life?.keeper?.continue()
+    }
+    for (const master of this.masters) master.start()
+  }
+
+  /** As an earlier start would have left the directory. */
+  #form(): void {
+    const { server } = this.world.storage
+    for (const name of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) server.makeDirectories(name)
+    const cluster: ClusterFile = {
+      format: FORMAT_VERSION,
+      clusterId: 'formed',
+      catalog: CATALOG,
+      createdAt: '',
+    }
+    server.write(CLUSTER_FILE, encode(cluster))
+    server.write(SECRET_FILE, `${SECRET}\n`)
+  }
+
+  #audit(): void {
+    const { auditor, world, masters } = this
+    auditor.look(masters.map((master) => this.#servingOf(master)))
+    if (auditor.violation !== null) world.timeline.stop()
+  }
+
+  #servingOf(master: Master) {
+    const serves = master.awake && master.serves
+    return {
+      name: master.address,
+      awake: master.awake,
+      serves,
+      term: serves ? (master.life?.core.term() ?? null) : null,
+      excused: serves && this.#excused(master),
+    }
+  }
+
+  /**
+   * Reads may be old on a host that was thawed, until its next renewal; the same where a hostile world shows masters
+   * heartbeats of a minute ago. A disturbance of that host meanwhile can put the renewal off to the lease's end.
+   */
+  #excused(master: Master): boolean {
+    if (this.profile.hostileMs > 0) return true
+    const { host } = master
+    const { renewMs, deadlineMs } = this.profile.timing
+    const sinceMs = this.world.timeline.nowMs - host.thawedMs
+    if (sinceMs < THAW_PERIODS * renewMs) return true
+    const disturbed = (this.#disturbedMs.get(host) ?? 0) > host.thawedMs - deadlineMs
+    return disturbed && sinceMs < deadlineMs * 1.02
+  }
+
+  /** The others' streams to a master break when it dies, and they look at once. */
+  #streamBroke(ended: Master): void {
+    for (const master of this.masters) {
+      if (master === ended || this.unheard.has(master.host) || this.unheard.has(ended.host)) continue
+      if (this.random.chance(0.3)) continue
+      this.world.after(this.random.between(0.2, 3), () =>
+        master.order((core) => core.hint('the stream broke')),
+      )
+    }
+  }
+
+  async #fence(holder: Holder): Promise<{ fenced: boolean; detail: string }> {
+    const target = this.masters.find((master) => master.address === holder.address)
+    await new Promise<void>((done) =>
+      this.world.timeline.after(this.random.between(20, 200), () => {
+        done()
+        return true
+      }),
+    )
+    const process = target?.life?.process
+    if (target === undefined || this.unheard.has(target.host)) {
+      return { fenced: false, detail: 'no route to host' }
+    }
+    if (!target.host.up || target.host.asleep) return { fenced: false, detail: 'no answer' }
+    if (process?.alive && process.identity.pid === holder.master.pid) {
+      if (process.identity.bootId === holder.master.bootId) process.kill()
+    }
+    return { fenced: true, detail: 'it is dead' }
+  }
+}

@@ -1,0 +1,164 @@
+/** What can befall a cluster. Each fault strikes at once and undoes itself after `forMs`. */
+import type { Cluster } from './cluster.ts'
+import type { Master } from './master.ts'
+
+export interface Strike {
+  readonly cluster: Cluster
+  readonly target: Master
+  readonly forMs: number
+}
+
+const later = ({ cluster, forMs }: Strike, run: () => void): void =>
+  cluster.world.after(forMs, run)
+
+const wallJumps = [-31_536_000_000, 31_536_000_000, -3_600_000, 5_000, -5_000, -80] as const
+
+export const FAULTS = {
+  'kill master': (strike) => {
+    const { target } = strike
+    target.life?.process.kill()
+    later(strike, () => target.start())
+  },
+  'kill keeper': ({ target }) => target.life?.keeper?.kill(),
+  'kill both': (strike) => {
+    const { target } = strike
+    target.life?.keeper?.kill()
+    target.life?.process.kill()
+    later(strike, () => target.start())
+  },
+  'stop master': (strike) => {
+    const process = strike.target.life?.process
+    process?.stop()
+    later(strike, () => process?.continue())
+  },
+  'stop keeper': (strike) => {
+    const { cluster, target } = strike
+    const process = target.life?.keeper
+    cluster.disturb(target.host)
+    process?.stop()
+    later(strike, () => {
+      process?.continue()
+      cluster.disturb(target.host)
+    })
+  },
+  'stop both': (strike) => {
+    const { life } = strike.target
+    const processes = [life?.process, life?.keeper]
+    strike.cluster.disturb(strike.target.host)
+    for (const process of processes) process?.stop()
+    later(strike, () => {
+      for (const process of processes) process?.continue()
+      strike.cluster.disturb(strike.target.host)
+    })
+  },
+  'power off': (strike) => {
+    const { cluster, target } = strike
+    target.host.powerOff()
+    later(strike, () => cluster.powerOn(target.host))
+  },
+  'freeze host': (strike) => {
+    const { cluster, target } = strike
+    if (!target.host.up) return
+    target.host.freeze()
+    later(strike, () => cluster.wake(target.host))
+  },
+  'suspend host': (strike) => {
+    const { cluster, target } = strike
+    target.host.suspend()
+    later(strike, () => cluster.wake(target.host))
+  },
+  'wall clock': ({ cluster, target }) => {
+    target.host.wallOffsetMs += cluster.random.pick(wallJumps)
+  },
+  'cut host': (strike) => {
+    const { cluster, target } = strike
+    const { host } = target
+    cluster.world.storage.hang(host)
+    cluster.unheard.add(host)
+    cluster.disturb(host)
+    later(strike, () => {
+      cluster.unheard.delete(host)
+      cluster.world.storage.recoverHost(host)
+      cluster.disturb(host)
+    })
+  },
+  'cut storage of host': (strike) => {
+    const { cluster, target } = strike
+    cluster.world.storage.hang(target.host)
+    cluster.disturb(target.host)
+    later(strike, () => {
+      cluster.world.storage.recoverHost(target.host)
+      cluster.disturb(target.host)
+    })
+  },
+  'cut network': (strike) => {
+    const { cluster, target } = strike
+    cluster.unheard.add(target.host)
+    later(strike, () => cluster.unheard.delete(target.host))
+  },
+  'hang storage': (strike) => {
+    const { storage, hosts } = strike.cluster.world
+    storage.hangAll()
+    for (const host of hosts) strike.cluster.disturb(host)
+    later(strike, () => {
+      storage.recover(0)
+      for (const host of hosts) strike.cluster.disturb(host)
+    })
+  },
+  'restart file server': (strike) => {
+    const { cluster } = strike
+    const { storage, hosts } = cluster.world
+    storage.hangAll()
+    for (const host of hosts) cluster.disturb(host)
+    later(strike, () => {
+      storage.recover(cluster.random.between(0.2, 2) * cluster.profile.timing.monitorMs)
+      for (const host of hosts) cluster.disturb(host)
+    })
+  },
+  'lose replies': (strike) => weather(strike, 'lostReply', 0.2),
+  errors: (strike) => weather(strike, 'error', 0.15),
+  'stale handles': (strike) => weather(strike, 'stale', 0.01),
+  'full disk': (strike) => {
+    const { storage } = strike.cluster.world
+    storage.weather.full = true
+    later(strike, () => {
+      storage.weather.full = false
+    })
+  },
+  'hold open': ({ cluster, target, forMs }) => {
+    const names = cluster.world.storage.server.names('active') ?? []
+    const newest = names.sort().at(-1)
+    if (newest !== undefined) {
+      cluster.world.holdOpen(target.host, `active/${newest}/heartbeat`, forMs)
+    }
+  },
+  'hand over': ({ cluster }) => {
+    const successor = cluster.random.chance(0.5) ? null : cluster.random.pick(cluster.masters)
+    const force = cluster.random.chance(0.2)
+    cluster.active?.order((core) =>
+      core.handOver(successor?.address ?? null, { force, by: 'operator' }),
+    )
+  },
+  'take over': ({ cluster, target }) => {
+    const force = cluster.random.chance(0.5)
+    target.order((core) => core.takeOver({ force, by: 'operator' }))
+  },
+  leave: (strike) => {
+    const { target } = strike
+    target.leave()
+    later(strike, () => target.start())
+  },
+  hint: ({ target }) => target.order((core) => core.hint('something was heard')),
+} satisfies Record<string, (strike: Strike) => void>
+
+export type FaultName = keyof typeof FAULTS
+
+function weather(strike: Strike, what: 'lostReply' | 'error' | 'stale', share: number): void {
+  const { storage, hosts } = strike.cluster.world
+  storage.weather[what] = share * strike.cluster.random.next()
+  for (const host of hosts) strike.cluster.disturb(host)
+  later(strike, () => {
+    storage.weather[what] = 0
+    for (const host of hosts) strike.cluster.disturb(host)
+  })
+}

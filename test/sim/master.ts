@@ -1,0 +1,248 @@
+/**
+ * A master in the simulated world: two processes that run the real `MemberCore` and `Keeper`, a catalog, and a client
+ * that asks it for changes. A life ends with its master process; the next one has a new nonce and the same address.
+ */
+import { Keeper } from '../../lib/ha/keeper.ts'
+import type { Holder } from '../../lib/ha/layout.ts'
+import { type KeeperHandle, MemberCore, type MemberStart } from '../../lib/ha/member.ts'
+import type { Start, ToKeeper, ToMaster } from '../../lib/ha/messages.ts'
+import type { Timing } from '../../lib/ha/timing.ts'
+import type { Auditor } from './auditor.ts'
+import type { Breaks, Inside } from './breaks.ts'
+import { Catalog } from './catalog.ts'
+import { channel } from './world/channel.ts'
+import { SimDisk, type Spy } from './world/disk.ts'
+import { clockOf, type Host } from './world/host.ts'
+import type { SimProcess } from './world/process.ts'
+import type { World } from './world/world.ts'
+
+export interface MasterOptions {
+  readonly world: World
+  readonly host: Host
+  readonly address: string
+  readonly priority: number
+  readonly timing: Timing
+  readonly fencing: boolean
+  /** A client asks for a change about so often. */
+  readonly changeEveryMs: number
+  readonly auditor: Auditor
+  readonly breaks: Breaks
+  readonly spy: (master: Master) => Spy
+  readonly fence: (holder: Holder) => Promise<{ fenced: boolean; detail: string }>
+}
+
+/** What all masters of a cluster share. */
+export const CATALOG = { class: 'journal', uri: '' } as const
+export const SECRET = 'x'.repeat(64)
+
+/** From the fork to the first line of the keeper's code. */
+const KEEPER_STARTS_MS = [25, 60] as const
+
+interface Life {
+  readonly process: SimProcess
+  readonly core: MemberCore
+  readonly catalog: Catalog
+  readonly inside: Inside
+  keeper: SimProcess | null
+  keeperCore: Keeper | null
+}
+
+export class Master {
+  readonly options: MasterOptions
+  readonly host: Host
+  readonly address: string
+  life: Life | null = null
+  #lives = 0
+  #onEnd: (() => void)[] = []
+
+  constructor(options: MasterOptions) {
+    this.options = options
+    this.host = options.host
+    this.address = options.address
+  }
+
+  get alive(): boolean {
+    return this.life?.process.alive === true
+  }
+  get serves(): boolean {
+    return this.life?.core.mayServe() === true
+  }
+  get awake(): boolean {
+    return this.life !== null && this.life.process.alive && !this.life.process.asleep
+  }
+  /** The newest term of which its keeper holds the lease, as the simulation may peek; 0 for none. */
+  get heldTerm(): number {
+    return this.life?.keeperCore?.state.lease?.term ?? 0
+  }
+
+  /** Called when a life ends, by whatever. */
+  onEnd(run: () => void): void {
+    this.#onEnd.push(run)
+  }
+
+  start(): void {
+    if (this.alive || !this.host.up) return
+    const { options, address, host } = this
+    const { world, auditor, breaks } = options
+    this.#lives += 1
+    const process = host.start(`${address} master`)
+    process.onDeath(() => {
+      for (const run of this.#onEnd) run()
+    })
+    const own = clockOf(process)
+    const clock = breaks.masterClock?.(own) ?? own
+    const owner = `${address}#${this.#lives}`
+    const spy = options.spy(this)
+    const timing = breaks.timing?.(options.timing) ?? options.timing
+    const notes = new Map<string, unknown>()
+    const catalog = new Catalog({
+      owner,
+      disk: new SimDisk(world.storage, process, spy),
+      clock: own,
+      auditor,
+      ackFirst: breaks.ackFirst === true,
+      readEarly: (term) => breaks.readEarly?.(inside, term) ?? null,
+    })
+    const inside: Inside = { clock, timing, catalog, notes }
+    const core = new MemberCore(
+      {
+        clock,
+        service: catalog,
+        log: (level, message) => world.trace(() => `${address} ${level}: ${message}`),
+        spawnKeeper: () => this.#spawnKeeper(process, inside, spy),
+      },
+      this.#startMessage(process, owner, timing),
+    )
+    catalog.use(core)
+    this.life = { process, core, catalog, inside, keeper: null, keeperCore: null }
+    world.trace(() => `${address} starts`)
+    core.onState((view) => world.trace(() => `${address} is ${view.state}, epoch ${view.epoch}`))
+    core.onFailure(() => process.kill())
+    process.deliver({
+      kind: 'timer',
+      run: () => {
+        core.join().catch((error: Error) => {
+          world.trace(() => `${address} ends: ${error.message}`)
+          process.kill()
+        })
+        this.#clients(process, catalog)
+        return true
+      },
+    })
+  }
+
+  /** Orderly stop; its process ends when the keeper has left. */
+  leave(): void {
+    const life = this.life
+    this.order((core) => {
+      void core.stop('asked for').then(() => life?.process.kill())
+    })
+  }
+
+  /** Something said to the master process from outside; it may refuse. */
+  order(say: (core: MemberCore) => Promise<void> | void): void {
+    const life = this.life
+    if (life === null) return
+    const { world } = this.options
+    world.timeline.after(0.1, () =>
+      life.process.deliver({
+        kind: 'message',
+        run: () => {
+          const done = say(life.core)
+          done?.catch((error: Error) =>
+            world.trace(() => `${this.address} refuses: ${error.message}`),
+          )
+          return true
+        },
+      }),
+    )
+  }
+
+  #clients(process: SimProcess, catalog: Catalog): void {
+    const { changeEveryMs, world } = this.options
+    const clock = clockOf(process)
+    const next = (): void => {
+      clock.after(changeEveryMs * world.random.between(0.3, 1.7), () => {
+        catalog.change()
+        next()
+      })
+    }
+    next()
+  }
+
+  #startMessage(process: SimProcess, nonce: string, timing: Timing): MemberStart {
+    const { address, options } = this
+    return {
+      type: 'start',
+      directory: '/ha',
+      self: {
+        address,
+        addresses: {
+          umbilical: address,
+          clientRpc: address,
+          resourceTracker: address,
+          catalog: address,
+          infoHttp: address,
+        },
+        nonce,
+        master: process.identity,
+        startedAt: '',
+        version: '1',
+        priority: options.priority,
+        adminSocket: '',
+      },
+      hostname: this.host.name,
+      timing,
+      catalog: CATALOG,
+      fencing: options.fencing ? ['simulated'] : [],
+      severalHosts: true,
+      fresh: { clusterId: `cluster of ${nonce}`, secret: SECRET },
+    }
+  }
+
+  #spawnKeeper(master: SimProcess, inside: Inside, spy: Spy): KeeperHandle {
+    const { host, options, address } = this
+    const { world, breaks } = options
+    const process = host.start(`${address} keeper`)
+    const [masterEnd, keeperEnd] = channel<ToKeeper, ToMaster>(master, process)
+    const life = this.life
+    if (life !== null) life.keeper = process
+    const boot = (start: Start): void => {
+      const own = clockOf(process)
+      const disk = new SimDisk(world.storage, process, spy)
+      const processes = {
+        self: () => process.identity,
+        verdict: (identity: Parameters<Host['verdict']>[0]) => host.verdict(identity),
+      }
+      const keeper = new Keeper(
+        {
+          clock: breaks.keeperClock?.(own) ?? own,
+          disk: breaks.disk?.(disk, inside) ?? disk,
+          processes: breaks.processes?.(processes) ?? processes,
+          link: breaks.keeperLink?.(keeperEnd, inside) ?? keeperEnd,
+          fence: options.fence,
+          killMaster: () => master.kill(),
+          exit: () => process.kill(),
+          storage: { granularityMs: world.storage.kind.granularityMs, network: true },
+        },
+        start,
+      )
+      if (life !== null) life.keeperCore = keeper
+      void keeper.run()
+    }
+    world.timeline.after(world.random.between(...KEEPER_STARTS_MS), () =>
+      process.deliver({
+        kind: 'timer',
+        run: () => {
+          keeperEnd.onFirst((message) => boot(message as Start))
+          return true
+        },
+      }),
+    )
+    return {
+      pid: process.identity.pid,
+      kill: () => process.kill(),
+      link: breaks.masterLink?.(masterEnd, inside) ?? masterEnd,
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What one seed's world is like: everything that is drawn before it begins. Swarm testing: most schedules have only a
+ * few kinds of faults, so that rare combinations get their turn undisturbed.
+ */
+import { makeTiming, type Timing } from '../../lib/ha/timing.ts'
+import { FAULTS, type FaultName } from './faults.ts'
+import { Random } from './world/random.ts'
+import type { StorageKind } from './world/storage.ts'
+
+export interface Profile {
+  readonly seed: number
+  readonly timing: Timing
+  readonly masters: number
+  readonly hosts: number
+  readonly priorities: readonly number[]
+  readonly fencing: boolean
+  readonly maxDrift: number
+  readonly storage: StorageKind
+  /** Listings, absences and attributes may be so old, against what real mounts do. Reads are not audited then. */
+  readonly hostileMs: number
+  readonly faults: readonly FaultName[]
+  /** The directory is new: whoever comes first makes it. A crash in the middle of that needs the operator. */
+  readonly fresh: boolean
+  /** Mean time between two faults. */
+  readonly faultEveryMs: number
+  /** Faults end after at most so long; most much earlier. */
+  readonly longestMs: number
+  /** How long faults happen; then all is healed. */
+  readonly faultsForMs: number
+  /** Faults that strike at a certain file call. */
+  readonly triggers: number
+  readonly changeEveryMs: number
+}
+
+const MONITOR_MS = [1000, 2000, 5000] as const
+
+export function drawProfile(seed: number): Profile {
+  const random = new Random(seed, 'profile')
+  const timing = makeTiming(random.pick(MONITOR_MS))
+  const m = timing.monitorMs
+  const masters = random.chance(0.75) ? 3 : random.chance(0.7) ? 2 : 4
+  const hosts = random.chance(0.75) ? masters : Math.max(1, masters - 1)
+  const kinds = Object.keys(FAULTS) as FaultName[]
+  const some = 1 + random.below(random.chance(0.7) ? 4 : kinds.length)
+  const faults = Array.from({ length: some }, () => random.pick(kinds))
+  const hdfs = random.chance(0.2)
+  return {
+    seed,
+    timing,
+    masters,
+    hosts,
+    priorities: Array.from({ length: masters }, () => random.pick([100, 100, 100, 50, 200])),
+    fencing: random.chance(0.15),
+    maxDrift: 0.0099,
+    storage: {
+      hdfs,
+      granularityMs: hdfs ? 1 : random.pick([0.001, 0.001, 1]),
+      latencyMs: random.logBetween(0.15, Math.min(8, m / 250)),
+      peakMs: 216,
+      peakShare: random.pick([0, 0.001, 0.01]),
+      delegations: random.chance(0.05),
+      leaseMs: random.between(1, 4) * m,
+      absenceMs: random.chance(0.8) ? 30_000 : 0,
+    },
+    hostileMs: random.chance(0.12) ? random.logBetween(100, 60_000) : 0,
+    faults,
+    fresh: random.chance(0.3),
+    faultEveryMs: m * random.logBetween(0.15, 1.5),
+    longestMs: m * random.pick([0.3, 1, 2]),
+    faultsForMs: m * random.between(1.5, 3),
+    triggers: random.chance(0.6) ? 1 + random.below(3) : 0,
+    changeEveryMs: m * random.logBetween(0.03, 0.5),
+  }
+}
+
+/** Everything that was drawn, in one line a value, for whoever replays a seed. */
+export function describeProfile(profile: Profile): string {
+  return Object.entries(profile)
+    .map(([key, value]) => `  ${key.padEnd(14)} ${JSON.stringify(value)}`)
+    .join('\n')
+}

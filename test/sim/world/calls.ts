@@ -1,0 +1,231 @@
+/**
+ * What one call does at the server, and what the client of its host adds to it: remembered absences, old listings and
+ * attributes where the weather has them, files that live on under a `.nfs*` name.
+ */
+import { DiskError } from '../../../lib/ha/errors.ts'
+import type { Glimpse } from '../../../lib/ha/ports.ts'
+import type { Call } from './disk.ts'
+import type { Host } from './host.ts'
+import type { SimFile } from './server.ts'
+import { split } from './server.ts'
+import type { Memory, Storage } from './storage.ts'
+
+export type Outcome = string | readonly string[] | Glimpse | DiskError | undefined
+
+/** A file that was renamed by another host is still found by its old name for so long. */
+const RENAMED_MS = 28_000
+
+/** Old files can be touched and listed while the server's grace period lasts, and nothing else. */
+const IN_GRACE: ReadonlySet<string> = new Set(['touch', 'list', 'append'])
+
+export class CallsAtServer {
+  readonly #storage: Storage
+  readonly #host: Host
+  readonly #memory: Memory
+  /** This boot of the host: opens die with it, and nobody closes them. */
+  readonly #client: string
+  readonly #open = new Map<Call, SimFile>()
+  readonly #filled = new Map<Call, SimFile>()
+
+  constructor(storage: Storage, host: Host) {
+    this.#storage = storage
+    this.#host = host
+    this.#memory = storage.memory(host)
+    this.#client = host.client
+  }
+
+  /** How long the server lets it wait: its grace period, or a delegation that has to be called back. */
+  waitMs(call: Call): number {
+    const { timeline, graceUntilMs, kind, random } = this.#storage
+    if (timeline.nowMs < graceUntilMs && !IN_GRACE.has(call.verb)) {
+      return graceUntilMs - timeline.nowMs + random.between(0, 20)
+    }
+    if (!kind.delegations || (call.verb !== 'touch' && call.verb !== 'unlink')) return 0
+    const file = this.#storage.server.file(call.path)
+    if (file === undefined || file.delegatedTo === null || file.delegatedTo === this.#host)
+      return 0
+    return this.#storage.recall(file)
+  }
+
+  /** The file is made in one instant and filled in another one: then it is the answer, otherwise null. */
+  first(call: Call): { readonly made: SimFile } | Outcome | null {
+    if (call.verb !== 'create') return null
+    const { server, weather, timeline, random } = this.#storage
+    const before = this.#filled.get(call)
+    if (before !== undefined) return 'exists' // sent again after a lost answer
+    if (weather.full && random.chance(0.5)) return noSpace(call)
+    if (this.#isAbsent(split(call.path)[0])) return 'missing'
+    const file = server.create(call.path, timeline.nowMs)
+    this.#changed(call.path)
+    if (file === 'exists') return 'exists'
+    if (file === 'no-parent') {
+      this.#forgetUntil(split(call.path)[0])
+      return 'missing'
+    }
+    this.#remember(call.path, file)
+    this.#filled.set(call, file)
+    if (weather.full) return noSpace(call)
+    return { made: file }
+  }
+
+  fill(call: Call, file: SimFile): Outcome {
+    file.text = call.text
+    return 'created'
+  }
+
+  carryOut(call: Call): Outcome {
+    const { server } = this.#storage
+    const { path } = call
+    switch (call.verb) {
+      case 'makeTermDir':
+        return this.#makeTermDir(call)
+      case 'makeDirs':
+        server.makeDirectories(path)
+        return undefined
+      case 'touch':
+        return this.#touch(call)
+      case 'glimpse':
+        return this.#glimpse(call)
+      case 'read': {
+        const file = this.#openFile(call)
+        return file === null ? 'missing' : file.text
+      }
+      case 'list':
+        return this.#list(path)
+      case 'unlink':
+        return this.#unlink(call)
+      case 'removeDir':
+        this.#memory.listings.clear()
+        return server.removeDirectory(path)
+      case 'append': {
+        const file = server.file(path)
+        if (file === undefined) return 'missing'
+        if (this.#filled.has(call)) return 'appended' // written at its offset once more
+        this.#filled.set(call, file)
+        file.text += call.text
+        return 'appended'
+      }
+      case 'create':
+        throw new Error('create has two steps')
+    }
+  }
+
+  /** The answer is there: what the call had open is closed. */
+  end(call: Call): void {
+    const file = this.#open.get(call)
+    if (file === undefined) return
+    this.#open.delete(call)
+    if (this.#host.up) this.#storage.server.close(file, call.path, this.#client)
+  }
+
+  #makeTermDir(call: Call): Outcome {
+    const { server, kind, weather } = this.#storage
+    if (weather.full) return noSpace(call)
+    const made = server.makeDirectory(call.path)
+    this.#changed(call.path)
+    if (made === 'no-parent')
+      return new DiskError('ENOENT', call.path, `ENOENT: mkdir ${call.path}`)
+    return made === 'exists' && kind.hdfs ? 'made' : made
+  }
+
+  #touch(call: Call): Outcome {
+    const { server, timeline } = this.#storage
+    if (this.#isAbsent(call.path)) return 'missing'
+    const handle = this.#memory.handles.get(call.path)
+    let file = server.file(call.path)
+    if (file === undefined && handle?.file.linked && timeline.nowMs < handle.untilMs) {
+      file = handle.file
+    }
+    if (file === undefined) {
+      this.#forgetUntil(call.path)
+      return 'missing'
+    }
+    file.mtimeMs = server.round(call.mtimeMs)
+    if (handle?.file !== file) this.#remember(call.path, file)
+    return 'touched'
+  }
+
+  #glimpse(call: Call): Outcome {
+    const file = this.#openFile(call)
+    if (file === null) return 'missing'
+    const { weather, timeline } = this.#storage
+    const { attributes } = this.#memory
+    if (weather.staleAttributeMs > 0) {
+      const old = attributes.get(call.path)
+      if (old?.id === file.id && timeline.nowMs - old.atMs < weather.staleAttributeMs) {
+        return { mtimeMs: old.mtimeMs, fileId: String(old.id) }
+      }
+      attributes.set(call.path, { mtimeMs: file.mtimeMs, id: file.id, atMs: timeline.nowMs })
+    }
+    return { mtimeMs: file.mtimeMs, fileId: String(file.id) }
+  }
+
+  #openFile(call: Call): SimFile | null {
+    const { server, kind } = this.#storage
+    if (this.#isAbsent(call.path)) return null
+    const file = server.file(call.path)
+    if (file === undefined) {
+      this.#forgetUntil(call.path)
+      return null
+    }
+    if (!this.#open.has(call)) {
+      this.#open.set(call, file)
+      server.open(file, this.#client)
+    }
+    if (kind.delegations) file.delegatedTo = this.#host
+    this.#remember(call.path, file)
+    return file
+  }
+
+  #list(path: string): Outcome {
+    const { server, weather, timeline } = this.#storage
+    if (weather.staleListingMs > 0) {
+      const old = this.#memory.listings.get(path)
+      if (old !== undefined && timeline.nowMs - old.atMs < weather.staleListingMs) return old.names
+    }
+    const names = server.names(path)
+    if (names === undefined) return 'missing'
+    if (weather.staleListingMs > 0) {
+      this.#memory.listings.set(path, { names, atMs: timeline.nowMs })
+    }
+    return names
+  }
+
+  #unlink(call: Call): Outcome {
+    if (this.#isAbsent(call.path)) return 'missing'
+    const outcome = this.#storage.server.unlink(call.path, this.#client)
+    this.#changed(call.path)
+    this.#memory.handles.delete(call.path)
+    if (outcome === 'busy') return new DiskError('EBUSY', call.path, `EBUSY: unlink ${call.path}`)
+    if (outcome === 'missing') this.#forgetUntil(call.path)
+    return outcome
+  }
+
+  // ---- what the client remembers ---------------------------------------------------------------------------------
+
+  #remember(path: string, file: SimFile): void {
+    if (this.#memory.absent.size > 0) this.#memory.absent.delete(path)
+    this.#memory.handles.set(path, { file, untilMs: this.#storage.timeline.nowMs + RENAMED_MS })
+  }
+  /** Own changes are known to the own client. */
+  #changed(path: string): void {
+    const { absent, listings } = this.#memory
+    if (absent.size > 0) absent.delete(path)
+    if (listings.size > 0) listings.delete(split(path)[0])
+  }
+  #forgetUntil(path: string): void {
+    const { kind, timeline, random } = this.#storage
+    if (kind.absenceMs === 0) return
+    this.#memory.absent.set(path, timeline.nowMs + random.between(0, kind.absenceMs))
+  }
+  /** The name, or the directory that it would be in, is remembered as missing. */
+  #isAbsent(path: string): boolean {
+    const { absent } = this.#memory
+    if (absent.size === 0) return false
+    const { nowMs } = this.#storage.timeline
+    return (absent.get(path) ?? 0) > nowMs || (absent.get(split(path)[0]) ?? 0) > nowMs
+  }
+}
+
+const noSpace = (call: Call): DiskError =>
+  new DiskError('ENOSPC', call.path, `ENOSPC: ${call.verb} ${call.path}`)
