@@ -16,6 +16,12 @@ export function parseAddress(text: string, what: string): Address {
   )
 }
 
+/** Whether it could be a master's address: what stands in a shared directory may be anything. */
+export const isAddress = (text: unknown): text is string => {
+  const split = typeof text === 'string' ? splitHostPort(text) : 'no text'
+  return typeof split !== 'string' && split.port !== null
+}
+
 /** Host names don't depend on case, nor on the dot at their end. */
 export const sameAddress = (a: string, b: string): boolean => canonical(a) === canonical(b)
 

@@ -5,6 +5,7 @@
  * One request as JSON in argv, one line of JSON on stdout as the answer. The parent is `directory.ts`.
  */
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import {
   checkStorage,
@@ -54,6 +55,10 @@ function answer(request: DirectoryRequest): Promise<unknown> {
     case 'history':
       return readDirectoryHistory(directory, request.limit)
     case 'format':
+      // Making it would hide that the share is not mounted.
+      if (!existsSync(directory)) {
+        throw new Error(`${directory} does not exist: is the shared directory mounted here?`)
+      }
       return formatDirectory(directory, {
         timing: request.timing,
         by: request.by,

@@ -34,7 +34,7 @@ export function whyOf(entry: HistoryEntry): string {
 export function byWhom(entry: HistoryEntry): string {
   const end = entry.served?.previousEnd ?? null
   if (end !== null && (end.reason === 'handed-over' || end.reason === 'stopped')) return end.by
-  return /asked for by ([^;]+)/.exec(entry.term.evidence ?? '')?.[1]?.trim() ?? '-'
+  return /asked for by ([^;]+)/.exec(String(entry.term.evidence))?.[1]?.trim() ?? '-'
 }
 
 const PHASES = ['noticed', 'decided', 'claimed', 'ended', 'settled', 'opened'] as const

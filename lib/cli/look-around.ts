@@ -4,7 +4,7 @@
  * never the answer of the others.
  */
 import type { DirectoryPicture } from '../ha/index.ts'
-import { type Address, parseAddress } from './address.ts'
+import { type Address, isAddress, parseAddress } from './address.ts'
 import type { Cluster } from './cluster.ts'
 import { askDirectory } from './directory.ts'
 import { describeError } from './exit.ts'
@@ -90,13 +90,16 @@ async function pictureOf(
   try {
     const request = { op: 'inspect' as const, directory, watchMs }
     const picture = await askDirectory(request, watchMs + DIRECTORY_EXTRA_MS)
-    return { picture: watchMs === 0 ? withoutAges(picture) : picture, directoryError: null }
+    return { picture: tidied(picture, watchMs > 0), directoryError: null }
   } catch (error) {
     return { picture: null, directoryError: describeError(error).message }
   }
 }
 
-const withoutAges = (picture: DirectoryPicture): DirectoryPicture => ({
-  ...picture,
-  masters: picture.masters.map((master) => ({ ...master, heartbeatAgeMs: null })),
-})
+/** Without what is no master: the mark that formatHA leaves behind, a foreign file. */
+function tidied(picture: DirectoryPicture, watched: boolean): DirectoryPicture {
+  const masters = picture.masters.filter(({ address }) => isAddress(address))
+  return watched
+    ? { ...picture, masters }
+    : { ...picture, masters: masters.map((master) => ({ ...master, heartbeatAgeMs: null })) }
+}

@@ -25,7 +25,8 @@ export const json = (value: unknown): string => JSON.stringify(value, null, 2)
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
-export const plain = (text: string): string => text.replaceAll(CONTROL, '?')
+/** `text` may be anything that a foreign file had in the place of one. */
+export const plain = (text: unknown): string => String(text).replaceAll(CONTROL, '?')
 
 export type Align = 'left' | 'right'
 export interface Column {

@@ -64,7 +64,7 @@ export function sightOf(from: {
   return { directory: from.directory, picture, directoryError: from.directoryError, masters }
 }
 
-/** Every address that the configuration or the directory knows, once. What formatHA left behind is no master. */
+/** Every address that the configuration or the directory knows, once. */
 export function addressesOf(
   configured: readonly string[],
   picture: DirectoryPicture | null,
@@ -72,8 +72,7 @@ export function addressesOf(
   const seen: string[] = []
   const found = (picture?.masters ?? []).map((one) => one.address)
   for (const address of [...configured, ...found]) {
-    const isAddress = /:\d+$/.test(address)
-    if (isAddress && !seen.some((one) => sameAddress(one, address))) seen.push(address)
+    if (!seen.some((one) => sameAddress(one, address))) seen.push(address)
   }
   return seen
 }

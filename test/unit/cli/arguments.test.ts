@@ -1,6 +1,12 @@
 import t from 'tap'
 import { nearest } from '../../../lib/base/nearest.ts'
-import { formatAddress, isHostName, parseAddress, sameAddress } from '../../../lib/cli/address.ts'
+import {
+  formatAddress,
+  isAddress,
+  isHostName,
+  parseAddress,
+  sameAddress,
+} from '../../../lib/cli/address.ts'
 import { parseArguments } from '../../../lib/cli/arguments.ts'
 import { CliError } from '../../../lib/cli/exit.ts'
 import { haadminCall } from '../../../lib/cli/haadmin-call.ts'
@@ -177,6 +183,8 @@ t.test('addresses', async (t) => {
     )
   t.ok(sameAddress('Host1:26001', 'host1.:26001'))
   t.notOk(sameAddress('host1:26001', 'host1:36001'))
+  t.ok(isAddress('h:1'))
+  for (const foreign of ['formatHA', 'h', 'h:99999', 7, null]) t.notOk(isAddress(foreign))
   t.notOk(isHostName('-l'))
   t.notOk(isHostName('a'.repeat(254)))
 })
