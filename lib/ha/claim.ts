@@ -10,11 +10,10 @@
  * A reply can be lost after success: steps 3 and 4 then find their own nonce. After 1 and 2 nothing can be proven, and
  * the term is left to expire like any other.
  */
+import { decodeClaim, decodeTerm } from './decode.ts'
 import {
   type Claim,
   claimFile,
-  decodeClaim,
-  decodeTerm,
   encode,
   type Holder,
   heartbeatFile,

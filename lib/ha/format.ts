@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import { claimTerm } from './claim.ts'
 import { realClock } from './clock.ts'
+import { refuseNewer } from './decode.ts'
 import { openDisk } from './disk.ts'
 import { endBelow } from './end-below.ts'
 import { HaError } from './errors.ts'
@@ -50,6 +51,7 @@ export async function formatDirectory(
   { timing, by, log }: Format,
 ): Promise<{ epoch: number }> {
   const disk = openDisk(directory)
+  await refuseUnknown(disk, directory)
   for (const name of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) await disk.makeDirs('setup', name)
   const newest = await refuseLive(disk, timing)
   const term = newest + 1
@@ -64,6 +66,16 @@ export async function formatDirectory(
   await disk.unlink('sweep', CLUSTER_FILE)
   await disk.unlink('sweep', SECRET_FILE)
   return { epoch: term }
+}
+
+/** A directory that isn't there may be a share that isn't mounted; a newer version's files can't be judged. */
+async function refuseUnknown(disk: Disk, directory: string): Promise<void> {
+  if ((await disk.list('setup', '.')) === 'missing') {
+    throw new HaError('BAD_DIRECTORY', `${directory} does not exist: there is nothing to format`)
+  }
+  const text = await disk.read('setup', CLUSTER_FILE)
+  // Torn or foreign is what formatting is for.
+  if (text !== 'missing') refuseNewer(text, `${directory}/${CLUSTER_FILE}`)
 }
 
 /** Watches until every heartbeat is released, proven dead or expired; gives the newest term. */

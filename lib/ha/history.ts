@@ -2,14 +2,8 @@
  * The history of terms: one file when a number is taken, one when it serves. Both are written once and never changed;
  * a torn one (its writer died) is shown as far as it can be read.
  */
-import {
-  decodeServed,
-  decodeTerm,
-  HISTORY_DIR,
-  historyFile,
-  historyTermOf,
-  servedFile,
-} from './layout.ts'
+import { decodeServed, decodeTerm } from './decode.ts'
+import { HISTORY_DIR, historyFile, historyTermOf, servedFile } from './layout.ts'
 import type { HistoryEntry } from './member-api.ts'
 import type { Disk } from './ports.ts'
 

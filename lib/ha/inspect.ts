@@ -3,9 +3,10 @@
  * nothing that a watch of the given length doesn't show.
  */
 import { realClock } from './clock.ts'
+import { decodeCluster } from './decode.ts'
 import { openDisk } from './disk.ts'
 import { readHistory } from './history.ts'
-import { CLUSTER_FILE, decodeCluster, type Holder, releaseOf, SECRET_FILE } from './layout.ts'
+import { CLUSTER_FILE, type Holder, releaseOf, SECRET_FILE } from './layout.ts'
 import { Looker } from './look.ts'
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from './member-api.ts'
 import { type Peer, Peers } from './peers.ts'

@@ -8,6 +8,7 @@
  * The same class runs in the keeper process and in the simulation.
  */
 import { type ClaimOutcome, claimTerm } from './claim.ts'
+import { decodeCluster } from './decode.ts'
 import { step } from './elector.ts'
 import {
   begin,
@@ -24,7 +25,6 @@ import { readHistory } from './history.ts'
 import {
   backupFile,
   CLUSTER_FILE,
-  decodeCluster,
   type End,
   encode,
   endFile,

@@ -1,5 +1,5 @@
 /**
- * Names and formats of everything in the HA directory: encode, decode, reject.
+ * Names and formats of everything in the HA directory; `decode.ts` reads them.
  *
  *     cluster.json                        cluster id, format version, fingerprint of the catalog
  *     secret                              shared secret of the cluster's daemons, mode 0600
@@ -13,7 +13,6 @@
  * Existence decides, content informs: every file here can be torn by a crash between create and write, and every
  * reader must say the safe thing then. No name has a ':' (HDFS forbids it).
  */
-import { HaError } from './errors.ts'
 import type { ProcessIdentity } from './ports.ts'
 
 /** Raised when the meaning of a file changes; a directory of a newer version is refused. */
@@ -168,48 +167,3 @@ export interface ClusterFile {
 }
 
 export const encode = (value: unknown): string => `${JSON.stringify(value)}\n`
-
-/** Parses one of ours; a torn, empty or foreign text is null: the caller says the safe thing. */
-export function decode<T extends object>(
-  text: string,
-  needed: readonly (keyof T & string)[],
-): T | null {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null) return null
-    return needed.every((key) => key in value) ? (value as T) : null
-  } catch {
-    return null
-  }
-}
-
-export const decodeClaim = (text: string): Claim | null => {
-  const claim = decode<Claim>(text, ['state', 'term', 'nonce'])
-  if (claim?.state === 'open') return 'holder' in claim ? claim : null
-  return claim?.state === 'closed' ? claim : null
-}
-export const decodeEnd = (text: string): End | null => decode<End>(text, ['reason', 'by'])
-export const decodeHolder = (text: string): Holder | null =>
-  decode<Holder>(text, ['address', 'addresses', 'nonce', 'hostname', 'master', 'priority'])
-export const decodeTerm = (text: string): TermRecord | null =>
-  decode<TermRecord>(text, ['term', 'address', 'reason', 'at'])
-export const decodeServed = (text: string): ServedRecord | null =>
-  decode<ServedRecord>(text, ['term', 'servedAt', 'phases'])
-
-/** Reads cluster.json strictly: BAD_DIRECTORY says whether it is foreign, torn or of a newer version. */
-export function decodeCluster(text: string, where: string): ClusterFile {
-  const file = decode<ClusterFile>(text, ['format', 'clusterId', 'catalog'])
-  if (file === null || typeof file.format !== 'number') {
-    throw new HaError(
-      'BAD_DIRECTORY',
-      `${where} is not a cluster file of this software (torn or foreign): restore it, or stop all masters and run 'tajo haadmin -formatHA'`,
-    )
-  }
-  if (file.format > FORMAT_VERSION) {
-    throw new HaError(
-      'BAD_DIRECTORY',
-      `${where} has format version ${file.format}, this software knows up to ${FORMAT_VERSION}: a newer version has used this directory, upgrade this host`,
-    )
-  }
-  return file
-}

@@ -5,11 +5,12 @@
  * 30 s, a listing is fresh. A heartbeat that was seen once is glimpsed directly from then on: its absence is news then.
  * In a quiet cluster a look costs one listing and one open + fstat + close.
  */
+
+import { decodeClaim } from './decode.ts'
 import { DiskError } from './errors.ts'
 import {
   ACTIVE_DIR,
   claimFile,
-  decodeClaim,
   HISTORY_DIR,
   type Holder,
   heartbeatFile,

@@ -4,8 +4,10 @@
  * Used for ranks, for choosing a successor and for status pages; no lease rests on it. A file that was replaced (its
  * master restarted) is read anew.
  */
+
+import { decodeHolder } from './decode.ts'
 import type { Candidate } from './elector-state.ts'
-import { BACKUP_DIR, decodeHolder, type Holder } from './layout.ts'
+import { BACKUP_DIR, type Holder } from './layout.ts'
 import type { Clock, Disk, Processes } from './ports.ts'
 import type { Timing } from './timing.ts'
 

@@ -2,6 +2,8 @@
  * Making or joining an HA directory. What is there already is never changed: a directory of a newer version, of other
  * software, or of a cluster with another catalog is refused with both sides named.
  */
+
+import { decodeClaim, decodeCluster, decodeHolder } from './decode.ts'
 import { DiskError, HaError, messageOf } from './errors.ts'
 import {
   ACTIVE_DIR,
@@ -10,9 +12,6 @@ import {
   CLUSTER_FILE,
   type ClusterFile,
   claimFile,
-  decodeClaim,
-  decodeCluster,
-  decodeHolder,
   encode,
   FORMAT_VERSION,
   HISTORY_DIR,

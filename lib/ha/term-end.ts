@@ -1,5 +1,6 @@
 /** A term's last word, as far as it left one: `end.json`, found by listing so that no absence gets cached on NFS. */
-import { decodeEnd, type End, endFile, termDir } from './layout.ts'
+import { decodeEnd } from './decode.ts'
+import { type End, endFile, termDir } from './layout.ts'
 import type { Disk } from './ports.ts'
 
 /** Null where the term has no end on file, or a torn one. */
