@@ -37,7 +37,8 @@ is_daemon() {
   [[ $pid =~ ^[1-9][0-9]*$ && -d /proc/$pid ]] || return 1
   [[ -r /proc/$pid/fd ]] || return 0
   file=$(readlink -f -- "$TAJO_PID_FILE")
-  readlink -- "/proc/$pid/fd"/* 2>/dev/null | grep -qxF -- "$file"
+  # Files are closed meanwhile, so readlink may fail for one; `grep -q` would end it early and fail the pipe.
+  { readlink -- "/proc/$pid/fd"/* 2>/dev/null || true; } | grep -xF -- "$file" >/dev/null
 }
 
 # Prints when process PID was started, in ticks since boot; nothing when it has ended.

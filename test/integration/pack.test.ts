@@ -49,12 +49,9 @@ t.test('unpack, configure, start', async (t) => {
   t.equal(started.code, 0, started.stderr)
   t.match(started.stdout, /^localhost:36001: master-36001 started/m)
   t.match(started.stdout, /^Active master: +localhost:/m)
-  t.match(
-    await host.run([join(home, 'bin/tajo'), 'haadmin', '-getState', 'localhost:26001'], { env }),
-    {
-      code: 0,
-      stdout: /^The master is (active|backup)\.$/m,
-    },
-  )
+  const words = [join(home, 'bin/tajo'), 'haadmin', '-getState', 'localhost:26001']
+  const told = await host.run(words, { env })
+  t.equal(told.code, 0, told.stderr)
+  t.match(told.stdout, /^The master is (active|backup)\.$/m)
   t.match(await host.run([join(home, 'bin/stop-tajo.sh')], { env }), { code: 0 })
 })

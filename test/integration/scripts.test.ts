@@ -6,25 +6,19 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { type ConfOptions, HOME, makeConf, SBIN } from '../support/install.ts'
-import { makeHosts, type TestHost } from '../support/netns.ts'
+import t from 'tap'
+import { HOME, makeConf } from '../support/install.ts'
+import { DAEMON, machine, pidFile, pidIn, START, STOP } from '../support/machine.ts'
 import { hasParts } from '../support/parts.ts'
-import { mustRun, type Ran, type RunOptions } from '../support/run.ts'
+import { mustRun } from '../support/run.ts'
 import { until } from '../support/until.ts'
-
-const START = join(SBIN, 'start-tajo.sh')
-const STOP = join(SBIN, 'stop-tajo.sh')
-const DAEMON = join(SBIN, 'tajo-daemon.sh')
 
 t.test('every script passes shellcheck', async (t) => {
   if (!hasParts(t, 'shellcheck')) return
@@ -39,47 +33,6 @@ t.test('every script passes shellcheck', async (t) => {
   const others = [join(HOME, 'conf/tajo-env.sh'), join(HOME, '.ci/run')].filter(existsSync)
   await mustRun(['shellcheck', '-x', '-a', ...started, ...others])
 })
-
-/** One host and a configuration on it. */
-interface Machine {
-  readonly host: TestHost
-  readonly dir: string
-  readonly conf: string
-  /** Runs one of the scripts with this configuration. */
-  script(path: string, args?: readonly string[], options?: RunOptions): Promise<Ran>
-  /** HTTP status of a path on a port; 0 for no answer. */
-  status(port: number, path: string): Promise<number>
-  kill(signal: string, pid: number): Promise<string>
-}
-
-function newDir(t: Test): string {
-  const dir = mkdtempSync(join(tmpdir(), 'tajo-scripts-'))
-  t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
-  return dir
-}
-
-async function machine(t: Test, options: ConfOptions): Promise<Machine> {
-  const dir = newDir(t)
-  const [host] = await makeHosts(t, ['alone'])
-  const conf = makeConf(dir, options)
-  return {
-    host,
-    dir,
-    conf,
-    script: (path, args = [], options = {}) => host.run([path, '--config', conf, ...args], options),
-    status: async (port, path) => {
-      const url = `http://localhost:${port}${path}`
-      const script = `fetch('${url}').then((r) => console.log(r.status), () => console.log(0))`
-      return Number(await host.mustRun([process.execPath, '-e', script]))
-    },
-    kill: (signal, pid) => host.mustRun(['kill', `-${signal}`, String(pid)]),
-  }
-}
-
-const pidFile = (dir: string, name = 'master'): string =>
-  join(dir, 'alone/run', `tajo-test-${name}.pid`)
-const pidIn = (dir: string, name?: string): number =>
-  Number(readFileSync(pidFile(dir, name), 'utf8').trim())
 
 t.test('a cluster as shipped: start, look, start again, kill, start, stop', async (t) => {
   if (!hasParts(t, 'netns')) return
@@ -204,136 +157,6 @@ t.test('a master that fails to start is named with its reason, the rest starts',
   t.match(started.stderr, /^start-tajo\.sh: localhost:36001 was not started: .*36003/m)
   t.notOk(existsSync(pidFile(dir, 'master-36001')), 'a failed start leaves no pid file')
   t.match(await script(STOP), { code: 0 })
-})
-
-t.test('what stop does to a master that does not listen', async (t) => {
-  if (!hasParts(t, 'netns')) return
-  const { dir, script, kill } = await machine(t, {
-    masters: 'localhost\n',
-    env: 'export TAJO_STOP_TIMEOUT=1',
-  })
-  t.match(await script(START), { code: 0 })
-  const pid = pidIn(dir)
-  await kill('STOP', pid)
-  t.match(await script(DAEMON, ['stop', 'master']), {
-    code: 0,
-    stdout: `process ${pid} did not stop within 1 s`,
-  })
-  t.notOk(existsSync(pidFile(dir)))
-  await t.rejects(kill('0', pid), 'it is gone')
-})
-
-t.test('a number in the pid file that belongs to somebody else now', async (t) => {
-  if (!hasParts(t, 'netns')) return
-  const { host, dir, script, kill } = await machine(t, { masters: 'localhost\n' })
-  const sleeper = Number(await host.mustRun(['bash', '-c', 'sleep 1000 >&- 2>&- & echo $!']))
-  mkdirSync(join(dir, 'alone/run'), { recursive: true })
-  for (const content of [`${sleeper}\n`, 'nonsense\n', '', '999999\n', '-1\n']) {
-    writeFileSync(pidFile(dir), content)
-    t.match(await script(DAEMON, ['status', 'master']), { code: 1 }, `pid file: ${content.trim()}`)
-  }
-  writeFileSync(pidFile(dir), `${sleeper}\n`)
-  t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'no master to stop' })
-  await kill('0', sleeper)
-  writeFileSync(pidFile(dir), `${sleeper}\n`)
-  t.match(await script(DAEMON, ['start', 'master']), { code: 0, stdout: 'master started' })
-  t.not(pidIn(dir), sleeper)
-  t.match(await script(DAEMON, ['restart', 'master']), { code: 0, stdout: /stopped.*started/s })
-  t.match(await script(DAEMON, ['stop', 'master']), { code: 0 })
-  await kill('0', sleeper)
-})
-
-t.test('nothing in conf/masters reaches a shell', async (t) => {
-  if (!hasParts(t, 'netns')) return
-  const { dir, conf, script } = await machine(t, { masters: null })
-  const trap = join(dir, 'trap')
-  const hostile = [
-    `-oProxyCommand=touch ${trap}`,
-    `-oProxyCommand=touch\${IFS}${trap}`,
-    `$(touch ${trap})`,
-    `$(touch\${IFS}${trap})`,
-    `\`touch\${IFS}${trap}\``,
-    `localhost;touch\${IFS}${trap}`,
-    `localhost|touch${trap}`,
-    "'",
-    '"',
-    'a\\nb',
-    '*',
-    '~root',
-    '../../etc/passwd',
-    'user@host',
-    'host:port',
-    'host:0',
-    'host:65536',
-    '[::1',
-    '\u001b[2Jx',
-    'localhost\u0000x',
-    `${'x'.repeat(300)}`,
-  ]
-  for (const line of hostile) {
-    writeFileSync(join(conf, 'masters'), `${line}\n`)
-    for (const path of [START, STOP]) {
-      const ran = await script(path)
-      t.match(ran, { code: 1, stderr: `${conf}/masters:1: ` }, JSON.stringify(line))
-    }
-  }
-  t.match(await script(DAEMON, ['start', 'master'], { env: { TAJO_MASTER_NAME: hostile[1] } }), {
-    code: 2,
-    stderr: 'TAJO_MASTER_NAME',
-  })
-  t.notOk(existsSync(trap))
-})
-
-t.test('wrong use and wrong settings, each with one clear error', async (t) => {
-  if (!hasParts(t, 'netns')) return
-  const { dir, conf, script, host } = await machine(t, { masters: null })
-  t.match(await script(START), { code: 1, stderr: /conf\/masters does not exist/ })
-  t.match(await script(STOP), { code: 1, stderr: /conf\/masters does not exist/ })
-  t.match(await host.run([START, '--config', join(dir, 'gone')]), {
-    code: 1,
-    stderr: `there is no configuration directory ${dir}/gone`,
-  })
-  writeFileSync(join(conf, 'masters'), 'localhost\n')
-  t.match(await script(START, ['now']), { code: 2, stderr: "unknown argument 'now'" })
-  t.match(await script(DAEMON, ['start']), { code: 2, stderr: 'usage' })
-  t.match(await script(DAEMON, ['launch', 'master']), { code: 2, stderr: "'launch'" })
-  t.match(await script(DAEMON, ['start', 'slave']), { code: 2, stderr: "'slave'" })
-  t.match(await script(DAEMON, ['start', 'worker']), { code: 1, stderr: 'worker' })
-  const env = readFileSync(join(conf, 'tajo-env.sh'), 'utf8')
-  const wrong: [string, string | RegExp][] = [
-    ['export TAJO_STOP_TIMEOUT=soon', "TAJO_STOP_TIMEOUT is 'soon'"],
-    ['export TAJO_NICENESS=nice', "TAJO_NICENESS is 'nice'"],
-    ['export TAJO_IDENT_STRING=../x', "TAJO_IDENT_STRING is '../x'"],
-    ['export TAJO_PID_DIR=/proc/nowhere', 'TAJO_PID_DIR is /proc/nowhere'],
-    ["export TAJO_SSH_OPTS='", /tajo-env\.sh can't be read by bash/],
-  ]
-  for (const [line, message] of wrong) {
-    writeFileSync(join(conf, 'tajo-env.sh'), `${env}${line}\n`)
-    const ran = await script(START)
-    t.match(ran, { code: 1, stderr: message }, line)
-  }
-  writeFileSync(join(conf, 'tajo-env.sh'), env)
-  const lost = await host.run([START], { env: { TAJO_HOME: '/usr' } })
-  t.match(lost, { code: 1, stderr: 'TAJO_HOME is /usr' })
-  const old = newDir(t)
-  writeFileSync(join(old, 'node'), '#!/bin/sh\necho v18.20.0\n')
-  chmodSync(join(old, 'node'), 0o755)
-  const aged = await script(START, [], { env: { PATH: `${old}:${process.env.PATH}` } })
-  t.match(aged, { code: 1, stderr: 'Node.js v18.20.0 is too old: needed is 20.19' })
-})
-
-t.test('settings of the environment file reach the daemon', async (t) => {
-  if (!hasParts(t, 'netns')) return
-  const { host, dir, script } = await machine(t, {
-    masters: 'localhost\n',
-    env: 'export TAJO_NICENESS=7 TAJO_MASTER_OPTS="--max-old-space-size=200 --title=tajo"',
-  })
-  t.match(await script(DAEMON, ['start', 'master']), { code: 0 })
-  const pid = pidIn(dir)
-  t.equal((await host.mustRun(['ps', '-o', 'ni=', '-p', String(pid)])).trim(), '7')
-  const title = await host.mustRun(['cat', `/proc/${pid}/cmdline`])
-  t.match(title, /^tajo\0/)
-  t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'master stopped' })
 })
 
 t.test('a fresh clone is installed and built by its first start', async (t) => {

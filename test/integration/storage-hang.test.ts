@@ -45,6 +45,7 @@ async function startCluster(t: Test): Promise<Cluster> {
       'tajo.rootdir': `file://${dir}/root`,
       'tajo.master.ha.monitor.interval': String(M),
     },
+    env: 'export TAJO_STOP_TIMEOUT=5',
   })
   const [one, two, three, client] = await makeHosts(t, [...NAMES, 'client'] as const)
   const hosts = byName([one, two, three])

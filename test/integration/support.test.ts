@@ -1,5 +1,4 @@
 /** The tests' own tools, since everything shown with them rests on them: hosts, SSH servers, the file system that hangs. */
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,7 +6,7 @@ import t from 'tap'
 import { mountHangFs } from '../support/hangfs.ts'
 import { makeHosts, type TestHost } from '../support/netns.ts'
 import { hasParts } from '../support/parts.ts'
-import { childEnv, run } from '../support/run.ts'
+import { run, start } from '../support/run.ts'
 import { makeSshKeys, type SshKeys, startSshServer } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
 
@@ -34,10 +33,7 @@ t.test('hangfs: calls of one process wait until released, or until it is killed'
   const mounted = await mountHangFs(t, backing)
   const touch = (name: string) => {
     const script = 'const fs = require("fs"); fs.utimes(process.argv[1], 1, 1, () => {})'
-    const child = spawn(process.execPath, ['-e', script, join(mounted.path, name)], {
-      env: childEnv(),
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
+    const child = start([process.execPath, '-e', script, join(mounted.path, name)])
     return { pid: child.pid ?? 0, child, ended: once(child, 'close') }
   }
   await mounted.hang('all', ['utimens'])

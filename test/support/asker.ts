@@ -2,13 +2,12 @@
  * Asks masters the same question over and over, from a process inside a host, and keeps every answer with its time on
  * the monotonic clock, which all processes of this machine share: what a test says about "after" needs no slack.
  */
-import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { HOME } from './install.ts'
 import type { TestHost } from './netns.ts'
-import { childEnv } from './run.ts'
+import { start } from './run.ts'
 import { until } from './until.ts'
 
 /** One request. Times are milliseconds of `nowMs()`. */
@@ -37,8 +36,7 @@ export async function startAsker(
   hosts: readonly string[],
 ): Promise<Asker> {
   const program = join(HOME, 'build/test/support/asker-process.js')
-  const [file = '', ...args] = from.command([process.execPath, program, ...hosts])
-  const child = spawn(file, args, { env: childEnv(), stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = start(from.command([process.execPath, program, ...hosts]))
   t.teardown(() => void child.stdin.end())
   const all: Asked[] = []
   createInterface({ input: child.stdout }).on('line', (line) => {

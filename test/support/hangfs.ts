@@ -5,7 +5,7 @@
  * can all stand at the same path.
  */
 
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { TestHost } from './netns.ts'
-import { childEnv, mustRun } from './run.ts'
+import { mustRun, start } from './run.ts'
 
 /** Whose calls a rule concerns: process ids as the mounting host sees them. */
 export type Who = readonly number[] | 'all'
@@ -58,9 +58,7 @@ export async function mountHangFs(
   const path = options.path ?? mkdtempSync(join(tmpdir(), 'tajo-hangfs-'))
   mkdirSync(path, { recursive: true })
   const words = [program, backingDir, path]
-  const [file = '', ...args] = options.host === undefined ? words : options.host.command(words)
-  const child = spawn(file, args, { env: childEnv(), stdio: ['pipe', 'pipe', 'pipe'] })
-  const orders = orderTaker(child)
+  const orders = orderTaker(start(options.host?.command(words) ?? words))
   t.teardown(() => orders.end())
   await orders.mounted
   const rule = async (effect: string, who: Who, calls?: readonly string[]): Promise<void> => {

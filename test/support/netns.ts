@@ -6,12 +6,12 @@
  * Nothing of this touches the machine's own network. A host's first process reads a pipe from the test: when the test
  * ends, however it ends, the pipe closes, that process ends, and the kernel kills all others of that host.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { childEnv, mustRun, type Ran, type RunOptions, run } from './run.ts'
+import { mustRun, type Ran, type RunOptions, run, start } from './run.ts'
 import { until } from './until.ts'
 
 export interface TestHost {
@@ -88,17 +88,8 @@ interface Namespaces {
 }
 
 async function startNamespaces(t: Test, name: string): Promise<Namespaces> {
-  const args = [
-    ...ALL,
-    '--fork',
-    '--kill-child',
-    '--mount-proc',
-    'bash',
-    '-c',
-    INIT,
-    `host-${name}`,
-  ]
-  const child = spawn('unshare', args, { env: childEnv(), stdio: ['pipe', 'pipe', 'inherit'] })
+  const first = ['bash', '-c', INIT, `host-${name}`]
+  const child = start(['unshare', ...ALL, '--fork', '--kill-child', '--mount-proc', ...first])
   const end = async (): Promise<void> => {
     child.kill('SIGKILL')
     await closed(child)

@@ -1,8 +1,8 @@
 /**
  * Runs a program to its end and hands over everything it said. Programs get this process's environment without
- * NODE_OPTIONS: tap puts its loader there, which would cost each Node child 130 ms and 27 MB.
+ * NODE_OPTIONS: tap's loader in it costs each Node child 130 ms and 27 MB, and breaks what has no file extension.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 
 export interface Ran {
   /** Exit code; null when a signal ended it. */
@@ -21,21 +21,33 @@ export interface RunOptions {
 
 export const DEFAULT_TIMEOUT_MS = 60_000
 
-/** The environment for children: ours, without tap's loader, with `more` on top; undefined takes a variable away. */
-export function childEnv(more: RunOptions['env'] = {}): NodeJS.ProcessEnv {
-  return { ...process.env, NODE_OPTIONS: undefined, ...more }
+/** This environment with `more` on top; undefined takes a variable away. */
+export const childEnv = (more: RunOptions['env'] = {}): NodeJS.ProcessEnv => ({
+  ...process.env,
+  NODE_OPTIONS: undefined,
+  ...more,
+})
+
+/**
+ * Starts a program with this environment, less tap's loader: tap puts that into the environment of whatever is spawned,
+ * so only another program in between can take it out again.
+ */
+export function start(
+  words: readonly string[],
+  options: Pick<RunOptions, 'cwd' | 'env'> = {},
+): ChildProcessWithoutNullStreams {
+  return spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', ...words], {
+    env: childEnv(options.env),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
 }
 
 /** Resolves whatever the exit code is; rejects only when it can't be started or does not end in time. */
 export function run(words: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const [program = '', ...args] = words
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      env: childEnv(options.env),
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
+    const child = start(words, options)
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

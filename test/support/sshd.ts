@@ -1,14 +1,13 @@
 /**
  * A real SSH server of a test, with a host key of its own, that lets in one client key and nobody else.
  */
-import { spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { TestHost } from './netns.ts'
 import { findProgram } from './parts.ts'
-import { childEnv, mustRun } from './run.ts'
+import { mustRun, start } from './run.ts'
 import { until } from './until.ts'
 
 export interface SshKeys {
@@ -73,8 +72,7 @@ export async function startSshServer(
   chmodSync(authorized, 0o600)
   writeFileSync(join(dir, 'config'), configuration(dir, port, options.host?.address ?? '127.0.0.1'))
   const words = [findProgram('sshd') ?? 'sshd', '-D', '-e', '-f', join(dir, 'config')]
-  const [program = '', ...args] = options.host?.command(words) ?? words
-  const child = spawn(program, args, { env: childEnv(), stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = start(options.host?.command(words) ?? words)
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text

@@ -1,0 +1,128 @@
+/** The scripts given what is wrong, hostile or left over: each time one clear error, the right exit code, no harm. */
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { DAEMON, machine, newDir, pidFile, pidIn, START, STOP } from '../support/machine.ts'
+import { hasParts } from '../support/parts.ts'
+
+t.test('what stop does to a master that does not listen', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { dir, script, kill } = await machine(t, {
+    masters: 'localhost\n',
+    env: 'export TAJO_STOP_TIMEOUT=1',
+  })
+  t.match(await script(START), { code: 0 })
+  const pid = pidIn(dir)
+  await kill('STOP', pid)
+  t.match(await script(DAEMON, ['stop', 'master']), {
+    code: 0,
+    stdout: `process ${pid} did not stop within 1 s`,
+  })
+  t.notOk(existsSync(pidFile(dir)))
+  await t.rejects(kill('0', pid), 'it is gone')
+})
+
+t.test('a number in the pid file that belongs to somebody else now', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { host, dir, script, kill } = await machine(t, { masters: 'localhost\n' })
+  const sleeper = Number(await host.mustRun(['bash', '-c', 'sleep 1000 >&- 2>&- & echo $!']))
+  mkdirSync(join(dir, 'alone/run'), { recursive: true })
+  for (const content of [`${sleeper}\n`, 'nonsense\n', '', '999999\n', '-1\n']) {
+    writeFileSync(pidFile(dir), content)
+    t.match(await script(DAEMON, ['status', 'master']), { code: 1 }, `pid file: ${content.trim()}`)
+  }
+  writeFileSync(pidFile(dir), `${sleeper}\n`)
+  t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'no master to stop' })
+  await kill('0', sleeper)
+  writeFileSync(pidFile(dir), `${sleeper}\n`)
+  t.match(await script(DAEMON, ['start', 'master']), { code: 0, stdout: 'master started' })
+  t.not(pidIn(dir), sleeper)
+  t.match(await script(DAEMON, ['restart', 'master']), { code: 0, stdout: /stopped.*started/s })
+  t.match(await script(DAEMON, ['stop', 'master']), { code: 0 })
+  await kill('0', sleeper)
+})
+
+t.test('nothing in conf/masters reaches a shell', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { dir, conf, script } = await machine(t, { masters: null })
+  const trap = join(dir, 'trap')
+  // What each line is told is the parser's own test; here it counts that nothing runs.
+  const hostile = [
+    `-oProxyCommand=touch ${trap}`,
+    `-oProxyCommand=touch\${IFS}${trap}`,
+    `$(touch\${IFS}${trap})`,
+    `\`touch\${IFS}${trap}\``,
+    `localhost;touch\${IFS}${trap}`,
+    `localhost\u0000;touch ${trap}`,
+    `'; touch ${trap}; '`,
+    `user@$(touch\${IFS}${trap})`,
+    '*',
+    '../../etc/passwd',
+    '\u001b[2Jx',
+  ]
+  for (const line of hostile) {
+    writeFileSync(join(conf, 'masters'), `localhost\n${line}\n`)
+    const ran = await script(START)
+    t.match(ran, { code: 1, stdout: '', stderr: `${conf}/masters:2: ` }, JSON.stringify(line))
+    t.notMatch(ran.stderr, '\u001b', 'nothing moves the cursor of a terminal')
+  }
+  writeFileSync(join(conf, 'masters'), hostile.join('\r\n'))
+  t.match(await script(STOP), { code: 1, stderr: `${conf}/masters:1: ` })
+  t.match(await script(DAEMON, ['start', 'master'], { env: { TAJO_MASTER_NAME: hostile[1] } }), {
+    code: 2,
+    stderr: 'TAJO_MASTER_NAME',
+  })
+  t.notOk(existsSync(trap))
+})
+
+t.test('wrong use and wrong settings, each with one clear error', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { dir, conf, script, host } = await machine(t, { masters: null })
+  t.match(await script(START), { code: 1, stderr: /conf\/masters does not exist/ })
+  t.match(await script(STOP), { code: 1, stderr: /conf\/masters does not exist/ })
+  t.match(await host.run([START, '--config', join(dir, 'gone')]), {
+    code: 1,
+    stderr: `there is no configuration directory ${dir}/gone`,
+  })
+  writeFileSync(join(conf, 'masters'), 'localhost\n')
+  t.match(await script(START, ['now']), { code: 2, stderr: "unknown argument 'now'" })
+  t.match(await script(DAEMON, ['start']), { code: 2, stderr: 'usage' })
+  t.match(await script(DAEMON, ['launch', 'master']), { code: 2, stderr: "'launch'" })
+  t.match(await script(DAEMON, ['start', 'slave']), { code: 2, stderr: "'slave'" })
+  t.match(await script(DAEMON, ['start', 'worker']), { code: 1, stderr: 'worker' })
+  const env = readFileSync(join(conf, 'tajo-env.sh'), 'utf8')
+  const wrong: [string, string | RegExp][] = [
+    ['export TAJO_STOP_TIMEOUT=soon', "TAJO_STOP_TIMEOUT is 'soon'"],
+    ['export TAJO_NICENESS=nice', "TAJO_NICENESS is 'nice'"],
+    ['export TAJO_IDENT_STRING=../x', "TAJO_IDENT_STRING is '../x'"],
+    ['export TAJO_PID_DIR=/proc/nowhere', 'TAJO_PID_DIR is /proc/nowhere'],
+    ["export TAJO_SSH_OPTS='", /tajo-env\.sh can't be read by bash/],
+  ]
+  for (const [line, message] of wrong) {
+    writeFileSync(join(conf, 'tajo-env.sh'), `${env}${line}\n`)
+    const ran = await script(START)
+    t.match(ran, { code: 1, stderr: message }, line)
+  }
+  writeFileSync(join(conf, 'tajo-env.sh'), env)
+  const lost = await host.run([START], { env: { TAJO_HOME: '/usr' } })
+  t.match(lost, { code: 1, stderr: 'TAJO_HOME is /usr' })
+  const old = newDir(t)
+  writeFileSync(join(old, 'node'), '#!/bin/sh\necho v18.20.0\n')
+  chmodSync(join(old, 'node'), 0o755)
+  const aged = await script(START, [], { env: { PATH: `${old}:${process.env.PATH}` } })
+  t.match(aged, { code: 1, stderr: 'Node.js v18.20.0 is too old: needed is 20.19' })
+})
+
+t.test('settings of the environment file reach the daemon', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { host, dir, script } = await machine(t, {
+    masters: 'localhost\n',
+    env: 'export TAJO_NICENESS=7 TAJO_MASTER_OPTS="--max-old-space-size=200 --title=tajo"',
+  })
+  t.match(await script(DAEMON, ['start', 'master']), { code: 0 })
+  const pid = pidIn(dir)
+  t.equal((await host.mustRun(['ps', '-o', 'ni=', '-p', String(pid)])).trim(), '7')
+  const title = await host.mustRun(['cat', `/proc/${pid}/cmdline`])
+  t.match(title, /^tajo\0/)
+  t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'master stopped' })
+})
