@@ -45,7 +45,7 @@ async function main(start: Start): Promise<void> {
   const sshOptions = (process.env.TAJO_SSH_OPTS ?? '').split(/\s+/).filter((word) => word !== '')
   const disk = openDisk(start.directory)
   const processes = hostProcesses()
-  const storage = start.storage ?? (await checked(start, disk))
+  const storage = start.joined?.storage ?? (await checked(start, disk))
   const keeper = new Keeper(
     {
       clock: realClock,

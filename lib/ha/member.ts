@@ -18,7 +18,7 @@ import type {
   PeerView,
   Service,
 } from './member-api.ts'
-import type { MasterLink, Picture, Start, ToKeeper, ToMaster } from './messages.ts'
+import type { Joined, MasterLink, Picture, Start, ToKeeper, ToMaster } from './messages.ts'
 import type { Clock, Log } from './ports.ts'
 
 /** A keeper process, as its master sees it. */
@@ -37,7 +37,7 @@ export interface MemberPorts {
 }
 
 /** What a keeper is told at its start, less what only this class knows. */
-export type MemberStart = Omit<Start, 'resume' | 'clusterId' | 'storage'>
+export type MemberStart = Omit<Start, 'resume' | 'joined'>
 
 /** A keeper that can't stay up this often within this time is no bad luck. */
 const RESTARTS = 10
@@ -67,9 +67,7 @@ export class MemberCore implements Member {
   #untilMs = Number.NEGATIVE_INFINITY
   #state: MasterState = 'starting'
   #picture: Picture | null = null
-  #secret = ''
-  #clusterId: string | null = null
-  #storage: Start['storage'] = null
+  #known: Start['joined'] = null
   #nextId = 1
   #commits = new Map<number, Pending & { term: number }>()
   #commands = new Map<number, Pending<readonly HistoryEntry[]>>()
@@ -86,7 +84,7 @@ export class MemberCore implements Member {
   /** Starts the keeper; resolves when it has joined the directory, rejects with its refusal. */
   join(): Promise<{ secret: string }> {
     return new Promise((resolve, reject) => {
-      this.#joined = { resolve: () => resolve({ secret: this.#secret }), reject }
+      this.#joined = { resolve: () => resolve({ secret: this.#known?.secret ?? '' }), reject }
       this.#startKeeper()
     })
   }
@@ -216,8 +214,7 @@ export class MemberCore implements Member {
     const term = this.#term
     keeper.link.send({
       ...this.#start,
-      clusterId: this.#clusterId,
-      storage: this.#storage,
+      joined: this.#known,
       resume:
         term.is === 'none'
           ? null
@@ -299,7 +296,7 @@ export class MemberCore implements Member {
   #onMessage(message: ToMaster): void {
     switch (message.type) {
       case 'ready':
-        this.#onReady(message)
+        this.#onReady(message.joined)
         return
       case 'refused':
         this.#onRefused(new HaError(message.code, message.message))
@@ -353,11 +350,9 @@ export class MemberCore implements Member {
     }
   }
 
-  #onReady({ secret, clusterId, storage }: ToMaster & { type: 'ready' }): void {
+  #onReady(joined: Joined): void {
     this.#ready = true
-    this.#secret = secret
-    this.#clusterId = clusterId
-    this.#storage = storage
+    this.#known = joined
     this.#joined?.resolve()
     this.#joined = null
     // A keeper that died took the commits it knew with it; asking twice does no harm.

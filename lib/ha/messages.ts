@@ -17,6 +17,13 @@ export interface Storage {
   readonly network: boolean
 }
 
+/** The result of joining a directory. */
+export interface Joined {
+  readonly clusterId: string
+  readonly secret: string
+  readonly storage: Storage
+}
+
 /** First message to a keeper. */
 export interface Start {
   readonly type: 'start'
@@ -29,10 +36,11 @@ export interface Start {
   readonly severalHosts: boolean
   /** Used only if this master is the first: cluster id and secret come from the caller's randomness. */
   readonly fresh: { readonly clusterId: string; readonly secret: string }
-  /** The cluster that this master has joined before, or null at its first start. */
-  readonly clusterId: string | null
-  /** What an earlier keeper of the same master measured: a new one has no time to do it again. */
-  readonly storage: Storage | null
+  /**
+   * What an earlier keeper of the same master found out, or null at its start. A new one doesn't do it again: the check
+   * takes half a second on a slow mount, and creating files can hang where renewing works.
+   */
+  readonly joined: Joined | null
   /** A term that an earlier keeper of the same master held: go on with it if its heartbeat is still there. */
   readonly resume: {
     readonly term: number
@@ -82,12 +90,7 @@ export interface Picture {
 
 export type ToMaster =
   /** The directory is fit and ours; the election begins. */
-  | {
-      readonly type: 'ready'
-      readonly clusterId: string
-      readonly secret: string
-      readonly storage: Storage
-    }
+  | { readonly type: 'ready'; readonly joined: Joined }
   /** The start was refused. */
   | { readonly type: 'refused'; readonly code: HaErrorCode; readonly message: string }
   | { readonly type: 'ping'; readonly ping: number }

@@ -1,0 +1,95 @@
+/**
+ * The keeper's place among the backups: its own file there while it is one, and the others' files. Once in two renewal
+ * periods it shows its own pulse and takes theirs.
+ */
+import type { Counter } from './counter.ts'
+import type { Candidate } from './elector-state.ts'
+import { messageOf } from './errors.ts'
+import { backupFile, encode, type Holder } from './layout.ts'
+import { type Peer, Peers } from './peers.ts'
+import type { Clock, Disk, Log, Processes } from './ports.ts'
+import type { Timing } from './timing.ts'
+
+export interface BackupOptions {
+  readonly clock: Clock
+  readonly disk: Disk
+  readonly processes: Processes
+  readonly log: Log
+  readonly timing: Timing
+  readonly self: Holder
+  readonly counter: Counter
+  readonly onCandidates: (candidates: readonly Candidate[]) => void
+}
+
+export class Backup {
+  readonly #o: BackupOptions
+  readonly #peers: Peers
+  readonly #path: string
+  #registration: Promise<void> = Promise.resolve()
+  #registered = false
+  #scanning = false
+  #stopped = false
+  #problem: string | null = null
+
+  constructor(options: BackupOptions) {
+    this.#o = options
+    this.#peers = new Peers(options.disk, options.clock, options.processes)
+    this.#path = backupFile(options.self.address)
+  }
+
+  start(): void {
+    const { clock, timing } = this.#o
+    if (this.#stopped) return
+    clock.after(2 * timing.renewMs, () => this.start())
+    if (this.#scanning) return // the last one hangs
+    this.#scanning = true
+    void this.#scan().finally(() => {
+      this.#scanning = false
+    })
+  }
+
+  /** No more pulses; resolves when the last change of our own file is done. */
+  stop(): Promise<void> {
+    this.#stopped = true
+    return this.#registration
+  }
+
+  get peers(): readonly Peer[] {
+    return this.#peers.all()
+  }
+
+  get warnings(): readonly string[] {
+    return this.#problem === null ? [] : [this.#problem]
+  }
+
+  /** Be listed among the backups, or not. One change of the file after the other. */
+  register(wanted: boolean): void {
+    const { disk, log, self } = this.#o
+    this.#registered = wanted
+    this.#registration = this.#registration.then(async () => {
+      try {
+        await disk.unlink('register', this.#path)
+        if (wanted) await disk.create('register', this.#path, encode(self))
+      } catch (error) {
+        const what = wanted ? 'made' : 'removed'
+        log('warn', `${this.#path} could not be ${what}: ${messageOf(error)}`)
+      }
+    })
+  }
+
+  async #scan(): Promise<void> {
+    const { clock, counter, disk, timing } = this.#o
+    try {
+      await this.#registration
+      // Gone under us: the directory was formatted, or the create had failed.
+      const gone =
+        this.#registered && (await disk.touch('register', this.#path, counter.next())) === 'missing'
+      if (gone && this.#registered && !this.#stopped) this.register(true)
+      await this.#peers.scan()
+      this.#problem = null
+    } catch (error) {
+      this.#problem = `the backups' files can't be read: ${messageOf(error)}`
+    }
+    this.#o.onCandidates(this.#peers.candidates(clock.nowMs(), timing))
+  }
+}
