@@ -2,6 +2,8 @@
 import type { Log } from '../base/log.ts'
 import type { Configuration, HostList, ReloadEvent } from '../conf/index.ts'
 
+const IN_FORCE = 'the configuration files say again what is in force'
+
 export function onConfChange(
   event: ReloadEvent,
   { log, apply }: { log: Log; apply: (conf: Configuration) => void },
@@ -17,12 +19,13 @@ export function onConfChange(
         log('warn', text, { key, from, to })
       }
       if (event.mastersBefore !== null) tellMasters(event.mastersBefore, event.masters, log)
+      else if (event.reloaded.length + event.needRestart.length === 0) log('info', IN_FORCE)
       return
     case 'refused':
       log('error', `the changed configuration is not taken over: ${event.error.message}`)
       return
     case 'mended':
-      log('info', 'the configuration files are right again')
+      log('info', IN_FORCE)
       return
     case 'blind':
       log('warn', `changes of the configuration are noticed at SIGHUP only: ${event.why}`)

@@ -8,16 +8,13 @@
  */
 import { openDaemonLog, runDaemon, takePidFile } from '../../daemon/index.ts'
 import type { Run } from '../command.ts'
-import { describeError, oneLine, usageError } from '../exit.ts'
+import { describeError, oneLine } from '../exit.ts'
 import { MasterLife } from '../master-life.ts'
 import { planMaster } from '../master-plan.ts'
 import { thisHost } from '../this-host.ts'
 import { installedVersion } from './version.ts'
 
 export const run: Run = async (context) => {
-  if (context.args.length > 0) {
-    throw usageError(`'tajo master' takes no arguments, but got '${context.args[0]}'`)
-  }
   const plan = await planMaster(context, thisHost())
   const version = installedVersion(context.home)
   const log = openDaemonLog({

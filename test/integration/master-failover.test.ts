@@ -1,0 +1,404 @@
+/**
+ * Real masters on one machine, and what may happen to their processes. That nothing is served any more is checked
+ * without slack; how fast a backup serves is told, and checked against a bound that a busy machine keeps.
+ */
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
+import { Agent } from 'node:http'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { run } from '../support/run.ts'
+import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
+import { until } from '../support/until.ts'
+
+/** The monitor interval: small enough for a short test, large enough for a busy machine. */
+const M = 1500
+/** What a test waits beyond what the protocol promises, before it says that the promise is broken. */
+const SLACK_MS = 6000
+
+/** Does `fault` and tells how long it took until one of the others served. */
+async function failover(
+  t: Test,
+  name: string,
+  others: readonly TestMaster[],
+  fault: () => void,
+): Promise<TestMaster> {
+  const start = performance.now()
+  fault()
+  const next = await until(
+    `another master serves after ${name}`,
+    async () => {
+      const serving = await Promise.all(others.map((master) => master.health('active')))
+      return others[serving.indexOf(true)]
+    },
+    { timeoutMs: M + SLACK_MS, everyMs: 2 },
+  )
+  const ms = performance.now() - start
+  t.comment(`${name}: served again after ${ms.toFixed(1)} ms (M = ${M} ms)`)
+  return next
+}
+
+const signal = (pids: readonly number[], name: NodeJS.Signals): void => {
+  for (const pid of pids) process.kill(pid, name)
+}
+
+t.test('processes that die', async (t) => {
+  const cluster = await makeCluster(t, { count: 2, monitorMs: M })
+  t.test('kill -9 of the active: another serves in a higher term', async (t) => {
+    const { active, backups, epoch } = await cluster.settled()
+    const next = await failover(t, 'kill -9', backups, () => process.kill(active.pid, 'SIGKILL'))
+    t.ok((await next.cluster()).epoch > epoch)
+    t.equal((await next.clientStatus()).status, 200)
+    await active.start()
+    const after = await cluster.settled()
+    t.equal(after.active.address, next.address, 'the old one comes back as a backup')
+    const history = JSON.parse((await ask(next.ports.info, '/api/v1/history')).text).history
+    t.match(history[0], { term: { term: after.epoch, address: next.address } })
+  })
+  t.test('kill -9 of master and keeper at once: nobody is left to say a last word', async (t) => {
+    const { active, backups } = await cluster.settled()
+    const pids = [active.pid, active.keeperPid]
+    await failover(t, 'master and keeper killed', backups, () => signal(pids, 'SIGKILL'))
+    await active.start()
+    await cluster.settled()
+  })
+  t.test(
+    'kill -9 of the keeper alone: the master goes on in its term, with a new keeper',
+    async (t) => {
+      const { active, epoch } = await cluster.settled()
+      const keeper = active.keeperPid
+      let refused = 0
+      process.kill(keeper, 'SIGKILL')
+      await until('there is a new keeper', async () => {
+        if ((await active.clientStatus()).status !== 200) refused += 1
+        return active.keeperPid !== keeper
+      })
+      await until('it renews, or is too late on a machine as busy as this one', async () => {
+        if (await active.health('backup')) return true
+        const { text } = await ask(active.ports.info, '/metrics')
+        return Number(/lease_margin_seconds (\S+)/.exec(text)?.[1]) > (M / 2 / 1000) * 0.6
+      })
+      const after = await cluster.settled()
+      t.comment(`refused meanwhile: ${refused}`)
+      if (after.active === active) t.equal(after.epoch, epoch)
+      else t.ok(after.epoch > epoch, 'the new keeper came too late')
+    },
+  )
+  t.test('kill -9 of a backup changes nothing', async (t) => {
+    const { active, backups, epoch } = await cluster.settled()
+    for (const backup of backups) process.kill(backup.pid, 'SIGKILL')
+    await until(
+      'it is gone from the view',
+      async () => (await active.cluster()).masters.length === 1,
+    )
+    t.equal((await active.clientStatus()).status, 200)
+    for (const backup of backups) await backup.start()
+    t.equal((await cluster.settled()).epoch, epoch)
+  })
+})
+
+/**
+ * Sends requests to a frozen master on connections that are open already, so that its kernel takes them, and collects
+ * what it answers once it runs again.
+ */
+async function askWhileFrozen(
+  master: TestMaster,
+  agents: readonly Agent[],
+): Promise<() => Promise<number[]>> {
+  const answers = agents.map((agent) =>
+    ask(master.ports.client, '/rpc/client/status', { method: 'POST', agent, timeoutMs: 60_000 }),
+  )
+  await sleep(50)
+  return async () => (await Promise.all(answers)).map(({ status }) => status)
+}
+
+async function frozen(
+  t: Test,
+  cluster: TestCluster,
+  name: string,
+  pidsOf: (master: TestMaster) => number[],
+): Promise<void> {
+  const { active, backups, epoch } = await cluster.settled()
+  const agents = Array.from({ length: 20 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
+  t.teardown(() => agents.forEach((agent) => void agent.destroy()))
+  for (const agent of agents) await active.clientStatus(agent)
+  const pids = pidsOf(active)
+  const next = await failover(t, name, backups, () => signal(pids, 'SIGSTOP'))
+  const collect = await askWhileFrozen(active, agents)
+  for (const pid of pids) {
+    // The keeper of the successor may have fenced it: then there is nothing left to wake.
+    if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGCONT')
+  }
+  let served = 0
+  const endMs = performance.now() + M
+  while (performance.now() < endMs) {
+    const { status, text } = await active.clientStatus()
+    if (status === 200) served += 1
+    if (status === 421) t.match(JSON.parse(text).code, 'NOT_ACTIVE')
+  }
+  const statuses = await collect()
+  t.same(
+    statuses.filter((status) => status !== 421 && status !== 0),
+    [],
+    'nothing sent while it was frozen is served',
+  )
+  t.equal(served, 0, 'nothing is served after it was woken')
+  t.equal((await next.clientStatus()).status, 200)
+  await until('the old one is a backup or dead', async () => {
+    const [code, killed] = [existsSync(`/proc/${pids[0]}`), await active.health('backup')]
+    return !code || killed
+  })
+  if (!(await active.health('backup'))) {
+    await active.ended()
+    await active.start()
+  }
+  t.ok((await cluster.settled()).epoch > epoch)
+}
+
+t.test('processes that freeze', async (t) => {
+  const cluster = await makeCluster(t, { count: 2, monitorMs: M })
+  t.test('master and keeper', (t) =>
+    frozen(t, cluster, 'master and keeper stopped', (m) => [m.pid, m.keeperPid]),
+  )
+  t.test('the master alone', (t) => frozen(t, cluster, 'master stopped', (m) => [m.pid]))
+  t.test(
+    'the keeper alone: the master has a new one, or serves nothing after its deadline',
+    async (t) => {
+      const { active, epoch } = await cluster.settled()
+      const keeper = active.keeperPid
+      process.kill(keeper, 'SIGSTOP')
+      await until('a new keeper or a new active', async () => {
+        const now = existsSync(`/proc/${active.pid}`) && active.keeperPid !== keeper
+        return now || !(await active.health('active'))
+      })
+      await until('the stopped keeper is killed', () => !existsSync(`/proc/${keeper}`))
+      t.ok((await cluster.settled()).epoch >= epoch)
+    },
+  )
+})
+
+t.test('ends in good order', async (t) => {
+  const cluster = await makeCluster(t, { count: 2, monitorMs: M })
+  t.test('TERM of the active: exit code 0, the other serves, nothing is left behind', async (t) => {
+    const { active, backups } = await cluster.settled()
+    const keeper = active.keeperPid
+    await failover(t, 'TERM', backups, () => process.kill(active.pid, 'SIGTERM'))
+    t.same(await active.ended(), [0, null])
+    await until('its keeper has ended', () => !existsSync(`/proc/${keeper}`))
+    t.same(readdirSync(join(active.dir, 'run')), [], 'neither pid file nor socket')
+    t.match(active.log, /stopping: got SIGTERM[\s\S]*ended$/)
+    await active.start()
+    await cluster.settled()
+  })
+  t.test('a hand-over by order: no request that was accepted fails', async (t) => {
+    const { active, backups, epoch } = await cluster.settled()
+    const [backup] = backups
+    if (backup === undefined) throw new Error('no backup')
+    const seen = { ok: 0, notActive: 0, other: [] as number[] }
+    let asking = true
+    const callers = [active, backup].flatMap((master) =>
+      Array.from({ length: 4 }, async () => {
+        const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+        while (asking) {
+          const { status } = await master.clientStatus(agent)
+          if (status === 200) seen.ok += 1
+          else if (status === 421) seen.notActive += 1
+          else seen.other.push(status)
+        }
+        agent.destroy()
+      }),
+    )
+    const started = performance.now()
+    const ordered = await order(active, 'handOver', {
+      successor: backup.address,
+      force: false,
+      by: 'test',
+    })
+    t.equal(ordered.status, 200, ordered.text)
+    await until('the successor serves', () => backup.health('active'), { everyMs: 2 })
+    t.comment(`handed over in ${(performance.now() - started).toFixed(1)} ms`)
+    await sleep(200)
+    asking = false
+    await Promise.all(callers)
+    t.same(seen.other, [], `${seen.ok} answered, ${seen.notActive} sent on`)
+    const after = await cluster.settled()
+    t.equal(after.active.address, backup.address)
+    t.equal(after.epoch, epoch + 1)
+  })
+  t.test('orders that are unsafe are refused', async (t) => {
+    const { active, backups } = await cluster.settled()
+    const [backup] = backups
+    if (backup === undefined) throw new Error('no backup')
+    const stranger = { successor: 'nowhere:1', force: false, by: 'test' }
+    t.match(await order(active, 'handOver', stranger), { status: 409, text: /UNSAFE/ })
+    t.match(await order(backup, 'handOver', { ...stranger, successor: null }), {
+      status: 409,
+      text: /NOT_ACTIVE/,
+    })
+    t.match(await order(active, 'stop', { by: 'test' }), { status: 200 })
+    t.same(await active.ended(), [0, null])
+    await active.start()
+    await cluster.settled()
+  })
+  t.test('changed files are noticed while it runs', async (t) => {
+    const { active } = await cluster.settled()
+    const site = join(active.dir, 'conf', 'tajo-site.xml')
+    const before = readFileSync(site, 'utf8')
+    appendFileSync(join(active.dir, 'conf', 'masters'), 'localhost:45001\n')
+    await until('masters', () => active.log.includes('localhost:45001 added'))
+    writeFileSync(site, before.replace(`<value>${M}</value>`, '<value>2222</value>'))
+    await until('what needs a restart is named', () =>
+      active.log.includes('until this master is restarted'),
+    )
+    writeFileSync(site, '<configuration>')
+    await until('a broken file is refused', () => active.log.includes('is not taken over'))
+    writeFileSync(site, before)
+    await until('and mended', () => active.log.includes('again what is in force'))
+    t.equal((await active.clientStatus()).status, 200)
+  })
+})
+
+function order(
+  master: TestMaster,
+  name: string,
+  body: object,
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const text = JSON.stringify(body)
+    const socket = connect(join(master.dir, 'run', 'tajo-test-master.sock'))
+    let answer = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      answer += chunk
+    })
+    socket.on('error', reject)
+    socket.on('close', () => resolve({ status: Number(answer.slice(9, 12)), text: answer }))
+    socket.write(
+      `POST /admin/${name} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
+    )
+  })
+}
+
+t.test('starts that must fail: one sentence, exit code 1, nothing left behind', async (t) => {
+  const cluster = await makeCluster(t, { count: 2, monitorMs: M, start: false })
+  const [master, other] = cluster.masters
+  if (master === undefined || other === undefined) throw new Error('two masters are needed')
+  const site = readFileSync(join(master.dir, 'conf', 'tajo-site.xml'), 'utf8')
+  const refused = async (
+    t: Test,
+    said: RegExp,
+    change: (site: string) => string = (text) => text,
+    env = {},
+  ) => {
+    writeFileSync(join(master.dir, 'conf', 'tajo-site.xml'), change(site))
+    const end = await master.runToEnd(env)
+    writeFileSync(join(master.dir, 'conf', 'tajo-site.xml'), site)
+    t.equal(end.code, 1, end.said)
+    t.match(end.said.trimEnd(), said)
+    t.equal(end.said.trimEnd().split('\n').length, 1, 'one line')
+    if (existsSync(join(master.dir, 'run'))) t.same(readdirSync(join(master.dir, 'run')), [])
+  }
+  const set = (key: string, value: string) => (text: string) =>
+    text.replace(
+      '</configuration>',
+      `<property><name>${key}</name><value>${value}</value></property></configuration>`,
+    )
+
+  t.test('configuration', async (t) => {
+    await refused(
+      t,
+      /tajo\.master\.ha\.monitor\.interval/,
+      set('tajo.master.ha.monitor.interval', 'soon'),
+    )
+    await refused(t, /3 × renew period/, set('tajo.master.ha.renew.interval', '700'))
+    await refused(t, /has the same port as/, (text) =>
+      text.replaceAll(`localhost:${master.ports.client}`, master.address),
+    )
+    await refused(t, /TAJO_MASTER_NAME/, undefined, { TAJO_MASTER_NAME: '-oProxyCommand=x' })
+    writeFileSync(join(master.dir, 'conf', 'masters'), 'localhost\nlocalhost:45001\n')
+    await refused(
+      t,
+      /DerbyStore.*one master only/,
+      set('tajo.catalog.store.class', 'org.apache.tajo.catalog.store.DerbyStore'),
+    )
+    writeFileSync(join(master.dir, 'conf', 'masters'), 'localhost\n')
+    const words = [process.execPath, 'build/lib/cli/tajo.js', 'master', 'now']
+    const usage = await run(words, { env: { TAJO_CONF_DIR: join(master.dir, 'conf') } })
+    t.match(usage, { code: 2, stderr: /does not know 'now'/ })
+  })
+  t.test('a port that is taken', async (t) => {
+    const blocker = createServer().listen(master.ports.client, '127.0.0.1')
+    t.teardown(() => void blocker.close())
+    await refused(
+      t,
+      new RegExp(`tajo\\.master\\.client-rpc\\.address: can't open .*:${master.ports.client}`),
+    )
+  })
+  t.test('directories', async (t) => {
+    mkdirSync(cluster.root)
+    writeFileSync(join(cluster.root, 'file'), '')
+    await refused(t, /can't make the HA directory .*file\/system\/ha/, (text) =>
+      text.replace(`file://${cluster.root}`, `file://${cluster.root}/file`),
+    )
+    await refused(t, /can't write the log file/, undefined, {
+      TAJO_LOG_DIR: `${cluster.root}/file`,
+    })
+    await refused(t, /can't write the pid file/, undefined, {
+      TAJO_PID_DIR: `${cluster.root}/file/x`,
+    })
+  })
+  t.test('beside a running one', async (t) => {
+    await other.start()
+    await until('it is active', () => other.health('active'))
+    await refused(t, /configured with another catalog.*postgresql:\/\/db\/x\?ssl=true/, (text) =>
+      set(
+        'tajo.catalog.uri',
+        'jdbc:postgresql://me:secret@db/x?user=u&amp;ssl=true&amp;password=p',
+      )(set('tajo.catalog.store.class', 'PostgreSQLStore')(text)),
+    )
+    await refused(t, /already running as pid \d+/, undefined, {
+      TAJO_PID_DIR: join(other.dir, 'run'),
+    })
+    const sameAddress = (text: string): string => text.replaceAll(master.address, other.address)
+    await refused(t, /umbilical-rpc\.address: can't open/, sameAddress)
+    t.ok(await other.health('active'))
+  })
+  t.test('a directory of a newer version', async (t) => {
+    process.kill(other.pid, 'SIGTERM')
+    await other.ended()
+    const file = join(cluster.root, 'system', 'ha', 'cluster.json')
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(file, text.replace('"format":1', '"format":2'))
+    await refused(t, /format version 2.*upgrade this host/)
+    writeFileSync(file, text.slice(0, 20))
+    await refused(t, /torn or foreign/)
+  })
+})
+
+t.test(
+  'without high availability one master serves at once, and keeps nothing in the directory',
+  async (t) => {
+    const cluster = await makeCluster(t, {
+      count: 1,
+      monitorMs: M,
+      site: { 'tajo.master.ha.enable': 'false' },
+    })
+    const [master] = cluster.masters
+    if (master === undefined) throw new Error('one master is needed')
+    t.ok(await master.health('active'))
+    t.equal((await master.clientStatus()).status, 200)
+    t.notOk(existsSync(join(cluster.root, 'system')))
+    t.match(await order(master, 'handOver', { successor: null, force: false, by: 't' }), {
+      text: /UNSAFE/,
+    })
+    process.kill(master.pid, 'SIGTERM')
+    t.same(await master.ended(), [0, null])
+  },
+)

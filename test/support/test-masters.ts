@@ -1,0 +1,256 @@
+/**
+ * Two or more real masters of one cluster on this machine: own configuration, ports, pid and log directories each, one
+ * shared directory. Every process that is started here ends with the test, keepers too; only pids of our own are ever
+ * signalled.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { freePortRow } from './free-ports.ts'
+import { childEnv } from './run.ts'
+import { until } from './until.ts'
+
+const HOME = fileURLToPath(new URL('../../..', import.meta.url))
+
+export interface Answer {
+  /** 0 when there was none. */
+  readonly status: number
+  readonly text: string
+}
+
+/** One request with a deadline; never rejects. */
+export function ask(
+  port: number,
+  path: string,
+  {
+    method = 'GET',
+    agent,
+    timeoutMs = 2000,
+  }: { method?: string; agent?: Agent; timeoutMs?: number } = {},
+): Promise<Answer> {
+  return new Promise((resolve) => {
+    const none = { status: 0, text: '' }
+    const call = request({ host: '127.0.0.1', port, path, method, agent }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+      response.on('error', () => resolve(none))
+    })
+    call.setTimeout(timeoutMs, () => call.destroy())
+    call.on('error', () => resolve(none))
+    call.end()
+  })
+}
+
+export interface Ports {
+  readonly umbilical: number
+  readonly client: number
+  readonly info: number
+}
+
+/** One master: its configuration, and its process while it has one. */
+export class TestMaster {
+  readonly ports: Ports
+  readonly dir: string
+  readonly pidFile: string
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  #process: ChildProcess | null = null
+  #said = ''
+
+  constructor(dir: string, firstPort: number, site: Readonly<Record<string, string>>) {
+    this.dir = dir
+    this.ports = { umbilical: firstPort, client: firstPort + 1, info: firstPort + 4 }
+    this.pidFile = join(dir, 'run', 'tajo-test-master.pid')
+    mkdirSync(join(dir, 'conf'), { recursive: true })
+    writeFileSync(join(dir, 'conf', 'masters'), 'localhost\n')
+    this.configure({
+      'tajo.master.umbilical-rpc.address': `localhost:${firstPort}`,
+      'tajo.master.client-rpc.address': `localhost:${firstPort + 1}`,
+      'tajo.resource-tracker.rpc.address': `localhost:${firstPort + 2}`,
+      'tajo.catalog.client-rpc.address': `localhost:${firstPort + 3}`,
+      'tajo.master.info-http.address': `127.0.0.1:${firstPort + 4}`,
+      ...site,
+    })
+  }
+
+  get address(): string {
+    return `localhost:${this.ports.umbilical}`
+  }
+
+  configure(site: Readonly<Record<string, string>>): void {
+    const properties = Object.entries(site).map(
+      ([name, value]) => `<property><name>${name}</name><value>${value}</value></property>`,
+    )
+    const text = `<configuration>${properties.join('\n')}</configuration>\n`
+    writeFileSync(join(this.dir, 'conf', 'tajo-site.xml'), text)
+  }
+
+  /** Starts its process and returns at once. */
+  launch(env: Readonly<Record<string, string>> = {}): ChildProcess {
+    this.#said = ''
+    const child = spawn(process.execPath, [join(HOME, 'build/lib/cli/tajo.js'), 'master'], {
+      cwd: HOME,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: childEnv({
+        TAJO_HOME: HOME,
+        TAJO_CONF_DIR: join(this.dir, 'conf'),
+        TAJO_LOG_DIR: join(this.dir, 'logs'),
+        TAJO_PID_DIR: join(this.dir, 'run'),
+        TAJO_IDENT_STRING: 'test',
+        TAJO_PID_FILE: undefined,
+        TAJO_LOG_FILE: undefined,
+        TAJO_MASTER_NAME: undefined,
+        ...env,
+      }),
+    })
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.#said += text
+      })
+    }
+    this.#process = child
+    return child
+  }
+
+  /** Starts it and waits until it takes part in the election. */
+  async start(): Promise<void> {
+    const child = this.launch()
+    await until('the master is ready', () => {
+      if (child.exitCode !== null) throw new Error(this.#said)
+      return this.#said.includes('ready ')
+    })
+  }
+
+  /** Runs it to its end, which is expected to come by itself. */
+  async runToEnd(
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<{ code: number; said: string }> {
+    const [code] = (await once(this.launch(env), 'close')) as [number]
+    return { code, said: this.#said }
+  }
+
+  /** The one of the pid file, as an operator finds it. */
+  get pid(): number {
+    return Number(readFileSync(this.pidFile, 'utf8'))
+  }
+
+  /** The keeper of the running master, from /proc. */
+  get keeperPid(): number {
+    const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')
+    const found = children.split(' ').find((pid) => {
+      return pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('keeper-process')
+    })
+    if (found === undefined) throw new Error(`${this.address} has no keeper`)
+    return Number(found)
+  }
+
+  get log(): string {
+    return this.logLines.map(({ msg }) => msg).join('\n')
+  }
+
+  get logLines(): { level: string; msg: string; time: string }[] {
+    const name = `tajo-test-master-${readFileSync('/proc/sys/kernel/hostname', 'utf8').trim()}.log`
+    const text = readFileSync(join(this.dir, 'logs', name), 'utf8')
+    return text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  }
+
+  /** Resolves to exit code and signal. */
+  async ended(): Promise<readonly [number | null, string | null]> {
+    const child = this.#process
+    if (child === null) throw new Error('it was never started')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    return [child.exitCode, child.signalCode]
+  }
+
+  async health(what: 'active' | 'backup'): Promise<boolean> {
+    const agent = this.#agent
+    return (await ask(this.ports.info, `/health/${what}`, { agent })).status === 200
+  }
+
+  clientStatus(agent?: Agent): Promise<Answer> {
+    const options = { method: 'POST', ...(agent === undefined ? {} : { agent }) }
+    return ask(this.ports.client, '/rpc/client/status', options)
+  }
+
+  async cluster(): Promise<{ epoch: number; active: string | null; masters: { state: string }[] }> {
+    return JSON.parse((await ask(this.ports.info, '/api/v1/cluster')).text)
+  }
+
+  /** SIGKILL to whatever of it still runs, frozen or not. */
+  destroy(): void {
+    this.#agent.destroy()
+    const child = this.#process
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGCONT')
+    child.kill('SIGKILL')
+  }
+}
+
+export interface TestCluster {
+  readonly root: string
+  readonly masters: readonly TestMaster[]
+  /** The one that serves, once there is exactly one, and all others are backups that know it. */
+  settled(): Promise<{ active: TestMaster; backups: TestMaster[]; epoch: number }>
+}
+
+/** `count` masters, started and settled unless `start` is false. */
+export async function makeCluster(
+  t: Test,
+  options: { count: number; monitorMs: number; start?: boolean; site?: Record<string, string> },
+): Promise<TestCluster> {
+  const dir = mkdtempSync(join(tmpdir(), 'tajo-masters-'))
+  const root = join(dir, 'root')
+  const masters: TestMaster[] = []
+  for (let i = 0; i < options.count; i += 1) {
+    const master = new TestMaster(join(dir, `master-${i}`), await freePortRow(5), {
+      'tajo.rootdir': `file://${root}`,
+      'tajo.master.ha.enable': 'true',
+      'tajo.master.ha.monitor.interval': String(options.monitorMs),
+      ...options.site,
+    })
+    masters.push(master)
+  }
+  t.teardown(async () => {
+    for (const master of masters) master.destroy()
+    // Keepers outlive their masters by the moment they need for their last word.
+    await until('the directory is free', () => {
+      rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+      return true
+    })
+  })
+  if (options.start !== false) await Promise.all(masters.map((master) => master.start()))
+  return { root, masters, settled: () => settled(masters) }
+}
+
+async function settled(
+  masters: readonly TestMaster[],
+): Promise<{ active: TestMaster; backups: TestMaster[]; epoch: number }> {
+  return until('one is active and the others are its backups', async () => {
+    const actives = await Promise.all(masters.map((master) => master.health('active')))
+    const active = masters[actives.indexOf(true)]
+    if (active === undefined || actives.filter((one) => one).length !== 1) return null
+    const backups = masters.filter((master) => master !== active)
+    const { epoch, masters: known } = await active.cluster()
+    const all = await Promise.all(
+      backups.map(async (backup) => {
+        const ready = await backup.health('backup')
+        const view = await backup.cluster()
+        return ready && view.active === active.address && view.epoch === epoch
+      }),
+    )
+    return known.length === masters.length && all.every((one) => one)
+      ? { active, backups, epoch }
+      : null
+  })
+}
