@@ -84,25 +84,27 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
     return
   }
   // A call that hung may succeed long after its start: what it proves is that nobody had ended the term when it ran,
-  // and the lease still counts from its start only.
+  // and the lease still counts from its start only. Its commits wait as well: nothing is answered without a lease.
   const untilMs = Math.max(lease.untilMs, input.startedMs + timing.deadlineMs)
-  const holds = t.now < untilMs
+  if (t.now >= untilMs) {
+    const waiting = [...lease.covered, ...lease.waiting]
+    t.s.lease = { ...back, untilMs, covered: [], waiting, failing: false, dueMs: t.now }
+    return
+  }
   t.s.lease = {
     ...back,
     untilMs,
     covered: [],
     failing: false,
-    dueMs: holds ? Math.max(t.now, input.startedMs + timing.renewMs) : t.now,
-    suspended: holds ? null : lease.suspended,
+    dueMs: Math.max(t.now, input.startedMs + timing.renewMs),
+    suspended: null,
   }
-  if (lease.covered.length > 0) t.tell({ type: 'committed', ids: lease.covered })
-  if (!holds) return
   if (lease.suspended !== null) {
     t.log('info', 'a renewal succeeds again: the term goes on', { term: lease.term })
   }
-  if (masterIsTold(t.s)) {
-    t.tell({ type: 'lease', term: lease.term, untilMs, tookMs: t.now - input.startedMs })
-  }
+  if (!masterIsTold(t.s)) return
+  t.tell({ type: 'lease', term: lease.term, untilMs, tookMs: t.now - input.startedMs })
+  if (lease.covered.length > 0) t.tell({ type: 'committed', ids: lease.covered })
 }
 
 /** Somebody ended our term. Whatever ran under it stops now. */

@@ -323,10 +323,7 @@ export class MemberCore implements Member {
         void this.#deactivate(message.term, message.reason)
         return
       case 'committed':
-        for (const id of message.ids) {
-          this.#commits.get(id)?.resolve()
-          this.#commits.delete(id)
-        }
+        this.#onCommitted(message.ids)
         return
       case 'reply':
         this.#reply(message.id, message.error)
@@ -358,6 +355,20 @@ export class MemberCore implements Member {
     // A keeper that died took the commits it knew with it; asking twice does no harm.
     for (const [id, { term }] of this.#commits)
       this.#keeper?.link.send({ type: 'commit', id, term })
+  }
+
+  /** The word may come after the deadline, when this process or its host stood still: then it takes a newer renewal. */
+  #onCommitted(ids: readonly number[]): void {
+    for (const id of ids) {
+      const commit = this.#commits.get(id)
+      if (commit === undefined) continue
+      if (!this.mayFinish()) {
+        this.#keeper?.link.send({ type: 'commit', id, term: commit.term })
+        continue
+      }
+      this.#commits.delete(id)
+      commit.resolve()
+    }
   }
 
   /** A refusal is final, also for a keeper that was started anew: the directory isn't ours any more. */
