@@ -67,7 +67,7 @@ t.test('nothing in conf/masters reaches a shell', async (t) => {
     t.notMatch(ran.stderr, '\u001b', 'nothing moves the cursor of a terminal')
   }
   writeFileSync(join(conf, 'masters'), hostile.join('\r\n'))
-  t.match(await script(STOP), { code: 1, stderr: `${conf}/masters:1: ` })
+  t.match(await script(STOP), { code: 1, stderr: `${conf}/masters:` })
   t.match(await script(DAEMON, ['start', 'master'], { env: { TAJO_MASTER_NAME: hostile[1] } }), {
     code: 2,
     stderr: 'TAJO_MASTER_NAME',
