@@ -45,12 +45,19 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
   const at = (path: string): string => join(directory, path)
 
   /** Runs one call and turns its failure into `missing` or a DiskError. */
-  async function attempt<T>(verb: string, purpose: Purpose, path: string, call: () => Promise<T>) {
+  async function attempt<T>(
+    verb: 'create' | 'touch' | 'look at' | 'read' | 'list' | 'unlink' | 'remove',
+    purpose: Purpose,
+    path: string,
+    call: () => Promise<T>,
+  ) {
     try {
       return await call()
     } catch (error) {
       const errno = errnoOf(error)
-      if (errno === 'ENOENT' || errno === 'ESTALE') return 'missing' as const
+      // A stale handle ends a lease and sends an observer to look anew. An unlink that met one has ended nothing.
+      const gone = errno === 'ESTALE' && (verb === 'touch' || verb === 'look at')
+      if (errno === 'ENOENT' || gone) return 'missing' as const
       throw diskError({ verb, purpose, path: at(path), errno, cause: error })
     }
   }

@@ -6,8 +6,10 @@
  * listing, none is forgotten because a listing was old. A term that served has itself ended all below it.
  *
  * `.nfs*` after the unlink means that a process on this host had the heartbeat open: the file lives on under that name
- * and the old holder's renewals go on succeeding, so the predecessor isn't fenced until the name is gone.
+ * and the old holder's renewals go on succeeding, so the predecessor isn't fenced until the name is gone. A host that
+ * lost power leaves its `.nfs*` for good: any other host removes that by name.
  */
+import { DiskError } from './errors.ts'
 import {
   type Claim,
   claimFile,
@@ -60,13 +62,26 @@ async function endTerm(disk: Disk, lower: number, request: EndBelow): Promise<bo
   if (decision !== 'exists') return true
   const heartbeat = await disk.glimpse('end-below', heartbeatFile(lower))
   const released = heartbeat !== 'missing' && releaseOf(heartbeat.mtimeMs) !== 'no'
-  await disk.unlink('end-below', heartbeatFile(lower))
+  let name: string | undefined = 'heartbeat'
   for (;;) {
+    await unlinkUnlessOpenHere(disk, `${termDir(lower)}/${name}`)
     const names = await disk.list('end-below', termDir(lower))
-    const held = names === 'missing' ? undefined : names.find((name) => name.startsWith('.nfs'))
-    if (held === undefined) return released || lower === request.provenTerm
+    // By listing, since an unlink may be answered from a remembered absence.
+    name = names === 'missing' ? undefined : names.find(isHeartbeat)
+    if (name === undefined) return released || lower === request.provenTerm
     await request.pause(
-      `a process on this host holds the heartbeat of term ${lower} open (${termDir(lower)}/${held})`,
+      `the heartbeat of term ${lower} is still there, held open by a process on this host or by one that lost power (${termDir(lower)}/${name})`,
     )
+  }
+}
+
+const isHeartbeat = (name: string): boolean => name === 'heartbeat' || name.startsWith('.nfs')
+
+/** A `.nfs*` name goes like any other on all hosts but the one that has the file open: there it is busy. */
+async function unlinkUnlessOpenHere(disk: Disk, path: string): Promise<void> {
+  try {
+    await disk.unlink('end-below', path)
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.errno !== 'EBUSY') throw error
   }
 }

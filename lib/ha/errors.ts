@@ -33,7 +33,7 @@ export class HaError extends Error {
   }
 }
 
-/** A file call that failed for another reason than ENOENT or ESTALE. `errno` is the system's name, such as EIO. */
+/** A file call that failed for another reason than a missing name (`ports.ts`, Disk). `errno` is the system's name, such as EIO. */
 export class DiskError extends Error {
   readonly errno: string
   readonly path: string

@@ -42,7 +42,7 @@ export interface Glimpse {
 
 /**
  * The shared directory. Paths are relative to the HA directory, with `/` between names.
- * `missing` stands for ENOENT and ESTALE, and for nothing else. Every other failure rejects with a `DiskError`;
+ * `missing` stands for ENOENT, in `touch` and `glimpse` for ESTALE too. Every other failure rejects with a `DiskError`;
  * a call may also hang for ever, so callers keep one call in flight per lane and never wait on the way out.
  */
 export interface Disk {
