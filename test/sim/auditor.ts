@@ -4,7 +4,8 @@
  *
  * - A term belongs to one master, for ever, and each master's terms grow.
  * - A change is acknowledged only if every higher term that has read the catalog has it: so nothing acknowledged is lost
- *   and no two masters acknowledge side by side. Whoever acknowledges knows all that was acknowledged before.
+ *   and no two masters acknowledge side by side. Whoever acknowledges a change knows all that was acknowledged before
+ *   a client asked for it, and by its own clock its lease is not over.
  * - Acknowledged changes keep their order in every later term.
  * - Two masters that are awake never both say `mayServe` at one instant. The stated exception: on a host that was just
  *   thawed from a suspension, reads may be old until the renewal that follows the thaw.
@@ -14,6 +15,12 @@ export interface Change {
   readonly term: number
   /** Its place in the term's own order. */
   readonly place: number
+}
+
+/** What a client saw when it asked: all that was acknowledged by then must be known to whoever answers. */
+export interface Asked {
+  readonly id: number
+  readonly ackedBefore: number
 }
 
 /** One master at this instant, as far as the auditor cares. */
@@ -61,8 +68,8 @@ export class Auditor {
     this.#nowMs = nowMs
   }
 
-  nextId(): number {
-    return this.#nextId++
+  ask(): Asked {
+    return { id: this.#nextId++, ackedBefore: this.#acked.length }
   }
 
   /** `owner` names one life of one master. */
@@ -110,7 +117,14 @@ export class Auditor {
     this.#known(change.term).ids.add(change.id)
   }
 
-  onAck(change: Change): void {
+  /** `answers`: by its own clock the master may still answer anything at all. */
+  onAck(change: Change, { ackedBefore }: Asked, answers: boolean): void {
+    if (!answers) {
+      this.#fail(
+        'nothing is answered after the deadline',
+        `term ${change.term} acknowledges change ${change.id} after its lease was over`,
+      )
+    }
     const { ids } = this.#known(change.term)
     for (const [term, known] of this.#terms) {
       if (term > change.term && known.read && !known.ids.has(change.id)) {
@@ -120,7 +134,7 @@ export class Auditor {
         )
       }
     }
-    for (const acked of this.#acked) {
+    for (const acked of this.#acked.slice(0, ackedBefore)) {
       if (!ids.has(acked.id)) {
         this.#fail(
           'whoever acknowledges knows all before',

@@ -97,7 +97,8 @@ export class Catalog implements Service {
   async #change(open: Open): Promise<void> {
     const { auditor, disk, ackFirst } = this.#ports
     const { term, signal } = open
-    const change: Change = { id: auditor.nextId(), term, place: open.changes }
+    const asked = auditor.ask()
+    const change: Change = { id: asked.id, term, place: open.changes }
     open.changes += 1
     const durable = open.journal.then(async () => {
       await this.#retry(signal, () => disk.append(journalFile(term), encode(change)))
@@ -109,7 +110,7 @@ export class Catalog implements Service {
     })
     await durable
     if (!ackFirst) await this.#member?.commit()
-    auditor.onAck(change)
+    auditor.onAck(change, asked, this.#member?.term() === term)
   }
 
   async read(below: number, signal: AbortSignal): Promise<Change[]> {

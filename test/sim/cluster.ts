@@ -157,7 +157,8 @@ export class Cluster {
   /** The others' streams to a master break when it dies, and they look at once. */
   #streamBroke(ended: Master): void {
     for (const master of this.masters) {
-      if (master === ended || this.unheard.has(master.host) || this.unheard.has(ended.host)) continue
+      if (master === ended || this.unheard.has(master.host) || this.unheard.has(ended.host))
+        continue
       if (this.random.chance(0.3)) continue
       this.world.after(this.random.between(0.2, 3), () =>
         master.order((core) => core.hint('the stream broke')),

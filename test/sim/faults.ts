@@ -8,8 +8,7 @@ export interface Strike {
   readonly forMs: number
 }
 
-const later = ({ cluster, forMs }: Strike, run: () => void): void =>
-  cluster.world.after(forMs, run)
+const later = ({ cluster, forMs }: Strike, run: () => void): void => cluster.world.after(forMs, run)
 
 const wallJumps = [-31_536_000_000, 31_536_000_000, -3_600_000, 5_000, -5_000, -80] as const
 
@@ -117,7 +116,7 @@ export const FAULTS = {
   },
   'lose replies': (strike) => weather(strike, 'lostReply', 0.2),
   errors: (strike) => weather(strike, 'error', 0.15),
-  'stale handles': (strike) => weather(strike, 'stale', 0.01),
+  'stale handles': (strike) => weather(strike, 'stale', 0.1),
   'full disk': (strike) => {
     const { storage } = strike.cluster.world
     storage.weather.full = true

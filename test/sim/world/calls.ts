@@ -42,8 +42,7 @@ export class CallsAtServer {
     }
     if (!kind.delegations || (call.verb !== 'touch' && call.verb !== 'unlink')) return 0
     const file = this.#storage.server.file(call.path)
-    if (file === undefined || file.delegatedTo === null || file.delegatedTo === this.#host)
-      return 0
+    if (file === undefined || file.delegatedTo === null || file.delegatedTo === this.#host) return 0
     return this.#storage.recall(file)
   }
 
@@ -116,6 +115,11 @@ export class CallsAtServer {
     if (file === undefined) return
     this.#open.delete(call)
     if (this.#host.up) this.#storage.server.close(file, call.path, this.#client)
+  }
+
+  /** The process is gone: the kernel closes what it had open. */
+  endAll(): void {
+    for (const call of [...this.#open.keys()]) this.end(call)
   }
 
   #makeTermDir(call: Call): Outcome {

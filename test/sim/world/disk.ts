@@ -48,6 +48,7 @@ export class SimDisk implements Disk {
     this.#process = process
     this.#spy = spy
     this.#calls = new CallsAtServer(storage, process.host)
+    process.onDeath(() => this.#calls.endAll())
   }
 
   makeTermDir(purpose: Purpose, path: string): Promise<'made' | 'exists'> {
@@ -151,7 +152,7 @@ export class SimDisk implements Disk {
     }
     const { random, weather } = storage
     if (random.chance(weather.error)) this.#fail(call, answer)
-    else if (random.chance(weather.stale) && MAY_BE_STALE.has(call.verb)) answer('missing')
+    else if (mayBeStale(call) && random.chance(weather.stale)) answer(staleAnswer(call))
     else if (random.chance(weather.lostReply)) {
       this.#do(call, () => {
         storage.timeline.after(RETRANSMIT_MS * (0.5 + random.next()), () => {
@@ -206,3 +207,11 @@ const MAY_BE_STALE: ReadonlySet<Verb> = new Set([
   'list',
   'unlink',
 ] as const)
+
+const mayBeStale = (call: Call): boolean => MAY_BE_STALE.has(call.verb)
+
+/** As lib/ha/disk.ts has it. */
+const staleAnswer = (call: Call): Outcome =>
+  call.verb === 'touch' || call.verb === 'glimpse'
+    ? 'missing'
+    : new DiskError('ESTALE', call.path, `ESTALE: ${call.verb} ${call.path}`)
