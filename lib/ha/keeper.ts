@@ -106,10 +106,11 @@ export class Keeper {
   /** Feeds the elector and carries out what it answers. */
   input(input: Input): void {
     const { clock } = this.#ports
-    const next = step(this.#state, input, clock.nowMs())
+    const before = this.#state
+    const next = step(before, input, clock.nowMs())
     this.#state = next.state
     for (const effect of next.effects) this.#act(effect)
-    this.#sendPicture()
+    if (mayDiffer(before, next.state) || this.#isPictureOld()) this.#sendPicture()
     this.#cancelWake()
     const wake = wakeMs(this.#state)
     if (this.#state.phase.name === 'ended' || wake === Number.POSITIVE_INFINITY) return
@@ -273,6 +274,10 @@ export class Keeper {
     }
   }
 
+  #isPictureOld(): boolean {
+    return this.#ports.clock.nowMs() - this.#sentPictureMs >= this.#start.timing.renewMs
+  }
+
   #sendPicture(): void {
     const nowMs = this.#ports.clock.nowMs()
     const picture = pictureOf({
@@ -286,8 +291,7 @@ export class Keeper {
     })
     // Ages change all the time; they alone are sent once a renewal period.
     const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings}`
-    const fresh = nowMs - this.#sentPictureMs < this.#start.timing.renewMs
-    if (gist === this.#sentPicture && fresh) return
+    if (gist === this.#sentPicture && !this.#isPictureOld()) return
     this.#sentPicture = gist
     this.#sentPictureMs = nowMs
     this.#ports.link.send({ type: 'picture', picture })
@@ -301,3 +305,10 @@ export class Keeper {
     exit()
   }
 }
+
+/** What a picture shows beside ages; most steps change none of it. */
+const mayDiffer = (a: State, b: State): boolean =>
+  a.phase !== b.phase ||
+  a.watch.seen !== b.watch.seen ||
+  a.storage !== b.storage ||
+  (a.lease?.suspended ?? null) !== (b.lease?.suspended ?? null)
