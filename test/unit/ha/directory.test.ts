@@ -1,0 +1,273 @@
+/**
+ * The HA directory on a real disk: claims, ends, sweeps, what is refused, and what is read from torn and foreign files.
+ * Times between the periods are checked here too, since both are rules that need no second process.
+ */
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { claimTerm } from '../../../lib/ha/claim.ts'
+import { realClock } from '../../../lib/ha/clock.ts'
+import { decodeClaim, decodeHolder, decodeServed, decodeTerm } from '../../../lib/ha/decode.ts'
+import { openDisk } from '../../../lib/ha/disk.ts'
+import { endBelow } from '../../../lib/ha/end-below.ts'
+import { formatDirectory } from '../../../lib/ha/format.ts'
+import { readHistory } from '../../../lib/ha/history.ts'
+import { inspectDirectory } from '../../../lib/ha/inspect.ts'
+import {
+  backupFile,
+  claimFile,
+  encode,
+  type Holder,
+  heartbeatFile,
+  historyFile,
+  RELEASED_MTIME_MS,
+  servedFile,
+  type TermRecord,
+  termDir,
+  termOf,
+} from '../../../lib/ha/layout.ts'
+import { hostProcesses } from '../../../lib/ha/processes.ts'
+import { joinDirectory, refuseSameAddress } from '../../../lib/ha/setup.ts'
+import { KEPT_TERMS, sweep } from '../../../lib/ha/sweep.ts'
+import { makeTiming, smallestMonitorMs, type TimingOverrides } from '../../../lib/ha/timing.ts'
+
+const processes = hostProcesses()
+
+const holderOf = (address: string, nonce = address): Holder => ({
+  address,
+  addresses: { umbilical: address, clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
+  nonce,
+  hostname: 'h',
+  master: processes.self(),
+  startedAt: '2026-01-01T00:00:00.000Z',
+  version: '1',
+  priority: 100,
+  adminSocket: '',
+})
+
+const recordOf = (term: number, nonce: string): TermRecord => ({
+  term,
+  address: 'a:26001',
+  hostname: 'h',
+  nonce,
+  reason: 'expired',
+  evidence: 'test',
+  previousTerm: term - 1,
+  previousAddress: null,
+  at: '2026-01-01T00:00:00.000Z',
+})
+
+const setup = {
+  directory: 'DIR',
+  catalog: { class: 'SharedStore', uri: '' },
+  fresh: { clusterId: 'c1', secret: 's'.repeat(64) },
+  createdAt: '',
+}
+
+async function directory(t: Test): Promise<{ path: string; disk: ReturnType<typeof openDisk> }> {
+  const path = t.testdir({})
+  const disk = openDisk(path)
+  await joinDirectory(disk, realClock, setup)
+  return { path, disk }
+}
+
+const claim = (disk: ReturnType<typeof openDisk>, term: number, nonce = `n${term}`) =>
+  claimTerm(disk, {
+    term,
+    holder: holderOf('a:26001'),
+    record: recordOf(term, nonce),
+    onHeartbeat: () => {},
+  })
+
+/** `served.json` marks a term as one that ended all below it. */
+const serve = (path: string, term: number): void =>
+  writeFileSync(`${path}/${servedFile(term)}`, encode({ term, servedAt: '', phases: {} }))
+
+t.test('a term is claimed once', async (t) => {
+  const { disk } = await directory(t)
+  t.match(await claim(disk, 1), { won: true })
+  t.match(await claim(disk, 1), { won: false })
+})
+
+t.test('of many contenders one wins', async (t) => {
+  const { disk } = await directory(t)
+  const outcomes = await Promise.all(Array.from({ length: 20 }, (_, i) => claim(disk, 1, `n${i}`)))
+  t.equal(outcomes.filter((outcome) => outcome.won).length, 1)
+})
+
+t.test('a term that a higher one has closed is given up, and its heartbeat goes', async (t) => {
+  const { disk, path } = await directory(t)
+  const closing = {
+    ...disk,
+    create: async (purpose: 'claim', file: string, text: string) => {
+      if (file === claimFile(1)) await disk.create('end-below', file, encode({ state: 'closed' }))
+      return disk.create(purpose, file, text)
+    },
+  }
+  t.match(await claim(closing as typeof disk, 1), { won: false, why: /closed/ })
+  t.same(readdirSync(`${path}/${termDir(1)}`), ['claim.json'])
+})
+
+t.test('a lost reply: the winner finds its own nonce', async (t) => {
+  const { disk } = await directory(t)
+  const forgetful = {
+    ...disk,
+    create: async (purpose: 'claim', file: string, text: string) => {
+      const made = await disk.create(purpose, file, text)
+      return file === heartbeatFile(1) ? made : 'exists'
+    },
+  }
+  t.match(await claim(forgetful as typeof disk, 1), { won: true })
+})
+
+t.test(
+  'ending: closes what was not opened, unlinks what was, down to the newest that served',
+  async (t) => {
+    const { disk, path } = await directory(t)
+    for (const term of [1, 2, 3]) await claim(disk, term)
+    serve(path, 2)
+    await disk.makeTermDir('claim', termDir(4))
+    const pause = async (): Promise<void> => {
+      t.fail('nothing to wait for')
+    }
+    const ended = await endBelow(disk, { term: 5, nonce: 'x', provenTerm: null, pause })
+    t.match(ended, { proven: false }, 'nothing proves that the holders of 2 and 3 are gone')
+    t.match(decodeClaim((await disk.read('check', claimFile(4))) as string), { state: 'closed' })
+    t.equal(await disk.touch('renew', heartbeatFile(3), 5e12), 'missing')
+    t.equal(await disk.touch('renew', heartbeatFile(2), 5e12), 'missing')
+    t.equal(await disk.touch('renew', heartbeatFile(1), 5e12), 'touched', 'ended by 2 already')
+  },
+)
+
+t.test('ending: a release is proof, and so is what the caller knows', async (t) => {
+  const { disk, path } = await directory(t)
+  await claim(disk, 1)
+  serve(path, 1)
+  await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
+  const pause = async (): Promise<void> => {}
+  t.match(await endBelow(disk, { term: 2, nonce: 'x', provenTerm: null, pause }), { proven: true })
+  await claim(disk, 2)
+  serve(path, 2)
+  t.match(await endBelow(disk, { term: 3, nonce: 'x', provenTerm: 2, pause }), { proven: true })
+})
+
+t.test(
+  'a swept number stays taken for a contender that was paused before its first step',
+  async (t) => {
+    const { disk, path } = await directory(t)
+    const newest = KEPT_TERMS + 3
+    for (let term = 1; term <= newest; term += 1) await claim(disk, term)
+    rmSync(`${path}/${historyFile(1)}`) // a term of which not even the history is left
+    t.same(await sweep(disk, newest, recordOf(newest, 'sweeper')), [1, 2])
+    t.match(await claim(disk, 1, 'slow'), { won: false, why: /swept/ })
+    t.match(await claim(disk, 2, 'slow'), { won: false, why: /swept/ })
+    t.same(readdirSync(`${path}/active`).map(termOf).length, newest, 'the directories are back')
+    const history = await readHistory(disk, 100)
+    t.equal(history.length, newest - 1, 'a tombstone is no history')
+  },
+)
+
+t.test('joining: the same cluster, the same secret', async (t) => {
+  const { disk } = await directory(t)
+  const other = { ...setup, fresh: { clusterId: 'c2', secret: 'x'.repeat(64) } }
+  t.match(await joinDirectory(disk, realClock, other), { clusterId: 'c1', secret: 's'.repeat(64) })
+})
+
+t.test('joining: another catalog is refused with both named', async (t) => {
+  const { disk } = await directory(t)
+  const catalog = { class: 'PostgreSQLStore', uri: 'jdbc:postgresql://db/tajo' }
+  await t.rejects(joinDirectory(disk, realClock, { ...setup, catalog }), {
+    code: 'CATALOG_DIFFERS',
+    message: /PostgreSQLStore at jdbc:postgresql:\/\/db\/tajo, in the cluster SharedStore/,
+  })
+})
+
+t.test('joining: a newer format, a foreign file, a torn file, a torn secret', async (t) => {
+  for (const [name, text, message] of [
+    ['cluster.json', '{"format":99}\n', /format version 99, this software knows up to 1/],
+    ['cluster.json', 'hello\n', /torn or foreign/],
+    ['cluster.json', '', /torn or foreign/],
+    ['secret', 'short\n', /torn or foreign \(5 characters\)/],
+  ] as const) {
+    const path = t.testdir({ [name]: text })
+    await t.rejects(joinDirectory(openDisk(path), realClock, { ...setup, directory: path }), {
+      code: 'BAD_DIRECTORY',
+      message,
+    })
+  }
+})
+
+t.test('one address for two living masters is refused; a dead one is not in the way', async (t) => {
+  const { disk } = await directory(t)
+  const ports = { disk, clock: realClock, processes }
+  const living = holderOf('a:26001', 'other')
+  await disk.create('register', backupFile('a:26001'), encode(living))
+  await t.rejects(refuseSameAddress(ports, holderOf('a:26001', 'me'), makeTiming(500)), {
+    code: 'ADDRESS_IN_USE',
+    message: new RegExp(`pid ${process.pid} on h`),
+  })
+  const dead = { ...living, master: { ...living.master, startTicks: 1 } }
+  await disk.unlink('register', backupFile('a:26001'))
+  await disk.create('register', backupFile('a:26001'), encode(dead))
+  await t.resolves(refuseSameAddress(ports, holderOf('a:26001', 'me'), makeTiming(500)))
+})
+
+t.test('format: never lowers the epoch, refuses living masters and newer versions', async (t) => {
+  const { disk, path } = await directory(t)
+  const options = { timing: makeTiming(500), by: 'test', log: () => {} }
+  for (const term of [1, 2]) await claim(disk, term)
+  await disk.unlink('end-below', heartbeatFile(1))
+  await disk.touch('release', heartbeatFile(2), RELEASED_MTIME_MS)
+  await disk.create('register', backupFile('b:26001'), encode(holderOf('b:26001')))
+  await t.rejects(formatDirectory(path, options), { code: 'UNSAFE', message: /b:26001/ })
+  await disk.unlink('register', backupFile('b:26001'))
+  t.match(await formatDirectory(path, options), { epoch: 3 })
+  t.notOk(readdirSync(path).includes('cluster.json'))
+  t.same(readdirSync(`${path}/active`).map(termOf), [3])
+  t.match(await inspectDirectory(path, { watchMs: 1 }), { clusterId: null })
+  t.match(await formatDirectory(path, options), { epoch: 4 })
+
+  const newer = t.testdir({ 'cluster.json': '{"format":2}\n' })
+  await t.rejects(formatDirectory(newer, options), { code: 'BAD_DIRECTORY' })
+  await t.rejects(formatDirectory(`${newer}/nowhere`, options), { message: /does not exist/ })
+})
+
+t.test('foreign names and texts in the directory harm nobody', async (t) => {
+  const { disk, path } = await directory(t)
+  await claim(disk, 1)
+  mkdirSync(`${path}/active/epoch-12`)
+  mkdirSync(`${path}/active/lost+found`)
+  writeFileSync(`${path}/backup/x.json`, '{"address":7}')
+  writeFileSync(`${path}/backup/readme.txt`, 'hi')
+  writeFileSync(`${path}/history/0000000007.json`, '{"term":7,"at":5}')
+  t.match(await inspectDirectory(path, { watchMs: 1 }), { epoch: 1, masters: { length: 1 } })
+  t.equal((await readHistory(disk, 10)).length, 1)
+  for (const text of ['', '{', 'null', '[]', '7', '{"state":"open"}', '{"term":"1"}']) {
+    t.equal(decodeClaim(text), null)
+    t.equal(decodeHolder(text), null)
+    t.equal(decodeTerm(text), null)
+    t.equal(decodeServed(text), null)
+  }
+})
+
+t.test(
+  'periods: the defaults fit at every M, and each rule refuses the set that breaks it',
+  async (t) => {
+    for (const monitorMs of [500, 1000, 5000, 60_000]) t.ok(makeTiming(monitorMs))
+    const broken: [TimingOverrides, RegExp][] = [
+      [{ renewMs: 1000 }, /3 × renew period/],
+      [{ deadlineMs: 2990 }, /clock drift/],
+      [{ pollMs: 800 }, /4 × poll period/],
+      [{ settleMs: 500 }, /settling \(500 ms\) must be above the renew period/],
+      [{ patienceMs: 3900 }, /must be below the monitor interval/],
+      [{ hangMs: 4500 }, /hang limit/],
+      [{ graceMs: 4600 }, /hand-over grace/],
+      [{ pollMs: 0 }, /pollMs is 0/],
+      [{ renewMs: Number.NaN }, /renewMs is NaN/],
+    ]
+    for (const [overrides, message] of broken) {
+      t.throws(() => makeTiming(5000, overrides), { code: 'BAD_TIMING', message })
+    }
+    t.throws(() => makeTiming(100), { message: /at least 500 ms/ })
+    t.equal(smallestMonitorMs(50), 2000)
+  },
+)
