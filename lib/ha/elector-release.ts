@@ -105,6 +105,15 @@ export function drain(t: Turn, term: number, release: Release): void {
   t.tell({ type: 'drain', term, successor: release.successor })
 }
 
+/** In `active` this keeper has replaced one that died while it had the master drained: nothing is served either way. */
+export function onDrained(t: Turn, term: number): void {
+  const { phase } = t.s
+  if (phase.name === 'draining' && phase.term === term) startRelease(t, phase.release)
+  else if (phase.name === 'active' && phase.term === term) {
+    startRelease(t, { reason: 'handed-over', successor: null, by: 'keeper', commandId: null })
+  }
+}
+
 export function onHandOver(t: Turn, input: Input & { type: 'hand-over' }): void {
   const { s } = t
   if (s.phase.name !== 'active') {

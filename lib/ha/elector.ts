@@ -34,6 +34,7 @@ import {
 } from './elector-lease.ts'
 import {
   leaveIfAsked,
+  onDrained,
   onHandOver,
   onMasterGone,
   onReleased,
@@ -102,8 +103,7 @@ export function step(state: State, input: Input, nowMs: number): Step {
       }
       break
     case 'drained':
-      if (s.phase.name === 'draining' && s.phase.term === input.term)
-        startRelease(t, s.phase.release)
+      onDrained(t, input.term)
       break
     case 'deactivated':
       if (s.phase.name === 'stepping-down' && s.phase.term === input.term) becomeWatcher(t)

@@ -3,7 +3,8 @@
  *
  * New names are found by listing their directory, never by asking for the name: on NFS a cached absence lasts up to
  * 30 s, a listing is fresh. A heartbeat that was seen once is glimpsed directly from then on: its absence is news then.
- * In a quiet cluster a look costs one listing and one open + fstat + close.
+ * In a quiet cluster a look costs one listing and one open + fstat + close, and a term that was ended costs nothing more:
+ * looks that take longer than two polls would never add up to a patience.
  */
 
 import { decodeClaim } from './decode.ts'
@@ -29,6 +30,8 @@ export class Looker {
   readonly #processes: Processes
   readonly #served = new Set<number>()
   readonly #beating = new Set<number>()
+  /** claim.json is there and no heartbeat: that one came first, and its name is never used again. */
+  readonly #ended = new Set<number>()
   readonly #holders = new Map<number, Holder>()
 
   constructor(disk: Disk, processes: Processes) {
@@ -47,9 +50,14 @@ export class Looker {
     this.#forgetBelow(terms.at(-1) ?? 0)
     const pulses: Pulse[] = []
     let servedTerm = 0
+    let historyRead = false
     for (const term of terms) {
       pulses.push({ term, mtimeMs: await this.#pulse(term) })
-      if (await this.#hasServed(term)) {
+      if (!this.#served.has(term) && !historyRead) {
+        await this.#readHistory()
+        historyRead = true
+      }
+      if (this.#served.has(term)) {
         servedTerm = term
         break
       }
@@ -74,24 +82,28 @@ export class Looker {
   }
 
   async #pulse(term: number): Promise<number | null> {
+    if (this.#ended.has(term)) return null
     if (!this.#beating.has(term)) {
       const names = await this.#disk.list('observe', termDir(term))
-      if (names === 'missing' || !names.includes('heartbeat')) return null
+      if (names === 'missing') return null
+      if (!names.includes('heartbeat')) {
+        if (names.includes('claim.json')) this.#ended.add(term)
+        return null
+      }
       this.#beating.add(term)
     }
     const glimpse = await this.#disk.glimpse('observe', heartbeatFile(term))
-    return glimpse === 'missing' ? null : glimpse.mtimeMs
+    if (glimpse !== 'missing') return glimpse.mtimeMs
+    this.#beating.delete(term)
+    return null
   }
 
-  async #hasServed(term: number): Promise<boolean> {
-    if (this.#served.has(term)) return true
+  async #readHistory(): Promise<void> {
     const names = await this.#disk.list('observe', HISTORY_DIR)
-    if (names === 'missing') return false
-    for (const name of names) {
+    for (const name of names === 'missing' ? [] : names) {
       const entry = historyTermOf(name)
       if (entry?.served) this.#served.add(entry.term)
     }
-    return this.#served.has(term)
   }
 
   async #holder(term: number): Promise<Holder | null> {
@@ -107,7 +119,7 @@ export class Looker {
   }
 
   #forgetBelow(term: number): void {
-    for (const known of [this.#served, this.#beating]) {
+    for (const known of [this.#served, this.#beating, this.#ended]) {
       for (const old of known) if (old < term) known.delete(old)
     }
     for (const old of this.#holders.keys()) if (old < term) this.#holders.delete(old)
