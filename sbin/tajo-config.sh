@@ -95,10 +95,14 @@ tajo_set_defaults() {
     TAJO_START_TIMEOUT TAJO_SSH_OPTS TAJO_MASTER_OPTS TAJO_WORKER_OPTS
 }
 
+has_node() { [[ -x $(command -v node) ]]; }
+
 # Node in PATH, and new enough.
 need_node() {
   local version
-  command -v node >/dev/null ||
+  # A shell that ssh starts may know less than the one that start-tajo.sh was typed in.
+  if ! has_node && [[ -n ${TAJO_STARTER_NODE:-} ]]; then PATH=$PATH:$TAJO_STARTER_NODE; fi
+  has_node ||
     fail 1 "there is no 'node' in PATH ($PATH): install Node.js 20.19 or newer, or set PATH in $TAJO_CONF_DIR/tajo-env.sh"
   version=$(node --version) || fail 1 "'node --version' failed: $(command -v node)"
   [[ $version =~ ^v([0-9]+)\.([0-9]+)\. ]] || fail 1 "'node --version' says '$version', which is no version"

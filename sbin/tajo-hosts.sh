@@ -6,6 +6,7 @@ masters=()
 places=()
 failed=()
 exit_code=0
+node_dir=$(dirname -- "$(command -v node || true)")
 work=$(mktemp -d "${TMPDIR:-/tmp}/tajo-hosts.XXXXXX")
 
 # ssh in the background hears no Ctrl-C by itself. Daemons that start meanwhile are left alone.
@@ -58,7 +59,7 @@ daemon_command() {
     TAJO_MASTER_NAME=$name "${command[@]}" </dev/null
   else
     command=(env "TAJO_MASTER_NAME=$name" "TAJO_STARTER=${TAJO_STARTER:-}" "TAJO_STARTER_VERSION=${TAJO_STARTER_VERSION:-}"
-      "TAJO_STARTER_FILES=${TAJO_STARTER_FILES:-}" "${command[@]}")
+      "TAJO_STARTER_FILES=${TAJO_STARTER_FILES:-}" "TAJO_STARTER_NODE=$node_dir" "${command[@]}")
     ssh -n -T "${ssh_options[@]}" -- "$place" "$(quoted "${command[@]}")" &
     printf '%s' "$!" >"$work/$1.ssh"
     local code=0

@@ -1,5 +1,12 @@
 /** The scripts given what is wrong, hostile or left over: each time one clear error, the right exit code, no harm. */
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { DAEMON, machine, newDir, pidFile, pidIn, START, STOP } from '../support/machine.ts'
@@ -112,6 +119,23 @@ t.test('wrong use and wrong settings, each with one clear error', async (t) => {
   const aged = await script(START, [], { env: { PATH: `${old}:${process.env.PATH}` } })
   t.match(aged, { code: 1, stderr: 'Node.js v18.20.0 is too old: needed is 20.19' })
 })
+
+t.test(
+  'a shell without Node: said clearly, unless the starting host knows where it is',
+  async (t) => {
+    if (!hasParts(t, 'netns')) return
+    const { host, dir, script } = await machine(t, { masters: 'localhost\n' })
+    const elsewhere = join(dir, 'node')
+    mkdirSync(elsewhere)
+    copyFileSync(process.execPath, join(elsewhere, 'node'))
+    await host.mustRun(['mount', '--bind', '/dev/null', process.execPath])
+    const lost = await script(DAEMON, ['start', 'master'])
+    t.match(lost, { code: 1, stderr: "there is no 'node' in PATH" })
+    const env = { TAJO_STARTER_NODE: elsewhere }
+    t.match(await script(DAEMON, ['start', 'master'], { env }), { code: 0 })
+    t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'master stopped' })
+  },
+)
 
 t.test('settings of the environment file reach the daemon', async (t) => {
   if (!hasParts(t, 'netns')) return

@@ -7,7 +7,7 @@
 
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -57,6 +57,7 @@ export async function mountHangFs(
   const program = await compiled()
   const path = options.path ?? mkdtempSync(join(tmpdir(), 'tajo-hangfs-'))
   mkdirSync(path, { recursive: true })
+  if (options.path === undefined) t.teardown(() => rmdirSync(path))
   const words = [program, backingDir, path]
   const orders = orderTaker(start(options.host?.command(words) ?? words))
   t.teardown(() => orders.end())
