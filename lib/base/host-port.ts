@@ -7,7 +7,7 @@ export interface HostPort {
 
 /** Takes an address apart; null for anything that isn't one. IPv6 addresses lose their brackets. */
 export function splitHostPort(text: string): HostPort | null {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(text)
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text)
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   return host !== undefined && port <= 65535 ? { host, port } : null

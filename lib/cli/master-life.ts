@@ -101,7 +101,7 @@ export class MasterLife {
       join: ha === null ? this.#single() : this.#election(ha),
       beatMs: 2 * timing.renewMs,
       silenceMs: timing.monitorMs,
-      stopMs: timing.deadlineMs + 4 * timing.renewMs,
+      stopMs: timing.deadlineMs + 2 * timing.renewMs,
       onFailure: (error) => end(error.message, 1),
       pid: process.pid,
       startedAtSeconds: Math.round(Date.now() / 1000 - process.uptime()),

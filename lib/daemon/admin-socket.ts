@@ -41,18 +41,15 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
 
 function prepareDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  // A directory that others may write to lets them replace the socket: haadmin would talk to a stranger.
+  // Whoever can rename files there could put a socket of his own in place of ours.
   const found = lstatSync(directory)
   const ours = found.uid === process.getuid?.() || found.uid === 0
   if (!found.isDirectory() || !ours) {
-    throw new Error(
-      `${directory} belongs to another user; set TAJO_PID_DIR to a directory of your own`,
-    )
+    throw new Error(`${directory} belongs to another user: set TAJO_PID_DIR to one of your own`)
   }
-  if ((found.mode & 0o022) !== 0 && (found.mode & 0o1000) === 0) {
-    throw new Error(
-      `${directory} can be written by others (mode ${(found.mode & 0o777).toString(8)}); chmod go-w ${directory}`,
-    )
+  const sticky = (found.mode & 0o1000) !== 0
+  if ((found.mode & 0o002) !== 0 && !sticky) {
+    throw new Error(`everybody may write to ${directory}: chmod o-w ${directory}`)
   }
 }
 

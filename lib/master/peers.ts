@@ -4,6 +4,7 @@
  * ends a lease.
  */
 import type { Clock } from '../base/clock.ts'
+import { splitHostPort } from '../base/host-port.ts'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
 import { RpcClient } from '../rpc/client.ts'
@@ -39,7 +40,10 @@ export class Peers {
    * up when its stream is broken too: a suspended active is in no list, and yet the one to keep an ear on.
    */
   follow(addresses: readonly string[]): void {
-    const wanted = new Set(addresses.filter((address) => address !== this.#options.self))
+    // The directory may hold files of strangers: what is no address can't be connected to.
+    const wanted = new Set(
+      addresses.filter((one) => one !== this.#options.self && splitHostPort(one) !== null),
+    )
     for (const [address, peer] of this.#peers) {
       if (wanted.has(address) || peer.connected) continue
       this.#peers.delete(address)

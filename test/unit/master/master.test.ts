@@ -232,6 +232,15 @@ t.test(
   },
 )
 
+t.test('an address in the directory that is none harms nobody', async (t) => {
+  const seat = await start(t)
+  const strange = ['', 'x', 'http://x:1', 'a@b:1', 'x:99999', 'a b:1', '../x:1', '[::g]:1']
+  seat.member.peers = strange.map((address) => ({ ...peerAt(1), address }))
+  seat.member.change('backup')
+  t.equal((await ask(seat.port + 4, '/')).status, 200)
+  t.match((await ask(seat.port + 4, '/metrics')).text, /^tajo_master_peers_connected 0$/m)
+})
+
 t.test("another cluster's master is refused and counted", async (t) => {
   const [a, stranger] = [await start(t), await start(t, { secret: 'x'.repeat(64) })]
   stranger.member.peers = [peerAt(a.port)]

@@ -1,0 +1,147 @@
+/** From configuration files and environment to what a master is started with. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { withoutCredentials } from '../../../lib/cli/catalog-fingerprint.ts'
+import { onConfChange } from '../../../lib/cli/conf-changes.ts'
+import { type MasterPlan, planMaster } from '../../../lib/cli/master-plan.ts'
+import { standardOutput } from '../../../lib/cli/print.ts'
+import { Configuration, type ReloadEvent } from '../../../lib/conf/index.ts'
+
+interface Given {
+  readonly site?: Readonly<Record<string, string>>
+  readonly masters?: string
+  readonly env?: NodeJS.ProcessEnv
+}
+
+function plan(
+  t: Test,
+  { site = {}, masters = 'localhost\n', env = {} }: Given,
+): Promise<MasterPlan> {
+  const home = t.testdir({})
+  const confDir = join(home, 'conf')
+  mkdirSync(confDir)
+  const properties = Object.entries({ 'tajo.rootdir': 'file:///shared/tajo', ...site }).map(
+    ([name, value]) => `<property><name>${name}</name><value>${value}</value></property>`,
+  )
+  writeFileSync(
+    join(confDir, 'tajo-site.xml'),
+    `<configuration>${properties.join('')}</configuration>`,
+  )
+  writeFileSync(join(confDir, 'masters'), masters)
+  const context = { args: [], options: {}, json: false, confDir, home, env, output: standardOutput }
+  const facts = {
+    hostname: 'here',
+    addresses: new Set(['10.0.0.1']),
+    resolve: async (host: string) => (host === 'alias' ? ['10.0.0.1'] : ['10.0.0.2']),
+  }
+  return planMaster(context, facts)
+}
+
+const HA = { 'tajo.master.ha.enable': 'true' }
+
+t.test('the defaults', async (t) => {
+  const made = await plan(t, { site: HA, env: { TAJO_IDENT_STRING: 'ops' } })
+  const home = join(made.conf.confDir, '..')
+  t.match(made, {
+    addresses: { umbilical: 'localhost:26001', infoHttp: 'localhost:26080' },
+    bind: { umbilical: { host: 'localhost', port: 26001 }, infoHttp: { host: '0.0.0.0' } },
+    pidFile: join(home, 'run', 'tajo-ops-master.pid'),
+    logFile: join(home, 'logs', `tajo-ops-master-${hostname()}.log`),
+    logLimits: { level: 'info', keep: 9 },
+    ha: {
+      directory: '/shared/tajo/system/ha',
+      timing: { monitorMs: 5000 },
+      catalog: { class: 'SharedStore', uri: '' },
+      severalHosts: false,
+    },
+  })
+})
+
+t.test('the line of conf/masters gives name, ports and files', async (t) => {
+  const made = await plan(t, {
+    site: HA,
+    masters: 'host1\nhost1:36001\nhost2\n',
+    env: { TAJO_IDENT_STRING: 'ops', TAJO_MASTER_NAME: 'host1:36001', TAJO_PID_DIR: '/run/tajo' },
+  })
+  t.match(made, {
+    addresses: { umbilical: 'host1:36001', clientRpc: 'host1:36002', infoHttp: 'host1:36080' },
+    bind: { umbilical: { host: '0.0.0.0', port: 36001 } },
+    pidFile: '/run/tajo/tajo-ops-master-36001.pid',
+    adminSocket: '/run/tajo/tajo-ops-master-36001.sock',
+    ha: { severalHosts: true },
+  })
+})
+
+t.test('what the start script says about files counts', async (t) => {
+  const env = { TAJO_PID_FILE: '/p/x.pid', TAJO_LOG_FILE: '/l/x.log', TAJO_PID_DIR: 'rel' }
+  const made = await plan(t, { env })
+  t.match(made, { pidFile: '/p/x.pid', logFile: '/l/x.log', ha: null })
+  t.match(made.adminSocket, /^\//)
+})
+
+t.test('several hosts are told by what names mean here', async (t) => {
+  const several = async (masters: string): Promise<boolean | undefined> =>
+    (await plan(t, { site: HA, masters })).ha?.severalHosts
+  t.equal(await several('here\nlocalhost:36001\n127.0.0.1:46001\n'), false)
+  t.equal(await several('alias\n10.0.0.1:36001\n'), false)
+  t.equal(await several('here\nthere\n'), true)
+})
+
+t.test('DerbyStore is for one master only', async (t) => {
+  const site = { ...HA, 'tajo.catalog.store.class': 'org.apache.tajo.catalog.store.DerbyStore' }
+  t.match((await plan(t, { site })).ha?.catalog, { class: 'DerbyStore', uri: /^jdbc:derby:/ })
+  await t.rejects(plan(t, { site, masters: 'a\nb\n' }), {
+    message: /tajo-site\.xml:1: .*DerbyStore.*lists 2 \(a, b\): leave the key out/,
+  })
+})
+
+t.test('a catalog is told without user and password', async (t) => {
+  const cases = {
+    '': '',
+    'jdbc:postgresql://db:5432/tajo': 'jdbc:postgresql://db:5432/tajo',
+    'jdbc:postgresql://me:pw@db/tajo?ssl=true': 'jdbc:postgresql://db/tajo?ssl=true',
+    'jdbc:mysql://db/tajo?user=me&password=p%40w': 'jdbc:mysql://db/tajo',
+    'jdbc:mariadb://db/tajo?useSsl=1&User=me&PASSWORD=x': 'jdbc:mariadb://db/tajo?useSsl=1',
+    'jdbc:derby:/d/db;create=true;user=me;password=x': 'jdbc:derby:/d/db;create=true',
+    'jdbc:derby:/d/db;password=x': 'jdbc:derby:/d/db',
+  }
+  for (const [uri, bare] of Object.entries(cases)) t.equal(withoutCredentials(uri), bare, uri)
+})
+
+t.test('changes of the files are told in words', (t) => {
+  const lines: string[] = []
+  const applied: Configuration[] = []
+  const conf = new Configuration('/conf', new Map(), [])
+  const list = (...names: string[]) => ({
+    file: '/conf/masters',
+    entries: names.map((name, line) => ({ host: name, port: null, name, line })),
+    warnings: [],
+  })
+  const tell = (event: ReloadEvent): void =>
+    onConfChange(event, {
+      log: (level, message) => void lines.push(`${level} ${message}`),
+      apply: (changed) => void applied.push(changed),
+    })
+  const quiet = { kind: 'changed', configuration: conf, masters: list('a') } as const
+  const nothing = { reloaded: [], needRestart: [], mastersBefore: null }
+  tell({
+    ...quiet,
+    ...nothing,
+    reloaded: [{ key: 'tajo.log.level', from: 'info', to: 'debug' }],
+    needRestart: [{ key: 'tajo.rootdir', from: '/a', to: '' }],
+  })
+  tell({ ...quiet, ...nothing, masters: list('a', 'c'), mastersBefore: list('a', 'b') })
+  tell({ ...quiet, ...nothing })
+  tell({ kind: 'blind', why: 'no inotify' })
+  t.equal(applied.length, 3)
+  t.match(lines, [
+    'info configuration changed: tajo.log.level is now debug',
+    'warn configuration changed: tajo.rootdir is empty in the file, but stays /a until',
+    /c added .* b removed/,
+    'info the configuration files say again what is in force',
+    'warn changes of the configuration are noticed at SIGHUP only: no inotify',
+  ])
+  t.end()
+})
