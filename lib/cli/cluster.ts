@@ -1,14 +1,9 @@
 /** What haadmin needs from the configuration: the HA directory, the periods, and the masters of `conf/masters`. */
 import { join } from 'node:path'
-import {
-  haTiming,
-  loadConfiguration,
-  masterAddresses,
-  readMasters,
-  surroundingsOf,
-} from '../conf/index.ts'
-import { makeTiming, type Timing } from '../ha/index.ts'
+import { loadConfiguration, masterAddresses, readMasters, surroundingsOf } from '../conf/index.ts'
+import type { Timing } from '../ha/index.ts'
 import type { CommandContext } from './command.ts'
+import { timingOf } from './timing.ts'
 
 export interface Cluster {
   readonly confDir: string
@@ -25,11 +20,10 @@ export async function loadCluster({ confDir, env, output }: CommandContext): Pro
   const list = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
   for (const warning of [...conf.warnings, ...list.warnings])
     output.err(`tajo: warning: ${warning}`)
-  const { monitorMs, overrides } = haTiming(conf)
   return {
     confDir,
     haDirectory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
-    timing: makeTiming(monitorMs, overrides),
+    timing: timingOf(conf),
     masters: list.entries.map((entry) => masterAddresses(conf, entry).addresses.umbilical),
   }
 }

@@ -11,7 +11,6 @@ import {
   type HostEntry,
   type HostList,
   type HostPort,
-  haTiming,
   loadConfiguration,
   masterAddresses,
   parseMasterName,
@@ -22,10 +21,11 @@ import {
 } from '../conf/index.ts'
 import type { LogLimits } from '../daemon/index.ts'
 import { adminSocketPath } from '../daemon/index.ts'
-import { makeTiming, type Timing } from '../ha/index.ts'
+import type { Timing } from '../ha/index.ts'
 import { withoutCredentials } from './catalog-fingerprint.ts'
 import type { CommandContext } from './command.ts'
 import { type HostFacts, isThisHost } from './this-host.ts'
+import { timingOf } from './timing.ts'
 
 export interface MasterPlan {
   readonly conf: Configuration
@@ -85,7 +85,6 @@ export const logLimitsOf = (conf: Configuration): LogLimits => ({
 })
 
 async function planHa(conf: Configuration, masters: HostList, facts: HostFacts): Promise<HaPlan> {
-  const { monitorMs, overrides } = haTiming(conf)
   const catalog = {
     class: conf.get('tajo.catalog.store.class'),
     uri: withoutCredentials(conf.get('tajo.catalog.uri')),
@@ -93,7 +92,7 @@ async function planHa(conf: Configuration, masters: HostList, facts: HostFacts):
   if (catalog.class === 'DerbyStore') refuseSharedDerby(conf, masters)
   return {
     directory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
-    timing: makeTiming(monitorMs, overrides),
+    timing: timingOf(conf),
     catalog,
     fencing: conf.get('tajo.master.ha.fencing.methods'),
     severalHosts: await isAnyElsewhere(masters.entries, facts),

@@ -28,7 +28,7 @@ import lockfile from 'proper-lockfile'
 
 export interface PidFile {
   readonly path: string
-  /** Removes the file, if it is still ours. */
+  /** Removes the file, if it is still ours. A second call does nothing: a forced end may interrupt an orderly one. */
   remove(): void
 }
 
@@ -75,7 +75,14 @@ function create(path: string): PidFile {
     const { O_CREAT, O_EXCL, O_RDWR } = constants
     const fd = openSync(path, O_CREAT | O_EXCL | O_RDWR, 0o644)
     writeSync(fd, `${process.pid}\n`)
-    return { path, remove: () => remove(path, fd) }
+    let held = true
+    return {
+      path,
+      remove: () => {
+        if (held) remove(path, fd)
+        held = false
+      },
+    }
   } catch (error) {
     throw new Error(`can't write the pid file ${path}: ${(error as Error).message}`, {
       cause: error,
