@@ -194,7 +194,7 @@ export const KEYS = {
     doc: 'Planned for opening the catalog and starting to serve.',
   },
   'tajo.master.ha.hang-limit': {
-    ...period('monitor interval / 2', (monitorMs) => monitorMs / 2),
+    ...period('monitor interval × 3 / 5', (monitorMs) => (monitorMs * 3) / 5),
     doc: 'A master that does not answer its own keeper for so long is killed by it.',
   },
   'tajo.master.ha.handover.grace': {

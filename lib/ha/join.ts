@@ -61,7 +61,7 @@ function spawnKeeper(log: Log): KeeperHandle {
   const { NODE_OPTIONS: _masterOnly, ...env } = process.env
   const child = fork(fileURLToPath(new URL('./keeper-process.js', import.meta.url)), [], {
     detached: true,
-    execArgv: ['--max-old-space-size=128', '--max-semi-space-size=1'],
+    execArgv: ['--max-old-space-size=48', '--max-semi-space-size=1'],
     env: { ...env, UV_THREADPOOL_SIZE: String(FILE_THREADS) },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })

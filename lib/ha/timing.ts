@@ -48,7 +48,7 @@ export function makeTiming(monitorMs = 5000, overrides: TimingOverrides = {}): T
     pollMs: overrides.pollMs ?? monitorMs / 20,
     settleMs: overrides.settleMs ?? renewMs + monitorMs / 50,
     activationMs: overrides.activationMs ?? monitorMs / 10,
-    hangMs: overrides.hangMs ?? monitorMs / 2,
+    hangMs: overrides.hangMs ?? (monitorMs * 3) / 5,
     graceMs: overrides.graceMs ?? monitorMs / 5,
     rankStepMs: overrides.rankStepMs ?? Math.max(5, monitorMs / 500),
   }
