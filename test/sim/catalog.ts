@@ -110,7 +110,7 @@ export class Catalog implements Service {
     })
     await durable
     if (!ackFirst) await this.#member?.commit()
-    auditor.onAck(change, asked, this.#member?.term() === term)
+    auditor.onAck(change, asked, ackFirst || this.#member?.term() === term)
   }
 
   async read(below: number, signal: AbortSignal): Promise<Change[]> {

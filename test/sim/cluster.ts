@@ -4,11 +4,15 @@ import {
   BACKUP_DIR,
   CLUSTER_FILE,
   type ClusterFile,
+  claimFile,
   encode,
   FORMAT_VERSION,
   HISTORY_DIR,
   type Holder,
+  historyFile,
   SECRET_FILE,
+  servedFile,
+  termDir,
 } from '../../lib/ha/layout.ts'
 import { Auditor } from './auditor.ts'
 import type { Breaks } from './breaks.ts'
@@ -34,6 +38,7 @@ export class Cluster {
   /** Network between hosts is cut for these: hints don't reach them. */
   readonly unheard = new Set<Host>()
   onCall: (master: Master, call: Call) => void = () => {}
+  #healed = false
   /** When a host was last kept from renewing by more than its thaw. */
   readonly #disturbedMs = new Map<Host, number>()
 
@@ -59,7 +64,10 @@ export class Cluster {
         spy: (own) => (call) => this.onCall(own, call),
         fence: (holder) => this.#fence(holder),
       })
-      master.onEnd(() => this.#streamBroke(master))
+      master.onEnd(() => {
+        this.#streamBroke(master)
+        if (this.#healed) world.after(profile.timing.monitorMs / 10, () => master.start())
+      })
       return master
     })
     world.timeline.afterTurn = () => this.#audit()
@@ -91,8 +99,9 @@ export class Cluster {
     for (const master of this.masters) if (master.host === host) master.start()
   }
 
-  /** All is well again: nothing is stopped, hung, cut or down. */
+  /** All is well again: nothing is stopped, hung, cut or down, and whatever ends late is started anew. */
   heal(graceMs: number): void {
+    this.#healed = true
     const { storage, hosts } = this.world
     storage.weather = calm()
     this.unheard.clear()
@@ -121,6 +130,12 @@ export class Cluster {
     }
     server.write(CLUSTER_FILE, encode(cluster))
     server.write(SECRET_FILE, `${SECRET}\n`)
+    for (let term = 1; term <= this.profile.past; term += 1) {
+      server.makeDirectories(termDir(term))
+      for (const path of [claimFile(term), historyFile(term), servedFile(term)]) {
+        server.write(path, '{}\n')
+      }
+    }
   }
 
   #audit(): void {
@@ -145,7 +160,7 @@ export class Cluster {
    * heartbeats of a minute ago. A disturbance of that host meanwhile can put the renewal off to the lease's end.
    */
   #excused(master: Master): boolean {
-    if (this.profile.hostileMs > 0) return true
+    if (!this.profile.auditReads) return true
     const { host } = master
     const { renewMs, deadlineMs } = this.profile.timing
     const sinceMs = this.world.timeline.nowMs - host.thawedMs

@@ -68,7 +68,7 @@ export class Master {
     return this.life?.core.mayServe() === true
   }
   get awake(): boolean {
-    return this.life !== null && this.life.process.alive && !this.life.process.asleep
+    return this.alive && this.life?.process.asleep === false
   }
   /** The newest term of which its keeper holds the lease, as the simulation may peek; 0 for none. */
   get heldTerm(): number {

@@ -8,7 +8,7 @@ import type { Master } from './master.ts'
 import type { Call } from './world/disk.ts'
 
 /** How often a fault is aimed at the active, or at whoever is about to be. */
-const AIMED = 0.6
+const AIMED = 0.7
 
 interface Trigger {
   readonly purpose: Call['purpose']
@@ -19,30 +19,6 @@ interface Trigger {
   readonly forMs: number
 }
 
-/** Faults that stop or end somebody: the ones worth aiming at a single call. */
-const AT_CALLS: readonly FaultName[] = [
-  'kill master',
-  'kill keeper',
-  'kill both',
-  'stop master',
-  'stop keeper',
-  'stop both',
-  'power off',
-  'freeze host',
-  'suspend host',
-  'cut storage of host',
-]
-/** Each with how many calls there may be of it in a schedule. */
-const PURPOSES: readonly (readonly [Call['purpose'], number])[] = [
-  ['claim', 12],
-  ['end-below', 12],
-  ['catalog', 40],
-  ['renew', 40],
-  ['release', 4],
-  ['obituary', 2],
-  ['history', 4],
-]
-
 export class Nemesis {
   readonly #cluster: Cluster
   readonly #triggers: Trigger[]
@@ -52,11 +28,11 @@ export class Nemesis {
     this.#cluster = cluster
     const { random, profile } = cluster
     this.#triggers = Array.from({ length: profile.triggers }, () => {
-      const [purpose, most] = random.pick(PURPOSES)
+      const [purpose, most] = random.pick(profile.aims)
       return {
         purpose,
         left: 1 + random.below(most),
-        fault: random.pick(AT_CALLS),
+        fault: random.pick(profile.strikes),
         delayMs: random.chance(0.4) ? 0 : random.logBetween(0.05, 10 * profile.storage.latencyMs),
         forMs: this.#length(),
       }
@@ -72,7 +48,7 @@ export class Nemesis {
 
   #length(): number {
     const { random, profile } = this.#cluster
-    return random.logBetween(profile.timing.monitorMs / 100, profile.longestMs)
+    return random.logBetween(profile.shortestMs, profile.longestMs)
   }
 
   #next(): void {

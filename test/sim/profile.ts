@@ -4,6 +4,7 @@
  */
 import { makeTiming, type Timing } from '../../lib/ha/timing.ts'
 import { FAULTS, type FaultName } from './faults.ts'
+import type { Call } from './world/disk.ts'
 import { Random } from './world/random.ts'
 import type { StorageKind } from './world/storage.ts'
 
@@ -16,21 +17,70 @@ export interface Profile {
   readonly fencing: boolean
   readonly maxDrift: number
   readonly storage: StorageKind
-  /** Listings, absences and attributes may be so old, against what real mounts do. Reads are not audited then. */
+  /** Listings, absences and attributes may be so old, against what real mounts do. */
   readonly hostileMs: number
+  /**
+   * Where heartbeats are shown that are old, a living holder is taken for dead, and only its next renewal tells it: if
+   * that one hangs too, two faults at once, reads may be old. So they are audited there only while renewals are prompt.
+   */
+  readonly auditReads: boolean
+  /** So many terms have been before, all of them ended. */
+  readonly past: number
   readonly faults: readonly FaultName[]
   /** The directory is new: whoever comes first makes it. A crash in the middle of that needs the operator. */
   readonly fresh: boolean
   /** Mean time between two faults. */
   readonly faultEveryMs: number
-  /** Faults end after at most so long; most much earlier. */
+  /** Faults last so long, even on a logarithmic scale. */
+  readonly shortestMs: number
   readonly longestMs: number
   /** How long faults happen; then all is healed. */
   readonly faultsForMs: number
   /** Faults that strike at a certain file call. */
   readonly triggers: number
+  /** At calls for these purposes, each with how many there may be of it. */
+  readonly aims: readonly Aim[]
+  /** The faults that strike there: those that stop or end somebody. */
+  readonly strikes: readonly FaultName[]
   readonly changeEveryMs: number
 }
+
+/** Faults that keep nobody from renewing. */
+const PROMPT: readonly FaultName[] = [
+  'kill master',
+  'kill both',
+  'power off',
+  'wall clock',
+  'cut network',
+  'hand over',
+  'take over',
+  'leave',
+  'hint',
+]
+
+export type Aim = readonly [purpose: Call['purpose'], most: number]
+const AIMS: readonly Aim[] = [
+  ['claim', 12],
+  ['end-below', 12],
+  ['catalog', 40],
+  ['renew', 40],
+  ['release', 4],
+  ['obituary', 2],
+  ['history', 4],
+]
+
+const STRIKES: readonly FaultName[] = [
+  'kill master',
+  'kill keeper',
+  'kill both',
+  'stop master',
+  'stop keeper',
+  'stop both',
+  'power off',
+  'freeze host',
+  'suspend host',
+  'cut storage of host',
+]
 
 const MONITOR_MS = [1000, 2000, 5000] as const
 
@@ -40,10 +90,13 @@ export function drawProfile(seed: number): Profile {
   const m = timing.monitorMs
   const masters = random.chance(0.75) ? 3 : random.chance(0.7) ? 2 : 4
   const hosts = random.chance(0.75) ? masters : Math.max(1, masters - 1)
-  const kinds = Object.keys(FAULTS) as FaultName[]
+  const hostileMs = random.chance(0.15) ? random.logBetween(100, 60_000) : 0
+  const prompt = hostileMs > 0 && random.chance(0.5)
+  const kinds = prompt ? PROMPT : (Object.keys(FAULTS) as FaultName[])
   const some = 1 + random.below(random.chance(0.7) ? 4 : kinds.length)
   const faults = Array.from({ length: some }, () => random.pick(kinds))
   const hdfs = random.chance(0.2)
+  const fresh = random.chance(0.25)
   return {
     seed,
     timing,
@@ -57,18 +110,24 @@ export function drawProfile(seed: number): Profile {
       granularityMs: hdfs ? 1 : random.pick([0.001, 0.001, 1]),
       latencyMs: random.logBetween(0.15, Math.min(8, m / 250)),
       peakMs: 216,
-      peakShare: random.pick([0, 0.001, 0.01]),
-      delegations: random.chance(0.05),
+      peakShare: prompt ? 0 : random.pick([0, 0.001, 0.01]),
+      delegations: !prompt && random.chance(0.05),
+      linksIgnored: false,
       leaseMs: random.between(1, 4) * m,
       absenceMs: random.chance(0.8) ? 30_000 : 0,
     },
-    hostileMs: random.chance(0.12) ? random.logBetween(100, 60_000) : 0,
+    hostileMs,
+    auditReads: hostileMs === 0 || prompt,
     faults,
-    fresh: random.chance(0.3),
-    faultEveryMs: m * random.logBetween(0.15, 1.5),
-    longestMs: m * random.pick([0.3, 1, 2]),
+    fresh,
+    past: !fresh && random.chance(0.2) ? 1 + random.below(24) : 0,
+    faultEveryMs: m * random.logBetween(0.12, 0.8),
+    shortestMs: m / 100,
+    longestMs: m * random.pick([0.3, 1.5, 1.5, 3]),
     faultsForMs: m * random.between(1.5, 3),
-    triggers: random.chance(0.6) ? 1 + random.below(3) : 0,
+    triggers: !prompt && random.chance(0.7) ? 1 + random.below(3) : 0,
+    aims: AIMS,
+    strikes: STRIKES,
     changeEveryMs: m * random.logBetween(0.03, 0.5),
   }
 }

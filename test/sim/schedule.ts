@@ -13,6 +13,8 @@ export interface Outcome {
   readonly seed: number
   /** `rule: what happened`, or null. */
   readonly violation: string | null
+  /** Nothing was broken but, at most, the bound on healing. */
+  readonly safe: boolean
   readonly events: number
   readonly acks: number
   readonly activations: number
@@ -60,6 +62,7 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
   return {
     seed: options.seed,
     violation: describe(auditor.violation) ?? late(cluster, healedInM),
+    safe: auditor.violation === null,
     events: timeline.count,
     acks: auditor.acks,
     activations: auditor.activations,

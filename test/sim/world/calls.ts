@@ -133,12 +133,13 @@ export class CallsAtServer {
   }
 
   #touch(call: Call): Outcome {
-    const { server, timeline } = this.#storage
+    const { server, timeline, kind } = this.#storage
     if (this.#isAbsent(call.path)) return 'missing'
     const handle = this.#memory.handles.get(call.path)
     let file = server.file(call.path)
-    if (file === undefined && handle?.file.linked && timeline.nowMs < handle.untilMs) {
-      file = handle.file
+    if (file === undefined && handle !== undefined && timeline.nowMs < handle.untilMs) {
+      const lives = handle.file.linked || (kind.linksIgnored && handle.file.opens.size > 0)
+      if (lives) file = handle.file
     }
     if (file === undefined) {
       this.#forgetUntil(call.path)

@@ -19,6 +19,8 @@ export interface StorageKind {
   /** An open gives a delegation; a host that is gone keeps it for the lease time. */
   readonly delegations: boolean
   readonly leaseMs: number
+  /** A renewal that doesn't look at the link count succeeds while anybody has the unlinked file open. */
+  readonly linksIgnored: boolean
   /** A missing name is remembered for up to so long. */
   readonly absenceMs: number
 }

@@ -1,0 +1,335 @@
+/**
+ * The guards of the protocol, each broken in turn, with a world in which that matters. The auditor has to find every one
+ * of them. How they are broken: see breaks.ts.
+ */
+import { CLUSTER_FILE, claimFile, termOf } from '../../lib/ha/layout.ts'
+import type { ToMaster } from '../../lib/ha/messages.ts'
+import type { Clock, Disk } from '../../lib/ha/ports.ts'
+import type { Change } from './auditor.ts'
+import type { Breaks, Inside } from './breaks.ts'
+import type { Profile } from './profile.ts'
+import { split } from './world/server.ts'
+
+export interface Guard {
+  /** What is broken. */
+  readonly name: string
+  readonly breaks: Breaks
+  /** The world in which it shows. */
+  readonly adjust?: (profile: Profile) => Profile
+  /** Where the break is part of the world itself: that world without it. */
+  readonly control?: (profile: Profile) => Profile
+}
+
+const wall = (clock: Clock): Clock => ({ ...clock, nowMs: () => clock.wallMs() })
+
+/** Disk calls replaced one by one; all others as they were. */
+const withDisk = (disk: Disk, changed: Partial<Disk>): Disk => ({
+  makeTermDir: (...args) => disk.makeTermDir(...args),
+  makeDirs: (...args) => disk.makeDirs(...args),
+  create: (...args) => disk.create(...args),
+  touch: (...args) => disk.touch(...args),
+  glimpse: (...args) => disk.glimpse(...args),
+  read: (...args) => disk.read(...args),
+  list: (...args) => disk.list(...args),
+  unlink: (...args) => disk.unlink(...args),
+  removeDir: (...args) => disk.removeDir(...args),
+  syncDir: (...args) => disk.syncDir(...args),
+  ...changed,
+})
+
+/** The term of a file in its directory, or of that directory itself. */
+const termIn = (path: string): number => {
+  const [directory, name] = split(path)
+  return termOf(name) ?? termOf(split(directory)[1]) ?? 0
+}
+
+/** Claims come thick and fast, and are stopped in the middle. */
+const contended = (profile: Profile): Profile => ({
+  ...profile,
+  hostileMs: 0,
+  auditReads: true,
+  masters: 3,
+  hosts: 3,
+  faults: ['stop keeper', 'stop both', 'freeze host', 'kill master'],
+  faultEveryMs: profile.timing.monitorMs / 4,
+  longestMs: 2 * profile.timing.monitorMs,
+  faultsForMs: 4 * profile.timing.monitorMs,
+  triggers: 6,
+  changeEveryMs: profile.timing.monitorMs / 30,
+})
+
+/** Claimants stand still in the middle of their claim, and go on about when the next one has overtaken them. */
+const overtaken = (profile: Profile): Profile => ({
+  ...contended(profile),
+  faults: ['kill master', 'freeze host'],
+  faultEveryMs: profile.timing.monitorMs / 2,
+  aims: [['claim', 5]],
+  strikes: ['freeze host', 'stop both'],
+  shortestMs: 0.6 * profile.timing.monitorMs,
+  longestMs: 1.2 * profile.timing.monitorMs,
+  triggers: 10,
+})
+
+/** Changes are on their way to the journal when everything stands still until the next term has read it. */
+const appending = (profile: Profile): Profile => ({
+  ...overtaken(profile),
+  aims: [['catalog', 60]],
+  strikes: ['freeze host', 'stop both', 'cut storage of host'],
+  shortestMs: 0.9 * profile.timing.monitorMs,
+  longestMs: 2 * profile.timing.monitorMs,
+  changeEveryMs: profile.timing.monitorMs / 60,
+})
+
+const cutOff = (profile: Profile): Profile => ({
+  ...profile,
+  hostileMs: 0,
+  auditReads: true,
+  faults: ['cut storage of host', 'freeze host', 'stop both', 'wall clock'],
+  longestMs: 3 * profile.timing.monitorMs,
+  changeEveryMs: profile.timing.monitorMs / 30,
+})
+
+/** Living holders are taken for dead all the time, and nothing else is wrong. */
+const suspicious = (profile: Profile): Profile => ({
+  ...profile,
+  masters: 3,
+  hosts: 3,
+  hostileMs: 10 * profile.timing.monitorMs,
+  auditReads: true,
+  faults: ['wall clock'],
+  triggers: 0,
+  fencing: false,
+  faultsForMs: 4 * profile.timing.monitorMs,
+  storage: { ...profile.storage, peakShare: 0, delegations: false },
+})
+
+/** The same, and one of those who claim stands still in the middle. */
+const suspiciousAndOvertaken = (profile: Profile): Profile => {
+  const { aims, strikes, shortestMs, longestMs, triggers } = overtaken(profile)
+  return { ...suspicious(profile), aims, strikes, shortestMs, longestMs, triggers }
+}
+
+/** Heartbeats are open somewhere when they are unlinked; `linksIgnored`: then a renewal still succeeds. */
+const heldOpen = (profile: Profile, linksIgnored: boolean): Profile => ({
+  ...suspicious(profile),
+  faults: ['hold open'],
+  faultEveryMs: profile.timing.monitorMs / 6,
+  longestMs: 3 * profile.timing.monitorMs,
+  storage: { ...profile.storage, peakShare: 0, delegations: false, linksIgnored },
+})
+
+const endOnlyPrevious = (disk: Disk): Disk => {
+  let newest = 0
+  return withDisk(disk, {
+    makeTermDir: (purpose, path) => {
+      newest = termIn(path)
+      return disk.makeTermDir(purpose, path)
+    },
+    create: async (purpose, path, text) =>
+      purpose === 'end-below' && termIn(path) < newest - 1
+        ? 'created'
+        : disk.create(purpose, path, text),
+  })
+}
+
+/** What claim.json says informs only; that it exists decides. */
+const heartbeatLast = (disk: Disk): Disk => {
+  let decided: 'created' | 'exists' | 'missing' = 'missing'
+  return withDisk(disk, {
+    create: async (purpose, path, text) => {
+      if (purpose === 'claim' && path.endsWith('claim.json')) return decided
+      if (purpose === 'claim' && path.endsWith('heartbeat')) {
+        decided = await disk.create(purpose, claimFile(termIn(path)), '{}')
+      }
+      return disk.create(purpose, path, text)
+    },
+  })
+}
+
+/** Old terms go at once and their numbers are not taken for ever. */
+const sweepEarly = (disk: Disk): Disk =>
+  withDisk(disk, {
+    create: async (purpose, path, text) => {
+      if (purpose === 'claim' && path.startsWith('history/')) return 'created'
+      const served = /^history\/(\d+)\.served\.json$/.exec(path)
+      if (purpose === 'history' && served !== null) {
+        const before = `active/epoch-${String(Number(served[1]) - 1).padStart(10, '0')}`
+        const names = await disk.list('sweep', before)
+        for (const name of names === 'missing' ? [] : names) {
+          await disk.unlink('sweep', `${before}/${name}`)
+        }
+        await disk.removeDir('sweep', before)
+      }
+      return disk.create(purpose, path, text)
+    },
+  })
+
+const readFirst = (disk: Disk, inside: Inside): Disk =>
+  withDisk(disk, {
+    read: async (purpose, path) => {
+      const text = await disk.read(purpose, path)
+      if (purpose === 'claim' && path === CLUSTER_FILE) {
+        const early = inside.catalog.read(100, new AbortController().signal)
+        inside.notes.set('catalog', await early)
+      }
+      return text
+    },
+  })
+
+/** The master goes on when it is told to stop, as if its lease were renewed. */
+const deafToSuspension = (message: ToMaster, inside: Inside): ToMaster =>
+  message.type === 'suspend'
+    ? {
+        type: 'lease',
+        term: message.term,
+        untilMs: inside.clock.nowMs() + 10 * inside.timing.monitorMs,
+        tookMs: 0,
+      }
+    : message
+
+export const GUARDS: readonly Guard[] = [
+  {
+    name: 'skip the settling',
+    breaks: { timing: (timing) => ({ ...timing, settleMs: 0 }) },
+    adjust: suspicious,
+  },
+  {
+    name: 'use the wall clock for the lease',
+    breaks: { keeperClock: wall, masterClock: wall },
+    adjust: (profile) => ({ ...cutOff(profile), faultEveryMs: profile.timing.monitorMs / 5 }),
+  },
+  {
+    name: 'act after the deadline',
+    breaks: { timing: (timing) => ({ ...timing, deadlineMs: 10 * timing.monitorMs }) },
+    adjust: cutOff,
+  },
+  {
+    name: 'be more impatient than the deadline',
+    breaks: { timing: (timing) => ({ ...timing, patienceMs: timing.monitorMs / 4, settleMs: 1 }) },
+    adjust: cutOff,
+  },
+  {
+    name: 'resume after a suspension without a renewal',
+    breaks: {
+      masterLink: (link, inside) => ({
+        send: (message) => link.send(message),
+        onMessage: (listener) =>
+          link.onMessage((message) => listener(deafToSuspension(message, inside))),
+        onClose: (listener) => link.onClose(listener),
+      }),
+    },
+    adjust: cutOff,
+  },
+  {
+    name: 'acknowledge before the renewal',
+    breaks: { ackFirst: true },
+    adjust: appending,
+  },
+  {
+    name: 'sweep too early, without taking the number for ever',
+    breaks: { disk: sweepEarly },
+    adjust: overtaken,
+  },
+  {
+    name: 'end only the previous term',
+    breaks: { disk: endOnlyPrevious },
+    adjust: suspiciousAndOvertaken,
+  },
+  {
+    name: "don't let claim.json decide",
+    breaks: {
+      disk: (disk) =>
+        withDisk(disk, {
+          create: async (purpose, path, text) => {
+            const made = await disk.create(purpose, path, text)
+            return purpose === 'claim' && path.endsWith('claim.json') ? 'created' : made
+          },
+        }),
+    },
+    adjust: overtaken,
+  },
+  {
+    name: 'claim.json before the heartbeat',
+    breaks: { disk: heartbeatLast },
+    adjust: overtaken,
+  },
+  {
+    name: 'read the catalog before the lower terms are ended',
+    breaks: {
+      disk: readFirst,
+      readEarly: (inside) => {
+        const early = inside.notes.get('catalog') as Change[] | undefined
+        return early === undefined ? null : Promise.resolve(early)
+      },
+    },
+    adjust: contended,
+  },
+  {
+    name: 'ignore .nfs* names after the unlink',
+    breaks: {
+      disk: (disk) =>
+        withDisk(disk, {
+          list: async (purpose, path) => {
+            const names = await disk.list(purpose, path)
+            if (purpose !== 'end-below' || names === 'missing') return names
+            return names.filter((name) => !name.startsWith('.nfs'))
+          },
+        }),
+    },
+    adjust: (profile) => ({
+      ...cutOff(profile),
+      masters: 3,
+      hosts: 3,
+      faults: ['cut storage of host', 'freeze host', 'hold open', 'hold open'],
+      faultEveryMs: profile.timing.monitorMs / 6,
+    }),
+  },
+  {
+    name: 'go on when the heartbeat is gone',
+    breaks: {
+      disk: (disk) =>
+        withDisk(disk, {
+          touch: async (purpose, path, mtimeMs) => {
+            const outcome = await disk.touch(purpose, path, mtimeMs)
+            return purpose === 'renew' ? 'touched' : outcome
+          },
+        }),
+    },
+    adjust: cutOff,
+  },
+  {
+    name: 'renew without a look at the link count',
+    breaks: {},
+    adjust: (profile) => heldOpen(profile, true),
+    control: (profile) => heldOpen(profile, false),
+  },
+  {
+    name: 'creates that are not exclusive (fuse-dfs)',
+    breaks: {
+      disk: (disk) =>
+        withDisk(disk, {
+          makeTermDir: async (purpose, path) => {
+            await disk.makeTermDir(purpose, path)
+            return 'made'
+          },
+          create: async (purpose, path, text) => {
+            const made = await disk.create(purpose, path, text)
+            return purpose === 'claim' && made === 'exists' ? 'created' : made
+          },
+        }),
+    },
+    adjust: contended,
+  },
+  {
+    name: 'take silence for proof of death',
+    breaks: {
+      processes: (processes) => ({
+        self: () => processes.self(),
+        verdict: (identity) => {
+          const verdict = processes.verdict(identity)
+          return verdict === 'unknown' ? 'dead' : verdict
+        },
+      }),
+    },
+  },
+]

@@ -1,0 +1,32 @@
+/**
+ * Has the auditor teeth? Each guard of the protocol is broken in turn, and within a bounded number of seeds a violation
+ * has to be found; the same world with the guard in place has to pass. What a break may not be found by is the bound on
+ * healing: masters that only stop working are no danger.
+ */
+import { test } from 'tap'
+import { GUARDS, type Guard } from './guards.ts'
+import { runSchedule } from './schedule.ts'
+
+/** Most are found within ten seeds; the rarest race took 32. */
+const MOST_SEEDS = 800
+
+async function firstBite(guard: Guard): Promise<{ seed: number; violation: string } | null> {
+  const { breaks, adjust } = guard
+  for (let seed = 1; seed <= MOST_SEEDS; seed += 1) {
+    const { violation, safe } = await runSchedule({ seed, breaks, ...(adjust && { adjust }) })
+    if (violation !== null && !safe) return { seed, violation }
+  }
+  return null
+}
+
+for (const guard of GUARDS) {
+  test(`the auditor notices: ${guard.name}`, async (t) => {
+    const bite = await firstBite(guard)
+    t.not(bite, null, `a violation within ${MOST_SEEDS} seeds`)
+    if (bite === null) return
+    t.comment(`seed ${bite.seed}: ${bite.violation}`)
+    const { control = guard.adjust } = guard
+    const whole = await runSchedule({ seed: bite.seed, ...(control && { adjust: control }) })
+    t.equal(whole.violation, null, 'the same world passes with the guard in place')
+  })
+}
