@@ -4,7 +4,7 @@
  * `wakeMs` says when the next tick may have something to do; nothing here acts.
  */
 import type { ClaimReason, EndReason } from './layout.ts'
-import type { ToMaster } from './messages.ts'
+import type { ToKeeper, ToMaster } from './messages.ts'
 import type { LogLevel } from './ports.ts'
 import type { Timing } from './timing.ts'
 import { newWatch, type Seen, type Watch } from './watch.ts'
@@ -183,27 +183,8 @@ export type Input =
   | { readonly type: 'candidates'; readonly candidates: readonly Candidate[] }
   | { readonly type: 'master-gone' }
   | { readonly type: 'pong' }
-  | { readonly type: 'serving'; readonly term: number }
-  | { readonly type: 'activation-failed'; readonly term: number; readonly why: string }
-  | { readonly type: 'suspended'; readonly term: number }
-  | { readonly type: 'drained'; readonly term: number }
-  | { readonly type: 'deactivated'; readonly term: number }
-  | { readonly type: 'commit'; readonly id: number; readonly term: number }
-  | {
-      readonly type: 'hand-over'
-      readonly id: number
-      readonly successor: string | null
-      readonly force: boolean
-      readonly by: string
-    }
-  | {
-      readonly type: 'take-over'
-      readonly id: number
-      readonly force: boolean
-      readonly by: string
-    }
-  | { readonly type: 'leave'; readonly reason: string }
-  | { readonly type: 'hint'; readonly why: string }
+  /** The rest is the master's own word. */
+  | Exclude<ToKeeper, { readonly type: 'start' | 'pong' | 'history' }>
 
 export type Effect =
   | { readonly do: 'tell'; readonly message: ToMaster }
