@@ -1,14 +1,18 @@
 /**
- * Claiming a term: four exclusive steps, each of which can only be lost, never undone by somebody slow.
+ * Claiming a term: five exclusive steps, each of which can only be lost, never undone by somebody slow.
  *
  *  1. `epoch-n/` by mkdir through proper-lockfile. Picks the winner on NFS; on an HDFS gateway everybody wins it.
- *  2. `heartbeat` by exclusive create. From here on the term is renewed.
- *  3. `claim.json` by exclusive create, saying open. If it exists, a higher term has closed this one.
- *  4. `history/n.json` by exclusive create: the number is taken for ever. Without it a contender that was paused before
- *     step 1 could make the directory of a term that was swept long ago, and find it free (test/sim/terms.ts shows it).
+ *  2. `history/n.json` by exclusive create: the number is taken for ever. Only now may a heartbeat be made: its name must
+ *     never be used again, not after it was unlinked and not after its directory was swept, or a deposed holder that was
+ *     paused before a renewal would find it living.
+ *  3. `heartbeat` by exclusive create. From here on the term is renewed.
+ *  4. `claim.json` by exclusive create, saying open. If it exists, a higher term has closed this one.
+ *  5. `history/n.opened.json` by exclusive create. If it exists, the term was swept while we were paused before 3 or 4, and
+ *     its directory was made again by a contender even slower than us.
  *
- * A reply can be lost after success: steps 3 and 4 then find their own nonce. After 1 and 2 nothing can be proven, and
- * the term is left to expire like any other.
+ * test/sim/terms.ts shows each of them to be needed. A reply can be lost after success: steps 2, 4 and 5 then find their
+ * own nonce, which is another one at every attempt. After 1 and 3 nothing can be proven, and the term is left to expire
+ * like any other.
  */
 import { decodeClaim, decodeTerm } from './decode.ts'
 import {
@@ -18,6 +22,7 @@ import {
   type Holder,
   heartbeatFile,
   historyFile,
+  openedFile,
   type TermRecord,
   termDir,
 } from './layout.ts'
@@ -40,19 +45,22 @@ export async function claimTerm(disk: Disk, request: ClaimRequest): Promise<Clai
   if ((await disk.makeTermDir('claim', termDir(term))) === 'exists') {
     return { won: false, why: 'another contender made the term first' }
   }
+  if (!(await createOwn(disk, historyFile(term), encode(record), record.nonce, decodeTerm))) {
+    return { won: false, why: 'another contender took the number first' }
+  }
   if ((await disk.create('claim', heartbeatFile(term), '')) !== 'created') {
-    return { won: false, why: 'another contender made its heartbeat first' }
+    return { won: false, why: 'its heartbeat was there already' }
   }
   request.onHeartbeat()
   const claim: Claim = { state: 'open', term, holder, nonce: record.nonce }
   const decided = await createOwn(disk, claimFile(term), encode(claim), record.nonce, decodeClaim)
-  const reserved =
-    decided && (await createOwn(disk, historyFile(term), encode(record), record.nonce, decodeTerm))
-  if (reserved) return { won: true }
+  const opened =
+    decided && (await createOwn(disk, openedFile(term), encode(claim), record.nonce, decodeClaim))
+  if (opened) return { won: true }
   await disk.unlink('claim', heartbeatFile(term))
   return {
     won: false,
-    why: decided ? 'the number had been used and swept' : 'a higher term has closed it',
+    why: decided ? 'it was swept meanwhile' : 'a higher term has closed it',
   }
 }
 

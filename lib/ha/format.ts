@@ -23,18 +23,17 @@ import {
   HISTORY_DIR,
   type Holder,
   heartbeatFile,
-  historyFile,
   RELEASED_MTIME_MS,
   SECRET_FILE,
   servedFile,
   type TermRecord,
-  termDir,
   termOf,
 } from './layout.ts'
 import { Looker } from './look.ts'
 import { Peers } from './peers.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses } from './processes.ts'
+import { sweepTerm } from './sweep.ts'
 import type { Timing } from './timing.ts'
 import { advance, newWatch, verdictOf } from './watch.ts'
 
@@ -55,10 +54,10 @@ export async function formatDirectory(
   for (const name of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) await disk.makeDirs('setup', name)
   const newest = await refuseLive(disk, timing)
   const term = newest + 1
-  await takeTerm(disk, { term, newest, by, timing, log })
+  const record = await takeTerm(disk, { term, newest, by, timing, log })
   const names = await disk.list('sweep', ACTIVE_DIR)
   const terms = (names === 'missing' ? [] : names).map(termOf)
-  for (const old of terms) if (old !== null && old < term) await clearTerm(disk, old, by)
+  for (const old of terms) if (old !== null && old < term) await sweepTerm(disk, old, record)
   const backups = await disk.list('sweep', BACKUP_DIR)
   for (const name of backups === 'missing' ? [] : backups) {
     await disk.unlink('sweep', `${BACKUP_DIR}/${name}`)
@@ -121,7 +120,8 @@ interface Take extends Format {
   readonly newest: number
 }
 
-async function takeTerm(disk: Disk, { term, newest, by, timing, log }: Take): Promise<void> {
+/** Gives the term's record. */
+async function takeTerm(disk: Disk, { term, newest, by, timing, log }: Take): Promise<TermRecord> {
   const nonce = randomUUID()
   const record: TermRecord = {
     term,
@@ -171,14 +171,5 @@ async function takeTerm(disk: Disk, { term, newest, by, timing, log }: Take): Pr
     encode({ term, servedAt: record.at, previousEnd: null, phases }),
   )
   await disk.touch('release', heartbeatFile(term), RELEASED_MTIME_MS)
-}
-
-/** As in sweep.ts: the number is taken before the directory goes. */
-async function clearTerm(disk: Disk, term: number, by: string): Promise<void> {
-  const tombstone = { term, address: 'formatHA', nonce: '', reason: 'swept', evidence: by, at: '' }
-  await disk.create('sweep', historyFile(term), encode(tombstone))
-  const files = await disk.list('sweep', termDir(term))
-  for (const file of files === 'missing' ? [] : files)
-    await disk.unlink('sweep', `${termDir(term)}/${file}`)
-  await disk.removeDir('sweep', termDir(term))
+  return record
 }

@@ -46,6 +46,7 @@ const OBITUARY_TRIES_MS = 60_000
 export class TermWork {
   readonly #o: TermWorkOptions
   #claim = new AbortController()
+  #attemptMs = 0
 
   constructor(options: TermWorkOptions) {
     this.#o = options
@@ -55,6 +56,7 @@ export class TermWork {
     const { clock, disk, input, self } = this.#o
     this.#claim = new AbortController()
     const startedMs = clock.nowMs()
+    this.#attemptMs = startedMs
     let made = false
     const onHeartbeat = (): void => {
       made = true
@@ -204,8 +206,9 @@ export class TermWork {
     return new Promise((done) => this.#o.clock.after(delayMs, done))
   }
 
+  /** Another one at every attempt, also of another keeper: an earlier one must not be taken for a lost reply. */
   #nonce(term: number): string {
-    return `${this.#o.self.nonce}-${term}`
+    return `${this.#o.self.nonce}-${term}-${this.#attemptMs}`
   }
 
   #now(): string {

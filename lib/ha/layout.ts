@@ -8,6 +8,7 @@
  *     active/epoch-0000000042/end.json    the holder's last word: why it ended and for whom (information)
  *     backup/host2_26001.json             one for each backup; mtime renewed the same way
  *     history/0000000042.json             exclusive create: this number is taken for ever, by whom and why
+ *     history/0000000042.opened.json      exclusive create: it was opened, or swept and can't be any more
  *     history/0000000042.served.json      written when the term serves: how long each phase took
  *
  * Existence decides, content informs: every file here can be torn by a crash between create and write, and every
@@ -30,6 +31,7 @@ export const heartbeatFile = (term: number): string => `${termDir(term)}/heartbe
 export const claimFile = (term: number): string => `${termDir(term)}/claim.json`
 export const endFile = (term: number): string => `${termDir(term)}/end.json`
 export const historyFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.json`
+export const openedFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.opened.json`
 export const servedFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.served.json`
 
 /** `host2:26001` → `backup/host2_26001.json`. IPv6 colons become `_` as well. */
@@ -42,7 +44,7 @@ export function termOf(name: string): number | null {
   return match ? Number(match[1]) : null
 }
 
-/** The term in a name of `history/`, for either of its files, or null. */
+/** The term in a name of `history/`, for its record or what it says of having served, or null. */
 export function historyTermOf(name: string): { term: number; served: boolean } | null {
   const match = /^(\d{10})(\.served)?\.json$/.exec(name)
   return match ? { term: Number(match[1]), served: match[2] !== undefined } : null

@@ -1,11 +1,19 @@
 /**
  * Removing terms that are far behind the newest that served, so that a look stays cheap.
  *
- * A contender may have decided long ago to claim a number that is swept meanwhile, and make its directory again. So
- * before a directory goes, its number is taken for ever in `history/`: an exclusive create there is the last step of
- * every claim (claim.ts), and it fails. The history therefore only grows, by two small files a term.
+ * A contender may have decided long ago to claim a number that is swept meanwhile, and make its directory again; and one
+ * that has the number may have been paused before its heartbeat. So before a directory goes, both files of `history/` that
+ * a claim must create exclusively (claim.ts) are created. The history therefore only grows, by three small files a term.
  */
-import { ACTIVE_DIR, encode, historyFile, type TermRecord, termDir, termOf } from './layout.ts'
+import {
+  ACTIVE_DIR,
+  encode,
+  historyFile,
+  openedFile,
+  type TermRecord,
+  termDir,
+  termOf,
+} from './layout.ts'
 import type { Disk } from './ports.ts'
 
 /** So many terms below the newest are kept with all their files. */
@@ -21,12 +29,19 @@ export async function sweep(disk: Disk, servedTerm: number, record: TermRecord):
   const swept: number[] = []
   for (const term of old.slice(0, SWEPT_AT_ONCE)) {
     if (term === null) continue
-    await disk.create('sweep', historyFile(term), encode({ ...record, term, reason: 'swept' }))
-    const files = await disk.list('sweep', termDir(term))
-    for (const file of files === 'missing' ? [] : files) {
-      await disk.unlink('sweep', `${termDir(term)}/${file}`)
-    }
-    if ((await disk.removeDir('sweep', termDir(term))) !== 'kept') swept.push(term)
+    if (await sweepTerm(disk, term, record)) swept.push(term)
   }
   return swept
+}
+
+/** Removes one ended term's directory and makes its number unusable. False when somebody puts files into it. */
+export async function sweepTerm(disk: Disk, term: number, record: TermRecord): Promise<boolean> {
+  const tombstone = encode({ ...record, term, reason: 'swept' })
+  await disk.create('sweep', historyFile(term), tombstone)
+  await disk.create('sweep', openedFile(term), tombstone)
+  const files = await disk.list('sweep', termDir(term))
+  for (const file of files === 'missing' ? [] : files) {
+    await disk.unlink('sweep', `${termDir(term)}/${file}`)
+  }
+  return (await disk.removeDir('sweep', termDir(term))) !== 'kept'
 }

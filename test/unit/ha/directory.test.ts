@@ -158,9 +158,10 @@ t.test(
     for (let term = 1; term <= newest; term += 1) await claim(disk, term)
     rmSync(`${path}/${historyFile(1)}`) // a term of which not even the history is left
     t.same(await sweep(disk, newest, recordOf(newest, 'sweeper')), [1, 2])
-    t.match(await claim(disk, 1, 'slow'), { won: false, why: /swept/ })
-    t.match(await claim(disk, 2, 'slow'), { won: false, why: /swept/ })
+    t.match(await claim(disk, 1, 'slow'), { won: false, why: /took the number/ })
+    t.match(await claim(disk, 2, 'slow'), { won: false, why: /took the number/ })
     t.same(readdirSync(`${path}/active`).map(termOf).length, newest, 'the directories are back')
+    t.same(readdirSync(`${path}/${termDir(1)}`), [], 'no heartbeat was made under an old name')
     const history = await readHistory(disk, 100)
     t.equal(history.length, newest - 1, 'a tombstone is no history')
   },
