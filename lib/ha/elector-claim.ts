@@ -192,7 +192,14 @@ export function onClaimWon(t: Turn, term: number): void {
 
 export function endBelow(t: Turn, term: number, cause: Cause): void {
   t.s.phase = { name: 'ending', term, cause, wonMs: t.now }
-  t.act({ do: 'end-below', term, provenTerm: cause.provenTerm })
+  const { provenTerm } = cause
+  // Nothing was concluded from silence where there is proof.
+  t.act({
+    do: 'end-below',
+    term,
+    provenTerm,
+    basis: provenTerm === null ? cause.basis.pulses : [],
+  })
 }
 
 export function confirm(t: Turn, phase: Phase & { name: 'confirming' }, seen: Seen): void {
@@ -204,7 +211,20 @@ export function confirm(t: Turn, phase: Phase & { name: 'confirming' }, seen: Se
     endBelow(t, phase.term, phase.cause)
     return
   }
-  const why = `the holder of term ${moved.term} lives: its heartbeat moved while term ${phase.term} was being claimed`
+  leaveAlive(t, phase, moved.term)
+}
+
+export function onHolderLives(t: Turn, term: number, holderTerm: number): void {
+  const { phase } = t.s
+  if (phase.name === 'ending' && phase.term === term) leaveAlive(t, phase, holderTerm)
+}
+
+function leaveAlive(
+  t: Turn,
+  phase: Phase & { name: 'confirming' | 'ending' },
+  holderTerm: number,
+): void {
+  const why = `the holder of term ${holderTerm} lives: its heartbeat moved while term ${phase.term} was being claimed`
   t.log('warn', why, { term: phase.term })
   failCommand(t, phase.cause.commandId, why, 'UNSAFE')
   t.act({ do: 'abandon', term: phase.term })

@@ -7,7 +7,7 @@ import type { ClaimReason, EndReason } from './layout.ts'
 import type { ToKeeper, ToMaster } from './messages.ts'
 import type { LogLevel } from './ports.ts'
 import type { Timing } from './timing.ts'
-import { newWatch, type Seen, type Watch } from './watch.ts'
+import { newWatch, type Pulse, type Seen, type Watch } from './watch.ts'
 
 /** One backup that others may hand over to, as `peers.ts` keeps it. */
 export interface Candidate {
@@ -166,6 +166,8 @@ export type Input =
       readonly failed: boolean
     }
   | { readonly type: 'below-ended'; readonly term: number; readonly proven: boolean }
+  /** Found while ending the terms below `term`. */
+  | { readonly type: 'holder-lives'; readonly term: number; readonly holderTerm: number }
   | {
       readonly type: 'renewed'
       readonly term: number
@@ -196,7 +198,13 @@ export type Effect =
     }
   | { readonly do: 'look' }
   | { readonly do: 'claim'; readonly term: number; readonly cause: Cause }
-  | { readonly do: 'end-below'; readonly term: number; readonly provenTerm: number | null }
+  /** `basis`: heartbeats that must not have moved since. */
+  | {
+      readonly do: 'end-below'
+      readonly term: number
+      readonly provenTerm: number | null
+      readonly basis: readonly Pulse[]
+    }
   | { readonly do: 'renew'; readonly term: number }
   /** Stop what belongs to a claim that is over, and unlink its heartbeat. */
   | { readonly do: 'abandon'; readonly term: number }

@@ -19,6 +19,7 @@ import {
   onClaimLost,
   onClaimWon,
   onFenced,
+  onHolderLives,
   onLooked,
   onLookFailed,
   onServing,
@@ -72,6 +73,9 @@ export function step(state: State, input: Input, nowMs: number): Step {
       break
     case 'below-ended':
       onBelowEnded(t, input.term, input.proven)
+      break
+    case 'holder-lives':
+      onHolderLives(t, input.term, input.holderTerm)
       break
     case 'renewed':
       onRenewed(t, input)

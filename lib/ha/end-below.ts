@@ -21,25 +21,36 @@ import {
   termDir,
 } from './layout.ts'
 import type { Disk } from './ports.ts'
+import type { Pulse } from './watch.ts'
 
 export interface EndBelow {
   readonly term: number
   readonly nonce: string
   /** A lower term whose holder is proven dead already, or null. */
   readonly provenTerm: number | null
+  /** Heartbeats as they were when silence was taken for death; empty where nothing was concluded from silence. */
+  readonly basis: readonly Pulse[]
   /** Waits between two looks for `.nfs*`; rejects when the claim is over. */
   readonly pause: (why: string) => Promise<void>
 }
 
-/** Tells whether every holder below is proven to be gone; if not, the caller waits the settling time. */
-export async function endBelow(disk: Disk, request: EndBelow): Promise<{ proven: boolean }> {
+/** `alive`: a term whose heartbeat has moved since, and which was left alone; the claim has to be abandoned then. */
+export interface Ended {
+  /** Every holder below is proven to be gone; if not, the caller waits the settling time. */
+  readonly proven: boolean
+  readonly alive: number | null
+}
+
+export async function endBelow(disk: Disk, request: EndBelow): Promise<Ended> {
   const served = await servedTerms(disk)
   let proven = true
   for (let lower = request.term - 1; lower > 0; lower -= 1) {
-    if (!(await endTerm(disk, lower, request))) proven = false
+    const end = await endTerm(disk, lower, request)
+    if (end === 'alive') return { proven: false, alive: lower }
+    if (end === 'ended') proven = false
     if (served.has(lower)) break
   }
-  return { proven }
+  return { proven, alive: null }
 }
 
 async function servedTerms(disk: Disk): Promise<Set<number>> {
@@ -49,8 +60,16 @@ async function servedTerms(disk: Disk): Promise<Set<number>> {
   return new Set(entries.filter((entry) => entry?.served).map((entry) => entry?.term ?? 0))
 }
 
-/** True when the term's holder is proven gone, or never was. */
-async function endTerm(disk: Disk, lower: number, request: EndBelow): Promise<boolean> {
+/**
+ * `gone`: the term's holder is proven gone, or never was. `alive`: it was only stalled, and renews again. Ending it now
+ * would be safe for changes, but it may stall once more before it meets its end, and answer reads for the rest of a lease
+ * that is longer than the settling time.
+ */
+async function endTerm(
+  disk: Disk,
+  lower: number,
+  request: EndBelow,
+): Promise<'gone' | 'ended' | 'alive'> {
   const closed: Claim = {
     state: 'closed',
     term: lower,
@@ -59,16 +78,19 @@ async function endTerm(disk: Disk, lower: number, request: EndBelow): Promise<bo
   }
   const decision = await disk.create('end-below', claimFile(lower), encode(closed))
   // Created: closed before it was opened, so nobody ever held it. Missing: swept, and its number is taken for ever.
-  if (decision !== 'exists') return true
+  if (decision !== 'exists') return 'gone'
   const heartbeat = await disk.glimpse('end-below', heartbeatFile(lower))
   const released = heartbeat !== 'missing' && releaseOf(heartbeat.mtimeMs) !== 'no'
+  const before = request.basis.find((pulse) => pulse.term === lower)
+  const beats = heartbeat !== 'missing' && !released
+  if (beats && before !== undefined && before.mtimeMs !== heartbeat.mtimeMs) return 'alive'
   let name: string | undefined = 'heartbeat'
   for (;;) {
     await unlinkUnlessOpenHere(disk, `${termDir(lower)}/${name}`)
     const names = await disk.list('end-below', termDir(lower))
     // By listing, since an unlink may be answered from a remembered absence.
     name = names === 'missing' ? undefined : names.find(isHeartbeat)
-    if (name === undefined) return released || lower === request.provenTerm
+    if (name === undefined) return released || lower === request.provenTerm ? 'gone' : 'ended'
     await request.pause(
       `the heartbeat of term ${lower} is still there, held open by a process on this host or by one that lost power (${termDir(lower)}/${name})`,
     )

@@ -152,7 +152,7 @@ async function takeTerm(disk: Disk, { term, newest, by, timing, log }: Take): Pr
     log('warn', `waiting: ${why}`)
     await new Promise<void>((done) => realClock.after(timing.pollMs, done))
   }
-  await endBelow(disk, { term, nonce, provenTerm: null, pause })
+  await endBelow(disk, { term, nonce, provenTerm: null, basis: [], pause })
   const end = { reason: 'stopped', by: userInfo().username, successor: null, at: record.at }
   await disk.create('release', endFile(term), encode(end))
   // Marks the term as one below which nothing is left to end.

@@ -81,15 +81,18 @@ export class TermWork {
   }
 
   /** Goes on until it is done or the claim is over: a storage that fails now may work at the next try. */
-  async endBelow(term: number, provenTerm: number | null): Promise<void> {
+  async endBelow({ term, provenTerm, basis }: Effect & { do: 'end-below' }): Promise<void> {
     const { disk, input, log, timing } = this.#o
     const { signal } = this.#claim
     const nonce = this.#nonce(term)
     for (;;) {
       try {
         const pause = (why: string): Promise<void> => this.#pause(signal, why)
-        const { proven } = await endBelow(disk, { term, nonce, provenTerm, pause })
-        if (!signal.aborted) input({ type: 'below-ended', term, proven })
+        const request = { term, nonce, provenTerm, basis, pause }
+        const { proven, alive } = await endBelow(disk, request)
+        if (signal.aborted) return
+        if (alive === null) input({ type: 'below-ended', term, proven })
+        else input({ type: 'holder-lives', term, holderTerm: alive })
         return
       } catch (error) {
         if (signal.aborted) return

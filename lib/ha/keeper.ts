@@ -197,7 +197,7 @@ export class Keeper {
         void this.#work.claim(effect.term, effect.cause)
         return
       case 'end-below':
-        void this.#work.endBelow(effect.term, effect.provenTerm)
+        void this.#work.endBelow(effect)
         return
       case 'renew':
         this.#renewal = this.#renew(effect.term)

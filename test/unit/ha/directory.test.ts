@@ -129,7 +129,7 @@ t.test(
     const pause = async (): Promise<void> => {
       t.fail('nothing to wait for')
     }
-    const ended = await endBelow(disk, { term: 5, nonce: 'x', provenTerm: null, pause })
+    const ended = await endBelow(disk, { term: 5, nonce: 'x', provenTerm: null, basis: [], pause })
     t.match(ended, { proven: false }, 'nothing proves that the holders of 2 and 3 are gone')
     t.match(decodeClaim((await disk.read('check', claimFile(4))) as string), { state: 'closed' })
     t.equal(await disk.touch('renew', heartbeatFile(3), 5e12), 'missing')
@@ -144,10 +144,14 @@ t.test('ending: a release is proof, and so is what the caller knows', async (t) 
   serve(path, 1)
   await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
   const pause = async (): Promise<void> => {}
-  t.match(await endBelow(disk, { term: 2, nonce: 'x', provenTerm: null, pause }), { proven: true })
+  t.match(await endBelow(disk, { term: 2, nonce: 'x', provenTerm: null, basis: [], pause }), {
+    proven: true,
+  })
   await claim(disk, 2)
   serve(path, 2)
-  t.match(await endBelow(disk, { term: 3, nonce: 'x', provenTerm: 2, pause }), { proven: true })
+  t.match(await endBelow(disk, { term: 3, nonce: 'x', provenTerm: 2, basis: [], pause }), {
+    proven: true,
+  })
 })
 
 t.test(
