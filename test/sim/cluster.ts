@@ -165,7 +165,7 @@ export class Cluster {
     const { renewMs, deadlineMs } = this.profile.timing
     const sinceMs = this.world.timeline.nowMs - host.thawedMs
     if (sinceMs < THAW_PERIODS * renewMs) return true
-    const disturbed = (this.#disturbedMs.get(host) ?? 0) > host.thawedMs - deadlineMs
+    const disturbed = (this.#disturbedMs.get(host) ?? 0) > host.frozeMs - deadlineMs
     return disturbed && sinceMs < deadlineMs * 1.02
   }
 

@@ -23,7 +23,8 @@ export class Host {
   frozen = false
   /** Monotonic time of the host stands still since this moment of the world, or null. */
   suspendedSinceMs: number | null = null
-  /** When it was last thawed from a suspension. */
+  /** When it was last suspended, and thawed again. */
+  frozeMs = Number.NEGATIVE_INFINITY
   thawedMs = Number.NEGATIVE_INFINITY
   boots = 1
   wallOffsetMs = 0
@@ -75,7 +76,9 @@ export class Host {
     this.frozen = true
   }
   suspend(): void {
-    if (this.up) this.suspendedSinceMs ??= this.timeline.nowMs
+    if (!this.up || this.suspendedSinceMs !== null) return
+    this.suspendedSinceMs = this.timeline.nowMs
+    this.frozeMs = this.timeline.nowMs
   }
   wake(): void {
     if (this.suspendedSinceMs !== null) {
