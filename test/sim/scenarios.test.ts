@@ -1,0 +1,29 @@
+/** Every scenario of scenarios/*.txt. `node build/test/sim/scenarios.test.js NAME` runs one of them and writes its steps. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { test } from 'tap'
+import { runScenario } from './scenario.ts'
+
+/** The texts stay beside their sources; this file runs from build/. */
+const FOLDER = fileURLToPath(new URL('../../../test/sim/scenarios/', import.meta.url))
+const only = process.argv[2]
+
+for (const file of readdirSync(FOLDER).sort()) {
+  const name = file.replace(/\.txt$/, '')
+  if (only !== undefined && only !== name) continue
+  test(name, async (t) => {
+    const text = readFileSync(`${FOLDER}${file}`, 'utf8')
+    const { seconds } = await runScenario(
+      text,
+      only === undefined ? null : (line) => t.comment(line),
+    )
+    t.pass(`${Math.round(seconds)} s of virtual time`)
+  })
+}
+
+test('a step that fails is named', async (t) => {
+  const world = 'world masters 2 hosts 2 monitor 1000\nstart m1\n'
+  await t.rejects(runScenario(`${world}active m2 within 500`), /line 3, "active m2 within 500"/)
+  await t.rejects(runScenario(`${world}fault boredom at m1`), /no fault/)
+  await t.rejects(runScenario(`${world}dance`), /"dance" is no step/)
+})
