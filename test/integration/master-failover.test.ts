@@ -84,7 +84,9 @@ t.test('processes that die', async (t) => {
       await until('it renews, or is too late on a machine as busy as this one', async () => {
         if (await active.health('backup')) return true
         const { text } = await ask(active.ports.info, '/metrics')
-        return Number(/lease_margin_seconds (\S+)/.exec(text)?.[1]) > (M / 2 / 1000) * 0.6
+        return (
+          Number(/^tajo_master_lease_margin_seconds (\S+)$/m.exec(text)?.[1]) > (M / 2 / 1000) * 0.6
+        )
       })
       const after = await cluster.settled()
       t.comment(`refused meanwhile: ${refused}`)

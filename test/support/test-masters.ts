@@ -3,7 +3,7 @@
  * shared directory. Every process that is started here ends with the test, keepers too; only pids of our own are ever
  * signalled.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { freePortRow } from './free-ports.ts'
-import { childEnv } from './run.ts'
+import { start } from './run.ts'
 import { until } from './until.ts'
 
 const HOME = fileURLToPath(new URL('../../..', import.meta.url))
@@ -95,11 +95,10 @@ export class TestMaster {
   /** Starts its process and returns at once. */
   launch(env: Readonly<Record<string, string>> = {}): ChildProcess {
     this.#said = ''
-    const child = spawn(process.execPath, [join(HOME, 'build/lib/cli/tajo.js'), 'master'], {
+    const words = [process.execPath, join(HOME, 'build/lib/cli/tajo.js'), 'master']
+    const child = start(words, {
       cwd: HOME,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: childEnv({
+      env: {
         TAJO_HOME: HOME,
         TAJO_CONF_DIR: join(this.dir, 'conf'),
         TAJO_LOG_DIR: join(this.dir, 'logs'),
@@ -109,7 +108,7 @@ export class TestMaster {
         TAJO_LOG_FILE: undefined,
         TAJO_MASTER_NAME: undefined,
         ...env,
-      }),
+      },
     })
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -123,10 +122,9 @@ export class TestMaster {
   /** Starts it and waits until it takes part in the election. */
   async start(): Promise<void> {
     const child = this.launch()
-    await until('the master is ready', () => {
-      if (child.exitCode !== null) throw new Error(this.#said)
-      return this.#said.includes('ready ')
-    })
+    const over = (): boolean => child.exitCode !== null || child.signalCode !== null
+    await until('the master is ready, or has failed', () => over() || this.#said.includes('ready '))
+    if (over()) throw new Error(`${this.address} did not start: ${this.#said}`)
   }
 
   /** Runs it to its end, which is expected to come by itself. */

@@ -1,5 +1,5 @@
 /** Pid file, log, admin socket, signals and ends, with real processes and a real file system. */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -27,7 +27,7 @@ import {
 import { leave } from '../../../lib/daemon/leaving.ts'
 import { ownerOf } from '../../../lib/daemon/pidfile.ts'
 import { RotatingFile } from '../../../lib/daemon/rotating-file.ts'
-import { childEnv } from '../../support/run.ts'
+import { childEnv, start } from '../../support/run.ts'
 import { until } from '../../support/until.ts'
 
 const CHILD = fileURLToPath(new URL('../../support/daemon-child.js', import.meta.url))
@@ -47,10 +47,7 @@ interface Child {
 }
 
 async function startChild(t: Test, dir: string, ...mode: string[]): Promise<Child> {
-  const child = spawn(process.execPath, [CHILD, join(dir, 'x.pid'), join(dir, 'x.log'), ...mode], {
-    env: childEnv(),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = start([process.execPath, CHILD, join(dir, 'x.pid'), join(dir, 'x.log'), ...mode])
   let said = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text
