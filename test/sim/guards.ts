@@ -89,6 +89,18 @@ const cutOff = (profile: Profile): Profile => ({
   changeEveryMs: profile.timing.monitorMs / 30,
 })
 
+/** Whoever holds the lease stands still about as long as others are patient, again and again. */
+const stallingTwice = (profile: Profile): Profile => ({
+  ...cutOff(profile),
+  faults: ['freeze host', 'stop both'],
+  faultEveryMs: profile.timing.monitorMs / 4,
+  shortestMs: 0.45 * profile.timing.monitorMs,
+  longestMs: 0.75 * profile.timing.monitorMs,
+  triggers: 0,
+  faultsForMs: 5 * profile.timing.monitorMs,
+  storage: { ...profile.storage, latencyMs: profile.timing.monitorMs / 220 },
+})
+
 /** Living holders are taken for dead all the time, and nothing else is wrong. */
 const suspicious = (profile: Profile): Profile => ({
   ...profile,
@@ -319,6 +331,19 @@ export const GUARDS: readonly Guard[] = [
         }),
     },
     adjust: contended,
+  },
+  {
+    name: 'end a holder that came back meanwhile',
+    breaks: {
+      disk: (disk) =>
+        withDisk(disk, {
+          glimpse: async (purpose, path) => {
+            const seen = await disk.glimpse(purpose, path)
+            return purpose === 'end-below' ? 'missing' : seen
+          },
+        }),
+    },
+    adjust: stallingTwice,
   },
   {
     name: 'take silence for proof of death',

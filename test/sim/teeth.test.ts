@@ -20,7 +20,7 @@ async function firstBite(guard: Guard): Promise<{ seed: number; violation: strin
 }
 
 for (const guard of GUARDS) {
-  test(`the auditor notices: ${guard.name}`, async (t) => {
+  test(`the auditor notices: ${guard.name}`, { timeout: 300_000 }, async (t) => {
     const bite = await firstBite(guard)
     t.not(bite, null, `a violation within ${MOST_SEEDS} seeds`)
     if (bite === null) return
