@@ -143,6 +143,8 @@ export interface State {
   readonly canFence: boolean
   readonly pingMs: number
   readonly pongMs: number
+  /** It was silent for its hang limit once because its host gave it no time to run. */
+  readonly spared: boolean
   readonly stepMs: number
   readonly masterGone: boolean
   /** We killed it for not answering; named in the obituary. */
@@ -185,6 +187,8 @@ export type Input =
   | { readonly type: 'candidates'; readonly candidates: readonly Candidate[] }
   | { readonly type: 'master-gone' }
   | { readonly type: 'pong' }
+  /** The master wants to run and gets no time: it is not hung. */
+  | { readonly type: 'starved' }
   /** The rest is the master's own word. */
   | Exclude<ToKeeper, { readonly type: 'start' | 'pong' | 'history' }>
 
@@ -287,6 +291,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     canFence,
     pingMs: nowMs,
     pongMs: nowMs,
+    spared: false,
     stepMs: Number.NEGATIVE_INFINITY,
     masterGone: false,
     killed: false,

@@ -94,6 +94,12 @@ export function step(state: State, input: Input, nowMs: number): Step {
       break
     case 'pong':
       s.pongMs = nowMs
+      s.spared = false
+      break
+    case 'starved':
+      // Once: a host that starves it for longer is no host for the active master.
+      if (!s.spared) s.pongMs = nowMs
+      s.spared = true
       break
     case 'serving':
       onServing(t, input.term)

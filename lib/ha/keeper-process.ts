@@ -14,7 +14,7 @@ import { Keeper } from './keeper.ts'
 import { ACTIVE_DIR } from './layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './messages.ts'
 import type { Disk, Log } from './ports.ts'
-import { hostProcesses } from './processes.ts'
+import { hostProcesses, readCpu } from './processes.ts'
 import { type QuickCheck, quickCheck } from './storage-check.ts'
 import { LATENCIES_PER_RENEWAL, smallestMonitorMs } from './timing.ts'
 
@@ -58,6 +58,7 @@ async function main(start: Start): Promise<void> {
         // Only our parent, and only while it is: a pid can be reused, a parent can't.
         if (process.ppid === start.self.master.pid) process.kill(process.ppid, 'SIGKILL')
       },
+      masterCpu: () => readCpu(start.self.master.pid),
       exit,
       storage,
     },

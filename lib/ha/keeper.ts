@@ -30,6 +30,8 @@ export interface KeeperPorts {
   readonly fence: (holder: Holder) => Promise<{ fenced: boolean; detail: string }>
   /** SIGKILL to the master; the link then closes. */
   readonly killMaster: () => void
+  /** CPU time that the master has used, ms, and whether it wants to run now; null where that can't be read. */
+  readonly masterCpu: () => { readonly runnable: boolean; readonly cpuMs: number } | null
   /** Ends this process without waiting for anything. */
   readonly exit: () => void
   readonly storage: Storage
@@ -49,6 +51,7 @@ export class Keeper {
   #clusterId = ''
   #work: TermWork
   #lastRenewalMs: number | null = null
+  #pongCpuMs = 0
   #renewal: Promise<void> = Promise.resolve()
   #cancelWake = (): void => {}
   #hintMs = Number.NEGATIVE_INFINITY
@@ -115,7 +118,10 @@ export class Keeper {
     const wake = wakeMs(this.#state)
     if (this.#state.phase.name === 'ended' || wake === Number.POSITIVE_INFINITY) return
     const delayMs = Math.max(0, wake - clock.nowMs())
-    this.#cancelWake = clock.after(delayMs, () => this.input({ type: 'tick' }))
+    this.#cancelWake = clock.after(delayMs, () => {
+      if (this.#isMasterStarved()) this.input({ type: 'starved' })
+      this.input({ type: 'tick' })
+    })
   }
 
   /** Something was heard. A holder has nothing to look for in a hurry. */
@@ -176,6 +182,7 @@ export class Keeper {
 
   #onMessage(message: ToKeeper): void {
     if (message.type === 'start') return
+    if (message.type === 'pong') this.#pongCpuMs = this.#ports.masterCpu()?.cpuMs ?? 0
     if (message.type === 'hint') this.hint(message.why)
     else if (message.type === 'history') void this.#history(message.id, message.limit)
     else this.input(message)
@@ -227,6 +234,15 @@ export class Keeper {
         void this.#exit()
         return
     }
+  }
+
+  /** Silent for its hang limit, wanting to run, and given less than half of that time: the host is to blame. */
+  #isMasterStarved(): boolean {
+    const { lease, pongMs, spared } = this.#state
+    const silentMs = this.#ports.clock.nowMs() - pongMs
+    if (lease === null || spared || silentMs < this.#start.timing.hangMs) return false
+    const cpu = this.#ports.masterCpu()
+    return cpu?.runnable === true && cpu.cpuMs - this.#pongCpuMs < silentMs / 2
   }
 
   async #look(): Promise<void> {

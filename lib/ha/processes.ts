@@ -83,6 +83,22 @@ export function parseStat(text: string): { state: string; startTicks: number } |
   return { state, startTicks }
 }
 
+/** Kernels count CPU time in these, whatever their own tick is (USER_HZ). */
+const TICK_MS = 10
+
+/** CPU time used so far, and whether the process wants to run now; null when there is no such process. */
+export function readCpu(pid: number): { runnable: boolean; cpuMs: number } | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    // Fields 3, 14 and 15 of proc(5).
+    const ticks = Number(fields[11]) + Number(fields[12])
+    return Number.isFinite(ticks) ? { runnable: fields[0] === 'R', cpuMs: ticks * TICK_MS } : null
+  } catch {
+    return null
+  }
+}
+
 function readBootId(): string {
   const path = '/proc/sys/kernel/random/boot_id'
   try {

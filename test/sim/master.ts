@@ -222,6 +222,7 @@ export class Master {
           link: breaks.keeperLink?.(keeperEnd, inside) ?? keeperEnd,
           fence: options.fence,
           killMaster: () => master.kill(),
+          masterCpu: () => null,
           exit: () => process.kill(),
           storage: { granularityMs: world.storage.kind.granularityMs, network: true },
         },

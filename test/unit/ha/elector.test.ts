@@ -269,6 +269,22 @@ t.test('a master that answers no ping for its hang limit is killed', async (t) =
   t.ok(bench.now - start >= timing.hangMs)
 })
 
+t.test('a master that its host starves is spared once', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  const start = bench.now
+  let killed = false
+  while (!killed && bench.now - start < 3 * timing.monitorMs) {
+    bench.now += timing.pollMs
+    const silent = bench.now - bench.state.pongMs >= timing.hangMs
+    const effects = bench.input({ type: silent ? 'starved' : 'tick' })
+    if (bench.state.lease?.renewing) bench.renewed()
+    killed = has(effects, 'kill-master')
+  }
+  t.ok(killed)
+  t.ok(bench.now - start >= 2 * timing.hangMs)
+})
+
 t.test('deposed: ENOENT ends everything at once, and the master must confirm', async (t) => {
   const bench = new Bench()
   bench.activate()

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { realClock } from '../../../lib/ha/clock.ts'
-import { hostProcesses, parseStat } from '../../../lib/ha/processes.ts'
+import { hostProcesses, parseStat, readCpu } from '../../../lib/ha/processes.ts'
 
 const processes = hostProcesses()
 
@@ -130,4 +130,20 @@ t.test('a timer does not fire before its time, and not at all once cancelled', a
   await new Promise((resolve) => setTimeout(resolve, 20))
   t.throws(() => realClock.after(2 ** 31, () => undefined), RangeError)
   t.throws(() => realClock.after(Number.NaN, () => undefined), RangeError)
+})
+
+t.test('CPU time of a process that computes, of one that sleeps, and of none', async (t) => {
+  const busy = spawn(process.execPath, ['-e', 'for (;;) {}'])
+  const idle = spawn('sleep', ['60'])
+  t.teardown(() => {
+    busy.kill('SIGKILL')
+    idle.kill('SIGKILL')
+  })
+  const [busyPid, idlePid] = [busy.pid ?? 0, idle.pid ?? 0]
+  await until(() => (readCpu(busyPid)?.cpuMs ?? 0) > 300)
+  t.match(readCpu(busyPid), { runnable: true })
+  t.match(readCpu(idlePid), { runnable: false })
+  busy.kill('SIGSTOP')
+  await until(() => readCpu(busyPid)?.runnable === false)
+  t.equal(readCpu(2 ** 30), null)
 })
