@@ -116,6 +116,13 @@ export class Cluster {
       life?.keeper?.continue()
     }
     for (const master of this.masters) master.start()
+    // Who was handed over to nobody waits for the operator.
+    const stoodDown = this.masters.find((m) => m.life?.keeperCore?.state.standDown === true)
+    this.world.after(this.profile.timing.monitorMs / 4, () => {
+      if (this.active === null) {
+        stoodDown?.order((core) => core.takeOver({ force: false, by: 'operator' }))
+      }
+    })
   }
 
   /** As an earlier start would have left the directory. */

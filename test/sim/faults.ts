@@ -18,7 +18,10 @@ export const FAULTS = {
     target.life?.process.kill()
     later(strike, () => target.start())
   },
-  'kill keeper': ({ target }) => target.life?.keeper?.kill(),
+  'kill keeper': ({ cluster, target }) => {
+    cluster.disturb(target.host)
+    target.life?.keeper?.kill()
+  },
   'kill both': (strike) => {
     const { target } = strike
     target.life?.keeper?.kill()
@@ -58,8 +61,12 @@ export const FAULTS = {
   'freeze host': (strike) => {
     const { cluster, target } = strike
     if (!target.host.up) return
+    cluster.disturb(target.host)
     target.host.freeze()
-    later(strike, () => cluster.wake(target.host))
+    later(strike, () => {
+      cluster.wake(target.host)
+      cluster.disturb(target.host)
+    })
   },
   'suspend host': (strike) => {
     const { cluster, target } = strike
