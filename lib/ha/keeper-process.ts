@@ -5,11 +5,12 @@
  * The end of the channel is the kernel's word that the master is gone. This process ends itself by SIGKILL: with one
  * file call hanging on a dead mount, process.exit() would never return.
  */
-import { watch } from 'chokidar'
+import { join } from 'node:path'
 import { realClock } from './clock.ts'
 import { openDisk } from './disk.ts'
 import { HaError, messageOf } from './errors.ts'
 import { fence, parseFencingMethods } from './fencing.ts'
+import { watchTerms } from './file-hints.ts'
 import { Keeper } from './keeper.ts'
 import { ACTIVE_DIR } from './layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './messages.ts'
@@ -65,7 +66,12 @@ async function main(start: Start): Promise<void> {
     start,
   )
   await keeper.run()
-  if (!storage.network) hintByFileEvents(start.directory, (why) => keeper.hint(why))
+  if (storage.network) return // its kernel knows nothing of other hosts
+  watchTerms({
+    activeDir: join(start.directory, ACTIVE_DIR),
+    onEvent: () => keeper.hint('file event'),
+    onTrouble: (why) => log('warn', `no hints by file events: ${why}`),
+  })
 }
 
 async function checked(start: Start, disk: Disk): Promise<Storage> {
@@ -92,13 +98,6 @@ function judgeLatency({ directory, timing }: Start, found: QuickCheck): void {
     monitorMs,
     safeMonitorMs: smallestMonitorMs(p95Ms),
   })
-}
-
-/** On a local disk the kernel tells of every touch at once; on a network mount it knows nothing of other hosts. */
-function hintByFileEvents(directory: string, hint: (why: string) => void): void {
-  const watcher = watch(`${directory}/${ACTIVE_DIR}`, { depth: 1, ignoreInitial: true })
-  watcher.on('raw', () => hint('file event'))
-  watcher.on('error', (error) => log('warn', `no hints by file events: ${messageOf(error)}`))
 }
 
 // A master that dies before its first message leaves nothing to keep.

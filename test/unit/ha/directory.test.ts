@@ -9,6 +9,7 @@ import { realClock } from '../../../lib/ha/clock.ts'
 import { decodeClaim, decodeHolder, decodeServed, decodeTerm } from '../../../lib/ha/decode.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { endBelow } from '../../../lib/ha/end-below.ts'
+import { watchTerms } from '../../../lib/ha/file-hints.ts'
 import { formatDirectory } from '../../../lib/ha/format.ts'
 import { readHistory } from '../../../lib/ha/history.ts'
 import { inspectDirectory } from '../../../lib/ha/inspect.ts'
@@ -276,3 +277,35 @@ t.test(
     t.equal(smallestMonitorMs(50), 2000)
   },
 )
+
+t.test('file events: a touch of the newest heartbeat, and of every newer one', async (t) => {
+  const { disk, path } = await directory(t)
+  await claim(disk, 1)
+  let events = 0
+  const troubles: string[] = []
+  const stop = watchTerms({
+    activeDir: `${path}/active`,
+    onEvent: () => {
+      events += 1
+    },
+    onTrouble: (why) => troubles.push(why),
+  })
+  const heard = async (what: string): Promise<void> => {
+    const before = events
+    const untilMs = Date.now() + 10_000
+    while (events === before && Date.now() < untilMs) await new Promise((r) => setTimeout(r, 2))
+    t.ok(events > before, what)
+  }
+  const first = heard('a touch')
+  await disk.touch('renew', heartbeatFile(1), 5e12)
+  await first
+  const second = heard('a new term')
+  await claim(disk, 2)
+  await second
+  await new Promise((r) => setTimeout(r, 50))
+  const third = heard('its heartbeat')
+  await disk.touch('renew', heartbeatFile(2), 5e12)
+  await third
+  stop()
+  t.same(troubles, [])
+})
