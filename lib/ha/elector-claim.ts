@@ -134,7 +134,7 @@ export function claim(
   const cause: Cause = {
     reason: s.command === null ? how.reason : 'command',
     evidence: s.command === null ? how.evidence : `${how.evidence}; asked for by ${s.command.by}`,
-    provenTerm: how.proof || s.command?.fencing === 'done' ? seen.holderTerm || seen.newest : null,
+    provenTerm: how.proof || isFenced(s.command, seen) ? seen.holderTerm || seen.newest : null,
     previousTerm: seen.newest,
     basis: seen,
     commandId: s.command?.id ?? null,
@@ -250,7 +250,7 @@ export function onFenced(t: Turn, input: Input & { type: 'fenced' }): void {
     term: input.term,
   })
   if (command?.fencing === 'asked') {
-    if (input.fenced) t.s.command = { ...command, fencing: 'done' }
+    if (input.fenced) t.s.command = { ...command, fencing: 'done', fencedTerm: input.term }
     else failCommand(t, command.id, `fencing failed: ${input.detail}`, 'UNSAFE')
     return
   }
@@ -323,18 +323,23 @@ export function onTakeOver(t: Turn, input: Input & { type: 'take-over' }): void 
     by: input.by,
     untilMs: t.now + 2 * s.timing.monitorMs,
     fencing: fence ? 'asked' : 'no',
+    fencedTerm: 0,
   }
   if (fence) t.act({ do: 'fence', term: s.watch.seen?.holderTerm ?? 0 })
 }
+
+/** Fencing takes its time: what it proved says nothing of a holder that came meanwhile. */
+const isFenced = (command: State['command'], seen: Seen): boolean =>
+  command?.fencing === 'done' && command.fencedTerm === seen.holderTerm
 
 /** A command never ends a lease: a holder that moves is asked to hand over, or fenced. */
 export function refuseTakeOverOfLive(t: Turn, seen: Seen): void {
   const { command, watch, timing } = t.s
   if (command === null || command.fencing === 'asked') return
   const quietMs = t.now - watch.sinceMs
-  if (command.fencing === 'done') {
+  if (isFenced(command, seen)) {
     claim(t, { reason: 'command', proof: true, evidence: 'the holder was fenced' }, seen, t.now)
-  } else if (quietMs < 2 * timing.renewMs) {
+  } else if (command.fencing === 'done' || quietMs < 2 * timing.renewMs) {
     const who = seen.holder?.address ?? 'unknown'
     failCommand(
       t,

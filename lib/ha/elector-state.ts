@@ -122,6 +122,8 @@ export interface Command {
   readonly by: string
   readonly untilMs: number
   readonly fencing: 'no' | 'asked' | 'done'
+  /** The term whose holder is proven dead by it, or 0. */
+  readonly fencedTerm: number
 }
 
 export interface State {
