@@ -65,14 +65,14 @@ export class Master {
     return this.life?.process.alive === true
   }
   get serves(): boolean {
-    return this.life?.core.mayServe() === true
+    return this.alive && this.life?.core.mayServe() === true
   }
   get awake(): boolean {
     return this.alive && this.life?.process.asleep === false
   }
   /** The newest term of which its keeper holds the lease, as the simulation may peek; 0 for none. */
   get heldTerm(): number {
-    return this.life?.keeperCore?.state.lease?.term ?? 0
+    return this.alive ? (this.life?.keeperCore?.state.lease?.term ?? 0) : 0
   }
 
   /** Called when a life ends, by whatever. */

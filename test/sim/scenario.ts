@@ -2,7 +2,7 @@
  * Hand-written cases in a small language, run in the same world as the seeds but with nothing left to chance. A line is
  * one step; `#` begins a remark. Times are milliseconds.
  *
- *     world masters 3 hosts 3 monitor 1000 [hdfs]     the first line
+ *     world masters 3 hosts 3 monitor 1000 [hdfs] [fencing]     the first line
  *     start m1 m2                 start these masters
  *     wait 500                    let time pass
  *     active m1 m2 within 300     one of these serves by then
@@ -10,6 +10,7 @@
  *     nobody for 300              the same for all
  *     changes within 300          a change is acknowledged by then
  *     term 3                      the active's term
+ *     take-over m1 by force       an operator's command; it may be refused
  *     fault kill master at m1 for 500             any of faults.ts, now
  *     on claim create 1 of m2: fault freeze host for 500     just before m2's first `create` for the purpose `claim`
  *     stale 60000                 attributes and listings are that old from now on
@@ -58,7 +59,7 @@ export async function runScenario(
 }
 
 function profileOf(line: string): Profile {
-  const match = /^world masters (\d) hosts (\d) monitor (\d+)( hdfs)?$/.exec(line)
+  const match = /^world masters (\d) hosts (\d) monitor (\d+)( hdfs)?( fencing)?$/.exec(line)
   if (match === null) throw new Error(`"${line}" is no world`)
   const [masters, hosts, monitorMs] = match.slice(1, 4).map(Number)
   const timing = makeTiming(monitorMs)
@@ -68,7 +69,7 @@ function profileOf(line: string): Profile {
     masters: masters ?? 3,
     hosts: hosts ?? 3,
     priorities: [],
-    fencing: false,
+    fencing: match[5] !== undefined,
     maxDrift: 0,
     fresh: true,
     past: 0,
@@ -145,6 +146,11 @@ class Scenario {
         const term = this.#cluster.active?.life?.core.term() ?? 0
         return term === Number(rest[0]) ? null : `it is ${term}`
       }
+      case 'take-over':
+        this.#master(rest[0] ?? '').order((core) =>
+          core.takeOver({ force: rest.includes('force'), by: 'operator' }),
+        )
+        return null
       case 'fault':
         this.#fault(line)
         return null
