@@ -31,6 +31,8 @@ export interface Serving {
   readonly term: number | null
   /** Reads may be old: the stated exception. */
   readonly excused: boolean
+  /** Its host was suspended lately: what it concluded before may be older than its own clock can tell. */
+  readonly slept: boolean
 }
 
 export class Violation extends Error {
@@ -159,8 +161,9 @@ export class Auditor {
   }
 
   #both(a: Serving, b: Serving): void {
-    const older = (a.term ?? 0) < (b.term ?? 0) ? a : b
-    if (older.excused) {
+    const [older, younger] = (a.term ?? 0) < (b.term ?? 0) ? [a, b] : [b, a]
+    // No clock of a suspended successor tells that its look, right before it ended the holder, is old by now.
+    if (older.excused || younger.slept) {
       this.excusedReads += 1
       return
     }

@@ -159,6 +159,7 @@ export class Cluster {
       serves,
       term: serves ? (master.life?.core.term() ?? null) : null,
       excused: serves && this.#excused(master),
+      slept: this.world.timeline.nowMs - master.host.thawedMs < 2 * this.profile.timing.deadlineMs,
     }
   }
 

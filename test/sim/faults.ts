@@ -29,9 +29,14 @@ export const FAULTS = {
     later(strike, () => target.start())
   },
   'stop master': (strike) => {
-    const process = strike.target.life?.process
+    const { cluster, target } = strike
+    const process = target.life?.process
+    cluster.disturb(target.host) // it can't hear that its term is over
     process?.stop()
-    later(strike, () => process?.continue())
+    later(strike, () => {
+      process?.continue()
+      cluster.disturb(target.host)
+    })
   },
   'stop keeper': (strike) => {
     const { cluster, target } = strike

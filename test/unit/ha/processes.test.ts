@@ -141,7 +141,7 @@ t.test('CPU time of a process that computes, of one that sleeps, and of none', a
   })
   const [busyPid, idlePid] = [busy.pid ?? 0, idle.pid ?? 0]
   await until(() => (readCpu(busyPid)?.cpuMs ?? 0) > 300)
-  t.match(readCpu(busyPid), { runnable: true })
+  await until(() => readCpu(busyPid)?.runnable === true)
   t.match(readCpu(idlePid), { runnable: false })
   busy.kill('SIGSTOP')
   await until(() => readCpu(busyPid)?.runnable === false)
