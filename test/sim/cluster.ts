@@ -173,7 +173,11 @@ export class Cluster {
     const { renewMs, deadlineMs } = this.profile.timing
     const sinceMs = this.world.timeline.nowMs - host.thawedMs
     if (sinceMs < THAW_PERIODS * renewMs) return true
-    const disturbed = (this.#disturbedMs.get(host) ?? 0) > host.frozeMs - deadlineMs
+    const { storage } = this.world
+    const disturbed =
+      (this.#disturbedMs.get(host) ?? 0) > host.frozeMs - deadlineMs ||
+      storage.blocked(host) ||
+      master.life?.keeper?.stopped === true
     return disturbed && sinceMs < deadlineMs * 1.02
   }
 
