@@ -105,6 +105,7 @@ export class Cluster {
     const { storage, hosts } = this.world
     storage.weather = calm()
     this.unheard.clear()
+    this.world.releaseHeld()
     for (const host of hosts) {
       this.wake(host)
       storage.cut.delete(host)

@@ -33,8 +33,11 @@ export interface ScheduleOptions {
 
 /** Keepers' own start and first look come on top of M where masters have to be started. */
 const STARTS_MS = 300
-/** With everything healed at once, several things are wrong at once: a claim that failed pauses for D first. */
-const HEALED_WITHIN_M = 2
+/**
+ * With everything healed at once, several things are wrong at once: a claim that failed pauses for D first; masters that all
+ * lost power first make sure that nobody uses their address (up to M), and then have a patience to wait out.
+ */
+const HEALED_WITHIN_M = 2.6
 const GRACE_M = 0.6
 /** A new directory is made in peace. */
 const FORMED_M = 1.3

@@ -14,6 +14,7 @@ export class World {
   readonly random: Random
   readonly storage: Storage
   readonly hosts: Host[]
+  readonly #holding = new Set<() => void>()
   /** Written only when a run is replayed. */
   readonly trace: Trace
 
@@ -52,8 +53,16 @@ export class World {
     const { client } = host
     this.trace(() => `${host.name} holds ${path} open for ${Math.round(forMs)} ms`)
     server.open(file, client)
-    this.after(forMs, () => {
+    const close = (): void => {
+      if (!this.#holding.delete(close)) return
       if (host.up && host.client === client) server.close(file, path, client)
-    })
+    }
+    this.#holding.add(close)
+    this.after(forMs, close)
+  }
+
+  /** All that other programs hold open is closed. */
+  releaseHeld(): void {
+    for (const close of this.#holding) close()
   }
 }
