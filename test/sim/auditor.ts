@@ -7,8 +7,11 @@
  *   and no two masters acknowledge side by side. Whoever acknowledges a change knows all that was acknowledged before
  *   a client asked for it, and by its own clock its lease is not over.
  * - Acknowledged changes keep their order in every later term.
- * - Two masters that are awake never both say `mayServe` at one instant. The stated exception: on a host that was just
- *   thawed from a suspension, reads may be old until the renewal that follows the thaw.
+ * - Two masters that are awake never both say `mayServe` at one instant. There are two exceptions, for reads only. On a host
+ *   that was just thawed from a suspension they may be old until the renewal that follows the thaw. And a holder may
+ *   come back to life, and renew, in the one round trip between a successor's last look at its heartbeat and the unlink:
+ *   if it then stands still for a second time, past the settling, it serves until its next renewal. Only waiting for D
+ *   at every take-over would exclude that, and M would be missed each time.
  */
 export interface Change {
   readonly id: number
@@ -33,6 +36,8 @@ export interface Serving {
   readonly excused: boolean
   /** Its host was suspended lately: what it concluded before may be older than its own clock can tell. */
   readonly slept: boolean
+  /** When its newest renewal began, if it stood still since then; else null. */
+  readonly renewedThenStalledMs: number | null
 }
 
 export class Violation extends Error {
@@ -54,6 +59,8 @@ interface Known {
 export class Auditor {
   readonly #terms = new Map<number, Known>()
   readonly #acked: Change[] = []
+  /** When a successor last looked at the heartbeat of a term before it ended it. */
+  readonly #lookedMs = new Map<number, number>()
   readonly #newestOf = new Map<string, number>()
   readonly #nowMs: () => number
   #nextId = 1
@@ -87,6 +94,11 @@ export class Auditor {
     this.#newestOf.set(owner, term)
     this.activations += 1
     if (known === undefined) this.#terms.set(term, { owner, ids: new Set(), read: false })
+  }
+
+  /** A successor looks at the heartbeat of `term`, just before it unlinks it; `spreadMs`: how long a call takes at most. */
+  onLastLook(term: number, spreadMs: number): void {
+    this.#lookedMs.set(term, this.#nowMs() - spreadMs)
   }
 
   onRead(term: number, changes: readonly Change[]): void {
@@ -163,7 +175,9 @@ export class Auditor {
   #both(a: Serving, b: Serving): void {
     const [older, younger] = (a.term ?? 0) < (b.term ?? 0) ? [a, b] : [b, a]
     // No clock of a suspended successor tells that its look, right before it ended the holder, is old by now.
-    if (older.excused || younger.slept) {
+    const lookedMs = this.#lookedMs.get(older.term ?? 0) ?? Number.POSITIVE_INFINITY
+    const cameBack = older.renewedThenStalledMs !== null && older.renewedThenStalledMs > lookedMs
+    if (older.excused || younger.slept || cameBack) {
       this.excusedReads += 1
       return
     }

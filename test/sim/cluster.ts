@@ -13,6 +13,7 @@ import {
   SECRET_FILE,
   servedFile,
   termDir,
+  termOf,
 } from '../../lib/ha/layout.ts'
 import { Auditor } from './auditor.ts'
 import type { Breaks } from './breaks.ts'
@@ -22,6 +23,7 @@ import type { Profile } from './profile.ts'
 import type { Call } from './world/disk.ts'
 import type { Host } from './world/host.ts'
 import { Random } from './world/random.ts'
+import { split } from './world/server.ts'
 import { calm } from './world/storage.ts'
 import { World } from './world/world.ts'
 
@@ -61,7 +63,7 @@ export class Cluster {
         changeEveryMs: profile.changeEveryMs,
         auditor: this.auditor,
         breaks,
-        spy: (own) => (call) => this.onCall(own, call),
+        spy: (own) => (call) => this.#spy(own, call),
         fence: (holder) => this.#fence(holder),
       })
       master.onEnd(() => {
@@ -146,6 +148,14 @@ export class Cluster {
     }
   }
 
+  #spy(master: Master, call: Call): void {
+    if (call.purpose === 'end-below' && call.verb === 'glimpse') {
+      const term = termOf(split(split(call.path)[0])[1])
+      if (term !== null) this.auditor.onLastLook(term, 4 * this.profile.storage.latencyMs + 1)
+    }
+    this.onCall(master, call)
+  }
+
   #audit(): void {
     const { auditor, world, masters } = this
     auditor.look(masters.map((master) => this.#servingOf(master)))
@@ -161,7 +171,21 @@ export class Cluster {
       term: serves ? (master.life?.core.term() ?? null) : null,
       excused: serves && this.#excused(master),
       slept: this.world.timeline.nowMs - master.host.thawedMs < 2 * this.profile.timing.deadlineMs,
+      renewedThenStalledMs: serves ? this.#renewedThenStalledMs(master) : null,
     }
+  }
+
+  #renewedThenStalledMs(master: Master): number | null {
+    const { life, host } = master
+    const lease = life?.keeperCore?.state.lease
+    if (life == null || lease == null) return null
+    const { storage, timeline } = this.world
+    const startedMs = lease.untilMs - this.profile.timing.deadlineMs
+    const renewedMs = timeline.nowMs - (host.monotonicMs() - startedMs) / host.rate
+    const wokenMs = Math.max(life.process.wokenMs, life.keeper?.wokenMs ?? 0)
+    const disturbedMs = this.#disturbedMs.get(host) ?? 0
+    const stalled = life.keeper?.asleep === true || storage.blocked(host)
+    return stalled || Math.max(wokenMs, disturbedMs) > renewedMs ? renewedMs : null
   }
 
   /**
