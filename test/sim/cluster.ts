@@ -40,6 +40,8 @@ export class Cluster {
   /** Network between hosts is cut for these: hints don't reach them. */
   readonly unheard = new Set<Host>()
   onCall: (master: Master, call: Call) => void = () => {}
+  /** When the newest renewal of a master's lease began. */
+  readonly #renewedMs = new Map<Master, number>()
   #healed = false
   /** When a host was last kept from renewing by more than its thaw. */
   readonly #disturbedMs = new Map<Host, number>()
@@ -177,11 +179,15 @@ export class Cluster {
 
   #renewedThenStalledMs(master: Master): number | null {
     const { life, host } = master
-    const lease = life?.keeperCore?.state.lease
-    if (life == null || lease == null) return null
+    if (life === null) return null
     const { storage, timeline } = this.world
-    const startedMs = lease.untilMs - this.profile.timing.deadlineMs
-    const renewedMs = timeline.nowMs - (host.monotonicMs() - startedMs) / host.rate
+    const lease = life.keeperCore?.state.lease
+    // Once deposed the keeper has none, and its word is on the way to the master.
+    if (lease != null) {
+      const startedMs = lease.untilMs - this.profile.timing.deadlineMs
+      this.#renewedMs.set(master, timeline.nowMs - (host.monotonicMs() - startedMs) / host.rate)
+    }
+    const renewedMs = this.#renewedMs.get(master) ?? Number.NEGATIVE_INFINITY
     const wokenMs = Math.max(life.process.wokenMs, life.keeper?.wokenMs ?? 0)
     const disturbedMs = this.#disturbedMs.get(host) ?? 0
     const stalled = life.keeper?.asleep === true || storage.blocked(host)
