@@ -8,7 +8,7 @@
  */
 import { z } from 'zod'
 
-/** `cluster`: the caller shows the cluster's secret and its epoch. `open`: anybody; it must change nothing. */
+/** `cluster`: the caller shows the cluster's secret and its epoch. `open`: anybody; it never changes the cluster's own state. */
 export type Access = 'cluster' | 'open'
 
 export interface CallMethod<Q extends z.ZodType = z.ZodType, A extends z.ZodType = z.ZodType> {
@@ -77,7 +77,7 @@ const masterStatus = standing.extend({
   heartbeatAgesMs: z.record(z.string(), z.number()),
 })
 
-/** Answered by the active only: the proof that it serves. Stands in for what the port's service will offer. */
+/** Answered by the active only: the proof that it serves. */
 const service = z.object({ epoch, address, inFlight: z.number().int() })
 
 export const umbilical = {
@@ -101,13 +101,316 @@ const activeStatus = {
   status: call({ access: 'open', activeOnly: true }, nothing, service),
 } as const satisfies ServiceContract
 
+// ---- queries -----------------------------------------------------------------------------------------------------
+
+/** Made by the client, a UUID: whoever knows it may see the query, kill it and read its result. */
+const queryId = z.uuid()
+/** Counts from 1; a client that lost the worker before it had a row asks for the next. */
+const attempt = z.number().int().min(1).max(100)
+const name = z.string().min(1).max(128)
+
+/** What a session is, as a whole: it lives in the client and travels with each statement, so that a failover loses none. */
+const session = z.object({
+  database: name,
+  user: z.string().max(128),
+  variables: z.record(z.string().max(128), z.string().max(4096)),
+})
+
+const place = z.object({ line: z.number().int(), column: z.number().int() })
+const queryError = z.object({
+  message: z.string(),
+  /** In the statement as it was submitted. */
+  place: place.nullable(),
+  /** The user's mistake won't go away by itself; `lost` may be submitted again under a new id: nothing was changed. */
+  kind: z.enum(['user', 'lost', 'killed', 'refused', 'internal']),
+})
+
+const columnInfo = z.object({ name: z.string(), type: z.string() })
+/** JSON values: whole numbers beyond 2^53, decimals, times and blobs as text. */
+const row = z.array(z.unknown())
+
+const queryState = z.enum(['queued', 'running', 'succeeded', 'failed', 'killed'])
+
+const queryStatus = z.object({
+  queryId,
+  attempt,
+  state: queryState,
+  /** `select`: rows come from the worker. `change`: a message is all there is. `answer`: rows are in `answer`. */
+  kind: z.enum(['select', 'change', 'answer']),
+  /** Of the worker: client RPC address. Null while it waits for one. */
+  worker: address.nullable(),
+  /** From 0 to 1. */
+  progress: z.number().min(0).max(1),
+  rows: z.number().int().nullable(),
+  /** Of a change that is done, such as `INSERT 5`. */
+  message: z.string().nullable(),
+  error: queryError.nullable(),
+  answer: z.object({ columns: z.array(columnInfo), rows: z.array(row) }).nullable(),
+  /** What the session has become, after SET, UNSET and \c. */
+  session: session.nullable(),
+  epoch,
+})
+
+const queryRecord = z.object({
+  queryId,
+  attempt,
+  sql: z.string(),
+  user: z.string(),
+  database: z.string(),
+  kind: z.enum(['select', 'change', 'answer']),
+  state: queryState,
+  /** Wall clocks of the masters that saw it, ms since 1970. */
+  submittedMs: z.number(),
+  startedMs: z.number().nullable(),
+  finishedMs: z.number().nullable(),
+  progress: z.number(),
+  rows: z.number().nullable(),
+  message: z.string().nullable(),
+  error: queryError.nullable(),
+  /** Worker id, and the master and term that saw its newest state. */
+  worker: z.string().nullable(),
+  master: z.string(),
+  epoch,
+})
+
+/** Longer statements are refused; the body limit of the ports is wider. */
+const LONGEST_SQL = 200_000
+const sql = z.string().max(LONGEST_SQL)
+
+export const client = {
+  ...activeStatus,
+  /** Begins it, or tells how it stands: the same id and attempt begin nothing twice, on any master. */
+  submit: call(
+    { access: 'open', activeOnly: true },
+    z.object({ queryId, attempt, session, sql }),
+    queryStatus,
+  ),
+  /**
+   * Answers when it stands otherwise than `state` and `attempt` say, or after `waitMs`, or at once when this master
+   * steps down. Null: this master has never heard of it; submit it again under the same id.
+   */
+  wait: call(
+    { access: 'open', activeOnly: true },
+    z.object({
+      queryId,
+      state: queryState,
+      attempt,
+      worker: address.nullable(),
+      waitMs: z.number().int().min(0).max(30_000),
+    }),
+    queryStatus.nullable(),
+  ),
+  kill: call({ access: 'open', activeOnly: true }, z.object({ queryId }), queryStatus.nullable()),
+  /** Newest first; running ones of this term and the history of all terms. */
+  queries: call(
+    { access: 'open', activeOnly: false },
+    z.object({ limit: z.number().int().min(1).max(10_000) }),
+    z.object({ queries: z.array(queryRecord) }),
+  ),
+} as const satisfies ServiceContract
+
+// ---- catalog -----------------------------------------------------------------------------------------------------
+
+const column = z.object({ name: z.string(), type: z.string() })
+const dataFile = z.object({
+  path: z.string(),
+  rows: z.number().int().nullable(),
+  bytes: z.number().int(),
+  partition: z.array(z.string().nullable()),
+})
+const table = z.object({
+  id: z.number().int(),
+  database: z.string(),
+  name: z.string(),
+  kind: z.enum(['managed', 'external']),
+  format: z.enum(['TEXT', 'JSON', 'PARQUET']),
+  options: z.record(z.string(), z.string()),
+  columns: z.array(column),
+  partitionColumns: z.array(column),
+  location: z.string(),
+  wholeDirectory: z.boolean(),
+  files: z.array(dataFile),
+  schemaVersion: z.number().int(),
+  createdAt: z.string(),
+})
+
+/** Reads only, answered by the active from memory. */
+export const catalog = {
+  ...activeStatus,
+  databases: call(
+    { access: 'open', activeOnly: true },
+    nothing,
+    z.object({ databases: z.array(z.string()) }),
+  ),
+  tables: call(
+    { access: 'open', activeOnly: true },
+    z.object({ database: name }),
+    z.object({
+      tables: z.array(
+        table
+          .omit({ files: true })
+          .extend({ rows: z.number().nullable(), bytes: z.number(), fileCount: z.number() }),
+      ),
+    }),
+  ),
+  /** All at one moment, in the order asked; null for one that does not exist. */
+  resolve: call(
+    { access: 'open', activeOnly: true },
+    z.object({ tables: z.array(z.object({ database: name, name })).max(1000) }),
+    z.object({ tables: z.array(table.nullable()) }),
+  ),
+} as const satisfies ServiceContract
+
+// ---- workers -----------------------------------------------------------------------------------------------------
+
+const workerId = z.string().min(1).max(200)
+
+/** What a worker is to write, and where. `directory` is the attempt's own, below a path that carries the query's id. */
+const writeTarget = z.object({
+  /** Null: INSERT OVERWRITE INTO LOCATION or a table that does not exist yet. */
+  tableId: z.number().int().nullable(),
+  schemaVersion: z.number().int(),
+  mode: z.enum(['append', 'overwrite', 'overwrite-partitions']),
+  /** Absolute; made by the worker. */
+  directory: z.string(),
+  /** What the files' paths in the manifest are relative to: the table's location. */
+  base: z.string(),
+  format: z.enum(['TEXT', 'JSON', 'PARQUET']),
+  options: z.record(z.string(), z.string()),
+  /** Of the table, partition columns last; null: the query's own (CREATE TABLE AS). */
+  columns: z.array(column).nullable(),
+  /** `INSERT INTO t (b, a)`: which column each of the query's is; null: in order. */
+  into: z.array(z.string()).nullable(),
+  partitionBy: z.array(z.object({ name: z.string(), type: z.string().nullable() })),
+})
+
+/** Everything a master must know to carry a query on that another one began. */
+const task = z.object({
+  queryId,
+  attempt,
+  sql,
+  /** Where in `sql` the part that the worker runs begins (place) and its text. */
+  query: z.object({ text: z.string(), place }),
+  /** `plan`: EXPLAIN, the rows are the plan's lines. */
+  mode: z.enum(['select', 'write', 'explain', 'explain-analyze']),
+  session,
+  write: writeTarget.nullable(),
+  /** CREATE TABLE AS: the table to make of it, but for its columns and files. Opaque to workers. */
+  create: z.unknown().nullable(),
+  /** INSERT OVERWRITE INTO LOCATION: where it is published. */
+  publishTo: z.string().nullable(),
+  submittedMs: z.number(),
+})
+
+const manifest = z.object({
+  columns: z.array(column),
+  partitionColumns: z.array(column),
+  files: z.array(dataFile),
+  rows: z.number().int(),
+  bytes: z.number().int(),
+})
+
+/** How a task stands on its worker. `ended` stays until a master has taken note of it. */
+const taskReport = z.object({
+  queryId,
+  attempt,
+  state: z.enum(['running', 'succeeded', 'failed', 'killed']),
+  progress: z.number().min(0).max(1),
+  /** Delivered or written so far. */
+  rows: z.number().int(),
+  startedMs: z.number(),
+  error: queryError.nullable(),
+  manifest: manifest.nullable(),
+})
+
+const workerInfo = z.object({
+  workerId,
+  /** Changes with each start of the worker's process. */
+  incarnation: z.string().min(1).max(100),
+  host: z.string(),
+  pid: z.number().int(),
+  version: z.string(),
+  /** Where masters give it tasks, where clients fetch results, its web page. */
+  addresses: z.object({ qm: address, clientRpc: address, peer: address, infoHttp: address }),
+  cores: z.number(),
+  memoryBytes: z.number(),
+  /** Queries it runs at a time. */
+  slots: z.number().int().min(1),
+})
+
+export const tracker = {
+  ...activeStatus,
+  /** First words to each new active: who it is and all that it runs, with the tasks, so that they can be adopted. */
+  register: call(
+    { access: 'cluster', activeOnly: true },
+    z.object({
+      worker: workerInfo,
+      tasks: z.array(z.object({ task, report: taskReport })),
+    }),
+    z.object({
+      epoch,
+      /** Ended ones it may forget, and running ones to stop. */ forget: z.array(queryId),
+    }),
+  ),
+  /** Each idle or active interval, and at once when a task ends. */
+  heartbeat: call(
+    { access: 'cluster', activeOnly: true },
+    z.object({
+      workerId,
+      incarnation: z.string(),
+      freeSlots: z.number().int(),
+      reports: z.array(taskReport),
+    }),
+    z.object({
+      epoch,
+      /** False: register first. */
+      known: z.boolean(),
+      forget: z.array(queryId),
+    }),
+  ),
+  /** Open while this master is active; its end makes the worker look for the new active at once. */
+  follow: {
+    kind: 'stream',
+    access: 'cluster',
+    request: z.object({ workerId, incarnation: z.string() }),
+    line: z.object({ epoch }),
+  },
+} as const satisfies ServiceContract
+
+/** On a worker's qm port, called by the active master: its term fences it. */
+export const worker = {
+  run: call(
+    { access: 'cluster', activeOnly: false },
+    task,
+    z.object({ accepted: z.boolean(), why: z.string().nullable() }),
+  ),
+  kill: call({ access: 'cluster', activeOnly: false }, z.object({ queryId }), nothing),
+  status: call(
+    { access: 'open', activeOnly: false },
+    nothing,
+    workerInfo.extend({ epoch, running: z.number().int() }),
+  ),
+} as const satisfies ServiceContract
+
+/** On a worker's client port: a result, straight to whoever knows the query's id. */
+export const results = {
+  /** Once: columns, then batches of rows, then the end or the error. A stream that ends without either is cut. */
+  fetch: {
+    kind: 'stream',
+    access: 'open',
+    request: z.object({ queryId, attempt }),
+    line: z.union([
+      z.object({ columns: z.array(columnInfo) }),
+      z.object({ rows: z.array(row) }),
+      z.object({ end: z.object({ rows: z.number().int() }) }),
+      z.object({ error: queryError }),
+    ]),
+  },
+  status: call({ access: 'open', activeOnly: false }, nothing, z.object({ workerId, epoch })),
+} as const satisfies ServiceContract
+
 /** Under the names that paths carry. */
-export const services = {
-  umbilical,
-  client: activeStatus,
-  tracker: activeStatus,
-  catalog: activeStatus,
-} as const
+export const services = { umbilical, client, tracker, catalog, worker, results } as const
 
 export type ServiceName = keyof typeof services
 export type Services = typeof services
@@ -120,6 +423,19 @@ export type LineOf<M> = M extends { line: infer L extends z.ZodType } ? z.output
 export type Standing = z.output<typeof standing>
 export type MasterStatus = z.output<typeof masterStatus>
 export type ServiceStatus = z.output<typeof service>
+export type Session = z.output<typeof session>
+export type QueryError = z.output<typeof queryError>
+export type QueryState = z.output<typeof queryState>
+export type QueryStatus = z.output<typeof queryStatus>
+export type QueryRecord = z.output<typeof queryRecord>
+export type ColumnInfo = z.output<typeof columnInfo>
+export type ResultLine = z.output<(typeof results.fetch)['line']>
+export type CatalogTable = z.output<typeof table>
+export type Task = z.output<typeof task>
+export type WriteTarget = z.output<typeof writeTarget>
+export type Manifest = z.output<typeof manifest>
+export type TaskReport = z.output<typeof taskReport>
+export type WorkerInfo = z.output<typeof workerInfo>
 export type Announcement = z.output<(typeof umbilical.announce)['request']>
 
 export const EPOCH_HEADER = 'x-tajo-epoch'

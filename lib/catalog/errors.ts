@@ -1,0 +1,31 @@
+/** The closed list of what can go wrong with the catalog. */
+export type CatalogErrorCode =
+  /** It exists already. */
+  | 'EXISTS'
+  /** No such database, table, column or partition. */
+  | 'MISSING'
+  /** The change does not fit what the catalog holds now: a database that isn't empty, a schema that changed meanwhile. */
+  | 'CONFLICT'
+  /** Another process has the store open, and only one may (DerbyStore). */
+  | 'IN_USE'
+  /** A higher term has the store. */
+  | 'STALE_TERM'
+  /** The storage or database does not answer now; it may have done what was asked. */
+  | 'UNAVAILABLE'
+  /** No space left. */
+  | 'FULL'
+  /** What is kept can't be read back. */
+  | 'CORRUPT'
+  /** It is no store of ours, or the configuration of it is wrong. */
+  | 'BAD_STORE'
+  /** The term ended while it was being done: it may have been done. Ask the next active master. */
+  | 'NOT_ACTIVE'
+
+export class CatalogError extends Error {
+  readonly code: CatalogErrorCode
+  constructor(code: CatalogErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'CatalogError'
+    this.code = code
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * The catalog as data: databases, tables, the files that are a table's content, the outcomes of changes, what is left to
+ * remove. Plain JSON values, so that a journal line, a row of SQL and a message say the same. What may be done with it
+ * is in `apply.ts`; how it is kept is each store's business.
+ *
+ * A table's content is a list of files, not a directory: one transaction replaces the list, and a reader sees the old
+ * or the new. Files are written to their final place under a name that carries the query's id, long before the
+ * transaction; what no table names any more is removed later.
+ */
+
+export type FileFormat = 'TEXT' | 'JSON' | 'PARQUET'
+
+export interface Column {
+  /** Lower case unless it was quoted. */
+  readonly name: string
+  /** In Tajo's spelling: `INT4`, `TEXT`, `NUMERIC(10,2)`, `ARRAY<INT4>` (lib/sql/types.ts). */
+  readonly type: string
+}
+
+export interface DataFile {
+  /** Below the table's location, or absolute. */
+  readonly path: string
+  /** Null when nobody has counted them. */
+  readonly rows: number | null
+  readonly bytes: number
+  /** One value for each partition column, as text; null is SQL's NULL. Empty when the table has none. */
+  readonly partition: readonly (string | null)[]
+}
+
+export interface Table {
+  /** Never used again in this catalog. */
+  readonly id: number
+  readonly database: string
+  readonly name: string
+  /** `external`: the data is the user's; DROP TABLE leaves it alone, with PURGE too. */
+  readonly kind: 'managed' | 'external'
+  readonly format: FileFormat
+  /** As in `WITH (…)`: `text.delimiter`, `text.null`, `text.skip.headerlines`, `text.error-tolerance.max-num`, … */
+  readonly options: Readonly<Record<string, string>>
+  /** Without the partition columns. */
+  readonly columns: readonly Column[]
+  readonly partitionColumns: readonly Column[]
+  /** Absolute path of a directory, or, external, of one file. */
+  readonly location: string
+  /** External only: whatever files stand in `location` belong to it, besides `files`. Ends with the first overwrite. */
+  readonly wholeDirectory: boolean
+  readonly files: readonly DataFile[]
+  /** Raised by each change of the schema; a write that was planned with another one is refused. */
+  readonly schemaVersion: number
+  /** ISO 8601. */
+  readonly createdAt: string
+}
+
+export interface Database {
+  readonly name: string
+  readonly createdAt: string
+}
+
+/** How a change of data or schema ended, by its query: what makes a repeated request harmless. */
+export interface Outcome {
+  readonly queryId: string
+  readonly state: 'done' | 'failed'
+  /** For people: `INSERT 5`, or why it failed. */
+  readonly message: string
+  readonly rows: number | null
+  /** Wall clock of the master that recorded it, ms since 1970. Old ones are forgotten by it, nothing else rests on it. */
+  readonly atMs: number
+}
+
+/** A path that no table names any more, to be removed when no query can still be reading it. */
+export interface Litter {
+  readonly path: string
+  readonly sinceMs: number
+}
+
+/** INSERT OVERWRITE INTO LOCATION: decided, and to be carried out by whoever is active until it is done. */
+export interface Publication {
+  readonly queryId: string
+  /** Complete directory, beside `location`. */
+  readonly staging: string
+  readonly location: string
+}
+
+export interface CatalogData {
+  readonly databases: readonly Database[]
+  readonly tables: readonly Table[]
+  readonly outcomes: readonly Outcome[]
+  readonly litter: readonly Litter[]
+  readonly publications: readonly Publication[]
+  /** The id of the next table. */
+  readonly nextTableId: number
+}
+
+/** One step of a transaction. */
+export type Change =
+  | { readonly do: 'create-database'; readonly name: string; readonly createdAt: string }
+  /** Only when it holds no table. */
+  | { readonly do: 'drop-database'; readonly name: string }
+  /** `table.id` must be the catalog's next. */
+  | { readonly do: 'create-table'; readonly table: Table }
+  /** `litter`: paths to be removed later; empty for an external table. */
+  | { readonly do: 'drop-table'; readonly tableId: number; readonly litter: readonly string[] }
+  | { readonly do: 'rename-table'; readonly tableId: number; readonly name: string }
+  | {
+      readonly do: 'rename-column'
+      readonly tableId: number
+      readonly from: string
+      readonly to: string
+    }
+  | { readonly do: 'add-column'; readonly tableId: number; readonly column: Column }
+  | {
+      readonly do: 'set-options'
+      readonly tableId: number
+      readonly options: Readonly<Record<string, string>>
+    }
+  /** `overwrite`: all, or for a partitioned table the partitions that `files` has. What falls out becomes litter. */
+  | {
+      readonly do: 'write'
+      readonly tableId: number
+      readonly schemaVersion: number
+      readonly mode: 'append' | 'overwrite' | 'overwrite-partitions'
+      readonly files: readonly DataFile[]
+    }
+  | {
+      readonly do: 'drop-partition'
+      readonly tableId: number
+      readonly partition: readonly (string | null)[]
+    }
+  | { readonly do: 'add-litter'; readonly paths: readonly string[] }
+  | { readonly do: 'litter-removed'; readonly paths: readonly string[] }
+  | { readonly do: 'publish'; readonly publication: Publication }
+  | { readonly do: 'published'; readonly queryId: string }
+
+/** All or nothing, with the outcome of the query it belongs to. */
+export interface Transaction {
+  /** Whoever asked, for the journal's reader. */
+  readonly by: string
+  readonly atMs: number
+  readonly changes: readonly Change[]
+  readonly outcome: Outcome | null
+}

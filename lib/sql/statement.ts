@@ -1,0 +1,120 @@
+/**
+ * What a statement says, once parsed. Queries stay text, because DuckDB speaks them; everything that Tajo adds to SQL
+ * is taken apart here. Places count from 1, in the text that the user wrote.
+ */
+import type { Column } from '../catalog/model.ts'
+
+export interface Place {
+  readonly line: number
+  readonly column: number
+}
+
+/** A piece of the user's text, with where it begins: an error inside it can be told in his own lines. */
+export interface SqlText {
+  readonly text: string
+  readonly place: Place
+}
+
+/** Lower case unless quoted. */
+export interface TableName {
+  /** Null: the session's current database. */
+  readonly database: string | null
+  readonly name: string
+  readonly place: Place
+}
+
+export interface Storage {
+  /** After USING, upper case, `CSV` already as `TEXT`; null when it was left out. */
+  readonly format: 'TEXT' | 'JSON' | 'PARQUET' | null
+  /** After WITH. */
+  readonly options: Readonly<Record<string, string>>
+}
+
+export type Statement =
+  /** SELECT, WITH, VALUES, FROM … as DuckDB speaks them. */
+  | { readonly is: 'query'; readonly query: SqlText }
+  | { readonly is: 'explain'; readonly analyze: boolean; readonly query: SqlText }
+  | { readonly is: 'create-database'; readonly name: string; readonly ifNotExists: boolean }
+  | { readonly is: 'drop-database'; readonly name: string; readonly ifExists: boolean }
+  | {
+      readonly is: 'create-table'
+      readonly table: TableName
+      readonly ifNotExists: boolean
+      readonly external: boolean
+      /** Null: CREATE TABLE … AS takes them from its query. */
+      readonly columns: readonly Column[] | null
+      readonly storage: Storage
+      /** PARTITION BY COLUMN; with AS a type may be left out (null): the query's column of that name has it. */
+      readonly partitionBy: readonly { readonly name: string; readonly type: string | null }[]
+      readonly location: string | null
+      readonly as: SqlText | null
+    }
+  /** CREATE TABLE a LIKE b. */
+  | {
+      readonly is: 'create-table-like'
+      readonly table: TableName
+      readonly ifNotExists: boolean
+      readonly like: TableName
+    }
+  | {
+      readonly is: 'insert'
+      readonly overwrite: boolean
+      readonly into: InsertTarget
+      readonly query: SqlText
+    }
+  | {
+      readonly is: 'drop-table'
+      readonly table: TableName
+      readonly ifExists: boolean
+      readonly purge: boolean
+    }
+  | { readonly is: 'truncate'; readonly tables: readonly TableName[] }
+  | { readonly is: 'alter-table'; readonly table: TableName; readonly action: AlterAction }
+  | { readonly is: 'set'; readonly name: string; readonly value: string }
+  | { readonly is: 'unset'; readonly name: string }
+  /** SHOW DATABASES, TABLES [IN database], SESSION | one variable, FUNCTIONS. */
+  | {
+      readonly is: 'show'
+      readonly what: 'databases' | 'tables' | 'functions' | 'variables' | 'variable'
+      /** Of `tables` the database, of `variable` its name. */
+      readonly name: string | null
+    }
+  | { readonly is: 'describe'; readonly table: TableName }
+
+export type InsertTarget =
+  | { readonly to: 'table'; readonly table: TableName; readonly columns: readonly string[] | null }
+  | { readonly to: 'location'; readonly location: string; readonly storage: Storage }
+
+export type AlterAction =
+  | { readonly do: 'rename-table'; readonly name: string }
+  | { readonly do: 'rename-column'; readonly from: string; readonly to: string }
+  | { readonly do: 'add-column'; readonly column: Column }
+  | { readonly do: 'set-property'; readonly options: Readonly<Record<string, string>> }
+  | {
+      readonly do: 'add-partition'
+      readonly ifNotExists: boolean
+      readonly partition: readonly PartitionValue[]
+      readonly location: string | null
+    }
+  | {
+      readonly do: 'drop-partition'
+      readonly ifExists: boolean
+      readonly partition: readonly PartitionValue[]
+      readonly purge: boolean
+    }
+
+export interface PartitionValue {
+  readonly column: string
+  /** Null is SQL's NULL. */
+  readonly value: string | null
+}
+
+/** What is wrong with a statement, and where. */
+export class SqlError extends Error {
+  readonly place: Place | null
+  constructor(message: string, place: Place | null, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'SqlError'
+    this.place = place
+  }
+}
