@@ -6,8 +6,9 @@ import { userInfo } from 'node:os'
 import { type HostPort, isLoopback, isWildcard } from '../conf/address.ts'
 import type { Configuration } from '../conf/configuration.ts'
 import { loadConfiguration } from '../conf/load.ts'
-import { type Addresses, masterAddresses, requireSeparatePorts } from '../conf/master-addresses.ts'
+import { type Addresses, masterAddresses } from '../conf/master-addresses.ts'
 import { type HostEntry, readMasters } from '../conf/masters.ts'
+import { requireSeparatePorts } from '../conf/separate-ports.ts'
 import { type HostFacts, isThisHost, thisHost } from './this-host.ts'
 
 export interface PlannedMaster {

@@ -144,6 +144,11 @@ In \`masters\` the port is the master's umbilical port. A second line for a host
 it: \`localhost:36001\` shifts all its five ports by 36001 − 26001 = 10000, and its pid file and log are named
 \`master-36001\`. In what a master advertises, its line's host replaces \`localhost\` and \`0.0.0.0\`; a master with a real
 name listens on all interfaces where the file says \`localhost\`.
+
+In \`workers\` the port is the worker's peer port. \`localhost:38091\` is a second worker on this host, with all its four
+ports shifted by 38091 − 28091 = 10000 and \`worker-38091\` in its file names. Without the file no worker is started, with
+a warning. A worker with a loopback name offers results and takes queries on the loopback interface only, unless the
+file sets those addresses.
 `
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))

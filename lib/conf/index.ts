@@ -32,14 +32,15 @@ export {
   type Addresses,
   type MasterAddresses,
   masterAddresses,
-  requireSeparatePorts,
 } from './master-addresses.ts'
 export {
   DEFAULT_UMBILICAL_PORT,
+  DEFAULT_WORKER_PORT,
   entryAddress,
   type HostEntry,
   type HostList,
   parseMasterName,
+  parseWorkerName,
   readMasters,
   readWorkers,
 } from './masters.ts'
@@ -50,4 +51,10 @@ export {
   type ReloadOptions,
   watchConfiguration,
 } from './reload.ts'
+export { requireSeparatePorts } from './separate-ports.ts'
 export type { Value } from './types.ts'
+export {
+  type WorkerAddresses,
+  type WorkerPlace,
+  workerAddresses,
+} from './worker-addresses.ts'

@@ -5,6 +5,7 @@
  *
  * It is one piece because it is a table. A default that depends on other keys says so in words and as a function.
  */
+import { availableParallelism, totalmem } from 'node:os'
 import type { HostPort } from './address.ts'
 import type { ValueType } from './types.ts'
 
@@ -37,6 +38,13 @@ const LONGEST_MS = 3_600_000
 const MONITOR = 'tajo.master.ha.monitor.interval'
 const RENEW = 'tajo.master.ha.renew.interval'
 
+/** What a container allows counts, not what the machine below it has. */
+function halfOfMemoryMb(): number {
+  const allowed = process.constrainedMemory()
+  const bytes = allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
+  return Math.max(64, Math.floor(bytes / 2 / 1024 ** 2))
+}
+
 /** A period of the protocol. The inequalities among them are the protocol's own and are checked where it starts. */
 const period = (words: string, from: (monitorMs: number, renewMs: () => number) => number) => ({
   type: 'duration' as const,
@@ -64,6 +72,9 @@ const address = (of: 'master' | 'worker', defaultAddress: string, doc: string) =
 const ha = { usedBy: 'master', reloadable: false, group: 'High availability' } as const
 const haClient = { usedBy: 'client', reloadable: true, group: 'High availability' } as const
 const catalog = { usedBy: 'master', reloadable: false, group: 'Catalog' } as const
+const storage = { usedBy: 'all', reloadable: false, group: 'Storage' } as const
+const query = { usedBy: 'master', reloadable: false, group: 'Queries' } as const
+const resource = { usedBy: 'worker', reloadable: false, group: 'Resources of a worker' } as const
 const log = { usedBy: 'all', reloadable: true, group: 'Logs' } as const
 
 export const KEYS = {
@@ -71,9 +82,24 @@ export const KEYS = {
     type: 'directory',
     default: 'file:///tmp/tajo-${user.name}/',
     doc: 'Directory of the cluster; with masters on several hosts the directory that all of them mount, with the HA directory system/ha in it.',
-    usedBy: 'all',
-    reloadable: false,
-    group: 'Storage',
+    ...storage,
+  },
+  'tajo.warehouse.directory': {
+    type: 'directory',
+    // Derived rather than `${tajo.rootdir}`: a wrong root directory is to be told once.
+    default: {
+      words: 'warehouse in tajo.rootdir',
+      from: (value: (key: string) => unknown) => `${value('tajo.rootdir')}/warehouse`,
+    },
+    doc: 'Where tables without a LOCATION of their own are kept, as DATABASE/TABLE; every worker needs it under the same path.',
+    ...storage,
+  },
+  'tajo.query.allowed-paths': {
+    type: 'directories',
+    atLeast: 0,
+    default: '',
+    doc: 'Directories besides the warehouse that LOCATION may name; SQL reaches no other files.',
+    ...storage,
   },
   'tajo.master.umbilical-rpc.address': address(
     'master',
@@ -242,6 +268,81 @@ export const KEYS = {
     secret: true,
     ...catalog,
   },
+  'tajo.master.query.queue.limit': {
+    type: 'integer',
+    min: 0,
+    max: 1_000_000,
+    default: '1000',
+    doc: 'How many queries may wait for a worker; the next one is refused.',
+    ...query,
+  },
+  'tajo.history.expiry-time-day': {
+    type: 'integer',
+    min: 1,
+    max: 36_500,
+    default: '7',
+    doc: 'For how many days the history of queries is kept.',
+    ...query,
+  },
+  'tajo.history.query.max-entries': {
+    type: 'integer',
+    min: 100,
+    max: 1_000_000,
+    default: '10000',
+    doc: 'How many finished queries the history holds at most; the oldest go first.',
+    ...query,
+  },
+  'tajo.worker.resource.cpu-cores': {
+    type: 'integer',
+    min: 1,
+    max: 4096,
+    default: { words: "the host's cores", from: () => availableParallelism() },
+    doc: 'How many threads the queries of a worker use together.',
+    ...resource,
+  },
+  'tajo.worker.resource.memory-mb': {
+    type: 'integer',
+    min: 64,
+    max: 64 * 1024 * 1024,
+    default: { words: "half of the host's memory", from: () => halfOfMemoryMb() },
+    doc: 'How much memory, in MB, the queries of a worker use together before they spill to disk.',
+    ...resource,
+  },
+  'tajo.worker.tmpdir.locations': {
+    type: 'directories',
+    atLeast: 1,
+    default: '/tmp/tajo-${user.name}/tmpdir',
+    doc: 'Where queries spill what does not fit into memory; of several directories the one with the most free space when the worker starts.',
+    ...resource,
+  },
+  'tajo.worker.parallel-queries': {
+    type: 'integer',
+    min: 1,
+    max: 1000,
+    default: {
+      words: 'cpu-cores, at least 2',
+      from: (value: (key: string) => unknown) =>
+        Math.max(2, Number(value('tajo.worker.resource.cpu-cores'))),
+    },
+    doc: 'How many queries a worker runs at a time.',
+    ...resource,
+  },
+  'tajo.worker.heartbeat.idle.interval': {
+    type: 'duration',
+    min: 10,
+    max: LONGEST_MS,
+    default: '10000',
+    doc: 'Between two reports of a worker that runs no query.',
+    ...resource,
+  },
+  'tajo.worker.heartbeat.active.interval': {
+    type: 'duration',
+    min: 10,
+    max: LONGEST_MS,
+    default: '1000',
+    doc: 'Between two reports of a worker that runs queries; the end of one is reported at once.',
+    ...resource,
+  },
   'tajo.log.level': {
     type: 'choice',
     of: ['debug', 'info', 'warn', 'error'],
@@ -277,7 +378,7 @@ export type ValueOf<K extends Key> = (typeof KEYS)[K] extends infer S
       ? number
       : S extends { type: 'boolean' }
         ? boolean
-        : S extends { type: 'lines' }
+        : S extends { type: 'lines' | 'directories' }
           ? readonly string[]
           : S extends { type: 'choice'; of: readonly (infer W)[] }
             ? W

@@ -13,7 +13,7 @@ import { hostname as ownHostname } from 'node:os'
 import { formatHostPort, type HostPort, isLoopback, isWildcard } from './address.ts'
 import type { Configuration } from './configuration.ts'
 import { ConfError } from './error.ts'
-import { DEFAULT_UMBILICAL_PORT, type HostEntry, type HostList, hostIdentity } from './masters.ts'
+import { DEFAULT_UMBILICAL_PORT, type HostEntry } from './masters.ts'
 
 /** The five addresses a master answers at, as `host:port`. */
 export interface Addresses {
@@ -34,14 +34,14 @@ export interface MasterAddresses {
   readonly suffix: string
 }
 
-const ADDRESS_KEYS = {
+export const MASTER_KEYS = {
   umbilical: 'tajo.master.umbilical-rpc.address',
   clientRpc: 'tajo.master.client-rpc.address',
   resourceTracker: 'tajo.resource-tracker.rpc.address',
   catalog: 'tajo.catalog.client-rpc.address',
   infoHttp: 'tajo.master.info-http.address',
 } as const
-const SERVICES = Object.keys(ADDRESS_KEYS) as Service[]
+export const MASTER_SERVICES = Object.keys(MASTER_KEYS) as Service[]
 
 /**
  * `entry` is null for a master that no start script has named. `hostname` stands in where the configuration gives
@@ -52,14 +52,15 @@ export function masterAddresses(
   entry: HostEntry | null,
   hostname: string = ownHostname(),
 ): MasterAddresses {
-  const configured = conf.get(ADDRESS_KEYS.umbilical)
+  const configured = conf.get(MASTER_KEYS.umbilical)
   const offset = (entry?.port ?? configured.port) - configured.port
   const name = advertisedName(configured.host, entry, hostname)
   const addresses: Partial<Record<Service, string>> = {}
   const bind: Partial<Record<Service, HostPort>> = {}
-  for (const service of SERVICES) {
-    const own = conf.get(ADDRESS_KEYS[service])
-    const port = shifted(own.port, offset, ADDRESS_KEYS[service], entry)
+  for (const service of MASTER_SERVICES) {
+    const own = conf.get(MASTER_KEYS[service])
+    const key = MASTER_KEYS[service]
+    const port = shiftedPort({ port: own.port, offset, key, entry, file: 'masters' })
     const replaced = isWildcard(own.host) || isLoopback(own.host)
     addresses[service] = formatHostPort({ host: replaced ? name : own.host, port })
     bind[service] = { host: bindHost(own.host, name), port }
@@ -72,23 +73,36 @@ export function masterAddresses(
 }
 
 /** What stands in for `localhost` and "all interfaces" in what is advertised. */
-function advertisedName(umbilical: string, entry: HostEntry | null, hostname: string): string {
+export function advertisedName(
+  configured: string,
+  entry: HostEntry | null,
+  hostname: string,
+): string {
   if (entry !== null) return entry.host
-  return isWildcard(umbilical) ? hostname : umbilical
+  return isWildcard(configured) ? hostname : configured
 }
 
-/** A master with a real name is reached from elsewhere; one with a loopback name only under that. */
-function bindHost(configured: string, name: string): string {
+/** A daemon with a real name is reached from elsewhere; one with a loopback name only under that. */
+export function bindHost(configured: string, name: string): string {
   if (!isLoopback(configured)) return configured
   if (isLoopback(name)) return name
   return isIPv6(name) ? '::' : '0.0.0.0'
 }
 
-function shifted(port: number, offset: number, key: string, entry: HostEntry | null): number {
+/** A port of the configuration as the daemon's line shifts it. Throws ConfError when it leaves 1 to 65535. */
+export function shiftedPort(shift: {
+  readonly port: number
+  readonly offset: number
+  readonly key: string
+  readonly entry: HostEntry | null
+  /** Of `conf/`, where the line stands. */
+  readonly file: 'masters' | 'workers'
+}): number {
+  const { port, offset, key, entry, file } = shift
   const result = port + offset
   if (result >= 1 && result <= 65535) return result
   throw new ConfError(
-    `${entry?.name} in conf/masters shifts every port by ${offset}, and ${key} from ${port} to ${result}: allowed are ports from 1 to 65535, so choose another port for that master`,
+    `${entry?.name} in conf/${file} shifts every port by ${offset}, and ${key} from ${port} to ${result}: allowed are ports from 1 to 65535, so choose another port for that ${file.slice(0, -1)}`,
   )
 }
 
@@ -96,24 +110,3 @@ const suffixOf = (entry: HostEntry | null): string =>
   entry === null || entry.port === null || entry.port === DEFAULT_UMBILICAL_PORT
     ? ''
     : `-${entry.port}`
-
-/** Refuses two masters of one host whose ports meet, such as `localhost` and `localhost:26002`. Throws ConfError. */
-export function requireSeparatePorts(conf: Configuration, masters: HostList): void {
-  const problems: string[] = []
-  const taken = new Map<string, { entry: HostEntry; service: Service }>()
-  for (const entry of masters.entries) {
-    const { bind } = masterAddresses(conf, entry, entry.host)
-    for (const service of SERVICES) {
-      const place = `${hostIdentity(entry.host)} ${bind[service].port}`
-      const other = taken.get(place)
-      if (other === undefined) taken.set(place, { entry, service })
-      else if (other.entry !== entry) {
-        problems.push(
-          `${masters.file}:${entry.line}: ${entry.name} would use port ${bind[service].port} for ${ADDRESS_KEYS[service]}, which ${other.entry.name} (line ${other.entry.line}) uses for ${ADDRESS_KEYS[other.service]}: choose a port further away`,
-        )
-        break
-      }
-    }
-  }
-  if (problems.length > 0) throw new ConfError(problems)
-}

@@ -41,32 +41,31 @@ export interface HostList {
 }
 
 /** The masters, at least one. Throws ConfError. */
-export const readMasters = (
+export async function readMasters(
   confDir: string,
   defaultPort: number = DEFAULT_UMBILICAL_PORT,
-): Promise<HostList> => readHosts(confDir, MASTERS_FILE, defaultPort, 'master')
+): Promise<HostList> {
+  const file = join(confDir, MASTERS_FILE)
+  const source = await readHosts(confDir, file)
+  if (source !== null) return parseHosts(source, { defaultPort, what: 'master' })
+  throw new ConfError(`${file} does not exist: it must list one master a line, such as localhost`)
+}
 
-/** The workers; an empty file is a cluster without any. Throws ConfError. */
-export const readWorkers = (
+/** The workers; an empty file is a cluster without any, a missing one too, with a warning. Throws ConfError. */
+export async function readWorkers(
   confDir: string,
   defaultPort: number = DEFAULT_WORKER_PORT,
-): Promise<HostList> => readHosts(confDir, WORKERS_FILE, defaultPort, 'worker')
-
-async function readHosts(
-  confDir: string,
-  name: string,
-  defaultPort: number,
-  what: 'master' | 'worker',
 ): Promise<HostList> {
+  const file = join(confDir, WORKERS_FILE)
+  const source = await readHosts(confDir, file)
+  if (source !== null) return parseHosts(source, { defaultPort, what: 'worker' })
+  const warning = `${file} does not exist, so no worker is started: list one a line, such as localhost`
+  return { file, entries: [], warnings: [warning] }
+}
+
+async function readHosts(confDir: string, file: string): Promise<TextFile | null> {
   await requireDirectory(confDir)
-  const file = join(confDir, name)
-  const source = await readText(file)
-  if (source === null) {
-    throw new ConfError(
-      `${file} does not exist: it must list one ${what} a line, such as localhost`,
-    )
-  }
-  return parseHosts(source, { defaultPort, what })
+  return readText(file)
 }
 
 export interface HostsOptions {
@@ -147,11 +146,15 @@ function mixedWarning(file: string, entries: readonly HostEntry[], what: string)
 }
 
 /** The line of `conf/masters` that a master is, from TAJO_MASTER_NAME. Throws ConfError. */
-export function parseMasterName(name: string): HostEntry {
+export const parseMasterName = (name: string): HostEntry => parseName(name, 'master')
+/** The line of `conf/workers` that a worker is, from TAJO_WORKER_NAME. Throws ConfError. */
+export const parseWorkerName = (name: string): HostEntry => parseName(name, 'worker')
+
+function parseName(name: string, what: 'master' | 'worker'): HostEntry {
   const entry = parseEntry(name.trim(), 0)
   if (typeof entry !== 'string') return entry
   throw new ConfError(
-    `TAJO_MASTER_NAME is ${quoted(name)}: ${entry} (it must be a line of conf/masters: host or host:port, the host made of ${HOST_ALLOWED})`,
+    `TAJO_${what.toUpperCase()}_NAME is ${quoted(name)}: ${entry} (it must be a line of conf/${what}s: host or host:port, the host made of ${HOST_ALLOWED})`,
   )
 }
 

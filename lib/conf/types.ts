@@ -21,6 +21,8 @@ export type ValueType =
   | { readonly type: 'choice'; readonly of: readonly string[]; readonly prefix?: string }
   /** A directory of the local file system (mounts included), absolute, without a slash at its end. */
   | { readonly type: 'directory' }
+  /** Such directories, separated by commas or line ends. */
+  | { readonly type: 'directories'; readonly atLeast: 0 | 1 }
   /** A JDBC URI, or nothing. */
   | { readonly type: 'jdbc' }
   | { readonly type: 'text' }
@@ -71,6 +73,8 @@ export function parseValue(type: ValueType, text: string): Parsed {
       return parseChoice(type, trimmed)
     case 'directory':
       return parseDirectory(trimmed)
+    case 'directories':
+      return parseDirectories(type.atLeast, text)
     case 'jdbc':
       return parseJdbc(trimmed)
     case 'text':
@@ -145,6 +149,22 @@ function parseDirectory(text: string): Parsed {
   }
 }
 
+function parseDirectories(atLeast: number, text: string): Parsed {
+  const parts = text
+    .split(/[,\n]/)
+    .map((one) => one.trim())
+    .filter((one) => one !== '')
+  const directories: string[] = []
+  for (const part of parts) {
+    const parsed = parseDirectory(part)
+    if (!parsed.ok)
+      return parts.length === 1 ? parsed : refuse(`holds ${part}, which ${parsed.why}`)
+    const directory = String(parsed.value)
+    if (!directories.includes(directory)) directories.push(directory)
+  }
+  return directories.length < atLeast ? refuse('names no directory') : accept(directories)
+}
+
 const tidyPath = (path: string): string => {
   const normal = posix.normalize(path)
   return normal.length > 1 ? normal.replace(/\/$/, '') : normal
@@ -185,6 +205,8 @@ export function allowedOf(type: ValueType): string {
       return oneOf(type.of) + (type.prefix === undefined ? '' : `, each also as ${type.prefix}NAME`)
     case 'directory':
       return 'an absolute path or file:///path, also below a mount point'
+    case 'directories':
+      return 'absolute paths or file:///path, separated by commas or line ends'
     case 'jdbc':
       return 'jdbc:derby:DIR;create=true, or jdbc:postgresql://, jdbc:mariadb:// or jdbc:mysql:// with host/database'
     case 'text':

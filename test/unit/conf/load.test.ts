@@ -2,6 +2,7 @@
 /** From the site files to typed values: what is read, and the sentence for each thing that is wrong. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
@@ -76,6 +77,8 @@ t.test('defaults are those of the contract', async (t) => {
   const conf = built(site())
   const expected: Readonly<Record<string, string>> = {
     'tajo.rootdir': '/tmp/tajo-ann',
+    'tajo.warehouse.directory': '/tmp/tajo-ann/warehouse',
+    'tajo.query.allowed-paths': '',
     'tajo.master.umbilical-rpc.address': 'localhost:26001',
     'tajo.master.client-rpc.address': 'localhost:26002',
     'tajo.resource-tracker.rpc.address': 'localhost:26003',
@@ -85,6 +88,12 @@ t.test('defaults are those of the contract', async (t) => {
     'tajo.worker.peer-rpc.address': '0.0.0.0:28091',
     'tajo.worker.client-rpc.address': '0.0.0.0:28092',
     'tajo.worker.qm-rpc.address': '0.0.0.0:28093',
+    'tajo.worker.tmpdir.locations': '/tmp/tajo-ann/tmpdir',
+    'tajo.worker.heartbeat.idle.interval': '10000',
+    'tajo.worker.heartbeat.active.interval': '1000',
+    'tajo.master.query.queue.limit': '1000',
+    'tajo.history.expiry-time-day': '7',
+    'tajo.history.query.max-entries': '10000',
     'tajo.master.ha.enable': 'false',
     'tajo.master.ha.monitor.interval': '5000',
     'tajo.master.ha.client.read.retry.max-num': '120',
@@ -107,6 +116,36 @@ t.test('defaults are those of the contract', async (t) => {
   t.equal(withHa.get('tajo.catalog.store.class'), 'SharedStore')
   t.equal(withHa.get('tajo.catalog.uri'), '')
 })
+
+t.test(
+  'the warehouse follows the root directory, the resources of a worker its host',
+  async (t) => {
+    const moved = built(site(property('tajo.rootdir', 'file:///shared/my%20tajo/')))
+    t.equal(moved.get('tajo.warehouse.directory'), '/shared/my tajo/warehouse')
+    const own = built(site(property('tajo.warehouse.directory', '/data/wh')))
+    t.equal(own.get('tajo.warehouse.directory'), '/data/wh')
+    t.same(
+      built(site(property('tajo.query.allowed-paths', '\n /a/,\n file:///b%2Cc , /a\n'))).get(
+        'tajo.query.allowed-paths',
+      ),
+      ['/a', '/b,c'],
+    )
+    t.match(
+      refusal(site(property('tajo.worker.tmpdir.locations', ' , '))),
+      /tajo\.worker\.tmpdir\.locations: .* names no directory: allowed is absolute paths/,
+    )
+    const cores = (text: string) =>
+      built(site(property('tajo.worker.resource.cpu-cores', text))).get(
+        'tajo.worker.parallel-queries',
+      )
+    t.equal(cores('1'), 2)
+    t.equal(cores('12'), 12)
+    const here = built(site())
+    t.equal(here.get('tajo.worker.resource.cpu-cores'), availableParallelism())
+    const memoryMb = here.get('tajo.worker.resource.memory-mb')
+    t.ok(memoryMb >= 64 && memoryMb <= totalmem() / 2 ** 21, String(memoryMb))
+  },
+)
 
 t.test('the periods derive as the HA library derives them', async (t) => {
   for (const monitorMs of [500, 777, 1000, 5000, 60_000]) {
@@ -227,6 +266,12 @@ const WRONG: Readonly<Record<string, readonly (readonly [string, RegExp])[]>> = 
     ['file:///a%00b', /control character/],
     ['/tmp/a\nb', /control character/],
   ],
+  directories: [
+    ['data', /is not an absolute path/],
+    ['/data, s3a://bucket/x', /holds s3a:\/\/bucket\/x, which is no local path/],
+    ['/data\n../x', /holds \.\.\/x, which is not an absolute path/],
+    ['file://host7/x', /names a host/],
+  ],
   jdbc: [
     ['derby:/x', /is not a JDBC URI/],
     ['jdbc:oracle:thin:@x', /is not a JDBC URI/],
@@ -266,7 +311,9 @@ t.test('all wrong values are told at once, each with its own line', async (t) =>
   const wrong = ALL_KEYS.filter((key) => specOf(key).type === 'duration')
   const problems = problemsOf(() => built(site(...wrong.map((key) => property(key, 'x')))))
   t.equal(problems.length, wrong.length)
-  problems.forEach((problem) => void t.match(problem, /tajo-site\.xml:\d+: tajo\.master\.ha/))
+  problems.forEach(
+    (problem) => void t.match(problem, /tajo-site\.xml:\d+: tajo\.(master\.ha|worker)/),
+  )
   t.match(new ConfError(problems).message, /and \d+ more$/)
 })
 

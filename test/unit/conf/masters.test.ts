@@ -10,11 +10,13 @@ import {
   loadConfiguration,
   masterAddresses,
   parseMasterName,
+  parseWorkerName,
   type ReloadEvent,
   readMasters,
   readWorkers,
   requireSeparatePorts,
   watchConfiguration,
+  workerAddresses,
 } from '../../../lib/conf/index.ts'
 import { parseHosts } from '../../../lib/conf/masters.ts'
 
@@ -180,6 +182,15 @@ t.test('files that are missing or not text', async (t) => {
   )
   t.same((await readMasters(join(directory, 'good'))).entries.length, 1)
   t.same((await readWorkers(join(directory, 'good'))).entries, [], 'a cluster without workers')
+  t.same((await readWorkers(join(directory, 'good'))).warnings, [])
+  t.match(await readWorkers(join(directory, 'none')), {
+    entries: [],
+    warnings: [/none\/workers does not exist, so no worker is started: list one a line/],
+  })
+  t.match(
+    await rejection(readWorkers(join(directory, 'nowhere'))),
+    /configuration directory .* does not exist/,
+  )
 })
 
 const ALL = {
@@ -273,6 +284,75 @@ t.test('ports that a line pushes out of range, or onto another master', async (t
   t.match(
     problemsOf(() => parseMasterName('a;b')),
     [/^TAJO_MASTER_NAME is 'a;b': .* must be a line of conf\/masters/],
+  )
+})
+
+const workers = (text: string) =>
+  parseHosts({ file: 'workers', text }, { defaultPort: 28091, what: 'worker' })
+
+t.test("a worker's addresses from its line", async (t) => {
+  const alone = workerAddresses(conf(), null, 'me')
+  t.same(alone.addresses, {
+    peer: 'me:28091',
+    qm: 'me:28093',
+    clientRpc: 'me:28092',
+    infoHttp: 'me:28080',
+  })
+  t.same(alone.bind.clientRpc, { host: '0.0.0.0', port: 28092 })
+  t.equal(alone.suffix, '')
+  const listed = workerAddresses(conf(), parseWorkerName('host2'), 'me')
+  t.equal(listed.addresses.qm, 'host2:28093')
+  t.same(listed.bind.qm, { host: '0.0.0.0', port: 28093 })
+
+  const second = workerAddresses(conf(), parseWorkerName('localhost:38091'), 'me')
+  t.same(second.addresses, {
+    peer: 'localhost:38091',
+    qm: 'localhost:38093',
+    clientRpc: 'localhost:38092',
+    infoHttp: 'localhost:38080',
+  })
+  t.equal(second.suffix, '-38091')
+  t.same(second.bind.qm, { host: 'localhost', port: 38093 }, 'of no use to other hosts')
+  t.same(second.bind.infoHttp, { host: '0.0.0.0', port: 38080 })
+  const open = conf({ 'tajo.worker.qm-rpc.address': '0.0.0.0:28093' })
+  t.same(workerAddresses(open, parseWorkerName('localhost'), 'me').bind.qm, {
+    host: '0.0.0.0',
+    port: 28093,
+  })
+  const own = conf({ 'tajo.worker.client-rpc.address': '10.0.0.7:28092' })
+  t.equal(
+    workerAddresses(own, parseWorkerName('host2'), 'me').addresses.clientRpc,
+    '10.0.0.7:28092',
+  )
+  t.match(
+    problemsOf(() => workerAddresses(conf(), parseWorkerName('localhost:65535'), 'me')),
+    [/localhost:65535 in conf\/workers shifts every port by 37444, .* for that worker$/],
+  )
+  t.match(
+    problemsOf(() => parseWorkerName('a;b')),
+    [/^TAJO_WORKER_NAME is 'a;b': .* must be a line of conf\/workers/],
+  )
+})
+
+t.test('workers that are wrong or get in the way of another daemon', async (t) => {
+  t.match(
+    problemsOf(() => workers('host1\nhost1:28091\na b\n')),
+    [
+      /^workers:2: host1:28091 is the same worker as host1 in line 1/,
+      /^workers:3: 'a b' is no host/,
+    ],
+  )
+  const masters = hosts('localhost\nhost1\n')
+  const refused = (text: string) =>
+    problemsOf(() => requireSeparatePorts(conf(), masters, workers(text)))
+  t.match(refused('localhost\nlocalhost:28093\n'), [
+    /^workers:2: localhost:28093 would use port 28093 for tajo\.worker\.peer-rpc\.address, which localhost \(line 1\) uses for tajo\.worker\.qm-rpc\.address/,
+  ])
+  t.match(refused('host1:26001\n'), [
+    /^workers:1: host1:26001 would use port 26001 for .*, which host1 \(masters:2\) uses for tajo\.master\.umbilical/,
+  ])
+  t.doesNotThrow(() =>
+    requireSeparatePorts(conf(), masters, workers('localhost\nlocalhost:38091\nhost1\n')),
   )
 })
 
