@@ -4,11 +4,12 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { realClock } from './clock.ts'
-import { type KeeperHandle, MemberCore } from './member.ts'
+import { MemberCore } from './member.ts'
 import type { Member, MemberOptions } from './member-api.ts'
 import type { ToKeeper, ToMaster } from './messages.ts'
 import type { Log } from './ports.ts'
 import { hostProcesses } from './processes.ts'
+import type { KeeperHandle } from './supervised-keeper.ts'
 
 /** A member that has joined, the cluster's secret, and how to hear that it can't go on. */
 export interface Joined {

@@ -9,83 +9,52 @@
  * The same class runs in the master and in the simulation.
  */
 import { HaError, messageOf } from './errors.ts'
-import type { Holder } from './layout.ts'
-import type {
-  HistoryEntry,
-  MasterState,
-  Member,
-  MemberView,
-  PeerView,
-  Service,
-} from './member-api.ts'
-import type { Joined, MasterLink, Picture, Start, ToKeeper, ToMaster } from './messages.ts'
-import type { Clock, Log } from './ports.ts'
+import { HeldTerm } from './held-term.ts'
+import { KeeperRequests } from './keeper-requests.ts'
+import type { HistoryEntry, MasterState, Member, MemberView, Service } from './member-api.ts'
+import { viewOf } from './member-view.ts'
+import type { Joined, Picture, Start, ToMaster } from './messages.ts'
+import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
 
-/** A keeper process, as its master sees it. */
-export interface KeeperHandle {
-  readonly link: MasterLink
-  readonly pid: number
-  /** SIGKILL. */
-  kill(): void
-}
-
-export interface MemberPorts {
-  readonly clock: Clock
-  readonly log: Log
-  readonly spawnKeeper: () => KeeperHandle
+export interface MemberPorts extends KeeperPorts {
   readonly service: Service
 }
 
 /** What a keeper is told at its start, less what only this class knows. */
 export type MemberStart = Omit<Start, 'resume' | 'joined'>
 
-/** A keeper that can't stay up this often within this time is no bad luck. */
-const RESTARTS = 10
-const RESTARTS_WITHIN_MS = 60_000
-
-interface Pending<T = void> {
-  readonly resolve: (value: T) => void
-  readonly reject: (error: HaError) => void
-}
-
-type Term =
-  | { readonly is: 'none' }
-  | { readonly is: 'activating'; readonly term: number; readonly abort: AbortController }
-  | { readonly is: 'serving'; readonly term: number; readonly abort: AbortController }
-  | { readonly is: 'draining'; readonly term: number; readonly abort: AbortController }
-
 export class MemberCore implements Member {
   readonly #ports: MemberPorts
   readonly #start: MemberStart
-  #keeper: KeeperHandle | null = null
-  #generation = 0
-  #restarts: number[] = []
-  #heardMs = 0
-  #ready = false
-  #cancelCheck = (): void => {}
-  #term: Term = { is: 'none' }
-  #untilMs = Number.NEGATIVE_INFINITY
+  readonly #keeper: SupervisedKeeper
+  readonly #requests: KeeperRequests
+  readonly #term: HeldTerm
   #state: MasterState = 'starting'
   #picture: Picture | null = null
   #known: Start['joined'] = null
-  #nextId = 1
-  #commits = new Map<number, Pending & { term: number }>()
-  #commands = new Map<number, Pending<readonly HistoryEntry[]>>()
   #listeners: ((view: MemberView) => void)[] = []
-  #joined: Pending | null = null
+  #joined: { resolve(): void; reject(error: HaError): void } | null = null
   #left: (() => void) | null = null
   #failed: (error: HaError) => void = () => {}
 
   constructor(ports: MemberPorts, start: MemberStart) {
     this.#ports = ports
     this.#start = start
+    this.#term = new HeldTerm(ports.clock)
+    this.#keeper = new SupervisedKeeper(ports, start.timing, {
+      introduction: () => ({ ...start, joined: this.#known, resume: this.#term.resume() }),
+      onMessage: (message) => this.#onMessage(message),
+      onGone: () => this.#onKeeperGone(),
+      onHopeless: (error) => this.#fail(error),
+    })
+    this.#requests = new KeeperRequests((message) => this.#keeper.send(message))
   }
 
   /** Starts the keeper; resolves when it has joined the directory, rejects with its refusal. */
   join(): Promise<{ secret: string }> {
     return new Promise((resolve, reject) => {
       this.#joined = { resolve: () => resolve({ secret: this.#known?.secret ?? '' }), reject }
-      this.#startKeeper()
+      this.#keeper.start()
     })
   }
 
@@ -95,63 +64,47 @@ export class MemberCore implements Member {
   }
 
   mayServe(): boolean {
-    return this.#term.is === 'serving' && this.#ports.clock.nowMs() < this.#untilMs
+    return this.#term.mayServe()
   }
 
   /** Requests accepted before a planned hand-over may still finish while it drains. */
   mayFinish(): boolean {
-    const acting = this.#term.is === 'serving' || this.#term.is === 'draining'
-    return acting && this.#ports.clock.nowMs() < this.#untilMs
+    return this.#term.mayFinish()
   }
 
   term(): number | null {
-    return this.mayFinish() && this.#term.is !== 'none' ? this.#term.term : null
+    return this.mayFinish() ? this.#term.number : null
   }
 
   view(): MemberView {
-    const { clock } = this.#ports
-    const self: Holder = { ...this.#start.self, hostname: this.#start.hostname }
-    const picture = this.#picture
-    const term = this.#term
-    const acting = term.is === 'serving' || term.is === 'draining'
-    const active = this.mayFinish() ? this.#selfView() : (picture?.active ?? null)
-    return {
-      clusterId: picture?.clusterId ?? null,
+    return viewOf({
+      start: this.#start,
+      picture: this.#picture,
+      term: this.#term,
       state: this.#currentState(),
-      epoch: Math.max(picture?.epoch ?? 0, term.is === 'none' ? 0 : term.term),
-      active: active?.address === self.address && !acting ? null : active,
-      self,
-      peers: picture?.peers ?? [],
-      leaseMarginMs: acting ? Math.max(0, this.#untilMs - clock.nowMs()) : null,
-      lastRenewalMs: acting ? (picture?.lastRenewalMs ?? null) : null,
-      storage: picture?.storage ?? 'ok',
-      problem: picture?.problem ?? null,
-      warnings: picture?.warnings ?? [],
-    }
-  }
-
-  commit(): Promise<void> {
-    const term = this.#term
-    if (term.is !== 'serving' && term.is !== 'draining') {
-      return Promise.reject(new HaError('NOT_ACTIVE', 'this master is not active'))
-    }
-    const id = this.#nextId++
-    return new Promise((resolve, reject) => {
-      this.#commits.set(id, { resolve, reject, term: term.term })
-      this.#keeper?.link.send({ type: 'commit', id, term: term.term })
     })
   }
 
+  commit(): Promise<void> {
+    if (!this.#term.acting) {
+      return Promise.reject(new HaError('NOT_ACTIVE', 'this master is not active'))
+    }
+    return this.#requests.commit(this.#term.number)
+  }
+
   hint(why: string): void {
-    this.#keeper?.link.send({ type: 'hint', why })
+    this.#keeper.send({ type: 'hint', why })
   }
 
-  handOver(successor: string | null, { force, by }: { force: boolean; by: string }): Promise<void> {
-    return this.#order((id) => ({ type: 'hand-over', id, successor, force, by }))
+  async handOver(
+    successor: string | null,
+    { force, by }: { force: boolean; by: string },
+  ): Promise<void> {
+    await this.#requests.command((id) => ({ type: 'hand-over', id, successor, force, by }))
   }
 
-  takeOver({ force, by }: { force: boolean; by: string }): Promise<void> {
-    return this.#order((id) => ({ type: 'take-over', id, force, by }))
+  async takeOver({ force, by }: { force: boolean; by: string }): Promise<void> {
+    await this.#requests.command((id) => ({ type: 'take-over', id, force, by }))
   }
 
   /** Rejects TIMEOUT when the shared directory does not answer within the monitor interval. */
@@ -163,7 +116,7 @@ export class MemberCore implements Member {
       const error = new HaError('TIMEOUT', `the shared directory did not answer in ${limitMs} ms`)
       cancel = clock.after(limitMs, () => reject(error))
     })
-    const asked = this.#command((id) => ({ type: 'history', id, limit }))
+    const asked = this.#requests.command((id) => ({ type: 'history', id, limit }))
     try {
       return [...(await Promise.race([asked, late]))]
     } finally {
@@ -172,10 +125,10 @@ export class MemberCore implements Member {
   }
 
   stop(reason: string): Promise<void> {
-    if (this.#state === 'stopped' || this.#keeper === null) return Promise.resolve()
+    if (this.#state === 'stopped' || this.#keeper.pid === null) return Promise.resolve()
     return new Promise((resolve) => {
       this.#left = resolve
-      this.#keeper?.link.send({ type: 'leave', reason })
+      this.#keeper.send({ type: 'leave', reason })
     })
   }
 
@@ -185,76 +138,16 @@ export class MemberCore implements Member {
 
   /** The keeper's pid, for tests and status. */
   get keeperPid(): number | null {
-    return this.#keeper?.pid ?? null
+    return this.#keeper.pid
   }
 
   // ---- the keeper ------------------------------------------------------------------------------------------------
 
-  #startKeeper(): void {
-    const nowMs = this.#ports.clock.nowMs()
-    this.#restarts = [...this.#restarts.filter((ms) => nowMs - ms < RESTARTS_WITHIN_MS), nowMs]
-    if (this.#restarts.length > RESTARTS) {
-      this.#fail(new HaError('KEEPER_FAILED', `the keeper died ${RESTARTS} times in a minute`))
-      return
-    }
-    this.#generation += 1
-    const generation = this.#generation
-    this.#ready = false
-    const keeper = this.#ports.spawnKeeper()
-    this.#keeper = keeper
-    this.#heardMs = nowMs
-    keeper.link.onMessage((message) => {
-      if (generation !== this.#generation) return
-      this.#heardMs = this.#ports.clock.nowMs()
-      this.#onMessage(message)
-    })
-    keeper.link.onClose(() => {
-      if (generation === this.#generation) this.#onKeeperGone('it ended')
-    })
-    const term = this.#term
-    keeper.link.send({
-      ...this.#start,
-      joined: this.#known,
-      resume:
-        term.is === 'none'
-          ? null
-          : { term: term.term, serving: term.is !== 'activating', untilMs: this.#untilMs },
-    })
-    this.#watchKeeper()
-  }
-
-  /** Pings come every renewal period; a keeper that is silent for some is as good as dead. */
-  #watchKeeper(): void {
-    const { clock } = this.#ports
-    const { renewMs, monitorMs } = this.#start.timing
-    // Node's own start and the first look at a slow directory take longer than a period; on a busy host everything does.
-    const silentMs = this.#ready ? Math.max(2.5 * renewMs, 500) : Math.max(monitorMs, 10_000)
-    this.#cancelCheck()
-    const generation = this.#generation
-    const checkedMs = clock.nowMs()
-    this.#cancelCheck = clock.after(renewMs / 2, () => {
-      if (generation !== this.#generation || this.#state === 'stopped') return
-      // Whoever stalled itself can't blame the keeper.
-      if (clock.nowMs() - checkedMs > renewMs) this.#heardMs = clock.nowMs()
-      if (clock.nowMs() - this.#heardMs > silentMs) this.#onKeeperGone('it fell silent')
-      else this.#watchKeeper()
-    })
-  }
-
-  #onKeeperGone(why: string): void {
-    if (this.#state === 'stopped') return
-    this.#ports.log('warn', `the keeper is gone: ${why}`, { pid: this.#keeper?.pid })
-    this.#keeper?.kill()
-    this.#keeper = null
-    for (const [id, command] of this.#commands) {
-      this.#commands.delete(id)
-      command.reject(new HaError('KEEPER_FAILED', 'the keeper died during the command'))
-    }
-    if (this.#left !== null) {
-      this.#finish()
-      return
-    }
-    this.#startKeeper()
+  #onKeeperGone(): boolean {
+    this.#requests.failCommands()
+    if (this.#left === null) return true
+    this.#finish()
+    return false
   }
 
   #fail(error: HaError): void {
@@ -268,27 +161,10 @@ export class MemberCore implements Member {
   }
 
   #finish(): void {
-    this.#cancelCheck()
-    this.#generation += 1
+    this.#keeper.end()
     this.#setState('stopped')
     this.#left?.()
     this.#left = null
-  }
-
-  async #order(make: (id: number) => ToKeeper): Promise<void> {
-    await this.#command(make)
-  }
-
-  #command(make: (id: number) => ToKeeper): Promise<readonly HistoryEntry[]> {
-    const id = this.#nextId++
-    return new Promise((resolve, reject) => {
-      if (this.#keeper === null) {
-        reject(new HaError('KEEPER_FAILED', 'there is no keeper at the moment'))
-        return
-      }
-      this.#commands.set(id, { resolve, reject })
-      this.#keeper.link.send(make(id))
-    })
   }
 
   // ---- its messages ----------------------------------------------------------------------------------------------
@@ -299,21 +175,22 @@ export class MemberCore implements Member {
         this.#onReady(message.joined)
         return
       case 'refused':
-        this.#onRefused(new HaError(message.code, message.message))
+        // Final, also for a keeper that was started anew: the directory isn't ours any more.
+        this.#fail(new HaError(message.code, message.message))
         return
       case 'ping':
-        this.#keeper?.link.send({ type: 'pong', ping: message.ping })
+        this.#keeper.send({ type: 'pong', ping: message.ping })
         return
       case 'activate':
         void this.#activate(message.term, message.untilMs)
         return
       case 'lease':
-        if (this.#holds(message.term)) this.#untilMs = message.untilMs
+        this.#term.extend(message.term, message.untilMs)
         this.#setState(this.#currentState())
         return
       case 'suspend':
-        if (this.#holds(message.term)) this.#untilMs = Number.NEGATIVE_INFINITY
-        this.#keeper?.link.send({ type: 'suspended', term: message.term })
+        this.#term.suspend(message.term)
+        this.#keeper.send({ type: 'suspended', term: message.term })
         this.#setState(this.#currentState())
         return
       case 'drain':
@@ -323,10 +200,11 @@ export class MemberCore implements Member {
         void this.#deactivate(message.term, message.reason)
         return
       case 'committed':
-        this.#onCommitted(message.ids)
+        this.#requests.onCommitted(message.ids, () => this.mayFinish())
         return
       case 'reply':
-        this.#reply(message.id, message.error)
+        if (message.error === null) this.#requests.onAnswer(message.id, [])
+        else this.#requests.onRefusal(message.id, message.error)
         return
       case 'picture':
         this.#picture = message.picture
@@ -334,8 +212,7 @@ export class MemberCore implements Member {
         else this.#announce()
         return
       case 'history':
-        this.#commands.get(message.id)?.resolve(message.entries)
-        this.#commands.delete(message.id)
+        this.#requests.onAnswer(message.id, message.entries)
         return
       case 'log':
         this.#ports.log(message.level, message.message, message.facts)
@@ -348,65 +225,27 @@ export class MemberCore implements Member {
   }
 
   #onReady(joined: Joined): void {
-    this.#ready = true
     this.#known = joined
     this.#joined?.resolve()
     this.#joined = null
-    // A keeper that died took the commits it knew with it; asking twice does no harm.
-    for (const [id, { term }] of this.#commits)
-      this.#keeper?.link.send({ type: 'commit', id, term })
-  }
-
-  /** The word may come after the deadline, when this process or its host stood still: then it takes a newer renewal. */
-  #onCommitted(ids: readonly number[]): void {
-    for (const id of ids) {
-      const commit = this.#commits.get(id)
-      if (commit === undefined) continue
-      if (!this.mayFinish()) {
-        this.#keeper?.link.send({ type: 'commit', id, term: commit.term })
-        continue
-      }
-      this.#commits.delete(id)
-      commit.resolve()
-    }
-  }
-
-  /** A refusal is final, also for a keeper that was started anew: the directory isn't ours any more. */
-  #onRefused(error: HaError): void {
-    this.#generation += 1
-    this.#fail(error)
-  }
-
-  #reply(id: number, error: { code: HaError['code']; message: string } | null): void {
-    const command = this.#commands.get(id)
-    this.#commands.delete(id)
-    if (error === null) command?.resolve([])
-    else command?.reject(new HaError(error.code, error.message))
+    this.#requests.repeatCommits()
   }
 
   // ---- the term --------------------------------------------------------------------------------------------------
 
-  #holds(term: number): boolean {
-    return this.#term.is !== 'none' && this.#term.term === term
-  }
-
   async #activate(term: number, untilMs: number): Promise<void> {
-    const { service } = this.#ports
-    const abort = new AbortController()
-    this.#term = { is: 'activating', term, abort }
-    this.#untilMs = untilMs
+    const signal = this.#term.begin(term, untilMs)
     this.#setState('activating')
     try {
-      await service.activate(term, abort.signal)
+      await this.#ports.service.activate(term, signal)
     } catch (error) {
-      if (!this.#holds(term)) return
+      if (!this.#term.holds(term)) return
       this.#endTerm(messageOf(error))
-      this.#keeper?.link.send({ type: 'activation-failed', term, why: messageOf(error) })
+      this.#keeper.send({ type: 'activation-failed', term, why: messageOf(error) })
       return
     }
-    if (!this.#holds(term)) return
-    this.#term = { is: 'serving', term, abort }
-    this.#keeper?.link.send({ type: 'serving', term })
+    if (!this.#term.serve(term)) return
+    this.#keeper.send({ type: 'serving', term })
     this.#setState(this.#currentState())
   }
 
@@ -416,8 +255,7 @@ export class MemberCore implements Member {
    * only paused, a new keeper could take it up again beside the successor.
    */
   async #drain(term: number, successor: string | null): Promise<void> {
-    if (this.#term.is !== 'serving' || this.#term.term !== term) return
-    this.#term = { ...this.#term, is: 'draining' }
+    if (!this.#term.drain(term)) return
     this.#setState('stepping-down')
     try {
       await this.#ports.service.drain(term, successor)
@@ -425,17 +263,17 @@ export class MemberCore implements Member {
       this.#ports.log('error', `draining term ${term} failed: ${messageOf(error)}`, { term })
     }
     await this.#drop(term, 'handed over')
-    this.#keeper?.link.send({ type: 'drained', term })
+    this.#keeper.send({ type: 'drained', term })
   }
 
   async #deactivate(term: number, reason: string): Promise<void> {
     await this.#drop(term, reason)
-    this.#keeper?.link.send({ type: 'deactivated', term })
-    if (this.#term.is === 'none') this.#setState('backup')
+    this.#keeper.send({ type: 'deactivated', term })
+    if (this.#term.is === null) this.#setState('backup')
   }
 
   async #drop(term: number, reason: string): Promise<void> {
-    if (!this.#holds(term)) return
+    if (!this.#term.holds(term)) return
     this.#endTerm(reason)
     this.#setState('stepping-down')
     try {
@@ -447,20 +285,13 @@ export class MemberCore implements Member {
 
   /** Synchronous, so that not one request is served after it. */
   #endTerm(reason: string): void {
-    if (this.#term.is === 'none') return
-    const { abort } = this.#term
-    this.#term = { is: 'none' }
-    this.#untilMs = Number.NEGATIVE_INFINITY
-    abort.abort(new HaError('NOT_ACTIVE', reason))
-    for (const commit of this.#commits.values()) commit.reject(new HaError('NOT_ACTIVE', reason))
-    this.#commits.clear()
+    const over = new HaError('NOT_ACTIVE', reason)
+    this.#term.end(over)
+    this.#requests.failCommits(over)
   }
 
   #currentState(): MasterState {
-    if (this.#term.is === 'none') return this.#state
-    if (this.#term.is === 'activating') return 'activating'
-    if (this.#term.is === 'draining') return 'stepping-down'
-    return this.#ports.clock.nowMs() < this.#untilMs ? 'active' : 'suspended'
+    return this.#term.state() ?? this.#state
   }
 
   #setState(state: MasterState): void {
@@ -472,20 +303,5 @@ export class MemberCore implements Member {
   #announce(): void {
     const view = this.view()
     for (const listener of this.#listeners) listener(view)
-  }
-
-  #selfView(): PeerView {
-    const { self, hostname } = this.#start
-    return {
-      address: self.address,
-      addresses: self.addresses,
-      hostname,
-      priority: self.priority,
-      version: self.version,
-      state: 'active',
-      heartbeatAgeMs: 0,
-      pid: self.master.pid,
-      adminSocket: self.adminSocket,
-    }
   }
 }

@@ -4,8 +4,9 @@
  */
 import { Keeper } from '../../lib/ha/keeper.ts'
 import type { Holder } from '../../lib/ha/layout.ts'
-import { type KeeperHandle, MemberCore, type MemberStart } from '../../lib/ha/member.ts'
+import { MemberCore, type MemberStart } from '../../lib/ha/member.ts'
 import type { Start, ToKeeper, ToMaster } from '../../lib/ha/messages.ts'
+import type { KeeperHandle } from '../../lib/ha/supervised-keeper.ts'
 import type { Timing } from '../../lib/ha/timing.ts'
 import type { Auditor } from './auditor.ts'
 import type { Breaks, Inside } from './breaks.ts'

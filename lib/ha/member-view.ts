@@ -1,0 +1,44 @@
+/** A member's view of the cluster: what its keeper saw last, and what it knows better by itself. */
+import type { HeldTerm } from './held-term.ts'
+import type { MasterState, MemberView, PeerView } from './member-api.ts'
+import type { Picture, Start } from './messages.ts'
+
+export interface ViewFacts {
+  readonly start: Pick<Start, 'self' | 'hostname'>
+  /** Null before the keeper's first look. */
+  readonly picture: Picture | null
+  readonly term: HeldTerm
+  readonly state: MasterState
+}
+
+export function viewOf({ start, picture, term, state }: ViewFacts): MemberView {
+  const self = { ...start.self, hostname: start.hostname }
+  const active = term.mayFinish() ? activeSelf(start) : (picture?.active ?? null)
+  return {
+    clusterId: picture?.clusterId ?? null,
+    state,
+    epoch: Math.max(picture?.epoch ?? 0, term.number),
+    active: active?.address === self.address && !term.acting ? null : active,
+    self,
+    peers: picture?.peers ?? [],
+    leaseMarginMs: term.marginMs,
+    lastRenewalMs: term.acting ? (picture?.lastRenewalMs ?? null) : null,
+    storage: picture?.storage ?? 'ok',
+    problem: picture?.problem ?? null,
+    warnings: picture?.warnings ?? [],
+  }
+}
+
+function activeSelf({ self, hostname }: ViewFacts['start']): PeerView {
+  return {
+    address: self.address,
+    addresses: self.addresses,
+    hostname,
+    priority: self.priority,
+    version: self.version,
+    state: 'active',
+    heartbeatAgeMs: 0,
+    pid: self.master.pid,
+    adminSocket: self.adminSocket,
+  }
+}
