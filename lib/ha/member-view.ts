@@ -9,15 +9,17 @@ export interface ViewFacts {
   readonly picture: Picture | null
   readonly term: HeldTerm
   readonly state: MasterState
+  /** The newest term known. */
+  readonly epoch: number
 }
 
-export function viewOf({ start, picture, term, state }: ViewFacts): MemberView {
+export function viewOf({ start, picture, term, state, epoch }: ViewFacts): MemberView {
   const self = { ...start.self, hostname: start.hostname }
   const active = term.mayFinish() ? activeSelf(start) : (picture?.active ?? null)
   return {
     clusterId: picture?.clusterId ?? null,
     state,
-    epoch: Math.max(picture?.epoch ?? 0, term.number),
+    epoch,
     active: active?.address === self.address && !term.acting ? null : active,
     self,
     peers: picture?.peers ?? [],

@@ -31,6 +31,7 @@ export class MemberCore implements Member {
   readonly #term: HeldTerm
   #state: MasterState = 'starting'
   #picture: Picture | null = null
+  #epoch = 0
   #known: Start['joined'] = null
   #listeners: ((view: MemberView) => void)[] = []
   #joined: { resolve(): void; reject(error: HaError): void } | null = null
@@ -82,6 +83,7 @@ export class MemberCore implements Member {
       picture: this.#picture,
       term: this.#term,
       state: this.#currentState(),
+      epoch: this.#epoch,
     })
   }
 
@@ -208,6 +210,7 @@ export class MemberCore implements Member {
         return
       case 'picture':
         this.#picture = message.picture
+        this.#learn(message.picture.epoch)
         if (this.#state === 'starting') this.#setState('backup')
         else this.#announce()
         return
@@ -235,6 +238,7 @@ export class MemberCore implements Member {
 
   async #activate(term: number, untilMs: number): Promise<void> {
     const signal = this.#term.begin(term, untilMs)
+    this.#learn(term)
     this.#setState('activating')
     try {
       await this.#ports.service.activate(term, signal)
@@ -292,6 +296,11 @@ export class MemberCore implements Member {
 
   #currentState(): MasterState {
     return this.#term.state() ?? this.#state
+  }
+
+  /** A new keeper knows no term before its first look; what was known stays known. */
+  #learn(epoch: number): void {
+    this.#epoch = Math.max(this.#epoch, epoch)
   }
 
   #setState(state: MasterState): void {
