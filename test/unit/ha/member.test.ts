@@ -1,0 +1,228 @@
+/**
+ * The master's side against a keeper played by hand: what it does when keepers die, fall silent or don't come up. What
+ * follows from that in a cluster is the simulation's part (test/sim).
+ */
+import t, { type Test } from 'tap'
+import type { HaError } from '../../../lib/ha/errors.ts'
+import { MemberCore } from '../../../lib/ha/member.ts'
+import type { Picture, Start, ToKeeper, ToMaster } from '../../../lib/ha/messages.ts'
+import { makeTiming } from '../../../lib/ha/timing.ts'
+
+const timing = makeTiming(1000)
+const JOINED = {
+  clusterId: 'c1',
+  secret: 'secret',
+  storage: { granularityMs: 1, network: false },
+} as const
+
+const pictureOf = (epoch: number): Picture => ({
+  clusterId: 'c1',
+  epoch,
+  active: null,
+  peers: [],
+  lastRenewalMs: null,
+  storage: 'ok',
+  problem: null,
+  warnings: [],
+})
+
+/** Time goes by only when told to. */
+class HandClock {
+  now = 5000
+  readonly #timers = new Set<{ atMs: number; run: () => void }>()
+  nowMs = (): number => this.now
+  wallMs = (): number => this.now
+  after = (delayMs: number, run: () => void): (() => void) => {
+    const timer = { atMs: this.now + delayMs, run }
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
+  }
+  pass(ms: number): void {
+    const endMs = this.now + ms
+    for (;;) {
+      const due = [...this.#timers]
+        .filter((timer) => timer.atMs <= endMs)
+        .sort((a, b) => a.atMs - b.atMs)[0]
+      if (due === undefined) break
+      this.#timers.delete(due)
+      this.now = Math.max(this.now, due.atMs)
+      due.run()
+    }
+    this.now = endMs
+  }
+}
+
+interface FakeKeeper {
+  readonly told: ToKeeper[]
+  say(message: ToMaster): void
+  die(): void
+  killed: boolean
+}
+
+function member(t: Test) {
+  const clock = new HandClock()
+  const keepers: FakeKeeper[] = []
+  const core = new MemberCore(
+    {
+      clock,
+      log: () => {},
+      service: { activate: async () => {}, drain: async () => {}, deactivate: async () => {} },
+      spawnKeeper: () => {
+        const told: ToKeeper[] = []
+        let hear = (_: ToMaster): void => {}
+        let close = (): void => {}
+        const keeper: FakeKeeper = {
+          told,
+          say: (message) => hear(message),
+          die: () => close(),
+          killed: false,
+        }
+        keepers.push(keeper)
+        return {
+          pid: keepers.length,
+          kill: () => {
+            keeper.killed = true
+          },
+          link: {
+            send: (message) => void told.push(message),
+            onMessage: (listener) => {
+              hear = listener
+            },
+            onClose: (listener) => {
+              close = listener
+            },
+          },
+        }
+      },
+    },
+    {
+      type: 'start',
+      directory: '/ha',
+      self: {
+        address: 'a:26001',
+        addresses: {
+          umbilical: 'a:26001',
+          clientRpc: '',
+          resourceTracker: '',
+          catalog: '',
+          infoHttp: '',
+        },
+        nonce: 'n',
+        master: { bootId: 'b', pidNamespace: 'p', pid: 1, startTicks: 1 },
+        startedAt: '',
+        version: '1',
+        priority: 100,
+        adminSocket: '',
+      },
+      hostname: 'a',
+      timing,
+      catalog: { class: 'none', uri: '' },
+      fencing: [],
+      severalHosts: false,
+      fresh: { clusterId: 'c1', secret: 'secret' },
+    },
+  )
+  const failures: HaError[] = []
+  core.onFailure((error) => failures.push(error))
+  const newest = (): FakeKeeper => {
+    const keeper = keepers.at(-1)
+    if (keeper === undefined) throw new Error('no keeper was started')
+    return keeper
+  }
+  t.teardown(() => newest().say({ type: 'left' }))
+  return { clock, core, keepers, newest, failures }
+}
+
+/** Microtasks of what a message began. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** Joined, and serving term 3. */
+async function serving(t: Test) {
+  const all = member(t)
+  const joining = all.core.join()
+  all.newest().say({ type: 'ready', joined: JOINED })
+  t.same(await joining, { secret: 'secret' })
+  all.newest().say({ type: 'picture', picture: pictureOf(2) })
+  all.newest().say({ type: 'activate', term: 3, untilMs: all.clock.now + 400 })
+  await settled()
+  t.equal(all.core.term(), 3)
+  return all
+}
+
+t.test('the newest term known stays known when a keeper is replaced', async (t) => {
+  const { core, keepers, newest } = await serving(t)
+  const seen: number[] = []
+  core.onState((view) => seen.push(view.epoch))
+  newest().say({ type: 'picture', picture: pictureOf(7) })
+  newest().die()
+  t.equal(keepers.length, 2)
+  newest().say({ type: 'ready', joined: JOINED })
+  newest().say({ type: 'picture', picture: pictureOf(0) })
+  newest().say({ type: 'deactivate', term: 3, reason: 'deposed' })
+  await settled()
+  t.equal(core.view().epoch, 7)
+  t.ok(seen.length > 2)
+  t.ok(
+    seen.every((epoch) => epoch === 7),
+    'in every view that was told',
+  )
+})
+
+t.test('a new keeper is told the term, and asked again for the commits only', async (t) => {
+  const { clock, core, keepers, newest } = await serving(t)
+  const untilMs = clock.now + 400
+  const committed = core.commit()
+  const order = core.handOver(null, { force: false, by: 'test' })
+  newest().die()
+  await t.rejects(order, { code: 'KEEPER_FAILED' })
+  t.ok(keepers[0]?.killed)
+  t.match(newest().told, [
+    { type: 'start', joined: JOINED, resume: { term: 3, serving: true, untilMs } },
+  ])
+  newest().say({ type: 'ready', joined: JOINED })
+  const asked = newest().told.at(-1)
+  t.match(asked, { type: 'commit', term: 3 })
+  // What the dead one had still in the channel counts for nothing.
+  const id = asked?.type === 'commit' ? asked.id : 0
+  keepers[0]?.say({ type: 'lease', term: 3, untilMs: untilMs + 9000, tookMs: 1 })
+  clock.pass(401)
+  t.notOk(core.mayServe())
+  newest().say({ type: 'committed', ids: [id] })
+  t.match(newest().told.at(-1), { type: 'commit', id }, 'the word came too late: asked once more')
+  newest().say({ type: 'lease', term: 3, untilMs: clock.now + 400, tookMs: 1 })
+  newest().say({ type: 'committed', ids: [id] })
+  await committed
+})
+
+t.test('silence is death, but not while this process itself stood still', async (t) => {
+  const { clock, keepers, newest } = await serving(t)
+  clock.now += 60_000
+  clock.pass(0)
+  t.equal(keepers.length, 1, 'its own gap in time is not held against the keeper')
+  clock.pass(2 * timing.monitorMs)
+  t.equal(keepers.length, 2)
+  t.ok(keepers[0]?.killed)
+  t.equal((newest().told[0] as Start).resume?.term, 3)
+})
+
+t.test('a keeper that dies ten times in a minute is given up', async (t) => {
+  const { core, keepers, newest, failures } = await serving(t)
+  const committed = core.commit()
+  while (failures.length === 0 && keepers.length < 20) newest().die()
+  t.equal(keepers.length, 10)
+  t.match(failures, [{ code: 'KEEPER_FAILED' }])
+  await t.rejects(committed, { code: 'NOT_ACTIVE' })
+  t.equal(core.view().state, 'stopped')
+  t.equal(core.view().epoch, 3)
+  await core.stop('again')
+})
+
+t.test('a refusal ends the start, and no other keeper is tried', async (t) => {
+  const { core, keepers, newest, failures } = member(t)
+  const joining = core.join()
+  newest().say({ type: 'refused', code: 'BAD_STORAGE', message: 'not this one' })
+  newest().die()
+  await t.rejects(joining, { code: 'BAD_STORAGE', message: 'not this one' })
+  t.equal(keepers.length, 1)
+  t.same(failures, [], 'it was told by the rejection')
+})
