@@ -217,8 +217,7 @@ export class Master {
 
   #onState(view: MemberView): void {
     const { log } = this.#options
-    // A new keeper knows no term before its first look; what was known stays known.
-    this.#epoch = Math.max(this.#epoch, view.epoch)
+    this.#epoch = view.epoch
     this.#peers?.follow(othersOf(view).map(({ address }) => address))
     const before = this.#told
     const now = standingOf(view, this.#own())
