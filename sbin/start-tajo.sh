@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts every master of conf/masters, on this host directly and on others over ssh, all at once, and waits until one
-# of them is active.
+# Starts every master of conf/masters and every worker of conf/workers, on this host directly and on others over ssh,
+# all at once, and waits until one master is active and the workers have found it.
 #
 #     start-tajo.sh [--config DIR]
 #
@@ -28,21 +28,21 @@ install_and_build() {
 ((${#tajo_args[@]} == 0)) || fail 2 "unknown argument '${tajo_args[0]}'; usage: start-tajo.sh [--config DIR]"
 need_node
 is_built || install_and_build
-read_masters
+read_daemons
 
 TAJO_STARTER=$HOSTNAME
 TAJO_STARTER_VERSION=$(own_version)
 TAJO_STARTER_FILES=
-for file in tajo-site.xml catalog-site.xml masters; do
+for file in tajo-site.xml catalog-site.xml masters workers; do
   TAJO_STARTER_FILES+="$(file_mark "$TAJO_CONF_DIR/$file") "
 done
 
-for number in "${!masters[@]}"; do run_on_master "$number" start & done
+for number in "${!names[@]}"; do run_daemon "$number" start & done
 wait
 collect_failures
 
-if ((${#failed[@]} < ${#masters[@]})); then
-  node "$TAJO_HOME/build/lib/cli/cluster-active.js" wait || exit_code=1
+if (($(well master) > 0)); then
+  node "$TAJO_HOME/build/lib/cli/cluster-active.js" wait "$(well worker)" || exit_code=1
 fi
 name_failures started
 exit "$exit_code"

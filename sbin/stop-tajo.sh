@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Stops every master of conf/masters: first the backups, then the active one, so that no backup takes over on the way.
+# Stops the cluster of conf/masters and conf/workers: first the workers, then the backup masters, then the active one, so
+# that no backup takes over on the way.
 #
 #     stop-tajo.sh [--config DIR]
 #
@@ -15,20 +16,25 @@ set -euo pipefail
 ((${#tajo_args[@]} == 0)) || fail 2 "unknown argument '${tajo_args[0]}'; usage: stop-tajo.sh [--config DIR]"
 need_node
 is_built || fail 1 "not built yet, so nothing was started from here: $TAJO_HOME"
-read_masters
+read_daemons
 
 # Where nobody is active the order does not matter.
 active=$(node "$TAJO_HOME/build/lib/cli/cluster-active.js" name) || active=
 last=
-for number in "${!masters[@]}"; do
-  if [[ ${masters[number]} == "$active" ]]; then
+backups=()
+for number in "${!names[@]}"; do
+  if [[ ${roles[number]} == worker ]]; then
+    run_daemon "$number" stop &
+  elif [[ ${names[number]} == "$active" ]]; then
     last=$number
   else
-    run_on_master "$number" stop &
+    backups+=("$number")
   fi
 done
 wait
-if [[ -n $last ]]; then run_on_master "$last" stop; fi
+for number in ${backups[@]+"${backups[@]}"}; do run_daemon "$number" stop & done
+wait
+if [[ -n $last ]]; then run_daemon "$last" stop; fi
 collect_failures
 name_failures stopped
 exit "$exit_code"

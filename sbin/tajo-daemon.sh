@@ -3,31 +3,35 @@
 #
 #     tajo-daemon.sh [--config DIR] start|stop|restart|status master|worker
 #
-# A second master on this host is named by TAJO_MASTER_NAME=host:port, as conf/masters lists it. `start` returns when
-# the daemon has opened its ports, or has failed: then it tells the reason and exits with 1. `stop` sends TERM, after
-# TAJO_STOP_TIMEOUT seconds KILL. Exit codes of `status`: 0 runs, 1 dead though its pid file exists, 3 does not run.
+# A second master on this host is named by TAJO_MASTER_NAME=host:port, as conf/masters lists it, a second worker by
+# TAJO_WORKER_NAME. `start` returns when the daemon has opened its ports, or has failed: then it tells the reason and
+# exits with 1. `stop` sends TERM, after TAJO_STOP_TIMEOUT seconds KILL. Exit codes of `status`: 0 runs, 1 dead though
+# its pid file exists, 3 does not run.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=tajo-config.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/tajo-config.sh"
 
-readonly DEFAULT_PORT=26001
+# A daemon whose line gives no other port has files that are named for its role alone.
+declare -rA DEFAULT_PORT=([master]=26001 [worker]=28091)
 readonly KEPT_OUT_FILES=5
 
 usage() { fail 2 "${1:+$1; }usage: tajo-daemon.sh [--config DIR] start|stop|restart|status master|worker"; }
 
-# Sets `daemon` to the name in pid and log files: master, worker, or master-36001.
+# Sets `daemon` to the name in pid and log files: master, worker, master-36001 or worker-38091.
 name_daemon() {
   daemon=$role
-  [[ $role == master && -n ${TAJO_MASTER_NAME:-} ]] || return 0
-  local host=$TAJO_MASTER_NAME port=$DEFAULT_PORT
-  if [[ $TAJO_MASTER_NAME =~ ^(.*[^:]):([0-9]{1,5})$ && ( $TAJO_MASTER_NAME == \[* || ${BASH_REMATCH[1]} != *:* ) ]]; then
+  local variable=TAJO_${role^^}_NAME
+  local name=${!variable:-} host port=${DEFAULT_PORT[$role]}
+  [[ -n $name ]] || return 0
+  host=$name
+  if [[ $name =~ ^(.*[^:]):([0-9]{1,5})$ && ( $name == \[* || ${BASH_REMATCH[1]} != *:* ) ]]; then
     host=${BASH_REMATCH[1]} port=$((10#${BASH_REMATCH[2]}))
   fi
   if ! is_host "$host" || ((port < 1 || port > 65535)); then
-    fail 2 "TAJO_MASTER_NAME is '$TAJO_MASTER_NAME': allowed is a line of conf/masters, host or host:port"
+    fail 2 "$variable is '$name': allowed is a line of conf/${role}s, host or host:port"
   fi
-  if ((port != DEFAULT_PORT)); then daemon=$role-$port; fi
+  if ((port != DEFAULT_PORT[$role])); then daemon=$role-$port; fi
 }
 
 # is_daemon PID: whether that process is the one that the pid file is about, and no later one with its number: a daemon
@@ -86,7 +90,7 @@ compare_with_starter() {
   here=$(own_version) there=${TAJO_STARTER_VERSION:-}
   [[ $here == "$there" ]] || warn "version differs: $here here, $there on $TAJO_STARTER"
   read -r -a marks <<<"${TAJO_STARTER_FILES:-}"
-  for file in tajo-site.xml catalog-site.xml masters; do
+  for file in tajo-site.xml catalog-site.xml masters workers; do
     [[ $(file_mark "$TAJO_CONF_DIR/$file") == "${marks[number]:-}" ]] ||
       warn "configuration differs: $TAJO_CONF_DIR/$file is not the same as on $TAJO_STARTER"
     number=$((number + 1))

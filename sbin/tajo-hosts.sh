@@ -1,8 +1,10 @@
 # shellcheck shell=bash
-# Sourced by start-tajo.sh and stop-tajo.sh, after tajo-config.sh: the masters of conf/masters, and running
-# tajo-daemon.sh for each of them, here or over ssh. Every line that it prints gets the master's name in front.
+# Sourced by start-tajo.sh and stop-tajo.sh, after tajo-config.sh: the masters of conf/masters and the workers of
+# conf/workers, and running tajo-daemon.sh for each of them, here or over ssh. Every line that it prints gets the
+# daemon's name in front. A daemon is known by its number: an index of `roles`, `names` and `places`.
 
-masters=()
+roles=()
+names=()
 places=()
 failed=()
 exit_code=0
@@ -21,16 +23,18 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Fills `masters` (lines of conf/masters), `places` ("-" for this host, else what to give to ssh), `ssh_options`.
-read_masters() {
+# Fills `roles` (master or worker), `names` (their lines), `places` ("-" for this host, else what to give to ssh), and
+# `ssh_options`.
+read_daemons() {
   local kind first second
   ssh_options=(-o BatchMode=yes)
   node "$TAJO_HOME/build/lib/cli/cluster-hosts.js" >"$work/hosts" || exit 1
   while IFS=$'\t' read -r kind first second; do
     case $kind in
-      master)
+      master | worker)
         [[ $second == - ]] || is_host "$second" || fail 1 "'$second' is no host name"
-        masters+=("$first")
+        roles+=("$kind")
+        names+=("$first")
         places+=("$second")
         ;;
       ssh-option) ssh_options+=("$first") ;;
@@ -51,14 +55,15 @@ prefixed() {
   while IFS= read -r line || [[ -n $line ]]; do printf '%s: %s\n' "$1" "$line"; done
 }
 
-# daemon_command NUMBER ACTION: what starts or stops that master.
+# daemon_command NUMBER ACTION: what starts or stops that daemon.
 daemon_command() {
-  local name=${masters[$1]} place=${places[$1]}
-  local -a command=("$TAJO_HOME/sbin/tajo-daemon.sh" --config "$TAJO_CONF_DIR" "$2" master)
+  local role=${roles[$1]} place=${places[$1]}
+  local named="TAJO_${role^^}_NAME=${names[$1]}"
+  local -a command=("$TAJO_HOME/sbin/tajo-daemon.sh" --config "$TAJO_CONF_DIR" "$2" "$role")
   if [[ $place == - ]]; then
-    TAJO_MASTER_NAME=$name "${command[@]}" </dev/null
+    env "$named" "${command[@]}" </dev/null
   else
-    command=(env "TAJO_MASTER_NAME=$name" "TAJO_STARTER=${TAJO_STARTER:-}" "TAJO_STARTER_VERSION=${TAJO_STARTER_VERSION:-}"
+    command=(env "$named" "TAJO_STARTER=${TAJO_STARTER:-}" "TAJO_STARTER_VERSION=${TAJO_STARTER_VERSION:-}"
       "TAJO_STARTER_FILES=${TAJO_STARTER_FILES:-}" "TAJO_STARTER_NODE=$node_dir" "${command[@]}")
     ssh -n -T "${ssh_options[@]}" -- "$place" "$(quoted "${command[@]}")" &
     printf '%s' "$!" >"$work/$1.ssh"
@@ -69,9 +74,9 @@ daemon_command() {
   fi
 }
 
-# run_on_master NUMBER ACTION: leaves stderr and the exit code in $work for collect_failures.
-run_on_master() {
-  local code=0 number=$1 name=${masters[$1]}
+# run_daemon NUMBER ACTION: leaves stderr and the exit code in $work for collect_failures.
+run_daemon() {
+  local code=0 number=$1 name=${names[$1]}
   {
     {
       daemon_command "$number" "$2" 3>&- || code=$?
@@ -83,17 +88,28 @@ run_on_master() {
 collect_failures() {
   local number
   failed=()
-  for number in "${!masters[@]}"; do
+  for number in "${!names[@]}"; do
     if [[ $(cat -- "$work/$number.code" 2>/dev/null) != 0 ]]; then failed+=("$number"); fi
   done
   if ((${#failed[@]} > 0)); then exit_code=1; fi
 }
 
+# well ROLE: how many of that role did not fail.
+well() {
+  local number count=0
+  for number in "${!names[@]}"; do
+    if [[ ${roles[number]} == "$1" && " ${failed[*]-} " != *" $number "* ]]; then count=$((count + 1)); fi
+  done
+  printf '%s' "$count"
+}
+
 # name_failures WHAT: one line for each, with the last thing it said.
 name_failures() {
-  local number reason
+  local number reason who
   for number in ${failed[@]+"${failed[@]}"}; do
     reason=$(tr -d '\r' <"$work/$number.err" | grep -v '^[[:space:]]*$' | tail -n 1 || true)
-    printf '%s: %s was not %s: %s\n' "$tajo_script" "${masters[number]}" "$1" "${reason:-no reason given}" >&2
+    who=${names[number]}
+    if [[ ${roles[number]} == worker ]]; then who="worker $who"; fi
+    printf '%s: %s was not %s: %s\n' "$tajo_script" "$who" "$1" "${reason:-no reason given}" >&2
   done
 }

@@ -1,16 +1,19 @@
 /**
- * For sbin/start-tajo.sh and sbin/stop-tajo.sh: which master of conf/masters is active?
+ * For sbin/start-tajo.sh and sbin/stop-tajo.sh: which master of conf/masters is active, and do the workers know it?
  *
- *     cluster-active.js wait    asks all of them until one is, at most TAJO_START_TIMEOUT seconds, and tells people
- *     cluster-active.js name    asks each once and prints the active one's line of conf/masters, or nothing
+ *     cluster-active.js wait WORKERS    asks all of them until one is active and that many workers have registered with
+ *                                       it, at most TAJO_START_TIMEOUT seconds, and tells people
+ *     cluster-active.js name            asks each once and prints the active one's line of conf/masters, or nothing
  *
- * Exit code 1 when none is active.
+ * Exit code 1 when none is active, or when workers are missing.
  */
 import { get } from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatHostPort, type HostPort, splitHostPort } from '../conf/address.ts'
 import type { Addresses } from '../conf/master-addresses.ts'
 import { type PlannedMaster, planCluster } from './cluster-plan.ts'
+import { waitForWorkers } from './cluster-workers.ts'
 import { describeError } from './exit.ts'
 import { exchange, NoAnswer } from './http.ts'
 import { plain } from './print.ts'
@@ -84,30 +87,54 @@ async function findTold(answers: readonly (ClusterAnswer | string)[]): Promise<A
   return null
 }
 
-function tell({ umbilical, clientRpc, info }: Active): number {
+/** Tells who is active at once, and waits on for the workers. */
+async function greet({ umbilical, clientRpc, info }: Active, goal: Goal): Promise<number> {
   process.stdout.write(
     `Active master:  ${plain(umbilical)}\n` +
       `Web page:       http://${plain(formatHostPort(info))}/\n` +
       `Client address: ${plain(clientRpc)}\n`,
   )
-  return 0
+  const found = await waitForWorkers(info, goal.workers, goal.endMs)
+  if (found !== null) process.stdout.write(`Workers:        ${found}\n`)
+  process.stdout.write(`SQL shell:      ${shellCommand(process.env)}\n`)
+  if (found === null || found >= goal.workers) return 0
+  process.stderr.write(
+    `${found} of ${goal.workers} started workers registered with ${plain(umbilical)} within ${goal.seconds} s: see their logs\n`,
+  )
+  return 1
 }
 
-async function waitForActive(masters: readonly PlannedMaster[]): Promise<number> {
-  const seconds = Number(process.env.TAJO_START_TIMEOUT ?? DEFAULT_WAIT_S)
-  const end = performance.now() + seconds * 1000
+/** What to type for it; a configuration directory other than the install's must be named. */
+function shellCommand({ TAJO_HOME = '.', TAJO_CONF_DIR = '' }: NodeJS.ProcessEnv): string {
+  const command = quoteWord(join(TAJO_HOME, 'bin/tsql'))
+  const usual = ['', join(TAJO_HOME, 'conf')].includes(TAJO_CONF_DIR)
+  return usual ? command : `${command} --config ${quoteWord(TAJO_CONF_DIR)}`
+}
+
+const quoteWord = (word: string): string =>
+  /^[\w./:@%+,-]+$/.test(word) ? word : `'${plain(word).replaceAll("'", "'\\''")}'`
+
+/** What the start waits for, and how long. */
+interface Goal {
+  readonly workers: number
+  readonly seconds: number
+  /** Of `performance.now()`. */
+  readonly endMs: number
+}
+
+async function waitForActive(masters: readonly PlannedMaster[], goal: Goal): Promise<number> {
   for (;;) {
     const listed = await findListed(masters)
-    if (listed !== null) return tell({ ...listed.addresses, info: listed.info })
+    if (listed !== null) return greet({ ...listed.addresses, info: listed.info }, goal)
     const answers = await Promise.all(masters.map(ask))
     const told = await findTold(answers)
-    if (told !== null) return tell(told)
-    if (performance.now() >= end) {
+    if (told !== null) return greet(told, goal)
+    if (performance.now() >= goal.endMs) {
       const reasons = answers.flatMap((one) =>
         typeof one === 'string' ? one : (one.problem ?? []),
       )
       const why = plain(reasons.join('; ')) || 'none says why'
-      process.stderr.write(`no master is active after ${seconds} s: ${why}\n`)
+      process.stderr.write(`no master is active after ${goal.seconds} s: ${why}\n`)
       return 1
     }
     await sleep(PAUSE_MS)
@@ -122,8 +149,11 @@ async function printName(masters: readonly PlannedMaster[]): Promise<number> {
 
 try {
   const { masters } = await planCluster(process.env.TAJO_CONF_DIR ?? 'conf', process.env)
-  const wait = process.argv[2] === 'wait'
-  process.exitCode = await (wait ? waitForActive(masters) : printName(masters))
+  const [what, workers] = process.argv.slice(2)
+  const seconds = Number(process.env.TAJO_START_TIMEOUT ?? DEFAULT_WAIT_S)
+  const endMs = performance.now() + seconds * 1000
+  const goal = { workers: Number(workers ?? 0), seconds, endMs }
+  process.exitCode = await (what === 'wait' ? waitForActive(masters, goal) : printName(masters))
 } catch (thrown) {
   process.stderr.write(`${describeError(thrown).message}\n`)
   process.exitCode = 1

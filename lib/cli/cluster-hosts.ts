@@ -1,7 +1,9 @@
 /**
- * For sbin/tajo-hosts.sh: which masters there are and how to get to them, one fact a line, its parts separated by tabs.
+ * For sbin/tajo-hosts.sh: which masters and workers there are and how to get to them, one fact a line, its parts
+ * separated by tabs.
  *
  *     master      NAME  HOST      HOST is what to give to ssh, or `-` for this host
+ *     worker      NAME  HOST
  *     ssh-option  WORD            one of TAJO_SSH_OPTS, in their order
  *
  * Warnings and errors go to stderr; exit code 1 when the configuration can't be used.
@@ -23,6 +25,7 @@ try {
   for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`)
   const lines = [
     ...plan.masters.map(({ name, sshHost }) => ['master', name, sshHost ?? '-']),
+    ...plan.workers.map(({ name, sshHost }) => ['worker', name, sshHost ?? '-']),
     ...sshOptions(process.env).map((word) => ['ssh-option', word]),
   ]
   process.stdout.write(lines.map((parts) => `${parts.join('\t')}\n`).join(''))

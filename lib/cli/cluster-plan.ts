@@ -1,21 +1,24 @@
 /**
- * The masters of `conf/masters` as the start and stop scripts need them: what each is called, where it runs, where it
- * answers. One parser and one rule for addresses serve the scripts and the masters themselves.
+ * The masters of `conf/masters` and the workers of `conf/workers` as the start and stop scripts need them: what each is
+ * called, where it runs, where a master answers. One parser and one rule for addresses serve the scripts and the daemons themselves.
  */
 import { userInfo } from 'node:os'
 import { type HostPort, isLoopback, isWildcard } from '../conf/address.ts'
 import type { Configuration } from '../conf/configuration.ts'
 import { loadConfiguration } from '../conf/load.ts'
 import { type Addresses, masterAddresses } from '../conf/master-addresses.ts'
-import { type HostEntry, readMasters } from '../conf/masters.ts'
+import { type HostEntry, readMasters, readWorkers } from '../conf/masters.ts'
 import { requireSeparatePorts } from '../conf/separate-ports.ts'
 import { type HostFacts, isThisHost, thisHost } from './this-host.ts'
 
-export interface PlannedMaster {
-  /** Its line in conf/masters: what TAJO_MASTER_NAME tells it. */
+export interface PlannedDaemon {
+  /** Its line in conf/masters or conf/workers: what TAJO_MASTER_NAME or TAJO_WORKER_NAME tells it. */
   readonly name: string
   /** What to give to ssh; null when it is this host. */
   readonly sshHost: string | null
+}
+
+export interface PlannedMaster extends PlannedDaemon {
   readonly addresses: Addresses
   /** Where its web page and health checks answer. */
   readonly info: HostPort
@@ -23,6 +26,7 @@ export interface PlannedMaster {
 
 export interface Plan {
   readonly masters: readonly PlannedMaster[]
+  readonly workers: readonly PlannedDaemon[]
   /** Of the configuration, a sentence each. */
   readonly warnings: readonly string[]
 }
@@ -34,11 +38,22 @@ export async function planCluster(
   facts: HostFacts = thisHost(),
 ): Promise<Plan> {
   const conf = await loadConfiguration(confDir, { env, userName: userInfo().username })
-  const list = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
-  requireSeparatePorts(conf, list)
-  const masters = await Promise.all(list.entries.map((entry) => planMaster(conf, entry, facts)))
-  return { masters, warnings: [...conf.warnings, ...list.warnings] }
+  const [masters, workers] = await Promise.all([
+    readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port),
+    readWorkers(confDir, conf.get('tajo.worker.peer-rpc.address').port),
+  ])
+  requireSeparatePorts(conf, masters, workers)
+  return {
+    masters: await Promise.all(masters.entries.map((entry) => planMaster(conf, entry, facts))),
+    workers: await Promise.all(workers.entries.map((entry) => planDaemon(entry, facts))),
+    warnings: [...conf.warnings, ...masters.warnings, ...workers.warnings],
+  }
 }
+
+const planDaemon = async ({ name, host }: HostEntry, facts: HostFacts): Promise<PlannedDaemon> => ({
+  name,
+  sshHost: (await isThisHost(host, facts)) ? null : host,
+})
 
 async function planMaster(
   conf: Configuration,
@@ -49,8 +64,7 @@ async function planMaster(
   const listens = bind.infoHttp.host
   const anywhere = isWildcard(listens) || isLoopback(listens)
   return {
-    name: entry.name,
-    sshHost: (await isThisHost(entry.host, facts)) ? null : entry.host,
+    ...(await planDaemon(entry, facts)),
     addresses,
     info: { host: anywhere ? entry.host : listens, port: bind.infoHttp.port },
   }

@@ -49,7 +49,7 @@ t.test('a number in the pid file that belongs to somebody else now', async (t) =
   await kill('0', sleeper)
 })
 
-t.test('nothing in conf/masters reaches a shell', async (t) => {
+t.test('nothing in conf/masters and conf/workers reaches a shell', async (t) => {
   if (!hasParts(t, 'netns')) return
   const { dir, conf, script } = await machine(t, { masters: null })
   const trap = join(dir, 'trap')
@@ -73,11 +73,24 @@ t.test('nothing in conf/masters reaches a shell', async (t) => {
     t.match(ran, { code: 1, stdout: '', stderr: `${conf}/masters:2: ` }, JSON.stringify(line))
     t.notMatch(ran.stderr, '\u001b', 'nothing moves the cursor of a terminal')
   }
+  writeFileSync(join(conf, 'masters'), 'localhost\n')
+  for (const line of hostile.slice(0, 3)) {
+    writeFileSync(join(conf, 'workers'), `localhost\n${line}\n`)
+    const ran = await script(START)
+    t.match(ran, { code: 1, stdout: '', stderr: `${conf}/workers:2: ` }, JSON.stringify(line))
+  }
+  writeFileSync(join(conf, 'workers'), 'localhost:26002\n')
+  t.match(await script(STOP), { code: 1, stderr: `${conf}/workers:1: ` }, "a master's port")
+  writeFileSync(join(conf, 'workers'), '')
   writeFileSync(join(conf, 'masters'), hostile.join('\r\n'))
   t.match(await script(STOP), { code: 1, stderr: `${conf}/masters:` })
   t.match(await script(DAEMON, ['start', 'master'], { env: { TAJO_MASTER_NAME: hostile[1] } }), {
     code: 2,
     stderr: 'TAJO_MASTER_NAME',
+  })
+  t.match(await script(DAEMON, ['start', 'worker'], { env: { TAJO_WORKER_NAME: hostile[2] } }), {
+    code: 2,
+    stderr: 'TAJO_WORKER_NAME',
   })
   t.notOk(existsSync(trap))
 })

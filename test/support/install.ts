@@ -13,6 +13,8 @@ export const SBIN = join(HOME, 'sbin')
 export interface ConfOptions {
   /** Text of conf/masters; null for none. */
   readonly masters: string | null
+  /** Text of conf/workers, none of them by default; null for no file. */
+  readonly workers?: string | null
   /** Properties of tajo-site.xml; HA is on and the root directory is DIR/root unless they say otherwise. */
   readonly site?: Readonly<Record<string, string>>
   /** More lines for tajo-env.sh. */
@@ -31,6 +33,8 @@ export function makeConf(dir: string, options: ConfOptions): string {
   }
   writeFileSync(join(conf, 'tajo-site.xml'), siteXml(site))
   if (options.masters !== null) writeFileSync(join(conf, 'masters'), options.masters)
+  const { workers = '' } = options
+  if (workers !== null) writeFileSync(join(conf, 'workers'), workers)
   const env = [
     `export TAJO_LOG_DIR='${dir}'/"$HOSTNAME"/logs`,
     `export TAJO_PID_DIR='${dir}'/"$HOSTNAME"/run`,
