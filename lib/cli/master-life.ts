@@ -102,10 +102,12 @@ export class MasterLife {
       beatMs: 2 * timing.renewMs,
       silenceMs: timing.monitorMs,
       stopMs: timing.deadlineMs + 2 * timing.renewMs,
+      queries: null,
       onFailure: (error) => end(error.message, 1),
       pid: process.pid,
       startedAtSeconds: Math.round(Date.now() / 1000 - process.uptime()),
       clock: systemClock,
+      wallMs: Date.now,
       log: this.#log.log,
     }
   }

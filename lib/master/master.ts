@@ -29,6 +29,8 @@ import { clusterDocument, type OwnFacts, othersOf, standingOf, statusOf } from '
 import { HistoryCache } from './history-cache.ts'
 import { type Bind, openAll } from './listeners.ts'
 import type { Peers } from './peers.ts'
+import type { QueryOptions } from './queries/options.ts'
+import { QueryServices } from './queries/services.ts'
 import { SplitBrainAlarm } from './split-brain.ts'
 
 export interface MasterOptions {
@@ -46,12 +48,16 @@ export interface MasterOptions {
   readonly silenceMs: number
   /** So long may the orderly end take; after it everything is dropped, and the keeper says the last word. */
   readonly stopMs: number
+  /** Null: it takes part in the election and serves no queries. */
+  readonly queries: QueryOptions | null
   /** This master can't take part any more: the process should end. */
   readonly onFailure: (error: Error) => void
   readonly pid: number
   /** Wall clock, seconds since the Unix epoch. */
   readonly startedAtSeconds: number
   readonly clock: Clock
+  /** ms since 1970, for records that people read. */
+  readonly wallMs: () => number
   readonly log: Log
 }
 
@@ -63,8 +69,10 @@ export class Master {
   readonly #gate: ActiveGate
   readonly #alarm: SplitBrainAlarm
   readonly #history: HistoryCache
+  readonly #queries: QueryServices
   readonly #watchers = new Set<LineWriter<Standing>>()
   #servers: FastifyInstance[] = []
+  #secret = ''
   #member: Member | null = null
   #peers: Peers | null = null
   #told: Standing | null = null
@@ -94,6 +102,17 @@ export class Master {
       ask: async (address) => (await this.#peers?.ask(address)) ?? null,
     })
     this.#history = new HistoryCache((limit) => this.#joined().history(limit), clock)
+    this.#queries = new QueryServices({
+      queries: options.queries,
+      address: options.address,
+      status: () => this.#serviceStatus(),
+      commit: () => this.#joined().commit(),
+      mayServe: rights.mayServe,
+      secret: () => this.#secret,
+      clock,
+      wallMs: options.wallMs,
+      log,
+    })
   }
 
   /**
@@ -147,14 +166,13 @@ export class Master {
       // Streams carry a line each beat by themselves; the empty line is for a process that is late with it.
       beatMs: 2 * beatMs,
     }
-    const service = { status: () => this.#serviceStatus() }
     const info = limitedServer({ log, epoch: () => this.epoch() })
     addWebRoutes(info, this.#webView())
     const listeners = [
       { bind: binds.umbilical, app: rpcServer('umbilical', this.#umbilical(), server) },
-      { bind: binds.clientRpc, app: rpcServer('client', service, server) },
-      { bind: binds.resourceTracker, app: rpcServer('tracker', service, server) },
-      { bind: binds.catalog, app: rpcServer('catalog', service, server) },
+      { bind: binds.clientRpc, app: rpcServer('client', this.#queries.client(), server) },
+      { bind: binds.resourceTracker, app: rpcServer('tracker', this.#queries.tracker(), server) },
+      { bind: binds.catalog, app: rpcServer('catalog', this.#queries.catalog(), server) },
       { bind: binds.infoHttp, app: info },
     ]
     await openAll(listeners)
@@ -167,6 +185,7 @@ export class Master {
   ): void {
     const { address, clock, log, silenceMs } = this.#options
     this.#member = member
+    this.#secret = secret
     this.#guard.setSecret(secret)
     this.#peers = new PeersClass({
       self: address,

@@ -48,10 +48,12 @@ function masterAt(
     beatMs: 25,
     silenceMs: 5000,
     stopMs: 500,
+    queries: null,
     onFailure: () => {},
     pid: 4711,
     startedAtSeconds: 1,
     clock: systemClock,
+    wallMs: Date.now,
     log: (level, message) => void logged.push({ level, message }),
   })
   return { master, member, port, logged }

@@ -118,6 +118,10 @@ async function world(
         gateState.whileHandling?.()
         return { epoch: 7, address: 'localhost:1', inFlight: gateState.inFlight }
       },
+      submit: unused,
+      wait: unused,
+      kill: unused,
+      queries: unused,
     },
     server,
   )
@@ -135,6 +139,10 @@ async function world(
     umbilical: await listen(umbilical),
     client: await listen(client),
   }
+}
+
+const unused = (): never => {
+  throw new Error('no test calls it')
 }
 
 function callerOf<N extends 'umbilical' | 'client'>(
