@@ -1,0 +1,18 @@
+/** The client library's only door, exported as `tajo-ha/client`. */
+export {
+  type Progress,
+  type QueryCallOptions,
+  type QueryResult,
+  TajoClient,
+  type TajoClientOptions,
+} from './client.ts'
+export {
+  ClosedError,
+  NoMasterError,
+  type Place,
+  QueryError,
+  type QueryErrorKind,
+} from './errors.ts'
+export { DEFAULT_RETRY, type RetryOptions } from './failover.ts'
+export type { MasterAddress } from './masters.ts'
+export type { Column, QueryRecord, Row, Session, TableDigest } from './messages.ts'

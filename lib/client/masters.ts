@@ -1,0 +1,219 @@
+/**
+ * Who is the active master: asked for by every call, remembered between calls.
+ *
+ * A call goes to the one that answered last. `NOT_ACTIVE` names another; a master that is gone or says nothing lets the
+ * next one be asked; after a whole round there is a pause, so that nothing turns hot. A frozen master still accepts
+ * connections: when an answer takes long, the others are asked meanwhile whether one of them is active, and the call
+ * moves over as soon as one is. All calls may be repeated (failover.ts).
+ */
+import type { Clock } from '../base/clock.ts'
+import { joinHostPort, splitHostPort } from '../base/host-port.ts'
+import { RpcError } from '../rpc/errors.ts'
+import { ClosedError, NoMasterError } from './errors.ts'
+import { budgetMs, mayBeAskedAgain, pauseMs, type RetryOptions } from './failover.ts'
+import { reachedNobody, type Wire } from './wire.ts'
+
+export interface MasterAddress {
+  /** `host:port` of tajo.master.client-rpc.address. */
+  readonly client: string
+  /** `host:port` of tajo.catalog.client-rpc.address. */
+  readonly catalog: string
+}
+
+/** As shipped: 26002 and 26005. A master shifts all its ports by the same distance. */
+const CATALOG_PORT_DISTANCE = 3
+
+/** Nobody's hints may fill our memory. */
+const MOST_LEARNED = 32
+
+/** Between two questions to the others while one is silent, and how long each of them may take. */
+const LOOK_EVERY_MS = 500
+const LOOK_DEADLINE_MS = 1000
+
+export interface MastersOptions {
+  readonly masters: readonly MasterAddress[]
+  readonly retry: RetryOptions
+  readonly clock: Clock
+  /** From 0 to 1. */
+  readonly random: () => number
+  readonly wire: Wire
+  /** Told after each round in which no active master was found. */
+  readonly onWaiting: (said: ReadonlyMap<string, string>, sinceMs: number) => void
+}
+
+export interface MasterCall {
+  readonly service: 'client' | 'catalog'
+  readonly method: string
+  readonly message: unknown
+  /** For each single request. */
+  readonly deadlineMs: number
+  /** So long an answer may take before the others are asked. */
+  readonly patienceMs: number
+  readonly signal: AbortSignal
+  /** Instead of the whole time that retries may take. */
+  readonly budgetMs?: number
+}
+
+export class Masters {
+  readonly #options: MastersOptions
+  readonly #catalogs = new Map<string, string>()
+  readonly #distance: number
+  /** Client RPC addresses: the given ones first, then what hints told. */
+  #known: string[]
+  #active: string | null = null
+  #anybodyThere = false
+  #epoch = 0
+
+  /** Throws RangeError for a list without a master. */
+  constructor(options: MastersOptions) {
+    const [first] = options.masters
+    if (first === undefined) throw new RangeError('at least one master must be given')
+    this.#options = options
+    this.#known = options.masters.map(({ client }) => client)
+    for (const { client, catalog } of options.masters) this.#catalogs.set(client, catalog)
+    this.#distance = portOf(first.catalog) - portOf(first.client) || CATALOG_PORT_DISTANCE
+  }
+
+  /** Client RPC address of the master that answered last. */
+  get active(): string | null {
+    return this.#active
+  }
+
+  /** Rejects with NoMasterError after all retries, ClosedError when `signal` aborts, RpcError for what a retry can't mend. */
+  async call(call: MasterCall): Promise<unknown> {
+    const { clock, retry, random, onWaiting } = this.#options
+    const sinceMs = clock.nowMs()
+    const tried = new Set<string>()
+    const said = new Map<string, string>()
+    for (let round = 0; ; ) {
+      const address = this.#next(tried)
+      if (address === null) {
+        const spentMs = clock.nowMs() - sinceMs
+        if (spentMs >= this.#budgetMs(call)) throw new NoMasterError(spentMs, said)
+        onWaiting(said, spentMs)
+        await this.#pause(pauseMs(round, retry, random()), call.signal)
+        round += 1
+        tried.clear()
+        continue
+      }
+      tried.add(address)
+      try {
+        const answer = await this.#ask(address, call)
+        this.#active = address
+        this.#anybodyThere = true
+        return answer
+      } catch (error) {
+        if (call.signal.aborted) throw new ClosedError()
+        if (!mayBeAskedAgain(error)) throw error
+        said.set(address, error.message)
+        this.#note(address, error)
+      }
+    }
+  }
+
+  #budgetMs(call: MasterCall): number {
+    const { retry } = this.#options
+    const wholeMs = call.budgetMs ?? budgetMs(retry)
+    return this.#anybodyThere ? wholeMs : Math.min(wholeMs, retry.nobodyMs)
+  }
+
+  #next(tried: ReadonlySet<string>): string | null {
+    if (this.#active !== null && !tried.has(this.#active)) return this.#active
+    return this.#known.find((address) => !tried.has(address)) ?? null
+  }
+
+  #note(address: string, error: RpcError): void {
+    if (!reachedNobody(error)) this.#anybodyThere = true
+    if (error.active !== null && error.active !== address) this.#learn(error.active)
+    else if (this.#active === address) this.#active = null
+  }
+
+  #learn(address: string): void {
+    if (splitHostPort(address) === null) return
+    this.#active = address
+    if (this.#known.includes(address)) return
+    const given = this.#options.masters.length
+    if (this.#known.length >= given + MOST_LEARNED) this.#known.splice(given, 1)
+    this.#known.push(address)
+  }
+
+  /** One request; given up as TIMEOUT or UNAVAILABLE once another master turns out to be active. */
+  async #ask(address: string, call: MasterCall): Promise<unknown> {
+    const { clock, wire } = this.#options
+    const { service, method, message, deadlineMs, signal } = call
+    const moved = new AbortController()
+    const leave = (): void => moved.abort()
+    signal.addEventListener('abort', leave)
+    let answered = false
+    const look = async (): Promise<void> => {
+      if (answered) return
+      const active = await this.#lookElsewhere(address, moved.signal)
+      if (answered) return
+      if (active === null) cancel = clock.after(LOOK_EVERY_MS, () => void look())
+      else {
+        this.#learn(active)
+        moved.abort()
+      }
+    }
+    let cancel = clock.after(call.patienceMs, () => void look())
+    if (signal.aborted) leave()
+    try {
+      const at = service === 'client' ? address : this.#catalogOf(address)
+      const options = { deadlineMs, signal: moved.signal }
+      const { body, epoch } = await wire.call(at, `/rpc/${service}/${method}`, message, options)
+      this.#requireNewestTerm(address, epoch)
+      return body
+    } finally {
+      answered = true
+      cancel()
+      moved.abort()
+      signal.removeEventListener('abort', leave)
+    }
+  }
+
+  /** Whoever has seen a term takes no answer from an older one. */
+  #requireNewestTerm(address: string, epoch: number | null): void {
+    if (epoch === null) return
+    if (epoch < this.#epoch) {
+      const text = `${address} answers under term ${epoch}, and term ${this.#epoch} has been seen`
+      throw new RpcError('NOT_ACTIVE', text)
+    }
+    this.#epoch = epoch
+  }
+
+  /** Another master that says that it is active; never rejects. */
+  async #lookElsewhere(silent: string, signal: AbortSignal): Promise<string | null> {
+    const others = this.#known.filter((address) => address !== silent)
+    const options = { deadlineMs: LOOK_DEADLINE_MS, signal }
+    const asked = others.map(async (address) => {
+      await this.#options.wire.call(address, '/rpc/client/status', {}, options)
+      return address
+    })
+    // None of them is active: what they say instead is told by the next round.
+    return Promise.any(asked).catch(() => null)
+  }
+
+  #catalogOf(client: string): string {
+    const known = this.#catalogs.get(client)
+    const split = splitHostPort(client)
+    if (known !== undefined || split === null) return known ?? client
+    return joinHostPort({ host: split.host, port: split.port + this.#distance })
+  }
+
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        cancel()
+        reject(new ClosedError())
+      }
+      const cancel = this.#options.clock.after(ms, () => {
+        signal.removeEventListener('abort', leave)
+        resolve()
+      })
+      if (signal.aborted) leave()
+      else signal.addEventListener('abort', leave, { once: true })
+    })
+  }
+}
+
+const portOf = (address: string): number => splitHostPort(address)?.port ?? 0

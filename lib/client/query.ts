@@ -1,0 +1,197 @@
+/**
+ * One statement from its submission to its result, over whatever happens to masters meanwhile.
+ *
+ * Its id is made here and stays: a master that already knows it begins nothing twice, and one that has never heard of it
+ * (null) is told it again. Only a select whose worker is gone before the first row gets another attempt. Once rows come
+ * from the worker no master is needed any more.
+ */
+import type { Clock } from '../base/clock.ts'
+import { RpcError } from '../rpc/errors.ts'
+import { QueryError } from './errors.ts'
+import type { Masters } from './masters.ts'
+import { asStatus, asStatusOrNull, type QueryStatus, type Session } from './messages.ts'
+import { RowStream, workerIsGone } from './rows.ts'
+import type { Wire } from './wire.ts'
+
+/** How long a master may hold back its answer. Short, because a frozen one is noticed only after it. */
+const WAIT_MS = 1000
+const PROGRESS_EVERY_MS = 300
+/** Beyond what the request itself asks for. */
+const DEADLINE_MS = 10_000
+const PATIENCE_MS = 300
+/** Of a select, when one worker after the other goes away under it. */
+const MOST_ATTEMPTS = 6
+const PAUSE_MS = 25
+const LONGEST_SQL = 200_000
+
+export interface QueryOptions {
+  readonly queryId: string
+  readonly sql: string
+  readonly session: Session
+  readonly masters: Masters
+  readonly wire: Wire
+  readonly clock: Clock
+  /** Breaks off the waiting; ending the query in the cluster is the caller's business. */
+  readonly signal: AbortSignal
+  /** Asked for while a select runs only when it is given. */
+  readonly onProgress: ((status: QueryStatus) => void) | null
+}
+
+/** `rows` is set for a select, whose rows are still to come. */
+export interface Finished {
+  readonly status: QueryStatus
+  readonly rows: RowStream | null
+}
+
+export class QueryCourse {
+  readonly #options: QueryOptions
+  #attempt = 1
+
+  constructor(options: QueryOptions) {
+    this.#options = options
+  }
+
+  /** Rejects with QueryError, NoMasterError, ClosedError, or RpcError for a mistake in the software. */
+  async run(): Promise<Finished> {
+    const { sql, queryId, onProgress } = this.#options
+    if (sql.length > LONGEST_SQL) {
+      const text = `the statement has ${sql.length} characters, ${LONGEST_SQL} are allowed: put the data into a file and read it as an external table`
+      throw new QueryError('refused', text, { queryId })
+    }
+    let status = await this.#submit()
+    for (;;) {
+      onProgress?.(status)
+      const outcome = await this.#outcomeOf(status)
+      if (outcome !== null) return outcome
+      status = await this.#later(status)
+    }
+  }
+
+  /** Null: not yet. */
+  async #outcomeOf(status: QueryStatus): Promise<Finished | null> {
+    const { state, kind, error, queryId } = status
+    if (state === 'failed' || state === 'killed') {
+      if (kind === 'select' && error?.kind === 'lost') return this.#again(error.message)
+      throw errorOf(status)
+    }
+    if (kind === 'select') {
+      if (status.worker !== null && state !== 'queued') return this.#fetch(status, status.worker)
+      if (state !== 'succeeded') return null
+      return this.#again('its result is no longer there')
+    }
+    if (state !== 'succeeded') return null
+    if (kind === 'answer' && status.answer === null) {
+      throw new QueryError('internal', 'the master answered without an answer', { queryId })
+    }
+    return { status, rows: null }
+  }
+
+  async #fetch(status: QueryStatus, worker: string): Promise<Finished | null> {
+    const { wire, clock, signal, queryId } = this.#options
+    const stopWatching = this.#watchProgress(status)
+    try {
+      const options = { wire, clock, signal, queryId, worker, attempt: status.attempt }
+      return { status, rows: await RowStream.open(options) }
+    } catch (error) {
+      if (signal.aborted || !workerIsGone(error)) throw error
+      return await this.#again((error as Error).message)
+    } finally {
+      stopWatching()
+    }
+  }
+
+  /** The next attempt; null, so that its status is asked for. */
+  async #again(why: string): Promise<Finished | null> {
+    const { queryId } = this.#options
+    if (this.#attempt >= MOST_ATTEMPTS) {
+      const text = `the workers that ran it were lost, one after the other, in ${MOST_ATTEMPTS} attempts (last: ${why})`
+      throw new QueryError('lost', text, { queryId })
+    }
+    await this.#pause(PAUSE_MS * this.#attempt)
+    this.#attempt += 1
+    const status = await this.#submit()
+    this.#options.onProgress?.(status)
+    return this.#outcomeOf(status)
+  }
+
+  async #submit(): Promise<QueryStatus> {
+    const { queryId, sql, session, masters, signal } = this.#options
+    const attempt = this.#attempt
+    const answer = await masters.call({
+      service: 'client',
+      method: 'submit',
+      message: { queryId, attempt, session, sql },
+      deadlineMs: DEADLINE_MS,
+      patienceMs: PATIENCE_MS,
+      signal,
+    })
+    return asStatus(answer)
+  }
+
+  /** The next status. */
+  async #later(status: QueryStatus): Promise<QueryStatus> {
+    const { clock, onProgress } = this.#options
+    const sinceMs = clock.nowMs()
+    const next = await this.#wait(status, onProgress === null ? WAIT_MS : PROGRESS_EVERY_MS)
+    // A master that is stepping down answers at once: the next one is asked a moment later.
+    const nothingNew = next === null || (next.state === status.state && next.worker === null)
+    if (nothingNew && clock.nowMs() - sinceMs < PAUSE_MS) await this.#pause(PAUSE_MS)
+    return next ?? this.#submit()
+  }
+
+  async #wait(status: QueryStatus, waitMs: number): Promise<QueryStatus | null> {
+    const { masters, queryId, signal } = this.#options
+    const { state, attempt, worker } = status
+    const answer = await masters.call({
+      service: 'client',
+      method: 'wait',
+      message: { queryId, state, attempt, worker, waitMs },
+      deadlineMs: waitMs + DEADLINE_MS,
+      patienceMs: waitMs + PATIENCE_MS,
+      signal,
+    })
+    return asStatusOrNull(answer)
+  }
+
+  /** While rows are waited for the master is asked how far it is. It may fail: the rows don't depend on it. */
+  #watchProgress(status: QueryStatus): () => void {
+    const { clock, onProgress, signal } = this.#options
+    if (onProgress === null) return () => {}
+    let watching = true
+    const look = async (): Promise<void> => {
+      const now = await this.#wait(status, 0).catch(() => null)
+      if (!watching || signal.aborted) return
+      if (now !== null) onProgress(now)
+      cancel = clock.after(PROGRESS_EVERY_MS, () => void look())
+    }
+    let cancel = clock.after(PROGRESS_EVERY_MS, () => void look())
+    return () => {
+      watching = false
+      cancel()
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.clock.after(ms, resolve)
+    })
+  }
+}
+
+function errorOf({ error, state, queryId }: QueryStatus): QueryError {
+  if (error === null) {
+    return state === 'killed'
+      ? new QueryError('killed', 'the query was killed', { queryId })
+      : new QueryError('internal', 'the query failed, and nobody said why', { queryId })
+  }
+  return new QueryError(error.kind, error.message, { place: error.place, queryId })
+}
+
+/** A request that the master takes for wrong is the caller's mistake or ours, but no reason to ask again. */
+export const asQueryError = (error: unknown, queryId: string): unknown =>
+  error instanceof RpcError
+    ? new QueryError(error.code === 'BAD_REQUEST' ? 'refused' : 'internal', error.message, {
+        queryId,
+        cause: error,
+      })
+    : error

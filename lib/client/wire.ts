@@ -1,0 +1,186 @@
+/**
+ * HTTP as the client library speaks it: Node's own, so that a shell command starts in a fraction of the time that the
+ * masters' calling side (rpc/client.ts) needs to load. The messages are the same contract's; their types come from there.
+ *
+ * Every call has a deadline for the whole of it and nothing is repeated here.
+ */
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Clock } from '../base/clock.ts'
+import { splitHostPort } from '../base/host-port.ts'
+import type { EPOCH_HEADER as EpochHeader } from '../rpc/contract.ts'
+import { errorFrom, RpcError } from '../rpc/errors.ts'
+
+export interface CallOptions {
+  /** For a call the whole of it; for a stream until its first byte is answered. */
+  readonly deadlineMs: number
+  readonly signal: AbortSignal
+}
+
+export interface Answer {
+  readonly body: unknown
+  /** The newest term that the answering one knows. */
+  readonly epoch: number | null
+}
+
+const MOST_CONNECTIONS = 64
+/** As rpc/contract.ts has it; loading that would load all schemas. */
+const EPOCH_HEADER: typeof EpochHeader = 'x-tajo-epoch'
+const LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
+
+/** What means that nobody is there at all, rather than somebody who is slow. */
+const NOBODY = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+/** Whether the call never reached anybody: nothing listens there, or there is no such host. */
+export function reachedNobody(error: unknown): boolean {
+  const { cause } = error as { cause?: unknown }
+  return NOBODY.has(errnoOf(cause))
+}
+
+export class Wire {
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: MOST_CONNECTIONS })
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** The answer's JSON. Rejects with RpcError: what the other side said, or TIMEOUT, UNAVAILABLE, INTERNAL. */
+  async call(
+    address: string,
+    path: string,
+    message: unknown,
+    options: CallOptions,
+  ): Promise<Answer> {
+    return this.#within(address, options, async (opened) => {
+      const response = await opened(this.#post(address, path, message))
+      const body = json(await textOf(response))
+      if (response.statusCode !== 200) throw errorFrom(response.statusCode ?? 0, body)
+      return { body, epoch: epochOf(response) }
+    })
+  }
+
+  /** Opens a stream; rejects as `call` does. `signal` breaks it off at any time, also later. */
+  async open(
+    address: string,
+    path: string,
+    message: unknown,
+    options: CallOptions,
+  ): Promise<IncomingMessage> {
+    const response = await this.#within(address, options, async (opened) => {
+      const response = await opened(this.#post(address, path, message))
+      if (response.statusCode === 200) return response
+      throw errorFrom(response.statusCode ?? 0, json(await textOf(response)))
+    })
+    const breakOff = (): void => {
+      response.destroy()
+    }
+    options.signal.addEventListener('abort', breakOff)
+    response.once('close', () => options.signal.removeEventListener('abort', breakOff))
+    if (options.signal.aborted) breakOff()
+    return response
+  }
+
+  /** Lets the kept connections go. What is under way is its callers' to break off. */
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  #post(address: string, path: string, message: unknown): ClientRequest {
+    const split = splitHostPort(address)
+    if (split === null) throw new RpcError('BAD_REQUEST', `'${address}' is not host:port`)
+    const call = httpRequest({
+      ...split,
+      path,
+      method: 'POST',
+      agent: this.#agent,
+      headers: { 'content-type': 'application/json' },
+    })
+    call.end(JSON.stringify(message))
+    return call
+  }
+
+  async #within<T>(
+    address: string,
+    { deadlineMs, signal }: CallOptions,
+    work: (opened: (call: ClientRequest) => Promise<IncomingMessage>) => Promise<T>,
+  ): Promise<T> {
+    let call: ClientRequest | null = null
+    let late = false
+    const breakOff = (): void => {
+      call?.destroy(new Error('broken off'))
+    }
+    const cancel = this.#clock.after(deadlineMs, () => {
+      late = true
+      breakOff()
+    })
+    signal.addEventListener('abort', breakOff)
+    try {
+      return await work((made) => {
+        call = made
+        if (signal.aborted) breakOff()
+        return responseOf(made)
+      })
+    } catch (cause) {
+      if (cause instanceof RpcError) throw cause
+      if (late) {
+        const text = `${address} did not answer within ${Math.round(deadlineMs)} ms`
+        throw new RpcError('TIMEOUT', text, { cause })
+      }
+      throw new RpcError('UNAVAILABLE', `${address} can't be reached: ${why(cause)}`, { cause })
+    } finally {
+      cancel()
+      signal.removeEventListener('abort', breakOff)
+    }
+  }
+}
+
+const responseOf = (call: ClientRequest): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    call.once('response', resolve)
+    // Stays for the whole life of the request: an error after the response is told by the response itself.
+    call.on('error', reject)
+  })
+
+function epochOf(response: IncomingMessage): number | null {
+  const epoch = Number(response.headers[EPOCH_HEADER] ?? Number.NaN)
+  return Number.isSafeInteger(epoch) ? epoch : null
+}
+
+async function textOf(body: IncomingMessage): Promise<string> {
+  let text = ''
+  body.setEncoding('utf8')
+  for await (const chunk of body) {
+    text += chunk
+    if (text.length > LARGEST_ANSWER_BYTES) throw new RpcError('INTERNAL', 'the answer is too long')
+  }
+  return text
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Whoever checks it says that it isn't ours.
+    return null
+  }
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused, nothing listens there',
+  ENOTFOUND: 'the host name is unknown here',
+  EAI_AGAIN: 'the host name could not be resolved',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'its network cannot be reached',
+  ETIMEDOUT: 'the connection timed out',
+  ECONNRESET: 'it closed the connection',
+}
+
+/** A host with several addresses fails with all its errors in one. */
+function errnoOf(thrown: unknown): string {
+  const { code, errors } = (thrown ?? {}) as { code?: unknown; errors?: unknown }
+  if (typeof code === 'string') return code
+  return Array.isArray(errors) && errors.length > 0 ? errnoOf(errors[0]) : ''
+}
+
+const why = (thrown: unknown): string =>
+  WHY[errnoOf(thrown)] ?? ((thrown instanceof Error && thrown.message) || errnoOf(thrown))

@@ -1,0 +1,202 @@
+/**
+ * Masters and workers for tests of the client: real sockets and the contract's own checks, but queries that are scripted.
+ * What the masters know of queries is one object that they share, as real ones share their directory.
+ */
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Test } from 'tap'
+import { systemClock } from '../../lib/base/clock.ts'
+import type { AnswerOf, QueryStatus, RequestOf, Services } from '../../lib/rpc/contract.ts'
+import { type Gate, Guard, RpcError, rpcServer } from '../../lib/rpc/index.ts'
+
+type Submit = RequestOf<Services['client']['submit']>
+export type Tables = AnswerOf<Services['catalog']['tables']>['tables']
+
+export interface FakeMaster {
+  readonly client: string
+  readonly catalog: string
+  /** It answers as the active master. */
+  active: boolean
+  /** Client RPC address that it gives with NOT_ACTIVE. */
+  hint: string | null
+  /** It takes connections and says nothing. */
+  frozen: boolean
+  /** Requests that it got, by method. */
+  readonly asked: Record<string, number>
+  close(): Promise<void>
+}
+
+export interface FakeCluster {
+  /** How a statement goes: what `submit` and each `wait` answer, null for "never heard of". */
+  script: (request: Submit, previous: QueryStatus | null) => Partial<QueryStatus>
+  readonly queries: Map<string, QueryStatus>
+  readonly submitted: Submit[]
+  readonly killed: string[]
+  tables: Record<string, Tables>
+  master(t: Test): Promise<FakeMaster>
+}
+
+export const statusOf = (request: Submit, part: Partial<QueryStatus>): QueryStatus => ({
+  queryId: request.queryId,
+  attempt: request.attempt,
+  state: 'succeeded',
+  kind: 'change',
+  worker: null,
+  progress: 0,
+  rows: null,
+  message: null,
+  error: null,
+  answer: null,
+  session: null,
+  epoch: 1,
+  ...part,
+})
+
+export function fakeCluster(): FakeCluster {
+  const cluster: FakeCluster = {
+    script: () => ({ message: 'OK' }),
+    queries: new Map(),
+    submitted: [],
+    killed: [],
+    tables: { default: [] },
+    master: (t) => fakeMaster(t, cluster),
+  }
+  return cluster
+}
+
+async function fakeMaster(t: Test, cluster: FakeCluster): Promise<FakeMaster> {
+  const asked: Record<string, number> = {}
+  const guard = new Guard({ epoch: () => 1, onNewerEpoch: () => {}, onRefused: () => {} })
+  const gate: Gate = {
+    enter() {
+      if (!master.active) throw new RpcError('NOT_ACTIVE', 'a backup', { active: master.hint })
+      return {
+        term: 1,
+        signal: new AbortController().signal,
+        confirm() {
+          if (!master.active) throw new RpcError('NOT_ACTIVE', 'no more', { active: master.hint })
+        },
+        leave: () => {},
+      }
+    },
+  }
+  const log = (): void => {}
+  const options = { guard, gate, clock: systemClock, beatMs: 50, log }
+  const told = async <T>(method: string, answer: () => T): Promise<T> => {
+    asked[method] = (asked[method] ?? 0) + 1
+    while (master.frozen) await new Promise((done) => setTimeout(done, 20))
+    return answer()
+  }
+  const advance = (request: Submit): QueryStatus => {
+    const previous = cluster.queries.get(request.queryId) ?? null
+    const status = statusOf(request, cluster.script(request, previous))
+    cluster.queries.set(request.queryId, status)
+    return status
+  }
+  const service = { epoch: 1, address: 'fake:1', inFlight: 0 }
+  const client = rpcServer(
+    'client',
+    {
+      status: () => told('status', () => service),
+      submit: (request) =>
+        told('submit', () => {
+          cluster.submitted.push(request)
+          return advance(request)
+        }),
+      wait: ({ queryId }) =>
+        told('wait', () => {
+          const request = cluster.submitted.findLast((one) => one.queryId === queryId)
+          return cluster.queries.has(queryId) && request !== undefined ? advance(request) : null
+        }),
+      kill: ({ queryId }) =>
+        told('kill', () => {
+          cluster.killed.push(queryId)
+          return cluster.queries.get(queryId) ?? null
+        }),
+      queries: () => told('queries', () => ({ queries: [] })),
+    },
+    options,
+  )
+  const catalog = rpcServer(
+    'catalog',
+    {
+      status: () => service,
+      databases: () => told('databases', () => ({ databases: Object.keys(cluster.tables) })),
+      tables: ({ database }) => told('tables', () => ({ tables: cluster.tables[database] ?? [] })),
+      resolve: () => ({ tables: [] }),
+    },
+    options,
+  )
+  const [clientUrl, catalogUrl] = await Promise.all(
+    [client, catalog].map((app) => app.listen({ port: 0, host: '127.0.0.1' })),
+  )
+  let closing: Promise<unknown> | null = null
+  const master: FakeMaster = {
+    client: String(clientUrl).replace('http://', ''),
+    catalog: String(catalogUrl).replace('http://', ''),
+    active: true,
+    hint: null,
+    frozen: false,
+    asked,
+    async close() {
+      master.frozen = false
+      closing ??= Promise.all([client.close(), catalog.close()])
+      await closing
+    },
+  }
+  t.teardown(() => master.close())
+  return master
+}
+
+export interface FakeWorker {
+  readonly address: string
+  /** Connections that are open now. */
+  readonly sockets: ReadonlySet<Socket>
+  fetches: number
+  close(): Promise<void>
+}
+
+/** What a worker says: lines as they stand in the contract; a function may write and wait by itself. */
+export type Say = (response: ServerResponse, fetch: { queryId: string }) => Promise<void> | void
+
+export const sayLines =
+  (...lines: readonly unknown[]): Say =>
+  (response) => {
+    for (const line of lines) response.write(`${JSON.stringify(line)}\n`)
+    response.end()
+  }
+
+export async function fakeWorker(t: Test, say: Say): Promise<FakeWorker> {
+  const sockets = new Set<Socket>()
+  const server = createServer((request, response) => {
+    let body = ''
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text
+    })
+    request.on('end', () => {
+      worker.fetches += 1
+      response.on('error', () => {})
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+      response.flushHeaders()
+      void say(response, JSON.parse(body))
+    })
+  })
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const worker: FakeWorker = {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    sockets,
+    fetches: 0,
+    async close() {
+      server.closeAllConnections()
+      await new Promise((done) => server.close(done))
+    },
+  }
+  t.teardown(() => worker.close())
+  return worker
+}
