@@ -291,7 +291,7 @@ export class Keeper {
   }
 
   #isPictureOld(): boolean {
-    return this.#ports.clock.nowMs() - this.#sentPictureMs >= this.#start.timing.renewMs
+    return this.#ports.clock.nowMs() - this.#sentPictureMs >= 2 * this.#start.timing.renewMs
   }
 
   #sendPicture(): void {
@@ -305,7 +305,7 @@ export class Keeper {
       warnings: this.#backup.warnings,
       nowMs,
     })
-    // Ages change all the time; they alone are sent once a renewal period.
+    // Ages change all the time; they alone are sent once in two renewal periods.
     const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings}`
     if (gist === this.#sentPicture && !this.#isPictureOld()) return
     this.#sentPicture = gist

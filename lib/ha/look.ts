@@ -33,6 +33,8 @@ export class Looker {
   /** claim.json is there and no heartbeat: that one came first, and its name is never used again. */
   readonly #ended = new Set<number>()
   readonly #holders = new Map<number, Holder>()
+  /** Of the newest beating term, at the last look. */
+  #lastPulse: Pulse | null = null
 
   constructor(disk: Disk, processes: Processes) {
     this.#disk = disk
@@ -64,6 +66,10 @@ export class Looker {
     }
     const beating = pulses.find((pulse) => pulse.mtimeMs !== null)
     const holder = beating === undefined ? null : await this.#holder(beating.term)
+    // Whoever renewed since the last look is not worth a question to the kernel.
+    const moved =
+      beating?.term === this.#lastPulse?.term && beating?.mtimeMs !== this.#lastPulse?.mtimeMs
+    this.#lastPulse = beating ?? null
     const given = beating !== undefined && releaseOf(beating.mtimeMs ?? 0) === 'released-for'
     return {
       newest: terms[0] ?? 0,
@@ -71,7 +77,7 @@ export class Looker {
       servedTerm,
       holder,
       holderTerm: holder === null || beating === undefined ? 0 : beating.term,
-      holderDead: holder !== null && this.#processes.verdict(holder.master) === 'dead',
+      holderDead: holder !== null && !moved && this.#processes.verdict(holder.master) === 'dead',
       successor: given ? ((await readEnd(this.#disk, beating.term))?.successor ?? null) : null,
     }
   }

@@ -5,7 +5,7 @@
  * `dead` is said only where nothing of that process can still act: a process whose leader is a zombie lives on while
  * one of its threads hangs in a file call. What can't be read is `unknown`. Linux only.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs'
 import { HaError } from './errors.ts'
 import type { Processes, ProcessIdentity } from './ports.ts'
 
@@ -63,10 +63,18 @@ function isGone(pid: number): boolean {
   }
 }
 
-/** State and start time; null when the file can't be read. */
+/** One line of numbers; longer names than a process can have don't make it fill this. */
+const statBuffer = Buffer.alloc(4096)
+
+/** State and start time; null when the file can't be read. Asked at every look: a third of readFileSync's work. */
 function readStat(path: string): { state: string; startTicks: number } | null {
   try {
-    return parseStat(readFileSync(path, 'latin1'))
+    const file = openSync(path, 'r')
+    try {
+      return parseStat(statBuffer.toString('latin1', 0, readSync(file, statBuffer)))
+    } finally {
+      closeSync(file)
+    }
   } catch {
     return null
   }
