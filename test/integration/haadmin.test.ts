@@ -4,14 +4,14 @@
  */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { DemoCluster, type DemoMaster, whyEnded } from '../../lib/cli/demo-cluster.ts'
 import { askMaster } from '../../lib/cli/look-around.ts'
 import { HOME, siteXml } from '../support/install.ts'
-import { type Ran, run } from '../support/run.ts'
+import { type Ran, run, start } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
 /** The test runner puts its loader into every Node child's NODE_OPTIONS; it is not for what is tested here. */
@@ -22,6 +22,21 @@ const tajo = (confDir: string, ...args: string[]): Promise<Ran> =>
   run([...TAJO, ...args], {
     env: { TAJO_CONF_DIR: confDir, TAJO_HOME: HOME, TAJO_MASTER_NAME: undefined },
   })
+
+/** The same at a terminal of its own, at which somebody types that when asked. All it says comes as one text. */
+async function atTerminal(typed: string, confDir: string, ...args: string[]) {
+  const words = ['script', '--quiet', '--return', '--command', [...TAJO, ...args].join(' ')]
+  const child = start([...words, '/dev/null'], {
+    env: { TAJO_CONF_DIR: confDir, TAJO_HOME: HOME, TAJO_MASTER_NAME: undefined },
+  })
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+    if (!child.stdin.writableEnded && text.includes('(yes or no) ')) child.stdin.end(typed)
+  })
+  const [code] = await once(child, 'close')
+  return { code, text }
+}
 
 const stateOf = async (master: DemoMaster): Promise<string> => {
   const asked = await askMaster({ host: 'localhost', port: master.ports.umbilical }, 1000)
@@ -183,6 +198,25 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     t.match(gone.stderr, 'does not run on')
   })
 
+  await t.test('-formatHA on a terminal asks first; all but yes changes nothing', async (t) => {
+    const before = (await haadmin('-history', '--json')).stdout
+    for (const [typed, what] of [
+      ['no\n', 'no'],
+      ['\n', 'just Enter'],
+      ['\u0004', 'Ctrl-D'],
+      ['\u0003', 'Ctrl-C'],
+    ] as const) {
+      const asked = await atTerminal(typed, a.confDir, 'haadmin', '-formatHA')
+      t.equal(asked.code, 1, what)
+      t.match(asked.text, `Clear all HA information in ${cluster.haDirectory}? (yes or no)`)
+      t.match(asked.text, 'nothing was changed')
+    }
+    t.equal((await haadmin('-history', '--json')).stdout, before)
+    const agreed = await atTerminal('yes\n', a.confDir, 'haadmin', '-formatHA')
+    t.equal(agreed.code, 0, agreed.text)
+    t.match(agreed.text, `The HA directory ${cluster.haDirectory} is cleared`)
+  })
+
   await t.test('-formatHA clears, and the epoch goes on', async (t) => {
     const before = JSON.parse((await haadmin('-status', '--json')).stdout).epoch
     const done = await haadmin('-formatHA', '--yes', '--json')
@@ -193,6 +227,83 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     await becomes(c, 'active')
     const ran = await tajo(c.confDir, 'haadmin', '-getState', c.address, '--json')
     t.ok(JSON.parse(ran.stdout).epoch > before + 1, 'never lower, never the same')
+  })
+})
+
+t.test('two hand-overs at once, to different masters', async (t) => {
+  const cluster = new DemoCluster(HOME, {
+    properties: { 'tajo.master.ha.monitor.interval': '1000' },
+    tajo: TAJO,
+  })
+  t.teardown(() => cluster.end())
+  const a = await cluster.start()
+  await becomes(a, 'active')
+  const [b, c] = [await cluster.start(), await cluster.start()]
+  await Promise.all([becomes(b, 'backup'), becomes(c, 'backup')])
+  const rans = await Promise.all(
+    [b, c].map((to) => tajo(a.confDir, 'haadmin', '-transitionToActive', to.address)),
+  )
+  for (const ran of rans) {
+    if (ran.code === 0) t.match(ran.stdout, / is active, | is already active\.$/m)
+    else {
+      t.ok(ran.code === 1 || ran.code === 4, `exit code ${ran.code}`)
+      t.match(ran.stderr, /^tajo: .*localhost:\d+ .+\n$/, 'one sentence that names a master')
+    }
+  }
+  t.ok(
+    rans.some((ran) => ran.code === 0),
+    'one of them was done',
+  )
+  await until('exactly one is active, all others are backups', async () => {
+    const states = await Promise.all([a, b, c].map(stateOf))
+    return states.sort().join() === 'active,backup,backup'
+  })
+  const report = JSON.parse((await tajo(a.confDir, 'haadmin', '-status', '--json')).stdout)
+  t.ok([b.address, c.address].includes(report.active), 'one of the two that were named')
+})
+
+t.test('-transitionToActive --force fences the active by the configured command', async (t) => {
+  const dir = t.testdir({
+    'fence.sh': `#!/bin/sh
+cd "\${0%/*}" || exit 1
+echo "$TAJO_FENCE_TARGET_ADDRESS $TAJO_FENCE_TARGET_PID" >>asked
+[ -e may-kill ] && kill -9 "$TAJO_FENCE_TARGET_PID"
+`,
+  })
+  const cluster = new DemoCluster(HOME, {
+    properties: {
+      'tajo.master.ha.monitor.interval': '1000',
+      'tajo.master.ha.fencing.methods': `shell(/bin/sh ${dir}/fence.sh)`,
+    },
+    tajo: TAJO,
+  })
+  t.teardown(() => cluster.end())
+  const a = await cluster.start()
+  await becomes(a, 'active')
+  const b = await cluster.start()
+  await becomes(b, 'backup')
+  const forced = (): Promise<Ran> =>
+    tajo(a.confDir, 'haadmin', '-transitionToActive', b.address, '--force')
+
+  const failed = await forced()
+  t.equal(failed.code, 4, 'a command that fails proves nothing')
+  t.match(failed.stderr, `${b.address} refused: fencing failed: shell(`)
+  t.equal(await stateOf(a), 'active')
+  t.equal(await stateOf(b), 'backup')
+  t.equal(readFileSync(join(dir, 'asked'), 'utf8'), `${a.address} ${a.pid}\n`)
+
+  writeFileSync(join(dir, 'may-kill'), '')
+  const done = await forced()
+  t.equal(done.code, 0, done.stderr)
+  t.match(done.stdout, `${b.address} is active, ${a.address} was it before.`)
+  t.equal(await stateOf(b), 'active')
+  t.equal(a.process.signalCode, 'SIGKILL')
+  const { terms } = JSON.parse((await tajo(a.confDir, 'haadmin', '-history', '--json')).stdout)
+  t.match(terms[0].term, {
+    address: b.address,
+    previousAddress: a.address,
+    reason: 'command',
+    evidence: 'the holder was fenced',
   })
 })
 

@@ -51,10 +51,14 @@ async function refuseAnswering(cluster: Cluster): Promise<void> {
 
 async function confirmed(directory: string): Promise<boolean> {
   const asking = createInterface({ input: process.stdin, output: process.stderr })
-  // Ctrl-D closes without an answer: that is no.
+  // A terminal that goes away closes without an answer, Ctrl-D and Ctrl-C abort the question: that is no.
   const closed = once(asking, 'close').then(() => '')
   const question = `Clear all HA information in ${directory}? (yes or no) `
-  const answer = await Promise.race([asking.question(question), closed])
+  const answered = asking.question(question).catch((error: Error) => {
+    if (error.name === 'AbortError') return ''
+    throw error
+  })
+  const answer = await Promise.race([answered, closed])
   asking.close()
   return /^y(es)?$/i.test(answer.trim())
 }
