@@ -2,14 +2,18 @@
  * One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
 import { type Reloader, watchConfiguration } from '../conf/index.ts'
 import { type DaemonLog, listenOnSocket } from '../daemon/index.ts'
-import { joinElection, type MemberOptions, makeTiming, type Service } from '../ha/index.ts'
+import {
+  joinElection,
+  type MemberOptions,
+  makeDirs,
+  makeTiming,
+  type Service,
+} from '../ha/index.ts'
 import {
   type AdminServer,
   adminServer,
@@ -21,8 +25,11 @@ import {
 import { onConfChange } from './conf-changes.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 
-/** A file server that has not answered by then is told as the reason for a failed start. */
-const DIRECTORY_MS = 30_000
+/**
+ * A file server that has not answered by then is told as the reason for a failed start: well before the start scripts
+ * give up waiting (TAJO_START_TIMEOUT), which could not tell why.
+ */
+const DIRECTORY_MS = 10_000
 
 const BIND_KEYS = {
   umbilical: 'tajo.master.umbilical-rpc.address',
@@ -164,17 +171,13 @@ export class MasterLife {
 
 /** Only the cluster's own user may look into it: the secret is there. */
 async function makeHaDirectory(directory: string): Promise<void> {
-  const make = async (): Promise<void> => {
-    await mkdir(dirname(directory), { recursive: true })
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-  }
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    const text = `its file system did not answer within ${DIRECTORY_MS / 1000} s`
+    const text = `its file system has not answered within ${DIRECTORY_MS / 1000} s: its mount hangs, or the file server is away`
     timer = setTimeout(() => reject(new Error(text)), DIRECTORY_MS)
   })
   try {
-    await Promise.race([make(), late])
+    await Promise.race([makeDirs(directory, 0o700), late])
   } catch (error) {
     const text = `can't make the HA directory ${directory} (tajo.rootdir): ${messageOf(error)}`
     throw new Error(text, { cause: error })

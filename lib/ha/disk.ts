@@ -14,22 +14,14 @@
  * - No call has a time limit: a file call on a dead mount can't be taken back. Callers keep one in flight and time it.
  */
 import { constants } from 'node:fs'
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  rmdir,
-  stat,
-  unlink,
-  utimes,
-} from 'node:fs/promises'
+import { type FileHandle, open, readdir, rmdir, stat, unlink, utimes } from 'node:fs/promises'
 import { constants as os } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { DiskError, messageOf } from './errors.ts'
 import { fileSystemOf } from './file-system.ts'
 import { SECRET_FILE } from './layout.ts'
 import { makeDirOnce } from './make-dir-once.ts'
+import { makeDirs } from './make-dirs.ts'
 import type { Disk, Purpose } from './ports.ts'
 
 const MAX_READ_BYTES = 1024 * 1024
@@ -164,30 +156,6 @@ async function withFile<T>(file: FileHandle, use: () => Promise<T>): Promise<T> 
   }
   await file.close()
   return result
-}
-
-/**
- * mkdir -p. Node's own (`recursive: true`) never ends where an existing directory answers a mkdir in it with ENOENT, as
- * /proc does.
- */
-async function makeDirs(path: string): Promise<void> {
-  if (await makeOrKeepDir(path)) return
-  if (dirname(path) !== path) await makeDirs(dirname(path))
-  if (await makeOrKeepDir(path)) return
-  throw Object.assign(new Error(`no directory can be made in ${dirname(path)}`), { code: 'ENOENT' })
-}
-
-/** False when the parent is missing. */
-async function makeOrKeepDir(path: string): Promise<boolean> {
-  try {
-    await mkdir(path)
-    return true
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false
-    if (errnoOf(error) !== 'EEXIST') throw error
-  }
-  if ((await stat(path)).isDirectory()) return true
-  throw Object.assign(new Error(`${path} is not a directory`), { code: 'ENOTDIR' })
 }
 
 /** What the file held when it was opened; the size is as fresh as the open. */

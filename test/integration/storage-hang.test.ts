@@ -13,6 +13,7 @@ import t, { type Test } from 'tap'
 import { type Asker, nowMs, startAsker } from '../support/asker.ts'
 import { type HangFs, mountHangFs } from '../support/hangfs.ts'
 import { makeConf, SBIN } from '../support/install.ts'
+import { DAEMON, machine } from '../support/machine.ts'
 import { makeHosts, type TestHost } from '../support/netns.ts'
 import { hasParts } from '../support/parts.ts'
 import { until } from '../support/until.ts'
@@ -166,4 +167,35 @@ t.test('a full disk stops no active master, and a take-over only while it lasts'
     asker.all.some((a) => a.host !== next.host && a.status === 421 && a.sentMs > next.sentMs),
   )
   noOlderAfterNewer(t, cluster)
+})
+
+t.test('hung at the start: it fails soon, and says what hangs', async (t) => {
+  if (!hasParts(t, 'netns', 'hangfs')) return
+  const { host, dir, script } = await machine(t, { masters: 'localhost\n' })
+  mkdirSync(join(dir, 'backing'))
+  const mount = await mountHangFs(t, join(dir, 'backing'), { path: join(dir, 'root'), host })
+  await mount.hang('all')
+  const started = script(DAEMON, ['start', 'master'])
+  await until('a call hangs', async () => (await mount.waiting()) > 0)
+  t.match(await started, {
+    code: 1,
+    stderr: `can't make the HA directory ${dir}/root/system/ha (tajo.rootdir): its file system has not answered within`,
+  })
+  t.match(await script(DAEMON, ['status', 'master']), { code: 3 }, 'not even its pid file is left')
+  await mount.release()
+  t.match(await script(DAEMON, ['start', 'master']), { code: 0 })
+  t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'master stopped' })
+})
+
+t.test('a root directory in which nothing can be made: told at once', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { script } = await machine(t, {
+    masters: 'localhost\n',
+    site: { 'tajo.rootdir': '/proc/nowhere' },
+  })
+  t.match(await script(DAEMON, ['start', 'master']), {
+    code: 1,
+    stderr:
+      /can't make the HA directory \/proc\/nowhere\/system\/ha \(tajo\.rootdir\): no directory can be made in \/proc/,
+  })
 })
