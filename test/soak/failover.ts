@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { readDirectoryHistory } from '../../lib/ha/index.ts'
 import { freePortRow } from '../support/free-ports.ts'
+import { randomOf } from '../support/random.ts'
 import { until } from '../support/until.ts'
 import { Auditor } from './auditor.ts'
 import { chooseFault, FAULTS } from './faults.ts'
@@ -27,17 +28,6 @@ const { values: options } = parseArgs({
 })
 const FAILOVERS = Number(options.failovers)
 const SAMPLE_EVERY = Math.max(1, Math.floor(FAILOVERS / 100))
-
-/** mulberry32: small, and the same everywhere for a seed. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const problems: string[] = []

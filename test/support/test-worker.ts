@@ -1,0 +1,156 @@
+/** A real worker of a test's cluster on this machine, with a configuration of its own that lists the given masters. */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { TajoClient, type TajoClientOptions } from '../../lib/client/index.ts'
+import { freePortRow } from './free-ports.ts'
+import { start } from './run.ts'
+import { ask, type TestMaster } from './test-masters.ts'
+import { until } from './until.ts'
+
+const HOME = fileURLToPath(new URL('../../..', import.meta.url))
+
+export interface TestWorkerOptions {
+  readonly dir: string
+  /** The cluster's `tajo.rootdir`, a path. */
+  readonly root: string
+  readonly masters: readonly TestMaster[]
+  readonly site?: Readonly<Record<string, string>>
+}
+
+/** Writes a `conf` folder in which `masters` are listed; a worker or client started with it finds them. */
+export function writeConf(
+  confDir: string,
+  masters: readonly TestMaster[],
+  site: Readonly<Record<string, string>>,
+): void {
+  const first = masters[0]?.ports.umbilical ?? 26001
+  const all: Record<string, string> = {
+    'tajo.master.ha.enable': 'true',
+    'tajo.master.umbilical-rpc.address': `localhost:${first}`,
+    'tajo.master.client-rpc.address': `localhost:${first + 1}`,
+    'tajo.resource-tracker.rpc.address': `localhost:${first + 2}`,
+    'tajo.catalog.client-rpc.address': `localhost:${first + 3}`,
+    'tajo.master.info-http.address': `127.0.0.1:${first + 4}`,
+    ...site,
+  }
+  const properties = Object.entries(all).map(
+    ([name, value]) => `<property><name>${name}</name><value>${value}</value></property>`,
+  )
+  mkdirSync(confDir, { recursive: true })
+  writeFileSync(
+    join(confDir, 'tajo-site.xml'),
+    `<configuration>${properties.join('\n')}</configuration>\n`,
+  )
+  const lines = masters.map(({ ports }) => `localhost:${ports.umbilical}\n`)
+  writeFileSync(join(confDir, 'masters'), lines.join(''))
+}
+
+export class TestWorker {
+  readonly dir: string
+  readonly port: number
+  #process: ChildProcess | null = null
+  #said = ''
+
+  private constructor(dir: string, port: number) {
+    this.dir = dir
+    this.port = port
+  }
+
+  /** Configured, not started. */
+  static async make({ dir, root, masters, site = {} }: TestWorkerOptions): Promise<TestWorker> {
+    const port = await freePortRow(4)
+    writeConf(join(dir, 'conf'), masters, {
+      'tajo.rootdir': `file://${root}`,
+      'tajo.worker.peer-rpc.address': `localhost:${port}`,
+      'tajo.worker.qm-rpc.address': `localhost:${port + 1}`,
+      'tajo.worker.client-rpc.address': `localhost:${port + 2}`,
+      'tajo.worker.info-http.address': `127.0.0.1:${port + 3}`,
+      'tajo.worker.tmpdir.locations': join(dir, 'spill'),
+      ...site,
+    })
+    return new TestWorker(dir, port)
+  }
+
+  get address(): string {
+    return `localhost:${this.port}`
+  }
+
+  get pid(): number {
+    const pid = this.#process?.pid
+    if (pid === undefined) throw new Error('it was never started')
+    return pid
+  }
+
+  get said(): string {
+    return this.#said
+  }
+
+  get hasEnded(): boolean {
+    const child = this.#process
+    return child === null || child.exitCode !== null || child.signalCode !== null
+  }
+
+  /** Starts it and waits until its ports are open. */
+  async start(): Promise<void> {
+    this.#said = ''
+    const child = start([process.execPath, join(HOME, 'build/lib/cli/tajo.js'), 'worker'], {
+      cwd: HOME,
+      env: {
+        TAJO_HOME: HOME,
+        TAJO_CONF_DIR: join(this.dir, 'conf'),
+        TAJO_LOG_DIR: join(this.dir, 'logs'),
+        TAJO_PID_DIR: join(this.dir, 'run'),
+        TAJO_IDENT_STRING: 'test',
+        TAJO_PID_FILE: undefined,
+        TAJO_LOG_FILE: undefined,
+        TAJO_WORKER_NAME: undefined,
+      },
+    })
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.#said += text
+      })
+    }
+    this.#process = child
+    await until(
+      'the worker is ready, or has failed',
+      () => this.hasEnded || this.#said.includes('ready '),
+    )
+    if (this.hasEnded) throw new Error(`the worker did not start: ${this.#said}`)
+  }
+
+  async live(): Promise<boolean> {
+    return (await ask(this.port + 3, '/health/live')).status === 200
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    process.kill(this.pid, signal)
+  }
+
+  async ended(): Promise<void> {
+    if (!this.hasEnded && this.#process !== null) await once(this.#process, 'exit')
+  }
+
+  /** SIGKILL to it if it still runs, frozen or not. */
+  destroy(): void {
+    if (this.hasEnded) return
+    this.#process?.kill('SIGCONT')
+    this.#process?.kill('SIGKILL')
+  }
+}
+
+/** A client that knows these masters; to be closed. */
+export const clientOf = (
+  masters: readonly TestMaster[],
+  options: Partial<TajoClientOptions> = {},
+): TajoClient =>
+  new TajoClient({
+    masters: masters.map(({ ports }) => ({
+      client: `localhost:${ports.client}`,
+      catalog: `localhost:${ports.umbilical + 3}`,
+    })),
+    ...options,
+  })
