@@ -4,7 +4,7 @@
  * name, except under CI=true, where a skip would hide a hole.
  */
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
 
@@ -16,11 +16,23 @@ export interface Part {
   missing(): string | null
 }
 
+/** Debian keeps PostgreSQL's programs out of PATH, by version; the newest first. */
+const POSTGRES_ROOT = '/usr/lib/postgresql'
+function postgresDirs(): string[] {
+  try {
+    const versions = readdirSync(POSTGRES_ROOT).sort((a, b) => Number(b) - Number(a))
+    return versions.map((version) => join(POSTGRES_ROOT, version, 'bin'))
+  } catch {
+    return []
+  }
+}
+
 const SYSTEM_DIRS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']
 
 /** Full path of a program, or null. Daemons' folders are searched too: PATH seldom has them. */
 export function findProgram(name: string): string | null {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), ...SYSTEM_DIRS]
+  const path = (process.env.PATH ?? '').split(delimiter)
+  const folders = [...path, ...SYSTEM_DIRS, ...postgresDirs()]
   for (const folder of folders) {
     try {
       accessSync(join(folder, name), constants.X_OK)
@@ -79,6 +91,16 @@ export const PARTS = {
     debianPackages: ['gcc', 'libc6-dev', 'pkg-config', 'libfuse3-dev', 'fuse3'],
     missing: () =>
       programs('gcc', 'pkg-config', 'fusermount3') ?? fuseHeaders() ?? device('/dev/fuse'),
+  },
+  postgres: {
+    purpose: 'run real PostgreSQL servers',
+    debianPackages: ['postgresql', 'util-linux'],
+    missing: () => programs('postgres', 'initdb', 'setpriv'),
+  },
+  mariadb: {
+    purpose: 'run real MariaDB servers',
+    debianPackages: ['mariadb-server', 'util-linux'],
+    missing: () => programs('mariadbd', 'mariadb-install-db', 'setpriv'),
   },
 } as const satisfies Record<string, Part>
 

@@ -1,0 +1,185 @@
+/**
+ * The catalog's tables in a database, and how an older form of them becomes the newest. `catalog_schema` holds a row
+ * for each version that was reached. A version that has left this house is never changed: the next one is added below.
+ *
+ * MariaDB and MySQL commit each CREATE at once, so a migration may be cut off in the middle and run again: its
+ * statements must stand that.
+ */
+import { CatalogError } from './errors.ts'
+import type { Dialect, SqlConnection, SqlServer } from './sql-connection.ts'
+import { EMPTY } from './state.ts'
+
+interface Migration {
+  readonly version: number
+  readonly statements: (dialect: Dialect) => readonly Statement[]
+}
+interface Statement {
+  readonly sql: string
+  readonly values?: readonly (string | number)[]
+}
+
+const MIGRATIONS: readonly Migration[] = [
+  { version: 1, statements: (dialect) => [...tables(dialect), ...firstRows()] },
+]
+const NEWEST = MIGRATIONS.length
+
+/**
+ * The names begin with `catalog_`, so that a database that has served Apache Tajo itself (TABLES, COLUMNS, …) can serve
+ * on. Names of users are no keys: they may be longer than an index takes.
+ */
+function tables(dialect: Dialect): Statement[] {
+  const { text, key, integer, boolean } = dialect
+  const columns: Readonly<Record<string, readonly string[]>> = {
+    // One row: who may write. `opening` grows with each take-over; `kept` counts the transactions of the term.
+    catalog_term: [
+      `id ${integer} NOT NULL PRIMARY KEY`,
+      `term ${integer} NOT NULL`,
+      `opening ${integer} NOT NULL`,
+      `kept ${integer} NOT NULL`,
+      `next_table_id ${integer} NOT NULL`,
+      `session ${text} NOT NULL`,
+      `opened_at ${text} NOT NULL`,
+    ],
+    catalog_databases: [
+      `database_no ${integer} NOT NULL PRIMARY KEY`,
+      `name ${text} NOT NULL`,
+      `created_at ${text} NOT NULL`,
+    ],
+    catalog_tables: [
+      `table_id ${integer} NOT NULL PRIMARY KEY`,
+      `database_name ${text} NOT NULL`,
+      `name ${text} NOT NULL`,
+      `kind ${text} NOT NULL`,
+      `format ${text} NOT NULL`,
+      `location ${text} NOT NULL`,
+      `whole_directory ${boolean} NOT NULL`,
+      `schema_version ${integer} NOT NULL`,
+      `created_at ${text} NOT NULL`,
+    ],
+    // `position` counts a table's own columns, then, anew, its partition columns.
+    catalog_columns: [
+      `table_id ${integer} NOT NULL`,
+      `is_partition ${boolean} NOT NULL`,
+      `position ${integer} NOT NULL`,
+      `name ${text} NOT NULL`,
+      `type ${text} NOT NULL`,
+      'PRIMARY KEY (table_id, is_partition, position)',
+    ],
+    catalog_options: [
+      `table_id ${integer} NOT NULL`,
+      `position ${integer} NOT NULL`,
+      `name ${text} NOT NULL`,
+      `value ${text} NOT NULL`,
+      'PRIMARY KEY (table_id, position)',
+    ],
+    // `partition_values`: a JSON array, one text or null for each partition column. `row_count` is NULL when unknown.
+    catalog_files: [
+      `table_id ${integer} NOT NULL`,
+      `file_no ${integer} NOT NULL`,
+      `path ${text} NOT NULL`,
+      `row_count ${integer}`,
+      `bytes ${integer} NOT NULL`,
+      `partition_values ${text} NOT NULL`,
+      'PRIMARY KEY (table_id, file_no)',
+    ],
+    catalog_outcomes: [
+      `outcome_no ${integer} NOT NULL PRIMARY KEY`,
+      `query_id ${key} NOT NULL`,
+      `state ${text} NOT NULL`,
+      `message ${text} NOT NULL`,
+      `row_count ${integer}`,
+      `at_ms ${integer} NOT NULL`,
+    ],
+    catalog_litter: [
+      `litter_no ${integer} NOT NULL PRIMARY KEY`,
+      `path ${text} NOT NULL`,
+      `since_ms ${integer} NOT NULL`,
+    ],
+    catalog_publications: [
+      `publication_no ${integer} NOT NULL PRIMARY KEY`,
+      `query_id ${text} NOT NULL`,
+      `staging ${text} NOT NULL`,
+      `location ${text} NOT NULL`,
+    ],
+  }
+  const creates = Object.entries(columns).map(([name, parts]) => create(dialect, name, parts))
+  return [...creates, ...dialect.indexes].map((sql) => ({ sql }))
+}
+
+/** Each deletes what an earlier, cut-off try may have left. */
+const firstRows = (): Statement[] => [
+  { sql: 'DELETE FROM catalog_databases' },
+  ...EMPTY.databases.map(({ name, createdAt }, at) => ({
+    sql: 'INSERT INTO catalog_databases VALUES (?, ?, ?)',
+    values: [at + 1, name, createdAt],
+  })),
+  { sql: 'DELETE FROM catalog_term' },
+  {
+    sql: 'INSERT INTO catalog_term VALUES (?, ?, ?, ?, ?, ?, ?)',
+    values: [1, 0, 0, 0, EMPTY.nextTableId, '', ''],
+  },
+]
+
+const create = (dialect: Dialect, name: string, parts: readonly string[]): string =>
+  `CREATE TABLE IF NOT EXISTS ${name} (\n  ${parts.join(',\n  ')}\n)${dialect.tableEnd}`
+
+/**
+ * Brings the schema to the newest version; one query when it is there already. Rejects SqlFailure, and CatalogError
+ * BAD_STORE when a newer version of this program has been here.
+ */
+export async function migrate(
+  server: Pick<SqlServer, 'name'>,
+  connection: SqlConnection,
+  dialect: Dialect,
+  nowText: string,
+): Promise<void> {
+  if ((await versionOf(server, connection, dialect)) === NEWEST) return
+  await dialect.exclusively(connection, async () => {
+    await connection.query(
+      create(dialect, 'catalog_schema', [
+        `version ${dialect.integer} NOT NULL PRIMARY KEY`,
+        `reached_at ${dialect.text} NOT NULL`,
+      ]),
+    )
+    // Another master may have done it while this one waited.
+    const version = (await versionOf(server, connection, dialect)) ?? 0
+    for (const migration of MIGRATIONS.slice(version)) {
+      await connection.query(dialect.begin)
+      for (const { sql, values } of migration.statements(dialect)) {
+        await connection.query(sql, values)
+      }
+      await connection.query('INSERT INTO catalog_schema VALUES (?, ?)', [
+        migration.version,
+        nowText,
+      ])
+      await connection.query('COMMIT')
+    }
+  })
+}
+
+/** Whether the catalog's tables are there, in the form that this program reads. Errors as of `migrate`. */
+export const isCurrent = async (
+  server: Pick<SqlServer, 'name'>,
+  connection: SqlConnection,
+  dialect: Dialect,
+): Promise<boolean> => (await versionOf(server, connection, dialect)) === NEWEST
+
+/** Null when there is no catalog at all. */
+async function versionOf(
+  server: Pick<SqlServer, 'name'>,
+  connection: SqlConnection,
+  dialect: Dialect,
+): Promise<number | null> {
+  const found = await connection.query(
+    "SELECT 1 AS found FROM information_schema.tables WHERE table_name = 'catalog_schema' AND table_schema = " +
+      dialect.currentSchema,
+  )
+  if (found.length === 0) return null
+  const rows = await connection.query('SELECT MAX(version) AS version FROM catalog_schema')
+  const version = Number(rows[0]?.version ?? 0)
+  if (version <= NEWEST) return version
+  throw new CatalogError(
+    'BAD_STORE',
+    `the catalog in ${server.name} has schema version ${version}, this program knows up to ${NEWEST}: a newer version of it has been here; start that one, or restore a dump into an empty database`,
+  )
+}

@@ -1,0 +1,233 @@
+/**
+ * Reads the whole catalog from its tables. Rows that contradict each other, as after somebody's hand in the database,
+ * are CORRUPT with the place; they are never left out in silence.
+ */
+import { CatalogError } from './errors.ts'
+import type { CatalogData, Column, DataFile, Table } from './model.ts'
+import type { SqlConnection, SqlRow } from './sql-connection.ts'
+import type { RowNumbers } from './sql-delta.ts'
+import { fromSqlText } from './sql-text.ts'
+
+/** So many files and outcomes are asked for at a time: an answer that takes long would count as none. */
+const PAGE_ROWS = 20_000
+
+export interface ReadCatalog {
+  readonly data: CatalogData
+  readonly numbers: RowNumbers
+}
+
+/** Inside the caller's transaction. Rejects SqlFailure and CatalogError CORRUPT. */
+export async function readCatalog(connection: SqlConnection): Promise<ReadCatalog> {
+  const rows = async <T>(sql: string, make: (row: SqlRow) => T): Promise<T[]> =>
+    (await connection.query(sql)).map(make)
+
+  const term = await rows('SELECT next_table_id FROM catalog_term', (row) =>
+    whole(row, 'next_table_id'),
+  )
+  const [nextTableId] = term
+  if (nextTableId === undefined || term.length > 1) {
+    throw corrupt(`catalog_term has ${term.length} rows instead of one`)
+  }
+  const databases = await rows('SELECT * FROM catalog_databases ORDER BY database_no', (row) => ({
+    name: text(row, 'name'),
+    createdAt: text(row, 'created_at'),
+  }))
+  const parts = await readParts(connection)
+  const tables = await rows('SELECT * FROM catalog_tables ORDER BY table_id', (row) =>
+    tableOf(row, parts),
+  )
+  refuseOrphans(parts, new Set(tables.map(({ id }) => id)))
+  const outcomes = await readPaged(
+    connection,
+    (after) => [
+      `SELECT * FROM catalog_outcomes WHERE outcome_no > ? ORDER BY outcome_no LIMIT ${PAGE_ROWS}`,
+      [Number(after?.outcome_no ?? 0)],
+    ],
+    (row) => ({
+      queryId: text(row, 'query_id'),
+      state: oneOf(row, 'state', ['done', 'failed'] as const),
+      message: text(row, 'message'),
+      rows: wholeOrNull(row, 'row_count'),
+      atMs: whole(row, 'at_ms'),
+    }),
+  )
+  const litter = await rows(
+    'SELECT path, since_ms FROM catalog_litter ORDER BY litter_no',
+    (row) => ({
+      path: text(row, 'path'),
+      sinceMs: whole(row, 'since_ms'),
+    }),
+  )
+  const publications = await rows(
+    'SELECT * FROM catalog_publications ORDER BY publication_no',
+    (row) => ({
+      queryId: text(row, 'query_id'),
+      staging: text(row, 'staging'),
+      location: text(row, 'location'),
+    }),
+  )
+  return {
+    data: { databases, tables, outcomes, litter, publications, nextTableId },
+    numbers: { files: parts.numbers, next: (await highest(connection)) + 1 },
+  }
+}
+
+interface Parts {
+  readonly columns: Map<number, Column[]>
+  readonly partitionColumns: Map<number, Column[]>
+  readonly options: Map<number, [string, string][]>
+  readonly files: Map<number, DataFile[]>
+  readonly numbers: Map<number, number[]>
+}
+
+async function readParts(connection: SqlConnection): Promise<Parts> {
+  const parts: Parts = {
+    columns: new Map(),
+    partitionColumns: new Map(),
+    options: new Map(),
+    files: new Map(),
+    numbers: new Map(),
+  }
+  const order = 'ORDER BY table_id, position'
+  for (const row of await connection.query(`SELECT * FROM catalog_columns ${order}`)) {
+    const side = flag(row, 'is_partition') ? parts.partitionColumns : parts.columns
+    add(side, whole(row, 'table_id'), { name: text(row, 'name'), type: text(row, 'type') })
+  }
+  for (const row of await connection.query(`SELECT * FROM catalog_options ${order}`)) {
+    add(parts.options, whole(row, 'table_id'), [text(row, 'name'), text(row, 'value')])
+  }
+  await readPaged(
+    connection,
+    (after) => {
+      const id = Number(after?.table_id ?? 0)
+      const no = Number(after?.file_no ?? 0)
+      return [
+        `SELECT * FROM catalog_files WHERE table_id > ? OR (table_id = ? AND file_no > ?) ORDER BY table_id, file_no LIMIT ${PAGE_ROWS}`,
+        [id, id, no],
+      ]
+    },
+    (row) => {
+      const id = whole(row, 'table_id')
+      add(parts.numbers, id, whole(row, 'file_no'))
+      add(parts.files, id, {
+        path: text(row, 'path'),
+        rows: wholeOrNull(row, 'row_count'),
+        bytes: whole(row, 'bytes'),
+        partition: partitionOf(row),
+      })
+    },
+  )
+  return parts
+}
+
+const tableOf = (row: SqlRow, parts: Parts): Table => {
+  const id = whole(row, 'table_id')
+  return {
+    id,
+    database: text(row, 'database_name'),
+    name: text(row, 'name'),
+    kind: oneOf(row, 'kind', ['managed', 'external'] as const),
+    format: oneOf(row, 'format', ['TEXT', 'JSON', 'PARQUET'] as const),
+    options: Object.fromEntries(parts.options.get(id) ?? []),
+    columns: parts.columns.get(id) ?? [],
+    partitionColumns: parts.partitionColumns.get(id) ?? [],
+    location: text(row, 'location'),
+    wholeDirectory: flag(row, 'whole_directory'),
+    files: parts.files.get(id) ?? [],
+    schemaVersion: whole(row, 'schema_version'),
+    createdAt: text(row, 'created_at'),
+  }
+}
+
+function refuseOrphans(parts: Parts, ids: ReadonlySet<number>): void {
+  const { columns, partitionColumns, options, files } = parts
+  for (const [name, map] of Object.entries({ columns, partitionColumns, options, files })) {
+    for (const id of map.keys()) {
+      if (!ids.has(id)) throw corrupt(`there are ${name} of table ${id}, which is not there`)
+    }
+  }
+}
+
+async function readPaged<T>(
+  connection: SqlConnection,
+  page: (after: SqlRow | undefined) => [string, number[]],
+  make: (row: SqlRow) => T,
+): Promise<T[]> {
+  const made: T[] = []
+  for (let last: SqlRow | undefined; ; ) {
+    const rows = await connection.query(...page(last))
+    for (const row of rows) made.push(make(row))
+    if (rows.length < PAGE_ROWS) return made
+    last = rows.at(-1)
+  }
+}
+
+async function highest(connection: SqlConnection): Promise<number> {
+  const counters = {
+    database_no: 'databases',
+    file_no: 'files',
+    outcome_no: 'outcomes',
+    litter_no: 'litter',
+    publication_no: 'publications',
+  }
+  let most = 0
+  for (const [column, table] of Object.entries(counters)) {
+    const rows = await connection.query(`SELECT MAX(${column}) AS top FROM catalog_${table}`)
+    most = Math.max(most, Number(rows[0]?.top ?? 0))
+  }
+  return most
+}
+
+function add<T>(map: Map<number, T[]>, id: number, value: T): void {
+  const list = map.get(id)
+  if (list === undefined) map.set(id, [value])
+  else list.push(value)
+}
+
+function partitionOf(row: SqlRow): (string | null)[] {
+  const kept = text(row, 'partition_values')
+  try {
+    const values: unknown = JSON.parse(kept)
+    const good = (value: unknown) => value === null || typeof value === 'string'
+    if (Array.isArray(values) && values.every(good)) return values
+  } catch {
+    // Said below, as for JSON of another shape.
+  }
+  throw corrupt(`partition_values is no JSON array of texts: ${kept}`)
+}
+
+function text(row: SqlRow, column: string): string {
+  const value = row[column]
+  if (typeof value !== 'string') throw corrupt(`${column} is ${value} instead of a text`)
+  try {
+    return fromSqlText(value)
+  } catch (error) {
+    throw corrupt(`${column} can't be decoded: ${value}`, error)
+  }
+}
+
+function whole(row: SqlRow, column: string): number {
+  const value = row[column]
+  if (Number.isSafeInteger(value)) return value as number
+  throw corrupt(`${column} is ${value} instead of a whole number`)
+}
+
+const wholeOrNull = (row: SqlRow, column: string): number | null =>
+  row[column] === null ? null : whole(row, column)
+
+/** MySQL has no type of its own for it and answers 0 or 1. */
+function flag(row: SqlRow, column: string): boolean {
+  const value = row[column]
+  if (typeof value === 'boolean') return value
+  return whole(row, column) !== 0
+}
+
+function oneOf<T extends string>(row: SqlRow, column: string, allowed: readonly T[]): T {
+  const value = text(row, column)
+  const found = allowed.find((one) => one === value)
+  if (found !== undefined) return found
+  throw corrupt(`${column} is ${value}, not one of ${allowed.join(', ')}`)
+}
+
+const corrupt = (message: string, cause?: unknown): CatalogError =>
+  new CatalogError('CORRUPT', `the catalog's tables in the database: ${message}`, { cause })

@@ -1,0 +1,262 @@
+/**
+ * A catalog kept in a database, whichever: each append is one transaction that locks the row with the term, finds its
+ * own term and opening there, writes rows, counts itself, and commits. A take-over locks the same row to raise the term:
+ * so an append of a lower term was either committed before, and is read, or finds the higher term and is rolled back.
+ *
+ * One connection belongs to the opening and is used for all its appends. Once it is given up nothing more is sent on
+ * it, and what the server may still have of it is shut out by `opening`, also under the same term. A predecessor that
+ * was frozen in the middle of its transaction would hold the row for good: after `lockPatienceMs` its session, whose
+ * name stands in the row, is ended by the server.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../base/message-of.ts'
+import { CatalogError, type CatalogErrorCode } from './errors.ts'
+import type { Dialect, SqlConnection, SqlRow, SqlServer } from './sql-connection.ts'
+import { SqlFailure } from './sql-connection.ts'
+import { type RowNumbers, writeDelta } from './sql-delta.ts'
+import { isCurrent, migrate } from './sql-migrations.ts'
+import { readCatalog } from './sql-read.ts'
+import { EMPTY } from './state.ts'
+import type { Batch, Kept, Opened, ReadableStore } from './store.ts'
+
+export interface SqlStoreOptions {
+  readonly server: SqlServer
+  /** The wall clock, for people who read the tables. */
+  readonly now?: () => Date
+  /** How long a take-over waits for the row before it ends the session that holds it. */
+  readonly lockPatienceMs?: number
+}
+
+/** What an open store holds. */
+interface Held {
+  readonly connection: SqlConnection
+  readonly dialect: Dialect
+  readonly term: number
+  readonly opening: number
+  numbers: RowNumbers
+}
+
+const LOCK_PATIENCE_MS = 300
+/** After so many patiences a row that is still locked is somebody's whom nobody can end. */
+const LOCK_PATIENCES = 10
+const LOCK_POLL_MS = 20
+
+const READ_ROW = 'SELECT term, opening, kept, session FROM catalog_term WHERE id = 1'
+
+export class SqlStore implements ReadableStore {
+  readonly #server: SqlServer
+  readonly #now: () => Date
+  readonly #lockPatienceMs: number
+  #held: Held | null = null
+
+  constructor(options: SqlStoreOptions) {
+    this.#server = options.server
+    this.#now = options.now ?? (() => new Date())
+    this.#lockPatienceMs = options.lockPatienceMs ?? LOCK_PATIENCE_MS
+  }
+
+  async open(term: number, signal: AbortSignal): Promise<Opened> {
+    this.#giveUp()
+    const { connection, dialect } = await this.#server.connect({ mayCreate: true })
+    const cut = () => connection.destroy()
+    signal.addEventListener('abort', cut, { once: true })
+    try {
+      signal.throwIfAborted()
+      await migrate(this.#server, connection, dialect, this.#now().toISOString())
+      const { opening, seq } = await this.#takeOver({ connection, dialect, term })
+      const { data, numbers } = await readAll(connection, dialect)
+      signal.throwIfAborted()
+      this.#held = { connection, dialect, term, opening, numbers }
+      return { data, seq }
+    } catch (error) {
+      connection.destroy()
+      if (signal.aborted) {
+        throw new CatalogError('NOT_ACTIVE', `term ${term} ended while its catalog was opened`)
+      }
+      throw this.#errorOf(error, `open it for term ${term}`)
+    } finally {
+      signal.removeEventListener('abort', cut)
+    }
+  }
+
+  async append(batch: Batch): Promise<void> {
+    const held = this.#held
+    if (held === null) throw this.#error('UNAVAILABLE', 'it is not open', undefined)
+    const { connection, dialect } = held
+    let numbers: RowNumbers
+    try {
+      await connection.query(dialect.begin)
+      const row = await readRow(connection, dialect.forUpdate)
+      this.#check(row, held, batch)
+      numbers = await writeDelta(connection, batch.delta, held.numbers)
+      await connection.query('UPDATE catalog_term SET kept = ?, next_table_id = ? WHERE id = 1', [
+        batch.firstSeq + batch.transactions.length - 1,
+        batch.delta.nextTableId,
+      ])
+    } catch (error) {
+      const code = codeOf(error)
+      // Not committed, but who knows whether the connection is good for a ROLLBACK: the end of it is one too.
+      if (code === 'UNAVAILABLE' || !(await rolledBack(connection))) {
+        this.#giveUp()
+        throw this.#error('UNAVAILABLE', messageOf(error), error)
+      }
+      throw this.#errorOf(error, 'write a change')
+    }
+    try {
+      await connection.query('COMMIT')
+    } catch (error) {
+      // Whatever was said: it may be kept.
+      this.#giveUp()
+      throw this.#error('UNAVAILABLE', `no answer to COMMIT: ${messageOf(error)}`, error)
+    }
+    held.numbers = numbers
+  }
+
+  async readOnly(): Promise<Kept> {
+    const { connection, dialect } = await this.#server.connect({ mayCreate: false })
+    try {
+      if (!(await isCurrent(this.#server, connection, dialect))) return { data: EMPTY, term: 0 }
+      const { data, term } = await readAll(connection, dialect)
+      return { data, term }
+    } catch (error) {
+      throw this.#errorOf(error, 'read it')
+    } finally {
+      connection.destroy()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#giveUp()
+    await this.#server.close()
+  }
+
+  #giveUp(): void {
+    this.#held?.connection.destroy()
+    this.#held = null
+  }
+
+  /** Raises the term in one transaction that holds the row. */
+  async #takeOver(to: { connection: SqlConnection; dialect: Dialect; term: number }) {
+    const { connection, dialect, term } = to
+    const row = await this.#lockRow(connection, dialect, term)
+    if (row.term > term) {
+      await connection.query('ROLLBACK')
+      throw this.#stale(row.term, term)
+    }
+    const opening = row.opening + 1
+    // Taken up again under the same term, it goes on counting.
+    const seq = row.term === term ? row.kept : 0
+    await connection.query(
+      'UPDATE catalog_term SET term = ?, opening = ?, kept = ?, session = ?, opened_at = ? WHERE id = 1',
+      [term, opening, seq, connection.session, this.#now().toISOString()],
+    )
+    await connection.query('COMMIT')
+    return { opening, seq }
+  }
+
+  async #lockRow(connection: SqlConnection, dialect: Dialect, term: number): Promise<TermRow> {
+    const pollsOfPatience = Math.ceil(this.#lockPatienceMs / LOCK_POLL_MS)
+    for (let poll = 1; ; poll++) {
+      await connection.query(dialect.begin)
+      try {
+        return await readRow(connection, dialect.forUpdateNow)
+      } catch (error) {
+        if (!(error instanceof SqlFailure) || error.kind !== 'locked') throw error
+        await connection.query('ROLLBACK')
+        if (poll >= pollsOfPatience * LOCK_PATIENCES) {
+          throw new CatalogError(
+            'UNAVAILABLE',
+            `another session keeps the row in catalog_term locked, in ${this.#server.name}`,
+            { cause: error },
+          )
+        }
+      }
+      if (poll % pollsOfPatience === 0) {
+        const row = await readRow(connection, '')
+        if (row.term > term) throw this.#stale(row.term, term)
+        if (row.session !== '') await dialect.endSession(connection, row.session)
+      }
+      await sleep(LOCK_POLL_MS)
+    }
+  }
+
+  #check(row: TermRow, held: Held, batch: Batch): void {
+    if (row.term !== held.term || row.opening !== held.opening) {
+      throw this.#stale(row.term, held.term)
+    }
+    if (row.kept !== batch.firstSeq - 1) {
+      throw this.#error(
+        'CORRUPT',
+        `${row.kept} transactions of term ${held.term} are kept, and the next one is to be number ${batch.firstSeq}`,
+        undefined,
+      )
+    }
+  }
+
+  #stale(theirs: number, ours: number): CatalogError {
+    const text =
+      theirs === ours
+        ? `term ${ours} was opened once more by another process`
+        : `term ${theirs} has it, ours is ${ours}`
+    return this.#error('STALE_TERM', text, undefined)
+  }
+
+  #errorOf(error: unknown, doing: string): CatalogError {
+    if (error instanceof CatalogError) return error
+    if (!(error instanceof SqlFailure)) throw error
+    return this.#error(codeOf(error), `can't ${doing}: ${error.message}`, error)
+  }
+
+  #error(code: CatalogErrorCode, text: string, cause: unknown): CatalogError {
+    return new CatalogError(code, `catalog in ${this.#server.name}: ${text}`, { cause })
+  }
+}
+
+interface TermRow {
+  readonly term: number
+  readonly opening: number
+  readonly kept: number
+  readonly session: string
+}
+
+async function readRow(connection: SqlConnection, lock: string): Promise<TermRow> {
+  const rows: SqlRow[] = await connection.query(READ_ROW + lock)
+  const [row] = rows
+  if (row === undefined) throw new CatalogError('CORRUPT', 'catalog_term has lost its row')
+  return {
+    term: Number(row.term),
+    opening: Number(row.opening),
+    kept: Number(row.kept),
+    session: String(row.session),
+  }
+}
+
+async function readAll(connection: SqlConnection, dialect: Dialect) {
+  for (const statement of dialect.beginSnapshot) await connection.query(statement)
+  const { term } = await readRow(connection, '')
+  const read = await readCatalog(connection)
+  await connection.query('COMMIT')
+  return { ...read, term }
+}
+
+async function rolledBack(connection: SqlConnection): Promise<boolean> {
+  try {
+    await connection.query('ROLLBACK')
+    return true
+  } catch {
+    return false
+  }
+}
+
+function codeOf(error: unknown): CatalogErrorCode {
+  if (error instanceof CatalogError) return error.code
+  if (!(error instanceof SqlFailure)) return 'BAD_STORE'
+  switch (error.kind) {
+    case 'full':
+      return 'FULL'
+    case 'refused':
+      return 'BAD_STORE'
+    default:
+      return 'UNAVAILABLE'
+  }
+}

@@ -1,0 +1,408 @@
+/**
+ * What is special to the stores in databases, on real servers: crashes and restarts of the server, replies that are
+ * lost, predecessors that are frozen or still write, servers that say no.
+ */
+import t, { type Test } from 'tap'
+import { Draft } from '../../lib/catalog/apply.ts'
+import { CatalogError } from '../../lib/catalog/errors.ts'
+import { MariadbStore } from '../../lib/catalog/mariadb-store.ts'
+import type { Change, Table, Transaction } from '../../lib/catalog/model.ts'
+import { PostgresStore } from '../../lib/catalog/postgres-store.ts'
+import { CatalogState } from '../../lib/catalog/state.ts'
+import type { ReadableStore } from '../../lib/catalog/store.ts'
+import { CutProxy } from '../support/cut-proxy.ts'
+import type { DatabaseServer } from '../support/database-server.ts'
+import { startMariadb } from '../support/mariadb.ts'
+import { hasParts } from '../support/parts.ts'
+import { startPostgres } from '../support/postgres.ts'
+import { until } from '../support/until.ts'
+
+interface Kind {
+  readonly name: 'postgres' | 'mariadb'
+  start(t: Test): Promise<DatabaseServer>
+  store(uri: string, server: { user: string; password: string }): ReadableStore
+}
+
+const TIMEOUTS = { connectMs: 2_000, statementMs: 5_000 }
+const KINDS: readonly Kind[] = [
+  {
+    name: 'postgres',
+    start: startPostgres,
+    store: (uri, { user, password }) => new PostgresStore({ uri, user, password }, TIMEOUTS),
+  },
+  {
+    name: 'mariadb',
+    start: startMariadb,
+    store: (uri, { user, password }) => new MariadbStore({ uri, user, password }, TIMEOUTS),
+  },
+]
+
+const never = new AbortController().signal
+
+/** What `Catalog` does with a store, one transaction at a time and without its patience. */
+class Writer {
+  readonly store: ReadableStore
+  draft = Draft.of(
+    CatalogState.from({
+      databases: [],
+      tables: [],
+      outcomes: [],
+      litter: [],
+      publications: [],
+      nextTableId: 1,
+    }),
+  )
+  seq = 0
+
+  constructor(store: ReadableStore) {
+    this.store = store
+  }
+
+  async open(term: number): Promise<this> {
+    const { data, seq } = await this.store.open(term, never)
+    this.draft = Draft.of(CatalogState.from(data))
+    this.seq = seq
+    return this
+  }
+
+  async write(changes: readonly Change[], queryId: string | null = null): Promise<void> {
+    this.draft.apply(transaction(changes, queryId))
+    const { state, delta } = this.draft.seal()
+    const transactions = [transaction(changes, queryId)]
+    await this.store.append({ firstSeq: this.seq + 1, transactions, delta, after: state })
+    this.seq++
+  }
+
+  outcomes(): string[] {
+    return this.draft.toData().outcomes.map(({ queryId }) => queryId)
+  }
+}
+
+const transaction = (changes: readonly Change[], queryId: string | null): Transaction => ({
+  by: 'test',
+  atMs: 1_700_000_000_000,
+  changes,
+  outcome:
+    queryId === null
+      ? null
+      : { queryId, state: 'done', message: 'INSERT 1', rows: 1, atMs: 1_700_000_000_000 },
+})
+
+const table = (id: number, more: Partial<Table> = {}): Table => ({
+  id,
+  database: 'default',
+  name: `t${id}`,
+  kind: 'managed',
+  format: 'PARQUET',
+  options: { 'text.null': '\\N' },
+  columns: [{ name: 'a', type: 'INT4' }],
+  partitionColumns: [],
+  location: `/warehouse/default/t${id}`,
+  wholeDirectory: false,
+  files: [],
+  schemaVersion: 1,
+  createdAt: '2026-01-01T00:00:00.000Z',
+  ...more,
+})
+const created = (id: number, more: Partial<Table> = {}): Change[] => [
+  { do: 'create-table', table: table(id, more) },
+]
+const written = (tableId: number, path: string): Change => ({
+  do: 'write',
+  tableId,
+  schemaVersion: 1,
+  mode: 'append',
+  files: [{ path, rows: 1, bytes: 10, partition: [] }],
+})
+
+const code = (expected: CatalogError['code']) => (error: unknown) =>
+  error instanceof CatalogError && error.code === expected
+
+async function rejects(
+  t: Test,
+  promise: Promise<unknown>,
+  expected: CatalogError['code'],
+  what: string,
+) {
+  try {
+    await promise
+  } catch (error) {
+    t.ok(code(expected)(error), `${what}: ${expected}, was: ${error}`)
+    return error as CatalogError
+  }
+  t.fail(`${what}: did not reject`)
+  return new CatalogError(expected, '')
+}
+
+/** Opens again under the same term until the server is back, as `Catalog` does. */
+const reopened = (writer: Writer, term: number): Promise<Writer> =>
+  until('the store opens again', () => writer.open(term), { everyMs: 50 })
+
+let databases = 0
+
+for (const kind of KINDS) {
+  void t.test(kind.name, async (t) => {
+    if (!hasParts(t, kind.name)) return
+    const server = await kind.start(t)
+    const fresh = () => `catalog_${++databases}?createDatabaseIfNotExist=true`
+    const openStore = (rest: string, port?: number) => {
+      const store = kind.store(server.uri(rest, port), server)
+      t.teardown(() => store.close())
+      return new Writer(store)
+    }
+
+    await t.test('what is written is read back, by a higher term and in a dump', async (t) => {
+      const rest = fresh()
+      const one = await openStore(rest).open(1)
+      const odd = [
+        'x\0y',
+        'half \ud800 pair',
+        '\' " \\ ` ; -- \n',
+        'ünïcödé 🦆',
+        ' ',
+        'a ',
+        'A',
+        'a',
+      ]
+      await one.write(odd.map((name) => ({ do: 'create-database', name, createdAt: 'now' })))
+      await one.write(created(1, { options: { big: 'é'.repeat(600_000), '': '' } }), 'q-1')
+      const files = Array.from({ length: 2_000 }, (_, i) => ({
+        path: `data-1/part-${i}`,
+        rows: i % 2 === 0 ? i : null,
+        bytes: i,
+        partition: ['x', null],
+      }))
+      await one.write(
+        created(2, {
+          files,
+          partitionColumns: [
+            { name: 'p', type: 'TEXT' },
+            { name: 'q', type: 'TEXT' },
+          ],
+        }),
+      )
+      await one.write([
+        { do: 'publish', publication: { queryId: 'q-2', staging: '/s', location: '/l' } },
+        { do: 'add-litter', paths: ['/a', '/a ', '/A'] },
+      ])
+      await one.write([{ do: 'litter-removed', paths: ['/a'] }])
+      const want = one.draft.toData()
+      t.strictSame((await one.store.readOnly()).data, want, 'dumped while it is open')
+      const two = openStore(rest)
+      t.strictSame((await two.store.open(2, never)).data, want, 'taken over')
+      t.equal((await two.store.readOnly()).term, 2)
+      await two.open(2)
+      await two.write([
+        {
+          do: 'write',
+          tableId: 2,
+          schemaVersion: 1,
+          mode: 'overwrite-partitions',
+          files: files.slice(0, 1),
+        },
+        { do: 'rename-column', tableId: 1, from: 'a', to: 'b' },
+        { do: 'drop-database', name: 'a ' },
+      ])
+      await two.write([{ do: 'drop-table', tableId: 1, litter: ['/warehouse/default/t1'] }])
+      t.strictSame(
+        (await two.store.readOnly()).data,
+        two.draft.toData(),
+        'after overwrite and drop',
+      )
+    })
+
+    await t.test('of two terms the lower one writes no more', async (t) => {
+      const rest = fresh()
+      const old = await openStore(rest).open(1)
+      await old.write(created(1))
+      const successor = await openStore(rest).open(2)
+      await rejects(t, old.write([written(1, 'late')]), 'STALE_TERM', 'append of the lower term')
+      await rejects(t, openStore(rest).open(1), 'STALE_TERM', 'open of the lower term')
+      await successor.write([written(1, 'good')])
+      t.strictSame(
+        (await successor.store.readOnly()).data.tables[0]?.files.map(({ path }) => path),
+        ['good'],
+      )
+    })
+
+    await t.test(
+      'opened again under the same term, the first opening writes no more',
+      async (t) => {
+        const rest = fresh()
+        const first = await openStore(rest).open(3)
+        await first.write(created(1))
+        const again = await openStore(rest).open(3)
+        t.equal(again.seq, 1, 'it goes on counting')
+        await rejects(
+          t,
+          first.write([written(1, 'late')]),
+          'STALE_TERM',
+          'append of the first opening',
+        )
+        await again.write([written(1, 'good')])
+      },
+    )
+
+    await t.test('twenty masters that start at once make the tables once', async (t) => {
+      const rest = fresh()
+      const opened = await Promise.allSettled(
+        Array.from({ length: 20 }, (_, i) => openStore(rest).open(i + 1)),
+      )
+      const lost = opened.filter((one) => one.status === 'rejected').map((one) => one.reason)
+      t.ok(lost.every(code('STALE_TERM')), `the others are told why: ${lost.map(String)}`)
+      const kept = await openStore(rest).store.readOnly()
+      t.strictSame(
+        kept.data.databases.map(({ name }) => name),
+        ['default'],
+      )
+      t.ok(kept.term >= 1)
+    })
+
+    await t.test('nothing is made by looking', async (t) => {
+      const store = openStore(fresh()).store
+      await rejects(t, store.readOnly(), 'BAD_STORE', 'dump of a database that is not there')
+    })
+
+    await t.test(
+      'a server killed in the middle of writing: every acknowledged change once',
+      async (t) => {
+        const writer = await openStore(fresh()).open(1)
+        await writer.write(created(1))
+        const acknowledged: string[] = []
+        let round = 0
+        for (let i = 0; i < 150; i++) {
+          const id = `q-${i}`
+          if (i % 50 === 25) setTimeout(() => void server.kill(), round++)
+          try {
+            await writer.write([written(1, id)], id)
+          } catch (error) {
+            t.ok(code('UNAVAILABLE')(error), `append while the server dies: ${error}`)
+            await server.kill()
+            await server.start()
+            await reopened(writer, 1)
+            // Kept or not, the sequence number tells; if not, once more.
+            if (!writer.outcomes().includes(id)) await writer.write([written(1, id)], id)
+          }
+          acknowledged.push(id)
+        }
+        await server.kill()
+        await server.start()
+        await reopened(writer, 2)
+        t.strictSame(writer.outcomes(), acknowledged)
+        t.strictSame(
+          writer.draft.find('default', 't1')?.files.map(({ path }) => path),
+          acknowledged,
+        )
+      },
+    )
+
+    await t.test('a server restarted in good order between two changes', async () => {
+      const writer = await openStore(fresh()).open(1)
+      await writer.write(created(1))
+      await server.stop()
+      await server.start()
+      await writer.write([written(1, 'x')]).catch(() => reopened(writer, 1))
+      await writer.write([written(1, 'y')])
+    })
+
+    await t.test(
+      'the answer to COMMIT is lost: the number tells whether it was kept',
+      async (t) => {
+        const rest = fresh()
+        await openStore(rest).open(1)
+        const proxy = await CutProxy.start(t, server.port)
+        const writer = await openStore(rest, proxy.port).open(1)
+        await writer.write(created(1))
+        let kept = 0
+        for (const what of ['question', 'answer'] as const) {
+          proxy.cutAt(/COMMIT/, what)
+          await rejects(t, writer.write([written(1, what)], what), 'UNAVAILABLE', `${what} lost`)
+          const before = writer.seq
+          await reopened(writer, 1)
+          t.equal(
+            writer.outcomes().includes(what),
+            writer.seq === before + 1,
+            `${what}: consistent`,
+          )
+          kept += writer.seq - before
+        }
+        t.equal(kept, 1, 'kept when the answer was lost, not kept when the question was')
+      },
+    )
+
+    await t.test('a predecessor that hangs with the row locked is put out', async (t) => {
+      const rest = fresh()
+      await openStore(rest).open(1)
+      const proxy = await CutProxy.start(t, server.port)
+      const frozen = await openStore(rest, proxy.port).open(1)
+      await frozen.write(created(1))
+      // Its COMMIT never arrives, and the connection stays.
+      proxy.holdAt(/COMMIT/)
+      const late = frozen.write([written(1, 'late')], 'late').catch((error: unknown) => error)
+      await until('the commit is held', () => proxy.holding)
+      const successor = await openStore(rest).open(2)
+      t.notOk(successor.outcomes().includes('late'))
+      proxy.letGo()
+      t.ok(code('UNAVAILABLE')(await late), 'the frozen one learns nothing of its commit')
+      await successor.write([written(1, 'good')])
+      t.strictSame(
+        (await successor.store.readOnly()).data.tables[0]?.files.map(({ path }) => path),
+        ['good'],
+      )
+    })
+
+    await t.test('a server that hangs: UNAVAILABLE, and on after it', async (t) => {
+      const writer = await openStore(fresh()).open(1)
+      await writer.write(created(1))
+      server.freeze()
+      await rejects(t, writer.write([written(1, 'x')], 'x'), 'UNAVAILABLE', 'append')
+      await rejects(t, writer.open(1), 'UNAVAILABLE', 'open')
+      const gone = new AbortController()
+      const opening = writer.store.open(1, gone.signal)
+      gone.abort()
+      await rejects(t, opening, 'NOT_ACTIVE', 'a term that ends meanwhile').catch(() => undefined)
+      server.resume()
+      await reopened(writer, 1)
+      await writer.write([written(1, 'y')], 'y')
+    })
+
+    await t.test('what is wrong is said, without the password', async (t) => {
+      const uri = server.uri('nothing_here')
+      const good = { user: server.user, password: server.password }
+      const said = async (
+        store: ReadableStore,
+        expected: CatalogError['code'],
+        ...parts: string[]
+      ) => {
+        const { message, cause } = await rejects(t, store.open(1, never), expected, parts.join())
+        for (const part of parts) t.match(message, part)
+        t.notMatch(`${message}${(cause as Error | undefined)?.message}`, /wrong-one|secret/)
+        await store.close()
+      }
+      await said(
+        kind.store(uri, good),
+        'BAD_STORE',
+        'nothing_here',
+        'createDatabaseIfNotExist=true',
+      )
+      const stranger = { user: 'nobody', password: 'wrong-one' }
+      await said(
+        kind.store(uri, stranger),
+        'BAD_STORE',
+        'nobody',
+        'tajo.catalog.connection.password',
+      )
+      const wrong = { user: server.user, password: 'wrong-one' }
+      await said(
+        kind.store(uri, wrong),
+        'BAD_STORE',
+        server.user,
+        'tajo.catalog.connection.password',
+      )
+      const nowhere = `jdbc:${kind.name === 'postgres' ? 'postgresql' : 'mysql'}://127.0.0.1:1/x`
+      await said(kind.store(nowhere, good), 'UNAVAILABLE', '127.0.0.1:1')
+      const noHost = nowhere.replace('127.0.0.1', 'no-such-host.invalid')
+      await said(kind.store(noHost, good), 'UNAVAILABLE', 'no-such-host.invalid')
+    })
+  })
+}

@@ -1,0 +1,84 @@
+/**
+ * A TCP proxy that watches what a client sends and, at a word, loses the question, loses the answer, or holds the
+ * question back while the connection stays. Once for each order.
+ */
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import type { Test } from 'tap'
+
+type Order =
+  | { readonly do: 'cut'; readonly at: RegExp; readonly lose: 'question' | 'answer' }
+  | { readonly do: 'hold'; readonly at: RegExp }
+
+export class CutProxy {
+  readonly port: number
+  #order: Order | null = null
+  #held: { readonly socket: Socket; readonly data: Buffer } | null = null
+
+  private constructor(port: number) {
+    this.port = port
+  }
+
+  /** Ends with the test. */
+  static async start(t: Test, targetPort: number): Promise<CutProxy> {
+    const sockets = new Set<Socket>()
+    const server = createServer((client) => {
+      const target = connect(targetPort, '127.0.0.1')
+      for (const socket of [client, target]) {
+        sockets.add(socket)
+        socket.on('error', () => undefined)
+        socket.on('close', () => {
+          client.destroy()
+          target.destroy()
+        })
+      }
+      target.on('data', (data) => client.write(data))
+      client.on('data', (data) => proxy.#question(data, client, target))
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    const proxy = new CutProxy(typeof address === 'object' && address !== null ? address.port : 0)
+    t.teardown(() => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    })
+    return proxy
+  }
+
+  /** The next question that has `at` in it is lost, or its answer is; then both sides see the connection break. */
+  cutAt(at: RegExp, lose: 'question' | 'answer'): void {
+    this.#order = { do: 'cut', at, lose }
+  }
+
+  /** The next question that has `at` in it is held back until `letGo`. */
+  holdAt(at: RegExp): void {
+    this.#order = { do: 'hold', at }
+  }
+
+  get holding(): boolean {
+    return this.#held !== null
+  }
+
+  letGo(): void {
+    this.#held?.socket.write(this.#held.data)
+    this.#held = null
+  }
+
+  #question(data: Buffer, client: Socket, target: Socket): void {
+    const order = this.#order
+    if (order === null || !order.at.test(data.toString('latin1'))) {
+      target.write(data)
+      return
+    }
+    this.#order = null
+    if (order.do === 'hold') this.#held = { socket: target, data }
+    else if (order.lose === 'question') client.destroy()
+    else {
+      target.removeAllListeners('data')
+      // Only after the server has answered is it sure to have done it.
+      target.once('data', () => client.destroy())
+      target.write(data)
+    }
+  }
+}

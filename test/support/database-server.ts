@@ -1,0 +1,117 @@
+/**
+ * A database server of a test's own: in a temporary directory, on the loopback, on a free port. The system's own servers
+ * are neither used nor touched. It ends with the test, and with the test's process, however that ends.
+ */
+import { type ChildProcess, execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chownSync, mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { freePortRow } from './free-ports.ts'
+import { findProgram } from './parts.ts'
+import { mustRun, start } from './run.ts'
+import { until } from './until.ts'
+
+export interface DatabaseServer {
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  /** `jdbc:…://127.0.0.1:PORT/` and what follows. */
+  uri(databaseAndParameters: string, port?: number): string
+  start(): Promise<void>
+  /** In good order. */
+  stop(): Promise<void>
+  /** As a crash: SIGKILL. */
+  kill(): Promise<void>
+  /** Frozen until `resume`: connections stay, nothing answers. */
+  freeze(): void
+  resume(): void
+}
+
+export interface DatabaseKind {
+  readonly name: string
+  readonly scheme: string
+  /** The system's user who runs it when the tests run as root; null: root may. */
+  readonly runAs: string | null
+  readonly user: string
+  readonly password: string
+  readonly stopSignal: NodeJS.Signals
+  /** Programs with their words; `directory` is empty at first. */
+  initialise(directory: string): Promise<readonly string[]>
+  serve(directory: string, port: number): readonly string[]
+  /** Of a server that accepts connections: makes the user, where `initialise` does not. Run once. */
+  prepare?(directory: string): Promise<void>
+}
+
+/** Makes the server's files and starts it; resolves when it accepts connections. */
+export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<DatabaseServer> {
+  const directory = mkdtempSync(join(tmpdir(), `tajo-${kind.name}-`))
+  const isRoot = process.getuid?.() === 0
+  const runAs = isRoot ? kind.runAs : null
+  if (runAs !== null) chownSync(directory, idOf('-u', runAs), idOf('-g', runAs))
+  // PR_SET_PDEATHSIG: killed by the kernel when this process dies.
+  const ids = runAs === null ? [] : [`--reuid=${runAs}`, `--regid=${runAs}`, '--clear-groups']
+  const setpriv = [findProgram('setpriv') ?? 'setpriv', ...ids]
+
+  const port = await freePortRow(1)
+  let child: ChildProcess | null = null
+  const end = async (signal: NodeJS.Signals) => {
+    if (child === null) return
+    const ended = child.exitCode === null && child.signalCode === null && once(child, 'exit')
+    child.kill('SIGCONT')
+    child.kill(signal)
+    await ended
+    child = null
+  }
+  const server: DatabaseServer = {
+    port,
+    user: kind.user,
+    password: kind.password,
+    uri: (rest, at = port) => `jdbc:${kind.scheme}://127.0.0.1:${at}/${rest}`,
+    async start() {
+      // What a crash has left (shared memory, locks) may take a moment to be seen as left.
+      await until(
+        `${kind.name} accepts connections`,
+        async () => {
+          if (child === null || child.exitCode !== null) {
+            const words = [...setpriv, '--pdeathsig', 'KILL', ...kind.serve(directory, port)]
+            child = start(words, { cwd: directory })
+            child.stdout?.resume()
+            child.stderr?.resume()
+          }
+          return await accepts(port)
+        },
+        { everyMs: 50 },
+      )
+    },
+    stop: () => end(kind.stopSignal),
+    kill: () => end('SIGKILL'),
+    freeze: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
+  }
+  t.teardown(async () => {
+    await server.kill()
+    await until(`${kind.name} is gone`, async () => !(await accepts(port)))
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+  })
+  await mustRun([...setpriv, ...(await kind.initialise(directory))], { cwd: directory })
+  await server.start()
+  await kind.prepare?.(directory)
+  return server
+}
+
+const idOf = (flag: '-u' | '-g', user: string): number =>
+  Number(execFileSync('id', [flag, user], { encoding: 'utf8' }))
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    const answer = (yes: boolean) => () => {
+      socket.destroy()
+      resolve(yes)
+    }
+    socket.once('connect', answer(true)).once('error', answer(false))
+  })
+}
