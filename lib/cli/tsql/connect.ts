@@ -1,0 +1,93 @@
+/** From the configuration and `-h`, `-p` to a client: which masters there are and how long they are waited for. */
+import { userInfo } from 'node:os'
+import { type MasterAddress, TajoClient } from '../../client/index.ts'
+import {
+  type Configuration,
+  formatHostPort,
+  isHost,
+  loadConfiguration,
+  masterAddresses,
+  readMasters,
+  surroundingsOf,
+} from '../../conf/index.ts'
+import type { CommandContext } from '../command.ts'
+import { usageError } from '../exit.ts'
+import { plain } from '../print.ts'
+import type { TsqlOptions } from './options.ts'
+
+/** A cluster of which no master's port is open isn't in a failover: it isn't running. */
+const NOBODY_MS = 5000
+/** A failover is over before anybody is told of it. */
+const TOLD_AFTER_MS = 1500
+
+export interface Connection {
+  readonly client: TajoClient
+  readonly conf: Configuration
+  readonly warnings: readonly string[]
+}
+
+/** Opens no socket yet. Throws ConfError, or a usage error for a host that is none. */
+export async function connect(context: CommandContext, options: TsqlOptions): Promise<Connection> {
+  const conf = await loadConfiguration(context.confDir, surroundingsOf(context.env))
+  const named = options.host !== null || options.port !== null
+  const list = named
+    ? { masters: [namedMaster(conf, options)], warnings: [] }
+    : await configuredMasters(conf, context.confDir)
+  let toldMs = Number.NEGATIVE_INFINITY
+  const client = new TajoClient({
+    masters: list.masters,
+    session: { database: options.database ?? 'default', user: userName(context.env) },
+    retry: {
+      maxNum: conf.get('tajo.master.ha.client.read.retry.max-num'),
+      pauseTimeMs: conf.get('tajo.master.ha.client.read.retry.pause-time'),
+      nobodyMs: NOBODY_MS,
+    },
+    onWaiting: (said, sinceMs) => {
+      const now = performance.now()
+      if (sinceMs < TOLD_AFTER_MS || now - toldMs < 20_000) return
+      toldMs = now
+      const words = [...said].map(([address, why]) => `${address}: ${why}`).join('; ')
+      context.output.err(`tsql: waiting for an active master (${plain(words)})`)
+    },
+  })
+  return { client, conf, warnings: [...conf.warnings, ...list.warnings] }
+}
+
+async function configuredMasters(
+  conf: Configuration,
+  confDir: string,
+): Promise<{ masters: MasterAddress[]; warnings: readonly string[] }> {
+  const list = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
+  const masters = list.entries.map((entry) => {
+    const { clientRpc, catalog } = masterAddresses(conf, entry).addresses
+    return { client: clientRpc, catalog }
+  })
+  return { masters, warnings: list.warnings }
+}
+
+/** Its catalog port lies as far from the client port as the configuration has them. */
+function namedMaster(conf: Configuration, { host, port }: TsqlOptions): MasterAddress {
+  const client = conf.get('tajo.master.client-rpc.address').port
+  const catalog = conf.get('tajo.catalog.client-rpc.address').port
+  const at = { host: bare(host ?? 'localhost'), port: port ?? client }
+  return {
+    client: formatHostPort(at),
+    catalog: formatHostPort({ ...at, port: Math.min(65_535, at.port + catalog - client) }),
+  }
+}
+
+function bare(host: string): string {
+  const name = host.replace(/^\[(.*)\]$/, '$1')
+  if (isHost(name)) return name
+  throw usageError(`-h: '${host}' is no host name (its port goes to -p)`)
+}
+
+function userName(env: NodeJS.ProcessEnv): string {
+  if (env.USER) return env.USER
+  try {
+    return userInfo().username
+  } catch {
+    // A user id without a name, as in containers.
+    return String(process.getuid?.() ?? '')
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The shell at a terminal. While something runs, the terminal is as other programs have it: what is typed waits in the
+ * kernel, and Ctrl-C comes as a signal, which ends what runs and not the shell. At the prompt Ctrl-C drops the line,
+ * Ctrl-D ends.
+ */
+import { createInterface, type Interface } from 'node:readline'
+import type { ReadStream, WriteStream } from 'node:tty'
+import type { Completion } from './completion.ts'
+import { HISTORY_LINES, type HistoryFile } from './history-file.ts'
+import type { Shell } from './shell.ts'
+import { type Split, StatementReader } from './statement-reader.ts'
+
+export interface InteractiveOptions {
+  readonly shell: Shell
+  readonly split: Split
+  readonly history: HistoryFile
+  readonly completion: Completion
+  readonly input: ReadStream
+  readonly output: WriteStream
+}
+
+/** Resolves when somebody wants to leave. */
+export async function interact(options: InteractiveOptions): Promise<void> {
+  const { shell, split, history, completion, input, output } = options
+  const reader = new StatementReader(split)
+  const readline = createInterface({
+    input,
+    output,
+    terminal: true,
+    history: history.load(),
+    historySize: HISTORY_LINES,
+    removeHistoryDuplicates: true,
+    completer: (line: string, answer: (error: null, found: [string[], string]) => void) => {
+      void completion.complete(line).then((found) => answer(null, found))
+    },
+  })
+  const lines = new Lines(readline)
+  const prompt = (): void => {
+    const { database } = shell.client.session
+    const more = `${' '.repeat(Math.max(0, database.length - 1))}-> `
+    readline.setPrompt(reader.pending ? more : `${database}> `)
+    readline.prompt()
+  }
+  readline.on('SIGINT', () => {
+    reader.drop()
+    readline.write(null, { ctrl: true, name: 'e' })
+    readline.write(null, { ctrl: true, name: 'u' })
+    output.write('^C\n')
+    prompt()
+  })
+  const onInterrupt = (): void => {
+    shell.cancel()
+  }
+  process.on('SIGINT', onInterrupt)
+  try {
+    for (;;) {
+      if (lines.waiting === 0) prompt()
+      const line = await lines.next()
+      if (line === null) break
+      history.add(line)
+      for (const piece of await reader.feed(line)) {
+        const outcome = await lent(readline, input, () => shell.run(piece))
+        if (outcome === 'quit') return
+      }
+    }
+    output.write('\n')
+  } finally {
+    process.off('SIGINT', onInterrupt)
+    readline.close()
+  }
+}
+
+/** The terminal as it was before readline took it. */
+async function lent<T>(readline: Interface, input: ReadStream, work: () => Promise<T>): Promise<T> {
+  readline.pause()
+  input.setRawMode(false)
+  try {
+    return await work()
+  } finally {
+    input.setRawMode(true)
+    readline.resume()
+  }
+}
+
+/** Readline's lines one by one: a paste brings many at once. */
+class Lines {
+  readonly #lines: string[] = []
+  #closed = false
+  #wake = (): void => {}
+
+  constructor(readline: Interface) {
+    readline.on('line', (line) => {
+      this.#lines.push(line)
+      this.#wake()
+    })
+    readline.on('close', () => {
+      this.#closed = true
+      this.#wake()
+    })
+  }
+
+  get waiting(): number {
+    return this.#lines.length
+  }
+
+  /** Null after the last one. */
+  async next(): Promise<string | null> {
+    while (this.#lines.length === 0 && !this.#closed) {
+      await new Promise<void>((done) => {
+        this.#wake = done
+      })
+    }
+    return this.#lines.shift() ?? null
+  }
+}

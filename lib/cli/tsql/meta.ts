@@ -1,0 +1,201 @@
+/** The meta commands: what begins with a backslash is for the shell, not for the master. */
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { nearest } from '../../base/nearest.ts'
+import type { TableDigest } from '../../client/index.ts'
+import { failure, usageError } from '../exit.ts'
+import { plain } from '../print.ts'
+import { splitShellWords } from '../shell-words.ts'
+import { META_HELP } from './help.ts'
+import { byteText, type Shell } from './shell.ts'
+
+export interface MetaContext {
+  /** TAJO_HOME. */
+  readonly home: string
+  readonly confDir: string
+  readonly env: NodeJS.ProcessEnv
+  readonly version: string
+  /** Where `\dfs` begins. */
+  readonly warehouse: string
+}
+
+export const META_COMMANDS = [
+  '\\l',
+  '\\c',
+  '\\d',
+  '\\df',
+  '\\admin',
+  '\\haadmin',
+  '\\dfs',
+  '\\set',
+  '\\unset',
+  '\\!',
+  '\\?',
+  '\\help',
+  '\\version',
+  '\\q',
+] as const
+
+/** Rejects with a CliError, or as the client does. */
+export async function runMeta(
+  text: string,
+  shell: Shell,
+  context: MetaContext,
+): Promise<'done' | 'quit'> {
+  if (text.startsWith('\\!')) return system(text.slice(2).trim(), context)
+  const [command = '', ...words] = splitShellWords(
+    withoutEnd(text).replace('\\', '\\\\'),
+    'the line',
+  )
+  const [first, second] = words
+  switch (command) {
+    case '\\q':
+    case '\\quit':
+      return 'quit'
+    case '\\?':
+    case '\\help':
+      return print(shell, META_HELP)
+    case '\\version':
+      return print(shell, context.version)
+    case '\\l':
+      return print(shell, (await shell.client.databases()).map(plain).join('\n'))
+    case '\\c':
+      return database(first, shell)
+    case '\\d':
+      return first === undefined ? tables(shell) : describe(first, shell)
+    case '\\df':
+      await shell.query(first === undefined ? 'SHOW FUNCTIONS' : `SHOW FUNCTIONS ${quoted(first)}`)
+      return 'done'
+    case '\\set':
+      return set(first, words.slice(1).join(' '), shell)
+    case '\\unset':
+      if (first === undefined || second !== undefined) throw usageError('\\unset needs one name')
+      if (!shell.settings.unset(first)) await shell.client.execute(`UNSET ${name(first)}`)
+      return 'done'
+    case '\\admin':
+      return (await import('./meta-admin.ts')).admin(words, shell, () =>
+        tajo(['haadmin', '-status'], context),
+      )
+    case '\\haadmin':
+      return tajo(['haadmin', ...words], context)
+    case '\\dfs':
+      await (await import('./meta-dfs.ts')).dfs(words, context.warehouse, shell.terminal)
+      return 'done'
+    default:
+      throw unknown(command)
+  }
+}
+
+/** Tajo's own documentation ends some of them with a semicolon. */
+const withoutEnd = (text: string): string => text.replace(/\s*;\s*$/, '')
+
+async function print(shell: Shell, text: string): Promise<'done'> {
+  await shell.terminal.out(text === '' ? '' : `${text}\n`)
+  return 'done'
+}
+
+async function database(wanted: string | undefined, shell: Shell): Promise<'done'> {
+  if (wanted !== undefined) {
+    const exact = (await shell.client.databases()).includes(wanted)
+    await shell.client.use(exact ? wanted : folded(wanted))
+  }
+  const { database, user } = shell.client.session
+  const now = wanted === undefined ? '' : 'now '
+  return print(shell, `You are ${now}connected to database "${database}" as user "${user}".`)
+}
+
+async function tables(shell: Shell): Promise<'done'> {
+  const names = (await shell.client.tables()).map((table) => plain(table.name))
+  return print(shell, names.sort().join('\n'))
+}
+
+async function describe(wanted: string, shell: Shell): Promise<'done'> {
+  const at = wanted.indexOf('.')
+  const database = at < 0 ? undefined : folded(wanted.slice(0, at))
+  const all = await shell.client.tables(database)
+  const name = wanted.slice(at + 1)
+  const table = all.find((one) => one.name === name) ?? all.find((one) => one.name === folded(name))
+  if (table === undefined) throw failure(`table "${wanted}" does not exist`)
+  return print(shell, tableText(table))
+}
+
+function tableText(table: TableDigest): string {
+  const options = Object.entries(table.options).map(([key, value]) => `\t'${key}'='${value}'`)
+  const column = ({ name, type }: { name: string; type: string }): string => `${name}\t${type}`
+  const lines = [
+    '',
+    `table name: ${table.database}.${table.name}${table.kind === 'external' ? ' (external)' : ''}`,
+    `table path: ${table.location}`,
+    `store type: ${table.format}`,
+    `number of rows: ${table.rows ?? 'unknown'}`,
+    `volume: ${byteText(table.bytes)} in ${table.fileCount} files`,
+    ...(options.length > 0 ? ['options:', ...options] : []),
+    '',
+    'schema:',
+    ...table.columns.map(column),
+    ...(table.partitionColumns.length > 0
+      ? ['', 'partitions:', 'type: COLUMN', ...table.partitionColumns.map(column)]
+      : []),
+  ]
+  return `${lines.map((line) => line.split('\t').map(plain).join('\t')).join('\n')}\n`
+}
+
+async function set(key: string | undefined, value: string, shell: Shell): Promise<'done'> {
+  if (key === undefined) {
+    const { database, variables } = shell.client.session
+    const all = [
+      ...shell.settings.list(),
+      ['CURRENT_DATABASE', database] as const,
+      ...Object.entries(variables),
+    ]
+    return print(shell, all.map(([key, value]) => plain(`'${key}'='${value}'`)).join('\n'))
+  }
+  if (value === '') throw usageError(`\\set ${key} needs a value (\\unset takes it back)`)
+  if (!shell.settings.set(key, value)) {
+    await shell.client.execute(`SET ${name(key)} TO ${quoted(value)}`)
+  }
+  return 'done'
+}
+
+const quoted = (value: string): string => `'${value.replaceAll("'", "''")}'`
+/** A variable's name as SQL takes it. */
+const name = (word: string): string => {
+  if (/^[A-Za-z_][A-Za-z0-9_.$-]*$/.test(word)) return word
+  throw usageError(`'${word}' is no name of a variable`)
+}
+/** As SQL: lower case. */
+const folded = (word: string): string => word.toLowerCase()
+
+function unknown(command: string): Error {
+  const meant = nearest(command, META_COMMANDS)
+  const hint = meant === null ? '' : `, did you mean ${meant}?`
+  return usageError(`unknown command ${command}${hint} (\\? lists all)`)
+}
+
+/** `tajo` of this install, with the terminal. */
+const tajo = (words: readonly string[], context: MetaContext): Promise<'done'> =>
+  child(
+    process.execPath,
+    [join(context.home, 'bin/tajo'), '--config', context.confDir, ...words],
+    context,
+  )
+
+async function system(command: string, context: MetaContext): Promise<'done'> {
+  const own = context.env.SHELL || '/bin/sh'
+  return command === '' ? child(own, [], context) : child('/bin/sh', ['-c', command], context)
+}
+
+async function child(
+  program: string,
+  words: readonly string[],
+  { env }: MetaContext,
+): Promise<'done'> {
+  const code = await new Promise<number | null>((resolve, reject) => {
+    const running = spawn(program, words, { stdio: 'inherit', env })
+    running.once('error', reject)
+    running.once('close', resolve)
+  })
+  if (code !== 0)
+    throw failure(`the command ended with ${code === null ? 'a signal' : `exit code ${code}`}`)
+  return 'done'
+}

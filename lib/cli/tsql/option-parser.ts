@@ -1,0 +1,110 @@
+/** tsql's command line as yargs reads it: every spelling, and every mistake as a sentence with what is allowed. */
+import yargs from 'yargs'
+import { nearest } from '../../base/nearest.ts'
+import { type CliError, usageError } from '../exit.ts'
+import { FORMATS, isFormat, type TsqlOptions } from './options.ts'
+
+const PARSER = {
+  'short-option-groups': false,
+  'camel-case-expansion': false,
+  'boolean-negation': false,
+  'dot-notation': false,
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+  'strip-aliased': true,
+}
+
+const text = { type: 'string', requiresArg: true } as const
+const OPTIONS = {
+  c: text,
+  f: { ...text, alias: 'file' },
+  h: { ...text, alias: 'host' },
+  p: { ...text, alias: 'port' },
+  param: text,
+  format: text,
+  config: text,
+  B: { type: 'boolean', alias: 'background' },
+} as const
+const NAMES = [...Object.keys(OPTIONS), 'file', 'host', 'port', 'background']
+
+/** Throws a usage error. */
+export function parseOptions(argv: readonly string[]): TsqlOptions {
+  let found: Record<string, unknown> = {}
+  yargs([...argv])
+    .parserConfiguration(PARSER)
+    .help(false)
+    .version(false)
+    .exitProcess(false)
+    .detectLocale(false)
+    .showHelpOnFail(false)
+    .strict()
+    .command(
+      '$0 [database]',
+      false,
+      (parser) => parser.positional('database', { type: 'string' }).option(OPTIONS),
+      (parsed) => {
+        found = parsed
+      },
+    )
+    .fail((message: string, error?: Error) => {
+      throw error === undefined || error.name === 'YError' ? explain(message) : error
+    })
+    .parse()
+  const command = one(found, 'c')
+  const file = one(found, 'f')
+  if (command !== null && file !== null) throw usageError('-c and -f exclude each other')
+  const format = one(found, 'format') ?? 'table'
+  if (!isFormat(format)) {
+    throw usageError(`--format: '${format}' is none of ${FORMATS.join(', ')}`)
+  }
+  return {
+    command,
+    file,
+    host: one(found, 'h'),
+    port: portOf(one(found, 'p')),
+    background: found.B === true,
+    params: paramsOf(found.param),
+    format,
+    config: one(found, 'config'),
+    database: one(found, 'database'),
+  }
+}
+
+function one(found: Record<string, unknown>, name: string): string | null {
+  const value = found[name]
+  if (Array.isArray(value)) throw usageError(`-${name} is given twice: once is allowed`)
+  if (value === undefined) return null
+  if (value === '') throw usageError(`-${name} is empty`)
+  return String(value)
+}
+
+function portOf(word: string | null): number | null {
+  if (word === null) return null
+  const port = /^\d{1,5}$/.test(word) ? Number(word) : 0
+  if (port >= 1 && port <= 65_535) return port
+  throw usageError(`-p: '${word}' is no port (allowed are 1 to 65535)`)
+}
+
+function paramsOf(given: unknown): Readonly<Record<string, string>> {
+  const words: string[] = given === undefined ? [] : [given].flat().map(String)
+  const pairs = words.map((word): [string, string] => {
+    const at = word.indexOf('=')
+    if (at < 1) throw usageError(`-param: '${word}' is not name=value`)
+    return [word.slice(0, at), word.slice(at + 1)]
+  })
+  return Object.fromEntries(pairs)
+}
+
+function explain(message: string): CliError {
+  const missing = /^Not enough arguments following: (.*)$/.exec(message)?.[1]
+  if (missing !== undefined) return usageError(`-${missing} needs a value`)
+  const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0]
+  if (unknown === undefined) return usageError(message)
+  const meant = nearest(unknown, NAMES)
+  const hint = meant === null ? '' : `, did you mean ${dashed(meant)}?`
+  const list = Object.keys(OPTIONS).map(dashed).join(' ')
+  return usageError(`tsql does not know '${unknown}'${hint} (allowed: ${list} DATABASE)`)
+}
+
+const dashed = (name: string): string =>
+  name.length === 1 || name === 'param' ? `-${name}` : `--${name}`

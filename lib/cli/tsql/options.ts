@@ -1,0 +1,64 @@
+/**
+ * tsql's command line. What scripts type all day is read right here, without loading the argument parser; whatever is
+ * not plain enough goes to it (option-parser.ts), and so does every mistake.
+ */
+
+export const FORMATS = ['table', 'csv', 'json'] as const
+export type Format = (typeof FORMATS)[number]
+
+export interface TsqlOptions {
+  /** SQL and meta commands to run instead of reading them from somewhere. */
+  readonly command: string | null
+  /** A script; `-` is the standard input. */
+  readonly file: string | null
+  readonly host: string | null
+  readonly port: number | null
+  /** Never touches the terminal: no prompt, no line editing, no progress bar. */
+  readonly background: boolean
+  readonly params: Readonly<Record<string, string>>
+  readonly format: Format
+  readonly config: string | null
+  readonly database: string | null
+}
+
+export const NO_OPTIONS: TsqlOptions = {
+  command: null,
+  file: null,
+  host: null,
+  port: null,
+  background: false,
+  params: {},
+  format: 'table',
+  config: null,
+  database: null,
+}
+
+const PLAIN: Readonly<Record<string, 'command' | 'file' | 'host' | 'format'>> = {
+  '-c': 'command',
+  '-f': 'file',
+  '-h': 'host',
+  '--format': 'format',
+}
+
+/** The options where each is written in its plainest form; null sends them to the parser. */
+export function plainOptions(argv: readonly string[]): TsqlOptions | null {
+  let options = NO_OPTIONS
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i] ?? ''
+    const value = argv[i + 1] ?? ''
+    const name = PLAIN[word]
+    if (word === '-B') options = { ...options, background: true }
+    else if (name !== undefined) {
+      if (value === '' || value.startsWith('-')) return null
+      if (name === 'format' && !isFormat(value)) return null
+      if (name !== 'format' && options[name] !== null) return null
+      options = { ...options, [name]: value }
+      i += 1
+    } else if (word === '' || word.startsWith('-') || options.database !== null) return null
+    else options = { ...options, database: word }
+  }
+  return options.command !== null && options.file !== null ? null : options
+}
+
+export const isFormat = (word: string): word is Format =>
+  (FORMATS as readonly string[]).includes(word)

@@ -1,0 +1,143 @@
+/**
+ * The shell without its keyboard: runs one statement or meta command after the other and prints what comes of it. One
+ * thing runs at a time; `cancel` ends it and leaves the shell alive.
+ */
+import type { Clock } from '../../base/clock.ts'
+import { NoMasterError, type QueryResult, type TajoClient } from '../../client/index.ts'
+import { plain } from '../print.ts'
+import { errorText } from './error-text.ts'
+import { printerFor, textOf } from './printer.ts'
+import { ProgressBar } from './progress-bar.ts'
+import type { Settings } from './settings.ts'
+import type { Piece } from './statement-reader.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface ShellOptions {
+  readonly client: TajoClient
+  readonly settings: Settings
+  readonly terminal: Terminal
+  readonly clock: Clock
+  /** Runs a meta command; loaded when the first one is met. `quit` ends the shell. */
+  readonly meta: (text: string, shell: Shell) => Promise<'done' | 'quit'>
+}
+
+/** `no-master`: nobody could be asked. */
+export type Outcome = 'done' | 'failed' | 'cancelled' | 'no-master' | 'quit'
+
+export class Shell {
+  readonly client: TajoClient
+  readonly settings: Settings
+  readonly terminal: Terminal
+  readonly #clock: Clock
+  readonly #meta: ShellOptions['meta']
+  #running: AbortController | null = null
+
+  constructor(options: ShellOptions) {
+    this.client = options.client
+    this.settings = options.settings
+    this.terminal = options.terminal
+    this.#clock = options.clock
+    this.#meta = options.meta
+  }
+
+  /** Never rejects for what goes wrong with the statement: that is printed. */
+  async run(piece: Piece): Promise<Outcome> {
+    const running = new AbortController()
+    this.#running = running
+    try {
+      if (piece.is === 'meta') return await this.#meta(piece.text, this)
+      await this.query(piece.text)
+      return 'done'
+    } catch (error) {
+      this.terminal.err(errorText(error, piece.is === 'statement' ? piece.text : '', piece.line))
+      if (running.signal.aborted) return 'cancelled'
+      return error instanceof NoMasterError ? 'no-master' : 'failed'
+    } finally {
+      this.#running = null
+    }
+  }
+
+  /** Ends what runs, in the cluster too. False when nothing does. */
+  cancel(): boolean {
+    this.#running?.abort()
+    return this.#running !== null
+  }
+
+  /** Runs SQL and prints its result. Rejects as TajoClient.query does. */
+  async query(sql: string): Promise<void> {
+    const sinceMs = this.#clock.nowMs()
+    const bar = ProgressBar.on(this.terminal, this.#clock)
+    try {
+      const result = await this.client.query(sql, {
+        ...(this.#running === null ? {} : { signal: this.#running.signal }),
+        ...(bar === null
+          ? {}
+          : { onProgress: ({ progress, state }) => bar.update(progress, state) }),
+      })
+      bar?.clear()
+      await this.#print(result, sinceMs)
+    } finally {
+      bar?.clear()
+    }
+  }
+
+  async #print(result: QueryResult, sinceMs: number): Promise<void> {
+    if (result.columns.length === 0) {
+      await result.close()
+      await this.#tell(result, sinceMs)
+      return
+    }
+    const printer = printerFor(result.columns, this.settings)
+    let rows = 0
+    let bytes = 0
+    for await (const batch of result.rows()) {
+      rows += batch.length
+      for (const row of batch) bytes += sizeOf(row)
+      await this.terminal.out(printer.rows(batch))
+    }
+    await this.terminal.out(printer.end())
+    if (this.settings.format === 'table') {
+      await this.terminal.out(
+        `(${rows} rows, ${this.#seconds(sinceMs)}, ${byteText(bytes)} selected)\n\n`,
+      )
+    }
+  }
+
+  /** What a change says: on stdout where people or programs read it, and never between the lines of a CSV. */
+  async #tell({ message, changed }: QueryResult, sinceMs: number): Promise<void> {
+    const text = plain(message ?? 'OK')
+    switch (this.settings.format) {
+      case 'table':
+        return this.terminal.out(`${text} (${this.#seconds(sinceMs)})\n`)
+      case 'json':
+        return this.terminal.out(`${JSON.stringify({ message: text, rows: changed })}\n`)
+      case 'csv':
+        return this.terminal.err(text)
+    }
+  }
+
+  #seconds(sinceMs: number): string {
+    return `${((this.#clock.nowMs() - sinceMs) / 1000).toFixed(3)} sec`
+  }
+}
+
+/** Of the values as text, which is what Tajo's shell tells. */
+function sizeOf(row: readonly unknown[]): number {
+  let bytes = 0
+  for (const value of row) if (value !== null) bytes += Buffer.byteLength(textOf(value))
+  return bytes
+}
+
+/** `120 B`, `1.2 kB`, `172.0 MB`. */
+export function byteText(bytes: number): string {
+  const units = ['kB', 'MB', 'GB', 'TB', 'PB']
+  if (bytes < 1000) return `${bytes} B`
+  let value = bytes
+  let unit = ''
+  for (const next of units) {
+    if (value < 999.95) break
+    value /= 1000
+    unit = next
+  }
+  return `${value.toFixed(1)} ${unit}`
+}

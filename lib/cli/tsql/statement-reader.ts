@@ -1,0 +1,79 @@
+/**
+ * Cuts what is typed, or stands in a script, into statements and meta commands. A statement ends with a semicolon
+ * outside of strings and comments; a line that begins with a backslash where no statement has begun is a meta command.
+ */
+import type { SqlText } from '../../sql/statement.ts'
+
+/** The statements that end with a semicolon, without it, and what is left; null for blanks and comments. */
+export type Split = (text: string) => Promise<{
+  readonly statements: readonly SqlText[]
+  readonly rest: SqlText | null
+}>
+
+export type Piece =
+  /** `line`: where it begins, from 1. */
+  | { readonly is: 'statement'; readonly text: string; readonly line: number }
+  | { readonly is: 'meta'; readonly text: string; readonly line: number }
+
+/** Longer text is looked at only when a line could end a statement. */
+const CHEAP_LENGTH = 10_000
+
+export class StatementReader {
+  readonly #split: Split
+  #begun = ''
+  #beginsAtLine = 1
+  #line = 0
+
+  constructor(split: Split) {
+    this.#split = split
+  }
+
+  /** Whether a statement has begun that is not complete. */
+  get pending(): boolean {
+    return this.#begun !== ''
+  }
+
+  /** One line, without its end; answers what it completes. */
+  async feed(line: string): Promise<Piece[]> {
+    this.#line += 1
+    if (this.#begun === '') {
+      if (line.trim() === '') return []
+      if (line.trimStart().startsWith('\\')) {
+        return [{ is: 'meta', text: line.trim(), line: this.#line }]
+      }
+      this.#beginsAtLine = this.#line
+    }
+    this.#begun += `${line}\n`
+    if (!line.includes(';') && this.#begun.length > CHEAP_LENGTH) return []
+    const { statements, rest } = await this.#split(this.#begun)
+    const pieces = statements.map((one) => this.#piece(one))
+    if (rest === null) this.#begun = ''
+    else if (pieces.length > 0) this.#keepFrom(rest)
+    return pieces
+  }
+
+  /** What was begun counts as complete: the last statement of a script needs no semicolon. */
+  async end(): Promise<Piece[]> {
+    const { statements, rest } = await this.#split(this.#begun)
+    const all = rest === null ? statements : [...statements, rest]
+    const pieces = all.map((one) => this.#piece(one))
+    this.drop()
+    return pieces
+  }
+
+  /** Forgets what was begun. */
+  drop(): void {
+    this.#begun = ''
+  }
+
+  #piece({ text, place }: SqlText): Piece {
+    return { is: 'statement', text: text.trimEnd(), line: this.#beginsAtLine + place.line - 1 }
+  }
+
+  /** As it was typed, so that lines count as they did there. */
+  #keepFrom({ place }: SqlText): void {
+    const lines = this.#begun.split('\n').slice(place.line - 1)
+    this.#begun = [lines[0]?.slice(place.column - 1) ?? '', ...lines.slice(1)].join('\n')
+    this.#beginsAtLine += place.line - 1
+  }
+}
