@@ -13,7 +13,7 @@
  *   fraction anyhow.
  * - No call has a time limit: a file call on a dead mount can't be taken back. Callers keep one in flight and time it.
  */
-import { constants } from 'node:fs'
+import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, stat, unlink, utimes } from 'node:fs/promises'
 import { constants as os } from 'node:os'
 import { join } from 'node:path'
@@ -27,13 +27,16 @@ import type { Disk, Purpose } from './ports.ts'
 const MAX_READ_BYTES = 1024 * 1024
 
 export interface DiskOptions {
-  /** Open files with O_DIRECT. Left out, the file system decides at the first open: on NFS yes, elsewhere no. */
+  /**
+   * Open files with O_DIRECT, and ask by opening. Left out, the file system decides at the first call: on NFS yes,
+   * elsewhere no, and on a local disk a look is a plain stat.
+   */
   readonly direct?: boolean
 }
 
 /** Opens nothing yet: the first call touches `directory` (absolute), whose parent must exist by then. */
 export function openDisk(directory: string, options: DiskOptions = {}): Disk {
-  const direct = directFlag(directory, options)
+  const mount = mountFacts(directory, options)
   const at = (path: string): string => join(directory, path)
 
   /** Runs one call and turns its failure into `missing` or a DiskError. */
@@ -62,7 +65,7 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
     }
   }
   const openToRead = async (path: string): Promise<FileHandle> =>
-    open(at(path), constants.O_RDONLY | (await direct()))
+    open(at(path), constants.O_RDONLY | (await mount()).directFlag)
 
   return {
     makeTermDir: (purpose, path) => demand('make', purpose, path, () => makeDirOnce(at(path))),
@@ -75,7 +78,7 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
         const mode = path === SECRET_FILE ? 0o600 : 0o644
         let file: FileHandle
         try {
-          file = await open(at(path), flags | (await direct()), mode)
+          file = await open(at(path), flags | (await mount()).directFlag, mode)
         } catch (error) {
           if (errnoOf(error) === 'EEXIST') return 'exists' as const
           throw error
@@ -95,8 +98,9 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
 
     glimpse: (purpose, path) =>
       attempt('look at', purpose, path, async () => {
-        const file = await openToRead(path)
-        const seen = await withFile(file, () => file.stat({ bigint: true }))
+        const seen = (await mount()).isLocal
+          ? await stat(at(path), { bigint: true })
+          : await statOpened(await openToRead(path))
         if (seen.nlink === 0n) return 'missing'
         return { mtimeMs: Number(seen.mtimeNs / 1000n) / 1000, fileId: String(seen.ino) }
       }),
@@ -135,15 +139,27 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
   }
 }
 
-/** Asks once; a failed answer is not kept, so that the next open asks again. */
-function directFlag(directory: string, options: DiskOptions): () => Promise<number> {
-  let flag: number | null = options.direct === undefined ? null : flagFor(options.direct)
+interface MountFacts {
+  readonly directFlag: number
+  /** Nothing is cached beside the one true inode: a stat by path is as fresh as an open, and a third of the work. */
+  readonly isLocal: boolean
+}
+
+/** Asks once; a failed answer is not kept, so that the next call asks again. */
+function mountFacts(directory: string, { direct }: DiskOptions): () => Promise<MountFacts> {
+  let facts: MountFacts | null =
+    direct === undefined ? null : { directFlag: flagFor(direct), isLocal: false }
   return async () => {
-    flag ??= flagFor((await fileSystemOf(directory)).isNfs)
-    return flag
+    if (facts !== null) return facts
+    const { isNfs, sharing } = await fileSystemOf(directory)
+    facts = { directFlag: flagFor(isNfs), isLocal: sharing === 'local' }
+    return facts
   }
 }
 const flagFor = (direct: boolean): number => (direct ? constants.O_DIRECT : 0)
+
+const statOpened = (file: FileHandle): Promise<BigIntStats> =>
+  withFile(file, () => file.stat({ bigint: true }))
 
 /** Closes the file in any case; of two failures the first one is told. */
 async function withFile<T>(file: FileHandle, use: () => Promise<T>): Promise<T> {
