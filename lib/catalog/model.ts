@@ -108,12 +108,16 @@ export type Change =
       readonly to: string
     }
   | { readonly do: 'add-column'; readonly tableId: number; readonly column: Column }
+  /** Sets these and leaves the others. */
   | {
       readonly do: 'set-options'
       readonly tableId: number
       readonly options: Readonly<Record<string, string>>
     }
-  /** `overwrite`: all, or for a partitioned table the partitions that `files` has. What falls out becomes litter. */
+  /**
+   * `overwrite`: all. `overwrite-partitions`: those partitions that `files` has (all, where the table has no partition
+   * columns; not for `wholeDirectory`). What falls out becomes litter.
+   */
   | {
       readonly do: 'write'
       readonly tableId: number
@@ -127,9 +131,13 @@ export type Change =
       readonly partition: readonly (string | null)[]
     }
   | { readonly do: 'add-litter'; readonly paths: readonly string[] }
+  /** Unknown ones are passed over. */
   | { readonly do: 'litter-removed'; readonly paths: readonly string[] }
   | { readonly do: 'publish'; readonly publication: Publication }
+  /** Done already, or never heard of: changes nothing. */
   | { readonly do: 'published'; readonly queryId: string }
+  /** Everything there is, replaced (`tajo catalog load`). */
+  | { readonly do: 'load'; readonly data: CatalogData }
 
 /** All or nothing, with the outcome of the query it belongs to. */
 export interface Transaction {

@@ -1,25 +1,63 @@
 /**
  * What every store of the catalog owes: keep transactions durably, in order, under a term, and give all of them back to
  * the next term. It knows nothing of what they mean, reads are answered from memory (`catalog.ts`).
+ *
+ * The transactions of one term are numbered 1, 2, 3, …: by the number a term finds out whether an `append` whose answer
+ * was lost has been kept.
  */
 import type { CatalogData, Transaction } from './model.ts'
+import type { CatalogState, Delta } from './state.ts'
+
+/** What a store gives at its opening. */
+export interface Opened {
+  readonly data: CatalogData
+  /** The number of the last transaction that is kept under this very term; 0 when it is opened under it first. */
+  readonly seq: number
+}
+
+/** Transactions that are made durable together. */
+export interface Batch {
+  /** Of the first one; the last one before it has been kept. */
+  readonly firstSeq: number
+  /** At least one. */
+  readonly transactions: readonly Transaction[]
+  /** What all of them change, as rows. */
+  readonly delta: Delta
+  /** The catalog with all of them. */
+  readonly after: CatalogState
+}
 
 export interface CatalogStore {
   /**
    * Takes the catalog over for `term` and reads all of it. From the moment it resolves, no `append` of a lower term can
    * become part of what a later `open` reads, except where the caller's commit (`Member.commit`) is what decides
    * (SharedStore). Called again under the same term it starts anew: after an `append` that rejected UNAVAILABLE.
-   * Rejects CatalogError: IN_USE, STALE_TERM, UNAVAILABLE, CORRUPT, BAD_STORE.
+   * Rejects CatalogError: IN_USE, STALE_TERM, UNAVAILABLE, FULL, CORRUPT, BAD_STORE.
    */
-  open(term: number, signal: AbortSignal): Promise<CatalogData>
+  open(term: number, signal: AbortSignal): Promise<Opened>
   /**
-   * Durable, all of them and in this order, when it resolves; one call at a time. Rejects CatalogError: FULL (not kept,
-   * the store goes on), STALE_TERM (not kept, and never again under this term), UNAVAILABLE (kept or not: `open` again
-   * under the same term and look for them).
+   * Durable, all of them and in this order, when it resolves; one call at a time. Rejects CatalogError: FULL, BAD_STORE
+   * (not kept, the store goes on), STALE_TERM (not kept, and never again under this term), UNAVAILABLE (all or none are
+   * kept: `open` again under the same term and look at `seq`).
    */
-  append(transactions: readonly Transaction[]): Promise<void>
+  append(batch: Batch): Promise<void>
   /** The term is over, or the process ends. Waits for no call that hangs. */
   close(): Promise<void>
+}
+
+/** What is kept, and the highest term that ever opened it: 0 and the empty catalog where nothing is. */
+export interface Kept {
+  readonly data: CatalogData
+  readonly term: number
+}
+
+/** A store that can also be read without being taken over. */
+export interface ReadableStore extends CatalogStore {
+  /**
+   * What is kept now; while a master is active, that may include what it has not acknowledged yet. Creates nothing and
+   * disturbs nobody. Rejects CatalogError as `open`.
+   */
+  readOnly(): Promise<Kept>
 }
 
 /** Makes a transaction binding: resolves when the term was still ours after it had become durable. */

@@ -1,0 +1,431 @@
+/**
+ * What each change does to the catalog, and when it may not be done: the one place where the rules are. Pure; the same
+ * transactions give the same state on every master, whether they come from a client or out of a journal.
+ *
+ * A `Draft` takes one transaction after the other, each all or nothing, and seals what it has into a `CatalogState` and
+ * a `Delta` when a group is complete. It copies nothing per change: a journal of 100,000 changes is replayed in one draft.
+ *
+ * Outcomes are what makes a repeated request harmless, so they are kept long, but not for ever: whenever their number is
+ * a multiple of 1000, the oldest go that are beyond the newest 10,000 and older than 24 h, and in any case those beyond
+ * the newest 100,000.
+ */
+import { CatalogError } from './errors.ts'
+import { LayeredMap } from './layered-map.ts'
+import type { Change, Column, DataFile, Outcome, Table, Transaction } from './model.ts'
+import { absolutePath, CatalogState, DEFAULT_DATABASE, type Delta, type Maps } from './state.ts'
+
+export const OUTCOMES_KEPT = 10_000
+export const OUTCOMES_KEPT_MS = 24 * 3_600_000
+export const OUTCOMES_MAX = 100_000
+const FORGET_EVERY = 1000
+
+type Do<Name extends Change['do']> = Extract<Change, { do: Name }>
+type Partition = DataFile['partition']
+
+/** What was before the first change since the last seal, by key. */
+type Touched<K, V> = Map<K, V | undefined>
+
+export class Draft extends CatalogState {
+  #undo: (() => void)[] = []
+  #touched = noTouches()
+  /** Tables whose `files` array is this draft's own since the last seal. */
+  #ownFiles = new Map<number, DataFile[]>()
+  /** Name tables of databases that are this draft's own. */
+  #ownNames = new WeakSet<object>()
+
+  static of(state: CatalogState): Draft {
+    return new Draft(forkMaps(state.maps), state.nextTableId)
+  }
+
+  /**
+   * All of it or, when it throws, nothing. CatalogError EXISTS, MISSING, CONFLICT; an outcome that is known already is
+   * a CONFLICT: a query's change is done once.
+   */
+  apply(transaction: Transaction): void {
+    this.#undo = []
+    try {
+      if (transaction.outcome !== null) this.#refuseKnown(transaction.outcome)
+      for (const change of transaction.changes) this.#change(change, transaction.atMs)
+      if (transaction.outcome !== null) this.#record(transaction.outcome, transaction.atMs)
+    } catch (error) {
+      for (const undo of this.#undo.reverse()) undo()
+      throw error
+    } finally {
+      this.#undo = []
+    }
+  }
+
+  /** The state as it is now, and what was changed since the last seal. The draft goes on from there. */
+  seal(): { state: CatalogState; delta: Delta } {
+    const state = new CatalogState(forkMaps(this.maps), this.next)
+    const delta = this.#delta()
+    this.#touched = noTouches()
+    this.#ownFiles.clear()
+    this.#ownNames = new WeakSet()
+    return { state, delta }
+  }
+
+  // ---- changes ---------------------------------------------------------------------------------------------------
+
+  #change(change: Change, atMs: number): void {
+    switch (change.do) {
+      case 'create-database':
+        this.#createDatabase(change)
+        break
+      case 'drop-database':
+        this.#dropDatabase(change.name)
+        break
+      case 'create-table':
+        this.#createTable(change.table)
+        break
+      case 'drop-table':
+        this.#dropTable(change, atMs)
+        break
+      case 'rename-table':
+        this.#renameTable(change)
+        break
+      case 'rename-column':
+        this.#renameColumn(change)
+        break
+      case 'add-column':
+        this.#addColumn(change)
+        break
+      case 'set-options':
+        this.#setOptions(change)
+        break
+      case 'write':
+        this.#write(change, atMs)
+        break
+      case 'drop-partition':
+        this.#dropPartition(change, atMs)
+        break
+      case 'add-litter':
+        this.#addLitter(change.paths, atMs)
+        break
+      case 'litter-removed':
+        for (const path of change.paths) this.#set('litter', path, undefined)
+        break
+      case 'publish':
+        this.#publish(change)
+        break
+      case 'published':
+        this.#set('publications', change.queryId, undefined)
+        break
+      case 'load':
+        this.#load(change)
+        break
+    }
+  }
+
+  #createDatabase({ name, createdAt }: Do<'create-database'>): void {
+    if (this.maps.databases.has(name)) throw exists(`database '${name}'`)
+    this.#set('databases', name, { name, createdAt })
+    this.#set('names', name, new LayeredMap())
+  }
+
+  #dropDatabase(name: string): void {
+    this.#demandDatabase(name)
+    if (name === DEFAULT_DATABASE) throw conflict(`database '${name}' can't be dropped`)
+    const count = this.maps.names.get(name)?.size ?? 0
+    if (count > 0) throw conflict(`database '${name}' is not empty: ${count} tables are in it`)
+    this.#set('databases', name, undefined)
+    this.#set('names', name, undefined)
+  }
+
+  #createTable(table: Table): void {
+    this.#demandFree(table.database, table.name)
+    if (table.id !== this.next) {
+      throw conflict(`table id ${table.id} is not the next one, which is ${this.next}`)
+    }
+    this.#checkPartitions(table, table.files)
+    this.#setNext(table.id + 1)
+    this.#set('tables', table.id, table)
+    this.#name(table.database, table.name, table.id)
+  }
+
+  #dropTable({ tableId, litter }: Do<'drop-table'>, atMs: number): void {
+    const table = this.#demandTable(tableId)
+    this.#set('tables', tableId, undefined)
+    this.#name(table.database, table.name, undefined)
+    this.#addLitter(litter, atMs)
+  }
+
+  #renameTable({ tableId, name }: Do<'rename-table'>): void {
+    const table = this.#demandTable(tableId)
+    this.#demandFree(table.database, name)
+    this.#set('tables', tableId, { ...table, name })
+    this.#name(table.database, table.name, undefined)
+    this.#name(table.database, name, tableId)
+  }
+
+  #renameColumn({ tableId, from, to }: Do<'rename-column'>): void {
+    const table = this.#demandTable(tableId)
+    const known = [...table.columns, ...table.partitionColumns]
+    if (!known.some((column) => column.name === from)) throw missing(columnOf(table, from))
+    if (known.some((column) => column.name === to)) throw exists(columnOf(table, to))
+    const renamed = (column: Column): Column =>
+      column.name === from ? { ...column, name: to } : column
+    this.#changeSchema(table, {
+      columns: table.columns.map(renamed),
+      partitionColumns: table.partitionColumns.map(renamed),
+    })
+  }
+
+  #addColumn({ tableId, column }: Do<'add-column'>): void {
+    const table = this.#demandTable(tableId)
+    const known = [...table.columns, ...table.partitionColumns]
+    if (known.some(({ name }) => name === column.name)) throw exists(columnOf(table, column.name))
+    this.#changeSchema(table, { columns: [...table.columns, column] })
+  }
+
+  /** A write that was planned with other options (a delimiter) must not land either. */
+  #setOptions({ tableId, options }: Do<'set-options'>): void {
+    const table = this.#demandTable(tableId)
+    this.#changeSchema(table, { options: { ...table.options, ...options } })
+  }
+
+  #changeSchema(table: Table, change: Partial<Table>): void {
+    const schemaVersion = table.schemaVersion + 1
+    this.#set('tables', table.id, { ...table, ...change, schemaVersion })
+  }
+
+  #write(write: Do<'write'>, atMs: number): void {
+    const table = this.#demandTable(write.tableId)
+    const { schemaVersion } = table
+    if (write.schemaVersion !== schemaVersion) {
+      throw conflict(
+        `table ${nameOf(table)} was altered meanwhile: its schema is version ${schemaVersion}, the query was planned with ${write.schemaVersion}; run it again`,
+      )
+    }
+    this.#checkPartitions(table, write.files)
+    if (write.mode === 'append') this.#append(table, write.files)
+    else this.#overwrite(table, write, atMs)
+  }
+
+  #overwrite(table: Table, write: Do<'write'>, atMs: number): void {
+    const partial = write.mode === 'overwrite-partitions' && table.partitionColumns.length > 0
+    if (partial && table.wholeDirectory) {
+      throw conflict(
+        `table ${nameOf(table)} is whatever stands in ${table.location}: single partitions of it can't be overwritten`,
+      )
+    }
+    const replaced = new Set(write.files.map(({ partition }) => partitionKey(partition)))
+    const kept = partial
+      ? table.files.filter(({ partition }) => !replaced.has(partitionKey(partition)))
+      : []
+    const files = [...kept, ...write.files]
+    this.#replaceFiles({ ...table, wholeDirectory: false }, files)
+    this.#dropFiles(table, files, atMs)
+  }
+
+  #dropPartition({ tableId, partition }: Do<'drop-partition'>, atMs: number): void {
+    const table = this.#demandTable(tableId)
+    const key = partitionKey(partition)
+    const files = table.files.filter((file) => partitionKey(file.partition) !== key)
+    if (files.length === table.files.length) {
+      throw missing(`partition (${partition.join(', ')}) of table ${nameOf(table)}`)
+    }
+    this.#replaceFiles(table, files)
+    // What is in an external table is the user's; only a write was his order to replace it.
+    if (table.kind === 'managed') this.#dropFiles(table, files, atMs)
+  }
+
+  #publish({ publication }: Do<'publish'>): void {
+    const { queryId } = publication
+    if (this.maps.publications.has(queryId)) throw exists(`publication of query ${queryId}`)
+    this.#set('publications', queryId, publication)
+  }
+
+  #load({ data }: Do<'load'>): void {
+    const { maps } = CatalogState.from(data)
+    for (const slot of SLOTS) {
+      for (const key of [...this.maps[slot].keys()]) this.#setAny(slot, key, undefined)
+      for (const [key, value] of maps[slot].entries()) this.#setAny(slot, key, value)
+    }
+    this.#setNext(data.nextTableId)
+    if (!maps.databases.has(DEFAULT_DATABASE)) throw missing(`database '${DEFAULT_DATABASE}'`)
+  }
+
+  // ---- files and litter ------------------------------------------------------------------------------------------
+
+  /** Into the array in place where it is the draft's own: many appends to one table cost what they add. */
+  #append(table: Table, added: readonly DataFile[]): void {
+    const own = this.#ownFiles.get(table.id)
+    if (own === undefined || own !== table.files) {
+      this.#replaceFiles(table, [...table.files, ...added])
+      return
+    }
+    const { length } = own
+    for (const file of added) own.push(file)
+    this.#undo.push(() => {
+      own.length = length
+    })
+  }
+
+  #replaceFiles(table: Table, files: DataFile[]): void {
+    this.#set('tables', table.id, { ...table, files })
+    this.#ownFiles.set(table.id, files)
+  }
+
+  /** What `table` had and the new list has not. */
+  #dropFiles(table: Table, files: readonly DataFile[], atMs: number): void {
+    const still = new Set(files.map(({ path }) => absolutePath(table, path)))
+    const fallen = table.files.map(({ path }) => absolutePath(table, path))
+    this.#addLitter(
+      fallen.filter((path) => !still.has(path)),
+      atMs,
+    )
+  }
+
+  #addLitter(paths: readonly string[], atMs: number): void {
+    for (const path of paths) this.#set('litter', path, { path, sinceMs: atMs })
+  }
+
+  #checkPartitions(table: Table, files: readonly DataFile[]): void {
+    const width = table.partitionColumns.length
+    const odd = files.find(({ partition }) => partition.length !== width)
+    if (odd === undefined) return
+    throw conflict(
+      `file ${odd.path} has ${odd.partition.length} partition values, table ${nameOf(table)} has ${width} partition columns`,
+    )
+  }
+
+  // ---- outcomes --------------------------------------------------------------------------------------------------
+
+  #refuseKnown({ queryId }: Outcome): void {
+    const known = this.maps.outcomes.get(queryId)
+    if (known === undefined) return
+    throw conflict(`query ${queryId} has ended already (${known.state}): ${known.message}`)
+  }
+
+  #record(outcome: Outcome, atMs: number): void {
+    this.#set('outcomes', outcome.queryId, outcome)
+    const { size } = this.maps.outcomes
+    if (size % FORGET_EVERY !== 0 || size <= OUTCOMES_KEPT) return
+    let kept = size
+    const forgotten: string[] = []
+    for (const old of this.maps.outcomes.values()) {
+      const aged = kept > OUTCOMES_KEPT && atMs - old.atMs > OUTCOMES_KEPT_MS
+      if (!aged && kept <= OUTCOMES_MAX) break
+      forgotten.push(old.queryId)
+      kept -= 1
+    }
+    for (const queryId of forgotten) this.#set('outcomes', queryId, undefined)
+  }
+
+  // ---- what every change rests on --------------------------------------------------------------------------------
+
+  #demandDatabase(name: string): void {
+    if (!this.maps.databases.has(name)) throw missing(`database '${name}'`)
+  }
+
+  #demandTable(id: number): Table {
+    const table = this.maps.tables.get(id)
+    if (table === undefined) throw missing(`table with id ${id}`)
+    return table
+  }
+
+  #demandFree(database: string, name: string): void {
+    this.#demandDatabase(database)
+    if (this.find(database, name) !== null) throw exists(`table ${database}.${name}`)
+  }
+
+  #name(database: string, name: string, id: number | undefined): void {
+    let names = this.maps.names.get(database)
+    if (names === undefined) throw missing(`database '${database}'`)
+    if (!this.#ownNames.has(names)) {
+      names = names.fork()
+      this.#set('names', database, names)
+      this.#ownNames.add(names)
+    }
+    const own = names
+    const before = own.get(name)
+    own.set(name, id)
+    this.#undo.push(() => own.set(name, before))
+  }
+
+  #setNext(next: number): void {
+    const before = this.next
+    this.next = next
+    this.#undo.push(() => {
+      this.next = before
+    })
+  }
+
+  #set<Slot extends keyof Maps>(slot: Slot, key: KeyOf<Slot>, value: ValueOf<Slot> | undefined) {
+    this.#setAny(slot, key, value)
+  }
+
+  /** The one way in which a map changes: noted for the delta, and can be taken back. */
+  #setAny(slot: keyof Maps, key: unknown, value: unknown): void {
+    const map = this.maps[slot] as unknown as LayeredMap<unknown, NonNullable<unknown>>
+    const touched = this.#touched[slot] as Touched<unknown, unknown>
+    const before = map.get(key)
+    if (!touched.has(key)) touched.set(key, before)
+    map.set(key, value ?? undefined)
+    this.#undo.push(() => map.set(key, before))
+  }
+
+  #delta(): Delta {
+    const rows = <K, V extends NonNullable<unknown>>(
+      map: LayeredMap<K, V>,
+      touched: Touched<K, V>,
+    ) => {
+      const put: V[] = []
+      const gone: K[] = []
+      for (const [key, before] of touched) {
+        const after = map.get(key)
+        if (after === before) continue
+        if (after === undefined) gone.push(key)
+        else put.push(after)
+      }
+      return { put, gone }
+    }
+    const touched = this.#touched
+    const tables = rows(this.maps.tables, touched.tables)
+    return {
+      databases: rows(this.maps.databases, touched.databases),
+      tables: {
+        put: tables.put.map((after) => ({ before: touched.tables.get(after.id) ?? null, after })),
+        gone: tables.gone,
+      },
+      outcomes: rows(this.maps.outcomes, touched.outcomes),
+      litter: rows(this.maps.litter, touched.litter),
+      publications: rows(this.maps.publications, touched.publications),
+      nextTableId: this.next,
+    }
+  }
+}
+
+type KeyOf<Slot extends keyof Maps> = Maps[Slot] extends LayeredMap<infer K, infer _> ? K : never
+type ValueOf<Slot extends keyof Maps> = Maps[Slot] extends LayeredMap<infer _, infer V> ? V : never
+
+const SLOTS = ['databases', 'tables', 'names', 'outcomes', 'litter', 'publications'] as const
+
+const noTouches = () => ({
+  databases: new Map() as Touched<KeyOf<'databases'>, ValueOf<'databases'>>,
+  tables: new Map() as Touched<KeyOf<'tables'>, ValueOf<'tables'>>,
+  names: new Map() as Touched<KeyOf<'names'>, ValueOf<'names'>>,
+  outcomes: new Map() as Touched<KeyOf<'outcomes'>, ValueOf<'outcomes'>>,
+  litter: new Map() as Touched<KeyOf<'litter'>, ValueOf<'litter'>>,
+  publications: new Map() as Touched<KeyOf<'publications'>, ValueOf<'publications'>>,
+})
+
+const forkMaps = (maps: Maps): Maps => ({
+  databases: maps.databases.fork(),
+  tables: maps.tables.fork(),
+  names: maps.names.fork(),
+  outcomes: maps.outcomes.fork(),
+  litter: maps.litter.fork(),
+  publications: maps.publications.fork(),
+})
+
+const partitionKey = (partition: Partition): string => JSON.stringify(partition)
+const nameOf = (table: Table): string => `${table.database}.${table.name}`
+const columnOf = (table: Table, column: string): string =>
+  `column '${column}' of table ${nameOf(table)}`
+
+const exists = (what: string): CatalogError => new CatalogError('EXISTS', `${what} exists already`)
+const missing = (what: string): CatalogError =>
+  new CatalogError('MISSING', `${what} does not exist`)
+const conflict = (message: string): CatalogError => new CatalogError('CONFLICT', message)

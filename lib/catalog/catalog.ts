@@ -1,0 +1,346 @@
+/**
+ * The catalog of one active master: reads from memory, changes one after the other through the store.
+ *
+ * - A reader sees a change only after it was acknowledged: durable in the store, and then committed (the lease was
+ *   renewed afterwards, which is what makes it binding; docs/ha-protocol.md, "Changes are fenced").
+ * - What queues while a flush is under way shares the next one: one `append`, one commit.
+ * - Whoever changes something decides upon the newest state, which includes what is being written just now.
+ * - An `append` whose answer is lost is cleared up here: the store is opened again under the same term, with pauses that
+ *   grow, and what it has not kept is appended again under the same numbers. Nobody is told anything meanwhile; after
+ *   `patienceMs` the callers are told UNAVAILABLE and may ask again under the same query id, while the clearing up goes on.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { messageOf } from '../base/message-of.ts'
+import { Draft } from './apply.ts'
+import { CatalogError } from './errors.ts'
+import type { Transaction } from './model.ts'
+import { CatalogState } from './state.ts'
+import type { Batch, CatalogStore, Commit } from './store.ts'
+
+export interface CatalogOptions {
+  readonly store: CatalogStore
+  readonly commit: Commit
+  readonly clock: Clock
+  readonly log: Log
+  /** Waiting changes beyond this are refused UNAVAILABLE. */
+  readonly queueMax?: number
+  /** How long a change waits for a store that doesn't answer before its caller is told. */
+  readonly patienceMs?: number
+}
+
+/**
+ * Makes a transaction from the newest state, which is good during the call only. It may be called more than once (when
+ * a change before it was refused by the store), so it must do nothing but decide.
+ */
+export type Build = (state: CatalogState) => Transaction
+
+interface Waiting {
+  readonly build: Build
+  readonly resolve: (state: CatalogState) => void
+  readonly reject: (error: CatalogError) => void
+  transaction: Transaction
+}
+
+const RETRY_MIN_MS = 20
+const RETRY_MAX_MS = 2000
+
+export class Catalog {
+  readonly #options: Required<CatalogOptions>
+  /** Null when no term is open. */
+  #term: OpenTerm | null = null
+
+  constructor(options: CatalogOptions) {
+    const defaults = { queueMax: 10_000, patienceMs: 30_000 }
+    this.#options = { ...defaults, ...options }
+  }
+
+  /**
+   * Takes the catalog over for `term`; `signal` ends it. Tries again while the store is UNAVAILABLE. Rejects
+   * CatalogError: NOT_ACTIVE when the term ended meanwhile, else as the store does.
+   */
+  async open(term: number, signal: AbortSignal): Promise<void> {
+    await this.close()
+    const opened = await openPatiently({ ...this.#options, term, signal })
+    const state = CatalogState.from(opened.data)
+    this.#term = new OpenTerm(this.#options, { term, signal, state, seq: opened.seq })
+  }
+
+  /** The term is over: everybody who waits is told NOT_ACTIVE. Waits for no call that hangs. */
+  async close(): Promise<void> {
+    const term = this.#term
+    this.#term = null
+    if (term === null) return
+    term.end(notActive())
+    await this.#options.store.close()
+  }
+
+  /** What was acknowledged. CatalogError NOT_ACTIVE when no term is open. */
+  state(): CatalogState {
+    if (this.#term === null) throw notActive()
+    return this.#term.acknowledged
+  }
+
+  /** How many changes wait or are being written. */
+  get pending(): number {
+    return this.#term?.pending ?? 0
+  }
+
+  /**
+   * One change. Resolves to the acknowledged state with it. Rejects with what `build` threw, or with what the model
+   * said of its transaction (EXISTS, MISSING, CONFLICT); FULL: not done; NOT_ACTIVE and UNAVAILABLE: perhaps done.
+   */
+  transact(build: Build): Promise<CatalogState> {
+    return this.#term === null ? Promise.reject(notActive()) : this.#term.transact(build)
+  }
+
+  /** Resolves when everything that waits now has ended, one way or the other. */
+  idle(): Promise<void> {
+    return this.#term?.idle() ?? Promise.resolve()
+  }
+}
+
+class OpenTerm {
+  readonly #options: Required<CatalogOptions>
+  readonly #term: number
+  readonly #signal: AbortSignal
+  /** What readers see. */
+  acknowledged: CatalogState
+  /** With what is durable or on its way there. */
+  #sealed: CatalogState
+  /** With what waits as well. */
+  #draft: Draft
+  /** Of the last transaction that was given to the store. */
+  #seq: number
+  #queue: Waiting[] = []
+  #flying: Waiting[] = []
+  #running = false
+  #ended: CatalogError | null = null
+  #idlers: (() => void)[] = []
+
+  constructor(
+    options: Required<CatalogOptions>,
+    opened: { term: number; signal: AbortSignal; state: CatalogState; seq: number },
+  ) {
+    this.#options = options
+    this.#term = opened.term
+    this.#signal = opened.signal
+    this.acknowledged = opened.state
+    this.#sealed = opened.state
+    this.#draft = Draft.of(opened.state)
+    this.#seq = opened.seq
+    if (opened.signal.aborted) this.end(notActive())
+    else opened.signal.addEventListener('abort', () => this.end(notActive()), { once: true })
+  }
+
+  get pending(): number {
+    return this.#queue.length + this.#flying.length
+  }
+
+  transact(build: Build): Promise<CatalogState> {
+    if (this.#ended !== null) return Promise.reject(this.#ended)
+    if (this.#queue.length >= this.#options.queueMax) {
+      const text = `${this.#queue.length} changes of the catalog are waiting already; try again later`
+      return Promise.reject(new CatalogError('UNAVAILABLE', text))
+    }
+    return new Promise((resolve, reject) => {
+      const transaction = this.#apply(build)
+      this.#queue.push({ build, resolve, reject, transaction })
+      if (!this.#running) void this.#run()
+    })
+  }
+
+  idle(): Promise<void> {
+    if (!this.#running) return Promise.resolve()
+    return new Promise((resolve) => this.#idlers.push(resolve))
+  }
+
+  end(error: CatalogError): void {
+    if (this.#ended !== null) return
+    this.#ended = error
+    this.#rejectAll(error)
+  }
+
+  #apply(build: Build): Transaction {
+    const transaction = build(this.#draft)
+    this.#draft.apply(transaction)
+    return transaction
+  }
+
+  #rejectAll(error: CatalogError): void {
+    for (const waiting of [...this.#flying, ...this.#queue]) waiting.reject(error)
+    this.#flying = []
+    this.#queue = []
+  }
+
+  /** Flushes until nothing waits. */
+  async #run(): Promise<void> {
+    this.#running = true
+    // What is asked for in this turn of the event loop shares the first flush.
+    await Promise.resolve()
+    while (this.#queue.length > 0 && this.#ended === null) {
+      try {
+        await this.#flush()
+      } catch (error) {
+        this.end(this.#endingOf(error))
+      }
+    }
+    this.#running = false
+    for (const idler of this.#idlers.splice(0)) idler()
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#nextBatch()
+    const stopWaiting = this.#watchPatience()
+    try {
+      await this.#appendSurely(batch)
+      this.#refuseWhenEnded()
+      await this.#options.commit()
+    } catch (error) {
+      if (this.#ended !== null || !isRefused(error)) throw error
+      this.#seq = batch.firstSeq - 1
+      return this.#refuseFlying(error)
+    } finally {
+      stopWaiting()
+    }
+    if (this.#ended !== null) return
+    this.acknowledged = batch.after
+    const done = this.#flying
+    this.#flying = []
+    for (const waiting of done) waiting.resolve(batch.after)
+  }
+
+  /** Takes all that waits: the draft holds exactly that and is sealed. */
+  #nextBatch(): Batch {
+    this.#flying = this.#queue
+    this.#queue = []
+    const { state: after, delta } = this.#draft.seal()
+    this.#sealed = after
+    const transactions = this.#flying.map(({ transaction }) => transaction)
+    const firstSeq = this.#seq + 1
+    this.#seq += transactions.length
+    return { firstSeq, transactions, delta, after }
+  }
+
+  /** Decides again, upon what is there now. */
+  #requeue(left: readonly Waiting[]): void {
+    for (const waiting of left) {
+      try {
+        waiting.transaction = this.#apply(waiting.build)
+        this.#queue.push(waiting)
+      } catch (error) {
+        waiting.reject(error as CatalogError)
+      }
+    }
+  }
+
+  /** The store has kept none of them and goes on: their callers hear of it, what came after is decided anew. */
+  #refuseFlying(error: CatalogError): void {
+    for (const waiting of this.#flying) waiting.reject(error)
+    this.#flying = []
+    this.#sealed = this.acknowledged
+    this.#draft = Draft.of(this.acknowledged)
+    const left = this.#queue
+    this.#queue = []
+    this.#requeue(left)
+  }
+
+  /** Until the batch is kept, whatever happens to single calls. */
+  async #appendSurely(batch: Batch): Promise<void> {
+    const { store, log, clock } = this.#options
+    const term = this.#term
+    for (;;) {
+      try {
+        return await store.append(batch)
+      } catch (error) {
+        if (!isCode(error, 'UNAVAILABLE')) throw error
+        this.#refuseWhenEnded()
+        const facts = { term, error: error.message }
+        log('warn', 'the catalog store did not take a change; it is opened again', facts)
+      }
+      const { seq } = await openPatiently({ store, log, clock, term, signal: this.#signal })
+      if (seq === this.#seq) return
+      if (seq !== batch.firstSeq - 1) {
+        const text = `the catalog store has kept ${seq} changes of term ${term}, not ${batch.firstSeq - 1} or ${this.#seq}`
+        throw new CatalogError('CORRUPT', text)
+      }
+      this.#refuseWhenEnded()
+    }
+  }
+
+  #refuseWhenEnded(): void {
+    if (this.#ended !== null) throw this.#ended
+  }
+
+  /** Tells the callers when it takes too long; what is under way stays under way. */
+  #watchPatience(): () => void {
+    const { clock, patienceMs } = this.#options
+    const text = `the catalog store has not answered for ${patienceMs} ms: the change was perhaps done; ask again`
+    const run = (): void => {
+      this.#rejectAll(new CatalogError('UNAVAILABLE', text))
+      this.#draft = Draft.of(this.#sealed)
+      cancel = clock.after(patienceMs, run)
+    }
+    let cancel = clock.after(patienceMs, run)
+    return () => cancel()
+  }
+
+  #endingOf(error: unknown): CatalogError {
+    if (this.#ended !== null) return this.#ended
+    if (this.#signal.aborted || isCode(error, 'STALE_TERM')) return notActive(error)
+    if (error instanceof CatalogError && error.code === 'CORRUPT') {
+      this.#options.log('error', 'the catalog can take no more changes', { error: error.message })
+      return error
+    }
+    // A commit is refused when the term is over, and only then.
+    return notActive(error)
+  }
+}
+
+/** Opens, and again while it is UNAVAILABLE or FULL, until the term ends. */
+async function openPatiently(
+  options: Pick<CatalogOptions, 'store' | 'clock' | 'log'> & { term: number; signal: AbortSignal },
+) {
+  const { store, clock, log, term, signal } = options
+  for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
+    if (signal.aborted) throw notActive()
+    try {
+      return await untilAborted(store.open(term, signal), signal)
+    } catch (error) {
+      if (signal.aborted) throw notActive(error)
+      if (!isCode(error, 'UNAVAILABLE') && !isCode(error, 'FULL')) throw error
+      log('warn', 'the catalog store is not available', { term, error: messageOf(error), pauseMs })
+    }
+    await pause(clock, signal, pauseMs)
+  }
+}
+
+/** What the promise says, or NOT_ACTIVE as soon as the signal fires: a file call on a dead mount never answers. */
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(notActive())
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+const pause = (clock: Clock, signal: AbortSignal, pauseMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      cancel()
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const cancel = clock.after(pauseMs, done)
+    signal.addEventListener('abort', done, { once: true })
+  })
+
+const isCode = (error: unknown, code: CatalogError['code']): error is CatalogError =>
+  error instanceof CatalogError && error.code === code
+
+/** Not kept, and the store goes on. */
+const isRefused = (error: unknown): error is CatalogError =>
+  isCode(error, 'FULL') || isCode(error, 'BAD_STORE')
+
+const notActive = (cause?: unknown): CatalogError =>
+  new CatalogError('NOT_ACTIVE', 'this master is not the active one, or not any more', { cause })

@@ -1,0 +1,224 @@
+/**
+ * The files of the shared catalog, as an argument, so that tests can break every single call; and the real ones.
+ *
+ * - On NFS everything is opened and created with O_DIRECT, as lib/ha does and for its reason: otherwise the server hands
+ *   out a delegation, and a host that loses power while it holds one blocks the file for everybody for minutes. NFS
+ *   sets no alignment for it; other file systems do, and have no delegations: there it is left out.
+ * - A journal is written at its own position, not with O_APPEND, which NFS refuses together with O_DIRECT; it has one
+ *   writer. O_DSYNC makes a write durable before it answers.
+ * - `missing` is ENOENT and nothing else. A stale handle (ESTALE) is asked for again by name, then it is an error.
+ * - No call has a time limit: a file call on a dead mount can't be taken back.
+ */
+import { constants } from 'node:fs'
+import { type FileHandle, open, readdir, rmdir, unlink } from 'node:fs/promises'
+import { constants as os } from 'node:os'
+import { messageOf } from '../base/message-of.ts'
+import { fileSystemOf, makeDirs } from '../ha/index.ts'
+
+/** A file call that failed. `errno` is the system's name, such as EIO. */
+export class FileError extends Error {
+  readonly errno: string
+  constructor(errno: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'FileError'
+    this.errno = errno
+  }
+}
+
+/** A file that was just created, open for its one writer. */
+export interface NewFile {
+  /** At the end. When it rejects, nothing is known of what stands there. */
+  write(bytes: Buffer): Promise<void>
+  /** Removes what was written beyond `bytes`, durably. */
+  cutTo(bytes: number): Promise<void>
+  /** fsync. */
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Paths are absolute. Everything but the answers named here rejects with a FileError. */
+export interface Files {
+  /** mkdir -p. */
+  makeDirs(path: string): Promise<void>
+  list(path: string): Promise<string[] | 'missing'>
+  /** Exclusive create. `durable`: each write is on the disk when it answers; else `sync` is needed. */
+  create(path: string, options: { durable: boolean }): Promise<NewFile | 'exists'>
+  /** The whole file. */
+  read(path: string): Promise<Buffer | 'missing'>
+  unlink(path: string): Promise<'unlinked' | 'missing'>
+  removeDir(path: string): Promise<'removed' | 'missing' | 'kept'>
+  /** fsync of a directory, where the file system knows it. */
+  syncDir(path: string): Promise<void>
+}
+
+const STALE_TRIES = 3
+const WRITE_BYTES = 4 * 1024 * 1024
+
+/** On the real disk. `directory` decides whether O_DIRECT is used; it need not exist yet. */
+export function openFiles(directory: string): Files {
+  let direct: Promise<number> | null = null
+  const directFlag = (): Promise<number> => {
+    direct ??= fileSystemOf(directory).then(
+      ({ isNfs }) => (isNfs ? constants.O_DIRECT : 0),
+      (error: unknown) => {
+        // Not kept: the next call asks again.
+        direct = null
+        throw error
+      },
+    )
+    return direct
+  }
+  const openWith = async (path: string, flags: number): Promise<FileHandle> =>
+    open(path, flags | (await directFlag()), 0o600)
+
+  return {
+    makeDirs: (path) => attempt('make', path, () => makeDirs(path)),
+    list: (path) => orMissing(attempt('list', path, () => readdir(path))),
+    create: async (path, { durable }) => {
+      const { O_CREAT, O_EXCL, O_WRONLY, O_DSYNC } = constants
+      const flags = O_CREAT | O_EXCL | O_WRONLY | (durable ? O_DSYNC : 0)
+      try {
+        return newFile(path, await attempt('create', path, () => openWith(path, flags)))
+      } catch (error) {
+        if (isErrno(error, 'EEXIST')) return 'exists'
+        throw error
+      }
+    },
+    read: (path) =>
+      orMissing(
+        attempt('read', path, async () => {
+          const file = await openWith(path, constants.O_RDONLY)
+          return finallyClose(file, () => readAll(file))
+        }),
+      ),
+    unlink: (path) =>
+      orMissing(
+        attempt('unlink', path, async () => {
+          await unlink(path)
+          return 'unlinked' as const
+        }),
+      ),
+    removeDir: async (path) => {
+      try {
+        await attempt('remove', path, () => rmdir(path))
+        return 'removed'
+      } catch (error) {
+        if (isErrno(error, 'ENOENT')) return 'missing'
+        if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return 'kept'
+        throw error
+      }
+    },
+    syncDir: (path) =>
+      attempt('sync', path, async () => {
+        const file = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+        await finallyClose(file, () => syncIfKnown(file))
+      }),
+  }
+}
+
+function newFile(path: string, file: FileHandle): NewFile {
+  let end = 0
+  return {
+    write: (bytes) =>
+      attempt(
+        'write',
+        path,
+        async () => {
+          let done = 0
+          while (done < bytes.length) {
+            const length = Math.min(WRITE_BYTES, bytes.length - done)
+            const { bytesWritten } = await file.write(bytes, done, length, end + done)
+            done += bytesWritten
+          }
+          end += bytes.length
+        },
+        1,
+      ),
+    cutTo: (bytes) =>
+      attempt(
+        'cut',
+        path,
+        async () => {
+          await file.truncate(bytes)
+          await file.sync()
+          end = bytes
+        },
+        1,
+      ),
+    sync: () => attempt('sync', path, () => file.sync(), 1),
+    close: () => attempt('close', path, () => file.close(), 1),
+  }
+}
+
+/** What the file held when it was opened, which asks the server; later bytes are not waited for. */
+async function readAll(file: FileHandle): Promise<Buffer> {
+  const { size } = await file.stat()
+  const buffer = Buffer.allocUnsafe(size)
+  let length = 0
+  while (length < size) {
+    const { bytesRead } = await file.read(buffer, length, size - length, length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return buffer.subarray(0, length)
+}
+
+/** Closes in any case; of two failures the first one is told. */
+async function finallyClose<T>(file: FileHandle, use: () => Promise<T>): Promise<T> {
+  let result: T
+  try {
+    result = await use()
+  } catch (error) {
+    await file.close().catch(() => undefined)
+    throw error
+  }
+  await file.close()
+  return result
+}
+
+async function syncIfKnown(directory: FileHandle): Promise<void> {
+  try {
+    await directory.sync()
+  } catch (error) {
+    if (!['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'ENOSYS'].includes(errnoOf(error))) throw error
+  }
+}
+
+/** Calls by path are repeated when they meet a stale handle: the name may lead to another one by now. */
+async function attempt<T>(
+  verb: string,
+  path: string,
+  call: () => Promise<T>,
+  tries = STALE_TRIES,
+): Promise<T> {
+  for (let left = tries - 1; ; left -= 1) {
+    try {
+      return await call()
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno === 'ESTALE' && left > 0) continue
+      const message = `can't ${verb} ${path}: ${errno}: ${messageOf(error)}`
+      throw new FileError(errno, message, { cause: error })
+    }
+  }
+}
+
+async function orMissing<T>(call: Promise<T>): Promise<T | 'missing'> {
+  try {
+    return await call
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return 'missing'
+    throw error
+  }
+}
+
+const isErrno = (error: unknown, ...errnos: string[]): boolean =>
+  error instanceof FileError && errnos.includes(error.errno)
+
+/** The system's name of an error. Node has none for some, ESTALE among them ("Unknown system error -116"). */
+function errnoOf(error: unknown): string {
+  const { code, errno } = error as NodeJS.ErrnoException
+  if (code !== undefined && !code.startsWith('Unknown system error')) return code
+  const known = Object.entries(os.errno).find(([, number]) => number === -(errno ?? 0))
+  return known?.[0] ?? `errno ${errno ?? 'unknown'}`
+}

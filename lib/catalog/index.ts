@@ -1,0 +1,27 @@
+/**
+ * The only door of the catalog: what tables there are, which files they consist of, and how changes ended.
+ *
+ * `model.ts` says what it is made of, `apply.ts` what each change does, `catalog.ts` how a master uses it, `store.ts`
+ * what a store owes.
+ */
+export { OUTCOMES_KEPT, OUTCOMES_KEPT_MS, OUTCOMES_MAX } from './apply.ts'
+export { type Build, Catalog, type CatalogOptions } from './catalog.ts'
+export { decodeDump, encodeDump, isEmptyCatalog } from './dump.ts'
+export { CatalogError, type CatalogErrorCode } from './errors.ts'
+export { type MemKept, MemStore, memKept } from './mem-store.ts'
+export type {
+  CatalogData,
+  Change,
+  Column,
+  Database,
+  DataFile,
+  FileFormat,
+  Litter,
+  Outcome,
+  Publication,
+  Table,
+  Transaction,
+} from './model.ts'
+export { openCatalogStore, STORE_CLASSES, type StoreOptions } from './open.ts'
+export { absolutePath, CatalogState, DEFAULT_DATABASE, EMPTY } from './state.ts'
+export type { Batch, CatalogStore, Commit, Kept, Opened, ReadableStore } from './store.ts'

@@ -1,0 +1,60 @@
+/**
+ * The store that the configuration names. What a store needs is loaded only when it is the one: a cluster with its
+ * catalog in the shared directory loads no database client.
+ */
+import { join } from 'node:path'
+import type { Log } from '../base/log.ts'
+import { CatalogError } from './errors.ts'
+import { MemStore } from './mem-store.ts'
+import { SharedStore } from './shared-store.ts'
+import type { ReadableStore } from './store.ts'
+
+export const STORE_CLASSES = [
+  'SharedStore',
+  'DerbyStore',
+  'PostgreSQLStore',
+  'MariaDBStore',
+  'MySQLStore',
+  'MemStore',
+] as const
+
+export interface StoreOptions {
+  /** `tajo.catalog.store.class`, without its package. */
+  readonly class: string
+  /** `tajo.catalog.uri`; SharedStore and MemStore need none. */
+  readonly uri: string
+  readonly user: string
+  readonly password: string
+  /** `tajo.rootdir`, for SharedStore: it keeps the catalog in `system/catalog` there. */
+  readonly rootDirectory: string
+  readonly log: Log
+}
+
+/** Opens nothing yet. Rejects CatalogError BAD_STORE for an unknown class or a URI that isn't one of its. */
+export async function openCatalogStore(options: StoreOptions): Promise<ReadableStore> {
+  const { uri, user, password, log } = options
+  switch (options.class) {
+    case 'SharedStore':
+      return new SharedStore({ directory: join(options.rootDirectory, 'system', 'catalog'), log })
+    case 'MemStore':
+      return new MemStore()
+    case 'DerbyStore': {
+      const { EmbeddedStore } = await import('./embedded-store.ts')
+      return new EmbeddedStore({ uri, log })
+    }
+    case 'PostgreSQLStore': {
+      const { PostgresStore } = await import('./postgres-store.ts')
+      return new PostgresStore({ uri, user, password })
+    }
+    case 'MariaDBStore':
+    case 'MySQLStore': {
+      const { MariadbStore } = await import('./mariadb-store.ts')
+      return new MariadbStore({ uri, user, password })
+    }
+    default: {
+      const known = STORE_CLASSES.join(', ')
+      const text = `there is no catalog store '${options.class}' (tajo.catalog.store.class); allowed are ${known}`
+      throw new CatalogError('BAD_STORE', text)
+    }
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * The catalog in the shared directory: each term has a snapshot and a journal of its own. No service, no database, no
+ * lock, and nothing that a dead host could hold.
+ *
+ * What fences it is `Member.commit`, not this file: a deposed master can go on writing into its own term's files, which
+ * nobody reads any more, and its commit fails. A term is taken over by reading the newest one below and writing that as
+ * its own snapshot, durably, before anything is appended (docs/ha-protocol.md, "Changes are fenced").
+ *
+ * - After a write whose fate is unknown the journal is never written again. `open` under the same term begins a new
+ *   part, whose snapshot decides what counts.
+ * - A journal that has got longer than its snapshot (and than 4 MiB) is followed by a new part, too, so that a take-over
+ *   reads little. Until that part stands nothing is appended anywhere: a snapshot that was given up could land later.
+ * - Without space a change is refused FULL, and the store goes on as soon as there is some.
+ */
+import { join } from 'node:path'
+import type { Log } from '../base/log.ts'
+import { messageOf } from '../base/message-of.ts'
+import { CatalogError } from './errors.ts'
+import { FileError, type Files, type NewFile, openFiles } from './files.ts'
+import { Journal } from './journal.ts'
+import {
+  epochDir,
+  journalFile,
+  partsOf,
+  readNewest,
+  seenTerms,
+  snapshotFile,
+  termsOf,
+} from './shared-read.ts'
+import { writeSnapshot } from './snapshot.ts'
+import { CatalogState, EMPTY } from './state.ts'
+import type { Batch, Kept, Opened, ReadableStore } from './store.ts'
+
+export interface SharedOptions {
+  /** Absolute: `<rootdir>/system/catalog`. */
+  readonly directory: string
+  readonly log: Log
+  readonly files?: Files
+  /** A journal may grow to this, or to the size of its snapshot, whichever is more. */
+  readonly journalBytes?: number
+  /** For people, in the snapshots. */
+  readonly now?: () => Date
+}
+
+/** So many terms below the present one keep their files. */
+export const KEPT_EPOCHS = 3
+/** So many old ones are removed at most in one go. */
+const SWEPT_AT_ONCE = 16
+const JOURNAL_BYTES = 4 * 1024 * 1024
+/** Names that exist already although no listing showed them. */
+const PART_TRIES = 32
+
+/** One term's open files. */
+interface Session {
+  readonly term: number
+  readonly part: number
+  readonly journal: Journal
+  readonly snapshotBytes: number
+  /** All that is durable. */
+  state: CatalogState
+  seq: number
+  /** Why nothing may be appended to this part any more. */
+  closed: 'no' | 'rolling' | 'unknown'
+}
+
+export class SharedStore implements ReadableStore {
+  readonly #directory: string
+  readonly #files: Files
+  readonly #log: Log
+  readonly #journalBytes: number
+  readonly #now: () => Date
+  #session: Session | null = null
+  /** Which `open` is the latest: one that hung and comes back late must not put its session in place. */
+  #opening = 0
+
+  constructor(options: SharedOptions) {
+    this.#directory = options.directory
+    this.#files = options.files ?? openFiles(options.directory)
+    this.#log = options.log
+    this.#journalBytes = options.journalBytes ?? JOURNAL_BYTES
+    this.#now = options.now ?? (() => new Date())
+  }
+
+  async open(term: number, signal: AbortSignal): Promise<Opened> {
+    const opening = ++this.#opening
+    this.#drop()
+    const isCurrent = (): boolean => opening === this.#opening && !signal.aborted
+    const session = await this.#translated('open', () => this.#begin(term, isCurrent))
+    if (!isCurrent()) {
+      closeQuietly(session.journal)
+      throw new CatalogError('NOT_ACTIVE', `term ${term} ended while the catalog was being opened`)
+    }
+    this.#session = session
+    void this.#sweep(session)
+    return { data: session.state.toData(), seq: session.seq }
+  }
+
+  async append({ firstSeq, transactions, after }: Batch): Promise<void> {
+    const session = await this.#writable()
+    if (firstSeq !== session.seq + 1) {
+      throw new CatalogError('CORRUPT', `change ${firstSeq} does not follow ${session.seq}`)
+    }
+    try {
+      await session.journal.append(firstSeq, transactions)
+    } catch (error) {
+      throw await this.#failedAppend(session, error)
+    }
+    session.seq += transactions.length
+    session.state = after
+  }
+
+  async close(): Promise<void> {
+    this.#opening += 1
+    this.#drop()
+  }
+
+  async readOnly(): Promise<Kept> {
+    return this.#translated('open', async () => {
+      const look = { files: this.#files, directory: this.#directory, takesOver: false }
+      const [newest] = await seenTerms(look, 0)
+      const read = newest === undefined ? null : await readNewest(look, newest)
+      return { data: read?.state.toData() ?? EMPTY, term: newest ?? 0 }
+    })
+  }
+
+  // ---- opening ---------------------------------------------------------------------------------------------------
+
+  async #begin(term: number, isCurrent: () => boolean): Promise<Session> {
+    await this.#files.makeDirs(this.#directory)
+    const look = { files: this.#files, directory: this.#directory, takesOver: true }
+    const [highest] = await seenTerms(look, term + 1)
+    if (highest !== undefined && highest > term) {
+      const text = `term ${highest} has the catalog in ${this.#directory}, this is term ${term}`
+      throw new CatalogError('STALE_TERM', text)
+    }
+    const read = await readNewest(look, term)
+    if (read === null) {
+      this.#log('info', 'the catalog begins empty', { directory: this.#directory, term })
+    }
+    if (!isCurrent()) throw new CatalogError('NOT_ACTIVE', `term ${term} is over`)
+    await this.#files.makeDirs(join(this.#directory, epochDir(term)))
+    await this.#files.syncDir(this.#directory)
+    const names = await this.#files.list(join(this.#directory, epochDir(term)))
+    const last = Math.max(
+      read?.term === term ? read.part : 0,
+      ...partsOf(names === 'missing' ? [] : names),
+    )
+    const state = read?.state ?? CatalogState.from(EMPTY)
+    const seq = read?.term === term ? read.seq : 0
+    return this.#beginPart({ term, part: last + 1, state, seq })
+  }
+
+  /** A snapshot and, once that is durable, an empty journal beside it. */
+  async #beginPart(begin: Pick<Session, 'term' | 'part' | 'state' | 'seq'>): Promise<Session> {
+    const { term, state, seq } = begin
+    const directory = join(this.#directory, epochDir(term))
+    for (let part = begin.part; part < begin.part + PART_TRIES; part += 1) {
+      const snapshot = await this.#files.create(join(directory, snapshotFile(part)), {
+        durable: false,
+      })
+      if (snapshot === 'exists') continue
+      const head = { term, part, seq, at: this.#now().toISOString() }
+      const snapshotBytes = await this.#written(directory, part, snapshot, (file) =>
+        writeSnapshot(file, head, state),
+      )
+      const file = await this.#files.create(join(directory, journalFile(part)), { durable: true })
+      if (file === 'exists') continue
+      const journal = new Journal(file)
+      try {
+        await journal.begin({ term, part })
+        await this.#files.syncDir(directory)
+      } catch (error) {
+        closeQuietly(journal)
+        throw error
+      }
+      return { term, part, journal, snapshotBytes, state, seq, closed: 'no' }
+    }
+    throw new CatalogError('UNAVAILABLE', `${directory} has files that its listing does not show`)
+  }
+
+  /** A snapshot that found no space must not keep what space there is. */
+  async #written<T>(
+    directory: string,
+    part: number,
+    file: NewFile,
+    write: (f: NewFile) => Promise<T>,
+  ) {
+    try {
+      return await closing(file, () => write(file))
+    } catch (error) {
+      if (error instanceof FileError && NO_SPACE.includes(error.errno)) {
+        await this.#files.unlink(join(directory, snapshotFile(part)))
+      }
+      throw error
+    }
+  }
+
+  // ---- appending -------------------------------------------------------------------------------------------------
+
+  /** The part to append to: a new one when the journal has got long. */
+  async #writable(): Promise<Session> {
+    const session = this.#session
+    if (session === null || session.closed === 'unknown') {
+      throw new CatalogError('UNAVAILABLE', 'the catalog has to be opened again')
+    }
+    const limit = Math.max(this.#journalBytes, session.snapshotBytes)
+    if (session.closed === 'no' && session.journal.bytes < limit) return session
+    session.closed = 'rolling'
+    const next = await this.#translated('append', async () => {
+      const names = await this.#files.list(join(this.#directory, epochDir(session.term)))
+      const last = Math.max(session.part, ...partsOf(names === 'missing' ? [] : names))
+      return this.#beginPart({ ...session, part: last + 1 })
+    })
+    if (this.#session !== session) {
+      closeQuietly(next.journal)
+      throw new CatalogError('UNAVAILABLE', 'the catalog was closed meanwhile')
+    }
+    this.#session = next
+    closeQuietly(session.journal)
+    void this.#sweep(next)
+    return next
+  }
+
+  async #failedAppend(session: Session, error: unknown): Promise<unknown> {
+    const failed = catalogError(error, 'append')
+    if (failed instanceof CatalogError && failed.code === 'FULL') {
+      try {
+        await session.journal.cutBack()
+        return failed
+      } catch (uncut) {
+        session.closed = 'unknown'
+        return new CatalogError('UNAVAILABLE', messageOf(uncut), { cause: error })
+      }
+    }
+    session.closed = 'unknown'
+    return failed
+  }
+
+  #drop(): void {
+    if (this.#session !== null) closeQuietly(this.#session.journal)
+    this.#session = null
+  }
+
+  // ---- sweeping --------------------------------------------------------------------------------------------------
+
+  /** Removes what lies behind; the part before the present one stays for whoever is reading it just now. */
+  async #sweep({ term, part }: Session): Promise<void> {
+    try {
+      const own = join(this.#directory, epochDir(term))
+      const names = await this.#files.list(own)
+      for (const old of partsOf(names === 'missing' ? [] : names)) {
+        if (old < part - 1) await this.#removePart(own, old)
+      }
+      const epochs = await this.#files.list(this.#directory)
+      const lower = termsOf(epochs === 'missing' ? [] : epochs).filter((one) => one < term)
+      for (const old of lower.slice(KEPT_EPOCHS).reverse().slice(0, SWEPT_AT_ONCE)) {
+        await this.#removeEpoch(join(this.#directory, epochDir(old)))
+      }
+    } catch (error) {
+      const facts = { directory: this.#directory, error: messageOf(error) }
+      this.#log('warn', 'old files of the catalog could not be removed', facts)
+    }
+  }
+
+  /** The journal goes first: one without its snapshot would look like damage. */
+  async #removePart(directory: string, part: number): Promise<void> {
+    await this.#files.unlink(join(directory, journalFile(part)))
+    await this.#files.unlink(join(directory, snapshotFile(part)))
+  }
+
+  async #removeEpoch(directory: string): Promise<void> {
+    const names = await this.#files.list(directory)
+    if (names === 'missing') return
+    for (const part of partsOf(names)) await this.#removePart(directory, part)
+    await this.#files.removeDir(directory)
+  }
+
+  async #translated<T>(when: 'open' | 'append', call: () => Promise<T>): Promise<T> {
+    try {
+      return await call()
+    } catch (error) {
+      throw catalogError(error, when)
+    }
+  }
+}
+
+const NO_SPACE = ['ENOSPC', 'EDQUOT', 'EFBIG']
+/** At opening these are a matter of configuration; later on they are a mount that has gone wrong. */
+const NO_ACCESS = ['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']
+
+function catalogError(error: unknown, when: 'open' | 'append'): unknown {
+  if (!(error instanceof FileError)) return error
+  const { errno, message } = error
+  if (NO_SPACE.includes(errno)) return new CatalogError('FULL', message, { cause: error })
+  const code = when === 'open' && NO_ACCESS.includes(errno) ? 'BAD_STORE' : 'UNAVAILABLE'
+  return new CatalogError(code, message, { cause: error })
+}
+
+async function closing<T>(file: NewFile, use: () => Promise<T>): Promise<T> {
+  let result: T
+  try {
+    result = await use()
+  } catch (error) {
+    void file.close().catch(() => undefined)
+    throw error
+  }
+  await file.close()
+  return result
+}
+
+/** Everything in it is durable or given up, so a close that fails or hangs says nothing. */
+function closeQuietly(journal: Journal): void {
+  void journal.close().catch(() => undefined)
+}

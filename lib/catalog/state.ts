@@ -1,0 +1,138 @@
+/**
+ * The catalog as it is at one moment, for reading: every question that a query or a client asks is answered from here,
+ * from memory. A state never changes; `apply.ts` makes the next one from it.
+ */
+import { isAbsolute, join } from 'node:path/posix'
+import { LayeredMap } from './layered-map.ts'
+import type { CatalogData, Database, Litter, Outcome, Publication, Table } from './model.ts'
+
+/** Every catalog has it, and it can't be dropped. */
+export const DEFAULT_DATABASE = 'default'
+
+/** What a catalog begins with. */
+export const EMPTY: CatalogData = {
+  databases: [{ name: DEFAULT_DATABASE, createdAt: '1970-01-01T00:00:00.000Z' }],
+  tables: [],
+  outcomes: [],
+  litter: [],
+  publications: [],
+  nextTableId: 1,
+}
+
+/** What a group of transactions changed, as rows: put (new or replaced) and gone. */
+export interface Delta {
+  readonly databases: Rows<Database, string>
+  /** By id. `after.files` begins with the very objects of `before.files` when files were only added. */
+  readonly tables: {
+    readonly put: readonly { readonly before: Table | null; readonly after: Table }[]
+    readonly gone: readonly number[]
+  }
+  /** By queryId; their order is to be kept. */
+  readonly outcomes: Rows<Outcome, string>
+  /** By path. */
+  readonly litter: Rows<Litter, string>
+  /** By queryId. */
+  readonly publications: Rows<Publication, string>
+  readonly nextTableId: number
+}
+interface Rows<V, K> {
+  readonly put: readonly V[]
+  readonly gone: readonly K[]
+}
+
+/** The state's tables, as maps. `names`: for each database the ids of its tables by name. */
+export interface Maps {
+  readonly databases: LayeredMap<string, Database>
+  readonly tables: LayeredMap<number, Table>
+  readonly names: LayeredMap<string, LayeredMap<string, number>>
+  readonly outcomes: LayeredMap<string, Outcome>
+  readonly litter: LayeredMap<string, Litter>
+  readonly publications: LayeredMap<string, Publication>
+}
+
+export class CatalogState {
+  /** For `apply.ts` alone. */
+  readonly maps: Maps
+  protected next: number
+
+  constructor(maps: Maps, nextTableId: number) {
+    this.maps = maps
+    this.next = nextTableId
+  }
+
+  static from(data: CatalogData): CatalogState {
+    const byName = new Map<string, [string, number][]>(data.databases.map(({ name }) => [name, []]))
+    for (const table of data.tables) byName.get(table.database)?.push([table.name, table.id])
+    const maps: Maps = {
+      databases: new LayeredMap(data.databases.map((database) => [database.name, database])),
+      tables: new LayeredMap(data.tables.map((table) => [table.id, table])),
+      names: new LayeredMap([...byName].map(([name, ids]) => [name, new LayeredMap(ids)])),
+      outcomes: new LayeredMap(data.outcomes.map((outcome) => [outcome.queryId, outcome])),
+      litter: new LayeredMap(data.litter.map((litter) => [litter.path, litter])),
+      publications: new LayeredMap(data.publications.map((one) => [one.queryId, one])),
+    }
+    return new CatalogState(maps, data.nextTableId)
+  }
+
+  /** The id that the next table must have. */
+  get nextTableId(): number {
+    return this.next
+  }
+
+  /** Sorted. */
+  databaseNames(): string[] {
+    return [...this.maps.databases.keys()].sort()
+  }
+
+  database(name: string): Database | null {
+    return this.maps.databases.get(name) ?? null
+  }
+
+  /** Sorted by name; null when there is no such database. */
+  tablesOf(database: string): Table[] | null {
+    const names = this.maps.names.get(database)
+    if (names === undefined) return null
+    const tables = [...names.values()].map((id) => this.maps.tables.get(id))
+    return tables
+      .filter((table) => table !== undefined)
+      .sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
+  }
+
+  find(database: string, name: string): Table | null {
+    const id = this.maps.names.get(database)?.get(name)
+    return id === undefined ? null : this.table(id)
+  }
+
+  table(id: number): Table | null {
+    return this.maps.tables.get(id) ?? null
+  }
+
+  /** How the change with this query id ended; null when it is not known, or was forgotten long after. */
+  outcome(queryId: string): Outcome | null {
+    return this.maps.outcomes.get(queryId) ?? null
+  }
+
+  litter(): Litter[] {
+    return [...this.maps.litter.values()]
+  }
+
+  publications(): Publication[] {
+    return [...this.maps.publications.values()]
+  }
+
+  /** All of it, in the order in which it came. */
+  toData(): CatalogData {
+    return {
+      databases: [...this.maps.databases.values()],
+      tables: [...this.maps.tables.values()],
+      outcomes: [...this.maps.outcomes.values()],
+      litter: this.litter(),
+      publications: this.publications(),
+      nextTableId: this.next,
+    }
+  }
+}
+
+/** Where a data file is. */
+export const absolutePath = (table: Pick<Table, 'location'>, path: string): string =>
+  isAbsolute(path) ? path : join(table.location, path)
