@@ -1,0 +1,18 @@
+/** The only door: what a statement says, how types are called, where statements end. */
+export { type EngineText, engineText } from './engine-text.ts'
+export { quoteName, quoteText } from './names.ts'
+export { parseStatement } from './parse.ts'
+export { placeAt, placeWithin, withPlace } from './place.ts'
+export { splitStatements, type Unfinished } from './split.ts'
+export {
+  type AlterAction,
+  type InsertTarget,
+  type PartitionValue,
+  type Place,
+  SqlError,
+  type SqlText,
+  type Statement,
+  type Storage,
+  type TableName,
+} from './statement.ts'
+export { fromDuckDb, parseType, toDuckDb } from './types.ts'
