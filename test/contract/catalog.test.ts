@@ -1,0 +1,19 @@
+/** The contract of the catalog's stores: the one in memory, and the one in the shared directory. */
+import { join } from 'node:path'
+import t from 'tap'
+import { MemStore, memKept } from '../../lib/catalog/mem-store.ts'
+import { SharedStore } from '../../lib/catalog/shared-store.ts'
+import { catalogSuite } from './catalog.ts'
+
+const kept = memKept()
+catalogSuite(t, 'MemStore', () => new MemStore(kept))
+
+const directory = join(t.testdir({}), 'system', 'catalog')
+catalogSuite(t, 'SharedStore', () => new SharedStore({ directory, log: () => {} }))
+
+const small = join(t.testdirName, 'small', 'catalog')
+catalogSuite(
+  t,
+  'SharedStore with short journals',
+  () => new SharedStore({ directory: small, log: () => {}, journalBytes: 1 }),
+)
