@@ -53,8 +53,10 @@ export interface ServerOptions {
   readonly log: Log
 }
 
-/** Requests of the contract are small; a stranger must not fill our memory. */
-const BODY_LIMIT_BYTES = 256 * 1024
+/** Requests of the contract are small, but for a long statement in escapes; a stranger must not fill our memory. */
+const BODY_LIMIT_BYTES = 2 * 1024 * 1024
+/** Who shows the cluster's secret, which is looked at before the body is read: a report may list thousands of files. */
+const CLUSTER_BODY_LIMIT_BYTES = 64 * 1024 * 1024
 /** For the whole request to arrive. */
 const REQUEST_TIMEOUT_MS = 15_000
 const MOST_CONNECTIONS = 4096
@@ -104,6 +106,7 @@ export function rpcServer<N extends ServiceName>(
     app.route({
       method: 'POST',
       url,
+      bodyLimit: method.access === 'cluster' ? CLUSTER_BODY_LIMIT_BYTES : BODY_LIMIT_BYTES,
       onRequest,
       handler:
         method.kind === 'call'

@@ -21,6 +21,8 @@ export class LineWriter<L> {
   readonly #beatMs: number
   readonly #closed: (() => void)[] = []
   #cancelBeat = (): void => {}
+  /** Whoever waits in `sendText`. */
+  #wake = (): void => {}
   #open = true
 
   constructor(response: ServerResponse, options: { clock: Clock; beatMs: number }) {
@@ -35,11 +37,29 @@ export class LineWriter<L> {
     response.socket?.setNoDelay(true)
     response.on('error', () => this.#close())
     response.on('close', () => this.#close())
+    response.on('drain', () => this.#wake())
     this.#beatLater()
   }
 
   send(line: L): void {
     this.#write(`${JSON.stringify(line)}\n`)
+  }
+
+  /**
+   * Sends a line that is JSON already, however long, and resolves when the reader has taken enough of what is under way
+   * for the next one: false when the stream has ended instead. A reader that takes nothing for `patienceMs` is cut off.
+   * One call at a time.
+   */
+  async sendText(json: string, patienceMs: number): Promise<boolean> {
+    if (!this.#open) return false
+    this.#beatLater()
+    if (this.#response.write(`${json}\n`)) return true
+    const cancel = this.#clock.after(patienceMs, () => this.#response.destroy())
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+    })
+    cancel()
+    return this.#open
   }
 
   end(): void {
@@ -63,13 +83,20 @@ export class LineWriter<L> {
 
   #beatLater(): void {
     this.#cancelBeat()
-    this.#cancelBeat = this.#clock.after(this.#beatMs, () => this.#write('\n'))
+    this.#cancelBeat = this.#clock.after(this.#beatMs, () => this.#beat())
+  }
+
+  /** A reader that has enough to read needs no sign of life, and one that doesn't read must not pile them up. */
+  #beat(): void {
+    if (this.#response.writableNeedDrain) this.#beatLater()
+    else this.#write('\n')
   }
 
   #close(): void {
     if (!this.#open) return
     this.#open = false
     this.#cancelBeat()
+    this.#wake()
     for (const listener of this.#closed) listener()
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A master's five ports: all open or none, each refusal naming its configuration key.
+ * A daemon's ports: all open or none, each refusal naming its configuration key.
  */
 import type { FastifyInstance } from 'fastify'
 import { joinHostPort } from '../base/host-port.ts'

@@ -1,0 +1,217 @@
+/**
+ * What a query may do, decided before it runs, on DuckDB's own reading of it.
+ *
+ * Only one SELECT passes. Every table that it names, wherever it stands, is either one of its own WITH queries or a
+ * table of the catalog, which the caller has to look up; names of files and of DuckDB's own tables are just tables that
+ * the catalog doesn't have. Functions that make tables are on a list of harmless ones; functions that look at the
+ * process or run text as SQL are refused. Kinds of nodes that aren't known here are refused, too: what a later version
+ * of the engine brings has to be looked at first.
+ *
+ * DuckDB gives the names without their quotes. Whether one was quoted, which decides about its case, is read from the
+ * statement's text where DuckDB says the name stands.
+ */
+import { type EngineText, type Place, SqlError } from '../sql/index.ts'
+import { TABLE_FUNCTIONS, whyDenied } from './functions.ts'
+import { namesAt } from './names-at.ts'
+import { placeIn } from './place.ts'
+
+export interface TableUse {
+  readonly database: string
+  readonly name: string
+  /** Where it is first named. */
+  readonly place: Place | null
+}
+
+type Node = Readonly<Record<string, unknown>>
+/** Names of WITH queries that can be seen, lower case. */
+type Scope = ReadonlySet<string>
+
+/** Every table the query reads, each once. `tree` is what `json_serialize_sql` made of the text. Throws SqlError. */
+export function analyse(tree: unknown, query: EngineText, database: string): TableUse[] {
+  const root = tree as Node
+  if (root.error === true) throw parseError(root, query)
+  const statements = root.statements as Node[]
+  if (statements.length !== 1) {
+    throw new SqlError('one statement at a time, please: send them one by one', query.placeOf(0))
+  }
+  return new Analysis(query, database).of(statements[0] as Node)
+}
+
+function parseError(root: Node, query: EngineText): SqlError {
+  if (root.error_type === 'not implemented') {
+    return new SqlError(
+      'only SELECT queries can be run here (SELECT, WITH, FROM, VALUES); PIVOT, PRAGMA, COPY, ATTACH, CALL and the like can not',
+      query.placeOf(0),
+    )
+  }
+  const position = root.position === undefined ? null : Number(root.position)
+  return new SqlError(String(root.error_message), placeIn(query, position))
+}
+
+/** Query nodes, by their `type`: what they consist of is looked at like any other part. */
+const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'])
+/** What may stand after FROM, besides BASE_TABLE, TABLE_FUNCTION and SHOW_REF. */
+const PLAIN_REFS = new Set(['SUBQUERY', 'JOIN', 'EXPRESSION_LIST', 'EMPTY', 'PIVOT'])
+
+class Analysis {
+  readonly #query: EngineText
+  readonly #database: string
+  readonly #uses = new Map<string, TableUse>()
+  /** Parts still to be looked at. A list, not recursion: statements can be nested deeper than our stack. */
+  readonly #todo: { part: unknown; scope: Scope; from: boolean }[] = []
+
+  constructor(query: EngineText, database: string) {
+    this.#query = query
+    this.#database = database
+  }
+
+  of(statement: Node): TableUse[] {
+    this.#later(statement.node, new Set())
+    for (let next = this.#todo.pop(); next !== undefined; next = this.#todo.pop()) {
+      if (next.from) this.#tableRef(next.part as Node, next.scope)
+      else this.#part(next.part, next.scope)
+    }
+    return [...this.#uses.values()].reverse()
+  }
+
+  #later(part: unknown, scope: Scope, from = false): void {
+    if (typeof part === 'object' && part !== null) this.#todo.push({ part, scope, from })
+  }
+
+  #part(part: unknown, scope: Scope): void {
+    if (Array.isArray(part)) {
+      for (const one of part) this.#later(one, scope)
+      return
+    }
+    const node = part as Node
+    if (typeof node.class === 'string') this.#expression(node, scope)
+    else if ('cte_map' in node) this.#queryNode(node, scope)
+    else if (isTableRef(node)) this.#tableRef(node, scope)
+    else this.#inside(node, scope)
+  }
+
+  #inside(node: Node, scope: Scope): void {
+    for (const value of Object.values(node)) this.#later(value, scope)
+  }
+
+  #queryNode(node: Node, outer: Scope): void {
+    if (!QUERY_NODES.has(String(node.type))) {
+      throw this.#refused(`this kind of query is not supported (${String(node.type)})`, node)
+    }
+    const { cte_map: withs, from_table: from, ...rest } = node
+    let scope = outer
+    for (const { key, value } of entriesOf(withs)) {
+      const name = key.toLowerCase()
+      // A recursive one sees itself; others see those before them. Seeing itself otherwise is DuckDB's error to tell.
+      const inner = new Set([...scope, name])
+      const query = (value.query as Node | undefined)?.node as Node | undefined
+      const recursive = query?.type === 'RECURSIVE_CTE_NODE'
+      this.#later(value, recursive ? inner : scope)
+      scope = inner
+    }
+    if (node.type === 'RECURSIVE_CTE_NODE' || node.type === 'CTE_NODE') {
+      scope = new Set([...scope, String(node.cte_name ?? node.ctename).toLowerCase()])
+    }
+    this.#later(from, scope, true)
+    this.#inside(rest, scope)
+  }
+
+  #tableRef(node: Node, scope: Scope): void {
+    switch (node.type) {
+      case 'BASE_TABLE':
+        this.#table(node, scope)
+        return
+      case 'TABLE_FUNCTION':
+        this.#tableFunction(node, scope)
+        return
+      case 'SHOW_REF':
+        if (node.query === null) {
+          throw this.#refused('SHOW can not be part of a query; it is a statement of its own', node)
+        }
+        this.#later(node.query, scope)
+        return
+      default:
+        if (!PLAIN_REFS.has(String(node.type))) {
+          throw this.#refused(`this can not stand after FROM (${String(node.type)})`, node)
+        }
+        this.#parts(node, scope)
+    }
+  }
+
+  /** Of a join, a sub-query, …: its sides are table references, the rest is conditions. */
+  #parts(node: Node, scope: Scope): void {
+    const { left, right, source, ...rest } = node
+    for (const side of [left, right, source]) this.#later(side, scope, true)
+    this.#inside(rest, scope)
+  }
+
+  #table(node: Node, scope: Scope): void {
+    const { schema_name: schema, catalog_name: catalog, table_name: name } = node
+    if (node.at_clause !== null) throw this.#refused('AT (…) is not supported', node)
+    if (catalog !== '') {
+      const all = [catalog, schema, name].join('.')
+      throw this.#refused(`${all}: a table is named by at most a database and a name`, node)
+    }
+    const own = scope.has(String(name).toLowerCase())
+    if (own && (schema === '' || schema === 'recurring')) return
+    const use = this.#named(node, String(schema), String(name))
+    const key = JSON.stringify([use.database, use.name])
+    // The parts are met from the back: the one that is left is the first in the text.
+    this.#uses.delete(key)
+    this.#uses.set(key, use)
+  }
+
+  #named(node: Node, schema: string, name: string): TableUse {
+    const position = positionOf(node)
+    const written = position === null ? null : namesAt(this.#query.text, position)
+    const fold = (value: string): string => {
+      const part = written?.find((one) => one.name === value)
+      return part?.quoted === true ? value : value.toLowerCase()
+    }
+    return {
+      database: schema === '' ? this.#database : fold(schema),
+      name: fold(name),
+      place: placeIn(this.#query, position),
+    }
+  }
+
+  #tableFunction(node: Node, scope: Scope): void {
+    const call = node.function as Node
+    const name = String(call.function_name).toLowerCase()
+    if (!TABLE_FUNCTIONS.has(name)) {
+      throw this.#refused(
+        `the function ${name} can not be used here: data is read through tables (CREATE EXTERNAL TABLE … LOCATION '…' makes one of files)`,
+        node,
+      )
+    }
+    this.#inside(node, scope)
+  }
+
+  #expression(node: Node, scope: Scope): void {
+    const name = node.function_name
+    if (typeof name === 'string') {
+      const reason = whyDenied(name.toLowerCase())
+      if (reason !== null)
+        throw this.#refused(`the function ${name} can not be used: ${reason}`, node)
+    }
+    this.#inside(node, scope)
+  }
+
+  #refused(message: string, node: Node): SqlError {
+    return new SqlError(message, placeIn(this.#query, positionOf(node)))
+  }
+}
+
+const TABLE_REFS = new Set(['BASE_TABLE', 'TABLE_FUNCTION', 'SHOW_REF', 'JOIN', 'PIVOT'])
+const isTableRef = (node: Node): boolean =>
+  TABLE_REFS.has(String(node.type)) && 'alias' in node && 'sample' in node
+
+function entriesOf(map: unknown): { key: string; value: Node }[] {
+  return ((map as Node | undefined)?.map ?? []) as { key: string; value: Node }[]
+}
+
+/** 2^64−1 stands for "nowhere". */
+function positionOf(node: Node): number | null {
+  const position = node.query_location
+  return typeof position === 'number' && Number.isSafeInteger(position) ? position : null
+}

@@ -1,0 +1,58 @@
+/**
+ * Asks the active master's catalog, through a failover if need be: a query that has begun waits for the next active
+ * master instead of failing.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Table } from '../catalog/model.ts'
+import { RpcError } from '../rpc/index.ts'
+import type { TableUse } from './analyse.ts'
+import type { ActiveMaster, Masters } from './masters.ts'
+import { pause } from './pause.ts'
+import { QueryFault } from './query-error.ts'
+
+export interface CatalogReaderOptions {
+  readonly masters: Masters
+  /** The one that is followed; null while there is none. */
+  readonly active: () => ActiveMaster | null
+  /** For so long a query waits for an active master. */
+  readonly patienceMs: number
+  readonly clock: Clock
+}
+
+const CALL_MS = 2000
+const PAUSE_MS = 50
+
+/** What goes away when another master is asked, or the same one later. */
+const PASSING = new Set(['NOT_ACTIVE', 'UNAVAILABLE', 'TIMEOUT'])
+
+export class CatalogReader {
+  readonly #options: CatalogReaderOptions
+
+  constructor(options: CatalogReaderOptions) {
+    this.#options = options
+  }
+
+  /** Rejects with QueryFault `lost` when no master answers in time, with RpcError for what no waiting helps against. */
+  async resolve(tables: readonly TableUse[], signal: AbortSignal): Promise<(Table | null)[]> {
+    const { clock, patienceMs } = this.#options
+    const request = { tables: tables.map(({ database, name }) => ({ database, name })) }
+    const endMs = clock.nowMs() + patienceMs
+    let why = 'no master is active'
+    let active = this.#options.active()
+    while (clock.nowMs() < endMs && !signal.aborted) {
+      active ??= await this.#options.masters.findActive(signal)
+      try {
+        if (active !== null) {
+          const options = { deadlineMs: CALL_MS, signal }
+          return (await active.catalog.call('resolve', request, options)).tables
+        }
+      } catch (error) {
+        if (!(error instanceof RpcError) || !PASSING.has(error.code)) throw error
+        why = error.message
+        active = null
+      }
+      await pause(clock, PAUSE_MS, signal)
+    }
+    throw new QueryFault('lost', `the catalog could not be asked for the tables: ${why}`)
+  }
+}

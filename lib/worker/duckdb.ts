@@ -1,0 +1,392 @@
+/**
+ * The only file that knows DuckDB: one engine in memory for the whole process, and what may be done with it.
+ *
+ * The engine reads and writes files below its roots and nowhere else, symbolic links resolved; it loads no extension,
+ * and nobody can change its configuration after it was opened. That is the second fence: statements are looked at before
+ * they run (`analyse.ts`).
+ *
+ * Each query has a connection of its own and, in it, a catalog of its own that vanishes with it. Two traps are dealt
+ * with here. An interrupted stream ends without an error, as if it were complete: `EngineStream.next` tells them apart.
+ * And each running call occupies one of libuv's threads, whose number is fixed when the process starts
+ * (UV_THREADPOOL_SIZE), so whoever counts queries has to count those.
+ */
+import {
+  DuckDBArrayValue,
+  type DuckDBConnection,
+  type DuckDBDataChunk,
+  DuckDBInstance,
+  DuckDBListValue,
+  DuckDBMapValue,
+  type DuckDBResult,
+  DuckDBStructValue,
+  DuckDBTimestampTZValue,
+  DuckDBUnionValue,
+  type DuckDBValue,
+} from '@duckdb/node-api'
+import { messageOf } from '../base/message-of.ts'
+import { sqlName, sqlText } from './sql-text.ts'
+
+export interface EngineOptions {
+  readonly threads: number
+  readonly memoryBytes: number
+  /** Absolute; what does not fit into memory goes there. */
+  readonly spillDirectory: string
+  /** Absolute directories, symbolic links resolved: everything below them may be read and written. */
+  readonly roots: readonly string[]
+}
+
+export interface EngineColumn {
+  readonly name: string
+  /** In DuckDB's spelling. */
+  readonly type: string
+}
+
+export type EngineErrorKind =
+  /** What the statement says or the data holds. */
+  | 'statement'
+  /** A file can't be read or written. */
+  | 'io'
+  | 'memory'
+  | 'interrupted'
+  | 'internal'
+
+/** What DuckDB said, without its decoration. */
+export class EngineError extends Error {
+  readonly kind: EngineErrorKind
+  /** Bytes (UTF-8) before the fault in the statement; null when it did not say. */
+  readonly position: number | null
+  constructor(kind: EngineErrorKind, message: string, position: number | null, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'EngineError'
+    this.kind = kind
+    this.position = position
+  }
+}
+
+export class Engine {
+  readonly #instance: DuckDBInstance
+  /** Takes away what ended queries leave, one after the other. */
+  readonly #keeper: DuckDBConnection
+  #kept: Promise<unknown> = Promise.resolve()
+  #catalogs = 0
+
+  private constructor(instance: DuckDBInstance, keeper: DuckDBConnection) {
+    this.#instance = instance
+    this.#keeper = keeper
+  }
+
+  /** Rejects with EngineError for options that the engine refuses. */
+  static async open(options: EngineOptions): Promise<Engine> {
+    try {
+      // Instants are told in UTC, wherever a worker stands.
+      DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0
+      const instance = await DuckDBInstance.create(':memory:', {
+        threads: String(options.threads),
+        memory_limit: `${Math.floor(options.memoryBytes / 1024)}KiB`,
+        temp_directory: options.spillDirectory,
+        autoinstall_known_extensions: 'false',
+        autoload_known_extensions: 'false',
+        allow_community_extensions: 'false',
+        allow_persistent_secrets: 'false',
+      })
+      const keeper = await instance.connect()
+      await keeper.run(confinement(options))
+      return new Engine(instance, keeper)
+    } catch (error) {
+      throw engineError(error)
+    }
+  }
+
+  async connect(): Promise<EngineConnection> {
+    try {
+      this.#catalogs += 1
+      return new EngineConnection({
+        connection: await this.#instance.connect(),
+        catalog: `query_${this.#catalogs}`,
+        drop: (catalog) => this.#drop(catalog),
+      })
+    } catch (error) {
+      throw engineError(error)
+    }
+  }
+
+  /** Connections have to be closed before. */
+  async close(): Promise<void> {
+    await this.#kept
+    this.#keeper.closeSync()
+    this.#instance.closeSync()
+  }
+
+  #drop(catalog: string): Promise<unknown> {
+    const sql = `DETACH ${sqlName(catalog)}`
+    const dropped = this.#kept.then(() => this.#keeper.run(sql))
+    this.#kept = dropped.catch(() => undefined)
+    return dropped
+  }
+}
+
+/** In this order: each step takes away what the ones before still needed, the last one takes away the steps. */
+const confinement = ({ roots, spillDirectory }: EngineOptions): string =>
+  [
+    `SET allowed_directories = [${[...roots, spillDirectory].map(sqlText).join(', ')}]`,
+    "SET TimeZone = 'UTC'",
+    'SET enable_progress_bar = true',
+    'SET enable_progress_bar_print = false',
+    'SET progress_bar_time = 0',
+    'SET GLOBAL errors_as_json = true',
+    // What a session may choose for itself.
+    "SET allowed_configs = ['TimeZone']",
+    'SET enable_external_access = false',
+    'SET lock_configuration = true',
+  ].join('; ')
+
+interface ConnectionParts {
+  readonly connection: DuckDBConnection
+  /** The name of its own catalog. */
+  readonly catalog: string
+  readonly drop: (catalog: string) => Promise<unknown>
+}
+
+export class EngineConnection {
+  readonly #parts: ConnectionParts
+  readonly #connection: DuckDBConnection
+  #entered = false
+  #interrupted = false
+  #closed = false
+  /** Calls under way: closing under one of them would take its ground away. */
+  #busy: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts
+    this.#connection = parts.connection
+  }
+
+  /**
+   * Makes this connection's own catalog with these schemas and runs `sql` in it; names without a schema belong to the
+   * first. What is made there is gone when the connection is closed.
+   */
+  async enter(schemas: readonly string[], sql: readonly string[]): Promise<void> {
+    const catalog = sqlName(this.#parts.catalog)
+    this.#entered = true
+    await this.run(
+      [
+        `ATTACH ':memory:' AS ${catalog}`,
+        ...schemas.map((one) => `CREATE SCHEMA IF NOT EXISTS ${catalog}.${sqlName(one)}`),
+        `USE ${catalog}.${sqlName(schemas[0] ?? 'main')}`,
+        ...sql,
+      ].join(';\n'),
+    )
+  }
+
+  /** Statements one after the other; what they answer is dropped. Rejects with EngineError, as all calls here. */
+  async run(sql: string): Promise<void> {
+    await this.#call(() => this.#connection.run(sql))
+  }
+
+  /** All rows, as JSON values. For answers that are known to be small. */
+  async rows(sql: string, values: readonly string[] = []): Promise<unknown[][]> {
+    const reader = await this.#call(() => this.#connection.runAndReadAll(sql, [...values]))
+    return reader.getRows().map((row) => row.map(jsonValue))
+  }
+
+  /** The columns of a query, without running it. Only for what has been analysed: preparing may have effects. */
+  async describe(sql: string): Promise<EngineColumn[]> {
+    const prepared = await this.#call(() => this.#connection.prepare(sql))
+    try {
+      return Array.from({ length: prepared.columnCount }, (_, i) => ({
+        name: prepared.columnName(i),
+        type: String(prepared.columnType(i)),
+      }))
+    } finally {
+      prepared.destroySync()
+    }
+  }
+
+  /** Resolves when the first rows are there to be read. */
+  async stream(sql: string): Promise<EngineStream> {
+    const result = await this.#call(() => this.#connection.stream(sql))
+    return new EngineStream(result, (call) => this.#call(call))
+  }
+
+  /** What is under way, and whatever is called later, rejects with `interrupted`. */
+  interrupt(): void {
+    this.#interrupted = true
+    if (!this.#closed) this.#connection.interrupt()
+  }
+
+  /** From 0 to 1, of the statement that runs. */
+  progress(): number {
+    if (this.#closed) return 0
+    const { percentage } = this.#connection.progress
+    return percentage > 0 ? Math.min(1, percentage / 100) : 0
+  }
+
+  /** Resolves when nothing of it runs any more. A second call does nothing. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.interrupt()
+    this.#closed = true
+    await this.#busy.catch(() => undefined)
+    this.#connection.closeSync()
+    if (!this.#entered) return
+    await this.#parts.drop(this.#parts.catalog).catch((error: unknown) => {
+      // It was interrupted before it was made.
+      if (!messageOf(error).includes(this.#parts.catalog)) throw engineError(error)
+    })
+  }
+
+  async #call<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#interrupted) throw interrupted()
+    const answer = call()
+    this.#busy = answer
+    try {
+      const result = await answer
+      // A stream that was interrupted ends like one that is complete.
+      if (this.#interrupted) throw interrupted()
+      return result
+    } catch (error) {
+      throw this.#interrupted ? interrupted() : engineError(error)
+    }
+  }
+}
+
+/** A result that is computed while it is read: what is not read waits in bounded memory. */
+export class EngineStream {
+  readonly columns: readonly EngineColumn[]
+  readonly #result: DuckDBResult
+  readonly #call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>
+
+  constructor(
+    result: DuckDBResult,
+    call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>,
+  ) {
+    this.#result = result
+    this.#call = call
+    const types = result.columnTypes()
+    this.columns = result
+      .columnNames()
+      .map((name, i) => ({ name, type: String(types[i]?.toString()) }))
+  }
+
+  /** The next rows, each one a JSON array as text; null at the end. Rejects with EngineError. */
+  async next(): Promise<string[] | null> {
+    const chunk = await this.#call(() => this.#result.fetchChunk())
+    return chunk === null || chunk.rowCount === 0 ? null : jsonRows(chunk)
+  }
+}
+
+function jsonRows(chunk: DuckDBDataChunk): string[] {
+  const { rowCount, columnCount } = chunk
+  const rows = new Array<string>(rowCount).fill('[')
+  for (let column = 0; column < columnCount; column++) {
+    const vector = chunk.getColumnVector(column)
+    const before = column === 0 ? '' : ','
+    for (let row = 0; row < rowCount; row++) rows[row] += before + jsonText(vector.getItem(row))
+  }
+  return rows.map((row) => `${row}]`)
+}
+
+const jsonText = (value: DuckDBValue): string => {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value)
+    case 'number':
+      return Number.isFinite(value) ? plainNumber(value) : `"${value}"`
+    case 'bigint':
+      return isSafe(value) ? String(value) : `"${value}"`
+    case 'boolean':
+      return value ? 'true' : 'false'
+    default:
+      return value === null ? 'null' : JSON.stringify(jsonValue(value))
+  }
+}
+
+/** JSON has a minus zero, `String` has not. */
+const plainNumber = (value: number): string => (Object.is(value, -0) ? '-0' : String(value))
+
+const LARGEST = BigInt(Number.MAX_SAFE_INTEGER)
+const isSafe = (value: bigint): boolean => value <= LARGEST && value >= -LARGEST
+
+/** What JSON has no words for is text: decimals, times, blobs, whole numbers beyond 2^53, NaN. */
+function jsonValue(value: DuckDBValue): unknown {
+  if (value === null || value === undefined) return null
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value
+    case 'number':
+      return Number.isFinite(value) ? value : String(value)
+    case 'bigint':
+      return isSafe(value) ? Number(value) : String(value)
+    default:
+      break
+  }
+  if (value instanceof DuckDBListValue || value instanceof DuckDBArrayValue) {
+    return value.items.map(jsonValue)
+  }
+  if (value instanceof DuckDBStructValue) {
+    const entries = Object.entries(value.entries)
+    return Object.fromEntries(entries.map(([key, item]) => [key, jsonValue(item)]))
+  }
+  if (value instanceof DuckDBMapValue) {
+    return value.entries.map(({ key, value: item }) => ({
+      key: jsonValue(key),
+      value: jsonValue(item),
+    }))
+  }
+  return value instanceof DuckDBUnionValue ? jsonValue(value.value) : String(value)
+}
+
+const interrupted = (): EngineError =>
+  new EngineError('interrupted', 'the query was interrupted', null)
+
+const KINDS: Readonly<Record<string, EngineErrorKind>> = {
+  IO: 'io',
+  Permission: 'io',
+  'Out of Memory': 'memory',
+  INTERRUPT: 'interrupted',
+  Interrupt: 'interrupted',
+  INTERNAL: 'internal',
+  Internal: 'internal',
+  FATAL: 'internal',
+  Fatal: 'internal',
+}
+
+/** DuckDB tells an error as JSON, some with a title before it, a few as plain text. */
+function engineError(thrown: unknown): EngineError {
+  if (thrown instanceof EngineError) return thrown
+  const text = messageOf(thrown)
+  const start = text.indexOf('{')
+  const told = start === -1 ? null : jsonObject(text.slice(start))
+  if (told === null || typeof told.exception_message !== 'string') {
+    const title = text.split(' Error:')[0] ?? ''
+    return new EngineError(KINDS[title] ?? 'statement', tidy(text), null, thrown)
+  }
+  const kind = KINDS[String(told.exception_type)] ?? 'statement'
+  const position = told.position === undefined ? null : Number(told.position)
+  return new EngineError(kind, tidy(told.exception_message), position, thrown)
+}
+
+function jsonObject(text: string): Record<string, unknown> | null {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Plain text that has a brace in it.
+    return null
+  }
+}
+
+/**
+ * Advice to whoever wrote the reading of the file, and its settings, are not for whoever asks for rows. The name of the
+ * file is.
+ */
+function tidy(message: string): string {
+  const lines = message.split('\n')
+  const advice = lines.findIndex((line, i) => i > 0 && ADVICE.some((one) => line.startsWith(one)))
+  if (advice === -1) return message.trim()
+  const file = lines.find((line) => line.startsWith('  file = '))
+  const kept = lines.slice(0, advice).filter((line) => line.trim() !== '')
+  return [...kept, ...(file === undefined ? [] : [`file ${file.slice(9)}`])].join('\n').trim()
+}
+
+const ADVICE = ['Possible ', 'This type was ', 'Try setting ', 'Column ', 'The search space ']

@@ -1,0 +1,200 @@
+/**
+ * A worker's tie to the active master, whoever that is: find it, register with all that runs here, send heartbeats, and
+ * keep a stream open whose end means that the role may have moved. Then it looks for the new one at once. Queries that
+ * run don't notice any of it.
+ *
+ * Heartbeats carry every task that the master has not taken note of; it is told at once when one begins or ends. What
+ * the master answers is applied to what was reported in that same message only.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { messageOf } from '../base/message-of.ts'
+import type { WorkerInfo } from '../rpc/contract.ts'
+import { RpcError } from '../rpc/index.ts'
+import type { ActiveMaster, Masters } from './masters.ts'
+import { pause, Signal } from './pause.ts'
+import type { TaskList } from './task-list.ts'
+
+export interface FollowOptions {
+  readonly masters: Masters
+  readonly worker: WorkerInfo
+  readonly tasks: TaskList
+  /** Heartbeats without a running task, and with one. */
+  readonly idleMs: number
+  readonly activeMs: number
+  /** So long a silence of the stream means a frozen master. */
+  readonly silenceMs: number
+  /** A master has shown a term; the newest one counts. */
+  readonly onEpoch: (epoch: number) => void
+  readonly epoch: () => number
+  /** The secret that we show is refused: perhaps the cluster has got a new one. */
+  readonly onForbidden: () => Promise<void>
+  readonly clock: Clock
+  /** From 0 to 1. */
+  readonly random: () => number
+  readonly log: Log
+}
+
+const FIRST_PAUSE_MS = 20
+const LONGEST_PAUSE_MS = 1000
+const CALL_MS = 10_000
+const LAST_WORDS_MS = 1000
+
+export class Follow {
+  readonly #options: FollowOptions
+  readonly #stopped = new AbortController()
+  /** Wakes the heartbeat before its time. */
+  readonly #news = new Signal()
+  #active: ActiveMaster | null = null
+  #session = new AbortController()
+  #pauseMs = FIRST_PAUSE_MS
+  #running: Promise<void> = Promise.resolve()
+  #registrations = 0
+
+  constructor(options: FollowOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** The master that has registered this worker, as far as it is known. */
+  get active(): ActiveMaster | null {
+    return this.#active
+  }
+
+  get registrations(): number {
+    return this.#registrations
+  }
+
+  /** A task has begun or ended. */
+  poke(): void {
+    this.#news.wake()
+  }
+
+  /** Somebody with the secret spoke under a newer term than our master's. */
+  onNewerEpoch(epoch: number): void {
+    if (this.#active !== null && epoch > this.#active.epoch) this.#session.abort()
+  }
+
+  /** Tells the master how all tasks have ended, if it can be reached, and goes. */
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    this.#session.abort()
+    await this.#running
+    const active = this.#active
+    if (active === null) return
+    await this.#beat(active, LAST_WORDS_MS).catch((error: unknown) => {
+      this.#options.log('info', `the master did not hear the end: ${messageOf(error)}`)
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopped
+    while (!signal.aborted) {
+      const active = await this.#options.masters.findActive(signal)
+      if (active !== null) {
+        this.#options.onEpoch(active.epoch)
+        await this.#serve(active)
+      }
+      if (!signal.aborted) await this.#pause()
+    }
+  }
+
+  /** Resolves when this master is not the one to follow any more. */
+  async #serve(active: ActiveMaster): Promise<void> {
+    const { log } = this.#options
+    const session = new AbortController()
+    this.#session = session
+    try {
+      await this.#register(active)
+      this.#active = active
+      this.#pauseMs = FIRST_PAUSE_MS
+      log('info', `registered with ${active.addresses.tracker}`, { epoch: active.epoch })
+      const following = this.#follow(active, session)
+      await this.#beats(active, session.signal).finally(() => session.abort())
+      await following
+    } catch (error) {
+      await this.#onLost(active, error)
+    }
+  }
+
+  async #onLost(active: ActiveMaster, error: unknown): Promise<void> {
+    const { log, onEpoch, onForbidden } = this.#options
+    if (this.#stopped.signal.aborted) return
+    log('info', `${active.addresses.tracker} is not followed any more: ${messageOf(error)}`)
+    if (!(error instanceof RpcError)) return
+    if (error.epoch !== null && error.code === 'STALE_EPOCH') onEpoch(error.epoch)
+    if (error.code === 'FORBIDDEN') await onForbidden()
+  }
+
+  async #register(active: ActiveMaster): Promise<void> {
+    const { worker, tasks, onEpoch } = this.#options
+    const running = tasks.tasks()
+    const { signal } = this.#session
+    const answer = await active.tracker.call(
+      'register',
+      { worker, tasks: running },
+      { deadlineMs: CALL_MS, signal },
+    )
+    onEpoch(answer.epoch)
+    this.#registrations += 1
+    tasks.forget(
+      answer.forget,
+      running.map(({ report }) => report),
+    )
+  }
+
+  /** Never rejects: what ends the stream ends the session. */
+  async #follow(active: ActiveMaster, session: AbortController): Promise<void> {
+    const { worker, silenceMs, onEpoch, log } = this.#options
+    const { workerId, incarnation } = worker
+    try {
+      await active.tracker.stream(
+        'follow',
+        { workerId, incarnation },
+        { silenceMs, signal: session.signal, onLine: ({ epoch }) => onEpoch(epoch) },
+      )
+    } catch (error) {
+      if (!session.signal.aborted) {
+        log('info', `the stream of ${active.addresses.tracker} ended: ${messageOf(error)}`)
+      }
+      session.abort()
+    }
+  }
+
+  async #beats(active: ActiveMaster, signal: AbortSignal): Promise<void> {
+    const { tasks, idleMs, activeMs, clock } = this.#options
+    while (!signal.aborted) {
+      const everyMs = tasks.running > 0 ? activeMs : idleMs
+      await this.#news.wait(clock, everyMs, signal)
+      if (signal.aborted) return
+      const known = await this.#beat(active, CALL_MS, signal)
+      if (!known) await this.#register(active)
+    }
+  }
+
+  /** False: this master does not know us. */
+  async #beat(active: ActiveMaster, deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
+    const { tasks, worker, onEpoch } = this.#options
+    const { workerId, incarnation } = worker
+    const reports = tasks.reports()
+    const answer = await active.tracker.call(
+      'heartbeat',
+      { workerId, incarnation, freeSlots: tasks.freeSlots, reports },
+      { deadlineMs, ...(signal === undefined ? {} : { signal }) },
+    )
+    onEpoch(answer.epoch)
+    tasks.forget(answer.forget, reports)
+    return answer.known
+  }
+
+  /** Short after a loss, since a failover takes less than a tenth of a second; longer while nobody comes. */
+  async #pause(): Promise<void> {
+    const { clock, random } = this.#options
+    const delayMs = this.#pauseMs * (0.75 + random() / 2)
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 1.5)
+    await pause(clock, delayMs, this.#stopped.signal)
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * One query's result on its way to the client: rows are computed a bounded amount ahead of what the client has taken,
+ * and not further, so neither a slow nor a vanished client costs more memory than that.
+ *
+ * A result is read once. One that nobody begins to read, or whose reader stands still or goes away, ends its query:
+ * `abandoned` tells why.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { ColumnInfo, QueryError } from '../rpc/contract.ts'
+import type { LineWriter } from '../rpc/index.ts'
+
+export interface ResultLimits {
+  /** Rows wait here until so much text is waiting. */
+  readonly aheadBytes: number
+  /** A result that nobody has begun to read by then is dropped. */
+  readonly fetchMs: number
+  /** A reader that takes nothing for so long is given up. */
+  readonly stallMs: number
+}
+
+export const RESULT_LIMITS: ResultLimits = {
+  aheadBytes: 4 * 1024 * 1024,
+  fetchMs: 120_000,
+  stallMs: 300_000,
+}
+
+/** Lines of about this size: small enough for steady progress, large enough to cost little each. */
+const LINE_CHARS = 64 * 1024
+
+export class ResultQueue {
+  readonly #limits: ResultLimits
+  readonly #clock: Clock
+  readonly #onAbandoned: (why: string) => void
+  /** JSON lines. */
+  readonly #lines: string[] = []
+  #chars = 0
+  #state: 'unread' | 'reading' | 'over' = 'unread'
+  #last: string | null = null
+  /** Rows that have been handed to the connection. */
+  #delivered = 0
+  readonly #counts: number[] = []
+  #wakeReader = (): void => {}
+  #wakeWriter = (): void => {}
+  #cancelTimer: () => void
+
+  constructor(options: {
+    limits: ResultLimits
+    clock: Clock
+    /** Called at most once. */
+    onAbandoned: (why: string) => void
+  }) {
+    this.#limits = options.limits
+    this.#clock = options.clock
+    this.#onAbandoned = options.onAbandoned
+    const { fetchMs } = this.#limits
+    const seconds = Math.round(fetchMs / 1000)
+    this.#cancelTimer = this.#clock.after(fetchMs, () =>
+      this.#abandon(`nobody came to read the result within ${seconds} s`),
+    )
+  }
+
+  get delivered(): number {
+    return this.#delivered
+  }
+
+  columns(columns: readonly ColumnInfo[]): void {
+    this.#push(JSON.stringify({ columns }), 0)
+  }
+
+  /** Rows as JSON texts. Resolves when there is room for more; false when nobody wants them any more. */
+  async rows(rows: readonly string[]): Promise<boolean> {
+    let first = 0
+    let chars = 0
+    for (let i = 0; i < rows.length; i++) {
+      chars += rows[i]?.length ?? 0
+      if (chars < LINE_CHARS && i < rows.length - 1) continue
+      this.#push(`{"rows":[${rows.slice(first, i + 1).join(',')}]}`, i + 1 - first)
+      first = i + 1
+      chars = 0
+    }
+    while (this.#chars > this.#limits.aheadBytes && this.#state !== 'over') {
+      await new Promise<void>((resolve) => {
+        this.#wakeWriter = resolve
+      })
+    }
+    return this.#state !== 'over'
+  }
+
+  /** The last word. Resolves when it has left, or nobody will read it: whether the reader has got everything. */
+  async end(outcome: { rows: number } | { error: QueryError }): Promise<boolean> {
+    this.#last = JSON.stringify('error' in outcome ? outcome : { end: outcome })
+    this.#wakeReader()
+    while (this.#state !== 'over') {
+      await new Promise<void>((resolve) => {
+        this.#wakeWriter = resolve
+      })
+    }
+    return this.#last === null
+  }
+
+  /** The query has failed, and what was computed ahead is of no use: the reader gets the error next. */
+  drop(): void {
+    this.#lines.length = 0
+    this.#counts.length = 0
+    this.#chars = 0
+  }
+
+  /** False when it is being read already, or is over. */
+  fetch(writer: LineWriter<unknown>): boolean {
+    if (this.#state !== 'unread') return false
+    this.#cancelTimer()
+    this.#state = 'reading'
+    writer.onClose(() => this.#abandon('the client went away before it had the whole result'))
+    void this.#send(writer)
+    return true
+  }
+
+  #push(line: string, rows: number): void {
+    if (this.#state === 'over') return
+    this.#lines.push(line)
+    this.#counts.push(rows)
+    this.#chars += line.length
+    this.#wakeReader()
+  }
+
+  async #send(writer: LineWriter<unknown>): Promise<void> {
+    while (this.#state === 'reading') {
+      const line = this.#lines.shift()
+      if (line !== undefined) {
+        this.#chars -= line.length
+        const rows = this.#counts.shift() ?? 0
+        if (!(await writer.sendText(line, this.#limits.stallMs))) return
+        this.#delivered += rows
+        this.#wakeWriter()
+      } else if (this.#last !== null) {
+        const last = this.#last
+        if (!(await writer.sendText(last, this.#limits.stallMs))) return
+        this.#last = null
+        this.#over()
+        writer.end()
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wakeReader = resolve
+        })
+      }
+    }
+  }
+
+  #abandon(why: string): void {
+    if (this.#state === 'over') return
+    this.#over()
+    this.#onAbandoned(why)
+  }
+
+  #over(): void {
+    this.#cancelTimer()
+    this.#state = 'over'
+    this.#lines.length = 0
+    this.#chars = 0
+    this.#wakeReader()
+    this.#wakeWriter()
+  }
+}

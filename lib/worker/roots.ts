@@ -1,0 +1,45 @@
+/**
+ * The directories that queries may reach: the warehouse and what the operator has allowed besides. A path is judged by
+ * where it really leads, so that a symbolic link below them is no way out.
+ */
+import { realpath } from 'node:fs/promises'
+import { dirname, join, resolve, sep } from 'node:path'
+import { QueryFault } from './query-error.ts'
+
+export class Roots {
+  /** Absolute, symbolic links resolved. */
+  readonly directories: readonly string[]
+
+  constructor(directories: readonly string[]) {
+    this.directories = directories
+  }
+
+  has(realPath: string): boolean {
+    return this.directories.some(
+      (root) => realPath === root || realPath.startsWith(`${root}${sep}`),
+    )
+  }
+
+  /** Throws QueryFault for a path that leads out of them. */
+  require(realPath: string, what: string): void {
+    if (this.has(realPath)) return
+    throw new QueryFault(
+      'user',
+      `${what} is outside of the directories that queries may reach (tajo.warehouse.directory, tajo.query.allowed-paths)`,
+    )
+  }
+}
+
+/** Where a path leads that may not exist yet: its longest part that does, resolved, and the rest of it. */
+export async function realPathOf(path: string): Promise<string> {
+  const absolute = resolve(path)
+  const missing: string[] = []
+  for (let at = absolute; ; at = dirname(at)) {
+    try {
+      return join(await realpath(at), ...missing)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || at === dirname(at)) throw error
+      missing.unshift(at.slice(dirname(at).length).replace(sep, ''))
+    }
+  }
+}

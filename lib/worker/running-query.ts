@@ -1,0 +1,198 @@
+/**
+ * One task, from its acceptance to its end: entering its scope, running it, and telling how it stands.
+ *
+ * It ends once, whatever happens at the same time: `kill` only asks DuckDB to stop and remembers why; the run itself
+ * comes to an end by that. Nothing of it rejects: what went wrong is in the report.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { messageOf } from '../base/message-of.ts'
+import type { Manifest, QueryError, Task, TaskReport } from '../rpc/contract.ts'
+import type { LineWriter } from '../rpc/index.ts'
+import { type EngineText, engineText } from '../sql/index.ts'
+import type { Engine, EngineConnection, EngineStream } from './duckdb.ts'
+import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
+import { type ResultLimits, ResultQueue } from './results.ts'
+import { enterScope, type ScopeParts } from './scope.ts'
+import { stage } from './staging.ts'
+import type { TypeNames } from './write-plan.ts'
+
+export interface QueryParts {
+  readonly engine: Engine
+  readonly scope: ScopeParts
+  readonly types: TypeNames
+  readonly limits: ResultLimits
+  readonly clock: Clock
+  /** ms since 1970. */
+  readonly wallClockMs: () => number
+  readonly log: Log
+}
+
+export class RunningQuery {
+  readonly task: Task
+  /** Resolves at its end. */
+  readonly ended: Promise<void>
+  readonly #parts: QueryParts
+  readonly #stopped = new AbortController()
+  readonly #results: ResultQueue | null
+  readonly #startedMs: number
+  #connection: EngineConnection | null = null
+  #killed: QueryError | null = null
+  /** As DuckDB reads it; null while it can't even be read. */
+  #query: EngineText | null = null
+  #state: TaskReport['state'] = 'running'
+  #error: QueryError | null = null
+  #manifest: Manifest | null = null
+  #rows = 0
+
+  constructor(task: Task, parts: QueryParts) {
+    this.task = task
+    this.#parts = parts
+    this.#startedMs = parts.wallClockMs()
+    this.#results =
+      task.mode === 'write'
+        ? null
+        : new ResultQueue({
+            limits: parts.limits,
+            clock: parts.clock,
+            onAbandoned: (why) => this.kill(why),
+          })
+    this.ended = this.#run()
+  }
+
+  get running(): boolean {
+    return this.#state === 'running'
+  }
+
+  report(): TaskReport {
+    return {
+      queryId: this.task.queryId,
+      attempt: this.task.attempt,
+      state: this.#state,
+      progress: this.#state === 'succeeded' ? 1 : (this.#connection?.progress() ?? 0),
+      rows: this.#results === null ? this.#rows : this.#results.delivered,
+      startedMs: this.#startedMs,
+      error: this.#error,
+      manifest: this.#manifest,
+    }
+  }
+
+  /** Asks it to end; `ended` tells when it has. `lost`: it is no fault of its own, and may be tried elsewhere. */
+  kill(why: string, kind: 'killed' | 'lost' = 'killed'): void {
+    if (!this.running || this.#killed !== null) return
+    this.#killed = { kind, message: why, place: null }
+    this.#stopped.abort()
+    this.#connection?.interrupt()
+  }
+
+  /** The client reads the result here; false when it can't: it is read already, or there is none. */
+  fetch(writer: LineWriter<unknown>): boolean {
+    return this.#results?.fetch(writer) ?? false
+  }
+
+  async #run(): Promise<void> {
+    const { engine, log } = this.#parts
+    try {
+      const query = engineText(this.task.query)
+      this.#query = query
+      const connection = await engine.connect()
+      this.#connection = connection
+      try {
+        // Who killed it before there was a connection must not be forgotten.
+        if (this.#killed !== null) connection.interrupt()
+        await this.#enter(connection, query)
+        const { mode } = this.task
+        await (mode === 'write' ? this.#write(connection, query) : this.#read(connection, query))
+        this.#state = 'succeeded'
+      } finally {
+        await connection.close()
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#connection = null
+    const { queryId, attempt } = this.task
+    log('info', `query ${queryId} (attempt ${attempt}) ${this.#state}`, {
+      queryId,
+      rows: this.report().rows,
+      ...(this.#error === null ? {} : { reason: this.#error.message }),
+    })
+  }
+
+  async #enter(connection: EngineConnection, query: EngineText): Promise<void> {
+    const { session } = this.task
+    const input = {
+      query,
+      database: session.database,
+      timeZone: timeZoneOf(session.variables),
+      signal: this.#stopped.signal,
+    }
+    await enterScope(connection, input, this.#parts.scope)
+  }
+
+  async #write(connection: EngineConnection, query: EngineText): Promise<void> {
+    const { write } = this.task
+    if (write === null) throw new QueryFault('internal', 'a task to write does not say where')
+    const { scope, types } = this.#parts
+    const { roots } = scope
+    this.#manifest = await stage({ connection, query, target: write, roots, types })
+    this.#rows = this.#manifest.rows
+  }
+
+  async #read(connection: EngineConnection, query: EngineText): Promise<void> {
+    const results = this.#results as ResultQueue
+    const { mode } = this.task
+    const total =
+      mode === 'select'
+        ? await this.#rowsOf(await connection.stream(query.text), results)
+        : await planOf(connection, { mode, query, results })
+    if (!(await results.end({ rows: total }))) this.#throwIfKilled()
+  }
+
+  async #rowsOf(stream: EngineStream, results: ResultQueue): Promise<number> {
+    const { fromDuckDb } = this.#parts.types
+    results.columns(stream.columns.map(({ name, type }) => ({ name, type: fromDuckDb(type) })))
+    let total = 0
+    for (let rows = await stream.next(); rows !== null; rows = await stream.next()) {
+      total += rows.length
+      if (!(await results.rows(rows))) break
+    }
+    this.#throwIfKilled()
+    return total
+  }
+
+  #throwIfKilled(): void {
+    if (this.#killed !== null) throw new QueryFault(this.#killed.kind, this.#killed.message)
+  }
+
+  #fail(error: unknown): void {
+    this.#error = this.#killed ?? queryErrorOf(error, this.#query)
+    if (this.#error.kind === 'internal') {
+      this.#parts.log('error', `query ${this.task.queryId}: ${messageOf(error)}`, { error })
+    }
+    // Told to the client, too, should it come: it need not, the master knows at once.
+    this.#results?.drop()
+    void this.#results?.end({ error: this.#error })
+    this.#state = this.#error.kind === 'killed' ? 'killed' : 'failed'
+  }
+}
+
+/** The plan's lines, as rows. */
+async function planOf(
+  connection: EngineConnection,
+  { mode, query, results }: { mode: Task['mode']; query: EngineText; results: ResultQueue },
+): Promise<number> {
+  const verb = mode === 'explain' ? 'EXPLAIN' : 'EXPLAIN ANALYZE'
+  const rows = await connection.rows(`${verb} ${query.text}`).catch((error: unknown) => {
+    throw shiftedBack(error, verb.length + 1)
+  })
+  const lines = rows.flatMap((row) => String(row[1] ?? '').split('\n'))
+  results.columns([{ name: 'explain', type: 'TEXT' }])
+  await results.rows(lines.map((line) => JSON.stringify([line])))
+  return lines.length
+}
+
+function timeZoneOf(variables: Readonly<Record<string, string>>): string {
+  const name = Object.keys(variables).find((one) => one.toUpperCase() === 'TIMEZONE')
+  return name === undefined ? '' : (variables[name] ?? '')
+}

@@ -1,0 +1,122 @@
+/** From the tables that a query names to the views that it finds under those names, in its own connection. */
+import type { Table } from '../catalog/model.ts'
+import { type EngineText, SqlError } from '../sql/index.ts'
+import { analyse, type TableUse } from './analyse.ts'
+import { type FoundFile, filesOf } from './data-files.ts'
+import type { EngineConnection } from './duckdb.ts'
+import { QueryFault, queryErrorOf } from './query-error.ts'
+import type { Roots } from './roots.ts'
+import { sqlName, sqlText } from './sql-text.ts'
+import { foreignProbe, viewBody } from './table-view.ts'
+
+export interface ScopeParts {
+  readonly roots: Roots
+  readonly toDuckDb: (type: string) => string
+  /** All at one moment, in the order asked; null for one that does not exist. */
+  readonly resolve: (tables: readonly TableUse[], signal: AbortSignal) => Promise<(Table | null)[]>
+}
+
+export interface ScopeInput {
+  readonly query: EngineText
+  /** The session's. */
+  readonly database: string
+  /** Empty: UTC. */
+  readonly timeZone: string
+  readonly signal: AbortSignal
+}
+
+/**
+ * After it, `query.text` means in this connection what the user meant, and nothing else can be reached. Rejects with
+ * SqlError, QueryFault, EngineError, or RpcError when no master answered.
+ */
+export async function enterScope(
+  connection: EngineConnection,
+  input: ScopeInput,
+  parts: ScopeParts,
+): Promise<void> {
+  const { query, database, signal } = input
+  const [[serialized] = []] = await connection.rows('SELECT json_serialize_sql(?::VARCHAR)', [
+    query.text,
+  ])
+  const uses = analyse(JSON.parse(String(serialized)), query, database)
+  const tables = uses.length === 0 ? [] : await parts.resolve(uses, signal)
+  const known = uses.map((use, i) => required(use, tables[i] ?? null))
+  refuseTwins(uses)
+  const views: string[] = []
+  for (const [i, table] of known.entries()) {
+    const body = await bodyOf(connection, table, parts)
+    const { database: schema, name } = uses[i] as TableUse
+    views.push(`CREATE VIEW ${sqlName(schema)}.${sqlName(name)} AS ${body}`)
+  }
+  const schemas = [...new Set([database, ...uses.map((use) => use.database)])]
+  await enter(connection, schemas, [...zone(input), ...views])
+}
+
+/** DuckDB's places in these statements are none of the user's. */
+async function enter(
+  connection: EngineConnection,
+  schemas: string[],
+  sql: string[],
+): Promise<void> {
+  try {
+    await connection.enter(schemas, sql)
+  } catch (error) {
+    const { kind, message } = queryErrorOf(error, null)
+    throw new QueryFault(kind, message, null, error)
+  }
+}
+
+function required(use: TableUse, table: Table | null): Table {
+  if (table !== null) return table
+  const hint = /[./]/.test(use.name)
+    ? "; a file becomes a table by CREATE EXTERNAL TABLE … LOCATION '…'"
+    : ''
+  throw new SqlError(`there is no table ${use.database}.${use.name}${hint}`, use.place)
+}
+
+/** Names that differ in nothing but case are one name to DuckDB. */
+function refuseTwins(uses: readonly TableUse[]): void {
+  const seen = new Map<string, TableUse>()
+  for (const use of uses) {
+    const key = `${use.database}\u0000${use.name}`.toLowerCase()
+    const other = seen.get(key)
+    if (other !== undefined) {
+      const names = `${other.database}.${other.name} and ${use.database}.${use.name}`
+      throw new SqlError(
+        `${names} can't be used in one query: their names differ in case only`,
+        use.place,
+      )
+    }
+    seen.set(key, use)
+  }
+}
+
+async function bodyOf(
+  connection: EngineConnection,
+  table: Table,
+  { roots, toDuckDb }: ScopeParts,
+): Promise<string> {
+  const files = await filesOf(table, roots)
+  return viewBody({
+    table,
+    files,
+    toDuckDb,
+    foreign: await foreignColumns(connection, table, files),
+  })
+}
+
+async function foreignColumns(
+  connection: EngineConnection,
+  table: Table,
+  files: readonly FoundFile[],
+) {
+  const foreign = files.filter(({ own }) => !own).map(({ path }) => path)
+  if (table.format !== 'PARQUET' || foreign.length === 0) return null
+  return connection.describe(foreignProbe(table, foreign)).catch((error: unknown) => {
+    const { message } = queryErrorOf(error, null)
+    throw new QueryFault('user', `${table.database}.${table.name}: ${message}`, null, error)
+  })
+}
+
+const zone = ({ timeZone }: ScopeInput): string[] =>
+  timeZone === '' ? [] : [`SET SESSION TimeZone = ${sqlText(timeZone)}`]

@@ -1,0 +1,214 @@
+/**
+ * Writes a query's result into the attempt's own directory, and tells what is there.
+ *
+ * The directory is the files' final place; nothing refers to it before the master's transaction, and it is named for the
+ * query and the attempt, so nobody else writes there. When this resolves, files and directories are durable. When it
+ * rejects, or the process dies, what was written is litter: it is removed here, or by the master's sweeper.
+ */
+import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { messageOf } from '../base/message-of.ts'
+import type { Manifest, WriteTarget } from '../rpc/contract.ts'
+import type { EngineText } from '../sql/index.ts'
+import { copyText, tokenName, tokenValue } from './copy-text.ts'
+import type { EngineConnection } from './duckdb.ts'
+import { QueryFault, shiftedBack } from './query-error.ts'
+import { type Roots, realPathOf } from './roots.ts'
+import { hiveDirectory } from './table-view.ts'
+import { type TypeNames, type WritePlan, writePlan } from './write-plan.ts'
+
+export interface StagingInput {
+  /** Its scope is entered already. */
+  readonly connection: EngineConnection
+  readonly query: EngineText
+  readonly target: WriteTarget
+  readonly roots: Roots
+  readonly types: TypeNames
+}
+
+/** Rejects with QueryFault or EngineError. */
+export async function stage(input: StagingInput): Promise<Manifest> {
+  const { connection, query, target, roots, types } = input
+  const source = await connection.describe(query.text)
+  const plan = writePlan(target, source, types)
+  const directory = await realPathOf(target.directory)
+  const base = await realPathOf(target.base)
+  roots.require(directory, target.directory)
+  const copy = copyText({
+    target,
+    plan,
+    query: query.text,
+    width: source.length,
+    path: plan.partitionColumns.length === 0 ? join(directory, 'part-0') : directory,
+    types,
+  })
+  const made = await makeDirectories(directory)
+  try {
+    const [rows, counts] = await runCopy(connection, copy)
+    const written = await arranged(directory, plan)
+    const files = await kept(written, { base, rows, counts })
+    if (files.length === 0) await rm(directory, { recursive: true })
+    else await makeDurable(directory, made)
+    return {
+      columns: plan.columns.map(({ name, type }) => ({ name, type })),
+      partitionColumns: plan.partitionColumns.map(({ name, type }) => ({ name, type })),
+      files,
+      rows,
+      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    }
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true }).catch((why: unknown) => {
+      const text = `${messageOf(error)}; and ${directory} could not be removed: ${messageOf(why)}`
+      throw new QueryFault('user', text, null, error)
+    })
+    throw error
+  }
+}
+
+/** All rows, and those of each file where DuckDB tells them. */
+async function runCopy(
+  connection: EngineConnection,
+  { sql, queryAt, tellsFiles }: ReturnType<typeof copyText>,
+): Promise<[number, Map<string, number>]> {
+  const answer = await connection.rows(sql).catch((error: unknown) => {
+    throw shiftedBack(error, queryAt)
+  })
+  if (!tellsFiles) return [Number(answer[0]?.[0] ?? 0), new Map()]
+  const counts = new Map(answer.map(([path, count]) => [String(path), Number(count)]))
+  return [[...counts.values()].reduce((sum, one) => sum + one, 0), counts]
+}
+
+/** Makes it and what is missing above it; answers the directories that have got a new entry. */
+async function makeDirectories(directory: string): Promise<string[]> {
+  const parents: string[] = []
+  const missing: string[] = []
+  for (let at = directory; ; at = dirname(at)) {
+    try {
+      await mkdir(at, { mode: 0o755 })
+      parents.push(dirname(at))
+      if (missing.length === 0) return parents
+      break
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      // It is named for this attempt alone: whoever made it may still be writing there.
+      if (code === 'EEXIST' && at === directory) {
+        throw new QueryFault('internal', `${directory} exists already`, null, error)
+      }
+      if (code === 'EEXIST') break
+      if (code !== 'ENOENT' || at === dirname(at)) throw error
+      missing.push(at)
+    }
+  }
+  for (const at of missing.reverse()) {
+    await mkdir(at, { mode: 0o755 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST' || at === directory) throw error
+    })
+    parents.push(dirname(at))
+  }
+  return parents
+}
+
+interface Written {
+  /** Absolute, where it stands now. */
+  readonly path: string
+  /** Where DuckDB wrote it. */
+  readonly wasAt: string
+  readonly partition: readonly (string | null)[]
+}
+
+/** Gives partitions' directories the names that Hive's readers know. */
+async function arranged(directory: string, plan: WritePlan): Promise<Written[]> {
+  const depth = plan.partitionColumns.length
+  const leaves: { path: string; values: (string | null)[] }[] = [{ path: directory, values: [] }]
+  for (let level = 0; level < depth; level++) {
+    const begin = `${tokenName(plan, level)}=`
+    for (const { path, values } of leaves.splice(0)) {
+      for (const name of (await readdir(path)).sort()) {
+        const value = tokenValue(name.slice(begin.length))
+        leaves.push({ path: join(path, name), values: [...values, value] })
+      }
+    }
+  }
+  const written: Written[] = []
+  for (const leaf of leaves) {
+    const names = await readdir(leaf.path)
+    const to = depth === 0 ? leaf.path : await moved(directory, leaf, plan)
+    for (const name of names.sort()) {
+      const [path, wasAt] = [join(to, name), join(leaf.path, name)]
+      written.push({ path, wasAt, partition: leaf.values })
+    }
+  }
+  if (depth > 0) await removeTokens(directory, tokenName(plan, 0))
+  return written
+}
+
+async function moved(
+  directory: string,
+  leaf: { path: string; values: (string | null)[] },
+  { partitionColumns }: WritePlan,
+): Promise<string> {
+  const names = leaf.values.map((value, i) => hiveDirectory(partitionColumns[i]?.name ?? '', value))
+  // Too long for a directory's name, or the same as for NULL: then it keeps the one that tells it exactly.
+  const plain = names.every((name) => name !== null && Buffer.byteLength(name) <= 255)
+  const to = plain
+    ? join(directory, ...names.map(String))
+    : join(directory, 'other', relative(directory, leaf.path))
+  await mkdir(dirname(to), { recursive: true })
+  await rename(leaf.path, to)
+  return to
+}
+
+/** What is left of the directories by token is empty. */
+async function removeTokens(directory: string, name: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.name.startsWith(`${name}=`)) await removeEmpty(join(directory, entry.name))
+  }
+}
+
+async function removeEmpty(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) await removeEmpty(join(directory, name))
+  await rmdir(directory)
+}
+
+/** The manifest's files; one without rows is no part of a table. */
+async function kept(
+  written: readonly Written[],
+  facts: { base: string; rows: number; counts: ReadonlyMap<string, number> },
+): Promise<Manifest['files']> {
+  if (facts.rows === 0) return []
+  const files: Manifest['files'] = []
+  for (const { path, wasAt, partition } of written) {
+    const counted = written.length === 1 ? facts.rows : facts.counts.get(wasAt)
+    const { size } = await stat(path)
+    files.push({
+      path: relative(facts.base, path),
+      rows: counted ?? null,
+      bytes: size,
+      partition: [...partition],
+    })
+  }
+  return files
+}
+
+/** Files first, then directories from below, then those above that have got a new entry. */
+async function makeDurable(directory: string, parents: readonly string[]): Promise<void> {
+  await syncTree(directory)
+  for (const parent of parents) await sync(parent)
+}
+
+async function syncTree(directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name)
+    await (entry.isDirectory() ? syncTree(path) : sync(path))
+  }
+  await sync(directory)
+}
+
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * What DuckDB has to read so that it sees a catalog table: the text of a SELECT over its files. Pure.
+ *
+ * Always the table's columns, in its order, with its types, then the partition columns. Parquet that this software wrote
+ * carries each column's number, so columns that were added or renamed later find their place; Parquet of others is read
+ * by column name. Text is read by position, JSON by name. Partition values come from the catalog; where the directories
+ * say the same, DuckDB takes them from there, which lets it pass over files that can't have what is asked for.
+ */
+import { join } from 'node:path'
+import type { Column, Table } from '../catalog/model.ts'
+import type { FoundFile } from './data-files.ts'
+import { tableName } from './data-files.ts'
+import type { EngineColumn } from './duckdb.ts'
+import { QueryFault } from './query-error.ts'
+import { sqlList, sqlName, sqlText } from './sql-text.ts'
+import { textFormat } from './text-format.ts'
+
+export interface ViewInput {
+  readonly table: Table
+  readonly files: readonly FoundFile[]
+  /** The columns that Parquet files of others have; null where there are none. */
+  readonly foreign: readonly EngineColumn[] | null
+  /** From Tajo's type names to DuckDB's. */
+  readonly toDuckDb: (type: string) => string
+}
+
+/** The schema of a new table; columns that came later are missing in files that were written before. */
+const FIRST_SCHEMA = 1
+
+/** Throws QueryFault for what does not fit. */
+export function viewBody(input: ViewInput): string {
+  const { files, table } = input
+  if (files.length === 0) return emptyBody(input)
+  if (table.format !== 'PARQUET') return readBody(input, files, (rest) => textReader(input, rest))
+  const own = files.filter((file) => file.own)
+  const foreign = files.filter((file) => !file.own)
+  return [
+    ...(own.length === 0 ? [] : [readBody(input, own, (rest) => ownReader(input, rest))]),
+    ...(foreign.length === 0 ? [] : [readBody(input, foreign, foreignReader, input.foreign)]),
+  ].join(' UNION ALL ')
+}
+
+/** Reads nothing but the names and types of columns, to be prepared and not run. */
+export const foreignProbe = (table: Table, paths: readonly string[]): string =>
+  `SELECT * FROM read_parquet(${sqlList(paths)}, union_by_name = ${table.schemaVersion > FIRST_SCHEMA}, hive_partitioning = false)`
+
+function emptyBody({ table, toDuckDb }: ViewInput): string {
+  const columns = [...table.columns, ...table.partitionColumns]
+  const nulls = columns.map(({ name, type }) => `NULL::${toDuckDb(type)} AS ${sqlName(name)}`)
+  return `SELECT ${nulls.join(', ')} WHERE false`
+}
+
+/** `reader` makes the call that reads them, from the arguments that they have in common. */
+function readBody(
+  input: ViewInput,
+  files: readonly FoundFile[],
+  reader: (common: string) => string,
+  foreign: readonly EngineColumn[] | null = null,
+): string {
+  const { table, toDuckDb } = input
+  const columns = table.columns.map((column) =>
+    foreign === null ? `f.${sqlName(column.name)}` : foreignColumn(input, column, foreign),
+  )
+  const paths = sqlList(files.map(({ path }) => path))
+  const parts = table.partitionColumns
+  if (parts.length === 0) {
+    return `SELECT ${columns.join(', ')} FROM ${reader(`${paths}, hive_partitioning = false`)} AS f`
+  }
+  if (files.every((file) => saysTheSame(table, file))) {
+    const types = parts.map(({ name, type }) => `${sqlText(name)}: ${sqlText(toDuckDb(type))}`)
+    const hive = `${paths}, hive_partitioning = true, hive_types = {${types.join(', ')}}`
+    const values = parts.map(({ name }) => `f.${sqlName(name)}`)
+    return `SELECT ${[...columns, ...values].join(', ')} FROM ${reader(hive)} AS f`
+  }
+  const common = `${paths}, hive_partitioning = false, filename = ${sqlText(FILE_COLUMN)}`
+  return `SELECT ${[...columns, ...namedValues(input)].join(', ')} FROM ${reader(common)} AS f JOIN ${valuesOf(files)} ON v.path = f.${sqlName(FILE_COLUMN)}`
+}
+
+/** No column of a user's has this name. */
+const FILE_COLUMN = '\u0001file'
+
+const namedValues = ({ table, toDuckDb }: ViewInput): string[] =>
+  table.partitionColumns.map(
+    ({ name, type }, i) => `CAST(v.p${i} AS ${toDuckDb(type)}) AS ${sqlName(name)}`,
+  )
+
+function valuesOf(files: readonly FoundFile[]): string {
+  const rows = files.map(
+    ({ path, partition }) =>
+      `(${[sqlText(path), ...partition.map((one) => (one === null ? 'NULL::VARCHAR' : sqlText(one)))].join(', ')})`,
+  )
+  const names = files[0]?.partition.map((_, i) => `p${i}`) ?? []
+  return `(VALUES ${rows.join(', ')}) AS v(${['path', ...names].join(', ')})`
+}
+
+const PLAIN_NAME = /^[a-z0-9_]+$/
+
+/** Whether DuckDB, too, would read the catalog's partition values from the path. */
+function saysTheSame(table: Table, { path, partition }: FoundFile): boolean {
+  const directories = path.split('/').slice(0, -1)
+  return table.partitionColumns.every(({ name }, i) => {
+    const value = partition[i]
+    if (value === undefined || !PLAIN_NAME.test(name)) return false
+    const mine = directories.filter((one) => one.startsWith(`${name}=`))
+    return mine.length === 1 && mine[0] === hiveDirectory(name, value)
+  })
+}
+
+export const HIVE_NULL = '__HIVE_DEFAULT_PARTITION__'
+
+/** How a partition's directory is called; null when its value can't be told from NULL by its name. */
+export function hiveDirectory(name: string, value: string | null): string | null {
+  if (value === HIVE_NULL) return null
+  return `${encoded(name)}=${value === null ? HIVE_NULL : encoded(value)}`
+}
+
+/** As Hive and DuckDB do it: all but letters, digits and a few is %XX. */
+const encoded = (text: string): string =>
+  encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+
+function textReader(input: ViewInput, common: string): string {
+  return input.table.format === 'JSON' ? jsonReader(input, common) : csvReader(input, common)
+}
+
+const structOf = ({ table, toDuckDb }: ViewInput): string =>
+  `{${table.columns.map(({ name, type }) => `${sqlText(name)}: ${sqlText(toDuckDb(type))}`).join(', ')}}`
+
+function csvReader(input: ViewInput, common: string): string {
+  const { table } = input
+  const format = textFormat(table.options)
+  // Lines that were written before a column was added are shorter.
+  const padded = table.schemaVersion > FIRST_SCHEMA
+  return `read_csv(${[
+    common,
+    `columns = ${structOf(input)}`,
+    'auto_detect = false',
+    'header = false',
+    `skip = ${format.headerLines}`,
+    `delim = ${sqlText(format.delimiter)}`,
+    `quote = ${sqlText(format.quote)}`,
+    `escape = ${sqlText(format.escape)}`,
+    `nullstr = ${sqlText(format.nullText)}`,
+    'allow_quoted_nulls = false',
+    `null_padding = ${padded}`,
+    `parallel = ${!padded}`,
+    `ignore_errors = ${format.tolerant}`,
+    `max_line_size = ${LONGEST_LINE_BYTES}`,
+  ].join(', ')})`
+}
+
+const LONGEST_LINE_BYTES = 16 * 1024 * 1024
+
+const jsonReader = (input: ViewInput, common: string): string =>
+  `read_json(${common}, columns = ${structOf(input)}, format = 'newline_delimited', auto_detect = false, ignore_errors = ${textFormat(input.table.options).tolerant})`
+
+/** By number. */
+function ownReader({ table, toDuckDb }: ViewInput, common: string): string {
+  const columns = table.columns.map(
+    ({ name, type }, i) =>
+      `${i + 1}: {name: ${sqlText(name)}, type: ${sqlText(toDuckDb(type))}, default_value: NULL}`,
+  )
+  return `read_parquet(${common}, schema = MAP {${columns.join(', ')}})`
+}
+
+const foreignReader = (common: string): string => `read_parquet(${common}, union_by_name = true)`
+
+function foreignColumn(
+  { table, toDuckDb, files }: ViewInput,
+  column: Column,
+  foreign: readonly EngineColumn[],
+): string {
+  const { name, type } = column
+  const wanted = toDuckDb(type)
+  const there =
+    foreign.find((one) => one.name === name) ??
+    foreign.find((one) => one.name.toLowerCase() === name.toLowerCase())
+  if (there === undefined) {
+    if (table.schemaVersion > FIRST_SCHEMA) return `NULL::${wanted} AS ${sqlName(name)}`
+    const file = files.find((one) => !one.own)?.path ?? join(table.location, '*')
+    throw new QueryFault(
+      'user',
+      `${file}, a data file of ${tableName(table)}, has no column ${name}; it has ${foreign.map((one) => one.name).join(', ')}`,
+    )
+  }
+  const value = `f.${sqlName(there.name)}`
+  return `${there.type === wanted ? value : `CAST(${value} AS ${wanted})`} AS ${sqlName(name)}`
+}

@@ -1,0 +1,120 @@
+/**
+ * The tasks of this worker: what runs, and what has ended and no master has taken note of yet. A query is here at most
+ * once, with its newest attempt; to be told of one twice changes nothing.
+ */
+import type { Task, TaskReport } from '../rpc/contract.ts'
+import type { RunningQuery } from './running-query.ts'
+
+export interface TaskListOptions {
+  readonly slots: number
+  readonly start: (task: Task) => RunningQuery
+  /** Something began or ended: the master should hear of it. */
+  readonly onChange: () => void
+}
+
+export interface Acceptance {
+  readonly accepted: boolean
+  readonly why: string | null
+}
+
+/** Should no master come for them: beyond it the oldest are forgotten. */
+const MOST_ENDED = 1000
+
+const ACCEPTED: Acceptance = { accepted: true, why: null }
+
+export class TaskList {
+  readonly #options: TaskListOptions
+  readonly #queries = new Map<string, RunningQuery>()
+  /** Attempts that a newer one has replaced, until they have ended. */
+  readonly #replaced = new Set<RunningQuery>()
+  #stopping = false
+
+  constructor(options: TaskListOptions) {
+    this.#options = options
+  }
+
+  get freeSlots(): number {
+    return this.#stopping ? 0 : Math.max(0, this.#options.slots - this.running)
+  }
+
+  get running(): number {
+    const running = [...this.#queries.values()].filter((query) => query.running)
+    return running.length + this.#replaced.size
+  }
+
+  run(task: Task): Acceptance {
+    const known = this.#queries.get(task.queryId)
+    if (known !== undefined && known.task.attempt === task.attempt) return ACCEPTED
+    if (known !== undefined && known.task.attempt > task.attempt) {
+      return { accepted: false, why: `attempt ${known.task.attempt} has replaced it` }
+    }
+    if (this.#stopping) return { accepted: false, why: 'this worker is being stopped' }
+    if (this.freeSlots === 0) return { accepted: false, why: 'no free slot' }
+    if (known !== undefined) this.#replace(known)
+    const query = this.#options.start(task)
+    this.#queries.delete(task.queryId)
+    this.#queries.set(task.queryId, query)
+    void query.ended.then(() => {
+      this.#trim()
+      this.#options.onChange()
+    })
+    this.#options.onChange()
+    return ACCEPTED
+  }
+
+  find(queryId: string, attempt: number): RunningQuery | null {
+    const query = this.#queries.get(queryId)
+    return query?.task.attempt === attempt ? query : null
+  }
+
+  kill(queryId: string, why: string): void {
+    this.#queries.get(queryId)?.kill(why)
+  }
+
+  tasks(): { task: Task; report: TaskReport }[] {
+    return [...this.#queries.values()].map((query) => ({
+      task: query.task,
+      report: query.report(),
+    }))
+  }
+
+  reports(): TaskReport[] {
+    return [...this.#queries.values()].map((query) => query.report())
+  }
+
+  /**
+   * What a master answered to these reports: ended ones it has taken note of, running ones it wants to end. An attempt
+   * that began since then is not meant.
+   */
+  forget(queryIds: readonly string[], reports: readonly TaskReport[]): void {
+    for (const report of reports) {
+      if (!queryIds.includes(report.queryId)) continue
+      const query = this.find(report.queryId, report.attempt)
+      if (query === null) continue
+      if (query.running) query.kill('the master does not know of it any more')
+      else if (report.state !== 'running') this.#queries.delete(report.queryId)
+    }
+  }
+
+  /** Ends all; resolves when all have ended. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    const queries = [...this.#queries.values(), ...this.#replaced]
+    for (const query of queries) query.kill('the worker that ran it was stopped', 'lost')
+    await Promise.all(queries.map(({ ended }) => ended))
+  }
+
+  #replace(query: RunningQuery): void {
+    if (!query.running) return
+    this.#replaced.add(query)
+    query.kill('a newer attempt has replaced it')
+    void query.ended.then(() => this.#replaced.delete(query))
+  }
+
+  #trim(): void {
+    const ended = [...this.#queries.values()].filter((query) => !query.running)
+    for (const { task } of ended.slice(0, Math.max(0, ended.length - MOST_ENDED))) {
+      this.#queries.delete(task.queryId)
+    }
+  }
+}

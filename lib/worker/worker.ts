@@ -1,0 +1,256 @@
+/**
+ * A worker: one DuckDB engine, four ports, and a tie to the active master.
+ *
+ * Only an active master gives it work, fenced by its term: whoever knows an older one than this worker has seen is
+ * refused. Results go from here straight to the clients. What runs here outlives every failover of the masters.
+ */
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { QueryError, Task, WorkerInfo } from '../rpc/contract.ts'
+import {
+  type Bind,
+  type Gate,
+  Guard,
+  type Handlers,
+  limitedServer,
+  openAll,
+  RpcError,
+  rpcServer,
+  type ServerOptions,
+} from '../rpc/index.ts'
+import { CatalogReader } from './catalog-reader.ts'
+import { Engine, type EngineOptions } from './duckdb.ts'
+import { Follow } from './follow.ts'
+import { type MasterAddresses, Masters } from './masters.ts'
+import { metricsText } from './metrics.ts'
+import { RESULT_LIMITS, type ResultLimits } from './results.ts'
+import { Roots } from './roots.ts'
+import { RunningQuery } from './running-query.ts'
+import { TaskList } from './task-list.ts'
+import type { TypeNames } from './write-plan.ts'
+
+export type WorkerPort = 'qm' | 'clientRpc' | 'peer' | 'infoHttp'
+
+export interface WorkerOptions {
+  readonly worker: WorkerInfo
+  readonly binds: Readonly<Record<WorkerPort, Bind>>
+  readonly masters: readonly MasterAddresses[]
+  readonly engine: EngineOptions
+  readonly types: TypeNames
+  readonly secret: string
+  /** Asked again when a master refuses the one we show. */
+  readonly readSecret: () => Promise<string | null>
+  /** The newest term that is known at the start. */
+  readonly epoch: number
+  readonly idleMs: number
+  readonly activeMs: number
+  readonly beatMs: number
+  readonly silenceMs: number
+  /** How long a query waits for an active master's catalog. */
+  readonly catalogMs: number
+  readonly results?: ResultLimits
+  readonly clock: Clock
+  readonly wallClockMs: () => number
+  readonly random: () => number
+  readonly log: Log
+}
+
+export class Worker {
+  readonly #options: WorkerOptions
+  readonly #guard: Guard
+  readonly #masters: Masters
+  readonly #tasks: TaskList
+  readonly #follow: Follow
+  readonly #apps: FastifyInstance[] = []
+  readonly #counts = { begun: 0, fetched: 0 }
+  #engine: Engine | null = null
+  #secret: string
+  #epoch: number
+
+  constructor(options: WorkerOptions) {
+    const { clock, log } = options
+    this.#options = options
+    this.#secret = options.secret
+    this.#epoch = options.epoch
+    this.#guard = new Guard({
+      epoch: () => this.#epoch,
+      onNewerEpoch: (epoch) => this.#onEpoch(epoch),
+      onRefused: (what, from) => log('warn', `refused a message with a wrong ${what} from ${from}`),
+    })
+    this.#guard.setSecret(options.secret)
+    this.#masters = new Masters({
+      addresses: options.masters,
+      secret: () => this.#secret,
+      epoch: () => this.#guard.epoch(),
+      clock,
+    })
+    this.#tasks = new TaskList({
+      slots: options.worker.slots,
+      start: (task) => this.#start(task),
+      onChange: () => this.#follow.poke(),
+    })
+    this.#follow = new Follow({
+      ...options,
+      masters: this.#masters,
+      tasks: this.#tasks,
+      epoch: () => this.#guard.epoch(),
+      onEpoch: (epoch) => this.#onEpoch(epoch),
+      onForbidden: () => this.#readSecretAgain(),
+    })
+  }
+
+  /** Resolves when its ports are open. Rejects with an Error for what can't be opened. */
+  async start(): Promise<void> {
+    const { binds, engine } = this.#options
+    this.#engine = await Engine.open(engine)
+    const server = this.#serverOptions()
+    const ports: [WorkerPort, FastifyInstance][] = [
+      ['qm', rpcServer('worker', this.#workerHandlers(), server)],
+      ['clientRpc', rpcServer('results', this.#resultHandlers(), server)],
+      ['peer', this.#peerServer()],
+      ['infoHttp', this.#infoServer()],
+    ]
+    this.#apps.push(...ports.map(([, app]) => app))
+    await openAll(ports.map(([port, app]) => ({ app, bind: binds[port] })))
+    this.#follow.start()
+  }
+
+  /** Ends what runs, tells the master so if it can, and closes all. */
+  async stop(why: string): Promise<void> {
+    this.#options.log('info', `stopping: ${why}`)
+    await this.#tasks.stop()
+    await this.#follow.stop()
+    await Promise.all(this.#apps.map((app) => app.close()))
+    await this.#masters.close()
+    await this.#engine?.close()
+  }
+
+  status(): WorkerInfo & { epoch: number; running: number } {
+    return { ...this.#options.worker, epoch: this.#guard.epoch(), running: this.#tasks.running }
+  }
+
+  #start(task: Task): RunningQuery {
+    const { types, clock, wallClockMs, log, engine, catalogMs } = this.#options
+    if (this.#engine === null) throw new RpcError('UNAVAILABLE', 'this worker is still starting')
+    this.#counts.begun += 1
+    log('info', `query ${task.queryId} (attempt ${task.attempt}) begins`, {
+      queryId: task.queryId,
+      mode: task.mode,
+      user: task.session.user,
+    })
+    const reader = new CatalogReader({
+      masters: this.#masters,
+      active: () => this.#follow.active,
+      patienceMs: catalogMs,
+      clock,
+    })
+    return new RunningQuery(task, {
+      engine: this.#engine,
+      scope: {
+        roots: new Roots(engine.roots),
+        toDuckDb: types.toDuckDb,
+        resolve: (tables, signal) => reader.resolve(tables, signal),
+      },
+      types,
+      limits: this.#options.results ?? RESULT_LIMITS,
+      clock,
+      wallClockMs,
+      log,
+    })
+  }
+
+  #workerHandlers(): Handlers<'worker'> {
+    return {
+      run: (task) => this.#tasks.run(task),
+      kill: ({ queryId }) => {
+        this.#tasks.kill(queryId, 'the query was killed')
+        return {}
+      },
+      status: () => this.status(),
+    }
+  }
+
+  #resultHandlers(): Handlers<'results'> {
+    return {
+      fetch: ({ queryId, attempt }, writer) => {
+        const query = this.#tasks.find(queryId, attempt)
+        if (query?.fetch(writer) === true) {
+          this.#counts.fetched += 1
+          return
+        }
+        writer.send({ error: query === null ? UNKNOWN : NO_RESULT })
+        writer.end()
+      },
+      status: () => ({ workerId: this.#options.worker.workerId, epoch: this.#guard.epoch() }),
+    }
+  }
+
+  #peerServer(): FastifyInstance {
+    const app = this.#plainServer()
+    app.post('/rpc/worker/status', () => this.status())
+    return app
+  }
+
+  #infoServer(): FastifyInstance {
+    const app = this.#plainServer()
+    app.get('/health/live', () => 'live\n')
+    app.get('/api/v1/worker', () => this.status())
+    app.get('/metrics', (_request, reply) =>
+      reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(
+        metricsText({
+          running: this.#tasks.running,
+          freeSlots: this.#tasks.freeSlots,
+          slots: this.#options.worker.slots,
+          epoch: this.#guard.epoch(),
+          begun: this.#counts.begun,
+          fetched: this.#counts.fetched,
+          registrations: this.#follow.registrations,
+          refusedSecrets: this.#guard.refused.secret,
+          refusedEpochs: this.#guard.refused.epoch,
+          memoryBytes: process.memoryUsage.rss(),
+        }),
+      ),
+    )
+    return app
+  }
+
+  #plainServer(): FastifyInstance {
+    return limitedServer({ log: this.#options.log, epoch: () => this.#guard.epoch() })
+  }
+
+  #serverOptions(): ServerOptions {
+    const { clock, beatMs, log } = this.#options
+    return { guard: this.#guard, gate: NEVER_ACTIVE, clock, beatMs, log }
+  }
+
+  #onEpoch(epoch: number): void {
+    this.#epoch = Math.max(this.#epoch, epoch)
+    this.#follow.onNewerEpoch(epoch)
+  }
+
+  async #readSecretAgain(): Promise<void> {
+    const secret = await this.#options.readSecret()
+    if (secret === null) return
+    this.#secret = secret
+    this.#guard.setSecret(secret)
+  }
+}
+
+/** None of a worker's methods is for the active master only. */
+const NEVER_ACTIVE: Gate = {
+  enter: () => {
+    throw new RpcError('NOT_ACTIVE', 'this is a worker')
+  },
+}
+
+const UNKNOWN: QueryError = {
+  kind: 'lost',
+  message: 'this worker has no such query (any more)',
+  place: null,
+}
+const NO_RESULT: QueryError = {
+  kind: 'refused',
+  message: 'this result was read already, or the query has none: a result can be read once',
+  place: null,
+}
