@@ -1,8 +1,9 @@
 /**
  * One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other.
  */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
 import { type Reloader, watchConfiguration } from '../conf/index.ts'
@@ -17,13 +18,15 @@ import {
 import {
   type AdminServer,
   adminServer,
-  type Bind,
   Master,
   type MasterOptions,
   SingleMember,
 } from '../master/index.ts'
+import type { Bind } from '../rpc/index.ts'
 import { onConfChange } from './conf-changes.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
+import { queryOptionsOf } from './query-options.ts'
+import { ownSecret } from './single-secret.ts'
 
 /**
  * A file server that has not answered by then is told as the reason for a failed start: well before the start scripts
@@ -109,7 +112,7 @@ export class MasterLife {
       beatMs: 2 * timing.renewMs,
       silenceMs: timing.monitorMs,
       stopMs: timing.deadlineMs + 2 * timing.renewMs,
-      queries: null,
+      queries: queryOptionsOf(this.#plan.conf, this.#log.log),
       onFailure: (error) => end(error.message, 1),
       pid: process.pid,
       startedAtSeconds: Math.round(Date.now() / 1000 - process.uptime()),
@@ -153,7 +156,9 @@ export class MasterLife {
   }
 
   #single(): MasterOptions['join'] {
+    const haDirectory = join(this.#plan.conf.get('tajo.rootdir'), 'system', 'ha')
     return async (service: Service) => {
+      await makeHaDirectory(haDirectory)
       const member = new SingleMember({
         self: this.#self(),
         hostname: hostname(),
@@ -162,9 +167,9 @@ export class MasterLife {
         startedAt: new Date().toISOString(),
         service,
       })
+      const secret = await ownSecret(haDirectory)
       await member.start()
-      // Nobody else is in this cluster to know it.
-      return { member, secret: randomBytes(32).toString('hex') }
+      return { member, secret }
     }
   }
 }

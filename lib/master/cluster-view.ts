@@ -1,7 +1,7 @@
 /** The cluster as this master sees it, in the words of the web API and the umbilical RPC. Pure. */
 import type { MemberView, PeerView } from '../ha/index.ts'
 import type { MasterStatus, Standing } from '../rpc/index.ts'
-import type { ClusterDocument, MasterRow } from '../web/view.ts'
+import type { ClusterDocument, MasterRow, WorkerRow } from '../web/view.ts'
 
 /** What only the master itself can tell, beside the election's view. */
 export interface OwnFacts {
@@ -49,7 +49,11 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
   }
 }
 
-export function clusterDocument(view: MemberView, own: OwnFacts): ClusterDocument {
+export function clusterDocument(
+  view: MemberView,
+  own: OwnFacts,
+  workers: readonly WorkerRow[] = [],
+): ClusterDocument {
   const { self } = view
   const selfRow: MasterRow = {
     address: self.address,
@@ -71,7 +75,7 @@ export function clusterDocument(view: MemberView, own: OwnFacts): ClusterDocumen
     masters: [selfRow, ...othersOf(view).map(peerRow)].sort((a, b) =>
       a.address < b.address ? -1 : 1,
     ),
-    workers: [],
+    workers,
     storage: view.storage,
     problem: view.problem,
     warnings: [...view.warnings, ...own.warnings],

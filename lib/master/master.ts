@@ -12,11 +12,13 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Addresses, Member, MemberView, Service } from '../ha/index.ts'
 import {
+  type Bind,
   Guard,
   type Handlers,
   type LineWriter,
   limitedServer,
   type MasterStatus,
+  openAll,
   RpcError,
   rpcServer,
   type ServerOptions,
@@ -27,7 +29,6 @@ import type { MetricsFacts, WebView } from '../web/view.ts'
 import { ActiveGate } from './active-gate.ts'
 import { clusterDocument, type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts'
 import { HistoryCache } from './history-cache.ts'
-import { type Bind, openAll } from './listeners.ts'
 import type { Peers } from './peers.ts'
 import type { QueryOptions } from './queries/options.ts'
 import { QueryServices } from './queries/services.ts'
@@ -107,7 +108,6 @@ export class Master {
       address: options.address,
       status: () => this.#serviceStatus(),
       commit: () => this.#joined().commit(),
-      mayServe: rights.mayServe,
       secret: () => this.#secret,
       clock,
       wallMs: options.wallMs,
@@ -200,6 +200,7 @@ export class Master {
     member.onState((view) => this.#onState(view))
     this.#onState(member.view())
     this.#beat()
+    this.#queries.preload()
   }
 
   async #stop(reason: string): Promise<void> {
@@ -215,6 +216,7 @@ export class Master {
     await Promise.race([this.#member?.stop(reason), bound])
     late()
     this.#gate.close()
+    await this.#queries.deactivate()
     await this.#close()
   }
 
@@ -228,9 +230,19 @@ export class Master {
 
   #service(): Service {
     return {
-      activate: async (term, signal) => this.#gate.open(term, signal),
-      drain: () => this.#gate.drained(),
-      deactivate: async () => this.#gate.close(),
+      activate: async (term, signal) => {
+        await this.#queries.activate(term, signal)
+        this.#gate.open(term, signal)
+      },
+      // Long polls end first, so that what was accepted can be answered.
+      drain: async () => {
+        await this.#queries.drain()
+        await this.#gate.drained()
+      },
+      deactivate: async () => {
+        this.#gate.close()
+        await this.#queries.deactivate()
+      },
     }
   }
 
@@ -325,7 +337,8 @@ export class Master {
     return {
       serving: () => this.#member?.mayServe() ?? false,
       state: () => this.#currentState(),
-      cluster: () => clusterDocument(this.#joined().view(), this.#own()),
+      cluster: () => clusterDocument(this.#joined().view(), this.#own(), this.#queries.workers()),
+      queries: (limit) => this.#queries.newest(limit),
       history: (limit) => this.#history.newest(limit),
       metrics: () => this.#metrics(),
     }

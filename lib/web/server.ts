@@ -36,13 +36,14 @@ export function addWebRoutes(app: FastifyInstance, view: WebView): void {
   health('/health/live', () => true)
 
   app.get('/api/v1/cluster', (_request, reply) => sendJson(reply, view.cluster()))
-  app.get('/api/v1/queries', (_request, reply) => sendJson(reply, { queries: [] }))
+  app.get<{ Querystring: { limit?: unknown } }>('/api/v1/queries', async (request, reply) => {
+    const limit = limitOf(request.query.limit)
+    if (limit === null) return badLimit(reply)
+    return sendJson(reply, { queries: await view.queries(limit) })
+  })
   app.get<{ Querystring: { limit?: unknown } }>('/api/v1/history', async (request, reply) => {
     const limit = limitOf(request.query.limit)
-    if (limit === null) {
-      const message = `limit must be a whole number from 1 to ${MOST_HISTORY_ROWS}`
-      return sendJson(reply.code(400), { code: 'BAD_REQUEST', message })
-    }
+    if (limit === null) return badLimit(reply)
     return sendJson(reply, { history: await view.history(limit) })
   })
   app.get('/metrics', (_request, reply) =>
@@ -58,6 +59,11 @@ export function addWebRoutes(app: FastifyInstance, view: WebView): void {
 
 const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
   reply.headers(JSON_HEADERS).send(JSON.stringify(value))
+
+const badLimit = (reply: FastifyReply): FastifyReply => {
+  const message = `limit must be a whole number from 1 to ${MOST_HISTORY_ROWS}`
+  return sendJson(reply.code(400), { code: 'BAD_REQUEST', message })
+}
 
 function limitOf(text: unknown): number | null {
   if (text === undefined) return HISTORY_ROWS

@@ -21,6 +21,30 @@ export interface MasterRow {
   readonly self: boolean
 }
 
+export interface WorkerRow {
+  /** Peer address: its name. */
+  readonly address: string
+  /** `silent`: its stream to this master broke, and it has not been heard since. */
+  readonly state: 'live' | 'silent'
+  readonly host: string
+  readonly pid: number
+  readonly version: string
+  /** Queries that it can run at a time, and that it runs. */
+  readonly slots: number
+  readonly running: number
+  readonly heartbeatAgeMs: number
+  readonly webPage: string
+}
+
+/** One query of `GET /api/v1/queries`, newest first; more fields than are named here. */
+export interface QueryRow {
+  readonly queryId: string
+  readonly sql: string
+  readonly user: string
+  readonly state: string
+  readonly submittedMs: number
+}
+
 /** `GET /api/v1/cluster`. */
 export interface ClusterDocument {
   readonly clusterId: string | null
@@ -31,7 +55,8 @@ export interface ClusterDocument {
   readonly activeClient: string | null
   readonly self: string
   readonly masters: readonly MasterRow[]
-  readonly workers: readonly never[]
+  /** Only the active master knows them. */
+  readonly workers: readonly WorkerRow[]
   readonly storage: string
   /** Why no master is active, or why this one can't become it. */
   readonly problem: string | null
@@ -80,5 +105,7 @@ export interface WebView {
   cluster(): ClusterDocument
   /** Newest first. Rejects when the shared directory can't be read in time. */
   history(limit: number): Promise<readonly TermRow[]>
+  /** Newest first, of all terms; never rejects for a directory that does not answer. */
+  queries(limit: number): Promise<readonly QueryRow[]>
   metrics(): MetricsFacts
 }

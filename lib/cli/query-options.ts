@@ -1,0 +1,36 @@
+/** What the configuration says to a master about queries: its catalog, its directories, its limits. */
+import { join } from 'node:path'
+import type { Log } from '../base/log.ts'
+import type { Configuration } from '../conf/index.ts'
+import type { QueryOptions } from '../master/index.ts'
+
+/** Readers of what was dropped or overwritten have so long to end, beyond all queries that began before. */
+const LITTER_GRACE_MS = 600_000
+const DAY_MS = 24 * 3600 * 1000
+
+export function queryOptionsOf(conf: Configuration, log: Log): QueryOptions {
+  const rootDirectory = conf.get('tajo.rootdir')
+  return {
+    makeStore: async () => {
+      // The database clients are loaded with it: not before this master has joined.
+      const { openCatalogStore } = await import('../catalog/open.ts')
+      return openCatalogStore({
+        class: conf.get('tajo.catalog.store.class'),
+        uri: conf.get('tajo.catalog.uri'),
+        user: conf.get('tajo.catalog.connection.id'),
+        password: conf.get('tajo.catalog.connection.password'),
+        rootDirectory,
+        log,
+      })
+    },
+    logDirectory: join(rootDirectory, 'system', 'queries'),
+    warehouse: conf.get('tajo.warehouse.directory'),
+    allowedPaths: conf.get('tajo.query.allowed-paths'),
+    queueLimit: conf.get('tajo.master.query.queue.limit'),
+    historyLimit: conf.get('tajo.history.query.max-entries'),
+    historyMaxAgeMs: conf.get('tajo.history.expiry-time-day') * DAY_MS,
+    idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),
+    activeMs: conf.get('tajo.worker.heartbeat.active.interval'),
+    litterGraceMs: LITTER_GRACE_MS,
+  }
+}

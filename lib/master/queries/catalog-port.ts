@@ -1,0 +1,13 @@
+/** What the query services need of the catalog: `Catalog` has it, and a test's own. */
+import type { Transaction } from '../../catalog/model.ts'
+import type { CatalogState } from '../../catalog/state.ts'
+
+export interface CatalogPort {
+  /** What was acknowledged. */
+  state(): CatalogState
+  /**
+   * Resolves when it is durable and binding. `build` may be called more than once, and its state is good only during
+   * the call; what it throws rejects, and nothing is changed. Rejects CatalogError.
+   */
+  transact(build: (state: CatalogState) => Transaction): Promise<unknown>
+}

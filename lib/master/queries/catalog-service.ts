@@ -1,0 +1,37 @@
+/** The catalog port: reads, answered by the active from memory. */
+import type { Table } from '../../catalog/model.ts'
+import type { CatalogTable } from '../../rpc/contract.ts'
+import { type Handlers, RpcError } from '../../rpc/index.ts'
+import type { CatalogPort } from './catalog-port.ts'
+
+type Reads = Pick<Handlers<'catalog'>, 'databases' | 'tables' | 'resolve'>
+
+export function catalogService(catalog: CatalogPort): Reads {
+  return {
+    databases: () => ({ databases: catalog.state().databaseNames() }),
+    tables: ({ database }) => {
+      const tables = catalog.state().tablesOf(database)
+      if (tables === null) throw new RpcError('BAD_REQUEST', `database ${database} does not exist`)
+      return { tables: tables.map(summaryOf) }
+    },
+    resolve: ({ tables }) => {
+      const state = catalog.state()
+      return {
+        tables: tables.map(({ database, name }) => {
+          const table = state.find(database, name)
+          return table === null ? null : (table as CatalogTable)
+        }),
+      }
+    },
+  }
+}
+
+function summaryOf({ files, ...table }: Table) {
+  let rows: number | null = table.wholeDirectory ? null : 0
+  let bytes = 0
+  for (const file of files) {
+    rows = rows === null || file.rows === null ? null : rows + file.rows
+    bytes += file.bytes
+  }
+  return { ...(table as Omit<CatalogTable, 'files'>), rows, bytes, fileCount: files.length }
+}

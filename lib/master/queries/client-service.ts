@@ -1,0 +1,271 @@
+/**
+ * The client port: submit, wait, kill.
+ *
+ * The client's query id makes each of them harmless to repeat, on any master: what runs is told as it stands, what has
+ * ended in the catalog is told from there, and only what nobody knows is begun. Everything that changes data is told
+ * after it is in the catalog.
+ */
+import type { Clock } from '../../base/clock.ts'
+import type { CatalogError } from '../../catalog/errors.ts'
+import type { QueryError, QueryStatus } from '../../rpc/contract.ts'
+import { type Handlers, RpcError } from '../../rpc/index.ts'
+import { SqlError, type Statement } from '../../sql/statement.ts'
+import type { CatalogPort } from './catalog-port.ts'
+import type { QueryList } from './list.ts'
+import { PathError, type PathRules } from './paths.ts'
+import { type Plan, plan } from './plan.ts'
+import { changesData, type Query, type QueryKind, statusOf } from './query.ts'
+import type { Scheduler } from './scheduler.ts'
+import { endOf, isOver, type Settler } from './settle.ts'
+import type { Waiters } from './waiters.ts'
+import type { WorkerCalls } from './worker-calls.ts'
+import type { WorkerTable } from './worker-table.ts'
+
+export interface ClientServiceOptions {
+  readonly epoch: number
+  readonly list: QueryList
+  readonly waiters: Waiters
+  readonly catalog: CatalogPort
+  readonly workers: WorkerTable
+  readonly calls: WorkerCalls
+  readonly scheduler: Scheduler
+  readonly settler: Settler
+  readonly paths: PathRules
+  readonly parse: (sql: string) => Statement
+  /** Publications that are decided and not carried out yet. */
+  readonly isPublishing: (queryId: string) => boolean
+  readonly clock: Clock
+  readonly wallMs: () => number
+}
+
+type RequestOf<M extends keyof Handlers<'client'>> = Parameters<Handlers<'client'>[M]>[0]
+
+/** So long after the beginning of a term its workers may come with queries that this master has not heard of. */
+const ARRIVING_MS = 2000
+/** A submit waits so long for a worker to take the query, and for a change of the catalog alone: it spares a `wait`. */
+const BRIEFLY_MS = 100
+const CHANGE_MS = 5000
+
+export class ClientService {
+  readonly #options: ClientServiceOptions
+  readonly #beginMs: number
+  /** Being planned: the file system is asked meanwhile. */
+  readonly #planning = new Map<string, Promise<QueryStatus>>()
+
+  constructor(options: ClientServiceOptions) {
+    this.#options = options
+    this.#beginMs = options.clock.nowMs()
+  }
+
+  async submit(request: RequestOf<'submit'>): Promise<QueryStatus> {
+    const { queryId, attempt } = request
+    const known = this.#known(queryId, attempt)
+    if (known !== null) return known
+    const planning = this.#planning.get(queryId)
+    if (planning !== undefined) return planning
+    const begun = this.#begin(request).finally(() => this.#planning.delete(queryId))
+    this.#planning.set(queryId, begun)
+    return begun
+  }
+
+  async wait(request: RequestOf<'wait'>): Promise<QueryStatus | null> {
+    const { list, waiters, catalog, clock } = this.#options
+    const { queryId } = request
+    const untilMs = clock.nowMs() + request.waitMs
+    for (;;) {
+      const query = list.get(queryId)
+      const leftMs = untilMs - clock.nowMs()
+      if (query !== null) {
+        const status = this.#status(query)
+        if (leftMs <= 0 || waiters.closed || differs(status, request)) return status
+        await waiters.next(queryId, leftMs)
+        continue
+      }
+      const ended = this.#outcome(queryId)
+      if (ended !== null) return ended
+      const arrivingMs = this.#beginMs + ARRIVING_MS - clock.nowMs()
+      const publishing = this.#options.isPublishing(queryId)
+      const unknownMs = publishing ? leftMs : Math.min(leftMs, arrivingMs)
+      if (unknownMs <= 0 || waiters.closed) {
+        return catalog.state().outcome(queryId) === null ? null : this.#publishing(request)
+      }
+      await waiters.next(queryId, publishing ? Math.min(unknownMs, BRIEFLY_MS) : unknownMs)
+    }
+  }
+
+  async kill({ queryId }: RequestOf<'kill'>): Promise<QueryStatus | null> {
+    const { list, settler, workers, calls, waiters, wallMs } = this.#options
+    const query = list.get(queryId)
+    if (query === null) return this.#outcome(queryId)
+    const { spot } = query
+    const error: QueryError = { message: 'it was killed', place: null, kind: 'killed' }
+    if (query.stage === 'running' && spot === null) return this.#status(query)
+    if (changesData(query)) {
+      settler.failed(query, error, 'killed')
+      await this.#until(query, () => query.stage === 'ended', CHANGE_MS)
+    } else list.end(query, { state: 'killed', error }, wallMs())
+    const worker = spot === null ? null : workers.get(spot.workerId)
+    if (worker !== null && query.state === 'killed') void calls.kill(worker.info, queryId)
+    waiters.wake(queryId)
+    return this.#status(query)
+  }
+
+  // ---- what is known already -------------------------------------------------------------------------------------
+
+  #known(queryId: string, attempt: number): QueryStatus | null {
+    const query = this.#options.list.get(queryId)
+    if (query === null) return this.#outcome(queryId)
+    if (query.kind !== 'select' || query.attempt >= attempt) return this.#status(query)
+    this.#replace(query)
+    return null
+  }
+
+  /** Its client could not get the result of this attempt: whatever still runs of it is stopped. */
+  #replace(query: Query): void {
+    const { list, workers, calls, wallMs } = this.#options
+    if (query.stage === 'ended') return
+    const error: QueryError = { message: 'a later attempt runs', place: null, kind: 'lost' }
+    list.end(query, { state: 'failed', error }, wallMs())
+    const worker = query.spot === null ? null : workers.get(query.spot.workerId)
+    if (worker !== null) void calls.kill(worker.info, query.queryId)
+  }
+
+  /** Of a change that ended under an earlier term, or long ago. */
+  #outcome(queryId: string): QueryStatus | null {
+    const { catalog, isPublishing, epoch } = this.#options
+    const outcome = catalog.state().outcome(queryId)
+    if (outcome === null || isPublishing(queryId)) return null
+    const end = endOf(outcome)
+    return {
+      queryId,
+      attempt: 1,
+      kind: 'change',
+      worker: null,
+      answer: null,
+      session: null,
+      epoch,
+      state: end.state,
+      progress: end.state === 'succeeded' ? 1 : 0,
+      rows: end.rows ?? null,
+      message: end.message ?? null,
+      error: end.error ?? null,
+    }
+  }
+
+  /** It is decided, and somebody is carrying it out. */
+  #publishing({ queryId, attempt }: { queryId: string; attempt: number }): QueryStatus {
+    const { epoch } = this.#options
+    return {
+      queryId,
+      attempt,
+      kind: 'change',
+      state: 'running',
+      worker: null,
+      answer: null,
+      session: null,
+      epoch,
+      progress: 0.99,
+      rows: null,
+      message: null,
+      error: null,
+    }
+  }
+
+  // ---- beginning one ---------------------------------------------------------------------------------------------
+
+  async #begin(request: RequestOf<'submit'>): Promise<QueryStatus> {
+    const { list, catalog, isPublishing, paths, parse, epoch, clock, wallMs } = this.#options
+    if (isPublishing(request.queryId)) return this.#publishing(request)
+    const submittedMs = wallMs()
+    const begin = (kind: QueryKind, planned: Plan | null): Query => {
+      const { queryId, attempt, sql, session } = request
+      const { user, database } = session
+      const task = planned?.is === 'task' ? planned.task : null
+      return list.add(
+        { queryId, attempt, sql, user, database, kind, submittedMs, task },
+        clock.nowMs(),
+      )
+    }
+    let planned: Plan
+    try {
+      const context = { request, epoch, submittedMs, paths }
+      planned = await plan(parse(request.sql), catalog.state(), context)
+    } catch (thrown) {
+      const error = userError(thrown)
+      if (error === null) throw thrown
+      const query = begin('answer', null)
+      list.end(query, { state: 'failed', error }, wallMs())
+      return this.#status(query)
+    }
+    switch (planned.is) {
+      case 'answer': {
+        const { answer, message, session } = planned
+        const query = begin('answer', null)
+        list.end(query, { state: 'succeeded', answer, message, session }, wallMs())
+        return this.#status(query)
+      }
+      case 'change': {
+        const query = begin('change', null)
+        this.#options.settler.changed(query, planned.build)
+        await this.#until(query, () => query.stage === 'ended', CHANGE_MS)
+        return this.#status(query)
+      }
+      case 'task': {
+        if (list.queueIsFull && this.#options.workers.choose() === null)
+          return this.#refusal(request)
+        const query = begin(planned.task.mode === 'write' ? 'change' : 'select', planned)
+        this.#options.scheduler.kick()
+        const isGiven = (): boolean => query.stage !== 'dispatching'
+        await this.#until(query, isGiven, BRIEFLY_MS)
+        return this.#status(query)
+      }
+    }
+  }
+
+  /** Nothing is kept of it: the same id may be submitted again. */
+  #refusal(request: RequestOf<'submit'>): QueryStatus {
+    const { list } = this.#options
+    const message = `${list.queueLength} queries wait for a worker already (tajo.master.query.queue.limit); try again later`
+    return {
+      ...this.#publishing(request),
+      kind: 'select',
+      state: 'failed',
+      progress: 0,
+      error: { message, place: null, kind: 'refused' },
+    }
+  }
+
+  async #until(query: Query, isDone: () => boolean, ms: number): Promise<void> {
+    const { waiters, clock } = this.#options
+    const untilMs = clock.nowMs() + ms
+    while (!isDone() && !waiters.closed && clock.nowMs() < untilMs) {
+      await waiters.next(query.queryId, untilMs - clock.nowMs())
+    }
+  }
+
+  #status(query: Query): QueryStatus {
+    return statusOf(query, this.#options.epoch)
+  }
+}
+
+const differs = (
+  status: QueryStatus,
+  seen: { state: string; attempt: number; worker: string | null },
+): boolean =>
+  status.state !== seen.state ||
+  status.attempt !== seen.attempt ||
+  status.worker !== seen.worker ||
+  status.state === 'succeeded' ||
+  status.state === 'failed' ||
+  status.state === 'killed'
+
+/** What the user has to know of it; null: it is none of his doing. Throws NOT_ACTIVE when the term is over. */
+function userError(thrown: unknown): QueryError | null {
+  if (thrown instanceof SqlError) {
+    const { message, place } = thrown
+    return { message, place: place === null ? null : { ...place }, kind: 'user' }
+  }
+  if (thrown instanceof PathError) return { message: thrown.message, place: null, kind: 'user' }
+  if (isOver(thrown)) throw new RpcError('NOT_ACTIVE', (thrown as CatalogError).message)
+  return null
+}

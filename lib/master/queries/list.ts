@@ -1,0 +1,211 @@
+/**
+ * All queries of this term, and the only place where one changes its stage. It knows no clock, no timer and no port:
+ * time comes in, and what follows from a change (a record, a client to be told, a free slot) goes out by `onChange`.
+ *
+ *     add ─> queued ─> dispatching ─> running ─> applying ─> ended
+ *               ^───────────┘            └─────────────────────^
+ *     expect ─> expected ─────────────────^ (its worker came back; else ended)
+ *
+ * A query ends once: whatever is heard of it afterwards changes nothing. Ended ones are kept for a while, so that who
+ * asks again is told the same; the log keeps them longer.
+ */
+import type { TaskReport } from '../../rpc/contract.ts'
+import { type End, type NewQuery, type Query, type Spot, stateOf } from './query.ts'
+
+export interface ListOptions {
+  /** So many may wait for a worker. */
+  readonly queueLimit: number
+  /** So many ended ones are kept in memory. */
+  readonly keepEnded: number
+  /** After each change that a client or the history should hear of. */
+  readonly onChange: (query: Query) => void
+}
+
+export class QueryList {
+  readonly #options: ListOptions
+  readonly #all = new Map<string, Query>()
+  /** In the order of their submission, but for those that come back from a worker that did not take them. */
+  readonly #queue = new Map<string, Query>()
+  readonly #returned: Query[] = []
+  /** In the order of their ends. */
+  readonly #ended = new Set<Query>()
+  readonly #byWorker = new Map<string, Set<Query>>()
+
+  constructor(options: ListOptions) {
+    this.#options = options
+  }
+
+  get(queryId: string): Query | null {
+    return this.#all.get(queryId) ?? null
+  }
+
+  get queueLength(): number {
+    return this.#queue.size + this.#returned.length
+  }
+
+  get queueIsFull(): boolean {
+    return this.queueLength >= this.#options.queueLimit
+  }
+
+  /** That have not ended, oldest first. */
+  unended(): Query[] {
+    return [...this.#all.values()].filter(({ stage }) => stage !== 'ended')
+  }
+
+  all(): Iterable<Query> {
+    return this.#all.values()
+  }
+
+  countOn(workerId: string): number {
+    return this.#byWorker.get(workerId)?.size ?? 0
+  }
+
+  onWorker(workerId: string): readonly Query[] {
+    return [...(this.#byWorker.get(workerId) ?? [])]
+  }
+
+  /** With `task` it waits for a worker, without one this master does it. An earlier attempt must have ended. */
+  add(fresh: NewQuery, nowMs: number): Query {
+    const query: Query = {
+      ...fresh,
+      stage: fresh.task === null ? 'running' : 'queued',
+      state: null,
+      spot: null,
+      sinceMs: nowMs,
+      startedMs: fresh.task === null ? fresh.submittedMs : null,
+      finishedMs: null,
+      progress: 0,
+      rows: null,
+      message: null,
+      error: null,
+      answer: null,
+      session: null,
+    }
+    const before = this.#all.get(query.queryId)
+    if (before !== undefined) {
+      if (before.stage !== 'ended') throw new Error(`query ${query.queryId} was begun twice`)
+      this.#ended.delete(before)
+      this.#all.delete(query.queryId)
+    }
+    this.#all.set(query.queryId, query)
+    if (query.stage === 'queued') this.#queue.set(query.queryId, query)
+    this.#options.onChange(query)
+    return query
+  }
+
+  /** An earlier term's, as the log tells: it should be running at `spot`. */
+  expect(fresh: NewQuery, spot: Spot, startedMs: number | null, nowMs: number): void {
+    if (this.#all.has(fresh.queryId)) return
+    const query = this.add({ ...fresh, task: null }, nowMs)
+    query.startedMs = startedMs
+    this.#move(query, 'expected', nowMs)
+    this.#settle(query, spot)
+  }
+
+  /** The next to be run, taken out of the queue; to be followed by `assign` or `giveBack`. */
+  takeNext(): Query | null {
+    const returned = this.#returned.shift()
+    if (returned !== undefined) return returned
+    const [first] = this.#queue.values()
+    if (first !== undefined) this.#queue.delete(first.queryId)
+    return first ?? null
+  }
+
+  assign(query: Query, spot: Spot, nowMs: number): void {
+    this.#move(query, 'dispatching', nowMs)
+    this.#settle(query, spot)
+  }
+
+  /** Surely not taken by that worker: the first in the queue again. */
+  giveBack(query: Query, nowMs: number): void {
+    if (query.stage !== 'queued' && query.stage !== 'dispatching') return
+    this.#settle(query, null)
+    this.#move(query, 'queued', nowMs)
+    this.#returned.push(query)
+  }
+
+  /** Its worker runs it: it took it, reports it, or came back with it. */
+  runs(query: Query, spot: Spot, wallMs: number, nowMs: number): void {
+    if (query.stage === 'ended' || query.stage === 'applying') return
+    this.#unqueue(query)
+    const same = query.stage === 'running' && query.spot?.workerId === spot.workerId
+    this.#settle(query, spot)
+    query.startedMs ??= wallMs
+    if (same) return
+    this.#move(query, 'running', nowMs)
+    this.#options.onChange(query)
+  }
+
+  /** No news for anybody but who asks. */
+  progress(query: Query, { progress, rows }: TaskReport): void {
+    query.progress = Math.max(query.progress, progress)
+    query.rows = rows
+  }
+
+  /** Its end is being written to the catalog; false when that is under way already or done. */
+  beginApplying(query: Query, nowMs: number): boolean {
+    if (query.stage === 'ended' || query.stage === 'applying') return false
+    this.#unqueue(query)
+    this.#move(query, 'applying', nowMs)
+    return true
+  }
+
+  /** Once: later ends are ignored. */
+  end(query: Query, end: End, wallMs: number): void {
+    if (query.stage === 'ended') return
+    this.#unqueue(query)
+    query.stage = 'ended'
+    query.state = end.state
+    query.finishedMs = wallMs
+    query.rows = end.rows ?? (end.state === 'succeeded' ? query.rows : null)
+    query.message = end.message ?? null
+    query.error = end.error ?? null
+    query.answer = end.answer ?? null
+    query.session = end.session ?? null
+    if (end.state === 'succeeded') query.progress = 1
+    this.#leave(query)
+    this.#ended.add(query)
+    this.#forgetOldest()
+    this.#options.onChange(query)
+  }
+
+  #forgetOldest(): void {
+    while (this.#ended.size > this.#options.keepEnded) {
+      const [oldest] = this.#ended
+      if (oldest === undefined) return
+      this.#ended.delete(oldest)
+      this.#all.delete(oldest.queryId)
+    }
+  }
+
+  #move(query: Query, stage: Query['stage'], nowMs: number): void {
+    if (query.stage === 'ended')
+      throw new Error(`query ${query.queryId} has ended: ${stateOf(query)}`)
+    query.stage = stage
+    query.sinceMs = nowMs
+  }
+
+  #settle(query: Query, spot: Spot | null): void {
+    this.#leave(query)
+    query.spot = spot
+    if (spot === null) return
+    const there = this.#byWorker.get(spot.workerId)
+    if (there === undefined) this.#byWorker.set(spot.workerId, new Set([query]))
+    else there.add(query)
+  }
+
+  /** Where it was stays to be told. */
+  #leave(query: Query): void {
+    const workerId = query.spot?.workerId
+    const there = workerId === undefined ? undefined : this.#byWorker.get(workerId)
+    if (workerId === undefined || there === undefined) return
+    there.delete(query)
+    if (there.size === 0) this.#byWorker.delete(workerId)
+  }
+
+  #unqueue(query: Query): void {
+    this.#queue.delete(query.queryId)
+    const at = this.#returned.indexOf(query)
+    if (at >= 0) this.#returned.splice(at, 1)
+  }
+}

@@ -1,0 +1,24 @@
+/** What the query services are started with, as plain values: `cli/master-life.ts` makes them of the configuration. */
+import type { CatalogStore } from '../../catalog/store.ts'
+
+export interface QueryOptions {
+  /** A store of the configured class, not open yet; called once a term. */
+  readonly makeStore: () => Promise<CatalogStore>
+  /** Absolute directory of the query log, one file a term: `<rootdir>/system/queries`. */
+  readonly logDirectory: string
+  /** Absolute; managed tables live below it. */
+  readonly warehouse: string
+  /** Absolute; further directories that LOCATION may name. */
+  readonly allowedPaths: readonly string[]
+  /** Queries that may wait for a worker; more are refused. */
+  readonly queueLimit: number
+  /** Ended queries that the history keeps, newest first. */
+  readonly historyLimit: number
+  /** Those that were submitted longer ago are forgotten. */
+  readonly historyMaxAgeMs: number
+  /** Workers report at least this often: without anything to run, and with. */
+  readonly idleMs: number
+  readonly activeMs: number
+  /** What no table names any more is kept so long for those who may still read it. */
+  readonly litterGraceMs: number
+}

@@ -1,0 +1,281 @@
+/**
+ * What a statement comes to: an answer at once, one change of the catalog, or a task for a worker. What it may name in
+ * the file system is looked at here; all else is pure and in the files beside. Rejects SqlError and PathError.
+ */
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path/posix'
+import type { DataFile } from '../../catalog/model.ts'
+import type { CatalogState } from '../../catalog/state.ts'
+import type { Session, Task } from '../../rpc/contract.ts'
+import { type InsertTarget, SqlError, type SqlText, type Statement } from '../../sql/statement.ts'
+import {
+  alterTable,
+  createDatabase,
+  createTable,
+  createTableLike,
+  type DdlContext,
+  dropDatabase,
+  dropTable,
+  type Steps,
+  truncate,
+} from './ddl.ts'
+import { allColumns, requireDatabase, requireTable } from './names.ts'
+import { type Confined, type PathRules, pathPart } from './paths.ts'
+import type { Answer } from './query.ts'
+import { setVariable, unsetVariable, variableRows } from './session.ts'
+import { planCreateAs, planInsert, type WritePlan } from './write-plan.ts'
+
+export interface Request {
+  readonly queryId: string
+  readonly attempt: number
+  readonly sql: string
+  readonly session: Session
+}
+
+export interface PlanContext {
+  readonly request: Request
+  readonly epoch: number
+  readonly submittedMs: number
+  readonly paths: PathRules
+}
+
+export type Plan =
+  | {
+      readonly is: 'answer'
+      readonly answer: Answer | null
+      readonly message: string | null
+      readonly session: Session | null
+    }
+  /** To be built again with the newest state when its turn comes. */
+  | { readonly is: 'change'; readonly build: (state: CatalogState) => Steps }
+  | { readonly is: 'task'; readonly task: Task }
+
+const SOFT_FILES = 100_000
+
+/** A client without a database is in this one. */
+export async function plan(
+  statement: Statement,
+  state: CatalogState,
+  context: PlanContext,
+): Promise<Plan> {
+  const { session } = context.request
+  switch (statement.is) {
+    case 'query':
+      return task(context, 'select', statement.query, null)
+    case 'explain':
+      return task(context, statement.analyze ? 'explain-analyze' : 'explain', statement.query, null)
+    case 'insert':
+      return planWrite(await insertPlan(statement, state, context), context)
+    case 'create-table':
+      if (statement.as !== null) {
+        const write = planCreateAs(state, statement, statement.as, writeContext(context, null))
+        return planWrite(write, context)
+      }
+      return change(statement, state, context)
+    case 'set': {
+      const has = (name: string): boolean => state.database(name) !== null
+      return said('SET', setVariable(session, statement.name, statement.value, has))
+    }
+    case 'unset':
+      return said('UNSET', unsetVariable(session, statement.name))
+    case 'show':
+      return { is: 'answer', answer: show(statement, state, session), message: null, session: null }
+    case 'describe': {
+      const table = requireTable(state, statement.table, session.database)
+      const isPartition = (name: string): boolean =>
+        table.partitionColumns.some((column) => column.name === name)
+      const rows = allColumns(table).map(({ name, type }) => [
+        name,
+        type,
+        isPartition(name) ? 'partition' : '',
+      ])
+      return answer(['column', 'type', 'note'], rows)
+    }
+    default:
+      return change(statement, state, context)
+  }
+}
+
+const said = (message: string, session: Session): Plan => ({
+  is: 'answer',
+  answer: null,
+  message,
+  session,
+})
+
+const answer = (names: readonly string[], rows: unknown[][]): Plan => ({
+  is: 'answer',
+  answer: { columns: names.map((name) => ({ name, type: 'TEXT' })), rows },
+  message: null,
+  session: null,
+})
+
+function show(
+  { what, name }: Extract<Statement, { is: 'show' }>,
+  state: CatalogState,
+  session: Session,
+): Answer {
+  const column = (title: string, rows: string[][]): Answer => ({
+    columns: [{ name: title, type: 'TEXT' }],
+    rows,
+  })
+  switch (what) {
+    case 'databases':
+      return column(
+        'database',
+        state.databaseNames().map((one) => [one]),
+      )
+    case 'tables':
+      return column(
+        'table',
+        requireDatabase(state, name ?? session.database, null).map((one) => [one]),
+      )
+    case 'functions':
+      throw new SqlError(
+        "SHOW FUNCTIONS is not there: all of DuckDB's functions that touch no file and no setting can be used",
+        null,
+      )
+    case 'variables':
+    case 'variable':
+      return {
+        columns: ['variable', 'value'].map((title) => ({ name: title, type: 'TEXT' })),
+        rows: variableRows(session, name),
+      }
+  }
+}
+
+// ---- changes -----------------------------------------------------------------------------------------------------
+
+type Ddl = Exclude<
+  Statement,
+  { is: 'query' | 'explain' | 'insert' | 'set' | 'unset' | 'show' | 'describe' }
+>
+
+async function change(
+  statement: Ddl,
+  state: CatalogState,
+  { request, paths, submittedMs }: PlanContext,
+): Promise<Plan> {
+  const location = await locationOf(statement, paths)
+  const adds = statement.is === 'alter-table' && statement.action.do === 'add-partition'
+  const context: DdlContext = {
+    database: request.session.database,
+    now: new Date(submittedMs).toISOString(),
+    newLocation: newLocation(paths.warehouse, request.queryId),
+    location,
+    files: adds && location !== null ? await filesIn(location) : [],
+  }
+  const build = (now: CatalogState): Steps => stepsOf(now, statement, context)
+  // What is wrong with it now is told now.
+  build(state)
+  return { is: 'change', build }
+}
+
+function stepsOf(state: CatalogState, statement: Ddl, context: DdlContext): Steps {
+  switch (statement.is) {
+    case 'create-database':
+      return createDatabase(state, statement, context)
+    case 'drop-database':
+      return dropDatabase(state, statement)
+    case 'create-table':
+      return createTable(state, statement, context)
+    case 'create-table-like':
+      return createTableLike(state, statement, context)
+    case 'drop-table':
+      return dropTable(state, statement, context)
+    case 'truncate':
+      return truncate(state, statement, context)
+    case 'alter-table':
+      return alterTable(state, statement, context)
+  }
+}
+
+async function locationOf(statement: Ddl, paths: PathRules): Promise<Confined | null> {
+  const location =
+    statement.is === 'create-table'
+      ? statement.location
+      : statement.is === 'alter-table' && statement.action.do === 'add-partition'
+        ? statement.action.location
+        : null
+  return location === null ? null : paths.confine(location)
+}
+
+/** As an external table sees its directory: no hidden files, none that a query writes. */
+async function filesIn({ path, is }: Confined): Promise<DataFile[]> {
+  if (is === 'nothing') throw new SqlError(`LOCATION '${path}' does not exist`, null)
+  const names = is === 'file' ? [''] : (await readdir(path)).filter((name) => !/^[._]/.test(name))
+  if (names.length > SOFT_FILES) throw new SqlError(`LOCATION '${path}' holds too many files`, null)
+  const files: DataFile[] = []
+  for (const name of names.sort()) {
+    const file = name === '' ? path : join(path, name)
+    const found = await stat(file)
+    if (found.isFile()) files.push({ path: file, rows: null, bytes: found.size, partition: [] })
+  }
+  if (files.length === 0) throw new SqlError(`LOCATION '${path}' holds no files`, null)
+  return files
+}
+
+// ---- tasks -------------------------------------------------------------------------------------------------------
+
+async function insertPlan(
+  statement: Extract<Statement, { is: 'insert' }>,
+  state: CatalogState,
+  context: PlanContext,
+): Promise<WritePlan> {
+  const path = placeToWrite(statement.into, state, context.request.session.database)
+  const location = path === null ? null : await context.paths.confine(path)
+  return planInsert(state, statement, writeContext(context, location))
+}
+
+/** What has to be looked at before somebody writes there; a managed table's place is our own. */
+function placeToWrite(into: InsertTarget, state: CatalogState, database: string): string | null {
+  if (into.to === 'location') return into.location
+  const table = requireTable(state, into.table, database)
+  return table.kind === 'external' ? table.location : null
+}
+
+const writeContext = ({ request, epoch, paths }: PlanContext, location: Confined | null) => ({
+  queryId: request.queryId,
+  attempt: request.attempt,
+  epoch,
+  database: request.session.database,
+  newLocation: newLocation(paths.warehouse, request.queryId),
+  location,
+})
+
+/** Never used by another table, also not by one of the same name: what is left of a dropped one may be removed any time. */
+const newLocation =
+  (warehouse: string, queryId: string) =>
+  ({ database, name }: { database: string; name: string }): string =>
+    join(warehouse, pathPart(database), `${pathPart(name)}-${queryId}`)
+
+function planWrite(write: WritePlan | null, context: PlanContext): Plan {
+  if (write === null) {
+    return { is: 'answer', answer: null, message: 'CREATE TABLE: it exists already', session: null }
+  }
+  return task(context, 'write', write.query, write)
+}
+
+function task(
+  { request, submittedMs }: PlanContext,
+  mode: Task['mode'],
+  query: SqlText,
+  write: WritePlan | null,
+): Plan {
+  const { queryId, attempt, sql, session } = request
+  return {
+    is: 'task',
+    task: {
+      queryId,
+      attempt,
+      sql,
+      query: { text: query.text, place: { ...query.place } },
+      mode,
+      session,
+      write: write?.write ?? null,
+      create: write?.create ?? null,
+      publishTo: write?.publishTo ?? null,
+      submittedMs,
+    },
+  }
+}

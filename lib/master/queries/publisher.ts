@@ -1,0 +1,130 @@
+/**
+ * INSERT OVERWRITE INTO LOCATION, carried out: the complete staging directory takes the location's place.
+ *
+ * The catalog has decided it before (`publish`), so whoever is active does it until it is done: each step can be done
+ * again, by this master or by the next. What stood there is moved aside first and becomes litter. A directory can't be
+ * exchanged in one step here, so readers of the location (no tables of the catalog) may find nothing for a moment.
+ *
+ * A master that was stopped between two steps and wakes after another has done them: the staging directory is gone by
+ * then, and where the old content was moved to is taken, so that neither of its renames can succeed.
+ */
+import { mkdir, rename, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path/posix'
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { messageOf } from '../../base/message-of.ts'
+import type { Publication } from '../../catalog/model.ts'
+import type { CatalogPort } from './catalog-port.ts'
+
+export interface PublisherOptions {
+  readonly catalog: CatalogPort
+  readonly by: string
+  readonly clock: Clock
+  readonly wallMs: () => number
+  readonly log: Log
+  readonly signal: AbortSignal
+  readonly onPublished: (queryId: string) => void
+}
+
+const RETRY_MS = 1000
+
+export class Publisher {
+  readonly #options: PublisherOptions
+  readonly #running = new Map<string, Promise<void>>()
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+  }
+
+  isPending(queryId: string): boolean {
+    const pending = this.#options.catalog.state().publications()
+    return pending.some((one) => one.queryId === queryId)
+  }
+
+  /** Those that an earlier term has left. */
+  redo(): void {
+    for (const { queryId } of this.#options.catalog.state().publications())
+      void this.publish(queryId)
+  }
+
+  /** Resolves when it is in place and recorded, or when the term is over. */
+  publish(queryId: string): Promise<void> {
+    const running = this.#running.get(queryId)
+    if (running !== undefined) return running
+    const begun = this.#publish(queryId).finally(() => this.#running.delete(queryId))
+    this.#running.set(queryId, begun)
+    return begun
+  }
+
+  async #publish(queryId: string): Promise<void> {
+    const { catalog, clock, log, signal, onPublished } = this.#options
+    for (;;) {
+      const publication = catalog
+        .state()
+        .publications()
+        .find((one) => one.queryId === queryId)
+      if (publication === undefined || signal.aborted) return
+      try {
+        await carryOut(publication, signal)
+        await this.#record(publication)
+        onPublished(queryId)
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        log(
+          'warn',
+          `the result of ${queryId} is not in ${publication.location} yet: ${messageOf(error)}`,
+        )
+        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
+      }
+    }
+  }
+
+  async #record(publication: Publication): Promise<void> {
+    const { catalog, by, wallMs } = this.#options
+    const { queryId } = publication
+    await catalog.transact((state) => {
+      const isPending = state.publications().some((one) => one.queryId === queryId)
+      const done = { by, atMs: wallMs(), outcome: null }
+      if (!isPending) return { ...done, changes: [] }
+      return {
+        ...done,
+        changes: [
+          { do: 'published', queryId },
+          { do: 'add-litter', paths: [asideOf(publication)] },
+        ],
+      }
+    })
+  }
+}
+
+/** Where what stood at the location goes. */
+export const asideOf = ({ queryId, location }: Publication): string =>
+  join(dirname(location), `.${basename(location)}-${queryId}-old`)
+
+/** Idempotent. Rejects with the file system's error, or when the term is over. Exported for its test. */
+export async function carryOut(publication: Publication, signal: AbortSignal): Promise<void> {
+  const { staging, location } = publication
+  if (!(await exists(staging))) return
+  const aside = join(asideOf(publication), 'content')
+  if (!(await exists(aside))) {
+    await mkdir(dirname(aside), { recursive: true })
+    signal.throwIfAborted()
+    if (await exists(location)) await rename(location, aside)
+    else await mkdir(aside)
+    // From now on nothing can be moved here, not even if what stood there was empty.
+    await writeFile(join(aside, '_moved'), '')
+  }
+  signal.throwIfAborted()
+  await rename(staging, location)
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}

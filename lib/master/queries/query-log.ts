@@ -1,0 +1,170 @@
+/**
+ * The query log: what became of every query, for people and for the next active. One file a term in a shared directory,
+ * a line a change, appended only by the term's master and read by all.
+ *
+ * It is a convenience, not the truth: the truth about changes is in the catalog. So it never holds up an answer: lines
+ * wait in a bounded queue, are written together, and are dropped and counted when the directory can't take them.
+ */
+import type { FileHandle } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
+import { join } from 'node:path/posix'
+import { z } from 'zod'
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { messageOf } from '../../base/message-of.ts'
+import type { QueryRecord } from '../../rpc/contract.ts'
+
+/** What a line holds: the record, and what the next active needs to find it again. */
+export interface LogLine {
+  readonly query: QueryRecord
+  readonly spot: {
+    readonly workerId: string
+    readonly incarnation: string
+    readonly clientRpc: string
+  } | null
+}
+
+const MOST_WAITING = 10_000
+const RETRY_MS = 1000
+/** Written at once at most, so that a write that fails in the middle tears few lines. */
+const BATCH_LINES = 500
+
+export interface QueryLogOptions {
+  readonly directory: string
+  readonly term: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export const logName = (term: number): string => `term-${String(term).padStart(10, '0')}.jsonl`
+
+export class QueryLog {
+  readonly #options: QueryLogOptions
+  #waiting: string[] = []
+  #writing: Promise<void> | null = null
+  #file: FileHandle | null = null
+  #closed = false
+  #torn = false
+  dropped = 0
+  failures = 0
+
+  constructor(options: QueryLogOptions) {
+    this.#options = options
+  }
+
+  get path(): string {
+    return join(this.#options.directory, logName(this.#options.term))
+  }
+
+  /** Never waits and never throws. */
+  add(line: LogLine): void {
+    if (this.#closed) return
+    if (this.#waiting.length >= MOST_WAITING) {
+      this.dropped += 1
+      if ((this.dropped & (this.dropped - 1)) === 0) {
+        this.#options.log('warn', 'the query log falls behind: lines are dropped', {
+          dropped: this.dropped,
+        })
+      }
+      return
+    }
+    this.#waiting.push(`${JSON.stringify({ v: 1, ...line })}\n`)
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = null
+    })
+  }
+
+  /** Resolves when what was added before is written, or was given up. */
+  async flush(): Promise<void> {
+    while (this.#writing !== null) await this.#writing
+  }
+
+  /** What waits is given up unless it was flushed; a write that hangs is left alone. */
+  close(): void {
+    this.#closed = true
+    this.#waiting = []
+    const file = this.#file
+    this.#file = null
+    void file?.close().catch(() => undefined)
+  }
+
+  async #write(): Promise<void> {
+    const { clock, log } = this.#options
+    while (this.#waiting.length > 0 && !this.#closed) {
+      const lines = this.#waiting.splice(0, BATCH_LINES)
+      try {
+        this.#file ??= await this.#open()
+        // A line that a failed write has torn ends here.
+        await this.#file.appendFile(`${this.#torn ? '\n' : ''}${lines.join('')}`)
+        this.#torn = false
+        // Other hosts see it only then.
+        await this.#file.datasync()
+      } catch (error) {
+        if (this.#closed) return
+        this.#torn = true
+        this.failures += 1
+        if ((this.failures & (this.failures - 1)) === 0) {
+          log('warn', `the query log can't be written: ${messageOf(error)}`, {
+            failures: this.failures,
+          })
+        }
+        // Lines may be there twice then: the reader takes the last of each query.
+        this.#waiting = [...lines, ...this.#waiting].slice(0, MOST_WAITING)
+        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
+      }
+    }
+  }
+
+  async #open(): Promise<FileHandle> {
+    await mkdir(this.#options.directory, { recursive: true })
+    const file = await open(this.path, 'a', 0o600)
+    if (this.#closed) {
+      await file.close()
+      throw new Error('closed meanwhile')
+    }
+    return file
+  }
+}
+
+const text = z.string()
+const count = z.number()
+const lineSchema = z.object({
+  query: z.object({
+    queryId: text,
+    attempt: count,
+    sql: text,
+    user: text,
+    database: text,
+    kind: z.enum(['select', 'change', 'answer']),
+    state: z.enum(['queued', 'running', 'succeeded', 'failed', 'killed']),
+    submittedMs: count,
+    startedMs: count.nullable(),
+    finishedMs: count.nullable(),
+    progress: count,
+    rows: count.nullable(),
+    message: text.nullable(),
+    error: z
+      .object({
+        message: text,
+        place: z.object({ line: count, column: count }).nullable(),
+        kind: z.enum(['user', 'lost', 'killed', 'refused', 'internal']),
+      })
+      .nullable(),
+    worker: text.nullable(),
+    master: text,
+    epoch: count,
+  }),
+  spot: z.object({ workerId: text, incarnation: text, clientRpc: text }).nullable(),
+})
+
+/** Null for a line that is torn or foreign. */
+export function parseLine(line: string): LogLine | null {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return null
+  }
+  const parsed = lineSchema.safeParse(value)
+  return parsed.success ? parsed.data : null
+}

@@ -1,0 +1,121 @@
+/**
+ * One query as this term's master knows it, and its two faces: the status that its client is told, and the record that
+ * the history keeps. Only `list.ts` changes a query.
+ */
+import type { QueryError, QueryRecord, QueryStatus, Session, Task } from '../../rpc/contract.ts'
+
+export type QueryKind = QueryStatus['kind']
+export type Answer = NonNullable<QueryStatus['answer']>
+
+/**
+ * `queued`: waits for a worker. `dispatching`: one was asked to run it. `running`: on that worker, or, without one, in
+ * this master. `expected`: an earlier term's, its worker has not come back yet. `applying`: its end is known and being
+ * written to the catalog. `ended`: for good.
+ */
+export type Stage = 'queued' | 'dispatching' | 'running' | 'expected' | 'applying' | 'ended'
+
+export type EndState = 'succeeded' | 'failed' | 'killed'
+
+/** Where a query runs. */
+export interface Spot {
+  readonly workerId: string
+  readonly incarnation: string
+  /** Where its client fetches the result. */
+  readonly clientRpc: string
+}
+
+/** How a query ended. */
+export interface End {
+  readonly state: EndState
+  readonly rows?: number | null
+  readonly message?: string | null
+  readonly error?: QueryError | null
+  readonly answer?: Answer | null
+  /** What the session has become. */
+  readonly session?: Session | null
+}
+
+export interface Query {
+  readonly queryId: string
+  readonly attempt: number
+  readonly sql: string
+  readonly user: string
+  readonly database: string
+  readonly kind: QueryKind
+  readonly submittedMs: number
+  /** Null for what the master does itself, and for an earlier term's until its worker tells. */
+  task: Task | null
+  stage: Stage
+  state: EndState | null
+  spot: Spot | null
+  /** Monotonic: since when it is in this stage. */
+  sinceMs: number
+  startedMs: number | null
+  finishedMs: number | null
+  progress: number
+  rows: number | null
+  message: string | null
+  error: QueryError | null
+  answer: Answer | null
+  session: Session | null
+}
+
+/** What a query begins with. */
+export type NewQuery = Pick<
+  Query,
+  'queryId' | 'attempt' | 'sql' | 'user' | 'database' | 'kind' | 'submittedMs'
+> & { readonly task: Task | null }
+
+export function stateOf({ stage, state }: Query): QueryStatus['state'] {
+  if (stage === 'ended') return state ?? 'failed'
+  return stage === 'queued' || stage === 'dispatching' ? 'queued' : 'running'
+}
+
+/** Whether its end changes data or schema, so that it must be in the catalog before it is told. */
+export const changesData = ({ kind }: Query): boolean => kind === 'change'
+
+export function statusOf(query: Query, epoch: number): QueryStatus {
+  const state = stateOf(query)
+  return {
+    queryId: query.queryId,
+    attempt: query.attempt,
+    state,
+    kind: query.kind,
+    worker: state === 'queued' ? null : (query.spot?.clientRpc ?? null),
+    progress: query.progress,
+    rows: query.rows,
+    message: query.message,
+    error: query.error,
+    answer: query.answer,
+    session: query.session,
+    epoch,
+  }
+}
+
+/** Statements in the history are cut at so many characters. */
+const LONGEST_RECORDED_SQL = 2000
+
+export function recordOf(
+  query: Query,
+  by: { readonly master: string; readonly epoch: number },
+): QueryRecord {
+  const { sql } = query
+  return {
+    queryId: query.queryId,
+    attempt: query.attempt,
+    sql: sql.length > LONGEST_RECORDED_SQL ? `${sql.slice(0, LONGEST_RECORDED_SQL)}…` : sql,
+    user: query.user,
+    database: query.database,
+    kind: query.kind,
+    state: stateOf(query),
+    submittedMs: query.submittedMs,
+    startedMs: query.startedMs,
+    finishedMs: query.finishedMs,
+    progress: query.progress,
+    rows: query.rows,
+    message: query.message,
+    error: query.error,
+    worker: query.spot?.workerId ?? null,
+    ...by,
+  }
+}

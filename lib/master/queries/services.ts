@@ -1,0 +1,164 @@
+/**
+ * The query side of a master for as long as its process lives: the handlers of the client, tracker and catalog ports,
+ * and whatever belongs to the term behind them (`term.ts`) while this master has one. A backup answers from the query
+ * log only, and stays light: catalog, parser and all that a term needs are loaded when it has joined, before they are
+ * needed, so that a take-over waits for no import.
+ */
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { CatalogError } from '../../catalog/errors.ts'
+import type { QueryRecord } from '../../rpc/contract.ts'
+import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
+import type { WorkerRow } from '../../web/view.ts'
+import type { QueryOptions } from './options.ts'
+import type { QueryHistory } from './query-history.ts'
+import type { QueryTerm } from './term.ts'
+
+export interface ServicesOptions {
+  /** Null: a master that only takes part in the election. */
+  readonly queries: QueryOptions | null
+  /** Umbilical address, for records. */
+  readonly address: string
+  readonly status: () => ServiceStatus
+  /** `Member.commit`. */
+  readonly commit: () => Promise<void>
+  readonly secret: () => string
+  readonly clock: Clock
+  readonly wallMs: () => number
+  readonly log: Log
+}
+
+interface Loaded {
+  readonly openTerm: typeof import('./term.ts').openTerm
+  readonly history: QueryHistory
+}
+
+export class QueryServices {
+  readonly #options: ServicesOptions
+  #loaded: Promise<Loaded> | null = null
+  #term: QueryTerm | null = null
+
+  constructor(options: ServicesOptions) {
+    this.#options = options
+  }
+
+  /** Loads what a term needs; to be called when this master has joined and nothing waits for it. */
+  preload(): void {
+    if (this.#options.queries === null) return
+    this.#load(this.#options.queries).catch((error: unknown) => {
+      // It is tried again when it is needed, and fails the activation then.
+      this.#options.log('error', 'the query services can not be loaded', { error })
+    })
+  }
+
+  /** Opens the catalog under `term`. Rejects CatalogError; the term can't be served then. */
+  async activate(term: number, signal: AbortSignal): Promise<void> {
+    const { queries, status: _, ...options } = this.#options
+    if (queries === null) return
+    const { openTerm, history } = await this.#load(queries)
+    this.#term = await openTerm({ ...options, ...queries, history, term, signal })
+  }
+
+  /** Long polls end, and what is being written to the catalog is finished. */
+  async drain(): Promise<void> {
+    await this.#term?.drain()
+  }
+
+  async deactivate(): Promise<void> {
+    const term = this.#term
+    this.#term = null
+    await term?.close()
+  }
+
+  client(): Handlers<'client'> {
+    return {
+      status: this.#options.status,
+      submit: (request) => this.#inTerm(({ client }) => client.submit(request)),
+      wait: (request) => this.#inTerm(({ client }) => client.wait(request)),
+      kill: (request) => this.#inTerm(({ client }) => client.kill(request)),
+      queries: async ({ limit }) => ({ queries: await this.newest(limit) }),
+    }
+  }
+
+  tracker(): Handlers<'tracker'> {
+    return {
+      status: this.#options.status,
+      register: (request) => this.#inTerm(({ tracker }) => tracker.register(request)),
+      heartbeat: (request) => this.#inTerm(({ tracker }) => tracker.heartbeat(request)),
+      follow: (request, writer) => {
+        if (this.#term === null) writer.end()
+        else this.#term.tracker.follow(request, writer)
+      },
+    }
+  }
+
+  catalog(): Handlers<'catalog'> {
+    const reads = async () => (await import('./catalog-service.ts')).catalogService
+    return {
+      status: this.#options.status,
+      databases: (request, context) =>
+        this.#inTerm(async ({ catalog }) => (await reads())(catalog).databases(request, context)),
+      tables: (request, context) =>
+        this.#inTerm(async ({ catalog }) => (await reads())(catalog).tables(request, context)),
+      resolve: (request, context) =>
+        this.#inTerm(async ({ catalog }) => (await reads())(catalog).resolve(request, context)),
+    }
+  }
+
+  /** Queries of all terms, newest first: the log's, and over them what this term knows itself. */
+  async newest(limit: number): Promise<QueryRecord[]> {
+    const { queries } = this.#options
+    if (queries === null) return []
+    const { history } = await this.#load(queries)
+    const records = new Map(
+      (await history.newest(queries.historyLimit)).map((query) => [query.queryId, query]),
+    )
+    for (const record of this.#term?.records() ?? []) records.set(record.queryId, record)
+    return [...records.values()].sort((a, b) => b.submittedMs - a.submittedMs).slice(0, limit)
+  }
+
+  /** On the active; elsewhere nobody knows. */
+  workers(): readonly WorkerRow[] {
+    return this.#term?.workers() ?? []
+  }
+
+  async #inTerm<T>(work: (term: QueryTerm) => T | Promise<T>): Promise<T> {
+    const term = this.#term
+    if (term === null) throw new RpcError('UNAVAILABLE', 'this master runs no queries')
+    try {
+      return await work(term)
+    } catch (error) {
+      const isOver =
+        error instanceof CatalogError &&
+        (error.code === 'NOT_ACTIVE' || error.code === 'STALE_TERM')
+      if (!isOver) throw error
+      throw new RpcError('NOT_ACTIVE', error.message, { cause: error })
+    }
+  }
+
+  #load(queries: QueryOptions): Promise<Loaded> {
+    this.#loaded ??= this.#import(queries).catch((error: unknown) => {
+      this.#loaded = null
+      throw error
+    })
+    return this.#loaded
+  }
+
+  async #import({ logDirectory, historyLimit, historyMaxAgeMs }: QueryOptions): Promise<Loaded> {
+    const { clock, wallMs, log } = this.#options
+    const [{ openTerm }, { QueryHistory }] = await Promise.all([
+      import('./term.ts'),
+      import('./query-history.ts'),
+      import('./catalog-service.ts'),
+    ])
+    const options = {
+      directory: logDirectory,
+      limit: historyLimit,
+      maxAgeMs: historyMaxAgeMs,
+      clock,
+      wallMs,
+      log,
+    }
+    return { openTerm, history: new QueryHistory(options) }
+  }
+}

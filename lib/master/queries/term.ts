@@ -1,0 +1,264 @@
+/**
+ * Everything about queries that belongs to one term: it is made when the term begins, from the catalog as it is then, and
+ * thrown away as a whole with it. Loaded only by masters that may become active.
+ */
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { Catalog } from '../../catalog/catalog.ts'
+import type { QueryRecord } from '../../rpc/contract.ts'
+import { parseStatement } from '../../sql/index.ts'
+import type { WorkerRow } from '../../web/view.ts'
+import type { CatalogPort } from './catalog-port.ts'
+import { ClientService } from './client-service.ts'
+import { QueryList } from './list.ts'
+import type { QueryOptions } from './options.ts'
+import { PathRules } from './paths.ts'
+import { Publisher } from './publisher.ts'
+import { type Query, recordOf } from './query.ts'
+import type { QueryHistory } from './query-history.ts'
+import { QueryLog } from './query-log.ts'
+import { Scheduler } from './scheduler.ts'
+import { Settler } from './settle.ts'
+import { Sweeper } from './sweeper.ts'
+import { TrackerService } from './tracker-service.ts'
+import { Waiters } from './waiters.ts'
+import { WakingTime } from './waking-time.ts'
+import { RpcWorkerCalls, type WorkerCalls } from './worker-calls.ts'
+import { WorkerTable } from './worker-table.ts'
+
+export interface TermOptions extends QueryOptions {
+  readonly term: number
+  /** Aborts with the term. */
+  readonly signal: AbortSignal
+  readonly address: string
+  readonly commit: () => Promise<void>
+  readonly secret: () => string
+  readonly history: QueryHistory
+  readonly clock: Clock
+  readonly wallMs: () => number
+  readonly log: Log
+}
+
+/** Ended queries that are kept in memory; the log has more. */
+const KEEP_ENDED = 1000
+const LOOK_MS = 500
+
+/** Opens the catalog under the term. Rejects CatalogError. */
+export async function openTerm(options: TermOptions): Promise<QueryTerm> {
+  const { term, signal, commit, clock, log } = options
+  const catalog = new Catalog({ store: await options.makeStore(), commit, clock, log })
+  await catalog.open(term, signal)
+  const { secret } = options
+  const calls = new RpcWorkerCalls({ secret, epoch: term, clock, log })
+  const close = (): Promise<void> => catalog.close()
+  return new QueryTerm(options, { catalog, calls, close })
+}
+
+/** What a test puts its own in place of. */
+export interface TermParts {
+  readonly catalog: CatalogPort
+  readonly calls: WorkerCalls
+  readonly close: () => Promise<void>
+}
+
+export class QueryTerm {
+  readonly client: ClientService
+  readonly tracker: TrackerService
+  readonly catalog: CatalogPort
+  readonly list: QueryList
+  readonly sweeper: Sweeper
+  readonly #options: TermOptions
+  readonly #parts: TermParts
+  readonly #workers: WorkerTable
+  readonly #waiters: Waiters
+  readonly #settler: Settler
+  readonly #log: QueryLog
+  readonly #awake: WakingTime
+  #cancelLook = (): void => {}
+  #over = false
+
+  constructor(options: TermOptions, parts: TermParts) {
+    const { term: epoch, clock, wallMs, log, signal } = options
+    const { catalog, calls } = parts
+    const by = options.address
+    this.#options = options
+    this.#parts = parts
+    this.catalog = catalog
+    this.#awake = new WakingTime(clock, LOOK_MS)
+    const awakeMs = (): number => this.#awake.nowMs()
+    const waiters = new Waiters(clock)
+    const queryLog = new QueryLog({ directory: options.logDirectory, term: epoch, clock, log })
+    const list = new QueryList({
+      queueLimit: options.queueLimit,
+      keepEnded: KEEP_ENDED,
+      onChange: (query) => this.#changed(query),
+    })
+    const workers = new WorkerTable(options, (workerId) => list.countOn(workerId))
+    const publisher = new Publisher({
+      catalog,
+      by,
+      clock,
+      wallMs,
+      log,
+      signal,
+      onPublished: (queryId) => waiters.wake(queryId),
+    })
+    const settler = new Settler({
+      list,
+      catalog,
+      by,
+      clock,
+      wallMs,
+      log,
+      signal,
+      publish: (queryId) => publisher.publish(queryId),
+    })
+    const scheduler: Scheduler = new Scheduler({
+      list,
+      workers,
+      calls,
+      clock,
+      awakeMs,
+      wallMs,
+      signal,
+      onLost: (query, why) => this.tracker.lost(query, why),
+      onImpossible: (query, why) => this.#impossible(query, why),
+    })
+    const paths = new PathRules({
+      warehouse: options.warehouse,
+      allowed: options.allowedPaths,
+      clock,
+    })
+    this.sweeper = new Sweeper({
+      catalog,
+      by,
+      roots: paths.roots,
+      graceMs: options.litterGraceMs,
+      oldestQueryMs: () => this.#oldestQueryMs(),
+      clock,
+      wallMs,
+      log,
+      signal,
+    })
+    const shared = { epoch, list, workers, catalog, scheduler, settler, calls, clock, wallMs }
+    this.tracker = new TrackerService({
+      ...shared,
+      awakeMs,
+      log,
+      onOrphan: (directory) => this.sweeper.add(directory),
+    })
+    this.client = new ClientService({
+      ...shared,
+      waiters,
+      paths,
+      parse: parseStatement,
+      isPublishing: (queryId) => publisher.isPending(queryId),
+    })
+    this.list = list
+    this.#waiters = waiters
+    this.#settler = settler
+    this.#workers = workers
+    this.#log = queryLog
+    publisher.redo()
+    this.sweeper.start()
+    this.#look()
+    void this.#inherit()
+  }
+
+  /** What this term knows of its queries, newest last. */
+  records(): QueryRecord[] {
+    return [...this.list.all()].map((query) => this.#recordOf(query))
+  }
+
+  workers(): WorkerRow[] {
+    const nowMs = this.#awake.nowMs()
+    return [...this.#workers.all()].map(({ info, heardMs, brokenMs }) => ({
+      address: info.workerId,
+      state: brokenMs === null ? 'live' : 'silent',
+      host: info.host,
+      pid: info.pid,
+      version: info.version,
+      slots: info.slots,
+      running: this.list.countOn(info.workerId),
+      heartbeatAgeMs: Math.round(nowMs - heardMs),
+      webPage: `http://${info.addresses.infoHttp}/`,
+    }))
+  }
+
+  /** Nobody waits here any more. What is being written to the catalog is finished. */
+  async drain(): Promise<void> {
+    this.#waiters.endAll()
+    await this.#settler.idle()
+  }
+
+  /** The term is over. Waits for nothing that could hang. */
+  async close(): Promise<void> {
+    if (this.#over) return
+    this.#over = true
+    this.#cancelLook()
+    this.#waiters.endAll()
+    this.sweeper.stop()
+    this.tracker.close()
+    this.#parts.calls.close()
+    this.#log.close()
+    await this.#parts.close()
+  }
+
+  #look(): void {
+    this.#cancelLook = this.#options.clock.after(LOOK_MS, () => {
+      this.tracker.look()
+      this.#look()
+    })
+  }
+
+  #changed(query: Query): void {
+    this.#log.add({ query: this.#recordOf(query), spot: query.spot })
+    this.#waiters.wake(query.queryId)
+  }
+
+  #recordOf(query: Query): QueryRecord {
+    const { address: master, term: epoch } = this.#options
+    return recordOf(query, { master, epoch })
+  }
+
+  #impossible(query: Query, why: string): void {
+    const error = { message: why, place: null, kind: 'internal' } as const
+    if (query.kind === 'change') this.#settler.failed(query, error)
+    else this.list.end(query, { state: 'failed', error }, this.#options.wallMs())
+  }
+
+  #oldestQueryMs(): number | null {
+    const times = this.list.unended().map(({ submittedMs }) => submittedMs)
+    return times.length === 0 ? null : Math.min(...times)
+  }
+
+  /**
+   * What the earlier terms' log tells: queries whose workers should come back with them, and the history, which goes
+   * into this term's file so that the old ones can be removed. Nothing waits for it: a worker that is back before its
+   * query was read is believed all the same.
+   */
+  async #inherit(): Promise<void> {
+    const { history, term, clock } = this.#options
+    const lines = [...(await history.lines()).values()]
+    if (this.#over) return
+    for (const { query, spot } of lines) {
+      // Its own file has them already; a master without high availability is in term 1 at each start.
+      if (this.list.get(query.queryId) !== null || query.epoch > term) continue
+      const isOpen = query.state === 'running' || query.state === 'queued'
+      if (isOpen && spot !== null && this.catalog.state().outcome(query.queryId) === null) {
+        this.list.expect({ ...query, task: null }, spot, query.startedMs, clock.nowMs())
+      } else if (isOpen || query.epoch < term) {
+        this.#log.add({ query: isOpen ? closed(query) : query, spot })
+      }
+    }
+    await this.#log.flush()
+    if (!this.#over && this.#log.dropped === 0) await history.removeBelow(term)
+  }
+}
+
+/** Nobody ever gave it to a worker, or its end is in the catalog: its client asks again, if he still wants to know. */
+const closed = (query: QueryRecord): QueryRecord => ({
+  ...query,
+  state: 'failed',
+  error: { message: 'its master ended before it did', place: null, kind: 'lost' },
+})

@@ -1,0 +1,227 @@
+/**
+ * The resource tracker: what workers tell. Each says once to every new active who it is and what it runs, then how that
+ * goes; what this master had not known is adopted, what has ended is recorded and forgotten there, and what nobody
+ * waits for any more is stopped.
+ */
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import type { QueryError, Task, TaskReport, WorkerInfo } from '../../rpc/contract.ts'
+import type { Handlers } from '../../rpc/index.ts'
+import type { LineWriter } from '../../rpc/stream.ts'
+import type { CatalogPort } from './catalog-port.ts'
+import type { QueryList } from './list.ts'
+import { changesData, type EndState, type Query } from './query.ts'
+import { type Scheduler, spotOf } from './scheduler.ts'
+import type { Settler } from './settle.ts'
+import type { WorkerCalls } from './worker-calls.ts'
+import type { WorkerTable } from './worker-table.ts'
+
+export interface TrackerOptions {
+  readonly epoch: number
+  readonly list: QueryList
+  readonly workers: WorkerTable
+  readonly catalog: CatalogPort
+  readonly scheduler: Scheduler
+  readonly settler: Settler
+  readonly calls: WorkerCalls
+  /** What an attempt wrote that nobody waits for any more. */
+  readonly onOrphan: (directory: string) => void
+  readonly clock: Clock
+  readonly awakeMs: () => number
+  readonly wallMs: () => number
+  readonly log: Log
+}
+
+type Requests = {
+  readonly [M in 'register' | 'heartbeat']: Parameters<Handlers<'tracker'>[M]>[0]
+}
+type Answers = {
+  readonly [M in 'register' | 'heartbeat']: Awaited<ReturnType<Handlers<'tracker'>[M]>>
+}
+
+/** An earlier term's query whose worker has not come back by then is lost. */
+const EXPECT_MS = 10_000
+
+export class TrackerService {
+  readonly #options: TrackerOptions
+  readonly #follows = new Set<LineWriter<{ epoch: number }>>()
+
+  constructor(options: TrackerOptions) {
+    this.#options = options
+  }
+
+  register({ worker, tasks }: Requests['register']): Answers['register'] {
+    const { epoch, list, workers, scheduler, onOrphan, awakeMs, log } = this.#options
+    const before = workers.get(worker.workerId)
+    workers.register(worker, awakeMs())
+    if (before?.info.incarnation !== worker.incarnation) {
+      log('info', `worker ${worker.workerId} has registered`, {
+        slots: worker.slots,
+        host: worker.host,
+        tasks: tasks.length,
+      })
+    }
+    const has = new Set<string>()
+    const forget: string[] = []
+    for (const { task, report } of tasks) {
+      has.add(task.queryId)
+      if (this.#adopt(worker, task, report) === 'keep') continue
+      forget.push(task.queryId)
+      // Should it be the one that a table names after all, the sweeper sees that.
+      if (task.write !== null) onOrphan(task.write.directory)
+    }
+    for (const query of list.onWorker(worker.workerId)) {
+      if (has.has(query.queryId) || !(query.stage === 'running' || query.stage === 'expected'))
+        continue
+      this.lost(query, `worker ${worker.workerId} was started anew`)
+    }
+    workers.register(worker, awakeMs())
+    scheduler.kick()
+    return { epoch, forget }
+  }
+
+  heartbeat({
+    workerId,
+    incarnation,
+    freeSlots,
+    reports,
+  }: Requests['heartbeat']): Answers['heartbeat'] {
+    const { epoch, workers, scheduler, awakeMs } = this.#options
+    const worker = workers.heard(workerId, incarnation, freeSlots, awakeMs())
+    if (worker === null) return { epoch, known: false, forget: [] }
+    const forget: string[] = []
+    let known = true
+    for (const report of reports) {
+      const verdict = this.#hear(worker.info, report)
+      if (verdict === 'forget') forget.push(report.queryId)
+      if (verdict === 'unknown') known = false
+    }
+    scheduler.kick()
+    return { epoch, known, forget }
+  }
+
+  follow(
+    { workerId, incarnation }: { workerId: string; incarnation: string },
+    writer: LineWriter<{ epoch: number }>,
+  ): void {
+    const { epoch, workers, scheduler, awakeMs } = this.#options
+    this.#follows.add(writer)
+    workers.follows(workerId, incarnation, 1, awakeMs())
+    writer.onClose(() => {
+      this.#follows.delete(writer)
+      workers.follows(workerId, incarnation, -1, awakeMs())
+    })
+    writer.send({ epoch })
+    scheduler.kick()
+  }
+
+  /** To be called regularly: who was not heard of for too long is lost, with what it ran. */
+  look(): void {
+    const { list, workers, calls, clock, awakeMs, log } = this.#options
+    for (const { info } of workers.takeLost(awakeMs())) {
+      log('warn', `worker ${info.workerId} is lost: not heard of for too long`)
+      calls.drop(info)
+      for (const query of list.onWorker(info.workerId)) {
+        this.lost(query, `worker ${info.workerId} is lost`)
+      }
+    }
+    for (const query of this.#expected()) {
+      if (clock.nowMs() - query.sinceMs < EXPECT_MS) continue
+      this.lost(
+        query,
+        `worker ${query.spot?.workerId} did not come back after the change of masters`,
+      )
+    }
+  }
+
+  /** Its worker is gone and nobody will ever know how far it got. */
+  lost(query: Query, why: string): void {
+    const { list, settler, wallMs } = this.#options
+    const nothing = changesData(query) ? '; nothing was changed' : ''
+    const error: QueryError = {
+      message: `${why}${nothing}; submit it again`,
+      place: null,
+      kind: 'lost',
+    }
+    if (changesData(query)) settler.failed(query, error)
+    else list.end(query, { state: 'failed', error }, wallMs())
+  }
+
+  /** The term is over: workers look for the next active at once. */
+  close(): void {
+    for (const writer of [...this.#follows]) writer.end()
+  }
+
+  *#expected(): Iterable<Query> {
+    for (const query of this.#options.list.unended()) if (query.stage === 'expected') yield query
+  }
+
+  #adopt(info: WorkerInfo, task: Task, report: TaskReport): 'keep' | 'forget' {
+    const { list, catalog, clock } = this.#options
+    const query = list.get(task.queryId)
+    if (query === null || this.#isNewer(query, report)) {
+      if (catalog.state().outcome(task.queryId) !== null) return 'forget'
+      if (query !== null) this.lost(query, 'a later attempt runs')
+      const kind = task.mode === 'write' ? 'change' : 'select'
+      const { queryId, attempt, sql, session, submittedMs } = task
+      const { user, database } = session
+      const fresh = { queryId, attempt, sql, user, database, kind, submittedMs, task } as const
+      list.runs(list.add(fresh, clock.nowMs()), spotOf(info), report.startedMs, clock.nowMs())
+    } else if (
+      query.attempt === report.attempt &&
+      query.task === null &&
+      query.stage === 'expected'
+    ) {
+      query.task = task
+    } else if (query.stage === 'queued' && query.attempt === report.attempt) {
+      // Its client submitted it again before its worker was back. What runs already wins.
+      query.task = task
+      list.runs(query, spotOf(info), report.startedMs, clock.nowMs())
+    }
+    return this.#hear(info, report) === 'keep' ? 'keep' : 'forget'
+  }
+
+  /** Only a read has later attempts. */
+  #isNewer(query: Query, report: TaskReport): boolean {
+    return query.attempt < report.attempt && query.kind === 'select'
+  }
+
+  #hear(info: WorkerInfo, report: TaskReport): 'keep' | 'forget' | 'unknown' {
+    const { list, catalog, clock } = this.#options
+    const query = list.get(report.queryId)
+    if (query === null) {
+      const isOver = catalog.state().outcome(report.queryId) !== null
+      return isOver ? 'forget' : 'unknown'
+    }
+    if (query.stage === 'ended' || query.attempt !== report.attempt) return 'forget'
+    if (query.stage === 'queued' || query.spot?.workerId !== info.workerId) return 'forget'
+    if (query.stage === 'expected' && query.task === null && changesData(query)) return 'unknown'
+    list.progress(query, report)
+    if (report.state === 'running') {
+      list.runs(query, spotOf(info), report.startedMs, clock.nowMs())
+      return 'keep'
+    }
+    this.#ended(query, report)
+    // A write is forgotten when its end is in the catalog.
+    return (query as Query).stage === 'ended' ? 'forget' : 'keep'
+  }
+
+  #ended(query: Query, report: TaskReport): void {
+    const { list, settler, wallMs } = this.#options
+    const state: EndState = report.state === 'killed' ? 'killed' : 'failed'
+    const error: QueryError = report.error ?? {
+      message: state === 'killed' ? 'it was killed' : 'its worker gave no reason',
+      place: null,
+      kind: state === 'killed' ? 'killed' : 'internal',
+    }
+    if (changesData(query)) {
+      if (report.state === 'succeeded' && report.manifest !== null) {
+        settler.succeeded(query, report.manifest)
+      } else settler.failed(query, error, state)
+      return
+    }
+    const { rows } = report
+    const succeeded = report.state === 'succeeded'
+    list.end(query, succeeded ? { state: 'succeeded', rows } : { state, error }, wallMs())
+  }
+}

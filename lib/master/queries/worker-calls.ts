@@ -1,0 +1,114 @@
+/** What a master tells its workers: one kept connection pool for each, and what became of a `run`, as far as it is sure. */
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { messageOf } from '../../base/message-of.ts'
+import { RpcClient } from '../../rpc/client.ts'
+import type { Task, WorkerInfo } from '../../rpc/contract.ts'
+import { RpcError } from '../../rpc/errors.ts'
+
+export type RunAnswer =
+  | { readonly is: 'accepted' }
+  /** Surely not taken: another worker may have it. */
+  | { readonly is: 'refused'; readonly why: string }
+  /** Nobody knows whether it was taken. */
+  | { readonly is: 'unsure'; readonly why: string }
+  /** No worker would take it. */
+  | { readonly is: 'impossible'; readonly why: string }
+
+/** What the scheduler needs of the workers; a test has its own. None of it rejects. */
+export interface WorkerCalls {
+  run(info: WorkerInfo, task: Task): Promise<RunAnswer>
+  kill(info: WorkerInfo, queryId: string): Promise<void>
+  /** It is gone: connections to it are dropped. */
+  drop(info: WorkerInfo): void
+  close(): void
+}
+
+export interface WorkerCallsOptions {
+  readonly secret: () => string
+  readonly epoch: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const CONNECT_MS = 1000
+const CALL_MS = 3000
+/** Errors of a connection that never came about. */
+const NOT_CONNECTED = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']
+const CONNECT_TIMED_OUT = 'UND_ERR_CONNECT_TIMEOUT'
+
+export class RpcWorkerCalls implements WorkerCalls {
+  readonly #options: WorkerCallsOptions
+  readonly #clients = new Map<string, RpcClient<'worker'>>()
+
+  constructor(options: WorkerCallsOptions) {
+    this.#options = options
+  }
+
+  async run(info: WorkerInfo, task: Task): Promise<RunAnswer> {
+    try {
+      const { accepted, why } = await this.#to(info).call('run', task, { deadlineMs: CALL_MS })
+      return accepted ? { is: 'accepted' } : { is: 'refused', why: why ?? 'it is busy' }
+    } catch (error) {
+      return judge(error)
+    }
+  }
+
+  async kill(info: WorkerInfo, queryId: string): Promise<void> {
+    try {
+      await this.#to(info).call('kill', { queryId }, { deadlineMs: CALL_MS })
+    } catch (error) {
+      // Its next report is answered with `forget`, which stops the query as well.
+      this.#options.log('warn', `${info.workerId} was not told to stop: ${messageOf(error)}`, {
+        queryId,
+      })
+    }
+  }
+
+  drop({ addresses }: WorkerInfo): void {
+    const client = this.#clients.get(addresses.qm)
+    this.#clients.delete(addresses.qm)
+    void client?.close()
+  }
+
+  close(): void {
+    for (const client of this.#clients.values()) void client.close()
+    this.#clients.clear()
+  }
+
+  #to({ addresses }: WorkerInfo): RpcClient<'worker'> {
+    const known = this.#clients.get(addresses.qm)
+    if (known !== undefined) return known
+    const { secret, epoch, clock } = this.#options
+    const client = new RpcClient('worker', addresses.qm, {
+      secret,
+      epoch: () => epoch,
+      clock,
+      connectTimeoutMs: CONNECT_MS,
+    })
+    this.#clients.set(addresses.qm, client)
+    return client
+  }
+}
+
+/** A `run` that rejected. Exported for its test. */
+export function judge(error: unknown): RunAnswer {
+  const why = messageOf(error)
+  if (!(error instanceof RpcError)) return { is: 'unsure', why }
+  switch (error.code) {
+    case 'TIMEOUT':
+    case 'INTERNAL':
+      return { is: 'unsure', why }
+    case 'UNAVAILABLE':
+      return { is: neverConnected(error.cause) ? 'refused' : 'unsure', why }
+    case 'BAD_REQUEST':
+      return { is: 'impossible', why }
+    default:
+      return { is: 'refused', why }
+  }
+}
+
+function neverConnected(cause: unknown): boolean {
+  const code = (cause as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' && (code === CONNECT_TIMED_OUT || NOT_CONNECTED.includes(code))
+}

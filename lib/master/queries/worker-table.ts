@@ -1,0 +1,152 @@
+/**
+ * The workers of this term: who has registered, what each has free, and who is lost. Pure: time comes in.
+ *
+ * A heartbeat costs the same however many workers there are; only the regular look at all of them, twice a second,
+ * counts them, and a choice among them when a query waits. Time here is this master's own waking time (`age`): a
+ * master that was stopped for a minute has missed a minute's heartbeats itself, and nobody is lost for that.
+ */
+import type { WorkerInfo } from '../../rpc/contract.ts'
+
+export interface WorkerTimes {
+  readonly idleMs: number
+  readonly activeMs: number
+}
+
+export interface Worker {
+  readonly info: WorkerInfo
+  /** What it said itself when it was last heard, and what this master had given it by then. */
+  saidFree: number
+  gaveThen: number
+  heardMs: number
+  /** Since when it has something to run; null while it has not. */
+  busyMs: number | null
+  /** Follow streams that are open. */
+  follows: number
+  /** Since when it follows no more; null while it does, and before it first did. */
+  brokenMs: number | null
+}
+
+/** Heartbeats that may be missed. */
+const MISSED = 3
+/** A worker whose stream broke looks for the active at once: so long it may take to be back. */
+const BACK_MS = 3000
+
+export class WorkerTable {
+  readonly #workers = new Map<string, Worker>()
+  readonly #times: WorkerTimes
+  readonly #running: (workerId: string) => number
+
+  /** `running`: how many queries this master has given a worker that have not ended. */
+  constructor(times: WorkerTimes, running: (workerId: string) => number) {
+    this.#times = times
+    this.#running = running
+  }
+
+  get size(): number {
+    return this.#workers.size
+  }
+
+  get(workerId: string): Worker | null {
+    return this.#workers.get(workerId) ?? null
+  }
+
+  all(): Iterable<Worker> {
+    return this.#workers.values()
+  }
+
+  /** A new incarnation takes the old one's place. */
+  register(info: WorkerInfo, nowMs: number): Worker {
+    const before = this.#workers.get(info.workerId)
+    const same = before?.info.incarnation === info.incarnation
+    const running = this.#running(info.workerId)
+    const worker: Worker = {
+      info,
+      saidFree: info.slots - running,
+      gaveThen: running,
+      heardMs: nowMs,
+      busyMs: running > 0 ? nowMs : null,
+      follows: same ? (before?.follows ?? 0) : 0,
+      brokenMs: null,
+    }
+    this.#workers.set(info.workerId, worker)
+    return worker
+  }
+
+  /** Null: it has to register first. */
+  heard(workerId: string, incarnation: string, freeSlots: number, nowMs: number): Worker | null {
+    const worker = this.#of(workerId, incarnation)
+    if (worker === null) return null
+    worker.heardMs = nowMs
+    worker.brokenMs = null
+    worker.saidFree = freeSlots
+    worker.gaveThen = this.#running(workerId)
+    if (worker.gaveThen === 0) worker.busyMs = null
+    return worker
+  }
+
+  /** A stream of it opened or closed. */
+  follows(workerId: string, incarnation: string, by: 1 | -1, nowMs: number): void {
+    const worker = this.#of(workerId, incarnation)
+    if (worker === null) return
+    worker.follows = Math.max(0, worker.follows + by)
+    worker.brokenMs = worker.follows === 0 ? nowMs : null
+  }
+
+  /**
+   * What it can take: what it has slots for, and what it said was free less what it was given since. It may say so
+   * without having seen what it was given a moment ago, so neither alone is enough.
+   */
+  freeOf({ info, saidFree, gaveThen }: Worker): number {
+    const running = this.#running(info.workerId)
+    return Math.min(info.slots - running, saidFree - (running - gaveThen))
+  }
+
+  /** The one with the most free slots, of equals the one that runs least. */
+  choose(): Worker | null {
+    let best: { worker: Worker; free: number; running: number } | null = null
+    for (const worker of this.#workers.values()) {
+      const free = this.freeOf(worker)
+      if (free <= 0 || worker.brokenMs !== null) continue
+      const running = this.#running(worker.info.workerId)
+      const better =
+        best === null || free > best.free || (free === best.free && running < best.running)
+      if (better) best = { worker, free, running }
+    }
+    return best?.worker ?? null
+  }
+
+  /** It was given something: from now on it reports at the active interval. */
+  took(worker: Worker, nowMs: number): void {
+    worker.busyMs ??= nowMs
+  }
+
+  /** It refused: it gets nothing more before it says that it has something free, or something of it ends. */
+  isFull(workerId: string): void {
+    const worker = this.#workers.get(workerId)
+    if (worker === undefined) return
+    worker.saidFree = 0
+    worker.gaveThen = this.#running(workerId)
+  }
+
+  /** Takes out and returns who has not been heard of for too long. */
+  takeLost(nowMs: number): Worker[] {
+    const lost: Worker[] = []
+    for (const worker of this.#workers.values()) {
+      if (this.#isLost(worker, nowMs)) lost.push(worker)
+    }
+    for (const { info } of lost) this.#workers.delete(info.workerId)
+    return lost
+  }
+
+  #isLost({ busyMs, heardMs, brokenMs }: Worker, nowMs: number): boolean {
+    if (brokenMs !== null && nowMs - Math.max(brokenMs, heardMs) > BACK_MS) return true
+    const { idleMs, activeMs } = this.#times
+    if (nowMs - heardMs > MISSED * idleMs) return true
+    return busyMs !== null && nowMs - Math.max(busyMs, heardMs) > MISSED * activeMs
+  }
+
+  #of(workerId: string, incarnation: string): Worker | null {
+    const worker = this.#workers.get(workerId)
+    return worker?.info.incarnation === incarnation ? worker : null
+  }
+}

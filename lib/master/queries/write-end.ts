@@ -1,0 +1,147 @@
+/**
+ * The one transaction that makes a write's files the table's content, or records that it failed. Pure.
+ *
+ * Exactly once rests on the outcome: it is part of the same transaction, and whoever comes second finds it. The
+ * directory of an attempt that did not win is left to the sweeper; should it be the winner's after all, the sweeper
+ * sees that a table names it.
+ */
+import { CatalogError } from '../../catalog/errors.ts'
+import type { Change, Outcome, Table, Transaction } from '../../catalog/model.ts'
+import type { CatalogState } from '../../catalog/state.ts'
+import type { Manifest, Task } from '../../rpc/contract.ts'
+
+import type { Steps } from './ddl.ts'
+
+/** The query's end is in the catalog already. */
+export class AlreadyEnded extends Error {
+  readonly outcome: Outcome
+  constructor(outcome: Outcome) {
+    super(`query ${outcome.queryId} has ended: ${outcome.message}`)
+    this.name = 'AlreadyEnded'
+    this.outcome = outcome
+  }
+}
+
+/** What CREATE TABLE AS makes, but for its columns, its files and its id; travels in `Task.create`. */
+export interface TableDraft {
+  readonly database: string
+  readonly name: string
+  readonly ifNotExists: boolean
+  readonly format: Table['format']
+  readonly options: Readonly<Record<string, string>>
+  readonly location: string
+}
+
+export interface EndedBy {
+  /** The master, for the journal's reader. */
+  readonly by: string
+  readonly atMs: number
+}
+
+/** Throws AlreadyEnded, or CatalogError where the catalog has changed under the write. */
+export function successOf(
+  state: CatalogState,
+  task: Task,
+  manifest: Manifest,
+  { by, atMs }: EndedBy,
+): Transaction {
+  refuseSecond(state, task.queryId)
+  if (cameTooLate(state, task)) {
+    const changes: Change[] = [{ do: 'add-litter', paths: [task.write?.directory ?? ''] }]
+    const message = 'CREATE TABLE: it exists already'
+    return {
+      by,
+      atMs,
+      changes,
+      outcome: { queryId: task.queryId, state: 'done', message, rows: null, atMs },
+    }
+  }
+  const changes = changesOf(state, task, manifest, atMs)
+  const done = { queryId: task.queryId, state: 'done', rows: manifest.rows, atMs } as const
+  return { by, atMs, changes, outcome: { ...done, message: messageOf(task, manifest.rows) } }
+}
+
+/** A change of the catalog alone. Throws AlreadyEnded, and what `build` throws. */
+export function stepsOutcome(
+  state: CatalogState,
+  queryId: string,
+  build: (state: CatalogState) => Steps,
+  { by, atMs }: EndedBy,
+): Transaction {
+  refuseSecond(state, queryId)
+  const { changes, message } = build(state)
+  return { by, atMs, changes, outcome: { queryId, state: 'done', message, rows: null, atMs } }
+}
+
+/** Throws AlreadyEnded. */
+export function failureOf(
+  state: CatalogState,
+  end: {
+    readonly queryId: string
+    readonly message: string
+    /** The attempt's directory, if it is known. */
+    readonly directory: string | null
+  },
+  { by, atMs }: EndedBy,
+): Transaction {
+  refuseSecond(state, end.queryId)
+  const { queryId, message, directory } = end
+  const outcome: Outcome = { queryId, state: 'failed', message, rows: null, atMs }
+  const changes: Change[] = directory === null ? [] : [{ do: 'add-litter', paths: [directory] }]
+  return { by, atMs, changes, outcome }
+}
+
+function refuseSecond(state: CatalogState, queryId: string): void {
+  const outcome = state.outcome(queryId)
+  if (outcome !== null) throw new AlreadyEnded(outcome)
+}
+
+/** CREATE TABLE IF NOT EXISTS … AS, and another one made it meanwhile. */
+function cameTooLate(state: CatalogState, { create }: Task): boolean {
+  if (create === null) return false
+  const { database, name, ifNotExists } = create as TableDraft
+  return ifNotExists && state.find(database, name) !== null
+}
+
+const messageOf = ({ create }: Task, rows: number): string =>
+  create === null ? `INSERT ${rows}` : `CREATE TABLE ${rows}`
+
+function changesOf(
+  state: CatalogState,
+  { queryId, write, create, publishTo }: Task,
+  manifest: Manifest,
+  atMs: number,
+): Change[] {
+  if (write === null) throw new Error(`query ${queryId} writes nothing`)
+  if (publishTo !== null) {
+    const publication = { queryId, staging: write.directory, location: publishTo }
+    return [{ do: 'publish', publication }]
+  }
+  if (create !== null)
+    return [{ do: 'create-table', table: newTable(state, create as TableDraft, manifest, atMs) }]
+  if (write.tableId === null) throw new Error(`query ${queryId} has no target`)
+  if (state.table(write.tableId) === null) {
+    throw new CatalogError('MISSING', 'the table was dropped while the query was writing to it')
+  }
+  const { tableId, schemaVersion, mode } = write
+  return [{ do: 'write', tableId, schemaVersion, mode, files: manifest.files }]
+}
+
+function newTable(state: CatalogState, draft: TableDraft, manifest: Manifest, atMs: number): Table {
+  const { database, name, format, options, location } = draft
+  return {
+    id: state.nextTableId,
+    database,
+    name,
+    kind: 'managed',
+    format,
+    options,
+    columns: manifest.columns,
+    partitionColumns: manifest.partitionColumns,
+    location,
+    wholeDirectory: false,
+    files: manifest.files,
+    schemaVersion: 1,
+    createdAt: new Date(atMs).toISOString(),
+  }
+}
