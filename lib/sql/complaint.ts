@@ -57,7 +57,11 @@ function possibleAfter(
   before: readonly IToken[],
 ): readonly Possible[] {
   if (before.length > FURTHEST) return []
-  return parser.computeContentAssist(rule, [...before]).map((path) => ({
+  // Inside a query anything is possible: that tells nobody what is wrong.
+  const paths = parser
+    .computeContentAssist(rule, [...before])
+    .filter((path) => path.nextTokenType !== T.AnyToken)
+  return paths.map((path) => ({
     type: path.nextTokenType,
     rule: path.ruleStack.findLast((name) => name in LABELS) ?? path.ruleStack.at(-1) ?? '',
     inType: path.ruleStack.some((name) => TYPE_RULES.has(name)),

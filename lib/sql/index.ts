@@ -2,6 +2,7 @@
 export { type EngineText, engineText } from './engine-text.ts'
 export { quoteName, quoteText } from './names.ts'
 export { parseStatement } from './parse.ts'
+export { prepareParser } from './parser.ts'
 export { placeAt, placeWithin, withPlace } from './place.ts'
 export { splitStatements, type Unfinished } from './split.ts'
 export {

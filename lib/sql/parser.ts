@@ -291,3 +291,8 @@ export function theParser(): StatementParser {
   parser ??= new StatementParser()
   return parser
 }
+
+/** Makes the parser now, for a process that has the time: the first statement then needn't wait for it. */
+export function prepareParser(): void {
+  theParser()
+}

@@ -1,6 +1,6 @@
 /** CREATE, DROP, TRUNCATE of databases and tables, and INSERT. */
 import type { Column } from '../catalog/model.ts'
-import { EOF } from './chevrotain.ts'
+import { EOF, tokenMatcher } from './chevrotain.ts'
 import { CommonRules } from './common-rules.ts'
 import type { InsertTarget, SqlText, Statement, Storage, TableName } from './statement.ts'
 import { tajoType } from './tajo-types.ts'
@@ -8,11 +8,6 @@ import * as T from './tokens.ts'
 
 type CreateTable = Extract<Statement, { is: 'create-table' }>
 type PartitionBy = CreateTable['partitionBy']
-
-interface IntoQuery {
-  readonly into: InsertTarget
-  readonly query: SqlText
-}
 
 /** What may follow a table's columns, each once, in any order. */
 interface Clauses {
@@ -259,28 +254,37 @@ export class TableRules extends CommonRules {
     this.CONSUME(T.Insert)
     const overwrite = this.OPTION1(() => this.CONSUME(T.Overwrite)) !== undefined
     this.CONSUME(T.Into)
-    const { into, query } = this.OR<IntoQuery>([
+    const into = this.OR<InsertTarget>([
       { ALT: () => this.SUBRULE(this.intoLocation) },
       { ALT: () => this.SUBRULE(this.intoTable) },
     ])
+    const query = this.SUBRULE(this.query)
     return { is: 'insert', overwrite, into, query }
   })
 
-  // The query stands in the same rule as what may be left out before it: only so the parser sees that `(SELECT` is no
-  // list of columns and `WITH x AS` no list of options.
-  readonly intoLocation = this.RULE('intoLocation', (): IntoQuery => {
+  // A query follows, which may begin with a parenthesis or WITH too. That is told apart by hand: to compare with all that
+  // a query may be made of would double the time that the parser takes to make.
+  readonly intoLocation = this.RULE('intoLocation', (): InsertTarget => {
     const location = this.SUBRULE(this.location)
     const format = this.OPTION1(() => this.SUBRULE(this.using)) ?? null
-    const options = this.OPTION2(() => this.SUBRULE(this.withOptions)) ?? {}
-    const query = this.SUBRULE(this.query)
-    return { into: { to: 'location', location, storage: { format, options } }, query }
+    const options =
+      this.OPTION2({
+        MAX_LOOKAHEAD: 1,
+        GATE: () => this.LA(2).tokenType === T.LeftParen,
+        DEF: () => this.SUBRULE(this.withOptions),
+      }) ?? {}
+    return { to: 'location', location, storage: { format, options } }
   })
 
-  readonly intoTable = this.RULE('intoTable', (): IntoQuery => {
+  readonly intoTable = this.RULE('intoTable', (): InsertTarget => {
     const table = this.SUBRULE(this.tableName)
-    const columns = this.OPTION(() => this.SUBRULE(this.columnNames)) ?? null
-    const query = this.SUBRULE(this.query)
-    return { into: { to: 'table', table, columns }, query }
+    const columns =
+      this.OPTION({
+        MAX_LOOKAHEAD: 1,
+        GATE: () => tokenMatcher(this.LA(2), T.Name) || this.LA(2).tokenType === T.RightParen,
+        DEF: () => this.SUBRULE(this.columnNames),
+      }) ?? null
+    return { to: 'table', table, columns }
   })
 
   readonly columnNames = this.RULE('columnNames', (): readonly string[] => {
