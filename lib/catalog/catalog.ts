@@ -117,6 +117,7 @@ class OpenTerm {
   #running = false
   #ended: CatalogError | null = null
   #idlers: (() => void)[] = []
+  readonly #onAbort = (): void => this.end(notActive())
 
   constructor(
     options: Required<CatalogOptions>,
@@ -130,7 +131,7 @@ class OpenTerm {
     this.#draft = Draft.of(opened.state)
     this.#seq = opened.seq
     if (opened.signal.aborted) this.end(notActive())
-    else opened.signal.addEventListener('abort', () => this.end(notActive()), { once: true })
+    else opened.signal.addEventListener('abort', this.#onAbort)
   }
 
   get pending(): number {
@@ -158,6 +159,7 @@ class OpenTerm {
   end(error: CatalogError): void {
     if (this.#ended !== null) return
     this.#ended = error
+    this.#signal.removeEventListener('abort', this.#onAbort)
     this.#rejectAll(error)
   }
 

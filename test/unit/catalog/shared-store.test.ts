@@ -1,0 +1,413 @@
+/**
+ * The store in the shared directory when the storage fails: no acknowledged change is lost, none is doubled, whatever
+ * call fails, hangs, lands late or is the last one of its process.
+ */
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { Draft } from '../../../lib/catalog/apply.ts'
+import { openFiles } from '../../../lib/catalog/files.ts'
+import { encodeRecord, scanRecords } from '../../../lib/catalog/records.ts'
+import { SharedStore } from '../../../lib/catalog/shared-store.ts'
+import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
+import {
+  batchOf,
+  codeOf,
+  fileOf,
+  NEVER,
+  newCatalog,
+  outcomeOf,
+  tableOf,
+  transaction,
+} from '../../contract/catalog.ts'
+import {
+  type Fault,
+  type MemDirectory,
+  type MemFiles,
+  memDirectory,
+  memFiles,
+} from '../../support/mem-files.ts'
+
+const directory = '/shared/system/catalog'
+const storeOn = (
+  disk: MemDirectory,
+  fault?: Parameters<typeof memFiles>[1],
+  journalBytes = 4000,
+) => {
+  const files = memFiles(disk, fault)
+  return { files, store: new SharedStore({ directory, files, log: () => {}, journalBytes }) }
+}
+
+const insert = (index: number) => () =>
+  transaction(
+    [{ do: 'write', tableId: 1, schemaVersion: 1, mode: 'append', files: [fileOf(`f${index}`)] }],
+    outcomeOf(`q${index}`),
+  )
+
+/** A catalog with one table, opened by terms 1 and 2. */
+async function begun(): Promise<MemDirectory> {
+  const disk = memDirectory()
+  for (const term of [1, 2]) {
+    const catalog = newCatalog(storeOn(disk).store)
+    await catalog.open(term, NEVER)
+    if (term === 1) {
+      await catalog.transact(() => transaction([{ do: 'create-table', table: tableOf(1) }]))
+    }
+    await catalog.close()
+  }
+  return disk
+}
+
+type FaultAt = (call: string, number: number, files: MemFiles) => Fault | null
+
+/** Runs inserts under `term` until the process is dead or all are done; answers which were acknowledged. */
+async function inserting(disk: MemDirectory, term: number, faultAt: FaultAt, from: number) {
+  const { files, store } = storeOn(disk, (call, _, number) => faultAt(call, number, files), 1200)
+  const catalog = newCatalog(store)
+  const ending = new AbortController()
+  const acknowledged: number[] = []
+  let finished = false
+  const work = async (): Promise<void> => {
+    await catalog.open(term, ending.signal)
+    for (let index = from; index < from + 12; index += 1) {
+      await catalog.transact(insert(index))
+      acknowledged.push(index)
+    }
+  }
+  const done = work().catch((error: unknown) => codeOf(Promise.reject(error)))
+  void done.then(() => {
+    finished = true
+  })
+  // A process whose last call never answers stands still; the pause before a reopening is shorter than this.
+  for (let last = -1, still = 0; !finished && still < STILL_TICKS; ) {
+    await tick()
+    still = files.calls.length === last ? still + 1 : 0
+    last = files.calls.length
+    if (files.crashed()) break
+  }
+  ending.abort()
+  await catalog.close()
+  return { acknowledged, calls: files.calls.length }
+}
+const STILL_TICKS = 60
+const tick = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
+
+async function readBy(
+  disk: MemDirectory,
+  term: number,
+): Promise<{ files: number[]; asked: number[] }> {
+  const { data } = await storeOn(disk).store.open(term, NEVER)
+  const numbers = (names: string[]) => names.map((name) => Number(name.slice(1)))
+  return {
+    files: numbers((data.tables[0]?.files ?? []).map(({ path }) => path)),
+    asked: numbers(data.outcomes.map(({ queryId }) => queryId)),
+  }
+}
+
+t.test('a crash in any step of a take-over or a change loses nothing acknowledged', async (t) => {
+  const whole = await inserting(await begun(), 3, () => null, 0)
+  t.equal(whole.acknowledged.length, 12)
+  t.ok(whole.calls > 40, `${whole.calls} calls, with new parts in between`)
+  for (let last = 0; last < whole.calls; last += 1) {
+    const disk = await begun()
+    const first = await inserting(disk, 3, (_, n) => (n === last ? { how: 'crash' } : null), 0)
+    // The next one crashes too, at another place, and the one after it reads.
+    const then = (last * 7) % 20
+    const second = await inserting(disk, 4, (_, n) => (n === then ? { how: 'crash' } : null), 100)
+    const { files, asked } = await readBy(disk, 5)
+    const acknowledged = [...first.acknowledged, ...second.acknowledged]
+    const missing = acknowledged.filter((index) => !files.includes(index))
+    if (missing.length > 0) t.fail(`crash in call ${last}, then ${then}: ${missing} are lost`)
+    if (new Set(files).size !== files.length) t.fail(`crash in call ${last}: doubled`)
+    if (String(files) !== String(asked)) t.fail(`crash in call ${last}: ${files} and ${asked}`)
+    if (files.length > acknowledged.length + 2) t.fail(`crash in call ${last}: too much`)
+  }
+})
+
+t.test(
+  'one call that fails, in any way, loses and doubles nothing, and the term goes on',
+  async (t) => {
+    const ways: Fault[] = [
+      { how: 'fail' },
+      { how: 'torn' },
+      { how: 'lands' },
+      { how: 'fail', errno: 'ESTALE' },
+      { how: 'late' },
+    ]
+    const { calls } = await inserting(await begun(), 3, () => null, 0)
+    for (const way of ways) {
+      for (let at = 0; at < calls; at += way.how === 'fail' ? 1 : 2) {
+        const disk = await begun()
+        const fault: FaultAt = (call, n, files) => {
+          if (n > at + 3) files.landLate()
+          if (n !== at) return null
+          // Only a write can land in part or late.
+          return call === 'write' ? way : { how: 'fail', errno: way.errno ?? 'EIO' }
+        }
+        const { acknowledged } = await inserting(disk, 3, fault, 0)
+        const read = await readBy(disk, 4)
+        const where = `${way.how} ${way.errno ?? ''} in call ${at}`
+        if (acknowledged.length !== 12) t.fail(`${where}: only ${acknowledged.length} were done`)
+        if (String(read.files) !== String(acknowledged)) t.fail(`${where}: ${read.files}`)
+        if (String(read.asked) !== String(acknowledged)) t.fail(`${where}: ${read.asked}`)
+      }
+    }
+  },
+)
+
+t.test('a change that failed and lands after the term has gone on does not count', async (t) => {
+  const disk = await begun()
+  let broken = false
+  const { files, store } = storeOn(disk, (call, path) =>
+    broken && call === 'write' && path.includes('journal') ? { how: 'late' } : null,
+  )
+  const opened = await store.open(3, NEVER)
+  const state = CatalogState.from(opened.data)
+  const lost = batchOf(state, 1, [insert(1)()])
+  broken = true
+  t.equal(await codeOf(store.append(lost)), 'UNAVAILABLE')
+  t.equal(await codeOf(store.append(lost)), 'UNAVAILABLE', 'this part is closed')
+  broken = false
+  t.equal((await store.open(3, NEVER)).seq, 0)
+  files.landLate()
+  const other = batchOf(state, 1, [insert(2)()])
+  await store.append(other)
+  t.same((await readBy(disk, 4)).files, [2])
+})
+
+t.test('without space a change is refused and the store goes on when there is some', async (t) => {
+  for (const journalBytes of [1, 4000]) {
+    const disk = await begun()
+    let full = false
+    const { store } = storeOn(
+      disk,
+      (call) => (full && call === 'write' ? { how: 'torn', errno: 'ENOSPC' } : null),
+      journalBytes,
+    )
+    const catalog = newCatalog(store)
+    await catalog.open(3, NEVER)
+    await catalog.transact(insert(1))
+    full = true
+    t.equal(await codeOf(catalog.transact(insert(2))), 'FULL')
+    t.equal(await codeOf(catalog.transact(insert(2))), 'FULL')
+    t.equal(catalog.state().outcome('q2'), null)
+    const before = [...disk.files.keys()].length
+    for (let i = 0; i < 5; i += 1) await codeOf(catalog.transact(insert(2)))
+    t.equal([...disk.files.keys()].length, before, 'attempts leave no files behind')
+    full = false
+    await catalog.transact(insert(3))
+    t.same((await readBy(disk, 4)).files, [1, 3])
+  }
+})
+
+t.test(
+  'where what has no space can not be cut off again, the change counts as unknown',
+  async (t) => {
+    const disk = await begun()
+    let full = false
+    const { store } = storeOn(disk, (call) => {
+      if (!full || (call !== 'write' && call !== 'cutTo')) return null
+      return {
+        how: call === 'write' ? 'lands' : 'fail',
+        errno: call === 'write' ? 'ENOSPC' : 'EIO',
+      }
+    })
+    const { data } = await store.open(3, NEVER)
+    const state = CatalogState.from(data)
+    full = true
+    t.equal(await codeOf(store.append(batchOf(state, 1, [insert(1)()]))), 'UNAVAILABLE')
+    full = false
+    t.equal((await store.open(3, NEVER)).seq, 1, 'it did land')
+  },
+)
+
+t.test('damage is told, never taken for the end of a file or for nothing', async (t) => {
+  const damaged = async (change: (disk: MemDirectory) => void): Promise<string> => {
+    const disk = await begun()
+    const catalog = newCatalog(storeOn(disk).store)
+    await catalog.open(3, NEVER)
+    for (let index = 0; index < 4; index += 1) await catalog.transact(insert(index))
+    await catalog.close()
+    change(disk)
+    return storeOn(disk)
+      .store.open(4, NEVER)
+      .then(
+        ({ data }) => `${data.tables[0]?.files.length} files`,
+        (error) => `${error.code}`,
+      )
+  }
+  const edit = (disk: MemDirectory, name: string, how: (bytes: Buffer) => Buffer): void => {
+    const path = `${directory}/epoch-0000000003/${name}-0000000001`
+    disk.files.set(path, how(Buffer.from(disk.files.get(path) ?? Buffer.alloc(0))))
+  }
+  const flip = (at: (bytes: Buffer) => number) => (bytes: Buffer) => {
+    const place = at(bytes)
+    bytes[place] = (bytes[place] ?? 0) ^ 1
+    return bytes
+  }
+  t.equal(await damaged(() => {}), '4 files')
+  t.equal(await damaged((disk) => edit(disk, 'journal', (b) => b.subarray(0, -9))), '3 files')
+  t.equal(
+    await damaged((disk) =>
+      edit(
+        disk,
+        'journal',
+        flip((b) => b.length - 9),
+      ),
+    ),
+    '3 files',
+  )
+  t.equal(
+    await damaged((disk) =>
+      edit(
+        disk,
+        'journal',
+        flip((b) => b.indexOf('f1')),
+      ),
+    ),
+    'CORRUPT',
+  )
+  t.equal(
+    await damaged((disk) =>
+      edit(
+        disk,
+        'snapshot',
+        flip((b) => b.length / 2),
+      ),
+    ),
+    'CORRUPT',
+  )
+  t.equal(await damaged((disk) => edit(disk, 'snapshot', (b) => b.subarray(0, -1))), 'CORRUPT')
+  t.equal(await damaged((disk) => edit(disk, 'snapshot', () => Buffer.alloc(0))), 'CORRUPT')
+  const newer = encodeRecord({ snapshot: 2, term: 3, part: 1 })
+  t.equal(await damaged((disk) => edit(disk, 'snapshot', () => newer)), 'BAD_STORE')
+})
+
+t.test('unreadable storage is never taken for an empty one', async (t) => {
+  for (const errno of ['EIO', 'ESTALE', 'EACCES']) {
+    for (const call of ['list', 'read']) {
+      const disk = await begun()
+      const { store } = storeOn(disk, (one) => (one === call ? { how: 'fail', errno } : null))
+      const code = await codeOf(store.open(3, NEVER))
+      t.equal(code, errno === 'EACCES' ? 'BAD_STORE' : 'UNAVAILABLE')
+      t.equal(await codeOf(store.readOnly()), code)
+    }
+  }
+})
+
+t.test('a listing that is old hides no term and no part from a take-over', async (t) => {
+  const disk = await begun()
+  const catalog = newCatalog(storeOn(disk, undefined, 1).store)
+  await catalog.open(5, NEVER)
+  for (let index = 0; index < 3; index += 1) await catalog.transact(insert(index))
+  await catalog.close()
+  const files = memFiles(disk)
+  const oldListing: typeof files = {
+    ...files,
+    list: async (path) => {
+      const names = await files.list(path)
+      if (names === 'missing') return names
+      return names.filter((name) => !/epoch-0000000005|-000000000[34]$/.test(name))
+    },
+  }
+  const store = new SharedStore({ directory, files: oldListing, log: () => {} })
+  const { data } = await store.open(7, NEVER)
+  t.equal(data.tables[0]?.files.length, 3)
+})
+
+t.test('a hanging open ends with its term, and holds nothing up afterwards', async (t) => {
+  const disk = await begun()
+  let hangs = true
+  const { store } = storeOn(disk, (call) => (hangs && call === 'sync' ? { how: 'hang' } : null))
+  const catalog = newCatalog(store)
+  const term = new AbortController()
+  const opening = codeOf(catalog.open(3, term.signal))
+  await tick()
+  term.abort()
+  t.equal(await opening, 'NOT_ACTIVE')
+  hangs = false
+  await catalog.open(4, NEVER)
+  await catalog.transact(insert(1))
+  t.same((await readBy(disk, 5)).files, [1])
+})
+
+t.test('old terms and parts are removed, the newest few are kept', async (t) => {
+  const disk = memDirectory()
+  for (let term = 1; term <= 9; term += 1) {
+    const catalog = newCatalog(storeOn(disk, undefined, 1).store)
+    await catalog.open(term, NEVER)
+    for (let index = 0; index < 5; index += 1) {
+      const paths = ['x'.repeat(3000)]
+      await catalog.transact(() => transaction([{ do: 'add-litter', paths }]))
+      await catalog.transact(() => transaction([{ do: 'litter-removed', paths }]))
+      const name = `d${term}-${index}`
+      await catalog.transact(() => transaction([{ do: 'create-database', name, createdAt: '' }]))
+    }
+    await tick()
+    await tick()
+    await catalog.close()
+  }
+  const terms = [...disk.dirs].filter((path) => path.includes('epoch-')).sort()
+  t.same(
+    terms.map((path) => Number(path.slice(-10))),
+    [6, 7, 8, 9],
+  )
+  const own = [...disk.files.keys()].filter((path) => path.includes('epoch-0000000009'))
+  t.equal(own.length, 4, 'the present part and the one before it')
+  t.equal((await storeOn(disk).store.readOnly()).data.databases.length, 46)
+})
+
+t.test('on the real disk: a torn tail, 100,000 changes, private files', async (t) => {
+  const real = join(t.testdir({}), 'catalog')
+  const store = new SharedStore({ directory: real, log: () => {}, journalBytes: 2 ** 30 })
+  let state = CatalogState.from((await store.open(1, NEVER)).data)
+  const first = batchOf(state, 1, [transaction([{ do: 'create-table', table: tableOf(1) }])])
+  await store.append(first)
+  state = first.after
+  const draft = Draft.of(state)
+  let seq = 2
+  for (let group = 0; group < 20; group += 1) {
+    const transactions = Array.from({ length: 5000 }, (_, i) => insert(group * 5000 + i)())
+    for (const one of transactions) draft.apply(one)
+    const { state: after, delta } = draft.seal()
+    await store.append({ firstSeq: seq, transactions, delta, after })
+    seq += transactions.length
+  }
+  await store.close()
+  const epoch = join(real, 'epoch-0000000001')
+  const journal = join(epoch, 'journal-0000000001')
+  writeFileSync(journal, readFileSync(journal).subarray(0, -100))
+  const startedMs = performance.now()
+  const { data } = await new SharedStore({ directory: real, log: () => {} }).open(2, NEVER)
+  t.comment(`opened in ${Math.round(performance.now() - startedMs)} ms`)
+  t.equal(data.tables[0]?.files.length, 95_000, 'the torn group is gone as a whole')
+  const again = await new SharedStore({ directory: real, log: () => {} }).open(3, NEVER)
+  t.ok(JSON.stringify(again.data) === JSON.stringify(data), 'and stays so')
+  t.equal(statSync(journal).mode & 0o777, 0o600)
+  t.same(readdirSync(epoch).sort(), ['journal-0000000001', 'snapshot-0000000001'])
+  const files = openFiles(real)
+  t.equal(await files.read(join(real, 'nothing')), 'missing')
+  t.equal(await files.create(journal, { durable: true }), 'exists')
+  t.equal(await files.removeDir(epoch), 'kept')
+})
+
+t.test('records: every cut of a file is torn at worst, every flipped bit is noticed', async (t) => {
+  const values = [{ a: 1 }, { text: 'zeile\nzwei 数' }, 'x'.repeat(300)]
+  const bytes = Buffer.concat(values.map(encodeRecord))
+  for (let length = 0; length < bytes.length; length += 1) {
+    const seen: unknown[] = []
+    const ending = scanRecords(bytes.subarray(0, length), (value) => seen.push(value))
+    const ok = ending !== 'damaged' && seen.every((value, i) => value !== undefined && i < 3)
+    if (!ok) t.fail(`cut at ${length}: ${ending}`)
+  }
+  for (let at = 0; at < bytes.length; at += 1) {
+    const flipped = Buffer.from(bytes)
+    flipped[at] = (flipped[at] ?? 0) ^ 4
+    const seen: unknown[] = []
+    const ending = scanRecords(flipped, (value) => seen.push(value))
+    if (ending === 'whole') t.fail(`flipped at ${at}: nobody noticed`)
+    if (seen.some((value, i) => JSON.stringify(value) !== JSON.stringify(values[i])))
+      t.fail(`at ${at}`)
+  }
+  t.same(CatalogState.from(EMPTY).toData(), EMPTY)
+})
