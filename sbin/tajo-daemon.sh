@@ -100,7 +100,11 @@ compare_with_starter() {
 launch() {
   local -a options=()
   local opts=$TAJO_MASTER_OPTS
-  if [[ $role == worker ]]; then opts=$TAJO_WORKER_OPTS; fi
+  if [[ $role == worker ]]; then
+    opts=$TAJO_WORKER_OPTS
+    # Each query that runs occupies one of Node's file threads, whose number is fixed before Node reads any of our code.
+    export UV_THREADPOOL_SIZE=${UV_THREADPOOL_SIZE:-64}
+  fi
   read -r -a options <<<"$opts"
   rotate_out_file
   : >"$out_file" || fail 1 "can't write $out_file"

@@ -115,11 +115,11 @@ async function isAnyElsewhere(entries: readonly HostEntry[], facts: HostFacts): 
   return here.includes(false)
 }
 
-const identOf = (env: NodeJS.ProcessEnv, { userName }: Surroundings): string =>
+export const identOf = (env: NodeJS.ProcessEnv, { userName }: Surroundings): string =>
   env.TAJO_IDENT_STRING || env.USER || userName
 
 /** The daemons run in TAJO_HOME, so a relative name means the same everywhere. */
-function directoryOf(set: string | undefined, home: string, otherwise: string): string {
+export function directoryOf(set: string | undefined, home: string, otherwise: string): string {
   const directory = set || otherwise
   return isAbsolute(directory) ? directory : join(home, directory)
 }

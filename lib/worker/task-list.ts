@@ -25,8 +25,8 @@ const ACCEPTED: Acceptance = { accepted: true, why: null }
 export class TaskList {
   readonly #options: TaskListOptions
   readonly #queries = new Map<string, RunningQuery>()
-  /** Attempts that a newer one has replaced, until they have ended. */
-  readonly #replaced = new Set<RunningQuery>()
+  /** Nobody asks for them any more, but they have not ended yet. */
+  readonly #abandoned = new Set<RunningQuery>()
   #stopping = false
 
   constructor(options: TaskListOptions) {
@@ -39,7 +39,7 @@ export class TaskList {
 
   get running(): number {
     const running = [...this.#queries.values()].filter((query) => query.running)
-    return running.length + this.#replaced.size
+    return running.length + this.#abandoned.size
   }
 
   run(task: Task): Acceptance {
@@ -50,7 +50,7 @@ export class TaskList {
     }
     if (this.#stopping) return { accepted: false, why: 'this worker is being stopped' }
     if (this.freeSlots === 0) return { accepted: false, why: 'no free slot' }
-    if (known !== undefined) this.#replace(known)
+    if (known !== undefined) this.#abandon(known, 'a newer attempt has replaced it')
     const query = this.#options.start(task)
     this.#queries.delete(task.queryId)
     this.#queries.set(task.queryId, query)
@@ -91,24 +91,27 @@ export class TaskList {
       if (!queryIds.includes(report.queryId)) continue
       const query = this.find(report.queryId, report.attempt)
       if (query === null) continue
-      if (query.running) query.kill('the master does not know of it any more')
-      else if (report.state !== 'running') this.#queries.delete(report.queryId)
+      if (query.running) this.#abandon(query, 'the master does not know of it any more')
+      // One that has ended since then is still to be reported.
+      if (!query.running && report.state === 'running') continue
+      this.#queries.delete(report.queryId)
     }
   }
 
   /** Ends all; resolves when all have ended. */
   async stop(): Promise<void> {
     this.#stopping = true
-    const queries = [...this.#queries.values(), ...this.#replaced]
+    const queries = [...this.#queries.values(), ...this.#abandoned]
     for (const query of queries) query.kill('the worker that ran it was stopped', 'lost')
     await Promise.all(queries.map(({ ended }) => ended))
   }
 
-  #replace(query: RunningQuery): void {
+  /** Ends it without a report; until then it still counts. */
+  #abandon(query: RunningQuery, why: string): void {
     if (!query.running) return
-    this.#replaced.add(query)
-    query.kill('a newer attempt has replaced it')
-    void query.ended.then(() => this.#replaced.delete(query))
+    this.#abandoned.add(query)
+    query.kill(why)
+    void query.ended.then(() => this.#abandoned.delete(query))
   }
 
   #trim(): void {

@@ -7,6 +7,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { messageOf } from '../base/message-of.ts'
 import type { QueryError, Task, WorkerInfo } from '../rpc/contract.ts'
 import {
   type Bind,
@@ -24,6 +25,7 @@ import { Engine, type EngineOptions } from './duckdb.ts'
 import { Follow } from './follow.ts'
 import { type MasterAddresses, Masters } from './masters.ts'
 import { metricsText } from './metrics.ts'
+import { pause } from './pause.ts'
 import { RESULT_LIMITS, type ResultLimits } from './results.ts'
 import { Roots } from './roots.ts'
 import { RunningQuery } from './running-query.ts'
@@ -38,8 +40,7 @@ export interface WorkerOptions {
   readonly masters: readonly MasterAddresses[]
   readonly engine: EngineOptions
   readonly types: TypeNames
-  readonly secret: string
-  /** Asked again when a master refuses the one we show. */
+  /** From the cluster's directory; null while no master has formed the cluster yet. Rejects when it can't be read. */
   readonly readSecret: () => Promise<string | null>
   /** The newest term that is known at the start. */
   readonly epoch: number
@@ -64,21 +65,20 @@ export class Worker {
   readonly #follow: Follow
   readonly #apps: FastifyInstance[] = []
   readonly #counts = { begun: 0, fetched: 0 }
+  readonly #stopped = new AbortController()
   #engine: Engine | null = null
-  #secret: string
+  #secret = ''
   #epoch: number
 
   constructor(options: WorkerOptions) {
     const { clock, log } = options
     this.#options = options
-    this.#secret = options.secret
     this.#epoch = options.epoch
     this.#guard = new Guard({
       epoch: () => this.#epoch,
       onNewerEpoch: (epoch) => this.#onEpoch(epoch),
       onRefused: (what, from) => log('warn', `refused a message with a wrong ${what} from ${from}`),
     })
-    this.#guard.setSecret(options.secret)
     this.#masters = new Masters({
       addresses: options.masters,
       secret: () => this.#secret,
@@ -96,11 +96,14 @@ export class Worker {
       tasks: this.#tasks,
       epoch: () => this.#guard.epoch(),
       onEpoch: (epoch) => this.#onEpoch(epoch),
-      onForbidden: () => this.#readSecretAgain(),
+      onForbidden: () => this.#learnSecret(),
     })
   }
 
-  /** Resolves when its ports are open. Rejects with an Error for what can't be opened. */
+  /**
+   * Resolves when its ports are open; joining the cluster goes on behind. Rejects with an Error for what can't be
+   * opened.
+   */
   async start(): Promise<void> {
     const { binds, engine } = this.#options
     this.#engine = await Engine.open(engine)
@@ -113,12 +116,13 @@ export class Worker {
     ]
     this.#apps.push(...ports.map(([, app]) => app))
     await openAll(ports.map(([port, app]) => ({ app, bind: binds[port] })))
-    this.#follow.start()
+    void this.#join()
   }
 
   /** Ends what runs, tells the master so if it can, and closes all. */
   async stop(why: string): Promise<void> {
     this.#options.log('info', `stopping: ${why}`)
+    this.#stopped.abort()
     await this.#tasks.stop()
     await this.#follow.stop()
     await Promise.all(this.#apps.map((app) => app.close()))
@@ -229,13 +233,39 @@ export class Worker {
     this.#follow.onNewerEpoch(epoch)
   }
 
-  async #readSecretAgain(): Promise<void> {
-    const secret = await this.#options.readSecret()
-    if (secret === null) return
-    this.#secret = secret
-    this.#guard.setSecret(secret)
+  /** Workers may be started together with the first master, or before it. */
+  async #join(): Promise<void> {
+    const { clock, log } = this.#options
+    const { signal } = this.#stopped
+    for (let turn = 0; this.#secret === '' && !signal.aborted; turn++) {
+      if (turn > 0) await pause(clock, SECRET_PAUSE_MS, signal)
+      await this.#learnSecret(turn % SECRET_TURNS_A_MESSAGE === 0)
+    }
+    if (signal.aborted) return
+    log('info', 'the cluster is formed: looking for the active master')
+    this.#follow.start()
+  }
+
+  async #learnSecret(tell = true): Promise<void> {
+    const { readSecret, log } = this.#options
+    try {
+      const secret = await readSecret()
+      if (secret === null || secret === '') {
+        if (tell) log('warn', NO_SECRET)
+        return
+      }
+      this.#secret = secret
+      this.#guard.setSecret(secret)
+    } catch (error) {
+      if (tell) log('error', `the cluster's secret can't be read: ${messageOf(error)}`)
+    }
   }
 }
+
+const SECRET_PAUSE_MS = 200
+const SECRET_TURNS_A_MESSAGE = 50
+const NO_SECRET =
+  'waiting: no master has formed the cluster in this directory (tajo.rootdir) yet; start one, or give this worker the same tajo.rootdir as the masters'
 
 /** None of a worker's methods is for the active master only. */
 const NEVER_ACTIVE: Gate = {

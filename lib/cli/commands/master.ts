@@ -11,6 +11,7 @@ import type { Run } from '../command.ts'
 import { describeError, oneLine } from '../exit.ts'
 import { MasterLife } from '../master-life.ts'
 import { planMaster } from '../master-plan.ts'
+import { outliveReaders } from '../outlive-readers.ts'
 import { thisHost } from '../this-host.ts'
 import { installedVersion } from './version.ts'
 
@@ -47,12 +48,4 @@ export const run: Run = async (context) => {
     }
   }
   return new Promise<never>(() => {})
-}
-
-/** A master whose terminal or log reader went away goes on: what it had to print is in its log too. */
-function outliveReaders(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.removeAllListeners('error')
-    stream.on('error', () => undefined)
-  }
 }

@@ -1,0 +1,114 @@
+/** One worker's life in its process: joins configuration, daemon and worker, which don't know each other. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../base/clock.ts'
+import { messageOf } from '../base/message-of.ts'
+import type { DaemonLog } from '../daemon/index.ts'
+import { readSecret } from '../ha/index.ts'
+import { fromDuckDb, toDuckDb } from '../sql/index.ts'
+import { realPathOf, Worker, type WorkerOptions } from '../worker/index.ts'
+import { roomiest, type WorkerPlan } from './worker-plan.ts'
+
+const BIND_KEYS = {
+  qm: 'tajo.worker.qm-rpc.address',
+  clientRpc: 'tajo.worker.client-rpc.address',
+  peer: 'tajo.worker.peer-rpc.address',
+  infoHttp: 'tajo.worker.info-http.address',
+} as const
+
+/** Clients read results through a stream that is never silent for longer. */
+const RESULT_BEAT_MS = 1000
+
+export class WorkerLife {
+  readonly #plan: WorkerPlan
+  readonly #version: string
+  readonly #log: DaemonLog
+  #worker: Worker | null = null
+  #spill: string | null = null
+
+  constructor(plan: WorkerPlan, version: string, log: DaemonLog) {
+    this.#plan = plan
+    this.#version = version
+    this.#log = log
+  }
+
+  /** Peer address: the worker's name. */
+  get address(): string {
+    return this.#plan.addresses.peer
+  }
+
+  /** Resolves when its ports are open. Rejects with an Error that says what to do; `stop` cleans up then. */
+  async start(): Promise<void> {
+    const spill = await this.#makeSpill()
+    this.#spill = spill
+    const worker = new Worker(await this.#options(spill))
+    this.#worker = worker
+    await worker.start()
+  }
+
+  async stop(why: string): Promise<void> {
+    await this.#worker?.stop(why)
+    if (this.#spill !== null) await rm(this.#spill, { recursive: true, force: true })
+  }
+
+  /** This worker's own directory, empty: what a crash has left there is of no use to anybody. */
+  async #makeSpill(): Promise<string> {
+    const { spillLocations, spillName } = this.#plan
+    try {
+      for (const location of spillLocations) await mkdir(location, { recursive: true, mode: 0o700 })
+      const spill = join(await roomiest(spillLocations), spillName)
+      await rm(spill, { recursive: true, force: true })
+      await mkdir(spill, { mode: 0o700 })
+      return realPathOf(spill)
+    } catch (error) {
+      const text = `can't make the spill directory (tajo.worker.tmpdir.locations): ${messageOf(error)}`
+      throw new Error(text, { cause: error })
+    }
+  }
+
+  async #options(spillDirectory: string): Promise<WorkerOptions> {
+    const plan = this.#plan
+    const { addresses, bind, conf, timing } = plan
+    return {
+      worker: {
+        workerId: addresses.peer,
+        incarnation: randomUUID(),
+        host: hostname(),
+        pid: process.pid,
+        version: this.#version,
+        addresses: { ...addresses },
+        cores: plan.cores,
+        memoryBytes: plan.memoryBytes,
+        slots: plan.slots,
+      },
+      binds: {
+        qm: { key: BIND_KEYS.qm, ...bind.qm },
+        clientRpc: { key: BIND_KEYS.clientRpc, ...bind.clientRpc },
+        peer: { key: BIND_KEYS.peer, ...bind.peer },
+        infoHttp: { key: BIND_KEYS.infoHttp, ...bind.infoHttp },
+      },
+      masters: plan.trackers,
+      engine: {
+        threads: plan.cores,
+        memoryBytes: plan.memoryBytes,
+        spillDirectory,
+        roots: await Promise.all(plan.roots.map(realPathOf)),
+      },
+      types: { toDuckDb, fromDuckDb },
+      readSecret: () => readSecret(plan.haDirectory),
+      epoch: 0,
+      idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),
+      activeMs: conf.get('tajo.worker.heartbeat.active.interval'),
+      beatMs: RESULT_BEAT_MS,
+      silenceMs: timing.monitorMs,
+      // A failover takes seconds at the worst; a cluster without any master is told after a while.
+      catalogMs: Math.max(60_000, 6 * timing.monitorMs),
+      clock: systemClock,
+      wallClockMs: Date.now,
+      random: Math.random,
+      log: this.#log.log,
+    }
+  }
+}
