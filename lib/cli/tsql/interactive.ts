@@ -58,6 +58,8 @@ export async function interact(options: InteractiveOptions): Promise<void> {
       const line = await lines.next()
       if (line === null) break
       history.add(line)
+      // Lines are counted within a statement here, not from the first prompt on.
+      if (!reader.pending) reader.drop()
       for (const piece of await reader.feed(line)) {
         const outcome = await lent(readline, input, () => shell.run(piece))
         if (outcome === 'quit') return

@@ -61,9 +61,10 @@ export class StatementReader {
     return pieces
   }
 
-  /** Forgets what was begun. */
+  /** Forgets what was begun, and counts lines from the first again. */
   drop(): void {
     this.#begun = ''
+    this.#line = 0
   }
 
   #piece({ text, place }: SqlText): Piece {

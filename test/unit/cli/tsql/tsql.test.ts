@@ -1,0 +1,323 @@
+/** tsql's parts: the command line, where statements end, what is printed, what is remembered and offered. */
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { systemClock } from '../../../../lib/base/clock.ts'
+import { CliError } from '../../../../lib/cli/exit.ts'
+import { Completion } from '../../../../lib/cli/tsql/completion.ts'
+import { errorText } from '../../../../lib/cli/tsql/error-text.ts'
+import { HISTORY_LINES, HistoryFile } from '../../../../lib/cli/tsql/history-file.ts'
+import { dfs } from '../../../../lib/cli/tsql/meta-dfs.ts'
+import { parseOptions } from '../../../../lib/cli/tsql/option-parser.ts'
+import { plainOptions, type TsqlOptions } from '../../../../lib/cli/tsql/options.ts'
+import { fillIn } from '../../../../lib/cli/tsql/params.ts'
+import { type PrintSettings, printerFor } from '../../../../lib/cli/tsql/printer.ts'
+import { onlyStatement, split } from '../../../../lib/cli/tsql/quick-split.ts'
+import { Settings } from '../../../../lib/cli/tsql/settings.ts'
+import { byteText } from '../../../../lib/cli/tsql/shell.ts'
+import { type Piece, StatementReader } from '../../../../lib/cli/tsql/statement-reader.ts'
+import { displayWidth } from '../../../../lib/cli/tsql/width.ts'
+import { QueryError, type TajoClient } from '../../../../lib/client/index.ts'
+import { splitStatements } from '../../../../lib/sql/split.ts'
+
+/** The sentence of the usage error, with its exit code checked. */
+function usageOf(run: () => unknown): string {
+  try {
+    run()
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error
+    t.equal(error.exitCode, 2)
+    return error.message
+  }
+  throw new Error('no error was thrown')
+}
+
+t.test('the command line: the short way and the parser agree', async (t) => {
+  const lines: readonly (readonly string[])[] = [
+    [],
+    ['sales'],
+    ['-c', 'select 1'],
+    ['-f', 'x.sql', 'sales'],
+    ['-h', 'host1', '-c', 'select 1', '--format', 'csv'],
+    ['-B', '-f', 'x.sql'],
+  ]
+  for (const line of lines) t.same(plainOptions(line), parseOptions(line), line.join(' '))
+  const all = parseOptions(
+    '--host h -p 36002 -param a=1 -param b=x=y --file=- --background -format json db'.split(' '),
+  )
+  t.same(all, {
+    command: null,
+    file: '-',
+    host: 'h',
+    port: 36_002,
+    background: true,
+    params: { a: '1', b: 'x=y' },
+    format: 'json',
+    config: null,
+    database: 'db',
+  } satisfies TsqlOptions)
+})
+
+t.test('a wrong command line says what is allowed', async (t) => {
+  const wrong = (line: string, expected: RegExp): void => {
+    const words = line.split(' ')
+    t.equal(plainOptions(words), null, `${line} goes to the parser`)
+    t.match(
+      usageOf(() => parseOptions(words)),
+      expected,
+    )
+  }
+  wrong('-c', /-c needs a value/)
+  wrong('-c a -c b', /-c is given twice/)
+  wrong('-c a -f b', /exclude each other/)
+  wrong('-p 70000', /'70000' is no port/)
+  wrong('--format xml', /'xml' is none of table, csv, json/)
+  wrong('-param a', /'a' is not name=value/)
+  wrong('--formt csv', /did you mean --format\?/)
+  wrong('a b', /does not know 'b'/)
+})
+
+t.test('parameters: filled in, and missed where some are given', async (t) => {
+  t.equal(fillIn(`a \${x} \${y}`, {}), `a \${x} \${y}`)
+  t.equal(fillIn(`a \${x}\${x}`, { x: "'$&'" }), "a '$&''$&'")
+  t.match(
+    usageOf(() => fillIn(`\${toString}`, { x: '1' })),
+    /-param toString=VALUE/,
+  )
+})
+
+async function piecesOf(text: string): Promise<Piece[]> {
+  const reader = new StatementReader(split)
+  const pieces: Piece[] = []
+  for (const line of text.split('\n')) pieces.push(...(await reader.feed(line)))
+  return [...pieces, ...(await reader.end())]
+}
+
+t.test('statements and meta commands, with the lines on which they begin', async (t) => {
+  const text = [
+    '-- a comment',
+    '\\d t',
+    'select 1; select',
+    '',
+    "  'a;",
+    "\\b' -- ;",
+    '  from t; \\x',
+    ';;',
+    'select 2 -- the last one',
+  ].join('\n')
+  t.same(await piecesOf(text), [
+    { is: 'meta', text: '\\d t', line: 2 },
+    { is: 'statement', text: 'select 1', line: 3 },
+    { is: 'statement', text: "select\n\n  'a;\n\\b' -- ;\n  from t", line: 3 },
+    { is: 'statement', text: '\\x', line: 7 },
+    { is: 'statement', text: 'select 2', line: 9 },
+  ])
+  const long = `select ${'1,\n'.repeat(6000)} 1;`
+  t.match(await piecesOf(long), [{ is: 'statement', line: 1 }])
+})
+
+t.test('plain text is split without the lexer, and to the same', async (t) => {
+  const texts = ['', ';', 'a', ' a ;\n b;c\n;\n\n  d ', 'a;b;', '\n\n a\nb;  c']
+  for (const text of texts) {
+    const { statements, rest } = splitStatements(text)
+    const plainRest = rest === null ? null : { text: rest.text, place: rest.place }
+    t.same(await split(text), { statements, rest: plainRest }, JSON.stringify(text))
+  }
+  t.equal(onlyStatement(" select 'a' -- b ;\n"), "select 'a' -- b")
+  for (const text of ['', ' ;', 'a; b', '\\d', '-- a', '/* a */ b'])
+    t.equal(onlyStatement(text), null)
+})
+
+const COLUMNS = [
+  { name: 'id', type: 'INT8' },
+  { name: 'text', type: 'TEXT' },
+]
+function printed(format: PrintSettings['format'], ...batches: unknown[][][]): string {
+  const printer = printerFor(COLUMNS, { format, nullText: 'NULL' })
+  return batches.map((batch) => printer.rows(batch)).join('') + printer.end()
+}
+
+t.test('a table: aligned, by what a terminal shows', async (t) => {
+  const rows = [
+    [1, 'a'],
+    ['9007199254740993', null],
+    [2, '日本'],
+    [3, 'two\nlines\u001b[2J'],
+    [4, { a: [1, null] }],
+  ]
+  t.equal(
+    printed('table', rows.slice(0, 2), rows.slice(2)),
+    [
+      ' id               | text',
+      '------------------+-------------------',
+      '                1 | a',
+      ' 9007199254740993 | NULL',
+      '                2 | 日本',
+      '                3 | two\\nlines\\x1b[2J',
+      '                4 | {"a":[1,null]}',
+      '',
+    ].join('\n'),
+  )
+  t.equal(printed('table'), ' id | text\n----+------\n')
+  t.same(['a', 'é', 'e\u0301', '日本', '👍', ''].map(displayWidth), [1, 1, 1, 4, 2, 0])
+})
+
+t.test('a table does not wait for the end of a long result', async (t) => {
+  const printer = printerFor(COLUMNS, { format: 'table', nullText: '-' })
+  t.equal(printer.rows(Array.from({ length: 999 }, () => [1, 'a'])), '')
+  t.equal(printer.rows([[1, 'a']]).split('\n').length, 1003)
+  t.equal(printer.rows([[1, null]]), '  1 | -\n')
+  t.equal(printer.rows([[123, 'longer']]), ' 123 | longer\n')
+  t.equal(printer.end(), '')
+})
+
+t.test('CSV is quoted where it must be, and NULL is not the empty text', async (t) => {
+  const rows = [
+    [1, 'a,b'],
+    [2, 'say "x"'],
+    [3, 'two\nlines'],
+    [4, ''],
+    [5, null],
+    [6, ' blank'],
+    [7, ['x']],
+  ]
+  t.equal(
+    printed('csv', rows),
+    'id,text\n1,"a,b"\n2,"say ""x"""\n3,"two\nlines"\n4,""\n5,\n6," blank"\n7,"[""x""]"\n',
+  )
+  t.equal(printed('csv'), 'id,text\n')
+})
+
+t.test('JSON is one document, with distinct names', async (t) => {
+  t.same(JSON.parse(printed('json', [[1, 'a']], [], [['12', null]])), [
+    { id: 1, text: 'a' },
+    { id: '12', text: null },
+  ])
+  t.same(JSON.parse(printed('json')), [])
+  const columns = ['a', 'a', 'a_2', 'a'].map((name) => ({ name, type: 'INT4' }))
+  const printer = printerFor(columns, { format: 'json', nullText: '' })
+  t.same(JSON.parse(printer.rows([[1, 2, 3, 4]]) + printer.end()), [
+    { a: 1, a_3: 2, a_2: 3, a_4: 4 },
+  ])
+})
+
+t.test('an error points to its place, whatever stands before it', async (t) => {
+  const at = (line: number, column: number): QueryError =>
+    new QueryError('user', 'bad', { place: { line, column } })
+  t.equal(
+    errorText(at(2, 4), 'select\n\t日本x', 10),
+    'ERROR: bad\nLINE 11:  日本x\n              ^',
+  )
+  t.equal(errorText(at(1, 99), 'ab', 1), 'ERROR: bad\nLINE 1: ab\n          ^')
+  t.equal(errorText(at(9, 1), 'ab', 1), 'ERROR: bad')
+  t.equal(errorText(new Error('plain\none'), 'ab', 1), 'ERROR: plain?one')
+  const [, shown = '', caret = ''] = errorText(at(1, 501), `${'x'.repeat(500)}Y`, 1).split('\n')
+  t.ok(shown.length < 120)
+  t.equal(shown[caret.indexOf('^')], 'Y')
+})
+
+t.test('settings of the shell: set, refused, back to the default', async (t) => {
+  const settings = new Settings('csv')
+  t.ok(settings.set('cli_null_char', '-'))
+  t.ok(settings.set('ON_ERROR_STOP', 'off'))
+  t.notOk(settings.set('TIMEZONE', 'UTC'))
+  t.same(settings, { format: 'csv', nullText: '-', stopOnError: false })
+  t.match(
+    usageOf(() => settings.set('CLI_FORMAT', 'xml')),
+    /one of table, csv, json/,
+  )
+  t.match(
+    usageOf(() => settings.set('ON_ERROR_STOP', 'maybe')),
+    /on or off/,
+  )
+  for (const name of settings.list().keys()) t.ok(settings.unset(name))
+  t.same(settings, { format: 'table', nullText: 'NULL', stopOnError: true })
+  t.same([0, 999, 1000, 172_000_000].map(byteText), ['0 B', '999 B', '1.0 kB', '172.0 MB'])
+})
+
+t.test('the history: newest first, for its owner only, bounded, never in the way', async (t) => {
+  const file = join(t.testdir(), 'history')
+  const history = new HistoryFile(file)
+  t.same(history.load(), [])
+  history.add('select 1')
+  history.add('  ')
+  history.add('two\nlines')
+  t.same(new HistoryFile(file).load(), ['two lines', 'select 1'])
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  const many = Array.from({ length: 2 * HISTORY_LINES + 1 }, (_, i) => `select ${i}`)
+  writeFileSync(file, many.join('\n'), { mode: 0o644 })
+  const kept = new HistoryFile(file).load()
+  t.same([kept.length, kept[0]], [HISTORY_LINES, `select ${2 * HISTORY_LINES}`])
+  t.equal(readFileSync(file, 'utf8').trim().split('\n').length, HISTORY_LINES)
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  const nowhere = new HistoryFile('/dev/null/history')
+  t.same(nowhere.load(), [])
+  nowhere.add('x')
+})
+
+t.test('completion: commands, keywords as they are typed, and the catalog', async (t) => {
+  let asked = 0
+  const client = {
+    session: { database: 'default' },
+    databases: async () => {
+      asked += 1
+      return ['default', 'sales']
+    },
+    tables: async () => [
+      {
+        name: 'orders',
+        columns: [{ name: 'order_id' }, { name: 'price' }],
+        partitionColumns: [{ name: 'day' }],
+      },
+    ],
+  } as unknown as TajoClient
+  const completion = new Completion(client, systemClock)
+  t.same(await completion.complete('\\ha'), [['\\haadmin'], '\\ha'])
+  t.same(await completion.complete('\\c s'), [['sales'], 's'])
+  t.same(await completion.complete('\\d o'), [['orders'], 'o'])
+  t.same(await completion.complete('\\dfs o'), [[], 'o'])
+  t.same(await completion.complete('SEL'), [['SELECT'], 'SEL'])
+  t.same(await completion.complete('select * from or'), [
+    ['or', 'order', 'order_id', 'orders'],
+    'or',
+  ])
+  t.same(await completion.complete('select max(PRI'), [['price'], 'PRI'])
+  t.same(await completion.complete('select * from sal'), [['sales.'], 'sal'])
+  t.same((await completion.complete('select '))[1], '')
+  t.equal(asked, 1, 'the catalog is remembered for a while')
+  const broken = { ...client, databases: async () => Promise.reject(new Error('no master')) }
+  const alone = new Completion(broken as unknown as TajoClient, systemClock)
+  t.same(await alone.complete('drop ta'), [['table', 'tables'], 'ta'])
+})
+
+t.test('\\dfs removes nothing outside the warehouse', async (t) => {
+  const root = mkdtempSync(join(t.testdir(), 'w-'))
+  const warehouse = join(root, 'warehouse')
+  let said = ''
+  const terminal = {
+    out: async (text: string) => {
+      said += text
+    },
+    err: () => {},
+    redraw: null,
+  }
+  const run = async (line: string): Promise<string> => {
+    said = ''
+    await dfs(line.split(' '), warehouse, terminal)
+    return said
+  }
+  await run('-mkdir a/b')
+  writeFileSync(join(warehouse, 'a/b/x'), 'hello')
+  writeFileSync(join(root, 'outside'), 'x')
+  t.match(await run('-ls a/b'), /5 B.*x\n$/s)
+  t.equal(await run('-cat a/b/x'), 'hello')
+  t.match(await run('-du a'), /^5 B/)
+  for (const path of ['.', '..', '../outside', root, '/']) {
+    await t.rejects(run(`-rm -r ${path}`), /not inside the warehouse/)
+  }
+  await t.rejects(run('-cat nothing'), /nothing: no such file/)
+  await t.rejects(run('-chmod x'), /-ls \| -du/)
+  await t.rejects(run('-rm'), /a path is missing/)
+  await run('-rm -r a')
+  await t.rejects(run('-ls a'), /no such file/)
+})
