@@ -12,7 +12,7 @@
  *   reads little. Until that part stands nothing is appended anywhere: a snapshot that was given up could land later.
  * - Without space a change is refused FULL, and the store goes on as soon as there is some.
  */
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
 import { CatalogError } from './errors.ts'
@@ -139,7 +139,6 @@ export class SharedStore implements ReadableStore {
     }
     if (!isCurrent()) throw new CatalogError('NOT_ACTIVE', `term ${term} is over`)
     await this.#files.makeDirs(join(this.#directory, epochDir(term)))
-    await this.#files.syncDir(this.#directory)
     const names = await this.#files.list(join(this.#directory, epochDir(term)))
     const last = Math.max(
       read?.term === term ? read.part : 0,
@@ -167,8 +166,12 @@ export class SharedStore implements ReadableStore {
       if (file === 'exists') continue
       const journal = new Journal(file)
       try {
-        await journal.begin({ term, part })
-        await this.#files.syncDir(directory)
+        // At once, since the file system commits them together: a take-over waits for nothing but this.
+        const dirs = [directory, this.#directory, dirname(this.#directory)]
+        await Promise.all([
+          journal.begin({ term, part }),
+          ...dirs.map((dir) => this.#files.syncDir(dir)),
+        ])
       } catch (error) {
         closeQuietly(journal)
         throw error
