@@ -31,6 +31,7 @@ const LABELS: Readonly<Record<string, string>> = {
   query: 'a query (SELECT, WITH, FROM, VALUES or TABLE)',
 }
 const TYPE_RULES = new Set(['type', 'arrayType', 'mapType', 'recordType', 'scalarType'])
+const CLOSE_TYPES = [T.Greater, T.RightParen, T.Comma]
 const CONSTRAINTS = new Set([
   'NOT',
   'NULL',
@@ -94,7 +95,9 @@ function labelsOf(possible: readonly Possible[]): string[] {
   const begins =
     possible.every((one) => one.inType) && possible.some((one) => one.type === T.ArrayWord)
   if (begins) return ['a type']
-  const ends = possible.filter((one) => !one.inType && one.type !== T.Dot)
+  const ends = possible.filter(
+    (one) => (!one.inType && one.type !== T.Dot) || CLOSE_TYPES.includes(one.type),
+  )
   const told = (ends.length > 0 ? ends : possible).filter((one) => one.type !== T.ReservedWord)
   return [...new Set(told.map(labelOf))]
 }
@@ -150,15 +153,15 @@ export function complain(
   const labels = labelsOf(possible)
   const last = tokens.at(-1)
   if (token === undefined) {
-    const message = `expected ${listOf(labels) || 'more'}, but the text ends here`
-    return new SqlError(message, placeAt(text, last === undefined ? text.length : endOf(last)), {
-      cause: error,
-    })
+    const message =
+      labels.length === 0
+        ? 'the statement is not complete: the text ends here'
+        : `expected ${listOf(labels)}, but the text ends here`
+    return new SqlError(message, placeAt(text, last === undefined ? text.length : endOf(last)))
   }
   const place = placeAt(text, token.startOffset)
   const what = `"${shown(token.image)}"`
-  if (labels.length === 0)
-    return new SqlError(`${what} does not belong here`, place, { cause: error })
+  if (labels.length === 0) return new SqlError(`${what} does not belong here`, place)
   const hint = hintFor(token, labels, possible)
-  return new SqlError(`expected ${listOf(labels)}, found ${what}${hint}`, place, { cause: error })
+  return new SqlError(`expected ${listOf(labels)}, found ${what}${hint}`, place)
 }

@@ -1,5 +1,5 @@
 /** ALTER TABLE, EXPLAIN, SET, SHOW, DESC: the rest of the statements, and the parser of them all. */
-import { nameOf } from './names.ts'
+import { faultOfName, nameOf } from './names.ts'
 import type { AlterAction, Statement } from './statement.ts'
 import { TableRules } from './table-rules.ts'
 import * as T from './tokens.ts'
@@ -193,6 +193,7 @@ export class StatementParser extends TableRules {
   /** Parts with dots between them, as in configuration keys; lower case, unless quoted. */
   readonly variableName = this.RULE('variableName', (): string => {
     const parts: string[] = []
+    const at = this.LA(1).startOffset
     this.AT_LEAST_ONE_SEP({
       SEP: T.Dot,
       DEF: () => {
@@ -200,7 +201,12 @@ export class StatementParser extends TableRules {
         this.ACTION(() => parts.push(nameOf(part.image)))
       },
     })
-    return parts.join('.')
+    return this.ACTION(() => {
+      const name = parts.join('.')
+      const fault = faultOfName(name)
+      if (fault !== null) this.fail(fault, at)
+      return name
+    })
   })
 
   readonly unsetStatement = this.RULE('unsetStatement', (): Statement => {

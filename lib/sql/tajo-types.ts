@@ -66,6 +66,16 @@ const CHARACTERS: Readonly<Record<string, 'CHAR' | 'VARCHAR'>> = {
 }
 const NUMERICS = ['NUMERIC', 'DECIMAL', 'DEC']
 
+/** All names that a type can begin with or be. */
+export const TYPE_NAMES: readonly string[] = [
+  ...Object.keys(PLAIN),
+  ...Object.keys(CHARACTERS),
+  ...NUMERICS,
+  'ARRAY',
+  'MAP',
+  'RECORD',
+]
+
 /** Known elsewhere, and what to use here. */
 const INSTEAD: Readonly<Record<string, string>> = {
   INET4: 'INET4 is not supported: use TEXT',
@@ -143,20 +153,12 @@ function scalarType(tree: Scalar, fail: Fail): string {
 }
 
 function unknownType(name: string, at: number, fail: Fail): never {
-  const known = [
-    ...Object.keys(PLAIN),
-    ...Object.keys(CHARACTERS),
-    ...NUMERICS,
-    'ARRAY',
-    'MAP',
-    'RECORD',
-  ]
   const blank = name.indexOf(' ')
   const first = blank === -1 ? name : name.slice(0, blank)
-  if (blank !== -1 && known.includes(first)) {
+  if (blank !== -1 && TYPE_NAMES.includes(first)) {
     return fail(`${name.slice(blank + 1, blank + 41)} does not belong to the type ${first}`, at)
   }
-  const meant = nearest(name, known)
+  const meant = nearest(name, TYPE_NAMES)
   return fail(
     `unknown type ${name.slice(0, 40)}${meant === null ? '' : ` (did you mean ${meant}?)`}`,
     at,
