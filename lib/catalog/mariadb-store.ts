@@ -1,9 +1,6 @@
 /**
- * MariaDBStore and MySQLStore: the catalog in a MariaDB (10.6 and newer) or MySQL (8.0.17 and newer) database, both with
+ * MariaDBStore and MySQLStore: the catalog in a MariaDB (10.6 and newer) or MySQL (8.0 and newer) database, both with
  * InnoDB. The only file that knows the `mariadb` driver.
- *
- * Names compare exactly, to the last blank: the tables have a binary collation without padding, which the two products
- * call by different names.
  */
 import {
   type ConnectionConfig,
@@ -40,14 +37,13 @@ const MAX_CONNECTIONS = 3
 /** Longer than this nobody waits for a row or for the tables' lock, seconds. */
 const LOCK_WAIT_S = 5
 
-const dialectFor = (isMariadb: boolean): Dialect => ({
+const DIALECT: Dialect = {
   text: 'LONGTEXT',
-  key: 'VARCHAR(255)',
   integer: 'BIGINT',
   boolean: 'TINYINT(1)',
   currentSchema: 'DATABASE()',
-  tableEnd: ` ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE ${isMariadb ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin'}`,
-  indexes: [],
+  tableEnd: ' ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
+  hasKeys: true,
   begin: 'START TRANSACTION',
   beginSnapshot: [
     'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ',
@@ -78,7 +74,7 @@ const dialectFor = (isMariadb: boolean): Dialect => ({
       if (errnoOf((error as Error).cause) !== NO_SUCH_THREAD) throw error
     }
   },
-})
+}
 
 function mariadbServer(options: JdbcOptions, timeouts: SqlTimeouts): SqlServer {
   const address = parseJdbc(options, { schemes: ['mariadb', 'mysql'], defaultPort: 3306 })
@@ -90,7 +86,10 @@ function mariadbServer(options: JdbcOptions, timeouts: SqlTimeouts): SqlServer {
     name,
     async connect({ mayCreate }) {
       // A pool tries on and on and tells of a wrong password late, so a connection without one goes first.
-      if (pool === null) await probe(name, address, config, mayCreate)
+      if (pool === null && !(await isThere(name, address, config))) {
+        if (!mayCreate) return null
+        await createDatabase(name, address, config)
+      }
       pool ??= openPool(config, timeouts)
       try {
         return await prepareSession(name, await pool.getConnection(), timeouts)
@@ -214,7 +213,7 @@ function escapesIn(text: string): number {
   return count
 }
 
-/** What kind of server it is, and what its own settings might break. */
+/** What the server's own settings might break. */
 async function prepareSession(
   name: string,
   pooled: PoolConnection,
@@ -223,7 +222,7 @@ async function prepareSession(
   const connection = new MariadbConnection(pooled, statementMs)
   try {
     const [row] = await connection.query(
-      'SELECT VERSION() AS version, @@max_allowed_packet AS packet, @@innodb_flush_log_at_trx_commit AS flush',
+      'SELECT @@max_allowed_packet AS packet, @@innodb_flush_log_at_trx_commit AS flush',
     )
     if (Number(row?.flush) === 0) {
       throw new CatalogError(
@@ -232,46 +231,53 @@ async function prepareSession(
       )
     }
     connection.maxPacketBytes = Number(row?.packet)
-    return { connection, dialect: dialectFor(String(row?.version).includes('MariaDB')) }
+    return { connection, dialect: DIALECT }
   } catch (error) {
     connection.destroy()
     throw error
   }
 }
 
-/** Finds out whether we are let in, and makes the database when that is asked for. Rejects CatalogError. */
-async function probe(
+/** Rejects CatalogError, also for a database that is not there and nobody may make. */
+async function isThere(
   name: string,
   address: JdbcAddress,
   config: ConnectionConfig,
-  mayCreate: boolean,
-): Promise<void> {
-  const tryOnce = async (database: string | undefined, sql: string) => {
-    const { database: _, ...rest } = config
-    const connection = await createConnection(database === undefined ? rest : { ...rest, database })
-    connection.on('error', () => undefined)
-    try {
-      await connection.query(sql)
-    } finally {
-      connection.destroy()
-    }
-  }
+): Promise<boolean> {
   try {
-    await tryOnce(address.database, 'SELECT 1')
+    await runOnce(config, 'SELECT 1')
+    return true
   } catch (error) {
-    if (errnoOf(error) !== NO_DATABASE || !address.createDatabase || !mayCreate) {
-      throw connectError(name, address, error)
-    }
-    const quoted = `\`${address.database.replaceAll('`', '``')}\``
-    try {
-      await tryOnce(undefined, `CREATE DATABASE IF NOT EXISTS ${quoted} CHARACTER SET utf8mb4`)
-    } catch (failure) {
-      throw new CatalogError(
-        'BAD_STORE',
-        `can't create the database of ${name}: ${saidBy(failure)}`,
-        { cause: failure },
-      )
-    }
+    if (errnoOf(error) === NO_DATABASE && address.createDatabase) return false
+    throw connectError(name, address, error)
+  }
+}
+
+async function createDatabase(
+  name: string,
+  address: JdbcAddress,
+  config: ConnectionConfig,
+): Promise<void> {
+  const { database: _, ...withoutDatabase } = config
+  const quoted = `\`${address.database.replaceAll('`', '``')}\``
+  try {
+    const sql = `CREATE DATABASE IF NOT EXISTS ${quoted} CHARACTER SET utf8mb4`
+    await runOnce(withoutDatabase, sql)
+  } catch (error) {
+    throw new CatalogError('BAD_STORE', `can't create the database of ${name}: ${saidBy(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+/** On a connection of its own. */
+async function runOnce(config: ConnectionConfig, sql: string): Promise<void> {
+  const connection = await createConnection(config)
+  connection.on('error', () => undefined)
+  try {
+    await connection.query(sql)
+  } finally {
+    connection.destroy()
   }
 }
 

@@ -27,12 +27,14 @@ export interface StoreOptions {
   readonly password: string
   /** `tajo.rootdir`, for SharedStore: it keeps the catalog in `system/catalog` there. */
   readonly rootDirectory: string
+  /** How this process is known to its users, for others who find DerbyStore in use: a master's address. */
+  readonly holder?: string
   readonly log: Log
 }
 
 /** Opens nothing yet. Rejects CatalogError BAD_STORE for an unknown class or a URI that isn't one of its. */
 export async function openCatalogStore(options: StoreOptions): Promise<ReadableStore> {
-  const { uri, user, password, log } = options
+  const { uri, user, password, holder, log } = options
   switch (options.class) {
     case 'SharedStore':
       return new SharedStore({ directory: join(options.rootDirectory, 'system', 'catalog'), log })
@@ -40,7 +42,7 @@ export async function openCatalogStore(options: StoreOptions): Promise<ReadableS
       return new MemStore()
     case 'DerbyStore': {
       const { EmbeddedStore } = await import('./embedded-store.ts')
-      return new EmbeddedStore({ uri, log })
+      return new EmbeddedStore({ uri, ...(holder === undefined ? {} : { holder }) })
     }
     case 'PostgreSQLStore': {
       const { PostgresStore } = await import('./postgres-store.ts')

@@ -37,16 +37,11 @@ const ANSWER_MS = 1_000
 
 const DIALECT: Dialect = {
   text: 'TEXT',
-  key: 'TEXT',
   integer: 'BIGINT',
   boolean: 'BOOLEAN',
   currentSchema: 'current_schema()',
   tableEnd: '',
-  indexes: [
-    'CREATE UNIQUE INDEX IF NOT EXISTS catalog_outcomes_query ON catalog_outcomes (query_id)',
-    // A hash takes paths of any length.
-    'CREATE INDEX IF NOT EXISTS catalog_litter_path ON catalog_litter USING hash (path)',
-  ],
+  hasKeys: true,
   begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
   beginSnapshot: ['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'],
   forUpdate: ' FOR UPDATE',
@@ -82,9 +77,10 @@ function postgresServer(options: JdbcOptions, timeouts: SqlTimeouts): SqlServer 
       try {
         client = await connect()
       } catch (error) {
-        if (sqlStateOf(error) !== NO_DATABASE || !address.createDatabase || !mayCreate) {
+        if (sqlStateOf(error) !== NO_DATABASE || !address.createDatabase) {
           throw connectError(name, address, error)
         }
+        if (!mayCreate) return null
         await createDatabase(name, address, config)
         client = await connect().catch((again: unknown) => {
           throw connectError(name, address, again)

@@ -41,17 +41,16 @@ export interface SqlConnection {
 }
 
 export interface Dialect {
-  /** Types of columns: text of any length, text that can be a key, whole numbers, yes or no. */
+  /** Types of columns: text of any length, whole numbers, yes or no. */
   readonly text: string
-  readonly key: string
   readonly integer: string
   readonly boolean: string
   /** The expression for the schema that the tables are in. */
   readonly currentSchema: string
   /** After the column list of CREATE TABLE. */
   readonly tableEnd: string
-  /** Indexes that the schema's first version gets besides its keys. */
-  readonly indexes: readonly string[]
+  /** Whether tables get their primary keys. Nothing rests on them but speed. */
+  readonly hasKeys: boolean
   /** Begins a transaction that sees what others have committed until each of its statements. */
   readonly begin: string
   /** Begins a transaction that sees one state throughout; statements that are run in order. */
@@ -65,16 +64,19 @@ export interface Dialect {
   endSession(connection: SqlConnection, session: string): Promise<void>
 }
 
+export interface SqlSession {
+  readonly connection: SqlConnection
+  readonly dialect: Dialect
+}
+
 export interface SqlServer {
   /** For messages: kind, host, port and database; never a user's password. */
   readonly name: string
   /**
-   * `mayCreate`: make the database when it is not there and the configuration asks for that. Rejects CatalogError:
-   * UNAVAILABLE, BAD_STORE (wrong password, no such database, …), IN_USE.
+   * `mayCreate`: make the database when it is not there and the configuration asks for that; without, null then.
+   * Rejects CatalogError: UNAVAILABLE, BAD_STORE (wrong password, no such database, …), IN_USE.
    */
-  connect(options: {
-    readonly mayCreate: boolean
-  }): Promise<{ readonly connection: SqlConnection; readonly dialect: Dialect }>
+  connect(options: { readonly mayCreate: boolean }): Promise<SqlSession | null>
   /** Cuts all connections off. */
   close(): Promise<void>
 }

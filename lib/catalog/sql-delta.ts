@@ -7,74 +7,96 @@ import { placeholders, type SqlConnection, type SqlValue } from './sql-connectio
 import { toSqlText } from './sql-text.ts'
 import type { Delta } from './state.ts'
 
-/** Which row is which: `file_no` of each table's files, in their order, and the next number of whatever is numbered. */
+/** Which row is which, so that rows are found by number; as of the last commit. */
 export interface RowNumbers {
-  readonly files: ReadonlyMap<number, readonly number[]>
-  readonly next: number
+  /** `file_no` of each table's files, in their order. */
+  readonly files: Map<number, readonly number[]>
+  /** By name, query id, path, query id. */
+  readonly databases: Map<string, number>
+  readonly outcomes: Map<string, number>
+  readonly litter: Map<string, number>
+  readonly publications: Map<string, number>
+  /** The next number of whatever is numbered; numbers of what was rolled back are left out. */
+  next: number
 }
 
 /** One statement stays below this, as MySQL's packets are limited (16 MiB by default in MariaDB). */
 const STATEMENT_BYTES = 1024 * 1024
 const STATEMENT_ROWS = 500
 
-/** Answers the numbers that hold once the transaction is committed. Rejects SqlFailure. */
+/** Answers what brings `numbers` up to date once the transaction is committed. Rejects SqlFailure. */
 export async function writeDelta(
   connection: SqlConnection,
   delta: Delta,
   numbers: RowNumbers,
-): Promise<RowNumbers> {
+): Promise<() => void> {
   const writer = new DeltaWriter(connection, numbers)
   await writer.write(delta)
-  return { files: writer.files, next: writer.next }
+  return () => {
+    for (const note of writer.notes) note()
+  }
 }
 
 class DeltaWriter {
-  readonly files: Map<number, readonly number[]>
-  next: number
+  /** Carried out after the commit. */
+  readonly notes: (() => void)[] = []
+  readonly #numbers: RowNumbers
   readonly #connection: SqlConnection
 
   constructor(connection: SqlConnection, numbers: RowNumbers) {
     this.#connection = connection
-    this.files = new Map(numbers.files)
-    this.next = numbers.next
+    this.#numbers = numbers
   }
 
   async write(delta: Delta): Promise<void> {
     const { databases, tables, outcomes, litter, publications } = delta
     await this.#deleteTables(tables.gone)
-    await this.#delete('catalog_databases', 'name', databases.gone.map(toSqlText))
-    await this.#insert(
-      'catalog_databases',
-      databases.put.map(({ name, createdAt }) => [this.next++, toSqlText(name), createdAt]),
-    )
     for (const { before, after } of tables.put) await this.#putTable(before, after)
-    await this.#delete('catalog_outcomes', 'query_id', outcomes.gone.map(toSqlText))
-    await this.#insert(
-      'catalog_outcomes',
-      outcomes.put.map((outcome) => [
-        this.next++,
+    await this.#putNumbered('databases', 'database_no', databases, ({ name, createdAt }) => ({
+      key: name,
+      row: [toSqlText(name), createdAt],
+    }))
+    await this.#putNumbered('outcomes', 'outcome_no', outcomes, (outcome) => ({
+      key: outcome.queryId,
+      row: [
         toSqlText(outcome.queryId),
         outcome.state,
         toSqlText(outcome.message),
         outcome.rows,
         Math.round(outcome.atMs),
-      ]),
-    )
-    // A path may be put that is there already, with another time.
-    const paths = [...litter.gone, ...litter.put.map(({ path }) => path)]
-    await this.#delete('catalog_litter', 'path', paths.map(toSqlText))
+      ],
+    }))
+    await this.#putNumbered('litter', 'litter_no', litter, ({ path, sinceMs }) => ({
+      key: path,
+      row: [toSqlText(path), Math.round(sinceMs)],
+    }))
+    await this.#putNumbered('publications', 'publication_no', publications, (publication) => ({
+      key: publication.queryId,
+      row: [publication.queryId, publication.staging, publication.location].map(toSqlText),
+    }))
+  }
+
+  /** Rows that are there already under their key are replaced, and go to the end. */
+  async #putNumbered<V>(
+    name: 'databases' | 'outcomes' | 'litter' | 'publications',
+    column: string,
+    { put, gone }: { readonly put: readonly V[]; readonly gone: readonly string[] },
+    toRow: (value: V) => { key: string; row: readonly SqlValue[] },
+  ): Promise<void> {
+    const known = this.#numbers[name]
+    const rows = put.map(toRow)
+    const old = [...gone, ...rows.map(({ key }) => key)].map((key) => known.get(key))
+    const numbers = old.filter((number) => number !== undefined)
+    await this.#delete(`catalog_${name}`, column, numbers)
+    const fresh = rows.map(({ key, row }) => ({ key, number: this.#numbers.next++, row }))
     await this.#insert(
-      'catalog_litter',
-      litter.put.map(({ path, sinceMs }) => [this.next++, toSqlText(path), Math.round(sinceMs)]),
+      `catalog_${name}`,
+      fresh.map(({ number, row }) => [number, ...row]),
     )
-    await this.#delete('catalog_publications', 'query_id', publications.gone.map(toSqlText))
-    await this.#insert(
-      'catalog_publications',
-      publications.put.map(({ queryId, staging, location }) => [
-        this.next++,
-        ...[queryId, staging, location].map(toSqlText),
-      ]),
-    )
+    this.notes.push(() => {
+      for (const key of gone) known.delete(key)
+      for (const { key, number } of fresh) known.set(key, number)
+    })
   }
 
   async #putTable(before: Table | null, after: Table): Promise<void> {
@@ -111,7 +133,7 @@ class DeltaWriter {
 
   /** What is the same object before and after, in the same order, stays; the rest is deleted and inserted. */
   async #putFiles(before: Table | null, after: Table): Promise<void> {
-    const numbersBefore = this.files.get(after.id) ?? []
+    const numbersBefore = this.#numbers.files.get(after.id) ?? []
     const numbers: number[] = []
     const gone: number[] = []
     before?.files.forEach((file, at) => {
@@ -123,22 +145,25 @@ class DeltaWriter {
     if (gone.length > 0 && numbers.length === 0) {
       await this.#delete('catalog_files', 'table_id', [after.id])
     } else {
-      await this.#delete(`catalog_files`, 'file_no', gone, { table_id: after.id })
+      await this.#delete('catalog_files', 'file_no', gone, { table_id: after.id })
     }
     const rows = fresh.map((file) => {
-      numbers.push(this.next)
+      const number = this.#numbers.next++
+      numbers.push(number)
       const values = JSON.stringify(file.partition)
-      return [after.id, this.next++, toSqlText(file.path), file.rows, file.bytes, values]
+      return [after.id, number, toSqlText(file.path), file.rows, file.bytes, values]
     })
     await this.#insert('catalog_files', rows)
-    this.files.set(after.id, numbers)
+    this.notes.push(() => this.#numbers.files.set(after.id, numbers))
   }
 
   async #deleteTables(ids: readonly number[]): Promise<void> {
     for (const table of ['files', 'options', 'columns', 'tables']) {
       await this.#delete(`catalog_${table}`, 'table_id', ids)
     }
-    for (const id of ids) this.files.delete(id)
+    this.notes.push(() => {
+      for (const id of ids) this.#numbers.files.delete(id)
+    })
   }
 
   async #delete(

@@ -23,87 +23,117 @@ const MIGRATIONS: readonly Migration[] = [
 ]
 const NEWEST = MIGRATIONS.length
 
+interface TableDef {
+  /** Column names of its primary key. */
+  readonly key: string
+  readonly columns: readonly string[]
+}
+
 /**
  * The names begin with `catalog_`, so that a database that has served Apache Tajo itself (TABLES, COLUMNS, …) can serve
- * on. Names of users are no keys: they may be longer than an index takes.
+ * on. What has no number of its own gets one, and rows are found by number alone: no text is a key, so none can be too
+ * long for an index, and no collation takes part.
  */
 function tables(dialect: Dialect): Statement[] {
-  const { text, key, integer, boolean } = dialect
-  const columns: Readonly<Record<string, readonly string[]>> = {
+  const { text, integer, boolean } = dialect
+  const defs: Readonly<Record<string, TableDef>> = {
     // One row: who may write. `opening` grows with each take-over; `kept` counts the transactions of the term.
-    catalog_term: [
-      `id ${integer} NOT NULL PRIMARY KEY`,
-      `term ${integer} NOT NULL`,
-      `opening ${integer} NOT NULL`,
-      `kept ${integer} NOT NULL`,
-      `next_table_id ${integer} NOT NULL`,
-      `session ${text} NOT NULL`,
-      `opened_at ${text} NOT NULL`,
-    ],
-    catalog_databases: [
-      `database_no ${integer} NOT NULL PRIMARY KEY`,
-      `name ${text} NOT NULL`,
-      `created_at ${text} NOT NULL`,
-    ],
-    catalog_tables: [
-      `table_id ${integer} NOT NULL PRIMARY KEY`,
-      `database_name ${text} NOT NULL`,
-      `name ${text} NOT NULL`,
-      `kind ${text} NOT NULL`,
-      `format ${text} NOT NULL`,
-      `location ${text} NOT NULL`,
-      `whole_directory ${boolean} NOT NULL`,
-      `schema_version ${integer} NOT NULL`,
-      `created_at ${text} NOT NULL`,
-    ],
+    catalog_term: {
+      key: 'id',
+      columns: [
+        `id ${integer} NOT NULL`,
+        `term ${integer} NOT NULL`,
+        `opening ${integer} NOT NULL`,
+        `kept ${integer} NOT NULL`,
+        `next_table_id ${integer} NOT NULL`,
+        `session ${text} NOT NULL`,
+        `opened_at ${text} NOT NULL`,
+      ],
+    },
+    catalog_databases: {
+      key: 'database_no',
+      columns: [
+        `database_no ${integer} NOT NULL`,
+        `name ${text} NOT NULL`,
+        `created_at ${text} NOT NULL`,
+      ],
+    },
+    catalog_tables: {
+      key: 'table_id',
+      columns: [
+        `table_id ${integer} NOT NULL`,
+        `database_name ${text} NOT NULL`,
+        `name ${text} NOT NULL`,
+        `kind ${text} NOT NULL`,
+        `format ${text} NOT NULL`,
+        `location ${text} NOT NULL`,
+        `whole_directory ${boolean} NOT NULL`,
+        `schema_version ${integer} NOT NULL`,
+        `created_at ${text} NOT NULL`,
+      ],
+    },
     // `position` counts a table's own columns, then, anew, its partition columns.
-    catalog_columns: [
-      `table_id ${integer} NOT NULL`,
-      `is_partition ${boolean} NOT NULL`,
-      `position ${integer} NOT NULL`,
-      `name ${text} NOT NULL`,
-      `type ${text} NOT NULL`,
-      'PRIMARY KEY (table_id, is_partition, position)',
-    ],
-    catalog_options: [
-      `table_id ${integer} NOT NULL`,
-      `position ${integer} NOT NULL`,
-      `name ${text} NOT NULL`,
-      `value ${text} NOT NULL`,
-      'PRIMARY KEY (table_id, position)',
-    ],
+    catalog_columns: {
+      key: 'table_id, is_partition, position',
+      columns: [
+        `table_id ${integer} NOT NULL`,
+        `is_partition ${boolean} NOT NULL`,
+        `position ${integer} NOT NULL`,
+        `name ${text} NOT NULL`,
+        `type ${text} NOT NULL`,
+      ],
+    },
+    catalog_options: {
+      key: 'table_id, position',
+      columns: [
+        `table_id ${integer} NOT NULL`,
+        `position ${integer} NOT NULL`,
+        `name ${text} NOT NULL`,
+        `value ${text} NOT NULL`,
+      ],
+    },
     // `partition_values`: a JSON array, one text or null for each partition column. `row_count` is NULL when unknown.
-    catalog_files: [
-      `table_id ${integer} NOT NULL`,
-      `file_no ${integer} NOT NULL`,
-      `path ${text} NOT NULL`,
-      `row_count ${integer}`,
-      `bytes ${integer} NOT NULL`,
-      `partition_values ${text} NOT NULL`,
-      'PRIMARY KEY (table_id, file_no)',
-    ],
-    catalog_outcomes: [
-      `outcome_no ${integer} NOT NULL PRIMARY KEY`,
-      `query_id ${key} NOT NULL`,
-      `state ${text} NOT NULL`,
-      `message ${text} NOT NULL`,
-      `row_count ${integer}`,
-      `at_ms ${integer} NOT NULL`,
-    ],
-    catalog_litter: [
-      `litter_no ${integer} NOT NULL PRIMARY KEY`,
-      `path ${text} NOT NULL`,
-      `since_ms ${integer} NOT NULL`,
-    ],
-    catalog_publications: [
-      `publication_no ${integer} NOT NULL PRIMARY KEY`,
-      `query_id ${text} NOT NULL`,
-      `staging ${text} NOT NULL`,
-      `location ${text} NOT NULL`,
-    ],
+    catalog_files: {
+      key: 'table_id, file_no',
+      columns: [
+        `table_id ${integer} NOT NULL`,
+        `file_no ${integer} NOT NULL`,
+        `path ${text} NOT NULL`,
+        `row_count ${integer}`,
+        `bytes ${integer} NOT NULL`,
+        `partition_values ${text} NOT NULL`,
+      ],
+    },
+    catalog_outcomes: {
+      key: 'outcome_no',
+      columns: [
+        `outcome_no ${integer} NOT NULL`,
+        `query_id ${text} NOT NULL`,
+        `state ${text} NOT NULL`,
+        `message ${text} NOT NULL`,
+        `row_count ${integer}`,
+        `at_ms ${integer} NOT NULL`,
+      ],
+    },
+    catalog_litter: {
+      key: 'litter_no',
+      columns: [
+        `litter_no ${integer} NOT NULL`,
+        `path ${text} NOT NULL`,
+        `since_ms ${integer} NOT NULL`,
+      ],
+    },
+    catalog_publications: {
+      key: 'publication_no',
+      columns: [
+        `publication_no ${integer} NOT NULL`,
+        `query_id ${text} NOT NULL`,
+        `staging ${text} NOT NULL`,
+        `location ${text} NOT NULL`,
+      ],
+    },
   }
-  const creates = Object.entries(columns).map(([name, parts]) => create(dialect, name, parts))
-  return [...creates, ...dialect.indexes].map((sql) => ({ sql }))
+  return Object.entries(defs).map(([name, def]) => ({ sql: create(dialect, name, def) }))
 }
 
 /** Each deletes what an earlier, cut-off try may have left. */
@@ -120,8 +150,10 @@ const firstRows = (): Statement[] => [
   },
 ]
 
-const create = (dialect: Dialect, name: string, parts: readonly string[]): string =>
-  `CREATE TABLE IF NOT EXISTS ${name} (\n  ${parts.join(',\n  ')}\n)${dialect.tableEnd}`
+function create(dialect: Dialect, name: string, { key, columns }: TableDef): string {
+  const parts = dialect.hasKeys ? [...columns, `PRIMARY KEY (${key})`] : columns
+  return `CREATE TABLE IF NOT EXISTS ${name} (\n  ${parts.join(',\n  ')}\n)${dialect.tableEnd}`
+}
 
 /**
  * Brings the schema to the newest version; one query when it is there already. Rejects SqlFailure, and CatalogError
@@ -136,10 +168,10 @@ export async function migrate(
   if ((await versionOf(server, connection, dialect)) === NEWEST) return
   await dialect.exclusively(connection, async () => {
     await connection.query(
-      create(dialect, 'catalog_schema', [
-        `version ${dialect.integer} NOT NULL PRIMARY KEY`,
-        `reached_at ${dialect.text} NOT NULL`,
-      ]),
+      create(dialect, 'catalog_schema', {
+        key: 'version',
+        columns: [`version ${dialect.integer} NOT NULL`, `reached_at ${dialect.text} NOT NULL`],
+      }),
     )
     // Another master may have done it while this one waited.
     const version = (await versionOf(server, connection, dialect)) ?? 0

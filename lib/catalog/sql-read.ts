@@ -28,10 +28,12 @@ export async function readCatalog(connection: SqlConnection): Promise<ReadCatalo
   if (nextTableId === undefined || term.length > 1) {
     throw corrupt(`catalog_term has ${term.length} rows instead of one`)
   }
-  const databases = await rows('SELECT * FROM catalog_databases ORDER BY database_no', (row) => ({
-    name: text(row, 'name'),
-    createdAt: text(row, 'created_at'),
-  }))
+  const databases = await rows('SELECT * FROM catalog_databases ORDER BY database_no', (row) =>
+    numbered(row, 'database_no', {
+      name: text(row, 'name'),
+      createdAt: text(row, 'created_at'),
+    }),
+  )
   const parts = await readParts(connection)
   const tables = await rows('SELECT * FROM catalog_tables ORDER BY table_id', (row) =>
     tableOf(row, parts),
@@ -43,33 +45,63 @@ export async function readCatalog(connection: SqlConnection): Promise<ReadCatalo
       `SELECT * FROM catalog_outcomes WHERE outcome_no > ? ORDER BY outcome_no LIMIT ${PAGE_ROWS}`,
       [Number(after?.outcome_no ?? 0)],
     ],
-    (row) => ({
-      queryId: text(row, 'query_id'),
-      state: oneOf(row, 'state', ['done', 'failed'] as const),
-      message: text(row, 'message'),
-      rows: wholeOrNull(row, 'row_count'),
-      atMs: whole(row, 'at_ms'),
-    }),
+    (row) =>
+      numbered(row, 'outcome_no', {
+        queryId: text(row, 'query_id'),
+        state: oneOf(row, 'state', ['done', 'failed'] as const),
+        message: text(row, 'message'),
+        rows: wholeOrNull(row, 'row_count'),
+        atMs: whole(row, 'at_ms'),
+      }),
   )
-  const litter = await rows(
-    'SELECT path, since_ms FROM catalog_litter ORDER BY litter_no',
-    (row) => ({
-      path: text(row, 'path'),
-      sinceMs: whole(row, 'since_ms'),
-    }),
+  const litter = await rows('SELECT * FROM catalog_litter ORDER BY litter_no', (row) =>
+    numbered(row, 'litter_no', { path: text(row, 'path'), sinceMs: whole(row, 'since_ms') }),
   )
   const publications = await rows(
     'SELECT * FROM catalog_publications ORDER BY publication_no',
-    (row) => ({
-      queryId: text(row, 'query_id'),
-      staging: text(row, 'staging'),
-      location: text(row, 'location'),
-    }),
+    (row) =>
+      numbered(row, 'publication_no', {
+        queryId: text(row, 'query_id'),
+        staging: text(row, 'staging'),
+        location: text(row, 'location'),
+      }),
   )
-  return {
-    data: { databases, tables, outcomes, litter, publications, nextTableId },
-    numbers: { files: parts.numbers, next: (await highest(connection)) + 1 },
+  const numbers = {
+    files: parts.numbers,
+    databases: new Map(databases.map(({ no, value }) => [value.name, no])),
+    outcomes: new Map(outcomes.map(({ no, value }) => [value.queryId, no])),
+    litter: new Map(litter.map(({ no, value }) => [value.path, no])),
+    publications: new Map(publications.map(({ no, value }) => [value.queryId, no])),
   }
+  return {
+    data: {
+      databases: databases.map(plain),
+      tables,
+      outcomes: outcomes.map(plain),
+      litter: litter.map(plain),
+      publications: publications.map(plain),
+      nextTableId,
+    },
+    numbers: { ...numbers, next: highest(numbers) + 1 },
+  }
+}
+
+interface Numbered<T> {
+  readonly no: number
+  readonly value: T
+}
+const numbered = <T>(row: SqlRow, column: string, value: T): Numbered<T> => ({
+  no: whole(row, column),
+  value,
+})
+const plain = <T>({ value }: Numbered<T>): T => value
+
+function highest(numbers: Omit<RowNumbers, 'next'>): number {
+  let most = 0
+  const { files, ...named } = numbers
+  for (const list of files.values()) for (const no of list) most = Math.max(most, no)
+  for (const map of Object.values(named)) for (const no of map.values()) most = Math.max(most, no)
+  return most
 }
 
 interface Parts {
@@ -160,22 +192,6 @@ async function readPaged<T>(
     if (rows.length < PAGE_ROWS) return made
     last = rows.at(-1)
   }
-}
-
-async function highest(connection: SqlConnection): Promise<number> {
-  const counters = {
-    database_no: 'databases',
-    file_no: 'files',
-    outcome_no: 'outcomes',
-    litter_no: 'litter',
-    publication_no: 'publications',
-  }
-  let most = 0
-  for (const [column, table] of Object.entries(counters)) {
-    const rows = await connection.query(`SELECT MAX(${column}) AS top FROM catalog_${table}`)
-    most = Math.max(most, Number(rows[0]?.top ?? 0))
-  }
-  return most
 }
 
 function add<T>(map: Map<number, T[]>, id: number, value: T): void {

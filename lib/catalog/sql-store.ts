@@ -33,7 +33,7 @@ interface Held {
   readonly dialect: Dialect
   readonly term: number
   readonly opening: number
-  numbers: RowNumbers
+  readonly numbers: RowNumbers
 }
 
 const LOCK_PATIENCE_MS = 300
@@ -57,7 +57,21 @@ export class SqlStore implements ReadableStore {
 
   async open(term: number, signal: AbortSignal): Promise<Opened> {
     this.#giveUp()
-    const { connection, dialect } = await this.#server.connect({ mayCreate: true })
+    try {
+      return await this.#open(term, signal)
+    } catch (error) {
+      if (signal.aborted) {
+        const text = `term ${term} ended while its catalog was opened`
+        throw new CatalogError('NOT_ACTIVE', text, { cause: error })
+      }
+      throw this.#errorOf(error, `open it for term ${term}`)
+    }
+  }
+
+  async #open(term: number, signal: AbortSignal): Promise<Opened> {
+    const session = await this.#server.connect({ mayCreate: true })
+    if (session === null) throw this.#error('BAD_STORE', 'it could not be made', undefined)
+    const { connection, dialect } = session
     const cut = () => connection.destroy()
     signal.addEventListener('abort', cut, { once: true })
     try {
@@ -70,10 +84,7 @@ export class SqlStore implements ReadableStore {
       return { data, seq }
     } catch (error) {
       connection.destroy()
-      if (signal.aborted) {
-        throw new CatalogError('NOT_ACTIVE', `term ${term} ended while its catalog was opened`)
-      }
-      throw this.#errorOf(error, `open it for term ${term}`)
+      throw error
     } finally {
       signal.removeEventListener('abort', cut)
     }
@@ -83,12 +94,12 @@ export class SqlStore implements ReadableStore {
     const held = this.#held
     if (held === null) throw this.#error('UNAVAILABLE', 'it is not open', undefined)
     const { connection, dialect } = held
-    let numbers: RowNumbers
+    let noteRows: () => void
     try {
       await connection.query(dialect.begin)
       const row = await readRow(connection, dialect.forUpdate)
       this.#check(row, held, batch)
-      numbers = await writeDelta(connection, batch.delta, held.numbers)
+      noteRows = await writeDelta(connection, batch.delta, held.numbers)
       await connection.query('UPDATE catalog_term SET kept = ?, next_table_id = ? WHERE id = 1', [
         batch.firstSeq + batch.transactions.length - 1,
         batch.delta.nextTableId,
@@ -109,11 +120,13 @@ export class SqlStore implements ReadableStore {
       this.#giveUp()
       throw this.#error('UNAVAILABLE', `no answer to COMMIT: ${messageOf(error)}`, error)
     }
-    held.numbers = numbers
+    noteRows()
   }
 
   async readOnly(): Promise<Kept> {
-    const { connection, dialect } = await this.#server.connect({ mayCreate: false })
+    const session = await this.#server.connect({ mayCreate: false })
+    if (session === null) return { data: EMPTY, term: 0 }
+    const { connection, dialect } = session
     try {
       if (!(await isCurrent(this.#server, connection, dialect))) return { data: EMPTY, term: 0 }
       const { data, term } = await readAll(connection, dialect)

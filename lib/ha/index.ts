@@ -22,6 +22,7 @@ export type {
   PeerView,
   Service,
 } from './member-api.ts'
-export type { Log, LogLevel } from './ports.ts'
+export type { Log, LogLevel, ProcessIdentity } from './ports.ts'
+export { hostProcesses } from './processes.ts'
 export { checkStorage } from './storage-check.ts'
 export { makeTiming, smallestMonitorMs, type Timing, type TimingOverrides } from './timing.ts'

@@ -207,7 +207,7 @@ export function catalogSuite(
                   files: [fileOf(`f${index}`)],
                 },
               ],
-              outcomeOf(`q${index}`),
+              outcomeOf(`r${index}`),
             ),
           ),
         ),
@@ -261,8 +261,8 @@ export function catalogSuite(
 
   t.test(`${name}: a term counts its transactions, and can be opened again`, async (t) => {
     const store = await makeStore()
-    await store.open(++term, NEVER)
-    const empty = batchOf(CatalogState.from(EMPTY), 1, [transaction([{ do: 'load', data: EMPTY }])])
+    const { data } = await store.open(++term, NEVER)
+    const empty = batchOf(CatalogState.from(data), 1, [transaction([{ do: 'load', data: EMPTY }])])
     await store.append(empty)
     const two = batchOf(empty.after, 2, [
       transaction([{ do: 'create-table', table: tableOf(1) }], outcomeOf('a')),

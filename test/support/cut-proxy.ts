@@ -1,6 +1,6 @@
 /**
  * A TCP proxy that watches what a client sends and, at a word, loses the question, loses the answer, or holds the
- * question back while the connection stays. Once for each order.
+ * question back while the connection stays. Once for each order. It can also freeze as a whole.
  */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
@@ -12,6 +12,8 @@ type Order =
 
 export class CutProxy {
   readonly port: number
+  readonly #sockets = new Set<Socket>()
+  #frozen = false
   #order: Order | null = null
   #held: { readonly socket: Socket; readonly data: Buffer } | null = null
 
@@ -21,17 +23,18 @@ export class CutProxy {
 
   /** Ends with the test. */
   static async start(t: Test, targetPort: number): Promise<CutProxy> {
-    const sockets = new Set<Socket>()
     const server = createServer((client) => {
       const target = connect(targetPort, '127.0.0.1')
       for (const socket of [client, target]) {
-        sockets.add(socket)
+        proxy.#sockets.add(socket)
         socket.on('error', () => undefined)
         socket.on('close', () => {
           client.destroy()
           target.destroy()
         })
       }
+      if (proxy.#frozen) target.pause()
+      if (proxy.#frozen) client.pause()
       target.on('data', (data) => client.write(data))
       client.on('data', (data) => proxy.#question(data, client, target))
     })
@@ -40,7 +43,7 @@ export class CutProxy {
     const address = server.address()
     const proxy = new CutProxy(typeof address === 'object' && address !== null ? address.port : 0)
     t.teardown(() => {
-      for (const socket of sockets) socket.destroy()
+      for (const socket of proxy.#sockets) socket.destroy()
       server.close()
     })
     return proxy
@@ -63,6 +66,17 @@ export class CutProxy {
   letGo(): void {
     this.#held?.socket.write(this.#held.data)
     this.#held = null
+  }
+
+  /** Until `thaw` connections are accepted and kept, and nothing passes. */
+  freeze(): void {
+    this.#frozen = true
+    for (const socket of this.#sockets) socket.pause()
+  }
+
+  thaw(): void {
+    this.#frozen = false
+    for (const socket of this.#sockets) socket.resume()
   }
 
   #question(data: Buffer, client: Socket, target: Socket): void {

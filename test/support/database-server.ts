@@ -25,9 +25,6 @@ export interface DatabaseServer {
   stop(): Promise<void>
   /** As a crash: SIGKILL. */
   kill(): Promise<void>
-  /** Frozen until `resume`: connections stay, nothing answers. */
-  freeze(): void
-  resume(): void
 }
 
 export interface DatabaseKind {
@@ -60,7 +57,6 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
   const end = async (signal: NodeJS.Signals) => {
     if (child === null) return
     const ended = child.exitCode === null && child.signalCode === null && once(child, 'exit')
-    child.kill('SIGCONT')
     child.kill(signal)
     await ended
     child = null
@@ -88,8 +84,6 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
     },
     stop: () => end(kind.stopSignal),
     kill: () => end('SIGKILL'),
-    freeze: () => void child?.kill('SIGSTOP'),
-    resume: () => void child?.kill('SIGCONT'),
   }
   t.teardown(async () => {
     await server.kill()

@@ -1,0 +1,202 @@
+/** DerbyStore: the contract of all stores, and the Derby guard. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { type GuardWorld, takeGuard } from '../../lib/catalog/derby-guard.ts'
+import { parseDerby } from '../../lib/catalog/derby-uri.ts'
+import { EmbeddedStore } from '../../lib/catalog/embedded-store.ts'
+import { CatalogError } from '../../lib/catalog/errors.ts'
+import { EMPTY } from '../../lib/catalog/state.ts'
+import { start } from '../support/run.ts'
+import { until } from '../support/until.ts'
+import { catalogSuite, NEVER } from './catalog.ts'
+
+const uriOf = (directory: string, more = ';create=true') => `jdbc:derby:${directory}${more}`
+
+const suiteDirectory = t.testdir({})
+catalogSuite(t, 'EmbeddedStore', () => new EmbeddedStore({ uri: uriOf(suiteDirectory) }), {
+  exclusive: true,
+})
+
+async function refused(
+  t: Test,
+  call: Promise<unknown>,
+  code: CatalogError['code'],
+  ...parts: (string | RegExp)[]
+) {
+  const error = await call.then(
+    () => new Error('it was not refused'),
+    (thrown: unknown) => thrown as Error,
+  )
+  t.ok(error instanceof CatalogError && error.code === code, `${code}: ${error}`)
+  for (const part of parts) t.match(error.message, part)
+}
+
+/** A process that opens the catalog, says so, and stays. */
+const CHILD = `
+  const { EmbeddedStore } = await import(process.argv[1])
+  const store = new EmbeddedStore({ uri: process.argv[2], holder: 'localhost:26001' })
+  await store.open(1, new AbortController().signal)
+  console.log('open')
+  setInterval(() => {}, 1000)
+`
+const MODULE = fileURLToPath(new URL('../../lib/catalog/embedded-store.js', import.meta.url))
+
+async function startHolder(t: Test, directory: string) {
+  const words = ['--input-type=module', '-e', CHILD, MODULE, uriOf(directory)]
+  const child = start([process.execPath, ...words])
+  t.teardown(() => void child.kill('SIGKILL'))
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  let failed = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    failed += text
+  })
+  await until('the child has the catalog open', () => {
+    if (child.exitCode !== null) throw new Error(failed)
+    return said.includes('open')
+  })
+  return child
+}
+
+void t.test('a second process is refused by name, and a crash blocks nobody', async (t) => {
+  const directory = join(t.testdir({}), 'not', 'yet')
+  const holder = await startHolder(t, directory)
+  const second = new EmbeddedStore({ uri: uriOf(directory) })
+  const pid = readdirSync(directory).includes('tajo-catalog.guard')
+    ? JSON.parse(readFileSync(join(directory, 'tajo-catalog.guard'), 'utf8')).process.pid
+    : 0
+  await refused(
+    t,
+    second.open(2, NEVER),
+    'IN_USE',
+    `localhost:26001 on host ${hostname()}, pid ${pid}, since 20`,
+    /SharedStore, PostgreSQLStore or MariaDBStore/,
+  )
+  await refused(t, second.readOnly(), 'IN_USE')
+  process.kill(pid, 'SIGKILL')
+  await until('it is gone', () => holder.exitCode !== null || holder.signalCode !== null)
+  t.equal((await second.open(2, NEVER)).data.databases.length, 1)
+  // In this process too.
+  await refused(t, new EmbeddedStore({ uri: uriOf(directory) }).open(3, NEVER), 'IN_USE')
+  await second.close()
+  t.strictSame(readdirSync(directory), ['tajo-catalog.duckdb'], 'nothing else is left')
+})
+
+void t.test('many that find a dead guard at once: one gets it', async (t) => {
+  const directory = t.testdir({})
+  const dead = spawnSync(process.execPath, ['-e', '']).pid
+  const world = fakeWorld()
+  await takeGuard(directory, 'dead', { ...world, self: { ...world.self, pid: dead } })
+  const tries = await Promise.allSettled(
+    Array.from({ length: 10 }, (_, i) =>
+      takeGuard(directory, `m${i}`, {
+        ...world,
+        verdict: ({ pid }) => (pid === dead ? 'dead' : 'alive'),
+      }),
+    ),
+  )
+  t.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1)
+})
+
+const fakeWorld = (more: Partial<GuardWorld> = {}): GuardWorld => ({
+  host: 'host-a',
+  machineId: 'machine-a',
+  self: { bootId: 'boot-1', pidNamespace: 'pid:[1]', pid: 11, startTicks: 1 },
+  verdict: () => 'unknown',
+  now: () => new Date(0),
+  fileIsFree: async () => false,
+  ...more,
+})
+
+void t.test('whose death is proven', async (t) => {
+  const held = async (t: Test, world: Partial<GuardWorld>) => {
+    const directory = t.testdir({})
+    await takeGuard(directory, 'localhost:26001', fakeWorld())
+    return takeGuard(directory, 'second', fakeWorld(world))
+  }
+  const boot2 = { bootId: 'boot-2', pidNamespace: 'pid:[1]', pid: 11, startTicks: 1 }
+  await t.test('dead here', async (t) => {
+    await t.resolves(held(t, { verdict: () => 'dead' }))
+  })
+  await t.test('alive here', async (t) => {
+    await refused(t, held(t, { verdict: () => 'alive' }), 'IN_USE', /host-a, pid 11, since 1970/)
+  })
+  await t.test('an earlier boot of this machine', async (t) => {
+    await t.resolves(held(t, { self: boot2 }))
+  })
+  await t.test('a copy of this machine under another name', async (t) => {
+    await refused(
+      t,
+      held(t, { self: boot2, host: 'host-b' }),
+      'IN_USE',
+      /can't be proven/,
+      /remove/,
+    )
+  })
+  await t.test('another host', async (t) => {
+    const world = { self: boot2, host: 'host-b', machineId: 'machine-b' }
+    await refused(t, held(t, world), 'IN_USE', /host-a, pid 11/, /tajo-catalog\.guard/)
+  })
+  await t.test('machines without an id', async (t) => {
+    const directory = t.testdir({})
+    await takeGuard(directory, 'x', fakeWorld({ machineId: '' }))
+    const again = takeGuard(directory, 'y', fakeWorld({ machineId: '', self: boot2 }))
+    await refused(t, again, 'IN_USE')
+  })
+  const container = { bootId: 'boot-1', pidNamespace: 'pid:[2]', pid: 1, startTicks: 5 }
+  await t.test('another container of this kernel, the file locked', async (t) => {
+    await refused(t, held(t, { self: container }), 'IN_USE')
+  })
+  await t.test('another container of this kernel, the file free', async (t) => {
+    await t.resolves(held(t, { self: container, fileIsFree: async () => true }))
+  })
+  await t.test('a guard that can not be read', async (t) => {
+    const directory = t.testdir({ 'tajo-catalog.guard': '{' })
+    await refused(t, takeGuard(directory, 'x', fakeWorld()), 'IN_USE', /can't be understood/)
+  })
+  await t.test('a release removes no other’s guard', async (t) => {
+    const directory = t.testdir({})
+    const first = await takeGuard(directory, 'first', fakeWorld())
+    await takeGuard(directory, 'second', fakeWorld({ verdict: () => 'dead' }))
+    first.release()
+    t.match(readFileSync(join(directory, 'tajo-catalog.guard'), 'utf8'), /"second"/)
+  })
+})
+
+void t.test('what stands in the directory', async (t) => {
+  const derby = t.testdir({ derby: { 'service.properties': '', 'db.lck': '', seg0: {}, log: {} } })
+  const directory = join(derby, 'derby')
+  const store = new EmbeddedStore({ uri: uriOf(directory) })
+  await refused(t, store.open(1, NEVER), 'BAD_STORE', /Apache Derby \(service\.properties, db\.lck/)
+  t.strictSame(readdirSync(directory).sort(), ['db.lck', 'log', 'seg0', 'service.properties'])
+
+  const missing = join(derby, 'missing')
+  const noCreate = new EmbeddedStore({ uri: uriOf(missing, '') })
+  await refused(t, noCreate.open(1, NEVER), 'BAD_STORE', /create=true/)
+  const looked = await new EmbeddedStore({ uri: uriOf(missing) }).readOnly()
+  t.strictSame(looked, { data: EMPTY, term: 0 })
+  t.strictSame(readdirSync(derby), ['derby'], 'looking makes nothing')
+
+  const broken = join(derby, 'broken')
+  mkdirSync(broken)
+  writeFileSync(join(broken, 'tajo-catalog.duckdb'), 'no database'.repeat(1000))
+  await refused(t, new EmbeddedStore({ uri: uriOf(broken) }).open(1, NEVER), 'CORRUPT')
+  t.strictSame(readdirSync(broken), ['tajo-catalog.duckdb'], 'the guard is given back')
+
+  const file = new EmbeddedStore({ uri: uriOf(join(broken, 'tajo-catalog.duckdb')) })
+  await refused(t, file.open(1, NEVER), 'BAD_STORE', /tajo-catalog\.duckdb/)
+})
+
+void t.test('URIs', async (t) => {
+  t.match(parseDerby('jdbc:derby:/a/b;user=x;create=TRUE'), { directory: '/a/b', create: true })
+  t.match(parseDerby('jdbc:derby:directory:/a'), { directory: '/a', create: false })
+  for (const uri of ['jdbc:derby:', 'jdbc:derby://host:1527/x', 'jdbc:derby:memory:x', '/a', '']) {
+    t.throws(() => parseDerby(uri), { code: 'BAD_STORE', message: /jdbc:derby:DIRECTORY/ }, uri)
+  }
+})
