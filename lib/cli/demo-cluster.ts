@@ -1,23 +1,29 @@
 /**
- * The demo's cluster: a directory of its own, free ports, real masters started the way an operator starts them in the
- * foreground. Whatever it starts it also ends.
+ * The demo's cluster: a directory of its own, free ports, real masters and workers started the way an operator starts
+ * them in the foreground. Whatever it starts it also ends.
+ *
+ * Each master has a configuration of its own that lists it alone, and its ports are the first one's shifted by one
+ * distance, so that a list of all masters, as a worker needs it, is `localhost:PORT` for each.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failure, oneLine } from './exit.ts'
 
-export interface DemoMaster {
+export interface DemoProcess {
+  readonly pid: number
+  readonly process: ChildProcess
+}
+
+export interface DemoMaster extends DemoProcess {
   /** The umbilical address, its name. */
   readonly address: string
   readonly ports: DemoPorts
   readonly confDir: string
-  readonly pid: number
-  readonly process: ChildProcess
 }
 
 interface DemoPorts {
@@ -29,19 +35,25 @@ interface DemoPorts {
 }
 
 export interface DemoOptions {
-  /** More properties for every master's tajo-site.xml. */
+  /** More properties for every daemon's tajo-site.xml. */
   readonly properties?: Readonly<Record<string, string>>
   /** The words that run `tajo`; this install's by default. */
   readonly tajo?: readonly string[]
 }
 
-/** A master ends in good order within this; then it is killed. */
+/** A daemon ends in good order within this; then it is killed. */
 const STOP_MS = 5000
+const MOST_MASTERS = 8
+const MASTER_PORTS = 5
+const WORKER_PORTS = 4
 
 export class DemoCluster {
   readonly directory: string
   readonly haDirectory: string
   readonly masters: DemoMaster[] = []
+  /** Of all processes that were started. */
+  readonly #children: ChildProcess[] = []
+  #firstPort: Promise<number> | null = null
   readonly #home: string
   readonly #tajo: readonly string[]
   readonly #properties: Readonly<Record<string, string>>
@@ -57,19 +69,67 @@ export class DemoCluster {
 
   /** Starts one more master; returns at once. */
   async start(): Promise<DemoMaster> {
-    const ports = await freePorts()
-    const base = join(this.directory, `master-${ports.umbilical}`)
-    const confDir = join(base, 'conf')
+    const number = this.masters.length
+    if (number === MOST_MASTERS)
+      throw new Error(`the demo's cluster has room for ${number} masters`)
+    const ports = portsOfMaster((await this.#ports()) + number * MASTER_PORTS)
+    const address = `localhost:${ports.umbilical}`
+    const confDir = this.#makeConf(`master-${ports.umbilical}`, [address], {
+      ...masterProperties(ports),
+      'tajo.master.info-http.address': `127.0.0.1:${ports.http}`,
+    })
+    const master = { address, ports, confDir, ...this.#spawn('master', confDir) }
+    this.masters.push(master)
+    return master
+  }
+
+  /** Starts the worker, which knows the masters started so far; returns at once. */
+  async startWorker(): Promise<DemoProcess> {
+    const first = await this.#ports()
+    const own = first + MOST_MASTERS * MASTER_PORTS
+    const masters = this.masters.map(({ address }) => address)
+    const confDir = this.#makeConf('worker', masters, {
+      ...masterProperties(portsOfMaster(first)),
+      'tajo.worker.peer-rpc.address': `localhost:${own}`,
+      'tajo.worker.client-rpc.address': `localhost:${own + 1}`,
+      'tajo.worker.qm-rpc.address': `localhost:${own + 2}`,
+      'tajo.worker.info-http.address': `127.0.0.1:${own + 3}`,
+      'tajo.worker.tmpdir.locations': join(this.directory, 'spill'),
+    })
+    return this.#spawn('worker', confDir)
+  }
+
+  /** The first of a row that has room for all. */
+  #ports(): Promise<number> {
+    this.#firstPort ??= freePortRow(MOST_MASTERS * MASTER_PORTS + WORKER_PORTS)
+    return this.#firstPort
+  }
+
+  #makeConf(
+    name: string,
+    masters: readonly string[],
+    properties: Readonly<Record<string, string>>,
+  ): string {
+    const confDir = join(this.directory, name, 'conf')
     mkdirSync(confDir, { recursive: true })
-    writeFileSync(
-      join(confDir, 'tajo-site.xml'),
-      siteXml({ ...this.#properties, ...propertiesOf(join(this.directory, 'shared'), ports) }),
-    )
-    writeFileSync(join(confDir, 'masters'), `localhost:${ports.umbilical}\n`)
-    const { TAJO_MASTER_NAME: _a, TAJO_PID_FILE: _b, TAJO_LOG_FILE: _c, ...env } = process.env
+    const common = {
+      'tajo.rootdir': `file://${join(this.directory, 'shared')}`,
+      'tajo.master.ha.enable': 'true',
+    }
+    const site = siteXml({ ...this.#properties, ...common, ...properties })
+    writeFileSync(join(confDir, 'tajo-site.xml'), site)
+    writeFileSync(join(confDir, 'masters'), masters.map((one) => `${one}\n`).join(''))
+    writeFileSync(join(confDir, 'workers'), '')
+    return confDir
+  }
+
+  #spawn(role: 'master' | 'worker', confDir: string): DemoProcess {
+    const base = dirname(confDir)
+    const env = { ...process.env }
+    for (const one of INHERITED) delete env[one]
     const [program = '', ...args] = this.#tajo
-    // A process group of its own: Ctrl-C reaches the demo only, which then ends its masters itself.
-    const child = spawn(program, [...args, 'master'], {
+    // A process group of its own: Ctrl-C reaches the demo only, which then ends its daemons itself.
+    const child = spawn(program, [...args, role], {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -82,21 +142,14 @@ export class DemoCluster {
       },
     })
     const said = gather(child)
-    if (child.pid === undefined) throw failure(`can't start a master: ${said()}`)
-    const master = {
-      address: `localhost:${ports.umbilical}`,
-      ports,
-      confDir,
-      pid: child.pid,
-      process: child,
-    }
-    this.masters.push(master)
-    return master
+    if (child.pid === undefined) throw failure(`can't start a ${role}: ${said()}`)
+    this.#children.push(child)
+    return { pid: child.pid, process: child }
   }
 
-  /** Ends every master and removes the directory. */
+  /** Ends every daemon and removes the directory. */
   async end(): Promise<void> {
-    await Promise.all(this.masters.map(({ process: child }) => endChild(child)))
+    await Promise.all(this.#children.map(endChild))
     // A keeper outlives its master by the moment it needs for its last word.
     for (let attempt = 0; attempt < 50; attempt++) {
       rmSync(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
@@ -128,7 +181,10 @@ function present(path: string): boolean {
   }
 }
 
-/** The last of what a master says, for the case that it doesn't start. */
+/** What the shell that runs the demo may have set for a daemon of its own. */
+const INHERITED = ['TAJO_MASTER_NAME', 'TAJO_WORKER_NAME', 'TAJO_PID_FILE', 'TAJO_LOG_FILE']
+
+/** The last of what a daemon says, for the case that it doesn't start. */
 function gather(child: ChildProcess): () => string {
   let text = ''
   const add = (chunk: string): void => {
@@ -144,32 +200,43 @@ function gather(child: ChildProcess): () => string {
 }
 
 const lastWords = new WeakMap<ChildProcess, string>()
-/** Why a master ended by itself, in its own words; null while it runs. */
-export const whyEnded = ({ process: child }: DemoMaster): string | null =>
+/** Why a daemon ended by itself, in its own words; null while it runs. */
+export const whyEnded = ({ process: child }: DemoProcess): string | null =>
   alive(child) ? null : (lastWords.get(child) ?? `signal ${child.signalCode ?? 'none'}`)
 
-/** Five ports that are free now: bound all at once, so that no two are the same. */
-async function freePorts(): Promise<DemoPorts> {
-  const servers = Array.from({ length: 5 }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => {
-    const address = server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
-  })
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  const [umbilical = 0, client = 0, tracker = 0, catalog = 0, http = 0] = ports
-  return { umbilical, client, tracker, catalog, http }
-}
+const portsOfMaster = (first: number): DemoPorts => ({
+  umbilical: first,
+  client: first + 1,
+  tracker: first + 2,
+  catalog: first + 3,
+  http: first + 4,
+})
 
-const propertiesOf = (rootDir: string, ports: DemoPorts): Record<string, string> => ({
-  'tajo.rootdir': `file://${rootDir}`,
-  'tajo.master.ha.enable': 'true',
+const masterProperties = (ports: DemoPorts): Record<string, string> => ({
   'tajo.master.umbilical-rpc.address': `localhost:${ports.umbilical}`,
   'tajo.master.client-rpc.address': `localhost:${ports.client}`,
   'tajo.resource-tracker.rpc.address': `localhost:${ports.tracker}`,
   'tajo.catalog.client-rpc.address': `localhost:${ports.catalog}`,
-  'tajo.master.info-http.address': `127.0.0.1:${ports.http}`,
 })
+
+/** The first of `count` free ports in a row, below the range that systems hand out by themselves. */
+async function freePortRow(count: number): Promise<number> {
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const first = 10_000 + Math.floor(Math.random() * 20_000)
+    const row = await Promise.all(Array.from({ length: count }, (_, i) => bound(first + i)))
+    const servers = row.filter((one) => one !== null)
+    await Promise.all(servers.map((one) => new Promise((done) => one.close(done))))
+    if (servers.length === count) return first
+  }
+  throw failure(`there are no ${count} free ports in a row between 10000 and 30000`)
+}
+
+const bound = (port: number): Promise<Server | null> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(null))
+    server.listen(port, '127.0.0.1', () => resolve(server))
+  })
 
 function siteXml(properties: Readonly<Record<string, string>>): string {
   const lines = Object.entries(properties).map(

@@ -1,6 +1,6 @@
 /**
- * The demo's client: one status request after the other, each repeated until a master that is active answers it. They
- * stand in for a query until the release that brings queries.
+ * The demo's stop-watch: one status request after the other, each repeated until a master that is active answers it, so
+ * that the gap is known to some milliseconds.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exchange, NoAnswer } from './http.ts'

@@ -9,10 +9,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the named master is unknown, 4 re
 const TAJO = `Usage: tajo COMMAND [options]
 
   master         run a master in the foreground
-  worker         run a worker in the foreground (comes with the release that brings the queries)
+  worker         run a worker in the foreground
   haadmin        see, move and check who is the active master; 'tajo haadmin --help' tells all verbs
   getconf KEY    print the value of a configuration key
-  demo           two masters in a directory of their own: kill the active one, see the backup take over
+  demo           two masters and a worker in a directory of their own: kill the active one in the middle of a query
   version        print the version
 
 ${COMMON}`
@@ -46,15 +46,21 @@ ${COMMON}`
 
 const DEMO = `Usage: tajo demo
 
-In a directory of its own and on free ports: starts two masters, sends a steady stream of status requests (they stand in
-for a query until the release that brings queries), kills the active master with -9, and shows how the backup takes over.
-Cleans up. Exits 0 only if all of that happened.
+In a directory of its own and on free ports: starts two masters and a worker, makes a table, reads it with a query, kills
+the active master with -9 in the middle of that, and shows how the backup takes over, a change of data goes through, and
+the query returns every row. Cleans up. Exits 0 only if all of that happened.
 
 ${COMMON}`
 
 const MASTER = `Usage: tajo master
 
 Runs a master in the foreground. sbin/start-tajo.sh starts all masters of conf/masters in the background.
+
+${COMMON}`
+
+const WORKER = `Usage: tajo worker
+
+Runs a worker in the foreground. sbin/start-tajo.sh starts all workers of conf/workers in the background.
 
 ${COMMON}`
 
@@ -67,7 +73,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   getconf: GETCONF,
   demo: DEMO,
   master: MASTER,
-  worker: TAJO,
+  worker: WORKER,
   version: VERSION,
 }
 
