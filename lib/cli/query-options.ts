@@ -1,6 +1,7 @@
 /** What the configuration says to a master about queries: its catalog, its directories, its limits. */
 import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
+import type { ReadableStore } from '../catalog/store.ts'
 import type { Configuration } from '../conf/index.ts'
 import type { QueryOptions } from '../master/index.ts'
 
@@ -10,19 +11,22 @@ const DAY_MS = 24 * 3600 * 1000
 
 export function queryOptionsOf(conf: Configuration, log: Log): QueryOptions {
   const rootDirectory = conf.get('tajo.rootdir')
+  // The database clients are loaded with it: not before this master has joined.
+  const makeStore = async (): Promise<ReadableStore> => {
+    const { openCatalogStore } = await import('../catalog/open.ts')
+    return openCatalogStore({
+      class: conf.get('tajo.catalog.store.class'),
+      uri: conf.get('tajo.catalog.uri'),
+      user: conf.get('tajo.catalog.connection.id'),
+      password: conf.get('tajo.catalog.connection.password'),
+      rootDirectory,
+      log,
+    })
+  }
   return {
-    makeStore: async () => {
-      // The database clients are loaded with it: not before this master has joined.
-      const { openCatalogStore } = await import('../catalog/open.ts')
-      return openCatalogStore({
-        class: conf.get('tajo.catalog.store.class'),
-        uri: conf.get('tajo.catalog.uri'),
-        user: conf.get('tajo.catalog.connection.id'),
-        password: conf.get('tajo.catalog.connection.password'),
-        rootDirectory,
-        log,
-      })
-    },
+    // A store that is not opened costs nothing.
+    preload: makeStore,
+    makeStore,
     logDirectory: join(rootDirectory, 'system', 'queries'),
     warehouse: conf.get('tajo.warehouse.directory'),
     allowedPaths: conf.get('tajo.query.allowed-paths'),

@@ -2,6 +2,8 @@
 import type { CatalogStore } from '../../catalog/store.ts'
 
 export interface QueryOptions {
+  /** Loads what `makeStore` needs, ahead of time. */
+  readonly preload: () => Promise<unknown>
   /** A store of the configured class, not open yet; called once a term. */
   readonly makeStore: () => Promise<CatalogStore>
   /** Absolute directory of the query log, one file a term: `<rootdir>/system/queries`. */

@@ -94,6 +94,10 @@ export class QueryLog {
       const lines = this.#waiting.splice(0, BATCH_LINES)
       try {
         this.#file ??= await this.#open()
+        if (this.#closed) {
+          this.close()
+          return
+        }
         // A line that a failed write has torn ends here.
         await this.#file.appendFile(`${this.#torn ? '\n' : ''}${lines.join('')}`)
         this.#torn = false
@@ -117,12 +121,7 @@ export class QueryLog {
 
   async #open(): Promise<FileHandle> {
     await mkdir(this.#options.directory, { recursive: true })
-    const file = await open(this.path, 'a', 0o600)
-    if (this.#closed) {
-      await file.close()
-      throw new Error('closed meanwhile')
-    }
-    return file
+    return open(this.path, 'a', 0o600)
   }
 }
 

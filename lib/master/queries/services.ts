@@ -144,13 +144,20 @@ export class QueryServices {
     return this.#loaded
   }
 
-  async #import({ logDirectory, historyLimit, historyMaxAgeMs }: QueryOptions): Promise<Loaded> {
+  async #import({
+    preload,
+    logDirectory,
+    historyLimit,
+    historyMaxAgeMs,
+  }: QueryOptions): Promise<Loaded> {
     const { clock, wallMs, log } = this.#options
-    const [{ openTerm }, { QueryHistory }] = await Promise.all([
+    const [{ openTerm, warmUp }, { QueryHistory }] = await Promise.all([
       import('./term.ts'),
       import('./query-history.ts'),
       import('./catalog-service.ts'),
+      preload(),
     ])
+    warmUp()
     const options = {
       directory: logDirectory,
       limit: historyLimit,

@@ -43,6 +43,11 @@ export interface TermOptions extends QueryOptions {
 const KEEP_ENDED = 1000
 const LOOK_MS = 500
 
+/** The parser takes its time to be made: ahead of time, so that no query waits for it after a take-over. */
+export function warmUp(): void {
+  parseStatement('SELECT 1')
+}
+
 /** Opens the catalog under the term. Rejects CatalogError. */
 export async function openTerm(options: TermOptions): Promise<QueryTerm> {
   const { term, signal, commit, clock, log } = options

@@ -1,0 +1,162 @@
+/** A term's query services over a catalog in memory, with workers that a test plays itself. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { Catalog } from '../../lib/catalog/catalog.ts'
+import { type MemKept, MemStore, memKept } from '../../lib/catalog/mem-store.ts'
+import type { QueryOptions } from '../../lib/master/queries/options.ts'
+import { QueryHistory } from '../../lib/master/queries/query-history.ts'
+import { QueryTerm } from '../../lib/master/queries/term.ts'
+import type { RunAnswer, WorkerCalls } from '../../lib/master/queries/worker-calls.ts'
+import type { Manifest, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
+import { HandClock, settle } from './hand-clock.ts'
+
+export const ID = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
+
+export class FakeCalls implements WorkerCalls {
+  readonly ran: { readonly workerId: string; readonly task: Task }[] = []
+  readonly killed: string[] = []
+  /** What the next `run` is answered; accepted when there is nothing. */
+  answer: (info: WorkerInfo, task: Task) => RunAnswer | Promise<RunAnswer> = () => ({
+    is: 'accepted',
+  })
+
+  async run(info: WorkerInfo, task: Task): Promise<RunAnswer> {
+    this.ran.push({ workerId: info.workerId, task })
+    return this.answer(info, task)
+  }
+
+  async kill(_info: WorkerInfo, queryId: string): Promise<void> {
+    this.killed.push(queryId)
+  }
+
+  drop(): void {}
+  close(): void {}
+}
+
+export const workerAt = (n: number, slots = 2, incarnation = 'a'): WorkerInfo => ({
+  workerId: `w${n}:28091`,
+  incarnation,
+  host: `w${n}`,
+  pid: n,
+  version: '1',
+  addresses: {
+    qm: `w${n}:28093`,
+    clientRpc: `w${n}:28092`,
+    peer: `w${n}:28091`,
+    infoHttp: `w${n}:28080`,
+  },
+  cores: 2,
+  memoryBytes: 1,
+  slots,
+})
+
+export const manifestOf = (task: Task, rows = 3): Manifest => ({
+  columns: [{ name: 'a', type: 'INT4' }],
+  partitionColumns: [],
+  files: [
+    {
+      path: `${task.write?.directory.slice(task.write.base.length + 1)}/part-0`,
+      rows,
+      bytes: 10,
+      partition: [],
+    },
+  ],
+  rows,
+  bytes: 10,
+})
+
+export const reportOf = (
+  task: Task,
+  state: TaskReport['state'],
+  more: Partial<TaskReport> = {},
+): TaskReport => ({
+  queryId: task.queryId,
+  attempt: task.attempt,
+  state,
+  progress: 0.5,
+  rows: 3,
+  startedMs: 1,
+  error: null,
+  manifest: state === 'succeeded' && task.mode === 'write' ? manifestOf(task) : null,
+  ...more,
+})
+
+export interface Seat {
+  readonly term: QueryTerm
+  readonly calls: FakeCalls
+  readonly catalog: Catalog
+  /** The term is over, as for a deposed master. */
+  readonly end: () => Promise<void>
+}
+
+export class Terms {
+  readonly clock = new HandClock()
+  readonly directory: string
+  readonly kept: MemKept = memKept()
+  readonly options: QueryOptions
+  #term = 0
+
+  constructor(t: Test, options: Partial<QueryOptions> = {}) {
+    this.directory = mkdtempSync(join(tmpdir(), 'tajo-queries-'))
+    t.teardown(() => rmSync(this.directory, { recursive: true, force: true }))
+    this.options = {
+      preload: async () => {},
+      makeStore: async () => new MemStore(this.kept),
+      logDirectory: join(this.directory, 'queries'),
+      warehouse: join(this.directory, 'warehouse'),
+      allowedPaths: [join(this.directory, 'allowed')],
+      queueLimit: 10,
+      historyLimit: 100,
+      historyMaxAgeMs: 1e12,
+      idleMs: 10_000,
+      activeMs: 1000,
+      litterGraceMs: 1e9,
+      ...options,
+    }
+  }
+
+  history(): QueryHistory {
+    return new QueryHistory({
+      directory: this.options.logDirectory,
+      limit: this.options.historyLimit,
+      maxAgeMs: this.options.historyMaxAgeMs,
+      wallMs: Date.now,
+      clock: this.clock,
+      log: () => {},
+    })
+  }
+
+  /** The next term, on another master. `commit` is the lease's word. */
+  async begin(commit: () => Promise<void> = async () => {}): Promise<Seat> {
+    this.#term += 1
+    const { clock, options } = this
+    const over = new AbortController()
+    const log = (): void => {}
+    const catalog = new Catalog({ store: await options.makeStore(), commit, clock, log })
+    await catalog.open(this.#term, over.signal)
+    const calls = new FakeCalls()
+    const term = new QueryTerm(
+      {
+        ...options,
+        term: this.#term,
+        signal: over.signal,
+        address: `m${this.#term}:26001`,
+        commit,
+        secret: () => 's',
+        history: this.history(),
+        clock,
+        wallMs: Date.now,
+        log,
+      },
+      { catalog, calls, close: () => catalog.close() },
+    )
+    const end = async (): Promise<void> => {
+      over.abort()
+      await term.close()
+      await settle()
+    }
+    return { term, calls, catalog, end }
+  }
+}

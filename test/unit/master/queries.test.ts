@@ -1,0 +1,501 @@
+/** The queries of a term: what is begun, who runs it, what is told, and that a change is applied once whatever happens. */
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import { judge } from '../../../lib/master/queries/worker-calls.ts'
+import type { QueryStatus, Task, WorkerInfo } from '../../../lib/rpc/contract.ts'
+import { RpcError } from '../../../lib/rpc/index.ts'
+import { settle } from '../../support/hand-clock.ts'
+import { ID, reportOf, type Seat, Terms, workerAt } from '../../support/query-terms.ts'
+import { until } from '../../support/until.ts'
+
+const session = { database: 'default', user: 'me', variables: {} }
+let lastId = 0
+const submit = (
+  { term }: Seat,
+  sql: string,
+  { queryId = ID(++lastId), attempt = 1, database = 'default' } = {},
+): Promise<QueryStatus> =>
+  term.client.submit({ queryId, attempt, sql, session: { ...session, database } })
+const ask = ({ term }: Seat, { queryId, state, attempt, worker }: QueryStatus, waitMs = 0) =>
+  term.client.wait({ queryId, state, attempt, worker, waitMs })
+const register = (
+  { term }: Seat,
+  worker: WorkerInfo,
+  tasks: { task: Task; report: ReturnType<typeof reportOf> }[] = [],
+) => term.tracker.register({ worker, tasks })
+const beat = (
+  { term }: Seat,
+  worker: WorkerInfo,
+  reports: ReturnType<typeof reportOf>[] = [],
+  freeSlots = 2,
+) =>
+  term.tracker.heartbeat({
+    workerId: worker.workerId,
+    incarnation: worker.incarnation,
+    freeSlots,
+    reports,
+  })
+const taskOf = ({ calls }: Seat, queryId: string): Task => {
+  const found = calls.ran.findLast(({ task }) => task.queryId === queryId)
+  if (found === undefined) throw new Error(`${queryId} was never run`)
+  return found.task
+}
+
+t.test('DDL, SET, SHOW and DESC are done by the master, in one answer', async (t) => {
+  const seat = await new Terms(t).begin()
+  const ok = async (sql: string, more?: Parameters<typeof submit>[2]) => {
+    const status = await submit(seat, sql, more)
+    t.equal(status.state, 'succeeded', `${sql}: ${status.error?.message}`)
+    return status
+  }
+  const fails = async (sql: string, message: RegExp) => {
+    const { state, error } = await submit(seat, sql)
+    t.match({ state, error }, { state: 'failed', error: { kind: 'user', message } }, sql)
+  }
+  await ok('create database d')
+  await fails('create database d', /exists already/)
+  await ok('create database if not exists d')
+  await ok('create table t (a int4, b text) using parquet')
+  await ok('create table p (a int4) partition by column (c text)')
+  await ok('create table d.u like t')
+  await fails('create table t (a int4)', /default\.t exists already/)
+  await fails('create table x (a int4, A text)', /twice/)
+  await fails('create table nowhere.x (a int4)', /database nowhere does not exist/)
+  await fails('drop table tt', /did you mean t/)
+  await fails('drop database default', /can not be dropped/)
+  await ok('alter table t add column c int8')
+  await ok('alter table t rename column c to z')
+  await fails('alter table t rename column q to r', /no column q/)
+  await ok('alter table t rename to t9')
+  t.strictSame((await ok('show tables')).answer?.rows, [['p'], ['t9']])
+  t.strictSame((await ok('desc t9')).answer?.rows, [
+    ['a', 'INT4', ''],
+    ['b', 'TEXT', ''],
+    ['z', 'INT8', ''],
+  ])
+  t.strictSame((await ok('desc p')).answer?.rows[1], ['c', 'TEXT', 'partition'])
+  t.strictSame((await ok("set timezone = 'UTC'")).session?.variables, { timezone: 'UTC' })
+  await fails("set timezone = 'Mars'", /allowed: a time zone/)
+  await fails("set timezoen = 'UTC'", /did you mean timezone/)
+  await fails('insert into p (nope) select 1', /no column nope/)
+  await fails('selec 1', /did you mean SELECT/)
+  await ok('truncate table t9')
+  await ok('drop table t9')
+  t.strictSame(
+    seat.catalog
+      .state()
+      .litter()
+      .map(({ path }) => path.includes('/warehouse/default/t-')),
+    [true],
+    'what it held is left to the sweeper',
+  )
+  const again = await ok('create table twice (a int4)', { queryId: ID(777) })
+  t.strictSame(await submit(seat, 'create table twice (a int4)', { queryId: ID(777) }), again)
+})
+
+t.test('LOCATION reaches the allowed directories only, links included', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const { directory } = terms
+  mkdirSync(join(directory, 'allowed', 'data'), { recursive: true })
+  mkdirSync(join(directory, 'secret'))
+  mkdirSync(join(directory, 'warehouse'))
+  symlinkSync(join(directory, 'secret'), join(directory, 'allowed', 'link'))
+  writeFileSync(join(directory, 'allowed', 'data', 'x'), '1\n')
+  const external = (location: string) =>
+    submit(seat, `create external table e${++lastId} (a int4) location '${location}'`)
+  for (const location of [
+    '/etc',
+    `${directory}/allowed/../secret`,
+    `${directory}/allowed/link`,
+    'relative',
+    `${directory}/allowed`,
+    `file://${directory}/secret`,
+  ]) {
+    t.match(await external(location), { state: 'failed', error: { kind: 'user' } }, location)
+  }
+  t.match((await external(`${directory}/allowed/none`)).error, { message: /does not exist/ })
+  t.equal((await external(`file://${directory}/allowed/data`)).state, 'succeeded')
+  t.match(
+    (await submit(seat, `insert overwrite into location '${directory}/secret/x' select 1`)).error,
+    { message: /outside/ },
+  )
+})
+
+t.test(
+  'queries go to the worker with the most room, in order, and wait when there is none',
+  async (t) => {
+    const terms = new Terms(t, { queueLimit: 2 })
+    const seat = await terms.begin()
+    const [one, two] = [workerAt(1, 1), workerAt(2, 2)]
+    const waiting = await submit(seat, 'select 0')
+    t.equal(waiting.state, 'queued')
+    register(seat, one)
+    await settle()
+    t.match(await ask(seat, waiting, 1000), { state: 'running', worker: one.addresses.clientRpc })
+    register(seat, two)
+    const [a, b] = [await submit(seat, 'select 1'), await submit(seat, 'select 2')]
+    t.same([a.worker, b.worker], ['w2:28092', 'w2:28092'])
+    const queued = [await submit(seat, 'select 3'), await submit(seat, 'select 4')]
+    t.same(
+      queued.map(({ state }) => state),
+      ['queued', 'queued'],
+    )
+    t.match(await submit(seat, 'select 5'), {
+      state: 'failed',
+      error: { kind: 'refused', message: /2 queries wait/ },
+    })
+    t.same(beat(seat, two, [reportOf(taskOf(seat, a.queryId), 'succeeded')]).forget, [a.queryId])
+    await settle()
+    t.match(
+      await ask(seat, queued[0] as QueryStatus),
+      { state: 'running' },
+      'the first that waited',
+    )
+    t.match(await ask(seat, queued[1] as QueryStatus), { state: 'queued' })
+    t.match(
+      await ask(seat, { ...a, state: 'succeeded' }, 5000),
+      { state: 'succeeded', rows: 3 },
+      'an end is told at once',
+    )
+  },
+)
+
+t.test(
+  'a run whose answer is lost is asked again there, and elsewhere only when it was surely not taken',
+  async (t) => {
+    const terms = new Terms(t)
+    const seat = await terms.begin()
+    register(seat, workerAt(1))
+    register(seat, workerAt(2))
+    seat.calls.answer = () => ({ is: 'unsure', why: 'no answer' })
+    const lost = submit(seat, 'select 1')
+    await terms.clock.advance(2000)
+    t.equal(new Set(seat.calls.ran.map(({ workerId }) => workerId)).size, 1, 'one worker only')
+    t.ok(seat.calls.ran.length > 1)
+    t.match(await ask(seat, await lost), { state: 'failed', error: { kind: 'lost' } })
+    let refusals = 0
+    seat.calls.answer = () =>
+      refusals++ === 0 ? { is: 'refused', why: 'busy' } : { is: 'accepted' }
+    seat.calls.ran.length = 0
+    const moved = await submit(seat, 'select 2')
+    t.equal(moved.state, 'running')
+    t.equal(new Set(seat.calls.ran.map(({ workerId }) => workerId)).size, 2)
+    t.match(judge(new RpcError('UNAVAILABLE', 'x', { cause: { code: 'ECONNREFUSED' } })), {
+      is: 'refused',
+    })
+    t.match(judge(new RpcError('UNAVAILABLE', 'x', { cause: { code: 'ECONNRESET' } })), {
+      is: 'unsure',
+    })
+    t.match(judge(new RpcError('TIMEOUT', 'x')), { is: 'unsure' })
+    t.match(judge(new RpcError('BAD_REQUEST', 'x')), { is: 'impossible' })
+  },
+)
+
+t.test(
+  'a lost worker: its reads may be asked again, its writes are recorded as failed before that is told',
+  async (t) => {
+    const terms = new Terms(t)
+    const seat = await terms.begin()
+    const worker = workerAt(1)
+    register(seat, worker)
+    await submit(seat, 'create table t (a int4)')
+    const [read, write] = [
+      await submit(seat, 'select 1'),
+      await submit(seat, 'insert into t select 1'),
+    ]
+    t.same([read.state, write.state], ['running', 'running'])
+    const task = taskOf(seat, write.queryId)
+    await terms.clock.advance(5000)
+    t.match(await ask(seat, read), { state: 'failed', error: { kind: 'lost' } })
+    t.match(await ask(seat, write), {
+      state: 'failed',
+      error: { kind: 'lost', message: /nothing was changed/ },
+    })
+    t.match(seat.catalog.state().outcome(write.queryId), { state: 'failed' })
+    t.ok(
+      seat.catalog
+        .state()
+        .litter()
+        .some(({ path }) => path === task.write?.directory),
+    )
+    t.same(
+      register(seat, worker, [{ task, report: reportOf(task, 'succeeded') }]).forget,
+      [write.queryId],
+      'it comes too late',
+    )
+    t.equal(seat.catalog.state().find('default', 't')?.files.length, 0)
+    const next = await submit(seat, 'select 1', { queryId: read.queryId, attempt: 2 })
+    t.match(next, { state: 'running', attempt: 2 })
+  },
+)
+
+t.test(
+  'a worker that does run something must report more often than one that does not',
+  async (t) => {
+    const terms = new Terms(t)
+    const seat = await terms.begin()
+    register(seat, workerAt(1))
+    await terms.clock.advance(20_000)
+    t.equal(seat.term.workers().length, 1, 'idle: two of three are missed')
+    const running = await submit(seat, 'select 1')
+    await terms.clock.advance(2000)
+    t.match(await ask(seat, running), { state: 'running' }, 'patience begins with the task')
+    await terms.clock.advance(2000)
+    t.equal(seat.term.workers().length, 0)
+  },
+)
+
+t.test('a failover: what runs is adopted, what ended is told, long polls let go', async (t) => {
+  const terms = new Terms(t)
+  const old = await terms.begin()
+  const worker = workerAt(1, 4)
+  register(old, worker)
+  await submit(old, 'create table t (a int4)')
+  const read = await submit(old, 'select 1')
+  const write = await submit(old, 'insert into t select 1')
+  const done = await submit(old, 'insert into t select 2')
+  const doneTask = taskOf(old, done.queryId)
+  beat(old, worker, [reportOf(doneTask, 'succeeded')])
+  await settle()
+  t.match(await ask(old, done), { state: 'succeeded', message: 'INSERT 3' })
+  const poll = ask(old, write, 30_000)
+  await old.term.drain()
+  t.match(await poll, { state: 'running' }, 'a hand-over ends it at once')
+  await until('the log is written', async () => (await terms.history().newest(10)).length >= 4)
+  await old.end()
+
+  const fresh = await terms.begin()
+  t.match(await ask(fresh, done), { state: 'succeeded', message: 'INSERT 3' }, 'from the catalog')
+  const tasks = [read, write].map(({ queryId }) => taskOf(old, queryId))
+  const waits = ask(fresh, write, 20_000)
+  const answer = register(fresh, worker, [
+    ...tasks.map((task) => ({
+      task,
+      report: reportOf(task, task.mode === 'write' ? 'succeeded' : 'running'),
+    })),
+    { task: doneTask, report: reportOf(doneTask, 'succeeded') },
+  ])
+  t.same(answer.forget, [done.queryId])
+  t.match(await waits, { state: 'succeeded' })
+  t.match(await ask(fresh, read), { state: 'running', worker: 'w1:28092' })
+  t.same(beat(fresh, worker, [reportOf(tasks[1] as Task, 'succeeded')]).forget, [write.queryId])
+  t.equal(fresh.catalog.state().find('default', 't')?.files.length, 2)
+  t.ok(
+    fresh.term
+      .records()
+      .some(({ queryId, state }) => queryId === read.queryId && state === 'running'),
+  )
+  await until('the history is inherited', async () =>
+    (await terms.history().newest(10)).some(({ queryId }) => queryId === done.queryId),
+  )
+  const nobody = fresh.term.client.wait({
+    queryId: ID(999_999),
+    state: 'running',
+    attempt: 1,
+    worker: null,
+    waitMs: 30_000,
+  })
+  await terms.clock.advance(3000)
+  t.equal(await nobody, null, 'unknown, once all workers had time to come back')
+  await fresh.end()
+})
+
+t.test('kill: before it is told a write can not succeed any more', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const worker = workerAt(1)
+  register(seat, worker)
+  await submit(seat, 'create table t (a int4)')
+  const write = await submit(seat, 'insert into t select 1')
+  t.match(await seat.term.client.kill({ queryId: write.queryId }), { state: 'killed' })
+  t.same(seat.calls.killed, [write.queryId])
+  const task = taskOf(seat, write.queryId)
+  t.same(beat(seat, worker, [reportOf(task, 'succeeded')]).forget, [write.queryId])
+  await settle()
+  t.equal(seat.catalog.state().find('default', 't')?.files.length, 0)
+  t.equal(await seat.term.client.kill({ queryId: ID(999_998) }), null)
+})
+
+t.test(
+  'INSERT OVERWRITE INTO LOCATION takes the place of what stood there, once, also by the next active',
+  async (t) => {
+    const terms = new Terms(t)
+    const { directory } = terms
+    mkdirSync(join(directory, 'warehouse'))
+    mkdirSync(join(directory, 'allowed', 'out'), { recursive: true })
+    writeFileSync(join(directory, 'allowed', 'out', 'old'), 'old')
+    const seat = await terms.begin()
+    const worker = workerAt(1)
+    register(seat, worker)
+    const { queryId, state } = await submit(
+      seat,
+      `insert overwrite into location '${directory}/allowed/out' select 1`,
+    )
+    t.equal(state, 'running')
+    const task = taskOf(seat, queryId)
+    mkdirSync(task.write?.directory as string)
+    writeFileSync(join(task.write?.directory as string, 'part-0'), 'new')
+    beat(seat, worker, [reportOf(task, 'succeeded')])
+    const status = await until('it is published', async () => {
+      const found = await seat.term.client.wait({
+        queryId,
+        state: 'running',
+        attempt: 1,
+        worker: null,
+        waitMs: 0,
+      })
+      return found?.state === 'succeeded' ? found : null
+    })
+    t.equal(status.message, 'INSERT 3')
+    const { readdirSync } = await import('node:fs')
+    t.same(readdirSync(join(directory, 'allowed', 'out')), ['part-0'])
+    t.equal(seat.catalog.state().publications().length, 0)
+  },
+)
+
+// ---- whatever order ------------------------------------------------------------------------------------------------
+
+const step = fc.oneof(
+  fc.record({ do: fc.constant('submit' as const), query: fc.nat(4) }),
+  fc.record({
+    do: fc.constant('run' as const),
+    answer: fc.constantFrom('accepted', 'refused', 'unsure'),
+  }),
+  fc.record({ do: fc.constant('finish' as const), query: fc.nat(4), well: fc.boolean() }),
+  fc.record({ do: fc.constant('beat' as const), worker: fc.nat(1) }),
+  fc.record({ do: fc.constant('register' as const), worker: fc.nat(1) }),
+  fc.record({ do: fc.constant('silence' as const), ms: fc.constantFrom(500, 1500, 4000, 40_000) }),
+  fc.record({ do: fc.constant('kill' as const), query: fc.nat(4) }),
+  fc.record({ do: fc.constant('failover' as const), flushed: fc.boolean() }),
+)
+
+t.test(
+  'property: a write is applied at most once, and everybody is told the same, in whatever order',
+  async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const terms = new Terms(t)
+        let seat = await terms.begin()
+        const seats = [seat]
+        await submit(seat, 'create table t (a int4)', { queryId: ID(500) })
+        const workers = [workerAt(1), workerAt(2)]
+        /** What each worker has, as it would report it. */
+        const has = workers.map(
+          () => new Map<string, { task: Task; state: 'running' | 'succeeded' | 'failed' }>(),
+        )
+        let mode = 'accepted'
+        const told = new Map<string, string>()
+        const tell = (status: QueryStatus | null): void => {
+          if (status === null || !['succeeded', 'failed', 'killed'].includes(status.state)) return
+          const now = status.state === 'succeeded' ? 'applied' : 'not applied'
+          const before = told.get(status.queryId) ?? now
+          if (before !== now) throw new Error(`${status.queryId}: told ${before}, then ${now}`)
+          told.set(status.queryId, now)
+        }
+        const listen = (one: Seat): void => {
+          one.calls.answer = (info, task) => {
+            const at = workers.findIndex(({ workerId }) => workerId === info.workerId)
+            if (mode === 'refused') return { is: 'refused', why: 'busy' }
+            const mine = has[at] as Map<string, { task: Task; state: 'running' }>
+            if (!mine.has(task.queryId)) mine.set(task.queryId, { task, state: 'running' })
+            return mode === 'unsure' ? { is: 'unsure', why: '' } : { is: 'accepted' }
+          }
+        }
+        listen(seat)
+        const reports = (at: number) =>
+          [...(has[at]?.values() ?? [])].map(({ task, state }) => ({
+            task,
+            report: reportOf(task, state),
+          }))
+        const forget = (at: number, ids: readonly string[]): void => {
+          for (const id of ids) has[at]?.delete(id)
+        }
+        const look = async (): Promise<void> => {
+          await settle()
+          for (let query = 0; query <= 4; query += 1) {
+            tell(
+              await seat.term.client.wait({
+                queryId: ID(query),
+                state: 'running',
+                attempt: 1,
+                worker: null,
+                waitMs: 0,
+              }),
+            )
+          }
+        }
+        for (const one of steps) {
+          switch (one.do) {
+            case 'submit': {
+              const submitted = submit(seat, 'insert into t select 1', { queryId: ID(one.query) })
+              await terms.clock.advance(150)
+              tell(await submitted)
+              break
+            }
+            case 'run':
+              mode = one.answer
+              break
+            case 'finish':
+              for (const mine of has) {
+                const it = mine.get(ID(one.query))
+                if (it?.state === 'running') it.state = one.well ? 'succeeded' : 'failed'
+              }
+              break
+            case 'beat': {
+              const worker = workers[one.worker] as WorkerInfo
+              const answer = beat(
+                seat,
+                worker,
+                reports(one.worker).map(({ report }) => report),
+              )
+              forget(one.worker, answer.forget)
+              if (!answer.known)
+                forget(one.worker, register(seat, worker, reports(one.worker)).forget)
+              break
+            }
+            case 'register':
+              forget(
+                one.worker,
+                register(seat, workers[one.worker] as WorkerInfo, reports(one.worker)).forget,
+              )
+              break
+            case 'silence':
+              await terms.clock.advance(one.ms)
+              break
+            case 'kill': {
+              const killed = seat.term.client.kill({ queryId: ID(one.query) })
+              await terms.clock.advance(10)
+              tell(await killed)
+              break
+            }
+            case 'failover':
+              if (one.flushed) await new Promise((resolve) => setTimeout(resolve, 5))
+              await seat.end()
+              seat = await terms.begin()
+              seats.push(seat)
+              listen(seat)
+          }
+          await look()
+        }
+        const files = seat.catalog.state().find('default', 't')?.files ?? []
+        const counts = new Map<string, number>()
+        for (const { path } of files) {
+          const id = path.slice('data-'.length, 'data-'.length + 36)
+          counts.set(id, (counts.get(id) ?? 0) + 1)
+        }
+        for (const [id, count] of counts)
+          if (count > 1) throw new Error(`${id} was applied ${count} times`)
+        for (const [id, what] of told) {
+          const applied = counts.has(id)
+          if (applied !== (what === 'applied'))
+            throw new Error(`${id} was told ${what}, and is not so`)
+        }
+        await seat.end()
+      }),
+      { numRuns: 60 },
+    )
+  },
+)
