@@ -24,7 +24,11 @@ interface Site {
 }
 
 /** One configuration for all, as on a directory that all hosts share; the root directory is mounted by each. */
-async function makeSite(t: Test, names: readonly string[]): Promise<Site> {
+async function makeSite(
+  t: Test,
+  names: readonly string[],
+  workers: readonly string[] = [],
+): Promise<Site> {
   const dir = mkdtempSync(join(tmpdir(), 'tajo-hosts-test-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
   mkdirSync(join(dir, 'backing'))
@@ -32,6 +36,7 @@ async function makeSite(t: Test, names: readonly string[]): Promise<Site> {
   const site = { 'tajo.rootdir': `file://${dir}/root` }
   const conf = makeConf(dir, {
     masters: `${names.join('\n')}\n`,
+    workers: `${workers.join('\n')}\n`,
     site,
     env: `export TAJO_SSH_OPTS="${keys.options}"`,
   })
@@ -119,12 +124,14 @@ t.test('from any host: start, failover to another host, start again, stop in ord
   if (!hasParts(t, 'netns', 'sshd', 'hangfs')) return
   const names = ['one', 'two', 'three'] as const
   const [one, two, three] = await makeHosts(t, names)
-  const site = await makeSite(t, names)
+  const site = await makeSite(t, names, names)
   await Promise.all([one, two, three].map((host) => mountRoot(t, site, host)))
   await Promise.all([one, two, three].map((host) => startSshServer(t, { keys: site.keys, host })))
   const hosts = { one, two, three }
   const started = await two.run([START, '--config', site.conf])
   t.equal(started.code, 0, started.stderr)
+  for (const name of names) t.match(started.stdout, new RegExp(`^${name}: worker started`, 'm'))
+  t.match(started.stdout, /^Workers: +3$/m)
   const first = /^Active master: +(\w+):26001$/m.exec(started.stdout)?.[1] as keyof typeof hosts
   t.ok(hosts[first])
   await hosts[first].powerOff()
@@ -139,7 +146,12 @@ t.test('from any host: start, failover to another host, start again, stop in ord
     code: 1,
     stderr: `start-tajo.sh: ${first} was not started: ssh: connect to host`,
   })
-  for (const name of living) t.match(again.stdout, new RegExp(`^${name}: master runs already`, 'm'))
+  for (const name of living) {
+    t.match(again.stdout, new RegExp(`^${name}: master runs already`, 'm'))
+    t.match(again.stdout, new RegExp(`^${name}: worker runs already`, 'm'))
+  }
+  t.match(again.stderr, `start-tajo.sh: worker ${first} was not started: ssh: connect to host`)
+  t.match(again.stdout, /^Workers: +[23]$/m, 'the lost one may not be noticed yet')
   const second = /^Active master: +(\w+):26001$/m.exec(again.stdout)?.[1] ?? ''
   t.ok(living.includes(second as (typeof names)[number]), 'the active one is among the living')
   const terms = historyOf(site)

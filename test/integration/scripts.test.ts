@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { HOME, makeConf } from '../support/install.ts'
+import { HOME, makeConf, siteProperties } from '../support/install.ts'
 import { DAEMON, machine, pidFile, pidIn, START, STOP } from '../support/machine.ts'
 import { hasParts } from '../support/parts.ts'
 import { mustRun } from '../support/run.ts'
@@ -38,12 +38,16 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
   if (!hasParts(t, 'netns')) return
   const { dir, conf, script, status, kill } = await machine(t, {
     masters: readFileSync(join(HOME, 'conf/masters'), 'utf8'),
+    workers: readFileSync(join(HOME, 'conf/workers'), 'utf8'),
   })
   const shipped = readFileSync(join(HOME, 'conf/tajo-site.xml'), 'utf8')
-  const root = `<property><name>tajo.rootdir</name><value>${dir}/root</value></property>`
+  const own = siteProperties({
+    'tajo.rootdir': `${dir}/root`,
+    'tajo.worker.tmpdir.locations': `${dir}/spill`,
+  })
   writeFileSync(
     join(conf, 'tajo-site.xml'),
-    shipped.replace('</configuration>', `${root}</configuration>`),
+    shipped.replace('</configuration>', `${own}</configuration>`),
   )
   const started = await script(join(HOME, 'bin/start-tajo.sh'))
   t.equal(started.code, 0, started.stderr)
@@ -51,10 +55,15 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
   t.match(started.stdout, /^Active master: +localhost:26001$/m)
   t.match(started.stdout, /^Web page: +http:\/\/localhost:26080\/$/m)
   t.match(started.stdout, /^Client address: +localhost:26002$/m)
+  t.match(started.stdout, /^localhost: worker started as process \d+, log \S+-worker-alone\.log$/m)
+  t.match(started.stdout, /^Workers: +1$/m)
+  t.match(started.stdout, `SQL shell:      ${join(HOME, 'bin/tsql')} --config ${conf}\n`)
   t.equal(await status(26080, '/health/active'), 200)
+  t.equal(await status(28080, '/health/live'), 200)
   const pid = pidIn(dir)
   const again = await script(START)
   t.match(again, { code: 0, stdout: `localhost: master runs already as process ` })
+  t.match(again.stdout, /^localhost: worker runs already as process \d+$/m)
   t.equal(pidIn(dir), pid, 'the second start changes nothing')
   t.match(await script(DAEMON, ['status', 'master']), { code: 0, stdout: 'runs as process' })
   t.ok(existsSync(join(dir, 'alone/logs/tajo-test-master-alone.out')))
@@ -66,10 +75,16 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
   t.match(await script(START), { code: 0 })
   t.not(pidIn(dir), pid)
   const stopped = await script(join(HOME, 'bin/stop-tajo.sh'))
-  t.match(stopped, { code: 0, stdout: /^localhost: master stopped \(process \d+\)$/m })
-  t.match(await script(DAEMON, ['status', 'master']), { code: 3 })
-  t.notOk(existsSync(pidFile(dir)))
-  t.match(await script(STOP), { code: 0, stdout: 'localhost: no master to stop' })
+  t.match(stopped, {
+    code: 0,
+    stdout:
+      /^localhost: worker stopped \(process \d+\)\nlocalhost: master stopped \(process \d+\)\n$/,
+  })
+  for (const role of ['master', 'worker']) {
+    t.match(await script(DAEMON, ['status', role]), { code: 3 })
+    t.notOk(existsSync(pidFile(dir, role)))
+  }
+  t.match(await script(STOP), { code: 0, stdout: /no worker to stop.*no master to stop/s })
 })
 
 t.test(
@@ -106,6 +121,34 @@ t.test(
   },
 )
 
+t.test('two workers on one host: one is killed and started again, both stop first', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { dir, script, status, kill } = await machine(t, {
+    masters: 'localhost\n',
+    workers: '# all workers\r\nlocalhost\r\n localhost:38091 # on the same host\r\n',
+  })
+  const started = await script(START)
+  t.equal(started.code, 0, started.stderr)
+  t.match(started.stdout, /^localhost: worker started/m)
+  t.match(started.stdout, /^localhost:38091: worker-38091 started/m)
+  t.match(started.stdout, /^Workers: +2$/m)
+  t.ok(existsSync(join(dir, 'alone/logs/tajo-test-worker-38091-alone.log')))
+  t.equal(await status(38080, '/health/live'), 200)
+  const second = { env: { TAJO_WORKER_NAME: 'localhost:38091' } }
+  t.match(await script(DAEMON, ['status', 'worker'], second), { code: 0 })
+  await kill('9', pidIn(dir, 'worker-38091'))
+  t.match(await script(DAEMON, ['status', 'worker'], second), { code: 1 })
+  const again = await script(START)
+  t.match(again, { code: 0, stdout: /^localhost: worker runs already/m }, again.stderr)
+  t.match(again.stdout, /^localhost:38091: worker-38091 started/m)
+  t.match(again.stdout, /^Workers: +2$/m)
+  const stopped = await script(STOP)
+  t.equal(stopped.code, 0, stopped.stderr)
+  const lines = stopped.stdout.trim().split('\n')
+  t.equal(lines.length, 3)
+  t.match(lines.at(-1), /^localhost: master stopped/, 'after the workers')
+})
+
 t.test(
   'the documented way: a second configuration directory with five addresses changed',
   async (t) => {
@@ -138,26 +181,38 @@ t.test(
   },
 )
 
-t.test('a master that fails to start is named with its reason, the rest starts', async (t) => {
-  if (!hasParts(t, 'netns')) return
-  const { host, dir, script } = await machine(t, { masters: 'localhost\nlocalhost:36001\n' })
-  const blocker = `require('net').createServer().listen(36003, () => console.log('listens'))`
-  await host.mustRun([
-    'bash',
-    '-c',
-    `"$0" -e "$1" >'${dir}/blocker' 2>&1 </dev/null & disown`,
-    process.execPath,
-    blocker,
-  ])
-  await until('the port is taken', () => readFileSync(join(dir, 'blocker'), 'utf8') !== '')
-  const started = await script(START)
-  t.equal(started.code, 1)
-  t.match(started.stdout, /^localhost: master started/m)
-  t.match(started.stdout, /^Active master: +localhost:26001$/m)
-  t.match(started.stderr, /^start-tajo\.sh: localhost:36001 was not started: .*36003/m)
-  t.notOk(existsSync(pidFile(dir, 'master-36001')), 'a failed start leaves no pid file')
-  t.match(await script(STOP), { code: 0 })
-})
+t.test(
+  'a master and a worker that fail to start are named with the reason, the rest starts',
+  async (t) => {
+    if (!hasParts(t, 'netns')) return
+    const { host, dir, script } = await machine(t, {
+      masters: 'localhost\nlocalhost:36001\n',
+      workers: 'localhost\nlocalhost:38091\n',
+    })
+    const listen = (port: number, then: string) =>
+      `require('net').createServer().listen(${port}, () => ${then})`
+    const blocker = listen(36003, listen(38092, `console.log('listens')`))
+    await host.mustRun([
+      'bash',
+      '-c',
+      `"$0" -e "$1" >'${dir}/blocker' 2>&1 </dev/null & disown`,
+      process.execPath,
+      blocker,
+    ])
+    await until('the port is taken', () => readFileSync(join(dir, 'blocker'), 'utf8') !== '')
+    const started = await script(START)
+    t.equal(started.code, 1)
+    t.match(started.stdout, /^localhost: master started/m)
+    t.match(started.stdout, /^Active master: +localhost:26001$/m)
+    t.match(started.stderr, /^start-tajo\.sh: localhost:36001 was not started: .*36003/m)
+    t.match(started.stderr, /^start-tajo\.sh: worker localhost:38091 was not started: .*38092/m)
+    t.match(started.stdout, /^Workers: +1$/m)
+    for (const name of ['master-36001', 'worker-38091']) {
+      t.notOk(existsSync(pidFile(dir, name)), 'a failed start leaves no pid file')
+    }
+    t.match(await script(STOP), { code: 0 })
+  },
+)
 
 t.test('a fresh clone is installed and built by its first start', async (t) => {
   if (!hasParts(t, 'netns')) return

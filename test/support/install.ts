@@ -29,6 +29,7 @@ export function makeConf(dir: string, options: ConfOptions): string {
   const site = {
     'tajo.rootdir': `file://${join(dir, 'root')}`,
     'tajo.master.ha.enable': 'true',
+    'tajo.worker.tmpdir.locations': join(dir, 'spill'),
     ...options.site,
   }
   writeFileSync(join(conf, 'tajo-site.xml'), siteXml(site))
@@ -47,9 +48,11 @@ export function makeConf(dir: string, options: ConfOptions): string {
   return conf
 }
 
-export function siteXml(properties: Readonly<Record<string, string>>): string {
-  const lines = Object.entries(properties).map(
-    ([name, value]) => `  <property><name>${name}</name><value>${value}</value></property>`,
-  )
-  return `<?xml version="1.0"?>\n<configuration>\n${lines.join('\n')}\n</configuration>\n`
-}
+export const siteXml = (properties: Readonly<Record<string, string>>): string =>
+  `<?xml version="1.0"?>\n<configuration>\n${siteProperties(properties)}</configuration>\n`
+
+/** What stands between the root element's tags. */
+export const siteProperties = (properties: Readonly<Record<string, string>>): string =>
+  Object.entries(properties)
+    .map(([name, value]) => `  <property><name>${name}</name><value>${value}</value></property>\n`)
+    .join('')
