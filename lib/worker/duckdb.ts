@@ -383,10 +383,18 @@ function jsonObject(text: string): Record<string, unknown> | null {
 function tidy(message: string): string {
   const lines = message.split('\n')
   const advice = lines.findIndex((line, i) => i > 0 && ADVICE.some((one) => line.startsWith(one)))
-  if (advice === -1) return message.trim()
+  if (advice === -1) return oneLine(lines)
   const file = lines.find((line) => line.startsWith('  file = '))
-  const kept = lines.slice(0, advice).filter((line) => line.trim() !== '')
-  return [...kept, ...(file === undefined ? [] : [`file ${file.slice(9)}`])].join('\n').trim()
+  return oneLine([
+    ...lines.slice(0, advice),
+    ...(file === undefined ? [] : [`(file ${file.slice(9)})`]),
+  ])
 }
+
+const oneLine = (lines: readonly string[]): string =>
+  lines
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join(' ')
 
 const ADVICE = ['Possible ', 'This type was ', 'Try setting ', 'Column ', 'The search space ']

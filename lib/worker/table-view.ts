@@ -35,14 +35,24 @@ export function viewBody(input: ViewInput): string {
   const own = files.filter((file) => file.own)
   const foreign = files.filter((file) => !file.own)
   return [
-    ...(own.length === 0 ? [] : [readBody(input, own, (rest) => ownReader(input, rest))]),
-    ...(foreign.length === 0 ? [] : [readBody(input, foreign, foreignReader, input.foreign)]),
+    ...(own.length === 0 ? [] : [ownBody(input, own)]),
+    ...(foreign.length === 0
+      ? []
+      : [readBody(input, foreign, foreignReader, { foreign: input.foreign })]),
   ].join(' UNION ALL ')
 }
 
 /** Reads nothing but the names and types of columns, to be prepared and not run. */
 export const foreignProbe = (table: Table, paths: readonly string[]): string =>
   `SELECT * FROM read_parquet(${sqlList(paths)}, union_by_name = ${table.schemaVersion > FIRST_SCHEMA}, hive_partitioning = false)`
+
+/** By number, where the schema has changed since a file may have been written; DuckDB can't have both this and hive. */
+function ownBody(input: ViewInput, own: readonly FoundFile[]): string {
+  const changed = input.table.schemaVersion > FIRST_SCHEMA
+  const reader = (rest: string): string =>
+    changed ? ownReader(input, rest) : `read_parquet(${rest})`
+  return readBody(input, own, reader, { hive: !changed })
+}
 
 function emptyBody({ table, toDuckDb }: ViewInput): string {
   const columns = [...table.columns, ...table.partitionColumns]
@@ -55,8 +65,9 @@ function readBody(
   input: ViewInput,
   files: readonly FoundFile[],
   reader: (common: string) => string,
-  foreign: readonly EngineColumn[] | null = null,
+  how: { foreign?: readonly EngineColumn[] | null; hive?: boolean } = {},
 ): string {
+  const { foreign = null, hive: mayBeHive = true } = how
   const { table, toDuckDb } = input
   const columns = table.columns.map((column) =>
     foreign === null ? `f.${sqlName(column.name)}` : foreignColumn(input, column, foreign),
@@ -66,7 +77,7 @@ function readBody(
   if (parts.length === 0) {
     return `SELECT ${columns.join(', ')} FROM ${reader(`${paths}, hive_partitioning = false`)} AS f`
   }
-  if (files.every((file) => saysTheSame(table, file))) {
+  if (mayBeHive && files.every((file) => saysTheSame(table, file))) {
     const types = parts.map(({ name, type }) => `${sqlText(name)}: ${sqlText(toDuckDb(type))}`)
     const hive = `${paths}, hive_partitioning = true, hive_types = {${types.join(', ')}}`
     const values = parts.map(({ name }) => `f.${sqlName(name)}`)
