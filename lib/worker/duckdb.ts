@@ -98,11 +98,13 @@ export class Engine {
   }
 
   async connect(): Promise<EngineConnection> {
+    this.#catalogs += 1
+    // Before anything is waited for: two queries that begin together must not share a name.
+    const catalog = `query_${this.#catalogs}`
     try {
-      this.#catalogs += 1
       return new EngineConnection({
         connection: await this.#instance.connect(),
-        catalog: `query_${this.#catalogs}`,
+        catalog,
         drop: (catalog) => this.#drop(catalog),
       })
     } catch (error) {
