@@ -96,11 +96,15 @@ export class Terms {
   readonly directory: string
   readonly kept: MemKept = memKept()
   readonly options: QueryOptions
+  readonly #ends: (() => Promise<void>)[] = []
   #term = 0
 
   constructor(t: Test, options: Partial<QueryOptions> = {}) {
     this.directory = mkdtempSync(join(tmpdir(), 'tajo-queries-'))
-    t.teardown(() => rmSync(this.directory, { recursive: true, force: true }))
+    t.teardown(async () => {
+      for (const end of this.#ends) await end()
+      rmSync(this.directory, { recursive: true, force: true })
+    })
     this.options = {
       preload: async () => {},
       makeStore: async () => new MemStore(this.kept),
@@ -157,6 +161,7 @@ export class Terms {
       await term.close()
       await settle()
     }
+    this.#ends.push(end)
     return { term, calls, catalog, end }
   }
 }
