@@ -106,12 +106,12 @@ const table = (id: number, more: Partial<Table> = {}): Table => ({
 const created = (id: number, more: Partial<Table> = {}): Change[] => [
   { do: 'create-table', table: table(id, more) },
 ]
-const written = (tableId: number, path: string): Change => ({
+const written = (tableId: number, path: string, rows = 1): Change => ({
   do: 'write',
   tableId,
   schemaVersion: 1,
   mode: 'append',
-  files: [{ path, rows: 1, bytes: 10, partition: [] }],
+  files: [{ path, rows, bytes: 10, partition: [] }],
 })
 
 const code = (expected: CatalogError['code']) => (error: unknown) =>
@@ -378,6 +378,30 @@ for (const kind of KINDS) {
       await reopened(writer, 1)
       await writer.write([written(1, 'y')], 'y')
     })
+
+    await t.test(
+      'a change that the database refuses is not kept, and the store goes on',
+      async (t) => {
+        const rest = fresh()
+        const writer = await openStore(rest).open(1)
+        await writer.write(created(1))
+        // MariaDB takes 16 MiB at a time; a number beyond BIGINT is for the others.
+        const options = { big: 'x'.repeat(17_000_000) }
+        const refused: Change[] =
+          kind.name === 'mariadb'
+            ? [{ do: 'set-options', tableId: 1, options }]
+            : [written(1, 'x', 1e30)]
+        await rejects(t, writer.write(refused), 'BAD_STORE', 'append')
+        const kept = (await writer.store.readOnly()).data
+        t.strictSame(
+          kept.tables.map(({ files, options }) => [files, Object.keys(options)]),
+          [[[], ['text.null']]],
+        )
+        writer.draft = Draft.of(CatalogState.from(kept))
+        await writer.write([written(1, 'y')])
+        t.strictSame((await openStore(rest).open(2)).draft.toData(), writer.draft.toData())
+      },
+    )
 
     await t.test('what is wrong is said, without the password', async (t) => {
       const uri = server.uri('nothing_here')

@@ -38,6 +38,8 @@ export interface DatabaseKind {
   /** Programs with their words; `directory` is empty at first. */
   initialise(directory: string): Promise<readonly string[]>
   serve(directory: string, port: number): readonly string[]
+  /** Whether it lets a client in; without it accepting a connection is enough. */
+  isReady?(port: number): Promise<boolean>
   /** Of a server that accepts connections: makes the user, where `initialise` does not. Run once. */
   prepare?(directory: string): Promise<void>
 }
@@ -77,7 +79,7 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
             child.stdout?.resume()
             child.stderr?.resume()
           }
-          return await accepts(port)
+          return (await accepts(port)) && (await (kind.isReady?.(port) ?? true))
         },
         { everyMs: 50 },
       )

@@ -1,6 +1,7 @@
 /** A real PostgreSQL server of a test. Needs the part `postgres`. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import pg from 'pg'
 import type { Test } from 'tap'
 import { type DatabaseServer, startDatabaseServer } from './database-server.ts'
 import { findProgram } from './parts.ts'
@@ -28,8 +29,25 @@ export const startPostgres = (t: Test): Promise<DatabaseServer> =>
         ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale', 'C', '--no-sync'],
       ]
     },
+    isReady: letsIn,
     serve: (directory, port) => [
       program('postgres'),
       ...['-D', join(directory, 'data'), '-p', String(port), '-h', '127.0.0.1', '-k', directory],
     ],
   })
+
+/** It accepts connections long before it has recovered from a crash. */
+async function letsIn(port: number): Promise<boolean> {
+  const client = new pg.Client({
+    ...{ host: '127.0.0.1', port, user: USER, password: PASSWORD, database: 'postgres' },
+  })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return true
+  } catch {
+    return false
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
