@@ -4,7 +4,7 @@
  * `model.ts` says what it is made of, `apply.ts` what each change does, `catalog.ts` how a master uses it, `store.ts`
  * what a store owes.
  */
-export { OUTCOMES_KEPT, OUTCOMES_KEPT_MS, OUTCOMES_MAX } from './apply.ts'
+export { Draft, OUTCOMES_KEPT, OUTCOMES_KEPT_MS, OUTCOMES_MAX } from './apply.ts'
 export { type Build, Catalog, type CatalogOptions } from './catalog.ts'
 export { decodeDump, encodeDump, isEmptyCatalog } from './dump.ts'
 export { CatalogError, type CatalogErrorCode } from './errors.ts'

@@ -6,14 +6,22 @@ import yargs from 'yargs'
 import { nearest } from '../base/nearest.ts'
 import { type CliError, usageError } from './exit.ts'
 
-export const COMMANDS = ['master', 'worker', 'haadmin', 'getconf', 'demo', 'version'] as const
+export const COMMANDS = [
+  'master',
+  'worker',
+  'haadmin',
+  'catalog',
+  'getconf',
+  'demo',
+  'version',
+] as const
 export type Command = (typeof COMMANDS)[number]
 
 export interface Invocation {
   readonly command: Command
   readonly config: string | null
   readonly json: boolean
-  /** getconf's key, as a list. */
+  /** getconf's key, as a list; catalog's verb and file. */
   readonly args: readonly string[]
   /** haadmin's verbs and options as typed. */
   readonly options: Readonly<Record<string, string | boolean>>
@@ -38,6 +46,12 @@ export const HAADMIN_FLAGS = [
   'yes',
   'here',
 ]
+const CATALOG_FLAGS = ['force']
+/** What stands behind the command word without a dash, as yargs writes it. */
+const POSITIONALS: Readonly<Partial<Record<Command, string>>> = {
+  getconf: 'getconf <key>',
+  catalog: 'catalog <verb> [file]',
+}
 /** What haadmin passes to itself over ssh; not offered to people. */
 const HIDDEN = new Set(['by', 'here'])
 
@@ -58,7 +72,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   if (!isCommand(command)) throw unknownCommand(command)
   refuseFlagValues(argv)
   let found: Record<string, unknown> = {}
-  const haadmin = command === 'haadmin'
+  const [strings, flags] = ownOptions(command)
   yargs([...argv])
     .parserConfiguration(PARSER)
     .help(false)
@@ -69,9 +83,9 @@ export function parseArguments(argv: readonly string[]): Invocation {
     .strict()
     .option(optionsOf(GLOBAL_STRINGS, GLOBAL_FLAGS))
     .command(
-      command === 'getconf' ? 'getconf <key>' : command,
+      POSITIONALS[command] ?? command,
       false,
-      (parser) => (haadmin ? parser.option(optionsOf(HAADMIN_STRINGS, HAADMIN_FLAGS)) : parser),
+      (parser) => parser.option(optionsOf(strings, flags)),
       (parsed) => {
         found = parsed
       },
@@ -86,7 +100,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
 function invocation(command: Command, found: Record<string, unknown>): Invocation {
   const options: Record<string, string | boolean> = {}
   for (const [name, value] of Object.entries(found)) {
-    if (name === '_' || name === '$0' || name === 'key') continue
+    if (NO_OPTIONS.has(name)) continue
     if (Array.isArray(value)) throw usageError(`-${name} is given twice: once is allowed`)
     if (typeof value === 'string' || typeof value === 'boolean') options[name] = value
   }
@@ -96,9 +110,17 @@ function invocation(command: Command, found: Record<string, unknown>): Invocatio
     command,
     config: typeof config === 'string' ? config : null,
     json: json === true,
-    args: typeof found.key === 'string' ? [found.key] : [],
+    args: [found.key, found.verb, found.file].filter((word) => typeof word === 'string'),
     options: rest,
   }
+}
+
+const NO_OPTIONS = new Set(['_', '$0', 'key', 'verb', 'file'])
+
+/** A command's own options: those with a value, and those without. */
+function ownOptions(command: Command): [strings: readonly string[], flags: readonly string[]] {
+  if (command === 'haadmin') return [HAADMIN_STRINGS, HAADMIN_FLAGS]
+  return [[], command === 'catalog' ? CATALOG_FLAGS : []]
 }
 
 type OptionSet = Record<string, { type: 'string' | 'boolean'; requiresArg?: boolean }>
@@ -134,12 +156,14 @@ function explain(message: string, command: Command): CliError {
   const missing = /^Not enough arguments following: (.*)$/.exec(message)?.[1]
   if (missing !== undefined) return usageError(`-${missing} needs a value: ${wantedValue(missing)}`)
   if (/^Not enough non-option arguments/.test(message)) {
-    return usageError(`'tajo ${command}' needs a key, such as tajo.rootdir`)
+    const wanted = command === 'catalog' ? 'a verb, dump or load' : 'a key, such as tajo.rootdir'
+    return usageError(`'tajo ${command}' needs ${wanted}`)
   }
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0]
   if (unknown === undefined) return usageError(message)
-  const own = command === 'haadmin' ? [...HAADMIN_STRINGS, ...HAADMIN_FLAGS] : []
-  const allowed = [...own, ...GLOBAL_STRINGS, ...GLOBAL_FLAGS].filter((name) => !HIDDEN.has(name))
+  const allowed = [...ownOptions(command).flat(), ...GLOBAL_STRINGS, ...GLOBAL_FLAGS].filter(
+    (name) => !HIDDEN.has(name),
+  )
   const meant = nearest(unknown, allowed)
   const hint = meant === null ? '' : `, did you mean -${meant}?`
   const list = allowed.map((name) => `-${name}`).join(' ')

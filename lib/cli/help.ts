@@ -11,6 +11,7 @@ const TAJO = `Usage: tajo COMMAND [options]
   master         run a master in the foreground
   worker         run a worker in the foreground
   haadmin        see, move and check who is the active master; 'tajo haadmin --help' tells all verbs
+  catalog        dump the catalog into a file, or load it; 'tajo catalog --help' tells more
   getconf KEY    print the value of a configuration key
   demo           two masters and a worker in a directory of their own: kill the active one in the middle of a query
   version        print the version
@@ -37,6 +38,16 @@ const HAADMIN = `Usage: tajo haadmin VERB [options]          ADDR is a master's 
 
 ${COMMON}
 Changing commands are done on the master's own host: here, or over ssh (TAJO_SSH_OPTS) for another host.`
+
+const CATALOG = `Usage: tajo catalog dump [FILE]
+       tajo catalog load FILE [--force]
+
+  dump [FILE]    the whole catalog as one JSON document into FILE, or to stdout; may run beside an active master
+  load FILE      into the store that is configured, for a restore or a move to another store. Refused while a master lives,
+                 and for a catalog that holds tables, unless --force says that it may be replaced. The tables' data
+                 files are not part of it: they stay where they are
+
+${COMMON}`
 
 const GETCONF = `Usage: tajo getconf KEY
 
@@ -70,6 +81,7 @@ ${COMMON}`
 
 const TEXTS: Readonly<Record<string, string>> = {
   haadmin: HAADMIN,
+  catalog: CATALOG,
   getconf: GETCONF,
   demo: DEMO,
   master: MASTER,

@@ -69,6 +69,8 @@ async function load(invocation: Invocation): Promise<Run> {
       return (await import('./commands/getconf.ts')).run
     case 'haadmin':
       return (await import('./commands/haadmin.ts')).run
+    case 'catalog':
+      return (await import('./commands/catalog.ts')).run
     case 'master':
       return (await import('./commands/master.ts')).run
     case 'worker':

@@ -1,0 +1,146 @@
+/**
+ * `tajo catalog dump [FILE]` and `tajo catalog load FILE`: the whole catalog as one JSON document, for backup and for
+ * moving to another store.
+ *
+ * A dump takes nothing over and may run beside an active master. A load is for a stopped cluster: it is refused while
+ * any master lives, and for a catalog that holds something, unless `--force` says that it may be replaced. It is a
+ * take-over in the tool's name, under the newest term, so the next master reads it.
+ */
+import { randomUUID } from 'node:crypto'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { messageOf } from '../../base/message-of.ts'
+import {
+  CatalogState,
+  Draft,
+  decodeDump,
+  encodeDump,
+  isEmptyCatalog,
+  openCatalogStore,
+  type ReadableStore,
+} from '../../catalog/index.ts'
+import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
+import { orderedBy } from '../admin.ts'
+import { loadCluster } from '../cluster.ts'
+import type { CommandContext, Run } from '../command.ts'
+import { CliError, EXIT, failure, usageError } from '../exit.ts'
+import { allAnswer, lookAround } from '../look-around.ts'
+import { json } from '../print.ts'
+
+export const run: Run = async (context) => {
+  const [verb, file] = context.args
+  if (verb === 'dump') return dump(context, file ?? null)
+  if (verb !== 'load') throw usageError(`'tajo catalog' can dump and load, not '${verb}'`)
+  if (file === undefined) throw usageError("'tajo catalog load' needs the file to load")
+  return load(context, file, context.options.force === true)
+}
+
+async function dump(context: CommandContext, file: string | null): Promise<number> {
+  const { store, name } = await configuredStore(context)
+  try {
+    const { data } = await store.readOnly()
+    const text = encodeDump(data, new Date())
+    if (file === null) {
+      context.output.out(text)
+      return EXIT.done
+    }
+    const path = resolve(file)
+    await writeWhole(path, `${text}\n`)
+    const counts = { databases: data.databases.length, tables: data.tables.length }
+    const sentence = `${counts.databases} databases and ${counts.tables} tables of ${name} are in ${path}`
+    context.output.out(context.json ? json({ file: path, ...counts }) : sentence)
+    return EXIT.done
+  } finally {
+    await store.close()
+  }
+}
+
+async function load(context: CommandContext, file: string, force: boolean): Promise<number> {
+  const data = decodeDump(await textOf(file))
+  const haEpoch = await refuseLiving(context)
+  const { store, name } = await configuredStore(context)
+  try {
+    const kept = await store.readOnly()
+    if (!force && !isEmptyCatalog(kept.data)) {
+      const tables = kept.data.tables.length
+      const text = `${name} holds a catalog already (${tables} tables): --force replaces it; dump it first`
+      throw new CliError(EXIT.unsafe, text)
+    }
+    const term = Math.max(1, kept.term, haEpoch)
+    const opened = await store.open(term, new AbortController().signal)
+    const draft = Draft.of(CatalogState.from(opened.data))
+    const by = `tajo catalog load by ${orderedBy()}`
+    const one = { by, atMs: Date.now(), changes: [{ do: 'load', data } as const], outcome: null }
+    draft.apply(one)
+    const { state: after, delta } = draft.seal()
+    await store.append({ firstSeq: opened.seq + 1, transactions: [one], delta, after })
+    await refuseOvertaken(context, term)
+    const counts = { databases: data.databases.length, tables: data.tables.length }
+    const sentence = `${name} now holds ${counts.databases} databases and ${counts.tables} tables`
+    context.output.out(context.json ? json({ ...counts, epoch: term }) : sentence)
+    return EXIT.done
+  } finally {
+    await store.close()
+  }
+}
+
+/** The newest epoch; refuses while any master lives, by its heartbeat or by its own answer. */
+async function refuseLiving(context: CommandContext): Promise<number> {
+  const { masters, picture, directoryError } = await lookAround(
+    await loadCluster(context),
+    allAnswer,
+  )
+  const alive = masters.filter((one) => one.asked.answered || one.inspected?.pulse === 'live')
+  if (alive.length > 0) {
+    const names = alive.map(({ address }) => address).join(', ')
+    const text = `masters are alive: ${names}; stop them first (sbin/stop-tajo.sh), then load`
+    throw new CliError(EXIT.unsafe, text)
+  }
+  if (picture !== null) return picture.epoch
+  throw new CliError(EXIT.unsafe, `whether a master lives can't be told: ${directoryError}`)
+}
+
+/** A master that was started in the middle may have read the catalog before it was loaded. */
+async function refuseOvertaken(context: CommandContext, term: number): Promise<void> {
+  const { picture } = await lookAround(await loadCluster(context), () => true)
+  if (picture === null || picture.epoch <= term) return
+  throw failure('a master was started meanwhile and may have the old catalog: stop it, load again')
+}
+
+async function configuredStore({ confDir, env, output }: CommandContext) {
+  const conf = await loadConfiguration(confDir, surroundingsOf(env))
+  const name = conf.get('tajo.catalog.store.class')
+  const store: ReadableStore = await openCatalogStore({
+    class: name,
+    uri: conf.get('tajo.catalog.uri'),
+    user: conf.get('tajo.catalog.connection.id'),
+    password: conf.get('tajo.catalog.connection.password'),
+    rootDirectory: conf.get('tajo.rootdir'),
+    log: (level, message, facts) => {
+      if (level === 'warn' || level === 'error') {
+        output.err(`tajo: ${message}${facts === undefined ? '' : ` ${JSON.stringify(facts)}`}`)
+      }
+    },
+  })
+  return { store, name }
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw failure(`can't read ${file}: ${messageOf(error)}`, error)
+  }
+}
+
+/** Whole or not at all: a dump that found no space must not replace the one before it. */
+async function writeWhole(path: string, text: string): Promise<void> {
+  const beside = join(path, '..', `.${randomUUID()}.tmp`)
+  try {
+    await writeFile(beside, text, { mode: 0o600, flush: true })
+    await rename(beside, path)
+  } catch (error) {
+    await rm(beside, { force: true })
+    throw failure(`can't write ${path}: ${messageOf(error)}`, error)
+  }
+}
