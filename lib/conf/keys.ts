@@ -334,6 +334,8 @@ export const KEYS = {
     default: '10000',
     doc: 'Between two reports of a worker that runs no query.',
     ...resource,
+    // The active master counts missing ones by it.
+    usedBy: 'all',
   },
   'tajo.worker.heartbeat.active.interval': {
     type: 'duration',
@@ -342,6 +344,8 @@ export const KEYS = {
     default: '1000',
     doc: 'Between two reports of a worker that runs queries; the end of one is reported at once.',
     ...resource,
+    // The active master counts missing ones by it.
+    usedBy: 'all',
   },
   'tajo.log.level': {
     type: 'choice',
