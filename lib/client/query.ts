@@ -69,7 +69,7 @@ export class QueryCourse {
 
   /** Null: not yet. */
   async #outcomeOf(status: QueryStatus): Promise<Finished | null> {
-    const { state, kind, error, queryId } = status
+    const { state, kind, error } = status
     if (state === 'failed' || state === 'killed') {
       if (kind === 'select' && error?.kind === 'lost') return this.#again(error.message)
       throw errorOf(status)
@@ -80,9 +80,6 @@ export class QueryCourse {
       return this.#again('its result is no longer there')
     }
     if (state !== 'succeeded') return null
-    if (kind === 'answer' && status.answer === null) {
-      throw new QueryError('internal', 'the master answered without an answer', { queryId })
-    }
     return { status, rows: null }
   }
 

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { nearest } from '../../base/nearest.ts'
-import type { TableDigest } from '../../client/index.ts'
+import type { Row, TableDigest } from '../../client/index.ts'
 import { failure, usageError } from '../exit.ts'
 import { plain } from '../print.ts'
 import { splitShellWords } from '../shell-words.ts'
@@ -64,7 +64,7 @@ export async function runMeta(
     case '\\d':
       return first === undefined ? tables(shell) : describe(first, shell)
     case '\\df':
-      await shell.query(first === undefined ? 'SHOW FUNCTIONS' : `SHOW FUNCTIONS ${quoted(first)}`)
+      await shell.query('SHOW FUNCTIONS', (row) => first === undefined || named(row, first))
       return 'done'
     case '\\set':
       return set(first, words.slice(1).join(' '), shell)
@@ -156,6 +156,10 @@ async function set(key: string | undefined, value: string, shell: Shell): Promis
   }
   return 'done'
 }
+
+/** Whether the first column holds the word. */
+const named = (row: Row, word: string): boolean =>
+  String(row[0]).toLowerCase().includes(folded(word))
 
 const quoted = (value: string): string => `'${value.replaceAll("'", "''")}'`
 /** A variable's name as SQL takes it. */

@@ -3,7 +3,7 @@
  * thing runs at a time; `cancel` ends it and leaves the shell alive.
  */
 import type { Clock } from '../../base/clock.ts'
-import { NoMasterError, type QueryResult, type TajoClient } from '../../client/index.ts'
+import { NoMasterError, type QueryResult, type Row, type TajoClient } from '../../client/index.ts'
 import { plain } from '../print.ts'
 import { errorText } from './error-text.ts'
 import { printerFor, textOf } from './printer.ts'
@@ -63,8 +63,8 @@ export class Shell {
     return this.#running !== null
   }
 
-  /** Runs SQL and prints its result. Rejects as TajoClient.query does. */
-  async query(sql: string): Promise<void> {
+  /** Runs SQL and prints its result, or of its rows those to `keep`. Rejects as TajoClient.query does. */
+  async query(sql: string, keep: (row: Row) => boolean = () => true): Promise<void> {
     const sinceMs = this.#clock.nowMs()
     const bar = ProgressBar.on(this.terminal, this.#clock)
     try {
@@ -75,13 +75,13 @@ export class Shell {
           : { onProgress: ({ progress, state }) => bar.update(progress, state) }),
       })
       bar?.clear()
-      await this.#print(result, sinceMs)
+      await this.#print(result, sinceMs, keep)
     } finally {
       bar?.clear()
     }
   }
 
-  async #print(result: QueryResult, sinceMs: number): Promise<void> {
+  async #print(result: QueryResult, sinceMs: number, keep: (row: Row) => boolean): Promise<void> {
     if (result.columns.length === 0) {
       await result.close()
       await this.#tell(result, sinceMs)
@@ -90,7 +90,8 @@ export class Shell {
     const printer = printerFor(result.columns, this.settings)
     let rows = 0
     let bytes = 0
-    for await (const batch of result.rows()) {
+    for await (const all of result.rows()) {
+      const batch = all.filter(keep)
       rows += batch.length
       for (const row of batch) bytes += sizeOf(row)
       await this.terminal.out(printer.rows(batch))
