@@ -112,7 +112,7 @@ export class MasterLife {
       beatMs: 2 * timing.renewMs,
       silenceMs: timing.monitorMs,
       stopMs: timing.deadlineMs + 2 * timing.renewMs,
-      queries: queryOptionsOf(this.#plan.conf, this.#log.log),
+      queries: queryOptionsOf(this.#plan.conf, addresses.umbilical, this.#log.log),
       onFailure: (error) => end(error.message, 1),
       pid: process.pid,
       startedAtSeconds: Math.round(Date.now() / 1000 - process.uptime()),

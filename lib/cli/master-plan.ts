@@ -74,7 +74,9 @@ export async function planMaster(
     logFile: env.TAJO_LOG_FILE || join(logDir, `${daemon}-${hostname()}.log`),
     adminSocket: adminSocketPath(pidDir, daemon, process.getuid?.() ?? 0),
     logLimits: logLimitsOf(conf),
-    ha: conf.get('tajo.master.ha.enable') ? await planHa(conf, masters, facts) : null,
+    ha: conf.get('tajo.master.ha.enable')
+      ? await planHa(conf, { masters, facts, address: addresses.umbilical })
+      : null,
   }
 }
 
@@ -84,12 +86,24 @@ export const logLimitsOf = (conf: Configuration): LogLimits => ({
   keep: conf.get('tajo.log.max-files') - 1,
 })
 
-async function planHa(conf: Configuration, masters: HostList, facts: HostFacts): Promise<HaPlan> {
-  const catalog = {
-    class: conf.get('tajo.catalog.store.class'),
-    uri: withoutCredentials(conf.get('tajo.catalog.uri')),
-  }
-  if (catalog.class === 'DerbyStore') refuseSharedDerby(conf, masters)
+interface Surrounded {
+  readonly masters: HostList
+  readonly facts: HostFacts
+  /** This master's own. */
+  readonly address: string
+}
+
+async function planHa(
+  conf: Configuration,
+  { masters, facts, address }: Surrounded,
+): Promise<HaPlan> {
+  const name = conf.get('tajo.catalog.store.class')
+  const uri = withoutCredentials(conf.get('tajo.catalog.uri'))
+  if (name === 'DerbyStore') refuseSharedDerby(conf, masters)
+  // The same URI is another directory on each host, and one directory is one master's: so a second master that has its
+  // own conf/masters is refused as one with another catalog.
+  const seat = name === 'DerbyStore' ? `, for the one master ${address} on ${hostname()}` : ''
+  const catalog = { class: name, uri: `${uri}${seat}` }
   return {
     directory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
     timing: timingOf(conf),

@@ -9,7 +9,8 @@ import type { QueryOptions } from '../master/index.ts'
 const LITTER_GRACE_MS = 600_000
 const DAY_MS = 24 * 3600 * 1000
 
-export function queryOptionsOf(conf: Configuration, log: Log): QueryOptions {
+/** `address`: the master's own, for others who find the catalog in use. */
+export function queryOptionsOf(conf: Configuration, address: string, log: Log): QueryOptions {
   const rootDirectory = conf.get('tajo.rootdir')
   // The database clients are loaded with it: not before this master has joined.
   const makeStore = async (): Promise<ReadableStore> => {
@@ -20,6 +21,7 @@ export function queryOptionsOf(conf: Configuration, log: Log): QueryOptions {
       user: conf.get('tajo.catalog.connection.id'),
       password: conf.get('tajo.catalog.connection.password'),
       rootDirectory,
+      holder: `master ${address}`,
       log,
     })
   }

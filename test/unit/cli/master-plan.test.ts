@@ -91,7 +91,11 @@ t.test('several hosts are told by what names mean here', async (t) => {
 
 t.test('DerbyStore is for one master only', async (t) => {
   const site = { ...HA, 'tajo.catalog.store.class': 'org.apache.tajo.catalog.store.DerbyStore' }
-  t.match((await plan(t, { site })).ha?.catalog, { class: 'DerbyStore', uri: /^jdbc:derby:/ })
+  const { catalog } = (await plan(t, { site })).ha ?? {}
+  t.match(catalog, { class: 'DerbyStore', uri: /^jdbc:derby:/ })
+  // Each its own conf/masters, and by the same URI its own directory: the cluster refuses the second one.
+  const other = { ...site, 'tajo.master.umbilical-rpc.address': 'localhost:36001' }
+  t.not((await plan(t, { site: other })).ha?.catalog.uri, catalog?.uri)
   await t.rejects(plan(t, { site, masters: 'a\nb\n' }), {
     message: /tajo-site\.xml:1: .*DerbyStore.*lists 2 \(a, b\): leave the key out/,
   })
