@@ -118,7 +118,7 @@ function formatOf(input: CopyInput): {
       return { extension: 'parquet', options: parquetOptions(input), tellsFiles: true }
     case 'TEXT': {
       const { suffix, option } = compression(target.options)
-      const options = ['FORMAT csv', ...textOptions(target.options), option]
+      const options = ['FORMAT csv', ...textOptions(input), option]
       return { extension: `csv${suffix}`, options, tellsFiles: false }
     }
     case 'JSON': {
@@ -129,8 +129,8 @@ function formatOf(input: CopyInput): {
   }
 }
 
-function textOptions(options: Readonly<Record<string, string>>): string[] {
-  const format = textFormat(options)
+function textOptions({ target, plan }: CopyInput): string[] {
+  const format = textFormat(target.options)
   if (format.headerLines > 1) {
     throw new QueryFault(
       'user',
@@ -143,6 +143,10 @@ function textOptions(options: Readonly<Record<string, string>>): string[] {
     `QUOTE ${sqlText(format.quote)}`,
     `ESCAPE ${sqlText(format.escape)}`,
     `NULLSTR ${sqlText(format.nullText)}`,
+    // An empty text would be an empty line, which is none.
+    ...(plan.columns.length === 1 && format.quote !== '' && format.nullText !== ''
+      ? ['FORCE_QUOTE *']
+      : []),
   ]
 }
 

@@ -158,11 +158,8 @@ function csvReader(input: ViewInput, common: string): string {
     `null_padding = ${padded}`,
     `parallel = ${!padded}`,
     `ignore_errors = ${format.tolerant}`,
-    `max_line_size = ${LONGEST_LINE_BYTES}`,
   ].join(', ')})`
 }
-
-const LONGEST_LINE_BYTES = 16 * 1024 * 1024
 
 const jsonReader = (input: ViewInput, common: string): string =>
   `read_json(${common}, columns = ${structOf(input)}, format = 'newline_delimited', auto_detect = false, ignore_errors = ${textFormat(input.table.options).tolerant})`

@@ -1,0 +1,145 @@
+/** A worker's engine over a throw-away warehouse, with a catalog that tests fill by hand. */
+import { mkdirSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Column, Table } from '../../lib/catalog/model.ts'
+import type { Manifest, QueryError, WriteTarget } from '../../lib/rpc/contract.ts'
+import { engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
+import { Engine } from '../../lib/worker/duckdb.ts'
+import { queryErrorOf } from '../../lib/worker/query-error.ts'
+import { Roots } from '../../lib/worker/roots.ts'
+import { enterScope, type ScopeParts } from '../../lib/worker/scope.ts'
+import { stage } from '../../lib/worker/staging.ts'
+
+export const TYPES = { toDuckDb, fromDuckDb }
+
+/** `a INT4, b TEXT`, for types without commas. */
+export const columnsOf = (text: string): Column[] =>
+  text === ''
+    ? []
+    : text.split(', ').map((one) => {
+        const [name = '', type = ''] = one.split(' ')
+        return { name, type }
+      })
+
+export class TestWarehouse {
+  readonly directory: string
+  readonly tables = new Map<string, Table>()
+  readonly engine: Engine
+  readonly #scope: ScopeParts
+  #writes = 0
+
+  private constructor(directory: string, engine: Engine) {
+    this.directory = directory
+    this.engine = engine
+    this.#scope = {
+      roots: new Roots([directory]),
+      toDuckDb,
+      resolve: async (uses) =>
+        uses.map(({ database, name }) => this.tables.get(`${database}.${name}`) ?? null),
+    }
+  }
+
+  /** Below `parent`, which the test removes. */
+  static async open(parent: string): Promise<TestWarehouse> {
+    const directory = join(realpathSync(parent), 'warehouse')
+    const spillDirectory = join(realpathSync(parent), 'spill')
+    for (const one of [directory, spillDirectory]) mkdirSync(one)
+    const engine = await Engine.open({
+      threads: 2,
+      memoryBytes: 512 * 1024 * 1024,
+      spillDirectory,
+      roots: [directory],
+    })
+    return new TestWarehouse(directory, engine)
+  }
+
+  table(name: string, columns: string, more: Partial<Table> = {}): Table {
+    const table: Table = {
+      id: this.tables.size + 1,
+      database: 'default',
+      name,
+      kind: 'managed',
+      format: 'PARQUET',
+      options: {},
+      columns: columnsOf(columns),
+      partitionColumns: [],
+      location: join(this.directory, 'default', name),
+      wholeDirectory: false,
+      files: [],
+      schemaVersion: 1,
+      createdAt: '2026-01-01T00:00:00.000Z',
+      ...more,
+    }
+    this.put(table)
+    return table
+  }
+
+  put(table: Table): void {
+    this.tables.set(`${table.database}.${table.name}`, table)
+  }
+
+  /** The rows, or the error that the client would get. */
+  async query(sql: string, timeZone = ''): Promise<unknown[][] | QueryError> {
+    const query = engineText({ text: sql, place: { line: 1, column: 1 } })
+    const connection = await this.engine.connect()
+    try {
+      const { signal } = new AbortController()
+      await enterScope(connection, { query, database: 'default', timeZone, signal }, this.#scope)
+      const stream = await connection.stream(query.text)
+      const rows: unknown[][] = []
+      for (let next = await stream.next(); next !== null; next = await stream.next()) {
+        rows.push(...next.map((row) => JSON.parse(row)))
+      }
+      return rows
+    } catch (error) {
+      return queryErrorOf(error, query)
+    } finally {
+      await connection.close()
+    }
+  }
+
+  /** Writes a query's result for a table, and adds it to the table as a master would. */
+  async insert(
+    table: Table,
+    sql: string,
+    more: Partial<WriteTarget> = {},
+  ): Promise<Manifest | QueryError> {
+    const query = engineText({ text: sql, place: { line: 1, column: 1 } })
+    const connection = await this.engine.connect()
+    this.#writes += 1
+    try {
+      const { signal } = new AbortController()
+      await enterScope(
+        connection,
+        { query, database: 'default', timeZone: '', signal },
+        this.#scope,
+      )
+      const target: WriteTarget = {
+        tableId: table.id,
+        schemaVersion: table.schemaVersion,
+        mode: 'append',
+        directory: join(table.location, `data-${this.#writes}-1`),
+        base: table.location,
+        format: table.format,
+        options: { ...table.options },
+        columns: [...table.columns, ...table.partitionColumns],
+        into: null,
+        partitionBy: table.partitionColumns.map(({ name, type }) => ({ name, type })),
+        ...more,
+      }
+      const { roots } = this.#scope
+      const manifest = await stage({ connection, query, target, roots, types: TYPES })
+      const now = this.tables.get(`${table.database}.${table.name}`) ?? table
+      this.put({ ...now, files: [...now.files, ...manifest.files] })
+      return manifest
+    } catch (error) {
+      return queryErrorOf(error, query)
+    } finally {
+      await connection.close()
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.engine.close()
+  }
+}

@@ -1,0 +1,559 @@
+/**
+ * Queries in the real engine: what they may reach, what tables look like, what is written. Confinement first: each thing
+ * that could lead out of the catalog is tried, and has to be refused before it runs.
+ */
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Table } from '../../../lib/catalog/model.ts'
+import type { Manifest, QueryError } from '../../../lib/rpc/contract.ts'
+import { TABLE_FUNCTIONS, whyDenied } from '../../../lib/worker/functions.ts'
+import { columnsOf, TestWarehouse } from '../../support/worker-engine.ts'
+
+const home = t.testdir()
+const warehouse = await TestWarehouse.open(home)
+t.teardown(() => warehouse.close())
+
+const errorOf = (answer: unknown): QueryError => {
+  if (typeof answer === 'object' && answer !== null && 'kind' in answer) return answer as QueryError
+  throw new Error(`no error: ${JSON.stringify(answer)}`)
+}
+const manifestOf = (answer: unknown): Manifest => {
+  if (typeof answer === 'object' && answer !== null && 'files' in answer) return answer as Manifest
+  throw new Error(`no manifest: ${JSON.stringify(answer)}`)
+}
+
+t.test('nothing but the catalog can be reached', async (t) => {
+  warehouse.table('here', 'a INT4')
+  const secret = join(home, 'secret.csv')
+  writeFileSync(secret, 'a,b\n1,2\n')
+  const inside = join(warehouse.directory, 'inside.csv')
+  writeFileSync(inside, 'a,b\n1,2\n')
+  const files = [secret, inside, '/etc/passwd', `${warehouse.directory}/../secret.csv`]
+  const readers = [
+    'read_csv',
+    'read_csv_auto',
+    'read_text',
+    'read_blob',
+    'read_json',
+    'read_json_auto',
+    'read_ndjson',
+    'read_json_objects',
+    'read_parquet',
+    'parquet_scan',
+    'parquet_metadata',
+    'parquet_schema',
+    'sniff_csv',
+    'glob',
+    'read_duckdb',
+  ]
+  const statements = [
+    ...files.flatMap((file) => [
+      `SELECT * FROM '${file}'`,
+      `SELECT * FROM "${file}"`,
+      `FROM here WHERE a IN (SELECT a FROM '${file}')`,
+      `SELECT (SELECT max(a) FROM '${file}')`,
+      `WITH q AS (SELECT * FROM '${file}') SELECT 1`,
+      ...readers.map((one) => `SELECT * FROM ${one}('${file}')`),
+      `SELECT * FROM system.main.read_csv('${file}')`,
+      `COPY here FROM '${file}'`,
+      `COPY (SELECT 1) TO '${file}'`,
+      `ATTACH '${file}' AS other`,
+      `EXPORT DATABASE '${file}'`,
+      `IMPORT DATABASE '${file}'`,
+      `CREATE TABLE x AS SELECT * FROM '${file}'`,
+      `INSTALL '${file}'`,
+      `LOAD '${file}'`,
+    ]),
+    'PRAGMA database_list',
+    'PRAGMA enable_profiling',
+    'SET threads = 1',
+    'RESET threads',
+    'INSTALL httpfs',
+    'LOAD httpfs',
+    'CALL duckdb_settings()',
+    'USE memory',
+    'CHECKPOINT',
+    'SHOW TABLES',
+    'DETACH memory',
+    "CREATE SECRET s (TYPE s3, KEY_ID 'x')",
+    'VACUUM',
+    'BEGIN',
+    'CREATE MACRO m() AS 1',
+    'DROP VIEW here',
+    'DELETE FROM here',
+    'UPDATE here SET a = 1',
+    'INSERT INTO here VALUES (1)',
+    'PREPARE p AS SELECT 1',
+    'EXECUTE p',
+    'PIVOT here ON a',
+    'SELECT 1; SELECT 2',
+    'SELECT 1; DROP VIEW here',
+    'FROM duckdb_settings()',
+    'FROM duckdb_secrets()',
+    'FROM duckdb_tables',
+    'FROM sqlite_master',
+    'FROM information_schema.tables',
+    'FROM pg_catalog.pg_class',
+    'FROM pg_class',
+    'FROM system.main.duckdb_settings',
+    "SELECT * FROM query('SELECT 1')",
+    "SELECT * FROM query_table('here')",
+    'FROM pragma_version()',
+    'FROM enable_logging()',
+    "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+    "SELECT getenv('HOME')",
+    "SELECT current_setting('temp_directory')",
+    "SELECT nextval('s')",
+    "SELECT json_serialize_plan('FROM here')",
+    'SELECT sleep_ms(10)',
+    "SELECT write_log('x')",
+    "SELECT * FROM unnest(list_value(getenv('HOME')))",
+    "SELECT count(*) FILTER (getenv('HOME') = '') FROM here",
+    "SELECT a FROM here ORDER BY getenv('HOME')",
+    "SELECT list_transform([1], x -> getenv('HOME'))",
+    "SELECT * FROM here JOIN read_text('/etc/passwd') ON true",
+    "SELECT * FROM range((SELECT count(*) FROM 'x.csv'))",
+    'FROM histogram(here, a)',
+    'SELECT * FROM here AT (VERSION => 1)',
+    "SELECT * FROM 'https://example.invalid/x.csv'",
+    'FROM other.here',
+    'FROM memory.main.here',
+  ]
+  for (const sql of statements) {
+    const answer = await warehouse.query(sql)
+    t.match(answer, { kind: 'user' }, sql)
+  }
+  t.equal(readFileSync(secret, 'utf8'), 'a,b\n1,2\n')
+})
+
+t.test('the engine is a second fence: its own statements get no further', async (t) => {
+  const connection = await warehouse.engine.connect()
+  const link = join(warehouse.directory, 'link.csv')
+  symlinkSync('/etc/passwd', link)
+  symlinkSync('/etc', join(warehouse.directory, 'etc'))
+  for (const sql of [
+    "FROM read_text('/etc/passwd')",
+    `FROM read_text('${link}')`,
+    `FROM read_text('${warehouse.directory}/etc/passwd')`,
+    `FROM read_text('${warehouse.directory}/../secret.csv')`,
+    `COPY (SELECT 1) TO '${home}/out.csv'`,
+    `ATTACH '${home}/x.db' AS x`,
+    'SET threads = 1',
+    'SET enable_external_access = true',
+    'SET lock_configuration = false',
+    'LOAD httpfs',
+    'INSTALL httpfs',
+  ]) {
+    await t.rejects(connection.run(sql), { name: 'EngineError' }, sql)
+  }
+  await connection.close()
+})
+
+t.test('a function that a new version of the engine brings is looked at first', async (t) => {
+  const connection = await warehouse.engine.connect()
+  const rows = await connection.rows(
+    'SELECT DISTINCT function_name, function_type FROM duckdb_functions()',
+  )
+  const scalars = rows.filter(([, type]) => type === 'scalar' || type === 'macro')
+  // Whatever sounds like files, settings, text as SQL or the engine's inside is denied, or known to be harmless.
+  const sounds =
+    /read|file|glob|setting|env|secret|attach|install|query|exec|plan|_log$|sql|sleep|nextval|currval/
+  const harmless = new Set([
+    'parse_filename',
+    'spread',
+    'json_serialize_sql',
+    'json_deserialize_sql',
+    'current_query',
+    'current_query_id',
+    'regr_sxx',
+    'pg_get_viewdef',
+    'parse_duckdb_log_message',
+  ])
+  const suspicious = scalars
+    .map(([name]) => String(name))
+    .filter((name) => sounds.test(name) && !harmless.has(name) && whyDenied(name) === null)
+  t.same(suspicious, [])
+  const tables = new Set(rows.filter(([, type]) => type === 'table').map(([name]) => name))
+  for (const name of TABLE_FUNCTIONS) t.ok(tables.has(name), `${name} exists`)
+  await connection.close()
+})
+
+t.test('what is allowed works', async (t) => {
+  const table = warehouse.table('allowed', 'a INT4, b TEXT')
+  await warehouse.insert(table, "SELECT i, 'x' || i FROM range(5) r(i)")
+  const answers: [string, unknown[][]][] = [
+    ['SELECT count(*) FROM Allowed x JOIN default.ALLOWED y USING (a)', [[5]]],
+    ['WITH allowed AS (SELECT 7 z) SELECT z FROM allowed', [[7]]],
+    ['WITH q AS (SELECT a FROM allowed), r AS (SELECT max(a) m FROM q) SELECT m FROM r', [[4]]],
+    [
+      'WITH RECURSIVE r AS (SELECT 1 n UNION ALL SELECT n + 1 FROM r WHERE n < 3) FROM r',
+      [[1], [2], [3]],
+    ],
+    [
+      'SELECT x.a FROM allowed x WHERE x.a = (SELECT max(y.a) FROM allowed y WHERE y.b = x.b) AND a > 3',
+      [[4]],
+    ],
+    ['SELECT default.allowed.a FROM default.allowed ORDER BY 1 DESC LIMIT 1', [[4]]],
+    ['SELECT sum(s) OVER () FROM (SELECT a s FROM allowed WHERE a < 2)', [[1], [1]]],
+    [
+      'FROM (VALUES (1), (2)) v(i) POSITIONAL JOIN range(2)',
+      [
+        [1, 0],
+        [2, 1],
+      ],
+    ],
+    ["SELECT * FROM allowed PIVOT (sum(a) FOR b IN ('x1', 'x2')) LIMIT 1", [[1, 2]]],
+    ['SELECT current_schema(), list_transform([1, 2], lambda x: x + 1)', [['default', [2, 3]]]],
+    ['FROM unnest([1, 2])', [[1], [2]]],
+    ['-- a comment\nSELECT 1 -- and one at the end', [[1]]],
+  ]
+  for (const [sql, rows] of answers) t.same(await warehouse.query(sql), rows, sql)
+})
+
+t.test("errors tell the user's line and column", async (t) => {
+  warehouse.table('places', 'a INT4')
+  const cases: [string, string, number, number][] = [
+    ['SELECT a\nFROM\n  nosuch', 'there is no table default.nosuch', 3, 3],
+    ["SELECT 'äöü',\n nosuch FROM default.places", 'Referenced column "nosuch"', 2, 2],
+    ['SELECT nosuch FROM default.places, default.places p', 'Referenced column', 1, 8],
+    ['SELECT * FROM default.places WHERE nosuch = 1', 'Referenced column', 1, 36],
+    ['SELECT 1 FRM x WHERE', 'syntax error', 1, 14],
+    ['SELECT "Places".a FROM "Places"', 'there is no table default.Places', 1, 24],
+    ["SELECT\n getenv('HOME')", 'the function getenv', 2, 2],
+  ]
+  for (const [sql, message, line, column] of cases) {
+    const error = errorOf(await warehouse.query(sql))
+    t.match(error.message, message, sql)
+    t.same(error.place, { line, column }, sql)
+  }
+  t.match(
+    errorOf(await warehouse.query('SELECT * FROM "x.parquet"')).message,
+    'CREATE EXTERNAL TABLE',
+  )
+  warehouse.table('Places', 'a INT4')
+  t.match(
+    errorOf(await warehouse.query('SELECT 1 FROM "Places", places')).message,
+    'differ in case only',
+  )
+})
+
+t.test('values of every type come as JSON', async (t) => {
+  const rows = await warehouse.query(
+    "SELECT 9007199254740993, -3::TINYINT, 12345678901234567890::HUGEINT, 1.10::DECIMAL(5,2), 'inf'::DOUBLE, 0.1::DOUBLE, '\\xAA'::BLOB, [1, NULL], {'a': 'x'}, MAP {'k': 1}, TIME '10:00', INTERVAL 3 DAY, DATE '2020-01-01', TIMESTAMPTZ '2020-01-01 10:00:00+02', UUID '00000000-0000-0000-0000-000000000001', true, NULL, 'q\"\n', TIMESTAMP '2020-01-01 00:00:00.5'",
+  )
+  t.same(rows, [
+    [
+      '9007199254740993',
+      -3,
+      '12345678901234567890',
+      '1.10',
+      'Infinity',
+      0.1,
+      '\\xAA',
+      [1, null],
+      { a: 'x' },
+      [{ key: 'k', value: 1 }],
+      '10:00:00',
+      '3 days',
+      '2020-01-01',
+      '2020-01-01 08:00:00+00',
+      '00000000-0000-0000-0000-000000000001',
+      true,
+      null,
+      'q"\n',
+      '2020-01-01 00:00:00.5',
+    ],
+  ])
+  t.same(await warehouse.query("SELECT TIMESTAMPTZ '2020-06-01 10:00:00'", 'Europe/Berlin'), [
+    ['2020-06-01 08:00:00+00'],
+  ])
+  const all = await warehouse.query('FROM test_all_types()')
+  t.equal((all as unknown[][]).length, 3)
+})
+
+const FORMATS: [Table['format'], Record<string, string>][] = [
+  ['PARQUET', {}],
+  ['TEXT', {}],
+  ['TEXT', { 'text.delimiter': '\\u0001', 'text.null': '\\\\N', 'text.skip.headerlines': '1' }],
+  ['TEXT', { 'compression.codec': 'org.apache.hadoop.io.compress.GzipCodec' }],
+  ['JSON', {}],
+]
+for (const [i, [format, options]] of FORMATS.entries()) {
+  t.test(`what is written is read back: ${format} ${JSON.stringify(options)}`, async (t) => {
+    const columns = 'a INT4, b TEXT, c FLOAT8, d DATE, e TIMESTAMP, f BOOLEAN, g NUMERIC(10)'
+    const table = warehouse.table(`back${i}`, columns, { format, options })
+    t.same(await warehouse.query(`SELECT * FROM back${i}`), [], 'empty')
+    const rows = [
+      [1, 'x|y', 1.5, '2020-01-02', '2020-01-01 10:00:00.123456', true, '12'],
+      [2, null, null, null, null, null, null],
+      [3, '', -0.25, '0044-03-15 (BC)', null, false, '-1'],
+      [4, 'l1\nl2 "q" \'s\u0001\\N ', 1e300, null, null, null, null],
+      [5, '\\N', null, null, null, null, null],
+      [6, ' ä|"', null, null, null, null, null],
+    ]
+    const sql = rows.map(
+      (row) =>
+        `(${row.map((v) => (v === null ? 'NULL' : typeof v === 'string' ? `'${v.replaceAll("'", "''")}'` : v)).join(', ')})`,
+    )
+    const manifest = manifestOf(
+      await warehouse.insert(table, `VALUES ${sql.join(', ')} -- the end`),
+    )
+    t.equal(manifest.rows, rows.length)
+    t.equal(manifest.files[0]?.rows, rows.length)
+    t.equal(statSync(join(table.location, manifest.files[0]?.path ?? '')).size, manifest.bytes)
+    t.same(await warehouse.query(`SELECT * FROM back${i} ORDER BY a`), rows)
+    const none = manifestOf(await warehouse.insert(table, `SELECT * FROM back${i} WHERE false`))
+    t.match(none, { files: [], rows: 0, bytes: 0 })
+
+    const one = warehouse.table(`one${i}`, 'a TEXT', { format, options })
+    await warehouse.insert(one, "VALUES (NULL), (''), ('x')")
+    t.same(await warehouse.query(`SELECT a FROM one${i}`), [[null], [''], ['x']], 'one column')
+  })
+
+  t.test(`partitions are exact: ${format} ${JSON.stringify(options)}`, async (t) => {
+    const values: (string | null)[] = [
+      null,
+      '',
+      'a/b',
+      '=',
+      '%41',
+      'é ü',
+      'A',
+      'a',
+      '__HIVE_DEFAULT_PARTITION__',
+      'NULL',
+      '..',
+      'a\'b"c',
+      'x\ny',
+      'p0=n',
+    ]
+    const more = { format, options, partitionColumns: columnsOf('p TEXT, q INT4') }
+    const table = warehouse.table(`part${i}`, 'a INT4', more)
+    const literal = (v: string | null): string =>
+      v === null ? 'NULL' : `'${v.replaceAll("'", "''")}'`
+    const sql = values.map((v, n) => `(${n}, ${literal(v)}, ${n % 2 === 0 ? 'NULL' : n})`)
+    const manifest = manifestOf(await warehouse.insert(table, `VALUES ${sql.join(', ')}`))
+    t.equal(manifest.rows, values.length)
+    const partitions = manifest.files.map(({ partition }) => partition)
+    t.equal(partitions.length, values.length)
+    for (const [n, v] of values.entries()) {
+      t.ok(
+        partitions.some(([p, q]) => p === v && q === (n % 2 === 0 ? null : String(n))),
+        `${v}`,
+      )
+      const where = v === null ? 'p IS NULL' : `p = ${literal(v)}`
+      t.same(await warehouse.query(`SELECT a, p FROM part${i} WHERE ${where}`), [[n, v]])
+    }
+    const plain = warehouse.table(`plain${i}`, 'a INT4', more)
+    await warehouse.insert(plain, "VALUES (1, 'x y', 7), (2, NULL, NULL), (3, '', 8)")
+    t.same(await warehouse.query(`SELECT a, p, q FROM plain${i} ORDER BY a`), [
+      [1, 'x y', 7],
+      [2, null, null],
+      [3, '', 8],
+    ])
+    t.match(
+      errorOf(await warehouse.insert(plain, `SELECT 1, repeat('x', 200), 1`)).message,
+      'longer than 120 bytes',
+    )
+  })
+
+  t.test(`columns that come later: ${format} ${JSON.stringify(options)}`, async (t) => {
+    const table = warehouse.table(`later${i}`, 'a INT4, b TEXT', { format, options })
+    await warehouse.insert(table, "VALUES (1, 'one'), (2, NULL)")
+    const files = warehouse.tables.get(`default.later${i}`)?.files ?? []
+    const b = format === 'JSON' ? 'b' : 'renamed'
+    const wider = {
+      ...table,
+      files,
+      schemaVersion: 3,
+      columns: columnsOf(`a INT4, ${b} TEXT, c INT8`),
+    }
+    warehouse.put(wider)
+    await warehouse.insert(wider, "VALUES (3, 'three', 33)")
+    t.same(await warehouse.query(`SELECT a, ${b}, c FROM later${i} ORDER BY a`), [
+      [1, 'one', null],
+      [2, null, null],
+      [3, 'three', 33],
+    ])
+  })
+}
+
+t.test('what does not fit is told, and nothing is left', async (t) => {
+  const table = warehouse.table('fit', 'a INT4, b TEXT')
+  const cases: [string, string][] = [
+    ['SELECT 1', 'the query gives 1 column (1), and the table has 2 (a, b)'],
+    ["SELECT 'abc', 'x'", "Could not convert string 'abc' to INT32"],
+    ['SELECT 1, 2, 3', 'the query gives 3 columns'],
+    ['SELECT nosuch, 1 FROM fit', 'Referenced column "nosuch"'],
+    ['SELECT 300000000000, 2', 'out of range'],
+  ]
+  for (const [sql, message] of cases) {
+    t.match(errorOf(await warehouse.insert(table, sql)).message, message, sql)
+  }
+  t.match(
+    errorOf(await warehouse.insert(table, 'SELECT 1', { into: ['c'] })).message,
+    'no column c',
+  )
+  t.match(
+    errorOf(await warehouse.insert(table, 'SELECT 1, 2', { into: ['a', 'a'] })).message,
+    'twice',
+  )
+  t.same(readdirSync(table.location), [], 'no directory')
+  t.match(await warehouse.insert(table, "SELECT 'only b'", { into: ['b'] }), { rows: 1 })
+  t.same(await warehouse.query('FROM fit'), [[null, 'only b']])
+  const outside = { directory: join(home, 'outside', 'data-x'), base: join(home, 'outside') }
+  t.match(
+    errorOf(await warehouse.insert(table, "SELECT 1, 'x'", outside)).message,
+    'outside of the directories',
+  )
+  symlinkSync(home, join(warehouse.directory, 'door'))
+  const door = { directory: join(warehouse.directory, 'door', 'data-x'), base: warehouse.directory }
+  t.match(
+    errorOf(await warehouse.insert(table, "SELECT 1, 'x'", door)).message,
+    'outside of the directories',
+  )
+})
+
+t.test('CREATE TABLE AS takes names and types from the query', async (t) => {
+  const table = warehouse.table('made', '')
+  const as = { columns: null, partitionBy: [{ name: 'p', type: null }] }
+  const manifest = manifestOf(await warehouse.insert(table, "SELECT 1 AS A, 'x' p, [1.5] l", as))
+  t.same(
+    manifest.columns.map(({ name }) => name),
+    ['a', 'l'],
+  )
+  t.same(manifest.partitionColumns, [{ name: 'p', type: 'TEXT' }])
+  t.match(
+    errorOf(await warehouse.insert(table, 'SELECT 1 p, 2 P', as)).message,
+    'two columns named p',
+  )
+  t.match(
+    errorOf(await warehouse.insert(table, 'SELECT 1 a', as)).message,
+    'no column p to partition by',
+  )
+  t.match(errorOf(await warehouse.insert(table, 'SELECT 1 p', as)).message, 'nothing is left')
+})
+
+t.test('bad files are named', async (t) => {
+  const table = warehouse.table('bad', 'a INT4, b TEXT')
+  await warehouse.insert(table, "SELECT i, repeat('x', 100) FROM range(1000) r(i)")
+  const file = warehouse.tables.get('default.bad')?.files[0]?.path ?? ''
+  truncateSync(join(table.location, file), 100)
+  const cut = errorOf(await warehouse.query('SELECT * FROM bad'))
+  t.match(cut, {
+    kind: 'user',
+    message: /part-0\.parquet, a data file of default\.bad, has 100 bytes, and had/,
+  })
+  warehouse.put({ ...table, files: [{ path: 'data-9/none', rows: 1, bytes: 1, partition: [] }] })
+  t.match(errorOf(await warehouse.query('SELECT * FROM bad')).message, 'default.bad, is missing')
+
+  const text = warehouse.table('lines', 'a INT4, b TEXT', {
+    kind: 'external',
+    format: 'TEXT',
+    wholeDirectory: true,
+  })
+  t.match(errorOf(await warehouse.query('SELECT * FROM lines')).message, 'does not exist')
+  mkdirSync(text.location, { recursive: true })
+  writeFileSync(join(text.location, 'good.csv'), '1|5" disk\n2|"q|x"\n')
+  t.same(await warehouse.query('SELECT * FROM lines'), [
+    [1, '5" disk'],
+    [2, 'q|x'],
+  ])
+  const bad = join(text.location, 'x.csv')
+  writeFileSync(bad, '3|x|y\n')
+  t.match(
+    errorOf(await warehouse.query('SELECT * FROM lines')).message,
+    /Expected Number of Columns: 2 Found: 3 .*x\.csv/,
+  )
+  writeFileSync(bad, '3\n')
+  t.match(
+    errorOf(await warehouse.query('SELECT * FROM lines')).message,
+    'Expected Number of Columns: 2 Found: 1',
+  )
+  writeFileSync(bad, 'abc|x\n')
+  t.match(
+    errorOf(await warehouse.query('SELECT * FROM lines')).message,
+    /Could not convert string "abc" to 'INTEGER' .*x\.csv/,
+  )
+  warehouse.put({ ...text, options: { 'text.error-tolerance.max-num': '-1' } })
+  t.equal(((await warehouse.query('SELECT * FROM lines')) as unknown[][]).length, 2, 'tolerated')
+  warehouse.put({ ...text, options: { 'text.delimiter': '' } })
+  t.match(errorOf(await warehouse.query('SELECT * FROM lines')).message, "'text.delimiter' is ''")
+})
+
+t.test('an external table is what stands in its directory', async (t) => {
+  const location = join(warehouse.directory, 'ext')
+  for (const one of ['p=1', 'p=__HIVE_DEFAULT_PARTITION__', '_tmp', 'data-1-1']) {
+    mkdirSync(join(location, one), { recursive: true })
+    writeFileSync(join(location, one, 'f.csv'), `${one}\n`)
+  }
+  writeFileSync(join(location, 'p=1', '.hidden'), 'no\n')
+  writeFileSync(join(location, 'p=1', '_SUCCESS'), '')
+  const more = { kind: 'external', format: 'TEXT', wholeDirectory: true, location } as const
+  warehouse.table('ext', 'a TEXT', { ...more, partitionColumns: columnsOf('p INT4') })
+  t.same(await warehouse.query('SELECT a, p FROM ext ORDER BY a'), [
+    ['p=1', 1],
+    ['p=__HIVE_DEFAULT_PARTITION__', null],
+  ])
+  warehouse.table('ext2', 'a TEXT', more)
+  t.same(await warehouse.query('SELECT count(*) FROM ext2'), [[2]])
+  writeFileSync(join(location, 'loose.csv'), 'x\n')
+  t.match(
+    errorOf(await warehouse.query('SELECT * FROM ext')).message,
+    'loose.csv, a data file of default.ext, is in no directory p=',
+  )
+  warehouse.table('onefile', 'a TEXT', { ...more, location: join(location, 'loose.csv') })
+  t.same(await warehouse.query('FROM onefile'), [['x']])
+
+  const linked = join(warehouse.directory, 'linked')
+  mkdirSync(linked)
+  symlinkSync('/etc/passwd', join(linked, 'x.csv'))
+  warehouse.table('linked', 'a TEXT', { ...more, location: linked })
+  t.match(errorOf(await warehouse.query('FROM linked')).message, 'outside of the directories')
+})
+
+t.test('Parquet of others is read by name', async (t) => {
+  const location = join(warehouse.directory, 'others')
+  mkdirSync(location)
+  const connection = await warehouse.engine.connect()
+  await connection.run(`COPY (SELECT 5::BIGINT AS "B", 'x' AS a) TO '${location}/f.parquet'`)
+  await connection.close()
+  const more = { kind: 'external', wholeDirectory: true, location } as const
+  const table = warehouse.table('others', 'a TEXT, b INT4', more)
+  t.same(await warehouse.query('FROM others'), [['x', 5]])
+  await warehouse.insert(table, "SELECT 'own', 6")
+  t.same(
+    await warehouse.query('FROM others ORDER BY b'),
+    [
+      ['x', 5],
+      ['own', 6],
+    ],
+    'and ours beside',
+  )
+  warehouse.table('others2', 'a TEXT, c INT4', more)
+  t.match(
+    errorOf(await warehouse.query('FROM others2')).message,
+    'f.parquet, a data file of default.others2, has no column c; it has B, a',
+  )
+  writeFileSync(join(location, 'g.parquet'), 'PAR1 and then nothing')
+  t.match(errorOf(await warehouse.query('FROM others')).message, 'g.parquet')
+})
+
+t.test('an interrupted stream is no complete one', async (t) => {
+  const connection = await warehouse.engine.connect()
+  const stream = await connection.stream('SELECT i FROM range(10000000) r(i)')
+  t.ok(await stream.next())
+  connection.interrupt()
+  await t.rejects(stream.next(), { message: 'the query was interrupted' })
+  await connection.close()
+  await t.rejects(connection.run('SELECT 1'), { message: 'the query was interrupted' })
+})
