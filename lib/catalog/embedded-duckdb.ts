@@ -44,7 +44,8 @@ export interface OpenFile {
   connect(): Promise<SqlConnection>
   /** True when an error has made the instance useless: close it and open the file anew. */
   readonly broken: boolean
-  close(): void
+  /** Waits for the statement that runs: until then the file is open, and must not be opened anew. */
+  close(): Promise<void>
 }
 
 /** The catalog needs little: the workers' queries have the cores and the memory. */
@@ -59,15 +60,26 @@ export async function openFile(file: string): Promise<OpenFile> {
     throw openError(file, error)
   }
   let isBroken = false
+  const connections = new Set<DuckDbConnection>()
   return {
     get broken() {
       return isBroken
     },
-    connect: async () =>
-      new DuckDbConnection(await instance.connect(), () => {
-        isBroken = true
-      }),
-    close: () => instance.closeSync(),
+    async connect() {
+      const connection = new DuckDbConnection(await instance.connect(), {
+        broken: () => {
+          isBroken = true
+        },
+        closed: () => connections.delete(connection),
+      })
+      connections.add(connection)
+      return connection
+    },
+    async close() {
+      for (const connection of connections) connection.destroy()
+      await Promise.all([...connections].map((connection) => connection.idle))
+      instance.closeSync()
+    },
   }
 }
 
@@ -87,29 +99,38 @@ export async function isFree(file: string): Promise<boolean> {
 class DuckDbConnection implements SqlConnection {
   readonly session = ''
   readonly #connection: DuckDBConnection
-  readonly #onBroken: () => void
+  readonly #on: { readonly broken: () => void; readonly closed: () => void }
   #running = false
   #given = false
+  /** Resolves when the statement that runs, or ran last, has ended. */
+  idle: Promise<unknown> = Promise.resolve()
 
-  constructor(connection: DuckDBConnection, onBroken: () => void) {
+  constructor(connection: DuckDBConnection, on: { broken: () => void; closed: () => void }) {
     this.#connection = connection
-    this.#onBroken = onBroken
+    this.#on = on
   }
 
   async query(sql: string, values: readonly SqlValue[] = []): Promise<SqlRow[]> {
     if (this.#given) throw new SqlFailure('lost', 'the connection was closed')
+    const answer = this.#run(sql, values)
+    this.idle = answer.catch(() => undefined)
+    return answer
+  }
+
+  async #run(sql: string, values: readonly SqlValue[]): Promise<SqlRow[]> {
     this.#running = true
     try {
       const bound = values.map((value) => (typeof value === 'number' ? BigInt(value) : value))
       const result = await this.#connection.run(sql, bound, values.map(typeOf))
       return (await result.getRowObjectsJS()).map(withNumbers)
     } catch (error) {
+      // Interrupted by us it says nothing about the file.
       const kind = this.#given ? 'lost' : kindOf(error)
-      if (kind === 'lost') this.#onBroken()
+      if (kind === 'lost' && !this.#given) this.#on.broken()
       throw new SqlFailure(kind, messageOf(error), { cause: error })
     } finally {
       this.#running = false
-      if (this.#given) this.#connection.disconnectSync()
+      if (this.#given) this.#disconnect()
     }
   }
 
@@ -122,7 +143,12 @@ class DuckDbConnection implements SqlConnection {
     this.#given = true
     // While a statement runs the connection must stay; its end closes it.
     if (this.#running) this.#connection.interrupt()
-    else this.#connection.disconnectSync()
+    else this.#disconnect()
+  }
+
+  #disconnect(): void {
+    this.#connection.disconnectSync()
+    this.#on.closed()
   }
 }
 

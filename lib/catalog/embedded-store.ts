@@ -55,7 +55,7 @@ function embeddedServer(address: DerbyAddress, holder: string): SqlServer {
         }
         open = await openGuarded()
       } else if (open.file.broken) {
-        open.file.close()
+        await open.file.close()
         open.file = await openFile(file)
       }
       return { connection: await open.file.connect(), dialect: DUCKDB_DIALECT }
@@ -63,7 +63,7 @@ function embeddedServer(address: DerbyAddress, holder: string): SqlServer {
     async close() {
       const closing = open
       open = null
-      closing?.file.close()
+      await closing?.file.close()
       closing?.guard.release()
     },
   }
