@@ -88,6 +88,51 @@ void t.test('a second process is refused by name, and a crash blocks nobody', as
   t.strictSame(readdirSync(directory), ['tajo-catalog.duckdb'], 'nothing else is left')
 })
 
+/** Writes one outcome after the other and says the number of each that was acknowledged. */
+const WRITER = `
+  const [url, uri] = process.argv.slice(1)
+  const { EmbeddedStore } = await import(url)
+  const { Draft } = await import(new URL('apply.js', 'file://' + url))
+  const { CatalogState } = await import(new URL('state.js', 'file://' + url))
+  const store = new EmbeddedStore({ uri })
+  const { data } = await store.open(1, new AbortController().signal)
+  const draft = Draft.of(CatalogState.from(data))
+  for (let i = 1; ; i++) {
+    const outcome = { queryId: 'q' + i, state: 'done', message: '', rows: 1, atMs: 1 }
+    const transaction = { by: 'test', atMs: 1, changes: [], outcome }
+    draft.apply(transaction)
+    const { state, delta } = draft.seal()
+    await store.append({ firstSeq: i, transactions: [transaction], delta, after: state })
+    process.stdout.write(i + '\\n')
+  }
+`
+
+void t.test('a process killed while it writes has kept what it acknowledged, once', async (t) => {
+  const directory = t.testdir({})
+  const words = ['--input-type=module', '-e', WRITER, MODULE, uriOf(directory)]
+  const child = start([process.execPath, ...words])
+  t.teardown(() => void child.kill('SIGKILL'))
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  await until('it has written a while', () => {
+    if (child.exitCode !== null) throw new Error('the writer ended')
+    return said.split('\n').length > 20
+  })
+  child.kill('SIGKILL')
+  await until('it is gone', () => child.signalCode !== null)
+  const acknowledged = Number(said.trimEnd().split('\n').at(-1))
+  const store = new EmbeddedStore({ uri: uriOf(directory) })
+  const { data, seq } = await store.open(1, NEVER)
+  t.ok(seq >= acknowledged, `${seq} are kept, ${acknowledged} were acknowledged`)
+  t.strictSame(
+    data.outcomes.map(({ queryId }) => queryId),
+    Array.from({ length: seq }, (_, i) => `q${i + 1}`),
+  )
+  await store.close()
+})
+
 void t.test('many that find a dead guard at once: one gets it', async (t) => {
   const directory = t.testdir({})
   const dead = spawnSync(process.execPath, ['-e', '']).pid
