@@ -17,6 +17,7 @@ import { SoakMaster } from '../soak/soak-master.ts'
 import { freePortRow } from '../support/free-ports.ts'
 import { ask } from '../support/test-masters.ts'
 import { until } from '../support/until.ts'
+import { quantile } from './cluster.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -84,11 +85,6 @@ async function tryOnce(fault: Fault): Promise<Trial> {
   await fault.mend(active)
   const newest = (await readDirectoryHistory(join(root, 'system/ha'), 1))[0]
   return { tookMs, phases: newest?.served?.phases ?? null }
-}
-
-const quantile = (values: readonly number[], q: number): number => {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
 }
 
 const PHASES = ['noticed', 'decided', 'claimed', 'ended', 'settled', 'opened', 'total'] as const
