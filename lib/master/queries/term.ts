@@ -51,8 +51,10 @@ export function warmUp(): void {
 /** Opens the catalog under the term. Rejects CatalogError. */
 export async function openTerm(options: TermOptions): Promise<QueryTerm> {
   const { term, signal, commit, clock, log } = options
+  const beganMs = clock.nowMs()
   const catalog = new Catalog({ store: await options.makeStore(), commit, clock, log })
   await catalog.open(term, signal)
+  log('info', `the catalog is open under term ${term}`, { tookMs: clock.nowMs() - beganMs })
   const { secret } = options
   const calls = new RpcWorkerCalls({ secret, epoch: term, clock, log })
   const close = (): Promise<void> => catalog.close()
