@@ -23,6 +23,7 @@ import {
   DuckDBUnionValue,
   type DuckDBValue,
 } from '@duckdb/node-api'
+import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
 import { sqlName, sqlText } from './sql-text.ts'
 
@@ -127,6 +128,8 @@ export class Engine {
   }
 }
 
+const INTERRUPT_AGAIN_MS = 20
+
 /** In this order: each step takes away what the ones before still needed, the last one takes away the steps. */
 const confinement = ({ roots, spillDirectory }: EngineOptions): string =>
   [
@@ -155,6 +158,7 @@ export class EngineConnection {
   #entered = false
   #interrupted = false
   #closed = false
+  #calls = 0
   /** Calls under way: closing under one of them would take its ground away. */
   #busy: Promise<unknown> = Promise.resolve()
 
@@ -212,8 +216,16 @@ export class EngineConnection {
 
   /** What is under way, and whatever is called later, rejects with `interrupted`. */
   interrupt(): void {
+    if (this.#interrupted) return
     this.#interrupted = true
-    if (!this.#closed) this.#connection.interrupt()
+    this.#interruptCalls()
+  }
+
+  /** DuckDB forgets an interruption when a statement begins, and a call may wait for a thread to begin on. */
+  #interruptCalls(): void {
+    if (this.#closed) return
+    this.#connection.interrupt()
+    if (this.#calls > 0) systemClock.after(INTERRUPT_AGAIN_MS, () => this.#interruptCalls())
   }
 
   /** From 0 to 1, of the statement that runs. */
@@ -227,8 +239,9 @@ export class EngineConnection {
   async close(): Promise<void> {
     if (this.#closed) return
     this.interrupt()
-    this.#closed = true
     await this.#busy.catch(() => undefined)
+    if (this.#closed) return
+    this.#closed = true
     this.#connection.closeSync()
     if (!this.#entered) return
     await this.#parts.drop(this.#parts.catalog).catch((error: unknown) => {
@@ -239,7 +252,10 @@ export class EngineConnection {
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
     if (this.#interrupted) throw interrupted()
-    const answer = call()
+    this.#calls += 1
+    const answer = call().finally(() => {
+      this.#calls -= 1
+    })
     this.#busy = answer
     try {
       const result = await answer

@@ -1,0 +1,458 @@
+/**
+ * A worker with its ports open and masters played by hand: tasks, results, epochs, and the way from one active master
+ * to the next. At the end the command itself, as the start scripts run it.
+ */
+
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { join } from 'node:path'
+import t from 'tap'
+import { request } from 'undici'
+import { systemClock } from '../../lib/base/clock.ts'
+import { splitHostPort } from '../../lib/base/host-port.ts'
+import type { Table } from '../../lib/catalog/model.ts'
+import type { ResultLine, Task, TaskReport } from '../../lib/rpc/contract.ts'
+import { Worker, type WorkerOptions } from '../../lib/worker/index.ts'
+import { FAKE_SECRET, FakeTracker } from '../support/fake-tracker.ts'
+import { freePortRow } from '../support/free-ports.ts'
+import { start as startProgram } from '../support/run.ts'
+import { until } from '../support/until.ts'
+import { columnsOf, TYPES } from '../support/worker-engine.ts'
+
+const home = realpathSync(t.testdir())
+const warehouse = join(home, 'warehouse')
+mkdirSync(warehouse)
+
+let workers = 0
+async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> = {}) {
+  const port = await freePortRow(4)
+  const at = (i: number): string => `127.0.0.1:${port + i}`
+  const addresses = { peer: at(0), qm: at(1), clientRpc: at(2), infoHttp: at(3) }
+  const bind = (i: number) => ({ key: 'test', host: '127.0.0.1', port: port + i })
+  workers += 1
+  const spillDirectory = join(home, `spill${workers}`)
+  mkdirSync(spillDirectory)
+  const worker = new Worker({
+    worker: {
+      workerId: at(0),
+      incarnation: randomUUID(),
+      host: 'here',
+      pid: process.pid,
+      version: '1',
+      addresses,
+      cores: 2,
+      memoryBytes: 1,
+      slots: 2,
+    },
+    binds: { peer: bind(0), qm: bind(1), clientRpc: bind(2), infoHttp: bind(3) },
+    masters: masters.map((one) => one.addresses),
+    engine: { threads: 2, memoryBytes: 512 * 1024 * 1024, spillDirectory, roots: [warehouse] },
+    types: TYPES,
+    readSecret: async () => FAKE_SECRET,
+    epoch: 0,
+    idleMs: 200,
+    activeMs: 50,
+    beatMs: 100,
+    silenceMs: 2000,
+    catalogMs: 10_000,
+    clock: systemClock,
+    wallClockMs: Date.now,
+    random: () => 0.5,
+    log: () => undefined,
+    ...more,
+  })
+  await worker.start()
+  return { worker, addresses, stop: () => worker.stop('the test is over') }
+}
+
+const session = { database: 'default', user: 'me', variables: {} }
+function taskOf(sql: string, more: Partial<Task> = {}): Task {
+  return {
+    queryId: randomUUID(),
+    attempt: 1,
+    sql,
+    query: { text: sql, place: { line: 1, column: 1 } },
+    mode: 'select',
+    session,
+    write: null,
+    create: null,
+    publishTo: null,
+    submittedMs: 0,
+    ...more,
+  }
+}
+
+/** All lines of a result. */
+async function fetchAll(address: string, task: Task): Promise<ResultLine[]> {
+  const { body } = await request(`http://${address}/rpc/results/fetch`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ queryId: task.queryId, attempt: task.attempt }),
+  })
+  const text = await body.text()
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+}
+
+/** A client that has asked and then reads nothing until it is told to. */
+async function lazyClient(address: string, task: Task) {
+  const { host, port } = splitHostPort(address) ?? { host: '', port: 0 }
+  const headers = { 'content-type': 'application/json' }
+  const asked = httpRequest({ host, port, path: '/rpc/results/fetch', method: 'POST', headers })
+  asked.on('error', () => undefined)
+  asked.end(JSON.stringify({ queryId: task.queryId, attempt: task.attempt }))
+  const [answer] = await once(asked, 'response')
+  return { answer, leave: () => asked.destroy() }
+}
+
+const REFUSED = {
+  FORBIDDEN: /is not this cluster's/,
+  STALE_EPOCH: /is over, the newest is/,
+}
+
+const last = (reports: TaskReport[]): TaskReport | undefined => reports.at(-1)
+const ended = (tracker: FakeTracker, { queryId }: Task) =>
+  until(`the end of ${queryId}`, () => {
+    const report = last(tracker.reportsOf(queryId))
+    return report !== undefined && report.state !== 'running' ? report : null
+  })
+
+t.test('tasks', async (t) => {
+  const tracker = new FakeTracker(3)
+  await tracker.start()
+  const { worker, addresses, stop } = await startWorker([tracker])
+  const master = tracker.caller(addresses.qm)
+  const run = (task: Task) => master.call('run', task, { deadlineMs: 10_000 })
+  await until('registered', () => tracker.following > 0)
+  t.same(tracker.registered[0]?.tasks, [])
+
+  await t.test('a select goes to the client, once', async (t) => {
+    const task = taskOf('SELECT i, i::VARCHAR s FROM range(5000) r(i)')
+    t.same(await run(task), { accepted: true, why: null })
+    t.same(await run(task), { accepted: true, why: null }, 'told twice')
+    const lines = await fetchAll(addresses.clientRpc, task)
+    t.same(lines[0], {
+      columns: [
+        { name: 'i', type: 'INT8' },
+        { name: 's', type: 'TEXT' },
+      ],
+    })
+    t.same(lines.at(-1), { end: { rows: 5000 } })
+    const rows = lines.flatMap((line) => ('rows' in line ? line.rows : []))
+    t.same(
+      rows.map(([i]) => i),
+      Array.from({ length: 5000 }, (_, i) => i),
+    )
+    t.match(await ended(tracker, task), { state: 'succeeded', rows: 5000, progress: 1 })
+    t.match((await fetchAll(addresses.clientRpc, task)).at(-1), { error: {} }, 'a second time')
+  })
+
+  await t.test('an error reaches master and client', async (t) => {
+    const task = taskOf('SELECT 1\nFROM nosuch')
+    tracker.forgetsEnded = false
+    await run(task)
+    const error = {
+      kind: 'user',
+      message: 'there is no table default.nosuch',
+      place: { line: 2, column: 6 },
+    }
+    t.match(await ended(tracker, task), { state: 'failed', error })
+    t.same(await fetchAll(addresses.clientRpc, task), [{ error }])
+    tracker.forgetsEnded = true
+  })
+
+  await t.test('plans are rows', async (t) => {
+    for (const mode of ['explain', 'explain-analyze'] as const) {
+      const task = taskOf('SELECT sum(i) FROM range(10) r(i)', { mode })
+      await run(task)
+      const text = JSON.stringify(await fetchAll(addresses.clientRpc, task))
+      t.match(text, 'AGGREGATE', mode)
+    }
+  })
+
+  await t.test('a write is reported with its files', async (t) => {
+    const location = join(warehouse, 'default', 't-1')
+    const write = {
+      tableId: 1,
+      schemaVersion: 1,
+      mode: 'append',
+      directory: join(location, 'data-x-1'),
+      base: location,
+      format: 'PARQUET',
+      options: {},
+      columns: columnsOf('a INT4, b TEXT'),
+      into: null,
+      partitionBy: [],
+    } as const
+    const task = taskOf("SELECT i, 'x' FROM range(10) r(i)", {
+      mode: 'write',
+      write: { ...write, columns: [...write.columns], partitionBy: [] },
+    })
+    await run(task)
+    const { manifest } = await ended(tracker, task)
+    t.match(manifest, { rows: 10, files: [{ path: 'data-x-1/part-0.parquet', rows: 10 }] })
+    const table: Table = {
+      ...write,
+      id: 1,
+      database: 'default',
+      name: 't',
+      kind: 'managed',
+      partitionColumns: [],
+      location,
+      wholeDirectory: false,
+      files: manifest?.files ?? [],
+      createdAt: '',
+    }
+    tracker.tables.set('default.t', table)
+    const read = taskOf('SELECT count(*), max(a) FROM t')
+    await run(read)
+    t.same((await fetchAll(addresses.clientRpc, read))[1], { rows: [[10, 9]] })
+    const broken = taskOf("SELECT 'x', 'y'", {
+      mode: 'write',
+      write: {
+        ...write,
+        columns: [...write.columns],
+        partitionBy: [],
+        directory: join(location, 'data-y-1'),
+      },
+    })
+    await run(broken)
+    t.match(await ended(tracker, broken), { state: 'failed', error: { kind: 'user' } })
+    t.same(readdirSync(location), ['data-x-1'], 'nothing is left of it')
+  })
+
+  await t.test('slots, newer attempts and kills', async (t) => {
+    const endless = () =>
+      taskOf('SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000) b(i)')
+    const [one, two, three] = [endless(), endless(), endless()]
+    await run(one)
+    await run(two)
+    t.match(await run(three), { accepted: false, why: 'no free slot' })
+    await until('no free slot told', () => tracker.beats.at(-1)?.freeSlots === 0)
+    await master.call('kill', { queryId: one.queryId }, { deadlineMs: 5000 })
+    t.match(await ended(tracker, one), { state: 'killed', error: { kind: 'killed' } })
+    await until('a free slot told', () => tracker.beats.at(-1)?.freeSlots === 1)
+    await run({ ...two, attempt: 2, query: { ...two.query, text: 'SELECT 42' } })
+    t.match(await run(two), { accepted: false, why: 'attempt 2 has replaced it' })
+    const lines = await fetchAll(addresses.clientRpc, { ...two, attempt: 2 })
+    t.same(lines[1], { rows: [[42]] })
+    t.match((await fetchAll(addresses.clientRpc, two))[0], { error: { kind: 'lost' } })
+    await until('all slots free', () => worker.status().running === 0)
+  })
+
+  await t.test(
+    'a client that leaves ends its query, and one that only waits costs bounded memory',
+    async (t) => {
+      const big = taskOf("SELECT i, repeat('x', 1000) FROM range(100000000) r(i)")
+      await run(big)
+      const { answer, leave } = await lazyClient(addresses.clientRpc, big)
+      const before = process.memoryUsage().rss
+      let reports = 0
+      await until('it stands still', async () => {
+        const rows = last(tracker.reportsOf(big.queryId))?.rows ?? 0
+        const same = rows > 0 && rows === reports
+        reports = rows
+        await new Promise((resolve) => setTimeout(resolve, 300))
+        return same
+      })
+      const grown = process.memoryUsage().rss - before
+      t.ok(grown < 300 * 1024 * 1024, `grown by ${grown}`)
+      answer.once('data', () => undefined)
+      await until('it goes on', () => (last(tracker.reportsOf(big.queryId))?.rows ?? 0) > reports)
+      leave()
+      t.match(await ended(tracker, big), { state: 'killed', error: { message: /went away/ } })
+    },
+  )
+
+  await t.test('orders of an old term, or of strangers, are refused', async (t) => {
+    const stranger = tracker.caller(addresses.qm, 'c'.repeat(64))
+    const old = new FakeTracker(2).caller(addresses.qm)
+    const task = taskOf('SELECT 1')
+    await t.rejects(stranger.call('run', task, { deadlineMs: 5000 }), {
+      message: REFUSED.FORBIDDEN,
+    })
+    await t.rejects(old.call('run', task, { deadlineMs: 5000 }), { message: REFUSED.STALE_EPOCH })
+    await t.rejects(old.call('kill', task, { deadlineMs: 5000 }), { message: REFUSED.STALE_EPOCH })
+    await Promise.all([stranger.close(), old.close()])
+  })
+
+  await t.test('health, status and metrics', async (t) => {
+    const get = async (path: string) =>
+      (await request(`http://${addresses.infoHttp}${path}`)).body.text()
+    t.equal(await get('/health/live'), 'live\n')
+    t.match(await get('/metrics'), /tajo_worker_epoch 3\n/)
+    t.match(JSON.parse(await get('/api/v1/worker')), { slots: 2, epoch: 3 })
+    const peer = await request(`http://${addresses.peer}/rpc/worker/status`, { method: 'POST' })
+    t.match(await peer.body.json(), { workerId: addresses.peer })
+  })
+
+  await master.close()
+  await stop()
+  await tracker.stop()
+})
+
+t.test('from one active master to the next', async (t) => {
+  const [first, second] = [new FakeTracker(5), new FakeTracker(6)]
+  await Promise.all([first.start(), second.start()])
+  second.active = false
+  const { addresses, stop } = await startWorker([first, second])
+  await until('registered', () => first.following > 0)
+  const master = first.caller(addresses.qm)
+  first.forgetsEnded = false
+
+  const done = taskOf('SELECT 1')
+  await master.call('run', done, { deadlineMs: 5000 })
+  await fetchAll(addresses.clientRpc, done)
+  await ended(first, done)
+  const running = taskOf("SELECT i, repeat('y', 100) FROM range(300000) r(i)")
+  await master.call('run', running, { deadlineMs: 5000 })
+  const reader = await lazyClient(addresses.clientRpc, running)
+  await until('it runs', () => first.reportsOf(running.queryId).length > 0)
+
+  first.stepDown()
+  second.active = true
+  const adopted = await until('registered again', () => second.registered[0])
+  t.same(
+    adopted.tasks.map(({ task }) => task.queryId).sort(),
+    [done.queryId, running.queryId].sort(),
+    'with what runs and what nobody has taken note of',
+  )
+  t.match(
+    adopted.tasks.find(({ task }) => task.queryId === running.queryId),
+    {
+      task: { sql: running.sql },
+      report: { state: 'running' },
+    },
+  )
+  let bytes = 0
+  let text = ''
+  reader.answer.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    text = (text + chunk.toString()).slice(-100)
+  })
+  await once(reader.answer, 'end')
+  t.match(text, '{"end":{"rows":300000}}', 'the stream was not touched')
+  t.ok(bytes > 30_000_000)
+  t.match(await ended(second, running), { state: 'succeeded', rows: 300_000 })
+  await t.rejects(master.call('run', taskOf('SELECT 1'), { deadlineMs: 5000 }), {
+    message: REFUSED.STALE_EPOCH,
+  })
+
+  second.knows = false
+  const times = second.registered.length
+  await until(
+    'a master that has forgotten it hears of it again',
+    () => second.registered.length > times,
+  )
+  second.knows = true
+
+  // No master at all: the query waits for the next one's catalog.
+  const later = second.caller(addresses.qm)
+  second.stepDown()
+  const waiting = taskOf('SELECT * FROM absent')
+  await later.call('run', waiting, { deadlineMs: 5000 })
+  second.epoch = 7
+  second.active = true
+  t.match(await ended(second, waiting), { error: { message: 'there is no table default.absent' } })
+  await Promise.all([master.close(), later.close()])
+
+  // Stopped while it runs something: told as lost, so that it is tried elsewhere.
+  const unlucky = taskOf('SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000) b(i)')
+  const newest = second.caller(addresses.qm)
+  await newest.call('run', unlucky, { deadlineMs: 5000 })
+  await stop()
+  t.match(last(second.reportsOf(unlucky.queryId)), { state: 'failed', error: { kind: 'lost' } })
+  await newest.close()
+  await Promise.all([first.stop(), second.stop()])
+})
+
+t.test('a result that nobody fetches is dropped', async (t) => {
+  const tracker = new FakeTracker(1)
+  await tracker.start()
+  const results = { aheadBytes: 1000, fetchMs: 300, stallMs: 60_000 }
+  const { addresses, stop } = await startWorker([tracker], { results })
+  const master = tracker.caller(addresses.qm)
+  const task = taskOf('SELECT i FROM range(1000000) r(i)')
+  await master.call('run', task, { deadlineMs: 5000 }).catch(async () => {
+    await until('registered', () => tracker.following > 0)
+    await master.call('run', task, { deadlineMs: 5000 })
+  })
+  t.match(await ended(tracker, task), {
+    state: 'killed',
+    error: { message: /nobody came to read/ },
+  })
+  await master.close()
+  await stop()
+  await tracker.stop()
+})
+
+t.test('the command', async (t) => {
+  const port = await freePortRow(9)
+  const conf = join(home, 'conf')
+  const root = join(home, 'root')
+  mkdirSync(conf)
+  const names = ['umbilical-rpc', 'client-rpc']
+  const property = (name: string, value: string): string =>
+    `<property><name>${name}</name><value>${value}</value></property>`
+  writeFileSync(
+    join(conf, 'tajo-site.xml'),
+    `<configuration>${[
+      property('tajo.rootdir', root),
+      property('tajo.master.ha.enable', 'true'),
+      property('tajo.worker.tmpdir.locations', join(home, 'tmp')),
+      ...names.map((name, i) => property(`tajo.master.${name}.address`, `localhost:${port + i}`)),
+      property('tajo.resource-tracker.rpc.address', `localhost:${port + 2}`),
+      property('tajo.catalog.client-rpc.address', `localhost:${port + 3}`),
+      property('tajo.master.info-http.address', `localhost:${port + 4}`),
+      property('tajo.worker.peer-rpc.address', `localhost:${port + 5}`),
+      property('tajo.worker.qm-rpc.address', `localhost:${port + 6}`),
+      property('tajo.worker.client-rpc.address', `localhost:${port + 7}`),
+      property('tajo.worker.info-http.address', `localhost:${port + 8}`),
+    ].join('')}</configuration>`,
+  )
+  writeFileSync(join(conf, 'masters'), 'localhost\n')
+  const env = {
+    TAJO_CONF_DIR: conf,
+    TAJO_PID_DIR: join(home, 'run'),
+    TAJO_LOG_DIR: join(home, 'log'),
+  }
+  const begin = async (...words: string[]) => {
+    const child = startProgram(
+      ['UV_THREADPOOL_SIZE=16', 'node', 'build/lib/cli/tajo.js', ...words],
+      { env },
+    )
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk))
+    await until(
+      `${words} ready`,
+      () => said.startsWith('ready ') || (said !== '' && child.exitCode !== null),
+    )
+    return { child, said: () => said }
+  }
+  const end = async ({ child }: Awaited<ReturnType<typeof begin>>): Promise<number | null> => {
+    child.kill('SIGTERM')
+    const [code] = await once(child, 'exit')
+    return code
+  }
+  const worker = await begin('worker')
+  t.equal(worker.said(), `ready worker localhost:${port + 5}\n`, 'before any master')
+  const again = await begin('worker')
+  t.match(again.said(), /already running as pid/)
+  const master = await begin('master')
+  const epoch = await until('the worker knows the master', async () => {
+    const { body } = await request(`http://localhost:${port + 8}/api/v1/worker`)
+    return ((await body.json()) as { epoch: number }).epoch
+  })
+  t.equal(epoch, 1)
+  t.equal(await end(worker), 0)
+  t.same(
+    readdirSync(join(home, 'run')).filter((name) => name.includes('worker')),
+    [],
+  )
+  t.same(readdirSync(join(home, 'tmp')), [], 'no spill is left')
+  t.equal(await end(master), 0)
+})

@@ -1,0 +1,126 @@
+/** The ports of a master that workers talk to, without a master: tests say who is active, and see what is told. */
+import type { FastifyInstance } from 'fastify'
+import { systemClock } from '../../lib/base/clock.ts'
+import type { Table } from '../../lib/catalog/model.ts'
+import { RpcClient } from '../../lib/rpc/client.ts'
+import type { CatalogTable, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
+import { Guard, type LineWriter, openAll, RpcError, rpcServer } from '../../lib/rpc/index.ts'
+
+export const FAKE_SECRET = 'b'.repeat(64)
+
+export class FakeTracker {
+  readonly registered: { worker: WorkerInfo; tasks: { task: Task; report: TaskReport }[] }[] = []
+  readonly beats: { freeSlots: number; reports: TaskReport[] }[] = []
+  readonly tables = new Map<string, Table>()
+  /** Answered to the next heartbeats, for each task that has ended. */
+  forgetsEnded = true
+  forget: string[] = []
+  resolves = 0
+  active = true
+  knows = true
+  epoch: number
+  #followers: LineWriter<{ epoch: number }>[] = []
+  #apps: FastifyInstance[] = []
+  #ports: number[] = []
+
+  constructor(epoch: number) {
+    this.epoch = epoch
+  }
+
+  async start(ports: readonly [number, number] = [0, 0]): Promise<void> {
+    const guard = new Guard({
+      epoch: () => this.epoch,
+      onNewerEpoch: () => undefined,
+      onRefused: () => undefined,
+    })
+    guard.setSecret(FAKE_SECRET)
+    const pass = {
+      term: 0,
+      signal: new AbortController().signal,
+      confirm: () => {},
+      leave: () => {},
+    }
+    const gate = {
+      enter: () => {
+        if (this.active) return pass
+        throw new RpcError('NOT_ACTIVE', 'not active')
+      },
+    }
+    const options = { guard, gate, clock: systemClock, beatMs: 100, log: () => undefined }
+    const status = () => ({ epoch: this.epoch, address: 'localhost:1', inFlight: 0 })
+    const { epoch } = { epoch: () => this.epoch }
+    const tracker = rpcServer(
+      'tracker',
+      {
+        status,
+        register: (request) => {
+          this.registered.push(request)
+          return { epoch: epoch(), forget: this.forget }
+        },
+        heartbeat: ({ freeSlots, reports }) => {
+          this.beats.push({ freeSlots, reports })
+          const ended = reports.filter(({ state }) => state !== 'running')
+          const forget = this.forgetsEnded ? ended.map(({ queryId }) => queryId) : this.forget
+          return { epoch: epoch(), known: this.knows, forget }
+        },
+        follow: (_request, writer) => {
+          this.#followers.push(writer)
+          writer.send({ epoch: epoch() })
+        },
+      },
+      options,
+    )
+    const catalog = rpcServer(
+      'catalog',
+      {
+        status,
+        databases: () => ({ databases: ['default'] }),
+        tables: () => ({ tables: [] }),
+        resolve: ({ tables }) => {
+          this.resolves += 1
+          const found = tables.map(({ database, name }) => this.tables.get(`${database}.${name}`))
+          return { tables: found.map((one) => (one ?? null) as CatalogTable | null) }
+        },
+      },
+      options,
+    )
+    this.#apps = [tracker, catalog]
+    const bind = (i: number) => ({ key: 'test', host: '127.0.0.1', port: ports[i] ?? 0 })
+    this.#ports = await openAll(this.#apps.map((app, i) => ({ app, bind: bind(i) })))
+  }
+
+  get addresses(): { tracker: string; catalog: string } {
+    const [tracker = 0, catalog = 0] = this.#ports
+    return { tracker: `127.0.0.1:${tracker}`, catalog: `127.0.0.1:${catalog}` }
+  }
+
+  get following(): number {
+    return this.#followers.length
+  }
+
+  /** The role moves on: streams end, and calls are refused. */
+  stepDown(): void {
+    this.active = false
+    for (const follower of this.#followers.splice(0)) follower.end()
+  }
+
+  /** Every report of that query, in the order they came. */
+  reportsOf(queryId: string): TaskReport[] {
+    return this.beats.flatMap(({ reports }) => reports.filter((one) => one.queryId === queryId))
+  }
+
+  /** To a worker's qm port, as this master. */
+  caller(address: string, secret = FAKE_SECRET): RpcClient<'worker'> {
+    return new RpcClient('worker', address, {
+      secret: () => secret,
+      epoch: () => this.epoch,
+      clock: systemClock,
+      connectTimeoutMs: 1000,
+    })
+  }
+
+  async stop(): Promise<void> {
+    for (const follower of this.#followers.splice(0)) follower.end()
+    await Promise.all(this.#apps.map((app) => app.close()))
+  }
+}
