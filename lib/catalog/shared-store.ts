@@ -59,8 +59,8 @@ interface Session {
   /** All that is durable. */
   state: CatalogState
   seq: number
-  /** Why nothing may be appended to this part any more. */
-  closed: 'no' | 'rolling' | 'unknown'
+  /** The fate of a write is unknown: nothing may be appended to this part any more. */
+  closed: boolean
 }
 
 export class SharedStore implements ReadableStore {
@@ -176,7 +176,7 @@ export class SharedStore implements ReadableStore {
         closeQuietly(journal)
         throw error
       }
-      return { term, part, journal, snapshotBytes, state, seq, closed: 'no' }
+      return { term, part, journal, snapshotBytes, state, seq, closed: false }
     }
     throw new CatalogError('UNAVAILABLE', `${directory} has files that its listing does not show`)
   }
@@ -203,12 +203,11 @@ export class SharedStore implements ReadableStore {
   /** The part to append to: a new one when the journal has got long. */
   async #writable(): Promise<Session> {
     const session = this.#session
-    if (session === null || session.closed === 'unknown') {
+    if (session === null || session.closed) {
       throw new CatalogError('UNAVAILABLE', 'the catalog has to be opened again')
     }
     const limit = Math.max(this.#journalBytes, session.snapshotBytes)
-    if (session.closed === 'no' && session.journal.bytes < limit) return session
-    session.closed = 'rolling'
+    if (session.journal.bytes < limit) return session
     const next = await this.#translated('append', async () => {
       const names = await this.#files.list(join(this.#directory, epochDir(session.term)))
       const last = Math.max(session.part, ...partsOf(names === 'missing' ? [] : names))
@@ -231,11 +230,11 @@ export class SharedStore implements ReadableStore {
         await session.journal.cutBack()
         return failed
       } catch (uncut) {
-        session.closed = 'unknown'
+        session.closed = true
         return new CatalogError('UNAVAILABLE', messageOf(uncut), { cause: error })
       }
     }
-    session.closed = 'unknown'
+    session.closed = true
     return failed
   }
 
