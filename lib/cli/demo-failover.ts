@@ -67,6 +67,7 @@ export async function failover(stage: Stage): Promise<Facts> {
     return all.find(({ queryId }) => queryId === query.queryId) ?? null
   })
   say(`the query is in the new active's list: ${listed.state}, ${query.rows} rows have come`)
+  query.readOn()
   await query.ended()
   say(`the query is complete: ${query.rows} rows, and their sums are right`)
   await checkTable(client)

@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { TajoClient } from '../client/index.ts'
 import { failure } from './exit.ts'
 
-export const DEMO_ROWS = 1_200_000
+export const DEMO_ROWS = 1_600_000
 /**
- * Read at this pace it lasts for three seconds, and the worker holds the rest back. At full speed the reading would keep
+ * Read at this pace it lasts for four seconds, and the worker holds the rest back. At full speed the reading would keep
  * this process so busy that the times it takes of the failover would be its own.
  */
 const ROWS_PER_MS = 400
@@ -21,6 +21,10 @@ export class DemoQuery {
   #idSum = 0
   #squareSum = 0n
   #ended: Promise<void> = Promise.resolve()
+  #readOn: () => void = () => {}
+  readonly #mayReadOn = new Promise<void>((resolve) => {
+    this.#readOn = resolve
+  })
 
   constructor(rowsWanted: number) {
     this.#rowsWanted = rowsWanted
@@ -33,6 +37,11 @@ export class DemoQuery {
     this.#ended = this.#read(result.rows())
     // It may fail while something else is waited for; `ended` tells.
     this.#ended.catch(() => {})
+  }
+
+  /** Until this is called only half of the rows are read, so that the query can't be over before it was looked at. */
+  readOn(): void {
+    this.#readOn()
   }
 
   /** Resolves when all rows have come and are right. Rejects with the client's errors, or with what is wrong. */
@@ -55,6 +64,7 @@ export class DemoQuery {
         this.#squareSum += BigInt(square as string | number)
       }
       this.rows += batch.length
+      if (this.rows * 2 >= this.#rowsWanted) await this.#mayReadOn
       const aheadMs = this.rows / ROWS_PER_MS - (performance.now() - startMs)
       if (aheadMs > 1) await sleep(aheadMs)
     }

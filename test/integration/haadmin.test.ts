@@ -334,7 +334,7 @@ t.test('tajo demo: exits 0 only when all of it happened', async (t) => {
     'kill -9',
     'serves: first answer',
     "in the new active's list: running",
-    '1200000 rows, and their sums are right',
+    '1600000 rows, and their sums are right',
     'the INSERT is there once',
     'Phases of term 2',
   ]
