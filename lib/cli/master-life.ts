@@ -20,6 +20,7 @@ import {
   adminServer,
   Master,
   type MasterOptions,
+  type QueryOptions,
   SingleMember,
 } from '../master/index.ts'
 import type { Bind } from '../rpc/index.ts'
@@ -112,7 +113,7 @@ export class MasterLife {
       beatMs: 2 * timing.renewMs,
       silenceMs: timing.monitorMs,
       stopMs: timing.deadlineMs + 2 * timing.renewMs,
-      queries: queryOptionsOf(this.#plan.conf, addresses.umbilical, this.#log.log),
+      queries: this.#queries(),
       onFailure: (error) => end(error.message, 1),
       pid: process.pid,
       startedAtSeconds: Math.round(Date.now() / 1000 - process.uptime()),
@@ -120,6 +121,11 @@ export class MasterLife {
       wallMs: Date.now,
       log: this.#log.log,
     }
+  }
+
+  #queries(): QueryOptions {
+    const { conf, addresses } = this.#plan
+    return queryOptionsOf(conf, addresses.umbilical, this.#log.log)
   }
 
   #binds(): MasterOptions['binds'] {
@@ -166,12 +172,21 @@ export class MasterLife {
         clusterId: randomUUID(),
         startedAt: new Date().toISOString(),
         service,
+        term: await termOf(this.#queries()),
       })
       const secret = await ownSecret(haDirectory)
       await member.start()
       return { member, secret }
     }
   }
+}
+
+/** Of the catalog as it is kept. */
+async function termOf({ makeStore }: QueryOptions): Promise<number> {
+  const store = await makeStore()
+  const { term } = await store.readOnly()
+  await store.close()
+  return Math.max(1, term)
 }
 
 /** Only the cluster's own user may look into it: the secret is there. */

@@ -1,6 +1,6 @@
 /**
  * A master without high availability (`tajo.master.ha.enable` false): the only one, active from its start until its
- * end, in term 1 for ever. It keeps nothing in the shared directory, so nothing keeps a second one away: that is what
+ * end, in one and the same term at every start. It keeps nothing in the shared directory, so nothing keeps a second one away: that is what
  * switching HA on is for.
  */
 import {
@@ -13,8 +13,6 @@ import {
   type Service,
 } from '../ha/index.ts'
 
-const TERM = 1
-
 type SingleState = 'starting' | 'active' | 'stepping-down' | 'stopped'
 const NO_HA = 'high availability is off (tajo.master.ha.enable): there is one master only'
 
@@ -25,6 +23,11 @@ export interface SingleOptions {
   readonly clusterId: string
   readonly startedAt: string
   readonly service: Service
+  /**
+   * The highest that the catalog knows, at least 1: neither is this master refused by a catalog that was used with high
+   * availability before, nor will masters with it be refused later.
+   */
+  readonly term: number
 }
 
 export class SingleMember implements Member {
@@ -39,7 +42,7 @@ export class SingleMember implements Member {
 
   /** Opens the services; resolves when they serve. */
   async start(): Promise<void> {
-    await this.#options.service.activate(TERM, this.#ended.signal)
+    await this.#options.service.activate(this.#options.term, this.#ended.signal)
     this.#setState('active')
   }
 
@@ -48,7 +51,7 @@ export class SingleMember implements Member {
   }
 
   term(): number | null {
-    return this.#state === 'active' || this.#state === 'stepping-down' ? TERM : null
+    return this.#state === 'active' || this.#state === 'stepping-down' ? this.#options.term : null
   }
 
   view(): MemberView {
@@ -63,7 +66,7 @@ export class SingleMember implements Member {
     return {
       clusterId,
       state: this.#state,
-      epoch: TERM,
+      epoch: this.#options.term,
       active: this.term() === null ? null : active,
       self: {
         ...self,
@@ -103,10 +106,10 @@ export class SingleMember implements Member {
   async stop(reason: string): Promise<void> {
     if (this.#state !== 'active') return
     this.#setState('stepping-down')
-    await this.#options.service.drain(TERM, null)
+    await this.#options.service.drain(this.#options.term, null)
     this.#setState('stopped')
     this.#ended.abort(new HaError('NOT_ACTIVE', reason))
-    await this.#options.service.deactivate(TERM, reason)
+    await this.#options.service.deactivate(this.#options.term, reason)
   }
 
   onState(listener: (view: MemberView) => void): void {

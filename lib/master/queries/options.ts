@@ -1,11 +1,11 @@
 /** What the query services are started with, as plain values: `cli/master-life.ts` makes them of the configuration. */
-import type { CatalogStore } from '../../catalog/store.ts'
+import type { ReadableStore } from '../../catalog/store.ts'
 
 export interface QueryOptions {
   /** Loads what `makeStore` needs, ahead of time. */
   readonly preload: () => Promise<unknown>
   /** A store of the configured class, not open yet; called once a term. */
-  readonly makeStore: () => Promise<CatalogStore>
+  readonly makeStore: () => Promise<ReadableStore>
   /** Absolute directory of the query log, one file a term: `<rootdir>/system/queries`. */
   readonly logDirectory: string
   /** Absolute; managed tables live below it. */
