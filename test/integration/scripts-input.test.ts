@@ -109,7 +109,6 @@ t.test('wrong use and wrong settings, each with one clear error', async (t) => {
   t.match(await script(DAEMON, ['start']), { code: 2, stderr: 'usage' })
   t.match(await script(DAEMON, ['launch', 'master']), { code: 2, stderr: "'launch'" })
   t.match(await script(DAEMON, ['start', 'slave']), { code: 2, stderr: "'slave'" })
-  t.match(await script(DAEMON, ['start', 'worker']), { code: 1, stderr: 'worker' })
   const env = readFileSync(join(conf, 'tajo-env.sh'), 'utf8')
   const wrong: [string, string | RegExp][] = [
     ['export TAJO_STOP_TIMEOUT=soon', "TAJO_STOP_TIMEOUT is 'soon'"],
