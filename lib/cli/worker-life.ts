@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
 import type { DaemonLog } from '../daemon/index.ts'
-import { readSecret } from '../ha/index.ts'
+import { makeDirs, readSecret } from '../ha/index.ts'
 import { fromDuckDb, toDuckDb } from '../sql/index.ts'
 import { realPathOf, Worker, type WorkerOptions } from '../worker/index.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
@@ -57,7 +57,7 @@ export class WorkerLife {
   async #makeSpill(): Promise<string> {
     const { spillLocations, spillName } = this.#plan
     try {
-      for (const location of spillLocations) await mkdir(location, { recursive: true, mode: 0o700 })
+      for (const location of spillLocations) await makeDirs(location, 0o700)
       const spill = join(await roomiest(spillLocations), spillName)
       await rm(spill, { recursive: true, force: true })
       await mkdir(spill, { mode: 0o700 })
