@@ -225,6 +225,7 @@ export function alterTable(
       if (!names.includes(from))
         throw new SqlError(`table ${spell(table)} has no column ${from}`, named.place)
       requireDistinct([...names.filter((name) => name !== from), to], named)
+      requireRenamable(table, from, named)
       return { changes: [{ do: 'rename-column', tableId, from, to }], message }
     }
     case 'add-column': {
@@ -242,6 +243,20 @@ export function alterTable(
     case 'drop-partition':
       return dropPartition(table, named, action)
   }
+}
+
+/** Where a column is found by its name in files that are there already, a new name would find nothing. */
+function requireRenamable(table: Table, column: string, named: TableName): void {
+  const inPaths = table.partitionColumns.some(({ name }) => name === column)
+  const byName =
+    table.format === 'JSON'
+      ? table.files.length > 0 || table.wholeDirectory
+      : table.wholeDirectory && (table.format === 'PARQUET' || inPaths)
+  if (!byName) return
+  throw new SqlError(
+    `the files of ${spell(table)} name their column ${column} themselves, so it can't be renamed: make a new table of it (CREATE TABLE … AS SELECT ${column} AS …)`,
+    named.place,
+  )
 }
 
 function addPartition(
