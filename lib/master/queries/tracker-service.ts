@@ -159,7 +159,7 @@ export class TrackerService {
   #adopt(info: WorkerInfo, task: Task, report: TaskReport): 'keep' | 'forget' {
     const { list, catalog, clock } = this.#options
     const query = list.get(task.queryId)
-    if (query === null || this.#isNewer(query, report)) {
+    if (query === null || isNewer(query, report) || isBack(query, report)) {
       if (catalog.state().outcome(task.queryId) !== null) return 'forget'
       if (query !== null) this.lost(query, 'a later attempt runs')
       const kind = task.mode === 'write' ? 'change' : 'select'
@@ -179,11 +179,6 @@ export class TrackerService {
       list.runs(query, spotOf(info), report.startedMs, clock.nowMs())
     }
     return this.#hear(info, report) === 'keep' ? 'keep' : 'forget'
-  }
-
-  /** Only a read has later attempts. */
-  #isNewer(query: Query, report: TaskReport): boolean {
-    return query.attempt < report.attempt && query.kind === 'select'
   }
 
   #hear(info: WorkerInfo, report: TaskReport): 'keep' | 'forget' | 'unknown' {
@@ -225,3 +220,11 @@ export class TrackerService {
     list.end(query, succeeded ? { state: 'succeeded', rows } : { state, error }, wallMs())
   }
 }
+
+/** Only a read has later attempts. */
+const isNewer = (query: Query, report: TaskReport): boolean =>
+  query.attempt < report.attempt && query.kind === 'select'
+
+/** A read that was taken for lost, and whose client may have read on from the worker all the time. */
+const isBack = ({ kind, stage, error, attempt }: Query, report: TaskReport): boolean =>
+  kind === 'select' && stage === 'ended' && error?.kind === 'lost' && attempt === report.attempt

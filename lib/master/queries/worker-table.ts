@@ -28,6 +28,8 @@ export interface Worker {
 
 /** Heartbeats that may be missed. */
 const MISSED = 3
+/** A host that is busy with queries may be late: nobody is lost for less than this. */
+const LEAST_PATIENCE_MS = 5000
 /** A worker whose stream broke looks for the active at once: so long it may take to be back. */
 const BACK_MS = 3000
 
@@ -142,7 +144,8 @@ export class WorkerTable {
     if (brokenMs !== null && nowMs - Math.max(brokenMs, heardMs) > BACK_MS) return true
     const { idleMs, activeMs } = this.#times
     if (nowMs - heardMs > MISSED * idleMs) return true
-    return busyMs !== null && nowMs - Math.max(busyMs, heardMs) > MISSED * activeMs
+    const patienceMs = Math.max(LEAST_PATIENCE_MS, MISSED * activeMs)
+    return busyMs !== null && nowMs - Math.max(busyMs, heardMs) > patienceMs
   }
 
   #of(workerId: string, incarnation: string): Worker | null {

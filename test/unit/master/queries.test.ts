@@ -208,7 +208,7 @@ t.test(
     ]
     t.same([read.state, write.state], ['running', 'running'])
     const task = taskOf(seat, write.queryId)
-    await terms.clock.advance(5000)
+    await terms.clock.advance(7000)
     t.match(await ask(seat, read), { state: 'failed', error: { kind: 'lost' } })
     t.match(await ask(seat, write), {
       state: 'failed',
@@ -241,10 +241,15 @@ t.test(
     await terms.clock.advance(20_000)
     t.equal(seat.term.workers().length, 1, 'idle: two of three are missed')
     const running = await submit(seat, 'select 1')
-    await terms.clock.advance(2000)
+    await terms.clock.advance(4000)
     t.match(await ask(seat, running), { state: 'running' }, 'patience begins with the task')
     await terms.clock.advance(2000)
     t.equal(seat.term.workers().length, 0)
+    t.match(await ask(seat, running), { state: 'failed', error: { kind: 'lost' } })
+    const task = taskOf(seat, running.queryId)
+    const back = register(seat, workerAt(1), [{ task, report: reportOf(task, 'running') }])
+    t.same(back.forget, [], 'its client may have read on all the time')
+    t.match(await ask(seat, running), { state: 'running' })
   },
 )
 
@@ -367,7 +372,7 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('finish' as const), query: fc.nat(2), well: fc.boolean() }),
   fc.record({ do: fc.constant('beat' as const), worker: fc.nat(1) }),
   fc.record({ do: fc.constant('register' as const), worker: fc.nat(1) }),
-  fc.record({ do: fc.constant('silence' as const), ms: fc.constantFrom(500, 1500, 4000, 40_000) }),
+  fc.record({ do: fc.constant('silence' as const), ms: fc.constantFrom(500, 1500, 7000, 40_000) }),
   fc.record({ do: fc.constant('kill' as const), query: fc.nat(2) }),
   fc.record({ do: fc.constant('failover' as const), flushed: fc.boolean() }),
 )
