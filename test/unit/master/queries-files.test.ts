@@ -1,0 +1,161 @@
+/** What the query services keep in files: the log that outlives a term, and the removal of what no table names. */
+import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { systemClock } from '../../../lib/base/clock.ts'
+import { carryOut } from '../../../lib/master/queries/publisher.ts'
+import { type LogLine, logName, QueryLog } from '../../../lib/master/queries/query-log.ts'
+import { ID, Terms } from '../../support/query-terms.ts'
+
+const BEGAN_MS = Date.now()
+
+const lineOf = (n: number, epoch: number, state: LogLine['query']['state']): LogLine => ({
+  query: {
+    queryId: ID(n),
+    attempt: 1,
+    sql: `select ${n}`,
+    user: 'me',
+    database: 'default',
+    kind: 'select',
+    state,
+    submittedMs: BEGAN_MS + n,
+    startedMs: null,
+    finishedMs: null,
+    progress: 0,
+    rows: null,
+    message: null,
+    error: null,
+    worker: null,
+    master: 'm:1',
+    epoch,
+  },
+  spot: null,
+})
+
+t.test(
+  'the log of several terms is one history; torn and foreign lines are passed over',
+  async (t) => {
+    const terms = new Terms(t)
+    const directory = terms.options.logDirectory
+    const logOf = (term: number) =>
+      new QueryLog({ directory, term, clock: systemClock, log: () => {} })
+    const [one, two] = [logOf(1), logOf(2)]
+    one.add(lineOf(1, 1, 'running'))
+    one.add(lineOf(2, 1, 'succeeded'))
+    await one.flush()
+    appendFileSync(one.path, '{"v":1,"query":{"queryId":"to\n')
+    two.add(lineOf(1, 2, 'succeeded'))
+    two.add(lineOf(3, 2, 'failed'))
+    await two.flush()
+    writeFileSync(join(directory, 'notes.txt'), 'not ours')
+    const history = terms.history()
+    const seen = (await history.newest(10)).map(({ sql, state }) => [sql, state])
+    t.same(seen, [
+      ['select 3', 'failed'],
+      ['select 2', 'succeeded'],
+      ['select 1', 'succeeded'],
+    ])
+    one.add(lineOf(1, 1, 'failed'))
+    await one.flush()
+    await terms.clock.advance(2000)
+    t.match(
+      (await history.newest(10)).find(({ queryId }) => queryId === ID(1)),
+      { state: 'succeeded', epoch: 2 },
+      'a deposed master changes nothing',
+    )
+    await history.removeBelow(2)
+    t.same(readdirSync(directory).sort(), ['notes.txt', logName(2)])
+    for (const log of [one, two]) log.close()
+  },
+)
+
+t.test('a log directory that can not be written holds up nobody', async (t) => {
+  const terms = new Terms(t)
+  writeFileSync(terms.options.logDirectory, 'a file where the directory should be')
+  const log = new QueryLog({
+    directory: terms.options.logDirectory,
+    term: 1,
+    clock: terms.clock,
+    log: () => {},
+  })
+  for (let n = 0; n < 11_000; n += 1) log.add(lineOf(n, 1, 'running'))
+  t.ok(log.dropped > 0)
+  log.close()
+})
+
+t.test(
+  'the sweeper removes old litter, and nothing that a table names or that lies elsewhere',
+  async (t) => {
+    const terms = new Terms(t, { litterGraceMs: 0 })
+    const { catalog, term } = await terms.begin()
+    const { warehouse } = terms.options
+    const table = join(warehouse, 'default', 't')
+    const outside = join(terms.directory, 'outside')
+    for (const path of [join(table, 'data-a'), join(table, 'data-b'), outside]) {
+      mkdirSync(path, { recursive: true })
+      writeFileSync(join(path, 'part-0'), 'x')
+    }
+    await catalog.transact((state) => ({
+      by: 'm',
+      atMs: Date.now() - 10,
+      outcome: null,
+      changes: [
+        {
+          do: 'create-table',
+          table: {
+            id: state.nextTableId,
+            database: 'default',
+            name: 't',
+            kind: 'managed',
+            format: 'TEXT',
+            options: {},
+            columns: [{ name: 'a', type: 'INT4' }],
+            partitionColumns: [],
+            location: table,
+            wholeDirectory: false,
+            files: [{ path: 'data-a/part-0', rows: 1, bytes: 1, partition: [] }],
+            schemaVersion: 1,
+            createdAt: '',
+          },
+        },
+        {
+          do: 'add-litter',
+          paths: [join(table, 'data-a'), join(table, 'data-b'), outside, warehouse, '/'],
+        },
+      ],
+    }))
+    await term.sweeper.sweep()
+    t.same(readdirSync(table), ['data-a'])
+    t.ok(existsSync(join(outside, 'part-0')))
+    t.same(
+      catalog
+        .state()
+        .litter()
+        .map(({ path }) => path)
+        .sort(),
+      [warehouse, join(table, 'data-a')].sort(),
+      'what a table names stays noted',
+    )
+  },
+)
+
+t.test(
+  'a publication can be carried out again at any step, and not by one who comes too late',
+  async (t) => {
+    const terms = new Terms(t)
+    const location = join(terms.directory, 'out')
+    const staging = join(terms.directory, '.out-staging')
+    const { signal } = new AbortController()
+    const publication = { queryId: ID(1), staging, location }
+    mkdirSync(location)
+    mkdirSync(staging)
+    writeFileSync(join(staging, 'new'), '')
+    await carryOut(publication, signal)
+    await carryOut(publication, signal)
+    t.same(readdirSync(location), ['new'])
+    mkdirSync(staging)
+    writeFileSync(join(staging, 'newer'), '')
+    await t.rejects(carryOut(publication, signal), { code: 'ENOTEMPTY' })
+    t.same(readdirSync(location), ['new'], 'what is in place stays')
+  },
+)
