@@ -55,6 +55,8 @@ export class Keeper {
   #renewal: Promise<void> = Promise.resolve()
   #cancelWake = (): void => {}
   #hintMs = Number.NEGATIVE_INFINITY
+  /** Into the history, with what is swept meanwhile. */
+  #recording: Promise<void> = Promise.resolve()
   #sentPicture = ''
   #sentPictureMs = Number.NEGATIVE_INFINITY
 
@@ -228,7 +230,7 @@ export class Keeper {
         this.#backup.register(false)
         return
       case 'record':
-        void this.#work.record(effect)
+        this.#recording = this.#work.record(effect)
         return
       case 'exit':
         void this.#exit()
@@ -313,11 +315,11 @@ export class Keeper {
     this.#ports.link.send({ type: 'picture', picture })
   }
 
-  /** Gives the last change of our backup file a moment, and no more: the storage may hang. */
+  /** Gives the last change of our backup file and the term's record a moment, and no more: the storage may hang. */
   async #exit(): Promise<void> {
     const { clock, exit } = this.#ports
     const moment = new Promise<void>((done) => clock.after(this.#start.timing.renewMs, done))
-    await Promise.race([this.#backup.stop(), moment])
+    await Promise.race([Promise.all([this.#backup.stop(), this.#recording]), moment])
     exit()
   }
 }
