@@ -388,18 +388,23 @@ t.test('starts that must fail: one sentence, exit code 1, nothing left behind', 
 })
 
 t.test(
-  'without high availability one master serves at once, and keeps nothing in the directory',
+  'without high availability one master serves at once, and takes part in no election',
   async (t) => {
+    const catalog = join(t.testdir(), 'catalog')
     const cluster = await makeCluster(t, {
       count: 1,
       monitorMs: M,
-      site: { 'tajo.master.ha.enable': 'false' },
+      site: {
+        'tajo.master.ha.enable': 'false',
+        'tajo.catalog.uri': `jdbc:derby:${catalog};create=true`,
+      },
     })
     const [master] = cluster.masters
     if (master === undefined) throw new Error('one master is needed')
     t.ok(await master.health('active'))
     t.equal((await master.clientStatus()).status, 200)
-    t.notOk(existsSync(join(cluster.root, 'system')))
+    t.notOk(existsSync(join(cluster.root, 'system', 'ha', 'active')), 'there are no terms')
+    t.ok(existsSync(join(catalog, 'tajo-catalog.duckdb')), 'DerbyStore keeps the catalog')
     t.match(await order(master, 'handOver', { successor: null, force: false, by: 't' }), {
       text: /UNSAFE/,
     })
