@@ -90,6 +90,7 @@ export class WorkerLife {
         infoHttp: { key: BIND_KEYS.infoHttp, ...bind.infoHttp },
       },
       masters: plan.trackers,
+      readMasters: plan.readTrackers,
       engine: {
         threads: plan.cores,
         memoryBytes: plan.memoryBytes,

@@ -24,6 +24,11 @@ import type { CommandContext } from './command.ts'
 import { directoryOf, identOf, logLimitsOf } from './master-plan.ts'
 import { timingOf } from './timing.ts'
 
+interface Tracker {
+  readonly tracker: string
+  readonly catalog: string
+}
+
 export interface WorkerPlan {
   readonly conf: Configuration
   readonly surroundings: Surroundings
@@ -31,7 +36,9 @@ export interface WorkerPlan {
   readonly addresses: WorkerAddresses
   readonly bind: WorkerPlace['bind']
   /** Tracker and catalog port of each master in conf/masters. */
-  readonly trackers: readonly { readonly tracker: string; readonly catalog: string }[]
+  readonly trackers: readonly Tracker[]
+  /** The same as the file is now: a master may have been added since. */
+  readonly readTrackers: () => Promise<readonly Tracker[]>
   readonly pidFile: string
   readonly logFile: string
   readonly logLimits: LogLimits
@@ -70,10 +77,12 @@ export async function planWorker({ confDir, home, env }: CommandContext): Promis
     masters,
     addresses,
     bind,
-    trackers: masters.entries.map((one) => {
-      const { resourceTracker: tracker, catalog } = masterAddresses(conf, one).addresses
-      return { tracker, catalog }
-    }),
+    trackers: trackersOf(conf, masters),
+    readTrackers: async () =>
+      trackersOf(
+        conf,
+        await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port),
+      ),
     pidFile: env.TAJO_PID_FILE || join(directoryOf(env.TAJO_PID_DIR, home, 'run'), `${daemon}.pid`),
     logFile:
       env.TAJO_LOG_FILE ||
@@ -90,6 +99,12 @@ export async function planWorker({ confDir, home, env }: CommandContext): Promis
     warnings: [...conf.warnings, ...masters.warnings, ...warnings],
   }
 }
+
+const trackersOf = (conf: Configuration, masters: HostList): Tracker[] =>
+  masters.entries.map((one) => {
+    const { resourceTracker: tracker, catalog } = masterAddresses(conf, one).addresses
+    return { tracker, catalog }
+  })
 
 /** More queries than threads would stand in each other's way until one of them ends. */
 function slotsOf(wanted: number, env: NodeJS.ProcessEnv): { slots: number; warnings: string[] } {

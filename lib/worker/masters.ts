@@ -1,8 +1,13 @@
 /**
  * The masters that this worker knows from its configuration, and which of them is active: asked all at once, the first
  * that says so and shows no older term than we know is it. Clients are kept, connections too.
+ *
+ * A master that was added to the configuration after this worker's start may be the one that takes over, so the list is
+ * read again before each search. None is forgotten: who is taken off the list stays a member until it is stopped.
  */
 import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { messageOf } from '../base/message-of.ts'
 import { RpcClient } from '../rpc/client.ts'
 
 export interface MasterAddresses {
@@ -12,9 +17,12 @@ export interface MasterAddresses {
 
 export interface MastersOptions {
   readonly addresses: readonly MasterAddresses[]
+  /** The list as it is now; rejects when it can't be read. */
+  readonly readAddresses: () => Promise<readonly MasterAddresses[]>
   readonly secret: () => string
   readonly epoch: () => number
   readonly clock: Clock
+  readonly log: Log
 }
 
 export interface KnownMaster {
@@ -33,20 +41,17 @@ const CONNECT_MS = 1000
 
 export class Masters {
   readonly #options: MastersOptions
-  readonly #masters: readonly KnownMaster[]
+  readonly #masters: KnownMaster[] = []
+  #unread: string | null = null
 
   constructor(options: MastersOptions) {
     this.#options = options
-    const client = { ...options, connectTimeoutMs: CONNECT_MS }
-    this.#masters = options.addresses.map((addresses) => ({
-      addresses,
-      tracker: new RpcClient('tracker', addresses.tracker, client),
-      catalog: new RpcClient('catalog', addresses.catalog, client),
-    }))
+    for (const addresses of options.addresses) this.#add(addresses)
   }
 
   /** Null: none says so now. */
   async findActive(signal: AbortSignal): Promise<ActiveMaster | null> {
+    await this.#readAgain()
     try {
       return await Promise.any(this.#masters.map((master) => this.#ask(master, signal)))
     } catch {
@@ -59,6 +64,35 @@ export class Masters {
     await Promise.all(
       this.#masters.flatMap(({ tracker, catalog }) => [tracker.close(), catalog.close()]),
     )
+  }
+
+  #add(addresses: MasterAddresses): void {
+    const client = { ...this.#options, connectTimeoutMs: CONNECT_MS }
+    this.#masters.push({
+      addresses,
+      tracker: new RpcClient('tracker', addresses.tracker, client),
+      catalog: new RpcClient('catalog', addresses.catalog, client),
+    })
+  }
+
+  async #readAgain(): Promise<void> {
+    const { log, readAddresses } = this.#options
+    let list: readonly MasterAddresses[]
+    try {
+      list = await readAddresses()
+      this.#unread = null
+    } catch (error) {
+      const why = messageOf(error)
+      // Searches follow each other quickly; once is enough.
+      if (why !== this.#unread) log('warn', `the list of masters stays as it was: ${why}`)
+      this.#unread = why
+      return
+    }
+    for (const addresses of list) {
+      if (this.#masters.some((known) => known.addresses.tracker === addresses.tracker)) continue
+      this.#add(addresses)
+      log('info', `one more master is known: ${addresses.tracker}`)
+    }
   }
 
   async #ask(master: KnownMaster, signal: AbortSignal): Promise<ActiveMaster> {

@@ -38,6 +38,8 @@ export interface WorkerOptions {
   readonly worker: WorkerInfo
   readonly binds: Readonly<Record<WorkerPort, Bind>>
   readonly masters: readonly MasterAddresses[]
+  /** The list of masters as it is now; left out where it never changes. */
+  readonly readMasters?: () => Promise<readonly MasterAddresses[]>
   readonly engine: EngineOptions
   readonly types: TypeNames
   /** From the cluster's directory; null while no master has formed the cluster yet. Rejects when it can't be read. */
@@ -81,9 +83,11 @@ export class Worker {
     })
     this.#masters = new Masters({
       addresses: options.masters,
+      readAddresses: options.readMasters ?? (async () => options.masters),
       secret: () => this.#secret,
       epoch: () => this.#guard.epoch(),
       clock,
+      log,
     })
     this.#tasks = new TaskList({
       slots: options.worker.slots,

@@ -50,9 +50,12 @@ function follower(index: number): Follow {
         catalog: `localhost:${master.ports.umbilical + 3}`,
       },
     ],
+    // One master, always the same.
+    readAddresses: async () => [],
     secret: () => secret,
     epoch: () => epoch,
     clock: systemClock,
+    log: () => undefined,
   })
   known.push(masters)
   const port = String(30_000 + index)

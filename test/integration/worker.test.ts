@@ -370,6 +370,34 @@ t.test('from one active master to the next', async (t) => {
   await Promise.all([first.stop(), second.stop()])
 })
 
+t.test('a master that is added later is found when the one that was known is gone', async (t) => {
+  const [first, second] = [new FakeTracker(5), new FakeTracker(6)]
+  await Promise.all([first.start(), second.start()])
+  const unread = 'the list of masters stays as it was: masters:1: no host'
+  const said: string[] = []
+  let list = async () => [first.addresses]
+  const { worker, stop } = await startWorker([first], {
+    readMasters: () => list(),
+    log: (_level, message) => {
+      said.push(message)
+    },
+  })
+  await until('registered', () => first.following > 0)
+  list = () => Promise.reject(new Error('masters:1: no host'))
+  first.stepDown()
+  await until('the file is read again', () => said.includes(unread))
+  list = async () => [second.addresses]
+  await until('registered with the new one', () => second.registered[0])
+  t.equal(worker.status().epoch, 6)
+  t.equal(said.filter((message) => message === unread).length, 1, 'said once')
+  second.stepDown()
+  first.epoch = 7
+  first.active = true
+  await until('none is forgotten', () => first.registered.length === 2)
+  await stop()
+  await Promise.all([first.stop(), second.stop()])
+})
+
 t.test('a result that nobody fetches is dropped', async (t) => {
   const tracker = new FakeTracker(1)
   await tracker.start()

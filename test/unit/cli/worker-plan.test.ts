@@ -48,6 +48,11 @@ t.test('from configuration to a worker', async (t) => {
     slots: 8,
     warnings: [],
   })
+  writeFileSync(join(confDir, 'masters'), 'one\nthree:36001\n')
+  t.same(await worker.readTrackers(), [
+    { tracker: 'one:26003', catalog: 'one:26005' },
+    { tracker: 'three:36003', catalog: 'three:36005' },
+  ])
 })
 
 t.test('no more queries than file threads', async (t) => {
