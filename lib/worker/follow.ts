@@ -19,7 +19,7 @@ export interface FollowOptions {
   readonly masters: Masters
   readonly worker: WorkerInfo
   readonly tasks: TaskList
-  /** Heartbeats without a running task, and with one. */
+  /** Heartbeats without a task that the master has yet to hear of, and with one. */
   readonly idleMs: number
   readonly activeMs: number
   /** So long a silence of the stream means a frozen master. */
@@ -167,7 +167,8 @@ export class Follow {
   async #beats(active: ActiveMaster, signal: AbortSignal): Promise<void> {
     const { tasks, idleMs, activeMs, clock } = this.#options
     while (!signal.aborted) {
-      const everyMs = tasks.running > 0 ? activeMs : idleMs
+      // What has ended counts until the master has taken note of it: for a change, until it is in the catalog.
+      const everyMs = tasks.size > 0 ? activeMs : idleMs
       await this.#news.wait(clock, everyMs, signal)
       if (signal.aborted) return
       const known = await this.#beat(active, CALL_MS, signal)

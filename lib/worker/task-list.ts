@@ -42,6 +42,11 @@ export class TaskList {
     return running.length + this.#abandoned.size
   }
 
+  /** What runs, and what is still to be told. */
+  get size(): number {
+    return this.#queries.size + this.#abandoned.size
+  }
+
   run(task: Task): Acceptance {
     const known = this.#queries.get(task.queryId)
     if (known !== undefined && known.task.attempt === task.attempt) return ACCEPTED

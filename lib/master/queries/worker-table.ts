@@ -117,9 +117,9 @@ export class WorkerTable {
     return best?.worker ?? null
   }
 
-  /** It was given something: from now on it reports at the active interval. */
+  /** It was given something, counted already: if that is all it has, it reports at the active interval from now on. */
   took(worker: Worker, nowMs: number): void {
-    worker.busyMs ??= nowMs
+    if (worker.busyMs === null || this.#running(worker.info.workerId) === 1) worker.busyMs = nowMs
   }
 
   /** It refused: it gets nothing more before it says that it has something free, or something of it ends. */
@@ -140,12 +140,14 @@ export class WorkerTable {
     return lost
   }
 
-  #isLost({ busyMs, heardMs, brokenMs }: Worker, nowMs: number): boolean {
+  #isLost({ info, busyMs, heardMs, brokenMs }: Worker, nowMs: number): boolean {
     if (brokenMs !== null && nowMs - Math.max(brokenMs, heardMs) > BACK_MS) return true
     const { idleMs, activeMs } = this.#times
     if (nowMs - heardMs > MISSED * idleMs) return true
+    // What it ran may have ended with its last report: then the next one comes at the idle interval.
+    if (busyMs === null || this.#running(info.workerId) === 0) return false
     const patienceMs = Math.max(LEAST_PATIENCE_MS, MISSED * activeMs)
-    return busyMs !== null && nowMs - Math.max(busyMs, heardMs) > patienceMs
+    return nowMs - Math.max(busyMs, heardMs) > patienceMs
   }
 
   #of(workerId: string, incarnation: string): Worker | null {

@@ -253,6 +253,23 @@ t.test(
   },
 )
 
+t.test('a worker whose last query has ended reports as seldom as an idle one', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const worker = workerAt(1)
+  register(seat, worker)
+  const first = await submit(seat, 'select 1')
+  await terms.clock.advance(1000)
+  beat(seat, worker, [reportOf(taskOf(seat, first.queryId), 'succeeded')])
+  t.match(await ask(seat, first), { state: 'succeeded' })
+  await terms.clock.advance(9000)
+  t.equal(seat.term.workers().length, 1, 'still there')
+  const second = await submit(seat, 'select 2')
+  t.equal(second.state, 'running', 'and asked at once')
+  await terms.clock.advance(4000)
+  t.match(await ask(seat, second), { state: 'running' }, 'patience begins with the new task')
+})
+
 t.test('a failover: what runs is adopted, what ended is told, long polls let go', async (t) => {
   const terms = new Terms(t)
   const old = await terms.begin()
