@@ -125,9 +125,14 @@ const changesOf = (
   )[],
 ) => changes
 
-/** Old enough, and no table's. Exported for its test. */
+/**
+ * Old enough, no table's, and nothing younger in it: a directory that was litter before its files were (an attempt that
+ * nobody waited for any more, and that had won) must not take them away from who still reads them. Exported for its test.
+ */
 export function dueOf(state: CatalogState, latestMs: number): Litter[] {
-  const old = state.litter().filter(({ sinceMs }) => sinceMs <= latestMs)
+  const old: Litter[] = []
+  const young: Litter[] = []
+  for (const litter of state.litter()) (litter.sinceMs < latestMs ? old : young).push(litter)
   if (old.length === 0) return []
   const taken = new Set<string>()
   const claim = (path: string): void => {
@@ -141,6 +146,7 @@ export function dueOf(state: CatalogState, latestMs: number): Litter[] {
     }
   }
   for (const { staging } of state.publications()) claim(staging)
+  for (const { path } of young) claim(path)
   return old.filter(({ path }) => !taken.has(path))
 }
 
