@@ -48,7 +48,9 @@ export async function stage(input: StagingInput): Promise<Manifest> {
     const written = await arranged(directory, plan)
     const files = await kept(written, { base, rows, counts })
     if (files.length === 0) await rm(directory, { recursive: true })
-    else await makeDurable(directory, made)
+    // An empty result takes a location's place like any other.
+    if (files.length === 0 && directory === base) await mkdir(directory, { mode: 0o755 })
+    if (files.length > 0 || directory === base) await makeDurable(directory, made)
     return {
       columns: plan.columns.map(({ name, type }) => ({ name, type })),
       partitionColumns: plan.partitionColumns.map(({ name, type }) => ({ name, type })),

@@ -31,14 +31,15 @@ const RETRY_MS = 1000
 export class Publisher {
   readonly #options: PublisherOptions
   readonly #running = new Map<string, Promise<void>>()
+  /** The last one at each location: two that changed places with each other's steps would never come to an end. */
+  readonly #last = new Map<string, Promise<void>>()
 
   constructor(options: PublisherOptions) {
     this.#options = options
   }
 
   isPending(queryId: string): boolean {
-    const pending = this.#options.catalog.state().publications()
-    return pending.some((one) => one.queryId === queryId)
+    return this.#pending(queryId) !== null
   }
 
   /** Those that an earlier term has left. */
@@ -51,19 +52,31 @@ export class Publisher {
   publish(queryId: string): Promise<void> {
     const running = this.#running.get(queryId)
     if (running !== undefined) return running
-    const begun = this.#publish(queryId).finally(() => this.#running.delete(queryId))
+    const location = this.#pending(queryId)?.location ?? ''
+    const before = this.#last.get(location) ?? Promise.resolve()
+    const begun = before
+      .catch(() => undefined)
+      .then(() => this.#publish(queryId))
+      .finally(() => {
+        this.#running.delete(queryId)
+        if (this.#last.get(location) === begun) this.#last.delete(location)
+      })
     this.#running.set(queryId, begun)
+    this.#last.set(location, begun)
     return begun
   }
 
+  #pending(queryId: string): Publication | null {
+    const pending = this.#options.catalog.state().publications()
+    return pending.find((one) => one.queryId === queryId) ?? null
+  }
+
   async #publish(queryId: string): Promise<void> {
-    const { catalog, clock, log, signal, onPublished } = this.#options
+    const { clock, log, signal, onPublished } = this.#options
     for (;;) {
-      const publication = catalog
-        .state()
-        .publications()
-        .find((one) => one.queryId === queryId)
-      if (publication === undefined || signal.aborted) return
+      if (signal.aborted) return
+      const publication = this.#pending(queryId)
+      if (publication === null) return
       try {
         await carryOut(publication, signal)
         await this.#record(publication)
@@ -105,9 +118,13 @@ export const asideOf = ({ queryId, location }: Publication): string =>
 /** Idempotent. Rejects with the file system's error, or when the term is over. Exported for its test. */
 export async function carryOut(publication: Publication, signal: AbortSignal): Promise<void> {
   const { staging, location } = publication
-  if (!(await exists(staging))) return
   const aside = join(asideOf(publication), 'content')
-  if (!(await exists(aside))) {
+  const isAside = await exists(aside)
+  if (!(await exists(staging))) {
+    if (isAside) return
+    throw new Error(`${staging}, which should take its place, is gone`)
+  }
+  if (!isAside) {
     await mkdir(dirname(aside), { recursive: true })
     signal.throwIfAborted()
     if (await exists(location)) await rename(location, aside)

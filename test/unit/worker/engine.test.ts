@@ -3,6 +3,7 @@
  * that could lead out of the catalog is tried, and has to be refused before it runs.
  */
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -279,6 +280,20 @@ t.test('values of every type come as JSON', async (t) => {
   const all = await warehouse.query('FROM test_all_types()')
   t.equal((all as unknown[][]).length, 3)
 })
+
+t.test(
+  'an empty result is no file of a table, and an empty directory for a location',
+  async (t) => {
+    const table = warehouse.table('nothing', 'a INT4', { format: 'TEXT' })
+    const here = join(table.location, 'here')
+    t.match(await warehouse.insert(table, 'SELECT 1 WHERE false', { directory: here }), {
+      files: [],
+    })
+    t.notOk(existsSync(here))
+    await warehouse.insert(table, 'SELECT 1 WHERE false', { directory: here, base: here })
+    t.same(readdirSync(here), [], 'it is to take the place of what stands at the location')
+  },
+)
 
 const FORMATS: [Table['format'], Record<string, string>][] = [
   ['PARQUET', {}],
