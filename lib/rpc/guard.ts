@@ -54,6 +54,19 @@ export class Guard {
       this.#options.onRefused('secret', from)
       throw new RpcError('FORBIDDEN', "the secret is missing or is not this cluster's")
     }
+    this.requireNewest(headers, from)
+    const epoch = readEpoch(headers[EPOCH_HEADER])
+    if (epoch > this.epoch()) {
+      this.#heardEpoch = epoch
+      this.#options.onNewerEpoch(epoch)
+    }
+  }
+
+  /**
+   * The term alone, again when the body has come: that may take its time, and the term may have ended meanwhile. Throws
+   * STALE_EPOCH.
+   */
+  requireNewest(headers: IncomingHttpHeaders, from: string): void {
     const epoch = readEpoch(headers[EPOCH_HEADER])
     const known = this.epoch()
     if (epoch < known) {
@@ -62,10 +75,6 @@ export class Guard {
       throw new RpcError('STALE_EPOCH', `term ${epoch} is over, the newest is ${known}`, {
         epoch: known,
       })
-    }
-    if (epoch > known) {
-      this.#heardEpoch = epoch
-      this.#options.onNewerEpoch(epoch)
     }
   }
 }

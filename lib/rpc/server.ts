@@ -124,6 +124,7 @@ type Route = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyRe
 function callHandler(method: CallMethod, handler: CallHandler, options: ServerOptions): Route {
   return async (request, reply) => {
     const message = checked(method, request.body)
+    if (method.access === 'cluster') options.guard.requireNewest(request.headers, request.ip)
     const pass = method.activeOnly ? options.gate.enter() : null
     if (pass !== null) leaveWhenSent(reply, pass)
     const answer = JSON.stringify(await handler(message, { from: request.ip, pass }))

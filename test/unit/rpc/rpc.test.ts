@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { request } from 'undici'
 import { type Clock, systemClock } from '../../../lib/base/clock.ts'
 import { RpcClient } from '../../../lib/rpc/client.ts'
+import { EPOCH_HEADER, SECRET_HEADER } from '../../../lib/rpc/contract.ts'
 import {
   type Gate,
   Guard,
@@ -208,6 +209,26 @@ t.test('a newer term with the right secret is news, and counts from then on', as
   t.equal(guard.epoch(), 9)
   const older = callerOf(t, 'umbilical', umbilical, { epoch: 8 })
   await t.rejects(older.call('announce', announcement, { deadlineMs }), { code: 'STALE_EPOCH' })
+})
+
+t.test('a term that ends while the body is on its way does not count any more', async (t) => {
+  const { umbilical, guard } = await world(t)
+  const [host = '', port = ''] = umbilical.split(':')
+  const socket = connect({ host, port: Number(port) })
+  t.teardown(() => socket.destroy())
+  await once(socket, 'connect')
+  const body = JSON.stringify(announcement)
+  socket.write(
+    `POST /rpc/umbilical/announce HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
+      `content-length: ${body.length}\r\n${EPOCH_HEADER}: 7\r\n${SECRET_HEADER}: ${SECRET}\r\n\r\n`,
+  )
+  await sleep(50)
+  const newer = callerOf(t, 'umbilical', umbilical, { epoch: 9 })
+  await newer.call('announce', announcement, { deadlineMs })
+  const answer = once(socket, 'data')
+  socket.write(body)
+  t.match(String((await answer)[0]), /STALE_EPOCH/)
+  t.equal(guard.refused.epoch, 1)
 })
 
 t.test('before the secret is known nobody gets in', async (t) => {
