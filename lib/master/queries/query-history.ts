@@ -28,6 +28,16 @@ const PATIENCE_MS = 2000
 const MOST_BYTES = 16 * 1024 * 1024
 const NAME = /^term-\d{10}\.jsonl$/
 
+/** Null for what is not there. */
+async function orNothing<T>(call: Promise<T>): Promise<T | null> {
+  try {
+    return await call
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
 interface ReadSoFar {
   offset: number
   /** The beginning of a line whose end was not there yet. */
@@ -57,7 +67,7 @@ export class QueryHistory {
   async lines(): Promise<ReadonlyMap<string, LogLine>> {
     const { clock } = this.#options
     if (this.#reading === null && clock.nowMs() - this.#readMs >= FRESH_MS) {
-      this.#reading = this.#read().finally(() => {
+      this.#reading = this.#read().then(() => {
         this.#reading = null
       })
     }
@@ -69,6 +79,18 @@ export class QueryHistory {
     await Promise.race([this.#reading, late])
     cancel()
     return this.#lines
+  }
+
+  /** As `lines`, but read afresh and to the end, however long that takes; null when it failed. */
+  async allLines(): Promise<ReadonlyMap<string, LogLine> | null> {
+    while (this.#reading !== null) await this.#reading
+    let isComplete = false
+    this.#reading = this.#read().then((done) => {
+      isComplete = done
+      this.#reading = null
+    })
+    await this.#reading
+    return isComplete ? this.#lines : null
   }
 
   /** The new term has written down all that is to be kept: files of terms below it can go. Never rejects. */
@@ -84,23 +106,28 @@ export class QueryHistory {
     }
   }
 
-  async #read(): Promise<void> {
+  /** False: not all of it could be read. Never rejects. */
+  async #read(): Promise<boolean> {
     const { directory, clock, log } = this.#options
+    let isComplete = false
     try {
-      const names = (await readdir(directory)).filter((name) => NAME.test(name)).sort()
+      const there = (await orNothing(readdir(directory))) ?? []
+      const names = there.filter((name) => NAME.test(name)).sort()
       for (const name of names) await this.#readFile(name)
       for (const name of this.#files.keys()) if (!names.includes(name)) this.#files.delete(name)
       this.#forgetOldest()
+      isComplete = true
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-        log('warn', `the query log can't be read: ${messageOf(error)}`)
-      }
+      log('warn', `the query log can't be read: ${messageOf(error)}`)
     }
     this.#readMs = clock.nowMs()
+    return isComplete
   }
 
   async #readFile(name: string): Promise<void> {
-    const file = await open(join(this.#options.directory, name), 'r')
+    const file = await orNothing(open(join(this.#options.directory, name), 'r'))
+    // What the active master has removed, it has written down anew before.
+    if (file === null) return
     try {
       const { size } = await file.stat()
       const known = this.#files.get(name)

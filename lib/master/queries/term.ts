@@ -5,6 +5,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { Catalog } from '../../catalog/catalog.ts'
+import type { Outcome } from '../../catalog/model.ts'
 import type { QueryRecord } from '../../rpc/contract.ts'
 import { parseStatement } from '../../sql/index.ts'
 import type { WorkerRow } from '../../web/view.ts'
@@ -18,7 +19,7 @@ import { type Query, recordOf } from './query.ts'
 import type { QueryHistory } from './query-history.ts'
 import { QueryLog } from './query-log.ts'
 import { Scheduler } from './scheduler.ts'
-import { Settler } from './settle.ts'
+import { endOf, Settler } from './settle.ts'
 import { Sweeper } from './sweeper.ts'
 import { TrackerService } from './tracker-service.ts'
 import { Waiters } from './waiters.ts'
@@ -42,6 +43,10 @@ export interface TermOptions extends QueryOptions {
 /** Ended queries that are kept in memory; the log has more. */
 const KEEP_ENDED = 1000
 const LOOK_MS = 500
+/** A hand-over waits at most so long for the query log. */
+const FLUSH_MS = 250
+/** Between two tries to read the earlier terms' query log. */
+const INHERIT_PAUSE_MS = 1000
 
 /** The parser takes its time to be made: ahead of time, so that no query waits for it after a take-over. */
 export function warmUp(): void {
@@ -196,6 +201,8 @@ export class QueryTerm {
   async drain(): Promise<void> {
     this.#waiters.endAll()
     await this.#settler.idle()
+    // So that the next active knows how the last ones ended; a directory that takes too long holds up nothing.
+    await this.#within(FLUSH_MS, this.#log.flush())
   }
 
   /** The term is over. Waits for nothing that could hang. */
@@ -209,6 +216,16 @@ export class QueryTerm {
     this.#parts.calls.close()
     this.#log.close()
     await this.#parts.close()
+  }
+
+  #within(ms: number, work: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(ms, resolve)
+      void work.then(() => {
+        cancel()
+        resolve()
+      })
+    })
   }
 
   #look(): void {
@@ -234,9 +251,16 @@ export class QueryTerm {
     else this.list.end(query, { state: 'failed', error }, this.#options.wallMs())
   }
 
+  /** With the reads that are lost to this master: their clients may read on from the workers all the time. */
   #oldestQueryMs(): number | null {
-    const times = this.list.unended().map(({ submittedMs }) => submittedMs)
-    return times.length === 0 ? null : Math.min(...times)
+    const { wallMs, litterGraceMs } = this.#options
+    const sinceMs = wallMs() - litterGraceMs
+    let oldest: number | null = null
+    for (const { stage, kind, error, finishedMs, submittedMs } of this.list.all()) {
+      const mayRun = kind === 'select' && error?.kind === 'lost' && (finishedMs ?? 0) > sinceMs
+      if (stage !== 'ended' || mayRun) oldest = Math.min(oldest ?? submittedMs, submittedMs)
+    }
+    return oldest
   }
 
   /**
@@ -246,16 +270,21 @@ export class QueryTerm {
    */
   async #inherit(): Promise<void> {
     const { history, term, clock } = this.#options
-    const lines = [...(await history.lines()).values()]
+    let lines = await history.allLines()
+    while (lines === null && !this.#over) {
+      await new Promise<void>((resolve) => clock.after(INHERIT_PAUSE_MS, resolve))
+      lines = await history.allLines()
+    }
     if (this.#over) return
-    for (const { query, spot } of lines) {
+    for (const { query, spot } of lines?.values() ?? []) {
       // Its own file has them already; a master without high availability is in term 1 at each start.
       if (this.list.get(query.queryId) !== null || query.epoch > term) continue
       const isOpen = query.state === 'running' || query.state === 'queued'
-      if (isOpen && spot !== null && this.catalog.state().outcome(query.queryId) === null) {
-        this.list.expect({ ...query, task: null }, spot, query.startedMs, clock.nowMs())
+      const outcome = this.catalog.state().outcome(query.queryId)
+      if (isOpen && spot !== null && outcome === null) {
+        this.list.expect({ ...query, task: null }, spot, query.startedMs, this.#awake.nowMs())
       } else if (isOpen || query.epoch < term) {
-        this.#log.add({ query: isOpen ? closed(query) : query, spot })
+        this.#log.add({ query: isOpen ? closed(query, outcome) : query, spot })
       }
     }
     await this.#log.flush()
@@ -263,9 +292,10 @@ export class QueryTerm {
   }
 }
 
-/** Nobody ever gave it to a worker, or its end is in the catalog: its client asks again, if he still wants to know. */
-const closed = (query: QueryRecord): QueryRecord => ({
-  ...query,
-  state: 'failed',
-  error: { message: 'its master ended before it did', place: null, kind: 'lost' },
-})
+/** Its end is in the catalog, or nobody ever gave it to a worker: its client asks again, if he still wants to know. */
+function closed(query: QueryRecord, outcome: Outcome | null): QueryRecord {
+  const lost = { message: 'its master ended before it did', place: null, kind: 'lost' } as const
+  if (outcome === null) return { ...query, state: 'failed', error: lost }
+  const { state, rows = null, message = null, error = null } = endOf(outcome)
+  return { ...query, state, rows, message, error, finishedMs: outcome.atMs }
+}

@@ -41,6 +41,8 @@ type Answers = {
 
 /** An earlier term's query whose worker has not come back by then is lost. */
 const EXPECT_MS = 10_000
+/** Of a read it may have told the last active master the end, and that one nobody any more. */
+const NOT_THERE = 'does not run it any more'
 
 export class TrackerService {
   readonly #options: TrackerOptions
@@ -73,7 +75,8 @@ export class TrackerService {
     for (const query of list.onWorker(worker.workerId)) {
       if (has.has(query.queryId) || !(query.stage === 'running' || query.stage === 'expected'))
         continue
-      this.lost(query, `worker ${worker.workerId} was started anew`)
+      const isSame = query.spot?.incarnation === worker.incarnation
+      this.lost(query, `worker ${worker.workerId} ${isSame ? NOT_THERE : 'was started anew'}`)
     }
     workers.register(worker, awakeMs())
     scheduler.kick()
@@ -117,7 +120,7 @@ export class TrackerService {
 
   /** To be called regularly: who was not heard of for too long is lost, with what it ran. */
   look(): void {
-    const { list, workers, calls, clock, awakeMs, log } = this.#options
+    const { list, workers, calls, awakeMs, log } = this.#options
     for (const { info } of workers.takeLost(awakeMs())) {
       log('warn', `worker ${info.workerId} is lost: not heard of for too long`)
       calls.drop(info)
@@ -126,7 +129,7 @@ export class TrackerService {
       }
     }
     for (const query of this.#expected()) {
-      if (clock.nowMs() - query.sinceMs < EXPECT_MS) continue
+      if (awakeMs() - query.sinceMs < EXPECT_MS) continue
       this.lost(
         query,
         `worker ${query.spot?.workerId} did not come back after the change of masters`,
