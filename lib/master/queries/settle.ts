@@ -57,9 +57,11 @@ export class Settler {
       try {
         await this.#surely(query.queryId, (state) => successOf(state, task, manifest, this.#now()))
       } catch (error) {
-        if (!(error instanceof CatalogError) || !isRefusal(error)) throw error
+        if (!(error instanceof CatalogError)) throw error
+        const kind = isRefusal(error) ? 'user' : isUnkept(error) ? 'internal' : null
+        if (kind === null) throw error
         const message = `${error.message}; nothing was changed`
-        await this.#fail(query, { message, place: null, kind: 'user' }, 'failed')
+        await this.#fail(query, { message, place: null, kind }, 'failed', true)
         return
       }
       if (task.publishTo !== null) await publish(query.queryId)
@@ -87,7 +89,9 @@ export class Settler {
 
   /** It failed, was killed or is lost: recorded first, so that no late report can be applied. */
   failed(query: Query, error: QueryError, state: 'failed' | 'killed' = 'failed'): void {
-    this.#run(query, () => this.#fail(query, error, state))
+    // A worker that has failed can't come back with a success; one that is lost can.
+    const maySucceed = error.kind === 'lost' || error.kind === 'killed'
+    this.#run(query, () => this.#fail(query, error, state, maySucceed))
   }
 
   #run(query: Query, work: () => Promise<void>): void {
@@ -110,7 +114,16 @@ export class Settler {
     this.#pending.add(pending)
   }
 
-  async #fail(query: Query, error: QueryError, state: 'failed' | 'killed'): Promise<void> {
+  /**
+   * With `maySucceed` it is told only when it is recorded, however long there is no space for that: the next active
+   * master would believe the worker's success.
+   */
+  async #fail(
+    query: Query,
+    error: QueryError,
+    state: 'failed' | 'killed',
+    maySucceed: boolean,
+  ): Promise<void> {
     const { clock, signal } = this.#options
     const end = {
       queryId: query.queryId,
@@ -123,8 +136,7 @@ export class Settler {
         break
       } catch (thrown) {
         if (!(thrown instanceof CatalogError) || thrown.code !== 'FULL') throw thrown
-        // A worker that has failed can't come back with a success; one that is lost can.
-        if (error.kind !== 'lost' && error.kind !== 'killed') break
+        if (!maySucceed) break
         await new Promise<void>((resolve) => clock.after(FULL_PAUSE_MS, resolve))
         if (signal.aborted) return
       }
@@ -180,6 +192,9 @@ export const endOf = ({ state, message, rows }: Outcome): End =>
 /** The change does not fit the catalog as it is now. */
 export const isRefusal = ({ code }: CatalogError): boolean =>
   code === 'EXISTS' || code === 'MISSING' || code === 'CONFLICT'
+
+/** It found no space, or the store refused it for good. */
+const isUnkept = ({ code }: CatalogError): boolean => code === 'FULL' || code === 'BAD_STORE'
 
 /** The term is over: nobody may be told anything. */
 export const isOver = (error: unknown): boolean =>
