@@ -384,7 +384,12 @@ export const worker = {
     task,
     z.object({ accepted: z.boolean(), why: z.string().nullable() }),
   ),
-  kill: call({ access: 'cluster', activeOnly: false }, z.object({ queryId }), nothing),
+  /** This attempt and earlier ones: the order to end one may arrive after the next has begun. */
+  kill: call(
+    { access: 'cluster', activeOnly: false },
+    z.object({ queryId, attempt: attempt.optional() }),
+    nothing,
+  ),
   status: call(
     { access: 'open', activeOnly: false },
     nothing,

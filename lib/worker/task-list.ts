@@ -72,8 +72,10 @@ export class TaskList {
     return query?.task.attempt === attempt ? query : null
   }
 
-  kill(queryId: string, why: string): void {
-    this.#queries.get(queryId)?.kill(why)
+  /** With `attempt` not a later one. */
+  kill(queryId: string, attempt: number | undefined, why: string): void {
+    const query = this.#queries.get(queryId)
+    if (attempt === undefined || (query?.task.attempt ?? 0) <= attempt) query?.kill(why)
   }
 
   tasks(): { task: Task; report: TaskReport }[] {

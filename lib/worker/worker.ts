@@ -171,8 +171,8 @@ export class Worker {
   #workerHandlers(): Handlers<'worker'> {
     return {
       run: (task) => this.#tasks.run(task),
-      kill: ({ queryId }) => {
-        this.#tasks.kill(queryId, 'the query was killed')
+      kill: ({ queryId, attempt }) => {
+        this.#tasks.kill(queryId, attempt, 'the query was killed')
         return {}
       },
       status: () => this.status(),

@@ -27,7 +27,7 @@ export class FakeCalls implements WorkerCalls {
     return this.answer(info, task)
   }
 
-  async kill(_info: WorkerInfo, queryId: string): Promise<void> {
+  async kill(_info: WorkerInfo, { queryId }: { queryId: string }): Promise<void> {
     this.killed.push(queryId)
   }
 

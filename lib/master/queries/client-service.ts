@@ -95,6 +95,7 @@ export class ClientService {
 
   async kill({ queryId }: RequestOf<'kill'>): Promise<QueryStatus | null> {
     const { list, settler, workers, calls, waiters, wallMs } = this.#options
+    await this.#arrival(queryId)
     const query = list.get(queryId)
     if (query === null) return this.#outcome(queryId)
     const { spot } = query
@@ -105,9 +106,20 @@ export class ClientService {
       await this.#until(query, () => query.stage === 'ended', CHANGE_MS)
     } else list.end(query, { state: 'killed', error }, wallMs())
     const worker = spot === null ? null : workers.get(spot.workerId)
-    if (worker !== null && query.state === 'killed') void calls.kill(worker.info, queryId)
+    if (worker !== null && query.state === 'killed') void calls.kill(worker.info, query)
     waiters.wake(queryId)
     return this.#status(query)
+  }
+
+  /** Resolves when it is known, or when its worker would have come with it. */
+  async #arrival(queryId: string): Promise<void> {
+    const { list, waiters, clock } = this.#options
+    for (;;) {
+      const leftMs = this.#beginMs + ARRIVING_MS - clock.nowMs()
+      const known = list.get(queryId) !== null || this.#outcome(queryId) !== null
+      if (known || leftMs <= 0 || waiters.closed) return
+      await waiters.next(queryId, leftMs)
+    }
   }
 
   // ---- what is known already -------------------------------------------------------------------------------------
@@ -127,7 +139,7 @@ export class ClientService {
     const error: QueryError = { message: 'a later attempt runs', place: null, kind: 'lost' }
     list.end(query, { state: 'failed', error }, wallMs())
     const worker = query.spot === null ? null : workers.get(query.spot.workerId)
-    if (worker !== null) void calls.kill(worker.info, query.queryId)
+    if (worker !== null) void calls.kill(worker.info, query)
   }
 
   /** Of a change that ended under an earlier term, or long ago. */

@@ -36,6 +36,10 @@ export const spotOf = ({ workerId, incarnation, addresses }: WorkerInfo): Spot =
   clientRpc: addresses.clientRpc,
 })
 
+/** A worker that can't be reached any more may be doing what it was asked before. */
+const doubted = (said: RunAnswer): RunAnswer =>
+  said.is === 'refused' && !said.reached ? { is: 'unsure', why: said.why } : said
+
 export class Scheduler {
   readonly #options: SchedulerOptions
 
@@ -60,13 +64,16 @@ export class Scheduler {
     const { calls, clock } = this.#options
     const { task } = query
     if (task === null) throw new Error(`query ${query.queryId} has nothing to run`)
+    let perhapsTaken = false
     for (let tries = 1; ; tries += 1) {
-      const answer = await calls.run(info, task)
+      const said = await calls.run(info, task)
       if (this.#isOver(query, info)) return
+      const answer = perhapsTaken ? doubted(said) : said
       if (answer.is !== 'unsure' || tries === TRIES) {
         this.#answered(query, info, answer)
         return
       }
+      perhapsTaken = true
       await new Promise<void>((resolve) => clock.after(BETWEEN_TRIES_MS, resolve))
       if (this.#isOver(query, info)) return
     }

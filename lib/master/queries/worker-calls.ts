@@ -8,8 +8,8 @@ import { RpcError } from '../../rpc/errors.ts'
 
 export type RunAnswer =
   | { readonly is: 'accepted' }
-  /** Surely not taken: another worker may have it. */
-  | { readonly is: 'refused'; readonly why: string }
+  /** Surely not taken, by this call: another worker may have it. `reached`: the worker has said so itself. */
+  | { readonly is: 'refused'; readonly why: string; readonly reached: boolean }
   /** Nobody knows whether it was taken. */
   | { readonly is: 'unsure'; readonly why: string }
   /** No worker would take it. */
@@ -18,7 +18,8 @@ export type RunAnswer =
 /** What the scheduler needs of the workers; a test has its own. None of it rejects. */
 export interface WorkerCalls {
   run(info: WorkerInfo, task: Task): Promise<RunAnswer>
-  kill(info: WorkerInfo, queryId: string): Promise<void>
+  /** Ends this attempt, not a later one. */
+  kill(info: WorkerInfo, query: { queryId: string; attempt: number }): Promise<void>
   /** It is gone: connections to it are dropped. */
   drop(info: WorkerInfo): void
   close(): void
@@ -48,15 +49,20 @@ export class RpcWorkerCalls implements WorkerCalls {
   async run(info: WorkerInfo, task: Task): Promise<RunAnswer> {
     try {
       const { accepted, why } = await this.#to(info).call('run', task, { deadlineMs: CALL_MS })
-      return accepted ? { is: 'accepted' } : { is: 'refused', why: why ?? 'it is busy' }
+      return accepted
+        ? { is: 'accepted' }
+        : { is: 'refused', why: why ?? 'it is busy', reached: true }
     } catch (error) {
       return judge(error)
     }
   }
 
-  async kill(info: WorkerInfo, queryId: string): Promise<void> {
+  async kill(
+    info: WorkerInfo,
+    { queryId, attempt }: { queryId: string; attempt: number },
+  ): Promise<void> {
     try {
-      await this.#to(info).call('kill', { queryId }, { deadlineMs: CALL_MS })
+      await this.#to(info).call('kill', { queryId, attempt }, { deadlineMs: CALL_MS })
     } catch (error) {
       // Its next report is answered with `forget`, which stops the query as well.
       this.#options.log('warn', `${info.workerId} was not told to stop: ${messageOf(error)}`, {
@@ -100,11 +106,13 @@ export function judge(error: unknown): RunAnswer {
     case 'INTERNAL':
       return { is: 'unsure', why }
     case 'UNAVAILABLE':
-      return { is: neverConnected(error.cause) ? 'refused' : 'unsure', why }
+      return neverConnected(error.cause)
+        ? { is: 'refused', why, reached: false }
+        : { is: 'unsure', why }
     case 'BAD_REQUEST':
       return { is: 'impossible', why }
     default:
-      return { is: 'refused', why }
+      return { is: 'refused', why, reached: true }
   }
 }
 

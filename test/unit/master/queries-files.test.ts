@@ -3,8 +3,9 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } fro
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
-import { carryOut } from '../../../lib/master/queries/publisher.ts'
+import { carryOut, Publisher } from '../../../lib/master/queries/publisher.ts'
 import { type LogLine, logName, QueryLog } from '../../../lib/master/queries/query-log.ts'
+import { dueOf } from '../../../lib/master/queries/sweeper.ts'
 import { ID, Terms } from '../../support/query-terms.ts'
 
 const BEGAN_MS = Date.now()
@@ -68,6 +69,25 @@ t.test(
     for (const log of [one, two]) log.close()
   },
 )
+
+t.test('the next active reads afresh what it takes over, and forgets nothing unread', async (t) => {
+  const terms = new Terms(t)
+  const log = new QueryLog({
+    directory: terms.options.logDirectory,
+    term: 1,
+    clock: systemClock,
+    log: () => {},
+  })
+  const history = terms.history()
+  t.equal((await history.allLines())?.size, 0, 'no directory yet')
+  log.add(lineOf(1, 1, 'succeeded'))
+  await log.flush()
+  t.equal((await history.lines()).size, 0, 'read less than a second ago')
+  t.equal((await history.allLines())?.size, 1)
+  log.close()
+  mkdirSync(join(terms.options.logDirectory, logName(2)))
+  t.equal(await history.allLines(), null, 'one of the files can not be read')
+})
 
 t.test('a log directory that can not be written holds up nobody', async (t) => {
   const terms = new Terms(t)
@@ -157,5 +177,65 @@ t.test(
     writeFileSync(join(staging, 'newer'), '')
     await t.rejects(carryOut(publication, signal), { code: 'ENOTEMPTY' })
     t.same(readdirSync(location), ['new'], 'what is in place stays')
+    const gone = { queryId: ID(2), staging: join(terms.directory, '.out-2'), location }
+    await t.rejects(
+      carryOut(gone, signal),
+      /is gone/,
+      'nothing was put in place, so it is not done',
+    )
+    t.same(readdirSync(location), ['new'])
   },
 )
+
+t.test('publications of one location are carried out one after the other', async (t) => {
+  const terms = new Terms(t)
+  const { catalog } = await terms.begin()
+  const location = join(terms.directory, 'out')
+  mkdirSync(location)
+  const publications = [1, 2, 3].map((n) => ({
+    queryId: ID(n),
+    staging: join(terms.directory, `.out-${n}`),
+    location,
+  }))
+  for (const { staging, queryId } of publications) {
+    mkdirSync(staging)
+    writeFileSync(join(staging, queryId), '')
+  }
+  await catalog.transact(() => ({
+    by: 'm',
+    atMs: 1,
+    outcome: null,
+    changes: publications.map((publication) => ({ do: 'publish', publication })),
+  }))
+  const publisher = new Publisher({
+    catalog,
+    by: 'm',
+    clock: systemClock,
+    wallMs: Date.now,
+    log: (_level, text) => t.fail(text),
+    signal: new AbortController().signal,
+    onPublished: () => {},
+  })
+  await Promise.all(publications.map(({ queryId }) => publisher.publish(queryId)))
+  t.same(catalog.state().publications(), [])
+  t.same(readdirSync(location), [ID(3)], 'the last one stands there')
+})
+
+t.test('what became litter later than its directory is not removed with it', async (t) => {
+  const terms = new Terms(t)
+  const { catalog } = await terms.begin()
+  const path = join(terms.options.warehouse, 'default', 't', 'data-a')
+  mkdirSync(path, { recursive: true })
+  const litter = (atMs: number, one: string) =>
+    catalog.transact(() => ({
+      by: 'm',
+      atMs,
+      outcome: null,
+      changes: [{ do: 'add-litter', paths: [one] }],
+    }))
+  // An attempt that won, and whose end a worker told a second time; then its table was overwritten.
+  await litter(1, path)
+  await litter(1000, join(path, 'part-0'))
+  t.same(dueOf(catalog.state(), 500), [], 'somebody may still be reading it')
+  t.equal(dueOf(catalog.state(), 2000).length, 2)
+})

@@ -3,6 +3,9 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import { CatalogError } from '../../../lib/catalog/errors.ts'
+import { MemStore, memKept } from '../../../lib/catalog/mem-store.ts'
+import type { Batch } from '../../../lib/catalog/store.ts'
 import { judge } from '../../../lib/master/queries/worker-calls.ts'
 import type { QueryStatus, Task, WorkerInfo } from '../../../lib/rpc/contract.ts'
 import { RpcError } from '../../../lib/rpc/index.ts'
@@ -178,7 +181,7 @@ t.test(
     t.match(await ask(seat, await lost), { state: 'failed', error: { kind: 'lost' } })
     let refusals = 0
     seat.calls.answer = () =>
-      refusals++ === 0 ? { is: 'refused', why: 'busy' } : { is: 'accepted' }
+      refusals++ === 0 ? { is: 'refused', why: 'busy', reached: true } : { is: 'accepted' }
     seat.calls.ran.length = 0
     const moved = await submit(seat, 'select 2')
     t.equal(moved.state, 'running')
@@ -338,7 +341,9 @@ t.test('kill: before it is told a write can not succeed any more', async (t) => 
   t.same(beat(seat, worker, [reportOf(task, 'succeeded')]).forget, [write.queryId])
   await settle()
   t.equal(seat.catalog.state().find('default', 't')?.files.length, 0)
-  t.equal(await seat.term.client.kill({ queryId: ID(999_998) }), null)
+  const nobody = seat.term.client.kill({ queryId: ID(999_998) })
+  await terms.clock.advance(3000)
+  t.equal(await nobody, null, 'unknown, once all workers had time to come back')
 })
 
 t.test(
@@ -377,6 +382,100 @@ t.test(
     t.equal(seat.catalog.state().publications().length, 0)
   },
 )
+
+t.test('a kill that comes right after a change of masters finds its query', async (t) => {
+  const terms = new Terms(t)
+  const old = await terms.begin()
+  const worker = workerAt(1)
+  register(old, worker)
+  await submit(old, 'create table t (a int4)')
+  const write = await submit(old, 'insert into t select 1')
+  const task = taskOf(old, write.queryId)
+  await old.end()
+  const fresh = await terms.begin()
+  const killed = fresh.term.client.kill({ queryId: write.queryId })
+  const repeated = fresh.term.client.kill({ queryId: write.queryId })
+  await settle()
+  register(fresh, worker, [{ task, report: reportOf(task, 'running') }])
+  t.match(await killed, { state: 'killed' })
+  t.match(await repeated, { state: 'killed' })
+  t.same(
+    register(fresh, worker, [{ task, report: reportOf(task, 'succeeded') }]).forget,
+    [write.queryId],
+    'its success comes too late',
+  )
+  t.equal(fresh.catalog.state().find('default', 't')?.files.length, 0)
+})
+
+t.test('what perhaps runs at a worker that is out of reach runs nowhere else', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  register(seat, workerAt(1))
+  register(seat, workerAt(2))
+  await submit(seat, 'create table t (a int4)')
+  let calls = 0
+  seat.calls.answer = () =>
+    calls++ === 0
+      ? { is: 'unsure', why: 'no answer' }
+      : { is: 'refused', why: 'connection refused', reached: false }
+  const write = submit(seat, 'insert into t select 1')
+  await terms.clock.advance(3000)
+  t.equal(new Set(seat.calls.ran.map(({ workerId }) => workerId)).size, 1)
+  t.match(await ask(seat, await write), { state: 'failed', error: { kind: 'lost' } })
+})
+
+t.test('a write that found no space is told as failed only when it is recorded', async (t) => {
+  const kept = memKept()
+  let isFull = false
+  class FullStore extends MemStore {
+    override async append(batch: Batch): Promise<void> {
+      if (isFull) throw new CatalogError('FULL', 'no space left')
+      await super.append(batch)
+    }
+  }
+  const terms = new Terms(t, { makeStore: async () => new FullStore(kept) })
+  const seat = await terms.begin()
+  const worker = workerAt(1)
+  register(seat, worker)
+  await submit(seat, 'create table t (a int4)')
+  const write = await submit(seat, 'insert into t select 1')
+  isFull = true
+  const task = taskOf(seat, write.queryId)
+  t.same(beat(seat, worker, [reportOf(task, 'succeeded')]).forget, [])
+  await settle()
+  t.match(await ask(seat, write), { state: 'running' }, 'the next active would believe its worker')
+  isFull = false
+  await terms.clock.advance(2000)
+  t.match(await ask(seat, write), { state: 'failed', error: { message: /no space left; nothing/ } })
+  t.match(seat.catalog.state().outcome(write.queryId), { state: 'failed' })
+})
+
+t.test('the history of a change says what the catalog says', async (t) => {
+  const terms = new Terms(t)
+  const old = await terms.begin()
+  await submit(old, 'create table t (a int4)')
+  const worker = workerAt(1)
+  register(old, worker)
+  const write = await submit(old, 'insert into t select 1')
+  await until('that it runs is in the log', async () =>
+    (await terms.history().newest(10)).some(({ state }) => state === 'running'),
+  )
+  // The master dies after the transaction, before the line in its log.
+  await old.catalog.transact(() => ({
+    by: 'm',
+    atMs: Date.now(),
+    changes: [],
+    outcome: { queryId: write.queryId, state: 'done', message: 'INSERT 3', rows: 3, atMs: 5 },
+  }))
+  await old.end()
+  await terms.begin()
+  const line = await until('it is inherited', async () =>
+    (await terms.history().newest(10)).find(
+      ({ queryId, state }) => queryId === write.queryId && state !== 'running',
+    ),
+  )
+  t.match(line, { state: 'succeeded', message: 'INSERT 3', error: null, finishedMs: 5 })
+})
 
 // ---- whatever order ------------------------------------------------------------------------------------------------
 
@@ -422,7 +521,7 @@ t.test(
           const listen = (one: Seat): void => {
             one.calls.answer = (info, task) => {
               const at = workers.findIndex(({ workerId }) => workerId === info.workerId)
-              if (mode === 'refused') return { is: 'refused', why: 'busy' }
+              if (mode === 'refused') return { is: 'refused', why: 'busy', reached: true }
               const mine = has[at] as Map<string, { task: Task; state: 'running' }>
               if (!mine.has(task.queryId)) mine.set(task.queryId, { task, state: 'running' })
               return mode === 'unsure' ? { is: 'unsure', why: '' } : { is: 'accepted' }
@@ -491,7 +590,9 @@ t.test(
                 break
               case 'kill': {
                 const killed = seat.term.client.kill({ queryId: ID(one.query) })
-                await terms.clock.advance(10)
+                // One that nobody knows is waited for, right after a change of masters.
+                const isKnown = seat.term.list.get(ID(one.query)) !== null
+                await terms.clock.advance(isKnown ? 10 : 2100)
                 tell(await killed)
                 break
               }

@@ -254,6 +254,8 @@ t.test('the list of tasks', async (t) => {
   t.equal(list.freeSlots, 0, 'the replaced one still counts')
   list.forget(['b'], before)
   t.ok(list.find('b', 2), 'what was said of the first attempt is not meant for the second')
+  list.kill('b', 1, 'killed')
+  t.same(kills, ['b/1'], 'nor is the order to end the first one, which may come late')
   ends.get('b/1')?.()
   await turns()
   t.equal(list.freeSlots, 1)
