@@ -1,0 +1,235 @@
+/**
+ * Every way in which the active master or a worker can go while statements run, with real processes: who is to notice
+ * nothing, who is to be told what, and that a change is there once or not at all.
+ */
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { exchange } from '../../lib/cli/http.ts'
+import type { QueryResult, TajoClient } from '../../lib/client/index.ts'
+import type { QueryRecord } from '../../lib/rpc/contract.ts'
+import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
+import { clientOf, TestWorker } from '../support/test-worker.ts'
+import { until } from '../support/until.ts'
+
+/** So many rows that a reader who pauses holds the query up, and cheap ones. */
+const ROWS = 3_000_000
+const SUM = (ROWS * (ROWS - 1)) / 2
+/** A second or two of one worker. */
+const SLOW = 'range(40000000) x(i) where hash(i) % 7 = 3'
+
+interface Stage {
+  readonly cluster: TestCluster
+  readonly workers: readonly TestWorker[]
+  readonly client: TajoClient
+}
+
+async function stageOf(t: Test, options: { workers: number; monitorMs: number }): Promise<Stage> {
+  const cluster = await makeCluster(t, { count: 2, monitorMs: options.monitorMs })
+  const { root, masters } = cluster
+  const { active } = await cluster.settled()
+  const workers: TestWorker[] = []
+  for (let i = 0; i < options.workers; i += 1) {
+    const dir = join(root, '..', `worker-${i}`)
+    workers.push(await TestWorker.make({ dir, root, masters }))
+  }
+  t.teardown(() => {
+    for (const worker of workers) worker.destroy()
+  })
+  await Promise.all(workers.map((worker) => worker.start()))
+  await until('the workers have registered', async () => {
+    const { workers: known } = (await active.cluster()) as unknown as { workers: unknown[] }
+    return known.length === workers.length
+  })
+  const client = clientOf(masters)
+  t.teardown(() => client.close())
+  return { cluster, workers, client }
+}
+
+const queriesOf = async ({ ports }: TestMaster): Promise<readonly QueryRecord[]> =>
+  (JSON.parse((await ask(ports.info, '/api/v1/queries')).text) as { queries: QueryRecord[] })
+    .queries
+
+const recordOf = async (master: TestMaster, sql: string): Promise<QueryRecord | undefined> =>
+  (await queriesOf(master)).find((query) => query.sql === sql)
+
+/** With `epoch` as that term's active tells it. */
+const runsAt = (master: TestMaster, sql: string, epoch = 1): Promise<QueryRecord> =>
+  until('it runs', async () => {
+    const record = await recordOf(master, sql)
+    const runs = record?.state === 'running' && record.worker !== null
+    return runs && record.epoch === epoch ? record : null
+  })
+
+/** A worker's report comes a moment after its client has the result. */
+const endOf = (master: TestMaster, sql: string): Promise<QueryRecord> =>
+  until('its end is known', async () => {
+    const record = await recordOf(master, sql)
+    return record === undefined || record.state === 'running' ? null : record
+  })
+
+async function numberOf(client: TajoClient, sql: string): Promise<number> {
+  const result = await client.query(sql)
+  let value = Number.NaN
+  for await (const rows of result.rows()) value = Number(rows[0]?.[0])
+  return value
+}
+
+/** Reads the first rows, then nothing until `proceed`: a query that lasts as long as the test wants. */
+async function slowly(result: QueryResult, proceed: Promise<unknown>): Promise<[number, number]> {
+  let count = 0
+  let sum = 0
+  for await (const rows of result.rows()) {
+    for (const [value] of rows) {
+      count += 1
+      sum += Number(value)
+    }
+    await proceed
+  }
+  return [count, sum]
+}
+
+async function write(client: TajoClient, table: string, from: number, to: number): Promise<void> {
+  for (let i = from; i < to; i += 1) await client.execute(`insert into ${table} select ${i}`)
+}
+
+/** Each of 0 … n-1 once. */
+async function holdsEach(t: Test, client: TajoClient, table: string, n: number): Promise<void> {
+  t.equal(await numberOf(client, `select count(*) from ${table}`), n)
+  t.equal(await numberOf(client, `select count(distinct a) from ${table}`), n)
+  t.equal(await numberOf(client, `select sum(a) from ${table}`), (n * (n - 1)) / 2)
+}
+
+async function handOver(active: TestMaster, successor: TestMaster): Promise<void> {
+  const socketPath = join(active.dir, 'run', 'tajo-test-master.sock')
+  const body = { successor: successor.address, force: false, by: 'test' }
+  // A backup that has just come is not known to live before its heartbeat moved once: then it is refused.
+  await until('the hand-over is accepted', async () => {
+    const options = { method: 'POST', body, deadlineMs: 20_000 } as const
+    return (await exchange({ socketPath }, '/admin/handOver', options)).status === 200
+  })
+}
+
+t.test('kill -9 of the active: a read goes on, a write ends once', async (t) => {
+  const { cluster, client } = await stageOf(t, { workers: 1, monitorMs: 5000 })
+  const { active, backups } = await cluster.settled()
+  const [backup] = backups as [TestMaster]
+  await client.execute('create table src (a int8) using parquet')
+  await client.execute(`insert into src select i from range(${ROWS}) x(i)`)
+  await client.execute('create table t (a int8) using parquet')
+  const read = 'select a from src'
+  const insert = `insert into t select i from ${SLOW}`
+
+  let proceed = (): void => {}
+  const held = new Promise<void>((resolve) => {
+    proceed = resolve
+  })
+  const rows = slowly(await client.query(read), held)
+  const written = client.execute(insert)
+  const { queryId } = await runsAt(active, insert)
+  await runsAt(active, read)
+  process.kill(active.pid, 'SIGKILL')
+
+  t.ok(await runsAt(backup, read, 2), 'the new active has it in its list while it runs')
+  // Its files belong to no table any more, and somebody reads them.
+  t.equal(await client.execute('drop table src'), 'DROP TABLE')
+  proceed()
+  t.same(await rows, [ROWS, SUM], 'the full, right result')
+  const message = await written
+  t.match(message, /^INSERT \d+$/)
+  const count = await numberOf(client, `select count(*) from ${SLOW}`)
+  t.equal(message, `INSERT ${count}`)
+  t.equal(await numberOf(client, 'select count(*) from t'), count, 'once')
+  t.match(await endOf(backup, read), { state: 'succeeded', rows: ROWS, epoch: 2 })
+  t.match(await recordOf(backup, insert), { queryId, state: 'succeeded', rows: count, epoch: 2 })
+})
+
+t.test('SIGSTOP of the active and hand-overs while several write', async (t) => {
+  const { cluster, client } = await stageOf(t, { workers: 2, monitorMs: 2000 })
+  await client.execute('create table t (a int8) using parquet')
+  const others = [clientOf(cluster.masters), clientOf(cluster.masters), clientOf(cluster.masters)]
+  t.teardown(() => Promise.all(others.map((other) => other.close())))
+  const EACH = 12
+  const writing = Promise.all(others.map((other, i) => write(other, 't', EACH * i, EACH * (i + 1))))
+  await until('they write', async () => (await numberOf(client, 'select count(*) from t')) > 0)
+
+  const { active: first, backups } = await cluster.settled()
+  const [second] = backups as [TestMaster]
+  process.kill(first.pid, 'SIGSTOP')
+  await until('the other one serves', () => second.health('active'), { timeoutMs: 60_000 })
+  try {
+    process.kill(first.pid, 'SIGCONT')
+  } catch (error) {
+    // Its keeper may have ended it by now.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+  // It finds its term over, as a backup or by ending.
+  const hasEnded = await Promise.race([
+    first.ended().then(() => true),
+    until('it is a backup', () => first.health('backup')).then(() => false),
+  ])
+  if (hasEnded) await first.start()
+  await cluster.settled()
+  await handOver(second, first)
+  await until('the first one serves again', () => first.health('active'))
+  await writing
+  await holdsEach(t, client, 't', 3 * EACH)
+})
+
+t.test(
+  'kill -9 of a worker: a read that gave no row moves, one that did and a write are told',
+  async (t) => {
+    const { cluster, workers, client } = await stageOf(t, { workers: 2, monitorMs: 5000 })
+    const { active } = await cluster.settled()
+    await client.execute('create table t (a int8) using parquet')
+    await client.execute('insert into t select 7')
+    const workerOf = ({ worker }: QueryRecord): TestWorker => {
+      const found = workers.find(({ address }) => address === worker)
+      if (found === undefined) throw new Error(`no worker ${worker}`)
+      return found
+    }
+    const revive = async (worker: TestWorker): Promise<void> => {
+      await worker.ended()
+      await worker.start()
+      await until('both are there', async () => {
+        const known = (await active.cluster()) as unknown as { workers: { address: string }[] }
+        return known.workers.some(({ address }) => address === worker.address)
+      })
+    }
+
+    const silent = `select count(*) from ${SLOW}`
+    const counted = numberOf(client, silent)
+    const first = await runsAt(active, silent)
+    workerOf(first).kill('SIGKILL')
+    t.ok((await counted) > 5_000_000, 'the client noticed nothing')
+    const moved = await endOf(active, silent)
+    t.match(moved, { state: 'succeeded', attempt: 2 })
+    t.not(moved.worker, first.worker)
+    await revive(workerOf(first))
+
+    const talking = `select i from range(${ROWS}) x(i)`
+    let proceed = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      proceed = resolve
+    })
+    const rows = slowly(await client.query(talking), held)
+    const broken = t.rejects(rows, { kind: 'lost', message: /broke off after \d+ rows.*again/ })
+    const second = workerOf(await runsAt(active, talking))
+    second.kill('SIGKILL')
+    proceed()
+    await broken
+    await revive(second)
+
+    const insert = `insert overwrite into t select i from ${SLOW}`
+    const written = t.rejects(client.execute(insert), {
+      kind: 'lost',
+      message: /worker .* nothing was changed; submit it again/,
+    })
+    const third = workerOf(await runsAt(active, insert))
+    third.kill('SIGKILL')
+    await written
+    t.equal(await numberOf(client, 'select sum(a) from t'), 7, 'nothing was changed')
+    t.match(await recordOf(active, insert), { state: 'failed', error: { kind: 'lost' } })
+    await revive(third)
+    t.match(await client.execute(insert), /^INSERT \d+$/, 'again, as it was told')
+  },
+)
