@@ -140,12 +140,7 @@ export class TrackerService {
   /** Its worker is gone and nobody will ever know how far it got. */
   lost(query: Query, why: string): void {
     const { list, settler, wallMs } = this.#options
-    const nothing = changesData(query) ? '; nothing was changed' : ''
-    const error: QueryError = {
-      message: `${why}${nothing}; submit it again`,
-      place: null,
-      kind: 'lost',
-    }
+    const error = lostError(query, why)
     if (changesData(query)) settler.failed(query, error)
     else list.end(query, { state: 'failed', error }, wallMs())
   }
@@ -215,7 +210,11 @@ export class TrackerService {
     if (changesData(query)) {
       if (report.state === 'succeeded' && report.manifest !== null) {
         settler.succeeded(query, report.manifest)
-      } else settler.failed(query, error, state)
+      } else {
+        // Such as that its worker is being stopped.
+        const isLost = error.kind === 'lost'
+        settler.failed(query, isLost ? lostError(query, error.message) : error, state)
+      }
       return
     }
     const { rows } = report
@@ -223,6 +222,13 @@ export class TrackerService {
     list.end(query, succeeded ? { state: 'succeeded', rows } : { state, error }, wallMs())
   }
 }
+
+/** With what it means for the data, and what to do. */
+const lostError = (query: Query, why: string): QueryError => ({
+  message: `${why}${changesData(query) ? '; nothing was changed' : ''}; submit it again`,
+  place: null,
+  kind: 'lost',
+})
 
 /** Only a read has later attempts. */
 const isNewer = (query: Query, report: TaskReport): boolean =>

@@ -407,6 +407,25 @@ t.test('a kill that comes right after a change of masters finds its query', asyn
   t.equal(fresh.catalog.state().find('default', 't')?.files.length, 0)
 })
 
+t.test('a write whose worker is stopped is told what that means', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const worker = workerAt(1)
+  register(seat, worker)
+  await submit(seat, 'create table t (a int4)')
+  const write = await submit(seat, 'insert into t select 1')
+  const error = { kind: 'lost', message: 'its worker was stopped', place: null } as const
+  beat(seat, worker, [reportOf(taskOf(seat, write.queryId), 'failed', { error })])
+  await settle()
+  t.match(await ask(seat, write), {
+    state: 'failed',
+    error: {
+      kind: 'lost',
+      message: 'its worker was stopped; nothing was changed; submit it again',
+    },
+  })
+})
+
 t.test('what perhaps runs at a worker that is out of reach runs nowhere else', async (t) => {
   const terms = new Terms(t)
   const seat = await terms.begin()
