@@ -39,6 +39,30 @@ export function sharingOf(mount: { readonly type: string; readonly source: strin
   return LOCAL.test(mount.type) ? 'local' : 'unknown'
 }
 
+const hasOption = ({ options }: Mount, name: string): boolean => options.split(',').includes(name)
+
+/** Mount options under which the protocol's promises are weaker than its design assumes, a sentence each. */
+export function mountWarnings(mount: Mount): string[] {
+  const where = `${mount.mountPoint} (${mount.type})`
+  const warnings: string[] = []
+  if (/^nfs4?$/.test(mount.type) && hasOption(mount, 'nocto')) {
+    warnings.push(
+      `${where} is mounted with nocto: an observer may look at an old heartbeat and take a living master for dead; mount it without`,
+    )
+  }
+  if (/^nfs4?$/.test(mount.type) && (hasOption(mount, 'soft') || hasOption(mount, 'softerr'))) {
+    warnings.push(
+      `${where} is mounted with soft: a write that the file server did not answer in time is given up, which can tear catalog and data files; mount it with hard`,
+    )
+  }
+  if (/^(cifs|smb3)$/.test(mount.type) && hasOption(mount, 'cache=loose')) {
+    warnings.push(
+      `${where} is mounted with cache=loose: hosts see each other's changes late; mount it with cache=strict`,
+    )
+  }
+  return warnings
+}
+
 /** The file system of a directory, or of its nearest ancestor that exists. Rejects with the system's error. */
 export async function fileSystemOf(directory: string): Promise<FileSystem> {
   const existing = await nearestExisting(directory)

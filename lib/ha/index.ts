@@ -20,9 +20,16 @@ export type {
   MemberOptions,
   MemberView,
   PeerView,
+  Renewal,
   Service,
 } from './member-api.ts'
 export type { Log, LogLevel, ProcessIdentity } from './ports.ts'
 export { hostProcesses } from './processes.ts'
 export { checkStorage } from './storage-check.ts'
-export { makeTiming, smallestMonitorMs, type Timing, type TimingOverrides } from './timing.ts'
+export {
+  LATENCIES_PER_RENEWAL,
+  makeTiming,
+  smallestMonitorMs,
+  type Timing,
+  type TimingOverrides,
+} from './timing.ts'

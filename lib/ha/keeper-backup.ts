@@ -30,6 +30,7 @@ export class Backup {
   #scanning = false
   #stopped = false
   #problem: string | null = null
+  #lastRenewalMs: number | null = null
 
   constructor(options: BackupOptions) {
     this.#o = options
@@ -62,6 +63,11 @@ export class Backup {
     return this.#problem === null ? [] : [this.#problem]
   }
 
+  /** How long the last pulse of our own file took; null while there is none. */
+  get lastRenewalMs(): number | null {
+    return this.#registered ? this.#lastRenewalMs : null
+  }
+
   /** Be listed among the backups, or not. One change of the file after the other. */
   register(wanted: boolean): void {
     const { disk, log, self } = this.#o
@@ -81,9 +87,11 @@ export class Backup {
     const { clock, counter, disk, timing } = this.#o
     try {
       await this.#registration
+      const startedMs = clock.nowMs()
       // Gone under us: the directory was formatted, or the create had failed.
       const gone =
         this.#registered && (await disk.touch('register', this.#path, counter.next())) === 'missing'
+      this.#lastRenewalMs = clock.nowMs() - startedMs
       if (gone && this.#registered && !this.#stopped) this.register(true)
       await this.#peers.scan()
       this.#problem = null

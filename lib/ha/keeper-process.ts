@@ -77,12 +77,13 @@ async function main(start: Start): Promise<void> {
 async function checked(start: Start, disk: Disk): Promise<Storage> {
   const { directory, severalHosts } = start
   const found = await quickCheck(disk, directory, { severalHosts })
-  judgeLatency(start, found)
-  return { granularityMs: found.granularityMs, network: found.network }
+  const slow = judgeLatency(start, found)
+  const { granularityMs, network, warnings } = found
+  return { granularityMs, network, warnings: slow === null ? warnings : [...warnings, slow] }
 }
 
-/** A directory that is always too slow for P is refused; one that was slow at times is told. */
-function judgeLatency({ directory, timing }: Start, found: QuickCheck): void {
+/** A directory that is always too slow for P is refused; one that was slow at times is told, in the sentence given back. */
+function judgeLatency({ directory, timing }: Start, found: QuickCheck): string | null {
   const { medianMs, p95Ms } = found
   const { renewMs, monitorMs } = timing
   if (renewMs < medianMs * LATENCIES_PER_RENEWAL) {
@@ -91,13 +92,14 @@ function judgeLatency({ directory, timing }: Start, found: QuickCheck): void {
       `the shared directory ${directory} takes ${medianMs.toFixed(1)} ms for a renewal: a monitor interval of ${monitorMs} ms is too short for it, the smallest is ${smallestMonitorMs(medianMs)} ms`,
     )
   }
-  if (renewMs >= p95Ms * LATENCIES_PER_RENEWAL) return
+  if (renewMs >= p95Ms * LATENCIES_PER_RENEWAL) return null
   log('warn', 'some renewals on the shared directory were slow for this monitor interval', {
     medianMs,
     p95Ms,
     monitorMs,
     safeMonitorMs: smallestMonitorMs(p95Ms),
   })
+  return `the shared directory took ${p95Ms.toFixed(1)} ms for some renewals when this master started: safe with them is a monitor interval of ${smallestMonitorMs(p95Ms)} ms, set are ${monitorMs} ms`
 }
 
 // A master that dies before its first message leaves nothing to keep.

@@ -303,8 +303,8 @@ export class Keeper {
       self: this.#self,
       clusterId: this.#clusterId,
       peers: this.#backup.peers,
-      lastRenewalMs: this.#lastRenewalMs,
-      warnings: this.#backup.warnings,
+      lastRenewalMs: this.#state.lease === null ? this.#backup.lastRenewalMs : this.#lastRenewalMs,
+      warnings: [...this.#ports.storage.warnings, ...this.#backup.warnings],
       nowMs,
     })
     // Ages change all the time; they alone are sent once in two renewal periods.

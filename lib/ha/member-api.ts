@@ -52,6 +52,7 @@ export interface MemberView {
   readonly peers: readonly PeerView[]
   /** Holder only: what is left of the lease, ms; else null. */
   readonly leaseMarginMs: number | null
+  /** How long the last renewal took: of the lease, or on a backup of its own file; null before the first. */
   readonly lastRenewalMs: number | null
   readonly storage: 'ok' | 'unreadable'
   /** Why no master is active, or why this one can't become it; null when all is well. */
@@ -62,6 +63,13 @@ export interface MemberView {
 export interface HistoryEntry {
   readonly term: TermRecord
   readonly served: ServedRecord | null
+}
+
+/** One renewal of the lease that succeeded, as the master heard of it. */
+export interface Renewal {
+  readonly tookMs: number
+  /** What was left of the lease before it; null while the term is being opened. */
+  readonly marginMs: number | null
 }
 
 /** A master's seat in the cluster. */
@@ -88,6 +96,8 @@ export interface Member {
   stop(reason: string): Promise<void>
   /** Called at every change of state, with the new view. */
   onState(listener: (view: MemberView) => void): void
+  /** Called for each renewal of a lease of this member's. */
+  onRenewal(listener: (renewal: Renewal) => void): void
 }
 
 export interface MemberOptions {

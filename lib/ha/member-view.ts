@@ -24,7 +24,7 @@ export function viewOf({ start, picture, term, state, epoch }: ViewFacts): Membe
     self,
     peers: picture?.peers ?? [],
     leaseMarginMs: term.marginMs,
-    lastRenewalMs: term.acting ? (picture?.lastRenewalMs ?? null) : null,
+    lastRenewalMs: picture?.lastRenewalMs ?? null,
     storage: picture?.storage ?? 'ok',
     problem: picture?.problem ?? null,
     warnings: picture?.warnings ?? [],

@@ -11,7 +11,14 @@
 import { HaError, messageOf } from './errors.ts'
 import { HeldTerm } from './held-term.ts'
 import { KeeperRequests } from './keeper-requests.ts'
-import type { HistoryEntry, MasterState, Member, MemberView, Service } from './member-api.ts'
+import type {
+  HistoryEntry,
+  MasterState,
+  Member,
+  MemberView,
+  Renewal,
+  Service,
+} from './member-api.ts'
 import { viewOf } from './member-view.ts'
 import type { Joined, Picture, Start, ToMaster } from './messages.ts'
 import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
@@ -34,6 +41,7 @@ export class MemberCore implements Member {
   #epoch = 0
   #known: Start['joined'] = null
   #listeners: ((view: MemberView) => void)[] = []
+  readonly #renewalListeners: ((renewal: Renewal) => void)[] = []
   #joined: { resolve(): void; reject(error: HaError): void } | null = null
   #left: (() => void) | null = null
   #failed: (error: HaError) => void = () => {}
@@ -138,6 +146,10 @@ export class MemberCore implements Member {
     this.#listeners.push(listener)
   }
 
+  onRenewal(listener: (renewal: Renewal) => void): void {
+    this.#renewalListeners.push(listener)
+  }
+
   /** The keeper's pid, for tests and status. */
   get keeperPid(): number | null {
     return this.#keeper.pid
@@ -187,6 +199,7 @@ export class MemberCore implements Member {
         void this.#activate(message.term, message.untilMs)
         return
       case 'lease':
+        this.#onRenewed(message.tookMs)
         this.#term.extend(message.term, message.untilMs)
         this.#setState(this.#currentState())
         return
@@ -225,6 +238,11 @@ export class MemberCore implements Member {
         this.#finish()
         return
     }
+  }
+
+  #onRenewed(tookMs: number): void {
+    const renewal = { tookMs, marginMs: this.#term.marginMs }
+    for (const listener of this.#renewalListeners) listener(renewal)
   }
 
   #onReady(joined: Joined): void {

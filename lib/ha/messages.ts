@@ -15,6 +15,8 @@ export interface Storage {
   readonly granularityMs: number
   /** No file events come from other hosts. */
   readonly network: boolean
+  /** What an operator should know of it: a sentence each. */
+  readonly warnings: readonly string[]
 }
 
 /** The result of joining a directory. */

@@ -22,7 +22,7 @@ import {
 import { connectPeer, type PeerLines } from './check-link.ts'
 import { openDisk } from './disk.ts'
 import { DiskError, HaError, messageOf } from './errors.ts'
-import { type FileSystem, fileSystemOf } from './file-system.ts'
+import { type FileSystem, fileSystemOf, mountWarnings } from './file-system.ts'
 import type { Disk } from './ports.ts'
 import {
   exclusiveCreate,
@@ -103,6 +103,8 @@ export interface QuickCheck {
   /** True when file events tell nothing about other hosts: everything but a known local file system. */
   readonly network: boolean
   readonly fsType: string
+  /** Mount options that endanger the lease: a sentence each. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -133,6 +135,7 @@ export async function quickCheck(
       p95Ms: Math.max(0, ...space.measured.p95Ms),
       network: fileSystem.sharing !== 'local',
       fsType: fileSystem.type,
+      warnings: mountWarnings(fileSystem),
     }
   } catch (error) {
     // The first failure is the one to tell; a scratch directory that stays does no harm.

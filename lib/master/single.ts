@@ -116,6 +116,9 @@ export class SingleMember implements Member {
     this.#listeners.push(listener)
   }
 
+  /** It holds no lease. */
+  onRenewal(): void {}
+
   #setState(state: SingleState): void {
     this.#state = state
     for (const listener of this.#listeners) listener(this.view())

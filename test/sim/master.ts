@@ -225,7 +225,11 @@ export class Master {
           killMaster: () => master.kill(),
           masterCpu: () => null,
           exit: () => process.kill(),
-          storage: { granularityMs: world.storage.kind.granularityMs, network: true },
+          storage: {
+            granularityMs: world.storage.kind.granularityMs,
+            network: true,
+            warnings: [],
+          },
         },
         start,
       )

@@ -5,6 +5,7 @@ import type {
   Member,
   MemberView,
   PeerView,
+  Renewal,
   Service,
 } from '../../lib/ha/index.ts'
 
@@ -48,6 +49,7 @@ export class FakeMember implements Member {
   refusal: Error | null = null
   readonly #self: PeerView
   readonly #listeners: ((view: MemberView) => void)[] = []
+  readonly #renewalListeners: ((renewal: Renewal) => void)[] = []
   #term = new AbortController()
 
   constructor(port: number) {
@@ -138,5 +140,13 @@ export class FakeMember implements Member {
 
   onState(listener: (view: MemberView) => void): void {
     this.#listeners.push(listener)
+  }
+
+  renewed(renewal: Renewal): void {
+    for (const listener of this.#renewalListeners) listener(renewal)
+  }
+
+  onRenewal(listener: (renewal: Renewal) => void): void {
+    this.#renewalListeners.push(listener)
   }
 }

@@ -12,7 +12,7 @@ const timing = makeTiming(1000)
 const JOINED = {
   clusterId: 'c1',
   secret: 'secret',
-  storage: { granularityMs: 1, network: false },
+  storage: { granularityMs: 1, network: false, warnings: [] },
 } as const
 
 const pictureOf = (epoch: number): Picture => ({
