@@ -42,6 +42,7 @@ export const HAADMIN_FLAGS = [
   'status',
   'history',
   'checkSharedDir',
+  'token',
   'force',
   'yes',
   'here',

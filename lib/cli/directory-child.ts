@@ -14,6 +14,7 @@ import {
   type HistoryEntry,
   inspectDirectory,
   readDirectoryHistory,
+  readSecret,
   type Timing,
 } from '../ha/index.ts'
 
@@ -25,11 +26,14 @@ export interface DirectoryAnswers {
   inspect: DirectoryPicture
   history: HistoryEntry[]
   format: { epoch: number }
+  /** Null: no master has made it yet. */
+  secret: string | null
   check: StorageReport
 }
 export type DirectoryRequest =
   | { readonly op: 'inspect'; readonly directory: string; readonly watchMs: number }
   | { readonly op: 'history'; readonly directory: string; readonly limit: number }
+  | { readonly op: 'secret'; readonly directory: string }
   | {
       readonly op: 'format'
       readonly directory: string
@@ -54,6 +58,8 @@ function answer(request: DirectoryRequest): Promise<unknown> {
       return inspectDirectory(directory, { watchMs: request.watchMs })
     case 'history':
       return readDirectoryHistory(directory, request.limit)
+    case 'secret':
+      return readSecret(directory)
     case 'format':
       // Making it would hide that the share is not mounted.
       if (!existsSync(directory)) {

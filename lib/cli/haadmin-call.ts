@@ -15,6 +15,7 @@ export type HaadminCall =
     }
   | { readonly verb: 'formatHA'; readonly yes: boolean }
   | { readonly verb: 'status' }
+  | { readonly verb: 'token' }
   | { readonly verb: 'history'; readonly limit: number }
   | { readonly verb: 'checkSharedDir'; readonly peer: string | null }
 
@@ -24,6 +25,7 @@ type Verb = HaadminCall['verb']
 const VERBS: Readonly<Record<Verb, readonly string[]>> = {
   getState: [],
   status: [],
+  token: [],
   history: ['limit'],
   transitionToActive: ['force', 'by', 'here'],
   transitionToBackup: ['force', 'by', 'here'],
@@ -73,6 +75,7 @@ function build(verb: Verb, options: Readonly<Record<string, string | boolean>>):
     case 'formatHA':
       return { verb, yes: options.yes === true }
     case 'status':
+    case 'token':
       return { verb }
     case 'history':
       return { verb, limit: limitOf(text('limit')) }

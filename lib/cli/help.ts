@@ -24,6 +24,8 @@ const HAADMIN = `Usage: tajo haadmin VERB [options]          ADDR is a master's 
   -status                      all masters, the last transitions, and why none is active where none is
   -history [--limit N]         term by term: who, from whom, why, by whom, how long each phase took (default: the last 50)
 
+  -token                       the token for admin orders over HTTP, where tajo.master.info-http.admin allows them
+
   -transitionToActive ADDR [--force]
                                makes that master the active one: a planned hand-over when an active lives, a take-over
                                when none does. Returns when it serves. --force fences the present active first

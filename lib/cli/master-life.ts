@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
-import { type Reloader, watchConfiguration } from '../conf/index.ts'
+import { type Configuration, isLoopback, type Reloader, watchConfiguration } from '../conf/index.ts'
 import { type DaemonLog, listenOnSocket } from '../daemon/index.ts'
 import {
   joinElection,
@@ -25,6 +25,7 @@ import {
 } from '../master/index.ts'
 import type { Bind } from '../rpc/index.ts'
 import { onConfChange } from './conf-changes.ts'
+import { confRows } from './conf-rows.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import { queryOptionsOf } from './query-options.ts'
 import { ownSecret } from './single-secret.ts'
@@ -53,9 +54,12 @@ export class MasterLife {
   #master: Master | null = null
   #admin: AdminServer | null = null
   #reloader: Reloader | null = null
+  /** With what was reloaded. */
+  #conf: Configuration
 
   constructor(plan: MasterPlan, version: string, log: DaemonLog) {
     this.#plan = plan
+    this.#conf = plan.conf
     this.#version = version
     this.#log = log
   }
@@ -89,14 +93,18 @@ export class MasterLife {
       running: plan.conf,
       masters: plan.masters,
       surroundings: plan.surroundings,
-      onEvent: (event) =>
-        onConfChange(event, { log, apply: (conf) => this.#log.limit(logLimitsOf(conf)) }),
+      onEvent: (event) => onConfChange(event, { log, apply: (conf) => this.#apply(conf) }),
     })
   }
 
   async stop(why: string): Promise<void> {
     await Promise.all([this.#reloader?.close(), this.#master?.stop(why)])
     await this.#admin?.close()
+  }
+
+  #apply(conf: Configuration): void {
+    this.#conf = conf
+    this.#log.limit(logLimitsOf(conf))
   }
 
   reload(): void {
@@ -114,12 +122,26 @@ export class MasterLife {
       silenceMs: timing.monitorMs,
       stopMs: timing.deadlineMs + 2 * timing.renewMs,
       queries: this.#queries(),
+      timing: ha?.timing ?? null,
+      web: this.#webRules(),
+      config: () => confRows(this.#conf),
+      version: this.#version,
       onFailure: (error) => end(error.message, 1),
       pid: process.pid,
       startedAtSeconds: Math.round(Date.now() / 1000 - process.uptime()),
       clock: systemClock,
       wallMs: Date.now,
       log: this.#log.log,
+    }
+  }
+
+  /** The page gives nobody more than the client port does. */
+  #webRules(): MasterOptions['web'] {
+    const { conf, bind } = this.#plan
+    return {
+      sql: conf.get('tajo.master.info-http.sql'),
+      sqlFromHereOnly: isLoopback(bind.clientRpc.host),
+      admin: conf.get('tajo.master.info-http.admin'),
     }
   }
 

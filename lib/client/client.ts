@@ -20,6 +20,7 @@ import {
   type Row,
   type Session,
   type TableDigest,
+  type WorkerRow,
 } from './messages.ts'
 import { asQueryError, QueryCourse } from './query.ts'
 import type { RowStream } from './rows.ts'
@@ -151,6 +152,11 @@ export class TajoClient {
   /** Newest first: running ones and the history. */
   async queries(limit: number): Promise<QueryRecord[]> {
     return listIn<QueryRecord>(await this.#call('client', 'queries', { limit }), 'queries')
+  }
+
+  /** As the active master knows them. */
+  async workers(): Promise<WorkerRow[]> {
+    return listIn<WorkerRow>(await this.#call('client', 'workers', {}), 'workers')
   }
 
   async databases(): Promise<string[]> {

@@ -15,4 +15,4 @@ export {
 } from './errors.ts'
 export { DEFAULT_RETRY, type RetryOptions } from './failover.ts'
 export type { MasterAddress } from './masters.ts'
-export type { Column, QueryRecord, Row, Session, TableDigest } from './messages.ts'
+export type { Column, QueryRecord, Row, Session, TableDigest, WorkerRow } from './messages.ts'

@@ -8,6 +8,7 @@ import { RpcError } from '../rpc/errors.ts'
 export type Session = RequestOf<Services['client']['submit']>['session']
 export type QueryStatus = AnswerOf<Services['client']['submit']>
 export type QueryRecord = AnswerOf<Services['client']['queries']>['queries'][number]
+export type WorkerRow = AnswerOf<Services['client']['workers']>['workers'][number]
 export type TableDigest = AnswerOf<Services['catalog']['tables']>['tables'][number]
 export type ResultLine = LineOf<Services['results']['fetch']>
 export type Column = { readonly name: string; readonly type: string }

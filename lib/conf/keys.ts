@@ -70,6 +70,7 @@ const address = (of: 'master' | 'worker', defaultAddress: string, doc: string) =
 })
 
 const ha = { usedBy: 'master', reloadable: false, group: 'High availability' } as const
+const web = { usedBy: 'master', reloadable: false, group: 'Addresses of a master' } as const
 const haClient = { usedBy: 'client', reloadable: true, group: 'High availability' } as const
 const catalog = { usedBy: 'master', reloadable: false, group: 'Catalog' } as const
 const storage = { usedBy: 'all', reloadable: false, group: 'Storage' } as const
@@ -126,6 +127,19 @@ export const KEYS = {
     '0.0.0.0:26080',
     'Web page, health checks and HTTP API of this master.',
   ),
+  'tajo.master.info-http.sql': {
+    type: 'choice',
+    of: ['off', 'read', 'all'],
+    default: 'read',
+    doc: 'Which SQL the web page may run: none, what only reads, or all; for other hosts only where tajo.master.client-rpc.address is open to them too. The page may kill queries unless it is off.',
+    ...web,
+  },
+  'tajo.master.info-http.admin': {
+    type: 'boolean',
+    default: 'false',
+    doc: 'Whether the web page may hand over the active role, to whoever knows what tajo haadmin -token prints.',
+    ...web,
+  },
   'tajo.worker.info-http.address': address(
     'worker',
     '0.0.0.0:28080',

@@ -10,7 +10,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
-import type { Addresses, Member, MemberView, Service } from '../ha/index.ts'
+import type { Addresses, Member, MemberView, Service, Timing } from '../ha/index.ts'
 import {
   type Bind,
   Guard,
@@ -24,11 +24,17 @@ import {
   type ServerOptions,
   type Standing,
 } from '../rpc/index.ts'
-import { addWebRoutes } from '../web/server.ts'
-import type { MetricsFacts, WebView } from '../web/view.ts'
+import { Metrics } from '../web/metrics.ts'
+import { countQueries } from '../web/query-page.ts'
+import { addWebRoutes, type WebDoor } from '../web/server.ts'
+import type { ConfigDocument, MetricsFacts, WebRules } from '../web/view.ts'
 import { ActiveGate } from './active-gate.ts'
-import { clusterDocument, type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts'
+import { countWorkers } from './cluster-document.ts'
+import { type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts'
 import { HistoryCache } from './history-cache.ts'
+import { LeaseRecord } from './lease-record.ts'
+import { MasterWeb } from './master-web.ts'
+import { PeerNews } from './peer-news.ts'
 import type { Peers } from './peers.ts'
 import type { QueryOptions } from './queries/options.ts'
 import { QueryServices } from './queries/services.ts'
@@ -51,6 +57,12 @@ export interface MasterOptions {
   readonly stopMs: number
   /** Null: it takes part in the election and serves no queries. */
   readonly queries: QueryOptions | null
+  /** Null when high availability is off. */
+  readonly timing: Timing | null
+  readonly web: WebRules
+  /** The configuration in force, for people; no secrets. */
+  readonly config: () => ConfigDocument
+  readonly version: string
   /** This master can't take part any more: the process should end. */
   readonly onFailure: (error: Error) => void
   readonly pid: number
@@ -62,6 +74,8 @@ export interface MasterOptions {
   readonly log: Log
 }
 
+/** What a line on a watch stream tells of renewals: the worst of so long. */
+const PULSE_MS = 1000
 const NOT_JOINED = 'this master has not joined its cluster yet'
 
 export class Master {
@@ -71,6 +85,12 @@ export class Master {
   readonly #alarm: SplitBrainAlarm
   readonly #history: HistoryCache
   readonly #queries: QueryServices
+  readonly #metrics = new Metrics()
+  readonly #news: PeerNews
+  readonly #record: LeaseRecord
+  readonly #web: MasterWeb
+  readonly #termsBegun = new Map<string, number>()
+  #door: WebDoor | null = null
   readonly #watchers = new Set<LineWriter<Standing>>()
   #servers: FastifyInstance[] = []
   #secret = ''
@@ -113,6 +133,9 @@ export class Master {
       wallMs: options.wallMs,
       log,
     })
+    this.#news = new PeerNews(options.wallMs)
+    this.#record = new LeaseRecord(options.wallMs)
+    this.#web = this.#makeWeb()
   }
 
   /**
@@ -165,9 +188,13 @@ export class Master {
       log,
       // Streams carry a line each beat by themselves; the empty line is for a process that is late with it.
       beatMs: 2 * beatMs,
+      onCall: (call) => this.#metrics.call(call),
     }
     const info = limitedServer({ log, epoch: () => this.epoch() })
-    addWebRoutes(info, this.#webView())
+    const { web: rules, version } = this.#options
+    const web = { view: this.#web, rules, metrics: this.#metrics, version, clock, log }
+    this.#door = addWebRoutes(info, web)
+    this.#metrics.start(clock)
     const listeners = [
       { bind: binds.umbilical, app: rpcServer('umbilical', this.#umbilical(), server) },
       { bind: binds.clientRpc, app: rpcServer('client', this.#queries.client(), server) },
@@ -195,7 +222,11 @@ export class Master {
       log,
       silenceMs,
       hint: (why) => member.hint(why),
-      onStanding: (standing) => void this.#alarm.heard(standing),
+      onStanding: (standing) => this.#onStanding(standing),
+    })
+    member.onRenewal(({ tookMs, marginMs }) => {
+      this.#metrics.renewal(tookMs)
+      this.#record.note(address, { renewalMs: tookMs, marginMs })
     })
     member.onState((view) => this.#onState(view))
     this.#onState(member.view())
@@ -217,11 +248,15 @@ export class Master {
     late()
     this.#gate.close()
     await this.#queries.deactivate()
+    this.#door?.close('this master stops')
     await this.#close()
   }
 
   async #close(): Promise<void> {
     this.#cancelBeat()
+    this.#metrics.stop()
+    this.#door?.close('this master stops')
+    await this.#web.close()
     for (const watcher of this.#watchers) watcher.end()
     await Promise.all([this.#peers?.close(), ...this.#servers.map((app) => app.close())])
   }
@@ -250,18 +285,42 @@ export class Master {
     const { log } = this.#options
     this.#epoch = view.epoch
     this.#peers?.follow(othersOf(view).map(({ address }) => address))
+    this.#noteOwnPulse(view)
     const before = this.#told
-    const now = standingOf(view, this.#own())
+    const now = this.#standingOf(view)
     this.#told = now
     if (before !== null && sameStanding(before, now)) return
     this.#tell(now)
+    this.#web.changed()
     if (before?.state === now.state) return
     this.#transitions += 1
     log('info', `${before?.state ?? 'new'} → ${now.state}`, { ...now })
     if (now.state === 'active') {
       const { address, state, epoch } = now
       void this.#peers?.announce({ address, state, epoch })
+      void this.#countTerm(epoch)
     }
+  }
+
+  /** A backup's renewals are of its own file; those of a lease are told one by one. */
+  #noteOwnPulse({ state, lastRenewalMs }: MemberView): void {
+    const { address } = this.#options
+    if (state === 'backup') this.#record.note(address, { renewalMs: lastRenewalMs, marginMs: null })
+  }
+
+  #onStanding(standing: Standing): void {
+    const { address, lastRenewalMs = null, leaseMarginMs = null } = standing
+    void this.#alarm.heard(standing)
+    this.#news.heard(standing)
+    this.#record.note(address, { renewalMs: lastRenewalMs, marginMs: leaseMarginMs })
+  }
+
+  /** For metrics only: a history that can't be read counts as a term of unknown reason. */
+  async #countTerm(term: number): Promise<void> {
+    const entries = await this.#history.newest(1).catch(() => [])
+    const entry = entries.find((one) => one.term.term === term)
+    const reason = entry?.term.reason ?? 'unknown'
+    this.#termsBegun.set(reason, (this.#termsBegun.get(reason) ?? 0) + 1)
   }
 
   // ---- what the others ask and hear ------------------------------------------------------------------------------
@@ -330,18 +389,37 @@ export class Master {
   }
 
   #standing(): Standing {
-    return standingOf(this.#joined().view(), this.#own())
+    return this.#standingOf(this.#joined().view())
   }
 
-  #webView(): WebView {
-    return {
-      serving: () => this.#member?.mayServe() ?? false,
+  #standingOf(view: MemberView): Standing {
+    const { address, wallMs } = this.#options
+    const { renewalMs, marginMs } = this.#record.worst(address, PULSE_MS)
+    const pulse = { wallMs: wallMs(), lastRenewalMs: renewalMs, leaseMarginMs: marginMs }
+    return standingOf(view, this.#own(), pulse)
+  }
+
+  #makeWeb(): MasterWeb {
+    const { address, timing, config, clock, wallMs } = this.#options
+    return new MasterWeb({
+      self: address,
+      joined: () => this.#joined(),
+      isJoined: () => this.#member !== null,
+      own: () => this.#own(),
       state: () => this.#currentState(),
-      cluster: () => clusterDocument(this.#joined().view(), this.#own(), this.#queries.workers()),
-      queries: (limit) => this.#queries.newest(limit),
-      history: (limit) => this.#history.newest(limit),
-      metrics: () => this.#metrics(),
-    }
+      serving: () => this.#member?.mayServe() ?? false,
+      peers: () => this.#peers,
+      news: this.#news,
+      record: this.#record,
+      history: this.#history,
+      queries: this.#queries,
+      metrics: () => this.#metricsFacts(),
+      config,
+      secret: () => this.#secret,
+      timing,
+      clock,
+      wallMs,
+    })
   }
 
   /** Without building a view: a lease that has run out makes no event. */
@@ -350,17 +428,27 @@ export class Master {
     return state === 'active' && !this.#member?.mayServe() ? 'suspended' : state
   }
 
-  #metrics(): MetricsFacts {
+  #metricsFacts(): MetricsFacts {
     const view = this.#member?.view() ?? null
+    const others = view === null ? [] : othersOf(view)
+    const active = this.#member?.mayServe() ?? false
     return {
       state: view?.state ?? 'starting',
-      serving: this.#member?.mayServe() ?? false,
+      serving: active,
       epoch: this.epoch(),
       leaseMarginMs: view?.leaseMarginMs ?? null,
       lastRenewalMs: view?.lastRenewalMs ?? null,
       storageReadable: view?.storage === 'ok',
-      peersKnown: view === null ? 0 : othersOf(view).length,
+      peersKnown: others.length,
       peersConnected: this.#peers?.connected ?? 0,
+      heartbeatAgesMs: new Map(
+        others.flatMap(({ address, heartbeatAgeMs }): [string, number][] =>
+          heartbeatAgeMs === null ? [] : [[address, heartbeatAgeMs]],
+        ),
+      ),
+      termsBegun: this.#termsBegun,
+      workers: active ? countWorkers(this.#queries.workers()) : null,
+      queries: active ? countQueries(this.#queries.ofThisTerm()) : null,
       transitions: this.#transitions,
       refusedSecrets: this.#guard.refused.secret,
       refusedEpochs: this.#guard.refused.epoch,

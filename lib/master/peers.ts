@@ -69,6 +69,11 @@ export class Peers {
     return [...this.#peers.values()].filter((peer) => peer.connected).length
   }
 
+  /** Whether its stream is open. */
+  isConnected(address: string): boolean {
+    return this.#peers.get(address)?.connected ?? false
+  }
+
   async close(): Promise<void> {
     const peers = [...this.#peers.values()]
     this.#peers.clear()

@@ -57,6 +57,10 @@ const standing = z.object({
   epoch,
   /** Umbilical address of the active master as this one knows it. */
   active: address.nullable(),
+  /** Wall clock of the writer, ms since 1970, and the worst of its last second or two, for status pages. */
+  wallMs: z.number().nullish(),
+  lastRenewalMs: z.number().nullish(),
+  leaseMarginMs: z.number().nullish(),
 })
 
 const masterStatus = standing.extend({
@@ -173,6 +177,21 @@ const queryRecord = z.object({
   epoch,
 })
 
+const workerRow = z.object({
+  /** Peer address: its name. */
+  address: z.string(),
+  /** `silent`: its stream to the active master broke, and it has not been heard since. */
+  state: z.enum(['live', 'silent']),
+  host: z.string(),
+  pid: z.number().int(),
+  version: z.string(),
+  /** Queries that it can run at a time, and that it runs. */
+  slots: z.number().int(),
+  running: z.number().int(),
+  heartbeatAgeMs: z.number(),
+  webPage: z.string(),
+})
+
 /** Longer statements are refused; the body limit of the ports is wider. */
 const LONGEST_SQL = 200_000
 const sql = z.string().max(LONGEST_SQL)
@@ -206,6 +225,12 @@ export const client = {
     { access: 'open', activeOnly: false },
     z.object({ limit: z.number().int().min(1).max(10_000) }),
     z.object({ queries: z.array(queryRecord) }),
+  ),
+  /** As status pages show them. */
+  workers: call(
+    { access: 'open', activeOnly: true },
+    nothing,
+    z.object({ workers: z.array(workerRow) }),
   ),
 } as const satisfies ServiceContract
 
@@ -432,6 +457,7 @@ export type Session = z.output<typeof session>
 export type QueryError = z.output<typeof queryError>
 export type QueryState = z.output<typeof queryState>
 export type QueryStatus = z.output<typeof queryStatus>
+export type WorkerRow = z.output<typeof workerRow>
 export type QueryRecord = z.output<typeof queryRecord>
 export type ColumnInfo = z.output<typeof columnInfo>
 export type ResultLine = z.output<(typeof results.fetch)['line']>

@@ -10,5 +10,11 @@ export { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
 export type { Gate, Pass } from './gate.ts'
 export { Guard } from './guard.ts'
 export { type Bind, type Listener, openAll } from './listeners.ts'
-export { type Handlers, limitedServer, rpcServer, type ServerOptions } from './server.ts'
+export {
+  type CallFacts,
+  type Handlers,
+  limitedServer,
+  rpcServer,
+  type ServerOptions,
+} from './server.ts'
 export { LineWriter } from './stream.ts'

@@ -23,7 +23,7 @@ import {
   type StreamMethod,
   services,
 } from './contract.ts'
-import { bodyOf, HTTP_STATUS, RpcError } from './errors.ts'
+import { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
 import type { Gate, Pass } from './gate.ts'
 import type { Guard } from './guard.ts'
 import { LineWriter } from './stream.ts'
@@ -51,6 +51,16 @@ export interface ServerOptions {
   /** Streams send an empty line when they had nothing to say for so long. */
   readonly beatMs: number
   readonly log: Log
+  /** Told of each call that was answered. */
+  readonly onCall?: (call: CallFacts) => void
+}
+
+/** One call, for metrics: `code` is `ok` or what it was refused with. */
+export interface CallFacts {
+  readonly service: ServiceName
+  readonly method: string
+  readonly code: 'ok' | RpcCode
+  readonly tookMs: number
 }
 
 /** Requests of the contract are small, but for a long statement in escapes; a stranger must not fill our memory. */
@@ -110,7 +120,9 @@ export function rpcServer<N extends ServiceName>(
       onRequest,
       handler:
         method.kind === 'call'
-          ? callHandler(method, handler as CallHandler, options)
+          ? observed(callHandler(method, handler as CallHandler, options), {
+              ...{ service: name, method: methodName, options },
+            })
           : streamHandler(method, handler as StreamHandler, options),
     })
   }
@@ -133,6 +145,29 @@ function callHandler(method: CallMethod, handler: CallHandler, options: ServerOp
     // From here to the socket nothing waits: what is confirmed now is sent now.
     pass?.confirm()
     return reply.send(answer)
+  }
+}
+
+/** What a call waits for on purpose (`wait`) counts as its time too. */
+function observed(
+  route: Route,
+  { service, method, options }: { service: ServiceName; method: string; options: ServerOptions },
+): Route {
+  const { onCall, clock, log } = options
+  if (onCall === undefined) return route
+  return async (request, reply) => {
+    const beganMs = clock.nowMs()
+    const tell = (code: CallFacts['code']): void =>
+      onCall({ service, method, code, tookMs: clock.nowMs() - beganMs })
+    try {
+      const answer = await route(request, reply)
+      tell('ok')
+      return answer
+    } catch (error) {
+      const refusal = asRpcError(error, request, log)
+      tell(refusal.code)
+      throw refusal
+    }
   }
 }
 

@@ -1,4 +1,10 @@
-/** `GET /metrics` in Prometheus' text format. Pure. Times in seconds and base units, as its naming rules ask for. */
+/**
+ * `GET /metrics` in Prometheus' text format. Times in seconds and base units, as its naming rules ask for. What is known
+ * at any time is read when it is asked for; only renewals, calls and the event loop's lag are counted as they happen.
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Clock } from '../base/clock.ts'
+import type { CallFacts } from '../rpc/index.ts'
 import type { MetricsFacts } from './view.ts'
 
 const STATES = [
@@ -11,68 +17,213 @@ const STATES = [
   'stopped',
 ] as const
 
-export function metricsText(facts: MetricsFacts): string {
-  const seconds = (ms: number | null): number => (ms === null ? Number.NaN : ms / 1000)
-  const blocks = [
-    block(
-      'tajo_master_state',
-      'gauge',
-      'Where this master stands: 1 for its state, 0 for the others.',
-      STATES.map((state) => [`{state="${state}"}`, state === facts.state ? 1 : 0]),
-    ),
-    gauge('tajo_master_active', 'Whether this master serves now.', facts.serving ? 1 : 0),
-    gauge('tajo_master_epoch', 'The newest term that this master knows.', facts.epoch),
-    gauge(
+const LAG_LOOK_MS = 1000
+const seconds = (ms: number | null): number => (ms === null ? Number.NaN : ms / 1000)
+
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #shown: ((facts: MetricsFacts) => void)[] = []
+  readonly #renewals: Histogram
+  readonly #calls: Counter<'service' | 'method' | 'code'>
+  readonly #callTimes: Histogram<'service'>
+  readonly #lag: Histogram
+  #cancelLag = (): void => {}
+
+  constructor() {
+    const registers = [this.#registry]
+    this.#renewals = new Histogram({
+      name: 'tajo_master_renewal_duration_seconds',
+      help: 'How long renewals of the lease took that succeeded.',
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+      registers,
+    })
+    this.#calls = new Counter({
+      name: 'tajo_rpc_requests_total',
+      help: 'Answered calls, by what they were answered with.',
+      labelNames: ['service', 'method', 'code'],
+      registers,
+    })
+    this.#callTimes = new Histogram({
+      name: 'tajo_rpc_request_duration_seconds',
+      help: 'How long answers took, what a call waits for on purpose included.',
+      labelNames: ['service'],
+      buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 30],
+      registers,
+    })
+    this.#lag = new Histogram({
+      name: 'tajo_master_event_loop_lag_seconds',
+      help: 'How late a timer ran, looked at once a second.',
+      buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+      registers,
+    })
+    this.#ofTheElection()
+    this.#ofPeersAndCalls()
+    this.#ofQueries()
+    this.#ofTheProcess()
+  }
+
+  renewal(tookMs: number): void {
+    this.#renewals.observe(tookMs / 1000)
+  }
+
+  call({ service, method, code, tookMs }: CallFacts): void {
+    this.#calls.inc({ service, method, code })
+    this.#callTimes.observe({ service }, tookMs / 1000)
+  }
+
+  /** Begins to look at the event loop. */
+  start(clock: Clock): void {
+    const beganMs = clock.nowMs()
+    this.#cancelLag = clock.after(LAG_LOOK_MS, () => {
+      this.#lag.observe(Math.max(0, clock.nowMs() - beganMs - LAG_LOOK_MS) / 1000)
+      this.start(clock)
+    })
+  }
+
+  stop(): void {
+    this.#cancelLag()
+  }
+
+  async text(facts: MetricsFacts): Promise<string> {
+    for (const show of this.#shown) show(facts)
+    // prom-client writes Nan, which not every reader of the format takes for a number.
+    return (await this.#registry.metrics()).replaceAll(/ Nan$/gm, ' NaN')
+  }
+
+  #ofTheElection(): void {
+    const state = this.#labelled('tajo_master_state', 'state', {
+      help: 'Where this master stands: 1 for its state, 0 for the others.',
+    })
+    this.#shown.push((facts) => {
+      for (const name of STATES) state.set({ state: name }, name === facts.state ? 1 : 0)
+    })
+    this.#gauge('tajo_master_active', 'Whether this master serves now.', (facts) =>
+      facts.serving ? 1 : 0,
+    )
+    this.#gauge('tajo_master_epoch', 'The newest term that this master knows.', (f) => f.epoch)
+    this.#gauge(
       'tajo_master_lease_margin_seconds',
       'What is left of the lease; NaN on a master without one.',
-      seconds(facts.leaseMarginMs),
-    ),
-    gauge(
+      (facts) => seconds(facts.leaseMarginMs),
+    )
+    this.#gauge(
       'tajo_master_last_renewal_seconds',
-      'How long the last renewal of the lease took; NaN on a master without one.',
-      seconds(facts.lastRenewalMs),
-    ),
-    gauge(
+      "How long the last renewal took, of the lease or of a backup's own file; NaN before the first.",
+      (facts) => seconds(facts.lastRenewalMs),
+    )
+    this.#gauge(
       'tajo_master_storage_readable',
       'Whether the shared directory could be read at the last look.',
-      facts.storageReadable ? 1 : 0,
-    ),
-    gauge('tajo_master_peers', 'Other masters in the shared directory.', facts.peersKnown),
-    gauge('tajo_master_peers_connected', 'Open streams to them.', facts.peersConnected),
-    counter('tajo_master_transitions_total', 'Changes of state.', facts.transitions),
-    block('tajo_rpc_refused_total', 'counter', 'Refused messages, by what was wrong with them.', [
-      ['{reason="secret"}', facts.refusedSecrets],
-      ['{reason="epoch"}', facts.refusedEpochs],
-    ]),
-    counter(
+      (facts) => (facts.storageReadable ? 1 : 0),
+    )
+    this.#counter('tajo_master_transitions_total', 'Changes of state.', (f) => f.transitions)
+    this.#counters(
+      'tajo_master_terms_total',
+      'reason',
+      'Terms of this master that began to serve, by why.',
+      (facts) => facts.termsBegun,
+    )
+    this.#counter(
       'tajo_master_split_brain_total',
       'Times that another master was seen to serve while this one did.',
-      facts.splitBrainAlarms,
-    ),
-    gauge('tajo_master_requests_in_flight', 'Accepted, not answered yet.', facts.requestsInFlight),
-    gauge('process_resident_memory_bytes', 'Resident memory of this process.', facts.memoryBytes),
-    gauge(
+      (facts) => facts.splitBrainAlarms,
+    )
+  }
+
+  #ofPeersAndCalls(): void {
+    this.#gauge('tajo_master_peers', 'Other masters in the shared directory.', (f) => f.peersKnown)
+    this.#gauge('tajo_master_peers_connected', 'Open streams to them.', (f) => f.peersConnected)
+    const ages = this.#labelled('tajo_master_heartbeat_age_seconds', 'master', {
+      help: 'Since the heartbeat of another master was seen to move.',
+    })
+    this.#shown.push(({ heartbeatAgesMs }) => {
+      ages.reset()
+      for (const [master, ms] of heartbeatAgesMs) ages.set({ master }, ms / 1000)
+    })
+    this.#counters(
+      'tajo_rpc_refused_total',
+      'reason',
+      'Refused messages, by what was wrong with them.',
+      (facts) =>
+        new Map([
+          ['secret', facts.refusedSecrets],
+          ['epoch', facts.refusedEpochs],
+        ]),
+    )
+    this.#gauge(
+      'tajo_master_requests_in_flight',
+      'Accepted, not answered yet.',
+      (facts) => facts.requestsInFlight,
+    )
+  }
+
+  #ofQueries(): void {
+    const workers = this.#labelled('tajo_workers', 'state', {
+      help: 'Registered workers; on the active master only.',
+    })
+    const queries = this.#labelled('tajo_queries', 'state', {
+      help: 'Queries that this term keeps in memory, by state; on the active master only.',
+    })
+    this.#shown.push((facts) => {
+      workers.reset()
+      queries.reset()
+      if (facts.workers !== null) {
+        workers.set({ state: 'live' }, facts.workers.live)
+        workers.set({ state: 'silent' }, facts.workers.silent)
+      }
+      for (const [state, count] of Object.entries(facts.queries ?? {}))
+        queries.set({ state }, count)
+    })
+    this.#gauge('tajo_worker_slots', 'Queries that all workers can run at a time.', (facts) =>
+      facts.workers === null ? Number.NaN : facts.workers.slots,
+    )
+  }
+
+  #ofTheProcess(): void {
+    this.#gauge(
+      'process_resident_memory_bytes',
+      'Resident memory of this process.',
+      (facts) => facts.memoryBytes,
+    )
+    this.#gauge(
       'process_start_time_seconds',
       'Start of this process since the Unix epoch.',
-      facts.startedAtSeconds,
-    ),
-  ]
-  return `${blocks.join('\n')}\n`
+      (facts) => facts.startedAtSeconds,
+    )
+    this.#counter(
+      'process_cpu_seconds_total',
+      'CPU time of this process.',
+      () => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
+    )
+  }
+
+  #gauge(name: string, help: string, value: (facts: MetricsFacts) => number): void {
+    const gauge = new Gauge({ name, help, registers: [this.#registry] })
+    this.#shown.push((facts) => gauge.set(value(facts)))
+  }
+
+  #labelled<L extends string>(name: string, label: L, { help }: { help: string }): Gauge<L> {
+    return new Gauge({ name, help, labelNames: [label], registers: [this.#registry] })
+  }
+
+  #counter(name: string, help: string, value: (facts: MetricsFacts) => number): void {
+    const counter = new Counter({ name, help, registers: [this.#registry] })
+    this.#shown.push((facts) => {
+      counter.reset()
+      counter.inc(value(facts))
+    })
+  }
+
+  #counters(
+    name: string,
+    label: string,
+    help: string,
+    values: (facts: MetricsFacts) => ReadonlyMap<string, number>,
+  ): void {
+    const counter = new Counter({ name, help, labelNames: [label], registers: [this.#registry] })
+    this.#shown.push((facts) => {
+      counter.reset()
+      for (const [key, value] of values(facts)) counter.inc({ [label]: key }, value)
+    })
+  }
 }
-
-type Sample = readonly [labels: string, value: number]
-
-function block(
-  name: string,
-  type: 'gauge' | 'counter',
-  help: string,
-  samples: readonly Sample[],
-): string {
-  const lines = samples.map(([labels, value]) => `${name}${labels} ${value}`)
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines].join('\n')
-}
-
-const gauge = (name: string, help: string, value: number): string =>
-  block(name, 'gauge', help, [['', value]])
-const counter = (name: string, help: string, value: number): string =>
-  block(name, 'counter', help, [['', value]])

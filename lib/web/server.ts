@@ -1,72 +1,218 @@
 /**
- * The info port: health for load balancers, JSON for programs, a page for people, metrics. Read-only: nothing here
- * changes anything, so it needs no secret.
+ * The info port: health for load balancers, JSON and events for programs and for the page, metrics. Everything that is
+ * read here is free to read; what runs SQL or changes something goes through `callers.ts` first.
  */
-import type { FastifyInstance, FastifyReply } from 'fastify'
-import { metricsText } from './metrics.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { faultOf } from '../rpc/contract.ts'
+import { RpcError } from '../rpc/index.ts'
+import { isAdmin } from './admin-token.ts'
+import { requireOwnPage, requireSql, sqlModeFor } from './callers.ts'
+import { EventHub } from './events.ts'
+import { addHeaders } from './headers.ts'
+import type { Metrics } from './metrics.ts'
+import { PageFiles } from './page-files.ts'
+import { pageOfQueries, queryFilter, wholeNumber } from './query-page.ts'
+import { handOverRequest } from './schemas.ts'
+import { SqlAnswers } from './sql-answer.ts'
 import { PAGE_HEADERS, statusPage } from './status-page.ts'
-import type { WebView } from './view.ts'
+import type { Refusal, WebRules, WebView } from './view.ts'
 
-const JSON_HEADERS = {
-  'content-type': 'application/json; charset=utf-8',
-  'cache-control': 'no-store',
-  'x-content-type-options': 'nosniff',
-} as const
-const TEXT_HEADERS = {
-  'content-type': 'text/plain; charset=utf-8',
-  'cache-control': 'no-store',
-  'x-content-type-options': 'nosniff',
-} as const
+export interface WebOptions {
+  readonly view: WebView
+  readonly rules: WebRules
+  readonly metrics: Metrics
+  readonly version: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly files?: PageFiles
+}
 
-const HISTORY_ROWS = 50
-const MOST_HISTORY_ROWS = 1000
-const PAGE_HISTORY_ROWS = 10
+/** What is open for longer than one answer. */
+export interface WebDoor {
+  /** Open pages. */
+  readonly pages: number
+  /** Tells all pages and lets them go. */
+  close(reason: string): void
+}
+
+const MOST_QUERIES = 10_000
+const PLAIN_HISTORY_ROWS = 10
+const LEASE_SECONDS = 900
+const SQL_BODY_BYTES = 1024 * 1024
+const SMALL_BODY_BYTES = 16 * 1024
 
 /** Adds the routes to a server that has no others. */
-export function addWebRoutes(app: FastifyInstance, view: WebView): void {
+export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor {
+  const { view } = options
+  const hub = new EventHub(options)
+  const statements = new SqlAnswers(options)
+  app.addHook('onRequest', async (request, reply) => addHeaders(request, reply, view))
+  addHealth(app, view)
+  addDocuments(app, options)
+  addCatalog(app, options)
+  addOrders(app, options)
+  app.get('/api/v1/events', async (request, reply) => {
+    await hub.open(request, reply)
+    return reply
+  })
+  app.post('/api/v1/sql', { bodyLimit: SQL_BODY_BYTES }, async (request, reply) => {
+    await statements.answer(request, reply)
+    return reply
+  })
+  addPages(app, options)
+  return {
+    get pages() {
+      return hub.pages
+    },
+    close: (reason) => {
+      hub.close(reason)
+      statements.close()
+    },
+  }
+}
+
+function addHealth(app: FastifyInstance, view: WebView): void {
   const health = (path: string, healthy: () => boolean): void => {
     app.get(path, (_request, reply) => {
       // Asked many times a second: a constant text and the state, nothing else.
-      reply.code(healthy() ? 200 : 503).headers(TEXT_HEADERS)
+      reply.code(healthy() ? 200 : 503).type('text/plain; charset=utf-8')
       reply.send(`${view.state()}\n`)
     })
   }
   health('/health/active', () => view.serving())
   health('/health/backup', () => view.state() === 'backup')
   health('/health/live', () => true)
+}
 
-  app.get('/api/v1/cluster', (_request, reply) => sendJson(reply, view.cluster()))
-  app.get<{ Querystring: { limit?: unknown } }>('/api/v1/queries', async (request, reply) => {
-    const limit = limitOf(request.query.limit)
-    if (limit === null) return badLimit(reply)
-    return sendJson(reply, { queries: await view.queries(limit) })
-  })
-  app.get<{ Querystring: { limit?: unknown } }>('/api/v1/history', async (request, reply) => {
-    const limit = limitOf(request.query.limit)
-    if (limit === null) return badLimit(reply)
+type WithQuery = { Querystring: Record<string, unknown> }
+
+function addDocuments(app: FastifyInstance, { view, rules, metrics, version }: WebOptions): void {
+  app.get('/api/v1/cluster', async (request, reply) =>
+    sendJson(reply, {
+      ...(await view.cluster()),
+      sql: sqlModeFor(request.ip, rules),
+      admin: rules.admin,
+    }),
+  )
+  app.get<WithQuery>('/api/v1/history', async ({ query }, reply) => {
+    const limit = wholeNumber(query, 'limit', { from: 1, to: 1000, otherwise: 50 })
     return sendJson(reply, { history: await view.history(limit) })
   })
-  app.get('/metrics', (_request, reply) =>
-    reply
-      .headers({ ...TEXT_HEADERS, 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
-      .send(metricsText(view.metrics())),
+  app.get('/api/v1/lease', (_request, reply) => sendJson(reply, view.lease(LEASE_SECONDS)))
+  app.get('/api/v1/workers', async (_request, reply) => sendJson(reply, await view.workers()))
+  app.get<WithQuery>('/api/v1/queries', async ({ query }, reply) => {
+    const filter = queryFilter(query)
+    return sendJson(reply, pageOfQueries(await view.queries(MOST_QUERIES), filter))
+  })
+  app.get<WithId>('/api/v1/queries/:queryId', async ({ params: { queryId } }, reply) => {
+    const query = (await view.queries(MOST_QUERIES)).find((row) => row.queryId === queryId)
+    if (query === undefined) throw new RpcError('NOT_FOUND', 'nobody knows a query of that id')
+    return sendJson(reply, { query })
+  })
+  app.get('/api/v1/config', (_request, reply) => sendJson(reply, view.config()))
+  app.get('/api/v1/openapi.json', async (_request, reply) => {
+    const { openApi } = await import('./openapi.ts')
+    return reply.type('application/json; charset=utf-8').send(openApi(version))
+  })
+  app.get('/metrics', async (_request, reply) => {
+    const text = await metrics.text(view.metrics())
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text)
+  })
+}
+
+function addCatalog(app: FastifyInstance, { view }: WebOptions): void {
+  app.get('/api/v1/catalog', async (_request, reply) =>
+    sendJson(reply, { databases: await view.databases() }),
   )
-  app.get('/', async (_request, reply) => {
-    const history = await view.history(PAGE_HISTORY_ROWS).catch(() => null)
-    return reply.headers(PAGE_HEADERS).send(statusPage(view.cluster(), history))
+  app.get<{ Params: { database: string } }>(
+    '/api/v1/catalog/:database',
+    async ({ params: { database } }, reply) =>
+      sendJson(reply, { database, tables: await view.tables(database) }),
+  )
+}
+
+type WithId = { Params: { queryId: string } }
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+function addOrders(app: FastifyInstance, { view, rules, log }: WebOptions): void {
+  const small = { bodyLimit: SMALL_BODY_BYTES }
+  app.post<WithId>('/api/v1/queries/:queryId/kill', small, async (request, reply) => {
+    requireOwnPage(request, view)
+    requireSql(request, rules)
+    const { queryId } = request.params
+    if (!UUID.test(queryId)) throw new RpcError('BAD_REQUEST', 'a query id is a UUID')
+    log('info', `query ${queryId} is to be killed, by a page`, { from: request.ip })
+    return sendJson(reply, { known: await view.kill(queryId) })
+  })
+  const order = (
+    name: string,
+    run: (body: unknown, by: string) => Promise<Refusal | null>,
+  ): void => {
+    app.post(`/api/v1/admin/${name}`, small, async (request, reply) => {
+      requireOwnPage(request, view)
+      if (!requireAdmin(request, reply, { view, rules, log })) return reply
+      log('info', `order of a page: ${name}`, { from: request.ip })
+      const refusal = await run(request.body ?? {}, `web page, from ${request.ip}`)
+      if (refusal === null) return sendJson(reply, {})
+      return sendFailure(reply.code(409), refusal)
+    })
+  }
+  order('hand-over', (body, by) => {
+    const wanted = handOverRequest.safeParse(body)
+    if (!wanted.success) throw new RpcError('BAD_REQUEST', faultOf(wanted.error))
+    return view.handOver(wanted.data.successor, by)
+  })
+  order('take-over', (_body, by) => view.takeOver(by))
+}
+
+/** Throws FORBIDDEN where the configuration says no; answers 401 itself for a missing or wrong token. */
+function requireAdmin(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { view, rules, log }: Pick<WebOptions, 'view' | 'rules' | 'log'>,
+): boolean {
+  if (!rules.admin) {
+    const text = 'tajo.master.info-http.admin is off: use tajo haadmin on the master itself'
+    throw new RpcError('FORBIDDEN', text)
+  }
+  const secret = view.secret()
+  if (secret !== null && isAdmin(request.headers.authorization, secret)) return true
+  log('warn', 'an order of a page was refused: its token is missing or wrong', {
+    from: request.ip,
+  })
+  const message = 'the token is missing or wrong: tajo haadmin -token prints it'
+  sendFailure(reply.code(401).header('www-authenticate', 'Bearer'), {
+    code: 'UNAUTHORIZED',
+    message,
+  })
+  return false
+}
+
+function addPages(app: FastifyInstance, { view, files = new PageFiles() }: WebOptions): void {
+  const send = async (name: string, request: FastifyRequest, reply: FastifyReply) => {
+    const file = await files.find(name)
+    if (file === null) throw new RpcError('NOT_FOUND', 'the page has no such file')
+    reply.headers({ etag: file.etag, 'cache-control': 'no-cache', vary: 'accept-encoding' })
+    if (request.headers['if-none-match'] === file.etag) return reply.code(304).send()
+    const packed = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
+    if (packed) reply.header('content-encoding', 'gzip')
+    return reply.type(file.type).send(packed ? file.gzip : file.plain)
+  }
+  app.get('/', (request, reply) => send('index.html', request, reply))
+  app.get<{ Params: { name: string } }>('/page/:name', (request, reply) =>
+    send(request.params.name, request, reply),
+  )
+  app.get('/plain', async (_request, reply) => {
+    // The page says so where it could not be read.
+    const history = await view.history(PLAIN_HISTORY_ROWS).catch(() => null)
+    return reply.headers(PAGE_HEADERS).send(statusPage(await view.cluster(), history))
   })
 }
 
 const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
-  reply.headers(JSON_HEADERS).send(JSON.stringify(value))
+  reply.type('application/json; charset=utf-8').send(JSON.stringify(value))
 
-const badLimit = (reply: FastifyReply): FastifyReply => {
-  const message = `limit must be a whole number from 1 to ${MOST_HISTORY_ROWS}`
-  return sendJson(reply.code(400), { code: 'BAD_REQUEST', message })
-}
-
-function limitOf(text: unknown): number | null {
-  if (text === undefined) return HISTORY_ROWS
-  const limit = typeof text === 'string' && /^\d{1,4}$/.test(text) ? Number(text) : 0
-  return limit >= 1 && limit <= MOST_HISTORY_ROWS ? limit : null
-}
+const sendFailure = (reply: FastifyReply, { code, message }: Refusal): FastifyReply =>
+  sendJson(reply, { code, message, active: null, epoch: null })

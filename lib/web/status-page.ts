@@ -35,8 +35,14 @@ const ENTITIES: Readonly<Record<string, string>> = {
 export const escapeHtml = (text: string): string =>
   text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? char)
 
+/** What the page shows of the cluster. */
+export type PlainCluster = Pick<
+  ClusterDocument,
+  'clusterId' | 'epoch' | 'active' | 'self' | 'masters' | 'problem' | 'warnings'
+>
+
 /** `history` is null when it could not be read. */
-export function statusPage(cluster: ClusterDocument, history: readonly TermRow[] | null): string {
+export function statusPage(cluster: PlainCluster, history: readonly TermRow[] | null): string {
   const active = cluster.active ?? 'none'
   return `<!DOCTYPE html>
 <html lang="en">
@@ -65,7 +71,7 @@ ${history === null ? '<p class="problem">The history could not be read in time.<
 `
 }
 
-function problems({ problem, warnings }: ClusterDocument): string {
+function problems({ problem, warnings }: PlainCluster): string {
   const all = problem === null ? warnings : [problem, ...warnings]
   return all.map((text) => `<p class="problem" role="alert">${escapeHtml(text)}</p>`).join('\n')
 }

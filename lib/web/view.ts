@@ -1,83 +1,26 @@
 /** What the pages and the JSON of the info port show, as plain data: the master supplies it, `lib/web` only reads it. */
+import type { z } from 'zod'
+import type * as schemas from './schemas.ts'
 
-export interface MasterRow {
-  /** Umbilical address: its name. */
-  readonly address: string
-  /** For other masters as the shared directory shows them: active or backup. */
-  readonly state: string
-  readonly heartbeatAgeMs: number | null
-  readonly addresses: {
-    readonly umbilical: string
-    readonly clientRpc: string
-    readonly resourceTracker: string
-    readonly catalog: string
-    readonly infoHttp: string
-  }
-  readonly hostname: string
-  readonly pid: number
-  readonly version: string
-  readonly priority: number
-  /** The master that answers. */
-  readonly self: boolean
-}
+export type MasterRow = z.output<typeof schemas.masterRow>
+export type WorkerRow = z.output<typeof schemas.workerRow>
+export type QueryRow = z.output<typeof schemas.queryRecord>
+export type Alert = z.output<typeof schemas.alert>
+export type IfActiveDied = z.output<typeof schemas.ifActiveDied>
+export type Periods = z.output<typeof schemas.periods>
+export type QueryCounts = z.output<typeof schemas.queryCounts>
+export type WorkerCounts = z.output<typeof schemas.workerCounts>
+export type TermRow = z.output<typeof schemas.historyEntry>
+export type LeaseDocument = z.output<typeof schemas.lease>
+export type WorkersDocument = z.output<typeof schemas.workers>
+export type TablesDocument = z.output<typeof schemas.tables>
+export type ConfigDocument = z.output<typeof schemas.config>
+export type SqlRequest = z.output<typeof schemas.sqlRequest>
+export type SqlLine = z.output<typeof schemas.sqlLine>
+export type SqlMode = 'off' | 'read' | 'all'
 
-export interface WorkerRow {
-  /** Peer address: its name. */
-  readonly address: string
-  /** `silent`: its stream to this master broke, and it has not been heard since. */
-  readonly state: 'live' | 'silent'
-  readonly host: string
-  readonly pid: number
-  readonly version: string
-  /** Queries that it can run at a time, and that it runs. */
-  readonly slots: number
-  readonly running: number
-  readonly heartbeatAgeMs: number
-  readonly webPage: string
-}
-
-/** One query of `GET /api/v1/queries`, newest first; more fields than are named here. */
-export interface QueryRow {
-  readonly queryId: string
-  readonly sql: string
-  readonly user: string
-  readonly state: string
-  readonly submittedMs: number
-}
-
-/** `GET /api/v1/cluster`. */
-export interface ClusterDocument {
-  readonly clusterId: string | null
-  readonly epoch: number
-  /** Umbilical address of the active master, its name. */
-  readonly active: string | null
-  /** Where clients find it. */
-  readonly activeClient: string | null
-  readonly self: string
-  readonly masters: readonly MasterRow[]
-  /** Only the active master knows them. */
-  readonly workers: readonly WorkerRow[]
-  readonly storage: string
-  /** Why no master is active, or why this one can't become it. */
-  readonly problem: string | null
-  readonly warnings: readonly string[]
-}
-
-/** One term of `GET /api/v1/history`, newest first. */
-export interface TermRow {
-  readonly term: {
-    readonly term: number
-    readonly address: string
-    readonly reason: string
-    readonly evidence: string
-    readonly previousAddress: string | null
-    readonly at: string
-  }
-  readonly served: {
-    readonly servedAt: string
-    readonly phases: { readonly totalMs: number }
-  } | null
-}
+/** `GET /api/v1/cluster`, less what depends on who asks. */
+export type ClusterDocument = Omit<z.output<typeof schemas.cluster>, 'sql' | 'admin'>
 
 /** What `GET /metrics` counts. */
 export interface MetricsFacts {
@@ -89,23 +32,79 @@ export interface MetricsFacts {
   readonly storageReadable: boolean
   readonly peersKnown: number
   readonly peersConnected: number
+  /** Since its heartbeat moved, by master. */
+  readonly heartbeatAgesMs: ReadonlyMap<string, number>
   readonly transitions: number
+  /** Terms of this master that began, by reason. */
+  readonly termsBegun: ReadonlyMap<string, number>
   readonly refusedSecrets: number
   readonly refusedEpochs: number
   readonly splitBrainAlarms: number
   readonly requestsInFlight: number
+  /** Null on a backup: it does not know them. */
+  readonly workers: WorkerCounts | null
+  /** Of this term; null on a backup. */
+  readonly queries: QueryCounts | null
   readonly memoryBytes: number
   readonly startedAtSeconds: number
 }
 
-/** All that the info port needs to know; each call answers at once, but for the history. */
+/** Where the lines of a running statement go. */
+export interface SqlOut {
+  say(line: SqlLine): void
+  /** Resolves when the reader has taken enough for more; false: there is no reader any more. */
+  rows(line: SqlLine): Promise<boolean>
+}
+
+/** Why the election does not follow an order. */
+export interface Refusal {
+  readonly code: string
+  readonly message: string
+}
+
+/** All that the info port needs to know. Calls without a promise answer at once. */
 export interface WebView {
   serving(): boolean
   state(): string
-  cluster(): ClusterDocument
-  /** Newest first. Rejects when the shared directory can't be read in time. */
-  history(limit: number): Promise<readonly TermRow[]>
+  /** Umbilical address of the master that answers. */
+  readonly self: string
+  cluster(): Promise<ClusterDocument>
+  /** Newest first. Rejects RpcError when the shared directory can't be read in time. */
+  history(limit: number): Promise<TermRow[]>
+  /** Of the last so many seconds. */
+  lease(seconds: number): LeaseDocument
+  /** On a backup asked of the active master; never rejects. */
+  workers(): Promise<WorkersDocument>
   /** Newest first, of all terms; never rejects for a directory that does not answer. */
-  queries(limit: number): Promise<readonly QueryRow[]>
+  queries(limit: number): Promise<QueryRow[]>
   metrics(): MetricsFacts
+  config(): ConfigDocument
+  /** Asked of the active master. Both reject RpcError: UNAVAILABLE when there is none, BAD_REQUEST. */
+  databases(): Promise<string[]>
+  tables(database: string): Promise<TablesDocument['tables']>
+  /** False: nobody knows it. Rejects RpcError. */
+  kill(queryId: string): Promise<boolean>
+  /** Whether it only reads; a text that can't be parsed does too: it is refused with its place. */
+  readsOnly(sql: string): Promise<boolean>
+  /** Runs one statement to its end; `signal` ends it. An error of the statement's is its last line. */
+  run(request: SqlRequest, signal: AbortSignal, out: SqlOut): Promise<void>
+  /** Null: done. */
+  handOver(successor: string | null, by: string): Promise<Refusal | null>
+  takeOver(by: string): Promise<Refusal | null>
+  /** The cluster's secret, for the admin token; null before it has joined. */
+  secret(): string | null
+  /** Names under which masters are reached: of their hosts and in their addresses, lower case. */
+  hostNames(): ReadonlySet<string>
+  /** Web addresses of all known masters, this one included, as `host:port`. */
+  pages(): readonly string[]
+  /** Called at each change of state that pages should hear of at once; the answer unsubscribes. */
+  onChange(listener: () => void): () => void
+}
+
+/** What the configuration allows on the info port. */
+export interface WebRules {
+  readonly sql: SqlMode
+  /** SQL, kill and admin orders only from this very host: the client port is open to nobody else either. */
+  readonly sqlFromHereOnly: boolean
+  readonly admin: boolean
 }

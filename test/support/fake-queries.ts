@@ -99,6 +99,7 @@ async function fakeMaster(t: Test, cluster: FakeCluster): Promise<FakeMaster> {
     'client',
     {
       status: () => told('status', () => service),
+      workers: () => ({ workers: [] }),
       submit: (request) =>
         told('submit', () => {
           cluster.submitted.push(request)

@@ -13,6 +13,8 @@ export const run: Run = async (context) => {
       return (await import('./haadmin-transition.ts')).transitionToBackup(context, call)
     case 'status':
       return (await import('./haadmin-status.ts')).status(context)
+    case 'token':
+      return (await import('./haadmin-token.ts')).token(context)
     case 'history':
       return (await import('./haadmin-status.ts')).history(context, call.limit)
     case 'formatHA':

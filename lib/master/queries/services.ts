@@ -7,9 +7,8 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { CatalogError } from '../../catalog/errors.ts'
-import type { QueryRecord } from '../../rpc/contract.ts'
+import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
-import type { WorkerRow } from '../../web/view.ts'
 import type { QueryOptions } from './options.ts'
 import type { QueryHistory } from './query-history.ts'
 import type { QueryTerm } from './term.ts'
@@ -76,6 +75,7 @@ export class QueryServices {
       submit: (request) => this.#inTerm(({ client }) => client.submit(request)),
       wait: (request) => this.#inTerm(({ client }) => client.wait(request)),
       kill: (request) => this.#inTerm(({ client }) => client.kill(request)),
+      workers: () => ({ workers: [...this.workers()] }),
       queries: async ({ limit }) => ({ queries: await this.newest(limit) }),
     }
   }
@@ -115,6 +115,11 @@ export class QueryServices {
     )
     for (const record of this.#term?.records() ?? []) records.set(record.queryId, record)
     return [...records.values()].sort((a, b) => b.submittedMs - a.submittedMs).slice(0, limit)
+  }
+
+  /** What this term knows of its queries; none on a backup. */
+  ofThisTerm(): QueryRecord[] {
+    return this.#term?.records() ?? []
   }
 
   /** On the active; elsewhere nobody knows. */

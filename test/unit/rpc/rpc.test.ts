@@ -123,6 +123,7 @@ async function world(
       wait: unused,
       kill: unused,
       queries: unused,
+      workers: unused,
     },
     server,
   )

@@ -1,0 +1,90 @@
+/** What an operator should look at, a sentence each, the gravest first. Pure: thresholds and words are all there is. */
+import { LATENCIES_PER_RENEWAL, type Timing } from '../ha/index.ts'
+import type { Alert, MasterRow } from '../web/view.ts'
+
+export interface AlertFacts {
+  readonly masters: readonly MasterRow[]
+  readonly active: string | null
+  readonly problem: string | null
+  readonly storageReadable: boolean
+  readonly timing: Timing | null
+  /** The election's own: of the storage and its mount. */
+  readonly storageWarnings: readonly string[]
+  /** That two masters served at once. */
+  readonly splitBrain: readonly string[]
+  /** The slowest renewal of the last minute, of each master. */
+  readonly slowest: ReadonlyMap<string, number>
+  readonly queued: number
+  readonly liveWorkers: number
+}
+
+/** Histories and logs of several hosts can't be read side by side beyond this. */
+const CLOCKS_APART_MS = 1000
+const MANY_QUEUED = 10
+
+const RANK = { critical: 0, warning: 1, info: 2 } as const
+
+export function alertsOf(facts: AlertFacts): Alert[] {
+  const all = [
+    ...facts.splitBrain.map((text): Alert => ({ kind: 'split-brain', level: 'critical', text })),
+    ...ofTheElection(facts),
+    ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
+    ...ofLatency(facts),
+    ...facts.masters.flatMap(ofOneMaster),
+    ...ofQueries(facts),
+  ]
+  return all.sort((a, b) => RANK[a.level] - RANK[b.level])
+}
+
+function ofTheElection({ masters, active, problem, storageReadable, timing }: AlertFacts): Alert[] {
+  const found: Alert[] = []
+  if (problem !== null) {
+    const kind = storageReadable ? 'no-active' : 'storage'
+    const level = active === null || !storageReadable ? 'critical' : 'warning'
+    found.push({ kind, level, text: problem })
+  }
+  if (timing === null) {
+    const text = 'high availability is off (tajo.master.ha.enable): nobody takes over'
+    found.push({ kind: 'one-master', level: 'warning', text })
+  } else if (masters.length === 1) {
+    const text = 'this is the only master: add a line to conf/masters and start it, and it can fail'
+    found.push({ kind: 'one-master', level: 'warning', text })
+  }
+  return found
+}
+
+function ofLatency({ slowest, timing }: AlertFacts): Alert[] {
+  if (timing === null) return []
+  const limitMs = timing.renewMs / LATENCIES_PER_RENEWAL
+  return [...slowest].flatMap(([address, ms]): Alert[] => {
+    if (ms <= limitMs) return []
+    const text = `a renewal by ${address} took ${ms.toFixed(0)} ms in the last minute, above ${limitMs.toFixed(0)} ms, a quarter of the renewal period: the storage is slow for this monitor interval`
+    return [{ kind: 'storage-slow', level: 'warning', text }]
+  })
+}
+
+function ofOneMaster({ address, self, connected, clockOffsetMs }: MasterRow): Alert[] {
+  const found: Alert[] = []
+  if (!self && !connected) {
+    const text = `no connection to ${address}: its death is noticed by the shared directory only, which takes longer`
+    found.push({ kind: 'not-connected', level: 'warning', text })
+  }
+  if (clockOffsetMs !== null && Math.abs(clockOffsetMs) > CLOCKS_APART_MS) {
+    const seconds = (Math.abs(clockOffsetMs) / 1000).toFixed(1)
+    const which = clockOffsetMs > 0 ? 'ahead of' : 'behind'
+    const text = `the clock of ${address} is ${seconds} s ${which} this host's: no lease rests on it, but times in histories and logs do`
+    found.push({ kind: 'clocks-apart', level: 'warning', text })
+  }
+  return found
+}
+
+function ofQueries({ queued, liveWorkers, active }: AlertFacts): Alert[] {
+  if (queued === 0 || active === null) return []
+  const many = queued === 1 ? '1 query waits' : `${queued} queries wait`
+  if (liveWorkers === 0) {
+    const text = `${many} and no worker is registered: start one`
+    return [{ kind: 'queries-queued', level: 'warning', text }]
+  }
+  const level = queued >= MANY_QUEUED ? 'warning' : 'info'
+  return [{ kind: 'queries-queued', level, text: `${many} for a free worker` }]
+}

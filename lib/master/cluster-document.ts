@@ -1,0 +1,155 @@
+/** `GET /api/v1/cluster` as this master sees the cluster, from facts that are at hand. Pure. */
+import { joinHostPort, splitHostPort } from '../base/host-port.ts'
+import type { MemberView, PeerView, Timing } from '../ha/index.ts'
+import type { Standing } from '../rpc/index.ts'
+import type {
+  ClusterDocument,
+  MasterRow,
+  Periods,
+  QueryCounts,
+  WorkerCounts,
+  WorkerRow,
+} from '../web/view.ts'
+import { alertsOf } from './alerts.ts'
+import { type OwnFacts, othersOf } from './cluster-view.ts'
+import { ifActiveDied } from './if-active-died.ts'
+import type { LeaseReading } from './lease-record.ts'
+
+export interface DocumentFacts {
+  readonly view: MemberView
+  readonly own: OwnFacts
+  /** Null when high availability is off. */
+  readonly timing: Timing | null
+  readonly peer: (address: string) => {
+    readonly said: Standing | null
+    readonly connected: boolean
+    readonly clockOffsetMs: number | null
+  }
+  /** Of the last seconds, and of the last minute. */
+  readonly recent: (address: string) => LeaseReading
+  readonly minute: (address: string) => LeaseReading
+  readonly activeSinceMs: number | null
+  readonly workers: readonly WorkerRow[]
+  readonly queryCounts: QueryCounts
+  readonly nowWallMs: number
+}
+
+export function clusterDocument(facts: DocumentFacts): ClusterDocument {
+  const { view, own, timing, workers, queryCounts, nowWallMs, activeSinceMs } = facts
+  const { active } = view
+  const masters = [selfRow(facts), ...othersOf(view).map((peer) => peerRow(peer, facts))].sort(
+    (a, b) => (a.address < b.address ? -1 : 1),
+  )
+  const common = {
+    masters,
+    active: active?.address ?? null,
+    storageReadable: view.storage === 'ok',
+    timing,
+    problem: view.problem,
+  }
+  const workerCounts = countWorkers(workers)
+  return {
+    clusterId: view.clusterId,
+    epoch: own.epoch,
+    active: common.active,
+    activeClient: active?.addresses.clientRpc ?? null,
+    activePage: active === null ? null : pageAt(active.addresses.infoHttp),
+    activeSinceMs: active === null ? null : activeSinceMs,
+    self: view.self.address,
+    takenAtMs: nowWallMs,
+    version: view.self.version,
+    highAvailability: timing !== null,
+    periods: timing === null ? null : periodsOf(timing),
+    masters,
+    ifActiveDied: ifActiveDied(common),
+    alerts: alertsOf({
+      ...common,
+      storageWarnings: view.warnings,
+      splitBrain: own.warnings,
+      slowest: slowest(masters, facts),
+      queued: queryCounts.queued,
+      liveWorkers: workerCounts.live,
+    }),
+    workers: [...workers],
+    workerCounts,
+    queryCounts,
+    storage: view.storage,
+    problem: view.problem,
+    warnings: [...view.warnings, ...own.warnings],
+  }
+}
+
+export function countWorkers(workers: readonly WorkerRow[]): WorkerCounts {
+  const counts = { live: 0, silent: 0, slots: 0, running: 0 }
+  for (const { state, slots, running } of workers) {
+    counts[state] += 1
+    counts.slots += slots
+    counts.running += running
+  }
+  return counts
+}
+
+function selfRow({ view, own, recent }: DocumentFacts): MasterRow {
+  const { self } = view
+  const { renewalMs } = recent(self.address)
+  return {
+    address: self.address,
+    state: view.state,
+    self: true,
+    epoch: own.epoch,
+    heartbeatAgeMs: 0,
+    leaseMarginMs: view.leaseMarginMs,
+    lastRenewalMs: renewalMs ?? view.lastRenewalMs,
+    priority: self.priority,
+    version: self.version,
+    hostname: self.hostname,
+    pid: own.pid,
+    page: pageAt(self.addresses.infoHttp),
+    connected: true,
+    clockOffsetMs: 0,
+    addresses: self.addresses,
+  }
+}
+
+/** The shared directory tells active and backup apart; while it is connected, its own word tells more. */
+function peerRow(peer: PeerView, facts: DocumentFacts): MasterRow {
+  const { said, connected, clockOffsetMs } = facts.peer(peer.address)
+  const word = connected ? said : null
+  return {
+    address: peer.address,
+    state: word !== null && word.state !== 'stopped' ? word.state : peer.state,
+    self: false,
+    epoch: word?.epoch ?? null,
+    heartbeatAgeMs: peer.heartbeatAgeMs,
+    leaseMarginMs: word?.leaseMarginMs ?? null,
+    lastRenewalMs: word?.lastRenewalMs ?? null,
+    priority: peer.priority,
+    version: peer.version,
+    hostname: peer.hostname,
+    pid: peer.pid,
+    page: pageAt(peer.addresses.infoHttp),
+    connected,
+    clockOffsetMs: connected ? clockOffsetMs : null,
+    addresses: peer.addresses,
+  }
+}
+
+function slowest(masters: readonly MasterRow[], { minute }: DocumentFacts): Map<string, number> {
+  const found = new Map<string, number>()
+  for (const { address } of masters) {
+    const { renewalMs } = minute(address)
+    if (renewalMs !== null) found.set(address, renewalMs)
+  }
+  return found
+}
+
+function pageAt(address: string): string {
+  const split = splitHostPort(address)
+  return split === null ? '' : `http://${joinHostPort(split)}/`
+}
+
+const periodsOf = (timing: Timing): Periods => {
+  const { monitorMs, renewMs, deadlineMs, patienceMs, pollMs, settleMs, activationMs, hangMs } =
+    timing
+  return { monitorMs, renewMs, deadlineMs, patienceMs, pollMs, settleMs, activationMs, hangMs }
+}

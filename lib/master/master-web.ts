@@ -1,0 +1,317 @@
+/**
+ * What the info port shows of this master, put together from its parts. A document about the cluster is at hand at any
+ * time: what has to be read or asked for (when the term began to serve, the active's workers, the numbers of queries) is
+ * fetched beside it and shown with the next one, so that a hanging directory never hides who is active.
+ */
+import type { Clock } from '../base/clock.ts'
+import { splitHostPort } from '../base/host-port.ts'
+import { HaError, type Member, type Timing } from '../ha/index.ts'
+import type { WorkerRow } from '../rpc/contract.ts'
+import { hostNameOf } from '../web/callers.ts'
+import { countQueries } from '../web/query-page.ts'
+import type {
+  ClusterDocument,
+  ConfigDocument,
+  LeaseDocument,
+  MetricsFacts,
+  QueryRow,
+  Refusal,
+  SqlOut,
+  SqlRequest,
+  TablesDocument,
+  TermRow,
+  WebView,
+  WorkersDocument,
+} from '../web/view.ts'
+import { clusterDocument } from './cluster-document.ts'
+import { type OwnFacts, othersOf } from './cluster-view.ts'
+import type { HistoryCache } from './history-cache.ts'
+import { BUCKET_MS, type LeaseRecord } from './lease-record.ts'
+import { PageQueries } from './page-queries.ts'
+import type { PeerNews } from './peer-news.ts'
+import type { Peers } from './peers.ts'
+import type { QueryServices } from './queries/services.ts'
+
+export interface MasterWebOptions {
+  readonly self: string
+  /** Throws RpcError UNAVAILABLE before the cluster is joined. */
+  readonly joined: () => Member
+  readonly isJoined: () => boolean
+  readonly own: () => OwnFacts
+  readonly state: () => string
+  readonly serving: () => boolean
+  readonly peers: () => Peers | null
+  readonly news: PeerNews
+  readonly record: LeaseRecord
+  readonly history: HistoryCache
+  readonly queries: QueryServices
+  readonly metrics: () => MetricsFacts
+  readonly config: () => ConfigDocument
+  readonly secret: () => string
+  readonly timing: Timing | null
+  readonly clock: Clock
+  readonly wallMs: () => number
+}
+
+const RECENT_MS = 2000
+const MINUTE_MS = 60_000
+/** Several pages and events share one reading. */
+const FRESH_MS = 500
+const MOST_QUERIES = 10_000
+
+/** The last good answer of something that takes its time, renewed when it is asked for and too old. */
+class Kept<T> {
+  readonly #ask: () => Promise<T>
+  readonly #clock: Clock
+  #value: T | null = null
+  #atMs = Number.NEGATIVE_INFINITY
+  #asking: Promise<T | null> | null = null
+
+  constructor(ask: () => Promise<T>, clock: Clock) {
+    this.#ask = ask
+    this.#clock = clock
+  }
+
+  /** The last one, at once. */
+  get last(): T | null {
+    if (this.#clock.nowMs() - this.#atMs >= FRESH_MS) void this.fresh()
+    return this.#value
+  }
+
+  /** One that is not old; null when there was never one and now it fails. */
+  fresh(): Promise<T | null> {
+    if (this.#clock.nowMs() - this.#atMs < FRESH_MS) return Promise.resolve(this.#value)
+    this.#asking ??= this.#renew().finally(() => {
+      this.#asking = null
+    })
+    return this.#asking
+  }
+
+  async #renew(): Promise<T | null> {
+    try {
+      this.#value = await this.#ask()
+    } catch {
+      // Whoever it is that does not answer has his own place in the document; the next asker tries again.
+      this.#value = null
+    }
+    this.#atMs = this.#clock.nowMs()
+    return this.#value
+  }
+}
+
+export class MasterWeb implements WebView {
+  readonly self: string
+  readonly #options: MasterWebOptions
+  readonly #pageQueries: PageQueries
+  readonly #listeners = new Set<() => void>()
+  readonly #rows: Kept<QueryRow[]>
+  readonly #activeWorkers: Kept<{ rows: WorkerRow[]; atMs: number }>
+  /** The term whose beginning is known. */
+  #since: { readonly epoch: number; readonly ms: number } | null = null
+
+  constructor(options: MasterWebOptions) {
+    const { clock, queries, wallMs } = options
+    this.#options = options
+    this.self = options.self
+    this.#pageQueries = new PageQueries({ clock, ownAddresses: () => this.#ownAddresses() })
+    this.#rows = new Kept(() => queries.newest(MOST_QUERIES), clock)
+    this.#activeWorkers = new Kept(async () => {
+      const rows = await this.#pageQueries.workers()
+      return { rows, atMs: wallMs() }
+    }, clock)
+  }
+
+  /** To be called at each change that pages should show at once. */
+  changed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  close(): Promise<void> {
+    return this.#pageQueries.close()
+  }
+
+  // ---- documents -------------------------------------------------------------------------------------------------
+
+  serving(): boolean {
+    return this.#options.serving()
+  }
+
+  state(): string {
+    return this.#options.state()
+  }
+
+  async cluster(): Promise<ClusterDocument> {
+    const { joined, own, timing, peers, news, record, wallMs } = this.#options
+    const view = joined().view()
+    const facts = own()
+    return clusterDocument({
+      view,
+      own: facts,
+      timing,
+      peer: (address) => ({
+        said: news.of(address),
+        connected: peers()?.isConnected(address) ?? false,
+        clockOffsetMs: news.clockOffsetMs(address),
+      }),
+      recent: (address) => record.worst(address, RECENT_MS),
+      minute: (address) => record.worst(address, MINUTE_MS),
+      activeSinceMs: view.active === null ? null : this.#activeSince(facts.epoch),
+      workers: this.#workersAtHand(),
+      queryCounts: countQueries(this.#rows.last ?? []),
+      nowWallMs: wallMs(),
+    })
+  }
+
+  async history(limit: number): Promise<TermRow[]> {
+    // The same records, without the promise that nobody changes them.
+    return (await this.#options.history.newest(limit)) as TermRow[]
+  }
+
+  lease(seconds: number): LeaseDocument {
+    const { record, timing } = this.#options
+    return {
+      bucketMs: BUCKET_MS,
+      deadlineMs: timing?.deadlineMs ?? null,
+      renewMs: timing?.renewMs ?? null,
+      masters: record.addresses().map((address) => ({
+        address,
+        samples: record
+          .secondsOf(address)
+          .slice(-seconds)
+          .map(({ atMs, renewalMs, marginMs }) => [atMs, renewalMs, marginMs]),
+      })),
+    }
+  }
+
+  async workers(): Promise<WorkersDocument> {
+    const { queries, wallMs } = this.#options
+    if (this.serving()) return { workers: [...queries.workers()], asOfMs: wallMs() }
+    const found = await this.#activeWorkers.fresh()
+    return { workers: found?.rows ?? [], asOfMs: found?.atMs ?? null }
+  }
+
+  async queries(limit: number): Promise<QueryRow[]> {
+    return ((await this.#rows.fresh()) ?? []).slice(0, limit)
+  }
+
+  metrics(): MetricsFacts {
+    return this.#options.metrics()
+  }
+
+  config(): ConfigDocument {
+    return this.#options.config()
+  }
+
+  // ---- what pages do ---------------------------------------------------------------------------------------------
+
+  databases(): Promise<string[]> {
+    return this.#pageQueries.databases()
+  }
+
+  tables(database: string): Promise<TablesDocument['tables']> {
+    return this.#pageQueries.tables(database)
+  }
+
+  kill(queryId: string): Promise<boolean> {
+    return this.#pageQueries.kill(queryId)
+  }
+
+  async readsOnly(sql: string): Promise<boolean> {
+    const { parseStatement } = await import('../sql/index.ts')
+    try {
+      return READING.has(parseStatement(sql).is)
+    } catch {
+      // It can't be run either: the active master tells what is wrong with it, and where.
+      return true
+    }
+  }
+
+  run(request: SqlRequest, signal: AbortSignal, out: SqlOut): Promise<void> {
+    return this.#pageQueries.run(request, signal, out)
+  }
+
+  handOver(successor: string | null, by: string): Promise<Refusal | null> {
+    return refusalOf(this.#options.joined().handOver(successor, { force: false, by }))
+  }
+
+  takeOver(by: string): Promise<Refusal | null> {
+    return refusalOf(this.#options.joined().takeOver({ force: false, by }))
+  }
+
+  // ---- for whom --------------------------------------------------------------------------------------------------
+
+  secret(): string | null {
+    const { isJoined, secret } = this.#options
+    return isJoined() ? secret() : null
+  }
+
+  hostNames(): ReadonlySet<string> {
+    const names = new Set<string>()
+    if (!this.#options.isJoined()) return names
+    const view = this.#options.joined().view()
+    for (const { hostname, addresses } of [view.self, ...othersOf(view)]) {
+      const all = [hostname, hostNameOf(addresses.infoHttp), hostNameOf(addresses.umbilical)]
+      for (const name of all) names.add(name.toLowerCase())
+    }
+    return names
+  }
+
+  pages(): readonly string[] {
+    if (!this.#options.isJoined()) return []
+    const view = this.#options.joined().view()
+    return [view.self, ...othersOf(view)].flatMap(({ addresses: { infoHttp } }) =>
+      splitHostPort(infoHttp) === null ? [] : [infoHttp],
+    )
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  // ---- what is kept ----------------------------------------------------------------------------------------------
+
+  #workersAtHand(): readonly WorkerRow[] {
+    if (this.serving()) return this.#options.queries.workers()
+    return this.#activeWorkers.last?.rows ?? []
+  }
+
+  /** Of the term that the history tells of; read beside it while it is not known. */
+  #activeSince(epoch: number): number | null {
+    if (this.#since?.epoch === epoch) return this.#since.ms
+    this.#options.history.newest(1).then(
+      ([entry]) => {
+        if (entry?.served == null || entry.term.term !== epoch) return
+        this.#since = { epoch, ms: Date.parse(entry.served.servedAt) }
+      },
+      () => {
+        // The directory that can't be read has its own place in the document.
+      },
+    )
+    return null
+  }
+
+  #ownAddresses(): { clientRpc: string; catalog: string } | null {
+    const { isJoined, joined } = this.#options
+    return isJoined() ? joined().view().self.addresses : null
+  }
+}
+
+const READING: ReadonlySet<string> = new Set([
+  'query',
+  'explain',
+  'show',
+  'describe',
+  'set',
+  'unset',
+])
+
+async function refusalOf(order: Promise<void>): Promise<Refusal | null> {
+  try {
+    await order
+    return null
+  } catch (error) {
+    if (!(error instanceof HaError)) throw error
+    return { code: error.code, message: error.message }
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Who may ask for what on the info port. Reading is free. What changes something, or runs SQL, is for programs and for
+ * our own page, not for a page of somebody else's in the same browser:
+ *
+ * - JSON only: another site's form can't send it, and a script needs a permission (CORS) that is never given.
+ * - `Origin` must be the address that was asked, and `Sec-Fetch-Site` must not tell of another site.
+ * - `Host` must be an IP address or a name of the cluster: a name that somebody pointed at us (DNS rebinding) is neither.
+ *
+ * Pages of the other masters may read, so that a page lives on when its own master is gone.
+ */
+import { isIP } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+import { joinHostPort, splitHostPort } from '../base/host-port.ts'
+import { RpcError } from '../rpc/index.ts'
+import type { SqlMode, WebRules, WebView } from './view.ts'
+
+const refuse = (message: string): never => {
+  throw new RpcError('FORBIDDEN', message)
+}
+
+/** The name in a Host header or an address, lower case, without port and brackets. */
+export function hostNameOf(host: string): string {
+  const bare = host.startsWith('[') ? host.slice(1, host.indexOf(']')) : host.replace(/:\d*$/, '')
+  return bare.toLowerCase()
+}
+
+/** Throws FORBIDDEN or BAD_REQUEST for a changing request that is not a program's or our own page's. */
+export function requireOwnPage(request: FastifyRequest, view: WebView): void {
+  const { headers } = request
+  const host = headers.host ?? ''
+  const name = hostNameOf(host)
+  if (isIP(name) === 0 && name !== 'localhost' && !view.hostNames().has(name)) {
+    refuse(
+      `the Host header names '${name.slice(0, 100)}', which is no master of this cluster: use an IP address or the name in conf/masters`,
+    )
+  }
+  if (!/^application\/json\b/i.test(headers['content-type'] ?? '')) {
+    throw new RpcError('BAD_REQUEST', 'the content-type must be application/json')
+  }
+  const site = headers['sec-fetch-site']
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') {
+    refuse('another site may not do this (Sec-Fetch-Site)')
+  }
+  const { origin } = headers
+  if (origin !== undefined && hostOfOrigin(origin) !== host.toLowerCase()) {
+    refuse('a page of another address may not do this (Origin)')
+  }
+}
+
+/** `host[:port]` of an origin; null for `null` and everything that is no address of a page. */
+function hostOfOrigin(origin: string): string | null {
+  const match = /^https?:\/\/([^/\s]+)$/i.exec(origin)
+  return match?.[1]?.toLowerCase() ?? null
+}
+
+/** Pages that may read from here: those of the masters, under their own name or the one that this request uses. */
+export function pageOrigins(host: string | undefined, pages: readonly string[]): string[] {
+  const name = hostNameOf(host ?? '')
+  const origins = new Set<string>()
+  for (const page of pages) {
+    const split = splitHostPort(page)
+    if (split === null) continue
+    origins.add(`http://${joinHostPort(split)}`)
+    if (/^[a-z0-9.:_-]+$/.test(name)) {
+      origins.add(`http://${joinHostPort({ host: name, port: split.port })}`)
+    }
+  }
+  return [...origins]
+}
+
+const isLoopback = (ip: string): boolean =>
+  ip === '::1' || ip.startsWith('127.') || ip.startsWith('::ffff:127.')
+
+/** What this caller may run. */
+export const sqlModeFor = (ip: string, { sql, sqlFromHereOnly }: WebRules): SqlMode =>
+  sqlFromHereOnly && !isLoopback(ip) ? 'off' : sql
+
+/** Throws FORBIDDEN where the page may run no SQL. */
+export function requireSql(request: FastifyRequest, rules: WebRules): SqlMode {
+  const mode = sqlModeFor(request.ip, rules)
+  if (mode !== 'off') return mode
+  return refuse(
+    rules.sql === 'off'
+      ? 'tajo.master.info-http.sql is off: the web page runs no SQL and kills no query'
+      : 'tajo.master.client-rpc.address is open to this host only, so the web page runs SQL for it only',
+  )
+}

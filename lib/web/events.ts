@@ -1,0 +1,253 @@
+/**
+ * `GET /api/v1/events`: what an open page shows, kept fresh by server-sent events. Each event is made once for all pages.
+ *
+ * A change of the master's state is told at once, everything else at most once a second, and nothing is made while no
+ * page is open. Nobody fills our memory: the pages are counted, and one that does not read is cut off. A browser connects
+ * again by itself and gets a snapshot then, so nothing has to be repeated for it.
+ */
+import type { ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { messageOf } from '../base/message-of.ts'
+import { RpcError } from '../rpc/index.ts'
+import { sqlModeFor } from './callers.ts'
+import { countQueries } from './query-page.ts'
+import type { ClusterDocument, QueryRow, WebRules, WebView } from './view.ts'
+
+export interface EventOptions {
+  readonly view: WebView
+  readonly rules: WebRules
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const TICK_MS = 1000
+const BEAT_MS = 5000
+const MOST_PAGES = 200
+const MOST_UNREAD_BYTES = 512 * 1024
+const HISTORY_ROWS = 50
+const SNAPSHOT_QUERIES = 50
+const MOST_CHANGED = 100
+const MOST_QUERIES = 10_000
+
+interface Page {
+  readonly response: ServerResponse
+  readonly ip: string
+}
+
+export class EventHub {
+  readonly #options: EventOptions
+  readonly #pages = new Set<Page>()
+  readonly #unsubscribe: () => void
+  #cancelTick = (): void => {}
+  #quietMs = 0
+  #working = false
+  #again = false
+  #closed = false
+  /** What pages were told last; empty while there is none. */
+  #queries = new Map<string, QueryRow>()
+  #counts = ''
+  #workers = ''
+  #history = ''
+  #epoch = -1
+  #historyOpen = true
+
+  constructor(options: EventOptions) {
+    this.#options = options
+    this.#unsubscribe = options.view.onChange(() => void this.#tellCluster())
+  }
+
+  get pages(): number {
+    return this.#pages.size
+  }
+
+  /** Takes the request over for as long as its page is open. Throws UNAVAILABLE when there are too many. */
+  async open(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (this.#closed || this.#pages.size >= MOST_PAGES) {
+      throw new RpcError('UNAVAILABLE', `${MOST_PAGES} pages are open here already`)
+    }
+    const snapshot = await this.#snapshot(request.ip)
+    if (this.#closed || request.raw.destroyed) return
+    reply.hijack()
+    const response = reply.raw
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      if (value !== undefined) response.setHeader(name, value)
+    }
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
+    response.socket?.setNoDelay(true)
+    const page: Page = { response, ip: request.ip }
+    response.on('error', () => this.#drop(page))
+    response.on('close', () => this.#drop(page))
+    if (response.destroyed) return
+    this.#pages.add(page)
+    this.#write(page, `retry: 500\n\n${snapshot}`)
+    if (this.#pages.size === 1) this.#tickLater()
+  }
+
+  /** All pages are told and let go. */
+  close(reason: string): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#unsubscribe()
+    this.#cancelTick()
+    for (const { response } of this.#pages) response.end(event('bye', { reason }))
+    this.#pages.clear()
+  }
+
+  // ---- what is told ----------------------------------------------------------------------------------------------
+
+  async #snapshot(ip: string): Promise<string> {
+    const { view } = this.#options
+    const [cluster, queries, history] = await Promise.all([
+      view.cluster(),
+      view.queries(MOST_QUERIES),
+      // The page is of use without it, and gets it as soon as it can be read.
+      view.history(HISTORY_ROWS).catch(() => null),
+    ])
+    const changed = queries.slice(0, SNAPSHOT_QUERIES)
+    return [
+      event('cluster', this.#clusterFor(cluster, ip)),
+      event('workers', cluster.workerCounts),
+      event('queries', { counts: countQueries(queries), changed, more: false }),
+      history === null ? '' : event('history', { history }),
+    ].join('')
+  }
+
+  #clusterFor({ workers: _, ...cluster }: ClusterDocument, ip: string): object {
+    const { rules } = this.#options
+    return { ...cluster, sql: sqlModeFor(ip, rules), admin: rules.admin }
+  }
+
+  #tickLater(): void {
+    this.#cancelTick = this.#options.clock.after(TICK_MS, () => {
+      if (this.#pages.size === 0) {
+        this.#forget()
+        return
+      }
+      this.#quietMs += TICK_MS
+      void this.#tick()
+      if (this.#quietMs >= BEAT_MS) this.#send(': beat\n\n')
+      this.#tickLater()
+    })
+  }
+
+  /** Nobody looks: what was told is not kept for the next who does. */
+  #forget(): void {
+    this.#queries = new Map()
+    this.#counts = ''
+    this.#workers = ''
+    this.#history = ''
+    this.#historyOpen = true
+  }
+
+  async #tick(): Promise<void> {
+    await this.#tellCluster()
+    this.#tellLease()
+    await this.#tellQueries()
+    await this.#tellHistory()
+  }
+
+  /** One at a time; a change meanwhile makes another one follow. */
+  async #tellCluster(): Promise<void> {
+    if (this.#pages.size === 0) return
+    if (this.#working) {
+      this.#again = true
+      return
+    }
+    this.#working = true
+    try {
+      do {
+        this.#again = false
+        const cluster = await this.#options.view.cluster()
+        this.#sendCluster(cluster)
+      } while (this.#again)
+    } catch (error) {
+      this.#options.log('debug', `pages were not told of the cluster: ${messageOf(error)}`)
+    } finally {
+      this.#working = false
+    }
+  }
+
+  #sendCluster(cluster: ClusterDocument): void {
+    const texts = new Map<string, string>()
+    for (const page of this.#pages) {
+      const mode = sqlModeFor(page.ip, this.#options.rules)
+      const text = texts.get(mode) ?? event('cluster', this.#clusterFor(cluster, page.ip))
+      texts.set(mode, text)
+      this.#write(page, text)
+    }
+    const workers = event('workers', cluster.workerCounts)
+    if (workers !== this.#workers) this.#send(workers)
+    this.#workers = workers
+    if (cluster.epoch !== this.#epoch) this.#historyOpen = true
+    this.#epoch = cluster.epoch
+  }
+
+  /** The second that is over for all of them. */
+  #tellLease(): void {
+    const samples = this.#options.view.lease(3).masters.flatMap(({ address, samples }) => {
+      const whole = samples.at(-2)
+      return whole === undefined ? [] : [[address, ...whole]]
+    })
+    if (samples.length > 0) this.#send(event('lease', { samples }))
+  }
+
+  async #tellQueries(): Promise<void> {
+    const queries = await this.#options.view.queries(MOST_QUERIES)
+    const changed = queries.filter((row) => !sameQuery(row, this.#queries.get(row.queryId)))
+    const first = this.#queries.size === 0
+    this.#queries = new Map(queries.map((row) => [row.queryId, row]))
+    const counts = countQueries(queries)
+    const told = JSON.stringify(counts)
+    if (changed.length === 0 && told === this.#counts) return
+    this.#counts = told
+    const most = first ? SNAPSHOT_QUERIES : MOST_CHANGED
+    const more = !first && changed.length > most
+    this.#send(event('queries', { counts, changed: changed.slice(0, most), more }))
+  }
+
+  /** Read while the newest term has not told yet how it came to serve. */
+  async #tellHistory(): Promise<void> {
+    if (!this.#historyOpen) return
+    // An unreadable directory is told by the cluster document; the next tick tries again.
+    const history = await this.#options.view.history(HISTORY_ROWS).catch(() => null)
+    if (history === null) return
+    const newest = history[0]
+    this.#historyOpen = newest?.served == null || newest.term.term < this.#epoch
+    const text = event('history', { history })
+    if (text !== this.#history) this.#send(text)
+    this.#history = text
+  }
+
+  // ---- to whom ---------------------------------------------------------------------------------------------------
+
+  #send(text: string): void {
+    for (const page of this.#pages) this.#write(page, text)
+  }
+
+  #write(page: Page, text: string): void {
+    const { response } = page
+    this.#quietMs = 0
+    response.write(text)
+    if (response.writableLength <= MOST_UNREAD_BYTES) return
+    this.#drop(page)
+    response.destroy()
+  }
+
+  #drop(page: Page): void {
+    this.#pages.delete(page)
+  }
+}
+
+const event = (name: string, data: unknown): string =>
+  `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+
+const sameQuery = (a: QueryRow, b: QueryRow | undefined): boolean =>
+  b !== undefined &&
+  a.state === b.state &&
+  a.attempt === b.attempt &&
+  a.progress === b.progress &&
+  a.rows === b.rows &&
+  a.worker === b.worker &&
+  a.epoch === b.epoch
