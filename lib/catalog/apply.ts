@@ -9,6 +9,7 @@
  * a multiple of 1000, the oldest go that are beyond the newest 10,000 and older than 24 h, and in any case those beyond
  * the newest 100,000.
  */
+import { isAbsolute } from 'node:path'
 import { CatalogError } from './errors.ts'
 import { LayeredMap } from './layered-map.ts'
 import type { Change, Column, DataFile, Outcome, Table, Transaction } from './model.ts'
@@ -267,10 +268,11 @@ export class Draft extends CatalogState {
     this.#ownFiles.set(table.id, files)
   }
 
-  /** What `table` had and the new list has not. */
+  /** What `table` had and the new list has not; but for files that the user brought (ADD PARTITION … LOCATION). */
   #dropFiles(table: Table, files: readonly DataFile[], atMs: number): void {
     const still = new Set(files.map(({ path }) => absolutePath(table, path)))
-    const fallen = table.files.map(({ path }) => absolutePath(table, path))
+    const own = table.files.filter(({ path }) => !isAbsolute(path))
+    const fallen = own.map(({ path }) => absolutePath(table, path))
     this.#addLitter(
       fallen.filter((path) => !still.has(path)),
       atMs,
