@@ -32,6 +32,7 @@ export function queryOptionsOf(conf: Configuration, address: string, log: Log): 
     logDirectory: join(rootDirectory, 'system', 'queries'),
     warehouse: conf.get('tajo.warehouse.directory'),
     allowedPaths: conf.get('tajo.query.allowed-paths'),
+    systemDirectory: join(rootDirectory, 'system'),
     queueLimit: conf.get('tajo.master.query.queue.limit'),
     historyLimit: conf.get('tajo.history.query.max-entries'),
     historyMaxAgeMs: conf.get('tajo.history.expiry-time-day') * DAY_MS,

@@ -97,6 +97,7 @@ export class WorkerLife {
         spillDirectory,
         roots: await Promise.all(plan.roots.map(realPathOf)),
       },
+      closed: [await realPathOf(plan.systemDirectory)],
       types: { toDuckDb, fromDuckDb },
       readSecret: () => readSecret(plan.haDirectory),
       epoch: 0,

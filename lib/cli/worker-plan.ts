@@ -44,6 +44,8 @@ export interface WorkerPlan {
   readonly logLimits: LogLimits
   /** `<rootdir>/system/ha`. */
   readonly haDirectory: string
+  /** `<rootdir>/system`: queries do not reach it. */
+  readonly systemDirectory: string
   readonly timing: Timing
   /** Warehouse first. */
   readonly roots: readonly string[]
@@ -89,6 +91,7 @@ export async function planWorker({ confDir, home, env }: CommandContext): Promis
       join(directoryOf(env.TAJO_LOG_DIR, home, 'logs'), `${daemon}-${hostname()}.log`),
     logLimits: logLimitsOf(conf),
     haDirectory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
+    systemDirectory: join(conf.get('tajo.rootdir'), 'system'),
     timing: timingOf(conf),
     roots: [conf.get('tajo.warehouse.directory'), ...conf.get('tajo.query.allowed-paths')],
     spillLocations: conf.get('tajo.worker.tmpdir.locations'),

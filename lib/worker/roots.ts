@@ -1,6 +1,7 @@
 /**
- * The directories that queries may reach: the warehouse and what the operator has allowed besides. A path is judged by
- * where it really leads, so that a symbolic link below them is no way out.
+ * The directories that queries may reach: the warehouse and what the operator has allowed besides, less what is the
+ * cluster's own should it lie in one of them. A path is judged by where it really leads, so that a symbolic link below
+ * them is no way out.
  */
 import { realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
@@ -9,15 +10,18 @@ import { QueryFault } from './query-error.ts'
 export class Roots {
   /** Absolute, symbolic links resolved. */
   readonly directories: readonly string[]
+  readonly #closed: readonly string[]
 
-  constructor(directories: readonly string[]) {
+  /** `closed`: of the same kind; whatever lies in one of them is out of reach. */
+  constructor(directories: readonly string[], closed: readonly string[] = []) {
     this.directories = directories
+    this.#closed = closed
   }
 
   has(realPath: string): boolean {
-    return this.directories.some(
-      (root) => realPath === root || realPath.startsWith(`${root}${sep}`),
-    )
+    const isIn = (root: string): boolean =>
+      realPath === root || realPath.startsWith(root === sep ? sep : `${root}${sep}`)
+    return this.directories.some(isIn) && !this.#closed.some(isIn)
   }
 
   /** Throws QueryFault for a path that leads out of them. */

@@ -41,6 +41,8 @@ export interface WorkerOptions {
   /** The list of masters as it is now; left out where it never changes. */
   readonly readMasters?: () => Promise<readonly MasterAddresses[]>
   readonly engine: EngineOptions
+  /** Absolute, symbolic links resolved: the cluster's own files, closed to queries even where they lie in a root. */
+  readonly closed: readonly string[]
   readonly types: TypeNames
   /** From the cluster's directory; null while no master has formed the cluster yet. Rejects when it can't be read. */
   readonly readSecret: () => Promise<string | null>
@@ -139,7 +141,7 @@ export class Worker {
   }
 
   #start(task: Task): RunningQuery {
-    const { types, clock, wallClockMs, log, engine, catalogMs } = this.#options
+    const { types, clock, wallClockMs, log, engine, closed, catalogMs } = this.#options
     if (this.#engine === null) throw new RpcError('UNAVAILABLE', 'this worker is still starting')
     this.#counts.begun += 1
     log('info', `query ${task.queryId} (attempt ${task.attempt}) begins`, {
@@ -156,7 +158,7 @@ export class Worker {
     return new RunningQuery(task, {
       engine: this.#engine,
       scope: {
-        roots: new Roots(engine.roots),
+        roots: new Roots(engine.roots, [...closed, engine.spillDirectory]),
         toDuckDb: types.toDuckDb,
         resolve: (tables, signal) => reader.resolve(tables, signal),
       },

@@ -111,6 +111,7 @@ export class Terms {
       logDirectory: join(this.directory, 'queries'),
       warehouse: join(this.directory, 'warehouse'),
       allowedPaths: [join(this.directory, 'allowed')],
+      systemDirectory: join(this.directory, 'system'),
       queueLimit: 10,
       historyLimit: 100,
       historyMaxAgeMs: 1e12,

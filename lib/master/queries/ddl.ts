@@ -6,15 +6,23 @@
 
 import type { Change, DataFile, Table } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
-import { type AlterAction, SqlError, type Statement, type TableName } from '../../sql/statement.ts'
+import {
+  type AlterAction,
+  type Place,
+  SqlError,
+  type Statement,
+  type TableName,
+} from '../../sql/statement.ts'
 import {
   allColumns,
+  allTables,
   fullName,
   requireDatabase,
   requireDistinct,
   requireTable,
   spell,
 } from './names.ts'
+import { fitsType } from './partition-value.ts'
 import { type Confined, overlap } from './paths.ts'
 
 export interface Steps {
@@ -40,6 +48,9 @@ type Of<I extends Statement['is']> = Extract<Statement, { is: I }>
 
 const nothing = (message: string): Steps => ({ changes: [], message })
 
+/** Its tables could not be told from the engine's own. */
+const ENGINE_NAMES = new Set(['information_schema', 'memory', 'pg_catalog', 'system', 'temp'])
+
 export function createDatabase(
   state: CatalogState,
   { name, ifNotExists }: Of<'create-database'>,
@@ -48,6 +59,12 @@ export function createDatabase(
   if (state.database(name) !== null) {
     if (ifNotExists) return nothing(`CREATE DATABASE: ${name} exists already`)
     throw new SqlError(`database ${name} exists already`, null)
+  }
+  if (ENGINE_NAMES.has(name.toLowerCase())) {
+    throw new SqlError(
+      `a database can not be called ${name}: the engine has one of that name`,
+      null,
+    )
   }
   return {
     changes: [{ do: 'create-database', name, createdAt: now }],
@@ -126,7 +143,7 @@ export function existsAlready(
   throw new SqlError(`table ${spell(name)} exists already`, table.place)
 }
 
-type Place = Pick<Table, 'kind' | 'location' | 'wholeDirectory'>
+type TablePlace = Pick<Table, 'kind' | 'location' | 'wholeDirectory'>
 type Fresh = Omit<Table, 'id' | 'files' | 'schemaVersion' | 'createdAt'>
 
 function placeOf(
@@ -135,7 +152,7 @@ function placeOf(
   name: { database: string; name: string },
   { location, newLocation }: DdlContext,
   table: TableName,
-): Place {
+): TablePlace {
   if (!external) {
     if (location !== null) {
       throw new SqlError(
@@ -149,17 +166,15 @@ function placeOf(
   if (location.is === 'nothing') {
     throw new SqlError(`LOCATION '${location.path}' does not exist`, table.place)
   }
-  refuseManaged(state, location.path, table)
+  refuseManaged(state, location.path, table.place)
   return { kind: 'external', location: location.path, wholeDirectory: true }
 }
 
 /** What the catalog manages itself may not be somebody's external data too. Throws SqlError. */
-export function refuseManaged(state: CatalogState, path: string, at: TableName | null): void {
-  for (const database of state.databaseNames()) {
-    for (const table of state.tablesOf(database) ?? []) {
-      if (table.kind !== 'managed' || !overlap(path, table.location)) continue
-      throw new SqlError(`'${path}' belongs to table ${spell(table)}`, at?.place ?? null)
-    }
+export function refuseManaged(state: CatalogState, path: string, place: Place | null): void {
+  for (const table of allTables(state)) {
+    if (table.kind !== 'managed' || !overlap(path, table.location)) continue
+    throw new SqlError(`'${path}' belongs to table ${spell(table)}`, place)
   }
 }
 
@@ -239,7 +254,7 @@ export function alterTable(
     case 'set-property':
       return { changes: [{ do: 'set-options', tableId, options: action.options }], message }
     case 'add-partition':
-      return addPartition(table, named, action, context)
+      return addPartition(state, { table, named, action }, context)
     case 'drop-partition':
       return dropPartition(table, named, action)
   }
@@ -260,11 +275,15 @@ function requireRenamable(table: Table, column: string, named: TableName): void 
 }
 
 function addPartition(
-  table: Table,
-  named: TableName,
-  action: Extract<AlterAction, { do: 'add-partition' }>,
+  state: CatalogState,
+  what: {
+    readonly table: Table
+    readonly named: TableName
+    readonly action: Extract<AlterAction, { do: 'add-partition' }>
+  },
   { location, files }: DdlContext,
 ): Steps {
+  const { table, named, action } = what
   const partition = partitionOf(table, named, action.partition)
   if (hasPartition(table, partition)) {
     if (action.ifNotExists) return nothing('ALTER TABLE: the partition exists already')
@@ -272,6 +291,12 @@ function addPartition(
   }
   // A partition is what its files say: without any there is nothing to keep.
   if (location === null) return nothing('ALTER TABLE')
+  for (const [i, { name, type }] of table.partitionColumns.entries()) {
+    const value = partition[i] ?? null
+    if (value === null || fitsType(value, type)) continue
+    throw new SqlError(`'${value}' is no ${type}, which column ${name} is`, named.place)
+  }
+  refuseManaged(state, location.path, named.place)
   const { id: tableId, schemaVersion } = table
   const added = files.map((file) => ({ ...file, partition }))
   return {

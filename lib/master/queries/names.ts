@@ -51,6 +51,10 @@ export function requireDistinct(names: readonly string[], table: TableName): voi
   }
 }
 
+/** Of all databases. */
+export const allTables = (state: CatalogState): Table[] =>
+  state.databaseNames().flatMap((name) => [...(state.tablesOf(name) ?? [])])
+
 export const allColumns = ({ columns, partitionColumns }: Table): readonly Column[] => [
   ...columns,
   ...partitionColumns,

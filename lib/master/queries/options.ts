@@ -12,6 +12,8 @@ export interface QueryOptions {
   readonly warehouse: string
   /** Absolute; further directories that LOCATION may name. */
   readonly allowedPaths: readonly string[]
+  /** Absolute; the cluster's own files, which SQL may not name: `<rootdir>/system`. */
+  readonly systemDirectory: string
   /** Queries that may wait for a worker; more are refused. */
   readonly queueLimit: number
   /** Ended queries that the history keeps, newest first. */

@@ -1,6 +1,7 @@
 /**
  * Where SQL may point at: the warehouse and the directories that the operator has allowed, and nothing that a symbolic
- * link inside them leads out to. A path is judged by where it really is, as far down as it exists.
+ * link inside them leads out to, nor the cluster's own files, should an allowed directory hold them. A path is judged by
+ * where it really is, as far down as it exists.
  */
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, normalize, relative } from 'node:path/posix'
@@ -9,12 +10,14 @@ import type { Clock } from '../../base/clock.ts'
 export interface PathOptions {
   readonly warehouse: string
   readonly allowed: readonly string[]
+  /** The cluster's own (HA, secret, catalog, query log): neither in it nor above it may anything be named. */
+  readonly systemDirectory: string
   readonly clock: Clock
 }
 
 /** What a statement's path comes to. */
 export interface Confined {
-  /** Absolute and free of symbolic links. */
+  /** Absolute, and below its root free of symbolic links: one place has one path, the one that managed tables have. */
   readonly path: string
   readonly is: 'directory' | 'file' | 'nothing'
 }
@@ -58,7 +61,8 @@ export class PathRules {
     return this.#inTime(location, async () => {
       const path = await reallyAt(wanted)
       const roots = await Promise.all(this.roots.map(reallyAt))
-      const root = roots.find((one) => isInside(path, one))
+      const at = roots.findIndex((one) => isInside(path, one))
+      const root = roots[at]
       if (root === undefined) {
         const names = this.roots.join(', ')
         throw new PathError(
@@ -66,7 +70,14 @@ export class PathRules {
         )
       }
       if (path === root) throw new PathError(`'${location}' is a root itself: name something in it`)
-      return { path, is: await kindOf(path) }
+      const { systemDirectory } = this.#options
+      if (overlap(path, await reallyAt(systemDirectory))) {
+        throw new PathError(
+          `'${location}' holds or lies in the cluster's own files (${systemDirectory}), which SQL may not name`,
+        )
+      }
+      const own = join(this.roots[at] ?? root, relative(root, path))
+      return { path: own, is: await kindOf(path) }
     })
   }
 

@@ -138,6 +138,7 @@ export class QueryTerm {
     const paths = new PathRules({
       warehouse: options.warehouse,
       allowed: options.allowedPaths,
+      systemDirectory: options.systemDirectory,
       clock,
     })
     this.sweeper = new Sweeper({

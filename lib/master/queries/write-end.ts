@@ -11,6 +11,7 @@ import type { CatalogState } from '../../catalog/state.ts'
 import type { Manifest, Task } from '../../rpc/contract.ts'
 
 import type { Steps } from './ddl.ts'
+import { whyTaken } from './taken.ts'
 
 /** The query's end is in the catalog already. */
 export class AlreadyEnded extends Error {
@@ -114,6 +115,8 @@ function changesOf(
 ): Change[] {
   if (write === null) throw new Error(`query ${queryId} writes nothing`)
   if (publishTo !== null) {
+    const taken = whyTaken(state, publishTo)
+    if (taken !== null) throw new CatalogError('CONFLICT', taken)
     const publication = { queryId, staging: write.directory, location: publishTo }
     return [{ do: 'publish', publication }]
   }

@@ -8,9 +8,10 @@ import { basename, dirname, join } from 'node:path/posix'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Task, WriteTarget } from '../../rpc/contract.ts'
 import { SqlError, type SqlText, type Statement } from '../../sql/statement.ts'
-import { existsAlready, refuseManaged } from './ddl.ts'
+import { existsAlready } from './ddl.ts'
 import { allColumns, fullName, requireDistinct, requireTable, spell } from './names.ts'
-import type { Confined } from './paths.ts'
+import { type Confined, overlap } from './paths.ts'
+import { whyTaken } from './taken.ts'
 import type { TableDraft } from './write-end.ts'
 
 export interface WriteContext {
@@ -148,8 +149,10 @@ function planLocation(
     )
   }
   if (location.is === 'file') throw new SqlError(`LOCATION '${location.path}' is a file`, null)
-  refuseManaged(state, location.path, null)
   const { path } = location
+  refuseDatabase(state, path, context)
+  const taken = whyTaken(state, path)
+  if (taken !== null) throw new SqlError(taken, null)
   const directory = join(dirname(path), `.${basename(path)}-${idOf(context)}`)
   const write: WriteTarget = {
     tableId: null,
@@ -164,6 +167,19 @@ function planLocation(
     partitionBy: [],
   }
   return { query, write, create: null, publishTo: path }
+}
+
+/** There tables are written that the catalog may not have yet. */
+function refuseDatabase(
+  state: CatalogState,
+  path: string,
+  { newLocation }: Pick<WriteContext, 'newLocation'>,
+): void {
+  for (const database of state.databaseNames()) {
+    const directory = dirname(newLocation({ database, name: 'any' }))
+    if (!overlap(path, directory)) continue
+    throw new SqlError(`'${path}' belongs to database ${database}: name another directory`, null)
+  }
 }
 
 const idOf = ({ queryId, attempt, epoch }: WriteContext): string => `${queryId}-${attempt}-${epoch}`

@@ -1,5 +1,6 @@
 /** The queries of a term: what is begun, who runs it, what is told, and that a change is applied once whatever happens. */
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
@@ -125,6 +126,67 @@ t.test('LOCATION reaches the allowed directories only, links included', async (t
     (await submit(seat, `insert overwrite into location '${directory}/secret/x' select 1`)).error,
     { message: /outside/ },
   )
+})
+
+t.test("the cluster's own files can't be named, nor places where tables keep theirs", async (t) => {
+  // An operator's slip: all that the cluster has is allowed, and by way of a link.
+  const directory = mkdtempSync(join(tmpdir(), 'tajo-places-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const root = join(directory, 'real')
+  for (const one of ['system/ha', 'warehouse/default/t', 'ext/p', 'out', 'system2']) {
+    mkdirSync(join(root, one), { recursive: true })
+  }
+  for (const one of ['system/ha/secret', 'ext/f', 'ext/p/f', 'system2/f']) {
+    writeFileSync(join(root, one), '1\n')
+  }
+  const link = join(directory, 'link')
+  symlinkSync(root, link)
+  const seat = await new Terms(t, {
+    warehouse: join(link, 'warehouse'),
+    allowedPaths: [directory],
+    systemDirectory: join(link, 'system'),
+  }).begin()
+  const ok = async (sql: string) => {
+    const { state, error } = await submit(seat, sql)
+    t.equal(state, sql.startsWith('insert') ? 'queued' : 'succeeded', `${sql}: ${error?.message}`)
+  }
+  const fails = async (sql: string, message: RegExp) =>
+    t.match(await submit(seat, sql), { state: 'failed', error: { kind: 'user', message } }, sql)
+  for (const base of [root, link]) {
+    for (const path of ['system', 'system/ha', 'system/ha/secret', 'system/new', '']) {
+      const location = join(base, path)
+      await fails(`create external table s (a text) location '${location}'`, /cluster's own files/)
+      await fails(`insert overwrite into location '${location}' select 1`, /cluster's own files/)
+    }
+  }
+  await ok(`create external table s2 (a text) location '${root}/system2'`)
+  await ok('create table t (a int4) partition by column (p int4)')
+  for (const base of [root, link]) {
+    await fails(
+      `insert overwrite into location '${base}/warehouse/default' select 1`,
+      /belongs to database default/,
+    )
+    await fails(
+      `create external table e (a text) location '${base}/warehouse/default'`,
+      /belongs to table default\.t/,
+    )
+  }
+  await ok(`create external table e (a int4) location '${root}/ext'`)
+  await ok(`insert overwrite into location '${root}/ext' select 1`)
+  const partition = (value: string, path: string) =>
+    `alter table t add partition (p = ${value}) location '${root}/${path}'`
+  await fails(partition("'x'", 'ext/p'), /'x' is no INT4, which column p is/)
+  await fails(partition('3000000000', 'ext/p'), /is no INT4/)
+  await ok(partition('1', 'ext/p'))
+  await fails(
+    `insert overwrite into location '${link}/ext' select 1`,
+    /belongs to table default\.t: write INSERT OVERWRITE INTO default\.t/,
+  )
+  await ok('alter table t drop partition (p = 1)')
+  t.same(seat.catalog.state().litter(), [], 'what a user brought is not ours to remove')
+  for (const name of ['temp', 'system', 'memory', 'information_schema', 'pg_catalog']) {
+    await fails(`create database ${name}`, /the engine has one of that name/)
+  }
 })
 
 t.test(
