@@ -316,8 +316,8 @@ const task = z.object({
   sql,
   /** Where in `sql` the part that the worker runs begins (place) and its text. */
   query: z.object({ text: z.string(), place }),
-  /** `plan`: EXPLAIN, the rows are the plan's lines. */
-  mode: z.enum(['select', 'write', 'explain', 'explain-analyze']),
+  /** `explain…`: the rows are the plan's lines. `functions`: what a query may call; `query` is not looked at. */
+  mode: z.enum(['select', 'write', 'explain', 'explain-analyze', 'functions']),
   session,
   write: writeTarget.nullable(),
   /** CREATE TABLE AS: the table to make of it, but for its columns and files. Opaque to workers. */

@@ -11,6 +11,7 @@ import type { Manifest, QueryError, Task, TaskReport } from '../rpc/contract.ts'
 import type { LineWriter } from '../rpc/index.ts'
 import { type EngineText, engineText } from '../sql/index.ts'
 import type { Engine, EngineConnection, EngineStream } from './duckdb.ts'
+import { FUNCTION_COLUMNS, functionRows } from './function-list.ts'
 import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
 import { type ResultLimits, ResultQueue } from './results.ts'
 import { enterScope, type ScopeParts } from './scope.ts'
@@ -100,8 +101,8 @@ export class RunningQuery {
       try {
         // Who killed it before there was a connection must not be forgotten.
         if (this.#killed !== null) connection.interrupt()
-        await this.#enter(connection, query)
         const { mode } = this.task
+        if (mode !== 'functions') await this.#enter(connection, query)
         await (mode === 'write' ? this.#write(connection, query) : this.#read(connection, query))
         this.#state = 'succeeded'
       } finally {
@@ -141,12 +142,23 @@ export class RunningQuery {
 
   async #read(connection: EngineConnection, query: EngineText): Promise<void> {
     const results = this.#results as ResultQueue
-    const { mode } = this.task
-    const total =
-      mode === 'select'
-        ? await this.#rowsOf(await connection.stream(query.text), results)
-        : await planOf(connection, { mode, query, results })
+    const total = await this.#answer(connection, query, results)
     if (!(await results.end({ rows: total }))) this.#throwIfKilled()
+  }
+
+  /** Resolves to the number of rows. */
+  async #answer(
+    connection: EngineConnection,
+    query: EngineText,
+    results: ResultQueue,
+  ): Promise<number> {
+    const { mode } = this.task
+    if (mode === 'select') return this.#rowsOf(await connection.stream(query.text), results)
+    if (mode !== 'functions') return planOf(connection, { mode, query, results })
+    const rows = await functionRows(connection, this.#parts.types.fromDuckDb)
+    results.columns(FUNCTION_COLUMNS.map((name) => ({ name, type: 'TEXT' })))
+    await results.rows(rows.map((row) => JSON.stringify(row)))
+    return rows.length
   }
 
   async #rowsOf(stream: EngineStream, results: ResultQueue): Promise<number> {

@@ -79,7 +79,13 @@ export async function plan(
     case 'unset':
       return said('UNSET', unsetVariable(session, statement.name))
     case 'show':
-      return { is: 'answer', answer: show(statement, state, session), message: null, session: null }
+      if (statement.what === 'functions') return task(context, 'functions', SHOW_FUNCTIONS, null)
+      return {
+        is: 'answer',
+        answer: show(statement.what, statement.name, state, session),
+        message: null,
+        session: null,
+      }
     case 'describe': {
       const table = requireTable(state, statement.table, session.database)
       const isPartition = (name: string): boolean =>
@@ -110,8 +116,12 @@ const answer = (names: readonly string[], rows: unknown[][]): Plan => ({
   session: null,
 })
 
+/** Workers know which functions their engine has. */
+const SHOW_FUNCTIONS: SqlText = { text: 'SHOW FUNCTIONS', place: { line: 1, column: 1 } }
+
 function show(
-  { what, name }: Extract<Statement, { is: 'show' }>,
+  what: Exclude<Extract<Statement, { is: 'show' }>['what'], 'functions'>,
+  name: string | null,
   state: CatalogState,
   session: Session,
 ): Answer {
@@ -129,11 +139,6 @@ function show(
       return column(
         'table',
         requireDatabase(state, name ?? session.database, null).map((one) => [one]),
-      )
-    case 'functions':
-      throw new SqlError(
-        "SHOW FUNCTIONS is not there: all of DuckDB's functions that touch no file and no setting can be used",
-        null,
       )
     case 'variables':
     case 'variable':
