@@ -11,6 +11,7 @@
  * statement's text where DuckDB says the name stands.
  */
 import { type EngineText, type Place, SqlError } from '../sql/index.ts'
+import { inUsersWords } from './engine-words.ts'
 import { TABLE_FUNCTIONS, whyDenied } from './functions.ts'
 import { namesAt } from './names-at.ts'
 import { placeIn } from './place.ts'
@@ -45,7 +46,7 @@ function parseError(root: Node, query: EngineText): SqlError {
     )
   }
   const position = root.position === undefined ? null : Number(root.position)
-  return new SqlError(String(root.error_message), placeIn(query, position))
+  return new SqlError(inUsersWords(String(root.error_message)), placeIn(query, position))
 }
 
 /** Query nodes, by their `type`: what they consist of is looked at like any other part. */
@@ -188,6 +189,9 @@ class Analysis {
   }
 
   #expression(node: Node, scope: Scope): void {
+    if (node.class === 'PARAMETER') {
+      throw this.#refused('there are no parameters to be filled in: write the value itself', node)
+    }
     const name = node.function_name
     if (typeof name === 'string') {
       const reason = whyDenied(name.toLowerCase())

@@ -76,14 +76,14 @@ const cast = ({ types }: CopyInput, { source, type }: PlannedColumn): string =>
 const value = (input: CopyInput, column: PlannedColumn): string =>
   `${checked(input, cast(input, column))} AS ${sqlName(column.name)}`
 
-/** Without quotes a value that looks like two, or like two lines, would be read as such. */
+/** Without quotes a value that looks like two, like two lines or like NULL would be read as such. */
 function checked({ target }: CopyInput, sql: string): string {
   if (target.format !== 'TEXT') return sql
-  const { quote, delimiter } = textFormat(target.options)
+  const { quote, delimiter, nullText } = textFormat(target.options)
   if (quote !== '') return sql
   const text = `CAST(${sql} AS VARCHAR)`
   const bad = [sqlText(delimiter), 'chr(10)', 'chr(13)'].map((one) => `contains(${text}, ${one})`)
-  return `CASE WHEN ${bad.join(' OR ')} THEN error('a value holds the delimiter or a line break, and the table''s option ''text.quote'' is empty') ELSE ${sql} END`
+  return `CASE WHEN ${bad.join(' OR ')} OR ${text} = ${sqlText(nullText)} THEN error('a value holds the delimiter or a line break, or is the text for NULL, and the table''s option ''text.quote'' is empty') ELSE ${sql} END`
 }
 
 const jsonLine = (input: CopyInput): string =>

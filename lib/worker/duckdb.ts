@@ -101,7 +101,7 @@ export class Engine {
   async connect(): Promise<EngineConnection> {
     this.#catalogs += 1
     // Before anything is waited for: two queries that begin together must not share a name.
-    const catalog = `query_${this.#catalogs}`
+    const catalog = `/${this.#catalogs}`
     try {
       return new EngineConnection({
         connection: await this.#instance.connect(),
@@ -147,7 +147,7 @@ const confinement = ({ roots, spillDirectory }: EngineOptions): string =>
 
 interface ConnectionParts {
   readonly connection: DuckDBConnection
-  /** The name of its own catalog. */
+  /** The name of its own catalog: none that a database can have, or DuckDB could not tell them apart. */
   readonly catalog: string
   readonly drop: (catalog: string) => Promise<unknown>
 }
@@ -273,6 +273,7 @@ export class EngineStream {
   readonly columns: readonly EngineColumn[]
   readonly #result: DuckDBResult
   readonly #call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>
+  #left: ChunkRows | null = null
 
   constructor(
     result: DuckDBResult,
@@ -288,21 +289,72 @@ export class EngineStream {
 
   /** The next rows, each one a JSON array as text; null at the end. Rejects with EngineError. */
   async next(): Promise<string[] | null> {
-    const chunk = await this.#call(() => this.#result.fetchChunk())
-    return chunk === null || chunk.rowCount === 0 ? null : jsonRows(chunk)
+    if (this.#left === null || this.#left.done) {
+      const chunk = await this.#call(() => this.#result.fetchChunk())
+      if (chunk === null || chunk.rowCount === 0) return null
+      this.#left = new ChunkRows(chunk)
+    }
+    return this.#left.take()
   }
 }
 
-function jsonRows(chunk: DuckDBDataChunk): string[] {
-  const { rowCount, columnCount } = chunk
-  const rows = new Array<string>(rowCount).fill('[')
-  for (let column = 0; column < columnCount; column++) {
-    const vector = chunk.getColumnVector(column)
-    const before = column === 0 ? '' : ','
-    for (let row = 0; row < rowCount; row++) rows[row] += before + jsonText(vector.getItem(row))
+/** A chunk has 2048 rows, whatever their size: as text they are made a few at a time. */
+const CHARS_AT_A_TIME = 1024 * 1024
+/** What a client takes in one line is more than three times that. */
+const LONGEST_ROW_CHARS = 64 * 1024 * 1024
+
+class ChunkRows {
+  readonly #columns: ReturnType<DuckDBDataChunk['getColumnVector']>[]
+  readonly #count: number
+  #next = 0
+
+  constructor(chunk: DuckDBDataChunk) {
+    this.#count = chunk.rowCount
+    this.#columns = Array.from({ length: chunk.columnCount }, (_, i) => chunk.getColumnVector(i))
   }
-  return rows.map((row) => `${row}]`)
+
+  get done(): boolean {
+    return this.#next >= this.#count
+  }
+
+  take(): string[] {
+    const rows: string[] = []
+    for (let chars = 0; chars < CHARS_AT_A_TIME && !this.done; this.#next++) {
+      const row = this.#row(this.#next)
+      chars += row.length
+      rows.push(row)
+    }
+    return rows
+  }
+
+  #row(at: number): string {
+    let text = '['
+    try {
+      for (const [i, column] of this.#columns.entries()) {
+        text += `${i === 0 ? '' : ','}${jsonText(column.getItem(at))}`
+        if (text.length > LONGEST_ROW_CHARS) throw rowTooLong()
+      }
+    } catch (error) {
+      throw isTooLong(error) ? rowTooLong(error) : error
+    }
+    return `${text}]`
+  }
 }
+
+const rowTooLong = (cause?: unknown): EngineError =>
+  new EngineError(
+    'statement',
+    `a row of the result is longer than ${LONGEST_ROW_CHARS} characters: select parts of it, or write it with INSERT`,
+    null,
+    cause,
+  )
+
+/** What Node has for a text beyond its longest. */
+const isTooLong = (error: unknown): boolean =>
+  error instanceof Error &&
+  (('code' in error && error.code === 'ERR_STRING_TOO_LONG') ||
+    error.message.includes('Cannot create a string longer') ||
+    error.message === 'Invalid string length')
 
 const jsonText = (value: DuckDBValue): string => {
   switch (typeof value) {
@@ -377,8 +429,9 @@ function engineError(thrown: unknown): EngineError {
   const start = text.indexOf('{')
   const told = start === -1 ? null : jsonObject(text.slice(start))
   if (told === null || typeof told.exception_message !== 'string') {
-    const title = text.split(' Error:')[0] ?? ''
-    return new EngineError(KINDS[title] ?? 'statement', tidy(text), null, thrown)
+    const [title = '', ...rest] = text.split(' Error: ')
+    const said = rest.length === 0 ? text : rest.join(' Error: ')
+    return new EngineError(KINDS[title] ?? 'statement', tidy(said), null, thrown)
   }
   const kind = KINDS[String(told.exception_type)] ?? 'statement'
   const position = told.position === undefined ? null : Number(told.position)
@@ -400,7 +453,8 @@ function jsonObject(text: string): Record<string, unknown> | null {
  */
 function tidy(message: string): string {
   const lines = message.split('\n')
-  const advice = lines.findIndex((line, i) => i > 0 && ADVICE.some((one) => line.startsWith(one)))
+  if (lines[0]?.startsWith(CSV_FAULT) === true) return csvFault(lines)
+  const advice = lines.findIndex((line, i) => i > 0 && isAdvice(line))
   if (advice === -1) return oneLine(lines)
   const file = lines.find((line) => line.startsWith('  file = '))
   return oneLine([
@@ -414,5 +468,25 @@ const oneLine = (lines: readonly string[]): string =>
     .map((line) => line.trim())
     .filter((line) => line !== '')
     .join(' ')
+
+const CSV_FAULT = 'CSV Error on Line: '
+const CSV_LINE = 'Original Line: '
+
+/** The line's number, what is wrong, the line, advice, settings: the advice is left out. */
+function csvFault(lines: readonly string[]): string {
+  const [number] = lines.map((line) => line.slice(CSV_FAULT.length))
+  const file = lines.find((line) => line.startsWith('  file = '))?.slice(9) ?? 'a file'
+  const given = lines.find((line) => line.startsWith(CSV_LINE))?.slice(CSV_LINE.length) ?? ''
+  const end = lines.findIndex((line, i) => i > 0 && (line === '' || isAdvice(line)))
+  const facts = lines.slice(1, end === -1 ? undefined : end)
+  const what = oneLine(facts.filter((line) => !line.startsWith(CSV_LINE)))
+  return `line ${number} of ${file} does not fit the table: ${what} (the line is '${shortened(given)}')`
+}
+
+const SHOWN_CHARACTERS = 100
+const shortened = (line: string): string =>
+  line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS)}…` : line
+
+const isAdvice = (line: string): boolean => ADVICE.some((one) => line.startsWith(one))
 
 const ADVICE = ['Possible ', 'This type was ', 'Try setting ', 'Column ', 'The search space ']

@@ -4,6 +4,7 @@ import type { QueryError } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
 import { type EngineText, type Place, SqlError } from '../sql/index.ts'
 import { EngineError } from './duckdb.ts'
+import { inUsersWords } from './engine-words.ts'
 import { placeIn } from './place.ts'
 
 /** A fault of the data, the storage or the request, in a sentence for whoever asked. */
@@ -61,7 +62,7 @@ function told({ kind, message }: EngineError): string {
     return `the query needs more memory than this worker has (tajo.worker.resource.memory-mb): ${message}`
   }
   // What a view is called in DuckDB's messages.
-  return message.replaceAll('Values list "', 'Table "')
+  return inUsersWords(message).replaceAll('Values list "', 'Table "')
 }
 
 const isFull = (message: string): boolean =>

@@ -11,7 +11,7 @@ import { messageOf } from '../base/message-of.ts'
 import type { Manifest, WriteTarget } from '../rpc/contract.ts'
 import type { EngineText } from '../sql/index.ts'
 import { copyText, tokenName, tokenValue } from './copy-text.ts'
-import type { EngineConnection } from './duckdb.ts'
+import { type EngineColumn, type EngineConnection, EngineError } from './duckdb.ts'
 import { QueryFault, shiftedBack } from './query-error.ts'
 import { type Roots, realPathOf } from './roots.ts'
 import { hiveDirectory } from './table-view.ts'
@@ -44,7 +44,9 @@ export async function stage(input: StagingInput): Promise<Manifest> {
   })
   const made = await makeDirectories(directory)
   try {
-    const [rows, counts] = await runCopy(connection, copy)
+    const [rows, counts] = await runCopy(connection, copy).catch((error: unknown) => {
+      throw withColumn(error, source)
+    })
     const written = await arranged(directory, plan)
     const files = await kept(written, { base, rows, counts })
     if (files.length === 0) await rm(directory, { recursive: true })
@@ -65,6 +67,19 @@ export async function stage(input: StagingInput): Promise<Manifest> {
     })
     throw error
   }
+}
+
+/** A value that does not fit is told with the query's own name of its column. */
+function withColumn(error: unknown, source: readonly EngineColumn[]): unknown {
+  if (!(error instanceof EngineError)) return error
+  const message = error.message.replace(
+    / when casting from source column c(\d+)$/,
+    (all, number) => {
+      const name = source[Number(number)]?.name
+      return name === undefined ? all : `, in the query's column ${name}`
+    },
+  )
+  return new EngineError(error.kind, message, error.position, error)
 }
 
 /** All rows, and those of each file where DuckDB tells them. */

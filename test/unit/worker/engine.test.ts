@@ -16,7 +16,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Table } from '../../../lib/catalog/model.ts'
 import type { Manifest, QueryError } from '../../../lib/rpc/contract.ts'
+import { fromDuckDb } from '../../../lib/sql/index.ts'
+import { functionRows } from '../../../lib/worker/function-list.ts'
 import { TABLE_FUNCTIONS, whyDenied } from '../../../lib/worker/functions.ts'
+import { Roots } from '../../../lib/worker/roots.ts'
 import { columnsOf, TestWarehouse } from '../../support/worker-engine.ts'
 
 const home = t.testdir()
@@ -406,10 +409,13 @@ t.test('what does not fit is told, and nothing is left', async (t) => {
   const table = warehouse.table('fit', 'a INT4, b TEXT')
   const cases: [string, string][] = [
     ['SELECT 1', 'the query gives 1 column (1), and the table has 2 (a, b)'],
-    ["SELECT 'abc', 'x'", "Could not convert string 'abc' to INT32"],
+    ["SELECT 'abc', 'x'", "Could not convert string 'abc' to INT4, in the query's column 'abc'"],
     ['SELECT 1, 2, 3', 'the query gives 3 columns'],
     ['SELECT nosuch, 1 FROM fit', 'Referenced column "nosuch"'],
-    ['SELECT 300000000000, 2', 'out of range'],
+    [
+      'SELECT 300000000000 AS big, 2',
+      "Type INT8 with value 300000000000 can't be cast because the value is out of range for the destination type INT4, in the query's column big",
+    ],
   ]
   for (const [sql, message] of cases) {
     t.match(errorOf(await warehouse.insert(table, sql)).message, message, sql)
@@ -425,6 +431,17 @@ t.test('what does not fit is told, and nothing is left', async (t) => {
   t.same(readdirSync(table.location), [], 'no directory')
   t.match(await warehouse.insert(table, "SELECT 'only b'", { into: ['b'] }), { rows: 1 })
   t.same(await warehouse.query('FROM fit'), [[null, 'only b']])
+  const bare = warehouse.table('bare', 'a TEXT', {
+    format: 'TEXT',
+    options: { 'text.quote': '', 'text.null': '\\N' },
+  })
+  for (const value of ['a|b', 'a\nb', '\\N']) {
+    t.match(
+      errorOf(await warehouse.insert(bare, `SELECT '${value}'`)).message,
+      "'text.quote' is empty",
+      'it would be read as another value',
+    )
+  }
   const outside = { directory: join(home, 'outside', 'data-x'), base: join(home, 'outside') }
   t.match(
     errorOf(await warehouse.insert(table, "SELECT 1, 'x'", outside)).message,
@@ -436,6 +453,77 @@ t.test('what does not fit is told, and nothing is left', async (t) => {
     errorOf(await warehouse.insert(table, "SELECT 1, 'x'", door)).message,
     'outside of the directories',
   )
+})
+
+t.test('what is too deep or not to be filled in is told in plain words', async (t) => {
+  const deep = [
+    `SELECT ${'1+'.repeat(3000)}1`,
+    `SELECT ${'NOT '.repeat(40_000)}true`,
+    `SELECT * FROM ${'(SELECT * FROM '.repeat(2000)}range(1)${')'.repeat(2000)}`,
+    `SELECT 1 FROM ${Array.from({ length: 1100 }, (_, i) => `t${i}`).join(', ')}`,
+  ]
+  for (const sql of deep) {
+    t.match(errorOf(await warehouse.query(sql)).message, 'nested too deeply', sql.slice(0, 30))
+  }
+  for (const sql of ['SELECT ?', 'SELECT $1', 'SELECT 1 WHERE $x']) {
+    t.match(errorOf(await warehouse.query(sql)).message, 'there are no parameters', sql)
+  }
+})
+
+t.test('large rows are told a few at a time, and too large ones not at all', async (t) => {
+  const connection = await warehouse.engine.connect()
+  const stream = await connection.stream("SELECT i, repeat('x', 700000) FROM range(100) r(i)")
+  const counts: number[] = []
+  let last: unknown = null
+  for (let rows = await stream.next(); rows !== null; rows = await stream.next()) {
+    counts.push(rows.length)
+    last = (JSON.parse(rows.at(-1) ?? '[]') as unknown[])[0]
+  }
+  await connection.close()
+  t.same([new Set(counts), last], [new Set([2]), 99])
+  const tooLong = { kind: 'user', message: /^a row of the result is longer than 67108864/ }
+  t.match(await warehouse.query("SELECT repeat('x', 80000000)"), tooLong)
+  t.match(
+    await warehouse.query(
+      "SELECT i, repeat('x', 40000000), repeat('y', 40000000) FROM range(2) r(i)",
+    ),
+    tooLong,
+  )
+})
+
+t.test('SHOW FUNCTIONS: what may be called, and nothing else', async (t) => {
+  const connection = await warehouse.engine.connect()
+  const rows = await functionRows(connection, fromDuckDb)
+  await connection.close()
+  const has = (...row: string[]) => rows.some((one) => one.join('; ') === row.join('; '))
+  t.ok(has('abs', 'scalar', 'INT8', 'INT8'))
+  t.ok(has('list_transform', 'scalar', 'ARRAY<ANY>, LAMBDA', 'ARRAY<ANY>'))
+  t.ok(has('sum', 'aggregate', 'FLOAT8', 'FLOAT8'))
+  t.ok(has('range', 'table', 'INT8', 'TABLE'))
+  t.ok(rows.some(([name, , parameters]) => name === 'concat' && parameters?.endsWith(' …')))
+  t.equal(new Set(rows.map(String)).size, rows.length, 'each once')
+  for (const [name = '', kind] of rows) {
+    const may = kind === 'table' ? TABLE_FUNCTIONS.has(name) : whyDenied(name) === null
+    if (!may || !/^[a-z]/.test(name)) t.fail(`${name} is listed`)
+  }
+})
+
+t.test('what is the cluster’s own is closed, also inside of an allowed directory', async (t) => {
+  const roots = new Roots(['/r', '/a'], ['/r/system'])
+  t.same(
+    ['/r/x', '/a', '/r/system2', '/r/system', '/r/system/ha/secret', '/other'].map((one) =>
+      roots.has(one),
+    ),
+    [true, true, true, false, false, false],
+  )
+  t.ok(new Roots(['/']).has('/anything'))
+})
+
+t.test('databases with names like the engine’s own catalogs', async (t) => {
+  for (const database of ['query_1', 'main']) {
+    warehouse.put({ ...warehouse.table('x', 'a INT4'), database })
+    t.same(await warehouse.query(`SELECT count(*) FROM ${database}.x`), [[0]], database)
+  }
 })
 
 t.test('CREATE TABLE AS takes names and types from the query', async (t) => {
@@ -487,7 +575,7 @@ t.test('bad files are named', async (t) => {
   writeFileSync(bad, '3|x|y\n')
   t.match(
     errorOf(await warehouse.query('SELECT * FROM lines')).message,
-    /Expected Number of Columns: 2 Found: 3 .*x\.csv/,
+    /^line 1 of .*x\.csv does not fit the table: Expected Number of Columns: 2 Found: 3 \(the line is '3\|x\|y'\)$/,
   )
   writeFileSync(bad, '3\n')
   t.match(
@@ -497,7 +585,7 @@ t.test('bad files are named', async (t) => {
   writeFileSync(bad, 'abc|x\n')
   t.match(
     errorOf(await warehouse.query('SELECT * FROM lines')).message,
-    /Could not convert string "abc" to 'INTEGER' .*x\.csv/,
+    /^line 1 of .*x\.csv does not fit the table: .*Could not convert string "abc" to INT4 \(the line is 'abc\|x'\)$/,
   )
   warehouse.put({ ...text, options: { 'text.error-tolerance.max-num': '-1' } })
   t.equal(((await warehouse.query('SELECT * FROM lines')) as unknown[][]).length, 2, 'tolerated')
