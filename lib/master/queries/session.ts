@@ -20,7 +20,6 @@ const isTimeZone = (value: string): boolean => {
 /** By lower-case name. `database` is not kept as a variable: it is the session's own. */
 const VARIABLES: Readonly<Record<string, Variable>> = {
   timezone: { allowed: 'a time zone such as UTC or Asia/Seoul', fits: isTimeZone },
-  date_order: { allowed: 'YMD, DMY or MDY', fits: (value) => /^(YMD|DMY|MDY)$/i.test(value) },
 }
 
 const known = (name: string): Variable => {
