@@ -292,6 +292,7 @@ export function onActivationFailed(t: Turn, term: number, why: string): void {
   const { phase } = t.s
   if (phase.name !== 'activating' || phase.term !== term) return
   t.log('error', `term ${term} could not be activated: ${why}`, { term })
+  t.s.failure = { term, why }
   failCommand(t, phase.cause?.commandId ?? null, `activation failed: ${why}`)
   // Another master may do better; this one tries again after a while.
   t.s.claimAfterMs = t.now + t.s.timing.monitorMs

@@ -141,6 +141,8 @@ export interface State {
   readonly claimAfterMs: number
   /** Set by a forced hand-over to nobody: only a command makes this master active again. */
   readonly standDown: boolean
+  /** This master's last claim that came to nothing, since the master could not begin to serve. */
+  readonly failure: { readonly term: number; readonly why: string } | null
   /** Fencing methods are configured. */
   readonly canFence: boolean
   readonly pingMs: number
@@ -290,6 +292,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     looking: { busy: false, again: false, nextMs: nowMs },
     claimAfterMs: nowMs,
     standDown: false,
+    failure: null,
     canFence,
     pingMs: nowMs,
     pongMs: nowMs,

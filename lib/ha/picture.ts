@@ -64,7 +64,8 @@ function activeOf(state: State, self: Holder, nowMs: number): PeerView | null {
   return viewOf(seen.holder, 'active', nowMs - watch.sinceMs)
 }
 
-function problemOf(state: State, active: PeerView | null, nowMs: number): string | null {
+/** Why no master is active, as far as this one knows; null when one is. */
+export function problemOf(state: State, active: PeerView | null, nowMs: number): string | null {
   if (state.storage === 'unreadable') {
     return 'the shared directory cannot be read: nobody takes over blind'
   }
@@ -75,5 +76,8 @@ function problemOf(state: State, active: PeerView | null, nowMs: number): string
   if (state.priority === 0) return 'this master has priority 0: it becomes active by command only'
   if (state.standDown) return 'this master stood down: it becomes active by command only'
   if (watch.seen === null) return 'the shared directory has not been read yet'
+  if (state.failure?.term === watch.seen.newest) {
+    return `no master is active: this one claimed term ${state.failure.term} and could not serve, it will try again: ${state.failure.why}`
+  }
   return `no master is active: the verdict on term ${watch.seen.newest} is "${verdictOf(watch, nowMs, timing).is}"`
 }

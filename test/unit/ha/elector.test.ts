@@ -13,6 +13,7 @@ import {
 } from '../../../lib/ha/elector-state.ts'
 import type { Holder } from '../../../lib/ha/layout.ts'
 import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS } from '../../../lib/ha/layout.ts'
+import { problemOf } from '../../../lib/ha/picture.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import type { Seen } from '../../../lib/ha/watch.ts'
 
@@ -165,6 +166,24 @@ t.test('proof: a release, a dead process: claimed at once and without settling',
     t.match(bench.input({ type: 'claim-won', term }), [{ do: 'end-below', term }])
     t.ok(told(bench.input({ type: 'below-ended', term, proven: true }), 'activate'))
   }
+})
+
+t.test('why a term was not served is told until another one is claimed', async (t) => {
+  const bench = new Bench()
+  bench.input({ type: 'tick' })
+  bench.looked(seenOf(0, null))
+  bench.input({ type: 'heartbeat-made', term: 1, startedMs: bench.now })
+  bench.input({ type: 'claim-won', term: 1 })
+  bench.input({ type: 'below-ended', term: 1, proven: true })
+  const why = 'the catalog does not let us in'
+  const released = bench.input({ type: 'activation-failed', term: 1, why })
+  t.ok(has(released, 'release'))
+  bench.input({ type: 'released', term: 1 })
+  bench.input({ type: 'deactivated', term: 1 })
+  bench.looked(seenOf(1, RELEASED_MTIME_MS))
+  t.match(problemOf(bench.state, null, bench.now), `could not serve, it will try again: ${why}`)
+  bench.looked(seenOf(2, RELEASED_MTIME_MS))
+  t.notMatch(problemOf(bench.state, null, bench.now), why)
 })
 
 t.test('proof about the newest term does not end a heartbeat that stands below it', async (t) => {
