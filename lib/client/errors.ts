@@ -30,14 +30,19 @@ export class QueryError extends Error {
   }
 }
 
+/** What each master said, by address; some messages begin with it themselves. */
+export const sayings = (said: ReadonlyMap<string, string>): string =>
+  [...said]
+    .map(([address, why]) => (why.startsWith(`${address} `) ? why : `${address}: ${why}`))
+    .join('; ')
+
 /** No active master answered in all the time that was given: whether a change was made is not known. */
 export class NoMasterError extends Error {
   readonly code = 'NO_MASTER'
   /** What each master said last, by client RPC address. */
   readonly said: ReadonlyMap<string, string>
   constructor(afterMs: number, said: ReadonlyMap<string, string>) {
-    const words = [...said].map(([address, why]) => `${address}: ${why}`).join('; ')
-    super(`no active master answered within ${(afterMs / 1000).toFixed(1)} s (${words})`)
+    super(`no active master answered within ${(afterMs / 1000).toFixed(1)} s (${sayings(said)})`)
     this.name = 'NoMasterError'
     this.said = said
   }

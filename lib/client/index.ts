@@ -12,6 +12,7 @@ export {
   type Place,
   QueryError,
   type QueryErrorKind,
+  sayings,
 } from './errors.ts'
 export { DEFAULT_RETRY, type RetryOptions } from './failover.ts'
 export type { MasterAddress } from './masters.ts'

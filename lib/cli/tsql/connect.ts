@@ -1,6 +1,6 @@
 /** From the configuration and `-h`, `-p` to a client: which masters there are and how long they are waited for. */
 import { userInfo } from 'node:os'
-import { type MasterAddress, TajoClient } from '../../client/index.ts'
+import { type MasterAddress, sayings, TajoClient } from '../../client/index.ts'
 import {
   type Configuration,
   formatHostPort,
@@ -46,8 +46,7 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
       const now = performance.now()
       if (sinceMs < TOLD_AFTER_MS || now - toldMs < 20_000) return
       toldMs = now
-      const words = [...said].map(([address, why]) => `${address}: ${why}`).join('; ')
-      context.output.err(`tsql: waiting for an active master (${plain(words)})`)
+      context.output.err(`tsql: waiting for an active master (${plain(sayings(said))})`)
     },
   })
   return { client, conf, warnings: [...conf.warnings, ...list.warnings] }
