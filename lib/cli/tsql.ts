@@ -153,7 +153,9 @@ async function linesOf({ command, file }: TsqlOptions): Promise<AsyncIterable<st
     if ((await script.stat()).isDirectory()) throw new Error('it is a directory')
     return script.readLines()
   } catch (error) {
-    throw failure(`-f: can't read ${file}: ${(error as Error).message}`, error)
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'there is no such file' : message
+    throw failure(`-f: can't read ${file}: ${why}`, error)
   }
 }
 

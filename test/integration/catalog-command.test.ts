@@ -58,7 +58,7 @@ t.test('a catalog moves from one store to another', async (t) => {
   const file = join(a.dir, 'dump.json')
   t.match(await catalog(a.conf, 'dump', file), {
     code: 0,
-    stdout: /^2 databases and 1 tables of SharedStore/,
+    stdout: /^databases: 2, tables: 1, of SharedStore/,
   })
   t.equal(statSync(file).mode & 0o777, 0o600)
   const toStdout = await catalog(a.conf, 'dump')

@@ -47,7 +47,7 @@ async function dump(context: CommandContext, file: string | null): Promise<numbe
     const path = resolve(file)
     await writeWhole(path, `${text}\n`)
     const counts = { databases: data.databases.length, tables: data.tables.length }
-    const sentence = `${counts.databases} databases and ${counts.tables} tables of ${name} are in ${path}`
+    const sentence = `databases: ${counts.databases}, tables: ${counts.tables}, of ${name} are in ${path}`
     context.output.out(context.json ? json({ file: path, ...counts }) : sentence)
     return EXIT.done
   } finally {
@@ -76,7 +76,7 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
     await store.append({ firstSeq: opened.seq + 1, transactions: [one], delta, after })
     await refuseOvertaken(context, term)
     const counts = { databases: data.databases.length, tables: data.tables.length }
-    const sentence = `${name} now holds ${counts.databases} databases and ${counts.tables} tables`
+    const sentence = `${name} now holds databases: ${counts.databases}, tables: ${counts.tables}`
     context.output.out(context.json ? json({ ...counts, epoch: term }) : sentence)
     return EXIT.done
   } finally {

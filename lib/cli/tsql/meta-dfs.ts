@@ -1,6 +1,7 @@
 /**
  * `\dfs`: the file commands of Hadoop's that are of use with a mounted directory. They run as whoever runs the shell and
- * can do no more than he could; removing is kept to what lies inside the warehouse, because a slip there is dear enough.
+ * can do no more than he could; removing is kept to what lies inside the warehouse, because a slip there is dear enough,
+ * and never takes a table's files: DROP TABLE does that, and the catalog knows.
  */
 import { createReadStream } from 'node:fs'
 import { mkdir, readdir, realpath, rm, stat } from 'node:fs/promises'
@@ -10,19 +11,23 @@ import { plain, table } from '../print.ts'
 import { byteText } from './shell.ts'
 import type { Terminal } from './terminal.ts'
 
+export interface DfsPlace {
+  readonly warehouse: string
+  readonly terminal: Terminal
+  /** Where each table of the catalog keeps its files, by its full name. Asked before something is removed. */
+  readonly tableLocations: () => Promise<ReadonlyMap<string, string>>
+}
+
 /** Rejects with a CliError. */
-export async function dfs(
-  words: readonly string[],
-  warehouse: string,
-  terminal: Terminal,
-): Promise<void> {
+export async function dfs(words: readonly string[], place: DfsPlace): Promise<void> {
+  const { warehouse } = place
   const [verb = '', ...rest] = words
   const options = rest.filter((word) => word.startsWith('-'))
   const paths = rest
     .filter((word) => !word.startsWith('-'))
     .map((path) => resolve(warehouse, local(path)))
   try {
-    await verbOf(verb)({ paths, recursive: options.includes('-r'), warehouse, terminal })
+    await verbOf(verb)({ ...place, paths, recursive: options.includes('-r') })
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException
     if (typeof code !== 'string' || path === undefined) throw error
@@ -30,11 +35,9 @@ export async function dfs(
   }
 }
 
-interface Request {
+interface Request extends DfsPlace {
   readonly paths: readonly string[]
   readonly recursive: boolean
-  readonly warehouse: string
-  readonly terminal: Terminal
 }
 
 function verbOf(verb: string): (request: Request) => Promise<void> {
@@ -115,15 +118,25 @@ async function make({ paths }: Request): Promise<void> {
   for (const path of needed(paths)) await mkdir(path, { recursive: true })
 }
 
-async function remove({ paths, recursive, warehouse }: Request): Promise<void> {
+async function remove({ paths, recursive, warehouse, tableLocations }: Request): Promise<void> {
   const root = await realpath(warehouse)
+  const locations = await tableLocations()
   for (const path of needed(paths)) {
-    const below = relative(root, await realpath(path))
-    if (below === '' || below === '..' || below.startsWith('../')) {
+    const real = await realpath(path)
+    if (real === root || !isWithin(root, real)) {
       throw failure(`${path} is not inside the warehouse ${root}: it is not removed here`)
+    }
+    for (const [name, location] of locations) {
+      if (!isWithin(location, real) && !isWithin(real, location)) continue
+      throw failure(`${path} holds files of table ${name}: DROP TABLE removes them`)
     }
     await rm(path, { recursive })
   }
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const below = relative(folder, path)
+  return below !== '..' && !below.startsWith('../')
 }
 
 function needed(paths: readonly string[]): readonly string[] {

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { nearest } from '../../base/nearest.ts'
-import type { Row, TableDigest } from '../../client/index.ts'
+import type { Row, TableDigest, TajoClient } from '../../client/index.ts'
 import { failure, usageError } from '../exit.ts'
 import { plain } from '../print.ts'
 import { splitShellWords } from '../shell-words.ts'
@@ -79,7 +79,11 @@ export async function runMeta(
     case '\\haadmin':
       return tajo(['haadmin', ...words], context)
     case '\\dfs':
-      await (await import('./meta-dfs.ts')).dfs(words, context.warehouse, shell.terminal)
+      await (await import('./meta-dfs.ts')).dfs(words, {
+        warehouse: context.warehouse,
+        terminal: shell.terminal,
+        tableLocations: () => tableLocations(shell.client),
+      })
       return 'done'
     default:
       throw unknown(command)
@@ -202,4 +206,12 @@ async function child(
   if (code !== 0)
     throw failure(`the command ended with ${code === null ? 'a signal' : `exit code ${code}`}`)
   return 'done'
+}
+
+async function tableLocations(client: TajoClient): Promise<Map<string, string>> {
+  const databases = await client.databases()
+  const tables = await Promise.all(databases.map((database) => client.tables(database)))
+  return new Map(
+    tables.flat().map(({ database, name, location }) => [`${database}.${name}`, location]),
+  )
 }

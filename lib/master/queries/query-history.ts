@@ -102,6 +102,8 @@ export class QueryHistory {
         await rm(join(directory, name), { force: true })
       }
     } catch (error) {
+      // A fresh cluster has no logs yet.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       log('warn', `old query logs can't be removed: ${messageOf(error)}`)
     }
   }

@@ -301,9 +301,11 @@ t.test('\\dfs removes nothing outside the warehouse', async (t) => {
     err: () => {},
     redraw: null,
   }
+  const tableLocations = async () =>
+    new Map([['default.sales', join(warehouse, 'default/sales-1')]])
   const run = async (line: string): Promise<string> => {
     said = ''
-    await dfs(line.split(' '), warehouse, terminal)
+    await dfs(line.split(' '), { warehouse, terminal, tableLocations })
     return said
   }
   await run('-mkdir a/b')
@@ -318,6 +320,10 @@ t.test('\\dfs removes nothing outside the warehouse', async (t) => {
   await t.rejects(run('-cat nothing'), /nothing: no such file/)
   await t.rejects(run('-chmod x'), /-ls \| -du/)
   await t.rejects(run('-rm'), /a path is missing/)
+  await run('-mkdir default/sales-1/data-2')
+  for (const path of ['default', 'default/sales-1', 'default/sales-1/data-2']) {
+    await t.rejects(run(`-rm -r ${path}`), /holds files of table default.sales: DROP TABLE/)
+  }
   await run('-rm -r a')
   await t.rejects(run('-ls a'), /no such file/)
 })
