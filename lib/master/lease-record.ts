@@ -33,8 +33,8 @@ export class LeaseRecord {
     if (renewalMs === null && marginMs === null) return
     const second = this.#secondOf(address)
     if (second === null) return
-    second.renewalMs = worse(second.renewalMs, renewalMs, Math.max)
-    second.marginMs = worse(second.marginMs, marginMs, Math.min)
+    second.renewalMs = worse(second.renewalMs, rounded(renewalMs), Math.max)
+    second.marginMs = worse(second.marginMs, rounded(marginMs), Math.min)
   }
 
   /** Oldest first, the present one included. */
@@ -94,3 +94,6 @@ const worse = (
   b: number | null,
   pick: (a: number, b: number) => number,
 ): number | null => (a === null ? b : b === null ? a : pick(a, b))
+
+const rounded = (ms: number | null): number | null =>
+  ms === null ? null : Math.round(ms * 100) / 100

@@ -39,6 +39,7 @@ import type { Peers } from './peers.ts'
 import type { QueryOptions } from './queries/options.ts'
 import { QueryServices } from './queries/services.ts'
 import { SplitBrainAlarm } from './split-brain.ts'
+import { TermsBegun } from './terms-begun.ts'
 
 export interface MasterOptions {
   /** Umbilical address: the master's name in the cluster. */
@@ -89,7 +90,7 @@ export class Master {
   readonly #news: PeerNews
   readonly #record: LeaseRecord
   readonly #web: MasterWeb
-  readonly #termsBegun = new Map<string, number>()
+  readonly #termsBegun: TermsBegun
   #door: WebDoor | null = null
   readonly #watchers = new Set<LineWriter<Standing>>()
   #servers: FastifyInstance[] = []
@@ -135,6 +136,7 @@ export class Master {
     })
     this.#news = new PeerNews(options.wallMs)
     this.#record = new LeaseRecord(options.wallMs)
+    this.#termsBegun = new TermsBegun({ newest: () => this.#joined().history(1), clock })
     this.#web = this.#makeWeb()
   }
 
@@ -298,7 +300,7 @@ export class Master {
     if (now.state === 'active') {
       const { address, state, epoch } = now
       void this.#peers?.announce({ address, state, epoch })
-      void this.#countTerm(epoch)
+      this.#termsBegun.began(epoch)
     }
   }
 
@@ -313,14 +315,6 @@ export class Master {
     void this.#alarm.heard(standing)
     this.#news.heard(standing)
     this.#record.note(address, { renewalMs: lastRenewalMs, marginMs: leaseMarginMs })
-  }
-
-  /** For metrics only: a history that can't be read counts as a term of unknown reason. */
-  async #countTerm(term: number): Promise<void> {
-    const entries = await this.#history.newest(1).catch(() => [])
-    const entry = entries.find((one) => one.term.term === term)
-    const reason = entry?.term.reason ?? 'unknown'
-    this.#termsBegun.set(reason, (this.#termsBegun.get(reason) ?? 0) + 1)
   }
 
   // ---- what the others ask and hear ------------------------------------------------------------------------------
@@ -446,7 +440,7 @@ export class Master {
           heartbeatAgeMs === null ? [] : [[address, heartbeatAgeMs]],
         ),
       ),
-      termsBegun: this.#termsBegun,
+      termsBegun: this.#termsBegun.counts,
       workers: active ? countWorkers(this.#queries.workers()) : null,
       queries: active ? countQueries(this.#queries.ofThisTerm()) : null,
       transitions: this.#transitions,

@@ -6,31 +6,38 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { pageOrigins } from './callers.ts'
 import type { WebView } from './view.ts'
 
+const COMMON = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+} as const
+
+/** For every answer; pages of other masters are let in for reading. Health checks come often, so this is cheap. */
 export function addHeaders(request: FastifyRequest, reply: FastifyReply, view: WebView): void {
   const { headers, method } = request
-  const origins = pageOrigins(headers.host, view.pages())
-  reply.headers({
-    'content-security-policy': policy(origins),
-    'x-content-type-options': 'nosniff',
-    'referrer-policy': 'no-referrer',
-    'cross-origin-opener-policy': 'same-origin',
-    'cache-control': 'no-store',
-  })
+  reply.headers(COMMON)
   if (headers.origin === undefined || method !== 'GET') return
   reply.header('vary', 'origin')
-  if (origins.includes(headers.origin)) {
+  if (pageOrigins(headers.host, view.pages()).includes(headers.origin)) {
     reply.header('access-control-allow-origin', headers.origin)
   }
 }
 
-const policy = (origins: readonly string[]): string =>
-  [
+/** For the page and its files. */
+export const pageHeaders = (
+  host: string | undefined,
+  pages: readonly string[],
+): Record<string, string> => ({
+  'content-security-policy': [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
     "img-src 'self'",
-    `connect-src ${["'self'", ...origins].join(' ')}`,
+    `connect-src ${["'self'", ...pageOrigins(host, pages)].join(' ')}`,
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
-  ].join('; ')
+  ].join('; '),
+  'cross-origin-opener-policy': 'same-origin',
+})

@@ -10,7 +10,7 @@ import { RpcError } from '../rpc/index.ts'
 import { isAdmin } from './admin-token.ts'
 import { requireOwnPage, requireSql, sqlModeFor } from './callers.ts'
 import { EventHub } from './events.ts'
-import { addHeaders } from './headers.ts'
+import { addHeaders, pageHeaders } from './headers.ts'
 import type { Metrics } from './metrics.ts'
 import { PageFiles } from './page-files.ts'
 import { pageOfQueries, queryFilter, wholeNumber } from './query-page.ts'
@@ -194,6 +194,7 @@ function addPages(app: FastifyInstance, { view, files = new PageFiles() }: WebOp
   const send = async (name: string, request: FastifyRequest, reply: FastifyReply) => {
     const file = await files.find(name)
     if (file === null) throw new RpcError('NOT_FOUND', 'the page has no such file')
+    reply.headers(pageHeaders(request.headers.host, view.pages()))
     reply.headers({ etag: file.etag, 'cache-control': 'no-cache', vary: 'accept-encoding' })
     if (request.headers['if-none-match'] === file.etag) return reply.code(304).send()
     const packed = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
