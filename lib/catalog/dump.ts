@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { CatalogError } from './errors.ts'
-import type { CatalogData } from './model.ts'
+import { type CatalogData, FAILURE_KINDS } from './model.ts'
 import { DEFAULT_DATABASE } from './state.ts'
 
 /** Raised when the meaning of the document changes; a newer one is refused. */
@@ -41,6 +41,7 @@ const outcome = z.strictObject({
   state: z.enum(['done', 'failed']),
   message: z.string(),
   rows: count.nullable(),
+  kind: z.enum(FAILURE_KINDS).optional(),
   atMs: z.number(),
 })
 const document = z.strictObject({

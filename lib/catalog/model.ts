@@ -56,6 +56,10 @@ export interface Database {
   readonly createdAt: string
 }
 
+/** Whose business a failure is; the same words as in `QueryError` of lib/rpc/contract.ts. */
+export const FAILURE_KINDS = ['user', 'lost', 'killed', 'refused', 'internal'] as const
+export type FailureKind = (typeof FAILURE_KINDS)[number]
+
 /** How a change of data or schema ended, by its query: what makes a repeated request harmless. */
 export interface Outcome {
   readonly queryId: string
@@ -63,6 +67,8 @@ export interface Outcome {
   /** For people: `INSERT 5`, or why it failed. */
   readonly message: string
   readonly rows: number | null
+  /** Of a failure; what was recorded before there were kinds has none. */
+  readonly kind?: FailureKind | undefined
   /** Wall clock of the master that recorded it, ms since 1970. Old ones are forgotten by it, nothing else rests on it. */
   readonly atMs: number
 }

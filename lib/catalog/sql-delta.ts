@@ -64,6 +64,7 @@ class DeltaWriter {
         toSqlText(outcome.message),
         outcome.rows,
         Math.round(outcome.atMs),
+        outcome.kind ?? null,
       ],
     }))
     await this.#putNumbered('litter', 'litter_no', litter, ({ path, sinceMs }) => ({

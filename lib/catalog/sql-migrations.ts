@@ -16,10 +16,13 @@ interface Migration {
 interface Statement {
   readonly sql: string
   readonly values?: readonly (string | number)[]
+  /** Left out when that column is there: MySQL has no ADD COLUMN IF NOT EXISTS. */
+  readonly adds?: { readonly table: string; readonly column: string }
 }
 
 const MIGRATIONS: readonly Migration[] = [
   { version: 1, statements: (dialect) => [...tables(dialect), ...firstRows()] },
+  { version: 2, statements: ({ text }) => [added('catalog_outcomes', 'failure_kind', text)] },
 ]
 const NEWEST = MIGRATIONS.length
 
@@ -150,6 +153,12 @@ const firstRows = (): Statement[] => [
   },
 ]
 
+/** Nullable, and the last one: rows are inserted by position. */
+const added = (table: string, column: string, type: string): Statement => ({
+  sql: `ALTER TABLE ${table} ADD COLUMN ${column} ${type}`,
+  adds: { table, column },
+})
+
 function create(dialect: Dialect, name: string, { key, columns }: TableDef): string {
   const parts = dialect.hasKeys ? [...columns, `PRIMARY KEY (${key})`] : columns
   return `CREATE TABLE IF NOT EXISTS ${name} (\n  ${parts.join(',\n  ')}\n)${dialect.tableEnd}`
@@ -177,7 +186,8 @@ export async function migrate(
     const version = (await versionOf(server, connection, dialect)) ?? 0
     for (const migration of MIGRATIONS.slice(version)) {
       await connection.query(dialect.begin)
-      for (const { sql, values } of migration.statements(dialect)) {
+      for (const { sql, values, adds } of migration.statements(dialect)) {
+        if (adds !== undefined && (await hasColumn(connection, dialect, adds))) continue
         await connection.query(sql, values)
       }
       await connection.query('INSERT INTO catalog_schema VALUES (?, ?)', [
@@ -189,12 +199,24 @@ export async function migrate(
   })
 }
 
-/** Whether the catalog's tables are there, in the form that this program reads. Errors as of `migrate`. */
-export const isCurrent = async (
+/** Whether the catalog's tables are there, whole, in any form that this program reads. Errors as of `migrate`. */
+export const isThere = async (
   server: Pick<SqlServer, 'name'>,
   connection: SqlConnection,
   dialect: Dialect,
-): Promise<boolean> => (await versionOf(server, connection, dialect)) === NEWEST
+): Promise<boolean> => ((await versionOf(server, connection, dialect)) ?? 0) > 0
+
+async function hasColumn(
+  connection: SqlConnection,
+  { currentSchema }: Dialect,
+  { table, column }: { readonly table: string; readonly column: string },
+): Promise<boolean> {
+  const found = await connection.query(
+    `SELECT 1 AS found FROM information_schema.columns WHERE table_schema = ${currentSchema} AND table_name = ? AND column_name = ?`,
+    [table, column],
+  )
+  return found.length > 0
+}
 
 /** Null when there is no catalog at all. */
 async function versionOf(

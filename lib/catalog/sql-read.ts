@@ -1,9 +1,17 @@
 /**
  * Reads the whole catalog from its tables. Rows that contradict each other, as after somebody's hand in the database,
- * are CORRUPT with the place; they are never left out in silence.
+ * are CORRUPT with the place; they are never left out in silence. An older form of the tables is read as well: a dump
+ * and a look at the term must not have to change it first.
  */
 import { CatalogError } from './errors.ts'
-import type { CatalogData, Column, DataFile, Table } from './model.ts'
+import {
+  type CatalogData,
+  type Column,
+  type DataFile,
+  FAILURE_KINDS,
+  type FailureKind,
+  type Table,
+} from './model.ts'
 import type { SqlConnection, SqlRow } from './sql-connection.ts'
 import type { RowNumbers } from './sql-delta.ts'
 import { fromSqlText } from './sql-text.ts'
@@ -51,6 +59,7 @@ export async function readCatalog(connection: SqlConnection): Promise<ReadCatalo
         state: oneOf(row, 'state', ['done', 'failed'] as const),
         message: text(row, 'message'),
         rows: wholeOrNull(row, 'row_count'),
+        ...failureKindOf(row),
         atMs: whole(row, 'at_ms'),
       }),
   )
@@ -244,6 +253,10 @@ function oneOf<T extends string>(row: SqlRow, column: string, allowed: readonly 
   if (found !== undefined) return found
   throw corrupt(`${column} is ${value}, not one of ${allowed.join(', ')}`)
 }
+
+/** Version 1 of the tables has no such column. */
+const failureKindOf = (row: SqlRow): { kind?: FailureKind } =>
+  (row.failure_kind ?? null) === null ? {} : { kind: oneOf(row, 'failure_kind', FAILURE_KINDS) }
 
 const corrupt = (message: string, cause?: unknown): CatalogError =>
   new CatalogError('CORRUPT', `the catalog's tables in the database: ${message}`, { cause })

@@ -14,7 +14,7 @@ import { CatalogError, type CatalogErrorCode } from './errors.ts'
 import type { Dialect, SqlConnection, SqlRow, SqlServer } from './sql-connection.ts'
 import { SqlFailure } from './sql-connection.ts'
 import { type RowNumbers, writeDelta } from './sql-delta.ts'
-import { isCurrent, migrate } from './sql-migrations.ts'
+import { isThere, migrate } from './sql-migrations.ts'
 import { readCatalog } from './sql-read.ts'
 import { EMPTY } from './state.ts'
 import type { Batch, Kept, Opened, ReadableStore } from './store.ts'
@@ -128,7 +128,7 @@ export class SqlStore implements ReadableStore {
     if (session === null) return { data: EMPTY, term: 0 }
     const { connection, dialect } = session
     try {
-      if (!(await isCurrent(this.#server, connection, dialect))) return { data: EMPTY, term: 0 }
+      if (!(await isThere(this.#server, connection, dialect))) return { data: EMPTY, term: 0 }
       const { data, term } = await readAll(connection, dialect)
       return { data, term }
     } catch (error) {

@@ -8,13 +8,14 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { Draft } from '../../lib/catalog/apply.ts'
 import { Catalog } from '../../lib/catalog/catalog.ts'
 import { CatalogError, type CatalogErrorCode } from '../../lib/catalog/errors.ts'
-import type {
-  CatalogData,
-  Change,
-  DataFile,
-  Outcome,
-  Table,
-  Transaction,
+import {
+  type CatalogData,
+  type Change,
+  type DataFile,
+  FAILURE_KINDS,
+  type Outcome,
+  type Table,
+  type Transaction,
 } from '../../lib/catalog/model.ts'
 import { CatalogState, EMPTY } from '../../lib/catalog/state.ts'
 import type { Batch, CatalogStore, ReadableStore } from '../../lib/catalog/store.ts'
@@ -179,7 +180,10 @@ export function catalogSuite(
     const { expected, found } = await reread(async (catalog) => {
       for (const [index, change] of changes.entries()) {
         const state = index % 2 === 0 ? 'done' : 'failed'
-        const outcome = outcomeOf(`q${99 - index}`, { state, rows: index % 3 === 0 ? null : index })
+        const rows = index % 3 === 0 ? null : index
+        // Every second failure is one as they were recorded before there were kinds.
+        const kinds = index % 4 === 1 ? { kind: FAILURE_KINDS[index % 5] } : {}
+        const outcome = outcomeOf(`q${99 - index}`, { state, rows, ...kinds })
         await catalog.transact(() => transaction(change, outcome))
       }
     })

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { type GuardWorld, takeGuard } from '../../lib/catalog/derby-guard.ts'
 import { parseDerby } from '../../lib/catalog/derby-uri.ts'
+import { openFile } from '../../lib/catalog/embedded-duckdb.ts'
 import { EmbeddedStore } from '../../lib/catalog/embedded-store.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
 import { EMPTY } from '../../lib/catalog/state.ts'
@@ -237,6 +238,28 @@ void t.test('what stands in the directory', async (t) => {
   const file = new EmbeddedStore({ uri: uriOf(join(broken, 'tajo-catalog.duckdb')) })
   await refused(t, file.open(1, NEVER), 'BAD_STORE', /tajo-catalog\.duckdb/)
 })
+
+void t.test(
+  'a file with tables of version 1 is read as it is, and brought up by a term',
+  async (t) => {
+    const directory = join(t.testdir({}), 'old')
+    const store = new EmbeddedStore({ uri: uriOf(directory) })
+    await store.open(1, NEVER)
+    await store.close()
+    const file = await openFile(parseDerby(uriOf(directory)).file)
+    const connection = await file.connect()
+    await connection.query('ALTER TABLE catalog_outcomes DROP COLUMN failure_kind')
+    await connection.query("INSERT INTO catalog_outcomes VALUES (2, 'q', 'failed', 'x', NULL, 1)")
+    await connection.query('DELETE FROM catalog_schema WHERE version > 1')
+    await file.close()
+    const outcomes = [{ queryId: 'q', state: 'failed', message: 'x', rows: null, atMs: 1 }]
+    t.strictSame(await store.readOnly(), { data: { ...EMPTY, outcomes }, term: 1 })
+    t.strictSame((await store.open(2, NEVER)).data, { ...EMPTY, outcomes })
+    await store.close()
+    t.strictSame((await store.open(3, NEVER)).data, { ...EMPTY, outcomes }, 'and once only')
+    await store.close()
+  },
+)
 
 void t.test('URIs', async (t) => {
   t.match(parseDerby('jdbc:derby:/a/b;user=x;create=TRUE'), { directory: '/a/b', create: true })

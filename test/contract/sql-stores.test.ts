@@ -2,6 +2,8 @@
  * What is special to the stores in databases, on real servers: crashes and restarts of the server, replies that are
  * lost, predecessors that are frozen or still write, servers that say no.
  */
+import { createConnection } from 'mariadb'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { Draft } from '../../lib/catalog/apply.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
@@ -28,6 +30,8 @@ interface Kind {
   readonly name: 'postgres' | 'mariadb'
   start(t: Test): Promise<DatabaseServer>
   store(uri: string, server: Login, timeouts?: SqlTimeouts): ReadableStore
+  /** As somebody's hand in the database. */
+  run(server: DatabaseServer, database: string, statements: readonly string[]): Promise<void>
 }
 
 /** For what is expected to hang. */
@@ -37,11 +41,23 @@ const KINDS: readonly Kind[] = [
     name: 'postgres',
     start: startPostgres,
     store: (uri, login, timeouts) => new PostgresStore({ uri, ...login }, timeouts),
+    async run({ port, user, password }, database, statements) {
+      const client = new pg.Client({ host: '127.0.0.1', port, user, password, database })
+      await client.connect()
+      for (const sql of statements) await client.query(sql)
+      await client.end()
+    },
   },
   {
     name: 'mariadb',
     start: startMariadb,
     store: (uri, login, timeouts) => new MariadbStore({ uri, ...login }, timeouts),
+    async run({ port, user, password }, database, statements) {
+      const at = { host: '127.0.0.1', port, user, password, database }
+      const client = await createConnection(at)
+      for (const sql of statements) await client.query(sql)
+      await client.end()
+    },
   },
 ]
 
@@ -64,11 +80,14 @@ class Writer {
     return this
   }
 
-  async write(changes: readonly Change[], queryId: string | null = null): Promise<void> {
-    this.draft.apply(transaction(changes, queryId))
+  write(changes: readonly Change[], queryId: string | null = null): Promise<void> {
+    return this.append(transaction(changes, queryId))
+  }
+
+  async append(one: Transaction): Promise<void> {
+    this.draft.apply(one)
     const { state, delta } = this.draft.seal()
-    const transactions = [transaction(changes, queryId)]
-    await this.store.append({ firstSeq: this.seq + 1, transactions, delta, after: state })
+    await this.store.append({ firstSeq: this.seq + 1, transactions: [one], delta, after: state })
     this.seq++
   }
 
@@ -218,6 +237,36 @@ for (const kind of KINDS) {
         'after overwrite and drop',
       )
     })
+
+    await t.test(
+      'tables of version 1 are read as they are, and brought up by a term',
+      async (t) => {
+        const rest = fresh()
+        const database = rest.split('?')[0] ?? ''
+        const old = await openStore(rest).open(1)
+        await old.write(created(1), 'q-1')
+        await old.store.close()
+        await kind.run(server, database, [
+          'ALTER TABLE catalog_outcomes DROP COLUMN failure_kind',
+          'DELETE FROM catalog_schema WHERE version > 1',
+        ])
+        const want = old.draft.toData()
+        const looker = openStore(rest).store
+        t.strictSame(await looker.readOnly(), { data: want, term: 1 }, 'for a dump')
+        const failed = (queryId: string): Transaction => ({
+          ...transaction([], queryId),
+          outcome: { queryId, state: 'failed', message: 'x', rows: null, kind: 'lost', atMs: 1 },
+        })
+        const fresher = await openStore(rest).open(2)
+        t.strictSame(fresher.draft.toData(), want, 'for a term')
+        await fresher.append(failed('q-2'))
+        t.strictSame((await looker.readOnly()).data, fresher.draft.toData())
+        t.equal(fresher.draft.toData().outcomes.at(-1)?.kind, 'lost')
+        // As MariaDB leaves it when it is cut off right after the ALTER.
+        await kind.run(server, database, ['DELETE FROM catalog_schema WHERE version > 1'])
+        t.strictSame((await openStore(rest).open(3)).draft.toData(), fresher.draft.toData())
+      },
+    )
 
     await t.test('of two terms the lower one writes no more', async (t) => {
       const rest = fresh()

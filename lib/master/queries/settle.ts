@@ -128,6 +128,7 @@ export class Settler {
     const end = {
       queryId: query.queryId,
       message: error.message,
+      kind: error.kind,
       directory: query.task?.write?.directory ?? null,
     }
     for (;;) {
@@ -184,10 +185,10 @@ export class Settler {
 }
 
 /** What an outcome of the catalog says to whoever asks for the query. */
-export const endOf = ({ state, message, rows }: Outcome): End =>
+export const endOf = ({ state, message, rows, kind = 'user' }: Outcome): End =>
   state === 'done'
     ? { state: 'succeeded', message, rows }
-    : { state: 'failed', error: { message, place: null, kind: 'user' } }
+    : { state: kind === 'killed' ? 'killed' : 'failed', error: { message, place: null, kind } }
 
 /** The change does not fit the catalog as it is now. */
 export const isRefusal = ({ code }: CatalogError): boolean =>

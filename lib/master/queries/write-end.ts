@@ -6,7 +6,7 @@
  * sees that a table names it.
  */
 import { CatalogError } from '../../catalog/errors.ts'
-import type { Change, Outcome, Table, Transaction } from '../../catalog/model.ts'
+import type { Change, FailureKind, Outcome, Table, Transaction } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Manifest, Task } from '../../rpc/contract.ts'
 
@@ -80,14 +80,16 @@ export function failureOf(
   end: {
     readonly queryId: string
     readonly message: string
+    /** What its client is told, by whichever master. */
+    readonly kind: FailureKind
     /** The attempt's directory, if it is known. */
     readonly directory: string | null
   },
   { by, atMs }: EndedBy,
 ): Transaction {
   refuseSecond(state, end.queryId)
-  const { queryId, message, directory } = end
-  const outcome: Outcome = { queryId, state: 'failed', message, rows: null, atMs }
+  const { queryId, message, kind, directory } = end
+  const outcome: Outcome = { queryId, state: 'failed', message, rows: null, kind, atMs }
   const changes: Change[] = directory === null ? [] : [{ do: 'add-litter', paths: [directory] }]
   return { by, atMs, changes, outcome }
 }

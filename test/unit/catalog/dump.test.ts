@@ -19,6 +19,8 @@ const whole = encodeDump(data, new Date(0))
 
 t.test('what goes out comes in', async (t) => {
   t.same(decodeDump(whole), data)
+  const outcomes = [outcomeOf('q', { rows: null, state: 'failed', kind: 'lost' })]
+  t.same(decodeDump(encodeDump({ ...data, outcomes }, new Date(0))), { ...data, outcomes })
   t.notOk(isEmptyCatalog(data))
   t.ok(isEmptyCatalog(EMPTY))
 })

@@ -390,6 +390,29 @@ t.test('a failover: what runs is adopted, what ended is told, long polls let go'
   await fresh.end()
 })
 
+t.test('what a failed write is told is told by the next active as well', async (t) => {
+  const terms = new Terms(t)
+  const old = await terms.begin()
+  register(old, workerAt(1, 4))
+  await submit(old, 'create table t (a int4)')
+  const [killed, lost] = [
+    await submit(old, 'insert into t select 1'),
+    await submit(old, 'insert into t select 2'),
+  ]
+  await old.term.client.kill({ queryId: killed.queryId })
+  await terms.clock.advance(7000)
+  const told = [await ask(old, killed), await ask(old, lost)]
+  t.match(told, [
+    { state: 'killed', error: { kind: 'killed' } },
+    { state: 'failed', error: { kind: 'lost' } },
+  ])
+  await old.end()
+  const fresh = await terms.begin()
+  for (const { queryId, state, error } of told as QueryStatus[]) {
+    t.match(await ask(fresh, { queryId } as QueryStatus), { state, error })
+  }
+})
+
 t.test('kill: before it is told a write can not succeed any more', async (t) => {
   const terms = new Terms(t)
   const seat = await terms.begin()
