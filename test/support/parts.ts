@@ -102,6 +102,11 @@ export const PARTS = {
     debianPackages: ['mariadb-server', 'util-linux'],
     missing: () => programs('mariadbd', 'mariadb-install-db', 'setpriv'),
   },
+  chromium: {
+    purpose: 'open the web page in a real browser',
+    debianPackages: ['chromium'],
+    missing: () => programs('chromium'),
+  },
 } as const satisfies Record<string, Part>
 
 export type PartName = keyof typeof PARTS

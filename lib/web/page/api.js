@@ -1,0 +1,59 @@
+/**
+ * Requests to the masters. Reading goes to the master that the page follows at the moment; what changes something goes to
+ * the one that served the page, the only one that takes it from here.
+ */
+import { state } from './store.js'
+
+const PATIENCE_MS = 10_000
+
+export class ApiError extends Error {
+  /** @param {number} status 0: no answer @param {string} code @param {string} message */
+  constructor(status, code, message) {
+    super(message)
+    this.status = status
+    this.code = code
+  }
+}
+
+/** @param {string} path @param {AbortSignal} [signal] @returns {Promise<any>} the document */
+export function getJson(path, signal) {
+  const late = AbortSignal.timeout(PATIENCE_MS)
+  const either = signal === undefined ? late : AbortSignal.any([signal, late])
+  return answerOf(fetch(state.link.base + path, { cache: 'no-store', signal: either }))
+}
+
+/** @param {string} path @param {unknown} body @param {Record<string, string>} [headers] @returns {Promise<any>} */
+export function postJson(path, body, headers = {}) {
+  return answerOf(
+    fetch(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    }),
+  )
+}
+
+/** @param {Promise<Response>} asked */
+async function answerOf(asked) {
+  const response = await asked.catch((error) => {
+    if (error instanceof Error && error.name === 'AbortError') throw error
+    throw new ApiError(0, 'NO_ANSWER', 'The master did not answer.')
+  })
+  if (response.ok) return response.json()
+  throw await errorOf(response)
+}
+
+/** @param {Response} response */
+export async function errorOf(response) {
+  const text = await response.text().catch(() => '')
+  try {
+    const { code, message } = JSON.parse(text)
+    return new ApiError(response.status, String(code), String(message))
+  } catch {
+    return new ApiError(response.status, 'UNKNOWN', `The master answered ${response.status}.`)
+  }
+}
+
+/** What went wrong, as a sentence. @param {unknown} error */
+export const sentence = (error) => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,165 @@
+/** Databases, their tables, and the columns of one. */
+import { h } from './dom.js'
+import { bytes, count, dateTime, several } from './format.js'
+import { Loaded } from './load.js'
+import { fact, heading, pager, table, trouble } from './parts.js'
+import { hrefOf, replaceHash } from './route.js'
+import { state } from './store.js'
+
+/** @typedef {import('./types.d.ts').CatalogTable} CatalogTable */
+/** @type {Loaded<{databases: string[]}>} */
+const databases = new Loaded()
+/** @type {Loaded<{database: string, tables: CatalogTable[]}>} */
+const tables = new Loaded()
+const LIMIT = 100
+
+/** @param {import('./route.js').Route} route */
+function render({ parts: [chosen, name], query }) {
+  databases.want('/api/v1/catalog', moment())
+  const database = chosen ?? databases.data?.databases[0] ?? null
+  if (database !== null) tables.want(`/api/v1/catalog/${encodeURIComponent(database)}`, moment())
+  const known = tables.data?.database === database ? (tables.data?.tables ?? null) : null
+  const one = name === undefined ? undefined : known?.find((each) => each.name === name)
+  return [
+    heading(name === undefined ? 'Catalog' : `${database}.${name}`),
+    trouble(databases),
+    databases.data === null ? null : databaseList(databases.data.databases, database),
+    database === null || databases.data === null ? null : trouble(tables),
+    known === null || database === null
+      ? null
+      : name === undefined
+        ? tableList(database, known, query)
+        : one === undefined
+          ? h('p', { class: 'empty' }, `There is no table ${name} in ${database}.`)
+          : details(one),
+  ]
+}
+
+/** Changes with the queries that ended, which may have changed tables. */
+const moment = () => {
+  const counts = state.cluster?.queryCounts
+  return `${state.cluster?.epoch} ${counts === undefined ? '' : counts.succeeded}`
+}
+
+/** @param {readonly string[]} names @param {string | null} chosen */
+const databaseList = (names, chosen) =>
+  h(
+    'nav',
+    { class: 'row', 'aria-label': 'Databases' },
+    names.map((each) =>
+      h(
+        'a',
+        {
+          key: each,
+          class: 'button',
+          href: hrefOf(['catalog', each]),
+          'aria-current': each === chosen ? 'true' : null,
+        },
+        each,
+      ),
+    ),
+  )
+
+/** @param {string} database @param {readonly CatalogTable[]} all @param {URLSearchParams} query */
+function tableList(database, all, query) {
+  const search = query.get('search') ?? ''
+  const offset = Math.max(0, Number(query.get('offset')) || 0)
+  const rows = all.filter(({ name }) => name.toLowerCase().includes(search.toLowerCase()))
+  const size = rows.reduce((sum, one) => sum + one.bytes, 0)
+  return [
+    h(
+      'form',
+      {
+        class: 'row filters',
+        role: 'search',
+        onsubmit: (/** @type {Event} */ event) => event.preventDefault(),
+      },
+      h(
+        'label',
+        null,
+        'Name',
+        h('input', {
+          type: 'search',
+          value: search,
+          oninput: (/** @type {any} */ { target }) =>
+            replaceHash(hrefOf(['catalog', database], { search: target.value })),
+        }),
+      ),
+      h('p', { class: 'note', role: 'status' }, `${several(rows.length, 'table')}, ${bytes(size)}`),
+    ),
+    table({
+      caption: `Tables of ${database}`,
+      label: `Tables of ${database}`,
+      columns: [
+        {
+          title: 'Table',
+          look: 'name',
+          cell: (one) => h('a', { href: hrefOf(['catalog', database, one.name]) }, one.name),
+        },
+        { title: 'Rows', look: 'number', cell: (one) => count(one.rows) },
+        { title: 'Size', look: 'number', cell: (one) => bytes(one.bytes) },
+        { title: 'Files', look: 'number', cell: (one) => count(one.fileCount) },
+        {
+          title: 'Columns',
+          look: 'number',
+          cell: (one) => count(one.columns.length + one.partitionColumns.length),
+        },
+        { title: 'Format', cell: (one) => one.format },
+        { title: 'Kind', cell: (one) => one.kind },
+        { title: 'Created', look: 'number', cell: (one) => dateTime(one.createdAt) },
+      ],
+      rows: rows.slice(offset, offset + LIMIT),
+      key: ({ name }) => name,
+      empty: search === '' ? 'This database has no tables.' : 'No table fits.',
+    }),
+    pager({
+      words: ['catalog', database],
+      query: { search },
+      offset,
+      limit: LIMIT,
+      total: rows.length,
+    }),
+  ]
+}
+
+/** @param {CatalogTable} one */
+function details(one) {
+  const all = [
+    ...one.columns.map((column) => ({ ...column, partition: false })),
+    ...one.partitionColumns.map((column) => ({ ...column, partition: true })),
+  ]
+  const options = Object.entries(one.options)
+  return [
+    h(
+      'p',
+      null,
+      h('a', { href: hrefOf(['catalog', one.database]) }, `All tables of ${one.database}`),
+    ),
+    h(
+      'dl',
+      { class: 'facts' },
+      fact('Rows', count(one.rows)),
+      fact('Size', `${bytes(one.bytes)} in ${several(one.fileCount, 'file')}`),
+      fact('Format', one.format),
+      fact('Kind', one.wholeDirectory ? `${one.kind}, all files below its location` : one.kind),
+      fact('Created', dateTime(one.createdAt)),
+      fact('Location', one.location),
+      options.map(([key, value]) => fact(key, value)),
+    ),
+    table({
+      caption: `Columns of ${one.name}`,
+      label: `Columns of ${one.name}`,
+      columns: [
+        { title: 'Column', look: 'name', cell: ({ name }) => name },
+        { title: 'Type', cell: ({ type }) => type },
+        { title: 'Partition', cell: ({ partition }) => (partition ? 'yes' : '') },
+      ],
+      rows: all,
+      key: ({ name }) => name,
+      empty: 'It has no columns.',
+    }),
+  ]
+}
+
+/** @type {import('./main.js').View} */
+export const catalogView = { title: 'Catalog', render }

@@ -1,0 +1,143 @@
+/** The page for everybody: before the judges of accessibility, by keyboard alone, on a phone, light and dark. */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { Browser, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { openBrowser, openPage, show, VIEWS } from '../support/browser.ts'
+import {
+  emptyFacts,
+  type FakeFacts,
+  type FakeWeb,
+  fakeWeb,
+  queryIdOf,
+} from '../support/fake-web.ts'
+import { muchOf } from '../support/fake-web-much.ts'
+import { hasParts } from '../support/parts.ts'
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+async function web(t: Test, facts: FakeFacts): Promise<FakeWeb> {
+  const server = await fakeWeb(facts)
+  t.teardown(() => server.close())
+  return server
+}
+
+/** Serious and critical findings, each in a line. */
+async function findings(page: Page, rules: readonly string[] | null = null): Promise<string[]> {
+  const only = rules === null ? '' : `runOnly: ${JSON.stringify(rules)},`
+  await page.evaluate(AXE)
+  const found = (await page.evaluate(
+    `axe.run({ ${only} resultTypes: ['violations'] }).then(({ violations }) => violations.map(
+      ({ id, impact, nodes }) => [impact, id + ': ' + nodes.map((node) => node.html + ' ' + node.failureSummary)]))`,
+  )) as [string, string][]
+  return found
+    .filter(([impact]) => impact === 'serious' || impact === 'critical')
+    .map(([, text]) => text)
+}
+
+t.test('the page for everybody', async (t) => {
+  if (!hasParts(t, 'chromium')) return
+  const browser = await openBrowser(t)
+  await t.test('accessibility, light and dark', (t) => accessible(t, browser))
+  await t.test('by keyboard alone', (t) => keyboard(t, browser))
+  await t.test('on a phone nothing is wider than the screen', (t) => phone(t, browser))
+})
+
+async function accessible(t: Test, browser: Browser): Promise<void> {
+  const full = await web(t, muchOf({ workers: 12, queries: 60, tables: 8, terms: 8 }))
+  const none = await web(t, emptyFacts())
+  for (const colorScheme of ['light', 'dark'] as const) {
+    const { page } = await openPage(browser, { colorScheme })
+    for (const view of [...VIEWS, `queries/${queryIdOf(17)}`, 'catalog/default/sales']) {
+      await show(page, full.url, view)
+      // Only colours differ in the dark.
+      const rules = colorScheme === 'dark' ? ['color-contrast'] : null
+      t.same(await findings(page, rules), [], `${view}, ${colorScheme}`)
+    }
+    await page.context().close()
+  }
+  const { page } = await openPage(browser)
+  for (const view of VIEWS) {
+    await show(page, none.url, view)
+    t.same(await findings(page), [], `${view}, empty`)
+  }
+  await page.context().close()
+}
+
+async function keyboard(t: Test, browser: Browser): Promise<void> {
+  const { url, facts } = await web(t, muchOf({ workers: 3, queries: 30, tables: 5, terms: 5 }))
+  const { page, faults } = await openPage(browser)
+  const focused = (): Promise<string> =>
+    page.evaluate("document.activeElement.textContent || document.activeElement.id || ''")
+  const tabTo = async (text: string): Promise<void> => {
+    for (let i = 0; i < 80; i += 1) {
+      if ((await focused()) === text) return
+      await page.keyboard.press('Tab')
+    }
+    t.fail(`no Tab leads to ${text}`)
+  }
+  await show(page, url, 'cluster')
+  await page.keyboard.press('Tab')
+  t.equal(await focused(), 'Skip to the view', 'first the way past the head')
+  await page.keyboard.press('Enter')
+  t.equal(await page.evaluate('document.activeElement.id'), 'view')
+
+  await page.reload()
+  await show(page, url, 'cluster')
+  await tabTo('Queries')
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { level: 1, name: 'Queries' }).waitFor()
+  t.equal(await page.evaluate('document.activeElement.id'), 'view', 'a new view takes the focus')
+  await page.locator('tbody tr').first().waitFor()
+  await tabTo('Kill')
+  await page.keyboard.press('Enter')
+  await page.getByRole('dialog').waitFor()
+  t.equal(await focused(), 'No, go back', 'the harmless answer has the focus')
+  await page.keyboard.press('Escape')
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  t.same(facts.killed, [])
+  await tabTo('Kill')
+  await page.keyboard.press('Enter')
+  await page.getByRole('dialog').waitFor()
+  await page.keyboard.press('Shift+Tab')
+  t.equal(await focused(), 'Kill it')
+  await page.keyboard.press('Enter')
+  await page.getByText('being killed…').waitFor()
+  t.same(facts.killed, [queryIdOf(0)])
+
+  await page.keyboard.press('Control+Home')
+  await tabTo('Failovers')
+  await page.keyboard.press('Enter')
+  const second = page.locator('details').nth(1)
+  await second.waitFor()
+  await second.locator('summary').focus()
+  await page.keyboard.press('Enter')
+  await second.getByRole('table').waitFor()
+  await page.waitForTimeout(1200)
+  t.equal(await second.getAttribute('open'), '', 'it stays open while the page goes on')
+
+  const theme = page.getByRole('button', { name: 'Theme' })
+  await theme.focus()
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Enter')
+  t.equal(await theme.innerText(), 'Theme: dark')
+  await page.reload()
+  await show(page, url, 'cluster')
+  t.equal(await page.evaluate('document.documentElement.dataset.theme'), 'dark', 'it is kept')
+  t.same(faults, [])
+  await page.context().close()
+}
+
+async function phone(t: Test, browser: Browser): Promise<void> {
+  const { url } = await web(
+    t,
+    muchOf({ workers: 12, queries: 60, tables: 8, terms: 8 }, 'n'.repeat(90)),
+  )
+  const { page } = await openPage(browser, { viewport: { width: 360, height: 700 } })
+  for (const view of VIEWS) {
+    await show(page, url, view)
+    const wide = await page.evaluate('document.documentElement.scrollWidth')
+    t.ok(Number(wide) <= 360, `${view}: ${wide} px`)
+  }
+  await page.context().close()
+}
