@@ -8,6 +8,8 @@
  * - An `append` whose answer is lost is cleared up here: the store is opened again under the same term, with pauses that
  *   grow, and what it has not kept is appended again under the same numbers. Nobody is told anything meanwhile; after
  *   `patienceMs` the callers are told UNAVAILABLE and may ask again under the same query id, while the clearing up goes on.
+ * - A store that can't be cleared up ends it: nobody knows what was kept, so whoever waits is told NOT_ACTIVE, as at the
+ *   end of a term, and `onBroken` is to make that true. Another master can read back what is there, or say why not.
  */
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
@@ -27,6 +29,8 @@ export interface CatalogOptions {
   readonly queueMax?: number
   /** How long a change waits for a store that doesn't answer before its caller is told. */
   readonly patienceMs?: number
+  /** The store is CORRUPT, or worse: no change is possible any more. Called once a term at most. */
+  readonly onBroken?: (error: Error) => void
 }
 
 /**
@@ -51,7 +55,7 @@ export class Catalog {
   #term: OpenTerm | null = null
 
   constructor(options: CatalogOptions) {
-    const defaults = { queueMax: 10_000, patienceMs: 30_000 }
+    const defaults = { queueMax: 10_000, patienceMs: 30_000, onBroken: () => {} }
     this.#options = { ...defaults, ...options }
   }
 
@@ -197,7 +201,7 @@ class OpenTerm {
     try {
       await this.#appendSurely(batch)
       this.#refuseWhenEnded()
-      await this.#options.commit()
+      await this.#commit()
     } catch (error) {
       if (this.#ended !== null || !isRefused(error)) throw error
       this.#seq = batch.firstSeq - 1
@@ -210,6 +214,15 @@ class OpenTerm {
     const done = this.#flying
     this.#flying = []
     for (const waiting of done) waiting.resolve(batch.after)
+  }
+
+  /** A commit is refused when the term is over, and only then. */
+  async #commit(): Promise<void> {
+    try {
+      await this.#options.commit()
+    } catch (error) {
+      throw notActive(error)
+    }
   }
 
   /** Takes all that waits: the draft holds exactly that and is sealed. */
@@ -289,12 +302,11 @@ class OpenTerm {
 
   #endingOf(error: unknown): CatalogError {
     if (this.#ended !== null) return this.#ended
-    if (this.#signal.aborted || isCode(error, 'STALE_TERM')) return notActive(error)
-    if (error instanceof CatalogError && error.code === 'CORRUPT') {
-      this.#options.log('error', 'the catalog can take no more changes', { error: error.message })
-      return error
-    }
-    // A commit is refused when the term is over, and only then.
+    const isOver = isCode(error, 'STALE_TERM') || isCode(error, 'NOT_ACTIVE')
+    if (this.#signal.aborted || isOver) return notActive(error)
+    const { log, onBroken } = this.#options
+    log('error', 'the catalog can take no more changes', { error: messageOf(error) })
+    onBroken(error instanceof Error ? error : new Error(messageOf(error)))
     return notActive(error)
   }
 }

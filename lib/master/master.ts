@@ -129,6 +129,7 @@ export class Master {
       address: options.address,
       status: () => this.#serviceStatus(),
       commit: () => this.#joined().commit(),
+      onBroken: (error) => options.onFailure(brokenCatalog(error)),
       secret: () => this.#secret,
       clock,
       wallMs: options.wallMs,
@@ -456,3 +457,9 @@ export class Master {
 
 const sameStanding = (a: Standing, b: Standing): boolean =>
   a.state === b.state && a.serving === b.serving && a.epoch === b.epoch && a.active === b.active
+
+/** The end of the process gives the term up, in good order. */
+const brokenCatalog = (cause: Error): Error =>
+  new Error(`the catalog takes no more changes from this master, so it ends: ${cause.message}`, {
+    cause,
+  })

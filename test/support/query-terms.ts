@@ -149,6 +149,7 @@ export class Terms {
         signal: over.signal,
         address: `m${this.#term}:26001`,
         commit,
+        onBroken: () => {},
         secret: () => 's',
         history: this.history(),
         clock,

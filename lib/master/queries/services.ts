@@ -21,6 +21,8 @@ export interface ServicesOptions {
   readonly status: () => ServiceStatus
   /** `Member.commit`. */
   readonly commit: () => Promise<void>
+  /** The catalog can take no more changes under this term, but perhaps under another master's. */
+  readonly onBroken: (error: Error) => void
   readonly secret: () => string
   readonly clock: Clock
   readonly wallMs: () => number

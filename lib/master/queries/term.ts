@@ -32,6 +32,8 @@ export interface TermOptions extends QueryOptions {
   readonly signal: AbortSignal
   readonly address: string
   readonly commit: () => Promise<void>
+  /** The catalog can take no more changes under this term, but perhaps under another master's. */
+  readonly onBroken: (error: Error) => void
   readonly secret: () => string
   readonly history: QueryHistory
   readonly clock: Clock
@@ -54,9 +56,9 @@ export function warmUp(): void {
 
 /** Opens the catalog under the term. Rejects CatalogError. */
 export async function openTerm(options: TermOptions): Promise<QueryTerm> {
-  const { term, signal, commit, clock, log } = options
+  const { term, signal, commit, onBroken, clock, log } = options
   const beganMs = clock.nowMs()
-  const catalog = new Catalog({ store: await options.makeStore(), commit, clock, log })
+  const catalog = new Catalog({ store: await options.makeStore(), commit, onBroken, clock, log })
   await catalog.open(term, signal)
   log('info', `the catalog is open under term ${term}`, { tookMs: clock.nowMs() - beganMs })
   const { secret } = options

@@ -6,11 +6,13 @@ import { systemClock } from '../../../lib/base/clock.ts'
 import { HaError, makeTiming } from '../../../lib/ha/index.ts'
 import { ActiveGate } from '../../../lib/master/active-gate.ts'
 import { adminServer, Master, SingleMember } from '../../../lib/master/index.ts'
+import type { QueryOptions } from '../../../lib/master/queries/options.ts'
 import { SplitBrainAlarm } from '../../../lib/master/split-brain.ts'
 import type { Standing } from '../../../lib/rpc/index.ts'
 import { escapeHtml, statusPage } from '../../../lib/web/status-page.ts'
 import { addressesAt, FakeMember, peerAt } from '../../support/fake-member.ts'
 import { freePortRow } from '../../support/free-ports.ts'
+import { ID, Terms } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
 
 const SECRET = 's'.repeat(64)
@@ -20,6 +22,8 @@ interface Seat {
   readonly member: FakeMember
   readonly port: number
   readonly logged: { level: string; message: string }[]
+  /** What it ends its process for. */
+  readonly failures: string[]
 }
 
 function masterAt(
@@ -27,9 +31,11 @@ function masterAt(
   member: FakeMember,
   secret = SECRET,
   refusal: Error | null = null,
+  queries: QueryOptions | null = null,
 ): Seat {
   const addresses = addressesAt(port)
   const logged: Seat['logged'] = []
+  const failures: string[] = []
   const bind = (key: string, offset: number) => ({ key, host: '127.0.0.1', port: port + offset })
   const master = new Master({
     address: addresses.umbilical,
@@ -48,19 +54,19 @@ function masterAt(
     beatMs: 25,
     silenceMs: 5000,
     stopMs: 500,
-    queries: null,
+    queries,
     timing: makeTiming(),
     web: { sql: 'read', sqlFromHereOnly: false, admin: false },
     config: () => ({ confDir: '/conf', settings: [] }),
     version: '1',
-    onFailure: () => {},
+    onFailure: ({ message }) => void failures.push(message),
     pid: 4711,
     startedAtSeconds: 1,
     clock: systemClock,
     wallMs: Date.now,
     log: (level, message) => void logged.push({ level, message }),
   })
-  return { master, member, port, logged }
+  return { master, member, port, logged, failures }
 }
 
 async function start(t: Test, options: { port?: number; secret?: string } = {}): Promise<Seat> {
@@ -127,6 +133,34 @@ t.test('a backup has all ports open and says where the active is', async (t) => 
   t.equal(await health(seat, 'active'), 503)
   t.equal(await health(seat, 'backup'), 200)
   t.equal(await health(seat, 'live'), 200)
+})
+
+t.test('an active master whose catalog can take no more changes ends', async (t) => {
+  const { options, kept } = new Terms(t)
+  const port = await freePortRow(5)
+  const seat = masterAt(port, new FakeMember(port), SECRET, null, options)
+  await seat.master.start()
+  t.teardown(() => seat.master.stop('test over'))
+  await seat.member.activate(3)
+  const submit = async (n: number, sql: string) => {
+    const session = { database: 'default', user: 'me', variables: {} }
+    const answer = await fetch(`http://127.0.0.1:${port + 1}/rpc/client/submit`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ queryId: ID(n), attempt: 1, sql, session }),
+    })
+    return { status: answer.status, body: await answer.json() }
+  }
+  t.match(await submit(1, 'create database a'), { status: 200, body: { state: 'succeeded' } })
+  t.same(seat.failures, [])
+  kept.seq = 99
+  t.notMatch(
+    await submit(2, 'create database b'),
+    { body: { state: /succeeded|failed/ } },
+    'the next active knows whether it was done',
+  )
+  const why = 'change 2 does not follow 99'
+  t.same(seat.failures, [`the catalog takes no more changes from this master, so it ends: ${why}`])
 })
 
 t.test('the active serves on every port', async (t) => {
