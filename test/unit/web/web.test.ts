@@ -1,0 +1,328 @@
+/** The info port over made-up facts: pages that do not read, too many of them, files, tokens, filters, judgements. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { systemClock } from '../../../lib/base/clock.ts'
+import { makeTiming } from '../../../lib/ha/index.ts'
+import { alertsOf } from '../../../lib/master/alerts.ts'
+import { ifActiveDied } from '../../../lib/master/if-active-died.ts'
+import { LeaseRecord } from '../../../lib/master/lease-record.ts'
+import { PeerNews } from '../../../lib/master/peer-news.ts'
+import { whyBegan } from '../../../lib/master/terms-begun.ts'
+import { limitedServer } from '../../../lib/rpc/index.ts'
+import { adminToken, isAdmin } from '../../../lib/web/admin-token.ts'
+import { hostNameOf, pageOrigins, sqlModeFor } from '../../../lib/web/callers.ts'
+import { Metrics } from '../../../lib/web/metrics.ts'
+import { openApi, ROUTES } from '../../../lib/web/openapi.ts'
+import { PageFiles } from '../../../lib/web/page-files.ts'
+import { pageOfQueries, queryFilter } from '../../../lib/web/query-page.ts'
+import { addWebRoutes, type WebDoor } from '../../../lib/web/server.ts'
+import type { ClusterDocument, MasterRow, QueryRow, WebView } from '../../../lib/web/view.ts'
+import { until } from '../../support/until.ts'
+
+const timing = makeTiming(5000)
+
+const master = (n: number, more: Partial<MasterRow> = {}): MasterRow => ({
+  address: `host${n}:26001`,
+  state: 'backup',
+  self: false,
+  epoch: 1,
+  heartbeatAgeMs: 100,
+  leaseMarginMs: null,
+  lastRenewalMs: 1,
+  priority: 100,
+  version: '1',
+  hostname: `host${n}`,
+  pid: 1,
+  page: `http://host${n}:26080/`,
+  connected: true,
+  clockOffsetMs: 0,
+  addresses: {
+    umbilical: `host${n}:26001`,
+    clientRpc: `host${n}:26002`,
+    resourceTracker: `host${n}:26003`,
+    catalog: `host${n}:26005`,
+    infoHttp: `host${n}:26080`,
+  },
+  ...more,
+})
+
+const query = (n: number, more: Partial<QueryRow> = {}): QueryRow => ({
+  queryId: `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
+  attempt: 1,
+  sql: `SELECT ${n}`,
+  user: 'me',
+  database: 'default',
+  kind: 'select',
+  state: 'succeeded',
+  submittedMs: 1e12 - n,
+  startedMs: null,
+  finishedMs: null,
+  progress: 1,
+  rows: 1,
+  message: null,
+  error: null,
+  worker: null,
+  master: 'host1:26001',
+  epoch: 1,
+  ...more,
+})
+
+function viewOf(queries: QueryRow[], listeners: Set<() => void>, problem: string | null): WebView {
+  const cluster = {
+    ...{ clusterId: 'c', epoch: 1, active: 'host1:26001', self: 'host1:26001' },
+    workerCounts: { live: 0, silent: 0, slots: 0, running: 0 },
+    ...{ masters: [master(1)], workers: [], alerts: [], problem, warnings: [] },
+  } as unknown as ClusterDocument
+  return {
+    ...{ serving: () => true, state: () => 'active', self: 'host1:26001' },
+    cluster: async () => cluster,
+    history: async () => [],
+    lease: () => ({ bucketMs: 1000, deadlineMs: null, renewMs: null, masters: [] }),
+    queries: async () => queries,
+    hostNames: () => new Set(['host1']),
+    pages: () => ['host1:26080', 'host2:26080'],
+    secret: () => 's',
+    onChange: (listener: () => void) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  } as unknown as WebView
+}
+
+async function serve(
+  t: Test,
+  options: { problem?: string; files?: PageFiles } = {},
+): Promise<{ app: FastifyInstance; door: WebDoor; port: number; change: () => void }> {
+  const log = (): void => {}
+  const app = limitedServer({ log, epoch: () => 1 })
+  const listeners = new Set<() => void>()
+  const door = addWebRoutes(app, {
+    view: viewOf([], listeners, options.problem ?? null),
+    rules: { sql: 'read', sqlFromHereOnly: false, admin: false },
+    metrics: new Metrics(),
+    version: '1',
+    clock: systemClock,
+    log,
+    ...(options.files === undefined ? {} : { files: options.files }),
+  })
+  const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+  t.teardown(async () => {
+    door.close('over')
+    await app.close()
+  })
+  const change = (): void => {
+    for (const listener of listeners) listener()
+  }
+  return { app, door, port: Number(url.port), change }
+}
+
+t.test('a page that does not read is cut off, others go on', async (t) => {
+  const { door, port, change } = await serve(t, { problem: 'x'.repeat(200_000) })
+  const deaf = connect(port, '127.0.0.1')
+  deaf.pause()
+  deaf.on('error', () => {})
+  deaf.write('GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  const stop = new AbortController()
+  const good = await fetch(`http://127.0.0.1:${port}/api/v1/events`, { signal: stop.signal })
+  let read = 0
+  const reading = (async () => {
+    for await (const chunk of good.body ?? []) read += chunk.length
+  })().catch(() => {
+    // Its end is ours.
+  })
+  await until('both are there', () => door.pages === 2)
+  await until('the deaf one is gone', () => {
+    change()
+    return door.pages === 1
+  })
+  const before = read
+  change()
+  await until('the other one still hears', () => read > before)
+  stop.abort()
+  await reading
+  await until('nobody is left', () => door.pages === 0)
+  deaf.destroy()
+})
+
+t.test('pages are counted, and told when the master ends', async (t) => {
+  const { door, port } = await serve(t)
+  const url = `http://127.0.0.1:${port}/api/v1/events`
+  const stop = new AbortController()
+  const pages = await Promise.all(
+    Array.from({ length: 200 }, () => fetch(url, { signal: stop.signal })),
+  )
+  t.equal(door.pages, 200)
+  t.equal((await fetch(url)).status, 503, 'one too many')
+  door.close('it stops')
+  const text = await (pages[7] as Response).text()
+  t.match(text, /^retry: 500\n\nevent: cluster\n/)
+  t.match(text, /event: bye\ndata: \{"reason":"it stops"\}\n\n$/)
+  t.equal((await fetch(url)).status, 503, 'no more')
+  stop.abort()
+})
+
+t.test('files of the page: only what was there, compressed, kept by digest', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tajo-page-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'index.html'), '<!DOCTYPE html>')
+  writeFileSync(join(folder, 'types.d.ts'), 'secret')
+  const { app } = await serve(t, { files: new PageFiles(folder) })
+  const page = await app.inject({ url: '/', headers: { 'accept-encoding': 'gzip', host: 'host1' } })
+  t.equal(gunzipSync(page.rawPayload).toString(), '<!DOCTYPE html>')
+  t.match(page.headers['content-security-policy'], /connect-src 'self' .*http:\/\/host2:26080/)
+  const etag = String(page.headers.etag)
+  const again = await app.inject({ url: '/', headers: { 'if-none-match': etag } })
+  t.equal(again.statusCode, 304)
+  for (const url of ['/page/types.d.ts', '/page/..%2f..%2fpackage.json', '/page/nix.js']) {
+    t.equal((await app.inject({ url })).statusCode, 404, url)
+  }
+})
+
+t.test('admin orders are refused where the configuration is silent about them', async (t) => {
+  const { app } = await serve(t)
+  const payload = '{}'
+  const headers = { 'content-type': 'application/json', host: 'host1' }
+  for (const name of ['hand-over', 'take-over']) {
+    const url = `/api/v1/admin/${name}`
+    t.equal((await app.inject({ method: 'POST', url, headers, payload })).statusCode, 403)
+  }
+  const token = adminToken('secret')
+  t.ok(isAdmin(`Bearer ${token}`, 'secret'))
+  for (const wrong of [undefined, '', token, `Bearer ${token}x`, 'Bearer ', `Basic ${token}`]) {
+    t.notOk(isAdmin(wrong, 'secret'), String(wrong))
+  }
+  t.notMatch(token, 'secret')
+})
+
+t.test('every route of the description is there, and no other answers', async (t) => {
+  const { app } = await serve(t)
+  const described = JSON.parse(openApi('1'))
+  for (const { method, path } of ROUTES) {
+    const url = path.replace(/\{(\w+)\}/g, ':$1')
+    t.ok(app.hasRoute({ method: method.toUpperCase(), url }), `${method} ${path}`)
+    t.ok(described.paths[path][method].responses[200])
+  }
+})
+
+t.test('who asks: names, origins, this host', (t) => {
+  t.equal(hostNameOf('Host1:26080'), 'host1')
+  t.equal(hostNameOf('[::1]:80'), '::1')
+  t.same(pageOrigins('127.0.0.1:26080', ['host1:26080', 'host2:36080', 'torn']), [
+    'http://host1:26080',
+    'http://127.0.0.1:26080',
+    'http://host2:36080',
+    'http://127.0.0.1:36080',
+  ])
+  t.same(
+    pageOrigins("x'; script-src *", ['host1:26080']),
+    ['http://host1:26080'],
+    'no policy leaks',
+  )
+  const here = { sql: 'all', sqlFromHereOnly: true, admin: false } as const
+  t.equal(sqlModeFor('10.0.0.7', here), 'off')
+  for (const ip of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) t.equal(sqlModeFor(ip, here), 'all')
+  t.end()
+})
+
+t.test('queries by page and filter', (t) => {
+  const rows = Array.from({ length: 120 }, (_, n) =>
+    query(n, { state: n % 10 === 0 ? 'failed' : 'succeeded' }),
+  )
+  const page = pageOfQueries(rows, queryFilter({ limit: '5', offset: '5', state: 'failed' }))
+  t.match(page, { total: 12, offset: 5, counts: { failed: 12, succeeded: 108 } })
+  t.equal(page.queries.length, 5)
+  t.equal(page.queries[0]?.sql, 'SELECT 50')
+  t.equal(pageOfQueries(rows, queryFilter({ search: 'select 11' })).total, 11)
+  for (const wrong of [{ limit: '0' }, { limit: ['1', '2'] }, { state: 'x' }, { offset: '-1' }]) {
+    t.throws(() => queryFilter(wrong), { code: 'BAD_REQUEST' })
+  }
+  t.throws(() => queryFilter({ search: 'x'.repeat(201) }), { code: 'BAD_REQUEST' })
+  t.end()
+})
+
+t.test('if the active died now', (t) => {
+  const active = master(1, { state: 'active' })
+  const judge = (masters: MasterRow[], more = {}) =>
+    ifActiveDied({
+      ...{ masters, active: active.address, storageReadable: true, timing, problem: null },
+      ...more,
+    })
+  t.same(judge([active, master(3), master(2), master(4, { priority: 200 })]), {
+    successor: 'host4:26001',
+    processDeathMs: 750,
+    hostLossMs: 4600,
+    why: null,
+  })
+  t.equal(judge([active, master(3), master(2)]).successor, 'host2:26001', 'by address then')
+  t.match(judge([active]).why, /no backup master/)
+  t.match(judge([active, master(2, { priority: 0 })]).why, /priority 0/)
+  const silent = { connected: false, heartbeatAgeMs: 9000 }
+  t.match(judge([active, master(2, silent)]).why, /host2:26001 \(backup\) shows no fresh/)
+  t.match(judge([active, master(2)], { timing: null }).why, /high availability is off/)
+  t.match(judge([active, master(2)], { storageReadable: false }).why, /blind/)
+  t.match(judge([master(2)], { active: null, problem: 'so it is' }).why, /so it is/)
+  t.end()
+})
+
+t.test('what an operator should look at', (t) => {
+  const facts = {
+    ...{ masters: [master(1), master(2)], active: 'host1:26001', problem: null },
+    ...{ storageReadable: true, timing, storageWarnings: [], splitBrain: [], queued: 0 },
+    ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1 },
+  }
+  t.same(alertsOf(facts), [])
+  const kinds = (more: object): string[] =>
+    alertsOf({ ...facts, ...more }).map(({ kind, level }) => `${level} ${kind}`)
+  t.same(kinds({ masters: [master(1)] }), ['warning one-master'])
+  t.same(kinds({ timing: null }), ['warning one-master'])
+  t.same(kinds({ slowest: new Map([['host1:26001', 130]]) }), ['warning storage-slow'])
+  t.same(kinds({ masters: [master(1), master(2, { clockOffsetMs: -1500 })] }), [
+    'warning clocks-apart',
+  ])
+  t.same(kinds({ masters: [master(1), master(2, { connected: false })] }), [
+    'warning not-connected',
+  ])
+  t.same(kinds({ queued: 3 }), ['info queries-queued'])
+  t.same(kinds({ queued: 3, liveWorkers: 0 }), ['warning queries-queued'])
+  t.same(kinds({ active: null, problem: 'x', splitBrain: ['y'], storageWarnings: ['z'] }), [
+    'critical split-brain',
+    'critical no-active',
+    'warning storage',
+  ])
+  t.end()
+})
+
+t.test('the lease by the second, bounded; clocks by the fastest line; why a term began', (t) => {
+  let now = 1_000_000
+  const record = new LeaseRecord(() => now)
+  record.note('a', { renewalMs: 2, marginMs: 2000 })
+  record.note('a', { renewalMs: 5.123456, marginMs: 1500 })
+  record.note('b', { renewalMs: null, marginMs: null })
+  t.same(record.secondsOf('a'), [{ atMs: 1_000_000, renewalMs: 5.12, marginMs: 1500 }])
+  t.same(record.addresses(), ['a'])
+  for (let n = 0; n < 2000; n += 1) {
+    now += 1000
+    record.note('a', { renewalMs: 1, marginMs: null })
+  }
+  t.equal(record.secondsOf('a').length, 900)
+  t.same(record.worst('a', 60_000), { renewalMs: 1, marginMs: null })
+  for (let n = 0; n < 100; n += 1) record.note(`m${n}`, { renewalMs: 1, marginMs: null })
+  t.equal(record.addresses().length, 32)
+
+  const news = new PeerNews(() => now)
+  const line = { address: 'a', state: 'backup', serving: false, epoch: 1, active: null } as const
+  t.equal(news.clockOffsetMs('a'), null)
+  for (const offset of [-900, -20, -300]) news.heard({ ...line, wallMs: now + offset })
+  t.equal(news.clockOffsetMs('a'), -20)
+
+  const term = { reason: 'released' } as Parameters<typeof whyBegan>[0]['term']
+  const served = { previousEnd: { reason: 'master-died' } }
+  t.equal(whyBegan({ term, served } as Parameters<typeof whyBegan>[0]), 'master-died')
+  t.equal(whyBegan({ term: { ...term, reason: 'expired' }, served: null }), 'expired')
+  t.end()
+})
