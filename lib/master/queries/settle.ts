@@ -129,7 +129,7 @@ export class Settler {
       queryId: query.queryId,
       message: error.message,
       kind: error.kind,
-      directory: query.task?.write?.directory ?? null,
+      task: query.task,
     }
     for (;;) {
       try {

@@ -15,6 +15,7 @@ import { type Scheduler, spotOf } from './scheduler.ts'
 import type { Settler } from './settle.ts'
 import type { WorkerCalls } from './worker-calls.ts'
 import type { WorkerTable } from './worker-table.ts'
+import { leftBy } from './write-end.ts'
 
 export interface TrackerOptions {
   readonly epoch: number
@@ -53,7 +54,7 @@ export class TrackerService {
   }
 
   register({ worker, tasks }: Requests['register']): Answers['register'] {
-    const { epoch, list, workers, scheduler, onOrphan, awakeMs, log } = this.#options
+    const { epoch, list, workers, scheduler, awakeMs, log } = this.#options
     const before = workers.get(worker.workerId)
     workers.register(worker, awakeMs())
     if (before?.info.incarnation !== worker.incarnation) {
@@ -69,8 +70,7 @@ export class TrackerService {
       has.add(task.queryId)
       if (this.#adopt(worker, task, report) === 'keep') continue
       forget.push(task.queryId)
-      // Should it be the one that a table names after all, the sweeper sees that.
-      if (task.write !== null) onOrphan(task.write.directory)
+      this.#leave(task)
     }
     for (const query of list.onWorker(worker.workerId)) {
       if (has.has(query.queryId) || !(query.stage === 'running' || query.stage === 'expected'))
@@ -116,6 +116,16 @@ export class TrackerService {
     })
     writer.send({ epoch })
     scheduler.kick()
+  }
+
+  /** Should it be the one that a table names after all, the sweeper sees that. */
+  #leave(task: Task): void {
+    const { catalog, onOrphan } = this.#options
+    const isOver = catalog.state().outcome(task.queryId) !== null
+    // Until then another worker may write the same query's table.
+    for (const path of isOver ? leftBy(task) : [task.write?.directory]) {
+      if (path !== undefined) onOrphan(path)
+    }
   }
 
   /** To be called regularly: who was not heard of for too long is lost, with what it ran. */

@@ -48,7 +48,7 @@ export function successOf(
 ): Transaction {
   refuseSecond(state, task.queryId)
   if (cameTooLate(state, task)) {
-    const changes: Change[] = [{ do: 'add-litter', paths: [task.write?.directory ?? ''] }]
+    const changes: Change[] = [{ do: 'add-litter', paths: leftBy(task) }]
     const message = 'CREATE TABLE: it exists already'
     return {
       by,
@@ -82,16 +82,25 @@ export function failureOf(
     readonly message: string
     /** What its client is told, by whichever master. */
     readonly kind: FailureKind
-    /** The attempt's directory, if it is known. */
-    readonly directory: string | null
+    /** Null when another term began it and its worker has not come back. */
+    readonly task: Task | null
   },
   { by, atMs }: EndedBy,
 ): Transaction {
   refuseSecond(state, end.queryId)
-  const { queryId, message, kind, directory } = end
+  const { queryId, message, kind, task } = end
   const outcome: Outcome = { queryId, state: 'failed', message, rows: null, kind, atMs }
-  const changes: Change[] = directory === null ? [] : [{ do: 'add-litter', paths: [directory] }]
+  const changes: Change[] = task === null ? [] : [{ do: 'add-litter', paths: leftBy(task) }]
   return { by, atMs, changes, outcome }
+}
+
+/**
+ * What is left of a write that did not win: the attempt's directory. Of a table that is not made it is the table's own,
+ * which is named for the query: no other one can ever be there.
+ */
+export function leftBy({ write, create }: Task): string[] {
+  if (write === null) return []
+  return [create === null ? write.directory : write.base]
 }
 
 function refuseSecond(state: CatalogState, queryId: string): void {

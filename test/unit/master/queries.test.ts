@@ -1,7 +1,15 @@
 /** The queries of a term: what is begun, who runs it, what is told, and that a change is applied once whatever happens. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { CatalogError } from '../../../lib/catalog/errors.ts'
@@ -465,6 +473,42 @@ t.test(
     const { readdirSync } = await import('node:fs')
     t.same(readdirSync(join(directory, 'allowed', 'out')), ['part-0'])
     t.equal(seat.catalog.state().publications().length, 0)
+  },
+)
+
+t.test(
+  'of a CREATE TABLE AS that made no table nothing is left, its directory included',
+  async (t) => {
+    const terms = new Terms(t, { litterGraceMs: 0 })
+    const seat = await terms.begin()
+    const worker = workerAt(1, 3)
+    register(seat, worker)
+    const [killed, late, won] = [
+      await submit(seat, 'create table k as select 1 a'),
+      await submit(seat, 'create table if not exists l as select 1 a'),
+      await submit(seat, 'create table w as select 1 a'),
+    ].map(({ queryId }) => taskOf(seat, queryId))
+    for (const task of [killed, late, won])
+      mkdirSync(task?.write?.directory ?? '', { recursive: true })
+    await submit(seat, 'create table l (a int4)')
+    await seat.term.client.kill({ queryId: killed?.queryId ?? '' })
+    for (const task of [late, won]) beat(seat, worker, [reportOf(task as Task, 'succeeded')])
+    await settle()
+    t.equal(
+      seat.catalog.state().outcome(late?.queryId ?? '')?.message,
+      'CREATE TABLE: it exists already',
+    )
+    // A worker that comes back with what has ended long ago.
+    const report = reportOf(won as Task, 'succeeded')
+    register(seat, workerAt(2), [{ task: won as Task, report }])
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await seat.term.sweeper.sweep()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await seat.term.sweeper.sweep()
+    t.same(readdirSync(join(terms.directory, 'warehouse', 'default')), [
+      basename(won?.write?.base ?? ''),
+    ])
+    t.ok(existsSync(won?.write?.directory ?? ''), 'what a table names stays')
   },
 )
 
