@@ -197,7 +197,6 @@ export class Master {
     const { web: rules, version } = this.#options
     const web = { view: this.#web, rules, metrics: this.#metrics, version, clock, log }
     this.#door = addWebRoutes(info, web)
-    this.#metrics.start(clock)
     const listeners = [
       { bind: binds.umbilical, app: rpcServer('umbilical', this.#umbilical(), server) },
       { bind: binds.clientRpc, app: rpcServer('client', this.#queries.client(), server) },
@@ -257,7 +256,6 @@ export class Master {
 
   async #close(): Promise<void> {
     this.#cancelBeat()
-    this.#metrics.stop()
     this.#door?.close('this master stops')
     await this.#web.close()
     for (const watcher of this.#watchers) watcher.end()
@@ -341,7 +339,9 @@ export class Master {
 
   #beat(): void {
     const { clock, beatMs } = this.#options
+    const dueMs = clock.nowMs() + beatMs
     this.#cancelBeat = clock.after(beatMs, () => {
+      this.#metrics.late(clock.nowMs() - dueMs)
       if (this.#watchers.size > 0) this.#tell(this.#standing())
       this.#beat()
     })

@@ -3,7 +3,6 @@
  * at any time is read when it is asked for; only renewals, calls and the event loop's lag are counted as they happen.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Clock } from '../base/clock.ts'
 import type { CallFacts } from '../rpc/index.ts'
 import type { MetricsFacts } from './view.ts'
 
@@ -17,7 +16,6 @@ const STATES = [
   'stopped',
 ] as const
 
-const LAG_LOOK_MS = 1000
 const seconds = (ms: number | null): number => (ms === null ? Number.NaN : ms / 1000)
 
 export class Metrics {
@@ -27,7 +25,6 @@ export class Metrics {
   readonly #calls: Counter<'service' | 'method' | 'code'>
   readonly #callTimes: Histogram<'service'>
   readonly #lag: Histogram
-  #cancelLag = (): void => {}
 
   constructor() {
     const registers = [this.#registry]
@@ -52,7 +49,7 @@ export class Metrics {
     })
     this.#lag = new Histogram({
       name: 'tajo_master_event_loop_lag_seconds',
-      help: 'How late a timer ran, looked at once a second.',
+      help: 'How late the timer of the heartbeat to the other masters ran.',
       buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
       registers,
     })
@@ -71,17 +68,9 @@ export class Metrics {
     this.#callTimes.observe({ service }, tookMs / 1000)
   }
 
-  /** Begins to look at the event loop. */
-  start(clock: Clock): void {
-    const beganMs = clock.nowMs()
-    this.#cancelLag = clock.after(LAG_LOOK_MS, () => {
-      this.#lag.observe(Math.max(0, clock.nowMs() - beganMs - LAG_LOOK_MS) / 1000)
-      this.start(clock)
-    })
-  }
-
-  stop(): void {
-    this.#cancelLag()
+  /** How late a timer of this process ran: a timer that there is anyway, so that looking costs no wake-up. */
+  late(ms: number): void {
+    this.#lag.observe(Math.max(0, ms) / 1000)
   }
 
   async text(facts: MetricsFacts): Promise<string> {
