@@ -6,7 +6,7 @@ export interface QueryOptions {
   readonly preload: () => Promise<unknown>
   /** A store of the configured class, not open yet; called once a term. */
   readonly makeStore: () => Promise<ReadableStore>
-  /** Absolute directory of the query log, one file a term: `<rootdir>/system/queries`. */
+  /** Absolute directory of the query log: `<rootdir>/system/queries`. */
   readonly logDirectory: string
   /** Absolute; managed tables live below it. */
   readonly warehouse: string

@@ -9,7 +9,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 import type { QueryRecord } from '../../rpc/contract.ts'
-import { type LogLine, logName, parseLine } from './query-log.ts'
+import { type LogLine, logName, parseLine, partOf } from './query-log.ts'
 
 export interface HistoryOptions {
   readonly directory: string
@@ -26,7 +26,6 @@ const FRESH_MS = 1000
 const PATIENCE_MS = 2000
 /** Of a file that was never read before, only so much of its end. */
 const MOST_BYTES = 16 * 1024 * 1024
-const NAME = /^term-\d{10}\.jsonl$/
 
 /** Null for what is not there. */
 async function orNothing<T>(call: Promise<T>): Promise<T | null> {
@@ -48,6 +47,8 @@ export class QueryHistory {
   readonly #options: HistoryOptions
   readonly #files = new Map<string, ReadSoFar>()
   #lines = new Map<string, LogLine>()
+  /** The file of each of them. */
+  readonly #homes = new Map<string, string>()
   #reading: Promise<void> | null = null
   #readMs = Number.NEGATIVE_INFINITY
   skipped = 0
@@ -98,7 +99,7 @@ export class QueryHistory {
     const { directory, log } = this.#options
     try {
       for (const name of await readdir(directory)) {
-        if (!NAME.test(name) || name >= logName(term)) continue
+        if (partOf(name) === null || name >= logName(term)) continue
         await rm(join(directory, name), { force: true })
       }
     } catch (error) {
@@ -108,13 +109,32 @@ export class QueryHistory {
     }
   }
 
+  /**
+   * The oldest parts of the term's log go that hold no query's last line but those of forgotten ones; never its newest.
+   * In their order, so that no query's last line goes before its others. Never rejects.
+   */
+  async removeSpent(term: number): Promise<void> {
+    const { directory, log } = this.#options
+    if ((await this.allLines()) === null) return
+    const homes = new Set(this.#homes.values())
+    const parts = [...this.#files.keys()].filter((name) => partOf(name)?.term === term).sort()
+    try {
+      for (const name of parts.slice(0, -1)) {
+        if (homes.has(name)) return
+        await rm(join(directory, name), { force: true })
+      }
+    } catch (error) {
+      log('warn', `old parts of the query log can't be removed: ${messageOf(error)}`)
+    }
+  }
+
   /** False: not all of it could be read. Never rejects. */
   async #read(): Promise<boolean> {
     const { directory, clock, log } = this.#options
     let isComplete = false
     try {
       const there = (await orNothing(readdir(directory))) ?? []
-      const names = there.filter((name) => NAME.test(name)).sort()
+      const names = there.filter((name) => partOf(name) !== null).sort()
       for (const name of names) await this.#readFile(name)
       for (const name of this.#files.keys()) if (!names.includes(name)) this.#files.delete(name)
       this.#forgetOldest()
@@ -146,7 +166,7 @@ export class QueryHistory {
       )
       const bytes = Buffer.concat([so.rest, buffer.subarray(0, bytesRead)])
       const end = bytes.lastIndexOf(0x0a) + 1
-      for (const line of bytes.subarray(0, end).toString('utf8').split('\n')) this.#take(line)
+      for (const line of bytes.subarray(0, end).toString('utf8').split('\n')) this.#take(line, name)
       this.#files.set(name, {
         offset: so.offset + bytesRead,
         rest: Buffer.from(bytes.subarray(end)),
@@ -156,7 +176,7 @@ export class QueryHistory {
     }
   }
 
-  #take(text: string): void {
+  #take(text: string, name: string): void {
     if (text === '') return
     const line = parseLine(text)
     if (line === null) {
@@ -167,6 +187,7 @@ export class QueryHistory {
     // A later term knows better, whatever a deposed master still wrote.
     if (before === undefined || before.query.epoch <= line.query.epoch) {
       this.#lines.set(line.query.queryId, line)
+      this.#homes.set(line.query.queryId, name)
     }
   }
 
@@ -176,10 +197,14 @@ export class QueryHistory {
     for (const [queryId, { query }] of this.#lines) {
       if (query.submittedMs < sinceMs) this.#lines.delete(queryId)
     }
-    if (this.#lines.size <= limit) return
-    const newest = [...this.#lines].sort(
-      ([, a], [, b]) => b.query.submittedMs - a.query.submittedMs,
-    )
-    this.#lines = new Map(newest.slice(0, limit))
+    if (this.#lines.size > limit) {
+      const newest = [...this.#lines].sort(
+        ([, a], [, b]) => b.query.submittedMs - a.query.submittedMs,
+      )
+      this.#lines = new Map(newest.slice(0, limit))
+    }
+    for (const queryId of this.#homes.keys()) {
+      if (!this.#lines.has(queryId)) this.#homes.delete(queryId)
+    }
   }
 }

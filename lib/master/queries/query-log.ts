@@ -1,12 +1,13 @@
 /**
- * The query log: what became of every query, for people and for the next active. One file a term in a shared directory,
- * a line a change, appended only by the term's master and read by all.
+ * The query log: what became of every query, for people and for the next active. A line a change, in files of a shared
+ * directory that are appended only by the term's master and read by all. A term may be long, and without high
+ * availability there is one for ever, so its log is cut into parts: the oldest can go when all they hold is forgotten.
  *
  * It is a convenience, not the truth: the truth about changes is in the catalog. So it never holds up an answer: lines
  * wait in a bounded queue, are written together, and are dropped and counted when the directory can't take them.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path/posix'
 import { z } from 'zod'
 import type { Clock } from '../../base/clock.ts'
@@ -28,21 +29,41 @@ const MOST_WAITING = 10_000
 const RETRY_MS = 1000
 /** Written at once at most, so that a write that fails in the middle tears few lines. */
 const BATCH_LINES = 500
+/** A part that has reached it is followed by the next one. Below what a reader takes of a file that is new to it. */
+const PART_BYTES = 4 * 1024 * 1024
 
 export interface QueryLogOptions {
   readonly directory: string
   readonly term: number
   readonly clock: Clock
   readonly log: Log
+  readonly partBytes?: number
+  /** A part is full: older ones may have had their time. */
+  readonly onPart?: () => void
 }
 
-export const logName = (term: number): string => `term-${String(term).padStart(10, '0')}.jsonl`
+const NAME = /^term-(\d{10})(?:_(\d{6}))?\.jsonl$/
+
+/** Sorted by name they are in the order of their terms, and of their parts within. */
+export function logName(term: number, part = 1): string {
+  const more = part === 1 ? '' : `_${String(part).padStart(6, '0')}`
+  return `term-${String(term).padStart(10, '0')}${more}.jsonl`
+}
+
+/** Null for what is not the log's. */
+export function partOf(name: string): { term: number; part: number } | null {
+  const [, term, part = '1'] = NAME.exec(name) ?? []
+  return term === undefined ? null : { term: Number(term), part: Number(part) }
+}
 
 export class QueryLog {
   readonly #options: QueryLogOptions
   #waiting: string[] = []
   #writing: Promise<void> | null = null
   #file: FileHandle | null = null
+  /** Null until it is known what is there. */
+  #part: number | null = null
+  #bytes = 0
   #closed = false
   #torn = false
   dropped = 0
@@ -53,7 +74,7 @@ export class QueryLog {
   }
 
   get path(): string {
-    return join(this.#options.directory, logName(this.#options.term))
+    return join(this.#options.directory, logName(this.#options.term, this.#part ?? 1))
   }
 
   /** Never waits and never throws. */
@@ -93,14 +114,17 @@ export class QueryLog {
     while (this.#waiting.length > 0 && !this.#closed) {
       const lines = this.#waiting.splice(0, BATCH_LINES)
       try {
+        if (this.#bytes >= (this.#options.partBytes ?? PART_BYTES)) await this.#endPart()
         this.#file ??= await this.#open()
         if (this.#closed) {
           this.close()
           return
         }
         // A line that a failed write has torn ends here.
-        await this.#file.appendFile(`${this.#torn ? '\n' : ''}${lines.join('')}`)
+        const text = `${this.#torn ? '\n' : ''}${lines.join('')}`
+        await this.#file.appendFile(text)
         this.#torn = false
+        this.#bytes += Buffer.byteLength(text)
         // Other hosts see it only then.
         await this.#file.datasync()
       } catch (error) {
@@ -120,9 +144,34 @@ export class QueryLog {
   }
 
   async #open(): Promise<FileHandle> {
-    await mkdir(this.#options.directory, { recursive: true })
-    return open(this.path, 'a', 0o600)
+    const { directory, term } = this.#options
+    await mkdir(directory, { recursive: true })
+    this.#part ??= lastPart(await readdir(directory), term)
+    const file = await open(this.path, 'a', 0o600)
+    try {
+      this.#bytes = (await file.stat()).size
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+    // An earlier process of the same term may have died in the middle of a line.
+    if (this.#bytes > 0) this.#torn = true
+    return file
   }
+
+  async #endPart(): Promise<void> {
+    const file = this.#file
+    this.#file = null
+    this.#part = (this.#part ?? 1) + 1
+    this.#bytes = 0
+    await file?.close()
+    this.#options.onPart?.()
+  }
+}
+
+function lastPart(names: readonly string[], term: number): number {
+  const parts = names.map(partOf).filter((one) => one?.term === term)
+  return Math.max(1, ...parts.map((one) => one?.part ?? 1))
 }
 
 const text = z.string()

@@ -100,7 +100,13 @@ export class QueryTerm {
     this.#awake = new WakingTime(clock, LOOK_MS)
     const awakeMs = (): number => this.#awake.nowMs()
     const waiters = new Waiters(clock)
-    const queryLog = new QueryLog({ directory: options.logDirectory, term: epoch, clock, log })
+    const queryLog = new QueryLog({
+      directory: options.logDirectory,
+      term: epoch,
+      clock,
+      log,
+      onPart: () => void options.history.removeSpent(epoch),
+    })
     const list = new QueryList({
       queueLimit: options.queueLimit,
       keepEnded: KEEP_ENDED,
@@ -291,6 +297,7 @@ export class QueryTerm {
     }
     await this.#log.flush()
     if (!this.#over && this.#log.dropped === 0) await history.removeBelow(term)
+    await history.removeSpent(term)
   }
 }
 

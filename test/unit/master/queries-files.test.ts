@@ -89,6 +89,84 @@ t.test('the next active reads afresh what it takes over, and forgets nothing unr
   t.equal(await history.allLines(), null, 'one of the files can not be read')
 })
 
+t.test(
+  'a long term has a bounded log, also when its master is started again and again',
+  async (t) => {
+    const terms = new Terms(t, { historyLimit: 50 })
+    const directory = terms.options.logDirectory
+    const lengths = new Set<number>()
+    // Reads on as a backup does, from part to part.
+    const reader = terms.history()
+    const writers = terms.history()
+    const logOf = () =>
+      new QueryLog({
+        directory,
+        term: 1,
+        clock: systemClock,
+        log: (_level, text) => t.fail(text),
+        partBytes: 4000,
+        onPart: () => void writers.removeSpent(1),
+      })
+    let n = 0
+    for (let start = 0; start < 20; start += 1) {
+      const log = logOf()
+      for (let i = 0; i < 30; i += 1) {
+        n += 1
+        log.add(lineOf(n, 1, 'running'))
+        await log.flush()
+        log.add(lineOf(n, 1, 'succeeded'))
+        await log.flush()
+      }
+      await writers.removeSpent(1)
+      const names = readdirSync(directory)
+      lengths.add(names.length)
+      // It dies in the middle of a line.
+      appendFileSync(log.path, '{"v":1,"query":{"queryId":"to')
+      log.close()
+      t.same(
+        (await reader.allLines())?.size,
+        Math.min(n, 50),
+        'a reader that goes on misses nothing that is kept',
+      )
+    }
+    t.ok(Math.max(...lengths) <= 12, `never more than ${Math.max(...lengths)} parts`)
+    const names = readdirSync(directory).sort()
+    t.match(names[0], /^term-0000000001_\d{6}\.jsonl$/, 'the first ones have gone')
+    const kept = await terms.history().newest(1000)
+    t.same(
+      kept.map(({ queryId, state }) => [queryId, state]),
+      Array.from({ length: 50 }, (_, back) => [ID(n - back), 'succeeded']),
+      'read anew, too',
+    )
+    const next = terms.history()
+    await next.removeBelow(2)
+    t.same(readdirSync(directory), [], 'and the next term takes it over as a whole')
+  },
+)
+
+t.test('a part stays as long as a query of the history has its last line there', async (t) => {
+  const terms = new Terms(t, { historyLimit: 50 })
+  const directory = terms.options.logDirectory
+  const clock = systemClock
+  const log = new QueryLog({ directory, term: 1, clock, log: () => {}, partBytes: 4000 })
+  for (let n = 1; n <= 49; n += 1) {
+    log.add(lineOf(n, 1, n === 5 ? 'running' : 'succeeded'))
+    await log.flush()
+  }
+  const history = terms.history()
+  await history.removeSpent(1)
+  t.ok(readdirSync(directory).includes(logName(1)))
+  t.ok(readdirSync(directory).length > 2)
+  for (const n of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]) {
+    log.add(lineOf(n, 1, 'failed'))
+    await log.flush()
+  }
+  await history.removeSpent(1)
+  t.notOk(readdirSync(directory).includes(logName(1)), 'all its queries have later lines')
+  t.equal((await terms.history().newest(100)).length, 49)
+  log.close()
+})
+
 t.test('a log directory that can not be written holds up nobody', async (t) => {
   const terms = new Terms(t)
   writeFileSync(terms.options.logDirectory, 'a file where the directory should be')
