@@ -58,6 +58,7 @@ const MINUTE_MS = 60_000
 /** Several pages and events share one reading. */
 const FRESH_MS = 500
 const MOST_QUERIES = 10_000
+const MOST_PAGES_KNOWN = 64
 
 /** The last good answer of something that takes its time, renewed when it is asked for and too old. */
 class Kept<T> {
@@ -104,6 +105,8 @@ export class MasterWeb implements WebView {
   readonly #options: MasterWebOptions
   readonly #pageQueries: PageQueries
   readonly #listeners = new Set<() => void>()
+  /** Web addresses of masters, the latest seen last. */
+  readonly #pages = new Set<string>()
   readonly #rows: Kept<QueryRow[]>
   readonly #activeWorkers: Kept<{ rows: WorkerRow[]; atMs: number }>
   /** The term whose beginning is known. */
@@ -123,6 +126,7 @@ export class MasterWeb implements WebView {
 
   /** To be called at each change that pages should show at once. */
   changed(): void {
+    this.#notePages()
     for (const listener of this.#listeners) listener()
   }
 
@@ -256,12 +260,28 @@ export class MasterWeb implements WebView {
     return names
   }
 
+  /**
+   * Those that are known now first, then those that were: a page whose master has just died is still open, and reads on
+   * here when the directory has forgotten that master.
+   */
   pages(): readonly string[] {
-    if (!this.#options.isJoined()) return []
+    this.#notePages()
+    return [...this.#pages].reverse()
+  }
+
+  #notePages(): void {
+    if (!this.#options.isJoined()) return
     const view = this.#options.joined().view()
-    return [view.self, ...othersOf(view)].flatMap(({ addresses: { infoHttp } }) =>
-      splitHostPort(infoHttp) === null ? [] : [infoHttp],
-    )
+    for (const { addresses } of [...othersOf(view), view.self]) {
+      const { infoHttp } = addresses
+      if (splitHostPort(infoHttp) === null) continue
+      this.#pages.delete(infoHttp)
+      this.#pages.add(infoHttp)
+    }
+    for (const oldest of this.#pages) {
+      if (this.#pages.size <= MOST_PAGES_KNOWN) return
+      this.#pages.delete(oldest)
+    }
   }
 
   onChange(listener: () => void): () => void {
