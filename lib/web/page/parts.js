@@ -37,7 +37,9 @@ export function table({ caption, label, columns, rows, key, empty, mark }) {
         h(
           'tr',
           null,
-          columns.map(({ title, look }) => h('th', { scope: 'col', class: look ?? null }, title)),
+          columns.map(({ title, look }) =>
+            h('th', { scope: 'col', class: look === 'name' ? null : (look ?? null) }, title),
+          ),
         ),
       ),
       h(

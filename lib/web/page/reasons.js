@@ -1,15 +1,30 @@
 /** The protocol's words for people. */
 
 /** Why a term began. @type {Record<string, string>} */
-export const REASONS = {
+const REASONS = {
   'first-start': 'first start',
-  released: 'stopped in good order',
+  released: 'its term was released',
   'handed-over': 'handed over as planned',
   'process-dead': 'its process was proven dead',
   expired: 'its lease expired (host lost or hanging)',
   command: 'an operator’s command',
   format: 'the HA directory was formatted',
   swept: 'an unfinished claim was cleared away',
+}
+
+/** Why a keeper released its term: that is what people want to know. @type {Record<string, string>} */
+const RELEASES = {
+  stopped: 'stopped in good order',
+  'master-died': 'its process died',
+  'master-hung': 'its process hung',
+  'gave-up': 'it gave up its lease',
+}
+
+/** @param {import('./types.d.ts').Term} entry */
+export function reasonOf({ term, served }) {
+  const release =
+    term.reason === 'released' ? RELEASES[served?.previousEnd?.reason ?? ''] : undefined
+  return release ?? REASONS[term.reason] ?? term.reason
 }
 
 /** How the term before ended, in its holder's own words. @type {Record<string, string>} */

@@ -4,7 +4,7 @@ import { h } from './dom.js'
 import { count, dateTime, duration, several, span } from './format.js'
 import { readiness } from './headline.js'
 import { badge, fact, heading, notice, table, tile } from './parts.js'
-import { REASONS } from './reasons.js'
+import { reasonOf } from './reasons.js'
 import { hrefOf } from './route.js'
 import { nowMs, state } from './store.js'
 
@@ -187,7 +187,7 @@ function lastFailover() {
   return h(
     'p',
     { class: 'note' },
-    `Last change: ${dateTime(term.at)}, ${term.address} after ${term.previousAddress}, ${REASONS[term.reason] ?? term.reason}; ${duration(served?.phases.totalMs)} without an active master. `,
+    `Last change: ${dateTime(term.at)}, ${term.address} after ${term.previousAddress}, ${reasonOf(last)}; ${duration(served?.phases.totalMs)} without an active master. `,
     h('a', { href: '#/failovers' }, 'All terms'),
   )
 }
