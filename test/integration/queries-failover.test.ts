@@ -3,10 +3,13 @@
  * nothing, who is to be told what, and that a change is there once or not at all.
  */
 import { join } from 'node:path'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { exchange } from '../../lib/cli/http.ts'
 import type { QueryResult, TajoClient } from '../../lib/client/index.ts'
 import type { QueryRecord } from '../../lib/rpc/contract.ts'
+import { hasParts } from '../support/parts.ts'
+import { startPostgres } from '../support/postgres.ts'
 import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
 import { clientOf, TestWorker } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
@@ -231,5 +234,36 @@ t.test(
     t.match(await recordOf(active, insert), { state: 'failed', error: { kind: 'lost' } })
     await revive(third)
     t.match(await client.execute(insert), /^INSERT \d+$/, 'again, as it was told')
+  },
+)
+
+t.test(
+  'a catalog that an active master can write no more: it ends, and a backup goes on',
+  async (t) => {
+    if (!hasParts(t, 'postgres')) return
+    const server = await startPostgres(t)
+    const { user, password, port } = server
+    const cluster = await makeCluster(t, {
+      count: 2,
+      monitorMs: 5000,
+      site: {
+        'tajo.catalog.store.class': 'PostgreSQLStore',
+        'tajo.catalog.uri': server.uri('catalog?createDatabaseIfNotExist=true'),
+        'tajo.catalog.connection.id': user,
+        'tajo.catalog.connection.password': password,
+      },
+    })
+    const { active } = await cluster.settled()
+    const client = clientOf(cluster.masters)
+    t.teardown(() => client.close())
+    t.equal(await client.execute('create table a (a int4)'), 'CREATE TABLE')
+    const hand = new pg.Client({ host: '127.0.0.1', port, user, password, database: 'catalog' })
+    await hand.connect()
+    await hand.query('UPDATE catalog_term SET kept = 99')
+    await hand.end()
+    t.equal(await client.execute('create table b (a int4)'), 'CREATE TABLE', 'by the next active')
+    t.same(await active.ended(), [1, null])
+    t.match(active.log, 'the catalog takes no more changes from this master, so it ends: ')
+    t.equal(await client.execute('create table c (a int4)'), 'CREATE TABLE')
   },
 )
