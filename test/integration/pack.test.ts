@@ -31,7 +31,13 @@ t.test('unpack, configure, start', async (t) => {
   t.match(tarball, /^tajo-ha-.*\.tgz$/)
   await mustRun(['tar', '-xzf', tarball], { cwd: dir, timeoutMs: 300_000 })
   const home = join(dir, 'package')
-  for (const name of ['LICENSE', 'bin/tajo', 'sbin/start-tajo.sh', 'conf/tajo-site.xml.template']) {
+  for (const name of [
+    'LICENSE',
+    'bin/tajo',
+    'sbin/start-tajo.sh',
+    'conf/tajo-site.xml.template',
+    'lib/web/page/index.html',
+  ]) {
     t.ok(existsSync(join(home, name)), name)
   }
   t.notOk(existsSync(join(home, 'build/test')), 'tests stay at home')
