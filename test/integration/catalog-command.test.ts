@@ -64,7 +64,10 @@ t.test('a catalog moves from one store to another', async (t) => {
   const toStdout = await catalog(a.conf, 'dump')
   t.same(JSON.parse(toStdout.stdout).catalog, data)
 
-  t.match(await catalog(b.conf, 'load', file), { code: 0, stdout: /^SharedStore now holds databases: 2/ })
+  t.match(await catalog(b.conf, 'load', file), {
+    code: 0,
+    stdout: /^SharedStore now holds databases: 2/,
+  })
   t.same((await b.store().readOnly()).data, data)
 
   const again = await catalog(b.conf, 'load', file)
