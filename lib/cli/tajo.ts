@@ -10,8 +10,9 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Invocation } from './arguments.ts'
 import type { CommandContext, Run } from './command.ts'
-import { describeError, EXIT, oneLine } from './exit.ts'
+import { EXIT } from './exit.ts'
 import { standardOutput } from './print.ts'
+import { runProgram } from './program.ts'
 
 /** From build/lib/cli/tajo.js up to the install. */
 const INSTALL = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
@@ -80,28 +81,4 @@ async function load(invocation: Invocation): Promise<Run> {
   }
 }
 
-/** Waits until what was written has left this process: a pipe may still hold it when exit() is called. */
-const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
-  new Promise((done) => {
-    stream.write('', () => done())
-  })
-
-/** `tajo haadmin -history | head` closes the pipe early; that is no error of ours. */
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(EXIT.done)
-  })
-}
-
-let exitCode: number
-try {
-  exitCode = await main(process.argv.slice(2))
-} catch (thrown) {
-  const { message, exitCode: code } = describeError(thrown)
-  standardOutput.err(`tajo: ${oneLine(message)}`)
-  if (process.env.TAJO_DEBUG && thrown instanceof Error) standardOutput.err(String(thrown.stack))
-  exitCode = code
-}
-await Promise.all([flushed(process.stdout), flushed(process.stderr)])
-process.exit(exitCode)
+await runProgram({ name: 'tajo', main })

@@ -8,8 +8,9 @@
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CommandContext } from './command.ts'
-import { describeError, EXIT, failure, oneLine } from './exit.ts'
+import { EXIT, failure } from './exit.ts'
 import { standardOutput } from './print.ts'
+import { runProgram } from './program.ts'
 import { NO_OPTIONS, plainOptions, type TsqlOptions } from './tsql/options.ts'
 import { fillIn } from './tsql/params.ts'
 import type { Outcome, ShellOptions } from './tsql/shell.ts'
@@ -164,28 +165,8 @@ async function versionText({ home }: CommandContext): Promise<string> {
   return `Tajo HA ${installedVersion(home)} (Node ${process.versions.node})`
 }
 
-/** Waits until what was written has left this process: a pipe may still hold it when exit() is called. */
-const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
-  new Promise((done) => {
-    stream.write('', () => done())
-  })
-
-/** `tsql … | head` closes the pipe early; that is no error of ours. The worker notices that nobody reads. */
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(EXIT.done)
-  })
-}
-
-let exitCode: number
-try {
-  exitCode = await main(process.argv.slice(2))
-} catch (thrown) {
-  const { message, exitCode: code } = describeError(thrown)
-  standardOutput.err(`tsql: ${oneLine(message)}`)
-  if (process.env.TAJO_DEBUG && thrown instanceof Error) standardOutput.err(String(thrown.stack))
-  exitCode = code === EXIT.unsafe ? EXIT.failed : code
-}
-await Promise.all([flushed(process.stdout), flushed(process.stderr)])
-process.exit(exitCode)
+await runProgram({
+  name: 'tsql',
+  main,
+  codeOf: (code) => (code === EXIT.unsafe ? EXIT.failed : code),
+})

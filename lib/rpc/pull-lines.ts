@@ -7,6 +7,7 @@
 import type { Readable } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import { RpcError } from './errors.ts'
+import { broken, parseLine, silent } from './stream-faults.ts'
 
 export interface LinePulling {
   readonly clock: Clock
@@ -44,7 +45,7 @@ export async function* pullLines(
         const line = begun.length === 1 ? part : begun.join('')
         begun = []
         begunLength = 0
-        if (line !== '') yield parse(line)
+        if (line !== '') yield parseLine(line)
       }
     }
   } finally {
@@ -72,20 +73,3 @@ async function heard(
     cancel()
   }
 }
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch (cause) {
-    throw new RpcError('INTERNAL', 'a line of the stream is not JSON', { cause })
-  }
-}
-
-const silent = (ms: number): RpcError =>
-  new RpcError(
-    'TIMEOUT',
-    `nothing heard for ${Math.round(ms)} ms: the other side is frozen or cut off`,
-  )
-
-const broken = (cause: unknown): RpcError =>
-  new RpcError('UNAVAILABLE', 'the connection broke or the other side has ended', { cause })

@@ -9,6 +9,7 @@ import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import { RpcError } from './errors.ts'
+import { broken, parseLine, silent } from './stream-faults.ts'
 
 /** What a peer may leave unread before it is cut off. */
 const MOST_UNREAD_BYTES = 1024 * 1024
@@ -144,7 +145,7 @@ export function readLines(body: Readable, reading: LineReading): Promise<never> 
         return
       }
       try {
-        for (const line of lines) if (line !== '') onLine(parse(line))
+        for (const line of lines) if (line !== '') onLine(parseLine(line))
       } catch (error) {
         fail(error)
         return
@@ -157,20 +158,3 @@ export function readLines(body: Readable, reading: LineReading): Promise<never> 
     listen()
   })
 }
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch (cause) {
-    throw new RpcError('INTERNAL', 'a line of the stream is not JSON', { cause })
-  }
-}
-
-const silent = (ms: number): RpcError =>
-  new RpcError(
-    'TIMEOUT',
-    `nothing heard for ${Math.round(ms)} ms: the other side is frozen or cut off`,
-  )
-
-const broken = (cause: unknown): RpcError =>
-  new RpcError('UNAVAILABLE', 'the connection broke or the other side has ended', { cause })
