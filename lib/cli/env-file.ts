@@ -3,7 +3,7 @@
  * `tajo haadmin` typed in a bare shell means the same as the scripts do.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { failure, oneLine } from './exit.ts'
 
@@ -12,10 +12,21 @@ const DEADLINE_MS = 10_000
 /** What bash itself sets; none of it is the file's. */
 const SHELLS_OWN = new Set(['_', 'SHLVL', 'PWD', 'OLDPWD'])
 
+/** Blank lines and remarks alone, as shipped: no shell has to be started for them. */
+function saysNothing(file: string): boolean {
+  try {
+    const lines = readFileSync(file, 'utf8').split('\n')
+    return lines.every((line) => line.trim() === '' || line.trimStart().startsWith('#'))
+  } catch {
+    // What can't be read bash complains of, by name and reason.
+    return false
+  }
+}
+
 /** `env` after sourcing the file; `env` itself when there is none. What the file prints goes to stderr. */
 export function withEnvFile(confDir: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const file = join(confDir, 'tajo-env.sh')
-  if (!existsSync(file)) return env
+  if (!existsSync(file) || saysNothing(file)) return env
   const script = '. "$1" >&2 || exit; exec env -0'
   // Without --norc a bash whose standard input is a socket takes itself for a remote shell and reads ~/.bashrc.
   const ran = spawnSync('bash', ['--norc', '-c', script, 'bash', file], {
