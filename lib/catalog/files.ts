@@ -11,9 +11,8 @@
  */
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, unlink } from 'node:fs/promises'
-import { constants as os } from 'node:os'
 import { messageOf } from '../base/message-of.ts'
-import { fileSystemOf, makeDirs } from '../ha/index.ts'
+import { errnoOf, fileSystemOf, makeDirs, syncIfKnown, withFile } from '../ha/index.ts'
 
 /** A file call that failed. `errno` is the system's name, such as EIO. */
 export class FileError extends Error {
@@ -88,7 +87,7 @@ export function openFiles(directory: string): Files {
       orMissing(
         attempt('read', path, async () => {
           const file = await openWith(path, constants.O_RDONLY)
-          return finallyClose(file, () => readAll(file))
+          return withFile(file, () => readAll(file))
         }),
       ),
     unlink: (path) =>
@@ -111,7 +110,7 @@ export function openFiles(directory: string): Files {
     syncDir: (path) =>
       attempt('sync', path, async () => {
         const file = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
-        await finallyClose(file, () => syncIfKnown(file))
+        await withFile(file, () => syncIfKnown(file))
       }),
   }
 }
@@ -163,27 +162,6 @@ async function readAll(file: FileHandle): Promise<Buffer> {
   return buffer.subarray(0, length)
 }
 
-/** Closes in any case; of two failures the first one is told. */
-async function finallyClose<T>(file: FileHandle, use: () => Promise<T>): Promise<T> {
-  let result: T
-  try {
-    result = await use()
-  } catch (error) {
-    await file.close().catch(() => undefined)
-    throw error
-  }
-  await file.close()
-  return result
-}
-
-async function syncIfKnown(directory: FileHandle): Promise<void> {
-  try {
-    await directory.sync()
-  } catch (error) {
-    if (!['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'ENOSYS'].includes(errnoOf(error))) throw error
-  }
-}
-
 /** Calls by path are repeated when they meet a stale handle: the name may lead to another one by now. */
 async function attempt<T>(
   verb: string,
@@ -214,11 +192,3 @@ async function orMissing<T>(call: Promise<T>): Promise<T | 'missing'> {
 
 const isErrno = (error: unknown, ...errnos: string[]): boolean =>
   error instanceof FileError && errnos.includes(error.errno)
-
-/** The system's name of an error. Node has none for some, ESTALE among them ("Unknown system error -116"). */
-function errnoOf(error: unknown): string {
-  const { code, errno } = error as NodeJS.ErrnoException
-  if (code !== undefined && !code.startsWith('Unknown system error')) return code
-  const known = Object.entries(os.errno).find(([, number]) => number === -(errno ?? 0))
-  return known?.[0] ?? `errno ${errno ?? 'unknown'}`
-}

@@ -5,6 +5,7 @@
 import yargs from 'yargs'
 import { nearest } from '../base/nearest.ts'
 import { type CliError, usageError } from './exit.ts'
+import { PARSER } from './parser-settings.ts'
 
 export const COMMANDS = [
   'master',
@@ -55,16 +56,6 @@ const POSITIONALS: Readonly<Partial<Record<Command, string>>> = {
 }
 /** What haadmin passes to itself over ssh; not offered to people. */
 const HIDDEN = new Set(['by', 'here'])
-
-const PARSER = {
-  'short-option-groups': false,
-  'camel-case-expansion': false,
-  'boolean-negation': false,
-  'dot-notation': false,
-  'parse-numbers': false,
-  'parse-positional-numbers': false,
-  'strip-aliased': true,
-}
 
 /** Reads the command line; throws a usage error. Help is not its business: it is answered before. */
 export function parseArguments(argv: readonly string[]): Invocation {

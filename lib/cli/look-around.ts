@@ -3,6 +3,8 @@
  * shows, all at once and each with a deadline. A master that is silent or a directory that hangs costs its deadline,
  * never the answer of the others.
  */
+
+import { WHY_UNREACHABLE } from '../base/why-unreachable.ts'
 import type { DirectoryPicture } from '../ha/index.ts'
 import { type Address, isAddress, parseAddress } from './address.ts'
 import type { Cluster } from './cluster.ts'
@@ -36,16 +38,7 @@ export async function askMaster(at: Address, deadlineMs: number): Promise<Asked>
   }
 }
 
-const WHY: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused, nothing listens there',
-  ENOTFOUND: 'the host name is unknown here',
-  EAI_AGAIN: 'the host name could not be resolved',
-  EHOSTUNREACH: 'the host cannot be reached',
-  ENETUNREACH: 'its network cannot be reached',
-  ETIMEDOUT: 'the connection timed out',
-  ECONNRESET: 'it closed the connection',
-}
-const whyOf = (error: NoAnswer): string => WHY[error.errno] ?? error.message
+const whyOf = (error: NoAnswer): string => WHY_UNREACHABLE[error.errno] ?? error.message
 
 /**
  * Everything that can be known within the deadlines. Never rejects for a silent master or a dead directory.

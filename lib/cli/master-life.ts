@@ -26,6 +26,7 @@ import {
 import type { Bind } from '../rpc/index.ts'
 import { onConfChange } from './conf-changes.ts'
 import { confRows } from './conf-rows.ts'
+import type { DaemonLife, End } from './daemon-command.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import { queryOptionsOf } from './query-options.ts'
 import { ownSecret } from './single-secret.ts'
@@ -44,10 +45,7 @@ const BIND_KEYS = {
   infoHttp: 'tajo.master.info-http.address',
 } as const
 
-/** Begins the end of this process. */
-export type End = (why: string, code: number) => void
-
-export class MasterLife {
+export class MasterLife implements DaemonLife {
   readonly #plan: MasterPlan
   readonly #version: string
   readonly #log: DaemonLog
@@ -64,13 +62,9 @@ export class MasterLife {
     this.#log = log
   }
 
-  /** Umbilical address: the master's name. */
-  get address(): string {
-    return this.#plan.addresses.umbilical
-  }
-
-  get webPage(): string {
-    return `http://${this.#plan.addresses.infoHttp}/`
+  get ready(): string {
+    const { umbilical, infoHttp } = this.#plan.addresses
+    return `master ${umbilical}, web page http://${infoHttp}/`
   }
 
   /** Resolves when it takes part in the election. Rejects with an Error that says what to do; `stop` cleans up then. */

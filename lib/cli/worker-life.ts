@@ -9,6 +9,7 @@ import type { DaemonLog } from '../daemon/index.ts'
 import { makeDirs, readSecret } from '../ha/index.ts'
 import { fromDuckDb, toDuckDb } from '../sql/index.ts'
 import { realPathOf, Worker, type WorkerOptions } from '../worker/index.ts'
+import type { DaemonLife } from './daemon-command.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
 
 const BIND_KEYS = {
@@ -21,7 +22,7 @@ const BIND_KEYS = {
 /** Clients read results through a stream that is never silent for longer. */
 const RESULT_BEAT_MS = 1000
 
-export class WorkerLife {
+export class WorkerLife implements DaemonLife {
   readonly #plan: WorkerPlan
   readonly #version: string
   readonly #log: DaemonLog
@@ -34,9 +35,8 @@ export class WorkerLife {
     this.#log = log
   }
 
-  /** Peer address: the worker's name. */
-  get address(): string {
-    return this.#plan.addresses.peer
+  get ready(): string {
+    return `worker ${this.#plan.addresses.peer}`
   }
 
   /** Resolves when its ports are open. Rejects with an Error that says what to do; `stop` cleans up then. */
@@ -52,6 +52,9 @@ export class WorkerLife {
     await this.#worker?.stop(why)
     if (this.#spill !== null) await rm(this.#spill, { recursive: true, force: true })
   }
+
+  /** Nothing of it changes while it runs; conf/masters is read again whenever the active one is looked for. */
+  reload(): void {}
 
   /** This worker's own directory, empty: what a crash has left there is of no use to anybody. */
   async #makeSpill(): Promise<string> {

@@ -68,7 +68,8 @@ const SPARE_FILE_THREADS = 2
 export async function planWorker({ confDir, home, env }: CommandContext): Promise<WorkerPlan> {
   const surroundings = surroundingsOf(env)
   const conf = await loadConfiguration(confDir, surroundings)
-  const masters = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
+  const readList = () => readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
+  const masters = await readList()
   const entry = env.TAJO_WORKER_NAME ? parseWorkerName(env.TAJO_WORKER_NAME) : null
   const { addresses, bind, suffix } = workerAddresses(conf, entry)
   const daemon = `tajo-${identOf(env, surroundings)}-worker${suffix}`
@@ -80,11 +81,7 @@ export async function planWorker({ confDir, home, env }: CommandContext): Promis
     addresses,
     bind,
     trackers: trackersOf(conf, masters),
-    readTrackers: async () =>
-      trackersOf(
-        conf,
-        await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port),
-      ),
+    readTrackers: async () => trackersOf(conf, await readList()),
     pidFile: env.TAJO_PID_FILE || join(directoryOf(env.TAJO_PID_DIR, home, 'run'), `${daemon}.pid`),
     logFile:
       env.TAJO_LOG_FILE ||

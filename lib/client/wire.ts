@@ -7,6 +7,8 @@
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { splitHostPort } from '../base/host-port.ts'
+import { WHY_UNREACHABLE } from '../base/why-unreachable.ts'
+import { jsonOrNull, textOf } from '../rpc/body.ts'
 import type { EPOCH_HEADER as EpochHeader } from '../rpc/contract.ts'
 import { errorFrom, RpcError } from '../rpc/errors.ts'
 
@@ -25,7 +27,6 @@ export interface Answer {
 const MOST_CONNECTIONS = 64
 /** As rpc/contract.ts has it; loading that would load all schemas. */
 const EPOCH_HEADER: typeof EpochHeader = 'x-tajo-epoch'
-const LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 /** What means that nobody is there at all, rather than somebody who is slow. */
 const NOBODY = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
@@ -53,7 +54,7 @@ export class Wire {
   ): Promise<Answer> {
     return this.#within(address, options, async (opened) => {
       const response = await opened(this.#post(address, path, message))
-      const body = json(await textOf(response))
+      const body = jsonOrNull(await textOf(response))
       if (response.statusCode !== 200) throw errorFrom(response.statusCode ?? 0, body)
       return { body, epoch: epochOf(response) }
     })
@@ -69,7 +70,7 @@ export class Wire {
     const response = await this.#within(address, options, async (opened) => {
       const response = await opened(this.#post(address, path, message))
       if (response.statusCode === 200) return response
-      throw errorFrom(response.statusCode ?? 0, json(await textOf(response)))
+      throw errorFrom(response.statusCode ?? 0, jsonOrNull(await textOf(response)))
     })
     const breakOff = (): void => {
       response.destroy()
@@ -146,35 +147,6 @@ function epochOf(response: IncomingMessage): number | null {
   return Number.isSafeInteger(epoch) ? epoch : null
 }
 
-async function textOf(body: IncomingMessage): Promise<string> {
-  let text = ''
-  body.setEncoding('utf8')
-  for await (const chunk of body) {
-    text += chunk
-    if (text.length > LARGEST_ANSWER_BYTES) throw new RpcError('INTERNAL', 'the answer is too long')
-  }
-  return text
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Whoever checks it says that it isn't ours.
-    return null
-  }
-}
-
-const WHY: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused, nothing listens there',
-  ENOTFOUND: 'the host name is unknown here',
-  EAI_AGAIN: 'the host name could not be resolved',
-  EHOSTUNREACH: 'the host cannot be reached',
-  ENETUNREACH: 'its network cannot be reached',
-  ETIMEDOUT: 'the connection timed out',
-  ECONNRESET: 'it closed the connection',
-}
-
 /** A host with several addresses fails with all its errors in one. */
 function errnoOf(thrown: unknown): string {
   const { code, errors } = (thrown ?? {}) as { code?: unknown; errors?: unknown }
@@ -183,4 +155,5 @@ function errnoOf(thrown: unknown): string {
 }
 
 const why = (thrown: unknown): string =>
-  WHY[errnoOf(thrown)] ?? ((thrown instanceof Error && thrown.message) || errnoOf(thrown))
+  WHY_UNREACHABLE[errnoOf(thrown)] ??
+  ((thrown instanceof Error && thrown.message) || errnoOf(thrown))

@@ -15,9 +15,9 @@
  */
 import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, stat, unlink, utimes } from 'node:fs/promises'
-import { constants as os } from 'node:os'
 import { join } from 'node:path'
 import { DiskError, messageOf } from './errors.ts'
+import { errnoOf, syncIfKnown, withFile } from './file-handle.ts'
 import { fileSystemOf } from './file-system.ts'
 import { SECRET_FILE } from './layout.ts'
 import { makeDirOnce } from './make-dir-once.ts'
@@ -161,19 +161,6 @@ const flagFor = (direct: boolean): number => (direct ? constants.O_DIRECT : 0)
 const statOpened = (file: FileHandle): Promise<BigIntStats> =>
   withFile(file, () => file.stat({ bigint: true }))
 
-/** Closes the file in any case; of two failures the first one is told. */
-async function withFile<T>(file: FileHandle, use: () => Promise<T>): Promise<T> {
-  let result: T
-  try {
-    result = await use()
-  } catch (error) {
-    await file.close().catch(() => undefined)
-    throw error
-  }
-  await file.close()
-  return result
-}
-
 /** What the file held when it was opened; the size is as fresh as the open. */
 async function readText(file: FileHandle): Promise<string> {
   const { size } = await file.stat()
@@ -191,25 +178,8 @@ async function readText(file: FileHandle): Promise<string> {
   return buffer.toString('utf8', 0, length)
 }
 
-/** Some file systems have no fsync for directories; there the directory is as durable as it gets. */
-async function syncIfKnown(directory: FileHandle): Promise<void> {
-  try {
-    await directory.sync()
-  } catch (error) {
-    if (!['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'ENOSYS'].includes(errnoOf(error))) throw error
-  }
-}
-
 /** utimes cuts to the microsecond: half of one more keeps the binary fraction from falling below the value meant. */
 const toUtimesSeconds = (mtimeMs: number): number => (mtimeMs * 1000 + 0.5) / 1e6
-
-/** The system's name of an error. Node has none for some, ESTALE among them ("Unknown system error -116"). */
-function errnoOf(error: unknown): string {
-  const { code, errno } = error as NodeJS.ErrnoException
-  if (code !== undefined && !code.startsWith('Unknown system error')) return code
-  const known = Object.entries(os.errno).find(([, number]) => number === -(errno ?? 0))
-  return known?.[0] ?? `errno ${errno ?? 'unknown'}`
-}
 
 function diskError(failed: {
   verb: string

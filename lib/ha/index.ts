@@ -5,6 +5,7 @@
  */
 export { HaError, type HaErrorCode } from './errors.ts'
 export { fence, parseFencingMethods } from './fencing.ts'
+export { errnoOf, syncIfKnown, withFile } from './file-handle.ts'
 export { fileSystemOf } from './file-system.ts'
 export { formatDirectory } from './format.ts'
 export { inspectDirectory, readDirectoryHistory, readSecret } from './inspect.ts'

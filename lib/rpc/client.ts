@@ -9,6 +9,7 @@ import { Pool } from 'undici'
 import type { Clock } from '../base/clock.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
 import { messageOf } from '../base/message-of.ts'
+import { jsonOrNull, textOf } from './body.ts'
 import {
   type AnswerOf,
   type CallMethod,
@@ -43,7 +44,6 @@ type StreamNames<N extends ServiceName> = {
 
 const MOST_CONNECTIONS = 8
 const KEEP_ALIVE_MS = 10_000
-const LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
 
 export class RpcClient<N extends ServiceName> {
   readonly #service: N
@@ -113,7 +113,7 @@ export class RpcClient<N extends ServiceName> {
       const signal = AbortSignal.any([opening.signal, options.signal])
       const answer = await this.#post(method, contract, request, signal)
       body = answer.body
-      if (answer.status !== 200) throw errorFrom(answer.status, json(await textOf(body)))
+      if (answer.status !== 200) throw errorFrom(answer.status, jsonOrNull(await textOf(body)))
     } catch (error) {
       if (error instanceof RpcError) throw error
       if (!opening.signal.aborted) throw this.#unavailable(error)
@@ -167,26 +167,7 @@ export class RpcClient<N extends ServiceName> {
 }
 
 function parse(status: number, text: string): unknown {
-  const body = json(text)
+  const body = jsonOrNull(text)
   if (status !== 200) throw errorFrom(status, body)
   return body
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Whatever checks it against the contract says that it isn't ours.
-    return null
-  }
-}
-
-async function textOf(body: Readable): Promise<string> {
-  let text = ''
-  body.setEncoding('utf8')
-  for await (const chunk of body) {
-    text += chunk
-    if (text.length > LARGEST_ANSWER_BYTES) throw new RpcError('INTERNAL', 'the answer is too long')
-  }
-  return text
 }

@@ -13,8 +13,8 @@ import { parseArgs } from 'node:util'
 import type { Phases } from '../../lib/ha/index.ts'
 import { readDirectoryHistory } from '../../lib/ha/index.ts'
 import { FAULTS, type Fault } from '../soak/faults.ts'
-import { SoakMaster } from '../soak/soak-master.ts'
-import { freePortRow } from '../support/free-ports.ts'
+import { makeMasters } from '../soak/masters.ts'
+import type { SoakMaster } from '../soak/soak-master.ts'
 import { ask } from '../support/test-masters.ts'
 import { until } from '../support/until.ts'
 import { quantile } from './cluster.ts'
@@ -38,16 +38,12 @@ interface Trial {
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const dir = mkdtempSync(join(tmpdir(), 'tajo-bench-'))
 const root = join(dir, 'root')
-const masters: SoakMaster[] = []
-for (const index of [0, 1]) {
-  masters.push(
-    new SoakMaster(join(dir, `master-${index}`), await freePortRow(5), {
-      'tajo.rootdir': `file://${root}`,
-      'tajo.master.ha.enable': 'true',
-      'tajo.master.ha.monitor.interval': options['monitor-interval'],
-    }),
-  )
-}
+const masters = await makeMasters({
+  dir,
+  root,
+  priorities: [100, 100],
+  monitorInterval: options['monitor-interval'],
+})
 
 async function settled(): Promise<{ active: SoakMaster; backup: SoakMaster }> {
   const pair = await until('one is active, the other its backup', async () => {

@@ -4,23 +4,11 @@ import { createRequire } from 'node:module'
 import type { Browser, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { openBrowser, openPage, show, VIEWS } from '../support/browser.ts'
-import {
-  emptyFacts,
-  type FakeFacts,
-  type FakeWeb,
-  fakeWeb,
-  queryIdOf,
-} from '../support/fake-web.ts'
+import { emptyFacts, queryIdOf, webOf } from '../support/fake-web.ts'
 import { muchOf } from '../support/fake-web-much.ts'
 import { hasParts } from '../support/parts.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-async function web(t: Test, facts: FakeFacts): Promise<FakeWeb> {
-  const server = await fakeWeb(facts)
-  t.teardown(() => server.close())
-  return server
-}
 
 /** Serious and critical findings, each in a line. */
 async function findings(page: Page, rules: readonly string[] | null = null): Promise<string[]> {
@@ -44,8 +32,8 @@ t.test('the page for everybody', async (t) => {
 })
 
 async function accessible(t: Test, browser: Browser): Promise<void> {
-  const full = await web(t, muchOf({ workers: 12, queries: 60, tables: 8, terms: 8 }))
-  const none = await web(t, emptyFacts())
+  const full = await webOf(t, muchOf({ workers: 12, queries: 60, tables: 8, terms: 8 }))
+  const none = await webOf(t, emptyFacts())
   for (const colorScheme of ['light', 'dark'] as const) {
     const { page } = await openPage(browser, { colorScheme })
     for (const view of [...VIEWS, `queries/${queryIdOf(17)}`, 'catalog/default/sales']) {
@@ -65,7 +53,7 @@ async function accessible(t: Test, browser: Browser): Promise<void> {
 }
 
 async function keyboard(t: Test, browser: Browser): Promise<void> {
-  const { url, facts } = await web(t, muchOf({ workers: 3, queries: 30, tables: 5, terms: 5 }))
+  const { url, facts } = await webOf(t, muchOf({ workers: 3, queries: 30, tables: 5, terms: 5 }))
   const { page, faults } = await openPage(browser)
   const focused = (): Promise<string> =>
     page.evaluate("document.activeElement.textContent || document.activeElement.id || ''")
@@ -129,7 +117,7 @@ async function keyboard(t: Test, browser: Browser): Promise<void> {
 }
 
 async function phone(t: Test, browser: Browser): Promise<void> {
-  const { url } = await web(
+  const { url } = await webOf(
     t,
     muchOf({ workers: 12, queries: 60, tables: 8, terms: 8 }, 'n'.repeat(90)),
   )

@@ -1,13 +1,7 @@
 /** SQL from the page: progress, rows, errors at their place, cancelling, and what the configuration does not allow. */
 import t, { type Test } from 'tap'
 import { openBrowser, openPage } from '../support/browser.ts'
-import {
-  emptyFacts,
-  type FakeFacts,
-  type FakeWeb,
-  fakeWeb,
-  queryIdOf,
-} from '../support/fake-web.ts'
+import { emptyFacts, type FakeFacts, type FakeWeb, queryIdOf, webOf } from '../support/fake-web.ts'
 import { hasParts } from '../support/parts.ts'
 import { until } from '../support/until.ts'
 
@@ -18,12 +12,10 @@ const END = {
   session: { database: 'default', variables: {} },
 }
 
-async function web(t: Test, change: (facts: FakeFacts) => void): Promise<FakeWeb> {
+const web = (t: Test, change: (facts: FakeFacts) => void): Promise<FakeWeb> => {
   const facts = emptyFacts()
   change(facts)
-  const server = await fakeWeb(facts)
-  t.teardown(() => server.close())
-  return server
+  return webOf(t, facts)
 }
 
 t.test('SQL from the page', async (t) => {

@@ -4,23 +4,11 @@
 import type { Browser } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { openBrowser, openPage, show, VIEWS } from '../support/browser.ts'
-import {
-  emptyFacts,
-  type FakeFacts,
-  type FakeWeb,
-  fakeWeb,
-  queryIdOf,
-} from '../support/fake-web.ts'
+import { emptyFacts, queryIdOf, webOf } from '../support/fake-web.ts'
 import { muchOf } from '../support/fake-web-much.ts'
 import { hasParts } from '../support/parts.ts'
 
 const HOSTILE = `<script>alert(1)</script><img src=x onerror=alert(2)>"'&\u202E${'ä'.repeat(60)}`
-
-async function web(t: Test, facts: FakeFacts): Promise<FakeWeb> {
-  const server = await fakeWeb(facts)
-  t.teardown(() => server.close())
-  return server
-}
 
 const AMOUNTS = { workers: 200, queries: 5000, tables: 300, terms: 200 }
 
@@ -33,7 +21,7 @@ t.test('the page in a browser', async (t) => {
 })
 
 async function nothing(t: Test, browser: Browser): Promise<void> {
-  const { url, facts, tell } = await web(t, emptyFacts())
+  const { url, facts, tell } = await webOf(t, emptyFacts())
   const { page, faults } = await openPage(browser)
   const says = {
     failovers: 'No master has been active yet.',
@@ -70,7 +58,7 @@ async function nothing(t: Test, browser: Browser): Promise<void> {
 }
 
 async function much(t: Test, browser: Browser): Promise<void> {
-  const { url } = await web(t, muchOf(AMOUNTS))
+  const { url } = await webOf(t, muchOf(AMOUNTS))
   const { page, faults } = await openPage(browser)
   for (const view of VIEWS) {
     await show(page, url, view)
@@ -110,7 +98,7 @@ async function much(t: Test, browser: Browser): Promise<void> {
 }
 
 async function hostile(t: Test, browser: Browser): Promise<void> {
-  const server = await web(t, muchOf({ workers: 3, queries: 30, tables: 5, terms: 5 }, HOSTILE))
+  const server = await webOf(t, muchOf({ workers: 3, queries: 30, tables: 5, terms: 5 }, HOSTILE))
   const { url, facts } = server
   const { page, faults } = await openPage(browser)
   facts.run = async (_request, _signal, out) => {

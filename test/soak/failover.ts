@@ -10,13 +10,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { readDirectoryHistory } from '../../lib/ha/index.ts'
-import { freePortRow } from '../support/free-ports.ts'
 import { randomOf } from '../support/random.ts'
 import { until } from '../support/until.ts'
 import { Auditor } from './auditor.ts'
 import { chooseFault, FAULTS } from './faults.ts'
 import { type Growth, growthOf, processesOf, type Sample, sample } from './leaks.ts'
-import { SoakMaster } from './soak-master.ts'
+import { makeMasters } from './masters.ts'
+import type { SoakMaster } from './soak-master.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -36,17 +36,12 @@ const random = randomOf(Number(options.seed))
 
 const dir = mkdtempSync(join(tmpdir(), 'tajo-soak-'))
 const root = join(dir, 'root')
-const masters: SoakMaster[] = []
-for (const [index, priority] of [100, 100, 0].entries()) {
-  masters.push(
-    new SoakMaster(join(dir, `master-${index}`), await freePortRow(5), {
-      'tajo.rootdir': `file://${root}`,
-      'tajo.master.ha.enable': 'true',
-      'tajo.master.ha.monitor.interval': options['monitor-interval'],
-      'tajo.master.ha.priority': String(priority),
-    }),
-  )
-}
+const masters = await makeMasters({
+  dir,
+  root,
+  priorities: [100, 100, 0],
+  monitorInterval: options['monitor-interval'],
+})
 const [first, second, witness] = masters as [SoakMaster, SoakMaster, SoakMaster]
 const auditor = new Auditor(masters)
 const gaps = new Map<string, number[]>()

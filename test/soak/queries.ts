@@ -10,12 +10,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { freePortRow } from '../support/free-ports.ts'
 import { randomOf } from '../support/random.ts'
 import { clientOf, TestWorker } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
 import { chooseFault, FAULTS } from './faults.ts'
-import { SoakMaster } from './soak-master.ts'
+import { makeMasters } from './masters.ts'
+import type { SoakMaster } from './soak-master.ts'
 import { holds, sumOf, Workload } from './workload.ts'
 
 const { values: options } = parseArgs({
@@ -46,16 +46,12 @@ const problems: string[] = []
 
 const dir = mkdtempSync(join(tmpdir(), 'tajo-soak-queries-'))
 const root = join(dir, 'root')
-const masters: SoakMaster[] = []
-for (const index of [0, 1]) {
-  masters.push(
-    new SoakMaster(join(dir, `master-${index}`), await freePortRow(5), {
-      'tajo.rootdir': `file://${root}`,
-      'tajo.master.ha.enable': 'true',
-      'tajo.master.ha.monitor.interval': options['monitor-interval'],
-    }),
-  )
-}
+const masters = await makeMasters({
+  dir,
+  root,
+  priorities: [100, 100],
+  monitorInterval: options['monitor-interval'],
+})
 const workers: TestWorker[] = []
 for (let i = 0; i < Number(options.workers); i += 1) {
   workers.push(await TestWorker.make({ dir: join(dir, `worker-${i}`), root, masters }))

@@ -2,6 +2,7 @@
  * The info port of a master that does not exist: the real routes, headers and files over documents that the test made up,
  * so that a browser can be shown what no real cluster would be at will: nothing at all, very much, or names from hell.
  */
+import type { Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { limitedServer } from '../../lib/rpc/index.ts'
 import { Metrics } from '../../lib/web/metrics.ts'
@@ -193,3 +194,10 @@ export function emptyFacts(): FakeFacts {
 
 export const queryIdOf = (number: number): string =>
   `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`
+
+/** The same for a test, which ends it. */
+export async function webOf(t: Test, facts: FakeFacts): Promise<FakeWeb> {
+  const server = await fakeWeb(facts)
+  t.teardown(() => server.close())
+  return server
+}

@@ -9,13 +9,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { freePortRow } from './free-ports.ts'
-import { start } from './run.ts'
+import { siteXml, startDaemon } from './test-daemon.ts'
 import { until } from './until.ts'
-
-const HOME = fileURLToPath(new URL('../../..', import.meta.url))
 
 export interface Answer {
   /** 0 when there was none. */
@@ -85,36 +82,19 @@ export class TestMaster {
   }
 
   configure(site: Readonly<Record<string, string>>): void {
-    const properties = Object.entries(site).map(
-      ([name, value]) => `<property><name>${name}</name><value>${value}</value></property>`,
-    )
-    const text = `<configuration>${properties.join('\n')}</configuration>\n`
-    writeFileSync(join(this.dir, 'conf', 'tajo-site.xml'), text)
+    writeFileSync(join(this.dir, 'conf', 'tajo-site.xml'), siteXml(site))
   }
 
   /** Starts its process and returns at once. */
   launch(env: Readonly<Record<string, string>> = {}): ChildProcess {
     this.#said = ''
-    const words = [process.execPath, join(HOME, 'build/lib/cli/tajo.js'), 'master']
-    const child = start(words, {
-      cwd: HOME,
-      env: {
-        TAJO_HOME: HOME,
-        TAJO_CONF_DIR: join(this.dir, 'conf'),
-        TAJO_LOG_DIR: join(this.dir, 'logs'),
-        TAJO_PID_DIR: join(this.dir, 'run'),
-        TAJO_IDENT_STRING: 'test',
-        TAJO_PID_FILE: undefined,
-        TAJO_LOG_FILE: undefined,
-        TAJO_MASTER_NAME: undefined,
-        ...env,
+    const child = startDaemon('master', {
+      dir: this.dir,
+      env,
+      onSaid: (text) => {
+        this.#said += text
       },
     })
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.#said += text
-      })
-    }
     this.#process = child
     return child
   }

@@ -3,14 +3,11 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { TajoClient, type TajoClientOptions } from '../../lib/client/index.ts'
 import { freePortRow } from './free-ports.ts'
-import { start } from './run.ts'
+import { siteXml, startDaemon } from './test-daemon.ts'
 import { ask, type TestMaster } from './test-masters.ts'
 import { until } from './until.ts'
-
-const HOME = fileURLToPath(new URL('../../..', import.meta.url))
 
 export interface TestWorkerOptions {
   readonly dir: string
@@ -36,14 +33,8 @@ export function writeConf(
     'tajo.master.info-http.address': `127.0.0.1:${first + 4}`,
     ...site,
   }
-  const properties = Object.entries(all).map(
-    ([name, value]) => `<property><name>${name}</name><value>${value}</value></property>`,
-  )
   mkdirSync(confDir, { recursive: true })
-  writeFileSync(
-    join(confDir, 'tajo-site.xml'),
-    `<configuration>${properties.join('\n')}</configuration>\n`,
-  )
+  writeFileSync(join(confDir, 'tajo-site.xml'), siteXml(all))
   const lines = masters.map(({ ports }) => `localhost:${ports.umbilical}\n`)
   writeFileSync(join(confDir, 'masters'), lines.join(''))
 }
@@ -96,24 +87,12 @@ export class TestWorker {
   /** Starts it and waits until its ports are open. */
   async start(): Promise<void> {
     this.#said = ''
-    const child = start([process.execPath, join(HOME, 'build/lib/cli/tajo.js'), 'worker'], {
-      cwd: HOME,
-      env: {
-        TAJO_HOME: HOME,
-        TAJO_CONF_DIR: join(this.dir, 'conf'),
-        TAJO_LOG_DIR: join(this.dir, 'logs'),
-        TAJO_PID_DIR: join(this.dir, 'run'),
-        TAJO_IDENT_STRING: 'test',
-        TAJO_PID_FILE: undefined,
-        TAJO_LOG_FILE: undefined,
-        TAJO_WORKER_NAME: undefined,
+    const child = startDaemon('worker', {
+      dir: this.dir,
+      onSaid: (text) => {
+        this.#said += text
       },
     })
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.#said += text
-      })
-    }
     this.#process = child
     await until(
       'the worker is ready, or has failed',

@@ -2,17 +2,8 @@
 import yargs from 'yargs'
 import { nearest } from '../../base/nearest.ts'
 import { type CliError, usageError } from '../exit.ts'
+import { PARSER } from '../parser-settings.ts'
 import { FORMATS, isFormat, type TsqlOptions } from './options.ts'
-
-const PARSER = {
-  'short-option-groups': false,
-  'camel-case-expansion': false,
-  'boolean-negation': false,
-  'dot-notation': false,
-  'parse-numbers': false,
-  'parse-positional-numbers': false,
-  'strip-aliased': true,
-}
 
 const text = { type: 'string', requiresArg: true } as const
 const OPTIONS = {

@@ -3,7 +3,8 @@ import { h } from './dom.js'
 import { bytes, count, dateTime, several } from './format.js'
 import { Loaded } from './load.js'
 import { fact, heading, pager, table, trouble } from './parts.js'
-import { hrefOf, replaceHash } from './route.js'
+import { hrefOf } from './route.js'
+import { searchForm } from './search-form.js'
 import { state } from './store.js'
 
 /** @typedef {import('./types.d.ts').CatalogTable} CatalogTable */
@@ -67,24 +68,8 @@ function tableList(database, all, query) {
   const rows = all.filter(({ name }) => name.toLowerCase().includes(search.toLowerCase()))
   const size = rows.reduce((sum, one) => sum + one.bytes, 0)
   return [
-    h(
-      'form',
-      {
-        class: 'row filters',
-        role: 'search',
-        onsubmit: (/** @type {Event} */ event) => event.preventDefault(),
-      },
-      h(
-        'label',
-        null,
-        'Name',
-        h('input', {
-          type: 'search',
-          value: search,
-          oninput: (/** @type {any} */ { target }) =>
-            replaceHash(hrefOf(['catalog', database], { search: target.value })),
-        }),
-      ),
+    searchForm(
+      { label: 'Name', words: ['catalog', database], query: { search } },
       h('p', { class: 'note', role: 'status' }, `${several(rows.length, 'table')}, ${bytes(size)}`),
     ),
     table({

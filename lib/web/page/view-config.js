@@ -4,6 +4,7 @@ import { several } from './format.js'
 import { Loaded } from './load.js'
 import { heading, table, trouble } from './parts.js'
 import { hrefOf, replaceHash } from './route.js'
+import { searchForm } from './search-form.js'
 import { state } from './store.js'
 
 /** @typedef {import('./types.d.ts').Setting} Setting */
@@ -29,24 +30,8 @@ function render({ query }) {
           h('code', null, data.confDir),
           '. Secrets are not shown.',
         ),
-    h(
-      'form',
-      {
-        class: 'row filters',
-        role: 'search',
-        onsubmit: (/** @type {Event} */ event) => event.preventDefault(),
-      },
-      h(
-        'label',
-        null,
-        'Key or meaning',
-        h('input', {
-          type: 'search',
-          value: filter.search,
-          oninput: (/** @type {any} */ { target }) =>
-            replaceHash(hrefOf(['configuration'], { ...filter, search: target.value })),
-        }),
-      ),
+    searchForm(
+      { label: 'Key or meaning', words: ['configuration'], query: filter },
       h(
         'label',
         { class: 'check' },

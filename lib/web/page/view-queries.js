@@ -5,7 +5,8 @@ import { killButton } from './kill.js'
 import { Loaded } from './load.js'
 import { badge, heading, pager, table, trouble } from './parts.js'
 import { queryDetails } from './query-details.js'
-import { hrefOf, replaceHash } from './route.js'
+import { hrefOf } from './route.js'
+import { searchForm } from './search-form.js'
 import { nowMs, state } from './store.js'
 
 /** @typedef {import('./types.d.ts').QueryRecord} QueryRecord */
@@ -38,24 +39,8 @@ function filters(filter) {
   const counts = state.cluster?.queryCounts
   const chosen = filter.state === '' ? [] : filter.state.split(',')
   const all = counts === undefined ? null : STATES.reduce((sum, name) => sum + counts[name], 0)
-  return h(
-    'form',
-    {
-      class: 'row filters',
-      role: 'search',
-      onsubmit: (/** @type {Event} */ event) => event.preventDefault(),
-    },
-    h(
-      'label',
-      null,
-      'Text, user or id',
-      h('input', {
-        type: 'search',
-        value: filter.search,
-        oninput: (/** @type {any} */ { target }) =>
-          replaceHash(hrefOf(['queries'], { ...filter, search: target.value })),
-      }),
-    ),
+  return searchForm(
+    { label: 'Text, user or id', words: ['queries'], query: filter },
     h(
       'div',
       { class: 'row', role: 'group', 'aria-label': 'State' },

@@ -3,7 +3,7 @@ import { h } from './dom.js'
 import { count, duration, several } from './format.js'
 import { Loaded } from './load.js'
 import { badge, heading, notice, pager, table, trouble } from './parts.js'
-import { hrefOf, replaceHash } from './route.js'
+import { searchForm } from './search-form.js'
 import { state } from './store.js'
 
 /** @typedef {import('./types.d.ts').Worker} Worker */
@@ -25,24 +25,8 @@ function render({ query }) {
   const running = all.reduce((sum, one) => sum + one.running, 0)
   return [
     heading('Workers'),
-    h(
-      'form',
-      {
-        class: 'row filters',
-        role: 'search',
-        onsubmit: (/** @type {Event} */ event) => event.preventDefault(),
-      },
-      h(
-        'label',
-        null,
-        'Name, host or state',
-        h('input', {
-          type: 'search',
-          value: search,
-          oninput: (/** @type {any} */ { target }) =>
-            replaceHash(hrefOf(['workers'], { search: target.value })),
-        }),
-      ),
+    searchForm(
+      { label: 'Name, host or state', words: ['workers'], query: { search } },
       h(
         'p',
         { class: 'note', role: 'status' },

@@ -1,0 +1,44 @@
+/** A daemon of a test: this build's `tajo master` or `tajo worker`, with the conf, logs and run folders of its own directory. */
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { start } from './run.ts'
+
+const HOME = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** Starts it and returns at once; `onSaid` gets what it prints. */
+export function startDaemon(
+  role: 'master' | 'worker',
+  options: {
+    readonly dir: string
+    readonly env?: Readonly<Record<string, string>>
+    readonly onSaid: (text: string) => void
+  },
+): ChildProcessWithoutNullStreams {
+  const { dir, env = {}, onSaid } = options
+  const child = start([process.execPath, join(HOME, 'build/lib/cli/tajo.js'), role], {
+    cwd: HOME,
+    env: {
+      TAJO_HOME: HOME,
+      TAJO_CONF_DIR: join(dir, 'conf'),
+      TAJO_LOG_DIR: join(dir, 'logs'),
+      TAJO_PID_DIR: join(dir, 'run'),
+      TAJO_IDENT_STRING: 'test',
+      TAJO_PID_FILE: undefined,
+      TAJO_LOG_FILE: undefined,
+      TAJO_MASTER_NAME: undefined,
+      TAJO_WORKER_NAME: undefined,
+      ...env,
+    },
+  })
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', onSaid)
+  return child
+}
+
+/** The text of a tajo-site.xml with these properties. */
+export function siteXml(site: Readonly<Record<string, string>>): string {
+  const properties = Object.entries(site).map(
+    ([name, value]) => `<property><name>${name}</name><value>${value}</value></property>`,
+  )
+  return `<configuration>${properties.join('\n')}</configuration>\n`
+}
