@@ -101,9 +101,12 @@ export class Storage {
   hang(host: Host): void {
     this.cut.add(host)
   }
-  /** `graceMs`: so long after an outage of the server only old files can be used. */
+  /**
+   * `graceMs`: so long after an outage of the server only old files can be used. An earlier outage's grace is not cut
+   * short by it: calls wait for its end already.
+   */
   recover(graceMs: number): void {
-    if (this.down) this.graceUntilMs = this.timeline.nowMs + graceMs
+    if (this.down) this.graceUntilMs = Math.max(this.graceUntilMs, this.timeline.nowMs + graceMs)
     this.down = false
     this.flush()
   }
