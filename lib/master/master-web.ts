@@ -140,6 +140,12 @@ export class MasterWeb implements WebView {
     return this.#options.serving()
   }
 
+  activeElsewhere(): boolean {
+    const { isJoined, joined, peers } = this.#options
+    const active = isJoined() ? joined().view().active : null
+    return active !== null && peers()?.isConnected(active.address) === true
+  }
+
   state(): string {
     return this.#options.state()
   }

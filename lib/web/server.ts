@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { faultOf } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
+import { ActiveOnly } from './active-only.ts'
 import { isAdmin } from './admin-token.ts'
 import { requireOwnPage, requireSql, sqlModeFor } from './callers.ts'
 import { EventHub } from './events.ts'
@@ -48,7 +49,11 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
   const { view } = options
   const hub = new EventHub(options)
   const statements = new SqlAnswers(options)
-  app.addHook('onRequest', async (request, reply) => addHeaders(request, reply, view))
+  const activeOnly = new ActiveOnly(options)
+  app.addHook('onRequest', async (request, reply) => {
+    addHeaders(request, reply, view)
+    await activeOnly.admit(request)
+  })
   addHealth(app, view)
   addDocuments(app, options)
   addCatalog(app, options)

@@ -65,6 +65,8 @@ export interface Refusal {
 /** All that the info port needs to know. Calls without a promise answer at once. */
 export interface WebView {
   serving(): boolean
+  /** Another master is active, and its stream to this one is open. */
+  activeElsewhere(): boolean
   state(): string
   /** Umbilical address of the master that answers. */
   readonly self: string

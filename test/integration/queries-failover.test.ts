@@ -5,7 +5,6 @@
 import { join } from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { exchange } from '../../lib/cli/http.ts'
 import type { QueryResult, TajoClient } from '../../lib/client/index.ts'
 import type { QueryRecord } from '../../lib/rpc/contract.ts'
 import { hasParts } from '../support/parts.ts'
@@ -102,16 +101,6 @@ async function holdsEach(t: Test, client: TajoClient, table: string, n: number):
   t.equal(await numberOf(client, `select sum(a) from ${table}`), (n * (n - 1)) / 2)
 }
 
-async function handOver(active: TestMaster, successor: TestMaster): Promise<void> {
-  const socketPath = join(active.dir, 'run', 'tajo-test-master.sock')
-  const body = { successor: successor.address, force: false, by: 'test' }
-  // A backup that has just come is not known to live before its heartbeat moved once: then it is refused.
-  await until('the hand-over is accepted', async () => {
-    const options = { method: 'POST', body, deadlineMs: 20_000 } as const
-    return (await exchange({ socketPath }, '/admin/handOver', options)).status === 200
-  })
-}
-
 t.test('kill -9 of the active: a read goes on, a write ends once', async (t) => {
   const { cluster, client } = await stageOf(t, { workers: 1, monitorMs: 5000 })
   const { active, backups } = await cluster.settled()
@@ -172,7 +161,7 @@ t.test('SIGSTOP of the active and hand-overs while several write', async (t) => 
   ])
   if (hasEnded) await first.start()
   await cluster.settled()
-  await handOver(second, first)
+  await second.handOverTo(first)
   await until('the first one serves again', () => first.health('active'))
   await writing
   await holdsEach(t, client, 't', 3 * EACH)

@@ -1,7 +1,4 @@
 /** What is done to the active master, as an operator or fate does it. Each ends its term; `mend` brings it back. */
-import { join } from 'node:path'
-import { exchange } from '../../lib/cli/http.ts'
-import { until } from '../support/until.ts'
 import type { SoakMaster } from './soak-master.ts'
 
 export interface Fault {
@@ -12,7 +9,8 @@ export interface Fault {
   mend(struck: SoakMaster): Promise<void>
 }
 
-const HAND_OVER_MS = 20_000
+/** To be a backup again, or to have ended. */
+const RETURN_MS = 20_000
 
 /** Stopped processes by the master they belong to, so that they can go on. */
 const frozen = new WeakMap<SoakMaster, number[]>()
@@ -38,7 +36,7 @@ const restart = (master: SoakMaster): Promise<void> => master.start()
 /** One that was stopped may have ended itself, or be a backup again. */
 async function thawAndRestart(master: SoakMaster): Promise<void> {
   thaw(master)
-  const deadline = performance.now() + HAND_OVER_MS
+  const deadline = performance.now() + RETURN_MS
   while (performance.now() < deadline) {
     if (master.hasEnded) return restart(master)
     if (await master.health('backup')) return
@@ -50,17 +48,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'hand-over',
     weight: 35,
-    strike: async (active, successor) => {
-      const socketPath = join(active.dir, 'run', 'tajo-test-master.sock')
-      const body = { successor: successor.address, force: false, by: 'soak' }
-      const options = { method: 'POST', body, deadlineMs: HAND_OVER_MS } as const
-      // A backup that has just come is not known to live before its heartbeat moved once: then it is refused.
-      await until('the hand-over is accepted', async () => {
-        const answer = await exchange({ socketPath }, '/admin/handOver', options)
-        if (answer.status === 200) return true
-        throw new Error(JSON.stringify(answer))
-      })
-    },
+    strike: (active, successor) => active.handOverTo(successor),
     mend: async () => undefined,
   },
   {

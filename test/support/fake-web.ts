@@ -84,6 +84,7 @@ function viewOf(facts: FakeFacts, listeners: Set<() => void>): WebView {
   return {
     self: facts.cluster.self,
     serving: () => facts.cluster.active === facts.cluster.self,
+    activeElsewhere: () => facts.cluster.active !== facts.cluster.self,
     state: () => 'active',
     cluster,
     history: async (limit) => facts.history.slice(0, limit),

@@ -102,6 +102,11 @@ export const PARTS = {
     debianPackages: ['mariadb-server', 'util-linux'],
     missing: () => programs('mariadbd', 'mariadb-install-db', 'setpriv'),
   },
+  haproxy: {
+    purpose: 'run a real HAProxy',
+    debianPackages: ['haproxy'],
+    missing: () => programs('haproxy'),
+  },
   chromium: {
     purpose: 'open the web page in a real browser',
     debianPackages: ['chromium'],

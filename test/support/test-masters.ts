@@ -10,6 +10,7 @@ import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { exchange } from '../../lib/cli/http.ts'
 import { freePortRow } from './free-ports.ts'
 import { siteXml, startDaemon } from './test-daemon.ts'
 import { until } from './until.ts'
@@ -163,6 +164,19 @@ export class TestMaster {
 
   async cluster(): Promise<{ epoch: number; active: string | null; masters: { state: string }[] }> {
     return JSON.parse((await ask(this.ports.info, '/api/v1/cluster')).text)
+  }
+
+  /** A planned hand-over, ordered at its admin socket. */
+  async handOverTo(successor: TestMaster): Promise<void> {
+    const socketPath = join(this.dir, 'run', 'tajo-test-master.sock')
+    const body = { successor: successor.address, force: false, by: 'test' }
+    const options = { method: 'POST', body, deadlineMs: 20_000 } as const
+    // A backup that has just come is not known to live before its heartbeat moved once: then it is refused.
+    await until('the hand-over is accepted', async () => {
+      const answer = await exchange({ socketPath }, '/admin/handOver', options)
+      if (answer.status === 200) return true
+      throw new Error(JSON.stringify(answer))
+    })
   }
 
   /** SIGKILL to whatever of it still runs, frozen or not. */

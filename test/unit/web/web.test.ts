@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import { makeTiming } from '../../../lib/ha/index.ts'
@@ -14,6 +14,7 @@ import { LeaseRecord } from '../../../lib/master/lease-record.ts'
 import { PeerNews } from '../../../lib/master/peer-news.ts'
 import { whyBegan } from '../../../lib/master/terms-begun.ts'
 import { limitedServer } from '../../../lib/rpc/index.ts'
+import { ACTIVE_ONLY, ActiveOnly } from '../../../lib/web/active-only.ts'
 import { adminToken, isAdmin } from '../../../lib/web/admin-token.ts'
 import { hostNameOf, pageOrigins, sqlModeFor } from '../../../lib/web/callers.ts'
 import { Metrics } from '../../../lib/web/metrics.ts'
@@ -22,6 +23,7 @@ import { PageFiles } from '../../../lib/web/page-files.ts'
 import { pageOfQueries, queryFilter } from '../../../lib/web/query-page.ts'
 import { addWebRoutes, type WebDoor } from '../../../lib/web/server.ts'
 import type { ClusterDocument, MasterRow, QueryRow, WebView } from '../../../lib/web/view.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 import { until } from '../../support/until.ts'
 
 const timing = makeTiming(5000)
@@ -120,6 +122,62 @@ async function serve(
   }
   return { app, door, port: Number(url.port), change }
 }
+
+t.test('requests that only the active master may answer', async (t) => {
+  const clock = new HandClock()
+  const now = { serving: true, elsewhere: false }
+  const view = { serving: () => now.serving, activeElsewhere: () => now.elsewhere }
+  const door = new ActiveOnly({ view: view as WebView, clock })
+  const raw = { destroyed: false }
+  const ask = (headers: Record<string, string> = { [ACTIVE_ONLY]: '1' }) => {
+    const asked = { outcome: 'kept' }
+    door.admit({ headers, raw } as unknown as FastifyRequest).then(
+      () => {
+        asked.outcome = 'admitted'
+      },
+      ({ code }: { code: string }) => {
+        asked.outcome = code
+      },
+    )
+    return asked
+  }
+  const served = ask()
+  now.serving = false
+  const plain = ask({})
+  await clock.advance(0)
+  t.equal(served.outcome, 'admitted')
+  t.equal(plain.outcome, 'admitted', 'without the header any master answers')
+
+  now.elsewhere = true
+  const misled = ask()
+  await clock.advance(30)
+  t.equal(misled.outcome, 'kept', 'the active one may have died a moment ago')
+  await clock.advance(60)
+  t.equal(misled.outcome, 'UNAVAILABLE')
+
+  now.elsewhere = false
+  const between = ask()
+  await clock.advance(2000)
+  t.equal(between.outcome, 'kept')
+  now.serving = true
+  await clock.advance(30)
+  t.equal(between.outcome, 'admitted', 'this master has taken over')
+
+  now.serving = false
+  const orphan = ask()
+  await clock.advance(4000)
+  t.equal(orphan.outcome, 'kept')
+  await clock.advance(1500)
+  t.equal(orphan.outcome, 'UNAVAILABLE')
+
+  const crowd = Array.from({ length: 1001 }, () => ask())
+  await clock.advance(0)
+  t.equal(crowd[0]?.outcome, 'kept')
+  t.equal(crowd[1000]?.outcome, 'UNAVAILABLE', 'too many')
+  raw.destroyed = true
+  await clock.advance(15)
+  t.equal(crowd[0]?.outcome, 'UNAVAILABLE', 'nobody waits for it any more')
+})
 
 t.test('a page that does not read is cut off, others go on', async (t) => {
   const { door, port, change } = await serve(t, { problem: 'x'.repeat(200_000) })

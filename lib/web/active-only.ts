@@ -1,0 +1,51 @@
+/**
+ * Requests that only the active master may answer, told by the header `tajo-active-only`. A proxy sets it, and sends
+ * what was refused with 503 to the next master: so every answer comes from the active one, without the proxy's own
+ * checks, which are always a little late.
+ *
+ * While no other master is heard to be active, in the middle of a failover, a request is kept: it is answered here if
+ * this master takes over. Otherwise it is refused after a moment, so that a proxy's few tries outlast the first
+ * milliseconds after a death, when the others have not heard of it yet.
+ */
+import type { FastifyRequest } from 'fastify'
+import type { Clock } from '../base/clock.ts'
+import { RpcError } from '../rpc/index.ts'
+import type { WebView } from './view.ts'
+
+export const ACTIVE_ONLY = 'tajo-active-only'
+
+const KEPT_AT_LEAST_MS = 60
+const KEPT_AT_MOST_MS = 5000
+const LOOK_EVERY_MS = 15
+/** More are refused at once. */
+const MOST_KEPT = 1000
+
+export class ActiveOnly {
+  readonly #view: WebView
+  readonly #clock: Clock
+  #kept = 0
+
+  constructor({ view, clock }: { view: WebView; clock: Clock }) {
+    this.#view = view
+    this.#clock = clock
+  }
+
+  /** Resolves when the request may be answered; rejects UNAVAILABLE, the proxy's sign to ask another master. */
+  async admit({ headers, raw }: FastifyRequest): Promise<void> {
+    if (headers[ACTIVE_ONLY] === undefined || this.#view.serving()) return
+    this.#kept += 1
+    try {
+      const beganMs = this.#clock.nowMs()
+      while (!this.#view.serving()) {
+        const keptMs = this.#clock.nowMs() - beganMs
+        const inVain = keptMs >= KEPT_AT_LEAST_MS && this.#view.activeElsewhere()
+        if (inVain || keptMs >= KEPT_AT_MOST_MS || this.#kept > MOST_KEPT || raw.destroyed) {
+          throw new RpcError('UNAVAILABLE', 'this master is not the active one')
+        }
+        await new Promise<void>((resolve) => this.#clock.after(LOOK_EVERY_MS, resolve))
+      }
+    } finally {
+      this.#kept -= 1
+    }
+  }
+}
