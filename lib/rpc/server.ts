@@ -67,8 +67,13 @@ export interface CallFacts {
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024
 /** Who shows the cluster's secret, which is looked at before the body is read: a report may list thousands of files. */
 const CLUSTER_BODY_LIMIT_BYTES = 64 * 1024 * 1024
-/** For the whole request to arrive. */
+/** For the whole request to arrive. Node looks for late ones each `LOOK_FOR_LATE_MS`. */
 const REQUEST_TIMEOUT_MS = 15_000
+/** For its headers; Node takes the larger of both for both. */
+const HEADERS_TIMEOUT_MS = 10_000
+const LOOK_FOR_LATE_MS = 2_500
+/** What is on its way when a port closes gets so long; then its connection is cut, and so is one that never asked. */
+const CLOSING_MS = 250
 const MOST_CONNECTIONS = 4096
 
 /** The contract's schemas are zod's. fastify would load its own compilers, a tenth of a second, and never use them. */
@@ -85,11 +90,16 @@ export function limitedServer(options: { log: Log; epoch: () => number }): Fasti
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    forceCloseConnections: true,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: LOOK_FOR_LATE_MS },
     schemaController: NO_COMPILERS,
     routerOptions: { maxParamLength: 200 },
   })
   app.server.maxConnections = MOST_CONNECTIONS
+  // fastify's own way (forceCloseConnections) knows only of servers that it has made listen itself.
+  app.addHook('preClose', async () => {
+    app.server.closeIdleConnections()
+    setTimeout(() => app.server.closeAllConnections(), CLOSING_MS).unref()
+  })
   app.setErrorHandler((error, request, reply) => {
     sendError(reply, asRpcError(error, request, options.log), options.epoch())
   })
