@@ -4,13 +4,19 @@ import type { Configuration, HostList, ReloadEvent } from '../conf/index.ts'
 
 const IN_FORCE = 'the configuration files say again what is in force'
 
+/** What counts from now on. */
+export interface InForce {
+  readonly configuration: Configuration
+  readonly masters: HostList
+}
+
 export function onConfChange(
   event: ReloadEvent,
-  { log, apply }: { log: Log; apply: (conf: Configuration) => void },
+  { log, apply }: { log: Log; apply: (now: InForce) => void },
 ): void {
   switch (event.kind) {
     case 'changed':
-      apply(event.configuration)
+      apply(event)
       for (const { key, from, to } of event.reloaded) {
         log('info', `configuration changed: ${key} is now ${shown(to)}`, { key, from, to })
       }

@@ -6,7 +6,15 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
-import { type Configuration, isLoopback, type Reloader, watchConfiguration } from '../conf/index.ts'
+import {
+  type Configuration,
+  entryAddress,
+  formatHostPort,
+  type HostList,
+  isLoopback,
+  type Reloader,
+  watchConfiguration,
+} from '../conf/index.ts'
 import { type DaemonLog, listenOnSocket } from '../daemon/index.ts'
 import {
   joinElection,
@@ -24,7 +32,7 @@ import {
   SingleMember,
 } from '../master/index.ts'
 import type { Bind } from '../rpc/index.ts'
-import { onConfChange } from './conf-changes.ts'
+import { type InForce, onConfChange } from './conf-changes.ts'
 import { confRows } from './conf-rows.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
@@ -52,12 +60,14 @@ export class MasterLife implements DaemonLife {
   #master: Master | null = null
   #admin: AdminServer | null = null
   #reloader: Reloader | null = null
-  /** With what was reloaded. */
+  /** Both with what was reloaded. */
   #conf: Configuration
+  #masters: HostList
 
   constructor(plan: MasterPlan, version: string, log: DaemonLog) {
     this.#plan = plan
     this.#conf = plan.conf
+    this.#masters = plan.masters
     this.#version = version
     this.#log = log
   }
@@ -87,7 +97,7 @@ export class MasterLife implements DaemonLife {
       running: plan.conf,
       masters: plan.masters,
       surroundings: plan.surroundings,
-      onEvent: (event) => onConfChange(event, { log, apply: (conf) => this.#apply(conf) }),
+      onEvent: (event) => onConfChange(event, { log, apply: (now) => this.#apply(now) }),
     })
   }
 
@@ -96,9 +106,16 @@ export class MasterLife implements DaemonLife {
     await this.#admin?.close()
   }
 
-  #apply(conf: Configuration): void {
-    this.#conf = conf
-    this.#log.limit(logLimitsOf(conf))
+  #apply({ configuration, masters }: InForce): void {
+    this.#conf = configuration
+    this.#masters = masters
+    this.#log.limit(logLimitsOf(configuration))
+  }
+
+  /** A line without a port means the configured one. */
+  #listed(): string[] {
+    const configured = this.#conf.get('tajo.master.umbilical-rpc.address')
+    return this.#masters.entries.map((entry) => formatHostPort(entryAddress(entry, configured)))
   }
 
   reload(): void {
@@ -119,6 +136,7 @@ export class MasterLife implements DaemonLife {
       timing: ha?.timing ?? null,
       web: this.#webRules(),
       config: () => confRows(this.#conf),
+      listed: () => this.#listed(),
       version: this.#version,
       onFailure: (error) => end(error.message, 1),
       pid: process.pid,

@@ -4,6 +4,8 @@ import type { Alert, MasterRow } from '../web/view.ts'
 
 export interface AlertFacts {
   readonly masters: readonly MasterRow[]
+  /** Umbilical addresses of the masters that conf/masters lists and that take no part. */
+  readonly missing: readonly string[]
   readonly active: string | null
   readonly problem: string | null
   readonly storageReadable: boolean
@@ -15,7 +17,8 @@ export interface AlertFacts {
   /** The slowest renewal of the last minute, of each master. */
   readonly slowest: ReadonlyMap<string, number>
   readonly queued: number
-  readonly liveWorkers: number
+  /** Null: not known. */
+  readonly liveWorkers: number | null
 }
 
 /** Histories and logs of several hosts can't be read side by side beyond this. */
@@ -36,7 +39,8 @@ export function alertsOf(facts: AlertFacts): Alert[] {
   return all.sort((a, b) => RANK[a.level] - RANK[b.level])
 }
 
-function ofTheElection({ masters, active, problem, storageReadable, timing }: AlertFacts): Alert[] {
+function ofTheElection(facts: AlertFacts): Alert[] {
+  const { masters, missing, active, problem, storageReadable, timing } = facts
   const found: Alert[] = []
   if (problem !== null) {
     const kind = storageReadable ? 'no-active' : 'storage'
@@ -46,9 +50,16 @@ function ofTheElection({ masters, active, problem, storageReadable, timing }: Al
   if (timing === null) {
     const text = 'high availability is off (tajo.master.ha.enable): nobody takes over'
     found.push({ kind: 'one-master', level: 'warning', text })
-  } else if (masters.length === 1) {
-    const text = 'this is the only master: add a line to conf/masters and start it, and it can fail'
-    found.push({ kind: 'one-master', level: 'warning', text })
+    return found
+  }
+  for (const address of missing) {
+    const text = `${address} is in conf/masters and takes no part: it was not started, or has ended. sbin/start-tajo.sh starts what is missing`
+    found.push({ kind: 'master-missing', level: 'warning', text })
+  }
+  if (masters.length === 1) {
+    const what =
+      missing.length > 0 ? '' : ': add a line to conf/masters and start it, and it can fail'
+    found.push({ kind: 'one-master', level: 'warning', text: `this is the only master${what}` })
   }
   return found
 }

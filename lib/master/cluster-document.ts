@@ -29,8 +29,12 @@ export interface DocumentFacts {
   readonly recent: (address: string) => LeaseReading
   readonly minute: (address: string) => LeaseReading
   readonly activeSinceMs: number | null
-  readonly workers: readonly WorkerRow[]
-  readonly queryCounts: QueryCounts
+  /** Umbilical addresses, as conf/masters lists them. */
+  readonly listed: readonly string[]
+  /** Null: the active master has not said. */
+  readonly workers: readonly WorkerRow[] | null
+  /** Null: they could not be read. */
+  readonly queryCounts: QueryCounts | null
   readonly nowWallMs: number
 }
 
@@ -47,7 +51,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
     timing,
     problem: view.problem,
   }
-  const workerCounts = countWorkers(workers)
+  const workerCounts = workers === null ? null : countWorkers(workers)
   return {
     clusterId: view.clusterId,
     epoch: own.epoch,
@@ -64,13 +68,14 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
     ifActiveDied: ifActiveDied(common),
     alerts: alertsOf({
       ...common,
+      missing: missingOf(facts.listed, masters),
       storageWarnings: view.warnings,
       splitBrain: own.warnings,
       slowest: slowest(masters, facts),
-      queued: queryCounts.queued,
-      liveWorkers: workerCounts.live,
+      queued: queryCounts?.queued ?? 0,
+      liveWorkers: workerCounts?.live ?? null,
     }),
-    workers: [...workers],
+    workers: [...(workers ?? [])],
     workerCounts,
     queryCounts,
     storage: view.storage,
@@ -133,6 +138,20 @@ function peerRow(peer: PeerView, facts: DocumentFacts): MasterRow {
     addresses: peer.addresses,
   }
 }
+
+/** Of the listed ones, those that no row is: under its own address, or on the same port under another name of its host. */
+export function missingOf(listed: readonly string[], masters: readonly MasterRow[]): string[] {
+  return listed.filter((address) => {
+    const wanted = splitHostPort(address)
+    return !masters.some((row) => {
+      if (row.address === address) return true
+      const own = splitHostPort(row.address)
+      return own?.port === wanted?.port && shortName(row.hostname) === shortName(wanted?.host ?? '')
+    })
+  })
+}
+
+const shortName = (host: string): string => host.toLowerCase().split('.')[0] ?? ''
 
 function slowest(masters: readonly MasterRow[], { minute }: DocumentFacts): Map<string, number> {
   const found = new Map<string, number>()

@@ -1,7 +1,8 @@
 /**
  * What the info port shows of this master, put together from its parts. A document about the cluster is at hand at any
  * time: what has to be read or asked for (when the term began to serve, the active's workers, the numbers of queries) is
- * fetched beside it and shown with the next one, so that a hanging directory never hides who is active.
+ * fetched beside it. A document waits for that as long as its reader wants and no longer, and leaves out what is old, so
+ * that a hanging directory never hides who is active, and nothing old passes for news.
  */
 import type { Clock } from '../base/clock.ts'
 import { splitHostPort } from '../base/host-port.ts'
@@ -14,6 +15,7 @@ import type {
   ConfigDocument,
   LeaseDocument,
   MetricsFacts,
+  QueryCounts,
   QueryRow,
   Refusal,
   SqlOut,
@@ -47,6 +49,7 @@ export interface MasterWebOptions {
   readonly queries: QueryServices
   readonly metrics: () => MetricsFacts
   readonly config: () => ConfigDocument
+  readonly listed: () => readonly string[]
   readonly secret: () => string
   readonly timing: Timing | null
   readonly clock: Clock
@@ -57,6 +60,8 @@ const RECENT_MS = 2000
 const MINUTE_MS = 60_000
 /** Several pages and events share one reading. */
 const FRESH_MS = 500
+/** Older than that is no news any more. */
+const OLD_MS = 5000
 const MOST_QUERIES = 10_000
 const MOST_PAGES_KNOWN = 64
 
@@ -73,10 +78,11 @@ class Kept<T> {
     this.#clock = clock
   }
 
-  /** The last one, at once. */
+  /** The last one, at once; null when there is none, or an old one. */
   get last(): T | null {
-    if (this.#clock.nowMs() - this.#atMs >= FRESH_MS) void this.fresh()
-    return this.#value
+    const ageMs = this.#clock.nowMs() - this.#atMs
+    if (ageMs >= FRESH_MS) void this.fresh()
+    return ageMs < OLD_MS ? this.#value : null
   }
 
   /** One that is not old; null when there was never one and now it fails. */
@@ -150,8 +156,9 @@ export class MasterWeb implements WebView {
     return this.#options.state()
   }
 
-  async cluster(): Promise<ClusterDocument> {
-    const { joined, own, timing, peers, news, record, wallMs } = this.#options
+  async cluster(patienceMs = 0): Promise<ClusterDocument> {
+    const { joined, own, timing, peers, news, record, listed, wallMs } = this.#options
+    if (patienceMs > 0) await this.#refreshed(patienceMs)
     const view = joined().view()
     const facts = own()
     return clusterDocument({
@@ -166,8 +173,9 @@ export class MasterWeb implements WebView {
       recent: (address) => record.worst(address, RECENT_MS),
       minute: (address) => record.worst(address, MINUTE_MS),
       activeSinceMs: view.active === null ? null : this.#activeSince(facts.epoch),
+      listed: listed(),
       workers: this.#workersAtHand(),
-      queryCounts: countQueries(this.#rows.last ?? []),
+      queryCounts: this.#queryCounts(),
       nowWallMs: wallMs(),
     })
   }
@@ -297,9 +305,30 @@ export class MasterWeb implements WebView {
 
   // ---- what is kept ----------------------------------------------------------------------------------------------
 
-  #workersAtHand(): readonly WorkerRow[] {
+  #workersAtHand(): readonly WorkerRow[] | null {
     if (this.serving()) return this.#options.queries.workers()
-    return this.#activeWorkers.last?.rows ?? []
+    return this.#activeWorkers.last?.rows ?? null
+  }
+
+  #queryCounts(): QueryCounts | null {
+    const rows = this.#rows.last
+    return rows === null ? null : countQueries(rows)
+  }
+
+  /** What is asked for beside a document is new, or has not come in time. */
+  async #refreshed(patienceMs: number): Promise<void> {
+    const { clock, history } = this.#options
+    const asked = [
+      this.#rows.fresh(),
+      this.serving() ? null : this.#activeWorkers.fresh(),
+      history.newest(1).catch(() => null), // shown as unknown, and as the storage's own warning
+    ]
+    let cancel = (): void => {}
+    const late = new Promise<void>((resolve) => {
+      cancel = clock.after(patienceMs, resolve)
+    })
+    await Promise.race([Promise.all(asked), late])
+    cancel()
   }
 
   /** Of the term that the history tells of; read beside it while it is not known. */

@@ -63,6 +63,8 @@ export interface MasterOptions {
   readonly web: WebRules
   /** The configuration in force, for people; no secrets. */
   readonly config: () => ConfigDocument
+  /** Umbilical addresses of all masters, as conf/masters lists them at the moment. */
+  readonly listed: () => readonly string[]
   readonly version: string
   /** This master can't take part any more: the process should end. */
   readonly onFailure: (error: Error) => void
@@ -395,7 +397,7 @@ export class Master {
   }
 
   #makeWeb(): MasterWeb {
-    const { address, timing, config, clock, wallMs } = this.#options
+    const { address, timing, config, listed, clock, wallMs } = this.#options
     return new MasterWeb({
       self: address,
       joined: () => this.#joined(),
@@ -410,6 +412,7 @@ export class Master {
       queries: this.#queries,
       metrics: () => this.#metricsFacts(),
       config,
+      listed,
       secret: () => this.#secret,
       timing,
       clock,

@@ -13,7 +13,13 @@ import { messageOf } from '../base/message-of.ts'
 import { RpcError } from '../rpc/index.ts'
 import { sqlModeFor } from './callers.ts'
 import { countQueries } from './query-page.ts'
-import type { ClusterDocument, QueryRow, WebRules, WebView } from './view.ts'
+import {
+  type ClusterDocument,
+  PATIENCE_MS,
+  type QueryRow,
+  type WebRules,
+  type WebView,
+} from './view.ts'
 
 export interface EventOptions {
   readonly view: WebView
@@ -100,7 +106,7 @@ export class EventHub {
   async #snapshot(ip: string): Promise<string> {
     const { view } = this.#options
     const [cluster, queries, history] = await Promise.all([
-      view.cluster(),
+      view.cluster(PATIENCE_MS),
       view.queries(MOST_QUERIES),
       // The page is of use without it, and gets it as soon as it can be read.
       view.history(HISTORY_ROWS).catch(() => null),

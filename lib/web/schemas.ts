@@ -44,6 +44,7 @@ const tableRow = services.catalog.tables.answer.shape.tables.element
 export const alert = z.object({
   kind: z.enum([
     'one-master',
+    'master-missing',
     'storage-slow',
     'storage',
     'clocks-apart',
@@ -105,8 +106,8 @@ export const cluster = z.object({
   ifActiveDied,
   alerts: z.array(alert),
   workers: z.array(workerRow),
-  workerCounts,
-  queryCounts,
+  workerCounts: workerCounts.nullable().describe('null: the active master has not said'),
+  queryCounts: queryCounts.nullable().describe('null: they could not be read'),
   sql: z.enum(['off', 'read', 'all']).describe('what this caller may run from the page'),
   admin: z.boolean().describe('whether admin orders with a token are taken'),
   storage: z.string(),

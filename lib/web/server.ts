@@ -18,7 +18,7 @@ import { pageOfQueries, queryFilter, wholeNumber } from './query-page.ts'
 import { handOverRequest } from './schemas.ts'
 import { SqlAnswers } from './sql-answer.ts'
 import { PAGE_HEADERS, statusPage } from './status-page.ts'
-import type { Refusal, WebRules, WebView } from './view.ts'
+import { PATIENCE_MS, type Refusal, type WebRules, type WebView } from './view.ts'
 
 export interface WebOptions {
   readonly view: WebView
@@ -96,7 +96,7 @@ type WithQuery = { Querystring: Record<string, unknown> }
 function addDocuments(app: FastifyInstance, { view, rules, metrics, version }: WebOptions): void {
   app.get('/api/v1/cluster', async (request, reply) =>
     sendJson(reply, {
-      ...(await view.cluster()),
+      ...(await view.cluster(PATIENCE_MS)),
       sql: sqlModeFor(request.ip, rules),
       admin: rules.admin,
     }),
@@ -213,7 +213,7 @@ function addPages(app: FastifyInstance, { view, files = new PageFiles() }: WebOp
   app.get('/plain', async (_request, reply) => {
     // The page says so where it could not be read.
     const history = await view.history(PLAIN_HISTORY_ROWS).catch(() => null)
-    return reply.headers(PAGE_HEADERS).send(statusPage(await view.cluster(), history))
+    return reply.headers(PAGE_HEADERS).send(statusPage(await view.cluster(PATIENCE_MS), history))
   })
 }
 

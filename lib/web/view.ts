@@ -62,6 +62,9 @@ export interface Refusal {
   readonly message: string
 }
 
+/** Whoever asks once, and not again and again, waits so long for what has to be asked for elsewhere. */
+export const PATIENCE_MS = 300
+
 /** All that the info port needs to know. Calls without a promise answer at once. */
 export interface WebView {
   serving(): boolean
@@ -70,7 +73,8 @@ export interface WebView {
   state(): string
   /** Umbilical address of the master that answers. */
   readonly self: string
-  cluster(): Promise<ClusterDocument>
+  /** What others have to be asked for is waited for so long, and left out where it is old all the same. */
+  cluster(patienceMs?: number): Promise<ClusterDocument>
   /** Newest first. Rejects RpcError when the shared directory can't be read in time. */
   history(limit: number): Promise<TermRow[]>
   /** Of the last so many seconds. */

@@ -39,7 +39,7 @@ function render({ parts: [chosen, name], query }) {
 /** Changes with the queries that ended, which may have changed tables. */
 const moment = () => {
   const counts = state.cluster?.queryCounts
-  return `${state.cluster?.epoch} ${counts === undefined ? '' : counts.succeeded}`
+  return `${state.cluster?.epoch} ${counts == null ? '' : counts.succeeded}`
 }
 
 /** @param {readonly string[]} names @param {string | null} chosen */

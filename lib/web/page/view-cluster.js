@@ -146,34 +146,33 @@ function masters(cluster) {
 /** @param {Master} one */
 const stateOf = (one) => (one.connected || one.self ? one.state : `${one.state}, no answer`)
 
+/** @param {NonNullable<Cluster['workerCounts']>} counts */
+const busy = ({ silent, slots, running }) =>
+  silent > 0 ? `${silent} silent` : `${running} of ${several(slots, 'slot')} busy`
+
 /** @param {Cluster} cluster */
 function tiles({ workerCounts, queryCounts }) {
-  const { live, silent, slots, running } = workerCounts
+  const workers = workerCounts === null ? 'not told yet' : busy(workerCounts)
   return h(
     'div',
     { class: 'tiles' },
-    tile(
-      'Workers',
-      count(live),
-      silent > 0 ? `${silent} silent` : `${running} of ${several(slots, 'slot')} busy`,
-      '#/workers',
-    ),
+    tile('Workers', count(workerCounts?.live), workers, '#/workers'),
     tile(
       'Running',
-      count(queryCounts.running),
+      count(queryCounts?.running),
       'queries',
       hrefOf(['queries'], { state: 'running' }),
     ),
-    tile('Queued', count(queryCounts.queued), 'queries', hrefOf(['queries'], { state: 'queued' })),
+    tile('Queued', count(queryCounts?.queued), 'queries', hrefOf(['queries'], { state: 'queued' })),
     tile(
       'Succeeded',
-      count(queryCounts.succeeded),
+      count(queryCounts?.succeeded),
       'in the history',
       hrefOf(['queries'], { state: 'succeeded' }),
     ),
     tile(
       'Failed',
-      count(queryCounts.failed),
+      count(queryCounts?.failed),
       'in the history',
       hrefOf(['queries'], { state: 'failed' }),
     ),

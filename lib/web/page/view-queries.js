@@ -38,7 +38,7 @@ function render({ query, parts: [queryId] }) {
 function filters(filter) {
   const counts = state.cluster?.queryCounts
   const chosen = filter.state === '' ? [] : filter.state.split(',')
-  const all = counts === undefined ? null : STATES.reduce((sum, name) => sum + counts[name], 0)
+  const all = counts == null ? null : STATES.reduce((sum, name) => sum + counts[name], 0)
   return searchForm(
     { label: 'Text, user or id', words: ['queries'], query: filter },
     h(

@@ -126,7 +126,7 @@ t.test('changes of the files are told in words', (t) => {
   const tell = (event: ReloadEvent): void =>
     onConfChange(event, {
       log: (level, message) => void lines.push(`${level} ${message}`),
-      apply: (changed) => void applied.push(changed),
+      apply: ({ configuration }) => void applied.push(configuration),
     })
   const quiet = { kind: 'changed', configuration: conf, masters: list('a') } as const
   const nothing = { reloaded: [], needRestart: [], mastersBefore: null }

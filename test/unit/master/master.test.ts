@@ -58,6 +58,7 @@ function masterAt(
     timing: makeTiming(),
     web: { sql: 'read', sqlFromHereOnly: false, admin: false },
     config: () => ({ confDir: '/conf', settings: [] }),
+    listed: () => [addresses.umbilical],
     version: '1',
     onFailure: ({ message }) => void failures.push(message),
     pid: 4711,

@@ -9,9 +9,13 @@ import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import { makeTiming } from '../../../lib/ha/index.ts'
 import { alertsOf } from '../../../lib/master/alerts.ts'
+import { missingOf } from '../../../lib/master/cluster-document.ts'
+import { HistoryCache } from '../../../lib/master/history-cache.ts'
 import { ifActiveDied } from '../../../lib/master/if-active-died.ts'
 import { LeaseRecord } from '../../../lib/master/lease-record.ts'
+import { MasterWeb } from '../../../lib/master/master-web.ts'
 import { PeerNews } from '../../../lib/master/peer-news.ts'
+import type { QueryServices } from '../../../lib/master/queries/services.ts'
 import { whyBegan } from '../../../lib/master/terms-begun.ts'
 import { limitedServer } from '../../../lib/rpc/index.ts'
 import { ACTIVE_ONLY, ActiveOnly } from '../../../lib/web/active-only.ts'
@@ -22,7 +26,14 @@ import { openApi, ROUTES } from '../../../lib/web/openapi.ts'
 import { PageFiles } from '../../../lib/web/page-files.ts'
 import { pageOfQueries, queryFilter } from '../../../lib/web/query-page.ts'
 import { addWebRoutes, type WebDoor } from '../../../lib/web/server.ts'
-import type { ClusterDocument, MasterRow, QueryRow, WebView } from '../../../lib/web/view.ts'
+import type {
+  ClusterDocument,
+  MasterRow,
+  MetricsFacts,
+  QueryRow,
+  WebView,
+} from '../../../lib/web/view.ts'
+import { FakeMember } from '../../support/fake-member.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { until } from '../../support/until.ts'
 
@@ -327,17 +338,56 @@ t.test('if the active died now', (t) => {
   t.end()
 })
 
+t.test('whoever asks once hears no old news, and waits for nobody who is silent', async (t) => {
+  const clock = new HandClock()
+  const member = new FakeMember(26001)
+  let answer = async (): Promise<QueryRow[]> => [query(1)]
+  const web = new MasterWeb({
+    ...{ self: 'localhost:26001', joined: () => member, isJoined: () => true },
+    own: () => ({ serving: true, epoch: 1, pid: 1, warnings: [] }),
+    ...{ state: () => 'active', serving: () => true, peers: () => null },
+    ...{ news: new PeerNews(clock.nowMs), record: new LeaseRecord(clock.nowMs) },
+    history: new HistoryCache(async () => [], clock),
+    queries: { newest: () => answer(), workers: () => [] } as unknown as QueryServices,
+    metrics: () => ({}) as MetricsFacts,
+    config: () => ({ confDir: '', settings: [] }),
+    ...{ listed: () => [], secret: () => 's', timing, clock, wallMs: clock.nowMs },
+  })
+  t.equal((await web.cluster()).queryCounts, null, 'not known yet, which is not zero')
+  t.equal((await web.cluster(300)).queryCounts?.succeeded, 1)
+  await clock.advance(60_000)
+  answer = async () => [query(1), query(2)]
+  t.equal((await web.cluster(300)).queryCounts?.succeeded, 2, 'the first answer after a rest')
+
+  await clock.advance(60_000)
+  answer = () => new Promise(() => {})
+  const asked = web.cluster(300)
+  await clock.advance(300)
+  t.equal((await asked).queryCounts, null, 'what is a minute old is left out')
+  await web.close()
+})
+
 t.test('what an operator should look at', (t) => {
   const facts = {
     ...{ masters: [master(1), master(2)], active: 'host1:26001', problem: null },
     ...{ storageReadable: true, timing, storageWarnings: [], splitBrain: [], queued: 0 },
-    ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1 },
+    ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1, missing: [] },
   }
   t.same(alertsOf(facts), [])
   const kinds = (more: object): string[] =>
     alertsOf({ ...facts, ...more }).map(({ kind, level }) => `${level} ${kind}`)
   t.same(kinds({ masters: [master(1)] }), ['warning one-master'])
   t.same(kinds({ timing: null }), ['warning one-master'])
+  t.same(kinds({ missing: ['host3:26001'] }), ['warning master-missing'])
+  const alone = alertsOf({ ...facts, masters: [master(1)], missing: ['host2:26001'] })
+  t.match(alone, [
+    { text: /^host2:26001 is in conf\/masters/ },
+    { text: 'this is the only master' },
+  ])
+  const known = [master(1), master(2, { address: 'localhost:26001', hostname: 'host2.example' })]
+  const listed = ['host1:26001', 'host2:26001', 'host2:36001', 'host3:26001']
+  t.same(missingOf(listed, known), ['host2:36001', 'host3:26001'])
+  t.same(kinds({ queued: 3, liveWorkers: null }), ['info queries-queued'])
   t.same(kinds({ slowest: new Map([['host1:26001', 130]]) }), ['warning storage-slow'])
   t.same(kinds({ masters: [master(1), master(2, { clockOffsetMs: -1500 })] }), [
     'warning clocks-apart',
