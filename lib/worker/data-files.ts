@@ -11,6 +11,7 @@ import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
 import type { DataFile, Table } from '../catalog/model.ts'
 import { QueryFault } from './query-error.ts'
 import type { Roots } from './roots.ts'
+import { canBeRead } from './sql-text.ts'
 
 export interface FoundFile {
   /** Absolute, of its directory the symbolic links resolved. */
@@ -66,6 +67,9 @@ class Looker {
         path,
         `has ${real.size} bytes, and had ${file.bytes} when it was written: it is damaged or was changed`,
       )
+    }
+    if (!canBeRead(real.path)) {
+      throw this.#fault(path, "can't be read: its path has a backslash and one of [ * ?; rename it")
     }
     return { path: real.path, partition: file.partition, own }
   }

@@ -12,4 +12,11 @@ export function sqlName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-export const sqlList = (values: readonly string[]): string => `[${values.map(sqlText).join(', ')}]`
+/** Files for one of DuckDB's readers, which takes a path for a pattern: in brackets what means something is itself. */
+export const sqlFiles = (paths: readonly string[]): string =>
+  `[${paths.map((path) => sqlText(path.replace(PATTERN, '[$&]'))).join(', ')}]`
+
+const PATTERN = /[[*?]/g
+
+/** In a pattern DuckDB takes a backslash for a slash, whatever stands around it: such a file can't be named. */
+export const canBeRead = (path: string): boolean => !path.includes('\\') || !/[[*?]/.test(path)

@@ -12,7 +12,7 @@ import type { FoundFile } from './data-files.ts'
 import { tableName } from './data-files.ts'
 import type { EngineColumn } from './duckdb.ts'
 import { QueryFault } from './query-error.ts'
-import { sqlList, sqlName, sqlText } from './sql-text.ts'
+import { sqlFiles, sqlName, sqlText } from './sql-text.ts'
 import { textFormat } from './text-format.ts'
 
 export interface ViewInput {
@@ -44,7 +44,7 @@ export function viewBody(input: ViewInput): string {
 
 /** Reads nothing but the names and types of columns, to be prepared and not run. */
 export const foreignProbe = (table: Table, paths: readonly string[]): string =>
-  `SELECT * FROM read_parquet(${sqlList(paths)}, union_by_name = ${table.schemaVersion > FIRST_SCHEMA}, hive_partitioning = false)`
+  `SELECT * FROM read_parquet(${sqlFiles(paths)}, union_by_name = ${table.schemaVersion > FIRST_SCHEMA}, hive_partitioning = false)`
 
 /** By number, where the schema has changed since a file may have been written; DuckDB can't have both this and hive. */
 function ownBody(input: ViewInput, own: readonly FoundFile[]): string {
@@ -72,7 +72,7 @@ function readBody(
   const columns = table.columns.map((column) =>
     foreign === null ? `f.${sqlName(column.name)}` : foreignColumn(input, column, foreign),
   )
-  const paths = sqlList(files.map(({ path }) => path))
+  const paths = sqlFiles(files.map(({ path }) => path))
   const parts = table.partitionColumns
   if (parts.length === 0) {
     return `SELECT ${columns.join(', ')} FROM ${reader(`${paths}, hive_partitioning = false`)} AS f`
