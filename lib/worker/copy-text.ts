@@ -8,6 +8,7 @@
 import type { WriteTarget } from '../rpc/contract.ts'
 import { QueryFault } from './query-error.ts'
 import { sqlName, sqlText } from './sql-text.ts'
+import { checkedLine, checkedObject, checkedValue } from './text-checks.ts'
 import { textFormat } from './text-format.ts'
 import type { PlannedColumn, TypeNames, WritePlan } from './write-plan.ts'
 
@@ -38,18 +39,13 @@ export const LONGEST_PARTITION_BYTES = 120
 
 /** Throws QueryFault for options that can't be written. */
 export function copyText(input: CopyInput): CopyText {
-  const { target, plan, query, width, path } = input
+  const { plan, query, width, path } = input
   const { extension, options, tellsFiles } = formatOf(input)
   const tokens = plan.partitionColumns.map((column, i) => ({
     sql: token(input, column),
     name: sqlName(tokenName(plan, i)),
   }))
-  const values = [
-    ...(target.format === 'JSON'
-      ? [jsonLine(input)]
-      : plan.columns.map((one) => value(input, one))),
-    ...tokens.map(({ sql, name }) => `${sql} AS ${name}`),
-  ]
+  const values = [...valuesOf(input), ...tokens.map(({ sql, name }) => `${sql} AS ${name}`)]
   const parts =
     tokens.length === 0
       ? []
@@ -73,21 +69,37 @@ export function copyText(input: CopyInput): CopyText {
 const cast = ({ types }: CopyInput, { source, type }: PlannedColumn): string =>
   `CAST(${source === null ? 'NULL' : `q.c${source}`} AS ${types.toDuckDb(type)})`
 
-const value = (input: CopyInput, column: PlannedColumn): string =>
-  `${checked(input, cast(input, column))} AS ${sqlName(column.name)}`
-
-/** Without quotes a value that looks like two, like two lines or like NULL would be read as such. */
-function checked({ target }: CopyInput, sql: string): string {
-  if (target.format !== 'TEXT') return sql
-  const { quote, delimiter, nullText } = textFormat(target.options)
-  if (quote !== '') return sql
-  const text = `CAST(${sql} AS VARCHAR)`
-  const bad = [sqlText(delimiter), 'chr(10)', 'chr(13)'].map((one) => `contains(${text}, ${one})`)
-  return `CASE WHEN ${bad.join(' OR ')} OR ${text} = ${sqlText(nullText)} THEN error('a value holds the delimiter or a line break, or is the text for NULL, and the table''s option ''text.quote'' is empty') ELSE ${sql} END`
+function valuesOf(input: CopyInput): string[] {
+  const { target, plan, types } = input
+  if (target.format === 'JSON') return [jsonLine(input)]
+  const plain = plan.columns.map((one) => ({
+    name: sqlName(one.name),
+    sql: cast(input, one),
+    type: types.toDuckDb(one.type),
+  }))
+  if (target.format !== 'TEXT') return plain.map(({ name, sql }) => `${sql} AS ${name}`)
+  const format = textFormat(target.options)
+  return plain.map(({ name, sql }, i) => {
+    const value = checkedValue(sql, format, plain.length === 1)
+    return `${i === 0 ? checkedLine(value, plain, format) : value} AS ${name}`
+  })
 }
 
-const jsonLine = (input: CopyInput): string =>
-  `CAST(to_json({${input.plan.columns.map((one) => `${sqlText(one.name)}: ${cast(input, one)}`).join(', ')}}) AS VARCHAR) AS line`
+function jsonLine(input: CopyInput): string {
+  const fields = input.plan.columns.map((one) => `${sqlText(one.name)}: ${jsonValue(input, one)}`)
+  return `${checkedObject(`CAST(to_json({${fields.join(', ')}}) AS VARCHAR)`)} AS line`
+}
+
+/** DuckDB reads JSON's numbers as FLOAT8, which loses digits of a NUMERIC: it is written as text, also inside of others. */
+function jsonValue(input: CopyInput, column: PlannedColumn): string {
+  const type = input.types.toDuckDb(column.type)
+  const exact = type.replace(NUMERIC_OR_NAME, (one) => (one.startsWith('"') ? one : 'VARCHAR'))
+  const value = cast(input, column)
+  return exact === type ? value : `CAST(${value} AS ${exact})`
+}
+
+/** A field's quoted name may look like a type. */
+const NUMERIC_OR_NAME = /"(?:[^"]|"")*"|DECIMAL\(\d+,\d+\)/g
 
 function token(input: CopyInput, column: PlannedColumn): string {
   const text = `CAST(${cast(input, column)} AS VARCHAR)`

@@ -13,6 +13,7 @@ import { tableName } from './data-files.ts'
 import type { EngineColumn } from './duckdb.ts'
 import { QueryFault } from './query-error.ts'
 import { sqlFiles, sqlName, sqlText } from './sql-text.ts'
+import { LONGEST_LINE_BYTES, LONGEST_OBJECT_BYTES } from './text-checks.ts'
 import { textFormat } from './text-format.ts'
 
 export interface ViewInput {
@@ -158,11 +159,19 @@ function csvReader(input: ViewInput, common: string): string {
     `null_padding = ${padded}`,
     `parallel = ${!padded}`,
     `ignore_errors = ${format.tolerant}`,
+    `max_line_size = ${LONGEST_LINE_BYTES + 1}`,
   ].join(', ')})`
 }
 
 const jsonReader = (input: ViewInput, common: string): string =>
-  `read_json(${common}, columns = ${structOf(input)}, format = 'newline_delimited', auto_detect = false, ignore_errors = ${textFormat(input.table.options).tolerant})`
+  `read_json(${[
+    common,
+    `columns = ${structOf(input)}`,
+    "format = 'newline_delimited'",
+    'auto_detect = false',
+    `ignore_errors = ${textFormat(input.table.options).tolerant}`,
+    `maximum_object_size = ${LONGEST_OBJECT_BYTES}`,
+  ].join(', ')})`
 
 /** By number. */
 function ownReader({ table, toDuckDb }: ViewInput, common: string): string {

@@ -81,3 +81,86 @@ t.test('a name that DuckDB can not be told is told to the user', async (t) => {
     message: /a\\b\[1\]\.csv, a data file of default\.backslash, can't be read/,
   })
 })
+
+t.test('digits of a NUMERIC are not lost in JSON, wherever it stands', async (t) => {
+  const table = warehouse.table('digits', '', {
+    format: 'JSON',
+    columns: [
+      { name: 'n', type: 'NUMERIC(20,5)' },
+      { name: 'w', type: 'NUMERIC(38,10)' },
+      { name: 'l', type: 'ARRAY<NUMERIC(20,5)>' },
+      { name: 'r', type: 'RECORD(a INT4, "DECIMAL(9,9)" NUMERIC(30,10))' },
+      { name: 'm', type: 'MAP<TEXT, NUMERIC(20,5)>' },
+      { name: 'f', type: 'FLOAT4' },
+    ],
+  })
+  await warehouse.insert(
+    table,
+    `SELECT 12345678901234.56789, 1234567890123456789012345678.0123456789, [12345678901234.56789, NULL],
+       {'a': 1, 'DECIMAL(9,9)': 12345678901234567890.0123456789}, MAP {'k': -12345678901234.56789}, 0.1
+     UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL`,
+  )
+  t.same(await warehouse.query('SELECT n, w, l, r, m, f = 0.1::FLOAT4 FROM digits'), [
+    [
+      '12345678901234.56789',
+      '1234567890123456789012345678.0123456789',
+      ['12345678901234.56789', null],
+      { a: 1, 'DECIMAL(9,9)': '12345678901234567890.0123456789' },
+      [{ key: 'k', value: '-12345678901234.56789' }],
+      true,
+    ],
+    [null, null, null, null, null, null],
+  ])
+  external(
+    'numbers',
+    { 'x.json': '{"n":1.25}\n{"n":"1.25"}\n' },
+    {
+      format: 'JSON',
+      columns: columnsOf('n NUMERIC(20,5)'),
+    },
+  )
+  t.same(await warehouse.query('FROM numbers'), [['1.25000'], ['1.25000']], 'numbers of others')
+})
+
+t.test('no row is written as an empty line', async (t) => {
+  const options = { 'text.quote': '', 'text.null': 'NULL' }
+  const table = warehouse.table('lines', 'a TEXT', { format: 'TEXT', options })
+  t.match(await warehouse.insert(table, "VALUES ('x'), ('')"), {
+    kind: 'user',
+    message: 'an empty line, which would be passed over',
+  })
+  t.match(await warehouse.insert(table, "VALUES ('x'), (NULL)"), { rows: 2 })
+  t.same(await warehouse.query('FROM lines'), [['x'], [null]])
+  const two = warehouse.table('two', 'a TEXT, b TEXT', { format: 'TEXT', options })
+  t.match(await warehouse.insert(two, "VALUES ('', '')"), { rows: 1 })
+  t.same(await warehouse.query('FROM two'), [['', '']], 'two columns have a delimiter')
+})
+
+t.test('a row that is too long to be read back is not written', async (t) => {
+  const tooLong = { kind: 'user', message: /^a row has more than \d+ bytes as .*: use PARQUET/ }
+  const text = warehouse.table('long', 'a TEXT, b INT4, c TEXT', { format: 'TEXT' })
+  const bare = warehouse.table('longbare', 'a TEXT', {
+    format: 'TEXT',
+    options: { 'text.quote': '' },
+  })
+  for (const a of [
+    "repeat('x', 2000000)",
+    `repeat('"', 1100000)`,
+    "repeat('x', 1000000) || repeat('\"', 600000)",
+  ]) {
+    t.match(await warehouse.insert(text, `SELECT ${a}, 1, NULL`), tooLong, a)
+  }
+  const half = "repeat('x', 1000000)"
+  t.match(await warehouse.insert(text, `SELECT ${half}, 1, ${half}`), tooLong)
+  t.match(await warehouse.insert(bare, "SELECT repeat('x', 2000000)"), tooLong)
+  const longest = `repeat('"', 999800), 7, ''`
+  t.match(await warehouse.insert(text, `SELECT ${longest} FROM range(3)`), { rows: 3 })
+  t.same(await warehouse.query('SELECT strlen(a), b FROM long'), Array(3).fill([999800, 7]))
+  t.match(await warehouse.insert(bare, "SELECT repeat('x', 1999899) FROM range(3)"), { rows: 3 })
+  t.same(await warehouse.query('SELECT strlen(a) FROM longbare'), Array(3).fill([1999899]))
+
+  const json = warehouse.table('longjson', 'a TEXT', { format: 'JSON' })
+  t.match(await warehouse.insert(json, "SELECT repeat('x', 16777209)"), tooLong)
+  t.match(await warehouse.insert(json, "SELECT repeat('x', 16777208) FROM range(3)"), { rows: 3 })
+  t.same(await warehouse.query('SELECT strlen(a) FROM longjson'), Array(3).fill([16777208]))
+})
