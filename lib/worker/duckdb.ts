@@ -103,8 +103,10 @@ export class Engine {
     // Before anything is waited for: two queries that begin together must not share a name.
     const catalog = `/${this.#catalogs}`
     try {
+      const connection = await this.#instance.connect()
+      await connection.run(TELL_PROGRESS)
       return new EngineConnection({
-        connection: await this.#instance.connect(),
+        connection,
         catalog,
         drop: (catalog) => this.#drop(catalog),
       })
@@ -135,15 +137,23 @@ const confinement = ({ roots, spillDirectory }: EngineOptions): string =>
   [
     `SET allowed_directories = [${[...roots, spillDirectory].map(sqlText).join(', ')}]`,
     "SET TimeZone = 'UTC'",
-    'SET enable_progress_bar = true',
-    'SET enable_progress_bar_print = false',
-    'SET progress_bar_time = 0',
     'SET GLOBAL errors_as_json = true',
     // What a session may choose for itself.
-    "SET allowed_configs = ['TimeZone']",
+    `SET allowed_configs = [${['TimeZone', ...Object.keys(PROGRESS)].map(sqlText).join(', ')}]`,
     'SET enable_external_access = false',
     'SET lock_configuration = true',
   ].join('; ')
+
+/** That a query's progress can be asked for, and nothing is printed: each connection has these for itself. */
+const PROGRESS = {
+  enable_progress_bar: true,
+  enable_progress_bar_print: false,
+  progress_bar_time: 0,
+}
+
+const TELL_PROGRESS = Object.entries(PROGRESS)
+  .map(([name, value]) => `SET ${name} = ${value}`)
+  .join('; ')
 
 interface ConnectionParts {
   readonly connection: DuckDBConnection

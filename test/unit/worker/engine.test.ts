@@ -153,6 +153,7 @@ t.test('the engine is a second fence: its own statements get no further', async 
     `ATTACH '${home}/x.db' AS x`,
     'SET threads = 1',
     'SET enable_external_access = true',
+    "SET allowed_configs = ['threads']",
     'SET lock_configuration = false',
     'LOAD httpfs',
     'INSTALL httpfs',
@@ -659,4 +660,20 @@ t.test('an interrupted stream is no complete one', async (t) => {
   await t.rejects(stream.next(), { message: 'the query was interrupted' })
   await connection.close()
   await t.rejects(connection.run('SELECT 1'), { message: 'the query was interrupted' })
+})
+
+t.test('how far a query has come can be seen', async (t) => {
+  const table = warehouse.table('much', 'a INT8')
+  await warehouse.insert(table, 'SELECT i FROM range(4000000) r(i)')
+  const connection = await warehouse.engine.connect()
+  t.equal(connection.progress(), 0)
+  const file = join(table.location, warehouse.tables.get('default.much')?.files[0]?.path ?? '')
+  const seen = new Set<number>()
+  const timer = setInterval(() => seen.add(connection.progress()), 2)
+  await connection.run(`CREATE TEMP TABLE x AS
+    SELECT a % 1000 AS k, sum(hash(md5(a::VARCHAR))) AS s FROM read_parquet('${file}') GROUP BY ALL`)
+  clearInterval(timer)
+  await connection.close()
+  const between = [...seen].filter((one) => one > 0 && one < 1)
+  t.ok(between.length > 1, `seen: ${[...seen].join(', ')}`)
 })
