@@ -17,4 +17,6 @@ export {
   type Storage,
   type TableName,
 } from './statement.ts'
+export { requireOptions } from './table-options.ts'
+export { type TextFormat, textFormat } from './text-format.ts'
 export { fromDuckDb, parseType, toDuckDb } from './types.ts'

@@ -6,10 +6,10 @@
  * column of ready lines, because its writer of JSON knows no partitions.
  */
 import type { WriteTarget } from '../rpc/contract.ts'
+import { textFormat } from '../sql/index.ts'
 import { QueryFault } from './query-error.ts'
 import { sqlName, sqlText } from './sql-text.ts'
 import { checkedLine, checkedObject, checkedValue } from './text-checks.ts'
-import { textFormat } from './text-format.ts'
 import type { PlannedColumn, TypeNames, WritePlan } from './write-plan.ts'
 
 export interface CopyText {

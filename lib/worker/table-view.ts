@@ -8,13 +8,13 @@
  */
 import { join } from 'node:path'
 import type { Column, Table } from '../catalog/model.ts'
+import { textFormat } from '../sql/index.ts'
 import type { FoundFile } from './data-files.ts'
 import { tableName } from './data-files.ts'
 import type { EngineColumn } from './duckdb.ts'
 import { QueryFault } from './query-error.ts'
 import { sqlFiles, sqlName, sqlText } from './sql-text.ts'
 import { LONGEST_LINE_BYTES, LONGEST_OBJECT_BYTES } from './text-checks.ts'
-import { textFormat } from './text-format.ts'
 
 export interface ViewInput {
   readonly table: Table

@@ -2,8 +2,9 @@
  * What is not written to TEXT and JSON, because it would not be read back as it was, or the whole table could not be
  * read any more: SQL around the values, which ends the statement by an error. Pure.
  */
+
+import type { TextFormat } from '../sql/index.ts'
 import { sqlText } from './sql-text.ts'
-import type { TextFormat } from './text-format.ts'
 
 /**
  * Of a file of text DuckDB holds sixteen lines of the longest size in memory, however small it is, so this is no number

@@ -13,6 +13,8 @@ import {
   type Statement,
   type TableName,
 } from '../../sql/statement.ts'
+import { requireOptions } from '../../sql/table-options.ts'
+import { requireRenamable, requireWidenable } from './column-changes.ts'
 import {
   allColumns,
   allTables,
@@ -107,9 +109,11 @@ export function createTable(
     [...columns, ...partitionColumns].map((column) => column.name),
     table,
   )
+  const format = storage.format ?? 'TEXT'
+  requireOptions(format, storage.options)
   const fresh = {
     ...name,
-    format: storage.format ?? 'TEXT',
+    format,
     options: storage.options,
     columns,
     partitionColumns,
@@ -249,29 +253,17 @@ export function alterTable(
         [...allColumns(table), column].map(({ name }) => name),
         named,
       )
+      requireWidenable(table, named)
       return { changes: [{ do: 'add-column', tableId, column }], message }
     }
     case 'set-property':
+      requireOptions(table.format, action.options, table.options)
       return { changes: [{ do: 'set-options', tableId, options: action.options }], message }
     case 'add-partition':
       return addPartition(state, { table, named, action }, context)
     case 'drop-partition':
       return dropPartition(table, named, action)
   }
-}
-
-/** Where a column is found by its name in files that are there already, a new name would find nothing. */
-function requireRenamable(table: Table, column: string, named: TableName): void {
-  const inPaths = table.partitionColumns.some(({ name }) => name === column)
-  const byName =
-    table.format === 'JSON'
-      ? table.files.length > 0 || table.wholeDirectory
-      : table.wholeDirectory && (table.format === 'PARQUET' || inPaths)
-  if (!byName) return
-  throw new SqlError(
-    `the files of ${spell(table)} name their column ${column} themselves, so it can't be renamed: make a new table of it (CREATE TABLE … AS SELECT ${column} AS …)`,
-    named.place,
-  )
 }
 
 function addPartition(

@@ -8,6 +8,7 @@ import { basename, dirname, join } from 'node:path/posix'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Task, WriteTarget } from '../../rpc/contract.ts'
 import { SqlError, type SqlText, type Statement } from '../../sql/statement.ts'
+import { requireOptions } from '../../sql/table-options.ts'
 import { existsAlready } from './ddl.ts'
 import { allColumns, fullName, requireDistinct, requireTable, spell } from './names.ts'
 import { type Confined, overlap } from './paths.ts'
@@ -55,11 +56,13 @@ export function planCreateAs(
     [...(columns ?? []), ...partitionBy].map((column) => column.name),
     table,
   )
+  const format = storage.format ?? 'TEXT'
+  requireOptions(format, storage.options)
   const location = context.newLocation(name)
   const draft: TableDraft = {
     ...name,
     ifNotExists,
-    format: storage.format ?? 'TEXT',
+    format,
     options: storage.options,
     location,
   }
@@ -153,6 +156,8 @@ function planLocation(
   refuseDatabase(state, path, context)
   const taken = whyTaken(state, path)
   if (taken !== null) throw new SqlError(taken, null)
+  const format = into.storage.format ?? 'TEXT'
+  requireOptions(format, into.storage.options)
   const directory = join(dirname(path), `.${basename(path)}-${idOf(context)}`)
   const write: WriteTarget = {
     tableId: null,
@@ -160,7 +165,7 @@ function planLocation(
     mode: 'overwrite',
     directory,
     base: directory,
-    format: into.storage.format ?? 'TEXT',
+    format,
     options: { ...into.storage.options },
     columns: null,
     into: null,

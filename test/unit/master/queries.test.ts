@@ -107,6 +107,57 @@ t.test('DDL, SET, SHOW and DESC are done by the master, in one answer', async (t
   t.strictSame(await submit(seat, 'create table twice (a int4)', { queryId: ID(777) }), again)
 })
 
+t.test('options that can not work are told by the statement that gives them', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const ok = async (sql: string) => t.match(await submit(seat, sql), { state: 'succeeded' }, sql)
+  const fails = async (sql: string, message: string | RegExp) =>
+    t.match(await submit(seat, sql), { state: 'failed', error: { kind: 'user', message } }, sql)
+  const wrong: [string, string, string][] = [
+    ['text.delimiter', '', "'text.delimiter' is ''"],
+    ['text.delimiter', 'abcdefgh', "'text.delimiter' is 'abcdefgh'"],
+    ['text.delimiter', '"', 'not the quote'],
+    ['text.skip.headerlines', 'x', 'a whole number'],
+    ['text.delim', ',', "no option 'text.delim' (did you mean 'text.delimiter'?)"],
+    ['Text.Null', 'x', "did you mean 'text.null'?"],
+  ]
+  await ok('create table t (a int4)')
+  for (const [key, value, message] of wrong) {
+    const options = `('${key}' = '${value}')`
+    await fails(`create table x (a int4) with ${options}`, message)
+    await fails(`create table x (a int4) using json with ${options}`, message)
+    await fails(`create table x with ${options} as select 1 a`, message)
+    await fails(
+      `insert overwrite into location '${terms.directory}/allowed/out' with ${options} select 1`,
+      message,
+    )
+    await fails(`alter table t set property ${options}`, message)
+  }
+  // What Tajo's own tables have, whatever it means there.
+  const tajos = `'text.serde' = 'org.apache.tajo.storage.text.CSVLineSerDe', 'timezone' = 'Asia/Seoul',
+    'compression.type' = 'BLOCK', 'csvfile.serde' = 'x', 'csvfile.delimiter' = ',', 'rcfile.null' = 'x'`
+  await ok(`create table old (a int4) using csv with (${tajos})`)
+  await ok("alter table t set property ('text.delimiter' = ',')")
+  await fails("alter table t set property ('text.quote' = ',')", 'not the quote')
+})
+
+t.test('a column more does not lose the empty lines of one', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const location = join(terms.directory, 'allowed', 'lines')
+  mkdirSync(location, { recursive: true })
+  writeFileSync(join(location, 'x'), '1\n\n')
+  const create = (name: string, more: string) =>
+    submit(seat, `create external table ${name} (a int4) ${more} location '${location}'`)
+  const widen = (name: string) => submit(seat, `alter table ${name} add column b text`)
+  await create('e', 'using text')
+  t.match((await widen('e')).error, { message: /NULL in it is an empty line, which would be lost/ })
+  await create('n', "using text with ('text.null' = 'N')")
+  await create('j', 'using json')
+  await submit(seat, 'create table fresh (a int4) using text')
+  for (const name of ['n', 'j', 'fresh']) t.match(await widen(name), { state: 'succeeded' }, name)
+})
+
 t.test('LOCATION reaches the allowed directories only, links included', async (t) => {
   const terms = new Terms(t)
   const seat = await terms.begin()

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { TaskReport } from '../../../lib/rpc/contract.ts'
 import type { LineWriter } from '../../../lib/rpc/index.ts'
+import { textFormat } from '../../../lib/sql/index.ts'
 import { namesAt } from '../../../lib/worker/names-at.ts'
 import { Signal } from '../../../lib/worker/pause.ts'
 import { ResultQueue } from '../../../lib/worker/results.ts'
 import type { RunningQuery } from '../../../lib/worker/running-query.ts'
 import { TaskList } from '../../../lib/worker/task-list.ts'
-import { textFormat } from '../../../lib/worker/text-format.ts'
 import { writePlan } from '../../../lib/worker/write-plan.ts'
 import { run } from '../../support/run.ts'
 import { columnsOf, TYPES } from '../../support/worker-engine.ts'
@@ -92,7 +92,7 @@ t.test('options of text', async (t) => {
     { 'text.skip.headerlines': 'x' },
     { 'text.error-tolerance.max-num': '7' },
   ]) {
-    t.throws(() => textFormat(options), { name: 'QueryFault' } as Error, JSON.stringify(options))
+    t.throws(() => textFormat(options), { name: 'SqlError' } as Error, JSON.stringify(options))
   }
 })
 

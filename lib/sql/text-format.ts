@@ -6,7 +6,7 @@
  * be read back as it was: a value that holds the delimiter, a line break or the text for NULL is put into quotes, and
  * an empty text is `""`. `text.quote` of nothing turns that off.
  */
-import { QueryFault } from './query-error.ts'
+import { SqlError } from './statement.ts'
 
 export interface TextFormat {
   readonly delimiter: string
@@ -21,7 +21,7 @@ export interface TextFormat {
 
 type Options = Readonly<Record<string, string>>
 
-/** Throws QueryFault for an option that makes no sense. */
+/** Throws SqlError for an option that makes no sense. */
 export function textFormat(options: Options): TextFormat {
   const delimiter = unescaped(options['text.delimiter'] ?? options['csvfile.delimiter'] ?? '|')
   const quote = options['text.quote'] ?? '"'
@@ -51,8 +51,8 @@ function wholeNumber(key: string, options: Options, least: number, most: number)
   throw fault(key, text, `a whole number from ${least} to ${most}`)
 }
 
-const fault = (key: string, value: string, allowed: string): QueryFault =>
-  new QueryFault('user', `the table's option '${key}' is '${value}': allowed is ${allowed}`)
+const fault = (key: string, value: string, allowed: string): SqlError =>
+  new SqlError(`the table's option '${key}' is '${value}': allowed is ${allowed}`, null)
 
 const NAMED: Readonly<Record<string, string>> = { t: '\t', '\\': '\\' }
 
