@@ -1,5 +1,5 @@
 /**
- * The only file that knows DuckDB: one engine in memory for the whole process, and what may be done with it.
+ * The only file that knows DuckDB, with `duckdb-values.ts`: one engine in memory for the whole process, and what may be done with it.
  *
  * The engine reads and writes files below its roots and nowhere else, symbolic links resolved; it loads no extension,
  * and nobody can change its configuration after it was opened. That is the second fence: statements are looked at before
@@ -11,20 +11,16 @@
  * (UV_THREADPOOL_SIZE), so whoever counts queries has to count those.
  */
 import {
-  DuckDBArrayValue,
   type DuckDBConnection,
   type DuckDBDataChunk,
   DuckDBInstance,
-  DuckDBListValue,
-  DuckDBMapValue,
   type DuckDBResult,
-  DuckDBStructValue,
   DuckDBTimestampTZValue,
-  DuckDBUnionValue,
-  type DuckDBValue,
+  type DuckDBType,
 } from '@duckdb/node-api'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
+import { jsonText, jsonValue } from './duckdb-values.ts'
 import { sqlName, sqlText } from './sql-text.ts'
 
 export interface EngineOptions {
@@ -202,7 +198,7 @@ export class EngineConnection {
   /** All rows, as JSON values. For answers that are known to be small. */
   async rows(sql: string, values: readonly string[] = []): Promise<unknown[][]> {
     const reader = await this.#call(() => this.#connection.runAndReadAll(sql, [...values]))
-    return reader.getRows().map((row) => row.map(jsonValue))
+    return reader.getRows().map((row) => row.map((value) => jsonValue(value, null)))
   }
 
   /** The columns of a query, without running it. Only for what has been analysed: preparing may have effects. */
@@ -283,6 +279,7 @@ export class EngineStream {
   readonly columns: readonly EngineColumn[]
   readonly #result: DuckDBResult
   readonly #call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>
+  readonly #types: readonly DuckDBType[]
   #left: ChunkRows | null = null
 
   constructor(
@@ -291,10 +288,10 @@ export class EngineStream {
   ) {
     this.#result = result
     this.#call = call
-    const types = result.columnTypes()
+    this.#types = result.columnTypes()
     this.columns = result
       .columnNames()
-      .map((name, i) => ({ name, type: String(types[i]?.toString()) }))
+      .map((name, i) => ({ name, type: String(this.#types[i]?.toString()) }))
   }
 
   /** The next rows, each one a JSON array as text; null at the end. Rejects with EngineError. */
@@ -302,7 +299,7 @@ export class EngineStream {
     if (this.#left === null || this.#left.done) {
       const chunk = await this.#call(() => this.#result.fetchChunk())
       if (chunk === null || chunk.rowCount === 0) return null
-      this.#left = new ChunkRows(chunk)
+      this.#left = new ChunkRows(chunk, this.#types)
     }
     return this.#left.take()
   }
@@ -315,11 +312,13 @@ const LONGEST_ROW_CHARS = 64 * 1024 * 1024
 
 class ChunkRows {
   readonly #columns: ReturnType<DuckDBDataChunk['getColumnVector']>[]
+  readonly #types: readonly DuckDBType[]
   readonly #count: number
   #next = 0
 
-  constructor(chunk: DuckDBDataChunk) {
+  constructor(chunk: DuckDBDataChunk, types: readonly DuckDBType[]) {
     this.#count = chunk.rowCount
+    this.#types = types
     this.#columns = Array.from({ length: chunk.columnCount }, (_, i) => chunk.getColumnVector(i))
   }
 
@@ -341,7 +340,7 @@ class ChunkRows {
     let text = '['
     try {
       for (const [i, column] of this.#columns.entries()) {
-        text += `${i === 0 ? '' : ','}${jsonText(column.getItem(at))}`
+        text += `${i === 0 ? '' : ','}${jsonText(column.getItem(at), this.#types[i] ?? null)}`
         if (text.length > LONGEST_ROW_CHARS) throw rowTooLong()
       }
     } catch (error) {
@@ -365,57 +364,6 @@ const isTooLong = (error: unknown): boolean =>
   (('code' in error && error.code === 'ERR_STRING_TOO_LONG') ||
     error.message.includes('Cannot create a string longer') ||
     error.message === 'Invalid string length')
-
-const jsonText = (value: DuckDBValue): string => {
-  switch (typeof value) {
-    case 'string':
-      return JSON.stringify(value)
-    case 'number':
-      return Number.isFinite(value) ? plainNumber(value) : `"${value}"`
-    case 'bigint':
-      return isSafe(value) ? String(value) : `"${value}"`
-    case 'boolean':
-      return value ? 'true' : 'false'
-    default:
-      return value === null ? 'null' : JSON.stringify(jsonValue(value))
-  }
-}
-
-/** JSON has a minus zero, `String` has not. */
-const plainNumber = (value: number): string => (Object.is(value, -0) ? '-0' : String(value))
-
-const LARGEST = BigInt(Number.MAX_SAFE_INTEGER)
-const isSafe = (value: bigint): boolean => value <= LARGEST && value >= -LARGEST
-
-/** What JSON has no words for is text: decimals, times, blobs, whole numbers beyond 2^53, NaN. */
-function jsonValue(value: DuckDBValue): unknown {
-  if (value === null || value === undefined) return null
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return value
-    case 'number':
-      return Number.isFinite(value) ? value : String(value)
-    case 'bigint':
-      return isSafe(value) ? Number(value) : String(value)
-    default:
-      break
-  }
-  if (value instanceof DuckDBListValue || value instanceof DuckDBArrayValue) {
-    return value.items.map(jsonValue)
-  }
-  if (value instanceof DuckDBStructValue) {
-    const entries = Object.entries(value.entries)
-    return Object.fromEntries(entries.map(([key, item]) => [key, jsonValue(item)]))
-  }
-  if (value instanceof DuckDBMapValue) {
-    return value.entries.map(({ key, value: item }) => ({
-      key: jsonValue(key),
-      value: jsonValue(item),
-    }))
-  }
-  return value instanceof DuckDBUnionValue ? jsonValue(value.value) : String(value)
-}
 
 const interrupted = (): EngineError =>
   new EngineError('interrupted', 'the query was interrupted', null)

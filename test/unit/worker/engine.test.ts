@@ -285,6 +285,36 @@ t.test('values of every type come as JSON', async (t) => {
   t.equal((all as unknown[][]).length, 3)
 })
 
+t.test('a FLOAT4 is the shortest number that is the same one', async (t) => {
+  const floats = [
+    0.1,
+    3.4028235e38,
+    1e-45,
+    1.1754944e-38,
+    16777216,
+    1e21,
+    -0.3,
+    1 / 3,
+    7.0385307e-26,
+  ]
+  const list = floats.map((one) => `${one}::DOUBLE::FLOAT4`).join(', ')
+  const connection = await warehouse.engine.connect()
+  const stream = await connection.stream(
+    `SELECT [${list}], {'a': 0.1::FLOAT4, '1': 0.1::DOUBLE}, MAP {0.2::FLOAT4: 0.3::FLOAT4},
+       union_value(f := 0.7::FLOAT4), '-0'::FLOAT4, 'NaN'::FLOAT4, 0.1::FLOAT4::DOUBLE, ${list}`,
+  )
+  const [row = ''] = (await stream.next()) ?? []
+  await connection.close()
+  const shown =
+    '[0.1,3.4028235e+38,1e-45,1.1754944e-38,16777216,1e+21,-0.3,0.33333334,7.0385307e-26]'
+  t.equal(
+    row,
+    `[${shown},{"1":0.1,"a":0.1},[{"key":0.2,"value":0.3}],0.7,-0,"NaN",0.10000000149011612,${shown.slice(1)}`,
+  )
+  const back = JSON.parse(row) as number[][]
+  t.same(back[0]?.map(Math.fround), floats.map(Math.fround), 'each is what it was')
+})
+
 t.test(
   'an empty result is no file of a table, and an empty directory for a location',
   async (t) => {
