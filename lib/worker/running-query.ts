@@ -10,13 +10,14 @@ import { messageOf } from '../base/message-of.ts'
 import type { Manifest, QueryError, Task, TaskReport } from '../rpc/contract.ts'
 import type { LineWriter } from '../rpc/index.ts'
 import { type EngineText, engineText } from '../sql/index.ts'
-import type { Engine, EngineConnection, EngineStream } from './duckdb.ts'
+import type { Engine, EngineConnection } from './duckdb.ts'
 import { FUNCTION_COLUMNS, functionRows } from './function-list.ts'
 import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
 import { type ResultLimits, ResultQueue } from './results.ts'
 import { enterScope, type ScopeParts } from './scope.ts'
 import { stage } from './staging.ts'
 import type { TypeNames } from './write-plan.ts'
+import { type Rows, zonedRows } from './zoned-rows.ts'
 
 export interface QueryParts {
   readonly engine: Engine
@@ -152,8 +153,11 @@ export class RunningQuery {
     query: EngineText,
     results: ResultQueue,
   ): Promise<number> {
-    const { mode } = this.task
-    if (mode === 'select') return this.#rowsOf(await connection.stream(query.text), results)
+    const { mode, session } = this.task
+    if (mode === 'select') {
+      const timeZone = timeZoneOf(session.variables)
+      return this.#rowsOf(await zonedRows(connection, query.text, timeZone), results)
+    }
     if (mode !== 'functions') return planOf(connection, { mode, query, results })
     const rows = await functionRows(connection, this.#parts.types.fromDuckDb)
     results.columns(FUNCTION_COLUMNS.map((name) => ({ name, type: 'TEXT' })))
@@ -161,7 +165,7 @@ export class RunningQuery {
     return rows.length
   }
 
-  async #rowsOf(stream: EngineStream, results: ResultQueue): Promise<number> {
+  async #rowsOf(stream: Rows, results: ResultQueue): Promise<number> {
     const { fromDuckDb } = this.#parts.types
     results.columns(stream.columns.map(({ name, type }) => ({ name, type: fromDuckDb(type) })))
     let total = 0

@@ -9,6 +9,7 @@ import { queryErrorOf } from '../../lib/worker/query-error.ts'
 import { Roots } from '../../lib/worker/roots.ts'
 import { enterScope, type ScopeParts } from '../../lib/worker/scope.ts'
 import { stage } from '../../lib/worker/staging.ts'
+import { zonedRows } from '../../lib/worker/zoned-rows.ts'
 
 export const TYPES = { toDuckDb, fromDuckDb }
 
@@ -85,7 +86,7 @@ export class TestWarehouse {
     try {
       const { signal } = new AbortController()
       await enterScope(connection, { query, database: 'default', timeZone, signal }, this.#scope)
-      const stream = await connection.stream(query.text)
+      const stream = await zonedRows(connection, query.text, timeZone)
       const rows: unknown[][] = []
       for (let next = await stream.next(); next !== null; next = await stream.next()) {
         rows.push(...next.map((row) => JSON.parse(row)))

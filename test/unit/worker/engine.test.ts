@@ -279,10 +279,47 @@ t.test('values of every type come as JSON', async (t) => {
     ],
   ])
   t.same(await warehouse.query("SELECT TIMESTAMPTZ '2020-06-01 10:00:00'", 'Europe/Berlin'), [
-    ['2020-06-01 08:00:00+00'],
+    ['2020-06-01 10:00:00+02'],
   ])
   const all = await warehouse.query('FROM test_all_types()')
   t.equal((all as unknown[][]).length, 3)
+})
+
+t.test("instants are told in the session's time zone, as their text is", async (t) => {
+  const instants = [
+    '2020-06-01 10:00:00+00',
+    '2020-01-01 10:00:00.5+00',
+    '1850-01-01 00:00:00+00',
+    'infinity',
+    '0044-03-15 (BC) 00:00:00+00',
+  ]
+  const sql = `SELECT i, z, z::TEXT AS "TIMESTAMP WITH TIME ZONE", [z], {'TIMESTAMP WITH TIME ZONE': z},
+      MAP {z: z}, 1 AS z, 'ä'
+    FROM (SELECT i, l[i]::TIMESTAMPTZ AS z FROM (SELECT ['${instants.join("', '")}'] l), range(1, 6) r(i))
+    ORDER BY i DESC -- a comment`
+  for (const zone of ['Asia/Seoul', 'America/St_Johns', 'Europe/Berlin', '']) {
+    const rows = await warehouse.query(sql, zone)
+    if (!Array.isArray(rows)) throw new Error(rows.message)
+    t.equal(rows.length, instants.length, zone)
+    for (const [i, [n, at, text, list, record, map]] of rows.entries()) {
+      t.equal(n, instants.length - i, 'in order')
+      t.equal(at, text, `${zone}: ${text}`)
+      t.same(
+        [list, record, map],
+        [[at], { 'TIMESTAMP WITH TIME ZONE': at }, [{ key: at, value: at }]],
+      )
+    }
+  }
+  const query = (text: string) => warehouse.query(text, 'Asia/Seoul')
+  t.same(await query("SELECT TIMESTAMPTZ '2020-06-01 10:00:00+00'"), [['2020-06-01 19:00:00+09']])
+  const places: [string, number][] = [
+    ["SELECT TIMESTAMPTZ '2020-06-01',\n nosuch", 2],
+    ["SELECT TIMESTAMPTZ '2020-06-01',\n ('ä' || range)::INT4 FROM range(3)", 16],
+  ]
+  for (const [text, column] of places) {
+    t.same(errorOf(await query(text)).place, { line: 2, column }, text)
+    t.same(errorOf(await warehouse.query(text)).place, { line: 2, column }, text)
+  }
 })
 
 t.test('a FLOAT4 is the shortest number that is the same one', async (t) => {
