@@ -8,7 +8,7 @@
  */
 import { join } from 'node:path'
 import type { Column, Table } from '../catalog/model.ts'
-import { textFormat } from '../sql/index.ts'
+import { fromDuckDb, textFormat } from '../sql/index.ts'
 import type { FoundFile } from './data-files.ts'
 import { tableName } from './data-files.ts'
 import type { EngineColumn } from './duckdb.ts'
@@ -203,5 +203,27 @@ function foreignColumn(
     )
   }
   const value = `f.${sqlName(there.name)}`
-  return `${there.type === wanted ? value : `CAST(${value} AS ${wanted})`} AS ${sqlName(name)}`
+  if (there.type === wanted) return `${value} AS ${sqlName(name)}`
+  const given = `column ${name} of ${tableName(table)} is ${type}, and in its Parquet files ${fromDuckDb(there.type)}: a value there does not fit: `
+  return `${converted(value, there.type, { wanted, given })} AS ${sqlName(name)}`
+}
+
+/** Each fits into those after it. */
+const NUMBERS = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'FLOAT', 'DOUBLE']
+
+const alwaysFits = (there: string, wanted: string): boolean =>
+  wanted === 'VARCHAR' ||
+  (there.startsWith('TIMESTAMP') && wanted.startsWith('TIMESTAMP')) ||
+  (NUMBERS.includes(there) && NUMBERS.indexOf(there) < NUMBERS.indexOf(wanted))
+
+/** Where a value may not fit, the error names table and column, which DuckDB's own does not. */
+function converted(
+  value: string,
+  there: string,
+  { wanted, given }: { wanted: string; given: string },
+): string {
+  const plain = `CAST(${value} AS ${wanted})`
+  // DuckDB can see through a plain one and pass over files; of lists and records TRY_CAST would leave parts out.
+  if (alwaysFits(there, wanted) || /[[]|STRUCT|MAP/.test(`${there} ${wanted}`)) return plain
+  return `CASE WHEN TRY_CAST(${value} AS ${wanted}) IS NULL AND ${value} IS NOT NULL THEN error(${sqlText(given)} || CAST(${value} AS VARCHAR)[:100]) ELSE TRY_CAST(${value} AS ${wanted}) END`
 }

@@ -164,3 +164,26 @@ t.test('a row that is too long to be read back is not written', async (t) => {
   t.match(await warehouse.insert(json, "SELECT repeat('x', 16777208) FROM range(3)"), { rows: 3 })
   t.same(await warehouse.query('SELECT strlen(a) FROM longjson'), Array(3).fill([16777208]))
 })
+
+t.test('a value of Parquet that does not fit is told with table and column', async (t) => {
+  const location = join(warehouse.directory, 'types')
+  mkdirSync(location)
+  const connection = await warehouse.engine.connect()
+  await connection.run(
+    `COPY (SELECT 5::BIGINT AS d, 'x7' AS n, '8' AS s, 300::INTEGER AS w, NULL::BIGINT AS e) TO '${location}/f.parquet'`,
+  )
+  await connection.close()
+  const more = { kind: 'external', wholeDirectory: true, location } as const
+  warehouse.table('types', 'd DATE, n INT4, s INT4, w INT8, e DATE', more)
+  const fails = async (column: string, message: string) =>
+    t.match(await warehouse.query(`SELECT ${column} FROM types`), { kind: 'user', message })
+  await fails(
+    'd',
+    'column d of default.types is DATE, and in its Parquet files INT8: a value there does not fit: 5',
+  )
+  await fails(
+    'n',
+    'column n of default.types is INT4, and in its Parquet files TEXT: a value there does not fit: x7',
+  )
+  t.same(await warehouse.query('SELECT s, w, e FROM types WHERE w = 300'), [[8, 300, null]])
+})
