@@ -1,5 +1,5 @@
 /** Data files in the real engine: odd names, long lines, values that a format could lose, files of others. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import type { Table } from '../../../lib/catalog/model.ts'
@@ -66,6 +66,12 @@ t.test('of Parquet, too, and where queries write', async (t) => {
   }
   await connection.close()
   t.same(await warehouse.query('SELECT a FROM "wri[t]e*" ORDER BY a'), [['f1'], ['f[1]'], ['own']])
+  warehouse.table('write', 'a TEXT', { wholeDirectory: true, kind: 'external' })
+  mkdirSync(join(warehouse.directory, 'default', 'write'))
+  for (const name of ['f[1].parquet', 'f1.parquet']) {
+    copyFileSync(join(table.location, name), join(warehouse.directory, 'default', 'write', name))
+  }
+  t.same(await warehouse.query('SELECT a FROM write ORDER BY a'), [['f1'], ['f[1]']])
   const parted = warehouse.table('par[t]s', 'a TEXT', { partitionColumns: columnsOf('p TEXT') })
   await warehouse.insert(parted, "VALUES ('x', '[a]*'), ('y', 'a')")
   t.same(await warehouse.query('SELECT a, p FROM "par[t]s" ORDER BY a'), [
