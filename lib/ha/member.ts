@@ -249,6 +249,8 @@ export class MemberCore implements Member {
     this.#known = joined
     this.#joined?.resolve()
     this.#joined = null
+    // Its predecessor may have died with our last word about a term that is over: this one knows of none.
+    if (this.#term.is === null && this.#state !== 'starting') this.#setState('backup')
     this.#requests.repeatCommits()
   }
 

@@ -5,6 +5,7 @@
 import t, { type Test } from 'tap'
 import type { HaError } from '../../../lib/ha/errors.ts'
 import { MemberCore } from '../../../lib/ha/member.ts'
+import type { Service } from '../../../lib/ha/member-api.ts'
 import type { Picture, Start, ToKeeper, ToMaster } from '../../../lib/ha/messages.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 
@@ -59,14 +60,19 @@ interface FakeKeeper {
   killed: boolean
 }
 
-function member(t: Test) {
+function member(t: Test, service: Partial<Service> = {}) {
   const clock = new HandClock()
   const keepers: FakeKeeper[] = []
   const core = new MemberCore(
     {
       clock,
       log: () => {},
-      service: { activate: async () => {}, drain: async () => {}, deactivate: async () => {} },
+      service: {
+        activate: async () => {},
+        drain: async () => {},
+        deactivate: async () => {},
+        ...service,
+      },
       spawnKeeper: () => {
         const told: ToKeeper[] = []
         let hear = (_: ToMaster): void => {}
@@ -192,6 +198,33 @@ t.test('a new keeper is told the term, and asked again for the commits only', as
   newest().say({ type: 'lease', term: 3, untilMs: clock.now + 400, tookMs: 1 })
   newest().say({ type: 'committed', ids: [id] })
   await committed
+})
+
+t.test('a keeper that dies with our last word leaves a backup behind', async (t) => {
+  const { core, newest } = await serving(t)
+  newest().say({ type: 'drain', term: 3, successor: 'b:26001' })
+  await settled()
+  t.match(newest().told.at(-1), { type: 'drained', term: 3 })
+  t.equal(core.view().state, 'stepping-down')
+  newest().die()
+  t.match(newest().told, [{ type: 'start', resume: null }])
+  newest().say({ type: 'ready', joined: JOINED })
+  t.equal(core.view().state, 'backup')
+
+  const failing = member(t, {
+    activate: () => Promise.reject(new Error('no catalog')),
+  })
+  void failing.core.join()
+  failing.newest().say({ type: 'ready', joined: JOINED })
+  t.equal(failing.core.view().state, 'starting', 'until the first picture')
+  failing.newest().say({ type: 'picture', picture: pictureOf(2) })
+  failing.newest().say({ type: 'activate', term: 3, untilMs: failing.clock.now + 400 })
+  await settled()
+  t.match(failing.newest().told.at(-1), { type: 'activation-failed', term: 3 })
+  t.equal(failing.core.view().state, 'activating')
+  failing.newest().die()
+  failing.newest().say({ type: 'ready', joined: JOINED })
+  t.equal(failing.core.view().state, 'backup')
 })
 
 t.test('silence is death, but not while this process itself stood still', async (t) => {
