@@ -3,7 +3,7 @@
  * see elector.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
  */
 import { obituary, startRelease } from './elector-release.ts'
-import type { Cause, Input, Phase, State } from './elector-state.ts'
+import { type Cause, type Input, isMasterReady, type Phase, type State } from './elector-state.ts'
 import { becomeWatcher, failCommand, type Turn } from './elector-turn.ts'
 import type { ClaimReason } from './layout.ts'
 import { advance, expiryMs, type Seen, verdictOf } from './watch.ts'
@@ -85,8 +85,13 @@ export function considerClaim(t: Turn): void {
   // Priority 0 and a stand-down bar this master unless somebody names it.
   const named = s.command !== null || ('successor' in verdict && verdict.successor === s.address)
   const barred = (s.priority === 0 || s.standDown) && !named
-  const masterReady = now - s.pongMs < 3 * timing.renewMs
-  if (barred || !masterReady || now < s.claimAfterMs || s.leaving !== null || s.masterGone) {
+  if (
+    barred ||
+    !isMasterReady(s, now) ||
+    now < s.claimAfterMs ||
+    s.leaving !== null ||
+    s.masterGone
+  ) {
     s.intent = null
     return
   }

@@ -1,10 +1,10 @@
 /**
- * The elector's ends: a planned hand-over, an orderly stop, a dead master's obituary. Pure; see elector.ts.
+ * The elector's ends: draining, an orderly stop, a dead master's obituary. Pure; see elector.ts.
  *
  * A release is proof to others, so it comes only after the master's word (or the kernel's) that nothing is served under
  * the term any more, and nobody renews the heartbeat after it.
  */
-import type { Input, Release, State } from './elector-state.ts'
+import type { Release, State } from './elector-state.ts'
 import { end, type Turn } from './elector-turn.ts'
 
 export const obituary = (s: State): Release => ({
@@ -112,36 +112,4 @@ export function onDrained(t: Turn, term: number): void {
   else if (phase.name === 'active' && phase.term === term) {
     startRelease(t, { reason: 'handed-over', successor: null, by: 'keeper', commandId: null })
   }
-}
-
-export function onHandOver(t: Turn, input: Input & { type: 'hand-over' }): void {
-  const { s } = t
-  if (s.phase.name !== 'active') {
-    t.reply(input.id, { code: 'NOT_ACTIVE', message: 'this master is not active' })
-    return
-  }
-  const able = s.candidates.filter((c) => c.address !== s.address)
-  const best = able
-    .filter((c) => c.priority > 0)
-    .sort((a, b) => b.priority - a.priority || (a.address < b.address ? -1 : 1))[0]
-  const chosen = input.successor === null ? best : able.find((c) => c.address === input.successor)
-  if (chosen === undefined && !(input.force && input.successor === null)) {
-    const live =
-      able.length === 0
-        ? 'no backup is live'
-        : `live backups: ${able.map((c) => c.address).join(', ')}`
-    const what =
-      input.successor === null
-        ? 'nobody to hand over to'
-        : `${input.successor} is not a live backup`
-    t.reply(input.id, { code: 'UNSAFE', message: `${what} (${live})` })
-    return
-  }
-  if (chosen === undefined) s.standDown = true
-  drain(t, s.phase.term, {
-    reason: 'handed-over',
-    successor: chosen?.address ?? null,
-    by: input.by,
-    commandId: input.id,
-  })
 }

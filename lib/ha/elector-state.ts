@@ -126,6 +126,18 @@ export interface Command {
   readonly fencedTerm: number
 }
 
+/** A hand-over whose successor is not known to live yet. */
+export interface HandOver {
+  readonly id: number
+  /** Null for the best there is. */
+  readonly successor: string | null
+  readonly by: string
+  /** The backups' files are read again then. */
+  readonly scanMs: number
+  /** Refused then. */
+  readonly untilMs: number
+}
+
 export interface State {
   readonly address: string
   readonly priority: number
@@ -135,6 +147,7 @@ export interface State {
   readonly lease: Lease | null
   readonly intent: Intent | null
   readonly command: Command | null
+  readonly handOver: HandOver | null
   readonly candidates: readonly Candidate[]
   readonly looking: { readonly busy: boolean; readonly again: boolean; readonly nextMs: number }
   /** Claim nothing before: after a failed claim or activation. */
@@ -205,6 +218,8 @@ export type Effect =
       readonly facts: Readonly<Record<string, unknown>>
     }
   | { readonly do: 'look' }
+  /** Read the backups' files now; `candidates` is the answer. */
+  | { readonly do: 'scan' }
   | { readonly do: 'claim'; readonly term: number; readonly cause: Cause }
   /** `basis`: heartbeats that must not have moved since. */
   | {
@@ -238,6 +253,10 @@ export interface Step {
   readonly state: State
   readonly effects: readonly Effect[]
 }
+
+/** It answered a ping lately: a backup whose master does not must neither claim nor be handed the role. */
+export const isMasterReady = (state: State, nowMs: number): boolean =>
+  nowMs - state.pongMs < 3 * state.timing.renewMs
 
 export interface Beginning {
   readonly address: string
@@ -288,6 +307,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
           },
     intent: null,
     command: null,
+    handOver: null,
     candidates: [],
     looking: { busy: false, again: false, nextMs: nowMs },
     claimAfterMs: nowMs,
@@ -320,5 +340,6 @@ export function wakeMs(state: State): number {
   if ('untilMs' in phase) times.push(phase.untilMs)
   if (state.intent !== null) times.push(state.intent.claimMs)
   if (state.command !== null) times.push(state.command.untilMs)
+  if (state.handOver !== null) times.push(state.handOver.scanMs, state.handOver.untilMs)
   return Math.min(...times.filter((ms) => ms > state.stepMs), Number.POSITIVE_INFINITY)
 }

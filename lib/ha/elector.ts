@@ -7,8 +7,8 @@
  * the patience, nor from a directory that it can't read.
  *
  * How to read it: `step` is the table of inputs, `onTick` what is due, most urgent first. The phases' decisions are in
- * elector-claim.ts (the way to a term), elector-lease.ts (keeping it) and elector-release.ts (giving it up); the state,
- * inputs and effects are in elector-state.ts.
+ * elector-claim.ts (the way to a term), elector-lease.ts (keeping it), elector-hand-over.ts and elector-release.ts
+ * (giving it up); the state, inputs and effects are in elector-state.ts.
  */
 import {
   activate,
@@ -25,6 +25,7 @@ import {
   onServing,
   onTakeOver,
 } from './elector-claim.ts'
+import { considerHandOver, onHandOver } from './elector-hand-over.ts'
 import {
   guardLease,
   guardMaster,
@@ -36,7 +37,6 @@ import {
 import {
   leaveIfAsked,
   onDrained,
-  onHandOver,
   onMasterGone,
   onReleased,
   startRelease,
@@ -149,6 +149,7 @@ export function onTick(t: Turn): void {
   const { phase } = t.s
   if (phase.name === 'settling' && t.now >= phase.untilMs) activate(t, t.now)
   if (phase.name === 'draining' && t.now >= phase.untilMs) stopMaster(t, phase.release)
+  considerHandOver(t)
   leaveIfAsked(t)
   if (t.s.phase.name === 'watching') considerClaim(t)
   lookIfDue(t)

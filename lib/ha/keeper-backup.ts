@@ -18,6 +18,8 @@ export interface BackupOptions {
   readonly timing: Timing
   readonly self: Holder
   readonly counter: Counter
+  /** Who can't take the role shows no pulse, so that nobody hands it over to a master that stands still. */
+  readonly isMasterReady: () => boolean
   readonly onCandidates: (candidates: readonly Candidate[]) => void
 }
 
@@ -42,7 +44,12 @@ export class Backup {
     const { clock, timing } = this.#o
     if (this.#stopped) return
     clock.after(2 * timing.renewMs, () => this.start())
-    if (this.#scanning) return // the last one hangs
+    this.scan()
+  }
+
+  /** Now, besides the regular ones. */
+  scan(): void {
+    if (this.#scanning || this.#stopped) return // the last one is under way, or hangs
     this.#scanning = true
     void this.#scan().finally(() => {
       this.#scanning = false
@@ -84,20 +91,24 @@ export class Backup {
   }
 
   async #scan(): Promise<void> {
-    const { clock, counter, disk, timing } = this.#o
+    const { clock, timing } = this.#o
     try {
       await this.#registration
-      const startedMs = clock.nowMs()
-      // Gone under us: the directory was formatted, or the create had failed.
-      const gone =
-        this.#registered && (await disk.touch('register', this.#path, counter.next())) === 'missing'
-      this.#lastRenewalMs = clock.nowMs() - startedMs
-      if (gone && this.#registered && !this.#stopped) this.register(true)
+      if (this.#registered && this.#o.isMasterReady()) await this.#beat()
       await this.#peers.scan()
       this.#problem = null
     } catch (error) {
       this.#problem = `the backups' files can't be read: ${messageOf(error)}`
     }
     this.#o.onCandidates(this.#peers.candidates(clock.nowMs(), timing))
+  }
+
+  async #beat(): Promise<void> {
+    const { clock, counter, disk } = this.#o
+    const startedMs = clock.nowMs()
+    const outcome = await disk.touch('register', this.#path, counter.next())
+    this.#lastRenewalMs = clock.nowMs() - startedMs
+    // Gone under us: the directory was formatted, or the create had failed.
+    if (outcome === 'missing' && this.#registered && !this.#stopped) this.register(true)
   }
 }

@@ -9,7 +9,14 @@
  */
 import { Counter } from './counter.ts'
 import { step } from './elector.ts'
-import { begin, type Effect, type Input, type State, wakeMs } from './elector-state.ts'
+import {
+  begin,
+  type Effect,
+  type Input,
+  isMasterReady,
+  type State,
+  wakeMs,
+} from './elector-state.ts'
 import { HaError, messageOf } from './errors.ts'
 import { readHistory } from './history.ts'
 import { Backup } from './keeper-backup.ts'
@@ -75,6 +82,7 @@ export class Keeper {
       timing: start.timing,
       self: this.#self,
       counter: this.#counter,
+      isMasterReady: () => isMasterReady(this.#state, clock.nowMs()),
       onCandidates: (candidates) => this.input({ type: 'candidates', candidates }),
     })
     this.#work = this.#termWork('')
@@ -201,6 +209,9 @@ export class Keeper {
         return
       case 'look':
         void this.#look()
+        return
+      case 'scan':
+        this.#backup.scan()
         return
       case 'claim':
         void this.#work.claim(effect.term, effect.cause)

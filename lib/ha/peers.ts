@@ -40,7 +40,7 @@ export class Peers {
     return [...this.#known.values()]
   }
 
-  /** Those that live: moved within the patience, or running on this very host. */
+  /** Those that live: seen to move within the patience, or new and running on this very host. */
   candidates(nowMs: number, timing: Timing): Candidate[] {
     return this.all()
       .filter((peer) => isLive(peer, nowMs, timing))
@@ -79,8 +79,11 @@ export class Peers {
   }
 }
 
+/**
+ * A process that stands still is alive to the kernel, but its file doesn't move: the kernel's word only counts for one
+ * that has had no time to move yet.
+ */
 export function isLive(peer: Peer, nowMs: number, timing: Timing): boolean {
-  if (peer.process === 'dead') return false
-  if (peer.process === 'alive') return true
-  return peer.moved && nowMs - peer.sinceMs < timing.patienceMs
+  if (peer.process === 'dead' || nowMs - peer.sinceMs >= timing.patienceMs) return false
+  return peer.moved || peer.process === 'alive'
 }

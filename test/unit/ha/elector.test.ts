@@ -109,6 +109,9 @@ const has = (effects: readonly Effect[], kind: Effect['do']): boolean =>
 const told = (effects: readonly Effect[], type: string): boolean =>
   effects.some((effect) => effect.do === 'tell' && effect.message.type === type)
 
+const replies = (effects: readonly Effect[]): object[] =>
+  effects.flatMap((e) => (e.do === 'tell' && e.message.type === 'reply' ? [e.message] : []))
+
 t.test('Expiry: unchanged for T under an unbroken watch, then claim', async (t) => {
   const bench = new Bench()
   const quiet = () => seenOf(7, 5_000_000)
@@ -370,11 +373,40 @@ t.test('hand-over: drained first, released then, and the others hold back', asyn
   t.ok(has(third.pass(3 * timing.pollMs, given), 'claim'), 'the named successor did not come')
 })
 
+t.test('hand-over: refused for a missing successor only after new scans', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  const live = () => seenOf(2, 1)
+  const order: Input = { type: 'hand-over', id: 1, successor: 'c:26001', force: false, by: 'me' }
+  t.ok(has(bench.input(order), 'scan'), 'at once')
+  const again = bench.input({ ...order, id: 2 })
+  t.match(replies(again), [{ id: 2, error: { code: 'UNSAFE', message: /another hand-over/ } }])
+  bench.input({ type: 'candidates', candidates: [] })
+  const waiting = bench.pass(2 * timing.renewMs, live)
+  t.ok(has(waiting, 'scan'), 'and again')
+  t.same(replies(waiting), [], 'nothing is said meanwhile')
+  const found = bench.input({
+    type: 'candidates',
+    candidates: [{ address: 'c:26001', priority: 100 }],
+  })
+  t.ok(told(found, 'drain'))
+  t.match(bench.state.phase, { name: 'draining', release: { successor: 'c:26001', commandId: 1 } })
+
+  const deposed = new Bench()
+  deposed.activate()
+  deposed.input(order)
+  deposed.pass(timing.pollMs, live)
+  t.match(replies(deposed.renewed('missing')), [{ id: 1, error: { code: 'NOT_ACTIVE' } }])
+})
+
 t.test('hand-over to nobody is refused, unless forced', async (t) => {
   const bench = new Bench()
   bench.activate()
   const asked: Input = { type: 'hand-over', id: 1, successor: null, force: false, by: 'me' }
-  t.match(bench.input(asked), [{ message: { type: 'reply', error: { code: 'UNSAFE' } } }])
+  bench.input(asked)
+  const refused = bench.pass(4 * timing.renewMs, () => seenOf(2, 1))
+  t.match(replies(refused), [{ error: { code: 'UNSAFE', message: /no backup is live/ } }])
+  t.notOk(told(refused, 'drain'))
   t.ok(told(bench.input({ ...asked, force: true }), 'drain'))
   bench.input({ type: 'drained', term: 2 })
   bench.input({ type: 'released', term: 2 })

@@ -1,0 +1,75 @@
+/**
+ * The command to hand the role over: to whom, and what is said when there is nobody. Pure; see elector.ts. How the term
+ * then ends is in elector-release.ts.
+ *
+ * What an active master knows of its backups is as old as its last scan, and one whose file it has seen only once is
+ * not known to live. So nobody is refused for that before new scans have had their chance.
+ */
+import { drain } from './elector-release.ts'
+import type { Candidate, Input, State } from './elector-state.ts'
+import type { Turn } from './elector-turn.ts'
+
+export function onHandOver(t: Turn, input: Input & { type: 'hand-over' }): void {
+  const { s } = t
+  const { id, successor, by } = input
+  if (s.phase.name !== 'active') {
+    refuseNotActive(t, id)
+    return
+  }
+  if (s.handOver !== null) {
+    t.reply(id, { code: 'UNSAFE', message: 'busy: another hand-over looks for its successor' })
+    return
+  }
+  if (input.force && successor === null && heirOf(s, null) === undefined) {
+    s.standDown = true
+    drain(t, s.phase.term, { reason: 'handed-over', successor: null, by, commandId: id })
+    return
+  }
+  // A backup shows its pulse once in two renewal periods: in four, two scans have seen any that lives.
+  s.handOver = { id, successor, by, scanMs: t.now, untilMs: t.now + 4 * s.timing.renewMs }
+}
+
+/** Drains for the successor as soon as it is known to live. */
+export function considerHandOver(t: Turn): void {
+  const { s } = t
+  const { handOver, phase } = s
+  if (handOver === null) return
+  const { id, successor, by } = handOver
+  if (phase.name !== 'active') {
+    s.handOver = null
+    refuseNotActive(t, id)
+    return
+  }
+  const heir = heirOf(s, successor)
+  if (heir !== undefined) {
+    s.handOver = null
+    drain(t, phase.term, { reason: 'handed-over', successor: heir.address, by, commandId: id })
+  } else if (t.now >= handOver.untilMs) {
+    s.handOver = null
+    t.reply(id, { code: 'UNSAFE', message: whyNobody(s, successor) })
+  } else if (t.now >= handOver.scanMs) {
+    s.handOver = { ...handOver, scanMs: t.now + s.timing.pollMs }
+    t.act({ do: 'scan' })
+  }
+}
+
+const refuseNotActive = (t: Turn, id: number): void =>
+  t.reply(id, { code: 'NOT_ACTIVE', message: 'this master is not active' })
+
+const othersOf = (s: State): Candidate[] => s.candidates.filter((c) => c.address !== s.address)
+
+/** The named one, else the best that doesn't stand back. */
+function heirOf(s: State, successor: string | null): Candidate | undefined {
+  const others = othersOf(s)
+  if (successor !== null) return others.find((c) => c.address === successor)
+  return others
+    .filter((c) => c.priority > 0)
+    .sort((a, b) => b.priority - a.priority || (a.address < b.address ? -1 : 1))[0]
+}
+
+function whyNobody(s: State, successor: string | null): string {
+  const others = othersOf(s).map((c) => c.address)
+  const live = others.length === 0 ? 'no backup is live' : `live backups: ${others.join(', ')}`
+  const what = successor === null ? 'nobody to hand over to' : `${successor} is not a live backup`
+  return `${what} (${live})`
+}

@@ -1,0 +1,99 @@
+/** The backups' files: whose pulse counts as a life, and who shows none. On a real disk, with time played by hand. */
+import { utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { Counter } from '../../../lib/ha/counter.ts'
+import { openDisk } from '../../../lib/ha/disk.ts'
+import type { Candidate } from '../../../lib/ha/elector-state.ts'
+import { Backup } from '../../../lib/ha/keeper-backup.ts'
+import { backupFile, encode, type Holder } from '../../../lib/ha/layout.ts'
+import type { Clock } from '../../../lib/ha/ports.ts'
+import { hostProcesses } from '../../../lib/ha/processes.ts'
+import { makeTiming } from '../../../lib/ha/timing.ts'
+import { HandClock, settle } from '../../support/hand-clock.ts'
+
+const timing = makeTiming(1000)
+const processes = hostProcesses()
+
+const holderOf = (address: string): Holder => ({
+  address,
+  addresses: { umbilical: address, clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
+  nonce: address,
+  hostname: 'h',
+  master: processes.self(),
+  startedAt: '2026-01-01T00:00:00.000Z',
+  version: '1',
+  priority: 100,
+  adminSocket: '',
+})
+
+/** One keeper's place among the backups, b:26001. */
+function backup(t: Test) {
+  const path = t.testdir({ backup: {} })
+  const disk = openDisk(path)
+  const hand = new HandClock()
+  const clock: Clock = { ...hand, wallMs: () => 1_700_000_000_000 + hand.nowMs() }
+  const master = { ready: true }
+  let hear = (_: readonly Candidate[]): void => {}
+  const self = holderOf('b:26001')
+  const one = new Backup({
+    clock,
+    disk,
+    processes,
+    log: (_level, message) => t.fail(message),
+    timing,
+    self,
+    counter: new Counter(clock, 1),
+    isMasterReady: () => master.ready,
+    onCandidates: (candidates) => hear(candidates),
+  })
+  /** One scan, and whom it found. */
+  const scan = async (): Promise<string[]> => {
+    const found = await new Promise<readonly Candidate[]>((resolve) => {
+      hear = resolve
+      one.scan()
+    })
+    await settle()
+    return found.map(({ address }) => address).sort()
+  }
+  return { path, disk, hand, master, one, scan }
+}
+
+t.test(
+  'a process that runs but does not move its file is a candidate for the patience',
+  async (t) => {
+    const { path, disk, hand, scan } = backup(t)
+    const other = backupFile('c:26001')
+    await disk.create('register', other, encode(holderOf('c:26001')))
+    t.same(await scan(), ['c:26001'], 'new, and running on this host')
+    await hand.advance(timing.patienceMs - 1)
+    t.same(await scan(), ['c:26001'])
+    await hand.advance(1)
+    t.same(await scan(), [], 'it stands still')
+    utimesSync(join(path, other), 1, 1_500_000_000)
+    t.same(await scan(), ['c:26001'], 'it moves again')
+    await hand.advance(timing.patienceMs)
+    t.same(await scan(), [])
+  },
+)
+
+t.test('no pulse while its own master answers no ping', async (t) => {
+  const { disk, master, one, scan } = backup(t)
+  one.register(true)
+  await scan()
+  const pulse = async (): Promise<number> => {
+    const glimpse = await disk.glimpse('peers', backupFile('b:26001'))
+    return glimpse === 'missing' ? 0 : glimpse.mtimeMs
+  }
+  const first = await pulse()
+  await scan()
+  const second = await pulse()
+  t.ok(second > first)
+  master.ready = false
+  await scan()
+  t.equal(await pulse(), second)
+  master.ready = true
+  await scan()
+  t.ok((await pulse()) > second)
+  await one.stop()
+})
