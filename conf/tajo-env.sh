@@ -6,6 +6,7 @@
 # export PATH=/opt/node/bin:$PATH
 
 # Logs: tajo-$TAJO_IDENT_STRING-master-$HOSTNAME.log (JSON lines) and .out (what the process printed).
+# A second master on this host with a configuration directory of its own needs its own directory here, too.
 # export TAJO_LOG_DIR=$TAJO_HOME/logs
 
 # Pid files and the sockets that haadmin talks to. A second master on this host with a configuration directory of its

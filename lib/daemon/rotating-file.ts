@@ -4,6 +4,10 @@
  * Lines go through a bounded queue to asynchronous writes, so that a full or hanging disk costs lines, never the event
  * loop; how many were lost is told when it works again. Before it would pass `maxBytes` the file becomes `.1`, `.1`
  * becomes `.2`, and so on up to `keep` old files. `reopen` is for those who rotate by other means and send SIGHUP.
+ *
+ * Two masters may write one file, each from its own process: whoever finds another file under the name than the one it
+ * has open goes on in that one, and a lock beside the file lets one rotate at a time. Without them a quiet writer would
+ * go on in a file that has been removed, and two rotations at once would write one old file over another.
  */
 import {
   close,
@@ -13,17 +17,22 @@ import {
   open,
   openSync,
   rename,
+  type Stats,
+  stat,
+  statSync,
   write,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import lockfile from 'proper-lockfile'
 
 const openFile = promisify(open)
 const closeFile = promisify(close)
 const renameFile = promisify(rename)
 const truncateFile = promisify(ftruncate)
 const writeFile = promisify(write)
+const statFile = promisify(stat)
 
 export interface RotatingLimits {
   readonly maxBytes: number
@@ -41,13 +50,17 @@ export interface RotatingOptions extends RotatingLimits {
 /** What may wait for a slow disk; beyond it lines are lost. */
 const MOST_WAITING_CHARS = 4 * 1024 * 1024
 const MODE = 0o640
+/** A lock that is older belongs to a process that died in the few milliseconds of a rotation. */
+const LOCK_STALE_MS = 10_000
 
 export class RotatingFile {
   readonly path: string
   readonly #options: RotatingOptions
   #limits: RotatingLimits
-  #fd: number
-  #sizeBytes: number
+  #fd = -1
+  /** Of the file that is open. */
+  #inode = 0
+  #sizeBytes = 0
   #waiting: string[] = []
   #waitingChars = 0
   #lost = 0
@@ -62,8 +75,7 @@ export class RotatingFile {
     this.#limits = options
     try {
       mkdirSync(dirname(path), { recursive: true })
-      this.#fd = openSync(path, 'a', MODE)
-      this.#sizeBytes = fstatSync(this.#fd).size
+      this.#take(openSync(path, 'a', MODE))
     } catch (error) {
       throw new Error(`can't write the log file ${path}: ${(error as Error).message}`, {
         cause: error,
@@ -103,6 +115,7 @@ export class RotatingFile {
     this.#waiting = []
     this.#waitingChars = 0
     try {
+      if (this.#isElsewhere(statNow(this.path))) this.#take(openSync(this.path, 'a', MODE))
       writeSync(this.#fd, all)
     } catch (error) {
       this.#options.onTrouble(error as Error)
@@ -129,11 +142,17 @@ export class RotatingFile {
   }
 
   async #append(text: string): Promise<void> {
-    if (this.#reopen) await this.#openAnew()
+    await this.#follow()
     const note = this.#lost > 0 ? this.#options.lostLine(this.#lost) : ''
     const bytes = Buffer.from(note + text)
-    if (this.#sizeBytes > 0 && this.#sizeBytes + bytes.length > this.#limits.maxBytes) {
-      await this.#rotate()
+    const isFull = (): boolean =>
+      this.#sizeBytes > 0 && this.#sizeBytes + bytes.length > this.#limits.maxBytes
+    if (isFull()) {
+      await this.#alone(async () => {
+        // Another may have rotated it while this one came to it.
+        await this.#follow()
+        if (isFull()) await this.#rotate()
+      })
     }
     for (let at = 0; at < bytes.length; ) {
       const { bytesWritten } = await writeFile(this.#fd, bytes, at, bytes.length - at, null)
@@ -141,6 +160,42 @@ export class RotatingFile {
       this.#sizeBytes += bytesWritten
     }
     if (note !== '') this.#lost = 0
+  }
+
+  /** On to the file that has the name now, and to its size: others may write it, too. */
+  async #follow(): Promise<void> {
+    const found = await statFile(this.path).catch(nullIfMissing)
+    if (this.#reopen || this.#isElsewhere(found)) await this.#openAnew()
+    else if (found !== null) this.#sizeBytes = found.size
+  }
+
+  #take(fd: number): void {
+    const { size, ino } = fstatSync(fd)
+    this.#fd = fd
+    this.#sizeBytes = size
+    this.#inode = ino
+  }
+
+  #isElsewhere(found: Stats | null): boolean {
+    return found?.ino !== this.#inode
+  }
+
+  /** Not done while another process does the same: the lines then go where they went before. */
+  async #alone(rotate: () => Promise<void>): Promise<void> {
+    let release: () => Promise<void>
+    try {
+      // A lock that is lost costs nothing: what is done under it takes a moment.
+      const options = { stale: LOCK_STALE_MS, realpath: false, onCompromised: () => {} }
+      release = await lockfile.lock(this.path, options)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ELOCKED') return
+      throw error
+    }
+    try {
+      await rotate()
+    } finally {
+      await release()
+    }
   }
 
   async #rotate(): Promise<void> {
@@ -165,9 +220,15 @@ export class RotatingFile {
 
   async #openAnew(): Promise<void> {
     const old = this.#fd
-    this.#fd = await openFile(this.path, 'a', MODE)
-    this.#sizeBytes = fstatSync(this.#fd).size
+    this.#take(await openFile(this.path, 'a', MODE))
     this.#reopen = false
     await closeFile(old)
   }
 }
+
+const nullIfMissing = (error: NodeJS.ErrnoException): null => {
+  if (error.code === 'ENOENT') return null
+  throw error
+}
+
+const statNow = (path: string): Stats | null => statSync(path, { throwIfNoEntry: false }) ?? null

@@ -143,6 +143,34 @@ t.test('the log file', async (t) => {
     await file.flushed()
     t.equal(readFileSync(path, 'utf8'), 'last\n')
   })
+  t.test('with two writers: no line is lost, nor written where nobody looks', async (t) => {
+    const path = join(temporary(t), 'x.log')
+    const options = { maxBytes: 400, lostLine, onTrouble: (error: Error) => t.fail(error.message) }
+    const [one, two, quiet] = [60, 60, 60].map(
+      (keep) => new RotatingFile(path, { ...options, keep }),
+    )
+    quiet?.write('quiet 0\n')
+    await quiet?.flushed()
+    const wanted = ['quiet 0', 'quiet 1', 'quiet 2']
+    for (let i = 0; i < 200; i += 1) {
+      one?.write(`one ${i} `.padEnd(38, '.').concat('\n'))
+      two?.write(`two ${i} `.padEnd(38, '.').concat('\n'))
+      wanted.push(`one ${i}`, `two ${i}`)
+      await (i % 3 === 0 ? Promise.all([one?.flushed(), two?.flushed()]) : one?.flushed())
+    }
+    await Promise.all([one?.flushed(), two?.flushed()])
+    quiet?.write('quiet 1\n')
+    await quiet?.flushed()
+    t.match(readFileSync(path, 'utf8'), /^quiet 1$/m, 'in the file that has the name now')
+    renameSync(path, `${path}.60`)
+    quiet?.writeNow('quiet 2\n')
+    t.equal(readFileSync(path, 'utf8'), 'quiet 2\n')
+    const names = readdirSync(join(path, '..')).filter((name) => name.startsWith('x.log'))
+    const lines = names.flatMap((name) => readFileSync(join(path, '..', name), 'utf8').split('\n'))
+    const found = lines.filter((line) => line !== '').map((line) => line.split(' ', 2).join(' '))
+    t.same(found.sort(), wanted.sort())
+    t.ok(names.length > 30, `${names.length} files`)
+  })
   t.test('is opened anew after somebody else has rotated it', async (t) => {
     const path = join(temporary(t), 'x.log')
     const file = new RotatingFile(path, {
