@@ -119,7 +119,7 @@ export class SupervisedKeeper {
   }
 
   #gone(why: string): void {
-    this.#ports.log('warn', `the keeper is gone: ${why}`, { pid: this.#keeper?.pid })
+    this.#ports.log('warn', `the keeper is gone: ${why}`, { keeperPid: this.#keeper?.pid })
     this.#keeper?.kill()
     this.#keeper = null
     if (this.#owner.onGone()) this.start()
