@@ -21,6 +21,7 @@ export function onConfChange(
         log('info', `configuration changed: ${key} is now ${shown(to)}`, { key, from, to })
       }
       for (const { key, from, to } of event.needRestart) {
+        if (event.derived.includes(key)) continue // the key that it follows is told
         const text = `configuration changed: ${key} is ${shown(to)} in the file, but stays ${shown(from)} until this master is restarted`
         log('warn', text, { key, from, to })
       }

@@ -184,7 +184,7 @@ export const KEYS = {
   },
   'tajo.master.ha.fencing.methods': {
     type: 'lines',
-    line: /^(sshfence(\([A-Za-z0-9_.-]*(:\d{1,5})?\))?|shell\(.*\S.*\))$/,
+    line: /^(sshfence(\([A-Za-z0-9_.-]*(:\d{1,5})?\))?|shell\(\s*\/\S.*\))$/,
     allowed: 'sshfence, sshfence([user][:port]) or shell(/path arguments), one a line',
     default: '',
     doc: 'How a master that does not answer is made sure to be dead, tried in this order; empty: its lease has to expire.',

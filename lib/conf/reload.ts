@@ -32,6 +32,8 @@ export type ReloadEvent =
       readonly reloaded: readonly ChangedKey[]
       /** Every value that differs from the running one and needs a restart. */
       readonly needRestart: readonly ChangedKey[]
+      /** Those of them that no file sets: their defaults follow another key. */
+      readonly derived: readonly Key[]
     }
   | { readonly kind: 'refused'; readonly error: ConfError }
   /** The files are right again and say what is in force. */
@@ -164,13 +166,16 @@ class ReloadState {
     this.#running = inFiles.withSettingsOf(this.#running, fixed)
     this.#inFiles = inFiles
     this.#masters = masters
+    const needRestart = differences(this.#running, inFiles)
+    const isSet = (key: Key): boolean => inFiles.isSet(key) || this.#running.isSet(key)
     this.#options.onEvent({
       kind: 'changed',
       configuration: this.#running,
       masters,
       mastersBefore,
       reloaded: differences(before, this.#running),
-      needRestart: differences(this.#running, inFiles),
+      needRestart,
+      derived: needRestart.map(({ key }) => key).filter((key) => !isSet(key)),
     })
   }
 }

@@ -149,8 +149,16 @@ function rootOf({ file, text }: TextFile): Element {
       cause: error,
     })
   }
-  const root = nodes.map(elementOf).find((element) => !element.tag.startsWith('#'))
-  if (root?.tag === 'configuration') return root
+  const [root, second] = nodes
+    .map((node) => elementOf(node))
+    .filter((element) => !element.tag.startsWith('#'))
+  if (root?.tag === 'configuration') {
+    if (second === undefined) return root
+    const where = `${file}:${lineAt(text, second.index)}`
+    throw new ConfError(
+      `${where}: <${second.tag}> stands after </configuration>: there is one outermost element, and all belongs into it`,
+    )
+  }
   const line = lineAt(text, root?.index ?? 0)
   throw new ConfError(
     `${file}:${line}: the outermost element is <${root?.tag ?? ''}>: it must be <configuration>`,

@@ -129,17 +129,22 @@ t.test('changes of the files are told in words', (t) => {
       apply: ({ configuration }) => void applied.push(configuration),
     })
   const quiet = { kind: 'changed', configuration: conf, masters: list('a') } as const
-  const nothing = { reloaded: [], needRestart: [], mastersBefore: null }
+  const nothing = { reloaded: [], needRestart: [], derived: [], mastersBefore: null }
   tell({
     ...quiet,
     ...nothing,
     reloaded: [{ key: 'tajo.log.level', from: 'info', to: 'debug' }],
-    needRestart: [{ key: 'tajo.rootdir', from: '/a', to: '' }],
+    needRestart: [
+      { key: 'tajo.rootdir', from: '/a', to: '' },
+      { key: 'tajo.warehouse.directory', from: '/a/w', to: '/w' },
+    ],
+    derived: ['tajo.warehouse.directory'],
   })
   tell({ ...quiet, ...nothing, masters: list('a', 'c'), mastersBefore: list('a', 'b') })
   tell({ ...quiet, ...nothing })
   tell({ kind: 'blind', why: 'no inotify' })
   t.equal(applied.length, 3)
+  t.equal(lines.length, 5, 'what follows another key is not told')
   t.match(lines, [
     'info configuration changed: tajo.log.level is now debug',
     'warn configuration changed: tajo.rootdir is empty in the file, but stays /a until',

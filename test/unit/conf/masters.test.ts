@@ -411,6 +411,12 @@ t.test('a change is taken over as far as it can be', async (t) => {
     first.needRestart.some(({ key }) => key === 'tajo.master.ha.deadline'),
     'and what derives from it',
   )
+  t.same(
+    first.derived.length,
+    first.needRestart.length - 1,
+    'which is told apart from the one that somebody changed',
+  )
+  t.notOk(first.derived.includes('tajo.master.ha.monitor.interval'))
   t.equal(first.configuration.get('tajo.log.level'), 'debug')
   t.equal(first.configuration.get('tajo.master.ha.monitor.interval'), 5000)
   t.equal(first.mastersBefore, null)
