@@ -31,9 +31,12 @@ export async function askMaster(at: Address, deadlineMs: number): Promise<Asked>
     const { status, body } = await exchange(at, path, { method: 'POST', body: {}, deadlineMs })
     const answer = status === 200 ? readAnswer(body) : null
     if (answer !== null) return { answered: true, answer }
-    return { answered: false, why: `what listens there is no master (HTTP ${status})` }
+    const why = `what listens there is no master (HTTP ${status})`
+    return { answered: false, why, refused: false }
   } catch (error) {
-    if (error instanceof NoAnswer) return { answered: false, why: whyOf(error) }
+    if (error instanceof NoAnswer) {
+      return { answered: false, why: whyOf(error), refused: error.errno === 'ECONNREFUSED' }
+    }
     throw error
   }
 }

@@ -26,7 +26,11 @@ export interface MasterAnswer {
 
 export type Asked =
   | { readonly answered: true; readonly answer: MasterAnswer }
-  | { readonly answered: false; readonly why: string }
+  /** `refused`: nothing listens at its address. Any other silence says nothing of the process. */
+  | { readonly answered: false; readonly why: string; readonly refused: boolean }
+
+/** The host is there and says that nothing listens. */
+export const isRefused = (asked: Asked): boolean => !asked.answered && asked.refused
 
 /** One master from every source that knows it. */
 export interface KnownMaster {
@@ -58,7 +62,11 @@ export function sightOf(from: {
   const masters = addresses.map((address) => ({
     address,
     configured: configured.some((one) => sameAddress(one, address)),
-    asked: from.asked.get(address) ?? { answered: false as const, why: 'not asked' },
+    asked: from.asked.get(address) ?? {
+      answered: false as const,
+      why: 'not asked',
+      refused: false,
+    },
     inspected: picture?.masters.find((one) => sameAddress(one.address, address)) ?? null,
   }))
   return { directory: from.directory, picture, directoryError: from.directoryError, masters }

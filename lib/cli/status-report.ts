@@ -3,7 +3,14 @@ import type { HistoryEntry } from '../ha/index.ts'
 import { sameAddress } from './address.ts'
 import { transitionsTable } from './history-table.ts'
 import { duration, plain, table } from './print.ts'
-import { activeAddress, type KnownMaster, newestEpoch, problemOf, type Sight } from './sight.ts'
+import {
+  activeAddress,
+  isRefused,
+  type KnownMaster,
+  newestEpoch,
+  problemOf,
+  type Sight,
+} from './sight.ts'
 
 export interface MasterRow {
   readonly address: string
@@ -62,15 +69,18 @@ function rowOf(sight: Sight, master: KnownMaster): MasterRow {
 }
 
 /** The state of a master that doesn't answer, from the directory alone. */
-function silentState(sight: Sight, { inspected }: KnownMaster): string {
+function silentState(sight: Sight, { asked, inspected }: KnownMaster): string {
   if (sight.picture === null) return 'unknown'
-  if (inspected === null) return 'not started'
+  if (inspected === null) return isRefused(asked) ? 'not started' : 'unknown'
   if (inspected.pulse === 'live') return inspected.state
   return inspected.pulse === 'released' ? 'stopped' : 'silent'
 }
 
-/** The age that this command saw itself, else the one that a master tells of its neighbour. */
-function heartbeatAge(sight: Sight, { address, inspected }: KnownMaster): number | null {
+/**
+ * The age that this command saw itself, else the one that a master tells of its neighbour. A master that nobody has
+ * looked at yet, and that says itself how it is, is heard from now.
+ */
+function heartbeatAge(sight: Sight, { address, asked, inspected }: KnownMaster): number | null {
   if (inspected?.pulse === 'live' && inspected.heartbeatAgeMs !== null) {
     return inspected.heartbeatAgeMs
   }
@@ -78,7 +88,9 @@ function heartbeatAge(sight: Sight, { address, inspected }: KnownMaster): number
     const all = asked.answered ? Object.entries(asked.answer.heartbeatAgesMs) : []
     return all.filter(([name]) => sameAddress(name, address)).map(([, ms]) => ms)
   })
-  return ages.length > 0 ? Math.min(...ages) : (inspected?.heartbeatAgeMs ?? null)
+  if (ages.length > 0) return Math.min(...ages)
+  const state = asked.answered ? asked.answer.state : null
+  return state === 'active' || state === 'backup' ? 0 : (inspected?.heartbeatAgeMs ?? null)
 }
 
 function noteOf(sight: Sight, { asked, inspected, configured }: KnownMaster): string | null {

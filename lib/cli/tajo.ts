@@ -18,8 +18,11 @@ import { runProgram } from './program.ts'
 const INSTALL = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
 
 const HELP = new Set(['-h', '-help', '--help'])
+/** In a command's place they are one. */
+const VERSION = new Set(['-version', '--version'])
 
-async function main(argv: readonly string[]): Promise<number> {
+async function main(words: readonly string[]): Promise<number> {
+  const argv = VERSION.has(words[0] ?? '') ? ['version', ...words.slice(1)] : words
   if (argv.length === 0 || argv.some((word) => HELP.has(word))) {
     const { helpText } = await import('./help.ts')
     const text = helpText(argv.find((word) => !word.startsWith('-')) ?? null)

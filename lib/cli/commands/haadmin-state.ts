@@ -11,7 +11,7 @@ import { EXIT, failure } from '../exit.ts'
 import { findMaster, unknownMaster } from '../known-master.ts'
 import { allAnswer, askMaster, askMs, lookAround } from '../look-around.ts'
 import { json } from '../print.ts'
-import type { KnownMaster, MasterAnswer, Sight } from '../sight.ts'
+import { isRefused, type KnownMaster, type MasterAnswer, type Sight } from '../sight.ts'
 import { thisHost } from '../this-host.ts'
 
 export async function getState(context: CommandContext, wanted: Address): Promise<number> {
@@ -67,7 +67,12 @@ function judge(context: CommandContext, master: KnownMaster, sight: Sight): numb
     )
   }
   if (inspected === null) {
-    throw failure(`${silent}, and it has left no trace in ${sight.directory}: it is not running`)
+    const trace = `${silent}, and it has left no trace in ${sight.directory}`
+    throw failure(
+      isRefused(asked)
+        ? `${trace}: it is not running`
+        : `${trace}: it may be frozen or cut off; its state can't be told`,
+    )
   }
   if (inspected.pulse === 'live') {
     const { state } = inspected

@@ -40,7 +40,8 @@ const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
     ...more,
   },
 })
-const silent: Asked = { answered: false, why: 'no answer within 500 ms' }
+const silent: Asked = { answered: false, why: 'no answer within 500 ms', refused: false }
+const absent: Asked = { answered: false, why: 'connection refused', refused: true }
 
 const inspected = (address: string, more: Partial<InspectedMaster> = {}): InspectedMaster => ({
   address,
@@ -167,11 +168,13 @@ t.test('every address once', async (t) => {
 t.test('-status: one row a master, and why none is active', async (t) => {
   const report = statusReport(
     sight({
-      configured: ['a:1', 'b:1', 'd:1'],
+      configured: ['a:1', 'b:1', 'd:1', 'e:1'],
       asked: {
         'a:1': answer('a:1', { heartbeatAgesMs: { 'C:1': 33 } }),
         'b:1': silent,
         'c:1': silent,
+        'd:1': absent,
+        'e:1': silent,
       },
       picture: picture(
         [
@@ -194,11 +197,13 @@ t.test('-status: one row a master, and why none is active', async (t) => {
       { address: 'a:1', state: 'backup', epoch: 7, answers: true },
       { address: 'b:1', state: 'stopped', epoch: 7, answers: false },
       { address: 'd:1', state: 'not started', epoch: null, answers: false },
+      { address: 'e:1', state: 'unknown', epoch: null, answers: false },
       { address: 'c:1', state: 'silent', epoch: null, answers: false },
     ],
   )
-  t.equal(report.masters[3]?.heartbeatAgeMs, 33, "a neighbour's observation")
-  t.match(report.masters[3]?.note, /does not answer: no answer within 500 ms, not in conf\/masters/)
+  t.equal(report.masters[0]?.heartbeatAgeMs, 0, 'its own answer')
+  t.equal(report.masters[4]?.heartbeatAgeMs, 33, "a neighbour's observation")
+  t.match(report.masters[4]?.note, /does not answer: no answer within 500 ms, not in conf\/masters/)
   const text = statusText(report)
   t.match(text, /^Cluster c-1 in \/shared\/ha, epoch 7\n/)
   t.match(text, /No master is active: b:1 released its term/)
