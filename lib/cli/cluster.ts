@@ -12,6 +12,8 @@ export interface Cluster {
   readonly timing: Timing
   /** Umbilical addresses, as conf/masters and this configuration give them. */
   readonly masters: readonly string[]
+  /** Of conf/masters, one for each line. */
+  readonly hosts: readonly string[]
 }
 
 /** Throws ConfError for what is wrong in the files, HaError BAD_TIMING for periods that don't fit together. */
@@ -24,6 +26,7 @@ export async function loadCluster({ confDir, env, output }: CommandContext): Pro
     confDir,
     haDirectory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
     timing: timingOf(conf),
+    hosts: list.entries.map(({ host }) => host),
     masters: list.entries.map((entry) => masterAddresses(conf, entry).addresses.umbilical),
   }
 }

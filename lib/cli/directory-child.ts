@@ -45,6 +45,8 @@ export type DirectoryRequest =
       readonly directory: string
       /** The command that starts the check's other end, such as ssh with its arguments; null for this host alone. */
       readonly peer: readonly string[] | null
+      /** conf/masters names other hosts, too. */
+      readonly severalHosts: boolean
     }
 
 export type DirectoryReply =
@@ -74,10 +76,12 @@ function answer(request: DirectoryRequest): Promise<unknown> {
           }
         },
       })
-    case 'check':
-      return request.peer === null
-        ? checkStorage({ directory })
-        : checkStorage({ directory, peer: startPeer(request.peer) })
+    case 'check': {
+      const { peer, severalHosts } = request
+      return peer === null
+        ? checkStorage({ directory, severalHosts })
+        : checkStorage({ directory, severalHosts, peer: startPeer(peer) })
+    }
   }
 }
 

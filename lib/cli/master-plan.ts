@@ -8,7 +8,6 @@ import {
   type Addresses,
   ConfError,
   type Configuration,
-  type HostEntry,
   type HostList,
   type HostPort,
   loadConfiguration,
@@ -24,7 +23,7 @@ import { adminSocketPath } from '../daemon/index.ts'
 import type { Timing } from '../ha/index.ts'
 import { withoutCredentials } from './catalog-fingerprint.ts'
 import type { CommandContext } from './command.ts'
-import { type HostFacts, isThisHost } from './this-host.ts'
+import { type HostFacts, isAnyElsewhere } from './this-host.ts'
 import { timingOf } from './timing.ts'
 
 export interface MasterPlan {
@@ -109,7 +108,10 @@ async function planHa(
     timing: timingOf(conf),
     catalog,
     fencing: conf.get('tajo.master.ha.fencing.methods'),
-    severalHosts: await isAnyElsewhere(masters.entries, facts),
+    severalHosts: await isAnyElsewhere(
+      masters.entries.map(({ host }) => host),
+      facts,
+    ),
   }
 }
 
@@ -122,11 +124,6 @@ function refuseSharedDerby(conf: Configuration, masters: HostList): void {
   throw new ConfError(
     `${where}tajo.catalog.store.class is DerbyStore, which one master only can open, but ${masters.file} lists ${masters.entries.length} (${names}): leave the key out (SharedStore), take PostgreSQLStore or MariaDBStore, or list one master`,
   )
-}
-
-async function isAnyElsewhere(entries: readonly HostEntry[], facts: HostFacts): Promise<boolean> {
-  const here = await Promise.all(entries.map(({ host }) => isThisHost(host, facts)))
-  return here.includes(false)
 }
 
 export const identOf = (env: NodeJS.ProcessEnv, { userName }: Surroundings): string =>

@@ -42,7 +42,13 @@ export async function isThisHost(host: string, facts: HostFacts): Promise<boolea
   return ips.some((ip) => isLoopback(ip) || facts.addresses.has(ip))
 }
 
-/** The same, for a master of whom the directory also tells the hostname; null when it doesn't. */
+/** True when one of them is another machine. */
+export async function isAnyElsewhere(hosts: readonly string[], facts: HostFacts): Promise<boolean> {
+  const here = await Promise.all(hosts.map((host) => isThisHost(host, facts)))
+  return here.includes(false)
+}
+
+/** The same as `isThisHost`, for a master of whom the directory also tells the hostname; null when it doesn't. */
 export async function sameMachine(
   host: string,
   recordedHostname: string | null,

@@ -62,11 +62,13 @@ export interface CheckStorageOptions {
   readonly directory: string
   /** Line streams of a `check-peer.ts` that was started on the other host with the same directory. */
   readonly peer?: PeerLines
+  /** Masters of other hosts are to use it: a local file system can't carry them. A peer says so by itself. */
+  readonly severalHosts?: boolean
 }
 
 /** Runs all checks. Rejects HaError BAD_STORAGE where not even a scratch directory can be made, TIMEOUT where that hangs. */
 export async function checkStorage(options: CheckStorageOptions): Promise<StorageReport> {
-  const { directory, peer } = options
+  const { directory, peer, severalHosts = false } = options
   // Listened to from the start: a stream of lines that ends unheard never seems to end.
   const link = peer === undefined ? null : connectPeer(peer, TRIAL_LIMIT_MS)
   const disk = openDisk(directory)
@@ -78,7 +80,7 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
   })
   const fileSystem = await within(TRIAL_LIMIT_MS, directory, prepared)
   const space = spaceIn(disk, directory, scratch)
-  const trials = [fileSystemTrial(fileSystem, link !== null), ...hereTrials(space)]
+  const trials = [fileSystemTrial(fileSystem, severalHosts || link !== null), ...hereTrials(space)]
   if (link !== null) trials.push(...peerTrials({ ...space, scratch, link }))
   const { checks, hangs } = await runTrials(trials, TRIAL_LIMIT_MS)
   if (!hangs) await removeScratch(disk, scratch)

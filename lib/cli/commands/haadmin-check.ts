@@ -10,6 +10,7 @@ import type { StorageReport } from '../directory-child.ts'
 import { EXIT } from '../exit.ts'
 import { duration, json, plain } from '../print.ts'
 import { sshArguments } from '../ssh.ts'
+import { isAnyElsewhere, thisHost } from '../this-host.ts'
 
 /** Every check has a limit of its own below this; freshness alone is watched for a minute. */
 const DEADLINE_MS = 15 * 60_000
@@ -18,8 +19,13 @@ export async function checkSharedDir(
   context: CommandContext,
   peer: string | null,
 ): Promise<number> {
-  const { haDirectory: directory } = await loadCluster(context)
-  const request = { op: 'check' as const, directory, peer: peerCommand(context, peer, directory) }
+  const { haDirectory: directory, hosts } = await loadCluster(context)
+  const request = {
+    op: 'check' as const,
+    directory,
+    peer: peerCommand(context, peer, directory),
+    severalHosts: await isAnyElsewhere(hosts, thisHost()),
+  }
   const report = await askDirectory(request, DEADLINE_MS)
   context.output.out(
     context.json ? json({ directory, peer, ...report }) : checkText(report, directory, peer),

@@ -202,6 +202,12 @@ t.test('full check from one host: every check passes on a local directory', asyn
   t.same(readdirSync(directory), [])
 })
 
+t.test('a local directory is refused where masters of other hosts are to use it', async (t) => {
+  const report = await checkStorage({ directory: t.testdir({}), severalHosts: true })
+  t.notOk(report.ok)
+  t.match(report.checks[0], { name: 'file system', ok: false, detail: /masters on other hosts/ })
+})
+
 t.test('full check with a peer process: races, fence, freshness, over line streams', async (t) => {
   const directory = t.testdir({})
   const peer = startPeer(t, directory)
