@@ -346,12 +346,11 @@ export function refuseTakeOverOfLive(t: Turn, seen: Seen): void {
   if (isFenced(command, seen)) {
     claim(t, { reason: 'command', proof: true, evidence: 'the holder was fenced' }, seen, t.now)
   } else if (command.fencing === 'done' || quietMs < 2 * timing.renewMs) {
-    const who = seen.holder?.address ?? 'unknown'
-    failCommand(
-      t,
-      command.id,
-      `${who} is active in term ${seen.holderTerm}: hand over from there, or fence it`,
-      'UNSAFE',
-    )
+    const who = `${seen.holder?.address ?? 'unknown'} is active in term ${seen.holderTerm}`
+    const why =
+      command.force && !t.s.canFence
+        ? `${who}, and nothing here can fence it: set tajo.master.ha.fencing.methods, or let it hand over (without --force)`
+        : `${who}: hand over from there, or fence it`
+    failCommand(t, command.id, why, 'UNSAFE')
   }
 }

@@ -26,8 +26,10 @@ export async function inspectDirectory(
   const text = await disk.read('inspect', CLUSTER_FILE)
   const cluster = text === 'missing' ? null : decodeCluster(text, `${directory}/${CLUSTER_FILE}`)
   if (cluster === null) {
-    const problem = `${directory} is no HA directory yet: no master has been started on it`
-    return { clusterId: null, catalog: null, epoch: 0, masters: [], problem }
+    const [newest] = await readHistory(disk, 1)
+    const epoch = newest?.term.term ?? 0
+    const problem = `${directory} ${whyNoCluster(newest)}`
+    return { clusterId: null, catalog: null, epoch, masters: [], problem }
   }
   await peers.scan()
   const first = await looker.look()
@@ -48,6 +50,13 @@ export async function inspectDirectory(
     masters,
     problem: problemOf(last, holder[0] ?? null, watchMs),
   }
+}
+
+/** Where there is no cluster file: formatting removes it, and the history stays. */
+function whyNoCluster(newest: HistoryEntry | undefined): string {
+  if (newest === undefined) return 'is no HA directory yet: no master has been started on it'
+  const what = newest.term.reason === 'format' ? 'was formatted' : `has lost its ${CLUSTER_FILE}`
+  return `${what}; no master has been started since`
 }
 
 function holderOf(holder: Holder, first: Seen, last: Seen, watchMs: number): InspectedMaster {

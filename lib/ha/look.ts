@@ -24,6 +24,16 @@ import type { Disk, Processes } from './ports.ts'
 import { readEnd } from './term-end.ts'
 import type { Pulse, Seen } from './watch.ts'
 
+/**
+ * Numbers are taken one after the other, so a name this far above the history is nobody's term; ending all terms
+ * between them, one by one, would never end.
+ */
+const FARTHEST_TERM = 1_000_000
+
+/** A name like a term's that no master made: nothing is concluded while it is there, and whoever put it there removes it. */
+const stray = (term: number, why: string): DiskError =>
+  new DiskError('EINVAL', termDir(term), `${termDir(term)} is foreign (${why}): remove it`)
+
 /** Looks at one HA directory and remembers what can't change: who opened a term, that it served. */
 export class Looker {
   readonly #disk: Disk
@@ -56,8 +66,9 @@ export class Looker {
     for (const term of terms) {
       pulses.push({ term, mtimeMs: await this.#pulse(term) })
       if (!this.#served.has(term) && !historyRead) {
-        await this.#readHistory()
+        const recorded = await this.#readHistory()
         historyRead = true
+        if (term > recorded + FARTHEST_TERM) throw stray(term, `the newest term is ${recorded}`)
       }
       if (this.#served.has(term)) {
         servedTerm = term
@@ -90,7 +101,7 @@ export class Looker {
   async #pulse(term: number): Promise<number | null> {
     if (this.#ended.has(term)) return null
     if (!this.#beating.has(term)) {
-      const names = await this.#disk.list('observe', termDir(term))
+      const names = await this.#listTerm(term)
       if (names === 'missing') return null
       if (!names.includes('heartbeat')) {
         if (names.includes('claim.json')) this.#ended.add(term)
@@ -104,11 +115,24 @@ export class Looker {
     return null
   }
 
-  async #readHistory(): Promise<void> {
+  /** Gives its newest term, 0 for none. */
+  async #readHistory(): Promise<number> {
+    let newest = 0
     const names = await this.#disk.list('observe', HISTORY_DIR)
     for (const name of names === 'missing' ? [] : names) {
       const entry = historyTermOf(name)
       if (entry?.served) this.#served.add(entry.term)
+      newest = Math.max(newest, entry?.term ?? 0)
+    }
+    return newest
+  }
+
+  async #listTerm(term: number): Promise<string[] | 'missing'> {
+    try {
+      return await this.#disk.list('observe', termDir(term))
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.errno !== 'ENOTDIR') throw error
+      throw stray(term, "it is a file, and a term's name is a directory")
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -86,6 +86,26 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     t.match(JSON.parse(ran.stdout), { address: a.address, state: 'active', epoch: 1 })
   })
 
+  await t.test(
+    '-checkSharedDir: what is wrong for the start of a master is wrong here',
+    async (t) => {
+      t.equal((await haadmin('-checkSharedDir')).code, 0)
+      const confDir = t.testdir()
+      cpSync(a.confDir, confDir, { recursive: true })
+      writeFileSync(join(confDir, 'masters'), 'localhost\nno-such-host.invalid\n')
+      const several = await tajo(confDir, 'haadmin', '-checkSharedDir')
+      t.equal(several.code, 1)
+      t.match(several.stdout, /^FAILED +file system: .*local file system/m)
+    },
+  )
+
+  await t.test('tajo --version is tajo version', async (t) => {
+    const version = await run([...TAJO, 'version'])
+    t.match(version, { code: 0, stdout: /^Tajo HA \d/ })
+    for (const word of ['--version', '-version']) t.same(await run([...TAJO, word]), version)
+    t.match(await run([...TAJO, '--version', '--json']), { code: 0, stdout: /"version"/ })
+  })
+
   await t.test('unknown and malformed addresses', async (t) => {
     const unknown = await haadmin('-getState', 'localhost:1')
     t.equal(unknown.code, 3)
@@ -144,6 +164,13 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     t.equal(moved.code, 0, moved.stderr)
     t.match(moved.stdout, `${b.address} is a backup, ${a.address} is active.`)
     t.equal(await stateOf(a), 'active')
+  })
+
+  await t.test('there and straight back: a former holder looks who is there', async (t) => {
+    for (const to of [b, a, b, a]) {
+      const moved = await haadmin('-transitionToActive', to.address)
+      t.equal(moved.code, 0, moved.stderr)
+    }
   })
 
   await t.test(
@@ -222,7 +249,9 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     const done = await haadmin('-formatHA', '--yes', '--json')
     t.equal(done.code, 0, done.stderr)
     t.ok(JSON.parse(done.stdout).epoch > before)
-    t.match((await haadmin('-status')).stdout, 'No master is active: ')
+    const status = (await haadmin('-status')).stdout
+    t.match(status, 'was formatted; no master has been started since')
+    t.match(status, `epoch ${JSON.parse(done.stdout).epoch}\n`)
     const c = await cluster.start()
     await becomes(c, 'active')
     const ran = await tajo(c.confDir, 'haadmin', '-getState', c.address, '--json')

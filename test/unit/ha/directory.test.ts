@@ -26,6 +26,7 @@ import {
   termDir,
   termOf,
 } from '../../../lib/ha/layout.ts'
+import { Looker } from '../../../lib/ha/look.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { joinDirectory, refuseSameAddress } from '../../../lib/ha/setup.ts'
 import { KEPT_TERMS, sweep } from '../../../lib/ha/sweep.ts'
@@ -229,7 +230,11 @@ t.test('format: never lowers the epoch, refuses living masters and newer version
   t.match(await formatDirectory(path, options), { epoch: 3 })
   t.notOk(readdirSync(path).includes('cluster.json'))
   t.same(readdirSync(`${path}/active`).map(termOf), [3])
-  t.match(await inspectDirectory(path, { watchMs: 1 }), { clusterId: null })
+  t.match(await inspectDirectory(path, { watchMs: 1 }), {
+    clusterId: null,
+    epoch: 3,
+    problem: /was formatted; no master has been started since/,
+  })
   t.match(await formatDirectory(path, options), { epoch: 4 })
 
   const newer = t.testdir({ 'cluster.json': '{"format":2}\n' })
@@ -252,6 +257,29 @@ t.test('foreign names and texts in the directory harm nobody', async (t) => {
     t.equal(decodeHolder(text), null)
     t.equal(decodeTerm(text), null)
     t.equal(decodeServed(text), null)
+  }
+})
+
+t.test('a name like a term that no master made: every look says what to remove', async (t) => {
+  const options = { timing: makeTiming(500), by: 'test', log: () => {} }
+  const { disk, path } = await directory(t)
+  await claim(disk, 1)
+  const looks: (() => Promise<unknown>)[] = [
+    () => inspectDirectory(path, { watchMs: 1 }),
+    () => formatDirectory(path, options),
+    () => new Looker(disk, processes).look(),
+  ]
+  const file = `${path}/active/epoch-0000000099`
+  writeFileSync(file, '')
+  for (const look of looks) {
+    await t.rejects(look(), {
+      message: /^active\/epoch-0000000099 is foreign .*file.*: remove it$/,
+    })
+  }
+  rmSync(file)
+  mkdirSync(`${path}/active/epoch-9999999999`)
+  for (const look of looks) {
+    await t.rejects(look(), { message: /epoch-9999999999 is foreign .*newest term is 1\): remove/ })
   }
 })
 

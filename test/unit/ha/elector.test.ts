@@ -417,6 +417,18 @@ t.test('hand-over to nobody is refused, unless forced', async (t) => {
   t.ok(has(command, 'claim'), 'until somebody asks')
 })
 
+t.test('a forced take-over that can fence nobody says so', async (t) => {
+  const bench = new Bench()
+  let counter = 5_000_000
+  bench.pass(timing.patienceMs, () => seenOf(7, counter++))
+  const refused = bench.input({ type: 'take-over', id: 1, force: true, by: 'me' })
+  t.match(replies(refused), [
+    { error: { code: 'UNSAFE', message: /a:26001 .* set tajo\.master\.ha\.fencing\.methods/ } },
+  ])
+  const unforced = bench.input({ type: 'take-over', id: 2, force: false, by: 'me' })
+  t.match(replies(unforced), [{ error: { code: 'UNSAFE', message: /hand over from there/ } }])
+})
+
 t.test('priority 0 never claims by itself', async (t) => {
   const bench = new Bench({ priority: 0 })
   const released = () => seenOf(7, RELEASED_MTIME_MS)
