@@ -173,6 +173,27 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     }
   })
 
+  await t.test('a master that stands still is not handed the role', async (t) => {
+    b.process.kill('SIGSTOP')
+    try {
+      const refused = await haadmin('-transitionToActive', b.address)
+      t.equal(refused.code, 4, refused.stderr)
+      t.match(refused.stderr, `${b.address} does not answer (no answer within`)
+      await until('its pulse has stopped for the patience', async () => {
+        const asked = await askMaster({ host: 'localhost', port: a.ports.umbilical }, 1000)
+        return asked.answered && (asked.answer.heartbeatAgesMs[b.address] ?? 0) > 600
+      })
+      const best = await haadmin('-transitionToBackup', a.address)
+      t.equal(best.code, 4, best.stderr)
+      t.match(best.stderr, 'no backup is live')
+      t.equal(await stateOf(a), 'active')
+    } finally {
+      b.process.kill('SIGCONT')
+    }
+    await becomes(b, 'backup')
+    await becomes(a, 'active')
+  })
+
   await t.test(
     '-formatHA is refused while masters live, and never asks without a terminal',
     async (t) => {

@@ -10,7 +10,7 @@ import { type Address, formatAddress, parseAddress, sameAddress } from '../addre
 import { giveOrder, type Order, orderedBy, Refusal } from '../admin.ts'
 import { type Cluster, loadCluster } from '../cluster.ts'
 import type { CommandContext } from '../command.ts'
-import { EXIT, failure } from '../exit.ts'
+import { CliError, EXIT, failure } from '../exit.ts'
 import type { HaadminCall } from '../haadmin-call.ts'
 import { findMaster, unknownMaster } from '../known-master.ts'
 import { askMaster, askMs, lookAround } from '../look-around.ts'
@@ -39,6 +39,7 @@ export async function transitionToActive(context: CommandContext, call: Call): P
       return tell(context, target.address, `${target.address} is already active.`)
     }
     const from = call.force || active === null ? target : known(sight, active)
+    if (from !== target) requireAnswer(target)
     const by = call.by ?? orderedBy()
     const order: Order =
       from === target
@@ -55,6 +56,15 @@ export async function transitionToActive(context: CommandContext, call: Call): P
     const former = active === null ? '' : `, ${active} was it before`
     return tell(context, target.address, `${target.address} is active${former}.`)
   }
+}
+
+/** One that stands still has a fresh heartbeat for a while: nobody would serve until the active had taken it back. */
+function requireAnswer({ address, asked }: KnownMaster): void {
+  if (asked.answered) return
+  throw new CliError(
+    EXIT.unsafe,
+    `${address} does not answer (${asked.why}): the role is not handed to it`,
+  )
 }
 
 export async function transitionToBackup(context: CommandContext, call: Call): Promise<number> {
