@@ -9,6 +9,7 @@ import {
   type End,
   FORMAT_VERSION,
   type Holder,
+  type Refusal,
   type ServedRecord,
   type TermRecord,
 } from './layout.ts'
@@ -61,10 +62,12 @@ const PHASES: Shape = {
   totalMs: 'number',
 }
 const SERVED: Shape = { term: 'number', servedAt: 'string', phases: PHASES }
+const CATALOG: Shape = { class: 'string', uri: 'string' }
+const REFUSAL: Shape = { address: 'string', hostname: 'string', at: 'string', catalog: CATALOG }
 const CLUSTER: Shape = {
   format: 'number',
   clusterId: 'string',
-  catalog: { class: 'string', uri: 'string' },
+  catalog: CATALOG,
   createdAt: 'string',
 }
 
@@ -97,6 +100,7 @@ export function decodeClaim(text: string): Claim | null {
 
 export const decodeEnd = (text: string): End | null => decode<End>(text, END)
 export const decodeHolder = (text: string): Holder | null => decode<Holder>(text, HOLDER)
+export const decodeRefusal = (text: string): Refusal | null => decode<Refusal>(text, REFUSAL)
 export const decodeTerm = (text: string): TermRecord | null => decode<TermRecord>(text, TERM)
 
 export function decodeServed(text: string): ServedRecord | null {

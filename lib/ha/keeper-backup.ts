@@ -5,9 +5,10 @@
 import type { Counter } from './counter.ts'
 import type { Candidate } from './elector-state.ts'
 import { messageOf } from './errors.ts'
-import { backupFile, encode, type Holder } from './layout.ts'
+import { backupFile, encode, type Holder, refusedFile } from './layout.ts'
 import { type Peer, Peers } from './peers.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
+import { Refusals } from './refusals.ts'
 import type { Timing } from './timing.ts'
 
 export interface BackupOptions {
@@ -26,6 +27,7 @@ export interface BackupOptions {
 export class Backup {
   readonly #o: BackupOptions
   readonly #peers: Peers
+  readonly #refusals: Refusals
   readonly #path: string
   #registration: Promise<void> = Promise.resolve()
   #registered = false
@@ -37,6 +39,7 @@ export class Backup {
   constructor(options: BackupOptions) {
     this.#o = options
     this.#peers = new Peers(options.disk, options.clock, options.processes)
+    this.#refusals = new Refusals(options.disk, options.clock)
     this.#path = backupFile(options.self.address)
   }
 
@@ -67,7 +70,8 @@ export class Backup {
   }
 
   get warnings(): readonly string[] {
-    return this.#problem === null ? [] : [this.#problem]
+    const problems = this.#problem === null ? [] : [this.#problem]
+    return [...problems, ...this.#refusals.warnings]
   }
 
   /** How long the last pulse of our own file took; null while there is none. */
@@ -82,7 +86,10 @@ export class Backup {
     this.#registration = this.#registration.then(async () => {
       try {
         await disk.unlink('register', this.#path)
-        if (wanted) await disk.create('register', this.#path, encode(self))
+        if (!wanted) return
+        await disk.create('register', this.#path, encode(self))
+        // Of an earlier start: this one was right.
+        await disk.unlink('register', refusedFile(self.address))
       } catch (error) {
         const what = wanted ? 'made' : 'removed'
         log('warn', `${this.#path} could not be ${what}: ${messageOf(error)}`)
@@ -95,7 +102,7 @@ export class Backup {
     try {
       await this.#registration
       if (this.#registered && this.#o.isMasterReady()) await this.#beat()
-      await this.#peers.scan()
+      await this.#refusals.scan(await this.#peers.scan())
       this.#problem = null
     } catch (error) {
       this.#problem = `the backups' files can't be read: ${messageOf(error)}`

@@ -20,13 +20,13 @@ import {
 import { HaError, messageOf } from './errors.ts'
 import { readHistory } from './history.ts'
 import { Backup } from './keeper-backup.ts'
+import { joinAs } from './keeper-join.ts'
 import { TermWork } from './keeper-term.ts'
 import { type Holder, heartbeatFile } from './layout.ts'
 import { Looker } from './look.ts'
 import type { KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
 import { pictureOf } from './picture.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
-import { joinDirectory, refuseSameAddress } from './setup.ts'
 
 export interface KeeperPorts {
   readonly clock: Clock
@@ -150,11 +150,14 @@ export class Keeper {
   }
 
   async #join(): Promise<{ clusterId: string; secret: string; storage: Storage }> {
-    const { clock, disk, storage } = this.#ports
-    const createdAt = new Date(clock.wallMs()).toISOString()
-    const joined = await joinDirectory(disk, clock, { ...this.#start, createdAt })
-    await refuseSameAddress(this.#ports, this.#self, this.#start.timing)
-    return { ...joined, storage }
+    const joined = await joinAs({
+      ...this.#ports,
+      log: this.#log,
+      self: this.#self,
+      start: this.#start,
+      looker: this.#looker,
+    })
+    return { ...joined, storage: this.#ports.storage }
   }
 
   #beginning(): State {

@@ -7,6 +7,7 @@
  *     active/epoch-0000000042/claim.json  exclusive create, decides: "open" with its holder, or "closed"
  *     active/epoch-0000000042/end.json    the holder's last word: why it ended and for whom (information)
  *     backup/host2_26001.json             one for each backup; mtime renewed the same way
+ *     backup/host2_26001.refused          a master refused at its start for its catalog, for the active's page (refusals.ts)
  *     history/0000000042.json             exclusive create: this number is taken for ever, by whom and why
  *     history/0000000042.opened.json      exclusive create: it was opened, or swept and can't be any more
  *     history/0000000042.served.json      written when the term serves: how long each phase took
@@ -37,6 +38,10 @@ export const servedFile = (term: number): string => `${HISTORY_DIR}/${epochText(
 /** `host2:26001` → `backup/host2_26001.json`. IPv6 colons become `_` as well. */
 export const backupFile = (address: string): string =>
   `${BACKUP_DIR}/${address.replaceAll(/[^A-Za-z0-9.-]/g, '_')}.json`
+
+/** Never a backup's name, whatever the address: that ends in .json. */
+export const refusedFile = (address: string): string =>
+  backupFile(address).replace(/\.json$/, '.refused')
 
 /** The term in a name of `active/`, or null for a name that isn't ours. */
 export function termOf(name: string): number | null {
@@ -163,9 +168,24 @@ export interface Phases {
 export interface ClusterFile {
   readonly format: number
   readonly clusterId: string
-  /** The catalog all masters must share, without user or password. */
-  readonly catalog: { readonly class: string; readonly uri: string }
+  /** The one that all masters must share. */
+  readonly catalog: CatalogName
   readonly createdAt: string
+}
+
+/** Which catalog a master is configured with, without user or password. */
+export interface CatalogName {
+  readonly class: string
+  readonly uri: string
+}
+
+/** backup/….refused: a master that is configured with another catalog than its cluster. */
+export interface Refusal {
+  readonly address: string
+  readonly hostname: string
+  readonly at: string
+  /** Its own. */
+  readonly catalog: CatalogName
 }
 
 export const encode = (value: unknown): string => `${JSON.stringify(value)}\n`

@@ -47,15 +47,17 @@ export class Peers {
       .map(({ holder }) => ({ address: holder.address, priority: holder.priority }))
   }
 
-  /** Reads the directory once. Rejects with DiskError; what was known is kept then. */
-  async scan(): Promise<void> {
-    const names = await this.#disk.list('peers', BACKUP_DIR)
+  /** Reads the directory once, and gives all names in it. Rejects with DiskError; what was known is kept then. */
+  async scan(): Promise<readonly string[]> {
+    const listed = await this.#disk.list('peers', BACKUP_DIR)
+    const names = listed === 'missing' ? [] : listed
     const next = new Map<string, Peer>()
-    for (const name of names === 'missing' ? [] : names) {
+    for (const name of names) {
       const peer = name.endsWith('.json') ? await this.#one(name) : null
       if (peer !== null) next.set(name, peer)
     }
     this.#known = next
+    return names
   }
 
   async #one(name: string): Promise<Peer | null> {

@@ -9,6 +9,7 @@ import {
   ACTIVE_DIR,
   BACKUP_DIR,
   backupFile,
+  type CatalogName,
   CLUSTER_FILE,
   type ClusterFile,
   claimFile,
@@ -22,11 +23,12 @@ import {
   termOf,
 } from './layout.ts'
 import type { Clock, Disk, Processes } from './ports.ts'
+import { describeCatalog } from './refusals.ts'
 import type { Timing } from './timing.ts'
 
 export interface Setup {
   readonly directory: string
-  readonly catalog: { readonly class: string; readonly uri: string }
+  readonly catalog: CatalogName
   readonly fresh: { readonly clusterId: string; readonly secret: string }
   readonly createdAt: string
 }
@@ -67,15 +69,12 @@ async function joinCluster(disk: Disk, clock: Clock, setup: Setup): Promise<Clus
   if (catalog.class !== ours.catalog.class || catalog.uri !== ours.catalog.uri) {
     throw new HaError(
       'CATALOG_DIFFERS',
-      `this master is configured with another catalog than its cluster: here ${describe(ours.catalog)}, in the cluster ${describe(catalog)} (${where}). ` +
+      `this master is configured with another catalog than its cluster: here ${describeCatalog(ours.catalog)}, in the cluster ${describeCatalog(catalog)} (${where}). ` +
         "Set tajo.catalog.store.class and tajo.catalog.uri alike on all masters; to change the whole cluster's catalog stop all masters and run 'tajo haadmin -formatHA'",
     )
   }
   return theirs
 }
-
-const describe = (catalog: { class: string; uri: string }): string =>
-  catalog.uri === '' ? catalog.class : `${catalog.class} at ${catalog.uri}`
 
 async function joinSecret(disk: Disk, clock: Clock, setup: Setup): Promise<string> {
   const made = await disk.create('setup', SECRET_FILE, `${setup.fresh.secret}\n`)

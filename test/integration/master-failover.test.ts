@@ -8,10 +8,12 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   writeFileSync,
 } from 'node:fs'
 import { Agent } from 'node:http'
 import { connect, createServer } from 'node:net'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -375,9 +377,27 @@ t.test('starts that must fail: one sentence, exit code 1, nothing left behind', 
     await refused(t, /umbilical-rpc\.address: can't open/, sameAddress)
     t.ok(await other.health('active'))
   })
-  t.test('a directory of a newer version', async (t) => {
+  t.test('the page of the active one tells of a refused master, until it joins', async (t) => {
+    const told = async (): Promise<boolean> => {
+      const { alerts } = await other.cluster()
+      return alerts.some(({ text }) =>
+        text.startsWith(`${master.address} on ${hostname()} was refused at its start`),
+      )
+    }
+    await until('it is told', told)
+    await master.start()
+    await until('it is told no more', async () => !(await told()))
+    t.ok(await master.health('backup'))
+    process.kill(master.pid, 'SIGTERM')
+    await master.ended()
+  })
+  t.test('a directory of a newer version, or with what is no term', async (t) => {
     process.kill(other.pid, 'SIGTERM')
     await other.ended()
+    const stray = join(cluster.root, 'system', 'ha', 'active', 'epoch-9999999999')
+    mkdirSync(stray)
+    await refused(t, /epoch-9999999999 is foreign .*: remove it/)
+    rmdirSync(stray)
     const file = join(cluster.root, 'system', 'ha', 'cluster.json')
     const text = readFileSync(file, 'utf8')
     writeFileSync(file, text.replace('"format":1', '"format":2'))

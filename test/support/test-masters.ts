@@ -162,7 +162,12 @@ export class TestMaster {
     return ask(this.ports.client, '/rpc/client/status', options)
   }
 
-  async cluster(): Promise<{ epoch: number; active: string | null; masters: { state: string }[] }> {
+  async cluster(): Promise<{
+    epoch: number
+    active: string | null
+    masters: { state: string }[]
+    alerts: { text: string }[]
+  }> {
     return JSON.parse((await ask(this.ports.info, '/api/v1/cluster')).text)
   }
 

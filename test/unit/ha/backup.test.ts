@@ -1,5 +1,5 @@
 /** The backups' files: whose pulse counts as a life, and who shows none. On a real disk, with time played by hand. */
-import { utimesSync } from 'node:fs'
+import { readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Counter } from '../../../lib/ha/counter.ts'
@@ -9,6 +9,7 @@ import { Backup } from '../../../lib/ha/keeper-backup.ts'
 import { backupFile, encode, type Holder } from '../../../lib/ha/layout.ts'
 import type { Clock } from '../../../lib/ha/ports.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
+import { leaveRefusal } from '../../../lib/ha/refusals.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import { HandClock, settle } from '../../support/hand-clock.ts'
 
@@ -74,6 +75,41 @@ t.test(
     t.same(await scan(), ['c:26001'], 'it moves again')
     await hand.advance(timing.patienceMs)
     t.same(await scan(), [])
+  },
+)
+
+t.test(
+  'word of a refused master: told, replaced, and gone when it joins or after an hour',
+  async (t) => {
+    const { path, disk, hand, one, scan } = backup(t)
+    const refusal = (address: string, uri: string) =>
+      leaveRefusal(disk, {
+        address,
+        hostname: 'h2',
+        at: '2026-01-01T00:00:00.000Z',
+        catalog: { class: 'PostgreSQLStore', uri },
+      })
+    await refusal('b:26001', 'jdbc:postgresql://db/one')
+    await refusal('c:26001', 'jdbc:postgresql://db/one')
+    writeFileSync(join(path, 'backup', 'torn.refused'), '{')
+    t.same(await scan(), [], 'none of them is a backup')
+    t.match(one.warnings, [/^b:26001 on h2 was refused .*another catalog.*\/one$/, /^c:26001 /])
+    one.register(true)
+    await scan()
+    t.match(one.warnings, [/^c:26001 /])
+    t.same(one.warnings.length, 1, 'a master that joins takes its own away')
+    await hand.advance(59 * 60_000)
+    await refusal('c:26001', 'jdbc:postgresql://db/two')
+    await scan()
+    await hand.advance(59 * 60_000)
+    await scan()
+    t.match(one.warnings, [/\/two$/], 'a new one begins its hour')
+    t.same(readdirSync(join(path, 'backup')).sort(), ['b_26001.json', 'c_26001.refused'])
+    await hand.advance(60_000)
+    await scan()
+    t.same(one.warnings, [])
+    t.same(readdirSync(join(path, 'backup')), ['b_26001.json'])
+    await one.stop()
   },
 )
 
