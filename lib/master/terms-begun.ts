@@ -1,6 +1,9 @@
 /**
  * Terms of this master by why they began, for metrics. The record of how a term came about is written after it serves, so
  * it is looked for a few times; a term whose record can't be found counts as `unknown`.
+ *
+ * All reasons are counted from 0: a reason that first shows up as 1 has not increased, as Prometheus sees it, and no
+ * alert would tell of the first failover.
  */
 import type { Clock } from '../base/clock.ts'
 import type { HistoryEntry } from '../ha/index.ts'
@@ -8,13 +11,31 @@ import type { HistoryEntry } from '../ha/index.ts'
 const LOOK_MS = 500
 const LOOKS = 10
 
+type End = NonNullable<NonNullable<HistoryEntry['served']>['previousEnd']>
+export type BeginReason = HistoryEntry['term']['reason'] | End['reason'] | 'unknown'
+
+/** As a record, so that the compiler asks for a reason that is new. Terms of these two never serve. */
+const NONE_YET: Readonly<Record<Exclude<BeginReason, 'format' | 'swept'>, 0>> = {
+  'first-start': 0,
+  stopped: 0,
+  'handed-over': 0,
+  'master-died': 0,
+  'master-hung': 0,
+  'gave-up': 0,
+  'process-dead': 0,
+  expired: 0,
+  command: 0,
+  released: 0,
+  unknown: 0,
+}
+
 export interface TermsBegunOptions {
   readonly newest: () => Promise<readonly HistoryEntry[]>
   readonly clock: Clock
 }
 
 export class TermsBegun {
-  readonly counts = new Map<string, number>()
+  readonly counts = new Map<string, number>(Object.entries(NONE_YET))
   readonly #options: TermsBegunOptions
 
   constructor(options: TermsBegunOptions) {
@@ -40,7 +61,7 @@ export class TermsBegun {
 }
 
 /** The predecessor's own last word where it left one: of a killed master its keeper says it. */
-export function whyBegan({ term, served }: HistoryEntry): string {
+export function whyBegan({ term, served }: HistoryEntry): BeginReason {
   const said = term.reason === 'released' || term.reason === 'handed-over'
   return (said ? served?.previousEnd?.reason : null) ?? term.reason
 }

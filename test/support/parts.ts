@@ -107,6 +107,11 @@ export const PARTS = {
     debianPackages: ['haproxy'],
     missing: () => programs('haproxy'),
   },
+  promtool: {
+    purpose: "check Prometheus' rules",
+    debianPackages: ['prometheus'],
+    missing: () => programs('promtool'),
+  },
   chromium: {
     purpose: 'open the web page in a real browser',
     debianPackages: ['chromium'],

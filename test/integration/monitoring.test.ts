@@ -1,0 +1,101 @@
+/**
+ * The examples of docs/monitoring before their own judges: promtool on the alerts, HAProxy on its configuration, and each
+ * metric that they name looked up in what a master tells.
+ */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { systemClock } from '../../lib/base/clock.ts'
+import { TermsBegun } from '../../lib/master/terms-begun.ts'
+import { Metrics } from '../../lib/web/metrics.ts'
+import { findProgram, hasParts } from '../support/parts.ts'
+import { run } from '../support/run.ts'
+
+const FOLDER = fileURLToPath(new URL('../../../docs/monitoring', import.meta.url))
+const textOf = (name: string): string => readFileSync(`${FOLDER}/${name}`, 'utf8')
+
+/** Of an active master with one of everything. */
+async function metricsOfAMaster(): Promise<string> {
+  const metrics = new Metrics()
+  metrics.renewal(2)
+  metrics.call({ service: 'client', method: 'status', code: 'ok', tookMs: 1 })
+  return metrics.text({
+    state: 'active',
+    serving: true,
+    epoch: 1,
+    leaseMarginMs: 2000,
+    lastRenewalMs: 2,
+    storageReadable: true,
+    peersKnown: 1,
+    peersConnected: 1,
+    heartbeatAgesMs: new Map([['host2:26001', 90]]),
+    transitions: 3,
+    termsBegun: new TermsBegun({ newest: async () => [], clock: systemClock }).counts,
+    refusedSecrets: 0,
+    refusedEpochs: 0,
+    splitBrainAlarms: 0,
+    requestsInFlight: 0,
+    workers: { live: 1, silent: 0, slots: 4, running: 0 },
+    queries: { queued: 0, running: 0, succeeded: 0, failed: 0, killed: 0 },
+    memoryBytes: 1,
+    startedAtSeconds: 1,
+  })
+}
+
+t.test('promtool: the alerts are well-formed and fire when they should', async (t) => {
+  if (!hasParts(t, 'promtool')) return
+  const promtool = findProgram('promtool') ?? 'promtool'
+  for (const words of [
+    ['check', 'rules', 'tajo-alerts.yml'],
+    ['check', 'config', 'prometheus.yml'],
+    ['test', 'rules', 'tajo-alerts.test.yml'],
+  ]) {
+    const { code, stdout, stderr } = await run([promtool, ...words], { cwd: FOLDER })
+    t.equal(code, 0, `${words.join(' ')}\n${stdout}${stderr}`)
+  }
+  const alerts = textOf('tajo-alerts.yml').matchAll(/- alert: (\w+)/g)
+  const tried = textOf('tajo-alerts.test.yml')
+  for (const [, alert] of alerts) t.ok(tried.includes(`- alertname: ${alert}\n`), `${alert}: tried`)
+})
+
+t.test('HAProxy starts though a host has no address', async (t) => {
+  if (!hasParts(t, 'haproxy')) return
+  // host1, host2 and host3 are names of the example only.
+  const file = `${FOLDER}/haproxy.cfg`
+  const { code, stderr } = await run([findProgram('haproxy') ?? 'haproxy', '-c', '-f', file])
+  t.equal(code, 0, stderr)
+})
+
+t.test('every metric that is named is told', async (t) => {
+  const told = await metricsOfAMaster()
+  const families = new Map<string, string>()
+  for (const [, name = '', type = ''] of told.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+    families.set(name, type)
+    if (type === 'histogram') families.set(`${name}_bucket`, type)
+  }
+  for (const file of [
+    'tajo-alerts.yml',
+    'tajo-alerts.test.yml',
+    'grafana-dashboard.json',
+    'README.md',
+  ]) {
+    const named = textOf(file).matchAll(/\b(tajo_[a-z_]+|process_[a-z_]+)\b/g)
+    const names = new Set([...named].map(([name]) => name))
+    t.ok(names.size > 5, `${file}: ${names.size} metrics`)
+    for (const name of names) t.ok(families.has(name), `${file}: ${name}`)
+  }
+})
+
+t.test(
+  'each reason for a term is counted from 0, so that the first failover is an increase',
+  async (t) => {
+    const told = await metricsOfAMaster()
+    const [, ofAlert = ''] = /terms_total\{reason=~"([^"]+)"/.exec(textOf('tajo-alerts.yml')) ?? []
+    const [, row = ''] = /terms_total\{reason\}` \|([^|]+)\|/.exec(textOf('README.md')) ?? []
+    const documented = [...row.matchAll(/`([a-z-]+)`/g)].map(([, reason]) => reason)
+    t.ok(documented.length > 8)
+    for (const reason of [...ofAlert.split('|'), ...documented]) {
+      t.match(told, `tajo_master_terms_total{reason="${reason}"} 0\n`)
+    }
+  },
+)
