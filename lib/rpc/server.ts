@@ -26,6 +26,7 @@ import {
 import { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
 import type { Gate, Pass } from './gate.ts'
 import type { Guard } from './guard.ts'
+import { KnownPaths } from './known-paths.ts'
 import { LineWriter } from './stream.ts'
 
 export interface CallContext {
@@ -84,8 +85,17 @@ const NO_COMPILERS = {
   compilersFactory: { buildValidator: () => noJsonSchema, buildSerializer: () => noJsonSchema },
 }
 
+/** Bad requests for which HTTP has a more telling word than 400: a body or a part of the path is too long. */
+const TELLING_STATUSES = [413, 414]
+
 /** A fastify with the limits and error answers that all our ports share. */
 export function limitedServer(options: { log: Log; epoch: () => number }): FastifyInstance {
+  const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const { statusCode } = error as { statusCode?: number }
+    const told = asRpcError(error, request, options.log)
+    const status = TELLING_STATUSES.find((one) => one === statusCode) ?? HTTP_STATUS[told.code]
+    sendError(reply, told, { epoch: options.epoch(), status })
+  }
   const app = fastify({
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
@@ -93,6 +103,8 @@ export function limitedServer(options: { log: Log; epoch: () => number }): Fasti
     http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: LOOK_FOR_LATE_MS },
     schemaController: NO_COMPILERS,
     routerOptions: { maxParamLength: 200 },
+    // What its router can't even read.
+    frameworkErrors: fail,
   })
   app.server.maxConnections = MOST_CONNECTIONS
   // fastify's own way (forceCloseConnections) knows only of servers that it has made listen itself.
@@ -100,12 +112,17 @@ export function limitedServer(options: { log: Log; epoch: () => number }): Fasti
     app.server.closeIdleConnections()
     setTimeout(() => app.server.closeAllConnections(), CLOSING_MS).unref()
   })
-  app.setErrorHandler((error, request, reply) => {
-    sendError(reply, asRpcError(error, request, options.log), options.epoch())
-  })
-  app.setNotFoundHandler((request, reply) => {
-    const error = new RpcError('NOT_FOUND', `there is no ${request.method} ${request.url}`)
-    sendError(reply, error, options.epoch())
+  app.setErrorHandler(fail)
+  const paths = new KnownPaths(app)
+  app.setNotFoundHandler(({ method, url }, reply) => {
+    const epoch = options.epoch()
+    const allowed = paths.methodsOf(url).join(', ')
+    if (allowed === '') {
+      const error = new RpcError('NOT_FOUND', `there is no ${method} ${url}`)
+      return sendError(reply, error, { epoch, status: 404 })
+    }
+    const error = new RpcError('BAD_REQUEST', `${url} takes no ${method}, but ${allowed}`)
+    return sendError(reply.header('allow', allowed), error, { epoch, status: 405 })
   })
   return app
 }
@@ -220,7 +237,11 @@ function asRpcError(error: unknown, request: FastifyRequest, log: Log): RpcError
   return new RpcError('INTERNAL', 'a mistake in the software; the log of this master tells more')
 }
 
-function sendError(reply: FastifyReply, error: RpcError, epoch: number): void {
+function sendError(
+  reply: FastifyReply,
+  error: RpcError,
+  { epoch, status }: { epoch: number; status: number },
+): void {
   const body = { ...bodyOf(error), epoch: error.epoch ?? epoch }
-  void reply.code(HTTP_STATUS[error.code]).header(EPOCH_HEADER, epoch).send(body)
+  void reply.code(status).header(EPOCH_HEADER, epoch).send(body)
 }

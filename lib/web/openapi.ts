@@ -22,6 +22,7 @@ const NO_ACTIVE = { 503: 'no active master answers' }
 const FOREIGN = {
   400: 'not what the request should be',
   403: "not allowed: another site's page, a strange Host header, or the configuration",
+  413: 'its body is too long',
 }
 const TOKEN = { ...FOREIGN, 401: 'the token is missing or wrong', 409: 'refused by the election' }
 const LIMITED = { 400: 'a parameter is wrong' }

@@ -59,3 +59,13 @@ async function readAll(folder: string): Promise<ReadonlyMap<string, PageFile>> {
   })
   return new Map(await Promise.all(read))
 }
+
+/** Whether a browser takes the compressed copy, by its `Accept-Encoding`: a weight of 0 says no. */
+export function acceptsGzip(header: string | readonly string[] | undefined): boolean {
+  const weights = new Map<string, number>()
+  for (const one of String(header ?? '').split(',')) {
+    const [name = '', weight = 'q=1'] = one.toLowerCase().split(';', 2)
+    weights.set(name.trim(), Number(weight.trim().replace(/^q=/, '')))
+  }
+  return (weights.get('gzip') ?? weights.get('*') ?? 0) > 0
+}

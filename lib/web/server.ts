@@ -13,7 +13,7 @@ import { requireOwnPage, requireSql, sqlModeFor } from './callers.ts'
 import { EventHub } from './events.ts'
 import { addHeaders, pageHeaders } from './headers.ts'
 import type { Metrics } from './metrics.ts'
-import { PageFiles } from './page-files.ts'
+import { acceptsGzip, PageFiles } from './page-files.ts'
 import { pageOfQueries, queryFilter, wholeNumber } from './query-page.ts'
 import { handOverRequest } from './schemas.ts'
 import { SqlAnswers } from './sql-answer.ts'
@@ -202,7 +202,7 @@ function addPages(app: FastifyInstance, { view, files = new PageFiles() }: WebOp
     reply.headers(pageHeaders(request.headers.host, view.pages()))
     reply.headers({ etag: file.etag, 'cache-control': 'no-cache', vary: 'accept-encoding' })
     if (request.headers['if-none-match'] === file.etag) return reply.code(304).send()
-    const packed = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
+    const packed = acceptsGzip(request.headers['accept-encoding'])
     if (packed) reply.header('content-encoding', 'gzip')
     return reply.type(file.type).send(packed ? file.gzip : file.plain)
   }

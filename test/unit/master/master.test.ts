@@ -398,7 +398,7 @@ t.test('the page and its JSON', async (t) => {
     t.equal((await ask(info, `/api/v1/history?limit=${limit}`)).status, 400, limit)
   }
   t.equal((await ask(info, '/nothing')).status, 404)
-  t.equal((await ask(info, '/', 'POST')).status, 404, 'nothing can be changed here')
+  t.equal((await ask(info, '/', 'POST')).status, 405, 'nothing can be changed here')
   t.equal(escapeHtml('a<b'), 'a&lt;b')
   const empty = { clusterId: null, epoch: 0, active: null, self: 'x' }
   const cluster = { ...empty, masters: [], problem: null, warnings: [] }

@@ -266,7 +266,7 @@ t.test('bad requests: one clear error each, in the same shape', async (t) => {
   })
   // Without the secret: what may be long is read only after the secret was looked at.
   t.match(await post('/rpc/umbilical/status', `"${'x'.repeat(3_000_000)}"`), {
-    status: 400,
+    status: 413,
     body: { code: 'BAD_REQUEST', message: /large/i },
   })
   t.match(await post('/rpc/umbilical/nothing', '{}'), { status: 404, body: { code: 'NOT_FOUND' } })

@@ -23,7 +23,7 @@ import { adminToken, isAdmin } from '../../../lib/web/admin-token.ts'
 import { hostNameOf, pageOrigins, sqlModeFor } from '../../../lib/web/callers.ts'
 import { Metrics } from '../../../lib/web/metrics.ts'
 import { openApi, ROUTES } from '../../../lib/web/openapi.ts'
-import { PageFiles } from '../../../lib/web/page-files.ts'
+import { acceptsGzip, PageFiles } from '../../../lib/web/page-files.ts'
 import { pageOfQueries, queryFilter } from '../../../lib/web/query-page.ts'
 import { addWebRoutes, type WebDoor } from '../../../lib/web/server.ts'
 import type {
@@ -249,6 +249,52 @@ t.test('files of the page: only what was there, compressed, kept by digest', asy
   t.equal(again.statusCode, 304)
   for (const url of ['/page/types.d.ts', '/page/..%2f..%2fpackage.json', '/page/nix.js']) {
     t.equal((await app.inject({ url })).statusCode, 404, url)
+  }
+})
+
+t.test('whether the compressed copy is taken', (t) => {
+  for (const yes of [
+    'gzip',
+    'br, GZIP ; q=0.5',
+    'deflate, gzip;q=1.0, *;q=0',
+    '*',
+    'br;q=1, *;q=0.1',
+  ])
+    t.ok(acceptsGzip(yes), yes)
+  for (const no of [
+    undefined,
+    '',
+    'identity',
+    'gzip;q=0',
+    'gzip; q=0.000, *',
+    '*;q=0',
+    'gzip;q=x',
+    'gzipped',
+  ])
+    t.notOk(acceptsGzip(no), String(no))
+  t.end()
+})
+
+t.test('what no route is asked about is answered like all else', async (t) => {
+  const { app } = await serve(t)
+  const host = 'host1'
+  const json = { host, 'content-type': 'application/json' }
+  const kill = '/api/v1/queries/00000000-0000-4000-8000-000000000000/kill'
+  const asked = [
+    [400, 'BAD_REQUEST', { url: '/api/v1/catalog/%E0%A4%A' }],
+    [414, 'BAD_REQUEST', { url: `/api/v1/catalog/${'n'.repeat(201)}` }],
+    [404, 'NOT_FOUND', { url: '/api/v1/nix' }],
+    [404, 'NOT_FOUND', { url: '/api/v1/catalog/default/sales' }],
+    [405, 'BAD_REQUEST', { method: 'DELETE', url: '/api/v1/catalog/default?x=1' }, 'GET, HEAD'],
+    [405, 'BAD_REQUEST', { url: kill }, 'POST'],
+    [413, 'BAD_REQUEST', { method: 'POST', url: kill, payload: `"${'x'.repeat(20_000)}"` }],
+    [400, 'BAD_REQUEST', { method: 'POST', url: kill, payload: '{' }],
+  ] as const
+  for (const [status, code, what, allow] of asked) {
+    const answer = await app.inject({ headers: 'payload' in what ? json : { host }, ...what })
+    t.equal(answer.statusCode, status, what.url)
+    t.match(answer.json(), { code, message: /./, active: null, epoch: 1 })
+    t.equal(answer.headers.allow, allow)
   }
 })
 
