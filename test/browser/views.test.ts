@@ -10,6 +10,33 @@ import { hasParts } from '../support/parts.ts'
 
 const HOSTILE = `<script>alert(1)</script><img src=x onerror=alert(2)>"'&\u202E${'ä'.repeat(60)}`
 
+/**
+ * What a name's U+202E has turned round: text of ours that follows it in the same text, and text that runs from right to
+ * left. Both as they are laid out, not as they are written.
+ */
+const TURNED_ROUND = `(() => {
+  const turned = []
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+  for (let node = walk.nextNode(); node !== null; node = walk.nextNode()) {
+    const text = node.data
+    if (node.parentElement.closest('option, textarea') !== null) continue
+    if (text.includes('\u202E')) {
+      if (!/[ä…]$/.test(text)) turned.push('follows: ' + text)
+      continue
+    }
+    const places = [...text.trim()].slice(0, 2).map((_, at) => {
+      const range = document.createRange()
+      const start = text.length - text.trimStart().length + at
+      range.setStart(node, start)
+      range.setEnd(node, start + 1)
+      return range.getBoundingClientRect()
+    })
+    const [one, two] = places
+    if (two !== undefined && two.top === one.top && two.left < one.left) turned.push('turned: ' + text)
+  }
+  return turned
+})()`
+
 const AMOUNTS = { workers: 200, queries: 5000, tables: 300, terms: 200 }
 
 t.test('the page in a browser', async (t) => {
@@ -17,6 +44,7 @@ t.test('the page in a browser', async (t) => {
   const browser = await openBrowser(t)
   await t.test('with nothing to show, each view says so', (t) => nothing(t, browser))
   await t.test('with very much', (t) => much(t, browser))
+  await t.test('plots fill their panel', (t) => plots(t, browser))
   await t.test('names that try to be markup stay text', (t) => hostile(t, browser))
 })
 
@@ -81,6 +109,11 @@ async function much(t: Test, browser: Browser): Promise<void> {
   await show(page, url, 'failovers')
   await page.getByRole('link', { name: 'Older terms' }).click()
   await page.getByText('1–25 of 200').waitFor()
+  await page.getByRole('link', { name: 'Last', exact: true }).click()
+  const oldest = page.locator('details').last()
+  await oldest.locator('summary').click()
+  await oldest.getByText('no term, this is the first').waitFor()
+  t.notMatch(await oldest.innerText(), /without a word/, 'nobody was there to say one')
   await show(page, url, 'catalog')
   await page.getByRole('link', { name: 'orders', exact: true }).click()
   await page.getByRole('rowheader', { name: 'amount' }).waitFor()
@@ -95,6 +128,24 @@ async function much(t: Test, browser: Browser): Promise<void> {
   t.comment(`first paint of the page after ${took} ms`)
   t.same(faults, [])
   await page.context().close()
+}
+
+/** Plots fill their panel, whatever its width, and never leave it. */
+async function plots(t: Test, browser: Browser): Promise<void> {
+  const { url } = await webOf(t, muchOf({ workers: 3, queries: 30, tables: 5, terms: 5 }))
+  for (const width of [360, 1000, 1600]) {
+    const { page } = await openPage(browser, { viewport: { width, height: 800 } })
+    await show(page, url, 'lease')
+    const left = await page.evaluate(`[...document.querySelectorAll('figure')].map((figure) => {
+      const { paddingLeft, paddingRight } = getComputedStyle(figure)
+      const room = figure.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight)
+      return room - figure.querySelector('svg').getAttribute('width')
+    })`)
+    for (const pixels of left as number[]) {
+      t.ok(pixels >= -0.5 && pixels <= 2, `${width} px: ${pixels} px are left`)
+    }
+    await page.context().close()
+  }
 }
 
 async function hostile(t: Test, browser: Browser): Promise<void> {
@@ -125,6 +176,7 @@ async function hostile(t: Test, browser: Browser): Promise<void> {
       "document.querySelectorAll('main script, main img, footer script, #strip img').length",
     )
     t.equal(made, 0, `${view}: no element was made of a name`)
+    t.same(await page.evaluate(TURNED_ROUND), [], `${view}: names turn nothing round`)
     if (view !== 'lease')
       t.match(
         await page.locator('main').innerText(),

@@ -79,6 +79,13 @@ export function pager({ words, query, offset, limit, total }) {
   )
 }
 
+/**
+ * A name that somebody else made up, where text of ours follows in the same line: a sign in it that turns the direction
+ * of writing (U+202E and its kin) ends with it. In cells, facts and links the style sheet sees to that.
+ * @param {unknown} name
+ */
+export const named = (name) => h('bdi', null, name)
+
 /** @param {'critical' | 'warning' | 'info' | 'good'} level @param {...unknown} text */
 export const notice = (level, ...text) => h('p', { class: `notice ${level}` }, text)
 

@@ -2,7 +2,7 @@
 import { h } from './dom.js'
 import { bytes, count, dateTime, several } from './format.js'
 import { Loaded } from './load.js'
-import { fact, heading, pager, table, trouble } from './parts.js'
+import { fact, heading, named, pager, table, trouble } from './parts.js'
 import { hrefOf } from './route.js'
 import { searchForm } from './search-form.js'
 import { state } from './store.js'
@@ -22,7 +22,7 @@ function render({ parts: [chosen, name], query }) {
   const known = tables.data?.database === database ? (tables.data?.tables ?? null) : null
   const one = name === undefined ? undefined : known?.find((each) => each.name === name)
   return [
-    heading(name === undefined ? 'Catalog' : `${database}.${name}`),
+    heading(name === undefined ? 'Catalog' : [named(database), '.', named(name)]),
     trouble(databases),
     databases.data === null ? null : databaseList(databases.data.databases, database),
     database === null || databases.data === null ? null : trouble(tables),
@@ -31,7 +31,15 @@ function render({ parts: [chosen, name], query }) {
       : name === undefined
         ? tableList(database, known, query)
         : one === undefined
-          ? h('p', { class: 'empty' }, `There is no table ${name} in ${database}.`)
+          ? h(
+              'p',
+              { class: 'empty' },
+              'There is no table ',
+              named(name),
+              ' in ',
+              named(database),
+              '.',
+            )
           : details(one),
   ]
 }

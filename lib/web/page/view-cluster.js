@@ -3,7 +3,7 @@ import { adminActions } from './admin.js'
 import { h } from './dom.js'
 import { count, dateTime, duration, several, span } from './format.js'
 import { readiness } from './headline.js'
-import { badge, fact, heading, notice, table, tile } from './parts.js'
+import { badge, fact, heading, named, notice, table, tile } from './parts.js'
 import { reasonOf } from './reasons.js'
 import { hrefOf } from './route.js'
 import { nowMs, state } from './store.js'
@@ -127,7 +127,7 @@ function masters(cluster) {
       look: 'number',
       cell: (one) => (one.self ? '0 ms' : duration(one.clockOffsetMs)),
     },
-    { title: 'Host', cell: (one) => `${one.hostname}, process ${one.pid}` },
+    { title: 'Host', cell: (one) => [named(one.hostname), `, process ${one.pid}`] },
     { title: 'Version', cell: (one) => one.version },
   ]
   if (cluster.admin)

@@ -2,7 +2,7 @@
 import { h } from './dom.js'
 import { several } from './format.js'
 import { Loaded } from './load.js'
-import { heading, table, trouble } from './parts.js'
+import { heading, named, table, trouble } from './parts.js'
 import { hrefOf, replaceHash } from './route.js'
 import { searchForm } from './search-form.js'
 import { state } from './store.js'
@@ -86,7 +86,7 @@ const settings = (group, rows) =>
         {
           title: 'Comes from',
           cell: (one) =>
-            one.source === null ? 'default' : `${one.source.file}, line ${one.source.line}`,
+            one.source === null ? 'default' : [named(one.source.file), `, line ${one.source.line}`],
         },
         { title: 'Default', cell: (one) => h('code', null, one.default || '(empty)') },
       ],

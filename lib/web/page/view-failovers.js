@@ -2,7 +2,7 @@
 import { h } from './dom.js'
 import { dateTime, duration, span } from './format.js'
 import { Loaded } from './load.js'
-import { fact, heading, pager, table, trouble } from './parts.js'
+import { fact, heading, named, pager, table, trouble } from './parts.js'
 import { ENDS, PHASES, reasonOf } from './reasons.js'
 import { hrefOf } from './route.js'
 import { nowMs, state } from './store.js'
@@ -64,7 +64,7 @@ function item(entry, next, all) {
         null,
         h('span', { class: 'number' }, `Term ${term.term}`),
         h('strong', { class: 'name' }, term.address),
-        h('span', null, reasonOf(entry)),
+        h('span', { class: 'why' }, reasonOf(entry)),
         h('time', { datetime: term.at }, dateTime(term.at)),
         h('span', { class: 'number total' }, outcome(entry)),
         served === null || term.previousAddress === null ? null : bar(served.phases, worst),
@@ -92,9 +92,30 @@ const bar = (phases, worst) =>
     ),
   )
 
+/** @param {Term['term']} term */
+const before = ({ previousAddress, previousTerm }) =>
+  previousAddress ?? (previousTerm === 0 ? 'no term, this is the first' : `term ${previousTerm}`)
+
+/** Its own last word, which is known once the new master serves. @param {Term} entry */
+function howThatEnded({ term, served }) {
+  if (served === null || term.previousAddress === null) return null
+  const end = served.previousEnd
+  return fact(
+    'How that ended',
+    end === null
+      ? 'without a word'
+      : [
+          `${ENDS[end.reason] ?? end.reason}, by `,
+          named(end.by),
+          ', ',
+          h('time', { datetime: end.at }, dateTime(end.at)),
+        ],
+  )
+}
+
 /** @param {Term} entry @param {Term | undefined} next */
-function body({ term, served }, next) {
-  const end = served?.previousEnd ?? null
+function body(entry, next) {
+  const { term, served } = entry
   const endedMs = next === undefined ? null : Date.parse(next.term.at)
   const ageMs = (endedMs ?? nowMs()) - Date.parse(term.at)
   return h(
@@ -104,14 +125,9 @@ function body({ term, served }, next) {
     h(
       'dl',
       { class: 'facts' },
-      fact('Active', `${term.address} on ${term.hostname}`),
-      fact('Before', term.previousAddress ?? 'nobody'),
-      fact(
-        'How that ended',
-        end === null
-          ? 'without a word'
-          : `${ENDS[end.reason] ?? end.reason}, by ${end.by}, ${dateTime(end.at)}`,
-      ),
+      fact('Active', `${term.address} on `, named(term.hostname)),
+      fact('Before', before(term)),
+      howThatEnded(entry),
       fact('Claimed', dateTime(term.at)),
       fact('Served from', served === null ? 'never' : dateTime(served.servedAt)),
       fact(endedMs === null ? 'For' : 'Until the next term', span(ageMs)),

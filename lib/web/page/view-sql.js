@@ -2,7 +2,7 @@
 import { byId, h } from './dom.js'
 import { cell, count, duration, several } from './format.js'
 import { Loaded } from './load.js'
-import { badge, heading, notice, table } from './parts.js'
+import { badge, heading, named, notice, table } from './parts.js'
 import { hrefOf } from './route.js'
 import { begin, cancel, run, session } from './run-sql.js'
 import { changed, state } from './store.js'
@@ -99,9 +99,13 @@ function form(away) {
       : h(
           'p',
           { class: 'note' },
-          `Session: ${Object.entries(session.variables)
-            .map(([name, value]) => `${name} = ${value}`)
-            .join(', ')}`,
+          'Session: ',
+          Object.entries(session.variables).map(([name, value], at) => [
+            at === 0 ? '' : ', ',
+            named(name),
+            ' = ',
+            named(value),
+          ]),
         ),
   )
 }
@@ -186,7 +190,7 @@ function outcome() {
         'span',
         { class: 'row' },
         badge(word),
-        how === 'done' ? `${message ?? several(rows.length, 'row')} in ${took}` : null,
+        how === 'done' ? [named(message ?? several(rows.length, 'row')), ` in ${took}`] : null,
         truncated ? ' (there are more rows)' : null,
       ),
     ),

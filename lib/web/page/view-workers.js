@@ -2,7 +2,7 @@
 import { h } from './dom.js'
 import { count, duration, several } from './format.js'
 import { Loaded } from './load.js'
-import { badge, heading, notice, pager, table, trouble } from './parts.js'
+import { badge, heading, named, notice, pager, table, trouble } from './parts.js'
 import { searchForm } from './search-form.js'
 import { state } from './store.js'
 
@@ -51,7 +51,7 @@ function render({ query }) {
               cell: (one) => `${count(one.running)} of ${count(one.slots)}`,
             },
             { title: 'Heartbeat', look: 'number', cell: (one) => duration(one.heartbeatAgeMs) },
-            { title: 'Host', cell: (one) => `${one.host}, process ${one.pid}` },
+            { title: 'Host', cell: (one) => [named(one.host), `, process ${one.pid}`] },
             { title: 'Version', cell: (one) => one.version },
           ],
           rows: rows.slice(offset, offset + LIMIT),
