@@ -1,5 +1,5 @@
 /** How long renewals take on the shared directory, and how much of the lease is left each time. */
-import { h } from './dom.js'
+import { byId, h } from './dom.js'
 import { count, duration } from './format.js'
 import { addSamples } from './live.js'
 import { Loaded } from './load.js'
@@ -131,9 +131,19 @@ function sorted(samples, which, order) {
 /** @param {readonly number[]} values @param {number} part */
 const at = (values, part) => values[Math.min(values.length - 1, Math.floor(part * values.length))]
 
+/** Padding and border of a figure, on both sides. */
+const FIGURE_EDGES = 25
+
+/** In pixels: a plot is drawn for its width, so that its text is never stretched. */
+function roomInFigure() {
+  const view = byId('view')
+  const { paddingLeft, paddingRight } = getComputedStyle(view)
+  return view.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight) - FIGURE_EDGES
+}
+
 /** @param {string} address @param {readonly Sample[]} samples @param {number} fromMs @param {number} toMs */
 function figure(address, samples, fromMs, toMs) {
-  const width = Math.min(1100, Math.max(280, document.documentElement.clientWidth - 48))
+  const width = Math.max(280, roomInFigure())
   const frame = { fromMs, toMs, width }
   const renewals = samples.map(([atMs, value]) => /** @type {const} */ ([atMs, value]))
   const margins = samples.map(([atMs, , value]) => /** @type {const} */ ([atMs, value]))
