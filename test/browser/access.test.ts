@@ -116,16 +116,56 @@ async function keyboard(t: Test, browser: Browser): Promise<void> {
   await page.context().close()
 }
 
+const PHONE = { width: 360, height: 700 }
+
 async function phone(t: Test, browser: Browser): Promise<void> {
-  const { url } = await webOf(
-    t,
-    muchOf({ workers: 12, queries: 60, tables: 8, terms: 8 }, 'n'.repeat(90)),
-  )
-  const { page } = await openPage(browser, { viewport: { width: 360, height: 700 } })
+  const amounts = { workers: 12, queries: 60, tables: 8, terms: 8 }
+  const long = await webOf(t, muchOf(amounts, 'n'.repeat(90)))
+  const usual = await webOf(t, muchOf(amounts))
+  const { page } = await openPage(browser, { viewport: PHONE })
   for (const view of VIEWS) {
-    await show(page, url, view)
+    await show(page, long.url, view)
     const wide = await page.evaluate('document.documentElement.scrollWidth')
-    t.ok(Number(wide) <= 360, `${view}: ${wide} px`)
+    t.ok(Number(wide) <= PHONE.width, `${view}: ${wide} px`)
+    await show(page, usual.url, view)
+    t.same(await page.evaluate(HIDDEN_TABS), [], `${view}: each tab can be seen and touched`)
+    t.same(await page.evaluate(TORN_WORDS), [], `${view}: nothing is squeezed`)
+  }
+  await show(page, usual.url, 'queries')
+  const first = page.locator('tbody tr').first()
+  for (const shown of [
+    page.getByRole('columnheader', { name: 'State' }),
+    first.getByText('running', { exact: true }),
+    first.getByRole('button', { name: /^Kill/ }),
+  ]) {
+    const { x, width } = (await shown.boundingBox()) ?? { x: -1, width: 0 }
+    t.ok(x >= 0 && x + width <= PHONE.width, `${x} to ${x + width} px`)
   }
   await page.context().close()
 }
+
+/** Tabs of which a finger in their middle would not hit them, and the view's own if it isn't marked. */
+const HIDDEN_TABS = `[...document.querySelectorAll('#nav a')]
+  .filter((tab) => {
+    const { left, right, top, bottom } = tab.getBoundingClientRect()
+    const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2) === tab
+    const current = tab.hash.slice(2) === location.hash.slice(2)
+    return !hit || left < 0 || right > innerWidth || current !== tab.hasAttribute('aria-current')
+  })
+  .map((tab) => tab.textContent)`
+
+/** Words of usual length that stand in two lines: their element is narrower than they are. */
+const TORN_WORDS = `(() => {
+  const torn = []
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+  for (let node = walk.nextNode(); node !== null; node = walk.nextNode()) {
+    if (node.parentElement.closest('.unseen') !== null) continue
+    for (const { 0: word, index } of node.data.matchAll(/(?<!\\S)\\S{2,20}(?!\\S)/g)) {
+      const range = document.createRange()
+      range.setStart(node, index)
+      range.setEnd(node, index + word.length)
+      if (range.getClientRects().length > 1) torn.push(word + ' of ' + node.data)
+    }
+  }
+  return torn
+})()`
