@@ -89,7 +89,7 @@ t.test('a catalog moves from one store to another', async (t) => {
 
 t.test('beside a living master a dump works and a load is refused', async (t) => {
   const cluster = new DemoCluster(HOME, {
-    properties: { 'tajo.master.ha.monitor.interval': '1000' },
+    properties: { 'tajo.master.ha.monitor.interval': '5000' },
     tajo: TAJO,
   })
   t.teardown(() => cluster.end())

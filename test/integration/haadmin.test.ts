@@ -10,9 +10,13 @@ import { join } from 'node:path'
 import t from 'tap'
 import { DemoCluster, type DemoMaster, whyEnded } from '../../lib/cli/demo-cluster.ts'
 import { askMaster } from '../../lib/cli/look-around.ts'
+import { makeTiming } from '../../lib/ha/index.ts'
 import { HOME, siteXml } from '../support/install.ts'
 import { type Ran, run, start } from '../support/run.ts'
 import { until } from '../support/until.ts'
+
+/** Of the two that every command is tried on, ms. */
+const M = 2000
 
 /** The test runner puts its loader into every Node child's NODE_OPTIONS; it is not for what is tested here. */
 const TAJO = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, join(HOME, 'bin', 'tajo')]
@@ -60,7 +64,7 @@ async function stopped(master: DemoMaster, signal: NodeJS.Signals): Promise<void
 
 t.test('a cluster of two, by the commands alone', async (t) => {
   const cluster = new DemoCluster(HOME, {
-    properties: { 'tajo.master.ha.monitor.interval': '1000' },
+    properties: { 'tajo.master.ha.monitor.interval': String(M) },
     tajo: TAJO,
   })
   t.teardown(() => cluster.end())
@@ -174,15 +178,19 @@ t.test('a cluster of two, by the commands alone', async (t) => {
   })
 
   await t.test('a master that stands still is not handed the role', async (t) => {
+    const pulseAge = async (): Promise<number | null> => {
+      const asked = await askMaster({ host: 'localhost', port: a.ports.umbilical }, 1000)
+      return asked.answered ? (asked.answer.heartbeatAgesMs[b.address] ?? null) : null
+    }
+    await until('its pulse is known', async () => (await pulseAge()) !== null)
     b.process.kill('SIGSTOP')
     try {
       const refused = await haadmin('-transitionToActive', b.address)
       t.equal(refused.code, 4, refused.stderr)
       t.match(refused.stderr, `${b.address} does not answer (no answer within`)
-      await until('its pulse has stopped for the patience', async () => {
-        const asked = await askMaster({ host: 'localhost', port: a.ports.umbilical }, 1000)
-        return asked.answered && (asked.answer.heartbeatAgesMs[b.address] ?? 0) > 600
-      })
+      const patienceMs = makeTiming(M).patienceMs
+      const isSilent = async (): Promise<boolean> => ((await pulseAge()) ?? 0) > patienceMs
+      await until('its pulse has stopped for the patience', isSilent)
       const best = await haadmin('-transitionToBackup', a.address)
       t.equal(best.code, 4, best.stderr)
       t.match(best.stderr, 'no backup is live')
@@ -282,7 +290,7 @@ t.test('a cluster of two, by the commands alone', async (t) => {
 
 t.test('two hand-overs at once, to different masters', async (t) => {
   const cluster = new DemoCluster(HOME, {
-    properties: { 'tajo.master.ha.monitor.interval': '1000' },
+    properties: { 'tajo.master.ha.monitor.interval': '2000' },
     tajo: TAJO,
   })
   t.teardown(() => cluster.end())
@@ -322,7 +330,7 @@ echo "$TAJO_FENCE_TARGET_ADDRESS $TAJO_FENCE_TARGET_PID" >>asked
   })
   const cluster = new DemoCluster(HOME, {
     properties: {
-      'tajo.master.ha.monitor.interval': '1000',
+      'tajo.master.ha.monitor.interval': '5000',
       'tajo.master.ha.fencing.methods': `shell(/bin/sh ${dir}/fence.sh)`,
     },
     tajo: TAJO,
