@@ -3,7 +3,7 @@
  * and not further, so neither a slow nor a vanished client costs more memory than that.
  *
  * A result is read once. One that nobody begins to read, or whose reader stands still or goes away, ends its query:
- * `abandoned` tells why.
+ * `onAbandoned` tells why. A query that ends otherwise drops its result, and waits for no reader any more.
  */
 import type { Clock } from '../base/clock.ts'
 import type { ColumnInfo, QueryError } from '../rpc/contract.ts'
@@ -36,6 +36,9 @@ export class ResultQueue {
   #chars = 0
   #state: 'unread' | 'reading' | 'over' = 'unread'
   #last: string | null = null
+  /** Nothing but an error is told any more. */
+  #dropped = false
+  #complete = false
   /** Rows that have been handed to the connection. */
   #delivered = 0
   readonly #counts: number[] = []
@@ -78,31 +81,29 @@ export class ResultQueue {
       first = i + 1
       chars = 0
     }
-    while (this.#chars > this.#limits.aheadBytes && this.#state !== 'over') {
-      await new Promise<void>((resolve) => {
-        this.#wakeWriter = resolve
-      })
-    }
-    return this.#state !== 'over'
+    while (this.#chars > this.#limits.aheadBytes && this.#wanted) await this.#reader()
+    return this.#wanted
   }
 
-  /** The last word. Resolves when it has left, or nobody will read it: whether the reader has got everything. */
+  /**
+   * The last word. Resolves when it has left, nobody will read it, or the result was dropped: whether the reader has
+   * got everything.
+   */
   async end(outcome: { rows: number } | { error: QueryError }): Promise<boolean> {
     this.#last = JSON.stringify('error' in outcome ? outcome : { end: outcome })
     this.#wakeReader()
-    while (this.#state !== 'over') {
-      await new Promise<void>((resolve) => {
-        this.#wakeWriter = resolve
-      })
-    }
-    return this.#last === null
+    while (this.#wanted) await this.#reader()
+    return this.#complete
   }
 
-  /** The query has failed, and what was computed ahead is of no use: the reader gets the error next. */
+  /** The query has failed, and what was computed ahead is of no use: the reader gets the error next. Ends all waits. */
   drop(): void {
+    this.#dropped = true
+    this.#last = null
     this.#lines.length = 0
     this.#counts.length = 0
     this.#chars = 0
+    this.#wakeWriter()
   }
 
   /** False when it is being read already, or is over. */
@@ -115,8 +116,19 @@ export class ResultQueue {
     return true
   }
 
+  get #wanted(): boolean {
+    return this.#state !== 'over' && !this.#dropped
+  }
+
+  /** Resolves when the reader has taken something, or will take nothing more. */
+  #reader(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wakeWriter = resolve
+    })
+  }
+
   #push(line: string, rows: number): void {
-    if (this.#state === 'over') return
+    if (!this.#wanted) return
     this.#lines.push(line)
     this.#counts.push(rows)
     this.#chars += line.length
@@ -135,7 +147,7 @@ export class ResultQueue {
       } else if (this.#last !== null) {
         const last = this.#last
         if (!(await writer.sendText(last, this.#limits.stallMs))) return
-        this.#last = null
+        this.#complete = true
         this.#over()
         writer.end()
       } else {

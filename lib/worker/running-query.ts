@@ -1,8 +1,8 @@
 /**
  * One task, from its acceptance to its end: entering its scope, running it, and telling how it stands.
  *
- * It ends once, whatever happens at the same time: `kill` only asks DuckDB to stop and remembers why; the run itself
- * comes to an end by that. Nothing of it rejects: what went wrong is in the report.
+ * It ends once, whatever happens at the same time: `kill` only asks DuckDB to stop, lets go of the reader and remembers
+ * why; the run itself comes to an end by that. Nothing of it rejects: what went wrong is in the report.
  */
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
@@ -39,7 +39,8 @@ export class RunningQuery {
   readonly #results: ResultQueue | null
   readonly #startedMs: number
   #connection: EngineConnection | null = null
-  #killed: QueryError | null = null
+  /** What it ends as, whatever it comes to meanwhile. */
+  #killed: { readonly state: 'killed' | 'failed'; readonly error: QueryError } | null = null
   /** As DuckDB reads it; null while it can't even be read. */
   #query: EngineText | null = null
   #state: TaskReport['state'] = 'running'
@@ -57,7 +58,8 @@ export class RunningQuery {
         : new ResultQueue({
             limits: parts.limits,
             clock: parts.clock,
-            onAbandoned: (why) => this.kill(why),
+            // Its client may only have lost its way to this worker, and try again.
+            onAbandoned: (why) => this.#stop('killed', { kind: 'lost', message: why, place: null }),
           })
     this.ended = this.#run()
   }
@@ -81,10 +83,15 @@ export class RunningQuery {
 
   /** Asks it to end; `ended` tells when it has. `lost`: it is no fault of its own, and may be tried elsewhere. */
   kill(why: string, kind: 'killed' | 'lost' = 'killed'): void {
+    this.#stop(kind === 'killed' ? 'killed' : 'failed', { kind, message: why, place: null })
+  }
+
+  #stop(state: 'killed' | 'failed', error: QueryError): void {
     if (!this.running || this.#killed !== null) return
-    this.#killed = { kind, message: why, place: null }
+    this.#killed = { state, error }
     this.#stopped.abort()
     this.#connection?.interrupt()
+    this.#results?.drop()
   }
 
   /** The client reads the result here; false when it can't: it is read already, or there is none. */
@@ -178,18 +185,20 @@ export class RunningQuery {
   }
 
   #throwIfKilled(): void {
-    if (this.#killed !== null) throw new QueryFault(this.#killed.kind, this.#killed.message)
+    if (this.#killed === null) return
+    const { kind, message } = this.#killed.error
+    throw new QueryFault(kind, message)
   }
 
   #fail(error: unknown): void {
-    this.#error = this.#killed ?? queryErrorOf(error, this.#query)
+    this.#error = this.#killed?.error ?? queryErrorOf(error, this.#query)
     if (this.#error.kind === 'internal') {
       this.#parts.log('error', `query ${this.task.queryId}: ${messageOf(error)}`, { error })
     }
     // Told to the client, too, should it come: it need not, the master knows at once.
     this.#results?.drop()
     void this.#results?.end({ error: this.#error })
-    this.#state = this.#error.kind === 'killed' ? 'killed' : 'failed'
+    this.#state = this.#killed?.state ?? (this.#error.kind === 'killed' ? 'killed' : 'failed')
   }
 }
 

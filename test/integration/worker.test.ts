@@ -419,6 +419,41 @@ t.test('a result that nobody fetches is dropped', async (t) => {
   await tracker.stop()
 })
 
+t.test('a kill waits for no reader, nor does the end of a worker', async (t) => {
+  const tracker = new FakeTracker(1)
+  await tracker.start()
+  const results = { aheadBytes: 1000, fetchMs: 600_000, stallMs: 600_000 }
+  const { worker, addresses, stop } = await startWorker([tracker], { results })
+  await until('registered', () => tracker.following > 0)
+  const master = tracker.caller(addresses.qm)
+  const begin = async (sql: string): Promise<Task> => {
+    const task = taskOf(sql)
+    await master.call('run', task, { deadlineMs: 5000 })
+    return task
+  }
+  const big = "SELECT i, repeat('x', 1000) FROM range(100000000) r(i)"
+  const unread = await begin('SELECT 1')
+  const stalled = await begin(big)
+  const { leave } = await lazyClient(addresses.clientRpc, stalled)
+  for (const { queryId } of [unread, stalled]) {
+    await master.call('kill', { queryId }, { deadlineMs: 5000 })
+  }
+  for (const task of [unread, stalled]) {
+    t.match(await ended(tracker, task), { state: 'killed', error: { kind: 'killed' } })
+  }
+  t.equal(worker.status().running, 0)
+  t.match(await fetchAll(addresses.clientRpc, unread), [{ error: { kind: /killed|lost/ } }])
+  leave()
+
+  const last = [await begin('SELECT 1'), await begin(big)]
+  await master.close()
+  await stop()
+  for (const { queryId } of last) {
+    t.match(tracker.reportsOf(queryId).at(-1), { state: 'failed', error: { kind: 'lost' } })
+  }
+  await tracker.stop()
+})
+
 t.test('the command', async (t) => {
   const port = await freePortRow(9)
   const conf = join(home, 'conf')

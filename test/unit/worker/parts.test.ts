@@ -215,6 +215,43 @@ t.test('a result without a reader ends', async (t) => {
   t.match(late.lines, ['{"error":{"kind":"user","message":"no","place":null}}'])
 })
 
+t.test('what is dropped waits for no reader, and tells him nothing but why', async (t) => {
+  const clock = new HandClock()
+  const onAbandoned = (): void => void t.fail('it was dropped before')
+  const error = { kind: 'killed', message: 'killed', place: null } as const
+  const told = [JSON.stringify({ error })]
+  const row = `["${'x'.repeat(200)}"]`
+
+  const full = new ResultQueue({ limits: LIMITS, clock, onAbandoned })
+  const blocked = full.rows([row])
+  full.drop()
+  t.equal(await blocked, false, 'unread, and no room')
+  t.equal(await full.rows([row]), false)
+
+  const whole = new ResultQueue({ limits: LIMITS, clock, onAbandoned })
+  whole.columns([])
+  const end = whole.end({ rows: 0 })
+  whole.drop()
+  t.equal(await end, false, 'unread, and complete')
+  t.equal(await whole.end({ error }), false)
+  const late = fakeWriter()
+  t.equal(whole.fetch(late.writer), true)
+  await turns()
+  t.same(late.lines, told)
+
+  const read = new ResultQueue({ limits: LIMITS, clock, onAbandoned })
+  const stalled = fakeWriter()
+  read.fetch(stalled.writer)
+  const waiting = read.rows([row, row])
+  await turns()
+  read.drop()
+  t.equal(await waiting, false, 'its reader stands still')
+  void read.end({ error })
+  stalled.take(true)
+  await turns()
+  t.same(stalled.lines.slice(1), told)
+})
+
 t.test('the list of tasks', async (t) => {
   const ends = new Map<string, () => void>()
   const kills: string[] = []
