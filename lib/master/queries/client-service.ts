@@ -127,7 +127,9 @@ export class ClientService {
   #known(queryId: string, attempt: number): QueryStatus | null {
     const query = this.#options.list.get(queryId)
     if (query === null) return this.#outcome(queryId)
-    if (query.kind !== 'select' || query.attempt >= attempt) return this.#status(query)
+    if (query.kind !== 'select' || query.attempt >= attempt || hasFailed(query)) {
+      return this.#status(query)
+    }
     this.#replace(query)
     return null
   }
@@ -270,6 +272,13 @@ const differs = (
   status.state === 'succeeded' ||
   status.state === 'failed' ||
   status.state === 'killed'
+
+/**
+ * For good: its client, which came for the result when the worker had forgotten it, is told why. One that succeeded, or
+ * whose result got lost, is run again.
+ */
+const hasFailed = ({ stage, state, error }: Query): boolean =>
+  stage === 'ended' && state !== 'succeeded' && error?.kind !== 'lost'
 
 /** What the user has to know of it; null: it is none of his doing. Throws NOT_ACTIVE when the term is over. */
 function userError(thrown: unknown): QueryError | null {

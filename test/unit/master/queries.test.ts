@@ -356,6 +356,33 @@ t.test(
   },
 )
 
+t.test('who comes too late for a result is told how the query ended', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const worker = workerAt(1, 9)
+  register(seat, worker)
+  const endAs = async (state: 'failed' | 'killed' | 'succeeded', kind?: 'user' | 'lost') => {
+    const begun = await submit(seat, 'select nocol')
+    const error = kind === undefined ? null : { kind, message: 'why', place: null }
+    const report = reportOf(taskOf(seat, begun.queryId), state, { error })
+    t.same(beat(seat, worker, [report], 9).forget, [begun.queryId])
+    const { queryId } = begun
+    return submit(seat, 'select nocol', { queryId, attempt: 2 })
+  }
+  const wrong = await endAs('failed', 'user')
+  t.match(wrong, { state: 'failed', attempt: 1, error: { kind: 'user', message: 'why' } })
+  const again = await endAs('killed', 'lost')
+  t.match(again, { state: 'running', attempt: 2 }, 'nobody has killed it, its reader was gone')
+  t.match(await endAs('succeeded'), { state: 'running', attempt: 2 }, 'its rows were lost')
+
+  const endless = await submit(seat, 'select 1')
+  await seat.term.client.kill(endless)
+  const killed = await submit(seat, 'select 1', { queryId: endless.queryId, attempt: 2 })
+  t.match(killed, { state: 'killed', attempt: 1, error: { kind: 'killed' } })
+  const attempts = seat.calls.ran.map(({ task }) => `${task.queryId} ${task.attempt}`)
+  t.notOk(attempts.includes(`${wrong.queryId} 2`) || attempts.includes(`${endless.queryId} 2`))
+})
+
 t.test(
   'a worker that does run something must report more often than one that does not',
   async (t) => {
