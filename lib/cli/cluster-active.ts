@@ -14,9 +14,9 @@ import { formatHostPort, type HostPort, splitHostPort } from '../conf/address.ts
 import type { Addresses } from '../conf/master-addresses.ts'
 import { type PlannedMaster, planCluster } from './cluster-plan.ts'
 import { waitForWorkers } from './cluster-workers.ts'
-import { describeError } from './exit.ts'
 import { exchange, NoAnswer } from './http.ts'
-import { plain } from './print.ts'
+import { plain, standardOutput } from './print.ts'
+import { runProgram } from './program.ts'
 
 /** A master that does not answer a health check within this is not serving anybody. */
 const ANSWER_MS = 2000
@@ -89,17 +89,18 @@ async function findTold(answers: readonly (ClusterAnswer | string)[]): Promise<A
 
 /** Tells who is active at once, and waits on for the workers. */
 async function greet({ umbilical, clientRpc, info }: Active, goal: Goal): Promise<number> {
-  process.stdout.write(
+  const { out, err } = standardOutput
+  out(
     `Active master:  ${plain(umbilical)}\n` +
       `Web page:       http://${plain(formatHostPort(info))}/\n` +
-      `Client address: ${plain(clientRpc)}\n`,
+      `Client address: ${plain(clientRpc)}`,
   )
   const found = await waitForWorkers(info, goal.workers, goal.endMs)
-  if (found !== null) process.stdout.write(`Workers:        ${found}\n`)
-  process.stdout.write(`SQL shell:      ${shellCommand(process.env)}\n`)
+  if (found !== null) out(`Workers:        ${found}`)
+  out(`SQL shell:      ${shellCommand(process.env)}`)
   if (found === null || found >= goal.workers) return 0
-  process.stderr.write(
-    `${found} of ${goal.workers} started workers registered with ${plain(umbilical)} within ${goal.seconds} s: see their logs\n`,
+  err(
+    `${found} of ${goal.workers} started workers registered with ${plain(umbilical)} within ${goal.seconds} s: see their logs`,
   )
   return 1
 }
@@ -134,7 +135,7 @@ async function waitForActive(masters: readonly PlannedMaster[], goal: Goal): Pro
         typeof one === 'string' ? one : (one.problem ?? []),
       )
       const why = plain(reasons.join('; ')) || 'none says why'
-      process.stderr.write(`no master is active after ${goal.seconds} s: ${why}\n`)
+      standardOutput.err(`no master is active after ${goal.seconds} s: ${why}`)
       return 1
     }
     await sleep(PAUSE_MS)
@@ -143,18 +144,16 @@ async function waitForActive(masters: readonly PlannedMaster[], goal: Goal): Pro
 
 async function printName(masters: readonly PlannedMaster[]): Promise<number> {
   const active = await findListed(masters)
-  if (active !== null) process.stdout.write(`${active.name}\n`)
+  if (active !== null) standardOutput.out(active.name)
   return active === null ? 1 : 0
 }
 
-try {
+async function main([what, workers]: readonly string[]): Promise<number> {
   const { masters } = await planCluster(process.env.TAJO_CONF_DIR ?? 'conf', process.env)
-  const [what, workers] = process.argv.slice(2)
   const seconds = Number(process.env.TAJO_START_TIMEOUT ?? DEFAULT_WAIT_S)
   const endMs = performance.now() + seconds * 1000
   const goal = { workers: Number(workers ?? 0), seconds, endMs }
-  process.exitCode = await (what === 'wait' ? waitForActive(masters, goal) : printName(masters))
-} catch (thrown) {
-  process.stderr.write(`${describeError(thrown).message}\n`)
-  process.exitCode = 1
+  return what === 'wait' ? waitForActive(masters, goal) : printName(masters)
 }
+
+await runProgram({ name: 'tajo', main })

@@ -36,7 +36,7 @@ t.test('every script passes shellcheck', async (t) => {
 
 t.test('a cluster as shipped: start, look, start again, kill, start, stop', async (t) => {
   if (!hasParts(t, 'netns')) return
-  const { dir, conf, script, status, kill } = await machine(t, {
+  const { host, dir, conf, script, status, kill } = await machine(t, {
     masters: readFileSync(join(HOME, 'conf/masters'), 'utf8'),
     workers: readFileSync(join(HOME, 'conf/workers'), 'utf8'),
   })
@@ -60,6 +60,9 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
   t.match(started.stdout, `SQL shell:      ${join(HOME, 'bin/tsql')} --config ${conf}\n`)
   t.equal(await status(26080, '/health/active'), 200)
   t.equal(await status(28080, '/health/live'), 200)
+  const helper = `${process.execPath} ${join(HOME, 'build/lib/cli/cluster-active.js')} wait 1`
+  const words = `TAJO_CONF_DIR=${conf} ${helper} | true`
+  t.equal((await host.run(['bash', '-c', words])).stderr, '', 'its reader has seen enough')
   const pid = pidIn(dir)
   const again = await script(START)
   t.match(again, { code: 0, stdout: `localhost: master runs already as process ` })
