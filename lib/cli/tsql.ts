@@ -11,7 +11,7 @@ import type { CommandContext } from './command.ts'
 import { EXIT, failure } from './exit.ts'
 import { standardOutput } from './print.ts'
 import { runProgram } from './program.ts'
-import { NO_OPTIONS, plainOptions, type TsqlOptions } from './tsql/options.ts'
+import { NO_OPTIONS, plainOptions, type TsqlOptions, valuesJoined } from './tsql/options.ts'
 import { fillIn } from './tsql/params.ts'
 import type { Outcome, ShellOptions } from './tsql/shell.ts'
 
@@ -31,11 +31,12 @@ const CODES: Readonly<Record<Outcome, number>> = {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  if (argv.some((word) => HELP.has(word))) {
+  const words = valuesJoined(argv)
+  if (words.some((word) => HELP.has(word))) {
     standardOutput.out((await import('./tsql/help.ts')).USAGE)
     return EXIT.done
   }
-  const onlyVersion = argv.some((word) => VERSION.has(word))
+  const onlyVersion = words.some((word) => VERSION.has(word))
   const options = onlyVersion
     ? NO_OPTIONS
     : (plainOptions(argv) ?? (await import('./tsql/option-parser.ts')).parseOptions(argv))
@@ -100,6 +101,8 @@ async function run(context: CommandContext, options: TsqlOptions): Promise<numbe
     meta,
   })
   try {
+    const entered = options.database === null ? 'done' : await shell.enter(options.database)
+    if (entered !== 'done') return CODES[entered]
     if (atKeyboard) {
       await interactive(shell, split, context)
       return EXIT.done

@@ -49,6 +49,8 @@ export interface QueryCallOptions {
   /** Ends the query in the cluster too. */
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: Progress) => void
+  /** Told about each second while it waits for a worker. */
+  readonly onQueued?: () => void
 }
 
 export interface QueryResult {
@@ -111,7 +113,7 @@ export class TajoClient {
    */
   async query(sql: string, options: QueryCallOptions = {}): Promise<QueryResult> {
     const queryId = randomUUID()
-    const { onProgress, signal } = options
+    const { onProgress, onQueued, signal } = options
     const end = new AbortController()
     const leave = (): void => end.abort()
     const release = this.#follow(leave, signal)
@@ -124,6 +126,7 @@ export class TajoClient {
       clock: this.#clock,
       signal: end.signal,
       onProgress: onProgress === undefined ? null : (status) => onProgress(progressOf(status)),
+      onQueued: onQueued ?? (() => {}),
     })
     try {
       const { status, rows } = await course.run()

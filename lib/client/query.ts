@@ -35,6 +35,8 @@ export interface QueryOptions {
   readonly signal: AbortSignal
   /** Asked for while a select runs only when it is given. */
   readonly onProgress: ((status: QueryStatus) => void) | null
+  /** Told with each status that says so, which costs no request of its own. */
+  readonly onQueued: () => void
 }
 
 /** `rows` is set for a select, whose rows are still to come. */
@@ -53,7 +55,7 @@ export class QueryCourse {
 
   /** Rejects with QueryError, NoMasterError, ClosedError, or RpcError for a mistake in the software. */
   async run(): Promise<Finished> {
-    const { sql, queryId, onProgress } = this.#options
+    const { sql, queryId, onProgress, onQueued } = this.#options
     if (sql.length > LONGEST_SQL) {
       const text = `the statement has ${sql.length} characters, ${LONGEST_SQL} are allowed: put the data into a file and read it as an external table`
       throw new QueryError('refused', text, { queryId })
@@ -61,6 +63,7 @@ export class QueryCourse {
     let status = await this.#submit()
     for (;;) {
       onProgress?.(status)
+      if (status.state === 'queued') onQueued()
       const outcome = await this.#outcomeOf(status)
       if (outcome !== null) return outcome
       status = await this.#later(status)

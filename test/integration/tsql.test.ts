@@ -43,6 +43,7 @@ async function world(t: Test): Promise<World> {
   }
   const worker = await fakeWorker(t, say)
   cluster.script = ({ sql, session }) => {
+    if (sql.startsWith('queued')) return { kind: 'select', state: 'queued' }
     if (sql.startsWith('slow')) return { state: 'running', progress: 0.5 }
     if (sql.startsWith('select')) {
       return { kind: 'select', state: 'running', worker: worker.address }
@@ -72,7 +73,7 @@ t.test('-c: the result on stdout, nothing else; exit codes', async (t) => {
   t.equal(csv.stdout.split('\n').length, ROWS + 2)
   t.match(cluster.submitted[0]?.session, { database: 'sales', user: 'me' })
 
-  const json = await tsql(['-c', 'select 1', '--format', 'json'])
+  const json = await tsql(['-c', 'select 1', '--json'])
   t.match(JSON.parse(json.stdout), { length: ROWS, 1: { id: 1, name: 'n1' } })
 
   const [host = '', port = ''] = master.client.split(':')
@@ -86,6 +87,18 @@ t.test('-c: the result on stdout, nothing else; exit codes', async (t) => {
   const lenient = await tsql(['-f', '-'], '\\set ON_ERROR_STOP off\nbad;\nb;')
   t.equal(lenient.code, 1)
   t.match(lenient.stdout, /DONE b/)
+
+  const commented = await tsql(['-c', '-- only this one\nselect 1', '--format', 'csv'])
+  t.same([commented.code, commented.stdout], [0, csv.stdout])
+
+  const asked = cluster.submitted.length
+  const nowhere = await tsql(['nodb', '-c', 'select 1'])
+  t.same([nowhere.code, nowhere.stdout], [1, ''])
+  t.equal(nowhere.stderr, 'ERROR: database "nodb" does not exist\n')
+  t.equal(cluster.submitted.length, asked)
+  t.match(await tsql(['SALES', '-p', '1', '-c', 'a']), { code: 3, stdout: '' })
+  t.match(await tsql(['SALES', '-c', 'a']), { code: 0 })
+  t.match(cluster.submitted.at(-1)?.session, { database: 'sales' })
 
   t.match(await tsql(['-x']), { code: 2, stdout: '', stderr: /does not know 'x'/ })
   t.match(await tsql(['--help']), { code: 0, stdout: /Exit codes: 0 all done/ })
@@ -110,6 +123,16 @@ t.test('-f and pipes: parameters, meta commands, lines of errors', async (t) => 
   t.match(piped.stdout, /'CURRENT_DATABASE'='default'\n'zone'='UTC'\ndefault\nsales\n/)
   t.match(piped.stderr, /unknown command \\nope/)
   t.match(await tsql(['-c', '\\! exit 3']), { code: 1, stderr: /exit code 3/ })
+})
+
+t.test('whoever waits for a worker is told so', async (t) => {
+  const { conf } = await world(t)
+  const child = start([...TSQL, '--config', conf, '-c', 'queued'])
+  const said = gather(child)
+  await until('it is told', () => said.text !== '')
+  t.equal(said.text, 'tsql: waiting for a worker: none is registered\n')
+  child.kill('SIGINT')
+  t.equal(await new Promise((done) => child.once('close', done)), 130)
 })
 
 t.test('Ctrl-C ends the query in the cluster, and a script with it', async (t) => {

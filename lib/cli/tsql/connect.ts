@@ -36,7 +36,7 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
   let toldMs = Number.NEGATIVE_INFINITY
   const client = new TajoClient({
     masters: list.masters,
-    session: { database: options.database ?? 'default', user: userName(context.env) },
+    session: { user: userName(context.env) },
     retry: {
       maxNum: conf.get('tajo.master.ha.client.read.retry.max-num'),
       pauseTimeMs: conf.get('tajo.master.ha.client.read.retry.pause-time'),
@@ -69,10 +69,8 @@ function namedMaster(conf: Configuration, { host, port }: TsqlOptions): MasterAd
   const client = conf.get('tajo.master.client-rpc.address').port
   const catalog = conf.get('tajo.catalog.client-rpc.address').port
   const at = { host: bare(host ?? 'localhost'), port: port ?? client }
-  return {
-    client: formatHostPort(at),
-    catalog: formatHostPort({ ...at, port: Math.min(65_535, at.port + catalog - client) }),
-  }
+  const catalogPort = Math.max(1, Math.min(65_535, at.port + catalog - client))
+  return { client: formatHostPort(at), catalog: formatHostPort({ ...at, port: catalogPort }) }
 }
 
 function bare(host: string): string {

@@ -8,7 +8,8 @@ export const USAGE = `Usage: tsql [options] [DATABASE]
   -p, --port PORT     its client port (default 26002)
   -B, --background    never touch the terminal: no prompt, no progress bar
   -param NAME=VALUE   what \${NAME} stands for in -c and -f; may be repeated
-  --format FORMAT     table (default), csv or json: one document for each statement
+  --format FORMAT     table (default), csv or json: one document for each statement (jq -s makes a list of them)
+  --json              the same as --format json
   --config DIR        the configuration directory (else TAJO_CONF_DIR, else conf/ of this install)
 
 Without -c and -f statements are read from the terminal, or from a pipe. A script stops at the first statement that

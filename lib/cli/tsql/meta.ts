@@ -8,6 +8,7 @@ import { plain } from '../print.ts'
 import { splitShellWords } from '../shell-words.ts'
 import { META_HELP } from './help.ts'
 import { byteText, type Shell } from './shell.ts'
+import { useDatabase } from './use-database.ts'
 
 export interface MetaContext {
   /** TAJO_HOME. */
@@ -99,10 +100,7 @@ async function print(shell: Shell, text: string): Promise<'done'> {
 }
 
 async function database(wanted: string | undefined, shell: Shell): Promise<'done'> {
-  if (wanted !== undefined) {
-    const exact = (await shell.client.databases()).includes(wanted)
-    await shell.client.use(exact ? wanted : folded(wanted))
-  }
+  if (wanted !== undefined) await useDatabase(shell.client, wanted)
   const { database, user } = shell.client.session
   const now = wanted === undefined ? '' : 'now '
   return print(shell, `You are ${now}connected to database "${database}" as user "${user}".`)

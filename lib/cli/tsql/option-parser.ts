@@ -3,7 +3,7 @@ import yargs from 'yargs'
 import { nearest } from '../../base/nearest.ts'
 import { type CliError, usageError } from '../exit.ts'
 import { PARSER } from '../parser-settings.ts'
-import { FORMATS, isFormat, type TsqlOptions } from './options.ts'
+import { FORMATS, type Format, isFormat, type TsqlOptions, valuesJoined } from './options.ts'
 
 const text = { type: 'string', requiresArg: true } as const
 const OPTIONS = {
@@ -13,6 +13,7 @@ const OPTIONS = {
   p: { ...text, alias: 'port' },
   param: text,
   format: text,
+  json: { type: 'boolean' },
   config: text,
   B: { type: 'boolean', alias: 'background' },
 } as const
@@ -21,7 +22,7 @@ const NAMES = [...Object.keys(OPTIONS), 'file', 'host', 'port', 'background']
 /** Throws a usage error. */
 export function parseOptions(argv: readonly string[]): TsqlOptions {
   let found: Record<string, unknown> = {}
-  yargs([...argv])
+  yargs(valuesJoined(argv))
     .parserConfiguration(PARSER)
     .help(false)
     .version(false)
@@ -44,10 +45,6 @@ export function parseOptions(argv: readonly string[]): TsqlOptions {
   const command = one(found, 'c')
   const file = one(found, 'f')
   if (command !== null && file !== null) throw usageError('-c and -f exclude each other')
-  const format = one(found, 'format') ?? 'table'
-  if (!isFormat(format)) {
-    throw usageError(`--format: '${format}' is none of ${FORMATS.join(', ')}`)
-  }
   return {
     command,
     file,
@@ -55,7 +52,7 @@ export function parseOptions(argv: readonly string[]): TsqlOptions {
     port: portOf(one(found, 'p')),
     background: found.B === true,
     params: paramsOf(found.param),
-    format,
+    format: formatOf(one(found, 'format'), found.json === true),
     config: one(found, 'config'),
     database: one(found, 'database'),
   }
@@ -67,6 +64,13 @@ function one(found: Record<string, unknown>, name: string): string | null {
   if (value === undefined) return null
   if (value === '') throw usageError(`-${name} is empty`)
   return String(value)
+}
+
+function formatOf(word: string | null, json: boolean): Format {
+  if (word === null) return json ? 'json' : 'table'
+  if (!isFormat(word)) throw usageError(`--format: '${word}' is none of ${FORMATS.join(', ')}`)
+  if (json && word !== 'json') throw usageError(`--json and --format ${word} exclude each other`)
+  return word
 }
 
 function portOf(word: string | null): number | null {

@@ -33,6 +33,23 @@ export const NO_OPTIONS: TsqlOptions = {
   database: null,
 }
 
+/** Whatever follows one of them is its value, also what looks like an option: a comment of SQL begins with dashes. */
+const TAKE_ANYTHING: ReadonlySet<string> = new Set(
+  ['c', 'f', 'file', 'param'].flatMap((name) => [`-${name}`, `--${name}`]),
+)
+
+/** The command line with each of these and its value as one word, as `-c=select 1`. */
+export function valuesJoined(argv: readonly string[]): string[] {
+  const words: string[] = []
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i] ?? ''
+    const value = TAKE_ANYTHING.has(word) ? argv[i + 1] : undefined
+    words.push(value === undefined ? word : `${word}=${value}`)
+    if (value !== undefined) i += 1
+  }
+  return words
+}
+
 const PLAIN: Readonly<Record<string, 'command' | 'file' | 'host' | 'format'>> = {
   '-c': 'command',
   '-f': 'file',
@@ -48,8 +65,9 @@ export function plainOptions(argv: readonly string[]): TsqlOptions | null {
     const value = argv[i + 1] ?? ''
     const name = PLAIN[word]
     if (word === '-B') options = { ...options, background: true }
+    else if (word === '--json') options = { ...options, format: 'json' }
     else if (name !== undefined) {
-      if (value === '' || value.startsWith('-')) return null
+      if (value === '' || (value.startsWith('-') && !TAKE_ANYTHING.has(word))) return null
       if (name === 'format' && !isFormat(value)) return null
       if (name !== 'format' && options[name] !== null) return null
       options = { ...options, [name]: value }
@@ -57,7 +75,8 @@ export function plainOptions(argv: readonly string[]): TsqlOptions | null {
     } else if (word === '' || word.startsWith('-') || options.database !== null) return null
     else options = { ...options, database: word }
   }
-  return options.command !== null && options.file !== null ? null : options
+  const doubled = argv.includes('--json') && argv.includes('--format')
+  return doubled || (options.command !== null && options.file !== null) ? null : options
 }
 
 export const isFormat = (word: string): word is Format =>

@@ -8,9 +8,11 @@ import { plain } from '../print.ts'
 import { errorText } from './error-text.ts'
 import { printerFor, textOf } from './printer.ts'
 import { ProgressBar } from './progress-bar.ts'
+import { QueueNotice } from './queue-notice.ts'
 import type { Settings } from './settings.ts'
 import type { Piece } from './statement-reader.ts'
 import type { Terminal } from './terminal.ts'
+import { useDatabase } from './use-database.ts'
 
 export interface ShellOptions {
   readonly client: TajoClient
@@ -40,6 +42,16 @@ export class Shell {
     this.#meta = options.meta
   }
 
+  /** Makes it the session's database, before any statement. Never rejects for what goes wrong with it: that is printed. */
+  async enter(database: string): Promise<Outcome> {
+    try {
+      await useDatabase(this.client, database)
+      return 'done'
+    } catch (error) {
+      return this.#failed(error, '', 1)
+    }
+  }
+
   /** Never rejects for what goes wrong with the statement: that is printed. */
   async run(piece: Piece): Promise<Outcome> {
     const running = new AbortController()
@@ -49,12 +61,16 @@ export class Shell {
       await this.query(piece.text)
       return 'done'
     } catch (error) {
-      this.terminal.err(errorText(error, piece.is === 'statement' ? piece.text : '', piece.line))
-      if (running.signal.aborted) return 'cancelled'
-      return error instanceof NoMasterError ? 'no-master' : 'failed'
+      const failed = this.#failed(error, piece.is === 'statement' ? piece.text : '', piece.line)
+      return running.signal.aborted ? 'cancelled' : failed
     } finally {
       this.#running = null
     }
+  }
+
+  #failed(error: unknown, statement: string, firstLine: number): Outcome {
+    this.terminal.err(errorText(error, statement, firstLine))
+    return error instanceof NoMasterError ? 'no-master' : 'failed'
   }
 
   /** Ends what runs, in the cluster too. False when nothing does. */
@@ -67,17 +83,22 @@ export class Shell {
   async query(sql: string, keep: (row: Row) => boolean = () => true): Promise<void> {
     const sinceMs = this.#clock.nowMs()
     const bar = ProgressBar.on(this.terminal, this.#clock)
+    const notice = new QueueNotice(this.client, this.terminal, this.#clock)
+    const clear = (): void => {
+      bar?.clear()
+      notice.close()
+    }
     try {
       const result = await this.client.query(sql, {
         ...(this.#running === null ? {} : { signal: this.#running.signal }),
         ...(bar === null
-          ? {}
+          ? { onQueued: () => notice.queued() }
           : { onProgress: ({ progress, state }) => bar.update(progress, state) }),
       })
-      bar?.clear()
+      clear()
       await this.#print(result, sinceMs, keep)
     } finally {
-      bar?.clear()
+      clear()
     }
   }
 

@@ -12,6 +12,7 @@ import { parseOptions } from '../../../../lib/cli/tsql/option-parser.ts'
 import { plainOptions, type TsqlOptions } from '../../../../lib/cli/tsql/options.ts'
 import { fillIn } from '../../../../lib/cli/tsql/params.ts'
 import { type PrintSettings, printerFor } from '../../../../lib/cli/tsql/printer.ts'
+import { QueueNotice } from '../../../../lib/cli/tsql/queue-notice.ts'
 import { onlyStatement, split } from '../../../../lib/cli/tsql/quick-split.ts'
 import { Settings } from '../../../../lib/cli/tsql/settings.ts'
 import { byteText } from '../../../../lib/cli/tsql/shell.ts'
@@ -19,6 +20,7 @@ import { type Piece, StatementReader } from '../../../../lib/cli/tsql/statement-
 import { displayWidth } from '../../../../lib/cli/tsql/width.ts'
 import { QueryError, type TajoClient } from '../../../../lib/client/index.ts'
 import { splitStatements } from '../../../../lib/sql/split.ts'
+import { HandClock } from '../../../support/hand-clock.ts'
 
 /** The sentence of the usage error, with its exit code checked. */
 function usageOf(run: () => unknown): string {
@@ -40,10 +42,15 @@ t.test('the command line: the short way and the parser agree', async (t) => {
     ['-f', 'x.sql', 'sales'],
     ['-h', 'host1', '-c', 'select 1', '--format', 'csv'],
     ['-B', '-f', 'x.sql'],
+    ['-f', '-', '--json'],
+    ['-c', '-- a comment\nselect 1'],
+    ['-c', '--json'],
+    ['-c', '-f', '-h', 'host1'],
+    ['-f', '-x.sql'],
   ]
   for (const line of lines) t.same(plainOptions(line), parseOptions(line), line.join(' '))
   const all = parseOptions(
-    '--host h -p 36002 -param a=1 -param b=x=y --file=- --background -format json db'.split(' '),
+    '--host h -p 36002 -param a=1 -param -b=x=y --file=- --background -format json db'.split(' '),
   )
   t.same(all, {
     command: null,
@@ -51,7 +58,7 @@ t.test('the command line: the short way and the parser agree', async (t) => {
     host: 'h',
     port: 36_002,
     background: true,
-    params: { a: '1', b: 'x=y' },
+    params: { a: '1', '-b': 'x=y' },
     format: 'json',
     config: null,
     database: 'db',
@@ -71,6 +78,8 @@ t.test('a wrong command line says what is allowed', async (t) => {
   wrong('-c a -c b', /-c is given twice/)
   wrong('-c a -f b', /exclude each other/)
   wrong('-p 70000', /'70000' is no port/)
+  wrong('--json --format csv', /--json and --format csv exclude each other/)
+  wrong('-h -c a', /-h needs a value/)
   wrong('--format xml', /'xml' is none of table, csv, json/)
   wrong('-param a', /'a' is not name=value/)
   wrong('--formt csv', /did you mean --format\?/)
@@ -289,6 +298,39 @@ t.test('completion: commands, keywords as they are typed, and the catalog', asyn
   const alone = new Completion(broken as unknown as TajoClient, systemClock)
   t.same(await alone.complete('drop ta'), [['table', 'tables'], 'ta'])
 })
+
+t.test(
+  'a statement that waits for long says once why, and not when it waits no more',
+  async (t) => {
+    const clock = new HandClock()
+    const said: string[] = []
+    const terminal = {
+      out: async () => {},
+      err: (line: string) => void said.push(line),
+      redraw: null,
+    }
+    type Workers = Awaited<ReturnType<TajoClient['workers']>>
+    const after = async (ms: number, workers: unknown, closed = false): Promise<string[]> => {
+      said.length = 0
+      const asked = async () => (workers instanceof Error ? Promise.reject(workers) : workers)
+      const client = { workers: asked as () => Promise<Workers> }
+      const notice = new QueueNotice(client, terminal, clock)
+      await clock.advance(ms)
+      notice.queued()
+      notice.queued()
+      if (closed) notice.close()
+      await new Promise(setImmediate)
+      return said
+    }
+    const worker = { state: 'live', slots: 2 }
+    t.same(await after(1999, []), [])
+    t.same(await after(2000, []), ['tsql: waiting for a worker: none is registered'])
+    t.same(await after(2000, [], true), [])
+    t.same(await after(2000, new Error('no master')), [])
+    t.match(await after(2000, [worker, worker]), [/: the 4 slots of the 2 registered are taken$/])
+    t.match(await after(2000, [{ ...worker, state: 'silent' }]), [/: none of 1 is heard from$/])
+  },
+)
 
 t.test('\\dfs removes nothing outside the warehouse', async (t) => {
   const root = mkdtempSync(join(t.testdir(), 'w-'))
