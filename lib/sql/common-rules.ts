@@ -5,14 +5,23 @@
 import type { IToken } from './chevrotain.ts'
 import { faultOfName, faultOfPathName, nameOf, textOf } from './names.ts'
 import { queryFrom } from './query-text.ts'
-import { type PartitionValue, SqlError, type SqlText, type TableName } from './statement.ts'
+import {
+  type Named,
+  type PartitionValue,
+  SqlError,
+  type SqlText,
+  type TableName,
+} from './statement.ts'
 import * as T from './tokens.ts'
 import { TypeRules } from './type-rules.ts'
 
 export class CommonRules extends TypeRules {
-  readonly databaseName = this.RULE('databaseName', (): string => {
+  readonly databaseName = this.RULE('databaseName', (): Named => {
     const token = this.CONSUME(T.Name)
-    return this.ACTION(() => this.#named(token, faultOfPathName))
+    return this.ACTION(() => ({
+      name: this.#named(token, faultOfPathName),
+      place: this.placeAt(token.startOffset),
+    }))
   })
 
   readonly columnName = this.RULE('columnName', (): string => {

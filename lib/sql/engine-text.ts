@@ -3,7 +3,7 @@
  * users write it; DuckDB reserves that word. Where it stands before a dot it is put in double quotes, and places in the
  * changed text can be told in the user's.
  */
-import { endOf, tokenize } from './lexer.ts'
+import { endOf, scan, tokenize } from './lexer.ts'
 import { placeAt, placeWithin } from './place.ts'
 import type { Place, SqlText } from './statement.ts'
 import * as T from './tokens.ts'
@@ -41,4 +41,12 @@ export function engineText(query: SqlText): EngineText {
       return placeWithin(query.place, placeAt(query.text, Math.max(0, offset - added)))
     },
   }
+}
+
+/** Offset in a query's text of the first `?`, `$1` or `$name`; null without one. */
+export function firstParameter(text: string): number | null {
+  const found = scan(text).find(
+    ({ tokenType, image }) => tokenType === T.Parameter || image === '?',
+  )
+  return found?.startOffset ?? null
 }

@@ -1,6 +1,6 @@
 /** ALTER TABLE, EXPLAIN, SET, SHOW, DESC: the rest of the statements, and the parser of them all. */
 import { faultOfName, nameOf } from './names.ts'
-import type { AlterAction, Statement } from './statement.ts'
+import type { AlterAction, Named, Statement } from './statement.ts'
 import { TableRules } from './table-rules.ts'
 import * as T from './tokens.ts'
 
@@ -140,58 +140,69 @@ export class StatementParser extends TableRules {
       DEF: [
         {
           ALT: () => {
-            this.CONSUME(T.Time)
-            this.CONSUME(T.Zone)
-            return this.SUBRULE1(this.settingOf, { ARGS: ['timezone'] })
+            const named = this.SUBRULE(this.timeZone)
+            return this.SUBRULE1(this.settingOf, { ARGS: [named] })
           },
         },
         {
           ALT: () => {
             this.CONSUME(T.Catalog)
-            return { is: 'set', name: 'catalog', value: this.SUBRULE(this.databaseName) }
+            const { name: value, place } = this.SUBRULE(this.databaseName)
+            return { is: 'set', name: 'database', place, value, valuePlace: place }
           },
         },
         {
           ALT: () => {
             this.OPTION1(() => this.CONSUME(T.Session))
-            const name = this.SUBRULE(this.variableName)
-            return this.SUBRULE2(this.settingOf, { ARGS: [name] })
+            const named = this.SUBRULE(this.variableName)
+            return this.SUBRULE2(this.settingOf, { ARGS: [named] })
           },
         },
       ],
     })
   })
 
+  readonly timeZone = this.RULE('timeZone', (): Named => {
+    const { startOffset } = this.CONSUME(T.Time)
+    this.CONSUME(T.Zone)
+    return this.ACTION(() => ({ name: 'timezone', place: this.placeAt(startOffset) }))
+  })
+
   /** `TO DEFAULT` gives the variable up. */
-  readonly settingOf = this.RULE('settingOf', (name: string): Statement => {
+  readonly settingOf = this.RULE('settingOf', (named: Named): Statement => {
     this.OPTION(() =>
       this.OR1([{ ALT: () => this.CONSUME(T.To) }, { ALT: () => this.CONSUME(T.Equal) }]),
     )
-    return this.OR2<Statement>([
+    const at = this.LA(1).startOffset
+    const value = this.OR2<string | null>([
       {
         ALT: () => {
-          const at = this.LA(1).startOffset
-          const value = this.SUBRULE(this.constant)
-          return this.ACTION((): Statement => {
-            if (value === null) return this.fail('a variable can not be NULL: write TO DEFAULT', at)
-            return { is: 'set', name, value }
-          })
+          const constant = this.SUBRULE(this.constant)
+          return this.ACTION(
+            () => constant ?? this.fail('a variable can not be NULL: write TO DEFAULT', at),
+          )
         },
       },
       {
         ALT: () => {
           this.CONSUME(T.Default)
-          return { is: 'unset', name }
+          return null
         },
       },
-      { ALT: () => ({ is: 'set', name, value: this.CONSUME(T.PlainName).image }) },
+      { ALT: () => this.CONSUME(T.PlainName).image },
       // ON is reserved.
-      { ALT: () => ({ is: 'set', name, value: this.CONSUME(T.ReservedWord).image }) },
+      { ALT: () => this.CONSUME(T.ReservedWord).image },
     ])
+    return this.ACTION(
+      (): Statement =>
+        value === null
+          ? { is: 'unset', ...named }
+          : { is: 'set', ...named, value, valuePlace: this.placeAt(at) },
+    )
   })
 
   /** Parts with dots between them, as in configuration keys; lower case, unless quoted. */
-  readonly variableName = this.RULE('variableName', (): string => {
+  readonly variableName = this.RULE('variableName', (): Named => {
     const parts: string[] = []
     const at = this.LA(1).startOffset
     this.AT_LEAST_ONE_SEP({
@@ -205,18 +216,18 @@ export class StatementParser extends TableRules {
       const name = parts.join('.')
       const fault = faultOfName(name)
       if (fault !== null) this.fail(fault, at)
-      return name
+      return { name, place: this.placeAt(at) }
     })
   })
 
   readonly unsetStatement = this.RULE('unsetStatement', (): Statement => {
     this.OR([{ ALT: () => this.CONSUME(T.Unset) }, { ALT: () => this.CONSUME(T.Reset) }])
-    return { is: 'unset', name: this.SUBRULE(this.variableName) }
+    return { is: 'unset', ...this.SUBRULE(this.variableName) }
   })
 
   readonly showStatement = this.RULE('showStatement', (): Statement => {
     this.CONSUME(T.Show)
-    const all = { is: 'show', what: 'variables', name: null } as const
+    const all = { is: 'show', what: 'variables', named: null } as const
     return this.OR<Statement>({
       // A variable may have the name of a keyword; the keyword comes first.
       IGNORE_AMBIGUITIES: true,
@@ -224,20 +235,20 @@ export class StatementParser extends TableRules {
         {
           ALT: () => {
             this.CONSUME(T.Databases)
-            return { is: 'show', what: 'databases', name: null }
+            return { is: 'show', what: 'databases', named: null }
           },
         },
         {
           ALT: () => {
             this.CONSUME(T.Tables)
-            const name = this.OPTION(() => this.SUBRULE(this.inDatabase)) ?? null
-            return { is: 'show', what: 'tables', name }
+            const named = this.OPTION(() => this.SUBRULE(this.inDatabase)) ?? null
+            return { is: 'show', what: 'tables', named }
           },
         },
         {
           ALT: () => {
             this.CONSUME(T.Functions)
-            return { is: 'show', what: 'functions', name: null }
+            return { is: 'show', what: 'functions', named: null }
           },
         },
         {
@@ -251,32 +262,28 @@ export class StatementParser extends TableRules {
           },
         },
         {
-          ALT: () => ({ is: 'show', what: 'variable', name: this.SUBRULE(this.shownVariable) }),
+          ALT: () => ({ is: 'show', what: 'variable', named: this.SUBRULE(this.shownVariable) }),
         },
       ],
     })
   })
 
-  readonly inDatabase = this.RULE('inDatabase', (): string => {
+  readonly inDatabase = this.RULE('inDatabase', (): Named => {
     this.OR([{ ALT: () => this.CONSUME(T.In) }, { ALT: () => this.CONSUME(T.From) }])
     return this.SUBRULE(this.databaseName)
   })
 
-  readonly shownVariable = this.RULE('shownVariable', (): string =>
-    this.OR({
-      // A variable may have the name of a keyword; the keyword comes first.
-      IGNORE_AMBIGUITIES: true,
-      DEF: [
-        {
-          ALT: () => {
-            this.CONSUME(T.Time)
-            this.CONSUME(T.Zone)
-            return 'timezone'
-          },
-        },
-        { ALT: () => this.SUBRULE(this.variableName) },
-      ],
-    }),
+  readonly shownVariable = this.RULE(
+    'shownVariable',
+    (): Named =>
+      this.OR({
+        // A variable may have the name of a keyword; the keyword comes first.
+        IGNORE_AMBIGUITIES: true,
+        DEF: [
+          { ALT: () => this.SUBRULE(this.timeZone) },
+          { ALT: () => this.SUBRULE(this.variableName) },
+        ],
+      }),
   )
 
   readonly describeStatement = this.RULE('describeStatement', (): Statement => {

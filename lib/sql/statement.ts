@@ -15,6 +15,18 @@ export interface SqlText {
   readonly place: Place
 }
 
+/** Of a database or a variable: lower case unless quoted. */
+export interface Named {
+  readonly name: string
+  readonly place: Place
+}
+
+/** The text after LOCATION. */
+export interface Location {
+  readonly path: string
+  readonly place: Place
+}
+
 /** Lower case unless quoted. */
 export interface TableName {
   /** Null: the session's current database. */
@@ -34,8 +46,8 @@ export type Statement =
   /** SELECT, WITH, VALUES, FROM … as DuckDB speaks them. */
   | { readonly is: 'query'; readonly query: SqlText }
   | { readonly is: 'explain'; readonly analyze: boolean; readonly query: SqlText }
-  | { readonly is: 'create-database'; readonly name: string; readonly ifNotExists: boolean }
-  | { readonly is: 'drop-database'; readonly name: string; readonly ifExists: boolean }
+  | ({ readonly is: 'create-database'; readonly ifNotExists: boolean } & Named)
+  | ({ readonly is: 'drop-database'; readonly ifExists: boolean } & Named)
   | {
       readonly is: 'create-table'
       readonly table: TableName
@@ -46,7 +58,7 @@ export type Statement =
       readonly storage: Storage
       /** PARTITION BY COLUMN; with AS a type may be left out (null): the query's column of that name has it. */
       readonly partitionBy: readonly { readonly name: string; readonly type: string | null }[]
-      readonly location: string | null
+      readonly location: Location | null
       readonly as: SqlText | null
     }
   /** CREATE TABLE a LIKE b. */
@@ -70,20 +82,20 @@ export type Statement =
     }
   | { readonly is: 'truncate'; readonly tables: readonly TableName[] }
   | { readonly is: 'alter-table'; readonly table: TableName; readonly action: AlterAction }
-  | { readonly is: 'set'; readonly name: string; readonly value: string }
-  | { readonly is: 'unset'; readonly name: string }
+  | ({ readonly is: 'set'; readonly value: string; readonly valuePlace: Place } & Named)
+  | ({ readonly is: 'unset' } & Named)
   /** SHOW DATABASES, TABLES [IN database], SESSION | one variable, FUNCTIONS. */
   | {
       readonly is: 'show'
       readonly what: 'databases' | 'tables' | 'functions' | 'variables' | 'variable'
       /** Of `tables` the database, of `variable` its name. */
-      readonly name: string | null
+      readonly named: Named | null
     }
   | { readonly is: 'describe'; readonly table: TableName }
 
 export type InsertTarget =
   | { readonly to: 'table'; readonly table: TableName; readonly columns: readonly string[] | null }
-  | { readonly to: 'location'; readonly location: string; readonly storage: Storage }
+  | { readonly to: 'location'; readonly location: Location; readonly storage: Storage }
 
 export type AlterAction =
   | { readonly do: 'rename-table'; readonly name: string }
@@ -94,7 +106,7 @@ export type AlterAction =
       readonly do: 'add-partition'
       readonly ifNotExists: boolean
       readonly partition: readonly PartitionValue[]
-      readonly location: string | null
+      readonly location: Location | null
     }
   | {
       readonly do: 'drop-partition'

@@ -2,7 +2,7 @@
 import type { Column } from '../catalog/model.ts'
 import { EOF, tokenMatcher } from './chevrotain.ts'
 import { CommonRules } from './common-rules.ts'
-import type { InsertTarget, SqlText, Statement, Storage, TableName } from './statement.ts'
+import type { InsertTarget, Location, SqlText, Statement, Storage, TableName } from './statement.ts'
 import { tajoType } from './tajo-types.ts'
 import * as T from './tokens.ts'
 
@@ -14,7 +14,7 @@ interface Clauses {
   format: Storage['format']
   options: Storage['options'] | null
   partitionBy: PartitionBy | null
-  location: string | null
+  location: Location | null
 }
 
 const FORMATS: Readonly<Record<string, Storage['format']>> = {
@@ -65,8 +65,8 @@ export class TableRules extends CommonRules {
   readonly createDatabase = this.RULE('createDatabase', (): Statement => {
     this.CONSUME(T.Database)
     const ifNotExists = this.OPTION(() => this.SUBRULE(this.ifNotExists) ?? true) === true
-    const name = this.SUBRULE(this.databaseName)
-    return { is: 'create-database', name, ifNotExists }
+    const named = this.SUBRULE(this.databaseName)
+    return { is: 'create-database', ...named, ifNotExists }
   })
 
   readonly createTable = this.RULE('createTable', (): Statement => {
@@ -239,15 +239,15 @@ export class TableRules extends CommonRules {
     return options
   })
 
-  readonly location = this.RULE('location', (): string => {
+  readonly location = this.RULE('location', (): Location => {
     this.CONSUME(T.Location)
     this.OPTION(() => this.CONSUME(T.Equal))
     const at = this.LA(1).startOffset
-    const location = this.SUBRULE(this.text)
-    this.ACTION(() => {
-      if (location === '') this.fail('a location can not be empty', at)
+    const path = this.SUBRULE(this.text)
+    return this.ACTION(() => {
+      if (path === '') this.fail('a location can not be empty', at)
+      return { path, place: this.placeAt(at) }
     })
-    return location
   })
 
   readonly insertStatement = this.RULE('insertStatement', (): Statement => {
@@ -312,7 +312,7 @@ export class TableRules extends CommonRules {
         ALT: () => {
           this.CONSUME(T.Database)
           const ifExists = this.OPTION1(() => this.SUBRULE1(this.ifExists) ?? true) === true
-          return { is: 'drop-database', name: this.SUBRULE(this.databaseName), ifExists }
+          return { is: 'drop-database', ...this.SUBRULE(this.databaseName), ifExists }
         },
       },
       {

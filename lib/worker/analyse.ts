@@ -10,7 +10,7 @@
  * DuckDB gives the names without their quotes. Whether one was quoted, which decides about its case, is read from the
  * statement's text where DuckDB says the name stands.
  */
-import { type EngineText, type Place, SqlError } from '../sql/index.ts'
+import { type EngineText, firstParameter, type Place, SqlError } from '../sql/index.ts'
 import { inUsersWords } from './engine-words.ts'
 import { TABLE_FUNCTIONS, whyDenied } from './functions.ts'
 import { namesAt } from './names-at.ts'
@@ -45,8 +45,8 @@ function parseError(root: Node, query: EngineText): SqlError {
       query.placeOf(0),
     )
   }
-  const position = root.position === undefined ? null : Number(root.position)
-  return new SqlError(inUsersWords(String(root.error_message)), placeIn(query, position))
+  const place = root.position === undefined ? null : placeIn(query, Number(root.position))
+  return new SqlError(inUsersWords(String(root.error_message)), place ?? query.placeOf(0))
 }
 
 /** Query nodes, by their `type`: what they consist of is looked at like any other part. */
@@ -190,7 +190,9 @@ class Analysis {
 
   #expression(node: Node, scope: Scope): void {
     if (node.class === 'PARAMETER') {
-      throw this.#refused('there are no parameters to be filled in: write the value itself', node)
+      // The engine doesn't say where.
+      const message = 'there are no parameters to be filled in: write the value itself'
+      throw new SqlError(message, this.#query.placeOf(firstParameter(this.#query.text) ?? 0))
     }
     const name = node.function_name
     if (typeof name === 'string') {

@@ -12,6 +12,7 @@ import type { Manifest, WriteTarget } from '../rpc/contract.ts'
 import type { EngineText } from '../sql/index.ts'
 import { copyText, tokenName, tokenValue } from './copy-text.ts'
 import { type EngineColumn, type EngineConnection, EngineError } from './duckdb.ts'
+import { placeIn } from './place.ts'
 import { QueryFault, shiftedBack } from './query-error.ts'
 import { type Roots, realPathOf } from './roots.ts'
 import { hiveDirectory } from './table-view.ts'
@@ -30,7 +31,7 @@ export interface StagingInput {
 export async function stage(input: StagingInput): Promise<Manifest> {
   const { connection, query, target, roots, types } = input
   const source = await connection.describe(query.text)
-  const plan = writePlan(target, source, types)
+  const plan = writePlan(target, source, types, query.placeOf(0))
   const directory = await realPathOf(target.directory)
   const base = await realPathOf(target.base)
   roots.require(directory, target.directory)
@@ -45,7 +46,7 @@ export async function stage(input: StagingInput): Promise<Manifest> {
   const made = await makeDirectories(directory)
   try {
     const [rows, counts] = await runCopy(connection, copy).catch((error: unknown) => {
-      throw withColumn(error, source)
+      throw asQuerys(error, source, query)
     })
     const written = await arranged(directory, plan)
     const files = await kept(written, { base, rows, counts })
@@ -69,8 +70,11 @@ export async function stage(input: StagingInput): Promise<Manifest> {
   }
 }
 
-/** A value that does not fit is told with the query's own name of its column. */
-function withColumn(error: unknown, source: readonly EngineColumn[]): unknown {
+/**
+ * A value that does not fit is told with the query's own name of its column. What has its place in what stands around
+ * the query has it at its first word.
+ */
+function asQuerys(error: unknown, source: readonly EngineColumn[], query: EngineText): unknown {
   if (!(error instanceof EngineError)) return error
   const message = error.message.replace(
     / when casting from source column c(\d+)$/,
@@ -79,7 +83,8 @@ function withColumn(error: unknown, source: readonly EngineColumn[]): unknown {
       return name === undefined ? all : `, in the query's column ${name}`
     },
   )
-  return new EngineError(error.kind, message, error.position, error)
+  const nowhere = error.kind === 'statement' && placeIn(query, error.position) === null
+  return new EngineError(error.kind, message, nowhere ? 0 : error.position, error)
 }
 
 /** All rows, and those of each file where DuckDB tells them. */

@@ -4,6 +4,7 @@
  */
 import type { Column } from '../catalog/model.ts'
 import type { WriteTarget } from '../rpc/contract.ts'
+import type { Place } from '../sql/index.ts'
 import type { EngineColumn } from './duckdb.ts'
 import { QueryFault } from './query-error.ts'
 
@@ -24,8 +25,22 @@ export interface WritePlan {
   readonly partitionColumns: readonly PlannedColumn[]
 }
 
-/** Throws QueryFault `user`. */
+/** Throws QueryFault `user` with `place`, where the query begins. */
 export function writePlan(
+  target: Pick<WriteTarget, 'columns' | 'into' | 'partitionBy'>,
+  source: readonly EngineColumn[],
+  types: TypeNames,
+  place: Place | null = null,
+): WritePlan {
+  try {
+    return planned(target, source, types)
+  } catch (error) {
+    if (!(error instanceof QueryFault)) throw error
+    throw new QueryFault(error.kind, error.message, place, error)
+  }
+}
+
+function planned(
   target: Pick<WriteTarget, 'columns' | 'into' | 'partitionBy'>,
   source: readonly EngineColumn[],
   types: TypeNames,

@@ -12,7 +12,7 @@ import { type Handlers, RpcError } from '../../rpc/index.ts'
 import { SqlError, type Statement } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import type { QueryList } from './list.ts'
-import { PathError, type PathRules } from './paths.ts'
+import type { PathRules } from './paths.ts'
 import { type Plan, plan } from './plan.ts'
 import { changesData, type Query, type QueryKind, statusOf } from './query.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -286,7 +286,6 @@ function userError(thrown: unknown): QueryError | null {
     const { message, place } = thrown
     return { message, place: place === null ? null : { ...place }, kind: 'user' }
   }
-  if (thrown instanceof PathError) return { message: thrown.message, place: null, kind: 'user' }
   if (isOver(thrown)) throw new RpcError('NOT_ACTIVE', (thrown as CatalogError).message)
   return null
 }

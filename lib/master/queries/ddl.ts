@@ -55,17 +55,17 @@ const ENGINE_NAMES = new Set(['information_schema', 'memory', 'pg_catalog', 'sys
 
 export function createDatabase(
   state: CatalogState,
-  { name, ifNotExists }: Of<'create-database'>,
+  { name, place, ifNotExists }: Of<'create-database'>,
   { now }: DdlContext,
 ): Steps {
   if (state.database(name) !== null) {
     if (ifNotExists) return nothing(`CREATE DATABASE: ${name} exists already`)
-    throw new SqlError(`database ${name} exists already`, null)
+    throw new SqlError(`database ${name} exists already`, place)
   }
   if (ENGINE_NAMES.has(name.toLowerCase())) {
     throw new SqlError(
       `a database can not be called ${name}: the engine has one of that name`,
-      null,
+      place,
     )
   }
   return {
@@ -74,18 +74,21 @@ export function createDatabase(
   }
 }
 
-export function dropDatabase(state: CatalogState, { name, ifExists }: Of<'drop-database'>): Steps {
+export function dropDatabase(
+  state: CatalogState,
+  { name, place, ifExists }: Of<'drop-database'>,
+): Steps {
   if (ifExists && state.database(name) === null) {
     return nothing(`DROP DATABASE: ${name} does not exist`)
   }
-  const tables = requireDatabase(state, name, null)
-  if (name === 'default') throw new SqlError('database default can not be dropped', null)
+  const tables = requireDatabase(state, name, place)
+  if (name === 'default') throw new SqlError('database default can not be dropped', place)
   if (tables.length > 0) {
     const some = tables.slice(0, 3).join(', ')
     const more = tables.length > 3 ? ', …' : ''
     throw new SqlError(
       `database ${name} is not empty: drop its tables first (${some}${more})`,
-      null,
+      place,
     )
   }
   return { changes: [{ do: 'drop-database', name }], message: 'DROP DATABASE' }
@@ -141,7 +144,7 @@ export function existsAlready(
   { table, ifNotExists }: { readonly table: TableName; readonly ifNotExists: boolean },
   name: { database: string; name: string },
 ): boolean {
-  requireDatabase(state, name.database, table)
+  requireDatabase(state, name.database, table.place)
   if (state.find(name.database, name.name) === null) return false
   if (ifNotExists) return true
   throw new SqlError(`table ${spell(name)} exists already`, table.place)

@@ -3,7 +3,7 @@
 import { nearest } from '../../base/nearest.ts'
 import type { Column, Table } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
-import { SqlError, type TableName } from '../../sql/statement.ts'
+import { type Place, SqlError, type TableName } from '../../sql/statement.ts'
 
 export interface FullName {
   readonly database: string
@@ -20,7 +20,7 @@ export const spell = ({ database, name }: FullName): string => `${database}.${na
 /** Throws SqlError with the name's place. */
 export function requireTable(state: CatalogState, table: TableName, current: string): Table {
   const wanted = fullName(table, current)
-  const names = requireDatabase(state, wanted.database, table)
+  const names = requireDatabase(state, wanted.database, table.place)
   const found = state.find(wanted.database, wanted.name)
   if (found !== null) return found
   const near = nearest(wanted.name, names)
@@ -32,13 +32,13 @@ export function requireTable(state: CatalogState, table: TableName, current: str
 export function requireDatabase(
   state: CatalogState,
   database: string,
-  at: TableName | null,
+  place: Place | null,
 ): string[] {
   const tables = state.tablesOf(database)
   if (tables !== null) return tables.map(({ name }) => name)
   const near = nearest(database, state.databaseNames())
   const hint = near === null ? '' : ` (did you mean ${near}?)`
-  throw new SqlError(`database ${database} does not exist${hint}`, at?.place ?? null)
+  throw new SqlError(`database ${database} does not exist${hint}`, place)
 }
 
 /** Throws SqlError when two columns have one name; names differ by more than their case. */

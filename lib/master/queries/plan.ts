@@ -1,13 +1,21 @@
 /**
  * What a statement comes to: an answer at once, one change of the catalog, or a task for a worker. What it may name in
- * the file system is looked at here; all else is pure and in the files beside. Rejects SqlError and PathError.
+ * the file system is looked at here; all else is pure and in the files beside. Rejects SqlError.
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path/posix'
 import type { DataFile } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Session, Task } from '../../rpc/contract.ts'
-import { type InsertTarget, SqlError, type SqlText, type Statement } from '../../sql/statement.ts'
+import {
+  type InsertTarget,
+  type Location,
+  type Named,
+  type Place,
+  SqlError,
+  type SqlText,
+  type Statement,
+} from '../../sql/statement.ts'
 import {
   alterTable,
   createDatabase,
@@ -20,7 +28,7 @@ import {
   truncate,
 } from './ddl.ts'
 import { allColumns, requireDatabase, requireTable } from './names.ts'
-import { type Confined, type PathRules, pathPart } from './paths.ts'
+import { type Confined, PathError, type PathRules, pathPart } from './paths.ts'
 import type { Answer } from './query.ts'
 import { setVariable, unsetVariable, variableRows } from './session.ts'
 import { planCreateAs, planInsert, type WritePlan } from './write-plan.ts'
@@ -74,15 +82,15 @@ export async function plan(
       return change(statement, state, context)
     case 'set': {
       const has = (name: string): boolean => state.database(name) !== null
-      return said('SET', setVariable(session, statement.name, statement.value, has))
+      return said('SET', setVariable(session, statement, has))
     }
     case 'unset':
-      return said('UNSET', unsetVariable(session, statement.name))
+      return said('UNSET', unsetVariable(session, statement))
     case 'show':
       if (statement.what === 'functions') return task(context, 'functions', SHOW_FUNCTIONS, null)
       return {
         is: 'answer',
-        answer: show(statement.what, statement.name, state, session),
+        answer: show(statement.what, statement.named, state, session),
         message: null,
         session: null,
       }
@@ -121,7 +129,7 @@ const SHOW_FUNCTIONS: SqlText = { text: 'SHOW FUNCTIONS', place: { line: 1, colu
 
 function show(
   what: Exclude<Extract<Statement, { is: 'show' }>['what'], 'functions'>,
-  name: string | null,
+  named: Named | null,
   state: CatalogState,
   session: Session,
 ): Answer {
@@ -138,13 +146,15 @@ function show(
     case 'tables':
       return column(
         'table',
-        requireDatabase(state, name ?? session.database, null).map((one) => [one]),
+        requireDatabase(state, named?.name ?? session.database, named?.place ?? null).map((one) => [
+          one,
+        ]),
       )
     case 'variables':
     case 'variable':
       return {
         columns: ['variable', 'value'].map((title) => ({ name: title, type: 'TEXT' })),
-        rows: variableRows(session, name),
+        rows: variableRows(session, named),
       }
   }
 }
@@ -161,14 +171,15 @@ async function change(
   state: CatalogState,
   { request, paths, submittedMs }: PlanContext,
 ): Promise<Plan> {
-  const location = await locationOf(statement, paths)
+  const named = locationOf(statement)
+  const location = named === null ? null : await confined(named, paths)
   const adds = statement.is === 'alter-table' && statement.action.do === 'add-partition'
   const context: DdlContext = {
     database: request.session.database,
     now: new Date(submittedMs).toISOString(),
     newLocation: newLocation(paths.warehouse, request.queryId),
     location,
-    files: adds && location !== null ? await filesIn(location) : [],
+    files: adds && location !== null ? await filesIn(location, named?.place ?? null) : [],
   }
   const build = (now: CatalogState): Steps => stepsOf(now, statement, context)
   // What is wrong with it now is told now.
@@ -195,28 +206,35 @@ function stepsOf(state: CatalogState, statement: Ddl, context: DdlContext): Step
   }
 }
 
-async function locationOf(statement: Ddl, paths: PathRules): Promise<Confined | null> {
-  const location =
-    statement.is === 'create-table'
-      ? statement.location
-      : statement.is === 'alter-table' && statement.action.do === 'add-partition'
-        ? statement.action.location
-        : null
-  return location === null ? null : paths.confine(location)
+function locationOf(statement: Ddl): Location | null {
+  if (statement.is === 'create-table') return statement.location
+  const adds = statement.is === 'alter-table' && statement.action.do === 'add-partition'
+  return adds ? statement.action.location : null
+}
+
+/** Rejects SqlError with the place. */
+async function confined({ path, place }: Location, paths: PathRules): Promise<Confined> {
+  try {
+    return await paths.confine(path)
+  } catch (error) {
+    if (!(error instanceof PathError)) throw error
+    throw new SqlError(error.message, place, { cause: error })
+  }
 }
 
 /** As an external table sees its directory: no hidden files, none that a query writes. */
-async function filesIn({ path, is }: Confined): Promise<DataFile[]> {
-  if (is === 'nothing') throw new SqlError(`LOCATION '${path}' does not exist`, null)
+async function filesIn({ path, is }: Confined, place: Place | null): Promise<DataFile[]> {
+  if (is === 'nothing') throw new SqlError(`LOCATION '${path}' does not exist`, place)
   const names = is === 'file' ? [''] : (await readdir(path)).filter((name) => !/^[._]/.test(name))
-  if (names.length > SOFT_FILES) throw new SqlError(`LOCATION '${path}' holds too many files`, null)
+  if (names.length > SOFT_FILES)
+    throw new SqlError(`LOCATION '${path}' holds too many files`, place)
   const files: DataFile[] = []
   for (const name of names.sort()) {
     const file = name === '' ? path : join(path, name)
     const found = await stat(file)
     if (found.isFile()) files.push({ path: file, rows: null, bytes: found.size, partition: [] })
   }
-  if (files.length === 0) throw new SqlError(`LOCATION '${path}' holds no files`, null)
+  if (files.length === 0) throw new SqlError(`LOCATION '${path}' holds no files`, place)
   return files
 }
 
@@ -227,16 +245,16 @@ async function insertPlan(
   state: CatalogState,
   context: PlanContext,
 ): Promise<WritePlan> {
-  const path = placeToWrite(statement.into, state, context.request.session.database)
-  const location = path === null ? null : await context.paths.confine(path)
+  const named = placeToWrite(statement.into, state, context.request.session.database)
+  const location = named === null ? null : await confined(named, context.paths)
   return planInsert(state, statement, writeContext(context, location))
 }
 
 /** What has to be looked at before somebody writes there; a managed table's place is our own. */
-function placeToWrite(into: InsertTarget, state: CatalogState, database: string): string | null {
+function placeToWrite(into: InsertTarget, state: CatalogState, database: string): Location | null {
   if (into.to === 'location') return into.location
   const table = requireTable(state, into.table, database)
-  return table.kind === 'external' ? table.location : null
+  return table.kind === 'external' ? { path: table.location, place: into.table.place } : null
 }
 
 const writeContext = ({ request, epoch, paths }: PlanContext, location: Confined | null) => ({

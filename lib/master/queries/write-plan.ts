@@ -7,7 +7,7 @@
 import { basename, dirname, join } from 'node:path/posix'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Task, WriteTarget } from '../../rpc/contract.ts'
-import { SqlError, type SqlText, type Statement } from '../../sql/statement.ts'
+import { type Location, SqlError, type SqlText, type Statement } from '../../sql/statement.ts'
 import { requireOptions } from '../../sql/table-options.ts'
 import { existsAlready } from './ddl.ts'
 import { allColumns, fullName, requireDistinct, requireTable, spell } from './names.ts'
@@ -144,18 +144,19 @@ function planLocation(
   context: WriteContext,
 ): WritePlan {
   const { location } = context
+  const { place } = into.location
   if (location === null) throw new Error('LOCATION was not looked at')
   if (!overwrite) {
     throw new SqlError(
       'INSERT INTO LOCATION can only overwrite: INSERT OVERWRITE INTO LOCATION',
-      null,
+      place,
     )
   }
-  if (location.is === 'file') throw new SqlError(`LOCATION '${location.path}' is a file`, null)
+  if (location.is === 'file') throw new SqlError(`LOCATION '${location.path}' is a file`, place)
   const { path } = location
-  refuseDatabase(state, path, context)
+  refuseDatabase(state, { path, place }, context)
   const taken = whyTaken(state, path)
-  if (taken !== null) throw new SqlError(taken, null)
+  if (taken !== null) throw new SqlError(taken, place)
   const format = into.storage.format ?? 'TEXT'
   requireOptions(format, into.storage.options)
   const directory = join(dirname(path), `.${basename(path)}-${idOf(context)}`)
@@ -177,13 +178,13 @@ function planLocation(
 /** There tables are written that the catalog may not have yet. */
 function refuseDatabase(
   state: CatalogState,
-  path: string,
+  { path, place }: Location,
   { newLocation }: Pick<WriteContext, 'newLocation'>,
 ): void {
   for (const database of state.databaseNames()) {
     const directory = dirname(newLocation({ database, name: 'any' }))
     if (!overlap(path, directory)) continue
-    throw new SqlError(`'${path}' belongs to database ${database}: name another directory`, null)
+    throw new SqlError(`'${path}' belongs to database ${database}: name another directory`, place)
   }
 }
 

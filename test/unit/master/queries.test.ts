@@ -187,6 +187,52 @@ t.test('LOCATION reaches the allowed directories only, links included', async (t
   )
 })
 
+t.test('what is wrong with a name, a value or a place is told with line and column', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  register(seat, workerAt(1))
+  const { directory } = terms
+  mkdirSync(join(directory, 'allowed/empty'), { recursive: true })
+  mkdirSync(join(directory, 'allowed/ext'))
+  await submit(seat, 'create database full')
+  await submit(seat, 'create table full.t (a int4) partition by column (p int4)')
+  const external = `create external table ext (a int4) location '${directory}/allowed/ext'`
+  t.match(await submit(seat, external), { state: 'succeeded' })
+  rmSync(join(directory, 'allowed/ext'), { recursive: true })
+  symlinkSync('/etc', join(directory, 'allowed/ext'))
+  // The place is where the second line begins that is not blank.
+  const cases: [string, RegExp][] = [
+    ["create external table e (a int4) location\n '/etc'", /outside/],
+    ["create external table e (a int4) location\n 'relative'", /absolute path/],
+    ["insert overwrite into location\n '/etc' select 1", /outside/],
+    [`insert into location\n '${directory}/allowed/x' select 1`, /can only overwrite/],
+    [`insert overwrite into location\n '${directory}/warehouse/full' select 1`, /belongs to/],
+    ["alter table full.t add partition (p = 1) location\n '/etc'", /outside/],
+    [
+      `alter table full.t add partition (p = 1) location\n '${directory}/allowed/empty'`,
+      /no files/,
+    ],
+    ['insert into\n ext select 1', /outside/],
+    ['create database\n full', /exists already/],
+    ['create database\n temp', /the engine has one/],
+    ['drop database\n nosuch', /does not exist/],
+    ['drop database\n full', /not empty/],
+    ['drop database\n default', /can not be dropped/],
+    ['show tables in\n nosuch', /does not exist/],
+    ['set\n nosuch to 1', /no session variable/],
+    ['unset\n nosuch', /no session variable/],
+    ['show\n nosuch', /no session variable/],
+    ["set timezone to\n 'nowhere'", /allowed: a time zone/],
+    ['set database to\n nosuch', /does not exist/],
+    ['set catalog\n nosuch', /does not exist/],
+  ]
+  for (const [sql, message] of cases) {
+    const { error } = await submit(seat, sql)
+    t.match(error, { kind: 'user', message, place: { line: 2, column: 2 } }, sql)
+  }
+  t.match(await submit(seat, 'set catalog full'), { session: { database: 'full' } })
+})
+
 t.test("the cluster's own files can't be named, nor places where tables keep theirs", async (t) => {
   // An operator's slip: all that the cluster has is allowed, and by way of a link.
   const directory = mkdtempSync(join(tmpdir(), 'tajo-places-'))

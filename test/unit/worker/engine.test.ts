@@ -234,6 +234,10 @@ t.test("errors tell the user's line and column", async (t) => {
     ['SELECT 1 FRM x WHERE', 'syntax error', 1, 14],
     ['SELECT "Places".a FROM "Places"', 'there is no table default.Places', 1, 24],
     ["SELECT\n getenv('HOME')", 'the function getenv', 2, 2],
+    [' SELECT', 'without selection list', 1, 1],
+    ["SELECT '?',\n ?", 'there are no parameters', 2, 2],
+    ['SELECT 1, $1', 'there are no parameters', 1, 11],
+    ['SELECT 1 WHERE $x', 'there are no parameters', 1, 16],
   ]
   for (const [sql, message, line, column] of cases) {
     const error = errorOf(await warehouse.query(sql))
@@ -486,8 +490,13 @@ t.test('what does not fit is told, and nothing is left', async (t) => {
     ],
   ]
   for (const [sql, message] of cases) {
-    t.match(errorOf(await warehouse.insert(table, sql)).message, message, sql)
+    const error = errorOf(await warehouse.insert(table, sql))
+    t.match(error.message, message, sql)
+    const column = sql.startsWith('SELECT nosuch') ? 8 : 1
+    t.same(error.place, { line: 1, column }, 'at least where the query begins')
   }
+  const twins = await warehouse.insert(table, 'SELECT 1 a, 2 A', { columns: null, tableId: null })
+  t.match(twins, { message: /two columns named a/, place: { line: 1, column: 1 } })
   t.match(
     errorOf(await warehouse.insert(table, 'SELECT 1', { into: ['c'] })).message,
     'no column c',
