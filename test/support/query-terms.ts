@@ -103,7 +103,8 @@ export class Terms {
     this.directory = mkdtempSync(join(tmpdir(), 'tajo-queries-'))
     t.teardown(async () => {
       for (const end of this.#ends) await end()
-      rmSync(this.directory, { recursive: true, force: true })
+      // What a term that was cut off had under way may still make a file.
+      rmSync(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     })
     this.options = {
       preload: async () => {},
