@@ -4,10 +4,11 @@
  */
 import { messageOf } from '../base/message-of.ts'
 import { makeDirs } from '../ha/index.ts'
-import { type Guard, realWorld, takeGuard } from './derby-guard.ts'
+import { takeDerbyGuard } from './derby-guard.ts'
 import { type DerbyAddress, lookInto, parseDerby } from './derby-uri.ts'
-import { DUCKDB_DIALECT, isFree, type OpenFile, openFile } from './embedded-duckdb.ts'
+import { DUCKDB_DIALECT, type OpenFile, openFile } from './embedded-duckdb.ts'
 import { CatalogError } from './errors.ts'
+import type { Guard } from './guard.ts'
 import type { SqlServer } from './sql-connection.ts'
 import { SqlStore } from './sql-store.ts'
 
@@ -34,8 +35,7 @@ function embeddedServer(address: DerbyAddress, holder: string): SqlServer {
   let open: OpenCatalog | null = null
 
   const openGuarded = async (): Promise<OpenCatalog> => {
-    const world = realWorld(() => isFree(file))
-    const guard = await takeGuard(directory, holder, world)
+    const guard = await takeDerbyGuard(address, holder)
     try {
       return { guard, file: await openFile(file) }
     } catch (error) {

@@ -37,7 +37,9 @@ import { confRows } from './conf-rows.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import { queryOptionsOf } from './query-options.ts'
+import { requireNobodyAlone, useAlone } from './rootdir-use.ts'
 import { ownSecret } from './single-secret.ts'
+import { timingOf } from './timing.ts'
 
 /**
  * A file server that has not answered by then is told as the reason for a failed start: well before the start scripts
@@ -59,6 +61,8 @@ export class MasterLife implements DaemonLife {
   readonly #log: DaemonLog
   #master: Master | null = null
   #admin: AdminServer | null = null
+  /** Without high availability. */
+  #alone: { release(): void } | null = null
   #reloader: Reloader | null = null
   /** Both with what was reloaded. */
   #conf: Configuration
@@ -104,6 +108,7 @@ export class MasterLife implements DaemonLife {
   async stop(why: string): Promise<void> {
     await Promise.all([this.#reloader?.close(), this.#master?.stop(why)])
     await this.#admin?.close()
+    this.#alone?.release()
   }
 
   #apply({ configuration, masters }: InForce): void {
@@ -189,16 +194,33 @@ export class MasterLife implements DaemonLife {
   }
 
   #election(ha: HaPlan): MasterOptions['join'] {
+    const { conf } = this.#plan
+    const check = () => requireNobodyAlone(ha.directory, conf.get('tajo.rootdir'))
     return async (service: Service, onFailure) => {
       await makeHaDirectory(ha.directory)
-      return joinElection({ ...ha, self: this.#self(), service, log: this.#log.log }, onFailure)
+      await check()
+      const activate: Service['activate'] = async (term, signal) => {
+        await check()
+        await service.activate(term, signal)
+      }
+      const options = { ...ha, self: this.#self(), log: this.#log.log }
+      return joinElection({ ...options, service: { ...service, activate } }, onFailure)
     }
   }
 
   #single(): MasterOptions['join'] {
-    const haDirectory = join(this.#plan.conf.get('tajo.rootdir'), 'system', 'ha')
-    return async (service: Service) => {
+    const { conf, addresses } = this.#plan
+    const rootDirectory = conf.get('tajo.rootdir')
+    const haDirectory = join(rootDirectory, 'system', 'ha')
+    return async (service: Service, onFailure) => {
       await makeHaDirectory(haDirectory)
+      this.#alone = await useAlone({
+        haDirectory,
+        rootDirectory,
+        address: addresses.umbilical,
+        timing: timingOf(conf),
+        onLost: onFailure,
+      })
       const member = new SingleMember({
         self: this.#self(),
         hostname: hostname(),

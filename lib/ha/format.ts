@@ -29,13 +29,11 @@ import {
   type TermRecord,
   termOf,
 } from './layout.ts'
-import { Looker } from './look.ts'
-import { Peers } from './peers.ts'
+import { judgeMembers } from './live-members.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import { sweepTerm } from './sweep.ts'
 import type { Timing } from './timing.ts'
-import { advance, newWatch, verdictOf } from './watch.ts'
 
 export interface Format {
   readonly timing: Timing
@@ -52,7 +50,13 @@ export async function formatDirectory(
   const disk = openDisk(directory)
   await refuseUnknown(disk, directory)
   for (const name of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) await disk.makeDirs('setup', name)
-  const newest = await refuseLive(disk, timing)
+  const { live, newest } = await judgeMembers(disk, timing)
+  if (live.length > 0) {
+    throw new HaError(
+      'UNSAFE',
+      `masters are alive: ${live.join(', ')}. Stop them first (sbin/stop-tajo.sh)`,
+    )
+  }
   const term = newest + 1
   const record = await takeTerm(disk, { term, newest, by, timing, log })
   const names = await disk.list('sweep', ACTIVE_DIR)
@@ -75,44 +79,6 @@ async function refuseUnknown(disk: Disk, directory: string): Promise<void> {
   const text = await disk.read('setup', CLUSTER_FILE)
   // Torn or foreign is what formatting is for.
   if (text !== 'missing') refuseNewer(text, `${directory}/${CLUSTER_FILE}`)
-}
-
-/** Watches until every heartbeat is released, proven dead or expired; gives the newest term. */
-async function refuseLive(disk: Disk, timing: Timing): Promise<number> {
-  const processes = hostProcesses()
-  const looker = new Looker(disk, processes)
-  const peers = new Peers(disk, realClock, processes)
-  const startedMs = realClock.nowMs()
-  let watch = newWatch(startedMs)
-  for (;;) {
-    const seen = await looker.look()
-    await peers.scan()
-    const nowMs = realClock.nowMs()
-    watch = advance(watch, seen, nowMs, timing)
-    const verdict = verdictOf(watch, nowMs, timing)
-    const backups = peers.all().filter((p) => p.process !== 'dead')
-    const moving = backups.filter((p) => p.process === 'alive' || p.moved)
-    const beats =
-      verdict.is === 'live' &&
-      nowMs - startedMs > timing.pollMs &&
-      watch.sinceMs > startedMs + timing.pollMs
-    const holderRuns =
-      seen.holder !== null &&
-      processes.verdict(seen.holder.master) === 'alive' &&
-      verdict.is === 'live'
-    if (moving.length > 0 || beats || holderRuns) {
-      const names = new Set(moving.map((p) => p.holder.address))
-      if (seen.holder !== null && (beats || holderRuns)) names.add(seen.holder.address)
-      throw new HaError(
-        'UNSAFE',
-        `masters are alive: ${[...names].join(', ')}. Stop them first (sbin/stop-tajo.sh)`,
-      )
-    }
-    const quietMs = nowMs - startedMs
-    const judged = verdict.is !== 'live' && verdict.is !== 'unknown'
-    if (judged && (backups.length === 0 || quietMs >= timing.patienceMs)) return seen.newest
-    await new Promise<void>((done) => realClock.after(timing.pollMs, done))
-  }
 }
 
 interface Take extends Format {

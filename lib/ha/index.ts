@@ -11,6 +11,7 @@ export { formatDirectory } from './format.ts'
 export { inspectDirectory, readDirectoryHistory, readSecret } from './inspect.ts'
 export { type Joined, joinElection } from './join.ts'
 export type { Addresses, Holder, Phases, ServedRecord, TermRecord } from './layout.ts'
+export { liveMembers } from './live-members.ts'
 export { makeDirs } from './make-dirs.ts'
 export type {
   DirectoryPicture,

@@ -1,7 +1,7 @@
 /**
  * A master without high availability (`tajo.master.ha.enable` false): the only one, active from its start until its
- * end, in one and the same term at every start. It keeps nothing in the shared directory, so nothing keeps a second one away: that is what
- * switching HA on is for.
+ * end, in one and the same term at every start. It takes part in no election, so nothing would depose it; who starts it
+ * sees to it that nobody else uses the same directory (`lib/cli/rootdir-use.ts`).
  */
 import {
   HaError,

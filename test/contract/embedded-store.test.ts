@@ -5,11 +5,12 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { type GuardWorld, takeGuard } from '../../lib/catalog/derby-guard.ts'
+import { derbyGuard } from '../../lib/catalog/derby-guard.ts'
 import { parseDerby } from '../../lib/catalog/derby-uri.ts'
 import { openFile } from '../../lib/catalog/embedded-duckdb.ts'
 import { EmbeddedStore } from '../../lib/catalog/embedded-store.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
+import { type GuardWorld, takeGuard } from '../../lib/catalog/guard.ts'
 import { EMPTY } from '../../lib/catalog/state.ts'
 import { start } from '../support/run.ts'
 import { until } from '../support/until.ts'
@@ -138,10 +139,10 @@ void t.test('many that find a dead guard at once: one gets it', async (t) => {
   const directory = t.testdir({})
   const dead = spawnSync(process.execPath, ['-e', '']).pid
   const world = fakeWorld()
-  await takeGuard(directory, 'dead', { ...world, self: { ...world.self, pid: dead } })
+  await takeGuard(derbyGuard(directory), 'dead', { ...world, self: { ...world.self, pid: dead } })
   const tries = await Promise.allSettled(
     Array.from({ length: 10 }, (_, i) =>
-      takeGuard(directory, `m${i}`, {
+      takeGuard(derbyGuard(directory), `m${i}`, {
         ...world,
         verdict: ({ pid }) => (pid === dead ? 'dead' : 'alive'),
       }),
@@ -156,15 +157,15 @@ const fakeWorld = (more: Partial<GuardWorld> = {}): GuardWorld => ({
   self: { bootId: 'boot-1', pidNamespace: 'pid:[1]', pid: 11, startTicks: 1 },
   verdict: () => 'unknown',
   now: () => new Date(0),
-  fileIsFree: async () => false,
+  isIdle: async () => false,
   ...more,
 })
 
 void t.test('whose death is proven', async (t) => {
   const held = async (t: Test, world: Partial<GuardWorld>) => {
     const directory = t.testdir({})
-    await takeGuard(directory, 'localhost:26001', fakeWorld())
-    return takeGuard(directory, 'second', fakeWorld(world))
+    await takeGuard(derbyGuard(directory), 'localhost:26001', fakeWorld())
+    return takeGuard(derbyGuard(directory), 'second', fakeWorld(world))
   }
   const boot2 = { bootId: 'boot-2', pidNamespace: 'pid:[1]', pid: 11, startTicks: 1 }
   await t.test('dead here', async (t) => {
@@ -191,8 +192,8 @@ void t.test('whose death is proven', async (t) => {
   })
   await t.test('machines without an id', async (t) => {
     const directory = t.testdir({})
-    await takeGuard(directory, 'x', fakeWorld({ machineId: '' }))
-    const again = takeGuard(directory, 'y', fakeWorld({ machineId: '', self: boot2 }))
+    await takeGuard(derbyGuard(directory), 'x', fakeWorld({ machineId: '' }))
+    const again = takeGuard(derbyGuard(directory), 'y', fakeWorld({ machineId: '', self: boot2 }))
     await refused(t, again, 'IN_USE')
   })
   const container = { bootId: 'boot-1', pidNamespace: 'pid:[2]', pid: 1, startTicks: 5 }
@@ -200,16 +201,21 @@ void t.test('whose death is proven', async (t) => {
     await refused(t, held(t, { self: container }), 'IN_USE')
   })
   await t.test('another container of this kernel, the file free', async (t) => {
-    await t.resolves(held(t, { self: container, fileIsFree: async () => true }))
+    await t.resolves(held(t, { self: container, isIdle: async () => true }))
   })
   await t.test('a guard that can not be read', async (t) => {
     const directory = t.testdir({ 'tajo-catalog.guard': '{' })
-    await refused(t, takeGuard(directory, 'x', fakeWorld()), 'IN_USE', /can't be understood/)
+    await refused(
+      t,
+      takeGuard(derbyGuard(directory), 'x', fakeWorld()),
+      'IN_USE',
+      /can't be understood/,
+    )
   })
   await t.test('a release removes no other’s guard', async (t) => {
     const directory = t.testdir({})
-    const first = await takeGuard(directory, 'first', fakeWorld())
-    await takeGuard(directory, 'second', fakeWorld({ verdict: () => 'dead' }))
+    const first = await takeGuard(derbyGuard(directory), 'first', fakeWorld())
+    await takeGuard(derbyGuard(directory), 'second', fakeWorld({ verdict: () => 'dead' }))
     first.release()
     t.match(readFileSync(join(directory, 'tajo-catalog.guard'), 'utf8'), /"second"/)
   })

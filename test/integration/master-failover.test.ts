@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { Agent } from 'node:http'
@@ -406,6 +407,55 @@ t.test('starts that must fail: one sentence, exit code 1, nothing left behind', 
     await refused(t, /torn or foreign/)
   })
 })
+
+t.test(
+  'one root directory has one kind of user, an HA cluster or a master without it',
+  async (t) => {
+    const cluster = await makeCluster(t, { count: 2, monitorMs: M, start: false })
+    const [together, alone] = cluster.masters
+    if (together === undefined || alone === undefined) throw new Error('two masters are needed')
+    const file = join(alone.dir, 'conf', 'tajo-site.xml')
+    const off = readFileSync(file, 'utf8').replace('<value>true</value>', '<value>false</value>')
+    writeFileSync(file, off)
+    const mark = join(cluster.root, 'system', 'ha', 'single.json')
+    const refused = async (master: TestMaster, said: string) => {
+      const end = await master.runToEnd()
+      t.equal(end.code, 1, end.said)
+      t.match(end.said, said)
+    }
+
+    await together.start()
+    await until('it is active', () => together.health('active'))
+    await refused(
+      alone,
+      `is used by the HA cluster of ${together.address}; set tajo.master.ha.enable`,
+    )
+    t.notOk(existsSync(mark), 'a refused master leaves no mark')
+    t.ok(await together.health('active'))
+    process.kill(together.pid, 'SIGKILL')
+    await together.ended()
+
+    await alone.start()
+    t.ok(await alone.health('active'), 'a cluster that ended in a crash blocks nobody')
+    const user = `is used by a master without high availability: master ${alone.address} on host`
+    await refused(together, user)
+    process.kill(alone.pid, 'SIGKILL')
+    await alone.ended()
+    t.ok(existsSync(mark))
+    await alone.start()
+    process.kill(alone.pid, 'SIGKILL')
+    await alone.ended()
+    await together.start()
+    await until('it is active', () => together.health('active'))
+    t.notOk(existsSync(mark), 'a mark of the dead is removed')
+    process.kill(together.pid, 'SIGTERM')
+    await together.ended()
+
+    await alone.start()
+    unlinkSync(mark)
+    t.same(await alone.ended(), [1, null], 'whoever lost its mark ends')
+  },
+)
 
 t.test(
   'without high availability one master serves at once, and takes part in no election',

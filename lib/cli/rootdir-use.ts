@@ -1,0 +1,96 @@
+/**
+ * One `tajo.rootdir` is used by the masters of one HA cluster, or by one master without high availability: both at once
+ * would be two active masters. The single one has no term, so it leaves a mark where the others keep theirs.
+ *
+ * Each side leaves its own sign first and looks for the other's after (an HA master does so again whenever it is about
+ * to be active): of two that start at the same moment at least one sees the other.
+ */
+import { stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../base/message-of.ts'
+import { type Guarded, realWorld, requireUnheld, takeGuard } from '../catalog/guard.ts'
+import { liveMembers, type Timing } from '../ha/index.ts'
+
+/** The mark's mtime moves, so that another container of the same kernel can tell whether its holder lives. */
+const BEAT_MS = 1000
+const STILL_MS = 3500
+
+export interface SingleUse {
+  readonly haDirectory: string
+  readonly rootDirectory: string
+  /** The master's own. */
+  readonly address: string
+  readonly timing: Timing
+  /** The mark was taken away, so another master may have started. */
+  readonly onLost: (error: Error) => void
+}
+
+/** For a master without high availability. Rejects with an Error that names who uses the directory. */
+export async function useAlone(use: SingleUse): Promise<{ release(): void }> {
+  const { haDirectory, rootDirectory, address, timing, onLost } = use
+  const mark = markOf(haDirectory, rootDirectory)
+  const guard = await takeGuard(mark, `master ${address}`, worldOf(mark))
+  const stopBeat = beat(mark.path, onLost)
+  const release = (): void => {
+    stopBeat()
+    guard.release()
+  }
+  try {
+    const live = await liveMembers(haDirectory, timing)
+    if (live.length === 0) return { release }
+    throw new Error(
+      `tajo.rootdir ${rootDirectory} is used by the HA cluster of ${live.join(', ')}; set tajo.master.ha.enable to true, or choose another tajo.rootdir`,
+    )
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+/** For a master with high availability. Rejects with CatalogError IN_USE naming the master that uses the directory alone. */
+export function requireNobodyAlone(haDirectory: string, rootDirectory: string): Promise<void> {
+  const mark = markOf(haDirectory, rootDirectory)
+  return requireUnheld(mark, worldOf(mark))
+}
+
+const markOf = (haDirectory: string, rootDirectory: string): Guarded => ({
+  path: join(haDirectory, 'single.json'),
+  what: `tajo.rootdir ${rootDirectory} for a master without high availability`,
+  usedBy: `tajo.rootdir ${rootDirectory} is used by a master without high availability:`,
+  instead:
+    'Set tajo.master.ha.enable to true on all masters of one tajo.rootdir, or choose another tajo.rootdir',
+})
+
+const worldOf = ({ path }: Guarded) => realWorld(() => isStill(path))
+
+async function isStill(path: string): Promise<boolean> {
+  const before = (await stat(path)).mtimeMs
+  await sleep(STILL_MS)
+  return (await stat(path)).mtimeMs === before
+}
+
+function beat(path: string, onLost: (error: Error) => void): () => void {
+  let busy = false
+  const touch = async (): Promise<void> => {
+    if (busy) return
+    busy = true
+    try {
+      const now = new Date()
+      await utimes(path, now, now)
+    } catch (error) {
+      // Any other error: whoever looks for the mark meanwhile has the same storage before him.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return
+      clearInterval(timer)
+      onLost(
+        new Error(
+          `${path} was removed while this master uses tajo.rootdir alone, so another one may use it now: ${messageOf(error)}`,
+        ),
+      )
+    } finally {
+      busy = false
+    }
+  }
+  const timer = setInterval(() => void touch(), BEAT_MS)
+  return () => clearInterval(timer)
+}
