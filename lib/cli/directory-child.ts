@@ -1,5 +1,5 @@
 /**
- * The process that touches the shared directory for haadmin, so that haadmin itself never does: a file call on a dead
+ * The process that touches the shared directory for haadmin and tsql, so that they themselves never do: a file call on a dead
  * mount hangs for ever, and a Node process with such a call can't exit. This one is simply killed.
  *
  * One request as JSON in argv, one line of JSON on stdout as the answer. The parent is `directory.ts`.
@@ -8,12 +8,14 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import {
+  type Addresses,
   checkStorage,
   type DirectoryPicture,
   formatDirectory,
   type HistoryEntry,
   inspectDirectory,
   readDirectoryHistory,
+  readMembers,
   readSecret,
   type Timing,
 } from '../ha/index.ts'
@@ -28,12 +30,13 @@ export interface DirectoryAnswers {
   format: { epoch: number }
   /** Null: no master has made it yet. */
   secret: string | null
+  members: readonly Addresses[]
   check: StorageReport
 }
 export type DirectoryRequest =
   | { readonly op: 'inspect'; readonly directory: string; readonly watchMs: number }
   | { readonly op: 'history'; readonly directory: string; readonly limit: number }
-  | { readonly op: 'secret'; readonly directory: string }
+  | { readonly op: 'secret' | 'members'; readonly directory: string }
   | {
       readonly op: 'format'
       readonly directory: string
@@ -62,6 +65,8 @@ function answer(request: DirectoryRequest): Promise<unknown> {
       return readDirectoryHistory(directory, request.limit)
     case 'secret':
       return readSecret(directory)
+    case 'members':
+      return readMembers(directory)
     case 'format':
       // Making it would hide that the share is not mounted.
       if (!existsSync(directory)) {

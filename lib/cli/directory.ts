@@ -9,7 +9,7 @@ import { CliError, exitCodeOf, failure, oneLine } from './exit.ts'
 
 const CHILD = fileURLToPath(new URL('./directory-child.js', import.meta.url))
 
-type Request<Op extends DirectoryRequest['op']> = Extract<DirectoryRequest, { op: Op }>
+type Request<Op extends DirectoryRequest['op']> = DirectoryRequest & { readonly op: Op }
 
 /**
  * The directory's answer. Rejects with a CliError: exit code 4 for what the library calls UNSAFE, 1 for everything
@@ -31,9 +31,13 @@ function runChild(request: DirectoryRequest, deadlineMs: number): Promise<Direct
     })
     let text = ''
     let complaint = ''
+    // A program that has got what it needs elsewhere ends without waiting for the answer.
+    const kill = (): void => void child.kill('SIGKILL')
+    process.once('exit', kill)
     const end = (settle: () => void): void => {
       clearTimeout(timer)
-      child.kill('SIGKILL')
+      process.removeListener('exit', kill)
+      kill()
       child.stdout.destroy()
       child.stderr.destroy()
       child.unref()

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
 import type { DaemonLog } from '../daemon/index.ts'
-import { makeDirs, readSecret } from '../ha/index.ts'
+import { makeDirs, readMembers, readSecret } from '../ha/index.ts'
 import { fromDuckDb, toDuckDb } from '../sql/index.ts'
 import { realPathOf, Worker, type WorkerOptions } from '../worker/index.ts'
 import type { DaemonLife } from './daemon-command.ts'
@@ -94,6 +94,11 @@ export class WorkerLife implements DaemonLife {
       },
       masters: plan.trackers,
       readMasters: plan.readTrackers,
+      readMembers: async () =>
+        (await readMembers(plan.haDirectory)).map(({ resourceTracker: tracker, catalog }) => ({
+          tracker,
+          catalog,
+        })),
       engine: {
         threads: plan.cores,
         memoryBytes: plan.memoryBytes,

@@ -28,6 +28,8 @@ import { Wire } from './wire.ts'
 
 export interface TajoClientOptions {
   readonly masters: readonly MasterAddress[]
+  /** Other masters of the same cluster, asked for while none of `masters` is active. */
+  readonly findMore?: () => Promise<readonly MasterAddress[]>
   /** Default: database `default`, nobody, no variables. */
   readonly session?: Partial<Session>
   readonly retry?: Partial<RetryOptions>
@@ -90,6 +92,7 @@ export class TajoClient {
     this.#session = { database: 'default', user: '', variables: {}, ...options.session }
     this.#masters = new Masters({
       masters: options.masters,
+      findMore: options.findMore ?? (async () => []),
       retry: { ...DEFAULT_RETRY, ...options.retry },
       clock: this.#clock,
       random: options.random ?? Math.random,

@@ -4,7 +4,8 @@
  * A call goes to the one that answered last. `NOT_ACTIVE` names another; a master that is gone or says nothing lets the
  * next one be asked; after a whole round there is a pause, so that nothing turns hot. A frozen master still accepts
  * connections: when an answer takes long, the others are asked meanwhile whether one of them is active, and the call
- * moves over as soon as one is. All calls may be repeated (failover.ts).
+ * moves over as soon as one is. When none of those that are known is active, `findMore` may name others; nobody waits
+ * for it. All calls may be repeated (failover.ts).
  */
 import type { Clock } from '../base/clock.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
@@ -30,8 +31,13 @@ const MOST_LEARNED = 32
 const LOOK_EVERY_MS = 500
 const LOOK_DEADLINE_MS = 1000
 
+/** Between two calls of `findMore`. */
+const FIND_EVERY_MS = 2000
+
 export interface MastersOptions {
   readonly masters: readonly MasterAddress[]
+  /** Other masters of this cluster, asked for while none of those that are known is active. Its rejection is no news. */
+  readonly findMore: () => Promise<readonly MasterAddress[]>
   readonly retry: RetryOptions
   readonly clock: Clock
   /** From 0 to 1. */
@@ -62,6 +68,7 @@ export class Masters {
   #known: string[]
   #active: string | null = null
   #anybodyThere = false
+  #findAfterMs = Number.NEGATIVE_INFINITY
   #epoch = 0
 
   /** Throws RangeError for a list without a master. */
@@ -91,6 +98,7 @@ export class Masters {
         const spentMs = clock.nowMs() - sinceMs
         if (spentMs >= this.#budgetMs(call)) throw new NoMasterError(spentMs, said)
         onWaiting(said, spentMs)
+        void this.#find()
         await this.#pause(pauseMs(round, retry, random()), call.signal)
         round += 1
         tried.clear()
@@ -131,10 +139,31 @@ export class Masters {
   #learn(address: string): void {
     if (splitHostPort(address) === null) return
     this.#active = address
+    this.#add(address)
+  }
+
+  #add(address: string): void {
     if (this.#known.includes(address)) return
     const given = this.#options.masters.length
     if (this.#known.length >= given + MOST_LEARNED) this.#known.splice(given, 1)
     this.#known.push(address)
+  }
+
+  /** For the next round; never rejects. */
+  async #find(): Promise<void> {
+    const { clock, findMore } = this.#options
+    if (clock.nowMs() < this.#findAfterMs) return
+    this.#findAfterMs = Number.POSITIVE_INFINITY
+    try {
+      for (const { client, catalog } of await findMore()) {
+        this.#catalogs.set(client, catalog)
+        this.#add(client)
+      }
+    } catch {
+      // Whoever can't be told of others goes on with those that are known, and hears what they say.
+    } finally {
+      this.#findAfterMs = clock.nowMs() + FIND_EVERY_MS
+    }
   }
 
   /** One request; given up as TIMEOUT or UNAVAILABLE once another master turns out to be active. */
@@ -149,8 +178,10 @@ export class Masters {
       if (answered) return
       const active = await this.#lookElsewhere(address, moved.signal)
       if (answered) return
-      if (active === null) cancel = clock.after(LOOK_EVERY_MS, () => void look())
-      else {
+      if (active === null) {
+        cancel = clock.after(LOOK_EVERY_MS, () => void look())
+        void this.#find()
+      } else {
         this.#learn(active)
         moved.abort()
       }

@@ -6,7 +6,14 @@ import { realClock } from './clock.ts'
 import { decodeCluster } from './decode.ts'
 import { openDisk } from './disk.ts'
 import { readHistory } from './history.ts'
-import { CLUSTER_FILE, type Holder, releaseOf, SECRET_FILE } from './layout.ts'
+import {
+  ACTIVE_DIR,
+  type Addresses,
+  CLUSTER_FILE,
+  type Holder,
+  releaseOf,
+  SECRET_FILE,
+} from './layout.ts'
 import { Looker } from './look.ts'
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from './member-api.ts'
 import { type Peer, Peers } from './peers.ts'
@@ -80,12 +87,31 @@ function backupOf(peer: Peer, nowMs: number): InspectedMaster {
 
 function problemOf(seen: Seen, holder: InspectedMaster | null, watchMs: number): string | null {
   if (seen.newest === 0) return 'no master has ever been active here'
+  // At a glance nobody's silence is known.
+  if (watchMs === 0 && !seen.holderDead && holder?.pulse === 'silent') return null
   if (holder === null) return `term ${seen.newest} has no holder: its claim was not finished`
   if (holder.pulse === 'live') return null
   const who = `the last active master ${holder.address} (term ${holder.epoch})`
   if (holder.pulse === 'released') return `${who} released its term, and no other has claimed one`
   if (seen.holderDead) return `${who} is dead: its process is gone from this host`
   return `${who} has not renewed its heartbeat for ${Math.round(watchMs)} ms`
+}
+
+/**
+ * Where the masters listen that the directory knows, living or not: one look, which concludes nothing. None before the
+ * first master has joined. Rejects with DiskError.
+ */
+export async function readMembers(directory: string): Promise<readonly Addresses[]> {
+  const disk = openDisk(directory)
+  if ((await disk.list('inspect', ACTIVE_DIR)) === 'missing') return []
+  const processes = hostProcesses()
+  const peers = new Peers(disk, realClock, processes)
+  await peers.scan()
+  const { holder } = await new Looker(disk, processes).look()
+  const backups = peers.all().map((peer) => peer.holder)
+  const all = holder === null ? backups : [holder, ...backups]
+  // formatHA's mark listens nowhere.
+  return all.map(({ addresses }) => addresses).filter(({ umbilical }) => umbilical !== '')
 }
 
 /** Newest first. Rejects with DiskError. */

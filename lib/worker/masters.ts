@@ -3,7 +3,9 @@
  * that says so and shows no older term than we know is it. Clients are kept, connections too.
  *
  * A master that was added to the configuration after this worker's start may be the one that takes over, so the list is
- * read again before each search. None is forgotten: who is taken off the list stays a member until it is stopped.
+ * read again before each search. A master may have a configuration of its own and stand in nobody else's: when none of
+ * the list is active, the cluster's directory is asked for its members as well, and nobody waits for it, since its mount
+ * may hang. None is forgotten: who is taken off the list stays a member until it is stopped.
  */
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
@@ -19,6 +21,8 @@ export interface MastersOptions {
   readonly addresses: readonly MasterAddresses[]
   /** The list as it is now; rejects when it can't be read. */
   readonly readAddresses: () => Promise<readonly MasterAddresses[]>
+  /** The members that the cluster's directory knows; rejects when it can't be read. */
+  readonly readMembers: () => Promise<readonly MasterAddresses[]>
   readonly secret: () => string
   readonly epoch: () => number
   readonly clock: Clock
@@ -38,11 +42,16 @@ export interface ActiveMaster extends KnownMaster {
 /** An active master answers in a millisecond; a frozen one must not hold up the answer of the other. */
 const ASK_MS = 1000
 const CONNECT_MS = 1000
+/** Between two looks into the directory. */
+const LOOK_EVERY_MS = 1000
 
 export class Masters {
   readonly #options: MastersOptions
   readonly #masters: KnownMaster[] = []
   #unread: string | null = null
+  #closed = false
+  #looking = false
+  #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: MastersOptions) {
     this.#options = options
@@ -56,11 +65,13 @@ export class Masters {
       return await Promise.any(this.#masters.map((master) => this.#ask(master, signal)))
     } catch {
       // Each of them has refused or is out of reach, as in every moment between two active ones.
+      void this.#lookIntoDirectory()
       return null
     }
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     await Promise.all(
       this.#masters.flatMap(({ tracker, catalog }) => [tracker.close(), catalog.close()]),
     )
@@ -88,10 +99,30 @@ export class Masters {
       this.#unread = why
       return
     }
+    this.#learn(list)
+  }
+
+  /** For the next search. Never rejects. */
+  async #lookIntoDirectory(): Promise<void> {
+    const { clock, log, readMembers } = this.#options
+    if (this.#looking || clock.nowMs() - this.#lookedMs < LOOK_EVERY_MS) return
+    this.#looking = true
+    try {
+      this.#learn(await readMembers())
+    } catch (error) {
+      log('warn', `the cluster's directory does not tell its masters: ${messageOf(error)}`)
+    } finally {
+      this.#looking = false
+      this.#lookedMs = clock.nowMs()
+    }
+  }
+
+  #learn(list: readonly MasterAddresses[]): void {
+    if (this.#closed) return
     for (const addresses of list) {
       if (this.#masters.some((known) => known.addresses.tracker === addresses.tracker)) continue
       this.#add(addresses)
-      log('info', `one more master is known: ${addresses.tracker}`)
+      this.#options.log('info', `one more master is known: ${addresses.tracker}`)
     }
   }
 

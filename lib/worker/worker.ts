@@ -40,6 +40,8 @@ export interface WorkerOptions {
   readonly masters: readonly MasterAddresses[]
   /** The list of masters as it is now; left out where it never changes. */
   readonly readMasters?: () => Promise<readonly MasterAddresses[]>
+  /** The masters that the cluster's directory knows; left out where there is none. */
+  readonly readMembers?: () => Promise<readonly MasterAddresses[]>
   readonly engine: EngineOptions
   /** Absolute, symbolic links resolved: the cluster's own files, closed to queries even where they lie in a root. */
   readonly closed: readonly string[]
@@ -86,6 +88,7 @@ export class Worker {
     this.#masters = new Masters({
       addresses: options.masters,
       readAddresses: options.readMasters ?? (async () => options.masters),
+      readMembers: options.readMembers ?? (async () => []),
       secret: () => this.#secret,
       epoch: () => this.#guard.epoch(),
       clock,

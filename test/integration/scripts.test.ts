@@ -17,7 +17,7 @@ import t from 'tap'
 import { HOME, makeConf, siteProperties } from '../support/install.ts'
 import { DAEMON, machine, pidFile, pidIn, START, STOP } from '../support/machine.ts'
 import { hasParts } from '../support/parts.ts'
-import { mustRun } from '../support/run.ts'
+import { mustRun, type Ran } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
 t.test('every script passes shellcheck', async (t) => {
@@ -156,7 +156,10 @@ t.test(
   'the documented way: a second configuration directory with five addresses changed',
   async (t) => {
     if (!hasParts(t, 'netns')) return
-    const { host, dir, script, status } = await machine(t, { masters: 'localhost\n' })
+    const { host, dir, conf, script, status, kill } = await machine(t, {
+      masters: 'localhost\n',
+      workers: 'localhost\n',
+    })
     const second = makeConf(join(dir, 'second'), {
       masters: 'localhost\n',
       site: {
@@ -176,8 +179,19 @@ t.test(
     t.match(other.stdout, /^Active master: +localhost:26001$/m)
     t.equal(await status(26080, '/health/active'), 200)
     t.equal(await status(36080, '/health/backup'), 200)
-    t.match(await script(STOP), { code: 0, stdout: 'master stopped' })
+    const count = (): Promise<Ran> =>
+      host.run([join(HOME, 'bin/tsql'), '--config', conf, '-c', 'SELECT count(*) FROM t'])
+    const make = 'CREATE TABLE t (a INT4); INSERT INTO t VALUES (1), (2)'
+    t.match(await host.run([join(HOME, 'bin/tsql'), '--config', conf, '-c', make]), { code: 0 })
+    // Neither the worker nor this tsql has ever read of the other in a file called masters.
+    await kill('9', pidIn(dir))
     await until('the other is active', async () => (await status(36080, '/health/active')) === 200)
+    const counted = await count()
+    t.match(counted, { code: 0, stdout: /\b2\b/ }, counted.stderr)
+    t.match(await script(START), { code: 0 })
+    const hinted = await count()
+    t.match(hinted, { code: 0, stdout: /\b2\b/ }, hinted.stderr)
+    t.match(await script(STOP), { code: 0, stdout: 'master stopped' })
     t.match(await host.run([STOP, '--config', second]), { code: 0, stdout: 'master stopped' })
     const log = readFileSync(join(dir, 'alone/logs/tajo-test-master-alone.log'), 'utf8')
     for (const line of log.trim().split('\n')) JSON.parse(line)

@@ -52,6 +52,7 @@ export class IdleWorkers {
       addresses,
       // Always the same ones.
       readAddresses: async () => [],
+      readMembers: async () => [],
       secret: () => secret,
       epoch: () => epoch,
       clock: systemClock,

@@ -1,5 +1,6 @@
 /** From the configuration and `-h`, `-p` to a client: which masters there are and how long they are waited for. */
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { type MasterAddress, sayings, TajoClient } from '../../client/index.ts'
 import {
   type Configuration,
@@ -17,6 +18,8 @@ import type { TsqlOptions } from './options.ts'
 
 /** A cluster of which no master's port is open isn't in a failover: it isn't running. */
 const NOBODY_MS = 5000
+/** Of the shared directory: a question that is still unanswered then is given up. */
+const DIRECTORY_MS = 4000
 /** A failover is over before anybody is told of it. */
 const TOLD_AFTER_MS = 1500
 
@@ -36,6 +39,7 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
   let toldMs = Number.NEGATIVE_INFINITY
   const client = new TajoClient({
     masters: list.masters,
+    ...(named || !conf.get('tajo.master.ha.enable') ? {} : { findMore: () => members(conf) }),
     session: { user: userName(context.env) },
     retry: {
       maxNum: conf.get('tajo.master.ha.client.read.retry.max-num'),
@@ -62,6 +66,17 @@ async function configuredMasters(
     return { client: clientRpc, catalog }
   })
   return { masters, warnings: list.warnings }
+}
+
+/**
+ * A master may have a configuration of its own that ours doesn't list. The cluster's directory knows it, for those who
+ * may read there.
+ */
+async function members(conf: Configuration): Promise<readonly MasterAddress[]> {
+  const { askDirectory } = await import('../directory.ts')
+  const directory = join(conf.get('tajo.rootdir'), 'system', 'ha')
+  const found = await askDirectory({ op: 'members', directory }, DIRECTORY_MS)
+  return found.map(({ clientRpc: client, catalog }) => ({ client, catalog }))
 }
 
 /** Its catalog port lies as far from the client port as the configuration has them. */

@@ -122,6 +122,28 @@ t.test('hints are followed, also to a master that was not named', async (t) => {
   t.same([first.asked.submit, second.asked.submit], [undefined, 2], 'it is remembered')
 })
 
+t.test('masters that nobody named are found when none of the named ones is active', async (t) => {
+  const cluster = fakeCluster()
+  const [first, second, third] = [
+    await cluster.master(t),
+    await cluster.master(t),
+    await cluster.master(t),
+  ]
+  let found = 0
+  const findMore = async (): Promise<MasterAddress[]> => {
+    found += 1
+    return found === 1 ? [second] : Promise.reject(new Error('its mount hangs'))
+  }
+  const client = clientOf(t, [first, third], { findMore })
+  third.active = false
+  t.equal(await client.execute('x'), 'OK')
+  t.equal(found, 0, 'nobody asks while one is active')
+  await first.close()
+  t.equal(await client.execute('y'), 'OK')
+  t.equal(client.activeMaster, second.client)
+  t.equal(found, 1)
+})
+
 t.test('a failover is not noticed: the same id is asked for again elsewhere', async (t) => {
   const cluster = fakeCluster()
   const [first, second] = [await cluster.master(t), await cluster.master(t)]
