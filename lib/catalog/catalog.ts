@@ -29,6 +29,8 @@ export interface CatalogOptions {
   readonly queueMax?: number
   /** How long a change waits for a store that doesn't answer before its caller is told. */
   readonly patienceMs?: number
+  /** How long a store that isn't available is tried to be opened. */
+  readonly openPatienceMs?: number
   /** The store is CORRUPT, or worse: no change is possible any more. Called once a term at most. */
   readonly onBroken?: (error: Error) => void
 }
@@ -55,17 +57,28 @@ export class Catalog {
   #term: OpenTerm | null = null
 
   constructor(options: CatalogOptions) {
-    const defaults = { queueMax: 10_000, patienceMs: 30_000, onBroken: () => {} }
+    const defaults = {
+      queueMax: 10_000,
+      patienceMs: 30_000,
+      openPatienceMs: 30_000,
+      onBroken: () => {},
+    }
     this.#options = { ...defaults, ...options }
   }
 
   /**
-   * Takes the catalog over for `term`; `signal` ends it. Tries again while the store is UNAVAILABLE. Rejects
-   * CatalogError: NOT_ACTIVE when the term ended meanwhile, else as the store does.
+   * Takes the catalog over for `term`; `signal` ends it. Tries again for a while where the store is UNAVAILABLE, and tells
+   * `onTrouble` each time: another master may reach it. Rejects CatalogError: NOT_ACTIVE when the term ended meanwhile,
+   * else as the store does.
    */
-  async open(term: number, signal: AbortSignal): Promise<void> {
+  async open(
+    term: number,
+    signal: AbortSignal,
+    onTrouble: (why: string) => void = () => {},
+  ): Promise<void> {
     await this.close()
-    const opened = await openPatiently({ ...this.#options, term, signal })
+    const { openPatienceMs: patienceMs } = this.#options
+    const opened = await openPatiently({ ...this.#options, term, signal, patienceMs, onTrouble })
     const state = CatalogState.from(opened.data)
     this.#term = new OpenTerm(this.#options, { term, signal, state, seq: opened.seq })
   }
@@ -273,7 +286,9 @@ class OpenTerm {
         const facts = { term, error: error.message }
         log('warn', 'the catalog store did not take a change; it is opened again', facts)
       }
-      const { seq } = await openPatiently({ store, log, clock, term, signal: this.#signal })
+      const patienceMs = Number.POSITIVE_INFINITY
+      const options = { store, log, clock, term, signal: this.#signal, patienceMs }
+      const { seq } = await openPatiently({ ...options, onTrouble: () => {} })
       if (seq === this.#seq) return
       if (seq !== batch.firstSeq - 1) {
         const text = `the catalog store has kept ${seq} changes of term ${term}, not ${batch.firstSeq - 1} or ${this.#seq}`
@@ -311,11 +326,17 @@ class OpenTerm {
   }
 }
 
-/** Opens, and again while it is UNAVAILABLE or FULL, until the term ends. */
-async function openPatiently(
-  options: Pick<CatalogOptions, 'store' | 'clock' | 'log'> & { term: number; signal: AbortSignal },
-) {
-  const { store, clock, log, term, signal } = options
+interface Opening extends Pick<CatalogOptions, 'store' | 'clock' | 'log'> {
+  readonly term: number
+  readonly signal: AbortSignal
+  readonly patienceMs: number
+  readonly onTrouble: (why: string) => void
+}
+
+/** Opens, and again while it is UNAVAILABLE or FULL, until the patience or the term ends. */
+async function openPatiently(options: Opening) {
+  const { store, clock, log, term, signal, patienceMs, onTrouble } = options
+  const untilMs = clock.nowMs() + patienceMs
   for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
     if (signal.aborted) throw notActive()
     try {
@@ -323,6 +344,8 @@ async function openPatiently(
     } catch (error) {
       if (signal.aborted) throw notActive(error)
       if (!isCode(error, 'UNAVAILABLE') && !isCode(error, 'FULL')) throw error
+      if (clock.nowMs() >= untilMs) throw error
+      onTrouble(messageOf(error))
       log('warn', 'the catalog store is not available', { term, error: messageOf(error), pauseMs })
     }
     await pause(clock, signal, pauseMs)

@@ -199,9 +199,9 @@ export class MasterLife implements DaemonLife {
     return async (service: Service, onFailure) => {
       await makeHaDirectory(ha.directory)
       await check()
-      const activate: Service['activate'] = async (term, signal) => {
+      const activate: Service['activate'] = async (term, signal, onTrouble) => {
         await check()
-        await service.activate(term, signal)
+        await service.activate(term, signal, onTrouble)
       }
       const options = { ...ha, self: this.#self(), log: this.#log.log }
       return joinElection({ ...options, service: { ...service, activate } }, onFailure)

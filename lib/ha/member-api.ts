@@ -18,8 +18,11 @@ export type MasterState =
 
 /** What a term's services are told. All three must be quick to refuse; `activate` may take its time. */
 export interface Service {
-  /** Open the catalog under this term and start to serve. `signal` fires when the term is lost meanwhile. */
-  activate(term: number, signal: AbortSignal): Promise<void>
+  /**
+   * Open the catalog under this term and start to serve. `signal` fires when the term is lost meanwhile. What keeps it
+   * waiting is told to `onTrouble`, for people.
+   */
+  activate(term: number, signal: AbortSignal, onTrouble: (why: string) => void): Promise<void>
   /** Planned hand-over: accept nothing new, finish what was accepted, then resolve. */
   drain(term: number, successor: string | null): Promise<void>
   /** The term is over: drop everything that belongs to it. */

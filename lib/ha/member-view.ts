@@ -11,10 +11,13 @@ export interface ViewFacts {
   readonly state: MasterState
   /** The newest term known. */
   readonly epoch: number
+  /** What keeps the activation waiting; of no meaning otherwise. */
+  readonly trouble: string | null
 }
 
-export function viewOf({ start, picture, term, state, epoch }: ViewFacts): MemberView {
+export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFacts): MemberView {
   const self = { ...start.self, hostname: start.hostname }
+  const waits = term.is === 'activating' && trouble !== null
   const active = term.mayFinish() ? activeSelf(start) : (picture?.active ?? null)
   return {
     clusterId: picture?.clusterId ?? null,
@@ -26,7 +29,9 @@ export function viewOf({ start, picture, term, state, epoch }: ViewFacts): Membe
     leaseMarginMs: term.marginMs,
     lastRenewalMs: picture?.lastRenewalMs ?? null,
     storage: picture?.storage ?? 'ok',
-    problem: picture?.problem ?? null,
+    problem: waits
+      ? `term ${term.number} can't be served yet: ${trouble}`
+      : (picture?.problem ?? null),
     warnings: picture?.warnings ?? [],
   }
 }

@@ -39,6 +39,8 @@ export class MemberCore implements Member {
   #state: MasterState = 'starting'
   #picture: Picture | null = null
   #epoch = 0
+  /** What keeps the activation waiting. */
+  #trouble: string | null = null
   #known: Start['joined'] = null
   #listeners: ((view: MemberView) => void)[] = []
   readonly #renewalListeners: ((renewal: Renewal) => void)[] = []
@@ -92,6 +94,7 @@ export class MemberCore implements Member {
       term: this.#term,
       state: this.#currentState(),
       epoch: this.#epoch,
+      trouble: this.#trouble,
     })
   }
 
@@ -258,10 +261,15 @@ export class MemberCore implements Member {
 
   async #activate(term: number, untilMs: number): Promise<void> {
     const signal = this.#term.begin(term, untilMs)
+    this.#trouble = null
     this.#learn(term)
     this.#setState('activating')
     try {
-      await this.#ports.service.activate(term, signal)
+      await this.#ports.service.activate(term, signal, (why) => {
+        if (!this.#term.holds(term)) return
+        this.#trouble = why
+        this.#announce()
+      })
     } catch (error) {
       if (!this.#term.holds(term)) return
       this.#endTerm(messageOf(error))

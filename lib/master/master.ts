@@ -268,8 +268,8 @@ export class Master {
 
   #service(): Service {
     return {
-      activate: async (term, signal) => {
-        await this.#queries.activate(term, signal)
+      activate: async (term, signal, onTrouble) => {
+        await this.#queries.activate(term, signal, onTrouble)
         this.#gate.open(term, signal)
       },
       // Long polls end first, so that what was accepted can be answered.

@@ -42,7 +42,9 @@ export class SingleMember implements Member {
 
   /** Opens the services; resolves when they serve. */
   async start(): Promise<void> {
-    await this.#options.service.activate(this.#options.term, this.#ended.signal)
+    const { service, term } = this.#options
+    // Nobody can ask this master before it serves: its log says what keeps it waiting.
+    await service.activate(term, this.#ended.signal, () => {})
     this.#setState('active')
   }
 

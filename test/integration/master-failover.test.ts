@@ -408,6 +408,26 @@ t.test('starts that must fail: one sentence, exit code 1, nothing left behind', 
   })
 })
 
+t.test('a catalog database that is away is named by everybody who is asked', async (t) => {
+  const cluster = await makeCluster(t, {
+    count: 1,
+    monitorMs: M,
+    site: {
+      'tajo.catalog.store.class': 'PostgreSQLStore',
+      'tajo.catalog.uri': 'jdbc:postgresql://127.0.0.1:1/tajo',
+    },
+  })
+  const [master] = cluster.masters
+  if (master === undefined) throw new Error('one master is needed')
+  const why = /term 1 can't be served yet: .*127\.0\.0\.1:1/
+  await until('it has tried', async () => why.test(JSON.stringify(await master.cluster())))
+  t.match(await master.cluster(), { problem: why, alerts: [{ kind: 'no-active', text: why }] })
+  const words = ['build/lib/cli/tajo.js', '--config', join(master.dir, 'conf')]
+  const status = await run([process.execPath, ...words, 'haadmin', '-status'])
+  t.match(status.stdout, why)
+  t.notMatch(status.stdout, /has not renewed/)
+})
+
 t.test(
   'one root directory has one kind of user, an HA cluster or a master without it',
   async (t) => {

@@ -148,6 +148,7 @@ export class Terms {
         ...options,
         term: this.#term,
         signal: over.signal,
+        onTrouble: () => {},
         address: `m${this.#term}:26001`,
         commit,
         onBroken: () => {},

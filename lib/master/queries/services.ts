@@ -53,11 +53,15 @@ export class QueryServices {
   }
 
   /** Opens the catalog under `term`. Rejects CatalogError; the term can't be served then. */
-  async activate(term: number, signal: AbortSignal): Promise<void> {
+  async activate(
+    term: number,
+    signal: AbortSignal,
+    onTrouble: (why: string) => void,
+  ): Promise<void> {
     const { queries, status: _, ...options } = this.#options
     if (queries === null) return
     const { openTerm, history } = await this.#load(queries)
-    this.#term = await openTerm({ ...options, ...queries, history, term, signal })
+    this.#term = await openTerm({ ...options, ...queries, history, term, signal, onTrouble })
   }
 
   /** Long polls end, and what is being written to the catalog is finished. */

@@ -30,6 +30,8 @@ export interface TermOptions extends QueryOptions {
   readonly term: number
   /** Aborts with the term. */
   readonly signal: AbortSignal
+  /** Told what keeps the catalog from being opened, each time that it is tried. */
+  readonly onTrouble: (why: string) => void
   readonly address: string
   readonly commit: () => Promise<void>
   /** The catalog can take no more changes under this term, but perhaps under another master's. */
@@ -59,7 +61,7 @@ export async function openTerm(options: TermOptions): Promise<QueryTerm> {
   const { term, signal, commit, onBroken, clock, log } = options
   const beganMs = clock.nowMs()
   const catalog = new Catalog({ store: await options.makeStore(), commit, onBroken, clock, log })
-  await catalog.open(term, signal)
+  await catalog.open(term, signal, options.onTrouble)
   log('info', `the catalog is open under term ${term}`, { tookMs: clock.nowMs() - beganMs })
   const { secret } = options
   const calls = new RpcWorkerCalls({ secret, epoch: term, clock, log })

@@ -95,6 +95,31 @@ async function openCatalog(options: Partial<CatalogOptions> = {}) {
   return { ...held, clock, term, catalog, create, names }
 }
 
+t.test('a store that is away is tried for a while, and every time is told', async (t) => {
+  const { store, setAway } = heldStore()
+  const clock = handClock()
+  const options = { store, commit: async () => {}, clock, log: () => {}, openPatienceMs: 10_000 }
+  const catalog = new Catalog(options)
+  const told: string[] = []
+  const open = () => catalog.open(1, new AbortController().signal, (why) => told.push(why))
+  setAway(true)
+  const back = open()
+  await clock.go(500)
+  t.same(new Set(told), new Set(['away']))
+  setAway(false)
+  await clock.go(2000)
+  await back
+  setAway(true)
+  let ended: unknown = null
+  open().catch((error: unknown) => {
+    ended = error
+  })
+  for (let i = 0; i < 9; i += 1) await clock.go(1000)
+  t.equal(ended, null)
+  for (let i = 0; i < 4; i += 1) await clock.go(1000)
+  t.match(ended, { code: 'UNAVAILABLE', message: 'away' }, 'another master may do better')
+})
+
 t.test('readers see a change only when it is durable and committed', async (t) => {
   let commit = (): void => {}
   const c = await openCatalog({ commit: () => new Promise((resolve) => (commit = resolve)) })

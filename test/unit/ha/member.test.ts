@@ -155,6 +155,25 @@ async function serving(t: Test) {
   return all
 }
 
+t.test('what keeps a term from being served is told while it is waited for', async (t) => {
+  let serve = (): void => {}
+  const { clock, core, newest } = member(t, {
+    activate: (_term, _signal, onTrouble) => {
+      onTrouble('no database listens there')
+      return new Promise((resolve) => (serve = resolve))
+    },
+  })
+  const joining = core.join()
+  newest().say({ type: 'ready', joined: JOINED })
+  await joining
+  newest().say({ type: 'picture', picture: pictureOf(2) })
+  newest().say({ type: 'activate', term: 3, untilMs: clock.now + 400 })
+  t.equal(core.view().problem, "term 3 can't be served yet: no database listens there")
+  serve()
+  await settled()
+  t.equal(core.view().problem, null)
+})
+
 t.test('the newest term known stays known when a keeper is replaced', async (t) => {
   const { core, keepers, newest } = await serving(t)
   const seen: number[] = []
