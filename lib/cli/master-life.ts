@@ -199,6 +199,7 @@ export class MasterLife implements DaemonLife {
     return async (service: Service, onFailure) => {
       await makeHaDirectory(ha.directory)
       await check()
+      if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
       const activate: Service['activate'] = async (term, signal, onTrouble) => {
         await check()
         await service.activate(term, signal, onTrouble)
@@ -235,6 +236,12 @@ export class MasterLife implements DaemonLife {
       return { member, secret }
     }
   }
+}
+
+/** At once, instead of in every term that this master would claim. */
+async function requireFreeCatalog(conf: Configuration): Promise<void> {
+  const { requireFreeDerby } = await import('../catalog/derby-guard.ts')
+  await requireFreeDerby(conf.get('tajo.catalog.uri'))
 }
 
 /** Of the catalog as it is kept. */

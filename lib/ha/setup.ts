@@ -70,7 +70,7 @@ async function joinCluster(disk: Disk, clock: Clock, setup: Setup): Promise<Clus
     throw new HaError(
       'CATALOG_DIFFERS',
       `this master is configured with another catalog than its cluster: here ${describeCatalog(ours.catalog)}, in the cluster ${describeCatalog(catalog)} (${where}). ` +
-        "Set tajo.catalog.store.class and tajo.catalog.uri alike on all masters; to change the whole cluster's catalog stop all masters and run 'tajo haadmin -formatHA'",
+        "Set tajo.catalog.store.class and tajo.catalog.uri alike on all masters (DerbyStore is one master's alone: for several take SharedStore, PostgreSQLStore or MariaDBStore); to change the whole cluster's catalog stop all masters and run 'tajo haadmin -formatHA'",
     )
   }
   return theirs

@@ -428,6 +428,37 @@ t.test('a catalog database that is away is named by everybody who is asked', asy
   t.notMatch(status.stdout, /has not renewed/)
 })
 
+t.test('DerbyStore: a second master is refused at its start, and told of the first', async (t) => {
+  const catalog = join(t.testdir(), 'catalog')
+  const cluster = await makeCluster(t, {
+    count: 2,
+    monitorMs: M,
+    start: false,
+    site: {
+      'tajo.catalog.store.class': 'DerbyStore',
+      'tajo.catalog.uri': `jdbc:derby:${catalog};create=true`,
+    },
+  })
+  const [first, second] = cluster.masters
+  if (first === undefined || second === undefined) throw new Error('two masters are needed')
+  await first.start()
+  await until('it is active', () => first.health('active'))
+  const holder = `in use by master ${first.address} on host \\S+, pid ${first.pid}, since .*SharedStore`
+  const file = join(second.dir, 'conf', 'tajo-site.xml')
+  const sameRoot = readFileSync(file, 'utf8')
+  const otherRoot = sameRoot.replace(`file://${cluster.root}`, `file://${cluster.root}-2`)
+  for (const site of [sameRoot, otherRoot]) {
+    writeFileSync(file, site)
+    const end = await second.runToEnd()
+    t.equal(end.code, 1)
+    t.match(end.said, new RegExp(holder))
+  }
+  process.kill(first.pid, 'SIGKILL')
+  await first.ended()
+  await first.start()
+  await until('a guard of the dead blocks nobody', () => first.health('active'))
+})
+
 t.test(
   'one root directory has one kind of user, an HA cluster or a master without it',
   async (t) => {
