@@ -44,13 +44,23 @@ const SCHEMES: Readonly<Record<string, readonly string[]>> = {
 function catalogMismatch(settings: Settings): string[] {
   const store = settings.get('tajo.catalog.store.class')
   const uri = settings.get('tajo.catalog.uri')
-  const schemes = SCHEMES[String(store?.value)]
-  if (store === undefined || uri === undefined || schemes === undefined) return []
+  if (store === undefined || uri === undefined) return []
+  const schemes = SCHEMES[String(store.value)]
   const scheme = /^jdbc:([a-z]+):/.exec(String(uri.value))?.[1]
+  if (schemes === undefined)
+    return scheme === undefined || store.source ? [] : [noClass(uri, store)]
   if (scheme !== undefined && schemes.includes(scheme)) return []
   const given = scheme === undefined ? 'is not set' : `is a ${scheme} URI`
   const place = formatSource(uri.source ?? store.source)
   return [
     `${place}: tajo.catalog.uri ${given}, but tajo.catalog.store.class is ${store.value} (${formatSource(store.source)}): allowed is jdbc:${schemes.join(': or jdbc:')}:`,
   ]
+}
+
+/** A database that nobody asked to be used: the catalog would be kept elsewhere, and the URI forgotten. */
+function noClass(uri: Setting, store: Setting): string {
+  const scheme = /^jdbc:([a-z]+):/.exec(String(uri.value))?.[1] ?? ''
+  const fitting = Object.keys(SCHEMES).filter((name) => SCHEMES[name]?.[0] === scheme)
+  const allowed = fitting.map((name) => `tajo.catalog.store.class ${name} with it, or`).join(' ')
+  return `${formatSource(uri.source)}: tajo.catalog.uri is a ${scheme} URI, but tajo.catalog.store.class is not set, and its default ${store.value} needs none: allowed is ${allowed} neither`
 }

@@ -443,6 +443,15 @@ t.test('settings that contradict each other', async (t) => {
     ),
     /tajo-site\.xml:3: tajo\.catalog\.uri is a mysql URI, .*allowed is jdbc:postgresql:/,
   )
+  t.match(
+    refusal(
+      site(
+        property('tajo.master.ha.enable', 'true'),
+        property('tajo.catalog.uri', 'jdbc:mysql://h/d'),
+      ),
+    ),
+    /tajo-site\.xml:3: tajo\.catalog\.uri is a mysql URI, but .*store\.class is not set, .*SharedStore .*allowed is tajo\.catalog\.store\.class MySQLStore with it/,
+  )
 })
 
 t.test('passwords are in no message', async (t) => {
