@@ -1,9 +1,9 @@
 /** What the demo prints at its end: the failover in figures, for people or as one JSON document. */
+import { whyOf } from '../web/term-words.ts'
 import type { CommandContext } from './command.ts'
 import type { DemoMaster } from './demo-cluster.ts'
 import type { Facts } from './demo-failover.ts'
 import type { Answered } from './demo-stream.ts'
-import { whyOf } from './history-table.ts'
 import { duration, json } from './print.ts'
 
 export interface Outcome extends Facts {

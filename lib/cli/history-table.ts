@@ -1,38 +1,12 @@
 /** The history of terms as rows for people: who, from whom, why, by whom, how long each phase took. Pure. */
 import type { HistoryEntry } from '../ha/index.ts'
+import { isAfterFormat, whyOf } from '../web/term-words.ts'
 import { type Column, duration, table } from './print.ts'
-
-const REASONS: Readonly<Record<string, string>> = {
-  'first-start': 'first start',
-  released: 'the former active stopped',
-  'handed-over': 'handed over',
-  'process-dead': 'its process died',
-  expired: 'its heartbeat stopped: host, network or storage lost, or hung',
-  command: 'taken over by command',
-  format: 'formatHA',
-  swept: 'number swept',
-}
-
-const ENDS: Readonly<Record<string, string>> = {
-  stopped: 'stopped in good order',
-  'handed-over': 'handed over',
-  'master-died': 'its process died (killed or crashed)',
-  'master-hung': 'it hung and was killed by its keeper',
-  'gave-up': 'it gave up',
-}
-
-/** Why the term began; the predecessor's own last word says more than what its successor saw. */
-export function whyOf(entry: HistoryEntry): string {
-  const end = entry.served?.previousEnd ?? null
-  const reason = REASONS[entry.term.reason] ?? entry.term.reason
-  if (entry.term.reason === 'command' || entry.term.reason === 'format' || end === null)
-    return reason
-  return ENDS[end.reason] ?? end.reason
-}
 
 /** Who asked for it, where somebody did; `-` for what happened by itself. */
 export function byWhom(entry: HistoryEntry): string {
   const end = entry.served?.previousEnd ?? null
+  if (isAfterFormat(entry)) return '-'
   if (end !== null && (end.reason === 'handed-over' || end.reason === 'stopped')) return end.by
   return /asked for by ([^;]+)/.exec(String(entry.term.evidence))?.[1]?.trim() ?? '-'
 }
@@ -58,7 +32,7 @@ const whoCells = (entry: HistoryEntry): string[] => [
   String(entry.term.term),
   entry.term.at || '-',
   entry.term.address,
-  entry.term.previousAddress ?? '-',
+  isAfterFormat(entry) ? '-' : (entry.term.previousAddress ?? '-'),
   entry.served === null && entry.term.reason !== 'format'
     ? `${whyOf(entry)} (never served)`
     : whyOf(entry),

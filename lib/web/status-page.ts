@@ -4,6 +4,7 @@
  * escaped, and the policy below lets nothing run or load even if one were not.
  */
 import { createHash } from 'node:crypto'
+import { lastWordOf, whyOf } from './term-words.ts'
 import type { ClusterDocument, MasterRow, TermRow } from './view.ts'
 
 const STYLE = `
@@ -94,15 +95,18 @@ const historyTable = (history: readonly TermRow[]): string =>
   table(
     'Last terms',
     ['Term', 'Master', 'Before', 'Reason', 'What was seen', 'Claimed', 'Without active'],
-    history.map(({ term, served }) => [
-      String(term.term),
-      term.address,
-      term.previousAddress ?? '',
-      term.reason,
-      term.evidence,
-      term.at,
-      served === null ? 'never served' : `${Math.round(served.phases.totalMs)} ms`,
-    ]),
+    history.map((entry) => {
+      const { term, served } = entry
+      return [
+        String(term.term),
+        term.address,
+        term.previousAddress ?? '',
+        whyOf(entry),
+        lastWordOf(entry) === null ? term.evidence : 'its last word, or that of its keeper',
+        term.at,
+        served === null ? 'never served' : `${Math.round(served.phases.totalMs)} ms`,
+      ]
+    }),
   )
 
 function table(

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { giveOrder, Refusal } from '../../../lib/cli/admin.ts'
 import { CliError } from '../../../lib/cli/exit.ts'
-import { byWhom, historyTable, whyOf } from '../../../lib/cli/history-table.ts'
+import { byWhom, historyTable } from '../../../lib/cli/history-table.ts'
 import { exchange, type NoAnswer } from '../../../lib/cli/http.ts'
 import { findMaster } from '../../../lib/cli/known-master.ts'
 import { readAnswer } from '../../../lib/cli/master-answer.ts'
@@ -23,6 +23,7 @@ import { statusReport, statusText } from '../../../lib/cli/status-report.ts'
 import type { HostFacts } from '../../../lib/cli/this-host.ts'
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../../../lib/ha/index.ts'
 import { type MasterStatus, umbilical } from '../../../lib/rpc/contract.ts'
+import { whyOf } from '../../../lib/web/term-words.ts'
 
 const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
   answered: true,
@@ -231,7 +232,7 @@ const entry = (
   served,
 })
 const servedAfter = (
-  reason: 'master-died' | 'handed-over',
+  reason: 'master-died' | 'handed-over' | 'stopped',
   by: string,
 ): HistoryEntry['served'] => ({
   term: 8,
@@ -260,6 +261,11 @@ t.test('-history: who, from whom, why, by whom, how long', async (t) => {
   )
   t.equal(whyOf(forced), 'taken over by command')
   t.equal(byWhom(forced), 'ann@h1')
+  const formatted = entry(
+    { reason: 'released', previousAddress: 'formatHA' },
+    servedAfter('stopped', 'root'),
+  )
+  t.match(historyTable([formatted]), / b:1 +- +first start after formatHA +- /)
   const lines = historyTable([forced, killed]).split('\n')
   t.match(
     lines[0],

@@ -403,6 +403,18 @@ t.test('the page and its JSON', async (t) => {
   const empty = { clusterId: null, epoch: 0, active: null, self: 'x' }
   const cluster = { ...empty, masters: [], problem: null, warnings: [] }
   t.match(statusPage(cluster, null), /could not be read/)
+  const term = {
+    ...{ term: 2, address: 'b:1', hostname: 'b', nonce: 'n', at: '', previousTerm: 1 },
+    ...{ reason: 'released', evidence: 'the holder had released the term', previousAddress: 'a:1' },
+  }
+  const end = { reason: 'master-died', by: 'keeper', successor: null, at: '' }
+  const times = { noticedMs: 1, decidedMs: 1, claimedMs: 1, endedMs: 1, settledMs: 1, openedMs: 1 }
+  const phases = { ...times, totalMs: 6 }
+  const killed = statusPage(cluster, [
+    { term, served: { term: 2, servedAt: '', previousEnd: end, phases } },
+  ])
+  t.match(killed, 'its process died (killed or crashed)', 'in the words of haadmin')
+  t.notMatch(killed, 'released')
 })
 
 t.test('a history that can not be read in time is an error of its own', async (t) => {

@@ -1,0 +1,43 @@
+/** Why a term began, in words for people: for the plain page and for the tools. Pure. */
+
+/** What is read of a term's record. */
+export interface TermFacts {
+  readonly term: { readonly reason: string; readonly previousAddress: string | null }
+  readonly served: { readonly previousEnd: { readonly reason: string } | null } | null
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  'first-start': 'first start',
+  released: 'the former active stopped',
+  'handed-over': 'handed over',
+  'process-dead': 'its process died',
+  expired: 'its heartbeat stopped: host, network or storage lost, or hung',
+  command: 'taken over by command',
+  format: 'formatHA',
+  swept: 'number swept',
+}
+
+const ENDS: Readonly<Record<string, string>> = {
+  stopped: 'stopped in good order',
+  'handed-over': 'handed over',
+  'master-died': 'its process died (killed or crashed)',
+  'master-hung': 'it hung and was killed by its keeper',
+  'gave-up': 'it gave up',
+}
+
+/** The mark of formatHA is no master, and ended nothing. */
+export const isAfterFormat = ({ term }: TermFacts): boolean => term.previousAddress === 'formatHA'
+
+/** The predecessor's own last word, which says more than what its successor saw; null where it has left none. */
+export function lastWordOf(entry: TermFacts): string | null {
+  const { reason } = entry.term
+  const end = entry.served?.previousEnd ?? null
+  if (reason === 'command' || reason === 'format' || end === null || isAfterFormat(entry))
+    return null
+  return ENDS[end.reason] ?? end.reason
+}
+
+export function whyOf(entry: TermFacts): string {
+  if (isAfterFormat(entry) && entry.term.reason === 'released') return 'first start after formatHA'
+  return lastWordOf(entry) ?? REASONS[entry.term.reason] ?? entry.term.reason
+}
