@@ -2,7 +2,8 @@
 # The environment of every daemon and command, read by the scripts in sbin and by bin/tajo. What is commented out shows
 # the default; a value set here wins over the caller's environment. Every host reads its own copy of this file.
 
-# Where Node.js is, when shells that ssh starts don't find it.
+# Where Node.js is, when shells that ssh starts don't find it. For the scripts in sbin only: bin/tajo and bin/tsql are
+# programs of Node.js, so typing them needs it in PATH already.
 # export PATH=/opt/node/bin:$PATH
 
 # Logs: tajo-$TAJO_IDENT_STRING-master-$HOSTNAME.log (JSON lines) and .out (what the process printed).

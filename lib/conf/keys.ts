@@ -168,7 +168,8 @@ export const KEYS = {
   },
   [MONITOR]: {
     type: 'duration',
-    min: 1,
+    // The protocol's own smallest one.
+    min: 500,
     max: LONGEST_MS,
     default: '5000',
     doc: 'Within this time a lost active master is noticed and replaced; every other period derives from it.',

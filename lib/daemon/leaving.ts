@@ -2,7 +2,7 @@
  * How a daemon's process ends.
  *
  * `process.exit` waits for Node's file threads. With one call hanging on a dead mount it never returns, while the
- * process still accepts connections on its ports (measured: docs/storage-facts.md). SIGKILL to oneself always ends it,
+ * process still accepts connections on its ports (measured). SIGKILL to oneself always ends it,
  * but takes the exit code with it. So: where no thread is busy, exit with the right code; where one is, give it a
  * moment, then SIGKILL.
  */

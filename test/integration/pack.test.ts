@@ -37,6 +37,8 @@ t.test('unpack, configure, start', async (t) => {
     'sbin/start-tajo.sh',
     'conf/tajo-site.xml.template',
     'lib/web/page/index.html',
+    'lib/ha/README.md',
+    'lib/client/README.md',
   ]) {
     t.ok(existsSync(join(home, name)), name)
   }

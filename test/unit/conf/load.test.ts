@@ -148,6 +148,11 @@ t.test(
 )
 
 t.test('the periods derive as the HA library derives them', async (t) => {
+  t.match(
+    refusal(site(property('tajo.master.ha.monitor.interval', '499'))),
+    /monitor\.interval: '499' .*from 500 ms/,
+  )
+  t.throws(() => makeTiming(499), { code: 'BAD_TIMING' }, 'the protocol says so as well')
   for (const monitorMs of [500, 777, 1000, 5000, 60_000]) {
     const conf = built(site(property('tajo.master.ha.monitor.interval', String(monitorMs))))
     const timing = haTiming(conf)
