@@ -28,7 +28,7 @@ install_and_build() {
 ((${#tajo_args[@]} == 0)) || fail 2 "unknown argument '${tajo_args[0]}'; usage: start-tajo.sh [--config DIR]"
 need_node
 is_built || install_and_build
-read_daemons
+read_daemons || exit 1
 
 TAJO_STARTER=$HOSTNAME
 TAJO_STARTER_VERSION=$(own_version)

@@ -5,7 +5,8 @@
 #     stop-tajo.sh [--config DIR]
 #
 # Each gets TAJO_STOP_TIMEOUT seconds to end in good order. A host that could not be reached is named on stderr with the
-# reason, and the exit code is 1.
+# reason, and the exit code is 1. Where the configuration can't be read any more, all that runs on this host is stopped,
+# and the exit code is 1 as well.
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=tajo-config.sh
@@ -16,7 +17,26 @@ set -euo pipefail
 ((${#tajo_args[@]} == 0)) || fail 2 "unknown argument '${tajo_args[0]}'; usage: stop-tajo.sh [--config DIR]"
 need_node
 is_built || fail 1 "not built yet, so nothing was started from here: $TAJO_HOME"
-read_daemons
+# Nobody knows the other hosts then, but what was started here has its pid file.
+find_own_daemons() {
+  local role file port
+  for role in worker master; do
+    for file in "$TAJO_PID_DIR/tajo-$TAJO_IDENT_STRING-$role"{,-*}.pid; do
+      [[ -e $file ]] || continue
+      port=${file##*/"tajo-$TAJO_IDENT_STRING-$role"}
+      port=${port%.pid}
+      roles+=("$role")
+      names+=("localhost${port/#-/:}")
+      places+=(-)
+    done
+  done
+}
+
+if ! read_daemons; then
+  warn "so only what runs on this host is stopped (pid files in $TAJO_PID_DIR); on other hosts do it by 'sbin/tajo-daemon.sh stop worker' and '… stop master'"
+  exit_code=1
+  find_own_daemons
+fi
 
 # Where nobody is active the order does not matter.
 active=$(node "$TAJO_HOME/build/lib/cli/cluster-active.js" name) || active=

@@ -24,11 +24,11 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # Fills `roles` (master or worker), `names` (their lines), `places` ("-" for this host, else what to give to ssh), and
-# `ssh_options`.
+# `ssh_options`. False, with the reason on stderr, when the configuration can't be read.
 read_daemons() {
   local kind first second
   ssh_options=(-o BatchMode=yes)
-  node "$TAJO_HOME/build/lib/cli/cluster-hosts.js" >"$work/hosts" || exit 1
+  node "$TAJO_HOME/build/lib/cli/cluster-hosts.js" >"$work/hosts" || return 1
   while IFS=$'\t' read -r kind first second; do
     case $kind in
       master | worker)
@@ -53,6 +53,18 @@ quoted() {
 prefixed() {
   local line
   while IFS= read -r line || [[ -n $line ]]; do printf '%s: %s\n' "$1" "$line"; done
+}
+
+# prefixed_errors NUMBER NAME: the same for what that daemon complains of; the last line of one that failed is left to
+# name_failures.
+prefixed_errors() {
+  local line held=() code
+  while IFS= read -r line || [[ -n $line ]]; do
+    if ((${#held[@]} > 0)); then printf '%s: %s\n' "$2" "${held[0]}"; fi
+    held=("$line")
+  done
+  code=$(cat -- "$work/$1.code" 2>/dev/null || true)
+  if ((${#held[@]} > 0)) && [[ $code == 0 ]]; then printf '%s: %s\n' "$2" "${held[0]}"; fi
 }
 
 # daemon_command NUMBER ACTION: what starts or stops that daemon.
@@ -81,7 +93,7 @@ run_daemon() {
     {
       daemon_command "$number" "$2" 3>&- || code=$?
       printf '%s' "$code" >"$work/$number.code"
-    } 2>&1 >&3 | tee -- "$work/$number.err" | prefixed "$name" >&2
+    } 2>&1 >&3 | tee -- "$work/$number.err" | prefixed_errors "$number" "$name" >&2
   } 3>&1 | prefixed "$name"
 }
 

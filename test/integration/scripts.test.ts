@@ -124,6 +124,22 @@ t.test(
   },
 )
 
+t.test('a site file that can not be read any more keeps nothing from being stopped', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { dir, conf, script } = await machine(t, {
+    masters: 'localhost\nlocalhost:36001\n',
+    workers: 'localhost\n',
+  })
+  t.match(await script(START), { code: 0 })
+  const site = join(conf, 'tajo-site.xml')
+  writeFileSync(site, readFileSync(site, 'utf8').replace('</configuration>', ''))
+  const stopped = await script(STOP)
+  t.equal(stopped.code, 1, 'other hosts are not known')
+  t.match(stopped.stderr, /tajo-site\.xml.*only what runs on this host is stopped/s)
+  t.match(stopped.stdout, /^localhost: worker stopped .*^localhost:36001: master-36001 stopped/ms)
+  for (const name of ['master', 'master-36001', 'worker']) t.notOk(existsSync(pidFile(dir, name)))
+})
+
 t.test('two workers on one host: one is killed and started again, both stop first', async (t) => {
   if (!hasParts(t, 'netns')) return
   const { dir, script, status, kill } = await machine(t, {
@@ -222,6 +238,7 @@ t.test(
     t.match(started.stdout, /^localhost: master started/m)
     t.match(started.stdout, /^Active master: +localhost:26001$/m)
     t.match(started.stderr, /^start-tajo\.sh: localhost:36001 was not started: .*36003/m)
+    t.equal(started.stderr.match(/36003/g)?.length, 1, 'once')
     t.match(started.stderr, /^start-tajo\.sh: worker localhost:38091 was not started: .*38092/m)
     t.match(started.stdout, /^Workers: +1$/m)
     for (const name of ['master-36001', 'worker-38091']) {
