@@ -5,7 +5,7 @@
 import yargs from 'yargs'
 import { nearest } from '../base/nearest.ts'
 import { type CliError, usageError } from './exit.ts'
-import { PARSER } from './parser-settings.ts'
+import { PARSER, typedAs } from './parser-settings.ts'
 
 export const COMMANDS = [
   'master',
@@ -83,7 +83,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
       },
     )
     .fail((message: string, error?: Error) => {
-      throw error === undefined || error.name === 'YError' ? explain(message, command) : error
+      throw error === undefined || error.name === 'YError' ? explain(message, command, argv) : error
     })
     .parse()
   return invocation(command, found)
@@ -144,7 +144,7 @@ function refuseFlagValues(argv: readonly string[]): void {
 }
 
 /** yargs' sentence as ours, with what is allowed. */
-function explain(message: string, command: Command): CliError {
+function explain(message: string, command: Command, argv: readonly string[]): CliError {
   const missing = /^Not enough arguments following: (.*)$/.exec(message)?.[1]
   if (missing !== undefined) return usageError(`-${missing} needs a value: ${wantedValue(missing)}`)
   if (/^Not enough non-option arguments/.test(message)) {
@@ -159,7 +159,8 @@ function explain(message: string, command: Command): CliError {
   const meant = nearest(unknown, allowed)
   const hint = meant === null ? '' : `, did you mean -${meant}?`
   const list = allowed.map((name) => `-${name}`).join(' ')
-  return usageError(`'tajo ${command}' does not know '${unknown}'${hint} (allowed: ${list})`)
+  const typed = typedAs(argv, unknown)
+  return usageError(`'tajo ${command}' does not know '${typed}'${hint} (allowed: ${list})`)
 }
 
 function wantedValue(option: string): string {

@@ -8,3 +8,7 @@ export const PARSER = {
   'parse-positional-numbers': false,
   'strip-aliased': true,
 }
+
+/** A word that yargs complains of without its dashes, as it stands on the command line. */
+export const typedAs = (argv: readonly string[], name: string): string =>
+  argv.find((word) => word.replace(/^--?/, '').split('=')[0] === name) ?? name

@@ -22,6 +22,20 @@ const BIND_KEYS = {
 /** Clients read results through a stream that is never silent for longer. */
 const RESULT_BEAT_MS = 1000
 
+const WAREHOUSE_KEYS = 'tajo.warehouse.directory, by default in tajo.rootdir'
+const PATHS_KEY = 'tajo.query.allowed-paths'
+
+/** It need not be there yet. Rejects with an Error that names the key. */
+async function realDirectory(path: string, key: string): Promise<string> {
+  try {
+    return await realPathOf(path)
+  } catch (error) {
+    throw new Error(`can't use the directory ${path} (${key}): ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+}
+
 export class WorkerLife implements DaemonLife {
   readonly #plan: WorkerPlan
   readonly #version: string
@@ -103,9 +117,11 @@ export class WorkerLife implements DaemonLife {
         threads: plan.cores,
         memoryBytes: plan.memoryBytes,
         spillDirectory,
-        roots: await Promise.all(plan.roots.map(realPathOf)),
+        roots: await Promise.all(
+          plan.roots.map((root, i) => realDirectory(root, i === 0 ? WAREHOUSE_KEYS : PATHS_KEY)),
+        ),
       },
-      closed: [await realPathOf(plan.systemDirectory)],
+      closed: [await realDirectory(plan.systemDirectory, 'tajo.rootdir')],
       types: { toDuckDb, fromDuckDb },
       readSecret: () => readSecret(plan.haDirectory),
       epoch: 0,

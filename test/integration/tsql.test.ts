@@ -100,7 +100,7 @@ t.test('-c: the result on stdout, nothing else; exit codes', async (t) => {
   t.match(await tsql(['SALES', '-c', 'a']), { code: 0 })
   t.match(cluster.submitted.at(-1)?.session, { database: 'sales' })
 
-  t.match(await tsql(['-x']), { code: 2, stdout: '', stderr: /does not know 'x'/ })
+  t.match(await tsql(['-x']), { code: 2, stdout: '', stderr: /does not know '-x'/ })
   t.match(await tsql(['--help']), { code: 0, stdout: /Exit codes: 0 all done/ })
   const nobody = await tsql(['-p', '1', '-c', 'a'])
   t.match(nobody, {

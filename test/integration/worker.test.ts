@@ -5,7 +5,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
@@ -502,6 +502,11 @@ t.test('the command', async (t) => {
     const [code] = await once(child, 'exit')
     return code
   }
+  writeFileSync(root, '')
+  const nowhere = await begin('worker')
+  t.match(nowhere.said(), /ENOTDIR/)
+  t.match(nowhere.said(), /tajo\.rootdir/, 'with the key that named it')
+  rmSync(root)
   const worker = await begin('worker')
   t.equal(worker.said(), `ready worker localhost:${port + 5}\n`, 'before any master')
   const again = await begin('worker')

@@ -2,7 +2,7 @@
 import yargs from 'yargs'
 import { nearest } from '../../base/nearest.ts'
 import { type CliError, usageError } from '../exit.ts'
-import { PARSER } from '../parser-settings.ts'
+import { PARSER, typedAs } from '../parser-settings.ts'
 import { FORMATS, type Format, isFormat, type TsqlOptions, valuesJoined } from './options.ts'
 
 const text = { type: 'string', requiresArg: true } as const
@@ -39,7 +39,7 @@ export function parseOptions(argv: readonly string[]): TsqlOptions {
       },
     )
     .fail((message: string, error?: Error) => {
-      throw error === undefined || error.name === 'YError' ? explain(message) : error
+      throw error === undefined || error.name === 'YError' ? explain(message, argv) : error
     })
     .parse()
   const command = one(found, 'c')
@@ -90,7 +90,7 @@ function paramsOf(given: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(pairs)
 }
 
-function explain(message: string): CliError {
+function explain(message: string, argv: readonly string[]): CliError {
   const missing = /^Not enough arguments following: (.*)$/.exec(message)?.[1]
   if (missing !== undefined) return usageError(`-${missing} needs a value`)
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0]
@@ -98,7 +98,8 @@ function explain(message: string): CliError {
   const meant = nearest(unknown, NAMES)
   const hint = meant === null ? '' : `, did you mean ${dashed(meant)}?`
   const list = Object.keys(OPTIONS).map(dashed).join(' ')
-  return usageError(`tsql does not know '${unknown}'${hint} (allowed: ${list} DATABASE)`)
+  const typed = typedAs(argv, unknown)
+  return usageError(`tsql does not know '${typed}'${hint} (allowed: ${list} DATABASE)`)
 }
 
 const dashed = (name: string): string =>

@@ -70,7 +70,7 @@ t.test('what is not understood names what is, and the nearest', async (t) => {
   )
   t.match(
     usageOf(() => read('haadmin -getstate h:1')),
-    /'getstate', did you mean -getState\?/,
+    /'-getstate', did you mean -getState\?/,
   )
   t.match(
     usageOf(() => read('haadmin -transitiontostandby h:1')),
@@ -103,7 +103,12 @@ t.test('what is not understood names what is, and the nearest', async (t) => {
   )
   t.match(
     usageOf(() => read('master --frob')),
-    /does not know 'frob'/,
+    /does not know '--frob'/,
+  )
+  t.match(
+    usageOf(() => read('haadmin -bogus')),
+    /does not know '-bogus'/,
+    'as it was typed',
   )
   t.match(
     usageOf(() => read('haadmin -formatHA --yes=perhaps')),
