@@ -31,7 +31,8 @@ const MOST_LEARNED = 32
 const LOOK_EVERY_MS = 500
 const LOOK_DEADLINE_MS = 1000
 
-/** Between two calls of `findMore`. */
+/** A failover is over before; then `findMore` is called, and so often while it goes on. */
+const FIND_AFTER_MS = 1000
 const FIND_EVERY_MS = 2000
 
 export interface MastersOptions {
@@ -98,7 +99,7 @@ export class Masters {
         const spentMs = clock.nowMs() - sinceMs
         if (spentMs >= this.#budgetMs(call)) throw new NoMasterError(spentMs, said)
         onWaiting(said, spentMs)
-        void this.#find()
+        if (spentMs >= FIND_AFTER_MS) void this.#find()
         await this.#pause(pauseMs(round, retry, random()), call.signal)
         round += 1
         tried.clear()

@@ -51,6 +51,7 @@ export class Masters {
   #unread: string | null = null
   #closed = false
   #looking = false
+  #unseen: string | null = null
   #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: MastersOptions) {
@@ -109,8 +110,11 @@ export class Masters {
     this.#looking = true
     try {
       this.#learn(await readMembers())
+      this.#unseen = null
     } catch (error) {
-      log('warn', `the cluster's directory does not tell its masters: ${messageOf(error)}`)
+      const why = messageOf(error)
+      if (why !== this.#unseen) log('warn', `the cluster's directory tells no masters: ${why}`)
+      this.#unseen = why
     } finally {
       this.#looking = false
       this.#lookedMs = clock.nowMs()

@@ -134,7 +134,8 @@ t.test('masters that nobody named are found when none of the named ones is activ
     found += 1
     return found === 1 ? [second] : Promise.reject(new Error('its mount hangs'))
   }
-  const client = clientOf(t, [first, third], { findMore })
+  const retry = { maxNum: 100, pauseTimeMs: 50 }
+  const client = clientOf(t, [first, third], { findMore, retry })
   third.active = false
   t.equal(await client.execute('x'), 'OK')
   t.equal(found, 0, 'nobody asks while one is active')
