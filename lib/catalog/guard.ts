@@ -1,12 +1,13 @@
 /**
  * A guard: at most one process uses what it stands beside, whatever host it is on. The file names the holder; it is made
- * whole and at once (a link that fails when there is one), on a shared mount too. `derby-guard.ts` keeps an embedded
- * catalog by it, the master without high availability its `tajo.rootdir`.
+ * whole and at once (a link that fails when there is one), on a shared mount too; where there are no links (HDFS), by an
+ * exclusive create, which a crash may leave torn. `derby-guard.ts` keeps an embedded catalog by it, the master without
+ * high availability its `tajo.rootdir`.
  *
  * A holder that crashed leaves its guard. It is replaced where the holder's death is proven: on the same host by pid,
  * start time and boot, or by an earlier boot of the same machine. A process in another container of this kernel can't be
- * looked at, so there `isIdle` decides, each kind of guard by its own means. Of another host
- * nothing can be proven, and no silence proves it: a frozen host wakes up and writes on. So there a person decides.
+ * looked at, so there `isIdle` decides, each kind of guard by its own means. Of another host nothing can be proven, and
+ * no silence proves it: a frozen host wakes up and writes on. So there a person decides.
  *
  * Looking at a guard and replacing it is one step for others: a lock of proper-lockfile is held meanwhile. Only
  * processes of this machine ever replace a guard of this machine, so one host's clock is all that it rests on.
@@ -35,6 +36,8 @@ export interface GuardWorld {
   readonly self: ProcessIdentity
   readonly verdict: (identity: ProcessIdentity) => 'alive' | 'dead' | 'unknown'
   readonly now: () => Date
+  /** A hard link; throws like node:fs. */
+  readonly link: (from: string, to: string) => void
   /** True when nobody on this kernel uses what is guarded. */
   readonly isIdle: () => Promise<boolean>
 }
@@ -85,7 +88,7 @@ export async function takeGuard(guarded: Guarded, name: string, world: GuardWorl
   }
   await locked(path, async () => {
     await clear(guarded, world)
-    if (!make(path, ours)) throw inUse(guarded, readHolder(guarded), world)
+    if (!make(path, ours, world.link)) throw inUse(guarded, readHolder(guarded), world)
   })
   return {
     release() {
@@ -104,7 +107,7 @@ export async function requireUnheld(guarded: Guarded, world: GuardWorld): Promis
   try {
     names = await readdir(dirname(guarded.path))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    if (codeOf(error) === 'ENOENT') return
     throw cantGuard(guarded.path, error)
   }
   if (!names.includes(basename(guarded.path))) return
@@ -128,6 +131,7 @@ export function realWorld(isIdle: () => Promise<boolean>): GuardWorld {
     self: processes.self(),
     verdict: (identity) => processes.verdict(identity),
     now: () => new Date(),
+    link: linkSync,
     isIdle,
   }
 }
@@ -143,15 +147,27 @@ async function isOver(holder: Holder, world: GuardWorld): Promise<boolean> {
   )
 }
 
-/** False when somebody else was first. The text is complete before the name is there. */
-function make(path: string, holder: Holder): boolean {
+/** What a file system without hard links says. */
+const NO_LINKS: ReadonlySet<unknown> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EIO'])
+
+const codeOf = (error: unknown): unknown => (error as NodeJS.ErrnoException).code
+
+/** False when somebody else was first. Where links exist the text is complete before the name is there. */
+function make(path: string, holder: Holder, link: GuardWorld['link']): boolean {
   const draft = `${path}.${holder.token}`
-  writeFileSync(draft, `${JSON.stringify(holder, null, 2)}\n`, { flag: 'wx', flush: true })
+  const text = `${JSON.stringify(holder, null, 2)}\n`
+  const exclusively = { flag: 'wx', flush: true } as const
+  writeFileSync(draft, text, exclusively)
   try {
-    linkSync(draft, path)
+    try {
+      link(draft, path)
+    } catch (error) {
+      if (!NO_LINKS.has(codeOf(error))) throw error
+      writeFileSync(path, text, exclusively)
+    }
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    if (codeOf(error) === 'EEXIST') return false
     throw error
   } finally {
     unlinkSync(draft)
@@ -164,7 +180,7 @@ function readHolder({ path, what }: Guarded): Holder | null {
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    if (codeOf(error) === 'ENOENT') return null
     throw error
   }
   try {

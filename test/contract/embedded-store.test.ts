@@ -1,6 +1,6 @@
 /** DerbyStore: the contract of all stores, and the Derby guard. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -157,6 +157,7 @@ const fakeWorld = (more: Partial<GuardWorld> = {}): GuardWorld => ({
   self: { bootId: 'boot-1', pidNamespace: 'pid:[1]', pid: 11, startTicks: 1 },
   verdict: () => 'unknown',
   now: () => new Date(0),
+  link: linkSync,
   isIdle: async () => false,
   ...more,
 })
@@ -211,6 +212,17 @@ void t.test('whose death is proven', async (t) => {
       'IN_USE',
       /can't be understood/,
     )
+  })
+  await t.test('a file system without hard links', async (t) => {
+    const link = (): never => {
+      throw Object.assign(new Error('EPERM: no links here'), { code: 'EPERM' })
+    }
+    const directory = t.testdir({})
+    const first = await takeGuard(derbyGuard(directory), 'first', fakeWorld({ link }))
+    const second = takeGuard(derbyGuard(directory), 'second', fakeWorld({ link }))
+    await refused(t, second, 'IN_USE', /first on host host-a/)
+    first.release()
+    t.strictSame(readdirSync(directory), [], 'no draft is left either')
   })
   await t.test('a release removes no other’s guard', async (t) => {
     const directory = t.testdir({})
