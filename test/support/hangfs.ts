@@ -130,7 +130,15 @@ function orderTaker(child: ChildProcessWithoutNullStreams) {
 }
 
 /** Compiles the program once for each version of its source. */
-async function compiled(): Promise<string> {
+let program: Promise<string> | null = null
+
+/** Once in this process, however many mounts ask at a time. */
+function compiled(): Promise<string> {
+  program ??= compile()
+  return program
+}
+
+async function compile(): Promise<string> {
   const version = createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, 12)
   const program = join(here, `hangfs-${version}`)
   if (existsSync(program)) return program
