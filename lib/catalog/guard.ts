@@ -14,7 +14,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname } from 'node:path'
 import lockfile from 'proper-lockfile'
@@ -24,6 +24,8 @@ import { hostProcesses, type ProcessIdentity } from '../ha/index.ts'
 import { CatalogError } from './errors.ts'
 
 export interface Guard {
+  /** False when the file is gone or another's. Rejects when it can't be read. */
+  isOurs(): Promise<boolean>
   /** Removes the file, if it is still ours. */
   release(): void
 }
@@ -91,6 +93,14 @@ export async function takeGuard(guarded: Guarded, name: string, world: GuardWorl
     if (!make(path, ours, world.link)) throw inUse(guarded, readHolder(guarded), world)
   })
   return {
+    async isOurs() {
+      try {
+        return (await readFile(path, 'utf8')).includes(ours.token)
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return false
+        throw error
+      }
+    },
     release() {
       if (readHolder(guarded)?.token === ours.token) unlinkSync(path)
     },
@@ -147,7 +157,7 @@ async function isOver(holder: Holder, world: GuardWorld): Promise<boolean> {
   )
 }
 
-/** What a file system without hard links says. */
+/** What file systems without hard links say, one that is mounted over a gateway too. A real fault fails again below. */
 const NO_LINKS: ReadonlySet<unknown> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EIO'])
 
 const codeOf = (error: unknown): unknown => (error as NodeJS.ErrnoException).code
@@ -199,7 +209,7 @@ async function locked(path: string, work: () => Promise<void>): Promise<void> {
     const unlock = await lockfile.lock(path, {
       ...LOCK,
       realpath: false,
-      // Held for milliseconds; the guard itself is made by a link that only one can make.
+      // Held for milliseconds; only one can make the guard itself.
       onCompromised: () => undefined,
     })
     try {

@@ -6,12 +6,14 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import {
   type Addresses,
   checkStorage,
   type DirectoryPicture,
   formatDirectory,
+  HaError,
   type HistoryEntry,
   inspectDirectory,
   readDirectoryHistory,
@@ -21,6 +23,8 @@ import {
 } from '../ha/index.ts'
 
 export type StorageReport = Awaited<ReturnType<typeof checkStorage>>
+/** So far back somebody of ours has been active in our own cluster's history. */
+const TERMS_BACK = 50
 type Peer = NonNullable<Parameters<typeof checkStorage>[0]['peer']>
 
 /** What can be asked of the directory, each with its answer. */
@@ -36,7 +40,13 @@ export interface DirectoryAnswers {
 export type DirectoryRequest =
   | { readonly op: 'inspect'; readonly directory: string; readonly watchMs: number }
   | { readonly op: 'history'; readonly directory: string; readonly limit: number }
-  | { readonly op: 'secret' | 'members'; readonly directory: string }
+  | { readonly op: 'secret'; readonly directory: string }
+  | {
+      readonly op: 'members'
+      readonly directory: string
+      /** Umbilical addresses. Where none of them is, or lately was, a master there, it is another cluster's. */
+      readonly known: readonly string[]
+    }
   | {
       readonly op: 'format'
       readonly directory: string
@@ -66,21 +76,9 @@ function answer(request: DirectoryRequest): Promise<unknown> {
     case 'secret':
       return readSecret(directory)
     case 'members':
-      return readMembers(directory)
+      return membersOf(directory, request.known)
     case 'format':
-      // Making it would hide that the share is not mounted.
-      if (!existsSync(directory)) {
-        throw new Error(`${directory} does not exist: is the shared directory mounted here?`)
-      }
-      return formatDirectory(directory, {
-        timing: request.timing,
-        by: request.by,
-        log: (level, message, facts) => {
-          if (level === 'warn' || level === 'error') {
-            process.stderr.write(`${message} ${facts === undefined ? '' : JSON.stringify(facts)}\n`)
-          }
-        },
-      })
+      return format(request)
     case 'check': {
       const { peer, severalHosts } = request
       return peer === null
@@ -88,6 +86,40 @@ function answer(request: DirectoryRequest): Promise<unknown> {
         : checkStorage({ directory, severalHosts, peer: startPeer(peer) })
     }
   }
+}
+
+async function membersOf(
+  directory: string,
+  known: readonly string[],
+): Promise<readonly Addresses[]> {
+  const members = await readMembers(directory)
+  const past = await readDirectoryHistory(directory, TERMS_BACK)
+  const names = [
+    ...members.map(({ umbilical }) => umbilical),
+    ...past.map(({ term }) => term.address),
+  ]
+  return known.some((address) => names.includes(address)) ? members : []
+}
+
+async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ epoch: number }> {
+  const { directory, timing, by } = request
+  // Making it would hide that the share is not mounted.
+  if (!existsSync(directory)) {
+    throw new Error(`${directory} does not exist: is the shared directory mounted here?`)
+  }
+  const { requireNobodyAlone } = await import('./rootdir-use.ts')
+  await requireNobodyAlone(directory, join(directory, '../..')).catch((error: Error) => {
+    throw new HaError('UNSAFE', error.message, { cause: error })
+  })
+  return formatDirectory(directory, {
+    timing,
+    by,
+    log: (level, message, facts) => {
+      if (level === 'warn' || level === 'error') {
+        process.stderr.write(`${message} ${facts === undefined ? '' : JSON.stringify(facts)}\n`)
+      }
+    },
+  })
 }
 
 /** What the other end complains about reaches the person who asked: ssh says best why a host can't be reached. */

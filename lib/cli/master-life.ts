@@ -6,6 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
+import { CatalogError } from '../catalog/errors.ts'
 import {
   type Configuration,
   entryAddress,
@@ -46,6 +47,9 @@ import { timingOf } from './timing.ts'
  * give up waiting (TAJO_START_TIMEOUT), which could not tell why.
  */
 const DIRECTORY_MS = 10_000
+
+const CHECKED_MS = 30_000
+const CHECK_AGAIN_MS = 250
 
 const BIND_KEYS = {
   umbilical: 'tajo.master.umbilical-rpc.address',
@@ -201,7 +205,7 @@ export class MasterLife implements DaemonLife {
       await check()
       if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
       const activate: Service['activate'] = async (term, signal, onTrouble) => {
-        await check()
+        await patiently(check, signal, onTrouble)
         await service.activate(term, signal, onTrouble)
       }
       const options = { ...ha, self: this.#self(), log: this.#log.log }
@@ -250,6 +254,25 @@ async function termOf({ makeStore }: QueryOptions): Promise<number> {
   const { term } = await store.readOnly()
   await store.close()
   return Math.max(1, term)
+}
+
+/** As patient with the storage as the catalog is, which comes next: one failed call doesn't end a term. */
+async function patiently(
+  check: () => Promise<void>,
+  signal: AbortSignal,
+  onTrouble: (why: string) => void,
+): Promise<void> {
+  const untilMs = systemClock.nowMs() + CHECKED_MS
+  for (;;) {
+    try {
+      return await check()
+    } catch (error) {
+      const passing = error instanceof CatalogError && error.code === 'UNAVAILABLE'
+      if (!passing || signal.aborted || systemClock.nowMs() >= untilMs) throw error
+      onTrouble(error.message)
+      await new Promise<void>((resolve) => systemClock.after(CHECK_AGAIN_MS, resolve))
+    }
+  }
 }
 
 /** Only the cluster's own user may look into it: the secret is there. */

@@ -5,16 +5,18 @@
  * Each side leaves its own sign first and looks for the other's after (an HA master does so again whenever it is about
  * to be active): of two that start at the same moment at least one sees the other.
  */
-import { stat, utimes } from 'node:fs/promises'
+import { open, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../base/message-of.ts'
-import { type Guarded, realWorld, requireUnheld, takeGuard } from '../catalog/guard.ts'
+import { type Guard, type Guarded, realWorld, requireUnheld, takeGuard } from '../catalog/guard.ts'
 import { liveMembers, type Timing } from '../ha/index.ts'
 
 /** The mark's mtime moves, so that another container of the same kernel can tell whether its holder lives. */
 const BEAT_MS = 1000
 const STILL_MS = 3500
+/** Beside the patience with a heartbeat: whoever can't be judged by then is not. */
+const JUDGED_MS = 10_000
 
 export interface SingleUse {
   readonly haDirectory: string
@@ -31,21 +33,45 @@ export async function useAlone(use: SingleUse): Promise<{ release(): void }> {
   const { haDirectory, rootDirectory, address, timing, onLost } = use
   const mark = markOf(haDirectory, rootDirectory)
   const guard = await takeGuard(mark, `master ${address}`, worldOf(mark))
-  const stopBeat = beat(mark.path, onLost)
+  const stopBeat = beat(mark.path, guard, onLost)
   const release = (): void => {
     stopBeat()
     guard.release()
   }
   try {
-    const live = await liveMembers(haDirectory, timing)
-    if (live.length === 0) return { release }
-    throw new Error(
-      `tajo.rootdir ${rootDirectory} is used by the HA cluster of ${live.join(', ')}; set tajo.master.ha.enable to true, or choose another tajo.rootdir`,
-    )
+    await requireNoCluster(haDirectory, rootDirectory, timing)
+    return { release }
   } catch (error) {
     release()
     throw error
   }
+}
+
+/** Silence proves nothing here: this master would end no term, and a holder that wakes up would go on with its own. */
+async function requireNoCluster(
+  haDirectory: string,
+  rootDirectory: string,
+  timing: Timing,
+): Promise<void> {
+  const waiting = new AbortController()
+  const late = sleep(JUDGED_MS + 2 * timing.patienceMs, null, waiting)
+  const judged = await Promise.race([liveMembers(haDirectory, timing), late])
+  waiting.abort()
+  if (judged === null) {
+    throw new Error(
+      `whether an HA cluster uses tajo.rootdir ${rootDirectory} can't be told: ${haDirectory} is too slow, or does not answer`,
+    )
+  }
+  const { live, unproven } = judged
+  if (live.length > 0) {
+    throw new Error(
+      `tajo.rootdir ${rootDirectory} is used by the HA cluster of ${live.join(', ')}; set tajo.master.ha.enable to true, or choose another tajo.rootdir`,
+    )
+  }
+  if (unproven === null) return
+  throw new Error(
+    `tajo.rootdir ${rootDirectory} was used by the HA cluster of ${unproven}, of which nothing proves that it has ended: its host may be frozen or cut off, and would go on. When it is gone for good run 'tajo haadmin -formatHA', which ends its term; otherwise set tajo.master.ha.enable to true, or choose another tajo.rootdir`,
+  )
 }
 
 /** For a master with high availability. Rejects with CatalogError IN_USE naming the master that uses the directory alone. */
@@ -65,32 +91,42 @@ const markOf = (haDirectory: string, rootDirectory: string): Guarded => ({
 const worldOf = ({ path }: Guarded) => realWorld(() => isStill(path))
 
 async function isStill(path: string): Promise<boolean> {
-  const before = (await stat(path)).mtimeMs
+  const before = await mtimeOf(path)
   await sleep(STILL_MS)
-  return (await stat(path)).mtimeMs === before
+  return (await mtimeOf(path)) === before
 }
 
-function beat(path: string, onLost: (error: Error) => void): () => void {
+/** By an open: on NFS a plain stat may be a minute old. */
+async function mtimeOf(path: string): Promise<number> {
+  const file = await open(path)
+  try {
+    return (await file.stat()).mtimeMs
+  } finally {
+    await file.close()
+  }
+}
+
+function beat(path: string, guard: Guard, onLost: (error: Error) => void): () => void {
   let busy = false
   const touch = async (): Promise<void> => {
     if (busy) return
     busy = true
     try {
-      const now = new Date()
-      await utimes(path, now, now)
+      const isOurs = await guard.isOurs()
+      if (isOurs) await utimes(path, new Date(), new Date())
+      else lost('it is gone, or another one’s')
     } catch (error) {
       // Any other error: whoever looks for the mark meanwhile has the same storage before him.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return
-      clearInterval(timer)
-      onLost(
-        new Error(
-          `${path} was removed while this master uses tajo.rootdir alone, so another one may use it now: ${messageOf(error)}`,
-        ),
-      )
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') lost(messageOf(error))
     } finally {
       busy = false
     }
   }
   const timer = setInterval(() => void touch(), BEAT_MS)
+  const lost = (why: string): void => {
+    clearInterval(timer)
+    const text = `${path} was removed while this master uses tajo.rootdir alone, so another one may use it now: ${why}`
+    onLost(new Error(text))
+  }
   return () => clearInterval(timer)
 }

@@ -82,7 +82,7 @@ export const KEYS = {
   'tajo.rootdir': {
     type: 'directory',
     default: 'file:///tmp/tajo-${user.name}/',
-    doc: 'Directory of the cluster; with masters on several hosts the directory that all of them mount, with the HA directory system/ha in it.',
+    doc: 'Directory of the cluster; with masters on several hosts the directory that all of them mount, with the HA directory system/ha in it. tsql looks there for masters that its conf/masters does not list.',
     ...storage,
   },
   'tajo.warehouse.directory': {

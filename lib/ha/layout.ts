@@ -3,6 +3,7 @@
  *
  *     cluster.json                        cluster id, format version, fingerprint of the catalog
  *     secret                              shared secret of the cluster's daemons, mode 0600
+ *     single.json                         a master without high availability uses the directory alone (not this library's)
  *     active/epoch-0000000042/heartbeat   the lease: its mtime is the holder's counter
  *     active/epoch-0000000042/claim.json  exclusive create, decides: "open" with its holder, or "closed"
  *     active/epoch-0000000042/end.json    the holder's last word: why it ended and for whom (information)

@@ -10,37 +10,44 @@ import { Peers } from './peers.ts'
 import type { Disk } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import type { Timing } from './timing.ts'
-import { advance, newWatch, verdictOf } from './watch.ts'
+import { advance, newWatch, type Seen, verdictOf } from './watch.ts'
 
-/** Addresses of the masters that live; none in a directory that no master has joined. Rejects with DiskError. */
-export async function liveMembers(directory: string, timing: Timing): Promise<readonly string[]> {
+export interface Judgement {
+  /** Addresses of the masters that live. */
+  readonly live: readonly string[]
+  /** The last active master where only its silence says that it is over: it may be frozen or cut off, and go on. */
+  readonly unproven: string | null
+  readonly newest: number
+}
+
+/** Nobody in a directory that no master has joined. Rejects with DiskError. */
+export async function liveMembers(directory: string, timing: Timing): Promise<Judgement> {
   const disk = openDisk(directory)
-  if ((await disk.list('inspect', ACTIVE_DIR)) === 'missing') return []
-  return (await judgeMembers(disk, timing)).live
+  if ((await disk.list('inspect', ACTIVE_DIR)) === 'missing') {
+    return { live: [], unproven: null, newest: 0 }
+  }
+  return judgeMembers(disk, timing)
 }
 
 /** Resolves once one is seen to live, or every heartbeat is released, proven dead or expired. */
-export async function judgeMembers(
-  disk: Disk,
-  timing: Timing,
-): Promise<{ live: readonly string[]; newest: number }> {
+export async function judgeMembers(disk: Disk, timing: Timing): Promise<Judgement> {
   const processes = hostProcesses()
   const looker = new Looker(disk, processes)
   const peers = new Peers(disk, realClock, processes)
   const startedMs = realClock.nowMs()
   let watch = newWatch(startedMs)
+  let first: Seen | null = null
   for (;;) {
     const seen = await looker.look()
+    first ??= seen
     await peers.scan()
     const nowMs = realClock.nowMs()
     watch = advance(watch, seen, nowMs, timing)
     const verdict = verdictOf(watch, nowMs, timing)
     const backups = peers.all().filter((p) => p.process !== 'dead')
     const moving = backups.filter((p) => p.process === 'alive' || p.moved)
-    const beats =
-      verdict.is === 'live' &&
-      nowMs - startedMs > timing.pollMs &&
-      watch.sinceMs > startedMs + timing.pollMs
+    // Not by when the watch began: a gap in our own looking starts that over.
+    const beats = verdict.is === 'live' && hasMoved(first, seen)
     const holderRuns =
       seen.holder !== null &&
       processes.verdict(seen.holder.master) === 'alive' &&
@@ -48,13 +55,22 @@ export async function judgeMembers(
     if (moving.length > 0 || beats || holderRuns) {
       const names = new Set(moving.map((p) => p.holder.address))
       if (seen.holder !== null && (beats || holderRuns)) names.add(seen.holder.address)
-      return { live: [...names], newest: seen.newest }
+      return { live: [...names], unproven: null, newest: seen.newest }
     }
     const quietMs = nowMs - startedMs
     const judged = verdict.is !== 'live' && verdict.is !== 'unknown'
     if (judged && (backups.length === 0 || quietMs >= timing.patienceMs)) {
-      return { live: [], newest: seen.newest }
+      const unproven =
+        verdict.is === 'expired' ? (seen.holder?.address ?? 'an unknown master') : null
+      return { live: [], unproven, newest: seen.newest }
     }
     await new Promise<void>((done) => realClock.after(timing.pollMs, done))
   }
 }
+
+const hasMoved = (before: Seen, now: Seen): boolean =>
+  now.newest > before.newest ||
+  now.pulses.some(({ term, mtimeMs }) => {
+    const old = before.pulses.find((pulse) => pulse.term === term)?.mtimeMs ?? null
+    return old !== null && mtimeMs !== null && old !== mtimeMs
+  })

@@ -34,12 +34,15 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
   const conf = await loadConfiguration(context.confDir, surroundingsOf(context.env))
   const named = options.host !== null || options.port !== null
   const list = named
-    ? { masters: [namedMaster(conf, options)], warnings: [] }
+    ? { masters: [namedMaster(conf, options)], known: [], warnings: [] }
     : await configuredMasters(conf, context.confDir)
+  const { known } = list
   let toldMs = Number.NEGATIVE_INFINITY
   const client = new TajoClient({
     masters: list.masters,
-    ...(named || !conf.get('tajo.master.ha.enable') ? {} : { findMore: () => members(conf) }),
+    ...(named || !conf.get('tajo.master.ha.enable')
+      ? {}
+      : { findMore: () => members(conf, known) }),
     session: { user: userName(context.env) },
     retry: {
       maxNum: conf.get('tajo.master.ha.client.read.retry.max-num'),
@@ -59,23 +62,28 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
 async function configuredMasters(
   conf: Configuration,
   confDir: string,
-): Promise<{ masters: MasterAddress[]; warnings: readonly string[] }> {
+): Promise<{ masters: MasterAddress[]; known: string[]; warnings: readonly string[] }> {
   const list = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
-  const masters = list.entries.map((entry) => {
-    const { clientRpc, catalog } = masterAddresses(conf, entry).addresses
-    return { client: clientRpc, catalog }
-  })
-  return { masters, warnings: list.warnings }
+  const all = list.entries.map((entry) => masterAddresses(conf, entry).addresses)
+  return {
+    masters: all.map(({ clientRpc: client, catalog }) => ({ client, catalog })),
+    known: all.map(({ umbilical }) => umbilical),
+    warnings: list.warnings,
+  }
 }
 
 /**
  * A master may have a configuration of its own that ours doesn't list. The cluster's directory knows it, for those who
- * may read there.
+ * may read there. Only the directory of our own cluster counts, where one of the `known` masters is or has been active:
+ * a client's `tajo.rootdir` may be another one's.
  */
-async function members(conf: Configuration): Promise<readonly MasterAddress[]> {
+async function members(
+  conf: Configuration,
+  known: readonly string[],
+): Promise<readonly MasterAddress[]> {
   const { askDirectory } = await import('../directory.ts')
   const directory = join(conf.get('tajo.rootdir'), 'system', 'ha')
-  const found = await askDirectory({ op: 'members', directory }, DIRECTORY_MS)
+  const found = await askDirectory({ op: 'members', directory, known }, DIRECTORY_MS)
   return found.map(({ clientRpc: client, catalog }) => ({ client, catalog }))
 }
 

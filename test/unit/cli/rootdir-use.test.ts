@@ -1,0 +1,100 @@
+/** One directory has one kind of user: what a master without high availability, formatHA and tsql make of others' signs. */
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { askDirectory } from '../../../lib/cli/directory.ts'
+import { requireNobodyAlone, useAlone } from '../../../lib/cli/rootdir-use.ts'
+import { claimTerm } from '../../../lib/ha/claim.ts'
+import { openDisk } from '../../../lib/ha/disk.ts'
+import { formatDirectory } from '../../../lib/ha/format.ts'
+import type { Holder, TermRecord } from '../../../lib/ha/layout.ts'
+import { hostProcesses } from '../../../lib/ha/processes.ts'
+import { makeTiming } from '../../../lib/ha/timing.ts'
+import { until } from '../../support/until.ts'
+
+const timing = makeTiming(500)
+const log = (): void => {}
+
+/** As a master on another host left it that has said nothing since. */
+async function heldElsewhere(t: Test): Promise<string> {
+  const directory = t.testdir({ active: {}, backup: {}, history: {} })
+  const holder: Holder = {
+    address: 'far:26001',
+    addresses: {
+      umbilical: 'far:26001',
+      clientRpc: 'far:26002',
+      resourceTracker: 'far:26003',
+      catalog: 'far:26005',
+      infoHttp: 'far:26080',
+    },
+    nonce: 'n',
+    hostname: 'far',
+    master: { ...hostProcesses().self(), bootId: 'another boot' },
+    startedAt: '',
+    version: '1',
+    priority: 100,
+    adminSocket: '',
+  }
+  const record: TermRecord = {
+    term: 1,
+    address: holder.address,
+    hostname: 'far',
+    nonce: 'n',
+    reason: 'first-start',
+    evidence: '',
+    previousTerm: 0,
+    previousAddress: null,
+    at: '',
+  }
+  const won = await claimTerm(openDisk(directory), { term: 1, holder, record, onHeartbeat: log })
+  t.ok(won.won)
+  return directory
+}
+
+const alone = (haDirectory: string, onLost: (error: Error) => void = log) =>
+  useAlone({ haDirectory, rootDirectory: '/root', address: 'here:26001', timing, onLost })
+
+t.test('silence of a holder on another host proves nothing; formatHA ends its term', async (t) => {
+  const directory = await heldElsewhere(t)
+  await t.rejects(alone(directory), {
+    message: /was used by the HA cluster of far:26001, of which nothing proves.*-formatHA/s,
+  })
+  await t.resolves(requireNobodyAlone(directory, '/root'), 'it has left no mark')
+  await formatDirectory(directory, { timing, by: 'test', log })
+  const use = await alone(directory)
+  use.release()
+})
+
+t.test('a mark that is taken away, or is another one’s, ends the use', async (t) => {
+  for (const take of [
+    (mark: string) => rmSync(mark),
+    (mark: string) => writeFileSync(mark, '{"token":"another"}\n'),
+  ]) {
+    const directory = t.testdir({})
+    const lost: string[] = []
+    const use = await alone(directory, ({ message }) => void lost.push(message))
+    take(join(directory, 'single.json'))
+    await until('it is noticed', () => lost.length === 1)
+    t.match(lost, [/single\.json was removed while this master uses tajo\.rootdir alone/])
+    rmSync(join(directory, 'single.json'), { force: true })
+    use.release()
+  }
+})
+
+t.test('formatHA is refused while a master uses the directory alone', async (t) => {
+  const directory = t.testdir({ secret: 's' })
+  const use = await alone(directory)
+  const request = { op: 'format', directory, timing, by: 'test' } as const
+  await t.rejects(askDirectory(request, 30_000), {
+    exitCode: 4,
+    message: /is used by a master without high availability: master here:26001/,
+  })
+  use.release()
+})
+
+t.test('tsql takes members of its own cluster only', async (t) => {
+  const directory = await heldElsewhere(t)
+  const members = (...known: string[]) => askDirectory({ op: 'members', directory, known }, 30_000)
+  t.match(await members('far:26001', 'near:26001'), [{ clientRpc: 'far:26002' }])
+  t.same(await members('near:26001'), [], 'the directory of another cluster')
+})
