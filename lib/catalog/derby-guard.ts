@@ -1,5 +1,5 @@
 /**
- * The Derby guard: one process only has an embedded catalog open. Where the holder can't be looked at, the engine's own
+ * The Derby guard: at most one process has an embedded catalog open. Where the holder can't be looked at, the engine's own
  * file lock decides, which the kernel takes away from the dead.
  */
 import { join } from 'node:path'

@@ -53,7 +53,7 @@ function ofTheElection(facts: AlertFacts): Alert[] {
     return found
   }
   for (const address of missing) {
-    const text = `${address} is in conf/masters and takes no part: it was not started, or has ended. sbin/start-tajo.sh starts what is missing`
+    const text = `${address} is in conf/masters and takes no part: it was not started, has ended, or is out of reach. sbin/start-tajo.sh starts what is missing`
     found.push({ kind: 'master-missing', level: 'warning', text })
   }
   if (masters.length === 1) {

@@ -24,6 +24,7 @@ import {
   type ServerOptions,
   type Standing,
 } from '../rpc/index.ts'
+import { COMMON_HEADERS } from '../web/headers.ts'
 import { Metrics } from '../web/metrics.ts'
 import { countQueries } from '../web/query-page.ts'
 import { addWebRoutes, type WebDoor } from '../web/server.ts'
@@ -195,7 +196,7 @@ export class Master {
       beatMs: 2 * beatMs,
       onCall: (call) => this.#metrics.call(call),
     }
-    const info = limitedServer({ log, epoch: () => this.epoch() })
+    const info = limitedServer({ log, epoch: () => this.epoch(), headers: COMMON_HEADERS })
     const { web: rules, version } = this.#options
     const web = { view: this.#web, rules, metrics: this.#metrics, version, clock, log }
     this.#door = addWebRoutes(info, web)

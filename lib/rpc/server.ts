@@ -70,7 +70,7 @@ const BODY_LIMIT_BYTES = 2 * 1024 * 1024
 const CLUSTER_BODY_LIMIT_BYTES = 64 * 1024 * 1024
 /** For the whole request to arrive. Node looks for late ones each `LOOK_FOR_LATE_MS`. */
 const REQUEST_TIMEOUT_MS = 15_000
-/** For its headers; Node takes the larger of both for both. */
+/** For its headers. Node's own default, 60 s, is longer than the time for the request, and then counts for both. */
 const HEADERS_TIMEOUT_MS = 10_000
 const LOOK_FOR_LATE_MS = 2_500
 /** What is on its way when a port closes gets so long; then its connection is cut, and so is one that never asked. */
@@ -89,12 +89,17 @@ const NO_COMPILERS = {
 const TELLING_STATUSES = [413, 414]
 
 /** A fastify with the limits and error answers that all our ports share. */
-export function limitedServer(options: { log: Log; epoch: () => number }): FastifyInstance {
+export function limitedServer(options: {
+  readonly log: Log
+  readonly epoch: () => number
+  /** Of every refusal; no hook runs for a request that the router can't even read. */
+  readonly headers?: Readonly<Record<string, string>>
+}): FastifyInstance {
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const { statusCode } = error as { statusCode?: number }
     const told = asRpcError(error, request, options.log)
     const status = TELLING_STATUSES.find((one) => one === statusCode) ?? HTTP_STATUS[told.code]
-    sendError(reply, told, { epoch: options.epoch(), status })
+    sendError(reply.headers(options.headers ?? {}), told, { epoch: options.epoch(), status })
   }
   const app = fastify({
     logger: false,

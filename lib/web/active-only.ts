@@ -20,10 +20,17 @@ const LOOK_EVERY_MS = 15
 /** More are refused at once. */
 const MOST_KEPT = 1000
 
+interface Kept {
+  readonly request: FastifyRequest['raw']
+  readonly sinceMs: number
+  readonly admit: () => void
+  readonly refuse: () => void
+}
+
 export class ActiveOnly {
   readonly #view: WebView
   readonly #clock: Clock
-  #kept = 0
+  readonly #kept = new Set<Kept>()
 
   constructor({ view, clock }: { view: WebView; clock: Clock }) {
     this.#view = view
@@ -33,19 +40,36 @@ export class ActiveOnly {
   /** Resolves when the request may be answered; rejects UNAVAILABLE, the proxy's sign to ask another master. */
   async admit({ headers, raw }: FastifyRequest): Promise<void> {
     if (headers[ACTIVE_ONLY] === undefined || this.#view.serving()) return
-    this.#kept += 1
-    try {
-      const beganMs = this.#clock.nowMs()
-      while (!this.#view.serving()) {
-        const keptMs = this.#clock.nowMs() - beganMs
-        const inVain = keptMs >= KEPT_AT_LEAST_MS && this.#view.activeElsewhere()
-        if (inVain || keptMs >= KEPT_AT_MOST_MS || this.#kept > MOST_KEPT || raw.destroyed) {
-          throw new RpcError('UNAVAILABLE', 'this master is not the active one')
-        }
-        await new Promise<void>((resolve) => this.#clock.after(LOOK_EVERY_MS, resolve))
+    const isAdmitted =
+      this.#kept.size < MOST_KEPT &&
+      (await new Promise<boolean>((resolve) => {
+        this.#kept.add({
+          request: raw,
+          sinceMs: this.#clock.nowMs(),
+          admit: () => resolve(true),
+          refuse: () => resolve(false),
+        })
+        if (this.#kept.size === 1) this.#lookLater()
+      }))
+    if (!isAdmitted) throw new RpcError('UNAVAILABLE', 'this master is not the active one')
+  }
+
+  /** One look for all that are kept. */
+  #lookLater(): void {
+    this.#clock.after(LOOK_EVERY_MS, () => {
+      const nowMs = this.#clock.nowMs()
+      const serving = this.#view.serving()
+      const elsewhere = !serving && this.#view.activeElsewhere()
+      for (const one of this.#kept) {
+        const keptMs = nowMs - one.sinceMs
+        const inVain = elsewhere && keptMs >= KEPT_AT_LEAST_MS
+        const over = inVain || keptMs >= KEPT_AT_MOST_MS || one.request.destroyed
+        if (!serving && !over) continue
+        this.#kept.delete(one)
+        if (serving) one.admit()
+        else one.refuse()
       }
-    } finally {
-      this.#kept -= 1
-    }
+      if (this.#kept.size > 0) this.#lookLater()
+    })
   }
 }

@@ -6,7 +6,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { pageOrigins } from './callers.ts'
 import type { WebView } from './view.ts'
 
-const COMMON = {
+/** Also for what is refused before any route is looked for. */
+export const COMMON_HEADERS = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -16,7 +17,7 @@ const COMMON = {
 /** For every answer; pages of other masters are let in for reading. Health checks come often, so this is cheap. */
 export function addHeaders(request: FastifyRequest, reply: FastifyReply, view: WebView): void {
   const { headers, method } = request
-  reply.headers(COMMON)
+  reply.headers(COMMON_HEADERS)
   if (headers.origin === undefined || method !== 'GET') return
   reply.header('vary', 'origin')
   if (pageOrigins(headers.host, view.pages()).includes(headers.origin)) {

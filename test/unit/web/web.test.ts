@@ -21,6 +21,7 @@ import { limitedServer } from '../../../lib/rpc/index.ts'
 import { ACTIVE_ONLY, ActiveOnly } from '../../../lib/web/active-only.ts'
 import { adminToken, isAdmin } from '../../../lib/web/admin-token.ts'
 import { hostNameOf, pageOrigins, sqlModeFor } from '../../../lib/web/callers.ts'
+import { COMMON_HEADERS } from '../../../lib/web/headers.ts'
 import { Metrics } from '../../../lib/web/metrics.ts'
 import { openApi, ROUTES } from '../../../lib/web/openapi.ts'
 import { acceptsGzip, PageFiles } from '../../../lib/web/page-files.ts'
@@ -112,7 +113,7 @@ async function serve(
   options: { problem?: string; files?: PageFiles } = {},
 ): Promise<{ app: FastifyInstance; door: WebDoor; port: number; change: () => void }> {
   const log = (): void => {}
-  const app = limitedServer({ log, epoch: () => 1 })
+  const app = limitedServer({ log, epoch: () => 1, headers: COMMON_HEADERS })
   const listeners = new Set<() => void>()
   const door = addWebRoutes(app, {
     view: viewOf([], listeners, options.problem ?? null),
@@ -295,6 +296,7 @@ t.test('what no route is asked about is answered like all else', async (t) => {
     t.equal(answer.statusCode, status, what.url)
     t.match(answer.json(), { code, message: /./, active: null, epoch: 1 })
     t.equal(answer.headers.allow, allow)
+    t.match(answer.headers, COMMON_HEADERS, 'a browser is told as little as by all else')
   }
 })
 
