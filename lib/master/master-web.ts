@@ -10,6 +10,7 @@ import { HaError, type Member, type Timing } from '../ha/index.ts'
 import type { WorkerRow } from '../rpc/contract.ts'
 import { hostNameOf } from '../web/callers.ts'
 import { countQueries } from '../web/query-page.ts'
+import { whyOf } from '../web/term-words.ts'
 import type {
   ClusterDocument,
   ConfigDocument,
@@ -182,7 +183,8 @@ export class MasterWeb implements WebView {
 
   async history(limit: number): Promise<TermRow[]> {
     // The same records, without the promise that nobody changes them.
-    return (await this.#options.history.newest(limit)) as TermRow[]
+    const entries = (await this.#options.history.newest(limit)) as Omit<TermRow, 'why'>[]
+    return entries.map((entry) => ({ why: whyOf(entry), ...entry }))
   }
 
   lease(seconds: number): LeaseDocument {

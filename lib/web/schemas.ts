@@ -128,6 +128,7 @@ const phases = z
   .describe("one after the other, from the predecessor's last seen heartbeat")
 
 export const historyEntry = z.object({
+  why: z.string().describe('why this term began, in words'),
   term: z.object({
     term: z.number(),
     address,

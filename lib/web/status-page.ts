@@ -4,7 +4,7 @@
  * escaped, and the policy below lets nothing run or load even if one were not.
  */
 import { createHash } from 'node:crypto'
-import { lastWordOf, whyOf } from './term-words.ts'
+import { lastWordOf } from './term-words.ts'
 import type { ClusterDocument, MasterRow, TermRow } from './view.ts'
 
 const STYLE = `
@@ -101,7 +101,7 @@ const historyTable = (history: readonly TermRow[]): string =>
         String(term.term),
         term.address,
         term.previousAddress ?? '',
-        whyOf(entry),
+        entry.why,
         lastWordOf(entry) === null ? term.evidence : 'its last word, or that of its keeper',
         term.at,
         served === null ? 'never served' : `${Math.round(served.phases.totalMs)} ms`,

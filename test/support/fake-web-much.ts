@@ -1,4 +1,5 @@
 /** Made-up documents of a large cluster; with a `name`, every text in them is built around it. */
+import { whyOf } from '../../lib/web/term-words.ts'
 import type { QueryRow, TermRow } from '../../lib/web/view.ts'
 import { emptyFacts, type FakeFacts, queryIdOf } from './fake-web.ts'
 
@@ -128,47 +129,56 @@ const CHANGES = [
 
 function terms(count: number, called: (text: string) => string): TermRow[] {
   return rows(count, (at) => {
-    const term = count - at
-    const [reason, evidence] = CHANGES[at % CHANGES.length] ?? CHANGES[0]
-    const first = term === 1
-    const at0 = NOON_MS - 3_600_000 * (at * 5 + 1)
-    const slow = reason === 'expired'
-    return {
-      term: {
-        term,
-        address: `host${1 + (at % 3)}:26001`,
-        hostname: `host${1 + (at % 3)}`,
-        nonce: `n${term}`,
-        reason: first ? 'first-start' : reason,
-        evidence: called(first ? 'There was no term before.' : evidence),
-        previousTerm: term - 1,
-        previousAddress: first ? null : `host${1 + ((at + 1) % 3)}:26001`,
-        at: new Date(at0).toISOString(),
-      },
-      served: {
-        term,
-        servedAt: new Date(at0 + 60).toISOString(),
-        previousEnd:
-          first || slow
-            ? null
-            : {
-                reason: reason === 'handed-over' ? 'handed-over' : 'master-died',
-                by: called(reason === 'handed-over' ? 'ada@host1' : 'keeper'),
-                successor: null,
-                at: new Date(at0 - 30).toISOString(),
-              },
-        phases: {
-          noticedMs: slow ? 2100 : 4,
-          decidedMs: slow ? 900 : 2,
-          claimedMs: 9,
-          endedMs: 5,
-          settledMs: slow ? 600 : 0,
-          openedMs: 21,
-          totalMs: slow ? 3635 : 41,
-        },
-      },
-    }
+    const record = recordOf(count, at, called)
+    return { why: whyOf(record), ...record }
   })
+}
+
+function recordOf(
+  count: number,
+  at: number,
+  called: (text: string) => string,
+): Omit<TermRow, 'why'> {
+  const term = count - at
+  const [reason, evidence] = CHANGES[at % CHANGES.length] ?? CHANGES[0]
+  const first = term === 1
+  const at0 = NOON_MS - 3_600_000 * (at * 5 + 1)
+  const slow = reason === 'expired'
+  return {
+    term: {
+      term,
+      address: `host${1 + (at % 3)}:26001`,
+      hostname: `host${1 + (at % 3)}`,
+      nonce: `n${term}`,
+      reason: first ? 'first-start' : reason,
+      evidence: called(first ? 'There was no term before.' : evidence),
+      previousTerm: term - 1,
+      previousAddress: first ? null : `host${1 + ((at + 1) % 3)}:26001`,
+      at: new Date(at0).toISOString(),
+    },
+    served: {
+      term,
+      servedAt: new Date(at0 + 60).toISOString(),
+      previousEnd:
+        first || slow
+          ? null
+          : {
+              reason: reason === 'handed-over' ? 'handed-over' : 'master-died',
+              by: called(reason === 'handed-over' ? 'ada@host1' : 'keeper'),
+              successor: null,
+              at: new Date(at0 - 30).toISOString(),
+            },
+      phases: {
+        noticedMs: slow ? 2100 : 4,
+        decidedMs: slow ? 900 : 2,
+        claimedMs: 9,
+        endedMs: 5,
+        settledMs: slow ? 600 : 0,
+        openedMs: 21,
+        totalMs: slow ? 3635 : 41,
+      },
+    },
+  }
 }
 
 /** Five minutes of three masters: calm, with a bump. */

@@ -1,31 +1,4 @@
-/** The protocol's words for people. */
-
-/** Why a term began. @type {Record<string, string>} */
-const REASONS = {
-  'first-start': 'first start',
-  released: 'its term was released',
-  'handed-over': 'handed over as planned',
-  'process-dead': 'its process was proven dead',
-  expired: 'its lease expired (host lost or hanging)',
-  command: 'an operator’s command',
-  format: 'the HA directory was formatted',
-  swept: 'an unfinished claim was cleared away',
-}
-
-/** Why a keeper released its term: that is what people want to know. @type {Record<string, string>} */
-const RELEASES = {
-  stopped: 'stopped in good order',
-  'master-died': 'its process died',
-  'master-hung': 'its process hung',
-  'gave-up': 'it gave up its lease',
-}
-
-/** @param {import('./types.d.ts').Term} entry */
-export function reasonOf({ term, served }) {
-  const release =
-    term.reason === 'released' ? RELEASES[served?.previousEnd?.reason ?? ''] : undefined
-  return release ?? REASONS[term.reason] ?? term.reason
-}
+/** The protocol's words for people; why a term began is told in words with it. */
 
 /** How the term before ended, in its holder's own words. @type {Record<string, string>} */
 export const ENDS = {

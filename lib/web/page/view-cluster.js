@@ -4,7 +4,6 @@ import { h } from './dom.js'
 import { count, dateTime, duration, several, span } from './format.js'
 import { readiness } from './headline.js'
 import { badge, fact, heading, named, notice, table, tile } from './parts.js'
-import { reasonOf } from './reasons.js'
 import { hrefOf } from './route.js'
 import { nowMs, state } from './store.js'
 
@@ -186,7 +185,7 @@ function lastFailover() {
   return h(
     'p',
     { class: 'note' },
-    `Last change: ${dateTime(term.at)}, ${term.address} after ${term.previousAddress}, ${reasonOf(last)}; ${duration(served?.phases.totalMs)} without an active master. `,
+    `Last change: ${dateTime(term.at)}, ${term.address} after ${term.previousAddress}, ${last.why}; ${duration(served?.phases.totalMs)} without an active master. `,
     h('a', { href: '#/failovers' }, 'All terms'),
   )
 }

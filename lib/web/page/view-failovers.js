@@ -3,7 +3,7 @@ import { h } from './dom.js'
 import { dateTime, duration, span } from './format.js'
 import { Loaded } from './load.js'
 import { fact, heading, named, pager, table, trouble } from './parts.js'
-import { ENDS, PHASES, reasonOf } from './reasons.js'
+import { ENDS, PHASES } from './reasons.js'
 import { hrefOf } from './route.js'
 import { nowMs, state } from './store.js'
 
@@ -64,7 +64,7 @@ function item(entry, next, all) {
         null,
         h('span', { class: 'number' }, `Term ${term.term}`),
         h('strong', { class: 'name' }, term.address),
-        h('span', { class: 'why' }, reasonOf(entry)),
+        h('span', { class: 'why' }, entry.why),
         h('time', { datetime: term.at }, dateTime(term.at)),
         h('span', { class: 'number total' }, outcome(entry)),
         served === null || term.previousAddress === null ? null : bar(served.phases, worst),

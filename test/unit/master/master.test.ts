@@ -10,6 +10,7 @@ import type { QueryOptions } from '../../../lib/master/queries/options.ts'
 import { SplitBrainAlarm } from '../../../lib/master/split-brain.ts'
 import type { Standing } from '../../../lib/rpc/index.ts'
 import { escapeHtml, statusPage } from '../../../lib/web/status-page.ts'
+import { whyOf } from '../../../lib/web/term-words.ts'
 import { addressesAt, FakeMember, peerAt } from '../../support/fake-member.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { ID, Terms } from '../../support/query-terms.ts'
@@ -410,9 +411,8 @@ t.test('the page and its JSON', async (t) => {
   const end = { reason: 'master-died', by: 'keeper', successor: null, at: '' }
   const times = { noticedMs: 1, decidedMs: 1, claimedMs: 1, endedMs: 1, settledMs: 1, openedMs: 1 }
   const phases = { ...times, totalMs: 6 }
-  const killed = statusPage(cluster, [
-    { term, served: { term: 2, servedAt: '', previousEnd: end, phases } },
-  ])
+  const entry = { term, served: { term: 2, servedAt: '', previousEnd: end, phases } }
+  const killed = statusPage(cluster, [{ why: whyOf(entry), ...entry }])
   t.match(killed, 'its process died (killed or crashed)', 'in the words of haadmin')
   t.notMatch(killed, 'released')
 })
