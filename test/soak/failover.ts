@@ -49,11 +49,12 @@ const held = { master: [] as Sample[], keeper: [] as Sample[] }
 
 /** On a machine that stalls for M/2 a keeper takes its master for hung: no fault of ours, but it has to be told. */
 let unasked = 0
+async function reviveOne(master: SoakMaster): Promise<void> {
+  unasked += 1
+  await master.start()
+}
 async function revive(): Promise<void> {
-  for (const master of masters.filter(({ hasEnded }) => hasEnded)) {
-    unasked += 1
-    await master.start()
-  }
+  for (const master of masters.filter(({ hasEnded }) => hasEnded)) await reviveOne(master)
 }
 
 /** The one that serves, in which term, once the other two are backups. */
@@ -89,9 +90,10 @@ async function failOver(): Promise<void> {
   const { active, backup, epoch } = await settled()
   const fault = chooseFault(random(), faults)
   await fault.strike(active, backup)
-  const next = await until('a later term serves', () =>
-    [...auditor.terms.keys()].find((term) => term > epoch),
-  )
+  const next = await until('a later term serves', async () => {
+    if (backup.hasEnded) await reviveOne(backup)
+    return [...auditor.terms.keys()].find((term) => term > epoch)
+  })
   const list = gaps.get(fault.name) ?? []
   gaps.set(fault.name, [...list, auditor.gapMs(epoch, next)])
   await fault.mend(active)
