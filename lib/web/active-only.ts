@@ -4,21 +4,30 @@
  * checks, which are always a little late.
  *
  * While no other master is heard to be active, in the middle of a failover, a request is kept: it is answered here if
- * this master takes over. Otherwise it is refused after a moment, so that a proxy's few tries outlast the first
- * milliseconds after a death, when the others have not heard of it yet.
+ * this master takes over. Otherwise it is refused after a moment, so that a proxy's few tries outlast the time after a
+ * death in which the others have not heard of it yet, on a busy machine too.
+ *
+ * An answer that was only read, and that is ready when this master serves no more, is not sent either.
  */
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../base/clock.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { WebView } from './view.ts'
 
 export const ACTIVE_ONLY = 'tajo-active-only'
 
-const KEPT_AT_LEAST_MS = 60
+const KEPT_AT_LEAST_MS = 200
 const KEPT_AT_MOST_MS = 5000
 const LOOK_EVERY_MS = 15
 /** More are refused at once. */
 const MOST_KEPT = 1000
+
+const REFUSAL = {
+  code: 'UNAVAILABLE',
+  message: 'this master is not the active one',
+  active: null,
+  epoch: null,
+} as const
 
 interface Kept {
   readonly request: FastifyRequest['raw']
@@ -51,7 +60,16 @@ export class ActiveOnly {
         })
         if (this.#kept.size === 1) this.#lookLater()
       }))
-    if (!isAdmitted) throw new RpcError('UNAVAILABLE', 'this master is not the active one')
+    if (!isAdmitted) throw new RpcError('UNAVAILABLE', REFUSAL.message)
+  }
+
+  /** Right before an answer leaves: itself, or the refusal in its place. */
+  confirm<T>({ headers, method }: FastifyRequest, reply: FastifyReply, answer: T): T | string {
+    const isRead = method === 'GET' || method === 'HEAD'
+    if (headers[ACTIVE_ONLY] === undefined || !isRead || this.#view.serving()) return answer
+    if (reply.statusCode >= 500) return answer
+    reply.code(503).removeHeader('content-encoding').type('application/json; charset=utf-8')
+    return JSON.stringify(REFUSAL)
   }
 
   /** One look for all that are kept. */

@@ -54,6 +54,9 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
     addHeaders(request, reply, view)
     await activeOnly.admit(request)
   })
+  app.addHook('onSend', async (request, reply, answer) =>
+    activeOnly.confirm(request, reply, answer),
+  )
   addHealth(app, view)
   addDocuments(app, options)
   addCatalog(app, options)

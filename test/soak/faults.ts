@@ -1,4 +1,5 @@
 /** What is done to the active master, as an operator or fate does it. Each ends its term; `mend` brings it back. */
+import { until } from '../support/until.ts'
 import type { SoakMaster } from './soak-master.ts'
 
 export interface Fault {
@@ -48,7 +49,11 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'hand-over',
     weight: 35,
-    strike: (active, successor) => active.handOverTo(successor),
+    strike: async (active, successor) => {
+      // A machine that is too busy for a successor's pulse has it refused, rightly.
+      const accepted = () => active.handOverTo(successor).then(() => true)
+      await until('the hand-over is accepted', accepted)
+    },
     mend: async () => undefined,
   },
   {

@@ -111,12 +111,19 @@ function viewOf(queries: QueryRow[], listeners: Set<() => void>, problem: string
 async function serve(
   t: Test,
   options: { problem?: string; files?: PageFiles } = {},
-): Promise<{ app: FastifyInstance; door: WebDoor; port: number; change: () => void }> {
+): Promise<{
+  app: FastifyInstance
+  door: WebDoor
+  port: number
+  view: WebView
+  change: () => void
+}> {
   const log = (): void => {}
   const app = limitedServer({ log, epoch: () => 1, headers: COMMON_HEADERS })
   const listeners = new Set<() => void>()
+  const view = viewOf([], listeners, options.problem ?? null)
   const door = addWebRoutes(app, {
-    view: viewOf([], listeners, options.problem ?? null),
+    view,
     rules: { sql: 'read', sqlFromHereOnly: false, admin: false },
     metrics: new Metrics(),
     version: '1',
@@ -132,7 +139,7 @@ async function serve(
   const change = (): void => {
     for (const listener of listeners) listener()
   }
-  return { app, door, port: Number(url.port), change }
+  return { app, door, port: Number(url.port), view, change }
 }
 
 t.test('requests that only the active master may answer', async (t) => {
@@ -162,9 +169,9 @@ t.test('requests that only the active master may answer', async (t) => {
 
   now.elsewhere = true
   const misled = ask()
-  await clock.advance(30)
+  await clock.advance(100)
   t.equal(misled.outcome, 'kept', 'the active one may have died a moment ago')
-  await clock.advance(60)
+  await clock.advance(150)
   t.equal(misled.outcome, 'UNAVAILABLE')
 
   now.elsewhere = false
@@ -189,6 +196,27 @@ t.test('requests that only the active master may answer', async (t) => {
   raw.destroyed = true
   await clock.advance(15)
   t.equal(crowd[0]?.outcome, 'UNAVAILABLE', 'nobody waits for it any more')
+})
+
+t.test('an answer that is ready when the role is gone is not sent', async (t) => {
+  const { app, view } = await serve(t)
+  const headers = { host: 'host1', [ACTIVE_ONLY]: '1' }
+  const ask = (url: string) => app.inject({ url, headers })
+  t.match(await ask('/api/v1/queries'), { statusCode: 200, json: Function })
+  let serving = true
+  view.serving = () => serving
+  view.queries = async () => {
+    serving = false
+    return []
+  }
+  const late = await ask('/api/v1/queries')
+  t.equal(late.statusCode, 503)
+  t.match(late.json(), { code: 'UNAVAILABLE', message: 'this master is not the active one' })
+  serving = true
+  t.equal(
+    (await app.inject({ url: '/api/v1/queries', headers: { host: 'host1' } })).statusCode,
+    200,
+  )
 })
 
 t.test('a page that does not read is cut off, others go on', async (t) => {
