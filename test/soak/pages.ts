@@ -25,6 +25,7 @@ const { values: options } = parseArgs({
   options: {
     minutes: { type: 'string', default: '60' },
     pages: { type: 'string', default: '50' },
+    streams: { type: 'string', default: '0' },
     workers: { type: 'string', default: '200' },
     queries: { type: 'string', default: '5000' },
     trials: { type: 'string', default: '10' },
@@ -32,12 +33,16 @@ const { values: options } = parseArgs({
 })
 const MINUTES = Number(options.minutes)
 const PAGES = Number(options.pages)
+const STREAMS = Number(options.streams)
 const WORKERS = Number(options.workers)
 const QUERIES = Number(options.queries)
 const TRIALS = Number(options.trials)
 const CLIENTS = 8
 const SAMPLE_MS = Math.max(1000, MINUTES * 600)
 const QUERY_MS = 1000
+/** Between two documents that a stream's page fetches. */
+const FETCH_MS = 5000
+const DOCUMENTS = ['queries?limit=50', 'workers', 'lease', 'catalog/default', 'history', 'config']
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const problems: string[] = []
@@ -113,6 +118,25 @@ async function withManyWorkers(browser: Browser): Promise<void> {
   await idle.stop()
 }
 
+/** What a master sees of an open page, until `over`. Rejects when the stream ends before. */
+async function stream(url: string, over: AbortSignal): Promise<void> {
+  const events = await fetch(`${url}/api/v1/events`, { signal: over })
+  const fetching = (async () => {
+    for (let n = 0; !over.aborted; n += 1) {
+      const path = DOCUMENTS[n % DOCUMENTS.length]
+      await (await fetch(`${url}/api/v1/${path}`, { signal: over })).text()
+      await sleep(FETCH_MS, null, { signal: over })
+    }
+  })()
+  const reading = (async () => {
+    for await (const _ of events.body ?? []);
+    throw new Error(`the events of ${url} have ended`)
+  })()
+  await Promise.race([fetching, reading]).catch((error) => {
+    if (!over.aborted) throw error
+  })
+}
+
 async function watchPages(browser: Browser): Promise<void> {
   const faults: string[][] = []
   for (let i = 0; i < PAGES; i += 1) {
@@ -120,7 +144,13 @@ async function watchPages(browser: Browser): Promise<void> {
     faults.push(opened.faults)
     await show(opened.page, urlOf(i % 2 === 0 ? active : backup), VIEWS[i % VIEWS.length] ?? '')
   }
-  say(`${PAGES} pages are open`)
+  const closing = new AbortController()
+  const streams = Array.from({ length: STREAMS }, (_, i) =>
+    stream(urlOf(i % 2 === 0 ? active : backup), closing.signal).catch((error) =>
+      problems.push(String(error)),
+    ),
+  )
+  say(`${PAGES} pages and ${STREAMS} streams are open`)
   const held = new Map(masters.map((master) => [master, [] as Sample[]]))
   const endMs = performance.now() + MINUTES * 60_000
   let over = false
@@ -136,6 +166,8 @@ async function watchPages(browser: Browser): Promise<void> {
   }
   over = true
   await asking
+  closing.abort()
+  await Promise.all(streams)
   for (const [master, samples] of held) {
     const growth = growthOf(samples)
     if (growth === null) continue
@@ -149,7 +181,9 @@ async function watchPages(browser: Browser): Promise<void> {
   problems.push(...faults.flat().filter((fault) => !/blocked by CORS policy/.test(fault)))
 }
 
-say(`page soak: ${MINUTES} min, ${PAGES} pages, ${WORKERS} workers, ${QUERIES} queries, ${dir}`)
+say(
+  `page soak: ${MINUTES} min, ${PAGES} pages, ${STREAMS} streams, ${WORKERS} workers, ${QUERIES} queries, ${dir}`,
+)
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--disable-gpu'] })
 try {
   await fillHistory()
