@@ -136,6 +136,11 @@ export class QueryList {
     this.#options.onChange(query)
   }
 
+  /** Its worker has told what it runs, and not this one: it is expected to be told of soon. */
+  missed(query: Query, nowMs: number): void {
+    if (query.stage === 'running') this.#move(query, 'expected', nowMs)
+  }
+
   /** No news for anybody but who asks. */
   progress(query: Query, { progress, rows }: TaskReport): void {
     query.progress = Math.max(query.progress, progress)

@@ -73,14 +73,22 @@ export class TrackerService {
       this.#leave(task)
     }
     for (const query of list.onWorker(worker.workerId)) {
-      if (has.has(query.queryId) || !(query.stage === 'running' || query.stage === 'expected'))
-        continue
-      const isSame = query.spot?.incarnation === worker.incarnation
-      this.lost(query, `worker ${worker.workerId} ${isSame ? NOT_THERE : 'was started anew'}`)
+      if (!has.has(query.queryId)) this.#unnamed(query, worker)
     }
     workers.register(worker, awakeMs())
     scheduler.kick()
     return { epoch, forget }
+  }
+
+  /** A worker that has told what it runs has not told of this one. */
+  #unnamed(query: Query, { workerId, incarnation }: WorkerInfo): void {
+    const { list, awakeMs } = this.#options
+    if (query.stage !== 'running' && query.stage !== 'expected') return
+    if (query.spot?.incarnation !== incarnation) {
+      this.lost(query, `worker ${workerId} was started anew`)
+    } else if (query.task === null) this.lost(query, `worker ${workerId} ${NOT_THERE}`)
+    // It may have taken it from this master while its list was on the way: its next report tells.
+    else list.missed(query, awakeMs())
   }
 
   heartbeat({
@@ -140,10 +148,8 @@ export class TrackerService {
     }
     for (const query of this.#expected()) {
       if (awakeMs() - query.sinceMs < EXPECT_MS) continue
-      this.lost(
-        query,
-        `worker ${query.spot?.workerId} did not come back after the change of masters`,
-      )
+      const why = query.task === null ? 'did not come back after the change of masters' : NOT_THERE
+      this.lost(query, `worker ${query.spot?.workerId} ${why}`)
     }
   }
 

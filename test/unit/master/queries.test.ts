@@ -450,6 +450,27 @@ t.test(
   },
 )
 
+t.test("a worker's list that was on the way when it took a query names it not yet", async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const worker = workerAt(1)
+  await submit(seat, 'create table late (a int4)')
+  register(seat, worker)
+  const write = await submit(seat, 'insert into late select 1')
+  const read = await submit(seat, 'select 1')
+  register(seat, worker)
+  t.match(await ask(seat, write), { state: 'running' }, 'nothing says that it is lost')
+  const task = taskOf(seat, write.queryId)
+  t.match(beat(seat, worker, [reportOf(task, 'running')]), { known: true, forget: [] })
+  for (let n = 0; n < 12; n += 1) {
+    await terms.clock.advance(1000)
+    beat(seat, worker, [reportOf(task, 'running')])
+  }
+  t.match(await ask(seat, write), { state: 'running' })
+  const error = { kind: 'lost', message: /does not run it any more; submit it again/ }
+  t.match(await ask(seat, read), { state: 'failed', error }, 'nobody has told of this one')
+})
+
 t.test('a worker whose last query has ended reports as seldom as an idle one', async (t) => {
   const terms = new Terms(t)
   const seat = await terms.begin()
