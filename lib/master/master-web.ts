@@ -319,11 +319,11 @@ export class MasterWeb implements WebView {
 
   /** What is asked for beside a document is new, or has not come in time. */
   async #refreshed(patienceMs: number): Promise<void> {
-    const { clock, history } = this.#options
+    const { clock, own } = this.#options
     const asked = [
       this.#rows.fresh(),
       this.serving() ? null : this.#activeWorkers.fresh(),
-      history.newest(1).catch(() => null), // shown as unknown, and as the storage's own warning
+      this.#readSince(own().epoch),
     ]
     let cancel = (): void => {}
     const late = new Promise<void>((resolve) => {
@@ -336,16 +336,16 @@ export class MasterWeb implements WebView {
   /** Of the term that the history tells of; read beside it while it is not known. */
   #activeSince(epoch: number): number | null {
     if (this.#since?.epoch === epoch) return this.#since.ms
-    this.#options.history.newest(1).then(
-      ([entry]) => {
-        if (entry?.served == null || entry.term.term !== epoch) return
-        this.#since = { epoch, ms: Date.parse(entry.served.servedAt) }
-      },
-      () => {
-        // The directory that can't be read has its own place in the document.
-      },
-    )
+    void this.#readSince(epoch)
     return null
+  }
+
+  /** Never rejects: the directory that can't be read has its own place in the document. */
+  async #readSince(epoch: number): Promise<void> {
+    if (this.#since?.epoch === epoch) return
+    const [entry] = await this.#options.history.newest(1).catch(() => [])
+    if (entry?.served == null || entry.term.term !== epoch) return
+    this.#since = { epoch, ms: Date.parse(entry.served.servedAt) }
   }
 
   #ownAddresses(): { clientRpc: string; catalog: string } | null {

@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
-import { makeTiming } from '../../../lib/ha/index.ts'
+import { type HistoryEntry, makeTiming } from '../../../lib/ha/index.ts'
 import { alertsOf } from '../../../lib/master/alerts.ts'
 import { missingOf } from '../../../lib/master/cluster-document.ts'
 import { HistoryCache } from '../../../lib/master/history-cache.ts'
@@ -34,7 +34,7 @@ import type {
   QueryRow,
   WebView,
 } from '../../../lib/web/view.ts'
-import { FakeMember } from '../../support/fake-member.ts'
+import { FakeMember, peerAt } from '../../support/fake-member.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { until } from '../../support/until.ts'
 
@@ -414,6 +414,10 @@ t.test('if the active died now', (t) => {
   t.end()
 })
 
+/** Of term 1. */
+const servedAt = (at: string): HistoryEntry =>
+  ({ term: { term: 1 }, served: { servedAt: at } }) as unknown as HistoryEntry
+
 t.test('whoever asks once hears no old news, and waits for nobody who is silent', async (t) => {
   const clock = new HandClock()
   const member = new FakeMember(26001)
@@ -423,14 +427,17 @@ t.test('whoever asks once hears no old news, and waits for nobody who is silent'
     own: () => ({ serving: true, epoch: 1, pid: 1, warnings: [] }),
     ...{ state: () => 'active', serving: () => true, peers: () => null },
     ...{ news: new PeerNews(clock.nowMs), record: new LeaseRecord(clock.nowMs) },
-    history: new HistoryCache(async () => [], clock),
+    history: new HistoryCache(async () => [servedAt('2026-11-27T12:00:00.000Z')], clock),
     queries: { newest: () => answer(), workers: () => [] } as unknown as QueryServices,
     metrics: () => ({}) as MetricsFacts,
     config: () => ({ confDir: '', settings: [] }),
     ...{ listed: () => [], secret: () => 's', timing, clock, wallMs: clock.nowMs },
   })
   t.equal((await web.cluster()).queryCounts, null, 'not known yet, which is not zero')
-  t.equal((await web.cluster(300)).queryCounts?.succeeded, 1)
+  member.active = peerAt(26001, { state: 'active' })
+  const first = await web.cluster(300)
+  t.equal(first.queryCounts?.succeeded, 1)
+  t.equal(first.activeSinceMs, Date.parse('2026-11-27T12:00:00.000Z'))
   await clock.advance(60_000)
   answer = async () => [query(1), query(2)]
   t.equal((await web.cluster(300)).queryCounts?.succeeded, 2, 'the first answer after a rest')
