@@ -2,8 +2,9 @@
  * The command to hand the role over: to whom, and what is said when there is nobody. Pure; see elector.ts. How the term
  * then ends is in elector-release.ts.
  *
- * What an active master knows of its backups is as old as its last scan, and one whose file it has seen only once is
- * not known to live. So nobody is refused for that before new scans have had their chance.
+ * What an active master knows of its backups is as old as its last scan: who was there may have left since, and one
+ * whose file it has seen only once is not known to live. So nobody gets the role, and nobody is refused, before new scans
+ * have had their chance.
  */
 import { drain } from './elector-release.ts'
 import type { Candidate, Input, State } from './elector-state.ts'
@@ -11,7 +12,7 @@ import type { Turn } from './elector-turn.ts'
 
 export function onHandOver(t: Turn, input: Input & { type: 'hand-over' }): void {
   const { s } = t
-  const { id, successor, by } = input
+  const { id, successor, by, force } = input
   if (s.phase.name !== 'active') {
     refuseNotActive(t, id)
     return
@@ -20,16 +21,12 @@ export function onHandOver(t: Turn, input: Input & { type: 'hand-over' }): void 
     t.reply(id, { code: 'UNSAFE', message: 'busy: another hand-over looks for its successor' })
     return
   }
-  if (input.force && successor === null && heirOf(s, null) === undefined) {
-    s.standDown = true
-    drain(t, s.phase.term, { reason: 'handed-over', successor: null, by, commandId: id })
-    return
-  }
   // A backup shows its pulse once in two renewal periods: in four, two scans have seen any that lives.
-  s.handOver = { id, successor, by, scanMs: t.now, untilMs: t.now + 4 * s.timing.renewMs }
+  const untilMs = t.now + 4 * s.timing.renewMs
+  s.handOver = { id, successor, by, force, sinceMs: t.now, scanMs: t.now, untilMs }
 }
 
-/** Drains for the successor as soon as it is known to live. */
+/** Drains for the successor as soon as it is seen to live. */
 export function considerHandOver(t: Turn): void {
   const { s } = t
   const { handOver, phase } = s
@@ -40,13 +37,19 @@ export function considerHandOver(t: Turn): void {
     refuseNotActive(t, id)
     return
   }
-  const heir = heirOf(s, successor)
+  const scanned = s.scannedMs >= handOver.sinceMs
+  const heir = scanned ? heirOf(s, successor) : undefined
+  const over = t.now >= handOver.untilMs
   if (heir !== undefined) {
     s.handOver = null
     drain(t, phase.term, { reason: 'handed-over', successor: heir.address, by, commandId: id })
-  } else if (t.now >= handOver.untilMs) {
+  } else if (handOver.force && successor === null && (scanned || over)) {
     s.handOver = null
-    t.reply(id, { code: 'UNSAFE', message: whyNobody(s, successor) })
+    s.standDown = true
+    drain(t, phase.term, { reason: 'handed-over', successor: null, by, commandId: id })
+  } else if (over) {
+    s.handOver = null
+    t.reply(id, { code: 'UNSAFE', message: whyNobody(s, successor, scanned) })
   } else if (t.now >= handOver.scanMs) {
     s.handOver = { ...handOver, scanMs: t.now + s.timing.pollMs }
     t.act({ do: 'scan' })
@@ -67,7 +70,8 @@ function heirOf(s: State, successor: string | null): Candidate | undefined {
     .sort((a, b) => b.priority - a.priority || (a.address < b.address ? -1 : 1))[0]
 }
 
-function whyNobody(s: State, successor: string | null): string {
+function whyNobody(s: State, successor: string | null, scanned: boolean): string {
+  if (!scanned) return "the backups' files could not be read"
   const others = othersOf(s).map((c) => c.address)
   const live = others.length === 0 ? 'no backup is live' : `live backups: ${others.join(', ')}`
   const what = successor === null ? 'nobody to hand over to' : `${successor} is not a live backup`

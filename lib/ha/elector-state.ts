@@ -132,6 +132,10 @@ export interface HandOver {
   /** Null for the best there is. */
   readonly successor: string | null
   readonly by: string
+  /** The role is given up even when there is nobody to have it. */
+  readonly force: boolean
+  /** When it was asked for: only backups seen after that count. */
+  readonly sinceMs: number
   /** The backups' files are read again then. */
   readonly scanMs: number
   /** Refused then. */
@@ -149,6 +153,8 @@ export interface State {
   readonly command: Command | null
   readonly handOver: HandOver | null
   readonly candidates: readonly Candidate[]
+  /** When the scan that found them was begun. */
+  readonly scannedMs: number
   readonly looking: { readonly busy: boolean; readonly again: boolean; readonly nextMs: number }
   /** Claim nothing before: after a failed claim or activation. */
   readonly claimAfterMs: number
@@ -201,7 +207,11 @@ export type Input =
       readonly fenced: boolean
       readonly detail: string
     }
-  | { readonly type: 'candidates'; readonly candidates: readonly Candidate[] }
+  | {
+      readonly type: 'candidates'
+      readonly candidates: readonly Candidate[]
+      readonly begunMs: number
+    }
   | { readonly type: 'master-gone' }
   | { readonly type: 'pong' }
   /** The master wants to run and gets no time: it is not hung. */
@@ -309,6 +319,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     command: null,
     handOver: null,
     candidates: [],
+    scannedMs: Number.NEGATIVE_INFINITY,
     looking: { busy: false, again: false, nextMs: nowMs },
     claimAfterMs: nowMs,
     standDown: false,

@@ -88,6 +88,7 @@ export function step(state: State, input: Input, nowMs: number): Step {
       break
     case 'candidates':
       s.candidates = input.candidates
+      s.scannedMs = input.begunMs
       break
     case 'master-gone':
       onMasterGone(t)

@@ -21,7 +21,8 @@ export interface BackupOptions {
   readonly counter: Counter
   /** Who can't take the role shows no pulse, so that nobody hands it over to a master that stands still. */
   readonly isMasterReady: () => boolean
-  readonly onCandidates: (candidates: readonly Candidate[]) => void
+  /** After each scan: those that live, and when the last scan that could be made was begun. */
+  readonly onCandidates: (candidates: readonly Candidate[], begunMs: number) => void
 }
 
 export class Backup {
@@ -32,6 +33,8 @@ export class Backup {
   #registration: Promise<void> = Promise.resolve()
   #registered = false
   #scanning = false
+  #again = false
+  #scannedMs = Number.NEGATIVE_INFINITY
   #stopped = false
   #problem: string | null = null
   #lastRenewalMs: number | null = null
@@ -50,12 +53,18 @@ export class Backup {
     this.scan()
   }
 
-  /** Now, besides the regular ones. */
+  /** Now, besides the regular ones; after the one that is under way, which may have read already what has changed. */
   scan(): void {
-    if (this.#scanning || this.#stopped) return // the last one is under way, or hangs
+    if (this.#stopped) return
+    if (this.#scanning) {
+      this.#again = true
+      return
+    }
     this.#scanning = true
+    this.#again = false
     void this.#scan().finally(() => {
       this.#scanning = false
+      if (this.#again) this.scan()
     })
   }
 
@@ -102,12 +111,15 @@ export class Backup {
     try {
       await this.#registration
       if (this.#registered && this.#o.isMasterReady()) await this.#beat()
-      await this.#refusals.scan(await this.#peers.scan())
+      const begunMs = clock.nowMs()
+      const names = await this.#peers.scan()
+      this.#scannedMs = begunMs
+      await this.#refusals.scan(names)
       this.#problem = null
     } catch (error) {
       this.#problem = `the backups' files can't be read: ${messageOf(error)}`
     }
-    this.#o.onCandidates(this.#peers.candidates(clock.nowMs(), timing))
+    this.#o.onCandidates(this.#peers.candidates(clock.nowMs(), timing), this.#scannedMs)
   }
 
   async #beat(): Promise<void> {

@@ -83,7 +83,8 @@ export class Keeper {
       self: this.#self,
       counter: this.#counter,
       isMasterReady: () => isMasterReady(this.#state, clock.nowMs()),
-      onCandidates: (candidates) => this.input({ type: 'candidates', candidates }),
+      onCandidates: (candidates, begunMs) =>
+        this.input({ type: 'candidates', candidates, begunMs }),
     })
     this.#work = this.#termWork('')
     this.#state = this.#beginning()

@@ -1,5 +1,5 @@
 /** The backups' files: whose pulse counts as a life, and who shows none. On a real disk, with time played by hand. */
-import { readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Counter } from '../../../lib/ha/counter.ts'
@@ -12,6 +12,7 @@ import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { leaveRefusal } from '../../../lib/ha/refusals.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import { HandClock, settle } from '../../support/hand-clock.ts'
+import { until } from '../../support/until.ts'
 
 const timing = makeTiming(1000)
 const processes = hostProcesses()
@@ -36,6 +37,7 @@ function backup(t: Test) {
   const clock: Clock = { ...hand, wallMs: () => 1_700_000_000_000 + hand.nowMs() }
   const master = { ready: true }
   let hear = (_: readonly Candidate[]): void => {}
+  const begun: number[] = []
   const self = holderOf('b:26001')
   const one = new Backup({
     clock,
@@ -46,7 +48,10 @@ function backup(t: Test) {
     self,
     counter: new Counter(clock, 1),
     isMasterReady: () => master.ready,
-    onCandidates: (candidates) => hear(candidates),
+    onCandidates: (candidates, begunMs) => {
+      begun.push(begunMs)
+      hear(candidates)
+    },
   })
   /** One scan, and whom it found. */
   const scan = async (): Promise<string[]> => {
@@ -57,7 +62,7 @@ function backup(t: Test) {
     await settle()
     return found.map(({ address }) => address).sort()
   }
-  return { path, disk, hand, master, one, scan }
+  return { path, disk, hand, master, one, scan, begun }
 }
 
 t.test(
@@ -131,5 +136,25 @@ t.test('no pulse while its own master answers no ping', async (t) => {
   master.ready = true
   await scan()
   t.ok((await pulse()) > second)
+  await one.stop()
+})
+
+t.test('how old the news of a scan is', async (t) => {
+  const { path, hand, one, scan, begun } = backup(t)
+  await hand.advance(1000)
+  await scan()
+  await hand.advance(500)
+  one.scan()
+  one.scan()
+  one.scan()
+  await hand.advance(1)
+  await until('it was asked for again under way, so there is one more', () => begun.length === 3)
+  renameSync(join(path, 'backup'), join(path, 'away'))
+  writeFileSync(join(path, 'backup'), 'not a directory')
+  await hand.advance(500)
+  await scan()
+  t.match(one.warnings, [/can't be read/])
+  t.match(begun, [1000, 1500, Number, begun[2]])
+  t.ok((begun[2] ?? 0) >= 1500)
   await one.stop()
 })

@@ -61,6 +61,12 @@ class Bench {
     return all
   }
 
+  /** A scan that is begun now finds these backups. */
+  found(...addresses: string[]): Effect[] {
+    const candidates = addresses.map((address) => ({ address, priority: 200 }))
+    return this.input({ type: 'candidates', candidates, begunMs: this.now })
+  }
+
   looked(seen: Seen): Effect[] {
     return this.input({ type: 'looked', seen, startedMs: this.now })
   }
@@ -347,14 +353,13 @@ t.test(
 t.test('hand-over: drained first, released then, and the others hold back', async (t) => {
   const bench = new Bench()
   bench.activate()
-  bench.input({ type: 'candidates', candidates: [{ address: 'c:26001', priority: 100 }] })
-  const asked = bench.input({
-    type: 'hand-over',
-    id: 1,
-    successor: 'c:26001',
-    force: false,
-    by: 'me',
-  })
+  const order: Input = { type: 'hand-over', id: 1, successor: 'c:26001', force: false, by: 'me' }
+  bench.found('c:26001')
+  bench.now += 1
+  const ordered = bench.input(order)
+  t.ok(has(ordered, 'scan'))
+  t.notOk(told(ordered, 'drain'), 'whoever was there may have left meanwhile')
+  const asked = bench.found('c:26001')
   t.ok(told(asked, 'drain'))
   t.notOk(has(asked, 'release'), 'not before the master has drained')
   t.ok(has(bench.input({ type: 'drained', term: 2 }), 'release'))
@@ -381,15 +386,11 @@ t.test('hand-over: refused for a missing successor only after new scans', async 
   t.ok(has(bench.input(order), 'scan'), 'at once')
   const again = bench.input({ ...order, id: 2 })
   t.match(replies(again), [{ id: 2, error: { code: 'UNSAFE', message: /another hand-over/ } }])
-  bench.input({ type: 'candidates', candidates: [] })
+  bench.found()
   const waiting = bench.pass(2 * timing.renewMs, live)
   t.ok(has(waiting, 'scan'), 'and again')
   t.same(replies(waiting), [], 'nothing is said meanwhile')
-  const found = bench.input({
-    type: 'candidates',
-    candidates: [{ address: 'c:26001', priority: 100 }],
-  })
-  t.ok(told(found, 'drain'))
+  t.ok(told(bench.found('c:26001'), 'drain'))
   t.match(bench.state.phase, { name: 'draining', release: { successor: 'c:26001', commandId: 1 } })
 
   const deposed = new Bench()
@@ -404,10 +405,15 @@ t.test('hand-over to nobody is refused, unless forced', async (t) => {
   bench.activate()
   const asked: Input = { type: 'hand-over', id: 1, successor: null, force: false, by: 'me' }
   bench.input(asked)
+  const unread = bench.pass(4 * timing.renewMs, () => seenOf(2, 1))
+  t.match(replies(unread), [{ error: { code: 'UNSAFE', message: /could not be read/ } }])
+  bench.input(asked)
+  bench.found()
   const refused = bench.pass(4 * timing.renewMs, () => seenOf(2, 1))
   t.match(replies(refused), [{ error: { code: 'UNSAFE', message: /no backup is live/ } }])
   t.notOk(told(refused, 'drain'))
-  t.ok(told(bench.input({ ...asked, force: true }), 'drain'))
+  bench.input({ ...asked, force: true })
+  t.ok(told(bench.found(), 'drain'))
   bench.input({ type: 'drained', term: 2 })
   bench.input({ type: 'released', term: 2 })
   bench.input({ type: 'deactivated', term: 2 })
@@ -437,7 +443,7 @@ t.test('priority 0 never claims by itself', async (t) => {
 
 t.test('a better candidate goes first; a backup whose master does not answer never', async (t) => {
   const bench = new Bench()
-  bench.input({ type: 'candidates', candidates: [{ address: 'a:1', priority: 200 }] })
+  bench.found('a:1')
   bench.input({ type: 'tick' })
   t.notOk(has(bench.looked(seenOf(7, RELEASED_MTIME_MS)), 'claim'))
   t.ok(
