@@ -19,8 +19,16 @@ export const realClock: Clock = {
         `a delay of ${delayMs} ms can't be timed: at most ${LONGEST_DELAY_MS} ms are allowed`,
       )
     }
-    // Timers drop the fraction: without rounding up, one would fire before its time and find nothing due.
-    const timer = setTimeout(run, Math.max(0, Math.ceil(delayMs)))
+    const dueMs = realClock.nowMs() + delayMs
+    let timer: NodeJS.Timeout
+    // Node counts in whole milliseconds, of its last look at the clock: a timer may fire before its time, and whoever
+    // set it would find nothing due.
+    const wait = (): void => {
+      const leftMs = dueMs - realClock.nowMs()
+      if (leftMs <= 0) run()
+      else timer = setTimeout(wait, Math.ceil(leftMs))
+    }
+    timer = setTimeout(wait, Math.max(0, Math.ceil(delayMs)))
     return () => clearTimeout(timer)
   },
   wallMs: () => Date.now(),
