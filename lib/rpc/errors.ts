@@ -75,13 +75,16 @@ export const bodyOf = ({ code, message, active, epoch }: RpcError): RpcErrorBody
 
 const isCode = (value: unknown): value is RpcCode => RPC_CODES.some((code) => code === value)
 
-/** Reads an error off the wire; an answer that isn't one of ours is INTERNAL. */
+/** What a proxy says when it finds no server for a request, or none that answers. */
+const PROXY_STATUSES = [502, 503, 504]
+
+/** Reads an error off the wire; an answer that isn't one of ours is INTERNAL, but for a proxy's that found nobody. */
 export function errorFrom(status: number, body: unknown): RpcError {
-  const { code, message, active, epoch } = (
-    typeof body === 'object' && body !== null ? body : {}
-  ) as Record<string, unknown>
+  const told = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
+  const { code, message, active, epoch } = told
   if (!isCode(code) || typeof message !== 'string') {
-    return new RpcError('INTERNAL', `the answer (HTTP ${status}) is none of this software's`)
+    const guess = PROXY_STATUSES.includes(status) ? 'UNAVAILABLE' : 'INTERNAL'
+    return new RpcError(guess, `the answer (HTTP ${status}) is none of this software's`)
   }
   return new RpcError(code, message, {
     active: typeof active === 'string' ? active : null,

@@ -105,6 +105,8 @@ export function limitedServer(options: {
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // Its own answer while it closes has no shape that our callers know: what has come is answered as ever.
+    return503OnClosing: false,
     http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: LOOK_FOR_LATE_MS },
     schemaController: NO_COMPILERS,
     routerOptions: { maxParamLength: 200 },

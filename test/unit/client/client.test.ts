@@ -1,4 +1,7 @@
 /** The client over real sockets: who is asked, what is repeated, what a result is, and that nothing stays open. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
@@ -163,6 +166,22 @@ t.test('a failover is not noticed: the same id is asked for again elsewhere', as
   t.equal(new Set(cluster.submitted.map(({ queryId }) => queryId)).size, 1)
 })
 
+t.test('a proxy in front of the masters that finds none of them is asked again', async (t) => {
+  const cluster = fakeCluster()
+  const master = await cluster.master(t)
+  let asked = 0
+  const proxy = createServer((_request, response) => {
+    asked += 1
+    response.writeHead(503, { 'content-type': 'text/html' }).end('<h1>No server is available</h1>')
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => proxy.close())
+  await once(proxy, 'listening')
+  const address = `127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const client = clientOf(t, [{ client: address, catalog: address }, master])
+  t.equal(await client.execute('x'), 'OK')
+  t.ok(asked > 0)
+})
+
 t.test('a frozen master costs no more than the time until another one is active', async (t) => {
   const cluster = fakeCluster()
   const [first, second] = [await cluster.master(t), await cluster.master(t)]
@@ -189,7 +208,7 @@ t.test('nobody is active: pauses grow, and all that was said is told in the end'
   })
   const error = await client.query('x').catch((error) => error)
   t.match(error, { code: 'NO_MASTER', message: /a backup.*127.0.0.1:1.*refused/ })
-  t.ok(told.length >= 3 && told.length <= 30, `${told.length} rounds`)
+  t.ok(told.length >= 2 && told.length <= 30, `${told.length} rounds`)
   t.same(new Set(told), new Set([2]))
 })
 

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { limitedServer, openAll } from '../../../lib/rpc/index.ts'
+import { until } from '../../support/until.ts'
 
 const ASK = 'POST /answer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
 
@@ -36,20 +37,22 @@ async function call(t: Test, number: number, text: string): Promise<Caller> {
 }
 
 t.test('a port closes whoever is connected, and finishes what it answers', async (t) => {
+  let asked = false
   const { app, number } = await port(t, async () => {
+    asked = true
     await sleep(50)
     return { late: true }
   })
   const silent = await call(t, number, '')
   const halfHead = await call(t, number, 'GET / HTTP/1.1\r\nhos')
   const halfBody = await call(t, number, `${ASK}content-length: 9\r\n\r\n{`)
-  const asked = await call(t, number, `${ASK}content-length: 2\r\n\r\n{}`)
-  await sleep(20)
+  const late = await call(t, number, `${ASK}content-length: 2\r\n\r\n{}`)
+  await until('the last one is being answered', () => asked)
   await app.close()
   t.equal(await silent.heard, '')
   t.equal(await halfHead.heard, '')
   t.equal(await halfBody.heard, '')
-  t.match(await asked.heard, /200 OK[\s\S]*{"late":true}/)
+  t.match(await late.heard, /200 OK[\s\S]*{"late":true}/)
 })
 
 t.test('a request that does not come to its end is given up', async (t) => {
