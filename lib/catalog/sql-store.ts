@@ -5,7 +5,7 @@
  *
  * One connection belongs to the opening and is used for all its appends. Once it is given up nothing more is sent on
  * it, and what the server may still have of it is shut out by `opening`, also under the same term. A predecessor that
- * was frozen in the middle of its transaction would hold the row for good: after `lockPatienceMs` its session, whose
+ * was frozen in the middle of its transaction would hold the row for good: after a third of a second its session, whose
  * name stands in the row, is ended by the server.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -23,8 +23,6 @@ export interface SqlStoreOptions {
   readonly server: SqlServer
   /** The wall clock, for people who read the tables. */
   readonly now?: () => Date
-  /** How long a take-over waits for the row before it ends the session that holds it. */
-  readonly lockPatienceMs?: number
 }
 
 /** What an open store holds. */
@@ -36,23 +34,22 @@ interface Held {
   readonly numbers: RowNumbers
 }
 
-const LOCK_PATIENCE_MS = 300
-/** After so many patiences a row that is still locked is somebody's whom nobody can end. */
-const LOCK_PATIENCES = 10
 const LOCK_POLL_MS = 20
+/** For so many polls a take-over waits for the row before it ends the session that holds it. */
+const LOCK_POLLS = 15
+/** A row that is locked for longer is somebody's whom nobody can end. */
+const LOCK_POLLS_MAX = 150
 
 const READ_ROW = 'SELECT term, opening, kept, session FROM catalog_term WHERE id = 1'
 
 export class SqlStore implements ReadableStore {
   readonly #server: SqlServer
   readonly #now: () => Date
-  readonly #lockPatienceMs: number
   #held: Held | null = null
 
   constructor(options: SqlStoreOptions) {
     this.#server = options.server
     this.#now = options.now ?? (() => new Date())
-    this.#lockPatienceMs = options.lockPatienceMs ?? LOCK_PATIENCE_MS
   }
 
   async open(term: number, signal: AbortSignal): Promise<Opened> {
@@ -168,7 +165,7 @@ export class SqlStore implements ReadableStore {
   }
 
   async #lockRow(connection: SqlConnection, dialect: Dialect, term: number): Promise<TermRow> {
-    const pollsOfPatience = Math.ceil(this.#lockPatienceMs / LOCK_POLL_MS)
+    let opening: number | null = null
     for (let poll = 1; ; poll++) {
       await connection.query(dialect.begin)
       try {
@@ -176,7 +173,7 @@ export class SqlStore implements ReadableStore {
       } catch (error) {
         if (!(error instanceof SqlFailure) || error.kind !== 'locked') throw error
         await connection.query('ROLLBACK')
-        if (poll >= pollsOfPatience * LOCK_PATIENCES) {
+        if (poll >= LOCK_POLLS_MAX) {
           throw new CatalogError(
             'UNAVAILABLE',
             `another session keeps the row in catalog_term locked, in ${this.#server.name}`,
@@ -184,10 +181,14 @@ export class SqlStore implements ReadableStore {
           )
         }
       }
-      if (poll % pollsOfPatience === 0) {
+      if ((poll - 1) % LOCK_POLLS === 0) {
         const row = await readRow(connection, '')
         if (row.term > term) throw this.#stale(row.term, term)
-        if (row.session !== '') await dialect.endSession(connection, row.session)
+        // Where others take over meanwhile, it is one of them that holds the lock, and each of them has its own time.
+        if (row.opening === opening && row.session !== '') {
+          await dialect.endSession(connection, row.session)
+        }
+        opening = row.opening
       }
       await sleep(LOCK_POLL_MS)
     }
