@@ -20,6 +20,7 @@ import type { Breaks } from './breaks.ts'
 import { CATALOG_DIR } from './catalog.ts'
 import { CATALOG, Master, SECRET } from './master.ts'
 import type { Profile } from './profile.ts'
+import { SLOW_MS } from './world/channel.ts'
 import type { Call } from './world/disk.ts'
 import type { Host } from './world/host.ts'
 import { Random } from './world/random.ts'
@@ -45,6 +46,8 @@ export class Cluster {
   #healed = false
   /** When a host was last kept from renewing by more than its thaw. */
   readonly #disturbedMs = new Map<Host, number>()
+  /** When the host's keeper was last seen waiting for a renewal, ms. */
+  readonly #lateMs = new Map<Host, number>()
 
   constructor(profile: Profile, breaks: Breaks, write: ((line: string) => void) | null) {
     this.profile = profile
@@ -166,18 +169,29 @@ export class Cluster {
 
   #servingOf(master: Master) {
     const serves = master.awake && master.serves
+    const late = serves && this.#renewsLate(master)
     return {
       name: master.address,
       awake: master.awake,
       serves,
       term: serves ? (master.life?.core.term() ?? null) : null,
-      excused: serves && this.#excused(master),
+      excused: serves && this.#excused(master, late),
       slept: this.world.timeline.nowMs - master.host.thawedMs < 2 * this.profile.timing.deadlineMs,
-      renewedThenStalledMs: serves ? this.#renewedThenStalledMs(master) : null,
+      renewedThenStalledMs: serves ? this.#renewedThenStalledMs(master, late) : null,
     }
   }
 
-  #renewedThenStalledMs(master: Master): number | null {
+  /** Its renewal fails or hangs on the storage; until the word of how it ended has come to the master, too. */
+  #renewsLate({ life, host }: Master): boolean {
+    const { nowMs } = this.world.timeline
+    const lease = life?.keeperCore?.state.lease
+    const { latencyMs } = this.profile.storage
+    const hangs = lease?.renewing && host.monotonicMs() > lease.dueMs + 2 * latencyMs
+    if (lease?.failing || hangs) this.#lateMs.set(host, nowMs)
+    return nowMs - (this.#lateMs.get(host) ?? Number.NEGATIVE_INFINITY) <= SLOW_MS
+  }
+
+  #renewedThenStalledMs(master: Master, late: boolean): number | null {
     const { life, host } = master
     if (life === null) return null
     const { storage, timeline } = this.world
@@ -190,15 +204,16 @@ export class Cluster {
     const renewedMs = this.#renewedMs.get(master) ?? Number.NEGATIVE_INFINITY
     const wokenMs = Math.max(life.process.wokenMs, life.keeper?.wokenMs ?? 0)
     const disturbedMs = this.#disturbedMs.get(host) ?? 0
-    const stalled = life.keeper?.asleep === true || storage.blocked(host)
+    const stalled = late || life.keeper?.asleep === true || storage.blocked(host)
     return stalled || Math.max(wokenMs, disturbedMs) > renewedMs ? renewedMs : null
   }
 
   /**
    * Reads may be old on a host that was thawed, until its next renewal; the same where a hostile world shows masters
-   * heartbeats of a minute ago. A disturbance of that host meanwhile can put the renewal off to the lease's end.
+   * heartbeats of a minute ago. A disturbance of that host meanwhile can put the renewal off to the lease's end, and so
+   * can a slow call.
    */
-  #excused(master: Master): boolean {
+  #excused(master: Master, late: boolean): boolean {
     if (!this.profile.auditReads) return true
     const { host } = master
     const { renewMs, deadlineMs } = this.profile.timing
@@ -206,6 +221,7 @@ export class Cluster {
     if (sinceMs < THAW_PERIODS * renewMs) return true
     const { storage } = this.world
     const disturbed =
+      late ||
       (this.#disturbedMs.get(host) ?? 0) > host.frozeMs - deadlineMs ||
       storage.blocked(host) ||
       master.life?.keeper?.stopped === true

@@ -8,7 +8,8 @@ import type { SimProcess } from './process.ts'
 /** Frequent and free of values that JSON changes; all others are sent through it, as a real channel does. */
 const PLAIN = new Set(['ping', 'pong', 'picture', 'lease', 'commit', 'committed', 'log'])
 const LATENCY_MS = 0.15
-const SLOW_MS = 15
+/** And that long at most. */
+export const SLOW_MS = 15
 const SLOW_SHARE = 0.005
 
 interface Typed {
