@@ -7,6 +7,7 @@ import { openBrowser, openPage, show, VIEWS } from '../support/browser.ts'
 import { emptyFacts, queryIdOf, webOf } from '../support/fake-web.ts'
 import { muchOf } from '../support/fake-web-much.ts'
 import { hasParts } from '../support/parts.ts'
+import { until } from '../support/until.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -91,6 +92,8 @@ async function keyboard(t: Test, browser: Browser): Promise<void> {
   t.equal(await focused(), 'Kill it')
   await page.keyboard.press('Enter')
   await page.getByText('being killed…').waitFor()
+  // The page says so as soon as it begins to ask.
+  await until('the master was asked', () => facts.killed.length > 0)
   t.same(facts.killed, [queryIdOf(0)])
 
   await page.keyboard.press('Control+Home')

@@ -361,7 +361,8 @@ echo "$TAJO_FENCE_TARGET_ADDRESS $TAJO_FENCE_TARGET_PID" >>asked
     address: b.address,
     previousAddress: a.address,
     reason: 'command',
-    evidence: 'the holder was fenced',
+    // Its end may be seen before the command that brought it about has ended: all three are true then.
+    evidence: /the holder was fenced|had released the term|was gone from this host/,
   })
 })
 

@@ -74,6 +74,8 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
   for (const line of log.trim().split('\n')) JSON.parse(line)
   // The documented test of a failover.
   await kill('9', pid)
+  // A killed process has its files for as long as the kernel takes to end it.
+  await until('it is gone', async () => (await script(DAEMON, ['status', 'master'])).code !== 0)
   t.match(await script(DAEMON, ['status', 'master']), { code: 1, stdout: 'its pid file exists' })
   t.match(await script(START), { code: 0 })
   t.not(pidIn(dir), pid)
@@ -156,6 +158,10 @@ t.test('two workers on one host: one is killed and started again, both stop firs
   const second = { env: { TAJO_WORKER_NAME: 'localhost:38091' } }
   t.match(await script(DAEMON, ['status', 'worker'], second), { code: 0 })
   await kill('9', pidIn(dir, 'worker-38091'))
+  await until(
+    'it is gone',
+    async () => (await script(DAEMON, ['status', 'worker'], second)).code !== 0,
+  )
   t.match(await script(DAEMON, ['status', 'worker'], second), { code: 1 })
   const again = await script(START)
   t.match(again, { code: 0, stdout: /^localhost: worker runs already/m }, again.stderr)

@@ -4,7 +4,8 @@
  */
 import { type ChildProcess, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, mkdtempSync, rmSync } from 'node:fs'
+import { chownSync, mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -90,7 +91,7 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
   t.teardown(async () => {
     await server.kill()
     await until(`${kind.name} is gone`, async () => !(await accepts(port)))
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   })
   await mustRun([...setpriv, ...(await kind.initialise(directory))], { cwd: directory })
   await server.start()

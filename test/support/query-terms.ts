@@ -1,5 +1,6 @@
 /** A term's query services over a catalog in memory, with workers that a test plays itself. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -103,8 +104,8 @@ export class Terms {
     this.directory = mkdtempSync(join(tmpdir(), 'tajo-queries-'))
     t.teardown(async () => {
       for (const end of this.#ends) await end()
-      // What a term that was cut off had under way may still make a file.
-      rmSync(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+      // What a term that was cut off had under way may still make a file: the synchronous one looks only once.
+      await rm(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     })
     this.options = {
       preload: async () => {},

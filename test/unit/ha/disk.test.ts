@@ -66,7 +66,8 @@ t.test('the directory outlasts every way in which its maker can end', async (t) 
       await makeDirOnce(${JSON.stringify(path)})
       ${ending}`
     const child = spawn(process.execPath, ['--input-type=module', '-e', program])
-    await once(child, 'exit')
+    // All of its pipes: a later test counts what is open.
+    await once(child, 'close')
     t.ok(existsSync(path), `empty directory kept after: ${ending || 'nothing left to do'}`)
     t.equal(await makeDirOnce(path), 'exists')
   }
@@ -101,7 +102,9 @@ t.test('a full disk rejects the create and leaves the file', async (t) => {
     process.execPath,
     program,
   ])
+  const ended = once(child, 'close')
   const [output] = (await once(child.stdout, 'data')) as [Buffer]
+  await ended
   t.equal(output.toString().trim(), 'DiskError EFBIG')
   t.equal(await disk.read('observe', 'claim.json'), '')
   t.equal(await disk.create('claim', 'claim.json', 'x'), 'exists')
