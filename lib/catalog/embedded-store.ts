@@ -3,12 +3,12 @@
  * is a file of another engine; what stays is its rule, one process only (`derby-guard.ts`).
  */
 import { messageOf } from '../base/message-of.ts'
+import type { ProcessGuard } from '../daemon/index.ts'
 import { makeDirs } from '../ha/index.ts'
 import { takeDerbyGuard } from './derby-guard.ts'
 import { type DerbyAddress, lookInto, parseDerby } from './derby-uri.ts'
 import { DUCKDB_DIALECT, type OpenFile, openFile } from './embedded-duckdb.ts'
 import { CatalogError } from './errors.ts'
-import type { Guard } from './guard.ts'
 import type { SqlServer } from './sql-connection.ts'
 import { SqlStore } from './sql-store.ts'
 
@@ -26,7 +26,7 @@ export class EmbeddedStore extends SqlStore {
 }
 
 interface OpenCatalog {
-  readonly guard: Guard
+  readonly guard: ProcessGuard
   file: OpenFile
 }
 

@@ -9,7 +9,13 @@ import { open, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../base/message-of.ts'
-import { type Guard, type Guarded, realWorld, requireUnheld, takeGuard } from '../catalog/guard.ts'
+import {
+  type Guarded,
+  type ProcessGuard,
+  realWorld,
+  requireUnheld,
+  takeGuard,
+} from '../daemon/index.ts'
 import { liveMembers, type Timing } from '../ha/index.ts'
 
 /** The mark's mtime moves, so that another container of the same kernel can tell whether its holder lives. */
@@ -74,7 +80,7 @@ async function requireNoCluster(
   )
 }
 
-/** For a master with high availability. Rejects with CatalogError IN_USE naming the master that uses the directory alone. */
+/** For a master with high availability. Rejects with GuardError HELD naming the master that uses the directory alone. */
 export function requireNobodyAlone(haDirectory: string, rootDirectory: string): Promise<void> {
   const mark = markOf(haDirectory, rootDirectory)
   return requireUnheld(mark, worldOf(mark))
@@ -106,7 +112,7 @@ async function mtimeOf(path: string): Promise<number> {
   }
 }
 
-function beat(path: string, guard: Guard, onLost: (error: Error) => void): () => void {
+function beat(path: string, guard: ProcessGuard, onLost: (error: Error) => void): () => void {
   let busy = false
   const touch = async (): Promise<void> => {
     if (busy) return

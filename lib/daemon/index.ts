@@ -3,4 +3,13 @@ export { adminSocketPath, listenOnSocket } from './admin-socket.ts'
 export { leave } from './leaving.ts'
 export { type DaemonLog, type LogLimits, openDaemonLog } from './log.ts'
 export { type PidFile, takePidFile } from './pidfile.ts'
+export {
+  GuardError,
+  type Guarded,
+  type GuardWorld,
+  type ProcessGuard,
+  realWorld,
+  requireUnheld,
+  takeGuard,
+} from './process-guard.ts'
 export { type Daemon, runDaemon } from './run.ts'

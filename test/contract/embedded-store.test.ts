@@ -1,16 +1,12 @@
-/** DerbyStore: the contract of all stores, and the Derby guard. */
-import { spawnSync } from 'node:child_process'
-import { linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { derbyGuard } from '../../lib/catalog/derby-guard.ts'
 import { parseDerby } from '../../lib/catalog/derby-uri.ts'
 import { openFile } from '../../lib/catalog/embedded-duckdb.ts'
 import { EmbeddedStore } from '../../lib/catalog/embedded-store.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
-import { type GuardWorld, takeGuard } from '../../lib/catalog/guard.ts'
 import { EMPTY } from '../../lib/catalog/state.ts'
 import { start } from '../support/run.ts'
 import { until } from '../support/until.ts'
@@ -133,104 +129,6 @@ void t.test('a process killed while it writes has kept what it acknowledged, onc
     Array.from({ length: seq }, (_, i) => `q${i + 1}`),
   )
   await store.close()
-})
-
-void t.test('many that find a dead guard at once: one gets it', async (t) => {
-  const directory = t.testdir({})
-  const dead = spawnSync(process.execPath, ['-e', '']).pid
-  const world = fakeWorld()
-  await takeGuard(derbyGuard(directory), 'dead', { ...world, self: { ...world.self, pid: dead } })
-  const tries = await Promise.allSettled(
-    Array.from({ length: 10 }, (_, i) =>
-      takeGuard(derbyGuard(directory), `m${i}`, {
-        ...world,
-        verdict: ({ pid }) => (pid === dead ? 'dead' : 'alive'),
-      }),
-    ),
-  )
-  t.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1)
-})
-
-const fakeWorld = (more: Partial<GuardWorld> = {}): GuardWorld => ({
-  host: 'host-a',
-  machineId: 'machine-a',
-  self: { bootId: 'boot-1', pidNamespace: 'pid:[1]', pid: 11, startTicks: 1 },
-  verdict: () => 'unknown',
-  now: () => new Date(0),
-  link: linkSync,
-  isIdle: async () => false,
-  ...more,
-})
-
-void t.test('whose death is proven', async (t) => {
-  const held = async (t: Test, world: Partial<GuardWorld>) => {
-    const directory = t.testdir({})
-    await takeGuard(derbyGuard(directory), 'localhost:26001', fakeWorld())
-    return takeGuard(derbyGuard(directory), 'second', fakeWorld(world))
-  }
-  const boot2 = { bootId: 'boot-2', pidNamespace: 'pid:[1]', pid: 11, startTicks: 1 }
-  await t.test('dead here', async (t) => {
-    await t.resolves(held(t, { verdict: () => 'dead' }))
-  })
-  await t.test('alive here', async (t) => {
-    await refused(t, held(t, { verdict: () => 'alive' }), 'IN_USE', /host-a, pid 11, since 1970/)
-  })
-  await t.test('an earlier boot of this machine', async (t) => {
-    await t.resolves(held(t, { self: boot2 }))
-  })
-  await t.test('a copy of this machine under another name', async (t) => {
-    await refused(
-      t,
-      held(t, { self: boot2, host: 'host-b' }),
-      'IN_USE',
-      /can't be proven/,
-      /remove/,
-    )
-  })
-  await t.test('another host', async (t) => {
-    const world = { self: boot2, host: 'host-b', machineId: 'machine-b' }
-    await refused(t, held(t, world), 'IN_USE', /host-a, pid 11/, /tajo-catalog\.guard/)
-  })
-  await t.test('machines without an id', async (t) => {
-    const directory = t.testdir({})
-    await takeGuard(derbyGuard(directory), 'x', fakeWorld({ machineId: '' }))
-    const again = takeGuard(derbyGuard(directory), 'y', fakeWorld({ machineId: '', self: boot2 }))
-    await refused(t, again, 'IN_USE')
-  })
-  const container = { bootId: 'boot-1', pidNamespace: 'pid:[2]', pid: 1, startTicks: 5 }
-  await t.test('another container of this kernel, the file locked', async (t) => {
-    await refused(t, held(t, { self: container }), 'IN_USE')
-  })
-  await t.test('another container of this kernel, the file free', async (t) => {
-    await t.resolves(held(t, { self: container, isIdle: async () => true }))
-  })
-  await t.test('a guard that can not be read', async (t) => {
-    const directory = t.testdir({ 'tajo-catalog.guard': '{' })
-    await refused(
-      t,
-      takeGuard(derbyGuard(directory), 'x', fakeWorld()),
-      'IN_USE',
-      /can't be understood/,
-    )
-  })
-  await t.test('a file system without hard links', async (t) => {
-    const link = (): never => {
-      throw Object.assign(new Error('EPERM: no links here'), { code: 'EPERM' })
-    }
-    const directory = t.testdir({})
-    const first = await takeGuard(derbyGuard(directory), 'first', fakeWorld({ link }))
-    const second = takeGuard(derbyGuard(directory), 'second', fakeWorld({ link }))
-    await refused(t, second, 'IN_USE', /first on host host-a/)
-    first.release()
-    t.strictSame(readdirSync(directory), [], 'no draft is left either')
-  })
-  await t.test('a release removes no other’s guard', async (t) => {
-    const directory = t.testdir({})
-    const first = await takeGuard(derbyGuard(directory), 'first', fakeWorld())
-    await takeGuard(derbyGuard(directory), 'second', fakeWorld({ verdict: () => 'dead' }))
-    first.release()
-    t.match(readFileSync(join(directory, 'tajo-catalog.guard'), 'utf8'), /"second"/)
-  })
 })
 
 void t.test('what stands in the directory', async (t) => {

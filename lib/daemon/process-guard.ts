@@ -1,8 +1,8 @@
 /**
  * A guard: at most one process uses what it stands beside, whatever host it is on. The file names the holder; it is made
  * whole and at once (a link that fails when there is one), on a shared mount too; where there are no links (HDFS), by an
- * exclusive create, which a crash may leave torn. `derby-guard.ts` keeps an embedded catalog by it, the master without
- * high availability its `tajo.rootdir`.
+ * exclusive create, which a crash may leave torn. An embedded catalog is kept by it (`lib/catalog/derby-guard.ts`), and the
+ * `tajo.rootdir` of a master without high availability (`lib/cli/rootdir-use.ts`).
  *
  * A holder that crashed leaves its guard. It is replaced where the holder's death is proven: on the same host by pid,
  * start time and boot, or by an earlier boot of the same machine. A process in another container of this kernel can't be
@@ -21,9 +21,18 @@ import lockfile from 'proper-lockfile'
 import { z } from 'zod'
 import { messageOf } from '../base/message-of.ts'
 import { hostProcesses, type ProcessIdentity } from '../ha/index.ts'
-import { CatalogError } from './errors.ts'
 
-export interface Guard {
+export class GuardError extends Error {
+  /** HELD: by another process, or nothing proves that it is not; UNAVAILABLE: the file can't be read or written. */
+  readonly code: 'HELD' | 'UNAVAILABLE'
+  constructor(code: GuardError['code'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'GuardError'
+    this.code = code
+  }
+}
+
+export interface ProcessGuard {
   /** False when the file is gone or another's. Rejects when it can't be read. */
   isOurs(): Promise<boolean>
   /** Removes the file, if it is still ours. */
@@ -75,10 +84,14 @@ const holderSchema = z.object({
 type Holder = z.infer<typeof holderSchema>
 
 /**
- * Takes the guard for this process; `name` is how its users know it (a master's address). Rejects CatalogError IN_USE
+ * Takes the guard for this process; `name` is how its users know it (a master's address). Rejects GuardError HELD
  * naming the holder, UNAVAILABLE when the directory can't be written.
  */
-export async function takeGuard(guarded: Guarded, name: string, world: GuardWorld): Promise<Guard> {
+export async function takeGuard(
+  guarded: Guarded,
+  name: string,
+  world: GuardWorld,
+): Promise<ProcessGuard> {
   const { path } = guarded
   const ours: Holder = {
     token: randomUUID(),
@@ -124,7 +137,7 @@ export async function requireUnheld(guarded: Guarded, world: GuardWorld): Promis
   await locked(guarded.path, () => clear(guarded, world))
 }
 
-/** Removes what a dead holder left. Rejects IN_USE where it isn't proven to be dead. */
+/** Removes what a dead holder left. Rejects HELD where it isn't proven to be dead. */
 async function clear(guarded: Guarded, world: GuardWorld): Promise<void> {
   const holder = readHolder(guarded)
   if (holder === null) return
@@ -184,7 +197,7 @@ function make(path: string, holder: Holder, link: GuardWorld['link']): boolean {
   }
 }
 
-/** Null when there is no guard. Throws CatalogError IN_USE when it can't be understood: then nothing is proven. */
+/** Null when there is no guard. Throws GuardError HELD when it can't be understood: then nothing is proven. */
 function readHolder({ path, what }: Guarded): Holder | null {
   let text: string
   try {
@@ -196,8 +209,8 @@ function readHolder({ path, what }: Guarded): Holder | null {
   try {
     return holderSchema.parse(JSON.parse(text))
   } catch (error) {
-    throw new CatalogError(
-      'IN_USE',
+    throw new GuardError(
+      'HELD',
       `${path} guards ${what} and can't be understood, so who holds it is not known: make sure that no master on any host uses it, then remove that file`,
       { cause: error },
     )
@@ -218,24 +231,24 @@ async function locked(path: string, work: () => Promise<void>): Promise<void> {
       await unlock()
     }
   } catch (error) {
-    throw error instanceof CatalogError ? error : cantGuard(path, error)
+    throw error instanceof GuardError ? error : cantGuard(path, error)
   }
 }
 
-function inUse(guarded: Guarded, holder: Holder | null, world: GuardWorld): CatalogError {
+function inUse(guarded: Guarded, holder: Holder | null, world: GuardWorld): GuardError {
   const { path, usedBy, instead } = guarded
-  if (holder === null) return new CatalogError('IN_USE', `${path} was taken just now. ${instead}`)
+  if (holder === null) return new GuardError('HELD', `${path} was taken just now. ${instead}`)
   const { name, host, process, since } = holder
   const who = `${name} on host ${host}, pid ${process.pid}, since ${since}`
   const isElsewhere = world.verdict(process) === 'unknown'
   const unproven = isElsewhere
     ? ` From here it can't be proven whether that process still runs. If it is certain that it does not (the host is off, or the process is gone there), remove ${path} and start again.`
     : ''
-  return new CatalogError('IN_USE', `${usedBy} ${who}.${unproven} ${instead}`)
+  return new GuardError('HELD', `${usedBy} ${who}.${unproven} ${instead}`)
 }
 
-const cantGuard = (path: string, error: unknown): CatalogError =>
-  new CatalogError('UNAVAILABLE', `can't take the guard ${path}: ${messageOf(error)}`, {
+const cantGuard = (path: string, error: unknown): GuardError =>
+  new GuardError('UNAVAILABLE', `can't take the guard ${path}: ${messageOf(error)}`, {
     cause: error,
   })
 
