@@ -6,7 +6,6 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
-import { CatalogError } from '../catalog/errors.ts'
 import {
   type Configuration,
   entryAddress,
@@ -38,7 +37,7 @@ import { confRows } from './conf-rows.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import { queryOptionsOf } from './query-options.ts'
-import { requireNobodyAlone, useAlone } from './rootdir-use.ts'
+import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
 import { ownSecret } from './single-secret.ts'
 import { timingOf } from './timing.ts'
 
@@ -47,9 +46,6 @@ import { timingOf } from './timing.ts'
  * give up waiting (TAJO_START_TIMEOUT), which could not tell why.
  */
 const DIRECTORY_MS = 10_000
-
-const CHECKED_MS = 30_000
-const CHECK_AGAIN_MS = 250
 
 const BIND_KEYS = {
   umbilical: 'tajo.master.umbilical-rpc.address',
@@ -199,13 +195,13 @@ export class MasterLife implements DaemonLife {
 
   #election(ha: HaPlan): MasterOptions['join'] {
     const { conf } = this.#plan
-    const check = () => requireNobodyAlone(ha.directory, conf.get('tajo.rootdir'))
+    const rootDirectory = conf.get('tajo.rootdir')
     return async (service: Service, onFailure) => {
       await makeHaDirectory(ha.directory)
-      await check()
+      await requireNobodyAlone(ha.directory, rootDirectory)
       if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
       const activate: Service['activate'] = async (term, signal, onTrouble) => {
-        await patiently(check, signal, onTrouble)
+        await requireNobodyAloneInTerm(ha.directory, rootDirectory, { signal, onTrouble })
         await service.activate(term, signal, onTrouble)
       }
       const options = { ...ha, self: this.#self(), log: this.#log.log }
@@ -254,25 +250,6 @@ async function termOf({ makeStore }: QueryOptions): Promise<number> {
   const { term } = await store.readOnly()
   await store.close()
   return Math.max(1, term)
-}
-
-/** As patient with the storage as the catalog is, which comes next: one failed call doesn't end a term. */
-async function patiently(
-  check: () => Promise<void>,
-  signal: AbortSignal,
-  onTrouble: (why: string) => void,
-): Promise<void> {
-  const untilMs = systemClock.nowMs() + CHECKED_MS
-  for (;;) {
-    try {
-      return await check()
-    } catch (error) {
-      const passing = error instanceof CatalogError && error.code === 'UNAVAILABLE'
-      if (!passing || signal.aborted || systemClock.nowMs() >= untilMs) throw error
-      onTrouble(error.message)
-      await new Promise<void>((resolve) => systemClock.after(CHECK_AGAIN_MS, resolve))
-    }
-  }
 }
 
 /** Only the cluster's own user may look into it: the secret is there. */

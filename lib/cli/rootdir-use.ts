@@ -8,8 +8,10 @@
 import { open, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Clock, systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
 import {
+  GuardError,
   type Guarded,
   type ProcessGuard,
   realWorld,
@@ -23,6 +25,9 @@ const BEAT_MS = 1000
 const STILL_MS = 3500
 /** Beside the patience with a heartbeat: whoever can't be judged by then is not. */
 const JUDGED_MS = 10_000
+/** With a storage that fails. */
+const PATIENCE_MS = 30_000
+const AGAIN_MS = 250
 
 export interface SingleUse {
   readonly haDirectory: string
@@ -84,6 +89,33 @@ async function requireNoCluster(
 export function requireNobodyAlone(haDirectory: string, rootDirectory: string): Promise<void> {
   const mark = markOf(haDirectory, rootDirectory)
   return requireUnheld(mark, worldOf(mark))
+}
+
+/**
+ * The same for a term that begins, as patient with the storage as the catalog is, which comes next: one failed call does
+ * not end a term. `onTrouble` hears why it waits.
+ */
+export async function requireNobodyAloneInTerm(
+  haDirectory: string,
+  rootDirectory: string,
+  term: {
+    readonly signal: AbortSignal
+    readonly onTrouble: (why: string) => void
+    readonly clock?: Clock
+  },
+): Promise<void> {
+  const { signal, onTrouble, clock = systemClock } = term
+  const untilMs = clock.nowMs() + PATIENCE_MS
+  for (;;) {
+    try {
+      return await requireNobodyAlone(haDirectory, rootDirectory)
+    } catch (error) {
+      const passing = error instanceof GuardError && error.code === 'UNAVAILABLE'
+      if (!passing || signal.aborted || clock.nowMs() >= untilMs) throw error
+      onTrouble(error.message)
+      await new Promise<void>((resolve) => clock.after(AGAIN_MS, resolve))
+    }
+  }
 }
 
 const markOf = (haDirectory: string, rootDirectory: string): Guarded => ({

@@ -25,7 +25,10 @@ type Call = Extract<HaadminCall, { verb: 'transitionToActive' | 'transitionToBac
 const MOST_LOOKS = 3
 const POLL_MS = 20
 
-/** Draining takes at most the lease's deadline; then the successor has two monitor intervals. */
+/**
+ * Looking for the successor takes less than half a monitor interval, draining at most the lease's deadline; then the
+ * successor has its own time.
+ */
 const boundMs = (cluster: Cluster): number =>
   cluster.timing.deadlineMs + 2 * cluster.timing.monitorMs + 1000
 

@@ -1,15 +1,20 @@
 /** One directory has one kind of user: what a master without high availability, formatHA and tsql make of others' signs. */
-import { rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { askDirectory } from '../../../lib/cli/directory.ts'
-import { requireNobodyAlone, useAlone } from '../../../lib/cli/rootdir-use.ts'
+import {
+  requireNobodyAlone,
+  requireNobodyAloneInTerm,
+  useAlone,
+} from '../../../lib/cli/rootdir-use.ts'
 import { claimTerm } from '../../../lib/ha/claim.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { formatDirectory } from '../../../lib/ha/format.ts'
 import type { Holder, TermRecord } from '../../../lib/ha/layout.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 import { until } from '../../support/until.ts'
 
 const timing = makeTiming(500)
@@ -97,4 +102,43 @@ t.test('tsql takes members of its own cluster only', async (t) => {
   const members = (...known: string[]) => askDirectory({ op: 'members', directory, known }, 30_000)
   t.match(await members('far:26001', 'near:26001'), [{ clientRpc: 'far:26002' }])
   t.same(await members('near:26001'), [], 'the directory of another cluster')
+})
+
+t.test('a term that begins waits for a storage that fails, but not for ever', async (t) => {
+  const directory = join(t.testdir({ ha: 'not a directory' }), 'ha')
+  const clock = new HandClock()
+  const said: string[] = []
+  const begin = (signal = new AbortController().signal): Promise<void> =>
+    requireNobodyAloneInTerm(directory, '/root', {
+      signal,
+      onTrouble: (why) => said.push(why),
+      clock,
+    })
+  const hears = async (times: number): Promise<void> => {
+    await until('it tells why it waits', () => said.length === times)
+    await clock.advance(250)
+  }
+  const passing = begin()
+  await hears(1)
+  await until('it tried again', () => said.length === 2)
+  rmSync(directory)
+  mkdirSync(directory)
+  await clock.advance(250)
+  await passing
+  t.match(said[0], /can't take the guard .*single\.json: ENOTDIR/)
+
+  rmSync(directory, { recursive: true })
+  writeFileSync(directory, '')
+  const lasting = begin()
+  await hears(3)
+  await until('it tried again', () => said.length === 4)
+  await clock.advance(30_000)
+  await t.rejects(lasting, { code: 'UNAVAILABLE' })
+  await t.rejects(begin(AbortSignal.abort()), { code: 'UNAVAILABLE' }, 'a term that is over')
+
+  rmSync(directory)
+  mkdirSync(directory)
+  const single = await alone(directory)
+  await t.rejects(begin(), { code: 'HELD', message: /without high availability/ })
+  single.release()
 })
