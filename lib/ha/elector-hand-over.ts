@@ -43,7 +43,7 @@ export function considerHandOver(t: Turn): void {
   if (heir !== undefined) {
     s.handOver = null
     drain(t, phase.term, { reason: 'handed-over', successor: heir.address, by, commandId: id })
-  } else if (handOver.force && successor === null && (scanned || over)) {
+  } else if (over && handOver.force && successor === null) {
     s.handOver = null
     s.standDown = true
     drain(t, phase.term, { reason: 'handed-over', successor: null, by, commandId: id })

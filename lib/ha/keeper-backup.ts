@@ -32,7 +32,7 @@ export class Backup {
   readonly #path: string
   #registration: Promise<void> = Promise.resolve()
   #registered = false
-  #scanning = false
+  #underWay: Promise<void> | null = null
   #again = false
   #scannedMs = Number.NEGATIVE_INFINITY
   #stopped = false
@@ -50,22 +50,21 @@ export class Backup {
     const { clock, timing } = this.#o
     if (this.#stopped) return
     clock.after(2 * timing.renewMs, () => this.start())
-    this.scan()
+    if (this.#underWay === null) void this.scan()
   }
 
-  /** Now, besides the regular ones; after the one that is under way, which may have read already what has changed. */
-  scan(): void {
+  /**
+   * Now, besides the regular ones; once more after the one that is under way, which may have read already what has
+   * changed. Resolves when the present one is done.
+   */
+  async scan(): Promise<void> {
     if (this.#stopped) return
-    if (this.#scanning) {
-      this.#again = true
-      return
-    }
-    this.#scanning = true
-    this.#again = false
-    void this.#scan().finally(() => {
-      this.#scanning = false
-      if (this.#again) this.scan()
+    this.#again = this.#underWay !== null
+    this.#underWay ??= this.#scan().finally(() => {
+      this.#underWay = null
+      if (this.#again) void this.scan()
     })
+    await this.#underWay
   }
 
   /** No more pulses; resolves when the last change of our own file is done. */
@@ -107,19 +106,25 @@ export class Backup {
   }
 
   async #scan(): Promise<void> {
-    const { clock, timing } = this.#o
+    const { clock } = this.#o
     try {
       await this.#registration
       if (this.#registered && this.#o.isMasterReady()) await this.#beat()
       const begunMs = clock.nowMs()
       const names = await this.#peers.scan()
       this.#scannedMs = begunMs
+      this.#tell()
       await this.#refusals.scan(names)
       this.#problem = null
     } catch (error) {
       this.#problem = `the backups' files can't be read: ${messageOf(error)}`
+      this.#tell()
     }
-    this.#o.onCandidates(this.#peers.candidates(clock.nowMs(), timing), this.#scannedMs)
+  }
+
+  #tell(): void {
+    const { clock, timing, onCandidates } = this.#o
+    onCandidates(this.#peers.candidates(clock.nowMs(), timing), this.#scannedMs)
   }
 
   async #beat(): Promise<void> {

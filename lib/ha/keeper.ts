@@ -215,7 +215,7 @@ export class Keeper {
         void this.#look()
         return
       case 'scan':
-        this.#backup.scan()
+        void this.#backup.scan()
         return
       case 'claim':
         void this.#work.claim(effect.term, effect.cause)

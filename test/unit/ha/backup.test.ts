@@ -55,10 +55,11 @@ function backup(t: Test) {
   })
   /** One scan, and whom it found. */
   const scan = async (): Promise<string[]> => {
-    const found = await new Promise<readonly Candidate[]>((resolve) => {
-      hear = resolve
-      one.scan()
-    })
+    let found: readonly Candidate[] = []
+    hear = (candidates) => {
+      found = candidates
+    }
+    await one.scan()
     await settle()
     return found.map(({ address }) => address).sort()
   }
@@ -144,9 +145,9 @@ t.test('how old the news of a scan is', async (t) => {
   await hand.advance(1000)
   await scan()
   await hand.advance(500)
-  one.scan()
-  one.scan()
-  one.scan()
+  void one.scan()
+  void one.scan()
+  void one.scan()
   await hand.advance(1)
   await until('it was asked for again under way, so there is one more', () => begun.length === 3)
   renameSync(join(path, 'backup'), join(path, 'away'))
