@@ -40,6 +40,7 @@ export class ActiveOnly {
   readonly #view: WebView
   readonly #clock: Clock
   readonly #kept = new Set<Kept>()
+  #closed = false
 
   constructor({ view, clock }: { view: WebView; clock: Clock }) {
     this.#view = view
@@ -50,6 +51,7 @@ export class ActiveOnly {
   async admit({ headers, raw }: FastifyRequest): Promise<void> {
     if (headers[ACTIVE_ONLY] === undefined || this.#view.serving()) return
     const isAdmitted =
+      !this.#closed &&
       this.#kept.size < MOST_KEPT &&
       (await new Promise<boolean>((resolve) => {
         this.#kept.add({
@@ -70,6 +72,13 @@ export class ActiveOnly {
     if (reply.statusCode >= 500) return answer
     reply.code(503).removeHeader('content-encoding').type('application/json; charset=utf-8')
     return JSON.stringify(REFUSAL)
+  }
+
+  /** This master stops: whoever waits, and whoever comes yet over an open connection, is to ask another one. */
+  close(): void {
+    this.#closed = true
+    for (const one of this.#kept) one.refuse()
+    this.#kept.clear()
   }
 
   /** One look for all that are kept. */

@@ -75,6 +75,7 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
       return hub.pages
     },
     close: (reason) => {
+      activeOnly.close()
       hub.close(reason)
       statements.close()
     },

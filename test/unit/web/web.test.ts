@@ -196,6 +196,15 @@ t.test('requests that only the active master may answer', async (t) => {
   raw.destroyed = true
   await clock.advance(15)
   t.equal(crowd[0]?.outcome, 'UNAVAILABLE', 'nobody waits for it any more')
+
+  raw.destroyed = false
+  const last = ask()
+  door.close()
+  await clock.advance(0)
+  t.equal(last.outcome, 'UNAVAILABLE', 'this master stops')
+  const later = ask()
+  await clock.advance(0)
+  t.equal(later.outcome, 'UNAVAILABLE')
 })
 
 t.test('an answer that is ready when the role is gone is not sent', async (t) => {
