@@ -46,8 +46,8 @@ export class Cluster {
   #healed = false
   /** When a host was last kept from renewing by more than its thaw. */
   readonly #disturbedMs = new Map<Host, number>()
-  /** When the host's keeper was last seen waiting for a renewal, ms. */
-  readonly #lateMs = new Map<Host, number>()
+  /** When its keeper was last seen waiting for a renewal, ms. */
+  readonly #lateMs = new Map<Master, number>()
 
   constructor(profile: Profile, breaks: Breaks, write: ((line: string) => void) | null) {
     this.profile = profile
@@ -182,13 +182,15 @@ export class Cluster {
   }
 
   /** Its renewal fails or hangs on the storage; until the word of how it ended has come to the master, too. */
-  #renewsLate({ life, host }: Master): boolean {
+  #renewsLate(master: Master): boolean {
+    const { life, host } = master
     const { nowMs } = this.world.timeline
     const lease = life?.keeperCore?.state.lease
     const { latencyMs } = this.profile.storage
-    const hangs = lease?.renewing && host.monotonicMs() > lease.dueMs + 2 * latencyMs
-    if (lease?.failing || hangs) this.#lateMs.set(host, nowMs)
-    return nowMs - (this.#lateMs.get(host) ?? Number.NEGATIVE_INFINITY) <= SLOW_MS
+    // Two legs of half to one and a half of it each are nothing to speak of.
+    const hangs = lease?.renewing && host.monotonicMs() > lease.dueMs + 3 * latencyMs + 1
+    if (lease?.failing || hangs) this.#lateMs.set(master, nowMs)
+    return nowMs - (this.#lateMs.get(master) ?? Number.NEGATIVE_INFINITY) <= SLOW_MS
   }
 
   #renewedThenStalledMs(master: Master, late: boolean): number | null {
@@ -205,6 +207,8 @@ export class Cluster {
     const wokenMs = Math.max(life.process.wokenMs, life.keeper?.wokenMs ?? 0)
     const disturbedMs = this.#disturbedMs.get(host) ?? 0
     const stalled = late || life.keeper?.asleep === true || storage.blocked(host)
+    // No lease is longer, not even on the slowest clock.
+    if (timeline.nowMs - renewedMs > this.profile.timing.deadlineMs * 1.02) return null
     return stalled || Math.max(wokenMs, disturbedMs) > renewedMs ? renewedMs : null
   }
 
