@@ -206,6 +206,11 @@ export const GUARDS: readonly Guard[] = [
     adjust: suspicious,
   },
   {
+    name: 'settle for less than a renewal period',
+    breaks: { timing: (timing) => ({ ...timing, settleMs: 0.6 * timing.renewMs }) },
+    adjust: suspicious,
+  },
+  {
     name: 'use the wall clock for the lease',
     breaks: { keeperClock: wall, masterClock: wall },
     adjust: (profile) => ({ ...cutOff(profile), faultEveryMs: profile.timing.monitorMs / 5 }),
