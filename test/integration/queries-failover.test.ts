@@ -17,7 +17,8 @@ import { until } from '../support/until.ts'
 const ROWS = 3_000_000
 const SUM = (ROWS * (ROWS - 1)) / 2
 /** A second or two of one worker. */
-const SLOW = 'range(40000000) x(i) where hash(i) % 7 = 3'
+/** Seconds of one core on any machine: what a page shows of the queries may be half a second old. */
+const SLOW = "range(20000000) x(i) where md5(cast(i as text)) < '25'"
 /** A death is heard of at once: so no failover comes of a machine that is only busy. */
 const CALM_MS = 20_000
 
@@ -195,7 +196,7 @@ t.test(
     const counted = numberOf(client, silent)
     const first = await runsAt(active, silent)
     workerOf(first).kill('SIGKILL')
-    t.ok((await counted) > 5_000_000, 'the client noticed nothing')
+    t.ok((await counted) > 2_000_000, 'the client noticed nothing')
     const moved = await endOf(active, silent)
     t.match(moved, { state: 'succeeded', attempt: 2 })
     t.not(moved.worker, first.worker)

@@ -47,7 +47,7 @@ t.test('kill -9 of the active in the middle of a write and of a read', async (t)
   t.equal(await client.execute('insert into t select 1'), 'INSERT 1')
 
   // Some seconds of work on any machine, so that both are under way at the kill.
-  const work = 'select sum(length(md5(cast(j as text)))) from range(8000000) y(j)'
+  const work = 'select sum(length(md5(cast(j as text)))) from range(16000000) y(j)'
   const made = client.execute(
     `create table big as select i a from range(1000000) x(i) where (${work}) > 0`,
   )
@@ -64,7 +64,7 @@ t.test('kill -9 of the active in the middle of a write and of a read', async (t)
     return taken.length === 2 && taken.every(({ worker: by }) => by === worker.address)
   })
   t.equal(await made, 'CREATE TABLE 1000000')
-  t.equal(Number(await rows), 256_000_000)
+  t.equal(Number(await rows), 512_000_000)
   t.equal(Number(await firstOf(client, 'select count(*) from big')), 1_000_000)
   t.equal(await client.execute('insert into t select 2'), 'INSERT 1')
   t.equal(Number(await firstOf(client, 'select sum(a) from t')), 3)
