@@ -6,8 +6,8 @@
  * left by a dead process is recognised even when its pid belongs to somebody else by now. Where /proc won't tell
  * (another user's process), the owner is taken to be alive.
  *
- * Looking at an old file and replacing it is one step for others: a lock beside it (proper-lockfile, on this host) is
- * held meanwhile.
+ * Looking at an old file and replacing it is one step for others: a lock beside it (`brief-lock.ts`) is held
+ * meanwhile.
  */
 import {
   closeSync,
@@ -24,17 +24,13 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import lockfile from 'proper-lockfile'
+import { lockBriefly } from './brief-lock.ts'
 
 export interface PidFile {
   readonly path: string
   /** Removes the file, if it is still ours. A second call does nothing: a forced end may interrupt an orderly one. */
   remove(): void
 }
-
-/** A lock that is older belongs to a process that died in the few milliseconds of looking. */
-const LOCK_STALE_MS = 10_000
-const LOCK_RETRIES = { retries: 40, minTimeout: 25, maxTimeout: 500 }
 
 /** Takes the pid file for this process. Rejects with an Error that names the living owner, or what is in the way. */
 export async function takePidFile(path: string): Promise<PidFile> {
@@ -55,13 +51,7 @@ export async function takePidFile(path: string): Promise<PidFile> {
 async function lock(path: string): Promise<() => Promise<void>> {
   try {
     mkdirSync(dirname(path), { recursive: true })
-    return await lockfile.lock(path, {
-      realpath: false,
-      stale: LOCK_STALE_MS,
-      retries: LOCK_RETRIES,
-      // Held for milliseconds; whoever finds it taken over has nothing left to protect.
-      onCompromised: () => undefined,
-    })
+    return await lockBriefly(path)
   } catch (error) {
     throw new Error(`can't write the pid file ${path}: ${(error as Error).message}`, {
       cause: error,

@@ -17,10 +17,10 @@ import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname } from 'node:path'
-import lockfile from 'proper-lockfile'
 import { z } from 'zod'
 import { messageOf } from '../base/message-of.ts'
 import { hostProcesses, type ProcessIdentity } from '../ha/index.ts'
+import { lockBriefly } from './brief-lock.ts'
 
 export class GuardError extends Error {
   /** HELD: by another process, or nothing proves that it is not; UNAVAILABLE: the file can't be read or written. */
@@ -64,9 +64,6 @@ export interface Guarded {
   /** What to do instead. */
   readonly instead: string
 }
-
-/** A lock that is older belongs to a process that died in the few milliseconds of looking. */
-const LOCK = { stale: 10_000, retries: { retries: 40, minTimeout: 25, maxTimeout: 500 } }
 
 const holderSchema = z.object({
   token: z.string(),
@@ -219,12 +216,7 @@ function readHolder({ path, what }: Guarded): Holder | null {
 
 async function locked(path: string, work: () => Promise<void>): Promise<void> {
   try {
-    const unlock = await lockfile.lock(path, {
-      ...LOCK,
-      realpath: false,
-      // Held for milliseconds; only one can make the guard itself.
-      onCompromised: () => undefined,
-    })
+    const unlock = await lockBriefly(path)
     try {
       await work()
     } finally {
