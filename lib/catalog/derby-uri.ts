@@ -63,5 +63,13 @@ export function lookInto({ directory }: DerbyAddress): 'ours' | 'missing' {
   return names.includes(CATALOG_FILE) ? 'ours' : 'missing'
 }
 
+/** Throws CatalogError as `lookInto` does, and BAD_STORE where nothing is and nothing shall be made. */
+export function requireDerby(address: DerbyAddress): 'ours' | 'missing' {
+  const found = lookInto(address)
+  if (found === 'ours' || address.create) return found
+  const text = `there is no catalog in ${address.directory}: add ;create=true to tajo.catalog.uri to have one made`
+  throw new CatalogError('BAD_STORE', text)
+}
+
 const bad = (text: string): CatalogError =>
   new CatalogError('BAD_STORE', `tajo.catalog.uri: ${text}`)

@@ -6,7 +6,7 @@ import { messageOf } from '../base/message-of.ts'
 import type { ProcessGuard } from '../daemon/index.ts'
 import { makeDirs } from '../ha/index.ts'
 import { takeDerbyGuard } from './derby-guard.ts'
-import { type DerbyAddress, lookInto, parseDerby } from './derby-uri.ts'
+import { type DerbyAddress, parseDerby, requireDerby } from './derby-uri.ts'
 import { DUCKDB_DIALECT, type OpenFile, openFile } from './embedded-duckdb.ts'
 import { CatalogError } from './errors.ts'
 import type { SqlServer } from './sql-connection.ts'
@@ -48,8 +48,7 @@ function embeddedServer(address: DerbyAddress, holder: string): SqlServer {
     name: file,
     async connect({ mayCreate }) {
       if (open === null) {
-        if (lookInto(address) === 'missing') {
-          if (!address.create) throw notThere(address)
+        if (requireDerby(address) === 'missing') {
           if (!mayCreate) return null
           await makeDirectory(directory)
         }
@@ -77,9 +76,3 @@ async function makeDirectory(directory: string): Promise<void> {
     throw new CatalogError('UNAVAILABLE', text, { cause: error })
   }
 }
-
-const notThere = ({ directory }: DerbyAddress): CatalogError =>
-  new CatalogError(
-    'BAD_STORE',
-    `there is no catalog in ${directory}: add ;create=true to tajo.catalog.uri to have one made`,
-  )

@@ -22,11 +22,17 @@ export interface JdbcOptions {
   readonly password: string
 }
 
+export interface JdbcKind {
+  /** The first one is shown as the form. */
+  readonly schemes: readonly string[]
+  readonly defaultPort: number
+}
+
+export const POSTGRES_URI: JdbcKind = { schemes: ['postgresql', 'postgres'], defaultPort: 5432 }
+export const MARIADB_URI: JdbcKind = { schemes: ['mariadb', 'mysql'], defaultPort: 3306 }
+
 /** Throws CatalogError BAD_STORE. */
-export function parseJdbc(
-  { uri, user, password }: JdbcOptions,
-  expected: { readonly schemes: readonly string[]; readonly defaultPort: number },
-): JdbcAddress {
+export function parseJdbc({ uri, user, password }: JdbcOptions, expected: JdbcKind): JdbcAddress {
   const form = `jdbc:${expected.schemes[0]}://HOST:PORT/DATABASE`
   const [, scheme, rest] = split(uri)
   if (scheme === undefined || rest === undefined || !expected.schemes.includes(scheme)) {

@@ -12,7 +12,7 @@ import {
 } from 'mariadb'
 import { messageOf } from '../base/message-of.ts'
 import { CatalogError } from './errors.ts'
-import { type JdbcAddress, type JdbcOptions, parseJdbc } from './jdbc-uri.ts'
+import { type JdbcAddress, type JdbcOptions, MARIADB_URI, parseJdbc } from './jdbc-uri.ts'
 import {
   type Dialect,
   SQL_TIMEOUTS,
@@ -77,7 +77,7 @@ const DIALECT: Dialect = {
 }
 
 function mariadbServer(options: JdbcOptions, timeouts: SqlTimeouts): SqlServer {
-  const address = parseJdbc(options, { schemes: ['mariadb', 'mysql'], defaultPort: 3306 })
+  const address = parseJdbc(options, MARIADB_URI)
   const name = `MariaDB/MySQL at ${address.host}:${address.port}, database ${address.database}`
   const config = configOf(address, timeouts)
   let pool: Pool | null = null

@@ -6,7 +6,7 @@
 import pg from 'pg'
 import { messageOf } from '../base/message-of.ts'
 import { CatalogError } from './errors.ts'
-import { type JdbcAddress, type JdbcOptions, parseJdbc } from './jdbc-uri.ts'
+import { type JdbcAddress, type JdbcOptions, POSTGRES_URI, parseJdbc } from './jdbc-uri.ts'
 import {
   type Dialect,
   SQL_TIMEOUTS,
@@ -61,7 +61,7 @@ const DIALECT: Dialect = {
 }
 
 function postgresServer(options: JdbcOptions, timeouts: SqlTimeouts): SqlServer {
-  const address = parseJdbc(options, { schemes: ['postgresql', 'postgres'], defaultPort: 5432 })
+  const address = parseJdbc(options, POSTGRES_URI)
   const name = `PostgreSQL at ${address.host}:${address.port}, database ${address.database}`
   const config = configOf(address, timeouts)
   let pool: pg.Pool | null = null

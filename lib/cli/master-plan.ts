@@ -4,6 +4,8 @@
  */
 import { hostname } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import { messageOf } from '../base/message-of.ts'
+import { checkCatalogUri } from '../catalog/check-uri.ts'
 import {
   type Addresses,
   ConfError,
@@ -60,6 +62,10 @@ export async function planMaster(
   requireSeparatePorts(conf, masters)
   const entry = env.TAJO_MASTER_NAME ? parseMasterName(env.TAJO_MASTER_NAME) : null
   const { addresses, bind, suffix } = masterAddresses(conf, entry)
+  const ha = conf.get('tajo.master.ha.enable')
+    ? await planHa(conf, { masters, facts, address: addresses.umbilical })
+    : null
+  requireCatalogUri(conf)
   const daemon = `tajo-${identOf(env, surroundings)}-master${suffix}`
   const pidDir = directoryOf(env.TAJO_PID_DIR, home, 'run')
   const logDir = directoryOf(env.TAJO_LOG_DIR, home, 'logs')
@@ -73,9 +79,7 @@ export async function planMaster(
     logFile: env.TAJO_LOG_FILE || join(logDir, `${daemon}-${hostname()}.log`),
     adminSocket: adminSocketPath(pidDir, daemon, process.getuid?.() ?? 0),
     logLimits: logLimitsOf(conf),
-    ha: conf.get('tajo.master.ha.enable')
-      ? await planHa(conf, { masters, facts, address: addresses.umbilical })
-      : null,
+    ha,
   }
 }
 
@@ -124,6 +128,17 @@ function refuseSharedDerby(conf: Configuration, masters: HostList): void {
   throw new ConfError(
     `${where}tajo.catalog.store.class is DerbyStore, which one master only can open, but ${masters.file} lists ${masters.entries.length} (${names}): leave the key out (SharedStore), take PostgreSQLStore or MariaDBStore, or list one master`,
   )
+}
+
+/** Every catalog is opened in a term only, and a cluster is bound to its first one: what can be told before is told. */
+function requireCatalogUri(conf: Configuration): void {
+  try {
+    checkCatalogUri(conf.get('tajo.catalog.store.class'), conf.get('tajo.catalog.uri'))
+  } catch (error) {
+    const { source } = conf.setting('tajo.catalog.uri')
+    const where = source === null ? '' : `${source.file}:${source.line}: `
+    throw new ConfError(`${where}${messageOf(error)}`)
+  }
 }
 
 export const identOf = (env: NodeJS.ProcessEnv, { userName }: Surroundings): string =>

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { withoutCredentials } from '../../../lib/cli/catalog-fingerprint.ts'
 import { onConfChange } from '../../../lib/cli/conf-changes.ts'
@@ -99,6 +100,35 @@ t.test('DerbyStore is for one master only', async (t) => {
   await t.rejects(plan(t, { site, masters: 'a\nb\n' }), {
     message: /tajo-site\.xml:1: .*DerbyStore.*lists 2 \(a, b\): leave the key out/,
   })
+})
+
+t.test('a catalog that can be told to be none is refused before anything starts', async (t) => {
+  const refused = async (store: string, uri: string, message: RegExp): Promise<void> => {
+    const site = { ...HA, 'tajo.catalog.store.class': store, 'tajo.catalog.uri': uri }
+    await t.rejects(plan(t, { site }), { name: 'ConfError', message })
+  }
+  const none = '/nowhere/none'
+  await refused(
+    'DerbyStore',
+    `jdbc:derby:${none}`,
+    /tajo-site\.xml:1: there is no catalog in .*none: add ;create=true to tajo\.catalog\.uri/,
+  )
+  const file = fileURLToPath(import.meta.url)
+  await refused('DerbyStore', `jdbc:derby:${file};create=true`, /xml:1: can't read .*ENOTDIR/)
+  await refused(
+    'PostgreSQLStore',
+    'jdbc:postgresql://localhost:5432',
+    /xml:1: tajo\.catalog\.uri: it names no database, .*jdbc:postgresql:\/\/HOST:PORT\/DATABASE/,
+  )
+  await refused('MySQLStore', 'jdbc:mysql:///tajo', /xml:1: tajo\.catalog\.uri: it names no host/)
+  for (const [store, uri] of [
+    ['DerbyStore', `jdbc:derby:${none};create=true`],
+    ['PostgreSQLStore', 'jdbc:postgresql://localhost/tajo'],
+    ['MariaDBStore', 'jdbc:mariadb://localhost/tajo'],
+  ] as const) {
+    const site = { ...HA, 'tajo.catalog.store.class': store, 'tajo.catalog.uri': uri }
+    t.match((await plan(t, { site })).ha, { catalog: { class: store } })
+  }
 })
 
 t.test('a catalog is told without user and password', async (t) => {
