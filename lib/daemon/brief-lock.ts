@@ -29,7 +29,7 @@ export async function lockBriefly(path: string): Promise<() => Promise<void>> {
     } catch (error) {
       const isHeld = (error as NodeJS.ErrnoException).code === 'ELOCKED'
       if (!isHeld || tries === MOST_TRIES) throw error
-      await sleep(Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** tries))
+      await sleep(Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (tries - 1)))
     }
   }
 }

@@ -9,9 +9,8 @@ export type Answer = NonNullable<QueryStatus['answer']>
 
 /**
  * `queued`: waits for a worker. `dispatching`: one was asked to run it. `running`: on that worker, or, without one, in
- * this master. `expected`: its worker has yet to tell of it, an earlier term's or one that it was given while it told what
- * it runs. `applying`: its end is known and being
- * written to the catalog. `ended`: for good.
+ * this master. `expected`: its worker has yet to tell of it, an earlier term's or one that it was given while it told
+ * what it runs. `applying`: its end is known and being written to the catalog. `ended`: for good.
  */
 export type Stage = 'queued' | 'dispatching' | 'running' | 'expected' | 'applying' | 'ended'
 

@@ -394,7 +394,7 @@ t.test('the page and its JSON', async (t) => {
   t.same(JSON.parse((await ask(info, '/api/v1/history?limit=5')).text), { history: [] })
   const reads = member.historyReads
   await Promise.all(Array.from({ length: 20 }, () => ask(info, '/api/v1/history?limit=5')))
-  // What is kept is read again after a second, whenever that is over.
+  // What is kept is read again after a second, whenever that is over (history-cache.test.ts has the exact rule).
   t.ok(member.historyReads - reads <= 2, 'reloading a page costs the directory next to nothing')
   for (const limit of ['0', '1001', '-1', 'x', '1e3']) {
     t.equal((await ask(info, `/api/v1/history?limit=${limit}`)).status, 400, limit)
