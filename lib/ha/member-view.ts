@@ -18,7 +18,10 @@ export interface ViewFacts {
 export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFacts): MemberView {
   const self = { ...start.self, hostname: start.hostname }
   const waits = term.is === 'activating' && trouble !== null
-  const active = term.mayFinish() ? activeSelf(start) : (picture?.active ?? null)
+  const isActive = term.mayFinish()
+  const active = isActive ? activeSelf(start) : (picture?.active ?? null)
+  // Why nobody is active is an old story then; what is wrong with the storage is none.
+  const isOver = isActive && picture?.storage !== 'unreadable'
   return {
     clusterId: picture?.clusterId ?? null,
     state,
@@ -31,7 +34,9 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
     storage: picture?.storage ?? 'ok',
     problem: waits
       ? `term ${term.number} can't be served yet: ${trouble}`
-      : (picture?.problem ?? null),
+      : isOver
+        ? null
+        : (picture?.problem ?? null),
     warnings: picture?.warnings ?? [],
   }
 }

@@ -94,7 +94,7 @@ const age = (ms: number | null): string =>
 const historyTable = (history: readonly TermRow[]): string =>
   table(
     'Last terms',
-    ['Term', 'Master', 'Before', 'Reason', 'What was seen', 'Claimed', 'Without active'],
+    ['Term', 'Master', 'Before', 'Reason', 'What was seen', 'Claimed', 'After the last heartbeat'],
     history.map((entry) => {
       const { term, served } = entry
       return [

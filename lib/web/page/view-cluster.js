@@ -185,7 +185,7 @@ function lastFailover() {
   return h(
     'p',
     { class: 'note' },
-    `Last change: ${dateTime(term.at)}, ${term.address} after ${term.previousAddress}, ${last.why}; ${duration(served?.phases.totalMs)} without an active master. `,
+    `Last change: ${dateTime(term.at)}, ${term.address} after ${term.previousAddress}, ${last.why}; served ${duration(served?.phases.totalMs)} after the last heartbeat before. `,
     h('a', { href: '#/failovers' }, 'All terms'),
   )
 }

@@ -25,7 +25,7 @@ function render({ query }) {
     h(
       'p',
       { class: 'note' },
-      'Each term is one master’s time as the active one. A bar shows the time without an active master, from the last heartbeat of the one before.',
+      'Each term is one master’s time as the active one. A bar shows the time from the last heartbeat of the one before, which served on until it died or let go, until this one served.',
     ),
     terms.length === 0 ? h('p', { class: 'empty' }, 'No master has been active yet.') : null,
     h(
@@ -80,7 +80,7 @@ const outcome = ({ term, served }) =>
     ? 'never served'
     : term.previousAddress === null
       ? 'first'
-      : `${duration(served.phases.totalMs)} without active`
+      : `${duration(served.phases.totalMs)} from the heartbeat`
 
 /** @param {import('./types.d.ts').Phases} phases @param {number} worst */
 const bar = (phases, worst) =>
@@ -156,7 +156,7 @@ const phaseTable = (term, phases) =>
       ...PHASES.map(
         ([name, title, meaning], at) => /** @type {const} */ ([name, title, meaning, at]),
       ),
-      /** @type {const} */ (['totalMs', 'All', 'without an active master', -1]),
+      /** @type {const} */ (['totalMs', 'All', 'from the last heartbeat until it served', -1]),
     ],
     key: ([name]) => name,
     empty: '',
