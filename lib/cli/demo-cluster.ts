@@ -1,5 +1,5 @@
 /**
- * The demo's cluster: a directory of its own, free ports, real masters and workers started the way an operator starts
+ * The demo's cluster: a directory and ports of its own, real masters and workers started the way an operator starts
  * them in the foreground. Whatever it starts it also ends.
  *
  * Each master has a configuration of its own that lists it alone, and its ports are the first one's shifted by one
@@ -8,11 +8,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failure, oneLine } from './exit.ts'
+import { takePortBlock } from './port-block.ts'
 
 export interface DemoProcess {
   readonly pid: number
@@ -43,9 +43,9 @@ export interface DemoOptions {
 
 /** A daemon ends in good order within this; then it is killed. */
 const STOP_MS = 5000
+/** A block of ports has room for them and a worker. */
 const MOST_MASTERS = 8
 const MASTER_PORTS = 5
-const WORKER_PORTS = 4
 
 export class DemoCluster {
   readonly directory: string
@@ -99,9 +99,9 @@ export class DemoCluster {
     return this.#spawn('worker', confDir)
   }
 
-  /** The first of a row that has room for all. */
+  /** The first of a block that has room for all. */
   #ports(): Promise<number> {
-    this.#firstPort ??= freePortRow(MOST_MASTERS * MASTER_PORTS + WORKER_PORTS)
+    this.#firstPort ??= takePortBlock(Math.random)
     return this.#firstPort
   }
 
@@ -218,25 +218,6 @@ const masterProperties = (ports: DemoPorts): Record<string, string> => ({
   'tajo.resource-tracker.rpc.address': `localhost:${ports.tracker}`,
   'tajo.catalog.client-rpc.address': `localhost:${ports.catalog}`,
 })
-
-/** The first of `count` free ports in a row, below the range that systems hand out by themselves. */
-async function freePortRow(count: number): Promise<number> {
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    const first = 10_000 + Math.floor(Math.random() * 20_000)
-    const row = await Promise.all(Array.from({ length: count }, (_, i) => bound(first + i)))
-    const servers = row.filter((one) => one !== null)
-    await Promise.all(servers.map((one) => new Promise((done) => one.close(done))))
-    if (servers.length === count) return first
-  }
-  throw failure(`there are no ${count} free ports in a row between 10000 and 30000`)
-}
-
-const bound = (port: number): Promise<Server | null> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(null))
-    server.listen(port, '127.0.0.1', () => resolve(server))
-  })
 
 function siteXml(properties: Readonly<Record<string, string>>): string {
   const lines = Object.entries(properties).map(

@@ -2,6 +2,7 @@
  * Real masters on one machine, and what may happen to their processes. That nothing is served any more is checked
  * without slack; how fast a backup serves is told, and checked against a bound that a busy machine keeps.
  */
+import { once } from 'node:events'
 import {
   appendFileSync,
   existsSync,
@@ -346,6 +347,7 @@ t.test('starts that must fail: one sentence, exit code 1, nothing left behind', 
   t.test('a port that is taken', async (t) => {
     const blocker = createServer().listen(master.ports.client, '127.0.0.1')
     t.teardown(() => void blocker.close())
+    await once(blocker, 'listening')
     await refused(
       t,
       new RegExp(`tajo\\.master\\.client-rpc\\.address: can't open .*:${master.ports.client}`),

@@ -167,9 +167,10 @@ function gather(child: ChildProcessWithoutNullStreams): { text: string } {
 
 t.test('at a terminal: statements over lines, Ctrl-C, completion, history', async (t) => {
   const { conf, dir, cluster } = await world(t)
-  const line = [...TSQL, '--config', conf].join(' ')
+  // Without exec a shell without job control gets the Ctrl-C as well, and some end with its code after all.
+  const line = ['exec', ...TSQL, '--config', conf].join(' ')
   const child = start(['script', '-qefc', line, '/dev/null'], {
-    env: { HOME: dir, TERM: 'xterm', USER: 'me' },
+    env: { HOME: dir, TERM: 'xterm', USER: 'me', SHELL: '/bin/sh' },
   })
   t.teardown(() => child.kill('SIGKILL'))
   const said = gather(child)
@@ -188,6 +189,7 @@ t.test('at a terminal: statements over lines, Ctrl-C, completion, history', asyn
   await after('\u0003', /\^C.*default> /s)
   await after('slow one;\r', /\[#+\.+\] 50%/)
   await after('\u0003', /the query was cancelled.*default> /s)
+  await until('the cluster is told', () => cluster.killed.length > 0)
   t.same(cluster.killed, [cluster.submitted[1]?.queryId])
   await after('\\c sa', /sa/)
   await after('\t', /les/)

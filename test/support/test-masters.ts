@@ -112,8 +112,16 @@ export class TestMaster {
   async runToEnd(
     env: Readonly<Record<string, string>> = {},
   ): Promise<{ code: number; said: string }> {
-    const [code] = (await once(this.launch(env), 'close')) as [number]
-    return { code, said: this.#said }
+    const child = this.launch(env)
+    let code: number | null | undefined
+    child.once('close', (end) => {
+      code = end
+    })
+    await until(`${this.address} ends by itself`, () => {
+      if (code !== undefined) return true
+      throw new Error(`it runs: ${this.#said}`)
+    })
+    return { code: code ?? Number.NaN, said: this.#said }
   }
 
   /** The one of the pid file, as an operator finds it. */
