@@ -355,6 +355,7 @@ echo "$TAJO_FENCE_TARGET_ADDRESS $TAJO_FENCE_TARGET_PID" >>asked
   t.equal(done.code, 0, done.stderr)
   t.match(done.stdout, `${b.address} is active, ${a.address} was it before.`)
   t.equal(await stateOf(b), 'active')
+  await until('its end has been told', () => a.process.signalCode !== null)
   t.equal(a.process.signalCode, 'SIGKILL')
   const { terms } = JSON.parse((await tajo(a.confDir, 'haadmin', '-history', '--json')).stdout)
   t.match(terms[0].term, {
