@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failure, oneLine } from './exit.ts'
-import { takePortBlock } from './port-block.ts'
+import { BLOCK_PORTS, takePortBlock } from './port-block.ts'
 
 export interface DemoProcess {
   readonly pid: number
@@ -43,9 +43,10 @@ export interface DemoOptions {
 
 /** A daemon ends in good order within this; then it is killed. */
 const STOP_MS = 5000
-/** A block of ports has room for them and a worker. */
-const MOST_MASTERS = 8
 const MASTER_PORTS = 5
+const WORKER_PORTS = 4
+/** All live in one block of ports, whose first is none of theirs. */
+const MOST_MASTERS = Math.floor((BLOCK_PORTS - 1 - WORKER_PORTS) / MASTER_PORTS)
 
 export class DemoCluster {
   readonly directory: string

@@ -23,8 +23,8 @@ export const standardOutput: Output = {
 /** One JSON document, readable by people too. */
 export const json = (value: unknown): string => JSON.stringify(value, null, 2)
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these would move a terminal's cursor
+export const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
 /** `text` may be anything that a foreign file had in the place of one. */
 export const plain = (text: unknown): string => String(text).replaceAll(CONTROL, '?')
 

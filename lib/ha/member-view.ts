@@ -20,8 +20,9 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
   const waits = term.is === 'activating' && trouble !== null
   const isActive = term.mayFinish()
   const active = isActive ? activeSelf(start) : (picture?.active ?? null)
-  // Why nobody is active is an old story then; what is wrong with the storage is none.
+  // Why nobody was active is an old story then; what is wrong with the storage is none.
   const isOver = isActive && picture?.storage !== 'unreadable'
+  const problem = isOver ? null : (picture?.problem ?? null)
   return {
     clusterId: picture?.clusterId ?? null,
     state,
@@ -32,11 +33,7 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
     leaseMarginMs: term.marginMs,
     lastRenewalMs: picture?.lastRenewalMs ?? null,
     storage: picture?.storage ?? 'ok',
-    problem: waits
-      ? `term ${term.number} can't be served yet: ${trouble}`
-      : isOver
-        ? null
-        : (picture?.problem ?? null),
+    problem: waits ? `term ${term.number} can't be served yet: ${trouble}` : problem,
     warnings: picture?.warnings ?? [],
   }
 }

@@ -108,20 +108,20 @@ export class TestMaster {
     if (over()) throw new Error(`${this.address} did not start: ${this.#said}`)
   }
 
-  /** Runs it to its end, which is expected to come by itself. */
+  /** Runs it to its end, which is expected to come by itself. The code is null when a signal ended it. */
   async runToEnd(
     env: Readonly<Record<string, string>> = {},
-  ): Promise<{ code: number; said: string }> {
+  ): Promise<{ code: number | null; said: string }> {
     const child = this.launch(env)
-    let code: number | null | undefined
-    child.once('close', (end) => {
-      code = end
+    let closed = false
+    child.once('close', () => {
+      closed = true
     })
     await until(`${this.address} ends by itself`, () => {
-      if (code !== undefined) return true
+      if (closed) return true
       throw new Error(`it runs: ${this.#said}`)
     })
-    return { code: code ?? Number.NaN, said: this.#said }
+    return { code: child.exitCode, said: this.#said }
   }
 
   /** The one of the pid file, as an operator finds it. */

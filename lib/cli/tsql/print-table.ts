@@ -3,6 +3,7 @@
  * for the last row of a long result would mean keeping all of it. Numbers stand to the right.
  */
 import type { Column, Row } from '../../client/index.ts'
+import { CONTROL } from '../print.ts'
 import { type Printer, textOf } from './printer.ts'
 import { displayWidth, padEnd, padStart } from './width.ts'
 
@@ -71,7 +72,5 @@ export class TablePrinter implements Printer {
 }
 
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
-// biome-ignore lint/suspicious/noControlCharactersInRegex: data must not move a terminal's cursor
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
 const visible = (text: string): string =>
   text.replaceAll(CONTROL, (char) => NAMED[char] ?? `\\x${char.charCodeAt(0).toString(16)}`)
