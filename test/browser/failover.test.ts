@@ -69,6 +69,9 @@ t.test('two masters, kill -9 of the active', async (t) => {
   t.match(await onActive.page.title(), `${backup.address} active`)
   const there = onActive.page.getByRole('link', { name: `open the page of ${backup.address}` })
   t.match(await there.getAttribute('href'), `:${backup.ports.info}/`)
+  await onBackup.page.getByText('This is its page.').waitFor()
+  await onActive.page.getByText(`You see what ${backup.address} tells.`).waitFor()
+  t.equal(await onActive.page.getByText('This is its page.').count(), 0)
 
   await onActive.page.getByRole('link', { name: 'Failovers' }).click()
   const newest = onActive.page.locator('details').first()

@@ -22,9 +22,25 @@ function render() {
   ]
 }
 
+/**
+ * What the active one tells on the page of another, which has died, is not the active one's page.
+ * @param {Cluster} cluster
+ */
+function whosePage({ active, self, activePage }) {
+  if (active === null) return h('p', { class: 'note' }, `Told by ${self}.`)
+  const atHome = state.link.base === ''
+  if (active === self && atHome) return h('p', { class: 'note' }, 'This is its page.')
+  return h(
+    'p',
+    { class: 'note' },
+    `You see what ${self} tells. `,
+    h('a', { class: 'button', href: activePage ?? '#' }, 'Open the active’s page'),
+  )
+}
+
 /** @param {Cluster} cluster */
 function activePanel(cluster) {
-  const { active, activeSinceMs, epoch, self, activePage } = cluster
+  const { active, activeSinceMs, epoch } = cluster
   const other = cluster.masters.find(({ address }) => address === active)
   return h(
     'section',
@@ -44,14 +60,7 @@ function activePanel(cluster) {
       fact('Lease margin', duration(other?.leaseMarginMs)),
       fact('Last renewal', duration(other?.lastRenewalMs)),
     ),
-    active === null || active === self
-      ? h('p', { class: 'note' }, active === null ? `Told by ${self}.` : 'This is its page.')
-      : h(
-          'p',
-          { class: 'note' },
-          `You see what ${self} tells. `,
-          h('a', { class: 'button', href: activePage ?? '#' }, 'Open the active’s page'),
-        ),
+    whosePage(cluster),
   )
 }
 
