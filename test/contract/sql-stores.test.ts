@@ -62,7 +62,8 @@ const KINDS: readonly Kind[] = [
   },
 ]
 
-const never = new AbortController().signal
+/** A signal for each, as each term has its own: Node warns of many listeners on one. */
+const never = (): AbortSignal => new AbortController().signal
 
 /** What `Catalog` does with a store, one transaction at a time and without its patience. */
 class Writer {
@@ -75,7 +76,7 @@ class Writer {
   }
 
   async open(term: number): Promise<this> {
-    const { data, seq } = await this.store.open(term, never)
+    const { data, seq } = await this.store.open(term, never())
     this.draft = Draft.of(CatalogState.from(data))
     this.seq = seq
     return this
@@ -217,7 +218,7 @@ for (const kind of KINDS) {
       const want = one.draft.toData()
       t.strictSame((await one.store.readOnly()).data, want, 'dumped while it is open')
       const two = openStore(rest)
-      t.strictSame((await two.store.open(2, never)).data, want, 'taken over')
+      t.strictSame((await two.store.open(2, never())).data, want, 'taken over')
       t.equal((await two.store.readOnly()).term, 2)
       await two.open(2)
       await two.write([
@@ -470,7 +471,7 @@ for (const kind of KINDS) {
         expected: CatalogError['code'],
         ...parts: string[]
       ) => {
-        const { message, cause } = await rejects(t, store.open(1, never), expected, parts.join())
+        const { message, cause } = await rejects(t, store.open(1, never()), expected, parts.join())
         for (const part of parts) t.match(message, part)
         t.notMatch(`${message}${(cause as Error | undefined)?.message}`, /wrong-one|secret/)
         await store.close()
