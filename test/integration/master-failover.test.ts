@@ -470,7 +470,12 @@ t.test(
     const [together, alone] = cluster.masters
     if (together === undefined || alone === undefined) throw new Error('two masters are needed')
     const file = join(alone.dir, 'conf', 'tajo-site.xml')
-    const off = readFileSync(file, 'utf8').replace('<value>true</value>', '<value>false</value>')
+    // Its catalog would be the default one of whoever runs this.
+    const uri = `jdbc:derby:${join(alone.dir, 'catalog')};create=true`
+    const ownCatalog = `<property><name>tajo.catalog.uri</name><value>${uri}</value></property>`
+    const off = readFileSync(file, 'utf8')
+      .replace('<value>true</value>', '<value>false</value>')
+      .replace('</configuration>', `${ownCatalog}</configuration>`)
     writeFileSync(file, off)
     const mark = join(cluster.root, 'system', 'ha', 'single.json')
     const refused = async (master: TestMaster, said: string) => {
