@@ -34,7 +34,7 @@ const whoCells = (entry: HistoryEntry): string[] => [
   entry.term.address,
   isAfterFormat(entry) ? '-' : (entry.term.previousAddress ?? '-'),
   entry.served === null && entry.term.reason !== 'format'
-    ? `${whyOf(entry)} (never served)`
+    ? `${whyOf(entry)} (not known to have served)`
     : whyOf(entry),
   byWhom(entry),
 ]

@@ -104,7 +104,7 @@ const historyTable = (history: readonly TermRow[]): string =>
         entry.why,
         lastWordOf(entry) === null ? term.evidence : 'its last word, or that of its keeper',
         term.at,
-        served === null ? 'never served' : `${Math.round(served.phases.totalMs)} ms`,
+        served === null ? 'not known to have served' : `${Math.round(served.phases.totalMs)} ms`,
       ]
     }),
   )

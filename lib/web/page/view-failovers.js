@@ -77,7 +77,7 @@ function item(entry, next, all) {
 /** @param {Term} entry */
 const outcome = ({ term, served }) =>
   served === null
-    ? 'never served'
+    ? 'not known to have served'
     : term.previousAddress === null
       ? 'first'
       : `${duration(served.phases.totalMs)} from the heartbeat`

@@ -271,7 +271,7 @@ t.test('-history: who, from whom, why, by whom, how long', async (t) => {
     lines[0],
     /EPOCH +AT +MASTER +FROM +WHY +BY +NOTICED +DECIDED +CLAIMED +ENDED +SETTLED +OPENED +TOTAL/,
   )
-  t.match(lines[1], /taken over by command \(never served\) +ann@h1 +- /)
+  t.match(lines[1], /taken over by command \(not known to have served\) +ann@h1 +- /)
   t.match(lines[2], /b:1 +a:1 +its process died .* 20 ms +30 ms$/)
 })
 
