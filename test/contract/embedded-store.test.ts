@@ -8,7 +8,7 @@ import { openFile } from '../../lib/catalog/embedded-duckdb.ts'
 import { EmbeddedStore } from '../../lib/catalog/embedded-store.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
 import { EMPTY } from '../../lib/catalog/state.ts'
-import { start } from '../support/run.ts'
+import { start } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 import { catalogSuite, NEVER } from './catalog.ts'
 

@@ -7,6 +7,7 @@ import { DemoCluster, whyEnded } from '../../lib/cli/demo-cluster.ts'
 import { askMaster } from '../../lib/cli/look-around.ts'
 import { fileOf, NEVER, newCatalog, outcomeOf, tableOf, transaction } from '../contract/catalog.ts'
 import { HOME, siteXml } from '../support/install.ts'
+import { pacedMs, patienceMs } from '../support/pace.ts'
 import { type Ran, run } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
@@ -89,7 +90,7 @@ t.test('a catalog moves from one store to another', async (t) => {
 
 t.test('beside a living master a dump works and a load is refused', async (t) => {
   const cluster = new DemoCluster(HOME, {
-    properties: { 'tajo.master.ha.monitor.interval': '5000' },
+    properties: { 'tajo.master.ha.monitor.interval': String(pacedMs(5000)) },
     tajo: TAJO,
   })
   t.teardown(() => cluster.end())
@@ -97,7 +98,7 @@ t.test('beside a living master a dump works and a load is refused', async (t) =>
   await until('a master is active', async () => {
     const why = whyEnded(master)
     if (why !== null) throw new Error(`it ended: ${why}`)
-    const asked = await askMaster({ host: 'localhost', port: master.ports.umbilical }, 1000)
+    const asked = await askMaster({ host: 'localhost', port: master.ports.umbilical }, patienceMs(0.1))
     return asked.answered && asked.answer.state === 'active'
   })
   const file = join(t.testdir({}), 'dump.json')

@@ -3,7 +3,6 @@
  * contract: exit codes, what is printed, and what holds when masters are down, killed, or the directory hangs.
  */
 import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,11 +11,13 @@ import { DemoCluster, type DemoMaster, whyEnded } from '../../lib/cli/demo-clust
 import { askMaster } from '../../lib/cli/look-around.ts'
 import { makeTiming } from '../../lib/ha/index.ts'
 import { HOME, siteXml } from '../support/install.ts'
-import { type Ran, run, start } from '../support/run.ts'
+import { pacedMs, patienceMs } from '../support/pace.ts'
+import { closed, ended, start } from '../support/processes.ts'
+import { type Ran, run } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
 /** Of the two that every command is tried on, ms. */
-const M = 2000
+const M = pacedMs(2000)
 
 /** The test runner puts its loader into every Node child's NODE_OPTIONS; it is not for what is tested here. */
 const TAJO = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, join(HOME, 'bin', 'tajo')]
@@ -38,12 +39,15 @@ async function atTerminal(typed: string, confDir: string, ...args: string[]) {
     text += chunk
     if (!child.stdin.writableEnded && text.includes('(yes or no) ')) child.stdin.end(typed)
   })
-  const [code] = await once(child, 'close')
+  const [code] = await closed(child)
   return { code, text }
 }
 
 const stateOf = async (master: DemoMaster): Promise<string> => {
-  const asked = await askMaster({ host: 'localhost', port: master.ports.umbilical }, 1000)
+  const asked = await askMaster(
+    { host: 'localhost', port: master.ports.umbilical },
+    patienceMs(0.1),
+  )
   return asked.answered ? asked.answer.state : 'silent'
 }
 
@@ -57,9 +61,9 @@ const becomes = (master: DemoMaster, state: string): Promise<unknown> =>
 
 async function stopped(master: DemoMaster, signal: NodeJS.Signals): Promise<void> {
   if (whyEnded(master) !== null) return
-  const ended = once(master.process, 'exit')
+  const ending = ended(master.process)
   master.process.kill(signal)
-  await ended
+  await ending
 }
 
 t.test('a cluster of two, by the commands alone', async (t) => {
@@ -179,7 +183,7 @@ t.test('a cluster of two, by the commands alone', async (t) => {
 
   await t.test('a master that stands still is not handed the role', async (t) => {
     const pulseAge = async (): Promise<number | null> => {
-      const asked = await askMaster({ host: 'localhost', port: a.ports.umbilical }, 1000)
+      const asked = await askMaster({ host: 'localhost', port: a.ports.umbilical }, patienceMs(0.1))
       return asked.answered ? (asked.answer.heartbeatAgesMs[b.address] ?? null) : null
     }
     await until('its pulse is known', async () => (await pulseAge()) !== null)
@@ -290,7 +294,7 @@ t.test('a cluster of two, by the commands alone', async (t) => {
 
 t.test('two hand-overs at once, to different masters', async (t) => {
   const cluster = new DemoCluster(HOME, {
-    properties: { 'tajo.master.ha.monitor.interval': '2000' },
+    properties: { 'tajo.master.ha.monitor.interval': String(M) },
     tajo: TAJO,
   })
   t.teardown(() => cluster.end())
@@ -330,7 +334,7 @@ echo "$TAJO_FENCE_TARGET_ADDRESS $TAJO_FENCE_TARGET_PID" >>asked
   })
   const cluster = new DemoCluster(HOME, {
     properties: {
-      'tajo.master.ha.monitor.interval': '5000',
+      'tajo.master.ha.monitor.interval': String(pacedMs(5000)),
       'tajo.master.ha.fencing.methods': `shell(/bin/sh ${dir}/fence.sh)`,
     },
     tajo: TAJO,

@@ -9,8 +9,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { freePortRow } from '../support/free-ports.ts'
+import { pacedMs, patienceMs } from '../support/pace.ts'
 import { findProgram, hasParts } from '../support/parts.ts'
-import { start } from '../support/run.ts'
+import { start } from '../support/processes.ts'
 import { type Answer, ask, makeCluster, type TestMaster } from '../support/test-masters.ts'
 import { until } from '../support/until.ts'
 
@@ -95,7 +96,7 @@ class Judge {
 
 t.test('every answer comes from the active one, through ten failovers', async (t) => {
   if (!hasParts(t, 'haproxy')) return
-  const cluster = await makeCluster(t, { count: 3, monitorMs: 5000 })
+  const cluster = await makeCluster(t, { count: 3, monitorMs: pacedMs(5000) })
   await cluster.settled()
   const { page, client } = await startHaproxy(t, cluster.masters)
   const activeOf = new Map<number, string>()
@@ -103,7 +104,8 @@ t.test('every answer comes from the active one, through ten failovers', async (t
   let asking = true
   const callers = judges.map(async (judge) => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    while (asking) judge.hear(await ask(page, '/api/v1/cluster', { agent, timeoutMs: 30_000 }))
+    while (asking)
+      judge.hear(await ask(page, '/api/v1/cluster', { agent, timeoutMs: patienceMs() }))
     agent.destroy()
   })
   for (let i = 0; i < FAILOVERS; i += 1) {

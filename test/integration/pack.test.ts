@@ -26,10 +26,10 @@ t.test('unpack, configure, start', async (t) => {
   // Scripts would compile into the very folder that these tests run from.
   const pack = ['npm', 'pack', '--ignore-scripts', '--pack-destination', dir]
   // The query engine's library alone has 70 MB.
-  await mustRun(pack, { cwd: HOME, timeoutMs: 300_000 })
+  await mustRun(pack, { cwd: HOME, patience: 6 })
   const tarball = readdirSync(dir)[0] ?? ''
   t.match(tarball, /^tajo-ha-.*\.tgz$/)
-  await mustRun(['tar', '-xzf', tarball], { cwd: dir, timeoutMs: 300_000 })
+  await mustRun(['tar', '-xzf', tarball], { cwd: dir, patience: 6 })
   const home = join(dir, 'package')
   for (const name of [
     'LICENSE',

@@ -11,7 +11,8 @@ import {
   type Say,
 } from '../support/fake-queries.ts'
 import { HOME, makeConf } from '../support/install.ts'
-import { type Ran, run, start } from '../support/run.ts'
+import { closed, start } from '../support/processes.ts'
+import { type Ran, run } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
 const TSQL = [process.execPath, join(HOME, 'bin/tsql')]
@@ -132,7 +133,7 @@ t.test('whoever waits for a worker is told so', async (t) => {
   await until('it is told', () => said.text !== '')
   t.equal(said.text, 'tsql: waiting for a worker: none is registered\n')
   child.kill('SIGINT')
-  t.equal(await new Promise((done) => child.once('close', done)), 130)
+  t.same(await closed(child), [130, null])
 })
 
 t.test('Ctrl-C ends the query in the cluster, and a script with it', async (t) => {
@@ -141,8 +142,7 @@ t.test('Ctrl-C ends the query in the cluster, and a script with it', async (t) =
   const said = gather(child)
   await until('it runs', () => cluster.submitted.length === 1)
   child.kill('SIGINT')
-  const code = await new Promise((done) => child.once('close', done))
-  t.equal(code, 130)
+  t.same(await closed(child), [130, null])
   t.equal(said.text, 'ERROR: the query was cancelled\n')
   t.same(cluster.killed, [cluster.submitted[0]?.queryId])
   t.equal(cluster.submitted.length, 1)
@@ -197,7 +197,7 @@ t.test('at a terminal: statements over lines, Ctrl-C, completion, history', asyn
   await after('bad;\r', /LINE 1: bad.*sales> /s)
   await after('\\! echo $((6*7))\r', /42.*sales> /s)
   child.stdin.write('\u0004')
-  t.equal(await new Promise((done) => child.once('close', done)), 0)
+  t.same(await closed(child), [0, null])
   const history = readFileSync(join(dir, '.tsql_history'), 'utf8').split('\n')
   t.match(history, [
     'first',

@@ -8,16 +8,20 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { z } from 'zod'
+import { makeTiming } from '../../lib/ha/index.ts'
 import type { ClusterDocument, SqlLine } from '../../lib/web/view.ts'
+import { pacedMs } from '../support/pace.ts'
 import { run as runProgram } from '../support/run.ts'
 import { makeCluster, type TestMaster } from '../support/test-masters.ts'
 import { TestWorker } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
 
+/** The monitor interval, ms. */
+const M = pacedMs(2000)
 const TAJO = fileURLToPath(new URL('../../../bin/tajo', import.meta.url))
 const cluster = await makeCluster(t, {
   count: 2,
-  monitorMs: 2000,
+  monitorMs: M,
   site: { 'tajo.master.info-http.sql': 'all', 'tajo.master.info-http.admin': 'true' },
 })
 const worker = await TestWorker.make({
@@ -100,6 +104,7 @@ t.test('every answer is what the description says, on the active and on a backup
 })
 
 t.test('the cluster document says whether a failover would work', async (t) => {
+  const { pollMs, activationMs, patienceMs, settleMs, renewMs } = makeTiming(M)
   const { active, backups } = await cluster.settled()
   const [backup] = backups
   const view = await until('the backup has seen all', async () => {
@@ -110,8 +115,13 @@ t.test('the cluster document says whether a failover would work', async (t) => {
   t.match(view, {
     active: active.address,
     self: backup?.address,
-    ifActiveDied: { successor: backup?.address, processDeathMs: 300, hostLossMs: 1840, why: null },
-    periods: { monitorMs: 2000, renewMs: 200 },
+    ifActiveDied: {
+      successor: backup?.address,
+      processDeathMs: pollMs + activationMs,
+      hostLossMs: pollMs + patienceMs + pollMs + settleMs + activationMs,
+      why: null,
+    },
+    periods: { monitorMs: M, renewMs },
     sql: 'all',
     admin: true,
   })

@@ -17,7 +17,8 @@ import type { ResultLine, Task, TaskReport } from '../../lib/rpc/contract.ts'
 import { Worker, type WorkerOptions } from '../../lib/worker/index.ts'
 import { FAKE_SECRET, FakeTracker } from '../support/fake-tracker.ts'
 import { freePortRow } from '../support/free-ports.ts'
-import { start as startProgram } from '../support/run.ts'
+import { pacedMs, patienceMs } from '../support/pace.ts'
+import { ended as endOfProcess, hasEnded, start as startProgram } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 import { columnsOf, TYPES } from '../support/worker-engine.ts'
 
@@ -56,8 +57,8 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
     idleMs: 200,
     activeMs: 50,
     beatMs: 100,
-    silenceMs: 2000,
-    catalogMs: 10_000,
+    silenceMs: pacedMs(2000),
+    catalogMs: patienceMs(),
     clock: systemClock,
     wallClockMs: Date.now,
     random: () => 0.5,
@@ -127,7 +128,7 @@ t.test('tasks', async (t) => {
   await tracker.start()
   const { worker, addresses, stop } = await startWorker([tracker])
   const master = tracker.caller(addresses.qm)
-  const run = (task: Task) => master.call('run', task, { deadlineMs: 10_000 })
+  const run = (task: Task) => master.call('run', task, { deadlineMs: patienceMs() })
   await until('registered', () => tracker.following > 0)
   t.same(tracker.registered[0]?.tasks, [])
 
@@ -234,7 +235,7 @@ t.test('tasks', async (t) => {
     await run(two)
     t.match(await run(three), { accepted: false, why: 'no free slot' })
     await until('no free slot told', () => tracker.beats.at(-1)?.freeSlots === 0)
-    await master.call('kill', { queryId: one.queryId }, { deadlineMs: 5000 })
+    await master.call('kill', { queryId: one.queryId }, { deadlineMs: patienceMs() })
     t.match(await ended(tracker, one), { state: 'killed', error: { kind: 'killed' } })
     await until('a free slot told', () => tracker.beats.at(-1)?.freeSlots === 1)
     await run({ ...two, attempt: 2, query: { ...two.query, text: 'SELECT 42' } })
@@ -273,11 +274,15 @@ t.test('tasks', async (t) => {
     const stranger = tracker.caller(addresses.qm, 'c'.repeat(64))
     const old = new FakeTracker(2).caller(addresses.qm)
     const task = taskOf('SELECT 1')
-    await t.rejects(stranger.call('run', task, { deadlineMs: 5000 }), {
+    await t.rejects(stranger.call('run', task, { deadlineMs: patienceMs() }), {
       message: REFUSED.FORBIDDEN,
     })
-    await t.rejects(old.call('run', task, { deadlineMs: 5000 }), { message: REFUSED.STALE_EPOCH })
-    await t.rejects(old.call('kill', task, { deadlineMs: 5000 }), { message: REFUSED.STALE_EPOCH })
+    await t.rejects(old.call('run', task, { deadlineMs: patienceMs() }), {
+      message: REFUSED.STALE_EPOCH,
+    })
+    await t.rejects(old.call('kill', task, { deadlineMs: patienceMs() }), {
+      message: REFUSED.STALE_EPOCH,
+    })
     await Promise.all([stranger.close(), old.close()])
   })
 
@@ -306,11 +311,11 @@ t.test('from one active master to the next', async (t) => {
   first.forgetsEnded = false
 
   const done = taskOf('SELECT 1')
-  await master.call('run', done, { deadlineMs: 5000 })
+  await master.call('run', done, { deadlineMs: patienceMs() })
   await fetchAll(addresses.clientRpc, done)
   await ended(first, done)
   const running = taskOf("SELECT i, repeat('y', 100) FROM range(300000) r(i)")
-  await master.call('run', running, { deadlineMs: 5000 })
+  await master.call('run', running, { deadlineMs: patienceMs() })
   const reader = await lazyClient(addresses.clientRpc, running)
   await until('it runs', () => first.reportsOf(running.queryId).length > 0)
 
@@ -339,7 +344,7 @@ t.test('from one active master to the next', async (t) => {
   t.match(text, '{"end":{"rows":300000}}', 'the stream was not touched')
   t.ok(bytes > 30_000_000)
   t.match(await ended(second, running), { state: 'succeeded', rows: 300_000 })
-  await t.rejects(master.call('run', taskOf('SELECT 1'), { deadlineMs: 5000 }), {
+  await t.rejects(master.call('run', taskOf('SELECT 1'), { deadlineMs: patienceMs() }), {
     message: REFUSED.STALE_EPOCH,
   })
 
@@ -355,7 +360,7 @@ t.test('from one active master to the next', async (t) => {
   const later = second.caller(addresses.qm)
   second.stepDown()
   const waiting = taskOf('SELECT * FROM absent')
-  await later.call('run', waiting, { deadlineMs: 5000 })
+  await later.call('run', waiting, { deadlineMs: patienceMs() })
   second.epoch = 7
   second.active = true
   t.match(await ended(second, waiting), { error: { message: 'there is no table default.absent' } })
@@ -364,7 +369,7 @@ t.test('from one active master to the next', async (t) => {
   // Stopped while it runs something: told as lost, so that it is tried elsewhere.
   const unlucky = taskOf('SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000) b(i)')
   const newest = second.caller(addresses.qm)
-  await newest.call('run', unlucky, { deadlineMs: 5000 })
+  await newest.call('run', unlucky, { deadlineMs: patienceMs() })
   await stop()
   t.match(last(second.reportsOf(unlucky.queryId)), { state: 'failed', error: { kind: 'lost' } })
   await newest.close()
@@ -406,9 +411,9 @@ t.test('a result that nobody fetches is dropped', async (t) => {
   const { addresses, stop } = await startWorker([tracker], { results })
   const master = tracker.caller(addresses.qm)
   const task = taskOf('SELECT i FROM range(1000000) r(i)')
-  await master.call('run', task, { deadlineMs: 5000 }).catch(async () => {
+  await master.call('run', task, { deadlineMs: patienceMs() }).catch(async () => {
     await until('registered', () => tracker.following > 0)
-    await master.call('run', task, { deadlineMs: 5000 })
+    await master.call('run', task, { deadlineMs: patienceMs() })
   })
   t.match(await ended(tracker, task), {
     state: 'killed',
@@ -428,7 +433,7 @@ t.test('a kill waits for no reader, nor does the end of a worker', async (t) => 
   const master = tracker.caller(addresses.qm)
   const begin = async (sql: string): Promise<Task> => {
     const task = taskOf(sql)
-    await master.call('run', task, { deadlineMs: 5000 })
+    await master.call('run', task, { deadlineMs: patienceMs() })
     return task
   }
   const big = "SELECT i, repeat('x', 1000) FROM range(100000000) r(i)"
@@ -436,7 +441,7 @@ t.test('a kill waits for no reader, nor does the end of a worker', async (t) => 
   const stalled = await begin(big)
   const { leave } = await lazyClient(addresses.clientRpc, stalled)
   for (const { queryId } of [unread, stalled]) {
-    await master.call('kill', { queryId }, { deadlineMs: 5000 })
+    await master.call('kill', { queryId }, { deadlineMs: patienceMs() })
   }
   for (const task of [unread, stalled]) {
     t.match(await ended(tracker, task), { state: 'killed', error: { kind: 'killed' } })
@@ -493,13 +498,13 @@ t.test('the command', async (t) => {
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk))
     await until(
       `${words} ready`,
-      () => said.startsWith('ready ') || (said !== '' && child.exitCode !== null),
+      () => said.startsWith('ready ') || (said !== '' && hasEnded(child)),
     )
     return { child, said: () => said }
   }
   const end = async ({ child }: Awaited<ReturnType<typeof begin>>): Promise<number | null> => {
     child.kill('SIGTERM')
-    const [code] = await once(child, 'exit')
+    const [code] = await endOfProcess(child)
     return code
   }
   writeFileSync(root, '')

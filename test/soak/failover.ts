@@ -160,9 +160,10 @@ await auditing
 await historyIsWhole()
 for (const master of masters) if (!master.hasEnded) process.kill(master.pid, 'SIGTERM')
 await Promise.all(masters.map((master) => master.ended()))
-await until('every process has ended', () => processesOf(dir).length === 0, {
-  timeoutMs: 10_000,
-}).catch(() => problems.push(`left over: processes ${processesOf(dir).join(', ')}`))
+const noneIsLeft = (): boolean => processesOf(dir).length === 0
+await until('every process has ended', noneIsLeft, { patience: 0.25 }).catch(() =>
+  problems.push(`left over: processes ${processesOf(dir).join(', ')}`),
+)
 
 tellGaps()
 tellGrowth('witness master', growthOf(held.master))

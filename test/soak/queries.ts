@@ -69,7 +69,7 @@ async function settled(): Promise<{ active: SoakMaster; backup: SoakMaster }> {
       }
       return null
     },
-    { timeoutMs: 120_000 },
+    { patience: 2 },
   )
 }
 
@@ -78,7 +78,7 @@ async function strike(): Promise<void> {
   const { active, backup } = await settled()
   const fault = chooseFault(random(), faults)
   await fault.strike(active, backup)
-  await until('the other one serves', () => backup.health('active'), { timeoutMs: 60_000 })
+  await until('the other one serves', () => backup.health('active'))
   await fault.mend(active)
   struck.set(fault.name, (struck.get(fault.name) ?? 0) + 1)
 }

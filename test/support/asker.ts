@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { HOME } from './install.ts'
 import type { TestHost } from './netns.ts'
-import { start } from './run.ts'
+import { start } from './processes.ts'
 import { until } from './until.ts'
 
 /** One request. Times are milliseconds of `nowMs()`. */
@@ -23,7 +23,7 @@ export interface Asked {
 export interface Asker {
   readonly all: readonly Asked[]
   /** Resolves to the first request, sent at or after `sinceMs`, that was served by one of these hosts. */
-  served(hosts: readonly string[], sinceMs: number, timeoutMs?: number): Promise<Asked>
+  served(hosts: readonly string[], sinceMs: number, productMs?: number): Promise<Asked>
 }
 
 /** The clock that `Asked` uses. */
@@ -44,11 +44,11 @@ export async function startAsker(
   })
   return {
     all,
-    served: (among, sinceMs, timeoutMs) =>
+    served: (among, sinceMs, productMs = 0) =>
       until(
         `one of ${among.join(', ')} serves`,
         () => all.find((a) => a.status === 200 && a.sentMs >= sinceMs && among.includes(a.host)),
-        timeoutMs === undefined ? {} : { timeoutMs },
+        { productMs },
       ),
   }
 }

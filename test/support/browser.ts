@@ -4,13 +4,18 @@
  */
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
+import { patienceMs } from './pace.ts'
 import { until } from './until.ts'
 
 export const CHROMIUM = '/usr/bin/chromium'
 
 /** Closed at the end of the test. */
 export async function openBrowser(t: Test): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--disable-gpu'] })
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--disable-gpu'],
+    timeout: patienceMs(2),
+  })
   t.teardown(() => browser.close())
   return browser
 }
@@ -27,7 +32,7 @@ export async function openPage(
 ): Promise<OpenPage> {
   const context = await browser.newContext({ locale: 'en', timezoneId: 'UTC', ...options })
   const page = await context.newPage()
-  page.setDefaultTimeout(30_000)
+  page.setDefaultTimeout(patienceMs())
   const faults: string[] = []
   page.on('pageerror', (error) => faults.push(String(error.stack ?? error)))
   page.on('dialog', (dialog) => {

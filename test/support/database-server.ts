@@ -3,7 +3,6 @@
  * are neither used nor touched. It ends with the test, and with the test's process, however that ends.
  */
 import { type ChildProcess, execFileSync } from 'node:child_process'
-import { once } from 'node:events'
 import { chownSync, mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -12,7 +11,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { freePortRow } from './free-ports.ts'
 import { findProgram } from './parts.ts'
-import { mustRun, start } from './run.ts'
+import { ended, hasEnded, start } from './processes.ts'
+import { mustRun } from './run.ts'
 import { until } from './until.ts'
 
 export interface DatabaseServer {
@@ -59,9 +59,9 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
   let child: ChildProcess | null = null
   const end = async (signal: NodeJS.Signals) => {
     if (child === null) return
-    const ended = child.exitCode === null && child.signalCode === null && once(child, 'exit')
+    const ending = ended(child)
     child.kill(signal)
-    await ended
+    await ending
     child = null
   }
   const server: DatabaseServer = {
@@ -74,11 +74,9 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
       await until(
         `${kind.name} accepts connections`,
         async () => {
-          if (child === null || child.exitCode !== null) {
+          if (child === null || hasEnded(child)) {
             const words = [...setpriv, '--pdeathsig', 'KILL', ...kind.serve(directory, port)]
             child = start(words, { cwd: directory })
-            child.stdout?.resume()
-            child.stderr?.resume()
           }
           return (await accepts(port)) && (await (kind.isReady?.(port) ?? true))
         },

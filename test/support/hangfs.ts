@@ -14,7 +14,9 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { TestHost } from './netns.ts'
-import { mustRun, start } from './run.ts'
+import { ended, start } from './processes.ts'
+import { mustRun } from './run.ts'
+import { within } from './until.ts'
 
 /** Whose calls a rule concerns: process ids as the mounting host sees them. */
 export type Who = readonly number[] | 'all'
@@ -61,7 +63,7 @@ export async function mountHangFs(
   const words = [program, backingDir, path]
   const orders = orderTaker(start(options.host?.command(words) ?? words))
   t.teardown(() => orders.end())
-  await orders.mounted
+  await within(`the mount of ${path}`, orders.mounted)
   const rule = async (effect: string, who: Who, calls?: readonly string[]): Promise<void> => {
     const whom = who === 'all' ? 'all' : who.join(',')
     // Nobody is no rule at all; hangfs would refuse an empty list.
@@ -95,15 +97,12 @@ function orderTaker(child: ChildProcessWithoutNullStreams) {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
-  const ended = new Promise<void>((resolve) => {
-    const finish = (why: string): void => {
-      over = true
-      for (const one of awaited.splice(0)) one.reject(new Error(`hangfs ${why}: ${stderr}`))
-      resolve()
-    }
-    child.once('close', (code) => finish(`ended with ${code}`))
-    child.once('error', (error) => finish(`did not start, ${error.message}`))
-  })
+  const finish = (why: string): void => {
+    over = true
+    for (const one of awaited.splice(0)) one.reject(new Error(`hangfs ${why}: ${stderr}`))
+  }
+  child.once('close', (code) => finish(`ended with ${code}`))
+  child.once('error', (error) => finish(`did not start, ${error.message}`))
   child.stdin.on('error', () => undefined)
   createInterface({ input: child.stdout }).on('line', (line) => {
     const one = awaited.shift()
@@ -120,11 +119,11 @@ function orderTaker(child: ChildProcessWithoutNullStreams) {
     give: (order: string): Promise<string> => {
       const answered = answer()
       if (!over) child.stdin.write(`${order}\n`)
-      return answered
+      return within(`hangfs' answer to ${JSON.stringify(order)}`, answered)
     },
     end: async (): Promise<void> => {
       child.stdin.end()
-      await ended
+      await ended(child)
     },
   }
 }

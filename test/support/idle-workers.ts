@@ -33,7 +33,7 @@ export class IdleWorkers {
       if (i % 20 === 0) await sleep(10)
     }
     const all = (): boolean => this.#followers.every(({ registrations }) => registrations > 0)
-    await until('all have registered', all, { timeoutMs: 120_000 })
+    await until('all have registered', all, { patience: 3 })
   }
 
   get registrations(): number {

@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { watchLogs } from './processes.ts'
 
 /** This install. */
 export const HOME = join(dirname(fileURLToPath(import.meta.url)), '../../..')
@@ -24,6 +25,7 @@ export interface ConfOptions {
 /** Makes `dir/conf`, and lets logs and pid files go to `dir/HOSTNAME`. Answers the configuration directory. */
 export function makeConf(dir: string, options: ConfOptions): string {
   const conf = join(dir, 'conf')
+  watchLogs(dir)
   mkdirSync(join(dir, 'root'), { recursive: true })
   mkdirSync(conf, { recursive: true })
   const site = {

@@ -6,12 +6,12 @@
  * Nothing of this touches the machine's own network. A host's first process reads a pipe from the test: when the test
  * ends, however it ends, the pipe closes, that process ends, and the kernel kills all others of that host.
  */
-import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { mustRun, type Ran, type RunOptions, run, start } from './run.ts'
+import { ended, start } from './processes.ts'
+import { mustRun, type Ran, type RunOptions, run } from './run.ts'
 import { until } from './until.ts'
 
 export interface TestHost {
@@ -92,26 +92,22 @@ async function startNamespaces(t: Test, name: string): Promise<Namespaces> {
   const child = start(['unshare', ...ALL, '--fork', '--kill-child', '--mount-proc', ...first])
   const end = async (): Promise<void> => {
     child.kill('SIGKILL')
-    await closed(child)
+    await ended(child)
   }
   t.teardown(end)
-  await new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => reject(new Error(`unshare ended with ${code}`)))
-    child.stdout.once('data', resolve)
+  let hasSaid = false
+  child.stdout.once('data', () => {
+    hasSaid = true
   })
+  const needs = [child]
+  await until(`the first process of host ${name}`, () => hasSaid, { needs, everyMs: 5 })
   const pid = child.pid ?? 0
-  const initPid = await until('a first process', () =>
-    Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()),
+  const children = `/proc/${pid}/task/${pid}/children`
+  const initPid = await until(`the process id of host ${name}'s first process`, () =>
+    Number(readFileSync(children, 'utf8').trim()),
   )
   return { initPid, command: ['nsenter', '-t', String(initPid), ...ALL, '--'], end }
 }
-
-const closed = (child: ChildProcess): Promise<void> =>
-  new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) resolve()
-    else child.once('close', () => resolve())
-  })
 
 /** Name, address, and files of its own: /run is empty but for what sshd needs, name servers are none. */
 async function furnish(

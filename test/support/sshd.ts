@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { TestHost } from './netns.ts'
 import { findProgram } from './parts.ts'
-import { mustRun, start } from './run.ts'
+import { start } from './processes.ts'
+import { mustRun } from './run.ts'
 import { until } from './until.ts'
 
 export interface SshKeys {
@@ -78,10 +79,8 @@ export async function startSshServer(
     said += text
   })
   t.teardown(() => void child.kill())
-  await until(`sshd on ${name} accepts connections`, () => {
-    if (child.exitCode !== null) throw new Error(`sshd ended: ${said}`)
-    return said.includes('Server listening on')
-  })
+  const listens = (): boolean => said.includes('Server listening on')
+  await until(`sshd on ${name} accepts connections`, listens, { needs: [child] })
 }
 
 const configuration = (dir: string, port: number, address: string): string => `

@@ -2,7 +2,7 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { start } from './run.ts'
+import { start } from './processes.ts'
 
 const HOME = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -18,6 +18,7 @@ export function startDaemon(
   const { dir, env = {}, onSaid } = options
   const child = start([process.execPath, join(HOME, 'build/lib/cli/tajo.js'), role], {
     cwd: HOME,
+    logDir: join(dir, 'logs'),
     env: {
       TAJO_HOME: HOME,
       TAJO_CONF_DIR: join(dir, 'conf'),

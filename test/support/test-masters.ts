@@ -4,7 +4,6 @@
  * signalled.
  */
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -12,6 +11,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { exchange } from '../../lib/cli/http.ts'
 import { freePortRow } from './free-ports.ts'
+import { patienceMs } from './pace.ts'
+import { closed, type End, ended } from './processes.ts'
 import { siteXml, startDaemon } from './test-daemon.ts'
 import { until } from './until.ts'
 
@@ -21,14 +22,14 @@ export interface Answer {
   readonly text: string
 }
 
-/** One request with a deadline; never rejects. */
+/** One request with a deadline, by default a share of the usual patience; never rejects. */
 export function ask(
   port: number,
   path: string,
   {
     method = 'GET',
     agent,
-    timeoutMs = 2000,
+    timeoutMs = patienceMs(0.1),
   }: { method?: string; agent?: Agent; timeoutMs?: number } = {},
 ): Promise<Answer> {
   return new Promise((resolve) => {
@@ -103,25 +104,16 @@ export class TestMaster {
   /** Starts it and waits until it takes part in the election. */
   async start(): Promise<void> {
     const child = this.launch()
-    const over = (): boolean => child.exitCode !== null || child.signalCode !== null
-    await until('the master is ready, or has failed', () => over() || this.#said.includes('ready '))
-    if (over()) throw new Error(`${this.address} did not start: ${this.#said}`)
+    const isReady = (): boolean => this.#said.includes('ready ')
+    await until(`${this.address} says that it is ready`, isReady, { needs: [child] })
   }
 
   /** Runs it to its end, which is expected to come by itself. The code is null when a signal ended it. */
   async runToEnd(
     env: Readonly<Record<string, string>> = {},
   ): Promise<{ code: number | null; said: string }> {
-    const child = this.launch(env)
-    let closed = false
-    child.once('close', () => {
-      closed = true
-    })
-    await until(`${this.address} ends by itself`, () => {
-      if (closed) return true
-      throw new Error(`it runs: ${this.#said}`)
-    })
-    return { code: child.exitCode, said: this.#said }
+    const [code] = await closed(this.launch(env))
+    return { code, said: this.#said }
   }
 
   /** The one of the pid file, as an operator finds it. */
@@ -153,11 +145,9 @@ export class TestMaster {
   }
 
   /** Resolves to exit code and signal. */
-  async ended(): Promise<readonly [number | null, string | null]> {
-    const child = this.#process
-    if (child === null) throw new Error('it was never started')
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
-    return [child.exitCode, child.signalCode]
+  async ended(): Promise<End> {
+    if (this.#process === null) throw new Error('it was never started')
+    return ended(this.#process)
   }
 
   async health(what: 'active' | 'backup'): Promise<boolean> {
@@ -183,7 +173,7 @@ export class TestMaster {
   async handOverTo(successor: TestMaster): Promise<void> {
     const socketPath = join(this.dir, 'run', 'tajo-test-master.sock')
     const body = { successor: successor.address, force: false, by: 'test' }
-    const options = { method: 'POST', body, deadlineMs: 20_000 } as const
+    const options = { method: 'POST', body, deadlineMs: patienceMs() } as const
     const answer = await exchange({ socketPath }, '/admin/handOver', options)
     if (answer.status !== 200) throw new Error(JSON.stringify(answer))
   }

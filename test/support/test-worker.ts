@@ -1,10 +1,10 @@
 /** A real worker of a test's cluster on this machine, with a configuration of its own that lists the given masters. */
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TajoClient, type TajoClientOptions } from '../../lib/client/index.ts'
 import { freePortRow } from './free-ports.ts'
+import { ended, hasEnded } from './processes.ts'
 import { siteXml, startDaemon } from './test-daemon.ts'
 import { ask, type TestMaster } from './test-masters.ts'
 import { until } from './until.ts'
@@ -80,8 +80,7 @@ export class TestWorker {
   }
 
   get hasEnded(): boolean {
-    const child = this.#process
-    return child === null || child.exitCode !== null || child.signalCode !== null
+    return this.#process === null || hasEnded(this.#process)
   }
 
   /** Starts it and waits until its ports are open. */
@@ -94,11 +93,8 @@ export class TestWorker {
       },
     })
     this.#process = child
-    await until(
-      'the worker is ready, or has failed',
-      () => this.hasEnded || this.#said.includes('ready '),
-    )
-    if (this.hasEnded) throw new Error(`the worker did not start: ${this.#said}`)
+    const isReady = (): boolean => this.#said.includes('ready ')
+    await until(`worker ${this.address} says that it is ready`, isReady, { needs: [child] })
   }
 
   async live(): Promise<boolean> {
@@ -110,7 +106,7 @@ export class TestWorker {
   }
 
   async ended(): Promise<void> {
-    if (!this.hasEnded && this.#process !== null) await once(this.#process, 'exit')
+    if (this.#process !== null) await ended(this.#process)
   }
 
   /** SIGKILL to it if it still runs, frozen or not. */

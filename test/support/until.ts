@@ -1,28 +1,50 @@
 /**
- * Waiting for something to become true, instead of sleeping and hoping. The bound is there to end a broken test, so it
- * is generous; how long something took is asserted by no test.
+ * Waiting for something to become true, instead of sleeping and hoping. The limit is there to end a broken test, so it
+ * is generous and follows the machine; how long something took is asserted by no test. A wait in vain tells what was
+ * waited for, what was seen last, and what became of the processes of the test.
  */
+import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
+import { InVain, Patience, type PatienceOptions } from './patience.ts'
+import { endOf, tellProcesses } from './processes.ts'
 
-export const GENEROUS_MS = 60_000
+export interface UntilOptions extends PatienceOptions {
+  readonly everyMs?: number
+  /** Without these processes it can't come true any more: the wait ends with the first that ends. */
+  readonly needs?: readonly ChildProcess[]
+}
 
-/** Asks `question` until it answers something true and resolves to that; rejects after `timeoutMs` naming `what`. */
+/** Asks `question` until it answers something true and resolves to that; rejects when the patience is over. */
 export async function until<T>(
   what: string,
   question: () => Promise<T> | T,
-  options: { readonly timeoutMs?: number; readonly everyMs?: number } = {},
+  options: UntilOptions = {},
 ): Promise<NonNullable<T>> {
-  const timeoutMs = options.timeoutMs ?? GENEROUS_MS
-  const end = performance.now() + timeoutMs
-  let lastError: unknown
-  while (performance.now() < end) {
+  let last = 'nothing has been answered yet'
+  const tell = (): string => `the last answer: ${last}\n${tellProcesses()}`
+  const patience = new Patience(what, { ...options, tell })
+  for (;;) {
+    // Seen before the question: what a process did before it ended counts.
+    const ends = (options.needs ?? []).map(endOf)
     try {
-      const answer = await question()
+      const answer = await patience.keep(Promise.resolve().then(question))
       if (answer) return answer as NonNullable<T>
+      last = inspect(answer)
     } catch (error) {
-      lastError = error
+      if (error instanceof InVain) throw error
+      last = error instanceof Error ? error.message : inspect(error)
     }
-    await sleep(options.everyMs ?? 20)
+    const end = ends.find((one) => one !== null)
+    if (end)
+      throw new Error(`it can't come true any more: ${what}\n${end}\nthe last answer: ${last}`)
+    await patience.keep(sleep(options.everyMs ?? 20))
   }
-  throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause: lastError })
 }
+
+/** Resolves as `promise` does, within the same patience. */
+export const within = <T>(
+  what: string,
+  promise: Promise<T>,
+  options: PatienceOptions = {},
+): Promise<T> => new Patience(what, { ...options, tell: tellProcesses }).keep(promise)

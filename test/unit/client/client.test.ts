@@ -11,10 +11,11 @@ import {
   type TajoClientOptions,
 } from '../../../lib/client/index.ts'
 import { fakeCluster, fakeWorker, type Say, sayLines } from '../../support/fake-queries.ts'
+import { pacedMs } from '../../support/pace.ts'
 import { until } from '../../support/until.ts'
 
 const COLUMNS = { columns: [{ name: 'a', type: 'INT4' }] }
-const QUICK = { maxNum: 20, pauseTimeMs: 50 }
+const QUICK = { maxNum: 20, pauseTimeMs: pacedMs(50) }
 
 function clientOf(
   t: Test,
@@ -137,7 +138,7 @@ t.test('masters that nobody named are found when none of the named ones is activ
     found += 1
     return found === 1 ? [second] : Promise.reject(new Error('its mount hangs'))
   }
-  const retry = { maxNum: 100, pauseTimeMs: 50 }
+  const retry = { maxNum: 100, pauseTimeMs: pacedMs(50) }
   const client = clientOf(t, [first, third], { findMore, retry })
   third.active = false
   t.equal(await client.execute('x'), 'OK')
@@ -203,7 +204,7 @@ t.test('nobody is active: pauses grow, and all that was said is told in the end'
   const told: number[] = []
   const client = clientOf(t, [master, { client: '127.0.0.1:1', catalog: '127.0.0.1:2' }], {
     // Two seconds: on a busy machine a round takes its time too.
-    retry: { maxNum: 40, pauseTimeMs: 50 },
+    retry: { maxNum: 40, pauseTimeMs: pacedMs(50) },
     onWaiting: (said) => told.push(said.size),
   })
   const error = await client.query('x').catch((error) => error)

@@ -1,6 +1,5 @@
 /** Pid file, log, admin socket, signals and ends, with real processes and a real file system. */
 import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -27,7 +26,8 @@ import {
 import { leave } from '../../../lib/daemon/leaving.ts'
 import { ownerOf } from '../../../lib/daemon/pidfile.ts'
 import { RotatingFile } from '../../../lib/daemon/rotating-file.ts'
-import { childEnv, start } from '../../support/run.ts'
+import { patienceMs } from '../../support/pace.ts'
+import { childEnv, closed, type End, hasEnded, start } from '../../support/processes.ts'
 import { until } from '../../support/until.ts'
 
 const CHILD = fileURLToPath(new URL('../../support/daemon-child.js', import.meta.url))
@@ -43,7 +43,7 @@ interface Child {
   readonly process: ChildProcess
   readonly pid: number
   readonly said: () => string
-  readonly ended: Promise<readonly [number | null, NodeJS.Signals | null]>
+  ended(): Promise<End>
 }
 
 async function startChild(t: Test, dir: string, ...mode: string[]): Promise<Child> {
@@ -56,9 +56,8 @@ async function startChild(t: Test, dir: string, ...mode: string[]): Promise<Chil
     said += text
   })
   t.teardown(() => void child.kill('SIGKILL'))
-  const ended = once(child, 'close') as Promise<unknown> as Child['ended']
-  await until('the child is up or ended', () => said.includes('up\n') || child.exitCode !== null)
-  return { process: child, pid: child.pid ?? 0, said: () => said, ended }
+  await until('the child is up or ended', () => said.includes('up\n') || hasEnded(child))
+  return { process: child, pid: child.pid ?? 0, said: () => said, ended: () => closed(child) }
 }
 
 t.test('the pid file', async (t) => {
@@ -80,9 +79,9 @@ t.test('the pid file', async (t) => {
     t.equal(ownerOf(join(dir, 'x.pid')), child.pid)
     const second = await startChild(t, dir)
     t.match(second.said(), `already running as pid ${child.pid}`)
-    t.equal((await second.ended)[0], 1)
+    t.equal((await second.ended())[0], 1)
     child.process.kill('SIGKILL')
-    await child.ended
+    await child.ended()
     const path = join(dir, 'x.pid')
     t.ok(existsSync(path))
     const mine = await takePidFile(path)
@@ -304,14 +303,14 @@ t.test('an end', async (t) => {
     setTimeout(() => {
       busy = []
     }, 20)
-    await leave(3, 10_000, ending)
+    await leave(3, patienceMs(), ending)
     t.equal(ends[0], 'exit 3')
   })
   t.test('by TERM is in good order', async (t) => {
     const dir = temporary(t)
     const child = await startChild(t, dir)
     child.process.kill('SIGTERM')
-    t.same(await child.ended, [0, null])
+    t.same(await child.ended(), [0, null])
     t.notOk(existsSync(join(dir, 'x.pid')))
     t.match(readFileSync(join(dir, 'x.log'), 'utf8'), /got SIGTERM.*\n.*ended/)
   })
@@ -323,7 +322,7 @@ t.test('an end', async (t) => {
       readFileSync(join(dir, 'x.log')).includes('got SIGTERM'),
     )
     child.process.kill('SIGINT')
-    t.same(await child.ended, [130, null])
+    t.same(await child.ended(), [130, null])
     t.notOk(existsSync(join(dir, 'x.pid')))
   })
   t.test('comes even when a file call hangs', async (t) => {
@@ -332,13 +331,13 @@ t.test('an end', async (t) => {
     execFileSync('mkfifo', [fifo])
     const child = await startChild(t, dir, 'hang', fifo)
     child.process.kill('SIGTERM')
-    t.same(await child.ended, [null, 'SIGKILL'])
+    t.same(await child.ended(), [null, 'SIGKILL'])
     t.notOk(existsSync(join(dir, 'x.pid')))
   })
   t.test('by a mistake is told and has a code of its own', async (t) => {
     const dir = temporary(t)
     const child = await startChild(t, dir, 'crash')
-    t.same(await child.ended, [1, null])
+    t.same(await child.ended(), [1, null])
     t.match(child.said(), /a mistake/)
     t.match(readFileSync(join(dir, 'x.log'), 'utf8'), /"level":"error".*a mistake/)
   })
@@ -351,6 +350,6 @@ t.test('an end', async (t) => {
     await until('it is there again', () => existsSync(path) && statSync(path).size > 0)
     await until('the configuration is looked at', () => child.said().includes('reloaded'))
     child.process.kill('SIGTERM')
-    t.same(await child.ended, [0, null])
+    t.same(await child.ended(), [0, null])
   })
 })

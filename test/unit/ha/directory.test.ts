@@ -31,6 +31,7 @@ import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { joinDirectory, refuseSameAddress } from '../../../lib/ha/setup.ts'
 import { KEPT_TERMS, sweep } from '../../../lib/ha/sweep.ts'
 import { makeTiming, smallestMonitorMs, type TimingOverrides } from '../../../lib/ha/timing.ts'
+import { until } from '../../support/until.ts'
 
 const processes = hostProcesses()
 
@@ -320,9 +321,7 @@ t.test('file events: a touch of the newest heartbeat, and of every newer one', a
   })
   const heard = async (what: string): Promise<void> => {
     const before = events
-    const untilMs = Date.now() + 10_000
-    while (events === before && Date.now() < untilMs) await new Promise((r) => setTimeout(r, 2))
-    t.ok(events > before, what)
+    t.ok(await until(`an event: ${what}`, () => events > before, { everyMs: 2 }), what)
   }
   const first = heard('a touch')
   await disk.touch('renew', heartbeatFile(1), 5e12)

@@ -1,6 +1,4 @@
 /** The real disk against a real directory: what each call answers, and what it leaves behind. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
@@ -19,6 +17,7 @@ import { DiskError } from '../../../lib/ha/errors.ts'
 import { fileSystemOf, mountOf, mountWarnings, sharingOf } from '../../../lib/ha/file-system.ts'
 import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS, releaseOf } from '../../../lib/ha/layout.ts'
 import { makeDirOnce } from '../../../lib/ha/make-dir-once.ts'
+import { closed, start } from '../../support/processes.ts'
 
 function scratch(t: Test, options?: DiskOptions) {
   const directory = join(t.testdir({}), 'ha')
@@ -65,9 +64,9 @@ t.test('the directory outlasts every way in which its maker can end', async (t) 
     const program = `import { makeDirOnce } from ${JSON.stringify(module)}
       await makeDirOnce(${JSON.stringify(path)})
       ${ending}`
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program])
+    const child = start([process.execPath, '--input-type=module', '-e', program])
     // All of its pipes: a later test counts what is open.
-    await once(child, 'close')
+    await closed(child)
     t.ok(existsSync(path), `empty directory kept after: ${ending || 'nothing left to do'}`)
     t.equal(await makeDirOnce(path), 'exists')
   }
@@ -93,19 +92,13 @@ t.test('a full disk rejects the create and leaves the file', async (t) => {
     await openDisk(${JSON.stringify(at(''))}).create('claim', 'claim.json', 'x'.repeat(4096))
       .then(console.log, (error) => console.log(error.name, error.errno))`
   const script = 'ulimit -f 0; exec "$0" --input-type=module -e "$1"'
-  const child = spawn('/usr/bin/env', [
-    '-u',
-    'NODE_OPTIONS',
-    'sh',
-    '-c',
-    script,
-    process.execPath,
-    program,
-  ])
-  const ended = once(child, 'close')
-  const [output] = (await once(child.stdout, 'data')) as [Buffer]
-  await ended
-  t.equal(output.toString().trim(), 'DiskError EFBIG')
+  const child = start(['sh', '-c', script, process.execPath, program])
+  let said = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    said += chunk.toString()
+  })
+  await closed(child)
+  t.equal(said.trim(), 'DiskError EFBIG')
   t.equal(await disk.read('observe', 'claim.json'), '')
   t.equal(await disk.create('claim', 'claim.json', 'x'), 'exists')
 })

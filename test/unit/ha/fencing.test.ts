@@ -3,7 +3,6 @@
  * the script decides about living, dead and foreign processes is real.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -12,10 +11,13 @@ import { fence, parseFencingMethod, parseFencingMethods } from '../../../lib/ha/
 import type { Holder } from '../../../lib/ha/layout.ts'
 import type { ProcessIdentity } from '../../../lib/ha/ports.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
+import { pacedMs, patienceMs } from '../../support/pace.ts'
+import { ended } from '../../support/processes.ts'
+import { until } from '../../support/until.ts'
 
 const processes = hostProcesses()
 const OTHER_BOOT = '00000000-0000-4000-8000-000000000000'
-const quiet = { log: () => undefined, timeoutMs: 10_000 }
+const quiet = { log: () => undefined, timeoutMs: patienceMs() }
 
 function holder(master: ProcessIdentity, changes: Partial<Holder> = {}): Holder {
   const address = 'host2:26001'
@@ -86,7 +88,7 @@ t.test('methods: what is allowed, and one clear error for the rest', async (t) =
 t.test('sshfence kills exactly the holder and confirms it', async (t) => {
   const { child, identity } = startVictim()
   const { child: bystander, identity: bystanderIdentity } = startVictim()
-  const gone = once(child, 'exit')
+  const gone = ended(child)
   const calls: string[][] = []
   const result = await fence(['sshfence(ops:2222)'], holder(identity), {
     ...quiet,
@@ -113,7 +115,7 @@ t.test('sshfence kills exactly the holder and confirms it', async (t) => {
 t.test('a stopped holder is killed too', async (t) => {
   const { child, identity } = startVictim()
   child.kill('SIGSTOP')
-  const gone = once(child, 'exit')
+  const gone = ended(child)
   const result = await fence(['sshfence'], holder(identity), { ...quiet, spawn: localSsh([]) })
   t.match(result, { fenced: true })
   await gone
@@ -122,19 +124,22 @@ t.test('a stopped holder is killed too', async (t) => {
 t.test('a holder that has ended, or left a zombie, counts as fenced', async (t) => {
   const { child, identity } = startVictim()
   child.kill('SIGKILL')
-  await once(child, 'exit')
+  await ended(child)
   const options = { ...quiet, spawn: localSsh([]) }
   const detail = /had ended/
   t.match(await fence(['sshfence'], holder(identity), options), { fenced: true, detail })
 
   const parent = spawn('sh', ['-c', 'sleep 300 & echo $!; exec sleep 300'])
   t.teardown(() => parent.kill('SIGKILL'))
-  const [line] = (await once(parent.stdout, 'data')) as [Buffer]
-  const zombie = processes.identityOf(Number(line.toString()))
+  let line = ''
+  parent.stdout.on('data', (chunk: Buffer) => {
+    line += chunk.toString()
+  })
+  await until('it names its child', () => line.includes('\n'), { needs: [parent] })
+  const zombie = processes.identityOf(Number(line))
   if (zombie === null) throw new Error('no zombie')
-  while (!readFileSync(`/proc/${parent.pid}/comm`, 'utf8').startsWith('sleep')) {
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+  const comm = `/proc/${parent.pid}/comm`
+  await until('it has become a sleep', () => readFileSync(comm, 'utf8').startsWith('sleep'))
   const result = await fence(['sshfence'], holder(zombie), options)
   t.match(result, { fenced: true, detail: /killed process/ }, 'confirmed though nobody reaps it')
   t.match(await fence(['sshfence'], holder(zombie), options), { fenced: true, detail })
@@ -250,12 +255,13 @@ t.test(
     })
     t.match(await fence(['shell(kill -9 $$)'], target, quiet), { fenced: false, detail: /SIGKILL/ })
     const hang = `shell(sleep 300 & echo $! > ${pidFile}; wait)`
-    const result = await fence([hang], target, { ...quiet, timeoutMs: 400 })
-    t.match(result, { fenced: false, detail: /did not end within 400 ms/ })
+    // Long enough for a shell to begin.
+    const timeoutMs = pacedMs(400)
+    const result = await fence([hang], target, { ...quiet, timeoutMs })
+    t.match(result, { fenced: false, detail: `did not end within ${timeoutMs} ms` })
     const left = processes.identityOf(Number(readFileSync(pidFile, 'utf8')))
     const isOver = () => left === null || processes.verdict(left) === 'dead'
-    while (!isOver()) await new Promise((resolve) => setTimeout(resolve, 5))
-    t.pass('its child is gone')
+    t.ok(await until('its child is gone', isOver))
   },
 )
 

@@ -1,20 +1,22 @@
 /** Deaths are proven with real processes: living, reaped, zombie, half dead, and a pid in other hands. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { realClock } from '../../../lib/ha/clock.ts'
 import { hostProcesses, parseStat, readCpu } from '../../../lib/ha/processes.ts'
+import { ended } from '../../support/processes.ts'
+import { until } from '../../support/until.ts'
 
 const processes = hostProcesses()
 
 async function firstLine(child: ChildProcess): Promise<string> {
-  const [chunk] = (await once(child.stdout ?? child, 'data')) as [Buffer]
-  return chunk.toString().trim()
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5))
+  let said = ''
+  child.stdout?.on('data', (chunk: Buffer) => {
+    said += chunk.toString()
+  })
+  const needs = [child]
+  await until('its first line', () => said.includes('\n'), { needs, everyMs: 5 })
+  return said.trim()
 }
 
 t.test('this process is alive, and names itself by all four marks', (t) => {
@@ -36,7 +38,7 @@ t.test('a child is alive, and dead once it was killed and reaped', async (t) => 
   child.kill('SIGSTOP')
   t.equal(processes.verdict(identity), 'alive', 'a stopped process can go on at any time')
   child.kill('SIGKILL')
-  await once(child, 'exit')
+  await ended(child)
   t.equal(processes.verdict(identity), 'dead')
   t.equal(processes.identityOf(identity.pid), null)
 })
@@ -47,13 +49,15 @@ t.test('a zombie is dead though kill(pid, 0) finds it', async (t) => {
   const identity = processes.identityOf(Number(await firstLine(parent)))
   t.ok(identity)
   if (!identity) return
-  await until(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8').startsWith('sleep'))
+  await until('the shell has become a sleep', () =>
+    readFileSync(`/proc/${parent.pid}/comm`, 'utf8').startsWith('sleep'),
+  )
   process.kill(identity.pid, 'SIGKILL')
-  await until(() => processes.verdict(identity) === 'dead')
+  await until('the killed child counts as dead', () => processes.verdict(identity) === 'dead')
   t.ok(process.kill(identity.pid, 0))
   t.equal(parseStat(readFileSync(`/proc/${identity.pid}/stat`, 'utf8'))?.state, 'Z')
   parent.kill('SIGKILL')
-  await once(parent, 'exit')
+  await ended(parent)
 })
 
 const python = (() => {
@@ -80,10 +84,10 @@ t.test(
     t.ok(identity)
     if (!identity) return
     const state = () => parseStat(readFileSync(`/proc/${identity.pid}/stat`, 'utf8'))?.state
-    await until(() => state() === 'Z')
+    await until('its main thread has ended', () => state() === 'Z')
     t.equal(processes.verdict(identity), 'alive')
     child.kill('SIGKILL')
-    await until(() => processes.verdict(identity) === 'dead')
+    await until('the killed child counts as dead', () => processes.verdict(identity) === 'dead')
     t.pass('dead after SIGKILL')
   },
 )
@@ -140,10 +144,10 @@ t.test('CPU time of a process that computes, of one that sleeps, and of none', a
     idle.kill('SIGKILL')
   })
   const [busyPid, idlePid] = [busy.pid ?? 0, idle.pid ?? 0]
-  await until(() => (readCpu(busyPid)?.cpuMs ?? 0) > 300)
-  await until(() => readCpu(busyPid)?.runnable === true)
+  await until('it has computed', () => (readCpu(busyPid)?.cpuMs ?? 0) > 300)
+  await until('it is seen to compute', () => readCpu(busyPid)?.runnable === true)
   t.match(readCpu(idlePid), { runnable: false })
   busy.kill('SIGSTOP')
-  await until(() => readCpu(busyPid)?.runnable === false)
+  await until('it is seen to stand still', () => readCpu(busyPid)?.runnable === false)
   t.equal(readCpu(2 ** 30), null)
 })

@@ -1,6 +1,5 @@
 /** The checks on a good directory, on the bad ones that can be had here, and on disks that lie in one call each. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +13,8 @@ import { DiskError, HaError } from '../../../lib/ha/errors.ts'
 import type { Disk } from '../../../lib/ha/ports.ts'
 import { checkStorage, quickCheck } from '../../../lib/ha/storage-check.ts'
 import { refusalOf } from '../../../lib/ha/storage-trials.ts'
+import { ended, start } from '../../support/processes.ts'
+import { run } from '../../support/run.ts'
 
 const PEER = fileURLToPath(new URL('../../../lib/ha/check-peer.js', import.meta.url))
 const oneHost = { severalHosts: false }
@@ -23,8 +24,7 @@ function startPeer(
   t: Test,
   directory: string,
 ): PeerLines & { child: ChildProcessWithoutNullStreams } {
-  const args = ['-u', 'NODE_OPTIONS', process.execPath, PEER, directory]
-  const child = spawn('/usr/bin/env', args)
+  const child = start([process.execPath, PEER, directory])
   t.teardown(() => child.kill('SIGKILL'))
   child.stdin.on('error', () => undefined)
   return {
@@ -220,7 +220,7 @@ t.test('full check with a peer process: races, fence, freshness, over line strea
   t.match(raced?.detail, /one winner in each of 60 rounds \(\d+ here, \d+ there\)/)
   t.same(readdirSync(directory), [])
   peer.child.stdin.end()
-  t.same(await once(peer.child, 'exit'), [0, null], 'the peer ends with its input')
+  t.same(await ended(peer.child), [0, null], 'the peer ends with its input')
 })
 
 t.test('a peer with another directory ends the check there', async (t) => {
@@ -269,10 +269,7 @@ t.test(
 )
 
 t.test('the peer without a directory says how it is called', async (t) => {
-  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, PEER])
-  const [line] = (await once(child.stderr, 'data')) as [Buffer]
-  t.match(line.toString(), /usage: check-peer DIRECTORY/)
-  t.same(await once(child, 'exit'), [2, null])
+  t.match(await run([process.execPath, PEER]), { code: 2, stderr: /usage: check-peer DIRECTORY/ })
 })
 
 t.test('percentiles, limits, and the removal of a scratch directory', async (t) => {

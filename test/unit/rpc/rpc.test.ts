@@ -17,6 +17,7 @@ import {
   rpcServer,
   type Standing,
 } from '../../../lib/rpc/index.ts'
+import { pacedMs, patienceMs } from '../../support/pace.ts'
 import { until } from '../../support/until.ts'
 
 const SECRET = 'a'.repeat(64)
@@ -163,7 +164,7 @@ function callerOf<N extends 'umbilical' | 'client'>(
   return client
 }
 
-const deadlineMs = 10_000
+const deadlineMs = patienceMs()
 const announcement = { address: 'localhost:2', state: 'active' as const, epoch: 7 }
 
 t.test('a call is answered, without a secret where the contract says open', async (t) => {
@@ -350,7 +351,7 @@ t.test('a stream brings its lines, and stays open over silence by its heartbeat'
   const reading = caller.stream(
     'watch',
     { from: 'me' },
-    { silenceMs: 2000, signal: ended.signal, onLine: (line) => lines.push(line) },
+    { silenceMs: patienceMs(), signal: ended.signal, onLine: (line) => lines.push(line) },
   )
   reading.catch(() => undefined)
   const writer = await until('the stream is open', () => writers[0])
@@ -373,7 +374,7 @@ t.test('a stream that is ended by the writer rejects at once', async (t) => {
   const reading = callerOf(t, 'umbilical', umbilical).stream(
     'watch',
     { from: 'me' },
-    { silenceMs: 30_000, signal: new AbortController().signal, onLine: () => {} },
+    { silenceMs: patienceMs(), signal: new AbortController().signal, onLine: () => {} },
   )
   reading.catch(() => undefined)
   const writer = await until('the stream is open', () => writers[0])
@@ -394,12 +395,13 @@ t.test('a frozen writer is noticed by its silence', async (t) => {
 
 t.test('a reader that was paused itself does not blame the writer', async (t) => {
   const { umbilical, writers } = await world(t, { beatMs: 10 })
+  const silenceMs = pacedMs(150)
   const lines: Standing[] = []
   const ended = new AbortController()
   const reading = callerOf(t, 'umbilical', umbilical).stream(
     'watch',
     { from: 'me' },
-    { silenceMs: 100, signal: ended.signal, onLine: (line) => lines.push(line) },
+    { silenceMs, signal: ended.signal, onLine: (line) => lines.push(line) },
   )
   let broken: unknown = null
   reading.catch((error) => {
@@ -408,7 +410,7 @@ t.test('a reader that was paused itself does not blame the writer', async (t) =>
   const writer = await until('the stream is open', () => writers[0])
   await until('the first line came', () => lines.length === 1)
   writer.send(STANDING)
-  const wakeMs = performance.now() + 400
+  const wakeMs = performance.now() + 4 * silenceMs
   while (performance.now() < wakeMs);
   await sleep(60)
   t.equal(broken, null, 'what had arrived meanwhile counts as heard')
@@ -421,7 +423,7 @@ t.test(
     const { umbilical, writers } = await world(t)
     const signal = new AbortController().signal
     const read = (caller: RpcClient<'umbilical'>): Promise<never> =>
-      caller.stream('watch', { from: 'me' }, { silenceMs: 30_000, signal, onLine: () => {} })
+      caller.stream('watch', { from: 'me' }, { silenceMs: patienceMs(), signal, onLine: () => {} })
     await t.rejects(read(callerOf(t, 'umbilical', umbilical, { epoch: 3 })), {
       code: 'STALE_EPOCH',
       epoch: 7,
