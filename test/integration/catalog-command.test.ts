@@ -98,7 +98,10 @@ t.test('beside a living master a dump works and a load is refused', async (t) =>
   await until('a master is active', async () => {
     const why = whyEnded(master)
     if (why !== null) throw new Error(`it ended: ${why}`)
-    const asked = await askMaster({ host: 'localhost', port: master.ports.umbilical }, patienceMs(0.1))
+    const asked = await askMaster(
+      { host: 'localhost', port: master.ports.umbilical },
+      patienceMs(0.1),
+    )
     return asked.answered && asked.answer.state === 'active'
   })
   const file = join(t.testdir({}), 'dump.json')
