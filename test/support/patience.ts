@@ -3,7 +3,7 @@
  * whatever the one who waits knows besides. The measure is the machine's (pace.ts); what the product itself may take by
  * its configuration comes on top.
  */
-import { pace, paceNow, patienceMs, unitMs } from './pace.ts'
+import { type Pace, pace, paceNow, patienceMs, unitMs } from './pace.ts'
 
 export interface PatienceOptions {
   /** So many times the usual patience, for what takes long. */
@@ -15,7 +15,19 @@ export interface PatienceOptions {
 export interface PatienceTold extends PatienceOptions {
   /** What else is known when the wait was in vain. */
   readonly tell?: () => string
+  readonly machine?: Machine
 }
+
+/** How fast it was at first, and how fast it is now: the slower of the two. */
+export interface Machine {
+  first(): Pace
+  again(): Pace
+}
+
+const THIS_MACHINE: Machine = { first: pace, again: paceNow }
+
+/** A timer that is late by more than this share of the limit: the machine, or this process, stood still. */
+const STANDSTILL = 0.1
 
 /** Thrown when the patience is over. */
 export class InVain extends Error {}
@@ -25,15 +37,21 @@ export class Patience {
   readonly #times: number
   readonly #productMs: number
   readonly #tell: () => string
+  readonly #machine: Machine
+  #pace: Pace
   readonly #startMs = performance.now()
   #endMs: number
+  /** For standstills, all together. */
+  #givenMs = 0
 
   constructor(what: string, options: PatienceTold = {}) {
     this.#what = what
     this.#times = options.patience ?? 1
     this.#productMs = options.productMs ?? 0
     this.#tell = options.tell ?? (() => '')
-    this.#endMs = this.#startMs + this.#productMs + patienceMs(this.#times)
+    this.#machine = options.machine ?? THIS_MACHINE
+    this.#pace = this.#machine.first()
+    this.#endMs = this.#startMs + this.#limitMs
   }
 
   /** Resolves as `promise` does; rejects with all that is known once the patience is over. */
@@ -59,22 +77,26 @@ export class Patience {
     }
   }
 
+  get #limitMs(): number {
+    return this.#productMs + patienceMs(this.#times, this.#pace)
+  }
+
   /** The machine may have become busier since the start, or have stood still so that nobody could be asked. */
   #goesOn(lateMs: number): boolean {
-    const stoodStill = lateMs > unitMs(pace())
-    const endMs = this.#startMs + this.#productMs + patienceMs(this.#times, paceNow())
-    this.#endMs = Math.max(endMs, this.#endMs + (stoodStill ? lateMs : 0))
+    const stoodStill = lateMs > STANDSTILL * this.#limitMs
+    this.#pace = this.#machine.again()
+    const graceMs = stoodStill ? Math.min(lateMs, this.#limitMs - this.#givenMs) : 0
+    this.#givenMs += graceMs
+    this.#endMs = Math.max(this.#startMs + this.#limitMs, performance.now() + graceMs)
     return performance.now() < this.#endMs
   }
 
   #inVain(): InVain {
     const waited = Math.round(performance.now() - this.#startMs)
-    const product = this.#productMs === 0 ? '' : `${Math.round(this.#productMs)} ms and `
-    const unit = unitMs(pace()).toFixed(0)
-    const measure = `the limit is ${product}${patienceMs(this.#times)} ms, by a machine that starts Node in ${unit} ms`
+    const limit = `${Math.round(this.#limitMs)} ms where Node starts in ${unitMs(this.#pace).toFixed(0)} ms`
     const told = this.#tell()
     return new InVain(
-      `waited ${waited} ms in vain for: ${this.#what} (${measure})${told === '' ? '' : `\n${told}`}`,
+      `waited ${waited} ms in vain for: ${this.#what} (limit: ${limit})${told === '' ? '' : `\n${told}`}`,
     )
   }
 }
