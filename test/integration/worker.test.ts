@@ -485,15 +485,13 @@ t.test('the command', async (t) => {
   )
   writeFileSync(join(conf, 'masters'), 'localhost\n')
   const env = {
+    UV_THREADPOOL_SIZE: '16',
     TAJO_CONF_DIR: conf,
     TAJO_PID_DIR: join(home, 'run'),
     TAJO_LOG_DIR: join(home, 'log'),
   }
   const begin = async (...words: string[]) => {
-    const child = startProgram(
-      ['UV_THREADPOOL_SIZE=16', 'node', 'build/lib/cli/tajo.js', ...words],
-      { env },
-    )
+    const child = startProgram(['node', 'build/lib/cli/tajo.js', ...words], { env })
     let said = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk))
     await until(

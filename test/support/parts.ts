@@ -71,6 +71,11 @@ function fuseHeaders(): string | null {
 }
 
 export const PARTS = {
+  setpriv: {
+    purpose: 'have processes end with the test that started them',
+    debianPackages: ['util-linux'],
+    missing: () => programs('setpriv'),
+  },
   shellcheck: {
     purpose: 'lint the shell scripts',
     debianPackages: ['shellcheck'],

@@ -5,6 +5,7 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { findProgram } from './parts.ts'
 import { Patience, type PatienceOptions } from './patience.ts'
 
 interface Watched {
@@ -46,15 +47,19 @@ export const childEnv = (more: StartOptions['env'] = {}): NodeJS.ProcessEnv => (
   ...more,
 })
 
+/** PR_SET_PDEATHSIG: the kernel ends it when this process ends, however that comes about. */
+const setpriv = findProgram('setpriv')
+const END_WITH_US = setpriv === null ? [] : [setpriv, '--pdeathsig', 'KILL', '--']
+
 /**
  * Starts a program with this environment, less tap's loader: tap puts that into the environment of whatever is spawned,
- * so only another program in between can take it out again.
+ * so only another program in between can take it out again. It does not outlive this process.
  */
 export function start(
   words: readonly string[],
   options: StartOptions = {},
 ): ChildProcessWithoutNullStreams {
-  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', ...words], {
+  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', ...END_WITH_US, ...words], {
     env: childEnv(options.env),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,5 +1,5 @@
 /** What a test's wait tells when it was in vain, and that its limits follow the machine: all other tests rest on it. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -12,6 +12,7 @@ import {
   patienceMs,
   unitMs,
 } from '../support/pace.ts'
+import { hasParts } from '../support/parts.ts'
 import { InVain, Patience } from '../support/patience.ts'
 import { closed, ended, hasEnded, start } from '../support/processes.ts'
 import { run } from '../support/run.ts'
@@ -168,6 +169,23 @@ t.test(
     t.equal(await heard, 'in time')
   },
 )
+
+t.test('what a test has started ends with it, however the test ends', async (t) => {
+  if (!hasParts(t, 'setpriv')) return
+  const here = JSON.stringify(new URL('../support/processes.js', import.meta.url))
+  const script = `const { start } = await import(${here})
+    console.log(start(['sleep', '300']).pid)
+    setInterval(() => {}, 1000)`
+  const test = start([process.execPath, '--input-type=module', '-e', script])
+  let said = ''
+  test.stdout.on('data', (text) => {
+    said += text
+  })
+  const pid = await until('it has started a sleep', () => Number(said.trim()), { needs: [test] })
+  t.ok(existsSync(`/proc/${pid}`))
+  test.kill('SIGKILL')
+  t.ok(await until('the sleep has ended', () => !existsSync(`/proc/${pid}`)))
+})
 
 t.test('the kernel counts what a stalled machine costs', async (t) => {
   const watch = new StallWatch()
