@@ -2,7 +2,9 @@
  * A daemon's ports: all open or none, each refusal naming its configuration key.
  */
 import type { FastifyInstance } from 'fastify'
+import { ephemeralPorts, isPortIn, type PortRange } from '../base/ephemeral-ports.ts'
 import { joinHostPort } from '../base/host-port.ts'
+import { portHolder } from '../base/port-holder.ts'
 
 /** Where one port listens, and under which configuration key an operator finds it. */
 export interface Bind {
@@ -42,14 +44,26 @@ async function open({ app, bind }: Listener): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : bind.port
 }
 
-function refusal({ key, host, port }: Bind, error: NodeJS.ErrnoException): Error {
+/** `error` is what `listen` failed with: the system's, with the IP address that was tried. */
+function refusal(
+  { key, host, port }: Bind,
+  error: NodeJS.ErrnoException & { address?: string },
+): Error {
   const why =
     error.code === 'EADDRINUSE'
-      ? 'another process listens there. Stop it, or choose another port'
+      ? whyInUse(port, portHolder(port, error.address), ephemeralPorts())
       : error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND'
         ? 'this host does not have that address'
         : error.code === 'EACCES'
           ? 'this user may not open that port; choose one above 1023'
           : error.message
   return new Error(`${key}: can't open ${joinHostPort({ host, port })}: ${why}`, { cause: error })
+}
+
+/** Why `port` can't be had and what to do, given who holds it and what this host's outgoing connections get. */
+export function whyInUse(port: number, holder: string | null, ephemeral: PortRange): string {
+  const who = holder ?? 'another process holds it'
+  if (!isPortIn(port, ephemeral)) return `${who}. Free it, or choose another port`
+  const { first, last } = ephemeral
+  return `${who}. Linux gives it to outgoing connections, as all from ${first} to ${last}: choose one outside of them, or reserve it with net.ipv4.ip_local_reserved_ports`
 }

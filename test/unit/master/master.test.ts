@@ -349,7 +349,7 @@ t.test('a port that is taken is named, and nothing stays open', async (t) => {
   t.teardown(() => void blocker.close())
   const { master } = masterAt(port, new FakeMember(port))
   await t.rejects(master.start(), {
-    message: `tajo.resource-tracker.rpc.address: can't open 127.0.0.1:${port + 2}: another process listens there. Stop it, or choose another port`,
+    message: `tajo.resource-tracker.rpc.address: can't open 127.0.0.1:${port + 2}: process ${process.pid} (node) listens there. Free it, or choose another port`,
   })
   for (const offset of [0, 1, 3, 4]) {
     await t.rejects(ask(port + offset, '/'), { code: 'ECONNREFUSED' })
