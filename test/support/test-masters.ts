@@ -10,9 +10,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { exchange } from '../../lib/cli/http.ts'
-import { freePortRow } from './free-ports.ts'
-import { patienceMs } from './pace.ts'
 import { closed, type End, ended } from './processes.ts'
+import { freePortRow, PortRow } from './free-ports.ts'
+import { patienceMs } from './pace.ts'
 import { siteXml, startDaemon } from './test-daemon.ts'
 import { until } from './until.ts'
 
@@ -56,16 +56,16 @@ export interface Ports {
 
 /** One master: its configuration, and its process while it has one. */
 export class TestMaster {
-  readonly ports: Ports
   readonly dir: string
   readonly pidFile: string
+  readonly #row: PortRow
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   #process: ChildProcess | null = null
   #said = ''
 
   constructor(dir: string, firstPort: number, site: Readonly<Record<string, string>>) {
     this.dir = dir
-    this.ports = { umbilical: firstPort, client: firstPort + 1, info: firstPort + 4 }
+    this.#row = new PortRow(firstPort, 5, join(dir, 'conf', 'tajo-site.xml'))
     this.pidFile = join(dir, 'run', 'tajo-test-master.pid')
     mkdirSync(join(dir, 'conf'), { recursive: true })
     writeFileSync(join(dir, 'conf', 'masters'), 'localhost\n')
@@ -79,6 +79,12 @@ export class TestMaster {
     })
   }
 
+  /** They stay from the first time that somebody asks for them. */
+  get ports(): Ports {
+    const first = this.#row.tell()
+    return { umbilical: first, client: first + 1, info: first + 4 }
+  }
+
   get address(): string {
     return `localhost:${this.ports.umbilical}`
   }
@@ -90,6 +96,7 @@ export class TestMaster {
   /** Starts its process and returns at once. */
   launch(env: Readonly<Record<string, string>> = {}): ChildProcess {
     this.#said = ''
+    this.#row.tell()
     const child = startDaemon('master', {
       dir: this.dir,
       env,
@@ -103,6 +110,7 @@ export class TestMaster {
 
   /** Starts it and waits until it takes part in the election. */
   async start(): Promise<void> {
+    await this.#row.settle()
     const child = this.launch()
     const isReady = (): boolean => this.#said.includes('ready ')
     await until(`${this.address} says that it is ready`, isReady, { needs: [child] })

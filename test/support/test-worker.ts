@@ -3,8 +3,8 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TajoClient, type TajoClientOptions } from '../../lib/client/index.ts'
-import { freePortRow } from './free-ports.ts'
 import { ended, hasEnded } from './processes.ts'
+import { freePortRow, PortRow } from './free-ports.ts'
 import { siteXml, startDaemon } from './test-daemon.ts'
 import { ask, type TestMaster } from './test-masters.ts'
 import { until } from './until.ts'
@@ -41,13 +41,13 @@ export function writeConf(
 
 export class TestWorker {
   readonly dir: string
-  readonly port: number
+  readonly #row: PortRow
   #process: ChildProcess | null = null
   #said = ''
 
   private constructor(dir: string, port: number) {
     this.dir = dir
-    this.port = port
+    this.#row = new PortRow(port, 4, join(dir, 'conf', 'tajo-site.xml'))
   }
 
   /** Configured, not started. */
@@ -63,6 +63,11 @@ export class TestWorker {
       ...site,
     })
     return new TestWorker(dir, port)
+  }
+
+  /** Its peer port; it stays from the first time that somebody asks for it. */
+  get port(): number {
+    return this.#row.tell()
   }
 
   get address(): string {
@@ -85,6 +90,7 @@ export class TestWorker {
 
   /** Starts it and waits until its ports are open. */
   async start(): Promise<void> {
+    await this.#row.settle()
     this.#said = ''
     const child = startDaemon('worker', {
       dir: this.dir,
