@@ -18,7 +18,7 @@ readonly KEPT_OUT_FILES=5
 
 usage() { fail 2 "${1:+$1; }usage: tajo-daemon.sh [--config DIR] start|stop|restart|status master|worker"; }
 
-# Sets `daemon` to the name in pid and log files: master, worker, master-36001 or worker-38091.
+# Sets `daemon` to the name in pid and log files: master, worker, master-27001 or worker-29091.
 name_daemon() {
   daemon=$role
   local variable=TAJO_${role^^}_NAME

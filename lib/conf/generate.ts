@@ -141,12 +141,12 @@ One host a line: \`host\` or \`host:port\`, an IPv6 address in brackets. Blank l
 names consist of letters, digits, dots, hyphens and underscores. The same host with the same port twice is an error.
 
 In \`masters\` the port is the master's umbilical port. A second line for a host with another port is a second master on
-it: \`localhost:36001\` shifts all its five ports by 36001 − 26001 = 10000, and its pid file and log are named
-\`master-36001\`. In what a master advertises, its line's host replaces \`localhost\` and \`0.0.0.0\`; a master with a real
+it: \`localhost:27001\` shifts all its five ports by 27001 − 26001 = 1000, and its pid file and log are named
+\`master-27001\`. In what a master advertises, its line's host replaces \`localhost\` and \`0.0.0.0\`; a master with a real
 name listens on all interfaces where the file says \`localhost\`.
 
-In \`workers\` the port is the worker's peer port. \`localhost:38091\` is a second worker on this host, with all its four
-ports shifted by 38091 − 28091 = 10000 and \`worker-38091\` in its file names. Without the file no worker is started, with
+In \`workers\` the port is the worker's peer port. \`localhost:29091\` is a second worker on this host, with all its four
+ports shifted by 29091 − 28091 = 1000 and \`worker-29091\` in its file names. Without the file no worker is started, with
 a warning. A worker with a loopback name offers results and takes queries on the loopback interface only, unless the
 file sets those addresses.
 `

@@ -30,7 +30,7 @@ export interface MasterAddresses {
   readonly addresses: Addresses
   /** Where it listens. */
   readonly bind: Readonly<Record<Service, HostPort>>
-  /** Follows `master` in the names of pid file, log and socket: empty, or `-36001`. */
+  /** Follows `master` in the names of pid file, log and socket: empty, or `-27001`. */
   readonly suffix: string
 }
 

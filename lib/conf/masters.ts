@@ -5,6 +5,7 @@
 
 import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
+import { DEFAULT_EPHEMERAL_PORTS, isPortIn } from '../base/ephemeral-ports.ts'
 import {
   formatHostPort,
   HOST_ALLOWED,
@@ -96,7 +97,7 @@ export function parseHosts(
     if (earlier === undefined) seen.set(identity, entry)
     else {
       problems.push(
-        `${file}:${line}: ${entry.name} is the same ${what} as ${earlier.name} in line ${earlier.line}: a second one on that host needs another port, such as ${suggestion(entry, defaultPort)}`,
+        `${file}:${line}: ${entry.name} is the same ${what} as ${earlier.name} in line ${earlier.line}: a second one on that host needs another port, such as ${suggestion(entry, { defaultPort, what }, entries)}`,
       )
     }
     entries.push(entry)
@@ -133,8 +134,30 @@ const entryName = (host: string, port: number | null): string => {
 export const hostIdentity = (host: string): string =>
   ['localhost', '127.0.0.1', '::1'].includes(host) ? 'localhost' : host
 
-const suggestion = ({ host, port }: HostEntry, defaultPort: number): string =>
-  formatHostPort({ host, port: ((port ?? defaultPort) + 10_000) % 65_536 || defaultPort })
+/**
+ * Some thousands away from the usual port, where Linux has no outgoing connections and no earlier line is: above it for
+ * a second one, then downwards for masters, since the workers' ports lie above theirs, and upwards for workers.
+ */
+function suggestion(
+  { host }: HostEntry,
+  { defaultPort, what }: HostsOptions,
+  earlier: readonly HostEntry[],
+): string {
+  const taken = earlier
+    .filter((one) => hostIdentity(one.host) === hostIdentity(host))
+    .map(({ port }) => port ?? defaultPort)
+  const steps = Array.from({ length: 64 }, (_, i) => (i === 0 || what === 'worker' ? i + 1 : -i))
+  const port = steps
+    .map((thousands) => defaultPort + thousands * 1000)
+    .find(
+      (one) =>
+        one > 1023 &&
+        one < 65_536 &&
+        !isPortIn(one, DEFAULT_EPHEMERAL_PORTS) &&
+        !taken.includes(one),
+    )
+  return formatHostPort({ host, port: port ?? defaultPort })
+}
 
 function mixedWarning(file: string, entries: readonly HostEntry[], what: string): string[] {
   const local = entries.find(({ host }) => isLoopback(host))

@@ -30,7 +30,7 @@ export interface WorkerPlace {
   readonly addresses: WorkerAddresses
   /** Where it listens. */
   readonly bind: Readonly<Record<WorkerService, HostPort>>
-  /** Follows `worker` in the names of pid file and log: empty, or `-38091`. */
+  /** Follows `worker` in the names of pid file and log: empty, or `-29091`. */
   readonly suffix: string
 }
 

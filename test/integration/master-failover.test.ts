@@ -290,8 +290,8 @@ t.test('ends in good order', async (t) => {
     const { active } = await cluster.settled()
     const site = join(active.dir, 'conf', 'tajo-site.xml')
     const before = readFileSync(site, 'utf8')
-    appendFileSync(join(active.dir, 'conf', 'masters'), 'localhost:45001\n')
-    await until('masters', () => active.log.includes('localhost:45001 added'))
+    appendFileSync(join(active.dir, 'conf', 'masters'), 'localhost:27001\n')
+    await until('masters', () => active.log.includes('localhost:27001 added'))
     writeFileSync(site, before.replace(`<value>${M}</value>`, '<value>2222</value>'))
     await until('what needs a restart is named', () =>
       active.log.includes('until this master is restarted'),
@@ -360,7 +360,7 @@ t.test('starts that must fail: one sentence, exit code 1, nothing left behind', 
       text.replaceAll(`localhost:${master.ports.client}`, master.address),
     )
     await refused(t, /TAJO_MASTER_NAME/, undefined, { TAJO_MASTER_NAME: '-oProxyCommand=x' })
-    writeFileSync(join(master.dir, 'conf', 'masters'), 'localhost\nlocalhost:45001\n')
+    writeFileSync(join(master.dir, 'conf', 'masters'), 'localhost\nlocalhost:27001\n')
     await refused(
       t,
       /DerbyStore.*one master only/,

@@ -51,7 +51,7 @@ t.test('unpack, configure, start', async (t) => {
   })
   const shipped = readFileSync(site, 'utf8')
   writeFileSync(site, shipped.replace('</configuration>', `${own}</configuration>`))
-  writeFileSync(join(home, 'conf/masters'), 'localhost\nlocalhost:36001\n')
+  writeFileSync(join(home, 'conf/masters'), 'localhost\nlocalhost:27001\n')
 
   const [host] = await makeHosts(t, ['alone'])
   // A host without a registry: npm can't help there.
@@ -60,7 +60,7 @@ t.test('unpack, configure, start', async (t) => {
   const env = { PATH: `${join(dir, 'bin')}:${process.env.PATH}` }
   const started = await host.run([join(home, 'bin/start-tajo.sh')], { env })
   t.equal(started.code, 0, started.stderr)
-  t.match(started.stdout, /^localhost:36001: master-36001 started/m)
+  t.match(started.stdout, /^localhost:27001: master-27001 started/m)
   t.match(started.stdout, /^Active master: +localhost:/m)
   t.match(started.stdout, /^Workers: +1$/m)
   const words = [join(home, 'bin/tajo'), 'haadmin', '-getState', 'localhost:26001']

@@ -97,18 +97,18 @@ t.test(
   async (t) => {
     if (!hasParts(t, 'netns')) return
     const { dir, script, status, kill } = await machine(t, {
-      masters: '# all masters\r\n\r\n  localhost  \r\nlocalhost:36001 # on the same host\r\n',
+      masters: '# all masters\r\n\r\n  localhost  \r\nlocalhost:27001 # on the same host\r\n',
     })
     const started = await script(START)
     t.equal(started.code, 0, started.stderr)
     t.match(started.stdout, /^localhost: master started/m)
-    t.match(started.stdout, /^localhost:36001: master-36001 started/m)
-    t.ok(existsSync(join(dir, 'alone/logs/tajo-test-master-36001-alone.log')))
-    const states = await Promise.all([26080, 36080].map((port) => status(port, '/health/active')))
+    t.match(started.stdout, /^localhost:27001: master-27001 started/m)
+    t.ok(existsSync(join(dir, 'alone/logs/tajo-test-master-27001-alone.log')))
+    const states = await Promise.all([26080, 27080].map((port) => status(port, '/health/active')))
     t.strictSame([...states].sort(), [200, 503], 'one is active')
     const [active, backup] =
-      states[0] === 200 ? ['master', 'master-36001'] : ['master-36001', 'master']
-    const backupPort = active === 'master' ? 36080 : 26080
+      states[0] === 200 ? ['master', 'master-27001'] : ['master-27001', 'master']
+    const backupPort = active === 'master' ? 27080 : 26080
     await kill('9', pidIn(dir, active))
     await until(
       'the backup is active',
@@ -129,7 +129,7 @@ t.test(
 t.test('a site file that can not be read any more keeps nothing from being stopped', async (t) => {
   if (!hasParts(t, 'netns')) return
   const { dir, conf, script } = await machine(t, {
-    masters: 'localhost\nlocalhost:36001\n',
+    masters: 'localhost\nlocalhost:27001\n',
     workers: 'localhost\n',
   })
   t.match(await script(START), { code: 0 })
@@ -138,26 +138,26 @@ t.test('a site file that can not be read any more keeps nothing from being stopp
   const stopped = await script(STOP)
   t.equal(stopped.code, 1, 'other hosts are not known')
   t.match(stopped.stderr, /tajo-site\.xml.*only what runs on this host is stopped/s)
-  t.match(stopped.stdout, /^localhost: worker stopped .*^localhost:36001: master-36001 stopped/ms)
-  for (const name of ['master', 'master-36001', 'worker']) t.notOk(existsSync(pidFile(dir, name)))
+  t.match(stopped.stdout, /^localhost: worker stopped .*^localhost:27001: master-27001 stopped/ms)
+  for (const name of ['master', 'master-27001', 'worker']) t.notOk(existsSync(pidFile(dir, name)))
 })
 
 t.test('two workers on one host: one is killed and started again, both stop first', async (t) => {
   if (!hasParts(t, 'netns')) return
   const { dir, script, status, kill } = await machine(t, {
     masters: 'localhost\n',
-    workers: '# all workers\r\nlocalhost\r\n localhost:38091 # on the same host\r\n',
+    workers: '# all workers\r\nlocalhost\r\n localhost:29091 # on the same host\r\n',
   })
   const started = await script(START)
   t.equal(started.code, 0, started.stderr)
   t.match(started.stdout, /^localhost: worker started/m)
-  t.match(started.stdout, /^localhost:38091: worker-38091 started/m)
+  t.match(started.stdout, /^localhost:29091: worker-29091 started/m)
   t.match(started.stdout, /^Workers: +2$/m)
-  t.ok(existsSync(join(dir, 'alone/logs/tajo-test-worker-38091-alone.log')))
-  t.equal(await status(38080, '/health/live'), 200)
-  const second = { env: { TAJO_WORKER_NAME: 'localhost:38091' } }
+  t.ok(existsSync(join(dir, 'alone/logs/tajo-test-worker-29091-alone.log')))
+  t.equal(await status(29080, '/health/live'), 200)
+  const second = { env: { TAJO_WORKER_NAME: 'localhost:29091' } }
   t.match(await script(DAEMON, ['status', 'worker'], second), { code: 0 })
-  await kill('9', pidIn(dir, 'worker-38091'))
+  await kill('9', pidIn(dir, 'worker-29091'))
   await until(
     'it is gone',
     async () => (await script(DAEMON, ['status', 'worker'], second)).code !== 0,
@@ -165,7 +165,7 @@ t.test('two workers on one host: one is killed and started again, both stop firs
   t.match(await script(DAEMON, ['status', 'worker'], second), { code: 1 })
   const again = await script(START)
   t.match(again, { code: 0, stdout: /^localhost: worker runs already/m }, again.stderr)
-  t.match(again.stdout, /^localhost:38091: worker-38091 started/m)
+  t.match(again.stdout, /^localhost:29091: worker-29091 started/m)
   t.match(again.stdout, /^Workers: +2$/m)
   const stopped = await script(STOP)
   t.equal(stopped.code, 0, stopped.stderr)
@@ -186,11 +186,11 @@ t.test(
       masters: 'localhost\n',
       site: {
         'tajo.rootdir': `${dir}/root`,
-        'tajo.master.umbilical-rpc.address': 'localhost:36001',
-        'tajo.master.client-rpc.address': 'localhost:36002',
-        'tajo.resource-tracker.rpc.address': 'localhost:36003',
-        'tajo.catalog.client-rpc.address': 'localhost:36005',
-        'tajo.master.info-http.address': '0.0.0.0:36080',
+        'tajo.master.umbilical-rpc.address': 'localhost:27001',
+        'tajo.master.client-rpc.address': 'localhost:27002',
+        'tajo.resource-tracker.rpc.address': 'localhost:27003',
+        'tajo.catalog.client-rpc.address': 'localhost:27005',
+        'tajo.master.info-http.address': '0.0.0.0:27080',
       },
       // As the page says only TAJO_PID_DIR differs: both write to one log directory.
       env: `export TAJO_LOG_DIR='${dir}/alone/logs'`,
@@ -200,14 +200,14 @@ t.test(
     t.match(other, { code: 0, stdout: /^localhost: master started/m }, other.stderr)
     t.match(other.stdout, /^Active master: +localhost:26001$/m)
     t.equal(await status(26080, '/health/active'), 200)
-    t.equal(await status(36080, '/health/backup'), 200)
+    t.equal(await status(27080, '/health/backup'), 200)
     const count = (): Promise<Ran> =>
       host.run([join(HOME, 'bin/tsql'), '--config', conf, '-c', 'SELECT count(*) FROM t'])
     const make = 'CREATE TABLE t (a INT4); INSERT INTO t VALUES (1), (2)'
     t.match(await host.run([join(HOME, 'bin/tsql'), '--config', conf, '-c', make]), { code: 0 })
     // Neither the worker nor this tsql has ever read of the other in a file called masters.
     await kill('9', pidIn(dir))
-    await until('the other is active', async () => (await status(36080, '/health/active')) === 200)
+    await until('the other is active', async () => (await status(27080, '/health/active')) === 200)
     const counted = await count()
     t.match(counted, { code: 0, stdout: /\b2\b/ }, counted.stderr)
     t.match(await script(START), { code: 0 })
@@ -225,12 +225,12 @@ t.test(
   async (t) => {
     if (!hasParts(t, 'netns')) return
     const { host, dir, script } = await machine(t, {
-      masters: 'localhost\nlocalhost:36001\n',
-      workers: 'localhost\nlocalhost:38091\n',
+      masters: 'localhost\nlocalhost:27001\n',
+      workers: 'localhost\nlocalhost:29091\n',
     })
     const listen = (port: number, then: string) =>
       `require('net').createServer().listen(${port}, () => ${then})`
-    const blocker = listen(36003, listen(38092, `console.log('listens')`))
+    const blocker = listen(27003, listen(29092, `console.log('listens')`))
     await host.mustRun([
       'bash',
       '-c',
@@ -243,11 +243,11 @@ t.test(
     t.equal(started.code, 1)
     t.match(started.stdout, /^localhost: master started/m)
     t.match(started.stdout, /^Active master: +localhost:26001$/m)
-    t.match(started.stderr, /^start-tajo\.sh: localhost:36001 was not started: .*36003/m)
-    t.equal(started.stderr.match(/36003/g)?.length, 1, 'once')
-    t.match(started.stderr, /^start-tajo\.sh: worker localhost:38091 was not started: .*38092/m)
+    t.match(started.stderr, /^start-tajo\.sh: localhost:27001 was not started: .*27003/m)
+    t.equal(started.stderr.match(/27003/g)?.length, 1, 'once')
+    t.match(started.stderr, /^start-tajo\.sh: worker localhost:29091 was not started: .*29092/m)
     t.match(started.stdout, /^Workers: +1$/m)
-    for (const name of ['master-36001', 'worker-38091']) {
+    for (const name of ['master-27001', 'worker-29091']) {
       t.notOk(existsSync(pidFile(dir, name)), 'a failed start leaves no pid file')
     }
     t.match(await script(STOP), { code: 0 })

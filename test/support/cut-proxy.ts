@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
+import { freePortRow } from './free-ports.ts'
 
 type Order =
   | { readonly do: 'cut'; readonly at: RegExp; readonly lose: 'question' | 'answer' }
@@ -38,10 +39,9 @@ export class CutProxy {
       target.on('data', (data) => client.write(data))
       client.on('data', (data) => proxy.#question(data, client, target))
     })
-    server.listen(0, '127.0.0.1')
+    const proxy = new CutProxy(await freePortRow(1))
+    server.listen(proxy.port, '127.0.0.1')
     await once(server, 'listening')
-    const address = server.address()
-    const proxy = new CutProxy(typeof address === 'object' && address !== null ? address.port : 0)
     t.teardown(() => {
       for (const socket of proxy.#sockets) socket.destroy()
       server.close()

@@ -4,11 +4,12 @@
  */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import type { AnswerOf, QueryStatus, RequestOf, Services } from '../../lib/rpc/contract.ts'
 import { type Gate, Guard, RpcError, rpcServer } from '../../lib/rpc/index.ts'
+import { freePortRow } from './free-ports.ts'
 
 type Submit = RequestOf<Services['client']['submit']>
 export type Tables = AnswerOf<Services['catalog']['tables']>['tables']
@@ -130,7 +131,9 @@ async function fakeMaster(t: Test, cluster: FakeCluster): Promise<FakeMaster> {
     options,
   )
   const [clientUrl, catalogUrl] = await Promise.all(
-    [client, catalog].map((app) => app.listen({ port: 0, host: '127.0.0.1' })),
+    [client, catalog].map(async (app) =>
+      app.listen({ port: await freePortRow(1), host: '127.0.0.1' }),
+    ),
   )
   let closing: Promise<unknown> | null = null
   const master: FakeMaster = {
@@ -187,10 +190,11 @@ export async function fakeWorker(t: Test, say: Say): Promise<FakeWorker> {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
   })
-  server.listen(0, '127.0.0.1')
+  const port = await freePortRow(1)
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const worker: FakeWorker = {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `127.0.0.1:${port}`,
     sockets,
     fetches: 0,
     async close() {

@@ -5,6 +5,7 @@ import type { Table } from '../../lib/catalog/model.ts'
 import { RpcClient } from '../../lib/rpc/client.ts'
 import type { CatalogTable, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
 import { Guard, type LineWriter, openAll, RpcError, rpcServer } from '../../lib/rpc/index.ts'
+import { freePortRow } from './free-ports.ts'
 
 export const FAKE_SECRET = 'b'.repeat(64)
 
@@ -27,7 +28,7 @@ export class FakeTracker {
     this.epoch = epoch
   }
 
-  async start(ports: readonly [number, number] = [0, 0]): Promise<void> {
+  async start(): Promise<void> {
     const guard = new Guard({
       epoch: () => this.epoch,
       onNewerEpoch: () => undefined,
@@ -85,7 +86,8 @@ export class FakeTracker {
       options,
     )
     this.#apps = [tracker, catalog]
-    const bind = (i: number) => ({ key: 'test', host: '127.0.0.1', port: ports[i] ?? 0 })
+    const port = await freePortRow(2)
+    const bind = (i: number) => ({ key: 'test', host: '127.0.0.1', port: port + i })
     this.#ports = await openAll(this.#apps.map((app, i) => ({ app, bind: bind(i) })))
   }
 

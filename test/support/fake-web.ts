@@ -22,6 +22,7 @@ import type {
   WebView,
   WorkerRow,
 } from '../../lib/web/view.ts'
+import { freePortRow } from './free-ports.ts'
 
 /** All that it tells; to be changed at will while it runs. */
 export interface FakeFacts {
@@ -60,7 +61,7 @@ export async function fakeWeb(facts: FakeFacts): Promise<FakeWeb> {
     clock: systemClock,
     log,
   })
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const url = await app.listen({ host: '127.0.0.1', port: await freePortRow(1) })
   return {
     facts,
     url,

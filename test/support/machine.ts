@@ -49,7 +49,7 @@ export async function machine(t: Test, options: ConfOptions): Promise<Machine> {
   }
 }
 
-/** Of the master, or of `master-36001`. */
+/** Of the master, or of `master-27001`. */
 export const pidFile = (dir: string, name = 'master'): string =>
   join(dir, 'alone/run', `tajo-test-${name}.pid`)
 export const pidIn = (dir: string, name?: string): number =>

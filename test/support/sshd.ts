@@ -26,7 +26,8 @@ export interface SshServerOptions {
   readonly wrongHostKey?: boolean
 }
 
-export const SSH_PORT = 40_022
+/** Of hosts of their own, which have all their ports. */
+export const SSH_PORT = 9022
 
 /** Makes the client's key. Needs the part `sshd`. */
 export async function makeSshKeys(dir: string, port = SSH_PORT): Promise<SshKeys> {

@@ -187,7 +187,7 @@ t.test('addresses', async (t) => {
       /-getState: '.*' (is not|has no)/s,
     )
   t.ok(sameAddress('Host1:26001', 'host1.:26001'))
-  t.notOk(sameAddress('host1:26001', 'host1:36001'))
+  t.notOk(sameAddress('host1:26001', 'host1:27001'))
   t.ok(isAddress('h:1'))
   for (const foreign of ['formatHA', 'h', 'h:99999', 7, null]) t.notOk(isAddress(foreign))
   t.notOk(isHostName('-l'))

@@ -1,11 +1,11 @@
 /** What the start and stop scripts are told: who is to run where, and whether the workers found the active master. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { planCluster } from '../../../lib/cli/cluster-plan.ts'
 import { waitForWorkers } from '../../../lib/cli/cluster-workers.ts'
+import { freePortRow } from '../../support/free-ports.ts'
 
 function confDir(t: Test, files: Readonly<Record<string, string>>): string {
   const directory = join(t.testdir({}), 'conf')
@@ -24,7 +24,7 @@ const FACTS = {
 t.test('masters and workers, each here or on another host', async (t) => {
   const directory = confDir(t, {
     masters: 'here\nother\n',
-    workers: 'alias\nother\nother:38091\n',
+    workers: 'alias\nother\nother:29091\n',
   })
   const plan = await planCluster(directory, {}, FACTS)
   t.match(plan.masters, [
@@ -34,7 +34,7 @@ t.test('masters and workers, each here or on another host', async (t) => {
   t.same(plan.workers, [
     { name: 'alias', sshHost: null },
     { name: 'other', sshHost: 'other' },
-    { name: 'other:38091', sshHost: 'other' },
+    { name: 'other:29091', sshHost: 'other' },
   ])
   t.same(plan.warnings, [])
 })
@@ -60,8 +60,8 @@ t.test('the start waits for its workers, within bounds', async (t) => {
       answers.length > 1 ? (answers.shift() as Answer) : (answers[0] as Answer)
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const info = { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
+  const info = { host: '127.0.0.1', port: await freePortRow(1) }
+  await new Promise<void>((done) => server.listen(info, done))
   t.equal(await waitForWorkers(info, 2, performance.now() + 60_000), 2)
   t.equal(await waitForWorkers(info, 3, performance.now()), 2, 'one is missing')
   t.equal(await waitForWorkers(info, 0, performance.now() + 60_000), 2, 'others are counted')

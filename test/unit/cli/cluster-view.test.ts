@@ -24,6 +24,7 @@ import type { HostFacts } from '../../../lib/cli/this-host.ts'
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../../../lib/ha/index.ts'
 import { type MasterStatus, umbilical } from '../../../lib/rpc/contract.ts'
 import { whyOf } from '../../../lib/web/term-words.ts'
+import { freePortRow } from '../../support/free-ports.ts'
 
 const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
   answered: true,
@@ -293,12 +294,12 @@ t.test('which master an address means', async (t) => {
     resolve: async (host) =>
       ({ me: ['10.0.0.1'], h2: ['10.0.0.2'], alias2: ['10.0.0.2'] })[host] ?? [],
   }
-  const known = ['me:26001', 'me:36001', 'h2:26001']
+  const known = ['me:26001', 'me:27001', 'h2:26001']
   const of = (host: string, port: number) => findMaster({ host, port }, known, facts)
   t.equal(await of('ME', 26001), 'me:26001')
-  t.equal(await of('localhost', 36001), 'me:36001')
+  t.equal(await of('localhost', 27001), 'me:27001')
   t.equal(await of('alias2', 26001), 'h2:26001')
-  t.equal(await of('h2', 36001), null)
+  t.equal(await of('h2', 27001), null)
   t.equal(await of('h3', 26001), null)
 })
 
@@ -345,9 +346,8 @@ t.test('orders to a master: refusals keep their meaning', async (t) => {
 
 t.test('only a complete answer within the deadline counts', async (t) => {
   const deaf = createTcp((socket) => socket.on('error', () => {}).resume())
-  await new Promise<void>((done) => deaf.listen(0, '127.0.0.1', done))
-  const address = deaf.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const port = await freePortRow(1)
+  await new Promise<void>((done) => deaf.listen(port, '127.0.0.1', done))
   const options = { method: 'POST', body: {}, deadlineMs: 100 } as const
   const errnoOf = (at: number): Promise<string> =>
     exchange({ host: '127.0.0.1', port: at }, '/x', options).then(

@@ -63,14 +63,14 @@ t.test('the defaults', async (t) => {
 t.test('the line of conf/masters gives name, ports and files', async (t) => {
   const made = await plan(t, {
     site: HA,
-    masters: 'host1\nhost1:36001\nhost2\n',
-    env: { TAJO_IDENT_STRING: 'ops', TAJO_MASTER_NAME: 'host1:36001', TAJO_PID_DIR: '/run/tajo' },
+    masters: 'host1\nhost1:27001\nhost2\n',
+    env: { TAJO_IDENT_STRING: 'ops', TAJO_MASTER_NAME: 'host1:27001', TAJO_PID_DIR: '/run/tajo' },
   })
   t.match(made, {
-    addresses: { umbilical: 'host1:36001', clientRpc: 'host1:36002', infoHttp: 'host1:36080' },
-    bind: { umbilical: { host: '0.0.0.0', port: 36001 } },
-    pidFile: '/run/tajo/tajo-ops-master-36001.pid',
-    adminSocket: '/run/tajo/tajo-ops-master-36001.sock',
+    addresses: { umbilical: 'host1:27001', clientRpc: 'host1:27002', infoHttp: 'host1:27080' },
+    bind: { umbilical: { host: '0.0.0.0', port: 27001 } },
+    pidFile: '/run/tajo/tajo-ops-master-27001.pid',
+    adminSocket: '/run/tajo/tajo-ops-master-27001.sock',
     ha: { severalHosts: true },
   })
 })
@@ -85,8 +85,8 @@ t.test('what the start script says about files counts', async (t) => {
 t.test('several hosts are told by what names mean here', async (t) => {
   const several = async (masters: string): Promise<boolean | undefined> =>
     (await plan(t, { site: HA, masters })).ha?.severalHosts
-  t.equal(await several('here\nlocalhost:36001\n127.0.0.1:46001\n'), false)
-  t.equal(await several('alias\n10.0.0.1:36001\n'), false)
+  t.equal(await several('here\nlocalhost:27001\n127.0.0.1:25001\n'), false)
+  t.equal(await several('alias\n10.0.0.1:27001\n'), false)
   t.equal(await several('here\nthere\n'), true)
 })
 
@@ -95,7 +95,7 @@ t.test('DerbyStore is for one master only', async (t) => {
   const { catalog } = (await plan(t, { site })).ha ?? {}
   t.match(catalog, { class: 'DerbyStore', uri: /^jdbc:derby:/ })
   // Each its own conf/masters, and by the same URI its own directory: the cluster refuses the second one.
-  const other = { ...site, 'tajo.master.umbilical-rpc.address': 'localhost:36001' }
+  const other = { ...site, 'tajo.master.umbilical-rpc.address': 'localhost:27001' }
   t.not((await plan(t, { site: other })).ha?.catalog.uri, catalog?.uri)
   await t.rejects(plan(t, { site, masters: 'a\nb\n' }), {
     message: /tajo-site\.xml:1: .*DerbyStore.*lists 2 \(a, b\): leave the key out/,

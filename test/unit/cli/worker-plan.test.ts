@@ -34,24 +34,24 @@ const plan = (env: NodeJS.ProcessEnv) =>
   })
 
 t.test('from configuration to a worker', async (t) => {
-  const worker = await plan({ UV_THREADPOOL_SIZE: '64', TAJO_WORKER_NAME: 'here:38091' })
+  const worker = await plan({ UV_THREADPOOL_SIZE: '64', TAJO_WORKER_NAME: 'here:29091' })
   t.match(worker, {
-    addresses: { peer: 'here:38091', clientRpc: 'here:38092', qm: 'here:38093' },
+    addresses: { peer: 'here:29091', clientRpc: 'here:29092', qm: 'here:29093' },
     trackers: [
       { tracker: 'one:26003', catalog: 'one:26005' },
       { tracker: 'two:26003', catalog: 'two:26005' },
     ],
-    pidFile: join(home, 'run', 'tajo-me-worker-38091.pid'),
+    pidFile: join(home, 'run', 'tajo-me-worker-29091.pid'),
     haDirectory: join(home, 'root', 'system', 'ha'),
     roots: [join(home, 'root', 'warehouse'), '/data/a', '/data/b'],
     memoryBytes: 100 * 1024 * 1024,
     slots: 8,
     warnings: [],
   })
-  writeFileSync(join(confDir, 'masters'), 'one\nthree:36001\n')
+  writeFileSync(join(confDir, 'masters'), 'one\nthree:27001\n')
   t.same(await worker.readTrackers(), [
     { tracker: 'one:26003', catalog: 'one:26005' },
-    { tracker: 'three:36003', catalog: 'three:36005' },
+    { tracker: 'three:27003', catalog: 'three:27005' },
   ])
 })
 

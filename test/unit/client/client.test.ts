@@ -1,7 +1,6 @@
 /** The client over real sockets: who is asked, what is repeated, what a result is, and that nothing stays open. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
@@ -11,6 +10,7 @@ import {
   type TajoClientOptions,
 } from '../../../lib/client/index.ts'
 import { fakeCluster, fakeWorker, type Say, sayLines } from '../../support/fake-queries.ts'
+import { freePortRow } from '../../support/free-ports.ts'
 import { pacedMs } from '../../support/pace.ts'
 import { until } from '../../support/until.ts'
 
@@ -171,13 +171,14 @@ t.test('a proxy in front of the masters that finds none of them is asked again',
   const cluster = fakeCluster()
   const master = await cluster.master(t)
   let asked = 0
+  const port = await freePortRow(1)
   const proxy = createServer((_request, response) => {
     asked += 1
     response.writeHead(503, { 'content-type': 'text/html' }).end('<h1>No server is available</h1>')
-  }).listen(0, '127.0.0.1')
+  }).listen(port, '127.0.0.1')
   t.teardown(() => proxy.close())
   await once(proxy, 'listening')
-  const address = `127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const address = `127.0.0.1:${port}`
   const client = clientOf(t, [{ client: address, catalog: address }, master])
   t.equal(await client.execute('x'), 'OK')
   t.ok(asked > 0)

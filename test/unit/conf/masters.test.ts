@@ -61,18 +61,18 @@ async function rejection(promise: Promise<unknown>): Promise<string> {
 
 t.test('one host a line, with comments, blanks and CRLF', async (t) => {
   const text =
-    '# masters\r\n\r\n  host1  \r\nHost2.Example.:36001 # the second\r\n\t[2001:DB8::1]\r\n[::1]:26101\n10.0.0.7\nnode_8'
+    '# masters\r\n\r\n  host1  \r\nHost2.Example.:27001 # the second\r\n\t[2001:DB8::1]\r\n[::1]:26101\n10.0.0.7\nnode_8'
   t.same(namesOf(text), [
     'host1',
-    'host2.example:36001',
+    'host2.example:27001',
     '[2001:db8::1]',
     '[::1]:26101',
     '10.0.0.7',
     'node_8',
   ])
-  t.match(hosts(text).entries[1], { host: 'host2.example', port: 36001, line: 4 })
+  t.match(hosts(text).entries[1], { host: 'host2.example', port: 27001, line: 4 })
   t.match(hosts(text).entries[2], { host: '2001:db8::1', port: null, line: 5 })
-  t.same(namesOf('localhost\nlocalhost:36001\n'), ['localhost', 'localhost:36001'])
+  t.same(namesOf('localhost\nlocalhost:27001\n'), ['localhost', 'localhost:27001'])
   t.same(namesOf('localhost'), ['localhost'], 'no line end at the end')
 })
 
@@ -122,19 +122,29 @@ t.test('the same master twice', async (t) => {
   const same = (text: string) => problemsOf(() => hosts(text)).join()
   t.match(
     same('host1\n\nhost1\n'),
-    /^masters:3: host1 is the same master as host1 in line 1: .* such as host1:36001$/,
+    /^masters:3: host1 is the same master as host1 in line 1: .* such as host1:27001$/,
   )
   t.match(
     same('host1\nHOST1.:26001\n'),
     /^masters:2: host1:26001 is the same master as host1 in line 1/,
   )
-  t.match(same('localhost:36001\n127.0.0.1:36001\n'), /masters:2: .* such as 127\.0\.0\.1:46001/)
+  t.match(same('localhost:27001\n127.0.0.1:27001\n'), /masters:2: .* such as 127\.0\.0\.1:25001/)
+  const suggested = (defaultPort: number, what: 'master' | 'worker', text: string) =>
+    /such as (\S+)/.exec(
+      problemsOf(() => parseHosts({ file: 'f', text }, { defaultPort, what })).join(),
+    )?.[1]
+  t.equal(suggested(26001, 'master', 'a\na:27001\na:25001\nb:24001\na\n'), 'a:24001')
+  t.equal(suggested(28091, 'worker', 'a\na\n'), 'a:29091')
+  t.equal(suggested(28091, 'worker', 'a\na:29091\na\n'), 'a:30091')
+  t.equal(suggested(32_001, 'worker', 'a\na\n'), 'a:61001', 'beyond outgoing connections')
+  t.equal(suggested(65_001, 'master', 'a\na\n'), 'a:64001')
+  t.equal(suggested(61_001, 'master', 'a:62001\na\na\n'), 'a:32001')
   t.match(same('[::1]\n[0:0:0:0:0:0:0:1]\n'), /masters:2/)
   t.same(namesOf('host1\nhost1:26002\n').length, 2)
   t.match(hosts('localhost\nhost2\n').warnings, [
     /masters:1: localhost means another host on each host/,
   ])
-  t.same(hosts('localhost\nlocalhost:36001\n').warnings, [])
+  t.same(hosts('localhost\nlocalhost:27001\n').warnings, [])
 })
 
 t.test('nothing that passes means anything to a shell', async () => {
@@ -210,16 +220,16 @@ t.test("a master's addresses from its line", async (t) => {
   t.equal(local.suffix, '')
   t.same(masterAddresses(conf(), entry('localhost'), 'me'), local)
 
-  const second = masterAddresses(conf(), entry('localhost:36001'), 'me')
+  const second = masterAddresses(conf(), entry('localhost:27001'), 'me')
   t.same(second.addresses, {
-    umbilical: 'localhost:36001',
-    clientRpc: 'localhost:36002',
-    resourceTracker: 'localhost:36003',
-    catalog: 'localhost:36005',
-    infoHttp: 'localhost:36080',
+    umbilical: 'localhost:27001',
+    clientRpc: 'localhost:27002',
+    resourceTracker: 'localhost:27003',
+    catalog: 'localhost:27005',
+    infoHttp: 'localhost:27080',
   })
-  t.equal(second.bind.catalog.port, 36005)
-  t.equal(second.suffix, '-36001')
+  t.equal(second.bind.catalog.port, 27005)
+  t.equal(second.suffix, '-27001')
 
   const remote = masterAddresses(conf(), entry('host2'), 'me')
   t.equal(remote.addresses.umbilical, 'host2:26001')
@@ -236,16 +246,16 @@ t.test("a master's addresses from its line", async (t) => {
 
 t.test('addresses that the site file sets', async (t) => {
   const own = conf({
-    'tajo.master.umbilical-rpc.address': 'localhost:36001',
-    'tajo.master.client-rpc.address': 'localhost:36002',
-    'tajo.resource-tracker.rpc.address': 'localhost:36003',
-    'tajo.catalog.client-rpc.address': 'localhost:36005',
-    'tajo.master.info-http.address': '0.0.0.0:36080',
+    'tajo.master.umbilical-rpc.address': 'localhost:27001',
+    'tajo.master.client-rpc.address': 'localhost:27002',
+    'tajo.resource-tracker.rpc.address': 'localhost:27003',
+    'tajo.catalog.client-rpc.address': 'localhost:27005',
+    'tajo.master.info-http.address': '0.0.0.0:27080',
   })
-  for (const name of ['localhost', 'localhost:36001']) {
+  for (const name of ['localhost', 'localhost:27001']) {
     const { addresses } = masterAddresses(own, parseMasterName(name), 'me')
-    t.equal(addresses.umbilical, 'localhost:36001', `the documented way, listed as ${name}`)
-    t.equal(addresses.infoHttp, 'localhost:36080')
+    t.equal(addresses.umbilical, 'localhost:27001', `the documented way, listed as ${name}`)
+    t.equal(addresses.infoHttp, 'localhost:27080')
   }
   const named = conf({
     'tajo.master.umbilical-rpc.address': 'node7:26001',
@@ -280,7 +290,7 @@ t.test('ports that a line pushes out of range, or onto another master', async (t
       /^masters:2: localhost:26002 would use port 26002 for tajo\.master\.umbilical-rpc\.address, which localhost \(line 1\) uses for tajo\.master\.client-rpc\.address/,
     ],
   )
-  t.doesNotThrow(() => requireSeparatePorts(conf(), hosts('host1\nhost2:26002\nhost1:36001\n')))
+  t.doesNotThrow(() => requireSeparatePorts(conf(), hosts('host1\nhost2:26002\nhost1:27001\n')))
   t.match(
     problemsOf(() => parseMasterName('a;b')),
     [/^TAJO_MASTER_NAME is 'a;b': .* must be a line of conf\/masters/],
@@ -304,16 +314,16 @@ t.test("a worker's addresses from its line", async (t) => {
   t.equal(listed.addresses.qm, 'host2:28093')
   t.same(listed.bind.qm, { host: '0.0.0.0', port: 28093 })
 
-  const second = workerAddresses(conf(), parseWorkerName('localhost:38091'), 'me')
+  const second = workerAddresses(conf(), parseWorkerName('localhost:29091'), 'me')
   t.same(second.addresses, {
-    peer: 'localhost:38091',
-    qm: 'localhost:38093',
-    clientRpc: 'localhost:38092',
-    infoHttp: 'localhost:38080',
+    peer: 'localhost:29091',
+    qm: 'localhost:29093',
+    clientRpc: 'localhost:29092',
+    infoHttp: 'localhost:29080',
   })
-  t.equal(second.suffix, '-38091')
-  t.same(second.bind.qm, { host: 'localhost', port: 38093 }, 'of no use to other hosts')
-  t.same(second.bind.infoHttp, { host: '0.0.0.0', port: 38080 })
+  t.equal(second.suffix, '-29091')
+  t.same(second.bind.qm, { host: 'localhost', port: 29093 }, 'of no use to other hosts')
+  t.same(second.bind.infoHttp, { host: '0.0.0.0', port: 29080 })
   const open = conf({ 'tajo.worker.qm-rpc.address': '0.0.0.0:28093' })
   t.same(workerAddresses(open, parseWorkerName('localhost'), 'me').bind.qm, {
     host: '0.0.0.0',
@@ -352,7 +362,7 @@ t.test('workers that are wrong or get in the way of another daemon', async (t) =
     /^workers:1: host1:26001 would use port 26001 for .*, which host1 \(masters:2\) uses for tajo\.master\.umbilical/,
   ])
   t.doesNotThrow(() =>
-    requireSeparatePorts(conf(), masters, workers('localhost\nlocalhost:38091\nhost1\n')),
+    requireSeparatePorts(conf(), masters, workers('localhost\nlocalhost:29091\nhost1\n')),
   )
 })
 
@@ -421,11 +431,11 @@ t.test('a change is taken over as far as it can be', async (t) => {
   t.equal(first.configuration.get('tajo.master.ha.monitor.interval'), 5000)
   t.equal(first.mastersBefore, null)
 
-  put('masters', 'localhost\nlocalhost:36001\n')
+  put('masters', 'localhost\nlocalhost:27001\n')
   const second = await nextOf('changed', next)
   t.same(
     second.masters.entries.map(({ name }) => name),
-    ['localhost', 'localhost:36001'],
+    ['localhost', 'localhost:27001'],
   )
   t.same(second.mastersBefore?.entries.length, 1)
   t.same(second.reloaded, [])
@@ -434,7 +444,7 @@ t.test('a change is taken over as far as it can be', async (t) => {
     'tajo-site.xml',
     `${site({ 'tajo.log.level': 'debug', 'tajo.master.ha.monitor.interval': '1000' })}<!-- -->`,
   )
-  put('masters', '# a comment\nlocalhost\nlocalhost:36001\n')
+  put('masters', '# a comment\nlocalhost\nlocalhost:27001\n')
   put('tajo-env.sh', '# not ours')
   await reloader.check()
   t.same(events, [], 'the same in other words is no change')
@@ -454,7 +464,7 @@ t.test('a broken file keeps what is in force and is told once', async (t) => {
   await nextOf('mended', next)
   unlinkSync(join(confDir, 'masters'))
   t.match((await nextOf('refused', next)).error.message, /masters does not exist/)
-  put('masters', 'localhost\nlocalhost:36001\n')
+  put('masters', 'localhost\nlocalhost:27001\n')
   t.equal((await nextOf('changed', next)).masters.entries.length, 2)
 })
 

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { limitedServer, openAll } from '../../../lib/rpc/index.ts'
+import { freePortRow } from '../../support/free-ports.ts'
 import { until } from '../../support/until.ts'
 
 const ASK = 'POST /answer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
@@ -11,7 +12,7 @@ const ASK = 'POST /answer HTTP/1.1\r\nhost: localhost\r\ncontent-type: applicati
 async function port(t: Test, answer: () => Promise<unknown> = async () => ({})) {
   const app = limitedServer({ log: () => {}, epoch: () => 1 })
   app.post('/answer', answer)
-  const bind = { key: 'a.key', host: '127.0.0.1', port: 0 }
+  const bind = { key: 'a.key', host: '127.0.0.1', port: await freePortRow(1) }
   const [number = 0] = await openAll([{ app, bind }])
   t.teardown(() => app.close())
   return { app, number }

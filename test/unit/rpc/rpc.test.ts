@@ -17,6 +17,7 @@ import {
   rpcServer,
   type Standing,
 } from '../../../lib/rpc/index.ts'
+import { freePortRow } from '../../support/free-ports.ts'
 import { pacedMs, patienceMs } from '../../support/pace.ts'
 import { until } from '../../support/until.ts'
 
@@ -130,7 +131,9 @@ async function world(
   )
   const listen = async (app: FastifyInstance): Promise<string> => {
     t.teardown(() => app.close())
-    return (await app.listen({ port: 0, host: '127.0.0.1' })).replace('http://', '')
+    const port = await freePortRow(1)
+    await app.listen({ port, host: '127.0.0.1' })
+    return `127.0.0.1:${port}`
   }
   return {
     guard,

@@ -35,6 +35,7 @@ import type {
   WebView,
 } from '../../../lib/web/view.ts'
 import { FakeMember, peerAt } from '../../support/fake-member.ts'
+import { freePortRow } from '../../support/free-ports.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { until } from '../../support/until.ts'
 
@@ -131,7 +132,8 @@ async function serve(
     log,
     ...(options.files === undefined ? {} : { files: options.files }),
   })
-  const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+  const port = await freePortRow(1)
+  await app.listen({ host: '127.0.0.1', port })
   t.teardown(async () => {
     door.close('over')
     await app.close()
@@ -139,7 +141,7 @@ async function serve(
   const change = (): void => {
     for (const listener of listeners) listener()
   }
-  return { app, door, port: Number(url.port), view, change }
+  return { app, door, port, view, change }
 }
 
 t.test('requests that only the active master may answer', async (t) => {
@@ -366,11 +368,11 @@ t.test('every route of the description is there, and no other answers', async (t
 t.test('who asks: names, origins, this host', (t) => {
   t.equal(hostNameOf('Host1:26080'), 'host1')
   t.equal(hostNameOf('[::1]:80'), '::1')
-  t.same(pageOrigins('127.0.0.1:26080', ['host1:26080', 'host2:36080', 'torn']), [
+  t.same(pageOrigins('127.0.0.1:26080', ['host1:26080', 'host2:27080', 'torn']), [
     'http://host1:26080',
     'http://127.0.0.1:26080',
-    'http://host2:36080',
-    'http://127.0.0.1:36080',
+    'http://host2:27080',
+    'http://127.0.0.1:27080',
   ])
   t.same(
     pageOrigins("x'; script-src *", ['host1:26080']),
@@ -477,8 +479,8 @@ t.test('what an operator should look at', (t) => {
     { text: 'this is the only master' },
   ])
   const known = [master(1), master(2, { address: 'localhost:26001', hostname: 'host2.example' })]
-  const listed = ['host1:26001', 'host2:26001', 'host2:36001', 'host3:26001']
-  t.same(missingOf(listed, known), ['host2:36001', 'host3:26001'])
+  const listed = ['host1:26001', 'host2:26001', 'host2:27001', 'host3:26001']
+  t.same(missingOf(listed, known), ['host2:27001', 'host3:26001'])
   t.same(kinds({ queued: 3, liveWorkers: null }), ['info queries-queued'])
   t.same(kinds({ slowest: new Map([['host1:26001', 130]]) }), ['warning storage-slow'])
   t.same(kinds({ masters: [master(1), master(2, { clockOffsetMs: -1500 })] }), [

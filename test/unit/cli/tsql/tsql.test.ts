@@ -50,13 +50,13 @@ t.test('the command line: the short way and the parser agree', async (t) => {
   ]
   for (const line of lines) t.same(plainOptions(line), parseOptions(line), line.join(' '))
   const all = parseOptions(
-    '--host h -p 36002 -param a=1 -param -b=x=y --file=- --background -format json db'.split(' '),
+    '--host h -p 27002 -param a=1 -param -b=x=y --file=- --background -format json db'.split(' '),
   )
   t.same(all, {
     command: null,
     file: '-',
     host: 'h',
-    port: 36_002,
+    port: 27_002,
     background: true,
     params: { a: '1', '-b': 'x=y' },
     format: 'json',
