@@ -44,9 +44,11 @@ export function portHolder(port: number, address?: string): string | null {
   // A server's own closed connections linger on its port as well, and are in nobody's way: so a listener comes first.
   const listener = held.find(({ state }) => state === LISTENS)
   if (listener !== undefined) return `${ownerOf(listener)} listens there`
-  const open = held.find(({ state }) => CLOSED[state] === undefined)
-  if (open !== undefined)
+  // One that only one side has closed still belongs to a process.
+  const open = held.find(({ state, inode }) => inode !== '0' || CLOSED[state] === undefined)
+  if (open !== undefined) {
     return `${ownerOf(open)} has an outgoing connection from it to ${open.remote}`
+  }
   const [closed] = held
   if (closed === undefined) return null
   return `a connection that was closed lately still holds it (${CLOSED[closed.state]})`
