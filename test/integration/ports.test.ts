@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { freePortRow } from '../support/free-ports.ts'
-import { start } from '../support/run.ts'
+import { start } from '../support/processes.ts'
 import { makeCluster, TestMaster } from '../support/test-masters.ts'
 import { TestWorker } from '../support/test-worker.ts'
 

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { portHolder } from '../../../lib/base/port-holder.ts'
 import { freePortRow } from '../../support/free-ports.ts'
-import { start } from '../../support/run.ts'
+import { start } from '../../support/processes.ts'
 import { until } from '../../support/until.ts'
 
 const THIS = `process ${process.pid} (node)`
