@@ -2,6 +2,9 @@
  * Has the auditor teeth? Each guard of the protocol is broken in turn, and within a bounded number of seeds a violation
  * has to be found; the same world with the guard in place has to pass. What a break may not be found by is the bound on
  * healing: masters that only stop working are no danger.
+ *
+ * The seeds are fixed and the world's time is virtual: a bite doesn't depend on the machine, and no
+ * time limit is needed.
  */
 import { test } from 'tap'
 import { GUARDS, type Guard } from './guards.ts'
@@ -20,7 +23,7 @@ async function firstBite(guard: Guard): Promise<{ seed: number; violation: strin
 }
 
 for (const guard of GUARDS) {
-  test(`the auditor notices: ${guard.name}`, { timeout: 300_000 }, async (t) => {
+  test(`the auditor notices: ${guard.name}`, async (t) => {
     const bite = await firstBite(guard)
     t.not(bite, null, `a violation within ${MOST_SEEDS} seeds`)
     if (bite === null) return
