@@ -16,7 +16,7 @@ import { FAULTS, type Fault } from '../soak/faults.ts'
 import { makeMasters } from '../soak/masters.ts'
 import type { SoakMaster } from '../soak/soak-master.ts'
 import { ask } from '../support/test-masters.ts'
-import { until } from '../support/until.ts'
+import { until, within } from '../support/until.ts'
 import { quantile } from './cluster.ts'
 
 const { values: options } = parseArgs({
@@ -73,7 +73,7 @@ async function whenActive(master: SoakMaster): Promise<number> {
 
 async function tryOnce(fault: Fault): Promise<Trial> {
   const { active, backup } = await settled()
-  const seen = whenActive(backup)
+  const seen = within(`${backup.address} is active`, whenActive(backup))
   await sleep(20)
   const beginMs = performance.now()
   await fault.strike(active, backup)

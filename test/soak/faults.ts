@@ -10,9 +10,6 @@ export interface Fault {
   mend(struck: SoakMaster): Promise<void>
 }
 
-/** To be a backup again, or to have ended. */
-const RETURN_MS = 20_000
-
 /** Stopped processes by the master they belong to, so that they can go on. */
 const frozen = new WeakMap<SoakMaster, number[]>()
 
@@ -37,12 +34,9 @@ const restart = (master: SoakMaster): Promise<void> => master.start()
 /** One that was stopped may have ended itself, or be a backup again. */
 async function thawAndRestart(master: SoakMaster): Promise<void> {
   thaw(master)
-  const deadline = performance.now() + RETURN_MS
-  while (performance.now() < deadline) {
-    if (master.hasEnded) return restart(master)
-    if (await master.health('backup')) return
-  }
-  throw new Error(`${master.address} is neither backup nor ended after it was continued`)
+  const what = `${master.address} is a backup again or has ended, after it was continued`
+  await until(what, async () => master.hasEnded || (await master.health('backup')))
+  if (master.hasEnded) await restart(master)
 }
 
 export const FAULTS: readonly Fault[] = [

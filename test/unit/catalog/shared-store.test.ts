@@ -27,6 +27,7 @@ import {
   memDirectory,
   memFiles,
 } from '../../support/mem-files.ts'
+import { until } from '../../support/until.ts'
 
 const directory = '/shared/system/catalog'
 const storeOn = (
@@ -78,19 +79,12 @@ async function inserting(disk: MemDirectory, term: number, faultAt: FaultAt, fro
   void done.then(() => {
     finished = true
   })
-  // A process whose last call never answers stands still; the pause before a reopening is shorter than this.
-  for (let last = -1, still = 0; !finished && still < STILL_TICKS; ) {
-    await tick()
-    still = files.calls.length === last ? still + 1 : 0
-    last = files.calls.length
-    if (files.crashed()) break
-  }
+  const isOver = (): boolean => finished || files.crashed()
+  await until('all inserts are done, or the process is dead', isOver, { everyMs: 1 })
   ending.abort()
   await catalog.close()
   return { acknowledged, calls: files.calls.length }
 }
-const STILL_TICKS = 60
-const tick = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
 
 async function readBy(
   disk: MemDirectory,
@@ -320,11 +314,12 @@ t.test('a listing that is old hides no term and no part from a take-over', async
 t.test('a hanging open ends with its term, and holds nothing up afterwards', async (t) => {
   const disk = await begun()
   let hangs = true
-  const { store } = storeOn(disk, (call) => (hangs && call === 'sync' ? { how: 'hang' } : null))
+  const hang = (call: string): Fault | null => (hangs && call === 'sync' ? { how: 'hang' } : null)
+  const { files, store } = storeOn(disk, hang)
   const catalog = newCatalog(store)
   const term = new AbortController()
   const opening = codeOf(catalog.open(3, term.signal))
-  await tick()
+  await until('it hangs', () => files.calls.at(-1)?.startsWith('sync'), { everyMs: 1 })
   term.abort()
   t.equal(await opening, 'NOT_ACTIVE')
   hangs = false
@@ -332,6 +327,12 @@ t.test('a hanging open ends with its term, and holds nothing up afterwards', asy
   await catalog.transact(insert(1))
   t.same((await readBy(disk, 5)).files, [1])
 })
+
+const termsOf = ({ dirs }: MemDirectory): string[] =>
+  [...dirs].filter((path) => path.includes('epoch-')).sort()
+
+const filesOf = ({ files }: MemDirectory, term: number): string[] =>
+  [...files.keys()].filter((path) => path.includes(`epoch-000000000${term}`))
 
 t.test('old terms and parts are removed, the newest few are kept', async (t) => {
   const disk = memDirectory()
@@ -345,17 +346,16 @@ t.test('old terms and parts are removed, the newest few are kept', async (t) => 
       const name = `d${term}-${index}`
       await catalog.transact(() => transaction([{ do: 'create-database', name, createdAt: '' }]))
     }
-    await tick()
-    await tick()
+    const isTidy = (): boolean => termsOf(disk).length <= 4 && filesOf(disk, term).length <= 4
+    await until('all but the newest few are removed', isTidy, { everyMs: 1 })
     await catalog.close()
   }
-  const terms = [...disk.dirs].filter((path) => path.includes('epoch-')).sort()
+  const terms = termsOf(disk)
   t.same(
     terms.map((path) => Number(path.slice(-10))),
     [6, 7, 8, 9],
   )
-  const own = [...disk.files.keys()].filter((path) => path.includes('epoch-0000000009'))
-  t.equal(own.length, 4, 'the present part and the one before it')
+  t.equal(filesOf(disk, 9).length, 4, 'the present part and the one before it')
   t.equal((await storeOn(disk).store.readOnly()).data.databases.length, 46)
 })
 
