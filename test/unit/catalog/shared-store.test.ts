@@ -380,10 +380,15 @@ t.test('on the real disk: a torn tail, 100,000 changes, private files', async (t
   const journal = join(epoch, 'journal-0000000001')
   writeFileSync(journal, readFileSync(journal).subarray(0, -100))
   const startedMs = performance.now()
-  const { data } = await new SharedStore({ directory: real, log: () => {} }).open(2, NEVER)
+  const openAs = async (term: number) => {
+    const store = new SharedStore({ directory: real, log: () => {} })
+    t.teardown(() => store.close())
+    return store.open(term, NEVER)
+  }
+  const { data } = await openAs(2)
   t.comment(`opened in ${Math.round(performance.now() - startedMs)} ms`)
   t.equal(data.tables[0]?.files.length, 95_000, 'the torn group is gone as a whole')
-  const again = await new SharedStore({ directory: real, log: () => {} }).open(3, NEVER)
+  const again = await openAs(3)
   t.ok(JSON.stringify(again.data) === JSON.stringify(data), 'and stays so')
   t.equal(statSync(journal).mode & 0o777, 0o600)
   t.same(readdirSync(epoch).sort(), ['journal-0000000001', 'snapshot-0000000001'])
