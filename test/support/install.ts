@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { pacedMs } from './pace.ts'
 import { watchLogs } from './processes.ts'
 
 /** This install. */
@@ -41,7 +42,7 @@ export function makeConf(dir: string, options: ConfOptions): string {
   const env = [
     `export TAJO_LOG_DIR='${dir}'/"$HOSTNAME"/logs`,
     `export TAJO_PID_DIR='${dir}'/"$HOSTNAME"/run`,
-    'export TAJO_IDENT_STRING=test TAJO_STOP_TIMEOUT=20',
+    `export TAJO_IDENT_STRING=test TAJO_STOP_TIMEOUT=${pacedS(20)} TAJO_START_TIMEOUT=${pacedS(60)}`,
     // What ssh starts may find no Node.
     `export PATH="$PATH":'${dirname(process.execPath)}'`,
     options.env ?? '',
@@ -49,6 +50,8 @@ export function makeConf(dir: string, options: ConfOptions): string {
   writeFileSync(join(conf, 'tajo-env.sh'), `${env.join('\n')}\n`)
   return conf
 }
+
+const pacedS = (quietS: number): number => Math.ceil(pacedMs(1000 * quietS) / 1000)
 
 export const siteXml = (properties: Readonly<Record<string, string>>): string =>
   `<?xml version="1.0"?>\n<configuration>\n${siteProperties(properties)}</configuration>\n`
