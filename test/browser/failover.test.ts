@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { openBrowser, openPage } from '../support/browser.ts'
-import { pacedMs } from '../support/pace.ts'
+import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { ask, makeCluster, type TestMaster } from '../support/test-masters.ts'
 import { TestWorker } from '../support/test-worker.ts'
@@ -26,7 +26,7 @@ t.test('two masters, kill -9 of the active', async (t) => {
   if (!hasParts(t, 'chromium')) return
   const { root, masters, settled } = await makeCluster(t, {
     count: 2,
-    monitorMs: pacedMs(2000),
+    monitorMs: monitorMs(2000),
     site: { 'tajo.master.info-http.sql': 'all' },
   })
   const worker = await TestWorker.make({ dir: join(root, '..', 'worker'), root, masters })

@@ -7,7 +7,7 @@ import { DemoCluster, whyEnded } from '../../lib/cli/demo-cluster.ts'
 import { askMaster } from '../../lib/cli/look-around.ts'
 import { fileOf, NEVER, newCatalog, outcomeOf, tableOf, transaction } from '../contract/catalog.ts'
 import { HOME, siteXml } from '../support/install.ts'
-import { pacedMs, patienceMs } from '../support/pace.ts'
+import { monitorMs, patienceMs } from '../support/pace.ts'
 import { type Ran, run } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
@@ -90,7 +90,7 @@ t.test('a catalog moves from one store to another', async (t) => {
 
 t.test('beside a living master a dump works and a load is refused', async (t) => {
   const cluster = new DemoCluster(HOME, {
-    properties: { 'tajo.master.ha.monitor.interval': String(pacedMs(5000)) },
+    properties: { 'tajo.master.ha.monitor.interval': String(monitorMs(5000)) },
     tajo: TAJO,
   })
   t.teardown(() => cluster.end())

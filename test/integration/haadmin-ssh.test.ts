@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 import { mountHangFs } from '../support/hangfs.ts'
 import { HOME, makeConf } from '../support/install.ts'
 import { makeHosts, type TestHost } from '../support/netns.ts'
-import { pacedMs } from '../support/pace.ts'
+import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { type Ran, run } from '../support/run.ts'
 import { makeSshKeys, startSshServer } from '../support/sshd.ts'
@@ -35,7 +35,7 @@ t.test('a change goes to the host of the master that has to make it', async (t) 
   const [ma, mb, elsewhere] = hosts
   const conf = makeConf(dir, {
     masters: 'ma\nmb\n',
-    site: { 'tajo.master.ha.monitor.interval': String(pacedMs(2000)) },
+    site: { 'tajo.master.ha.monitor.interval': String(monitorMs(2000)) },
     env: `export TAJO_SSH_OPTS="${keys.options}"`,
   })
   for (const host of [ma, mb]) await startSshServer(t, { keys, host })

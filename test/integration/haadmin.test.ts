@@ -11,13 +11,13 @@ import { DemoCluster, type DemoMaster, whyEnded } from '../../lib/cli/demo-clust
 import { askMaster } from '../../lib/cli/look-around.ts'
 import { makeTiming } from '../../lib/ha/index.ts'
 import { HOME, siteXml } from '../support/install.ts'
-import { pacedMs, patienceMs } from '../support/pace.ts'
+import { monitorMs, patienceMs } from '../support/pace.ts'
 import { closed, ended, start } from '../support/processes.ts'
 import { type Ran, run } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
 /** Of the two that every command is tried on, ms. */
-const M = pacedMs(2000)
+const M = monitorMs(2000)
 
 /** The test runner puts its loader into every Node child's NODE_OPTIONS; it is not for what is tested here. */
 const TAJO = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, join(HOME, 'bin', 'tajo')]
@@ -334,7 +334,7 @@ echo "$TAJO_FENCE_TARGET_ADDRESS $TAJO_FENCE_TARGET_PID" >>asked
   })
   const cluster = new DemoCluster(HOME, {
     properties: {
-      'tajo.master.ha.monitor.interval': String(pacedMs(5000)),
+      'tajo.master.ha.monitor.interval': String(monitorMs(5000)),
       'tajo.master.ha.fencing.methods': `shell(/bin/sh ${dir}/fence.sh)`,
     },
     tajo: TAJO,

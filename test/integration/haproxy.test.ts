@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { freePortRow } from '../support/free-ports.ts'
-import { pacedMs, patienceMs } from '../support/pace.ts'
+import { monitorMs, patienceMs } from '../support/pace.ts'
 import { findProgram, hasParts } from '../support/parts.ts'
 import { start } from '../support/processes.ts'
 import { type Answer, ask, makeCluster, type TestMaster } from '../support/test-masters.ts'
@@ -96,7 +96,7 @@ class Judge {
 
 t.test('every answer comes from the active one, through ten failovers', async (t) => {
   if (!hasParts(t, 'haproxy')) return
-  const cluster = await makeCluster(t, { count: 3, monitorMs: pacedMs(5000) })
+  const cluster = await makeCluster(t, { count: 3, monitorMs: monitorMs(5000) })
   await cluster.settled()
   const { page, client } = await startHaproxy(t, cluster.masters)
   const activeOf = new Map<number, string>()

@@ -19,14 +19,14 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { pacedMs, patienceMs } from '../support/pace.ts'
+import { monitorMs, patienceMs } from '../support/pace.ts'
 import { run } from '../support/run.ts'
 import { StallWatch } from '../support/stall.ts'
 import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
 import { until } from '../support/until.ts'
 
 /** The monitor interval: small enough for a short test, large enough for this machine. */
-const M = pacedMs(1500)
+const M = monitorMs(1500)
 
 /**
  * Does `fault` and waits until one of the others serves, which is promised within M. That is judged by the new active's

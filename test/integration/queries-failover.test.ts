@@ -7,7 +7,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { QueryResult, TajoClient } from '../../lib/client/index.ts'
 import type { QueryRecord } from '../../lib/rpc/contract.ts'
-import { pacedMs } from '../support/pace.ts'
+import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
@@ -20,7 +20,7 @@ const SUM = (ROWS * (ROWS - 1)) / 2
 /** Seconds of one core on any machine: what a page shows of the queries may be half a second old. */
 const SLOW = "range(20000000) x(i) where md5(cast(i as text)) < '25'"
 /** A death is heard of at once: so no failover comes of a machine that is only busy. */
-const CALM_MS = pacedMs(20_000)
+const CALM_MS = monitorMs(20_000)
 
 interface Stage {
   readonly cluster: TestCluster
@@ -140,7 +140,7 @@ t.test('kill -9 of the active: a read goes on, a write ends once', async (t) => 
 })
 
 t.test('SIGSTOP of the active and hand-overs while several write', async (t) => {
-  const { cluster, client } = await stageOf(t, { workers: 2, monitorMs: pacedMs(2000) })
+  const { cluster, client } = await stageOf(t, { workers: 2, monitorMs: monitorMs(2000) })
   await client.execute('create table t (a int8) using parquet')
   const others = [clientOf(cluster.masters), clientOf(cluster.masters), clientOf(cluster.masters)]
   t.teardown(() => Promise.all(others.map((other) => other.close())))
@@ -238,7 +238,7 @@ t.test(
     const { user, password, port } = server
     const cluster = await makeCluster(t, {
       count: 2,
-      monitorMs: pacedMs(5000),
+      monitorMs: monitorMs(5000),
       site: {
         'tajo.catalog.store.class': 'PostgreSQLStore',
         'tajo.catalog.uri': server.uri('catalog?createDatabaseIfNotExist=true'),

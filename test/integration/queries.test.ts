@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { TajoClient } from '../../lib/client/index.ts'
-import { pacedMs } from '../support/pace.ts'
+import { monitorMs } from '../support/pace.ts'
 import { ask, makeCluster, type TestMaster } from '../support/test-masters.ts'
 import { clientOf, TestWorker } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
@@ -28,7 +28,7 @@ async function firstOf(client: TajoClient, sql: string): Promise<unknown> {
 
 t.test('kill -9 of the active in the middle of a write and of a read', async (t) => {
   // A death is heard of at once: so no failover comes of a machine that is only busy.
-  const cluster = await makeCluster(t, { count: 2, monitorMs: pacedMs(20_000) })
+  const cluster = await makeCluster(t, { count: 2, monitorMs: monitorMs(20_000) })
   const { active, backups, epoch: before } = await cluster.settled()
   const [backup] = backups as [TestMaster]
   const worker = await TestWorker.make({

@@ -15,12 +15,12 @@ import { type HangFs, mountHangFs } from '../support/hangfs.ts'
 import { makeConf, SBIN } from '../support/install.ts'
 import { DAEMON, machine } from '../support/machine.ts'
 import { makeHosts, type TestHost } from '../support/netns.ts'
-import { pacedMs } from '../support/pace.ts'
+import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { until } from '../support/until.ts'
 
 /** The monitor interval: small enough for a short test, large enough for this machine. */
-const M = pacedMs(2000)
+const M = monitorMs(2000)
 const NAMES = ['one', 'two', 'three'] as const
 type Name = (typeof NAMES)[number]
 

@@ -10,14 +10,14 @@ import t from 'tap'
 import { z } from 'zod'
 import { makeTiming } from '../../lib/ha/index.ts'
 import type { ClusterDocument, SqlLine } from '../../lib/web/view.ts'
-import { pacedMs } from '../support/pace.ts'
+import { monitorMs } from '../support/pace.ts'
 import { run as runProgram } from '../support/run.ts'
 import { makeCluster, type TestMaster } from '../support/test-masters.ts'
 import { TestWorker } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
 
 /** The monitor interval, ms. */
-const M = pacedMs(2000)
+const M = monitorMs(2000)
 const TAJO = fileURLToPath(new URL('../../../bin/tajo', import.meta.url))
 const cluster = await makeCluster(t, {
   count: 2,

@@ -24,6 +24,8 @@ export const PACE_VARIABLE = 'TAJO_TEST_PACE'
 /** What one wait is given at most, in units: 45 s where Node starts in 45 ms. */
 const PATIENCE_UNITS = 1000
 const WRITES_OF_A_UNIT = 10
+/** A renewal is half a dozen steps, each of which waits for its turn; ten of them make M. */
+const UNITS_OF_M = 10
 /** A unit on a quiet machine of today, ms. Below it nothing becomes shorter. */
 const QUIET_UNIT_MS = 60
 
@@ -99,8 +101,12 @@ export const patienceMs = (patience = 1, of = pace()): number =>
   Math.round(patience * PATIENCE_UNITS * unitMs(of))
 
 /**
- * A period of the product for a test, such as the monitor interval: `quietMs` on a quiet machine, in proportion more on
- * a slower one, so that what a test does not expect, such as a failover, does not come of the machine.
+ * A monitor interval for a test: `quietMs`, or ten units where that is more, so that a failover which the test does not
+ * expect does not come of the machine either. A test waits for several of them, so it is no longer than it must be.
  */
+export const monitorMs = (quietMs: number, of = pace()): number =>
+  Math.round(Math.max(quietMs, UNITS_OF_M * unitMs(of)))
+
+/** A time limit of the product for a test: `quietMs` on a quiet machine, in proportion more on a slower one. */
 export const pacedMs = (quietMs: number, of = pace()): number =>
   Math.round(quietMs * Math.max(1, unitMs(of) / QUIET_UNIT_MS))

@@ -6,6 +6,7 @@ import t from 'tap'
 import {
   formatPace,
   measurePace,
+  monitorMs,
   type Pace,
   pacedMs,
   parsePace,
@@ -44,6 +45,8 @@ t.test('limits and periods are multiples of how fast the machine is', (t) => {
   t.equal(patienceMs(2, quick), 2 * patienceMs(1, quick))
   t.equal(pacedMs(1500, quick), 1500, 'no shorter than asked for')
   t.ok(pacedMs(1500, busy) > 6 * 1500)
+  t.equal(monitorMs(1500, quick), 1500)
+  t.equal(monitorMs(1500, busy), 4000)
   t.same(parsePace(formatPace({ spawnMs: 41.25, durableMs: 0.5 })), {
     spawnMs: 41.3,
     durableMs: 0.5,
