@@ -43,6 +43,8 @@ export interface DemoOptions {
 
 /** A daemon ends in good order within this; then it is killed. */
 const STOP_MS = 5000
+/** What was started is gone within this, and its files with it. */
+const REMOVE_MS = 30_000
 const MASTER_PORTS = 5
 const WORKER_PORTS = 4
 /** All live in one block of ports, whose first is none of theirs. */
@@ -152,12 +154,13 @@ export class DemoCluster {
   async end(): Promise<void> {
     await Promise.all(this.#children.map(endChild))
     // A keeper outlives its master by the moment it needs for its last word.
-    for (let attempt = 0; attempt < 50; attempt++) {
+    const endMs = performance.now() + REMOVE_MS
+    do {
       rmSync(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
       await sleep(20)
       if (!present(this.directory)) return
-    }
-    throw failure(`can't remove ${this.directory}: something still writes there`)
+    } while (performance.now() < endMs)
+    throw failure(`can't remove ${this.directory}: something has written there for ${REMOVE_MS} ms`)
   }
 }
 
