@@ -1,12 +1,14 @@
 /** A master on real ports with a seat in a made-up election: who is answered, who is refused, what is told to whom. */
 import { Agent, request as httpRequest } from 'node:http'
 import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import { HaError, makeTiming } from '../../../lib/ha/index.ts'
 import { ActiveGate } from '../../../lib/master/active-gate.ts'
 import { adminServer, Master, SingleMember } from '../../../lib/master/index.ts'
 import type { QueryOptions } from '../../../lib/master/queries/options.ts'
+import { PathRules } from '../../../lib/master/queries/paths.ts'
 import { SplitBrainAlarm } from '../../../lib/master/split-brain.ts'
 import type { Standing } from '../../../lib/rpc/index.ts'
 import { escapeHtml, statusPage } from '../../../lib/web/status-page.ts'
@@ -240,6 +242,49 @@ t.test('the gate', async (t) => {
   t.throws(() => gate.enter(), { code: 'NOT_ACTIVE' }, 'the services are those of term 5')
   gate.close()
   t.throws(() => gate.enter(), { code: 'NOT_ACTIVE' })
+})
+
+t.test('a hand-over waits for the answer to what was accepted', async (t) => {
+  const { directory, options } = new Terms(t)
+  const port = await freePortRow(5)
+  const seat = masterAt(port, new FakeMember(port), SECRET, null, options)
+  await seat.master.start()
+  t.teardown(() => seat.master.stop('test over'))
+  await seat.member.activate(3)
+  // Its directory takes its time, as one on a busy file server does.
+  const { confine } = PathRules.prototype
+  let asked = false
+  let look = (): void => {}
+  const looked = new Promise<void>((resolve) => {
+    look = resolve
+  })
+  PathRules.prototype.confine = async function (location) {
+    asked = true
+    await looked
+    return confine.call(this, location)
+  }
+  t.teardown(() => {
+    PathRules.prototype.confine = confine
+  })
+  const sql = `insert overwrite into location '${directory}/allowed/out' select 1`
+  const session = { database: 'default', user: 'me', variables: {} }
+  const answered = fetch(`http://127.0.0.1:${port + 1}/rpc/client/submit`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ queryId: ID(1), attempt: 1, sql, session }),
+  })
+  await until('it is being planned', () => asked)
+  let drained = false
+  const draining = seat.member.drain().then(() => {
+    drained = true
+  })
+  t.equal((await clientStatus(seat)).status, 421, 'nothing new is accepted')
+  await Promise.race([draining, sleep(500)])
+  t.notOk(drained, 'one request has no answer yet')
+  look()
+  await draining
+  await seat.member.depose(4, null)
+  t.equal((await answered).status, 200)
 })
 
 t.test(
