@@ -1,0 +1,274 @@
+/**
+ * Faults to put into the product on purpose, and which tests have to notice each: the table of `npm run faults`.
+ *
+ * A fault is an edit of the built product, as a mistake in a change could make it: product code has no switch for it.
+ * The text that is replaced must be there exactly once, so that a fault can't go on being "found" after the code that it
+ * broke has moved. `says` has to match what a failing assertion says (names of the tests around it, its message, its
+ * diagnostics): a test that fails for another reason has not found the fault.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { PartName } from '../support/parts.ts'
+
+export type Kind =
+  | 'lost acknowledgement'
+  | 'two actives'
+  | 'hang'
+  | 'done twice'
+  | 'lost request'
+  | 'damage unseen'
+  | 'wrong exit code'
+  | 'silence'
+  | 'left behind'
+
+export interface Edit {
+  /** From the install's own directory. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+export interface Fault {
+  /** What is wrong then, as a sentence. */
+  readonly name: string
+  readonly kind: Kind
+  readonly edits: readonly Edit[]
+  /** Few and cheap ones of `npm test`, from build/test on. */
+  readonly tests: readonly string[]
+  readonly says: RegExp
+  /** What these tests need from the system. */
+  readonly parts?: readonly PartName[]
+}
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: 'a change is acknowledged before it is durable',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/catalog/catalog.js',
+        find: 'await this.#appendSurely(batch);',
+        replace: 'this.#appendSurely(batch).catch((error) => this.end(this.#endingOf(error)));',
+      },
+    ],
+    tests: ['unit/catalog/shared-store.test.js'],
+    says: /nothing acknowledged > crash in call .* are lost/,
+  },
+  {
+    name: 'a change is acknowledged without the renewal that makes it binding',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/catalog/catalog.js',
+        find: 'await this.#options.commit();',
+        replace: 'this.#options.commit().catch((error) => this.end(notActive(error)));',
+      },
+    ],
+    tests: ['unit/catalog/catalog.test.js'],
+    says: /readers see a change only when .* > durable is not enough/,
+  },
+  {
+    name: 'a master serves on after its lease has run out',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/held-term.js',
+        find: 'return this.#clock.nowMs() < this.#untilMs;',
+        replace: 'return true;',
+      },
+    ],
+    // The first sees it where the master wakes before its keeper has found the term over, the second in any case.
+    tests: ['integration/master-failover.test.js', 'unit/ha/member.test.js'],
+    says: /nothing (sent while it was frozen is served|is served after)|core\.mayServe\(\)/,
+  },
+  {
+    name: 'a master whose term was ended by a higher one renews it all the same',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-lease.js',
+        find: "if (input.outcome === 'missing') {",
+        replace: "if (input.outcome === 'gone') {",
+      },
+    ],
+    tests: ['integration/master-failover.test.js'],
+    says: /processes that freeze > .* > nothing (sent while it was frozen is served|is served after)/,
+  },
+  {
+    name: 'nobody takes over from a master that died',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/watch.js',
+        find: 'if (newest !== undefined && newest.mtimeMs !== null && lower',
+        replace: 'if (newest !== undefined && newest.mtimeMs === null && lower',
+      },
+      {
+        file: 'build/lib/ha/watch.js',
+        find: "return expired ? { is: 'expired' } : { is: 'live' };",
+        replace: "return { is: 'live' };",
+      },
+    ],
+    tests: ['integration/master-failover.test.js'],
+    says: /kill -9 of the active.*another master serves after kill -9/,
+  },
+  {
+    name: 'a statement is sent to the next master under another id',
+    kind: 'done twice',
+    edits: [
+      {
+        file: 'build/lib/client/query.js',
+        find: 'return next ?? this.#submit();',
+        replace:
+          'if (next === null) this.#options.queryId = crypto.randomUUID();\n        return next ?? this.#submit();',
+      },
+    ],
+    tests: ['unit/client/client.test.js'],
+    says: /a failover is not noticed: the same id is asked for again elsewhere > .*queryId/s,
+  },
+  {
+    name: 'a write that has ended is applied again when a worker comes back with it',
+    kind: 'done twice',
+    edits: [
+      {
+        file: 'build/lib/master/queries/write-end.js',
+        find: 'throw new AlreadyEnded(outcome);',
+        replace: '{}',
+      },
+      {
+        file: 'build/lib/catalog/apply.js',
+        find: 'this.#refuseKnown(transaction.outcome);',
+        replace: '{}',
+      },
+      {
+        file: 'build/lib/master/queries/tracker-service.js',
+        find: 'if (catalog.state().outcome(task.queryId) !== null)',
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['unit/master/queries.test.js'],
+    says: /a failover: what runs is adopted.*\n +-2\n +\+3\b/s,
+  },
+  {
+    name: 'a hand-over does not wait for the requests that were accepted',
+    kind: 'lost request',
+    edits: [
+      {
+        file: 'build/lib/master/master.js',
+        find: 'await this.#gate.drained();',
+        replace: '',
+      },
+    ],
+    tests: ['unit/master/master.test.js'],
+    says: /a hand-over waits for the answer .* > one request has no answer yet/,
+  },
+  {
+    name: 'a client does not follow a backup to the active master',
+    kind: 'lost request',
+    edits: [
+      {
+        file: 'build/lib/client/masters.js',
+        find: 'this.#learn(error.active);',
+        replace: 'this.#active = null;',
+      },
+    ],
+    tests: ['unit/client/client.test.js'],
+    says: /hints are followed/,
+  },
+  {
+    name: 'a damaged record of the catalog is taken for a whole one',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/catalog/records.js',
+        find: 'return crc32(json) === crc ? json : null;',
+        replace: 'return json;',
+      },
+    ],
+    tests: ['unit/catalog/shared-store.test.js'],
+    says: /damage is told, never taken for the end of a file/,
+  },
+  {
+    name: 'an unsafe order that was refused exits with 1',
+    kind: 'wrong exit code',
+    edits: [
+      {
+        file: 'build/lib/cli/exit.js',
+        find: "code === 'UNSAFE' ? EXIT.unsafe : EXIT.failed;",
+        replace: 'EXIT.failed;',
+      },
+    ],
+    tests: ['integration/haadmin.test.js'],
+    says: /a master that stands still is not handed the role > .*\+1/s,
+  },
+  {
+    name: 'stop-tajo.sh exits with 0 though not everything could be stopped',
+    kind: 'wrong exit code',
+    edits: [{ file: 'sbin/stop-tajo.sh', find: 'exit "$exit_code"', replace: 'exit 0' }],
+    tests: ['integration/scripts.test.js'],
+    says: /keeps nothing from being stopped > other hosts are not known/,
+    parts: ['netns'],
+  },
+  {
+    name: 'a start that fails does not say why',
+    kind: 'silence',
+    edits: [
+      {
+        file: 'build/lib/cli/daemon-command.js',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the code's
+        find: 'output.err(`tajo: ${oneLine(message)}`);',
+        replace: '',
+      },
+    ],
+    tests: ['integration/master-failover.test.js'],
+    says: /starts that must fail: .* > should match pattern/,
+  },
+  {
+    name: 'a keeper outlives its killed master',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-process.js',
+        find: "process.once('disconnect', listener);",
+        replace: '',
+      },
+    ],
+    tests: ['integration/master-failover.test.js'],
+    says: /kill -9 of a backup .* it is gone from the view/,
+  },
+  {
+    name: 'a pid file stays after an orderly stop',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/cli/daemon-command.js',
+        find: 'tidy: () => pidFile.remove(),',
+        replace: 'tidy: () => undefined,',
+      },
+    ],
+    tests: ['integration/master-failover.test.js'],
+    says: /TERM of the active: .* > neither pid file nor socket/,
+  },
+]
+
+/** A fault that can't be put in: the table has to be brought in line with the code. */
+export class Misfit extends Error {
+  override readonly name = 'Misfit'
+}
+
+/** The broken text of each file. Throws Misfit when a text to replace is not there exactly once. */
+export function broken(fault: Fault, home: string): Map<string, string> {
+  const texts = new Map<string, string>()
+  for (const { file, find, replace } of fault.edits) {
+    const text = texts.get(file) ?? readFileSync(join(home, file), 'utf8')
+    const parts = text.split(find)
+    if (parts.length !== 2) {
+      const times = parts.length - 1
+      throw new Misfit(
+        `the fault '${fault.name}' does not fit ${file} any more: ${JSON.stringify(find)} is there ${times} times, not once`,
+      )
+    }
+    texts.set(file, parts.join(replace))
+  }
+  return texts
+}
