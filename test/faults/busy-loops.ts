@@ -1,6 +1,6 @@
 /** Processes that do nothing but take processor time, as many others on a machine would. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { childEnv } from '../support/run.ts'
+import { childEnv } from '../support/processes.ts'
 
 /** Ends with its parent, however that ends. */
 const LOOP = `while (process.ppid === ${process.pid});`

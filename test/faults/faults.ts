@@ -234,7 +234,7 @@ export const FAULTS: readonly Fault[] = [
       },
     ],
     tests: ['integration/master-failover.test.js'],
-    says: /kill -9 of a backup .* it is gone from the view/,
+    says: /the keeper of the killed one has ended/,
   },
   {
     name: 'a pid file stays after an orderly stop',

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { processesOf } from '../soak/leaks.ts'
 import { HOME } from '../support/install.ts'
-import { childEnv } from '../support/run.ts'
+import { childEnv } from '../support/processes.ts'
 import { type Failure, type FileEnd, TapReader } from './tap-reader.ts'
 
 /** Neither needed by a test nor worth a copy. */

@@ -81,7 +81,9 @@ t.test('processes that die', async (t) => {
   const cluster = await makeCluster(t, { count: 2, monitorMs: M })
   t.test('kill -9 of the active: another serves in a higher term', async (t) => {
     const { active, backups, epoch } = await cluster.settled()
+    const keeper = active.keeperPid
     const next = await failover(t, 'kill -9', backups, () => process.kill(active.pid, 'SIGKILL'))
+    await until('the keeper of the killed one has ended', () => !existsSync(`/proc/${keeper}`))
     t.ok((await next.cluster()).epoch > epoch)
     t.equal((await next.clientStatus()).status, 200)
     await active.start()
