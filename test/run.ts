@@ -10,7 +10,7 @@
  * The time limit of a file follows the machine as every wait in it does (support/pace.ts). Exit code 0 when all passed,
  * 1 when something failed, 2 when no file was found.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
@@ -59,8 +59,10 @@ async function runTests(): Promise<number> {
     cwd: HOME,
     env: { ...process.env, [PACE_VARIABLE]: formatPace(before.pace) },
     stdio: ['inherit', 'pipe', 'inherit'],
+    // A process group, so that whoever ends this run ends the test files with it: tap alone would begin the next ones.
+    detached: true,
   })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => endGroup(child))
   const ended = new Promise<number>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code) => resolve(code ?? 1))
@@ -71,7 +73,7 @@ async function runTests(): Promise<number> {
     summary.hear(line)
   }
   const code = await ended
-  if (code !== 0) {
+  if (code !== 0 && child.signalCode === null) {
     spawnSync(TAP, ['replay', '--reporter=terse', '--no-color', ...tapWords], {
       ...{ cwd: HOME, stdio: 'inherit' },
     })
@@ -87,6 +89,10 @@ async function runTests(): Promise<number> {
   ]
   process.stdout.write(`${lines.join('\n')}\n`)
   return code
+}
+
+function endGroup({ pid }: ChildProcess): void {
+  if (pid !== undefined) process.kill(-pid, 'SIGKILL')
 }
 
 const told = ({ spawnMs, durableMs }: Pace): string =>
