@@ -4,6 +4,7 @@
  * for a disk. Where the kernel doesn't, it is how late this process's own timers are.
  */
 import { readFileSync } from 'node:fs'
+import type { Test } from 'tap'
 
 const TICK_MS = 5
 
@@ -34,6 +35,18 @@ export class StallWatch {
           by: 'what the kernel counts as waiting for processors and disks',
         }
   }
+}
+
+/** Holds what was measured, less what the machine stood still meanwhile, against what the product promises; tells both. */
+export function judgeTime(
+  t: Test,
+  what: string,
+  time: { readonly tookMs: number; readonly promisedMs: number; readonly stalled: Stalled },
+): void {
+  const { tookMs, promisedMs, stalled } = time
+  const told = `${what} ${tookMs.toFixed(1)} ms, promised within ${promisedMs} ms; stalled for ${stalled.ms.toFixed(1)} ms, ${stalled.by}`
+  t.comment(told)
+  t.ok(tookMs - stalled.ms <= promisedMs, told)
 }
 
 /** Since the boot; null where the kernel does not count it. */
