@@ -16,14 +16,12 @@ import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { formatPace, measurePace, PACE_VARIABLE, type Pace, patienceMs } from './support/pace.ts'
+import { fileLimitMs, formatPace, measurePace, PACE_VARIABLE, type Pace } from './support/pace.ts'
 import { TapSummary } from './support/tap-summary.ts'
 
 const HOME = fileURLToPath(new URL('../..', import.meta.url))
 const BUILT = join(HOME, 'build/test')
 const TAP = join(HOME, 'node_modules/.bin/tap')
-/** A file may be a whole soak of its own; its waits give up long before. */
-const PATIENCE_OF_A_FILE = 20
 
 const words = process.argv.slice(2)
 const one = words[0] === '--one'
@@ -53,7 +51,7 @@ function filesLike(part: string): string[] {
 async function runTests(): Promise<number> {
   const startMs = performance.now()
   const before = { load: loadavg(), pace: measurePace() }
-  const timeoutS = Math.ceil(patienceMs(PATIENCE_OF_A_FILE, before.pace) / 1000)
+  const timeoutS = Math.ceil(fileLimitMs(before.pace) / 1000)
   const tapWords = ['--disable-coverage', `--timeout=${timeoutS}`, ...options, ...files]
   const child = spawn(TAP, ['--reporter=tap', ...tapWords], {
     cwd: HOME,

@@ -18,10 +18,11 @@
  * more.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { availableParallelism, loadavg, tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { HOME } from '../support/install.ts'
+import { fileLimitMs } from '../support/pace.ts'
 import { whyNot } from '../support/parts.ts'
 import { busyLoops } from './busy-loops.ts'
 import { broken, FAULTS, type Fault, Misfit } from './faults.ts'
@@ -30,8 +31,6 @@ import { type Outcome, trial } from './trial.ts'
 
 /** A broken run may take so much longer than the control did: waits in vain, each as long as the suite waits. */
 const TIMES_CONTROL = 10
-/** And at least this, for each file, where as many processes want to run as there are cores. */
-const FLOOR_MS = 600_000
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`
@@ -93,16 +92,12 @@ class Faults {
   readonly #signal: AbortSignal
   /** How long each file took in the unbroken copy. */
   readonly #controlMs = new Map<string, number>()
-  /** How much longer everything takes than on a machine that has a core for each process. */
-  readonly #slowness: number
   #trials = 0
 
   constructor(options: Options, work: string, signal: AbortSignal) {
     this.#options = options
     this.#work = work
     this.#signal = signal
-    const [load = 0] = loadavg()
-    this.#slowness = Math.max(1, (load + options.beside) / availableParallelism())
   }
 
   /** Whether the same tests pass where nothing is broken. */
@@ -160,11 +155,10 @@ class Faults {
   }
 
   #limitMs(tests: readonly string[]): number {
-    const floorMs = FLOOR_MS * this.#slowness
     const limits = tests.map((test) =>
-      Math.max(floorMs, TIMES_CONTROL * (this.#controlMs.get(join('build/test', test)) ?? 0)),
+      Math.max(fileLimitMs(), TIMES_CONTROL * (this.#controlMs.get(join('build/test', test)) ?? 0)),
     )
-    return limits.reduce((sum, ms) => sum + ms, 0)
+    return Math.ceil(limits.reduce((sum, ms) => sum + ms, 0))
   }
 }
 

@@ -86,7 +86,9 @@ async function runTap(options: TrialOptions): Promise<Outcome> {
       enough.abort()
     },
   })
-  const words = ['--disable-coverage', '--reporter=tap', '--jobs=1']
+  // The whole run has the limit, which is told as such; tap's own for each file is no shorter.
+  const timeout = `--timeout=${Math.ceil(limitMs / 1000)}`
+  const words = ['--disable-coverage', '--reporter=tap', '--jobs=1', timeout]
   const paths = tests.map((test) => join('build/test', test))
   const tap = spawn(join(HOME, 'node_modules/.bin/tap'), [...words, ...paths], {
     cwd: join(dir, 'home'),

@@ -23,6 +23,7 @@ export const PACE_VARIABLE = 'TAJO_TEST_PACE'
 
 /** What one wait is given at most, in units: 45 s where Node starts in 45 ms. */
 const PATIENCE_UNITS = 1000
+const PATIENCE_OF_A_FILE = 20
 const WRITES_OF_A_UNIT = 10
 /** A renewal is half a dozen steps, each of which waits for its turn; ten of them make M. */
 const UNITS_OF_M = 10
@@ -99,6 +100,9 @@ const slower = (one: Pace, other: Pace | null): Pace => ({
 /** What one wait is given, ms; `patience` times as much for what takes long. */
 export const patienceMs = (patience = 1, of = pace()): number =>
   Math.round(patience * PATIENCE_UNITS * unitMs(of))
+
+/** What a whole test file is given, ms: far more than its waits, which are to tell what they waited for. */
+export const fileLimitMs = (of = pace()): number => patienceMs(PATIENCE_OF_A_FILE, of)
 
 /**
  * A monitor interval for a test: `quietMs`, or ten units where that is more, so that a failover which the test does not
