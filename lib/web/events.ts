@@ -15,6 +15,7 @@ import { sqlModeFor } from './callers.ts'
 import { countQueries } from './query-page.ts'
 import {
   type ClusterDocument,
+  type Events,
   PATIENCE_MS,
   type QueryRow,
   type WebRules,
@@ -120,7 +121,7 @@ export class EventHub {
     ].join('')
   }
 
-  #clusterFor({ workers: _, ...cluster }: ClusterDocument, ip: string): object {
+  #clusterFor({ workers: _, ...cluster }: ClusterDocument, ip: string): Events['cluster'] {
     const { rules } = this.#options
     return { ...cluster, sql: sqlModeFor(ip, rules), admin: rules.admin }
   }
@@ -194,7 +195,9 @@ export class EventHub {
   #tellLease(): void {
     const samples = this.#options.view.lease(3).masters.flatMap(({ address, samples }) => {
       const whole = samples.at(-2)
-      return whole === undefined ? [] : [[address, ...whole]]
+      return whole === undefined
+        ? []
+        : [[address, ...whole] satisfies Events['lease']['samples'][0]]
     })
     if (samples.length > 0) this.#send(event('lease', { samples }))
   }
@@ -246,7 +249,8 @@ export class EventHub {
   }
 }
 
-const event = (name: string, data: unknown): string =>
+/** What the description promises of an event is what it takes. */
+const event = <Name extends keyof Events>(name: Name, data: Events[Name]): string =>
   `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
 
 const sameQuery = (a: QueryRow, b: QueryRow | undefined): boolean =>

@@ -82,6 +82,8 @@ export const workerCounts = z.object({
   running: z.number(),
 })
 
+const toldWorkerCounts = workerCounts.nullable().describe('null: the active master has not said')
+
 export const queryCounts = z.object({
   queued: z.number(),
   running: z.number(),
@@ -106,7 +108,7 @@ export const cluster = z.object({
   ifActiveDied,
   alerts: z.array(alert),
   workers: z.array(workerRow),
-  workerCounts: workerCounts.nullable().describe('null: the active master has not said'),
+  workerCounts: toldWorkerCounts,
   queryCounts: queryCounts.nullable().describe('null: they could not be read'),
   sql: z.enum(['off', 'read', 'all']).describe('what this caller may run from the page'),
   admin: z.boolean().describe('whether admin orders with a token are taken'),
@@ -256,6 +258,6 @@ export const events = {
     changed: z.array(queryRecord),
     more: z.boolean().describe('more has changed than is listed'),
   }),
-  workers: workerCounts,
+  workers: toldWorkerCounts,
   bye: z.object({ reason: z.string() }),
 } as const

@@ -17,6 +17,10 @@ export type TablesDocument = z.output<typeof schemas.tables>
 export type ConfigDocument = z.output<typeof schemas.config>
 export type SqlRequest = z.output<typeof schemas.sqlRequest>
 export type SqlLine = z.output<typeof schemas.sqlLine>
+/** What server-sent events carry, by their name. */
+export type Events = {
+  [Name in keyof typeof schemas.events]: z.input<(typeof schemas.events)[Name]>
+}
 export type SqlMode = 'off' | 'read' | 'all'
 
 /** `GET /api/v1/cluster`, less what depends on who asks. */

@@ -26,6 +26,7 @@ import { Metrics } from '../../../lib/web/metrics.ts'
 import { openApi, ROUTES } from '../../../lib/web/openapi.ts'
 import { acceptsGzip, PageFiles } from '../../../lib/web/page-files.ts'
 import { pageOfQueries, queryFilter } from '../../../lib/web/query-page.ts'
+import { events } from '../../../lib/web/schemas.ts'
 import { addWebRoutes, type WebDoor } from '../../../lib/web/server.ts'
 import type {
   ClusterDocument,
@@ -257,6 +258,33 @@ t.test('a page that does not read is cut off, others go on', async (t) => {
   await until('nobody is left', () => door.pages === 0)
   deaf.destroy()
 })
+
+t.test(
+  'every event is as described, also while the active master has not said how many workers it has',
+  async (t) => {
+    const { door, port, view, change } = await serve(t)
+    const cluster = await view.cluster()
+    let workerCounts: ClusterDocument['workerCounts'] = null
+    view.cluster = async () => ({ ...cluster, workerCounts })
+    const page = await fetch(`http://127.0.0.1:${port}/api/v1/events`)
+    let text = ''
+    const reading = (async () => {
+      for await (const chunk of page.body?.pipeThrough(new TextDecoderStream()) ?? []) text += chunk
+    })()
+    await until('it has a snapshot', () => text.includes('event: queries'))
+    workerCounts = { live: 1, silent: 0, slots: 4, running: 0 }
+    change()
+    await until('the workers are told', () => text.includes('"slots":4'))
+    door.close('over')
+    await reading
+    const told = [...text.matchAll(/^event: workers\ndata: (.*)$/gm)].map(([, data]) => data)
+    t.same(
+      told.map((data) => events.workers.safeParse(JSON.parse(data ?? '')).success),
+      [true, true],
+    )
+    t.match(told, ['null', /"live":1/])
+  },
+)
 
 t.test('pages are counted, and told when the master ends', async (t) => {
   const { door, port } = await serve(t)
