@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { fileLimitMs, formatPace, measurePace, PACE_VARIABLE, type Pace } from './support/pace.ts'
+import { hasEnded } from './support/processes.ts'
 import { TapSummary } from './support/tap-summary.ts'
 
 const HOME = fileURLToPath(new URL('../..', import.meta.url))
@@ -60,17 +61,20 @@ async function runTests(): Promise<number> {
     // A process group, so that whoever ends this run ends the test files with it: tap alone would begin the next ones.
     detached: true,
   })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => endGroup(child))
+  const end = (): void => endGroup(child)
+  for (const signal of ENDING_SIGNALS) process.once(signal, end)
+  process.once('exit', end)
   const ended = new Promise<number>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code) => resolve(code ?? 1))
   })
   const summary = new TapSummary()
-  for await (const line of createInterface({ input: child.stdout })) {
+  createInterface({ input: child.stdout }).on('line', (line) => {
     process.stdout.write(`${line}\n`)
     summary.hear(line)
-  }
+  })
   const code = await ended
+  for (const signal of ENDING_SIGNALS) process.off(signal, end)
   if (code !== 0 && child.signalCode === null) {
     spawnSync(TAP, ['replay', '--reporter=terse', '--no-color', ...tapWords], {
       ...{ cwd: HOME, stdio: 'inherit' },
@@ -89,8 +93,10 @@ async function runTests(): Promise<number> {
   return code
 }
 
-function endGroup({ pid }: ChildProcess): void {
-  if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+function endGroup(child: ChildProcess): void {
+  if (child.pid !== undefined && !hasEnded(child)) process.kill(-child.pid, 'SIGKILL')
 }
 
 const told = ({ spawnMs, durableMs }: Pace): string =>

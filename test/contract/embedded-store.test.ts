@@ -8,7 +8,7 @@ import { openFile } from '../../lib/catalog/embedded-duckdb.ts'
 import { EmbeddedStore } from '../../lib/catalog/embedded-store.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
 import { EMPTY } from '../../lib/catalog/state.ts'
-import { start } from '../support/processes.ts'
+import { closed, ended, start } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 import { catalogSuite, NEVER } from './catalog.ts'
 
@@ -51,14 +51,8 @@ async function startHolder(t: Test, directory: string) {
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text
   })
-  let failed = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    failed += text
-  })
-  await until('the child has the catalog open', () => {
-    if (child.exitCode !== null) throw new Error(failed)
-    return said.includes('open')
-  })
+  const isOpen = (): boolean => said.includes('open')
+  await until('the child has the catalog open', isOpen, { needs: [child] })
   return child
 }
 
@@ -78,7 +72,7 @@ void t.test('a second process is refused by name, and a crash blocks nobody', as
   )
   await refused(t, second.readOnly(), 'IN_USE')
   process.kill(pid, 'SIGKILL')
-  await until('it is gone', () => holder.exitCode !== null || holder.signalCode !== null)
+  await ended(holder)
   t.equal((await second.open(2, NEVER)).data.databases.length, 1)
   // In this process too.
   await refused(t, new EmbeddedStore({ uri: uriOf(directory) }).open(3, NEVER), 'IN_USE')
@@ -114,12 +108,10 @@ void t.test('a process killed while it writes has kept what it acknowledged, onc
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text
   })
-  await until('it has written a while', () => {
-    if (child.exitCode !== null) throw new Error('the writer ended')
-    return said.split('\n').length > 20
-  })
+  const hasWritten = (): boolean => said.split('\n').length > 20
+  await until('it has written a while', hasWritten, { needs: [child] })
   child.kill('SIGKILL')
-  await until('it is gone', () => child.signalCode !== null)
+  await closed(child)
   const acknowledged = Number(said.trimEnd().split('\n').at(-1))
   const store = new EmbeddedStore({ uri: uriOf(directory) })
   const { data, seq } = await store.open(1, NEVER)

@@ -17,6 +17,7 @@ import type { ReadableStore } from '../../lib/catalog/store.ts'
 import { CutProxy } from '../support/cut-proxy.ts'
 import type { DatabaseServer } from '../support/database-server.ts'
 import { startMariadb } from '../support/mariadb.ts'
+import { pacedMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/until.ts'
@@ -36,7 +37,7 @@ interface Kind {
 }
 
 /** For what is expected to hang. */
-const IMPATIENT: SqlTimeouts = { connectMs: 1500, statementMs: 1500 }
+const IMPATIENT: SqlTimeouts = { connectMs: pacedMs(1500), statementMs: pacedMs(1500) }
 const KINDS: readonly Kind[] = [
   {
     name: 'postgres',

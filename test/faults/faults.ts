@@ -14,6 +14,7 @@ export type Kind =
   | 'lost acknowledgement'
   | 'two actives'
   | 'hang'
+  | 'too slow'
   | 'done twice'
   | 'lost request'
   | 'damage unseen'
@@ -111,6 +112,19 @@ export const FAULTS: readonly Fault[] = [
     ],
     tests: ['integration/master-failover.test.js'],
     says: /kill -9 of the active.*another master serves after kill -9/,
+  },
+  {
+    name: 'a take-over takes three monitor intervals',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-claim.js',
+        find: 'const untilMs = proven ? t.now : t.now + t.s.timing.settleMs;',
+        replace: 'const untilMs = t.now + (proven ? 3 : 4) * t.s.timing.monitorMs;',
+      },
+    ],
+    tests: ['integration/master-failover.test.js'],
+    says: /kill -9: .* promised within/,
   },
   {
     name: 'a statement is sent to the next master under another id',

@@ -9,10 +9,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { processesOf } from '../soak/leaks.ts'
 import { HOME } from '../support/install.ts'
 import { childEnv } from '../support/processes.ts'
+import { until } from '../support/until.ts'
 import { type Failure, type FileEnd, TapReader } from './tap-reader.ts'
 
 /** Neither needed by a test nor worth a copy. */
@@ -119,10 +119,12 @@ async function endAll(dir: string): Promise<void> {
   const left = (): number[] => processesOf(temporary(dir))
   signalAll(left(), 'SIGTERM')
   const graceEndMs = performance.now() + GRACE_MS
-  while (left().length > 0) {
+  const noneIsLeft = (): boolean => {
     if (performance.now() >= graceEndMs) signalAll(left(), 'SIGKILL')
-    await sleep(PAUSE_MS)
+    if (left().length > 0) throw new Error(`left are ${left().join(', ')}`)
+    return true
   }
+  await until('every process of the trial has ended', noneIsLeft, { everyMs: PAUSE_MS })
 }
 
 function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {

@@ -3,11 +3,12 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { SharedStore } from '../../lib/catalog/shared-store.ts'
-import { DemoCluster, whyEnded } from '../../lib/cli/demo-cluster.ts'
+import { DemoCluster } from '../../lib/cli/demo-cluster.ts'
 import { askMaster } from '../../lib/cli/look-around.ts'
 import { fileOf, NEVER, newCatalog, outcomeOf, tableOf, transaction } from '../contract/catalog.ts'
 import { HOME, siteXml } from '../support/install.ts'
 import { monitorMs, patienceMs } from '../support/pace.ts'
+import { watch } from '../support/processes.ts'
 import { type Ran, run } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
@@ -95,15 +96,19 @@ t.test('beside a living master a dump works and a load is refused', async (t) =>
   })
   t.teardown(() => cluster.end())
   const master = await cluster.start()
-  await until('a master is active', async () => {
-    const why = whyEnded(master)
-    if (why !== null) throw new Error(`it ended: ${why}`)
-    const asked = await askMaster(
-      { host: 'localhost', port: master.ports.umbilical },
-      patienceMs(0.1),
-    )
-    return asked.answered && asked.answer.state === 'active'
-  })
+  watch(master.process, ['tajo', 'master', master.address])
+  const needs = [master.process]
+  await until(
+    'a master is active',
+    async () => {
+      const asked = await askMaster(
+        { host: 'localhost', port: master.ports.umbilical },
+        patienceMs(0.1),
+      )
+      return asked.answered && asked.answer.state === 'active'
+    },
+    { needs },
+  )
   const file = join(t.testdir({}), 'dump.json')
   t.match(await catalog(master.confDir, 'dump', file), { code: 0 })
   const refused = await catalog(master.confDir, 'load', file, '--force')

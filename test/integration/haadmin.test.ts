@@ -7,12 +7,12 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { DemoCluster, type DemoMaster, whyEnded } from '../../lib/cli/demo-cluster.ts'
+import { DemoCluster, type DemoMaster } from '../../lib/cli/demo-cluster.ts'
 import { askMaster } from '../../lib/cli/look-around.ts'
 import { makeTiming } from '../../lib/ha/index.ts'
 import { HOME, siteXml } from '../support/install.ts'
 import { monitorMs, patienceMs } from '../support/pace.ts'
-import { closed, ended, start } from '../support/processes.ts'
+import { closed, ended, hasEnded, start, watch } from '../support/processes.ts'
 import { type Ran, run } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
@@ -52,15 +52,20 @@ const stateOf = async (master: DemoMaster): Promise<string> => {
 }
 
 /** Waits until the master is in that state. */
-const becomes = (master: DemoMaster, state: string): Promise<unknown> =>
-  until(`${master.address} is ${state}`, async () => {
-    const why = whyEnded(master)
-    if (why !== null) throw new Error(`${master.address} ended: ${why}`)
-    return (await stateOf(master)) === state
-  })
+function becomes(master: DemoMaster, state: string): Promise<unknown> {
+  const isSo = async (): Promise<boolean> => (await stateOf(master)) === state
+  return until(`${master.address} is ${state}`, isSo, { needs: [master.process] })
+}
+
+/** One more master, of which a failing wait tells. */
+async function started(cluster: DemoCluster): Promise<DemoMaster> {
+  const master = await cluster.start()
+  watch(master.process, ['tajo', 'master', master.address])
+  return master
+}
 
 async function stopped(master: DemoMaster, signal: NodeJS.Signals): Promise<void> {
-  if (whyEnded(master) !== null) return
+  if (hasEnded(master.process)) return
   const ending = ended(master.process)
   master.process.kill(signal)
   await ending
@@ -72,9 +77,9 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     tajo: TAJO,
   })
   t.teardown(() => cluster.end())
-  const a = await cluster.start()
+  const a = await started(cluster)
   await becomes(a, 'active')
-  const b = await cluster.start()
+  const b = await started(cluster)
   await becomes(b, 'backup')
   const haadmin = (...args: string[]): Promise<Ran> => tajo(a.confDir, 'haadmin', ...args)
 
@@ -285,7 +290,7 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     const status = (await haadmin('-status')).stdout
     t.match(status, 'was formatted; no master has been started since')
     t.match(status, `epoch ${JSON.parse(done.stdout).epoch}\n`)
-    const c = await cluster.start()
+    const c = await started(cluster)
     await becomes(c, 'active')
     const ran = await tajo(c.confDir, 'haadmin', '-getState', c.address, '--json')
     t.ok(JSON.parse(ran.stdout).epoch > before + 1, 'never lower, never the same')
@@ -298,9 +303,9 @@ t.test('two hand-overs at once, to different masters', async (t) => {
     tajo: TAJO,
   })
   t.teardown(() => cluster.end())
-  const a = await cluster.start()
+  const a = await started(cluster)
   await becomes(a, 'active')
-  const [b, c] = [await cluster.start(), await cluster.start()]
+  const [b, c] = [await started(cluster), await started(cluster)]
   await Promise.all([becomes(b, 'backup'), becomes(c, 'backup')])
   const rans = await Promise.all(
     [b, c].map((to) => tajo(a.confDir, 'haadmin', '-transitionToActive', to.address)),
@@ -340,9 +345,9 @@ echo "$TAJO_FENCE_TARGET_ADDRESS $TAJO_FENCE_TARGET_PID" >>asked
     tajo: TAJO,
   })
   t.teardown(() => cluster.end())
-  const a = await cluster.start()
+  const a = await started(cluster)
   await becomes(a, 'active')
-  const b = await cluster.start()
+  const b = await started(cluster)
   await becomes(b, 'backup')
   const forced = (): Promise<Ran> =>
     tajo(a.confDir, 'haadmin', '-transitionToActive', b.address, '--force')

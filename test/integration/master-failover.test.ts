@@ -23,7 +23,7 @@ import { monitorMs, patienceMs } from '../support/pace.ts'
 import { run } from '../support/run.ts'
 import { judgeTime, StallWatch } from '../support/stall.ts'
 import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
-import { until } from '../support/until.ts'
+import { until, within } from '../support/until.ts'
 
 /** The monitor interval: small enough for a short test, large enough for this machine. */
 const M = monitorMs(1500)
@@ -38,7 +38,7 @@ async function failover(
   others: readonly TestMaster[],
   fault: () => void,
 ): Promise<TestMaster> {
-  const stall = new StallWatch()
+  const stall = new StallWatch(others.flatMap(pidsOf))
   const start = performance.now()
   fault()
   const next = await until(
@@ -50,7 +50,7 @@ async function failover(
     { productMs: M, everyMs: 2 },
   )
   const seenMs = performance.now() - start
-  const stalled = stall.stop()
+  const stalled = stall.stop(pidsOf(next))
   const recordedMs = await tookOf(next)
   const seen = seenMs.toFixed(1)
   // Its record begins with the last heartbeat, which may be older than the fault.
@@ -58,6 +58,9 @@ async function failover(
   judgeTime(t, `${name}: seen after ${seen} ms, recorded:`, { tookMs, promisedMs: M, stalled })
   return next
 }
+
+/** Of a master that runs, and of its keeper. */
+const pidsOf = (master: TestMaster): number[] => [master.pid, master.keeperPid]
 
 /** From the last heartbeat of the one before, as the history has it; written a moment after the first service. */
 async function tookOf(master: TestMaster): Promise<number> {
@@ -158,6 +161,15 @@ async function askWhileFrozen(
   return async () => (await Promise.all(answers)).map(({ status }) => status)
 }
 
+function wake(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT')
+  } catch (error) {
+    // The keeper of the successor may have fenced it: then there is nothing left to wake.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 async function frozen(
   t: Test,
   cluster: TestCluster,
@@ -171,10 +183,7 @@ async function frozen(
   const pids = pidsOf(active)
   const next = await failover(t, name, backups, () => signal(pids, 'SIGSTOP'))
   const collect = await askWhileFrozen(active, agents)
-  for (const pid of pids) {
-    // The keeper of the successor may have fenced it: then there is nothing left to wake.
-    if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGCONT')
-  }
+  for (const pid of pids) wake(pid)
   let served = 0
   const codes = new Set<string>()
   const endMs = performance.now() + M
@@ -193,11 +202,11 @@ async function frozen(
   codes.delete('NOT_ACTIVE')
   t.equal(codes.size, 0, 'and every refusal says why')
   t.equal((await next.clientStatus()).status, 200)
-  await until('the old one is a backup or dead', async () => {
-    const [code, killed] = [existsSync(`/proc/${pids[0]}`), await active.health('backup')]
-    return !code || killed
+  const now = await until('the old one is a backup or dead', async () => {
+    if (!existsSync(`/proc/${active.processId}`)) return 'dead'
+    return (await active.health('backup')) && 'backup'
   })
-  if (!(await active.health('backup'))) {
+  if (now === 'dead') {
     await active.ended()
     await active.start()
   }
@@ -206,9 +215,7 @@ async function frozen(
 
 t.test('processes that freeze', async (t) => {
   const cluster = await makeCluster(t, { count: 2, monitorMs: M })
-  t.test('master and keeper', (t) =>
-    frozen(t, cluster, 'master and keeper stopped', (m) => [m.pid, m.keeperPid]),
-  )
+  t.test('master and keeper', (t) => frozen(t, cluster, 'master and keeper stopped', pidsOf))
   t.test('the master alone', (t) => frozen(t, cluster, 'master stopped', (m) => [m.pid]))
   t.test(
     'the keeper alone: the master has a new one, or serves nothing after its deadline',
@@ -245,6 +252,9 @@ t.test('ends in good order', async (t) => {
     if (backup === undefined) throw new Error('no backup')
     const seen = { ok: 0, notActive: 0, other: [] as number[] }
     let asking = true
+    t.teardown(() => {
+      asking = false
+    })
     const callers = [active, backup].flatMap((master) =>
       Array.from({ length: 4 }, async () => {
         const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -312,7 +322,7 @@ function order(
   name: string,
   body: object,
 ): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
+  const answered = new Promise<{ status: number; text: string }>((resolve, reject) => {
     const text = JSON.stringify(body)
     const socket = connect(join(master.dir, 'run', 'tajo-test-master.sock'))
     let answer = ''
@@ -325,6 +335,7 @@ function order(
       `POST /admin/${name} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
     )
   })
+  return within(`the answer to ${name}`, answered)
 }
 
 t.test('starts that must fail: one sentence, exit code 1, nothing left behind', async (t) => {

@@ -1,5 +1,4 @@
 /** The tests' own ports: what somebody else has taken is told and passed over, by a test and by a daemon of one. */
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -7,14 +6,14 @@ import { freePortRow } from '../support/free-ports.ts'
 import { start } from '../support/processes.ts'
 import { makeCluster, TestMaster } from '../support/test-masters.ts'
 import { TestWorker } from '../support/test-worker.ts'
+import { firstLine } from '../support/until.ts'
 
 /** Somebody else listens there until the test ends; its pid. */
 async function occupy(t: Test, port: number): Promise<number> {
   const script = `require('node:net').createServer().listen(${port}, '127.0.0.1', () => console.log(process.pid))`
   const child = start([process.execPath, '-e', script])
   t.teardown(() => void child.kill('SIGKILL'))
-  const [said] = await once(child.stdout, 'data')
-  return Number(said)
+  return Number(await firstLine(child))
 }
 
 function masterAt(t: Test, firstPort: number): TestMaster {

@@ -200,7 +200,8 @@ t.test(
     t.match(other, { code: 0, stdout: /^localhost: master started/m }, other.stderr)
     t.match(other.stdout, /^Active master: +localhost:26001$/m)
     t.equal(await status(26080, '/health/active'), 200)
-    t.equal(await status(27080, '/health/backup'), 200)
+    const isBackup = async (): Promise<boolean> => (await status(27080, '/health/backup')) === 200
+    await until('the second one is its backup', isBackup)
     const count = (): Promise<Ran> =>
       host.run([join(HOME, 'bin/tsql'), '--config', conf, '-c', 'SELECT count(*) FROM t'])
     const make = 'CREATE TABLE t (a INT4); INSERT INTO t VALUES (1), (2)'

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { processesOf } from '../soak/leaks.ts'
 import { type Asker, nowMs, startAsker } from '../support/asker.ts'
 import { type HangFs, mountHangFs } from '../support/hangfs.ts'
 import { makeConf, SBIN } from '../support/install.ts'
@@ -26,6 +27,8 @@ const NAMES = ['one', 'two', 'three'] as const
 type Name = (typeof NAMES)[number]
 
 interface Cluster {
+  /** Each host's daemons have `DIR/HOST/run` in their environment. */
+  readonly dir: string
   readonly asker: Asker
   readonly hosts: Readonly<Record<Name, TestHost>>
   readonly mounts: Readonly<Record<Name, HangFs>>
@@ -66,10 +69,14 @@ async function startCluster(t: Test): Promise<Cluster> {
   const first = await asker.served(NAMES, 0)
   const active = first.host as Name
   return {
-    ...{ asker, hosts, active, daemon, mounts: byName(mounted), epoch: first.epoch ?? 0 },
+    ...{ dir, asker, hosts, active, daemon, mounts: byName(mounted), epoch: first.epoch ?? 0 },
     backups: NAMES.filter((name) => name !== active),
   }
 }
+
+/** Of all processes on these hosts. */
+const pidsOn = ({ dir }: Cluster, names: readonly string[]): number[] =>
+  names.flatMap((name) => processesOf(join(dir, name)))
 
 /** No request that `name` was sent at or after that moment has been served. */
 const servedSince = ({ asker }: Cluster, name: Name, sinceMs: number): number =>
@@ -88,13 +95,17 @@ t.test('hung for the active only: it falls silent, a backup takes over', async (
   if (!hasParts(t, 'netns', 'hangfs')) return
   const cluster = await startCluster(t)
   const { asker, mounts, active, backups } = cluster
-  const stall = new StallWatch()
+  const stall = new StallWatch(pidsOn(cluster, backups))
   const hungMs = nowMs()
   await mounts[active].hang('all')
   const inForceMs = nowMs()
   const next = await asker.served(backups, hungMs)
   const tookMs = next.answeredMs - hungMs
-  judgeTime(t, 'from the hang to service:', { tookMs, promisedMs: M, stalled: stall.stop() })
+  judgeTime(t, 'from the hang to service:', {
+    tookMs,
+    promisedMs: M,
+    stalled: stall.stop(pidsOn(cluster, [next.host])),
+  })
   t.ok((next.epoch ?? 0) > cluster.epoch)
   await sleep(M)
   t.equal(servedSince(cluster, active, inForceMs + M / 2), 0, 'not one request after M/2')
@@ -142,13 +153,17 @@ t.test('broken for the active only: as hung', async (t) => {
   if (!hasParts(t, 'netns', 'hangfs')) return
   const cluster = await startCluster(t)
   const { asker, mounts, active, backups } = cluster
-  const stall = new StallWatch()
+  const stall = new StallWatch(pidsOn(cluster, backups))
   const brokenMs = nowMs()
   await mounts[active].failWithEio('all')
   const inForceMs = nowMs()
   const next = await asker.served(backups, brokenMs)
   const tookMs = next.answeredMs - brokenMs
-  judgeTime(t, 'from the fault to service:', { tookMs, promisedMs: M, stalled: stall.stop() })
+  judgeTime(t, 'from the fault to service:', {
+    tookMs,
+    promisedMs: M,
+    stalled: stall.stop(pidsOn(cluster, [next.host])),
+  })
   await sleep(M)
   t.equal(servedSince(cluster, active, inForceMs + M / 2), 0, 'not one request after M/2')
   await mounts[active].release()

@@ -1,12 +1,11 @@
 /** The tests' own tools, since everything shown with them rests on them: hosts, SSH servers, the file system that hangs. */
-import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { mountHangFs } from '../support/hangfs.ts'
 import { makeHosts, type TestHost } from '../support/netns.ts'
 import { hasParts } from '../support/parts.ts'
-import { start } from '../support/processes.ts'
+import { closed, start } from '../support/processes.ts'
 import { run } from '../support/run.ts'
 import { makeSshKeys, type SshKeys, startSshServer } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
@@ -35,7 +34,7 @@ t.test('hangfs: calls of one process wait until released, or until it is killed'
   const touch = (name: string) => {
     const script = 'const fs = require("fs"); fs.utimes(process.argv[1], 1, 1, () => {})'
     const child = start([process.execPath, '-e', script, join(mounted.path, name)])
-    return { pid: child.pid ?? 0, child, ended: once(child, 'close') }
+    return { pid: child.pid ?? 0, child, ended: closed(child) }
   }
   await mounted.hang('all', ['utimens'])
   const killed = touch('other')

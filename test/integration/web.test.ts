@@ -2,7 +2,6 @@
  * The web API of real masters with a real worker: every route of the description is asked and its answer held against
  * the schema that is served; a page's events through kill -9; SQL, its limits and its end; who is refused.
  */
-import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,11 +9,11 @@ import t from 'tap'
 import { z } from 'zod'
 import { makeTiming } from '../../lib/ha/index.ts'
 import type { ClusterDocument, SqlLine } from '../../lib/web/view.ts'
-import { monitorMs } from '../support/pace.ts'
+import { monitorMs, pacedMs } from '../support/pace.ts'
 import { run as runProgram } from '../support/run.ts'
 import { makeCluster, type TestMaster } from '../support/test-masters.ts'
 import { TestWorker } from '../support/test-worker.ts'
-import { until } from '../support/until.ts'
+import { eventOf, until, within } from '../support/until.ts'
 
 /** The monitor interval, ms. */
 const M = monitorMs(2000)
@@ -128,7 +127,8 @@ t.test('the cluster document says whether a failover would work', async (t) => {
   const row = view.masters.find(({ address }: { address: string }) => address === active.address)
   t.match(row, { state: 'active', epoch: view.epoch })
   t.ok(row.leaseMarginMs > 0 && row.lastRenewalMs > 0, 'the active tells of its lease')
-  t.ok(Math.abs(row.clockOffsetMs) < 1000, 'one clock')
+  // Told one way and so late by what the machine costs.
+  t.ok(Math.abs(row.clockOffsetMs) < pacedMs(1000), 'one clock')
 })
 
 t.test('who may do what', async (t) => {
@@ -161,7 +161,7 @@ t.test('a Host that somebody pointed at us is refused', async (t) => {
     headers: { host: 'evil.example', 'content-type': 'application/json' },
   })
   asked.end('{"sql":"SELECT 1"}')
-  const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+  const [answer] = (await eventOf(asked, 'response')) as [IncomingMessage]
   answer.resume()
   t.equal(answer.statusCode, 403)
 })
@@ -190,8 +190,13 @@ t.test('breaking it off ends the query', async (t) => {
   const sql = 'SELECT count(*) FROM range(100000000000) a(n) WHERE hash(n) = 7'
   const answer = await post(active, '/api/v1/sql', { sql }, { signal: stop.signal })
   const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader()
+  if (reader === undefined) throw new Error('the answer has no body')
   let text = ''
-  while (!text.includes('"running"')) text += (await reader?.read())?.value ?? ''
+  while (!text.includes('"running"')) {
+    const { done, value } = await within('the query runs', reader.read())
+    if (done) throw new Error(`the answer is over: ${text}`)
+    text += value
+  }
   const { queryId } = linesOf(text)[0] as { queryId: string }
   stop.abort()
   const state = await until('it has ended', async () => {
@@ -266,12 +271,12 @@ t.test('events: a hand-over by the page, and kill -9 as its page sees it', async
   const metrics = await until('the term is counted', async () => {
     const { text } = await get(active, '/metrics')
     // Its keeper says so, or on the same host the backup itself has seen it first.
-    const died = /^tajo_master_terms_total\{reason="(master-died|process-dead)"\} 1$/m
+    const died = /^tajo_master_terms_total\{reason="(master-died|process-dead)"\} [1-9]/m
     return died.test(text) ? text : null
   })
   t.match(metrics, /^tajo_master_renewal_duration_seconds_count [1-9]/m)
-  await worker.live()
+  t.ok(await worker.live(), 'the worker lives on')
   process.kill(active.pid, 'SIGTERM')
   await until('it says goodbye', () => second.seen.some(({ name }) => name === 'bye'))
-  await Promise.all([first.done, second.done])
+  await within('the end of both streams', Promise.all([first.done, second.done]))
 })

@@ -4,9 +4,8 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
 import { request } from 'undici'
@@ -19,7 +18,7 @@ import { FAKE_SECRET, FakeTracker } from '../support/fake-tracker.ts'
 import { freePortRow } from '../support/free-ports.ts'
 import { pacedMs, patienceMs } from '../support/pace.ts'
 import { ended as endOfProcess, hasEnded, start as startProgram } from '../support/processes.ts'
-import { until } from '../support/until.ts'
+import { eventOf, until } from '../support/until.ts'
 import { columnsOf, TYPES } from '../support/worker-engine.ts'
 
 const home = realpathSync(t.testdir())
@@ -107,7 +106,7 @@ async function lazyClient(address: string, task: Task) {
   const asked = httpRequest({ host, port, path: '/rpc/results/fetch', method: 'POST', headers })
   asked.on('error', () => undefined)
   asked.end(JSON.stringify({ queryId: task.queryId, attempt: task.attempt }))
-  const [answer] = await once(asked, 'response')
+  const [answer] = (await eventOf(asked, 'response')) as [IncomingMessage]
   return { answer, leave: () => asked.destroy() }
 }
 
@@ -340,7 +339,7 @@ t.test('from one active master to the next', async (t) => {
     bytes += chunk.length
     text = (text + chunk.toString()).slice(-100)
   })
-  await once(reader.answer, 'end')
+  await eventOf(reader.answer, 'end')
   t.match(text, '{"end":{"rows":300000}}', 'the stream was not touched')
   t.ok(bytes > 30_000_000)
   t.match(await ended(second, running), { state: 'succeeded', rows: 300_000 })
@@ -399,7 +398,7 @@ t.test('a master that is added later is found when the one that was known is gon
   second.stepDown()
   first.epoch = 7
   first.active = true
-  await until('none is forgotten', () => first.registered.length === 2)
+  await until('none is forgotten', () => first.registered.length >= 2)
   await stop()
   await Promise.all([first.stop(), second.stop()])
 })

@@ -4,8 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const CLIENT_PORT = 26002
 const PAUSE_MS = 10
-/** A frozen or hanging master answers never. */
-const ANSWER_MS = 1000
+const [answerMs = '', ...hosts] = process.argv.slice(2)
 
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
 
@@ -18,7 +17,7 @@ function ask(host: string): Promise<{ status: number; body: string }> {
         path: '/rpc/client/status',
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        timeout: ANSWER_MS,
+        timeout: Number(answerMs),
         agent: false,
       },
       (response) => {
@@ -57,4 +56,4 @@ async function askForEver(host: string): Promise<void> {
 }
 
 process.stdin.on('end', () => process.exit(0)).resume()
-for (const host of process.argv.slice(2)) void askForEver(host)
+for (const host of hosts) void askForEver(host)

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { HOME } from './install.ts'
 import type { TestHost } from './netns.ts'
+import { pacedMs } from './pace.ts'
 import { start } from './processes.ts'
 import { until } from './until.ts'
 
@@ -26,6 +27,9 @@ export interface Asker {
   served(hosts: readonly string[], sinceMs: number, productMs?: number): Promise<Asked>
 }
 
+/** A frozen or hanging master answers never. */
+const ANSWER_MS = pacedMs(1000)
+
 /** The clock that `Asked` uses. */
 export const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
 
@@ -36,7 +40,7 @@ export async function startAsker(
   hosts: readonly string[],
 ): Promise<Asker> {
   const program = join(HOME, 'build/test/support/asker-process.js')
-  const child = start(from.command([process.execPath, program, ...hosts]))
+  const child = start(from.command([process.execPath, program, String(ANSWER_MS), ...hosts]))
   t.teardown(() => void child.stdin.end())
   const all: Asked[] = []
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -48,7 +52,7 @@ export async function startAsker(
       until(
         `one of ${among.join(', ')} serves`,
         () => all.find((a) => a.status === 200 && a.sentMs >= sinceMs && among.includes(a.host)),
-        { productMs },
+        { productMs, needs: [child] },
       ),
   }
 }

@@ -6,6 +6,7 @@ import { RpcClient } from '../../lib/rpc/client.ts'
 import type { CatalogTable, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
 import { Guard, type LineWriter, openAll, RpcError, rpcServer } from '../../lib/rpc/index.ts'
 import { freePortRow } from './free-ports.ts'
+import { pacedMs } from './pace.ts'
 
 export const FAKE_SECRET = 'b'.repeat(64)
 
@@ -117,7 +118,7 @@ export class FakeTracker {
       secret: () => secret,
       epoch: () => this.epoch,
       clock: systemClock,
-      connectTimeoutMs: 1000,
+      connectTimeoutMs: pacedMs(1000),
     })
   }
 

@@ -32,6 +32,10 @@ async function nextRow(count: number): Promise<number> {
   if (block === null || used + count > BLOCK_PORTS - 1) {
     block = takePortBlock(Math.random)
     used = 0
+    // Another try may find one.
+    block.catch(() => {
+      block = null
+    })
   }
   const from = used
   used += count

@@ -103,7 +103,6 @@ function orderTaker(child: ChildProcessWithoutNullStreams) {
   }
   child.once('close', (code) => finish(`ended with ${code}`))
   child.once('error', (error) => finish(`did not start, ${error.message}`))
-  child.stdin.on('error', () => undefined)
   createInterface({ input: child.stdout }).on('line', (line) => {
     const one = awaited.shift()
     if (line.startsWith('ok') || line === 'mounted') one?.resolve(line.slice(3))

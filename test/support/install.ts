@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { pacedMs } from './pace.ts'
+import { pacedS } from './pace.ts'
 import { watchLogs } from './processes.ts'
 
 /** This install. */
@@ -50,8 +50,6 @@ export function makeConf(dir: string, options: ConfOptions): string {
   writeFileSync(join(conf, 'tajo-env.sh'), `${env.join('\n')}\n`)
   return conf
 }
-
-const pacedS = (quietS: number): number => Math.ceil(pacedMs(1000 * quietS) / 1000)
 
 export const siteXml = (properties: Readonly<Record<string, string>>): string =>
   `<?xml version="1.0"?>\n<configuration>\n${siteProperties(properties)}</configuration>\n`

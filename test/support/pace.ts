@@ -23,10 +23,11 @@ export const PACE_VARIABLE = 'TAJO_TEST_PACE'
 
 /** What one wait is given at most, in units: 45 s where Node starts in 45 ms. */
 const PATIENCE_UNITS = 1000
-const PATIENCE_OF_A_FILE = 20
+const PATIENCE_OF_A_FILE = 60
 const WRITES_OF_A_UNIT = 10
-/** A renewal is half a dozen steps, each of which waits for its turn; ten of them make M. */
-const UNITS_OF_M = 10
+/** A renewal is half a dozen steps, each of which waits for its turn; ten renewals make M. */
+const UNITS_OF_M = 15
+const MOST_GROWTH = 4
 /** A unit on a quiet machine of today, ms. Below it nothing becomes shorter. */
 const QUIET_UNIT_MS = 60
 
@@ -86,9 +87,14 @@ export function pace(): Pace {
   return known
 }
 
-/** Measures again and keeps what is slower. */
+/** Measures again and keeps what is slower; one measurement that met a standstill does not count for more than so much. */
 export function paceNow(): Pace {
-  known = slower(measurePace(), pace())
+  const before = pace()
+  const now = measurePace()
+  known = slower(before, {
+    spawnMs: Math.min(now.spawnMs, MOST_GROWTH * before.spawnMs),
+    durableMs: Math.min(now.durableMs, MOST_GROWTH * before.durableMs),
+  })
   return known
 }
 
@@ -105,7 +111,7 @@ export const patienceMs = (patience = 1, of = pace()): number =>
 export const fileLimitMs = (of = pace()): number => patienceMs(PATIENCE_OF_A_FILE, of)
 
 /**
- * A monitor interval for a test: `quietMs`, or ten units where that is more, so that a failover which the test does not
+ * A monitor interval for a test: `quietMs`, or fifteen units where that is more, so that a failover which the test does not
  * expect does not come of the machine either. A test waits for several of them, so it is no longer than it must be.
  */
 export const monitorMs = (quietMs: number, of = pace()): number =>
@@ -114,3 +120,6 @@ export const monitorMs = (quietMs: number, of = pace()): number =>
 /** A time limit of the product for a test: `quietMs` on a quiet machine, in proportion more on a slower one. */
 export const pacedMs = (quietMs: number, of = pace()): number =>
   Math.round(quietMs * Math.max(1, unitMs(of) / QUIET_UNIT_MS))
+
+/** The same in whole seconds, for programs that count in those. */
+export const pacedS = (quietS: number): number => Math.ceil(pacedMs(1000 * quietS) / 1000)

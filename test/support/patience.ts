@@ -62,8 +62,13 @@ export class Patience {
         const dueMs = this.#endMs
         timer = setTimeout(
           () => {
-            if (this.#goesOn(performance.now() - dueMs)) arm()
-            else reject(this.#inVain())
+            // Thrown here an error would be nobody's: the wait is to end with it.
+            try {
+              if (this.#goesOn(performance.now() - dueMs)) arm()
+              else reject(this.#inVain())
+            } catch (error) {
+              reject(error)
+            }
           },
           Math.max(0, dueMs - performance.now()),
         )

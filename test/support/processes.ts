@@ -64,6 +64,8 @@ export function start(
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: ['pipe', 'pipe', 'pipe'],
   })
+  // What is said to a process that has ended is no failure of the test: its end is told by the waits.
+  child.stdin.on('error', () => undefined)
   watch(child, words, options.logDir)
   return child
 }
@@ -173,10 +175,18 @@ function namesIn(dir: string): string[] {
   }
 }
 
+function lastLinesOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LOG_LINES).join('\n')
+  } catch (error) {
+    // A log may be rotated or removed at any moment; what is told of the others counts.
+    return `(can't be read: ${error instanceof Error ? error.message : error})`
+  }
+}
+
 function tellLogs(dir: string): string[] {
   return namesIn(dir).flatMap((name) => {
-    const lines = readFileSync(join(dir, name), 'utf8').trimEnd().split('\n')
-    const last = lines.slice(-LOG_LINES).join('\n')
+    const last = lastLinesOf(join(dir, name))
     return last === '' ? [] : [`${join(dir, name)} ends with:`, indented(last)]
   })
 }

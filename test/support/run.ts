@@ -1,6 +1,6 @@
 /** Runs a program to its end and hands over everything it said. */
 import { Patience } from './patience.ts'
-import { type StartOptions, start } from './processes.ts'
+import { hasEnded, type StartOptions, start } from './processes.ts'
 
 export interface Ran {
   /** Exit code; null when a signal ended it. */
@@ -29,8 +29,6 @@ export async function run(words: readonly string[], options: RunOptions = {}): P
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
-  // A program that ends without reading its input is no failure of the run.
-  child.stdin.on('error', () => undefined)
   child.stdin.end(options.input ?? '')
   const over = new Promise<Ran>((resolve, reject) => {
     child.once('error', reject)
@@ -43,7 +41,7 @@ export async function run(words: readonly string[], options: RunOptions = {}): P
   try {
     return await patience.keep(over)
   } finally {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    if (!hasEnded(child)) child.kill('SIGKILL')
     child.stdout.destroy()
     child.stderr.destroy()
   }

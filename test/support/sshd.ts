@@ -6,6 +6,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { TestHost } from './netns.ts'
+import { pacedS } from './pace.ts'
 import { findProgram } from './parts.ts'
 import { start } from './processes.ts'
 import { mustRun } from './run.ts'
@@ -42,7 +43,8 @@ export async function makeSshKeys(dir: string, port = SSH_PORT): Promise<SshKeys
     '-o StrictHostKeyChecking=yes',
     `-o 'UserKnownHostsFile=${join(dir, 'known_hosts')}'`,
     '-o GlobalKnownHostsFile=/dev/null',
-    '-o ConnectTimeout=3',
+    // A server's first words are part of it.
+    `-o ConnectTimeout=${pacedS(3)}`,
   ]
   return { dir, options: options.join(' ') }
 }

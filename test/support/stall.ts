@@ -1,9 +1,9 @@
 /**
- * How long the machine kept somebody waiting who had work to do, so that a promise in time is held against the product
- * alone. Linux counts it (pressure stall information): the time in which at least one process waited for a processor or
- * for a disk. Where the kernel doesn't, it is how late this process's own timers are.
+ * How long the machine kept the judged processes waiting, so that a promise in time is held against the product alone.
+ * Linux counts for each thread how long it was ready to run and had no processor, and for the whole machine how long at
+ * least one process waited for a disk. Where the kernel counts neither, it is how late this process's own timers are.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 
 const TICK_MS = 5
@@ -15,7 +15,9 @@ export interface Stalled {
 }
 
 export class StallWatch {
-  readonly #fromMs = pressureMs()
+  readonly #fromMs = performance.now()
+  readonly #ioMs = ioMs()
+  readonly #cpuMs: ReadonlyMap<number, number | null>
   #lateMs = 0
   #dueMs = performance.now() + TICK_MS
   readonly #timer = setInterval(() => {
@@ -24,16 +26,25 @@ export class StallWatch {
     this.#dueMs = nowMs + TICK_MS
   }, TICK_MS).unref()
 
-  /** Since it was made. */
-  stop(): Stalled {
+  /** `pids`: those who may have to act. */
+  constructor(pids: readonly number[]) {
+    this.#cpuMs = new Map(pids.map((pid) => [pid, waitedMs(pid)]))
+  }
+
+  /** Since it was made, of those who did act; never more than the time that has passed. */
+  stop(pids: readonly number[]): Stalled {
     clearInterval(this.#timer)
-    const toMs = pressureMs()
-    return this.#fromMs === null || toMs === null
-      ? { ms: this.#lateMs, by: "how late the test's own timers were" }
-      : {
-          ms: toMs - this.#fromMs,
-          by: 'what the kernel counts as waiting for processors and disks',
-        }
+    const passedMs = performance.now() - this.#fromMs
+    const waits = pids.map((pid) => {
+      const [before, after] = [this.#cpuMs.get(pid) ?? 0, waitedMs(pid)]
+      return after === null ? null : Math.max(0, after - before)
+    })
+    if (waits.some((one) => one === null)) {
+      return { ms: Math.min(this.#lateMs, passedMs), by: "how late the test's own timers were" }
+    }
+    const cpu = waits.reduce((sum: number, one) => sum + (one ?? 0), 0)
+    const ms = Math.min(cpu + ioMs() - this.#ioMs, passedMs)
+    return { ms, by: 'what the kernel counts as waiting for a processor and for disks' }
   }
 }
 
@@ -49,19 +60,27 @@ export function judgeTime(
   t.ok(tookMs - stalled.ms <= promisedMs, told)
 }
 
-/** Since the boot; null where the kernel does not count it. */
-function pressureMs(): number | null {
+/** All threads of a process, since they began: `RAN_NS WAITED_NS SLICES`. Null where it can't be known. */
+function waitedMs(pid: number): number | null {
   try {
-    return ['cpu', 'io'].reduce((sum, of) => sum + someMs(of), 0)
+    const tasks = `/proc/${pid}/task`
+    const ns = readdirSync(tasks).map((task) => {
+      return Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[1])
+    })
+    return ns.reduce((sum, one) => sum + one, 0) / 1e6
   } catch {
-    // Built without it, or switched off at the boot: then reading fails, and the own timers tell.
+    // It has ended, or the kernel was built without these statistics.
     return null
   }
 }
 
-/** The line is `some avg10=… avg60=… avg300=… total=MICROSECONDS`. */
-function someMs(of: string): number {
-  const found = /^some .*total=(\d+)$/m.exec(readFileSync(`/proc/pressure/${of}`, 'utf8'))
-  if (found === null) throw new Error(`/proc/pressure/${of} has no total`)
-  return Number(found[1]) / 1000
+/** Of the whole machine since the boot; 0 for ever where the kernel does not count it. */
+function ioMs(): number {
+  try {
+    const text = readFileSync('/proc/pressure/io', 'utf8')
+    return Number(/^some .*total=(\d+)$/m.exec(text)?.[1] ?? 0) / 1000
+  } catch {
+    // Built without it, or switched off at the boot.
+    return 0
+  }
 }

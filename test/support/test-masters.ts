@@ -12,7 +12,7 @@ import type { Test } from 'tap'
 import { exchange } from '../../lib/cli/http.ts'
 import { freePortRow, PortRow } from './free-ports.ts'
 import { patienceMs } from './pace.ts'
-import { closed, type End, ended } from './processes.ts'
+import { closed, type End, ended, hasEnded } from './processes.ts'
 import { siteXml, startDaemon } from './test-daemon.ts'
 import { until } from './until.ts'
 
@@ -124,6 +124,13 @@ export class TestMaster {
     return { code, said: this.#said }
   }
 
+  /** Of the last one that was started, running or not. */
+  get processId(): number {
+    const pid = this.#process?.pid
+    if (pid === undefined) throw new Error('it was never started')
+    return pid
+  }
+
   /** The one of the pid file, as an operator finds it. */
   get pid(): number {
     return Number(readFileSync(this.pidFile, 'utf8'))
@@ -190,7 +197,7 @@ export class TestMaster {
   destroy(): void {
     this.#agent.destroy()
     const child = this.#process
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    if (child === null || hasEnded(child)) return
     child.kill('SIGCONT')
     child.kill('SIGKILL')
   }

@@ -4,6 +4,7 @@
  * waited for, what was seen last, and what became of the processes of the test.
  */
 import type { ChildProcess } from 'node:child_process'
+import { type EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { InVain, Patience, type PatienceOptions } from './patience.ts'
@@ -41,6 +42,21 @@ export async function until<T>(
     await patience.keep(sleep(options.everyMs ?? 20))
   }
 }
+
+/** What a process says first, without the end of the line; to be called at its start. */
+export async function firstLine(child: ChildProcess): Promise<string> {
+  let said = ''
+  child.stdout?.on('data', (chunk: Buffer | string) => {
+    said += chunk.toString()
+  })
+  const options = { needs: [child], everyMs: 5 }
+  await until(`a first line of process ${child.pid}`, () => said.includes('\n'), options)
+  return said.slice(0, said.indexOf('\n'))
+}
+
+/** The arguments of the next `name` of `emitter`, within the same patience; rejects with its error as well. */
+export const eventOf = (emitter: EventEmitter, name: string): Promise<unknown[]> =>
+  within(`the event '${name}' of a ${emitter.constructor.name}`, once(emitter, name))
 
 /** Resolves as `promise` does, within the same patience. */
 export const within = <T>(

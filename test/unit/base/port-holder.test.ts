@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { portHolder } from '../../../lib/base/port-holder.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { start } from '../../support/processes.ts'
-import { until } from '../../support/until.ts'
+import { firstLine, until } from '../../support/until.ts'
 
 const THIS = `process ${process.pid} (node)`
 
@@ -64,7 +64,7 @@ t.test('a connection that goes out from it, and what is left of it', async (t) =
   `
   const child = start([process.execPath, '-e', script])
   t.teardown(() => void child.kill('SIGKILL'))
-  const [said] = await once(child.stdout, 'data')
+  const said = await firstLine(child)
   t.equal(
     portHolder(port + 1, '127.0.0.1'),
     `process ${Number(said)} (node) has an outgoing connection from it to 127.0.0.1:${port}`,

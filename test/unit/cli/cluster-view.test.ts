@@ -25,6 +25,7 @@ import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../../../l
 import { type MasterStatus, umbilical } from '../../../lib/rpc/contract.ts'
 import { whyOf } from '../../../lib/web/term-words.ts'
 import { freePortRow } from '../../support/free-ports.ts'
+import { patienceMs } from '../../support/pace.ts'
 
 const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
   answered: true,
@@ -348,15 +349,14 @@ t.test('only a complete answer within the deadline counts', async (t) => {
   const deaf = createTcp((socket) => socket.on('error', () => {}).resume())
   const port = await freePortRow(1)
   await new Promise<void>((done) => deaf.listen(port, '127.0.0.1', done))
-  const options = { method: 'POST', body: {}, deadlineMs: 100 } as const
-  const errnoOf = (at: number): Promise<string> =>
-    exchange({ host: '127.0.0.1', port: at }, '/x', options).then(
+  const errnoOf = (at: number, deadlineMs: number): Promise<string> =>
+    exchange({ host: '127.0.0.1', port: at }, '/x', { method: 'POST', body: {}, deadlineMs }).then(
       () => 'answered',
       (error: NoAnswer) => error.errno,
     )
-  t.equal(await errnoOf(port), 'TIMEOUT', 'it accepts the connection and never answers')
+  t.equal(await errnoOf(port, 100), 'TIMEOUT', 'it accepts the connection and never answers')
   await new Promise<void>((done) => {
     deaf.close(() => done())
   })
-  t.equal(await errnoOf(port), 'ECONNREFUSED')
+  t.equal(await errnoOf(port, patienceMs()), 'ECONNREFUSED')
 })

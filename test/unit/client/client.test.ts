@@ -1,5 +1,4 @@
 /** The client over real sockets: who is asked, what is repeated, what a result is, and that nothing stays open. */
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -12,10 +11,10 @@ import {
 import { fakeCluster, fakeWorker, type Say, sayLines } from '../../support/fake-queries.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { pacedMs } from '../../support/pace.ts'
-import { until } from '../../support/until.ts'
+import { eventOf, until } from '../../support/until.ts'
 
 const COLUMNS = { columns: [{ name: 'a', type: 'INT4' }] }
-const QUICK = { maxNum: 20, pauseTimeMs: pacedMs(50) }
+const QUICK = { maxNum: 200, pauseTimeMs: pacedMs(50) }
 
 function clientOf(
   t: Test,
@@ -177,7 +176,7 @@ t.test('a proxy in front of the masters that finds none of them is asked again',
     response.writeHead(503, { 'content-type': 'text/html' }).end('<h1>No server is available</h1>')
   }).listen(port, '127.0.0.1')
   t.teardown(() => proxy.close())
-  await once(proxy, 'listening')
+  await eventOf(proxy, 'listening')
   const address = `127.0.0.1:${port}`
   const client = clientOf(t, [{ client: address, catalog: address }, master])
   t.equal(await client.execute('x'), 'OK')

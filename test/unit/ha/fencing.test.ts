@@ -12,8 +12,8 @@ import type { Holder } from '../../../lib/ha/layout.ts'
 import type { ProcessIdentity } from '../../../lib/ha/ports.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { pacedMs, patienceMs } from '../../support/pace.ts'
-import { ended } from '../../support/processes.ts'
-import { until } from '../../support/until.ts'
+import { ended, start } from '../../support/processes.ts'
+import { firstLine, until } from '../../support/until.ts'
 
 const processes = hostProcesses()
 const OTHER_BOOT = '00000000-0000-4000-8000-000000000000'
@@ -51,7 +51,7 @@ function localSsh(calls: string[][]): typeof spawn {
 }
 
 function startVictim(): { child: ChildProcess; identity: ProcessIdentity } {
-  const child = spawn('sleep', ['300'])
+  const child = start(['sleep', '300'])
   const identity = processes.identityOf(child.pid ?? 0)
   if (identity === null) throw new Error('no victim')
   t.teardown(() => child.kill('SIGKILL'))
@@ -129,14 +129,9 @@ t.test('a holder that has ended, or left a zombie, counts as fenced', async (t) 
   const detail = /had ended/
   t.match(await fence(['sshfence'], holder(identity), options), { fenced: true, detail })
 
-  const parent = spawn('sh', ['-c', 'sleep 300 & echo $!; exec sleep 300'])
+  const parent = start(['sh', '-c', 'sleep 300 & echo $!; exec sleep 300'])
   t.teardown(() => parent.kill('SIGKILL'))
-  let line = ''
-  parent.stdout.on('data', (chunk: Buffer) => {
-    line += chunk.toString()
-  })
-  await until('it names its child', () => line.includes('\n'), { needs: [parent] })
-  const zombie = processes.identityOf(Number(line))
+  const zombie = processes.identityOf(Number(await firstLine(parent)))
   if (zombie === null) throw new Error('no zombie')
   const comm = `/proc/${parent.pid}/comm`
   await until('it has become a sleep', () => readFileSync(comm, 'utf8').startsWith('sleep'))

@@ -1,23 +1,13 @@
 /** Deaths are proven with real processes: living, reaped, zombie, half dead, and a pid in other hands. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { realClock } from '../../../lib/ha/clock.ts'
 import { hostProcesses, parseStat, readCpu } from '../../../lib/ha/processes.ts'
-import { ended } from '../../support/processes.ts'
-import { until } from '../../support/until.ts'
+import { ended, start } from '../../support/processes.ts'
+import { firstLine, until } from '../../support/until.ts'
 
 const processes = hostProcesses()
-
-async function firstLine(child: ChildProcess): Promise<string> {
-  let said = ''
-  child.stdout?.on('data', (chunk: Buffer) => {
-    said += chunk.toString()
-  })
-  const needs = [child]
-  await until('its first line', () => said.includes('\n'), { needs, everyMs: 5 })
-  return said.trim()
-}
 
 t.test('this process is alive, and names itself by all four marks', (t) => {
   const own = processes.self()
@@ -30,7 +20,7 @@ t.test('this process is alive, and names itself by all four marks', (t) => {
 })
 
 t.test('a child is alive, and dead once it was killed and reaped', async (t) => {
-  const child = spawn('sleep', ['60'])
+  const child = start(['sleep', '60'])
   const identity = processes.identityOf(child.pid ?? 0)
   t.ok(identity)
   if (!identity) return
@@ -45,7 +35,7 @@ t.test('a child is alive, and dead once it was killed and reaped', async (t) => 
 
 t.test('a zombie is dead though kill(pid, 0) finds it', async (t) => {
   // The shell becomes a sleep that never waits for the child it was given.
-  const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'])
+  const parent = start(['sh', '-c', 'sleep 60 & echo $!; exec sleep 60'])
   const identity = processes.identityOf(Number(await firstLine(parent)))
   t.ok(identity)
   if (!identity) return
@@ -78,7 +68,7 @@ t.test(
       "print('up',flush=True)\n" +
       'ctypes.PyDLL(None).pthread_exit(None)\n'
     // Its main thread keeps the interpreter's lock when it ends: only the file call of its thread would go on.
-    const child = spawn(python ?? '', ['-c', program], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const child = start([python ?? '', '-c', program])
     await firstLine(child)
     const identity = processes.identityOf(child.pid ?? 0)
     t.ok(identity)
@@ -137,8 +127,8 @@ t.test('a timer does not fire before its time, and not at all once cancelled', a
 })
 
 t.test('CPU time of a process that computes, of one that sleeps, and of none', async (t) => {
-  const busy = spawn(process.execPath, ['-e', 'for (;;) {}'])
-  const idle = spawn('sleep', ['60'])
+  const busy = start([process.execPath, '-e', 'for (;;) {}'])
+  const idle = start(['sleep', '60'])
   t.teardown(() => {
     busy.kill('SIGKILL')
     idle.kill('SIGKILL')
@@ -146,7 +136,7 @@ t.test('CPU time of a process that computes, of one that sleeps, and of none', a
   const [busyPid, idlePid] = [busy.pid ?? 0, idle.pid ?? 0]
   await until('it has computed', () => (readCpu(busyPid)?.cpuMs ?? 0) > 300)
   await until('it is seen to compute', () => readCpu(busyPid)?.runnable === true)
-  t.match(readCpu(idlePid), { runnable: false })
+  await until('the sleep sleeps', () => readCpu(idlePid)?.runnable === false)
   busy.kill('SIGSTOP')
   await until('it is seen to stand still', () => readCpu(busyPid)?.runnable === false)
   t.equal(readCpu(2 ** 30), null)

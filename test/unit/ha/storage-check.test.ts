@@ -13,6 +13,7 @@ import { DiskError, HaError } from '../../../lib/ha/errors.ts'
 import type { Disk } from '../../../lib/ha/ports.ts'
 import { checkStorage, quickCheck } from '../../../lib/ha/storage-check.ts'
 import { refusalOf } from '../../../lib/ha/storage-trials.ts'
+import { patienceMs } from '../../support/pace.ts'
 import { ended, start } from '../../support/processes.ts'
 import { run } from '../../support/run.ts'
 
@@ -26,7 +27,6 @@ function startPeer(
 ): PeerLines & { child: ChildProcessWithoutNullStreams } {
   const child = start([process.execPath, PEER, directory])
   t.teardown(() => child.kill('SIGKILL'))
-  child.stdin.on('error', () => undefined)
   return {
     child,
     send: (line) => void child.stdin.write(`${line}\n`),
@@ -252,7 +252,7 @@ t.test(
     const directory = t.testdir({ file: 'x' })
     const peer = startPeer(t, join(directory, 'file'))
     peer.send('Welcome to host2! {"id":1}')
-    const link = connectPeer(peer, 5000)
+    const link = connectPeer(peer, patienceMs())
     await t.rejects(link.ask('list', '.'), /before a scratch directory was entered/)
     await t.rejects(link.ask('enter', '../..'), /is no scratch directory/)
     await link.ask('enter', 'check-0')

@@ -1,11 +1,10 @@
 /** What all ports share: who asks slowly or never is let go, and nobody's open connection keeps a port from closing. */
-import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { limitedServer, openAll } from '../../../lib/rpc/index.ts'
 import { freePortRow } from '../../support/free-ports.ts'
-import { until } from '../../support/until.ts'
+import { eventOf, until } from '../../support/until.ts'
 
 const ASK = 'POST /answer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
 
@@ -32,9 +31,9 @@ async function call(t: Test, number: number, text: string): Promise<Caller> {
     said += bytes
   })
   socket.on('error', () => {})
-  await once(socket, 'connect')
+  await eventOf(socket, 'connect')
   socket.write(text)
-  return { socket, heard: once(socket, 'close').then(() => said) }
+  return { socket, heard: eventOf(socket, 'close').then(() => said) }
 }
 
 t.test('a port closes whoever is connected, and finishes what it answers', async (t) => {

@@ -1,16 +1,16 @@
 /** What an operator reads when a port can't be opened: which key, who has the port, and what to do. */
-import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t from 'tap'
 import { limitedServer, openAll } from '../../../lib/rpc/index.ts'
 import { whyInUse } from '../../../lib/rpc/listeners.ts'
 import { freePortRow } from '../../support/free-ports.ts'
+import { eventOf } from '../../support/until.ts'
 
 t.test('a port that is held is told with its key and its holder', async (t) => {
   const port = await freePortRow(2)
   const blocker = createServer().listen(port, '127.0.0.1')
   t.teardown(() => void blocker.close())
-  await once(blocker, 'listening')
+  await eventOf(blocker, 'listening')
   const listener = (key: string, at: number) => ({
     app: limitedServer({ log: () => {}, epoch: () => 1 }),
     bind: { key, host: 'localhost', port: at },

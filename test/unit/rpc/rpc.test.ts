@@ -1,5 +1,4 @@
 /** RPC over real sockets: what is let in, what is refused and how, and streams that end or fall silent. */
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
@@ -19,7 +18,7 @@ import {
 } from '../../../lib/rpc/index.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { pacedMs, patienceMs } from '../../support/pace.ts'
-import { until } from '../../support/until.ts'
+import { eventOf, until } from '../../support/until.ts'
 
 const SECRET = 'a'.repeat(64)
 const STANDING: Standing = {
@@ -161,7 +160,7 @@ function callerOf<N extends 'umbilical' | 'client'>(
     secret: () => secret,
     epoch: () => epoch,
     clock: systemClock,
-    connectTimeoutMs: 2000,
+    connectTimeoutMs: pacedMs(2000),
   })
   t.teardown(() => client.close())
   return client
@@ -221,7 +220,7 @@ t.test('a term that ends while the body is on its way does not count any more', 
   const [host = '', port = ''] = umbilical.split(':')
   const socket = connect({ host, port: Number(port) })
   t.teardown(() => socket.destroy())
-  await once(socket, 'connect')
+  await eventOf(socket, 'connect')
   const body = JSON.stringify(announcement)
   socket.write(
     `POST /rpc/umbilical/announce HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
@@ -230,7 +229,7 @@ t.test('a term that ends while the body is on its way does not count any more', 
   await sleep(50)
   const newer = callerOf(t, 'umbilical', umbilical, { epoch: 9 })
   await newer.call('announce', announcement, { deadlineMs })
-  const answer = once(socket, 'data')
+  const answer = eventOf(socket, 'data')
   socket.write(body)
   t.match(String((await answer)[0]), /STALE_EPOCH/)
   t.equal(guard.refused.epoch, 1)
@@ -316,10 +315,10 @@ t.test(
 t.test('a caller that hangs up gives its pass back', async (t) => {
   const { client, gateState } = await world(t)
   const socket = connect(Number(client.split(':')[1]), '127.0.0.1')
-  await once(socket, 'connect')
+  await eventOf(socket, 'connect')
   gateState.whileHandling = () => socket.destroy()
   socket.write('POST /rpc/client/status HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n')
-  await once(socket, 'close')
+  await eventOf(socket, 'close')
   await until('the pass is given back', () => gateState.inFlight === 0)
 })
 
@@ -391,14 +390,14 @@ t.test('a frozen writer is noticed by its silence', async (t) => {
   const reading = callerOf(t, 'umbilical', umbilical).stream(
     'watch',
     { from: 'me' },
-    { silenceMs: 60, signal: new AbortController().signal, onLine: () => {} },
+    { silenceMs: pacedMs(400), signal: new AbortController().signal, onLine: () => {} },
   )
   await t.rejects(reading, { code: 'TIMEOUT', message: /frozen/ })
 })
 
 t.test('a reader that was paused itself does not blame the writer', async (t) => {
   const { umbilical, writers } = await world(t, { beatMs: 10 })
-  const silenceMs = pacedMs(150)
+  const silenceMs = pacedMs(400)
   const lines: Standing[] = []
   const ended = new AbortController()
   const reading = callerOf(t, 'umbilical', umbilical).stream(
@@ -442,7 +441,7 @@ t.test(
 t.test('a reader that reads nothing is cut off', async (t) => {
   const { umbilical, writers } = await world(t)
   const socket = connect(Number(umbilical.split(':')[1]), '127.0.0.1')
-  await once(socket, 'connect')
+  await eventOf(socket, 'connect')
   const body = JSON.stringify({ from: 'me' })
   socket.write(
     `POST /rpc/umbilical/watch HTTP/1.1\r\nhost: x\r\nx-tajo-secret: ${SECRET}\r\nx-tajo-epoch: 7\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
