@@ -11,6 +11,7 @@
  * 1 when something failed, 2 when no file was found.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +19,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { fileLimitMs, formatPace, measurePace, PACE_VARIABLE, type Pace } from './support/pace.ts'
 import { hasEnded } from './support/processes.ts'
+import { SEED_VARIABLE } from './support/random.ts'
 import { TapSummary } from './support/tap-summary.ts'
 
 const HOME = fileURLToPath(new URL('../..', import.meta.url))
@@ -52,11 +54,12 @@ function filesLike(part: string): string[] {
 async function runTests(): Promise<number> {
   const startMs = performance.now()
   const before = { load: loadavg(), pace: measurePace() }
+  const seed = process.env[SEED_VARIABLE] ?? String(randomInt(2 ** 31))
   const timeoutS = Math.ceil(fileLimitMs(before.pace) / 1000)
   const tapWords = ['--disable-coverage', `--timeout=${timeoutS}`, ...options, ...files]
   const child = spawn(TAP, ['--reporter=tap', ...tapWords], {
     cwd: HOME,
-    env: { ...process.env, [PACE_VARIABLE]: formatPace(before.pace) },
+    env: { ...process.env, [PACE_VARIABLE]: formatPace(before.pace), [SEED_VARIABLE]: seed },
     stdio: ['inherit', 'pipe', 'inherit'],
     // A process group, so that whoever ends this run ends the test files with it: tap alone would begin the next ones.
     detached: true,
@@ -86,6 +89,7 @@ async function runTests(): Promise<number> {
     `# Node started in ${told(before.pace)} at the start, in ${told(after.pace)} at the end`,
     `# load average on ${availableParallelism()} processors: ${loadText(before.load)} at the start, ${loadText(after.load)} at the end`,
     ...summary.lines(sourceOf),
+    `# seeds: ${seed} of the property tests (${SEED_VARIABLE}=${seed} repeats them)`,
     `# ${minutes} minutes`,
     summary.count(),
   ]

@@ -6,9 +6,9 @@
  */
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
+import { positiveNumber, wholeNumber } from '../support/numbers.ts'
 import { run } from '../support/run.ts'
 import { type Many, type Report, runMany, runShare, type Share } from './many.ts'
-import { positiveNumber, wholeNumber } from './numbers.ts'
 import type { Outcome } from './schedule.ts'
 
 const RUN = fileURLToPath(new URL('./run.js', import.meta.url))

@@ -10,8 +10,8 @@
  * then; 2 when the options can't be understood.
  */
 import { parseArgs } from 'node:util'
+import { positiveNumber, wholeNumber } from '../support/numbers.ts'
 import { type Many, runMany } from './many.ts'
-import { positiveNumber, wholeNumber } from './numbers.ts'
 import { describeProfile, drawProfile } from './profile.ts'
 import { runSchedule } from './schedule.ts'
 

@@ -9,8 +9,8 @@
  * `TAJO_SIM_SEED=N` repeats the fresh seeds of an earlier run, which told N in its last line.
  */
 import tap, { type Test, test } from 'tap'
+import { wholeNumber } from '../support/numbers.ts'
 import { type Many, runMany } from './many.ts'
-import { wholeNumber } from './numbers.ts'
 import { runSchedule } from './schedule.ts'
 
 const FIXED: Many = { from: 1, seeds: 1_000 }

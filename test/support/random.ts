@@ -1,3 +1,6 @@
+/** Where a run's seed of the property tests is handed to its files, and repeated. */
+export const SEED_VARIABLE = 'TAJO_TEST_SEED'
+
 /** mulberry32: small, and the same everywhere for a seed. Answers numbers in [0, 1). */
 export function randomOf(seed: number): () => number {
   let state = seed >>> 0

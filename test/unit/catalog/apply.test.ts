@@ -1,7 +1,6 @@
 /**
  * The model: what each change does, what it refuses, and that it agrees with a naive model that copies everything.
  */
-import fc from 'fast-check'
 import t from 'tap'
 import { Draft, OUTCOMES_KEPT, OUTCOMES_KEPT_MS, OUTCOMES_MAX } from '../../../lib/catalog/apply.ts'
 import { CatalogError } from '../../../lib/catalog/errors.ts'
@@ -15,6 +14,7 @@ import type {
 } from '../../../lib/catalog/model.ts'
 import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
 import { fileOf, outcomeOf, sorted, tableOf, transaction } from '../../contract/catalog.ts'
+import { fc } from '../../support/properties.ts'
 
 const write = (
   tableId: number,

@@ -1,8 +1,8 @@
 /** URIs of catalog databases, and text that a database can't keep as it is. */
-import fc from 'fast-check'
 import t from 'tap'
 import { parseJdbc } from '../../../lib/catalog/jdbc-uri.ts'
 import { fromSqlText, toSqlText } from '../../../lib/catalog/sql-text.ts'
+import { fc } from '../../support/properties.ts'
 
 const POSTGRES = { schemes: ['postgresql'], defaultPort: 5432 }
 const parse = (uri: string, user = '', password = '') =>

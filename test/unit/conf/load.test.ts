@@ -5,7 +5,6 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import fc from 'fast-check'
 import t from 'tap'
 import { run as getconf } from '../../../lib/cli/commands/getconf.ts'
 import { describeError } from '../../../lib/cli/exit.ts'
@@ -27,6 +26,7 @@ import {
 } from '../../../lib/conf/index.ts'
 import { formatBytes, formatMs, parseValue } from '../../../lib/conf/types.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
+import { fc } from '../../support/properties.ts'
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
 const SURROUNDINGS = {

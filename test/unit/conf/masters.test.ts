@@ -1,7 +1,6 @@
 /** `conf/masters`: which lines are hosts, who a master is, and what a change of the files does to a running daemon. */
 import { mkdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import {
   buildConfiguration,
@@ -19,6 +18,7 @@ import {
   workerAddresses,
 } from '../../../lib/conf/index.ts'
 import { parseHosts } from '../../../lib/conf/masters.ts'
+import { fc } from '../../support/properties.ts'
 
 const SURROUNDINGS = { env: {}, userName: 'ann' }
 const site = (values: Readonly<Record<string, string>>): string => {

@@ -1,5 +1,4 @@
 /** Where statements end, how names and texts are written, and that no text at all does harm. */
-import fc from 'fast-check'
 import t from 'tap'
 import {
   engineText,
@@ -14,6 +13,7 @@ import {
   SqlError,
   splitStatements,
 } from '../../../lib/sql/index.ts'
+import { fc } from '../../support/properties.ts'
 
 t.test('statements end at semicolons that are in nothing', async (t) => {
   const text = `select 1;\n  -- no; \n insert into t /* ; */ values (';', ";", $$;$$, E'\\';');;\n ; select (1`

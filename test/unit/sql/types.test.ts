@@ -1,8 +1,8 @@
 /** Types in Tajo's spelling and DuckDB's, and that DuckDB agrees. */
 import { DuckDBInstance } from '@duckdb/node-api'
-import fc from 'fast-check'
 import t from 'tap'
 import { fromDuckDb, parseType, quoteName, SqlError, toDuckDb } from '../../../lib/sql/index.ts'
+import { fc } from '../../support/properties.ts'
 
 const spellings: Readonly<Record<string, string>> = {
   bool: 'BOOLEAN',
