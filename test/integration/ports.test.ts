@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { freePortRow } from '../support/free-ports.ts'
 import { start } from '../support/processes.ts'
-import { makeCluster, TestMaster } from '../support/test-masters.ts'
+import { dirOfMasters, makeCluster, TestMaster } from '../support/test-masters.ts'
 import { TestWorker } from '../support/test-worker.ts'
 import { firstLine } from '../support/until.ts'
 
@@ -17,15 +17,13 @@ async function occupy(t: Test, port: number): Promise<number> {
 }
 
 function masterAt(t: Test, firstPort: number): TestMaster {
-  const dir = t.testdir({})
+  const masters: TestMaster[] = []
+  const dir = dirOfMasters(t, masters)
   const master = new TestMaster(join(dir, 'master'), firstPort, {
     'tajo.rootdir': `file://${join(dir, 'root')}`,
     'tajo.master.ha.enable': 'true',
   })
-  t.teardown(async () => {
-    master.destroy()
-    await master.ended()
-  })
+  masters.push(master)
   return master
 }
 

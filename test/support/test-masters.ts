@@ -210,14 +210,30 @@ export interface TestCluster {
   settled(): Promise<{ active: TestMaster; backups: TestMaster[]; epoch: number }>
 }
 
+/**
+ * A directory for these masters and theirs, also for those that are added to the list later: at the end of the test they
+ * are ended, and it is removed once the last of their keepers, which outlive them by a moment, writes no more.
+ */
+export function dirOfMasters(t: Test, masters: readonly TestMaster[]): string {
+  const dir = mkdtempSync(join(tmpdir(), 'tajo-masters-'))
+  t.teardown(async () => {
+    for (const master of masters) master.destroy()
+    await until('the directory is free', () => {
+      rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+      return true
+    })
+  })
+  return dir
+}
+
 /** `count` masters, started and settled unless `start` is false. */
 export async function makeCluster(
   t: Test,
   options: { count: number; monitorMs: number; start?: boolean; site?: Record<string, string> },
 ): Promise<TestCluster> {
-  const dir = mkdtempSync(join(tmpdir(), 'tajo-masters-'))
-  const root = join(dir, 'root')
   const masters: TestMaster[] = []
+  const dir = dirOfMasters(t, masters)
+  const root = join(dir, 'root')
   for (let i = 0; i < options.count; i += 1) {
     const master = new TestMaster(join(dir, `master-${i}`), await freePortRow(5), {
       'tajo.rootdir': `file://${root}`,
@@ -227,14 +243,6 @@ export async function makeCluster(
     })
     masters.push(master)
   }
-  t.teardown(async () => {
-    for (const master of masters) master.destroy()
-    // Keepers outlive their masters by the moment they need for their last word.
-    await until('the directory is free', () => {
-      rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
-      return true
-    })
-  })
   if (options.start !== false) await Promise.all(masters.map((master) => master.start()))
   return { root, masters, settled: () => settled(masters) }
 }
