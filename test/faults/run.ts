@@ -130,7 +130,7 @@ class Faults {
     const took = seconds(performance.now() - beginMs)
     const { found } = outcome
     if (found !== null) {
-      say(`found      ${fault.name} (${fault.kind}), ${took}, by ${pathOf(found)}`)
+      say(`found      ${fault.name} (${fault.kind}), ${took}, by ${briefly(found)}`)
       return true
     }
     say(`NOT FOUND  ${fault.name} (${fault.kind}), ${took}`)
@@ -163,13 +163,15 @@ class Faults {
 }
 
 const pathOf = ({ path }: Failure): string => path.join(' > ').replace('build/test/', '')
+/** Its last name may be all that a wait in vain has to tell. */
+const briefly = (failure: Failure): string => (pathOf(failure).split('\n')[0] ?? '').slice(0, 240)
 const textOf = (failure: Failure): string => `${pathOf(failure)}\n${failure.diagnostics}`
 
 function tellFailures({ failures, files, late, errors }: Outcome): void {
   const wrong = files.filter(({ ok }) => !ok).map(({ file }) => file)
   if (late) say('           the run was not done in time and had to be ended')
   if (wrong.length === 0 && failures.length === 0) say('           no test failed')
-  for (const failure of failures) say(`           failed: ${pathOf(failure)}`)
+  for (const failure of failures) say(`           failed: ${briefly(failure)}`)
   if (wrong.length > 0 && failures.length === 0) {
     say(`           no assertion failed, yet these ended with an error: ${wrong.join(', ')}`)
     say(errors.trimEnd())

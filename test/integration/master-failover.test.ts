@@ -369,7 +369,11 @@ t.test('starts that must fail: one sentence, exit code 1, nothing left behind', 
       /tajo\.master\.ha\.monitor\.interval/,
       set('tajo.master.ha.monitor.interval', 'soon'),
     )
-    await refused(t, /3 × renew period/, set('tajo.master.ha.renew.interval', '700'))
+    await refused(
+      t,
+      /3 × renew period/,
+      set('tajo.master.ha.renew.interval', String(Math.round(M / 2))),
+    )
     await refused(t, /has the same port as/, (text) =>
       text.replaceAll(`localhost:${master.ports.client}`, master.address),
     )

@@ -43,3 +43,6 @@ export function siteXml(site: Readonly<Record<string, string>>): string {
   )
   return `<configuration>${properties.join('\n')}</configuration>\n`
 }
+
+/** Whether a daemon that said this has its ports open; one that is refused may say "already". */
+export const saysReady = (said: string): boolean => /^ready /m.test(said)

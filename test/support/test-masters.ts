@@ -12,8 +12,8 @@ import type { Test } from 'tap'
 import { exchange } from '../../lib/cli/http.ts'
 import { freePortRow, PortRow } from './free-ports.ts'
 import { patienceMs } from './pace.ts'
-import { closed, type End, ended, hasEnded } from './processes.ts'
-import { siteXml, startDaemon } from './test-daemon.ts'
+import { type End, ended, endOf, hasEnded } from './processes.ts'
+import { saysReady, siteXml, startDaemon } from './test-daemon.ts'
 import { until } from './until.ts'
 
 export interface Answer {
@@ -112,7 +112,7 @@ export class TestMaster {
   async start(): Promise<void> {
     await this.#row.settle()
     const child = this.launch()
-    const isReady = (): boolean => this.#said.includes('ready ')
+    const isReady = (): boolean => saysReady(this.#said)
     await until(`${this.address} says that it is ready`, isReady, { needs: [child] })
   }
 
@@ -120,8 +120,11 @@ export class TestMaster {
   async runToEnd(
     env: Readonly<Record<string, string>> = {},
   ): Promise<{ code: number | null; said: string }> {
-    const [code] = await closed(this.launch(env))
-    return { code, said: this.#said }
+    const child = this.launch(env)
+    const isReady = (): boolean => saysReady(this.#said)
+    await until(`${this.address} ends by itself`, () => isReady() || endOf(child) !== null)
+    if (isReady()) throw new Error(`${this.address} was to end by itself, and is ready`)
+    return { code: child.exitCode, said: this.#said }
   }
 
   /** Of the last one that was started, running or not. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { TajoClient, type TajoClientOptions } from '../../lib/client/index.ts'
 import { freePortRow, PortRow } from './free-ports.ts'
 import { ended, hasEnded } from './processes.ts'
-import { siteXml, startDaemon } from './test-daemon.ts'
+import { saysReady, siteXml, startDaemon } from './test-daemon.ts'
 import { ask, type TestMaster } from './test-masters.ts'
 import { until } from './until.ts'
 
@@ -99,7 +99,7 @@ export class TestWorker {
       },
     })
     this.#process = child
-    const isReady = (): boolean => this.#said.includes('ready ')
+    const isReady = (): boolean => saysReady(this.#said)
     await until(`worker ${this.address} says that it is ready`, isReady, { needs: [child] })
   }
 
