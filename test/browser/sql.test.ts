@@ -1,6 +1,6 @@
 /** SQL from the page: progress, rows, errors at their place, cancelling, and what the configuration does not allow. */
 import t, { type Test } from 'tap'
-import { openBrowser, openPage } from '../support/browser.ts'
+import { openBrowser, openPage, show } from '../support/browser.ts'
 import { emptyFacts, type FakeFacts, type FakeWeb, queryIdOf, webOf } from '../support/fake-web.ts'
 import { hasParts } from '../support/parts.ts'
 import { until } from '../support/until.ts'
@@ -33,7 +33,7 @@ t.test('SQL from the page', async (t) => {
       }
     })
     const { page, faults } = await openPage(browser)
-    await page.goto(`${url}/#/query`)
+    await show(page, url, 'query')
     await page.getByLabel('Statement').fill('SELECT * FROM big')
     await page.keyboard.press('Control+Enter')
     await page.getByText('25 %').waitFor()
@@ -72,7 +72,7 @@ t.test('SQL from the page', async (t) => {
       }
     })
     const { page, faults } = await openPage(browser)
-    await page.goto(`${url}/#/query`)
+    await show(page, url, 'query')
     const box = page.getByLabel('Statement')
     await box.fill('SELECT n, name FROM t')
     await page.getByRole('button', { name: 'Run' }).click()
@@ -103,7 +103,7 @@ t.test('SQL from the page', async (t) => {
       facts.run = async (_request, _signal, out) => out.say({ queryId: queryIdOf(1) })
     })
     const { page } = await openPage(browser)
-    await page.goto(`${url}/#/query`)
+    await show(page, url, 'query')
     await page.getByLabel('Statement').fill('SELECT 1')
     await page.getByRole('button', { name: 'Run' }).click()
     await page.getByText('The master died before the end of the answer').waitFor()

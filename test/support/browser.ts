@@ -16,8 +16,19 @@ export async function openBrowser(t: Test): Promise<Browser> {
     args: ['--disable-gpu'],
     timeout: patienceMs(2),
   })
-  t.teardown(() => browser.close())
+  t.teardown(async () => {
+    if (!t.passing()) await tellPages(t, browser)
+    await browser.close()
+  })
   return browser
+}
+
+/** What is open in a test that has failed: a wait of the browser's tells only what it did not see. */
+async function tellPages(t: Test, browser: Browser): Promise<void> {
+  for (const page of browser.contexts().flatMap((context) => context.pages())) {
+    const text = await page.evaluate('document.body.innerText').catch((error) => error)
+    t.comment(`open at the end: ${page.url()}\n${text}`)
+  }
 }
 
 export interface OpenPage {
@@ -60,7 +71,7 @@ export const VIEWS = [
   'configuration',
 ] as const
 
-/** Opens a view and waits until it shows more than that it is loading. */
+/** Opens a view and waits until it shows more than that it is loading: what comes later may move what is clicked. */
 export async function show(page: Page, url: string, view: string): Promise<void> {
   await page.goto(`${url}/#/${view}`)
   await page.locator(`.view.${view.split(/[/?]/)[0]} h1`).waitFor()
