@@ -40,10 +40,15 @@ const watched = new Map<ChildProcess, Watched>()
 /** Of daemons that are nobody's children: `DIR/HOST/logs` holds their logs. */
 const hostDirs: string[] = []
 
-/** This environment with `more` on top, less tap's loader, which costs each Node child 130 ms and 27 MB. */
+/**
+ * This environment with `more` on top, less tap's loader, which costs each Node child 130 ms and 27 MB. Bash takes the
+ * socket that Node gives it as stdin for a login over the network, and would read the user's ~/.bashrc with whatever that
+ * does; as somebody's sub-shell it doesn't.
+ */
 export const childEnv = (more: StartOptions['env'] = {}): NodeJS.ProcessEnv => ({
   ...process.env,
   NODE_OPTIONS: undefined,
+  SHLVL: '1',
   ...more,
 })
 

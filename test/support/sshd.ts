@@ -98,4 +98,6 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 AllowUsers ${userInfo().username}
+# What the user's ~/.bashrc does in a shell over SSH is nobody's business here: bash leaves it to the outermost one.
+SetEnv SHLVL=1
 `

@@ -173,6 +173,17 @@ t.test(
   },
 )
 
+t.test("a shell of a test does not read the user's own settings", async (t) => {
+  const home = t.testdir({ '.bashrc': 'echo settings were read >&2; exit 9' })
+  const env = { HOME: home, SHLVL: undefined }
+  t.match(await run(['bash', '-c', 'echo done'], { env: { HOME: home } }), {
+    code: 0,
+    stdout: 'done\n',
+    stderr: '',
+  })
+  t.match(await run(['bash', '-c', 'echo done'], { env }), { code: 9 }, 'as bash does by itself')
+})
+
 t.test('what a test has started ends with it, however the test ends', async (t) => {
   if (!hasParts(t, 'setpriv')) return
   const here = JSON.stringify(new URL('../support/processes.js', import.meta.url))
