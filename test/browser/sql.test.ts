@@ -110,6 +110,49 @@ t.test('SQL from the page', async (t) => {
     await page.context().close()
   })
 
+  await t.test('so is one that is cut in the middle, as by kill -9', async (t) => {
+    const { url, cut } = await web(t, (facts) => {
+      facts.run = async (_request, signal, out) => {
+        out.say({ queryId: queryIdOf(1) })
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      }
+    })
+    const { page } = await openPage(browser)
+    await show(page, url, 'query')
+    await page.getByLabel('Statement').fill('SELECT 1')
+    await page.getByRole('button', { name: 'Run' }).click()
+    await page.getByRole('link', { name: 'Its details' }).waitFor()
+    cut()
+    await page.getByText('The master died before the end of the answer').waitFor()
+    await page.context().close()
+  })
+
+  await t.test('what is being typed is not disturbed by what is said above it', async (t) => {
+    const { url } = await web(t, () => undefined)
+    const { page, faults } = await openPage(browser)
+    let hear = (): void => undefined
+    const heard = new Promise<void>((resolve) => {
+      hear = resolve
+    })
+    await page.route('**/api/v1/events', async (route) => {
+      await heard
+      await route.continue()
+    })
+    await page.goto(`${url}/#/query`)
+    await page.getByText('Only statements that read are taken here').waitFor()
+    await page.getByLabel('Statement').fill('SELECT 1')
+    await page.keyboard.press('ArrowLeft')
+    hear()
+    await page.getByText('active · term').waitFor()
+    t.equal(await page.getByText('Only statements that read').count(), 0, 'all are taken')
+    const focused = "document.activeElement.id === 'sql'"
+    t.ok(await page.evaluate(focused), 'the box has the focus still')
+    await page.keyboard.type('0')
+    t.equal(await page.getByLabel('Statement').inputValue(), 'SELECT 01')
+    t.same(faults, [])
+    await page.context().close()
+  })
+
   await t.test('only what the configuration allows', async (t) => {
     const reading = await web(t, (facts) => {
       facts.sql = 'read'

@@ -75,6 +75,6 @@ export const VIEWS = [
 export async function show(page: Page, url: string, view: string): Promise<void> {
   await page.goto(`${url}/#/${view}`)
   await page.locator(`.view.${view.split(/[/?]/)[0]} h1`).waitFor()
-  const over = '!/Loading…|Asking the master/.test(document.body.innerText)'
+  const over = '!/Connecting…|Loading…|Asking the master/.test(document.body.innerText)'
   await until(`${view} has loaded`, () => page.evaluate(over))
 }

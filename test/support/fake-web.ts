@@ -46,6 +46,8 @@ export interface FakeWeb {
   readonly url: string
   /** Pages hear of a change of the cluster at once. */
   tell(): void
+  /** Breaks all connections, as the death of a master does. */
+  cut(): void
   close(): Promise<void>
 }
 
@@ -68,6 +70,7 @@ export async function fakeWeb(facts: FakeFacts): Promise<FakeWeb> {
     tell: () => {
       for (const listener of listeners) listener()
     },
+    cut: () => app.server.closeAllConnections(),
     close: async () => {
       door.close('the test is over')
       await app.close()

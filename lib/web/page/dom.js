@@ -1,6 +1,7 @@
 /**
  * Views as data: `h` describes an element, `patch` makes a node's children equal to a description and touches only what
- * differs, so focus, selection, scroll positions and opened <details> survive an update each second. Text becomes text
+ * differs, so focus, selection, scroll positions and opened <details> survive an update each second. What is left out
+ * (null, false) keeps its place as an empty text node: what stands after it stays the same element. Text becomes text
  * nodes and nothing is ever parsed as HTML: a name from a hostile catalog can't become markup here.
  */
 
@@ -25,7 +26,7 @@ const described = new WeakMap()
 /**
  * @param {string} tag
  * @param {Props | null} [props]
- * @param {...unknown} children strings, numbers, nodes, arrays of them; null, undefined and false are left out
+ * @param {...unknown} children strings, numbers, nodes, arrays of them; null, undefined and false show nothing
  * @returns {VNode}
  */
 export function h(tag, props, ...children) {
@@ -37,8 +38,8 @@ function flat(children) {
   /** @type {Child[]} */
   const all = []
   for (const child of children) {
-    if (child === null || child === undefined || child === false) continue
-    if (Array.isArray(child)) all.push(...flat(child))
+    if (child === null || child === undefined || child === false) all.push('')
+    else if (Array.isArray(child)) all.push(...flat(child))
     else if (typeof child === 'object') all.push(/** @type {VNode} */ (child))
     else all.push(String(child))
   }
@@ -65,8 +66,14 @@ function patchChildren(parent, wanted) {
     /** @type {ChildNode | null} */
     const candidate = key === undefined ? at : (keyed.get(key) ?? at)
     const node = candidate !== null && fits(candidate, child) ? candidate : create(parent, child)
-    if (node === at) at = at.nextSibling
-    else parent.insertBefore(node, at)
+    const there = at
+    if (node === there) at = there.nextSibling
+    else parent.insertBefore(node, there)
+    // Without keys a place tells who is who: another kind of node takes the place of the one that is there.
+    if (node !== there && there !== null && key === undefined && !isKeyed(there)) {
+      at = there.nextSibling
+      there.remove()
+    }
     update(node, child)
   }
   while (at !== null) {
@@ -75,6 +82,9 @@ function patchChildren(parent, wanted) {
     at = next
   }
 }
+
+/** @param {ChildNode} node */
+const isKeyed = (node) => node instanceof Element && described.get(node)?.props.key !== undefined
 
 /** @param {ChildNode} node @param {Child} child */
 function fits(node, child) {

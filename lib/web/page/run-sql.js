@@ -104,7 +104,11 @@ async function* linesOf(body, signal) {
   let rest = ''
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
   for (;;) {
-    const { done, value } = await reader.read()
+    // A master that dies breaks the connection in the middle; a proxy before it may end the answer instead.
+    const { done, value } = await reader.read().catch((error) => {
+      if (signal.aborted) throw error
+      return { done: true, value: '' }
+    })
     if (done) return
     const lines = (rest + value).split('\n')
     rest = lines.pop() ?? ''
