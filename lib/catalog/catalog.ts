@@ -8,6 +8,9 @@
  * - An `append` whose answer is lost is cleared up here: the store is opened again under the same term, with pauses that
  *   grow, and what it has not kept is appended again under the same numbers. Nobody is told anything meanwhile; after
  *   `patienceMs` the callers are told UNAVAILABLE and may ask again under the same query id, while the clearing up goes on.
+ * - Beside the commit the store proves that what it appended is still under its name. Where it isn't, nothing is acknowledged
+ *   any more: all that is in memory is written anew, for as long as that takes, since it may be the only copy; then `onGone`
+ *   gives the term up.
  * - A store that can't be cleared up ends it: nobody knows what was kept, so whoever waits is told NOT_ACTIVE, as at the
  *   end of a term, and `onBroken` is to make that true. Another master can read back what is there, or say why not.
  */
@@ -33,6 +36,8 @@ export interface CatalogOptions {
   readonly openPatienceMs?: number
   /** The store is CORRUPT, or worse: no change is possible any more. Called once a term at most. */
   readonly onBroken?: (error: Error) => void
+  /** Its files were removed; they are written anew. To give the term up. Called once a term at most. */
+  readonly onGone?: (why: string) => void
 }
 
 /**
@@ -62,6 +67,7 @@ export class Catalog {
       patienceMs: 30_000,
       openPatienceMs: 30_000,
       onBroken: () => {},
+      onGone: () => {},
     }
     this.#options = { ...defaults, ...options }
   }
@@ -101,6 +107,16 @@ export class Catalog {
   /** How many changes wait or are being written. */
   get pending(): number {
     return this.#term?.pending ?? 0
+  }
+
+  /** To be called now and then: is all that the open term rests on still there? Where it isn't, `onGone` follows. */
+  async prove(): Promise<void> {
+    await this.#term?.prove()
+  }
+
+  /** What the open term keeps, for its record; null where the store has nothing to say. */
+  note(): string | null {
+    return this.#options.store.note?.() ?? null
   }
 
   /**
@@ -173,6 +189,17 @@ class OpenTerm {
     return new Promise((resolve) => this.#idlers.push(resolve))
   }
 
+  async prove(): Promise<void> {
+    const { store, log } = this.#options
+    if (this.#ended !== null) return
+    try {
+      await store.prove?.('everything')
+    } catch (error) {
+      if (isCode(error, 'GONE')) await this.#gone(error)
+      else log('warn', `the catalog's files can't be looked for: ${messageOf(error)}`)
+    }
+  }
+
   end(error: CatalogError): void {
     if (this.#ended !== null) return
     this.#ended = error
@@ -201,7 +228,8 @@ class OpenTerm {
       try {
         await this.#flush()
       } catch (error) {
-        this.end(this.#endingOf(error))
+        if (isCode(error, 'GONE')) await this.#gone(error)
+        else this.end(this.#endingOf(error))
       }
     }
     this.#running = false
@@ -214,7 +242,7 @@ class OpenTerm {
     try {
       await this.#appendSurely(batch)
       this.#refuseWhenEnded()
-      await this.#commit()
+      await Promise.all([this.#commit(), this.#proveAppended()])
     } catch (error) {
       if (this.#ended !== null || !isRefused(error)) throw error
       this.#seq = batch.firstSeq - 1
@@ -235,6 +263,52 @@ class OpenTerm {
       await this.#options.commit()
     } catch (error) {
       throw notActive(error)
+    }
+  }
+
+  /** For as long as nobody can tell, nothing is acknowledged. */
+  async #proveAppended(): Promise<void> {
+    const { store, clock, log } = this.#options
+    if (store.prove === undefined) return
+    for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
+      try {
+        return await untilAborted(store.prove('appended'), this.#signal)
+      } catch (error) {
+        if (!isCode(error, 'UNAVAILABLE')) throw error
+        const facts = { term: this.#term, error: error.message, pauseMs }
+        log('warn', "the catalog's files can't be looked for", facts)
+      }
+      await pause(clock, this.#signal, pauseMs)
+      this.#refuseWhenEnded()
+    }
+  }
+
+  /** Nobody is told anything any more; what this process knows may be all that is left. */
+  async #gone({ message }: CatalogError): Promise<void> {
+    const { store, clock, log, onGone } = this.#options
+    if (this.#ended !== null) return
+    this.end(notActive())
+    log('error', `${message}: nothing is acknowledged any more under this term`, {
+      term: this.#term,
+    })
+    for (
+      let pauseMs = RETRY_MIN_MS;
+      !this.#signal.aborted;
+      pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)
+    ) {
+      try {
+        if (store.replace !== undefined) {
+          await untilAborted(store.replace(this.#term, this.acknowledged), this.#signal)
+          log('warn', 'the catalog was written anew from memory', { term: this.#term })
+        }
+        onGone(message)
+        return
+      } catch (error) {
+        if (this.#signal.aborted) return
+        const text = `the catalog is in this master's memory only, and can't be written anew: ${messageOf(error)}`
+        log('error', text, { term: this.#term, pauseMs })
+      }
+      await pause(clock, this.#signal, pauseMs)
     }
   }
 

@@ -16,6 +16,8 @@ export type CatalogErrorCode =
   | 'FULL'
   /** What is kept can't be read back. */
   | 'CORRUPT'
+  /** What was written is not under its name any more: nobody would ever read it. */
+  | 'GONE'
   /** It is no store of ours, or the configuration of it is wrong. */
   | 'BAD_STORE'
   /** The term ended while it was being done: it may have been done. Ask the next active master. */

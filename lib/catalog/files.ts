@@ -6,6 +6,8 @@
  *   sets no alignment for it; other file systems do, and have no delegations: there it is left out.
  * - A journal is written at its own position, not with O_APPEND, which NFS refuses together with O_DIRECT; it has one
  *   writer. O_DSYNC makes a write durable before it answers.
+ * - An open file proves nothing about its name: on NFS a removal on the writer's own host only renames it (its link count
+ *   stays 1), on HDFS's gateway that count is always 1. So what was written is looked for by its name: `lookAt`.
  * - `missing` is ENOENT and nothing else. A stale handle (ESTALE) is asked for again by name, then it is an error.
  * - No call has a time limit: a file call on a dead mount can't be taken back.
  */
@@ -24,8 +26,20 @@ export class FileError extends Error {
   }
 }
 
+/** What was written under a name, so that it can be looked for there (by-name.ts). */
+export interface Written {
+  readonly path: string
+  /** Of the open file; tells two files of one name apart where the mount keeps it. */
+  readonly fileId: string
+  readonly bytes: number
+  /** The last bytes before that: what another file of this name would not have. */
+  readonly tail: Buffer
+}
+
 /** A file that was just created, open for its one writer. */
 export interface NewFile {
+  /** What stands there for certain: without a write that rejected. */
+  readonly written: Written
   /** At the end. When it rejects, nothing is known of what stands there. */
   write(bytes: Buffer): Promise<void>
   /** Removes what was written beyond `bytes`, durably. */
@@ -44,6 +58,10 @@ export interface Files {
   create(path: string, options: { durable: boolean }): Promise<NewFile | 'exists'>
   /** The whole file. */
   read(path: string): Promise<Buffer | 'missing'>
+  /** `length` bytes from `position` on, or fewer where it ends before. */
+  readAt(path: string, position: number, length: number): Promise<Buffer | 'missing'>
+  /** What the name leads to now, asked of the server: open + fstat. */
+  lookAt(path: string): Promise<Pick<Written, 'bytes' | 'fileId'> | 'missing'>
   unlink(path: string): Promise<'unlinked' | 'missing'>
   removeDir(path: string): Promise<'removed' | 'missing' | 'kept'>
   /** fsync of a directory, where the file system knows it. */
@@ -52,6 +70,7 @@ export interface Files {
 
 const STALE_TRIES = 3
 const WRITE_BYTES = 4 * 1024 * 1024
+const TAIL_BYTES = 256
 
 /** On the real disk. `directory` decides whether O_DIRECT is used; it need not exist yet. */
 export function openFiles(directory: string): Files {
@@ -77,7 +96,8 @@ export function openFiles(directory: string): Files {
       const { O_CREAT, O_EXCL, O_WRONLY, O_DSYNC } = constants
       const flags = O_CREAT | O_EXCL | O_WRONLY | (durable ? O_DSYNC : 0)
       try {
-        return newFile(path, await attempt('create', path, () => openWith(path, flags)))
+        const file = await attempt('create', path, () => openWith(path, flags))
+        return newFile(path, file, await identityOf(path, file))
       } catch (error) {
         if (isErrno(error, 'EEXIST')) return 'exists'
         throw error
@@ -88,6 +108,23 @@ export function openFiles(directory: string): Files {
         attempt('read', path, async () => {
           const file = await openWith(path, constants.O_RDONLY)
           return withFile(file, () => readAll(file))
+        }),
+      ),
+    readAt: (path, position, length) =>
+      orMissing(
+        attempt('read', path, async () => {
+          const file = await openWith(path, constants.O_RDONLY)
+          return withFile(file, () => readPart(file, position, length))
+        }),
+      ),
+    lookAt: (path) =>
+      orMissing(
+        attempt('look at', path, async () => {
+          const file = await openWith(path, constants.O_RDONLY)
+          return withFile(file, async () => {
+            const { ino, size } = await file.stat({ bigint: true })
+            return { bytes: Number(size), fileId: String(ino) }
+          })
         }),
       ),
     unlink: (path) =>
@@ -115,9 +152,25 @@ export function openFiles(directory: string): Files {
   }
 }
 
-function newFile(path: string, file: FileHandle): NewFile {
+/** A file that can't be told apart later is given up at once: nothing stands in it yet. */
+async function identityOf(path: string, file: FileHandle): Promise<string> {
+  try {
+    return await attempt('look at', path, async () =>
+      String((await file.stat({ bigint: true })).ino),
+    )
+  } catch (error) {
+    void file.close().catch(() => undefined)
+    throw error
+  }
+}
+
+function newFile(path: string, file: FileHandle, fileId: string): NewFile {
   let end = 0
+  let tail = Buffer.alloc(0)
   return {
+    get written() {
+      return { path, fileId, bytes: end, tail }
+    },
     write: (bytes) =>
       attempt(
         'write',
@@ -130,6 +183,7 @@ function newFile(path: string, file: FileHandle): NewFile {
             done += bytesWritten
           }
           end += bytes.length
+          tail = Buffer.from(bytes.subarray(-TAIL_BYTES))
         },
         1,
       ),
@@ -152,14 +206,18 @@ function newFile(path: string, file: FileHandle): NewFile {
 /** What the file held when it was opened, which asks the server; later bytes are not waited for. */
 async function readAll(file: FileHandle): Promise<Buffer> {
   const { size } = await file.stat()
-  const buffer = Buffer.allocUnsafe(size)
-  let length = 0
-  while (length < size) {
-    const { bytesRead } = await file.read(buffer, length, size - length, length)
+  return readPart(file, 0, size)
+}
+
+async function readPart(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(length)
+  let done = 0
+  while (done < length) {
+    const { bytesRead } = await file.read(buffer, done, length - done, position + done)
     if (bytesRead === 0) break
-    length += bytesRead
+    done += bytesRead
   }
-  return buffer.subarray(0, length)
+  return buffer.subarray(0, done)
 }
 
 /** Calls by path are repeated when they meet a stale handle: the name may lead to another one by now. */

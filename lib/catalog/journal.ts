@@ -5,7 +5,7 @@
  */
 import type { Draft } from './apply.ts'
 import { CatalogError } from './errors.ts'
-import type { NewFile } from './files.ts'
+import type { NewFile, Written } from './files.ts'
 import type { Transaction } from './model.ts'
 import { encodeRecord, scanRecords } from './records.ts'
 import { refuseNewer, SHARED_FORMAT } from './snapshot.ts'
@@ -14,7 +14,20 @@ export interface JournalHead {
   readonly journal: number
   readonly term: number
   readonly part: number
+  /**
+   * Where its snapshot was taken from: that part's state after so many changes. Should the snapshot be lost, it can be made
+   * anew from there. Null: from nothing. Journals of earlier versions don't say.
+   */
+  readonly base?: Base | null
 }
+
+/** The state of a part after its change `seq`. */
+export interface Base {
+  readonly term: number
+  readonly part: number
+  readonly seq: number
+}
+
 interface Group {
   /** Number of the first transaction. */
   readonly seq: number
@@ -32,6 +45,11 @@ export class Journal {
   /** What is known to be durable. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** What is known to be durable, to be looked for by its name. */
+  get written(): Written {
+    return this.#file.written
   }
 
   async begin(head: Omit<JournalHead, 'journal'>): Promise<void> {
@@ -59,11 +77,21 @@ export class Journal {
   }
 }
 
+export interface Replay {
+  readonly path: string
+  /** Of the last transaction that the draft has. */
+  readonly seq: number
+  /** Groups beyond this number are left out. */
+  readonly upTo?: number
+}
+
 /**
  * Applies what a journal holds, up to its last whole group, to a draft that stands where its snapshot ended; answers the
- * number of the last transaction. CatalogError CORRUPT for what no crash leaves behind, BAD_STORE for a newer format.
+ * number of the last transaction. CatalogError CORRUPT for what no crash leaves behind, BAD_STORE for a newer format: the
+ * draft then has what stands before.
  */
-export function replayJournal(bytes: Buffer, draft: Draft, from: { path: string; seq: number }) {
+export function replayJournal(bytes: Buffer, draft: Draft, from: Replay): number {
+  const { upTo = Number.POSITIVE_INFINITY } = from
   let seq = from.seq
   let head: JournalHead | null = null
   const ending = scanRecords(bytes, (value) => {
@@ -73,6 +101,7 @@ export function replayJournal(bytes: Buffer, draft: Draft, from: { path: string;
       return
     }
     const group = value as Group
+    if (group.seq > upTo) return
     if (group.seq !== seq + 1) {
       throw corrupt(from.path, `change ${group.seq} follows change ${seq}`)
     }
@@ -85,6 +114,16 @@ export function replayJournal(bytes: Buffer, draft: Draft, from: { path: string;
     throw corrupt(from.path, `a place after change ${seq} is damaged, and whole records follow it`)
   }
   return seq
+}
+
+/** What a journal says of its beginning; null where that is torn. */
+export function journalHead(bytes: Buffer): JournalHead | null {
+  let head: JournalHead | null = null
+  const end = bytes.indexOf('\n')
+  scanRecords(bytes.subarray(0, end + 1), (value) => {
+    head ??= value as JournalHead
+  })
+  return head
 }
 
 /** It fitted when it was written; that it doesn't now means that something before it is lost. */

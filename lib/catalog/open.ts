@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
+import { readServed } from './begun.ts'
 import { CatalogError } from './errors.ts'
 import { MemStore } from './mem-store.ts'
 import { SharedStore } from './shared-store.ts'
@@ -32,12 +33,22 @@ export interface StoreOptions {
   readonly log: Log
 }
 
+/** The one below `tajo.rootdir`, with what the election's history there says. */
+export function sharedStore(rootDirectory: string, log: Log): SharedStore {
+  const system = join(rootDirectory, 'system')
+  return new SharedStore({
+    directory: join(system, 'catalog'),
+    served: (upTo) => readServed(join(system, 'ha'), upTo),
+    log,
+  })
+}
+
 /** Opens nothing yet. Rejects CatalogError BAD_STORE for an unknown class or a URI that isn't one of its. */
 export async function openCatalogStore(options: StoreOptions): Promise<ReadableStore> {
   const { uri, user, password, holder, log } = options
   switch (options.class) {
     case 'SharedStore':
-      return new SharedStore({ directory: join(options.rootDirectory, 'system', 'catalog'), log })
+      return sharedStore(options.rootDirectory, log)
     case 'MemStore':
       return new MemStore()
     case 'DerbyStore': {

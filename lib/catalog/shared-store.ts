@@ -10,14 +10,18 @@
  *   part, whose snapshot decides what counts.
  * - A journal that has got longer than its snapshot (and than 4 MiB) is followed by a new part, too, so that a take-over
  *   reads little. Until that part stands nothing is appended anywhere: a snapshot that was given up could land later.
+ * - After each append its journal is looked for by its name, beside the commit (by-name.ts). Where it is gone nothing is
+ *   acknowledged any more: the catalog is written anew from memory, in the term's next part, and the term is given up.
  * - Without space a change is refused FULL, and the store goes on as soon as there is some.
  */
 import { dirname, join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
+import { markFile, marksOf, type Served, servedNote } from './begun.ts'
+import { whyGone } from './by-name.ts'
 import { CatalogError } from './errors.ts'
-import { FileError, type Files, type NewFile, openFiles } from './files.ts'
-import { Journal } from './journal.ts'
+import { FileError, type Files, type NewFile, openFiles, type Written } from './files.ts'
+import { type Base, Journal } from './journal.ts'
 import {
   epochDir,
   journalFile,
@@ -36,6 +40,8 @@ export interface SharedOptions {
   readonly directory: string
   readonly log: Log
   readonly files?: Files
+  /** What the election's history says of the terms up to one; left out where there is none. */
+  readonly served?: (upTo: number) => Promise<Served>
   /** A journal may grow to this, or to the size of its snapshot, whichever is more. */
   readonly journalBytes?: number
   /** For people, in the snapshots. */
@@ -55,7 +61,7 @@ interface Session {
   readonly term: number
   readonly part: number
   readonly journal: Journal
-  readonly snapshotBytes: number
+  readonly snapshot: Written
   /** All that is durable. */
   state: CatalogState
   seq: number
@@ -66,6 +72,7 @@ interface Session {
 export class SharedStore implements ReadableStore {
   readonly #directory: string
   readonly #files: Files
+  readonly #served: SharedOptions['served']
   readonly #log: Log
   readonly #journalBytes: number
   readonly #now: () => Date
@@ -76,6 +83,7 @@ export class SharedStore implements ReadableStore {
   constructor(options: SharedOptions) {
     this.#directory = options.directory
     this.#files = options.files ?? openFiles(options.directory)
+    this.#served = options.served
     this.#log = options.log
     this.#journalBytes = options.journalBytes ?? JOURNAL_BYTES
     this.#now = options.now ?? (() => new Date())
@@ -109,6 +117,36 @@ export class SharedStore implements ReadableStore {
     session.state = after
   }
 
+  async prove(what: 'appended' | 'everything'): Promise<void> {
+    const session = this.#session
+    if (session === null) return
+    const { journal, snapshot } = session
+    const written = what === 'appended' ? [journal.written] : [journal.written, snapshot]
+    const gone = await this.#translated('append', async () => {
+      if (what === 'everything') await this.#markAgain(session)
+      return firstGone(this.#files, written)
+    })
+    // A part that has been followed by another one meanwhile is swept by right.
+    if (this.#session !== session) return this.prove(what)
+    if (gone !== null) throw new CatalogError('GONE', gone)
+  }
+
+  async replace(term: number, state: CatalogState): Promise<string> {
+    const before = this.#session
+    this.#drop()
+    return this.#translated('append', async () => {
+      await this.#files.makeDirs(join(this.#directory, epochDir(term)))
+      const last = Math.max(before?.part ?? 0, await this.#lastPart(term))
+      const { journal, part } = await this.#beginPart({ term, part: last + 1, state, seq: 0 })
+      await journal.close()
+      return noteOf(part)
+    })
+  }
+
+  note(): string {
+    return noteOf(this.#session?.part)
+  }
+
   async close(): Promise<void> {
     this.#opening += 1
     this.#drop()
@@ -118,7 +156,7 @@ export class SharedStore implements ReadableStore {
     return this.#translated('open', async () => {
       const look = { files: this.#files, directory: this.#directory, takesOver: false }
       const [newest] = await seenTerms(look, 0)
-      const read = newest === undefined ? null : await readNewest(look, newest)
+      const read = await readNewest(look, newest ?? 1, this.#history(Number.MAX_SAFE_INTEGER))
       return { data: read?.state.toData() ?? EMPTY, term: newest ?? 0 }
     })
   }
@@ -133,25 +171,49 @@ export class SharedStore implements ReadableStore {
       const text = `term ${highest} has the catalog in ${this.#directory}, this is term ${term}`
       throw new CatalogError('STALE_TERM', text)
     }
-    const read = await readNewest(look, term)
+    const read = await readNewest(look, term, this.#history(term))
     if (read === null) {
       this.#log('info', 'the catalog begins empty', { directory: this.#directory, term })
     }
     if (!isCurrent()) throw new CatalogError('NOT_ACTIVE', `term ${term} is over`)
     await this.#files.makeDirs(join(this.#directory, epochDir(term)))
-    const names = await this.#files.list(join(this.#directory, epochDir(term)))
-    const last = Math.max(
-      read?.term === term ? read.part : 0,
-      ...partsOf(names === 'missing' ? [] : names),
-    )
+    const last = Math.max(read?.term === term ? read.part : 0, await this.#lastPart(term))
     const state = read?.state ?? CatalogState.from(EMPTY)
     const seq = read?.term === term ? read.seq : 0
-    return this.#beginPart({ term, part: last + 1, state, seq })
+    const base = read === null ? null : { term: read.term, part: read.part, seq: read.seq }
+    return this.#beginPart({ term, part: last + 1, state, seq, base })
+  }
+
+  /** Asked for beside the reading of the files. */
+  #history(upTo: number): Promise<Served> | null {
+    const asked = this.#served?.(upTo) ?? null
+    // Whoever waits for it hears of a failure; one who has failed before that waits no more.
+    void asked?.catch(() => undefined)
+    return asked
+  }
+
+  /** The highest number that a part of the term has had, as far as can be seen; 0 for none. */
+  async #lastPart(term: number): Promise<number> {
+    const names = await this.#files.list(join(this.#directory, epochDir(term)))
+    const all = await this.#files.list(this.#directory)
+    const marked = marksOf(all === 'missing' ? [] : all).filter((mark) => mark.term === term)
+    const parts = partsOf(names === 'missing' ? [] : names)
+    return Math.max(0, ...parts, ...marked.map(({ part }) => part))
+  }
+
+  /** The one after `session`, with all that is durable in it. */
+  async #nextPart(session: Session): Promise<Session> {
+    const { term, part, state, seq } = session
+    await this.#files.makeDirs(join(this.#directory, epochDir(term)))
+    const last = Math.max(part, await this.#lastPart(term))
+    return this.#beginPart({ term, part: last + 1, state, seq, base: { term, part, seq } })
   }
 
   /** A snapshot and, once that is durable, an empty journal beside it. */
-  async #beginPart(begin: Pick<Session, 'term' | 'part' | 'state' | 'seq'>): Promise<Session> {
-    const { term, state, seq } = begin
+  async #beginPart(
+    begin: Pick<Session, 'term' | 'part' | 'state' | 'seq'> & { readonly base?: Base | null },
+  ): Promise<Session> {
+    const { term, state, seq, base } = begin
     const directory = join(this.#directory, epochDir(term))
     for (let part = begin.part; part < begin.part + PART_TRIES; part += 1) {
       const snapshot = await this.#files.create(join(directory, snapshotFile(part)), {
@@ -159,26 +221,45 @@ export class SharedStore implements ReadableStore {
       })
       if (snapshot === 'exists') continue
       const head = { term, part, seq, at: this.#now().toISOString() }
-      const snapshotBytes = await this.#written(directory, part, snapshot, (file) =>
-        writeSnapshot(file, head, state),
-      )
+      await this.#written(directory, part, snapshot, (file) => writeSnapshot(file, head, state))
       const file = await this.#files.create(join(directory, journalFile(part)), { durable: true })
       if (file === 'exists') continue
       const journal = new Journal(file)
       try {
+        // After the journal: a mark promises it.
+        await this.#mark(term, part)
         // At once, since the file system commits them together: a take-over waits for nothing but this.
         const dirs = [directory, this.#directory, dirname(this.#directory)]
-        await Promise.all([
-          journal.begin({ term, part }),
+        const [gone] = await Promise.all([
+          firstGone(this.#files, [snapshot.written]),
+          journal.begin({ term, part, ...(base === undefined ? {} : { base }) }),
           ...dirs.map((dir) => this.#files.syncDir(dir)),
         ])
+        if (gone !== null) throw new CatalogError('GONE', gone)
       } catch (error) {
         closeQuietly(journal)
+        if (isNoSpace(error)) await this.#removePart(term, part)
         throw error
       }
-      return { term, part, journal, snapshotBytes, state, seq, closed: false }
+      return { term, part, journal, snapshot: snapshot.written, state, seq, closed: false }
     }
     throw new CatalogError('UNAVAILABLE', `${directory} has files that its listing does not show`)
+  }
+
+  /** One that is there already is ours: its number was never used before. */
+  async #mark(term: number, part: number): Promise<void> {
+    const path = join(this.#directory, markFile(term, part))
+    const mark = await this.#files.create(path, { durable: false })
+    if (mark !== 'exists') await mark.close()
+  }
+
+  async #markAgain({ term, part }: Session): Promise<void> {
+    const path = join(this.#directory, markFile(term, part))
+    if ((await this.#files.lookAt(path)) !== 'missing') return
+    this.#log('warn', `${path} is gone: somebody has removed it; it is made again`, { term, part })
+    await this.#files.makeDirs(this.#directory)
+    await this.#mark(term, part)
+    await this.#files.syncDir(this.#directory)
   }
 
   /** A snapshot that found no space must not keep what space there is. */
@@ -191,7 +272,7 @@ export class SharedStore implements ReadableStore {
     try {
       return await closing(file, () => write(file))
     } catch (error) {
-      if (error instanceof FileError && NO_SPACE.includes(error.errno)) {
+      if (isNoSpace(error)) {
         await this.#files.unlink(join(directory, snapshotFile(part)))
       }
       throw error
@@ -206,13 +287,9 @@ export class SharedStore implements ReadableStore {
     if (session === null || session.closed) {
       throw new CatalogError('UNAVAILABLE', 'the catalog has to be opened again')
     }
-    const limit = Math.max(this.#journalBytes, session.snapshotBytes)
+    const limit = Math.max(this.#journalBytes, session.snapshot.bytes)
     if (session.journal.bytes < limit) return session
-    const next = await this.#translated('append', async () => {
-      const names = await this.#files.list(join(this.#directory, epochDir(session.term)))
-      const last = Math.max(session.part, ...partsOf(names === 'missing' ? [] : names))
-      return this.#beginPart({ ...session, part: last + 1 })
-    })
+    const next = await this.#translated('append', () => this.#nextPart(session))
     if (this.#session !== session) {
       closeQuietly(next.journal)
       throw new CatalogError('UNAVAILABLE', 'the catalog was closed meanwhile')
@@ -248,15 +325,19 @@ export class SharedStore implements ReadableStore {
   /** Removes what lies behind; the part before the present one stays for whoever is reading it just now. */
   async #sweep({ term, part }: Session): Promise<void> {
     try {
-      const own = join(this.#directory, epochDir(term))
-      const names = await this.#files.list(own)
-      for (const old of partsOf(names === 'missing' ? [] : names)) {
-        if (old < part - 1) await this.#removePart(own, old)
+      const listed = await this.#files.list(this.#directory)
+      const all = listed === 'missing' ? [] : listed
+      const marks = marksOf(all)
+      const names = await this.#files.list(join(this.#directory, epochDir(term)))
+      const own = marks.filter((mark) => mark.term === term).map((mark) => mark.part)
+      for (const old of new Set([...own, ...partsOf(names === 'missing' ? [] : names)])) {
+        if (old < part - 1) await this.#removePart(term, old)
       }
-      const epochs = await this.#files.list(this.#directory)
-      const lower = termsOf(epochs === 'missing' ? [] : epochs).filter((one) => one < term)
+      const lower = [...new Set([...termsOf(all), ...marks.map((mark) => mark.term)])]
+        .filter((one) => one < term)
+        .sort((a, b) => b - a)
       for (const old of lower.slice(KEPT_EPOCHS).reverse().slice(0, SWEPT_AT_ONCE)) {
-        await this.#removeEpoch(join(this.#directory, epochDir(old)))
+        await this.#removeEpoch(old, marks)
       }
     } catch (error) {
       const facts = { directory: this.#directory, error: messageOf(error) }
@@ -264,16 +345,23 @@ export class SharedStore implements ReadableStore {
     }
   }
 
-  /** The journal goes first: one without its snapshot would look like damage. */
-  async #removePart(directory: string, part: number): Promise<void> {
+  /** The mark goes first, then the journal: either without what it promises would look like damage. */
+  async #removePart(term: number, part: number): Promise<void> {
+    const directory = join(this.#directory, epochDir(term))
+    await this.#files.unlink(join(this.#directory, markFile(term, part)))
     await this.#files.unlink(join(directory, journalFile(part)))
     await this.#files.unlink(join(directory, snapshotFile(part)))
   }
 
-  async #removeEpoch(directory: string): Promise<void> {
+  async #removeEpoch(term: number, marks: readonly { term: number; part: number }[]) {
+    for (const mark of marks) {
+      if (mark.term === term)
+        await this.#files.unlink(join(this.#directory, markFile(term, mark.part)))
+    }
+    const directory = join(this.#directory, epochDir(term))
     const names = await this.#files.list(directory)
     if (names === 'missing') return
-    for (const part of partsOf(names)) await this.#removePart(directory, part)
+    for (const part of partsOf(names)) await this.#removePart(term, part)
     await this.#files.removeDir(directory)
   }
 
@@ -287,15 +375,28 @@ export class SharedStore implements ReadableStore {
 }
 
 const NO_SPACE = ['ENOSPC', 'EDQUOT', 'EFBIG']
+const isNoSpace = (error: unknown): boolean =>
+  error instanceof FileError && NO_SPACE.includes(error.errno)
 /** At opening these are a matter of configuration; later on they are a mount that has gone wrong. */
 const NO_ACCESS = ['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']
 
 function catalogError(error: unknown, when: 'open' | 'append'): unknown {
   if (!(error instanceof FileError)) return error
   const { errno, message } = error
-  if (NO_SPACE.includes(errno)) return new CatalogError('FULL', message, { cause: error })
+  if (isNoSpace(error)) return new CatalogError('FULL', message, { cause: error })
   const code = when === 'open' && NO_ACCESS.includes(errno) ? 'BAD_STORE' : 'UNAVAILABLE'
   return new CatalogError(code, message, { cause: error })
+}
+
+const noteOf = (part: number | undefined): string =>
+  part === undefined
+    ? servedNote('SharedStore')
+    : servedNote('SharedStore', part, [snapshotFile(part), journalFile(part)])
+
+/** Why one of them is not under its name any more; null when all are. */
+async function firstGone(files: Files, written: readonly Written[]): Promise<string | null> {
+  const found = await Promise.all(written.map((one) => whyGone(files, one)))
+  return found.find((why) => why !== null) ?? null
 }
 
 async function closing<T>(file: NewFile, use: () => Promise<T>): Promise<T> {

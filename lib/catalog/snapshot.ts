@@ -38,18 +38,16 @@ function* bundles(state: CatalogState): IterableIterator<Bundle> {
   for (const table of tables) yield { tables: [table] }
 }
 
-/** Writes and syncs it; answers its size. Between two writes the event loop has its turn. */
+/** Writes and syncs it. Between two writes the event loop has its turn. */
 export async function writeSnapshot(
   file: NewFile,
   head: Omit<SnapshotHead, 'snapshot' | 'nextTableId'>,
   state: CatalogState,
-): Promise<number> {
+): Promise<void> {
   let waiting: Buffer[] = []
   let waitingBytes = 0
-  let total = 0
   const flush = async (): Promise<void> => {
     await file.write(Buffer.concat(waiting))
-    total += waitingBytes
     waiting = []
     waitingBytes = 0
   }
@@ -68,7 +66,6 @@ export async function writeSnapshot(
   await put({ end: count })
   await flush()
   await file.sync()
-  return total
 }
 
 export interface Snapshot {

@@ -41,6 +41,20 @@ export interface CatalogStore {
    * kept: `open` again under the same term and look at `seq`).
    */
   append(batch: Batch): Promise<void>
+  /**
+   * Beside the commit: is what was appended still what its name leads to? Stores whose server keeps its own files have no
+   * need of it. `everything`: what the whole term rests on, and what can be made again is made again. Rejects CatalogError:
+   * GONE, or UNAVAILABLE where nobody can tell now.
+   */
+  prove?(what: 'appended' | 'everything'): Promise<void>
+  /**
+   * Puts `state` in the place of whatever is kept, under a term that the caller holds, and reads nothing: after GONE, and
+   * where what is kept can't be read. The next `open` finds it; it has to be opened again before anything is appended.
+   * Answers what `note` would. Rejects CatalogError as `append`.
+   */
+  replace?(term: number, state: CatalogState): Promise<string>
+  /** What this term keeps and where, as a text for the term's record; `begun.ts` reads it. */
+  note?(): string
   /** The term is over, or the process ends. Waits for no call that hangs. */
   close(): Promise<void>
 }

@@ -229,6 +229,7 @@ export class MasterLife implements DaemonLife {
         clusterId: randomUUID(),
         startedAt: new Date().toISOString(),
         service,
+        onFailure,
         term: await termOf(this.#queries()),
       })
       const secret = await ownSecret(haDirectory)

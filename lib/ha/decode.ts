@@ -106,7 +106,12 @@ export const decodeTerm = (text: string): TermRecord | null => decode<TermRecord
 export function decodeServed(text: string): ServedRecord | null {
   const served = decode<ServedRecord>(text, SERVED)
   if (served === null) return null
-  return fits(served.previousEnd, END) ? served : { ...served, previousEnd: null }
+  const { catalog, previousEnd, ...rest } = served
+  return {
+    ...rest,
+    previousEnd: fits(previousEnd, END) ? previousEnd : null,
+    ...(typeof catalog === 'string' ? { catalog } : {}),
+  }
 }
 
 /** Throws BAD_DIRECTORY for a cluster file of a newer version, whatever else is in it. */

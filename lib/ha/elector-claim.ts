@@ -276,7 +276,7 @@ export function activate(t: Turn, now: number): void {
   t.tell({ type: 'activate', term, untilMs: lease.untilMs })
 }
 
-export function onServing(t: Turn, term: number): void {
+export function onServing(t: Turn, term: number, keeps: string | null): void {
   const { phase } = t.s
   if (phase.name !== 'activating' || phase.term !== term) return
   t.s.phase = { name: 'active', term }
@@ -284,7 +284,7 @@ export function onServing(t: Turn, term: number): void {
   t.act({ do: 'unregister' })
   if (phase.cause === null) return // an earlier keeper's claim: it took its record along
   const { cause, wonMs, endedMs, settledMs } = phase
-  t.act({ do: 'record', term, cause, wonMs, endedMs, settledMs, servedMs: t.now })
+  t.act({ do: 'record', term, cause, wonMs, endedMs, settledMs, servedMs: t.now, keeps })
   t.reply(cause.commandId, null)
   t.log('info', `active in term ${term}`, {
     term,

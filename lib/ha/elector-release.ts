@@ -105,6 +105,16 @@ export function drain(t: Turn, term: number, release: Release): void {
   t.tell({ type: 'drain', term, successor: release.successor })
 }
 
+/** Another master may do better; this one tries again after a while. A hand-over that is under way ends the term anyhow. */
+export function onGiveUp(t: Turn, term: number, why: string): void {
+  const { phase } = t.s
+  if (phase.name !== 'active' || phase.term !== term) return
+  t.log('error', `term ${term} is given up: ${why}`, { term })
+  t.s.failure = { term, why }
+  t.s.claimAfterMs = t.now + t.s.timing.monitorMs
+  stopMaster(t, { reason: 'gave-up', successor: null, by: why, commandId: null })
+}
+
 /** In `active` this keeper has replaced one that died while it had the master drained: nothing is served either way. */
 export function onDrained(t: Turn, term: number): void {
   const { phase } = t.s

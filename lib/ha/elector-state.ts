@@ -256,6 +256,8 @@ export type Effect =
       readonly endedMs: number
       readonly settledMs: number
       readonly servedMs: number
+      /** What the service keeps under the term, or null. */
+      readonly keeps: string | null
     }
   | { readonly do: 'exit' }
 

@@ -37,6 +37,7 @@ import {
 import {
   leaveIfAsked,
   onDrained,
+  onGiveUp,
   onMasterGone,
   onReleased,
   startRelease,
@@ -103,7 +104,7 @@ export function step(state: State, input: Input, nowMs: number): Step {
       s.spared = true
       break
     case 'serving':
-      onServing(t, input.term)
+      onServing(t, input.term, input.keeps ?? null)
       break
     case 'activation-failed':
       onActivationFailed(t, input.term, input.why)
@@ -112,6 +113,9 @@ export function step(state: State, input: Input, nowMs: number): Step {
       if (s.lease?.suspended && s.lease.term === input.term) {
         s.lease = { ...s.lease, suspended: { ...s.lease.suspended, confirmed: true } }
       }
+      break
+    case 'give-up':
+      onGiveUp(t, input.term, input.why)
       break
     case 'drained':
       onDrained(t, input.term)

@@ -7,6 +7,34 @@ import { HISTORY_DIR, historyFile, historyTermOf, servedFile } from './layout.ts
 import type { HistoryEntry } from './member-api.ts'
 import type { Disk } from './ports.ts'
 
+/** The terms up to `upTo` that have served, newest first, and whether any below it has left a record. */
+export async function servedTerms(
+  disk: Disk,
+  upTo: number,
+): Promise<{ recorded: boolean; served: number[] }> {
+  const names = await disk.list('history', HISTORY_DIR)
+  const entries = (names === 'missing' ? [] : names)
+    .map(historyTermOf)
+    .filter((one) => one !== null)
+  const served = entries.filter((one) => one.served && one.term <= upTo).map(({ term }) => term)
+  served.sort((a, b) => b - a)
+  return { recorded: entries.some(({ term }) => term < upTo), served }
+}
+
+/** What a term that has served says of its catalog, and whether it was formatHA's. */
+export async function servedRecord(
+  disk: Disk,
+  term: number,
+): Promise<{ note: string | null; isFormat: boolean }> {
+  const [served, begun] = await Promise.all([
+    disk.read('history', servedFile(term)),
+    disk.read('history', historyFile(term)),
+  ])
+  const record = served === 'missing' ? null : decodeServed(served)
+  const by = begun === 'missing' ? null : decodeTerm(begun)
+  return { note: record?.catalog ?? null, isFormat: by?.reason === 'format' }
+}
+
 /** Newest first, at most `limit`. Tombstones of swept numbers that nobody ever held are left out. */
 export async function readHistory(disk: Disk, limit: number): Promise<HistoryEntry[]> {
   const names = await disk.list('history', HISTORY_DIR)

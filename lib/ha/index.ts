@@ -3,12 +3,19 @@
  *
  * Guarantees, non-guarantees, timing and file formats: README.md beside this file, docs/ha-protocol.md for the why.
  */
-export { HaError, type HaErrorCode } from './errors.ts'
+export { DiskError, HaError, type HaErrorCode } from './errors.ts'
 export { fence, parseFencingMethods } from './fencing.ts'
 export { errnoOf, syncIfKnown, withFile } from './file-handle.ts'
 export { fileSystemOf } from './file-system.ts'
 export { formatDirectory } from './format.ts'
-export { inspectDirectory, readDirectoryHistory, readMembers, readSecret } from './inspect.ts'
+export {
+  inspectDirectory,
+  readDirectoryHistory,
+  readMembers,
+  readSecret,
+  readServedRecord,
+  readServedTerms,
+} from './inspect.ts'
 export { type Joined, joinElection } from './join.ts'
 export type { Addresses, Holder, Phases, ServedRecord, TermRecord } from './layout.ts'
 export { liveMembers } from './live-members.ts'

@@ -5,7 +5,7 @@
 import { realClock } from './clock.ts'
 import { decodeCluster } from './decode.ts'
 import { openDisk } from './disk.ts'
-import { readHistory } from './history.ts'
+import { readHistory, servedRecord, servedTerms } from './history.ts'
 import {
   ACTIVE_DIR,
   type Addresses,
@@ -117,6 +117,14 @@ export async function readMembers(directory: string): Promise<readonly Addresses
 /** Newest first. Rejects with DiskError. */
 export const readDirectoryHistory = (directory: string, limit: number): Promise<HistoryEntry[]> =>
   readHistory(openDisk(directory), limit)
+
+/** The terms up to `upTo` that have served, newest first, and whether any below it has left a record. Rejects with DiskError. */
+export const readServedTerms = (directory: string, upTo: number) =>
+  servedTerms(openDisk(directory), upTo)
+
+/** What a term that has served says of its catalog, and whether it was formatHA's. Rejects with DiskError. */
+export const readServedRecord = (directory: string, term: number) =>
+  servedRecord(openDisk(directory), term)
 
 /** The daemons' shared secret, or null where no master has been started yet. Rejects with DiskError (EACCES …). */
 export async function readSecret(directory: string): Promise<string | null> {

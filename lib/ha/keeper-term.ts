@@ -164,6 +164,7 @@ export class TermWork {
           openedMs: done.servedMs - done.settledMs,
           totalMs: done.servedMs - cause.lastBeatMs,
         },
+        ...(done.keeps === null ? {} : { catalog: done.keeps }),
       }
       await disk.create('history', servedFile(term), encode(served))
       const tombstone = { ...this.#record(term, cause), evidence: `swept by the holder of ${term}` }

@@ -151,6 +151,8 @@ export interface ServedRecord {
   readonly servedAt: string
   readonly previousEnd: End | null
   readonly phases: Phases
+  /** What the service keeps under this term, in its own words: nothing here reads them. Earlier versions left it out. */
+  readonly catalog?: string
 }
 
 export interface Phases {

@@ -23,6 +23,8 @@ export interface Service {
    * waiting is told to `onTrouble`, for people.
    */
   activate(term: number, signal: AbortSignal, onTrouble: (why: string) => void): Promise<void>
+  /** After `activate`: what it keeps under this term, for the term's record and for whoever reads that later. */
+  keeps?(): string | null
   /** Planned hand-over: accept nothing new, finish what was accepted, then resolve. */
   drain(term: number, successor: string | null): Promise<void>
   /** The term is over: drop everything that belongs to it. */
@@ -95,6 +97,8 @@ export interface Member {
   /** Take over when no term lives. With `force`, an expired or unprovable holder is fenced first. */
   takeOver(options: { force: boolean; by: string }): Promise<void>
   history(limit: number): Promise<HistoryEntry[]>
+  /** The term that is held can't be served any longer: it ends with this reason, and another master may do better. */
+  giveUp(why: string): void
   /** Orderly end: releases the term or leaves the backups, ends the keeper. */
   stop(reason: string): Promise<void>
   /** Called at every change of state, with the new view. */

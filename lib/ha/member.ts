@@ -105,6 +105,10 @@ export class MemberCore implements Member {
     return this.#requests.commit(this.#term.number)
   }
 
+  giveUp(why: string): void {
+    if (this.#term.acting) this.#keeper.send({ type: 'give-up', term: this.#term.number, why })
+  }
+
   hint(why: string): void {
     this.#keeper.send({ type: 'hint', why })
   }
@@ -277,7 +281,8 @@ export class MemberCore implements Member {
       return
     }
     if (!this.#term.serve(term)) return
-    this.#keeper.send({ type: 'serving', term })
+    const keeps = this.#ports.service.keeps?.() ?? null
+    this.#keeper.send({ type: 'serving', term, ...(keeps === null ? {} : { keeps }) })
     this.#setState(this.#currentState())
   }
 

@@ -55,11 +55,13 @@ export type ToKeeper =
   | Start
   | { readonly type: 'pong'; readonly ping: number }
   /** Answers to activate, suspend, drain, deactivate. */
-  | { readonly type: 'serving'; readonly term: number }
+  | { readonly type: 'serving'; readonly term: number; readonly keeps?: string }
   | { readonly type: 'activation-failed'; readonly term: number; readonly why: string }
   | { readonly type: 'suspended'; readonly term: number }
   | { readonly type: 'drained'; readonly term: number }
   | { readonly type: 'deactivated'; readonly term: number }
+  /** Its service can't go on under this term. */
+  | { readonly type: 'give-up'; readonly term: number; readonly why: string }
   | { readonly type: 'commit'; readonly id: number; readonly term: number }
   | {
       readonly type: 'hand-over'

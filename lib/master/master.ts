@@ -40,6 +40,7 @@ import type { Peers } from './peers.ts'
 import type { QueryOptions } from './queries/options.ts'
 import { QueryServices } from './queries/services.ts'
 import { SplitBrainAlarm } from './split-brain.ts'
+import { StandingFiles } from './standing-files.ts'
 import { TermsBegun } from './terms-begun.ts'
 
 export interface MasterOptions {
@@ -80,6 +81,8 @@ export interface MasterOptions {
 
 /** What a line on a watch stream tells of renewals: the worst of so long. */
 const PULSE_MS = 1000
+/** Without high availability there is no monitor interval. */
+const UNTIMED_MS = 5000
 const NOT_JOINED = 'this master has not joined its cluster yet'
 
 export class Master {
@@ -90,6 +93,7 @@ export class Master {
   readonly #history: HistoryCache
   readonly #queries: QueryServices
   readonly #metrics = new Metrics()
+  readonly #files: StandingFiles
   readonly #news: PeerNews
   readonly #record: LeaseRecord
   readonly #web: MasterWeb
@@ -133,11 +137,19 @@ export class Master {
       status: () => this.#serviceStatus(),
       commit: () => this.#joined().commit(),
       onBroken: (error) => options.onFailure(brokenCatalog(error)),
+      onGone: (why) => this.#member?.giveUp(why),
       secret: () => this.#secret,
       clock,
       wallMs: options.wallMs,
       log,
     })
+    this.#files = new StandingFiles({
+      everyMs: options.timing?.monitorMs ?? UNTIMED_MS,
+      mayServe: rights.mayServe,
+      clock,
+      log,
+    })
+    this.#files.add("the catalog's files", () => this.#queries.prove())
     this.#news = new PeerNews(options.wallMs)
     this.#record = new LeaseRecord(options.wallMs)
     this.#termsBegun = new TermsBegun({ newest: () => this.#joined().history(1), clock })
@@ -236,6 +248,7 @@ export class Master {
     member.onState((view) => this.#onState(view))
     this.#onState(member.view())
     this.#beat()
+    this.#files.start()
     this.#queries.preload()
   }
 
@@ -259,6 +272,7 @@ export class Master {
 
   async #close(): Promise<void> {
     this.#cancelBeat()
+    this.#files.close()
     this.#door?.close('this master stops')
     await this.#web.close()
     for (const watcher of this.#watchers) watcher.end()
@@ -273,6 +287,7 @@ export class Master {
         await this.#queries.activate(term, signal, onTrouble)
         this.#gate.open(term, signal)
       },
+      keeps: () => this.#queries.keeps(),
       // Long polls end first, so that what was accepted can be answered.
       drain: async () => {
         await this.#queries.drain()

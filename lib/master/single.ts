@@ -28,6 +28,8 @@ export interface SingleOptions {
    * availability before, nor will masters with it be refused later.
    */
   readonly term: number
+  /** The term can't be served any longer, and there is no other one: the process has to end. */
+  readonly onFailure: (error: Error) => void
 }
 
 export class SingleMember implements Member {
@@ -89,6 +91,10 @@ export class SingleMember implements Member {
   /** There is nobody who could take the term away. */
   async commit(): Promise<void> {
     if (this.term() === null) throw new HaError('NOT_ACTIVE', 'this master has stopped')
+  }
+
+  giveUp(why: string): void {
+    this.#options.onFailure(new Error(`${why}; this master ends, start it again`))
   }
 
   hint(): void {}

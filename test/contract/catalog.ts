@@ -6,7 +6,7 @@
 import type { Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { Draft } from '../../lib/catalog/apply.ts'
-import { Catalog } from '../../lib/catalog/catalog.ts'
+import { Catalog, type CatalogOptions } from '../../lib/catalog/catalog.ts'
 import { CatalogError, type CatalogErrorCode } from '../../lib/catalog/errors.ts'
 import {
   type CatalogData,
@@ -74,8 +74,11 @@ export async function codeOf(call: Promise<unknown>): Promise<CatalogErrorCode> 
   throw thrown
 }
 
-export function newCatalog(store: CatalogStore): Catalog {
-  return new Catalog({ store, commit: async () => {}, clock: systemClock, log: () => {} })
+export function newCatalog(
+  store: CatalogStore,
+  more: Partial<Omit<CatalogOptions, 'store'>> = {},
+): Catalog {
+  return new Catalog({ store, commit: async () => {}, clock: systemClock, log: () => {}, ...more })
 }
 
 /** A batch as `Catalog` makes it. */

@@ -47,6 +47,8 @@ export class FakeMember implements Member {
   entries: HistoryEntry[] = []
   historyReads = 0
   refusal: Error | null = null
+  /** Why a term was given up. */
+  readonly givenUp: string[] = []
   readonly #self: PeerView
   readonly #listeners: ((view: MemberView) => void)[] = []
   readonly #renewalListeners: ((renewal: Renewal) => void)[] = []
@@ -111,6 +113,10 @@ export class FakeMember implements Member {
   }
 
   async commit(): Promise<void> {}
+
+  giveUp(why: string): void {
+    this.givenUp.push(why)
+  }
 
   hint(why: string): void {
     this.hints.push(why)

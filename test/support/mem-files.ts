@@ -7,14 +7,22 @@ import { FileError, type Files, type NewFile } from '../../lib/catalog/files.ts'
 export interface MemDirectory {
   readonly files: Map<string, Buffer>
   readonly dirs: Set<string>
+  /** Tells two files of one name apart; a test that replaces one gives it another number. */
+  readonly ids: Map<string, number>
 }
-export const memDirectory = (): MemDirectory => ({ files: new Map(), dirs: new Set() })
+export const memDirectory = (): MemDirectory => ({
+  files: new Map(),
+  dirs: new Set(),
+  ids: new Map(),
+})
 
 export type Call =
   | 'makeDirs'
   | 'list'
   | 'create'
   | 'read'
+  | 'readAt'
+  | 'lookAt'
   | 'unlink'
   | 'removeDir'
   | 'syncDir'
@@ -46,7 +54,7 @@ export function memFiles(
   directory: MemDirectory,
   fault: (call: Call, path: string, number: number) => Fault | null = () => null,
 ): MemFiles {
-  const { files, dirs } = directory
+  const { files, dirs, ids } = directory
   const calls: string[] = []
   const late: (() => void)[] = []
   let crashed = false
@@ -81,14 +89,22 @@ export function memFiles(
     }
   }
 
-  const newFile = (path: string): NewFile => {
+  const newFile = (path: string, id: number): NewFile => {
     let end = 0
+    let tail = Buffer.alloc(0)
     return {
+      get written() {
+        return { path, fileId: String(id), bytes: end, tail }
+      },
       write: (bytes) =>
         run('write', path, (part = false) => {
+          if (!part) tail = Buffer.from(bytes.subarray(-256))
           const old = files.get(path)
-          // Unlinked meanwhile: it goes to a file without a name.
-          if (old === undefined) return
+          // Unlinked or replaced meanwhile: it goes to a file without a name.
+          if (old === undefined || ids.get(path) !== id) {
+            if (!part) end += bytes.length
+            return
+          }
           const added = part ? bytes.subarray(0, Math.floor(bytes.length * 0.7)) : bytes
           const length = Math.max(old.length, end + added.length)
           const now = Buffer.alloc(length)
@@ -130,9 +146,22 @@ export function memFiles(
         if (files.has(path)) return 'exists'
         if (!dirs.has(parentOf(path))) throw new FileError('ENOENT', `no directory for ${path}`)
         files.set(path, Buffer.alloc(0))
-        return newFile(path)
+        const id = 1 + Math.max(0, ...ids.values())
+        ids.set(path, id)
+        return newFile(path, id)
       }),
     read: (path) => run('read', path, () => files.get(path) ?? ('missing' as const)),
+    readAt: (path, position, length) =>
+      run('readAt', path, () => {
+        const bytes = files.get(path)
+        return bytes?.subarray(position, position + length) ?? ('missing' as const)
+      }),
+    lookAt: (path) =>
+      run('lookAt', path, () => {
+        const bytes = files.get(path)
+        if (bytes === undefined) return 'missing' as const
+        return { bytes: bytes.length, fileId: String(ids.get(path)) }
+      }),
     unlink: (path) =>
       run('unlink', path, () =>
         files.delete(path) ? ('unlinked' as const) : ('missing' as const),

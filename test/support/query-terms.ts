@@ -153,6 +153,7 @@ export class Terms {
         address: `m${this.#term}:26001`,
         commit,
         onBroken: () => {},
+        onGone: () => {},
         secret: () => 's',
         history: this.history(),
         clock,

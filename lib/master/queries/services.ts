@@ -23,6 +23,8 @@ export interface ServicesOptions {
   readonly commit: () => Promise<void>
   /** The catalog can take no more changes under this term, but perhaps under another master's. */
   readonly onBroken: (error: Error) => void
+  /** The catalog's files were removed, and are written anew: the term has to be given up. */
+  readonly onGone: (why: string) => void
   readonly secret: () => string
   readonly clock: Clock
   readonly wallMs: () => number
@@ -62,6 +64,16 @@ export class QueryServices {
     if (queries === null) return
     const { openTerm, history } = await this.#load(queries)
     this.#term = await openTerm({ ...options, ...queries, history, term, signal, onTrouble })
+  }
+
+  /** What the open term keeps, for its record. */
+  keeps(): string | null {
+    return this.#term?.catalog.note?.() ?? null
+  }
+
+  /** Looks for all that the open term rests on; `onGone` follows where it isn't there. */
+  async prove(): Promise<void> {
+    await this.#term?.catalog.prove?.()
   }
 
   /** Long polls end, and what is being written to the catalog is finished. */

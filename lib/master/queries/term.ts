@@ -36,6 +36,8 @@ export interface TermOptions extends QueryOptions {
   readonly commit: () => Promise<void>
   /** The catalog can take no more changes under this term, but perhaps under another master's. */
   readonly onBroken: (error: Error) => void
+  /** The catalog's files were removed, and are written anew: the term has to be given up. */
+  readonly onGone: (why: string) => void
   readonly secret: () => string
   readonly history: QueryHistory
   readonly clock: Clock
@@ -58,9 +60,10 @@ export function warmUp(): void {
 
 /** Opens the catalog under the term. Rejects CatalogError. */
 export async function openTerm(options: TermOptions): Promise<QueryTerm> {
-  const { term, signal, commit, onBroken, clock, log } = options
+  const { term, signal, commit, onBroken, onGone, clock, log } = options
   const beganMs = clock.nowMs()
-  const catalog = new Catalog({ store: await options.makeStore(), commit, onBroken, clock, log })
+  const store = await options.makeStore()
+  const catalog = new Catalog({ store, commit, onBroken, onGone, clock, log })
   await catalog.open(term, signal, options.onTrouble)
   log('info', `the catalog is open under term ${term}`, { tookMs: clock.nowMs() - beganMs })
   const { secret } = options

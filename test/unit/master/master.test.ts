@@ -536,6 +536,7 @@ t.test('a master without high availability is active from start to end', async (
       drain: async () => void seen.push('drain'),
       deactivate: async () => void seen.push('deactivate'),
     },
+    onFailure: () => {},
     term: 1,
   })
   t.equal(member.mayServe(), false)
