@@ -13,7 +13,14 @@ import { isAbsolute } from 'node:path'
 import { CatalogError } from './errors.ts'
 import { LayeredMap } from './layered-map.ts'
 import type { Change, Column, DataFile, Outcome, Table, Transaction } from './model.ts'
-import { absolutePath, CatalogState, DEFAULT_DATABASE, type Delta, type Maps } from './state.ts'
+import {
+  absolutePath,
+  CatalogState,
+  contentVersionOf,
+  DEFAULT_DATABASE,
+  type Delta,
+  type Maps,
+} from './state.ts'
 
 export const OUTCOMES_KEPT = 10_000
 export const OUTCOMES_KEPT_MS = 24 * 3_600_000
@@ -193,14 +200,22 @@ export class Draft extends CatalogState {
   #write(write: Do<'write'>, atMs: number): void {
     const table = this.#demandTable(write.tableId)
     const { schemaVersion } = table
-    if (write.schemaVersion !== schemaVersion) {
+    const isAltered = write.schemaVersion !== schemaVersion
+    const { basedOn } = write
+    if (basedOn !== undefined && (isAltered || basedOn !== contentVersionOf(table))) {
+      throw new CatalogError(
+        'CHANGED',
+        `table ${nameOf(table)} was changed while the query that replaces it read it`,
+      )
+    }
+    if (isAltered) {
       throw conflict(
         `table ${nameOf(table)} was altered meanwhile: its schema is version ${schemaVersion}, the query was planned with ${write.schemaVersion}; run it again`,
       )
     }
     this.#checkPartitions(table, write.files)
-    if (write.mode === 'append') this.#append(table, write.files)
-    else this.#overwrite(table, write, atMs)
+    if (write.mode !== 'append') this.#overwrite(changed(table, atMs), write, atMs)
+    else if (write.files.length > 0) this.#append(changed(table, atMs), write.files)
   }
 
   #overwrite(table: Table, write: Do<'write'>, atMs: number): void {
@@ -226,7 +241,7 @@ export class Draft extends CatalogState {
     if (files.length === table.files.length) {
       throw missing(`partition (${partition.join(', ')}) of table ${nameOf(table)}`)
     }
-    this.#replaceFiles(table, files)
+    this.#replaceFiles(changed(table, atMs), files)
     // What is in an external table is the user's; only a write was his order to replace it.
     if (table.kind === 'managed') this.#dropFiles(table, files, atMs)
   }
@@ -257,6 +272,7 @@ export class Draft extends CatalogState {
       return
     }
     const { length } = own
+    this.#set('tables', table.id, table)
     for (const file of added) own.push(file)
     this.#undo.push(() => {
       own.length = length
@@ -420,6 +436,12 @@ const forkMaps = (maps: Maps): Maps => ({
   outcomes: maps.outcomes.fork(),
   litter: maps.litter.fork(),
   publications: maps.publications.fork(),
+})
+
+/** By the clock too, so that a catalog that was brought back to an earlier day gives no version a second time. */
+const changed = (table: Table, atMs: number): Table => ({
+  ...table,
+  contentVersion: Math.max(contentVersionOf(table) + 1, Math.round(atMs)),
 })
 
 const partitionKey = (partition: Partition): string => JSON.stringify(partition)

@@ -34,6 +34,7 @@ const table = z.strictObject({
   wholeDirectory: z.boolean(),
   files: z.array(dataFile),
   schemaVersion: count,
+  contentVersion: count.optional(),
   createdAt: z.string(),
 })
 const outcome = z.strictObject({

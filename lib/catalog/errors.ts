@@ -6,6 +6,8 @@ export type CatalogErrorCode =
   | 'MISSING'
   /** The change does not fit what the catalog holds now: a database that isn't empty, a schema that changed meanwhile. */
   | 'CONFLICT'
+  /** What it was made from has changed meanwhile: made anew from what is there now it may fit. */
+  | 'CHANGED'
   /** Another process has the store open, and only one may (DerbyStore). */
   | 'IN_USE'
   /** A higher term has the store. */

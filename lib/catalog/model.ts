@@ -47,6 +47,11 @@ export interface Table {
   readonly files: readonly DataFile[]
   /** Raised by each change of the schema; a write that was planned with another one is refused. */
   readonly schemaVersion: number
+  /**
+   * Raised by each change of its rows, not by what only joins files. Never one that it had before, even when an older
+   * catalog was brought back in between. What was never changed, or before there were versions, has none: 0.
+   */
+  readonly contentVersion?: number | undefined
   /** ISO 8601. */
   readonly createdAt: string
 }
@@ -130,6 +135,8 @@ export type Change =
       readonly schemaVersion: number
       readonly mode: 'append' | 'overwrite' | 'overwrite-partitions'
       readonly files: readonly DataFile[]
+      /** The content version that the files were made from; CHANGED when the table has another one, or was altered. */
+      readonly basedOn?: number | undefined
     }
   | {
       readonly do: 'drop-partition'

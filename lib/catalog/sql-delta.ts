@@ -106,7 +106,7 @@ class DeltaWriter {
       await this.#insert('catalog_tables', [[after.id, ...table]])
     } else if (headOf(before).some((value, at) => value !== table[at])) {
       await this.#connection.query(
-        'UPDATE catalog_tables SET database_name = ?, name = ?, kind = ?, format = ?, location = ?, whole_directory = ?, schema_version = ?, created_at = ? WHERE table_id = ?',
+        'UPDATE catalog_tables SET database_name = ?, name = ?, kind = ?, format = ?, location = ?, whole_directory = ?, schema_version = ?, created_at = ?, content_version = ? WHERE table_id = ?',
         [...table, after.id],
       )
     }
@@ -200,6 +200,7 @@ const headOf = (table: Table): SqlValue[] => [
   table.wholeDirectory,
   table.schemaVersion,
   table.createdAt,
+  table.contentVersion ?? null,
 ]
 
 const columnRows = (

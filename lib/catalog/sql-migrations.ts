@@ -23,6 +23,10 @@ interface Statement {
 const MIGRATIONS: readonly Migration[] = [
   { version: 1, statements: (dialect) => [...tables(dialect), ...firstRows()] },
   { version: 2, statements: ({ text }) => [added('catalog_outcomes', 'failure_kind', text)] },
+  {
+    version: 3,
+    statements: ({ integer }) => [added('catalog_tables', 'content_version', integer)],
+  },
 ]
 const NEWEST = MIGRATIONS.length
 

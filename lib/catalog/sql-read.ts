@@ -176,6 +176,7 @@ const tableOf = (row: SqlRow, parts: Parts): Table => {
     wholeDirectory: flag(row, 'whole_directory'),
     files: parts.files.get(id) ?? [],
     schemaVersion: whole(row, 'schema_version'),
+    ...contentVersionIn(row),
     createdAt: text(row, 'created_at'),
   }
 }
@@ -257,6 +258,10 @@ function oneOf<T extends string>(row: SqlRow, column: string, allowed: readonly 
 /** Version 1 of the tables has no such column. */
 const failureKindOf = (row: SqlRow): { kind?: FailureKind } =>
   (row.failure_kind ?? null) === null ? {} : { kind: oneOf(row, 'failure_kind', FAILURE_KINDS) }
+
+/** Versions 1 and 2 of the tables have no such column. */
+const contentVersionIn = (row: SqlRow): { contentVersion?: number } =>
+  (row.content_version ?? null) === null ? {} : { contentVersion: whole(row, 'content_version') }
 
 const corrupt = (message: string, cause?: unknown): CatalogError =>
   new CatalogError('CORRUPT', `the catalog's tables in the database: ${message}`, { cause })

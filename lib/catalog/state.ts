@@ -133,6 +133,10 @@ export class CatalogState {
   }
 }
 
+/** Which content of the table this is. */
+export const contentVersionOf = (table: Pick<Table, 'contentVersion'>): number =>
+  table.contentVersion ?? 0
+
 /** Where a data file is. */
 export const absolutePath = (table: Pick<Table, 'location'>, path: string): string =>
   isAbsolute(path) ? path : join(table.location, path)

@@ -38,6 +38,7 @@ export function queryOptionsOf(conf: Configuration, address: string, log: Log): 
     historyMaxAgeMs: conf.get('tajo.history.expiry-time-day') * DAY_MS,
     idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),
     activeMs: conf.get('tajo.worker.heartbeat.active.interval'),
+    writeWaitMs: conf.get('tajo.table.write.wait'),
     litterGraceMs: LITTER_GRACE_MS,
   }
 }

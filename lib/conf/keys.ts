@@ -291,6 +291,14 @@ export const KEYS = {
     doc: 'How many queries may wait for a worker; the next one is refused.',
     ...query,
   },
+  'tajo.table.write.wait': {
+    type: 'duration',
+    min: 1,
+    max: LONGEST_MS,
+    default: '30000',
+    doc: 'How long a change of a table waits for an INSERT OVERWRITE that reads it and was overtaken twice; then it is refused.',
+    ...query,
+  },
   'tajo.history.expiry-time-day': {
     type: 'integer',
     min: 1,

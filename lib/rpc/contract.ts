@@ -256,6 +256,7 @@ const table = z.object({
   wholeDirectory: z.boolean(),
   files: z.array(dataFile),
   schemaVersion: z.number().int(),
+  contentVersion: z.number().int().optional(),
   createdAt: z.string(),
 })
 
@@ -324,10 +325,14 @@ const task = z.object({
   create: z.unknown().nullable(),
   /** INSERT OVERWRITE INTO LOCATION: where it is published. */
   publishTo: z.string().nullable(),
+  /** How often it was overtaken: what it read and was to replace had been changed when it was done. */
+  overtaken: z.number().int().min(0).optional(),
   submittedMs: z.number(),
 })
 
 const manifest = z.object({
+  /** The tables that the query read, all at one moment, and which content of them. */
+  reads: z.array(z.object({ tableId: z.number().int(), contentVersion: z.number().int() })),
   columns: z.array(column),
   partitionColumns: z.array(column),
   files: z.array(dataFile),

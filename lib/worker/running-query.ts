@@ -110,8 +110,9 @@ export class RunningQuery {
         // Who killed it before there was a connection must not be forgotten.
         if (this.#killed !== null) connection.interrupt()
         const { mode } = this.task
-        if (mode !== 'functions') await this.#enter(connection, query)
-        await (mode === 'write' ? this.#write(connection, query) : this.#read(connection, query))
+        const reads = mode === 'functions' ? [] : await this.#enter(connection, query)
+        if (mode === 'write') await this.#write(connection, query, reads)
+        else await this.#read(connection, query)
         this.#state = 'succeeded'
       } finally {
         await connection.close()
@@ -128,7 +129,7 @@ export class RunningQuery {
     })
   }
 
-  async #enter(connection: EngineConnection, query: EngineText): Promise<void> {
+  async #enter(connection: EngineConnection, query: EngineText): Promise<Manifest['reads']> {
     const { session } = this.task
     const input = {
       query,
@@ -136,15 +137,20 @@ export class RunningQuery {
       timeZone: timeZoneOf(session.variables),
       signal: this.#stopped.signal,
     }
-    await enterScope(connection, input, this.#parts.scope)
+    return enterScope(connection, input, this.#parts.scope)
   }
 
-  async #write(connection: EngineConnection, query: EngineText): Promise<void> {
+  async #write(
+    connection: EngineConnection,
+    query: EngineText,
+    reads: Manifest['reads'],
+  ): Promise<void> {
     const { write } = this.task
     if (write === null) throw new QueryFault('internal', 'a task to write does not say where')
     const { scope, types } = this.#parts
     const { roots } = scope
-    this.#manifest = await stage({ connection, query, target: write, roots, types })
+    const staged = await stage({ connection, query, target: write, roots, types })
+    this.#manifest = { ...staged, reads }
     this.#rows = this.#manifest.rows
   }
 

@@ -1,5 +1,7 @@
 /** From the tables that a query names to the views that it finds under those names, in its own connection. */
 import type { Table } from '../catalog/model.ts'
+import { contentVersionOf } from '../catalog/state.ts'
+import type { Manifest } from '../rpc/contract.ts'
 import { type EngineText, SqlError } from '../sql/index.ts'
 import { analyse, type TableUse } from './analyse.ts'
 import { type FoundFile, filesOf } from './data-files.ts'
@@ -26,14 +28,14 @@ export interface ScopeInput {
 }
 
 /**
- * After it, `query.text` means in this connection what the user meant, and nothing else can be reached. Rejects with
- * SqlError, QueryFault, EngineError, or RpcError when no master answered.
+ * After it, `query.text` means in this connection what the user meant, and nothing else can be reached. Resolves to the
+ * tables that it reads, as they were at that moment. Rejects with SqlError, QueryFault, EngineError, or RpcError when no master answered.
  */
 export async function enterScope(
   connection: EngineConnection,
   input: ScopeInput,
   parts: ScopeParts,
-): Promise<void> {
+): Promise<Manifest['reads']> {
   const { query, database, signal } = input
   const [[serialized] = []] = await connection.rows('SELECT json_serialize_sql(?::VARCHAR)', [
     query.text,
@@ -50,6 +52,7 @@ export async function enterScope(
   }
   const schemas = [...new Set([database, ...uses.map((use) => use.database)])]
   await enter(connection, schemas, [...zone(input), ...views])
+  return known.map((table) => ({ tableId: table.id, contentVersion: contentVersionOf(table) }))
 }
 
 /** DuckDB's places in these statements are none of the user's. */

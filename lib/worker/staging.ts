@@ -27,8 +27,11 @@ export interface StagingInput {
   readonly types: TypeNames
 }
 
+/** What stands there now. */
+export type Staged = Omit<Manifest, 'reads'>
+
 /** Rejects with QueryFault or EngineError. */
-export async function stage(input: StagingInput): Promise<Manifest> {
+export async function stage(input: StagingInput): Promise<Staged> {
   const { connection, query, target, roots, types } = input
   const source = await connection.describe(query.text)
   const plan = writePlan(target, source, types, query.placeOf(0))

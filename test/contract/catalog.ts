@@ -17,7 +17,7 @@ import {
   type Table,
   type Transaction,
 } from '../../lib/catalog/model.ts'
-import { CatalogState, EMPTY } from '../../lib/catalog/state.ts'
+import { CatalogState, contentVersionOf, EMPTY } from '../../lib/catalog/state.ts'
 import type { Batch, CatalogStore, ReadableStore } from '../../lib/catalog/store.ts'
 
 export interface SuiteOptions {
@@ -264,6 +264,32 @@ export function catalogSuite(
     t.same(found, expected)
     t.equal(found.tables.at(-2)?.files.length, 2000)
     t.equal(found.tables.at(-2)?.options.large?.length, 1024 * 1024)
+  })
+
+  t.test(`${name}: what was made from an older content is refused in any later term`, async (t) => {
+    const write = (mode: 'append' | 'overwrite', basedOn?: number): Change => ({
+      ...{ do: 'write', tableId: 1, schemaVersion: 1, mode, basedOn },
+      files: [fileOf(`${mode}-${basedOn}`)],
+    })
+    let read = 0
+    const { expected, found } = await reread(async (catalog) => {
+      await catalog.transact(() => transaction([{ do: 'create-table', table: tableOf(1) }]))
+      await catalog.transact(() => transaction([write('append')]))
+      read = contentVersionOf(catalog.state().table(1) ?? {})
+      await catalog.transact(() => transaction([write('append')], outcomeOf('first')))
+    })
+    t.same(found, expected)
+    const later = newCatalog(await makeStore())
+    await later.open(++term, NEVER)
+    const now = contentVersionOf(later.state().table(1) ?? {})
+    t.ok(now > read && read > 0, `${read}, ${now}`)
+    const change = (basedOn: number) =>
+      later.transact(() => transaction([write('overwrite', basedOn)], outcomeOf('second')))
+    t.equal(await codeOf(change(read)), 'CHANGED')
+    t.equal(later.state().outcome('second'), null, 'nothing of it is kept')
+    await change(now)
+    t.same(later.state().table(1)?.files, [fileOf(`overwrite-${now}`)])
+    await later.close()
   })
 
   t.test(`${name}: a term counts its transactions, and can be opened again`, async (t) => {

@@ -251,6 +251,7 @@ for (const kind of KINDS) {
         await old.store.close()
         await kind.run(server, database, [
           'ALTER TABLE catalog_outcomes DROP COLUMN failure_kind',
+          'ALTER TABLE catalog_tables DROP COLUMN content_version',
           'DELETE FROM catalog_schema WHERE version > 1',
         ])
         const want = old.draft.toData()

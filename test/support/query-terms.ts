@@ -54,6 +54,7 @@ export const workerAt = (n: number, slots = 2, incarnation = 'a'): WorkerInfo =>
 })
 
 export const manifestOf = (task: Task, rows = 3): Manifest => ({
+  reads: [],
   columns: [{ name: 'a', type: 'INT4' }],
   partitionColumns: [],
   files: [
@@ -119,6 +120,7 @@ export class Terms {
       historyMaxAgeMs: 1e12,
       idleMs: 10_000,
       activeMs: 1000,
+      writeWaitMs: 30_000,
       litterGraceMs: 1e9,
       ...options,
     }

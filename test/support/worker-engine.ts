@@ -8,7 +8,7 @@ import { Engine } from '../../lib/worker/duckdb.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
 import { Roots } from '../../lib/worker/roots.ts'
 import { enterScope, type ScopeParts } from '../../lib/worker/scope.ts'
-import { stage } from '../../lib/worker/staging.ts'
+import { type Staged, stage } from '../../lib/worker/staging.ts'
 import { zonedRows } from '../../lib/worker/zoned-rows.ts'
 
 export const TYPES = { toDuckDb, fromDuckDb }
@@ -99,12 +99,25 @@ export class TestWarehouse {
     }
   }
 
+  /** What is told of the tables that it reads. */
+  async reads(sql: string): Promise<Manifest['reads']> {
+    const query = engineText({ text: sql, place: { line: 1, column: 1 } })
+    const connection = await this.engine.connect()
+    try {
+      const { signal } = new AbortController()
+      const input = { query, database: 'default', timeZone: '', signal }
+      return await enterScope(connection, input, this.#scope)
+    } finally {
+      await connection.close()
+    }
+  }
+
   /** Writes a query's result for a table, and adds it to the table as a master would. */
   async insert(
     table: Table,
     sql: string,
     more: Partial<WriteTarget> = {},
-  ): Promise<Manifest | QueryError> {
+  ): Promise<Staged | QueryError> {
     const query = engineText({ text: sql, place: { line: 1, column: 1 } })
     const connection = await this.engine.connect()
     this.#writes += 1

@@ -3,13 +3,14 @@
  * time comes in, and what follows from a change (a record, a client to be told, a free slot) goes out by `onChange`.
  *
  *     add ─> queued ─> dispatching ─> running ─> applying ─> ended
- *               ^───────────┘            └─────────────────────^
- *     expect ─> expected ─────────────────^ (its worker came back; else ended)
+ *               ^───────────┘            │ └───────│─^─────────^
+ *               └────────────────────────│─────────┘ └─> waiting
+ *     expect ─> expected ────────────────┘ (its worker came back; else ended)
  *
  * A query ends once: whatever is heard of it afterwards changes nothing. Ended ones are kept for a while, so that who
  * asks again is told the same; the log keeps them longer.
  */
-import type { TaskReport } from '../../rpc/contract.ts'
+import type { Task, TaskReport } from '../../rpc/contract.ts'
 import { type End, type NewQuery, type Query, type Spot, stateOf } from './query.ts'
 
 export interface ListOptions {
@@ -124,9 +125,41 @@ export class QueryList {
     this.#returned.push(query)
   }
 
+  /** It begins anew, as another attempt: the first in the queue. */
+  again(query: Query, task: Task, { message, nowMs }: { message: string; nowMs: number }): void {
+    this.#move(query, 'queued', nowMs)
+    this.#settle(query, null)
+    query.attempt = task.attempt
+    query.task = task
+    query.progress = 0
+    query.rows = null
+    query.message = message
+    this.#returned.push(query)
+    this.#options.onChange(query)
+  }
+
+  /** Once more, what it read was changed before it could replace it. */
+  overtaken(query: Query): void {
+    if (query.task === null) return
+    query.task = { ...query.task, overtaken: (query.task.overtaken ?? 0) + 1 }
+  }
+
+  /** Its end can't be written to the catalog yet. */
+  waits(query: Query, message: string, nowMs: number): void {
+    this.#move(query, 'waiting', nowMs)
+    query.message = message
+    this.#options.onChange(query)
+  }
+
+  /** A worker came with it, in this attempt or a later one. */
+  adopt(query: Query, task: Task): void {
+    query.attempt = task.attempt
+    query.task = task
+  }
+
   /** Its worker runs it: it took it, reports it, or came back with it. */
   runs(query: Query, spot: Spot, wallMs: number, nowMs: number): void {
-    if (query.stage === 'ended' || query.stage === 'applying') return
+    if (isEnding(query)) return
     this.#unqueue(query)
     const same = query.stage === 'running' && query.spot?.workerId === spot.workerId
     this.#settle(query, spot)
@@ -214,3 +247,6 @@ export class QueryList {
     if (at >= 0) this.#returned.splice(at, 1)
   }
 }
+
+const isEnding = ({ stage }: Query): boolean =>
+  stage === 'applying' || stage === 'waiting' || stage === 'ended'

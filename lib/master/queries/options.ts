@@ -23,6 +23,8 @@ export interface QueryOptions {
   /** Workers report at least this often: without anything to run, and with. */
   readonly idleMs: number
   readonly activeMs: number
+  /** A change of a table waits so long for a query that holds it. */
+  readonly writeWaitMs: number
   /** What no table names any more is kept so long for those who may still read it. */
   readonly litterGraceMs: number
 }

@@ -10,9 +10,17 @@ export type Answer = NonNullable<QueryStatus['answer']>
 /**
  * `queued`: waits for a worker. `dispatching`: one was asked to run it. `running`: on that worker, or, without one, in
  * this master. `expected`: its worker has yet to tell of it, an earlier term's or one that it was given while it told
- * what it runs. `applying`: its end is known and being written to the catalog. `ended`: for good.
+ * what it runs. `applying`: its end is known and being written to the catalog. `waiting`: for its turn to be written
+ * there, since another query holds the table. `ended`: for good.
  */
-export type Stage = 'queued' | 'dispatching' | 'running' | 'expected' | 'applying' | 'ended'
+export type Stage =
+  | 'queued'
+  | 'dispatching'
+  | 'running'
+  | 'expected'
+  | 'applying'
+  | 'waiting'
+  | 'ended'
 
 export type EndState = 'succeeded' | 'failed' | 'killed'
 
@@ -37,7 +45,8 @@ export interface End {
 
 export interface Query {
   readonly queryId: string
-  readonly attempt: number
+  /** Of a read its client counts them, of a change its masters do. */
+  attempt: number
   readonly sql: string
   readonly user: string
   readonly database: string

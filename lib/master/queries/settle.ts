@@ -2,6 +2,9 @@
  * Brings the ends of changes into the catalog before anybody is told: a write whose worker has finished, one that failed,
  * one whose worker is lost, one that was killed. However many of these come for one query, and in whatever order,
  * one transaction with its outcome is all there is, and everybody is told what that says.
+ *
+ * A write that replaces what it has read, and was overtaken, is planned anew from the newest state; it holds its table
+ * in its last run, and whoever else would change that table waits here (holds.ts).
  */
 
 import type { Clock } from '../../base/clock.ts'
@@ -10,13 +13,16 @@ import { messageOf } from '../../base/message-of.ts'
 import { CatalogError } from '../../catalog/errors.ts'
 import type { Outcome, Transaction } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
-import type { Manifest, QueryError } from '../../rpc/contract.ts'
+import type { Manifest, QueryError, Task } from '../../rpc/contract.ts'
 import { SqlError } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import type { Steps } from './ddl.ts'
+import { Held, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
 import type { QueryList } from './list.ts'
+import type { Plan } from './plan.ts'
 import type { End, Query } from './query.ts'
-import { AlreadyEnded, failureOf, stepsOutcome, successOf } from './write-end.ts'
+import type { Waiters } from './waiters.ts'
+import { AlreadyEnded, failureOf, overtakenOf, stepsOutcome, successOf } from './write-end.ts'
 
 export interface SettlerOptions {
   readonly list: QueryList
@@ -30,6 +36,13 @@ export interface SettlerOptions {
   readonly signal: AbortSignal
   /** Carries out what a transaction has decided to publish; resolves when it is in place. */
   readonly publish: (queryId: string) => Promise<void>
+  /** The statement from the newest state, as that attempt. Rejects SqlError. */
+  readonly planAgain: (task: Task, attempt: number) => Promise<Plan>
+  /** A query has come back to the queue. */
+  readonly onQueued: () => void
+  readonly waiters: Waiters
+  /** A change waits so long for a query that holds its table. */
+  readonly writeWaitMs: number
 }
 
 const FULL_PAUSE_MS = 1000
@@ -38,18 +51,25 @@ const AGAIN_MS = 50
 export class Settler {
   readonly #options: SettlerOptions
   readonly #pending = new Set<Promise<void>>()
+  /** Since when they wait for their turn, also where it is for one holder after another. */
+  readonly #waitingSinceMs = new WeakMap<Query, number>()
 
   constructor(options: SettlerOptions) {
     this.#options = options
   }
 
-  /** Resolves when everything that was under way is done. */
+  /** Resolves when everything that was under way is done. What waits for its turn is the next active's, if need be. */
   async idle(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all(this.#pending)
   }
 
   /** Its worker has written everything. */
   succeeded(query: Query, manifest: Manifest): void {
+    // It was told before.
+    if (query.stage !== 'waiting') this.#apply(query, manifest)
+  }
+
+  #apply(query: Query, manifest: Manifest): void {
     this.#run(query, async () => {
       const { publish } = this.#options
       const { task } = query
@@ -57,7 +77,15 @@ export class Settler {
       try {
         await this.#surely(query.queryId, (state) => successOf(state, task, manifest, this.#now()))
       } catch (error) {
+        if (error instanceof Held) {
+          this.#wait(query, error, () => this.#apply(query, manifest))
+          return
+        }
         if (!(error instanceof CatalogError)) throw error
+        if (error.code === 'CHANGED') {
+          await this.#overtaken(query, task, error)
+          return
+        }
         const kind = isRefusal(error) ? 'user' : isUnkept(error) ? 'internal' : null
         if (kind === null) throw error
         const message = `${error.message}; nothing was changed`
@@ -76,6 +104,10 @@ export class Settler {
       try {
         await this.#surely(queryId, (state) => stepsOutcome(state, queryId, build, this.#now()))
       } catch (error) {
+        if (error instanceof Held) {
+          this.#wait(query, error, () => this.changed(query, build))
+          return
+        }
         if (!(error instanceof SqlError || (error instanceof CatalogError && isRefusal(error))))
           throw error
         const place = error instanceof SqlError ? error.place : null
@@ -89,8 +121,11 @@ export class Settler {
 
   /** It failed, was killed or is lost: recorded first, so that no late report can be applied. */
   failed(query: Query, error: QueryError, state: 'failed' | 'killed' = 'failed'): void {
+    const isWaiting = query.stage === 'waiting'
+    // What it wrote is whole, whatever becomes of its worker.
+    if (isWaiting && error.kind === 'lost') return
     // A worker that has failed can't come back with a success; one that is lost can.
-    const maySucceed = error.kind === 'lost' || error.kind === 'killed'
+    const maySucceed = isWaiting || error.kind === 'lost' || error.kind === 'killed'
     this.#run(query, () => this.#fail(query, error, state, maySucceed))
   }
 
@@ -112,6 +147,63 @@ export class Settler {
       })
       .finally(() => this.#pending.delete(pending))
     this.#pending.add(pending)
+  }
+
+  /** From the newest state, unless that was tried often enough. Its worker may come to another master with this attempt. */
+  async #overtaken(query: Query, task: Task, { message }: CatalogError): Promise<void> {
+    const { list, planAgain, onQueued, clock, signal } = this.#options
+    const times = (task.overtaken ?? 0) + 1
+    const fail = (error: QueryError): Promise<void> => this.#fail(query, error, 'failed', true)
+    if (times > MOST_OVERTAKEN) {
+      const text = `${message}, ${times} times; nothing was changed; submit it again when fewer others write there`
+      return fail({ message: text, place: null, kind: 'refused' })
+    }
+    list.overtaken(query)
+    let planned: Plan
+    try {
+      await this.#surely(query.queryId, (state) => overtakenOf(state, task, this.#now()))
+      planned = await planAgain(task, query.attempt + 1)
+    } catch (error) {
+      if (error instanceof SqlError)
+        return fail({ message: error.message, place: error.place, kind: 'user' })
+      if (!(error instanceof CatalogError && isUnkept(error))) throw error
+      return fail({ message: error.message, place: null, kind: 'internal' })
+    }
+    if (signal.aborted) return
+    if (planned.is !== 'task') throw new Error(`query ${query.queryId} has become another one`)
+    const text = `${message}: it runs again`
+    const next = { ...planned.task, overtaken: times }
+    list.again(query, next, { message: text, nowMs: clock.nowMs() })
+    onQueued()
+  }
+
+  /** Until the holder has ended; longer than `writeWaitMs` in all it is refused. It can be killed meanwhile. */
+  #wait(query: Query, { holder, message }: Held, retry: () => void): void {
+    const { list, clock } = this.#options
+    const sinceMs = this.#waitingSinceMs.get(query) ?? clock.nowMs()
+    this.#waitingSinceMs.set(query, sinceMs)
+    list.waits(query, message, clock.nowMs())
+    void this.#turnOf(query, holder, sinceMs).then((turn) => {
+      if (turn === 'now') retry()
+      if (turn !== 'too-late') return
+      const { writeWaitMs } = this.#options
+      const text = `query ${holder.queryId} replaces the table, and was waited for ${writeWaitMs} ms (tajo.table.write.wait); nothing was changed; submit it again later`
+      this.failed(query, { message: text, place: null, kind: 'refused' })
+    })
+  }
+
+  async #turnOf(
+    query: Query,
+    holder: Query,
+    sinceMs: number,
+  ): Promise<'now' | 'too-late' | 'not-any-more'> {
+    const { waiters, clock, signal, writeWaitMs } = this.#options
+    const untilMs = sinceMs + writeWaitMs
+    while (holder.stage !== 'ended' && !waiters.closed && clock.nowMs() < untilMs) {
+      await waiters.next(holder.queryId, untilMs - clock.nowMs())
+    }
+    if (query.stage !== 'waiting' || waiters.closed || signal.aborted) return 'not-any-more'
+    return holder.stage === 'ended' ? 'now' : 'too-late'
   }
 
   /**
@@ -147,13 +239,18 @@ export class Settler {
 
   /**
    * Until it is known how it went: a store that did not answer in time may have kept the change, and an outcome that
-   * `build` finds may still be on its way there. Rejects AlreadyEnded only with what was acknowledged.
+   * `build` finds may still be on its way there. Rejects AlreadyEnded only with what was acknowledged, and Held.
    */
   async #surely(queryId: string, build: (state: CatalogState) => Transaction): Promise<void> {
-    const { catalog, clock, signal } = this.#options
+    const { list, catalog, clock, signal } = this.#options
+    const buildFree = (state: CatalogState): Transaction => {
+      const transaction = build(state)
+      refuseHeld(list.all(), queryId, transaction)
+      return transaction
+    }
     for (;;) {
       try {
-        await catalog.transact(build)
+        await catalog.transact(buildFree)
         return
       } catch (error) {
         const perhaps = error instanceof CatalogError && error.code === 'UNAVAILABLE'

@@ -13,6 +13,7 @@ import { ClientService } from './client-service.ts'
 import { QueryList } from './list.ts'
 import type { QueryOptions } from './options.ts'
 import { PathRules } from './paths.ts'
+import { plan } from './plan.ts'
 import { Publisher } from './publisher.ts'
 import { type Query, recordOf } from './query.ts'
 import type { QueryHistory } from './query-history.ts'
@@ -136,6 +137,24 @@ export class QueryTerm {
       log,
       signal,
       publish: (queryId) => publisher.publish(queryId),
+      planAgain: ({ queryId, sql, session, submittedMs }, attempt) => {
+        const context = {
+          request: { queryId, attempt, sql, session },
+          epoch,
+          submittedMs,
+          paths,
+        }
+        return plan(parseStatement(sql), catalog.state(), context)
+      },
+      onQueued: () => scheduler.kick(),
+      waiters,
+      writeWaitMs: options.writeWaitMs,
+    })
+    const paths = new PathRules({
+      warehouse: options.warehouse,
+      allowed: options.allowedPaths,
+      systemDirectory: options.systemDirectory,
+      clock,
     })
     const scheduler: Scheduler = new Scheduler({
       list,
@@ -147,12 +166,6 @@ export class QueryTerm {
       signal,
       onLost: (query, why) => this.tracker.lost(query, why),
       onImpossible: (query, why) => this.#impossible(query, why),
-    })
-    const paths = new PathRules({
-      warehouse: options.warehouse,
-      allowed: options.allowedPaths,
-      systemDirectory: options.systemDirectory,
-      clock,
     })
     this.sweeper = new Sweeper({
       catalog,

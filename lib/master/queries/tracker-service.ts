@@ -66,7 +66,9 @@ export class TrackerService {
     }
     const has = new Set<string>()
     const forget: string[] = []
-    for (const { task, report } of tasks) {
+    // Those that hold a table first: others that are done have to wait for them.
+    const inOrder = [...tasks].sort((a, b) => (b.task.overtaken ?? 0) - (a.task.overtaken ?? 0))
+    for (const { task, report } of inOrder) {
       has.add(task.queryId)
       if (this.#adopt(worker, task, report) === 'keep') continue
       forget.push(task.queryId)
@@ -182,14 +184,14 @@ export class TrackerService {
       const fresh = { queryId, attempt, sql, user, database, kind, submittedMs, task } as const
       list.runs(list.add(fresh, clock.nowMs()), spotOf(info), report.startedMs, clock.nowMs())
     } else if (
-      query.attempt === report.attempt &&
+      query.attempt <= report.attempt &&
       query.task === null &&
       query.stage === 'expected'
     ) {
-      query.task = task
-    } else if (query.stage === 'queued' && query.attempt === report.attempt) {
+      list.adopt(query, task)
+    } else if (query.stage === 'queued' && query.attempt <= report.attempt) {
       // Its client submitted it again before its worker was back. What runs already wins.
-      query.task = task
+      list.adopt(query, task)
       list.runs(query, spotOf(info), report.startedMs, clock.nowMs())
     }
     return this.#hear(info, report) === 'keep' ? 'keep' : 'forget'

@@ -95,6 +95,15 @@ export function failureOf(
 }
 
 /**
+ * What an overtaken attempt wrote is left over. With it in the catalog, all changes before it are there too, and the next
+ * attempt reads them. Throws AlreadyEnded.
+ */
+export function overtakenOf(state: CatalogState, task: Task, { by, atMs }: EndedBy): Transaction {
+  refuseSecond(state, task.queryId)
+  return { by, atMs, changes: [{ do: 'add-litter', paths: leftBy(task) }], outcome: null }
+}
+
+/**
  * What is left of a write that did not win: the attempt's directory. Of a table that is not made it is the table's own,
  * which is named for the query: no other one can ever be there.
  */
@@ -138,7 +147,10 @@ function changesOf(
     throw new CatalogError('MISSING', 'the table was dropped while the query was writing to it')
   }
   const { tableId, schemaVersion, mode } = write
-  return [{ do: 'write', tableId, schemaVersion, mode, files: manifest.files }]
+  // To rows that are only added to, it makes no difference what they were.
+  const read = mode === 'append' ? undefined : manifest.reads.find((one) => one.tableId === tableId)
+  const basedOn = read?.contentVersion
+  return [{ do: 'write', tableId, schemaVersion, mode, files: manifest.files, basedOn }]
 }
 
 function newTable(state: CatalogState, draft: TableDraft, manifest: Manifest, atMs: number): Table {

@@ -12,7 +12,7 @@ import type {
   Table,
   Transaction,
 } from '../../../lib/catalog/model.ts'
-import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
+import { CatalogState, contentVersionOf, EMPTY } from '../../../lib/catalog/state.ts'
 import { fileOf, outcomeOf, sorted, tableOf, transaction } from '../../contract/catalog.ts'
 import { fc } from '../../support/properties.ts'
 
@@ -103,6 +103,47 @@ t.test(
     t.same(litterOf(draft), ['/warehouse/default/t1/a'])
   },
 )
+
+t.test('a table’s content has a version that never comes again', async (t) => {
+  const partitionColumns = [{ name: 'p', type: 'TEXT' }]
+  const draft = draftWith({ do: 'create-table', table: tableOf(1, { partitionColumns }) })
+  const version = (): number => contentVersionOf(draft.table(1) ?? {})
+  const files = [fileOf('a', { partition: ['1'] })]
+  const seen = [version()]
+  const changing: Change[] = [
+    write(1, 'append', files),
+    write(1, 'append', files),
+    write(1, 'overwrite-partitions', []),
+    { do: 'drop-partition', tableId: 1, partition: ['1'] },
+    write(1, 'overwrite', []),
+  ]
+  for (const change of changing) {
+    draft.apply(transaction([change]))
+    seen.push(version())
+  }
+  t.same(
+    seen,
+    [...new Set(seen)].sort((a, b) => a - b),
+    'each one is higher',
+  )
+  t.ok(Number(seen[1]) >= transaction([]).atMs, 'also than those of a day that was taken back')
+  const last = version()
+  for (const change of [
+    write(1, 'append', []),
+    { do: 'rename-table', tableId: 1, name: 'other' },
+    { do: 'add-column', tableId: 1, column: { name: 'b', type: 'INT4' } },
+  ] as const) {
+    draft.apply(transaction([change]))
+    t.equal(version(), last, `${change.do}: its rows are the same`)
+  }
+  const basedOn = (read: number, schemaVersion = 2): Change => ({
+    ...{ do: 'write', tableId: 1, schemaVersion, mode: 'overwrite', files, basedOn: read },
+  })
+  t.match(refusal(draft, basedOn(last - 1)), /^CHANGED: table default.other was changed/)
+  t.match(refusal(draft, basedOn(last, 1)), /^CHANGED: /, 'its columns are others')
+  draft.apply(transaction([basedOn(last)]))
+  t.match(refusal(draft, basedOn(last)), /^CHANGED: /)
+})
 
 t.test('partitions are overwritten and dropped one by one', async (t) => {
   const partitionColumns = [{ name: 'p', type: 'TEXT' }]

@@ -318,7 +318,7 @@ t.test('all wrong values are told at once, each with its own line', async (t) =>
   const problems = problemsOf(() => built(site(...wrong.map((key) => property(key, 'x')))))
   t.equal(problems.length, wrong.length)
   problems.forEach(
-    (problem) => void t.match(problem, /tajo-site\.xml:\d+: tajo\.(master\.ha|worker)/),
+    (problem) => void t.match(problem, /tajo-site\.xml:\d+: tajo\.(master\.ha|worker|table)/),
   )
   t.match(new ConfError(problems).message, /and \d+ more$/)
 })

@@ -568,6 +568,27 @@ t.test('large rows are told a few at a time, and too large ones not at all', asy
   )
 })
 
+t.test('what a query has read is told: which tables, and which content of them', async (t) => {
+  const files = { contentVersion: 7 }
+  const own = warehouse.table('own', 'a INT4', files)
+  const other = warehouse.table('other', 'a INT4')
+  const reads = async (sql: string): Promise<number[]> => {
+    const told = await warehouse.reads(sql)
+    for (const { tableId, contentVersion } of told)
+      t.equal(contentVersion, tableId === own.id ? 7 : 0)
+    return told.map(({ tableId }) => tableId).sort((a, b) => a - b)
+  }
+  t.same(await reads('SELECT x.a FROM own x JOIN own y USING (a)'), [own.id])
+  t.same(await reads('SELECT 1 WHERE EXISTS (SELECT * FROM other o, (FROM own) WHERE o.a = 1)'), [
+    own.id,
+    other.id,
+  ])
+  t.same(await reads('WITH w AS (SELECT a FROM own) SELECT max(a) FROM w'), [own.id])
+  t.same(await reads('SELECT (SELECT max(a) FROM default.own)'), [own.id])
+  t.same(await reads('WITH own AS (SELECT 1 a) SELECT a FROM own'), [], 'one of its own')
+  t.same(await reads('VALUES (1)'), [])
+})
+
 t.test('SHOW FUNCTIONS: what may be called, and nothing else', async (t) => {
   const connection = await warehouse.engine.connect()
   const rows = await functionRows(connection, fromDuckDb)

@@ -1,0 +1,45 @@
+/**
+ * Who waits for whom. A change that replaces a table which it has read is run again when it was overtaken: another one
+ * changed the table meanwhile. So that it isn't overtaken for ever, it holds its table in its last run, from the moment
+ * that this is decided: whoever else would change the table waits for its end. Pure.
+ *
+ * Nothing is kept for that. Who holds a table can be seen from the list of queries, also by the next master, once the
+ * worker has come back with the task.
+ */
+import type { Transaction } from '../../catalog/model.ts'
+import type { Query } from './query.ts'
+
+/** So often a change is run again because it was overtaken. */
+export const MOST_OVERTAKEN = 2
+
+/** The change has to wait for `holder` to end. */
+export class Held extends Error {
+  readonly holder: Query
+
+  constructor(holder: Query) {
+    super(
+      `waits for query ${holder.queryId}, which replaces the table and was overtaken ${MOST_OVERTAKEN} times`,
+    )
+    this.name = 'Held'
+    this.holder = holder
+  }
+}
+
+/** Throws Held when the transaction of the query `queryId` changes a table that another one holds. */
+export function refuseHeld(
+  queries: Iterable<Query>,
+  queryId: string,
+  { changes }: Pick<Transaction, 'changes'>,
+): void {
+  const tables = new Set(changes.flatMap((one) => ('tableId' in one ? [one.tableId] : [])))
+  if (tables.size === 0) return
+  for (const query of queries) {
+    const held = heldBy(query)
+    if (held !== null && tables.has(held) && query.queryId !== queryId) throw new Held(query)
+  }
+}
+
+const heldBy = ({ stage, task }: Query): number | null =>
+  stage !== 'ended' && (task?.overtaken ?? 0) >= MOST_OVERTAKEN
+    ? (task?.write?.tableId ?? null)
+    : null

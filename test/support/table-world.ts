@@ -1,0 +1,226 @@
+/**
+ * Tables whose rows a test can see: a term's query services over a catalog in memory, and a worker that the test plays.
+ * A row is the number of the statement that wrote it. What a statement that reads its own table writes is what it has
+ * read and a row of its own, so that every row that got lost shows.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { Table } from '../../lib/catalog/model.ts'
+import { absolutePath, contentVersionOf } from '../../lib/catalog/state.ts'
+import type { QueryOptions } from '../../lib/master/queries/options.ts'
+import type { Manifest, QueryStatus, Task, TaskReport } from '../../lib/rpc/contract.ts'
+import { settle } from './hand-clock.ts'
+import { ID, reportOf, type Seat, Terms, workerAt } from './query-terms.ts'
+
+/** One that was begun: its answer comes when it is done, or after a while. */
+export interface Begun {
+  readonly number: number
+  readonly queryId: string
+  readonly sql: string
+}
+
+interface Row {
+  readonly number: number
+  readonly partition: string | null
+}
+
+/** What the worker has read for an attempt. */
+interface Reading {
+  readonly task: Task
+  readonly reads: Manifest['reads']
+  readonly rows: readonly Row[]
+}
+
+const SESSION = { database: 'default', user: 'me', variables: {} }
+
+export class TableWorld {
+  readonly terms: Terms
+  seat: Seat
+  readonly #worker = workerAt(1, 100)
+  /** By absolute path. */
+  readonly #files = new Map<string, readonly Row[]>()
+  readonly #readings = new Map<string, Reading>()
+  /** Ended ones that no master has taken note of. */
+  readonly #reports = new Map<string, { task: Task; report: TaskReport }>()
+  #last = 0
+  #isServed = true
+
+  private constructor(terms: Terms, seat: Seat) {
+    this.terms = terms
+    this.seat = seat
+  }
+
+  static async begin(t: Test, options: Partial<QueryOptions> = {}): Promise<TableWorld> {
+    const terms = new Terms(t, options)
+    const world = new TableWorld(terms, await terms.begin())
+    world.seat.term.tracker.register({ worker: world.#worker, tasks: [] })
+    return world
+  }
+
+  /** A directory with a file, for ADD PARTITION; its row is number 0. */
+  place(name: string, partition: string): string {
+    const directory = join(this.terms.directory, 'allowed', name)
+    mkdirSync(directory, { recursive: true })
+    writeFileSync(join(directory, 'part'), '')
+    this.#files.set(join(directory, 'part'), [{ number: 0, partition }])
+    return directory
+  }
+
+  /** Submits it and lets it come as far as it can without the worker. */
+  async begin(sql: string): Promise<Begun> {
+    const number = ++this.#last
+    const queryId = ID(number)
+    const { client, list } = this.seat.term
+    const said = client.submit({ queryId, attempt: 1, sql, session: SESSION })
+    said.catch(() => undefined)
+    // Planning may look at files; the answer of one that waits comes only after a while.
+    while (list.get(queryId) === null) await settle()
+    await this.#goOn()
+    return { number, queryId, sql }
+  }
+
+  /** As a client hears of it. */
+  async status({ queryId, sql }: Begun): Promise<QueryStatus> {
+    const { client } = this.seat.term
+    const told = await client.wait({
+      queryId,
+      state: 'queued',
+      attempt: 99,
+      worker: null,
+      waitMs: 0,
+    })
+    return told ?? client.submit({ queryId, attempt: 1, sql, session: SESSION })
+  }
+
+  /** The worker asks the catalog for the tables of the newest attempt. */
+  read(begun: Begun): void {
+    const task = this.#taskOf(begun)
+    const state = this.seat.catalog.state()
+    const names = [...task.query.text.matchAll(/\bfrom (\w+)/g)].map(([, name]) => String(name))
+    const tables = names.flatMap((name) => state.find('default', name) ?? [])
+    this.#readings.set(begun.queryId, {
+      task,
+      reads: tables.map((table) => ({
+        tableId: table.id,
+        contentVersion: contentVersionOf(table),
+      })),
+      rows: tables.filter(({ id }) => id === task.write?.tableId).flatMap((one) => this.rows(one)),
+    })
+  }
+
+  /** The worker has written what it has read and the statement's own row, and tells so. */
+  async finish(begun: Begun): Promise<void> {
+    const reading = this.#readings.get(begun.queryId)
+    if (reading === undefined) throw new Error(`${begun.sql}: nothing was read`)
+    this.#readings.delete(begun.queryId)
+    const { task, reads, rows } = reading
+    const partitioned = (task.write?.partitionBy.length ?? 0) > 0
+    const own = { number: begun.number, partition: partitioned ? 'a' : null }
+    const manifest = this.#write(task, [...rows, own], reads)
+    this.#reports.set(begun.queryId, { task, report: reportOf(task, 'succeeded', { manifest }) })
+    await this.beat()
+  }
+
+  /** Read and written at once. */
+  async run(begun: Begun): Promise<void> {
+    this.read(begun)
+    await this.finish(begun)
+  }
+
+  async beat(): Promise<void> {
+    if (!this.#isServed) return
+    const { forget } = this.seat.term.tracker.heartbeat({
+      workerId: this.#worker.workerId,
+      incarnation: this.#worker.incarnation,
+      freeSlots: 100,
+      reports: this.#tasks().map(({ report }) => report),
+    })
+    for (const queryId of forget) this.#reports.delete(queryId)
+    await this.#goOn()
+  }
+
+  /** Time passes, and the worker goes on telling. */
+  async pass(ms: number): Promise<void> {
+    for (let leftMs = ms; leftMs > 0; leftMs -= 1000) {
+      await this.terms.clock.advance(Math.min(leftMs, 1000))
+      await this.beat()
+    }
+  }
+
+  #tasks(): { task: Task; report: TaskReport }[] {
+    const running = [...this.#readings.values()].map(({ task }) => ({
+      task,
+      report: reportOf(task, 'running'),
+    }))
+    return [...this.#reports.values(), ...running]
+  }
+
+  /** Lets everything go on that waits for no time. */
+  async #goOn(): Promise<void> {
+    for (let turn = 0; turn < 5; turn++) await this.terms.clock.advance(0)
+  }
+
+  /** kill -9 of the master: whoever tells something to it is not heard. */
+  async end(): Promise<void> {
+    await this.seat.end()
+    this.#isServed = false
+  }
+
+  /** The next master knows what is in the catalog, and what the worker tells. */
+  async failOver(): Promise<void> {
+    if (this.#isServed) await this.end()
+    this.seat = await this.terms.begin()
+    this.#isServed = true
+    const tasks = this.#tasks()
+    const { forget } = this.seat.term.tracker.register({ worker: this.#worker, tasks })
+    for (const queryId of forget) this.#reports.delete(queryId)
+    await this.#goOn()
+  }
+
+  /** The numbers of the statements whose rows the table has, sorted; null: no such table. */
+  content(name: string): number[] | null {
+    const table = this.seat.catalog.state().find('default', name)
+    if (table === null) return null
+    return this.rows(table)
+      .map(({ number }) => number)
+      .sort((a, b) => a - b)
+  }
+
+  rows(table: Table): Row[] {
+    return table.files.flatMap(({ path, partition }) =>
+      (this.#files.get(absolutePath(table, path)) ?? []).map((row) => ({
+        ...row,
+        partition: partition[0] ?? null,
+      })),
+    )
+  }
+
+  #taskOf({ queryId, sql }: Begun): Task {
+    const found = this.seat.calls.ran.findLast(({ task }) => task.queryId === queryId)
+    if (found === undefined) throw new Error(`${sql}: no worker has got it`)
+    return found.task
+  }
+
+  #write(task: Task, rows: readonly Row[], reads: Manifest['reads']): Manifest {
+    const { write } = task
+    if (write === null) throw new Error(`${task.sql}: it writes nothing`)
+    const partitions = [...new Set(rows.map(({ partition }) => partition))]
+    const files = partitions.map((partition, at) => {
+      const path = join(write.directory, `part-${at}`)
+      const own = rows.filter((row) => row.partition === partition)
+      this.#files.set(path, own)
+      const relative = path.slice(write.base.length + 1)
+      const values = write.partitionBy.length > 0 ? [partition] : []
+      return { path: relative, rows: own.length, bytes: 10, partition: values }
+    })
+    return {
+      reads: [...reads],
+      columns: [{ name: 'a', type: 'INT4' }],
+      partitionColumns: write.partitionBy.map(({ name, type }) => ({ name, type: type ?? 'TEXT' })),
+      files,
+      rows: rows.length,
+      bytes: 10,
+    }
+  }
+}

@@ -1,0 +1,330 @@
+/**
+ * Changes that meet: none of them gets lost, and each pair goes as the table in docs/sql.md says, which is what these
+ * tests go by.
+ */
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { type Begun, TableWorld } from '../../support/table-world.ts'
+
+const PLAIN = 'create table t (a int4, b int4)'
+const PARTED = 'create table t (a int4, b int4) partition by column (p text)'
+const WAIT_MS = 30_000
+
+async function withTables(world: TableWorld, create = PLAIN): Promise<void> {
+  await world.begin('create table u (a int4, b int4)')
+  await world.begin(create)
+}
+
+// ---- the table of the documentation ------------------------------------------------------------------------------
+
+const LONG = ['INSERT', 'OVERWRITE', 'OVERWRITE that reads it', 'CTAS'] as const
+const BRIEF = ['ALTER', 'TRUNCATE', 'DROP', 'ADD PARTITION', 'DROP PARTITION'] as const
+const LAST_RUN = 'the same, in its third run'
+type Long = (typeof LONG)[number]
+type Kind = Long | (typeof BRIEF)[number]
+
+const VERDICTS = ['both', '1st again', '1st refused', '2nd refused', '2nd waits'] as const
+type Verdict = (typeof VERDICTS)[number]
+
+function documented(): (underWay: string, meanwhile: Kind) => Verdict {
+  const lines = readFileSync('docs/sql.md', 'utf8').split('\n')
+  const from = lines.findIndex((line) => line.startsWith('| under way |'))
+  const cellsOf = (line = ''): string[] =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim())
+  const [, ...columns] = cellsOf(lines[from])
+  const rows = new Map<string, string[]>()
+  for (const line of lines.slice(from + 2)) {
+    if (!line.startsWith('|')) break
+    const [name = '', ...cells] = cellsOf(line)
+    rows.set(name, cells)
+  }
+  return (underWay, meanwhile) => {
+    // Whether the one that comes reads the table as well makes no difference to the other.
+    const column = meanwhile === 'OVERWRITE that reads it' ? 'OVERWRITE' : meanwhile
+    const cell = rows.get(underWay)?.[columns.indexOf(column)]
+    const verdict = VERDICTS.find((one) => one === cell)
+    if (verdict === undefined) throw new Error(`docs/sql.md: ${underWay}, ${meanwhile}: ${cell}`)
+    return verdict
+  }
+}
+
+const verdictOf = documented()
+
+// ---- statements --------------------------------------------------------------------------------------------------
+
+const isLong = (kind: Kind): kind is Long => (LONG as readonly string[]).includes(kind)
+
+/** Those with a partition are for tables with partitions, but for CTAS, which makes one without. */
+function sqlOf(kind: Kind, world: TableWorld, serial = 1): string {
+  switch (kind) {
+    case 'INSERT':
+      return 'insert into t select 1 a, 2 b'
+    case 'OVERWRITE':
+      return 'insert overwrite into t select a, b from u'
+    case 'OVERWRITE that reads it':
+      return 'insert overwrite into t select a, b from t'
+    case 'CTAS':
+      return 'create table t as select a, b from u'
+    case 'ALTER':
+      return `alter table t add column c${serial} int4`
+    case 'TRUNCATE':
+      return 'truncate table t'
+    case 'DROP':
+      return 'drop table t'
+    case 'ADD PARTITION':
+      return `alter table t add partition (p = 'n${serial}') location '${world.place(`n${serial}`, `n${serial}`)}'`
+    case 'DROP PARTITION':
+      return "alter table t drop partition (p = 'a')"
+  }
+}
+
+/** To its end, or as far as it comes. */
+async function doneAtOnce(world: TableWorld, kind: Kind, serial = 1): Promise<Begun> {
+  const begun = await world.begin(sqlOf(kind, world, serial))
+  const { state } = await world.status(begun)
+  if (isLong(kind) && (state === 'queued' || state === 'running')) await world.run(begun)
+  return begun
+}
+
+// ---- tests -------------------------------------------------------------------------------------------------------
+
+t.test('an INSERT that is done while an OVERWRITE of what it reads runs is not lost', async (t) => {
+  const world = await TableWorld.begin(t)
+  await withTables(world)
+  const first = await world.begin('insert into t select 1, 2')
+  await world.run(first)
+  const overwrite = await world.begin('insert overwrite into t select a, b from t')
+  world.read(overwrite)
+  const insert = await world.begin('insert into t values (2, 3)')
+  await world.run(insert)
+  t.match(await world.status(insert), { state: 'succeeded' })
+  await world.finish(overwrite)
+  t.match(await world.status(overwrite), { state: 'running', attempt: 2 }, 'it runs again')
+  await world.run(overwrite)
+  t.match(await world.status(overwrite), { state: 'succeeded' })
+  t.same(world.content('t'), [first.number, overwrite.number, insert.number])
+})
+
+for (const create of [PARTED, PLAIN]) {
+  for (const underWay of [...LONG, LAST_RUN]) {
+    for (const meanwhile of [...LONG, ...BRIEF]) {
+      if (create === PLAIN && meanwhile.endsWith('PARTITION')) continue
+      const name = `${create === PLAIN ? '' : 'with partitions: '}${underWay}, meanwhile ${meanwhile}`
+      t.test(name, async (t) => pair(t, create, underWay, meanwhile))
+    }
+  }
+}
+
+async function pair(
+  t: Parameters<typeof TableWorld.begin>[0],
+  create: string,
+  underWay: string,
+  meanwhile: Kind,
+): Promise<void> {
+  const world = await TableWorld.begin(t)
+  await withTables(world, underWay === 'CTAS' ? 'create table v (a int4, b int4)' : create)
+  if (underWay !== 'CTAS') await doneAtOnce(world, 'INSERT')
+  const kind = LONG.find((one) => one === underWay) ?? 'OVERWRITE that reads it'
+  const first = await world.begin(sqlOf(kind, world))
+  const attempt = underWay === LAST_RUN ? 3 : 1
+  for (let run = 1; run < attempt; run++) {
+    world.read(first)
+    await doneAtOnce(world, 'INSERT')
+    await world.finish(first)
+  }
+  world.read(first)
+  const second = await doneAtOnce(world, meanwhile)
+  const early = await world.status(second)
+  await world.finish(first)
+  const one = await world.status(first)
+  const two = await world.status(second)
+  t.equal(verdictOf(underWay, meanwhile), seen(one, early), `${one.error?.message}`)
+  if (one.attempt > attempt) {
+    t.equal(one.attempt, attempt + 1)
+    await world.run(first)
+    t.match(await world.status(first), { state: 'succeeded' })
+  }
+  if (early.state === 'running') {
+    t.match(early.message, /^waits for query .* which replaces the table/)
+    // With its turn it is judged as if it came now.
+    if (meanwhile === 'OVERWRITE that reads it') {
+      t.match(two, { state: 'running', attempt: 2 })
+      await world.run(second)
+    }
+    t.match(await world.status(second), { state: 'succeeded' })
+  }
+
+  function seen(one: { state: string; attempt: number }, early: { state: string }): Verdict {
+    if (early.state === 'running') return '2nd waits'
+    if (early.state === 'failed') return '2nd refused'
+    if (one.state === 'failed') return '1st refused'
+    return one.attempt > attempt ? '1st again' : 'both'
+  }
+}
+
+t.test('a table that was dropped and made again is another one', async (t) => {
+  const world = await TableWorld.begin(t)
+  await withTables(world)
+  await doneAtOnce(world, 'INSERT')
+  const overwrite = await world.begin(sqlOf('OVERWRITE that reads it', world))
+  world.read(overwrite)
+  await doneAtOnce(world, 'DROP')
+  await world.begin(PLAIN)
+  const insert = await doneAtOnce(world, 'INSERT')
+  await world.finish(overwrite)
+  const { state, error } = await world.status(overwrite)
+  t.match({ state, error }, { state: 'failed', error: { kind: 'user', message: /was dropped/ } })
+  t.same(world.content('t'), [insert.number])
+})
+
+t.test('RENAME TO disturbs nobody: what is under way follows the table', async (t) => {
+  for (const kind of ['INSERT', 'OVERWRITE', 'OVERWRITE that reads it'] as const) {
+    const world = await TableWorld.begin(t)
+    await withTables(world)
+    const before = await doneAtOnce(world, 'INSERT')
+    const begun = await world.begin(sqlOf(kind, world))
+    world.read(begun)
+    await world.begin('alter table t rename to w')
+    await world.finish(begun)
+    t.match(await world.status(begun), { state: 'succeeded', attempt: 1 }, kind)
+    const kept = kind === 'OVERWRITE' ? [] : [before.number]
+    t.same(world.content('w'), [...kept, begun.number])
+  }
+})
+
+t.test('two that replace each other’s tables: write skew, as the documentation says', async (t) => {
+  const world = await TableWorld.begin(t)
+  await withTables(world)
+  const one = await world.begin('insert overwrite into t select a, b from u')
+  const two = await world.begin('insert overwrite into u select a, b from t')
+  for (const begun of [one, two]) world.read(begun)
+  for (const begun of [one, two]) {
+    await world.finish(begun)
+    t.match(await world.status(begun), { state: 'succeeded', attempt: 1 })
+  }
+})
+
+t.test('two that replace one table and read both: the later one runs again', async (t) => {
+  const world = await TableWorld.begin(t)
+  await withTables(world)
+  const sql = 'insert overwrite into t select a, b from t union all select a, b from u'
+  const [one, two] = [await world.begin(sql), await world.begin(sql)]
+  for (const begun of [one, two]) world.read(begun)
+  for (const begun of [one, two]) await world.finish(begun)
+  t.match(await world.status(one), { state: 'succeeded', attempt: 1 })
+  t.match(await world.status(two), { state: 'running', attempt: 2 })
+  await world.run(two)
+  t.same(world.content('t'), [one.number, two.number])
+})
+
+/** It was overtaken twice, and has read for its third run. */
+async function inLastRun(world: TableWorld): Promise<Begun> {
+  const begun = await world.begin(sqlOf('OVERWRITE that reads it', world))
+  for (let run = 1; run <= 2; run++) {
+    world.read(begun)
+    await doneAtOnce(world, 'INSERT')
+    await world.finish(begun)
+  }
+  world.read(begun)
+  return begun
+}
+
+t.test('who waits for the third run is refused after the time that is configured', async (t) => {
+  const world = await TableWorld.begin(t, { writeWaitMs: WAIT_MS })
+  await withTables(world)
+  const holder = await inLastRun(world)
+  const insert = await doneAtOnce(world, 'INSERT')
+  const drop = await doneAtOnce(world, 'DROP')
+  await world.pass(WAIT_MS - 1)
+  for (const one of [insert, drop]) t.match(await world.status(one), { state: 'running' })
+  await world.pass(1)
+  for (const one of [insert, drop]) {
+    const { state, error } = await world.status(one)
+    const message = new RegExp(`query ${holder.queryId} .* 30000 ms \\(tajo.table.write.wait\\)`)
+    t.match({ state, error }, { state: 'failed', error: { kind: 'refused', message } })
+  }
+  await world.beat()
+  await world.finish(holder)
+  t.match(await world.status(holder), { state: 'succeeded', attempt: 3 })
+  t.notOk(world.content('t')?.includes(insert.number))
+})
+
+t.test('who waits can be killed, and so can the one that is waited for', async (t) => {
+  const world = await TableWorld.begin(t)
+  await withTables(world)
+  const holder = await inLastRun(world)
+  const [killed, insert] = [await doneAtOnce(world, 'INSERT'), await doneAtOnce(world, 'INSERT')]
+  const kill = ({ queryId }: Begun) => world.seat.term.client.kill({ queryId })
+  t.match(await kill(killed), { state: 'killed' })
+  t.match(await world.status(insert), { state: 'running' })
+  t.match(await kill(holder), { state: 'killed' })
+  await world.beat()
+  t.match(await world.status(insert), { state: 'succeeded' })
+  t.notOk(world.content('t')?.includes(killed.number))
+  t.notOk(world.content('t')?.includes(holder.number))
+})
+
+t.test(
+  'of two that were overtaken twice one holds the table and the other has its turn',
+  async (t) => {
+    const world = await TableWorld.begin(t)
+    await withTables(world)
+    const two = await Promise.all(
+      [1, 2].map(() => world.begin(sqlOf('OVERWRITE that reads it', world))),
+    )
+    for (let run = 1; run <= 2; run++) {
+      for (const one of two) world.read(one)
+      await doneAtOnce(world, 'INSERT')
+      for (const one of two) await world.finish(one)
+    }
+    const [holder, other] = two as [Begun, Begun]
+    t.match(await world.status(holder), { state: 'running', attempt: 3 })
+    t.match(await world.status(other), { state: 'running', attempt: 2, message: /^waits for/ })
+    await world.run(holder)
+    t.match(await world.status(holder), { state: 'succeeded' })
+    t.match(await world.status(other), { state: 'running', attempt: 3 })
+    await world.run(other)
+    t.match(await world.status(other), { state: 'succeeded' })
+    t.ok([holder, other].every(({ number }) => world.content('t')?.includes(number)))
+  },
+)
+
+t.test('kill -9 of the master at every point: nothing is lost, nothing done twice', async (t) => {
+  for (const at of ['read', 'told', 'queued', 'again', 'last', 'waiting'] as const) {
+    const world = await TableWorld.begin(t)
+    await withTables(world)
+    const rows = [(await doneAtOnce(world, 'INSERT')).number]
+    const overwrite = await world.begin(sqlOf('OVERWRITE that reads it', world))
+    world.read(overwrite)
+    if (at === 'read') await world.failOver()
+    rows.push((await doneAtOnce(world, 'INSERT')).number)
+    if (at === 'told') await world.end()
+    await world.finish(overwrite)
+    if (at === 'told' || at === 'queued') await world.failOver()
+    t.match(await world.status(overwrite), { state: 'running' }, at)
+    world.read(overwrite)
+    if (at === 'again') await world.failOver()
+    if (at === 'last' || at === 'waiting') {
+      rows.push((await doneAtOnce(world, 'INSERT')).number)
+      await world.finish(overwrite)
+      world.read(overwrite)
+      if (at === 'last') await world.failOver()
+      const insert = await doneAtOnce(world, 'INSERT')
+      rows.push(insert.number)
+      t.match(await world.status(insert), { state: 'running', message: /^waits for/ }, at)
+      if (at === 'waiting') await world.failOver()
+      t.match(await world.status(insert), { state: 'running', message: /^waits for/ }, at)
+    }
+    await world.finish(overwrite)
+    t.match(await world.status(overwrite), { state: 'succeeded' }, at)
+    await world.beat()
+    t.same(
+      world.content('t'),
+      [...rows, overwrite.number].sort((a, b) => a - b),
+      at,
+    )
+  }
+})
