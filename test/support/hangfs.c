@@ -10,6 +10,7 @@
  *     rule hang  WHO OPS     the call waits until no rule makes it wait, then happens
  *     rule eio   WHO OPS     the call fails with EIO
  *     rule enospc WHO OPS    the call fails with ENOSPC
+ *     rule erofs WHO OPS     the call fails with EROFS
  *     clear                  no rules; every waiting call goes on
  *     waiting                answers how many calls wait
  *     count WHO              answers how many calls WHO has made since the start: "ok getattr=3 open=2 ..."
@@ -49,7 +50,8 @@ enum op { OPS(AS_ENUM) OP_COUNT };
 static const char *const op_names[] = { OPS(AS_TEXT) };
 
 enum { MAX_RULES = 16, MAX_PIDS = 64, MAX_COUNTED = 256 };
-enum effect { HANG, FAIL_EIO, FAIL_ENOSPC };
+enum effect { HANG, FAIL_EIO, FAIL_ENOSPC, FAIL_EROFS };
+static const int errno_of[] = { [FAIL_EIO] = EIO, [FAIL_ENOSPC] = ENOSPC, [FAIL_EROFS] = EROFS };
 
 struct rule {
   enum effect effect;
@@ -111,7 +113,7 @@ static int judge(pid_t pid, enum op op)
   int verdict = 0;
   for (int i = 0; i < rule_count && verdict == 0; i++) {
     if (!concerns(&rules[i], pid, op)) continue;
-    verdict = rules[i].effect == HANG ? 1 : rules[i].effect == FAIL_EIO ? -EIO : -ENOSPC;
+    verdict = rules[i].effect == HANG ? 1 : -errno_of[rules[i].effect];
   }
   return verdict;
 }
@@ -344,6 +346,7 @@ static const char *add_rule(const char *effect, const char *who, char *ops)
   if (strcmp(effect, "hang") == 0) rule.effect = HANG;
   else if (strcmp(effect, "eio") == 0) rule.effect = FAIL_EIO;
   else if (strcmp(effect, "enospc") == 0) rule.effect = FAIL_ENOSPC;
+  else if (strcmp(effect, "erofs") == 0) rule.effect = FAIL_EROFS;
   else return "no such effect";
   for (const char *at = who; !rule.everybody && *at != '\0';) {
     char *end;

@@ -30,6 +30,8 @@ export interface HangFs {
   failWithEio(who: Who, calls?: readonly string[]): Promise<void>
   /** From now on whatever needs space fails with ENOSPC; utimes, reading and unlink go on. */
   fillUp(who: Who): Promise<void>
+  /** From now on whatever changes something fails with EROFS, as on a file system that its kernel has made read-only. */
+  makeReadOnly(who: Who): Promise<void>
   /** Everything works again and waiting calls go on. */
   release(): Promise<void>
   /** How many calls are waiting now. */
@@ -47,12 +49,15 @@ export interface MountOptions {
   readonly host?: TestHost
 }
 
+const CHANGES =
+  'create write utimens unlink mkdir rmdir rename link symlink truncate chmod chown'.split(' ')
+
 const here = dirname(fileURLToPath(import.meta.url))
 const SOURCE = join(here, '../../../test/support/hangfs.c')
 
 /** Mounts `backingDir`; unmounted at the end of the test. Needs the part `hangfs`. */
 export async function mountHangFs(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   backingDir: string,
   options: MountOptions = {},
 ): Promise<HangFs> {
@@ -74,6 +79,7 @@ export async function mountHangFs(
     hang: (who, calls) => rule('hang', who, calls),
     failWithEio: (who, calls) => rule('eio', who, calls),
     fillUp: (who) => rule('enospc', who, ['create', 'write', 'mkdir', 'symlink', 'link']),
+    makeReadOnly: (who) => rule('erofs', who, CHANGES),
     release: async () => void (await orders.give('clear')),
     waiting: async () => Number(await orders.give('waiting')),
     counts: async (who = 'all') => parseCounts(await orders.give(`count ${who}`)),

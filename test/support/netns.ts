@@ -44,7 +44,7 @@ export const addressOf = (n: number): string => `10.99.0.${n}`
 
 /** Makes hosts with these names, which resolve to each other. Needs the part `netns`. */
 export async function makeHosts<const Names extends readonly string[]>(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   names: Names,
   options: NetworkOptions = {},
 ): Promise<{ [K in keyof Names]: TestHost }> {
@@ -87,7 +87,7 @@ interface Namespaces {
   end(): Promise<void>
 }
 
-async function startNamespaces(t: Test, name: string): Promise<Namespaces> {
+async function startNamespaces(t: Pick<Test, 'teardown'>, name: string): Promise<Namespaces> {
   const first = ['bash', '-c', INIT, `host-${name}`]
   const child = start(['unshare', ...ALL, '--fork', '--kill-child', '--mount-proc', ...first])
   const end = async (): Promise<void> => {

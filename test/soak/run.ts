@@ -1,0 +1,28 @@
+/**
+ * `npm run soak -- --faults process|ground …`: which faults, each with a program of its own. `process` (the default) strikes
+ * the masters themselves, `ground` what they stand on; the latter gets a mount namespace of its own, so that its mounts
+ * are nobody else's and end with it.
+ */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const PROGRAMS = { process: './failover.js', ground: './ground/run.js' } as const
+
+const words = process.argv.slice(2)
+const at = words.indexOf('--faults')
+const name = at === -1 ? 'process' : (words[at + 1] ?? '')
+if (!Object.hasOwn(PROGRAMS, name)) {
+  process.stderr.write(
+    `--faults is ${JSON.stringify(name)}: it is one of ${Object.keys(PROGRAMS).join(', ')}\n`,
+  )
+  process.exit(2)
+}
+const rest = at === -1 ? words : words.toSpliced(at, 2)
+const program = fileURLToPath(new URL(PROGRAMS[name as keyof typeof PROGRAMS], import.meta.url))
+const command = [process.execPath, program, ...rest]
+const own = ['unshare', '--mount', '--propagation', 'private', '--', ...command]
+const [file = '', ...args] = name === 'ground' ? own : command
+spawn(file, args, { stdio: 'inherit' }).once('exit', (code, signal) => {
+  process.exitCode = code ?? 1
+  if (signal !== null) process.stderr.write(`ended by ${signal}\n`)
+})
