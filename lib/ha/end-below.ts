@@ -9,6 +9,7 @@
  * and the old holder's renewals go on succeeding, so the predecessor isn't fenced until the name is gone. A host that
  * lost power leaves its `.nfs*` for good: any other host removes that by name.
  */
+import { decodeClaim } from './decode.ts'
 import { DiskError } from './errors.ts'
 import {
   type Claim,
@@ -83,7 +84,9 @@ async function endTerm(
   const released = heartbeat !== 'missing' && releaseOf(heartbeat.mtimeMs) !== 'no'
   const before = request.basis.find((pulse) => pulse.term === lower)
   const beats = heartbeat !== 'missing' && !released
-  if (beats && before !== undefined && before.mtimeMs !== heartbeat.mtimeMs) return 'alive'
+  const moved = beats && before !== undefined && before.mtimeMs !== heartbeat.mtimeMs
+  // One that came only after the term was closed is nobody's: a create whose reply was an error may land much later.
+  if (moved && !(await isClosed(disk, lower))) return 'alive'
   let name: string | undefined = 'heartbeat'
   for (;;) {
     await unlinkUnlessOpenHere(disk, `${termDir(lower)}/${name}`)
@@ -95,6 +98,11 @@ async function endTerm(
       `the heartbeat of term ${lower} is still there, held open by a process on this host or by one that lost power (${termDir(lower)}/${name})`,
     )
   }
+}
+
+async function isClosed(disk: Disk, lower: number): Promise<boolean> {
+  const text = await disk.read('end-below', claimFile(lower))
+  return text !== 'missing' && decodeClaim(text)?.state === 'closed'
 }
 
 const isHeartbeat = (name: string): boolean => name === 'heartbeat' || name.startsWith('.nfs')

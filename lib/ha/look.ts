@@ -40,7 +40,10 @@ export class Looker {
   readonly #processes: Processes
   readonly #served = new Set<number>()
   readonly #beating = new Set<number>()
-  /** claim.json is there and no heartbeat: that one came first, and its name is never used again. */
+  /**
+   * No heartbeat, and a claim.json that is whole: an open one came after its heartbeat, whose name is never used again; a
+   * closed one ends whatever heartbeat may still come. A torn one says neither, and the term is looked at again.
+   */
   readonly #ended = new Set<number>()
   readonly #holders = new Map<number, Holder>()
   /** Of the newest beating term, at the last look. */
@@ -104,7 +107,7 @@ export class Looker {
       const names = await this.#listTerm(term)
       if (names === 'missing') return null
       if (!names.includes('heartbeat')) {
-        if (names.includes('claim.json')) this.#ended.add(term)
+        if (names.includes('claim.json') && (await this.#isDecided(term))) this.#ended.add(term)
         return null
       }
       this.#beating.add(term)
@@ -134,6 +137,11 @@ export class Looker {
       if (!(error instanceof DiskError) || error.errno !== 'ENOTDIR') throw error
       throw stray(term, "it is a file, and a term's name is a directory")
     }
+  }
+
+  async #isDecided(term: number): Promise<boolean> {
+    const text = await this.#disk.read('observe', claimFile(term))
+    return text !== 'missing' && decodeClaim(text) !== null
   }
 
   async #holder(term: number): Promise<Holder | null> {

@@ -146,10 +146,11 @@ try {
   if (!/^id\r?\n1\r?\n$/.test(precious.stdout)) problem(`${PRECIOUS} holds ${precious.stdout}`)
   const report: Report = await client.ask('stop')
   for (const text of report.wrong.slice(wrong)) problem(text)
-  say('statements            acknowledged  failed')
+  say('statements             acknowledged      failed  the last failure')
   for (const kind of Object.keys({ ...report.done, ...report.failed }).sort()) {
     const counts = [report.done[kind] ?? 0, report.failed[kind] ?? 0]
-    say(`${kind.padEnd(22)} ${counts.map((count) => String(count).padStart(11)).join(' ')}`)
+    const last = report.said[kind] === undefined ? '' : `  ${report.said[kind]}`
+    say(`${kind.padEnd(22)} ${counts.map((count) => String(count).padStart(11)).join(' ')}${last}`)
   }
   say(
     `rows: ${report.acknowledged} acknowledged, ${report.unknown} of unknown fate; lost ${report.lost}, doubled ${report.doubled}, foreign ${report.foreign}`,

@@ -9,6 +9,7 @@ import { realClock } from '../../../lib/ha/clock.ts'
 import { decodeClaim, decodeHolder, decodeServed, decodeTerm } from '../../../lib/ha/decode.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { endBelow } from '../../../lib/ha/end-below.ts'
+import { DiskError } from '../../../lib/ha/errors.ts'
 import { watchTerms } from '../../../lib/ha/file-hints.ts'
 import { formatDirectory } from '../../../lib/ha/format.ts'
 import { readHistory } from '../../../lib/ha/history.ts'
@@ -156,6 +157,46 @@ t.test('ending: a release is proof, and so is what the caller knows', async (t) 
     proven: true,
   })
 })
+
+t.test(
+  'a heartbeat that lands after its term was closed is nobody: it bars no take-over',
+  async (t) => {
+    const { disk, path } = await directory(t)
+    const pause = async (): Promise<void> => {}
+    const claimed = claimTerm(
+      {
+        ...disk,
+        create: async (purpose: 'claim', file: string, text: string) => {
+          // The caller was told EIO; the server does it all the same, later.
+          if (file === heartbeatFile(1)) throw new DiskError('EIO', file, 'EIO')
+          return disk.create(purpose, file, text)
+        },
+      } as typeof disk,
+      { term: 1, holder: holderOf('a:26001'), record: recordOf(1, 'n1'), onHeartbeat: () => {} },
+    )
+    await t.rejects(claimed, { message: 'EIO' })
+    await disk.makeTermDir('claim', termDir(2))
+    const looker = new Looker(disk, processes)
+    await endBelow(disk, { term: 2, nonce: 'two', provenTerm: null, basis: [], pause })
+    const seen = await looker.look()
+    await disk.create('claim', heartbeatFile(1), '')
+    const basis = (await looker.look()).pulses
+    t.same(seen.pulses, basis, 'it is not looked for any more')
+    const ended = await endBelow(disk, { term: 3, nonce: 'three', provenTerm: null, basis, pause })
+    t.equal(ended.alive, null)
+    t.notOk(readdirSync(`${path}/${termDir(1)}`).includes('heartbeat'))
+
+    // A claim.json that its writer left torn says nothing: the heartbeat is seen, and judged by whether it moves.
+    await disk.makeTermDir('claim', termDir(3))
+    writeFileSync(`${path}/${claimFile(3)}`, '')
+    await looker.look()
+    await disk.create('claim', heartbeatFile(3), '')
+    const still = (await looker.look()).pulses
+    t.ok(still.find(({ term }) => term === 3)?.mtimeMs)
+    const last = { term: 4, nonce: 'four', provenTerm: null, basis: still, pause }
+    t.equal((await endBelow(disk, last)).alive, null)
+  },
+)
 
 t.test(
   'a swept number stays taken for a contender that was paused before its first step',
