@@ -34,6 +34,8 @@ export interface DirectoryAnswers {
   format: { epoch: number }
   /** Null: no master has made it yet. */
   secret: string | null
+  /** Null: no master has formed one, or it is another cluster's than that of the `known` ones. */
+  cluster: string | null
   members: readonly Addresses[]
   check: StorageReport
 }
@@ -41,6 +43,12 @@ export type DirectoryRequest =
   | { readonly op: 'inspect'; readonly directory: string; readonly watchMs: number }
   | { readonly op: 'history'; readonly directory: string; readonly limit: number }
   | { readonly op: 'secret'; readonly directory: string }
+  | {
+      readonly op: 'cluster'
+      readonly directory: string
+      /** As for `members`; null: whosever it is. */
+      readonly known: readonly string[] | null
+    }
   | {
       readonly op: 'members'
       readonly directory: string
@@ -75,6 +83,8 @@ function answer(request: DirectoryRequest): Promise<unknown> {
       return readDirectoryHistory(directory, request.limit)
     case 'secret':
       return readSecret(directory)
+    case 'cluster':
+      return clusterOf(directory, request.known)
     case 'members':
       return membersOf(directory, request.known)
     case 'format':
@@ -88,17 +98,35 @@ function answer(request: DirectoryRequest): Promise<unknown> {
   }
 }
 
+async function clusterOf(
+  directory: string,
+  known: readonly string[] | null,
+): Promise<string | null> {
+  const { clusterIdOf } = await import('./cluster-identity.ts')
+  if (known !== null && !(await isOf(directory, known, await readMembers(directory)))) return null
+  return clusterIdOf(directory)
+}
+
 async function membersOf(
   directory: string,
   known: readonly string[],
 ): Promise<readonly Addresses[]> {
   const members = await readMembers(directory)
+  return (await isOf(directory, known, members)) ? members : []
+}
+
+/** Whether one of the `known` masters is, or lately was, one of the cluster in that directory. */
+async function isOf(
+  directory: string,
+  known: readonly string[],
+  members: readonly Addresses[],
+): Promise<boolean> {
   const past = await readDirectoryHistory(directory, TERMS_BACK)
   const names = [
     ...members.map(({ umbilical }) => umbilical),
     ...past.map(({ term }) => term.address),
   ]
-  return known.some((address) => names.includes(address)) ? members : []
+  return known.some((address) => names.includes(address))
 }
 
 async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ epoch: number }> {

@@ -1,7 +1,6 @@
 /**
  * One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other.
  */
-import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
@@ -32,6 +31,7 @@ import {
   SingleMember,
 } from '../master/index.ts'
 import type { Bind } from '../rpc/index.ts'
+import { ownClusterId, singleIdOf } from './cluster-identity.ts'
 import { type InForce, onConfChange } from './conf-changes.ts'
 import { confRows } from './conf-rows.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
@@ -92,6 +92,7 @@ export class MasterLife implements DaemonLife {
       status: () => master.status(),
       stop: (why) => end(why, 0),
       epoch: () => master.epoch(),
+      clusterId: () => master.clusterId,
       log,
     })
     await this.#admin.ready()
@@ -132,6 +133,7 @@ export class MasterLife implements DaemonLife {
     const timing = ha?.timing ?? makeTiming()
     return {
       address: addresses.umbilical,
+      rootDirectory: this.#plan.conf.get('tajo.rootdir'),
       binds: this.#binds(),
       join: ha === null ? this.#single() : this.#election(ha),
       beatMs: 2 * timing.renewMs,
@@ -204,7 +206,8 @@ export class MasterLife implements DaemonLife {
         await requireNobodyAloneInTerm(ha.directory, rootDirectory, { signal, onTrouble })
         await service.activate(term, signal, onTrouble)
       }
-      const options = { ...ha, self: this.#self(), log: this.#log.log }
+      const formerId = await singleIdOf(ha.directory)
+      const options = { ...ha, self: this.#self(), clusterId: formerId, log: this.#log.log }
       return joinElection({ ...options, service: { ...service, activate } }, onFailure)
     }
   }
@@ -222,11 +225,12 @@ export class MasterLife implements DaemonLife {
         timing: timingOf(conf),
         onLost: onFailure,
       })
+      const clusterId = await ownClusterId(haDirectory)
       const member = new SingleMember({
         self: this.#self(),
         hostname: hostname(),
         pid: process.pid,
-        clusterId: randomUUID(),
+        clusterId,
         startedAt: new Date().toISOString(),
         service,
         onFailure,
@@ -234,7 +238,7 @@ export class MasterLife implements DaemonLife {
       })
       const secret = await ownSecret(haDirectory)
       await member.start()
-      return { member, secret }
+      return { member, clusterId, secret }
     }
   }
 }

@@ -3,9 +3,9 @@
  * kept when high availability is switched on later.
  */
 import { randomBytes } from 'node:crypto'
-import { link, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readSecret } from '../ha/index.ts'
+import { writeOnce } from './write-once.ts'
 
 const NAME = 'secret'
 
@@ -13,16 +13,7 @@ const NAME = 'secret'
 export async function ownSecret(directory: string): Promise<string> {
   const known = await readSecret(directory)
   if (known !== null) return known
-  // Written whole beside it first: whoever sees it sees all of it.
-  const draft = join(directory, `.${NAME}-${process.pid}`)
-  await writeFile(draft, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 })
-  try {
-    await link(draft, join(directory, NAME))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  } finally {
-    await rm(draft, { force: true })
-  }
+  await writeOnce(directory, NAME, randomBytes(32).toString('hex'))
   const secret = await readSecret(directory)
   if (secret === null) throw new Error(`${join(directory, NAME)} can't be read`)
   return secret

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
 import type { DaemonLog } from '../daemon/index.ts'
-import { makeDirs, readMembers, readSecret } from '../ha/index.ts'
+import { makeDirs, readMembers } from '../ha/index.ts'
 import { fromDuckDb, toDuckDb } from '../sql/index.ts'
 import { realPathOf, Worker, type WorkerOptions } from '../worker/index.ts'
+import { membershipOf } from './cluster-identity.ts'
 import type { DaemonLife } from './daemon-command.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
 
@@ -123,7 +124,7 @@ export class WorkerLife implements DaemonLife {
       },
       closed: [await realDirectory(plan.systemDirectory, 'tajo.rootdir')],
       types: { toDuckDb, fromDuckDb },
-      readSecret: () => readSecret(plan.haDirectory),
+      readMembership: () => membershipOf(plan.haDirectory),
       epoch: 0,
       idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),
       activeMs: conf.get('tajo.worker.heartbeat.active.interval'),

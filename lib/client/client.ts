@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
 import { waitingClock } from './clock.ts'
+import { type ClusterKnowledge, NO_KNOWLEDGE } from './cluster.ts'
 import { ClosedError, QueryError } from './errors.ts'
 import { DEFAULT_RETRY, type RetryOptions } from './failover.ts'
 import { type MasterAddress, Masters } from './masters.ts'
@@ -30,6 +31,8 @@ export interface TajoClientOptions {
   readonly masters: readonly MasterAddress[]
   /** Other masters of the same cluster, asked for while none of `masters` is active. */
   readonly findMore?: () => Promise<readonly MasterAddress[]>
+  /** What is known of the cluster's id; by default all masters are asked before the first call. */
+  readonly cluster?: ClusterKnowledge
   /** Default: database `default`, nobody, no variables. */
   readonly session?: Partial<Session>
   readonly retry?: Partial<RetryOptions>
@@ -93,6 +96,7 @@ export class TajoClient {
     this.#masters = new Masters({
       masters: options.masters,
       findMore: options.findMore ?? (async () => []),
+      cluster: options.cluster ?? NO_KNOWLEDGE,
       retry: { ...DEFAULT_RETRY, ...options.retry },
       clock: this.#clock,
       random: options.random ?? Math.random,
@@ -103,6 +107,11 @@ export class TajoClient {
 
   get session(): Session {
     return this.#session
+  }
+
+  /** Id of the cluster; null while it isn't known. */
+  get clusterId(): string | null {
+    return this.#wire.cluster
   }
 
   /** Client RPC address of the master that answered last; null before the first answer. */
@@ -190,7 +199,7 @@ export class TajoClient {
 
   /** Breaks off what is under way and lets all connections go. What was submitted goes on in the cluster. */
   async close(): Promise<void> {
-    await Promise.all(this.#ending)
+    await Promise.all([...this.#ending, this.#masters.close()])
     this.#closed.abort()
     this.#wire.close()
   }

@@ -41,8 +41,10 @@ export class NoMasterError extends Error {
   readonly code = 'NO_MASTER'
   /** What each master said last, by client RPC address. */
   readonly said: ReadonlyMap<string, string>
-  constructor(afterMs: number, said: ReadonlyMap<string, string>) {
-    super(`no active master answered within ${(afterMs / 1000).toFixed(1)} s (${sayings(said)})`)
+  /** `hint`: what to do about it, where that is known. */
+  constructor(afterMs: number, said: ReadonlyMap<string, string>, hint: string | null = null) {
+    const text = `no active master answered within ${(afterMs / 1000).toFixed(1)} s (${sayings(said)})`
+    super(hint === null ? text : `${text}: ${hint}`)
     this.name = 'NoMasterError'
     this.said = said
   }

@@ -30,4 +30,4 @@ export const pauseMs = (round: number, { pauseTimeMs }: RetryOptions, random: nu
 /** Whether another master, or the same one later, may answer what this one didn't. */
 export const mayBeAskedAgain = (error: unknown): error is RpcError =>
   error instanceof RpcError &&
-  (error.code === 'NOT_ACTIVE' || error.code === 'UNAVAILABLE' || error.code === 'TIMEOUT')
+  ['NOT_ACTIVE', 'UNAVAILABLE', 'TIMEOUT', 'OTHER_CLUSTER'].includes(error.code)

@@ -6,6 +6,7 @@ export {
   TajoClient,
   type TajoClientOptions,
 } from './client.ts'
+export { type ClusterKnowledge, knownCluster } from './cluster.ts'
 export {
   ClosedError,
   NoMasterError,

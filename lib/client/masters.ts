@@ -6,10 +6,15 @@
  * connections: when an answer takes long, the others are asked meanwhile whether one of them is active, and the call
  * moves over as soon as one is. When none of those that are known is active, `findMore` may name others; nobody waits
  * for it. All calls may be repeated (failover.ts).
+ *
+ * Only masters of one cluster count (cluster.ts). One of another is asked for nothing, as if nobody were there, and what
+ * it says of others is not heard.
  */
 import type { Clock } from '../base/clock.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
+import { messageOf } from '../base/message-of.ts'
 import { RpcError } from '../rpc/errors.ts'
+import { type ClusterKnowledge, onlyCluster, whoAnswers } from './cluster.ts'
 import { ClosedError, NoMasterError } from './errors.ts'
 import { budgetMs, mayBeAskedAgain, pauseMs, type RetryOptions } from './failover.ts'
 import { reachedNobody, type Wire } from './wire.ts'
@@ -39,6 +44,7 @@ export interface MastersOptions {
   readonly masters: readonly MasterAddress[]
   /** Other masters of this cluster, asked for while none of those that are known is active. Its rejection is no news. */
   readonly findMore: () => Promise<readonly MasterAddress[]>
+  readonly cluster: ClusterKnowledge
   readonly retry: RetryOptions
   readonly clock: Clock
   /** From 0 to 1. */
@@ -71,6 +77,10 @@ export class Masters {
   #anybodyThere = false
   #findAfterMs = Number.NEGATIVE_INFINITY
   #epoch = 0
+  /** What the cluster's id was expected to be; undefined before that was asked. */
+  #expected: Promise<string | null> | undefined
+  /** A master of this cluster has answered: from then on there is no other. */
+  #confirmed: Promise<void> | null = null
 
   /** Throws RangeError for a list without a master. */
   constructor(options: MastersOptions) {
@@ -93,11 +103,19 @@ export class Masters {
     const sinceMs = clock.nowMs()
     const tried = new Set<string>()
     const said = new Map<string, string>()
+    const foreign = new Map<string, string>()
+    let hint: string | null = null
     for (let round = 0; ; ) {
-      const address = this.#next(tried)
+      if (this.#options.wire.cluster === null && tried.size === 0) {
+        await this.#identify(said, call.signal)
+      }
+      const known = this.#options.wire.cluster !== null
+      const address = known ? this.#next(tried) : null
       if (address === null) {
+        hint = (await this.#otherCluster(foreign, tried)) ?? hint
+        foreign.clear()
         const spentMs = clock.nowMs() - sinceMs
-        if (spentMs >= this.#budgetMs(call)) throw new NoMasterError(spentMs, said)
+        if (spentMs >= this.#budgetMs(call)) throw new NoMasterError(spentMs, said, hint)
         onWaiting(said, spentMs)
         if (spentMs >= FIND_AFTER_MS) void this.#find()
         await this.#pause(pauseMs(round, retry, random()), call.signal)
@@ -110,14 +128,65 @@ export class Masters {
         const answer = await this.#ask(address, call)
         this.#active = address
         this.#anybodyThere = true
+        this.#confirm()
         return answer
       } catch (error) {
         if (call.signal.aborted) throw new ClosedError()
         if (!mayBeAskedAgain(error)) throw error
         said.set(address, error.message)
+        if (error.code === 'OTHER_CLUSTER' && error.cluster !== null) {
+          foreign.set(address, error.cluster)
+        }
         this.#note(address, error)
       }
     }
+  }
+
+  /** Before the first call, and again while nobody has told. Throws OTHER_CLUSTER where two clusters answer. */
+  async #identify(said: Map<string, string>, signal: AbortSignal): Promise<void> {
+    const { wire, cluster } = this.#options
+    this.#expected ??= cluster.expected()
+    const expected = await this.#expected
+    // Another call may have found it out meanwhile.
+    wire.cluster ??= expected
+    if (wire.cluster !== null) return
+    const told = await whoAnswers(wire, this.#known, signal)
+    if (signal.aborted) throw new ClosedError()
+    wire.cluster ??= onlyCluster(told)
+    for (const { address, error } of told) {
+      if (error instanceof RpcError) said.set(address, error.message)
+      if (error instanceof RpcError && error.cluster !== null) this.#anybodyThere = true
+    }
+  }
+
+  #confirm(): void {
+    const { wire, cluster } = this.#options
+    if (wire.cluster !== null) this.#confirmed ??= cluster.confirmed(wire.cluster)
+  }
+
+  /**
+   * After a round in which masters of other clusters answered and none of ours: perhaps our cluster has got a new id.
+   * Resolves to what to do about it, if there is nothing to be done here; rejects where every master has said so.
+   */
+  async #otherCluster(
+    foreign: ReadonlyMap<string, string>,
+    tried: ReadonlySet<string>,
+  ): Promise<string | null> {
+    const { wire, cluster } = this.#options
+    const [other] = new Set(foreign.values())
+    if (other === undefined || this.#confirmed !== null) return null
+    try {
+      wire.cluster = await cluster.instead(other)
+      return null
+    } catch (error) {
+      if (foreign.size < tried.size) return messageOf(error)
+      throw new RpcError('OTHER_CLUSTER', messageOf(error), { cause: error })
+    }
+  }
+
+  /** Resolves when what was learnt of the cluster is written down. */
+  async close(): Promise<void> {
+    await this.#confirmed
   }
 
   #budgetMs(call: MasterCall): number {
@@ -132,7 +201,12 @@ export class Masters {
   }
 
   #note(address: string, error: RpcError): void {
-    if (!reachedNobody(error)) this.#anybodyThere = true
+    const isNobody = reachedNobody(error) || error.code === 'OTHER_CLUSTER'
+    if (!isNobody) {
+      this.#anybodyThere = true
+      // It names our cluster in whatever it answers.
+      if (error.cluster !== null) this.#confirm()
+    }
     if (error.active !== null && error.active !== address) this.#learn(error.active)
     else if (this.#active === address) this.#active = null
   }

@@ -187,10 +187,12 @@ function errorOf({ error, state, queryId }: QueryStatus): QueryError {
   return new QueryError(error.kind, error.message, { place: error.place, queryId })
 }
 
+const REFUSALS: ReadonlySet<string> = new Set(['BAD_REQUEST', 'OTHER_CLUSTER'])
+
 /** A request that the master takes for wrong is the caller's mistake or ours, but no reason to ask again. */
 export const asQueryError = (error: unknown, queryId: string): unknown =>
   error instanceof RpcError
-    ? new QueryError(error.code === 'BAD_REQUEST' ? 'refused' : 'internal', error.message, {
+    ? new QueryError(REFUSALS.has(error.code) ? 'refused' : 'internal', error.message, {
         queryId,
         cause: error,
       })

@@ -18,6 +18,9 @@ const OPENING_MS = 10_000
 /** A batch is far smaller; a single value may be long. */
 const LONGEST_LINE = 256 * 1024 * 1024
 
+/** With OTHER_CLUSTER its address is another one's by now. */
+const GONE: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'NOT_FOUND', 'OTHER_CLUSTER'])
+
 export interface FetchOptions {
   readonly wire: Wire
   readonly clock: Clock
@@ -31,7 +34,7 @@ export interface FetchOptions {
 /** Whether the worker or the way to it is gone, rather than the query wrong. */
 export const workerIsGone = (error: unknown): boolean =>
   (error instanceof QueryError && error.kind === 'lost') ||
-  (error instanceof RpcError && ['UNAVAILABLE', 'TIMEOUT', 'NOT_FOUND'].includes(error.code))
+  (error instanceof RpcError && GONE.has(error.code))
 
 export class RowStream {
   readonly columns: readonly Column[]

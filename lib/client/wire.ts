@@ -2,13 +2,15 @@
  * HTTP as the client library speaks it: Node's own, so that a shell command starts in a fraction of the time that the
  * masters' calling side (rpc/client.ts) needs to load. The messages are the same contract's; their types come from there.
  *
- * Every call has a deadline for the whole of it and nothing is repeated here.
+ * Every call has a deadline for the whole of it and nothing is repeated here. Once the cluster is known every call names
+ * it, and an answer of another one is refused.
  */
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { splitHostPort } from '../base/host-port.ts'
 import { WHY_UNREACHABLE } from '../base/why-unreachable.ts'
 import { jsonOrNull, textOf } from '../rpc/body.ts'
+import { CLUSTER_HEADER, clusterAnswering, clusterName } from '../rpc/cluster-id.ts'
 import type { EPOCH_HEADER as EpochHeader } from '../rpc/contract.ts'
 import { errorFrom, RpcError } from '../rpc/errors.ts'
 
@@ -22,6 +24,8 @@ export interface Answer {
   readonly body: unknown
   /** The newest term that the answering one knows. */
   readonly epoch: number | null
+  /** The one that the answering one belongs to; null where it doesn't know yet. */
+  readonly cluster: string | null
 }
 
 const MOST_CONNECTIONS = 64
@@ -40,6 +44,8 @@ export function reachedNobody(error: unknown): boolean {
 export class Wire {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: MOST_CONNECTIONS })
   readonly #clock: Clock
+  /** Null while it isn't known. */
+  cluster: string | null = null
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -54,9 +60,10 @@ export class Wire {
   ): Promise<Answer> {
     return this.#within(address, options, async (opened) => {
       const response = await opened(this.#post(address, path, message))
+      const cluster = this.#clusterOf(address, response)
       const body = jsonOrNull(await textOf(response))
-      if (response.statusCode !== 200) throw errorFrom(response.statusCode ?? 0, body)
-      return { body, epoch: epochOf(response) }
+      if (response.statusCode !== 200) throw errorFrom(response.statusCode ?? 0, body, cluster)
+      return { body, epoch: epochOf(response), cluster }
     })
   }
 
@@ -69,8 +76,9 @@ export class Wire {
   ): Promise<IncomingMessage> {
     const response = await this.#within(address, options, async (opened) => {
       const response = await opened(this.#post(address, path, message))
+      const cluster = this.#clusterOf(address, response)
       if (response.statusCode === 200) return response
-      throw errorFrom(response.statusCode ?? 0, jsonOrNull(await textOf(response)))
+      throw errorFrom(response.statusCode ?? 0, jsonOrNull(await textOf(response)), cluster)
     })
     const breakOff = (): void => {
       response.destroy()
@@ -86,6 +94,16 @@ export class Wire {
     this.#agent.destroy()
   }
 
+  #clusterOf(address: string, response: IncomingMessage): string | null {
+    const { statusCode: status = 0, headers } = response
+    try {
+      return clusterAnswering(address, { status, headers }, this.cluster)
+    } catch (error) {
+      response.destroy()
+      throw error
+    }
+  }
+
   #post(address: string, path: string, message: unknown): ClientRequest {
     const split = splitHostPort(address)
     if (split === null) throw new RpcError('BAD_REQUEST', `'${address}' is not host:port`)
@@ -94,7 +112,10 @@ export class Wire {
       path,
       method: 'POST',
       agent: this.#agent,
-      headers: { 'content-type': 'application/json' },
+      headers: {
+        'content-type': 'application/json',
+        [CLUSTER_HEADER]: clusterName(this.cluster),
+      },
     })
     call.end(JSON.stringify(message))
     return call

@@ -10,6 +10,7 @@ export { fileSystemOf } from './file-system.ts'
 export { formatDirectory } from './format.ts'
 export {
   inspectDirectory,
+  readClusterId,
   readDirectoryHistory,
   readMembers,
   readSecret,

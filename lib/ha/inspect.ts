@@ -125,6 +125,11 @@ export const readServedTerms = (directory: string, upTo: number) =>
 /** What a term that has served says of its catalog, and whether it was formatHA's. Rejects with DiskError. */
 export const readServedRecord = (directory: string, term: number) =>
   servedRecord(openDisk(directory), term)
+/** The cluster's id, or null where no master has been started yet. Rejects with DiskError, or BAD_DIRECTORY. */
+export async function readClusterId(directory: string): Promise<string | null> {
+  const text = await openDisk(directory).read('inspect', CLUSTER_FILE)
+  return text === 'missing' ? null : decodeCluster(text, `${directory}/${CLUSTER_FILE}`).clusterId
+}
 
 /** The daemons' shared secret, or null where no master has been started yet. Rejects with DiskError (EACCES …). */
 export async function readSecret(directory: string): Promise<string | null> {

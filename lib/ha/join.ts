@@ -11,9 +11,10 @@ import type { Log } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import type { KeeperHandle } from './supervised-keeper.ts'
 
-/** A member that has joined, the cluster's secret, and how to hear that it can't go on. */
+/** A member that has joined, the cluster's id and secret, and how to hear that it can't go on. */
 export interface Joined {
   readonly member: Member
+  readonly clusterId: string
   readonly secret: string
 }
 
@@ -47,12 +48,14 @@ export async function joinElection(
       catalog: options.catalog,
       fencing: options.fencing,
       severalHosts: options.severalHosts,
-      fresh: { clusterId: randomUUID(), secret: randomBytes(32).toString('hex') },
+      fresh: {
+        clusterId: options.clusterId ?? randomUUID(),
+        secret: randomBytes(32).toString('hex'),
+      },
     },
   )
   core.onFailure(onFailure)
-  const { secret } = await core.join()
-  return { member: core, secret }
+  return { member: core, ...(await core.join()) }
 }
 
 /** Enough for every lane to have a call hanging at once (renew, look, peers, claim, history, setup). */

@@ -110,6 +110,8 @@ export interface Member {
 export interface MemberOptions {
   /** Absolute path of the HA directory (`<rootdir>/system/ha`); its parent must exist. */
   readonly directory: string
+  /** Of the cluster that this master forms if it is the first; null: a new one. */
+  readonly clusterId?: string | null
   /** What this master tells the others of itself. */
   readonly self: Pick<Holder, 'address' | 'addresses' | 'version' | 'priority' | 'adminSocket'>
   readonly timing: Timing

@@ -62,9 +62,13 @@ export class MemberCore implements Member {
   }
 
   /** Starts the keeper; resolves when it has joined the directory, rejects with its refusal. */
-  join(): Promise<{ secret: string }> {
+  join(): Promise<{ clusterId: string; secret: string }> {
     return new Promise((resolve, reject) => {
-      this.#joined = { resolve: () => resolve({ secret: this.#known?.secret ?? '' }), reject }
+      const told = (): void => {
+        const { clusterId = '', secret = '' } = this.#known ?? {}
+        resolve({ clusterId, secret })
+      }
+      this.#joined = { resolve: told, reject }
       this.#keeper.start()
     })
   }

@@ -25,6 +25,8 @@ export interface AdminOptions {
   /** Begins the orderly end of this process. */
   readonly stop: (why: string) => void
   readonly epoch: () => number
+  /** Null until it is joined. */
+  readonly clusterId: () => string | null
   readonly log: Log
 }
 
@@ -33,7 +35,7 @@ export type AdminServer = FastifyInstance
 
 /** A server for the admin socket, not listening yet. */
 export function adminServer(options: AdminOptions): AdminServer {
-  const app = limitedServer({ log: options.log, epoch: options.epoch })
+  const app = limitedServer(options)
   const order = <S extends z.ZodType>(
     name: string,
     schema: S,

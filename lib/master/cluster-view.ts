@@ -7,6 +7,9 @@ export interface OwnFacts {
   readonly serving: boolean
   readonly epoch: number
   readonly pid: number
+  /** Null until it is joined. */
+  readonly clusterId: string | null
+  readonly rootDirectory: string
   readonly warnings: readonly string[]
 }
 
@@ -41,7 +44,8 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
   return {
     ...standingOf(view, own),
     activeClient: view.active?.addresses.clientRpc ?? null,
-    clusterId: view.clusterId,
+    clusterId: own.clusterId,
+    rootDirectory: own.rootDirectory,
     hostname: self.hostname,
     pid: own.pid,
     version: self.version,

@@ -123,7 +123,11 @@ export class MasterWeb implements WebView {
     const { clock, queries, wallMs } = options
     this.#options = options
     this.self = options.self
-    this.#pageQueries = new PageQueries({ clock, ownAddresses: () => this.#ownAddresses() })
+    this.#pageQueries = new PageQueries({
+      clock,
+      ownAddresses: () => this.#ownAddresses(),
+      clusterId: () => options.own().clusterId,
+    })
     this.#rows = new Kept(() => queries.newest(MOST_QUERIES), clock)
     this.#activeWorkers = new Kept(async () => {
       const rows = await this.#pageQueries.workers()

@@ -18,7 +18,9 @@ import {
   type LineWriter,
   limitedServer,
   type MasterStatus,
+  type Membership,
   openAll,
+  type Refused,
   RpcError,
   rpcServer,
   type ServerOptions,
@@ -51,7 +53,9 @@ export interface MasterOptions {
   readonly join: (
     service: Service,
     onFailure: (error: Error) => void,
-  ) => Promise<{ readonly member: Member; readonly secret: string }>
+  ) => Promise<{ readonly member: Member } & Membership>
+  /** Of the cluster's files, for those of other clusters: tajo.rootdir. */
+  readonly rootDirectory: string
   /** Between two lines on a watch stream. */
   readonly beatMs: number
   /** So long a silence on one means a frozen peer. */
@@ -121,7 +125,7 @@ export class Master {
     this.#guard = new Guard({
       epoch: () => this.#epoch,
       onNewerEpoch: (epoch) => this.#member?.hint(`term ${epoch} was heard of`),
-      onRefused: (what, from) => this.#logRefused(what, from),
+      onRefused: (what, from, error) => this.#logRefused(what, from, error),
     })
     this.#gate = new ActiveGate(rights, () => this.#whereabouts())
     this.#alarm = new SplitBrainAlarm({
@@ -138,6 +142,7 @@ export class Master {
       commit: () => this.#joined().commit(),
       onBroken: (error) => options.onFailure(brokenCatalog(error)),
       onGone: (why) => this.#member?.giveUp(why),
+      clusterId: () => this.clusterId,
       secret: () => this.#secret,
       clock,
       wallMs: options.wallMs,
@@ -195,6 +200,11 @@ export class Master {
     return this.#guard.epoch()
   }
 
+  /** Null until the cluster is joined. */
+  get clusterId(): string | null {
+    return this.#guard.clusterId
+  }
+
   // ---- its beginning and its end ---------------------------------------------------------------------------------
 
   async #open(): Promise<void> {
@@ -208,7 +218,12 @@ export class Master {
       beatMs: 2 * beatMs,
       onCall: (call) => this.#metrics.call(call),
     }
-    const info = limitedServer({ log, epoch: () => this.epoch(), headers: COMMON_HEADERS })
+    const info = limitedServer({
+      log,
+      epoch: () => this.epoch(),
+      clusterId: () => this.clusterId,
+      headers: COMMON_HEADERS,
+    })
     const { web: rules, version } = this.#options
     const web = { view: this.#web, rules, metrics: this.#metrics, version, clock, log }
     this.#door = addWebRoutes(info, web)
@@ -224,15 +239,16 @@ export class Master {
   }
 
   #joinedAs(
-    { member, secret }: { member: Member; secret: string },
+    { member, clusterId, secret }: { member: Member } & Membership,
     PeersClass: typeof Peers,
   ): void {
     const { address, clock, log, silenceMs } = this.#options
     this.#member = member
     this.#secret = secret
-    this.#guard.setSecret(secret)
+    this.#guard.join({ clusterId, secret })
     this.#peers = new PeersClass({
       self: address,
+      clusterId: () => clusterId,
       secret: () => secret,
       epoch: () => this.epoch(),
       clock,
@@ -377,12 +393,11 @@ export class Master {
     return { active: elsewhere ? active.addresses.clientRpc : null, epoch: this.epoch() }
   }
 
-  #logRefused(what: 'secret' | 'epoch', from: string): void {
+  #logRefused(what: Refused, from: string, error: RpcError): void {
     const count = this.#guard.refused[what]
     // The 1st, 2nd, 4th, 8th, …: enough to notice it, and nobody fills the log.
     if ((count & (count - 1)) !== 0) return
-    const text = what === 'secret' ? 'a wrong secret' : 'a term that is over'
-    this.#options.log('warn', `refused a message with ${text}`, { from, count })
+    this.#options.log('warn', `refused a message: ${error.message}`, { from, count })
   }
 
   // ---- its view --------------------------------------------------------------------------------------------------
@@ -397,6 +412,8 @@ export class Master {
       serving: this.#member?.mayServe() ?? false,
       epoch: this.#guard.epoch(),
       pid: this.#options.pid,
+      clusterId: this.clusterId,
+      rootDirectory: this.#options.rootDirectory,
       warnings: this.#alarm.warnings(),
     }
   }
@@ -464,6 +481,7 @@ export class Master {
       workers: active ? countWorkers(this.#queries.workers()) : null,
       queries: active ? countQueries(this.#queries.ofThisTerm()) : null,
       transitions: this.#transitions,
+      refusedClusters: this.#guard.refused.cluster,
       refusedSecrets: this.#guard.refused.secret,
       refusedEpochs: this.#guard.refused.epoch,
       splitBrainAlarms: this.#alarm.count,

@@ -12,6 +12,8 @@ import type { SqlLine, SqlOut, SqlRequest, TablesDocument } from '../web/view.ts
 export interface PageQueriesOptions {
   /** This master's own addresses: it names the active one. Null before it has joined. */
   readonly ownAddresses: () => { readonly clientRpc: string; readonly catalog: string } | null
+  /** Null before it has joined. */
+  readonly clusterId: () => string | null
   readonly clock: Clock
 }
 
@@ -91,12 +93,15 @@ export class PageQueries {
     }
   }
 
-  #make({ TajoClient }: Client, more: Partial<TajoClientOptions>): TajoClient {
-    const own = this.#options.ownAddresses()
-    if (own === null)
+  #make({ TajoClient, knownCluster }: Client, more: Partial<TajoClientOptions>): TajoClient {
+    const { clock, ownAddresses, clusterId } = this.#options
+    const own = ownAddresses()
+    const id = clusterId()
+    if (own === null || id === null) {
       throw new RpcError('UNAVAILABLE', 'this master has not joined its cluster yet')
+    }
     const masters = [{ client: own.clientRpc, catalog: own.catalog }]
-    return new TajoClient({ masters, clock: this.#options.clock, ...more })
+    return new TajoClient({ masters, clock, cluster: knownCluster(id), ...more })
   }
 }
 

@@ -13,6 +13,7 @@ import { type Announcement, RpcError, type Standing } from '../rpc/index.ts'
 export interface PeersOptions {
   /** This master's own umbilical address. */
   readonly self: string
+  readonly clusterId: () => string
   readonly secret: () => string
   readonly epoch: () => number
   readonly clock: Clock
@@ -93,6 +94,7 @@ class Peer {
     this.#address = address
     this.#options = options
     this.#client = new RpcClient('umbilical', address, {
+      clusterId: options.clusterId,
       secret: options.secret,
       epoch: options.epoch,
       clock: options.clock,

@@ -1,7 +1,7 @@
 /**
  * The calling side of the contract: one client a service and address, over kept connections.
  *
- * Every call has a deadline for the whole of it. Nothing is repeated here: whether a call may be repeated is known only
+ * Every call has a deadline for the whole of it, names the cluster it is meant for, and takes no answer of another one. Nothing is repeated here: whether a call may be repeated is known only
  * to whoever calls. Answers are checked against the contract like requests are.
  */
 import type { Readable } from 'node:stream'
@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
 import { messageOf } from '../base/message-of.ts'
 import { jsonOrNull, textOf } from './body.ts'
+import { CLUSTER_HEADER, clusterAnswering, clusterName } from './cluster-id.ts'
 import {
   type AnswerOf,
   type CallMethod,
@@ -28,6 +29,8 @@ import { errorFrom, RpcError } from './errors.ts'
 import { readLines } from './stream.ts'
 
 export interface ClientOptions {
+  /** The cluster that is meant. Null while it isn't known, which does for `who` only. */
+  readonly clusterId: () => string | null
   /** Both go with every call where the contract asks for them. */
   readonly secret: () => string
   readonly epoch: () => number
@@ -77,8 +80,8 @@ export class RpcClient<N extends ServiceName> {
     const deadline = AbortSignal.timeout(options.deadlineMs)
     const signals = options.signal === undefined ? [deadline] : [deadline, options.signal]
     try {
-      const { status, body } = await this.#post(method, contract, request, AbortSignal.any(signals))
-      const answer = contract.answer.safeParse(parse(status, await textOf(body)))
+      const said = await this.#post(method, contract, request, AbortSignal.any(signals))
+      const answer = contract.answer.safeParse(parse(said, await textOf(said.body)))
       if (answer.success) return answer.data as AnswerOf<Services[N][M]>
       throw new RpcError(
         'INTERNAL',
@@ -113,7 +116,7 @@ export class RpcClient<N extends ServiceName> {
       const signal = AbortSignal.any([opening.signal, options.signal])
       const answer = await this.#post(method, contract, request, signal)
       body = answer.body
-      if (answer.status !== 200) throw errorFrom(answer.status, jsonOrNull(await textOf(body)))
+      if (answer.status !== 200) parse(answer, await textOf(body))
     } catch (error) {
       if (error instanceof RpcError) throw error
       if (!opening.signal.aborted) throw this.#unavailable(error)
@@ -142,22 +145,33 @@ export class RpcClient<N extends ServiceName> {
     contract: CallMethod | StreamMethod,
     request: unknown,
     signal: AbortSignal,
-  ): Promise<{ status: number; body: Readable }> {
-    const headers: Record<string, string> = { 'content-type': 'application/json' }
-    if (contract.access === 'cluster') {
-      headers[SECRET_HEADER] = this.#options.secret()
-      headers[EPOCH_HEADER] = String(this.#options.epoch())
+  ): Promise<Said> {
+    const wanted = this.#options.clusterId()
+    const sent: Record<string, string> = {
+      'content-type': 'application/json',
+      [CLUSTER_HEADER]: clusterName(wanted),
     }
-    const { statusCode, body } = await this.#pool.request({
+    if (contract.access === 'cluster') {
+      sent[SECRET_HEADER] = this.#options.secret()
+      sent[EPOCH_HEADER] = String(this.#options.epoch())
+    }
+    const { statusCode, headers, body } = await this.#pool.request({
       path: `/rpc/${this.#service}/${method}`,
       method: 'POST',
-      headers,
+      headers: sent,
       body: JSON.stringify(request),
       signal,
       headersTimeout: 0,
       bodyTimeout: 0,
     })
-    return { status: statusCode, body }
+    try {
+      const cluster = clusterAnswering(this.#address, { status: statusCode, headers }, wanted)
+      return { status: statusCode, cluster, body }
+    } catch (error) {
+      // Unread, so that the connection goes with it.
+      body.on('error', () => {}).destroy()
+      throw error
+    }
   }
 
   #unavailable(cause: unknown): RpcError {
@@ -166,8 +180,14 @@ export class RpcClient<N extends ServiceName> {
   }
 }
 
-function parse(status: number, text: string): unknown {
+interface Said {
+  readonly status: number
+  readonly cluster: string | null
+  readonly body: Readable
+}
+
+function parse({ status, cluster }: Said, text: string): unknown {
   const body = jsonOrNull(text)
-  if (status !== 200) throw errorFrom(status, body)
+  if (status !== 200) throw errorFrom(status, body, cluster)
   return body
 }

@@ -8,8 +8,12 @@
  */
 import { z } from 'zod'
 
-/** `cluster`: the caller shows the cluster's secret and its epoch. `open`: anybody; it never changes the cluster's own state. */
-export type Access = 'cluster' | 'open'
+/**
+ * Each request names the cluster it is meant for (cluster-id.ts). `cluster`: the caller shows the cluster's secret and its
+ * epoch as well. `open`: anybody; it never changes the cluster's own state. `who`: anybody, even who doesn't know which
+ * cluster this is: the answer tells.
+ */
+export type Access = 'cluster' | 'open' | 'who'
 
 export interface CallMethod<Q extends z.ZodType = z.ZodType, A extends z.ZodType = z.ZodType> {
   readonly kind: 'call'
@@ -67,6 +71,8 @@ const masterStatus = standing.extend({
   /** Client RPC address of the active master. */
   activeClient: address.nullable(),
   clusterId: z.string().nullable(),
+  /** Of the cluster's files: tajo.rootdir. */
+  rootDirectory: z.string().nullable(),
   hostname: z.string(),
   pid: z.number().int(),
   version: z.string(),
@@ -85,7 +91,7 @@ const masterStatus = standing.extend({
 const service = z.object({ epoch, address, inFlight: z.number().int() })
 
 export const umbilical = {
-  status: call({ access: 'open', activeOnly: false }, nothing, masterStatus),
+  status: call({ access: 'who', activeOnly: false }, nothing, masterStatus),
   /** "I have become active", "I have stepped down": the others look at the directory at once. */
   announce: call(
     { access: 'cluster', activeOnly: false },
@@ -102,7 +108,7 @@ export const umbilical = {
 } as const satisfies ServiceContract
 
 const activeStatus = {
-  status: call({ access: 'open', activeOnly: true }, nothing, service),
+  status: call({ access: 'who', activeOnly: true }, nothing, service),
 } as const satisfies ServiceContract
 
 // ---- queries -----------------------------------------------------------------------------------------------------
@@ -421,7 +427,7 @@ export const worker = {
     nothing,
   ),
   status: call(
-    { access: 'open', activeOnly: false },
+    { access: 'who', activeOnly: false },
     nothing,
     workerInfo.extend({ epoch, running: z.number().int() }),
   ),
@@ -441,7 +447,7 @@ export const results = {
       z.object({ error: queryError }),
     ]),
   },
-  status: call({ access: 'open', activeOnly: false }, nothing, z.object({ workerId, epoch })),
+  status: call({ access: 'who', activeOnly: false }, nothing, z.object({ workerId, epoch })),
 } as const satisfies ServiceContract
 
 /** Under the names that paths carry. */

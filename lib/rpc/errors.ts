@@ -8,6 +8,8 @@
 export const RPC_CODES = [
   /** Only the active master may do it. `active` is where it is, if that is known. Ask again there, or later. */
   'NOT_ACTIVE',
+  /** Caller and called are of two clusters, or one of them is of an older state. `cluster` is the called one's. */
+  'OTHER_CLUSTER',
   /** The secret is missing or is another cluster's. */
   'FORBIDDEN',
   /** The caller knows an older term than the called. `epoch` is the newer one. */
@@ -28,6 +30,7 @@ export type RpcCode = (typeof RPC_CODES)[number]
 
 export const HTTP_STATUS: Readonly<Record<RpcCode, number>> = {
   NOT_ACTIVE: 421,
+  OTHER_CLUSTER: 409,
   FORBIDDEN: 403,
   STALE_EPOCH: 409,
   BAD_REQUEST: 400,
@@ -42,6 +45,8 @@ export interface RpcErrorFacts {
   /** Client RPC address of the active master, `host:port`. */
   readonly active?: string | null
   readonly epoch?: number | null
+  /** Id of the cluster that the called one belongs to. */
+  readonly cluster?: string | null
   readonly cause?: unknown
 }
 
@@ -50,12 +55,14 @@ export class RpcError extends Error {
   readonly code: RpcCode
   readonly active: string | null
   readonly epoch: number | null
+  readonly cluster: string | null
   constructor(code: RpcCode, message: string, facts: RpcErrorFacts = {}) {
     super(message, { cause: facts.cause })
     this.name = 'RpcError'
     this.code = code
     this.active = facts.active ?? null
     this.epoch = facts.epoch ?? null
+    this.cluster = facts.cluster ?? null
   }
 }
 
@@ -78,16 +85,18 @@ const isCode = (value: unknown): value is RpcCode => RPC_CODES.some((code) => co
 /** What a proxy says when it finds no server for a request, or none that answers. */
 const PROXY_STATUSES = [502, 503, 504]
 
-/** Reads an error off the wire; an answer that isn't one of ours is INTERNAL, but for a proxy's that found nobody. */
-export function errorFrom(status: number, body: unknown): RpcError {
+/** Reads an error of `cluster` off the wire; an answer that isn't one of ours is INTERNAL, but for a proxy's that found nobody. */
+export function errorFrom(status: number, body: unknown, cluster: string | null): RpcError {
   const told = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
   const { code, message, active, epoch } = told
   if (!isCode(code) || typeof message !== 'string') {
     const guess = PROXY_STATUSES.includes(status) ? 'UNAVAILABLE' : 'INTERNAL'
-    return new RpcError(guess, `the answer (HTTP ${status}) is none of this software's`)
+    const text = `the answer (HTTP ${status}) is none of this software's`
+    return new RpcError(guess, text, { cluster })
   }
   return new RpcError(code, message, {
     active: typeof active === 'string' ? active : null,
     epoch: typeof epoch === 'number' ? epoch : null,
+    cluster,
   })
 }

@@ -1,11 +1,13 @@
 /**
- * Who may speak in the cluster's name: whoever shows its secret and knows no older term than we do.
+ * Who may speak in the cluster's name: whoever means this cluster, shows its secret and knows no older term than we do.
+ * The cluster comes first: secrets and terms of two clusters are never compared.
  *
  * The term is the fencing token: whoever has seen n refuses n−1. A refused message is counted and never acted upon. A
  * newer term than ours, shown together with the secret, is news: from then on it is the one that counts here.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { requireForUs } from './cluster-id.ts'
 import { EPOCH_HEADER, SECRET_HEADER } from './contract.ts'
 import { RpcError } from './errors.ts'
 
@@ -14,7 +16,16 @@ export interface GuardOptions {
   readonly epoch: () => number
   /** A caller with the right secret knew a newer term. */
   readonly onNewerEpoch: (epoch: number) => void
-  readonly onRefused: (what: 'secret' | 'epoch', from: string) => void
+  readonly onRefused: (what: Refused, from: string, error: RpcError) => void
+}
+
+/** What a message was refused for. */
+export type Refused = 'cluster' | 'secret' | 'epoch'
+
+/** What a process has to know of its cluster before it lets anybody in. */
+export interface Membership {
+  readonly clusterId: string
+  readonly secret: string
 }
 
 /** Terms have ten digits in file names. */
@@ -23,9 +34,9 @@ const LARGEST_EPOCH = 9_999_999_999
 const digest = (secret: string): Buffer => createHash('sha256').update(secret).digest()
 
 export class Guard {
-  readonly refused = { secret: 0, epoch: 0 }
+  readonly refused: Record<Refused, number> = { cluster: 0, secret: 0, epoch: 0 }
   readonly #options: GuardOptions
-  #secret: Buffer | null = null
+  #joined: { readonly clusterId: string; readonly secret: Buffer } | null = null
   #heardEpoch = 0
 
   constructor(options: GuardOptions) {
@@ -33,8 +44,13 @@ export class Guard {
   }
 
   /** Until it is called nobody gets in: UNAVAILABLE. */
-  setSecret(secret: string): void {
-    this.#secret = digest(secret)
+  join({ clusterId, secret }: Membership): void {
+    this.#joined = { clusterId, secret: digest(secret) }
+  }
+
+  /** Null until the cluster is joined. */
+  get clusterId(): string | null {
+    return this.#joined?.clusterId ?? null
   }
 
   /** The newest term that was seen, in the directory or with a caller who knew the secret. */
@@ -42,17 +58,31 @@ export class Guard {
     return Math.max(this.#heardEpoch, this.#options.epoch())
   }
 
-  /** Lets a message in or throws FORBIDDEN, STALE_EPOCH, BAD_REQUEST or UNAVAILABLE. `from` is for logs. */
-  admit(headers: IncomingHttpHeaders, from: string): void {
-    if (this.#secret === null) {
-      throw new RpcError('UNAVAILABLE', 'this master has not joined its cluster yet')
+  /** Lets in whoever means this cluster, or throws OTHER_CLUSTER, BAD_REQUEST or UNAVAILABLE. `from` is for logs. */
+  requireOurs(headers: IncomingHttpHeaders, from: string): void {
+    try {
+      requireForUs(headers, this.#requireJoined().clusterId)
+    } catch (error) {
+      if (error instanceof RpcError && error.code !== 'UNAVAILABLE') {
+        this.#refuse('cluster', from, error)
+      }
+      throw error
     }
+  }
+
+  /**
+   * Lets a message in that speaks in the cluster's name, or throws FORBIDDEN, STALE_EPOCH, or as `requireOurs` does.
+   */
+  admit(headers: IncomingHttpHeaders, from: string): void {
+    this.requireOurs(headers, from)
     const shown = headers[SECRET_HEADER]
     // Digests are of one length, so the comparison takes the same time whatever was sent.
-    if (typeof shown !== 'string' || !timingSafeEqual(digest(shown), this.#secret)) {
-      this.refused.secret += 1
-      this.#options.onRefused('secret', from)
-      throw new RpcError('FORBIDDEN', "the secret is missing or is not this cluster's")
+    if (
+      typeof shown !== 'string' ||
+      !timingSafeEqual(digest(shown), this.#requireJoined().secret)
+    ) {
+      const text = "the secret is missing or is not this cluster's"
+      throw this.#refuse('secret', from, new RpcError('FORBIDDEN', text))
     }
     this.requireNewest(headers, from)
     const epoch = readEpoch(headers[EPOCH_HEADER])
@@ -70,12 +100,20 @@ export class Guard {
     const epoch = readEpoch(headers[EPOCH_HEADER])
     const known = this.epoch()
     if (epoch < known) {
-      this.refused.epoch += 1
-      this.#options.onRefused('epoch', from)
-      throw new RpcError('STALE_EPOCH', `term ${epoch} is over, the newest is ${known}`, {
-        epoch: known,
-      })
+      const text = `term ${epoch} is over, the newest is ${known}`
+      throw this.#refuse('epoch', from, new RpcError('STALE_EPOCH', text, { epoch: known }))
     }
+  }
+
+  #requireJoined(): { readonly clusterId: string; readonly secret: Buffer } {
+    if (this.#joined !== null) return this.#joined
+    throw new RpcError('UNAVAILABLE', 'this process has not joined its cluster yet')
+  }
+
+  #refuse(what: Refused, from: string, error: RpcError): RpcError {
+    this.refused[what] += 1
+    this.#options.onRefused(what, from, error)
+    return error
   }
 }
 

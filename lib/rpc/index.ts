@@ -1,4 +1,5 @@
 /** The only door of the serving side and of what both sides share; the calling side is `client.ts`, loaded when needed. */
+export { CLUSTER_HEADER, clusterName, clusterNamed } from './cluster-id.ts'
 export type {
   Announcement,
   MasterStatus,
@@ -8,7 +9,7 @@ export type {
 } from './contract.ts'
 export { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
 export type { Gate, Pass } from './gate.ts'
-export { Guard } from './guard.ts'
+export { Guard, type Membership, type Refused } from './guard.ts'
 export { type Bind, type Listener, openAll } from './listeners.ts'
 export {
   type CallFacts,

@@ -1,7 +1,7 @@
 /**
  * The serving side of the contract: fastify, JSON, one server a port.
  *
- * Order of things for each request: the guard looks at secret and term before the body is read; the body is checked
+ * Order of things for each request: the guard looks at cluster, secret and term before the body is read; the body is checked
  * against the contract; a method that only the active master may answer asks the gate, and asks again between the
  * handler's last step and the answer's first byte. Whatever is thrown becomes an error of the closed list; what the
  * caller can't do anything about is logged here and told without details.
@@ -10,6 +10,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
+import { CLUSTER_HEADER, clusterName } from './cluster-id.ts'
 import {
   type AnswerOf,
   type CallMethod,
@@ -92,13 +93,20 @@ const TELLING_STATUSES = [413, 414]
 export function limitedServer(options: {
   readonly log: Log
   readonly epoch: () => number
+  /** Named in every answer; null until it is joined. */
+  readonly clusterId: () => string | null
   /** Of every refusal; no hook runs for a request that the router can't even read. */
   readonly headers?: Readonly<Record<string, string>>
 }): FastifyInstance {
+  // On Node's own answer, so that streams carry it too.
+  const nameCluster = ({ raw }: FastifyReply): void => {
+    raw.setHeader(CLUSTER_HEADER, clusterName(options.clusterId()))
+  }
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const { statusCode } = error as { statusCode?: number }
     const told = asRpcError(error, request, options.log)
     const status = TELLING_STATUSES.find((one) => one === statusCode) ?? HTTP_STATUS[told.code]
+    nameCluster(reply)
     sendError(reply.headers(options.headers ?? {}), told, { epoch: options.epoch(), status })
   }
   const app = fastify({
@@ -118,6 +126,9 @@ export function limitedServer(options: {
   app.addHook('preClose', async () => {
     app.server.closeIdleConnections()
     setTimeout(() => app.server.closeAllConnections(), CLOSING_MS).unref()
+  })
+  app.addHook('onRequest', async (_request, reply) => {
+    nameCluster(reply)
   })
   app.setErrorHandler(fail)
   const paths = new KnownPaths(app)
@@ -140,12 +151,18 @@ export function rpcServer<N extends ServiceName>(
   handlers: Handlers<N>,
   options: ServerOptions,
 ): FastifyInstance {
-  const app = limitedServer({ log: options.log, epoch: () => options.guard.epoch() })
+  const { guard, log } = options
+  const app = limitedServer({
+    log,
+    epoch: () => guard.epoch(),
+    clusterId: () => guard.clusterId,
+  })
   for (const [methodName, method] of Object.entries(services[name])) {
     const handler = handlers[methodName as MethodName<N>] as unknown
     const url = `/rpc/${name}/${methodName}`
     const onRequest = async (request: FastifyRequest): Promise<void> => {
-      if (method.access === 'cluster') options.guard.admit(request.headers, request.ip)
+      if (method.access === 'cluster') guard.admit(request.headers, request.ip)
+      if (method.access === 'open') guard.requireOurs(request.headers, request.ip)
     }
     app.route({
       method: 'POST',

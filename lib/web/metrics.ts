@@ -135,6 +135,7 @@ export class Metrics {
       'Refused messages, by what was wrong with them.',
       (facts) =>
         new Map([
+          ['cluster', facts.refusedClusters],
           ['secret', facts.refusedSecrets],
           ['epoch', facts.refusedEpochs],
         ]),

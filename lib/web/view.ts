@@ -41,6 +41,7 @@ export interface MetricsFacts {
   readonly transitions: number
   /** Terms of this master that began, by reason. */
   readonly termsBegun: ReadonlyMap<string, number>
+  readonly refusedClusters: number
   readonly refusedSecrets: number
   readonly refusedEpochs: number
   readonly splitBrainAlarms: number

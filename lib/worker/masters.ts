@@ -6,11 +6,14 @@
  * read again before each search. A master may have a configuration of its own and stand in nobody else's: when none of
  * the list is active, the cluster's directory is asked for its members as well, and nobody waits for it, since its mount
  * may hang. None is forgotten: who is taken off the list stays a member until it is stopped.
+ *
+ * A master of another cluster is none of ours, however it came into the list: it is told of and never followed.
  */
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
 import { RpcClient } from '../rpc/client.ts'
+import { RpcError } from '../rpc/index.ts'
 
 export interface MasterAddresses {
   readonly tracker: string
@@ -23,6 +26,7 @@ export interface MastersOptions {
   readonly readAddresses: () => Promise<readonly MasterAddresses[]>
   /** The members that the cluster's directory knows; rejects when it can't be read. */
   readonly readMembers: () => Promise<readonly MasterAddresses[]>
+  readonly clusterId: () => string | null
   readonly secret: () => string
   readonly epoch: () => number
   readonly clock: Clock
@@ -44,6 +48,8 @@ const ASK_MS = 1000
 const CONNECT_MS = 1000
 /** Between two looks into the directory. */
 const LOOK_EVERY_MS = 1000
+/** A foreign master is told of again after so long. */
+const TOLD_EVERY_MS = 60_000
 
 export class Masters {
   readonly #options: MastersOptions
@@ -53,6 +59,8 @@ export class Masters {
   #looking = false
   #unseen: string | null = null
   #lookedMs = Number.NEGATIVE_INFINITY
+  /** When which foreign master was told of. */
+  readonly #toldMs = new Map<string, number>()
 
   constructor(options: MastersOptions) {
     this.#options = options
@@ -64,8 +72,9 @@ export class Masters {
     await this.#readAgain()
     try {
       return await Promise.any(this.#masters.map((master) => this.#ask(master, signal)))
-    } catch {
+    } catch (error) {
       // Each of them has refused or is out of reach, as in every moment between two active ones.
+      for (const one of (error as AggregateError).errors) this.#tellForeign(one)
       void this.#lookIntoDirectory()
       return null
     }
@@ -119,6 +128,17 @@ export class Masters {
       this.#looking = false
       this.#lookedMs = clock.nowMs()
     }
+  }
+
+  #tellForeign(error: unknown): void {
+    if (!(error instanceof RpcError) || error.code !== 'OTHER_CLUSTER') return
+    const { clock, log } = this.#options
+    const nowMs = clock.nowMs()
+    if (nowMs - (this.#toldMs.get(error.message) ?? Number.NEGATIVE_INFINITY) < TOLD_EVERY_MS)
+      return
+    this.#toldMs.set(error.message, nowMs)
+    const what = 'either tajo.rootdir or conf/masters is wrong, here or there'
+    log('error', `${error.message}: ${what}. This worker does not register there`)
   }
 
   #learn(list: readonly MasterAddresses[]): void {

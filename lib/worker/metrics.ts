@@ -8,6 +8,7 @@ export interface WorkerFacts {
   readonly begun: number
   readonly fetched: number
   readonly registrations: number
+  readonly refusedClusters: number
   readonly refusedSecrets: number
   readonly refusedEpochs: number
   readonly memoryBytes: number
@@ -29,6 +30,7 @@ export function metricsText(facts: WorkerFacts): string {
     ),
     '# HELP tajo_rpc_refused_total Refused messages, by what was wrong with them.',
     '# TYPE tajo_rpc_refused_total counter',
+    `tajo_rpc_refused_total{reason="cluster"} ${facts.refusedClusters}`,
     `tajo_rpc_refused_total{reason="secret"} ${facts.refusedSecrets}`,
     `tajo_rpc_refused_total{reason="epoch"} ${facts.refusedEpochs}`,
     ...one(

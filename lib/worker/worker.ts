@@ -15,6 +15,7 @@ import {
   Guard,
   type Handlers,
   limitedServer,
+  type Membership,
   openAll,
   RpcError,
   rpcServer,
@@ -47,7 +48,7 @@ export interface WorkerOptions {
   readonly closed: readonly string[]
   readonly types: TypeNames
   /** From the cluster's directory; null while no master has formed the cluster yet. Rejects when it can't be read. */
-  readonly readSecret: () => Promise<string | null>
+  readonly readMembership: () => Promise<Membership | null>
   /** The newest term that is known at the start. */
   readonly epoch: number
   readonly idleMs: number
@@ -73,7 +74,7 @@ export class Worker {
   readonly #counts = { begun: 0, fetched: 0 }
   readonly #stopped = new AbortController()
   #engine: Engine | null = null
-  #secret = ''
+  #joined: Membership | null = null
   #epoch: number
 
   constructor(options: WorkerOptions) {
@@ -83,13 +84,15 @@ export class Worker {
     this.#guard = new Guard({
       epoch: () => this.#epoch,
       onNewerEpoch: (epoch) => this.#onEpoch(epoch),
-      onRefused: (what, from) => log('warn', `refused a message with a wrong ${what} from ${from}`),
+      onRefused: (_what, from, error) =>
+        log('warn', `refused a message: ${error.message}`, { from }),
     })
     this.#masters = new Masters({
       addresses: options.masters,
       readAddresses: options.readMasters ?? (async () => options.masters),
       readMembers: options.readMembers ?? (async () => []),
-      secret: () => this.#secret,
+      clusterId: () => this.#guard.clusterId,
+      secret: () => this.#joined?.secret ?? '',
       epoch: () => this.#guard.epoch(),
       clock,
       log,
@@ -105,7 +108,7 @@ export class Worker {
       tasks: this.#tasks,
       epoch: () => this.#guard.epoch(),
       onEpoch: (epoch) => this.#onEpoch(epoch),
-      onForbidden: () => this.#learnSecret(),
+      onForbidden: () => this.#learnMembership(),
     })
   }
 
@@ -219,6 +222,7 @@ export class Worker {
           begun: this.#counts.begun,
           fetched: this.#counts.fetched,
           registrations: this.#follow.registrations,
+          refusedClusters: this.#guard.refused.cluster,
           refusedSecrets: this.#guard.refused.secret,
           refusedEpochs: this.#guard.refused.epoch,
           memoryBytes: process.memoryUsage.rss(),
@@ -229,7 +233,11 @@ export class Worker {
   }
 
   #plainServer(): FastifyInstance {
-    return limitedServer({ log: this.#options.log, epoch: () => this.#guard.epoch() })
+    return limitedServer({
+      log: this.#options.log,
+      epoch: () => this.#guard.epoch(),
+      clusterId: () => this.#guard.clusterId,
+    })
   }
 
   #serverOptions(): ServerOptions {
@@ -246,34 +254,34 @@ export class Worker {
   async #join(): Promise<void> {
     const { clock, log } = this.#options
     const { signal } = this.#stopped
-    for (let turn = 0; this.#secret === '' && !signal.aborted; turn++) {
-      if (turn > 0) await pause(clock, SECRET_PAUSE_MS, signal)
-      await this.#learnSecret(turn % SECRET_TURNS_A_MESSAGE === 0)
+    for (let turn = 0; this.#joined === null && !signal.aborted; turn++) {
+      if (turn > 0) await pause(clock, LEARN_PAUSE_MS, signal)
+      await this.#learnMembership(turn % LEARN_TURNS_A_MESSAGE === 0)
     }
     if (signal.aborted) return
     log('info', 'the cluster is formed: looking for the active master')
     this.#follow.start()
   }
 
-  async #learnSecret(tell = true): Promise<void> {
-    const { readSecret, log } = this.#options
+  async #learnMembership(tell = true): Promise<void> {
+    const { readMembership, log } = this.#options
     try {
-      const secret = await readSecret()
-      if (secret === null || secret === '') {
-        if (tell) log('warn', NO_SECRET)
+      const membership = await readMembership()
+      if (membership === null) {
+        if (tell) log('warn', NO_CLUSTER)
         return
       }
-      this.#secret = secret
-      this.#guard.setSecret(secret)
+      this.#joined = membership
+      this.#guard.join(membership)
     } catch (error) {
-      if (tell) log('error', `the cluster's secret can't be read: ${messageOf(error)}`)
+      if (tell) log('error', `the cluster's id and secret can't be read: ${messageOf(error)}`)
     }
   }
 }
 
-const SECRET_PAUSE_MS = 200
-const SECRET_TURNS_A_MESSAGE = 50
-const NO_SECRET =
+const LEARN_PAUSE_MS = 200
+const LEARN_TURNS_A_MESSAGE = 50
+const NO_CLUSTER =
   'waiting: no master has formed the cluster in this directory (tajo.rootdir) yet; start one, or give this worker the same tajo.rootdir as the masters'
 
 /** None of a worker's methods is for the active master only. */

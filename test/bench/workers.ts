@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { readSecret } from '../../lib/ha/inspect.ts'
+import { membershipOf } from '../../lib/cli/cluster-identity.ts'
 import { readCpu } from '../../lib/ha/processes.ts'
 import { IdleWorkers } from '../support/idle-workers.ts'
 import { benchCluster } from './cluster.ts'
@@ -33,8 +33,10 @@ async function costOf(seconds: number): Promise<number> {
   return (100 * usedMs) / (performance.now() - beginMs)
 }
 
+const membership = await membershipOf(`${root}/system/ha`)
+if (membership === null) throw new Error('no cluster was formed')
 const idle = new IdleWorkers({
-  secret: (await readSecret(`${root}/system/ha`)) ?? '',
+  ...membership,
   addresses: [
     {
       tracker: `localhost:${master.ports.umbilical + 2}`,

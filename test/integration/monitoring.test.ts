@@ -31,6 +31,7 @@ async function metricsOfAMaster(): Promise<string> {
     heartbeatAgesMs: new Map([['host2:26001', 90]]),
     transitions: 3,
     termsBegun: new TermsBegun({ newest: async () => [], clock: systemClock }).counts,
+    refusedClusters: 0,
     refusedSecrets: 0,
     refusedEpochs: 0,
     splitBrainAlarms: 0,

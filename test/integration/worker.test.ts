@@ -14,7 +14,7 @@ import { splitHostPort } from '../../lib/base/host-port.ts'
 import type { Table } from '../../lib/catalog/model.ts'
 import type { ResultLine, Task, TaskReport } from '../../lib/rpc/contract.ts'
 import { Worker, type WorkerOptions } from '../../lib/worker/index.ts'
-import { FAKE_SECRET, FakeTracker } from '../support/fake-tracker.ts'
+import { FAKE_CLUSTER, FAKE_SECRET, FakeTracker } from '../support/fake-tracker.ts'
 import { freePortRow } from '../support/free-ports.ts'
 import { pacedMs, patienceMs } from '../support/pace.ts'
 import { ended as endOfProcess, hasEnded, start as startProgram } from '../support/processes.ts'
@@ -51,7 +51,7 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
     engine: { threads: 2, memoryBytes: 512 * 1024 * 1024, spillDirectory, roots: [warehouse] },
     closed: [],
     types: TYPES,
-    readSecret: async () => FAKE_SECRET,
+    readMembership: async () => ({ clusterId: FAKE_CLUSTER, secret: FAKE_SECRET }),
     epoch: 0,
     idleMs: 200,
     activeMs: 50,
@@ -85,11 +85,13 @@ function taskOf(sql: string, more: Partial<Task> = {}): Task {
   }
 }
 
+const ASKING = { 'content-type': 'application/json', 'x-tajo-cluster': FAKE_CLUSTER }
+
 /** All lines of a result. */
 async function fetchAll(address: string, task: Task): Promise<ResultLine[]> {
   const { body } = await request(`http://${address}/rpc/results/fetch`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: ASKING,
     body: JSON.stringify({ queryId: task.queryId, attempt: task.attempt }),
   })
   const text = await body.text()
@@ -102,8 +104,8 @@ async function fetchAll(address: string, task: Task): Promise<ResultLine[]> {
 /** A client that has asked and then reads nothing until it is told to. */
 async function lazyClient(address: string, task: Task) {
   const { host, port } = splitHostPort(address) ?? { host: '', port: 0 }
-  const headers = { 'content-type': 'application/json' }
-  const asked = httpRequest({ host, port, path: '/rpc/results/fetch', method: 'POST', headers })
+  const path = '/rpc/results/fetch'
+  const asked = httpRequest({ host, port, path, method: 'POST', headers: ASKING })
   asked.on('error', () => undefined)
   asked.end(JSON.stringify({ queryId: task.queryId, attempt: task.attempt }))
   const [answer] = (await eventOf(asked, 'response')) as [IncomingMessage]
@@ -526,4 +528,34 @@ t.test('the command', async (t) => {
   )
   t.same(readdirSync(join(home, 'tmp')), [], 'no spill is left')
   t.equal(await end(master), 0)
+})
+
+t.test('an active master of another cluster is told of, and never followed', async (t) => {
+  const theirs = new FakeTracker(9)
+  theirs.clusterId = 'cluster-2'
+  const ours = new FakeTracker(3)
+  ours.active = false
+  await Promise.all([theirs.start(), ours.start()])
+  const told: string[] = []
+  const { addresses, stop } = await startWorker([theirs, ours], {
+    log: (level, message) => void told.push(`${level}: ${message}`),
+  })
+  await until('it is told', () =>
+    told.find((one) => /^error.*belongs to cluster cluster-2/.test(one)),
+  )
+  const deadlineMs = patienceMs()
+  await t.rejects(theirs.caller(addresses.qm).call('run', taskOf('SELECT 1'), { deadlineMs }), {
+    code: 'OTHER_CLUSTER',
+  })
+  const asked = { queryId: taskOf('').queryId, attempt: 1 }
+  const fetched = await request(`http://${addresses.clientRpc}/rpc/results/fetch`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-tajo-cluster': 'cluster-2' },
+    body: JSON.stringify(asked),
+  })
+  t.match(await fetched.body.json(), { code: 'OTHER_CLUSTER' })
+  ours.active = true
+  await until('registered with its own', () => ours.following > 0)
+  t.same(theirs.registered, [])
+  await Promise.all([stop(), theirs.stop(), ours.stop()])
 })

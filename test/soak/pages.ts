@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type Browser, chromium } from 'playwright-core'
-import { readSecret } from '../../lib/ha/inspect.ts'
+import { membershipOf } from '../../lib/cli/cluster-identity.ts'
 import { quantile } from '../bench/cluster.ts'
 import { CHROMIUM, openPage, show, VIEWS } from '../support/browser.ts'
 import { IdleWorkers } from '../support/idle-workers.ts'
@@ -111,8 +111,9 @@ async function withManyWorkers(browser: Browser): Promise<void> {
     tracker: `localhost:${ports.umbilical + 2}`,
     catalog: `localhost:${ports.umbilical + 3}`,
   })
-  const secret = (await readSecret(`${root}/system/ha`)) ?? ''
-  const idle = new IdleWorkers({ secret, addresses: masters.map(addressOf), idleMs: 10_000 })
+  const membership = await membershipOf(`${root}/system/ha`)
+  if (membership === null) throw new Error('no cluster was formed')
+  const idle = new IdleWorkers({ ...membership, addresses: masters.map(addressOf), idleMs: 10_000 })
   await idle.start(WORKERS)
   await firstViews(browser)
   await idle.stop()

@@ -54,21 +54,24 @@ export const statusOf = (request: Submit, part: Partial<QueryStatus>): QueryStat
   ...part,
 })
 
-export function fakeCluster(): FakeCluster {
+export const FAKE_CLUSTER = 'cluster-1'
+
+export function fakeCluster(clusterId = FAKE_CLUSTER): FakeCluster {
   const cluster: FakeCluster = {
     script: () => ({ message: 'OK' }),
     queries: new Map(),
     submitted: [],
     killed: [],
     tables: { default: [] },
-    master: (t) => fakeMaster(t, cluster),
+    master: (t) => fakeMaster(t, cluster, clusterId),
   }
   return cluster
 }
 
-async function fakeMaster(t: Test, cluster: FakeCluster): Promise<FakeMaster> {
+async function fakeMaster(t: Test, cluster: FakeCluster, clusterId: string): Promise<FakeMaster> {
   const asked: Record<string, number> = {}
   const guard = new Guard({ epoch: () => 1, onNewerEpoch: () => {}, onRefused: () => {} })
+  guard.join({ clusterId, secret: 's'.repeat(64) })
   const gate: Gate = {
     enter() {
       if (!master.active) throw new RpcError('NOT_ACTIVE', 'a backup', { active: master.hint })
@@ -171,7 +174,11 @@ export const sayLines =
     response.end()
   }
 
-export async function fakeWorker(t: Test, say: Say): Promise<FakeWorker> {
+export async function fakeWorker(
+  t: Test,
+  say: Say,
+  { clusterId = FAKE_CLUSTER } = {},
+): Promise<FakeWorker> {
   const sockets = new Set<Socket>()
   const server = createServer((request, response) => {
     let body = ''
@@ -181,7 +188,10 @@ export async function fakeWorker(t: Test, say: Say): Promise<FakeWorker> {
     request.on('end', () => {
       worker.fetches += 1
       response.on('error', () => {})
-      response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+      response.writeHead(200, {
+        'content-type': 'application/x-ndjson',
+        'x-tajo-cluster': clusterId,
+      })
       response.flushHeaders()
       void say(response, JSON.parse(body))
     })

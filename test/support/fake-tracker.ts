@@ -9,6 +9,7 @@ import { freePortRow } from './free-ports.ts'
 import { pacedMs } from './pace.ts'
 
 export const FAKE_SECRET = 'b'.repeat(64)
+export const FAKE_CLUSTER = '00000000-0000-4000-8000-00000000000f'
 
 export class FakeTracker {
   readonly registered: { worker: WorkerInfo; tasks: { task: Task; report: TaskReport }[] }[] = []
@@ -21,6 +22,7 @@ export class FakeTracker {
   active = true
   knows = true
   epoch: number
+  clusterId = FAKE_CLUSTER
   #followers: LineWriter<{ epoch: number }>[] = []
   #apps: FastifyInstance[] = []
   #ports: number[] = []
@@ -35,7 +37,7 @@ export class FakeTracker {
       onNewerEpoch: () => undefined,
       onRefused: () => undefined,
     })
-    guard.setSecret(FAKE_SECRET)
+    guard.join({ clusterId: this.clusterId, secret: FAKE_SECRET })
     const pass = {
       term: 0,
       signal: new AbortController().signal,
@@ -115,6 +117,7 @@ export class FakeTracker {
   /** To a worker's qm port, as this master. */
   caller(address: string, secret = FAKE_SECRET): RpcClient<'worker'> {
     return new RpcClient('worker', address, {
+      clusterId: () => this.clusterId,
       secret: () => secret,
       epoch: () => this.epoch,
       clock: systemClock,

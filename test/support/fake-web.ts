@@ -54,7 +54,11 @@ export interface FakeWeb {
 export async function fakeWeb(facts: FakeFacts): Promise<FakeWeb> {
   const listeners = new Set<() => void>()
   const log = (): void => {}
-  const app = limitedServer({ log, epoch: () => facts.cluster.epoch })
+  const app = limitedServer({
+    log,
+    epoch: () => facts.cluster.epoch,
+    clusterId: () => facts.cluster.clusterId,
+  })
   const door = addWebRoutes(app, {
     view: viewOf(facts, listeners),
     rules: { sql: facts.sql, sqlFromHereOnly: false, admin: facts.admin },

@@ -10,6 +10,7 @@ import { TaskList } from '../../lib/worker/task-list.ts'
 import { until } from './until.ts'
 
 export interface IdleOptions {
+  readonly clusterId: string
   readonly secret: string
   readonly addresses: readonly MasterAddresses[]
   readonly idleMs: number
@@ -46,13 +47,14 @@ export class IdleWorkers {
   }
 
   #follower(index: number): Follow {
-    const { addresses, secret, idleMs } = this.#options
+    const { addresses, clusterId, secret, idleMs } = this.#options
     let epoch = 0
     const masters = new Masters({
       addresses,
       // Always the same ones.
       readAddresses: async () => [],
       readMembers: async () => [],
+      clusterId: () => clusterId,
       secret: () => secret,
       epoch: () => epoch,
       clock: systemClock,

@@ -156,6 +156,7 @@ export class Terms {
         commit,
         onBroken: () => {},
         onGone: () => {},
+        clusterId: () => 'c',
         secret: () => 's',
         history: this.history(),
         clock,

@@ -1,7 +1,15 @@
-/** From the configuration and `-h`, `-p` to a client: which masters there are and how long they are waited for. */
-import { userInfo } from 'node:os'
+/**
+ * From the configuration and `-h`, `-p` to a client: which masters there are, which cluster is meant, and how long they are
+ * waited for. Whoever names a master himself means the cluster that it belongs to.
+ */
+import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { type MasterAddress, sayings, TajoClient } from '../../client/index.ts'
+import {
+  type ClusterKnowledge,
+  type MasterAddress,
+  sayings,
+  TajoClient,
+} from '../../client/index.ts'
 import {
   type Configuration,
   formatHostPort,
@@ -12,8 +20,10 @@ import {
   surroundingsOf,
 } from '../../conf/index.ts'
 import type { CommandContext } from '../command.ts'
-import { usageError } from '../exit.ts'
+import { describeError, usageError } from '../exit.ts'
 import { plain } from '../print.ts'
+import { ClusterMemory } from './cluster-memory.ts'
+import { tsqlKnowledge } from './known-cluster.ts'
 import type { TsqlOptions } from './options.ts'
 
 /** A cluster of which no master's port is open isn't in a failover: it isn't running. */
@@ -42,7 +52,10 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
     masters: list.masters,
     ...(named || !conf.get('tajo.master.ha.enable')
       ? {}
-      : { findMore: () => members(conf, known) }),
+      : {
+          findMore: () => members(conf, known),
+          cluster: knowledge(context, conf, list),
+        }),
     session: { user: userName(context.env) },
     retry: {
       maxNum: conf.get('tajo.master.ha.client.read.retry.max-num'),
@@ -70,6 +83,33 @@ async function configuredMasters(
     known: all.map(({ umbilical }) => umbilical),
     warnings: list.warnings,
   }
+}
+
+/** A single master without high availability has no terms: nobody could tell whose the directory is. */
+function knowledge(
+  { env, output }: CommandContext,
+  conf: Configuration,
+  { masters, known }: { masters: readonly MasterAddress[]; known: readonly string[] },
+): ClusterKnowledge {
+  const rootDirectory = conf.get('tajo.rootdir')
+  const addresses = masters.map(({ client }) => client)
+  return tsqlKnowledge({
+    memory: new ClusterMemory(env.HOME || homedir(), addresses),
+    rootDirectory,
+    readDirectory: async () => {
+      const { askDirectory } = await import('../directory.ts')
+      const directory = join(rootDirectory, 'system', 'ha')
+      // Whoever can't read it, or not in time, has no id from there; the masters are asked instead.
+      return askDirectory({ op: 'cluster', directory, known }, DIRECTORY_MS).catch(() => null)
+    },
+    onUnwritten: (error) => {
+      if (!process.stderr.isTTY) return
+      output.err(
+        `tsql: can't remember which cluster this is: ${plain(describeError(error).message)}`,
+      )
+    },
+    now: () => new Date(),
+  })
 }
 
 /**

@@ -25,6 +25,7 @@ export interface ServicesOptions {
   readonly onBroken: (error: Error) => void
   /** The catalog's files were removed, and are written anew: the term has to be given up. */
   readonly onGone: (why: string) => void
+  readonly clusterId: () => string | null
   readonly secret: () => string
   readonly clock: Clock
   readonly wallMs: () => number

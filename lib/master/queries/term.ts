@@ -39,6 +39,7 @@ export interface TermOptions extends QueryOptions {
   readonly onBroken: (error: Error) => void
   /** The catalog's files were removed, and are written anew: the term has to be given up. */
   readonly onGone: (why: string) => void
+  readonly clusterId: () => string | null
   readonly secret: () => string
   readonly history: QueryHistory
   readonly clock: Clock
@@ -67,8 +68,8 @@ export async function openTerm(options: TermOptions): Promise<QueryTerm> {
   const catalog = new Catalog({ store, commit, onBroken, onGone, clock, log })
   await catalog.open(term, signal, options.onTrouble)
   log('info', `the catalog is open under term ${term}`, { tookMs: clock.nowMs() - beganMs })
-  const { secret } = options
-  const calls = new RpcWorkerCalls({ secret, epoch: term, clock, log })
+  const { clusterId, secret } = options
+  const calls = new RpcWorkerCalls({ clusterId, secret, epoch: term, clock, log })
   const close = (): Promise<void> => catalog.close()
   return new QueryTerm(options, { catalog, calls, close })
 }

@@ -26,6 +26,7 @@ export interface WorkerCalls {
 }
 
 export interface WorkerCallsOptions {
+  readonly clusterId: () => string | null
   readonly secret: () => string
   readonly epoch: number
   readonly clock: Clock
@@ -85,8 +86,9 @@ export class RpcWorkerCalls implements WorkerCalls {
   #to({ addresses }: WorkerInfo): RpcClient<'worker'> {
     const known = this.#clients.get(addresses.qm)
     if (known !== undefined) return known
-    const { secret, epoch, clock } = this.#options
+    const { clusterId, secret, epoch, clock } = this.#options
     const client = new RpcClient('worker', addresses.qm, {
+      clusterId,
       secret,
       epoch: () => epoch,
       clock,
@@ -109,6 +111,9 @@ export function judge(error: unknown): RunAnswer {
       return neverConnected(error.cause)
         ? { is: 'refused', why, reached: false }
         : { is: 'unsure', why }
+    // Ours is gone, and its address is another's now.
+    case 'OTHER_CLUSTER':
+      return { is: 'refused', why, reached: false }
     case 'BAD_REQUEST':
       return { is: 'impossible', why }
     default:

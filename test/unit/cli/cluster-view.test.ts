@@ -138,6 +138,7 @@ t.test("a master's answer, of this version or another", async (t) => {
     active: 'a:1',
     activeClient: 'a:2',
     clusterId: 'c',
+    rootDirectory: '/r',
     hostname: 'h',
     pid: 1,
     version: '1.0.0',

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
+  type ClusterKnowledge,
   type MasterAddress,
   type QueryResult,
   TajoClient,
@@ -181,6 +182,85 @@ t.test('a proxy in front of the masters that finds none of them is asked again',
   const client = clientOf(t, [{ client: address, catalog: address }, master])
   t.equal(await client.execute('x'), 'OK')
   t.ok(asked > 0)
+})
+
+t.test('in a session it never goes to another cluster', async (t) => {
+  const ours = fakeCluster()
+  const theirs = fakeCluster('cluster-2')
+  const [own, foreign] = [await ours.master(t), await theirs.master(t)]
+  const client = clientOf(t, [own], { retry: { maxNum: 8, pauseTimeMs: pacedMs(50), nobodyMs: 1 } })
+  t.equal(await client.execute('x'), 'OK')
+  t.equal(client.clusterId, 'cluster-1')
+  own.active = false
+  own.hint = foreign.client
+  const error = await client.execute('insert overwrite into precious values (99)').catch((e) => e)
+  t.match(error, { code: 'NO_MASTER', message: /belongs to cluster cluster-2, not to cluster-1/ })
+  t.same(theirs.submitted, [], 'nothing was asked of it')
+})
+
+t.test('who does not know the cluster asks all masters, and two ids are refused', async (t) => {
+  const ours = fakeCluster()
+  const theirs = fakeCluster('cluster-2')
+  const [own, foreign] = [await ours.master(t), await theirs.master(t)]
+  own.active = false
+  const client = clientOf(t, [own, foreign])
+  await t.rejects(client.execute('insert overwrite into precious values (99)'), {
+    kind: 'refused',
+    message: /belong to 2 clusters.* to cluster-1, .* to cluster-2/,
+  })
+  t.same(theirs.submitted, [])
+})
+
+t.test(
+  'who knows the cluster goes by that, and hears the way out where it is another',
+  async (t) => {
+    const ours = fakeCluster()
+    const theirs = fakeCluster('cluster-2')
+    const [own, foreign] = [await ours.master(t), await theirs.master(t)]
+    const confirmed: string[] = []
+    const knows = (expected: string, now: string | null): ClusterKnowledge => ({
+      expected: async () => expected,
+      instead: async () => {
+        if (now === null) throw new Error('remove the file')
+        return now
+      },
+      confirmed: async (id) => void confirmed.push(id),
+    })
+    const client = clientOf(t, [foreign, own], { cluster: knows('cluster-1', null) })
+    t.equal(await client.execute('x'), 'OK')
+    t.same(theirs.submitted, [], 'the foreign one is passed over')
+
+    const stale = clientOf(t, [own], { cluster: knows('cluster-0', null) })
+    await t.rejects(stale.execute('x'), { kind: 'refused', message: 'remove the file' })
+    const renewed = clientOf(t, [own], { cluster: knows('cluster-0', 'cluster-1') })
+    t.equal(await renewed.execute('x'), 'OK')
+    await own.close()
+    const patience = { maxNum: 1000, pauseTimeMs: 50, nobodyMs: 100 }
+    const alone = clientOf(t, [foreign, own], {
+      cluster: knows('cluster-1', null),
+      retry: patience,
+    })
+    await t.rejects(alone.execute('x'), {
+      code: 'NO_MASTER',
+      message: /belongs to cluster cluster-2.*remove the file/,
+    })
+    t.same(theirs.submitted, [])
+    t.same(confirmed, ['cluster-1', 'cluster-1'])
+  },
+)
+
+t.test('a worker of another cluster at the address of ours is none', async (t) => {
+  const cluster = fakeCluster()
+  const master = await cluster.master(t)
+  const stranger = await fakeWorker(t, sayLines(COLUMNS, { rows: [[13]] }, { end: { rows: 1 } }), {
+    clusterId: 'cluster-2',
+  })
+  const good = await fakeWorker(t, sayLines(COLUMNS, { rows: [[7]] }, { end: { rows: 1 } }))
+  cluster.script = ({ attempt }) => ({
+    ...{ kind: 'select', state: 'running' },
+    worker: attempt === 1 ? stranger.address : good.address,
+  })
+  t.same(await rowsOf(clientOf(t, [master]), 'select 7'), [[7]])
 })
 
 t.test('a frozen master costs no more than the time until another one is active', async (t) => {

@@ -19,6 +19,7 @@ import { ID, Terms } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
 
 const SECRET = 's'.repeat(64)
+const CLUSTER = 'cluster-1'
 
 interface Seat {
   readonly master: Master
@@ -52,8 +53,9 @@ function masterAt(
     join: async (service) => {
       if (refusal !== null) throw refusal
       member.service = service
-      return { member, secret }
+      return { member, clusterId: CLUSTER, secret }
     },
+    rootDirectory: '/root',
     beatMs: 25,
     silenceMs: 5000,
     stopMs: 500,
@@ -150,7 +152,7 @@ t.test('an active master whose catalog can take no more changes ends', async (t)
     const session = { database: 'default', user: 'me', variables: {} }
     const answer = await fetch(`http://127.0.0.1:${port + 1}/rpc/client/submit`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', 'x-tajo-cluster': CLUSTER },
       body: JSON.stringify({ queryId: ID(n), attempt: 1, sql, session }),
     })
     return { status: answer.status, body: await answer.json() }
@@ -270,7 +272,7 @@ t.test('a hand-over waits for the answer to what was accepted', async (t) => {
   const session = { database: 'default', user: 'me', variables: {} }
   const answered = fetch(`http://127.0.0.1:${port + 1}/rpc/client/submit`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', 'x-tajo-cluster': CLUSTER },
     body: JSON.stringify({ queryId: ID(1), attempt: 1, sql, session }),
   })
   await until('it is being planned', () => asked)
@@ -328,14 +330,14 @@ t.test('an address in the directory that is none harms nobody', async (t) => {
   t.match((await ask(seat.port + 4, '/metrics')).text, /^tajo_master_peers_connected 0$/m)
 })
 
-t.test("another cluster's master is refused and counted", async (t) => {
+t.test('a master with another secret is refused and counted', async (t) => {
   const [a, stranger] = [await start(t), await start(t, { secret: 'x'.repeat(64) })]
   stranger.member.peers = [peerAt(a.port)]
   stranger.member.change('backup')
   await until('it is counted', async () =>
     /refused_total\{reason="secret"\} [1-9]/.test((await ask(a.port + 4, '/metrics')).text),
   )
-  t.match(a.logged, [{ level: 'info' }, { level: 'warn', message: /wrong secret/ }])
+  t.match(a.logged, [{ level: 'info' }, { level: 'warn', message: /secret/ }])
 })
 
 t.test('two that serve at once are told aloud', async (t) => {
@@ -495,6 +497,7 @@ t.test('orders on the admin socket', async (t) => {
     status: () => ({}) as never,
     stop: (why) => void stops.push(why),
     epoch: () => 1,
+    clusterId: () => 'c',
     log: () => {},
   })
   t.teardown(() => app.close())

@@ -1,4 +1,5 @@
 /** RPC over real sockets: what is let in, what is refused and how, and streams that end or fall silent. */
+import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
@@ -6,6 +7,7 @@ import t, { type Test } from 'tap'
 import { request } from 'undici'
 import { type Clock, systemClock } from '../../../lib/base/clock.ts'
 import { RpcClient } from '../../../lib/rpc/client.ts'
+import { CLUSTER_HEADER } from '../../../lib/rpc/cluster-id.ts'
 import { EPOCH_HEADER, SECRET_HEADER } from '../../../lib/rpc/contract.ts'
 import {
   type Gate,
@@ -21,6 +23,7 @@ import { pacedMs, patienceMs } from '../../support/pace.ts'
 import { eventOf, until } from '../../support/until.ts'
 
 const SECRET = 'a'.repeat(64)
+const CLUSTER = 'cluster-1'
 const STANDING: Standing = {
   address: 'localhost:1',
   state: 'backup',
@@ -32,6 +35,7 @@ const STATUS = {
   ...STANDING,
   activeClient: null,
   clusterId: null,
+  rootDirectory: null,
   hostname: 'h',
   pid: 1,
   version: '1',
@@ -72,7 +76,7 @@ async function world(
     onNewerEpoch: (epoch) => news.push(epoch),
     onRefused: (what) => refusals.push(what),
   })
-  guard.setSecret(SECRET)
+  guard.join({ clusterId: CLUSTER, secret: SECRET })
   const gateState: World['gateState'] = { active: true, term: 7, inFlight: 0 }
   const notActive = (): RpcError =>
     new RpcError('NOT_ACTIVE', 'not here', { active: 'localhost:9', epoch: 7 })
@@ -154,9 +158,14 @@ function callerOf<N extends 'umbilical' | 'client'>(
   t: Test,
   service: N,
   address: string,
-  { secret = SECRET, epoch = 7 } = {},
+  {
+    secret = SECRET,
+    epoch = 7,
+    clusterId = CLUSTER,
+  }: { secret?: string; epoch?: number; clusterId?: string | null } = {},
 ): RpcClient<N> {
   const client = new RpcClient(service, address, {
+    clusterId: () => clusterId,
     secret: () => secret,
     epoch: () => epoch,
     clock: systemClock,
@@ -197,13 +206,80 @@ t.test(
     const silence = await request(`http://${umbilical}/rpc/umbilical/announce`, {
       method: 'POST',
       body: 'not even JSON',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', [CLUSTER_HEADER]: CLUSTER },
     })
     t.equal(silence.statusCode, 403)
-    t.same(guard.refused, { secret: 2, epoch: 1 })
+    t.same(guard.refused, { cluster: 0, secret: 2, epoch: 1 })
     t.same(refusals, ['secret', 'epoch', 'secret'])
   },
 )
+
+t.test('two clusters: refused before secrets and terms are compared, on both sides', async (t) => {
+  const { umbilical, client, guard, refusals } = await world(t)
+  const foreign = { secret: 'b'.repeat(64), epoch: 1, clusterId: 'cluster-2' }
+  const stranger = callerOf(t, 'umbilical', umbilical, foreign)
+  await t.rejects(stranger.call('announce', announcement, { deadlineMs }), {
+    code: 'OTHER_CLUSTER',
+    cluster: CLUSTER,
+    message: /belongs to cluster cluster-1, not to cluster-2/,
+  })
+  await t.rejects(stranger.call('status', {}, { deadlineMs }), { code: 'OTHER_CLUSTER' })
+  await t.rejects(
+    stranger.stream(
+      'watch',
+      { from: 'x' },
+      { silenceMs: deadlineMs, signal: new AbortController().signal, onLine: () => {} },
+    ),
+    { code: 'OTHER_CLUSTER' },
+  )
+  const kill = { queryId: '00000000-0000-4000-8000-000000000001' }
+  await t.rejects(callerOf(t, 'client', client, foreign).call('kill', kill, { deadlineMs }), {
+    code: 'OTHER_CLUSTER',
+  })
+  t.same(guard.refused, { cluster: 3, secret: 0, epoch: 0 })
+  t.same(refusals, ['cluster', 'cluster', 'cluster'])
+  const asking = callerOf(t, 'umbilical', umbilical, { clusterId: null })
+  t.same(await asking.call('status', {}, { deadlineMs }), STATUS, 'who does not know may ask')
+})
+
+t.test(
+  'a message without a cluster is of an older state, and is refused with that word',
+  async (t) => {
+    const { umbilical, client } = await world(t)
+    for (const [at, path] of [
+      [umbilical, '/rpc/umbilical/announce'],
+      [umbilical, '/rpc/umbilical/watch'],
+      [client, '/rpc/client/submit'],
+      [client, '/rpc/client/queries'],
+    ]) {
+      const answer = await request(`http://${at}${path}`, { method: 'POST' })
+      t.match(await answer.body.json(), {
+        code: 'BAD_REQUEST',
+        message: /older state.*operations\.md/,
+      })
+      t.equal(answer.headers['x-tajo-cluster'], CLUSTER, 'the refusal tells which cluster it is')
+    }
+    const status = await request(`http://${client}/rpc/client/status`, { method: 'POST' })
+    t.equal(status.headers['x-tajo-cluster'], CLUSTER)
+    await status.body.dump()
+  },
+)
+
+t.test('an answer without a cluster is of an older state', async (t) => {
+  const old = createServer((_request, response) => {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(STATUS))
+  })
+  const port = await freePortRow(1)
+  old.listen(port, '127.0.0.1')
+  t.teardown(() => old.close())
+  await eventOf(old, 'listening')
+  const caller = callerOf(t, 'umbilical', `127.0.0.1:${port}`)
+  await t.rejects(caller.call('status', {}, { deadlineMs }), {
+    code: 'OTHER_CLUSTER',
+    message: /names no cluster: it runs an older state/,
+  })
+})
 
 t.test('a newer term with the right secret is news, and counts from then on', async (t) => {
   const { umbilical, guard, news } = await world(t)
@@ -224,7 +300,7 @@ t.test('a term that ends while the body is on its way does not count any more', 
   const body = JSON.stringify(announcement)
   socket.write(
     `POST /rpc/umbilical/announce HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
-      `content-length: ${body.length}\r\n${EPOCH_HEADER}: 7\r\n${SECRET_HEADER}: ${SECRET}\r\n\r\n`,
+      `content-length: ${body.length}\r\n${CLUSTER_HEADER}: ${CLUSTER}\r\n${EPOCH_HEADER}: 7\r\n${SECRET_HEADER}: ${SECRET}\r\n\r\n`,
   )
   await sleep(50)
   const newer = callerOf(t, 'umbilical', umbilical, { epoch: 9 })
@@ -240,11 +316,10 @@ t.test('before the secret is known nobody gets in', async (t) => {
   t.throws(() => guard.admit({ 'x-tajo-secret': '', 'x-tajo-epoch': '1' }, 'x'), {
     code: 'UNAVAILABLE',
   })
-  guard.setSecret(SECRET)
+  guard.join({ clusterId: CLUSTER, secret: SECRET })
   for (const epoch of [undefined, '', '-1', '1e3', '99999999999', '0x1']) {
-    t.throws(() => guard.admit({ 'x-tajo-secret': SECRET, 'x-tajo-epoch': epoch }, 'x'), {
-      code: 'BAD_REQUEST',
-    })
+    const headers = { 'x-tajo-cluster': CLUSTER, 'x-tajo-secret': SECRET, 'x-tajo-epoch': epoch }
+    t.throws(() => guard.admit(headers, 'x'), { code: 'BAD_REQUEST', message: /term/ })
   }
 })
 
@@ -252,6 +327,7 @@ t.test('bad requests: one clear error each, in the same shape', async (t) => {
   const { umbilical, logged } = await world(t)
   const headers = {
     'content-type': 'application/json',
+    'x-tajo-cluster': CLUSTER,
     'x-tajo-secret': SECRET,
     'x-tajo-epoch': '7',
   }
@@ -444,7 +520,7 @@ t.test('a reader that reads nothing is cut off', async (t) => {
   await eventOf(socket, 'connect')
   const body = JSON.stringify({ from: 'me' })
   socket.write(
-    `POST /rpc/umbilical/watch HTTP/1.1\r\nhost: x\r\nx-tajo-secret: ${SECRET}\r\nx-tajo-epoch: 7\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    `POST /rpc/umbilical/watch HTTP/1.1\r\nhost: x\r\nx-tajo-cluster: ${CLUSTER}\r\nx-tajo-secret: ${SECRET}\r\nx-tajo-epoch: 7\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   )
   socket.pause()
   socket.on('error', () => undefined)

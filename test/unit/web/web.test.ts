@@ -121,7 +121,12 @@ async function serve(
   change: () => void
 }> {
   const log = (): void => {}
-  const app = limitedServer({ log, epoch: () => 1, headers: COMMON_HEADERS })
+  const app = limitedServer({
+    log,
+    epoch: () => 1,
+    clusterId: () => 'c',
+    headers: COMMON_HEADERS,
+  })
   const listeners = new Set<() => void>()
   const view = viewOf([], listeners, options.problem ?? null)
   const door = addWebRoutes(app, {
@@ -463,7 +468,10 @@ t.test('whoever asks once hears no old news, and waits for nobody who is silent'
   let answer = async (): Promise<QueryRow[]> => [query(1)]
   const web = new MasterWeb({
     ...{ self: 'localhost:26001', joined: () => member, isJoined: () => true },
-    own: () => ({ serving: true, epoch: 1, pid: 1, warnings: [] }),
+    own: () => ({
+      ...{ serving: true, epoch: 1, pid: 1, clusterId: 'c' },
+      ...{ rootDirectory: '/r', warnings: [] },
+    }),
     ...{ state: () => 'active', serving: () => true, peers: () => null },
     ...{ news: new PeerNews(clock.nowMs), record: new LeaseRecord(clock.nowMs) },
     history: new HistoryCache(async () => [servedAt('2026-11-27T12:00:00.000Z')], clock),

@@ -1,0 +1,70 @@
+/**
+ * Which cluster is spoken with: every request names the cluster it is meant for and every answer the one that it comes
+ * from, in a header, and both sides compare before they look at anything else. Addresses prove nothing: one that was
+ * mistyped, or whose host was given to somebody else, may be a living master of another cluster.
+ *
+ * A message without that header is of an older state of this software, which knew no other cluster. It is refused.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import { RpcError } from './errors.ts'
+
+export const CLUSTER_HEADER = 'x-tajo-cluster'
+/** Instead of an id: whoever says it doesn't know one (yet). */
+export const NO_CLUSTER = '-'
+
+const HOW_TO_UPGRADE =
+  'Stop the whole cluster, install this version on all its hosts and those of its clients, and start it anew (docs/operations.md, Upgrading)'
+/** What a proxy says by itself when it finds no server: no master's answer. */
+const PROXY_STATUSES = [502, 503, 504]
+
+/** The id in a message's headers: null for one that names none (yet), undefined without the header. */
+export function clusterNamed(headers: IncomingHttpHeaders): string | null | undefined {
+  const text = headers[CLUSTER_HEADER]
+  if (typeof text !== 'string' || text === '') return undefined
+  return text === NO_CLUSTER ? null : text.slice(0, 100)
+}
+
+/** As the header has it. */
+export const clusterName = (clusterId: string | null): string => clusterId ?? NO_CLUSTER
+
+/**
+ * A request to us, of `own`. Throws OTHER_CLUSTER, and BAD_REQUEST, which old clients understand, for one of an older
+ * state or without an id.
+ */
+export function requireForUs(headers: IncomingHttpHeaders, own: string): void {
+  const named = clusterNamed(headers)
+  if (named === own) return
+  if (named == null) {
+    throw new RpcError(
+      'BAD_REQUEST',
+      `the message names no cluster (header ${CLUSTER_HEADER}): it is of an older state of this software, and this is cluster ${own}. ${HOW_TO_UPGRADE}`,
+      { cluster: own },
+    )
+  }
+  throw new RpcError('OTHER_CLUSTER', `this is cluster ${own}, and the message is for ${named}`, {
+    cluster: own,
+  })
+}
+
+/**
+ * The id in an answer by `address`; null where it has none yet. Throws OTHER_CLUSTER for another one than `wanted`
+ * (null: not known), and for an answer of an older state.
+ */
+export function clusterAnswering(
+  address: string,
+  { status, headers }: { status: number; headers: IncomingHttpHeaders },
+  wanted: string | null,
+): string | null {
+  const named = clusterNamed(headers)
+  if (named === undefined) {
+    if (PROXY_STATUSES.includes(status)) return null
+    throw new RpcError(
+      'OTHER_CLUSTER',
+      `${address} names no cluster: it runs an older state of this software, or something else. ${HOW_TO_UPGRADE}`,
+    )
+  }
+  if (named === null || wanted === null || named === wanted) return named
+  throw new RpcError('OTHER_CLUSTER', `${address} belongs to cluster ${named}, not to ${wanted}`, {
+    cluster: named,
+  })
+}
