@@ -6,6 +6,7 @@ import { obituary, startRelease } from './elector-release.ts'
 import { type Cause, type Input, isMasterReady, type Phase, type State } from './elector-state.ts'
 import { becomeWatcher, failCommand, type Turn } from './elector-turn.ts'
 import type { ClaimReason } from './layout.ts'
+import { noteServing } from './network-offer.ts'
 import { advance, expiryMs, type Seen, verdictOf } from './watch.ts'
 
 /** A holder looks too, more slowly: it must hear of a term above its own. */
@@ -284,6 +285,7 @@ export function onServing(t: Turn, term: number, keeps: string | null): void {
   t.act({ do: 'unregister' })
   if (phase.cause === null) return // an earlier keeper's claim: it took its record along
   const { cause, wonMs, endedMs, settledMs } = phase
+  noteServing(t, cause.basis)
   t.act({ do: 'record', term, cause, wonMs, endedMs, settledMs, servedMs: t.now, keeps })
   t.reply(cause.commandId, null)
   t.log('info', `active in term ${term}`, {

@@ -5,6 +5,8 @@
  */
 import type { ClaimReason, EndReason } from './layout.ts'
 import type { ToKeeper, ToMaster } from './messages.ts'
+import { type NetworkState, networkWakes, newNetwork } from './network-offer.ts'
+import type { Publication } from './network-publication.ts'
 import type { LogLevel } from './ports.ts'
 import type { Timing } from './timing.ts'
 import { newWatch, type Pulse, type Seen, type Watch } from './watch.ts'
@@ -176,6 +178,8 @@ export interface State {
   readonly storage: 'ok' | 'unreadable'
   /** A term above ours that serves, and when we saw it: our next renewal must fail, else it is a split brain. */
   readonly above: { readonly term: number; readonly seenMs: number } | null
+  /** What is known of the clients' network, and the offers that follow from it. */
+  readonly network: NetworkState
 }
 
 export type Input =
@@ -212,6 +216,14 @@ export type Input =
       readonly candidates: readonly Candidate[]
       readonly begunMs: number
     }
+  /** What the others publish of the network. */
+  | {
+      readonly type: 'posted'
+      readonly publications: readonly Publication[]
+      readonly begunMs: number
+    }
+  /** The answer to `prove`. */
+  | { readonly type: 'proven'; readonly nonce: string; readonly trouble: string | null }
   | { readonly type: 'master-gone' }
   | { readonly type: 'pong' }
   /** The master wants to run and gets no time: it is not hung. */
@@ -243,6 +255,10 @@ export type Effect =
   | { readonly do: 'abandon'; readonly term: number }
   | { readonly do: 'release'; readonly term: number; readonly release: Release }
   | { readonly do: 'fence'; readonly term: number }
+  /** In place of what this member has published of the network. */
+  | ({ readonly do: 'publish' } & Omit<Publication, 'address' | 'nonce'>)
+  /** Could this member make the files of a claim now? For the offer with that nonce. */
+  | { readonly do: 'prove'; readonly nonce: string }
   | { readonly do: 'kill-master'; readonly why: string }
   /** Be listed among the backups, or not. */
   | { readonly do: 'register' }
@@ -336,6 +352,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     leaving: null,
     storage: 'ok',
     above: null,
+    network: newNetwork(nowMs),
   }
 }
 
@@ -346,6 +363,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
 export function wakeMs(state: State): number {
   const { phase, lease, timing } = state
   const times = [state.pingMs, state.pongMs + timing.hangMs, state.looking.nextMs]
+  times.push(...networkWakes(state))
   if (lease !== null) {
     times.push(lease.dueMs, lease.untilMs)
     if (lease.suspended !== null) times.push(lease.suspended.sinceMs + timing.renewMs)

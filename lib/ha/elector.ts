@@ -7,8 +7,8 @@
  * the patience, nor from a directory that it can't read.
  *
  * How to read it: `step` is the table of inputs, `onTick` what is due, most urgent first. The phases' decisions are in
- * elector-claim.ts (the way to a term), elector-lease.ts (keeping it), elector-hand-over.ts and elector-release.ts
- * (giving it up); the state, inputs and effects are in elector-state.ts.
+ * elector-claim.ts (the way to a term), elector-lease.ts (keeping it), elector-hand-over.ts, network-offer.ts and
+ * elector-release.ts (giving it up); the state, inputs and effects are in elector-state.ts.
  */
 import {
   activate,
@@ -45,6 +45,7 @@ import {
 } from './elector-release.ts'
 import type { Input, State, Step } from './elector-state.ts'
 import { becomeWatcher, Turn } from './elector-turn.ts'
+import { considerNetwork, onHears, onPosted, onProven } from './network-offer.ts'
 
 /** Takes one input in. Pure: the same arguments give the same answer. */
 export function step(state: State, input: Input, nowMs: number): Step {
@@ -90,6 +91,15 @@ export function step(state: State, input: Input, nowMs: number): Step {
     case 'candidates':
       s.candidates = input.candidates
       s.scannedMs = input.begunMs
+      break
+    case 'hears':
+      onHears(t, input.hearing)
+      break
+    case 'posted':
+      onPosted(t, input.publications, input.begunMs)
+      break
+    case 'proven':
+      onProven(t, input.nonce, input.trouble)
       break
     case 'master-gone':
       onMasterGone(t)
@@ -155,6 +165,7 @@ export function onTick(t: Turn): void {
   if (phase.name === 'settling' && t.now >= phase.untilMs) activate(t, t.now)
   if (phase.name === 'draining' && t.now >= phase.untilMs) stopMaster(t, phase.release)
   considerHandOver(t)
+  considerNetwork(t)
   leaveIfAsked(t)
   if (t.s.phase.name === 'watching') considerClaim(t)
   lookIfDue(t)

@@ -29,12 +29,15 @@ export type {
   Member,
   MemberOptions,
   MemberView,
+  NetworkView,
   PeerView,
   Renewal,
   Service,
 } from './member-api.ts'
+export { type Answer, NetworkEar, type Target } from './network-ear.ts'
+export type { Hearing, KnownWorker } from './network-rank.ts'
 export type { Log, LogLevel, ProcessIdentity } from './ports.ts'
-export { hostProcesses } from './processes.ts'
+export { hostNetwork, hostProcesses } from './processes.ts'
 export { checkStorage } from './storage-check.ts'
 export {
   LATENCIES_PER_RENEWAL,

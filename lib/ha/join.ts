@@ -8,7 +8,7 @@ import { MemberCore } from './member.ts'
 import type { Member, MemberOptions } from './member-api.ts'
 import type { ToKeeper, ToMaster } from './messages.ts'
 import type { Log } from './ports.ts'
-import { hostProcesses } from './processes.ts'
+import { hostNetwork, hostProcesses } from './processes.ts'
 import type { KeeperHandle } from './supervised-keeper.ts'
 
 /** A member that has joined, the cluster's id and secret, and how to hear that it can't go on. */
@@ -38,6 +38,7 @@ export async function joinElection(
       type: 'start',
       directory: options.directory,
       self: {
+        network: hostNetwork(),
         ...options.self,
         nonce: randomUUID(),
         master: processes.self(),

@@ -23,6 +23,8 @@ export interface BackupOptions {
   readonly isMasterReady: () => boolean
   /** After each scan: those that live, and when the last scan that could be made was begun. */
   readonly onCandidates: (candidates: readonly Candidate[], begunMs: number) => void
+  /** All names among the backups' files, for whatever else lies there. */
+  readonly onNames?: (names: readonly string[], begunMs: number) => Promise<void>
 }
 
 export class Backup {
@@ -114,6 +116,7 @@ export class Backup {
       const names = await this.#peers.scan()
       this.#scannedMs = begunMs
       this.#tell()
+      await this.#o.onNames?.(names, begunMs)
       await this.#refusals.scan(names)
       this.#problem = null
     } catch (error) {

@@ -7,6 +7,7 @@
  *
  * The same class runs in the keeper process and in the simulation.
  */
+import { proveClaim } from './claim-proof.ts'
 import { Counter } from './counter.ts'
 import { step } from './elector.ts'
 import {
@@ -21,6 +22,7 @@ import { HaError, messageOf } from './errors.ts'
 import { readHistory } from './history.ts'
 import { Backup } from './keeper-backup.ts'
 import { joinAs } from './keeper-join.ts'
+import { Bulletin } from './keeper-network.ts'
 import { TermWork } from './keeper-term.ts'
 import { type Holder, heartbeatFile } from './layout.ts'
 import { Looker } from './look.ts'
@@ -42,6 +44,8 @@ export interface KeeperPorts {
   /** Ends this process without waiting for anything. */
   readonly exit: () => void
   readonly storage: Storage
+  /** Why this member could not make a claim's files now; null when it has shown that it can. Never rejects. */
+  readonly proveClaim?: (attempt: string) => Promise<string | null>
 }
 
 /** Hints come in bursts (every renewal of a busy holder is a file event); looks don't. */
@@ -54,6 +58,7 @@ export class Keeper {
   readonly #looker: Looker
   readonly #counter: Counter
   readonly #backup: Backup
+  readonly #bulletin: Bulletin
   #state: State
   #clusterId = ''
   #work: TermWork
@@ -74,6 +79,13 @@ export class Keeper {
     this.#self = { ...start.self, hostname: start.hostname }
     this.#looker = new Looker(disk, processes)
     this.#counter = new Counter(clock, ports.storage.granularityMs)
+    this.#bulletin = new Bulletin({
+      clock,
+      disk,
+      log: this.#log,
+      self: this.#self,
+      onPosted: (publications, begunMs) => this.input({ type: 'posted', publications, begunMs }),
+    })
     this.#backup = new Backup({
       clock,
       disk,
@@ -85,6 +97,7 @@ export class Keeper {
       isMasterReady: () => isMasterReady(this.#state, clock.nowMs()),
       onCandidates: (candidates, begunMs) =>
         this.input({ type: 'candidates', candidates, begunMs }),
+      onNames: (names, begunMs) => this.#bulletin.scan(names, begunMs),
     })
     this.#work = this.#termWork('')
     this.#state = this.#beginning()
@@ -232,6 +245,14 @@ export class Keeper {
       case 'release':
         void this.#release(effect)
         return
+      case 'publish': {
+        const { do: _, ...said } = effect
+        this.#bulletin.publish(said)
+        return
+      }
+      case 'prove':
+        void this.#prove(effect.nonce)
+        return
       case 'fence':
         void this.#fence(effect.term)
         return
@@ -296,6 +317,14 @@ export class Keeper {
     this.input({ type: 'fenced', term, fenced, detail })
   }
 
+  async #prove(nonce: string): Promise<void> {
+    const attempt = `${this.#self.nonce}-${Math.round(this.#ports.clock.nowMs())}`
+    const prove = this.#ports.proveClaim
+    const trouble = await (prove?.(attempt) ??
+      proveClaim(this.#ports.disk, { holder: this.#self, attempt }))
+    this.input({ type: 'proven', nonce, trouble })
+  }
+
   /** For the master, which keeps its own file threads away from the shared directory. */
   async #history(id: number, limit: number): Promise<void> {
     const { disk, link } = this.#ports
@@ -323,7 +352,7 @@ export class Keeper {
       nowMs,
     })
     // Ages change all the time; they alone are sent once in two renewal periods.
-    const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings}`
+    const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings} ${JSON.stringify(picture.network)}`
     if (gist === this.#sentPicture && !this.#isPictureOld()) return
     this.#sentPicture = gist
     this.#sentPictureMs = nowMs
@@ -334,7 +363,8 @@ export class Keeper {
   async #exit(): Promise<void> {
     const { clock, exit } = this.#ports
     const moment = new Promise<void>((done) => clock.after(this.#start.timing.renewMs, done))
-    await Promise.race([Promise.all([this.#backup.stop(), this.#recording]), moment])
+    const ends = [this.#backup.stop(), this.#bulletin.stop(), this.#recording]
+    await Promise.race([Promise.all(ends), moment])
     exit()
   }
 }
@@ -344,4 +374,5 @@ const mayDiffer = (a: State, b: State): boolean =>
   a.phase !== b.phase ||
   a.watch.seen !== b.watch.seen ||
   a.storage !== b.storage ||
-  (a.lease?.suspended ?? null) !== (b.lease?.suspended ?? null)
+  (a.lease?.suspended ?? null) !== (b.lease?.suspended ?? null) ||
+  a.network.posted !== b.network.posted

@@ -9,6 +9,7 @@
  *     active/epoch-0000000042/end.json    the holder's last word: why it ended and for whom (information)
  *     backup/host2_26001.json             one for each backup; mtime renewed the same way
  *     backup/host2_26001.refused          a master refused at its start for its catalog, for the active's page (refusals.ts)
+ *     backup/host2_26001.network-…-7      what a member hears over the network, offers and answers (network-publication.ts)
  *     history/0000000042.json             exclusive create: this number is taken for ever, by whom and why
  *     history/0000000042.opened.json      exclusive create: it was opened, or swept and can't be any more
  *     history/0000000042.served.json      written when the term serves: how long each phase took
@@ -94,7 +95,13 @@ export interface Holder {
   readonly priority: number
   /** Path of the Unix socket on its own host that takes changing commands. */
   readonly adminSocket: string
+  /** Whose network it is on: members with the same value hear each other without any (`hostNetwork`). */
+  readonly network?: string
 }
+
+/** Of a master that has not told: that of its host. */
+export const networkOf = ({ network, master }: Pick<Holder, 'network' | 'master'>): string =>
+  network ?? master.bootId
 
 export type Claim =
   | {

@@ -3,6 +3,7 @@
  * what it owes when a term begins and ends. `member.ts` keeps the promise, `keeper-process.ts` stands behind it.
  */
 import type { Addresses, Holder, ServedRecord, TermRecord } from './layout.ts'
+import type { Hearing, KnownWorker } from './network-rank.ts'
 import type { Log } from './ports.ts'
 import type { Timing } from './timing.ts'
 
@@ -43,6 +44,8 @@ export interface PeerView {
   readonly heartbeatAgeMs: number | null
   readonly pid: number
   readonly adminSocket: string
+  /** Whose network it is on (`Holder.network`). */
+  readonly network?: string
 }
 
 /** The whole picture, for status pages and logs. Plain data, JSON-ready. */
@@ -63,6 +66,15 @@ export interface MemberView {
   /** Why no master is active, or why this one can't become it; null when all is well. */
   readonly problem: string | null
   readonly warnings: readonly string[]
+  readonly network: NetworkView
+}
+
+/** What the directory and this member's own requests (`hears`) tell of the clients' network. */
+export interface NetworkView {
+  /** What is wrong with it, and what to do; null when nothing is. */
+  readonly trouble: string | null
+  /** The workers that the active master has let the others know. */
+  readonly workers: readonly KnownWorker[]
 }
 
 export interface HistoryEntry {
@@ -99,6 +111,10 @@ export interface Member {
   history(limit: number): Promise<HistoryEntry[]>
   /** The term that is held can't be served any longer: it ends with this reason, and another master may do better. */
   giveUp(why: string): void
+  /** What this member's own requests over the network have found (`NetworkEar`). */
+  hears(hearing: Hearing): void
+  /** Called when the election needs that anew, by requests sent from now on, and when it does not any more. */
+  onMeasure(listener: (wanted: boolean) => void): void
   /** Orderly end: releases the term or leaves the backups, ends the keeper. */
   stop(reason: string): Promise<void>
   /** Called at every change of state, with the new view. */
@@ -113,7 +129,10 @@ export interface MemberOptions {
   /** Of the cluster that this master forms if it is the first; null: a new one. */
   readonly clusterId?: string | null
   /** What this master tells the others of itself. */
-  readonly self: Pick<Holder, 'address' | 'addresses' | 'version' | 'priority' | 'adminSocket'>
+  readonly self: Pick<
+    Holder,
+    'address' | 'addresses' | 'version' | 'priority' | 'adminSocket' | 'network'
+  >
   readonly timing: Timing
   /** The catalog every master must share, without user and password. */
   readonly catalog: { readonly class: string; readonly uri: string }

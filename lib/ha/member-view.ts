@@ -1,5 +1,6 @@
 /** A member's view of the cluster: what its keeper saw last, and what it knows better by itself. */
 import type { HeldTerm } from './held-term.ts'
+import { networkOf } from './layout.ts'
 import type { MasterState, MemberView, PeerView } from './member-api.ts'
 import type { Picture, Start } from './messages.ts'
 
@@ -35,6 +36,7 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
     storage: picture?.storage ?? 'ok',
     problem: waits ? `term ${term.number} can't be served yet: ${trouble}` : problem,
     warnings: picture?.warnings ?? [],
+    network: picture?.network ?? { trouble: null, workers: [] },
   }
 }
 
@@ -49,5 +51,6 @@ function activeSelf({ self, hostname }: ViewFacts['start']): PeerView {
     heartbeatAgeMs: 0,
     pid: self.master.pid,
     adminSocket: self.adminSocket,
+    network: networkOf(self),
   }
 }

@@ -21,6 +21,7 @@ import type {
 } from './member-api.ts'
 import { viewOf } from './member-view.ts'
 import type { Joined, Picture, Start, ToMaster } from './messages.ts'
+import type { Hearing } from './network-rank.ts'
 import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
 
 export interface MemberPorts extends KeeperPorts {
@@ -44,6 +45,7 @@ export class MemberCore implements Member {
   #known: Start['joined'] = null
   #listeners: ((view: MemberView) => void)[] = []
   readonly #renewalListeners: ((renewal: Renewal) => void)[] = []
+  #measure: (wanted: boolean) => void = () => {}
   #joined: { resolve(): void; reject(error: HaError): void } | null = null
   #left: (() => void) | null = null
   #failed: (error: HaError) => void = () => {}
@@ -145,6 +147,14 @@ export class MemberCore implements Member {
     }
   }
 
+  hears(hearing: Hearing): void {
+    this.#keeper.send({ type: 'hears', hearing })
+  }
+
+  onMeasure(listener: (wanted: boolean) => void): void {
+    this.#measure = listener
+  }
+
   stop(reason: string): Promise<void> {
     if (this.#state === 'stopped' || this.#keeper.pid === null) return Promise.resolve()
     return new Promise((resolve) => {
@@ -224,6 +234,9 @@ export class MemberCore implements Member {
         return
       case 'deactivate':
         void this.#deactivate(message.term, message.reason)
+        return
+      case 'measure':
+        this.#measure(message.wanted)
         return
       case 'committed':
         this.#requests.onCommitted(message.ids, () => this.mayFinish())

@@ -5,7 +5,8 @@
  */
 import type { HaErrorCode } from './errors.ts'
 import type { Holder } from './layout.ts'
-import type { HistoryEntry, PeerView } from './member-api.ts'
+import type { HistoryEntry, NetworkView, PeerView } from './member-api.ts'
+import type { Hearing } from './network-rank.ts'
 import type { LogLevel } from './ports.ts'
 import type { Timing } from './timing.ts'
 
@@ -78,6 +79,8 @@ export type ToKeeper =
     }
   | { readonly type: 'history'; readonly id: number; readonly limit: number }
   | { readonly type: 'leave'; readonly reason: string }
+  /** What the master's own requests over the network have found. */
+  | { readonly type: 'hears'; readonly hearing: Hearing }
   | { readonly type: 'hint'; readonly why: string }
 
 /** What the keeper knows of the cluster, for the master's view. */
@@ -90,6 +93,7 @@ export interface Picture {
   readonly storage: 'ok' | 'unreadable'
   readonly problem: string | null
   readonly warnings: readonly string[]
+  readonly network: NetworkView
 }
 
 export type ToMaster =
@@ -112,6 +116,8 @@ export type ToMaster =
   | { readonly type: 'drain'; readonly term: number; readonly successor: string | null }
   /** The term is over. */
   | { readonly type: 'deactivate'; readonly term: number; readonly reason: string }
+  /** Ask over the network now, and go on with it; or that nobody waits for it any more. */
+  | { readonly type: 'measure'; readonly wanted: boolean }
   | { readonly type: 'committed'; readonly ids: readonly number[] }
   | {
       readonly type: 'reply'

@@ -1,8 +1,9 @@
 /** What the keeper tells its master of the cluster: the elector's state in a reader's words. Pure. */
 import type { State } from './elector-state.ts'
-import type { Holder } from './layout.ts'
+import { type Holder, networkOf } from './layout.ts'
 import type { PeerView } from './member-api.ts'
 import type { Picture } from './messages.ts'
+import { networkProblemOf } from './network-offer.ts'
 import type { Peer } from './peers.ts'
 import { verdictOf } from './watch.ts'
 
@@ -31,6 +32,7 @@ export function pictureOf(of: PictureOf): Picture {
     storage: state.storage,
     problem: problemOf(state, active, nowMs),
     warnings: of.warnings,
+    network: { trouble: networkProblemOf(state, nowMs), workers: workersOf(state) },
   }
 }
 
@@ -49,7 +51,15 @@ export function viewOf(
     heartbeatAgeMs,
     pid: holder.master.pid,
     adminSocket: holder.adminSocket,
+    network: networkOf(holder),
   }
+}
+
+/** As the holder has published them. */
+function workersOf({ network, watch }: State): Picture['network']['workers'] {
+  const { holder = null } = watch.seen ?? {}
+  const by = network.posted.find(({ publication }) => publication.nonce === holder?.nonce)
+  return by?.publication.workers ?? []
 }
 
 /** The holder that is believed to live. A hung one counts until its lease is over: nobody else may act before. */

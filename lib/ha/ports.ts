@@ -27,6 +27,7 @@ export type Purpose =
   | 'obituary'
   | 'register'
   | 'peers'
+  | 'publish'
   | 'history'
   | 'sweep'
   | 'inspect'

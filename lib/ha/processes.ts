@@ -39,6 +39,18 @@ export function hostProcesses(): Processes & {
   }
 }
 
+/**
+ * Which network this process is on: the host's boot id and the network namespace. Two that say the same reach each other
+ * whatever becomes of the network; containers of one host that have networks of their own don't.
+ */
+export function hostNetwork(): string {
+  try {
+    return `${readBootId()} ${readlinkSync('/proc/self/ns/net')}`
+  } catch {
+    return readBootId()
+  }
+}
+
 /** The leader is a zombie: dead once each of its threads is. */
 function threadsVerdict(pid: number): 'alive' | 'dead' | 'unknown' {
   let threads: string[]

@@ -85,6 +85,7 @@ export class SingleMember implements Member {
       storage: 'ok',
       problem: null,
       warnings: [],
+      network: { trouble: null, workers: [] },
     }
   }
 
@@ -126,6 +127,11 @@ export class SingleMember implements Member {
 
   /** It holds no lease. */
   onRenewal(): void {}
+
+  /** Whatever it hears, there is nobody to hand over to. */
+  hears(): void {}
+
+  onMeasure(): void {}
 
   #setState(state: SingleState): void {
     this.#state = state

@@ -3,10 +3,12 @@
  * to it through a port (the disk, the clock, the channel, the periods) or sits in the test's own catalog.
  */
 import type { KeeperLink, MasterLink } from '../../lib/ha/messages.ts'
+import type { Target } from '../../lib/ha/network-ear.ts'
 import type { Clock, Disk, Processes } from '../../lib/ha/ports.ts'
 import type { Timing } from '../../lib/ha/timing.ts'
 import type { Change } from './auditor.ts'
 import type { Catalog } from './catalog.ts'
+import type { Ask } from './ears.ts'
 
 /** What a break may reach of the master it sits in. */
 export interface Inside {
@@ -26,5 +28,11 @@ export interface Breaks {
   readonly masterLink?: (link: MasterLink, inside: Inside) => MasterLink
   readonly processes?: (processes: Processes) => Processes
   readonly ackFirst?: boolean
+  /** How a master asks over the network; `receives`: the target's messages come through. */
+  readonly ask?: (ask: Ask, receives: (target: Target) => boolean) => Ask
+  /** The network that a master believes to be on. */
+  readonly ownNetwork?: string
+  /** What a keeper says of its files when it is offered the role. */
+  readonly proveClaim?: () => Promise<string | null>
   readonly readEarly?: (inside: Inside, term: number) => Promise<Change[]> | null
 }

@@ -18,11 +18,13 @@ import {
 import { Auditor } from './auditor.ts'
 import type { Breaks } from './breaks.ts'
 import { CATALOG_DIR } from './catalog.ts'
+import type { SimNetwork } from './ears.ts'
 import { CATALOG, Master, SECRET } from './master.ts'
 import type { Profile } from './profile.ts'
 import { SLOW_MS } from './world/channel.ts'
 import type { Call } from './world/disk.ts'
 import type { Host } from './world/host.ts'
+import { Links } from './world/links.ts'
 import { Random } from './world/random.ts'
 import { split } from './world/server.ts'
 import { calm } from './world/storage.ts'
@@ -36,10 +38,14 @@ export class Cluster {
   readonly world: World
   readonly auditor: Auditor
   readonly masters: Master[]
+  /** The clients' network, where the profile has one. */
+  readonly network: SimNetwork | null
   /** For faults only. */
   readonly random: Random
   /** Network between hosts is cut for these: hints don't reach them. */
   readonly unheard = new Set<Host>()
+  /** Addresses of masters for whose claims the disk is full. */
+  readonly full = new Set<string>()
   onCall: (master: Master, call: Call) => void = () => {}
   /** When the newest renewal of a master's lease began. */
   readonly #renewedMs = new Map<Master, number>()
@@ -57,6 +63,7 @@ export class Cluster {
     this.auditor = new Auditor(() => world.timeline.nowMs)
     world.storage.server.makeDirectories(CATALOG_DIR)
     if (!profile.fresh) this.#form()
+    this.network = networkOf(profile, this.world)
     this.masters = Array.from({ length: profile.masters }, (_, i) => {
       const master = new Master({
         world,
@@ -70,6 +77,9 @@ export class Cluster {
         breaks,
         spy: (own) => (call) => this.#spy(own, call),
         fence: (holder) => this.#fence(holder),
+        network: this.network,
+        isFull: () => this.full.has(`m${i + 1}:26001`),
+        masters: () => this.masters,
       })
       master.onEnd(() => {
         this.#streamBroke(master)
@@ -112,6 +122,7 @@ export class Cluster {
     const { storage, hosts } = this.world
     storage.weather = calm()
     this.unheard.clear()
+    this.network?.links.mend()
     this.world.releaseHeld()
     for (const host of hosts) {
       this.wake(host)
@@ -261,5 +272,16 @@ export class Cluster {
       if (process.identity.bootId === holder.master.bootId) process.kill()
     }
     return { fenced: true, detail: 'it is dead' }
+  }
+}
+
+/** A worker on a place of its own, or on the first master's host. */
+function networkOf({ network }: Profile, world: World): SimNetwork | null {
+  if (network === null) return null
+  const end = network.worker === 'apart' ? 'worker' : (world.hosts[0]?.name ?? '')
+  return {
+    links: new Links(),
+    workers: network.worker === 'none' ? [] : [{ address: 'w:28091', end }],
+    witnesses: network.witness ? [{ address: 'gateway', end: 'witness' }] : [],
   }
 }

@@ -107,6 +107,21 @@ export const FAULTS = {
     cluster.unheard.add(target.host)
     later(strike, () => cluster.unheard.delete(target.host))
   },
+  /** Both directions, or one, between that host and some end of the clients' network. */
+  'cut client network': (strike) => {
+    const { cluster, target } = strike
+    const { network, random, world } = cluster
+    if (network === null) return
+    const me = target.host.name
+    const ends = [...world.hosts.map(({ name }) => name), 'worker', 'witness']
+    const some = random.chance(0.6) ? ends : [random.pick(ends)]
+    const ways = random.pick(['both', 'in', 'out'] as const)
+    for (const end of some) {
+      if (ways !== 'in') network.links.cut(me, end)
+      if (ways !== 'out') network.links.cut(end, me)
+    }
+    later(strike, () => network.links.mend())
+  },
   'hang storage': (strike) => {
     const { storage, hosts } = strike.cluster.world
     storage.hangAll()

@@ -2,15 +2,18 @@
  * A master in the simulated world: two processes that run the real `MemberCore` and `Keeper`, a catalog, and a client
  * that asks it for changes. A life ends with its master process; the next one has a new nonce and the same address.
  */
+import { DiskError } from '../../lib/ha/errors.ts'
 import { Keeper } from '../../lib/ha/keeper.ts'
 import type { Holder } from '../../lib/ha/layout.ts'
 import { MemberCore, type MemberStart } from '../../lib/ha/member.ts'
 import type { Start, ToKeeper, ToMaster } from '../../lib/ha/messages.ts'
+import type { Disk } from '../../lib/ha/ports.ts'
 import type { KeeperHandle } from '../../lib/ha/supervised-keeper.ts'
 import type { Timing } from '../../lib/ha/timing.ts'
 import type { Auditor } from './auditor.ts'
 import type { Breaks, Inside } from './breaks.ts'
 import { Catalog } from './catalog.ts'
+import { listen, type SimNetwork } from './ears.ts'
 import { channel } from './world/channel.ts'
 import { SimDisk, type Spy } from './world/disk.ts'
 import { clockOf, type Host } from './world/host.ts'
@@ -30,6 +33,11 @@ export interface MasterOptions {
   readonly breaks: Breaks
   readonly spy: (master: Master) => Spy
   readonly fence: (holder: Holder) => Promise<{ fenced: boolean; detail: string }>
+  /** Null: nothing is known of the network. */
+  readonly network: SimNetwork | null
+  readonly masters: () => readonly Master[]
+  /** No file of a claim can be made by it. */
+  readonly isFull: () => boolean
 }
 
 /** What all masters of a cluster share. */
@@ -115,6 +123,7 @@ export class Master {
       this.#startMessage(process, owner, timing),
     )
     catalog.use(core)
+    if (options.network !== null) this.#listen(options.network, { process, core, timing })
     this.life = { process, core, catalog, inside, keeper: null, keeperCore: null }
     world.trace(() => `${address} starts`)
     core.onState((view) => world.trace(() => `${address} is ${view.state}, epoch ${view.epoch}`))
@@ -129,6 +138,22 @@ export class Master {
         this.#clients(process, catalog)
         return true
       },
+    })
+  }
+
+  #listen(
+    network: SimNetwork,
+    own: { process: SimProcess; core: MemberCore; timing: Timing },
+  ): void {
+    const { world, breaks, masters } = this.options
+    listen({
+      ...own,
+      world,
+      network,
+      master: this,
+      masters,
+      own: breaks.ownNetwork ?? this.host.name,
+      wrapAsk: breaks.ask ?? ((ask) => ask),
     })
   }
 
@@ -191,6 +216,7 @@ export class Master {
         version: '1',
         priority: options.priority,
         adminSocket: '',
+        network: this.host.name,
       },
       hostname: this.host.name,
       timing,
@@ -210,7 +236,7 @@ export class Master {
     if (life !== null) life.keeper = process
     const boot = (start: Start): void => {
       const own = clockOf(process)
-      const disk = new SimDisk(world.storage, process, spy)
+      const disk = fullAtClaims(new SimDisk(world.storage, process, spy), options.isFull)
       const processes = {
         self: () => process.identity,
         verdict: (identity: Parameters<Host['verdict']>[0]) => host.verdict(identity),
@@ -225,6 +251,7 @@ export class Master {
           killMaster: () => master.kill(),
           masterCpu: () => null,
           exit: () => process.kill(),
+          ...(breaks.proveClaim && { proveClaim: breaks.proveClaim }),
           storage: {
             granularityMs: world.storage.kind.granularityMs,
             network: true,
@@ -251,4 +278,13 @@ export class Master {
       link: breaks.masterLink?.(masterEnd, inside) ?? masterEnd,
     }
   }
+}
+
+function fullAtClaims(disk: SimDisk, isFull: () => boolean): Disk {
+  const { create } = disk
+  disk.create = (purpose, path, text) =>
+    purpose === 'claim' && isFull()
+      ? Promise.reject(new DiskError('ENOSPC', path, 'no space left on device'))
+      : create.call(disk, purpose, path, text)
+  return disk
 }

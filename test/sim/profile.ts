@@ -43,6 +43,11 @@ export interface Profile {
   /** The faults that strike there: those that stop or end somebody. */
   readonly strikes: readonly FaultName[]
   readonly changeEveryMs: number
+  /** The clients' network, in which links can be cut while the storage lives; null: masters know nothing of it. */
+  readonly network: {
+    readonly worker: 'apart' | 'beside the first' | 'none'
+    readonly witness: boolean
+  } | null
 }
 
 /** Faults that keep nobody from renewing. */
@@ -129,6 +134,12 @@ export function drawProfile(seed: number): Profile {
     aims: AIMS,
     strikes: STRIKES,
     changeEveryMs: m * random.logBetween(0.03, 0.5),
+    network: random.chance(0.3)
+      ? {
+          worker: random.pick(['apart', 'apart', 'beside the first', 'none'] as const),
+          witness: random.chance(0.5),
+        }
+      : null,
   }
 }
 

@@ -75,6 +75,7 @@ function profileOf(line: string): Profile {
     past: 0,
     hostileMs: 0,
     auditReads: true,
+    network: null,
     changeEveryMs: timing.monitorMs / 50,
     storage: {
       hdfs: match[4] !== undefined,

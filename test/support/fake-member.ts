@@ -1,5 +1,6 @@
 /** A seat in an election without an election: tests say which state comes next, and see what was asked of it. */
 import type {
+  Hearing,
   HistoryEntry,
   MasterState,
   Member,
@@ -44,6 +45,9 @@ export class FakeMember implements Member {
   active: PeerView | null = null
   peers: PeerView[] = []
   problem: string | null = null
+  networkTrouble: string | null = null
+  readonly heard: Hearing[] = []
+  measure: (wanted: boolean) => void = () => {}
   entries: HistoryEntry[] = []
   historyReads = 0
   refusal: Error | null = null
@@ -109,6 +113,7 @@ export class FakeMember implements Member {
       storage: 'ok',
       problem: this.problem,
       warnings: [],
+      network: { trouble: this.networkTrouble, workers: [] },
     }
   }
 
@@ -136,6 +141,14 @@ export class FakeMember implements Member {
     this.historyReads += 1
     if (this.refusal !== null) throw this.refusal
     return this.entries.slice(0, limit)
+  }
+
+  hears(hearing: Hearing): void {
+    this.heard.push(hearing)
+  }
+
+  onMeasure(listener: (wanted: boolean) => void): void {
+    this.measure = listener
   }
 
   async stop(reason: string): Promise<void> {

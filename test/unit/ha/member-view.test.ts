@@ -15,6 +15,7 @@ const picture: Picture = {
   storage: 'ok',
   problem: 'activating term 4',
   warnings: [],
+  network: { trouble: null, workers: [] },
 }
 
 t.test('why nobody is active is over when this master is', (t) => {

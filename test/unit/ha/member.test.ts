@@ -25,6 +25,7 @@ const pictureOf = (epoch: number): Picture => ({
   storage: 'ok',
   problem: null,
   warnings: [],
+  network: { trouble: null, workers: [] },
 })
 
 /** Time goes by only when told to. */

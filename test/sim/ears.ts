@@ -1,0 +1,143 @@
+/**
+ * A simulated master's ear at the network: the real `NetworkEar`, whose requests travel over the world's links. Streams
+ * between masters are lines each 2P; their silence only makes it ask.
+ */
+import type { MemberCore } from '../../lib/ha/member.ts'
+import { type Answer, NetworkEar, type Target } from '../../lib/ha/network-ear.ts'
+import type { Timing } from '../../lib/ha/timing.ts'
+import type { Master } from './master.ts'
+import { clockOf } from './world/host.ts'
+import type { Links } from './world/links.ts'
+import type { SimProcess } from './world/process.ts'
+import type { World } from './world/world.ts'
+
+/** A worker or a witness. `end`: the host that it is on, or a place of its own. */
+export interface Station {
+  readonly address: string
+  readonly end: string
+}
+
+export interface SimNetwork {
+  readonly links: Links
+  readonly workers: readonly Station[]
+  readonly witnesses: readonly Station[]
+}
+
+export type Ask = (target: Target, limitMs: number) => Promise<Answer>
+
+export interface EarsOptions {
+  readonly world: World
+  readonly network: SimNetwork
+  readonly master: Master
+  readonly process: SimProcess
+  readonly core: MemberCore
+  readonly timing: Timing
+  readonly masters: () => readonly Master[]
+  /** The network that this master believes to be on. */
+  readonly own: string
+  readonly wrapAsk: (ask: Ask, receives: (target: Target) => boolean) => Ask
+}
+
+/** One way of a message. */
+const TRAVELS_MS = [0.1, 1] as const
+
+export function listen(options: EarsOptions): NetworkEar {
+  const { process, core, timing, master } = options
+  const clock = clockOf(process)
+  const endOf = (target: Target): string => endOfTarget(options, target)
+  const receives = (target: Target): boolean =>
+    options.network.links.reaches(endOf(target), master.host.name)
+  const ear = new NetworkEar({
+    clock,
+    timing,
+    network: options.own,
+    ask: options.wrapAsk((target, limitMs) => ask(options, target, limitMs), receives),
+    tell: (hearing) => core.hears(hearing),
+  })
+  core.onMeasure((wanted) => ear.want(wanted))
+  core.onState(() => follow(options, ear))
+  hearStreams(options, ear)
+  return ear
+}
+
+function endOfTarget({ network, masters }: EarsOptions, { kind, address }: Target): string {
+  const { workers, witnesses } = network
+  if (kind === 'master') {
+    return masters().find((one) => one.address === address)?.host.name ?? ''
+  }
+  return (kind === 'worker' ? workers : witnesses).find((one) => one.address === address)?.end ?? ''
+}
+
+function follow({ core, network }: EarsOptions, ear: NetworkEar): void {
+  const view = core.view()
+  const own = network.workers.map(({ address, end }) => ({ address, network: end }))
+  const workers = core.mayServe() ? own : view.network.workers
+  const others = [...view.peers, ...(view.active === null ? [] : [view.active])]
+  const targets: Target[] = [
+    ...workers.map((worker): Target => ({ kind: 'worker', ...worker })),
+    ...network.witnesses.map(
+      ({ address }): Target => ({ kind: 'witness', address, network: null }),
+    ),
+    ...others
+      .filter(({ address }) => address !== view.self.address)
+      .map(
+        (peer): Target => ({
+          kind: 'master',
+          address: peer.address,
+          network: peer.network ?? null,
+        }),
+      ),
+  ]
+  ear.follow(targets, core.mayServe() ? own : [])
+}
+
+function ask(options: EarsOptions, target: Target, limitMs: number): Promise<Answer> {
+  const { world, network, master, process, masters } = options
+  const me = master.host.name
+  const end = endOfTarget(options, target)
+  const travel = (): number => world.random.between(...TRAVELS_MS)
+  return new Promise((resolve) => {
+    clockOf(process).after(limitMs, () => resolve('silent'))
+    const back = (answer: Answer): void =>
+      world.after(travel(), () => {
+        if (!network.links.reaches(end, me)) return
+        process.deliver({
+          kind: 'message',
+          run: () => {
+            resolve(answer)
+            return true
+          },
+        })
+      })
+    world.after(travel(), () => {
+      if (!network.links.reaches(me, end)) return
+      if (target.kind !== 'master') {
+        back('answered')
+        return
+      }
+      const other = masters().find((one) => one.address === target.address)
+      if (other === undefined || !other.host.up) return
+      if (!other.alive) back('refused')
+      else other.life?.process.whenAwake(() => back('answered'))
+    })
+  })
+}
+
+function hearStreams(options: EarsOptions, ear: NetworkEar): void {
+  const { process, timing, masters, master, network } = options
+  const clock = clockOf(process)
+  const lines = new Map<string, number>()
+  const look = (): void => {
+    const nowMs = clock.nowMs()
+    for (const other of masters()) {
+      if (other === master) continue
+      if (other.awake && network.links.both(other.host.name, master.host.name)) {
+        lines.set(other.address, nowMs)
+      }
+      const lastMs = lines.get(other.address)
+      if (lastMs !== undefined && nowMs - lastMs > 3 * timing.renewMs) ear.suspect(lastMs)
+    }
+    clock.after(2 * timing.renewMs, look)
+  }
+  look()
+}

@@ -1,0 +1,244 @@
+/**
+ * Schedules of a cut network whose storage lives. One world of links after the other stands still for a while, so that
+ * what must become of the role in it can be said:
+ *
+ * - worse: nobody hands over to a master that is no better off, or that could not make its files;
+ * - flap: while no link changes the role moves a few times at most, and in a whole network not at all;
+ * - dead: in the end nobody stays active whose network is worse than another living backup's;
+ * - and whatever the network does, somebody serves.
+ *
+ * What is "better off" is told here by the links themselves, not by what masters believe. The auditor watches all of it.
+ */
+import { compareRanks, type Rank } from '../../lib/ha/network-rank.ts'
+import { makeTiming } from '../../lib/ha/timing.ts'
+import type { Breaks } from './breaks.ts'
+import { Cluster } from './cluster.ts'
+import type { Master } from './master.ts'
+import { drawProfile, type Profile } from './profile.ts'
+import { Random } from './world/random.ts'
+
+export interface NetworkOutcome {
+  readonly seed: number
+  /** `rule: what happened`, or null. */
+  readonly violation: string | null
+  readonly handOvers: number
+  readonly acks: number
+}
+
+export interface NetworkOptions {
+  readonly seed: number
+  readonly breaks?: Breaks
+  /** The disk is full for this master's claims, from the moment at which links begin to be cut. */
+  readonly full?: string
+  readonly write?: ((line: string) => void) | null
+}
+
+/** Worlds of links in one schedule. */
+const WORLDS = 3
+const SETTLED_M = 5
+const HELD_M = 16
+/** What was decided just before a link changed may still be carried out. */
+const CARRIED_OUT_M = 1
+const MOST_MOVES = 3
+
+export async function runNetwork(options: NetworkOptions): Promise<NetworkOutcome> {
+  const { seed, breaks = {}, write = null } = options
+  const random = new Random(seed, 'network')
+  const cluster = new Cluster(profileOf(seed, random), breaks, write)
+  const run = new Run(cluster, random, options.full ?? null)
+  const violation = await run.whole()
+  return { seed, violation, handOvers: run.handOvers, acks: cluster.auditor.acks }
+}
+
+function profileOf(seed: number, random: Random): Profile {
+  const masters = random.chance(0.5) ? 2 : 3
+  const drawn = drawProfile(seed)
+  const timing = makeTiming(random.pick([1000, 5000]))
+  return {
+    ...drawn,
+    timing,
+    masters,
+    hosts: masters,
+    priorities: [],
+    fencing: false,
+    fresh: true,
+    past: 0,
+    hostileMs: 0,
+    auditReads: true,
+    faults: [],
+    triggers: 0,
+    changeEveryMs: timing.monitorMs / 3,
+    storage: {
+      ...drawn.storage,
+      peakShare: 0,
+      delegations: false,
+      latencyMs: random.between(0.2, timing.monitorMs / 500),
+    },
+    network: {
+      worker: random.pick(['apart', 'apart', 'beside the first', 'none'] as const),
+      witness: random.chance(0.5),
+    },
+  }
+}
+
+class Run {
+  readonly #cluster: Cluster
+  readonly #random: Random
+  readonly #full: string | null
+  readonly #given = new Map<Master, object>()
+  handOvers = 0
+  #changedMs = 0
+  #moves = 0
+  #violation: string | null = null
+
+  constructor(cluster: Cluster, random: Random, full: string | null) {
+    this.#cluster = cluster
+    this.#full = full
+    this.#random = random
+    const { timeline } = cluster.world
+    const audit = timeline.afterTurn
+    timeline.afterTurn = () => {
+      audit()
+      this.#watch()
+    }
+  }
+
+  /** What was violated, or null. */
+  async whole(): Promise<string | null> {
+    const { masters, network } = this.#cluster
+    for (const master of masters) master.start()
+    await this.#hold(SETTLED_M)
+    await this.#stall()
+    if (this.#moves > 0) this.#break('flap: the role has moved though no link was ever cut')
+    if (this.#full !== null) this.#cluster.full.add(this.#full)
+    for (let i = 0; i < WORLDS && this.#over === null; i += 1) {
+      this.#cut()
+      await this.#hold(HELD_M)
+      this.#judge()
+    }
+    network?.links.mend()
+    this.#changed()
+    await this.#hold(SETTLED_M)
+    if (this.#moves > 1) this.#break('flap: the role has moved in a network that is whole')
+    this.#judge()
+    return this.#over
+  }
+
+  get #over(): string | null {
+    return this.#cluster.auditor.violation?.message ?? this.#violation
+  }
+
+  get #m(): number {
+    return this.#cluster.profile.timing.monitorMs
+  }
+
+  async #hold(forM: number): Promise<void> {
+    if (this.#over !== null) return
+    const { timeline } = this.#cluster.world
+    await timeline.runUntil(timeline.nowMs + forM * this.#m)
+  }
+
+  /** Its own stall is no silence of the others. */
+  async #stall(): Promise<void> {
+    const { active, random } = this.#cluster
+    const process = active?.life?.process
+    if (process === undefined || !random.chance(0.5)) return
+    process.stop()
+    await this.#hold(0.3)
+    process.continue()
+    await this.#hold(2)
+  }
+
+  #changed(): void {
+    this.#changedMs = this.#cluster.world.timeline.nowMs
+    this.#moves = 0
+  }
+
+  /** Each pair of ends is whole, cut, or cut in one direction; sometimes it is just one host. */
+  #cut(): void {
+    const { network, world, active } = this.#cluster
+    if (network === null) return
+    const { links } = network
+    const random = this.#random
+    links.mend()
+    const ends = [...world.hosts.map(({ name }) => name), 'worker', 'witness']
+    if (random.chance(0.4)) {
+      const host = random.chance(0.7) && active !== null ? active.host : random.pick(world.hosts)
+      for (const end of ends) {
+        links.cut(host.name, end)
+        links.cut(end, host.name)
+      }
+    } else {
+      for (const [i, a] of ends.entries()) {
+        for (const b of ends.slice(i + 1)) {
+          const way = random.below(6)
+          if (way === 0 || way === 1) links.cut(a, b)
+          if (way === 0 || way === 2) links.cut(b, a)
+        }
+      }
+    }
+    this.#changed()
+    world.trace(() => `LINKS ${links.describe()}`)
+  }
+
+  #watch(): void {
+    const { masters, world } = this.#cluster
+    for (const master of masters) {
+      const given = master.life?.keeperCore?.state.network.given ?? null
+      if (given === null || this.#given.get(master) === given) continue
+      this.#given.set(master, given)
+      this.#onGiven(master, given.to)
+      world.trace(() => `GIVEN by ${master.address} to ${given.to}`)
+    }
+    if (this.#violation !== null) world.timeline.stop()
+  }
+
+  #onGiven(from: Master, address: string): void {
+    const { masters, world } = this.#cluster
+    const to = masters.find((one) => one.address === address)
+    if (to === undefined) return
+    this.handOvers += 1
+    this.#moves += 1
+    if (!this.#canClaim(to)) this.#break(`worse: ${address} got the role and can't make its files`)
+    if (world.timeline.nowMs - this.#changedMs < CARRIED_OUT_M * this.#m) return
+    if (this.#moves > MOST_MOVES) this.#break('flap: the role moves on and no link has changed')
+    if (compareRanks(this.#truth(to, from), this.#truth(from, from)) > 0) return
+    this.#break(`worse: ${from.address} handed over to ${address}, which is no better off`)
+  }
+
+  #judge(): void {
+    if (this.#over !== null) return
+    const active = this.#cluster.masters.find((one) => one.serves)
+    if (active === undefined) {
+      this.#break('an active: nobody serves, though the storage lives')
+      return
+    }
+    const own = this.#truth(active, active)
+    for (const master of this.#cluster.masters) {
+      if (master === active || !this.#canClaim(master)) continue
+      if (compareRanks(this.#truth(master, active), own) <= 0) continue
+      this.#break(`dead: ${active.address} stays active, and ${master.address} is better off`)
+    }
+  }
+
+  /** Whom its requests reach and who answers them; without what is on the active's own host. */
+  #truth({ host }: Master, { host: active }: Master): Rank {
+    const { network, masters } = this.#cluster
+    const me = host.name
+    const hears = (end: string): boolean => end !== me && network?.links.both(me, end) === true
+    return {
+      worker: network?.workers.some(({ end }) => end !== active.name && hears(end)) === true,
+      witness: network?.witnesses.some(({ end }) => hears(end)) === true,
+      master: masters.some((one) => one.alive && hears(one.host.name)),
+    }
+  }
+
+  #canClaim({ address }: Master): boolean {
+    return !this.#cluster.full.has(address)
+  }
+
+  #break(why: string): void {
+    this.#violation ??= why
+    this.#cluster.world.trace(() => `VIOLATION ${why}`)
+  }
+}
