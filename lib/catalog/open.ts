@@ -7,6 +7,7 @@ import type { Log } from '../base/log.ts'
 import { readServed } from './begun.ts'
 import { CatalogError } from './errors.ts'
 import { MemStore } from './mem-store.ts'
+import { sharedDirectory } from './shared-directory.ts'
 import { SharedStore } from './shared-store.ts'
 import type { ReadableStore } from './store.ts'
 
@@ -37,7 +38,7 @@ export interface StoreOptions {
 export function sharedStore(rootDirectory: string, log: Log): SharedStore {
   const system = join(rootDirectory, 'system')
   return new SharedStore({
-    directory: join(system, 'catalog'),
+    directory: sharedDirectory(rootDirectory),
     served: (upTo) => readServed(join(system, 'ha'), upTo),
     log,
   })

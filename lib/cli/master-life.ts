@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
+import { sharedDirectory } from '../catalog/shared-directory.ts'
 import {
   type Configuration,
   entryAddress,
@@ -207,7 +208,10 @@ export class MasterLife implements DaemonLife {
         await service.activate(term, signal, onTrouble)
       }
       const formerId = await singleIdOf(ha.directory)
-      const options = { ...ha, self: this.#self(), clusterId: formerId, log: this.#log.log }
+      const writes = ha.catalog.class === 'SharedStore'
+      const openingDirectory = writes ? sharedDirectory(rootDirectory) : null
+      const known = { openingDirectory, self: this.#self(), clusterId: formerId }
+      const options = { ...ha, ...known, log: this.#log.log }
       return joinElection({ ...options, service: { ...service, activate } }, onFailure)
     }
   }

@@ -11,10 +11,15 @@
  *     its directory was made again by a contender even slower than us.
  *
  * test/sim/terms.ts shows each of them to be needed. A reply can be lost after success: steps 2, 4 and 5 then find their
- * own nonce, which is another one at every attempt. After 1 and 3 nothing can be proven, and the term is left to expire
+ * own nonce, which is another one for every attempt. After 1 and 3 nothing can be proven, and the term is left to expire
  * like any other.
+ *
+ * A claim that fails (a full disk) goes on later under the same number and nonce, where it stopped: to the others it is
+ * one that was paused. What it has made stays, and what it could not fill it fills. Not so once its heartbeat was made,
+ * or may have been: that name would be used again, and the number is given up.
  */
 import { decodeClaim, decodeTerm } from './decode.ts'
+import { isDefinite, isNoSpace } from './errors.ts'
 import {
   type Claim,
   claimFile,
@@ -26,36 +31,74 @@ import {
   type TermRecord,
   termDir,
 } from './layout.ts'
+import { makeWhole } from './make-whole.ts'
 import type { Disk } from './ports.ts'
 
-export interface ClaimRequest {
-  readonly term: number
-  readonly holder: Holder
+/** One number and nonce, and how far they have come. */
+export interface Attempt {
   readonly record: TermRecord
+  /** Our own mkdir succeeded. */
+  dirMade: boolean
+  /** Files that we made and could not fill. */
+  readonly torn: Set<string>
+  /** The heartbeat exists, or may come to exist. */
+  heartbeatTried: boolean
+}
+
+export const newAttempt = (record: TermRecord): Attempt => ({
+  record,
+  dirMade: false,
+  torn: new Set(),
+  heartbeatTried: false,
+})
+
+/** It left nothing that forbids its number another try. */
+export const canGoOn = (attempt: Attempt): boolean => !attempt.heartbeatTried
+
+export interface ClaimRequest {
+  readonly holder: Holder
+  readonly attempt: Attempt
   /** Called when the heartbeat is made: the lease begins with the start of that call. */
   readonly onHeartbeat: () => void
+  /** Gives up what was kept for this moment when there is no space; false: nothing is left to give up. */
+  readonly makeRoom: () => Promise<boolean>
 }
 
 /** `lost` says to whom or why, as far as it can be told. */
 export type ClaimOutcome = { readonly won: true } | { readonly won: false; readonly why: string }
 
-/** Rejects with DiskError where the storage fails; then the caller abandons the term. */
+/** Rejects with DiskError where the storage fails; then the caller abandons the term, or goes on with it (`canGoOn`). */
 export async function claimTerm(disk: Disk, request: ClaimRequest): Promise<ClaimOutcome> {
-  const { term, holder, record } = request
-  if ((await disk.makeTermDir('claim', termDir(term))) === 'exists') {
-    return { won: false, why: 'another contender made the term first' }
+  const { attempt, holder, onHeartbeat, makeRoom } = request
+  const { record } = attempt
+  const { term, nonce } = record
+  const roomy = async <T>(step: () => Promise<T>): Promise<T> => {
+    try {
+      return await step()
+    } catch (error) {
+      if (!isNoSpace(error) || !(await makeRoom())) throw error
+      return await step()
+    }
   }
-  if (!(await createOwn(disk, historyFile(term), encode(record), record.nonce, decodeTerm))) {
+  const own = (path: string, text: string, decode: Decode): Promise<boolean> =>
+    roomy(() => createOwn(disk, attempt, { path, text, decode }))
+
+  if (
+    !attempt.dirMade &&
+    (await roomy(() => disk.makeTermDir('claim', termDir(term)))) === 'exists'
+  )
+    return { won: false, why: 'another contender made the term first' }
+  attempt.dirMade = true
+  if (!(await own(historyFile(term), encode(record), decodeTerm))) {
     return { won: false, why: 'another contender took the number first' }
   }
-  if ((await disk.create('claim', heartbeatFile(term), '')) !== 'created') {
+  if ((await roomy(() => makeHeartbeat(disk, attempt))) !== 'created') {
     return { won: false, why: 'its heartbeat was there already' }
   }
-  request.onHeartbeat()
-  const claim: Claim = { state: 'open', term, holder, nonce: record.nonce }
-  const decided = await createOwn(disk, claimFile(term), encode(claim), record.nonce, decodeClaim)
-  const opened =
-    decided && (await createOwn(disk, openedFile(term), encode(claim), record.nonce, decodeClaim))
+  onHeartbeat()
+  const claim: Claim = { state: 'open', term, holder, nonce }
+  const decided = await own(claimFile(term), encode(claim), decodeClaim)
+  const opened = decided && (await own(openedFile(term), encode(claim), decodeClaim))
   if (opened) return { won: true }
   await disk.unlink('claim', heartbeatFile(term))
   return {
@@ -64,16 +107,30 @@ export async function claimTerm(disk: Disk, request: ClaimRequest): Promise<Clai
   }
 }
 
+/** Only an answer that says so leaves the name unused: after an EIO the create may land later. */
+async function makeHeartbeat(
+  disk: Disk,
+  attempt: Attempt,
+): Promise<'created' | 'exists' | 'missing'> {
+  attempt.heartbeatTried = true
+  try {
+    return await disk.create('claim', heartbeatFile(attempt.record.term), '')
+  } catch (error) {
+    if (isDefinite(error) && !error.made) attempt.heartbeatTried = false
+    throw error
+  }
+}
+
+type Decode = (text: string) => { readonly nonce: string } | null
+
 /** Exclusive create that also counts as ours when the file holds our nonce: the reply to our own create was lost. */
 async function createOwn(
   disk: Disk,
-  path: string,
-  text: string,
-  nonce: string,
-  decode: (text: string) => { readonly nonce: string } | null,
+  { torn, record }: Attempt,
+  { path, text, decode }: { path: string; text: string; decode: Decode },
 ): Promise<boolean> {
-  const made = await disk.create('claim', path, text)
+  const made = await makeWhole(disk, torn, { purpose: 'claim', path, text })
   if (made !== 'exists') return made === 'created'
   const found = await disk.read('claim', path)
-  return found !== 'missing' && decode(found)?.nonce === nonce
+  return found !== 'missing' && decode(found)?.nonce === record.nonce
 }

@@ -10,6 +10,7 @@ import {
   FORMAT_VERSION,
   type Holder,
   type Refusal,
+  type ReserveFile,
   type ServedRecord,
   type TermRecord,
 } from './layout.ts'
@@ -64,6 +65,7 @@ const PHASES: Shape = {
 const SERVED: Shape = { term: 'number', servedAt: 'string', phases: PHASES }
 const CATALOG: Shape = { class: 'string', uri: 'string' }
 const REFUSAL: Shape = { address: 'string', hostname: 'string', at: 'string', catalog: CATALOG }
+const RESERVE: Shape = { address: 'string', nonce: 'string', names: null, openingBytes: 'number' }
 const CLUSTER: Shape = {
   format: 'number',
   clusterId: 'string',
@@ -101,6 +103,12 @@ export function decodeClaim(text: string): Claim | null {
 export const decodeEnd = (text: string): End | null => decode<End>(text, END)
 export const decodeHolder = (text: string): Holder | null => decode<Holder>(text, HOLDER)
 export const decodeRefusal = (text: string): Refusal | null => decode<Refusal>(text, REFUSAL)
+export function decodeReserve(text: string): ReserveFile | null {
+  const file = decode<ReserveFile>(text, RESERVE)
+  if (file === null || !Array.isArray(file.names)) return null
+  return file.names.every((name) => typeof name === 'string') ? file : null
+}
+
 export const decodeTerm = (text: string): TermRecord | null => decode<TermRecord>(text, TERM)
 
 export function decodeServed(text: string): ServedRecord | null {

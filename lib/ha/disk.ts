@@ -13,8 +13,19 @@
  *   fraction anyhow.
  * - No call has a time limit: a file call on a dead mount can't be taken back. Callers keep one in flight and time it.
  */
+
+import { randomFillSync } from 'node:crypto'
 import { type BigIntStats, constants } from 'node:fs'
-import { type FileHandle, open, readdir, rmdir, stat, unlink, utimes } from 'node:fs/promises'
+import {
+  type FileHandle,
+  open,
+  readdir,
+  rmdir,
+  stat,
+  statfs,
+  unlink,
+  utimes,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiskError, messageOf } from './errors.ts'
 import { errnoOf, syncIfKnown, withFile } from './file-handle.ts'
@@ -41,10 +52,11 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
 
   /** Runs one call and turns its failure into `missing` or a DiskError. */
   async function attempt<T>(
-    verb: 'create' | 'touch' | 'look at' | 'read' | 'list' | 'unlink' | 'remove',
+    verb: 'create' | 'fill' | 'touch' | 'look at' | 'read' | 'list' | 'unlink' | 'remove',
     purpose: Purpose,
     path: string,
     call: () => Promise<T>,
+    isMade = () => false,
   ) {
     try {
       return await call()
@@ -53,8 +65,32 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
       // A stale handle ends a lease and sends an observer to look anew. An unlink that met one has ended nothing.
       const gone = errno === 'ESTALE' && (verb === 'touch' || verb === 'look at')
       if (errno === 'ENOENT' || gone) return 'missing' as const
-      throw diskError({ verb, purpose, path: at(path), errno, cause: error })
+      throw diskError({ verb, purpose, path: at(path), errno, cause: error, made: isMade() })
     }
+  }
+  /** Makes it exclusively and writes with `use`. */
+  async function make(
+    purpose: Purpose,
+    path: string,
+    use: (file: FileHandle) => Promise<void>,
+  ): Promise<'created' | 'exists' | 'missing'> {
+    let made = false
+    const call = async (): Promise<'created' | 'exists'> => {
+      const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY
+      const mode = path === SECRET_FILE ? 0o600 : 0o644
+      let file: FileHandle
+      try {
+        file = await open(at(path), flags | (await mount()).directFlag, mode)
+      } catch (error) {
+        if (errnoOf(error) === 'EEXIST') return 'exists'
+        throw error
+      }
+      // When this fails the file stays, torn: its existence has told the others already.
+      made = true
+      await withFile(file, () => use(file))
+      return 'created'
+    }
+    return attempt('create', purpose, path, call, () => made)
   }
   /** The same for calls that have no word for a missing directory. */
   async function demand<T>(verb: string, purpose: Purpose, path: string, call: () => Promise<T>) {
@@ -72,20 +108,27 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
 
     makeDirs: (purpose, path) => demand('make', purpose, path, () => makeDirs(at(path))),
 
-    create: (purpose, path, text) =>
-      attempt('create', purpose, path, async () => {
-        const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY
-        const mode = path === SECRET_FILE ? 0o600 : 0o644
-        let file: FileHandle
-        try {
-          file = await open(at(path), flags | (await mount()).directFlag, mode)
-        } catch (error) {
-          if (errnoOf(error) === 'EEXIST') return 'exists' as const
-          throw error
-        }
-        // When this fails the file stays, torn: its existence has told the others already.
+    create: (purpose, path, text) => make(purpose, path, (file) => file.writeFile(text)),
+
+    fill: (purpose, path, text) =>
+      attempt('fill', purpose, path, async () => {
+        const file = await open(at(path), constants.O_WRONLY | (await mount()).directFlag)
         await withFile(file, () => file.writeFile(text))
-        return 'created' as const
+        return 'filled' as const
+      }),
+
+    occupy: (purpose, path, bytes) => make(purpose, path, (file) => writeNoise(file, bytes)),
+
+    space: () =>
+      demand('ask for the space of', 'reserve', '.', async () => {
+        const { bsize, blocks, bavail, files, ffree } = await statfs(directory)
+        const counts = files > 0
+        return {
+          freeBytes: bavail * bsize,
+          totalBytes: blocks * bsize,
+          freeFiles: counts ? ffree : null,
+          totalFiles: counts ? files : null,
+        }
       }),
 
     touch: (purpose, path, mtimeMs) =>
@@ -181,15 +224,31 @@ async function readText(file: FileHandle): Promise<string> {
 /** utimes cuts to the microsecond: half of one more keeps the binary fraction from falling below the value meant. */
 const toUtimesSeconds = (mtimeMs: number): number => (mtimeMs * 1000 + 0.5) / 1e6
 
+const NOISE_BYTES = 1024 * 1024
+
+/** Random bytes, since a file system that compresses would keep no room for anything else; on the disk when done. */
+async function writeNoise(file: FileHandle, bytes: number): Promise<void> {
+  const noise = Buffer.alloc(Math.min(bytes, NOISE_BYTES))
+  for (let done = 0; done < bytes; ) {
+    randomFillSync(noise)
+    const length = Math.min(noise.length, bytes - done)
+    const { bytesWritten } = await file.write(noise, 0, length, done)
+    done += bytesWritten
+  }
+  await file.sync()
+}
+
 function diskError(failed: {
   verb: string
   purpose: Purpose
   path: string
   errno: string
   cause: unknown
+  made?: boolean
 }): DiskError {
-  const { verb, purpose, path, errno, cause } = failed
+  const { verb, purpose, path, errno, cause, made = false } = failed
   const message = messageOf(cause)
   const detail = message.startsWith(errno) ? message : `${errno}: ${message}`
-  return new DiskError(errno, path, `can't ${verb} ${path} (${purpose}): ${detail}`, { cause })
+  const text = `can't ${verb} ${path} (${purpose}): ${detail}`
+  return new DiskError(errno, path, text, { cause, made })
 }

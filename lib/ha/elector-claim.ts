@@ -7,7 +7,7 @@ import { type Cause, type Input, isMasterReady, type Phase, type State } from '.
 import { becomeWatcher, failCommand, type Turn } from './elector-turn.ts'
 import type { ClaimReason } from './layout.ts'
 import { noteServing } from './network-offer.ts'
-import { advance, expiryMs, type Seen, verdictOf } from './watch.ts'
+import { advance, expiryMs, isHolderGone, newestBeat, type Seen, verdictOf } from './watch.ts'
 
 /** A holder looks too, more slowly: it must hear of a term above its own. */
 export function lookIfDue(t: Turn): void {
@@ -32,6 +32,8 @@ export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   if (s.storage !== 'ok') t.log('info', 'the shared directory can be read again')
   s.storage = 'ok'
   s.watch = advance(s.watch, seen, t.now, s.timing)
+  // Whoever has made a later heartbeat knows better why nobody serves.
+  if (s.failure !== null && (newestBeat(seen)?.term ?? 0) > s.failure.term) s.failure = null
   const { phase } = s
   if (phase.name === 'confirming' && startedMs >= phase.wonMs) confirm(t, phase, seen)
   if (s.lease !== null && seen.servedTerm > s.lease.term && s.above === null) {
@@ -89,7 +91,7 @@ export function considerClaim(t: Turn): void {
   if (
     barred ||
     !isMasterReady(s, now) ||
-    now < s.claimAfterMs ||
+    (now < s.claimAfterMs && s.command === null) ||
     s.leaving !== null ||
     s.masterGone
   ) {
@@ -136,12 +138,14 @@ export function claim(
   noticedMs: number,
 ): void {
   const { s, now } = t
-  const term = seen.newest + 1
+  const term = numberFor(s, seen)
+  const beat = newestBeat(seen)
   const cause: Cause = {
     reason: s.command === null ? how.reason : 'command',
     evidence: s.command === null ? how.evidence : `${how.evidence}; asked for by ${s.command.by}`,
-    provenTerm: how.proof || isFenced(s.command, seen) ? seen.holderTerm || seen.newest : null,
-    previousTerm: seen.newest,
+    provenTerm:
+      how.proof || isFenced(s.command, seen) ? seen.holderTerm || beat?.term || seen.newest : null,
+    previousTerm: beat?.term ?? Math.min(seen.newest, term - 1),
     basis: seen,
     commandId: s.command?.id ?? null,
     lastBeatMs: s.watch.beatMs,
@@ -158,16 +162,46 @@ export function claim(
     t.act({ do: 'fence', term: seen.holderTerm })
 }
 
+/**
+ * A claim that failed goes on with its number, as if it had only been paused: one number more at each attempt would burn
+ * thousands of them in the hours of a full disk. Not above a heartbeat that came later, which ours would not end.
+ */
+function numberFor({ unfinished }: State, seen: Seen): number {
+  const ours = seen.pulses.some(({ term, mtimeMs }) => term === unfinished && mtimeMs === null)
+  const next = seen.newest + 1
+  if (unfinished === null || (!ours && unfinished !== next)) return next
+  return unfinished > (newestBeat(seen)?.term ?? 0) ? unfinished : next
+}
+
 export function onClaimLost(t: Turn, input: Input & { type: 'claim-lost' }): void {
   const { phase } = t.s
   if (phase.name !== 'claiming' || phase.term !== input.term) return
-  if (input.failed) {
-    t.log('error', `claim of term ${input.term} failed: ${input.why}`, { term: input.term })
-    t.s.claimAfterMs = t.now + t.s.timing.deadlineMs
-  } else t.log('info', `term ${input.term} is not ours: ${input.why}`, { term: input.term })
+  t.s.unfinished = input.goesOn ? input.term : null
+  if (input.failed) failed(t, input.term, input.why)
+  else t.log('info', `term ${input.term} is not ours: ${input.why}`, { term: input.term })
   failCommand(t, phase.cause.commandId, input.why)
   t.s.lease = null
   becomeWatcher(t)
+}
+
+export function onEndingFailed(t: Turn, term: number, why: string): void {
+  const { phase } = t.s
+  if (phase.name !== 'ending' || phase.term !== term) return
+  failed(t, term, why)
+  failCommand(t, phase.cause.commandId, why)
+  t.act({ do: 'abandon', term })
+  t.s.lease = null
+  becomeWatcher(t)
+}
+
+/** Each attempt waits twice as long as the one before, at most M: what fails it (a full disk) may last for days. */
+function failed(t: Turn, term: number, why: string): void {
+  const { s } = t
+  const { monitorMs } = s.timing
+  t.log('error', `claim of term ${term} failed: ${why}`, { term })
+  s.failure = { what: 'claim', term, why }
+  s.claimAfterMs = t.now + Math.min(monitorMs, (monitorMs / 4) * 2 ** s.failedClaims)
+  s.failedClaims += 1
 }
 
 /**
@@ -282,6 +316,9 @@ export function onServing(t: Turn, term: number, keeps: string | null): void {
   if (phase.name !== 'activating' || phase.term !== term) return
   t.s.phase = { name: 'active', term }
   t.s.standDown = false
+  t.s.failure = null
+  t.s.failedClaims = 0
+  t.s.unfinished = null
   t.act({ do: 'unregister' })
   if (phase.cause === null) return // an earlier keeper's claim: it took its record along
   const { cause, wonMs, endedMs, settledMs } = phase
@@ -299,7 +336,7 @@ export function onActivationFailed(t: Turn, term: number, why: string): void {
   const { phase } = t.s
   if (phase.name !== 'activating' || phase.term !== term) return
   t.log('error', `term ${term} could not be activated: ${why}`, { term })
-  t.s.failure = { term, why }
+  t.s.failure = { what: 'opening', term, why }
   failCommand(t, phase.cause?.commandId ?? null, `activation failed: ${why}`)
   // Another master may do better; this one tries again after a while.
   t.s.claimAfterMs = t.now + t.s.timing.monitorMs
@@ -344,6 +381,8 @@ const isFenced = (command: State['command'], seen: Seen): boolean =>
 export function refuseTakeOverOfLive(t: Turn, seen: Seen): void {
   const { command, watch, timing } = t.s
   if (command === null || command.fencing === 'asked') return
+  // Somebody's claim above it has its moment to come to something; then the verdict is another one.
+  if (isHolderGone(seen)) return
   const quietMs = t.now - watch.sinceMs
   if (isFenced(command, seen)) {
     claim(t, { reason: 'command', proof: true, evidence: 'the holder was fenced' }, seen, t.now)

@@ -4,7 +4,8 @@
  *
  * What an active master knows of its backups is as old as its last scan: who was there may have left since, and one
  * whose file it has seen only once is not known to live. So nobody gets the role, and nobody is refused, before new scans
- * have had their chance.
+ * have had their chance. And nobody gets it who has not shown that it can make its files (hand-over-proof.ts): on a full
+ * disk the holder, which only renews, serves on, and a successor could not begin.
  */
 import { drain } from './elector-release.ts'
 import type { Candidate, Input, State } from './elector-state.ts'
@@ -23,7 +24,7 @@ export function onHandOver(t: Turn, input: Input & { type: 'hand-over' }): void 
   }
   // A backup shows its pulse once in two renewal periods: in four, two scans have seen any that lives.
   const untilMs = t.now + 4 * s.timing.renewMs
-  s.handOver = { id, successor, by, force, sinceMs: t.now, scanMs: t.now, untilMs }
+  s.handOver = { id, successor, by, force, sinceMs: t.now, scanMs: t.now, untilMs, asked: null }
 }
 
 /** Drains for the successor as soon as it is seen to live. */
@@ -37,12 +38,13 @@ export function considerHandOver(t: Turn): void {
     refuseNotActive(t, id)
     return
   }
+  if (handOver.asked !== null) return
   const scanned = s.scannedMs >= handOver.sinceMs
   const heir = scanned ? heirOf(s, successor) : undefined
   const over = t.now >= handOver.untilMs
   if (heir !== undefined) {
-    s.handOver = null
-    drain(t, phase.term, { reason: 'handed-over', successor: heir.address, by, commandId: id })
+    s.handOver = { ...handOver, asked: heir.address }
+    t.act({ do: 'ask-proof', id, address: heir.address })
   } else if (over && handOver.force && successor === null) {
     s.handOver = null
     s.standDown = true
@@ -54,6 +56,20 @@ export function considerHandOver(t: Turn): void {
     s.handOver = { ...handOver, scanMs: t.now + s.timing.pollMs }
     t.act({ do: 'scan' })
   }
+}
+
+export function onProof(t: Turn, { id, proof }: Input & { type: 'proof' }): void {
+  const { s } = t
+  const { handOver, phase } = s
+  if (handOver?.id !== id || handOver.asked === null || phase.name !== 'active') return
+  const { asked: successor, by } = handOver
+  s.handOver = null
+  if (proof.can) {
+    drain(t, phase.term, { reason: 'handed-over', successor, by, commandId: id })
+    return
+  }
+  const text = `${successor} can't take the role over: ${proof.why}. This master stays active`
+  t.reply(id, { code: 'UNSAFE', message: text })
 }
 
 const refuseNotActive = (t: Turn, id: number): void =>

@@ -76,11 +76,14 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
     return
   }
   const back: Lease = { ...lease, renewing: false }
+  if (input.outcome === 'touched') t.s.unwritable = null
   if (input.outcome === 'failed') {
     // Nothing is known of a commit whose renewal failed: it waits for one that succeeds.
     const waiting = [...lease.covered, ...lease.waiting]
     t.s.lease = { ...back, covered: [], waiting, failing: true, dueMs: t.now + timing.renewMs / 4 }
-    t.log('warn', `renewal failed: ${input.why}`, { term: lease.term })
+    if (t.s.unwritable !== input.why)
+      t.log('warn', `renewal failed: ${input.why}`, { term: lease.term })
+    t.s.unwritable = input.why
     return
   }
   // A call that hung may succeed long after its start: what it proves is that nobody had ended the term when it ran,

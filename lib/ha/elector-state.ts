@@ -3,6 +3,7 @@
  *
  * `wakeMs` says when the next tick may have something to do; nothing here acts.
  */
+import type { Proof } from './hand-over-proof.ts'
 import type { ClaimReason, EndReason } from './layout.ts'
 import type { ToKeeper, ToMaster } from './messages.ts'
 import { type NetworkState, networkWakes, newNetwork } from './network-offer.ts'
@@ -142,6 +143,15 @@ export interface HandOver {
   readonly scanMs: number
   /** Refused then. */
   readonly untilMs: number
+  /** The successor that is asked for its proof, or null. */
+  readonly asked: string | null
+}
+
+/** Why this master does not serve: its last attempt. */
+export interface Failure {
+  readonly what: 'claim' | 'opening'
+  readonly term: number
+  readonly why: string
 }
 
 export interface State {
@@ -160,10 +170,16 @@ export interface State {
   readonly looking: { readonly busy: boolean; readonly again: boolean; readonly nextMs: number }
   /** Claim nothing before: after a failed claim or activation. */
   readonly claimAfterMs: number
+  /** How many claims have failed one after the other: each waits longer for the next one. */
+  readonly failedClaims: number
+  /** The number of a failed claim that can go on where it stopped. */
+  readonly unfinished: number | null
   /** Set by a forced hand-over to nobody: only a command makes this master active again. */
   readonly standDown: boolean
-  /** This master's last claim that came to nothing, since the master could not begin to serve. */
-  readonly failure: { readonly term: number; readonly why: string } | null
+  /** What came to nothing last, until somebody serves a later term. */
+  readonly failure: Failure | null
+  /** Why the last renewal failed; null when it succeeded. */
+  readonly unwritable: string | null
   /** Fencing methods are configured. */
   readonly canFence: boolean
   readonly pingMs: number
@@ -193,7 +209,11 @@ export type Input =
       readonly term: number
       readonly why: string
       readonly failed: boolean
+      /** Its number can be tried again. */
+      readonly goesOn: boolean
     }
+  /** The terms below can't be ended: the storage takes nothing more. */
+  | { readonly type: 'ending-failed'; readonly term: number; readonly why: string }
   | { readonly type: 'below-ended'; readonly term: number; readonly proven: boolean }
   /** Found while ending the terms below `term`. */
   | { readonly type: 'holder-lives'; readonly term: number; readonly holderTerm: number }
@@ -224,6 +244,8 @@ export type Input =
     }
   /** The answer to `prove`. */
   | { readonly type: 'proven'; readonly nonce: string; readonly trouble: string | null }
+  /** Whether the successor of hand-over `id` has shown that it can make its files. */
+  | { readonly type: 'proof'; readonly id: number; readonly proof: Proof }
   | { readonly type: 'master-gone' }
   | { readonly type: 'pong' }
   /** The master wants to run and gets no time: it is not hung. */
@@ -242,6 +264,8 @@ export type Effect =
   | { readonly do: 'look' }
   /** Read the backups' files now; `candidates` is the answer. */
   | { readonly do: 'scan' }
+  /** Ask that backup to show that it can make its files; `proof` is the answer. */
+  | { readonly do: 'ask-proof'; readonly id: number; readonly address: string }
   | { readonly do: 'claim'; readonly term: number; readonly cause: Cause }
   /** `basis`: heartbeats that must not have moved since. */
   | {
@@ -342,6 +366,9 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     claimAfterMs: nowMs,
     standDown: false,
     failure: null,
+    unwritable: null,
+    failedClaims: 0,
+    unfinished: null,
     canFence,
     pingMs: nowMs,
     pongMs: nowMs,

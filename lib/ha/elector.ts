@@ -18,6 +18,7 @@ import {
   onBelowEnded,
   onClaimLost,
   onClaimWon,
+  onEndingFailed,
   onFenced,
   onHolderLives,
   onLooked,
@@ -25,7 +26,7 @@ import {
   onServing,
   onTakeOver,
 } from './elector-claim.ts'
-import { considerHandOver, onHandOver } from './elector-hand-over.ts'
+import { considerHandOver, onHandOver, onProof } from './elector-hand-over.ts'
 import {
   guardLease,
   guardMaster,
@@ -73,6 +74,9 @@ export function step(state: State, input: Input, nowMs: number): Step {
     case 'claim-lost':
       onClaimLost(t, input)
       break
+    case 'ending-failed':
+      onEndingFailed(t, input.term, input.why)
+      break
     case 'below-ended':
       onBelowEnded(t, input.term, input.proven)
       break
@@ -100,6 +104,9 @@ export function step(state: State, input: Input, nowMs: number): Step {
       break
     case 'proven':
       onProven(t, input.nonce, input.trouble)
+      break
+    case 'proof':
+      onProof(t, input)
       break
     case 'master-gone':
       onMasterGone(t)

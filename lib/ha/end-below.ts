@@ -10,7 +10,7 @@
  * lost power leaves its `.nfs*` for good: any other host removes that by name.
  */
 import { decodeClaim } from './decode.ts'
-import { DiskError } from './errors.ts'
+import { DiskError, isNoSpace } from './errors.ts'
 import {
   type Claim,
   claimFile,
@@ -43,15 +43,26 @@ export interface Ended {
 }
 
 export async function endBelow(disk: Disk, request: EndBelow): Promise<Ended> {
-  const served = await servedTerms(disk)
+  const lowest = newestServed(await servedTerms(disk), request.term)
   let proven = true
-  for (let lower = request.term - 1; lower > 0; lower -= 1) {
-    const end = await endTerm(disk, lower, request)
-    if (end === 'alive') return { proven: false, alive: lower }
-    if (end === 'ended') proven = false
-    if (served.has(lower)) break
+  for (let from = request.term - 1; from >= lowest; from -= AT_ONCE) {
+    const terms = Array.from({ length: Math.min(AT_ONCE, from - lowest + 1) }, (_, i) => from - i)
+    const ends = await Promise.all(terms.map((lower) => endTerm(disk, lower, request)))
+    const alive = ends.indexOf('alive')
+    if (alive >= 0) return { proven: false, alive: from - alive }
+    if (ends.includes('ended')) proven = false
   }
   return { proven, alive: null }
+}
+
+/** Terms that failed claims have left can be thousands; each is a create of its own, and none waits for another. */
+const AT_ONCE = 32
+
+/** The newest below `term` that is known to have served, else 1. */
+function newestServed(served: ReadonlySet<number>, term: number): number {
+  let newest = 1
+  for (const one of served) if (one < term && one > newest) newest = one
+  return newest
 }
 
 async function servedTerms(disk: Disk): Promise<Set<number>> {
@@ -77,7 +88,7 @@ async function endTerm(
     closedBy: request.term,
     nonce: request.nonce,
   }
-  const decision = await disk.create('end-below', claimFile(lower), encode(closed))
+  const decision = await close(disk, lower, encode(closed))
   // Created: closed before it was opened, so nobody ever held it. Missing: swept, and its number is taken for ever.
   if (decision !== 'exists') return 'gone'
   const heartbeat = await disk.glimpse('end-below', heartbeatFile(lower))
@@ -103,6 +114,20 @@ async function endTerm(
 async function isClosed(disk: Disk, lower: number): Promise<boolean> {
   const text = await disk.read('end-below', claimFile(lower))
   return text !== 'missing' && decodeClaim(text)?.state === 'closed'
+}
+
+/** That it exists closes it: one that no space was left to fill does as well. */
+async function close(
+  disk: Disk,
+  lower: number,
+  text: string,
+): Promise<'created' | 'exists' | 'missing'> {
+  try {
+    return await disk.create('end-below', claimFile(lower), text)
+  } catch (error) {
+    if (isNoSpace(error) && error.made) return 'created'
+    throw error
+  }
 }
 
 const isHeartbeat = (name: string): boolean => name === 'heartbeat' || name.startsWith('.nfs')

@@ -37,13 +37,32 @@ export class HaError extends Error {
 export class DiskError extends Error {
   readonly errno: string
   readonly path: string
-  constructor(errno: string, path: string, message: string, options?: { cause?: unknown }) {
+  /** A create that made the file and could not fill it: it stands there, torn, and it is ours. */
+  readonly made: boolean
+  constructor(
+    errno: string,
+    path: string,
+    message: string,
+    options?: { cause?: unknown; made?: boolean },
+  ) {
     super(message, options)
     this.name = 'DiskError'
     this.errno = errno
     this.path = path
+    this.made = options?.made ?? false
   }
 }
+
+/** Nothing more can be written: the disk or its inodes are used up, or a quota is. */
+export const isNoSpace = (thrown: unknown): thrown is DiskError =>
+  thrown instanceof DiskError && ['ENOSPC', 'EDQUOT'].includes(thrown.errno)
+
+/**
+ * The storage itself said no: nothing of the call will happen later. After any other error (EIO, a stale handle) a create
+ * may still land.
+ */
+export const isDefinite = (thrown: unknown): thrown is DiskError =>
+  isNoSpace(thrown) || (thrown instanceof DiskError && thrown.errno === 'EROFS')
 
 /** The sentence in whatever was thrown. */
 export const messageOf = (thrown: unknown): string =>

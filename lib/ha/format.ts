@@ -8,7 +8,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
-import { claimTerm } from './claim.ts'
+import { claimTerm, newAttempt } from './claim.ts'
 import { realClock } from './clock.ts'
 import { refuseNewer } from './decode.ts'
 import { openDisk } from './disk.ts'
@@ -111,7 +111,12 @@ async function takeTerm(disk: Disk, { term, newest, by, timing, log }: Take): Pr
     priority: 0,
     adminSocket: '',
   }
-  const won = await claimTerm(disk, { term, holder, record, onHeartbeat: () => {} })
+  const won = await claimTerm(disk, {
+    holder,
+    attempt: newAttempt(record),
+    onHeartbeat: () => {},
+    makeRoom: async () => false,
+  })
   if (!won.won)
     throw new HaError('UNSAFE', `another master claimed term ${term} meanwhile: ${won.why}`)
   const pause = async (why: string): Promise<void> => {

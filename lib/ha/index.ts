@@ -33,11 +33,13 @@ export type {
   PeerView,
   Renewal,
   Service,
+  StorageState,
 } from './member-api.ts'
 export { type Answer, NetworkEar, type Target } from './network-ear.ts'
 export type { Hearing, KnownWorker } from './network-rank.ts'
 export type { Log, LogLevel, ProcessIdentity } from './ports.ts'
 export { hostNetwork, hostProcesses } from './processes.ts'
+export type { SpaceReport } from './space.ts'
 export { checkStorage } from './storage-check.ts'
 export {
   LATENCIES_PER_RENEWAL,

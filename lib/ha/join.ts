@@ -49,6 +49,7 @@ export async function joinElection(
       catalog: options.catalog,
       fencing: options.fencing,
       severalHosts: options.severalHosts,
+      openingDirectory: options.openingDirectory,
       fresh: {
         clusterId: options.clusterId ?? randomUUID(),
         secret: randomBytes(32).toString('hex'),

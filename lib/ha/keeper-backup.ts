@@ -4,11 +4,13 @@
  */
 import type { Counter } from './counter.ts'
 import type { Candidate } from './elector-state.ts'
-import { messageOf } from './errors.ts'
-import { backupFile, encode, type Holder, refusedFile } from './layout.ts'
+import { isNoSpace, messageOf } from './errors.ts'
+import { answerIfAsked } from './hand-over-proof.ts'
+import { BACKUP_DIR, backupFile, encode, type Holder, refusedFile } from './layout.ts'
 import { type Peer, Peers } from './peers.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
 import { Refusals } from './refusals.ts'
+import type { Reserve } from './reserve.ts'
 import type { Timing } from './timing.ts'
 
 export interface BackupOptions {
@@ -19,6 +21,7 @@ export interface BackupOptions {
   readonly timing: Timing
   readonly self: Holder
   readonly counter: Counter
+  readonly reserve: Pick<Reserve, 'spend' | 'prove'>
   /** Who can't take the role shows no pulse, so that nobody hands it over to a master that stands still. */
   readonly isMasterReady: () => boolean
   /** After each scan: those that live, and when the last scan that could be made was begun. */
@@ -39,6 +42,9 @@ export class Backup {
   #scannedMs = Number.NEGATIVE_INFINITY
   #stopped = false
   #problem: string | null = null
+  /** Of our own file: why it could not be made, or renewed. */
+  #unmade: string | null = null
+  #unwritable: string | null = null
   #lastRenewalMs: number | null = null
 
   constructor(options: BackupOptions) {
@@ -80,8 +86,13 @@ export class Backup {
   }
 
   get warnings(): readonly string[] {
-    const problems = this.#problem === null ? [] : [this.#problem]
+    const problems = [this.#problem, this.#unmade].filter((problem) => problem !== null)
     return [...problems, ...this.#refusals.warnings]
+  }
+
+  /** Why our own file could not be renewed; null when it could. */
+  get unwritable(): string | null {
+    return this.#unwritable
   }
 
   /** How long the last pulse of our own file took; null while there is none. */
@@ -94,17 +105,32 @@ export class Backup {
     const { disk, log, self } = this.#o
     this.#registered = wanted
     this.#registration = this.#registration.then(async () => {
+      const before = this.#unmade
       try {
         await disk.unlink('register', this.#path)
+        this.#unmade = null
         if (!wanted) return
-        await disk.create('register', this.#path, encode(self))
+        await this.#create()
         // Of an earlier start: this one was right.
         await disk.unlink('register', refusedFile(self.address))
       } catch (error) {
         const what = wanted ? 'made' : 'removed'
-        log('warn', `${this.#path} could not be ${what}: ${messageOf(error)}`)
+        this.#unmade = `${this.#path} could not be ${what}: ${messageOf(error)}`
+        if (this.#unmade !== before) log('warn', this.#unmade)
       }
     })
+  }
+
+  async #create(): Promise<void> {
+    const { disk, reserve, self } = this.#o
+    const text = encode(self)
+    try {
+      await disk.create('register', this.#path, text)
+    } catch (error) {
+      if (!isNoSpace(error) || !(await reserve.spend())) throw error
+      if (error.made) await disk.fill('register', this.#path, text)
+      else await disk.create('register', this.#path, text)
+    }
   }
 
   async #scan(): Promise<void> {
@@ -117,12 +143,23 @@ export class Backup {
       this.#scannedMs = begunMs
       this.#tell()
       await this.#o.onNames?.(names, begunMs)
+      this.#repair(names)
+      const { disk, reserve, self } = this.#o
+      if (this.#registered) void answerIfAsked(disk, reserve, { address: self.address, names })
       await this.#refusals.scan(names)
       this.#problem = null
     } catch (error) {
-      this.#problem = `the backups' files can't be read: ${messageOf(error)}`
+      this.#problem = `the backups' files can't be used: ${messageOf(error)}`
       this.#tell()
     }
+  }
+
+  /** An own file that says nothing (a full disk, a crash between create and write) is as good as none: made again. */
+  #repair(names: readonly string[]): void {
+    if (!this.#registered || this.#stopped) return
+    const isThere = names.some((name) => `${BACKUP_DIR}/${name}` === this.#path)
+    const isRead = this.#peers.all().some(({ holder }) => backupFile(holder.address) === this.#path)
+    if (isThere && !isRead) this.register(true)
   }
 
   #tell(): void {
@@ -133,9 +170,20 @@ export class Backup {
   async #beat(): Promise<void> {
     const { clock, counter, disk } = this.#o
     const startedMs = clock.nowMs()
-    const outcome = await disk.touch('register', this.#path, counter.next())
+    const outcome = await this.#touched(() => disk.touch('register', this.#path, counter.next()))
     this.#lastRenewalMs = clock.nowMs() - startedMs
     // Gone under us: the directory was formatted, or the create had failed.
     if (outcome === 'missing' && this.#registered && !this.#stopped) this.register(true)
+  }
+
+  async #touched(touch: () => Promise<'touched' | 'missing'>): Promise<'touched' | 'missing'> {
+    try {
+      const outcome = await touch()
+      this.#unwritable = null
+      return outcome
+    } catch (error) {
+      this.#unwritable = messageOf(error)
+      throw error
+    }
   }
 }

@@ -14,6 +14,7 @@ import { watchTerms } from './file-hints.ts'
 import { Keeper } from './keeper.ts'
 import { ACTIVE_DIR } from './layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './messages.ts'
+import { openingBytes } from './opening-size.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses, readCpu } from './processes.ts'
 import { type QuickCheck, quickCheck } from './storage-check.ts'
@@ -62,6 +63,8 @@ async function main(start: Start): Promise<void> {
       masterCpu: () => readCpu(start.self.master.pid),
       exit,
       storage,
+      openingBytes: async () =>
+        start.openingDirectory === null ? 0 : openingBytes(start.openingDirectory),
     },
     start,
   )

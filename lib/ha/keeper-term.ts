@@ -2,11 +2,11 @@
  * The keeper's work on a term of its own: claim it, end those below, record it, give it up. Carries out what the
  * elector decided and feeds the outcome back; every answer names its term, so that a late one is recognised.
  */
-import { claimTerm } from './claim.ts'
+import { type Attempt, canGoOn, claimTerm, newAttempt } from './claim.ts'
 import { decodeCluster } from './decode.ts'
 import type { Cause, Effect, Input, Release } from './elector-state.ts'
 import { endBelow } from './end-below.ts'
-import { HaError, messageOf } from './errors.ts'
+import { HaError, isDefinite, isNoSpace, messageOf } from './errors.ts'
 import {
   CLUSTER_FILE,
   type End,
@@ -20,8 +20,10 @@ import {
   servedFile,
   type TermRecord,
 } from './layout.ts'
+import { makeWhole } from './make-whole.ts'
 import type { Clock, Disk, Log } from './ports.ts'
-import { sweep } from './sweep.ts'
+import type { Reserve } from './reserve.ts'
+import { SWEPT_AT_ONCE, sweep } from './sweep.ts'
 import { readEnd } from './term-end.ts'
 import type { Timing } from './timing.ts'
 
@@ -33,6 +35,7 @@ export interface TermWorkOptions {
   readonly directory: string
   readonly clusterId: string
   readonly self: Holder
+  readonly reserve: Reserve
   readonly input: (input: Input) => void
   /** Tells the master that the directory isn't its cluster's any more. */
   readonly refuse: (why: string) => void
@@ -46,17 +49,21 @@ const OBITUARY_TRIES_MS = 60_000
 export class TermWork {
   readonly #o: TermWorkOptions
   #claim = new AbortController()
-  #attemptMs = 0
+  /** The claim under way, or one that failed and can go on. */
+  #attempt: Attempt | null = null
+  /** The last term of ours failed: the next one begins by showing that there is room for it. */
+  #hasFailed = false
 
   constructor(options: TermWorkOptions) {
     this.#o = options
   }
 
   async claim(term: number, cause: Cause): Promise<void> {
-    const { clock, disk, input, self } = this.#o
+    const { clock, disk, input, reserve, self } = this.#o
+    this.#claim.abort()
     this.#claim = new AbortController()
     const startedMs = clock.nowMs()
-    this.#attemptMs = startedMs
+    const attempt = this.#attemptAt(term, cause)
     let made = false
     const onHeartbeat = (): void => {
       made = true
@@ -65,26 +72,60 @@ export class TermWork {
     try {
       const formatted = await this.#formatted()
       if (formatted !== null) {
-        input({ type: 'claim-lost', term, why: formatted, failed: false })
+        input({ type: 'claim-lost', term, why: formatted, failed: false, goesOn: false })
         this.#o.refuse(formatted)
         input({ type: 'leave', reason: formatted })
         return
       }
-      const record = this.#record(term, cause)
-      const outcome = await claimTerm(disk, { term, holder: self, record, onHeartbeat })
+      if (this.#hasFailed) await this.#proveRoom()
+      const easing = reserve.giveUpIfLow()
+      // Both together: what was given up beside a step that failed is room for its next try.
+      const makeRoom = async (): Promise<boolean> => (await reserve.giveUp()) || (await easing)
+      const outcome = await claimTerm(disk, { holder: self, attempt, onHeartbeat, makeRoom })
+      await easing
       if (outcome.won) input({ type: 'claim-won', term })
-      else input({ type: 'claim-lost', term, why: outcome.why, failed: false })
+      else input({ type: 'claim-lost', term, why: outcome.why, failed: false, goesOn: false })
     } catch (error) {
-      input({ type: 'claim-lost', term, why: messageOf(error), failed: true })
+      const goesOn = canGoOn(attempt)
+      this.#hasFailed = true
+      input({ type: 'claim-lost', term, why: messageOf(error), failed: true, goesOn })
       if (made) await this.abandon(term)
     }
   }
 
-  /** Goes on until it is done or the claim is over: a storage that fails now may work at the next try. */
+  /** The master could not begin to serve: a reason may be that the opening found no room. */
+  noteFailed(): void {
+    this.#hasFailed = true
+  }
+
+  /** Without room not a name is left behind by the attempt. What else is wrong with the storage, the claim itself finds. */
+  async #proveRoom(): Promise<void> {
+    try {
+      await this.#o.reserve.prove()
+    } catch (error) {
+      if (isDefinite(error)) throw error
+    }
+  }
+
+  /** One that failed goes on under its nonce; any other gets a new one, so that an earlier one is no lost reply to it. */
+  #attemptAt(term: number, cause: Cause): Attempt {
+    const before = this.#attempt
+    if (before?.record.term === term && canGoOn(before)) return before
+    const { clock, self } = this.#o
+    const nonce = `${self.nonce}-${term}-${clock.nowMs()}`
+    this.#attempt = newAttempt(this.#record(term, cause, nonce))
+    return this.#attempt
+  }
+
+  /**
+   * Goes on until it is done or the claim is over: a storage that fails now may work at the next try. One that has no
+   * space, or was made read-only, is not asked for ever: while the term is kept nobody else can try.
+   */
   async endBelow({ term, provenTerm, basis }: Effect & { do: 'end-below' }): Promise<void> {
     const { disk, input, log, timing } = this.#o
     const { signal } = this.#claim
-    const nonce = this.#nonce(term)
+    const nonce = this.#attempt?.record.nonce ?? ''
+    let told = ''
     for (;;) {
       try {
         const pause = (why: string): Promise<void> => this.#pause(signal, why)
@@ -96,7 +137,13 @@ export class TermWork {
         return
       } catch (error) {
         if (signal.aborted) return
-        log('warn', `ending the terms below ${term} failed: ${messageOf(error)}`, { term })
+        const why = `ending the terms below ${term} failed: ${messageOf(error)}`
+        if (isDefinite(error) && !(await this.#o.reserve.giveUp())) {
+          input({ type: 'ending-failed', term, why })
+          return
+        }
+        if (why !== told) log('warn', why, { term })
+        told = why
         await this.#sleep(timing.pollMs)
         if (signal.aborted) return
       }
@@ -120,68 +167,111 @@ export class TermWork {
     this.#claim.abort()
     const { reason, by, successor } = release
     const end: End = { reason, by, successor, at: this.#now() }
-    const mtimeMs = successor === null ? RELEASED_MTIME_MS : RELEASED_FOR_MTIME_MS
     const deadlineMs = clock.nowMs() + OBITUARY_TRIES_MS
     // Begun before the touch and not waited for: a create can hang where a touch works (after a file server's outage).
-    const note = disk.create('obituary', endFile(term), encode(end)).catch((error) => {
+    const note = this.#lastWord(term, encode(end)).catch((error) => {
       log('warn', `the reason of term ${term}'s end is not on file: ${messageOf(error)}`, { term })
       return 'failed'
     })
-    for (;;) {
+    // A successor's name must be there before the heartbeat points to it; without one everybody may claim at once.
+    const named = successor !== null && (await note) !== 'failed'
+    const mtimeMs = named ? RELEASED_FOR_MTIME_MS : RELEASED_MTIME_MS
+    for (let pauseMs = timing.renewMs / 4; ; pauseMs = Math.min(timing.monitorMs, 2 * pauseMs)) {
       try {
-        // A successor's name must be there before the heartbeat points to it.
-        if (successor !== null && (await note) === 'failed') {
-          await disk.create('release', endFile(term), encode(end))
-        }
         await disk.touch('release', heartbeatFile(term), mtimeMs)
         break
       } catch (error) {
         log('warn', `release of term ${term} failed: ${messageOf(error)}`, { term })
         if (isObituary() && clock.nowMs() >= deadlineMs) break
-        await this.#sleep(timing.renewMs / 4)
+        await this.#sleep(pauseMs)
       }
     }
     await Promise.race([note, this.#sleep(timing.renewMs)])
     input({ type: 'released', term })
   }
 
-  /** History and housekeeping of a term that serves: off the way, so a failure is told and no more. */
-  async record(done: Effect & { do: 'record' }): Promise<void> {
-    const { disk, log } = this.#o
-    const { term, cause } = done
-    this.#o.onServed(term)
+  async #lastWord(term: number, text: string): Promise<string> {
+    const { disk, reserve } = this.#o
+    const torn = new Set<string>()
+    const wanted = { purpose: 'obituary', path: endFile(term), text } as const
     try {
-      const served: ServedRecord = {
-        term,
-        servedAt: this.#now(),
-        previousEnd: await readEnd(disk, cause.previousTerm),
-        phases: {
-          noticedMs: cause.noticedMs - cause.lastBeatMs,
-          decidedMs: cause.decidedMs - cause.noticedMs,
-          claimedMs: done.wonMs - cause.decidedMs,
-          endedMs: done.endedMs - done.wonMs,
-          settledMs: done.settledMs - done.endedMs,
-          openedMs: done.servedMs - done.settledMs,
-          totalMs: done.servedMs - cause.lastBeatMs,
-        },
-        ...(done.keeps === null ? {} : { catalog: done.keeps }),
-      }
-      await disk.create('history', servedFile(term), encode(served))
-      const tombstone = { ...this.#record(term, cause), evidence: `swept by the holder of ${term}` }
-      const swept = await sweep(disk, term, tombstone)
-      if (swept.length > 0) log('debug', 'old terms swept', { swept })
+      return await makeWhole(disk, torn, wanted)
     } catch (error) {
-      log('warn', `history of term ${term} is incomplete: ${messageOf(error)}`, { term })
+      if (!isNoSpace(error) || !(await reserve.spend())) throw error
+      return await makeWhole(disk, torn, wanted)
     }
   }
 
-  #record(term: number, cause: Cause): TermRecord {
+  /** History and housekeeping of a term that serves: off the way, and tried again each M while the storage fails. */
+  async record(done: Effect & { do: 'record' }): Promise<void> {
+    const { log, timing } = this.#o
+    const { term } = done
+    const { signal } = this.#claim
+    this.#o.onServed(term)
+    this.#hasFailed = false
+    const servedAt = this.#now()
+    const torn = new Set<string>()
+    for (let told = ''; !signal.aborted; ) {
+      try {
+        await this.#recordServed(done, servedAt, torn)
+        await this.#sweepAll(done, signal)
+        return
+      } catch (error) {
+        const why = `history of term ${term} is incomplete: ${messageOf(error)}`
+        if (why !== told) log('warn', why, { term })
+        told = why
+      }
+      await this.#sleep(timing.monitorMs)
+    }
+  }
+
+  async #recordServed(
+    done: Effect & { do: 'record' },
+    servedAt: string,
+    torn: Set<string>,
+  ): Promise<void> {
+    const { disk } = this.#o
+    const { term, cause } = done
+    const served: ServedRecord = {
+      term,
+      servedAt,
+      previousEnd: await readEnd(disk, cause.previousTerm),
+      phases: {
+        noticedMs: cause.noticedMs - cause.lastBeatMs,
+        decidedMs: cause.decidedMs - cause.noticedMs,
+        claimedMs: done.wonMs - cause.decidedMs,
+        endedMs: done.endedMs - done.wonMs,
+        settledMs: done.settledMs - done.endedMs,
+        openedMs: done.servedMs - done.settledMs,
+        totalMs: done.servedMs - cause.lastBeatMs,
+      },
+      ...(done.keeps === null ? {} : { catalog: done.keeps }),
+    }
+    const path = servedFile(term)
+    await makeWhole(disk, torn, { purpose: 'history', path, text: encode(served) })
+  }
+
+  /** A few at a time, for as long as there are more: failed claims can have left thousands. */
+  async #sweepAll({ term, cause }: Effect & { do: 'record' }, signal: AbortSignal): Promise<void> {
+    const { disk, log, timing } = this.#o
+    const nonce = this.#attempt?.record.nonce ?? ''
+    const evidence = `swept by the holder of ${term}`
+    const tombstone = { ...this.#record(term, cause, nonce), evidence }
+    let swept: readonly number[] = []
+    do {
+      if (swept.length > 0) await this.#sleep(timing.renewMs)
+      swept = await sweep(disk, term, tombstone)
+      if (swept.length > 0) log('debug', 'old terms swept', { swept })
+    } while (swept.length === SWEPT_AT_ONCE && !signal.aborted)
+  }
+
+  #record(term: number, cause: Cause, nonce: string): TermRecord {
     const { self } = this.#o
     return {
       term,
       address: self.address,
       hostname: self.hostname,
-      nonce: this.#nonce(term),
+      nonce,
       reason: cause.reason,
       evidence: cause.evidence,
       previousTerm: cause.previousTerm,
@@ -208,11 +298,6 @@ export class TermWork {
 
   #sleep(delayMs: number): Promise<void> {
     return new Promise((done) => this.#o.clock.after(delayMs, done))
-  }
-
-  /** Another one at every attempt, also of another keeper: an earlier one must not be taken for a lost reply. */
-  #nonce(term: number): string {
-    return `${this.#o.self.nonce}-${term}-${this.#attemptMs}`
   }
 
   #now(): string {

@@ -19,6 +19,7 @@ import {
   wakeMs,
 } from './elector-state.ts'
 import { HaError, messageOf } from './errors.ts'
+import { askForProof } from './hand-over-proof.ts'
 import { readHistory } from './history.ts'
 import { Backup } from './keeper-backup.ts'
 import { joinAs } from './keeper-join.ts'
@@ -29,6 +30,7 @@ import { Looker } from './look.ts'
 import type { KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
 import { pictureOf } from './picture.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
+import { Reserve } from './reserve.ts'
 
 export interface KeeperPorts {
   readonly clock: Clock
@@ -46,6 +48,8 @@ export interface KeeperPorts {
   readonly storage: Storage
   /** Why this member could not make a claim's files now; null when it has shown that it can. Never rejects. */
   readonly proveClaim?: (attempt: string) => Promise<string | null>
+  /** How much the opening of a term writes, as far as can be seen now. */
+  readonly openingBytes: () => Promise<number>
 }
 
 /** Hints come in bursts (every renewal of a busy holder is a file event); looks don't. */
@@ -59,6 +63,7 @@ export class Keeper {
   readonly #counter: Counter
   readonly #backup: Backup
   readonly #bulletin: Bulletin
+  readonly #reserve: Reserve
   #state: State
   #clusterId = ''
   #work: TermWork
@@ -86,6 +91,16 @@ export class Keeper {
       self: this.#self,
       onPosted: (publications, begunMs) => this.input({ type: 'posted', publications, begunMs }),
     })
+    this.#reserve = new Reserve({
+      clock,
+      disk,
+      log: this.#log,
+      timing: start.timing,
+      self: this.#self,
+      openingBytes: ports.openingBytes,
+      mayMake: () => ['watching', 'active'].includes(this.#state.phase.name),
+      onReport: () => this.#sendPicture(),
+    })
     this.#backup = new Backup({
       clock,
       disk,
@@ -94,6 +109,7 @@ export class Keeper {
       timing: start.timing,
       self: this.#self,
       counter: this.#counter,
+      reserve: this.#reserve,
       isMasterReady: () => isMasterReady(this.#state, clock.nowMs()),
       onCandidates: (candidates, begunMs) =>
         this.input({ type: 'candidates', candidates, begunMs }),
@@ -127,6 +143,7 @@ export class Keeper {
     link.onClose(() => this.input({ type: 'master-gone' }))
     if (this.#start.resume === null) this.#backup.register(true)
     this.#backup.start()
+    this.#reserve.start()
     this.input(gone ? { type: 'master-gone' } : { type: 'tick' })
   }
 
@@ -197,6 +214,7 @@ export class Keeper {
       directory,
       clusterId,
       self: this.#self,
+      reserve: this.#reserve,
       input: (input) => this.input(input),
       refuse: (message) => link.send({ type: 'refused', code: 'BAD_DIRECTORY', message }),
       onServed: (term) => this.#looker.noteServed(term),
@@ -209,6 +227,7 @@ export class Keeper {
 
   #onMessage(message: ToKeeper): void {
     if (message.type === 'start') return
+    if (message.type === 'activation-failed') this.#work.noteFailed()
     if (message.type === 'pong') this.#pongCpuMs = this.#ports.masterCpu()?.cpuMs ?? 0
     if (message.type === 'hint') this.hint(message.why)
     else if (message.type === 'history') void this.#history(message.id, message.limit)
@@ -229,6 +248,9 @@ export class Keeper {
         return
       case 'scan':
         void this.#backup.scan()
+        return
+      case 'ask-proof':
+        void this.#askForProof(effect)
         return
       case 'claim':
         void this.#work.claim(effect.term, effect.cause)
@@ -293,6 +315,17 @@ export class Keeper {
     }
   }
 
+  async #askForProof({ id, address }: Effect & { do: 'ask-proof' }): Promise<void> {
+    const { clock, disk } = this.#ports
+    const peer = this.#backup.peers.find(({ holder }) => holder.address === address)
+    const options = { clock, disk, timing: this.#start.timing, reserve: this.#reserve }
+    const proof =
+      peer === undefined
+        ? { can: false as const, why: 'it has left the backups' }
+        : await askForProof(options, peer.holder)
+    this.input({ type: 'proof', id, proof })
+  }
+
   async #renew(term: number): Promise<void> {
     const { clock, disk } = this.#ports
     const startedMs = clock.nowMs()
@@ -347,12 +380,15 @@ export class Keeper {
       self: this.#self,
       clusterId: this.#clusterId,
       peers: this.#backup.peers,
+      space: this.#reserve.report,
+      unwritable: this.#state.unwritable ?? this.#backup.unwritable,
       lastRenewalMs: this.#state.lease === null ? this.#backup.lastRenewalMs : this.#lastRenewalMs,
       warnings: [...this.#ports.storage.warnings, ...this.#backup.warnings],
       nowMs,
     })
     // Ages change all the time; they alone are sent once in two renewal periods.
-    const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings} ${JSON.stringify(picture.network)}`
+    const { low, refused } = picture.space ?? {}
+    const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings} ${low?.bytes} ${low?.files} ${refused} ${JSON.stringify(picture.network)}`
     if (gist === this.#sentPicture && !this.#isPictureOld()) return
     this.#sentPicture = gist
     this.#sentPictureMs = nowMs
@@ -362,6 +398,7 @@ export class Keeper {
   /** Gives the last change of our backup file and the term's record a moment, and no more: the storage may hang. */
   async #exit(): Promise<void> {
     const { clock, exit } = this.#ports
+    this.#reserve.stop()
     const moment = new Promise<void>((done) => clock.after(this.#start.timing.renewMs, done))
     const ends = [this.#backup.stop(), this.#bulletin.stop(), this.#recording]
     await Promise.race([Promise.all(ends), moment])
@@ -374,5 +411,7 @@ const mayDiffer = (a: State, b: State): boolean =>
   a.phase !== b.phase ||
   a.watch.seen !== b.watch.seen ||
   a.storage !== b.storage ||
+  a.unwritable !== b.unwritable ||
+  a.failure !== b.failure ||
   (a.lease?.suspended ?? null) !== (b.lease?.suspended ?? null) ||
   a.network.posted !== b.network.posted

@@ -10,6 +10,9 @@
  *     backup/host2_26001.json             one for each backup; mtime renewed the same way
  *     backup/host2_26001.refused          a master refused at its start for its catalog, for the active's page (refusals.ts)
  *     backup/host2_26001.network-…-7      what a member hears over the network, offers and answers (network-publication.ts)
+ *     backup/host2_26001.asked            the active asks for proof that this backup can make its files (hand-over-proof.ts)
+ *     backup/host2_26001.cannot           … and why it can't
+ *     reserve/host2_26001/…               room kept for that master's next claim (reserve.ts)
  *     history/0000000042.json             exclusive create: this number is taken for ever, by whom and why
  *     history/0000000042.opened.json      exclusive create: it was opened, or swept and can't be any more
  *     history/0000000042.served.json      written when the term serves: how long each phase took
@@ -25,6 +28,7 @@ export const FORMAT_VERSION = 1
 export const ACTIVE_DIR = 'active'
 export const BACKUP_DIR = 'backup'
 export const HISTORY_DIR = 'history'
+export const RESERVE_DIR = 'reserve'
 export const CLUSTER_FILE = 'cluster.json'
 export const SECRET_FILE = 'secret'
 
@@ -45,6 +49,16 @@ export const backupFile = (address: string): string =>
 export const refusedFile = (address: string): string =>
   backupFile(address).replace(/\.json$/, '.refused')
 
+/** Two words of a hand-over to that backup. */
+export const askedFile = (address: string): string =>
+  backupFile(address).replace(/\.json$/, '.asked')
+export const cannotFile = (address: string): string =>
+  backupFile(address).replace(/\.json$/, '.cannot')
+
+/** Where that master keeps room for its next claim. */
+export const reserveDir = (address: string): string =>
+  `${RESERVE_DIR}/${backupFile(address).slice(BACKUP_DIR.length + 1, -'.json'.length)}`
+
 /** The term in a name of `active/`, or null for a name that isn't ours. */
 export function termOf(name: string): number | null {
   const match = /^epoch-(\d{10})$/.exec(name)
@@ -55,6 +69,12 @@ export function termOf(name: string): number | null {
 export function historyTermOf(name: string): { term: number; served: boolean } | null {
   const match = /^(\d{10})(\.served)?\.json$/.exec(name)
   return match ? { term: Number(match[1]), served: match[2] !== undefined } : null
+}
+
+/** The term that a name of `history/` says was opened (or swept), or null. */
+export function openedTermOf(name: string): number | null {
+  const match = /^(\d{10})\.opened\.json$/.exec(name)
+  return match ? Number(match[1]) : null
 }
 
 /**
@@ -196,6 +216,15 @@ export interface Refusal {
   readonly at: string
   /** Its own. */
   readonly catalog: CatalogName
+}
+
+/** reserve/…/whole.json: all that it names is there. */
+export interface ReserveFile {
+  readonly address: string
+  /** Of the master process that made or adopted it. */
+  readonly nonce: string
+  readonly names: readonly string[]
+  readonly openingBytes: number
 }
 
 export const encode = (value: unknown): string => `${JSON.stringify(value)}\n`

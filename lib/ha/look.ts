@@ -3,8 +3,10 @@
  *
  * New names are found by listing their directory, never by asking for the name: on NFS a cached absence lasts up to
  * 30 s, a listing is fresh. A heartbeat that was seen once is glimpsed directly from then on: its absence is news then.
- * In a quiet cluster a look costs one listing and one open + fstat + close, and a term that was ended costs nothing more:
- * looks that take longer than two polls would never add up to a patience.
+ * In a quiet cluster a look costs one listing and one open + fstat + close, and a term that was ended or released costs
+ * nothing more: looks that take longer than two polls would never add up to a patience. The same where claims have failed
+ * by the thousand: only the newest terms are listed one by one, of those far below only what history/ says was opened,
+ * since nobody serves before that.
  */
 
 import { decodeClaim } from './decode.ts'
@@ -16,6 +18,7 @@ import {
   type Holder,
   heartbeatFile,
   historyTermOf,
+  openedTermOf,
   releaseOf,
   termDir,
   termOf,
@@ -29,6 +32,9 @@ import type { Pulse, Seen } from './watch.ts'
  * between them, one by one, would never end.
  */
 const FARTHEST_TERM = 1_000_000
+
+/** So many of the newest terms are looked into, whatever history/ says: one of them may be claimed just now. */
+const NEAR_TERMS = 16
 
 /** A name like a term's that no master made: nothing is concluded while it is there, and whoever put it there removes it. */
 const stray = (term: number, why: string): DiskError =>
@@ -45,6 +51,9 @@ export class Looker {
    * closed one ends whatever heartbeat may still come. A torn one says neither, and the term is looked at again.
    */
   readonly #ended = new Set<number>()
+  readonly #opened = new Set<number>()
+  /** Mtimes of heartbeats that were released: nobody touches them again. */
+  readonly #released = new Map<number, number>()
   readonly #holders = new Map<number, Holder>()
   /** Of the newest beating term, at the last look. */
   #lastPulse: Pulse | null = null
@@ -66,8 +75,11 @@ export class Looker {
     const pulses: Pulse[] = []
     let servedTerm = 0
     let historyRead = false
-    for (const term of terms) {
-      pulses.push({ term, mtimeMs: await this.#pulse(term) })
+    for (const [i, term] of terms.entries()) {
+      if (i < NEAR_TERMS || this.#served.has(term) || this.#opened.has(term)) {
+        const isNewest = pulses.every(({ mtimeMs }) => mtimeMs === null)
+        pulses.push({ term, mtimeMs: await this.#pulse(term, isNewest) })
+      }
       if (!this.#served.has(term) && !historyRead) {
         const recorded = await this.#readHistory()
         historyRead = true
@@ -101,8 +113,11 @@ export class Looker {
     this.#served.add(term)
   }
 
-  async #pulse(term: number): Promise<number | null> {
+  /** `isNewest`: none above it beats. */
+  async #pulse(term: number, isNewest: boolean): Promise<number | null> {
     if (this.#ended.has(term)) return null
+    const released = this.#released.get(term)
+    if (released !== undefined && !isNewest) return released
     if (!this.#beating.has(term)) {
       const names = await this.#listTerm(term)
       if (names === 'missing') return null
@@ -113,8 +128,12 @@ export class Looker {
       this.#beating.add(term)
     }
     const glimpse = await this.#disk.glimpse('observe', heartbeatFile(term))
-    if (glimpse !== 'missing') return glimpse.mtimeMs
+    if (glimpse !== 'missing') {
+      if (releaseOf(glimpse.mtimeMs) !== 'no') this.#released.set(term, glimpse.mtimeMs)
+      return glimpse.mtimeMs
+    }
     this.#beating.delete(term)
+    this.#released.delete(term)
     return null
   }
 
@@ -125,6 +144,8 @@ export class Looker {
     for (const name of names === 'missing' ? [] : names) {
       const entry = historyTermOf(name)
       if (entry?.served) this.#served.add(entry.term)
+      const opened = openedTermOf(name)
+      if (opened !== null) this.#opened.add(opened)
       newest = Math.max(newest, entry?.term ?? 0)
     }
     return newest
@@ -157,9 +178,11 @@ export class Looker {
   }
 
   #forgetBelow(term: number): void {
-    for (const known of [this.#served, this.#beating, this.#ended]) {
+    for (const known of [this.#served, this.#beating, this.#ended, this.#opened]) {
       for (const old of known) if (old < term) known.delete(old)
     }
-    for (const old of this.#holders.keys()) if (old < term) this.#holders.delete(old)
+    for (const known of [this.#holders, this.#released]) {
+      for (const old of known.keys()) if (old < term) known.delete(old)
+    }
   }
 }

@@ -5,6 +5,7 @@
 import type { Addresses, Holder, ServedRecord, TermRecord } from './layout.ts'
 import type { Hearing, KnownWorker } from './network-rank.ts'
 import type { Log } from './ports.ts'
+import type { SpaceReport } from './space.ts'
 import type { Timing } from './timing.ts'
 
 /** Where a master stands. `starting` lasts until its first look at the directory. */
@@ -31,6 +32,9 @@ export interface Service {
   /** The term is over: drop everything that belongs to it. */
   deactivate(term: number, reason: string): Promise<void>
 }
+
+/** `unwritable`: it can be read, and this master's own heartbeat could not be renewed. */
+export type StorageState = 'ok' | 'unreadable' | 'unwritable'
 
 /** One other master as seen in the shared directory. */
 export interface PeerView {
@@ -62,7 +66,9 @@ export interface MemberView {
   readonly leaseMarginMs: number | null
   /** How long the last renewal took: of the lease, or on a backup of its own file; null before the first. */
   readonly lastRenewalMs: number | null
-  readonly storage: 'ok' | 'unreadable'
+  readonly storage: StorageState
+  /** What the shared directory has left; null before it was measured. */
+  readonly space: SpaceReport | null
   /** Why no master is active, or why this one can't become it; null when all is well. */
   readonly problem: string | null
   readonly warnings: readonly string[]
@@ -140,6 +146,11 @@ export interface MemberOptions {
   readonly fencing: readonly string[]
   /** True when masters run on other hosts too: a directory on a local disk is refused then. */
   readonly severalHosts: boolean
+  /**
+   * Where the service's `activate` writes, each term into a numbered subdirectory of its own: as much room is kept for the
+   * next one. Absolute path; null where it writes no files.
+   */
+  readonly openingDirectory: string | null
   readonly service: Service
   readonly log: Log
 }

@@ -34,6 +34,7 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
     leaseMarginMs: term.marginMs,
     lastRenewalMs: picture?.lastRenewalMs ?? null,
     storage: picture?.storage ?? 'ok',
+    space: picture?.space ?? null,
     problem: waits ? `term ${term.number} can't be served yet: ${trouble}` : problem,
     warnings: picture?.warnings ?? [],
     network: picture?.network ?? { trouble: null, workers: [] },

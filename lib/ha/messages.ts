@@ -5,9 +5,10 @@
  */
 import type { HaErrorCode } from './errors.ts'
 import type { Holder } from './layout.ts'
-import type { HistoryEntry, NetworkView, PeerView } from './member-api.ts'
+import type { HistoryEntry, NetworkView, PeerView, StorageState } from './member-api.ts'
 import type { Hearing } from './network-rank.ts'
 import type { LogLevel } from './ports.ts'
+import type { SpaceReport } from './space.ts'
 import type { Timing } from './timing.ts'
 
 /** What a keeper has to know of the shared directory's file system. */
@@ -37,6 +38,8 @@ export interface Start {
   readonly catalog: { readonly class: string; readonly uri: string }
   readonly fencing: readonly string[]
   readonly severalHosts: boolean
+  /** Where each term's opening writes, in a numbered subdirectory of its own (absolute path); null: not to files. */
+  readonly openingDirectory: string | null
   /** Used only if this master is the first: cluster id and secret come from the caller's randomness. */
   readonly fresh: { readonly clusterId: string; readonly secret: string }
   /**
@@ -90,7 +93,8 @@ export interface Picture {
   readonly active: PeerView | null
   readonly peers: readonly PeerView[]
   readonly lastRenewalMs: number | null
-  readonly storage: 'ok' | 'unreadable'
+  readonly storage: StorageState
+  readonly space: SpaceReport | null
   readonly problem: string | null
   readonly warnings: readonly string[]
   readonly network: NetworkView

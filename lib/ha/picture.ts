@@ -5,7 +5,8 @@ import type { PeerView } from './member-api.ts'
 import type { Picture } from './messages.ts'
 import { networkProblemOf } from './network-offer.ts'
 import type { Peer } from './peers.ts'
-import { verdictOf } from './watch.ts'
+import type { SpaceReport } from './space.ts'
+import { isHolderGone, verdictOf } from './watch.ts'
 
 export interface PictureOf {
   readonly state: State
@@ -14,6 +15,9 @@ export interface PictureOf {
   readonly peers: readonly Peer[]
   readonly lastRenewalMs: number | null
   readonly warnings: readonly string[]
+  readonly space: SpaceReport | null
+  /** Why this master's own heartbeat could not be renewed; null when it could. */
+  readonly unwritable: string | null
   readonly nowMs: number
 }
 
@@ -29,8 +33,9 @@ export function pictureOf(of: PictureOf): Picture {
       .filter((p) => p.holder.address !== active?.address)
       .map((p) => viewOf(p.holder, 'backup', p.moved ? nowMs - p.sinceMs : null)),
     lastRenewalMs: of.lastRenewalMs,
-    storage: state.storage,
+    storage: state.storage === 'ok' && of.unwritable !== null ? 'unwritable' : state.storage,
     problem: problemOf(state, active, nowMs),
+    space: of.space,
     warnings: of.warnings,
     network: { trouble: networkProblemOf(state, nowMs), workers: workersOf(state) },
   }
@@ -71,6 +76,7 @@ function activeOf(state: State, self: Holder, nowMs: number): PeerView | null {
   const verdict = verdictOf(watch, nowMs, timing)
   const seen = watch.seen
   if (verdict.is !== 'live' || seen?.holder == null || lease !== null) return null
+  if (isHolderGone(seen)) return null
   return viewOf(seen.holder, 'active', nowMs - watch.sinceMs)
 }
 
@@ -81,13 +87,27 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
   }
   if (active !== null) return null
   const { phase, lease, watch, timing } = state
-  if (lease?.suspended) return `term ${lease.term} is suspended: its lease could not be renewed`
-  if (phase.name !== 'watching') return `${phase.name} term ${'term' in phase ? phase.term : 0}`
+  if (lease?.suspended) {
+    const why = state.unwritable === null ? '' : `: ${state.unwritable}`
+    return `term ${lease.term} is suspended: its lease could not be renewed${why}`
+  }
+  const before = failureText(state)
+  if (phase.name !== 'watching') {
+    const now = `${phase.name} term ${'term' in phase ? phase.term : 0}`
+    return before === null ? now : `${now} (${before})`
+  }
   if (state.priority === 0) return 'this master has priority 0: it becomes active by command only'
   if (state.standDown) return 'this master stood down: it becomes active by command only'
   if (watch.seen === null) return 'the shared directory has not been read yet'
-  if (state.failure?.term === watch.seen.newest) {
-    return `no master is active: this one claimed term ${state.failure.term} and could not serve, it will try again: ${state.failure.why}`
-  }
+  if (before !== null) return `no master is active: ${before}`
   return `no master is active: the verdict on term ${watch.seen.newest} is "${verdictOf(watch, nowMs, timing).is}"`
+}
+
+/** What this master tried last and why it came to nothing; null for nothing of the kind. */
+function failureText({ failure }: State): string | null {
+  if (failure === null) return null
+  const { what, term, why } = failure
+  return what === 'opening'
+    ? `this one claimed term ${term} and could not serve, it will try again: ${why}`
+    : `this one could not claim term ${term}, it will try again: ${why}`
 }

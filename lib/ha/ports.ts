@@ -30,8 +30,18 @@ export type Purpose =
   | 'publish'
   | 'history'
   | 'sweep'
+  | 'reserve'
   | 'inspect'
   | 'check'
+
+/** What is left of a file system for whoever is not root. */
+export interface Space {
+  readonly freeBytes: number
+  readonly totalBytes: number
+  /** Null where the file system has no number of inodes (btrfs, many network mounts). */
+  readonly freeFiles: number | null
+  readonly totalFiles: number | null
+}
 
 /** What one `open` + `fstat` + `close` said. */
 export interface Glimpse {
@@ -51,8 +61,17 @@ export interface Disk {
   makeTermDir(purpose: Purpose, path: string): Promise<'made' | 'exists'>
   /** mkdir -p. */
   makeDirs(purpose: Purpose, path: string): Promise<void>
-  /** Exclusive create (O_EXCL), then the text, then close. A crash in between leaves a torn file: existence decides. */
+  /**
+   * Exclusive create (O_EXCL), then the text, then close. A crash in between leaves a torn file: existence decides. So
+   * does a full disk; the DiskError says then that the file was `made`.
+   */
   create(purpose: Purpose, path: string, text: string): Promise<'created' | 'exists' | 'missing'>
+  /** The text of a file that this process has made and could not fill, from its start. Never another's file. */
+  fill(purpose: Purpose, path: string, text: string): Promise<'filled' | 'missing'>
+  /** Exclusive create of a file of so many bytes that no storage can compress away, there when it answers. */
+  occupy(purpose: Purpose, path: string, bytes: number): Promise<'created' | 'exists' | 'missing'>
+  /** What the file system has left (statfs). */
+  space(): Promise<Space>
   /** utimes by path, never through an open file. */
   touch(purpose: Purpose, path: string, mtimeMs: number): Promise<'touched' | 'missing'>
   /** open + fstat + close: fresh on NFS, where a plain stat is not. */

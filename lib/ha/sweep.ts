@@ -18,8 +18,8 @@ import type { Disk } from './ports.ts'
 
 /** So many terms below the newest are kept with all their files. */
 export const KEPT_TERMS = 16
-/** So many are swept at most in one run: the sweep is a guest in the keeper. */
-const SWEPT_AT_ONCE = 32
+/** So many are swept at most in one run: the sweep is a guest in the keeper, which calls it again while there are more. */
+export const SWEPT_AT_ONCE = 32
 
 /** `servedTerm` is a term that serves: all below it have been ended. Gives the numbers that were swept. */
 export async function sweep(disk: Disk, servedTerm: number, record: TermRecord): Promise<number[]> {

@@ -74,13 +74,26 @@ const samePulses = (a: Seen, b: Seen): boolean =>
 export function advance(watch: Watch, seen: Seen, finishedMs: number, timing: Timing): Watch {
   const unbroken = finishedMs - watch.lastMs <= 2 * timing.pollMs
   const unmoved = watch.seen !== null && samePulses(watch.seen, seen)
-  const released = releaseOf(seen.pulses[0]?.mtimeMs ?? 0) !== 'no'
+  const released = releaseOf(newestBeat(seen)?.mtimeMs ?? 0) !== 'no'
   return {
     seen,
     sinceMs: unmoved && unbroken ? watch.sinceMs : finishedMs,
     lastMs: finishedMs,
     beatMs: unmoved || released ? watch.beatMs : finishedMs,
   }
+}
+
+/** Of the newest term that has a heartbeat. Those above it never came to one, or have been ended. */
+export const newestBeat = (seen: Seen): { term: number; mtimeMs: number } | null => {
+  for (const { term, mtimeMs } of seen.pulses) if (mtimeMs !== null) return { term, mtimeMs }
+  return null
+}
+
+/** Whoever held the newest beating term has given it up or is proven dead, whatever is claimed above it. */
+export function isHolderGone(seen: Seen): boolean {
+  const beat = newestBeat(seen)
+  if (beat === null) return false
+  return releaseOf(beat.mtimeMs) !== 'no' || (seen.holderDead && seen.holderTerm === beat.term)
 }
 
 /** What a watch allows to conclude at `nowMs`. */
@@ -103,13 +116,19 @@ export function verdictOf(watch: Watch, nowMs: number, timing: Timing): Verdict 
   if (seen === null || nowMs - watch.lastMs > 2 * timing.pollMs) return { is: 'unknown' }
   if (seen.newest === 0) return { is: 'unclaimed' }
   const expired = watch.lastMs - watch.sinceMs >= timing.patienceMs
-  const [newest, ...lower] = seen.pulses
-  // Proof about the newest term counts only where no lower heartbeat is left that somebody may still renew.
-  if (newest !== undefined && newest.mtimeMs !== null && lower.every((p) => p.mtimeMs === null)) {
-    const release = releaseOf(newest.mtimeMs)
+  const beat = newestBeat(seen)
+  // Proof about a term counts only where no lower heartbeat is left that somebody may still renew. A claim above it that
+  // has come to no heartbeat takes nothing from it; it only gets its moment to go on.
+  const alone = seen.pulses.every(
+    ({ term, mtimeMs }) => mtimeMs === null || term === beat?.term || releaseOf(mtimeMs) !== 'no',
+  )
+  const quiet =
+    seen.pulses[0]?.term === beat?.term || watch.lastMs - watch.sinceMs >= timing.graceMs
+  if (beat !== null && alone && quiet) {
+    const release = releaseOf(beat.mtimeMs)
     if (release === 'released') return { is: 'released' }
     if (release === 'released-for') return { is: 'released-for', successor: seen.successor }
-    if (seen.holderDead && seen.holderTerm === newest.term) return { is: 'dead' }
+    if (seen.holderDead && seen.holderTerm === beat.term) return { is: 'dead' }
   }
   return expired ? { is: 'expired' } : { is: 'live' }
 }

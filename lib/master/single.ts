@@ -83,6 +83,7 @@ export class SingleMember implements Member {
       leaseMarginMs: null,
       lastRenewalMs: null,
       storage: 'ok',
+      space: null,
       problem: null,
       warnings: [],
       network: { trouble: null, workers: [] },

@@ -147,6 +147,7 @@ export const FAULTS = {
   'full disk': (strike) => {
     const { storage } = strike.cluster.world
     storage.weather.full = true
+    storage.weather.room = 0
     later(strike, () => {
       storage.weather.full = false
     })

@@ -223,6 +223,7 @@ export class Master {
       catalog: CATALOG,
       fencing: options.fencing ? ['simulated'] : [],
       severalHosts: true,
+      openingDirectory: null,
       fresh: { clusterId: `cluster of ${nonce}`, secret: SECRET },
     }
   }
@@ -257,6 +258,7 @@ export class Master {
             network: true,
             warnings: [],
           },
+          openingBytes: async () => 4096,
         },
         start,
       )

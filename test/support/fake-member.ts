@@ -111,6 +111,7 @@ export class FakeMember implements Member {
       leaseMarginMs: this.heldTerm === null ? null : 2000,
       lastRenewalMs: null,
       storage: 'ok',
+      space: null,
       problem: this.problem,
       warnings: [],
       network: { trouble: this.networkTrouble, workers: [] },

@@ -3,14 +3,14 @@
  * attributes where the weather has them, files that live on under a `.nfs*` name.
  */
 import { DiskError } from '../../../lib/ha/errors.ts'
-import type { Glimpse } from '../../../lib/ha/ports.ts'
+import type { Glimpse, Space } from '../../../lib/ha/ports.ts'
 import type { Call } from './disk.ts'
 import type { Host } from './host.ts'
 import type { SimFile } from './server.ts'
 import { split } from './server.ts'
 import type { Memory, Storage } from './storage.ts'
 
-export type Outcome = string | readonly string[] | Glimpse | DiskError | undefined
+export type Outcome = string | readonly string[] | Glimpse | Space | DiskError | undefined
 
 /** A file that was renamed by another host is still found by its old name for so long. */
 const RENAMED_MS = 28_000
@@ -47,12 +47,13 @@ export class CallsAtServer {
   }
 
   /** The file is made in one instant and filled in another one: then it is the answer, otherwise null. */
-  first(call: Call): { readonly made: SimFile } | Outcome | null {
+  first(call: Call): { readonly file: SimFile } | Outcome | null {
     if (call.verb !== 'create') return null
-    const { server, weather, timeline, random } = this.#storage
+    const { server, timeline, random } = this.#storage
     const before = this.#filled.get(call)
     if (before !== undefined) return 'exists' // sent again after a lost answer
-    if (weather.full && random.chance(0.5)) return noSpace(call)
+    const full = !this.#hasRoom()
+    if (full && random.chance(0.5)) return noSpace(call)
     if (this.#isAbsent(split(call.path)[0])) return 'missing'
     const file = server.create(call.path, timeline.nowMs)
     this.#changed(call.path)
@@ -63,8 +64,9 @@ export class CallsAtServer {
     }
     this.#remember(call.path, file)
     this.#filled.set(call, file)
-    if (weather.full) return noSpace(call)
-    return { made: file }
+    if (full) return noSpace(call, true)
+    this.#useRoom()
+    return { file }
   }
 
   fill(call: Call, file: SimFile): Outcome {
@@ -89,6 +91,16 @@ export class CallsAtServer {
         const file = this.#openFile(call)
         return file === null ? 'missing' : file.text
       }
+      case 'fill': {
+        const file = server.file(path)
+        if (file === undefined) return 'missing'
+        if (!this.#hasRoom()) return noSpace(call)
+        this.#useRoom()
+        file.text = call.text
+        return 'filled'
+      }
+      case 'space':
+        return this.#space()
       case 'list':
         return this.#list(path)
       case 'unlink':
@@ -123,9 +135,10 @@ export class CallsAtServer {
   }
 
   #makeTermDir(call: Call): Outcome {
-    const { server, kind, weather } = this.#storage
-    if (weather.full) return noSpace(call)
+    const { server, kind } = this.#storage
+    if (!this.#hasRoom()) return noSpace(call)
     const made = server.makeDirectory(call.path)
+    if (made === 'made') this.#useRoom()
     this.#changed(call.path)
     if (made === 'no-parent')
       return new DiskError('ENOENT', call.path, `ENOENT: mkdir ${call.path}`)
@@ -203,7 +216,24 @@ export class CallsAtServer {
     this.#memory.handles.delete(call.path)
     if (outcome === 'busy') return new DiskError('EBUSY', call.path, `EBUSY: unlink ${call.path}`)
     if (outcome === 'missing') this.#forgetUntil(call.path)
+    if (outcome === 'unlinked') this.#storage.weather.room += 1
     return outcome
+  }
+
+  // ---- room ------------------------------------------------------------------------------------------------------
+
+  #hasRoom(): boolean {
+    const { full, room } = this.#storage.weather
+    return !full || room > 0
+  }
+  #useRoom(): void {
+    const { weather } = this.#storage
+    if (weather.full) weather.room -= 1
+  }
+  #space(): Space {
+    const { full, room } = this.#storage.weather
+    const files = full ? room : 1_000_000
+    return { freeBytes: files * 4096, totalBytes: 4e9, freeFiles: files, totalFiles: 1_000_000 }
   }
 
   // ---- what the client remembers ---------------------------------------------------------------------------------
@@ -232,5 +262,5 @@ export class CallsAtServer {
   }
 }
 
-const noSpace = (call: Call): DiskError =>
-  new DiskError('ENOSPC', call.path, `ENOSPC: ${call.verb} ${call.path}`)
+const noSpace = (call: Call, made = false): DiskError =>
+  new DiskError('ENOSPC', call.path, `ENOSPC: ${call.verb} ${call.path}`, { made })

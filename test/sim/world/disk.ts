@@ -5,7 +5,7 @@
  * while the storage hangs, fail, happen twice because the first answer got lost, or still happen after its process died.
  */
 import { DiskError } from '../../../lib/ha/errors.ts'
-import type { Disk, Glimpse, Purpose } from '../../../lib/ha/ports.ts'
+import type { Disk, Glimpse, Purpose, Space } from '../../../lib/ha/ports.ts'
 import { CallsAtServer, type Outcome } from './calls.ts'
 import type { SimProcess } from './process.ts'
 import type { Storage } from './storage.ts'
@@ -14,6 +14,8 @@ export type Verb =
   | 'makeTermDir'
   | 'makeDirs'
   | 'create'
+  | 'fill'
+  | 'space'
   | 'touch'
   | 'glimpse'
   | 'read'
@@ -59,6 +61,15 @@ export class SimDisk implements Disk {
   }
   create(purpose: Purpose, path: string, text: string): Promise<'created' | 'exists' | 'missing'> {
     return this.#call('create', purpose, path, text)
+  }
+  fill(purpose: Purpose, path: string, text: string): Promise<'filled' | 'missing'> {
+    return this.#call('fill', purpose, path, text)
+  }
+  occupy(purpose: Purpose, path: string, bytes: number): Promise<'created' | 'exists' | 'missing'> {
+    return this.#call('create', purpose, path, `${bytes} bytes`)
+  }
+  space(): Promise<Space> {
+    return this.#call('space', 'reserve', '.')
   }
   touch(purpose: Purpose, path: string, mtimeMs: number): Promise<'touched' | 'missing'> {
     return this.#call('touch', purpose, path, '', mtimeMs)
@@ -183,13 +194,14 @@ export class SimDisk implements Disk {
   #do(call: Call, answer: (outcome: Outcome) => void): false {
     const first = this.#calls.first(call)
     if (first === null) answer(this.#calls.carryOut(call))
-    else if (typeof first !== 'object' || !('made' in first)) answer(first)
+    else if (first instanceof DiskError || typeof first !== 'object' || !('file' in first))
+      answer(first)
     else {
       // Made, and empty; the text comes a moment later, if its writer lives to send it.
       const { random, timeline } = this.#storage
       timeline.after(this.#storage.latencyMs(), () => {
         if (!this.#process.alive && random.chance(0.7)) return false
-        answer(this.#calls.fill(call, first.made))
+        answer(this.#calls.fill(call, first.file))
         return false
       })
     }
@@ -197,7 +209,7 @@ export class SimDisk implements Disk {
   }
 }
 
-const LOOKS: ReadonlySet<Verb> = new Set(['glimpse', 'read', 'list'] as const)
+const LOOKS: ReadonlySet<Verb> = new Set(['glimpse', 'read', 'list', 'space'] as const)
 
 const MAY_BE_STALE: ReadonlySet<Verb> = new Set([
   'create',

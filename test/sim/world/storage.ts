@@ -31,8 +31,9 @@ export interface Weather {
   lostReply: number
   error: number
   stale: number
-  /** Creates and mkdirs fail; a file may be left empty. */
+  /** Creates and mkdirs fail, but for as many as files were unlinked since; a file may be left empty. */
   full: boolean
+  room: number
   /** Listings, and attributes in an open, may be so old. Real NFS gives neither with an open; hostile worlds do. */
   staleListingMs: number
   staleAttributeMs: number
@@ -43,6 +44,7 @@ export const calm = (): Weather => ({
   error: 0,
   stale: 0,
   full: false,
+  room: 0,
   staleListingMs: 0,
   staleAttributeMs: 0,
 })

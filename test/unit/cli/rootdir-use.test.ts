@@ -8,7 +8,7 @@ import {
   requireNobodyAloneInTerm,
   useAlone,
 } from '../../../lib/cli/rootdir-use.ts'
-import { claimTerm } from '../../../lib/ha/claim.ts'
+import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { formatDirectory } from '../../../lib/ha/format.ts'
 import type { Holder, TermRecord } from '../../../lib/ha/layout.ts'
@@ -51,7 +51,12 @@ async function heldElsewhere(t: Test): Promise<string> {
     previousAddress: null,
     at: '',
   }
-  const won = await claimTerm(openDisk(directory), { term: 1, holder, record, onHeartbeat: log })
+  const won = await claimTerm(openDisk(directory), {
+    holder,
+    attempt: newAttempt(record),
+    onHeartbeat: log,
+    makeRoom: async () => false,
+  })
   t.ok(won.won)
   return directory
 }

@@ -47,6 +47,7 @@ function backup(t: Test) {
     timing,
     self,
     counter: new Counter(clock, 1),
+    reserve: { spend: async () => false, prove: async () => {} },
     isMasterReady: () => master.ready,
     onCandidates: (candidates, begunMs) => {
       begun.push(begunMs)
@@ -154,7 +155,7 @@ t.test('how old the news of a scan is', async (t) => {
   writeFileSync(join(path, 'backup'), 'not a directory')
   await hand.advance(500)
   await scan()
-  t.match(one.warnings, [/can't be read/])
+  t.match(one.warnings, [/can't be used/])
   t.match(begun, [1000, 1500, Number, begun[2]])
   t.ok((begun[2] ?? 0) >= 1500)
   await one.stop()

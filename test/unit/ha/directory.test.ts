@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { claimTerm } from '../../../lib/ha/claim.ts'
+import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
 import { realClock } from '../../../lib/ha/clock.ts'
 import { decodeClaim, decodeHolder, decodeServed, decodeTerm } from '../../../lib/ha/decode.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
@@ -76,10 +76,10 @@ async function directory(t: Test): Promise<{ path: string; disk: ReturnType<type
 
 const claim = (disk: ReturnType<typeof openDisk>, term: number, nonce = `n${term}`) =>
   claimTerm(disk, {
-    term,
     holder: holderOf('a:26001'),
-    record: recordOf(term, nonce),
+    attempt: newAttempt(recordOf(term, nonce)),
     onHeartbeat: () => {},
+    makeRoom: async () => false,
   })
 
 /** `served.json` marks a term as one that ended all below it. */

@@ -360,8 +360,11 @@ t.test('hand-over: drained first, released then, and the others hold back', asyn
   t.ok(has(ordered, 'scan'))
   t.notOk(told(ordered, 'drain'), 'whoever was there may have left meanwhile')
   const asked = bench.found('c:26001')
-  t.ok(told(asked, 'drain'))
-  t.notOk(has(asked, 'release'), 'not before the master has drained')
+  t.match(asked, [{ do: 'ask-proof', id: 1, address: 'c:26001' }])
+  t.notOk(told(asked, 'drain'), 'not before it has shown that it can make its files')
+  const proven = bench.input({ type: 'proof', id: 1, proof: { can: true } })
+  t.ok(told(proven, 'drain'))
+  t.notOk(has(proven, 'release'), 'not before the master has drained')
   t.ok(has(bench.input({ type: 'drained', term: 2 }), 'release'))
   t.notOk(
     has(
@@ -390,7 +393,10 @@ t.test('hand-over: refused for a missing successor only after new scans', async 
   const waiting = bench.pass(2 * timing.renewMs, live)
   t.ok(has(waiting, 'scan'), 'and again')
   t.same(replies(waiting), [], 'nothing is said meanwhile')
-  t.ok(told(bench.found('c:26001'), 'drain'))
+  t.ok(has(bench.found('c:26001'), 'ask-proof'))
+  bench.pass(6 * timing.renewMs, live)
+  t.match(bench.state.phase, { name: 'active' }, 'it is waited for')
+  bench.input({ type: 'proof', id: 1, proof: { can: true } })
   t.match(bench.state.phase, { name: 'draining', release: { successor: 'c:26001', commandId: 1 } })
 
   const deposed = new Bench()
@@ -398,6 +404,19 @@ t.test('hand-over: refused for a missing successor only after new scans', async 
   deposed.input(order)
   deposed.pass(timing.pollMs, live)
   t.match(replies(deposed.renewed('missing')), [{ id: 1, error: { code: 'NOT_ACTIVE' } }])
+})
+
+t.test('hand-over: refused when the successor can not make its files', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  bench.input({ type: 'hand-over', id: 1, successor: null, force: false, by: 'me' })
+  bench.found('c:26001')
+  const why = 'ENOSPC: no space left'
+  const answer = bench.input({ type: 'proof', id: 1, proof: { can: false, why } })
+  t.match(replies(answer), [
+    { id: 1, error: { code: 'UNSAFE', message: /^c:26001 can't take the role over: ENOSPC/ } },
+  ])
+  t.match(bench.state, { phase: { name: 'active' }, handOver: null })
 })
 
 t.test('hand-over to nobody is refused, unless forced', async (t) => {

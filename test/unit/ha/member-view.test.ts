@@ -13,6 +13,7 @@ const picture: Picture = {
   peers: [],
   lastRenewalMs: 1,
   storage: 'ok',
+  space: null,
   problem: 'activating term 4',
   warnings: [],
   network: { trouble: null, workers: [] },

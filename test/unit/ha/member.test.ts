@@ -23,6 +23,7 @@ const pictureOf = (epoch: number): Picture => ({
   peers: [],
   lastRenewalMs: null,
   storage: 'ok',
+  space: null,
   problem: null,
   warnings: [],
   network: { trouble: null, workers: [] },
@@ -126,6 +127,7 @@ function member(t: Test, service: Partial<Service> = {}) {
       catalog: { class: 'none', uri: '' },
       fencing: [],
       severalHosts: false,
+      openingDirectory: null,
       fresh: { clusterId: 'c1', secret: 'secret' },
     },
   )

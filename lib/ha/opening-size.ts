@@ -1,0 +1,53 @@
+/**
+ * How much the opening of a term will write, by what the last one left: a catalog in the shared directory is written anew
+ * by each term, into a subdirectory of its own (`epoch-0000000042/snapshot-0000000001`, `…/journal-0000000001`). This
+ * library knows names with numbers, and nothing of what is in the files.
+ */
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf } from './file-handle.ts'
+
+/** Openings that found no space have left empty subdirectories; beyond so many there is nothing to learn. */
+const MOST_EMPTY = 8
+
+/** -1 for any other name. */
+const numberOf = (name: string): number => Number(/^[a-z]+-(\d+)$/.exec(name)?.[1] ?? -1)
+
+/**
+ * The bytes of the files with the highest number in the highest-numbered subdirectory that has any; 0 where there is
+ * none. Rejects with the system's error where `directory` (absolute) can't be read.
+ */
+export async function openingBytes(directory: string): Promise<number> {
+  const epochs = (await namesIn(directory)).filter((name) => numberOf(name) >= 0)
+  epochs.sort((a, b) => numberOf(b) - numberOf(a))
+  for (const epoch of epochs.slice(0, MOST_EMPTY)) {
+    const names = await namesIn(join(directory, epoch))
+    const newest = Math.max(...names.map(numberOf))
+    const parts = names.filter((name) => numberOf(name) === newest)
+    const sizes = await Promise.all(parts.map((name) => sizeOf(join(directory, epoch, name))))
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    if (bytes > 0) return bytes
+  }
+  return 0
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    if (isGone(error)) return []
+    throw error
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    // Swept meanwhile.
+    if (isGone(error)) return 0
+    throw error
+  }
+}
+
+const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errnoOf(error))
