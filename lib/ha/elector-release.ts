@@ -110,7 +110,7 @@ export function onGiveUp(t: Turn, term: number, why: string): void {
   const { phase } = t.s
   if (phase.name !== 'active' || phase.term !== term) return
   t.log('error', `term ${term} is given up: ${why}`, { term })
-  t.s.failure = { term, why }
+  t.s.failure = { what: 'serving', term, why }
   t.s.claimAfterMs = t.now + t.s.timing.monitorMs
   stopMaster(t, { reason: 'gave-up', successor: null, by: why, commandId: null })
 }

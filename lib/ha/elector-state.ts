@@ -149,7 +149,7 @@ export interface HandOver {
 
 /** Why this master does not serve: its last attempt. */
 export interface Failure {
-  readonly what: 'claim' | 'opening'
+  readonly what: 'claim' | 'opening' | 'serving'
   readonly term: number
   readonly why: string
 }

@@ -107,7 +107,10 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
 function failureText({ failure }: State): string | null {
   if (failure === null) return null
   const { what, term, why } = failure
-  return what === 'opening'
-    ? `this one claimed term ${term} and could not serve, it will try again: ${why}`
-    : `this one could not claim term ${term}, it will try again: ${why}`
+  const did = {
+    claim: `could not claim term ${term}`,
+    opening: `claimed term ${term} and could not serve`,
+    serving: `gave term ${term} up`,
+  }[what]
+  return `this one ${did}, it will try again: ${why}`
 }
