@@ -172,7 +172,12 @@ t.test(
           return disk.create(purpose, file, text)
         },
       } as typeof disk,
-      { term: 1, holder: holderOf('a:26001'), record: recordOf(1, 'n1'), onHeartbeat: () => {} },
+      {
+        holder: holderOf('a:26001'),
+        attempt: newAttempt(recordOf(1, 'n1')),
+        onHeartbeat: () => {},
+        makeRoom: async () => false,
+      },
     )
     await t.rejects(claimed, { message: 'EIO' })
     await disk.makeTermDir('claim', termDir(2))
