@@ -7,7 +7,6 @@
  *
  * The same class runs in the keeper process and in the simulation.
  */
-import { proveClaim } from './claim-proof.ts'
 import { Counter } from './counter.ts'
 import { step } from './elector.ts'
 import {
@@ -47,7 +46,7 @@ export interface KeeperPorts {
   readonly exit: () => void
   readonly storage: Storage
   /** Why this member could not make a claim's files now; null when it has shown that it can. Never rejects. */
-  readonly proveClaim?: (attempt: string) => Promise<string | null>
+  readonly proveClaim?: () => Promise<string | null>
   /** How much the opening of a term writes, as far as can be seen now. */
   readonly openingBytes: () => Promise<number>
 }
@@ -351,10 +350,8 @@ export class Keeper {
   }
 
   async #prove(nonce: string): Promise<void> {
-    const attempt = `${this.#self.nonce}-${Math.round(this.#ports.clock.nowMs())}`
-    const prove = this.#ports.proveClaim
-    const trouble = await (prove?.(attempt) ??
-      proveClaim(this.#ports.disk, { holder: this.#self, attempt }))
+    const { proveClaim } = this.#ports
+    const trouble = await (proveClaim?.() ?? this.#reserve.prove().then(() => null, messageOf))
     this.input({ type: 'proven', nonce, trouble })
   }
 
