@@ -120,6 +120,7 @@ export function problemOf(sight: Sight): string | null {
       : [],
   )
   const seen = sight.picture === null ? "the shared directory can't be read" : sight.picture.problem
-  const known = [seen, ...told].filter((reason) => reason !== null)
+  // What a master has tried itself says more than what the directory shows.
+  const known = [...told, seen].filter((reason) => reason !== null)
   return known.length > 0 ? known.join('; ') : 'no master says that it is active'
 }

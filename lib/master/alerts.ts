@@ -1,6 +1,12 @@
 /** What an operator should look at, a sentence each, the gravest first. Pure: thresholds and words are all there is. */
-import { LATENCIES_PER_RENEWAL, type Timing } from '../ha/index.ts'
+import {
+  LATENCIES_PER_RENEWAL,
+  type SpaceReport,
+  type StorageState,
+  type Timing,
+} from '../ha/index.ts'
 import type { Alert, MasterRow } from '../web/view.ts'
+import { spaceAlerts } from './space-alerts.ts'
 
 export interface AlertFacts {
   readonly masters: readonly MasterRow[]
@@ -8,7 +14,9 @@ export interface AlertFacts {
   readonly missing: readonly string[]
   readonly active: string | null
   readonly problem: string | null
-  readonly storageReadable: boolean
+  readonly storage: StorageState
+  /** Null: not measured yet. */
+  readonly space: SpaceReport | null
   readonly timing: Timing | null
   /** The election's own: of the storage and its mount. */
   readonly storageWarnings: readonly string[]
@@ -32,6 +40,7 @@ export function alertsOf(facts: AlertFacts): Alert[] {
     ...facts.splitBrain.map((text): Alert => ({ kind: 'split-brain', level: 'critical', text })),
     ...ofTheElection(facts),
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
+    ...spaceAlerts(facts.space),
     ...ofLatency(facts),
     ...facts.masters.flatMap(ofOneMaster),
     ...ofQueries(facts),
@@ -40,12 +49,18 @@ export function alertsOf(facts: AlertFacts): Alert[] {
 }
 
 function ofTheElection(facts: AlertFacts): Alert[] {
-  const { masters, missing, active, problem, storageReadable, timing } = facts
+  const { masters, missing, active, problem, storage, timing } = facts
   const found: Alert[] = []
   if (problem !== null) {
-    const kind = storageReadable ? 'no-active' : 'storage'
-    const level = active === null || !storageReadable ? 'critical' : 'warning'
+    const kind = storage === 'ok' ? 'no-active' : 'storage'
+    const level = active === null || storage !== 'ok' ? 'critical' : 'warning'
     found.push({ kind, level, text: problem })
+  }
+  // Each master has its own reason, and only some of them can be mended from here.
+  for (const row of active === null ? masters : []) {
+    if (row.self || row.problem === null || row.problem === problem) continue
+    const text = `${row.address} says: ${row.problem}`
+    found.push({ kind: 'no-active', level: 'critical', text })
   }
   if (timing === null) {
     const text = 'high availability is off (tajo.master.ha.enable): nobody takes over'

@@ -47,7 +47,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
   const common = {
     masters,
     active: active?.address ?? null,
-    storageReadable: view.storage === 'ok',
+    storage: view.storage,
     timing,
     problem: view.problem,
   }
@@ -69,6 +69,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
     alerts: alertsOf({
       ...common,
       missing: missingOf(facts.listed, masters),
+      space: view.space,
       storageWarnings: view.warnings,
       splitBrain: own.warnings,
       slowest: slowest(masters, facts),
@@ -112,6 +113,7 @@ function selfRow({ view, own, recent }: DocumentFacts): MasterRow {
     page: pageAt(self.addresses.infoHttp),
     connected: true,
     clockOffsetMs: 0,
+    problem: view.problem,
     addresses: self.addresses,
   }
 }
@@ -135,6 +137,7 @@ function peerRow(peer: PeerView, facts: DocumentFacts): MasterRow {
     page: pageAt(peer.addresses.infoHttp),
     connected,
     clockOffsetMs: connected ? clockOffsetMs : null,
+    problem: word?.problem ?? null,
     addresses: peer.addresses,
   }
 }

@@ -25,6 +25,7 @@ export function standingOf(
     serving: own.serving,
     epoch: own.epoch,
     active: view.active?.address ?? null,
+    problem: view.problem,
     ...pulse,
   }
 }

@@ -2,14 +2,14 @@
  * "If the active died now": who would take over and within what time, or why nobody could. Pure, from the periods of the
  * protocol (lib/ha/timing.ts), so these are bounds that the protocol keeps, not forecasts: as a rule it is faster.
  */
-import type { Timing } from '../ha/index.ts'
+import type { StorageState, Timing } from '../ha/index.ts'
 import type { IfActiveDied, MasterRow } from '../web/view.ts'
 
 export interface Succession {
   readonly masters: readonly MasterRow[]
   /** Umbilical address of the active master. */
   readonly active: string | null
-  readonly storageReadable: boolean
+  readonly storage: StorageState
   /** Null when high availability is off. */
   readonly timing: Timing | null
   /** Why no master is active, as this one sees it. */
@@ -17,13 +17,14 @@ export interface Succession {
 }
 
 export function ifActiveDied(of: Succession): IfActiveDied {
-  const { active, masters, storageReadable, timing, problem } = of
+  const { active, masters, storage, timing, problem } = of
   if (timing === null) {
     return nobody('high availability is off (tajo.master.ha.enable): there is one master only')
   }
-  if (!storageReadable) {
+  if (storage === 'unreadable') {
     return nobody('the shared directory cannot be read from here: nobody takes over blind')
   }
+  if (storage === 'unwritable') return nobody('the shared directory cannot be written from here')
   if (active === null) return nobody(problem ?? 'no master is active now')
   const backups = masters.filter(({ address }) => address !== active)
   if (backups.length === 0) return nobody('there is no backup master: start another one')

@@ -459,6 +459,18 @@ export class Master {
     return state === 'active' && !this.#member?.mayServe() ? 'suspended' : state
   }
 
+  /** Of this master and of those that have said, while none is active. */
+  #problems(view: MemberView): Map<string, string> {
+    const found = new Map<string, string>()
+    if (view.active !== null) return found
+    if (view.problem !== null) found.set(view.self.address, view.problem)
+    for (const { address } of othersOf(view)) {
+      const problem = this.#news.of(address)?.problem ?? null
+      if (problem !== null) found.set(address, problem)
+    }
+    return found
+  }
+
   #metricsFacts(): MetricsFacts {
     const view = this.#member?.view() ?? null
     const others = view === null ? [] : othersOf(view)
@@ -469,7 +481,10 @@ export class Master {
       epoch: this.epoch(),
       leaseMarginMs: view?.leaseMarginMs ?? null,
       lastRenewalMs: view?.lastRenewalMs ?? null,
-      storageReadable: view?.storage === 'ok',
+      storageReadable: view !== null && view.storage !== 'unreadable',
+      storageWritable: view?.storage === 'ok',
+      space: view?.space ?? null,
+      problems: view === null ? new Map() : this.#problems(view),
       peersKnown: others.length,
       peersConnected: this.#peers?.connected ?? 0,
       heartbeatAgesMs: new Map(
@@ -493,7 +508,11 @@ export class Master {
 }
 
 const sameStanding = (a: Standing, b: Standing): boolean =>
-  a.state === b.state && a.serving === b.serving && a.epoch === b.epoch && a.active === b.active
+  a.state === b.state &&
+  a.serving === b.serving &&
+  a.epoch === b.epoch &&
+  a.active === b.active &&
+  a.problem === b.problem
 
 /** The end of the process gives the term up, in good order. */
 const brokenCatalog = (cause: Error): Error =>

@@ -65,6 +65,8 @@ const standing = z.object({
   wallMs: z.number().nullish(),
   lastRenewalMs: z.number().nullish(),
   leaseMarginMs: z.number().nullish(),
+  /** Why it isn't active, or why no master is; null when all is well. */
+  problem: z.string().nullish(),
 })
 
 const masterStatus = standing.extend({

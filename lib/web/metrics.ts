@@ -105,6 +105,22 @@ export class Metrics {
       'Whether the shared directory could be read at the last look.',
       (facts) => (facts.storageReadable ? 1 : 0),
     )
+    this.#gauge(
+      'tajo_master_storage_writable',
+      "Whether this master's own heartbeat in the shared directory could be renewed.",
+      (facts) => (facts.storageWritable ? 1 : 0),
+    )
+    this.#ofSpace()
+    const problems = new Gauge({
+      name: 'tajo_master_problem',
+      help: 'Why no master is active, in the words of each; none while one is.',
+      labelNames: ['master', 'problem'],
+      registers: [this.#registry],
+    })
+    this.#shown.push((facts) => {
+      problems.reset()
+      for (const [master, problem] of facts.problems) problems.set({ master, problem }, 1)
+    })
     this.#counter('tajo_master_transitions_total', 'Changes of state.', (f) => f.transitions)
     this.#counters(
       'tajo_master_terms_total',
@@ -117,6 +133,27 @@ export class Metrics {
       'Times that another master was seen to serve while this one did.',
       (facts) => facts.splitBrainAlarms,
     )
+  }
+
+  #ofSpace(): void {
+    this.#gauge(
+      'tajo_storage_free_bytes',
+      'Left in the shared directory for whoever is not root; NaN before it was measured.',
+      ({ space }) => space?.freeBytes ?? Number.NaN,
+    )
+    this.#gauge(
+      'tajo_storage_free_inodes',
+      'Left in the shared directory; NaN where the file system has no number of inodes.',
+      ({ space }) => space?.freeFiles ?? Number.NaN,
+    )
+    const low = this.#labelled('tajo_storage_low', 'what', {
+      help: 'Whether the next claim, opening and snapshot may find no room: of bytes, of inodes, or a write was refused.',
+    })
+    this.#shown.push(({ space }) => {
+      low.set({ what: 'bytes' }, space?.low.bytes === true ? 1 : 0)
+      low.set({ what: 'inodes' }, space?.low.files === true ? 1 : 0)
+      low.set({ what: 'refused' }, (space?.refused ?? null) === null ? 0 : 1)
+    })
   }
 
   #ofPeersAndCalls(): void {

@@ -34,6 +34,10 @@ export const masterRow = z.object({
   page: z.string().describe('address of its web page'),
   connected: z.boolean().describe('a stream from it to the master that answers is open'),
   clockOffsetMs: ms.nullable().describe('its clock less the clock of the master that answers'),
+  problem: z
+    .string()
+    .nullable()
+    .describe('why it is not active, or no master is, in its own words; null: it has not said'),
   addresses,
 })
 
@@ -46,6 +50,8 @@ export const alert = z.object({
     'one-master',
     'master-missing',
     'storage-slow',
+    'storage-low',
+    'storage-full',
     'storage',
     'clocks-apart',
     'queries-queued',
@@ -112,7 +118,7 @@ export const cluster = z.object({
   queryCounts: queryCounts.nullable().describe('null: they could not be read'),
   sql: z.enum(['off', 'read', 'all']).describe('what this caller may run from the page'),
   admin: z.boolean().describe('whether admin orders with a token are taken'),
-  storage: z.string(),
+  storage: z.string().describe('of the shared directory: ok, unreadable or unwritable'),
   problem: z.string().nullable(),
   warnings: z.array(z.string()),
 })

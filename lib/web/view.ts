@@ -34,6 +34,16 @@ export interface MetricsFacts {
   readonly leaseMarginMs: number | null
   readonly lastRenewalMs: number | null
   readonly storageReadable: boolean
+  readonly storageWritable: boolean
+  /** Of the shared directory; null before it was measured. */
+  readonly space: {
+    readonly freeBytes: number
+    readonly freeFiles: number | null
+    readonly low: { readonly bytes: boolean; readonly files: boolean }
+    readonly refused: string | null
+  } | null
+  /** Why no master is active, by master, as far as each has said; empty while one is. */
+  readonly problems: ReadonlyMap<string, string>
   readonly peersKnown: number
   readonly peersConnected: number
   /** Since its heartbeat moved, by master. */

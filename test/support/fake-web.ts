@@ -133,6 +133,7 @@ export function masterRow(address: string, facts: Partial<MasterRow> = {}): Mast
     epoch: 7,
     heartbeatAgeMs: 120,
     leaseMarginMs: null,
+    problem: null,
     lastRenewalMs: 1.4,
     priority: 100,
     version: '0.1.0',

@@ -16,6 +16,7 @@ import { LeaseRecord } from '../../../lib/master/lease-record.ts'
 import { MasterWeb } from '../../../lib/master/master-web.ts'
 import { PeerNews } from '../../../lib/master/peer-news.ts'
 import type { QueryServices } from '../../../lib/master/queries/services.ts'
+import { spaceAlerts } from '../../../lib/master/space-alerts.ts'
 import { whyBegan } from '../../../lib/master/terms-begun.ts'
 import { limitedServer } from '../../../lib/rpc/index.ts'
 import { ACTIVE_ONLY, ActiveOnly } from '../../../lib/web/active-only.ts'
@@ -57,6 +58,7 @@ const master = (n: number, more: Partial<MasterRow> = {}): MasterRow => ({
   page: `http://host${n}:26080/`,
   connected: true,
   clockOffsetMs: 0,
+  problem: null,
   addresses: {
     umbilical: `host${n}:26001`,
     clientRpc: `host${n}:26002`,
@@ -438,7 +440,7 @@ t.test('if the active died now', (t) => {
   const active = master(1, { state: 'active' })
   const judge = (masters: MasterRow[], more = {}) =>
     ifActiveDied({
-      ...{ masters, active: active.address, storageReadable: true, timing, problem: null },
+      ...{ masters, active: active.address, storage: 'ok' as const, timing, problem: null },
       ...more,
     })
   t.same(judge([active, master(3), master(2), master(4, { priority: 200 })]), {
@@ -453,7 +455,8 @@ t.test('if the active died now', (t) => {
   const silent = { connected: false, heartbeatAgeMs: 9000 }
   t.match(judge([active, master(2, silent)]).why, /host2:26001 \(backup\) shows no fresh/)
   t.match(judge([active, master(2)], { timing: null }).why, /high availability is off/)
-  t.match(judge([active, master(2)], { storageReadable: false }).why, /blind/)
+  t.match(judge([active, master(2)], { storage: 'unreadable' }).why, /blind/)
+  t.match(judge([active, master(2)], { storage: 'unwritable' }).why, /cannot be written/)
   t.match(judge([master(2)], { active: null, problem: 'so it is' }).why, /so it is/)
   t.end()
 })
@@ -500,7 +503,8 @@ t.test('whoever asks once hears no old news, and waits for nobody who is silent'
 t.test('what an operator should look at', (t) => {
   const facts = {
     ...{ masters: [master(1), master(2)], active: 'host1:26001', problem: null },
-    ...{ storageReadable: true, timing, storageWarnings: [], splitBrain: [], queued: 0 },
+    ...{ storage: 'ok' as const, space: null, timing, storageWarnings: [], splitBrain: [] },
+    ...{ queued: 0 },
     ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1, missing: [] },
   }
   t.same(alertsOf(facts), [])
@@ -531,6 +535,30 @@ t.test('what an operator should look at', (t) => {
     'critical split-brain',
     'critical no-active',
     'warning storage',
+  ])
+  t.same(kinds({ active: null, problem: 'x', storage: 'unwritable' }), ['critical storage'])
+  const row = master(2, { problem: 'ENOSPC' })
+  t.match(alertsOf({ ...facts, active: null, problem: 'x', masters: [master(1), row] }), [
+    { kind: 'no-active', text: 'x' },
+    { kind: 'no-active', level: 'critical', text: 'host2:26001 says: ENOSPC' },
+  ])
+  t.same(alertsOf({ ...facts, masters: [master(1), row] }), [], 'of no interest while one serves')
+  t.end()
+})
+
+t.test('the room of the shared directory: told before it is used up, and when it is', (t) => {
+  const space = {
+    ...{ freeBytes: 3_000_000, totalBytes: 1e9, freeFiles: 40, totalFiles: 1000 },
+    ...{ need: { bytes: 90_112, files: 17 }, low: { bytes: false, files: false }, refused: null },
+  }
+  t.same(spaceAlerts(null), [])
+  t.same(spaceAlerts(space), [])
+  t.match(spaceAlerts({ ...space, low: { bytes: true, files: true } }), [
+    { kind: 'storage-low', level: 'warning', text: /has 2\.9 MB of 953\.7 MB left.* 88\.0 KB/ },
+    { kind: 'storage-low', level: 'warning', text: /has 40 of 1000 inodes left.* the 17 / },
+  ])
+  t.match(spaceAlerts({ ...space, refused: 'EDQUOT: disk quota exceeded' }), [
+    { kind: 'storage-full', level: 'critical', text: /takes nothing more.*EDQUOT/ },
   ])
   t.end()
 })

@@ -1,0 +1,32 @@
+/** What an operator is told of the room in the shared directory, before it is used up and when it is. Pure. */
+import type { SpaceReport } from '../ha/index.ts'
+import type { Alert } from '../web/view.ts'
+
+export function spaceAlerts(space: SpaceReport | null): Alert[] {
+  if (space === null) return []
+  const { freeBytes, totalBytes, freeFiles, totalFiles, need, low, refused } = space
+  const what =
+    'the next claim of a term, the opening of the catalog and its next snapshot. Remove or move something, or enlarge it'
+  const found: Alert[] = []
+  if (refused !== null) {
+    const text = `the shared directory takes nothing more, and no master can take over: ${refused}`
+    found.push({ kind: 'storage-full', level: 'critical', text })
+  }
+  if (low.bytes) {
+    const text = `the shared directory has ${size(freeBytes)} of ${size(totalBytes)} left, which is below 2 % or below the ${size(need.bytes)} that are kept free for ${what}`
+    found.push({ kind: 'storage-low', level: 'warning', text })
+  }
+  if (low.files && freeFiles !== null) {
+    const text = `the shared directory has ${freeFiles} of ${totalFiles} inodes left, which is below 2 % or below the ${need.files} that are kept free for ${what}`
+    found.push({ kind: 'storage-low', level: 'warning', text })
+  }
+  return found
+}
+
+const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB']
+
+function size(bytes: number): string {
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  const value = bytes / 1024 ** power
+  return `${power === 0 ? value : value.toFixed(1)} ${UNITS[power]}`
+}
