@@ -49,6 +49,12 @@ export function newerOf(a: Begun | null, b: Begun | null): Begun | null {
   return (a.part ?? 0) >= (b.part ?? 0) ? a : b
 }
 
+/** Whether a part of that number must have a journal. `lowest`: of all parts of the term that are left. */
+export const promisesJournal = (
+  begun: Begun,
+  { term, part, lowest }: { term: number; part: number; lowest: number },
+): boolean => begun.term === term && (begun.part === null ? part === lowest : part <= begun.part)
+
 const STORE = 'SharedStore'
 
 /** For a term's served record. */

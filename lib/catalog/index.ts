@@ -22,6 +22,6 @@ export type {
   Table,
   Transaction,
 } from './model.ts'
-export { openCatalogStore, STORE_CLASSES, type StoreOptions } from './open.ts'
+export { openCatalogStore, STORE_CLASSES, type StoreOptions, sharedStore } from './open.ts'
 export { absolutePath, CatalogState, DEFAULT_DATABASE, EMPTY } from './state.ts'
 export type { Batch, CatalogStore, Commit, Kept, Opened, ReadableStore } from './store.ts'

@@ -83,6 +83,8 @@ export interface Replay {
   readonly seq: number
   /** Groups beyond this number are left out. */
   readonly upTo?: number
+  /** Hears the number of each that is applied. */
+  readonly onChange?: (seq: number) => void
 }
 
 /**
@@ -91,7 +93,7 @@ export interface Replay {
  * draft then has what stands before.
  */
 export function replayJournal(bytes: Buffer, draft: Draft, from: Replay): number {
-  const { upTo = Number.POSITIVE_INFINITY } = from
+  const { upTo = Number.POSITIVE_INFINITY, onChange = () => {} } = from
   let seq = from.seq
   let head: JournalHead | null = null
   const ending = scanRecords(bytes, (value) => {
@@ -108,6 +110,7 @@ export function replayJournal(bytes: Buffer, draft: Draft, from: Replay): number
     for (const transaction of group.transactions) {
       seq += 1
       applyKept(draft, transaction, `${from.path}, change ${seq}`)
+      onChange(seq)
     }
   })
   if (ending === 'damaged') {

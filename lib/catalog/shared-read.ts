@@ -19,7 +19,7 @@
  */
 import { join } from 'node:path'
 import { Draft } from './apply.ts'
-import { type Begun, marksOf, newerOf, type Served } from './begun.ts'
+import { type Begun, marksOf, newerOf, promisesJournal, type Served } from './begun.ts'
 import { CatalogError } from './errors.ts'
 import type { Files } from './files.ts'
 import { corrupt, replayJournal } from './journal.ts'
@@ -167,8 +167,6 @@ async function readEpoch(look: Look, term: number, begun: Begun | null): Promise
   }
   const listed = partsOf(names)
   const lowest = listed.at(-1) ?? 0
-  const mustHaveJournal = (part: number): boolean =>
-    begun?.term === term && (begun.part === null ? part === lowest : part <= begun.part)
   for (const part of [...(await partsBeyond(listed[0] ?? 0, read)), ...listed]) {
     const path = join(directory, snapshotFile(part))
     const bytes = await read(snapshotFile(part))
@@ -179,7 +177,7 @@ async function readEpoch(look: Look, term: number, begun: Begun | null): Promise
       if (bytes === 'missing') throw damaged(`${path} is missing, though its journal was begun`)
       throw corrupt(path, `it is not whole, though its journal was begun. ${WAY_BACK}`)
     }
-    if (journal === 'missing' && begun !== null && mustHaveJournal(part)) {
+    if (journal === 'missing' && begun !== null && promisesJournal(begun, { term, part, lowest })) {
       throw damaged(`${join(directory, journalFile(part))} is missing, and ${begun.by}`)
     }
     const draft = Draft.of(CatalogState.from(snapshot.data))

@@ -22,6 +22,7 @@ import { whyGone } from './by-name.ts'
 import { CatalogError } from './errors.ts'
 import { FileError, type Files, type NewFile, openFiles, type Written } from './files.ts'
 import { type Base, Journal } from './journal.ts'
+import { findRestorable } from './restorable.ts'
 import {
   epochDir,
   journalFile,
@@ -143,8 +144,25 @@ export class SharedStore implements ReadableStore {
     })
   }
 
+  async newestTerm(): Promise<number> {
+    return this.#translated('open', async () => {
+      const look = { files: this.#files, directory: this.#directory, takesOver: false }
+      const [newest = 0] = await seenTerms(look, 0)
+      const history = await this.#history(Number.MAX_SAFE_INTEGER)
+      return Math.max(newest, history?.begun?.term ?? 0)
+    })
+  }
+
   note(): string {
     return noteOf(this.#session?.part)
+  }
+
+  /** What can be brought back, newest first, whatever is damaged. */
+  async restorable(): ReturnType<typeof findRestorable> {
+    return this.#translated('open', async () => {
+      const history = await this.#history(Number.MAX_SAFE_INTEGER)
+      return findRestorable(this.#files, this.#directory, history?.begun ?? null)
+    })
   }
 
   async close(): Promise<void> {

@@ -53,6 +53,8 @@ export interface CatalogStore {
    * Answers what `note` would. Rejects CatalogError as `append`.
    */
   replace?(term: number, state: CatalogState): Promise<string>
+  /** The highest term that is known to have had it, whatever is left of that; 0 for none. Rejects CatalogError as `open`. */
+  newestTerm?(): Promise<number>
   /** What this term keeps and where, as a text for the term's record; `begun.ts` reads it. */
   note?(): string
   /** The term is over, or the process ends. Waits for no call that hangs. */

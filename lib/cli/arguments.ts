@@ -48,6 +48,7 @@ export const HAADMIN_FLAGS = [
   'yes',
   'here',
 ]
+const CATALOG_STRINGS = ['term']
 const CATALOG_FLAGS = ['force']
 /** What stands behind the command word without a dash, as yargs writes it. */
 const POSITIONALS: Readonly<Partial<Record<Command, string>>> = {
@@ -112,7 +113,7 @@ const NO_OPTIONS = new Set(['_', '$0', 'key', 'verb', 'file'])
 /** A command's own options: those with a value, and those without. */
 function ownOptions(command: Command): [strings: readonly string[], flags: readonly string[]] {
   if (command === 'haadmin') return [HAADMIN_STRINGS, HAADMIN_FLAGS]
-  return [[], command === 'catalog' ? CATALOG_FLAGS : []]
+  return command === 'catalog' ? [CATALOG_STRINGS, CATALOG_FLAGS] : [[], []]
 }
 
 type OptionSet = Record<string, { type: 'string' | 'boolean'; requiresArg?: boolean }>
@@ -123,7 +124,8 @@ const optionsOf = (strings: readonly string[], flags: readonly string[]): Option
 
 const isCommand = (word: string): word is Command => (COMMANDS as readonly string[]).includes(word)
 const takesValue = (word: string | undefined): boolean =>
-  word !== undefined && [...GLOBAL_STRINGS, ...HAADMIN_STRINGS].includes(bareOption(word) ?? '')
+  word !== undefined &&
+  [...GLOBAL_STRINGS, ...HAADMIN_STRINGS, ...CATALOG_STRINGS].includes(bareOption(word) ?? '')
 const bareOption = (word: string): string | null => /^--?([^-=][^=]*)$/.exec(word)?.[1] ?? null
 const commandList = (): string => `allowed are ${COMMANDS.join(', ')}`
 
@@ -148,7 +150,8 @@ function explain(message: string, command: Command, argv: readonly string[]): Cl
   const missing = /^Not enough arguments following: (.*)$/.exec(message)?.[1]
   if (missing !== undefined) return usageError(`-${missing} needs a value: ${wantedValue(missing)}`)
   if (/^Not enough non-option arguments/.test(message)) {
-    const wanted = command === 'catalog' ? 'a verb, dump or load' : 'a key, such as tajo.rootdir'
+    const wanted =
+      command === 'catalog' ? 'a verb, dump, load or restore' : 'a key, such as tajo.rootdir'
     return usageError(`'tajo ${command}' needs ${wanted}`)
   }
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0]

@@ -11,7 +11,7 @@ const TAJO = `Usage: tajo COMMAND [options]
   master         run a master in the foreground
   worker         run a worker in the foreground
   haadmin        see, move and check who is the active master; 'tajo haadmin --help' tells all verbs
-  catalog        dump the catalog into a file, or load it; 'tajo catalog --help' tells more
+  catalog        dump the catalog into a file, load it, bring back what is whole of it; 'tajo catalog --help' tells more
   getconf KEY    print the value of a configuration key
   demo           two masters and a worker in a directory of their own: kill the active one in the middle of a query
   version        print the version
@@ -43,11 +43,15 @@ Changing commands are done on the master's own host: here, or over ssh (TAJO_SSH
 
 const CATALOG = `Usage: tajo catalog dump [FILE]
        tajo catalog load FILE [--force]
+       tajo catalog restore [--term N]
 
   dump [FILE]    the whole catalog as one JSON document into FILE, or to stdout; may run beside an active master
   load FILE      into the store that is configured, for a restore or a move to another store. Refused while a master lives,
-                 and for a catalog that holds tables, unless --force says that it may be replaced. The tables' data
-                 files are not part of it: they stay where they are
+                 and for a catalog that holds tables or is damaged, unless --force says that it may be replaced. The
+                 tables' data files are not part of it: they stay where they are
+  restore        where files of a SharedStore were removed or damaged, and its masters are refused by it: lists what is
+                 whole, by term, and brings back the newest, or that of term N. Masters may wait meanwhile; refused beside
+                 an active one. Nothing is removed by it
 
 ${COMMON}`
 

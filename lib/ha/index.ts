@@ -48,3 +48,4 @@ export {
   type Timing,
   type TimingOverrides,
 } from './timing.ts'
+export { inToolTerm, type ToolTerm } from './tool-term.ts'

@@ -77,6 +77,8 @@ function activeOf(state: State, self: Holder, nowMs: number): PeerView | null {
   const seen = watch.seen
   if (verdict.is !== 'live' || seen?.holder == null || lease !== null) return null
   if (isHolderGone(seen)) return null
+  // A tool holds a term for a moment (tool-term.ts): no master.
+  if (seen.holder.addresses.umbilical === '') return null
   return viewOf(seen.holder, 'active', nowMs - watch.sinceMs)
 }
 

@@ -83,7 +83,10 @@ t.test('a catalog moves from one store to another', async (t) => {
     t.match(await catalog(b.conf, 'load', bad, '--force'), { code: 1, stderr: /is not JSON/ })
     t.match(await catalog(b.conf, 'load', '/no/such'), { code: 1, stderr: /can't read \/no\/such/ })
     t.match(await catalog(b.conf, 'dump', '/no/such/file'), { code: 1, stderr: /can't write/ })
-    t.match(await catalog(b.conf, 'lose'), { code: 2, stderr: /can dump and load, not 'lose'/ })
+    t.match(await catalog(b.conf, 'lose'), {
+      code: 2,
+      stderr: /can dump, load and restore, not 'lose'/,
+    })
     t.match(await catalog(b.conf, 'load'), { code: 2, stderr: /needs the file/ })
     t.same((await b.store().readOnly()).data, data)
   })

@@ -1,5 +1,5 @@
 /**
- * `tajo catalog dump [FILE]` and `tajo catalog load FILE`: the whole catalog as one JSON document, for backup and for
+ * `tajo catalog dump [FILE]` and `tajo catalog load FILE` (`restore` is in catalog-restore.ts): the whole catalog as one JSON document, for backup and for
  * moving to another store.
  *
  * A dump takes nothing over and may run beside an active master. A load is for a stopped cluster: it is refused while
@@ -11,11 +11,14 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { messageOf } from '../../base/message-of.ts'
 import {
+  type CatalogData,
+  CatalogError,
   CatalogState,
   Draft,
   decodeDump,
   encodeDump,
   isEmptyCatalog,
+  type Kept,
   openCatalogStore,
   type ReadableStore,
 } from '../../catalog/index.ts'
@@ -26,13 +29,25 @@ import type { CommandContext, Run } from '../command.ts'
 import { CliError, EXIT, failure, usageError } from '../exit.ts'
 import { allAnswer, lookAround } from '../look-around.ts'
 import { json } from '../print.ts'
+import { logTo } from './catalog-log.ts'
 
 export const run: Run = async (context) => {
   const [verb, file] = context.args
   if (verb === 'dump') return dump(context, file ?? null)
-  if (verb !== 'load') throw usageError(`'tajo catalog' can dump and load, not '${verb}'`)
+  if (verb === 'restore') return restoreAs(context, file)
+  if (verb !== 'load') {
+    throw usageError(`'tajo catalog' can dump, load and restore, not '${verb}'`)
+  }
   if (file === undefined) throw usageError("'tajo catalog load' needs the file to load")
   return load(context, file, context.options.force === true)
+}
+
+async function restoreAs(context: CommandContext, file: string | undefined): Promise<number> {
+  if (file !== undefined) {
+    const text = `'tajo catalog restore' takes no file: '${file}' is one for 'tajo catalog load', a term is --term N`
+    throw usageError(text)
+  }
+  return (await import('./catalog-restore.ts')).restore(context)
 }
 
 async function dump(context: CommandContext, file: string | null): Promise<number> {
@@ -60,7 +75,11 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
   const haEpoch = await refuseLiving(context)
   const { store, name } = await configuredStore(context)
   try {
-    const kept = await store.readOnly()
+    const kept = await keptIn(store, force)
+    if (kept === null) {
+      const term = Math.max(1, haEpoch, (await store.newestTerm?.()) ?? 0)
+      return replaced(context, { store, name, data, term })
+    }
     if (!force && !isEmptyCatalog(kept.data)) {
       const tables = kept.data.tables.length
       const text = `${name} holds a catalog already (${tables} tables): --force replaces it; dump it first`
@@ -82,6 +101,35 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
   } finally {
     await store.close()
   }
+}
+
+/** Null for a damaged one that may be replaced. */
+async function keptIn(store: ReadableStore, force: boolean): Promise<Kept | null> {
+  try {
+    return await store.readOnly()
+  } catch (error) {
+    const damaged = error instanceof CatalogError && error.code === 'CORRUPT'
+    if (!damaged) throw error
+    if (force && store.replace !== undefined) return null
+    throw new CliError(EXIT.unsafe, `${error.message}. --force puts the dump in its place`)
+  }
+}
+
+interface Replaced {
+  readonly store: ReadableStore
+  readonly name: string
+  readonly data: CatalogData
+  readonly term: number
+}
+
+/** Without reading what can't be read. */
+async function replaced(context: CommandContext, { store, name, data, term }: Replaced) {
+  await store.replace?.(term, CatalogState.from(data))
+  await refuseOvertaken(context, term)
+  const counts = { databases: data.databases.length, tables: data.tables.length }
+  const sentence = `${name} now holds databases: ${counts.databases}, tables: ${counts.tables}`
+  context.output.out(context.json ? json({ ...counts, epoch: term }) : sentence)
+  return EXIT.done
 }
 
 /** The newest epoch; refuses while any master lives, by its heartbeat or by its own answer. */
@@ -116,11 +164,7 @@ async function configuredStore({ confDir, env, output }: CommandContext) {
     user: conf.get('tajo.catalog.connection.id'),
     password: conf.get('tajo.catalog.connection.password'),
     rootDirectory: conf.get('tajo.rootdir'),
-    log: (level, message, facts) => {
-      if (level === 'warn' || level === 'error') {
-        output.err(`tajo: ${message}${facts === undefined ? '' : ` ${JSON.stringify(facts)}`}`)
-      }
-    },
+    log: logTo(output),
   })
   return { store, name }
 }

@@ -308,3 +308,92 @@ t.test('a part that was never begun is passed over, whatever is in it', async (t
     t.equal(await seenBy(await crash(last), 4), 'f0 f1', `a crash in call ${last}`)
   }
 })
+
+interface Seen {
+  readonly from: string
+  readonly files: string
+  readonly lossy: boolean
+  readonly how: string | null
+}
+async function restorableOf(disk: MemDirectory): Promise<{ seen: Seen[]; lost: string[] }> {
+  const { restorable, lost } = await storeOn(disk).restorable()
+  const seen = restorable.map(({ term, part, state, lossy, how }) => ({
+    from: `${term}/${part}`,
+    files: (state.toData().tables[0]?.files ?? []).map(({ path }) => path).join(' '),
+    lossy,
+    how,
+  }))
+  return { seen, lost: lost.map(({ term, part, why }) => `${term}/${part}: ${why}`) }
+}
+
+t.test('what can be brought back is told with what is missing in it', async (t) => {
+  const whole = await restorableOf(await begun())
+  t.same(whole, {
+    seen: [
+      { from: '2/1', files: 'f0 f1', lossy: false, how: null },
+      { from: '1/1', files: 'f0', lossy: false, how: null },
+    ],
+    lost: [],
+  })
+  const without = async (...names: string[]) => {
+    const disk = await begun()
+    for (const name of names) disk.files.delete(`${directory}/${name}`)
+    return restorableOf(disk)
+  }
+  const [snapshot, journal] = ['snapshot-0000000001', 'journal-0000000001']
+  const noJournal = await without(`epoch-0000000002/${journal}`)
+  t.match(noJournal.seen[0], {
+    from: '2/1',
+    files: 'f0',
+    lossy: true,
+    how: /its journal is missing/,
+  })
+  const noSnapshot = await without(`epoch-0000000002/${snapshot}`)
+  t.match(
+    noSnapshot.seen[0],
+    { from: '2/1', files: 'f0 f1', lossy: false, how: /made anew from term 1 \(part 1\)/ },
+    'nothing is lost with a snapshot alone',
+  )
+  const first = await without(`epoch-0000000001/${snapshot}`, `epoch-0000000002/${snapshot}`)
+  t.match(first.seen[0], { from: '2/1', files: 'f0 f1', lossy: false }, 'and not with two')
+  const term = await without(`epoch-0000000002/${snapshot}`, `epoch-0000000002/${journal}`)
+  t.match(term.seen, [{ from: '1/1', files: 'f0' }])
+  t.match(term.lost, [/^2\/1: its snapshot is missing or broken, and its journal is missing/])
+  const two = await without(`epoch-0000000001/${journal}`, `epoch-0000000002/${snapshot}`)
+  t.match(two.lost, [/^2\/1: .*term 1 \(part 1\) ends with change 0, it began with 2/])
+})
+
+t.test('a journal with a bad place is brought back up to there', async (t) => {
+  const disk = await begun()
+  const catalog = newCatalog(storeOn(disk))
+  await catalog.open(3, NEVER)
+  for (const index of [2, 3, 4]) await catalog.transact(insert(index))
+  await catalog.close()
+  const path = `${epoch(3)}/journal-0000000001`
+  const bytes = Buffer.from(disk.files.get(path) ?? Buffer.alloc(0))
+  const at = bytes.indexOf('f3')
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  disk.files.set(path, bytes)
+  t.equal(await seenBy(disk, 4), 'CORRUPT')
+  const { seen } = await restorableOf(disk)
+  t.match(seen[0], {
+    from: '3/1',
+    files: 'f0 f1 f2',
+    lossy: true,
+    how: /whole up to change 1 only/,
+  })
+})
+
+t.test('what was brought back is what the next term opens', async (t) => {
+  const disk = await begun()
+  remove(disk, (path) => path.startsWith(epoch(2)))
+  t.equal(await seenBy(disk, 3), 'CORRUPT')
+  const store = storeOn(disk)
+  const [newest] = (await store.restorable()).restorable
+  t.ok(newest)
+  if (newest === undefined) return
+  t.match(JSON.parse(await store.replace(7, newest.state)), { store: 'SharedStore', part: 1 })
+  t.equal(await store.newestTerm(), 7)
+  t.equal(await seenBy(disk, 8), 'f0')
+  t.equal(await seenBy(disk, 9), 'f0')
+})

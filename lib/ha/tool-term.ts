@@ -1,0 +1,205 @@
+/**
+ * A term in a tool's name: for a tool that changes what the masters' services keep while masters wait for it (`tajo catalog
+ * restore`). It follows the protocol like any master: it claims only where no holder lives, ends all terms below, renews its
+ * heartbeat while it works, and says that its work is done only after a renewal that followed it. Then it releases the term,
+ * and a master claims the next one.
+ */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { claimTerm } from './claim.ts'
+import { realClock } from './clock.ts'
+import { Counter } from './counter.ts'
+import { openDisk } from './disk.ts'
+import { endBelow } from './end-below.ts'
+import { HaError } from './errors.ts'
+import {
+  encode,
+  endFile,
+  type Holder,
+  heartbeatFile,
+  RELEASED_MTIME_MS,
+  type ServedRecord,
+  servedFile,
+  type TermRecord,
+} from './layout.ts'
+import { Looker } from './look.ts'
+import type { Disk, Log } from './ports.ts'
+import { hostProcesses } from './processes.ts'
+import type { Timing } from './timing.ts'
+import { advance, newWatch, type Seen, verdictOf } from './watch.ts'
+
+export interface ToolTerm {
+  /** What the history calls the holder. */
+  readonly tool: string
+  /** Who asked for it. */
+  readonly by: string
+  readonly timing: Timing
+  readonly log: Log
+}
+
+/** All file systems tell mtimes apart from this difference on. */
+const STEP_MS = 1000
+/** Masters that can't serve claim and give up again and again: one of them may be first so often. */
+const CLAIMS = 10
+
+/**
+ * Holds the next term while `work` runs, which answers what the service keeps from now on, for the term's record. Rejects
+ * UNSAFE where a master serves, TIMEOUT where none does and yet no term could be had, NOT_ACTIVE where a master took over
+ * meanwhile: then what was done may count for nothing. `work`'s own error ends the term.
+ */
+export async function inToolTerm(
+  directory: string,
+  options: ToolTerm,
+  work: (term: number) => Promise<string>,
+): Promise<{ term: number }> {
+  const disk = openDisk(directory)
+  const { term, nonce, record, proof } = await claimed(disk, options)
+  const lease = renewing(disk, term, options)
+  try {
+    const { timing, log } = options
+    const pause = async (why: string): Promise<void> => {
+      log('warn', `waiting: ${why}`)
+      await sleep(timing.pollMs)
+    }
+    const below = { term, nonce, provenTerm: proof, basis: [], pause }
+    const { proven } = await endBelow(disk, below)
+    if (!proven) await sleep(timing.settleMs)
+    const keeps = await work(term)
+    if (!(await lease.holds())) {
+      const text = `a master took over from term ${term} meanwhile: look whether it serves, and try again if not`
+      throw new HaError('NOT_ACTIVE', text)
+    }
+    await disk.create('history', servedFile(term), encode(servedBy(record, keeps)))
+  } finally {
+    await lease.end()
+    await release(disk, term, options)
+  }
+  return { term }
+}
+
+interface Claimed {
+  readonly term: number
+  readonly nonce: string
+  readonly record: TermRecord
+  /** The lower term whose holder is proven gone, or null. */
+  readonly proof: number | null
+}
+
+async function claimed(disk: Disk, options: ToolTerm): Promise<Claimed> {
+  const { timing, tool, by } = options
+  for (let left = CLAIMS; left > 0; left -= 1) {
+    const { seen, isProof } = await vacancy(disk, timing)
+    const term = seen.newest + 1
+    const nonce = randomUUID()
+    const record: TermRecord = {
+      term,
+      address: tool,
+      hostname: hostname(),
+      nonce,
+      reason: 'command',
+      evidence: `asked for by ${by}; no master was active`,
+      previousTerm: seen.newest,
+      previousAddress: seen.holder?.address ?? null,
+      at: new Date().toISOString(),
+    }
+    const holder = holderOf(record)
+    const won = await claimTerm(disk, { term, holder, record, onHeartbeat: () => {} })
+    if (won.won) {
+      const proof = isProof ? seen.holderTerm || seen.newest : null
+      return { term, nonce, record, proof }
+    }
+  }
+  throw new HaError('TIMEOUT', `masters took every term before ${tool} could: try again`)
+}
+
+/** It listens nowhere. */
+const holderOf = ({ address, nonce, hostname, at }: TermRecord): Holder => ({
+  address,
+  addresses: { umbilical: '', clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
+  nonce,
+  hostname,
+  master: hostProcesses().self(),
+  startedAt: at,
+  version: '',
+  priority: 0,
+  adminSocket: '',
+})
+
+/** Waits until no holder lives: those that can't serve let go soon, one that serves does not. */
+async function vacancy(disk: Disk, timing: Timing): Promise<{ seen: Seen; isProof: boolean }> {
+  const looker = new Looker(disk, hostProcesses())
+  const startedMs = realClock.nowMs()
+  const untilMs = startedMs + 2 * timing.monitorMs + timing.patienceMs
+  let watch = newWatch(startedMs)
+  let serving = 0
+  for (;;) {
+    const seen = await looker.look()
+    const nowMs = realClock.nowMs()
+    const before = watch.seen
+    watch = advance(watch, seen, nowMs, timing)
+    const { is } = verdictOf(watch, nowMs, timing)
+    if (is === 'expired') return { seen, isProof: false }
+    if (is === 'released' || is === 'dead' || is === 'unclaimed') return { seen, isProof: true }
+    const beats = before !== null && seen.newest === before.newest && watch.sinceMs === nowMs
+    const serves = seen.holderTerm > 0 && seen.servedTerm === seen.holderTerm
+    serving = serves && beats ? serving + 1 : serving
+    if (serving > 1 || nowMs >= untilMs) {
+      const who = `${seen.holder?.address ?? 'an unknown master'} holds term ${seen.newest}`
+      throw new HaError('UNSAFE', `${who} and is active: nothing is changed beside it`)
+    }
+    await sleep(timing.pollMs)
+  }
+}
+
+/** Renews the heartbeat until its end. */
+function renewing(disk: Disk, term: number, { timing, log }: ToolTerm) {
+  const counter = new Counter(realClock, STEP_MS)
+  const touch = () => disk.touch('renew', heartbeatFile(term), counter.next())
+  let ended = false
+  const turns = async (): Promise<void> => {
+    while (!ended) {
+      await sleep(timing.renewMs)
+      if (ended) return
+      await touch().catch((error: Error) => log('warn', `renewal failed: ${error.message}`))
+    }
+  }
+  const running = turns()
+  return {
+    /** By a renewal that begins now. */
+    holds: async (): Promise<boolean> => (await touch()) === 'touched',
+    end: async (): Promise<void> => {
+      ended = true
+      await running
+    },
+  }
+}
+
+async function release(disk: Disk, term: number, { by, log }: ToolTerm): Promise<void> {
+  const end = { reason: 'stopped', by, successor: null, at: new Date().toISOString() }
+  try {
+    await disk.create('release', endFile(term), encode(end))
+    await disk.touch('release', heartbeatFile(term), RELEASED_MTIME_MS)
+  } catch (error) {
+    // It expires then, like any other.
+    log('warn', `term ${term} is not released: ${(error as Error).message}`)
+  }
+}
+
+const servedBy = ({ term }: TermRecord, keeps: string): ServedRecord => ({
+  term,
+  servedAt: new Date().toISOString(),
+  previousEnd: null,
+  phases: {
+    noticedMs: 0,
+    decidedMs: 0,
+    claimedMs: 0,
+    endedMs: 0,
+    settledMs: 0,
+    openedMs: 0,
+    totalMs: 0,
+  },
+  catalog: keeps,
+})
+
+const sleep = (ms: number): Promise<void> =>
+  new Promise<void>((done) => void realClock.after(ms, done))
