@@ -70,7 +70,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
       ...common,
       missing: missingOf(facts.listed, masters),
       space: view.space,
-      storageWarnings: view.warnings,
+      storageWarnings: own.givenUp === null ? view.warnings : [...view.warnings, own.givenUp],
       splitBrain: own.warnings,
       slowest: slowest(masters, facts),
       queued: queryCounts?.queued ?? 0,

@@ -11,6 +11,8 @@ export interface OwnFacts {
   readonly clusterId: string | null
   readonly rootDirectory: string
   readonly warnings: readonly string[]
+  /** Why the term before this master's was given up; null if it wasn't. */
+  readonly givenUp: string | null
 }
 
 /** `pulse`: for the status pages of the others. */

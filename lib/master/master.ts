@@ -415,6 +415,8 @@ export class Master {
       clusterId: this.clusterId,
       rootDirectory: this.#options.rootDirectory,
       warnings: this.#alarm.warnings(),
+      // Whoever is not active any more has heard of it from the next one's history.
+      givenUp: (this.#member?.mayServe() ?? false) ? this.#termsBegun.givenUp : null,
     }
   }
 

@@ -10,6 +10,8 @@ import type { HistoryEntry } from '../ha/index.ts'
 
 const LOOK_MS = 500
 const LOOKS = 10
+/** So long people are told that the term before was given up: it went on without them. */
+const TOLD_MS = 24 * 3600 * 1000
 
 type End = NonNullable<NonNullable<HistoryEntry['served']>['previousEnd']>
 export type BeginReason = HistoryEntry['term']['reason'] | End['reason'] | 'unknown'
@@ -37,9 +39,18 @@ export interface TermsBegunOptions {
 export class TermsBegun {
   readonly counts = new Map<string, number>(Object.entries(NONE_YET))
   readonly #options: TermsBegunOptions
+  #given: { readonly why: string; readonly sinceMs: number } | null = null
 
   constructor(options: TermsBegunOptions) {
     this.#options = options
+  }
+
+  /** Why the term before the last one of this master's was given up by its holder, as a sentence; null if it wasn't. */
+  get givenUp(): string | null {
+    const { clock } = this.#options
+    return this.#given === null || clock.nowMs() - this.#given.sinceMs > TOLD_MS
+      ? null
+      : this.#given.why
   }
 
   /** A term of this master serves. */
@@ -53,11 +64,20 @@ export class TermsBegun {
     const entry = entries.find((one) => one.term.term === term)
     if (entry?.served != null || left === 0) {
       const reason = entry === undefined ? 'unknown' : whyBegan(entry)
+      const why = entry === undefined ? null : whyGivenUp(entry)
+      this.#given = why === null ? null : { why, sinceMs: this.#options.clock.nowMs() }
       this.counts.set(reason, (this.counts.get(reason) ?? 0) + 1)
       return
     }
     this.#options.clock.after(LOOK_MS, () => void this.#look(term, left - 1))
   }
+}
+
+function whyGivenUp({ term, served }: HistoryEntry): string | null {
+  const { previousTerm, previousAddress } = term
+  const end = served?.previousEnd
+  if (end?.reason !== 'gave-up') return null
+  return `term ${previousTerm} was given up by ${previousAddress ?? 'its holder'}: ${end.by}`
 }
 
 /** The predecessor's own last word where it left one: of a killed master its keeper says it. */

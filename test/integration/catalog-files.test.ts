@@ -73,51 +73,61 @@ t.test('nobody writes: the active notices all the same, within its monitor inter
   t.equal(await client.execute('drop table a'), 'DROP TABLE')
 })
 
-t.test('removed while the cluster is down: refused, and brought back while masters wait', async (t) => {
-  const cluster = await makeCluster(t, { count: 2, monitorMs: monitorMs(1500) })
-  const client = clientOf(cluster.masters)
-  t.teardown(() => client.close())
-  const { active, backups } = await cluster.settled()
-  t.equal(await client.execute('create table a (x int4)'), 'CREATE TABLE')
-  const [backup] = backups as [TestMaster]
-  await active.handOverTo(backup)
-  await cluster.settled()
-  t.equal(await client.execute('create table b (x int4)'), 'CREATE TABLE')
-
-  const beside = await catalog(active, 'restore')
-  t.match(beside, { code: 4, stderr: /is active and has its catalog open/ })
-
-  /** Answers what the command said. */
-  const broughtBack = async (what: RegExp): Promise<Ran> => {
-    const { epoch } = await cluster.settled()
-    await killAll(cluster)
-    const newest = new RegExp(`epoch-0*${epoch}/${what.source}`)
-    t.not(removeFiles(cluster, newest).length, 0, String(newest))
-    await Promise.all(cluster.masters.map((master) => master.start()))
-    await until('a master tells why it can not serve', async () => {
-      const alerts = await Promise.all(
-        cluster.masters.map(async (master) => (await master.cluster()).alerts),
-      )
-      return alerts.flat().some(({ text }) => text.includes("run 'tajo catalog restore'"))
-    })
-    const healthy = await Promise.all(cluster.masters.map((master) => master.health('active')))
-    t.same(healthy, [false, false], 'nobody serves')
-    const restored = await catalog(active, 'restore')
-    t.equal(restored.code, 0, restored.stderr)
-    t.match(restored.stdout, /is brought back as term \d+/)
+t.test(
+  'removed while the cluster is down: refused, and brought back while masters wait',
+  async (t) => {
+    const cluster = await makeCluster(t, { count: 2, monitorMs: monitorMs(1500) })
+    const client = clientOf(cluster.masters)
+    t.teardown(() => client.close())
+    const { active, backups } = await cluster.settled()
+    t.equal(await client.execute('create table a (x int4)'), 'CREATE TABLE')
+    const [backup] = backups as [TestMaster]
+    await active.handOverTo(backup)
     await cluster.settled()
-    return restored
-  }
-  t.match((await broughtBack(/snapshot-.*/)).stdout, /made anew from term/)
-  t.equal(await client.execute('create table c (x int4)'), 'CREATE TABLE')
-  for (const name of ['a', 'b']) {
-    t.match(await client.execute(`create table if not exists ${name} (x int4)`), /exists already/)
-  }
-  t.match((await broughtBack(/journal-.*/)).stdout, /its journal is missing: what was changed after/)
-  t.equal(await client.execute('create table c (x int4)'), 'CREATE TABLE', 'c was in that journal')
-  await broughtBack(/.*/)
-  for (const name of ['a', 'b']) t.equal(await client.execute(`drop table ${name}`), 'DROP TABLE')
-})
+    t.equal(await client.execute('create table b (x int4)'), 'CREATE TABLE')
+
+    const beside = await catalog(active, 'restore')
+    t.match(beside, { code: 4, stderr: /is active and has its catalog open/ })
+
+    /** Answers what the command said. */
+    const broughtBack = async (what: RegExp): Promise<Ran> => {
+      const { epoch } = await cluster.settled()
+      await killAll(cluster)
+      const newest = new RegExp(`epoch-0*${epoch}/${what.source}`)
+      t.not(removeFiles(cluster, newest).length, 0, String(newest))
+      await Promise.all(cluster.masters.map((master) => master.start()))
+      await until('a master tells why it can not serve', async () => {
+        const alerts = await Promise.all(
+          cluster.masters.map(async (master) => (await master.cluster()).alerts),
+        )
+        return alerts.flat().some(({ text }) => text.includes("run 'tajo catalog restore'"))
+      })
+      const healthy = await Promise.all(cluster.masters.map((master) => master.health('active')))
+      t.same(healthy, [false, false], 'nobody serves')
+      const restored = await catalog(active, 'restore')
+      t.equal(restored.code, 0, restored.stderr)
+      t.match(restored.stdout, /is brought back as term \d+/)
+      await cluster.settled()
+      return restored
+    }
+    t.match((await broughtBack(/snapshot-.*/)).stdout, /made anew from term/)
+    t.equal(await client.execute('create table c (x int4)'), 'CREATE TABLE')
+    for (const name of ['a', 'b']) {
+      t.match(await client.execute(`create table if not exists ${name} (x int4)`), /exists already/)
+    }
+    t.match(
+      (await broughtBack(/journal-.*/)).stdout,
+      /its journal is missing: what was changed after/,
+    )
+    t.equal(
+      await client.execute('create table c (x int4)'),
+      'CREATE TABLE',
+      'c was in that journal',
+    )
+    await broughtBack(/.*/)
+    for (const name of ['a', 'b']) t.equal(await client.execute(`drop table ${name}`), 'DROP TABLE')
+  },
+)
 
 t.test('all of it removed while the cluster is down: never an empty one', async (t) => {
   const cluster = await makeCluster(t, { count: 1, monitorMs: monitorMs(1500) })
