@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { claimTerm } from './claim.ts'
+import { claimTerm, newAttempt } from './claim.ts'
 import { realClock } from './clock.ts'
 import { Counter } from './counter.ts'
 import { openDisk } from './disk.ts'
@@ -102,8 +102,12 @@ async function claimed(disk: Disk, options: ToolTerm): Promise<Claimed> {
       previousAddress: seen.holder?.address ?? null,
       at: new Date().toISOString(),
     }
-    const holder = holderOf(record)
-    const won = await claimTerm(disk, { term, holder, record, onHeartbeat: () => {} })
+    const won = await claimTerm(disk, {
+      holder: holderOf(record),
+      attempt: newAttempt(record),
+      onHeartbeat: () => {},
+      makeRoom: async () => false,
+    })
     if (won.won) {
       const proof = isProof ? seen.holderTerm || seen.newest : null
       return { term, nonce, record, proof }
