@@ -71,10 +71,14 @@ async function revive(): Promise<void> {
 /** As an operator does: starts what has ended, waits, reads, does what he reads. */
 async function recover(): Promise<void> {
   let told = ''
+  let lastWhy = ''
   const serves = async (): Promise<boolean> => {
     await revive()
     if ((await client.ask('ping')).ok === true) return true
     told = await words()
+    const why = told.split('\n').find((line) => /^No master|refus|error/i.test(line)) ?? told
+    if (why !== lastWhy) say(`  not served: ${why.slice(0, 400)}`)
+    lastWhy = why
     if (/catalog restore/.test(told)) await follow(['catalog', 'restore'])
     else if (/-formatHA/.test(told)) {
       for (const master of cluster.masters) await master.signal('TERM')
@@ -115,6 +119,7 @@ const struck = new Map<string, number>(faults.map(({ name }) => [name, 0]))
 let wrong = 0
 async function one(fault: Fault): Promise<void> {
   const began = performance.now()
+  say(`${new Date().toISOString().slice(11, 19)} ${fault.name} …`)
   const what = await fault.strike({ cluster, random, monitorMs })
   await recover()
   const tookS = ((performance.now() - began) / 1000).toFixed(1)
