@@ -14,6 +14,7 @@ import {
   type ServedRecord,
   type TermRecord,
 } from './layout.ts'
+import { type Periods, readPeriods } from './periods.ts'
 
 /** What a field must be: a type's name, a nested object, or null as well (`?`). */
 type Field = 'string' | 'number' | 'string?' | Shape | null
@@ -96,12 +97,17 @@ function decode<T>(text: string, shape: Shape): T | null {
 
 export function decodeClaim(text: string): Claim | null {
   const claim = decode<Claim>(text, OPEN) ?? decode<Claim>(text, CLOSED)
-  if (claim?.state === 'open') return 'holder' in claim ? claim : null
+  if (claim?.state === 'open') {
+    return 'holder' in claim ? { ...claim, holder: withPeriods(claim.holder) } : null
+  }
   return claim?.state === 'closed' ? claim : null
 }
 
 export const decodeEnd = (text: string): End | null => decode<End>(text, END)
-export const decodeHolder = (text: string): Holder | null => decode<Holder>(text, HOLDER)
+export function decodeHolder(text: string): Holder | null {
+  const holder = decode<Holder>(text, HOLDER)
+  return holder === null ? null : withPeriods(holder)
+}
 export const decodeRefusal = (text: string): Refusal | null => decode<Refusal>(text, REFUSAL)
 export function decodeReserve(text: string): ReserveFile | null {
   const file = decode<ReserveFile>(text, RESERVE)
@@ -109,7 +115,17 @@ export function decodeReserve(text: string): ReserveFile | null {
   return file.names.every((name) => typeof name === 'string') ? file : null
 }
 
-export const decodeTerm = (text: string): TermRecord | null => decode<TermRecord>(text, TERM)
+export function decodeTerm(text: string): TermRecord | null {
+  const record = decode<TermRecord>(text, TERM)
+  return record === null ? null : withPeriods(record)
+}
+
+/** Foreign periods are no reason to know nothing of their term: they count as missing. */
+function withPeriods<T extends { readonly periods?: Periods }>(from: T): T {
+  const { periods, ...rest } = from
+  const read = readPeriods(periods)
+  return (read === null ? rest : { ...rest, periods: read }) as T
+}
 
 export function decodeServed(text: string): ServedRecord | null {
   const served = decode<ServedRecord>(text, SERVED)

@@ -7,16 +7,17 @@ import { type Cause, type Input, isMasterReady, type Phase, type State } from '.
 import { becomeWatcher, failCommand, type Turn } from './elector-turn.ts'
 import type { ClaimReason } from './layout.ts'
 import { noteServing } from './network-offer.ts'
+import { periodsOf } from './periods.ts'
 import { advance, expiryMs, isHolderGone, newestBeat, type Seen, verdictOf } from './watch.ts'
 
 /** A holder looks too, more slowly: it must hear of a term above its own. */
 export function lookIfDue(t: Turn): void {
   const { looking, timing, watch, phase } = t.s
   if (looking.busy || t.now < looking.nextMs || phase.name === 'ended') return
-  const period = t.s.lease === null ? timing.pollMs : timing.renewMs
+  const period = t.s.lease === null ? Math.min(timing.pollMs, watch.by.pollMs) : timing.renewMs
   // A look of its own at the moment of expiry, so that the patience isn't rounded up to the next poll.
   const expiry =
-    watch.seen === null || t.s.lease !== null ? Number.POSITIVE_INFINITY : expiryMs(watch, timing)
+    watch.seen === null || t.s.lease !== null ? Number.POSITIVE_INFINITY : expiryMs(watch)
   const next = t.now + period
   t.s.looking = {
     busy: true,
@@ -31,9 +32,10 @@ export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   s.looking = { busy: false, again: false, nextMs: s.looking.again ? t.now : s.looking.nextMs }
   if (s.storage !== 'ok') t.log('info', 'the shared directory can be read again')
   s.storage = 'ok'
-  s.watch = advance(s.watch, seen, t.now, s.timing)
   // Whoever has made a later heartbeat knows better why nobody serves.
   if (s.failure !== null && (newestBeat(seen)?.term ?? 0) > s.failure.term) s.failure = null
+  const observer = { own: periodsOf(s.timing), pace: s.pace }
+  s.watch = advance(s.watch, seen, { startedMs, finishedMs: t.now }, observer)
   const { phase } = s
   if (phase.name === 'confirming' && startedMs >= phase.wonMs) confirm(t, phase, seen)
   if (s.lease !== null && seen.servedTerm > s.lease.term && s.above === null) {
@@ -222,7 +224,7 @@ export function onClaimWon(t: Turn, term: number): void {
     startRelease(t, obituary(t.s))
     return
   }
-  if (t.now - phase.cause.decidedMs > 2 * t.s.timing.pollMs && phase.cause.provenTerm === null) {
+  if (t.now - phase.cause.decidedMs > 2 * t.s.watch.by.pollMs && phase.cause.provenTerm === null) {
     t.s.phase = { name: 'confirming', term, cause: phase.cause, wonMs: t.now }
     t.s.looking = { ...t.s.looking, nextMs: t.now, again: t.s.looking.busy }
     return
@@ -272,7 +274,8 @@ function leaveAlive(
   becomeWatcher(t)
 }
 
-export function onBelowEnded(t: Turn, term: number, proven: boolean): void {
+export function onBelowEnded(t: Turn, input: Input & { type: 'below-ended' }): void {
+  const { term } = input
   const { phase } = t.s
   if (phase.name !== 'ending' || phase.term !== term) return
   if (t.s.masterGone) {
@@ -280,7 +283,7 @@ export function onBelowEnded(t: Turn, term: number, proven: boolean): void {
     return
   }
   const { cause, wonMs } = phase
-  const untilMs = proven ? t.now : t.now + t.s.timing.settleMs
+  const untilMs = input.proven ? t.now : t.now + input.settleMs
   t.s.phase = { name: 'settling', term, cause, wonMs, endedMs: t.now, untilMs }
 }
 
@@ -366,7 +369,7 @@ export function onTakeOver(t: Turn, input: Input & { type: 'take-over' }): void 
     id: input.id,
     force: input.force,
     by: input.by,
-    untilMs: t.now + 2 * s.timing.monitorMs,
+    untilMs: t.now + 2 * Math.max(s.timing.monitorMs, s.watch.by.monitorMs),
     fencing: fence ? 'asked' : 'no',
     fencedTerm: 0,
   }
@@ -379,14 +382,14 @@ const isFenced = (command: State['command'], seen: Seen): boolean =>
 
 /** A command never ends a lease: a holder that moves is asked to hand over, or fenced. */
 export function refuseTakeOverOfLive(t: Turn, seen: Seen): void {
-  const { command, watch, timing } = t.s
+  const { command, watch } = t.s
   if (command === null || command.fencing === 'asked') return
   // Somebody's claim above it has its moment to come to something; then the verdict is another one.
   if (isHolderGone(seen)) return
   const quietMs = t.now - watch.sinceMs
   if (isFenced(command, seen)) {
     claim(t, { reason: 'command', proof: true, evidence: 'the holder was fenced' }, seen, t.now)
-  } else if (command.fencing === 'done' || quietMs < 2 * timing.renewMs) {
+  } else if (command.fencing === 'done' || quietMs < 2 * watch.by.renewMs) {
     const who = `${seen.holder?.address ?? 'unknown'} is active in term ${seen.holderTerm}`
     const why =
       command.force && !t.s.canFence

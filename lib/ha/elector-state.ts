@@ -8,6 +8,7 @@ import type { ClaimReason, EndReason } from './layout.ts'
 import type { ToKeeper, ToMaster } from './messages.ts'
 import { type NetworkState, networkWakes, newNetwork } from './network-offer.ts'
 import type { Publication } from './network-publication.ts'
+import { type Periods, periodsOf } from './periods.ts'
 import type { LogLevel } from './ports.ts'
 import type { Timing } from './timing.ts'
 import { newWatch, type Pulse, type Seen, type Watch } from './watch.ts'
@@ -160,6 +161,8 @@ export interface State {
   readonly timing: Timing
   readonly phase: Phase
   readonly watch: Watch
+  /** The shortest periods that this host's storage can keep up with; null before it was measured. */
+  readonly pace: Periods | null
   readonly lease: Lease | null
   readonly intent: Intent | null
   readonly command: Command | null
@@ -167,6 +170,8 @@ export interface State {
   readonly candidates: readonly Candidate[]
   /** When the scan that found them was begun. */
   readonly scannedMs: number
+  /** The longest time between two pulses of a backup's file. */
+  readonly pulseMs: number
   readonly looking: { readonly busy: boolean; readonly again: boolean; readonly nextMs: number }
   /** Claim nothing before: after a failed claim or activation. */
   readonly claimAfterMs: number
@@ -214,7 +219,14 @@ export type Input =
     }
   /** The terms below can't be ended: the storage takes nothing more. */
   | { readonly type: 'ending-failed'; readonly term: number; readonly why: string }
-  | { readonly type: 'below-ended'; readonly term: number; readonly proven: boolean }
+  | { readonly type: 'below-ended'; readonly term: number; readonly proven: true }
+  | {
+      readonly type: 'below-ended'
+      readonly term: number
+      readonly proven: false
+      /** The largest S of the holders that were ended. */
+      readonly settleMs: number
+    }
   /** Found while ending the terms below `term`. */
   | { readonly type: 'holder-lives'; readonly term: number; readonly holderTerm: number }
   | {
@@ -235,6 +247,8 @@ export type Input =
       readonly type: 'candidates'
       readonly candidates: readonly Candidate[]
       readonly begunMs: number
+      /** The longest time between two pulses of any of their files. */
+      readonly pulseMs: number
     }
   /** What the others publish of the network. */
   | {
@@ -246,6 +260,8 @@ export type Input =
   | { readonly type: 'proven'; readonly nonce: string; readonly trouble: string | null }
   /** Whether the successor of hand-over `id` has shown that it can make its files. */
   | { readonly type: 'proof'; readonly id: number; readonly proof: Proof }
+  /** The smallest monitor interval that this host's storage can keep, as measured lately. */
+  | { readonly type: 'pace'; readonly monitorMs: number }
   | { readonly type: 'master-gone' }
   | { readonly type: 'pong' }
   /** The master wants to run and gets no time: it is not hung. */
@@ -343,7 +359,8 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     priority,
     timing,
     phase,
-    watch: newWatch(nowMs),
+    watch: newWatch(nowMs, periodsOf(timing)),
+    pace: null,
     lease:
       resume === null
         ? null
@@ -362,6 +379,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     handOver: null,
     candidates: [],
     scannedMs: Number.NEGATIVE_INFINITY,
+    pulseMs: 2 * timing.renewMs,
     looking: { busy: false, again: false, nextMs: nowMs },
     claimAfterMs: nowMs,
     standDown: false,

@@ -47,6 +47,7 @@ import {
 import type { Input, State, Step } from './elector-state.ts'
 import { becomeWatcher, Turn } from './elector-turn.ts'
 import { considerNetwork, onHears, onPosted, onProven } from './network-offer.ts'
+import { paceOf } from './periods.ts'
 
 /** Takes one input in. Pure: the same arguments give the same answer. */
 export function step(state: State, input: Input, nowMs: number): Step {
@@ -78,7 +79,7 @@ export function step(state: State, input: Input, nowMs: number): Step {
       onEndingFailed(t, input.term, input.why)
       break
     case 'below-ended':
-      onBelowEnded(t, input.term, input.proven)
+      onBelowEnded(t, input)
       break
     case 'holder-lives':
       onHolderLives(t, input.term, input.holderTerm)
@@ -95,6 +96,10 @@ export function step(state: State, input: Input, nowMs: number): Step {
     case 'candidates':
       s.candidates = input.candidates
       s.scannedMs = input.begunMs
+      s.pulseMs = input.pulseMs
+      break
+    case 'pace':
+      s.pace = paceOf(input.monitorMs)
       break
     case 'hears':
       onHears(t, input.hearing)

@@ -8,8 +8,10 @@
  * `.nfs*` after the unlink means that a process on this host had the heartbeat open: the file lives on under that name
  * and the old holder's renewals go on succeeding, so the predecessor isn't fenced until the name is gone. A host that
  * lost power leaves its `.nfs*` for good: any other host removes that by name.
+ *
+ * How long a holder may take to meet its end is its own matter: its S, by the periods that stand in its term's files.
  */
-import { decodeClaim } from './decode.ts'
+import { decodeClaim, decodeTerm } from './decode.ts'
 import { DiskError, isNoSpace } from './errors.ts'
 import {
   type Claim,
@@ -17,10 +19,12 @@ import {
   encode,
   HISTORY_DIR,
   heartbeatFile,
+  historyFile,
   historyTermOf,
   releaseOf,
   termDir,
 } from './layout.ts'
+import type { Periods } from './periods.ts'
 import type { Disk } from './ports.ts'
 import type { Pulse } from './watch.ts'
 
@@ -31,6 +35,8 @@ export interface EndBelow {
   readonly provenTerm: number | null
   /** Heartbeats as they were when silence was taken for death; empty where nothing was concluded from silence. */
   readonly basis: readonly Pulse[]
+  /** S of the winner, for a holder of which nothing better is known. */
+  readonly settleMs: number
   /** Waits between two looks for `.nfs*`; rejects when the claim is over. */
   readonly pause: (why: string) => Promise<void>
 }
@@ -40,19 +46,25 @@ export interface Ended {
   /** Every holder below is proven to be gone; if not, the caller waits the settling time. */
   readonly proven: boolean
   readonly alive: number | null
+  /** Where it is to be waited: the largest S of those that were ended unproven. */
+  readonly settleMs: number
 }
 
 export async function endBelow(disk: Disk, request: EndBelow): Promise<Ended> {
   const lowest = newestServed(await servedTerms(disk), request.term)
   let proven = true
+  let settleMs = 0
   for (let from = request.term - 1; from >= lowest; from -= AT_ONCE) {
     const terms = Array.from({ length: Math.min(AT_ONCE, from - lowest + 1) }, (_, i) => from - i)
     const ends = await Promise.all(terms.map((lower) => endTerm(disk, lower, request)))
     const alive = ends.indexOf('alive')
-    if (alive >= 0) return { proven: false, alive: from - alive }
-    if (ends.includes('ended')) proven = false
+    if (alive >= 0) return { proven: false, alive: from - alive, settleMs }
+    const ended = terms.filter((lower) => ends[from - lower] === 'ended')
+    if (ended.length > 0) proven = false
+    const theirs = await Promise.all(ended.map((lower) => settleOf(disk, lower, request)))
+    settleMs = Math.max(settleMs, ...theirs)
   }
-  return { proven, alive: null }
+  return { proven, alive: null, settleMs }
 }
 
 /** Terms that failed claims have left can be thousands; each is a create of its own, and none waits for another. */
@@ -127,6 +139,22 @@ async function close(
   } catch (error) {
     if (isNoSpace(error) && error.made) return 'created'
     throw error
+  }
+}
+
+async function settleOf(disk: Disk, lower: number, request: EndBelow): Promise<number> {
+  const seen = request.basis.find((pulse) => pulse.term === lower)?.periods
+  return (seen ?? (await writtenPeriods(disk, lower)))?.settleMs ?? request.settleMs
+}
+
+/** Where it can't be read the term is ended all the same: its fence is the unlink. */
+async function writtenPeriods(disk: Disk, term: number): Promise<Periods | undefined> {
+  try {
+    const text = await disk.read('end-below', historyFile(term))
+    return text === 'missing' ? undefined : decodeTerm(text)?.periods
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
+    return undefined
   }
 }
 

@@ -123,7 +123,8 @@ async function takeTerm(disk: Disk, { term, newest, by, timing, log }: Take): Pr
     log('warn', `waiting: ${why}`)
     await new Promise<void>((done) => realClock.after(timing.pollMs, done))
   }
-  await endBelow(disk, { term, nonce, provenTerm: null, basis: [], pause })
+  const { settleMs } = timing
+  await endBelow(disk, { term, nonce, provenTerm: null, basis: [], settleMs, pause })
   const end = { reason: 'stopped', by: userInfo().username, successor: null, at: record.at }
   await disk.create('release', endFile(term), encode(end))
   // Marks the term as one below which nothing is left to end.

@@ -28,7 +28,7 @@ export async function inspectDirectory(
 ): Promise<DirectoryPicture> {
   const disk = openDisk(directory)
   const processes = hostProcesses()
-  const looker = new Looker(disk, processes)
+  const looker = new Looker(disk, processes, null)
   const peers = new Peers(disk, realClock, processes)
   const text = await disk.read('inspect', CLUSTER_FILE)
   const cluster = text === 'missing' ? null : decodeCluster(text, `${directory}/${CLUSTER_FILE}`)
@@ -107,7 +107,7 @@ export async function readMembers(directory: string): Promise<readonly Addresses
   const processes = hostProcesses()
   const peers = new Peers(disk, realClock, processes)
   await peers.scan()
-  const { holder } = await new Looker(disk, processes).look()
+  const { holder } = await new Looker(disk, processes, null).look()
   const backups = peers.all().map((peer) => peer.holder)
   const all = holder === null ? backups : [holder, ...backups]
   // formatHA's mark listens nowhere.

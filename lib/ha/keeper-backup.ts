@@ -7,6 +7,7 @@ import type { Candidate } from './elector-state.ts'
 import { isNoSpace, messageOf } from './errors.ts'
 import { answerIfAsked } from './hand-over-proof.ts'
 import { BACKUP_DIR, backupFile, encode, type Holder, refusedFile } from './layout.ts'
+import { Pace } from './pace.ts'
 import { type Peer, Peers } from './peers.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
 import { Refusals } from './refusals.ts'
@@ -25,9 +26,15 @@ export interface BackupOptions {
   /** Who can't take the role shows no pulse, so that nobody hands it over to a master that stands still. */
   readonly isMasterReady: () => boolean
   /** After each scan: those that live, and when the last scan that could be made was begun. */
-  readonly onCandidates: (candidates: readonly Candidate[], begunMs: number) => void
   /** All names among the backups' files, for whatever else lies there. */
   readonly onNames?: (names: readonly string[], begunMs: number) => Promise<void>
+  readonly onCandidates: (
+    candidates: readonly Candidate[],
+    begunMs: number,
+    pulseMs: number,
+  ) => void
+  /** After each pulse: how long a renewal takes on this host's storage, lately. */
+  readonly onPace: (renewalMs: number) => void
 }
 
 export class Backup {
@@ -46,6 +53,7 @@ export class Backup {
   #unmade: string | null = null
   #unwritable: string | null = null
   #lastRenewalMs: number | null = null
+  readonly #pace = new Pace()
 
   constructor(options: BackupOptions) {
     this.#o = options
@@ -164,7 +172,8 @@ export class Backup {
 
   #tell(): void {
     const { clock, timing, onCandidates } = this.#o
-    onCandidates(this.#peers.candidates(clock.nowMs(), timing), this.#scannedMs)
+    const candidates = this.#peers.candidates(clock.nowMs(), timing)
+    onCandidates(candidates, this.#scannedMs, this.#peers.pulseMs(timing))
   }
 
   async #beat(): Promise<void> {
@@ -172,6 +181,7 @@ export class Backup {
     const startedMs = clock.nowMs()
     const outcome = await this.#touched(() => disk.touch('register', this.#path, counter.next()))
     this.#lastRenewalMs = clock.nowMs() - startedMs
+    this.#o.onPace(this.#pace.add(this.#lastRenewalMs))
     // Gone under us: the directory was formatted, or the create had failed.
     if (outcome === 'missing' && this.#registered && !this.#stopped) this.register(true)
   }

@@ -18,7 +18,7 @@ import { openingBytes } from './opening-size.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses, readCpu } from './processes.ts'
 import { type QuickCheck, quickCheck } from './storage-check.ts'
-import { LATENCIES_PER_RENEWAL, smallestMonitorMs } from './timing.ts'
+import { LATENCIES_PER_RENEWAL, settledFor, smallestMonitorMs } from './timing.ts'
 
 const exit = (): void => {
   process.kill(process.pid, 'SIGKILL')
@@ -42,12 +42,15 @@ const link: KeeperLink = {
 
 const log: Log = (level, message, facts = {}) => send({ type: 'log', level, message, facts })
 
-async function main(start: Start): Promise<void> {
-  parseFencingMethods(start.fencing.join('\n'))
+async function main(given: Start): Promise<void> {
+  parseFencingMethods(given.fencing.join('\n'))
   const sshOptions = (process.env.TAJO_SSH_OPTS ?? '').split(/\s+/).filter((word) => word !== '')
-  const disk = openDisk(start.directory)
+  const disk = openDisk(given.directory)
   const processes = hostProcesses()
-  const storage = start.joined?.storage ?? (await checked(start, disk))
+  const storage = given.joined?.storage ?? (await checked(given, disk))
+  // The same for every keeper of one master, so that a term's periods outlive the keeper that claimed it.
+  const timing = settledFor(given.timing, storage.slowestRenewalMs)
+  const start: Start = { ...given, timing }
   const keeper = new Keeper(
     {
       clock: realClock,
@@ -81,8 +84,9 @@ async function checked(start: Start, disk: Disk): Promise<Storage> {
   const { directory, severalHosts } = start
   const found = await quickCheck(disk, directory, { severalHosts })
   const slow = judgeLatency(start, found)
-  const { granularityMs, network, warnings } = found
-  return { granularityMs, network, warnings: slow === null ? warnings : [...warnings, slow] }
+  const { granularityMs, network, p95Ms: slowestRenewalMs } = found
+  const warnings = slow === null ? found.warnings : [...found.warnings, slow]
+  return { granularityMs, slowestRenewalMs, network, warnings }
 }
 
 /** A directory that is always too slow for P is refused; one that was slow at times is told, in the sentence given back. */

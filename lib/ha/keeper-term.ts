@@ -21,6 +21,7 @@ import {
   type TermRecord,
 } from './layout.ts'
 import { makeWhole } from './make-whole.ts'
+import { periodsOf } from './periods.ts'
 import type { Clock, Disk, Log } from './ports.ts'
 import type { Reserve } from './reserve.ts'
 import { SWEPT_AT_ONCE, sweep } from './sweep.ts'
@@ -129,11 +130,13 @@ export class TermWork {
     for (;;) {
       try {
         const pause = (why: string): Promise<void> => this.#pause(signal, why)
-        const request = { term, nonce, provenTerm, basis, pause }
-        const { proven, alive } = await endBelow(disk, request)
+        const { settleMs: ownSettleMs } = timing
+        const request = { term, nonce, provenTerm, basis, settleMs: ownSettleMs, pause }
+        const { proven, alive, settleMs } = await endBelow(disk, request)
         if (signal.aborted) return
-        if (alive === null) input({ type: 'below-ended', term, proven })
-        else input({ type: 'holder-lives', term, holderTerm: alive })
+        if (alive !== null) input({ type: 'holder-lives', term, holderTerm: alive })
+        else if (proven) input({ type: 'below-ended', term, proven })
+        else input({ type: 'below-ended', term, proven, settleMs })
         return
       } catch (error) {
         if (signal.aborted) return
@@ -277,6 +280,7 @@ export class TermWork {
       previousTerm: cause.previousTerm,
       previousAddress: cause.basis.holder?.address ?? null,
       at: this.#now(),
+      periods: periodsOf(this.#o.timing),
     }
   }
 

@@ -27,9 +27,11 @@ import { TermWork } from './keeper-term.ts'
 import { type Holder, heartbeatFile } from './layout.ts'
 import { Looker } from './look.ts'
 import type { KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
+import { periodsOf } from './periods.ts'
 import { pictureOf } from './picture.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
 import { Reserve } from './reserve.ts'
+import { smallestMonitorMs } from './timing.ts'
 
 export interface KeeperPorts {
   readonly clock: Clock
@@ -80,8 +82,9 @@ export class Keeper {
     const { clock, disk, processes } = ports
     this.#ports = ports
     this.#start = start
-    this.#self = { ...start.self, hostname: start.hostname }
-    this.#looker = new Looker(disk, processes)
+    const periods = periodsOf(start.timing)
+    this.#self = { ...start.self, hostname: start.hostname, periods }
+    this.#looker = new Looker(disk, processes, periods)
     this.#counter = new Counter(clock, ports.storage.granularityMs)
     this.#bulletin = new Bulletin({
       clock,
@@ -110,9 +113,10 @@ export class Keeper {
       counter: this.#counter,
       reserve: this.#reserve,
       isMasterReady: () => isMasterReady(this.#state, clock.nowMs()),
-      onCandidates: (candidates, begunMs) =>
-        this.input({ type: 'candidates', candidates, begunMs }),
       onNames: (names, begunMs) => this.#bulletin.scan(names, begunMs),
+      onCandidates: (candidates, begunMs, pulseMs) =>
+        this.input({ type: 'candidates', candidates, begunMs, pulseMs }),
+      onPace: (renewalMs) => this.input({ type: 'pace', monitorMs: smallestMonitorMs(renewalMs) }),
     })
     this.#work = this.#termWork('')
     this.#state = this.#beginning()

@@ -20,6 +20,7 @@
  * Existence decides, content informs: every file here can be torn by a crash between create and write, and every
  * reader must say the safe thing then. No name has a ':' (HDFS forbids it).
  */
+import type { Periods } from './periods.ts'
 import type { ProcessIdentity } from './ports.ts'
 
 /** Raised when the meaning of a file changes; a directory of a newer version is refused. */
@@ -117,6 +118,8 @@ export interface Holder {
   readonly adminSocket: string
   /** Whose network it is on: members with the same value hear each other without any (`hostNetwork`). */
   readonly network?: string
+  /** Those of its terms; none in a file of an older version. */
+  readonly periods?: Periods
 }
 
 /** Of a master that has not told: that of its host. */
@@ -170,6 +173,8 @@ export interface TermRecord {
   readonly previousTerm: number
   readonly previousAddress: string | null
   readonly at: string
+  /** They hold for the whole term; none in a file of an older version, nor in a tombstone. */
+  readonly periods?: Periods
 }
 
 /** history/N.served.json: durations in ms from the first notice; `why` is the predecessor's own last word, if any. */

@@ -7,6 +7,7 @@ import { openDisk } from './disk.ts'
 import { ACTIVE_DIR } from './layout.ts'
 import { Looker } from './look.ts'
 import { Peers } from './peers.ts'
+import { periodsOf } from './periods.ts'
 import type { Disk } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import type { Timing } from './timing.ts'
@@ -32,17 +33,20 @@ export async function liveMembers(directory: string, timing: Timing): Promise<Ju
 /** Resolves once one is seen to live, or every heartbeat is released, proven dead or expired. */
 export async function judgeMembers(disk: Disk, timing: Timing): Promise<Judgement> {
   const processes = hostProcesses()
-  const looker = new Looker(disk, processes)
+  const own = periodsOf(timing)
+  const looker = new Looker(disk, processes, own)
   const peers = new Peers(disk, realClock, processes)
   const startedMs = realClock.nowMs()
-  let watch = newWatch(startedMs)
+  let watch = newWatch(startedMs, own)
   let first: Seen | null = null
   for (;;) {
+    const lookMs = realClock.nowMs()
     const seen = await looker.look()
     first ??= seen
     await peers.scan()
     const nowMs = realClock.nowMs()
-    watch = advance(watch, seen, nowMs, timing)
+    const look = { startedMs: lookMs, finishedMs: nowMs }
+    watch = advance(watch, seen, look, { own, pace: null })
     const verdict = verdictOf(watch, nowMs, timing)
     const backups = peers.all().filter((p) => p.process !== 'dead')
     const moving = backups.filter((p) => p.process === 'alive' || p.moved)
@@ -59,12 +63,14 @@ export async function judgeMembers(disk: Disk, timing: Timing): Promise<Judgemen
     }
     const quietMs = nowMs - startedMs
     const judged = verdict.is !== 'live' && verdict.is !== 'unknown'
-    if (judged && (backups.length === 0 || quietMs >= timing.patienceMs)) {
+    if (judged && (backups.length === 0 || quietMs >= peers.patienceMs(timing))) {
       const unproven =
         verdict.is === 'expired' ? (seen.holder?.address ?? 'an unknown master') : null
       return { live: [], unproven, newest: seen.newest }
     }
-    await new Promise<void>((done) => realClock.after(timing.pollMs, done))
+    await new Promise<void>((done) =>
+      realClock.after(Math.min(timing.pollMs, watch.by.pollMs), done),
+    )
   }
 }
 

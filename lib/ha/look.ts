@@ -9,7 +9,7 @@
  * since nobody serves before that.
  */
 
-import { decodeClaim } from './decode.ts'
+import { decodeClaim, decodeTerm } from './decode.ts'
 import { DiskError } from './errors.ts'
 import {
   ACTIVE_DIR,
@@ -17,12 +17,15 @@ import {
   HISTORY_DIR,
   type Holder,
   heartbeatFile,
+  historyFile,
   historyTermOf,
   openedTermOf,
   releaseOf,
+  type TermRecord,
   termDir,
   termOf,
 } from './layout.ts'
+import { largest, type Periods } from './periods.ts'
 import type { Disk, Processes } from './ports.ts'
 import { readEnd } from './term-end.ts'
 import type { Pulse, Seen } from './watch.ts'
@@ -55,12 +58,19 @@ export class Looker {
   /** Mtimes of heartbeats that were released: nobody touches them again. */
   readonly #released = new Map<number, number>()
   readonly #holders = new Map<number, Holder>()
+  readonly #own: Periods | null
+  /** By which a term is to be judged, once they can't change any more. */
+  readonly #periods = new Map<number, Periods>()
+  /** What each holder was last known to use. */
+  readonly #lastKnown = new Map<string, Periods>()
   /** Of the newest beating term, at the last look. */
   #lastPulse: Pulse | null = null
 
-  constructor(disk: Disk, processes: Processes) {
+  /** `own`: the observer's periods; null for one that judges nobody by time. */
+  constructor(disk: Disk, processes: Processes, own: Periods | null) {
     this.#disk = disk
     this.#processes = processes
+    this.#own = own
   }
 
   /** Rejects with DiskError where the directory can't be read: that is "unknown", never "dead". */
@@ -91,7 +101,10 @@ export class Looker {
       }
     }
     const beating = pulses.find((pulse) => pulse.mtimeMs !== null)
-    const holder = beating === undefined ? null : await this.#holder(beating.term)
+    const unreadable: string[] = []
+    const judged: Pulse[] = []
+    for (const pulse of pulses) judged.push(await this.#withPeriods(pulse, unreadable))
+    const holder = beating === undefined ? null : await this.#holder(beating.term, unreadable)
     // Whoever renewed since the last look is not worth a question to the kernel.
     const moved =
       beating?.term === this.#lastPulse?.term && beating?.mtimeMs !== this.#lastPulse?.mtimeMs
@@ -99,12 +112,13 @@ export class Looker {
     const given = beating !== undefined && releaseOf(beating.mtimeMs ?? 0) === 'released-for'
     return {
       newest: terms[0] ?? 0,
-      pulses,
+      pulses: judged,
       servedTerm,
       holder,
       holderTerm: holder === null || beating === undefined ? 0 : beating.term,
       holderDead: holder !== null && !moved && this.#processes.verdict(holder.master) === 'dead',
       successor: given ? ((await readEnd(this.#disk, beating.term))?.successor ?? null) : null,
+      ...(unreadable[0] !== undefined && { unreadable: unreadable[0] }),
     }
   }
 
@@ -165,23 +179,65 @@ export class Looker {
     return text !== 'missing' && decodeClaim(text) !== null
   }
 
-  async #holder(term: number): Promise<Holder | null> {
+  /** A claim that is there and can't be read is told in `unreadable`: the heartbeat beside it can be. */
+  async #holder(term: number, unreadable: string[]): Promise<Holder | null> {
     const known = this.#holders.get(term)
     if (known !== undefined) return known
     const names = await this.#disk.list('observe', termDir(term))
     if (names === 'missing' || !names.includes('claim.json')) return null
-    const text = await this.#disk.read('observe', claimFile(term))
-    const claim = text === 'missing' ? null : decodeClaim(text)
-    if (claim?.state !== 'open') return null
-    this.#holders.set(term, claim.holder)
-    return claim.holder
+    try {
+      const text = await this.#disk.read('observe', claimFile(term))
+      const claim = text === 'missing' ? null : decodeClaim(text)
+      if (claim?.state !== 'open') return null
+      this.#holders.set(term, claim.holder)
+      return claim.holder
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      unreadable.push(error.message)
+      return null
+    }
+  }
+
+  async #withPeriods(pulse: Pulse, unreadable: string[]): Promise<Pulse> {
+    const own = this.#own
+    const { term, mtimeMs } = pulse
+    if (own === null || mtimeMs === null || releaseOf(mtimeMs) !== 'no') return pulse
+    const known = this.#periods.get(term)
+    if (known !== undefined) return { ...pulse, periods: known }
+    const holder = await this.#holder(term, unreadable)
+    const record = holder?.periods === undefined ? await this.#record(term) : null
+    const written = holder?.periods ?? record?.periods
+    const address = holder?.address ?? record?.address
+    const periods = written ?? this.#assumed(own, address)
+    // A claim that isn't whole yet may say more at the next look.
+    if (written !== undefined || holder !== null) this.#periods.set(term, periods)
+    if (written !== undefined && address !== undefined) this.#lastKnown.set(address, written)
+    return { ...pulse, periods }
+  }
+
+  /** Where a term has none (an older version's), or none that can be read: too long is safe, too short is not. */
+  #assumed(own: Periods, address: string | undefined): Periods {
+    const last = address === undefined ? undefined : this.#lastKnown.get(address)
+    const known = last === undefined ? [...this.#lastKnown.values()] : [last]
+    return known.reduce(largest, own)
+  }
+
+  /** There since before the heartbeat was. */
+  async #record(term: number): Promise<TermRecord | null> {
+    try {
+      const text = await this.#disk.read('observe', historyFile(term))
+      return text === 'missing' ? null : decodeTerm(text)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      return null
+    }
   }
 
   #forgetBelow(term: number): void {
     for (const known of [this.#served, this.#beating, this.#ended, this.#opened]) {
       for (const old of known) if (old < term) known.delete(old)
     }
-    for (const known of [this.#holders, this.#released]) {
+    for (const known of [this.#holders, this.#released, this.#periods]) {
       for (const old of known.keys()) if (old < term) known.delete(old)
     }
   }

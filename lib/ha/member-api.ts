@@ -4,6 +4,7 @@
  */
 import type { Addresses, Holder, ServedRecord, TermRecord } from './layout.ts'
 import type { Hearing, KnownWorker } from './network-rank.ts'
+import type { Periods } from './periods.ts'
 import type { Log } from './ports.ts'
 import type { SpaceReport } from './space.ts'
 import type { Timing } from './timing.ts'
@@ -50,6 +51,8 @@ export interface PeerView {
   readonly adminSocket: string
   /** Whose network it is on (`Holder.network`). */
   readonly network?: string
+  /** By which its terms live; none where it is of an older version. */
+  readonly periods?: Periods
 }
 
 /** The whole picture, for status pages and logs. Plain data, JSON-ready. */

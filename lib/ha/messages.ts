@@ -15,6 +15,8 @@ import type { Timing } from './timing.ts'
 export interface Storage {
   /** mtimes are told apart from this difference on; ms. */
   readonly granularityMs: number
+  /** The slowest renewal when this master started, all but one in twenty being faster; ms. */
+  readonly slowestRenewalMs: number
   /** No file events come from other hosts. */
   readonly network: boolean
   /** What an operator should know of it: a sentence each. */

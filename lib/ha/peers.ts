@@ -40,6 +40,17 @@ export class Peers {
     return [...this.#known.values()]
   }
 
+  /** Whoever has not moved for so long is silent, whichever of them it is. */
+  patienceMs(timing: Timing): number {
+    return Math.max(timing.patienceMs, ...this.all().map((peer) => patienceWith(peer, timing)))
+  }
+
+  /** The longest time between two pulses of one of them, ours included. */
+  pulseMs(timing: Timing): number {
+    const renewals = this.all().map(({ holder }) => holder.periods?.renewMs ?? 0)
+    return 2 * Math.max(timing.renewMs, ...renewals)
+  }
+
   /** Those that live: seen to move within the patience, or new and running on this very host. */
   candidates(nowMs: number, timing: Timing): Candidate[] {
     return this.all()
@@ -86,6 +97,10 @@ export class Peers {
  * that has had no time to move yet.
  */
 export function isLive(peer: Peer, nowMs: number, timing: Timing): boolean {
-  if (peer.process === 'dead' || nowMs - peer.sinceMs >= timing.patienceMs) return false
+  if (peer.process === 'dead' || nowMs - peer.sinceMs >= patienceWith(peer, timing)) return false
   return peer.moved || peer.process === 'alive'
 }
+
+/** It beats at its own pace, and is looked at in ours. */
+const patienceWith = ({ holder }: Peer, timing: Timing): number =>
+  Math.max(timing.patienceMs, holder.periods?.patienceMs ?? 0)

@@ -5,6 +5,7 @@ import type { PeerView } from './member-api.ts'
 import type { Picture } from './messages.ts'
 import { networkProblemOf } from './network-offer.ts'
 import type { Peer } from './peers.ts'
+import { periodWarnings } from './period-warnings.ts'
 import type { SpaceReport } from './space.ts'
 import { isHolderGone, verdictOf } from './watch.ts'
 
@@ -36,8 +37,8 @@ export function pictureOf(of: PictureOf): Picture {
     storage: state.storage === 'ok' && of.unwritable !== null ? 'unwritable' : state.storage,
     problem: problemOf(state, active, nowMs),
     space: of.space,
-    warnings: of.warnings,
     network: { trouble: networkProblemOf(state, nowMs), workers: workersOf(state) },
+    warnings: [...of.warnings, ...periodWarnings(state, others)],
   }
 }
 
@@ -57,6 +58,7 @@ export function viewOf(
     pid: holder.master.pid,
     adminSocket: holder.adminSocket,
     network: networkOf(holder),
+    ...(holder.periods !== undefined && { periods: holder.periods }),
   }
 }
 
@@ -101,6 +103,9 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
   if (state.priority === 0) return 'this master has priority 0: it becomes active by command only'
   if (state.standDown) return 'this master stood down: it becomes active by command only'
   if (watch.seen === null) return 'the shared directory has not been read yet'
+  if (watch.seen.unreadable !== undefined) {
+    return `${watch.seen.unreadable}: by whose periods its holder lives is unknown, so nobody takes over without proof`
+  }
   if (before !== null) return `no master is active: ${before}`
   return `no master is active: the verdict on term ${watch.seen.newest} is "${verdictOf(watch, nowMs, timing).is}"`
 }

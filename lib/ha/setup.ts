@@ -110,7 +110,8 @@ export async function refuseSameAddress(
   for (const { holder, path } of await namesakes(disk, self)) {
     const verdict = processes.verdict(holder.master)
     const alive =
-      verdict === 'alive' || (verdict === 'unknown' && (await moves(ports, path, timing)))
+      verdict === 'alive' ||
+      (verdict === 'unknown' && (await moves(ports, path, slowest(holder, timing))))
     if (alive) {
       throw new HaError(
         'ADDRESS_IN_USE',
@@ -138,17 +139,24 @@ async function namesakes(disk: Disk, self: Holder): Promise<{ holder: Holder; pa
   return found
 }
 
+/** A namesake beats by its own periods. */
+const slowest = ({ periods }: Holder, { renewMs, pollMs }: Timing): Beat => ({
+  renewMs: Math.max(renewMs, periods?.renewMs ?? 0),
+  pollMs,
+})
+type Beat = Pick<Timing, 'renewMs' | 'pollMs'>
+
 /** Watches one heartbeat for two and a half of a backup's renewal periods, or until it moves. */
 async function moves(
   { disk, clock }: { disk: Disk; clock: Clock },
   path: string,
-  timing: Timing,
+  { renewMs, pollMs }: Beat,
 ): Promise<boolean> {
   const first = await disk.glimpse('setup', path)
   if (first === 'missing' || releaseOf(first.mtimeMs) !== 'no') return false
-  const untilMs = clock.nowMs() + 5 * timing.renewMs
+  const untilMs = clock.nowMs() + 5 * renewMs
   while (clock.nowMs() < untilMs) {
-    await new Promise<void>((done) => clock.after(timing.pollMs, done))
+    await new Promise<void>((done) => clock.after(pollMs, done))
     const next = await disk.glimpse('setup', path)
     if (next === 'missing') return false
     if (next.mtimeMs !== first.mtimeMs) return releaseOf(next.mtimeMs) === 'no'

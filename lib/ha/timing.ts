@@ -68,12 +68,28 @@ export function smallestMonitorMs(latencyMs: number): number {
   return Math.max(SMALLEST_MONITOR_MS, Math.ceil(latencyMs * LATENCIES_PER_RENEWAL * 10))
 }
 
+/**
+ * With S as long as the slowest renewal of this storage asks for: a holder that begins one right before its end has met it
+ * by then. No longer than M leaves room for: of a storage that needs more the operator is told when the master starts.
+ */
+export function settledFor(timing: Timing, slowestRenewalMs: number): Timing {
+  const { monitorMs, renewMs, settleMs } = timing
+  const neededMs = renewMs + slowestRenewalMs + monitorMs / 50
+  const roomMs = monitorMs - lossMs({ ...timing, settleMs: 0 })
+  return { ...timing, settleMs: Math.max(settleMs, Math.min(neededMs, 0.99 * roomMs)) }
+}
+
+/** From the last renewal of a lost host to a successor that serves: at most. */
+export const lossMs = (
+  t: Pick<Timing, 'pollMs' | 'patienceMs' | 'settleMs' | 'activationMs'>,
+): number => t.pollMs + t.patienceMs + t.pollMs + t.settleMs + t.activationMs
+
 /** P is at least so many times the storage's measured latency. */
 export const LATENCIES_PER_RENEWAL = 4
 
 function rules(t: Timing): [boolean, string][] {
   const ms = (n: number): string => `${Math.round(n * 100) / 100} ms`
-  const worst = t.pollMs + t.patienceMs + t.pollMs + t.settleMs + t.activationMs
+  const worst = lossMs(t)
   return [
     [
       t.monitorMs >= SMALLEST_MONITOR_MS,

@@ -3,18 +3,26 @@
  *
  * A look lists the terms and glimpses the heartbeats of the newest ones, down to the newest that is known to have
  * served (a claimant that died half-way must not hide a holder that lives below it). The watch keeps what was seen and
- * when it last changed. It never reads a time out of the directory: an mtime is only compared with the one before.
+ * for how long it has not changed. It never reads a time out of the directory: an mtime is only compared with the one
+ * before. The periods by which it judges are the holder's (periods.ts).
+ *
+ * The unchanged time runs from the end of the first look to the *start* of the last: the last one may have read the
+ * heartbeat right then, and hung for as long as it took. It leaves out the gaps in our own looking: whoever stalled can't
+ * tell whose stall it was, and what it had seen before is still true.
  *
  * Source: docs/ha-protocol.md, "The lease", Observe and Expiry.
  */
 import type { Holder } from './layout.ts'
 import { releaseOf } from './layout.ts'
+import { largest, type Periods } from './periods.ts'
 import type { Timing } from './timing.ts'
 
 /** One term's heartbeat in one look; `mtimeMs` is null where there is none. */
 export interface Pulse {
   readonly term: number
   readonly mtimeMs: number | null
+  /** By which it is to be judged; the observer's own where it is left out. */
+  readonly periods?: Periods
 }
 
 /** What one look at the directory said. */
@@ -33,21 +41,43 @@ export interface Seen {
   readonly holderDead: boolean
   /** Address named by a release for a successor. */
   readonly successor: string | null
+  /** Why a claim.json that is there can't be read: by whose periods its term lives is unknown then. */
+  readonly unreadable?: string
 }
 
 export interface Watch {
   readonly seen: Seen | null
+  /** By which it is judged: the holder's, or the observer's own where nothing better is known. */
+  readonly by: Periods
   /** When the look that first saw the present value had finished. */
   readonly sinceMs: number
-  /** When the newest successful look had finished. */
+  /** The same, later by the gaps in our own looking. */
+  readonly fromMs: number
+  /** When the newest successful look had begun and had finished. */
+  readonly startedMs: number
   readonly lastMs: number
   /** When a heartbeat was last seen to move, for the history: a release is no beat. */
   readonly beatMs: number
 }
 
-export const newWatch = (nowMs: number): Watch => ({
+/** When a look was made, by the observer's clock. */
+export interface LookTimes {
+  readonly startedMs: number
+  readonly finishedMs: number
+}
+
+/** Whose watch it is: its own periods, and those it can keep where its storage is slow; null where that is not known. */
+export interface Observer {
+  readonly own: Periods
+  readonly pace: Periods | null
+}
+
+export const newWatch = (nowMs: number, own: Periods): Watch => ({
   seen: null,
+  by: own,
   sinceMs: nowMs,
+  fromMs: nowMs,
+  startedMs: Number.NEGATIVE_INFINITY,
   lastMs: Number.NEGATIVE_INFINITY,
   beatMs: nowMs,
 })
@@ -56,8 +86,21 @@ export const newWatch = (nowMs: number): Watch => ({
 export const restart = (watch: Watch, nowMs: number): Watch => ({
   ...watch,
   sinceMs: nowMs,
+  fromMs: nowMs,
+  startedMs: Number.NEGATIVE_INFINITY,
   lastMs: Number.NEGATIVE_INFINITY,
 })
+
+const beats = ({ mtimeMs }: Pulse): boolean => mtimeMs !== null && releaseOf(mtimeMs) === 'no'
+
+/** Of all that beat the longest: the silence of one says nothing of another. */
+function periodsBehind(seen: Seen, { own, pace }: Observer): Periods {
+  const open = seen.pulses.filter(beats).map(({ periods }) => periods ?? own)
+  const [first = own, ...others] = open
+  const theirs = others.reduce(largest, first)
+  // Looks that take longer than its holder's gap would never add up.
+  return pace === null || pace.monitorMs <= theirs.monitorMs ? theirs : largest(theirs, pace)
+}
 
 const samePulses = (a: Seen, b: Seen): boolean =>
   a.newest === b.newest &&
@@ -67,20 +110,21 @@ const samePulses = (a: Seen, b: Seen): boolean =>
     return other?.term === pulse.term && other.mtimeMs === pulse.mtimeMs
   })
 
-/**
- * Takes a successful look in. Patience starts over on a change, and on a gap above 2 polls in our own looking: whoever
- * stalled can't tell whose stall it was.
- */
-export function advance(watch: Watch, seen: Seen, finishedMs: number, timing: Timing): Watch {
-  const unbroken = finishedMs - watch.lastMs <= 2 * timing.pollMs
+/** Takes a successful look in. A change starts the patience over; a gap above 2 polls is left out of it. */
+export function advance(watch: Watch, seen: Seen, look: LookTimes, observer: Observer): Watch {
+  const { startedMs, finishedMs } = look
+  const by = periodsBehind(seen, observer)
+  const { sinceMs, fromMs, lastMs } = watch
   const unmoved = watch.seen !== null && samePulses(watch.seen, seen)
   const released = releaseOf(newestBeat(seen)?.mtimeMs ?? 0) !== 'no'
-  return {
-    seen,
-    sinceMs: unmoved && unbroken ? watch.sinceMs : finishedMs,
-    lastMs: finishedMs,
-    beatMs: unmoved || released ? watch.beatMs : finishedMs,
+  const beatMs = unmoved || released ? watch.beatMs : finishedMs
+  const next = { seen, by, startedMs, lastMs: finishedMs, beatMs }
+  if (!unmoved || lastMs === Number.NEGATIVE_INFINITY) {
+    return { ...next, sinceMs: finishedMs, fromMs: finishedMs }
   }
+  const sinceLastMs = finishedMs - lastMs
+  const gapMs = sinceLastMs > 2 * by.pollMs ? sinceLastMs : 0
+  return { ...next, sinceMs, fromMs: fromMs + gapMs }
 }
 
 /** Of the newest term that has a heartbeat. Those above it never came to one, or have been ended. */
@@ -98,7 +142,7 @@ export function isHolderGone(seen: Seen): boolean {
 
 /** What a watch allows to conclude at `nowMs`. */
 export type Verdict =
-  /** Nothing may be concluded: never seen, or not seen lately. */
+  /** Nothing may be concluded: never seen, not seen lately, or by periods that can't be read. */
   | { readonly is: 'unknown' }
   | { readonly is: 'live' }
   /** No term yet. */
@@ -111,27 +155,31 @@ export type Verdict =
   /** Unchanged for the whole patience. No proof. */
   | { readonly is: 'expired' }
 
-export function verdictOf(watch: Watch, nowMs: number, timing: Timing): Verdict {
-  const seen = watch.seen
-  if (seen === null || nowMs - watch.lastMs > 2 * timing.pollMs) return { is: 'unknown' }
+/** `graceMs`: how long a claim above a released term gets to go on. */
+export function verdictOf(
+  watch: Watch,
+  nowMs: number,
+  { graceMs }: Pick<Timing, 'graceMs'>,
+): Verdict {
+  const { seen, by } = watch
+  if (seen === null || nowMs - watch.lastMs > 2 * by.pollMs) return { is: 'unknown' }
   if (seen.newest === 0) return { is: 'unclaimed' }
-  const expired = watch.lastMs - watch.sinceMs >= timing.patienceMs
   const beat = newestBeat(seen)
   // Proof about a term counts only where no lower heartbeat is left that somebody may still renew. A claim above it that
   // has come to no heartbeat takes nothing from it; it only gets its moment to go on.
   const alone = seen.pulses.every(
     ({ term, mtimeMs }) => mtimeMs === null || term === beat?.term || releaseOf(mtimeMs) !== 'no',
   )
-  const quiet =
-    seen.pulses[0]?.term === beat?.term || watch.lastMs - watch.sinceMs >= timing.graceMs
+  const quiet = seen.pulses[0]?.term === beat?.term || watch.lastMs - watch.sinceMs >= graceMs
   if (beat !== null && alone && quiet) {
     const release = releaseOf(beat.mtimeMs)
     if (release === 'released') return { is: 'released' }
     if (release === 'released-for') return { is: 'released-for', successor: seen.successor }
     if (seen.holderDead && seen.holderTerm === beat.term) return { is: 'dead' }
   }
-  return expired ? { is: 'expired' } : { is: 'live' }
+  if (seen.unreadable !== undefined) return { is: 'unknown' }
+  return watch.startedMs >= expiryMs(watch) ? { is: 'expired' } : { is: 'live' }
 }
 
-/** When `expired` can be true at the earliest, if nothing changes: the moment for a look of its own. */
-export const expiryMs = (watch: Watch, timing: Timing): number => watch.sinceMs + timing.patienceMs
+/** When a look has to begin to show an expiry at the earliest, if nothing changes and no gap comes between. */
+export const expiryMs = (watch: Watch): number => watch.fromMs + watch.by.patienceMs

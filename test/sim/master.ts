@@ -255,6 +255,7 @@ export class Master {
           ...(breaks.proveClaim && { proveClaim: breaks.proveClaim }),
           storage: {
             granularityMs: world.storage.kind.granularityMs,
+            slowestRenewalMs: 0,
             network: true,
             warnings: [],
           },

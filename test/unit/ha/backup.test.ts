@@ -49,6 +49,7 @@ function backup(t: Test) {
     counter: new Counter(clock, 1),
     reserve: { spend: async () => false, prove: async () => {} },
     isMasterReady: () => master.ready,
+    onPace: () => {},
     onCandidates: (candidates, begunMs) => {
       begun.push(begunMs)
       hear(candidates)

@@ -133,7 +133,14 @@ t.test(
     const pause = async (): Promise<void> => {
       t.fail('nothing to wait for')
     }
-    const ended = await endBelow(disk, { term: 5, nonce: 'x', provenTerm: null, basis: [], pause })
+    const ended = await endBelow(disk, {
+      term: 5,
+      nonce: 'x',
+      provenTerm: null,
+      basis: [],
+      settleMs: 120,
+      pause,
+    })
     t.match(ended, { proven: false }, 'nothing proves that the holders of 2 and 3 are gone')
     t.match(decodeClaim((await disk.read('check', claimFile(4))) as string), { state: 'closed' })
     t.equal(await disk.touch('renew', heartbeatFile(3), 5e12), 'missing')
@@ -148,14 +155,27 @@ t.test('ending: a release is proof, and so is what the caller knows', async (t) 
   serve(path, 1)
   await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
   const pause = async (): Promise<void> => {}
-  t.match(await endBelow(disk, { term: 2, nonce: 'x', provenTerm: null, basis: [], pause }), {
-    proven: true,
-  })
+  t.match(
+    await endBelow(disk, {
+      term: 2,
+      nonce: 'x',
+      provenTerm: null,
+      basis: [],
+      settleMs: 120,
+      pause,
+    }),
+    {
+      proven: true,
+    },
+  )
   await claim(disk, 2)
   serve(path, 2)
-  t.match(await endBelow(disk, { term: 3, nonce: 'x', provenTerm: 2, basis: [], pause }), {
-    proven: true,
-  })
+  t.match(
+    await endBelow(disk, { term: 3, nonce: 'x', provenTerm: 2, basis: [], settleMs: 120, pause }),
+    {
+      proven: true,
+    },
+  )
 })
 
 t.test(
@@ -181,13 +201,27 @@ t.test(
     )
     await t.rejects(claimed, { message: 'EIO' })
     await disk.makeTermDir('claim', termDir(2))
-    const looker = new Looker(disk, processes)
-    await endBelow(disk, { term: 2, nonce: 'two', provenTerm: null, basis: [], pause })
+    const looker = new Looker(disk, processes, null)
+    await endBelow(disk, {
+      term: 2,
+      nonce: 'two',
+      provenTerm: null,
+      basis: [],
+      settleMs: 120,
+      pause,
+    })
     const seen = await looker.look()
     await disk.create('claim', heartbeatFile(1), '')
     const basis = (await looker.look()).pulses
     t.same(seen.pulses, basis, 'it is not looked for any more')
-    const ended = await endBelow(disk, { term: 3, nonce: 'three', provenTerm: null, basis, pause })
+    const ended = await endBelow(disk, {
+      term: 3,
+      nonce: 'three',
+      provenTerm: null,
+      basis,
+      settleMs: 120,
+      pause,
+    })
     t.equal(ended.alive, null)
     t.notOk(readdirSync(`${path}/${termDir(1)}`).includes('heartbeat'))
 
@@ -198,7 +232,7 @@ t.test(
     await disk.create('claim', heartbeatFile(3), '')
     const still = (await looker.look()).pulses
     t.ok(still.find(({ term }) => term === 3)?.mtimeMs)
-    const last = { term: 4, nonce: 'four', provenTerm: null, basis: still, pause }
+    const last = { term: 4, nonce: 'four', provenTerm: null, basis: still, settleMs: 120, pause }
     t.equal((await endBelow(disk, last)).alive, null)
   },
 )
@@ -314,7 +348,7 @@ t.test('a name like a term that no master made: every look says what to remove',
   const looks: (() => Promise<unknown>)[] = [
     () => inspectDirectory(path, { watchMs: 1 }),
     () => formatDirectory(path, options),
-    () => new Looker(disk, processes).look(),
+    () => new Looker(disk, processes, null).look(),
   ]
   const file = `${path}/active/epoch-0000000099`
   writeFileSync(file, '')

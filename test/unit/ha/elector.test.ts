@@ -13,6 +13,8 @@ import {
 } from '../../../lib/ha/elector-state.ts'
 import type { Holder } from '../../../lib/ha/layout.ts'
 import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS } from '../../../lib/ha/layout.ts'
+import { periodWarnings } from '../../../lib/ha/period-warnings.ts'
+import { periodsOf } from '../../../lib/ha/periods.ts'
 import { problemOf } from '../../../lib/ha/picture.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import type { Seen } from '../../../lib/ha/watch.ts'
@@ -64,7 +66,12 @@ class Bench {
   /** A scan that is begun now finds these backups. */
   found(...addresses: string[]): Effect[] {
     const candidates = addresses.map((address) => ({ address, priority: 200 }))
-    return this.input({ type: 'candidates', candidates, begunMs: this.now })
+    return this.input({
+      type: 'candidates',
+      candidates,
+      begunMs: this.now,
+      pulseMs: 2 * timing.renewMs,
+    })
   }
 
   looked(seen: Seen): Effect[] {
@@ -137,12 +144,99 @@ t.test('a moving heartbeat is never claimed, however long', async (t) => {
   )
 })
 
-t.test('a gap in its own polling starts the patience over', async (t) => {
+t.test('a gap in its own polling is left out of the patience, and starts none over', async (t) => {
   const bench = new Bench()
   const quiet = () => seenOf(7, 5_000_000)
-  bench.pass(timing.patienceMs - timing.pollMs, quiet)
-  bench.now += 3 * timing.pollMs
-  t.notOk(has(bench.pass(timing.patienceMs - timing.pollMs, quiet), 'claim'))
+  bench.pass(timing.patienceMs - 2 * timing.pollMs, quiet)
+  bench.now += 20 * timing.monitorMs
+  t.notOk(has(bench.pass(timing.pollMs, quiet), 'claim'), 'the gap itself counts for nothing')
+  t.ok(has(bench.pass(3 * timing.pollMs, quiet), 'claim'), 'what was watched before it does')
+})
+
+t.test('a look that hung counts to its start only', async (t) => {
+  const bench = new Bench()
+  const seen = seenOf(7, 5_000_000)
+  bench.pass(timing.patienceMs - timing.pollMs, () => seen)
+  const startedMs = bench.now - timing.pollMs / 2
+  bench.now += 1.2 * timing.pollMs
+  t.notOk(has(bench.input({ type: 'looked', seen, startedMs }), 'claim'), 'it ended after T')
+})
+
+t.test("a holder is judged by its own periods, not by the observer's", async (t) => {
+  for (const monitorMs of [20_000, 500]) {
+    const theirs = periodsOf(makeTiming(monitorMs))
+    const bench = new Bench()
+    const seen = () =>
+      seenOf(7, null, { pulses: [{ term: 7, mtimeMs: 5_000_000, periods: theirs }] })
+    t.notOk(
+      has(bench.pass(theirs.patienceMs - 1, seen), 'claim'),
+      `not before its T (${monitorMs})`,
+    )
+    t.ok(has(bench.pass(2 * theirs.pollMs, seen), 'claim'), 'then')
+    bench.input({ type: 'heartbeat-made', term: 8, startedMs: bench.now })
+    bench.input({ type: 'claim-won', term: 8 })
+    const { settleMs } = theirs
+    const below: Input = { type: 'below-ended', term: 8, proven: false, settleMs }
+    t.notOk(told(bench.input(below), 'activate'))
+    const mine = () => seenOf(8, 6_000_000)
+    t.notOk(told(bench.pass(settleMs - 1, mine), 'activate'), 'not before its S')
+    t.ok(told(bench.pass(2, mine), 'activate'), 'then')
+  }
+})
+
+t.test('of several that beat the longest periods count', async (t) => {
+  const [slow, fast] = [20_000, 500].map((ms) => periodsOf(makeTiming(ms)))
+  const bench = new Bench()
+  const pulses = [
+    { term: 8, mtimeMs: 5_000_000, ...(fast && { periods: fast }) },
+    { term: 7, mtimeMs: 5_000_000, ...(slow && { periods: slow }) },
+  ]
+  const seen = () => seenOf(8, null, { pulses, servedTerm: 7 })
+  t.notOk(has(bench.pass(11_900, seen), 'claim'))
+  t.ok(has(bench.pass(200, seen), 'claim'))
+})
+
+t.test('it looks as often as the holder asks for', async (t) => {
+  const theirs = periodsOf(makeTiming(500))
+  const bench = new Bench()
+  const seen = () => seenOf(7, null, { pulses: [{ term: 7, mtimeMs: 5e6, periods: theirs }] })
+  bench.pass(timing.pollMs, seen)
+  const looks = bench.pass(1000, seen).filter((effect) => effect.do === 'look').length
+  t.ok(looks >= 11, `${looks} looks until its expiry`)
+})
+
+t.test(
+  'a storage too slow for them: by the periods that it can keep, with a warning',
+  async (t) => {
+    const theirs = periodsOf(makeTiming(500))
+    const slowMs = 2000
+    const bench = new Bench()
+    bench.input({ type: 'pace', monitorMs: slowMs })
+    const { patienceMs } = makeTiming(slowMs)
+    const holderOfIt = { ...holder('a:26001'), periods: theirs }
+    const pulses = [{ term: 7, mtimeMs: 5e6, periods: theirs }]
+    const seen = () => seenOf(7, null, { pulses, holder: holderOfIt })
+    t.notOk(has(bench.pass(patienceMs - 1, seen), 'claim'))
+    t.match(periodWarnings(bench.state, []), [
+      /interval of a:26001 is 500 ms, here it is 1000/,
+      /2000 ms/,
+    ])
+    // Looks of 80 ms are longer than the holder's gap, 50 ms.
+    t.ok(has(bench.pass(200, seen), 'claim'))
+  },
+)
+
+t.test('while a claim can not be read nobody takes over without proof', async (t) => {
+  const bench = new Bench()
+  const unreadable = 'EIO'
+  const seen = () => seenOf(7, 5_000_000, { holder: null, holderTerm: 0, unreadable })
+  t.notOk(has(bench.pass(20 * timing.monitorMs, seen), 'claim'))
+  t.match(problemOf(bench.state, null, bench.now), /EIO.*unknown/)
+  bench.now += timing.pollMs
+  t.ok(
+    has(bench.looked(seenOf(7, RELEASED_MTIME_MS, { unreadable })), 'claim'),
+    'a release is proof',
+  )
 })
 
 t.test(
@@ -210,7 +304,12 @@ t.test('without proof the winner waits S before it activates', async (t) => {
   bench.pass(timing.patienceMs + 2 * timing.pollMs, () => seenOf(7, 5_000_000))
   bench.input({ type: 'heartbeat-made', term: 8, startedMs: bench.now })
   bench.input({ type: 'claim-won', term: 8 })
-  t.notOk(told(bench.input({ type: 'below-ended', term: 8, proven: false }), 'activate'))
+  t.notOk(
+    told(
+      bench.input({ type: 'below-ended', term: 8, proven: false, settleMs: timing.settleMs }),
+      'activate',
+    ),
+  )
   const seen = () => seenOf(8, 6_000_000)
   t.notOk(told(bench.pass(timing.settleMs - 1, seen), 'activate'), 'not before S')
   t.ok(told(bench.pass(2, seen), 'activate'), 'then')

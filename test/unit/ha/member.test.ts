@@ -13,7 +13,7 @@ const timing = makeTiming(1000)
 const JOINED = {
   clusterId: 'c1',
   secret: 'secret',
-  storage: { granularityMs: 1, network: false, warnings: [] },
+  storage: { granularityMs: 1, slowestRenewalMs: 1, network: false, warnings: [] },
 } as const
 
 const pictureOf = (epoch: number): Picture => ({

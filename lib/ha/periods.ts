@@ -1,0 +1,65 @@
+/**
+ * The periods by which a term is kept and judged: its holder's, whoever looks.
+ *
+ * A holder renews every P and acts until D after a renewal; that an observer's patience T is longer than D, and its
+ * settling S longer than P, are relations between two hosts. Where these are configured with different monitor intervals
+ * neither is kept by anybody's own values, so a term's periods are written down when it is claimed (`history/N.json`,
+ * `claim.json`), hold as long as the term, and are what all others use. Pure. Source: docs/ha-protocol.md, "Whose periods".
+ */
+import { makeTiming, type Timing } from './timing.ts'
+
+/** Milliseconds; the letters are those of docs/ha-protocol.md. */
+export interface Periods {
+  /** M. */
+  readonly monitorMs: number
+  /** P. */
+  readonly renewMs: number
+  /** D. */
+  readonly deadlineMs: number
+  /** T. */
+  readonly patienceMs: number
+  /** Q. */
+  readonly pollMs: number
+  /** S. */
+  readonly settleMs: number
+}
+
+/** What a holder with this timing writes down. */
+export const periodsOf = (timing: Timing): Periods => ({
+  monitorMs: timing.monitorMs,
+  renewMs: timing.renewMs,
+  deadlineMs: timing.deadlineMs,
+  patienceMs: timing.patienceMs,
+  pollMs: timing.pollMs,
+  settleMs: timing.settleMs,
+})
+
+const NAMES = [
+  'monitorMs',
+  'renewMs',
+  'deadlineMs',
+  'patienceMs',
+  'pollMs',
+  'settleMs',
+] as const satisfies readonly (keyof Periods)[]
+
+/** From a file: null for what no holder can have written, which is judged like periods that are missing. */
+export function readPeriods(value: unknown): Periods | null {
+  if (typeof value !== 'object' || value === null) return null
+  const found = value as Periods
+  if (!NAMES.every((name) => Number.isFinite(found[name]) && found[name] > 0)) return null
+  return found.renewMs < found.deadlineMs && found.deadlineMs < found.patienceMs ? found : null
+}
+
+/** Each the longer of the two: nobody's lease is cut by it. */
+export const largest = (a: Periods, b: Periods): Periods => ({
+  monitorMs: Math.max(a.monitorMs, b.monitorMs),
+  renewMs: Math.max(a.renewMs, b.renewMs),
+  deadlineMs: Math.max(a.deadlineMs, b.deadlineMs),
+  patienceMs: Math.max(a.patienceMs, b.patienceMs),
+  pollMs: Math.max(a.pollMs, b.pollMs),
+  settleMs: Math.max(a.settleMs, b.settleMs),
+})
+
+/** Of the smallest monitor interval that an observer can keep; null where its own storage was not measured. */
+export const paceOf = (monitorMs: number): Periods => periodsOf(makeTiming(monitorMs))
