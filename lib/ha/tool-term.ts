@@ -23,6 +23,7 @@ import {
   type TermRecord,
 } from './layout.ts'
 import { Looker } from './look.ts'
+import { largest, periodsOf } from './periods.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import type { Timing } from './timing.ts'
@@ -61,9 +62,10 @@ export async function inToolTerm(
       log('warn', `waiting: ${why}`)
       await sleep(timing.pollMs)
     }
-    const below = { term, nonce, provenTerm: proof, basis: [], pause }
-    const { proven } = await endBelow(disk, below)
-    if (!proven) await sleep(timing.settleMs)
+    const { settleMs: ownMs } = timing
+    const below = { term, nonce, provenTerm: proof, basis: [], settleMs: ownMs, pause }
+    const { proven, settleMs } = await endBelow(disk, below)
+    if (!proven) await sleep(settleMs)
     const keeps = await work(term)
     if (!(await lease.holds())) {
       const text = `a master took over from term ${term} meanwhile: look whether it serves, and try again if not`
@@ -101,6 +103,7 @@ async function claimed(disk: Disk, options: ToolTerm): Promise<Claimed> {
       previousTerm: seen.newest,
       previousAddress: seen.holder?.address ?? null,
       at: new Date().toISOString(),
+      periods: periodsOf(timing),
     }
     const won = await claimTerm(disk, {
       holder: holderOf(record),
@@ -117,7 +120,7 @@ async function claimed(disk: Disk, options: ToolTerm): Promise<Claimed> {
 }
 
 /** It listens nowhere. */
-const holderOf = ({ address, nonce, hostname, at }: TermRecord): Holder => ({
+const holderOf = ({ address, nonce, hostname, at, periods }: TermRecord): Holder => ({
   address,
   addresses: { umbilical: '', clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
   nonce,
@@ -127,20 +130,25 @@ const holderOf = ({ address, nonce, hostname, at }: TermRecord): Holder => ({
   version: '',
   priority: 0,
   adminSocket: '',
+  ...(periods !== undefined && { periods }),
 })
 
 /** Waits until no holder lives: those that can't serve let go soon, one that serves does not. */
 async function vacancy(disk: Disk, timing: Timing): Promise<{ seen: Seen; isProof: boolean }> {
-  const looker = new Looker(disk, hostProcesses())
+  const own = periodsOf(timing)
+  const looker = new Looker(disk, hostProcesses(), own)
   const startedMs = realClock.nowMs()
-  const untilMs = startedMs + 2 * timing.monitorMs + timing.patienceMs
-  let watch = newWatch(startedMs)
+  let watch = newWatch(startedMs, own)
   let serving = 0
   for (;;) {
+    const lookMs = realClock.nowMs()
     const seen = await looker.look()
     const nowMs = realClock.nowMs()
     const before = watch.seen
-    watch = advance(watch, seen, nowMs, timing)
+    const look = { startedMs: lookMs, finishedMs: nowMs }
+    watch = advance(watch, seen, look, { own, pace: null })
+    const { monitorMs, patienceMs } = largest(own, watch.by)
+    const untilMs = startedMs + 2 * monitorMs + patienceMs
     const { is } = verdictOf(watch, nowMs, timing)
     if (is === 'expired') return { seen, isProof: false }
     if (is === 'released' || is === 'dead' || is === 'unclaimed') return { seen, isProof: true }
@@ -151,7 +159,7 @@ async function vacancy(disk: Disk, timing: Timing): Promise<{ seen: Seen; isProo
       const who = `${seen.holder?.address ?? 'an unknown master'} holds term ${seen.newest}`
       throw new HaError('UNSAFE', `${who} and is active: nothing is changed beside it`)
     }
-    await sleep(timing.pollMs)
+    await sleep(Math.min(own.pollMs, watch.by.pollMs))
   }
 }
 
