@@ -37,6 +37,8 @@ export interface EndBelow {
   readonly basis: readonly Pulse[]
   /** S of the winner, for a holder of which nothing better is known. */
   readonly settleMs: number
+  /** Terms that this process has closed before anybody opened them: nobody ever will. Kept up to date here. */
+  readonly closed?: Set<number>
   /** Waits between two looks for `.nfs*`; rejects when the claim is over. */
   readonly pause: (why: string) => Promise<void>
 }
@@ -69,6 +71,8 @@ export async function endBelow(disk: Disk, request: EndBelow): Promise<Ended> {
 
 /** Terms that failed claims have left can be thousands; each is a create of its own, and none waits for another. */
 const AT_ONCE = 32
+/** Beyond so many terms below a closing is an empty file: thousands of texts would fill the disk that failed the claims. */
+const WITH_TEXT = 64
 
 /** The newest below `term` that is known to have served, else 1. */
 function newestServed(served: ReadonlySet<number>, term: number): number {
@@ -94,15 +98,15 @@ async function endTerm(
   lower: number,
   request: EndBelow,
 ): Promise<'gone' | 'ended' | 'alive'> {
-  const closed: Claim = {
-    state: 'closed',
-    term: lower,
-    closedBy: request.term,
-    nonce: request.nonce,
-  }
-  const decision = await close(disk, lower, encode(closed))
+  const { term, nonce } = request
+  if (request.closed?.has(lower) === true) return 'gone'
+  const closed: Claim = { state: 'closed', term: lower, closedBy: term, nonce }
+  const decision = await close(disk, lower, lower < term - WITH_TEXT ? '' : encode(closed))
   // Created: closed before it was opened, so nobody ever held it. Missing: swept, and its number is taken for ever.
-  if (decision !== 'exists') return 'gone'
+  if (decision !== 'exists') {
+    request.closed?.add(lower)
+    return 'gone'
+  }
   const heartbeat = await disk.glimpse('end-below', heartbeatFile(lower))
   const released = heartbeat !== 'missing' && releaseOf(heartbeat.mtimeMs) !== 'no'
   const before = request.basis.find((pulse) => pulse.term === lower)

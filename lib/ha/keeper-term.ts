@@ -54,6 +54,7 @@ export class TermWork {
   #attempt: Attempt | null = null
   /** The last term of ours failed: the next one begins by showing that there is room for it. */
   #hasFailed = false
+  readonly #closed = new Set<number>()
 
   constructor(options: TermWorkOptions) {
     this.#o = options
@@ -131,7 +132,8 @@ export class TermWork {
       try {
         const pause = (why: string): Promise<void> => this.#pause(signal, why)
         const { settleMs: ownSettleMs } = timing
-        const request = { term, nonce, provenTerm, basis, settleMs: ownSettleMs, pause }
+        const closed = this.#closed
+        const request = { term, nonce, provenTerm, basis, settleMs: ownSettleMs, closed, pause }
         const { proven, alive, settleMs } = await endBelow(disk, request)
         if (signal.aborted) return
         if (alive !== null) input({ type: 'holder-lives', term, holderTerm: alive })

@@ -58,10 +58,13 @@ const claimNeed = (openingBytes: number): Need => ({
   files: SMALL_NAMES.length + 1,
 })
 
-/** The same and the next snapshot, which the catalog writes when its journal has got long. */
+/** What a term writes before it begins its files anew, with a snapshot: a catalog's journal grows to this. */
+const TERM_BYTES = 4 * 1024 * 1024
+
+/** The same, what a term writes until its next snapshot, and that snapshot. */
 const alarmNeed = (openingBytes: number): Need => {
   const { bytes, files } = claimNeed(openingBytes)
-  return { bytes: bytes + openingBytes + OPENING_EXTRA_BYTES, files: files + 2 }
+  return { bytes: bytes + TERM_BYTES + openingBytes + OPENING_EXTRA_BYTES, files: files + 2 }
 }
 
 /** What stands there. */
@@ -82,7 +85,7 @@ export class Reserve {
   #held: Held | null = null
   #openingBytes = 0
   #low: Low = NOTHING_LOW
-  #report: SpaceReport | null = null
+  #report: Omit<SpaceReport, 'refused'> | null = null
   #refused: string | null = null
   #work: Promise<unknown> = Promise.resolve()
   #stopped = false
@@ -108,7 +111,7 @@ export class Reserve {
 
   /** Null before the first look. */
   get report(): SpaceReport | null {
-    return this.#report
+    return this.#report === null ? null : { ...this.#report, refused: this.#refused }
   }
 
   /** Measures, and makes or enlarges it where there is enough. Never rejects. */
@@ -192,11 +195,9 @@ export class Reserve {
     const space = await disk.space()
     const need = alarmNeed(this.#openingBytes)
     this.#low = judgeSpace(space, need, this.#low)
-    const before = this.#report
-    this.#report = { ...space, need, low: this.#low, refused: this.#refused }
-    const gist = (report: SpaceReport | null): string =>
-      `${report?.low.bytes} ${report?.low.files} ${report?.refused}`
-    if (gist(before) !== gist(this.#report)) onReport()
+    const before = this.#report?.low
+    this.#report = { ...space, need, low: this.#low }
+    if (before?.bytes !== this.#low.bytes || before.files !== this.#low.files) onReport()
   }
 
   /** Enough for a claim and the opening. */
@@ -305,7 +306,6 @@ export class Reserve {
   #noteRefused(error: unknown): void {
     const before = this.#refused
     this.#refused = isDefinite(error) ? error.message : null
-    if (this.#report !== null) this.#report = { ...this.#report, refused: this.#refused }
     if (before !== this.#refused) this.#o.onReport()
   }
 

@@ -38,7 +38,8 @@ export async function sweep(disk: Disk, servedTerm: number, record: TermRecord):
 export async function sweepTerm(disk: Disk, term: number, record: TermRecord): Promise<boolean> {
   const tombstone = encode({ ...record, term, reason: 'swept' })
   await disk.create('sweep', historyFile(term), tombstone)
-  await disk.create('sweep', openedFile(term), tombstone)
+  // Nobody reads it, and there may be thousands: that it exists is all.
+  await disk.create('sweep', openedFile(term), '')
   const files = await disk.list('sweep', termDir(term))
   for (const file of files === 'missing' ? [] : files) {
     await disk.unlink('sweep', `${termDir(term)}/${file}`)

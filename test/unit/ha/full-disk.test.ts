@@ -1,0 +1,388 @@
+/**
+ * What a full disk does to claims, looks and reserves, on a real directory: every create that finds no room is told so by
+ * the test. That the kernel says the same of a real full disk is for test/integration/full-disk.test.ts.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { canGoOn, claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
+import { realClock } from '../../../lib/ha/clock.ts'
+import { openDisk } from '../../../lib/ha/disk.ts'
+import { endBelow } from '../../../lib/ha/end-below.ts'
+import { DiskError } from '../../../lib/ha/errors.ts'
+import { answerIfAsked, askForProof } from '../../../lib/ha/hand-over-proof.ts'
+import {
+  ACTIVE_DIR,
+  BACKUP_DIR,
+  backupFile,
+  claimFile,
+  encode,
+  HISTORY_DIR,
+  type Holder,
+  heartbeatFile,
+  historyFile,
+  openedFile,
+  RELEASED_MTIME_MS,
+  reserveDir,
+  servedFile,
+  type TermRecord,
+  termDir,
+} from '../../../lib/ha/layout.ts'
+import { Looker } from '../../../lib/ha/look.ts'
+import { openingBytes } from '../../../lib/ha/opening-size.ts'
+import type { Disk, Space } from '../../../lib/ha/ports.ts'
+import { hostProcesses } from '../../../lib/ha/processes.ts'
+import { hasReserve, Reserve } from '../../../lib/ha/reserve.ts'
+import { judgeSpace, NOTHING_LOW } from '../../../lib/ha/space.ts'
+import { SWEPT_AT_ONCE, sweep } from '../../../lib/ha/sweep.ts'
+import { makeTiming } from '../../../lib/ha/timing.ts'
+import { advance, newWatch, type Seen, verdictOf } from '../../../lib/ha/watch.ts'
+
+const timing = makeTiming(1000)
+const observer = { own: timing, pace: null }
+const processes = hostProcesses()
+
+const holderOf = (address: string, nonce = 'n'): Holder => ({
+  address,
+  addresses: { umbilical: address, clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
+  nonce,
+  hostname: 'h',
+  master: processes.self(),
+  startedAt: '',
+  version: '1',
+  priority: 100,
+  adminSocket: '',
+})
+
+const recordOf = (term: number): TermRecord => ({
+  term,
+  address: 'a:26001',
+  hostname: 'h',
+  nonce: `n${term}`,
+  reason: 'released',
+  evidence: '',
+  previousTerm: term - 1,
+  previousAddress: null,
+  at: '',
+})
+
+/** A directory, and a disk on it that takes only as many more creates as `room` says. */
+function fullDisk(t: Test) {
+  const path = t.testdir({ [ACTIVE_DIR]: {}, [HISTORY_DIR]: {}, [BACKUP_DIR]: {} })
+  const real = openDisk(path)
+  const left = {
+    room: Number.POSITIVE_INFINITY,
+    torn: false,
+    calls: 0,
+    space: null as Space | null,
+  }
+  const noSpace = (at: string, made = false): DiskError =>
+    new DiskError('ENOSPC', at, `ENOSPC: no space left on device, ${at}`, { made })
+  const take = async <T>(at: string, call: () => Promise<T>): Promise<T> => {
+    left.calls += 1
+    if (left.room <= 0) throw noSpace(at)
+    left.room -= 1
+    return call()
+  }
+  const disk: Disk = {
+    ...real,
+    makeTermDir: (purpose, at) => take(at, () => real.makeTermDir(purpose, at)),
+    create: async (purpose, at, text) => {
+      if (left.room <= 0 && left.torn) {
+        const made = await real.create(purpose, at, '')
+        if (made === 'created') throw noSpace(at, true)
+        return made
+      }
+      return take(at, () => real.create(purpose, at, text))
+    },
+    fill: (purpose, at, text) => take(at, () => real.fill(purpose, at, text)),
+    occupy: (purpose, at, bytes) => take(at, () => real.occupy(purpose, at, bytes)),
+    unlink: async (purpose, at) => {
+      const gone = await real.unlink(purpose, at)
+      if (gone === 'unlinked') left.room += 1
+      return gone
+    },
+    list: (purpose, at) => {
+      left.calls += 1
+      return real.list(purpose, at)
+    },
+    space: async () => left.space ?? (await real.space()),
+  }
+  return { path, disk, left }
+}
+
+const claim = (disk: Disk, attempt = newAttempt(recordOf(1)), makeRoom = async () => false) =>
+  claimTerm(disk, { holder: holderOf('a:26001'), attempt, onHeartbeat: () => {}, makeRoom })
+
+t.test('a claim that found no room goes on with its number, wherever it stopped', async (t) => {
+  for (const torn of [false, true]) {
+    const { path, disk, left } = fullDisk(t)
+    left.torn = torn
+    const attempt = newAttempt(recordOf(1))
+    // Directory and number; the heartbeat is the first that the number can't go on from.
+    for (const room of [0, 1]) {
+      left.room = room
+      await t.rejects(claim(disk, attempt), { message: /ENOSPC/ })
+      t.ok(canGoOn(attempt))
+    }
+    t.notOk(readdirSync(join(path, termDir(1))).includes('heartbeat'))
+    left.room = Number.POSITIVE_INFINITY
+    t.same(await claim(disk, attempt), { won: true })
+    t.match(JSON.parse(readFileSync(join(path, historyFile(1)), 'utf8')), { nonce: 'n1' })
+    t.same(readdirSync(join(path, ACTIVE_DIR)), ['epoch-0000000001'], 'one number')
+  }
+})
+
+t.test('once its heartbeat was made, or may have been, the number is given up', async (t) => {
+  const { disk, left } = fullDisk(t)
+  const attempt = newAttempt(recordOf(1))
+  left.room = 3
+  await t.rejects(claim(disk, attempt), { message: /ENOSPC/ })
+  t.notOk(canGoOn(attempt), 'it was made')
+
+  const other = fullDisk(t)
+  const unsure: Disk = {
+    ...other.disk,
+    create: async (purpose, at, text) => {
+      if (at === heartbeatFile(1)) throw new DiskError('EIO', at, 'EIO')
+      return other.disk.create(purpose, at, text)
+    },
+  }
+  const second = newAttempt(recordOf(1))
+  await t.rejects(claim(unsure, second), { message: /EIO/ })
+  t.notOk(canGoOn(second), 'the create may land later')
+})
+
+t.test('what was kept for it is given up at the step that finds no room', async (t) => {
+  const { disk, left } = fullDisk(t)
+  left.room = 3
+  let asked = 0
+  const makeRoom = async (): Promise<boolean> => {
+    asked += 1
+    left.room = 10
+    return true
+  }
+  t.same(await claim(disk, newAttempt(recordOf(1)), makeRoom), { won: true })
+  t.equal(asked, 1)
+})
+
+/** As the failed claims of an earlier version left it: a served, released term, and a directory and a torn number each. */
+function burnt(t: Test, terms: number) {
+  const full = fullDisk(t)
+  const { path } = full
+  mkdirSync(join(path, termDir(1)))
+  writeFileSync(
+    join(path, claimFile(1)),
+    encode({ state: 'open', term: 1, nonce: 'x', holder: holderOf('far:1') }),
+  )
+  writeFileSync(join(path, heartbeatFile(1)), '')
+  for (const file of [historyFile(1), openedFile(1), servedFile(1)])
+    writeFileSync(join(path, file), '{}')
+  for (let term = 2; term <= terms + 1; term += 1) {
+    mkdirSync(join(path, termDir(term)))
+    writeFileSync(join(path, historyFile(term)), '')
+  }
+  return full
+}
+
+t.test(
+  'a look and a take-over do not grow with terms that never opened; they are swept',
+  async (t) => {
+    const { disk, left } = burnt(t, 500)
+    await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
+    const looker = new Looker(disk, processes, null)
+    await looker.look()
+    left.calls = 0
+    const seen = await looker.look()
+    t.ok(left.calls < 40, `${left.calls} calls`)
+    t.match(seen, { newest: 501, servedTerm: 1 })
+
+    let watch = newWatch(0, timing)
+    for (let ms = 0; ms <= timing.graceMs; ms += timing.pollMs)
+      watch = advance(watch, seen, { startedMs: ms, finishedMs: ms }, observer)
+    t.same(verdictOf(watch, watch.lastMs, timing), { is: 'released' }, 'whatever came after it')
+
+    const pause = async (): Promise<void> => {}
+    const request = {
+      term: 502,
+      nonce: 'x',
+      provenTerm: 1,
+      basis: [],
+      settleMs: 1,
+      closed: new Set<number>(),
+      pause,
+    }
+    t.same(await endBelow(disk, request), { proven: true, alive: null })
+    const swept: number[] = []
+    for (let more = SWEPT_AT_ONCE; more === SWEPT_AT_ONCE; ) {
+      const some = await sweep(disk, 502, recordOf(502))
+      more = some.length
+      swept.push(...some)
+    }
+    t.equal(swept.length, 485)
+  },
+)
+
+t.test('a claim that is just being made holds a release back for its moment only', (t) => {
+  const seen: Seen = {
+    newest: 3,
+    pulses: [
+      { term: 3, mtimeMs: null },
+      { term: 2, mtimeMs: RELEASED_MTIME_MS },
+    ],
+    servedTerm: 2,
+    holder: null,
+    holderTerm: 0,
+    holderDead: false,
+    successor: null,
+  }
+  let watch = newWatch(0, timing)
+  watch = advance(watch, seen, { startedMs: 0, finishedMs: 0 }, observer)
+  t.same(verdictOf(watch, 0, timing), { is: 'live' })
+  for (let ms = 0; ms <= timing.graceMs; ms += timing.pollMs)
+    watch = advance(watch, seen, { startedMs: ms, finishedMs: ms }, observer)
+  t.same(verdictOf(watch, watch.lastMs, timing), { is: 'released' })
+  t.end()
+})
+
+/** A master's reserve; `opening` is what the catalog would write. */
+function reserve(t: Test, opening = 0, nonce = 'n', on = fullDisk(t)) {
+  const facts = { opening, told: [] as string[] }
+  const one = new Reserve({
+    clock: realClock,
+    disk: on.disk,
+    log: (_level, text) => facts.told.push(text),
+    timing,
+    self: holderOf('a:26001', nonce),
+    openingBytes: async () => facts.opening,
+    mayMake: () => true,
+    onReport: () => {},
+  })
+  const names = (): string[] => readdirSync(join(on.path, reserveDir('a:26001'))).sort()
+  return { ...on, one, facts, names }
+}
+
+t.test('a reserve: made, adopted, enlarged with the catalog, given up', async (t) => {
+  const { one, facts, names, disk, path, left } = reserve(t, 100_000)
+  await one.check()
+  t.equal(names().filter((name) => name.startsWith('claim-')).length, 12)
+  t.ok(await hasReserve(disk, holderOf('a:26001', 'n')))
+  t.notOk(await hasReserve(disk, holderOf('a:26001', 'another life')))
+  facts.opening = 1_000_000
+  await one.check()
+  t.same(
+    names().filter((name) => name.startsWith('opening-')),
+    ['opening-0', 'opening-1'],
+  )
+  t.ok(await one.spend(), 'a file for something small')
+  t.ok(await hasReserve(disk, holderOf('a:26001', 'n')), 'and it is whole all the same')
+
+  const next = reserve(t, 1_000_000, 'm', { disk, path, left })
+  await next.one.check()
+  t.ok(await hasReserve(disk, holderOf('a:26001', 'm')), 'the next life has it')
+  t.ok(await next.one.giveUp())
+  t.same(names(), [])
+  t.notOk(await next.one.giveUp(), 'once')
+  t.same(facts.told, [])
+})
+
+t.test(
+  'no reserve where space is low; a proof makes it all the same, or leaves nothing',
+  async (t) => {
+    const { one, names, left, disk } = reserve(t)
+    left.space = { freeBytes: 100_000, totalBytes: 1e6, freeFiles: null, totalFiles: null }
+    await one.check()
+    t.match(one.report, { low: { bytes: true, files: false }, refused: null })
+    t.notOk(await hasReserve(disk, holderOf('a:26001')))
+    left.room = 5
+    await t.rejects(one.prove(), { message: /ENOSPC/ })
+    t.match(one.report, { refused: /ENOSPC/ })
+    t.same(names(), [])
+    left.room = 100
+    await one.prove()
+    t.ok(await hasReserve(disk, holderOf('a:26001')))
+    t.match(one.report, { refused: null })
+  },
+)
+
+t.test('a growth that finds no room keeps what was there', async (t) => {
+  const { one, facts, left, disk } = reserve(t, 10_000)
+  await one.check()
+  facts.opening = 1_000_000
+  left.room = 0
+  await one.check()
+  t.match(facts.told, [/no room is kept for the next term: ENOSPC/])
+  t.ok(await hasReserve(disk, holderOf('a:26001')))
+})
+
+t.test('low is told before it happens, and until there is half as much again', (t) => {
+  const need = { bytes: 100, files: 10 }
+  const space = (
+    freeBytes: number,
+    freeFiles: number | null = null,
+    totalFiles = freeFiles,
+  ): Space => ({
+    ...{ freeBytes, totalBytes: 1000, freeFiles, totalFiles },
+  })
+  const low = (bytes: boolean, files = false) => ({ bytes, files })
+  t.same(judgeSpace(space(100), need, NOTHING_LOW), low(false))
+  t.same(judgeSpace(space(99), need, NOTHING_LOW), low(true))
+  t.same(judgeSpace(space(149), need, low(true)), low(true), 'no flicker')
+  t.same(judgeSpace(space(150), need, low(true)), low(false))
+  t.same(judgeSpace({ ...space(1900), totalBytes: 100_000 }, need, NOTHING_LOW), low(true), '2 %')
+  t.same(judgeSpace(space(500, 9, 100), need, NOTHING_LOW), low(false, true))
+  t.same(judgeSpace(space(500, 190, 10_000), need, NOTHING_LOW), low(false, true), '2 %')
+  t.same(judgeSpace(space(500, null), need, NOTHING_LOW), low(false), 'no number of inodes')
+  t.end()
+})
+
+t.test('a hand-over asks its successor for its room: kept, made now, or why not', async (t) => {
+  const heir = reserve(t)
+  const { disk, left, one, path } = heir
+  const successor = holderOf('a:26001')
+  const options = { disk, clock: realClock, timing, reserve: { spend: async () => false } }
+  await one.check()
+  t.same(await askForProof(options, successor), { can: true }, 'kept: nothing is asked')
+  await one.giveUp()
+
+  const answering = (async () => {
+    const asked = backupFile('a:26001')
+      .replace(/\.json$/, '.asked')
+      .slice(BACKUP_DIR.length + 1)
+    for (;;) {
+      const names = readdirSync(join(path, BACKUP_DIR))
+      if (names.includes(asked)) return answerIfAsked(disk, one, { address: 'a:26001', names })
+      await new Promise((done) => setTimeout(done, 5))
+    }
+  })()
+  t.same(await askForProof(options, successor), { can: true }, 'made now')
+  await answering
+  await one.giveUp()
+
+  left.room = 0
+  t.match(await askForProof(options, successor), { can: false, why: /ENOSPC/ }, 'not even asked')
+  left.room = 3
+  const names = ['a_26001.asked']
+  const asking = askForProof(options, successor)
+  await answerIfAsked(disk, one, { address: 'a:26001', names })
+  t.match(await asking, { can: false, why: /^ENOSPC: / }, 'its own word')
+  t.same(readdirSync(join(path, BACKUP_DIR)), [], 'no question is left')
+})
+
+t.test(
+  'how much an opening writes: the newest part of the newest term that left any',
+  async (t) => {
+    const path = t.testdir({
+      'epoch-0000000009': {},
+      'epoch-0000000003': {
+        'snapshot-0000000001': 'x'.repeat(500),
+        'snapshot-0000000002': 'x'.repeat(70),
+        'journal-0000000002': 'x'.repeat(7),
+      },
+      'epoch-0000000002': { 'snapshot-0000000001': 'x'.repeat(1000) },
+      'begun-0000000003-0000000002': '',
+    })
+    t.equal(await openingBytes(path), 77)
+    t.equal(await openingBytes(join(path, 'not there')), 0)
+  },
+)
