@@ -20,7 +20,7 @@ import type { Breaks } from './breaks.ts'
 import { CATALOG_DIR } from './catalog.ts'
 import type { SimNetwork } from './ears.ts'
 import { CATALOG, Master, SECRET } from './master.ts'
-import type { Profile } from './profile.ts'
+import { type Profile, slowestMs } from './profile.ts'
 import { SLOW_MS } from './world/channel.ts'
 import type { Call } from './world/disk.ts'
 import type { Host } from './world/host.ts'
@@ -63,6 +63,7 @@ export class Cluster {
     this.auditor = new Auditor(() => world.timeline.nowMs)
     world.storage.server.makeDirectories(CATALOG_DIR)
     if (!profile.fresh) this.#form()
+    const n = profile.timings.length
     this.network = networkOf(profile, this.world)
     this.masters = Array.from({ length: profile.masters }, (_, i) => {
       const master = new Master({
@@ -70,7 +71,7 @@ export class Cluster {
         host: world.hosts[i % world.hosts.length] as Host,
         address: `m${i + 1}:26001`,
         priority: profile.priorities[i] ?? 100,
-        timing: profile.timing,
+        timings: [...profile.timings.slice(i % n), ...profile.timings.slice(0, i % n)],
         fencing: profile.fencing,
         changeEveryMs: profile.changeEveryMs,
         auditor: this.auditor,
@@ -137,7 +138,7 @@ export class Cluster {
     for (const master of this.masters) master.start()
     // Who was handed over to nobody waits for the operator.
     const stoodDown = this.masters.find((m) => m.life?.keeperCore?.state.standDown === true)
-    this.world.after(this.profile.timing.monitorMs / 4, () => {
+    this.world.after(slowestMs(this.profile) / 4, () => {
       if (this.active === null) {
         stoodDown?.order((core) => core.takeOver({ force: false, by: 'operator' }))
       }
@@ -187,7 +188,7 @@ export class Cluster {
       serves,
       term: serves ? (master.life?.core.term() ?? null) : null,
       excused: serves && this.#excused(master, late),
-      slept: this.world.timeline.nowMs - master.host.thawedMs < 2 * this.profile.timing.deadlineMs,
+      slept: this.world.timeline.nowMs - master.host.thawedMs < slowestMs(this.profile),
       renewedThenStalledMs: serves ? this.#renewedThenStalledMs(master, late) : null,
     }
   }
@@ -211,7 +212,7 @@ export class Cluster {
     const lease = life.keeperCore?.state.lease
     // Once deposed the keeper has none, and its word is on the way to the master.
     if (lease != null) {
-      const startedMs = lease.untilMs - this.profile.timing.deadlineMs
+      const startedMs = lease.untilMs - master.timing.deadlineMs
       this.#renewedMs.set(master, timeline.nowMs - (host.monotonicMs() - startedMs) / host.rate)
     }
     const renewedMs = this.#renewedMs.get(master) ?? Number.NEGATIVE_INFINITY
@@ -219,7 +220,7 @@ export class Cluster {
     const disturbedMs = this.#disturbedMs.get(host) ?? 0
     const stalled = late || life.keeper?.asleep === true || storage.blocked(host)
     // No lease is longer, not even on the slowest clock.
-    if (timeline.nowMs - renewedMs > this.profile.timing.deadlineMs * 1.02) return null
+    if (timeline.nowMs - renewedMs > master.timing.deadlineMs * 1.02) return null
     return stalled || Math.max(wokenMs, disturbedMs) > renewedMs ? renewedMs : null
   }
 
@@ -231,7 +232,7 @@ export class Cluster {
   #excused(master: Master, late: boolean): boolean {
     if (!this.profile.auditReads) return true
     const { host } = master
-    const { renewMs, deadlineMs } = this.profile.timing
+    const { renewMs, deadlineMs } = master.timing
     const sinceMs = this.world.timeline.nowMs - host.thawedMs
     if (sinceMs < THAW_PERIODS * renewMs) return true
     const { storage } = this.world

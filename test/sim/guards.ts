@@ -4,7 +4,9 @@
  */
 import { CLUSTER_FILE, claimFile, termOf } from '../../lib/ha/layout.ts'
 import type { ToMaster } from '../../lib/ha/messages.ts'
+import { type Periods, periodsOf } from '../../lib/ha/periods.ts'
 import type { Clock, Disk } from '../../lib/ha/ports.ts'
+import { makeTiming } from '../../lib/ha/timing.ts'
 import type { Change } from './auditor.ts'
 import type { Breaks, Inside } from './breaks.ts'
 import type { Profile } from './profile.ts'
@@ -132,6 +134,49 @@ const heldOpen = (profile: Profile, linksIgnored: boolean): Profile => ({
   longestMs: 3 * profile.timing.monitorMs,
   storage: { ...profile.storage, peakShare: 0, delegations: false, linksIgnored },
 })
+
+/** A slow interval and a fast one, which don't change. */
+const mixed = (profile: Profile): Profile => {
+  const [timing, fast] = [makeTiming(5000), makeTiming(1000)]
+  return { ...profile, timing, timings: [timing, fast], masters: 2, hosts: 2, priorities: [] }
+}
+
+/** Whoever holds a term slowly is cut off from the storage, and others are fast. */
+const cutOffMixed = (profile: Profile): Profile => ({
+  ...cutOff(mixed(profile)),
+  faults: ['cut storage of host'],
+  faultEveryMs: 2500,
+  faultsForMs: 30_000,
+  triggers: 0,
+})
+
+/** Living slow holders are taken for dead by fast ones. */
+const suspiciousMixed = (profile: Profile): Profile => ({
+  ...suspicious(mixed(profile)),
+  faultsForMs: 30_000,
+})
+
+/** Those on file, as the reader's own would be, or none. */
+const rewritten = (
+  disk: Disk,
+  { timing }: Inside,
+  change: (theirs: Periods, own: Periods) => Partial<Periods> | null,
+): Disk => {
+  const within = (file: { periods?: Periods }): object => {
+    const { periods, ...rest } = file
+    const changed = periods === undefined ? null : change(periods, periodsOf(timing))
+    return changed === null ? rest : { ...rest, periods: { ...periods, ...changed } }
+  }
+  return withDisk(disk, {
+    read: async (purpose, path) => {
+      const text = await disk.read(purpose, path)
+      if (text === 'missing' || text === '' || !/claim\.json$|^history\//.test(path)) return text
+      const file = JSON.parse(text) as { holder?: object; periods?: Periods }
+      const holder = file.holder === undefined ? {} : { holder: within(file.holder) }
+      return JSON.stringify({ ...within(file), ...holder })
+    },
+  })
+}
 
 const endOnlyPrevious = (disk: Disk): Disk => {
   let newest = 0
@@ -352,6 +397,32 @@ export const GUARDS: readonly Guard[] = [
         }),
     },
     adjust: stallingTwice,
+  },
+  {
+    name: "judge a holder by one's own patience",
+    breaks: {
+      disk: (disk, inside) =>
+        rewritten(disk, inside, (theirs, own) => ({
+          patienceMs: own.patienceMs,
+          // Else it is no longer than D, and would be taken for foreign.
+          deadlineMs: Math.min(theirs.deadlineMs, own.deadlineMs),
+          renewMs: Math.min(theirs.renewMs, own.renewMs),
+        })),
+    },
+    adjust: cutOffMixed,
+  },
+  {
+    name: "settle for one's own S",
+    breaks: {
+      disk: (disk, inside) =>
+        rewritten(disk, inside, (_theirs, own) => ({ settleMs: own.settleMs })),
+    },
+    adjust: suspiciousMixed,
+  },
+  {
+    name: "judge everybody by one's own periods",
+    breaks: { disk: (disk, inside) => rewritten(disk, inside, () => null) },
+    adjust: cutOffMixed,
   },
   {
     name: 'take silence for proof of death',

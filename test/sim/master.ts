@@ -25,7 +25,8 @@ export interface MasterOptions {
   readonly host: Host
   readonly address: string
   readonly priority: number
-  readonly timing: Timing
+  /** One for each of its lives, in turn. */
+  readonly timings: readonly Timing[]
   readonly fencing: boolean
   /** A client asks for a change about so often. */
   readonly changeEveryMs: number
@@ -84,6 +85,14 @@ export class Master {
     return this.alive ? (this.life?.keeperCore?.state.lease?.term ?? 0) : 0
   }
 
+  /** Of its newest life. */
+  get timing(): Timing {
+    const { timings } = this.options
+    const timing = timings[Math.max(0, this.#lives - 1) % timings.length]
+    if (timing === undefined) throw new Error(`${this.address} has no periods`)
+    return timing
+  }
+
   /** Called when a life ends, by whatever. */
   onEnd(run: () => void): void {
     this.#onEnd.push(run)
@@ -102,7 +111,8 @@ export class Master {
     const clock = breaks.masterClock?.(own) ?? own
     const owner = `${address}#${this.#lives}`
     const spy = options.spy(this)
-    const timing = breaks.timing?.(options.timing) ?? options.timing
+    const drawn = this.timing
+    const timing = breaks.timing?.(drawn) ?? drawn
     const notes = new Map<string, unknown>()
     const catalog = new Catalog({
       owner,

@@ -11,6 +11,8 @@ import type { StorageKind } from './world/storage.ts'
 export interface Profile {
   readonly seed: number
   readonly timing: Timing
+  /** Each master has one of these, in turn, and after each restart the next one. */
+  readonly timings: readonly Timing[]
   readonly masters: number
   readonly hosts: number
   readonly priorities: readonly number[]
@@ -89,9 +91,24 @@ const STRIKES: readonly FaultName[] = [
 
 const MONITOR_MS = [1000, 2000, 5000] as const
 
+/** An operator is changing the monitor interval, one master after the other. */
+function drawTimings(timing: Timing, random: Random): Timing[] {
+  if (random.chance(0.75)) return [timing]
+  const others = MONITOR_MS.filter((ms) => ms !== timing.monitorMs)
+  return [timing, makeTiming(random.pick(others))]
+}
+
+const latencyMost = (timings: readonly Timing[]): number =>
+  Math.min(...timings.map(({ monitorMs }) => monitorMs / 250))
+
+/** The monitor interval that bounds everything: nothing is promised to be faster than the slowest. */
+export const slowestMs = ({ timings }: Profile): number =>
+  Math.max(...timings.map(({ monitorMs }) => monitorMs))
+
 export function drawProfile(seed: number): Profile {
   const random = new Random(seed, 'profile')
   const timing = makeTiming(random.pick(MONITOR_MS))
+  const timings = drawTimings(timing, new Random(seed, 'timings'))
   const m = timing.monitorMs
   const masters = random.chance(0.75) ? 3 : random.chance(0.7) ? 2 : 4
   const hosts = random.chance(0.75) ? masters : Math.max(1, masters - 1)
@@ -105,6 +122,7 @@ export function drawProfile(seed: number): Profile {
   return {
     seed,
     timing,
+    timings,
     masters,
     hosts,
     priorities: Array.from({ length: masters }, () => random.pick([100, 100, 100, 50, 200])),
@@ -113,7 +131,8 @@ export function drawProfile(seed: number): Profile {
     storage: {
       hdfs,
       granularityMs: hdfs ? 1 : random.pick([0.001, 0.001, 1]),
-      latencyMs: random.logBetween(0.15, Math.min(8, m / 250)),
+      // As slow as the shortest of them may be.
+      latencyMs: Math.min(random.logBetween(0.15, Math.min(8, m / 250)), latencyMost(timings)),
       peakMs: 216,
       peakShare: prompt ? 0 : random.pick([0, 0.001, 0.01]),
       delegations: !prompt && random.chance(0.05),

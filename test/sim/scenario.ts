@@ -2,7 +2,8 @@
  * Hand-written cases in a small language, run in the same world as the seeds but with nothing left to chance. A line is
  * one step; `#` begins a remark. Times are milliseconds.
  *
- *     world masters 3 hosts 3 monitor 1000 [hdfs] [fencing]     the first line
+ *     world masters 3 hosts 3 monitor 1000 [hdfs] [fencing]     the first line; `monitor 5000/500`: each master has one of
+ *                                 these in turn, and after each restart the next one
  *     start m1 m2                 start these masters
  *     wait 500                    let time pass
  *     active m1 m2 within 300     one of these serves by then
@@ -59,13 +60,17 @@ export async function runScenario(
 }
 
 function profileOf(line: string): Profile {
-  const match = /^world masters (\d) hosts (\d) monitor (\d+)( hdfs)?( fencing)?$/.exec(line)
+  const match = /^world masters (\d) hosts (\d) monitor (\d+(?:\/\d+)*)( hdfs)?( fencing)?$/.exec(
+    line,
+  )
   if (match === null) throw new Error(`"${line}" is no world`)
-  const [masters, hosts, monitorMs] = match.slice(1, 4).map(Number)
-  const timing = makeTiming(monitorMs)
+  const [masters, hosts] = match.slice(1, 3).map(Number)
+  const timings = (match[3] ?? '').split('/').map((ms) => makeTiming(Number(ms)))
+  const [timing = makeTiming()] = timings
   return {
     ...drawProfile(1),
     timing,
+    timings,
     masters: masters ?? 3,
     hosts: hosts ?? 3,
     priorities: [],

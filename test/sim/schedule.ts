@@ -7,7 +7,7 @@ import type { Violation } from './auditor.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import { Nemesis } from './nemesis.ts'
-import { drawProfile, type Profile } from './profile.ts'
+import { drawProfile, type Profile, slowestMs } from './profile.ts'
 
 export interface Outcome {
   readonly seed: number
@@ -48,7 +48,7 @@ export async function runSchedule(options: ScheduleOptions): Promise<Outcome> {
   const cluster = new Cluster(profile, options.breaks ?? {}, options.write ?? null)
   const { world, auditor } = cluster
   const { timeline, storage } = world
-  const m = profile.timing.monitorMs
+  const m = slowestMs(profile)
 
   storage.weather.staleListingMs = profile.hostileMs * cluster.random.next()
   storage.weather.staleAttributeMs = profile.hostileMs * cluster.random.next()
@@ -81,7 +81,7 @@ const describe = (violation: Violation | null): string | null => violation?.mess
 async function converge(cluster: Cluster): Promise<number | null> {
   const { world, auditor, profile } = cluster
   const { timeline, storage } = world
-  const m = profile.timing.monitorMs
+  const m = slowestMs(profile)
   const graceMs = cluster.random.chance(0.3) ? GRACE_M * m : 0
   world.trace(() => 'HEALED')
   const healedMs = timeline.nowMs
