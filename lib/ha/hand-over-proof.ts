@@ -3,7 +3,8 @@
  * with nobody serving, while the old holder, which only renews, could have gone on.
  *
  * The proof stands in the directory, since that is what has to take the files: the successor's reserve (reserve.ts).
- * Where it keeps none, because space is low, it is asked by a file and makes one now, or leaves word why it can't.
+ * Where it keeps none, because space is low, it is asked by a file and makes one now, or leaves word why it can't: in a
+ * name, since a name takes no room.
  */
 import { DiskError, isNoSpace, messageOf } from './errors.ts'
 import { askedFile, BACKUP_DIR, cannotFile, type Holder } from './layout.ts'
@@ -27,15 +28,14 @@ export async function askForProof(options: AskOptions, successor: Holder): Promi
   const { disk } = options
   try {
     if (await hasReserve(disk, successor)) return { can: true }
+    await forgetAnswers(disk, successor.address)
     await ask(options, askedFile(successor.address))
     return await answerOf(options, successor)
   } catch (error) {
     return { can: false, why: messageOf(error) }
   } finally {
-    for (const path of [askedFile(successor.address), cannotFile(successor.address)]) {
-      // The next question takes it away, or its reader.
-      await disk.unlink('release', path).catch(() => undefined)
-    }
+    // The next question takes it away, or its reader.
+    await disk.unlink('release', askedFile(successor.address)).catch(() => undefined)
   }
 }
 
@@ -49,17 +49,28 @@ async function ask({ disk, reserve }: AskOptions, path: string): Promise<void> {
   }
 }
 
+/** Those to a question whose asker has died. */
+async function forgetAnswers(disk: Disk, address: string): Promise<void> {
+  const refusal = cannotFile(address, '').slice(BACKUP_DIR.length + 1)
+  const names = await disk.list('release', BACKUP_DIR)
+  for (const name of names === 'missing' ? [] : names) {
+    if (name.startsWith(refusal)) await disk.unlink('release', `${BACKUP_DIR}/${name}`)
+  }
+}
+
 async function answerOf(options: AskOptions, successor: Holder): Promise<Proof> {
   const { disk, clock, timing } = options
   const { address } = successor
   const untilMs = clock.nowMs() + timing.monitorMs
-  const cannot = cannotFile(address)
+  const refusal = cannotFile(address, '').slice(BACKUP_DIR.length + 1)
   while (clock.nowMs() < untilMs) {
     if (await hasReserve(disk, successor)) return { can: true }
     const names = await disk.list('release', BACKUP_DIR)
-    if (names !== 'missing' && names.some((name) => `${BACKUP_DIR}/${name}` === cannot)) {
-      const why = await disk.read('release', cannot)
-      if (why !== 'missing' && why !== '') return { can: false, why: why.trim() }
+    const refused = names === 'missing' ? undefined : names.find((name) => name.startsWith(refusal))
+    if (refused !== undefined) {
+      await disk.unlink('release', `${BACKUP_DIR}/${refused}`)
+      const errno = refused.slice(refusal.length)
+      return { can: false, why: `${errno}: it tried to make the files of a claim` }
     }
     await new Promise<void>((done) => clock.after(timing.pollMs, done))
   }
@@ -78,9 +89,9 @@ export async function answerIfAsked(
   try {
     await reserve.prove()
   } catch (error) {
-    const why = error instanceof DiskError ? `${error.errno}: ${error.message}` : messageOf(error)
-    // Where not even this finds room, the silence says it.
-    await disk.create('register', cannotFile(address), `${why}\n`).catch(() => undefined)
+    const errno = error instanceof DiskError ? error.errno.replaceAll(/\W/g, '_') : 'EIO'
+    // Where not even a name finds room, the silence says it.
+    await disk.create('register', cannotFile(address, errno), '').catch(() => undefined)
   }
   await disk.unlink('register', asked).catch(() => undefined)
 }

@@ -11,7 +11,7 @@
  *     backup/host2_26001.refused          a master refused at its start for its catalog, for the active's page (refusals.ts)
  *     backup/host2_26001.network-…-7      what a member hears over the network, offers and answers (network-publication.ts)
  *     backup/host2_26001.asked            the active asks for proof that this backup can make its files (hand-over-proof.ts)
- *     backup/host2_26001.cannot           … and why it can't
+ *     backup/host2_26001.cannot-ENOSPC    … and that it can't, and why
  *     reserve/host2_26001/…               room kept for that master's next claim (reserve.ts)
  *     history/0000000042.json             exclusive create: this number is taken for ever, by whom and why
  *     history/0000000042.opened.json      exclusive create: it was opened, or swept and can't be any more
@@ -53,8 +53,8 @@ export const refusedFile = (address: string): string =>
 /** Two words of a hand-over to that backup. */
 export const askedFile = (address: string): string =>
   backupFile(address).replace(/\.json$/, '.asked')
-export const cannotFile = (address: string): string =>
-  backupFile(address).replace(/\.json$/, '.cannot')
+export const cannotFile = (address: string, errno: string): string =>
+  backupFile(address).replace(/\.json$/, `.cannot-${errno}`)
 
 /** Where that master keeps room for its next claim. */
 export const reserveDir = (address: string): string =>
