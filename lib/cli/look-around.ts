@@ -21,8 +21,11 @@ const DIRECTORY_EXTRA_MS = 6000
 export const askMs = (cluster: Cluster): number =>
   Math.min(2000, Math.max(500, cluster.timing.deadlineMs))
 
-/** Long enough to see a live heartbeat move at least twice. */
-export const watchMs = (cluster: Cluster): number => Math.ceil(cluster.timing.renewMs * 2.5)
+/** Long enough to see a live heartbeat move at least twice: each moves by its own master's renewal period. */
+export function watchMs(cluster: Cluster, picture: DirectoryPicture): number {
+  const theirs = picture.masters.map(({ periods }) => periods?.renewMs ?? 0)
+  return Math.ceil(Math.max(cluster.timing.renewMs, ...theirs) * 2.5)
+}
 
 /** Asks one master who it is and how it stands. Never rejects. */
 export async function askMaster(at: Address, deadlineMs: number): Promise<Asked> {
@@ -72,7 +75,7 @@ export async function lookAround(
   // A directory that couldn't be read at once is not asked again: it has had its deadline.
   if (atOnce.picture === null || enough(atOnce)) return atOnce
   asked.clear()
-  return see(watchMs(cluster))
+  return see(watchMs(cluster, atOnce.picture))
 }
 
 /** Whether every master there is has answered: then nothing is to be judged from heartbeats. */

@@ -36,6 +36,10 @@ export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   if (s.failure !== null && (newestBeat(seen)?.term ?? 0) > s.failure.term) s.failure = null
   const observer = { own: periodsOf(s.timing), pace: s.pace }
   s.watch = advance(s.watch, seen, { startedMs, finishedMs: t.now }, observer)
+  if (s.standDown !== null && seen.servedTerm > s.standDown) {
+    t.log('info', `term ${seen.servedTerm} has served: this master may become active again`)
+    s.standDown = null
+  }
   const { phase } = s
   if (phase.name === 'confirming' && startedMs >= phase.wonMs) confirm(t, phase, seen)
   if (s.lease !== null && seen.servedTerm > s.lease.term && s.above === null) {
@@ -89,7 +93,7 @@ export function considerClaim(t: Turn): void {
   }
   // Priority 0 and a stand-down bar this master unless somebody names it.
   const named = s.command !== null || ('successor' in verdict && verdict.successor === s.address)
-  const barred = (s.priority === 0 || s.standDown) && !named
+  const barred = (s.priority === 0 || s.standDown !== null) && !named
   if (
     barred ||
     !isMasterReady(s, now) ||
@@ -318,7 +322,7 @@ export function onServing(t: Turn, term: number, keeps: string | null): void {
   const { phase } = t.s
   if (phase.name !== 'activating' || phase.term !== term) return
   t.s.phase = { name: 'active', term }
-  t.s.standDown = false
+  t.s.standDown = null
   t.s.failure = null
   t.s.failedClaims = 0
   t.s.unfinished = null
@@ -364,7 +368,7 @@ export function onTakeOver(t: Turn, input: Input & { type: 'take-over' }): void 
     return
   }
   const fence = input.force && s.canFence && s.watch.seen?.holder != null
-  s.standDown = false
+  s.standDown = null
   s.command = {
     id: input.id,
     force: input.force,

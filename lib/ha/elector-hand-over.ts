@@ -47,7 +47,7 @@ export function considerHandOver(t: Turn): void {
     t.act({ do: 'ask-proof', id, address: heir.address })
   } else if (over && handOver.force && successor === null) {
     s.handOver = null
-    s.standDown = true
+    s.standDown = phase.term
     drain(t, phase.term, { reason: 'handed-over', successor: null, by, commandId: id })
   } else if (over) {
     s.handOver = null

@@ -179,8 +179,11 @@ export interface State {
   readonly failedClaims: number
   /** The number of a failed claim that can go on where it stopped. */
   readonly unfinished: number | null
-  /** Set by a forced hand-over to nobody: only a command makes this master active again. */
-  readonly standDown: boolean
+  /**
+   * The term that was given up to nobody, by force: until a higher one has served only a command makes this master active
+   * again. Null for none.
+   */
+  readonly standDown: number | null
   /** What came to nothing last, until somebody serves a later term. */
   readonly failure: Failure | null
   /** Why the last renewal failed; null when it succeeded. */
@@ -382,7 +385,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     pulseMs: 2 * timing.renewMs,
     looking: { busy: false, again: false, nextMs: nowMs },
     claimAfterMs: nowMs,
-    standDown: false,
+    standDown: null,
     failure: null,
     unwritable: null,
     failedClaims: 0,

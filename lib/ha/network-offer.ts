@@ -297,7 +297,7 @@ function considerAnswer(t: Turn, hearing: Hearing): void {
     return
   }
   const { offer, network } = offered
-  const able = s.phase.name === 'watching' && s.priority > 0 && !s.standDown
+  const able = s.phase.name === 'watching' && s.priority > 0 && s.standDown === null
   if (!able || s.leaving !== null || !isMasterReady(s, now)) return
   if (answering?.nonce !== offer.nonce) {
     const { nonce, moves } = offer

@@ -89,6 +89,9 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
   if (state.storage === 'unreadable') {
     return 'the shared directory cannot be read: nobody takes over blind'
   }
+  if (state.standDown !== null && active?.address !== state.address) {
+    return `this master stood down in term ${state.standDown}, with force and to nobody: it becomes active by command only, until another master has served`
+  }
   if (active !== null) return null
   const { phase, lease, watch, timing } = state
   if (lease?.suspended) {
@@ -101,7 +104,6 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
     return before === null ? now : `${now} (${before})`
   }
   if (state.priority === 0) return 'this master has priority 0: it becomes active by command only'
-  if (state.standDown) return 'this master stood down: it becomes active by command only'
   if (watch.seen === null) return 'the shared directory has not been read yet'
   if (watch.seen.unreadable !== undefined) {
     return `${watch.seen.unreadable}: by whose periods its holder lives is unknown, so nobody takes over without proof`

@@ -65,7 +65,8 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
     highAvailability: timing !== null,
     periods: timing === null ? null : periodsOf(timing),
     masters,
-    ifActiveDied: ifActiveDied(common),
+    // Its loss is noticed by its own periods.
+    ifActiveDied: ifActiveDied({ ...common, timing: timing && { ...timing, ...active?.periods } }),
     alerts: alertsOf({
       ...common,
       missing: missingOf(facts.listed, masters),

@@ -34,8 +34,12 @@ export function ifActiveDied(of: Succession): IfActiveDied {
   }
   const [first] = willing.filter((row) => isReady(row, timing)).sort(byRank)
   if (first === undefined) {
-    const names = willing.map(({ address, state }) => `${address} (${state})`).join(', ')
-    return nobody(`no backup is ready: ${names} shows no fresh heartbeat`)
+    const names = willing.map(({ address, state, problem }) =>
+      problem === null
+        ? `${address} (${state}) shows no fresh heartbeat`
+        : `${address}: ${problem}`,
+    )
+    return nobody(`no backup is ready: ${names.join('; ')}`)
   }
   const { pollMs, patienceMs, settleMs, activationMs } = timing
   return {
@@ -54,8 +58,13 @@ const nobody = (why: string): IfActiveDied => ({
   why,
 })
 
-const isReady = ({ state, self, heartbeatAgeMs, connected }: MasterRow, timing: Timing): boolean =>
+/** With an active master only what keeps a backup from becoming it is a problem of that backup. */
+const isReady = (
+  { state, self, heartbeatAgeMs, connected, problem }: MasterRow,
+  timing: Timing,
+): boolean =>
   state === 'backup' &&
+  problem === null &&
   (self || connected || (heartbeatAgeMs !== null && heartbeatAgeMs < timing.patienceMs))
 
 /** As contenders rank themselves (lib/ha/elector-claim.ts). */

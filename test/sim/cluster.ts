@@ -137,7 +137,7 @@ export class Cluster {
     }
     for (const master of this.masters) master.start()
     // Who was handed over to nobody waits for the operator.
-    const stoodDown = this.masters.find((m) => m.life?.keeperCore?.state.standDown === true)
+    const stoodDown = this.masters.find((m) => m.life?.keeperCore?.state.standDown != null)
     this.world.after(slowestMs(this.profile) / 4, () => {
       if (this.active === null) {
         stoodDown?.order((core) => core.takeOver({ force: false, by: 'operator' }))

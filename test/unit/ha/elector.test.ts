@@ -15,7 +15,7 @@ import type { Holder } from '../../../lib/ha/layout.ts'
 import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS } from '../../../lib/ha/layout.ts'
 import { periodWarnings } from '../../../lib/ha/period-warnings.ts'
 import { periodsOf } from '../../../lib/ha/periods.ts'
-import { problemOf } from '../../../lib/ha/picture.ts'
+import { problemOf, viewOf } from '../../../lib/ha/picture.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import type { Seen } from '../../../lib/ha/watch.ts'
 
@@ -545,6 +545,30 @@ t.test('hand-over to nobody is refused, unless forced', async (t) => {
   t.notOk(has(bench.pass(3 * timing.monitorMs, released), 'claim'), 'stood down')
   const command = bench.input({ type: 'take-over', id: 2, force: false, by: 'me' })
   t.ok(has(command, 'claim'), 'until somebody asks')
+})
+
+t.test('a stand-down ends when a higher term has served', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  const asked = { type: 'hand-over', id: 1, successor: null, force: true, by: 'me' } as const
+  bench.input(asked)
+  bench.found()
+  bench.pass(5 * timing.renewMs, () => seenOf(2, 1))
+  bench.input({ type: 'drained', term: 2 })
+  bench.input({ type: 'released', term: 2 })
+  bench.input({ type: 'deactivated', term: 2 })
+  let counter = 5_000_000
+  bench.pass(2 * timing.pollMs, () => seenOf(3, counter++, { servedTerm: 2 }))
+  const other = viewOf(holder('a:26001'), 'active', 0)
+  t.match(problemOf(bench.state, other, bench.now), /stood down.*until another master has served/)
+  bench.pass(2 * timing.pollMs, () => seenOf(3, counter++))
+  t.equal(problemOf(bench.state, other, bench.now), null)
+  t.ok(
+    has(
+      bench.pass(2 * timing.monitorMs, () => seenOf(3, 5_000_000)),
+      'claim',
+    ),
+  )
 })
 
 t.test('a forced take-over that can fence nobody says so', async (t) => {

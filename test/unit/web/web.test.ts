@@ -450,6 +450,9 @@ t.test('if the active died now', (t) => {
     why: null,
   })
   t.equal(judge([active, master(3), master(2)]).successor, 'host2:26001', 'by address then')
+  const barred = master(2, { problem: 'this master stood down' })
+  t.equal(judge([active, master(3), barred]).successor, 'host3:26001')
+  t.match(judge([active, barred]).why, /host2:26001: this master stood down/)
   t.match(judge([active]).why, /no backup master/)
   t.match(judge([active, master(2, { priority: 0 })]).why, /priority 0/)
   const silent = { connected: false, heartbeatAgeMs: 9000 }
