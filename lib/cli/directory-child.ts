@@ -16,6 +16,7 @@ import {
   HaError,
   type HistoryEntry,
   inspectDirectory,
+  makeDirs,
   readDirectoryHistory,
   readMembers,
   readSecret,
@@ -131,17 +132,24 @@ async function isOf(
 
 async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ epoch: number }> {
   const { directory, timing, by } = request
-  // Making it would hide that the share is not mounted.
+  const rootDirectory = join(directory, '../..')
+  const { newestCatalogTerm } = await import('./catalog-term.ts')
+  const catalogTerm = await newestCatalogTerm(rootDirectory)
+  // Making it would hide that the share is not mounted; where a catalog stands beside it, it is, and was removed alone.
   if (!existsSync(directory)) {
-    throw new Error(`${directory} does not exist: is the shared directory mounted here?`)
+    if (catalogTerm === 0) {
+      throw new Error(`${directory} does not exist: is the shared directory mounted here?`)
+    }
+    await makeDirs(directory, 0o700)
   }
   const { requireNobodyAlone } = await import('./rootdir-use.ts')
-  await requireNobodyAlone(directory, join(directory, '../..')).catch((error: Error) => {
+  await requireNobodyAlone(directory, rootDirectory).catch((error: Error) => {
     throw new HaError('UNSAFE', error.message, { cause: error })
   })
   return formatDirectory(directory, {
     timing,
     by,
+    catalogTerm,
     log: (level, message, facts) => {
       if (level === 'warn' || level === 'error') {
         process.stderr.write(`${message} ${facts === undefined ? '' : JSON.stringify(facts)}\n`)

@@ -32,6 +32,7 @@ import {
   SingleMember,
 } from '../master/index.ts'
 import type { Bind } from '../rpc/index.ts'
+import { newestCatalogTerm } from './catalog-term.ts'
 import { ownClusterId, singleIdOf } from './cluster-identity.ts'
 import { type InForce, onConfChange } from './conf-changes.ts'
 import { confRows } from './conf-rows.ts'
@@ -208,9 +209,10 @@ export class MasterLife implements DaemonLife {
         await service.activate(term, signal, onTrouble)
       }
       const formerId = await singleIdOf(ha.directory)
-      const writes = ha.catalog.class === 'SharedStore'
-      const openingDirectory = writes ? sharedDirectory(rootDirectory) : null
-      const known = { openingDirectory, self: this.#self(), clusterId: formerId }
+      const isShared = ha.catalog.class === 'SharedStore'
+      const openingDirectory = isShared ? sharedDirectory(rootDirectory) : null
+      const catalogTerm = isShared ? await newestCatalogTerm(rootDirectory) : 0
+      const known = { openingDirectory, catalogTerm, self: this.#self(), clusterId: formerId }
       const options = { ...ha, ...known, log: this.#log.log }
       return joinElection({ ...options, service: { ...service, activate } }, onFailure)
     }

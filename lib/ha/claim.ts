@@ -24,6 +24,7 @@ import {
   type Claim,
   claimFile,
   encode,
+  HISTORY_DIR,
   type Holder,
   heartbeatFile,
   historyFile,
@@ -129,7 +130,13 @@ async function createOwn(
   { torn, record }: Attempt,
   { path, text, decode }: { path: string; text: string; decode: Decode },
 ): Promise<boolean> {
-  const made = await makeWhole(disk, torn, { purpose: 'claim', path, text })
+  const wanted = { purpose: 'claim', path, text } as const
+  let made = await makeWhole(disk, torn, wanted)
+  if (made === 'missing' && path.startsWith(`${HISTORY_DIR}/`)) {
+    // Removed under the cluster. Numbers stay taken by their directories.
+    await disk.makeDirs('claim', HISTORY_DIR)
+    made = await makeWhole(disk, torn, wanted)
+  }
   if (made !== 'exists') return made === 'created'
   const found = await disk.read('claim', path)
   return found !== 'missing' && decode(found)?.nonce === record.nonce

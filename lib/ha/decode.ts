@@ -138,6 +138,15 @@ export function decodeServed(text: string): ServedRecord | null {
   }
 }
 
+/** Of a cluster file or a term's record; a text of format 1 has none. */
+export function generationOf({ generation }: { readonly generation?: number }): number {
+  return Number.isSafeInteger(generation) ? Math.max(1, generation ?? 1) : 1
+}
+
+/** Null for a torn or foreign text; of a newer version too, which the caller has refused. */
+export const decodeClusterLoosely = (text: string): ClusterFile | null =>
+  decode<ClusterFile>(text, CLUSTER)
+
 /** Throws BAD_DIRECTORY for a cluster file of a newer version, whatever else is in it. */
 export function refuseNewer(text: string, where: string): void {
   const version = decode<{ format: number }>(text, { format: 'number' })

@@ -59,7 +59,7 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
   const { lease, timing } = t.s
   if (lease === null || lease.term !== input.term) return
   if (input.outcome === 'missing') {
-    deposed(t, 'its heartbeat was ended by a higher term')
+    deposed(t, 'its heartbeat is gone: ended by a higher term, or removed from the directory')
     return
   }
   const { above } = t.s

@@ -2,7 +2,8 @@
  * Ending every term below n, so that no lower holder's renewal succeeds, whatever its clock says.
  *
  * For each number from n−1 down to the newest that is known to have served, that one included: create its claim.json
- * saying *closed*; where one exists already, unlink its heartbeat and look for `.nfs*`. Going by number and not by a
+ * saying *closed*, and the same in `history/k.opened.json`, since files can be removed under a cluster and one of the two
+ * is enough; where one exists already, unlink its heartbeat and look for `.nfs*`. Going by number and not by a
  * listing, none is forgotten because a listing was old. A term that served has itself ended all below it.
  *
  * `.nfs*` after the unlink means that a process on this host had the heartbeat open: the file lives on under that name
@@ -14,14 +15,16 @@
 import { decodeClaim, decodeTerm } from './decode.ts'
 import { DiskError, isNoSpace } from './errors.ts'
 import {
+  ACTIVE_DIR,
   type Claim,
   claimFile,
   encode,
   HISTORY_DIR,
   heartbeatFile,
   historyFile,
-  historyTermOf,
+  openedFile,
   releaseOf,
+  servedFile,
   termDir,
 } from './layout.ts'
 import type { Periods } from './periods.ts'
@@ -53,12 +56,16 @@ export interface Ended {
 }
 
 export async function endBelow(disk: Disk, request: EndBelow): Promise<Ended> {
-  const lowest = newestServed(await servedTerms(disk), request.term)
+  const names = await disk.list('end-below', HISTORY_DIR)
+  const history = new Set(names === 'missing' ? [] : names.map((name) => `${HISTORY_DIR}/${name}`))
+  const lowest = newestServed(history, request.term)
   let proven = true
   let settleMs = 0
   for (let from = request.term - 1; from >= lowest; from -= AT_ONCE) {
     const terms = Array.from({ length: Math.min(AT_ONCE, from - lowest + 1) }, (_, i) => from - i)
-    const ends = await Promise.all(terms.map((lower) => endTerm(disk, lower, request)))
+    const ends = await Promise.all(
+      terms.map((lower) => endTerm(disk, lower, { ...request, history })),
+    )
     const alive = ends.indexOf('alive')
     if (alive >= 0) return { proven: false, alive: from - alive, settleMs }
     const ended = terms.filter((lower) => ends[from - lower] === 'ended')
@@ -74,18 +81,10 @@ const AT_ONCE = 32
 /** Beyond so many terms below a closing is an empty file: thousands of texts would fill the disk that failed the claims. */
 const WITH_TEXT = 64
 
-/** The newest below `term` that is known to have served, else 1. */
-function newestServed(served: ReadonlySet<number>, term: number): number {
-  let newest = 1
-  for (const one of served) if (one < term && one > newest) newest = one
-  return newest
-}
-
-async function servedTerms(disk: Disk): Promise<Set<number>> {
-  const names = await disk.list('end-below', HISTORY_DIR)
-  if (names === 'missing') return new Set()
-  const entries = names.map(historyTermOf)
-  return new Set(entries.filter((entry) => entry?.served).map((entry) => entry?.term ?? 0))
+/** The newest below `term` that is known to have served, else 1; `history`: paths of all that stands there. */
+function newestServed(history: ReadonlySet<string>, term: number): number {
+  for (let lower = term - 1; lower > 1; lower -= 1) if (history.has(servedFile(lower))) return lower
+  return 1
 }
 
 /**
@@ -96,14 +95,19 @@ async function servedTerms(disk: Disk): Promise<Set<number>> {
 async function endTerm(
   disk: Disk,
   lower: number,
-  request: EndBelow,
+  request: EndBelow & { readonly history: ReadonlySet<string> },
 ): Promise<'gone' | 'ended' | 'alive'> {
-  const { term, nonce } = request
+  const { term, nonce, history } = request
   if (request.closed?.has(lower) === true) return 'gone'
   const closed: Claim = { state: 'closed', term: lower, closedBy: term, nonce }
-  const decision = await close(disk, lower, lower < term - WITH_TEXT ? '' : encode(closed))
-  // Created: closed before it was opened, so nobody ever held it. Missing: swept, and its number is taken for ever.
-  if (decision !== 'exists') {
+  const text = lower < term - WITH_TEXT ? '' : encode(closed)
+  const decision = await close(disk, claimFile(lower), text)
+  if (decision === 'missing') return endVanished(disk, lower, request)
+  const inHistory = history.has(openedFile(lower))
+    ? 'exists'
+    : await closeInHistory(disk, lower, text)
+  // Closed in both before it was opened: nobody ever held it, nor will.
+  if (decision === 'created' && inHistory === 'created') {
     request.closed?.add(lower)
     return 'gone'
   }
@@ -135,11 +139,11 @@ async function isClosed(disk: Disk, lower: number): Promise<boolean> {
 /** That it exists closes it: one that no space was left to fill does as well. */
 async function close(
   disk: Disk,
-  lower: number,
+  path: string,
   text: string,
 ): Promise<'created' | 'exists' | 'missing'> {
   try {
-    return await disk.create('end-below', claimFile(lower), text)
+    return await disk.create('end-below', path, text)
   } catch (error) {
     if (isNoSpace(error) && error.made) return 'created'
     throw error
@@ -160,6 +164,44 @@ async function writtenPeriods(disk: Disk, term: number): Promise<Periods | undef
     if (!(error instanceof DiskError)) throw error
     return undefined
   }
+}
+
+/**
+ * A claimant of that term may still be on its way, and claim.json, which stops it, may be removed: so the term is closed
+ * in the history as well, where the claim's last step finds it. `exists`: it was opened before.
+ */
+async function closeInHistory(
+  disk: Disk,
+  lower: number,
+  text: string,
+): Promise<'created' | 'exists'> {
+  const path = openedFile(lower)
+  for (;;) {
+    const made = await close(disk, path, text)
+    if (made !== 'missing') return made
+    await disk.makeDirs('end-below', HISTORY_DIR)
+  }
+}
+
+/**
+ * The term's directory is gone. One that was swept had long been ended, and its number is taken for ever; one that was
+ * removed otherwise took the heartbeat along, which its holder finds at its next renewal.
+ */
+async function endVanished(
+  disk: Disk,
+  lower: number,
+  { provenTerm, history }: EndBelow & { readonly history: ReadonlySet<string> },
+): Promise<'gone' | 'ended'> {
+  // By listing, since a name may be a remembered absence.
+  const names = await disk.list('end-below', ACTIVE_DIR)
+  if (names !== 'missing' && names.includes(termDir(lower).slice(ACTIVE_DIR.length + 1))) {
+    const path = termDir(lower)
+    throw new DiskError('ESTALE', path, `${path} is listed, but can't be written into yet`)
+  }
+  if (lower === provenTerm) return 'gone'
+  if (!history.has(historyFile(lower))) return 'ended'
+  const text = await disk.read('end-below', historyFile(lower))
+  return text !== 'missing' && decodeTerm(text)?.reason === 'swept' ? 'gone' : 'ended'
 }
 
 const isHeartbeat = (name: string): boolean => name === 'heartbeat' || name.startsWith('.nfs')

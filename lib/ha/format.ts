@@ -3,14 +3,15 @@
  *
  * It is a take-over too: it claims the next term in the tool's name and ends all below, so that a master which was cut
  * off and comes back meets its end. Only then are the old terms, the backups' files, the cluster file and the secret
- * removed. The tool's own term stays, released, as the number that the next master counts from. The history stays as
+ * removed. The tool's own term stays, released, as the number that the next master counts from, and as the mark by which
+ * masters tell a format from damage: its record keeps the cluster's id and counts its generation. The history stays as
  * well: it is what keeps used numbers used (claim.ts).
  */
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import { claimTerm, newAttempt } from './claim.ts'
 import { realClock } from './clock.ts'
-import { refuseNewer } from './decode.ts'
+import { decodeClusterLoosely, generationOf, refuseNewer } from './decode.ts'
 import { openDisk } from './disk.ts'
 import { endBelow } from './end-below.ts'
 import { HaError } from './errors.ts'
@@ -23,6 +24,7 @@ import {
   HISTORY_DIR,
   type Holder,
   heartbeatFile,
+  NEXT_CLUSTER_FILE,
   RELEASED_MTIME_MS,
   SECRET_FILE,
   servedFile,
@@ -30,6 +32,7 @@ import {
   termOf,
 } from './layout.ts'
 import { judgeMembers } from './live-members.ts'
+import { newestIdentity } from './past.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import { sweepTerm } from './sweep.ts'
@@ -39,13 +42,15 @@ export interface Format {
   readonly timing: Timing
   /** Who asks, for the history. */
   readonly by: string
+  /** The newest term of which a catalog stands beside the directory, 0 for none: the format goes above it. */
+  readonly catalogTerm?: number
   readonly log: Log
 }
 
 /** Rejects UNSAFE naming the masters that live, or when another master claims meanwhile. */
 export async function formatDirectory(
   directory: string,
-  { timing, by, log }: Format,
+  { timing, by, log, catalogTerm = 0 }: Format,
 ): Promise<{ epoch: number }> {
   const disk = openDisk(directory)
   await refuseUnknown(disk, directory)
@@ -57,8 +62,9 @@ export async function formatDirectory(
       `masters are alive: ${live.join(', ')}. Stop them first (sbin/stop-tajo.sh)`,
     )
   }
-  const term = newest + 1
-  const record = await takeTerm(disk, { term, newest, by, timing, log })
+  const term = Math.max(newest, catalogTerm) + 1
+  const cluster = await clusterAfter(disk)
+  const record = await takeTerm(disk, { term, newest, by, timing, log, cluster })
   const names = await disk.list('sweep', ACTIVE_DIR)
   const terms = (names === 'missing' ? [] : names).map(termOf)
   for (const old of terms) if (old !== null && old < term) await sweepTerm(disk, old, record)
@@ -67,6 +73,7 @@ export async function formatDirectory(
     await disk.unlink('sweep', `${BACKUP_DIR}/${name}`)
   }
   await disk.unlink('sweep', CLUSTER_FILE)
+  await disk.unlink('sweep', NEXT_CLUSTER_FILE)
   await disk.unlink('sweep', SECRET_FILE)
   return { epoch: term }
 }
@@ -84,10 +91,24 @@ async function refuseUnknown(disk: Disk, directory: string): Promise<void> {
 interface Take extends Format {
   readonly term: number
   readonly newest: number
+  readonly cluster: Pick<TermRecord, 'clusterId' | 'generation'>
+}
+
+/** The id stays: balancers and clients know the cluster by it. Nothing where no file and no term tells it. */
+async function clusterAfter(disk: Disk): Promise<Take['cluster']> {
+  const text = await disk.read('setup', CLUSTER_FILE)
+  const file = text === 'missing' ? null : decodeClusterLoosely(text)
+  const known = await newestIdentity(disk, 'setup')
+  const clusterId = file?.clusterId ?? known?.clusterId
+  const generation = 1 + Math.max(generationOf(file ?? {}), generationOf(known ?? {}))
+  return clusterId === undefined ? {} : { clusterId, generation }
 }
 
 /** Gives the term's record. */
-async function takeTerm(disk: Disk, { term, newest, by, timing, log }: Take): Promise<TermRecord> {
+async function takeTerm(
+  disk: Disk,
+  { term, newest, by, timing, log, cluster }: Take,
+): Promise<TermRecord> {
   const nonce = randomUUID()
   const record: TermRecord = {
     term,
@@ -99,6 +120,7 @@ async function takeTerm(disk: Disk, { term, newest, by, timing, log }: Take): Pr
     previousTerm: newest,
     previousAddress: null,
     at: new Date().toISOString(),
+    ...cluster,
   }
   const holder: Holder = {
     address: 'formatHA',

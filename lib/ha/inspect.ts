@@ -62,8 +62,8 @@ export async function inspectDirectory(
 /** Where there is no cluster file: formatting removes it, and the history stays. */
 function whyNoCluster(newest: HistoryEntry | undefined): string {
   if (newest === undefined) return 'is no HA directory yet: no master has been started on it'
-  const what = newest.term.reason === 'format' ? 'was formatted' : `has lost its ${CLUSTER_FILE}`
-  return `${what}; no master has been started since`
+  if (newest.term.reason === 'format') return 'was formatted; no master has been started since'
+  return `has lost its ${CLUSTER_FILE}: the active master puts it back within a monitor interval; where none is left, put it back from a backup, or run 'tajo haadmin -formatHA' when all masters are stopped`
 }
 
 function holderOf(holder: Holder, first: Seen, last: Seen, watchMs: number): InspectedMaster {
@@ -89,7 +89,9 @@ function problemOf(seen: Seen, holder: InspectedMaster | null, watchMs: number):
   if (seen.newest === 0) return 'no master has ever been active here'
   // At a glance nobody's silence is known.
   if (watchMs === 0 && !seen.holderDead && holder?.pulse === 'silent') return null
-  if (holder === null) return `term ${seen.newest} has no holder: its claim was not finished`
+  if (holder === null) {
+    return `term ${seen.newest} has no holder: its claim was not finished, or its files were removed`
+  }
   if (holder.pulse === 'live') return null
   const who = `the last active master ${holder.address} (term ${holder.epoch})`
   if (holder.pulse === 'released') return `${who} released its term, and no other has claimed one`

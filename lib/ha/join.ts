@@ -49,6 +49,7 @@ export async function joinElection(
       catalog: options.catalog,
       fencing: options.fencing,
       severalHosts: options.severalHosts,
+      catalogTerm: options.catalogTerm,
       openingDirectory: options.openingDirectory,
       fresh: {
         clusterId: options.clusterId ?? randomUUID(),

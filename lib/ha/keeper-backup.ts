@@ -6,7 +6,7 @@ import type { Counter } from './counter.ts'
 import type { Candidate } from './elector-state.ts'
 import { isNoSpace, messageOf } from './errors.ts'
 import { answerIfAsked } from './hand-over-proof.ts'
-import { BACKUP_DIR, backupFile, encode, type Holder, refusedFile } from './layout.ts'
+import { BACKUP_DIR, backupFile, CLUSTER_FILE, encode, type Holder, refusedFile } from './layout.ts'
 import { Pace } from './pace.ts'
 import { type Peer, Peers } from './peers.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
@@ -133,6 +133,11 @@ export class Backup {
     const { disk, reserve, self } = this.#o
     const text = encode(self)
     try {
+      if ((await disk.create('register', this.#path, text)) !== 'missing') return
+      // Removed under the cluster; where all of it is gone, it may only not be mounted.
+      const names = await disk.list('register', '.')
+      if (names === 'missing' || !names.includes(CLUSTER_FILE)) return
+      await disk.makeDirs('register', BACKUP_DIR)
       await disk.create('register', this.#path, text)
     } catch (error) {
       if (!isNoSpace(error) || !(await reserve.spend())) throw error

@@ -5,7 +5,7 @@ import type { BackupOptions } from './keeper-backup.ts'
 import type { Looker } from './look.ts'
 import type { Start } from './messages.ts'
 import { leaveRefusal } from './refusals.ts'
-import { joinDirectory, refuseSameAddress } from './setup.ts'
+import { joinDirectory, type Membership, refuseSameAddress } from './setup.ts'
 
 export interface JoinOptions
   extends Pick<BackupOptions, 'clock' | 'disk' | 'processes' | 'log' | 'self'> {
@@ -14,11 +14,11 @@ export interface JoinOptions
 }
 
 /** Rejects BAD_DIRECTORY, BAD_STORAGE, CATALOG_DIFFERS or ADDRESS_IN_USE. */
-export async function joinAs(options: JoinOptions): Promise<{ clusterId: string; secret: string }> {
-  const { clock, disk, self, start } = options
+export async function joinAs(options: JoinOptions): Promise<Membership> {
+  const { clock, self, start } = options
   const createdAt = new Date(clock.wallMs()).toISOString()
   try {
-    const joined = await joinDirectory(disk, clock, { ...start, createdAt })
+    const joined = await joinDirectory(options, { ...start, createdAt })
     await refuseStrange(options)
     await refuseSameAddress(options, self, start.timing)
     return joined

@@ -3,17 +3,21 @@
  * elector decided and feeds the outcome back; every answer names its term, so that a late one is recognised.
  */
 import { type Attempt, canGoOn, claimTerm, newAttempt } from './claim.ts'
-import { decodeCluster } from './decode.ts'
+import { type Whose, whoseIsIt } from './cluster-file.ts'
+import { generationOf } from './decode.ts'
 import type { Cause, Effect, Input, Release } from './elector-state.ts'
 import { endBelow } from './end-below.ts'
 import { HaError, isDefinite, isNoSpace, messageOf } from './errors.ts'
 import {
-  CLUSTER_FILE,
+  type Claim,
+  claimFile,
   type End,
   encode,
   endFile,
   type Holder,
   heartbeatFile,
+  historyFile,
+  openedFile,
   RELEASED_FOR_MTIME_MS,
   RELEASED_MTIME_MS,
   type ServedRecord,
@@ -21,6 +25,7 @@ import {
   type TermRecord,
 } from './layout.ts'
 import { makeWhole } from './make-whole.ts'
+import type { Joined } from './messages.ts'
 import { periodsOf } from './periods.ts'
 import type { Clock, Disk, Log } from './ports.ts'
 import type { Reserve } from './reserve.ts'
@@ -34,7 +39,8 @@ export interface TermWorkOptions {
   readonly log: Log
   readonly timing: Timing
   readonly directory: string
-  readonly clusterId: string
+  /** Null before the directory is joined. */
+  readonly joined: Joined | null
   readonly self: Holder
   readonly reserve: Reserve
   readonly input: (input: Input) => void
@@ -55,6 +61,10 @@ export class TermWork {
   /** The last term of ours failed: the next one begins by showing that there is room for it. */
   #hasFailed = false
   readonly #closed = new Set<number>()
+  /** Up to this term the directory was ours: it was at a claim, and only the newest term then may have been a format's. */
+  #oursUpTo = 0
+  /** Texts of the newest term's files. */
+  #files: { readonly term: number; readonly texts: Map<string, string> } | null = null
 
   constructor(options: TermWorkOptions) {
     this.#o = options
@@ -72,11 +82,16 @@ export class TermWork {
       input({ type: 'heartbeat-made', term, startedMs })
     }
     try {
-      const formatted = await this.#formatted()
-      if (formatted !== null) {
-        input({ type: 'claim-lost', term, why: formatted, failed: false, goesOn: false })
-        this.#o.refuse(formatted)
-        input({ type: 'leave', reason: formatted })
+      const whose = await this.#whose(term)
+      if (whose.is === 'formatted') {
+        input({ type: 'claim-lost', term, why: whose.why, failed: false, goesOn: false })
+        this.#o.refuse(whose.why)
+        input({ type: 'leave', reason: whose.why })
+        return
+      }
+      if (whose.is === 'foreign') {
+        const goesOn = canGoOn(attempt)
+        input({ type: 'claim-lost', term, why: whose.why, failed: true, goesOn })
         return
       }
       if (this.#hasFailed) await this.#proveRoom()
@@ -85,8 +100,10 @@ export class TermWork {
       const makeRoom = async (): Promise<boolean> => (await reserve.giveUp()) || (await easing)
       const outcome = await claimTerm(disk, { holder: self, attempt, onHeartbeat, makeRoom })
       await easing
-      if (outcome.won) input({ type: 'claim-won', term })
-      else input({ type: 'claim-lost', term, why: outcome.why, failed: false, goesOn: false })
+      if (outcome.won) {
+        this.#remember(attempt.record)
+        input({ type: 'claim-won', term })
+      } else input({ type: 'claim-lost', term, why: outcome.why, failed: false, goesOn: false })
     } catch (error) {
       const goesOn = canGoOn(attempt)
       this.#hasFailed = true
@@ -253,6 +270,7 @@ export class TermWork {
       ...(done.keeps === null ? {} : { catalog: done.keeps }),
     }
     const path = servedFile(term)
+    if (this.#files?.term === term) this.#files.texts.set(path, encode(served))
     await makeWhole(disk, torn, { purpose: 'history', path, text: encode(served) })
   }
 
@@ -272,6 +290,7 @@ export class TermWork {
 
   #record(term: number, cause: Cause, nonce: string): TermRecord {
     const { self } = this.#o
+    const cluster = this.#o.joined?.cluster
     return {
       term,
       address: self.address,
@@ -283,17 +302,38 @@ export class TermWork {
       previousAddress: cause.basis.holder?.address ?? null,
       at: this.#now(),
       periods: periodsOf(this.#o.timing),
+      ...(cluster === undefined
+        ? {}
+        : { clusterId: cluster.clusterId, generation: generationOf(cluster) }),
     }
   }
 
   /** A master that was cut off while the directory was formatted must not come back as the new cluster's active. */
-  async #formatted(): Promise<string | null> {
-    const { clusterId, directory, disk } = this.#o
-    const text = await disk.read('claim', CLUSTER_FILE)
-    const found =
-      text === 'missing' ? null : decodeCluster(text, `${directory}/${CLUSTER_FILE}`).clusterId
-    if (found === clusterId) return null
-    return `${directory} was formatted: it belongs to ${found === null ? 'no cluster' : `cluster ${found}`} now, this master joined cluster ${clusterId}. Start it anew`
+  async #whose(term: number): Promise<Whose> {
+    const { directory, disk, joined, log } = this.#o
+    if (joined === null) throw new HaError('NOT_ACTIVE', 'the directory is not joined yet')
+    const knownTerm = Math.max(joined.newest, this.#oursUpTo)
+    const whose = await whoseIsIt(disk, 'claim', { directory, cluster: joined.cluster, knownTerm })
+    if (whose.is === 'ours') this.#oursUpTo = term - 2
+    if (whose.is === 'lost') log('warn', `${whose.why}: term ${term} is claimed all the same`)
+    return whose
+  }
+
+  /** As `claimTerm` writes them. */
+  #remember(record: TermRecord): void {
+    const { term, nonce } = record
+    const claim: Claim = { state: 'open', term, holder: this.#o.self, nonce }
+    const texts = new Map([
+      [historyFile(term), encode(record)],
+      [claimFile(term), encode(claim)],
+      [openedFile(term), encode(claim)],
+    ])
+    this.#files = { term, texts }
+  }
+
+  /** By path, as far as this keeper has made them. */
+  files(term: number): ReadonlyMap<string, string> {
+    return this.#files?.term === term ? this.#files.texts : new Map()
   }
 
   async #pause(signal: AbortSignal, why: string): Promise<void> {

@@ -17,16 +17,17 @@ import {
   type State,
   wakeMs,
 } from './elector-state.ts'
-import { HaError, messageOf } from './errors.ts'
+import { DiskError, HaError, messageOf } from './errors.ts'
 import { askForProof } from './hand-over-proof.ts'
 import { readHistory } from './history.ts'
 import { Backup } from './keeper-backup.ts'
 import { joinAs } from './keeper-join.ts'
 import { Bulletin } from './keeper-network.ts'
 import { TermWork } from './keeper-term.ts'
-import { type Holder, heartbeatFile } from './layout.ts'
+import { Upkeep } from './keeper-upkeep.ts'
+import { ACTIVE_DIR, type Holder, heartbeatFile } from './layout.ts'
 import { Looker } from './look.ts'
-import type { KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
+import type { Joined, KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
 import { periodsOf } from './periods.ts'
 import { pictureOf } from './picture.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
@@ -65,6 +66,7 @@ export class Keeper {
   readonly #backup: Backup
   readonly #bulletin: Bulletin
   readonly #reserve: Reserve
+  readonly #upkeep: Upkeep
   #state: State
   #clusterId = ''
   #work: TermWork
@@ -84,7 +86,7 @@ export class Keeper {
     this.#start = start
     const periods = periodsOf(start.timing)
     this.#self = { ...start.self, hostname: start.hostname, periods }
-    this.#looker = new Looker(disk, processes, periods)
+    this.#looker = new Looker(disk, processes, periods, start.knownTerm)
     this.#counter = new Counter(clock, ports.storage.granularityMs)
     this.#bulletin = new Bulletin({
       clock,
@@ -118,7 +120,15 @@ export class Keeper {
         this.input({ type: 'candidates', candidates, begunMs, pulseMs }),
       onPace: (renewalMs) => this.input({ type: 'pace', monitorMs: smallestMonitorMs(renewalMs) }),
     })
-    this.#work = this.#termWork('')
+    this.#upkeep = new Upkeep({
+      clock,
+      disk,
+      log: this.#log,
+      directory: start.directory,
+      periodMs: start.timing.monitorMs,
+      held: () => this.#held(),
+    })
+    this.#work = this.#termWork(null)
     this.#state = this.#beginning()
   }
 
@@ -133,7 +143,8 @@ export class Keeper {
     try {
       const joined = this.#start.joined ?? (await this.#join())
       this.#clusterId = joined.clusterId
-      this.#work = this.#termWork(joined.clusterId)
+      this.#work = this.#termWork(joined)
+      this.#upkeep.start(joined)
       link.send({ type: 'ready', joined })
     } catch (error) {
       const code = error instanceof HaError ? error.code : 'BAD_STORAGE'
@@ -183,7 +194,7 @@ export class Keeper {
     return this.#state
   }
 
-  async #join(): Promise<{ clusterId: string; secret: string; storage: Storage }> {
+  async #join(): Promise<Joined> {
     const joined = await joinAs({
       ...this.#ports,
       log: this.#log,
@@ -206,7 +217,7 @@ export class Keeper {
     })
   }
 
-  #termWork(clusterId: string): TermWork {
+  #termWork(joined: Joined | null): TermWork {
     const { clock, disk, link } = this.#ports
     const { timing, directory } = this.#start
     return new TermWork({
@@ -215,7 +226,7 @@ export class Keeper {
       log: this.#log,
       timing,
       directory,
-      clusterId,
+      joined,
       self: this.#self,
       reserve: this.#reserve,
       input: (input) => this.input(input),
@@ -291,7 +302,7 @@ export class Keeper {
         this.#backup.register(false)
         return
       case 'record':
-        this.#recording = this.#work.record(effect)
+        this.#recording = this.#work.record(effect).then(() => this.#upkeep.look())
         return
       case 'exit':
         void this.#exit()
@@ -315,6 +326,7 @@ export class Keeper {
       this.input({ type: 'looked', seen, startedMs })
     } catch (error) {
       this.input({ type: 'look-failed', why: messageOf(error) })
+      if (error instanceof DiskError && error.path === ACTIVE_DIR) await this.#upkeep.remakeActive()
     }
   }
 
@@ -327,6 +339,13 @@ export class Keeper {
         ? { can: false as const, why: 'it has left the backups' }
         : await askForProof(options, peer.holder)
     this.input({ type: 'proof', id, proof })
+  }
+
+  /** The term that it may act under, and its files as far as they are known. */
+  #held(): { term: number; files: ReadonlyMap<string, string> } | null {
+    const { phase, lease } = this.#state
+    if (phase.name !== 'active' || lease === null || lease.suspended !== null) return null
+    return { term: lease.term, files: this.#work.files(lease.term) }
   }
 
   async #renew(term: number): Promise<void> {
@@ -384,7 +403,11 @@ export class Keeper {
       space: this.#reserve.report,
       unwritable: this.#state.unwritable ?? this.#backup.unwritable,
       lastRenewalMs: this.#state.lease === null ? this.#backup.lastRenewalMs : this.#lastRenewalMs,
-      warnings: [...this.#ports.storage.warnings, ...this.#backup.warnings],
+      warnings: [
+        ...this.#ports.storage.warnings,
+        ...this.#backup.warnings,
+        ...this.#upkeep.warnings,
+      ],
       nowMs,
     })
     // Ages change all the time; they alone are sent once in two renewal periods.

@@ -1,7 +1,8 @@
 /**
  * Names and formats of everything in the HA directory; `decode.ts` reads them.
  *
- *     cluster.json                        cluster id, format version, fingerprint of the catalog
+ *     cluster.json                        cluster id and generation, format version, fingerprint of the catalog
+ *     cluster.next.json                   its text in the new format, while a directory of an older one is migrated
  *     secret                              shared secret of the cluster's daemons, mode 0600
  *     single.json                         a master without high availability uses the directory alone (not this library's)
  *     active/epoch-0000000042/heartbeat   the lease: its mtime is the holder's counter
@@ -23,14 +24,20 @@
 import type { Periods } from './periods.ts'
 import type { ProcessIdentity } from './ports.ts'
 
-/** Raised when the meaning of a file changes; a directory of a newer version is refused. */
-export const FORMAT_VERSION = 1
+/**
+ * Raised when the meaning of a file changes; a directory of a newer version is refused, one of an older version is
+ * migrated by the first master that starts when none lives (migrate.ts).
+ *
+ *     2   cluster.json has a generation, and is made again by the holder alone; terms name their cluster
+ */
+export const FORMAT_VERSION = 2
 
 export const ACTIVE_DIR = 'active'
 export const BACKUP_DIR = 'backup'
 export const HISTORY_DIR = 'history'
 export const RESERVE_DIR = 'reserve'
 export const CLUSTER_FILE = 'cluster.json'
+export const NEXT_CLUSTER_FILE = 'cluster.next.json'
 export const SECRET_FILE = 'secret'
 
 const epochText = (term: number): string => String(term).padStart(10, '0')
@@ -175,6 +182,9 @@ export interface TermRecord {
   readonly at: string
   /** They hold for the whole term; none in a file of an older version, nor in a tombstone. */
   readonly periods?: Periods
+  /** Whose term it is, from format 2 on; of a format's own term: as it is since. */
+  readonly clusterId?: string
+  readonly generation?: number
 }
 
 /** history/N.served.json: durations in ms from the first notice; `why` is the predecessor's own last word, if any. */
@@ -202,7 +212,10 @@ export interface Phases {
 
 export interface ClusterFile {
   readonly format: number
+  /** The same for ever: formatting keeps it. */
   readonly clusterId: string
+  /** Counts how often the directory was formatted; from 1, which is also what a file of format 1 means. */
+  readonly generation?: number
   /** The one that all masters must share. */
   readonly catalog: CatalogName
   readonly createdAt: string

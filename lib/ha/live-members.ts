@@ -8,7 +8,7 @@ import { ACTIVE_DIR } from './layout.ts'
 import { Looker } from './look.ts'
 import { Peers } from './peers.ts'
 import { periodsOf } from './periods.ts'
-import type { Disk } from './ports.ts'
+import type { Clock, Disk, Processes } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import type { Timing } from './timing.ts'
 import { advance, newWatch, type Seen, verdictOf } from './watch.ts'
@@ -31,20 +31,26 @@ export async function liveMembers(directory: string, timing: Timing): Promise<Ju
 }
 
 /** Resolves once one is seen to live, or every heartbeat is released, proven dead or expired. */
-export async function judgeMembers(disk: Disk, timing: Timing): Promise<Judgement> {
-  const processes = hostProcesses()
+export async function judgeMembers(
+  disk: Disk,
+  timing: Timing,
+  { clock, processes }: { readonly clock: Clock; readonly processes: Processes } = {
+    clock: realClock,
+    processes: hostProcesses(),
+  },
+): Promise<Judgement> {
   const own = periodsOf(timing)
   const looker = new Looker(disk, processes, own)
-  const peers = new Peers(disk, realClock, processes)
-  const startedMs = realClock.nowMs()
+  const peers = new Peers(disk, clock, processes)
+  const startedMs = clock.nowMs()
   let watch = newWatch(startedMs, own)
   let first: Seen | null = null
   for (;;) {
-    const lookMs = realClock.nowMs()
+    const lookMs = clock.nowMs()
     const seen = await looker.look()
     first ??= seen
     await peers.scan()
-    const nowMs = realClock.nowMs()
+    const nowMs = clock.nowMs()
     const look = { startedMs: lookMs, finishedMs: nowMs }
     watch = advance(watch, seen, look, { own, pace: null })
     const verdict = verdictOf(watch, nowMs, timing)
@@ -68,9 +74,7 @@ export async function judgeMembers(disk: Disk, timing: Timing): Promise<Judgemen
         verdict.is === 'expired' ? (seen.holder?.address ?? 'an unknown master') : null
       return { live: [], unproven, newest: seen.newest }
     }
-    await new Promise<void>((done) =>
-      realClock.after(Math.min(timing.pollMs, watch.by.pollMs), done),
-    )
+    await new Promise<void>((done) => clock.after(Math.min(timing.pollMs, watch.by.pollMs), done))
   }
 }
 

@@ -25,6 +25,7 @@ import {
   termDir,
   termOf,
 } from './layout.ts'
+import { numberIn } from './past.ts'
 import { largest, type Periods } from './periods.ts'
 import type { Disk, Processes } from './ports.ts'
 import { readEnd } from './term-end.ts'
@@ -58,6 +59,9 @@ export class Looker {
   /** Mtimes of heartbeats that were released: nobody touches them again. */
   readonly #released = new Map<number, number>()
   readonly #holders = new Map<number, Holder>()
+  /** The highest number that was ever seen: it never goes back, though its files may be gone. */
+  #newest: number
+  #looked = false
   readonly #own: Periods | null
   /** By which a term is to be judged, once they can't change any more. */
   readonly #periods = new Map<number, Periods>()
@@ -67,10 +71,11 @@ export class Looker {
   #lastPulse: Pulse | null = null
 
   /** `own`: the observer's periods; null for one that judges nobody by time. */
-  constructor(disk: Disk, processes: Processes, own: Periods | null) {
+  constructor(disk: Disk, processes: Processes, own: Periods | null, knownTerm = 0) {
     this.#disk = disk
     this.#processes = processes
     this.#own = own
+    this.#newest = knownTerm
   }
 
   /** Rejects with DiskError where the directory can't be read: that is "unknown", never "dead". */
@@ -82,17 +87,17 @@ export class Looker {
     const terms = names.map(termOf).filter((term) => term !== null)
     terms.sort((a, b) => b - a)
     this.#forgetBelow(terms.at(-1) ?? 0)
+    let recorded = await this.#seeNewest(terms)
+    if (this.#newest > (terms[0] ?? 0)) terms.unshift(this.#newest)
     const pulses: Pulse[] = []
     let servedTerm = 0
-    let historyRead = false
     for (const [i, term] of terms.entries()) {
       if (i < NEAR_TERMS || this.#served.has(term) || this.#opened.has(term)) {
         const isNewest = pulses.every(({ mtimeMs }) => mtimeMs === null)
         pulses.push({ term, mtimeMs: await this.#pulse(term, isNewest) })
       }
-      if (!this.#served.has(term) && !historyRead) {
-        const recorded = await this.#readHistory()
-        historyRead = true
+      if (!this.#served.has(term) && recorded === null) {
+        recorded = await this.#readHistory()
         if (term > recorded + FARTHEST_TERM) throw stray(term, `the newest term is ${recorded}`)
       }
       if (this.#served.has(term)) {
@@ -111,7 +116,7 @@ export class Looker {
     this.#lastPulse = beating ?? null
     const given = beating !== undefined && releaseOf(beating.mtimeMs ?? 0) === 'released-for'
     return {
-      newest: terms[0] ?? 0,
+      newest: this.#newest,
       pulses: judged,
       servedTerm,
       holder,
@@ -151,6 +156,23 @@ export class Looker {
     return null
   }
 
+  /**
+   * A number is taken by its directory and by its record, and one of them may have been removed: the newest is the highest
+   * that either shows, or that was seen before. The history is read for it at the first look, and where a directory is
+   * gone. Gives the history's newest term if it was read.
+   */
+  async #seeNewest(terms: readonly number[]): Promise<number | null> {
+    const top = terms[0] ?? 0
+    let recorded: number | null = null
+    if (!this.#looked || top < this.#newest) {
+      recorded = await this.#readHistory()
+      if (top > recorded + FARTHEST_TERM) throw stray(top, `the newest term is ${recorded}`)
+    }
+    this.#looked = true
+    this.#newest = Math.max(this.#newest, top, recorded ?? 0)
+    return recorded
+  }
+
   /** Gives its newest term, 0 for none. */
   async #readHistory(): Promise<number> {
     let newest = 0
@@ -160,7 +182,7 @@ export class Looker {
       if (entry?.served) this.#served.add(entry.term)
       const opened = openedTermOf(name)
       if (opened !== null) this.#opened.add(opened)
-      newest = Math.max(newest, entry?.term ?? 0)
+      newest = Math.max(newest, numberIn(name))
     }
     return newest
   }

@@ -149,6 +149,8 @@ export interface MemberOptions {
   readonly fencing: readonly string[]
   /** True when masters run on other hosts too: a directory on a local disk is refused then. */
   readonly severalHosts: boolean
+  /** The newest term of which a catalog stands beside the directory; 0 for none, or where that can't be told. */
+  readonly catalogTerm: number
   /**
    * Where the service's `activate` writes, each term into a numbered subdirectory of its own: as much room is kept for the
    * next one. Absolute path; null where it writes no files.

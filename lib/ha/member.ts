@@ -29,7 +29,7 @@ export interface MemberPorts extends KeeperPorts {
 }
 
 /** What a keeper is told at its start, less what only this class knows. */
-export type MemberStart = Omit<Start, 'resume' | 'joined'>
+export type MemberStart = Omit<Start, 'resume' | 'joined' | 'knownTerm'>
 
 export class MemberCore implements Member {
   readonly #ports: MemberPorts
@@ -55,7 +55,12 @@ export class MemberCore implements Member {
     this.#start = start
     this.#term = new HeldTerm(ports.clock)
     this.#keeper = new SupervisedKeeper(ports, start.timing, {
-      introduction: () => ({ ...start, joined: this.#known, resume: this.#term.resume() }),
+      introduction: () => ({
+        ...start,
+        joined: this.#known,
+        resume: this.#term.resume(),
+        knownTerm: this.#epoch,
+      }),
       onMessage: (message) => this.#onMessage(message),
       onGone: () => this.#onKeeperGone(),
       onHopeless: (error) => this.#fail(error),

@@ -4,7 +4,7 @@
  * for both processes.
  */
 import type { HaErrorCode } from './errors.ts'
-import type { Holder } from './layout.ts'
+import type { ClusterFile, Holder } from './layout.ts'
 import type { HistoryEntry, NetworkView, PeerView, StorageState } from './member-api.ts'
 import type { Hearing } from './network-rank.ts'
 import type { LogLevel } from './ports.ts'
@@ -28,6 +28,10 @@ export interface Joined {
   readonly clusterId: string
   readonly secret: string
   readonly storage: Storage
+  /** cluster.json as it was then. */
+  readonly cluster: ClusterFile
+  /** The highest number of a term that was taken before. */
+  readonly newest: number
 }
 
 /** First message to a keeper. */
@@ -42,6 +46,10 @@ export interface Start {
   readonly severalHosts: boolean
   /** Where each term's opening writes, in a numbered subdirectory of its own (absolute path); null: not to files. */
   readonly openingDirectory: string | null
+  /** The newest term of which a catalog stands beside the directory; 0 for none, or where that can't be told. */
+  readonly catalogTerm: number
+  /** The newest term that this master has heard of: numbers never go back, whatever the directory shows. */
+  readonly knownTerm: number
   /** Used only if this master is the first: cluster id and secret come from the caller's randomness. */
   readonly fresh: { readonly clusterId: string; readonly secret: string }
   /**

@@ -32,6 +32,7 @@ export type Purpose =
   | 'sweep'
   | 'reserve'
   | 'inspect'
+  | 'upkeep'
   | 'check'
 
 /** What is left of a file system for whoever is not root. */

@@ -1,9 +1,19 @@
 /**
  * Making or joining an HA directory. What is there already is never changed: a directory of a newer version, of other
  * software, or of a cluster with another catalog is refused with both sides named.
+ *
+ * cluster.json and the secret are made where no term has ever been, and after a format. Everywhere else their absence
+ * means that they were removed: the holder puts them back, or the start is refused.
  */
 
-import { decodeClaim, decodeCluster, decodeHolder } from './decode.ts'
+import {
+  decodeClaim,
+  decodeCluster,
+  decodeClusterLoosely,
+  decodeHolder,
+  generationOf,
+  refuseNewer,
+} from './decode.ts'
 import { DiskError, HaError, messageOf } from './errors.ts'
 import {
   ACTIVE_DIR,
@@ -18,32 +28,57 @@ import {
   HISTORY_DIR,
   type Holder,
   heartbeatFile,
+  NEXT_CLUSTER_FILE,
   releaseOf,
   SECRET_FILE,
+  type TermRecord,
   termOf,
 } from './layout.ts'
+import type { Looker } from './look.ts'
+import { migrate } from './migrate.ts'
+import { type Past, readPast } from './past.ts'
+import { periodsOf } from './periods.ts'
 import type { Clock, Disk, Processes } from './ports.ts'
 import { describeCatalog } from './refusals.ts'
 import type { Timing } from './timing.ts'
+import { advance, newWatch, verdictOf } from './watch.ts'
 
 export interface Setup {
   readonly directory: string
   readonly catalog: CatalogName
+  /** The newest term of which a catalog stands beside the directory; 0 for none, or where that can't be told. */
+  readonly catalogTerm: number
   readonly fresh: { readonly clusterId: string; readonly secret: string }
   readonly createdAt: string
+  readonly timing: Timing
+}
+
+export interface SetupPorts {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly processes: Processes
+  readonly looker: Looker
+}
+
+/** What a master knows of the directory that it joined. */
+export interface Membership {
+  readonly clusterId: string
+  readonly secret: string
+  readonly cluster: ClusterFile
+  /** The highest number that was taken before. */
+  readonly newest: number
 }
 
 /** Rejects BAD_DIRECTORY, BAD_STORAGE or CATALOG_DIFFERS. */
-export async function joinDirectory(
-  disk: Disk,
-  clock: Clock,
-  setup: Setup,
-): Promise<{ clusterId: string; secret: string }> {
+export async function joinDirectory(ports: SetupPorts, setup: Setup): Promise<Membership> {
+  const { disk } = ports
   try {
+    const past = await readPast(disk, 'setup')
+    refuseLostTerms(past, setup)
     for (const name of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) await disk.makeDirs('setup', name)
-    const cluster = await joinCluster(disk, clock, setup)
-    const secret = await joinSecret(disk, clock, setup)
-    return { clusterId: cluster.clusterId, secret }
+    const cluster = await joinCluster(ports, setup, past)
+    const secret = await joinSecret(ports, setup, past)
+    return { clusterId: cluster.clusterId, secret, cluster, newest: past.newest }
   } catch (error) {
     if (!(error instanceof DiskError)) throw error
     throw new HaError(
@@ -54,36 +89,161 @@ export async function joinDirectory(
   }
 }
 
-async function joinCluster(disk: Disk, clock: Clock, setup: Setup): Promise<ClusterFile> {
+/**
+ * The catalog has been served under terms of which nothing is left here: the directory, or the terms in it, were removed.
+ * A cluster that began anew would use their numbers again. (A catalog of term 1 may have been loaded before the first
+ * start, or be a single master's.)
+ */
+function refuseLostTerms({ newest }: Past, { directory, catalogTerm }: Setup): void {
+  if (catalogTerm <= Math.max(newest, 1)) return
+  const left = newest === 0 ? 'nothing is left of any term' : `the newest term is ${newest}`
+  throw new HaError(
+    'BAD_DIRECTORY',
+    `in ${directory} ${left}, but the catalog beside it was served in term ${catalogTerm}: the HA directory, or its terms, were removed. Put it back from a backup, or stop all masters and run 'tajo haadmin -formatHA', which keeps the catalog and goes on above that term`,
+  )
+}
+
+async function joinCluster(ports: SetupPorts, setup: Setup, past: Past): Promise<ClusterFile> {
+  const { disk } = ports
+  const { directory, timing } = setup
+  const where = `${directory}/${CLUSTER_FILE}`
+  const theirs =
+    (await interruptedMigration(disk)) ??
+    (await newCluster(ports, setup, past)) ??
+    (await putBack(ports, timing, () => wholeCluster(disk, where)))
+  if (theirs === null) throw lostFile(CLUSTER_FILE, setup, past)
+  requireSameCatalog(setup.catalog, theirs.catalog, where)
+  if (theirs.format >= FORMAT_VERSION) return theirs
+  return migrate(ports, { directory, file: theirs, timing })
+}
+
+/** What a migration that was interrupted has left in the place of cluster.json. */
+async function interruptedMigration(disk: Disk): Promise<ClusterFile | null> {
+  const names = await disk.list('setup', '.')
+  if (names === 'missing' || names.includes(CLUSTER_FILE)) return null
+  if (!names.includes(NEXT_CLUSTER_FILE)) return null
+  const text = await disk.read('setup', NEXT_CLUSTER_FILE)
+  const next = text === 'missing' ? null : decodeClusterLoosely(text)
+  if (next === null) return null
+  await disk.create('setup', CLUSTER_FILE, encode(next))
+  await disk.unlink('setup', NEXT_CLUSTER_FILE)
+  return next
+}
+
+/**
+ * Where no term has ever been, and where a format's mark says that one begins; null everywhere else. Of several that
+ * start at once one makes it, and the others read what it made: the create has told them that it is there.
+ */
+async function newCluster(
+  { disk, clock }: SetupPorts,
+  setup: Setup,
+  { newest, mark }: Past,
+): Promise<ClusterFile | null> {
+  if (newest > 0 && mark === null) return null
+  if (mark !== null) await removeOlder(disk, mark)
   const ours: ClusterFile = {
     format: FORMAT_VERSION,
-    clusterId: setup.fresh.clusterId,
+    clusterId: mark?.clusterId ?? setup.fresh.clusterId,
+    generation: mark === null ? 1 : generationOf(mark),
     catalog: setup.catalog,
     createdAt: setup.createdAt,
   }
-  const where = `${setup.directory}/${CLUSTER_FILE}`
   if ((await disk.create('setup', CLUSTER_FILE, encode(ours))) === 'created') return ours
   const text = await readWhole(disk, clock, CLUSTER_FILE)
-  const theirs = decodeCluster(text, where)
-  const { catalog } = theirs
-  if (catalog.class !== ours.catalog.class || catalog.uri !== ours.catalog.uri) {
-    throw new HaError(
-      'CATALOG_DIFFERS',
-      `this master is configured with another catalog than its cluster: here ${describeCatalog(ours.catalog)}, in the cluster ${describeCatalog(catalog)} (${where}). ` +
-        "Set tajo.catalog.store.class and tajo.catalog.uri alike on all masters (DerbyStore is one master's alone: for several take SharedStore, PostgreSQLStore or MariaDBStore); to change the whole cluster's catalog stop all masters and run 'tajo haadmin -formatHA'",
-    )
-  }
-  return theirs
+  return decodeCluster(text, `${setup.directory}/${CLUSTER_FILE}`)
 }
 
-async function joinSecret(disk: Disk, clock: Clock, setup: Setup): Promise<string> {
-  const made = await disk.create('setup', SECRET_FILE, `${setup.fresh.secret}\n`)
-  if (made === 'created') return setup.fresh.secret
-  const secret = (await readWhole(disk, clock, SECRET_FILE)).trim()
-  if (secret.length >= 32) return secret
+/** A format was interrupted before it removed the file, or the holder that it ended has put it back. */
+async function removeOlder(disk: Disk, mark: TermRecord): Promise<void> {
+  const text = await disk.read('setup', CLUSTER_FILE)
+  const file = text === 'missing' ? null : decodeClusterLoosely(text)
+  if (file !== null && generationOf(file) < generationOf(mark)) {
+    await disk.unlink('setup', CLUSTER_FILE)
+  }
+}
+
+/** Null where there is none, and where what is there is no cluster file, which the holder may still mend. */
+async function wholeCluster(disk: Disk, where: string): Promise<ClusterFile | null> {
+  const names = await disk.list('setup', '.')
+  if (names === 'missing' || !names.includes(CLUSTER_FILE)) return null
+  const text = await disk.read('setup', CLUSTER_FILE)
+  if (text === 'missing') return null
+  refuseNewer(text, where)
+  return decodeClusterLoosely(text)
+}
+
+function requireSameCatalog(ours: CatalogName, theirs: CatalogName, where: string): void {
+  if (theirs.class === ours.class && theirs.uri === ours.uri) return
   throw new HaError(
+    'CATALOG_DIFFERS',
+    `this master is configured with another catalog than its cluster: here ${describeCatalog(ours)}, in the cluster ${describeCatalog(theirs)} (${where}). ` +
+      "Set tajo.catalog.store.class and tajo.catalog.uri alike on all masters (DerbyStore is one master's alone: for several take SharedStore, PostgreSQLStore or MariaDBStore); to change the whole cluster's catalog stop all masters and run 'tajo haadmin -formatHA'",
+  )
+}
+
+async function joinSecret(ports: SetupPorts, setup: Setup, past: Past): Promise<string> {
+  const { disk } = ports
+  const mayMake = past.newest === 0 || past.mark !== null
+  if (mayMake) {
+    const made = await disk.create('setup', SECRET_FILE, `${setup.fresh.secret}\n`)
+    if (made === 'created') return setup.fresh.secret
+    const secret = (await readWhole(disk, ports.clock, SECRET_FILE)).trim()
+    if (secret.length >= SHORTEST_SECRET) return secret
+    throw new HaError(
+      'BAD_DIRECTORY',
+      `${setup.directory}/${SECRET_FILE} is torn or foreign (${secret.length} characters): stop all masters, remove it and start again`,
+    )
+  }
+  const secret = await putBack(ports, setup.timing, () => wholeSecret(disk))
+  if (secret !== null) return secret
+  throw lostFile(SECRET_FILE, setup, past)
+}
+
+async function wholeSecret(disk: Disk): Promise<string | null> {
+  const names = await disk.list('setup', '.')
+  if (names === 'missing' || !names.includes(SECRET_FILE)) return null
+  const text = await disk.read('setup', SECRET_FILE)
+  const secret = text === 'missing' ? '' : text.trim()
+  return secret.length >= SHORTEST_SECRET ? secret : null
+}
+const SHORTEST_SECRET = 32
+
+/**
+ * The holder of the role puts back what was removed (keeper-upkeep.ts), once a monitor interval: it is waited for as long
+ * as one lives, or may be coming. Null when nobody did.
+ */
+async function putBack<T>(
+  { clock, looker }: SetupPorts,
+  timing: Timing,
+  attempt: () => Promise<T | null>,
+): Promise<T | null> {
+  const startedMs = clock.nowMs()
+  const own = periodsOf(timing)
+  let watch = newWatch(startedMs, own)
+  let livedMs = startedMs
+  for (;;) {
+    const found = await attempt()
+    const nowMs = clock.nowMs()
+    if (found !== null) return found
+    if (nowMs - livedMs >= timing.monitorMs || nowMs - startedMs >= 4 * timing.monitorMs)
+      return null
+    const seen = await looker.look()
+    watch = advance(
+      watch,
+      seen,
+      { startedMs: nowMs, finishedMs: clock.nowMs() },
+      { own, pace: null },
+    )
+    if (verdictOf(watch, clock.nowMs(), timing).is === 'live') livedMs = clock.nowMs()
+    await new Promise<void>((done) => clock.after(timing.pollMs, done))
+  }
+}
+
+function lostFile(name: string, { directory }: Setup, { newest, record }: Past): HaError {
+  const last = record === null ? '' : `, by ${record.address}`
+  return new HaError(
     'BAD_DIRECTORY',
-    `${setup.directory}/${SECRET_FILE} is torn or foreign (${secret.length} characters): stop all masters, remove it and start again`,
+    `${directory} has terms (the newest is ${newest}${last}), but its ${name} is gone, torn or foreign, and no active master has put it back: it was removed or overwritten. Put it back from a backup, or stop all masters and run 'tajo haadmin -formatHA', which keeps the catalog, the history and the cluster's id`,
   )
 }
 

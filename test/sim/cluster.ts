@@ -117,6 +117,20 @@ export class Cluster {
     for (const master of this.masters) if (master.host === host) master.start()
   }
 
+  /** By somebody who is no master. */
+  remove(path: string): void {
+    this.world.storage.server.unlink(path, 'somebody')
+  }
+
+  removeDirectory(path: string): void {
+    const { server } = this.world.storage
+    for (const name of server.names(path) ?? []) {
+      if (server.entry(`${path}/${name}`) === 'directory') this.removeDirectory(`${path}/${name}`)
+      else this.remove(`${path}/${name}`)
+    }
+    server.removeDirectory(path)
+  }
+
   /** All is well again: nothing is stopped, hung, cut or down, and whatever ends late is started anew. */
   heal(graceMs: number): void {
     this.#healed = true

@@ -1,4 +1,17 @@
 /** What can befall a cluster. Each fault strikes at once and undoes itself after `forMs`. */
+import {
+  ACTIVE_DIR,
+  BACKUP_DIR,
+  CLUSTER_FILE,
+  claimFile,
+  HISTORY_DIR,
+  heartbeatFile,
+  historyFile,
+  openedFile,
+  SECRET_FILE,
+  servedFile,
+  termOf,
+} from '../../lib/ha/layout.ts'
 import type { Cluster } from './cluster.ts'
 import type { Master } from './master.ts'
 
@@ -151,6 +164,29 @@ export const FAULTS = {
     later(strike, () => {
       storage.weather.full = false
     })
+  },
+  /** An age cleaner, or a hand that slips. */
+  'remove file': ({ cluster }) => {
+    const { server } = cluster.world.storage
+    const newest = (server.names(ACTIVE_DIR) ?? []).map((name) => termOf(name) ?? 0)
+    const term = Math.max(0, ...newest)
+    const backups = (server.names(BACKUP_DIR) ?? []).map((name) => `${BACKUP_DIR}/${name}`)
+    const own = [heartbeatFile, claimFile, historyFile, openedFile, servedFile]
+    cluster.remove(cluster.random.pick([...own.map((path) => path(term)), ...backups]))
+  },
+  'remove claim': ({ cluster }) => {
+    const { server } = cluster.world.storage
+    for (const name of server.names(ACTIVE_DIR) ?? []) {
+      cluster.remove(claimFile(termOf(name) ?? 0))
+    }
+  },
+  'remove cluster file': ({ cluster }) => {
+    for (const path of [CLUSTER_FILE, SECRET_FILE]) cluster.remove(path)
+  },
+  'remove terms': ({ cluster }) => {
+    for (const directory of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) {
+      cluster.removeDirectory(directory)
+    }
   },
   'hold open': ({ cluster, target, forMs }) => {
     const names = cluster.world.storage.server.names('active') ?? []

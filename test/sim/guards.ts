@@ -2,7 +2,7 @@
  * The guards of the protocol, each broken in turn, with a world in which that matters. The auditor has to find every one
  * of them. How they are broken: see breaks.ts.
  */
-import { CLUSTER_FILE, claimFile, termOf } from '../../lib/ha/layout.ts'
+import { CLUSTER_FILE, claimFile, HISTORY_DIR, termOf } from '../../lib/ha/layout.ts'
 import type { ToMaster } from '../../lib/ha/messages.ts'
 import { type Periods, periodsOf } from '../../lib/ha/periods.ts'
 import type { Clock, Disk } from '../../lib/ha/ports.ts'
@@ -178,6 +178,20 @@ const rewritten = (
   })
 }
 
+/** A term is closed by its claim.json alone: what the history says of it is neither written nor read. */
+const closedOnce = (disk: Disk): Disk =>
+  withDisk(disk, {
+    create: async (purpose, path, text) =>
+      purpose === 'end-below' && path.startsWith(HISTORY_DIR)
+        ? 'created'
+        : disk.create(purpose, path, text),
+    list: async (purpose, path) => {
+      const names = await disk.list(purpose, path)
+      if (purpose !== 'end-below' || path !== HISTORY_DIR || names === 'missing') return names
+      return names.filter((name) => !name.endsWith('.opened.json'))
+    },
+  })
+
 const endOnlyPrevious = (disk: Disk): Disk => {
   let newest = 0
   return withDisk(disk, {
@@ -297,16 +311,16 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'end only the previous term',
-    breaks: { disk: endOnlyPrevious },
+    breaks: { disk: (disk) => endOnlyPrevious(closedOnce(disk)) },
     adjust: suspiciousAndOvertaken,
   },
   {
     name: "don't let claim.json decide",
     breaks: {
       disk: (disk) =>
-        withDisk(disk, {
+        withDisk(closedOnce(disk), {
           create: async (purpose, path, text) => {
-            const made = await disk.create(purpose, path, text)
+            const made = await closedOnce(disk).create(purpose, path, text)
             return purpose === 'claim' && path.endsWith('claim.json') ? 'created' : made
           },
         }),
@@ -315,7 +329,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'claim.json before the heartbeat',
-    breaks: { disk: heartbeatLast },
+    breaks: { disk: (disk) => heartbeatLast(closedOnce(disk)) },
     adjust: overtaken,
   },
   {
@@ -384,6 +398,15 @@ export const GUARDS: readonly Guard[] = [
         }),
     },
     adjust: contended,
+  },
+  {
+    name: 'take a term whose claim.json was removed for one that nobody held',
+    breaks: { disk: closedOnce },
+    adjust: (profile) => ({
+      ...cutOff(profile),
+      faults: ['remove claim', 'remove claim', 'freeze host', 'stop both'],
+      faultEveryMs: profile.timing.monitorMs / 6,
+    }),
   },
   {
     name: 'end a holder that came back meanwhile',

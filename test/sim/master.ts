@@ -234,6 +234,7 @@ export class Master {
       fencing: options.fencing ? ['simulated'] : [],
       severalHosts: true,
       openingDirectory: null,
+      catalogTerm: 0,
       fresh: { clusterId: `cluster of ${nonce}`, secret: SECRET },
     }
   }

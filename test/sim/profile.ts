@@ -65,6 +65,11 @@ const PROMPT: readonly FaultName[] = [
   'hint',
 ]
 
+/** Without its cluster's file, or all its terms, nobody joins a directory before the holder or an operator has mended it. */
+const DRAWN = (Object.keys(FAULTS) as FaultName[]).filter(
+  (name) => name !== 'remove cluster file' && name !== 'remove terms',
+)
+
 export type Aim = readonly [purpose: Call['purpose'], most: number]
 const AIMS: readonly Aim[] = [
   ['claim', 12],
@@ -114,7 +119,7 @@ export function drawProfile(seed: number): Profile {
   const hosts = random.chance(0.75) ? masters : Math.max(1, masters - 1)
   const hostileMs = random.chance(0.15) ? random.logBetween(100, 60_000) : 0
   const prompt = hostileMs > 0 && random.chance(0.5)
-  const kinds = prompt ? PROMPT : (Object.keys(FAULTS) as FaultName[])
+  const kinds = prompt ? PROMPT : DRAWN
   const some = 1 + random.below(random.chance(0.7) ? 4 : kinds.length)
   const faults = Array.from({ length: some }, () => random.pick(kinds))
   const hdfs = random.chance(0.2)

@@ -10,6 +10,9 @@
  * two exclusive files in history/: `taken`, before the heartbeat, so that only one master ever makes a heartbeat of that
  * name; and `opened`, after claim.json and before anything is ended. Whoever serves sweeps lower terms: it creates both
  * files, then removes the directory; a slow contender may make that directory again, in any state.
+ * Files can be removed under a cluster (`removals`): the decision about a term stands in two places, claim.json and
+ * `opened`, and each of them is enough. So whoever closes a term closes it in both, and where one of them says that it was
+ * opened, unlinks its heartbeat.
  * As in lib/ha/end-below.ts a winner of the amended model goes from n−1 down and stops at a term that is known to have
  * served.
  *
@@ -34,6 +37,8 @@ export type BrokenRule =
   | 'heartbeat-untaken'
   /** Serve without having created the `opened` file. */
   | 'no-opened'
+  /** Take a term that had no claim.json for one that nobody holds, though the history says that it was opened. */
+  | 'closed-is-unheld'
 
 export interface TermsOptions {
   readonly model: 'original' | 'amended'
@@ -42,6 +47,10 @@ export interface TermsOptions {
   readonly changes: number
   /** mkdir tells everybody that it made the directory. */
   readonly sharedMkdir?: boolean
+  /** A hand that slips, or an age cleaner: one claim.json or `opened` file is removed, at any moment. */
+  readonly removals?: 0 | 1
+  /** Close a term by its claim.json alone, and not in the history as well. */
+  readonly closedOnce?: boolean
   readonly broken?: BrokenRule
 }
 
@@ -69,6 +78,8 @@ const PC = {
   sweepFiles: 13,
   sweepDir: 14,
   take: 15,
+  closeOpened: 16,
+  closeExisting: 17,
 } as const
 
 const [NONE, OPEN, CLOSED] = [0, 1, 2] as const
@@ -94,6 +105,7 @@ export interface State {
   served: number
   acked: number
   next: number
+  removals: number
   decided: number[]
   snapshots: number[]
   journals: number[]
@@ -117,6 +129,7 @@ export class Model {
       served: 0,
       acked: 0,
       next: 0,
+      removals: this.#o.removals ?? 0,
       decided: perTerm(NONE),
       snapshots: perTerm(NOTHING),
       journals: perTerm(0),
@@ -134,6 +147,21 @@ export class Model {
       this.#stepsOf(s, me, (name, change) =>
         go(`${i} ${name}`, (next) => change(next, next.masters[i] as MasterState)),
       )
+    }
+    if (s.removals === 0) return
+    for (let k = 1; k < s.decided.length; k += 1) {
+      if (s.decided[k] !== NONE) {
+        go(`somebody removes the claim of ${k}`, (next) => {
+          next.decided[k] = NONE
+          next.removals -= 1
+        })
+      }
+      if (s.opened & (1 << k)) {
+        go(`somebody removes the opened file of ${k}`, (next) => {
+          next.opened &= ~(1 << k)
+          next.removals -= 1
+        })
+      }
     }
   }
 
@@ -214,6 +242,8 @@ export class Model {
         }
         return
       case PC.close:
+      case PC.closeOpened:
+      case PC.closeExisting:
       case PC.unlink:
         this.#ending(s, me, go)
         return
@@ -245,7 +275,8 @@ export class Model {
             next.next += 1
           })
         } else go(`stops ${n}`, (_, own) => Object.assign(own, idle()))
-        if (amended) this.#sweeping(s, me, go)
+        // Of a swept term only the history is left: what is removed there is not held by a second place any more.
+        if (amended && !this.#o.removals) this.#sweeping(s, me, go)
         return
       case PC.renew:
         if (!(s.beats & bit) && broken !== 'ack-first') {
@@ -280,6 +311,7 @@ export class Model {
 
   #ending(s: State, me: MasterState, go: (name: string, change: Change) => void): void {
     const { broken } = this.#o
+    const amended = this.#o.model === 'amended'
     const { x: k, stop } = me
     const on = (_: State, own: MasterState): void => {
       own.pc = PC.close
@@ -290,6 +322,22 @@ export class Model {
       go('ended all', (_, own) => {
         Object.assign(own, { pc: broken === 'read-first' ? PC.write : PC.pick, x: 0, stop: 0 })
       })
+    } else if (me.pc === PC.closeExisting) {
+      go(`closes ${k} in the history`, (next, own) => {
+        next.opened |= 1 << k
+        own.pc = PC.unlink
+      })
+    } else if (me.pc === PC.closeOpened) {
+      if (s.opened & (1 << k) && broken !== 'closed-is-unheld') {
+        go(`finds ${k} opened`, (_, own) => {
+          own.pc = PC.unlink
+        })
+      } else {
+        go(`closes ${k} in the history`, (next, own) => {
+          next.opened |= 1 << k
+          on(next, own)
+        })
+      }
     } else if (me.pc === PC.unlink) {
       go(`unlinks ${k}`, (next, own) => {
         next.beats &= ~(1 << k)
@@ -299,11 +347,12 @@ export class Model {
     else if (s.decided[k] === NONE && broken !== 'unlink-only' && broken !== 'no-decision') {
       go(`closes ${k}`, (next, own) => {
         next.decided[k] = CLOSED
-        on(next, own)
+        if (amended && !this.#o.closedOnce) own.pc = PC.closeOpened
+        else on(next, own)
       })
     } else {
       go(`can't close ${k}`, (_, own) => {
-        own.pc = PC.unlink
+        own.pc = amended && !this.#o.closedOnce ? PC.closeExisting : PC.unlink
       })
     }
   }
@@ -449,13 +498,13 @@ function encode(s: State): string {
   const codes = [
     s.dirs | (s.beats << 8),
     s.taken | (s.served << 8),
-    s.acked | (s.next << 4) | (s.opened << 8),
+    s.acked | (s.next << 4) | (s.removals << 7) | (s.opened << 8),
   ]
   for (let k = 1; k < s.decided.length; k += 1) {
     codes.push((s.decided[k] ?? 0) | ((s.snapshots[k] ?? 0) << 2) | ((s.journals[k] ?? 0) << 6))
   }
   const masters = s.masters.map(
-    (m) => m.pc | (m.term << 4) | (m.known << 7) | (m.x << 11) | (m.stop << 14),
+    (m) => m.pc | (m.term << 5) | (m.known << 8) | (m.x << 12) | (m.stop << 15),
   )
   masters.sort((a, b) => a - b)
   for (const code of masters) codes.push(code & 0xffff, code >>> 16)
@@ -470,7 +519,8 @@ function decode(key: string, { terms, masters }: TermsOptions): State {
     taken: at(1) & 0xff,
     served: at(1) >> 8,
     acked: at(2) & 15,
-    next: (at(2) >> 4) & 15,
+    next: (at(2) >> 4) & 7,
+    removals: (at(2) >> 7) & 1,
     opened: at(2) >> 8,
     decided: [NONE],
     snapshots: [NOTHING],
@@ -486,11 +536,11 @@ function decode(key: string, { terms, masters }: TermsOptions): State {
   for (let i = 0; i < masters; i += 1) {
     const code = at(3 + terms + 2 * i) | (at(4 + terms + 2 * i) << 16)
     s.masters.push({
-      pc: code & 15,
-      term: (code >> 4) & 7,
-      known: (code >> 7) & 15,
-      x: (code >> 11) & 7,
-      stop: (code >> 14) & 7,
+      pc: code & 31,
+      term: (code >> 5) & 7,
+      known: (code >> 8) & 15,
+      x: (code >> 12) & 7,
+      stop: (code >> 15) & 7,
     })
   }
   return s

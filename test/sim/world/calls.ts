@@ -82,6 +82,7 @@ export class CallsAtServer {
         return this.#makeTermDir(call)
       case 'makeDirs':
         server.makeDirectories(path)
+        this.#changed(path)
         return undefined
       case 'touch':
         return this.#touch(call)

@@ -81,7 +81,7 @@ export class SimDisk implements Disk {
     return this.#call('read', purpose, path)
   }
   list(purpose: Purpose, path: string): Promise<string[] | 'missing'> {
-    return this.#call('list', purpose, path)
+    return this.#call('list', purpose, path === '.' ? '' : path)
   }
   unlink(purpose: Purpose, path: string): Promise<'unlinked' | 'missing'> {
     return this.#call('unlink', purpose, path)

@@ -29,7 +29,7 @@ import {
 } from '../../../lib/ha/layout.ts'
 import { Looker } from '../../../lib/ha/look.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
-import { joinDirectory, refuseSameAddress } from '../../../lib/ha/setup.ts'
+import { joinDirectory, refuseSameAddress, type Setup } from '../../../lib/ha/setup.ts'
 import { KEPT_TERMS, sweep } from '../../../lib/ha/sweep.ts'
 import { makeTiming, smallestMonitorMs, type TimingOverrides } from '../../../lib/ha/timing.ts'
 import { until } from '../../support/until.ts'
@@ -63,14 +63,22 @@ const recordOf = (term: number, nonce: string): TermRecord => ({
 const setup = {
   directory: 'DIR',
   catalog: { class: 'SharedStore', uri: '' },
+  catalogTerm: 0,
   fresh: { clusterId: 'c1', secret: 's'.repeat(64) },
   createdAt: '',
+  timing: makeTiming(500),
 }
+
+const join = (disk: ReturnType<typeof openDisk>, what: Setup) =>
+  joinDirectory(
+    { disk, clock: realClock, processes, looker: new Looker(disk, processes, null) },
+    what,
+  )
 
 async function directory(t: Test): Promise<{ path: string; disk: ReturnType<typeof openDisk> }> {
   const path = t.testdir({})
   const disk = openDisk(path)
-  await joinDirectory(disk, realClock, setup)
+  await join(disk, setup)
   return { path, disk }
 }
 
@@ -257,13 +265,13 @@ t.test(
 t.test('joining: the same cluster, the same secret', async (t) => {
   const { disk } = await directory(t)
   const other = { ...setup, fresh: { clusterId: 'c2', secret: 'x'.repeat(64) } }
-  t.match(await joinDirectory(disk, realClock, other), { clusterId: 'c1', secret: 's'.repeat(64) })
+  t.match(await join(disk, other), { clusterId: 'c1', secret: 's'.repeat(64) })
 })
 
 t.test('joining: another catalog is refused with both named', async (t) => {
   const { disk } = await directory(t)
   const catalog = { class: 'PostgreSQLStore', uri: 'jdbc:postgresql://db/tajo' }
-  await t.rejects(joinDirectory(disk, realClock, { ...setup, catalog }), {
+  await t.rejects(join(disk, { ...setup, catalog }), {
     code: 'CATALOG_DIFFERS',
     message: /PostgreSQLStore at jdbc:postgresql:\/\/db\/tajo, in the cluster SharedStore/,
   })
@@ -271,13 +279,13 @@ t.test('joining: another catalog is refused with both named', async (t) => {
 
 t.test('joining: a newer format, a foreign file, a torn file, a torn secret', async (t) => {
   for (const [name, text, message] of [
-    ['cluster.json', '{"format":99}\n', /format version 99, this software knows up to 1/],
+    ['cluster.json', '{"format":99}\n', /format version 99, this software knows up to 2/],
     ['cluster.json', 'hello\n', /torn or foreign/],
     ['cluster.json', '', /torn or foreign/],
     ['secret', 'short\n', /torn or foreign \(5 characters\)/],
   ] as const) {
     const path = t.testdir({ [name]: text })
-    await t.rejects(joinDirectory(openDisk(path), realClock, { ...setup, directory: path }), {
+    await t.rejects(join(openDisk(path), { ...setup, directory: path }), {
       code: 'BAD_DIRECTORY',
       message,
     })
@@ -318,7 +326,7 @@ t.test('format: never lowers the epoch, refuses living masters and newer version
   })
   t.match(await formatDirectory(path, options), { epoch: 4 })
 
-  const newer = t.testdir({ 'cluster.json': '{"format":2}\n' })
+  const newer = t.testdir({ 'cluster.json': '{"format":3}\n' })
   await t.rejects(formatDirectory(newer, options), { code: 'BAD_DIRECTORY' })
   await t.rejects(formatDirectory(`${newer}/nowhere`, options), { message: /does not exist/ })
 })
@@ -331,8 +339,8 @@ t.test('foreign names and texts in the directory harm nobody', async (t) => {
   writeFileSync(`${path}/backup/x.json`, '{"address":7}')
   writeFileSync(`${path}/backup/readme.txt`, 'hi')
   writeFileSync(`${path}/history/0000000007.json`, '{"term":7,"at":5}')
-  t.match(await inspectDirectory(path, { watchMs: 1 }), { epoch: 1, masters: { length: 1 } })
-  t.equal((await readHistory(disk, 10)).length, 1)
+  t.match(await inspectDirectory(path, { watchMs: 1 }), { epoch: 7, masters: { length: 1 } })
+  t.equal((await readHistory(disk, 10)).length, 1, 'that name takes a number, and is no record')
   for (const text of ['', '{', 'null', '[]', '7', '{"state":"open"}', '{"term":"1"}']) {
     t.equal(decodeClaim(text), null)
     t.equal(decodeHolder(text), null)

@@ -48,7 +48,10 @@ async function directory(t: Test): Promise<{ path: string; disk: Disk }> {
   const disk = openDisk(path)
   const catalog = { class: 'SharedStore', uri: '' }
   const fresh = { clusterId: 'c1', secret: 's'.repeat(64) }
-  await joinDirectory(disk, realClock, { directory: path, catalog, fresh, createdAt: '' })
+  const timing = makeTiming(500)
+  const setup = { directory: path, catalog, catalogTerm: 0, fresh, createdAt: '', timing }
+  const looker = new Looker(disk, processes, null)
+  await joinDirectory({ disk, clock: realClock, processes, looker }, setup)
   return { path, disk }
 }
 

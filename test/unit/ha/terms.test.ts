@@ -20,10 +20,18 @@ const SWEEPING: readonly BrokenRule[] = [
   'no-opened',
 ]
 
+const ONE_PLACE: readonly BrokenRule[] = [
+  'no-decision',
+  'decide-first',
+  'unlink-only',
+  'sweep-without-tombstone',
+]
+
 for (const options of [
   { model: 'original', masters: 3, terms: 4, changes: 2 },
   { model: 'amended', ...SMALL },
   { model: 'amended', ...SMALL, changes: 1, sharedMkdir: true },
+  { model: 'amended', ...SMALL, changes: 1, removals: 1 },
 ] satisfies TermsOptions[]) {
   test(`no interleaving breaks the rules: ${JSON.stringify(options)}`, async (t) => {
     const { states, violation } = explore(options)
@@ -35,8 +43,10 @@ for (const options of [
 
 for (const model of ['original', 'amended'] as const) {
   for (const broken of model === 'original' ? ORDER : [...ORDER, ...SWEEPING]) {
-    test(`the ${model} rules broken: ${broken}`, async (t) => {
-      const { violation } = explore({ model, ...SMALL, broken })
+    // A term is closed in two places, of which each is enough: a rule about the one shows where the other is not there.
+    const closedOnce = ONE_PLACE.includes(broken)
+    test(`the ${model} rules broken: ${broken}${closedOnce ? ', closed once' : ''}`, async (t) => {
+      const { violation } = explore({ model, ...SMALL, broken, closedOnce })
       t.not(violation, null)
       t.comment(violation?.join(' | ') ?? '')
     })
@@ -54,3 +64,14 @@ test('where mkdir is not exclusive', async (t) => {
   })
   t.not(untaken.violation, null)
 })
+
+for (const [name, how] of [
+  ['a term is closed by its claim.json alone', { closedOnce: true }],
+  ['a term without claim.json counts as unheld', { broken: 'closed-is-unheld' }],
+] as const) {
+  test(`a file is removed, and ${name}`, async (t) => {
+    const { violation } = explore({ model: 'amended', ...SMALL, changes: 1, removals: 1, ...how })
+    t.not(violation, null)
+    t.comment(violation?.join(' | ') ?? '')
+  })
+}

@@ -1,0 +1,341 @@
+/**
+ * Files that vanish from the HA directory, or are replaced: who makes which of them again, what a starting master says,
+ * and what tells a format from damage. On a real disk, with time played by hand where nobody has to be waited for.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
+import { realClock } from '../../../lib/ha/clock.ts'
+import { whoseIsIt } from '../../../lib/ha/cluster-file.ts'
+import { openDisk } from '../../../lib/ha/disk.ts'
+import { endBelow } from '../../../lib/ha/end-below.ts'
+import { formatDirectory } from '../../../lib/ha/format.ts'
+import { inspectDirectory } from '../../../lib/ha/inspect.ts'
+import { Upkeep } from '../../../lib/ha/keeper-upkeep.ts'
+import {
+  type ClusterFile,
+  claimFile,
+  encode,
+  FORMAT_VERSION,
+  type Holder,
+  heartbeatFile,
+  historyFile,
+  openedFile,
+  RELEASED_MTIME_MS,
+  servedFile,
+  type TermRecord,
+  termDir,
+} from '../../../lib/ha/layout.ts'
+import { Looker } from '../../../lib/ha/look.ts'
+import { readPast } from '../../../lib/ha/past.ts'
+import { periodsOf } from '../../../lib/ha/periods.ts'
+import type { Disk } from '../../../lib/ha/ports.ts'
+import { hostProcesses } from '../../../lib/ha/processes.ts'
+import { joinDirectory, type Setup } from '../../../lib/ha/setup.ts'
+import { makeTiming } from '../../../lib/ha/timing.ts'
+import { HandClock } from '../../support/hand-clock.ts'
+
+const processes = hostProcesses()
+const timing = makeTiming(500)
+
+const holder: Holder = {
+  address: 'a:26001',
+  addresses: {
+    umbilical: 'a:26001',
+    clientRpc: '',
+    resourceTracker: '',
+    catalog: '',
+    infoHttp: '',
+  },
+  nonce: 'a',
+  hostname: 'h',
+  master: { ...processes.self(), bootId: 'of another host' },
+  startedAt: '2026-01-01T00:00:00.000Z',
+  version: '1',
+  priority: 100,
+  adminSocket: '',
+}
+
+const recordOf = (term: number, more: Partial<TermRecord> = {}): TermRecord => ({
+  term,
+  address: 'a:26001',
+  hostname: 'h',
+  nonce: `n${term}`,
+  reason: 'expired',
+  evidence: 'test',
+  previousTerm: term - 1,
+  previousAddress: null,
+  at: '2026-01-01T00:00:00.000Z',
+  ...more,
+})
+
+const claim = (disk: Disk, term: number, more: Partial<TermRecord> = {}) =>
+  claimTerm(disk, {
+    holder,
+    attempt: newAttempt(recordOf(term, more)),
+    onHeartbeat: () => {},
+    makeRoom: async () => false,
+  })
+
+/** Always another id and another secret, as every master that starts has them. */
+let starts = 0
+function join(path: string, more: Partial<Setup> = {}) {
+  starts += 1
+  const disk = openDisk(path)
+  const setup: Setup = {
+    directory: path,
+    catalog: { class: 'SharedStore', uri: '' },
+    catalogTerm: 0,
+    fresh: { clusterId: `id ${starts}`, secret: String(starts).padStart(64, 's') },
+    createdAt: '',
+    timing,
+    ...more,
+  }
+  const looker = new Looker(disk, processes, periodsOf(timing))
+  return joinDirectory({ disk, clock: realClock, processes, looker }, setup)
+}
+
+/** A directory whose master holds term 1. */
+async function held(t: Test) {
+  const path = t.testdir({})
+  const disk = openDisk(path)
+  const joined = await join(path)
+  await claim(disk, 1)
+  const storage = { granularityMs: 1, slowestRenewalMs: 1, network: false, warnings: [] }
+  return { path, disk, joined: { ...joined, storage } }
+}
+
+/** The upkeep of whoever holds term 1; `look` is one period. */
+function upkeepOf({ path, disk, joined }: Awaited<ReturnType<typeof held>>, holds = () => true) {
+  const hand = new HandClock()
+  const told: string[] = []
+  const upkeep = new Upkeep({
+    clock: { ...hand, wallMs: () => 1_700_000_000_000 },
+    disk,
+    log: (_level, message) => told.push(message),
+    directory: path,
+    periodMs: timing.monitorMs,
+    held: () => (holds() ? { term: 1, files: new Map() } : null),
+  })
+  upkeep.start(joined)
+  return { upkeep, told, hand }
+}
+
+const text = (path: string, name: string): string => readFileSync(`${path}/${name}`, 'utf8')
+
+t.test('a starting master makes no cluster.json and no secret where terms have been', async (t) => {
+  for (const name of ['cluster.json', 'secret']) {
+    const { path, disk } = await held(t)
+    await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
+    rmSync(`${path}/${name}`)
+    await t.rejects(join(path), {
+      code: 'BAD_DIRECTORY',
+      message: new RegExp(
+        `has terms \\(the newest is 1, by a:26001\\), but its ${name} is gone.*formatHA`,
+      ),
+    })
+    t.notOk(readdirSync(path).includes(name), 'nobody has made it')
+    rmSync(`${path}/active/`, { recursive: true })
+    await t.rejects(join(path), { message: /has terms/ }, 'the history alone says so')
+    rmSync(`${path}/history/`, { recursive: true })
+    await t.rejects(join(path, { catalogTerm: 4 }), { message: /catalog .* served in term 4/ })
+  }
+})
+
+t.test('a starting master waits for the holder to put it back', async (t) => {
+  const { path, disk, joined } = await held(t)
+  for (const name of ['cluster.json', 'secret']) {
+    const before = text(path, name)
+    rmSync(`${path}/${name}`)
+    let beats = 0
+    const timer = setInterval(() => {
+      beats += 1
+      void disk.touch('renew', heartbeatFile(1), 5e12 + beats)
+      if (beats === 20) writeFileSync(`${path}/${name}`, before)
+    }, 25)
+    try {
+      const known = { clusterId: joined.clusterId, secret: joined.secret }
+      t.match(await join(path, { timing: makeTiming(20_000) }), known)
+    } finally {
+      clearInterval(timer)
+    }
+    t.ok(beats >= 20, 'it has waited')
+  }
+})
+
+t.test('the holder puts back what it can make again, and tells it for an hour', async (t) => {
+  const own = [claimFile(1), historyFile(1), openedFile(1), servedFile(1)]
+  const one = await held(t)
+  const { path } = one
+  writeFileSync(`${path}/${servedFile(1)}`, encode({ term: 1, servedAt: '', phases: {} }))
+  const { upkeep, hand } = upkeepOf(one)
+  await upkeep.look()
+  t.same(upkeep.warnings, [], 'all is there')
+  const files = ['cluster.json', 'secret', ...own]
+  const before = files.map((name) => text(path, name))
+  for (const name of files) {
+    rmSync(`${path}/${name}`)
+    await upkeep.look()
+    t.match(upkeep.warnings.at(-1), new RegExp(`${name}.*put back.*something removes`))
+  }
+  t.same(
+    files.map((name) => text(path, name)),
+    before,
+    'as they were',
+  )
+  t.equal(upkeep.warnings.length, files.length)
+  rmSync(`${path}/backup`, { recursive: true })
+  rmSync(`${path}/history`, { recursive: true })
+  await upkeep.look()
+  t.same(readdirSync(`${path}/history`).sort(), [
+    '0000000001.json',
+    '0000000001.opened.json',
+    '0000000001.served.json',
+  ])
+  t.ok(readdirSync(path).includes('backup'))
+  rmSync(`${path}/active`, { recursive: true })
+  await upkeep.look()
+  t.notOk(readdirSync(path).includes('active'), 'its heartbeat is gone, so that is not its to mend')
+  await upkeep.remakeActive()
+  t.same(readdirSync(`${path}/active`), [])
+  await hand.advance(61 * 60_000)
+  t.same(upkeep.warnings, [])
+})
+
+t.test('the holder replaces a torn or foreign cluster.json and another secret', async (t) => {
+  const one = await held(t)
+  const { path, joined } = one
+  const { upkeep } = upkeepOf(one)
+  const right = text(path, 'cluster.json')
+  for (const wrong of ['', 'hello', encode({ ...joined.cluster, clusterId: 'another' })]) {
+    writeFileSync(`${path}/cluster.json`, wrong)
+    await upkeep.look()
+    t.equal(text(path, 'cluster.json'), right)
+  }
+  writeFileSync(`${path}/secret`, 'short\n')
+  await upkeep.look()
+  t.equal(text(path, 'secret').trim(), joined.secret)
+  t.equal(upkeep.warnings.length, 4)
+})
+
+t.test('nobody but the holder puts anything back, and nothing where all is gone', async (t) => {
+  const one = await held(t)
+  const { path } = one
+  let holds = false
+  const { upkeep } = upkeepOf(one, () => holds)
+  rmSync(`${path}/cluster.json`)
+  await upkeep.look()
+  t.notOk(readdirSync(path).includes('cluster.json'))
+  holds = true
+  for (const name of readdirSync(path)) rmSync(`${path}/${name}`, { recursive: true })
+  await upkeep.look()
+  await upkeep.remakeActive()
+  t.same(readdirSync(path), [], 'it may be a mount point without its mount')
+})
+
+t.test('a format keeps the id, counts the generation and leaves its mark', async (t) => {
+  const { path, disk, joined } = await held(t)
+  await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
+  const options = { timing, by: 'test', log: () => {} }
+  await formatDirectory(path, options)
+  t.match((await readPast(disk, 'setup')).mark, { clusterId: joined.clusterId, generation: 2 })
+  const again = await join(path)
+  t.equal(again.clusterId, joined.clusterId)
+  t.equal(again.cluster.generation, 2)
+  t.not(again.secret, joined.secret, 'the secret is a new one')
+  // What an ended holder has put back in the middle of a format is of the generation before.
+  await formatDirectory(path, options)
+  writeFileSync(`${path}/cluster.json`, encode(again.cluster))
+  t.match((await join(path)).cluster, { clusterId: joined.clusterId, generation: 3 })
+  // Without cluster.json the history knows the id.
+  await claim(disk, 4, { clusterId: joined.clusterId, generation: 3 })
+  await disk.touch('release', heartbeatFile(4), RELEASED_MTIME_MS)
+  rmSync(`${path}/cluster.json`)
+  t.match(await inspectDirectory(path, { watchMs: 1 }), { problem: /has lost its cluster.json/ })
+  await formatDirectory(path, options)
+  t.match((await join(path)).cluster, { clusterId: joined.clusterId, generation: 4 })
+})
+
+t.test('a format of a directory that was removed goes on above the catalog', async (t) => {
+  const path = t.testdir({})
+  const options = { timing, by: 'test', log: () => {}, catalogTerm: 7 }
+  t.match(await formatDirectory(path, options), { epoch: 8 })
+  t.match(await join(path, { catalogTerm: 7 }), { newest: 8 })
+})
+
+t.test('another id is a format only with its mark above the known terms', async (t) => {
+  const { path, disk, joined } = await held(t)
+  const whose = (knownTerm: number) =>
+    whoseIsIt(disk, 'claim', { directory: path, cluster: joined.cluster, knownTerm })
+  t.match(await whose(1), { is: 'ours' })
+  const other: ClusterFile = { ...joined.cluster, clusterId: 'another' }
+  writeFileSync(`${path}/cluster.json`, encode(other))
+  t.match(await whose(1), { is: 'foreign', why: /names cluster another.*joined cluster id/ })
+  rmSync(`${path}/cluster.json`)
+  t.match(await whose(1), { is: 'lost', why: /is gone, and no format/ })
+  await claim(disk, 2, { reason: 'format', clusterId: joined.clusterId, generation: 2 })
+  await claim(disk, 3)
+  t.match(await whose(1), { is: 'formatted', why: /formatted in term 2/ })
+  t.match(await whose(2), { is: 'lost' }, 'a master that joined after it is not concerned')
+  rmSync(`${path}/${openedFile(2)}`)
+  t.match(await whose(1), { is: 'lost' }, 'a format that did not win its term')
+  writeFileSync(`${path}/cluster.json`, encode({ ...joined.cluster, format: FORMAT_VERSION + 1 }))
+  await t.rejects(whose(1), { code: 'BAD_DIRECTORY', message: /upgrade this host/ })
+})
+
+t.test('a number stays taken though its directory or its record was removed', async (t) => {
+  for (const gone of ['active', 'history']) {
+    const { path, disk } = await held(t)
+    await claim(disk, 2)
+    const looker = new Looker(disk, processes, periodsOf(timing))
+    t.match(await looker.look(), { newest: 2 })
+    for (const name of readdirSync(`${path}/${gone}`)) {
+      rmSync(`${path}/${gone}/${name}`, { recursive: true })
+    }
+    t.match(await looker.look(), { newest: 2 })
+    t.match(
+      await new Looker(disk, processes, periodsOf(timing)).look(),
+      { newest: 2 },
+      'to whoever comes anew',
+    )
+    for (const name of readdirSync(`${path}/active`)) {
+      rmSync(`${path}/active/${name}`, { recursive: true })
+    }
+    t.match(await looker.look(), { newest: 2, pulses: [{ term: 2, mtimeMs: null }] })
+    t.match(await new Looker(disk, processes, null, 5).look(), { newest: 5 }, 'told by its master')
+  }
+})
+
+t.test('a removed claim.json or directory proves nothing of its holder', async (t) => {
+  const pause = async (): Promise<void> => {}
+  const ending = { nonce: 'x', provenTerm: null, basis: [], settleMs: 1, pause }
+  const { path, disk } = await held(t)
+  rmSync(`${path}/${claimFile(1)}`)
+  t.match(await endBelow(disk, { ...ending, term: 2 }), { proven: false })
+  t.equal(await disk.touch('renew', heartbeatFile(1), 5e12), 'missing', 'its holder is ended')
+
+  await claim(disk, 2)
+  rmSync(`${path}/${termDir(2)}`, { recursive: true })
+  writeFileSync(`${path}/${servedFile(1)}`, '')
+  t.match(await endBelow(disk, { ...ending, term: 3 }), { proven: false }, 'its holder may read')
+
+  await claim(disk, 3)
+  rmSync(`${path}/history`, { recursive: true })
+  t.match(await endBelow(disk, { ...ending, term: 4 }), { proven: false })
+  t.equal(await disk.touch('renew', heartbeatFile(3), 5e12), 'missing')
+  rmSync(`${path}/history`, { recursive: true })
+  t.match(await claim(disk, 4), { won: true }, 'the history is made again')
+})
+
+t.test(
+  'a term is closed in two places, so that one that is removed does not open it',
+  async (t) => {
+    const { path, disk } = await held(t)
+    mkdirSync(`${path}/${termDir(2)}`)
+    const pause = async (): Promise<void> => {}
+    await endBelow(disk, { term: 3, nonce: 'x', provenTerm: null, basis: [], settleMs: 1, pause })
+    rmSync(`${path}/${termDir(2)}`, { recursive: true })
+    t.match(await claim(disk, 2, { nonce: 'slow' }), { won: false }, 'a claimant that was paused')
+    t.notOk(readdirSync(`${path}/${termDir(2)}`).includes('heartbeat'))
+  },
+)
