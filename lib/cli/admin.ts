@@ -4,6 +4,7 @@
  */
 import { hostname, userInfo } from 'node:os'
 import { isAbsolute } from 'node:path'
+import { CLUSTER_HEADER, clusterName } from '../rpc/cluster-id.ts'
 import { CliError, exitCodeOf, failure } from './exit.ts'
 import { exchange, NoAnswer } from './http.ts'
 
@@ -27,15 +28,21 @@ export class Refusal extends CliError {
 
 /** Resolves when the master has done it. Rejects with Refusal or CliError. */
 export async function giveOrder(
-  master: { readonly address: string; readonly adminSocket: string | null },
+  master: {
+    readonly address: string
+    readonly adminSocket: string | null
+    /** The one that is meant. */
+    readonly clusterId: string | null
+  },
   { name, ...body }: Order,
   deadlineMs: number,
 ): Promise<void> {
-  const { address, adminSocket } = master
+  const { address, adminSocket, clusterId } = master
   if (adminSocket === null || !isAbsolute(adminSocket)) {
     throw failure(`the admin socket of ${address} is not known: start that master first`)
   }
-  const options = { method: 'POST' as const, body, deadlineMs }
+  const headers = { [CLUSTER_HEADER]: clusterName(clusterId) }
+  const options = { method: 'POST' as const, body, headers, deadlineMs }
   try {
     const answer = await exchange({ socketPath: adminSocket }, `/admin/${name}`, options)
     if (answer.status < 300) return

@@ -3,6 +3,7 @@
  * called, where it runs, where a master answers. One parser and one rule for addresses serve the scripts and the daemons themselves.
  */
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { type HostPort, isLoopback, isWildcard } from '../conf/address.ts'
 import type { Configuration } from '../conf/configuration.ts'
 import { loadConfiguration } from '../conf/load.ts'
@@ -27,6 +28,8 @@ export interface PlannedMaster extends PlannedDaemon {
 export interface Plan {
   readonly masters: readonly PlannedMaster[]
   readonly workers: readonly PlannedDaemon[]
+  /** `<rootdir>/system/ha`, as this host's configuration has it. */
+  readonly haDirectory: string
   /** Of the configuration, a sentence each. */
   readonly warnings: readonly string[]
 }
@@ -45,6 +48,7 @@ export async function planCluster(
   requireSeparatePorts(conf, masters, workers)
   return {
     masters: await Promise.all(masters.entries.map((entry) => planMaster(conf, entry, facts))),
+    haDirectory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
     workers: await Promise.all(workers.entries.map((entry) => planDaemon(entry, facts))),
     warnings: [...conf.warnings, ...masters.warnings, ...workers.warnings],
   }

@@ -30,7 +30,12 @@ const LARGEST_BODY = 8 * 1024 * 1024
 export function exchange(
   target: Target,
   path: string,
-  options: { method: 'GET' | 'POST'; body?: unknown; deadlineMs: number },
+  options: {
+    method: 'GET' | 'POST'
+    body?: unknown
+    headers?: Readonly<Record<string, string>>
+    deadlineMs: number
+  },
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = options.body === undefined ? null : JSON.stringify(options.body)
@@ -39,7 +44,10 @@ export function exchange(
       path,
       method: options.method,
       agent: false,
-      headers: sent === null ? {} : { 'content-type': 'application/json' },
+      headers: {
+        ...(sent === null ? {} : { 'content-type': 'application/json' }),
+        ...options.headers,
+      },
     })
     const fail = (errno: string, message: string, cause?: unknown): void => {
       clearTimeout(timer)

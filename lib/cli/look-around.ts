@@ -78,9 +78,9 @@ export async function lookAround(
   return see(watchMs(cluster, atOnce.picture))
 }
 
-/** Whether every master there is has answered: then nothing is to be judged from heartbeats. */
+/** Whether every master there is has answered, for whichever cluster: then nothing is to be judged from heartbeats. */
 export const allAnswer = ({ masters }: Sight): boolean =>
-  masters.every(({ asked }) => asked.answered)
+  masters.every(({ asked, foreign }) => asked.answered || foreign !== null)
 
 async function pictureOf(
   { haDirectory: directory }: Cluster,

@@ -33,6 +33,7 @@ export function readAnswer(body: unknown): MasterAnswer | null {
     state: state === 'active' && serving === false ? 'suspended' : state,
     epoch,
     clusterId: text(rest.clusterId),
+    rootDirectory: text(rest.rootDirectory),
     hostname: text(rest.hostname),
     version: text(rest.version),
     priority: typeof rest.priority === 'number' ? rest.priority : null,

@@ -4,6 +4,9 @@
  *
  * A master's own answer counts for more than the directory, and a higher epoch for more than a lower one. Where neither
  * speaks, the state is unknown, and stays so.
+ *
+ * Which cluster it is says the directory; only where that says nothing, the masters, if they agree. A master that answers
+ * for another one has said nothing of ours: neither its state nor its epoch is looked at.
  */
 import type { DirectoryPicture, InspectedMaster, MasterState } from '../ha/index.ts'
 import { sameAddress } from './address.ts'
@@ -14,6 +17,8 @@ export interface MasterAnswer {
   readonly state: MasterState
   readonly epoch: number
   readonly clusterId: string | null
+  /** `tajo.rootdir` there; null: it is of an older state. */
+  readonly rootDirectory: string | null
   readonly hostname: string | null
   readonly version: string | null
   readonly priority: number | null
@@ -32,17 +37,27 @@ export type Asked =
 /** The host is there and says that nothing listens. */
 export const isRefused = (asked: Asked): boolean => !asked.answered && asked.refused
 
+/** The cluster that a master says it belongs to, which is not the one that is looked at. */
+export interface Foreign {
+  readonly clusterId: string
+  readonly rootDirectory: string | null
+}
+
 /** One master from every source that knows it. */
 export interface KnownMaster {
   readonly address: string
   /** Listed in conf/masters, or this configuration's own address. */
   readonly configured: boolean
   readonly asked: Asked
+  /** It answers, for this other cluster: `asked` says nothing then. */
+  readonly foreign: Foreign | null
   readonly inspected: InspectedMaster | null
 }
 
 export interface Sight {
   readonly directory: string
+  /** Null: neither the directory nor the masters tell, or the masters tell several. */
+  readonly clusterId: string | null
   readonly picture: DirectoryPicture | null
   /** Why there is no picture. */
   readonly directoryError: string | null
@@ -52,6 +67,8 @@ export interface Sight {
 /** Puts the sources together; `asked` holds the answers by address. */
 export function sightOf(from: {
   directory: string
+  /** As the directory has it, where only that was read of it. */
+  clusterId?: string | null
   configured: readonly string[]
   asked: ReadonlyMap<string, Asked>
   picture: DirectoryPicture | null
@@ -59,18 +76,45 @@ export function sightOf(from: {
 }): Sight {
   const { picture, configured } = from
   const addresses = addressesOf(configured, picture)
-  const masters = addresses.map((address) => ({
-    address,
-    configured: configured.some((one) => sameAddress(one, address)),
-    asked: from.asked.get(address) ?? {
-      answered: false as const,
-      why: 'not asked',
-      refused: false,
-    },
-    inspected: picture?.masters.find((one) => sameAddress(one.address, address)) ?? null,
-  }))
-  return { directory: from.directory, picture, directoryError: from.directoryError, masters }
+  const clusterId = from.clusterId ?? picture?.clusterId ?? agreedCluster([...from.asked.values()])
+  const masters = addresses.map((address) => {
+    const asked = from.asked.get(address) ?? NOT_ASKED
+    const foreign = foreignIn(asked, clusterId)
+    return {
+      address,
+      configured: configured.some((one) => sameAddress(one, address)),
+      asked: foreign === null ? asked : { ...NOT_ASKED, why: foreignWords(foreign) },
+      foreign,
+      inspected: picture?.masters.find((one) => sameAddress(one.address, address)) ?? null,
+    }
+  })
+  const { directory, directoryError } = from
+  return { directory, clusterId, picture, directoryError, masters }
 }
+
+const NOT_ASKED = { answered: false, why: 'not asked', refused: false } as const
+
+function agreedCluster(asked: readonly Asked[]): string | null {
+  const told = new Set(asked.flatMap((one) => (one.answered ? (one.answer.clusterId ?? []) : [])))
+  const [only] = told
+  return told.size === 1 ? (only ?? null) : null
+}
+
+function foreignIn(asked: Asked, clusterId: string | null): Foreign | null {
+  if (!asked.answered) return null
+  const { clusterId: told, rootDirectory } = asked.answer
+  return told === null || told === clusterId ? null : { clusterId: told, rootDirectory }
+}
+
+/** `belongs to cluster X in DIR: its tajo.rootdir differs`. */
+export const foreignWords = ({ clusterId, rootDirectory }: Foreign): string =>
+  `belongs to cluster ${clusterId}${rootDirectory === null ? '' : ` in ${rootDirectory}`}: its tajo.rootdir differs`
+
+/** Masters that answer for other clusters, a sentence each. */
+export const foreignMasters = ({ masters }: Sight): string[] =>
+  masters.flatMap(({ address, foreign }) =>
+    foreign === null ? [] : [`${address} ${foreignWords(foreign)}`],
+  )
 
 /** Every address that the configuration or the directory knows, once. */
 export function addressesOf(

@@ -5,6 +5,8 @@ import { transitionsTable } from './history-table.ts'
 import { duration, plain, table } from './print.ts'
 import {
   activeAddress,
+  type Foreign,
+  foreignWords,
   isRefused,
   type KnownMaster,
   newestEpoch,
@@ -14,7 +16,7 @@ import {
 
 export interface MasterRow {
   readonly address: string
-  /** Its own word; else the directory's where its heartbeat moves; else `stopped`, `silent` or `unknown`. */
+  /** Its own word; else the directory's where its heartbeat moves; else `foreign`, `stopped`, `silent` or `unknown`. */
   readonly state: string
   readonly epoch: number | null
   readonly heartbeatAgeMs: number | null
@@ -22,6 +24,8 @@ export interface MasterRow {
   readonly version: string | null
   readonly hostname: string | null
   readonly answers: boolean
+  /** Its own cluster, where that is another one: nothing else that it says is shown. */
+  readonly foreign: Foreign | null
   /** What is not as it should be with this master; null when all is well. */
   readonly note: string | null
 }
@@ -38,10 +42,8 @@ export interface StatusReport {
 }
 
 export function statusReport(sight: Sight, transitions: readonly HistoryEntry[]): StatusReport {
-  const told = sight.masters.find((m) => m.asked.answered && m.asked.answer.clusterId !== null)
-  const clusterId = told?.asked.answered ? told.asked.answer.clusterId : null
   return {
-    clusterId: sight.picture?.clusterId ?? clusterId,
+    clusterId: sight.clusterId,
     directory: sight.directory,
     directoryError: sight.directoryError,
     epoch: newestEpoch(sight),
@@ -57,13 +59,14 @@ function rowOf(sight: Sight, master: KnownMaster): MasterRow {
   const answer = asked.answered ? asked.answer : null
   return {
     address,
-    state: answer?.state ?? silentState(sight, master),
+    state: answer?.state ?? (master.foreign === null ? silentState(sight, master) : 'foreign'),
     epoch: answer?.epoch ?? inspected?.epoch ?? null,
     heartbeatAgeMs: heartbeatAge(sight, master),
     priority: answer?.priority ?? inspected?.priority ?? null,
     version: answer?.version ?? inspected?.version ?? null,
     hostname: answer?.hostname ?? inspected?.hostname ?? null,
     answers: asked.answered,
+    foreign: master.foreign,
     note: noteOf(sight, master),
   }
 }
@@ -93,9 +96,13 @@ function heartbeatAge(sight: Sight, { address, asked, inspected }: KnownMaster):
   return state === 'active' || state === 'backup' ? 0 : (inspected?.heartbeatAgeMs ?? null)
 }
 
-function noteOf(sight: Sight, { asked, inspected, configured }: KnownMaster): string | null {
+function noteOf(
+  sight: Sight,
+  { asked, foreign, inspected, configured }: KnownMaster,
+): string | null {
   const notes: string[] = []
-  if (!asked.answered) {
+  if (foreign !== null) notes.push(foreignWords(foreign))
+  else if (!asked.answered) {
     notes.push(`does not answer: ${asked.why}`)
     if (inspected?.pulse === 'live') notes.push('but its heartbeat moves')
     if (inspected?.pulse === 'released') notes.push('said goodbye')

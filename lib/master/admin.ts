@@ -9,7 +9,7 @@ import { z } from 'zod'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
 import { HaError, type Member } from '../ha/index.ts'
-import { limitedServer, type MasterStatus, RpcError } from '../rpc/index.ts'
+import { limitedServer, type MasterStatus, RpcError, requireForUs } from '../rpc/index.ts'
 
 const by = z.string().min(1).max(200)
 const ORDERS = {
@@ -36,6 +36,11 @@ export type AdminServer = FastifyInstance
 /** A server for the admin socket, not listening yet. */
 export function adminServer(options: AdminOptions): AdminServer {
   const app = limitedServer(options)
+  // An order is for one cluster: a socket's path may be another's by now.
+  app.addHook('onRequest', async ({ method, headers }) => {
+    const own = options.clusterId()
+    if (method === 'POST' && own !== null) requireForUs(headers, own)
+  })
   const order = <S extends z.ZodType>(
     name: string,
     schema: S,

@@ -20,6 +20,8 @@ export interface AlertFacts {
   readonly timing: Timing | null
   /** The election's own: of the storage and its mount. */
   readonly storageWarnings: readonly string[]
+  /** Masters in conf/masters, here or there, that are another cluster's: a sentence each. */
+  readonly foreign: readonly string[]
   /** That two masters served at once. */
   readonly splitBrain: readonly string[]
   /** The slowest renewal of the last minute, of each master. */
@@ -38,6 +40,7 @@ const RANK = { critical: 0, warning: 1, info: 2 } as const
 export function alertsOf(facts: AlertFacts): Alert[] {
   const all = [
     ...facts.splitBrain.map((text): Alert => ({ kind: 'split-brain', level: 'critical', text })),
+    ...facts.foreign.map((text): Alert => ({ kind: 'other-cluster', level: 'critical', text })),
     ...ofTheElection(facts),
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
     ...spaceAlerts(facts.space),

@@ -12,6 +12,7 @@ import type {
 } from '../web/view.ts'
 import { alertsOf } from './alerts.ts'
 import { type OwnFacts, othersOf } from './cluster-view.ts'
+import { foreignText } from './foreign-masters.ts'
 import { ifActiveDied } from './if-active-died.ts'
 import type { LeaseReading } from './lease-record.ts'
 
@@ -53,7 +54,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
   }
   const workerCounts = workers === null ? null : countWorkers(workers)
   return {
-    clusterId: view.clusterId,
+    clusterId: own.clusterId,
     epoch: own.epoch,
     active: common.active,
     activeClient: active?.addresses.clientRpc ?? null,
@@ -69,9 +70,14 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
     ifActiveDied: ifActiveDied({ ...common, timing: timing && { ...timing, ...active?.periods } }),
     alerts: alertsOf({
       ...common,
-      missing: missingOf(facts.listed, masters),
       space: view.space,
       storageWarnings: own.givenUp === null ? view.warnings : [...view.warnings, own.givenUp],
+      missing: missingOf(facts.listed, masters).filter(
+        (address) => !own.foreign.some((one) => one.address === address),
+      ),
+      foreign: own.foreign.map((one) =>
+        foreignText(one, { ...own, clusterId: own.clusterId ?? '' }),
+      ),
       splitBrain: own.warnings,
       slowest: slowest(masters, facts),
       queued: queryCounts?.queued ?? 0,

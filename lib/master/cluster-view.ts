@@ -1,6 +1,7 @@
 /** This master as it stands, in the words of the umbilical RPC. Pure. */
 import type { MemberView, PeerView } from '../ha/index.ts'
 import type { MasterStatus, Standing } from '../rpc/index.ts'
+import type { ForeignMaster } from './foreign-masters.ts'
 
 /** What only the master itself can tell, beside the election's view. */
 export interface OwnFacts {
@@ -13,6 +14,8 @@ export interface OwnFacts {
   readonly warnings: readonly string[]
   /** Why the term before this master's was given up; null if it wasn't. */
   readonly givenUp: string | null
+  /** Masters of other clusters, in conf/masters here or there. */
+  readonly foreign: readonly ForeignMaster[]
 }
 
 /** `pulse`: for the status pages of the others. */

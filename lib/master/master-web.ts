@@ -161,6 +161,10 @@ export class MasterWeb implements WebView {
     return this.#options.state()
   }
 
+  clusterId(): string | null {
+    return this.#options.own().clusterId
+  }
+
   async cluster(patienceMs = 0): Promise<ClusterDocument> {
     const { joined, own, timing, peers, news, record, listed, wallMs } = this.#options
     if (patienceMs > 0) await this.#refreshed(patienceMs)

@@ -34,6 +34,7 @@ import type { ConfigDocument, MetricsFacts, WebRules } from '../web/view.ts'
 import { ActiveGate } from './active-gate.ts'
 import { countWorkers } from './cluster-document.ts'
 import { type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts'
+import type { ForeignMasters } from './foreign-masters.ts'
 import { HistoryCache } from './history-cache.ts'
 import { LeaseRecord } from './lease-record.ts'
 import { MasterWeb } from './master-web.ts'
@@ -108,6 +109,7 @@ export class Master {
   #secret = ''
   #member: Member | null = null
   #peers: Peers | null = null
+  #foreign: ForeignMasters | null = null
   #told: Standing | null = null
   /** The newest term that the directory has shown. */
   #epoch = 0
@@ -169,11 +171,21 @@ export class Master {
     await this.#open()
     try {
       // Loaded while the election starts: the calling side of RPC costs a tenth of a second, and no port waits for it.
-      const [joined, { Peers }] = await Promise.all([
+      const [joined, { Peers }, { ForeignMasters }] = await Promise.all([
         this.#options.join(this.#service(), this.#options.onFailure),
         import('./peers.ts'),
+        import('./foreign-masters.ts'),
       ])
       this.#joinedAs(joined, Peers)
+      this.#foreign = new ForeignMasters({
+        self: this.#options.address,
+        clusterId: joined.clusterId,
+        rootDirectory: this.#options.rootDirectory,
+        listed: this.#options.listed,
+        isConnected: (address) => this.#peers?.isConnected(address) ?? false,
+        clock: this.#options.clock,
+        log: this.#options.log,
+      })
     } catch (error) {
       await this.#close()
       throw error
@@ -292,7 +304,11 @@ export class Master {
     this.#door?.close('this master stops')
     await this.#web.close()
     for (const watcher of this.#watchers) watcher.end()
-    await Promise.all([this.#peers?.close(), ...this.#servers.map((app) => app.close())])
+    await Promise.all([
+      this.#peers?.close(),
+      this.#foreign?.close(),
+      ...this.#servers.map((app) => app.close()),
+    ])
   }
 
   // ---- what belongs to a term ------------------------------------------------------------------------------------
@@ -354,7 +370,12 @@ export class Master {
 
   #umbilical(): Handlers<'umbilical'> {
     return {
-      status: () => this.status(),
+      status: ({ from }) => {
+        if (from !== undefined && from.clusterId !== this.clusterId) {
+          this.#foreign?.heard(from.address)
+        }
+        return this.status()
+      },
       announce: ({ address, state, epoch }) => {
         this.#joined().hint(`${address} announced: ${state} in term ${epoch}`)
         return { epoch: this.epoch() }
@@ -417,6 +438,7 @@ export class Master {
       warnings: this.#alarm.warnings(),
       // Whoever is not active any more has heard of it from the next one's history.
       givenUp: (this.#member?.mayServe() ?? false) ? this.#termsBegun.givenUp : null,
+      foreign: this.#foreign?.found() ?? [],
     }
   }
 
@@ -498,6 +520,7 @@ export class Master {
       workers: active ? countWorkers(this.#queries.workers()) : null,
       queries: active ? countQueries(this.#queries.ofThisTerm()) : null,
       transitions: this.#transitions,
+      foreignMasters: this.#foreign?.found().length ?? 0,
       refusedClusters: this.#guard.refused.cluster,
       refusedSecrets: this.#guard.refused.secret,
       refusedEpochs: this.#guard.refused.epoch,

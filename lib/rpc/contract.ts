@@ -93,7 +93,14 @@ const masterStatus = standing.extend({
 const service = z.object({ epoch, address, inFlight: z.number().int() })
 
 export const umbilical = {
-  status: call({ access: 'who', activeOnly: false }, nothing, masterStatus),
+  status: call(
+    { access: 'who', activeOnly: false },
+    z.object({
+      /** A master that asks says who it is. */
+      from: z.object({ address, clusterId: z.string().max(100) }).optional(),
+    }),
+    masterStatus,
+  ),
   /** "I have become active", "I have stepped down": the others look at the directory at once. */
   announce: call(
     { access: 'cluster', activeOnly: false },

@@ -1,6 +1,6 @@
 /**
- * Requests that only the active master may answer, told by the header `tajo-active-only`. A proxy sets it, and sends
- * what was refused with 503 to the next master: so every answer comes from the active one, without the proxy's own
+ * Requests that only the active master may answer, told by the header `tajo-active-only`: of the cluster whose id it
+ * holds, or of any (`1`). A proxy sets it, and sends what was refused with 503 to the next master: so every answer comes from the active one, without the proxy's own
  * checks, which are always a little late.
  *
  * While no other master is heard to be active, in the middle of a failover, a request is kept: it is answered here if
@@ -15,6 +15,7 @@ import { RpcError } from '../rpc/index.ts'
 import type { WebView } from './view.ts'
 
 export const ACTIVE_ONLY = 'tajo-active-only'
+const CLUSTER_ID = /^[0-9a-f-]{36}$/
 
 const KEPT_AT_LEAST_MS = 200
 const KEPT_AT_MOST_MS = 5000
@@ -49,7 +50,12 @@ export class ActiveOnly {
 
   /** Resolves when the request may be answered; rejects UNAVAILABLE, the proxy's sign to ask another master. */
   async admit({ headers, raw }: FastifyRequest): Promise<void> {
-    if (headers[ACTIVE_ONLY] === undefined || this.#view.serving()) return
+    const wanted = headers[ACTIVE_ONLY]
+    if (wanted === undefined) return
+    if (CLUSTER_ID.test(String(wanted)) && wanted !== this.#view.clusterId()) {
+      throw new RpcError('UNAVAILABLE', `this master is of cluster ${this.#view.clusterId()}`)
+    }
+    if (this.#view.serving()) return
     const isAdmitted =
       !this.#closed &&
       this.#kept.size < MOST_KEPT &&

@@ -45,6 +45,10 @@ export function requireOwnPage(request: FastifyRequest, view: WebView): void {
   if (origin !== undefined && hostOfOrigin(origin) !== host.toLowerCase()) {
     refuse('a page of another address may not do this (Origin)')
   }
+  // Our page names its cluster in whatever it asks; only one that was loaded before an upgrade doesn't.
+  if (origin !== undefined && (request.query as { cluster?: unknown }).cluster === undefined) {
+    throw new RpcError('BAD_REQUEST', 'this page is of an older state of the software: reload it')
+  }
 }
 
 /** `host[:port]` of an origin; null for `null` and everything that is no address of a page. */

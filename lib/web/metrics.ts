@@ -128,6 +128,11 @@ export class Metrics {
       'Terms of this master that began to serve, by why.',
       (facts) => facts.termsBegun,
     )
+    this.#gauge(
+      'tajo_master_foreign_masters',
+      'Masters of other clusters in conf/masters, here or there.',
+      (facts) => facts.foreignMasters,
+    )
     this.#counter(
       'tajo_master_split_brain_total',
       'Times that another master was seen to serve while this one did.',

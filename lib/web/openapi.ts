@@ -25,6 +25,9 @@ const FOREIGN = {
   413: 'its body is too long',
 }
 const TOKEN = { ...FOREIGN, 401: 'the token is missing or wrong', 409: 'refused by the election' }
+/** Every path takes it; load balancers need it. */
+const CLUSTER = { cluster: 'id of the cluster that is meant' }
+const OTHER_CLUSTER = { 409: 'with `cluster`: this is a master of another one' }
 const LIMITED = { 400: 'a parameter is wrong' }
 
 export const ROUTES: readonly Route[] = [
@@ -33,20 +36,24 @@ export const ROUTES: readonly Route[] = [
     path: '/health/active',
     summary: '200 while this master serves as the active one, else 503; the text is its state',
     answer: text,
-    refusals: { 503: 'it does not' },
+    query: CLUSTER,
+    refusals: { ...OTHER_CLUSTER, 503: 'it does not' },
   },
   {
     method: 'get',
     path: '/health/backup',
     summary: '200 while this master is a backup, else 503',
     answer: text,
-    refusals: { 503: 'it is none' },
+    query: CLUSTER,
+    refusals: { ...OTHER_CLUSTER, 503: 'it is none' },
   },
   {
     method: 'get',
     path: '/health/live',
     summary: '200 while this process answers',
     answer: text,
+    query: CLUSTER,
+    refusals: OTHER_CLUSTER,
   },
   {
     method: 'get',
@@ -194,7 +201,7 @@ function describe(version: string): object {
       title: 'Tajo master',
       version,
       description:
-        'Every master answers, the active one and the backups. Reading is free; POST requests must be JSON, from programs or from the page itself.',
+        'Every master answers, the active one and the backups. Reading is free; POST requests must be JSON, from programs or from the page itself. Every path takes the parameter `cluster`: a master of another cluster than that answers 409, with its own id.',
     },
     paths,
     components: {

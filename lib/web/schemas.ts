@@ -57,6 +57,7 @@ export const alert = z.object({
     'queries-queued',
     'no-active',
     'split-brain',
+    'other-cluster',
     'not-connected',
   ]),
   level: z.enum(['critical', 'warning', 'info']),

@@ -13,6 +13,7 @@ import { requireOwnPage, requireSql, sqlModeFor } from './callers.ts'
 import { EventHub } from './events.ts'
 import { addHeaders, pageHeaders } from './headers.ts'
 import type { Metrics } from './metrics.ts'
+import { requireOwnCluster } from './own-cluster.ts'
 import { acceptsGzip, PageFiles } from './page-files.ts'
 import { pageOfQueries, queryFilter, wholeNumber } from './query-page.ts'
 import { handOverRequest } from './schemas.ts'
@@ -52,6 +53,7 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
   const activeOnly = new ActiveOnly(options)
   app.addHook('onRequest', async (request, reply) => {
     addHeaders(request, reply, view)
+    requireOwnCluster(request, view)
     await activeOnly.admit(request)
   })
   app.addHook('onSend', async (request, reply, answer) =>

@@ -51,6 +51,8 @@ export interface MetricsFacts {
   readonly transitions: number
   /** Terms of this master that began, by reason. */
   readonly termsBegun: ReadonlyMap<string, number>
+  /** Masters of other clusters in conf/masters, here or there. */
+  readonly foreignMasters: number
   readonly refusedClusters: number
   readonly refusedSecrets: number
   readonly refusedEpochs: number
@@ -86,6 +88,8 @@ export interface WebView {
   /** Another master is active, and its stream to this one is open. */
   activeElsewhere(): boolean
   state(): string
+  /** Null before the cluster is joined. */
+  clusterId(): string | null
   /** Umbilical address of the master that answers. */
   readonly self: string
   /** What others have to be asked for is waited for so long, and left out where it is old all the same. */

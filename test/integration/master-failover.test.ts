@@ -317,11 +317,12 @@ t.test('ends in good order', async (t) => {
   })
 })
 
-function order(
+async function order(
   master: TestMaster,
   name: string,
   body: object,
 ): Promise<{ status: number; text: string }> {
+  const { clusterId } = await master.cluster()
   const answered = new Promise<{ status: number; text: string }>((resolve, reject) => {
     const text = JSON.stringify(body)
     const socket = connect(join(master.dir, 'run', 'tajo-test-master.sock'))
@@ -332,7 +333,7 @@ function order(
     socket.on('error', reject)
     socket.on('close', () => resolve({ status: Number(answer.slice(9, 12)), text: answer }))
     socket.write(
-      `POST /admin/${name} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
+      `POST /admin/${name} HTTP/1.1\r\nhost: x\r\nx-tajo-cluster: ${clusterId}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
     )
   })
   return within(`the answer to ${name}`, answered)

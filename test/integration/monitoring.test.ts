@@ -34,6 +34,7 @@ async function metricsOfAMaster(): Promise<string> {
     heartbeatAgesMs: new Map([['host2:26001', 90]]),
     transitions: 3,
     termsBegun: new TermsBegun({ newest: async () => [], clock: systemClock }).counts,
+    foreignMasters: 0,
     refusedClusters: 0,
     refusedSecrets: 0,
     refusedEpochs: 0,

@@ -94,6 +94,7 @@ function viewOf(facts: FakeFacts, listeners: Set<() => void>): WebView {
     serving: () => facts.cluster.active === facts.cluster.self,
     activeElsewhere: () => facts.cluster.active !== facts.cluster.self,
     state: () => 'active',
+    clusterId: () => facts.cluster.clusterId,
     cluster,
     history: async (limit) => facts.history.slice(0, limit),
     lease: () => facts.lease,

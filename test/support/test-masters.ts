@@ -179,6 +179,7 @@ export class TestMaster {
   }
 
   async cluster(): Promise<{
+    clusterId: string
     epoch: number
     active: string | null
     masters: { state: string }[]
@@ -191,7 +192,8 @@ export class TestMaster {
   async handOverTo(successor: TestMaster): Promise<void> {
     const socketPath = join(this.dir, 'run', 'tajo-test-master.sock')
     const body = { successor: successor.address, force: false, by: 'test' }
-    const options = { method: 'POST', body, deadlineMs: patienceMs() } as const
+    const headers = { 'x-tajo-cluster': (await this.cluster()).clusterId }
+    const options = { method: 'POST', body, headers, deadlineMs: patienceMs() } as const
     const answer = await exchange({ socketPath }, '/admin/handOver', options)
     if (answer.status !== 200) throw new Error(JSON.stringify(answer))
   }

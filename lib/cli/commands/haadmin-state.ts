@@ -7,18 +7,33 @@
 import { type Address, formatAddress } from '../address.ts'
 import { type Cluster, loadCluster } from '../cluster.ts'
 import type { CommandContext } from '../command.ts'
+import { askDirectory } from '../directory.ts'
 import { EXIT, failure } from '../exit.ts'
 import { findMaster, unknownMaster } from '../known-master.ts'
 import { allAnswer, askMaster, askMs, lookAround } from '../look-around.ts'
 import { json } from '../print.ts'
-import { isRefused, type KnownMaster, type MasterAnswer, type Sight } from '../sight.ts'
+import {
+  type Asked,
+  foreignWords,
+  isRefused,
+  type KnownMaster,
+  type MasterAnswer,
+  type Sight,
+} from '../sight.ts'
 import { thisHost } from '../this-host.ts'
+
+/** For one small file. */
+const DIRECTORY_MS = 2000
 
 export async function getState(context: CommandContext, wanted: Address): Promise<number> {
   const cluster = await loadCluster(context)
   const listed = await findMaster(wanted, cluster.masters, thisHost())
-  const asked = await askMaster(wanted, askMs(cluster))
-  // What conf/masters lists and what answers needs no look at the directory: this is the answer of every day.
+  const [asked, clusterId] = await Promise.all([
+    askMaster(wanted, askMs(cluster)),
+    readClusterId(cluster),
+  ])
+  requireOurs(formatAddress(wanted), asked, clusterId)
+  // What conf/masters lists and what answers needs no look at the directory's terms: this is the answer of every day.
   if (listed !== null && asked.answered) return tellAnswer(context, listed, asked.answer)
   const sight = await lookAround(cluster, (seen) => asked.answered || allAnswer(seen))
   const known = sight.masters.map((master) => master.address)
@@ -33,6 +48,22 @@ export async function getState(context: CommandContext, wanted: Address): Promis
   return master.asked.answered
     ? tellAnswer(context, master.address, master.asked.answer)
     : judge(context, master, sight)
+}
+
+/** Null: the directory can't be read in time, or holds no cluster. */
+const readClusterId = (cluster: Cluster): Promise<string | null> =>
+  askDirectory(
+    { op: 'cluster', directory: cluster.haDirectory, known: null },
+    DIRECTORY_MS,
+    // The master's own word counts then.
+  ).catch(() => null)
+
+function requireOurs(address: string, asked: Asked, clusterId: string | null): void {
+  if (!asked.answered || clusterId === null) return
+  const { clusterId: told, rootDirectory } = asked.answer
+  if (told === null || told === clusterId) return
+  const text = foreignWords({ clusterId: told, rootDirectory })
+  throw failure(`${address} ${text}; it is no master of cluster ${clusterId}`)
 }
 
 const notKnown = (wanted: Address, known: readonly string[], cluster: Cluster): Error =>

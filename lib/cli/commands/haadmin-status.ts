@@ -6,6 +6,7 @@ import { EXIT, failure } from '../exit.ts'
 import { historyTable } from '../history-table.ts'
 import { allAnswer, lookAround } from '../look-around.ts'
 import { json } from '../print.ts'
+import { foreignMasters } from '../sight.ts'
 import { statusReport, statusText } from '../status-report.ts'
 
 const TRANSITIONS_SHOWN = 5
@@ -27,6 +28,8 @@ export async function status(context: CommandContext): Promise<number> {
   if (sight.picture === null && report.masters.every((master) => !master.answers)) {
     throw failure(`no master answers, and the directory can't be read: ${sight.directoryError}`)
   }
+  const foreign = foreignMasters(sight)
+  if (foreign.length > 0) throw failure(foreign.join('; '))
   return EXIT.done
 }
 

@@ -16,7 +16,13 @@ import { findMaster, unknownMaster } from '../known-master.ts'
 import { askMaster, askMs, lookAround } from '../look-around.ts'
 import { runThere, whereToGo } from '../other-host.ts'
 import { json } from '../print.ts'
-import { activeAddress, answeringActive, type KnownMaster, type Sight } from '../sight.ts'
+import {
+  activeAddress,
+  answeringActive,
+  foreignWords,
+  type KnownMaster,
+  type Sight,
+} from '../sight.ts'
 import { thisHost } from '../this-host.ts'
 
 type Call = Extract<HaadminCall, { verb: 'transitionToActive' | 'transitionToBackup' }>
@@ -49,7 +55,8 @@ export async function transitionToActive(context: CommandContext, call: Call): P
         ? { name: 'takeOver', force: call.force, by }
         : { name: 'handOver', successor: target.address, force: false, by }
     try {
-      const elsewhere = await send(context, call, { cluster, to: from, order })
+      const { clusterId } = sight
+      const elsewhere = await send(context, call, { cluster, clusterId, to: from, order })
       if (elsewhere !== null) return elsewhere
     } catch (error) {
       if (error instanceof Refusal && error.code === 'NOT_ACTIVE' && look < MOST_LOOKS) continue
@@ -83,7 +90,8 @@ export async function transitionToBackup(context: CommandContext, call: Call): P
     force: call.force,
     by: call.by ?? orderedBy(),
   }
-  const elsewhere = await send(context, call, { cluster, to: target, order })
+  const { clusterId } = sight
+  const elsewhere = await send(context, call, { cluster, clusterId, to: target, order })
   if (elsewhere !== null) return elsewhere
   await waitFor(cluster, `${target.address} is a backup`, () => is(cluster, target, 'backup'))
   const others = sight.masters.filter((one) => one !== target)
@@ -124,17 +132,24 @@ async function masterOf(wanted: Address, sight: Sight, cluster: Cluster): Promis
   )
 }
 
+/** Throws for a master of another cluster: it takes no orders of ours. */
 function known(sight: Sight, address: string): KnownMaster {
   const found = sight.masters.find((master) => sameAddress(master.address, address))
   if (found === undefined) throw failure(`${address} is active, but not among the known masters`)
-  return found
+  if (found.foreign === null) return found
+  throw new CliError(EXIT.unsafe, `${address} ${foreignWords(found.foreign)}`)
 }
 
 /** Gives the order here (null), or runs this command on the master's host and resolves to its exit code. */
 async function send(
   context: CommandContext,
   call: Call,
-  { cluster, to, order }: { cluster: Cluster; to: KnownMaster; order: Order },
+  {
+    cluster,
+    clusterId,
+    to,
+    order,
+  }: { cluster: Cluster; clusterId: string | null; to: KnownMaster; order: Order },
 ): Promise<number | null> {
   const host = await whereToGo(to, thisHost())
   if (host !== null && call.here) {
@@ -147,7 +162,7 @@ async function send(
   }
   const adminSocket =
     (to.asked.answered ? to.asked.answer.adminSocket : null) ?? to.inspected?.adminSocket ?? null
-  await giveOrder({ address: to.address, adminSocket }, order, boundMs(cluster))
+  await giveOrder({ address: to.address, adminSocket, clusterId }, order, boundMs(cluster))
   return null
 }
 

@@ -6,6 +6,13 @@ import { state } from './store.js'
 
 const PATIENCE_MS = 10_000
 
+/** The path, naming the cluster that the page shows: a master of another one refuses. @param {string} path */
+export function ofCluster(path) {
+  const { clusterId } = state.cluster ?? {}
+  if (clusterId == null) return path
+  return `${path}${path.includes('?') ? '&' : '?'}cluster=${encodeURIComponent(clusterId)}`
+}
+
 export class ApiError extends Error {
   /** @param {number} status 0: no answer @param {string} code @param {string} message */
   constructor(status, code, message) {
@@ -19,13 +26,14 @@ export class ApiError extends Error {
 export function getJson(path, signal) {
   const late = AbortSignal.timeout(PATIENCE_MS)
   const either = signal === undefined ? late : AbortSignal.any([signal, late])
-  return answerOf(fetch(state.link.base + path, { cache: 'no-store', signal: either }))
+  const url = state.link.base + ofCluster(path)
+  return answerOf(fetch(url, { cache: 'no-store', signal: either }))
 }
 
 /** @param {string} path @param {unknown} body @param {Record<string, string>} [headers] @returns {Promise<any>} */
 export function postJson(path, body, headers = {}) {
   return answerOf(
-    fetch(path, {
+    fetch(ofCluster(path), {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify(body),

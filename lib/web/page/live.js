@@ -4,6 +4,7 @@
  * to the master that served it when that one answers again. A master may be known by two URLs: the one it advertises, and
  * its port at the host name in the address bar, for who came through an alias or a tunnel.
  */
+import { ofCluster } from './api.js'
 import { change, state } from './store.js'
 
 /** The masters send one event a second at least. */
@@ -100,7 +101,7 @@ function stopSearching() {
 
 /** @param {string} base */
 function tryOne(base) {
-  const source = new EventSource(`${base}/api/v1/events`)
+  const source = new EventSource(base + ofCluster('/api/v1/events'))
   searching.add(source)
   source.onerror = () => {
     // It would come back to the same master by itself: where to go next is decided here.
@@ -173,7 +174,7 @@ function lost() {
 
 async function lookHome() {
   const signal = AbortSignal.timeout(HOME_MS)
-  const answers = await fetch('/health/live', { signal, cache: 'no-store' }).then(
+  const answers = await fetch(ofCluster('/health/live'), { signal, cache: 'no-store' }).then(
     ({ ok }) => ok,
     () => false,
   )

@@ -9,12 +9,14 @@ import { CliError } from '../../../lib/cli/exit.ts'
 import { byWhom, historyTable } from '../../../lib/cli/history-table.ts'
 import { exchange, type NoAnswer } from '../../../lib/cli/http.ts'
 import { findMaster } from '../../../lib/cli/known-master.ts'
+import { allAnswer } from '../../../lib/cli/look-around.ts'
 import { readAnswer } from '../../../lib/cli/master-answer.ts'
 import {
   type Asked,
   activeAddress,
   addressesOf,
   answeringActive,
+  foreignMasters,
   type MasterAnswer,
   problemOf,
   sightOf,
@@ -34,6 +36,7 @@ const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
     state: 'backup',
     epoch: 7,
     clusterId: 'c-1',
+    rootDirectory: '/shared/tajo',
     hostname: 'h',
     version: '1.0.0',
     priority: 100,
@@ -120,6 +123,39 @@ t.test(
     t.equal(report.problem, null)
   },
 )
+
+t.test('a master of another cluster is told as that, and nothing that it says counts', (t) => {
+  const foreign = answer('b:1', {
+    ...{ state: 'active', epoch: 900, clusterId: 'c-2', rootDirectory: '/typo' },
+    heartbeatAgesMs: { 'a:1': 1 },
+  })
+  const ours = answer('a:1', { state: 'active', epoch: 7 })
+  const both = { 'a:1': ours, 'b:1': foreign }
+  for (const one of [
+    sight({ asked: both, picture: picture([inspected('a:1', { state: 'active', epoch: 7 })]) }),
+    // Started with this one only, so that the directory tells and is not watched.
+    sightOf({
+      ...{ directory: '/shared/ha', clusterId: 'c-1', configured: ['a:1', 'b:1'] },
+      ...{ asked: new Map(Object.entries(both)), picture: null, directoryError: null },
+    }),
+  ]) {
+    t.equal(activeAddress(one), 'a:1')
+    t.same(foreignMasters(one), ['b:1 belongs to cluster c-2 in /typo: its tajo.rootdir differs'])
+    const report = statusReport(one, [])
+    t.match(report, { clusterId: 'c-1', epoch: 7, problem: null })
+    const [, row] = report.masters
+    t.match(row, { state: 'foreign', epoch: null, foreign: { clusterId: 'c-2' } })
+    t.match(row?.note, /^belongs to cluster c-2/)
+    t.notMatch(statusText(report), /900|newest epoch/)
+    t.ok(allAnswer(one), 'nothing is to be judged from heartbeats')
+  }
+  const undecided = sight({ asked: both })
+  t.equal(undecided.clusterId, null)
+  t.equal(activeAddress(undecided), null)
+  t.equal(foreignMasters(undecided).length, 2, 'nobody knows which one is meant')
+  t.equal(sight({ asked: { 'b:1': foreign } }).clusterId, 'c-2', 'the only one that is told')
+  t.end()
+})
 
 t.test("a master's answer, of this version or another", async (t) => {
   const least = { address: 'a:1', state: 'backup', epoch: 3 }
@@ -322,7 +358,8 @@ async function onSocket(t: Test, status: number, body: string): Promise<string> 
 
 t.test('orders to a master: refusals keep their meaning', async (t) => {
   const order = { name: 'takeOver', force: false, by: 'me' } as const
-  const to = (adminSocket: string | null) => giveOrder({ address: 'a:1', adminSocket }, order, 5000)
+  const to = (adminSocket: string | null) =>
+    giveOrder({ address: 'a:1', adminSocket, clusterId: 'c-1' }, order, 5000)
   const fails = async (adminSocket: string | null): Promise<CliError> => {
     const error = await to(adminSocket).then(
       () => new Error('it was accepted'),

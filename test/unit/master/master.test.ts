@@ -6,11 +6,11 @@ import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import { HaError, makeTiming } from '../../../lib/ha/index.ts'
 import { ActiveGate } from '../../../lib/master/active-gate.ts'
-import { adminServer, Master, SingleMember } from '../../../lib/master/index.ts'
+import { adminServer, Master, type MasterOptions, SingleMember } from '../../../lib/master/index.ts'
 import type { QueryOptions } from '../../../lib/master/queries/options.ts'
 import { PathRules } from '../../../lib/master/queries/paths.ts'
 import { SplitBrainAlarm } from '../../../lib/master/split-brain.ts'
-import type { Standing } from '../../../lib/rpc/index.ts'
+import type { Membership, Standing } from '../../../lib/rpc/index.ts'
 import { escapeHtml, statusPage } from '../../../lib/web/status-page.ts'
 import { whyOf } from '../../../lib/web/term-words.ts'
 import { addressesAt, FakeMember, peerAt } from '../../support/fake-member.ts'
@@ -36,6 +36,7 @@ function masterAt(
   secret = SECRET,
   refusal: Error | null = null,
   queries: QueryOptions | null = null,
+  { clusterId = CLUSTER, ...more }: Partial<MasterOptions & Membership> = {},
 ): Seat {
   const addresses = addressesAt(port)
   const logged: Seat['logged'] = []
@@ -53,7 +54,7 @@ function masterAt(
     join: async (service) => {
       if (refusal !== null) throw refusal
       member.service = service
-      return { member, clusterId: CLUSTER, secret }
+      return { member, clusterId, secret }
     },
     rootDirectory: '/root',
     beatMs: 25,
@@ -71,6 +72,7 @@ function masterAt(
     clock: systemClock,
     wallMs: Date.now,
     log: (level, message) => void logged.push({ level, message }),
+    ...more,
   })
   return { master, member, port, logged, failures }
 }
@@ -340,6 +342,45 @@ t.test('a master with another secret is refused and counted', async (t) => {
   t.match(a.logged, [{ level: 'info' }, { level: 'warn', message: /secret/ }])
 })
 
+t.test(
+  'masters of two clusters in conf/masters: told on both sides, and no split brain',
+  async (t) => {
+    const ports = [await freePortRow(5), await freePortRow(5)]
+    const [first = 0, second = 0] = ports
+    const seats = ports.map((port, i) =>
+      masterAt(port, new FakeMember(port), SECRET, null, null, {
+        clusterId: `cluster-${i + 1}`,
+        rootDirectory: `/root-${i + 1}`,
+        // Only the first one lists the other.
+        listed: () => (i === 0 ? ports.map((one) => `localhost:${one}`) : [`localhost:${port}`]),
+      }),
+    )
+    for (const { master } of seats) {
+      await master.start()
+      t.teardown(() => master.stop('test over'))
+    }
+    for (const { member } of seats) await member.activate(1)
+    const alertOf = async (port: number): Promise<unknown> => {
+      const { alerts } = JSON.parse((await ask(port + 4, '/api/v1/cluster')).text)
+      return alerts.find(({ kind }: { kind: string }) => kind === 'other-cluster')
+    }
+    t.match(await until('the one that lists it tells', () => alertOf(first)), {
+      level: 'critical',
+      text: `localhost:${second} belongs to cluster cluster-2 in /root-2: its tajo.rootdir differs`,
+    })
+    t.match(await until('the other one tells too', () => alertOf(second)), {
+      level: 'critical',
+      text: `localhost:${first} belongs to cluster cluster-1 in /root-1 and has this master`,
+    })
+    const { alerts } = JSON.parse((await ask(first + 4, '/api/v1/cluster')).text)
+    t.notOk(alerts.some(({ kind }: { kind: string }) => kind === 'master-missing'))
+    t.match((await ask(first + 4, '/metrics')).text, /^tajo_master_foreign_masters 1$/m)
+    t.match((await ask(first + 4, '/metrics')).text, /^tajo_master_split_brain_total 0$/m)
+    await seats[1]?.master.stop('its rootdir is corrected')
+    await until('it is over', async () => (await alertOf(first)) === undefined)
+  },
+)
+
 t.test('two that serve at once are told aloud', async (t) => {
   const [a, b] = [await start(t), await start(t)]
   a.member.peers = [peerAt(b.port)]
@@ -504,8 +545,10 @@ t.test('orders on the admin socket', async (t) => {
   const post = async (
     name: string,
     payload: object,
+    cluster = 'c',
   ): Promise<{ status: number; body: unknown }> => {
-    const answer = await app.inject({ method: 'POST', url: `/admin/${name}`, payload })
+    const headers = { 'x-tajo-cluster': cluster }
+    const answer = await app.inject({ method: 'POST', url: `/admin/${name}`, headers, payload })
     return { status: answer.statusCode, body: answer.json() }
   }
   const order = { successor: 'b:1', force: false, by: 'me@here' }
@@ -516,6 +559,12 @@ t.test('orders on the admin socket', async (t) => {
   t.match(await post('stop', { by: 'me' }), { status: 200 })
   t.same(member.orders, ['handOver b:1 by me@here', 'takeOver true by me'])
   t.same(stops, ['stopped by me'])
+  t.match(await post('stop', { by: 'me' }, 'd'), {
+    status: 409,
+    body: { code: 'OTHER_CLUSTER', message: 'this is cluster c, and the message is for d' },
+  })
+  t.match(await post('stop', { by: 'me' }, ''), { body: { message: /of an older state/ } })
+  t.same(stops, ['stopped by me'], 'orders for another cluster are not followed')
   t.match(await post('handOver', { force: 'yes' }), { status: 400, body: { code: 'BAD_REQUEST' } })
   member.refusal = new HaError('UNSAFE', 'nobody to hand over to')
   t.match(await post('handOver', order), {

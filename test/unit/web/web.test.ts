@@ -69,6 +69,9 @@ const master = (n: number, more: Partial<MasterRow> = {}): MasterRow => ({
   ...more,
 })
 
+const CLUSTER = '00000000-0000-4000-8000-00000000000c'
+const OTHER = '00000000-0000-4000-8000-00000000000d'
+
 const query = (n: number, more: Partial<QueryRow> = {}): QueryRow => ({
   queryId: `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
   attempt: 1,
@@ -92,12 +95,13 @@ const query = (n: number, more: Partial<QueryRow> = {}): QueryRow => ({
 
 function viewOf(queries: QueryRow[], listeners: Set<() => void>, problem: string | null): WebView {
   const cluster = {
-    ...{ clusterId: 'c', epoch: 1, active: 'host1:26001', self: 'host1:26001' },
+    ...{ clusterId: CLUSTER, epoch: 1, active: 'host1:26001', self: 'host1:26001' },
     workerCounts: { live: 0, silent: 0, slots: 0, running: 0 },
     ...{ masters: [master(1)], workers: [], alerts: [], problem, warnings: [] },
   } as unknown as ClusterDocument
   return {
     ...{ serving: () => true, state: () => 'active', self: 'host1:26001' },
+    clusterId: () => CLUSTER,
     cluster: async () => cluster,
     history: async () => [],
     lease: () => ({ bucketMs: 1000, deadlineMs: null, renewMs: null, masters: [] }),
@@ -126,7 +130,7 @@ async function serve(
   const app = limitedServer({
     log,
     epoch: () => 1,
-    clusterId: () => 'c',
+    clusterId: () => CLUSTER,
     headers: COMMON_HEADERS,
   })
   const listeners = new Set<() => void>()
@@ -155,7 +159,11 @@ async function serve(
 t.test('requests that only the active master may answer', async (t) => {
   const clock = new HandClock()
   const now = { serving: true, elsewhere: false }
-  const view = { serving: () => now.serving, activeElsewhere: () => now.elsewhere }
+  const view = {
+    serving: () => now.serving,
+    activeElsewhere: () => now.elsewhere,
+    clusterId: () => CLUSTER,
+  }
   const door = new ActiveOnly({ view: view as WebView, clock })
   const raw = { destroyed: false }
   const ask = (headers: Record<string, string> = { [ACTIVE_ONLY]: '1' }) => {
@@ -176,6 +184,12 @@ t.test('requests that only the active master may answer', async (t) => {
   await clock.advance(0)
   t.equal(served.outcome, 'admitted')
   t.equal(plain.outcome, 'admitted', 'without the header any master answers')
+  now.serving = true
+  const [ours, theirs] = [CLUSTER, OTHER].map((id) => ask({ [ACTIVE_ONLY]: id }))
+  await clock.advance(0)
+  t.equal(ours?.outcome, 'admitted')
+  t.equal(theirs?.outcome, 'UNAVAILABLE', "the proxy's next one may be of that cluster")
+  now.serving = false
 
   now.elsewhere = true
   const misled = ask()
@@ -420,6 +434,29 @@ t.test('who asks: names, origins, this host', (t) => {
   t.end()
 })
 
+t.test('who names a cluster is answered by a master of that one only', async (t) => {
+  const { port } = await serve(t)
+  const ask = async (path: string, options: RequestInit = {}) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, options)
+    t.equal(answer.headers.get('x-tajo-cluster'), CLUSTER, 'each answer says whose it is')
+    return { status: answer.status, text: await answer.text() }
+  }
+  for (const path of ['/health/active', '/health/live', '/api/v1/cluster', '/', '/nothing']) {
+    const { status, text } = await ask(`${path}?cluster=${OTHER}`)
+    t.equal(status, 409, path)
+    t.match(text, `this is cluster ${CLUSTER}, and the message is for ${OTHER}`)
+  }
+  t.equal((await ask(`/health/active?cluster=${CLUSTER}`)).status, 200)
+  t.equal((await ask('/health/active')).status, 200, 'who names none reads what the address tells')
+  t.equal((await ask('/health/active', { headers: { 'x-tajo-cluster': OTHER } })).status, 409)
+  t.equal((await ask('/health/active?cluster=')).status, 400, 'a variable that was never set')
+  t.equal((await ask(`/health/active?cluster=${CLUSTER}&cluster=${OTHER}`)).status, 400)
+  const headers = { 'content-type': 'application/json', origin: `http://127.0.0.1:${port}` }
+  const kill = `/api/v1/queries/${query(1).queryId}/kill`
+  const old = await ask(kill, { method: 'POST', headers, body: '{}' })
+  t.match(old, { status: 400, text: /of an older state.*reload it/ })
+})
+
 t.test('queries by page and filter', (t) => {
   const rows = Array.from({ length: 120 }, (_, n) =>
     query(n, { state: n % 10 === 0 ? 'failed' : 'succeeded' }),
@@ -476,7 +513,7 @@ t.test('whoever asks once hears no old news, and waits for nobody who is silent'
     ...{ self: 'localhost:26001', joined: () => member, isJoined: () => true },
     own: () => ({
       ...{ serving: true, epoch: 1, pid: 1, clusterId: 'c' },
-      ...{ rootDirectory: '/r', warnings: [], givenUp: null },
+      ...{ rootDirectory: '/r', warnings: [], givenUp: null, foreign: [] },
     }),
     ...{ state: () => 'active', serving: () => true, peers: () => null },
     ...{ news: new PeerNews(clock.nowMs), record: new LeaseRecord(clock.nowMs) },
@@ -509,6 +546,7 @@ t.test('what an operator should look at', (t) => {
     ...{ storage: 'ok' as const, space: null, timing, storageWarnings: [], splitBrain: [] },
     ...{ queued: 0 },
     ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1, missing: [] },
+    foreign: [],
   }
   t.same(alertsOf(facts), [])
   const kinds = (more: object): string[] =>
@@ -516,6 +554,7 @@ t.test('what an operator should look at', (t) => {
   t.same(kinds({ masters: [master(1)] }), ['warning one-master'])
   t.same(kinds({ timing: null }), ['warning one-master'])
   t.same(kinds({ missing: ['host3:26001'] }), ['warning master-missing'])
+  t.same(kinds({ foreign: ['host3:26001 …'] }), ['critical other-cluster'])
   const alone = alertsOf({ ...facts, masters: [master(1)], missing: ['host2:26001'] })
   t.match(alone, [
     { text: /^host2:26001 is in conf\/masters/ },

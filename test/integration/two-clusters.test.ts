@@ -1,0 +1,146 @@
+/**
+ * Two real clusters, and a configuration that names a master of the other one, or a directory: whatever is asked through it
+ * touches the own cluster only, and everybody who looks is told which master is the stranger.
+ */
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { HOME } from '../support/install.ts'
+import { monitorMs } from '../support/pace.ts'
+import { type Ran, run } from '../support/run.ts'
+import { makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
+import { clientOf, writeConf } from '../support/test-worker.ts'
+import { until } from '../support/until.ts'
+
+const M = monitorMs(1500)
+
+/** A configuration that lists these masters, for whoever asks with it. */
+function confOf(t: Test, masters: readonly TestMaster[], root: string) {
+  const dir = mkdtempSync(join(tmpdir(), 'tajo-two-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  const conf = join(dir, 'conf')
+  writeConf(conf, masters, {
+    'tajo.rootdir': `file://${root}`,
+    'tajo.master.ha.monitor.interval': String(M),
+  })
+  const home = join(dir, 'home')
+  mkdirSync(home)
+  const env = { HOME: home, TAJO_HOME: HOME, TAJO_CONF_DIR: conf }
+  const program = (name: string, words: readonly string[]): Promise<Ran> =>
+    run([process.execPath, join(HOME, name), ...words], { env })
+  return {
+    home,
+    tsql: (sql: string) => program('bin/tsql', ['--config', conf, '-c', sql]),
+    haadmin: (...words: string[]) => program('bin/tajo', ['--config', conf, 'haadmin', ...words]),
+    waitForActive: () => program('build/lib/cli/cluster-active.js', ['wait', '0']),
+    nameActive: () => program('build/lib/cli/cluster-active.js', ['name']),
+  }
+}
+
+const databasesOf = async ({ masters }: TestCluster): Promise<string[]> => {
+  const client = clientOf(masters)
+  const names = await client.databases()
+  await client.close()
+  return names
+}
+
+t.test('a list with a master of another cluster in it', async (t) => {
+  const a = await makeCluster(t, { count: 1, monitorMs: M })
+  const b = await makeCluster(t, { count: 1, monitorMs: M })
+  const [{ active: foreign }, { active: own }] = [await a.settled(), await b.settled()]
+  const [idA, idB] = [(await foreign.cluster()).clusterId, (await own.cluster()).clusterId]
+  const host = confOf(t, [foreign, own], b.root)
+
+  const done = await host.tsql('CREATE DATABASE mine')
+  t.same([done.code, done.stderr], [0, ''])
+  t.same((await databasesOf(b)).includes('mine'), true)
+  t.same((await databasesOf(a)).includes('mine'), false)
+
+  const belongs = `${foreign.address} belongs to cluster ${idA} in ${a.root}: its tajo.rootdir differs`
+  const status = await host.haadmin('-status')
+  t.equal(status.code, 1)
+  t.match(status.stdout, `Cluster ${idB} in ${b.root}`)
+  t.match(status.stderr, belongs)
+  const report = JSON.parse((await host.haadmin('-status', '--json')).stdout)
+  t.match(report, { active: own.address, masters: [{ state: 'foreign', epoch: null }] })
+  t.match(await host.haadmin('-getState', foreign.address), { code: 1, stderr: belongs })
+  t.match(await host.haadmin('-getState', own.address), { code: 0, stdout: /is active/ })
+  const order = await host.haadmin('-transitionToBackup', foreign.address, '--force')
+  t.match(order, { code: 4, stderr: belongs })
+
+  const started = await host.waitForActive()
+  t.equal(started.code, 1)
+  t.match(started.stdout, `Active master:  ${own.address}`)
+  t.match(started.stderr, belongs)
+  t.match(await host.nameActive(), { code: 0, stdout: /^localhost:/ })
+
+  own.destroy()
+  await own.ended()
+  const refused = await host.tsql('CREATE DATABASE theirs')
+  t.equal(refused.code, 3)
+  t.match(
+    refused.stderr,
+    `localhost:${foreign.ports.client} belongs to cluster ${idA}, not to ${idB}`,
+  )
+  t.notOk((await databasesOf(a)).includes('theirs'), 'it was not touched')
+})
+
+t.test('who can not read the directory goes by what he remembers', async (t) => {
+  const a = await makeCluster(t, { count: 1, monitorMs: M })
+  const b = await makeCluster(t, { count: 1, monitorMs: M })
+  const [{ active: foreign }, { active: own }] = [await a.settled(), await b.settled()]
+  const nowhere = '/nowhere/to/be/found'
+
+  const both = confOf(t, [foreign, own], nowhere)
+  const two = await both.tsql('CREATE DATABASE mine')
+  t.equal(two.code, 1)
+  t.match(two.stderr, /the masters belong to 2 clusters, and which one is meant is not known/)
+  for (const one of [a, b]) t.notOk((await databasesOf(one)).includes('mine'))
+
+  const host = confOf(t, [own], nowhere)
+  t.match(await host.tsql('CREATE DATABASE mine'), { code: 0, stderr: '' })
+  const memory = join(host.home, '.tajo', 'clusters')
+  const [name = ''] = readdirSync(memory)
+  t.equal(statSync(join(memory, name)).mode & 0o777, 0o600)
+  t.equal(statSync(memory).mode & 0o777, 0o700)
+  t.equal(statSync(join(host.home, '.tajo')).mode & 0o777, 0o700)
+  const remembered = JSON.parse(readFileSync(join(memory, name), 'utf8'))
+  t.match(remembered, { clusterId: (await own.cluster()).clusterId })
+
+  // The same address, another cluster behind it.
+  writeFileSync(
+    join(memory, name),
+    JSON.stringify({ ...remembered, clusterId: (await foreign.cluster()).clusterId }),
+  )
+  const other = await host.tsql('CREATE DATABASE late')
+  t.equal(other.code, 1)
+  t.match(other.stderr, `If the cluster was made anew, remove ${join(memory, name)}`)
+  t.notOk((await databasesOf(b)).includes('late'))
+  rmSync(join(memory, name))
+  t.match(await host.tsql('CREATE DATABASE late'), { code: 0, stderr: '' })
+})
+
+t.test('the same masters with a new directory: it says so itself', async (t) => {
+  const cluster = await makeCluster(t, { count: 1, monitorMs: M })
+  const { active } = await cluster.settled()
+  const host = confOf(t, cluster.masters, cluster.root)
+  t.match(await host.tsql('CREATE DATABASE one'), { code: 0, stderr: '' })
+  active.destroy()
+  await active.ended()
+  await until('its keeper has ended', () => {
+    rmSync(cluster.root, { recursive: true, force: true })
+    return true
+  })
+  await active.start()
+  await cluster.settled()
+  t.match(await host.tsql('CREATE DATABASE two'), { code: 0, stderr: '' })
+})
