@@ -10,8 +10,8 @@ import { z } from 'zod'
 
 /**
  * Each request names the cluster it is meant for (cluster-id.ts). `cluster`: the caller shows the cluster's secret and its
- * epoch as well. `open`: anybody; it never changes the cluster's own state. `who`: anybody, even who doesn't know which
- * cluster this is: the answer tells.
+ * epoch as well. `open`: anybody; it never changes the cluster's own state. `who`: also anybody who names no cluster,
+ * because he doesn't know which one this is: the answer tells.
  */
 export type Access = 'cluster' | 'open' | 'who'
 

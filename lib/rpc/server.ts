@@ -10,7 +10,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
-import { CLUSTER_HEADER, clusterName } from './cluster-id.ts'
+import { CLUSTER_HEADER, clusterName, clusterNamed } from './cluster-id.ts'
 import {
   type AnswerOf,
   type CallMethod,
@@ -162,7 +162,8 @@ export function rpcServer<N extends ServiceName>(
     const url = `/rpc/${name}/${methodName}`
     const onRequest = async (request: FastifyRequest): Promise<void> => {
       if (method.access === 'cluster') guard.admit(request.headers, request.ip)
-      if (method.access === 'open') guard.requireOurs(request.headers, request.ip)
+      const asksWho = method.access === 'who' && clusterNamed(request.headers) == null
+      if (method.access !== 'cluster' && !asksWho) guard.requireOurs(request.headers, request.ip)
     }
     app.route({
       method: 'POST',

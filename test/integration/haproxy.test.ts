@@ -22,8 +22,12 @@ const FAILOVERS = 10
 const CLIENTS = 4
 
 /** The file as it stands, with the addresses of these masters. */
-function configurationFor(masters: readonly TestMaster[], page: number, client: number): string {
+function configurationFor(
+  masters: readonly TestMaster[],
+  { page, client, clusterId }: { page: number; client: number; clusterId: string },
+): string {
   let text = readFileSync(CONFIGURATION, 'utf8')
+    .replace(/(setenv TAJO_CLUSTER) .*/, `$1 ${clusterId}`)
     .replace('bind :8080', `bind 127.0.0.1:${page}`)
     .replace('bind :8002', `bind 127.0.0.1:${client}`)
     // Half a second is for a machine that has it.
@@ -43,12 +47,13 @@ function configurationFor(masters: readonly TestMaster[], page: number, client: 
 async function startHaproxy(
   t: Test,
   masters: readonly TestMaster[],
+  clusterId: string,
 ): Promise<{ page: number; client: number }> {
   const dir = mkdtempSync(join(tmpdir(), 'tajo-haproxy-'))
   const page = await freePortRow(2)
   const client = page + 1
   const file = join(dir, 'haproxy.cfg')
-  writeFileSync(file, configurationFor(masters, page, client))
+  writeFileSync(file, configurationFor(masters, { page, client, clusterId }))
   const haproxy = start([findProgram('haproxy') ?? 'haproxy', '-db', '-f', file])
   t.teardown(() => {
     haproxy.kill('SIGKILL')
@@ -93,8 +98,8 @@ class Judge {
 t.test('every answer comes from the active one, through ten failovers', async (t) => {
   if (!hasParts(t, 'haproxy')) return
   const cluster = await makeCluster(t, { count: 3, monitorMs: monitorMs(5000) })
-  await cluster.settled()
-  const { page, client } = await startHaproxy(t, cluster.masters)
+  const { clusterId } = await (await cluster.settled()).active.cluster()
+  const { page, client } = await startHaproxy(t, cluster.masters, clusterId)
   const activeOf = new Map<number, string>()
   const judges = Array.from({ length: CLIENTS }, () => new Judge(activeOf))
   let asking = true
@@ -141,5 +146,32 @@ t.test('every answer comes from the active one, through ten failovers', async (t
   await until('the client port follows as well', async () => {
     const answer = await ask(client, '/rpc/client/status', { method: 'POST' })
     return (JSON.parse(answer.text) as { address?: string }).address === active.address
+  })
+})
+
+t.test('the active master of another cluster is sent nothing', async (t) => {
+  if (!hasParts(t, 'haproxy')) return
+  const ours = await makeCluster(t, { count: 1, monitorMs: monitorMs(5000) })
+  const theirs = await makeCluster(t, { count: 1, monitorMs: monitorMs(5000) })
+  const { active } = await ours.settled()
+  const { active: foreign } = await theirs.settled()
+  const { clusterId } = await active.cluster()
+  const { page, client } = await startHaproxy(t, [foreign, active], clusterId)
+  for (let i = 0; i < 20; i += 1) {
+    const { status, text } = await ask(page, '/api/v1/cluster', { timeoutMs: patienceMs() })
+    t.match({ status, ...JSON.parse(text) }, { status: 200, clusterId, self: active.address })
+    const answer = await ask(client, '/rpc/client/status', { method: 'POST' })
+    t.notMatch(answer.text, foreign.address, 'not even before the first check')
+  }
+  await until('the client port has found its master', async () => {
+    const { text } = await ask(client, '/rpc/client/status', { method: 'POST' })
+    return text.includes(active.address)
+  })
+  active.destroy()
+  await active.ended()
+  await until('nobody of this cluster is left', async () => {
+    const { status } = await ask(page, '/api/v1/cluster', { timeoutMs: patienceMs() })
+    const { text } = await ask(client, '/rpc/client/status', { method: 'POST' })
+    return status === 503 && !text.includes(foreign.address)
   })
 })

@@ -236,8 +236,8 @@ t.test('two clusters: refused before secrets and terms are compared, on both sid
   await t.rejects(callerOf(t, 'client', client, foreign).call('kill', kill, { deadlineMs }), {
     code: 'OTHER_CLUSTER',
   })
-  t.same(guard.refused, { cluster: 3, secret: 0, epoch: 0 })
-  t.same(refusals, ['cluster', 'cluster', 'cluster'])
+  t.same(guard.refused, { cluster: 4, secret: 0, epoch: 0 })
+  t.same(new Set(refusals), new Set(['cluster']))
   const asking = callerOf(t, 'umbilical', umbilical, { clusterId: null })
   t.same(await asking.call('status', {}, { deadlineMs }), STATUS, 'who does not know may ask')
 })
