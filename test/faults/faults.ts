@@ -101,12 +101,12 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/ha/watch.js',
-        find: 'if (newest !== undefined && newest.mtimeMs !== null && lower',
-        replace: 'if (newest !== undefined && newest.mtimeMs === null && lower',
+        find: 'if (beat !== null && alone && quiet)',
+        replace: 'if (beat === null && alone && quiet)',
       },
       {
         file: 'build/lib/ha/watch.js',
-        find: "return expired ? { is: 'expired' } : { is: 'live' };",
+        find: "return watch.startedMs >= expiryMs(watch) ? { is: 'expired' } : { is: 'live' };",
         replace: "return { is: 'live' };",
       },
     ],
@@ -119,8 +119,8 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/ha/elector-claim.js',
-        find: 'const untilMs = proven ? t.now : t.now + t.s.timing.settleMs;',
-        replace: 'const untilMs = t.now + (proven ? 3 : 4) * t.s.timing.monitorMs;',
+        find: 'const untilMs = input.proven ? t.now : t.now + input.settleMs;',
+        replace: 'const untilMs = t.now + (input.proven ? 3 : 4) * t.s.timing.monitorMs;',
       },
     ],
     tests: ['integration/master-failover.test.js'],
