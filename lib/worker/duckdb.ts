@@ -128,9 +128,15 @@ export class Engine {
 
 const INTERRUPT_AGAIN_MS = 20
 
-/** In this order: each step takes away what the ones before still needed, the last one takes away the steps. */
+/**
+ * In this order: each step takes away what the ones before still needed, the last one takes away the steps.
+ *
+ * The engine's own limit for spilling is what the disk had free when it first spilled, and stays: on a disk that was full
+ * for a moment nothing could spill ever after. The disk itself is the limit that follows what is free.
+ */
 const confinement = ({ roots, spillDirectory }: EngineOptions): string =>
   [
+    "SET max_temp_directory_size = '1000TB'",
     `SET allowed_directories = [${[...roots, spillDirectory].map(sqlText).join(', ')}]`,
     "SET TimeZone = 'UTC'",
     'SET GLOBAL errors_as_json = true',

@@ -301,6 +301,22 @@ t.test('the list of tasks', async (t) => {
   t.same(list.reports(), [], 'and nothing more is said of it')
 })
 
+t.test(
+  'a full spill directory fails the query that spills, and nothing else',
+  { skip: process.getuid?.() !== 0 && 'only root can mount' },
+  async (t) => {
+    const directory = join(t.testdir(), 'full')
+    mkdirSync(directory)
+    const child = join(import.meta.dirname, '../../support/full-spill-child.js')
+    const { code, stdout, stderr } = await run(['unshare', '-m', 'node', child, directory])
+    t.equal(code, 0, stderr)
+    const { full, beside, again } = JSON.parse(stdout)
+    t.match(full, [{ kind: 'user', message: /^the disk is full: .*spill/ }, 'ok'])
+    t.equal(beside, 'ok')
+    t.equal(again, 'ok', 'as soon as there is space, without a new start')
+  },
+)
+
 t.test('a full disk', { skip: process.getuid?.() !== 0 && 'only root can mount' }, async (t) => {
   const directory = join(t.testdir(), 'full')
   mkdirSync(directory)
