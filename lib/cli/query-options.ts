@@ -1,6 +1,7 @@
 /** What the configuration says to a master about queries: its catalog, its directories, its limits. */
 import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
+import { whyNotThere } from '../base/why-not-there.ts'
 import type { ReadableStore } from '../catalog/store.ts'
 import type { Configuration } from '../conf/index.ts'
 import type { QueryOptions } from '../master/index.ts'
@@ -33,6 +34,7 @@ export function queryOptionsOf(conf: Configuration, address: string, log: Log): 
     warehouse: conf.get('tajo.warehouse.directory'),
     allowedPaths: conf.get('tajo.query.allowed-paths'),
     systemDirectory: join(rootDirectory, 'system'),
+    lookFor: whyNotThere,
     queueLimit: conf.get('tajo.master.query.queue.limit'),
     historyLimit: conf.get('tajo.history.query.max-entries'),
     historyMaxAgeMs: conf.get('tajo.history.expiry-time-day') * DAY_MS,

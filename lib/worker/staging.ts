@@ -2,12 +2,14 @@
  * Writes a query's result into the attempt's own directory, and tells what is there.
  *
  * The directory is the files' final place; nothing refers to it before the master's transaction, and it is named for the
- * query and the attempt, so nobody else writes there. When this resolves, files and directories are durable. When it
+ * query and the attempt, so nobody else writes there. When this resolves, files and directories are durable, and each file
+ * was found under its name after that. When it
  * rejects, or the process dies, what was written is litter: it is removed here, or by the master's sweeper.
  */
 import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { messageOf } from '../base/message-of.ts'
+import { whyNotThere } from '../base/why-not-there.ts'
 import type { Manifest, WriteTarget } from '../rpc/contract.ts'
 import type { EngineText } from '../sql/index.ts'
 import { copyText, tokenName, tokenValue } from './copy-text.ts'
@@ -57,6 +59,7 @@ export async function stage(input: StagingInput): Promise<Staged> {
     // An empty result takes a location's place like any other.
     if (files.length === 0 && directory === base) await mkdir(directory, { mode: 0o755 })
     if (files.length > 0 || directory === base) await makeDurable(directory, made)
+    await requireThere(base, files)
     return {
       columns: plan.columns.map(({ name, type }) => ({ name, type })),
       partitionColumns: plan.partitionColumns.map(({ name, type }) => ({ name, type })),
@@ -219,6 +222,13 @@ async function kept(
 async function makeDurable(directory: string, parents: readonly string[]): Promise<void> {
   await syncTree(directory)
   for (const parent of parents) await sync(parent)
+}
+
+async function requireThere(base: string, files: Manifest['files']): Promise<void> {
+  for (const { path, bytes } of files) {
+    const why = await whyNotThere(join(base, path), bytes)
+    if (why !== null) throw new QueryFault('internal', why)
+  }
 }
 
 async function syncTree(directory: string): Promise<void> {

@@ -7,9 +7,10 @@
  * take-over in the tool's name, under the newest term, so the next master reads it.
  */
 import { randomUUID } from 'node:crypto'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { messageOf } from '../../base/message-of.ts'
+import { whyNotThere } from '../../base/why-not-there.ts'
 import {
   type CatalogData,
   CatalogError,
@@ -23,6 +24,7 @@ import {
   type ReadableStore,
 } from '../../catalog/index.ts'
 import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
+import { syncIfKnown, withFile } from '../../ha/index.ts'
 import { orderedBy } from '../admin.ts'
 import { loadCluster } from '../cluster.ts'
 import type { CommandContext, Run } from '../command.ts'
@@ -183,6 +185,10 @@ async function writeWhole(path: string, text: string): Promise<void> {
   try {
     await writeFile(beside, text, { mode: 0o600, flush: true })
     await rename(beside, path)
+    const directory = await open(dirname(path))
+    await withFile(directory, () => syncIfKnown(directory))
+    const why = await whyNotThere(path, Buffer.byteLength(text))
+    if (why !== null) throw new Error(why)
   } catch (error) {
     await rm(beside, { force: true })
     throw failure(`can't write ${path}: ${messageOf(error)}`, error)

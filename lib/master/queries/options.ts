@@ -14,6 +14,8 @@ export interface QueryOptions {
   readonly allowedPaths: readonly string[]
   /** Absolute; the cluster's own files, which SQL may not name: `<rootdir>/system`. */
   readonly systemDirectory: string
+  /** Why a file that a worker says to have written is not there, as this master sees it; null when it is. */
+  readonly lookFor?: (path: string, bytes: number) => Promise<string | null>
   /** Queries that may wait for a worker; more are refused. */
   readonly queueLimit: number
   /** Ended queries that the history keeps, newest first. */

@@ -8,12 +8,13 @@
  * A master that was stopped between two steps and wakes after another has done them: the staging directory is gone by
  * then, and where the old content was moved to is taken, so that neither of its renames can succeed.
  */
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, rename, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 import type { Publication } from '../../catalog/model.ts'
+import { syncIfKnown, withFile } from '../../ha/index.ts'
 import type { CatalogPort } from './catalog-port.ts'
 
 export interface PublisherOptions {
@@ -121,7 +122,7 @@ export async function carryOut(publication: Publication, signal: AbortSignal): P
   const aside = join(asideOf(publication), 'content')
   const isAside = await exists(aside)
   if (!(await exists(staging))) {
-    if (isAside) return
+    if (isAside) return syncDirectory(dirname(location))
     throw new Error(`${staging}, which should take its place, is gone`)
   }
   if (!isAside) {
@@ -134,6 +135,13 @@ export async function carryOut(publication: Publication, signal: AbortSignal): P
   }
   signal.throwIfAborted()
   await rename(staging, location)
+  await syncDirectory(dirname(location))
+}
+
+/** It is recorded as done after that: a host that loses power must not have it undone. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path)
+  await withFile(directory, () => syncIfKnown(directory))
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -40,6 +40,8 @@ export interface QueryLogOptions {
   readonly partBytes?: number
   /** A part is full: older ones may have had their time. */
   readonly onPart?: () => void
+  /** Its file was removed, with what stood in it: whoever knows its lines adds them again. */
+  readonly onGone?: () => void
 }
 
 const NAME = /^term-(\d{10})(?:_(\d{6}))?\.jsonl$/
@@ -127,6 +129,10 @@ export class QueryLog {
         this.#bytes += Buffer.byteLength(text)
         // Other hosts see it only then.
         await this.#file.datasync()
+        if (!(await this.#isThere())) {
+          await this.#beginAgain()
+          this.#waiting = [...lines, ...this.#waiting].slice(0, MOST_WAITING)
+        }
       } catch (error) {
         if (this.#closed) return
         this.#torn = true
@@ -157,6 +163,31 @@ export class QueryLog {
     // An earlier process of the same term may have died in the middle of a line.
     if (this.#bytes > 0) this.#torn = true
     return file
+  }
+
+  /** Under its name: what is written into a file that has none is read by nobody. */
+  async #isThere(): Promise<boolean> {
+    try {
+      const file = await open(this.path)
+      try {
+        return (await file.stat()).size >= this.#bytes
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      return false
+    }
+  }
+
+  async #beginAgain(): Promise<void> {
+    const { log, onGone } = this.#options
+    log('warn', `${this.path} is gone: somebody has removed it; the query log begins it again`)
+    const file = this.#file
+    this.#file = null
+    this.#bytes = 0
+    await file?.close()
+    onGone?.()
   }
 
   async #endPart(): Promise<void> {

@@ -7,6 +7,7 @@
  * in its last run, and whoever else would change that table waits here (holds.ts).
  */
 
+import { join } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
@@ -19,6 +20,7 @@ import type { CatalogPort } from './catalog-port.ts'
 import type { Steps } from './ddl.ts'
 import { Held, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
 import type { QueryList } from './list.ts'
+import type { QueryOptions } from './options.ts'
 import type { Plan } from './plan.ts'
 import type { End, Query } from './query.ts'
 import type { Waiters } from './waiters.ts'
@@ -34,6 +36,7 @@ export interface SettlerOptions {
   readonly log: Log
   /** Aborts with the term: what is under way then is the next active's business. */
   readonly signal: AbortSignal
+  readonly lookFor: QueryOptions['lookFor']
   /** Carries out what a transaction has decided to publish; resolves when it is in place. */
   readonly publish: (queryId: string) => Promise<void>
   /** The statement from the newest state, as that attempt. Rejects SqlError. */
@@ -47,6 +50,7 @@ export interface SettlerOptions {
 
 const FULL_PAUSE_MS = 1000
 const AGAIN_MS = 50
+const LOOKS_AT_ONCE = 4
 
 export class Settler {
   readonly #options: SettlerOptions
@@ -74,6 +78,12 @@ export class Settler {
       const { publish } = this.#options
       const { task } = query
       if (task === null) throw new Error(`nobody knows what query ${query.queryId} wrote`)
+      const gone = await this.#whyGone(task, manifest)
+      if (gone !== null) {
+        const message = `${gone}; nothing was changed`
+        await this.#fail(query, { message, place: null, kind: 'internal' }, 'failed', true)
+        return
+      }
       try {
         await this.#surely(query.queryId, (state) => successOf(state, task, manifest, this.#now()))
       } catch (error) {
@@ -95,6 +105,33 @@ export class Settler {
       if (task.publishTo !== null) await publish(query.queryId)
       this.#endBy(query)
     })
+  }
+
+  /**
+   * What becomes a table's content has to be where this master sees it: it may have been removed since its worker synced it,
+   * or the worker may have another directory under that name. Waits where nobody can tell.
+   */
+  async #whyGone({ write }: Task, { files }: Manifest): Promise<string | null> {
+    const { lookFor, clock, log, signal } = this.#options
+    if (lookFor === undefined || write === null) return null
+    const left = [...files]
+    let gone: string | null = null
+    const look = async (): Promise<void> => {
+      for (let file = left.shift(); file !== undefined && gone === null; file = left.shift()) {
+        gone ??= await lookFor(join(write.base, file.path), file.bytes)
+      }
+    }
+    for (;;) {
+      try {
+        await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look))
+        return gone
+      } catch (error) {
+        log('warn', `files that a worker has written can't be looked for: ${messageOf(error)}`)
+      }
+      await new Promise<void>((resolve) => clock.after(FULL_PAUSE_MS, resolve))
+      signal.throwIfAborted()
+      left.splice(0, left.length, ...files)
+    }
   }
 
   /** A change that this master makes itself: what does not fit is the user's to know, and changes nothing. */

@@ -17,7 +17,7 @@ import { plan } from './plan.ts'
 import { Publisher } from './publisher.ts'
 import { type Query, recordOf } from './query.ts'
 import type { QueryHistory } from './query-history.ts'
-import { QueryLog } from './query-log.ts'
+import { type LogLine, QueryLog } from './query-log.ts'
 import { Scheduler } from './scheduler.ts'
 import { endOf, Settler } from './settle.ts'
 import { Sweeper } from './sweeper.ts'
@@ -113,6 +113,9 @@ export class QueryTerm {
       clock,
       log,
       onPart: () => void options.history.removeSpent(epoch),
+      onGone: () => {
+        for (const query of this.list.all()) this.#log.add(this.#lineOf(query))
+      },
     })
     const list = new QueryList({
       queueLimit: options.queueLimit,
@@ -130,6 +133,7 @@ export class QueryTerm {
       onPublished: (queryId) => waiters.wake(queryId),
     })
     const settler = new Settler({
+      lookFor: options.lookFor,
       list,
       catalog,
       by,
@@ -263,8 +267,12 @@ export class QueryTerm {
   }
 
   #changed(query: Query): void {
-    this.#log.add({ query: this.#recordOf(query), spot: query.spot })
+    this.#log.add(this.#lineOf(query))
     this.#waiters.wake(query.queryId)
+  }
+
+  #lineOf(query: Query): LogLine {
+    return { query: this.#recordOf(query), spot: query.spot }
   }
 
   #recordOf(query: Query): QueryRecord {

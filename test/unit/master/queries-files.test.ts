@@ -1,5 +1,13 @@
 /** What the query services keep in files: the log that outlives a term, and the removal of what no table names. */
-import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
@@ -316,4 +324,32 @@ t.test('what became litter later than its directory is not removed with it', asy
   await litter(1000, join(path, 'part-0'))
   t.same(dueOf(catalog.state(), 500), [], 'somebody may still be reading it')
   t.equal(dueOf(catalog.state(), 2000).length, 2)
+})
+
+t.test('a query log whose file is removed begins it again, with what is still known', async (t) => {
+  const terms = new Terms(t)
+  const directory = terms.options.logDirectory
+  let gone = 0
+  const log = new QueryLog({
+    directory,
+    term: 1,
+    clock: systemClock,
+    log: () => {},
+    onGone: () => {
+      gone += 1
+      log.add(lineOf(1, 1, 'succeeded'))
+    },
+  })
+  log.add(lineOf(1, 1, 'succeeded'))
+  await log.flush()
+  rmSync(log.path)
+  log.add(lineOf(2, 1, 'succeeded'))
+  await log.flush()
+  t.equal(gone, 1)
+  const lines = readFileSync(log.path, 'utf8').trimEnd().split('\n')
+  t.same(
+    lines.map((line) => (JSON.parse(line) as LogLine).query.sql),
+    ['select 2', 'select 1'],
+  )
+  log.close()
 })

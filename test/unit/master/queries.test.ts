@@ -918,3 +918,36 @@ t.test(
     )
   },
 )
+
+t.test('files that the master does not see make no content, however they went', async (t) => {
+  const asked: string[] = []
+  let answers: (string | null | Error)[] = []
+  const terms = new Terms(t, {
+    lookFor: async (path, bytes) => {
+      asked.push(`${path.replace(/.*\/warehouse/, '')} ${bytes}`)
+      const answer = answers.shift() ?? null
+      if (answer instanceof Error) throw answer
+      return answer
+    },
+  })
+  const seat = await terms.begin()
+  const worker = workerAt(1)
+  register(seat, worker)
+  await submit(seat, 'create table t (a int4)')
+  const ended = async (sql: string) => {
+    const begun = await submit(seat, sql)
+    beat(seat, worker, [reportOf(taskOf(seat, begun.queryId), 'succeeded')])
+    await terms.clock.advance(1000)
+    return ask(seat, begun)
+  }
+  const files = () => seat.catalog.state().find('default', 't')?.files.length
+  answers = ['/x/part-0 is gone']
+  const error = { kind: 'internal', message: '/x/part-0 is gone; nothing was changed' }
+  t.match(await ended('insert into t select 1'), { state: 'failed', error })
+  t.equal(files(), 0)
+  answers = [new Error('EIO')]
+  t.match(await ended('insert into t select 2'), { state: 'succeeded' }, 'once somebody can tell')
+  t.equal(files(), 1)
+  t.equal(asked.length, 3)
+  t.match(asked[0], /^\/default\/t-.*\/part-0 10$/)
+})
