@@ -228,7 +228,7 @@ class OpenTerm {
       try {
         await this.#flush()
       } catch (error) {
-        if (isCode(error, 'GONE')) await this.#gone(error)
+        if (this.#isGone(error)) await this.#gone(error)
         else this.end(this.#endingOf(error))
       }
     }
@@ -281,6 +281,12 @@ class OpenTerm {
       await pause(clock, this.#signal, pauseMs)
       this.#refuseWhenEnded()
     }
+  }
+
+  /** Also where it was noticed while the store was being opened again: it can't be read back any more. */
+  #isGone(error: unknown): error is CatalogError {
+    const unreadable = isCode(error, 'CORRUPT') && this.#options.store.replace !== undefined
+    return isCode(error, 'GONE') || unreadable
   }
 
   /** Nobody is told anything any more; what this process knows may be all that is left. */

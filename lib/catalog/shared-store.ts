@@ -253,10 +253,11 @@ export class SharedStore implements ReadableStore {
           journal.begin({ term, part, ...(base === undefined ? {} : { base }) }),
           ...dirs.map((dir) => this.#files.syncDir(dir)),
         ])
-        if (gone !== null) throw new CatalogError('GONE', gone)
+        // Nothing was acknowledged in it, and nobody may think so: whoever asked for it tries again.
+        if (gone !== null) throw new CatalogError('UNAVAILABLE', gone)
       } catch (error) {
         closeQuietly(journal)
-        if (isNoSpace(error)) await this.#removePart(term, part)
+        if (isNoSpace(error) || error instanceof CatalogError) await this.#removePart(term, part)
         throw error
       }
       return { term, part, journal, snapshot: snapshot.written, state, seq, closed: false }
