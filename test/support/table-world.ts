@@ -40,6 +40,8 @@ export class TableWorld {
   readonly #worker = workerAt(1, 100)
   /** By absolute path. */
   readonly #files = new Map<string, readonly Row[]>()
+  /** What it was given and has not begun to read for. */
+  readonly #accepted = new Map<string, Task>()
   readonly #readings = new Map<string, Reading>()
   /** Ended ones that no master has taken note of. */
   readonly #reports = new Map<string, { task: Task; report: TaskReport }>()
@@ -54,7 +56,7 @@ export class TableWorld {
   static async begin(t: Test, options: Partial<QueryOptions> = {}): Promise<TableWorld> {
     const terms = new Terms(t, options)
     const world = new TableWorld(terms, await terms.begin())
-    world.seat.term.tracker.register({ worker: world.#worker, tasks: [] })
+    await world.#register()
     return world
   }
 
@@ -71,31 +73,34 @@ export class TableWorld {
   async begin(sql: string): Promise<Begun> {
     const number = ++this.#last
     const queryId = ID(number)
+    await this.#submit({ number, queryId, sql })
+    return { number, queryId, sql }
+  }
+
+  /** As its client hears of it, which submits it again where nobody knows it. */
+  async status(begun: Begun): Promise<QueryStatus> {
+    const { queryId } = begun
+    const seen = { queryId, state: 'queued', attempt: 99, worker: null, waitMs: 0 } as const
+    const told = await this.seat.term.client.wait(seen)
+    if (told !== null) return told
+    await this.#submit(begun)
+    return this.status(begun)
+  }
+
+  async #submit({ queryId, sql }: Begun): Promise<void> {
     const { client, list } = this.seat.term
     const said = client.submit({ queryId, attempt: 1, sql, session: SESSION })
     said.catch(() => undefined)
     // Planning may look at files; the answer of one that waits comes only after a while.
     while (list.get(queryId) === null) await settle()
     await this.#goOn()
-    return { number, queryId, sql }
-  }
-
-  /** As a client hears of it. */
-  async status({ queryId, sql }: Begun): Promise<QueryStatus> {
-    const { client } = this.seat.term
-    const told = await client.wait({
-      queryId,
-      state: 'queued',
-      attempt: 99,
-      worker: null,
-      waitMs: 0,
-    })
-    return told ?? client.submit({ queryId, attempt: 1, sql, session: SESSION })
   }
 
   /** The worker asks the catalog for the tables of the newest attempt. */
   read(begun: Begun): void {
-    const task = this.#taskOf(begun)
+    const task = this.#accepted.get(begun.queryId)
+    if (task === undefined) throw new Error(`${begun.sql}: the worker has not got it`)
+    this.#accepted.delete(begun.queryId)
     const state = this.seat.catalog.state()
     const names = [...task.query.text.matchAll(/\bfrom (\w+)/g)].map(([, name]) => String(name))
     const tables = names.flatMap((name) => state.find('default', name) ?? [])
@@ -130,13 +135,14 @@ export class TableWorld {
 
   async beat(): Promise<void> {
     if (!this.#isServed) return
+    const reports = this.#tasks().map(({ report }) => report)
     const { forget } = this.seat.term.tracker.heartbeat({
       workerId: this.#worker.workerId,
       incarnation: this.#worker.incarnation,
       freeSlots: 100,
-      reports: this.#tasks().map(({ report }) => report),
+      reports,
     })
-    for (const queryId of forget) this.#reports.delete(queryId)
+    this.#forget(forget, reports)
     await this.#goOn()
   }
 
@@ -149,10 +155,11 @@ export class TableWorld {
   }
 
   #tasks(): { task: Task; report: TaskReport }[] {
-    const running = [...this.#readings.values()].map(({ task }) => ({
-      task,
-      report: reportOf(task, 'running'),
-    }))
+    const tasks = [
+      ...this.#accepted.values(),
+      ...[...this.#readings.values()].map((one) => one.task),
+    ]
+    const running = tasks.map((task) => ({ task, report: reportOf(task, 'running') }))
     return [...this.#reports.values(), ...running]
   }
 
@@ -172,10 +179,40 @@ export class TableWorld {
     if (this.#isServed) await this.end()
     this.seat = await this.terms.begin()
     this.#isServed = true
+    await this.#register()
+  }
+
+  async #register(): Promise<void> {
+    this.seat.calls.answer = (_info, task) => {
+      // It replaces an earlier attempt.
+      this.#reports.delete(task.queryId)
+      this.#readings.delete(task.queryId)
+      this.#accepted.set(task.queryId, task)
+      return { is: 'accepted' }
+    }
     const tasks = this.#tasks()
     const { forget } = this.seat.term.tracker.register({ worker: this.#worker, tasks })
-    for (const queryId of forget) this.#reports.delete(queryId)
+    this.#forget(
+      forget,
+      tasks.map(({ report }) => report),
+    )
     await this.#goOn()
+  }
+
+  /** As a worker does it: what it was given since then is another attempt. */
+  #forget(queryIds: readonly string[], told: readonly TaskReport[]): void {
+    for (const { queryId, attempt } of told) {
+      if (!queryIds.includes(queryId)) continue
+      if (this.#accepted.get(queryId)?.attempt === attempt) this.#accepted.delete(queryId)
+      if (this.#readings.get(queryId)?.task.attempt === attempt) this.#readings.delete(queryId)
+      if (this.#reports.get(queryId)?.report.attempt === attempt) this.#reports.delete(queryId)
+    }
+  }
+
+  /** Whether the worker has it and may begin to read for it, and whether it has done so. */
+  has({ queryId }: Begun): 'to read' | 'to finish' | 'nothing' {
+    if (this.#accepted.has(queryId)) return 'to read'
+    return this.#readings.has(queryId) ? 'to finish' : 'nothing'
   }
 
   /** The numbers of the statements whose rows the table has, sorted; null: no such table. */
@@ -196,12 +233,6 @@ export class TableWorld {
     )
   }
 
-  #taskOf({ queryId, sql }: Begun): Task {
-    const found = this.seat.calls.ran.findLast(({ task }) => task.queryId === queryId)
-    if (found === undefined) throw new Error(`${sql}: no worker has got it`)
-    return found.task
-  }
-
   #write(task: Task, rows: readonly Row[], reads: Manifest['reads']): Manifest {
     const { write } = task
     if (write === null) throw new Error(`${task.sql}: it writes nothing`)
@@ -216,7 +247,7 @@ export class TableWorld {
     })
     return {
       reads: [...reads],
-      columns: [{ name: 'a', type: 'INT4' }],
+      columns: ['a', 'b'].map((name) => ({ name, type: 'INT4' })),
       partitionColumns: write.partitionBy.map(({ name, type }) => ({ name, type: type ?? 'TEXT' })),
       files,
       rows: rows.length,

@@ -35,8 +35,23 @@ export function refuseHeld(
   if (tables.size === 0) return
   for (const query of queries) {
     const held = heldBy(query)
-    if (held !== null && tables.has(held) && query.queryId !== queryId) throw new Held(query)
+    if (held === null || !tables.has(held)) continue
+    if (query.queryId !== queryId) throw new Held(query)
+    // Should there be two, as after a change of masters, the first has the table, so that they don't wait for each other.
+    tables.delete(held)
   }
+}
+
+/** Null: nobody. */
+export function holderOf(
+  queries: Iterable<Query>,
+  tableId: number | null | undefined,
+): Query | null {
+  for (const query of queries) {
+    const held = heldBy(query)
+    if (held !== null && held === tableId) return query
+  }
+  return null
 }
 
 const heldBy = ({ stage, task }: Query): number | null =>

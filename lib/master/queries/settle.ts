@@ -18,7 +18,7 @@ import type { Manifest, QueryError, Task } from '../../rpc/contract.ts'
 import { SqlError } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import type { Steps } from './ddl.ts'
-import { Held, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
+import { Held, holderOf, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
 import type { QueryList } from './list.ts'
 import type { QueryOptions } from './options.ts'
 import type { Plan } from './plan.ts'
@@ -93,7 +93,7 @@ export class Settler {
         }
         if (!(error instanceof CatalogError)) throw error
         if (error.code === 'CHANGED') {
-          await this.#overtaken(query, task, error)
+          await this.#overtaken(query, task, { error, retry: () => this.#apply(query, manifest) })
           return
         }
         const kind = isRefusal(error) ? 'user' : isUnkept(error) ? 'internal' : null
@@ -187,13 +187,23 @@ export class Settler {
   }
 
   /** From the newest state, unless that was tried often enough. Its worker may come to another master with this attempt. */
-  async #overtaken(query: Query, task: Task, { message }: CatalogError): Promise<void> {
+  async #overtaken(
+    query: Query,
+    task: Task,
+    { error: { message }, retry }: { error: CatalogError; retry: () => void },
+  ): Promise<void> {
     const { list, planAgain, onQueued, clock, signal } = this.#options
     const times = (task.overtaken ?? 0) + 1
     const fail = (error: QueryError): Promise<void> => this.#fail(query, error, 'failed', true)
     if (times > MOST_OVERTAKEN) {
       const text = `${message}, ${times} times; nothing was changed; submit it again when fewer others write there`
       return fail({ message: text, place: null, kind: 'refused' })
+    }
+    // It would hold the table from now on: one after the other.
+    const holder = times === MOST_OVERTAKEN ? holderOf(list.all(), task.write?.tableId) : null
+    if (holder !== null) {
+      this.#wait(query, new Held(holder), retry)
+      return
     }
     list.overtaken(query)
     let planned: Plan

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { fc } from '../../support/properties.ts'
 import { type Begun, TableWorld } from '../../support/table-world.ts'
 
 const PLAIN = 'create table t (a int4, b int4)'
@@ -328,3 +329,275 @@ t.test('kill -9 of the master at every point: nothing is lost, nothing done twic
     )
   }
 })
+
+// ---- at random ---------------------------------------------------------------------------------------------------
+
+interface Step {
+  readonly do: 'begin' | 'work' | 'brief' | 'create' | 'fail-over'
+  readonly long: Long
+  readonly brief: Kind
+  readonly pick: number
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  do: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('begin' as const) },
+    { weight: 12, arbitrary: fc.constant('work' as const) },
+    { weight: 3, arbitrary: fc.constant('brief' as const) },
+    { weight: 1, arbitrary: fc.constant('create' as const) },
+    { weight: 1, arbitrary: fc.constant('fail-over' as const) },
+  ),
+  long: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('OVERWRITE that reads it' as const) },
+    { weight: 6, arbitrary: fc.constant('INSERT' as const) },
+    { weight: 1, arbitrary: fc.constantFrom('OVERWRITE' as const, 'CTAS' as const) },
+  ),
+  brief: fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom(...BRIEF) },
+    { weight: 1, arbitrary: fc.constant('DROP' as const) },
+  ),
+  pick: fc.nat(),
+})
+
+/** A statement as the auditor knows it. `log` is the one of the table that it was planned with. */
+interface Known {
+  readonly begun: Begun
+  readonly kind: Kind | 'CREATE'
+  readonly log: readonly Kind[]
+  /** How long that log was when it was planned, and when the worker read; null: it has not read yet. */
+  planned: number
+  read: number | null
+  attempt: number
+  overtaken: number
+  ended: boolean
+}
+
+/**
+ * Follows the catalog outcome by outcome, in its order: each that is done must be allowed to be by the documentation,
+ * for everything that was done since it was planned or has read; and the table holds what the statements make of it one
+ * after the other.
+ */
+class Auditor {
+  readonly known = new Map<string, Known>()
+  #rows: { number: number; partition: string | null }[] | null
+  #partitioned: boolean
+  #log: Kind[] = []
+  readonly #seen = new Set<string>()
+  readonly counts = { again: 0, waited: 0, done: 0, refused: 0 }
+
+  constructor(partitioned: boolean) {
+    this.#partitioned = partitioned
+    this.#rows = []
+  }
+
+  get isThere(): boolean {
+    return this.#rows !== null
+  }
+
+  begins(begun: Begun, kind: Kind | 'CREATE'): void {
+    const log = this.#log
+    const fresh = { planned: log.length, read: null, attempt: 1, overtaken: 0, ended: false }
+    this.known.set(begun.queryId, { begun, kind, log, ...fresh })
+  }
+
+  reads({ queryId }: Begun): void {
+    const one = this.known.get(queryId)
+    if (one !== undefined) one.read = one.log.length
+  }
+
+  /** The client asks for each again, after a failover too. */
+  async follow(world: TableWorld): Promise<void> {
+    for (const { queryId } of world.seat.catalog.state().toData().outcomes) {
+      if (this.#seen.has(queryId)) continue
+      this.#seen.add(queryId)
+      const one = this.known.get(queryId)
+      if (one !== undefined) this.#outcome(world, one)
+    }
+    let waiting = false
+    for (const one of this.known.values()) {
+      if (!one.ended && (await this.#status(world, one))) waiting = true
+    }
+    holds(!waiting || [...this.known.values()].some(isHolder), 'somebody is waited for')
+    const want = this.#rows?.map(({ number }) => number).sort((a, b) => a - b) ?? null
+    same(world.content('t'), want, 'the table holds what was acknowledged')
+  }
+
+  /** Whether it waits for another one. */
+  async #status(world: TableWorld, one: Known): Promise<boolean> {
+    const { state, attempt, message, error } = await world.status(one.begun)
+    let waiting = false
+    if (attempt > one.attempt) {
+      same(attempt, one.attempt + 1, 'an attempt after the other')
+      holds(this.#verdicts(one).includes('1st again'), `${one.kind} runs again for a reason`)
+      this.counts.again += 1
+      one.attempt = attempt
+      one.overtaken += 1
+      holds(one.overtaken <= 2, 'twice at most')
+      one.planned = this.#log.length
+      one.read = null
+    }
+    if (message?.startsWith('waits for') === true) {
+      this.counts.waited += 1
+      waiting = true
+    }
+    if (state !== 'failed') return waiting
+    one.ended = true
+    this.counts.refused += 1
+    holds(this.#mayFail(one), `${one.kind} may not fail: ${error?.message}`)
+    return false
+  }
+
+  #mayFail(one: Known): boolean {
+    if (one.log !== this.#log || !this.isThere) return true
+    if (one.kind === 'CTAS' || one.kind === 'CREATE' || one.kind.endsWith('PARTITION')) return true
+    return this.#verdicts(one).includes('1st refused')
+  }
+
+  #outcome(world: TableWorld, one: Known): void {
+    const { kind, begun } = one
+    if (world.seat.catalog.state().outcome(begun.queryId)?.state !== 'done') return
+    for (const other of this.known.values()) {
+      const isHeld = other !== one && isHolder(other) && other.log === this.#log
+      holds(!isHeld || other.read === null, `${kind} is done while another one holds the table`)
+    }
+    one.ended = true
+    this.counts.done += 1
+    if (kind !== 'CTAS') {
+      const verdicts = this.#verdicts(one)
+      holds(
+        verdicts.every((verdict) => verdict === 'both'),
+        `${kind} is done in spite of ${verdicts}`,
+      )
+    }
+    this.#apply(kind, begun.number)
+    if (kind !== 'CREATE') this.#log.push(kind)
+  }
+
+  /** What the documentation says of it and of all that was done meanwhile. */
+  #verdicts(one: Known): Verdict[] {
+    const { kind, log, planned } = one
+    if (kind === 'CREATE' || !isLong(kind)) return []
+    const from = Math.max(planned, one.read ?? planned)
+    // Columns and identity are those of the plan, rows are those of the reading.
+    return log.flatMap((change, at) =>
+      at >= (change === 'ALTER' || change === 'DROP' ? planned : from)
+        ? [verdictOf(kind, change)]
+        : [],
+    )
+  }
+
+  #apply(kind: Kind | 'CREATE', number: number): void {
+    const rows = this.#rows ?? []
+    const own = { number, partition: this.#partitioned ? 'a' : null }
+    const others = rows.filter(({ partition }) => this.#partitioned && partition !== 'a')
+    switch (kind) {
+      case 'INSERT':
+      case 'OVERWRITE that reads it':
+        this.#rows = [...rows, own]
+        break
+      case 'OVERWRITE':
+        this.#rows = [...others, own]
+        break
+      case 'DROP PARTITION':
+        this.#rows = others
+        break
+      case 'ADD PARTITION':
+        this.#rows = [...rows, { number: 0, partition: 'n' }]
+        break
+      case 'TRUNCATE':
+        this.#rows = []
+        break
+      case 'DROP':
+        this.#rows = null
+        break
+      case 'CTAS':
+      case 'CREATE':
+        this.#partitioned = false
+        this.#rows = kind === 'CTAS' ? [{ number, partition: null }] : []
+        this.#log = []
+        break
+      case 'ALTER':
+        break
+    }
+  }
+}
+
+const isHolder = ({ overtaken, ended }: Known): boolean => overtaken >= 2 && !ended
+
+function holds(condition: boolean, what: string): void {
+  if (!condition) throw new Error(`not so: ${what}`)
+}
+
+const same = (found: unknown, wanted: unknown, what: string): void => {
+  const [one, two] = [JSON.stringify(found), JSON.stringify(wanted)]
+  if (one !== two) throw new Error(`${what}: ${one} instead of ${two}`)
+}
+
+t.test(
+  'at random: each goes as the documentation says, and no row is lost or doubled',
+  async (t) => {
+    const counts = { again: 0, waited: 0, done: 0, refused: 0 }
+    const steps = fc.array(step, { minLength: 20, maxLength: 60 })
+    await fc.assert(
+      fc.asyncProperty(fc.boolean(), steps, async (partitioned, steps) => {
+        const world = await TableWorld.begin(t, { writeWaitMs: 1e9 })
+        await withTables(world, partitioned ? PARTED : PLAIN)
+        const auditor = new Auditor(partitioned)
+        for (const one of steps) {
+          await take(world, auditor, one)
+          await auditor.follow(world)
+        }
+        // What is under way comes to its end.
+        for (let turn = 0; [...auditor.known.values()].some(({ ended }) => !ended); turn++) {
+          if (turn > 20)
+            throw new Error(
+              `never at an end: ${JSON.stringify([...auditor.known.values()].filter(({ ended }) => !ended))}`,
+            )
+          for (const { begun } of [...auditor.known.values()].filter(({ ended }) => !ended)) {
+            await work(world, auditor, begun)
+            await auditor.follow(world)
+          }
+        }
+        for (const name of Object.keys(counts) as (keyof typeof counts)[]) {
+          counts[name] += auditor.counts[name]
+        }
+      }),
+      { numRuns: 50, endOnFailure: true },
+    )
+    t.comment(JSON.stringify(counts))
+    for (const [name, count] of Object.entries(counts)) t.ok(count > 0, `${name}: ${count}`)
+  },
+)
+
+async function take(world: TableWorld, auditor: Auditor, one: Step): Promise<void> {
+  const open = [...auditor.known.values()].filter(({ ended }) => !ended)
+  switch (one.do) {
+    case 'begin':
+    case 'brief': {
+      if (open.length > 6) return
+      const kind = one.do === 'begin' ? one.long : one.brief
+      const begun = await world.begin(sqlOf(kind, world, auditor.known.size))
+      auditor.begins(begun, kind)
+      return
+    }
+    case 'create':
+      if (!auditor.isThere) auditor.begins(await world.begin(PLAIN), 'CREATE')
+      return
+    case 'work': {
+      const { begun } = open[one.pick % Math.max(1, open.length)] ?? {}
+      if (begun !== undefined) await work(world, auditor, begun)
+      return
+    }
+    case 'fail-over':
+      await world.failOver()
+  }
+}
+
+/** Its worker goes on with it, if it has it. */
+async function work(world: TableWorld, auditor: Auditor, begun: Begun): Promise<void> {
+  const has = world.has(begun)
+  if (has === 'to read') {
+    world.read(begun)
+    auditor.reads(begun)
+  } else if (has === 'to finish') await world.finish(begun)
+}
