@@ -94,7 +94,10 @@ export class Looker {
     for (const [i, term] of terms.entries()) {
       if (i < NEAR_TERMS || this.#served.has(term) || this.#opened.has(term)) {
         const isNewest = pulses.every(({ mtimeMs }) => mtimeMs === null)
-        pulses.push({ term, mtimeMs: await this.#pulse(term, isNewest) })
+        pulses.push({
+          term,
+          mtimeMs: await this.#pulse(term, { isNewest, isFar: i >= NEAR_TERMS }),
+        })
       }
       if (!this.#served.has(term) && recorded === null) {
         recorded = await this.#readHistory()
@@ -132,8 +135,14 @@ export class Looker {
     this.#served.add(term)
   }
 
-  /** `isNewest`: none above it beats. */
-  async #pulse(term: number, isNewest: boolean): Promise<number | null> {
+  /**
+   * `isNewest`: none above it beats. `isFar`: asked only since history/ says that it was opened, or closed there: a
+   * heartbeat that is missing now has gone for good, whatever its claim.json says.
+   */
+  async #pulse(
+    term: number,
+    { isNewest, isFar }: { isNewest: boolean; isFar: boolean },
+  ): Promise<number | null> {
     if (this.#ended.has(term)) return null
     const released = this.#released.get(term)
     if (released !== undefined && !isNewest) return released
@@ -141,7 +150,8 @@ export class Looker {
       const names = await this.#listTerm(term)
       if (names === 'missing') return null
       if (!names.includes('heartbeat')) {
-        if (names.includes('claim.json') && (await this.#isDecided(term))) this.#ended.add(term)
+        const isOver = isFar || (names.includes('claim.json') && (await this.#isDecided(term)))
+        if (isOver) this.#ended.add(term)
         return null
       }
       this.#beating.add(term)

@@ -2,6 +2,7 @@
  * The guards of the protocol, each broken in turn, with a world in which that matters. The auditor has to find every one
  * of them. How they are broken: see breaks.ts.
  */
+import { DiskError } from '../../lib/ha/errors.ts'
 import { CLUSTER_FILE, claimFile, HISTORY_DIR, termOf } from '../../lib/ha/layout.ts'
 import type { ToMaster } from '../../lib/ha/messages.ts'
 import { type Periods, periodsOf } from '../../lib/ha/periods.ts'
@@ -238,6 +239,23 @@ const sweepEarly = (disk: Disk): Disk =>
     },
   })
 
+/**
+ * The first create of each heartbeat is answered with an error and done by the server later; the error passes for a
+ * definite no, on which the claim goes on with its number and makes the heartbeat again.
+ */
+const heartbeatTwice = (disk: Disk, { clock, timing, notes }: Inside): Disk =>
+  withDisk(disk, {
+    create: async (purpose, path, text) => {
+      if (purpose !== 'claim' || !path.endsWith('heartbeat') || notes.has(path)) {
+        return disk.create(purpose, path, text)
+      }
+      notes.set(path, true)
+      const lands = (): void => void disk.create(purpose, path, text).catch(() => undefined)
+      clock.after(2.5 * timing.monitorMs, lands)
+      throw new DiskError('ENOSPC', path, `ENOSPC: create ${path}`)
+    },
+  })
+
 const readFirst = (disk: Disk, inside: Inside): Disk =>
   withDisk(disk, {
     read: async (purpose, path) => {
@@ -331,6 +349,15 @@ export const GUARDS: readonly Guard[] = [
     name: 'claim.json before the heartbeat',
     breaks: { disk: (disk) => heartbeatLast(closedOnce(disk)) },
     adjust: overtaken,
+  },
+  {
+    name: 'go on with the number of a claim whose heartbeat may still be made',
+    breaks: { disk: heartbeatTwice },
+    adjust: (profile) => ({
+      ...cutOff(profile),
+      faultEveryMs: profile.timing.monitorMs / 3,
+      faultsForMs: 8 * profile.timing.monitorMs,
+    }),
   },
   {
     name: 'read the catalog before the lower terms are ended',

@@ -16,6 +16,9 @@
  * As in lib/ha/end-below.ts a winner of the amended model goes from n−1 down and stops at a term that is known to have
  * served.
  *
+ * A claim that fails at a step (a full disk) and goes on with it later, under its number, is one that was paused there: it
+ * needs no step of its own. That it may not do so once its heartbeat was made is the rule `heartbeat-again`.
+ *
  * `broken` leaves a rule out or moves it, and must find a violation.
  */
 export type BrokenRule =
@@ -37,6 +40,8 @@ export type BrokenRule =
   | 'heartbeat-untaken'
   /** Serve without having created the `opened` file. */
   | 'no-opened'
+  /** A claim that failed after its heartbeat goes on with its number: it unlinks that heartbeat, and makes it again. */
+  | 'heartbeat-again'
   /** Take a term that had no claim.json for one that nobody holds, though the history says that it was opened. */
   | 'closed-is-unheld'
 
@@ -216,7 +221,8 @@ export class Model {
         }
         go(`heartbeat ${n}`, (next, own) => {
           next.beats |= bit
-          const decided = broken === 'decide-first' || broken === 'no-decision'
+          const decided = broken === 'decide-first' || broken === 'no-decision' || own.x > 0
+          own.x = 0
           if (decided) this.#afterDecision(next, own)
           else own.pc = PC.decide
         })
@@ -239,6 +245,13 @@ export class Model {
             next.opened |= bit
             this.#beginEnding(next, own)
           })
+          if (broken === 'heartbeat-again') {
+            go(`fails in ${n} and tries again`, (next, own) => {
+              next.beats &= ~bit
+              // Its own claim.json says that it was opened.
+              Object.assign(own, { pc: PC.heartbeat, x: 1 })
+            })
+          }
         }
         return
       case PC.close:

@@ -18,6 +18,7 @@ const SWEEPING: readonly BrokenRule[] = [
   'sweep-without-tombstone',
   'heartbeat-untaken',
   'no-opened',
+  'heartbeat-again',
 ]
 
 const ONE_PLACE: readonly BrokenRule[] = [
@@ -25,6 +26,7 @@ const ONE_PLACE: readonly BrokenRule[] = [
   'decide-first',
   'unlink-only',
   'sweep-without-tombstone',
+  'heartbeat-again',
 ]
 
 for (const options of [
