@@ -10,6 +10,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../base/message-of.ts'
+import { servedNote } from './begun.ts'
 import { CatalogError, type CatalogErrorCode } from './errors.ts'
 import type { Dialect, SqlConnection, SqlRow, SqlServer } from './sql-connection.ts'
 import { SqlFailure } from './sql-connection.ts'
@@ -133,6 +134,10 @@ export class SqlStore implements ReadableStore {
     } finally {
       connection.destroy()
     }
+  }
+
+  note(): string {
+    return servedNote(this.#server.name)
   }
 
   async close(): Promise<void> {

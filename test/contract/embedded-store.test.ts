@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +10,7 @@ import { CatalogError } from '../../lib/catalog/errors.ts'
 import { EMPTY } from '../../lib/catalog/state.ts'
 import { closed, ended, start } from '../support/processes.ts'
 import { until } from '../support/until.ts'
-import { catalogSuite, NEVER } from './catalog.ts'
+import { catalogSuite, codeOf, NEVER, newCatalog, outcomeOf, transaction } from './catalog.ts'
 
 const uriOf = (directory: string, more = ';create=true') => `jdbc:derby:${directory}${more}`
 
@@ -77,7 +77,11 @@ void t.test('a second process is refused by name, and a crash blocks nobody', as
   // In this process too.
   await refused(t, new EmbeddedStore({ uri: uriOf(directory) }).open(3, NEVER), 'IN_USE')
   await second.close()
-  t.strictSame(readdirSync(directory), ['tajo-catalog.duckdb'], 'nothing else is left')
+  t.strictSame(
+    readdirSync(directory).sort(),
+    ['tajo-catalog.duckdb', 'tajo-catalog.made'],
+    'nothing else is left',
+  )
 })
 
 /** Writes one outcome after the other and says the number of each that was acknowledged. */
@@ -176,4 +180,49 @@ void t.test('URIs', async (t) => {
   for (const uri of ['jdbc:derby:', 'jdbc:derby://host:1527/x', 'jdbc:derby:memory:x', '/a', '']) {
     t.throws(() => parseDerby(uri), { code: 'BAD_STORE', message: /jdbc:derby:DIRECTORY/ }, uri)
   }
+})
+
+const DATABASE = (name: string) => () =>
+  transaction([{ do: 'create-database', name, createdAt: '' }], outcomeOf(name))
+
+void t.test('files that are removed under it: nothing acknowledged is lost', async (t) => {
+  const file = 'tajo-catalog.duckdb'
+  for (const gone of [[file], [`${file}.wal`], [file, `${file}.wal`, 'tajo-catalog.made']]) {
+    const directory = t.testdir({})
+    const given: string[] = []
+    const onGone = (why: string): void => void given.push(why)
+    const catalog = newCatalog(new EmbeddedStore({ uri: uriOf(directory) }), { onGone })
+    await catalog.open(1, NEVER)
+    await catalog.transact(DATABASE('a'))
+    for (const name of gone) rmSync(join(directory, name))
+    const isGone = gone.includes(file)
+    if (isGone) {
+      t.equal(await codeOf(catalog.transact(DATABASE('b'))), 'NOT_ACTIVE', 'not acknowledged')
+      await until('the term is given up', () => given.length === 1)
+      t.match(given[0], /tajo-catalog.duckdb is gone: somebody has removed it/)
+    } else await catalog.transact(DATABASE('b'))
+    await catalog.close()
+    const next = newCatalog(new EmbeddedStore({ uri: uriOf(directory) }))
+    await next.open(2, NEVER)
+    t.same(next.state().databaseNames().sort(), isGone ? ['a', 'default'] : ['a', 'b', 'default'])
+    await next.close()
+  }
+})
+
+void t.test('a catalog that is gone at the start is no first start', async (t) => {
+  const directory = t.testdir({})
+  const store = () => new EmbeddedStore({ uri: uriOf(directory) })
+  const catalog = newCatalog(store())
+  await catalog.open(1, NEVER)
+  await catalog.transact(DATABASE('a'))
+  const state = catalog.state()
+  await catalog.close()
+  rmSync(join(directory, 'tajo-catalog.duckdb'))
+  await refused(t, store().open(2, NEVER), 'CORRUPT', /is gone, though a catalog was made there/)
+  await refused(t, store().readOnly(), 'CORRUPT', /tajo catalog load FILE --force/)
+  const anew = store()
+  await anew.replace(2, state)
+  await anew.close()
+  const { data } = await store().open(3, NEVER)
+  t.same(data.databases.map(({ name }) => name).sort(), ['a', 'default'])
 })
