@@ -142,6 +142,7 @@ export class Master {
       address: options.address,
       status: () => this.#serviceStatus(),
       commit: () => this.#joined().commit(),
+      mayServe: rights.mayServe,
       onBroken: (error) => options.onFailure(brokenCatalog(error)),
       onGone: (why) => this.#member?.giveUp(why),
       clusterId: () => this.clusterId,

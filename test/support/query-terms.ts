@@ -98,6 +98,8 @@ export class Terms {
   readonly directory: string
   readonly kept: MemKept = memKept()
   readonly options: QueryOptions
+  /** False: suspended, as by a storage that hangs. */
+  mayServe = true
   readonly #ends: (() => Promise<void>)[] = []
   #term = 0
 
@@ -154,6 +156,7 @@ export class Terms {
         onTrouble: () => {},
         address: `m${this.#term}:26001`,
         commit,
+        mayServe: () => this.mayServe,
         onBroken: () => {},
         onGone: () => {},
         clusterId: () => 'c',

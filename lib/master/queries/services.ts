@@ -21,6 +21,8 @@ export interface ServicesOptions {
   readonly status: () => ServiceStatus
   /** `Member.commit`. */
   readonly commit: () => Promise<void>
+  /** `Member.mayServe`. */
+  readonly mayServe: () => boolean
   /** The catalog can take no more changes under this term, but perhaps under another master's. */
   readonly onBroken: (error: Error) => void
   /** The catalog's files were removed, and are written anew: the term has to be given up. */

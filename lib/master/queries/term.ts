@@ -35,6 +35,8 @@ export interface TermOptions extends QueryOptions {
   readonly onTrouble: (why: string) => void
   readonly address: string
   readonly commit: () => Promise<void>
+  /** Whether requests are taken at this moment: not while the lease is not renewed. */
+  readonly mayServe: () => boolean
   /** The catalog can take no more changes under this term, but perhaps under another master's. */
   readonly onBroken: (error: Error) => void
   /** The catalog's files were removed, and are written anew: the term has to be given up. */
@@ -104,7 +106,7 @@ export class QueryTerm {
     this.#options = options
     this.#parts = parts
     this.catalog = catalog
-    this.#awake = new WakingTime(clock, LOOK_MS)
+    this.#awake = new WakingTime(clock, LOOK_MS, options.mayServe)
     const awakeMs = (): number => this.#awake.nowMs()
     const waiters = new Waiters(clock)
     const queryLog = new QueryLog({
@@ -122,7 +124,8 @@ export class QueryTerm {
       keepEnded: KEEP_ENDED,
       onChange: (query) => this.#changed(query),
     })
-    const workers = new WorkerTable(options, (workerId) => list.countOn(workerId))
+    const anewMs = (): number => this.#awake.anewMs
+    const workers = new WorkerTable({ ...options, anewMs }, (workerId) => list.countOn(workerId))
     const publisher = new Publisher({
       catalog,
       by,
@@ -187,6 +190,7 @@ export class QueryTerm {
     this.tracker = new TrackerService({
       ...shared,
       awakeMs,
+      anewMs,
       log,
       onOrphan: (directory) => this.sweeper.add(directory),
     })

@@ -29,6 +29,8 @@ export interface TrackerOptions {
   readonly onOrphan: (directory: string) => void
   readonly clock: Clock
   readonly awakeMs: () => number
+  /** When it last began to serve again, in the same time. */
+  readonly anewMs: () => number
   readonly wallMs: () => number
   readonly log: Log
 }
@@ -140,7 +142,7 @@ export class TrackerService {
 
   /** To be called regularly: who was not heard of for too long is lost, with what it ran. */
   look(): void {
-    const { list, workers, calls, awakeMs, log } = this.#options
+    const { list, workers, calls, awakeMs, anewMs, log } = this.#options
     for (const { info } of workers.takeLost(awakeMs())) {
       log('warn', `worker ${info.workerId} is lost: not heard of for too long`)
       calls.drop(info)
@@ -149,7 +151,7 @@ export class TrackerService {
       }
     }
     for (const query of this.#expected()) {
-      if (awakeMs() - query.sinceMs < EXPECT_MS) continue
+      if (awakeMs() - Math.max(query.sinceMs, anewMs()) < EXPECT_MS) continue
       const why = query.task === null ? 'did not come back after the change of masters' : NOT_THERE
       this.lost(query, `worker ${query.spot?.workerId} ${why}`)
     }

@@ -10,6 +10,8 @@ import type { WorkerInfo } from '../../rpc/contract.ts'
 export interface WorkerTimes {
   readonly idleMs: number
   readonly activeMs: number
+  /** Silence before then says nothing: this master refused whoever called. */
+  readonly anewMs: () => number
 }
 
 export interface Worker {
@@ -140,9 +142,10 @@ export class WorkerTable {
     return lost
   }
 
-  #isLost({ info, busyMs, heardMs, brokenMs }: Worker, nowMs: number): boolean {
+  #isLost({ info, busyMs, heardMs: lastMs, brokenMs }: Worker, nowMs: number): boolean {
+    const { idleMs, activeMs, anewMs } = this.#times
+    const heardMs = Math.max(lastMs, anewMs())
     if (brokenMs !== null && nowMs - Math.max(brokenMs, heardMs) > BACK_MS) return true
-    const { idleMs, activeMs } = this.#times
     if (nowMs - heardMs > MISSED * idleMs) return true
     // What it ran may have ended with its last report: then the next one comes at the idle interval.
     if (busyMs === null || this.#running(info.workerId) === 0) return false

@@ -450,6 +450,28 @@ t.test(
   },
 )
 
+t.test('while it may not serve nobody is lost to it, and patience begins anew after', async (t) => {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const worker = workerAt(1)
+  await submit(seat, 'create table t (a int4)')
+  register(seat, worker)
+  const write = await submit(seat, 'insert into t select 1')
+  await terms.clock.advance(1000)
+  terms.mayServe = false
+  await terms.clock.advance(8000)
+  t.match(await ask(seat, write), { state: 'running' }, 'an outage of the storage')
+  terms.mayServe = true
+  await terms.clock.advance(2000)
+  t.match(await ask(seat, write), { state: 'running' }, 'it finds back')
+  beat(seat, worker, [reportOf(taskOf(seat, write.queryId), 'running')])
+  await terms.clock.advance(4000)
+  t.match(await ask(seat, write), { state: 'running' })
+  await terms.clock.advance(4000)
+  const lost = { state: 'failed', error: { kind: 'lost' } }
+  t.match(await ask(seat, write), lost, 'its silence counts again')
+})
+
 t.test("a worker's list that was on the way when it took a query names it not yet", async (t) => {
   const terms = new Terms(t)
   const seat = await terms.begin()
