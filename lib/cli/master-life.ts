@@ -37,6 +37,7 @@ import { ownClusterId, singleIdOf } from './cluster-identity.ts'
 import { type InForce, onConfChange } from './conf-changes.ts'
 import { confRows } from './conf-rows.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
+import { replaceable, stepsTo } from './directory-owner.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import { queryOptionsOf } from './query-options.ts'
 import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
@@ -66,6 +67,7 @@ export class MasterLife implements DaemonLife {
   /** Without high availability. */
   #alone: { release(): void } | null = null
   #reloader: Reloader | null = null
+  #directoryWarnings: readonly string[] = []
   /** Both with what was reloaded. */
   #conf: Configuration
   #masters: HostList
@@ -136,6 +138,7 @@ export class MasterLife implements DaemonLife {
     return {
       address: addresses.umbilical,
       rootDirectory: this.#plan.conf.get('tajo.rootdir'),
+      directoryWarnings: () => this.#directoryWarnings,
       binds: this.#binds(),
       join: ha === null ? this.#single() : this.#election(ha),
       beatMs: 2 * timing.renewMs,
@@ -202,6 +205,7 @@ export class MasterLife implements DaemonLife {
     const rootDirectory = conf.get('tajo.rootdir')
     return async (service: Service, onFailure) => {
       await makeHaDirectory(ha.directory)
+      await this.#judgeOwners(rootDirectory)
       await requireNobodyAlone(ha.directory, rootDirectory)
       if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
       const activate: Service['activate'] = async (term, signal, onTrouble) => {
@@ -218,12 +222,19 @@ export class MasterLife implements DaemonLife {
     }
   }
 
+  async #judgeOwners(rootDirectory: string): Promise<void> {
+    const found = replaceable(await stepsTo(rootDirectory), process.getuid?.() ?? 0)
+    this.#directoryWarnings = found.map((one) => `tajo.rootdir: ${one}`)
+    for (const warning of this.#directoryWarnings) this.#log.log('warn', warning)
+  }
+
   #single(): MasterOptions['join'] {
     const { conf, addresses } = this.#plan
     const rootDirectory = conf.get('tajo.rootdir')
     const haDirectory = join(rootDirectory, 'system', 'ha')
     return async (service: Service, onFailure) => {
       await makeHaDirectory(haDirectory)
+      await this.#judgeOwners(rootDirectory)
       this.#alone = await useAlone({
         haDirectory,
         rootDirectory,

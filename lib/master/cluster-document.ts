@@ -71,7 +71,11 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
     alerts: alertsOf({
       ...common,
       space: view.space,
-      storageWarnings: own.givenUp === null ? view.warnings : [...view.warnings, own.givenUp],
+      storageWarnings: [
+        ...view.warnings,
+        ...own.directoryWarnings,
+        ...(own.givenUp === null ? [] : [own.givenUp]),
+      ],
       missing: missingOf(facts.listed, masters).filter(
         (address) => !own.foreign.some((one) => one.address === address),
       ),

@@ -11,6 +11,7 @@ export interface OwnFacts {
   /** Null until it is joined. */
   readonly clusterId: string | null
   readonly rootDirectory: string
+  readonly directoryWarnings: readonly string[]
   readonly warnings: readonly string[]
   /** Why the term before this master's was given up; null if it wasn't. */
   readonly givenUp: string | null
@@ -58,7 +59,7 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
     priority: self.priority,
     adminSocket: self.adminSocket === '' ? null : self.adminSocket,
     problem: view.problem,
-    warnings: [...view.warnings, ...own.warnings],
+    warnings: [...view.warnings, ...own.directoryWarnings, ...own.warnings],
     leaseMarginMs: view.leaseMarginMs,
     heartbeatAgesMs: Object.fromEntries(ages),
   }

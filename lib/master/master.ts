@@ -57,6 +57,8 @@ export interface MasterOptions {
   ) => Promise<{ readonly member: Member } & Membership>
   /** Of the cluster's files, for those of other clusters: tajo.rootdir. */
   readonly rootDirectory: string
+  /** What is wrong with that directory's owners. */
+  readonly directoryWarnings: () => readonly string[]
   /** Between two lines on a watch stream. */
   readonly beatMs: number
   /** So long a silence on one means a frozen peer. */
@@ -436,6 +438,7 @@ export class Master {
       pid: this.#options.pid,
       clusterId: this.clusterId,
       rootDirectory: this.#options.rootDirectory,
+      directoryWarnings: this.#options.directoryWarnings(),
       warnings: this.#alarm.warnings(),
       // Whoever is not active any more has heard of it from the next one's history.
       givenUp: (this.#member?.mayServe() ?? false) ? this.#termsBegun.givenUp : null,

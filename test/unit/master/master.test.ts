@@ -57,6 +57,7 @@ function masterAt(
       return { member, clusterId, secret }
     },
     rootDirectory: '/root',
+    directoryWarnings: () => [],
     beatMs: 25,
     silenceMs: 5000,
     stopMs: 500,
