@@ -47,6 +47,24 @@ export function requireForUs(headers: IncomingHttpHeaders, own: string): void {
 }
 
 /**
+ * A request over plain HTTP, of people, load balancers and our page: whoever names a cluster, by `?cluster=ID` or in the
+ * header, means that one; who names none is answered as ever. Throws OTHER_CLUSTER, BAD_REQUEST for what is no id, and
+ * UNAVAILABLE while the own one (null) isn't known.
+ */
+export function requireIfNamed(
+  { query, headers }: { readonly query: unknown; readonly headers: IncomingHttpHeaders },
+  own: string | null,
+): void {
+  const { cluster = headers[CLUSTER_HEADER] } = (query ?? {}) as { cluster?: unknown }
+  if (cluster === undefined) return
+  if (typeof cluster !== 'string' || cluster === '') {
+    throw new RpcError('BAD_REQUEST', 'cluster: one id of a cluster is allowed')
+  }
+  if (own === null) throw new RpcError('UNAVAILABLE', 'the cluster has not been joined yet')
+  requireForUs({ [CLUSTER_HEADER]: cluster }, own)
+}
+
+/**
  * The id in an answer by `address`; null where it has none yet. Throws OTHER_CLUSTER for another one than `wanted`
  * (null: not known), and for an answer of an older state.
  */

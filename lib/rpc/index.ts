@@ -1,5 +1,5 @@
 /** The only door of the serving side and of what both sides share; the calling side is `client.ts`, loaded when needed. */
-export { CLUSTER_HEADER, requireForUs } from './cluster-id.ts'
+export { requireForUs, requireIfNamed } from './cluster-id.ts'
 export type {
   Announcement,
   MasterStatus,

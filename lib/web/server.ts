@@ -6,14 +6,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { faultOf } from '../rpc/contract.ts'
-import { RpcError } from '../rpc/index.ts'
+import { RpcError, requireIfNamed } from '../rpc/index.ts'
 import { ActiveOnly } from './active-only.ts'
 import { isAdmin } from './admin-token.ts'
 import { requireOwnPage, requireSql, sqlModeFor } from './callers.ts'
 import { EventHub } from './events.ts'
 import { addHeaders, pageHeaders } from './headers.ts'
 import type { Metrics } from './metrics.ts'
-import { requireOwnCluster } from './own-cluster.ts'
 import { acceptsGzip, PageFiles } from './page-files.ts'
 import { pageOfQueries, queryFilter, wholeNumber } from './query-page.ts'
 import { handOverRequest } from './schemas.ts'
@@ -53,7 +52,7 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
   const activeOnly = new ActiveOnly(options)
   app.addHook('onRequest', async (request, reply) => {
     addHeaders(request, reply, view)
-    requireOwnCluster(request, view)
+    requireIfNamed(request, view.clusterId())
     await activeOnly.admit(request)
   })
   app.addHook('onSend', async (request, reply, answer) =>

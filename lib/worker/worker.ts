@@ -18,6 +18,7 @@ import {
   type Membership,
   openAll,
   RpcError,
+  requireIfNamed,
   rpcServer,
   type ServerOptions,
 } from '../rpc/index.ts'
@@ -233,11 +234,13 @@ export class Worker {
   }
 
   #plainServer(): FastifyInstance {
-    return limitedServer({
+    const app = limitedServer({
       log: this.#options.log,
       epoch: () => this.#guard.epoch(),
       clusterId: () => this.#guard.clusterId,
     })
+    app.addHook('onRequest', async (request) => requireIfNamed(request, this.#guard.clusterId))
+    return app
   }
 
   #serverOptions(): ServerOptions {

@@ -554,6 +554,9 @@ t.test('an active master of another cluster is told of, and never followed', asy
     body: JSON.stringify(asked),
   })
   t.match(await fetched.body.json(), { code: 'OTHER_CLUSTER' })
+  const info = `http://${addresses.infoHttp}/health/live`
+  t.equal((await request(`${info}?cluster=cluster-2`)).statusCode, 409)
+  t.equal((await request(`${info}?cluster=${FAKE_CLUSTER}`)).statusCode, 200)
   ours.active = true
   await until('registered with its own', () => ours.following > 0)
   t.same(theirs.registered, [])
