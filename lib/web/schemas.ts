@@ -148,9 +148,16 @@ export const historyEntry = z.object({
     previousTerm: z.number(),
     previousAddress: address.nullable(),
     at: z.string(),
+    clusterId: z.string().optional().describe('not in terms of an older state'),
+    generation: z.number().optional().describe('how often the cluster was formatted by then'),
+    periods: periods
+      .omit({ activationMs: true, hangMs: true })
+      .optional()
+      .describe("the holder's, for the whole term"),
   }),
   served: z
     .object({
+      catalog: z.string().optional().describe('what it kept of the catalog, in its own words'),
       term: z.number(),
       servedAt: z.string(),
       previousEnd: z
