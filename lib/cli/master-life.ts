@@ -17,6 +17,7 @@ import {
 } from '../conf/index.ts'
 import { type DaemonLog, listenOnSocket } from '../daemon/index.ts'
 import {
+  hostNetwork,
   joinElection,
   type MemberOptions,
   makeDirs,
@@ -147,6 +148,10 @@ export class MasterLife implements DaemonLife {
       queries: this.#queries(),
       timing: ha?.timing ?? null,
       web: this.#webRules(),
+      network: {
+        network: hostNetwork(),
+        witnesses: this.#conf.get('tajo.master.ha.network.witness'),
+      },
       config: () => confRows(this.#conf),
       listed: () => this.#listed(),
       version: this.#version,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
 import type { DaemonLog } from '../daemon/index.ts'
-import { makeDirs, readMembers } from '../ha/index.ts'
+import { hostNetwork, makeDirs, readMembers } from '../ha/index.ts'
 import { fromDuckDb, toDuckDb } from '../sql/index.ts'
 import { realPathOf, Worker, type WorkerOptions } from '../worker/index.ts'
 import { membershipOf } from './cluster-identity.ts'
@@ -100,6 +100,7 @@ export class WorkerLife implements DaemonLife {
         cores: plan.cores,
         memoryBytes: plan.memoryBytes,
         slots: plan.slots,
+        network: hostNetwork(),
       },
       binds: {
         qm: { key: BIND_KEYS.qm, ...bind.qm },

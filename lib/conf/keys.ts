@@ -191,6 +191,16 @@ export const KEYS = {
     doc: 'How a master that does not answer is made sure to be dead, tried in this order; empty: its lease has to expire.',
     ...ha,
   },
+  'tajo.master.ha.network.witness': {
+    type: 'lines',
+    // A name or an IP address, with a port or without.
+    line: /^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/,
+    commas: true,
+    allowed: 'host or host:port, separated by commas or line ends, such as 10.0.0.1 or gateway:22',
+    default: '',
+    doc: "Addresses of the clients' network that are no members of the cluster, such as its gateway: a master that hears them is preferred to one whose network is cut. Any answer counts, a refused connection too.",
+    ...ha,
+  },
   'tajo.master.ha.client.read.retry.max-num': {
     type: 'integer',
     min: 0,

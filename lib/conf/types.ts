@@ -26,8 +26,13 @@ export type ValueType =
   /** A JDBC URI, or nothing. */
   | { readonly type: 'jdbc' }
   | { readonly type: 'text' }
-  /** Each line that is neither blank nor a `#` comment, trimmed; each must match `line`. */
-  | { readonly type: 'lines'; readonly line: RegExp; readonly allowed: string }
+  /** Each line that is neither blank nor a `#` comment, trimmed; each must match `line`. `commas` part them as well. */
+  | {
+      readonly type: 'lines'
+      readonly line: RegExp
+      readonly allowed: string
+      readonly commas?: true
+    }
 
 export type Value = string | number | boolean | HostPort | readonly string[]
 
@@ -80,7 +85,7 @@ export function parseValue(type: ValueType, text: string): Parsed {
     case 'text':
       return accept(trimmed)
     case 'lines':
-      return parseLines(type.line, text)
+      return parseLines(type.line, type.commas ? text.replaceAll(',', '\n') : text)
   }
 }
 

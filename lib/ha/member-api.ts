@@ -120,7 +120,7 @@ export interface Member {
   history(limit: number): Promise<HistoryEntry[]>
   /** The term that is held can't be served any longer: it ends with this reason, and another master may do better. */
   giveUp(why: string): void
-  /** What this member's own requests over the network have found (`NetworkEar`). */
+  /** What this member's own requests over the network have found, to be told as it is made (`NetworkEar`). */
   hears(hearing: Hearing): void
   /** Called when the election needs that anew, by requests sent from now on, and when it does not any more. */
   onMeasure(listener: (wanted: boolean) => void): void

@@ -21,7 +21,7 @@ import type {
 } from './member-api.ts'
 import { viewOf } from './member-view.ts'
 import type { Joined, Picture, Start, ToMaster } from './messages.ts'
-import type { Hearing } from './network-rank.ts'
+import { type Hearing, onClock } from './network-rank.ts'
 import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
 
 export interface MemberPorts extends KeeperPorts {
@@ -153,7 +153,7 @@ export class MemberCore implements Member {
   }
 
   hears(hearing: Hearing): void {
-    this.#keeper.send({ type: 'hears', hearing })
+    this.#keeper.send({ type: 'hears', hearing: onClock(hearing, this.#ports.clock.nowMs()) })
   }
 
   onMeasure(listener: (wanted: boolean) => void): void {

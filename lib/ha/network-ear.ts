@@ -28,7 +28,8 @@ export interface Target {
 export type Answer = 'answered' | 'refused' | 'silent'
 
 export interface EarPorts {
-  readonly clock: Clock
+  /** Any monotonic one: what is told counts from the moment of telling (`onClock`). */
+  readonly clock: Pick<Clock, 'nowMs' | 'after'>
   readonly timing: Timing
   /** Of this host. */
   readonly network: string

@@ -39,7 +39,7 @@ export interface KnownWorker {
   readonly network: string | null
 }
 
-/** What a master has found out over the network by a certain moment. All times are this host's monotonic clock, ms. */
+/** What a master has found out over the network by a certain moment. All times are on one monotonic clock, ms. */
 export interface Hearing {
   /** When the newest request that one of this kind has answered was sent; null: silent, or nobody of it is known. */
   readonly heardMs: Readonly<Record<Kind, number | null>>
@@ -89,6 +89,23 @@ export function rankSince(hearing: Hearing, sinceMs: number, network: string | n
 /** It hears less than it could: somebody who is known gives no answer. */
 export const hasLost = ({ heardMs, known }: Hearing): boolean =>
   KINDS.some((kind) => known[kind] && heardMs[kind] === null)
+
+/** The same on another monotonic clock of this host, which reads `nowMs` at the moment at which the hearing was made. */
+export function onClock(hearing: Hearing, nowMs: number): Hearing {
+  const byMs = nowMs - hearing.madeMs
+  const of = (ms: number | null): number | null => (ms === null ? null : ms + byMs)
+  const { worker, witness, master } = hearing.heardMs
+  return {
+    ...hearing,
+    heardMs: { worker: of(worker), witness: of(witness), master: of(master) },
+    sinceMs: hearing.sinceMs + byMs,
+    madeMs: nowMs,
+    workersHeard: hearing.workersHeard.map(({ network, heardMs }) => ({
+      network,
+      heardMs: heardMs + byMs,
+    })),
+  }
+}
 
 /** A request that was not answered for so long was not heard. */
 export const silenceMs = (timing: Timing): number => 2 * timing.renewMs

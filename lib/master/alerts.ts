@@ -24,6 +24,8 @@ export interface AlertFacts {
   readonly foreign: readonly string[]
   /** That two masters served at once. */
   readonly splitBrain: readonly string[]
+  /** What is wrong with the clients' network; null when nothing is. */
+  readonly network: string | null
   /** The slowest renewal of the last minute, of each master. */
   readonly slowest: ReadonlyMap<string, number>
   readonly queued: number
@@ -41,6 +43,9 @@ export function alertsOf(facts: AlertFacts): Alert[] {
   const all = [
     ...facts.splitBrain.map((text): Alert => ({ kind: 'split-brain', level: 'critical', text })),
     ...facts.foreign.map((text): Alert => ({ kind: 'other-cluster', level: 'critical', text })),
+    ...(facts.network === null
+      ? []
+      : [{ kind: 'network', level: 'critical', text: facts.network } as const]),
     ...ofTheElection(facts),
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
     ...spaceAlerts(facts.space),

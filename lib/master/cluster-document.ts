@@ -83,6 +83,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
         foreignText(one, { ...own, clusterId: own.clusterId ?? '' }),
       ),
       splitBrain: own.warnings,
+      network: view.network.trouble,
       slowest: slowest(masters, facts),
       queued: queryCounts?.queued ?? 0,
       liveWorkers: workerCounts?.live ?? null,

@@ -59,8 +59,11 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
     priority: self.priority,
     adminSocket: self.adminSocket === '' ? null : self.adminSocket,
     problem: view.problem,
-    warnings: [...view.warnings, ...own.directoryWarnings, ...own.warnings],
+    warnings: [...troubleOf(view), ...view.warnings, ...own.directoryWarnings, ...own.warnings],
     leaseMarginMs: view.leaseMarginMs,
     heartbeatAgesMs: Object.fromEntries(ages),
   }
 }
+
+const troubleOf = ({ network }: MemberView): string[] =>
+  network.trouble === null ? [] : [network.trouble]

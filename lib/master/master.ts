@@ -38,6 +38,7 @@ import type { ForeignMasters } from './foreign-masters.ts'
 import { HistoryCache } from './history-cache.ts'
 import { LeaseRecord } from './lease-record.ts'
 import { MasterWeb } from './master-web.ts'
+import type { MasterNetwork, NetworkOptions } from './network.ts'
 import { PeerNews } from './peer-news.ts'
 import type { Peers } from './peers.ts'
 import type { QueryOptions } from './queries/options.ts'
@@ -70,6 +71,8 @@ export interface MasterOptions {
   /** Null when high availability is off. */
   readonly timing: Timing | null
   readonly web: WebRules
+  /** How it measures the clients' network: whose network it is on, and who is asked beside the members. */
+  readonly network: Pick<NetworkOptions, 'network' | 'witnesses'>
   /** The configuration in force, for people; no secrets. */
   readonly config: () => ConfigDocument
   /** Umbilical addresses of all masters, as conf/masters lists them at the moment. */
@@ -112,6 +115,8 @@ export class Master {
   #member: Member | null = null
   #peers: Peers | null = null
   #foreign: ForeignMasters | null = null
+  /** Null without high availability, and until it is joined. */
+  #network: MasterNetwork | null = null
   #told: Standing | null = null
   /** The newest term that the directory has shown. */
   #epoch = 0
@@ -174,12 +179,13 @@ export class Master {
     await this.#open()
     try {
       // Loaded while the election starts: the calling side of RPC costs a tenth of a second, and no port waits for it.
-      const [joined, { Peers }, { ForeignMasters }] = await Promise.all([
+      const [joined, { Peers }, { MasterNetwork }, { ForeignMasters }] = await Promise.all([
         this.#options.join(this.#service(), this.#options.onFailure),
         import('./peers.ts'),
+        import('./network.ts'),
         import('./foreign-masters.ts'),
       ])
-      this.#joinedAs(joined, Peers)
+      this.#joinedAs(joined, { Peers, MasterNetwork })
       this.#foreign = new ForeignMasters({
         self: this.#options.address,
         clusterId: joined.clusterId,
@@ -255,13 +261,13 @@ export class Master {
 
   #joinedAs(
     { member, clusterId, secret }: { member: Member } & Membership,
-    PeersClass: typeof Peers,
+    loaded: { Peers: typeof Peers; MasterNetwork: typeof MasterNetwork },
   ): void {
     const { address, clock, log, silenceMs } = this.#options
     this.#member = member
     this.#secret = secret
     this.#guard.join({ clusterId, secret })
-    this.#peers = new PeersClass({
+    this.#peers = new loaded.Peers({
       self: address,
       clusterId: () => clusterId,
       secret: () => secret,
@@ -272,6 +278,7 @@ export class Master {
       hint: (why) => member.hint(why),
       onStanding: (standing) => this.#onStanding(standing),
     })
+    this.#network = this.#makeNetwork(member, loaded.MasterNetwork)
     member.onRenewal(({ tookMs, marginMs }) => {
       this.#metrics.renewal(tookMs)
       this.#record.note(address, { renewalMs: tookMs, marginMs })
@@ -281,6 +288,24 @@ export class Master {
     this.#beat()
     this.#files.start()
     this.#queries.preload()
+  }
+
+  #makeNetwork(member: Member, Network: typeof MasterNetwork): MasterNetwork | null {
+    const { timing, network, clock } = this.#options
+    if (timing === null) return null
+    const made = new Network({
+      ...network,
+      timing,
+      clusterId: () => this.clusterId ?? '',
+      secret: () => this.#secret,
+      epoch: () => this.epoch(),
+      quietSinceMs: (limitMs) => this.#peers?.quietSinceMs(limitMs) ?? null,
+      registered: () => this.#queries.knownWorkers(),
+      tell: (hearing) => member.hears(hearing),
+      clock,
+    })
+    member.onMeasure((wanted) => made.want(wanted))
+    return made
   }
 
   async #stop(reason: string): Promise<void> {
@@ -310,6 +335,7 @@ export class Master {
     await Promise.all([
       this.#peers?.close(),
       this.#foreign?.close(),
+      this.#network?.close(),
       ...this.#servers.map((app) => app.close()),
     ])
   }
@@ -339,6 +365,7 @@ export class Master {
     const { log } = this.#options
     this.#epoch = view.epoch
     this.#peers?.follow(othersOf(view).map(({ address }) => address))
+    this.#network?.follow(view, this.#member?.mayServe() ?? false)
     this.#noteOwnPulse(view)
     const before = this.#told
     const now = this.#standingOf(view)

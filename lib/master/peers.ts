@@ -65,6 +65,14 @@ export class Peers {
     return (await this.#peers.get(address)?.ask()) ?? null
   }
 
+  /** When the last line came on the stream that has been silent longest, if that is more than `limitMs` ago. */
+  quietSinceMs(limitMs: number): number | null {
+    const latest = this.#options.clock.nowMs() - limitMs
+    const times = [...this.#peers.values()].flatMap(({ lineMs }) => lineMs ?? [])
+    const quiet = times.filter((ms) => ms < latest)
+    return quiet.length === 0 ? null : Math.min(...quiet)
+  }
+
   /** How many streams are open. */
   get connected(): number {
     return [...this.#peers.values()].filter((peer) => peer.connected).length
@@ -88,6 +96,7 @@ class Peer {
   readonly #client: RpcClient<'umbilical'>
   readonly #ended = new AbortController()
   #last: Standing | null = null
+  #lineMs: number | null = null
   #retryMs = FIRST_RETRY_MS
 
   constructor(address: string, options: PeersOptions) {
@@ -105,6 +114,11 @@ class Peer {
 
   get connected(): boolean {
     return this.#last !== null
+  }
+
+  /** Of the newest line on the stream that is open or broke last; null before the first. */
+  get lineMs(): number | null {
+    return this.#lineMs
   }
 
   async announce(news: Announcement): Promise<void> {
@@ -155,6 +169,7 @@ class Peer {
   #onLine(line: Standing): void {
     const last = this.#last
     this.#last = line
+    this.#lineMs = this.#options.clock.nowMs()
     this.#retryMs = FIRST_RETRY_MS
     if (last === null) this.#options.log('info', `connected to ${this.#address}`, { ...line })
     if (last?.state !== line.state || last.epoch !== line.epoch || last.active !== line.active) {

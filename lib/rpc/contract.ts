@@ -381,6 +381,8 @@ const workerInfo = z.object({
   memoryBytes: z.number(),
   /** Queries it runs at a time. */
   slots: z.number().int().min(1),
+  /** Whose network it is on: who says the same answers without any (lib/ha, `hostNetwork`). */
+  network: z.string().max(200).optional(),
 })
 
 export const tracker = {

@@ -59,6 +59,7 @@ export const alert = z.object({
     'split-brain',
     'other-cluster',
     'not-connected',
+    'network',
   ]),
   level: z.enum(['critical', 'warning', 'info']),
   text: z.string(),

@@ -7,6 +7,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { CatalogError } from '../../catalog/errors.ts'
+import type { KnownWorker } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
 import type { QueryOptions } from './options.ts'
@@ -146,6 +147,11 @@ export class QueryServices {
   /** On the active; elsewhere nobody knows. */
   workers(): readonly WorkerRow[] {
     return this.#term?.workers() ?? []
+  }
+
+  /** Registered with this master. */
+  knownWorkers(): KnownWorker[] {
+    return this.#term?.knownWorkers() ?? []
   }
 
   async #inTerm<T>(work: (term: QueryTerm) => T | Promise<T>): Promise<T> {

@@ -6,6 +6,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { Catalog } from '../../catalog/catalog.ts'
 import type { Outcome } from '../../catalog/model.ts'
+import type { KnownWorker } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { parseStatement } from '../../sql/index.ts'
 import type { CatalogPort } from './catalog-port.ts'
@@ -229,6 +230,14 @@ export class QueryTerm {
       running: this.list.countOn(info.workerId),
       heartbeatAgeMs: Math.round(nowMs - heardMs),
       webPage: `http://${info.addresses.infoHttp}/`,
+    }))
+  }
+
+  /** Where they can be asked, for whoever wants to know whether the network reaches them. */
+  knownWorkers(): KnownWorker[] {
+    return [...this.#workers.all()].map(({ info }) => ({
+      address: info.addresses.qm,
+      network: info.network ?? null,
     }))
   }
 

@@ -64,6 +64,7 @@ function masterAt(
     queries,
     timing: makeTiming(),
     web: { sql: 'read', sqlFromHereOnly: false, admin: false },
+    network: { network: 'here', witnesses: [] },
     config: () => ({ confDir: '/conf', settings: [] }),
     listed: () => [addresses.umbilical],
     version: '1',

@@ -545,6 +545,7 @@ t.test('what an operator should look at', (t) => {
     ...{ masters: [master(1), master(2)], active: 'host1:26001', problem: null },
     ...{ storage: 'ok' as const, space: null, timing, storageWarnings: [], splitBrain: [] },
     ...{ queued: 0 },
+    network: null,
     ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1, missing: [] },
     foreign: [],
   }
