@@ -13,6 +13,7 @@ import {
   checkStorage,
   type DirectoryPicture,
   formatDirectory,
+  giveDirectoryOrder,
   HaError,
   type HistoryEntry,
   inspectDirectory,
@@ -38,6 +39,8 @@ export interface DirectoryAnswers {
   /** Null: no master has formed one, or it is another cluster's than that of the `known` ones. */
   cluster: string | null
   members: readonly Addresses[]
+  /** Carried out, or rejected as that master has refused it. */
+  order: null
   check: StorageReport
 }
 export type DirectoryRequest =
@@ -61,6 +64,13 @@ export type DirectoryRequest =
       readonly directory: string
       readonly timing: Timing
       readonly by: string
+    }
+  | {
+      readonly op: 'order'
+      readonly directory: string
+      readonly order: Parameters<typeof giveDirectoryOrder>[1]
+      readonly timing: Timing
+      readonly limitMs: number
     }
   | {
       readonly op: 'check'
@@ -90,6 +100,8 @@ function answer(request: DirectoryRequest): Promise<unknown> {
       return membersOf(directory, request.known)
     case 'format':
       return format(request)
+    case 'order':
+      return giveDirectoryOrder(directory, request.order, request).then(() => null)
     case 'check': {
       const { peer, severalHosts } = request
       return peer === null

@@ -3,6 +3,8 @@
  *
  * Guarantees, non-guarantees, timing and file formats: README.md beside this file, docs/ha-protocol.md for the why.
  */
+
+export { giveDirectoryOrder } from './directory-order.ts'
 export { DiskError, HaError, type HaErrorCode } from './errors.ts'
 export { fence, parseFencingMethods } from './fencing.ts'
 export { errnoOf, syncIfKnown, withFile } from './file-handle.ts'

@@ -40,7 +40,9 @@ export class Bulletin {
   #said: Said | null = null
   #busy: Promise<void> | null = null
   #stopped = false
-  #known = new Map<string, Publication | null>()
+  /** By name, and the newest that could be read of each life. */
+  #known = new Map<string, Publication>()
+  #lives = new Map<string, Publication>()
 
   constructor(options: BulletinOptions) {
     const { self, clock } = options
@@ -58,7 +60,8 @@ export class Bulletin {
   /** Takes the names that were found among the backups. Rejects with DiskError; what was known is kept then. */
   async scan(names: readonly string[], begunMs: number): Promise<void> {
     this.#work()
-    const next = new Map<string, Publication | null>()
+    const next = new Map<string, Publication>()
+    const lives = new Map<string, Publication>()
     const newest = new Map<string, { n: number; name: string }>()
     for (const name of names) {
       const found = publicationOf(name)
@@ -70,10 +73,16 @@ export class Bulletin {
       const before = newest.get(found.life)
       if (before === undefined || before.n < found.n) newest.set(found.life, { n: found.n, name })
     }
-    for (const { name } of newest.values()) next.set(name, await this.#read(name))
+    for (const [life, { name }] of newest) {
+      const read = await this.#read(name)
+      if (read !== null) next.set(name, read)
+      // A torn one may be just being written: until then the one before it stands.
+      const stands = read ?? this.#lives.get(life)
+      if (stands !== undefined) lives.set(life, stands)
+    }
     this.#known = next
-    const posted = [...next.values()].filter((one) => one !== null)
-    this.#o.onPosted(posted, begunMs)
+    this.#lives = lives
+    this.#o.onPosted([...lives.values()], begunMs)
   }
 
   /** Nothing of this member is left behind, if the storage answers. */
@@ -90,7 +99,7 @@ export class Bulletin {
   /** Torn ones are read again: their author may be just writing them. */
   async #read(name: string): Promise<Publication | null> {
     const known = this.#known.get(name)
-    if (known != null) return known
+    if (known !== undefined) return known
     const text = await this.#o.disk.read('publish', inBackups(name))
     return text === 'missing' ? null : decodePublication(text)
   }

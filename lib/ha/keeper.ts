@@ -23,6 +23,7 @@ import { readHistory } from './history.ts'
 import { Backup } from './keeper-backup.ts'
 import { joinAs } from './keeper-join.ts'
 import { Bulletin } from './keeper-network.ts'
+import { Orders } from './keeper-orders.ts'
 import { TermWork } from './keeper-term.ts'
 import { Upkeep } from './keeper-upkeep.ts'
 import { ACTIVE_DIR, type Holder, heartbeatFile } from './layout.ts'
@@ -65,6 +66,7 @@ export class Keeper {
   readonly #counter: Counter
   readonly #backup: Backup
   readonly #bulletin: Bulletin
+  readonly #orders: Orders
   readonly #reserve: Reserve
   readonly #upkeep: Upkeep
   #state: State
@@ -95,6 +97,14 @@ export class Keeper {
       self: this.#self,
       onPosted: (publications, begunMs) => this.input({ type: 'posted', publications, begunMs }),
     })
+    this.#orders = new Orders({
+      clock,
+      disk,
+      log: this.#log,
+      address: this.#self.address,
+      newest: () => Math.max(this.#state.lease?.term ?? 0, this.#state.watch.seen?.newest ?? 0),
+      input: (input) => this.input(input),
+    })
     this.#reserve = new Reserve({
       clock,
       disk,
@@ -115,7 +125,10 @@ export class Keeper {
       counter: this.#counter,
       reserve: this.#reserve,
       isMasterReady: () => isMasterReady(this.#state, clock.nowMs()),
-      onNames: (names, begunMs) => this.#bulletin.scan(names, begunMs),
+      onNames: async (names, begunMs) => {
+        await this.#bulletin.scan(names, begunMs)
+        await this.#orders.scan(names)
+      },
       onCandidates: (candidates, begunMs, pulseMs) =>
         this.input({ type: 'candidates', candidates, begunMs, pulseMs }),
       onPace: (renewalMs) => this.input({ type: 'pace', monitorMs: smallestMonitorMs(renewalMs) }),
@@ -252,6 +265,7 @@ export class Keeper {
     const { link, killMaster } = this.#ports
     switch (effect.do) {
       case 'tell':
+        if (effect.message.type === 'reply' && this.#orders.onReply(effect.message)) return
         link.send(effect.message)
         return
       case 'log':

@@ -10,6 +10,7 @@
  *     active/epoch-0000000042/end.json    the holder's last word: why it ended and for whom (information)
  *     backup/host2_26001.json             one for each backup; mtime renewed the same way
  *     backup/host2_26001.refused          a master refused at its start for its catalog, for the active's page (refusals.ts)
+ *     backup/order-….order, ….reply       an order through the directory, and what became of it (directory-order.ts)
  *     backup/host2_26001.network-…-7      what a member hears over the network, offers and answers (network-publication.ts)
  *     backup/host2_26001.asked            the active asks for proof that this backup can make its files (hand-over-proof.ts)
  *     backup/host2_26001.cannot-ENOSPC    … and that it can't, and why

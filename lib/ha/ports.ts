@@ -28,6 +28,7 @@ export type Purpose =
   | 'register'
   | 'peers'
   | 'publish'
+  | 'order'
   | 'history'
   | 'sweep'
   | 'reserve'

@@ -13,10 +13,12 @@ import { HOME, makeConf } from '../support/install.ts'
 import { makeHosts, type TestHost } from '../support/netns.ts'
 import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
+import type { Ran } from '../support/run.ts'
 import { until } from '../support/until.ts'
 
 const CLEAN = ['/usr/bin/env', '-u', 'NODE_OPTIONS']
 const DAEMON = [...CLEAN, join(HOME, 'sbin/tajo-daemon.sh')]
+const TAJO = [...CLEAN, join(HOME, 'bin/tajo')]
 const TSQL = [...CLEAN, join(HOME, 'bin/tsql')]
 
 interface Served {
@@ -92,6 +94,10 @@ class CutCluster {
   async sql(host: TestHost, text: string): Promise<number> {
     const { code } = await host.run([...TSQL, '--config', this.#conf, '-c', text])
     return code ?? -1
+  }
+
+  haadmin(host: TestHost, ...words: string[]): Promise<Ran> {
+    return host.run([...TAJO, 'haadmin', '--config', this.#conf, ...words])
   }
 
   /** The terms that have begun to serve, in order. */
@@ -186,4 +192,16 @@ t.test('neither: the role stays, and a critical alert says why within M', async 
   await until('the backup tells it too', async () => (await cluster.alerts(cluster.mb)).length > 0)
   await sleep(3 * cluster.m)
   t.equal(cluster.served().length, before, 'the role stays')
+
+  await t.test('a command goes through the directory where the network does not', async (t) => {
+    const moved = await cluster.haadmin(cluster.mb, '-transitionToActive', 'mb:26001')
+    t.match(
+      moved,
+      { code: 0, stdout: 'mb:26001 is active, ma:26001 was it before.\n' },
+      moved.stderr,
+    )
+    const back = await cluster.haadmin(cluster.ma, '-transitionToBackup', 'mb:26001')
+    t.match(back, { code: 0, stdout: 'mb:26001 is a backup, ma:26001 is active.\n' }, back.stderr)
+    t.equal(cluster.active, 'ma:26001')
+  })
 })

@@ -2,14 +2,16 @@
  * `haadmin -transitionToActive` and `-transitionToBackup`: moving the role.
  *
  * The order goes to the admin socket of one master: the active one for a planned hand-over, else the one that is to take
- * over. If that master lives on another host, this whole command runs there over ssh and its exit code comes back. The
- * command is done when the masters themselves say so, within a bound.
+ * over. If that master lives on another host, this whole command runs there over ssh and its exit code comes back; if
+ * the network to it is cut, the order goes through the shared directory. The command is done when the masters themselves
+ * say so, within a bound.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Address, formatAddress, parseAddress, sameAddress } from '../address.ts'
 import { giveOrder, type Order, orderedBy, Refusal } from '../admin.ts'
 import { type Cluster, loadCluster } from '../cluster.ts'
 import type { CommandContext } from '../command.ts'
+import { askDirectory } from '../directory.ts'
 import { CliError, EXIT, failure } from '../exit.ts'
 import type { HaadminCall } from '../haadmin-call.ts'
 import { findMaster, unknownMaster } from '../known-master.ts'
@@ -20,9 +22,11 @@ import {
   activeAddress,
   answeringActive,
   foreignWords,
+  isRefused,
   type KnownMaster,
   type Sight,
 } from '../sight.ts'
+
 import { thisHost } from '../this-host.ts'
 
 type Call = Extract<HaadminCall, { verb: 'transitionToActive' | 'transitionToBackup' }>
@@ -48,7 +52,7 @@ export async function transitionToActive(context: CommandContext, call: Call): P
       return tell(context, target.address, `${target.address} is already active.`)
     }
     const from = call.force || active === null ? target : known(sight, active)
-    if (from !== target) requireAnswer(target)
+    if (from !== target) await requireLife(target)
     const by = call.by ?? orderedBy()
     const order: Order =
       from === target
@@ -69,8 +73,11 @@ export async function transitionToActive(context: CommandContext, call: Call): P
 }
 
 /** One that stands still has a fresh heartbeat for a while: nobody would serve until the active had taken it back. */
-function requireAnswer({ address, asked }: KnownMaster): void {
+async function requireLife(master: KnownMaster): Promise<void> {
+  const { address, asked } = master
   if (asked.answered) return
+  // Of a master on another host the directory shows a pulse only while it answers its own keeper.
+  if (isCutOff(master) && (await whereToGo(master, thisHost())) !== null) return
   throw new CliError(
     EXIT.unsafe,
     `${address} does not answer (${asked.why}): the role is not handed to it`,
@@ -140,7 +147,11 @@ function known(sight: Sight, address: string): KnownMaster {
   throw new CliError(EXIT.unsafe, `${address} ${foreignWords(found.foreign)}`)
 }
 
-/** Gives the order here (null), or runs this command on the master's host and resolves to its exit code. */
+/** It lives, by the directory, and does not answer: the network between is cut. */
+const isCutOff = ({ asked, inspected }: KnownMaster): boolean =>
+  !asked.answered && inspected?.pulse === 'live'
+
+/** Gives the order here or through the directory (null), or runs this command on the master's host and resolves to its exit code. */
 async function send(
   context: CommandContext,
   call: Call,
@@ -155,6 +166,10 @@ async function send(
   if (host !== null && call.here) {
     throw failure(`${to.address} is not on this host (${thisHost().hostname}) but on ${host}`)
   }
+  if (host !== null && isCutOff(to)) {
+    await throughDirectory(cluster, to, order)
+    return null
+  }
   if (host !== null) {
     const words = [`-${call.verb}`, formatAddress(call.address), '--here', '--by', order.by]
     if (call.force) words.push('--force')
@@ -166,13 +181,34 @@ async function send(
   return null
 }
 
+async function throughDirectory(
+  { haDirectory: directory, timing }: Cluster,
+  { address: to }: KnownMaster,
+  { by, ...order }: Order,
+): Promise<void> {
+  const limitMs = timing.deadlineMs + 2 * timing.monitorMs + 1000
+  const request = { op: 'order' as const, directory, order: { to, by, order }, timing, limitMs }
+  await askDirectory(request, limitMs + DIRECTORY_EXTRA_MS)
+}
+
+/** The child's own start, and taking its files away again. */
+const DIRECTORY_EXTRA_MS = 5000
+
+/** By its own word; where the network to it is cut, by a heartbeat that moves. */
 async function is(
   cluster: Cluster,
   { address }: KnownMaster,
   state: 'active' | 'backup',
 ): Promise<boolean> {
   const asked = await askMaster(parseAddress(address, 'master'), askMs(cluster))
-  return asked.answered && asked.answer.state === state
+  if (asked.answered) return asked.answer.state === state
+  if (isRefused(asked)) return false
+  const { haDirectory: directory, timing } = cluster
+  const watchMs = 3 * timing.renewMs
+  const request = { op: 'inspect' as const, directory, watchMs }
+  const { masters } = await askDirectory(request, watchMs + DIRECTORY_EXTRA_MS)
+  const found = masters.find((one) => sameAddress(one.address, address))
+  return found?.pulse === 'live' && found.state === state
 }
 
 async function waitFor(
