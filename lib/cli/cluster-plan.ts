@@ -2,11 +2,10 @@
  * The masters of `conf/masters` and the workers of `conf/workers` as the start and stop scripts need them: what each is
  * called, where it runs, where a master answers. One parser and one rule for addresses serve the scripts and the daemons themselves.
  */
-import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { type HostPort, isLoopback, isWildcard } from '../conf/address.ts'
 import type { Configuration } from '../conf/configuration.ts'
-import { loadConfiguration } from '../conf/load.ts'
+import { loadConfiguration, surroundingsOf } from '../conf/load.ts'
 import { type Addresses, masterAddresses } from '../conf/master-addresses.ts'
 import { type HostEntry, readMasters, readWorkers } from '../conf/masters.ts'
 import { requireSeparatePorts } from '../conf/separate-ports.ts'
@@ -40,7 +39,7 @@ export async function planCluster(
   env: NodeJS.ProcessEnv,
   facts: HostFacts = thisHost(),
 ): Promise<Plan> {
-  const conf = await loadConfiguration(confDir, { env, userName: userInfo().username })
+  const conf = await loadConfiguration(confDir, surroundingsOf(env))
   const [masters, workers] = await Promise.all([
     readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port),
     readWorkers(confDir, conf.get('tajo.worker.peer-rpc.address').port),

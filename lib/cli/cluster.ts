@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { loadConfiguration, masterAddresses, readMasters, surroundingsOf } from '../conf/index.ts'
 import type { Timing } from '../ha/index.ts'
 import type { CommandContext } from './command.ts'
+import { requireRootdir } from './default-rootdir.ts'
 import { timingOf } from './timing.ts'
 
 export interface Cluster {
@@ -17,8 +18,14 @@ export interface Cluster {
 }
 
 /** Throws ConfError for what is wrong in the files, HaError BAD_TIMING for periods that don't fit together. */
-export async function loadCluster({ confDir, env, output }: CommandContext): Promise<Cluster> {
+export async function loadCluster({
+  confDir,
+  home,
+  env,
+  output,
+}: CommandContext): Promise<Cluster> {
   const conf = await loadConfiguration(confDir, surroundingsOf(env))
+  requireRootdir(conf, home)
   const list = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
   for (const warning of [...conf.warnings, ...list.warnings])
     output.err(`tajo: warning: ${warning}`)

@@ -38,8 +38,10 @@ import { ownClusterId, singleIdOf } from './cluster-identity.ts'
 import { type InForce, onConfChange } from './conf-changes.ts'
 import { confRows } from './conf-rows.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
+import { makeDefaultRootdir } from './default-rootdir.ts'
 import { replaceable, stepsTo } from './directory-owner.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
+import { leaveTrace, requireNoOtherCatalog, type Start } from './other-catalogs.ts'
 import { queryOptionsOf } from './query-options.ts'
 import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
 import { ownSecret } from './single-secret.ts'
@@ -209,9 +211,10 @@ export class MasterLife implements DaemonLife {
     const { conf } = this.#plan
     const rootDirectory = conf.get('tajo.rootdir')
     return async (service: Service, onFailure) => {
-      await makeHaDirectory(ha.directory)
+      await this.#makeDirectories(ha.directory)
       await this.#judgeOwners(rootDirectory)
       await requireNobodyAlone(ha.directory, rootDirectory)
+      requireNoOtherCatalog(this.#catalogStart())
       if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
       const activate: Service['activate'] = async (term, signal, onTrouble) => {
         await requireNobodyAloneInTerm(ha.directory, rootDirectory, { signal, onTrouble })
@@ -233,12 +236,24 @@ export class MasterLife implements DaemonLife {
     for (const warning of this.#directoryWarnings) this.#log.log('warn', warning)
   }
 
+  /** Both for their user alone: secrets and data are there. */
+  async #makeDirectories(haDirectory: string): Promise<void> {
+    const { conf } = this.#plan
+    await makeHaDirectory(haDirectory, () => makeDefaultRootdir(conf))
+  }
+
+  #catalogStart(): Start {
+    const { conf, surroundings } = this.#plan
+    const { env, userName } = surroundings
+    return { conf, home: env.TAJO_HOME ?? '', userName }
+  }
+
   #single(): MasterOptions['join'] {
     const { conf, addresses } = this.#plan
     const rootDirectory = conf.get('tajo.rootdir')
     const haDirectory = join(rootDirectory, 'system', 'ha')
     return async (service: Service, onFailure) => {
-      await makeHaDirectory(haDirectory)
+      await this.#makeDirectories(haDirectory)
       await this.#judgeOwners(rootDirectory)
       this.#alone = await useAlone({
         haDirectory,
@@ -247,6 +262,7 @@ export class MasterLife implements DaemonLife {
         timing: timingOf(conf),
         onLost: onFailure,
       })
+      requireNoOtherCatalog(this.#catalogStart())
       const clusterId = await ownClusterId(haDirectory)
       const member = new SingleMember({
         self: this.#self(),
@@ -260,6 +276,7 @@ export class MasterLife implements DaemonLife {
       })
       const secret = await ownSecret(haDirectory)
       await member.start()
+      leaveTrace(conf)
       return { member, clusterId, secret }
     }
   }
@@ -280,14 +297,14 @@ async function termOf({ makeStore }: QueryOptions): Promise<number> {
 }
 
 /** Only the cluster's own user may look into it: the secret is there. */
-async function makeHaDirectory(directory: string): Promise<void> {
+async function makeHaDirectory(directory: string, before: () => Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     const text = `its file system has not answered within ${DIRECTORY_MS / 1000} s: its mount hangs, or the file server is away`
     timer = setTimeout(() => reject(new Error(text)), DIRECTORY_MS)
   })
   try {
-    await Promise.race([makeDirs(directory, 0o700), late])
+    await Promise.race([before().then(() => makeDirs(directory, 0o700)), late])
   } catch (error) {
     const text = `can't make the HA directory ${directory} (tajo.rootdir): ${messageOf(error)}`
     throw new Error(text, { cause: error })

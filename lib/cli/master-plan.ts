@@ -25,6 +25,7 @@ import { adminSocketPath } from '../daemon/index.ts'
 import type { Timing } from '../ha/index.ts'
 import { withoutCredentials } from './catalog-fingerprint.ts'
 import type { CommandContext } from './command.ts'
+import { requireRootdir } from './default-rootdir.ts'
 import { type HostFacts, isAnyElsewhere } from './this-host.ts'
 import { timingOf } from './timing.ts'
 
@@ -58,6 +59,7 @@ export async function planMaster(
 ): Promise<MasterPlan> {
   const surroundings = surroundingsOf(env)
   const conf = await loadConfiguration(confDir, surroundings)
+  requireRootdir(conf, home)
   const masters = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
   requireSeparatePorts(conf, masters)
   const entry = env.TAJO_MASTER_NAME ? parseMasterName(env.TAJO_MASTER_NAME) : null

@@ -11,6 +11,7 @@ import { fromDuckDb, toDuckDb } from '../sql/index.ts'
 import { realPathOf, Worker, type WorkerOptions } from '../worker/index.ts'
 import { membershipOf } from './cluster-identity.ts'
 import type { DaemonLife } from './daemon-command.ts'
+import { makeDefaultRootdir } from './default-rootdir.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
 
 const BIND_KEYS = {
@@ -73,8 +74,9 @@ export class WorkerLife implements DaemonLife {
 
   /** This worker's own directory, empty: what a crash has left there is of no use to anybody. */
   async #makeSpill(): Promise<string> {
-    const { spillLocations, spillName } = this.#plan
+    const { conf, spillLocations, spillName } = this.#plan
     try {
+      await makeDefaultRootdir(conf)
       for (const location of spillLocations) await makeDirs(location, 0o700)
       const spill = join(await roomiest(spillLocations), spillName)
       await rm(spill, { recursive: true, force: true })

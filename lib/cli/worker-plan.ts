@@ -21,6 +21,7 @@ import {
 import type { LogLimits } from '../daemon/index.ts'
 import type { Timing } from '../ha/index.ts'
 import type { CommandContext } from './command.ts'
+import { requireRootdir } from './default-rootdir.ts'
 import { directoryOf, identOf, logLimitsOf } from './master-plan.ts'
 import { timingOf } from './timing.ts'
 
@@ -68,6 +69,7 @@ const SPARE_FILE_THREADS = 2
 export async function planWorker({ confDir, home, env }: CommandContext): Promise<WorkerPlan> {
   const surroundings = surroundingsOf(env)
   const conf = await loadConfiguration(confDir, surroundings)
+  requireRootdir(conf, home)
   const readList = () => readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
   const masters = await readList()
   const entry = env.TAJO_WORKER_NAME ? parseWorkerName(env.TAJO_WORKER_NAME) : null

@@ -81,8 +81,8 @@ const log = { usedBy: 'all', reloadable: true, group: 'Logs' } as const
 export const KEYS = {
   'tajo.rootdir': {
     type: 'directory',
-    default: 'file:///tmp/tajo-${user.name}/',
-    doc: 'Directory of the cluster; with masters on several hosts the directory that all of them mount, with the HA directory system/ha in it. tsql looks there for masters that its conf/masters does not list.',
+    default: '${env.TAJO_HOME}/data',
+    doc: 'Directory of the cluster; no default where the install lies under node_modules, belongs to another user or can not be written; with masters on several hosts the directory that all of them mount, with the HA directory system/ha in it. tsql looks there for masters that its conf/masters does not list.',
     ...storage,
   },
   'tajo.warehouse.directory': {
@@ -271,11 +271,13 @@ export const KEYS = {
   'tajo.catalog.uri': {
     type: 'jdbc',
     default: {
-      words: 'with DerbyStore jdbc:derby:/tmp/tajo-catalog-${user.name}/db;create=true',
-      from: (value: (key: string) => unknown) =>
-        value('tajo.catalog.store.class') === 'DerbyStore'
-          ? 'jdbc:derby:/tmp/tajo-catalog-${user.name}/db;create=true'
-          : '',
+      words: 'with DerbyStore system/derby in tajo.rootdir (jdbc:derby:DIR;create=true)',
+      from: (value: (key: string) => unknown) => {
+        if (value('tajo.catalog.store.class') !== 'DerbyStore') return ''
+        const root = String(value('tajo.rootdir'))
+        // Its directory would end at a semicolon: then nothing is a good default, and the key has to be set.
+        return root.includes(';') ? 'jdbc:derby:' : `jdbc:derby:${root}/system/derby;create=true`
+      },
     },
     doc: 'Which database keeps the catalog, the same for all masters; SharedStore needs none.',
     ...catalog,
@@ -344,7 +346,7 @@ export const KEYS = {
   'tajo.worker.tmpdir.locations': {
     type: 'directories',
     atLeast: 1,
-    default: '/tmp/tajo-${user.name}/tmpdir',
+    default: '${env.TAJO_HOME}/data/tmpdir',
     doc: 'Where queries spill what does not fit into memory; of several directories the one with the most free space when the worker starts.',
     ...resource,
   },

@@ -7,6 +7,7 @@
  */
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { nearest } from '../base/nearest.ts'
 import { findContradictions } from './checks.ts'
 import { Configuration, formatForMessage, type Setting } from './configuration.ts'
@@ -27,9 +28,15 @@ export interface Surroundings {
   readonly userName: string
 }
 
-/** This process's user; one without a name, as in a container, is called by its number. */
+/** From build/lib/conf/load.js up to the install. */
+const INSTALL = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
+
+/**
+ * This process's user; one without a name, as in a container, is called by its number. TAJO_HOME, which defaults rest on,
+ * is this install where the environment has none.
+ */
 export function surroundingsOf(env: Surroundings['env']): Surroundings {
-  return { env, userName: userName() }
+  return { env: { ...env, TAJO_HOME: env.TAJO_HOME || INSTALL }, userName: userName() }
 }
 
 function userName(): string {

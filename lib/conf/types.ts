@@ -177,7 +177,9 @@ const tidyPath = (path: string): string => {
 
 function parseJdbc(text: string): Parsed {
   if (text === '') return accept(text)
-  if (CONTROL.test(text) || /\s/.test(text)) return refuse('holds a blank')
+  // A directory's name may hold blanks.
+  const blank = text.startsWith('jdbc:derby:') ? /[^\S ]/ : /\s/
+  if (CONTROL.test(text) || blank.test(text)) return refuse('holds a blank')
   return /^jdbc:(derby:.+|(postgresql|mysql|mariadb):\/\/.+)$/.test(text)
     ? accept(text)
     : refuse('is not a JDBC URI of a known catalog')

@@ -28,8 +28,10 @@ import { syncIfKnown, withFile } from '../../ha/index.ts'
 import { orderedBy } from '../admin.ts'
 import { loadCluster } from '../cluster.ts'
 import type { CommandContext, Run } from '../command.ts'
+import { requireRootdir } from '../default-rootdir.ts'
 import { CliError, EXIT, failure, usageError } from '../exit.ts'
 import { allAnswer, lookAround } from '../look-around.ts'
+import { removeTrace } from '../other-catalogs.ts'
 import { json } from '../print.ts'
 import { logTo } from './catalog-log.ts'
 
@@ -41,7 +43,10 @@ export const run: Run = async (context) => {
     throw usageError(`'tajo catalog' can dump, load and restore, not '${verb}'`)
   }
   if (file === undefined) throw usageError("'tajo catalog load' needs the file to load")
-  return load(context, file, context.options.force === true)
+  const code = await load(context, file, context.options.force === true)
+  // What was loaded is the catalog to go on with, whoever served another one before.
+  removeTrace(await loadConfiguration(context.confDir, surroundingsOf(context.env)))
+  return code
 }
 
 async function restoreAs(context: CommandContext, file: string | undefined): Promise<number> {
@@ -157,8 +162,9 @@ async function refuseOvertaken(context: CommandContext, term: number): Promise<v
   throw failure('a master was started meanwhile and may have the old catalog: stop it, load again')
 }
 
-async function configuredStore({ confDir, env, output }: CommandContext) {
+async function configuredStore({ confDir, home, env, output }: CommandContext) {
   const conf = await loadConfiguration(confDir, surroundingsOf(env))
+  requireRootdir(conf, home)
   const name = conf.get('tajo.catalog.store.class')
   const store: ReadableStore = await openCatalogStore({
     class: name,

@@ -7,7 +7,7 @@ import type { Run } from '../command.ts'
 import { EXIT, failure, usageError } from '../exit.ts'
 import { json } from '../print.ts'
 
-export const run: Run = async ({ args, confDir, env, json: asJson, output }) => {
+export const run: Run = async ({ args, confDir, home, env, json: asJson, output }) => {
   const [key, more] = args
   if (key === undefined || more !== undefined) {
     throw usageError("'tajo getconf' needs one key, such as tajo.rootdir")
@@ -19,6 +19,10 @@ export const run: Run = async ({ args, confDir, env, json: asJson, output }) => 
   }
   const conf = await loadConfiguration(confDir, surroundingsOf(env))
   for (const warning of conf.warnings) output.err(`tajo: warning: ${warning}`)
+  if (key === 'tajo.rootdir' || key === 'tajo.warehouse.directory') {
+    const { requireRootdir } = await import('../default-rootdir.ts')
+    if (!conf.isSet(key)) requireRootdir(conf, home)
+  }
   const { value, source } = conf.setting(key)
   const { type, doc, reloadable } = specOf(key)
   const text = formatValue(value)

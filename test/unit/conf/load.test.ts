@@ -30,7 +30,7 @@ import { fc } from '../../support/properties.ts'
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
 const SURROUNDINGS = {
-  env: { HOME: '/home/ann', CLUSTER: 'blue', EMPTY: '' },
+  env: { HOME: '/home/ann', CLUSTER: 'blue', EMPTY: '', TAJO_HOME: '/opt/tajo' },
   userName: 'ann',
 }
 
@@ -76,8 +76,8 @@ async function rejection(promise: Promise<unknown>): Promise<string> {
 t.test('defaults are those of the contract', async (t) => {
   const conf = built(site())
   const expected: Readonly<Record<string, string>> = {
-    'tajo.rootdir': '/tmp/tajo-ann',
-    'tajo.warehouse.directory': '/tmp/tajo-ann/warehouse',
+    'tajo.rootdir': '/opt/tajo/data',
+    'tajo.warehouse.directory': '/opt/tajo/data/warehouse',
     'tajo.query.allowed-paths': '',
     'tajo.master.umbilical-rpc.address': 'localhost:26001',
     'tajo.master.client-rpc.address': 'localhost:26002',
@@ -88,7 +88,7 @@ t.test('defaults are those of the contract', async (t) => {
     'tajo.worker.peer-rpc.address': '0.0.0.0:28091',
     'tajo.worker.client-rpc.address': '0.0.0.0:28092',
     'tajo.worker.qm-rpc.address': '0.0.0.0:28093',
-    'tajo.worker.tmpdir.locations': '/tmp/tajo-ann/tmpdir',
+    'tajo.worker.tmpdir.locations': '/opt/tajo/data/tmpdir',
     'tajo.worker.heartbeat.idle.interval': '10000',
     'tajo.worker.heartbeat.active.interval': '1000',
     'tajo.master.query.queue.limit': '1000',
@@ -101,7 +101,7 @@ t.test('defaults are those of the contract', async (t) => {
     'tajo.master.ha.priority': '100',
     'tajo.master.ha.fencing.methods': '',
     'tajo.catalog.store.class': 'DerbyStore',
-    'tajo.catalog.uri': 'jdbc:derby:/tmp/tajo-catalog-ann/db;create=true',
+    'tajo.catalog.uri': 'jdbc:derby:/opt/tajo/data/system/derby;create=true',
   }
   for (const [key, text] of Object.entries(expected)) {
     t.ok(isKey(key), key)
@@ -291,7 +291,7 @@ const WRONG: Readonly<Record<string, readonly (readonly [string, RegExp])[]>> = 
     ['jdbc:oracle:thin:@x', /is not a JDBC URI/],
     ['jdbc:postgresql:db', /is not a JDBC URI/],
     ['jdbc:derby:', /is not a JDBC URI/],
-    ['jdbc:derby:/a b', /holds a blank/],
+    ['jdbc:postgresql://a b/c', /holds a blank/],
   ],
   text: [],
   lines: [

@@ -20,7 +20,7 @@ import {
 import { parseHosts } from '../../../lib/conf/masters.ts'
 import { fc } from '../../support/properties.ts'
 
-const SURROUNDINGS = { env: {}, userName: 'ann' }
+const SURROUNDINGS = { env: { TAJO_HOME: '/opt/tajo' }, userName: 'ann' }
 const site = (values: Readonly<Record<string, string>>): string => {
   const properties = Object.entries(values).map(
     ([name, value]) => `<property><name>${name}</name><value>${value}</value></property>`,

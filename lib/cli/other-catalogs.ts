@@ -1,0 +1,195 @@
+/**
+ * A start that would begin with an empty catalog, although one of this user stands where it would be looked for: another
+ * store of the same `tajo.rootdir` (high availability was switched on or off, and the default store is another one), an
+ * old default in /tmp, the `data` of another version's install beside this one. Nothing is lost then, but all tables seem
+ * to be gone: so the start is refused, naming what was found and the ways on.
+ *
+ * Only what belongs to this user counts: a directory that somebody else planted is no reason to refuse.
+ */
+import { lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { CATALOG_FILE, parseDerby } from '../catalog/derby-uri.ts'
+import type { Configuration } from '../conf/index.ts'
+import { withoutCredentials } from './catalog-fingerprint.ts'
+
+export interface Start {
+  readonly conf: Configuration
+  /** TAJO_HOME. */
+  readonly home: string
+  readonly userName: string
+  /** Where the old defaults were; /tmp but for tests. */
+  readonly tmp?: string
+}
+
+/** What a master without high availability leaves in the HA directory: which catalog it served. */
+const TRACE = 'single-catalog'
+
+/** Throws an Error that names what was found. To be called when the root directory is known to answer. */
+export function requireNoOtherCatalog(start: Start): void {
+  const { conf } = start
+  refuseTraced(start)
+  if (!isEmpty(conf) || isFormed(conf)) return
+  const found = beside(start) ?? atOldDerby(start) ?? atOldPlace(start)
+  if (found === null) return
+  throw new Error(
+    `this start would begin with an empty catalog (${nameOf(conf)} of tajo.rootdir ${conf.get('tajo.rootdir')}), but ${found}`,
+  )
+}
+
+/** For the next start with another catalog. Called by a master without high availability when it serves. */
+export function leaveTrace(conf: Configuration): void {
+  const path = tracePath(conf)
+  const text = `${JSON.stringify(describe(conf))}\n`
+  if (readText(path) === text) return
+  rmSync(path, { force: true })
+  writeFileSync(path, text, { flag: 'wx' })
+}
+
+/** The catalog of the configuration is the one to go on with. */
+export const removeTrace = (conf: Configuration): void => rmSync(tracePath(conf), { force: true })
+
+const tracePath = (conf: Configuration): string =>
+  join(conf.get('tajo.rootdir'), 'system', 'ha', TRACE)
+
+const describe = (conf: Configuration): { class: string; uri: string } => ({
+  class: conf.get('tajo.catalog.store.class'),
+  uri: withoutCredentials(conf.get('tajo.catalog.uri')),
+})
+
+const nameOf = (conf: Configuration): string => conf.get('tajo.catalog.store.class')
+
+function refuseTraced({ conf }: Start): void {
+  if (!conf.get('tajo.master.ha.enable')) return
+  const text = readText(tracePath(conf))
+  if (text === null) return
+  const ours = describe(conf)
+  if (text === `${JSON.stringify(ours)}\n`) {
+    removeTrace(conf)
+    return
+  }
+  const theirs = text.trim()
+  throw new Error(
+    `tajo.rootdir ${conf.get('tajo.rootdir')} was last used by a master without high availability, with the catalog ${theirs}; with high availability the configuration names ${JSON.stringify(ours)}, and its tables would be missing. ${TAKE_OVER}; or, if its tables are not wanted, remove ${tracePath(conf)}`,
+  )
+}
+
+const TAKE_OVER =
+  "To take them over run 'tajo catalog dump FILE' with tajo.master.ha.enable false, as it was, then 'tajo catalog load FILE' with it true, and start"
+
+/** Whether nothing is kept yet where this configuration keeps its catalog; false for a database, which is asked later. */
+function isEmpty(conf: Configuration): boolean {
+  switch (nameOf(conf)) {
+    case 'SharedStore':
+      return !holdsShared(conf.get('tajo.rootdir'))
+    case 'DerbyStore':
+      return !exists(parseDerby(conf.get('tajo.catalog.uri')).file)
+    default:
+      return false
+  }
+}
+
+/** With high availability its catalog was chosen at the first start, and a format is the word of an operator. */
+function isFormed(conf: Configuration): boolean {
+  if (!conf.get('tajo.master.ha.enable')) return false
+  const ha = join(conf.get('tajo.rootdir'), 'system', 'ha')
+  return exists(join(ha, 'cluster.json')) || namesIn(join(ha, 'history')).length > 0
+}
+
+/** The other store of the same root directory. */
+function beside({ conf }: Start): string | null {
+  const root = conf.get('tajo.rootdir')
+  if (nameOf(conf) === 'DerbyStore' && holdsShared(root)) {
+    return `masters with high availability have kept a catalog there: ${join(root, 'system', 'catalog')} (SharedStore). Set tajo.catalog.store.class to SharedStore or tajo.master.ha.enable to true, and it is gone on with; or, if it is not wanted, move it away`
+  }
+  const derby = join(root, 'system', 'derby')
+  if (nameOf(conf) === 'SharedStore' && holdsDerby(derby)) {
+    return `a master without high availability has kept a catalog there: ${derby} (DerbyStore). ${TAKE_OVER}; or, if it is not wanted, move it away`
+  }
+  return null
+}
+
+/** Of a master without high availability, where the default was before it left /tmp. */
+function atOldDerby(start: Start): string | null {
+  const { conf, userName, tmp = '/tmp' } = start
+  const place = join(tmp, `tajo-catalog-${userName}`)
+  const derby = join(place, 'db')
+  if (!isMine(place) || !holdsDerby(derby)) return null
+  const ha = join(conf.get('tajo.rootdir'), 'system', 'ha')
+  const singleWasHere = ['secret', 'single-cluster'].some((name) => exists(join(ha, name)))
+  if (conf.isSet('tajo.rootdir') && !singleWasHere) return null
+  const uri = `jdbc:derby:${derby};create=true`
+  const found = `a master without high availability has kept one of this user in ${derby} (DerbyStore, the default before)`
+  if (nameOf(conf) !== 'DerbyStore') {
+    return `${found}. To take it over run 'tajo catalog dump FILE' with tajo.master.ha.enable false and tajo.catalog.uri ${uri}, then 'tajo catalog load FILE' with this configuration, and start; or, if it is not wanted, move ${place} away`
+  }
+  const here = parseDerby(conf.get('tajo.catalog.uri')).directory
+  return `${found}. Set tajo.catalog.uri to ${uri}, or move that directory to ${here}`
+}
+
+/** A root directory of this user where a default was, or is for another version. */
+function atOldPlace({ conf, home, userName, tmp = '/tmp' }: Start): string | null {
+  if (conf.isSet('tajo.rootdir')) return null
+  const root = conf.get('tajo.rootdir')
+  const places = [join(tmp, `tajo-${userName}`), ...installsBeside(home)]
+  const place = places.find((one) => one !== root && isMine(one) && holdsCluster(one))
+  if (place === undefined) return null
+  return `a cluster of this user is in ${place}, the root directory of an earlier version or of another install. Set tajo.rootdir to ${place} in ${join(conf.confDir, 'tajo-site.xml')}, or, when no master uses it any more, move it to ${root}; for a new cluster set tajo.rootdir to another directory`
+}
+
+/** Another version that was unpacked beside this one. */
+function installsBeside(home: string): string[] {
+  const parent = dirname(home)
+  return namesIn(parent)
+    .map((name) => join(parent, name))
+    .filter((one) => one !== home && isInstall(one))
+    .map((one) => join(one, 'data'))
+}
+
+const isInstall = (directory: string): boolean =>
+  /"name":\s*"tajo-ha"/.test(readText(join(directory, 'package.json')) ?? '')
+
+const holdsCluster = (root: string): boolean =>
+  holdsShared(root) ||
+  holdsDerby(join(root, 'system', 'derby')) ||
+  exists(join(root, 'system', 'ha', 'cluster.json'))
+
+const holdsShared = (root: string): boolean =>
+  namesIn(join(root, 'system', 'catalog')).some((name) => /^epoch-\d{10}$/.test(name))
+
+const holdsDerby = (directory: string): boolean => exists(join(directory, CATALOG_FILE))
+
+/** A directory, no link to one, of this very user. */
+function isMine(path: string): boolean {
+  try {
+    const stat = lstatSync(path)
+    return stat.isDirectory() && stat.uid === (process.getuid?.() ?? stat.uid)
+  } catch {
+    return false
+  }
+}
+
+/** What can't be looked at is not this user's. */
+function exists(path: string): boolean {
+  try {
+    lstatSync(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return []
+  }
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return null
+  }
+}

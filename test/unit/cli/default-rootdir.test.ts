@@ -1,0 +1,159 @@
+/**
+ * Where a cluster's files lie by default, where there is no default, and a start that would begin with an empty catalog
+ * though one of this user's stands beside it. Places of /tmp are a directory of the test.
+ */
+import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import t, { type Test } from 'tap'
+import { requireRootdir } from '../../../lib/cli/default-rootdir.ts'
+import { leaveTrace, removeTrace, requireNoOtherCatalog } from '../../../lib/cli/other-catalogs.ts'
+import { buildConfiguration, type Configuration } from '../../../lib/conf/index.ts'
+import { siteXml } from '../../support/install.ts'
+
+const USER = 'ann'
+
+/** An install with its parent, and a place for what used to be in /tmp. */
+function world(t: Test) {
+  const dir = t.testdir({ tmp: {}, installs: {} })
+  const home = install(join(dir, 'installs', 'tajo-2'))
+  const tmp = join(dir, 'tmp')
+  const conf = (site: Readonly<Record<string, string>> = {}): Configuration =>
+    confOf(home, { 'tajo.master.ha.enable': 'true', ...site })
+  const refusal = (site: Readonly<Record<string, string>> = {}): string =>
+    messageOf(() => requireNoOtherCatalog({ conf: conf(site), home, userName: USER, tmp }))
+  return { dir, home, tmp, conf, refusal }
+}
+
+function install(home: string): string {
+  file(join(home, 'package.json'), '{\n  "name": "tajo-ha"\n}\n')
+  return home
+}
+
+const confOf = (home: string, site: Readonly<Record<string, string>>): Configuration =>
+  buildConfiguration(
+    {
+      confDir: '/conf',
+      tajoSite: { file: '/conf/tajo-site.xml', text: siteXml(site) },
+      catalogSite: null,
+    },
+    { env: { TAJO_HOME: home }, userName: USER },
+  )
+
+function file(path: string, text = ''): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+}
+
+/** The sentence of what is thrown, empty for nothing. */
+function messageOf(run: () => void): string {
+  try {
+    run()
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+const shared = (root: string): void =>
+  file(join(root, 'system/catalog/epoch-0000000003/snapshot-0000000001'))
+const derby = (directory: string): void => file(join(directory, 'tajo-catalog.duckdb'))
+
+t.test('data in the install, but not under node_modules, nor in what is not ours', async (t) => {
+  const { dir, home, conf } = world(t)
+  t.equal(conf().get('tajo.rootdir'), join(home, 'data'))
+  t.equal(conf().get('tajo.worker.tmpdir.locations')[0], join(home, 'data/tmpdir'))
+  requireRootdir(conf(), home)
+
+  const global = install(join(dir, 'lib/node_modules/tajo-ha'))
+  t.match(
+    messageOf(() => requireRootdir(confOf(global, {}), global)),
+    /^tajo.rootdir is not set, .* lies under node_modules.*\/conf\/tajo-site.xml/,
+  )
+  requireRootdir(confOf(global, { 'tajo.rootdir': '/srv/tajo' }), global)
+  t.match(
+    messageOf(() => requireRootdir(confOf('/proc', {}), '/proc/1')),
+    process.getuid?.() === 0 ? /can't be written/ : /another user|can't be written/,
+  )
+  if (process.getuid?.() === 0) {
+    const { chownSync } = await import('node:fs')
+    chownSync(home, 12345, 12345)
+    t.match(
+      messageOf(() => requireRootdir(conf(), home)),
+      /another user \(uid 12345\)/,
+    )
+  }
+})
+
+t.test('an empty new default beside a cluster of this user', async (t) => {
+  const cases: [string, (w: ReturnType<typeof world>) => string][] = [
+    ['the old default', ({ tmp }) => join(tmp, `tajo-${USER}`)],
+    ['another version', ({ dir }) => join(install(join(dir, 'installs/tajo-1')), 'data')],
+  ]
+  for (const [name, placeIn] of cases) {
+    const w = world(t)
+    t.equal(w.refusal(), '', `${name}: nothing is there yet`)
+    const place = placeIn(w)
+    shared(place)
+    const text = w.refusal()
+    t.match(text, `Set tajo.rootdir to ${place} in /conf/tajo-site.xml, or`, name)
+    t.match(text, `move it to ${w.home}/data`)
+    t.equal(w.refusal({ 'tajo.rootdir': join(w.dir, 'new') }), '', 'the key says where')
+    t.match(w.refusal({ 'tajo.master.ha.enable': 'false' }), /empty catalog/, 'without HA, too')
+    shared(join(w.home, 'data'))
+    t.equal(w.refusal(), '', 'the new place is not empty')
+  }
+})
+
+t.test('what another user planted is no reason', async (t) => {
+  const { dir, tmp, refusal } = world(t)
+  const place = join(tmp, `tajo-${USER}`)
+  shared(join(dir, 'elsewhere'))
+  symlinkSync(join(dir, 'elsewhere'), place)
+  t.equal(refusal(), '', 'a link')
+  rmSync(place)
+  shared(place)
+  t.not(refusal(), '')
+  if (process.getuid?.() === 0) {
+    const { chownSync } = await import('node:fs')
+    chownSync(place, 12345, 12345)
+    t.equal(refusal(), '')
+  }
+})
+
+t.test('high availability switched on, and off: another store is the default', async (t) => {
+  const { dir, tmp, conf, refusal } = world(t)
+  const root = join(dir, 'root')
+  const on = { 'tajo.rootdir': root }
+  const off = { ...on, 'tajo.master.ha.enable': 'false' }
+  t.equal(refusal(on), '')
+  t.equal(refusal(off), '')
+
+  derby(join(root, 'system/derby'))
+  t.match(refusal(on), `a master without high availability has kept a catalog there: ${root}`)
+  t.match(refusal(on), /catalog dump FILE.*catalog load FILE/)
+  t.equal(refusal(off), '')
+  rmSync(root, { recursive: true })
+
+  shared(root)
+  t.match(refusal(off), /masters with high availability have kept a catalog.*to SharedStore/)
+  t.equal(refusal(on), '')
+  rmSync(root, { recursive: true })
+
+  derby(join(tmp, `tajo-catalog-${USER}/db`))
+  t.equal(refusal(on), '', 'nothing says that it is of this root directory')
+  file(join(root, 'system/ha/secret'))
+  t.match(refusal(on), /tajo.catalog.uri jdbc:derby:.*create=true/)
+  t.match(refusal(off), new RegExp(`or move that directory to ${root}/system/derby`))
+  file(join(root, 'system/ha/cluster.json'))
+  t.equal(refusal(on), '', 'masters with high availability have formed their cluster')
+
+  leaveTrace(conf(off))
+  leaveTrace(conf(off))
+  t.match(refusal(on), /last used by a master without high availability.*"DerbyStore"/)
+  t.equal(refusal({ ...on, 'tajo.catalog.store.class': 'DerbyStore' }), '', 'the same catalog')
+  t.notOk(existsSync(join(root, 'system/ha/single-catalog')), 'and it is the cluster’s from now')
+  leaveTrace(conf(off))
+  removeTrace(conf(on))
+  t.equal(refusal(on), '')
+  t.ok(statSync(root).isDirectory())
+})
