@@ -45,6 +45,8 @@ export class Guard {
 
   /** Until it is called nobody gets in: UNAVAILABLE. */
   join({ clusterId, secret }: Membership): void {
+    // Another cluster counts its own terms.
+    if (this.#joined !== null && this.#joined.clusterId !== clusterId) this.#heardEpoch = 0
     this.#joined = { clusterId, secret: digest(secret) }
   }
 

@@ -28,6 +28,8 @@ export interface MastersOptions {
   readonly readMembers: () => Promise<readonly MasterAddresses[]>
   readonly clusterId: () => string | null
   readonly secret: () => string
+  /** A master of another cluster answered, and none of ours: perhaps ours has been made anew. */
+  readonly onForeign: () => void
   readonly epoch: () => number
   readonly clock: Clock
   readonly log: Log
@@ -132,7 +134,8 @@ export class Masters {
 
   #tellForeign(error: unknown): void {
     if (!(error instanceof RpcError) || error.code !== 'OTHER_CLUSTER') return
-    const { clock, log } = this.#options
+    const { clock, log, onForeign } = this.#options
+    onForeign()
     const nowMs = clock.nowMs()
     if (nowMs - (this.#toldMs.get(error.message) ?? Number.NEGATIVE_INFINITY) < TOLD_EVERY_MS)
       return

@@ -94,6 +94,7 @@ export class Worker {
       readMembers: options.readMembers ?? (async () => []),
       clusterId: () => this.#guard.clusterId,
       secret: () => this.#joined?.secret ?? '',
+      onForeign: () => void this.#learnMembership(false),
       epoch: () => this.#guard.epoch(),
       clock,
       log,
@@ -266,6 +267,20 @@ export class Worker {
     this.#follow.start()
   }
 
+  /** The directory was made anew: terms begin again there, and what runs here belongs to nobody any more. */
+  #leaveFormer({ clusterId }: Membership): void {
+    const former = this.#joined?.clusterId
+    if (former === undefined || former === clusterId) return
+    this.#options.log(
+      'error',
+      `tajo.rootdir holds cluster ${clusterId} now, and ${former} before: what this worker ran for that one ends`,
+    )
+    const reports = this.#tasks.reports()
+    const ids = reports.map(({ queryId }) => queryId)
+    this.#tasks.forget(ids, reports)
+    this.#epoch = 0
+  }
+
   async #learnMembership(tell = true): Promise<void> {
     const { readMembership, log } = this.#options
     try {
@@ -274,6 +289,7 @@ export class Worker {
         if (tell) log('warn', NO_CLUSTER)
         return
       }
+      this.#leaveFormer(membership)
       this.#joined = membership
       this.#guard.join(membership)
     } catch (error) {

@@ -562,3 +562,28 @@ t.test('an active master of another cluster is told of, and never followed', asy
   t.same(theirs.registered, [])
   await Promise.all([stop(), theirs.stop(), ours.stop()])
 })
+
+t.test('a cluster that was made anew under the worker is joined, with its own terms', async (t) => {
+  const former = new FakeTracker(9)
+  const renewed = new FakeTracker(1)
+  renewed.clusterId = 'cluster-2'
+  renewed.active = false
+  await Promise.all([former.start(), renewed.start()])
+  let clusterId = FAKE_CLUSTER
+  const { addresses, worker, stop } = await startWorker([former, renewed], {
+    readMembership: async () => ({ clusterId, secret: FAKE_SECRET }),
+  })
+  await until('registered', () => former.following > 0)
+  const caller = former.caller(addresses.qm)
+  const endless = taskOf('SELECT count(*) FROM range(100000000000) r(i)')
+  await caller.call('run', endless, { deadlineMs: patienceMs() })
+  await caller.close()
+  clusterId = 'cluster-2'
+  renewed.active = true
+  await former.stop()
+  await until('registered with the new one', () => renewed.following > 0)
+  t.same(renewed.registered[0]?.tasks, [], "a former cluster's tasks are none of it")
+  await until('what ran for the former one has ended', () => worker.status().running === 0)
+  t.equal(worker.status().epoch, 1)
+  await Promise.all([stop(), renewed.stop()])
+})

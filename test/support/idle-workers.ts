@@ -56,6 +56,7 @@ export class IdleWorkers {
       readMembers: async () => [],
       clusterId: () => clusterId,
       secret: () => secret,
+      onForeign: () => undefined,
       epoch: () => epoch,
       clock: systemClock,
       log: () => undefined,

@@ -1,0 +1,87 @@
+/** Which cluster a list of masters was: what is kept of it, for whom, and how much. */
+import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { ClusterMemory } from '../../../lib/cli/tsql/cluster-memory.ts'
+import { tsqlKnowledge } from '../../../lib/cli/tsql/known-cluster.ts'
+
+const learnt = { clusterId: 'c-1', rootDirectory: '/r', since: '2026-11-28T00:00:00.000Z' }
+
+t.test('kept by list, for its user only; what is torn is nothing', async (t) => {
+  const home = t.testdir()
+  const memory = new ClusterMemory(home, ['b:2', 'a:1'])
+  t.equal(await memory.recall(), null)
+  await memory.remember(learnt)
+  t.same(await new ClusterMemory(home, ['a:1', 'b:2']).recall(), learnt, 'in any order')
+  t.equal(await new ClusterMemory(home, ['a:1']).recall(), null, 'another list')
+  t.equal(statSync(memory.path).mode & 0o777, 0o600)
+  t.equal(statSync(join(home, '.tajo', 'clusters')).mode & 0o777, 0o700)
+  for (const torn of ['', '{', '[]', '{"clusterId":1}', 'null']) {
+    writeFileSync(memory.path, torn)
+    t.equal(await memory.recall(), null, torn)
+  }
+})
+
+t.test('the hundred newest', async (t) => {
+  const home = t.testdir()
+  const directory = join(home, '.tajo', 'clusters')
+  mkdirSync(directory, { recursive: true })
+  for (let i = 0; i < 120; i += 1) {
+    const path = join(directory, `${i}.json`)
+    writeFileSync(path, '{}')
+    utimesSync(path, 1000 + i, 1000 + i)
+  }
+  await new ClusterMemory(home, ['a:1']).remember(learnt)
+  const left = readdirSync(directory)
+  t.equal(left.length, 100)
+  t.notOk(left.includes('20.json'))
+  t.ok(left.includes('119.json'))
+})
+
+t.test('the directory decides; memory only where that says nothing', async (t) => {
+  const home = t.testdir()
+  const memory = new ClusterMemory(home, ['a:1'])
+  let directory: string | null = null
+  let looks = 0
+  const unwritten: unknown[] = []
+  const knowledge = (rootDirectory: string, at = memory) =>
+    tsqlKnowledge({
+      memory: at,
+      rootDirectory,
+      readDirectory: async () => {
+        looks += 1
+        return directory
+      },
+      onUnwritten: (error) => void unwritten.push(error),
+      now: () => new Date(0),
+    })
+  t.equal(await knowledge('/r').expected(), null, 'nobody knows')
+  directory = 'c-1'
+  const first = knowledge('/r')
+  t.equal(await first.expected(), 'c-1')
+  await first.confirmed('c-1')
+  looks = 0
+  t.equal(await knowledge('/r').expected(), 'c-1')
+  t.equal(looks, 0, 'what is remembered costs no look')
+  directory = 'c-2'
+  t.equal(await knowledge('/other').expected(), 'c-2', 'another tajo.rootdir')
+  directory = null
+  t.equal(await knowledge('/other').expected(), 'c-1', 'which says nothing')
+
+  const renewed = knowledge('/r')
+  await renewed.expected()
+  await t.rejects(renewed.instead('c-9'), { message: `remove ${memory.path} and try again` })
+  directory = 'c-3'
+  await t.rejects(renewed.instead('c-9'), {
+    message: /holds cluster c-3, and a master.*cluster c-9/,
+  })
+  directory = 'c-9'
+  t.equal(await renewed.instead('c-9'), 'c-9', 'made anew')
+  await renewed.confirmed('c-9')
+  t.match(await memory.recall(), { clusterId: 'c-9' })
+
+  writeFileSync(join(home, 'file'), '')
+  const blocked = new ClusterMemory(join(home, 'file'), ['a:1'])
+  await knowledge('/r', blocked).confirmed('c-1')
+  t.equal(unwritten.length, 1, 'a home that can not be written is told, and harms nobody')
+})
