@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readClusterId, readSecret } from '../ha/index.ts'
+import { readClusterId, readSecret, requireNew } from '../ha/index.ts'
 import type { Membership } from '../rpc/index.ts'
 import { writeOnce } from './write-once.ts'
 
@@ -28,7 +28,8 @@ export async function membershipOf(haDirectory: string): Promise<Membership | nu
 export async function ownClusterId(haDirectory: string): Promise<string> {
   const known = await clusterIdOf(haDirectory)
   if (known !== null) return known
-  await writeOnce(haDirectory, SINGLE_FILE, randomUUID())
+  const kept = await requireNew(haDirectory, 'cluster.json')
+  await writeOnce(haDirectory, SINGLE_FILE, kept ?? randomUUID())
   const made = await singleIdOf(haDirectory)
   if (made === null) throw new Error(`${join(haDirectory, SINGLE_FILE)} can't be read`)
   return made

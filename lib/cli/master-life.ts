@@ -261,6 +261,7 @@ export class MasterLife implements DaemonLife {
         address: addresses.umbilical,
         timing: timingOf(conf),
         onLost: onFailure,
+        onPutBack: (why) => this.#log.log('warn', why),
       })
       requireNoOtherCatalog(this.#catalogStart())
       const clusterId = await ownClusterId(haDirectory)

@@ -5,7 +5,7 @@
  * Each side leaves its own sign first and looks for the other's after (an HA master does so again whenever it is about
  * to be active): of two that start at the same moment at least one sees the other.
  */
-import { open, utimes } from 'node:fs/promises'
+import { open, readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, systemClock } from '../base/clock.ts'
@@ -37,17 +37,41 @@ export interface SingleUse {
   readonly timing: Timing
   /** The mark was taken away, so another master may have started. */
   readonly onLost: (error: Error) => void
+  /** The mark was removed and is there again; nobody else has come meanwhile. For people. */
+  readonly onPutBack?: (why: string) => void
+}
+
+/** What a master with high availability leaves before it looks for the mark: its backup file, its term. */
+async function signsIn(haDirectory: string): Promise<string> {
+  const names = await Promise.all(
+    ['active', 'backup'].map((name) => readdir(join(haDirectory, name)).catch(noneIfMissing)),
+  )
+  return JSON.stringify(names.map((some) => some.sort()))
+}
+
+function noneIfMissing(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return []
+  throw error
 }
 
 /** For a master without high availability. Rejects with an Error that names who uses the directory. */
 export async function useAlone(use: SingleUse): Promise<{ release(): void }> {
-  const { haDirectory, rootDirectory, address, timing, onLost } = use
+  const { haDirectory, rootDirectory, address, timing, onLost, onPutBack } = use
   const mark = markOf(haDirectory, rootDirectory)
-  const guard = await takeGuard(mark, `master ${address}`, worldOf(mark))
-  const stopBeat = beat(mark.path, guard, onLost)
+  const take = (): Promise<ProcessGuard> => takeGuard(mark, `master ${address}`, worldOf(mark))
+  const held = { guard: await take(), signs: await signsIn(haDirectory) }
+  const putBack = async (): Promise<void> => {
+    held.guard = await take()
+    const now = await signsIn(haDirectory)
+    if (now !== held.signs) throw new Error('masters with high availability have come meanwhile')
+    onPutBack?.(
+      `${mark.path} was removed while this master uses tajo.rootdir alone, and was put back: something removes files there`,
+    )
+  }
+  const stopBeat = beat(mark.path, { isOurs: () => held.guard.isOurs(), putBack, onLost })
   const release = (): void => {
     stopBeat()
-    guard.release()
+    held.guard.release()
   }
   try {
     await requireNoCluster(haDirectory, rootDirectory, timing)
@@ -144,27 +168,41 @@ async function mtimeOf(path: string): Promise<number> {
   }
 }
 
-function beat(path: string, guard: ProcessGuard, onLost: (error: Error) => void): () => void {
+interface Beat {
+  readonly isOurs: () => Promise<boolean>
+  /** Rejects when another master may use the directory by now. */
+  readonly putBack: () => Promise<void>
+  readonly onLost: (error: Error) => void
+}
+
+/**
+ * A mark that is gone is put back, and then the others' signs are looked for: who came meanwhile has left one, and who
+ * comes later finds the mark. So only another master ends this one, not the hand that removed a file.
+ */
+function beat(path: string, { isOurs, putBack, onLost }: Beat): () => void {
   let busy = false
   const touch = async (): Promise<void> => {
     if (busy) return
     busy = true
     try {
-      const isOurs = await guard.isOurs()
-      if (isOurs) await utimes(path, new Date(), new Date())
-      else lost('it is gone, or another one’s')
+      if (await isOurs()) await utimes(path, new Date(), new Date())
+      else await putBackOrEnd()
     } catch (error) {
       // Any other error: whoever looks for the mark meanwhile has the same storage before him.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') lost(messageOf(error))
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') await putBackOrEnd()
     } finally {
       busy = false
     }
   }
   const timer = setInterval(() => void touch(), BEAT_MS)
-  const lost = (why: string): void => {
-    clearInterval(timer)
-    const text = `${path} was removed while this master uses tajo.rootdir alone, so another one may use it now: ${why}`
-    onLost(new Error(text))
+  const putBackOrEnd = async (): Promise<void> => {
+    try {
+      await putBack()
+    } catch (error) {
+      clearInterval(timer)
+      const text = `${path} was removed while this master uses tajo.rootdir alone, so another one may use it now: ${messageOf(error)}`
+      onLost(new Error(text))
+    }
   }
   return () => clearInterval(timer)
 }

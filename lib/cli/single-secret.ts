@@ -4,15 +4,16 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { readSecret } from '../ha/index.ts'
+import { readSecret, requireNew } from '../ha/index.ts'
 import { writeOnce } from './write-once.ts'
 
 const NAME = 'secret'
 
-/** `directory` exists. Rejects with the file system's error. */
+/** `directory` exists. Rejects with the file system's error, and where the secret of other masters was removed. */
 export async function ownSecret(directory: string): Promise<string> {
   const known = await readSecret(directory)
   if (known !== null) return known
+  await requireNew(directory, NAME)
   await writeOnce(directory, NAME, randomBytes(32).toString('hex'))
   const secret = await readSecret(directory)
   if (secret === null) throw new Error(`${join(directory, NAME)} can't be read`)

@@ -18,6 +18,7 @@ export {
   readSecret,
   readServedRecord,
   readServedTerms,
+  requireNew,
 } from './inspect.ts'
 export { type Joined, joinElection } from './join.ts'
 export type { Addresses, Holder, Phases, ServedRecord, TermRecord } from './layout.ts'

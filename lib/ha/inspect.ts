@@ -5,6 +5,7 @@
 import { realClock } from './clock.ts'
 import { decodeCluster } from './decode.ts'
 import { openDisk } from './disk.ts'
+import { HaError } from './errors.ts'
 import { readHistory, servedRecord, servedTerms } from './history.ts'
 import {
   ACTIVE_DIR,
@@ -16,6 +17,7 @@ import {
 } from './layout.ts'
 import { Looker } from './look.ts'
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from './member-api.ts'
+import { readPast } from './past.ts'
 import { type Peer, Peers } from './peers.ts'
 import { viewOf } from './picture.ts'
 import { hostProcesses } from './processes.ts'
@@ -137,4 +139,18 @@ export async function readClusterId(directory: string): Promise<string | null> {
 export async function readSecret(directory: string): Promise<string | null> {
   const text = await openDisk(directory).read('inspect', SECRET_FILE)
   return text === 'missing' ? null : text.trim()
+}
+
+/**
+ * For a master that uses the directory alone: what it may make anew there, a file called `name`. Rejects BAD_DIRECTORY
+ * where terms have been and no format came after them: then that file was removed. Gives the id that a format has kept,
+ * null where there is none.
+ */
+export async function requireNew(directory: string, name: string): Promise<string | null> {
+  const { newest, mark } = await readPast(openDisk(directory), 'inspect')
+  if (newest === 0 || mark !== null) return mark?.clusterId ?? null
+  throw new HaError(
+    'BAD_DIRECTORY',
+    `${directory} has terms of masters with high availability (the newest is ${newest}), but its ${name} is gone: it was removed. Put it back from a backup, or run 'tajo haadmin -formatHA', which keeps the catalog, the history and the cluster's id`,
+  )
 }

@@ -1,5 +1,5 @@
 /** One directory has one kind of user: what a master without high availability, formatHA and tsql make of others' signs. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { askDirectory } from '../../../lib/cli/directory.ts'
@@ -75,20 +75,46 @@ t.test('silence of a holder on another host proves nothing; formatHA ends its te
   use.release()
 })
 
-t.test('a mark that is taken away, or is another one’s, ends the use', async (t) => {
-  for (const take of [
-    (mark: string) => rmSync(mark),
-    (mark: string) => writeFileSync(mark, '{"token":"another"}\n'),
-  ]) {
+t.test('a mark that is removed is put back, unless another master has come', async (t) => {
+  const mark = (directory: string): string => join(directory, 'single.json')
+  const cases: [string, (directory: string) => void][] = [
+    ['another one’s mark', (dir) => writeFileSync(mark(dir), '{"token":"another"}\n')],
+    [
+      'a master with high availability',
+      (dir) => {
+        mkdirSync(join(dir, 'backup'))
+        writeFileSync(join(dir, 'backup', 'far_26001.json'), '')
+        rmSync(mark(dir))
+      },
+    ],
+  ]
+  for (const [name, take] of cases) {
     const directory = t.testdir({})
     const lost: string[] = []
     const use = await alone(directory, ({ message }) => void lost.push(message))
-    take(join(directory, 'single.json'))
+    take(directory)
     await until('it is noticed', () => lost.length === 1)
-    t.match(lost, [/single\.json was removed while this master uses tajo\.rootdir alone/])
-    rmSync(join(directory, 'single.json'), { force: true })
+    t.match(lost, [/single\.json was removed while this master uses tajo\.rootdir alone/], name)
+    rmSync(mark(directory), { force: true })
     use.release()
   }
+  const directory = t.testdir({})
+  const told: string[] = []
+  const use = await useAlone({
+    haDirectory: directory,
+    rootDirectory: '/root',
+    address: 'here:26001',
+    timing,
+    onLost: ({ message }) => t.fail(message),
+    onPutBack: (why) => void told.push(why),
+  })
+  rmSync(mark(directory))
+  await until('it is put back', () => told.length === 1)
+  t.ok(existsSync(mark(directory)))
+  t.match(told, [/was removed .* put back: something removes files/])
+  await t.rejects(requireNobodyAlone(directory, '/root'), { code: 'HELD' })
+  use.release()
+  t.notOk(existsSync(mark(directory)), 'the one that was put back is released')
 })
 
 t.test('formatHA is refused while a master uses the directory alone', async (t) => {

@@ -10,7 +10,7 @@ import { whoseIsIt } from '../../../lib/ha/cluster-file.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { endBelow } from '../../../lib/ha/end-below.ts'
 import { formatDirectory } from '../../../lib/ha/format.ts'
-import { inspectDirectory } from '../../../lib/ha/inspect.ts'
+import { inspectDirectory, requireNew } from '../../../lib/ha/inspect.ts'
 import { Upkeep } from '../../../lib/ha/keeper-upkeep.ts'
 import {
   type ClusterFile,
@@ -339,3 +339,15 @@ t.test(
     t.notOk(readdirSync(`${path}/${termDir(2)}`).includes('heartbeat'))
   },
 )
+
+t.test('a master without high availability makes none of them either', async (t) => {
+  const { path, disk, joined } = await held(t)
+  await t.rejects(requireNew(path, 'secret'), {
+    code: 'BAD_DIRECTORY',
+    message: /has terms of masters with high availability .*its secret is gone/,
+  })
+  await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
+  await formatDirectory(path, { timing, by: 'test', log: () => {} })
+  t.equal(await requireNew(path, 'cluster.json'), joined.clusterId, 'a format keeps the id')
+  t.equal(await requireNew(t.testdir({}), 'cluster.json'), null, 'a new directory')
+})
