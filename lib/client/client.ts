@@ -56,6 +56,8 @@ export interface QueryCallOptions {
   readonly onProgress?: (progress: Progress) => void
   /** Told about each second while it waits for a worker. */
   readonly onQueued?: () => void
+  /** Told what holds a change up: another one that it waits for, or that has overtaken it so that it runs again. */
+  readonly onHeldUp?: (why: string) => void
 }
 
 export interface QueryResult {
@@ -125,7 +127,7 @@ export class TajoClient {
    */
   async query(sql: string, options: QueryCallOptions = {}): Promise<QueryResult> {
     const queryId = randomUUID()
-    const { onProgress, onQueued, signal } = options
+    const { onProgress, onQueued, onHeldUp, signal } = options
     const end = new AbortController()
     const leave = (): void => end.abort()
     const release = this.#follow(leave, signal)
@@ -139,6 +141,7 @@ export class TajoClient {
       signal: end.signal,
       onProgress: onProgress === undefined ? null : (status) => onProgress(progressOf(status)),
       onQueued: onQueued ?? (() => {}),
+      onHeldUp: onHeldUp ?? (() => {}),
     })
     try {
       const { status, rows } = await course.run()

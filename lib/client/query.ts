@@ -37,6 +37,8 @@ export interface QueryOptions {
   readonly onProgress: ((status: QueryStatus) => void) | null
   /** Told with each status that says so, which costs no request of its own. */
   readonly onQueued: () => void
+  /** Told what holds a change up, each time that it is something else. */
+  readonly onHeldUp: (why: string) => void
 }
 
 /** `rows` is set for a select, whose rows are still to come. */
@@ -48,6 +50,7 @@ export interface Finished {
 export class QueryCourse {
   readonly #options: QueryOptions
   #attempt = 1
+  #heldUpBy: string | null = null
 
   constructor(options: QueryOptions) {
     this.#options = options
@@ -64,10 +67,19 @@ export class QueryCourse {
     for (;;) {
       onProgress?.(status)
       if (status.state === 'queued') onQueued()
+      this.#tellHeldUp(status)
       const outcome = await this.#outcomeOf(status)
       if (outcome !== null) return outcome
       status = await this.#later(status)
     }
+  }
+
+  /** The message of a change that is not done yet is no result. */
+  #tellHeldUp({ state, kind, message }: QueryStatus): void {
+    const isOpen = state === 'queued' || state === 'running'
+    if (!isOpen || kind !== 'change' || message === this.#heldUpBy) return
+    this.#heldUpBy = message
+    if (message !== null) this.#options.onHeldUp(message)
   }
 
   /** Null: not yet. */

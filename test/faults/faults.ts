@@ -164,6 +164,32 @@ export const FAULTS: readonly Fault[] = [
     says: /a failover: what runs is adopted.*\n +-2\n +\+3\b/s,
   },
   {
+    name: 'an OVERWRITE replaces what it has not read',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/catalog/apply.js',
+        find: 'basedOn !== undefined && (isAltered || basedOn !== contentVersionOf(table))',
+        replace: 'false',
+      },
+    ],
+    tests: ['unit/master/isolation.test.js'],
+    says: /an INSERT that is done while an OVERWRITE of what it reads runs is not lost > /,
+  },
+  {
+    name: 'nobody waits for an OVERWRITE that was overtaken twice',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/master/queries/settle.js',
+        find: 'refuseHeld(list.all(), queryId, transaction);',
+        replace: '',
+      },
+    ],
+    tests: ['unit/master/isolation.test.js'],
+    says: /the same, in its third run, meanwhile INSERT > .*2nd waits/s,
+  },
+  {
     name: 'a hand-over does not wait for the requests that were accepted',
     kind: 'lost request',
     edits: [

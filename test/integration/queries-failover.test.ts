@@ -2,7 +2,8 @@
  * Every way in which the active master or a worker can go while statements run, with real processes: who is to notice
  * nothing, who is to be told what, and that a change is there once or not at all.
  */
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { QueryResult, TajoClient } from '../../lib/client/index.ts'
@@ -137,6 +138,35 @@ t.test('kill -9 of the active: a read goes on, a write ends once', async (t) => 
   const ended = { state: 'succeeded', epoch: epoch + 1 }
   t.match(await endOf(backup, read), { ...ended, rows: ROWS })
   t.match(await endOf(backup, insert), { ...ended, queryId, rows: count })
+})
+
+t.test('kill -9 of the active under an OVERWRITE that reads what it replaces', async (t) => {
+  const { cluster, client } = await stageOf(t, { workers: 1, monitorMs: CALM_MS })
+  const { active, backups } = await cluster.settled()
+  const [backup] = backups as [TestMaster]
+  await client.execute('create table t (a int8) using parquet')
+  await client.execute('insert into t values (-1)')
+  const overwrite = `insert overwrite into t select a from t union all select i from ${SLOW}`
+  const written = client.execute(overwrite)
+  const { queryId } = await runsAt(active, overwrite)
+  // Its worker makes a place for the rows when it knows what it reads.
+  await until('it knows what it reads', async () =>
+    readdirSync(cluster.root, { recursive: true }).some((path) =>
+      basename(String(path)).startsWith(`data-${queryId}`),
+    ),
+  )
+  const other = clientOf(cluster.masters)
+  t.teardown(() => other.close())
+  t.equal(await other.execute('insert into t values (-2)'), 'INSERT 1')
+  t.match(await recordOf(active, overwrite), { state: 'running' }, 'it runs all the while')
+  process.kill(active.pid, 'SIGKILL')
+
+  t.match(await written, /^INSERT \d+$/)
+  const kept = 'select count(*) from t where a in (-1, -2)'
+  t.equal(await numberOf(client, kept), 2, 'the row that was inserted meanwhile is there')
+  const count = await numberOf(client, `select count(*) from ${SLOW}`)
+  t.equal(await numberOf(client, 'select count(*) from t'), count + 2, 'and nothing twice')
+  t.match(await endOf(backup, overwrite), { state: 'succeeded', attempt: 2 })
 })
 
 t.test('SIGSTOP of the active and hand-overs while several write', async (t) => {

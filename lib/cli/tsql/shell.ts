@@ -92,6 +92,10 @@ export class Shell {
     try {
       const result = await this.client.query(sql, {
         ...(this.#running === null ? {} : { signal: this.#running.signal }),
+        onHeldUp: (why) => {
+          bar?.clear()
+          this.terminal.err(`tsql: ${plain(why)}`)
+        },
         ...(bar === null
           ? { onQueued: () => notice.queued() }
           : { onProgress: ({ progress, state }) => bar.update(progress, state) }),
