@@ -88,6 +88,11 @@ t.test('a catalog moves from one store to another', async (t) => {
       stderr: /can dump, load and restore, not 'lose'/,
     })
     t.match(await catalog(b.conf, 'load'), { code: 2, stderr: /needs the file/ })
+    t.match(await catalog(b.conf, 'restore', bad), { code: 2, stderr: /takes no file/ })
+    t.match(await catalog(b.conf, 'restore', '--term', 'x'), { code: 2, stderr: /not 'x'/ })
+    t.match(await catalog(b.conf, 'restore', '--force'), { code: 2, stderr: /no option --force/ })
+    t.match(await catalog(b.conf, 'dump', '--term', '3'), { code: 2, stderr: /no option --term/ })
+    t.match(await catalog(b.conf, 'restore'), { code: 0, stdout: /is whole/ })
     t.same((await b.store().readOnly()).data, data)
   })
 })

@@ -2,7 +2,7 @@
  * Files of the shared catalog that are removed under a running cluster, and while it is down, with real masters: what was
  * acknowledged is there again, by itself or by `tajo catalog restore`; never an older or an empty catalog without a word.
  */
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { HOME } from '../support/install.ts'
@@ -126,6 +126,26 @@ t.test(
     )
     await broughtBack(/.*/)
     for (const name of ['a', 'b']) t.equal(await client.execute(`drop table ${name}`), 'DROP TABLE')
+  },
+)
+
+t.test(
+  'a catalog of an earlier version, without marks and notes, opens with all its data',
+  async (t) => {
+    const cluster = await makeCluster(t, { count: 1, monitorMs: monitorMs(1500) })
+    const client = clientOf(cluster.masters)
+    t.teardown(() => client.close())
+    const { active, epoch } = await cluster.settled()
+    t.equal(await client.execute('create table a (x int4)'), 'CREATE TABLE')
+    await killAll(cluster)
+    removeFiles(cluster, /begun-/)
+    const history = join(cluster.root, 'system', 'ha', 'history')
+    const record = join(history, `${String(epoch).padStart(10, '0')}.served.json`)
+    const { catalog: note, ...served } = JSON.parse(readFileSync(record, 'utf8'))
+    t.match(JSON.parse(note), { store: 'SharedStore', part: 1 })
+    writeFileSync(record, JSON.stringify(served))
+    await active.start()
+    t.equal(await client.execute('drop table a'), 'DROP TABLE')
   },
 )
 

@@ -39,7 +39,9 @@ export async function restore(context: CommandContext): Promise<number> {
   if (!context.json) context.output.out(listed(restorable, lost))
   if (whole === null && wanted === null) {
     const sentence =
-      'The catalog is whole: there is nothing to bring back. --term N takes an earlier one.'
+      restorable.length === 0
+        ? 'No master has made a catalog here yet.'
+        : 'The catalog is whole: there is nothing to bring back. --term N takes an earlier one.'
     context.output.out(context.json ? json({ restorable: rows, lost, restored: null }) : sentence)
     return EXIT.done
   }
@@ -168,7 +170,7 @@ function listed(
     }),
     ...lost.map(({ term, part, why }) => ({ term, part, cells: ['-', '-', `lost: ${why}`] })),
   ].sort((a, b) => b.term - a.term || b.part - a.part)
-  if (rows.length === 0) return 'Nothing of any term is left.'
+  if (rows.length === 0) return 'No files of any term are there.'
   return table(
     COLUMNS,
     rows.map(({ term, part, cells }) => [String(term), String(part), ...cells]),

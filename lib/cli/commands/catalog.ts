@@ -37,6 +37,7 @@ import { logTo } from './catalog-log.ts'
 
 export const run: Run = async (context) => {
   const [verb, file] = context.args
+  refuseForeign(context, verb)
   if (verb === 'dump') return dump(context, file ?? null)
   if (verb === 'restore') return restoreAs(context, file)
   if (verb !== 'load') {
@@ -47,6 +48,20 @@ export const run: Run = async (context) => {
   // What was loaded is the catalog to go on with, whoever served another one before.
   removeTrace(await loadConfiguration(context.confDir, surroundingsOf(context.env)))
   return code
+}
+
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  dump: [],
+  load: ['force'],
+  restore: ['term'],
+}
+
+/** An option of another verb would be passed over without a word. */
+function refuseForeign({ options }: CommandContext, verb: string | undefined): void {
+  const own = OPTIONS[verb ?? '']
+  const foreign = Object.keys(options).find((name) => own !== undefined && !own.includes(name))
+  if (foreign === undefined || options[foreign] === false) return
+  throw usageError(`'tajo catalog ${verb}' has no option --${foreign}`)
 }
 
 async function restoreAs(context: CommandContext, file: string | undefined): Promise<number> {
