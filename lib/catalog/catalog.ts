@@ -53,6 +53,8 @@ interface Waiting {
   transaction: Transaction
 }
 
+/** A store that is slower than this is told of. */
+const TOLD_AFTER_MS = 1000
 const RETRY_MIN_MS = 20
 const RETRY_MAX_MS = 2000
 
@@ -109,6 +111,11 @@ export class Catalog {
     return this.#term?.pending ?? 0
   }
 
+  /** Why changes wait for the store, once they have for a second; null for no reason to tell of. */
+  trouble(): string | null {
+    return this.#term?.trouble() ?? null
+  }
+
   /** To be called now and then: is all that the open term rests on still there? Where it isn't, `onGone` follows. */
   async prove(): Promise<void> {
     await this.#term?.prove()
@@ -148,6 +155,8 @@ class OpenTerm {
   #queue: Waiting[] = []
   #flying: Waiting[] = []
   #running = false
+  /** The batch that the store has been given: since when, and what it said last. */
+  #appending: { readonly sinceMs: number; readonly why: string } | null = null
   #ended: CatalogError | null = null
   #idlers: (() => void)[] = []
   readonly #onAbort = (): void => this.end(notActive())
@@ -187,6 +196,15 @@ class OpenTerm {
   idle(): Promise<void> {
     if (!this.#running) return Promise.resolve()
     return new Promise((resolve) => this.#idlers.push(resolve))
+  }
+
+  trouble(): string | null {
+    const { clock } = this.#options
+    if (this.#appending === null || this.#ended !== null) return null
+    const { sinceMs, why } = this.#appending
+    const forMs = clock.nowMs() - sinceMs
+    if (forMs < TOLD_AFTER_MS) return null
+    return `changes wait for the catalog store, for ${Math.round(forMs / 1000)} s now: ${why}`
   }
 
   async prove(): Promise<void> {
@@ -239,6 +257,7 @@ class OpenTerm {
   async #flush(): Promise<void> {
     const batch = this.#nextBatch()
     const stopWaiting = this.#watchPatience()
+    this.#waits('it does not answer')
     try {
       await this.#appendSurely(batch)
       this.#refuseWhenEnded()
@@ -248,6 +267,7 @@ class OpenTerm {
       this.#seq = batch.firstSeq - 1
       return this.#refuseFlying(error)
     } finally {
+      this.#appending = null
       stopWaiting()
     }
     if (this.#ended !== null) return
@@ -363,12 +383,16 @@ class OpenTerm {
       } catch (error) {
         if (!isCode(error, 'UNAVAILABLE')) throw error
         this.#refuseWhenEnded()
+        this.#waits(error.message)
         const facts = { term, error: error.message }
         log('warn', 'the catalog store did not take a change; it is opened again', facts)
       }
       const patienceMs = Number.POSITIVE_INFINITY
       const options = { store, log, clock, term, signal: this.#signal, patienceMs }
-      const { seq } = await openPatiently({ ...options, onTrouble: () => {} })
+      const { seq } = await openPatiently({
+        ...options,
+        onTrouble: (why) => this.#waits(why),
+      })
       if (seq === this.#seq) return
       if (seq !== batch.firstSeq - 1) {
         const text = `the catalog store has kept ${seq} changes of term ${term}, not ${batch.firstSeq - 1} or ${this.#seq}`
@@ -376,6 +400,11 @@ class OpenTerm {
       }
       this.#refuseWhenEnded()
     }
+  }
+
+  #waits(why: string): void {
+    const sinceMs = this.#appending?.sinceMs ?? this.#options.clock.nowMs()
+    this.#appending = { sinceMs, why }
   }
 
   #refuseWhenEnded(): void {

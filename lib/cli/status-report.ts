@@ -106,7 +106,7 @@ function noteOf(
     notes.push(`does not answer: ${asked.why}`)
     if (inspected?.pulse === 'live') notes.push('but its heartbeat moves')
     if (inspected?.pulse === 'released') notes.push('said goodbye')
-  } else if (asked.answer.state !== 'active' && asked.answer.problem !== null) {
+  } else if (asked.answer.problem !== null) {
     notes.push(asked.answer.problem)
   } else if (asked.answer.state === 'active' && asked.answer.epoch < newestEpoch(sight)) {
     notes.push('not the newest epoch: it is not the active master')

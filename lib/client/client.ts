@@ -177,6 +177,12 @@ export class TajoClient {
     return listIn<WorkerRow>(await this.#call('client', 'workers', {}), 'workers')
   }
 
+  /** Why changes have to wait at the active master, for people; null when they don't. */
+  async trouble(): Promise<string | null> {
+    const { trouble } = (await this.#call('client', 'status', {})) as { trouble?: unknown }
+    return typeof trouble === 'string' ? trouble : null
+  }
+
   async databases(): Promise<string[]> {
     return listIn<string>(await this.#call('catalog', 'databases', {}), 'databases')
   }

@@ -47,6 +47,7 @@ export function alertsOf(facts: AlertFacts): Alert[] {
       ? []
       : [{ kind: 'network', level: 'critical', text: facts.network } as const]),
     ...ofTheElection(facts),
+    ...ofTheActive(facts),
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
     ...spaceAlerts(facts.space),
     ...ofLatency(facts),
@@ -85,6 +86,13 @@ function ofTheElection(facts: AlertFacts): Alert[] {
     found.push({ kind: 'one-master', level: 'warning', text: `this is the only master${what}` })
   }
   return found
+}
+
+/** By its own word, on every master's page. */
+function ofTheActive({ masters, active, problem }: AlertFacts): Alert[] {
+  const said = masters.find(({ address }) => address === active)?.problem ?? null
+  if (said === null || said === problem) return []
+  return [{ kind: 'active-hindered', level: 'critical', text: `${active} is active: ${said}` }]
 }
 
 function ofLatency({ slowest, timing }: AlertFacts): Alert[] {

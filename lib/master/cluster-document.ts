@@ -125,7 +125,7 @@ function selfRow({ view, own, recent }: DocumentFacts): MasterRow {
     page: pageAt(self.addresses.infoHttp),
     connected: true,
     clockOffsetMs: 0,
-    problem: view.problem,
+    problem: view.problem ?? own.trouble,
     addresses: self.addresses,
   }
 }

@@ -13,6 +13,8 @@ export interface OwnFacts {
   readonly rootDirectory: string
   readonly directoryWarnings: readonly string[]
   readonly warnings: readonly string[]
+  /** Why changes have to wait, on the active master; null when they don't. */
+  readonly trouble: string | null
   /** Why the term before this master's was given up; null if it wasn't. */
   readonly givenUp: string | null
   /** Masters of other clusters, in conf/masters here or there. */
@@ -31,7 +33,7 @@ export function standingOf(
     serving: own.serving,
     epoch: own.epoch,
     active: view.active?.address ?? null,
-    problem: view.problem,
+    problem: view.problem ?? own.trouble,
     ...pulse,
   }
 }
@@ -58,7 +60,7 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
     version: self.version,
     priority: self.priority,
     adminSocket: self.adminSocket === '' ? null : self.adminSocket,
-    problem: view.problem,
+    problem: view.problem ?? own.trouble,
     warnings: [...troubleOf(view), ...view.warnings, ...own.directoryWarnings, ...own.warnings],
     leaseMarginMs: view.leaseMarginMs,
     heartbeatAgesMs: Object.fromEntries(ages),

@@ -24,6 +24,7 @@ import {
   RpcError,
   rpcServer,
   type ServerOptions,
+  type ServiceStatus,
   type Standing,
 } from '../rpc/index.ts'
 import { COMMON_HEADERS } from '../web/headers.ts'
@@ -432,9 +433,11 @@ export class Master {
     })
   }
 
-  #serviceStatus(): { epoch: number; address: string; inFlight: number } {
+  #serviceStatus(): ServiceStatus {
     const { address } = this.#options
-    return { epoch: this.#member?.term() ?? this.epoch(), address, inFlight: this.#gate.inFlight }
+    const epoch = this.#member?.term() ?? this.epoch()
+    const trouble = this.#queries.trouble()
+    return { epoch, address, inFlight: this.#gate.inFlight, ...(trouble !== null && { trouble }) }
   }
 
   #whereabouts(): { active: string | null; epoch: number } {
@@ -467,6 +470,7 @@ export class Master {
       rootDirectory: this.#options.rootDirectory,
       directoryWarnings: this.#options.directoryWarnings(),
       warnings: this.#alarm.warnings(),
+      trouble: this.#queries.trouble(),
       // Whoever is not active any more has heard of it from the next one's history.
       givenUp: (this.#member?.mayServe() ?? false) ? this.#termsBegun.givenUp : null,
       foreign: this.#foreign?.found() ?? [],

@@ -90,7 +90,13 @@ const masterStatus = standing.extend({
 })
 
 /** Answered by the active only: the proof that it serves. */
-const service = z.object({ epoch, address, inFlight: z.number().int() })
+const service = z.object({
+  epoch,
+  address,
+  inFlight: z.number().int(),
+  /** Why changes have to wait, where they do. */
+  trouble: z.string().optional(),
+})
 
 export const umbilical = {
   status: call(

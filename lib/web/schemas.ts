@@ -56,6 +56,7 @@ export const alert = z.object({
     'clocks-apart',
     'queries-queued',
     'no-active',
+    'active-hindered',
     'split-brain',
     'other-cluster',
     'not-connected',

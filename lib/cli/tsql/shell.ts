@@ -13,6 +13,7 @@ import { QueueNotice } from './queue-notice.ts'
 import type { Settings } from './settings.ts'
 import type { Piece } from './statement-reader.ts'
 import type { Terminal } from './terminal.ts'
+import { TroubleNotice } from './trouble-notice.ts'
 import { useDatabase } from './use-database.ts'
 
 export interface ShellOptions {
@@ -85,9 +86,11 @@ export class Shell {
     const sinceMs = this.#clock.nowMs()
     const bar = ProgressBar.on(this.terminal, this.#clock)
     const notice = new QueueNotice(this.client, this.terminal, this.#clock)
+    const trouble = new TroubleNotice(this.client, this.terminal, this.#clock)
     const clear = (): void => {
       bar?.clear()
       notice.close()
+      trouble.close()
     }
     try {
       const result = await this.client.query(sql, {

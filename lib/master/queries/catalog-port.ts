@@ -10,6 +10,8 @@ export interface CatalogPort {
    * the call; what it throws rejects, and nothing is changed. Rejects CatalogError.
    */
   transact(build: (state: CatalogState) => Transaction): Promise<unknown>
+  /** Why changes have to wait for its store; null when they don't. */
+  trouble?(): string | null
   /** Is all that it rests on still there? */
   prove?(): Promise<void>
   /** What it keeps under this term, for the term's record; null for nothing to tell. */

@@ -75,6 +75,11 @@ export class QueryServices {
     return this.#term?.catalog.note?.() ?? null
   }
 
+  /** Why changes of the catalog have to wait; null when they don't, or where no term is open. */
+  trouble(): string | null {
+    return this.#term?.catalog.trouble?.() ?? null
+  }
+
   /** Looks for all that the open term rests on; `onGone` follows where it isn't there. */
   async prove(): Promise<void> {
     await this.#term?.catalog.prove?.()

@@ -192,6 +192,29 @@ t.test('a lost answer is cleared up: done once, and nobody hears of it', async (
 })
 
 t.test(
+  'a store that keeps changes waiting is told of after a second, with its own words',
+  async (t) => {
+    const c = await openCatalog()
+    t.equal(c.catalog.trouble(), null)
+    const first = c.create('a')
+    await settled()
+    await c.clock.go(900)
+    t.equal(c.catalog.trouble(), null, 'not before')
+    await c.clock.go(200)
+    t.match(c.catalog.trouble(), /for 1 s now: it does not answer/)
+    c.setAway(true)
+    await c.next('not kept')
+    await c.clock.go(3000)
+    t.match(c.catalog.trouble(), /catalog store, for 4 s now: away/)
+    c.setAway(false)
+    await c.clock.go(5000)
+    await c.next('kept')
+    await first
+    t.equal(c.catalog.trouble(), null)
+  },
+)
+
+t.test(
   'a store that stays away: callers are told after a while, the catalog recovers',
   async (t) => {
     const c = await openCatalog({ patienceMs: 1000 })

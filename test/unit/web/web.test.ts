@@ -513,7 +513,8 @@ t.test('whoever asks once hears no old news, and waits for nobody who is silent'
     ...{ self: 'localhost:26001', joined: () => member, isJoined: () => true },
     own: () => ({
       ...{ serving: true, epoch: 1, pid: 1, clusterId: 'c' },
-      ...{ rootDirectory: '/r', directoryWarnings: [], warnings: [], givenUp: null, foreign: [] },
+      ...{ rootDirectory: '/r', directoryWarnings: [], warnings: [], trouble: null },
+      ...{ givenUp: null, foreign: [] },
     }),
     ...{ state: () => 'active', serving: () => true, peers: () => null },
     ...{ news: new PeerNews(clock.nowMs), record: new LeaseRecord(clock.nowMs) },

@@ -17,6 +17,7 @@ import { onlyStatement, split } from '../../../../lib/cli/tsql/quick-split.ts'
 import { Settings } from '../../../../lib/cli/tsql/settings.ts'
 import { byteText } from '../../../../lib/cli/tsql/shell.ts'
 import { type Piece, StatementReader } from '../../../../lib/cli/tsql/statement-reader.ts'
+import { TroubleNotice } from '../../../../lib/cli/tsql/trouble-notice.ts'
 import { displayWidth } from '../../../../lib/cli/tsql/width.ts'
 import { QueryError, type TajoClient } from '../../../../lib/client/index.ts'
 import { splitStatements } from '../../../../lib/sql/split.ts'
@@ -331,6 +332,29 @@ t.test(
     t.match(await after(2000, [{ ...worker, state: 'silent' }]), [/: none of 1 is heard from$/])
   },
 )
+
+t.test('a statement that waits because its changes have to says so after a second', async (t) => {
+  const clock = new HandClock()
+  const said: string[] = []
+  let trouble: string | null = 'changes wait'
+  const client = { trouble: async () => trouble }
+  const terminal = { err: (line: string) => void said.push(line) }
+  const first = new TroubleNotice(client, terminal, clock)
+  await clock.advance(1000)
+  t.same(said, [])
+  await clock.advance(200)
+  t.same(said, ['tsql: changes wait'])
+  await clock.advance(20_000)
+  t.equal(said.length, 1, 'once')
+  first.close()
+  trouble = null
+  const second = new TroubleNotice(client, terminal, clock)
+  await clock.advance(3000)
+  trouble = 'later'
+  await clock.advance(5000)
+  t.same(said.slice(1), ['tsql: later'])
+  second.close()
+})
 
 t.test('\\dfs removes nothing outside the warehouse', async (t) => {
   const root = mkdtempSync(join(t.testdir(), 'w-'))
