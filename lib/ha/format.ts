@@ -35,6 +35,7 @@ import { judgeMembers } from './live-members.ts'
 import { newestIdentity } from './past.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses } from './processes.ts'
+import { removeAllReserves } from './reserve-leftovers.ts'
 import { sweepTerm } from './sweep.ts'
 import type { Timing } from './timing.ts'
 
@@ -137,7 +138,8 @@ async function takeTerm(
     holder,
     attempt: newAttempt(record),
     onHeartbeat: () => {},
-    makeRoom: async () => false,
+    // No master lives that could need its own.
+    makeRoom: () => removeAllReserves(disk),
   })
   if (!won.won)
     throw new HaError('UNSAFE', `another master claimed term ${term} meanwhile: ${won.why}`)

@@ -6,6 +6,7 @@ import { realClock } from './clock.ts'
 import { decodeCluster } from './decode.ts'
 import { openDisk } from './disk.ts'
 import { HaError } from './errors.ts'
+import { fileSystemOf } from './file-system.ts'
 import { readHistory, servedRecord, servedTerms } from './history.ts'
 import {
   ACTIVE_DIR,
@@ -20,6 +21,7 @@ import type { DirectoryPicture, HistoryEntry, InspectedMaster } from './member-a
 import { readPast } from './past.ts'
 import { type Peer, Peers } from './peers.ts'
 import { viewOf } from './picture.ts'
+import type { Disk } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import type { Pulse, Seen } from './watch.ts'
 
@@ -52,13 +54,30 @@ export async function inspectDirectory(
     .filter((peer) => holder[0]?.pulse !== 'live' || peer.holder.address !== holder[0].address)
     .map((peer) => backupOf(peer, nowMs))
   const masters = [...holder, ...backups]
+  const problem = problemOf(last, holder[0] ?? null, watchMs)
   return {
     clusterId: cluster.clusterId,
     catalog: cluster.catalog,
     epoch: last.newest,
     masters,
-    problem: problemOf(last, holder[0] ?? null, watchMs),
+    problem: problem === null ? null : `${problem}${await storageTrouble(disk, directory)}`,
   }
+}
+
+/** Below this no claim finds room. */
+const LEAST_BYTES = 64 * 1024
+const LEAST_FILES = 16
+
+/** What keeps everybody from claiming a term, as far as the mount says it; empty for nothing. */
+async function storageTrouble(disk: Disk, directory: string): Promise<string> {
+  const { options } = await fileSystemOf(directory)
+  if (options.split(',').includes('ro')) return '; its file system is read-only (EROFS)'
+  const { freeBytes, freeFiles } = await disk.space()
+  if (freeBytes < LEAST_BYTES) return `; its file system is full: ${freeBytes} bytes are left`
+  if (freeFiles !== null && freeFiles < LEAST_FILES) {
+    return `; its file system is full: ${freeFiles} inodes are left`
+  }
+  return ''
 }
 
 /** Where there is no cluster file: formatting removes it, and the history stays. */

@@ -113,6 +113,7 @@ export class Keeper {
       self: this.#self,
       openingBytes: ports.openingBytes,
       mayMake: () => ['watching', 'active'].includes(this.#state.phase.name),
+      members: () => this.#members(),
       onReport: () => this.#sendPicture(),
     })
     this.#backup = new Backup({
@@ -342,6 +343,11 @@ export class Keeper {
       this.input({ type: 'look-failed', why: messageOf(error) })
       if (error instanceof DiskError && error.path === ACTIVE_DIR) await this.#upkeep.remakeActive()
     }
+  }
+
+  #members(): string[] | null {
+    if (this.#state.phase.name !== 'active') return null
+    return [this.#self.address, ...this.#backup.peers.map(({ holder }) => holder.address)]
   }
 
   async #askForProof({ id, address }: Effect & { do: 'ask-proof' }): Promise<void> {

@@ -15,6 +15,7 @@ import { decodeReserve } from './decode.ts'
 import { DiskError, isDefinite, messageOf } from './errors.ts'
 import { encode, type Holder, type ReserveFile, reserveDir } from './layout.ts'
 import type { Clock, Disk, Log } from './ports.ts'
+import { ReserveLeftovers } from './reserve-leftovers.ts'
 import { judgeSpace, type Low, type Need, NOTHING_LOW, type SpaceReport } from './space.ts'
 import type { Timing } from './timing.ts'
 
@@ -28,6 +29,8 @@ export interface ReserveOptions {
   readonly openingBytes: () => Promise<number>
   /** Not while a term is being claimed or opened: then it is given up. */
   readonly mayMake: () => boolean
+  /** Addresses of all masters that take part, on the active; null on any other. */
+  readonly members: () => readonly string[] | null
   /** Something that people see has changed. */
   readonly onReport: () => void
 }
@@ -81,6 +84,7 @@ const isOpening = (name: string): boolean => name.startsWith('opening-')
 export class Reserve {
   readonly #o: ReserveOptions
   readonly #directory: string
+  readonly #leftovers: ReserveLeftovers
   /** Null while nothing is known to stand there. */
   #held: Held | null = null
   #openingBytes = 0
@@ -94,6 +98,7 @@ export class Reserve {
   constructor(options: ReserveOptions) {
     this.#o = options
     this.#directory = reserveDir(options.self.address)
+    this.#leftovers = new ReserveLeftovers(options.disk, options.clock)
   }
 
   /** Looks each M whether it is there, large enough and allowed; not at once, when everybody starts. */
@@ -122,6 +127,8 @@ export class Reserve {
         if (this.#o.mayMake() && !this.#isComplete() && (await this.#hasRoomToSpare())) {
           await this.#make()
         }
+        const members = this.#o.members()
+        if (members !== null) await this.#leftovers.sweep(members)
         this.#tell('')
       } catch (error) {
         this.#noteRefused(error)

@@ -33,6 +33,7 @@ import { openingBytes } from '../../../lib/ha/opening-size.ts'
 import type { Disk, Space } from '../../../lib/ha/ports.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { hasReserve, Reserve } from '../../../lib/ha/reserve.ts'
+import { ReserveLeftovers, removeAllReserves } from '../../../lib/ha/reserve-leftovers.ts'
 import { judgeSpace, NOTHING_LOW } from '../../../lib/ha/space.ts'
 import { SWEPT_AT_ONCE, sweep } from '../../../lib/ha/sweep.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
@@ -256,6 +257,7 @@ function reserve(t: Test, opening = 0, nonce = 'n', on = fullDisk(t)) {
     self: holderOf('a:26001', nonce),
     openingBytes: async () => facts.opening,
     mayMake: () => true,
+    members: () => null,
     onReport: () => {},
   })
   const names = (): string[] => readdirSync(join(on.path, reserveDir('a:26001'))).sort()
@@ -313,6 +315,27 @@ t.test('a growth that finds no room keeps what was there', async (t) => {
   await one.check()
   t.match(facts.told, [/no room is kept for the next term: ENOSPC/])
   t.ok(await hasReserve(disk, holderOf('a:26001')))
+})
+
+t.test('reserves of masters that are gone for an hour are removed', async (t) => {
+  const { disk, path } = fullDisk(t)
+  const dirs = (): string[] => readdirSync(join(path, 'reserve')).sort()
+  for (const name of ['a_1', 'b_1', 'gone_1']) {
+    mkdirSync(join(path, 'reserve', name), { recursive: true })
+    writeFileSync(join(path, 'reserve', name, 'claim-00'), '')
+  }
+  let nowMs = 0
+  const leftovers = new ReserveLeftovers(disk, { ...realClock, nowMs: () => nowMs })
+  await leftovers.sweep(['a:1', 'b:1'])
+  nowMs = 3_599_000
+  await leftovers.sweep(['a:1'])
+  t.same(dirs(), ['a_1', 'b_1', 'gone_1'])
+  nowMs = 3_600_000
+  t.same(await leftovers.sweep(['a:1']), ['reserve/gone_1'])
+  t.same(dirs(), ['a_1', 'b_1'], 'the other one was a member until a second ago')
+  t.ok(await removeAllReserves(disk))
+  t.notOk(await removeAllReserves(disk))
+  t.same(dirs(), [])
 })
 
 t.test('low is told before it happens, and until there is half as much again', (t) => {
