@@ -1,6 +1,6 @@
 /** One worker's life in its process: joins configuration, daemon and worker, which don't know each other. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, open, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
@@ -35,6 +35,16 @@ async function realDirectory(path: string, key: string): Promise<string> {
     throw new Error(`can't use the directory ${path} (${key}): ${messageOf(error)}`, {
       cause: error,
     })
+  }
+}
+
+/** Asks the server, where a plain stat may be answered from memory. */
+async function lookAt(path: string): Promise<void> {
+  const file = await open(path)
+  try {
+    await file.stat()
+  } finally {
+    await file.close()
   }
 }
 
@@ -129,6 +139,11 @@ export class WorkerLife implements DaemonLife {
       types: { toDuckDb, fromDuckDb },
       readMembership: () => membershipOf(plan.haDirectory),
       epoch: 0,
+      storage: {
+        directory: conf.get('tajo.rootdir'),
+        look: () => lookAt(join(plan.haDirectory, 'cluster.json')),
+        limitMs: timing.monitorMs,
+      },
       idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),
       activeMs: conf.get('tajo.worker.heartbeat.active.interval'),
       beatMs: RESULT_BEAT_MS,

@@ -5,7 +5,7 @@ import {
   type StorageState,
   type Timing,
 } from '../ha/index.ts'
-import type { Alert, MasterRow } from '../web/view.ts'
+import type { Alert, MasterRow, WorkerRow } from '../web/view.ts'
 import { spaceAlerts } from './space-alerts.ts'
 
 export interface AlertFacts {
@@ -26,6 +26,7 @@ export interface AlertFacts {
   readonly splitBrain: readonly string[]
   /** What is wrong with the clients' network; null when nothing is. */
   readonly network: string | null
+  readonly workers: readonly Pick<WorkerRow, 'address' | 'host' | 'trouble'>[]
   /** The slowest renewal of the last minute, of each master. */
   readonly slowest: ReadonlyMap<string, number>
   readonly queued: number
@@ -48,6 +49,7 @@ export function alertsOf(facts: AlertFacts): Alert[] {
       : [{ kind: 'network', level: 'critical', text: facts.network } as const]),
     ...ofTheElection(facts),
     ...ofTheActive(facts),
+    ...facts.workers.flatMap(ofWorker),
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
     ...spaceAlerts(facts.space),
     ...ofLatency(facts),
@@ -55,6 +57,12 @@ export function alertsOf(facts: AlertFacts): Alert[] {
     ...ofQueries(facts),
   ]
   return all.sort((a, b) => RANK[a.level] - RANK[b.level])
+}
+
+function ofWorker({ address, host, trouble }: AlertFacts['workers'][number]): Alert[] {
+  if (trouble == null) return []
+  const text = `worker ${address} on ${host} gets no queries: ${trouble}`
+  return [{ kind: 'worker-storage', level: 'warning', text }]
 }
 
 function ofTheElection(facts: AlertFacts): Alert[] {

@@ -84,6 +84,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
       ),
       splitBrain: own.warnings,
       network: view.network.trouble,
+      workers: workers ?? [],
       slowest: slowest(masters, facts),
       queued: queryCounts?.queued ?? 0,
       liveWorkers: workerCounts?.live ?? null,
@@ -100,7 +101,8 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
 export function countWorkers(workers: readonly WorkerRow[]): WorkerCounts {
   const counts = { live: 0, silent: 0, slots: 0, running: 0 }
   for (const { state, slots, running } of workers) {
-    counts[state] += 1
+    // Who gets no queries is not live, for whatever reason.
+    counts[state === 'live' ? 'live' : 'silent'] += 1
     counts.slots += slots
     counts.running += running
   }

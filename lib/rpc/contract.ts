@@ -202,7 +202,9 @@ const workerRow = z.object({
   /** Peer address: its name. */
   address: z.string(),
   /** `silent`: its stream to the active master broke, and it has not been heard since. */
-  state: z.enum(['live', 'silent']),
+  /** `stuck`: its mount of the shared directory does not answer, and it gets no queries (`trouble`). */
+  state: z.enum(['live', 'silent', 'stuck']),
+  trouble: z.string().nullish(),
   host: z.string(),
   pid: z.number().int(),
   version: z.string(),
@@ -399,6 +401,7 @@ export const tracker = {
     z.object({
       worker: workerInfo,
       tasks: z.array(z.object({ task, report: taskReport })),
+      storage: z.string().max(2000).nullish(),
     }),
     z.object({
       epoch,
@@ -413,6 +416,8 @@ export const tracker = {
       incarnation: z.string(),
       freeSlots: z.number().int(),
       reports: z.array(taskReport),
+      /** What is wrong with its mount of the shared directory; null when nothing is. */
+      storage: z.string().max(2000).nullish(),
     }),
     z.object({
       epoch,

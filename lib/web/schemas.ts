@@ -61,6 +61,7 @@ export const alert = z.object({
     'other-cluster',
     'not-connected',
     'network',
+    'worker-storage',
   ]),
   level: z.enum(['critical', 'warning', 'info']),
   text: z.string(),

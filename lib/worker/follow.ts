@@ -27,6 +27,8 @@ export interface FollowOptions {
   /** A master has shown a term; the newest one counts. */
   readonly onEpoch: (epoch: number) => void
   readonly epoch: () => number
+  /** What is wrong with the mount of the shared directory; null when nothing is. */
+  readonly storage: () => string | null
   /** The secret that we show is refused: perhaps the cluster has got a new one. */
   readonly onForbidden: () => Promise<void>
   readonly clock: Clock
@@ -135,7 +137,7 @@ export class Follow {
     const { signal } = this.#session
     const answer = await active.tracker.call(
       'register',
-      { worker, tasks: running },
+      { worker, tasks: running, storage: this.#options.storage() },
       { deadlineMs: CALL_MS, signal },
     )
     onEpoch(answer.epoch)
@@ -183,7 +185,13 @@ export class Follow {
     const reports = tasks.reports()
     const answer = await active.tracker.call(
       'heartbeat',
-      { workerId, incarnation, freeSlots: tasks.freeSlots, reports },
+      {
+        workerId,
+        incarnation,
+        freeSlots: tasks.freeSlots,
+        reports,
+        storage: this.#options.storage(),
+      },
       { deadlineMs, ...(signal === undefined ? {} : { signal }) },
     )
     onEpoch(answer.epoch)

@@ -31,6 +31,7 @@ import { pause } from './pause.ts'
 import { RESULT_LIMITS, type ResultLimits } from './results.ts'
 import { Roots } from './roots.ts'
 import { RunningQuery } from './running-query.ts'
+import { StorageLook, type StorageLookOptions } from './storage-look.ts'
 import { TaskList } from './task-list.ts'
 import type { TypeNames } from './write-plan.ts'
 
@@ -52,6 +53,8 @@ export interface WorkerOptions {
   readonly readMembership: () => Promise<Membership | null>
   /** The newest term that is known at the start. */
   readonly epoch: number
+  /** Looks at one file of the cluster's directory on this worker's mount; left out where there is none. */
+  readonly storage?: Pick<StorageLookOptions, 'directory' | 'look' | 'limitMs'>
   readonly idleMs: number
   readonly activeMs: number
   readonly beatMs: number
@@ -71,6 +74,7 @@ export class Worker {
   readonly #masters: Masters
   readonly #tasks: TaskList
   readonly #follow: Follow
+  readonly #storage: StorageLook | null
   readonly #apps: FastifyInstance[] = []
   readonly #counts = { begun: 0, fetched: 0 }
   readonly #stopped = new AbortController()
@@ -104,8 +108,20 @@ export class Worker {
       start: (task) => this.#start(task),
       onChange: () => this.#follow.poke(),
     })
+    const { storage } = options
+    this.#storage =
+      storage === undefined
+        ? null
+        : new StorageLook({
+            ...storage,
+            everyMs: options.idleMs,
+            onChange: () => this.#follow.poke(),
+            clock,
+            log,
+          })
     this.#follow = new Follow({
       ...options,
+      storage: () => this.#storage?.trouble ?? null,
       masters: this.#masters,
       tasks: this.#tasks,
       epoch: () => this.#guard.epoch(),
@@ -137,6 +153,7 @@ export class Worker {
   async stop(why: string): Promise<void> {
     this.#options.log('info', `stopping: ${why}`)
     this.#stopped.abort()
+    this.#storage?.stop()
     await this.#tasks.stop()
     await this.#follow.stop()
     await Promise.all(this.#apps.map((app) => app.close()))
@@ -264,6 +281,7 @@ export class Worker {
     }
     if (signal.aborted) return
     log('info', 'the cluster is formed: looking for the active master')
+    this.#storage?.start()
     this.#follow.start()
   }
 

@@ -50,13 +50,13 @@ class CutCluster {
   /** ma is active, mb its backup, and the worker is registered. */
   static async start(
     t: Test,
-    options: { worker: 'ma' | 'wc'; witness: boolean; quietMs?: number },
+    options: { worker: 'ma' | 'wc'; witness: boolean },
   ): Promise<CutCluster> {
     const dir = mkdtempSync(join(tmpdir(), 'tajo-cut-'))
     t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
     mkdirSync(join(dir, 'backing'))
     const [ma, mb, wc, gateway] = await makeHosts(t, ['ma', 'mb', 'wc', 'gateway'])
-    const m = monitorMs(options.quietMs ?? 2000)
+    const m = 2 * monitorMs(1000)
     const conf = makeConf(dir, {
       masters: 'ma\nmb\n',
       workers: `${options.worker}\n`,

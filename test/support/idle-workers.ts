@@ -71,6 +71,7 @@ export class IdleWorkers {
       onChange: () => undefined,
     })
     return new Follow({
+      storage: () => null,
       masters,
       worker: {
         workerId: `host${index}:28091`,

@@ -220,9 +220,10 @@ export class QueryTerm {
 
   workers(): WorkerRow[] {
     const nowMs = this.#awake.nowMs()
-    return [...this.#workers.all()].map(({ info, heardMs, brokenMs }) => ({
+    return [...this.#workers.all()].map(({ info, heardMs, brokenMs, storage }) => ({
       address: info.workerId,
-      state: brokenMs === null ? 'live' : 'silent',
+      state: brokenMs !== null ? 'silent' : storage === null ? 'live' : 'stuck',
+      trouble: storage,
       host: info.host,
       pid: info.pid,
       version: info.version,

@@ -14,7 +14,7 @@ import { changesData, type EndState, type Query } from './query.ts'
 import { type Scheduler, spotOf } from './scheduler.ts'
 import type { Settler } from './settle.ts'
 import type { WorkerCalls } from './worker-calls.ts'
-import type { WorkerTable } from './worker-table.ts'
+import type { Worker, WorkerTable } from './worker-table.ts'
 import { leftBy } from './write-end.ts'
 
 export interface TrackerOptions {
@@ -55,7 +55,7 @@ export class TrackerService {
     this.#options = options
   }
 
-  register({ worker, tasks }: Requests['register']): Answers['register'] {
+  register({ worker, tasks, storage = null }: Requests['register']): Answers['register'] {
     const { epoch, list, workers, scheduler, awakeMs, log } = this.#options
     const before = workers.get(worker.workerId)
     workers.register(worker, awakeMs())
@@ -79,7 +79,7 @@ export class TrackerService {
     for (const query of list.onWorker(worker.workerId)) {
       if (!has.has(query.queryId)) this.#unnamed(query, worker)
     }
-    workers.register(worker, awakeMs())
+    workers.register(worker, awakeMs()).storage = storage
     scheduler.kick()
     return { epoch, forget }
   }
@@ -100,10 +100,12 @@ export class TrackerService {
     incarnation,
     freeSlots,
     reports,
+    storage = null,
   }: Requests['heartbeat']): Answers['heartbeat'] {
     const { epoch, workers, scheduler, awakeMs } = this.#options
     const worker = workers.heard(workerId, incarnation, freeSlots, awakeMs())
     if (worker === null) return { epoch, known: false, forget: [] }
+    if (storage !== worker.storage) this.#noteStorage(worker, storage)
     const forget: string[] = []
     let known = true
     for (const report of reports) {
@@ -113,6 +115,13 @@ export class TrackerService {
     }
     scheduler.kick()
     return { epoch, known, forget }
+  }
+
+  #noteStorage(worker: Worker, storage: string | null): void {
+    worker.storage = storage
+    const { workerId, host } = worker.info
+    const what = storage === null ? 'its storage answers again' : `it gets no queries: ${storage}`
+    this.#options.log('warn', `worker ${workerId} on ${host}: ${what}`)
   }
 
   follow(

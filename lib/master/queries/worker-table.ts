@@ -26,6 +26,8 @@ export interface Worker {
   follows: number
   /** Since when it follows no more; null while it does, and before it first did. */
   brokenMs: number | null
+  /** What is wrong with its mount of the shared directory, in its own words; null when nothing is. */
+  storage: string | null
 }
 
 /** Heartbeats that may be missed. */
@@ -71,6 +73,7 @@ export class WorkerTable {
       busyMs: running > 0 ? nowMs : null,
       follows: same ? (before?.follows ?? 0) : 0,
       brokenMs: null,
+      storage: null,
     }
     this.#workers.set(info.workerId, worker)
     return worker
@@ -110,7 +113,7 @@ export class WorkerTable {
     let best: { worker: Worker; free: number; running: number } | null = null
     for (const worker of this.#workers.values()) {
       const free = this.freeOf(worker)
-      if (free <= 0 || worker.brokenMs !== null) continue
+      if (free <= 0 || worker.brokenMs !== null || worker.storage !== null) continue
       const running = this.#running(worker.info.workerId)
       const better =
         best === null || free > best.free || (free === best.free && running < best.running)

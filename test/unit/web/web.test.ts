@@ -547,9 +547,14 @@ t.test('what an operator should look at', (t) => {
     ...{ storage: 'ok' as const, space: null, timing, storageWarnings: [], splitBrain: [] },
     ...{ queued: 0 },
     network: null,
+    workers: [],
     ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1, missing: [] },
     foreign: [],
   }
+  const stuck = { address: 'w1:28091', host: 'w1', trouble: 'its mount hangs' }
+  t.match(alertsOf({ ...facts, workers: [stuck] }), [
+    { kind: 'worker-storage', text: 'worker w1:28091 on w1 gets no queries: its mount hangs' },
+  ])
   t.same(alertsOf(facts), [])
   const kinds = (more: object): string[] =>
     alertsOf({ ...facts, ...more }).map(({ kind, level }) => `${level} ${kind}`)
