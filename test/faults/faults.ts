@@ -43,6 +43,58 @@ export interface Fault {
 
 export const FAULTS: readonly Fault[] = [
   {
+    name: 'a message for another cluster is let in',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/rpc/cluster-id.js',
+        find: 'if (named === own)',
+        replace: 'if (named != null)',
+      },
+    ],
+    tests: ['unit/rpc/rpc.test.js'],
+    says: /two clusters: refused before secrets and terms are compared/,
+  },
+  {
+    name: "another cluster's answer is taken",
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/rpc/cluster-id.js',
+        find: 'wanted === null || named === wanted',
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/client/client.test.js'],
+    says: /never goes to another cluster/,
+  },
+  {
+    name: 'of two clusters in one list of masters the first that answers is taken',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/client/cluster.js',
+        find: 'clusters.size > 1',
+        replace: 'clusters.size > 9',
+      },
+    ],
+    tests: ['unit/client/client.test.js'],
+    says: /two ids are refused/,
+  },
+  {
+    name: 'a master of another cluster counts in -status',
+    kind: 'silence',
+    edits: [
+      {
+        file: 'build/lib/cli/sight.js',
+        find: 'told === null || told === clusterId',
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/cli/cluster-view.test.js'],
+    says: /a master of another cluster is told as that/,
+  },
+  {
     name: 'a change is acknowledged before it is durable',
     kind: 'lost acknowledgement',
     edits: [
