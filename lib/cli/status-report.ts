@@ -5,6 +5,7 @@ import { transitionsTable } from './history-table.ts'
 import { duration, plain, table } from './print.ts'
 import {
   activeAddress,
+  begunEpoch,
   type Foreign,
   foreignWords,
   isRefused,
@@ -108,7 +109,7 @@ function noteOf(
     if (inspected?.pulse === 'released') notes.push('said goodbye')
   } else if (asked.answer.problem !== null) {
     notes.push(asked.answer.problem)
-  } else if (asked.answer.state === 'active' && asked.answer.epoch < newestEpoch(sight)) {
+  } else if (asked.answer.state === 'active' && asked.answer.epoch < begunEpoch(sight)) {
     notes.push('not the newest epoch: it is not the active master')
   }
   if (!configured) notes.push('not in conf/masters')

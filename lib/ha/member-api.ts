@@ -59,7 +59,7 @@ export interface PeerView {
 export interface MemberView {
   readonly clusterId: string | null
   readonly state: MasterState
-  /** The newest term known, which never falls; 0 before the first. */
+  /** The newest term known to have begun, which never falls; 0 before the first. A claim that may be given up is none. */
   readonly epoch: number
   /** The newest term's holder while its lease is believed to live; null when nobody is known to be active. */
   readonly active: PeerView | null

@@ -40,6 +40,8 @@ export class MemberCore implements Member {
   #state: MasterState = 'starting'
   #picture: Picture | null = null
   #epoch = 0
+  /** The newest number that is known to be taken. */
+  #newestTerm = 0
   /** What keeps the activation waiting. */
   #trouble: string | null = null
   #known: Start['joined'] = null
@@ -59,7 +61,7 @@ export class MemberCore implements Member {
         ...start,
         joined: this.#known,
         resume: this.#term.resume(),
-        knownTerm: this.#epoch,
+        knownTerm: this.#newestTerm,
       }),
       onMessage: (message) => this.#onMessage(message),
       onGone: () => this.#onKeeperGone(),
@@ -253,6 +255,7 @@ export class MemberCore implements Member {
       case 'picture':
         this.#picture = message.picture
         this.#learn(message.picture.epoch)
+        this.#newestTerm = Math.max(this.#newestTerm, message.picture.newestTerm)
         if (this.#state === 'starting') this.#setState('backup')
         else this.#announce()
         return
@@ -356,6 +359,7 @@ export class MemberCore implements Member {
   /** A new keeper knows no term before its first look; what was known stays known. */
   #learn(epoch: number): void {
     this.#epoch = Math.max(this.#epoch, epoch)
+    this.#newestTerm = Math.max(this.#newestTerm, epoch)
   }
 
   #setState(state: MasterState): void {

@@ -99,7 +99,10 @@ export type ToKeeper =
 /** What the keeper knows of the cluster, for the master's view. */
 export interface Picture {
   readonly clusterId: string
+  /** The newest term that was begun: it served, or it is this member's and all below it have been ended. */
   readonly epoch: number
+  /** The newest number that is taken, by a claim that may come to nothing. */
+  readonly newestTerm: number
   readonly active: PeerView | null
   readonly peers: readonly PeerView[]
   readonly lastRenewalMs: number | null

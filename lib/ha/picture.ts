@@ -28,7 +28,8 @@ export function pictureOf(of: PictureOf): Picture {
   const others = of.peers.filter((p) => p.holder.address !== self.address)
   return {
     clusterId: of.clusterId,
-    epoch: Math.max(state.lease?.term ?? 0, state.watch.seen?.newest ?? 0),
+    epoch: begunTerm(state),
+    newestTerm: Math.max(state.lease?.term ?? 0, state.watch.seen?.newest ?? 0),
     active,
     peers: others
       .filter((p) => p.holder.address !== active?.address)
@@ -40,6 +41,17 @@ export function pictureOf(of: PictureOf): Picture {
     network: { trouble: networkProblemOf(state, nowMs), workers: workersOf(state) },
     warnings: [...of.warnings, ...periodWarnings(state, others)],
   }
+}
+
+/**
+ * What fences: whoever has seen it refuses lower ones. A claim that may still be given up, since the holder below it lives,
+ * is no such term: were it told, everybody would refuse that holder for ever, and nobody would serve.
+ */
+function begunTerm({ phase, lease, watch }: State): number {
+  const served = watch.seen?.servedTerm ?? 0
+  const mayGiveUp =
+    phase.name === 'claiming' || phase.name === 'confirming' || phase.name === 'ending'
+  return lease === null || mayGiveUp ? served : Math.max(served, lease.term)
 }
 
 export function viewOf(

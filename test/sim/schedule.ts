@@ -1,7 +1,8 @@
 /**
  * One schedule: start, faults, healing, convergence. The same seed gives the same run.
  *
- * Safety is audited at every step; after the healing an active must serve and acknowledge within the promised bound.
+ * Safety is audited at every step; after the healing an active must serve, acknowledge and be followed within the promised
+ * bound.
  */
 import type { Violation } from './auditor.ts'
 import type { Breaks } from './breaks.ts'
@@ -92,7 +93,7 @@ async function converge(cluster: Cluster): Promise<number | null> {
   const stepMs = m / 10
   while (timeline.nowMs < untilMs && auditor.violation === null) {
     await timeline.runUntil(timeline.nowMs + stepMs)
-    if (auditor.ackedMs > fromMs && cluster.masters.some((master) => master.serves)) {
+    if (auditor.ackedMs > fromMs && isFollowed(cluster)) {
       const tookMs = auditor.ackedMs - fromMs
       // A moment more: whoever was healed late must not spoil it.
       await timeline.runUntil(timeline.nowMs + m / 4)
@@ -100,6 +101,13 @@ async function converge(cluster: Cluster): Promise<number | null> {
     }
   }
   return null
+}
+
+/** Somebody serves, and nobody knows of a term that would have him refused: that is a term's number to all others. */
+function isFollowed({ masters }: Cluster): boolean {
+  const cores = masters.flatMap(({ life, alive }) => (life !== null && alive ? [life.core] : []))
+  const term = cores.find((core) => core.mayServe())?.term() ?? null
+  return term !== null && cores.every((core) => core.view().epoch <= term)
 }
 
 function late(cluster: Cluster, healedInM: number | null): string | null {

@@ -1,14 +1,20 @@
 /** What a member tells of the cluster where it knows better than its keeper's last picture. */
 import t from 'tap'
+import { begin, type Phase } from '../../../lib/ha/elector-state.ts'
 import { HeldTerm } from '../../../lib/ha/held-term.ts'
+import type { Holder } from '../../../lib/ha/layout.ts'
 import { viewOf } from '../../../lib/ha/member-view.ts'
 import type { Picture, Start } from '../../../lib/ha/messages.ts'
+import { pictureOf } from '../../../lib/ha/picture.ts'
+import { makeTiming } from '../../../lib/ha/timing.ts'
+import type { Seen } from '../../../lib/ha/watch.ts'
 
 const self = { address: 'a:26001', addresses: {}, priority: 100, version: '1', master: { pid: 7 } }
 const start = { self, hostname: 'h' } as unknown as Start
 const picture: Picture = {
   clusterId: 'c',
   epoch: 4,
+  newestTerm: 4,
   active: null,
   peers: [],
   lastRenewalMs: 1,
@@ -32,5 +38,27 @@ t.test('why nobody is active is over when this master is', (t) => {
   t.match(see({ storage: 'unreadable', problem: 'cannot be read' }), { problem: 'cannot be read' })
   nowMs = 100
   t.match(see(), { active: null, problem: 'activating term 4' }, 'its lease is over')
+  t.end()
+})
+
+t.test('a claim that may be given up is no newer term to anybody', (t) => {
+  const nowMs = 0
+  const self = { address: 'a:26001', master: { pid: 7 } } as Holder
+  const beginning = { address: self.address, priority: 100, timing: makeTiming(), nowMs }
+  const seen = { newest: 18, servedTerm: 17, pulses: [], holder: null } as unknown as Seen
+  const tell = (held: number | null, phase: Phase | null) => {
+    const resume = held === null ? null : { term: held, serving: true, untilMs: 100 }
+    const begun = begin({ ...beginning, canFence: false, resume })
+    const state = { ...begun, watch: { ...begun.watch, seen }, phase: phase ?? begun.phase }
+    const facts = { clusterId: 'c', peers: [], warnings: [], space: null, unwritable: null }
+    const { epoch, newestTerm } = pictureOf({ state, self, lastRenewalMs: null, nowMs, ...facts })
+    return { epoch, newestTerm }
+  }
+  const phase = (name: 'claiming' | 'ending' | 'activating') => ({ name, term: 18 }) as Phase
+  t.same(tell(17, null), { epoch: 17, newestTerm: 18 }, 'the holder below goes on under its own')
+  t.same(tell(null, null), { epoch: 17, newestTerm: 18 }, 'whoever watches goes on following it')
+  t.same(tell(18, phase('claiming')), { epoch: 17, newestTerm: 18 })
+  t.same(tell(18, phase('ending')), { epoch: 17, newestTerm: 18 })
+  t.same(tell(18, phase('activating')), { epoch: 18, newestTerm: 18 }, 'all below it are ended')
   t.end()
 })

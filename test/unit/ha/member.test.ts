@@ -27,6 +27,7 @@ const JOINED = {
 const pictureOf = (epoch: number): Picture => ({
   clusterId: 'c1',
   epoch,
+  newestTerm: epoch,
   active: null,
   peers: [],
   lastRenewalMs: null,
