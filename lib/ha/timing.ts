@@ -76,7 +76,7 @@ export function settledFor(timing: Timing, slowestRenewalMs: number): Timing {
   const { monitorMs, renewMs, settleMs } = timing
   const neededMs = renewMs + slowestRenewalMs + monitorMs / 50
   const roomMs = monitorMs - lossMs({ ...timing, settleMs: 0 })
-  return { ...timing, settleMs: Math.max(settleMs, Math.min(neededMs, 0.99 * roomMs)) }
+  return { ...timing, settleMs: Math.max(settleMs, Math.ceil(Math.min(neededMs, 0.99 * roomMs))) }
 }
 
 /** From the last renewal of a lost host to a successor that serves: at most. */
