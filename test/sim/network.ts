@@ -57,6 +57,7 @@ function profileOf(seed: number, random: Random): Profile {
   return {
     ...drawn,
     timing,
+    timings: [timing],
     masters,
     hosts: masters,
     priorities: [],
