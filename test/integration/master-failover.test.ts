@@ -451,8 +451,8 @@ t.test('starts that must fail: one sentence, exit code 1, nothing left behind', 
     rmdirSync(stray)
     const file = join(cluster.root, 'system', 'ha', 'cluster.json')
     const text = readFileSync(file, 'utf8')
-    writeFileSync(file, text.replace('"format":1', '"format":2'))
-    await refused(t, /format version 2.*upgrade this host/)
+    writeFileSync(file, text.replace('"format":2', '"format":3'))
+    await refused(t, /format version 3.*upgrade this host/)
     writeFileSync(file, text.slice(0, 20))
     await refused(t, /torn or foreign/)
   })
@@ -516,12 +516,12 @@ t.test(
     const [together, alone] = cluster.masters
     if (together === undefined || alone === undefined) throw new Error('two masters are needed')
     const file = join(alone.dir, 'conf', 'tajo-site.xml')
-    // Its catalog would be the default one of whoever runs this.
-    const uri = `jdbc:derby:${join(alone.dir, 'catalog')};create=true`
-    const ownCatalog = `<property><name>tajo.catalog.uri</name><value>${uri}</value></property>`
+    // With another catalog it would be refused for that.
+    const key = 'tajo.catalog.store.class'
+    const sameCatalog = `<property><name>${key}</name><value>SharedStore</value></property>`
     const off = readFileSync(file, 'utf8')
       .replace('<value>true</value>', '<value>false</value>')
-      .replace('</configuration>', `${ownCatalog}</configuration>`)
+      .replace('</configuration>', `${sameCatalog}</configuration>`)
     writeFileSync(file, off)
     const mark = join(cluster.root, 'system', 'ha', 'single.json')
     const refused = async (master: TestMaster, said: string) => {
@@ -559,7 +559,10 @@ t.test(
 
     await alone.start()
     unlinkSync(mark)
-    t.same(await alone.ended(), [1, null], 'whoever lost its mark ends')
+    await until('its mark is put back', () => existsSync(mark))
+    t.ok(await alone.health('active'), 'nobody has come')
+    writeFileSync(mark, '{"token":"another"}\n')
+    t.same(await alone.ended(), [1, null], 'whoever finds another one’s mark ends')
   },
 )
 
