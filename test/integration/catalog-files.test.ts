@@ -66,8 +66,10 @@ t.test('nobody writes: the active notices all the same, within its monitor inter
     const now = await cluster.settled()
     return now.epoch > first.epoch ? now : null
   })
-  const alerts = (await second.active.cluster()).alerts.map(({ text }) => text)
-  t.match(alerts.join('\n'), /term \d+ was given up by .*somebody has removed it/)
+  const told = /term \d+ was given up by .*somebody has removed it/
+  await until('it is told why', async () =>
+    (await second.active.cluster()).alerts.some(({ text }) => told.test(text)),
+  )
   await killAll(cluster)
   await Promise.all(cluster.masters.map((master) => master.start()))
   t.equal(await client.execute('drop table a'), 'DROP TABLE')
