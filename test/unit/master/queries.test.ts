@@ -773,7 +773,9 @@ t.test('the history of a change says what the catalog says', async (t) => {
   register(old, worker)
   const write = await submit(old, 'insert into t select 1')
   await until('that it runs is in the log', async () =>
-    (await terms.history().newest(10)).some(({ state }) => state === 'running'),
+    (await terms.history().newest(10)).some(
+      ({ queryId, state }) => queryId === write.queryId && state === 'running',
+    ),
   )
   // The master dies after the transaction, before the line in its log.
   await old.catalog.transact(() => ({
