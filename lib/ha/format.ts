@@ -22,7 +22,6 @@ import {
   encode,
   endFile,
   HISTORY_DIR,
-  type Holder,
   heartbeatFile,
   NEXT_CLUSTER_FILE,
   RELEASED_MTIME_MS,
@@ -34,10 +33,10 @@ import {
 import { judgeMembers } from './live-members.ts'
 import { newestIdentity } from './past.ts'
 import type { Disk, Log } from './ports.ts'
-import { hostProcesses } from './processes.ts'
 import { removeAllReserves } from './reserve-leftovers.ts'
 import { sweepTerm } from './sweep.ts'
 import type { Timing } from './timing.ts'
+import { servedByTool, toolHolder } from './tool-term.ts'
 
 export interface Format {
   readonly timing: Timing
@@ -123,19 +122,8 @@ async function takeTerm(
     at: new Date().toISOString(),
     ...cluster,
   }
-  const holder: Holder = {
-    address: 'formatHA',
-    addresses: { umbilical: '', clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
-    nonce,
-    hostname: hostname(),
-    master: hostProcesses().self(),
-    startedAt: record.at,
-    version: '',
-    priority: 0,
-    adminSocket: '',
-  }
   const won = await claimTerm(disk, {
-    holder,
+    holder: toolHolder(record),
     attempt: newAttempt(record),
     onHeartbeat: () => {},
     // No master lives that could need its own.
@@ -151,21 +139,7 @@ async function takeTerm(
   await endBelow(disk, { term, nonce, provenTerm: null, basis: [], settleMs, pause })
   const end = { reason: 'stopped', by: userInfo().username, successor: null, at: record.at }
   await disk.create('release', endFile(term), encode(end))
-  // Marks the term as one below which nothing is left to end.
-  const phases = {
-    noticedMs: 0,
-    decidedMs: 0,
-    claimedMs: 0,
-    endedMs: 0,
-    settledMs: 0,
-    openedMs: 0,
-    totalMs: 0,
-  }
-  await disk.create(
-    'history',
-    servedFile(term),
-    encode({ term, servedAt: record.at, previousEnd: null, phases }),
-  )
+  await disk.create('history', servedFile(term), encode(servedByTool(record)))
   await disk.touch('release', heartbeatFile(term), RELEASED_MTIME_MS)
   return record
 }

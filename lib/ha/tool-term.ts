@@ -71,7 +71,7 @@ export async function inToolTerm(
       const text = `a master took over from term ${term} meanwhile: look whether it serves, and try again if not`
       throw new HaError('NOT_ACTIVE', text)
     }
-    await disk.create('history', servedFile(term), encode(servedBy(record, keeps)))
+    await disk.create('history', servedFile(term), encode(servedByTool(record, keeps)))
   } finally {
     await lease.end()
     await release(disk, term, options)
@@ -106,7 +106,7 @@ async function claimed(disk: Disk, options: ToolTerm): Promise<Claimed> {
       periods: periodsOf(timing),
     }
     const won = await claimTerm(disk, {
-      holder: holderOf(record),
+      holder: toolHolder(record),
       attempt: newAttempt(record),
       onHeartbeat: () => {},
       makeRoom: async () => false,
@@ -119,8 +119,8 @@ async function claimed(disk: Disk, options: ToolTerm): Promise<Claimed> {
   throw new HaError('TIMEOUT', `masters took every term before ${tool} could: try again`)
 }
 
-/** It listens nowhere. */
-const holderOf = ({ address, nonce, hostname, at, periods }: TermRecord): Holder => ({
+/** A tool that holds a term listens nowhere. */
+export const toolHolder = ({ address, nonce, hostname, at, periods }: TermRecord): Holder => ({
   address,
   addresses: { umbilical: '', clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
   nonce,
@@ -197,7 +197,8 @@ async function release(disk: Disk, term: number, { by, log }: ToolTerm): Promise
   }
 }
 
-const servedBy = ({ term }: TermRecord, keeps: string): ServedRecord => ({
+/** Marks a tool's term as one below which nothing is left to end; `keeps`: what the masters' services keep from now on. */
+export const servedByTool = ({ term }: TermRecord, keeps?: string): ServedRecord => ({
   term,
   servedAt: new Date().toISOString(),
   previousEnd: null,
@@ -210,7 +211,7 @@ const servedBy = ({ term }: TermRecord, keeps: string): ServedRecord => ({
     openedMs: 0,
     totalMs: 0,
   },
-  catalog: keeps,
+  ...(keeps !== undefined && { catalog: keeps }),
 })
 
 const sleep = (ms: number): Promise<void> =>
