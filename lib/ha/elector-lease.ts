@@ -31,6 +31,19 @@ export function guardLease(t: Turn): void {
   }
 }
 
+/**
+ * After a stall of our own: whoever stalled can't tell whose stall it was, and what the master has said meanwhile is not
+ * read yet. It gets anew the time it has for its answers.
+ */
+export function forgiveMaster(t: Turn): void {
+  const { s, now } = t
+  s.pongMs = now
+  const { lease } = s
+  if (lease?.suspended?.confirmed === false) {
+    s.lease = { ...lease, suspended: { ...lease.suspended, sinceMs: now } }
+  }
+}
+
 export function guardMaster(t: Turn): void {
   const { s, now } = t
   if (s.masterGone) return

@@ -28,6 +28,7 @@ import {
 } from './elector-claim.ts'
 import { considerHandOver, onHandOver, onProof } from './elector-hand-over.ts'
 import {
+  forgiveMaster,
   guardLease,
   guardMaster,
   onCommit,
@@ -54,8 +55,7 @@ export function step(state: State, input: Input, nowMs: number): Step {
   const t = new Turn(state, nowMs)
   const { s } = t
   if (s.phase.name === 'ended') return { state, effects: [] }
-  // Whoever stalled can't tell whose stall it was: the master gets its hang limit anew.
-  if (nowMs - s.stepMs > s.timing.renewMs + 2 * s.timing.pollMs) s.pongMs = nowMs
+  if (nowMs - s.stepMs > s.timing.renewMs + 2 * s.timing.pollMs) forgiveMaster(t)
   s.stepMs = nowMs
   switch (input.type) {
     case 'tick':

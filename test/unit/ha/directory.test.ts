@@ -2,7 +2,9 @@
  * The HA directory on a real disk: claims, ends, sweeps, what is refused, and what is read from torn and foreign files.
  * Times between the periods are checked here too, since both are rules that need no second process.
  */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { setImmediate as immediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
 import { realClock } from '../../../lib/ha/clock.ts'
@@ -428,3 +430,33 @@ t.test('file events: a touch of the newest heartbeat, and of every newer one', a
   stop()
   t.same(troubles, [])
 })
+
+t.test(
+  'file events: of thousands of terms only the newest is watched, at the start and as they come',
+  async (t) => {
+    const { path } = await directory(t)
+    const activeDir = `${path}/active`
+    for (let term = 1; term <= 2000; term += 1) mkdirSync(`${path}/${termDir(term)}`)
+    const watched: string[] = []
+    let ofTerms: (name: string) => void = () => {}
+    const stop = watchTerms({
+      activeDir,
+      onEvent: () => {},
+      onTrouble: (why) => t.fail(why),
+      watchDir: (at, listener) => {
+        watched.push(at)
+        if (at === activeDir) ofTerms = listener
+        return watch(at)
+      },
+    })
+    t.same(watched, [activeDir, `${path}/${termDir(2000)}`])
+    for (let term = 2001; term <= 4000; term += 1) {
+      mkdirSync(`${path}/${termDir(term)}`)
+      ofTerms(basename(termDir(term)))
+    }
+    await until('the newest is watched', () => watched.length > 2)
+    await immediate()
+    t.same(watched.slice(2), [`${path}/${termDir(4000)}`])
+    stop()
+  },
+)

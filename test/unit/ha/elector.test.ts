@@ -381,6 +381,28 @@ t.test(
   },
 )
 
+t.test('a keeper that stalled does not blame its master for a suspension unread', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  bench.now += timing.deadlineMs
+  t.ok(told(bench.input({ type: 'tick' }), 'suspend'))
+  bench.now += 3 * timing.renewMs
+  // Read after the stall, before the confirmation that was sent behind it.
+  t.notOk(has(bench.input({ type: 'pong' }), 'kill-master'))
+  t.notOk(has(bench.input({ type: 'suspended', term: 2 }), 'kill-master'))
+  bench.now += timing.renewMs
+  t.notOk(has(bench.input({ type: 'tick' }), 'kill-master'), 'confirmed')
+
+  const silent = new Bench()
+  silent.activate()
+  silent.now += timing.deadlineMs
+  silent.input({ type: 'tick' })
+  silent.now += 3 * timing.renewMs
+  t.notOk(has(silent.input({ type: 'tick' }), 'kill-master'))
+  silent.now += timing.renewMs
+  t.ok(has(silent.input({ type: 'tick' }), 'kill-master'), 'its time is given anew, once')
+})
+
 t.test('a master that answers no ping for its hang limit is killed', async (t) => {
   const bench = new Bench()
   bench.activate()
