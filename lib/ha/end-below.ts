@@ -3,7 +3,8 @@
  *
  * For each number from n−1 down to the newest that is known to have served, that one included: create its claim.json
  * saying *closed*, and the same in `history/k.opened.json`, since files can be removed under a cluster and one of the two
- * is enough; where one exists already, unlink its heartbeat and look for `.nfs*`. Going by number and not by a
+ * is enough; where one exists already, or the term is known to have been held, unlink its heartbeat and look for
+ * `.nfs*`. Going by number and not by a
  * listing, none is forgotten because a listing was old. A term that served has itself ended all below it.
  *
  * `.nfs*` after the unlink means that a process on this host had the heartbeat open: the file lives on under that name
@@ -107,7 +108,7 @@ async function endTerm(
     ? 'exists'
     : await closeInHistory(disk, lower, text)
   // Closed in both before it was opened: nobody ever held it, nor will.
-  if (decision === 'created' && inHistory === 'created') {
+  if (decision === 'created' && inHistory === 'created' && !wasHeld(lower, request)) {
     request.closed?.add(lower)
     return 'gone'
   }
@@ -129,6 +130,18 @@ async function endTerm(
       `the heartbeat of term ${lower} is still there, held open by a process on this host or by one that lost power (${termDir(lower)}/${name})`,
     )
   }
+}
+
+/**
+ * It beat when it was looked at, or has served: both files that opened it were removed under it, and its holder may live.
+ * Needs no call: thousands of terms that nobody held are asked.
+ */
+function wasHeld(
+  lower: number,
+  { basis, history }: Pick<EndBelow, 'basis'> & { readonly history: ReadonlySet<string> },
+): boolean {
+  const beat = basis.some(({ term, mtimeMs }) => term === lower && mtimeMs !== null)
+  return beat || history.has(servedFile(lower))
 }
 
 async function isClosed(disk: Disk, lower: number): Promise<boolean> {

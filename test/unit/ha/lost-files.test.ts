@@ -327,6 +327,21 @@ t.test('a removed claim.json or directory proves nothing of its holder', async (
   t.match(await claim(disk, 4), { won: true }, 'the history is made again')
 })
 
+t.test('a holder of which both files were removed is ended all the same', async (t) => {
+  const pause = async (): Promise<void> => {}
+  for (const known of ['seen to beat', 'served']) {
+    const { path, disk } = await held(t)
+    for (const file of [claimFile(1), openedFile(1)]) rmSync(`${path}/${file}`)
+    if (known === 'served') writeFileSync(`${path}/${servedFile(1)}`, '')
+    else rmSync(`${path}/${servedFile(1)}`, { force: true })
+    const { mtimeMs } = (await disk.glimpse('check', heartbeatFile(1))) as { mtimeMs: number }
+    const basis = known === 'served' ? [] : [{ term: 1, mtimeMs }]
+    const request = { term: 2, nonce: 'x', provenTerm: null, basis, settleMs: 1, pause }
+    t.match(await endBelow(disk, request), { proven: false, alive: null }, known)
+    t.equal(await disk.touch('renew', heartbeatFile(1), 5e12), 'missing', known)
+  }
+})
+
 t.test(
   'a term is closed in two places, so that one that is removed does not open it',
   async (t) => {
