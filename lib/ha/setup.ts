@@ -32,6 +32,7 @@ import {
   releaseOf,
   SECRET_FILE,
   type TermRecord,
+  termDir,
   termOf,
 } from './layout.ts'
 import type { Looker } from './look.ts'
@@ -285,18 +286,28 @@ async function namesakes(disk: Disk, self: Holder): Promise<{ holder: Holder; pa
   const found: { holder: Holder; path: string }[] = []
   const isOther = (h: Holder | null): h is Holder =>
     h !== null && h.address === self.address && h.nonce !== self.nonce
-  const backup = await disk.read('setup', backupFile(self.address))
+  const backup = await readListed(disk, BACKUP_DIR, backupFile(self.address))
   const holder = backup === 'missing' ? null : decodeHolder(backup)
   if (isOther(holder)) found.push({ holder, path: backupFile(self.address) })
   const names = await disk.list('setup', ACTIVE_DIR)
   const terms = names === 'missing' ? [] : names.map(termOf).filter((term) => term !== null)
   const newest = Math.max(0, ...terms)
-  const text = newest === 0 ? 'missing' : await disk.read('setup', claimFile(newest))
+  const text = newest === 0 ? 'missing' : await readListed(disk, termDir(newest), claimFile(newest))
   const claim = text === 'missing' ? null : decodeClaim(text)
   if (claim?.state === 'open' && isOther(claim.holder)) {
     found.push({ holder: claim.holder, path: heartbeatFile(newest) })
   }
   return found
+}
+
+/**
+ * By listing first: NFS remembers an absence for up to 30 s, and whoever asks for the claim.json of a term that is just
+ * being claimed would not know its holder for so long.
+ */
+async function readListed(disk: Disk, directory: string, path: string): Promise<string> {
+  const names = await disk.list('setup', directory)
+  const isThere = names !== 'missing' && names.some((name) => `${directory}/${name}` === path)
+  return isThere ? disk.read('setup', path) : 'missing'
 }
 
 /** A namesake beats by its own periods. */

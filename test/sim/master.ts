@@ -37,7 +37,7 @@ export interface MasterOptions {
   /** Null: nothing is known of the network. */
   readonly network: SimNetwork | null
   readonly masters: () => readonly Master[]
-  /** No file of a claim can be made by it. */
+  /** It finds no room for a claim's files, nor for its reserve. */
   readonly isFull: () => boolean
 }
 
@@ -294,11 +294,18 @@ export class Master {
   }
 }
 
+/** No room for a claim, nor for a reserve that could be given up for one. */
 function fullAtClaims(disk: SimDisk, isFull: () => boolean): Disk {
-  const { create } = disk
+  const { create, occupy, space } = disk
+  const noSpace = (path: string): Promise<never> =>
+    Promise.reject(new DiskError('ENOSPC', path, 'no space left on device'))
   disk.create = (purpose, path, text) =>
-    purpose === 'claim' && isFull()
-      ? Promise.reject(new DiskError('ENOSPC', path, 'no space left on device'))
-      : create.call(disk, purpose, path, text)
+    purpose === 'claim' && isFull() ? noSpace(path) : create.call(disk, purpose, path, text)
+  disk.occupy = (purpose, path, bytes) =>
+    isFull() ? noSpace(path) : occupy.call(disk, purpose, path, bytes)
+  disk.space = async () => {
+    const found = await space.call(disk)
+    return isFull() ? { ...found, freeBytes: 0, freeFiles: 0 } : found
+  }
   return disk
 }

@@ -28,7 +28,7 @@ export interface NetworkOutcome {
 export interface NetworkOptions {
   readonly seed: number
   readonly breaks?: Breaks
-  /** The disk is full for this master's claims, from the moment at which links begin to be cut. */
+  /** The disk is full for this master from the start: it can neither claim nor keep a reserve to claim with. */
   readonly full?: string
   readonly write?: ((line: string) => void) | null
 }
@@ -107,11 +107,11 @@ class Run {
   /** What was violated, or null. */
   async whole(): Promise<string | null> {
     const { masters, network } = this.#cluster
+    if (this.#full !== null) this.#cluster.full.add(this.#full)
     for (const master of masters) master.start()
     await this.#hold(SETTLED_M)
     await this.#stall()
     if (this.#moves > 0) this.#break('flap: the role has moved though no link was ever cut')
-    if (this.#full !== null) this.#cluster.full.add(this.#full)
     for (let i = 0; i < WORLDS && this.#over === null; i += 1) {
       this.#cut()
       await this.#hold(HELD_M)

@@ -30,6 +30,7 @@ import {
   termOf,
 } from '../../../lib/ha/layout.ts'
 import { Looker } from '../../../lib/ha/look.ts'
+import type { Disk } from '../../../lib/ha/ports.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { joinDirectory, refuseSameAddress, type Setup } from '../../../lib/ha/setup.ts'
 import { KEPT_TERMS, sweep } from '../../../lib/ha/sweep.ts'
@@ -308,6 +309,30 @@ t.test('one address for two living masters is refused; a dead one is not in the 
   await disk.create('register', backupFile('a:26001'), encode(dead))
   await t.resolves(refuseSameAddress(ports, holderOf('a:26001', 'me'), makeTiming(500)))
 })
+
+t.test(
+  'a start asks for no name that is not there: its absence would be remembered on NFS',
+  async (t) => {
+    const { disk } = await directory(t)
+    const absent: string[] = []
+    const asked: Disk = {
+      ...disk,
+      read: async (purpose, path) => {
+        const text = await disk.read(purpose, path)
+        if (text === 'missing') absent.push(path)
+        return text
+      },
+    }
+    const ports = { disk: asked, clock: realClock, processes }
+    const check = (): Promise<void> =>
+      refuseSameAddress(ports, holderOf('a:26001', 'me'), makeTiming(500))
+    await check()
+    // Another master is between the first and the fourth step of its claim.
+    await disk.makeTermDir('claim', termDir(1))
+    await check()
+    t.same(absent, [])
+  },
+)
 
 t.test('format: never lowers the epoch, refuses living masters and newer versions', async (t) => {
   const { disk, path } = await directory(t)
