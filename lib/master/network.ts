@@ -3,7 +3,8 @@
  * nothing here: the election compares it with what the others hear (lib/ha, network-offer.ts).
  *
  * The active knows its workers by their registration, and lets the others know them through the directory. Those of the
- * term before are kept for a while: a new active that none of them reaches must not take that for a cluster without any.
+ * term before, and those that it has lost, are kept for a while: an active that none of them reaches must not take that
+ * for a cluster without any, and a backup that still reaches them has to go on asking them.
  */
 import type { Clock } from '../base/clock.ts'
 import { splitHostPort } from '../base/host-port.ts'
@@ -38,7 +39,7 @@ export interface NetworkOptions {
   readonly clock: Clock
 }
 
-/** Workers that an earlier active knew are asked for so long after this master began to serve. */
+/** Workers are asked for so long after they were last registered, with this master or with the active before it. */
 const REMEMBERED_MS = 600_000
 /** So many workers are let known: of others nobody needs to ask more. */
 const MOST_WORKERS = 16
@@ -56,10 +57,11 @@ export class MasterNetwork {
   readonly #ear: NetworkEar
   readonly #lines = new Map<string, Line>()
   #serving = false
-  #remembered: { readonly workers: readonly KnownWorker[]; readonly untilMs: number } = {
-    workers: [],
-    untilMs: 0,
-  }
+  /** By address. */
+  readonly #remembered = new Map<
+    string,
+    { readonly worker: KnownWorker; readonly untilMs: number }
+  >()
   #others: Target[] = []
   #workers: readonly KnownWorker[] = []
   #cancel = (): void => {}
@@ -75,10 +77,7 @@ export class MasterNetwork {
 
   /** To be called at each new view of the election. */
   follow(view: MemberView, serving: boolean): void {
-    const { clock } = this.#options
-    if (serving && !this.#serving) {
-      this.#remembered = { workers: this.#workers, untilMs: clock.nowMs() + REMEMBERED_MS }
-    }
+    if (serving && !this.#serving) this.#remember(this.#workers)
     this.#serving = serving
     this.#others = othersOf(view).map(
       ({ address, network = null }): Target => ({ kind: 'master', address, network }),
@@ -122,11 +121,22 @@ export class MasterNetwork {
   }
 
   #known(): readonly KnownWorker[] {
-    const { registered, clock } = this.#options
-    const { workers, untilMs } = this.#remembered
-    const old = clock.nowMs() < untilMs ? workers : []
-    const all = new Map([...old, ...registered()].map((worker) => [worker.address, worker]))
-    return [...all.values()].sort((a, b) => (a.address < b.address ? -1 : 1)).slice(0, MOST_WORKERS)
+    const registered = this.#options.registered()
+    this.#remember(registered)
+    const lost = [...this.#remembered.values()].map(({ worker }) => worker)
+    const all = new Map([...registered, ...lost].map((worker) => [worker.address, worker]))
+    const some = [...all.values()].slice(0, MOST_WORKERS)
+    return some.sort((a, b) => (a.address < b.address ? -1 : 1))
+  }
+
+  #remember(workers: readonly KnownWorker[]): void {
+    const nowMs = this.#options.clock.nowMs()
+    for (const worker of workers) {
+      this.#remembered.set(worker.address, { worker, untilMs: nowMs + REMEMBERED_MS })
+    }
+    for (const [address, { untilMs }] of this.#remembered) {
+      if (untilMs <= nowMs) this.#remembered.delete(address)
+    }
   }
 
   #forget(wanted: ReadonlySet<string>): void {
