@@ -233,7 +233,9 @@ export class Looker {
   async #withPeriods(pulse: Pulse, unreadable: string[]): Promise<Pulse> {
     const own = this.#own
     const { term, mtimeMs } = pulse
-    if (own === null || mtimeMs === null || releaseOf(mtimeMs) !== 'no') return pulse
+    if (own === null || (mtimeMs !== null && releaseOf(mtimeMs) !== 'no')) return pulse
+    // Whoever has served may not know yet that its heartbeat is gone: it acts for as long as its own periods say.
+    if (mtimeMs === null && !this.#served.has(term)) return pulse
     const known = this.#periods.get(term)
     if (known !== undefined) return { ...pulse, periods: known }
     const holder = await this.#holder(term, unreadable)

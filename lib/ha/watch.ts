@@ -93,9 +93,15 @@ export const restart = (watch: Watch, nowMs: number): Watch => ({
 
 const beats = ({ mtimeMs }: Pulse): boolean => mtimeMs !== null && releaseOf(mtimeMs) === 'no'
 
-/** Of all that beat the longest: the silence of one says nothing of another. */
+/**
+ * Of all that beat, and of a term that has served and whose heartbeat is gone, the longest: the silence of one says nothing
+ * of another.
+ */
 function periodsBehind(seen: Seen, { own, pace }: Observer): Periods {
-  const open = seen.pulses.filter(beats).map(({ periods }) => periods ?? own)
+  const open = seen.pulses.flatMap((pulse) => {
+    if (beats(pulse)) return [pulse.periods ?? own]
+    return pulse.mtimeMs === null && pulse.periods !== undefined ? [pulse.periods] : []
+  })
   const [first = own, ...others] = open
   const theirs = others.reduce(largest, first)
   // Looks that take longer than its holder's gap would never add up.

@@ -1,5 +1,5 @@
 /** A term's periods in the shared directory: who writes them, and what is made of them when they are missing or torn. */
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
 import { realClock } from '../../../lib/ha/clock.ts'
@@ -13,6 +13,7 @@ import {
   claimFile,
   encode,
   type Holder,
+  heartbeatFile,
   historyFile,
   servedFile,
   type TermRecord,
@@ -24,6 +25,7 @@ import type { Disk } from '../../../lib/ha/ports.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { joinDirectory } from '../../../lib/ha/setup.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
+import { advance, newWatch, verdictOf } from '../../../lib/ha/watch.ts'
 
 const processes = hostProcesses()
 const SLOW = periodsOf(makeTiming(20_000))
@@ -87,6 +89,24 @@ t.test("a look gives the term's own", async (t) => {
   t.match(pulses, [{ term: 1, periods: SLOW }])
   t.equal(unreadable, undefined)
 })
+
+t.test(
+  'a heartbeat that somebody removed: its holder does not know yet, and has its own time',
+  async (t) => {
+    const { disk, path } = await directory(t)
+    await claim(disk, 1, 'a:26001', SLOW)
+    serve(path, 1)
+    rmSync(`${path}/${heartbeatFile(1)}`)
+    const seen = await new Looker(disk, processes, OWN).look()
+    t.match(seen.pulses, [{ term: 1, mtimeMs: null, periods: SLOW }])
+    const begun = newWatch(0, OWN)
+    const observer = { own: OWN, pace: null }
+    const first = advance(begun, seen, { startedMs: 0, finishedMs: 1 }, observer)
+    const atMs = 1 + OWN.patienceMs
+    const later = advance(first, seen, { startedMs: atMs, finishedMs: atMs }, observer)
+    t.match(verdictOf(later, atMs, makeTiming(1000)), { is: 'live' }, 'its patience, not mine')
+  },
+)
 
 t.test('before claim.json is whole: from the history', async (t) => {
   const { disk, path } = await directory(t)
