@@ -32,6 +32,8 @@ import { World } from './world/world.ts'
 
 /** A host that was thawed has met its next renewal after so many renewal periods, if the storage answers it. */
 const THAW_PERIODS = 1.5
+/** Files that are gone are put back once in M, by a holder that may have to be found first. */
+const MENDED_WITHIN_M = 4
 
 export class Cluster {
   readonly profile: Profile
@@ -49,6 +51,7 @@ export class Cluster {
   onCall: (master: Master, call: Call) => void = () => {}
   /** When the newest renewal of a master's lease began. */
   readonly #renewedMs = new Map<Master, number>()
+  #removedMs = Number.NEGATIVE_INFINITY
   #healed = false
   /** When a host was last kept from renewing by more than its thaw. */
   readonly #disturbedMs = new Map<Host, number>()
@@ -117,8 +120,14 @@ export class Cluster {
     for (const master of this.masters) if (master.host === host) master.start()
   }
 
+  /** Whether the holder has had the time to put back what was removed before: one file at a time is what it can mend. */
+  get mayRemove(): boolean {
+    return this.world.timeline.nowMs - this.#removedMs > MENDED_WITHIN_M * slowestMs(this.profile)
+  }
+
   /** By somebody who is no master. */
   remove(path: string): void {
+    this.#removedMs = this.world.timeline.nowMs
     this.world.storage.server.unlink(path, 'somebody')
   }
 
@@ -196,6 +205,8 @@ export class Cluster {
   #servingOf(master: Master) {
     const serves = master.awake && master.serves
     const late = serves && this.#renewsLate(master)
+    // Also of one that is stopped: its keeper may renew meanwhile.
+    const renewedThenStalledMs = this.#renewedThenStalledMs(master, late)
     return {
       name: master.address,
       awake: master.awake,
@@ -203,7 +214,7 @@ export class Cluster {
       term: serves ? (master.life?.core.term() ?? null) : null,
       excused: serves && this.#excused(master, late),
       slept: this.world.timeline.nowMs - master.host.thawedMs < slowestMs(this.profile),
-      renewedThenStalledMs: serves ? this.#renewedThenStalledMs(master, late) : null,
+      renewedThenStalledMs: serves ? renewedThenStalledMs : null,
     }
   }
 

@@ -167,6 +167,7 @@ export const FAULTS = {
   },
   /** An age cleaner, or a hand that slips. */
   'remove file': ({ cluster }) => {
+    if (!cluster.mayRemove) return
     const { server } = cluster.world.storage
     const newest = (server.names(ACTIVE_DIR) ?? []).map((name) => termOf(name) ?? 0)
     const term = Math.max(0, ...newest)

@@ -65,9 +65,12 @@ const PROMPT: readonly FaultName[] = [
   'hint',
 ]
 
-/** Without its cluster's file, or all its terms, nobody joins a directory before the holder or an operator has mended it. */
+/**
+ * Without its cluster's file, or all its terms, nobody joins a directory before the holder or an operator has mended it; and
+ * the claims of all terms at once are more than the one file at a time that a holder puts back.
+ */
 const DRAWN = (Object.keys(FAULTS) as FaultName[]).filter(
-  (name) => name !== 'remove cluster file' && name !== 'remove terms',
+  (name) => !['remove claim', 'remove cluster file', 'remove terms'].includes(name),
 )
 
 export type Aim = readonly [purpose: Call['purpose'], most: number]
