@@ -195,15 +195,21 @@ const closedOnce = (disk: Disk): Disk =>
 
 const endOnlyPrevious = (disk: Disk): Disk => {
   let newest = 0
+  const isLeftOut = (purpose: string, path: string): boolean =>
+    purpose === 'end-below' && path !== HISTORY_DIR && termIn(path) < newest - 1
   return withDisk(disk, {
     makeTermDir: (purpose, path) => {
       newest = termIn(path)
       return disk.makeTermDir(purpose, path)
     },
     create: async (purpose, path, text) =>
-      purpose === 'end-below' && termIn(path) < newest - 1
-        ? 'created'
-        : disk.create(purpose, path, text),
+      isLeftOut(purpose, path) ? 'created' : disk.create(purpose, path, text),
+    glimpse: async (purpose, path) =>
+      isLeftOut(purpose, path) ? 'missing' : disk.glimpse(purpose, path),
+    list: async (purpose, path) =>
+      isLeftOut(purpose, path) ? 'missing' : disk.list(purpose, path),
+    unlink: async (purpose, path) =>
+      isLeftOut(purpose, path) ? 'missing' : disk.unlink(purpose, path),
   })
 }
 
