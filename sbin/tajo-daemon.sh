@@ -98,10 +98,11 @@ compare_with_starter() {
 }
 
 launch() {
-  local -a options=()
+  local -a options=() watch=()
   local opts=$TAJO_MASTER_OPTS
   if [[ $role == worker ]]; then
     opts=$TAJO_WORKER_OPTS
+    watch=("$BASH" "$TAJO_HOME/sbin/watch-worker")
     # Each query that runs occupies one of Node's file threads, whose number is fixed before Node reads any of our code.
     export UV_THREADPOOL_SIZE=${UV_THREADPOOL_SIZE:-64}
   fi
@@ -111,8 +112,9 @@ launch() {
   # What this daemon says is read through here: a start with the same log directory may rename the file meanwhile.
   exec 4<"$out_file"
   cd -- "$TAJO_HOME" || fail 1 "can't enter $TAJO_HOME"
-  # In a session of its own, so that it outlives this shell; Node itself becomes the process that is signalled.
-  setsid nohup nice -n "$TAJO_NICENESS" node ${options[@]+"${options[@]}"} build/lib/cli/tajo.js "$role" \
+  # In a session of its own, so that it outlives this shell; Node itself becomes the process that is signalled, or, a
+  # worker's, the one child of the shell that watches it.
+  setsid nohup nice -n "$TAJO_NICENESS" ${watch[@]+"${watch[@]}"} node ${options[@]+"${options[@]}"} build/lib/cli/tajo.js "$role" \
     </dev/null >>"$out_file" 2>&1 4<&- &
   pid=$!
 }
@@ -140,6 +142,7 @@ start() {
     fi
     sleep 0.05
   done
+  read_pid
   say "$daemon started as process $pid, log $log_file"
 }
 

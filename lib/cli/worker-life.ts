@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
+import { oomKills } from '../base/oom-kills.ts'
 import type { DaemonLog } from '../daemon/index.ts'
 import { hostNetwork, makeDirs, readMembers } from '../ha/index.ts'
 import { fromDuckDb, toDuckDb } from '../sql/index.ts'
@@ -104,7 +105,8 @@ export class WorkerLife implements DaemonLife {
     return {
       worker: {
         workerId: addresses.peer,
-        incarnation: randomUUID(),
+        incarnation: plan.watchedAs ?? randomUUID(),
+        watched: plan.watchedAs !== null,
         host: hostname(),
         pid: process.pid,
         version: this.#version,
@@ -139,6 +141,7 @@ export class WorkerLife implements DaemonLife {
       types: { toDuckDb, fromDuckDb },
       readMembership: () => membershipOf(plan.haDirectory),
       epoch: 0,
+      oomKills,
       storage: {
         directory: conf.get('tajo.rootdir'),
         look: () => lookAt(join(plan.haDirectory, 'cluster.json')),

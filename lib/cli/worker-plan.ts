@@ -56,6 +56,8 @@ export interface WorkerPlan {
   readonly cores: number
   readonly memoryBytes: number
   readonly slots: number
+  /** Which start of it this is, to whoever started it and tells how it ends; null: nobody does. */
+  readonly watchedAs: string | null
   /** Of the configuration, or of the environment: fewer file threads than queries. */
   readonly warnings: readonly string[]
 }
@@ -98,6 +100,7 @@ export async function planWorker({ confDir, home, env }: CommandContext): Promis
     cores: conf.get('tajo.worker.resource.cpu-cores'),
     memoryBytes: conf.get('tajo.worker.resource.memory-mb') * 1024 * 1024,
     slots,
+    watchedAs: env.TAJO_WORKER_START || null,
     warnings: [...conf.warnings, ...masters.warnings, ...warnings],
   }
 }

@@ -196,6 +196,10 @@ const queryRecord = z.object({
   worker: z.string().nullable(),
   master: z.string(),
   epoch,
+  /** Of a change: the attempts whose worker died, and what of. */
+  failures: z
+    .array(z.object({ attempt, worker: z.string().nullable(), why: z.string() }))
+    .optional(),
 })
 
 const workerRow = z.object({
@@ -374,6 +378,8 @@ const taskReport = z.object({
   startedMs: z.number(),
   error: queryError.nullable(),
   manifest: manifest.nullable(),
+  /** It ended because its worker was told to stop. */
+  stopped: z.boolean().optional(),
 })
 
 const workerInfo = z.object({
@@ -391,7 +397,12 @@ const workerInfo = z.object({
   slots: z.number().int().min(1),
   /** Whose network it is on: who says the same answers without any (lib/ha, `hostNetwork`). */
   network: z.string().max(200).optional(),
+  /** Whoever started it tells how it ends (`tracker.ended`). */
+  watched: z.boolean().optional(),
 })
+
+/** How many processes the kernel of a worker's host has killed for want of memory since it was booted; null: not known. */
+const oomKills = z.number().int().min(0).nullish()
 
 export const tracker = {
   ...activeStatus,
@@ -402,6 +413,7 @@ export const tracker = {
       worker: workerInfo,
       tasks: z.array(z.object({ task, report: taskReport })),
       storage: z.string().max(2000).nullish(),
+      oomKills,
     }),
     z.object({
       epoch,
@@ -418,6 +430,7 @@ export const tracker = {
       reports: z.array(taskReport),
       /** What is wrong with its mount of the shared directory; null when nothing is. */
       storage: z.string().max(2000).nullish(),
+      oomKills,
     }),
     z.object({
       epoch,
@@ -425,6 +438,18 @@ export const tracker = {
       known: z.boolean(),
       forget: z.array(queryId),
     }),
+  ),
+  /** How a worker's process ended, by whoever had started it: nobody else is told the signal. */
+  ended: call(
+    { access: 'cluster', activeOnly: true },
+    z.object({
+      workerId,
+      incarnation: z.string(),
+      /** As a shell has it: 128 and the signal's number, or the exit code. */
+      code: z.number().int().min(0).max(255),
+      oomKills,
+    }),
+    nothing,
   ),
   /** Open while this master is active; its end makes the worker look for the new active at once. */
   follow: {
@@ -469,7 +494,17 @@ export const results = {
       z.object({ error: queryError }),
     ]),
   },
-  status: call({ access: 'who', activeOnly: false }, nothing, z.object({ workerId, epoch })),
+  status: call(
+    { access: 'who', activeOnly: false },
+    nothing,
+    z.object({
+      workerId,
+      epoch,
+      /** As in `WorkerInfo`. */
+      incarnation: z.string().optional(),
+      network: z.string().optional(),
+    }),
+  ),
 } as const satisfies ServiceContract
 
 /** Under the names that paths carry. */
@@ -500,6 +535,7 @@ export type WriteTarget = z.output<typeof writeTarget>
 export type Manifest = z.output<typeof manifest>
 export type TaskReport = z.output<typeof taskReport>
 export type WorkerInfo = z.output<typeof workerInfo>
+export type Ended = z.output<(typeof tracker.ended)['request']>
 export type Announcement = z.output<(typeof umbilical.announce)['request']>
 
 export const EPOCH_HEADER = 'x-tajo-epoch'

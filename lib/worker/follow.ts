@@ -29,6 +29,8 @@ export interface FollowOptions {
   readonly epoch: () => number
   /** What is wrong with the mount of the shared directory; null when nothing is. */
   readonly storage: () => string | null
+  /** How many processes this host's kernel has killed for want of memory; null: it does not tell. */
+  readonly oomKills?: (() => number | null) | undefined
   /** The secret that we show is refused: perhaps the cluster has got a new one. */
   readonly onForbidden: () => Promise<void>
   readonly clock: Clock
@@ -132,12 +134,12 @@ export class Follow {
   }
 
   async #register(active: ActiveMaster): Promise<void> {
-    const { worker, tasks, onEpoch } = this.#options
+    const { worker, tasks, storage, oomKills, onEpoch } = this.#options
     const running = tasks.tasks()
     const { signal } = this.#session
     const answer = await active.tracker.call(
       'register',
-      { worker, tasks: running, storage: this.#options.storage() },
+      { worker, tasks: running, storage: storage(), oomKills: oomKills?.() },
       { deadlineMs: CALL_MS, signal },
     )
     onEpoch(answer.epoch)
@@ -180,7 +182,7 @@ export class Follow {
 
   /** False: this master does not know us. */
   async #beat(active: ActiveMaster, deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    const { tasks, worker, onEpoch } = this.#options
+    const { tasks, worker, storage, oomKills, onEpoch } = this.#options
     const { workerId, incarnation } = worker
     const reports = tasks.reports()
     const answer = await active.tracker.call(
@@ -190,7 +192,8 @@ export class Follow {
         incarnation,
         freeSlots: tasks.freeSlots,
         reports,
-        storage: this.#options.storage(),
+        storage: storage(),
+        oomKills: oomKills?.(),
       },
       { deadlineMs, ...(signal === undefined ? {} : { signal }) },
     )

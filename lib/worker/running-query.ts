@@ -40,7 +40,11 @@ export class RunningQuery {
   readonly #startedMs: number
   #connection: EngineConnection | null = null
   /** What it ends as, whatever it comes to meanwhile. */
-  #killed: { readonly state: 'killed' | 'failed'; readonly error: QueryError } | null = null
+  #killed: {
+    readonly state: 'killed' | 'failed'
+    readonly error: QueryError
+    readonly stopped?: boolean
+  } | null = null
   /** As DuckDB reads it; null while it can't even be read. */
   #query: EngineText | null = null
   #state: TaskReport['state'] = 'running'
@@ -78,17 +82,23 @@ export class RunningQuery {
       startedMs: this.#startedMs,
       error: this.#error,
       manifest: this.#manifest,
+      ...(this.#state === 'failed' && this.#killed?.stopped === true ? { stopped: true } : {}),
     }
   }
 
-  /** Asks it to end; `ended` tells when it has. `lost`: it is no fault of its own, and may be tried elsewhere. */
-  kill(why: string, kind: 'killed' | 'lost' = 'killed'): void {
-    this.#stop(kind === 'killed' ? 'killed' : 'failed', { kind, message: why, place: null })
+  /** Asks it to end; `ended` tells when it has. */
+  kill(why: string): void {
+    this.#stop('killed', { kind: 'killed', message: why, place: null })
   }
 
-  #stop(state: 'killed' | 'failed', error: QueryError): void {
+  /** The same because its worker ends: it is no fault of its own, and may be tried elsewhere. */
+  stop(why: string): void {
+    this.#stop('failed', { kind: 'lost', message: why, place: null }, true)
+  }
+
+  #stop(state: 'killed' | 'failed', error: QueryError, stopped = false): void {
     if (!this.running || this.#killed !== null) return
-    this.#killed = { state, error }
+    this.#killed = { state, error, stopped }
     this.#stopped.abort()
     this.#connection?.interrupt()
     this.#results?.drop()

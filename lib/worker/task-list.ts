@@ -109,7 +109,7 @@ export class TaskList {
   async stop(): Promise<void> {
     this.#stopping = true
     const queries = [...this.#queries.values(), ...this.#abandoned]
-    for (const query of queries) query.kill('the worker that ran it was stopped', 'lost')
+    for (const query of queries) query.stop('the worker that ran it was stopped')
     await Promise.all(queries.map(({ ended }) => ended))
   }
 

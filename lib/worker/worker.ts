@@ -53,6 +53,8 @@ export interface WorkerOptions {
   readonly readMembership: () => Promise<Membership | null>
   /** The newest term that is known at the start. */
   readonly epoch: number
+  /** How many processes this host's kernel has killed for want of memory; null: it does not tell. */
+  readonly oomKills?: () => number | null
   /** Looks at one file of the cluster's directory on this worker's mount; left out where there is none. */
   readonly storage?: Pick<StorageLookOptions, 'directory' | 'look' | 'limitMs'>
   readonly idleMs: number
@@ -217,7 +219,10 @@ export class Worker {
         writer.send({ error: query === null ? UNKNOWN : NO_RESULT })
         writer.end()
       },
-      status: () => ({ workerId: this.#options.worker.workerId, epoch: this.#guard.epoch() }),
+      status: () => {
+        const { workerId, incarnation, network } = this.#options.worker
+        return { workerId, epoch: this.#guard.epoch(), incarnation, network }
+      },
     }
   }
 

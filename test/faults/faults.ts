@@ -216,6 +216,37 @@ export const FAULTS: readonly Fault[] = [
     says: /a failover: what runs is adopted.*\n +-2\n +\+3\b/s,
   },
   {
+    name: 'an attempt that was given up is applied when its worker lives after all',
+    kind: 'done twice',
+    edits: [
+      {
+        file: 'build/lib/master/queries/write-end.js',
+        find: 'refuseGivenUp(state, task);',
+        replace: '',
+      },
+      {
+        file: 'build/lib/master/queries/tracker-service.js',
+        find: 'if (isGivenUp(catalog.state(), task.queryId, task.attempt))',
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['unit/master/deaths.test.js'],
+    says: /the next master knows which attempt was given up > /,
+  },
+  {
+    name: 'a change that ends its worker is given to the next one',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/master/queries/tracker-service.js',
+        find: 'if (!death.explained)',
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['unit/master/deaths.test.js'],
+    says: /a worker that died alone under it ends it with that word > nobody else is given it/,
+  },
+  {
     name: 'an OVERWRITE replaces what it has not read',
     kind: 'lost acknowledgement',
     edits: [

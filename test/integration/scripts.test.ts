@@ -30,7 +30,8 @@ t.test('every script passes shellcheck', async (t) => {
   // What is only sourced is checked with the scripts that source it.
   const started = scripts.filter((path) => readFileSync(path, 'utf8').startsWith('#!'))
   t.equal(started.length, 5)
-  const others = [join(HOME, 'conf/tajo-env.sh'), join(HOME, '.ci/run')].filter(existsSync)
+  const named = ['sbin/watch-worker', 'conf/tajo-env.sh', '.ci/run']
+  const others = named.map((name) => join(HOME, name)).filter(existsSync)
   await mustRun(['shellcheck', '-x', '-a', ...started, ...others])
 })
 

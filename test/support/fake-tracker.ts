@@ -67,6 +67,7 @@ export class FakeTracker {
           const forget = this.forgetsEnded ? ended.map(({ queryId }) => queryId) : this.forget
           return { epoch: epoch(), known: this.knows, forget }
         },
+        ended: () => ({}),
         follow: (_request, writer) => {
           this.#followers.push(writer)
           writer.send({ epoch: epoch() })

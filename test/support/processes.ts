@@ -52,9 +52,9 @@ export const childEnv = (more: StartOptions['env'] = {}): NodeJS.ProcessEnv => (
   ...more,
 })
 
-/** PR_SET_PDEATHSIG: the kernel ends it when this process ends, however that comes about. */
+/** PR_SET_PDEATHSIG: the kernel ends it when the process that has started it ends, however that comes about. */
 const setpriv = findProgram('setpriv')
-const END_WITH_US = setpriv === null ? [] : [setpriv, '--pdeathsig', 'KILL', '--']
+export const END_WITH_PARENT = setpriv === null ? [] : [setpriv, '--pdeathsig', 'KILL', '--']
 
 /**
  * Starts a program with this environment, less tap's loader: tap puts that into the environment of whatever is spawned,
@@ -64,7 +64,7 @@ export function start(
   words: readonly string[],
   options: StartOptions = {},
 ): ChildProcessWithoutNullStreams {
-  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', ...END_WITH_US, ...words], {
+  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', ...END_WITH_PARENT, ...words], {
     env: childEnv(options.env),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { Catalog } from '../../lib/catalog/catalog.ts'
 import { type MemKept, MemStore, memKept } from '../../lib/catalog/mem-store.ts'
+import type { Sign } from '../../lib/master/queries/deaths.ts'
 import type { QueryOptions } from '../../lib/master/queries/options.ts'
+import type { Spot } from '../../lib/master/queries/query.ts'
 import { QueryHistory } from '../../lib/master/queries/query-history.ts'
 import { QueryTerm } from '../../lib/master/queries/term.ts'
 import type { RunAnswer, WorkerCalls } from '../../lib/master/queries/worker-calls.ts'
@@ -23,6 +25,9 @@ export class FakeCalls implements WorkerCalls {
     is: 'accepted',
   })
 
+  /** What the address of a worker that is gone says. */
+  signOf: (spot: Spot) => Sign | Promise<Sign> = () => ({ is: 'refused' })
+
   async run(info: WorkerInfo, task: Task): Promise<RunAnswer> {
     this.ran.push({ workerId: info.workerId, task })
     return this.answer(info, task)
@@ -30,6 +35,10 @@ export class FakeCalls implements WorkerCalls {
 
   async kill(_info: WorkerInfo, { queryId }: { queryId: string }): Promise<void> {
     this.killed.push(queryId)
+  }
+
+  async sign(spot: Spot): Promise<Sign> {
+    return this.signOf(spot)
   }
 
   drop(): void {}

@@ -2,21 +2,27 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { start } from './processes.ts'
+import { END_WITH_PARENT, start } from './processes.ts'
 
 const HOME = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** Starts it and returns at once; `onSaid` gets what it prints. */
+/**
+ * Starts it and returns at once; `onSaid` gets what it prints. `watched`: as sbin/tajo-daemon.sh starts a worker, by a
+ * shell that sees how it ends; the process that is answered is that shell.
+ */
 export function startDaemon(
   role: 'master' | 'worker',
   options: {
     readonly dir: string
     readonly env?: Readonly<Record<string, string>>
     readonly onSaid: (text: string) => void
+    readonly watched?: boolean
   },
 ): ChildProcessWithoutNullStreams {
-  const { dir, env = {}, onSaid } = options
-  const child = start([process.execPath, join(HOME, 'build/lib/cli/tajo.js'), role], {
+  const { dir, env = {}, onSaid, watched = false } = options
+  const watch = ['bash', join(HOME, 'sbin/watch-worker'), ...END_WITH_PARENT]
+  const daemon = [process.execPath, join(HOME, 'build/lib/cli/tajo.js'), role]
+  const child = start([...(watched ? watch : []), ...daemon], {
     cwd: HOME,
     logDir: join(dir, 'logs'),
     env: {

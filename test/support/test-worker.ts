@@ -1,6 +1,6 @@
 /** A real worker of a test's cluster on this machine, with a configuration of its own that lists the given masters. */
 import type { ChildProcess } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TajoClient, type TajoClientOptions } from '../../lib/client/index.ts'
 import { freePortRow, PortRow } from './free-ports.ts'
@@ -15,6 +15,8 @@ export interface TestWorkerOptions {
   readonly root: string
   readonly masters: readonly TestMaster[]
   readonly site?: Readonly<Record<string, string>>
+  /** Started as sbin/tajo-daemon.sh does it, by a shell that tells a master how it has ended. */
+  readonly watched?: boolean
 }
 
 /** Writes a `conf` folder in which `masters` are listed; a worker or client started with it finds them. */
@@ -42,16 +44,19 @@ export function writeConf(
 export class TestWorker {
   readonly dir: string
   readonly #row: PortRow
+  readonly #watched: boolean
   #process: ChildProcess | null = null
   #said = ''
 
-  private constructor(dir: string, port: number) {
+  private constructor(dir: string, port: number, watched: boolean) {
     this.dir = dir
+    this.#watched = watched
     this.#row = new PortRow(port, 4, join(dir, 'conf', 'tajo-site.xml'))
   }
 
   /** Configured, not started. */
-  static async make({ dir, root, masters, site = {} }: TestWorkerOptions): Promise<TestWorker> {
+  static async make(options: TestWorkerOptions): Promise<TestWorker> {
+    const { dir, root, masters, site = {}, watched = false } = options
     const port = await freePortRow(4)
     writeConf(join(dir, 'conf'), masters, {
       'tajo.rootdir': `file://${root}`,
@@ -62,7 +67,7 @@ export class TestWorker {
       'tajo.worker.tmpdir.locations': join(dir, 'spill'),
       ...site,
     })
-    return new TestWorker(dir, port)
+    return new TestWorker(dir, port, watched)
   }
 
   /** Its peer port; it stays from the first time that somebody asks for it. */
@@ -77,7 +82,8 @@ export class TestWorker {
   get pid(): number {
     const pid = this.#process?.pid
     if (pid === undefined) throw new Error('it was never started')
-    return pid
+    const file = join(this.dir, 'run', 'tajo-test-worker.pid')
+    return this.#watched ? Number(readFileSync(file, 'utf8')) : pid
   }
 
   get said(): string {
@@ -94,6 +100,7 @@ export class TestWorker {
     this.#said = ''
     const child = startDaemon('worker', {
       dir: this.dir,
+      watched: this.#watched,
       onSaid: (text) => {
         this.#said += text
       },
@@ -118,8 +125,8 @@ export class TestWorker {
   /** SIGKILL to it if it still runs, frozen or not. */
   destroy(): void {
     if (this.hasEnded) return
-    this.#process?.kill('SIGCONT')
-    this.#process?.kill('SIGKILL')
+    // With the shell that watches it the worker ends too.
+    for (const signal of ['SIGCONT', 'SIGKILL'] as const) this.#process?.kill(signal)
   }
 }
 

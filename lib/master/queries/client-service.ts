@@ -20,6 +20,7 @@ import { endOf, isOver, type Settler } from './settle.ts'
 import type { Waiters } from './waiters.ts'
 import type { WorkerCalls } from './worker-calls.ts'
 import type { WorkerTable } from './worker-table.ts'
+import { failuresOf, givenUp } from './write-end.ts'
 
 export interface ClientServiceOptions {
   readonly epoch: number
@@ -187,16 +188,20 @@ export class ClientService {
 
   // ---- beginning one ---------------------------------------------------------------------------------------------
 
-  async #begin(request: RequestOf<'submit'>): Promise<QueryStatus> {
+  async #begin(submitted: RequestOf<'submit'>): Promise<QueryStatus> {
     const { list, catalog, isPublishing, paths, parse, epoch, clock, wallMs } = this.#options
-    if (isPublishing(request.queryId)) return this.#publishing(request)
+    if (isPublishing(submitted.queryId)) return this.#publishing(submitted)
+    // A change's attempts are counted by its masters: the last one may have given one up and no more.
+    const over = givenUp(catalog.state(), submitted.queryId)
+    const request = over === 0 ? submitted : { ...submitted, attempt: over + 1 }
     const submittedMs = wallMs()
     const begin = (kind: QueryKind, planned: Plan | null): Query => {
       const { queryId, attempt, sql, session } = request
       const { user, database } = session
       const task = planned?.is === 'task' ? planned.task : null
+      const failures = failuresOf(catalog.state(), queryId)
       return list.add(
-        { queryId, attempt, sql, user, database, kind, submittedMs, task },
+        { queryId, attempt, sql, user, database, kind, submittedMs, task, failures },
         clock.nowMs(),
       )
     }

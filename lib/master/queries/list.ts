@@ -5,7 +5,7 @@
  *     add ─> queued ─> dispatching ─> running ─> applying ─> ended
  *               ^───────────┘            │ └───────│─^─────────^
  *               └────────────────────────│─────────┘ └─> waiting
- *     expect ─> expected ────────────────┘ (its worker came back; else ended)
+ *     expect ─> expected ────────────────┘ (its worker came back; else ended, or queued again)
  *
  * A query ends once: whatever is heard of it afterwards changes nothing. Ended ones are kept for a while, so that who
  * asks again is told the same; the log keeps them longer.
@@ -81,6 +81,7 @@ export class QueryList {
       error: null,
       answer: null,
       session: null,
+      failures: fresh.failures ?? [],
     }
     const before = this.#all.get(query.queryId)
     if (before !== undefined) {
@@ -125,8 +126,13 @@ export class QueryList {
     this.#returned.push(query)
   }
 
-  /** It begins anew, as another attempt: the first in the queue. */
-  again(query: Query, task: Task, { message, nowMs }: { message: string; nowMs: number }): void {
+  /** It begins anew, as another attempt: the first in the queue. `died`: what its worker died of. */
+  again(
+    query: Query,
+    task: Task,
+    { message, died, nowMs }: { message: string; died?: string | undefined; nowMs: number },
+  ): void {
+    if (died !== undefined) query.failures = [...query.failures, failureOf(query, died)]
     this.#move(query, 'queued', nowMs)
     this.#settle(query, null)
     query.attempt = task.attempt
@@ -169,9 +175,17 @@ export class QueryList {
     this.#options.onChange(query)
   }
 
-  /** Its worker has told what it runs, and not this one: it is expected to be told of soon. */
+  /** Its worker has told what it runs, and not this one, or is gone itself: perhaps it tells of it soon. */
   missed(query: Query, nowMs: number): void {
-    if (query.stage === 'running') this.#move(query, 'expected', nowMs)
+    if (query.stage === 'running' || query.stage === 'dispatching')
+      this.#move(query, 'expected', nowMs)
+  }
+
+  /** Whoever submits it again begins it as its next attempt; nobody is told an end. */
+  drop(query: Query): void {
+    this.#unqueue(query)
+    this.#leave(query)
+    this.#all.delete(query.queryId)
   }
 
   /** No news for anybody but who asks. */
@@ -247,6 +261,12 @@ export class QueryList {
     if (at >= 0) this.#returned.splice(at, 1)
   }
 }
+
+/** Of the attempt that it is in. */
+export const failureOf = (
+  { attempt, spot }: Query,
+  why: string,
+): NonNullable<Query['failures']>[number] => ({ attempt, worker: spot?.workerId ?? null, why })
 
 const isEnding = ({ stage }: Query): boolean =>
   stage === 'applying' || stage === 'waiting' || stage === 'ended'

@@ -22,6 +22,7 @@ export interface LogLine {
     readonly workerId: string
     readonly incarnation: string
     readonly clientRpc: string
+    readonly network?: string | undefined
   } | null
 }
 
@@ -232,8 +233,11 @@ const lineSchema = z.object({
     worker: text.nullable(),
     master: text,
     epoch: count,
+    failures: z.array(z.object({ attempt: count, worker: text.nullable(), why: text })).optional(),
   }),
-  spot: z.object({ workerId: text, incarnation: text, clientRpc: text }).nullable(),
+  spot: z
+    .object({ workerId: text, incarnation: text, clientRpc: text, network: text.optional() })
+    .nullable(),
 })
 
 /** Null for a line that is torn or foreign. */

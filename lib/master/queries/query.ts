@@ -30,6 +30,8 @@ export interface Spot {
   readonly incarnation: string
   /** Where its client fetches the result. */
   readonly clientRpc: string
+  /** `WorkerInfo.network`: another one later means that its host was started anew. */
+  readonly network?: string | undefined
 }
 
 /** How a query ended. */
@@ -67,13 +69,15 @@ export interface Query {
   error: QueryError | null
   answer: Answer | null
   session: Session | null
+  /** Its attempts whose worker died. */
+  failures: NonNullable<QueryRecord['failures']>
 }
 
 /** What a query begins with. */
 export type NewQuery = Pick<
   Query,
   'queryId' | 'attempt' | 'sql' | 'user' | 'database' | 'kind' | 'submittedMs'
-> & { readonly task: Task | null }
+> & { readonly task: Task | null; readonly failures?: Query['failures'] | undefined }
 
 export function stateOf({ stage, state }: Query): QueryStatus['state'] {
   if (stage === 'ended') return state ?? 'failed'
@@ -125,6 +129,7 @@ export function recordOf(
     message: query.message,
     error: query.error,
     worker: query.spot?.workerId ?? null,
+    ...(query.failures.length === 0 ? {} : { failures: query.failures }),
     ...by,
   }
 }

@@ -30,10 +30,11 @@ export interface SchedulerOptions {
 const TRIES = 4
 const BETWEEN_TRIES_MS = 250
 
-export const spotOf = ({ workerId, incarnation, addresses }: WorkerInfo): Spot => ({
+export const spotOf = ({ workerId, incarnation, addresses, network }: WorkerInfo): Spot => ({
   workerId,
   incarnation,
   clientRpc: addresses.clientRpc,
+  network,
 })
 
 /** A worker that can't be reached any more may be doing what it was asked before. */

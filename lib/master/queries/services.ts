@@ -112,6 +112,7 @@ export class QueryServices {
       status: this.#options.status,
       register: (request) => this.#inTerm(({ tracker }) => tracker.register(request)),
       heartbeat: (request) => this.#inTerm(({ tracker }) => tracker.heartbeat(request)),
+      ended: (request) => this.#inTerm(({ tracker }) => tracker.ended(request)),
       follow: (request, writer) => {
         if (this.#term === null) writer.end()
         else this.#term.tracker.follow(request, writer)

@@ -4,7 +4,8 @@
  * one transaction with its outcome is all there is, and everybody is told what that says.
  *
  * A write that replaces what it has read, and was overtaken, is planned anew from the newest state; it holds its table
- * in its last run, and whoever else would change that table waits here (holds.ts).
+ * in its last run, and whoever else would change that table waits here (holds.ts). So is one whose worker died of
+ * something else than the query (deaths.ts), once.
  */
 
 import { join } from 'node:path/posix'
@@ -24,7 +25,14 @@ import type { QueryOptions } from './options.ts'
 import type { Plan } from './plan.ts'
 import type { End, Query } from './query.ts'
 import type { Waiters } from './waiters.ts'
-import { AlreadyEnded, failureOf, overtakenOf, stepsOutcome, successOf } from './write-end.ts'
+import {
+  AlreadyEnded,
+  failureOf,
+  givenUpOf,
+  overtakenOf,
+  stepsOutcome,
+  successOf,
+} from './write-end.ts'
 
 export interface SettlerOptions {
   readonly list: QueryList
@@ -43,6 +51,8 @@ export interface SettlerOptions {
   readonly planAgain: (task: Task, attempt: number) => Promise<Plan>
   /** A query has come back to the queue. */
   readonly onQueued: () => void
+  /** What its client has to submit again is known no more. */
+  readonly onDropped: (query: Query, why: string) => void
   readonly waiters: Waiters
   /** A change waits so long for a query that holds its table. */
   readonly writeWaitMs: number
@@ -166,6 +176,35 @@ export class Settler {
     this.#run(query, () => this.#fail(query, error, state, maySucceed))
   }
 
+  /**
+   * Its worker died of something else: it runs again, as its next attempt. That this one was given up is recorded first,
+   * so that no master will ever apply what comes of it. What an earlier master began nobody here can plan: its client
+   * submits it again.
+   */
+  moved(query: Query, why: string): void {
+    if (query.stage === 'waiting') return
+    this.#run(query, async () => {
+      const { list, onDropped } = this.#options
+      const { queryId, attempt, task } = query
+      const lost = { queryId, attempt, message: why, task }
+      try {
+        await this.#surely(queryId, (state) => givenUpOf(state, lost, this.#now()))
+      } catch (error) {
+        if (!(error instanceof CatalogError && isUnkept(error))) throw error
+        const text = `${why}; nothing was changed; submit it again`
+        await this.#fail(query, { message: text, place: null, kind: 'lost' }, 'failed', true)
+        return
+      }
+      if (task === null) {
+        list.drop(query)
+        onDropped(query, why)
+        return
+      }
+      const text = `${why}: it runs again on another one`
+      await this.#anew(query, task, { message: text, died: why, overtaken: task.overtaken })
+    })
+  }
+
   #run(query: Query, work: () => Promise<void>): void {
     const { list, clock, log, signal } = this.#options
     if (!list.beginApplying(query, clock.nowMs())) return
@@ -192,7 +231,7 @@ export class Settler {
     task: Task,
     { error: { message }, retry }: { error: CatalogError; retry: () => void },
   ): Promise<void> {
-    const { list, planAgain, onQueued, clock, signal } = this.#options
+    const { list } = this.#options
     const times = (task.overtaken ?? 0) + 1
     const fail = (error: QueryError): Promise<void> => this.#fail(query, error, 'failed', true)
     if (times > MOST_OVERTAKEN) {
@@ -206,22 +245,49 @@ export class Settler {
       return
     }
     list.overtaken(query)
-    let planned: Plan
     try {
       await this.#surely(query.queryId, (state) => overtakenOf(state, task, this.#now()))
-      planned = await planAgain(task, query.attempt + 1)
     } catch (error) {
-      if (error instanceof SqlError)
-        return fail({ message: error.message, place: error.place, kind: 'user' })
       if (!(error instanceof CatalogError && isUnkept(error))) throw error
       return fail({ message: error.message, place: null, kind: 'internal' })
     }
+    await this.#anew(query, task, { message: `${message}: it runs again`, overtaken: times })
+  }
+
+  /** Back to the queue, from the newest state, as its next attempt. This one is over, in the catalog too. */
+  async #anew(
+    query: Query,
+    task: Task,
+    { message, died, overtaken }: { message: string; died?: string; overtaken: number | undefined },
+  ): Promise<void> {
+    const { list, planAgain, onQueued, clock, signal } = this.#options
+    let planned: Plan
+    try {
+      planned = await planAgain(task, query.attempt + 1)
+    } catch (error) {
+      if (!(error instanceof SqlError)) throw error
+      const { message: text, place } = error
+      return this.#fail(query, { message: text, place, kind: 'user' }, 'failed', true)
+    }
     if (signal.aborted) return
-    if (planned.is !== 'task') throw new Error(`query ${query.queryId} has become another one`)
-    const text = `${message}: it runs again`
-    const next = { ...planned.task, overtaken: times }
-    list.again(query, next, { message: text, nowMs: clock.nowMs() })
-    onQueued()
+    switch (planned.is) {
+      case 'task':
+        list.again(query, { ...planned.task, overtaken }, { message, died, nowMs: clock.nowMs() })
+        onQueued()
+        return
+      case 'answer': {
+        // CREATE TABLE IF NOT EXISTS … AS, and another one made it meanwhile.
+        const nothing = { changes: [], message: planned.message ?? '' }
+        const { queryId } = query
+        await this.#surely(queryId, (state) =>
+          stepsOutcome(state, queryId, () => nothing, this.#now()),
+        )
+        this.#endBy(query)
+        return
+      }
+      case 'change':
+        throw new Error(`query ${query.queryId} has become another one`)
+    }
   }
 
   /** Until the holder has ended; longer than `writeWaitMs` in all it is refused. It can be killed meanwhile. */

@@ -11,7 +11,8 @@ import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { parseStatement } from '../../sql/index.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import { ClientService } from './client-service.ts'
-import { QueryList } from './list.ts'
+import { Deaths } from './deaths.ts'
+import { failureOf, QueryList } from './list.ts'
 import type { QueryOptions } from './options.ts'
 import { PathRules } from './paths.ts'
 import { plan } from './plan.ts'
@@ -27,6 +28,7 @@ import { Waiters } from './waiters.ts'
 import { WakingTime } from './waking-time.ts'
 import { RpcWorkerCalls, type WorkerCalls } from './worker-calls.ts'
 import { WorkerTable } from './worker-table.ts'
+import { isGivenUp } from './write-end.ts'
 
 export interface TermOptions extends QueryOptions {
   readonly term: number
@@ -156,6 +158,7 @@ export class QueryTerm {
         return plan(parseStatement(sql), catalog.state(), context)
       },
       onQueued: () => scheduler.kick(),
+      onDropped: (query, why) => this.#dropped(query, why),
       waiters,
       writeWaitMs: options.writeWaitMs,
     })
@@ -173,7 +176,7 @@ export class QueryTerm {
       awakeMs,
       wallMs,
       signal,
-      onLost: (query, why) => this.tracker.lost(query, why),
+      onLost: (query, why) => this.tracker.doubtful(query, why),
       onImpossible: (query, why) => this.#impossible(query, why),
     })
     this.sweeper = new Sweeper({
@@ -193,6 +196,7 @@ export class QueryTerm {
       awakeMs,
       anewMs,
       log,
+      deaths: new Deaths({ workers, calls, clock, signal }),
       onOrphan: (directory) => this.sweeper.add(directory),
     })
     this.client = new ClientService({
@@ -285,6 +289,14 @@ export class QueryTerm {
     this.#waiters.wake(query.queryId)
   }
 
+  /** Unless its client submits it again this is its end. */
+  #dropped(query: Query, why: string): void {
+    const { query: record, spot } = this.#lineOf(query)
+    const failures = [...query.failures, failureOf(query, why)]
+    this.#log.add({ query: { ...endedWithMaster(record), failures }, spot })
+    this.#waiters.wake(query.queryId)
+  }
+
   #lineOf(query: Query): LogLine {
     return { query: this.#recordOf(query), spot: query.spot }
   }
@@ -330,7 +342,8 @@ export class QueryTerm {
       if (this.list.get(query.queryId) !== null || query.epoch > term) continue
       const isOpen = query.state === 'running' || query.state === 'queued'
       const outcome = this.catalog.state().outcome(query.queryId)
-      if (isOpen && spot !== null && outcome === null) {
+      const over = isGivenUp(this.catalog.state(), query.queryId, query.attempt)
+      if (isOpen && spot !== null && outcome === null && !over) {
         this.list.expect({ ...query, task: null }, spot, query.startedMs, this.#awake.nowMs())
       } else if (isOpen || query.epoch < term) {
         this.#log.add({ query: isOpen ? closed(query, outcome) : query, spot })
@@ -342,10 +355,15 @@ export class QueryTerm {
   }
 }
 
+const endedWithMaster = (query: QueryRecord): QueryRecord => ({
+  ...query,
+  state: 'failed',
+  error: { message: 'its master ended before it did', place: null, kind: 'lost' },
+})
+
 /** Its end is in the catalog, or nobody ever gave it to a worker: its client asks again, if he still wants to know. */
 function closed(query: QueryRecord, outcome: Outcome | null): QueryRecord {
-  const lost = { message: 'its master ended before it did', place: null, kind: 'lost' } as const
-  if (outcome === null) return { ...query, state: 'failed', error: lost }
+  if (outcome === null) return endedWithMaster(query)
   const { state, rows = null, message = null, error = null } = endOf(outcome)
   return { ...query, state, rows, message, error, finishedMs: outcome.atMs }
 }

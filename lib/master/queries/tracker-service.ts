@@ -1,7 +1,7 @@
 /**
  * The resource tracker: what workers tell. Each says once to every new active who it is and what it runs, then how that
  * goes; what this master had not known is adopted, what has ended is recorded and forgotten there, and what nobody
- * waits for any more is stopped.
+ * waits for any more is stopped. What a worker ran that is gone is lost, or, a change, runs again elsewhere (deaths.ts).
  */
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
@@ -9,13 +9,14 @@ import type { QueryError, Task, TaskReport, WorkerInfo } from '../../rpc/contrac
 import type { Handlers } from '../../rpc/index.ts'
 import type { LineWriter } from '../../rpc/stream.ts'
 import type { CatalogPort } from './catalog-port.ts'
+import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'
 import { changesData, type EndState, type Query } from './query.ts'
 import { type Scheduler, spotOf } from './scheduler.ts'
 import type { Settler } from './settle.ts'
 import type { WorkerCalls } from './worker-calls.ts'
 import type { Worker, WorkerTable } from './worker-table.ts'
-import { leftBy } from './write-end.ts'
+import { failuresOf, givenUp, isGivenUp, leftBy } from './write-end.ts'
 
 export interface TrackerOptions {
   readonly epoch: number
@@ -25,6 +26,7 @@ export interface TrackerOptions {
   readonly scheduler: Scheduler
   readonly settler: Settler
   readonly calls: WorkerCalls
+  readonly deaths: Deaths
   /** What an attempt wrote that nobody waits for any more. */
   readonly onOrphan: (directory: string) => void
   readonly clock: Clock
@@ -36,26 +38,34 @@ export interface TrackerOptions {
 }
 
 type Requests = {
-  readonly [M in 'register' | 'heartbeat']: Parameters<Handlers<'tracker'>[M]>[0]
+  readonly [M in 'register' | 'heartbeat' | 'ended']: Parameters<Handlers<'tracker'>[M]>[0]
 }
 type Answers = {
-  readonly [M in 'register' | 'heartbeat']: Awaited<ReturnType<Handlers<'tracker'>[M]>>
+  readonly [M in 'register' | 'heartbeat' | 'ended']: Awaited<ReturnType<Handlers<'tracker'>[M]>>
 }
 
 /** An earlier term's query whose worker has not come back by then is lost. */
 const EXPECT_MS = 10_000
 /** Of a read it may have told the last active master the end, and that one nobody any more. */
 const NOT_THERE = 'does not run it any more'
+const NOT_BACK = 'did not come back after the change of masters'
 
 export class TrackerService {
   readonly #options: TrackerOptions
   readonly #follows = new Set<LineWriter<{ epoch: number }>>()
+  /** Changes whose worker's death is looked into. */
+  readonly #doubtful = new Set<Query>()
 
   constructor(options: TrackerOptions) {
     this.#options = options
   }
 
-  register({ worker, tasks, storage = null }: Requests['register']): Answers['register'] {
+  register({
+    worker,
+    tasks,
+    storage = null,
+    oomKills = null,
+  }: Requests['register']): Answers['register'] {
     const { epoch, list, workers, scheduler, awakeMs, log } = this.#options
     const before = workers.get(worker.workerId)
     workers.register(worker, awakeMs())
@@ -77,19 +87,20 @@ export class TrackerService {
       this.#leave(task)
     }
     for (const query of list.onWorker(worker.workerId)) {
-      if (!has.has(query.queryId)) this.#unnamed(query, worker)
+      if (!has.has(query.queryId)) this.#unnamed(query, worker, before)
     }
-    workers.register(worker, awakeMs()).storage = storage
+    Object.assign(workers.register(worker, awakeMs()), { storage, oomKills })
     scheduler.kick()
     return { epoch, forget }
   }
 
   /** A worker that has told what it runs has not told of this one. */
-  #unnamed(query: Query, { workerId, incarnation }: WorkerInfo): void {
+  #unnamed(query: Query, { workerId, incarnation }: WorkerInfo, before: Worker | null): void {
     const { list, awakeMs } = this.#options
     if (query.stage !== 'running' && query.stage !== 'expected') return
     if (query.spot?.incarnation !== incarnation) {
-      this.lost(query, `worker ${workerId} was started anew`)
+      const worker = before?.info.incarnation === query.spot?.incarnation ? before : null
+      this.#gone(query, worker, 'was started anew')
     } else if (query.task === null) this.lost(query, `worker ${workerId} ${NOT_THERE}`)
     // It may have taken it from this master while its list was on the way: its next report tells.
     else list.missed(query, awakeMs())
@@ -101,11 +112,13 @@ export class TrackerService {
     freeSlots,
     reports,
     storage = null,
+    oomKills = null,
   }: Requests['heartbeat']): Answers['heartbeat'] {
     const { epoch, workers, scheduler, awakeMs } = this.#options
     const worker = workers.heard(workerId, incarnation, freeSlots, awakeMs())
     if (worker === null) return { epoch, known: false, forget: [] }
     if (storage !== worker.storage) this.#noteStorage(worker, storage)
+    worker.oomKills = oomKills
     const forget: string[] = []
     let known = true
     for (const report of reports) {
@@ -122,6 +135,17 @@ export class TrackerService {
     const { workerId, host } = worker.info
     const what = storage === null ? 'its storage answers again' : `it gets no queries: ${storage}`
     this.#options.log('warn', `worker ${workerId} on ${host}: ${what}`)
+  }
+
+  /** Its process is gone for sure. */
+  ended(request: Requests['ended']): Answers['ended'] {
+    const { deaths, workers, log } = this.#options
+    const { workerId, incarnation, code } = request
+    log('warn', `worker ${workerId} has ended: exit code ${code}`)
+    deaths.told(request)
+    const worker = workers.takeOut(workerId, incarnation)
+    if (worker !== null) this.#bury(worker)
+    return {}
   }
 
   follow(
@@ -151,19 +175,60 @@ export class TrackerService {
 
   /** To be called regularly: who was not heard of for too long is lost, with what it ran. */
   look(): void {
-    const { list, workers, calls, awakeMs, anewMs, log } = this.#options
-    for (const { info } of workers.takeLost(awakeMs())) {
-      log('warn', `worker ${info.workerId} is lost: not heard of for too long`)
-      calls.drop(info)
-      for (const query of list.onWorker(info.workerId)) {
-        this.lost(query, `worker ${info.workerId} is lost`)
-      }
+    const { workers, awakeMs, anewMs, log } = this.#options
+    for (const worker of workers.takeLost(awakeMs())) {
+      log('warn', `worker ${worker.info.workerId} is lost: not heard of for too long`)
+      this.#bury(worker)
     }
     for (const query of this.#expected()) {
+      if (this.#doubtful.has(query)) continue
       if (awakeMs() - Math.max(query.sinceMs, anewMs()) < EXPECT_MS) continue
-      const why = query.task === null ? 'did not come back after the change of masters' : NOT_THERE
-      this.lost(query, `worker ${query.spot?.workerId} ${why}`)
+      if (query.task === null) this.#gone(query, null, NOT_BACK)
+      else this.lost(query, `worker ${query.spot?.workerId} ${NOT_THERE}`)
     }
+  }
+
+  #bury(worker: Worker): void {
+    const { list, calls, deaths } = this.#options
+    const { info } = worker
+    deaths.left(worker)
+    calls.drop(info)
+    for (const query of list.onWorker(info.workerId)) {
+      if (query.spot?.incarnation === info.incarnation) this.#gone(query, worker, 'is lost')
+    }
+  }
+
+  /** A master can't find out whether the worker that it gave it to has taken it. */
+  doubtful(query: Query, why: string): void {
+    const { workers } = this.#options
+    const worker = query.spot === null ? null : workers.get(query.spot.workerId)
+    this.#gone(query, worker, `may run it or not: ${why}`)
+  }
+
+  /**
+   * Its worker is gone, and nobody will ever know how far it got. A change moves, once, where something else explains
+   * that. Should its worker be back before this is decided, nothing has happened.
+   */
+  #gone(query: Query, worker: Worker | null, what: string): void {
+    const { list, catalog, settler, deaths, awakeMs } = this.#options
+    const { spot, attempt, queryId } = query
+    if (spot === null || !changesData(query)) {
+      this.lost(query, `worker ${spot?.workerId} ${what}`)
+      return
+    }
+    list.missed(query, awakeMs())
+    if (query.stage !== 'expected' || this.#doubtful.has(query)) return
+    this.#doubtful.add(query)
+    void deaths.of({ spot, worker }).then((death) => {
+      this.#doubtful.delete(query)
+      // It is back, was killed meanwhile, or this term is over.
+      if (query.stage !== 'expected' || query.attempt !== attempt) return
+      const why = `worker ${spot.workerId} ${death.why}`
+      const before = givenUp(catalog.state(), queryId)
+      if (!death.explained) this.lost(query, why)
+      else if (before > 0) this.lost(query, `${why}, as did that of attempt ${before}`)
+      else settler.moved(query, why)
+    })
   }
 
   /** Its worker is gone and nobody will ever know how far it got. */
@@ -185,6 +250,8 @@ export class TrackerService {
 
   #adopt(info: WorkerInfo, task: Task, report: TaskReport): 'keep' | 'forget' {
     const { list, catalog, clock } = this.#options
+    // Its next attempt runs, or will, wherever this one was all the time.
+    if (isGivenUp(catalog.state(), task.queryId, task.attempt)) return 'forget'
     const query = list.get(task.queryId)
     if (query === null || isNewer(query, report) || isBack(query, report)) {
       if (catalog.state().outcome(task.queryId) !== null) return 'forget'
@@ -192,7 +259,9 @@ export class TrackerService {
       const kind = task.mode === 'write' ? 'change' : 'select'
       const { queryId, attempt, sql, session, submittedMs } = task
       const { user, database } = session
-      const fresh = { queryId, attempt, sql, user, database, kind, submittedMs, task } as const
+      const failures = failuresOf(catalog.state(), queryId)
+      const begun = { queryId, attempt, sql, user, database, kind, submittedMs, failures } as const
+      const fresh = { ...begun, task }
       list.runs(list.add(fresh, clock.nowMs()), spotOf(info), report.startedMs, clock.nowMs())
     } else if (
       query.attempt <= report.attempt &&
@@ -229,7 +298,7 @@ export class TrackerService {
   }
 
   #ended(query: Query, report: TaskReport): void {
-    const { list, settler, wallMs } = this.#options
+    const { list, catalog, settler, wallMs } = this.#options
     const state: EndState = report.state === 'killed' ? 'killed' : 'failed'
     const error: QueryError = report.error ?? {
       message: state === 'killed' ? 'it was killed' : 'its worker gave no reason',
@@ -240,9 +309,11 @@ export class TrackerService {
       if (report.state === 'succeeded' && report.manifest !== null) {
         settler.succeeded(query, report.manifest)
       } else {
-        // Such as that its worker is being stopped.
+        // Such as that its catalog was out of reach.
         const isLost = error.kind === 'lost'
-        settler.failed(query, isLost ? lostError(query, error.message) : error, state)
+        if (isLost && report.stopped && givenUp(catalog.state(), query.queryId) === 0) {
+          settler.moved(query, `worker ${query.spot?.workerId} was stopped`)
+        } else settler.failed(query, isLost ? lostError(query, error.message) : error, state)
       }
       return
     }

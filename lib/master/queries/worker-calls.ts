@@ -1,10 +1,15 @@
-/** What a master tells its workers: one kept connection pool for each, and what became of a `run`, as far as it is sure. */
+/**
+ * What a master tells its workers: one kept connection pool for each, and what became of a `run`, as far as it is sure.
+ * And what the address of a worker that is gone says.
+ */
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 import { RpcClient } from '../../rpc/client.ts'
 import type { Task, WorkerInfo } from '../../rpc/contract.ts'
 import { RpcError } from '../../rpc/errors.ts'
+import type { Sign } from './deaths.ts'
+import type { Spot } from './query.ts'
 
 export type RunAnswer =
   | { readonly is: 'accepted' }
@@ -20,6 +25,8 @@ export interface WorkerCalls {
   run(info: WorkerInfo, task: Task): Promise<RunAnswer>
   /** Ends this attempt, not a later one. */
   kill(info: WorkerInfo, query: { queryId: string; attempt: number }): Promise<void>
+  /** Asks where it was, by a connection of its own. */
+  sign(spot: Spot): Promise<Sign>
   /** It is gone: connections to it are dropped. */
   drop(info: WorkerInfo): void
   close(): void
@@ -35,9 +42,15 @@ export interface WorkerCallsOptions {
 
 const CONNECT_MS = 1000
 const CALL_MS = 3000
+/** Long enough for a packet that is lost to be sent again. */
+const SIGN_CONNECT_MS = 3000
+const SIGN_MS = 5000
 /** Errors of a connection that never came about. */
-const NOT_CONNECTED = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']
 const CONNECT_TIMED_OUT = 'UND_ERR_CONNECT_TIMEOUT'
+const NO_WAY = ['EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', CONNECT_TIMED_OUT]
+const NOT_CONNECTED = ['ECONNREFUSED', ...NO_WAY]
+/** Silence, as the kernel tells it. */
+const SILENT = ['EHOSTDOWN', 'ETIMEDOUT']
 
 export class RpcWorkerCalls implements WorkerCalls {
   readonly #options: WorkerCallsOptions
@@ -69,6 +82,27 @@ export class RpcWorkerCalls implements WorkerCalls {
       this.#options.log('warn', `${info.workerId} was not told to stop: ${messageOf(error)}`, {
         queryId,
       })
+    }
+  }
+
+  async sign({ clientRpc, incarnation }: Spot): Promise<Sign> {
+    const { clusterId, secret, epoch, clock } = this.#options
+    let client: RpcClient<'results'> | null = null
+    try {
+      client = new RpcClient('results', clientRpc, {
+        clusterId,
+        secret,
+        epoch: () => epoch,
+        clock,
+        connectTimeoutMs: SIGN_CONNECT_MS,
+      })
+      const status = await client.call('status', {}, { deadlineMs: SIGN_MS })
+      const lives = status.incarnation === incarnation
+      return lives ? { is: 'lives' } : { is: 'anew', network: status.network }
+    } catch (error) {
+      return signOf(error)
+    } finally {
+      void client?.close()
     }
   }
 
@@ -121,7 +155,24 @@ export function judge(error: unknown): RunAnswer {
   }
 }
 
-function neverConnected(cause: unknown): boolean {
+const codeOf = (cause: unknown): string => {
   const code = (cause as { code?: unknown } | undefined)?.code
-  return typeof code === 'string' && (code === CONNECT_TIMED_OUT || NOT_CONNECTED.includes(code))
+  return typeof code === 'string' ? code : ''
+}
+
+const neverConnected = (cause: unknown): boolean => NOT_CONNECTED.includes(codeOf(cause))
+
+/** A `status` that rejected. Exported for its test. */
+export function signOf(error: unknown): Sign {
+  if (!(error instanceof RpcError)) return { is: 'mute' }
+  const code = codeOf(error.cause)
+  switch (error.code) {
+    case 'UNAVAILABLE':
+      return { is: NO_WAY.includes(code) || SILENT.includes(code) ? 'unreachable' : 'refused' }
+    // Another cluster's worker has its address by now.
+    case 'OTHER_CLUSTER':
+      return { is: 'refused' }
+    default:
+      return { is: 'mute' }
+  }
 }

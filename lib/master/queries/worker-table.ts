@@ -28,6 +28,8 @@ export interface Worker {
   brokenMs: number | null
   /** What is wrong with its mount of the shared directory, in its own words; null when nothing is. */
   storage: string | null
+  /** What it said last of its kernel (`tracker.heartbeat`); null: it has not. */
+  oomKills: number | null
 }
 
 /** Heartbeats that may be missed. */
@@ -74,6 +76,7 @@ export class WorkerTable {
       follows: same ? (before?.follows ?? 0) : 0,
       brokenMs: null,
       storage: null,
+      oomKills: null,
     }
     this.#workers.set(info.workerId, worker)
     return worker
@@ -143,6 +146,13 @@ export class WorkerTable {
     }
     for (const { info } of lost) this.#workers.delete(info.workerId)
     return lost
+  }
+
+  /** Takes out that one, whose process has ended; null: it is not there, or another one is by now. */
+  takeOut(workerId: string, incarnation: string): Worker | null {
+    const worker = this.#of(workerId, incarnation)
+    if (worker !== null) this.#workers.delete(workerId)
+    return worker
   }
 
   #isLost({ info, busyMs, heardMs: lastMs, brokenMs }: Worker, nowMs: number): boolean {

@@ -4,6 +4,9 @@
  * Exactly once rests on the outcome: it is part of the same transaction, and whoever comes second finds it. The
  * directory of an attempt that did not win is left to the sweeper; should it be the winner's after all, the sweeper
  * sees that a table names it.
+ *
+ * An attempt that was given up, since its worker died, has an outcome of its own, under the query's id and its number. It
+ * is there before the next attempt begins, so whatever its worker has become, no master can ever apply it.
  */
 import { CatalogError } from '../../catalog/errors.ts'
 import type { Change, FailureKind, Outcome, Table, Transaction } from '../../catalog/model.ts'
@@ -11,6 +14,7 @@ import type { CatalogState } from '../../catalog/state.ts'
 import type { Manifest, Task } from '../../rpc/contract.ts'
 
 import type { Steps } from './ddl.ts'
+import { MOST_OVERTAKEN } from './holds.ts'
 import { whyTaken } from './taken.ts'
 
 /** The query's end is in the catalog already. */
@@ -47,6 +51,7 @@ export function successOf(
   { by, atMs }: EndedBy,
 ): Transaction {
   refuseSecond(state, task.queryId)
+  refuseGivenUp(state, task)
   if (cameTooLate(state, task)) {
     const changes: Change[] = [{ do: 'add-litter', paths: leftBy(task) }]
     const message = 'CREATE TABLE: it exists already'
@@ -101,6 +106,65 @@ export function failureOf(
 export function overtakenOf(state: CatalogState, task: Task, { by, atMs }: EndedBy): Transaction {
   refuseSecond(state, task.queryId)
   return { by, atMs, changes: [{ do: 'add-litter', paths: leftBy(task) }], outcome: null }
+}
+
+/** Nobody will ever apply that attempt. `task` as in `failureOf`. Throws AlreadyEnded. */
+export function givenUpOf(
+  state: CatalogState,
+  lost: {
+    readonly queryId: string
+    readonly attempt: number
+    readonly message: string
+    readonly task: Task | null
+  },
+  { by, atMs }: EndedBy,
+): Transaction {
+  const { queryId, attempt, message, task } = lost
+  refuseSecond(state, queryId)
+  // Asked for again, since nobody could tell whether it was kept.
+  if (isGivenUp(state, queryId, attempt)) return { by, atMs, changes: [], outcome: null }
+  // A table that is made of it keeps its directory: the next attempt writes there.
+  const paths = task?.write == null ? [] : [task.write.directory]
+  const changes: Change[] = paths.length === 0 ? [] : [{ do: 'add-litter', paths }]
+  const outcome: Outcome = {
+    queryId: attemptId(queryId, attempt),
+    state: 'failed',
+    message,
+    rows: null,
+    kind: 'lost',
+    atMs,
+  }
+  return { by, atMs, changes, outcome }
+}
+
+/** Only one attempt is ever given up, and before it so many were overtaken at most. */
+const LAST_THAT_MAY_BE = 1 + MOST_OVERTAKEN
+
+const attemptId = (queryId: string, attempt: number): string => `${queryId}/${attempt}`
+
+export const isGivenUp = (state: CatalogState, queryId: string, attempt: number): boolean =>
+  state.outcome(attemptId(queryId, attempt)) !== null
+
+/** The attempt that was given up; 0: none. Its query isn't run again a second time. */
+export function givenUp(state: CatalogState, queryId: string): number {
+  let attempt = LAST_THAT_MAY_BE
+  while (attempt > 0 && !isGivenUp(state, queryId, attempt)) attempt -= 1
+  return attempt
+}
+
+/** For its record. */
+export function failuresOf(
+  state: CatalogState,
+  queryId: string,
+): { attempt: number; worker: null; why: string }[] {
+  const attempt = givenUp(state, queryId)
+  const outcome = state.outcome(attemptId(queryId, attempt))
+  return outcome === null ? [] : [{ attempt, worker: null, why: outcome.message }]
+}
+
+function refuseGivenUp(state: CatalogState, { queryId, attempt }: Task): void {
+  if (!isGivenUp(state, queryId, attempt)) return
+  throw new CatalogError('CONFLICT', `attempt ${attempt} of query ${queryId} was given up`)
 }
 
 /**

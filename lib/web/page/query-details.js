@@ -61,6 +61,7 @@ export function queryDetails(queryId) {
       fact('Master', query.master),
       fact('Term', count(query.epoch)),
       fact('Worker', query.worker ?? '–'),
+      ...(query.failures ?? []).map(({ attempt, why }) => fact(`Attempt ${attempt}`, why)),
     ),
   ]
 }
