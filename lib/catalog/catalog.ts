@@ -10,7 +10,7 @@
  *   `patienceMs` the callers are told UNAVAILABLE and may ask again under the same query id, while the clearing up goes on.
  * - Beside the commit the store proves that what it appended is still under its name. Where it isn't, nothing is acknowledged
  *   any more: all that is in memory is written anew, for as long as that takes, since it may be the only copy; then `onGone`
- *   gives the term up.
+ *   gives the term up. So it does where a higher term has the store.
  * - A store that can't be cleared up ends it: nobody knows what was kept, so whoever waits is told NOT_ACTIVE, as at the
  *   end of a term, and `onBroken` is to make that true. Another master can read back what is there, or say why not.
  */
@@ -36,7 +36,10 @@ export interface CatalogOptions {
   readonly openPatienceMs?: number
   /** The store is CORRUPT, or worse: no change is possible any more. Called once a term at most. */
   readonly onBroken?: (error: Error) => void
-  /** Its files were removed; they are written anew. To give the term up. Called once a term at most. */
+  /**
+   * To give the term up: its files were removed, and are written anew, or a higher term has the store. Called once a term at
+   * most.
+   */
   readonly onGone?: (why: string) => void
 }
 
@@ -426,9 +429,17 @@ class OpenTerm {
 
   #endingOf(error: unknown): CatalogError {
     if (this.#ended !== null) return this.#ended
-    const isOver = isCode(error, 'STALE_TERM') || isCode(error, 'NOT_ACTIVE')
-    if (this.#signal.aborted || isOver) return notActive(error)
-    const { log, onBroken } = this.#options
+    if (this.#signal.aborted || isCode(error, 'NOT_ACTIVE')) return notActive(error)
+    const { log, onBroken, onGone } = this.#options
+    // The election may not know of it, and this master would go on being active without being able to change anything.
+    if (isCode(error, 'STALE_TERM')) {
+      log('error', 'the catalog was taken from this term', {
+        term: this.#term,
+        error: error.message,
+      })
+      onGone(error.message)
+      return notActive(error)
+    }
     log('error', 'the catalog can take no more changes', { error: messageOf(error) })
     onBroken(error instanceof Error ? error : new Error(messageOf(error)))
     return notActive(error)

@@ -42,7 +42,7 @@ export interface TermOptions extends QueryOptions {
   readonly mayServe: () => boolean
   /** The catalog can take no more changes under this term, but perhaps under another master's. */
   readonly onBroken: (error: Error) => void
-  /** The catalog's files were removed, and are written anew: the term has to be given up. */
+  /** The term has to be given up: the catalog's files were removed, and are written anew, or a higher term has it. */
   readonly onGone: (why: string) => void
   readonly clusterId: () => string | null
   readonly secret: () => string

@@ -258,11 +258,13 @@ t.test('the term ends: everybody is told, whatever hangs', async (t) => {
 })
 
 t.test('a higher term, a commit that is refused, a store that has lost changes', async (t) => {
-  const stale = await openCatalog()
+  const given: string[] = []
+  const stale = await openCatalog({ onGone: (why: string) => void given.push(why) })
   const one = codeOf(stale.create('a'))
   await stale.next('STALE_TERM')
   t.equal(await one, 'NOT_ACTIVE')
   t.equal(await codeOf(stale.create('b')), 'NOT_ACTIVE')
+  t.equal(given.length, 1, 'the term is given up, once: the election may know of no other')
 
   const deposed = await openCatalog({ commit: () => Promise.reject(new Error('deposed')) })
   const two = codeOf(deposed.create('a'))
