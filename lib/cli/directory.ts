@@ -11,8 +11,17 @@ const CHILD = fileURLToPath(new URL('./directory-child.js', import.meta.url))
 
 type Request<Op extends DirectoryRequest['op']> = DirectoryRequest & { readonly op: Op }
 
+/** What the child said instead of an answer, with the library's code. */
+export class DirectoryRefusal extends CliError {
+  readonly code: string
+  constructor(code: string | null, message: string) {
+    super(exitCodeOf(code), message)
+    this.code = code ?? 'FAILED'
+  }
+}
+
 /**
- * The directory's answer. Rejects with a CliError: exit code 4 for what the library calls UNSAFE, 1 for everything
+ * The directory's answer. Rejects with a CliError (`DirectoryRefusal`, where the child has said why): exit code 4 for what the library calls UNSAFE, 1 for everything
  * else, also when there is no answer within `deadlineMs`.
  */
 export async function askDirectory<Op extends DirectoryRequest['op']>(
@@ -21,7 +30,7 @@ export async function askDirectory<Op extends DirectoryRequest['op']>(
 ): Promise<DirectoryAnswers[Op]> {
   const reply = await runChild(request, deadlineMs)
   if (reply.ok) return reply.answer as DirectoryAnswers[Op]
-  throw new CliError(exitCodeOf(reply.code), reply.message)
+  throw new DirectoryRefusal(reply.code, reply.message)
 }
 
 function runChild(request: DirectoryRequest, deadlineMs: number): Promise<DirectoryReply> {

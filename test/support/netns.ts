@@ -24,8 +24,8 @@ export interface TestHost {
   run(words: readonly string[], options?: RunOptions): Promise<Ran>
   /** Runs a program there that must succeed; answers its stdout. */
   mustRun(words: readonly string[], options?: RunOptions): Promise<string>
-  /** Pulls the network cable, or plugs it in again. */
-  setLink(state: 'up' | 'down'): Promise<void>
+  /** Pulls the network cable, or plugs it in again. Resolves to when that was done, ms of the wall clock. */
+  setLink(state: 'up' | 'down'): Promise<number>
   /** Every process of the host is gone at once. It can't be switched on again. */
   powerOff(): Promise<void>
 }
@@ -37,6 +37,8 @@ export interface NetworkOptions {
 
 /** Bash as a namespace's first process: while it waits it reaps orphans; it ends with the pipe from the test. */
 const INIT = 'exec 3<&0; cat <&3 >/dev/null & echo started; wait'
+/** The time is the shell's own, so that no start of a process lies between. */
+const SET_LINK = 'ip link set "$1" "$2" && echo "$EPOCHREALTIME"'
 const ALL = ['--net', '--uts', '--mount', '--pid']
 
 /** The address of the n-th host, counted from 1. */
@@ -74,7 +76,10 @@ export async function makeHosts<const Names extends readonly string[]>(
       command: (words) => [...namespaces.command, ...words],
       run: (words, more) => run([...namespaces.command, ...words], more),
       mustRun: (words, more) => mustRun([...namespaces.command, ...words], more),
-      setLink: async (state) => void (await onSwitch('ip', 'link', 'set', card, state)),
+      setLink: async (state) => {
+        const words = ['bash', '-c', SET_LINK, 'bash', card, state]
+        return 1000 * Number((await onSwitch(...words)).replace(',', '.'))
+      },
       powerOff: () => namespaces.end(),
     })
   }

@@ -11,11 +11,11 @@ import { type Address, formatAddress, parseAddress, sameAddress } from '../addre
 import { giveOrder, type Order, orderedBy, Refusal } from '../admin.ts'
 import { type Cluster, loadCluster } from '../cluster.ts'
 import type { CommandContext } from '../command.ts'
-import { askDirectory } from '../directory.ts'
+import { askDirectory, DirectoryRefusal } from '../directory.ts'
 import { CliError, EXIT, failure } from '../exit.ts'
 import type { HaadminCall } from '../haadmin-call.ts'
 import { findMaster, unknownMaster } from '../known-master.ts'
-import { askMaster, askMs, lookAround } from '../look-around.ts'
+import { askMaster, askMs, lookAround, watchMs } from '../look-around.ts'
 import { runThere, whereToGo } from '../other-host.ts'
 import { json } from '../print.ts'
 import {
@@ -35,20 +35,30 @@ type Call = Extract<HaadminCall, { verb: 'transitionToActive' | 'transitionToBac
 const MOST_LOOKS = 3
 const POLL_MS = 20
 
+/** Nobody's heartbeat has to be watched: who is silent may be cut off, or stand still, and only that tells. */
+const isEnough = (sight: Sight): boolean =>
+  answeringActive(sight) !== null &&
+  sight.masters.every(
+    ({ asked, foreign }) => asked.answered || isRefused(asked) || foreign !== null,
+  )
+
 /**
  * Looking for the successor takes less than half a monitor interval, draining at most the lease's deadline; then the
- * successor has its own time.
+ * successor has its own time. Of the masters' intervals the longest counts: theirs may differ from this configuration's.
  */
-const boundMs = (cluster: Cluster): number =>
-  cluster.timing.deadlineMs + 2 * cluster.timing.monitorMs + 1000
+function boundMs({ timing }: Cluster, { picture }: Sight): number {
+  const theirs = (picture?.masters ?? []).map(({ periods }) => periods?.monitorMs ?? 0)
+  return timing.deadlineMs + 2 * Math.max(timing.monitorMs, ...theirs) + 1000
+}
 
 export async function transitionToActive(context: CommandContext, call: Call): Promise<number> {
   const cluster = await loadCluster(context)
   for (let look = 1; ; look++) {
-    const sight = await lookAround(cluster, (seen) => answeringActive(seen) !== null)
+    const sight = await lookAround(cluster, isEnough)
     const target = await masterOf(call.address, sight, cluster)
     const active = activeAddress(sight)
-    if (answeringActive(sight)?.address === target.address) {
+    // By its own word or by the directory's: the network to it may be cut.
+    if (active !== null && sameAddress(active, target.address)) {
       return tell(context, target.address, `${target.address} is already active.`)
     }
     const from = call.force || active === null ? target : known(sight, active)
@@ -59,14 +69,14 @@ export async function transitionToActive(context: CommandContext, call: Call): P
         ? { name: 'takeOver', force: call.force, by }
         : { name: 'handOver', successor: target.address, force: false, by }
     try {
-      const { clusterId } = sight
-      const elsewhere = await send(context, call, { cluster, clusterId, to: from, order })
+      const elsewhere = await send(context, call, { cluster, sight, to: from, order })
       if (elsewhere !== null) return elsewhere
     } catch (error) {
       if (error instanceof Refusal && error.code === 'NOT_ACTIVE' && look < MOST_LOOKS) continue
       throw error
     }
-    await waitFor(cluster, `${target.address} serves`, async () => is(cluster, target, 'active'))
+    const looking = { cluster, sight }
+    await waitFor(looking, `${target.address} serves`, () => is(looking, target, 'active'))
     const former = active === null ? '' : `, ${active} was it before`
     return tell(context, target.address, `${target.address} is active${former}.`)
   }
@@ -86,9 +96,9 @@ async function requireLife(master: KnownMaster): Promise<void> {
 
 export async function transitionToBackup(context: CommandContext, call: Call): Promise<number> {
   const cluster = await loadCluster(context)
-  const sight = await lookAround(cluster, (seen) => answeringActive(seen) !== null)
+  const sight = await lookAround(cluster, isEnough)
   const target = await masterOf(call.address, sight, cluster)
-  if (target.asked.answered && target.asked.answer.state === 'backup') {
+  if (isBackup(target)) {
     return tell(context, activeAddress(sight), `${target.address} is a backup already.`)
   }
   const order: Order = {
@@ -97,33 +107,33 @@ export async function transitionToBackup(context: CommandContext, call: Call): P
     force: call.force,
     by: call.by ?? orderedBy(),
   }
-  const { clusterId } = sight
-  const elsewhere = await send(context, call, { cluster, clusterId, to: target, order })
+  const elsewhere = await send(context, call, { cluster, sight, to: target, order })
   if (elsewhere !== null) return elsewhere
-  await waitFor(cluster, `${target.address} is a backup`, () => is(cluster, target, 'backup'))
+  const looking = { cluster, sight }
+  await waitFor(looking, `${target.address} is a backup`, () => is(looking, target, 'backup'))
   const others = sight.masters.filter((one) => one !== target)
-  const heir = others.length === 0 ? null : await heirOf(cluster, others, call.force)
+  const heir = others.length === 0 ? null : await heirOf(looking, others, call.force)
   const now = heir === null ? 'no master is active now' : `${heir} is active`
   return tell(context, heir, `${target.address} is a backup, ${now}.`)
 }
 
 /** Who serves after the hand-over; with force it may be nobody, and that is given a moment only. */
 async function heirOf(
-  cluster: Cluster,
+  looking: Looking,
   others: readonly KnownMaster[],
   force: boolean,
 ): Promise<string | null> {
   let heir: string | null = null
   const found = async (): Promise<boolean> => {
-    const states = await Promise.all(others.map((one) => is(cluster, one, 'active')))
+    const states = await Promise.all(others.map((one) => is(looking, one, 'active')))
     heir = others.find((_, i) => states[i])?.address ?? null
     return heir !== null
   }
   if (force) {
-    const endMs = performance.now() + cluster.timing.graceMs
+    const endMs = performance.now() + looking.cluster.timing.graceMs
     while (!(await found()) && performance.now() < endMs) await sleep(POLL_MS)
   } else {
-    await waitFor(cluster, 'a backup serves', found)
+    await waitFor(looking, 'a backup serves', found)
   }
   return heir
 }
@@ -151,44 +161,58 @@ function known(sight: Sight, address: string): KnownMaster {
 const isCutOff = ({ asked, inspected }: KnownMaster): boolean =>
   !asked.answered && inspected?.pulse === 'live'
 
+/** By its own word, else by the directory's. */
+const isBackup = (master: KnownMaster): boolean =>
+  master.asked.answered
+    ? master.asked.answer.state === 'backup'
+    : isCutOff(master) && master.inspected?.state === 'backup'
+
+/** What was known when the order was given. */
+interface Looking {
+  readonly cluster: Cluster
+  readonly sight: Sight
+}
+
 /** Gives the order here or through the directory (null), or runs this command on the master's host and resolves to its exit code. */
 async function send(
   context: CommandContext,
   call: Call,
-  {
-    cluster,
-    clusterId,
-    to,
-    order,
-  }: { cluster: Cluster; clusterId: string | null; to: KnownMaster; order: Order },
+  { cluster, sight, to, order }: Looking & { to: KnownMaster; order: Order },
 ): Promise<number | null> {
   const host = await whereToGo(to, thisHost())
   if (host !== null && call.here) {
     throw failure(`${to.address} is not on this host (${thisHost().hostname}) but on ${host}`)
   }
   if (host !== null && isCutOff(to)) {
-    await throughDirectory(cluster, to, order)
+    await throughDirectory({ cluster, sight }, to, order)
     return null
   }
   if (host !== null) {
     const words = [`-${call.verb}`, formatAddress(call.address), '--here', '--by', order.by]
     if (call.force) words.push('--force')
-    return runThere(context, host, words, 2 * boundMs(cluster))
+    return runThere(context, host, words, 2 * boundMs(cluster, sight))
   }
   const adminSocket =
     (to.asked.answered ? to.asked.answer.adminSocket : null) ?? to.inspected?.adminSocket ?? null
-  await giveOrder({ address: to.address, adminSocket, clusterId }, order, boundMs(cluster))
+  const { clusterId } = sight
+  await giveOrder({ address: to.address, adminSocket, clusterId }, order, boundMs(cluster, sight))
   return null
 }
 
 async function throughDirectory(
-  { haDirectory: directory, timing }: Cluster,
+  { cluster, sight }: Looking,
   { address: to }: KnownMaster,
   { by, ...order }: Order,
 ): Promise<void> {
-  const limitMs = timing.deadlineMs + 2 * timing.monitorMs + 1000
+  const { haDirectory: directory, timing } = cluster
+  const limitMs = boundMs(cluster, sight)
   const request = { op: 'order' as const, directory, order: { to, by, order }, timing, limitMs }
-  await askDirectory(request, limitMs + DIRECTORY_EXTRA_MS)
+  try {
+    await askDirectory(request, limitMs + DIRECTORY_EXTRA_MS)
+  } catch (error) {
+    if (!(error instanceof DirectoryRefusal)) throw error
+    throw new Refusal(error.code, `${to}, asked through the directory: ${error.message}`)
+  }
 }
 
 /** The child's own start, and taking its files away again. */
@@ -196,27 +220,28 @@ const DIRECTORY_EXTRA_MS = 5000
 
 /** By its own word; where the network to it is cut, by a heartbeat that moves. */
 async function is(
-  cluster: Cluster,
+  { cluster, sight }: Looking,
   { address }: KnownMaster,
   state: 'active' | 'backup',
 ): Promise<boolean> {
   const asked = await askMaster(parseAddress(address, 'master'), askMs(cluster))
   if (asked.answered) return asked.answer.state === state
   if (isRefused(asked)) return false
-  const { haDirectory: directory, timing } = cluster
-  const watchMs = 3 * timing.renewMs
-  const request = { op: 'inspect' as const, directory, watchMs }
-  const { masters } = await askDirectory(request, watchMs + DIRECTORY_EXTRA_MS)
+  const { haDirectory: directory } = cluster
+  const forMs =
+    sight.picture === null ? 3 * cluster.timing.renewMs : watchMs(cluster, sight.picture)
+  const request = { op: 'inspect' as const, directory, watchMs: forMs }
+  const { masters } = await askDirectory(request, forMs + DIRECTORY_EXTRA_MS)
   const found = masters.find((one) => sameAddress(one.address, address))
   return found?.pulse === 'live' && found.state === state
 }
 
 async function waitFor(
-  cluster: Cluster,
+  { cluster, sight }: Looking,
   what: string,
   done: () => Promise<boolean>,
 ): Promise<void> {
-  const limitMs = boundMs(cluster)
+  const limitMs = boundMs(cluster, sight)
   const endMs = performance.now() + limitMs
   while (!(await done())) {
     if (performance.now() > endMs) {
