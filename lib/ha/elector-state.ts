@@ -17,6 +17,8 @@ import { newWatch, type Pulse, type Seen, type Watch } from './watch.ts'
 export interface Candidate {
   readonly address: string
   readonly priority: number
+  /** M by which it looks and answers; undefined where its file does not tell. */
+  readonly monitorMs?: number
 }
 
 /** Why a term is claimed, and when what was learnt: becomes its history. */

@@ -23,7 +23,10 @@ export interface AskOptions {
   readonly reserve: Pick<Reserve, 'spend'>
 }
 
-/** Asks that very process. Never rejects; takes M at most, and no time where it keeps its reserve. */
+/**
+ * Asks that very process. Never rejects; takes M at most, its own where that is longer, and no time where it keeps its
+ * reserve.
+ */
 export async function askForProof(options: AskOptions, successor: Holder): Promise<Proof> {
   const { disk } = options
   try {
@@ -61,7 +64,9 @@ async function forgetAnswers(disk: Disk, address: string): Promise<void> {
 async function answerOf(options: AskOptions, successor: Holder): Promise<Proof> {
   const { disk, clock, timing } = options
   const { address } = successor
-  const untilMs = clock.nowMs() + timing.monitorMs
+  // It looks for questions at its own pace.
+  const limitMs = Math.max(timing.monitorMs, successor.periods?.monitorMs ?? 0)
+  const untilMs = clock.nowMs() + limitMs
   const refusal = cannotFile(address, '').slice(BACKUP_DIR.length + 1)
   while (clock.nowMs() < untilMs) {
     if (await hasReserve(disk, successor)) return { can: true }
@@ -74,7 +79,7 @@ async function answerOf(options: AskOptions, successor: Holder): Promise<Proof> 
     }
     await new Promise<void>((done) => clock.after(timing.pollMs, done))
   }
-  const text = `it has not shown within ${timing.monitorMs} ms that it can make its files`
+  const text = `it has not shown within ${limitMs} ms that it can make its files`
   return { can: false, why: text }
 }
 

@@ -6,7 +6,7 @@
  * A kind is silent when none of it has answered a request for two P. It calms down when all kinds have answered for M/2.
  *
  * - Only who is on another network (`Holder.network`: boot id and network namespace) is asked.
- * - A gap in its own timers above 2Q starts all silences over: whoever stalled can't tell whose stall it was.
+ * - A gap in its own timers above 2Q is left out of all silences: whoever stalled can't tell whose stall it was.
  * - A sign of life that was only received is never an answer; its age just tells since when a silence lasts.
  *
  * The same class runs in the master and in the simulation: whom to ask, and how, comes in.
@@ -151,7 +151,7 @@ export class NetworkEar {
     const { clock, timing } = this.#ports
     if (this.#stopped) return
     const nowMs = clock.nowMs()
-    if (nowMs - this.#tickMs > timing.renewMs + 2 * timing.pollMs) this.#startOver(nowMs)
+    if (nowMs - this.#tickMs > timing.renewMs + 2 * timing.pollMs) this.#leaveOut(this.#tickMs)
     this.#tickMs = nowMs
     this.#judge(nowMs)
     if (this.#isCalm(nowMs)) {
@@ -183,9 +183,10 @@ export class NetworkEar {
     const { clock, timing } = this.#ports
     if (this.#stopped || this.#measuring) return
     const nowMs = clock.nowMs()
-    if (nowMs - askedMs > silenceMs(timing) + 2 * timing.pollMs) this.#startOver(nowMs)
+    const stalled = nowMs - askedMs > silenceMs(timing) + 2 * timing.pollMs
+    if (stalled) this.#leaveOut(askedMs)
     const quiet = KINDS.some((kind) => this.#ears[kind].unansweredMs !== null)
-    if (quiet) this.suspect(askedMs)
+    if (quiet) this.suspect(stalled ? nowMs : askedMs)
     else this.#rest()
   }
 
@@ -247,10 +248,14 @@ export class NetworkEar {
     return times.length === 0 ? nowMs : Math.max(...times)
   }
 
-  /** Its own stall. */
-  #startOver(nowMs: number): void {
-    for (const kind of KINDS) this.#ears[kind].unansweredMs = null
-    this.#suspectedMs = nowMs
+  /** Its own stall since then: what has come meanwhile is read after the timers. What was silence before it stays so. */
+  #leaveOut(sinceMs: number): void {
+    const gapMs = this.#ports.clock.nowMs() - sinceMs
+    for (const kind of KINDS) {
+      const ear = this.#ears[kind]
+      if (ear.unansweredMs !== null) ear.unansweredMs += gapMs
+    }
+    this.#suspectedMs += gapMs
   }
 
   #isCalm(nowMs: number): boolean {

@@ -14,10 +14,11 @@
  * Source: docs/ha-protocol.md, "When the clients' network is cut and the storage lives".
  */
 import { drain } from './elector-release.ts'
-import { isMasterReady, type State } from './elector-state.ts'
+import { type Candidate, isMasterReady, type State } from './elector-state.ts'
 import type { Turn } from './elector-turn.ts'
 import type { Publication } from './network-publication.ts'
 import {
+  aboveSince,
   compareRanks,
   describeRank,
   type Hearing,
@@ -27,19 +28,23 @@ import {
   rankOf,
   rankSince,
   silenceMs,
+  sinceAbove,
 } from './network-rank.ts'
 
 /** Another member's newest publication, and when it was first seen. */
 export interface Posted {
   readonly publication: Publication
   readonly seenMs: number
+  /** Since when its author has been above each lower rank (`aboveSince`). */
+  readonly aboveMs: readonly number[]
 }
 
 interface OpenOffer {
   readonly nonce: string
   readonly to: string
   readonly moves: number
-  readonly madeMs: number
+  /** Withdrawn then, if there is no answer. */
+  readonly untilMs: number
   /** The newest scan begun then did not show the answer yet: it is no older than that. */
   readonly absentMs: number
 }
@@ -111,17 +116,19 @@ const change = (t: Turn, changed: Partial<NetworkState>): void => {
   t.s.network = { ...t.s.network, ...changed }
 }
 
+/** A suspicion is news already: the others' publications are looked at from then on, not only once a silence is one. */
 export function onHears(t: Turn, hearing: Hearing): void {
   const before = t.s.network.hearing
   const same = before !== null && compareRanks(rankOf(before), rankOf(hearing)) === 0
-  change(t, { hearing, newsMs: same ? t.s.network.newsMs : t.now })
+  const suspects = hearing.measuring && before?.measuring !== true
+  change(t, { hearing, newsMs: same && !suspects ? t.s.network.newsMs : t.now })
 }
 
 export function onPosted(t: Turn, publications: readonly Publication[], begunMs: number): void {
   const { network } = t.s
   const posted = publications.map((publication): Posted => {
     const known = network.posted.find((one) => one.publication === publication)
-    return known ?? { publication, seenMs: t.now }
+    return known ?? newlyPosted(publication, network.posted, t.now)
   })
   const isNew = posted.some(({ seenMs }) => seenMs === t.now)
   const { offer } = network
@@ -130,6 +137,14 @@ export function onPosted(t: Turn, publications: readonly Publication[], begunMs:
   // A scan that was begun before the offer shows nothing of its answer.
   const looked = offer !== null && begunMs > offer.absentMs ? absent : offer
   change(t, { posted, offer: looked, newsMs: isNew ? t.now : network.newsMs })
+}
+
+function newlyPosted(publication: Publication, before: readonly Posted[], nowMs: number): Posted {
+  const { address, nonce, rank } = publication
+  const last = before.find(
+    (one) => one.publication.address === address && one.publication.nonce === nonce,
+  )
+  return { publication, seenMs: nowMs, aboveMs: aboveSince(rank, last?.aboveMs ?? [], nowMs) }
 }
 
 export function onProven(t: Turn, nonce: string, trouble: string | null): void {
@@ -178,7 +193,7 @@ function considerOffer(t: Turn, hearing: Hearing): void {
     change(t, { offer: null, belowMs: null })
     return
   }
-  const belowMs = network.belowMs ?? Math.max(hearing.sinceMs, better.seenMs)
+  const belowMs = network.belowMs ?? Math.max(hearing.sinceMs, sinceAbove(better.aboveMs, own))
   change(t, { belowMs, answering: null })
   if (network.offer !== null) {
     judgeAnswer(t, network.offer, own)
@@ -190,7 +205,8 @@ function considerOffer(t: Turn, hearing: Hearing): void {
   const nonce = `${term}-${Math.round(now * 1000)}`
   const { count } = network.moves
   const moves = now - network.moves.atMs > REMEMBERED_MS ? 0 : count
-  change(t, { offer: { nonce, to, moves, madeMs: now, absentMs: now } })
+  const untilMs = now + answerMs(s, better)
+  change(t, { offer: { nonce, to, moves, untilMs, absentMs: now } })
   t.log(
     'warn',
     `the role is offered to ${to}: over the network this master hears ${describeRank(own)}, ${to} ${describeRank(better.publication.rank)}`,
@@ -220,17 +236,25 @@ function betterThan(s: State, own: Rank, nowMs: number): Posted | undefined {
     (a, b) =>
       compareRanks(b.publication.rank, a.publication.rank) ||
       priorityOf(s, b) - priorityOf(s, a) ||
+      answerMs(s, a) - answerMs(s, b) ||
       (a.publication.address < b.publication.address ? -1 : 1),
   )[0]
 }
 
 const liveBackups = (s: State): Posted[] =>
-  s.network.posted.filter(
-    (one) => one.publication.address !== s.address && (priorityOf(s, one) ?? 0) > 0,
-  )
+  s.network.posted.filter((one) => one.publication.address !== s.address && priorityOf(s, one) > 0)
 
-const priorityOf = ({ candidates }: State, { publication }: Posted): number =>
-  candidates.find((one) => one.address === publication.address)?.priority ?? 0
+const candidateOf = ({ candidates }: State, { publication }: Posted): Candidate | undefined =>
+  candidates.find((one) => one.address === publication.address)
+
+const priorityOf = (s: State, posted: Posted): number => candidateOf(s, posted)?.priority ?? 0
+
+/**
+ * How long an answer may take: a backup finds the offer, and measures, at its own pace, which is slower where its monitor
+ * interval is longer. Two of its P until it looks, two until a silence is one.
+ */
+const answerMs = (s: State, posted: Posted): number =>
+  Math.max(s.timing.monitorMs, candidateOf(s, posted)?.monitorMs ?? 0) / 2
 
 const answerOf = (posted: readonly Posted[], { nonce, to }: OpenOffer): Posted | undefined =>
   posted.find(({ publication: { address, answer } }) => address === to && answer?.nonce === nonce)
@@ -244,7 +268,7 @@ function judgeAnswer(t: Turn, offer: OpenOffer, own: Rank): void {
     if (why !== null) fail(t, offer.to, why)
   }
   if (found === undefined) {
-    if (now - offer.madeMs >= timing.monitorMs / 2) withdraw('it has not answered the offer')
+    if (now >= offer.untilMs) withdraw('it has not answered the offer')
     return
   }
   const { rank, answer } = found.publication
@@ -388,7 +412,7 @@ export function networkWakes(s: State): number[] {
   ]
   if (network.belowMs !== null) times.push(network.belowMs + timing.monitorMs / 2)
   if (network.moves.count > 0) times.push(network.moves.atMs + backOffMs(s, network.moves.count))
-  if (network.offer !== null) times.push(network.offer.madeMs + timing.monitorMs / 2)
+  if (network.offer !== null) times.push(network.offer.untilMs)
   if (network.answering !== null) times.push(network.answering.seenMs + silenceMs(timing))
   return times
 }
@@ -402,22 +426,24 @@ export function networkProblemOf(s: State, nowMs: number): string | null {
   if (s.phase.name !== 'active') return problemOfBackup(s, silent)
   const own = rankOf(hearing)
   const others = liveBackups(s)
-  if (s.network.offer !== null) return null
   if (others.length > 0 && others.every((one) => compareRanks(one.publication.rank, own) < 0)) {
     return null
   }
-  const stay =
+  const why =
     others.length === 0
       ? 'no backup is live in the directory'
       : others.map((one) => whyNot(s, one, own, nowMs)).join('; ')
-  return `the network of this master, the active one, is cut, or that of the others: no answer from ${silent}; it hears ${describeRank(own)}. It stays active: ${stay}. Mend the network, or hand over with 'tajo haadmin -transitionToActive'`
+  const { offer } = s.network
+  const what = offer === null ? 'It stays active' : `Its role is being offered to ${offer.to}`
+  return `the network of this master, the active one, is cut, or that of the others: no answer from ${silent}; it hears ${describeRank(own)}. ${what}: ${why}. Mend the network, or hand over with 'tajo haadmin -transitionToActive'`
 }
 
 function whyNot(s: State, { publication }: Posted, own: Rank, nowMs: number): string {
   const { address, rank } = publication
   const failed = s.network.failures.find((one) => one.address === address && nowMs < one.untilMs)
   if (failed !== undefined) return `${address} was offered the role: ${failed.why}`
-  const than = compareRanks(rank, own) > 0 ? ', and is offered the role soon' : ', which is no more'
+  const soon = s.network.offer?.to === address ? '' : ', and is offered the role soon'
+  const than = compareRanks(rank, own) > 0 ? soon : ', which is no more'
   return `${address} hears ${describeRank(rank)}${than}`
 }
 

@@ -28,6 +28,21 @@ export function describeRank(rank: Rank): string {
   return heard.length === 0 ? 'nobody' : heard.map((kind) => `a ${kind}`).join(' and ')
 }
 
+/**
+ * Since when a rank that is published now has been above each lower one, from the lowest on: above those that the one
+ * before it was above as well, for as long as that was. What it lost meanwhile does not make the rest of it new.
+ */
+export const aboveSince = (
+  rank: Rank,
+  before: readonly number[],
+  nowMs: number,
+): readonly number[] =>
+  Array.from({ length: heightOf(rank) }, (_, height) => before[height] ?? nowMs)
+
+/** Of these times the one that says since when it is above `rank`; Infinity: it is not. */
+export const sinceAbove = (times: readonly number[], rank: Rank): number =>
+  times[heightOf(rank)] ?? Number.POSITIVE_INFINITY
+
 const heightOf = ({ worker, witness, master }: Rank): number =>
   (worker ? 4 : 0) + (witness ? 2 : 0) + (master ? 1 : 0)
 

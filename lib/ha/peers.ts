@@ -55,7 +55,11 @@ export class Peers {
   candidates(nowMs: number, timing: Timing): Candidate[] {
     return this.all()
       .filter((peer) => isLive(peer, nowMs, timing))
-      .map(({ holder }) => ({ address: holder.address, priority: holder.priority }))
+      .map(({ holder: { address, priority, periods } }) => ({
+        address,
+        priority,
+        ...(periods !== undefined && { monitorMs: periods.monitorMs }),
+      }))
   }
 
   /** Reads the directory once, and gives all names in it. Rejects with DiskError; what was known is kept then. */

@@ -126,6 +126,21 @@ t.test('its own stall is nobody’s silence', async (t) => {
   t.ok(bench.told.every((hearing) => rankOf(hearing).master))
 })
 
+t.test('a silence is one, though the ear stalls again and again', async (t) => {
+  const bench = new Bench()
+  bench.answers = { m2: 'answered' }
+  bench.ear.follow([master], [])
+  await bench.pass(timing.monitorMs)
+  bench.answers = {}
+  bench.ear.suspect(bench.nowMs)
+  for (let i = 0; i < 8; i += 1) {
+    // One tick in time, and one that comes too late.
+    await bench.pass(timing.renewMs)
+    bench.nowMs += 3 * timing.renewMs
+  }
+  t.equal(bench.last && rankOf(bench.last).master, false)
+})
+
 t.test('ranks: a worker counts more than a witness, and that more than a master', (t) => {
   const [w, g, m] = [
     { ...NOTHING, worker: true },

@@ -1,0 +1,162 @@
+/**
+ * When an active offers its role, and how long it waits for an answer. Pure: the driver is played by hand. What follows when
+ * the rules meet is the simulation's part (test/sim/network.test.ts).
+ */
+import t from 'tap'
+import { step } from '../../../lib/ha/elector.ts'
+import { begin, type Effect, type Input, type State } from '../../../lib/ha/elector-state.ts'
+import { networkProblemOf } from '../../../lib/ha/network-offer.ts'
+import type { Publication } from '../../../lib/ha/network-publication.ts'
+import { type Hearing, NOTHING, type Rank } from '../../../lib/ha/network-rank.ts'
+import { makeTiming } from '../../../lib/ha/timing.ts'
+
+const timing = makeTiming(1000)
+const WORKER: Rank = { ...NOTHING, worker: true }
+const WITNESS: Rank = { ...NOTHING, witness: true }
+const ALL: Rank = { worker: true, witness: true, master: true }
+
+/** The active master a:26001, which hears all at first, and its backups. */
+class Bench {
+  now = 100_000
+  state: State
+  #published: Publication[] = []
+
+  constructor(backups: readonly { address: string; monitorMs?: number }[]) {
+    const resume = { term: 3, serving: true, untilMs: this.now + timing.deadlineMs }
+    const nowMs = this.now
+    const { address, priority } = { address: 'a:26001', priority: 100 }
+    this.state = begin({ address, priority, timing, nowMs, canFence: false, resume })
+    const candidates = backups.map((one) => ({ priority: 100, ...one }))
+    this.input({ type: 'candidates', candidates, begunMs: nowMs, pulseMs: 200 })
+    this.hears(ALL)
+  }
+
+  input(input: Input): readonly Effect[] {
+    const next = step(this.state, input, this.now)
+    this.state = next.state
+    return next.effects
+  }
+
+  /** Renewals and pings go on meanwhile. */
+  pass(ms: number): void {
+    for (let left = ms; left > 0; left -= 10) {
+      this.now += Math.min(10, left)
+      const term = this.state.lease?.term ?? 0
+      this.input({ type: 'renewed', term, startedMs: this.now, outcome: 'touched', why: '' })
+      this.input({ type: 'pong' })
+      this.input({ type: 'posted', publications: this.#published, begunMs: this.now })
+    }
+  }
+
+  hears(rank: Rank, sinceMs = this.now): void {
+    const { now } = this
+    const of = (heard: boolean): number | null => (heard ? now : null)
+    const hearing: Hearing = {
+      heardMs: { worker: of(rank.worker), witness: of(rank.witness), master: of(rank.master) },
+      known: ALL,
+      silent: rank.master ? [] : ['b:26001'],
+      sinceMs,
+      measuring: false,
+      madeMs: now,
+      workersHeard: [],
+      workers: [],
+    }
+    this.input({ type: 'hears', hearing })
+  }
+
+  publish(address: string, rank: Rank, answer: Publication['answer'] = null): void {
+    const posted = { address, nonce: address, rank, workers: [], offer: null, answer }
+    this.#published = [...this.#published.filter((one) => one.address !== address), posted]
+    this.input({ type: 'posted', publications: this.#published, begunMs: this.now })
+  }
+
+  get offer(): State['network']['offer'] {
+    return this.state.network.offer
+  }
+}
+
+t.test('an offer is made once its rank has been below a published one for M/2', async (t) => {
+  const bench = new Bench([{ address: 'b:26001' }])
+  bench.publish('b:26001', ALL)
+  bench.pass(1000)
+  const cutMs = bench.now
+  bench.pass(300)
+  bench.hears(NOTHING, cutMs)
+  bench.pass(timing.monitorMs / 2 - 310)
+  t.equal(bench.offer, null)
+  bench.pass(20)
+  t.equal(bench.offer?.to, 'b:26001')
+})
+
+t.test('a backup that lost something meanwhile was above all the same', async (t) => {
+  const bench = new Bench([{ address: 'b:26001' }])
+  bench.publish('b:26001', ALL)
+  bench.pass(1000)
+  const cutMs = bench.now
+  bench.pass(450)
+  // The same cut, and it has noticed first: nothing of it says that its witness is new.
+  bench.publish('b:26001', WITNESS)
+  bench.pass(50)
+  bench.hears(NOTHING, cutMs)
+  bench.pass(20)
+  t.equal(bench.offer?.to, 'b:26001', 'M/2 after the cut, not after the publication')
+})
+
+t.test('what it has found new is new', async (t) => {
+  const bench = new Bench([{ address: 'b:26001' }])
+  bench.publish('b:26001', NOTHING)
+  bench.pass(1000)
+  bench.hears(NOTHING)
+  bench.pass(1000)
+  bench.publish('b:26001', WITNESS)
+  bench.pass(timing.monitorMs / 2 - 10)
+  t.equal(bench.offer, null)
+  bench.pass(20)
+  t.equal(bench.offer?.to, 'b:26001')
+})
+
+t.test('a backup with a longer M is given its own time to answer', async (t) => {
+  const bench = new Bench([{ address: 'b:26001', monitorMs: 20_000 }])
+  bench.publish('b:26001', ALL)
+  bench.hears(NOTHING)
+  bench.pass(timing.monitorMs / 2 + 20)
+  const nonce = bench.offer?.nonce ?? ''
+  t.not(nonce, '')
+  // It looks once in 2P = 4 s and knows a silence after as long again.
+  bench.pass(8000)
+  t.equal(bench.offer?.nonce, nonce, 'it still stands')
+  bench.publish('b:26001', WORKER, { nonce, trouble: null })
+  t.equal(bench.state.phase.name, 'draining')
+})
+
+t.test(
+  'it is withdrawn after that time, and of equal backups the quicker is asked first',
+  async (t) => {
+    const slow = { address: 'b:26001', monitorMs: 20_000 }
+    const bench = new Bench([slow, { address: 'c:26001', monitorMs: 1000 }])
+    bench.publish('b:26001', ALL)
+    bench.publish('c:26001', ALL)
+    bench.hears(NOTHING)
+    bench.pass(timing.monitorMs / 2 + 20)
+    t.equal(bench.offer?.to, 'c:26001')
+    bench.pass(timing.monitorMs / 2 + 20)
+    t.equal(bench.offer?.to, 'b:26001', 'the next one, since that one has not answered')
+    bench.pass(10_020)
+    t.not(bench.offer?.to, 'b:26001')
+    t.match(bench.state.network.failures, [{ address: 'c:26001' }, { address: 'b:26001' }])
+  },
+)
+
+t.test('that its network is cut is told from M/2 on, while the role is offered too', async (t) => {
+  const bench = new Bench([{ address: 'b:26001' }])
+  bench.publish('b:26001', ALL)
+  bench.hears(NOTHING)
+  bench.pass(timing.monitorMs / 2 - 10)
+  t.equal(networkProblemOf(bench.state, bench.now), null)
+  bench.pass(20)
+  t.not(bench.offer, null)
+  t.match(
+    networkProblemOf(bench.state, bench.now),
+    /no answer from b:26001; it hears nobody\. Its role is being offered to b:26001: /,
+  )
+})
