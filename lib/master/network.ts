@@ -2,9 +2,8 @@
  * This master's requests over the clients' network: the other masters, the workers, the witnesses. Who answers decides
  * nothing here: the election compares it with what the others hear (lib/ha, network-offer.ts).
  *
- * The active knows its workers by their registration, and lets the others know them through the directory. Those of the
- * term before, and those that it has lost, are kept for a while: an active that none of them reaches must not take that
- * for a cluster without any, and a backup that still reaches them has to go on asking them.
+ * The active knows its workers by their registration, and lets the others know them through the directory
+ * (known-workers.ts).
  */
 import type { Clock } from '../base/clock.ts'
 import { splitHostPort } from '../base/host-port.ts'
@@ -20,6 +19,7 @@ import {
 import { RpcClient } from '../rpc/client.ts'
 import { RpcError } from '../rpc/index.ts'
 import { othersOf } from './cluster-view.ts'
+import { KnownWorkers } from './known-workers.ts'
 import { askWitness } from './witness.ts'
 
 export interface NetworkOptions {
@@ -39,10 +39,6 @@ export interface NetworkOptions {
   readonly clock: Clock
 }
 
-/** Workers are asked for so long after they were last registered, with this master or with the active before it. */
-const REMEMBERED_MS = 600_000
-/** So many workers are let known: of others nobody needs to ask more. */
-const MOST_WORKERS = 16
 /** Lines on a stream come each 2P. */
 const QUIET_PERIODS = 3
 
@@ -57,13 +53,9 @@ export class MasterNetwork {
   readonly #ear: NetworkEar
   readonly #lines = new Map<string, Line>()
   #serving = false
-  /** By address. */
-  readonly #remembered = new Map<
-    string,
-    { readonly worker: KnownWorker; readonly untilMs: number }
-  >()
+  readonly #known = new KnownWorkers()
   #others: Target[] = []
-  #workers: readonly KnownWorker[] = []
+  #published: readonly KnownWorker[] = []
   #cancel = (): void => {}
 
   constructor(options: NetworkOptions) {
@@ -77,12 +69,11 @@ export class MasterNetwork {
 
   /** To be called at each new view of the election. */
   follow(view: MemberView, serving: boolean): void {
-    if (serving && !this.#serving) this.#remember(this.#workers)
     this.#serving = serving
     this.#others = othersOf(view).map(
       ({ address, network = null }): Target => ({ kind: 'master', address, network }),
     )
-    if (!serving) this.#workers = view.network.workers
+    this.#published = view.network.workers
     this.#follow()
   }
 
@@ -100,7 +91,7 @@ export class MasterNetwork {
   /** Streams that fall silent, and workers that come and go, make no event of their own. */
   #look(): void {
     const { clock, timing, quietSinceMs } = this.#options
-    this.#cancel = clock.after(timing.renewMs, () => {
+    this.#cancel = clock.after(timing.pollMs, () => {
       const sinceMs = quietSinceMs(QUIET_PERIODS * timing.renewMs)
       if (sinceMs !== null) this.#ear.suspect(sinceMs)
       if (this.#serving) this.#follow()
@@ -109,34 +100,17 @@ export class MasterNetwork {
   }
 
   #follow(): void {
-    if (this.#serving) this.#workers = this.#known()
-    const { witnesses } = this.#options
+    const { witnesses, registered, clock } = this.#options
+    const serving = this.#serving
+    const now = { serving, registered: registered(), published: this.#published }
+    const workers = this.#known.toAsk(now, clock.nowMs())
     const targets = [
-      ...this.#workers.map((worker): Target => ({ kind: 'worker', ...worker })),
+      ...workers.map((worker): Target => ({ kind: 'worker', ...worker })),
       ...witnesses.map((address): Target => ({ kind: 'witness', address, network: null })),
       ...this.#others,
     ]
-    this.#ear.follow(targets, this.#serving ? this.#workers : [])
+    this.#ear.follow(targets, serving ? workers : [])
     this.#forget(new Set(targets.map(keyOf)))
-  }
-
-  #known(): readonly KnownWorker[] {
-    const registered = this.#options.registered()
-    this.#remember(registered)
-    const lost = [...this.#remembered.values()].map(({ worker }) => worker)
-    const all = new Map([...registered, ...lost].map((worker) => [worker.address, worker]))
-    const some = [...all.values()].slice(0, MOST_WORKERS)
-    return some.sort((a, b) => (a.address < b.address ? -1 : 1))
-  }
-
-  #remember(workers: readonly KnownWorker[]): void {
-    const nowMs = this.#options.clock.nowMs()
-    for (const worker of workers) {
-      this.#remembered.set(worker.address, { worker, untilMs: nowMs + REMEMBERED_MS })
-    }
-    for (const [address, { untilMs }] of this.#remembered) {
-      if (untilMs <= nowMs) this.#remembered.delete(address)
-    }
   }
 
   #forget(wanted: ReadonlySet<string>): void {

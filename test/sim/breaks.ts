@@ -32,6 +32,8 @@ export interface Breaks {
   readonly ask?: (ask: Ask, receives: (target: Target) => boolean) => Ask
   /** The network that a master believes to be on. */
   readonly ownNetwork?: string
+  /** An active forgets a worker as soon as it has lost it. */
+  readonly forgetsLost?: boolean
   /** What a keeper says of its files when it is offered the role. */
   readonly proveClaim?: () => Promise<string | null>
   readonly readEarly?: (inside: Inside, term: number) => Promise<Change[]> | null

@@ -301,13 +301,15 @@ export class Cluster {
   }
 }
 
-/** A worker on a place of its own, or on the first master's host. */
 function networkOf({ network }: Profile, world: World): SimNetwork | null {
   if (network === null) return null
-  const end = network.worker === 'apart' ? 'worker' : (world.hosts[0]?.name ?? '')
   return {
     links: new Links(),
-    workers: network.worker === 'none' ? [] : [{ address: 'w:28091', end }],
+    workers: network.workers.map((place, i) => ({
+      address: `w${i + 1}:28091`,
+      end: place === 'apart' ? `worker${i + 1}` : (world.hosts[place - 1]?.name ?? ''),
+      state: 'up',
+    })),
     witnesses: network.witness ? [{ address: 'gateway', end: 'witness' }] : [],
   }
 }

@@ -4,7 +4,9 @@
  */
 import type { MemberCore } from '../../lib/ha/member.ts'
 import { type Answer, NetworkEar, type Target } from '../../lib/ha/network-ear.ts'
+import type { KnownWorker } from '../../lib/ha/network-rank.ts'
 import type { Timing } from '../../lib/ha/timing.ts'
+import { KnownWorkers } from '../../lib/master/known-workers.ts'
 import type { Master } from './master.ts'
 import { clockOf } from './world/host.ts'
 import type { Links } from './world/links.ts'
@@ -17,9 +19,14 @@ export interface Station {
   readonly end: string
 }
 
+export interface SimWorker extends Station {
+  /** `ended`: its process, so that its host refuses whoever asks. `off`: nothing is there that could answer. */
+  state: 'up' | 'ended' | 'off'
+}
+
 export interface SimNetwork {
   readonly links: Links
-  readonly workers: readonly Station[]
+  readonly workers: readonly SimWorker[]
   readonly witnesses: readonly Station[]
 }
 
@@ -36,6 +43,8 @@ export interface EarsOptions {
   /** The network that this master believes to be on. */
   readonly own: string
   readonly wrapAsk: (ask: Ask, receives: (target: Target) => boolean) => Ask
+  /** A break: an active forgets at once whom it has lost. */
+  readonly forgetsLost: boolean
 }
 
 /** One way of a message. */
@@ -55,9 +64,55 @@ export function listen(options: EarsOptions): NetworkEar {
     tell: (hearing) => core.hears(hearing),
   })
   core.onMeasure((wanted) => ear.want(wanted))
-  core.onState(() => follow(options, ear))
+  const registry = new Registry(options)
+  core.onState(() => follow(options, registry, ear))
+  const look = (): void => {
+    registry.hear()
+    if (core.mayServe()) follow(options, registry, ear)
+    clock.after(REPORT_PERIODS * timing.renewMs, look)
+  }
+  look()
   hearStreams(options, ear)
   return ear
+}
+
+/** Workers report to the active so often; who has missed three reports is lost. */
+const REPORT_PERIODS = 2
+const MISSED = 3
+
+/** The workers as a master has them: registered with it while it serves, remembered and let known as the product does. */
+class Registry {
+  readonly #options: EarsOptions
+  /** By address, when it last reported. */
+  readonly #reported = new Map<string, number>()
+  #known = new KnownWorkers()
+
+  constructor(options: EarsOptions) {
+    this.#options = options
+  }
+
+  hear(): void {
+    const { core, process, network, master } = this.#options
+    if (!core.mayServe()) return
+    for (const { address, end, state } of network.workers) {
+      if (state !== 'up' || !network.links.both(end, master.host.name)) continue
+      this.#reported.set(address, clockOf(process).nowMs())
+    }
+  }
+
+  toAsk(): readonly KnownWorker[] {
+    const { core, process, network, timing, forgetsLost } = this.#options
+    const nowMs = clockOf(process).nowMs()
+    const lostMs = MISSED * REPORT_PERIODS * timing.renewMs
+    const isRegistered = ({ address }: SimWorker): boolean =>
+      nowMs - (this.#reported.get(address) ?? Number.NEGATIVE_INFINITY) < lostMs
+    const registered = network.workers
+      .filter(isRegistered)
+      .map(({ address, end }) => ({ address, network: end }))
+    if (forgetsLost) this.#known = new KnownWorkers()
+    const published = core.view().network.workers
+    return this.#known.toAsk({ serving: core.mayServe(), registered, published }, nowMs)
+  }
 }
 
 function endOfTarget({ network, masters }: EarsOptions, { kind, address }: Target): string {
@@ -68,10 +123,9 @@ function endOfTarget({ network, masters }: EarsOptions, { kind, address }: Targe
   return (kind === 'worker' ? workers : witnesses).find((one) => one.address === address)?.end ?? ''
 }
 
-function follow({ core, network }: EarsOptions, ear: NetworkEar): void {
+function follow({ core, network }: EarsOptions, registry: Registry, ear: NetworkEar): void {
   const view = core.view()
-  const own = network.workers.map(({ address, end }) => ({ address, network: end }))
-  const workers = core.mayServe() ? own : view.network.workers
+  const workers = registry.toAsk()
   const others = [...view.peers, ...(view.active === null ? [] : [view.active])]
   const targets: Target[] = [
     ...workers.map((worker): Target => ({ kind: 'worker', ...worker })),
@@ -88,7 +142,7 @@ function follow({ core, network }: EarsOptions, ear: NetworkEar): void {
         }),
       ),
   ]
-  ear.follow(targets, core.mayServe() ? own : [])
+  ear.follow(targets, core.mayServe() ? workers : [])
 }
 
 function ask(options: EarsOptions, target: Target, limitMs: number): Promise<Answer> {
@@ -112,7 +166,9 @@ function ask(options: EarsOptions, target: Target, limitMs: number): Promise<Ans
     world.after(travel(), () => {
       if (!network.links.reaches(me, end)) return
       if (target.kind !== 'master') {
-        back('answered')
+        const worker = network.workers.find(({ address }) => address === target.address)
+        const state = worker?.state ?? 'up'
+        if (state !== 'off') back(state === 'up' ? 'answered' : 'refused')
         return
       }
       const other = masters().find((one) => one.address === target.address)

@@ -126,7 +126,7 @@ export const FAULTS = {
     const { network, random, world } = cluster
     if (network === null) return
     const me = target.host.name
-    const ends = [...world.hosts.map(({ name }) => name), 'worker', 'witness']
+    const ends = [...world.hosts.map(({ name }) => name), 'worker1', 'witness']
     const some = random.chance(0.6) ? ends : [random.pick(ends)]
     const ways = random.pick(['both', 'in', 'out'] as const)
     for (const end of some) {

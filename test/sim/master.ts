@@ -164,6 +164,7 @@ export class Master {
       masters,
       own: breaks.ownNetwork ?? this.host.name,
       wrapAsk: breaks.ask ?? ((ask) => ask),
+      forgetsLost: breaks.forgetsLost === true,
     })
   }
 

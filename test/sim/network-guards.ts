@@ -78,6 +78,7 @@ export const NETWORK_GUARDS: readonly NetworkGuard[] = [
   },
   { name: 'take an old answer to an offer', breaks: stale() },
   { name: 'move only when nobody is heard, instead of comparing', breaks: hearing(anybody) },
+  { name: 'forget a worker as soon as it is lost', breaks: { forgetsLost: true } },
   { name: "count a worker on one's own host", breaks: { ownNetwork: 'nowhere' } },
   {
     name: 'hand over without a proof of files',

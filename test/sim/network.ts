@@ -2,6 +2,8 @@
  * Schedules of a cut network whose storage lives. One world of links after the other stands still for a while, so that
  * what must become of the role in it can be said:
  *
+ * Workers die, come back and have their own cables pulled in between; a change of theirs is one of the world's.
+ *
  * - worse: nobody hands over to a master that is no better off, or that could not make its files;
  * - flap: while no link changes the role moves a few times at most, and in a whole network not at all;
  * - dead: in the end nobody stays active whose network is worse than another living backup's;
@@ -13,6 +15,7 @@ import { compareRanks, type Rank } from '../../lib/ha/network-rank.ts'
 import { makeTiming } from '../../lib/ha/timing.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
+import type { SimWorker } from './ears.ts'
 import type { Master } from './master.ts'
 import { drawProfile, type Profile } from './profile.ts'
 import { Random } from './world/random.ts'
@@ -33,6 +36,18 @@ export interface NetworkOptions {
   readonly write?: ((line: string) => void) | null
 }
 
+/** Where workers are. */
+const WORKERS: readonly (readonly ('apart' | number)[])[] = [
+  ['apart'],
+  ['apart', 'apart'],
+  [1],
+  [1, 2],
+  ['apart', 2],
+  [],
+]
+const STATES: readonly SimWorker['state'][] = ['up', 'ended', 'off']
+const describe = (workers: readonly SimWorker[]): string =>
+  workers.map(({ address, end, state }) => `${address} on ${end} ${state}`).join(', ')
 /** Worlds of links in one schedule. */
 const WORLDS = 3
 const SETTLED_M = 5
@@ -76,7 +91,7 @@ function profileOf(seed: number, random: Random): Profile {
       latencyMs: random.between(0.2, timing.monitorMs / 500),
     },
     network: {
-      worker: random.pick(['apart', 'apart', 'beside the first', 'none'] as const),
+      workers: random.pick(WORKERS),
       witness: random.chance(0.5),
     },
   }
@@ -114,10 +129,15 @@ class Run {
     if (this.#moves > 0) this.#break('flap: the role has moved though no link was ever cut')
     for (let i = 0; i < WORLDS && this.#over === null; i += 1) {
       this.#cut()
+      if (this.#random.chance(0.5)) {
+        await this.#hold(this.#random.between(0.1, 2))
+        this.#strikeWorker()
+      }
       await this.#hold(HELD_M)
       this.#judge()
     }
     network?.links.mend()
+    for (const worker of network?.workers ?? []) worker.state = 'up'
     this.#changed()
     await this.#hold(SETTLED_M)
     if (this.#moves > 1) this.#break('flap: the role has moved in a network that is whole')
@@ -162,7 +182,14 @@ class Run {
     const { links } = network
     const random = this.#random
     links.mend()
-    const ends = [...world.hosts.map(({ name }) => name), 'worker', 'witness']
+    const places = network.workers.filter(({ end }) => end.startsWith('worker'))
+    const ends = [...world.hosts, ...places.map(({ end }) => ({ name: end }))].map(
+      ({ name }) => name,
+    )
+    ends.push('witness')
+    for (const worker of network.workers) {
+      if (random.chance(0.3)) worker.state = random.pick(STATES)
+    }
     if (random.chance(0.4)) {
       const host = random.chance(0.7) && active !== null ? active.host : random.pick(world.hosts)
       for (const end of ends) {
@@ -179,7 +206,23 @@ class Run {
       }
     }
     this.#changed()
-    world.trace(() => `LINKS ${links.describe()}`)
+    world.trace(() => `LINKS ${links.describe()}; WORKERS ${describe(network.workers)}`)
+  }
+
+  /** One dies, comes back, or has its cable pulled, while the masters are still at the last change. */
+  #strikeWorker(): void {
+    const { network, world } = this.#cluster
+    const random = this.#random
+    if (network === null || network.workers.length === 0 || this.#over !== null) return
+    const worker = random.pick(network.workers)
+    if (worker.end.startsWith('worker') && random.chance(0.4)) {
+      for (const { name } of world.hosts) {
+        network.links.cut(name, worker.end)
+        network.links.cut(worker.end, name)
+      }
+    } else worker.state = worker.state === 'up' ? random.pick(['ended', 'off'] as const) : 'up'
+    this.#changed()
+    world.trace(() => `LINKS ${network.links.describe()}; WORKERS ${describe(network.workers)}`)
   }
 
   #watch(): void {
@@ -228,7 +271,10 @@ class Run {
     const me = host.name
     const hears = (end: string): boolean => end !== me && network?.links.both(me, end) === true
     return {
-      worker: network?.workers.some(({ end }) => end !== active.name && hears(end)) === true,
+      worker:
+        network?.workers.some(
+          ({ end, state }) => state === 'up' && end !== active.name && hears(end),
+        ) === true,
       witness: network?.witnesses.some(({ end }) => hears(end)) === true,
       master: masters.some((one) => one.alive && hears(one.host.name)),
     }

@@ -47,7 +47,8 @@ export interface Profile {
   readonly changeEveryMs: number
   /** The clients' network, in which links can be cut while the storage lives; null: masters know nothing of it. */
   readonly network: {
-    readonly worker: 'apart' | 'beside the first' | 'none'
+    /** Each on a place of its own, or on that master's host, counted from 1. */
+    readonly workers: readonly ('apart' | number)[]
     readonly witness: boolean
   } | null
 }
@@ -163,7 +164,7 @@ export function drawProfile(seed: number): Profile {
     changeEveryMs: m * random.logBetween(0.03, 0.5),
     network: random.chance(0.3)
       ? {
-          worker: random.pick(['apart', 'apart', 'beside the first', 'none'] as const),
+          workers: random.pick([['apart'], ['apart'], [1], []] as const),
           witness: random.chance(0.5),
         }
       : null,
