@@ -1,12 +1,16 @@
 /**
- * `npm run soak -- --faults process|ground …`: which faults, each with a program of its own. `process` (the default) strikes
- * the masters themselves, `ground` what they stand on; the latter gets a mount namespace of its own, so that its mounts
- * are nobody else's and end with it.
+ * `npm run soak -- --faults process|ground|network …`: which faults, each with a program of its own. `process` (the default)
+ * strikes the masters themselves, `network` the clients' network, `ground` what they stand on; the latter gets a mount
+ * namespace of its own, so that its mounts are nobody else's and end with it.
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const PROGRAMS = { process: './failover.js', ground: './ground/run.js' } as const
+const PROGRAMS = {
+  process: './failover.js',
+  ground: './ground/run.js',
+  network: './network/run.js',
+} as const
 
 const words = process.argv.slice(2)
 const at = words.indexOf('--faults')
