@@ -30,8 +30,8 @@ export function lookIfDue(t: Turn): void {
 export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   const { s } = t
   s.looking = { busy: false, again: false, nextMs: s.looking.again ? t.now : s.looking.nextMs }
-  if (s.storage !== 'ok') t.log('info', 'the shared directory can be read again')
-  s.storage = 'ok'
+  if (s.unreadable !== null) t.log('info', 'the shared directory can be read again')
+  s.unreadable = null
   // Whoever has made a later heartbeat knows better why nobody serves.
   if (s.failure !== null && (newestBeat(seen)?.term ?? 0) > s.failure.term) s.failure = null
   const observer = { own: periodsOf(s.timing), pace: s.pace }
@@ -48,10 +48,14 @@ export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   }
 }
 
+/** In front of every observer whose last look has failed: what it doesn't see may live. */
+export const blindText = (why: string): string =>
+  `the shared directory cannot be read (${why}): nobody takes over blind`
+
 export function onLookFailed(t: Turn, why: string): void {
   t.s.looking = { busy: false, again: false, nextMs: t.s.looking.nextMs }
-  if (t.s.storage === 'ok') t.log('warn', `the shared directory can't be read: ${why}`)
-  t.s.storage = 'unreadable'
+  if (t.s.unreadable === null) t.log('warn', `the shared directory can't be read: ${why}`)
+  t.s.unreadable = why
 }
 
 /** The names by which a verdict becomes a claim. Proof needs no settling. */
@@ -360,11 +364,8 @@ export function onTakeOver(t: Turn, input: Input & { type: 'take-over' }): void 
     t.reply(input.id, { code: 'UNSAFE', message: `busy: ${s.phase.name}` })
     return
   }
-  if (s.storage !== 'ok') {
-    t.reply(input.id, {
-      code: 'UNSAFE',
-      message: 'the shared directory cannot be read: nobody takes over blind',
-    })
+  if (s.unreadable !== null) {
+    t.reply(input.id, { code: 'UNSAFE', message: blindText(s.unreadable) })
     return
   }
   const fence = input.force && s.canFence && s.watch.seen?.holder != null

@@ -201,7 +201,8 @@ export interface State {
   /** We killed it for not answering; named in the obituary. */
   readonly killed: boolean
   readonly leaving: string | null
-  readonly storage: 'ok' | 'unreadable'
+  /** Why the directory couldn't be read when it was looked at last; null where it could. */
+  readonly unreadable: string | null
   /** A term above ours that serves, and when we saw it: our next renewal must fail, else it is a split brain. */
   readonly above: { readonly term: number; readonly seenMs: number } | null
   /** What is known of the clients' network, and the offers that follow from it. */
@@ -400,7 +401,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     masterGone: false,
     killed: false,
     leaving: null,
-    storage: 'ok',
+    unreadable: null,
     above: null,
     network: newNetwork(nowMs),
   }

@@ -82,7 +82,8 @@ async function storageTrouble(disk: Disk, directory: string): Promise<string> {
 
 /** Where there is no cluster file: formatting removes it, and the history stays. */
 function whyNoCluster(newest: HistoryEntry | undefined): string {
-  if (newest === undefined) return 'is no HA directory yet: no master has been started on it'
+  if (newest === undefined)
+    return 'holds no HA directory: no master has been started on it, or it was removed'
   if (newest.term.reason === 'format') return 'was formatted; no master has been started since'
   return `has lost its ${CLUSTER_FILE}: the active master puts it back within a monitor interval; where none is left, put it back from a backup, or run 'tajo haadmin -formatHA' when all masters are stopped`
 }

@@ -454,7 +454,7 @@ export class Keeper {
 const mayDiffer = (a: State, b: State): boolean =>
   a.phase !== b.phase ||
   a.watch.seen !== b.watch.seen ||
-  a.storage !== b.storage ||
+  a.unreadable !== b.unreadable ||
   a.unwritable !== b.unwritable ||
   a.failure !== b.failure ||
   (a.lease?.suspended ?? null) !== (b.lease?.suspended ?? null) ||

@@ -37,6 +37,9 @@ import type { Pulse, Seen } from './watch.ts'
  */
 const FARTHEST_TERM = 1_000_000
 
+/** None of the living can tell a removed directory from one that is not mounted, so nobody makes it again by himself. */
+const GONE = `${ACTIVE_DIR}/ is gone from the HA directory: it was removed, or isn't mounted on this host. Mount it, put it back from a backup, or stop all masters and run 'tajo haadmin -formatHA' where it is mounted, which keeps the catalog and goes on above its term`
+
 /** So many of the newest terms are looked into, whatever history/ says: one of them may be claimed just now. */
 const NEAR_TERMS = 16
 
@@ -82,7 +85,7 @@ export class Looker {
   async look(): Promise<Seen> {
     const names = await this.#disk.list('observe', ACTIVE_DIR)
     if (names === 'missing') {
-      throw new DiskError('ENOENT', ACTIVE_DIR, `${ACTIVE_DIR}/ is gone from the HA directory`)
+      throw new DiskError('ENOENT', ACTIVE_DIR, GONE)
     }
     const terms = names.map(termOf).filter((term) => term !== null)
     terms.sort((a, b) => b - a)

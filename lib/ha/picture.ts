@@ -1,4 +1,5 @@
 /** What the keeper tells its master of the cluster: the elector's state in a reader's words. Pure. */
+import { blindText } from './elector-claim.ts'
 import type { State } from './elector-state.ts'
 import { type Holder, networkOf } from './layout.ts'
 import type { PeerView } from './member-api.ts'
@@ -35,7 +36,7 @@ export function pictureOf(of: PictureOf): Picture {
       .filter((p) => p.holder.address !== active?.address)
       .map((p) => viewOf(p.holder, 'backup', p.moved ? nowMs - p.sinceMs : null)),
     lastRenewalMs: of.lastRenewalMs,
-    storage: state.storage === 'ok' && of.unwritable !== null ? 'unwritable' : state.storage,
+    storage: storageOf(state, of.unwritable),
     problem: problemOf(state, active, nowMs),
     space: of.space,
     network: { trouble: networkProblemOf(state, nowMs), workers: workersOf(state) },
@@ -81,6 +82,11 @@ function workersOf({ network, watch }: State): Picture['network']['workers'] {
   return by?.publication.workers ?? []
 }
 
+function storageOf({ unreadable }: State, unwritable: string | null): Picture['storage'] {
+  if (unreadable !== null) return 'unreadable'
+  return unwritable === null ? 'ok' : 'unwritable'
+}
+
 /** The holder that is believed to live. A hung one counts until its lease is over: nobody else may act before. */
 function activeOf(state: State, self: Holder, nowMs: number): PeerView | null {
   const { phase, lease, watch, timing } = state
@@ -98,9 +104,7 @@ function activeOf(state: State, self: Holder, nowMs: number): PeerView | null {
 
 /** Why no master is active, as far as this one knows; null when one is. */
 export function problemOf(state: State, active: PeerView | null, nowMs: number): string | null {
-  if (state.storage === 'unreadable') {
-    return 'the shared directory cannot be read: nobody takes over blind'
-  }
+  if (state.unreadable !== null) return blindText(state.unreadable)
   if (state.standDown !== null && active?.address !== state.address) {
     return `this master stood down in term ${state.standDown}, with force and to nobody: it becomes active by command only, until another master has served`
   }

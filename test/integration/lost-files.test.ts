@@ -1,12 +1,20 @@
 /** Files of the HA directory are removed under real masters: they are put back, told on the page, and nothing fails over. */
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { HOME } from '../support/install.ts'
 import { monitorMs } from '../support/pace.ts'
-import { makeCluster } from '../support/test-masters.ts'
+import { type Ran, run } from '../support/run.ts'
+import { makeCluster, type TestMaster } from '../support/test-masters.ts'
+import { clientOf } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
 
 const M = monitorMs(1500)
+
+/** The test runner puts its loader into every Node child's NODE_OPTIONS; it is not for what is tested here. */
+const TAJO = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, join(HOME, 'bin', 'tajo')]
+const haadmin = (master: TestMaster, ...words: string[]): Promise<Ran> =>
+  run([...TAJO, 'haadmin', ...words], { env: { TAJO_CONF_DIR: join(master.dir, 'conf') } })
 
 t.test('cluster.json and the secret: put back, told, and a failover goes on', async (t) => {
   const cluster = await makeCluster(t, { count: 2, monitorMs: M })
@@ -53,3 +61,38 @@ t.test('all of a stopped cluster: refused with the way back', async (t) => {
   t.match(said, /has terms \(the newest is 1.*its cluster.json is gone.*haadmin -formatHA/)
   t.notOk(existsSync(join(ha, 'cluster.json')))
 })
+
+t.test(
+  'the whole HA directory, under the living: the way back is told, and keeps the catalog',
+  async (t) => {
+    const cluster = await makeCluster(t, { count: 2, monitorMs: M })
+    const { active, backups } = await cluster.settled()
+    const client = clientOf(cluster.masters)
+    t.teardown(() => client.close())
+    t.equal(await client.execute('create table a (x int4)'), 'CREATE TABLE')
+    active.destroy()
+    await active.ended()
+    const heir = backups[0] ?? active
+    await until('the backup serves', () => heir.health('active'), { productMs: 2 * M })
+    await active.start()
+    // At once, as nobody can remove a directory that others write into.
+    renameSync(join(cluster.root, 'system', 'ha'), join(cluster.root, 'removed'))
+    const told = await until('-status tells the way back', async () => {
+      const { stdout } = await haadmin(heir, '-status')
+      return /-formatHA/.test(stdout) ? stdout : null
+    })
+    t.match(told, /active\/ is gone from the HA directory: it was removed, or isn't mounted/)
+    t.notMatch(told, /no HA directory yet/)
+    for (const master of cluster.masters) process.kill(master.processId, 'SIGTERM')
+    await Promise.all(cluster.masters.map((master) => master.ended()))
+    const refused = await active.runToEnd()
+    t.match(refused, { code: 1, said: /were removed.*haadmin -formatHA/ })
+    t.match(await haadmin(active, '-formatHA', '--yes'), { code: 0 })
+    for (const master of cluster.masters) await master.start()
+    await cluster.settled()
+    // The id went with the directory: who knows the old one has to connect anew.
+    const later = clientOf(cluster.masters)
+    t.teardown(() => later.close())
+    t.equal(await later.execute('drop table a'), 'DROP TABLE', 'what was acknowledged is there')
+  },
+)
