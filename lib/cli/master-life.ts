@@ -33,7 +33,7 @@ import {
   SingleMember,
 } from '../master/index.ts'
 import type { Bind } from '../rpc/index.ts'
-import { newestCatalogTerm } from './catalog-term.ts'
+import { leaveElectedSign, newestElectedTerm } from './catalog-term.ts'
 import { ownClusterId, singleIdOf } from './cluster-identity.ts'
 import { type InForce, onConfChange } from './conf-changes.ts'
 import { confRows } from './conf-rows.ts'
@@ -216,17 +216,27 @@ export class MasterLife implements DaemonLife {
       await requireNobodyAlone(ha.directory, rootDirectory)
       requireNoOtherCatalog(this.#catalogStart())
       if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
+      const isShared = ha.catalog.class === 'SharedStore'
       const activate: Service['activate'] = async (term, signal, onTrouble) => {
         await requireNobodyAloneInTerm(ha.directory, rootDirectory, { signal, onTrouble })
         await service.activate(term, signal, onTrouble)
+        if (isShared) void this.#leaveSign(rootDirectory)
       }
       const formerId = await singleIdOf(ha.directory)
-      const isShared = ha.catalog.class === 'SharedStore'
       const openingDirectory = isShared ? sharedDirectory(rootDirectory) : null
-      const catalogTerm = isShared ? await newestCatalogTerm(rootDirectory) : 0
+      const catalogTerm = isShared ? await newestElectedTerm(rootDirectory) : 0
       const known = { openingDirectory, catalogTerm, self: this.#self(), clusterId: formerId }
       const options = { ...ha, ...known, log: this.#log.log }
       return joinElection({ ...options, service: { ...service, activate } }, onFailure)
+    }
+  }
+
+  /** It only tells of a removed HA directory later: without room for it the term is served all the same. */
+  async #leaveSign(rootDirectory: string): Promise<void> {
+    try {
+      await leaveElectedSign(rootDirectory)
+    } catch (error) {
+      this.#log.log('warn', `no sign could be left beside the catalog: ${messageOf(error)}`)
     }
   }
 
