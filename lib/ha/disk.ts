@@ -8,7 +8,8 @@
  *   succeeding after the unlink. And the link count, because on NFS utimes succeeds once more after another host's
  *   unlink when anybody, anywhere, has the file open, be it a backup in the middle of a look or one that died in it
  *   (seen on NFSv4.2, Linux 6.1: the client asks by file handle, and the server keeps the file while it is open). The
- *   reply to that utimes tells the client that no link is left, so the stat after it needs no further round trip.
+ *   reply to that utimes tells the client that no link is left, so the stat after it needs no further round trip. It says
+ *   as well which inode it was.
  * - mtimes are kept to the microsecond, which is what utimes takes; a number of milliseconds near today has no finer
  *   fraction anyhow.
  * - No call has a time limit: a file call on a dead mount can't be taken back. Callers keep one in flight and time it.
@@ -150,12 +151,14 @@ export function openDisk(directory: string, options: DiskOptions = {}): Disk {
         }
       }),
 
-    touch: (purpose, path, mtimeMs) =>
+    touch: (purpose, path, mtimeMs, sameAs) =>
       attempt('touch', purpose, path, async () => {
         const seconds = toUtimesSeconds(mtimeMs)
         await utimes(at(path), seconds, seconds)
-        const after = await stat(at(path))
-        return after.nlink === 0 ? ('missing' as const) : ('touched' as const)
+        const after = await stat(at(path), { bigint: true })
+        if (after.nlink === 0n) return 'missing' as const
+        const isOther = sameAs !== undefined && String(after.ino) !== sameAs
+        return isOther ? ('replaced' as const) : ('touched' as const)
       }),
 
     glimpse: (purpose, path) =>

@@ -130,16 +130,19 @@ export function considerClaim(t: Turn): void {
 /** How long to hold back: nothing for a command or for the named successor; the rank's turn otherwise. */
 export function turnMs(s: State, verdict: { is: string; successor?: string | null }): number {
   if (s.command !== null) return 0
-  const better = s.candidates.filter(
+  const turn = rankOf(s) * s.timing.rankStepMs
+  if (verdict.is !== 'released-for') return turn
+  return verdict.successor === s.address ? 0 : s.timing.graceMs + turn
+}
+
+/** How many others would go first. */
+export const rankOf = (s: Pick<State, 'candidates' | 'address' | 'priority'>): number =>
+  s.candidates.filter(
     (c) =>
       c.address !== s.address &&
       c.priority > 0 &&
       (c.priority > s.priority || (c.priority === s.priority && c.address < s.address)),
   ).length
-  const turn = better * s.timing.rankStepMs
-  if (verdict.is !== 'released-for') return turn
-  return verdict.successor === s.address ? 0 : s.timing.graceMs + turn
-}
 
 export function claim(
   t: Turn,

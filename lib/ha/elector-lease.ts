@@ -75,6 +75,13 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
     deposed(t, 'its heartbeat is gone: ended by a higher term, or removed from the directory')
     return
   }
+  if (input.outcome === 'replaced') {
+    deposed(
+      t,
+      'its heartbeat is another file now: removed from the directory, and made by somebody else',
+    )
+    return
+  }
   const { above } = t.s
   if (input.outcome === 'touched' && above !== null && input.startedMs >= above.seenMs) {
     t.log(

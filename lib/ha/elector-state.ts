@@ -239,7 +239,7 @@ export type Input =
       readonly type: 'renewed'
       readonly term: number
       readonly startedMs: number
-      readonly outcome: 'touched' | 'missing' | 'failed'
+      readonly outcome: 'touched' | 'missing' | 'replaced' | 'failed'
       readonly why: string
     }
   | { readonly type: 'released'; readonly term: number }

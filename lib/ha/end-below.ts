@@ -7,6 +7,9 @@
  * `.nfs*`. Going by number and not by a
  * listing, none is forgotten because a listing was old. A term that served has itself ended all below it.
  *
+ * Of those far below, a term that nobody opened is made void instead (void-terms.ts), which is less work where failed
+ * claims have left thousands; those that are void already cost nothing.
+ *
  * `.nfs*` after the unlink means that a process on this host had the heartbeat open: the file lives on under that name
  * and the old holder's renewals go on succeeding, so the predecessor isn't fenced until the name is gone. A host that
  * lost power leaves its `.nfs*` for good: any other host removes that by name.
@@ -14,7 +17,7 @@
  * How long a holder may take to meet its end is its own matter: its S, by the periods that stand in its term's files.
  */
 import { decodeClaim, decodeTerm } from './decode.ts'
-import { DiskError, isNoSpace } from './errors.ts'
+import { DiskError } from './errors.ts'
 import {
   ACTIVE_DIR,
   type Claim,
@@ -30,6 +33,8 @@ import {
 } from './layout.ts'
 import type { Periods } from './periods.ts'
 import type { Disk } from './ports.ts'
+import { KEPT_TERMS } from './sweep.ts'
+import { closeInHistory, createClosed, tellVoid, voidIn, voidTerm } from './void-terms.ts'
 import type { Pulse } from './watch.ts'
 
 export interface EndBelow {
@@ -57,30 +62,51 @@ export interface Ended {
 }
 
 export async function endBelow(disk: Disk, request: EndBelow): Promise<Ended> {
-  const names = await disk.list('end-below', HISTORY_DIR)
-  const history = new Set(names === 'missing' ? [] : names.map((name) => `${HISTORY_DIR}/${name}`))
+  const listed = await disk.list('end-below', HISTORY_DIR)
+  const names = listed === 'missing' ? [] : listed
+  const history = new Set(names.map((name) => `${HISTORY_DIR}/${name}`))
   const lowest = newestServed(history, request.term)
+  const isVoid = voidIn(names)
+  const left: number[] = []
+  for (let lower = request.term - 1; lower >= lowest; lower -= 1) {
+    if (request.closed?.has(lower) !== true && !isVoid(lower)) left.push(lower)
+  }
+  const made: number[] = []
   let proven = true
   let settleMs = 0
-  for (let from = request.term - 1; from >= lowest; from -= AT_ONCE) {
-    const terms = Array.from({ length: Math.min(AT_ONCE, from - lowest + 1) }, (_, i) => from - i)
-    const ends = await Promise.all(
-      terms.map((lower) => endTerm(disk, lower, { ...request, history })),
-    )
-    const alive = ends.indexOf('alive')
-    if (alive >= 0) return { proven: false, alive: from - alive, settleMs }
-    const ended = terms.filter((lower) => ends[from - lower] === 'ended')
+  for (let from = 0; from < left.length; from += AT_ONCE) {
+    const terms = left.slice(from, from + AT_ONCE)
+    const work: Work = { ...request, history, made }
+    const ends = await Promise.all(terms.map((lower) => endTerm(disk, lower, work)))
+    const alive = terms[ends.indexOf('alive')]
+    if (alive !== undefined) return { proven: false, alive, settleMs }
+    const ended = terms.filter((_, i) => ends[i] === 'ended')
     if (ended.length > 0) proven = false
     const theirs = await Promise.all(ended.map((lower) => settleOf(disk, lower, request)))
     settleMs = Math.max(settleMs, ...theirs)
   }
+  await tellOthers(disk, made)
   return { proven, alive: null, settleMs }
+}
+
+/** It only saves them work: where no name finds room, or the storage fails, this ending is done all the same. */
+async function tellOthers(disk: Disk, made: readonly number[]): Promise<void> {
+  try {
+    await tellVoid(disk, 'end-below', made)
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
+  }
+}
+
+interface Work extends EndBelow {
+  /** Paths of all that stands there. */
+  readonly history: ReadonlySet<string>
+  /** Those that were made void. */
+  readonly made: number[]
 }
 
 /** Terms that failed claims have left can be thousands; each is a create of its own, and none waits for another. */
 const AT_ONCE = 32
-/** Beyond so many terms below a closing is an empty file: thousands of texts would fill the disk that failed the claims. */
-const WITH_TEXT = 64
 
 /** The newest below `term` that is known to have served, else 1; `history`: paths of all that stands there. */
 function newestServed(history: ReadonlySet<string>, term: number): number {
@@ -96,17 +122,24 @@ function newestServed(history: ReadonlySet<string>, term: number): number {
 async function endTerm(
   disk: Disk,
   lower: number,
-  request: EndBelow & { readonly history: ReadonlySet<string> },
+  request: Work,
 ): Promise<'gone' | 'ended' | 'alive'> {
-  const { term, nonce, history } = request
-  if (request.closed?.has(lower) === true) return 'gone'
+  const { term, nonce, history, made } = request
+  const isFar = lower < term - KEPT_TERMS
+  const mayBeVoid = isFar && !history.has(openedFile(lower)) && !wasHeld(lower, request)
+  if (mayBeVoid && (await voidTerm(disk, 'end-below', lower))) {
+    request.closed?.add(lower)
+    made.push(lower)
+    return 'gone'
+  }
   const closed: Claim = { state: 'closed', term: lower, closedBy: term, nonce }
-  const text = lower < term - WITH_TEXT ? '' : encode(closed)
-  const decision = await close(disk, claimFile(lower), text)
-  if (decision === 'missing') return endVanished(disk, lower, request)
+  // Texts of thousands would fill the disk that failed the claims.
+  const text = isFar ? '' : encode(closed)
+  const decision = await createClosed(disk, 'end-below', { path: claimFile(lower), text })
   const inHistory = history.has(openedFile(lower))
     ? 'exists'
-    : await closeInHistory(disk, lower, text)
+    : await closeInHistory(disk, 'end-below', { term: lower, text })
+  if (decision === 'missing') return endVanished(disk, lower, request)
   // Closed in both before it was opened: nobody ever held it, nor will.
   if (decision === 'created' && inHistory === 'created' && !wasHeld(lower, request)) {
     request.closed?.add(lower)
@@ -136,10 +169,7 @@ async function endTerm(
  * It beat when it was looked at, or has served: both files that opened it were removed under it, and its holder may live.
  * Needs no call: thousands of terms that nobody held are asked.
  */
-function wasHeld(
-  lower: number,
-  { basis, history }: Pick<EndBelow, 'basis'> & { readonly history: ReadonlySet<string> },
-): boolean {
+function wasHeld(lower: number, { basis, history }: Pick<Work, 'basis' | 'history'>): boolean {
   const beat = basis.some(({ term, mtimeMs }) => term === lower && mtimeMs !== null)
   return beat || history.has(servedFile(lower))
 }
@@ -147,20 +177,6 @@ function wasHeld(
 async function isClosed(disk: Disk, lower: number): Promise<boolean> {
   const text = await disk.read('end-below', claimFile(lower))
   return text !== 'missing' && decodeClaim(text)?.state === 'closed'
-}
-
-/** That it exists closes it: one that no space was left to fill does as well. */
-async function close(
-  disk: Disk,
-  path: string,
-  text: string,
-): Promise<'created' | 'exists' | 'missing'> {
-  try {
-    return await disk.create('end-below', path, text)
-  } catch (error) {
-    if (isNoSpace(error) && error.made) return 'created'
-    throw error
-  }
 }
 
 async function settleOf(disk: Disk, lower: number, request: EndBelow): Promise<number> {
@@ -180,30 +196,13 @@ async function writtenPeriods(disk: Disk, term: number): Promise<Periods | undef
 }
 
 /**
- * A claimant of that term may still be on its way, and claim.json, which stops it, may be removed: so the term is closed
- * in the history as well, where the claim's last step finds it. `exists`: it was opened before.
- */
-async function closeInHistory(
-  disk: Disk,
-  lower: number,
-  text: string,
-): Promise<'created' | 'exists'> {
-  const path = openedFile(lower)
-  for (;;) {
-    const made = await close(disk, path, text)
-    if (made !== 'missing') return made
-    await disk.makeDirs('end-below', HISTORY_DIR)
-  }
-}
-
-/**
  * The term's directory is gone. One that was swept had long been ended, and its number is taken for ever; one that was
  * removed otherwise took the heartbeat along, which its holder finds at its next renewal.
  */
 async function endVanished(
   disk: Disk,
   lower: number,
-  { provenTerm, history }: EndBelow & { readonly history: ReadonlySet<string> },
+  { provenTerm, history }: Work,
 ): Promise<'gone' | 'ended'> {
   // By listing, since a name may be a remembered absence.
   const names = await disk.list('end-below', ACTIVE_DIR)

@@ -54,6 +54,9 @@ export function watchTerms(hints: FileHints): () => void {
   }
 
   const terms = open(activeDir, (name) => {
+    const term = name === null ? null : termOf(name)
+    // Old ones are removed, thousands in a row: no look finds more for that.
+    if (term !== null && term < newest.term) return
     newest = newerOf(newest, name)
     // After all events that are there already.
     if (newest.term > followed) due ??= setImmediate(follow)

@@ -35,7 +35,13 @@ export async function servedRecord(
   return { note: record?.catalog ?? null, isFormat: by?.reason === 'format' }
 }
 
-/** Newest first, at most `limit`. Tombstones of swept numbers that nobody ever held are left out. */
+/** Failed claims may have left thousands of records that say nothing: so many more than wanted are asked. */
+const MORE_ASKED = 100
+
+/**
+ * Newest first, at most `limit`. Tombstones of swept numbers that nobody ever held are left out, and so are old ones that
+ * never served, where there are many of them.
+ */
 export async function readHistory(disk: Disk, limit: number): Promise<HistoryEntry[]> {
   const names = await disk.list('history', HISTORY_DIR)
   if (names === 'missing') return []
@@ -46,8 +52,11 @@ export async function readHistory(disk: Disk, limit: number): Promise<HistoryEnt
     if (entry !== null) (entry.served ? served : terms).add(entry.term)
   }
   const entries: HistoryEntry[] = []
+  let unserved = 0
   for (const term of [...terms].sort((a, b) => b - a)) {
     if (entries.length >= limit) break
+    if (!served.has(term)) unserved += 1
+    if (!served.has(term) && unserved > limit + MORE_ASKED) continue
     const text = await disk.read('history', historyFile(term))
     const record = text === 'missing' ? null : decodeTerm(text)
     if (record === null || record.reason === 'swept') continue

@@ -61,8 +61,8 @@ export async function joinElection(
   return { member: core, ...(await core.join()) }
 }
 
-/** Enough for every lane to have a call hanging at once (renew, look, peers, claim, history, setup). */
-const FILE_THREADS = 8
+/** Enough for every lane to have its calls hanging at once (renew, look, peers, claim, history, setup, clearing). */
+const FILE_THREADS = 12
 
 function spawnKeeper(log: Log): KeeperHandle {
   const { NODE_OPTIONS: _masterOnly, ...env } = process.env

@@ -1,16 +1,17 @@
 /**
- * The keeper's place among the backups: its own file there while it is one, and the others' files. Once in two renewal
- * periods it shows its own pulse and takes theirs.
+ * The keeper's place among the backups: its own file there while it is one (registration.ts), and the others' files. Once
+ * in two renewal periods it shows its own pulse and takes theirs.
  */
 import type { Counter } from './counter.ts'
 import type { Candidate } from './elector-state.ts'
-import { isNoSpace, messageOf } from './errors.ts'
+import { messageOf } from './errors.ts'
 import { answerIfAsked } from './hand-over-proof.ts'
-import { BACKUP_DIR, backupFile, CLUSTER_FILE, encode, type Holder, refusedFile } from './layout.ts'
+import { BACKUP_DIR, type Holder } from './layout.ts'
 import { Pace } from './pace.ts'
 import { type Peer, Peers } from './peers.ts'
-import type { Clock, Disk, Log, Processes } from './ports.ts'
+import type { Clock, Disk, Log, Processes, Touched } from './ports.ts'
 import { Refusals } from './refusals.ts'
+import { Registration } from './registration.ts'
 import type { Reserve } from './reserve.ts'
 import type { Timing } from './timing.ts'
 
@@ -41,16 +42,13 @@ export class Backup {
   readonly #o: BackupOptions
   readonly #peers: Peers
   readonly #refusals: Refusals
-  readonly #path: string
-  #registration: Promise<void> = Promise.resolve()
-  #registered = false
+  readonly #own: Registration
   #underWay: Promise<void> | null = null
   #again = false
   #scannedMs = Number.NEGATIVE_INFINITY
   #stopped = false
   #problem: string | null = null
-  /** Of our own file: why it could not be made, or renewed. */
-  #unmade: string | null = null
+  /** Why our own file could not be renewed. */
   #unwritable: string | null = null
   #lastRenewalMs: number | null = null
   readonly #pace = new Pace()
@@ -59,7 +57,7 @@ export class Backup {
     this.#o = options
     this.#peers = new Peers(options.disk, options.clock, options.processes)
     this.#refusals = new Refusals(options.disk, options.clock)
-    this.#path = backupFile(options.self.address)
+    this.#own = new Registration(options)
   }
 
   start(): void {
@@ -86,7 +84,7 @@ export class Backup {
   /** No more pulses; resolves when the last change of our own file is done. */
   stop(): Promise<void> {
     this.#stopped = true
-    return this.#registration
+    return this.#own.settled
   }
 
   get peers(): readonly Peer[] {
@@ -94,7 +92,7 @@ export class Backup {
   }
 
   get warnings(): readonly string[] {
-    const problems = [this.#problem, this.#unmade].filter((problem) => problem !== null)
+    const problems = [this.#problem, this.#own.trouble].filter((problem) => problem !== null)
     return [...problems, ...this.#refusals.warnings]
   }
 
@@ -105,60 +103,27 @@ export class Backup {
 
   /** How long the last pulse of our own file took; null while there is none. */
   get lastRenewalMs(): number | null {
-    return this.#registered ? this.#lastRenewalMs : null
+    return this.#own.wanted ? this.#lastRenewalMs : null
   }
 
-  /** Be listed among the backups, or not. One change of the file after the other. */
+  /** Be listed among the backups, or not. */
   register(wanted: boolean): void {
-    const { disk, log, self } = this.#o
-    this.#registered = wanted
-    this.#registration = this.#registration.then(async () => {
-      const before = this.#unmade
-      try {
-        await disk.unlink('register', this.#path)
-        this.#unmade = null
-        if (!wanted) return
-        await this.#create()
-        // Of an earlier start: this one was right.
-        await disk.unlink('register', refusedFile(self.address))
-      } catch (error) {
-        const what = wanted ? 'made' : 'removed'
-        this.#unmade = `${this.#path} could not be ${what}: ${messageOf(error)}`
-        if (this.#unmade !== before) log('warn', this.#unmade)
-      }
-    })
-  }
-
-  async #create(): Promise<void> {
-    const { disk, reserve, self } = this.#o
-    const text = encode(self)
-    try {
-      if ((await disk.create('register', this.#path, text)) !== 'missing') return
-      // Removed under the cluster; where all of it is gone, it may only not be mounted.
-      const names = await disk.list('register', '.')
-      if (names === 'missing' || !names.includes(CLUSTER_FILE)) return
-      await disk.makeDirs('register', BACKUP_DIR)
-      await disk.create('register', this.#path, text)
-    } catch (error) {
-      if (!isNoSpace(error) || !(await reserve.spend())) throw error
-      if (error.made) await disk.fill('register', this.#path, text)
-      else await disk.create('register', this.#path, text)
-    }
+    this.#own.want(wanted)
   }
 
   async #scan(): Promise<void> {
     const { clock } = this.#o
     try {
-      await this.#registration
-      if (this.#registered && this.#o.isMasterReady()) await this.#beat()
+      await this.#own.settled
+      if (this.#own.wanted && this.#o.isMasterReady()) await this.#beat()
       const begunMs = clock.nowMs()
       const names = await this.#peers.scan()
       this.#scannedMs = begunMs
       this.#tell()
       await this.#o.onNames?.(names, begunMs)
-      this.#repair(names)
+      await this.#repair(names)
       const { disk, reserve, self } = this.#o
-      if (this.#registered) void answerIfAsked(disk, reserve, { address: self.address, names })
+      if (this.#own.wanted) void answerIfAsked(disk, reserve, { address: self.address, names })
       await this.#refusals.scan(names)
       this.#problem = null
     } catch (error) {
@@ -167,12 +132,12 @@ export class Backup {
     }
   }
 
-  /** An own file that says nothing (a full disk, a crash between create and write) is as good as none: made again. */
-  #repair(names: readonly string[]): void {
-    if (!this.#registered || this.#stopped) return
-    const isThere = names.some((name) => `${BACKUP_DIR}/${name}` === this.#path)
-    const isRead = this.#peers.all().some(({ holder }) => backupFile(holder.address) === this.#path)
-    if (isThere && !isRead) this.register(true)
+  /** An own file that says nothing is as good as none; one that is another life's is in the way. */
+  async #repair(names: readonly string[]): Promise<void> {
+    if (this.#stopped) return
+    const own = names.find((name) => `${BACKUP_DIR}/${name}` === this.#own.path)
+    if (own !== undefined && !this.#peers.canRead(own)) this.#own.again()
+    else await this.#own.sweep(names)
   }
 
   #tell(): void {
@@ -184,14 +149,18 @@ export class Backup {
   async #beat(): Promise<void> {
     const { clock, counter, disk } = this.#o
     const startedMs = clock.nowMs()
-    const outcome = await this.#touched(() => disk.touch('register', this.#path, counter.next()))
+    const { path } = this.#own
+    const outcome =
+      path === null
+        ? 'missing'
+        : await this.#touched(() => disk.touch('register', path, counter.next()))
     this.#lastRenewalMs = clock.nowMs() - startedMs
     this.#o.onPace(this.#pace.add(this.#lastRenewalMs))
     // Gone under us: the directory was formatted, or the create had failed.
-    if (outcome === 'missing' && this.#registered && !this.#stopped) this.register(true)
+    if (outcome === 'missing' && !this.#stopped) this.#own.again()
   }
 
-  async #touched(touch: () => Promise<'touched' | 'missing'>): Promise<'touched' | 'missing'> {
+  async #touched(touch: () => Promise<Touched>): Promise<Touched> {
     try {
       const outcome = await touch()
       this.#unwritable = null

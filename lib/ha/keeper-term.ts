@@ -8,6 +8,7 @@ import { generationOf } from './decode.ts'
 import type { Cause, Effect, Input, Release } from './elector-state.ts'
 import { endBelow } from './end-below.ts'
 import { HaError, isDefinite, isNoSpace, messageOf } from './errors.ts'
+import { Heartbeat } from './heartbeat.ts'
 import {
   type Claim,
   claimFile,
@@ -27,11 +28,12 @@ import {
 import { makeWhole } from './make-whole.ts'
 import type { Joined } from './messages.ts'
 import { periodsOf } from './periods.ts'
-import type { Clock, Disk, Log } from './ports.ts'
+import type { Clock, Disk, Log, Touched } from './ports.ts'
 import type { Reserve } from './reserve.ts'
 import { SWEPT_AT_ONCE, sweep } from './sweep.ts'
 import { readEnd } from './term-end.ts'
 import type { Timing } from './timing.ts'
+import type { Unopened } from './unopened.ts'
 
 export interface TermWorkOptions {
   readonly clock: Clock
@@ -43,6 +45,7 @@ export interface TermWorkOptions {
   readonly joined: Joined | null
   readonly self: Holder
   readonly reserve: Reserve
+  readonly unopened: Pick<Unopened, 'closed' | 'stop'>
   readonly input: (input: Input) => void
   /** Tells the master that the directory isn't its cluster's any more. */
   readonly refuse: (why: string) => void
@@ -60,9 +63,9 @@ export class TermWork {
   #attempt: Attempt | null = null
   /** The last term of ours failed: the next one begins by showing that there is room for it. */
   #hasFailed = false
-  readonly #closed = new Set<number>()
   /** Up to this term the directory was ours: it was at a claim, and only the newest term then may have been a format's. */
   #oursUpTo = 0
+  #heartbeat: Heartbeat | null = null
   /** Texts of the newest term's files. */
   #files: { readonly term: number; readonly texts: Map<string, string> } | null = null
 
@@ -77,8 +80,11 @@ export class TermWork {
     const startedMs = clock.nowMs()
     const attempt = this.#attemptAt(term, cause)
     let made = false
+    const heartbeat = new Heartbeat(disk, { term, nonce: self.nonce })
     const onHeartbeat = (): void => {
       made = true
+      this.#heartbeat = heartbeat
+      void heartbeat.noteMade()
       input({ type: 'heartbeat-made', term, startedMs })
     }
     try {
@@ -102,6 +108,7 @@ export class TermWork {
       await easing
       if (outcome.won) {
         this.#remember(attempt.record)
+        void heartbeat.noteClaimed()
         input({ type: 'claim-won', term })
       } else input({ type: 'claim-lost', term, why: outcome.why, failed: false, goesOn: false })
     } catch (error) {
@@ -141,15 +148,16 @@ export class TermWork {
    * space, or was made read-only, is not asked for ever: while the term is kept nobody else can try.
    */
   async endBelow({ term, provenTerm, basis }: Effect & { do: 'end-below' }): Promise<void> {
-    const { disk, input, log, timing } = this.#o
+    const { disk, input, log, timing, unopened } = this.#o
     const { signal } = this.#claim
     const nonce = this.#attempt?.record.nonce ?? ''
     let told = ''
+    await unopened.stop()
     for (;;) {
       try {
         const pause = (why: string): Promise<void> => this.#pause(signal, why)
         const { settleMs: ownSettleMs } = timing
-        const closed = this.#closed
+        const { closed } = unopened
         const request = { term, nonce, provenTerm, basis, settleMs: ownSettleMs, closed, pause }
         const { proven, alive, settleMs } = await endBelow(disk, request)
         if (signal.aborted) return
@@ -329,6 +337,20 @@ export class TermWork {
       [openedFile(term), encode(claim)],
     ])
     this.#files = { term, texts }
+  }
+
+  /** Of a term that this master holds, by this keeper's claim or an earlier one's. Rejects with DiskError. */
+  renew(term: number, mtimeMs: number): Promise<Touched> {
+    if (this.#heartbeat?.term !== term) {
+      const { disk, self } = this.#o
+      this.#heartbeat = new Heartbeat(disk, { term, nonce: self.nonce })
+    }
+    return this.#heartbeat.renew(mtimeMs)
+  }
+
+  onPutBack(path: string): void {
+    const { term } = this.#heartbeat ?? { term: 0 }
+    if (path === claimFile(term)) void this.#heartbeat?.noteClaimed()
   }
 
   /** By path, as far as this keeper has made them. */

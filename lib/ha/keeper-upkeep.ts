@@ -39,6 +39,8 @@ export interface UpkeepOptions {
   readonly periodMs: number
   /** The term that this master holds and may act under, with what it knows of its own files; null for none. */
   readonly held: () => { readonly term: number; readonly files: ReadonlyMap<string, string> } | null
+  /** One of the own term's files is another one now. */
+  readonly onPutBack?: (path: string) => void
 }
 
 interface Told {
@@ -178,6 +180,7 @@ export class Upkeep {
     if (known === undefined || !this.#holds(term)) return
     if (closed) await disk.unlink('upkeep', path)
     if ((await disk.create('upkeep', path, known)) === 'created') {
+      this.#o.onPutBack?.(path)
       this.tell(`${path} was gone and was put back`)
     }
   }

@@ -9,6 +9,7 @@
  */
 import { Counter } from './counter.ts'
 import { step } from './elector.ts'
+import { rankOf } from './elector-claim.ts'
 import {
   begin,
   type Effect,
@@ -26,7 +27,7 @@ import { Bulletin } from './keeper-network.ts'
 import { Orders } from './keeper-orders.ts'
 import { TermWork } from './keeper-term.ts'
 import { Upkeep } from './keeper-upkeep.ts'
-import { ACTIVE_DIR, type Holder, heartbeatFile } from './layout.ts'
+import { ACTIVE_DIR, type Holder } from './layout.ts'
 import { Looker } from './look.ts'
 import type { Joined, KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
 import { periodsOf } from './periods.ts'
@@ -34,6 +35,7 @@ import { pictureOf } from './picture.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
 import { Reserve } from './reserve.ts'
 import { smallestMonitorMs } from './timing.ts'
+import { Unopened } from './unopened.ts'
 
 export interface KeeperPorts {
   readonly clock: Clock
@@ -69,6 +71,7 @@ export class Keeper {
   readonly #orders: Orders
   readonly #reserve: Reserve
   readonly #upkeep: Upkeep
+  readonly #unopened: Unopened
   #state: State
   #clusterId = ''
   #work: TermWork
@@ -141,7 +144,10 @@ export class Keeper {
       directory: start.directory,
       periodMs: start.timing.monitorMs,
       held: () => this.#held(),
+      onPutBack: (path) => this.#work.onPutBack(path),
     })
+    const restMs = start.timing.monitorMs
+    this.#unopened = new Unopened({ clock, disk, log: this.#log, restMs })
     this.#work = this.#termWork(null)
     this.#state = this.#beginning()
   }
@@ -243,6 +249,7 @@ export class Keeper {
       joined,
       self: this.#self,
       reserve: this.#reserve,
+      unopened: this.#unopened,
       input: (input) => this.input(input),
       refuse: (message) => link.send({ type: 'refused', code: 'BAD_DIRECTORY', message }),
       onServed: (term) => this.#looker.noteServed(term),
@@ -339,6 +346,10 @@ export class Keeper {
     try {
       const seen = await this.#looker.look()
       this.input({ type: 'looked', seen, startedMs })
+      const { phase } = this.#state
+      if (phase.name === 'watching' && rankOf(this.#state) === 0) {
+        void this.#unopened.clear(this.#looker.unopened)
+      }
     } catch (error) {
       this.input({ type: 'look-failed', why: messageOf(error) })
       if (error instanceof DiskError && error.path === ACTIVE_DIR) await this.#upkeep.remakeActive()
@@ -369,10 +380,10 @@ export class Keeper {
   }
 
   async #renew(term: number): Promise<void> {
-    const { clock, disk } = this.#ports
+    const { clock } = this.#ports
     const startedMs = clock.nowMs()
     try {
-      const outcome = await disk.touch('renew', heartbeatFile(term), this.#counter.next())
+      const outcome = await this.#work.renew(term, this.#counter.next())
       this.#lastRenewalMs = clock.nowMs() - startedMs
       this.input({ type: 'renewed', term, startedMs, outcome, why: '' })
     } catch (error) {

@@ -8,7 +8,7 @@
  *     active/epoch-0000000042/heartbeat   the lease: its mtime is the holder's counter
  *     active/epoch-0000000042/claim.json  exclusive create, decides: "open" with its holder, or "closed"
  *     active/epoch-0000000042/end.json    the holder's last word: why it ended and for whom (information)
- *     backup/host2_26001.json             one for each backup; mtime renewed the same way
+ *     backup/host2_26001.NONCE-7.json     one for each backup, its seventh registration; mtime renewed the same way
  *     backup/host2_26001.refused          a master refused at its start for its catalog, for the active's page (refusals.ts)
  *     backup/order-….order, ….reply       an order through the directory, and what became of it (directory-order.ts)
  *     backup/host2_26001.network-…-7      what a member hears over the network, offers and answers (network-publication.ts)
@@ -18,6 +18,7 @@
  *     history/0000000042.json             exclusive create: this number is taken for ever, by whom and why
  *     history/0000000042.opened.json      exclusive create: it was opened, or swept and can't be any more
  *     history/0000000042.served.json      written when the term serves: how long each phase took
+ *     history/0000000018-0000000529.void  nobody has opened one of these, nor ever will (void-terms.ts)
  *
  * Existence decides, content informs: every file here can be torn by a crash between create and write, and every
  * reader must say the safe thing then. No name has a ':' (HDFS forbids it).
@@ -49,10 +50,26 @@ export const endFile = (term: number): string => `${termDir(term)}/end.json`
 export const historyFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.json`
 export const openedFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.opened.json`
 export const servedFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.served.json`
+export const voidFile = (from: number, to: number): string =>
+  `${HISTORY_DIR}/${epochText(from)}-${epochText(to)}.void`
 
-/** `host2:26001` → `backup/host2_26001.json`. IPv6 colons become `_` as well. */
+/** `host2:26001` → `backup/host2_26001.json`, as earlier versions called it. IPv6 colons become `_` as well. */
 export const backupFile = (address: string): string =>
   `${BACKUP_DIR}/${address.replaceAll(/[^A-Za-z0-9.-]/g, '_')}.json`
+
+/** The n-th registration of a keeper's life among the backups: no name is used twice, so no absence of it is remembered. */
+export const registrationFile = (address: string, life: string, n: number): string =>
+  backupFile(address).replace(/\.json$/, `.${life.replaceAll(/[^A-Za-z0-9.]/g, '_')}-${n}.json`)
+
+/**
+ * Whether a name among the backups' files is a registration of that address, from whatever life. An address ends with
+ * `_` and its port, a registration with `-` and its number, so neither can look like the other.
+ */
+export function isRegistrationOf(address: string, name: string): boolean {
+  const old = backupFile(address).slice(BACKUP_DIR.length + 1)
+  const stem = old.slice(0, -'json'.length)
+  return name === old || (name.startsWith(stem) && /-\d{1,10}\.json$/.test(name))
+}
 
 /** Never a backup's name, whatever the address: that ends in .json. */
 export const refusedFile = (address: string): string =>
@@ -84,6 +101,12 @@ export function historyTermOf(name: string): { term: number; served: boolean } |
 export function openedTermOf(name: string): number | null {
   const match = /^(\d{10})\.opened\.json$/.exec(name)
   return match ? Number(match[1]) : null
+}
+
+/** The numbers that a name of `history/` says are void, the first and the last, or null. */
+export function voidRangeOf(name: string): { from: number; to: number } | null {
+  const match = /^(\d{10})-(\d{10})\.void$/.exec(name)
+  return match ? { from: Number(match[1]), to: Number(match[2]) } : null
 }
 
 /**

@@ -6,9 +6,12 @@
  * In a quiet cluster a look costs one listing and one open + fstat + close, and a term that was ended or released costs
  * nothing more: looks that take longer than two polls would never add up to a patience. The same where claims have failed
  * by the thousand: only the newest terms are listed one by one, of those far below only what history/ says was opened,
- * since nobody serves before that.
+ * since nobody serves before that. And history/ is read again only when the newest terms have changed, or one of them
+ * beats, or now and then: names come into it by claims, which begin with a new term, and by the claims of those far
+ * below, whom a take-over ends by number, seen or not.
  */
 
+import { atOnce } from './at-once.ts'
 import { decodeClaim, decodeTerm } from './decode.ts'
 import { DiskError } from './errors.ts'
 import {
@@ -28,6 +31,7 @@ import {
 import { numberIn } from './past.ts'
 import { largest, type Periods } from './periods.ts'
 import type { Disk, Processes } from './ports.ts'
+import { KEPT_TERMS } from './sweep.ts'
 import { readEnd } from './term-end.ts'
 import type { Pulse, Seen } from './watch.ts'
 
@@ -41,11 +45,31 @@ const FARTHEST_TERM = 1_000_000
 const GONE = `${ACTIVE_DIR}/ is gone from the HA directory: it was removed, or isn't mounted on this host. Mount it, put it back from a backup, or stop all masters and run 'tajo haadmin -formatHA' where it is mounted, which keeps the catalog and goes on above its term`
 
 /** So many of the newest terms are looked into, whatever history/ says: one of them may be claimed just now. */
-const NEAR_TERMS = 16
+const NEAR_TERMS = KEPT_TERMS
+/** At the same time: one after the other would take longer than two polls where the storage is slow. */
+const LISTED_AT_ONCE = 4
+
+/** So many looks may go by on what history/ said before: about an M. */
+const LOOKS_PER_READING = 20
 
 /** A name like a term's that no master made: nothing is concluded while it is there, and whoever put it there removes it. */
 const stray = (term: number, why: string): DiskError =>
   new DiskError('EINVAL', termDir(term), `${termDir(term)} is foreign (${why}): remove it`)
+
+type Names = readonly string[] | 'missing'
+
+interface Reading {
+  /** Which were the newest terms then, and which of them were released. */
+  readonly of: string
+  /** Looks since. */
+  looks: number
+}
+
+/** Highest first. Thousands are sorted as numbers, without a call for each comparison. */
+function termsIn(names: readonly string[]): number[] {
+  const terms = names.map(termOf).filter((term) => term !== null)
+  return [...Float64Array.from(terms).sort().reverse()]
+}
 
 /** Looks at one HA directory and remembers what can't change: who opened a term, that it served. */
 export class Looker {
@@ -64,7 +88,11 @@ export class Looker {
   readonly #holders = new Map<number, Holder>()
   /** The highest number that was ever seen: it never goes back, though its files may be gone. */
   #newest: number
-  #looked = false
+  /** The highest number in history/. */
+  #recorded = 0
+  /** When history/ was last read. */
+  #reading: Reading | null = null
+  #unopened: readonly number[] = []
   readonly #own: Periods | null
   /** By which a term is to be judged, once they can't change any more. */
   readonly #periods = new Map<number, Periods>()
@@ -87,30 +115,16 @@ export class Looker {
     if (names === 'missing') {
       throw new DiskError('ENOENT', ACTIVE_DIR, GONE)
     }
-    const terms = names.map(termOf).filter((term) => term !== null)
-    terms.sort((a, b) => b - a)
+    const terms = termsIn(names)
     this.#forgetBelow(terms.at(-1) ?? 0)
-    let recorded = await this.#seeNewest(terms)
+    const isRead = await this.#seeNewest(terms[0] ?? 0)
     if (this.#newest > (terms[0] ?? 0)) terms.unshift(this.#newest)
-    const pulses: Pulse[] = []
-    let servedTerm = 0
-    for (const [i, term] of terms.entries()) {
-      if (i < NEAR_TERMS || this.#served.has(term) || this.#opened.has(term)) {
-        const isNewest = pulses.every(({ mtimeMs }) => mtimeMs === null)
-        pulses.push({
-          term,
-          mtimeMs: await this.#pulse(term, { isNewest, isFar: i >= NEAR_TERMS }),
-        })
-      }
-      if (!this.#served.has(term) && recorded === null) {
-        recorded = await this.#readHistory()
-        if (term > recorded + FARTHEST_TERM) throw stray(term, `the newest term is ${recorded}`)
-      }
-      if (this.#served.has(term)) {
-        servedTerm = term
-        break
-      }
-    }
+    const near = await this.#pulsesOf(terms.slice(0, NEAR_TERMS))
+    if (!this.#served.has(this.#newest)) await this.#readIfNews(near, isRead)
+    const isOver = this.#downToServed(near).servedTerm > 0
+    const { held, unopened } = this.#sorted(isOver ? [] : terms.slice(NEAR_TERMS))
+    this.#unopened = unopened
+    const { pulses, servedTerm } = this.#downToServed(await this.#pulsesOf(held, near))
     const beating = pulses.find((pulse) => pulse.mtimeMs !== null)
     const unreadable: string[] = []
     const judged: Pulse[] = []
@@ -138,20 +152,64 @@ export class Looker {
     this.#served.add(term)
   }
 
+  /** Far below the newest, above the newest that served, and never opened as far as is known. Of the last look. */
+  get unopened(): readonly number[] {
+    return this.#unopened
+  }
+
+  /** `near`: those above them, where they are far below; all of them are the answer. */
+  async #pulsesOf(listed: readonly number[], near: readonly Pulse[] | null = null) {
+    const end = listed.findIndex((term) => this.#served.has(term))
+    const terms = end < 0 ? listed : listed.slice(0, end + 1)
+    const unknown = terms.filter((term) => !this.#ended.has(term) && !this.#beating.has(term))
+    const names = await atOnce(LISTED_AT_ONCE, unknown, (term) => this.#listTerm(term))
+    const pulses = [...(near ?? [])]
+    for (const term of terms) {
+      const isNewest = pulses.every(({ mtimeMs }) => mtimeMs === null)
+      const isFar = near !== null
+      const mtimeMs = await this.#pulse(term, {
+        isNewest,
+        isFar,
+        names: names[unknown.indexOf(term)],
+      })
+      pulses.push({ term, mtimeMs })
+    }
+    return pulses
+  }
+
+  /** Whoever served has ended all below it. */
+  #downToServed(pulses: readonly Pulse[]): { pulses: readonly Pulse[]; servedTerm: number } {
+    const end = pulses.findIndex(({ term }) => this.#served.has(term))
+    if (end < 0) return { pulses, servedTerm: 0 }
+    return { pulses: pulses.slice(0, end + 1), servedTerm: pulses[end]?.term ?? 0 }
+  }
+
+  /** Those far below that somebody may hold, and those that nobody has opened. */
+  #sorted(far: readonly number[]): { held: number[]; unopened: number[] } {
+    const held: number[] = []
+    const unopened: number[] = []
+    for (const term of far) {
+      if (this.#served.has(term) || this.#opened.has(term)) held.push(term)
+      else unopened.push(term)
+      if (this.#served.has(term)) break
+    }
+    return { held, unopened }
+  }
+
   /**
    * `isNewest`: none above it beats. `isFar`: asked only since history/ says that it was opened, or closed there: a
-   * heartbeat that is missing now has gone for good, whatever its claim.json says.
+   * heartbeat that is missing now has gone for good, whatever its claim.json says. `names`: in its directory, where it was
+   * listed for this look.
    */
   async #pulse(
     term: number,
-    { isNewest, isFar }: { isNewest: boolean; isFar: boolean },
+    { isNewest, isFar, names }: { isNewest: boolean; isFar: boolean; names: Names | undefined },
   ): Promise<number | null> {
     if (this.#ended.has(term)) return null
     const released = this.#released.get(term)
     if (released !== undefined && !isNewest) return released
     if (!this.#beating.has(term)) {
-      const names = await this.#listTerm(term)
-      if (names === 'missing') return null
+      if (names === undefined || names === 'missing') return null
       if (!names.includes('heartbeat')) {
         const isOver = isFar || (names.includes('claim.json') && (await this.#isDecided(term)))
         if (isOver) this.#ended.add(term)
@@ -172,35 +230,43 @@ export class Looker {
   /**
    * A number is taken by its directory and by its record, and one of them may have been removed: the newest is the highest
    * that either shows, or that was seen before. The history is read for it at the first look, and where a directory is
-   * gone. Gives the history's newest term if it was read.
+   * gone. `top`: the newest directory. Gives whether the history was read.
    */
-  async #seeNewest(terms: readonly number[]): Promise<number | null> {
-    const top = terms[0] ?? 0
-    let recorded: number | null = null
-    if (!this.#looked || top < this.#newest) {
-      recorded = await this.#readHistory()
-      if (top > recorded + FARTHEST_TERM) throw stray(top, `the newest term is ${recorded}`)
-    }
-    this.#looked = true
-    this.#newest = Math.max(this.#newest, top, recorded ?? 0)
-    return recorded
+  async #seeNewest(top: number): Promise<boolean> {
+    const isStray = (): boolean => top > this.#recorded + FARTHEST_TERM
+    const asks = this.#reading === null || top < this.#newest || isStray()
+    if (asks) await this.#readHistory()
+    if (isStray()) throw stray(top, `the newest term is ${this.#recorded}`)
+    this.#newest = Math.max(this.#newest, top, this.#recorded)
+    return asks
   }
 
-  /** Gives its newest term, 0 for none. */
-  async #readHistory(): Promise<number> {
-    let newest = 0
+  /** While one of them beats it may begin to serve at any moment. */
+  async #readIfNews(near: readonly Pulse[], isRead: boolean): Promise<void> {
+    const of = near.map(({ term, mtimeMs }) => `${term} ${releaseOf(mtimeMs ?? 0)}`).join()
+    const beats = near.some(({ mtimeMs }) => mtimeMs !== null && releaseOf(mtimeMs) === 'no')
+    const before = this.#reading
+    if (!beats && before?.of === of && before.looks < LOOKS_PER_READING) {
+      before.looks += 1
+      return
+    }
+    if (!isRead) await this.#readHistory()
+    this.#reading = { of, looks: 0 }
+  }
+
+  async #readHistory(): Promise<void> {
     const names = await this.#disk.list('observe', HISTORY_DIR)
     for (const name of names === 'missing' ? [] : names) {
       const entry = historyTermOf(name)
       if (entry?.served) this.#served.add(entry.term)
       const opened = openedTermOf(name)
       if (opened !== null) this.#opened.add(opened)
-      newest = Math.max(newest, numberIn(name))
+      this.#recorded = Math.max(this.#recorded, numberIn(name))
     }
-    return newest
+    this.#reading ??= { of: '', looks: 0 }
   }
 
-  async #listTerm(term: number): Promise<string[] | 'missing'> {
+  async #listTerm(term: number): Promise<Names> {
     try {
       return await this.#disk.list('observe', termDir(term))
     } catch (error) {

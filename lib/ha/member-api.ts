@@ -149,7 +149,7 @@ export interface MemberOptions {
   readonly fencing: readonly string[]
   /** True when masters run on other hosts too: a directory on a local disk is refused then. */
   readonly severalHosts: boolean
-  /** The newest term of which a catalog stands beside the directory; 0 for none, or where that can't be told. */
+  /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
   readonly catalogTerm: number
   /**
    * Where the service's `activate` writes, each term into a numbered subdirectory of its own: as much room is kept for the

@@ -46,7 +46,7 @@ export interface Start {
   readonly severalHosts: boolean
   /** Where each term's opening writes, in a numbered subdirectory of its own (absolute path); null: not to files. */
   readonly openingDirectory: string | null
-  /** The newest term of which a catalog stands beside the directory; 0 for none, or where that can't be told. */
+  /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
   readonly catalogTerm: number
   /** The newest term that this master has heard of: numbers never go back, whatever the directory shows. */
   readonly knownTerm: number

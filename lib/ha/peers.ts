@@ -27,7 +27,9 @@ export class Peers {
   readonly #disk: Disk
   readonly #clock: Clock
   readonly #processes: Processes
+  /** By the name of the file. */
   #known = new Map<string, Peer>()
+  #all: readonly Peer[] = []
 
   constructor(disk: Disk, clock: Clock, processes: Processes) {
     this.#disk = disk
@@ -35,9 +37,14 @@ export class Peers {
     this.#processes = processes
   }
 
-  /** All backups on file, ours included. */
+  /** All backups on file, ours included, each address once. */
   all(): readonly Peer[] {
-    return [...this.#known.values()]
+    return this.#all
+  }
+
+  /** Whether the file of that name says whose it is. */
+  canRead(name: string): boolean {
+    return this.#known.has(name)
   }
 
   /** Whoever has not moved for so long is silent, whichever of them it is. */
@@ -72,6 +79,7 @@ export class Peers {
       if (peer !== null) next.set(name, peer)
     }
     this.#known = next
+    this.#all = newestOfEach([...next.values()])
     return names
   }
 
@@ -94,6 +102,24 @@ export class Peers {
     const { fileId, mtimeMs } = glimpse
     return { holder, fileId, mtimeMs, sinceMs: nowMs, moved: false, process }
   }
+}
+
+/** A file of an earlier life may lie there still: the one that has moved last is its master's, or the one begun last. */
+function newestOfEach(peers: readonly Peer[]): Peer[] {
+  const newest = new Map<string, Peer>()
+  for (const peer of peers) {
+    const { address } = peer.holder
+    const other = newest.get(address)
+    if (other === undefined || isNewer(peer, other)) newest.set(address, peer)
+  }
+  return [...newest.values()]
+}
+
+function isNewer(a: Peer, b: Peer): boolean {
+  if (a.process !== b.process && (a.process === 'dead' || b.process === 'dead')) {
+    return b.process === 'dead'
+  }
+  return a.sinceMs === b.sinceMs ? a.holder.startedAt > b.holder.startedAt : a.sinceMs > b.sinceMs
 }
 
 /**

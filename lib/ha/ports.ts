@@ -53,6 +53,8 @@ export interface Glimpse {
   readonly fileId: string
 }
 
+export type Touched = 'touched' | 'missing' | 'replaced'
+
 /**
  * The shared directory. Paths are relative to the HA directory, with `/` between names.
  * `missing` stands for ENOENT, in `touch` and `glimpse` for ESTALE too. Every other failure rejects with a `DiskError`;
@@ -74,8 +76,11 @@ export interface Disk {
   occupy(purpose: Purpose, path: string, bytes: number): Promise<'created' | 'exists' | 'missing'>
   /** What the file system has left (statfs). */
   space(): Promise<Space>
-  /** utimes by path, never through an open file. */
-  touch(purpose: Purpose, path: string, mtimeMs: number): Promise<'touched' | 'missing'>
+  /**
+   * utimes by path, never through an open file. `replaced`: it was touched, and is another file than the one with the id
+   * `sameAs` (a `Glimpse`'s).
+   */
+  touch(purpose: Purpose, path: string, mtimeMs: number, sameAs?: string): Promise<Touched>
   /** open + fstat + close: fresh on NFS, where a plain stat is not. */
   glimpse(purpose: Purpose, path: string): Promise<Glimpse | 'missing'>
   /** The whole file; at most 1 MiB, longer is an error. */

@@ -18,7 +18,6 @@ import { DiskError, HaError, messageOf } from './errors.ts'
 import {
   ACTIVE_DIR,
   BACKUP_DIR,
-  backupFile,
   type CatalogName,
   CLUSTER_FILE,
   type ClusterFile,
@@ -28,6 +27,7 @@ import {
   HISTORY_DIR,
   type Holder,
   heartbeatFile,
+  isRegistrationOf,
   NEXT_CLUSTER_FILE,
   releaseOf,
   SECRET_FILE,
@@ -47,7 +47,7 @@ import { advance, newWatch, verdictOf } from './watch.ts'
 export interface Setup {
   readonly directory: string
   readonly catalog: CatalogName
-  /** The newest term of which a catalog stands beside the directory; 0 for none, or where that can't be told. */
+  /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
   readonly catalogTerm: number
   readonly fresh: { readonly clusterId: string; readonly secret: string }
   readonly createdAt: string
@@ -92,11 +92,10 @@ export async function joinDirectory(ports: SetupPorts, setup: Setup): Promise<Me
 
 /**
  * The catalog has been served under terms of which nothing is left here: the directory, or the terms in it, were removed.
- * A cluster that began anew would use their numbers again. (A catalog of term 1 may have been loaded before the first
- * start, or be a single master's.)
+ * A cluster that began anew would use their numbers again.
  */
 function refuseLostTerms({ newest }: Past, { directory, catalogTerm }: Setup): void {
-  if (catalogTerm <= Math.max(newest, 1)) return
+  if (catalogTerm <= newest) return
   const left = newest === 0 ? 'nothing is left of any term' : `the newest term is ${newest}`
   throw new HaError(
     'BAD_DIRECTORY',
@@ -286,9 +285,14 @@ async function namesakes(disk: Disk, self: Holder): Promise<{ holder: Holder; pa
   const found: { holder: Holder; path: string }[] = []
   const isOther = (h: Holder | null): h is Holder =>
     h !== null && h.address === self.address && h.nonce !== self.nonce
-  const backup = await readListed(disk, BACKUP_DIR, backupFile(self.address))
-  const holder = backup === 'missing' ? null : decodeHolder(backup)
-  if (isOther(holder)) found.push({ holder, path: backupFile(self.address) })
+  const backups = await disk.list('setup', BACKUP_DIR)
+  for (const name of backups === 'missing' ? [] : backups) {
+    if (!isRegistrationOf(self.address, name)) continue
+    const path = `${BACKUP_DIR}/${name}`
+    const text = await disk.read('setup', path)
+    const holder = text === 'missing' ? null : decodeHolder(text)
+    if (isOther(holder)) found.push({ holder, path })
+  }
   const names = await disk.list('setup', ACTIVE_DIR)
   const terms = names === 'missing' ? [] : names.map(termOf).filter((term) => term !== null)
   const newest = Math.max(0, ...terms)

@@ -12,6 +12,7 @@ import { Counter } from './counter.ts'
 import { openDisk } from './disk.ts'
 import { endBelow } from './end-below.ts'
 import { HaError } from './errors.ts'
+import { Heartbeat } from './heartbeat.ts'
 import {
   encode,
   endFile,
@@ -55,7 +56,7 @@ export async function inToolTerm(
 ): Promise<{ term: number }> {
   const disk = openDisk(directory)
   const { term, nonce, record, proof } = await claimed(disk, options)
-  const lease = renewing(disk, term, options)
+  const lease = renewing(disk, record, options)
   try {
     const { timing, log } = options
     const pause = async (why: string): Promise<void> => {
@@ -164,9 +165,10 @@ async function vacancy(disk: Disk, timing: Timing): Promise<{ seen: Seen; isProo
 }
 
 /** Renews the heartbeat until its end. */
-function renewing(disk: Disk, term: number, { timing, log }: ToolTerm) {
+function renewing(disk: Disk, { term, nonce }: TermRecord, { timing, log }: ToolTerm) {
   const counter = new Counter(realClock, STEP_MS)
-  const touch = () => disk.touch('renew', heartbeatFile(term), counter.next())
+  const heartbeat = new Heartbeat(disk, { term, nonce })
+  const touch = () => heartbeat.renew(counter.next())
   let ended = false
   const turns = async (): Promise<void> => {
     while (!ended) {

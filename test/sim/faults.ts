@@ -7,9 +7,11 @@ import {
   HISTORY_DIR,
   heartbeatFile,
   historyFile,
+  historyTermOf,
   openedFile,
   SECRET_FILE,
   servedFile,
+  termDir,
   termOf,
 } from '../../lib/ha/layout.ts'
 import type { Cluster } from './cluster.ts'
@@ -174,6 +176,21 @@ export const FAULTS = {
     const backups = (server.names(BACKUP_DIR) ?? []).map((name) => `${BACKUP_DIR}/${name}`)
     const own = [heartbeatFile, claimFile, historyFile, openedFile, servedFile]
     cluster.remove(cluster.random.pick([...own.map((path) => path(term)), ...backups]))
+  },
+  /** Failed claims, as an earlier version left them: an empty directory and a record without a text each. */
+  'burn terms': ({ cluster }) => {
+    const { random, world } = cluster
+    const { server } = world.storage
+    const used = [
+      ...(server.names(ACTIVE_DIR) ?? []).map((name) => termOf(name) ?? 0),
+      ...(server.names(HISTORY_DIR) ?? []).map((name) => historyTermOf(name)?.term ?? 0),
+    ]
+    const newest = Math.max(0, ...used)
+    const most = random.pick([1, 10, 40])
+    for (let term = newest + 1; term <= newest + most; term += 1) {
+      server.makeDirectory(termDir(term))
+      server.create(historyFile(term), world.timeline.nowMs)
+    }
   },
   'remove claim': ({ cluster }) => {
     const { server } = cluster.world.storage

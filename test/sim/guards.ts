@@ -247,10 +247,12 @@ const sweepEarly = (disk: Disk): Disk =>
 
 /**
  * The first create of each heartbeat is answered with an error and done by the server later; the error passes for a
- * definite no, on which the claim goes on with its number and makes the heartbeat again.
+ * definite no, on which the claim goes on with its number and makes the heartbeat again. Where the mount keeps inodes, the
+ * holder tells the second from its own: not here.
  */
 const heartbeatTwice = (disk: Disk, { clock, timing, notes }: Inside): Disk =>
   withDisk(disk, {
+    touch: (purpose, path, mtimeMs) => disk.touch(purpose, path, mtimeMs),
     create: async (purpose, path, text) => {
       if (purpose !== 'claim' || !path.endsWith('heartbeat') || notes.has(path)) {
         return disk.create(purpose, path, text)

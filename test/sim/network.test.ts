@@ -23,6 +23,11 @@ test('no cut network makes the role flap, get worse, or stay with a worse master
   t.ok(handOvers > SEEDS / 2, 'the role moves often enough to mean something')
 })
 
+test('a backup that registers anew is seen, though its old name is remembered as missing', async (t) => {
+  const { violation } = await runNetwork({ seed: 356 })
+  t.equal(violation, null)
+})
+
 async function firstBite({ breaks, full }: NetworkGuard) {
   for (let seed = 1; seed <= MOST_SEEDS; seed += 1) {
     const { violation } = await runNetwork({ seed, breaks, ...(full && { full }) })

@@ -12,7 +12,10 @@
  * files, then removes the directory; a slow contender may make that directory again, in any state.
  * Files can be removed under a cluster (`removals`): the decision about a term stands in two places, claim.json and
  * `opened`, and each of them is enough. So whoever closes a term closes it in both, and where one of them says that it was
- * opened, unlinks its heartbeat.
+ * opened, unlinks its heartbeat. And `taken` may be removed: then a number can be taken twice where mkdir lets everybody in,
+ * and a holder has to tell its heartbeat from another one of that name (`inodes`).
+ * A term that nobody has opened can be made void by anybody (`voids`): it is closed in `opened`, and its directory removed if
+ * it is empty. Whoever ends the terms below may do the same instead of closing it by claim.json.
  * As in lib/ha/end-below.ts a winner of the amended model goes from n−1 down and stops at a term that is known to have
  * served.
  *
@@ -42,6 +45,10 @@ export type BrokenRule =
   | 'no-opened'
   /** A claim that failed after its heartbeat goes on with its number: it unlinks that heartbeat, and makes it again. */
   | 'heartbeat-again'
+  /** Make a term void by removing its empty directory alone. */
+  | 'void-unclosed'
+  /** Take a term for void that was opened before, and whose directory could not be removed. */
+  | 'void-opened'
   /** Take a term that had no claim.json for one that nobody holds, though the history says that it was opened. */
   | 'closed-is-unheld'
 
@@ -52,8 +59,12 @@ export interface TermsOptions {
   readonly changes: number
   /** mkdir tells everybody that it made the directory. */
   readonly sharedMkdir?: boolean
-  /** A hand that slips, or an age cleaner: one claim.json or `opened` file is removed, at any moment. */
+  /** A hand that slips, or an age cleaner: one claim.json, `taken` or `opened` file is removed, at any moment. */
   readonly removals?: 0 | 1
+  /** Terms that nobody opened are made void. */
+  readonly voids?: boolean
+  /** A renewal tells its own heartbeat from another file of that name. */
+  readonly inodes?: boolean
   /** Close a term by its claim.json alone, and not in the history as well. */
   readonly closedOnce?: boolean
   readonly broken?: BrokenRule
@@ -85,6 +96,8 @@ const PC = {
   take: 15,
   closeOpened: 16,
   closeExisting: 17,
+  voidDir: 18,
+  voidBelow: 19,
 } as const
 
 const [NONE, OPEN, CLOSED] = [0, 1, 2] as const
@@ -99,12 +112,17 @@ interface MasterState {
   x: number
   /** Ending stops at this term. */
   stop: number
+  /** Its heartbeat is the second of that name. */
+  second: 0 | 1
 }
 
 /** All sets are bits: of terms, counted from bit 1, or of changes. */
 export interface State {
   dirs: number
   beats: number
+  /** Terms that have had a heartbeat, and those whose heartbeat is not the first of that name. */
+  made: number
+  second: number
   taken: number
   opened: number
   served: number
@@ -129,6 +147,8 @@ export class Model {
     return {
       dirs: 0,
       beats: 0,
+      made: 0,
+      second: 0,
       taken: 0,
       opened: 0,
       served: 0,
@@ -161,6 +181,12 @@ export class Model {
           next.removals -= 1
         })
       }
+      if (s.taken & (1 << k)) {
+        go(`somebody removes the record of ${k}`, (next) => {
+          next.taken &= ~(1 << k)
+          next.removals -= 1
+        })
+      }
       if (s.opened & (1 << k)) {
         go(`somebody removes the opened file of ${k}`, (next) => {
           next.opened &= ~(1 << k)
@@ -188,8 +214,13 @@ export class Model {
             Object.assign(own, idle(), { pc: PC.claim, term: wanted }),
           )
         }
+        if (this.#o.voids === true) this.#voiding(s, wanted - 1, go)
         return
       }
+      case PC.voidDir:
+      case PC.voidBelow:
+        this.#voidDir(s, me, go)
+        return
       case PC.claim:
         if (s.dirs & bit && sharedMkdir !== true) {
           go(`loses ${n}`, (_, own) => Object.assign(own, idle()))
@@ -220,7 +251,7 @@ export class Model {
           return
         }
         go(`heartbeat ${n}`, (next, own) => {
-          next.beats |= bit
+          makeHeartbeat(next, own)
           const decided = broken === 'decide-first' || broken === 'no-decision' || own.x > 0
           own.x = 0
           if (decided) this.#afterDecision(next, own)
@@ -292,7 +323,7 @@ export class Model {
         if (amended && !this.#o.removals) this.#sweeping(s, me, go)
         return
       case PC.renew:
-        if (!(s.beats & bit) && broken !== 'ack-first') {
+        if (!this.#beats(s, me) && broken !== 'ack-first') {
           go(`deposed ${n}`, (_, own) => Object.assign(own, idle()))
           return
         }
@@ -305,6 +336,35 @@ export class Model {
       default:
         this.#swept(s, me, go)
     }
+  }
+
+  #beats(s: State, { term, second }: MasterState): boolean {
+    if (!(s.beats & (1 << term))) return false
+    const isSecond = (s.second & (1 << term)) !== 0
+    return isSecond === (second === 1) || this.#o.inodes !== true
+  }
+
+  /** By somebody who holds nothing: numbers go on from the newest directory, which stays. */
+  #voiding(s: State, newest: number, go: (name: string, change: Change) => void): void {
+    for (let k = 1; k < newest; k += 1) {
+      if (!(s.dirs & (1 << k)) || s.opened & (1 << k)) continue
+      go(`closes ${k} for nobody`, (next, own) => {
+        if (this.#o.broken !== 'void-unclosed') next.opened |= 1 << k
+        Object.assign(own, { pc: PC.voidDir, x: k })
+      })
+    }
+  }
+
+  #voidDir(s: State, me: MasterState, go: (name: string, change: Change) => void): void {
+    const { x: k } = me
+    const isEmpty = s.decided[k] === NONE && !(s.beats & (1 << k))
+    const isOver = isEmpty || this.#o.broken === 'void-opened'
+    go(isEmpty ? `removes the empty ${k}` : `can't remove ${k}`, (next, own) => {
+      if (isEmpty) next.dirs &= ~(1 << k)
+      if (own.pc === PC.voidDir) Object.assign(own, idle())
+      else if (isOver) nextBelow(own)
+      else own.pc = PC.closeExisting
+    })
   }
 
   #afterDecision(next: State, me: MasterState): void {
@@ -324,13 +384,8 @@ export class Model {
 
   #ending(s: State, me: MasterState, go: (name: string, change: Change) => void): void {
     const { broken } = this.#o
-    const amended = this.#o.model === 'amended'
-    const { x: k, stop } = me
-    const on = (_: State, own: MasterState): void => {
-      own.pc = PC.close
-      // `stop` itself is ended too.
-      own.x = k <= stop ? 0 : k - 1
-    }
+    const { x: k } = me
+    const on = (_: State, own: MasterState): void => nextBelow(own)
     if (k <= 0) {
       go('ended all', (_, own) => {
         Object.assign(own, { pc: broken === 'read-first' ? PC.write : PC.pick, x: 0, stop: 0 })
@@ -357,15 +412,33 @@ export class Model {
         on(next, own)
       })
     } else if (!(s.dirs & (1 << k))) go(`finds ${k} swept`, on)
-    else if (s.decided[k] === NONE && broken !== 'unlink-only' && broken !== 'no-decision') {
+    else {
+      if (this.#o.voids === true && (!(s.opened & (1 << k)) || broken === 'void-opened')) {
+        go(`closes ${k} in the history first`, (next, own) => {
+          if (broken !== 'void-unclosed') next.opened |= 1 << k
+          own.pc = PC.voidBelow
+        })
+      }
+      this.#closing(s, k, { go, on })
+    }
+  }
+
+  #closing(
+    s: State,
+    k: number,
+    { go, on }: { go: (name: string, change: Change) => void; on: Change },
+  ): void {
+    const { broken, closedOnce } = this.#o
+    const twice = this.#o.model === 'amended' && !closedOnce
+    if (s.decided[k] === NONE && broken !== 'unlink-only' && broken !== 'no-decision') {
       go(`closes ${k}`, (next, own) => {
         next.decided[k] = CLOSED
-        if (amended && !this.#o.closedOnce) own.pc = PC.closeOpened
+        if (twice) own.pc = PC.closeOpened
         else on(next, own)
       })
     } else {
       go(`can't close ${k}`, (_, own) => {
-        own.pc = amended && !this.#o.closedOnce ? PC.closeExisting : PC.unlink
+        own.pc = twice ? PC.closeExisting : PC.unlink
       })
     }
   }
@@ -432,7 +505,28 @@ type Change = (next: State, me: MasterState) => void
 
 export class Violation extends Error {}
 
-const idle = (): MasterState => ({ pc: PC.idle, term: 0, known: NOTHING, x: 0, stop: 0 })
+const idle = (): MasterState => ({
+  pc: PC.idle,
+  term: 0,
+  known: NOTHING,
+  x: 0,
+  stop: 0,
+  second: 0,
+})
+
+function makeHeartbeat(next: State, own: MasterState): void {
+  const bit = 1 << own.term
+  own.second = next.made & bit ? 1 : 0
+  if (own.second) next.second |= bit
+  next.made |= bit
+  next.beats |= bit
+}
+
+/** `stop` itself is ended too. */
+function nextBelow(own: MasterState): void {
+  own.pc = PC.close
+  own.x = own.x <= own.stop ? 0 : own.x - 1
+}
 
 function newestSnapshot(s: State, below: number): number {
   for (let k = below - 1; k > 0; k -= 1) if (s.snapshots[k] !== NOTHING) return k
@@ -512,12 +606,13 @@ function encode(s: State): string {
     s.dirs | (s.beats << 8),
     s.taken | (s.served << 8),
     s.acked | (s.next << 4) | (s.removals << 7) | (s.opened << 8),
+    s.made | (s.second << 8),
   ]
   for (let k = 1; k < s.decided.length; k += 1) {
     codes.push((s.decided[k] ?? 0) | ((s.snapshots[k] ?? 0) << 2) | ((s.journals[k] ?? 0) << 6))
   }
   const masters = s.masters.map(
-    (m) => m.pc | (m.term << 5) | (m.known << 8) | (m.x << 12) | (m.stop << 15),
+    (m) => m.pc | (m.term << 5) | (m.known << 8) | (m.x << 12) | (m.stop << 15) | (m.second << 18),
   )
   masters.sort((a, b) => a - b)
   for (const code of masters) codes.push(code & 0xffff, code >>> 16)
@@ -535,25 +630,28 @@ function decode(key: string, { terms, masters }: TermsOptions): State {
     next: (at(2) >> 4) & 7,
     removals: (at(2) >> 7) & 1,
     opened: at(2) >> 8,
+    made: at(3) & 0xff,
+    second: at(3) >> 8,
     decided: [NONE],
     snapshots: [NOTHING],
     journals: [0],
     masters: [],
   }
   for (let k = 1; k <= terms; k += 1) {
-    const code = at(2 + k)
+    const code = at(3 + k)
     s.decided.push(code & 3)
     s.snapshots.push((code >> 2) & 15)
     s.journals.push(code >> 6)
   }
   for (let i = 0; i < masters; i += 1) {
-    const code = at(3 + terms + 2 * i) | (at(4 + terms + 2 * i) << 16)
+    const code = at(4 + terms + 2 * i) | (at(5 + terms + 2 * i) << 16)
     s.masters.push({
       pc: code & 31,
       term: (code >> 5) & 7,
       known: (code >> 8) & 15,
       x: (code >> 12) & 7,
       stop: (code >> 15) & 7,
+      second: code >> 18 ? 1 : 0,
     })
   }
   return s

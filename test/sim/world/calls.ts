@@ -161,7 +161,7 @@ export class CallsAtServer {
     }
     file.mtimeMs = server.round(call.mtimeMs)
     if (handle?.file !== file) this.#remember(call.path, file)
-    return 'touched'
+    return call.text === '' || call.text === String(file.id) ? 'touched' : 'replaced'
   }
 
   #glimpse(call: Call): Outcome {

@@ -5,7 +5,7 @@
  * while the storage hangs, fail, happen twice because the first answer got lost, or still happen after its process died.
  */
 import { DiskError } from '../../../lib/ha/errors.ts'
-import type { Disk, Glimpse, Purpose, Space } from '../../../lib/ha/ports.ts'
+import type { Disk, Glimpse, Purpose, Space, Touched } from '../../../lib/ha/ports.ts'
 import { CallsAtServer, type Outcome } from './calls.ts'
 import type { SimProcess } from './process.ts'
 import type { Storage } from './storage.ts'
@@ -71,8 +71,8 @@ export class SimDisk implements Disk {
   space(): Promise<Space> {
     return this.#call('space', 'reserve', '.')
   }
-  touch(purpose: Purpose, path: string, mtimeMs: number): Promise<'touched' | 'missing'> {
-    return this.#call('touch', purpose, path, '', mtimeMs)
+  touch(purpose: Purpose, path: string, mtimeMs: number, sameAs = ''): Promise<Touched> {
+    return this.#call('touch', purpose, path, sameAs, mtimeMs)
   }
   glimpse(purpose: Purpose, path: string): Promise<Glimpse | 'missing'> {
     return this.#call('glimpse', purpose, path)

@@ -1,5 +1,5 @@
 /** The backups' files: whose pulse counts as a life, and who shows none. On a real disk, with time played by hand. */
-import { readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, renameSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Counter } from '../../../lib/ha/counter.ts'
@@ -112,21 +112,22 @@ t.test(
     await hand.advance(59 * 60_000)
     await scan()
     t.match(one.warnings, [/\/two$/], 'a new one begins its hour')
-    t.same(readdirSync(join(path, 'backup')).sort(), ['b_26001.json', 'c_26001.refused'])
+    t.match(readdirSync(join(path, 'backup')).sort(), [/^b_26001\..*\.json$/, 'c_26001.refused'])
     await hand.advance(60_000)
     await scan()
     t.same(one.warnings, [])
-    t.same(readdirSync(join(path, 'backup')), ['b_26001.json'])
+    t.match(readdirSync(join(path, 'backup')), [/^b_26001\..*\.json$/])
     await one.stop()
   },
 )
 
 t.test('no pulse while its own master answers no ping', async (t) => {
-  const { disk, master, one, scan } = backup(t)
+  const { path, disk, master, one, scan } = backup(t)
   one.register(true)
   await scan()
   const pulse = async (): Promise<number> => {
-    const glimpse = await disk.glimpse('peers', backupFile('b:26001'))
+    const [name] = readdirSync(join(path, 'backup'))
+    const glimpse = await disk.glimpse('peers', `backup/${name}`)
     return glimpse === 'missing' ? 0 : glimpse.mtimeMs
   }
   const first = await pulse()
@@ -140,6 +141,63 @@ t.test('no pulse while its own master answers no ping', async (t) => {
   await scan()
   t.ok((await pulse()) > second)
   await one.stop()
+})
+
+t.test('each registration has a new name, and one that is whole is left alone', async (t) => {
+  const { path, one, scan } = backup(t)
+  const names = (): string[] => readdirSync(join(path, 'backup')).sort()
+  const left = ['b_26001.json', 'b_26001.earlier.1-1.json', 'bb_26001.json', 'b_26001.network-x-1']
+  for (const name of left) writeFileSync(join(path, 'backup', name), encode(holderOf('b:26001')))
+  one.register(true)
+  t.same(await scan(), ['b:26001'], 'one address is one backup')
+  const own = (): string[] => names().filter((name) => /^b_26001\..*-\d+\.json$/.test(name))
+  t.match(own(), [/^b_26001\.b_26001\.0-1\.json$/])
+  t.same(
+    names().filter((name) => !own().includes(name)),
+    ['b_26001.network-x-1', 'bb_26001.json'],
+    'what was left of it is swept, under the old name too',
+  )
+  one.register(true)
+  await scan()
+  t.match(own(), [/-1\.json$/], 'left alone')
+  for (const torn of [true, false]) {
+    const [before = ''] = own()
+    // Another file, with an inode of its own.
+    writeFileSync(join(path, 'torn'), '')
+    if (torn) renameSync(join(path, 'torn'), join(path, 'backup', before))
+    else unlinkSync(join(path, 'backup', before))
+    await scan()
+    await scan()
+    const [after = ''] = own()
+    t.not(after, before)
+    t.same(await scan(), ['b:26001'])
+  }
+  t.match(own(), [/-3\.json$/])
+  one.register(false)
+  await scan()
+  t.same(own(), [])
+  one.register(true)
+  await scan()
+  t.match(own(), [/-4\.json$/])
+  await one.stop()
+})
+
+t.test('of two files of one address the one that moves counts', async (t) => {
+  const { path, hand, scan } = backup(t)
+  const place = (name: string, nonce: string) => {
+    const gone = { ...processes.self(), bootId: 'another host' }
+    const text = encode({ ...holderOf('c:26001'), nonce, master: gone })
+    writeFileSync(join(path, 'backup', name), text)
+    return (seconds: number) => utimesSync(join(path, 'backup', name), seconds, seconds)
+  }
+  place('c_26001.json', 'old')
+  const beat = place('c_26001.new.7-1.json', 'new')
+  t.same(await scan(), [], 'nobody knows yet')
+  beat(1_500_000_000)
+  await hand.advance(100)
+  t.same(await scan(), ['c:26001'])
+  await hand.advance(timing.patienceMs)
+  t.same(await scan(), [])
 })
 
 t.test('how old the news of a scan is', async (t) => {

@@ -23,7 +23,9 @@ import {
   type Holder,
   heartbeatFile,
   historyFile,
+  isRegistrationOf,
   RELEASED_MTIME_MS,
+  registrationFile,
   servedFile,
   type TermRecord,
   termDir,
@@ -308,6 +310,11 @@ t.test('one address for two living masters is refused; a dead one is not in the 
   await disk.unlink('register', backupFile('a:26001'))
   await disk.create('register', backupFile('a:26001'), encode(dead))
   await t.resolves(refuseSameAddress(ports, holderOf('a:26001', 'me'), makeTiming(500)))
+  await disk.create('register', registrationFile('a:26001', 'other', 3), encode(living))
+  await t.rejects(refuseSameAddress(ports, holderOf('a:26001', 'me'), makeTiming(500)), {
+    code: 'ADDRESS_IN_USE',
+  })
+  t.notOk(isRegistrationOf('a:26001', 'a_26001.x_26001.json'), "another address's name")
 })
 
 t.test(
@@ -463,10 +470,13 @@ t.test(
     const activeDir = `${path}/active`
     for (let term = 1; term <= 2000; term += 1) mkdirSync(`${path}/${termDir(term)}`)
     const watched: string[] = []
+    let heard = 0
     let ofTerms: (name: string) => void = () => {}
     const stop = watchTerms({
       activeDir,
-      onEvent: () => {},
+      onEvent: () => {
+        heard += 1
+      },
       onTrouble: (why) => t.fail(why),
       watchDir: (at, listener) => {
         watched.push(at)
@@ -482,6 +492,11 @@ t.test(
     await until('the newest is watched', () => watched.length > 2)
     await immediate()
     t.same(watched.slice(2), [`${path}/${termDir(4000)}`])
+    const before = heard
+    for (let term = 1; term < 4000; term += 1) ofTerms(basename(termDir(term)))
+    t.equal(heard, before, 'old ones are removed: nothing to look at')
+    ofTerms(basename(termDir(4001)))
+    t.equal(heard, before + 1)
     stop()
   },
 )

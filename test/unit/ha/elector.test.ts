@@ -78,7 +78,7 @@ class Bench {
     return this.input({ type: 'looked', seen, startedMs: this.now })
   }
 
-  renewed(outcome: 'touched' | 'missing' | 'failed' = 'touched'): Effect[] {
+  renewed(outcome: 'touched' | 'missing' | 'replaced' | 'failed' = 'touched'): Effect[] {
     const term = this.state.lease?.term ?? 0
     return this.input({ type: 'renewed', term, startedMs: this.now, outcome, why: 'test' })
   }
@@ -435,12 +435,14 @@ t.test('a master that its host starves is spared once', async (t) => {
 })
 
 t.test('deposed: ENOENT ends everything at once, and the master must confirm', async (t) => {
-  const bench = new Bench()
-  bench.activate()
-  t.ok(told(bench.renewed('missing'), 'deactivate'))
-  t.equal(bench.state.phase.name, 'stepping-down')
-  t.ok(has(bench.input({ type: 'deactivated', term: 2 }), 'register'))
-  t.equal(bench.state.phase.name, 'watching')
+  for (const outcome of ['missing', 'replaced'] as const) {
+    const bench = new Bench()
+    bench.activate()
+    t.ok(told(bench.renewed(outcome), 'deactivate'))
+    t.equal(bench.state.phase.name, 'stepping-down')
+    t.ok(has(bench.input({ type: 'deactivated', term: 2 }), 'register'))
+    t.equal(bench.state.phase.name, 'watching')
+  }
 })
 
 t.test(

@@ -11,6 +11,7 @@ import { openDisk } from '../../../lib/ha/disk.ts'
 import { endBelow } from '../../../lib/ha/end-below.ts'
 import { DiskError } from '../../../lib/ha/errors.ts'
 import { answerIfAsked, askForProof } from '../../../lib/ha/hand-over-proof.ts'
+import { readHistory } from '../../../lib/ha/history.ts'
 import {
   ACTIVE_DIR,
   BACKUP_DIR,
@@ -35,8 +36,9 @@ import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { hasReserve, Reserve } from '../../../lib/ha/reserve.ts'
 import { ReserveLeftovers, removeAllReserves } from '../../../lib/ha/reserve-leftovers.ts'
 import { judgeSpace, NOTHING_LOW } from '../../../lib/ha/space.ts'
-import { SWEPT_AT_ONCE, sweep } from '../../../lib/ha/sweep.ts'
+import { sweep } from '../../../lib/ha/sweep.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
+import { Unopened } from '../../../lib/ha/unopened.ts'
 import { advance, newWatch, type Seen, verdictOf } from '../../../lib/ha/watch.ts'
 
 const timing = makeTiming(1000)
@@ -74,6 +76,8 @@ function fullDisk(t: Test) {
   const left = {
     room: Number.POSITIVE_INFINITY,
     torn: false,
+    /** Empty files find room all the same. */
+    names: false,
     calls: 0,
     space: null as Space | null,
   }
@@ -94,6 +98,10 @@ function fullDisk(t: Test) {
         if (made === 'created') throw noSpace(at, true)
         return made
       }
+      if (left.names && text === '') {
+        left.calls += 1
+        return real.create(purpose, at, text)
+      }
       return take(at, () => real.create(purpose, at, text))
     },
     fill: (purpose, at, text) => take(at, () => real.fill(purpose, at, text)),
@@ -109,8 +117,11 @@ function fullDisk(t: Test) {
     },
     space: async () => left.space ?? (await real.space()),
   }
-  return { path, disk, left }
+  const names = (at: string): string[] => readdirSync(join(path, at)).sort()
+  return { path, disk, left, names }
 }
+
+const isVoidName = (name: string): boolean => name.endsWith('.void')
 
 const claim = (disk: Disk, attempt = newAttempt(recordOf(1)), makeRoom = async () => false) =>
   claimTerm(disk, { holder: holderOf('a:26001'), attempt, onHeartbeat: () => {}, makeRoom })
@@ -189,7 +200,7 @@ function burnt(t: Test, terms: number) {
 t.test(
   'a look and a take-over do not grow with terms that never opened; they are swept',
   async (t) => {
-    const { disk, left } = burnt(t, 500)
+    const { disk, left, names } = burnt(t, 500)
     await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
     const looker = new Looker(disk, processes, null)
     await looker.look()
@@ -213,16 +224,104 @@ t.test(
       closed: new Set<number>(),
       pause,
     }
+    left.calls = 0
     t.match(await endBelow(disk, request), { proven: true, alive: null })
-    const swept: number[] = []
-    for (let more = SWEPT_AT_ONCE; more === SWEPT_AT_ONCE; ) {
-      const some = await sweep(disk, 502, recordOf(502))
-      more = some.length
-      swept.push(...some)
-    }
-    t.equal(swept.length, 485)
+    t.ok(left.calls < 1.2 * 500, `${left.calls} creates and listings for 500 terms`)
+    t.equal(names(ACTIVE_DIR).length, 17, 'the newest, and the one that served')
+    t.same(names(HISTORY_DIR).filter(isVoidName), ['0000000002-0000000485.void'])
+    t.same(await sweep(disk, 502, recordOf(502)), [1])
+
+    left.calls = 0
+    const again = { ...request, term: 503, closed: new Set<number>() }
+    t.match(await endBelow(disk, again), { alive: null }, 'by another master')
+    t.ok(left.calls < 100, `${left.calls} calls`)
   },
 )
+
+t.test('history is read again only when something may have come into it', async (t) => {
+  const { disk } = burnt(t, 500)
+  await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
+  let readings = 0
+  const counting: Disk = {
+    ...disk,
+    list: (purpose, at) => {
+      if (at === HISTORY_DIR) readings += 1
+      return disk.list(purpose, at)
+    },
+  }
+  const looker = new Looker(counting, processes, null)
+  for (let i = 0; i < 10; i += 1) await looker.look()
+  t.equal(readings, 1)
+  for (let i = 0; i < 40; i += 1) await looker.look()
+  t.ok(readings <= 3, 'now and then')
+  readings = 0
+  t.match(await claim(disk, newAttempt(recordOf(502))), { won: true })
+  t.match(await looker.look(), { newest: 502, servedTerm: 1 })
+  t.equal(readings, 1, 'a new term')
+  await disk.create('history', servedFile(502), '{}')
+  t.match(await looker.look(), { newest: 502, servedTerm: 502, pulses: [{ term: 502 }] })
+})
+
+t.test('what failed claims have left is cleared away while nobody serves', async (t) => {
+  const { disk, left, names } = burnt(t, 3000)
+  await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
+  // Somebody is in the middle of his claim of 2, and another has opened 3 and holds it.
+  await disk.create('claim', heartbeatFile(2), '')
+  for (const file of [heartbeatFile(3), claimFile(3), openedFile(3)]) {
+    await disk.create('claim', file, '')
+  }
+  left.room = 0
+  left.names = true
+  const looker = new Looker(disk, processes, null)
+  const told: string[] = []
+  const log = (_level: string, text: string) => told.push(text)
+  const unopened = new Unopened({ clock: realClock, disk, log, restMs: 1000 })
+  for (let looks = 0; looks < 10; looks += 1) {
+    await looker.look()
+    await unopened.clear(looker.unopened)
+  }
+  t.same(
+    names(ACTIVE_DIR),
+    [1, 2, 3, ...Array.from({ length: 16 }, (_, i) => 2986 + i)].map((term) =>
+      termDir(term).slice(ACTIVE_DIR.length + 1),
+    ),
+  )
+  t.match(await looker.look(), { newest: 3001, servedTerm: 1 }, 'the newest number stays taken')
+  t.ok(names(termDir(2)).includes('heartbeat'), 'its claimant finds the number closed')
+  t.ok(names(termDir(3)).includes('heartbeat'))
+  t.equal(names(HISTORY_DIR).filter(isVoidName).length, 6)
+  left.room = Number.POSITIVE_INFINITY
+  left.calls = 0
+  const pause = async (): Promise<void> => {}
+  const request = { term: 3002, nonce: 'x', provenTerm: 1, basis: [], settleMs: 1, pause }
+  t.match(await endBelow(disk, request), { proven: false, alive: null })
+  t.ok(left.calls < 200, `${left.calls} calls`)
+  t.notOk(names(termDir(3)).includes('heartbeat'), 'a holder is ended')
+  t.same(await claim(disk, newAttempt(recordOf(7))), {
+    won: false,
+    why: 'another contender took the number first',
+  })
+  t.same(
+    told,
+    Array.from({ length: 6 }, () => 'terms that nobody opened are void'),
+  )
+})
+
+t.test('a history of failed claims is read as far as it is wanted', async (t) => {
+  const { disk } = burnt(t, 2000)
+  let reads = 0
+  const counting: Disk = {
+    ...disk,
+    read: (purpose, at) => {
+      reads += 1
+      return disk.read(purpose, at)
+    },
+  }
+  await disk.unlink('history', historyFile(1))
+  await disk.create('history', historyFile(1), encode(recordOf(1)))
+  t.match(await readHistory(counting, 20), [{ term: { term: 1 } }])
+  t.ok(reads < 200, `${reads} reads`)
+})
 
 t.test('a claim that is just being made holds a release back for its moment only', (t) => {
   const seen: Seen = {
@@ -265,7 +364,8 @@ function reserve(t: Test, opening = 0, nonce = 'n', on = fullDisk(t)) {
 }
 
 t.test('a reserve: made, adopted, enlarged with the catalog, given up', async (t) => {
-  const { one, facts, names, disk, path, left } = reserve(t, 100_000)
+  const on = fullDisk(t)
+  const { one, facts, names, disk } = reserve(t, 100_000, 'n', on)
   await one.check()
   t.equal(names().filter((name) => name.startsWith('claim-')).length, 12)
   t.ok(await hasReserve(disk, holderOf('a:26001', 'n')))
@@ -279,7 +379,7 @@ t.test('a reserve: made, adopted, enlarged with the catalog, given up', async (t
   t.ok(await one.spend(), 'a file for something small')
   t.ok(await hasReserve(disk, holderOf('a:26001', 'n')), 'and it is whole all the same')
 
-  const next = reserve(t, 1_000_000, 'm', { disk, path, left })
+  const next = reserve(t, 1_000_000, 'm', on)
   await next.one.check()
   t.ok(await hasReserve(disk, holderOf('a:26001', 'm')), 'the next life has it')
   t.ok(await next.one.giveUp())

@@ -2,7 +2,7 @@
  * Files that vanish from the HA directory, or are replaced: who makes which of them again, what a starting master says,
  * and what tells a format from damage. On a real disk, with time played by hand where nobody has to be waited for.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
 import { realClock } from '../../../lib/ha/clock.ts'
@@ -10,6 +10,7 @@ import { whoseIsIt } from '../../../lib/ha/cluster-file.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { endBelow } from '../../../lib/ha/end-below.ts'
 import { formatDirectory } from '../../../lib/ha/format.ts'
+import { Heartbeat } from '../../../lib/ha/heartbeat.ts'
 import { inspectDirectory, requireNew } from '../../../lib/ha/inspect.ts'
 import { Upkeep } from '../../../lib/ha/keeper-upkeep.ts'
 import {
@@ -34,6 +35,7 @@ import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { joinDirectory, type Setup } from '../../../lib/ha/setup.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import { HandClock } from '../../support/hand-clock.ts'
+import { until } from '../../support/until.ts'
 
 const processes = hostProcesses()
 const timing = makeTiming(500)
@@ -142,6 +144,17 @@ t.test('a starting master makes no cluster.json and no secret where terms have b
   }
 })
 
+t.test('a directory that was removed as a whole is told, from the first term on', async (t) => {
+  const path = t.testdir({})
+  await t.rejects(join(path, { catalogTerm: 1 }), {
+    code: 'BAD_DIRECTORY',
+    message: /nothing is left of any term, but the catalog .* served in term 1: .*formatHA/,
+  })
+  t.same(readdirSync(path), [], 'nothing was made')
+  await formatDirectory(path, { timing, by: 'test', log: () => {}, catalogTerm: 1 })
+  t.match(await join(path, { catalogTerm: 1 }), { newest: 2 })
+})
+
 t.test('a starting master waits for the holder to put it back', async (t) => {
   const { path, disk, joined } = await held(t)
   for (const name of ['cluster.json', 'secret']) {
@@ -216,6 +229,68 @@ t.test('the holder replaces a torn or foreign cluster.json and another secret', 
   await upkeep.look()
   t.equal(text(path, 'secret').trim(), joined.secret)
   t.equal(upkeep.warnings.length, 4)
+})
+
+/** By another file of that name: both are there for a moment, so it has another inode. */
+function replaceHeartbeat(path: string): void {
+  writeFileSync(`${path}/another`, '')
+  renameSync(`${path}/another`, `${path}/${heartbeatFile(1)}`)
+}
+
+t.test('a heartbeat of its name that is another file is not renewed', async (t) => {
+  const { disk, path } = await held(t)
+  const beat = new Heartbeat(disk, { term: 1, nonce: holder.nonce })
+  await beat.noteMade()
+  await beat.noteClaimed()
+  t.equal(await beat.renew(5e12), 'touched')
+  replaceHeartbeat(path)
+  t.equal(await beat.renew(5e12), 'replaced')
+  t.equal(await beat.renew(5e12), 'replaced', 'for good')
+  await disk.unlink('end-below', heartbeatFile(1))
+  t.equal(await beat.renew(5e12), 'missing')
+})
+
+t.test('where a mount numbers its files anew claim.json says whose the heartbeat is', async (t) => {
+  const { disk } = await held(t)
+  const seen = { shift: '' }
+  const anew: Disk = {
+    ...disk,
+    glimpse: async (purpose, path) => {
+      const glimpse = await disk.glimpse(purpose, path)
+      return glimpse === 'missing'
+        ? glimpse
+        : { ...glimpse, fileId: `${glimpse.fileId}${seen.shift}` }
+    },
+    touch: (purpose, path, mtimeMs, sameAs) => {
+      if (sameAs === undefined) return disk.touch(purpose, path, mtimeMs)
+      const { shift } = seen
+      if (!sameAs.endsWith(shift)) return disk.touch(purpose, path, mtimeMs, 'another')
+      return disk.touch(purpose, path, mtimeMs, sameAs.slice(0, sameAs.length - shift.length))
+    },
+  }
+  for (const [nonce, outcome] of [
+    [holder.nonce, 'touched'],
+    ['somebody else', 'replaced'],
+  ] as const) {
+    seen.shift = ''
+    const beat = new Heartbeat(anew, { term: 1, nonce })
+    await beat.noteMade()
+    await beat.noteClaimed()
+    t.equal(await beat.renew(5e12), 'touched')
+    seen.shift = ' anew'
+    t.equal(await beat.renew(5e12), outcome)
+    t.equal(await beat.renew(5e12), outcome)
+  }
+})
+
+t.test('a keeper that goes on with a term learns which files are its own', async (t) => {
+  const { disk, path } = await held(t)
+  const beat = new Heartbeat(disk, { term: 1, nonce: holder.nonce })
+  t.equal(await beat.renew(5e12), 'touched')
+  await until('it has learnt it', async () => {
+    replaceHeartbeat(path)
+    return (await beat.renew(5e12)) === 'replaced'
+  })
 })
 
 t.test('nobody but the holder puts anything back, and nothing where all is gone', async (t) => {

@@ -34,6 +34,9 @@ for (const options of [
   { model: 'amended', ...SMALL },
   { model: 'amended', ...SMALL, changes: 1, sharedMkdir: true },
   { model: 'amended', ...SMALL, changes: 1, removals: 1 },
+  { model: 'amended', ...SMALL, changes: 1, removals: 1, sharedMkdir: true, inodes: true },
+  { model: 'amended', ...SMALL, changes: 1, voids: true },
+  { model: 'amended', ...SMALL, changes: 1, voids: true, sharedMkdir: true },
 ] satisfies TermsOptions[]) {
   test(`no interleaving breaks the rules: ${JSON.stringify(options)}`, async (t) => {
     const { states, violation } = explore(options)
@@ -67,9 +70,18 @@ test('where mkdir is not exclusive', async (t) => {
   t.not(untaken.violation, null)
 })
 
+for (const broken of ['void-unclosed', 'void-opened'] as const) {
+  test(`terms are made void, broken: ${broken}`, async (t) => {
+    const { violation } = explore({ model: 'amended', ...SMALL, changes: 1, voids: true, broken })
+    t.not(violation, null)
+    t.comment(violation?.join(' | ') ?? '')
+  })
+}
+
 for (const [name, how] of [
   ['a term is closed by its claim.json alone', { closedOnce: true }],
   ['a term without claim.json counts as unheld', { broken: 'closed-is-unheld' }],
+  ['a heartbeat is renewed by its name, whichever file that is', { sharedMkdir: true }],
 ] as const) {
   test(`a file is removed, and ${name}`, async (t) => {
     const { violation } = explore({ model: 'amended', ...SMALL, changes: 1, removals: 1, ...how })
