@@ -124,6 +124,7 @@ export class Reserve {
     return this.#next(async () => {
       try {
         await this.#measure()
+        await this.#lookAgain()
         if (this.#o.mayMake() && !this.#isComplete() && (await this.#hasRoomToSpare())) {
           await this.#make()
         }
@@ -145,6 +146,7 @@ export class Reserve {
     return this.#next(async () => {
       try {
         this.#openingBytes = await this.#o.openingBytes()
+        await this.#lookAgain()
         if (!this.#isWhole()) await this.#make()
         this.#refused = null
       } catch (error) {
@@ -205,6 +207,24 @@ export class Reserve {
     const before = this.#report?.low
     this.#report = { ...space, need, low: this.#low }
     if (before?.bytes !== this.#low.bytes || before.files !== this.#low.files) onReport()
+  }
+
+  /** What was made yesterday may have been removed since: an age cleaner, or the sweep of a master that was long away. */
+  async #lookAgain(): Promise<void> {
+    const held = this.#held
+    if (held === null) return
+    const listed = await this.#o.disk.list('reserve', this.#directory)
+    const found = new Set(listed === 'missing' ? [] : listed)
+    const names = held.names.filter((name) => found.has(name))
+    const gone = held.names.filter((name) => !found.has(name) && !isSpare(name))
+    const isMarkGone = held.marked && !found.has(WHOLE)
+    if (gone.length === 0 && !isMarkGone) {
+      this.#held = { ...held, names }
+      return
+    }
+    this.#o.log('warn', `the room kept for the next term is gone from ${this.#directory}`, { gone })
+    // What is left of it is no measure: #make() begins anew.
+    this.#held = null
   }
 
   /** Enough for a claim and the opening. */

@@ -2,7 +2,7 @@
  * What a full disk does to claims, looks and reserves, on a real directory: every create that finds no room is told so by
  * the test. That the kernel says the same of a real full disk is for test/integration/full-disk.test.ts.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { canGoOn, claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
@@ -415,6 +415,26 @@ t.test('a growth that finds no room keeps what was there', async (t) => {
   await one.check()
   t.match(facts.told, [/no room is kept for the next term: ENOSPC/])
   t.ok(await hasReserve(disk, holderOf('a:26001')))
+})
+
+t.test('a reserve that somebody removed, whole or a file of it, is made again', async (t) => {
+  const { one, facts, names, disk, path } = reserve(t, 10_000)
+  await one.check()
+  const whole = names()
+  const dir = join(path, reserveDir('a:26001'))
+  for (const again of [() => one.check(), () => one.prove()]) {
+    for (const gone of ['.', 'whole.json', 'claim-03', 'opening-0']) {
+      facts.told = []
+      rmSync(join(dir, gone), { recursive: true })
+      await again()
+      t.same(names(), whole, `${gone} was removed`)
+      t.ok(await hasReserve(disk, holderOf('a:26001', 'n')))
+      t.match(facts.told, [/the room kept for the next term is gone/])
+    }
+  }
+  rmSync(join(dir, 'spare-0'))
+  await one.check()
+  t.same(names(), whole)
 })
 
 t.test('reserves of masters that are gone for an hour are removed', async (t) => {
