@@ -15,6 +15,7 @@ import { CatalogError } from '../../../lib/catalog/errors.ts'
 import { MemStore, memKept } from '../../../lib/catalog/mem-store.ts'
 import type { Batch } from '../../../lib/catalog/store.ts'
 import { judge } from '../../../lib/master/queries/worker-calls.ts'
+import { isGivenUp } from '../../../lib/master/queries/write-end.ts'
 import type { QueryStatus, Task, WorkerInfo } from '../../../lib/rpc/contract.ts'
 import { RpcError } from '../../../lib/rpc/index.ts'
 import { settle } from '../../support/hand-clock.ts'
@@ -36,7 +37,7 @@ const register = (
   { term }: Seat,
   worker: WorkerInfo,
   tasks: { task: Task; report: ReturnType<typeof reportOf> }[] = [],
-) => term.tracker.register({ worker, tasks })
+) => term.tracker.register({ worker, tasks, oomKills: 0 })
 const beat = (
   { term }: Seat,
   worker: WorkerInfo,
@@ -48,6 +49,7 @@ const beat = (
     incarnation: worker.incarnation,
     freeSlots,
     reports,
+    oomKills: 0,
   })
 const taskOf = ({ calls }: Seat, queryId: string): Task => {
   const found = calls.ran.findLast(({ task }) => task.queryId === queryId)
@@ -808,6 +810,17 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('silence' as const), ms: fc.constantFrom(500, 1500, 7000, 40_000) }),
   fc.record({ do: fc.constant('kill' as const), query: fc.nat(2) }),
   fc.record({ do: fc.constant('failover' as const), flushed: fc.boolean() }),
+  // What explains that a worker is gone, which may be so or not: that one may live, and come back with what it has.
+  fc.record({
+    do: fc.constant('sign' as const),
+    is: fc.constantFrom('refused' as const, 'unreachable' as const, 'lives' as const),
+  }),
+  fc.record({
+    do: fc.constant('ended' as const),
+    worker: fc.nat(1),
+    code: fc.constantFrom(137, 139),
+    anew: fc.boolean(),
+  }),
 )
 
 t.test(
@@ -827,6 +840,7 @@ t.test(
             () => new Map<string, { task: Task; state: 'running' | 'succeeded' | 'failed' }>(),
           )
           let mode = 'accepted'
+          let sign: 'refused' | 'unreachable' | 'lives' = 'refused'
           const told = new Map<string, string>()
           const tell = (status: QueryStatus | null): void => {
             if (status === null || !['succeeded', 'failed', 'killed'].includes(status.state)) return
@@ -836,11 +850,13 @@ t.test(
             told.set(status.queryId, now)
           }
           const listen = (one: Seat): void => {
+            one.calls.signOf = () => ({ is: sign })
             one.calls.answer = (info, task) => {
               const at = workers.findIndex(({ workerId }) => workerId === info.workerId)
               if (mode === 'refused') return { is: 'refused', why: 'busy', reached: true }
               const mine = has[at] as Map<string, { task: Task; state: 'running' }>
-              if (!mine.has(task.queryId)) mine.set(task.queryId, { task, state: 'running' })
+              if ((mine.get(task.queryId)?.task.attempt ?? 0) < task.attempt)
+                mine.set(task.queryId, { task, state: 'running' })
               return mode === 'unsure' ? { is: 'unsure', why: '' } : { is: 'accepted' }
             }
           }
@@ -913,6 +929,18 @@ t.test(
                 tell(await killed)
                 break
               }
+              case 'sign':
+                sign = one.is
+                break
+              case 'ended': {
+                const { workerId, incarnation } = workers[one.worker] as WorkerInfo
+                if (one.anew) {
+                  workers[one.worker] = workerAt(one.worker + 1, 2, `${incarnation}+`)
+                  has[one.worker]?.clear()
+                }
+                seat.term.tracker.ended({ workerId, incarnation, code: one.code, oomKills: 0 })
+                break
+              }
               case 'failover':
                 if (one.flushed) await new Promise((resolve) => setTimeout(resolve, 5))
                 await seat.end()
@@ -927,6 +955,9 @@ t.test(
           for (const { path } of files) {
             const id = path.slice('data-'.length, 'data-'.length + 36)
             counts.set(id, (counts.get(id) ?? 0) + 1)
+            const attempt = Number(path.slice('data-'.length + 37).split('-')[0])
+            if (isGivenUp(seat.catalog.state(), id, attempt))
+              throw new Error(`attempt ${attempt} of ${id} was given up, and is applied`)
           }
           for (const [id, count] of counts)
             if (count > 1) throw new Error(`${id} was applied ${count} times`)
