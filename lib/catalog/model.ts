@@ -67,6 +67,7 @@ export type FailureKind = (typeof FAILURE_KINDS)[number]
 
 /** How a change of data or schema ended, by its query: what makes a repeated request harmless. */
 export interface Outcome {
+  /** With `/` and a number: only that attempt of it is over, since its worker died, and the next one may follow. */
   readonly queryId: string
   readonly state: 'done' | 'failed'
   /** For people: `INSERT 5`, or why it failed. */

@@ -1,7 +1,7 @@
 /**
  * Run by sbin/watch-worker when the worker that it had started was ended by a signal: tells the active master, in the
- * environment that the worker had. The one argument is the exit code as the shell has it. Gives up after a while, and
- * then the worker counts as one that died alone.
+ * environment that the worker had. The arguments are the exit code as the shell has it, and what the kernel had counted
+ * as out-of-memory kills at the worker's start. Gives up after a while, and then the worker counts as one that died alone.
  */
 import { join, resolve } from 'node:path'
 import { systemClock } from '../base/clock.ts'
@@ -19,7 +19,7 @@ import { planWorker } from './worker-plan.ts'
 /** A master decides by then at the latest. */
 const PATIENCE_MS = 15_000
 
-async function main([code = '']: readonly string[]): Promise<number> {
+async function main([code = '', before = '']: readonly string[]): Promise<number> {
   // First of all, so that few can be killed in between.
   const kills = oomKills()
   if (!/^\d{1,3}$/.test(code)) throw usageError(`'${code}' is no exit code`)
@@ -53,6 +53,7 @@ async function main([code = '']: readonly string[]): Promise<number> {
     incarnation: plan.watchedAs,
     code: Number(code),
     oomKills: kills,
+    oomKillsBefore: /^\d+$/.test(before) ? Number(before) : null,
   }
   await tellEnd(masters, ended, {
     clock: systemClock,

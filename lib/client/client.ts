@@ -56,7 +56,7 @@ export interface QueryCallOptions {
   readonly onProgress?: (progress: Progress) => void
   /** Told about each second while it waits for a worker. */
   readonly onQueued?: () => void
-  /** Told what holds a change up: another one that it waits for, or that has overtaken it so that it runs again. */
+  /** Told what holds a change up: another one that it waits for, or why it runs again. */
   readonly onHeldUp?: (why: string) => void
 }
 

@@ -448,6 +448,8 @@ export const tracker = {
       /** As a shell has it: 128 and the signal's number, or the exit code. */
       code: z.number().int().min(0).max(255),
       oomKills,
+      /** The same when it was started. */
+      oomKillsBefore: oomKills,
     }),
     nothing,
   ),

@@ -29,7 +29,7 @@ export interface Evidence {
   /** Which host it was on, as it was then. */
   readonly network: string | undefined
   /** What whoever had started it saw; null: nobody did, or has not told. */
-  readonly ended: Pick<Ended, 'code' | 'oomKills'> | null
+  readonly ended: Pick<Ended, 'code' | 'oomKills' | 'oomKillsBefore'> | null
   /** Workers that were on its host besides, and how many of them fell silent in the same moment. */
   readonly beside: { readonly all: number; readonly silent: number }
 }
@@ -72,7 +72,7 @@ export function deathOf({ sign, worker, network, ended, beside }: Evidence): Dea
     if (sign.network !== network) return explained('is gone: its host was started anew')
   }
   if (sign.is === 'unreachable') return explained('is lost: its host does not answer')
-  if (ended !== null) return endedBy(ended, worker?.oomKills ?? null)
+  if (ended !== null) return endedBy(ended, worker?.oomKills ?? ended.oomKillsBefore ?? null)
   if (beside.all > 0 && beside.silent === beside.all) {
     return explained(`is gone with all ${beside.all + 1} workers of its host`)
   }
@@ -81,7 +81,7 @@ export function deathOf({ sign, worker, network, ended, beside }: Evidence): Dea
     : alone('its host answers, and nobody told of a kill')
 }
 
-/** `before`: the kernel's count when the worker was last heard. */
+/** `before`: the kernel's count when the worker was last heard, or, where that is not known, started. */
 function endedBy({ code, oomKills }: NonNullable<Evidence['ended']>, before: number | null): Death {
   const signal = code - SIGNAL_BASE
   if (signal <= 0) return alone(`exit code ${code}`)

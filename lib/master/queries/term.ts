@@ -176,7 +176,7 @@ export class QueryTerm {
       awakeMs,
       wallMs,
       signal,
-      onLost: (query, why) => this.tracker.doubtful(query, why),
+      onLost: (query, why) => this.tracker.unsure(query, why),
       onImpossible: (query, why) => this.#impossible(query, why),
     })
     this.sweeper = new Sweeper({

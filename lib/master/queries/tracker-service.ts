@@ -139,12 +139,17 @@ export class TrackerService {
 
   /** Its process is gone for sure. */
   ended(request: Requests['ended']): Answers['ended'] {
-    const { deaths, workers, log } = this.#options
+    const { deaths, list, workers, log } = this.#options
     const { workerId, incarnation, code } = request
     log('warn', `worker ${workerId} has ended: exit code ${code}`)
     deaths.told(request)
     const worker = workers.takeOut(workerId, incarnation)
     if (worker !== null) this.#bury(worker)
+    // An earlier master's, for which it would be waited longer.
+    for (const query of list.onWorker(workerId)) {
+      const isIts = query.spot?.incarnation === incarnation && query.stage === 'expected'
+      if (isIts) this.#gone(query, worker, NOT_BACK)
+    }
     return {}
   }
 
@@ -199,7 +204,7 @@ export class TrackerService {
   }
 
   /** A master can't find out whether the worker that it gave it to has taken it. */
-  doubtful(query: Query, why: string): void {
+  unsure(query: Query, why: string): void {
     const { workers } = this.#options
     const worker = query.spot === null ? null : workers.get(query.spot.workerId)
     this.#gone(query, worker, `may run it or not: ${why}`)

@@ -121,6 +121,12 @@ t.test('what a death is explained by', async (t) => {
       false,
       /is not known/,
     ],
+    [
+      'killed, and nobody was for want of memory since its start',
+      { ended: { code: 137, oomKills: 4, oomKillsBefore: 4 }, worker: null },
+      true,
+      /SIGKILL/,
+    ],
     ['stopped by force', { ended: { code: 143, oomKills: 4 } }, true, /^was ended by SIGTERM$/],
     ['a crash', { ended: { code: 139, oomKills: 4 } }, false, /\(of SIGSEGV\)/],
     ['an abort', { ended: { code: 134, oomKills: 4 } }, false, /\(of SIGABRT\)/],
@@ -434,6 +440,20 @@ t.test('master and worker die with their host: the client submits it again', asy
   await finish(fresh, workerAt(2), taskOf(fresh, write.queryId))
   t.match(await ask(fresh, write), { state: 'succeeded' })
   t.equal(filesOf(fresh), 1)
+})
+
+t.test('a kill is told after a failover: it is not waited for any longer', async (t) => {
+  const { terms, seat, write } = await begun(t)
+  await until('the log is written', async () => (await terms.history().newest(10)).length >= 2)
+  await seat.end()
+  const fresh = await terms.begin()
+  await until('it is known', () => fresh.term.list.get(write.queryId) !== null)
+  const end = { workerId: 'w1:28091', incarnation: 'a', code: 137, oomKills: 3 }
+  fresh.term.tracker.ended({ ...end, oomKillsBefore: 3 })
+  await settle()
+  await terms.clock.advance(2100)
+  t.equal(await ask(fresh, write), null)
+  t.match(await submit(fresh, 'insert into t select 1', write.queryId), { attempt: 2 })
 })
 
 t.test('no transaction applies an attempt that was given up', async (t) => {
