@@ -6,10 +6,11 @@
  *
  * Only what belongs to this user counts: a directory that somebody else planted is no reason to refuse.
  */
-import { lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CATALOG_FILE, parseDerby } from '../catalog/derby-uri.ts'
 import type { Configuration } from '../conf/index.ts'
+import { decodeClusterLoosely } from '../ha/index.ts'
 import { withoutCredentials } from './catalog-fingerprint.ts'
 
 export interface Start {
@@ -28,6 +29,7 @@ const TRACE = 'single-catalog'
 export function requireNoOtherCatalog(start: Start): void {
   const { conf } = start
   refuseTraced(start)
+  refuseFormed(start)
   if (!isEmpty(conf) || isFormed(conf)) return
   const found = beside(start) ?? atOldDerby(start) ?? atOldPlace(start)
   if (found === null) return
@@ -36,11 +38,18 @@ export function requireNoOtherCatalog(start: Start): void {
   )
 }
 
+/** What was loaded is the catalog to go on with, whoever served another one before. */
+export function noteLoaded(conf: Configuration): void {
+  if (conf.get('tajo.master.ha.enable')) removeTrace(conf)
+  else leaveTrace(conf)
+}
+
 /** For the next start with another catalog. Called by a master without high availability when it serves. */
 export function leaveTrace(conf: Configuration): void {
   const path = tracePath(conf)
   const text = `${JSON.stringify(describe(conf))}\n`
   if (readText(path) === text) return
+  mkdirSync(dirname(path), { recursive: true })
   rmSync(path, { force: true })
   writeFileSync(path, text, { flag: 'wx' })
 }
@@ -70,6 +79,25 @@ function refuseTraced({ conf }: Start): void {
   const theirs = text.trim()
   throw new Error(
     `tajo.rootdir ${conf.get('tajo.rootdir')} was last used by a master without high availability, with the catalog ${theirs}; with high availability the configuration names ${JSON.stringify(ours)}, and its tables would be missing. ${TAKE_OVER}; or, if its tables are not wanted, remove ${tracePath(conf)}`,
+  )
+}
+
+/**
+ * The other way round: masters with high availability were here last, and an older catalog of the single master's would
+ * be served as if it were theirs.
+ */
+function refuseFormed({ conf }: Start): void {
+  if (conf.get('tajo.master.ha.enable') || readText(tracePath(conf)) !== null) return
+  const file = join(conf.get('tajo.rootdir'), 'system', 'ha', 'cluster.json')
+  const text = readText(file)
+  // One that is missing or torn is for the election to judge.
+  const theirs = text === null ? null : (decodeClusterLoosely(text)?.catalog ?? null)
+  const ours = describe(conf)
+  if (theirs === null) return
+  const isOurs = ours.class === 'SharedStore' || theirs.uri.startsWith(ours.uri)
+  if (theirs.class === ours.class && isOurs) return
+  throw new Error(
+    `tajo.rootdir ${conf.get('tajo.rootdir')} was last used by masters with high availability, with the catalog ${JSON.stringify(theirs)} (${file}); without it the configuration names ${JSON.stringify(ours)}, which is another one. To take theirs over run 'tajo catalog dump FILE' with tajo.master.ha.enable true, as it was, then 'tajo catalog load --force FILE' with it false, and start; or set tajo.catalog.store.class and tajo.catalog.uri as theirs; or, if their tables are not wanted, run 'tajo haadmin -formatHA' with it true`,
   )
 }
 

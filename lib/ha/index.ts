@@ -4,6 +4,7 @@
  * Guarantees, non-guarantees, timing and file formats: README.md beside this file, docs/ha-protocol.md for the why.
  */
 
+export { decodeClusterLoosely } from './decode.ts'
 export { giveDirectoryOrder } from './directory-order.ts'
 export { DiskError, HaError, type HaErrorCode } from './errors.ts'
 export { fence, parseFencingMethods } from './fencing.ts'

@@ -31,7 +31,7 @@ import type { CommandContext, Run } from '../command.ts'
 import { requireRootdir } from '../default-rootdir.ts'
 import { CliError, EXIT, failure, usageError } from '../exit.ts'
 import { allAnswer, lookAround } from '../look-around.ts'
-import { removeTrace } from '../other-catalogs.ts'
+import { noteLoaded } from '../other-catalogs.ts'
 import { json } from '../print.ts'
 import { logTo } from './catalog-log.ts'
 
@@ -45,8 +45,7 @@ export const run: Run = async (context) => {
   }
   if (file === undefined) throw usageError("'tajo catalog load' needs the file to load")
   const code = await load(context, file, context.options.force === true)
-  // What was loaded is the catalog to go on with, whoever served another one before.
-  removeTrace(await loadConfiguration(context.confDir, surroundingsOf(context.env)))
+  noteLoaded(await loadConfiguration(context.confDir, surroundingsOf(context.env)))
   return code
 }
 

@@ -6,11 +6,12 @@ import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } f
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { requireRootdir } from '../../../lib/cli/default-rootdir.ts'
-import { leaveTrace, removeTrace, requireNoOtherCatalog } from '../../../lib/cli/other-catalogs.ts'
+import { leaveTrace, noteLoaded, requireNoOtherCatalog } from '../../../lib/cli/other-catalogs.ts'
 import { buildConfiguration, type Configuration } from '../../../lib/conf/index.ts'
 import { siteXml } from '../../support/install.ts'
 
 const USER = 'ann'
+const CLUSTER = '3df70c1c-ecca-43a3-9506-0454005643fd'
 
 /** An install with its parent, and a place for what used to be in /tmp. */
 function world(t: Test) {
@@ -153,7 +154,41 @@ t.test('high availability switched on, and off: another store is the default', a
   t.equal(refusal({ ...on, 'tajo.catalog.store.class': 'DerbyStore' }), '', 'the same catalog')
   t.notOk(existsSync(join(root, 'system/ha/single-catalog')), 'and it is the cluster’s from now')
   leaveTrace(conf(off))
-  removeTrace(conf(on))
+  noteLoaded(conf(on))
   t.equal(refusal(on), '')
   t.ok(statSync(root).isDirectory())
+})
+
+t.test('high availability switched off beside an older catalog of the single master', (t) => {
+  const { dir, conf, refusal } = world(t)
+  const root = join(dir, 'root')
+  const off = { 'tajo.rootdir': root, 'tajo.master.ha.enable': 'false' }
+  derby(join(root, 'system/derby'))
+  const formed = (name: string, uri: string): void => {
+    const catalog = { class: name, uri }
+    const cluster = {
+      format: 2,
+      clusterId: CLUSTER,
+      catalog,
+      createdAt: '2026-11-28T00:00:00.000Z',
+    }
+    file(join(root, 'system/ha/cluster.json'), JSON.stringify(cluster))
+  }
+  formed('SharedStore', 'jdbc:derby:/any')
+  shared(root)
+  t.match(refusal(off), /was last used by masters with high availability.*"SharedStore"/)
+  t.match(refusal(off), /catalog dump FILE.*catalog load --force FILE.*-formatHA/)
+  t.equal(
+    refusal({ ...off, 'tajo.catalog.store.class': 'SharedStore' }),
+    '',
+    'theirs is gone on with',
+  )
+  formed('PostgreSQLStore', 'jdbc:postgresql://db/tajo')
+  t.match(refusal(off), /"PostgreSQLStore"/)
+  const database = { ...off, 'tajo.catalog.store.class': 'PostgreSQLStore' }
+  t.equal(refusal({ ...database, 'tajo.catalog.uri': 'jdbc:postgresql://ann:x@db/tajo' }), '')
+  t.match(refusal({ ...database, 'tajo.catalog.uri': 'jdbc:postgresql://db/other' }), /another one/)
+  noteLoaded(conf(off))
+  t.equal(refusal(off), '', 'what was loaded is gone on with')
+  t.end()
 })
