@@ -1,6 +1,6 @@
 /** One worker's life in its process: joins configuration, daemon and worker, which don't know each other. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
@@ -13,6 +13,7 @@ import { realPathOf, Worker, type WorkerOptions } from '../worker/index.ts'
 import { membershipOf } from './cluster-identity.ts'
 import type { DaemonLife } from './daemon-command.ts'
 import { makeDefaultRootdir } from './default-rootdir.ts'
+import { lookAtDirectory } from './directory-look.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
 
 const BIND_KEYS = {
@@ -36,16 +37,6 @@ async function realDirectory(path: string, key: string): Promise<string> {
     throw new Error(`can't use the directory ${path} (${key}): ${messageOf(error)}`, {
       cause: error,
     })
-  }
-}
-
-/** Asks the server, where a plain stat may be answered from memory. */
-async function lookAt(path: string): Promise<void> {
-  const file = await open(path)
-  try {
-    await file.stat()
-  } finally {
-    await file.close()
   }
 }
 
@@ -144,7 +135,7 @@ export class WorkerLife implements DaemonLife {
       oomKills,
       storage: {
         directory: conf.get('tajo.rootdir'),
-        look: () => lookAt(join(plan.haDirectory, 'cluster.json')),
+        look: (clusterId) => lookAtDirectory(plan.haDirectory, clusterId),
         limitMs: timing.monitorMs,
       },
       idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),

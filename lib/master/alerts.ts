@@ -128,11 +128,14 @@ function ofOneMaster({ address, self, connected, clockOffsetMs }: MasterRow): Al
   return found
 }
 
-function ofQueries({ queued, liveWorkers, active }: AlertFacts): Alert[] {
+function ofQueries({ queued, liveWorkers, workers, active }: AlertFacts): Alert[] {
   if (queued === 0 || active === null) return []
   const many = queued === 1 ? '1 query waits' : `${queued} queries wait`
   if (liveWorkers === 0) {
-    const text = `${many} and no worker is registered: start one`
+    const text =
+      workers.length === 0
+        ? `${many} and no worker is registered: start one`
+        : `${many} and none of the registered workers (${workers.length}) takes any`
     return [{ kind: 'queries-queued', level: 'warning', text }]
   }
   const level = queued >= MANY_QUEUED ? 'warning' : 'info'

@@ -1,7 +1,7 @@
 /**
- * A worker's proof that its mount of the shared directory answers: one file there is opened and looked at, once an idle
- * interval and never more for a query. A mount that hangs makes no error anywhere else: the worker's reports go on, and
- * it would get queries that never end.
+ * A worker's proof that its mount of the shared directory answers: one look there, once an idle interval and never more
+ * for a query. A mount that hangs makes no error anywhere else: the worker's reports go on, and it would get queries that
+ * never end.
  *
  * One look is in flight at a time, however long it hangs: a file call can't be taken back.
  */
@@ -12,7 +12,7 @@ import { messageOf } from '../base/message-of.ts'
 export interface StorageLookOptions {
   /** What is told of it, as a path. */
   readonly directory: string
-  /** Opens the file and looks at it. */
+  /** Rejects when something is wrong there. */
   readonly look: () => Promise<void>
   readonly everyMs: number
   /** A look that takes longer is trouble. */

@@ -55,8 +55,10 @@ export interface WorkerOptions {
   readonly epoch: number
   /** How many processes this host's kernel has killed for want of memory; null: it does not tell. */
   readonly oomKills?: () => number | null
-  /** Looks at one file of the cluster's directory on this worker's mount; left out where there is none. */
-  readonly storage?: Pick<StorageLookOptions, 'directory' | 'look' | 'limitMs'>
+  /** Looks whether this worker's mount answers and has the cluster's directory; left out where there is none. */
+  readonly storage?: Pick<StorageLookOptions, 'directory' | 'limitMs'> & {
+    readonly look: (clusterId: string) => Promise<void>
+  }
   readonly idleMs: number
   readonly activeMs: number
   readonly beatMs: number
@@ -116,6 +118,8 @@ export class Worker {
         ? null
         : new StorageLook({
             ...storage,
+            // It begins when the cluster is known.
+            look: () => storage.look(this.#guard.clusterId ?? ''),
             everyMs: options.idleMs,
             onChange: () => this.#follow.poke(),
             clock,

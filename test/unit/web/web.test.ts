@@ -580,6 +580,10 @@ t.test('what an operator should look at', (t) => {
   ])
   t.same(kinds({ queued: 3 }), ['info queries-queued'])
   t.same(kinds({ queued: 3, liveWorkers: 0 }), ['warning queries-queued'])
+  const none = alertsOf({ ...facts, queued: 3, liveWorkers: 0, workers: [stuck] })
+  t.match(none.at(-1), {
+    text: '3 queries wait and none of the registered workers (1) takes any',
+  })
   t.same(kinds({ active: null, problem: 'x', splitBrain: ['y'], storageWarnings: ['z'] }), [
     'critical split-brain',
     'critical no-active',

@@ -1,0 +1,55 @@
+/** High availability is switched off: one master and a worker do all that a cluster does, through the master's end too. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { monitorMs } from '../support/pace.ts'
+import { ask, makeCluster } from '../support/test-masters.ts'
+import { clientOf, TestWorker } from '../support/test-worker.ts'
+import { until } from '../support/until.ts'
+
+interface Document {
+  readonly workers: readonly { address: string; state: string }[]
+  readonly alerts: readonly { kind: string; text: string }[]
+}
+
+t.test('a master without high availability has its worker run queries', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'tajo-single-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
+  const site = {
+    'tajo.master.ha.enable': 'false',
+    'tajo.catalog.uri': `jdbc:derby:${join(dir, 'catalog')};create=true`,
+  }
+  const cluster = await makeCluster(t, { count: 1, monitorMs: monitorMs(1000), site })
+  const { root, masters } = cluster
+  const [master] = masters
+  if (master === undefined) throw new Error('there is no master')
+  const worker = await TestWorker.make({
+    dir: join(dir, 'w'),
+    root,
+    masters,
+    site: { 'tajo.master.ha.enable': 'false', 'tajo.worker.heartbeat.idle.interval': '300' },
+  })
+  t.teardown(() => worker.destroy())
+  await worker.start()
+  const look = async (): Promise<Document> =>
+    JSON.parse((await ask(master.ports.info, '/api/v1/cluster')).text)
+  await until('it is live', async () => (await look()).workers[0]?.state === 'live')
+  const client = clientOf(masters)
+  t.teardown(() => client.close())
+  const rowsOf = async (sql: string): Promise<unknown[]> => {
+    const rows: unknown[] = []
+    for await (const some of (await client.query(sql)).rows()) rows.push(...some)
+    return rows
+  }
+  t.same((await rowsOf('SELECT 1')).flat().map(Number), [1])
+  await client.execute('CREATE TABLE t (a INT4)')
+  await client.execute('INSERT INTO t VALUES (7)')
+  t.same((await rowsOf('SELECT a FROM t')).flat().map(Number), [7])
+  t.equal((await look()).workers[0]?.state, 'live')
+  t.notOk((await look()).alerts.some(({ kind }) => kind === 'worker-storage'))
+  process.kill(master.pid, 'SIGKILL')
+  await master.ended()
+  await master.start()
+  t.same((await rowsOf('SELECT a FROM t')).flat().map(Number), [7])
+})

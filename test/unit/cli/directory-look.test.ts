@@ -1,0 +1,41 @@
+/** No trouble to a worker is a storage that answers, whatever file of the directory was removed. */
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { ownClusterId } from '../../../lib/cli/cluster-identity.ts'
+import { lookAtDirectory } from '../../../lib/cli/directory-look.ts'
+
+t.test('of a master without high availability, which makes no cluster.json', async (t) => {
+  const directory = t.testdir()
+  const id = await ownClusterId(directory)
+  await lookAtDirectory(directory, id)
+  await t.rejects(lookAtDirectory(directory, 'other'), {
+    message: `${directory} holds cluster ${id}, and this worker is one of cluster other: is the shared directory mounted there?`,
+  })
+})
+
+t.test('of masters with high availability', async (t) => {
+  const directory = join(t.testdir(), 'ha')
+  mkdirSync(directory)
+  const file = join(directory, 'cluster.json')
+  const id = randomUUID()
+  const cluster = {
+    format: 2,
+    clusterId: id,
+    generation: 1,
+    catalog: { class: 'SharedStore', uri: 'file:///catalog' },
+    createdAt: '2026-01-01',
+  }
+  writeFileSync(file, `${JSON.stringify(cluster)}\n`)
+  await lookAtDirectory(directory, id)
+  await t.rejects(lookAtDirectory(directory, randomUUID()), /is the shared directory mounted there/)
+  writeFileSync(file, '{"torn')
+  await lookAtDirectory(directory, id)
+  rmSync(file)
+  await lookAtDirectory(directory, id)
+  rmSync(directory, { recursive: true })
+  await t.rejects(lookAtDirectory(directory, id), {
+    message: `${directory} is not there: is the shared directory mounted?`,
+  })
+})
