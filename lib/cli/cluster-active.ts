@@ -144,7 +144,7 @@ interface Goal {
 /** Its id in the directory; null where none is there yet, or it can't be read in time. */
 const readClusterId = (directory: string): Promise<string | null> =>
   // Whatever keeps it from being read is for the masters to tell: they need it to start.
-  askDirectory({ op: 'cluster', directory, known: null }, DIRECTORY_MS).catch(() => null)
+  askDirectory({ op: 'cluster', directory }, DIRECTORY_MS).catch(() => null)
 
 /** Which cluster each listed master belongs to, as far as they answer. */
 async function whoIsWho({ masters, haDirectory }: Plan): Promise<Sight> {

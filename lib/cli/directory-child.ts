@@ -25,8 +25,6 @@ import {
 } from '../ha/index.ts'
 
 export type StorageReport = Awaited<ReturnType<typeof checkStorage>>
-/** So far back somebody of ours has been active in our own cluster's history. */
-const TERMS_BACK = 50
 type Peer = NonNullable<Parameters<typeof checkStorage>[0]['peer']>
 
 /** What can be asked of the directory, each with its answer. */
@@ -36,7 +34,7 @@ export interface DirectoryAnswers {
   format: { epoch: number }
   /** Null: no master has made it yet. */
   secret: string | null
-  /** Null: no master has formed one, or it is another cluster's than that of the `known` ones. */
+  /** Null: no master has formed one. */
   cluster: string | null
   members: readonly Addresses[]
   /** Carried out, or rejected as that master has refused it. */
@@ -47,18 +45,8 @@ export type DirectoryRequest =
   | { readonly op: 'inspect'; readonly directory: string; readonly watchMs: number }
   | { readonly op: 'history'; readonly directory: string; readonly limit: number }
   | { readonly op: 'secret'; readonly directory: string }
-  | {
-      readonly op: 'cluster'
-      readonly directory: string
-      /** As for `members`; null: whosever it is. */
-      readonly known: readonly string[] | null
-    }
-  | {
-      readonly op: 'members'
-      readonly directory: string
-      /** Umbilical addresses. Where none of them is, or lately was, a master there, it is another cluster's. */
-      readonly known: readonly string[]
-    }
+  | { readonly op: 'cluster'; readonly directory: string }
+  | { readonly op: 'members'; readonly directory: string }
   | {
       readonly op: 'format'
       readonly directory: string
@@ -95,9 +83,9 @@ function answer(request: DirectoryRequest): Promise<unknown> {
     case 'secret':
       return readSecret(directory)
     case 'cluster':
-      return clusterOf(directory, request.known)
+      return clusterOf(directory)
     case 'members':
-      return membersOf(directory, request.known)
+      return readMembers(directory)
     case 'format':
       return format(request)
     case 'order':
@@ -111,35 +99,9 @@ function answer(request: DirectoryRequest): Promise<unknown> {
   }
 }
 
-async function clusterOf(
-  directory: string,
-  known: readonly string[] | null,
-): Promise<string | null> {
+async function clusterOf(directory: string): Promise<string | null> {
   const { clusterIdOf } = await import('./cluster-identity.ts')
-  if (known !== null && !(await isOf(directory, known, await readMembers(directory)))) return null
   return clusterIdOf(directory)
-}
-
-async function membersOf(
-  directory: string,
-  known: readonly string[],
-): Promise<readonly Addresses[]> {
-  const members = await readMembers(directory)
-  return (await isOf(directory, known, members)) ? members : []
-}
-
-/** Whether one of the `known` masters is, or lately was, one of the cluster in that directory. */
-async function isOf(
-  directory: string,
-  known: readonly string[],
-  members: readonly Addresses[],
-): Promise<boolean> {
-  const past = await readDirectoryHistory(directory, TERMS_BACK)
-  const names = [
-    ...members.map(({ umbilical }) => umbilical),
-    ...past.map(({ term }) => term.address),
-  ]
-  return known.some((address) => names.includes(address))
 }
 
 async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ epoch: number }> {

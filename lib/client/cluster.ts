@@ -3,9 +3,12 @@
  *
  * Whoever uses the client may know the id beforehand (`ClusterKnowledge`). Where nobody does all masters are asked first,
  * and refused together if they tell two: one of them is another cluster's, and nobody knows which. A change that reached
- * that one would be made in the wrong tables.
+ * that one would be made in the wrong tables. For the same reason a silent one has to be known to those that answer as a
+ * master of theirs, which is how a failover differs from a wrong list; and only what all have said is kept for later.
  */
+import { messageOf } from '../base/message-of.ts'
 import { RpcError } from '../rpc/errors.ts'
+import { isOneOf, type Resolve, resolveHere } from './same-master.ts'
 import type { Wire } from './wire.ts'
 
 /** What is known of the cluster from elsewhere: a directory, a memory. */
@@ -17,7 +20,10 @@ export interface ClusterKnowledge {
    * with an Error for people, saying what doesn't fit and the way out.
    */
   instead(answering: string): Promise<string>
-  /** A master of this cluster has answered, for the first time. The client's end waits for it; it never rejects. */
+  /**
+   * A master of this cluster has answered, for the first time, and that it is the one is known for sure: it was expected,
+   * or all masters have named it. The client's end waits for it; it never rejects.
+   */
   confirmed(clusterId: string): Promise<void>
 }
 
@@ -35,7 +41,7 @@ export const knownCluster = (clusterId: string): ClusterKnowledge => ({
   expected: async () => clusterId,
 })
 
-/** How long a master may take to say who it is; a silent one is left out. */
+/** How long a master may take to say who it is. */
 const ASK_MS = 1000
 
 /** A master's answer to the question which cluster it belongs to. */
@@ -78,4 +84,46 @@ export function onlyCluster(told: readonly Told[]): string | null {
   }
   const [only] = clusters
   return only ?? null
+}
+
+/**
+ * Whether each master that has named no cluster is one of `cluster`'s, as those say that answer for it; false where none
+ * of them says, or it will tell itself soon. Throws OTHER_CLUSTER for one that they don't know.
+ */
+export async function silentAreOf(
+  cluster: string,
+  { wire, told, signal }: { wire: Wire; told: readonly Told[]; signal: AbortSignal },
+  resolve: Resolve = resolveHere,
+): Promise<boolean> {
+  const silent = told.filter((one) => one.cluster === null)
+  const answering = told.filter((one) => one.cluster !== null)
+  const options = { deadlineMs: ASK_MS, signal, cluster }
+  const lists = await Promise.all(
+    answering.map(async ({ address: by }) => {
+      const asked = wire.call(by, '/rpc/client/masters', {}, options)
+      return asked.then(({ body }) => [{ by, told: mastersIn(body) }]).catch(() => [])
+    }),
+  )
+  const known = lists.flat()
+  if (silent.length > 0 && known.length === 0) return false
+  for (const { address, error } of silent) {
+    const found = await Promise.all(known.map((list) => isOneOf(address, list, resolve)))
+    if (found.includes(true)) continue
+    if (willTell(error)) return false
+    const by = known.map((list) => list.by).join(', ')
+    throw new RpcError(
+      'OTHER_CLUSTER',
+      `${address} does not tell its cluster (${messageOf(error)}), and cluster ${cluster}, which answers at ${by}, knows no master there: which cluster is meant is not known. Nothing was asked of any; take the wrong one out of the list of masters, or try again when all of them answer`,
+    )
+  }
+  return true
+}
+
+/** Somebody is there and answers: a master that is still starting, or a proxy in a failover. */
+const willTell = (error: unknown): boolean =>
+  error instanceof RpcError && error.code === 'UNAVAILABLE' && error.cause === undefined
+
+function mastersIn(body: unknown): string[] {
+  const { masters } = (body ?? {}) as { masters?: unknown }
+  return Array.isArray(masters) ? masters.filter((one) => typeof one === 'string') : []
 }

@@ -14,7 +14,7 @@ import type { Clock } from '../base/clock.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
 import { messageOf } from '../base/message-of.ts'
 import { RpcError } from '../rpc/errors.ts'
-import { type ClusterKnowledge, onlyCluster, whoAnswers } from './cluster.ts'
+import { type ClusterKnowledge, onlyCluster, silentAreOf, whoAnswers } from './cluster.ts'
 import { ClosedError, NoMasterError } from './errors.ts'
 import { budgetMs, mayBeAskedAgain, pauseMs, type RetryOptions } from './failover.ts'
 import { reachedNobody, type Wire } from './wire.ts'
@@ -79,6 +79,8 @@ export class Masters {
   #epoch = 0
   /** What the cluster's id was expected to be; undefined before that was asked. */
   #expected: Promise<string | null> | undefined
+  /** Nobody expected another cluster, and not all masters have named this one: it holds for this client alone. */
+  #isGuess = false
   /** A master of this cluster has answered: from then on there is no other. */
   #confirmed: Promise<void> | null = null
 
@@ -142,7 +144,10 @@ export class Masters {
     }
   }
 
-  /** Before the first call, and again while nobody has told. Throws OTHER_CLUSTER where two clusters answer. */
+  /**
+   * Before the first call, and again while nobody has told. Throws OTHER_CLUSTER where two clusters
+   * answer, and where a silent master may be of another one.
+   */
   async #identify(said: Map<string, string>, signal: AbortSignal): Promise<void> {
     const { wire, cluster } = this.#options
     this.#expected ??= cluster.expected()
@@ -152,16 +157,23 @@ export class Masters {
     if (wire.cluster !== null) return
     const told = await whoAnswers(wire, this.#known, signal)
     if (signal.aborted) throw new ClosedError()
-    wire.cluster ??= onlyCluster(told)
+    const answering = onlyCluster(told)
     for (const { address, error } of told) {
       if (error instanceof RpcError) said.set(address, error.message)
       if (error instanceof RpcError && error.cluster !== null) this.#anybodyThere = true
     }
+    if (answering === null) return
+    const silent = told.some((one) => one.cluster === null)
+    if (silent && !(await silentAreOf(answering, { wire, told, signal }))) return
+    if (signal.aborted) throw new ClosedError()
+    this.#isGuess = silent
+    wire.cluster ??= answering
   }
 
   #confirm(): void {
     const { wire, cluster } = this.#options
-    if (wire.cluster !== null) this.#confirmed ??= cluster.confirmed(wire.cluster)
+    if (wire.cluster === null) return
+    this.#confirmed ??= this.#isGuess ? Promise.resolve() : cluster.confirmed(wire.cluster)
   }
 
   /**

@@ -18,6 +18,8 @@ export interface CallOptions {
   /** For a call the whole of it; for a stream until its first byte is answered. */
   readonly deadlineMs: number
   readonly signal: AbortSignal
+  /** Names this cluster instead of the one that is known. */
+  readonly cluster?: string
 }
 
 export interface Answer {
@@ -59,8 +61,9 @@ export class Wire {
     options: CallOptions,
   ): Promise<Answer> {
     return this.#within(address, options, async (opened) => {
-      const response = await opened(this.#post(address, path, message))
-      const cluster = this.#clusterOf(address, response)
+      const meant = options.cluster ?? this.cluster
+      const response = await opened(this.#post(address, path, message, meant))
+      const cluster = clusterOf(address, response, meant)
       const body = jsonOrNull(await textOf(response))
       if (response.statusCode !== 200) throw errorFrom(response.statusCode ?? 0, body, cluster)
       return { body, epoch: epochOf(response), cluster }
@@ -75,8 +78,9 @@ export class Wire {
     options: CallOptions,
   ): Promise<IncomingMessage> {
     const response = await this.#within(address, options, async (opened) => {
-      const response = await opened(this.#post(address, path, message))
-      const cluster = this.#clusterOf(address, response)
+      const meant = options.cluster ?? this.cluster
+      const response = await opened(this.#post(address, path, message, meant))
+      const cluster = clusterOf(address, response, meant)
       if (response.statusCode === 200) return response
       throw errorFrom(response.statusCode ?? 0, jsonOrNull(await textOf(response)), cluster)
     })
@@ -94,17 +98,7 @@ export class Wire {
     this.#agent.destroy()
   }
 
-  #clusterOf(address: string, response: IncomingMessage): string | null {
-    const { statusCode: status = 0, headers } = response
-    try {
-      return clusterAnswering(address, { status, headers }, this.cluster)
-    } catch (error) {
-      response.destroy()
-      throw error
-    }
-  }
-
-  #post(address: string, path: string, message: unknown): ClientRequest {
+  #post(address: string, path: string, message: unknown, cluster: string | null): ClientRequest {
     const split = splitHostPort(address)
     if (split === null) throw new RpcError('BAD_REQUEST', `'${address}' is not host:port`)
     const call = httpRequest({
@@ -114,7 +108,7 @@ export class Wire {
       agent: this.#agent,
       headers: {
         'content-type': 'application/json',
-        [CLUSTER_HEADER]: clusterName(this.cluster),
+        [CLUSTER_HEADER]: clusterName(cluster),
       },
     })
     call.end(JSON.stringify(message))
@@ -162,6 +156,21 @@ const responseOf = (call: ClientRequest): Promise<IncomingMessage> =>
     // Stays for the whole life of the request: an error after the response is told by the response itself.
     call.on('error', reject)
   })
+
+/** Throws for an answer of another one than `wanted`, unread, so that the connection goes with it. */
+function clusterOf(
+  address: string,
+  response: IncomingMessage,
+  wanted: string | null,
+): string | null {
+  const { statusCode: status = 0, headers } = response
+  try {
+    return clusterAnswering(address, { status, headers }, wanted)
+  } catch (error) {
+    response.destroy()
+    throw error
+  }
+}
 
 function epochOf(response: IncomingMessage): number | null {
   const epoch = Number(response.headers[EPOCH_HEADER] ?? Number.NaN)

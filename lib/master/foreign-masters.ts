@@ -47,6 +47,8 @@ export class ForeignMasters {
   readonly #heardMs = new Map<string, number>()
   readonly #ended = new AbortController()
   #found = new Map<string, ForeignMaster>()
+  /** Listed ones that answered for another cluster when they answered last; a silent one stays. */
+  readonly #strangers = new Set<string>()
   #cancel = (): void => {}
   #looking: Promise<void> = Promise.resolve()
 
@@ -58,6 +60,11 @@ export class ForeignMasters {
   /** Those that answered so at the last look. */
   found(): readonly ForeignMaster[] {
     return [...this.#found.values()]
+  }
+
+  /** Also one that is silent by now. */
+  wasForeign(address: string): boolean {
+    return this.#strangers.has(address)
   }
 
   /** A master of another cluster asks this one, and says that it listens at `address`. */
@@ -124,7 +131,9 @@ export class ForeignMasters {
       const options = { deadlineMs: ASK_MS, signal: this.#ended.signal }
       const from = { address: self, clusterId: own }
       const { clusterId, rootDirectory } = await client.call('status', { from }, options)
+      if (clusterId === own) this.#strangers.delete(address)
       if (clusterId === null || clusterId === own) return null
+      if (listed) this.#strangers.add(address)
       return { address, clusterId, rootDirectory, listed }
     } catch (error) {
       // Who does not answer is missing, which is told elsewhere.

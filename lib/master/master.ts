@@ -40,6 +40,7 @@ import { HistoryCache } from './history-cache.ts'
 import { LeaseRecord } from './lease-record.ts'
 import { MasterWeb } from './master-web.ts'
 import type { MasterNetwork, NetworkOptions } from './network.ts'
+import { OwnMasters } from './own-masters.ts'
 import { PeerNews } from './peer-news.ts'
 import type { Peers } from './peers.ts'
 import type { QueryOptions } from './queries/options.ts'
@@ -94,6 +95,8 @@ export interface MasterOptions {
 const PULSE_MS = 1000
 /** Without high availability there is no monitor interval. */
 const UNTIMED_MS = 5000
+/** So far back the holder of a term is one of our masters. */
+const TERMS_BACK = 50
 const NOT_JOINED = 'this master has not joined its cluster yet'
 
 export class Master {
@@ -106,6 +109,7 @@ export class Master {
   readonly #metrics = new Metrics()
   readonly #files: StandingFiles
   readonly #news: PeerNews
+  readonly #ours: OwnMasters
   readonly #record: LeaseRecord
   readonly #web: MasterWeb
   readonly #termsBegun: TermsBegun
@@ -149,6 +153,7 @@ export class Master {
       queries: options.queries,
       address: options.address,
       status: () => this.#serviceStatus(),
+      masters: async () => this.#ours.names(this.#joined().view()),
       commit: () => this.#joined().commit(),
       mayServe: rights.mayServe,
       onBroken: (error) => options.onFailure(brokenCatalog(error)),
@@ -167,6 +172,11 @@ export class Master {
     })
     this.#files.add("the catalog's files", () => this.#queries.prove())
     this.#news = new PeerNews(options.wallMs)
+    this.#ours = new OwnMasters({
+      listed: options.listed,
+      isForeign: (address) => this.#foreign?.wasForeign(address) ?? false,
+      history: () => this.#history.newest(TERMS_BACK),
+    })
     this.#record = new LeaseRecord(options.wallMs)
     this.#termsBegun = new TermsBegun({ newest: () => this.#joined().history(1), clock })
     this.#web = this.#makeWeb()
@@ -365,6 +375,7 @@ export class Master {
   #onState(view: MemberView): void {
     const { log } = this.#options
     this.#epoch = view.epoch
+    this.#ours.note(view)
     this.#peers?.follow(othersOf(view).map(({ address }) => address))
     this.#network?.follow(view, this.#member?.mayServe() ?? false)
     this.#noteOwnPulse(view)

@@ -225,6 +225,15 @@ const sql = z.string().max(LONGEST_SQL)
 
 export const client = {
   ...activeStatus,
+  /**
+   * Client RPC addresses of this cluster's masters, those that are down included, each under every name that is known of
+   * its host: for whoever hears a part of his list only and has to know whose the rest is.
+   */
+  masters: call(
+    { access: 'open', activeOnly: false },
+    nothing,
+    z.object({ masters: z.array(address) }),
+  ),
   /** Begins it, or tells how it stands: the same id and attempt begin nothing twice, on any master. */
   submit: call(
     { access: 'open', activeOnly: true },

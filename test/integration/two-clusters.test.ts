@@ -3,6 +3,7 @@
  * touches the own cluster only, and everybody who looks is told which master is the stranger.
  */
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -28,10 +29,13 @@ function confOf(t: Test, masters: readonly TestMaster[], root: string) {
   const dir = mkdtempSync(join(tmpdir(), 'tajo-two-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   const conf = join(dir, 'conf')
-  writeConf(conf, masters, {
-    'tajo.rootdir': `file://${root}`,
-    'tajo.master.ha.monitor.interval': String(M),
-  })
+  const configure = (listed: readonly TestMaster[], site: Readonly<Record<string, string>>): void =>
+    writeConf(conf, listed, {
+      'tajo.rootdir': `file://${root}`,
+      'tajo.master.ha.monitor.interval': String(M),
+      ...site,
+    })
+  configure(masters, {})
   const home = join(dir, 'home')
   mkdirSync(home)
   const env = { HOME: home, TAJO_HOME: HOME, TAJO_CONF_DIR: conf }
@@ -39,6 +43,11 @@ function confOf(t: Test, masters: readonly TestMaster[], root: string) {
     run([process.execPath, join(HOME, name), ...words], { env })
   return {
     home,
+    configure,
+    program,
+    named: ({ ports }: TestMaster): string[] => [
+      ...['--config', conf, '-h', 'localhost', '-p', String(ports.client)],
+    ],
     tsql: (sql: string) => program('bin/tsql', ['--config', conf, '-c', sql]),
     haadmin: (...words: string[]) => program('bin/tajo', ['--config', conf, 'haadmin', ...words]),
     waitForActive: () => program('build/lib/cli/cluster-active.js', ['wait', '0']),
@@ -127,6 +136,76 @@ t.test('who can not read the directory goes by what he remembers', async (t) => 
   t.notOk((await databasesOf(b)).includes('late'))
   rmSync(join(memory, name))
   t.match(await host.tsql('CREATE DATABASE late'), { code: 0, stderr: '' })
+})
+
+t.test('who knows nothing and hears the foreign master only', async (t) => {
+  const a = await makeCluster(t, { count: 1, monitorMs: M })
+  const b = await makeCluster(t, { count: 2, monitorMs: M })
+  const [{ active: foreign }, { active: own, backups }] = [await a.settled(), await b.settled()]
+  const nowhere = '/nowhere/to/be/found'
+  const wrong = confOf(t, [own, foreign], nowhere)
+  const right = confOf(t, b.masters, nowhere)
+  own.destroy()
+  await own.ended()
+  const refused = await wrong.tsql('CREATE DATABASE one')
+  t.equal(refused.code, 1)
+  t.match(
+    refused.stderr,
+    new RegExp(`${own.ports.client} does not tell its cluster .* knows no master there`),
+  )
+  t.match(await right.tsql('CREATE DATABASE one'), { code: 0, stderr: '' }, 'a failover')
+  t.notOk(existsSync(join(right.home, '.tajo', 'clusters')), 'nothing is kept of it')
+  await own.start()
+  await until('it is back', () => own.health('backup'))
+  const two = await wrong.tsql('CREATE DATABASE two')
+  t.match(two, { code: 1, stderr: /the masters belong to 2 clusters/ })
+  t.match(await right.tsql('CREATE DATABASE two'), { code: 0, stderr: '' })
+  t.equal(readdirSync(join(right.home, '.tajo', 'clusters')).length, 1, 'all have said so')
+  t.equal(backups.length, 1)
+  for (const name of ['one', 'two']) t.notOk((await databasesOf(a)).includes(name))
+})
+
+t.test('the directory that can be read decides, whatever is listed and however', async (t) => {
+  const a = await makeCluster(t, { count: 1, monitorMs: M })
+  const b = await makeCluster(t, { count: 1, monitorMs: M })
+  const [{ active: foreign }, { active: own }] = [await a.settled(), await b.settled()]
+  const idB = (await own.cluster()).clusterId
+  const only = confOf(t, [foreign], b.root)
+  const one = await only.tsql('CREATE DATABASE one')
+  t.equal(one.code, 1)
+  t.match(one.stderr, `tajo.rootdir here, ${b.root}, holds cluster ${idB}, and a master`)
+  const spelt = confOf(t, [own, foreign], b.root)
+  const masters = join(spelt.home, '..', 'conf', 'masters')
+  writeFileSync(masters, readFileSync(masters, 'utf8').replace('localhost', '127.0.0.1'))
+  own.destroy()
+  await own.ended()
+  t.match(await spelt.tsql('CREATE DATABASE one'), {
+    code: 3,
+    stderr: /not to .*tajo.rootdir here/s,
+  })
+  t.notOk((await databasesOf(a)).includes('one'))
+})
+
+t.test('an address that is named, or stands alone, is remembered as well', async (t) => {
+  const a = await makeCluster(t, { count: 1, monitorMs: M })
+  const b = await makeCluster(t, { count: 1, monitorMs: M })
+  const [{ active: foreign }, { active: own }] = [await a.settled(), await b.settled()]
+  const host = confOf(t, [own], '/nowhere/to/be/found')
+  const ask = (sql: string) => host.program('bin/tsql', [...host.named(own), '-c', sql])
+  const memory = join(host.home, '.tajo', 'clusters')
+  t.match(await ask('CREATE DATABASE one'), { code: 0, stderr: '' })
+  const [name = ''] = readdirSync(memory)
+  const remembered = JSON.parse(readFileSync(join(memory, name), 'utf8'))
+  const { clusterId } = await foreign.cluster()
+  writeFileSync(join(memory, name), JSON.stringify({ ...remembered, clusterId }))
+  const forget = `remove ${join(memory, name)} and try again`
+  t.match(await ask('CREATE DATABASE two'), { code: 1, stderr: forget })
+  host.configure([own], { 'tajo.master.ha.enable': 'false' })
+  t.match(await host.tsql('CREATE DATABASE two'), { code: 1, stderr: forget })
+  t.notOk((await databasesOf(b)).includes('two'))
+  rmSync(memory, { recursive: true })
+  t.match(await host.tsql('CREATE DATABASE two'), { code: 0, stderr: '' })
+  t.equal(readdirSync(memory).length, 1, 'without high availability, too')
 })
 
 t.test('the same masters with a new directory: it says so itself', async (t) => {

@@ -35,6 +35,8 @@ export interface FakeCluster {
   readonly submitted: Submit[]
   readonly killed: string[]
   tables: Record<string, Tables>
+  /** Client RPC addresses that its masters know. */
+  readonly masters: string[]
   master(t: Test): Promise<FakeMaster>
 }
 
@@ -63,6 +65,7 @@ export function fakeCluster(clusterId = FAKE_CLUSTER): FakeCluster {
     submitted: [],
     killed: [],
     tables: { default: [] },
+    masters: [],
     master: (t) => fakeMaster(t, cluster, clusterId),
   }
   return cluster
@@ -103,6 +106,7 @@ async function fakeMaster(t: Test, cluster: FakeCluster, clusterId: string): Pro
     'client',
     {
       status: () => told('status', () => service),
+      masters: () => told('masters', () => ({ masters: cluster.masters })),
       workers: () => ({ workers: [] }),
       submit: (request) =>
         told('submit', () => {
@@ -138,6 +142,7 @@ async function fakeMaster(t: Test, cluster: FakeCluster, clusterId: string): Pro
       app.listen({ port: await freePortRow(1), host: '127.0.0.1' }),
     ),
   )
+  cluster.masters.push(String(clientUrl).replace('http://', ''))
   let closing: Promise<unknown> | null = null
   const master: FakeMaster = {
     client: String(clientUrl).replace('http://', ''),

@@ -53,7 +53,7 @@ export async function getState(context: CommandContext, wanted: Address): Promis
 /** Null: the directory can't be read in time, or holds no cluster. */
 const readClusterId = (cluster: Cluster): Promise<string | null> =>
   askDirectory(
-    { op: 'cluster', directory: cluster.haDirectory, known: null },
+    { op: 'cluster', directory: cluster.haDirectory },
     DIRECTORY_MS,
     // The master's own word counts then.
   ).catch(() => null)

@@ -1,6 +1,6 @@
 /**
  * From the configuration and `-h`, `-p` to a client: which masters there are, which cluster is meant, and how long they are
- * waited for. Whoever names a master himself means the cluster that it belongs to.
+ * waited for.
  */
 import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -44,18 +44,13 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
   const conf = await loadConfiguration(context.confDir, surroundingsOf(context.env))
   const named = options.host !== null || options.port !== null
   const list = named
-    ? { masters: [namedMaster(conf, options)], known: [], warnings: [] }
+    ? { masters: [namedMaster(conf, options)], warnings: [] }
     : await configuredMasters(conf, context.confDir)
-  const { known } = list
   let toldMs = Number.NEGATIVE_INFINITY
   const client = new TajoClient({
     masters: list.masters,
-    ...(named || !conf.get('tajo.master.ha.enable')
-      ? {}
-      : {
-          findMore: () => members(conf, known),
-          cluster: knowledge(context, conf, list),
-        }),
+    ...(named || !conf.get('tajo.master.ha.enable') ? {} : { findMore: () => members(conf) }),
+    cluster: knowledge(context, conf, { masters: list.masters, named }),
     session: { user: userName(context.env) },
     retry: {
       maxNum: conf.get('tajo.master.ha.client.read.retry.max-num'),
@@ -75,32 +70,31 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
 async function configuredMasters(
   conf: Configuration,
   confDir: string,
-): Promise<{ masters: MasterAddress[]; known: string[]; warnings: readonly string[] }> {
+): Promise<{ masters: MasterAddress[]; warnings: readonly string[] }> {
   const list = await readMasters(confDir, conf.get('tajo.master.umbilical-rpc.address').port)
   const all = list.entries.map((entry) => masterAddresses(conf, entry).addresses)
   return {
     masters: all.map(({ clientRpc: client, catalog }) => ({ client, catalog })),
-    known: all.map(({ umbilical }) => umbilical),
     warnings: list.warnings,
   }
 }
 
-/** A single master without high availability has no terms: nobody could tell whose the directory is. */
 function knowledge(
   { env, output }: CommandContext,
   conf: Configuration,
-  { masters, known }: { masters: readonly MasterAddress[]; known: readonly string[] },
+  { masters, named }: { masters: readonly MasterAddress[]; named: boolean },
 ): ClusterKnowledge {
   const rootDirectory = conf.get('tajo.rootdir')
   const addresses = masters.map(({ client }) => client)
   return tsqlKnowledge({
     memory: new ClusterMemory(env.HOME || homedir(), addresses),
     rootDirectory,
+    named,
     readDirectory: async () => {
       const { askDirectory } = await import('../directory.ts')
       const directory = join(rootDirectory, 'system', 'ha')
       // Whoever can't read it, or not in time, has no id from there; the masters are asked instead.
-      return askDirectory({ op: 'cluster', directory, known }, DIRECTORY_MS).catch(() => null)
+      return askDirectory({ op: 'cluster', directory }, DIRECTORY_MS).catch(() => null)
     },
     onUnwritten: (error) => {
       if (!process.stderr.isTTY) return
@@ -114,16 +108,12 @@ function knowledge(
 
 /**
  * A master may have a configuration of its own that ours doesn't list. The cluster's directory knows it, for those who
- * may read there. Only the directory of our own cluster counts, where one of the `known` masters is or has been active:
- * a client's `tajo.rootdir` may be another one's.
+ * may read there. Whoever answers for another cluster than the client's is asked for nothing.
  */
-async function members(
-  conf: Configuration,
-  known: readonly string[],
-): Promise<readonly MasterAddress[]> {
+async function members(conf: Configuration): Promise<readonly MasterAddress[]> {
   const { askDirectory } = await import('../directory.ts')
   const directory = join(conf.get('tajo.rootdir'), 'system', 'ha')
-  const found = await askDirectory({ op: 'members', directory, known }, DIRECTORY_MS)
+  const found = await askDirectory({ op: 'members', directory }, DIRECTORY_MS)
   return found.map(({ clientRpc: client, catalog }) => ({ client, catalog }))
 }
 

@@ -1,7 +1,11 @@
 /**
- * What tsql knows of its cluster before it speaks with it: the id in the cluster's directory where that can be read, else
- * what is remembered of this list of masters. The directory is asked in a process of its own, which takes its time, so it
- * is asked only where nothing is remembered under the same configuration, or where the masters answer for another cluster.
+ * What tsql knows of its cluster before it speaks with it: the id in the configuration's own directory where that can be
+ * read, whatever the masters answer for; else what is remembered of this list of masters. The directory is asked in a
+ * process of its own, which takes its time, so it is asked only where nothing is remembered under the same configuration,
+ * or where the masters answer for another cluster.
+ *
+ * Whoever names a master himself (`-h`, `-p`) means that address, whichever directory the configuration has: only what is
+ * remembered of it counts. When it has become another cluster's, the directory may still say that this is right.
  */
 import { type ClusterKnowledge, QueryError } from '../../client/index.ts'
 import type { ClusterMemory, Remembered } from './cluster-memory.ts'
@@ -10,7 +14,9 @@ export interface KnownClusterOptions {
   readonly memory: ClusterMemory
   /** `tajo.rootdir`. */
   readonly rootDirectory: string
-  /** The id in the directory; null where it can't be read, or is not these masters'. Never rejects. */
+  /** The master was named, not taken from the configuration. */
+  readonly named: boolean
+  /** The id in the directory; null where it can't be read, or holds none. Never rejects. */
   readonly readDirectory: () => Promise<string | null>
   /** What was learnt can't be written down. */
   readonly onUnwritten: (error: unknown) => void
@@ -18,13 +24,15 @@ export interface KnownClusterOptions {
 }
 
 export function tsqlKnowledge(options: KnownClusterOptions): ClusterKnowledge {
-  const { memory, rootDirectory, readDirectory, onUnwritten, now } = options
+  const { memory, rootDirectory, named, readDirectory, onUnwritten, now } = options
   let remembered: Remembered | null = null
   let inDirectory: string | null = null
   return {
     async expected() {
       remembered = await memory.recall()
-      if (remembered?.rootDirectory === rootDirectory) return remembered.clusterId
+      const sameConfiguration = named || remembered?.rootDirectory === rootDirectory
+      if (remembered !== null && sameConfiguration) return remembered.clusterId
+      if (named) return null
       inDirectory = await readDirectory()
       return inDirectory ?? remembered?.clusterId ?? null
     },
@@ -32,15 +40,17 @@ export function tsqlKnowledge(options: KnownClusterOptions): ClusterKnowledge {
       inDirectory = await readDirectory()
       // Made anew since it was remembered: its own directory says so.
       if (inDirectory === answering) return answering
-      if (inDirectory !== null) throw otherDirectory(inDirectory, answering, rootDirectory)
+      if (inDirectory !== null && !named)
+        throw otherDirectory(inDirectory, answering, rootDirectory)
       if (remembered === null) throw new QueryError('refused', `they are of cluster ${answering}`)
       throw wasAnother(remembered, answering, memory.path)
     },
     async confirmed(clusterId) {
-      const same = remembered?.clusterId === clusterId && remembered.rootDirectory === rootDirectory
-      if (same) return
+      // What a named address has taught is no word about a directory, and the next one asks that.
+      const root = named ? (remembered?.rootDirectory ?? '') : rootDirectory
+      if (remembered?.clusterId === clusterId && remembered.rootDirectory === root) return
       const since = now().toISOString()
-      await memory.remember({ clusterId, rootDirectory, since }).catch(onUnwritten)
+      await memory.remember({ clusterId, rootDirectory: root, since }).catch(onUnwritten)
     },
   }
 }

@@ -20,6 +20,8 @@ export interface ServicesOptions {
   /** Umbilical address, for records. */
   readonly address: string
   readonly status: () => ServiceStatus
+  /** Client RPC addresses of this cluster's masters; rejects while it isn't joined. */
+  readonly masters: () => Promise<string[]>
   /** `Member.commit`. */
   readonly commit: () => Promise<void>
   /** `Member.mayServe`. */
@@ -64,7 +66,7 @@ export class QueryServices {
     signal: AbortSignal,
     onTrouble: (why: string) => void,
   ): Promise<void> {
-    const { queries, status: _, ...options } = this.#options
+    const { queries, status: _status, masters: _masters, ...options } = this.#options
     if (queries === null) return
     const { openTerm, history } = await this.#load(queries)
     this.#term = await openTerm({ ...options, ...queries, history, term, signal, onTrouble })
@@ -99,6 +101,7 @@ export class QueryServices {
   client(): Handlers<'client'> {
     return {
       status: this.#options.status,
+      masters: async () => ({ masters: await this.#options.masters() }),
       submit: (request) => this.#inTerm(({ client }) => client.submit(request)),
       wait: (request) => this.#inTerm(({ client }) => client.wait(request)),
       kill: (request) => this.#inTerm(({ client }) => client.kill(request)),

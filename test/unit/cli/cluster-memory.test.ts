@@ -48,6 +48,7 @@ t.test('the directory decides; memory only where that says nothing', async (t) =
     tsqlKnowledge({
       memory: at,
       rootDirectory,
+      named: false,
       readDirectory: async () => {
         looks += 1
         return directory
@@ -85,3 +86,31 @@ t.test('the directory decides; memory only where that says nothing', async (t) =
   await knowledge('/r', blocked).confirmed('c-1')
   t.equal(unwritten.length, 1, 'a home that can not be written is told, and harms nobody')
 })
+
+t.test(
+  'a master that was named: what is remembered of that address, whatever the directory',
+  async (t) => {
+    const memory = new ClusterMemory(t.testdir(), ['a:1'])
+    let directory: string | null = 'c-elsewhere'
+    const named = () =>
+      tsqlKnowledge({
+        memory,
+        rootDirectory: '/r',
+        named: true,
+        readDirectory: async () => directory,
+        onUnwritten: (error) => t.fail(String(error)),
+        now: () => new Date(0),
+      })
+    const first = named()
+    t.equal(await first.expected(), null, 'the address is meant')
+    await first.confirmed('c-1')
+    t.match(await memory.recall(), { clusterId: 'c-1', rootDirectory: '' })
+    const next = named()
+    t.equal(await next.expected(), 'c-1')
+    await t.rejects(next.instead('c-2'), { message: `remove ${memory.path} and try again` })
+    directory = 'c-2'
+    t.equal(await next.instead('c-2'), 'c-2', 'made anew: its own directory says so')
+    await next.confirmed('c-2')
+    t.match(await memory.recall(), { clusterId: 'c-2' })
+  },
+)

@@ -179,6 +179,7 @@ t.test('a proxy in front of the masters that finds none of them is asked again',
   t.teardown(() => proxy.close())
   await eventOf(proxy, 'listening')
   const address = `127.0.0.1:${port}`
+  cluster.masters.push(address)
   const client = clientOf(t, [{ client: address, catalog: address }, master])
   t.equal(await client.execute('x'), 'OK')
   t.ok(asked > 0)
@@ -249,6 +250,41 @@ t.test(
   },
 )
 
+t.test('a silent master must be known to those that answer', async (t) => {
+  const ours = fakeCluster()
+  const theirs = fakeCluster('cluster-2')
+  const [own, backup, foreign] = [
+    await ours.master(t),
+    await ours.master(t),
+    await theirs.master(t),
+  ]
+  const confirmed: string[] = []
+  const cluster: ClusterKnowledge = {
+    expected: async () => null,
+    instead: async () => Promise.reject(new Error('not this one')),
+    confirmed: async (id) => void confirmed.push(id),
+  }
+  t.equal(await clientOf(t, [own, backup], { cluster }).execute('x'), 'OK')
+  t.same(confirmed, ['cluster-1'], 'all have said so')
+  await own.close()
+  await t.rejects(clientOf(t, [own, foreign], { cluster }).execute('drop database precious'), {
+    kind: 'refused',
+    message: new RegExp(`${own.client} does not tell .* cluster-2, .* knows no master there`),
+  })
+  t.same(theirs.submitted, [])
+  t.equal(await clientOf(t, [own, backup], { cluster }).execute('y'), 'OK', 'a failover')
+  t.same(confirmed, ['cluster-1'], 'which is kept for no later client')
+  backup.frozen = true
+  setTimeout(() => {
+    backup.frozen = false
+  }, pacedMs(1500))
+  t.equal(await clientOf(t, [own, backup], { cluster }).execute('z'), 'OK', 'nobody answers yet')
+  ours.masters.length = 0
+  await t.rejects(clientOf(t, [own, backup], { cluster }).execute('z'), {
+    message: /knows no master there/,
+  })
+})
+
 t.test('a worker of another cluster at the address of ours is none', async (t) => {
   const cluster = fakeCluster()
   const master = await cluster.master(t)
@@ -281,6 +317,7 @@ t.test('nobody is active: pauses grow, and all that was said is told in the end'
   const cluster = fakeCluster()
   const master = await cluster.master(t)
   master.active = false
+  cluster.masters.push('127.0.0.1:1')
   const told: number[] = []
   const client = clientOf(t, [master, { client: '127.0.0.1:1', catalog: '127.0.0.1:2' }], {
     // Two seconds: on a busy machine a round takes its time too.

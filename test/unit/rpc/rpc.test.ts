@@ -124,6 +124,7 @@ async function world(
         gateState.whileHandling?.()
         return { epoch: 7, address: 'localhost:1', inFlight: gateState.inFlight }
       },
+      masters: unused,
       submit: unused,
       wait: unused,
       kill: unused,
