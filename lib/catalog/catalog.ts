@@ -85,7 +85,7 @@ export class Catalog {
   async open(
     term: number,
     signal: AbortSignal,
-    onTrouble: (why: string) => void = () => {},
+    onTrouble: (why: string, cause?: unknown) => void = () => {},
   ): Promise<void> {
     await this.close()
     const { openPatienceMs: patienceMs } = this.#options
@@ -450,7 +450,7 @@ interface Opening extends Pick<CatalogOptions, 'store' | 'clock' | 'log'> {
   readonly term: number
   readonly signal: AbortSignal
   readonly patienceMs: number
-  readonly onTrouble: (why: string) => void
+  readonly onTrouble: (why: string, cause?: unknown) => void
 }
 
 /** Opens, and again while it is UNAVAILABLE or FULL, until the patience or the term ends. */
@@ -465,7 +465,7 @@ async function openPatiently(options: Opening) {
       if (signal.aborted) throw notActive(error)
       if (!isCode(error, 'UNAVAILABLE') && !isCode(error, 'FULL')) throw error
       if (clock.nowMs() >= untilMs) throw error
-      onTrouble(messageOf(error))
+      onTrouble(messageOf(error), error)
       log('warn', 'the catalog store is not available', { term, error: messageOf(error), pauseMs })
     }
     await pause(clock, signal, pauseMs)

@@ -10,7 +10,7 @@ import { open as openPath, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../base/message-of.ts'
 import type { ProcessGuard } from '../daemon/index.ts'
-import { errnoOf, makeDirs, syncIfKnown, withFile } from '../ha/index.ts'
+import { comesOfNoSpace, errnoOf, makeDirs, syncIfKnown, withFile } from '../ha/index.ts'
 import { Draft } from './apply.ts'
 import { takeDerbyGuard } from './derby-guard.ts'
 import { type DerbyAddress, parseDerby, requireDerby } from './derby-uri.ts'
@@ -156,7 +156,7 @@ async function makeMark(directory: string, mark: string): Promise<void> {
     const parent = await openPath(directory)
     await withFile(parent, () => syncIfKnown(parent))
   } catch (error) {
-    const code = errnoOf(error) === 'ENOSPC' ? 'FULL' : 'UNAVAILABLE'
+    const code = comesOfNoSpace(error) ? 'FULL' : 'UNAVAILABLE'
     throw new CatalogError(code, `can't make ${mark}: ${messageOf(error)}`, { cause: error })
   }
 }

@@ -13,8 +13,7 @@
  */
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, unlink } from 'node:fs/promises'
-import { messageOf } from '../base/message-of.ts'
-import { errnoOf, fileSystemOf, makeDirs, syncIfKnown, withFile } from '../ha/index.ts'
+import { errnoOf, fileSystemOf, makeDirs, syncIfKnown, systemWords, withFile } from '../ha/index.ts'
 
 /** A file call that failed. `errno` is the system's name, such as EIO. */
 export class FileError extends Error {
@@ -233,7 +232,7 @@ async function attempt<T>(
     } catch (error) {
       const errno = errnoOf(error)
       if (errno === 'ESTALE' && left > 0) continue
-      const message = `can't ${verb} ${path}: ${errno}: ${messageOf(error)}`
+      const message = `can't ${verb} ${path}: ${systemWords(error)}`
       throw new FileError(errno, message, { cause: error })
     }
   }

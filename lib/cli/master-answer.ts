@@ -39,8 +39,14 @@ export function readAnswer(body: unknown): MasterAnswer | null {
     priority: typeof rest.priority === 'number' ? rest.priority : null,
     adminSocket: text(rest.adminSocket),
     problem: text(rest.problem),
+    failure: failureOf(rest.failure),
     heartbeatAgesMs: agesOf(rest.heartbeatAgesMs),
   }
+}
+
+function failureOf(value: unknown): MasterAnswer['failure'] {
+  const { term, text } = (value ?? {}) as { term?: unknown; text?: unknown }
+  return typeof term === 'number' && typeof text === 'string' ? { term, text } : null
 }
 
 function agesOf(value: unknown): Record<string, number> {

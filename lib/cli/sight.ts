@@ -25,6 +25,8 @@ export interface MasterAnswer {
   readonly adminSocket: string | null
   /** Why it isn't active or no master is, in its own words. */
   readonly problem: string | null
+  /** What it tried last and came to nothing; null: it tells of none. */
+  readonly failure: { readonly term: number; readonly text: string } | null
   /** The ages of the others' heartbeats as this master sees them, by address. */
   readonly heartbeatAgesMs: Readonly<Record<string, number>>
 }

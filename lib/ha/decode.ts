@@ -130,11 +130,12 @@ function withPeriods<T extends { readonly periods?: Periods }>(from: T): T {
 export function decodeServed(text: string): ServedRecord | null {
   const served = decode<ServedRecord>(text, SERVED)
   if (served === null) return null
-  const { catalog, previousEnd, ...rest } = served
+  const { catalog, previousEnd, trouble, ...rest } = served
   return {
     ...rest,
     previousEnd: fits(previousEnd, END) ? previousEnd : null,
     ...(typeof catalog === 'string' ? { catalog } : {}),
+    ...(typeof trouble === 'string' ? { trouble } : {}),
   }
 }
 

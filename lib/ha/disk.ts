@@ -28,8 +28,8 @@ import {
   utimes,
 } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DiskError, messageOf } from './errors.ts'
-import { errnoOf, syncIfKnown, withFile } from './file-handle.ts'
+import { DiskError } from './errors.ts'
+import { errnoOf, syncIfKnown, systemWords, withFile } from './file-handle.ts'
 import { fileSystemOf } from './file-system.ts'
 import { SECRET_FILE } from './layout.ts'
 import { makeDirOnce } from './make-dir-once.ts'
@@ -269,8 +269,6 @@ function diskError(failed: {
   made?: boolean
 }): DiskError {
   const { verb, purpose, path, errno, cause, made = false } = failed
-  const message = messageOf(cause)
-  const detail = message.startsWith(errno) ? message : `${errno}: ${message}`
-  const text = `can't ${verb} ${path} (${purpose}): ${detail}`
+  const text = `can't ${verb} ${path} (${purpose}): ${systemWords(cause)}`
   return new DiskError(errno, path, text, { cause, made })
 }

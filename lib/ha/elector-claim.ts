@@ -3,7 +3,15 @@
  * see elector.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
  */
 import { obituary, startRelease } from './elector-release.ts'
-import { type Cause, type Input, isMasterReady, type Phase, type State } from './elector-state.ts'
+import {
+  type Cause,
+  failedAgain,
+  failureText,
+  type Input,
+  isMasterReady,
+  type Phase,
+  type State,
+} from './elector-state.ts'
 import { becomeWatcher, failCommand, type Turn } from './elector-turn.ts'
 import type { ClaimReason } from './layout.ts'
 import { noteServing } from './network-offer.ts'
@@ -33,7 +41,10 @@ export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   if (s.unreadable !== null) t.log('info', 'the shared directory can be read again')
   s.unreadable = null
   // Whoever has made a later heartbeat knows better why nobody serves.
-  if (s.failure !== null && (newestBeat(seen)?.term ?? 0) > s.failure.term) s.failure = null
+  const { failure } = s
+  if (failure?.isOver === false && (newestBeat(seen)?.term ?? 0) > failure.term) {
+    s.failure = { ...failure, isOver: true }
+  }
   const observer = { own: periodsOf(s.timing), pace: s.pace }
   s.watch = advance(s.watch, seen, { startedMs, finishedMs: t.now }, observer)
   if (s.standDown !== null && seen.servedTerm > s.standDown) {
@@ -161,6 +172,7 @@ export function claim(
     previousTerm: beat?.term ?? Math.min(seen.newest, term - 1),
     basis: seen,
     commandId: s.command?.id ?? null,
+    trouble: s.failure === null || s.failure.isOver ? null : failureText(s.failure),
     lastBeatMs: s.watch.beatMs,
     noticedMs,
     decidedMs: now,
@@ -212,7 +224,7 @@ function failed(t: Turn, term: number, why: string): void {
   const { s } = t
   const { monitorMs } = s.timing
   t.log('error', `claim of term ${term} failed: ${why}`, { term })
-  s.failure = { what: 'claim', term, why }
+  s.failure = failedAgain(s.failure, { what: 'claim', term, why })
   s.claimAfterMs = t.now + Math.min(monitorMs, (monitorMs / 4) * 2 ** s.failedClaims)
   s.failedClaims += 1
 }
@@ -350,7 +362,7 @@ export function onActivationFailed(t: Turn, term: number, why: string): void {
   const { phase } = t.s
   if (phase.name !== 'activating' || phase.term !== term) return
   t.log('error', `term ${term} could not be activated: ${why}`, { term })
-  t.s.failure = { what: 'opening', term, why }
+  t.s.failure = failedAgain(t.s.failure, { what: 'opening', term, why })
   failCommand(t, phase.cause?.commandId ?? null, `activation failed: ${why}`)
   // Another master may do better; this one tries again after a while.
   t.s.claimAfterMs = t.now + t.s.timing.monitorMs

@@ -4,7 +4,7 @@
  * A release is proof to others, so it comes only after the master's word (or the kernel's) that nothing is served under
  * the term any more, and nobody renews the heartbeat after it.
  */
-import type { Release, State } from './elector-state.ts'
+import { failedAgain, type Release, type State } from './elector-state.ts'
 import { end, type Turn } from './elector-turn.ts'
 
 export const obituary = (s: State): Release => ({
@@ -110,7 +110,7 @@ export function onGiveUp(t: Turn, term: number, why: string): void {
   const { phase } = t.s
   if (phase.name !== 'active' || phase.term !== term) return
   t.log('error', `term ${term} is given up: ${why}`, { term })
-  t.s.failure = { what: 'serving', term, why }
+  t.s.failure = failedAgain(t.s.failure, { what: 'serving', term, why })
   t.s.claimAfterMs = t.now + t.s.timing.monitorMs
   stopMaster(t, { reason: 'gave-up', successor: null, by: why, commandId: null })
 }

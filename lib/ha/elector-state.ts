@@ -32,6 +32,8 @@ export interface Cause {
   readonly basis: Seen
   /** The command that asked for it, or null. */
   readonly commandId: number | null
+  /** What has come to nothing before, here; null for nothing. */
+  readonly trouble: string | null
   /** Monotonic marks for the history: last change seen, first suspicion, decision. */
   readonly lastBeatMs: number
   readonly noticedMs: number
@@ -155,6 +157,33 @@ export interface Failure {
   readonly what: 'claim' | 'opening' | 'serving'
   readonly term: number
   readonly why: string
+  /** How often the same has failed, one after the other. */
+  readonly times: number
+  /** Somebody has made a later heartbeat, and knows better why nobody serves. */
+  readonly isOver: boolean
+}
+
+/** A new one after the one before. */
+export const failedAgain = (
+  before: Failure | null,
+  now: Pick<Failure, 'what' | 'term' | 'why'>,
+): Failure => {
+  const goesOn = before !== null && before.what === now.what && !before.isOver
+  return { ...now, times: goesOn ? before.times + 1 : 1, isOver: false }
+}
+
+/** What it was, without the reason, for a sentence that begins with whose it is. */
+export const whatFailed = ({ what, term }: Failure): string =>
+  ({
+    claim: `could not claim term ${term}`,
+    opening: `claimed term ${term} and could not serve`,
+    serving: `gave term ${term} up`,
+  })[what]
+
+/** With the reason, and how often. */
+export function failureText(failure: Failure): string {
+  const { why, times } = failure
+  return `${whatFailed(failure)}${times > 1 ? ` (${times} times)` : ''}: ${why}`
 }
 
 export interface State {
@@ -186,7 +215,7 @@ export interface State {
    * again. Null for none.
    */
   readonly standDown: number | null
-  /** What came to nothing last, until somebody serves a later term. */
+  /** What came to nothing last, until this master serves. */
   readonly failure: Failure | null
   /** Why the last renewal failed; null when it succeeded. */
   readonly unwritable: string | null
@@ -273,7 +302,7 @@ export type Input =
   /** The master wants to run and gets no time: it is not hung. */
   | { readonly type: 'starved' }
   /** The rest is the master's own word. */
-  | Exclude<ToKeeper, { readonly type: 'start' | 'pong' | 'history' }>
+  | Exclude<ToKeeper, { readonly type: 'start' | 'pong' | 'history' | 'no-room' }>
 
 export type Effect =
   | { readonly do: 'tell'; readonly message: ToMaster }

@@ -3,6 +3,8 @@
  * (`disk.ts`, `keeper-process.ts`) and keeps its cause; nothing is swallowed.
  */
 
+import { errnoOf } from './file-handle.ts'
+
 export type HaErrorCode =
   /** A set of periods breaks an inequality of the protocol. */
   | 'BAD_TIMING'
@@ -53,9 +55,19 @@ export class DiskError extends Error {
   }
 }
 
+const NO_SPACE = ['ENOSPC', 'EDQUOT']
+
 /** Nothing more can be written: the disk or its inodes are used up, or a quota is. */
 export const isNoSpace = (thrown: unknown): thrown is DiskError =>
-  thrown instanceof DiskError && ['ENOSPC', 'EDQUOT'].includes(thrown.errno)
+  thrown instanceof DiskError && NO_SPACE.includes(thrown.errno)
+
+/** The same of any error, ours or not, by what it was caused by. */
+export function comesOfNoSpace(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false
+  const { errno } = thrown as { errno?: unknown }
+  const name = typeof errno === 'string' ? errno : errnoOf(thrown)
+  return NO_SPACE.includes(name) || comesOfNoSpace(thrown.cause)
+}
 
 /**
  * The storage itself said no: nothing of the call will happen later. After any other error (EIO, a stale handle) a create

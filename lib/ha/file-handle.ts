@@ -24,10 +24,29 @@ export async function syncIfKnown(directory: FileHandle): Promise<void> {
   }
 }
 
-/** The system's name of an error. Node has none for some, ESTALE among them ("Unknown system error -116"). */
+/** What Node calls an error that it has no name for: EDQUOT and ESTALE are such. Its number is right. */
+const NAMELESS = /^(Unknown system error -\d+|UNKNOWN)/
+
+/** The system's name of an error. */
 export function errnoOf(error: unknown): string {
   const { code, errno } = error as NodeJS.ErrnoException
-  if (code !== undefined && !code.startsWith('Unknown system error')) return code
+  if (code !== undefined && !NAMELESS.test(code)) return code
   const known = Object.entries(os.errno).find(([, number]) => number === -(errno ?? 0))
   return known?.[0] ?? `errno ${errno ?? 'unknown'}`
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  EDQUOT: 'disk quota exceeded',
+  ESTALE: 'stale file handle',
+}
+
+/** What the system says of an error, its name first, also where Node knows neither ("Unknown system error -122: …"). */
+export function systemWords(error: unknown): string {
+  const errno = errnoOf(error)
+  const message = error instanceof Error ? error.message : String(error)
+  const named = message.replace(
+    /^(Unknown system error -\d+|UNKNOWN)(: (Unknown system error -\d+|unknown error))*/,
+    `${errno}: ${WORDS[errno] ?? 'unknown error'}`,
+  )
+  return named.startsWith(errno) ? named : `${errno}: ${named}`
 }

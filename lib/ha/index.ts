@@ -6,9 +6,9 @@
 
 export { decodeClusterLoosely } from './decode.ts'
 export { giveDirectoryOrder } from './directory-order.ts'
-export { DiskError, HaError, type HaErrorCode } from './errors.ts'
+export { comesOfNoSpace, DiskError, HaError, type HaErrorCode } from './errors.ts'
 export { fence, parseFencingMethods } from './fencing.ts'
-export { errnoOf, syncIfKnown, withFile } from './file-handle.ts'
+export { errnoOf, syncIfKnown, systemWords, withFile } from './file-handle.ts'
 export { fileSystemOf } from './file-system.ts'
 export { formatDirectory } from './format.ts'
 export {

@@ -266,6 +266,7 @@ export class TermWork {
       term,
       servedAt,
       previousEnd: await readEnd(disk, cause.previousTerm),
+      ...(cause.trouble === null ? {} : { trouble: cause.trouble }),
       phases: {
         noticedMs: cause.noticedMs - cause.lastBeatMs,
         decidedMs: cause.decidedMs - cause.noticedMs,

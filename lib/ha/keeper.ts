@@ -266,7 +266,20 @@ export class Keeper {
     if (message.type === 'pong') this.#pongCpuMs = this.#ports.masterCpu()?.cpuMs ?? 0
     if (message.type === 'hint') this.hint(message.why)
     else if (message.type === 'history') void this.#history(message.id, message.limit)
+    else if (message.type === 'no-room') void this.#makeRoomFor(message.term)
     else this.input(message)
+  }
+
+  /**
+   * No file system tells what a quota leaves: the claim may have found room and the opening none, while what was kept for
+   * both still stands.
+   */
+  async #makeRoomFor(term: number): Promise<void> {
+    const { phase } = this.#state
+    if (phase.name !== 'activating' || phase.term !== term || !(await this.#reserve.giveUp()))
+      return
+    const text = `the opening of term ${term} found no room: what was kept for it is given up now`
+    this.#log('warn', text, { term })
   }
 
   #act(effect: Effect): void {

@@ -171,7 +171,7 @@ export type Claim =
       readonly nonce: string
     }
 
-/** Why a term ended, in its holder's own words. */
+/** Why a term ended, in its holder's own words: of one that `gave-up`, `by` is the reason. */
 export type EndReason = 'stopped' | 'handed-over' | 'master-died' | 'master-hung' | 'gave-up'
 export interface End {
   readonly reason: EndReason
@@ -216,6 +216,8 @@ export interface ServedRecord {
   readonly term: number
   readonly servedAt: string
   readonly previousEnd: End | null
+  /** What came to nothing before this term, in its holder's hands: `could not claim term 2 (12 times): ENOSPC …`. */
+  readonly trouble?: string
   readonly phases: Phases
   /** What the service keeps under this term, in its own words: nothing here reads them. Earlier versions left it out. */
   readonly catalog?: string

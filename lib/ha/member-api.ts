@@ -19,13 +19,15 @@ export type MasterState =
   | 'stepping-down'
   | 'stopped'
 
+export type OnTrouble = (why: string, cause?: unknown) => void
+
 /** What a term's services are told. All three must be quick to refuse; `activate` may take its time. */
 export interface Service {
   /**
    * Open the catalog under this term and start to serve. `signal` fires when the term is lost meanwhile. What keeps it
-   * waiting is told to `onTrouble`, for people.
+   * waiting is told to `onTrouble`, for people; with its cause, where room is given up for it if it finds none.
    */
-  activate(term: number, signal: AbortSignal, onTrouble: (why: string) => void): Promise<void>
+  activate(term: number, signal: AbortSignal, onTrouble: OnTrouble): Promise<void>
   /** After `activate`: what it keeps under this term, for the term's record and for whoever reads that later. */
   keeps?(): string | null
   /** Planned hand-over: accept nothing new, finish what was accepted, then resolve. */
@@ -74,8 +76,16 @@ export interface MemberView {
   readonly space: SpaceReport | null
   /** Why no master is active, or why this one can't become it; null when all is well. */
   readonly problem: string | null
+  /** What this master tried last and came to nothing, whoever serves meanwhile; null once it has served itself. */
+  readonly failure: FailedAttempt | null
   readonly warnings: readonly string[]
   readonly network: NetworkView
+}
+
+/** `text`: what was done and why it failed, such as `could not claim term 3: ENOSPC …`. */
+export interface FailedAttempt {
+  readonly term: number
+  readonly text: string
 }
 
 /** What the directory and this member's own requests (`hears`) tell of the clients' network. */

@@ -36,6 +36,7 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
     storage: picture?.storage ?? 'ok',
     space: picture?.space ?? null,
     problem: waits ? `term ${term.number} can't be served yet: ${trouble}` : problem,
+    failure: isActive ? null : (picture?.failure ?? null),
     warnings: picture?.warnings ?? [],
     network: picture?.network ?? { trouble: null, workers: [] },
   }

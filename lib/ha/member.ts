@@ -8,7 +8,7 @@
  *
  * The same class runs in the master and in the simulation.
  */
-import { HaError, messageOf } from './errors.ts'
+import { comesOfNoSpace, HaError, messageOf } from './errors.ts'
 import { HeldTerm } from './held-term.ts'
 import { KeeperRequests } from './keeper-requests.ts'
 import type {
@@ -294,8 +294,9 @@ export class MemberCore implements Member {
     this.#learn(term)
     this.#setState('activating')
     try {
-      await this.#ports.service.activate(term, signal, (why) => {
+      await this.#ports.service.activate(term, signal, (why, cause) => {
         if (!this.#term.holds(term)) return
+        if (comesOfNoSpace(cause)) this.#keeper.send({ type: 'no-room', term })
         this.#trouble = why
         this.#announce()
       })

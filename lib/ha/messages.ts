@@ -5,7 +5,13 @@
  */
 import type { HaErrorCode } from './errors.ts'
 import type { ClusterFile, Holder } from './layout.ts'
-import type { HistoryEntry, NetworkView, PeerView, StorageState } from './member-api.ts'
+import type {
+  FailedAttempt,
+  HistoryEntry,
+  NetworkView,
+  PeerView,
+  StorageState,
+} from './member-api.ts'
 import type { Hearing } from './network-rank.ts'
 import type { LogLevel } from './ports.ts'
 import type { SpaceReport } from './space.ts'
@@ -71,6 +77,8 @@ export type ToKeeper =
   /** Answers to activate, suspend, drain, deactivate. */
   | { readonly type: 'serving'; readonly term: number; readonly keeps?: string }
   | { readonly type: 'activation-failed'; readonly term: number; readonly why: string }
+  /** What opens `term` finds no room, and is tried again. */
+  | { readonly type: 'no-room'; readonly term: number }
   | { readonly type: 'suspended'; readonly term: number }
   | { readonly type: 'drained'; readonly term: number }
   | { readonly type: 'deactivated'; readonly term: number }
@@ -109,6 +117,7 @@ export interface Picture {
   readonly storage: StorageState
   readonly space: SpaceReport | null
   readonly problem: string | null
+  readonly failure: FailedAttempt | null
   readonly warnings: readonly string[]
   readonly network: NetworkView
 }

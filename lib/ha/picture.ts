@@ -1,6 +1,6 @@
 /** What the keeper tells its master of the cluster: the elector's state in a reader's words. Pure. */
 import { blindText } from './elector-claim.ts'
-import type { State } from './elector-state.ts'
+import { failureText, type State, whatFailed } from './elector-state.ts'
 import { type Holder, networkOf } from './layout.ts'
 import type { PeerView } from './member-api.ts'
 import type { Picture } from './messages.ts'
@@ -38,6 +38,7 @@ export function pictureOf(of: PictureOf): Picture {
     lastRenewalMs: of.lastRenewalMs,
     storage: storageOf(state, of.unwritable),
     problem: problemOf(state, active, nowMs),
+    failure: state.failure && { term: state.failure.term, text: failureText(state.failure) },
     space: of.space,
     network: { trouble: networkProblemOf(state, nowMs), workers: workersOf(state) },
     warnings: [...of.warnings, ...periodWarnings(state, others)],
@@ -114,7 +115,7 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
     const why = state.unwritable === null ? '' : `: ${state.unwritable}`
     return `term ${lease.term} is suspended: its lease could not be renewed${why}`
   }
-  const before = failureText(state)
+  const before = ownFailure(state)
   if (phase.name !== 'watching') {
     const now = `${phase.name} term ${'term' in phase ? phase.term : 0}`
     return before === null ? now : `${now} (${before})`
@@ -129,13 +130,7 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
 }
 
 /** What this master tried last and why it came to nothing; null for nothing of the kind. */
-function failureText({ failure }: State): string | null {
-  if (failure === null) return null
-  const { what, term, why } = failure
-  const did = {
-    claim: `could not claim term ${term}`,
-    opening: `claimed term ${term} and could not serve`,
-    serving: `gave term ${term} up`,
-  }[what]
-  return `this one ${did}, it will try again: ${why}`
-}
+const ownFailure = ({ failure }: State): string | null =>
+  failure === null || failure.isOver
+    ? null
+    : `this one ${whatFailed(failure)}, it will try again: ${failure.why}`

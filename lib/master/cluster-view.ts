@@ -61,6 +61,7 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
     priority: self.priority,
     adminSocket: self.adminSocket === '' ? null : self.adminSocket,
     problem: view.problem ?? own.trouble,
+    ...(view.failure === null ? {} : { failure: view.failure }),
     warnings: [...troubleOf(view), ...view.warnings, ...own.directoryWarnings, ...own.warnings],
     leaseMarginMs: view.leaseMarginMs,
     heartbeatAgesMs: Object.fromEntries(ages),

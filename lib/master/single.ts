@@ -84,6 +84,7 @@ export class SingleMember implements Member {
       lastRenewalMs: null,
       storage: 'ok',
       space: null,
+      failure: null,
       problem: null,
       warnings: [],
       network: { trouble: null, workers: [] },

@@ -83,6 +83,8 @@ const masterStatus = standing.extend({
   adminSocket: z.string().nullable(),
   /** Why it isn't active, or why no master is; null when all is well. */
   problem: z.string().nullable(),
+  /** What it tried last and came to nothing, in which term; none once it has served. */
+  failure: z.object({ term: epoch, text: z.string() }).optional(),
   warnings: z.array(z.string()),
   leaseMarginMs: z.number().nullable(),
   /** Of the other masters, by umbilical address. */

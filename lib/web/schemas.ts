@@ -171,6 +171,10 @@ export const historyEntry = z.object({
           at: z.string(),
         })
         .nullable(),
+      trouble: z
+        .string()
+        .optional()
+        .describe('what kept this master from serving before, such as claims on a full disk'),
       phases,
     })
     .nullable(),

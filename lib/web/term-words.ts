@@ -3,7 +3,10 @@
 /** What is read of a term's record. */
 export interface TermFacts {
   readonly term: { readonly reason: string; readonly previousAddress: string | null }
-  readonly served: { readonly previousEnd: { readonly reason: string } | null } | null
+  readonly served: {
+    readonly previousEnd: { readonly reason: string; readonly by?: string } | null
+    readonly trouble?: string | undefined
+  } | null
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -34,10 +37,19 @@ export function lastWordOf(entry: TermFacts): string | null {
   const end = entry.served?.previousEnd ?? null
   if (reason === 'command' || reason === 'format' || end === null || isAfterFormat(entry))
     return null
-  return ENDS[end.reason] ?? end.reason
+  const word = ENDS[end.reason] ?? end.reason
+  // Nobody asked for that: `by` is the reason, in the master's own words.
+  return end.reason === 'gave-up' && end.by ? `${word}: ${end.by}` : word
 }
 
+/** With what kept its holder from serving before, where something did. */
 export function whyOf(entry: TermFacts): string {
+  const why = whyEnded(entry)
+  const trouble = entry.served?.trouble
+  return trouble === undefined ? why : `${why}; its successor ${trouble}`
+}
+
+function whyEnded(entry: TermFacts): string {
   if (isAfterFormat(entry) && entry.term.reason === 'released') return 'first start after formatHA'
   return lastWordOf(entry) ?? REASONS[entry.term.reason] ?? entry.term.reason
 }

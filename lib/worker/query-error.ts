@@ -1,5 +1,6 @@
 /** What ends a query badly, as its client is told. Everything that is thrown while one runs becomes one here. */
 import { messageOf } from '../base/message-of.ts'
+import { comesOfNoSpace, systemWords } from '../ha/index.ts'
 import type { QueryError } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
 import { type EngineText, type Place, SqlError } from '../sql/index.ts'
@@ -71,7 +72,5 @@ const isFull = (message: string): boolean =>
 /** Errors of the file system, which name the file themselves. */
 function systemFault(thrown: unknown): string | null {
   if (!(thrown instanceof Error) || !('code' in thrown) || !('syscall' in thrown)) return null
-  return thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT'
-    ? `the disk is full: ${thrown.message}`
-    : thrown.message
+  return comesOfNoSpace(thrown) ? `the disk is full: ${systemWords(thrown)}` : thrown.message
 }

@@ -179,6 +179,32 @@ export const FAULTS: readonly Fault[] = [
     says: /kill -9: .* promised within/,
   },
   {
+    name: 'claims that fail are tried again as fast as ever',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-claim.js',
+        find: '(monitorMs / 4) * 2 ** s.failedClaims',
+        replace: 'monitorMs / 4',
+      },
+    ],
+    tests: ['unit/ha/elector.test.js'],
+    says: /claims that fail get rarer/,
+  },
+  {
+    name: 'an opening that a quota refuses keeps the room that was kept for it',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper.js',
+        find: "message.type === 'no-room'",
+        replace: 'false',
+      },
+    ],
+    tests: ['unit/ha/opening-room.test.js'],
+    says: /an opening that finds no room gets what was kept/,
+  },
+  {
     name: 'a statement is sent to the next master under another id',
     kind: 'done twice',
     edits: [

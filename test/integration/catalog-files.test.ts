@@ -15,7 +15,9 @@ import { until } from '../support/until.ts'
 /** The test runner puts its loader into every Node child's NODE_OPTIONS; it is not for what is tested here. */
 const TAJO = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, join(HOME, 'bin', 'tajo')]
 const catalog = (master: TestMaster, ...args: string[]): Promise<Ran> =>
-  run([...TAJO, 'catalog', ...args], {
+  tajo(master, 'catalog', ...args)
+const tajo = (master: TestMaster, ...args: string[]): Promise<Ran> =>
+  run([...TAJO, ...args], {
     env: {
       TAJO_CONF_DIR: join(master.dir, 'conf'),
       TAJO_HOME: HOME,
@@ -70,6 +72,8 @@ t.test('nobody writes: the active notices all the same, within its monitor inter
   await until('it is told why', async () =>
     (await second.active.cluster()).alerts.some(({ text }) => told.test(text)),
   )
+  const { stdout } = await tajo(second.active, 'haadmin', '-history')
+  t.match(stdout, /it gave up: .*somebody has removed it/, 'for good, in the history')
   await killAll(cluster)
   await Promise.all(cluster.masters.map((master) => master.start()))
   t.equal(await client.execute('drop table a'), 'DROP TABLE')

@@ -1,21 +1,14 @@
 /**
- * A shared directory that is really full, of bytes or of inodes: a tmpfs of its own, filled to the last. Two real masters.
- * The active goes on, a failover works on the room that each master keeps, and where there was never room for that the
- * reason is told everywhere, nothing is burnt meanwhile, and somebody serves once there is space.
+ * A shared directory that is really full, of bytes, of inodes or by a quota. Two real masters. The active goes on, a failover
+ * works on the room that each master keeps, and where there was never room for that the reason is told everywhere, nothing
+ * is burnt meanwhile, and somebody serves once there is space. How fast, and with large catalogs:
+ * full-disk-failover.test.ts.
  */
-import { execFileSync } from 'node:child_process'
-import {
-  closeSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  rmdirSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { FULLNESS, fillBytes, fullGround, mountTmpfs, PARTS_OF } from '../support/full-ground.ts'
+import { mountHangFs } from '../support/hangfs.ts'
 import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { run } from '../support/run.ts'
@@ -25,45 +18,9 @@ import { until } from '../support/until.ts'
 const M = monitorMs(2000)
 const TAJO = join(import.meta.dirname, '../../../bin/tajo')
 
-/** A file system of this size; unmounted at the end, when nobody uses it any more. */
-function tmpfs(t: Test, options: string): string {
-  const path = mkdtempSync(join(tmpdir(), 'tajo-full-'))
-  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path])
-  t.teardown(() => {
-    execFileSync('umount', ['-l', path])
-    rmdirSync(path)
-  })
-  return path
-}
-
-const isFull = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOSPC'
-
-/** Until not one byte more, or not one name more, is taken. The answer frees it again. */
-function fill(path: string, what: 'bytes' | 'inodes'): () => void {
-  const made: string[] = []
-  try {
-    for (let i = 0; ; i += 1) {
-      const name = join(path, `filler-${i}`)
-      const file = openSync(name, 'wx')
-      made.push(name)
-      try {
-        while (what === 'bytes') writeSync(file, Buffer.alloc(4096))
-      } finally {
-        closeSync(file)
-      }
-    }
-  } catch (error) {
-    if (!isFull(error)) throw error
-  }
-  return () => {
-    for (const name of made.splice(0)) unlinkSync(name)
-  }
-}
-
-async function cluster(t: Test, options: string): Promise<{ path: string; two: TestCluster }> {
-  const path = tmpfs(t, options)
+async function cluster(t: Test, path: string): Promise<TestCluster> {
   const site = { 'tajo.rootdir': `file://${path}` }
-  return { path, two: await makeCluster(t, { count: 2, monitorMs: M, site }) }
+  return makeCluster(t, { count: 2, monitorMs: M, site })
 }
 
 const inHa = (path: string, ...names: string[]): string => join(path, 'system', 'ha', ...names)
@@ -89,27 +46,31 @@ const documentOf = async (master: TestMaster) =>
 const haadmin = (master: TestMaster, ...words: string[]) =>
   run([TAJO, 'haadmin', ...words], { env: { TAJO_CONF_DIR: join(master.dir, 'conf') } })
 
-for (const what of ['bytes', 'inodes'] as const) {
+for (const what of FULLNESS) {
   t.test(`a full disk (${what}): told, and a failover and a hand-over work on it`, async (t) => {
-    if (!hasParts(t, 'netns')) return
-    const { path, two } = await cluster(t, 'size=24m,nr_inodes=400')
+    if (!hasParts(t, ...PARTS_OF[what])) return
+    const { path, fill } = await fullGround(t, what, { megabytes: 24, files: 400 })
+    const two = await cluster(t, path)
     await until('both keep room', reservesOf(path))
-    const free = fill(path, what)
+    const free = fill()
     const { active, backups, epoch } = await two.settled()
     const [heir] = backups
     if (heir === undefined) return
-    await until('low space is told before it is needed', async () =>
-      (await documentOf(heir)).alerts.some(({ kind }) => kind === 'storage-low'),
-    )
+    const isTold = (kind: string) => async (): Promise<boolean> =>
+      (await documentOf(heir)).alerts.some((alert) => alert.kind === kind)
+    // Of a quota nobody knows before it refuses something.
+    if (what !== 'quota')
+      await until('low space is told before it is needed', isTold('storage-low'))
     await active.handOverTo(heir)
     await until('the successor serves on the full disk', () => heir.health('active'))
+    if (what === 'quota') await until('that it is used up is told', isTold('storage-full'))
     t.ok((await heir.cluster()).epoch > epoch)
     free()
     await until(
       'the old one is a backup, and both keep room again',
       async () => (await active.health('backup')) && reservesOf(path)(),
     )
-    fill(path, what)
+    fill()
     process.kill(heir.pid, 'SIGKILL')
     await until('the other takes over on the full disk', () => active.health('active'))
     t.match(await documentOf(active), { active: active.address, problem: null })
@@ -120,11 +81,12 @@ t.test(
   'no room for a reserve: refused and told, nothing burnt, and served with the first space',
   async (t) => {
     if (!hasParts(t, 'netns')) return
-    const { path, two } = await cluster(t, 'size=3m')
+    const path = mountTmpfs(t, 'size=3m')
+    const two = await cluster(t, path)
     const { active, backups } = await two.settled()
     const [heir] = backups
     if (heir === undefined) return
-    const free = fill(path, 'bytes')
+    const free = fillBytes(path)
     await t.rejects(active.handOverTo(heir), {
       message: /UNSAFE.*can't take the role over: ENOSPC/,
     })
@@ -150,5 +112,29 @@ t.test(
     free()
     await until('it serves', () => heir.health('active'))
     t.equal((await heir.cluster()).epoch, 2)
+    await until('the history says what kept it from serving before', async () =>
+      /could not claim term 2 \(\d+ times\): .*ENOSPC/.test(
+        (await haadmin(heir, '-history')).stdout,
+      ),
+    )
   },
 )
+
+t.test('a successor that fails after the release: taken back, and its error is told', async (t) => {
+  if (!hasParts(t, 'hangfs')) return
+  const mounted = await mountHangFs(t, t.testdir())
+  const two = await cluster(t, mounted.path)
+  await until('both keep room', reservesOf(mounted.path))
+  const { active, backups, epoch } = await two.settled()
+  const [heir] = backups
+  if (heir === undefined) return
+  // After its proof: the room that it has kept stands there, and can't be used.
+  await mounted.fillUp([heir.keeperPid])
+  const ordered = await haadmin(active, '-transitionToActive', heir.address)
+  t.equal(ordered.code, 1)
+  const why = `${heir.address} could not claim term \\d+.*ENOSPC`
+  t.match(ordered.stderr, new RegExp(`not been seen within .*; ${why}`))
+  await until('the old one serves again', () => active.health('active'))
+  t.ok((await active.cluster()).epoch > epoch)
+  await mounted.release()
+})

@@ -1,7 +1,16 @@
 /** The tests' own tools, since everything shown with them rests on them: hosts, SSH servers, the file system that hangs. */
-import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statfsSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { fullGround } from '../support/full-ground.ts'
 import { mountHangFs } from '../support/hangfs.ts'
 import { makeHosts, type TestHost } from '../support/netns.ts'
 import { hasParts } from '../support/parts.ts'
@@ -65,6 +74,28 @@ t.test('hangfs: full disk and broken disk', async (t) => {
   t.throws(() => utimesSync(file, 1, 1), { code: 'EIO' })
   await mounted.release()
   utimesSync(file, 1, 1)
+})
+
+/** Node has no name for EDQUOT. */
+const OVER_QUOTA = { code: 'UNKNOWN' }
+
+t.test('hangfs: a quota is told by its error alone, and freed space counts', async (t) => {
+  if (!hasParts(t, 'netns', 'hangfs')) return
+  const { path, fill } = await fullGround(t, 'quota', { megabytes: 1, files: 20 })
+  writeFileSync(join(path, 'before'), 'x'.repeat(100_000))
+  const free = fill(8192)
+  writeFileSync(join(path, 'new'), 'x'.repeat(8192))
+  t.throws(() => writeFileSync(join(path, 'more'), 'x'), OVER_QUOTA)
+  t.equal(statSync(join(path, 'more')).size, 0, 'a name costs no bytes')
+  writeFileSync(join(path, 'before'), 'y', { flag: 'r+' })
+  utimesSync(join(path, 'before'), 1, 1)
+  const { bavail, bsize } = statfsSync(path)
+  t.ok(bavail * bsize > 2 * 1024 ** 2, 'the file system has room')
+  free()
+  writeFileSync(join(path, 'more'), 'x'.repeat(100_000))
+  t.throws(() => {
+    for (let i = 0; i < 30; i += 1) writeFileSync(join(path, `name-${i}`), '')
+  }, OVER_QUOTA)
 })
 
 t.test('hosts reach each other over SSH, unless they should not', async (t) => {

@@ -1,7 +1,8 @@
 /**
- * `npm run soak -- --faults process|ground|network …`: which faults, each with a program of its own. `process` (the default)
- * strikes the masters themselves, `network` the clients' network, `ground` what they stand on; the latter gets a mount
- * namespace of its own, so that its mounts are nobody else's and end with it.
+ * `npm run soak -- --faults process|ground|network|claims …`: which faults, each with a program of its own. `process` (the
+ * default) strikes the masters themselves, `network` the clients' network, `ground` what they stand on; `claims` lets claims
+ * fail for as long as one likes. `ground` and `claims` get a mount namespace of their own, so that their mounts are nobody
+ * else's and end with them.
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +11,7 @@ const PROGRAMS = {
   process: './failover.js',
   ground: './ground/run.js',
   network: './network/run.js',
+  claims: './claims.js',
 } as const
 
 const words = process.argv.slice(2)
@@ -25,7 +27,7 @@ const rest = at === -1 ? words : words.toSpliced(at, 2)
 const program = fileURLToPath(new URL(PROGRAMS[name as keyof typeof PROGRAMS], import.meta.url))
 const command = [process.execPath, program, ...rest]
 const own = ['unshare', '--mount', '--propagation', 'private', '--', ...command]
-const [file = '', ...args] = name === 'ground' ? own : command
+const [file = '', ...args] = ['ground', 'claims'].includes(name) ? own : command
 spawn(file, args, { stdio: 'inherit' }).once('exit', (code, signal) => {
   process.exitCode = code ?? 1
   if (signal !== null) process.stderr.write(`ended by ${signal}\n`)

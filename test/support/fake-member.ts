@@ -113,6 +113,7 @@ export class FakeMember implements Member {
       storage: 'ok',
       space: null,
       problem: this.problem,
+      failure: null,
       warnings: [],
       network: { trouble: this.networkTrouble, workers: [] },
     }

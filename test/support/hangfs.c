@@ -11,7 +11,9 @@
  *     rule eio   WHO OPS     the call fails with EIO
  *     rule enospc WHO OPS    the call fails with ENOSPC
  *     rule erofs WHO OPS     the call fails with EROFS
- *     clear                  no rules; every waiting call goes on
+ *     quota BYTES FILES      EDQUOT for what would have the backing file system hold more than that, whoever put it there;
+ *                            statfs goes on showing the whole of it, as a server with a quota does
+ *     clear                  no rules and no quota; every waiting call goes on
  *     waiting                answers how many calls wait
  *     count WHO              answers how many calls WHO has made since the start: "ok getattr=3 open=2 ..."
  *
@@ -71,6 +73,8 @@ static struct rule rules[MAX_RULES];
 static int rule_count;
 static struct counter counters[MAX_COUNTED];
 static int counter_count;
+/* -1 for none. */
+static long long quota_bytes = -1, quota_files = -1;
 static atomic_int waiting;
 static int backing_fd;
 static const char *mount_point;
@@ -142,14 +146,35 @@ static int enter(enum op op)
   return verdict;
 }
 
+/* Would this be over the quota? To be asked under the lock, together with what it is asked for. */
+static bool over_quota(off_t bytes, int files)
+{
+  enum { PAGE = 4096 };
+  struct statvfs now;
+  if (quota_bytes < 0 || fstatvfs(backing_fd, &now) == -1) return false;
+  long long used_bytes = (long long)(now.f_blocks - now.f_bfree) * (long long)now.f_frsize;
+  long long used_files = (long long)(now.f_files - now.f_ffree);
+  long long more_bytes = (bytes + PAGE - 1) / PAGE * PAGE;
+  return used_bytes + more_bytes > quota_bytes || used_files + files > quota_files;
+}
+
+static const char *relative(const char *path) { return path[1] == '\0' ? "." : path + 1; }
+
+/* For calls that make a name. */
+static bool no_name_left(const char *path)
+{
+  pthread_mutex_lock(&lock);
+  bool over = over_quota(0, 1);
+  pthread_mutex_unlock(&lock);
+  return over && faccessat(backing_fd, relative(path), F_OK, AT_SYMLINK_NOFOLLOW) == -1;
+}
+
 #define ENTER(op) \
   do { \
     int verdict = enter(OP_##op); \
     if (verdict != 0) return verdict; \
   } while (0)
 #define ANSWER(call) return (call) == -1 ? -errno : 0
-
-static const char *relative(const char *path) { return path[1] == '\0' ? "." : path + 1; }
 
 static int hang_getattr(const char *path, struct stat *out, struct fuse_file_info *info)
 {
@@ -176,6 +201,7 @@ static int hang_open(const char *path, struct fuse_file_info *info)
 static int hang_create(const char *path, mode_t mode, struct fuse_file_info *info)
 {
   ENTER(create);
+  if (no_name_left(path)) return -EDQUOT;
   return open_backing(path, info->flags | O_CREAT, mode, info);
 }
 
@@ -191,8 +217,15 @@ static int hang_write(const char *path, const char *buffer, size_t size, off_t o
 {
   (void)path;
   ENTER(write);
-  ssize_t put = pwrite((int)info->fh, buffer, size, offset);
-  return put == -1 ? -errno : (int)put;
+  struct stat before;
+  pthread_mutex_lock(&lock);
+  off_t end = offset + (off_t)size;
+  bool grows = fstat((int)info->fh, &before) == 0 && end > before.st_size;
+  bool over = grows && over_quota(end - before.st_size, 0);
+  ssize_t put = over ? -1 : pwrite((int)info->fh, buffer, size, offset);
+  int error = over ? EDQUOT : errno;
+  pthread_mutex_unlock(&lock);
+  return put == -1 ? -error : (int)put;
 }
 
 static int hang_flush(const char *path, struct fuse_file_info *info)
@@ -226,6 +259,7 @@ static int hang_unlink(const char *path)
 static int hang_mkdir(const char *path, mode_t mode)
 {
   ENTER(mkdir);
+  if (no_name_left(path)) return -EDQUOT;
   ANSWER(mkdirat(backing_fd, relative(path), mode));
 }
 
@@ -271,6 +305,7 @@ static int hang_link(const char *from, const char *to)
 static int hang_symlink(const char *target, const char *path)
 {
   ENTER(symlink);
+  if (no_name_left(path)) return -EDQUOT;
   ANSWER(symlinkat(target, backing_fd, relative(path)));
 }
 
@@ -401,7 +436,18 @@ static void obey(char *line)
   } else if (strcmp(verb, "clear") == 0) {
     pthread_mutex_lock(&lock);
     rule_count = 0;
+    quota_bytes = quota_files = -1;
     pthread_mutex_unlock(&lock);
+  } else if (strcmp(verb, "quota") == 0) {
+    const char *bytes = strtok_r(NULL, " \n", &rest);
+    const char *files = strtok_r(NULL, " \n", &rest);
+    if (files == NULL) problem = "usage: quota BYTES FILES";
+    else {
+      pthread_mutex_lock(&lock);
+      quota_bytes = atoll(bytes);
+      quota_files = atoll(files);
+      pthread_mutex_unlock(&lock);
+    }
   } else if (strcmp(verb, "waiting") == 0) {
     printf("ok %d\n", waiting);
     return;

@@ -30,6 +30,11 @@ export interface HangFs {
   failWithEio(who: Who, calls?: readonly string[]): Promise<void>
   /** From now on whatever needs space fails with ENOSPC; utimes, reading and unlink go on. */
   fillUp(who: Who): Promise<void>
+  /**
+   * From now on whatever would have the backing file system hold more than this fails with EDQUOT, while `statfs` goes on
+   * showing all of it.
+   */
+  setQuota(most: { readonly bytes: number; readonly files: number }): Promise<void>
   /** From now on whatever changes something fails with EROFS, as on a file system that its kernel has made read-only. */
   makeReadOnly(who: Who): Promise<void>
   /** Everything works again and waiting calls go on. */
@@ -79,6 +84,7 @@ export async function mountHangFs(
     hang: (who, calls) => rule('hang', who, calls),
     failWithEio: (who, calls) => rule('eio', who, calls),
     fillUp: (who) => rule('enospc', who, ['create', 'write', 'mkdir', 'symlink', 'link']),
+    setQuota: async ({ bytes, files }) => void (await orders.give(`quota ${bytes} ${files}`)),
     makeReadOnly: (who) => rule('erofs', who, CHANGES),
     release: async () => void (await orders.give('clear')),
     waiting: async () => Number(await orders.give('waiting')),

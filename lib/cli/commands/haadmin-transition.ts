@@ -21,9 +21,11 @@ import { json } from '../print.ts'
 import {
   activeAddress,
   answeringActive,
+  begunEpoch,
   foreignWords,
   isRefused,
   type KnownMaster,
+  type MasterAnswer,
   type Sight,
 } from '../sight.ts'
 
@@ -75,8 +77,8 @@ export async function transitionToActive(context: CommandContext, call: Call): P
       if (error instanceof Refusal && error.code === 'NOT_ACTIVE' && look < MOST_LOOKS) continue
       throw error
     }
-    const looking = { cluster, sight }
-    await waitFor(looking, `${target.address} serves`, () => is(looking, target, 'active'))
+    const waiting = { cluster, sight, tries: new Tries(begunEpoch(sight)) }
+    await waitFor(waiting, `${target.address} serves`, () => is(waiting, target, 'active'))
     const former = active === null ? '' : `, ${active} was it before`
     return tell(context, target.address, `${target.address} is active${former}.`)
   }
@@ -109,31 +111,31 @@ export async function transitionToBackup(context: CommandContext, call: Call): P
   }
   const elsewhere = await send(context, call, { cluster, sight, to: target, order })
   if (elsewhere !== null) return elsewhere
-  const looking = { cluster, sight }
-  await waitFor(looking, `${target.address} is a backup`, () => is(looking, target, 'backup'))
+  const waiting = { cluster, sight, tries: new Tries(begunEpoch(sight)) }
+  await waitFor(waiting, `${target.address} is a backup`, () => is(waiting, target, 'backup'))
   const others = sight.masters.filter((one) => one !== target)
-  const heir = others.length === 0 ? null : await heirOf(looking, others, call.force)
+  const heir = others.length === 0 ? null : await heirOf(waiting, others, call.force)
   const now = heir === null ? 'no master is active now' : `${heir} is active`
   return tell(context, heir, `${target.address} is a backup, ${now}.`)
 }
 
 /** Who serves after the hand-over; with force it may be nobody, and that is given a moment only. */
 async function heirOf(
-  looking: Looking,
+  waiting: Waiting,
   others: readonly KnownMaster[],
   force: boolean,
 ): Promise<string | null> {
   let heir: string | null = null
   const found = async (): Promise<boolean> => {
-    const states = await Promise.all(others.map((one) => is(looking, one, 'active')))
+    const states = await Promise.all(others.map((one) => is(waiting, one, 'active')))
     heir = others.find((_, i) => states[i])?.address ?? null
     return heir !== null
   }
   if (force) {
-    const endMs = performance.now() + looking.cluster.timing.graceMs
+    const endMs = performance.now() + waiting.cluster.timing.graceMs
     while (!(await found()) && performance.now() < endMs) await sleep(POLL_MS)
   } else {
-    await waitFor(looking, 'a backup serves', found)
+    await waitFor(waiting, 'a backup serves', found)
   }
   return heir
 }
@@ -218,14 +220,41 @@ async function throughDirectory(
 /** The child's own start, and taking its files away again. */
 const DIRECTORY_EXTRA_MS = 5000
 
+/** For what an order leads to. */
+interface Waiting extends Looking {
+  readonly tries: Tries
+}
+
+/** What masters have told of attempts that came to nothing, in terms above that one. */
+class Tries {
+  readonly #epoch: number
+  readonly #told = new Map<string, string>()
+
+  constructor(epoch: number) {
+    this.#epoch = epoch
+  }
+
+  hear({ address, failure }: MasterAnswer): void {
+    if (failure !== null && failure.term > this.#epoch) this.#told.set(address, failure.text)
+  }
+
+  /** Empty for none. */
+  get words(): string {
+    return [...this.#told].map(([address, text]) => `; ${address} ${text}`).join('')
+  }
+}
+
 /** By its own word; where the network to it is cut, by a heartbeat that moves. */
 async function is(
-  { cluster, sight }: Looking,
+  { cluster, sight, tries }: Waiting,
   { address }: KnownMaster,
   state: 'active' | 'backup',
 ): Promise<boolean> {
   const asked = await askMaster(parseAddress(address, 'master'), askMs(cluster))
-  if (asked.answered) return asked.answer.state === state
+  if (asked.answered) {
+    tries.hear(asked.answer)
+    return asked.answer.state === state
+  }
   if (isRefused(asked)) return false
   const { haDirectory: directory } = cluster
   const forMs =
@@ -237,7 +266,7 @@ async function is(
 }
 
 async function waitFor(
-  { cluster, sight }: Looking,
+  { cluster, sight, tries }: Waiting,
   what: string,
   done: () => Promise<boolean>,
 ): Promise<void> {
@@ -246,7 +275,7 @@ async function waitFor(
   while (!(await done())) {
     if (performance.now() > endMs) {
       throw failure(
-        `the order was accepted, but it has not been seen within ${Math.round(limitMs)} ms that ${what}: see 'tajo haadmin -status'`,
+        `the order was accepted, but it has not been seen within ${Math.round(limitMs)} ms that ${what}${tries.words}. See 'tajo haadmin -status'`,
       )
     }
     await sleep(POLL_MS)

@@ -64,7 +64,7 @@ export class QueryServices {
   async activate(
     term: number,
     signal: AbortSignal,
-    onTrouble: (why: string) => void,
+    onTrouble: (why: string, cause?: unknown) => void,
   ): Promise<void> {
     const { queries, status: _status, masters: _masters, ...options } = this.#options
     if (queries === null) return

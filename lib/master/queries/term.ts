@@ -35,7 +35,7 @@ export interface TermOptions extends QueryOptions {
   /** Aborts with the term. */
   readonly signal: AbortSignal
   /** Told what keeps the catalog from being opened, each time that it is tried. */
-  readonly onTrouble: (why: string) => void
+  readonly onTrouble: (why: string, cause?: unknown) => void
   readonly address: string
   readonly commit: () => Promise<void>
   /** Whether requests are taken at this moment: not while the lease is not renewed. */

@@ -3,14 +3,14 @@
  * statement may fail, since the ground may be gone for a while; what was acknowledged may not be lost or doubled.
  *
  * Several append to tables of their own; on one more table some append, one replaces it by itself (INSERT OVERWRITE … SELECT
- * from it), and one alters it, all at once: none of the acknowledged rows may vanish. Each line of stdin is a question,
+ * from it), and one alters it, all at once: none of the acknowledged rows may vanish, and no acknowledged column. Each line of stdin is a question,
  * answered by a line of JSON: `ping`, `check`, `stop`.
  */
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type QueryResult, TajoClient } from '../../../lib/client/index.ts'
 import { randomOf } from '../../support/random.ts'
-import { Ledger } from './ledger.ts'
+import { Ledger, type Verdict } from './ledger.ts'
 
 export interface Report {
   /** Statements that were acknowledged, and that failed, by kind. */
@@ -23,6 +23,8 @@ export interface Report {
   readonly lost: number
   readonly doubled: number
   readonly foreign: number
+  /** Tables that could not be read at the end: what was acknowledged in them is not known to be there. */
+  readonly unread: number
   /** A sentence for each table in which something is wrong. */
   readonly wrong: string[]
 }
@@ -48,6 +50,7 @@ const total = {
   lost: 0,
   doubled: 0,
   foreign: 0,
+  unread: 0,
   wrong: [] as string[],
 }
 let stopping = false
@@ -71,42 +74,74 @@ async function attempt(kind: string, work: () => Promise<unknown>): Promise<bool
   }
 }
 
+/** Tries that are left when all ends. */
+const LAST_TRIES = 5
+
 /** Again and again until it is acknowledged, or all ends. */
 async function insist(kind: string, work: () => Promise<unknown>): Promise<boolean> {
-  while (!(await attempt(kind, work))) {
-    if (stopping) return false
+  for (let left = LAST_TRIES; !(await attempt(kind, work)); ) {
+    if (stopping) left -= 1
+    if (left === 0) return false
     await sleep(PAUSE_MS)
   }
   return true
 }
 
+/** How often each is there. */
+function counted(ids: Iterable<number>, counts = new Map<number, number>()): Map<number, number> {
+  for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1)
+  return counts
+}
+
+/** By the first column. */
 async function rowsOf(result: QueryResult): Promise<Map<number, number>> {
   const rows = new Map<number, number>()
   for await (const batch of result.rows()) {
-    for (const [id] of batch) rows.set(Number(id), (rows.get(Number(id)) ?? 0) + 1)
+    counted(
+      batch.map(([id]) => Number(id)),
+      rows,
+    )
   }
   return rows
 }
 
-async function check(client: TajoClient, table: string, ledger: Ledger): Promise<void> {
+/** What clients were told of one table: of its rows, and of the columns `c1`, `c2`, … that were added. */
+interface Told {
+  readonly rows: Ledger
+  readonly columns: Ledger
+}
+
+async function check(client: TajoClient, table: string, told: Told): Promise<void> {
   let rows = new Map<number, number>()
+  let columns = new Map<number, number>()
   const read = await insist('check', async () => {
-    rows = await rowsOf(await client.query(`select id from ${table}`))
+    const result = await client.query(`select * from ${table}`)
+    columns = counted(result.columns.slice(1).map(({ name }) => Number(name.slice(1))))
+    rows = await rowsOf(result)
   })
-  if (!read) return
-  const verdict = ledger.judge(rows)
+  if (!read) {
+    total.unread += 1
+    note(table, 'could not be read at the end')
+    return
+  }
+  const verdict = told.rows.judge(rows)
   total.acknowledged += verdict.acknowledged
   total.unknown += verdict.unknown
-  total.lost += verdict.lost.length
-  total.doubled += verdict.doubled.length
-  total.foreign += verdict.foreign.length
-  for (const what of ['lost', 'doubled', 'foreign'] as const) {
-    const ids = verdict[what]
+  judge(table, 'rows', verdict)
+  judge(table, 'columns', told.columns.judge(columns))
+}
+
+function judge(table: string, what: 'rows' | 'columns', verdict: Verdict): void {
+  for (const how of ['lost', 'doubled', 'foreign'] as const) {
+    const ids = verdict[how]
     if (ids.length === 0) continue
-    const text = `${new Date().toISOString()} ${table}: ${ids.length} rows ${what}, such as ${ids.slice(0, 5).join(', ')}`
-    total.wrong.push(text)
+    total[how] += ids.length
+    note(table, `${ids.length} ${what} ${how}, such as ${ids.slice(0, 5).join(', ')}`)
   }
 }
+
+const note = (table: string, text: string): void =>
+  void total.wrong.push(`${new Date().toISOString()} ${table}: ${text}`)
 
 /** Questions of the driver that all tables have to answer before they go on. */
 let checks: (() => void)[] = []
@@ -123,32 +158,32 @@ interface Hand {
   readonly random: () => number
 }
 
-const append = async ({ client, random }: Hand, table: string, ledger: Ledger): Promise<void> => {
+const append = async ({ client, random }: Hand, table: string, { rows }: Told): Promise<void> => {
   const count = 1 + Math.floor(random() * MOST_ROWS)
   const first = takeIds(count)
-  ledger.sent(first, count)
+  rows.sent(first, count)
   const sql = `insert into ${table} (id) select cast(${first} + i as bigint) from range(${count}) t(i)`
-  if (await attempt('insert', () => client.execute(sql))) ledger.acknowledged(first, count)
+  if (await attempt('insert', () => client.execute(sql))) rows.acknowledged(first, count)
 }
 
-async function work(table: string, hands: readonly ((ledger: Ledger) => Promise<void>)[]) {
+async function work(table: string, hands: readonly ((told: Told) => Promise<void>)[]) {
   const client = clientOf(40)
   for (let generation = 0; !stopping; generation += 1) {
     const name = `${table}_${generation}`
-    const ledger = new Ledger()
+    const told: Told = { rows: new Ledger(), columns: new Ledger() }
     const create = `create table if not exists ${name} (id INT8) using parquet`
     if (!(await insist('create table', () => client.execute(create)))) break
     names.set(table, name)
     let left = STATEMENTS_A_TABLE
-    const one = async (hand: (ledger: Ledger) => Promise<void>): Promise<void> => {
+    const one = async (hand: (told: Told) => Promise<void>): Promise<void> => {
       while (left > 0 && !stopping && !checking) {
         left -= 1
-        await hand(ledger)
+        await hand(told)
         await sleep(PAUSE_MS)
       }
     }
     await Promise.all(hands.map(one))
-    await check(client, name, ledger)
+    await check(client, name, told)
     if (checking) await checkpoint()
     await insist('drop table', () => client.execute(`drop table if exists ${name} purge`))
   }
@@ -159,7 +194,7 @@ const names = new Map<string, string>()
 function appender(index: number): Promise<void> {
   const hand = { client: clientOf(40), random: randomOf(Number(seed) + index) }
   const table = `own${index}`
-  const one = (ledger: Ledger) => append(hand, names.get(table) ?? table, ledger)
+  const one = (told: Told) => append(hand, names.get(table) ?? table, told)
   return work(table, [one]).then(() => hand.client.close())
 }
 
@@ -171,16 +206,18 @@ function mixers(): Promise<void> {
   const two: Hand = { client, random: randomOf(Number(seed) + 101) }
   let column = 0
   const hands = [
-    (ledger: Ledger) => append(one, name(), ledger),
-    (ledger: Ledger) => append(two, name(), ledger),
+    (told: Told) => append(one, name(), told),
+    (told: Told) => append(two, name(), told),
     async () => {
       const sql = `insert overwrite into ${name()} (id) select id from ${name()}`
       await attempt('overwrite by itself', () => client.execute(sql))
     },
-    async () => {
+    async ({ columns }: Told) => {
       column += 1
-      const sql = `alter table ${name()} add column (c${column} TEXT)`
-      await attempt('alter', () => client.execute(sql))
+      const added = column
+      columns.sent(added, 1)
+      const sql = `alter table ${name()} add column (c${added} TEXT)`
+      if (await attempt('alter', () => client.execute(sql))) columns.acknowledged(added, 1)
       await sleep(PAUSE_MS * 5)
     },
   ]

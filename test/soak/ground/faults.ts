@@ -11,18 +11,20 @@ import {
   rmSync,
   statfsSync,
   statSync,
-  unlinkSync,
   writeSync,
 } from 'node:fs'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { GroundCluster } from './cluster.ts'
+import { until } from '../../support/until.ts'
+import type { Daemon, GroundCluster } from './cluster.ts'
 import { strikeOtherCluster, strikeWrongRoot } from './other-cluster.ts'
 
 export interface Strike {
   readonly cluster: GroundCluster
   readonly random: () => number
   readonly monitorMs: number
+  /** How often each kind of place was deleted. */
+  readonly deleted: Map<string, number>
 }
 
 export interface Fault {
@@ -51,15 +53,26 @@ function walk(dir: string): { files: string[]; dirs: string[] } {
   return { files, dirs }
 }
 
-/** By place first: else the many small files of the history would nearly always be the ones. */
-function pickByPlace(paths: readonly string[], system: string, random: () => number) {
-  const placeOf = (path: string): string => relative(system, path).split('/').slice(0, 2).join('/')
-  const place = pick([...new Set(paths.map(placeOf))], random)
+/** The kind of place that a path is: of many terms, parts and members one. */
+export const placeOf = (path: string): string =>
+  path.replaceAll(/network-[0-9a-f-]+/g, 'network-#').replaceAll(/\d+/g, '#')
+
+/** Of the kinds that were deleted least: each has its turn, the few as well as the many small files of the history. */
+function pickByPlace(paths: readonly string[], { cluster, random, deleted }: Strike) {
+  const kindOf = (path: string): string => placeOf(relative(cluster.backing, path))
+  const times = (path: string): number => deleted.get(kindOf(path)) ?? 0
+  const least = Math.min(...paths.map(times))
+  const kind = pick([...new Set(paths.filter((path) => times(path) === least).map(kindOf))], random)
+  if (kind !== undefined) deleted.set(kind, least + 1)
   return pick(
-    paths.filter((path) => placeOf(path) === place),
+    paths.filter((path) => kindOf(path) === kind),
     random,
   )
 }
+
+/** A strike that finds nobody would be none. */
+const someActive = (cluster: GroundCluster): Promise<Daemon> =>
+  until('one is active', () => cluster.active())
 
 async function killActive({ cluster, random }: Strike): Promise<string> {
   if (random() < 0.5) return ''
@@ -118,21 +131,23 @@ async function full(strike: Strike, fill: (dir: string) => void): Promise<string
 export const FAULTS: readonly Fault[] = [
   {
     name: 'a file of system/ deleted',
-    strike: async ({ cluster, random, monitorMs }) => {
-      const system = join(cluster.backing, 'system')
-      const file = pickByPlace(walk(system).files, system, random)
+    strike: async (strike) => {
+      const { cluster, monitorMs } = strike
+      const file = pickByPlace(walk(join(cluster.backing, 'system')).files, strike)
       if (file === undefined) throw new Error('there is no file in system/')
-      const size = statSync(file).size
-      unlinkSync(file)
+      const size = statSync(file, { throwIfNoEntry: false })?.size
+      // Some come and go by themselves.
+      rmSync(file, { force: true })
       await afterDeletion(monitorMs)
-      return `${relative(cluster.backing, file)} (${size} bytes)`
+      const what = size === undefined ? 'gone by itself' : `${size} bytes`
+      return `${relative(cluster.backing, file)} (${what})`
     },
   },
   {
     name: 'a directory of system/ deleted',
-    strike: async ({ cluster, random, monitorMs }) => {
-      const system = join(cluster.backing, 'system')
-      const dir = pickByPlace(walk(system).dirs, system, random)
+    strike: async (strike) => {
+      const { cluster, monitorMs } = strike
+      const dir = pickByPlace(walk(join(cluster.backing, 'system')).dirs, strike)
       if (dir === undefined) throw new Error('there is no directory in system/')
       // Somebody may write into it at the same moment.
       rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 5 })
@@ -160,8 +175,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "the active's client network cut",
     strike: async ({ cluster, random, monitorMs }) => {
-      const active = await cluster.active()
-      if (active === null) return 'nobody was active'
+      const active = await someActive(cluster)
       await active.host.setLink('down')
       try {
         await sleep(between(random, monitorMs / 2, 4 * monitorMs))
@@ -189,9 +203,9 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'kill -9 of the active',
     strike: async ({ cluster }) => {
-      const active = await cluster.active()
-      await active?.signal('KILL')
-      return active?.host.name ?? 'nobody'
+      const active = await someActive(cluster)
+      await active.signal('KILL')
+      return active.host.name
     },
   },
 ]

@@ -4,8 +4,10 @@
  * Files and directories of `system/` are deleted, the disk is filled, inodes are used up, the directory turns read-only,
  * the active's network is cut, M is changed, other clusters are pointed at this one, masters are killed; each kind once a
  * round, in an order that the seed gives. Clients work all the time. After each fault the cluster has to serve again: by
- * itself, or after what its own words tell the operator to do (counted). Acknowledged rows that are lost or doubled, and a
- * cluster that does not come back, are problems: exit code 1. Needs root, for hosts and mounts of its own.
+ * itself, or after what its own words tell the operator to do (counted). It ends with a table of the kinds: how often each
+ * struck, and what was lost or doubled. Acknowledged rows or columns that are lost or doubled, a cluster that does not come
+ * back, and a kind that struck less than ten times in an hour are problems: exit code 1. Needs root, for hosts and mounts
+ * of its own.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,6 +23,7 @@ import type { Report } from './client.ts'
 import { GroundCluster } from './cluster.ts'
 import { FAULTS, type Fault } from './faults.ts'
 import { PRECIOUS } from './other-cluster.ts'
+import { type Kind, kindTable, newKind, shortfalls, type Totals } from './verdict.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -37,6 +40,7 @@ if (faults.length === 0) {
   throw new RangeError(`--only is a part of one of: ${FAULTS.map(({ name }) => name).join(', ')}`)
 }
 
+const NONE: Totals = { lost: 0, doubled: 0, foreign: 0, unread: 0 }
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const problems: string[] = []
 const problem = (text: string): void => {
@@ -115,25 +119,62 @@ const shuffled = <T>(all: readonly T[]): T[] =>
     .sort((a, b) => a.order - b.order)
     .map(({ one }) => one)
 
-const struck = new Map<string, number>(faults.map(({ name }) => [name, 0]))
+const kinds = new Map(faults.map(({ name }) => [name, newKind(name)]))
+const deleted = new Map<string, number>()
+let totals: Report | null = null
 let wrong = 0
+
+/** What is new in the clients' ledger is laid to `kind`. */
+function note(report: Report, kind: Kind | undefined, after: string): void {
+  if (kind !== undefined) {
+    kind.lost += report.lost - (totals?.lost ?? 0)
+    kind.doubled += report.doubled - (totals?.doubled ?? 0)
+  }
+  for (const text of report.wrong.slice(wrong)) problem(`${after}${text}`)
+  wrong = report.wrong.length
+  totals = report
+}
+
 async function one(fault: Fault): Promise<void> {
   const began = performance.now()
   say(`${new Date().toISOString().slice(11, 19)} ${fault.name} …`)
-  const what = await fault.strike({ cluster, random, monitorMs })
+  const what = await fault.strike({ cluster, random, monitorMs, deleted })
   await recover()
   const tookS = ((performance.now() - began) / 1000).toFixed(1)
-  struck.set(fault.name, (struck.get(fault.name) ?? 0) + 1)
+  const kind = kinds.get(fault.name)
+  if (kind !== undefined) kind.count += 1
   say(`${new Date().toISOString().slice(11, 19)} ${fault.name}: ${what} (${tookS} s)`)
-  const report: Report = await client.ask('check')
-  for (const text of report.wrong.slice(wrong)) problem(`after "${fault.name}: ${what}": ${text}`)
-  wrong = report.wrong.length
+  note(await client.ask('check'), kind, `after "${fault.name}: ${what}": `)
+}
+
+/** Statements that were acknowledged are kinds as well: they are at work all at once. */
+const CONCURRENT = { insert: 'INSERT', 'overwrite by itself': 'OVERWRITE', alter: 'ALTER' } as const
+function statementKinds({ done }: Report): Kind[] {
+  return Object.entries(CONCURRENT).map(([kind, name]) => ({
+    ...newKind(`concurrent ${name}`),
+    count: done[kind] ?? 0,
+  }))
+}
+
+function tell(report: Report): void {
+  say('statements             acknowledged      failed  the last failure')
+  for (const kind of Object.keys({ ...report.done, ...report.failed }).sort()) {
+    const counts = [report.done[kind] ?? 0, report.failed[kind] ?? 0]
+    const last = report.said[kind] === undefined ? '' : `  ${report.said[kind]}`
+    say(`${kind.padEnd(22)} ${counts.map((count) => String(count).padStart(11)).join(' ')}${last}`)
+  }
+  const { acknowledged, unknown, lost, doubled, foreign, unread } = report
+  say(
+    `rows: ${acknowledged} acknowledged, ${unknown} of unknown fate; lost ${lost}, doubled ${doubled}, foreign ${foreign}, tables unread ${unread}`,
+  )
 }
 
 say(`ground: ${options.minutes} min, seed ${options.seed}, M ${monitorMs} ms, ${dir}`)
 await Promise.all(cluster.masters.map((master) => master.start()))
 await cluster.worker.start()
 const client = startClient()
+/** After everything else. */
+let last: Report | null = null
 try {
   await recover()
   const create = `create table ${PRECIOUS} (id INT8) using parquet; insert into ${PRECIOUS} select cast(1 as bigint) as id`
@@ -150,23 +191,19 @@ try {
   const precious = await cluster.tsql(['--format', 'csv', '-c', `select id from ${PRECIOUS}`])
   if (!/^id\r?\n1\r?\n$/.test(precious.stdout)) problem(`${PRECIOUS} holds ${precious.stdout}`)
   const report: Report = await client.ask('stop')
-  for (const text of report.wrong.slice(wrong)) problem(text)
-  say('statements             acknowledged      failed  the last failure')
-  for (const kind of Object.keys({ ...report.done, ...report.failed }).sort()) {
-    const counts = [report.done[kind] ?? 0, report.failed[kind] ?? 0]
-    const last = report.said[kind] === undefined ? '' : `  ${report.said[kind]}`
-    say(`${kind.padEnd(22)} ${counts.map((count) => String(count).padStart(11)).join(' ')}${last}`)
-  }
-  say(
-    `rows: ${report.acknowledged} acknowledged, ${report.unknown} of unknown fate; lost ${report.lost}, doubled ${report.doubled}, foreign ${report.foreign}`,
-  )
+  note(report, undefined, '')
+  last = report
+  tell(report)
 } catch (error) {
   problem(error instanceof Error ? (error.stack ?? error.message) : String(error))
 }
-for (const [name, count] of struck) say(`${name}: ${count} times`)
+for (const [place, count] of [...deleted].sort()) say(`deleted: ${place}: ${count} times`)
 for (const [command, count] of advice) say(`an operator was told to run ${command}: ${count} times`)
 for (const daemon of cluster.daemons) await daemon.signal('TERM').catch(() => undefined)
 for (const work of teardowns.reverse()) await work()
+const all = [...kinds.values(), ...(last === null ? [] : statementKinds(last))]
+problems.push(...shortfalls(all, last, Number(options.minutes)))
+for (const line of kindTable(all, last ?? totals ?? NONE)) say(line)
 for (const text of problems) say(`PROBLEM: ${text}`)
 if (problems.length === 0) rmSync(dir, { recursive: true, force: true })
 else say(`kept: ${dir}; again: npm run soak -- --faults ground --seed ${options.seed}`)

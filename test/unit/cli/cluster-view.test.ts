@@ -42,6 +42,7 @@ const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
     priority: 100,
     adminSocket: '/run/a.sock',
     problem: null,
+    failure: null,
     heartbeatAgesMs: {},
     ...more,
   },
@@ -181,6 +182,7 @@ t.test("a master's answer, of this version or another", async (t) => {
     priority: 100,
     adminSocket: '/s',
     problem: null,
+    failure: { term: 8, text: 'could not claim term 8: ENOSPC' },
     warnings: [],
     leaseMarginMs: 1,
     heartbeatAgesMs: {},
@@ -271,7 +273,7 @@ const entry = (
   served,
 })
 const servedAfter = (
-  reason: 'master-died' | 'handed-over' | 'stopped',
+  reason: 'master-died' | 'handed-over' | 'stopped' | 'gave-up',
   by: string,
 ): HistoryEntry['served'] => ({
   term: 8,
@@ -292,6 +294,13 @@ t.test('-history: who, from whom, why, by whom, how long', async (t) => {
   const killed = entry({}, servedAfter('master-died', 'keeper'))
   t.equal(whyOf(killed), 'its process died (killed or crashed)')
   t.equal(byWhom(killed), '-')
+  const gone = 'the journal of term 7 is gone: somebody has removed it'
+  const givenUp = servedAfter('gave-up', gone)
+  t.equal(whyOf(entry({}, givenUp)), `it gave up: ${gone}`, 'with its own reason')
+  t.equal(byWhom(entry({}, givenUp)), '-')
+  const trouble = 'could not claim term 8 (12 times): ENOSPC: no space left'
+  const late = entry({}, { ...servedAfter('master-died', 'keeper'), trouble } as typeof givenUp)
+  t.equal(whyOf(late), `${whyOf(killed)}; its successor ${trouble}`)
   const moved = entry({ reason: 'handed-over' }, servedAfter('handed-over', 'ann@h1'))
   t.equal(byWhom(moved), 'ann@h1')
   const forced = entry(

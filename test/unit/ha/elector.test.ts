@@ -289,6 +289,74 @@ t.test('why a term was not served is told until another one is claimed', async (
   t.notMatch(problemOf(bench.state, null, bench.now), why)
 })
 
+/** How long it waits for the next claim after each of some that fail, and what it is told of them in the end. */
+function failedClaims(bench: Bench, times: number): { waits: number[]; trouble: string | null } {
+  const seen = () => seenOf(1, RELEASED_MTIME_MS)
+  const waits: number[] = []
+  let trouble: string | null = null
+  for (let i = 0; i <= times; i += 1) {
+    const fromMs = bench.now
+    for (let claimed = false; !claimed && bench.now < fromMs + 3 * timing.monitorMs; ) {
+      const effects = bench.pass(1, seen)
+      const claim = effects.find((effect) => effect.do === 'claim')
+      claimed = claim !== undefined
+      if (claim !== undefined) trouble = claim.cause.trouble
+    }
+    waits.push(bench.now - fromMs)
+    const why = 'ENOSPC: no space left on device'
+    bench.input({ type: 'claim-lost', term: 2, why, failed: true, goesOn: true })
+  }
+  return { waits, trouble }
+}
+
+t.test('claims that fail get rarer: M/4, M/2, then M, and no rarer than that', async (t) => {
+  const bench = new Bench()
+  const { waits, trouble } = failedClaims(bench, 6)
+  const M = timing.monitorMs
+  const least = [0, M / 4, M / 2, M, M, M, M]
+  for (const [i, waitMs] of waits.entries()) {
+    const from = least[i] ?? 0
+    t.ok(waitMs >= from, `${waitMs} ms before attempt ${i + 1}, at least ${from}`)
+    t.ok(waitMs <= from + 3 * timing.pollMs, 'and no longer')
+  }
+  t.equal(trouble, 'could not claim term 2 (6 times): ENOSPC: no space left on device')
+
+  bench.pass(M + 3 * timing.pollMs, () => seenOf(1, RELEASED_MTIME_MS))
+  bench.input({ type: 'heartbeat-made', term: 2, startedMs: bench.now })
+  bench.input({ type: 'claim-won', term: 2 })
+  bench.input({ type: 'below-ended', term: 2, proven: true })
+  const recorded = bench.input({ type: 'serving', term: 2 })
+  const record = recorded.find((effect) => effect.do === 'record')
+  t.match(record?.cause.trouble, /7 times.*ENOSPC/, 'into the history')
+  t.equal(bench.state.failure, null)
+  t.equal(bench.state.failedClaims, 0, 'the next one that fails waits for M/4 again')
+})
+
+t.test('a command does not wait for the turn of a claim that failed', async (t) => {
+  const bench = new Bench()
+  failedClaims(bench, 4)
+  const untilMs = bench.now + timing.monitorMs / 2
+  bench.input({ type: 'take-over', id: 1, force: false, by: 'me' })
+  const effects = bench.pass(untilMs - bench.now, () => seenOf(1, RELEASED_MTIME_MS))
+  t.ok(has(effects, 'claim'))
+})
+
+t.test(
+  'what came to nothing is known after another one serves, and explains nothing then',
+  async (t) => {
+    const bench = new Bench()
+    failedClaims(bench, 1)
+    bench.looked(seenOf(1, RELEASED_MTIME_MS))
+    t.match(problemOf(bench.state, null, bench.now), /ENOSPC/)
+    bench.looked(seenOf(3, 5_000_000))
+    t.notMatch(problemOf(bench.state, null, bench.now), /ENOSPC/)
+    t.match(bench.state.failure, { term: 2, why: /ENOSPC/, isOver: true })
+    const over = bench.state.failure
+    bench.looked(seenOf(3, 5_000_001))
+    t.equal(bench.state.failure, over, 'nothing has changed')
+  },
+)
+
 t.test('proof about the newest term does not end a heartbeat that stands below it', async (t) => {
   const bench = new Bench()
   bench.input({ type: 'tick' })

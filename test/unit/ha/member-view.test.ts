@@ -21,6 +21,7 @@ const picture: Picture = {
   storage: 'ok',
   space: null,
   problem: 'activating term 4',
+  failure: null,
   warnings: [],
   network: { trouble: null, workers: [] },
 }

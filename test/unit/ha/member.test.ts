@@ -5,7 +5,7 @@
 import t, { type Test } from 'tap'
 import type { HaError } from '../../../lib/ha/errors.ts'
 import { MemberCore } from '../../../lib/ha/member.ts'
-import type { Service } from '../../../lib/ha/member-api.ts'
+import type { OnTrouble, Service } from '../../../lib/ha/member-api.ts'
 import type { Picture, Start, ToKeeper, ToMaster } from '../../../lib/ha/messages.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 
@@ -34,6 +34,7 @@ const pictureOf = (epoch: number): Picture => ({
   storage: 'ok',
   space: null,
   problem: null,
+  failure: null,
   warnings: [],
   network: { trouble: null, workers: [] },
 })
@@ -170,9 +171,11 @@ async function serving(t: Test) {
 
 t.test('what keeps a term from being served is told while it is waited for', async (t) => {
   let serve = (): void => {}
+  let trouble: OnTrouble = () => {}
   const { clock, core, newest } = member(t, {
     activate: (_term, _signal, onTrouble) => {
-      onTrouble('no database listens there')
+      onTrouble('no database listens there', new Error('ECONNREFUSED'))
+      trouble = onTrouble
       return new Promise((resolve) => (serve = resolve))
     },
   })
@@ -182,6 +185,11 @@ t.test('what keeps a term from being served is told while it is waited for', asy
   newest().say({ type: 'picture', picture: pictureOf(2) })
   newest().say({ type: 'activate', term: 3, untilMs: clock.now + 400 })
   t.equal(core.view().problem, "term 3 can't be served yet: no database listens there")
+  const isAsked = (): boolean => newest().told.some(({ type }) => type === 'no-room')
+  t.notOk(isAsked())
+  const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+  trouble('the catalog finds no room', new Error('FULL', { cause: full }))
+  t.ok(isAsked(), 'the keeper has kept some for it')
   serve()
   await settled()
   t.equal(core.view().problem, null)
