@@ -263,7 +263,7 @@ t.test('history is read again only when something may have come into it', async 
 })
 
 t.test('what failed claims have left is cleared away while nobody serves', async (t) => {
-  const { disk, left, names } = burnt(t, 3000)
+  const { disk, left, names } = burnt(t, 1100)
   await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
   // Somebody is in the middle of his claim of 2, and another has opened 3 and holds it.
   await disk.create('claim', heartbeatFile(2), '')
@@ -276,24 +276,24 @@ t.test('what failed claims have left is cleared away while nobody serves', async
   const told: string[] = []
   const log = (_level: string, text: string) => told.push(text)
   const unopened = new Unopened({ clock: realClock, disk, log, restMs: 1000 })
-  for (let looks = 0; looks < 10; looks += 1) {
+  for (let looks = 0; looks < 5; looks += 1) {
     await looker.look()
     await unopened.clear(looker.unopened)
   }
   t.same(
     names(ACTIVE_DIR),
-    [1, 2, 3, ...Array.from({ length: 16 }, (_, i) => 2986 + i)].map((term) =>
+    [1, 2, 3, ...Array.from({ length: 16 }, (_, i) => 1086 + i)].map((term) =>
       termDir(term).slice(ACTIVE_DIR.length + 1),
     ),
   )
-  t.match(await looker.look(), { newest: 3001, servedTerm: 1 }, 'the newest number stays taken')
+  t.match(await looker.look(), { newest: 1101, servedTerm: 1 }, 'the newest number stays taken')
   t.ok(names(termDir(2)).includes('heartbeat'), 'its claimant finds the number closed')
   t.ok(names(termDir(3)).includes('heartbeat'))
-  t.equal(names(HISTORY_DIR).filter(isVoidName).length, 6)
+  t.equal(names(HISTORY_DIR).filter(isVoidName).length, 3)
   left.room = Number.POSITIVE_INFINITY
   left.calls = 0
   const pause = async (): Promise<void> => {}
-  const request = { term: 3002, nonce: 'x', provenTerm: 1, basis: [], settleMs: 1, pause }
+  const request = { term: 1102, nonce: 'x', provenTerm: 1, basis: [], settleMs: 1, pause }
   t.match(await endBelow(disk, request), { proven: false, alive: null })
   t.ok(left.calls < 200, `${left.calls} calls`)
   t.notOk(names(termDir(3)).includes('heartbeat'), 'a holder is ended')
@@ -303,12 +303,12 @@ t.test('what failed claims have left is cleared away while nobody serves', async
   })
   t.same(
     told,
-    Array.from({ length: 6 }, () => 'terms that nobody opened are void'),
+    Array.from({ length: 3 }, () => 'terms that nobody opened are void'),
   )
 })
 
 t.test('a history of failed claims is read as far as it is wanted', async (t) => {
-  const { disk } = burnt(t, 2000)
+  const { disk } = burnt(t, 600)
   let reads = 0
   const counting: Disk = {
     ...disk,
