@@ -32,8 +32,8 @@ import { World } from './world/world.ts'
 
 /** A host that was thawed has met its next renewal after so many renewal periods, if the storage answers it. */
 const THAW_PERIODS = 1.5
-/** Files that are gone are put back once in M, by a holder that may have to be found first. */
-const MENDED_WITHIN_M = 4
+/** Files that are gone are put back once in M. */
+const MENDED_WITHIN_M = 1
 
 export class Cluster {
   readonly profile: Profile
