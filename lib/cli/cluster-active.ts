@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatHostPort, type HostPort, splitHostPort } from '../conf/address.ts'
 import type { Addresses } from '../conf/master-addresses.ts'
+import { clusterNamed, NAMES_NONE } from '../rpc/cluster-id.ts'
 import { parseAddress } from './address.ts'
 import { type Plan, type PlannedMaster, planCluster } from './cluster-plan.ts'
 import { waitForWorkers } from './cluster-workers.ts'
@@ -39,12 +40,14 @@ interface Active {
   readonly info: HostPort
 }
 
-/** Whether the master at that place says that it is active, and of that cluster (null: of any). */
+/** Whether the master at that place says that it is active, and of that cluster (null: of any). One of an older state is none. */
 function isActive(info: HostPort, clusterId: string | null): Promise<boolean> {
   const path = `/health/active${clusterId === null ? '' : `?cluster=${clusterId}`}`
   return new Promise((resolve) => {
     const call = get({ ...info, path, agent: false }, (response) => {
-      resolve(response.statusCode === 200)
+      const named = clusterNamed(response.headers) ?? null
+      const isOurs = named !== null && (clusterId === null || named === clusterId)
+      resolve(response.statusCode === 200 && isOurs)
       response.destroy()
     })
     call.on('error', () => resolve(false))
@@ -69,8 +72,9 @@ async function findListed(
 async function ask({ name, info }: PlannedMaster): Promise<ClusterAnswer | string> {
   try {
     const options = { method: 'GET', deadlineMs: ANSWER_MS } as const
-    const { status, body } = await exchange(info, '/api/v1/cluster', options)
+    const { status, headers, body } = await exchange(info, '/api/v1/cluster', options)
     if (status !== 200) return `${name} answers with status ${status}`
+    if (clusterNamed(headers) === undefined) return `${name} ${NAMES_NONE}`
     const told = body as ClusterAnswer
     return told.problem === null ? told : { ...told, problem: `${name} says: ${told.problem}` }
   } catch (error) {

@@ -2,7 +2,7 @@
  * One HTTP exchange with a master, JSON both ways, over TCP or over its Unix socket, with a deadline for the whole of
  * it. A master that is stopped or frozen still accepts connections: only a complete answer counts.
  */
-import { request } from 'node:http'
+import { type IncomingHttpHeaders, request } from 'node:http'
 
 export type Target =
   | { readonly host: string; readonly port: number }
@@ -10,6 +10,7 @@ export type Target =
 
 export interface Answer {
   readonly status: number
+  readonly headers: IncomingHttpHeaders
   readonly body: unknown
 }
 
@@ -74,7 +75,8 @@ export function exchange(
       response.on('end', () => {
         clearTimeout(timer)
         try {
-          resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) })
+          const { statusCode: status = 0, headers } = response
+          resolve({ status, headers, body: JSON.parse(text) })
         } catch (error) {
           fail('BAD_ANSWER', 'the answer is not JSON: something else listens there', error)
         }

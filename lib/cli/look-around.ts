@@ -6,6 +6,7 @@
 
 import { WHY_UNREACHABLE } from '../base/why-unreachable.ts'
 import type { DirectoryPicture } from '../ha/index.ts'
+import { clusterNamed, NAMES_NONE } from '../rpc/cluster-id.ts'
 import { type Address, isAddress, parseAddress } from './address.ts'
 import type { Cluster } from './cluster.ts'
 import { askDirectory } from './directory.ts'
@@ -31,9 +32,18 @@ export function watchMs(cluster: Cluster, picture: DirectoryPicture): number {
 export async function askMaster(at: Address, deadlineMs: number): Promise<Asked> {
   try {
     const path = '/rpc/umbilical/status'
-    const { status, body } = await exchange(at, path, { method: 'POST', body: {}, deadlineMs })
+    const options = { method: 'POST', body: {}, deadlineMs } as const
+    const { status, headers, body } = await exchange(at, path, options)
     const answer = status === 200 ? readAnswer(body) : null
-    if (answer !== null) return { answered: true, answer }
+    const clusterId = clusterNamed(headers)
+    if (clusterId === null) {
+      return { answered: false, why: 'it has not joined its cluster yet', refused: false }
+    }
+    if (answer !== null) {
+      return clusterId === undefined
+        ? { answered: false, why: NAMES_NONE, refused: false, namesNone: true }
+        : { answered: true, answer: { ...answer, clusterId } }
+    }
     const why = `what listens there is no master (HTTP ${status})`
     return { answered: false, why, refused: false }
   } catch (error) {

@@ -6,9 +6,11 @@
  * speaks, the state is unknown, and stays so.
  *
  * Which cluster it is says the directory; only where that says nothing, the masters, if they agree. A master that answers
- * for another one has said nothing of ours: neither its state nor its epoch is looked at.
+ * for another one, or for none, which is how older states answer, has said nothing of ours: neither its state nor its
+ * epoch is looked at.
  */
 import type { DirectoryPicture, InspectedMaster, MasterState } from '../ha/index.ts'
+import { NAMES_NONE } from '../rpc/cluster-id.ts'
 import { sameAddress } from './address.ts'
 
 /** A master's own answer to the umbilical status request, as far as the tools use it. */
@@ -16,8 +18,9 @@ export interface MasterAnswer {
   readonly address: string
   readonly state: MasterState
   readonly epoch: number
+  /** As its answer's header has it. */
   readonly clusterId: string | null
-  /** `tajo.rootdir` there; null: it is of an older state. */
+  /** `tajo.rootdir` there. */
   readonly rootDirectory: string | null
   readonly hostname: string | null
   readonly version: string | null
@@ -34,14 +37,21 @@ export interface MasterAnswer {
 export type Asked =
   | { readonly answered: true; readonly answer: MasterAnswer }
   /** `refused`: nothing listens at its address. Any other silence says nothing of the process. */
-  | { readonly answered: false; readonly why: string; readonly refused: boolean }
+  | {
+      readonly answered: false
+      readonly why: string
+      readonly refused: boolean
+      /** A master's answer that names no cluster: it is of an older state. */
+      readonly namesNone?: true
+    }
 
 /** The host is there and says that nothing listens. */
 export const isRefused = (asked: Asked): boolean => !asked.answered && asked.refused
 
 /** The cluster that a master says it belongs to, which is not the one that is looked at. */
 export interface Foreign {
-  readonly clusterId: string
+  /** Null: it names none. */
+  readonly clusterId: string | null
   readonly rootDirectory: string | null
 }
 
@@ -102,17 +112,22 @@ function agreedCluster(asked: readonly Asked[]): string | null {
   return told.size === 1 ? (only ?? null) : null
 }
 
-function foreignIn(asked: Asked, clusterId: string | null): Foreign | null {
-  if (!asked.answered) return null
+/** Null: it is of that cluster, or says nothing. */
+export function foreignIn(asked: Asked, clusterId: string | null): Foreign | null {
+  if (!asked.answered) {
+    return asked.namesNone === true ? { clusterId: null, rootDirectory: null } : null
+  }
   const { clusterId: told, rootDirectory } = asked.answer
-  return told === null || told === clusterId ? null : { clusterId: told, rootDirectory }
+  return told === clusterId ? null : { clusterId: told, rootDirectory }
 }
 
-/** `belongs to cluster X in DIR: its tajo.rootdir differs`. */
+/** `belongs to cluster X in DIR: its tajo.rootdir differs`, or that it names none. */
 export const foreignWords = ({ clusterId, rootDirectory }: Foreign): string =>
-  `belongs to cluster ${clusterId}${rootDirectory === null ? '' : ` in ${rootDirectory}`}: its tajo.rootdir differs`
+  clusterId === null
+    ? NAMES_NONE
+    : `belongs to cluster ${clusterId}${rootDirectory === null ? '' : ` in ${rootDirectory}`}: its tajo.rootdir differs`
 
-/** Masters that answer for other clusters, a sentence each. */
+/** Masters that answer for other clusters or for none, a sentence each. */
 export const foreignMasters = ({ masters }: Sight): string[] =>
   masters.flatMap(({ address, foreign }) =>
     foreign === null ? [] : [`${address} ${foreignWords(foreign)}`],

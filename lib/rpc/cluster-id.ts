@@ -14,6 +14,8 @@ export const NO_CLUSTER = '-'
 
 const HOW_TO_UPGRADE =
   'Stop the whole cluster, install this version on all its hosts and those of its clients, and start it anew (docs/operations.md, Upgrading)'
+/** Of whoever names no cluster in what he answers: the end of a sentence that begins with his address. */
+export const NAMES_NONE = `names no cluster: it runs an older state of this software, or something else. ${HOW_TO_UPGRADE}`
 /** What a proxy says by itself when it finds no server: no master's answer. */
 const PROXY_STATUSES = [502, 503, 504]
 
@@ -76,10 +78,7 @@ export function clusterAnswering(
   const named = clusterNamed(headers)
   if (named === undefined) {
     if (PROXY_STATUSES.includes(status)) return null
-    throw new RpcError(
-      'OTHER_CLUSTER',
-      `${address} names no cluster: it runs an older state of this software, or something else. ${HOW_TO_UPGRADE}`,
-    )
+    throw new RpcError('OTHER_CLUSTER', `${address} ${NAMES_NONE}`)
   }
   if (named === null || wanted === null || named === wanted) return named
   throw new RpcError('OTHER_CLUSTER', `${address} belongs to cluster ${named}, not to ${wanted}`, {

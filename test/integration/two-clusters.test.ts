@@ -12,15 +12,17 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { freePortRow } from '../support/free-ports.ts'
 import { HOME } from '../support/install.ts'
 import { monitorMs } from '../support/pace.ts'
 import { type Ran, run } from '../support/run.ts'
 import { makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
 import { clientOf, writeConf } from '../support/test-worker.ts'
-import { until } from '../support/until.ts'
+import { eventOf, until } from '../support/until.ts'
 
 const M = monitorMs(1500)
 
@@ -39,8 +41,8 @@ function confOf(t: Test, masters: readonly TestMaster[], root: string) {
   const home = join(dir, 'home')
   mkdirSync(home)
   const env = { HOME: home, TAJO_HOME: HOME, TAJO_CONF_DIR: conf }
-  const program = (name: string, words: readonly string[]): Promise<Ran> =>
-    run([process.execPath, join(HOME, name), ...words], { env })
+  const program = (name: string, words: readonly string[], more = {}): Promise<Ran> =>
+    run([process.execPath, join(HOME, name), ...words], { env: { ...env, ...more } })
   return {
     home,
     configure,
@@ -50,7 +52,8 @@ function confOf(t: Test, masters: readonly TestMaster[], root: string) {
     ],
     tsql: (sql: string) => program('bin/tsql', ['--config', conf, '-c', sql]),
     haadmin: (...words: string[]) => program('bin/tajo', ['--config', conf, 'haadmin', ...words]),
-    waitForActive: () => program('build/lib/cli/cluster-active.js', ['wait', '0']),
+    waitForActive: (seconds = '60') =>
+      program('build/lib/cli/cluster-active.js', ['wait', '0'], { TAJO_START_TIMEOUT: seconds }),
     nameActive: () => program('build/lib/cli/cluster-active.js', ['name']),
   }
 }
@@ -206,6 +209,38 @@ t.test('an address that is named, or stands alone, is remembered as well', async
   rmSync(memory, { recursive: true })
   t.match(await host.tsql('CREATE DATABASE two'), { code: 0, stderr: '' })
   t.equal(readdirSync(memory).length, 1, 'without high availability, too')
+})
+
+t.test('a master of an older state, which names no cluster', async (t) => {
+  const b = await makeCluster(t, { count: 1, monitorMs: M })
+  const { active: own } = await b.settled()
+  // What such a master answers, on each of its ports.
+  const first = await freePortRow(5)
+  const older = `localhost:${first}`
+  const said = { address: older, state: 'active', serving: true, epoch: 99, hostname: 'h' }
+  const answer = JSON.stringify({ ...said, version: '0.0.9', priority: 100, active: older })
+  for (const port of [first, first + 1, first + 4]) {
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'application/json').end(answer)
+    })
+    t.teardown(() => void server.close())
+    server.listen(port, '127.0.0.1')
+    await eventOf(server, 'listening')
+  }
+  const host = confOf(t, [own], b.root)
+  const masters = join(host.home, '..', 'conf', 'masters')
+  writeFileSync(masters, `${older}\n`)
+  const names = `${older} names no cluster: it runs an older state of this software`
+  t.match(await host.haadmin('-getState', older), { code: 1, stdout: '', stderr: names })
+  t.match(await host.nameActive(), { code: 1, stdout: '' })
+  own.destroy()
+  await own.ended()
+  const status = await host.haadmin('-status')
+  t.match(status, { code: 1, stderr: names })
+  t.notMatch(status.stdout, /99/)
+  const started = await host.waitForActive('2')
+  t.match(started, { code: 1, stderr: names })
+  t.notMatch(started.stdout, 'Active master')
 })
 
 t.test('the same masters with a new directory: it says so itself', async (t) => {

@@ -14,6 +14,7 @@ import { allAnswer, askMaster, askMs, lookAround } from '../look-around.ts'
 import { json } from '../print.ts'
 import {
   type Asked,
+  foreignIn,
   foreignWords,
   isRefused,
   type KnownMaster,
@@ -59,11 +60,10 @@ const readClusterId = (cluster: Cluster): Promise<string | null> =>
   ).catch(() => null)
 
 function requireOurs(address: string, asked: Asked, clusterId: string | null): void {
-  if (!asked.answered || clusterId === null) return
-  const { clusterId: told, rootDirectory } = asked.answer
-  if (told === null || told === clusterId) return
-  const text = foreignWords({ clusterId: told, rootDirectory })
-  throw failure(`${address} ${text}; it is no master of cluster ${clusterId}`)
+  const foreign = foreignIn(asked, clusterId)
+  if (foreign === null || (clusterId === null && foreign.clusterId !== null)) return
+  const whose = clusterId === null ? 'this cluster' : `cluster ${clusterId}`
+  throw failure(`${address} ${foreignWords(foreign)}; it is no master of ${whose}`)
 }
 
 const notKnown = (wanted: Address, known: readonly string[], cluster: Cluster): Error =>

@@ -158,6 +158,21 @@ t.test('a master of another cluster is told as that, and nothing that it says co
   t.end()
 })
 
+t.test('a master that names no cluster has said nothing of ours', (t) => {
+  const older: Asked = { answered: false, why: 'older', refused: false, namesNone: true }
+  const one = sight({
+    asked: { 'a:1': answer('a:1'), 'b:1': older },
+    picture: picture([inspected('a:1')]),
+  })
+  t.equal(activeAddress(one), null)
+  const [sentence] = foreignMasters(one)
+  t.match(sentence, /^b:1 names no cluster: it runs an older state of this software/)
+  t.match(statusReport(one, []).masters[1], { state: 'foreign', epoch: null })
+  const lateId = answer('b:1', { clusterId: null, state: 'active' })
+  t.equal(activeAddress(sight({ asked: { 'b:1': lateId }, picture: picture([]) })), null)
+  t.end()
+})
+
 t.test("a master's answer, of this version or another", async (t) => {
   const least = { address: 'a:1', state: 'backup', epoch: 3 }
   t.match(readAnswer(least), { state: 'backup', epoch: 3, adminSocket: null, heartbeatAgesMs: {} })
