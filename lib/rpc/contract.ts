@@ -275,6 +275,7 @@ export const client = {
 // ---- catalog -----------------------------------------------------------------------------------------------------
 
 const column = z.object({ name: z.string(), type: z.string() })
+const tableId = z.number().int()
 const dataFile = z.object({
   path: z.string(),
   rows: z.number().int().nullable(),
@@ -320,7 +321,10 @@ export const catalog = {
   /** All at one moment, in the order asked; null for one that does not exist. */
   resolve: call(
     { access: 'open', activeOnly: true },
-    z.object({ tables: z.array(z.object({ database: name, name })).max(1000) }),
+    z.object({
+      /** With `tableId` it is that one, whatever it is called by now. */
+      tables: z.array(z.object({ database: name, name, tableId: tableId.optional() })).max(1000),
+    }),
     z.object({ tables: z.array(table.nullable()) }),
   ),
 } as const satisfies ServiceContract
@@ -328,6 +332,12 @@ export const catalog = {
 // ---- workers -----------------------------------------------------------------------------------------------------
 
 const workerId = z.string().min(1).max(200)
+
+/** The tables that a change's names meant when it was submitted, and the id that the next one was to have. */
+const boundNames = z.object({
+  tables: z.array(z.object({ database: name, name, tableId })),
+  nextTableId: tableId,
+})
 
 /** What a worker is to write, and where. `directory` is the attempt's own, below a path that carries the query's id. */
 const writeTarget = z.object({
@@ -359,6 +369,8 @@ const task = z.object({
   mode: z.enum(['select', 'write', 'explain', 'explain-analyze', 'functions']),
   session,
   write: writeTarget.nullable(),
+  /** Of a change. */
+  names: boundNames.optional(),
   /** CREATE TABLE AS: the table to make of it, but for its columns and files. Opaque to workers. */
   create: z.unknown().nullable(),
   /** INSERT OVERWRITE INTO LOCATION: where it is published. */
@@ -544,6 +556,7 @@ export type ColumnInfo = z.output<typeof columnInfo>
 export type ResultLine = z.output<(typeof results.fetch)['line']>
 export type CatalogTable = z.output<typeof table>
 export type Task = z.output<typeof task>
+export type BoundNames = z.output<typeof boundNames>
 export type WriteTarget = z.output<typeof writeTarget>
 export type Manifest = z.output<typeof manifest>
 export type TaskReport = z.output<typeof taskReport>

@@ -5,7 +5,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Table } from '../catalog/model.ts'
 import { RpcError } from '../rpc/index.ts'
-import type { TableUse } from './analyse.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import { pause } from './pause.ts'
 import { QueryFault } from './query-error.ts'
@@ -17,6 +16,13 @@ export interface CatalogReaderOptions {
   /** For so long a query waits for an active master. */
   readonly patienceMs: number
   readonly clock: Clock
+}
+
+/** `tableId`: that one, whatever it is called by now. */
+export interface AskedTable {
+  readonly database: string
+  readonly name: string
+  readonly tableId?: number
 }
 
 const CALL_MS = 2000
@@ -33,9 +39,9 @@ export class CatalogReader {
   }
 
   /** Rejects with QueryFault `lost` when no master answers in time, with RpcError for what no waiting helps against. */
-  async resolve(tables: readonly TableUse[], signal: AbortSignal): Promise<(Table | null)[]> {
+  async resolve(tables: readonly AskedTable[], signal: AbortSignal): Promise<(Table | null)[]> {
     const { clock, patienceMs } = this.#options
-    const request = { tables: tables.map(({ database, name }) => ({ database, name })) }
+    const request = { tables: [...tables] }
     const endMs = clock.nowMs() + patienceMs
     let why = 'no master is active'
     let active = this.#options.active()

@@ -144,6 +144,7 @@ export class RunningQuery {
     const input = {
       query,
       database: session.database,
+      names: this.task.names ?? null,
       timeZone: timeZoneOf(session.variables),
       signal: this.#stopped.signal,
     }

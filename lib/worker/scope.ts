@@ -4,6 +4,8 @@ import { contentVersionOf } from '../catalog/state.ts'
 import type { Manifest } from '../rpc/contract.ts'
 import { type EngineText, SqlError } from '../sql/index.ts'
 import { analyse, type TableUse } from './analyse.ts'
+import { askedFor, boundTo, meantBy, type Names } from './bound.ts'
+import type { AskedTable } from './catalog-reader.ts'
 import { type FoundFile, filesOf } from './data-files.ts'
 import type { EngineConnection } from './duckdb.ts'
 import { QueryFault, queryErrorOf } from './query-error.ts'
@@ -15,13 +17,18 @@ export interface ScopeParts {
   readonly roots: Roots
   readonly toDuckDb: (type: string) => string
   /** All at one moment, in the order asked; null for one that does not exist. */
-  readonly resolve: (tables: readonly TableUse[], signal: AbortSignal) => Promise<(Table | null)[]>
+  readonly resolve: (
+    tables: readonly AskedTable[],
+    signal: AbortSignal,
+  ) => Promise<(Table | null)[]>
 }
 
 export interface ScopeInput {
   readonly query: EngineText
   /** The session's. */
   readonly database: string
+  /** What its names mean; null: whatever is called so when it begins. */
+  readonly names: Names
   /** Empty: UTC. */
   readonly timeZone: string
   readonly signal: AbortSignal
@@ -36,13 +43,14 @@ export async function enterScope(
   input: ScopeInput,
   parts: ScopeParts,
 ): Promise<Manifest['reads']> {
-  const { query, database, signal } = input
+  const { query, database, names, signal } = input
   const [[serialized] = []] = await connection.rows('SELECT json_serialize_sql(?::VARCHAR)', [
     query.text,
   ])
   const uses = analyse(JSON.parse(String(serialized)), query, database)
-  const tables = uses.length === 0 ? [] : await parts.resolve(uses, signal)
-  const known = uses.map((use, i) => required(use, tables[i] ?? null))
+  const asked = uses.map((use) => askedFor(use, names))
+  const tables = uses.length === 0 ? [] : await parts.resolve(asked, signal)
+  const known = uses.map((use, i) => required(use, tables[i] ?? null, names))
   refuseTwins(uses)
   const views: string[] = []
   for (const [i, table] of known.entries()) {
@@ -69,8 +77,13 @@ async function enter(
   }
 }
 
-function required(use: TableUse, table: Table | null): Table {
+function required(use: TableUse, found: Table | null, names: Names): Table {
+  const table = meantBy(use, found, names)
   if (table !== null) return table
+  if (boundTo(use, names) !== null) {
+    const text = `table ${use.database}.${use.name} was dropped while the query was under way`
+    throw new SqlError(text, use.place)
+  }
   const hint = /[./]/.test(use.name)
     ? "; a file becomes a table by CREATE EXTERNAL TABLE … LOCATION '…'"
     : ''

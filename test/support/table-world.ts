@@ -8,8 +8,10 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Table } from '../../lib/catalog/model.ts'
 import { absolutePath, contentVersionOf } from '../../lib/catalog/state.ts'
+import { resolved } from '../../lib/master/queries/catalog-service.ts'
 import type { QueryOptions } from '../../lib/master/queries/options.ts'
 import type { Manifest, QueryStatus, Task, TaskReport } from '../../lib/rpc/contract.ts'
+import { askedFor, meantBy } from '../../lib/worker/bound.ts'
 import { settle } from './hand-clock.ts'
 import { ID, reportOf, type Seat, Terms, workerAt } from './query-terms.ts'
 
@@ -101,9 +103,11 @@ export class TableWorld {
     const task = this.#accepted.get(begun.queryId)
     if (task === undefined) throw new Error(`${begun.sql}: the worker has not got it`)
     this.#accepted.delete(begun.queryId)
-    const state = this.seat.catalog.state()
     const names = [...task.query.text.matchAll(/\bfrom (\w+)/g)].map(([, name]) => String(name))
-    const tables = names.flatMap((name) => state.find('default', name) ?? [])
+    const bound = task.names ?? null
+    const asked = names.map((name) => askedFor({ database: 'default', name }, bound))
+    const state = this.seat.catalog.state()
+    const tables = asked.flatMap((use) => meantBy(use, resolved(state, use), bound) ?? [])
     this.#readings.set(begun.queryId, {
       task,
       reads: tables.map((table) => ({
@@ -112,6 +116,11 @@ export class TableWorld {
       })),
       rows: tables.filter(({ id }) => id === task.write?.tableId).flatMap((one) => this.rows(one)),
     })
+  }
+
+  /** The ids of the tables that the worker has read for it. */
+  readBy({ queryId }: Begun): number[] {
+    return this.#readings.get(queryId)?.reads.map(({ tableId }) => tableId) ?? []
   }
 
   /** The worker has written what it has read and the statement's own row, and tells so. */

@@ -85,7 +85,11 @@ export class TestWarehouse {
     const connection = await this.engine.connect()
     try {
       const { signal } = new AbortController()
-      await enterScope(connection, { query, database: 'default', timeZone, signal }, this.#scope)
+      await enterScope(
+        connection,
+        { query, database: 'default', names: null, timeZone, signal },
+        this.#scope,
+      )
       const stream = await zonedRows(connection, query.text, timeZone)
       const rows: unknown[][] = []
       for (let next = await stream.next(); next !== null; next = await stream.next()) {
@@ -105,7 +109,7 @@ export class TestWarehouse {
     const connection = await this.engine.connect()
     try {
       const { signal } = new AbortController()
-      const input = { query, database: 'default', timeZone: '', signal }
+      const input = { query, database: 'default', names: null, timeZone: '', signal }
       return await enterScope(connection, input, this.#scope)
     } finally {
       await connection.close()
@@ -125,7 +129,7 @@ export class TestWarehouse {
       const { signal } = new AbortController()
       await enterScope(
         connection,
-        { query, database: 'default', timeZone: '', signal },
+        { query, database: 'default', names: null, timeZone: '', signal },
         this.#scope,
       )
       const target: WriteTarget = {

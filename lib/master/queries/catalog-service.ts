@@ -1,5 +1,6 @@
 /** The catalog port: reads, answered by the active from memory. */
 import type { Table } from '../../catalog/model.ts'
+import type { CatalogState } from '../../catalog/state.ts'
 import type { CatalogTable } from '../../rpc/contract.ts'
 import { type Handlers, RpcError } from '../../rpc/index.ts'
 import type { CatalogPort } from './catalog-port.ts'
@@ -16,15 +17,21 @@ export function catalogService(catalog: CatalogPort): Reads {
     },
     resolve: ({ tables }) => {
       const state = catalog.state()
-      return {
-        tables: tables.map(({ database, name }) => {
-          const table = state.find(database, name)
-          return table === null ? null : (table as CatalogTable)
-        }),
-      }
+      return { tables: tables.map((asked) => resolved(state, asked) as CatalogTable | null) }
     },
   }
 }
+
+/** With an id it is that table, whatever it is called by now. */
+export const resolved = (
+  state: CatalogState,
+  asked: {
+    readonly database: string
+    readonly name: string
+    readonly tableId?: number | undefined
+  },
+): Table | null =>
+  asked.tableId === undefined ? state.find(asked.database, asked.name) : state.table(asked.tableId)
 
 function summaryOf({ files, ...table }: Table) {
   let rows: number | null = table.wholeDirectory ? null : 0

@@ -4,9 +4,9 @@
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path/posix'
-import type { DataFile } from '../../catalog/model.ts'
+import type { DataFile, Table } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
-import type { Session, Task } from '../../rpc/contract.ts'
+import type { BoundNames, Session, Task } from '../../rpc/contract.ts'
 import {
   type InsertTarget,
   type Location,
@@ -16,6 +16,7 @@ import {
   type SqlText,
   type Statement,
 } from '../../sql/statement.ts'
+import { bindNames, requireBound } from './bound-names.ts'
 import {
   alterTable,
   createDatabase,
@@ -45,6 +46,8 @@ export interface PlanContext {
   readonly epoch: number
   readonly submittedMs: number
   readonly paths: PathRules
+  /** Of an earlier attempt of the same change. */
+  readonly names?: BoundNames | undefined
 }
 
 export type Plan =
@@ -73,11 +76,11 @@ export async function plan(
     case 'explain':
       return task(context, statement.analyze ? 'explain-analyze' : 'explain', statement.query, null)
     case 'insert':
-      return planWrite(await insertPlan(statement, state, context), context)
+      return insertPlan(statement, state, context)
     case 'create-table':
       if (statement.as !== null) {
         const write = planCreateAs(state, statement, statement.as, writeContext(context, null))
-        return planWrite(write, context)
+        return planWrite(write, context, namesOf(state, context))
       }
       return change(statement, state, context)
     case 'set': {
@@ -244,17 +247,24 @@ async function insertPlan(
   statement: Extract<Statement, { is: 'insert' }>,
   state: CatalogState,
   context: PlanContext,
-): Promise<WritePlan> {
-  const named = placeToWrite(statement.into, state, context.request.session.database)
+): Promise<Plan> {
+  const { database } = context.request.session
+  const names = namesOf(state, context)
+  const { into } = statement
+  const table = into.to === 'table' ? requireBound(state, into.table, database, names) : null
+  const named = placeToWrite(into, table)
   const location = named === null ? null : await confined(named, context.paths)
-  return planInsert(state, statement, writeContext(context, location))
+  const write = planInsert(state, statement, { ...writeContext(context, location), table })
+  return planWrite(write, context, names)
 }
 
+const namesOf = (state: CatalogState, { request, names }: PlanContext): BoundNames =>
+  names ?? bindNames(state, request.sql, request.session.database)
+
 /** What has to be looked at before somebody writes there; a managed table's place is our own. */
-function placeToWrite(into: InsertTarget, state: CatalogState, database: string): Location | null {
+function placeToWrite(into: InsertTarget, table: Table | null): Location | null {
   if (into.to === 'location') return into.location
-  const table = requireTable(state, into.table, database)
-  return table.kind === 'external' ? { path: table.location, place: into.table.place } : null
+  return table?.kind === 'external' ? { path: table.location, place: into.table.place } : null
 }
 
 const writeContext = ({ request, epoch, paths }: PlanContext, location: Confined | null) => ({
@@ -272,18 +282,18 @@ const newLocation =
   ({ database, name }: { database: string; name: string }): string =>
     join(warehouse, pathPart(database), `${pathPart(name)}-${queryId}`)
 
-function planWrite(write: WritePlan | null, context: PlanContext): Plan {
+function planWrite(write: WritePlan | null, context: PlanContext, names: BoundNames): Plan {
   if (write === null) {
     return { is: 'answer', answer: null, message: 'CREATE TABLE: it exists already', session: null }
   }
-  return task(context, 'write', write.query, write)
+  return task(context, 'write', write.query, { ...write, names })
 }
 
 function task(
   { request, submittedMs }: PlanContext,
   mode: Task['mode'],
   query: SqlText,
-  write: WritePlan | null,
+  write: (WritePlan & { names: BoundNames }) | null,
 ): Plan {
   const { queryId, attempt, sql, session } = request
   return {
@@ -298,6 +308,7 @@ function task(
       write: write?.write ?? null,
       create: write?.create ?? null,
       publishTo: write?.publishTo ?? null,
+      names: write?.names,
       submittedMs,
     },
   }

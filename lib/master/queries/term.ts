@@ -148,12 +148,13 @@ export class QueryTerm {
       log,
       signal,
       publish: (queryId) => publisher.publish(queryId),
-      planAgain: ({ queryId, sql, session, submittedMs }, attempt) => {
+      planAgain: ({ queryId, sql, session, submittedMs, names }, attempt) => {
         const context = {
           request: { queryId, attempt, sql, session },
           epoch,
           submittedMs,
           paths,
+          names,
         }
         return plan(parseStatement(sql), catalog.state(), context)
       },

@@ -5,12 +5,13 @@
  * files, so nothing is moved when the write becomes valid.
  */
 import { basename, dirname, join } from 'node:path/posix'
+import type { Table } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Task, WriteTarget } from '../../rpc/contract.ts'
 import { type Location, SqlError, type SqlText, type Statement } from '../../sql/statement.ts'
 import { requireOptions } from '../../sql/table-options.ts'
 import { existsAlready } from './ddl.ts'
-import { allColumns, fullName, requireDistinct, requireTable, spell } from './names.ts'
+import { allColumns, fullName, requireDistinct, spell } from './names.ts'
 import { type Confined, overlap } from './paths.ts'
 import { whyTaken } from './taken.ts'
 import type { TableDraft } from './write-end.ts'
@@ -88,10 +89,14 @@ const typed = (partitionBy: Of<'create-table'>['partitionBy']): { name: string; 
 export function planInsert(
   state: CatalogState,
   { into, overwrite, query }: Of<'insert'>,
-  context: WriteContext,
+  context: WriteContext & {
+    /** The one that INTO names; null: it is a location. */
+    readonly table: Table | null
+  },
 ): WritePlan {
   if (into.to === 'location') return planLocation(state, { overwrite, query, into }, context)
-  const table = requireTable(state, into.table, context.database)
+  const { table } = context
+  if (table === null) throw new Error('INTO was not looked for')
   const columns = allColumns(table)
   if (into.columns !== null) requireColumns(columns, into.columns, into.table)
   if (context.location?.is === 'file') {

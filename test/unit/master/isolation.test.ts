@@ -196,6 +196,85 @@ t.test('RENAME TO disturbs nobody: what is under way follows the table', async (
   }
 })
 
+t.test(
+  'names mean what they meant at the submit, whatever is renamed before the worker reads',
+  async (t) => {
+    const swap = [
+      ['alter table t rename to old', PLAIN],
+      ['alter table t rename to old', 'alter table u rename to t'],
+    ]
+    for (const [away = '', back = ''] of swap) {
+      const world = await TableWorld.begin(t)
+      await withTables(world)
+      const before = await doneAtOnce(world, 'INSERT')
+      const other = await world.begin('insert into u select 1, 2')
+      await world.run(other)
+      const overwrite = await world.begin(sqlOf('OVERWRITE that reads it', world))
+      const made = await world.begin('create table c as select a, b from t')
+      const out = await world.begin('insert into u select a, b from t')
+      for (const sql of [away, back]) await world.begin(sql)
+      const insert = await doneAtOnce(world, 'INSERT')
+      const target = world.seat.catalog.state().find('default', 'old')?.id
+      for (const begun of [overwrite, made, out]) {
+        world.read(begun)
+        t.same(world.readBy(begun), [target], begun.sql)
+        await world.finish(begun)
+        t.match(await world.status(begun), { state: 'succeeded', attempt: 1 })
+      }
+      t.same(world.content('old'), [before.number, overwrite.number])
+      const u = back === PLAIN ? 'u' : 't'
+      const inserted = world.content('t')?.includes(insert.number)
+      t.ok(inserted, 'and what is called t by now has what came after')
+      t.same(
+        world.content(u)?.filter((one) => one !== insert.number),
+        [other.number, out.number],
+      )
+    }
+  },
+)
+
+t.test('it runs again on the table that was renamed meanwhile', async (t) => {
+  const world = await TableWorld.begin(t)
+  await withTables(world)
+  const before = await doneAtOnce(world, 'INSERT')
+  const overwrite = await world.begin(sqlOf('OVERWRITE that reads it', world))
+  world.read(overwrite)
+  await world.begin('alter table t rename to w')
+  await world.begin(PLAIN)
+  const insert = await world.begin('insert into w select 1, 2')
+  await world.run(insert)
+  await world.finish(overwrite)
+  t.match(await world.status(overwrite), { state: 'running', attempt: 2 })
+  await world.run(overwrite)
+  t.match(await world.status(overwrite), { state: 'succeeded' })
+  t.same(world.content('w'), [before.number, overwrite.number, insert.number])
+  t.same(world.content('t'), [])
+})
+
+t.test('a name that meant nothing at the submit is no table that was renamed to it', async (t) => {
+  const world = await TableWorld.begin(t)
+  await withTables(world)
+  const begun = await world.begin('insert into t select a, b from v')
+  await world.begin('alter table t rename to v')
+  world.read(begun)
+  t.same(world.readBy(begun), [])
+  const fresh = await world.begin('insert into v select a, b from n')
+  await world.begin('create table n (a int4, b int4)')
+  world.read(fresh)
+  t.same(world.readBy(fresh), [world.seat.catalog.state().find('default', 'n')?.id])
+})
+
+t.test('in its third run a RENAME waits for it', async (t) => {
+  const world = await TableWorld.begin(t)
+  await withTables(world)
+  const holder = await inLastRun(world)
+  const rename = await world.begin('alter table t rename to w')
+  t.match(await world.status(rename), { state: 'running', message: /^waits for/ })
+  await world.finish(holder)
+  t.match(await world.status(rename), { state: 'succeeded' })
+  t.ok(world.content('w')?.includes(holder.number))
+})
+
 t.test('two that replace each other’s tables: write skew, as the documentation says', async (t) => {
   const world = await TableWorld.begin(t)
   await withTables(world)
