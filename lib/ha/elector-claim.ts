@@ -40,9 +40,8 @@ export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   s.looking = { busy: false, again: false, nextMs: s.looking.again ? t.now : s.looking.nextMs }
   if (s.unreadable !== null) t.log('info', 'the shared directory can be read again')
   s.unreadable = null
-  // Whoever has made a later heartbeat knows better why nobody serves.
   const { failure } = s
-  if (failure?.isOver === false && (newestBeat(seen)?.term ?? 0) > failure.term) {
+  if (failure?.isOver === false && seen.servedTerm > failure.term) {
     s.failure = { ...failure, isOver: true }
   }
   const observer = { own: periodsOf(s.timing), pace: s.pace }
@@ -77,6 +76,11 @@ export const CLAIMS = {
     reason: 'handed-over',
     proof: true,
     evidence: 'the holder handed the term over',
+  },
+  refused: {
+    reason: 'released',
+    proof: true,
+    evidence: 'the holder could not serve and had released the term',
   },
   dead: {
     reason: 'process-dead',
@@ -121,7 +125,7 @@ export function considerClaim(t: Turn): void {
   }
   const key = `${verdict.is} ${watch.seen.newest}`
   if (s.intent?.key !== key) {
-    s.intent = { key, noticedMs: now, claimMs: now + turnMs(s, verdict) }
+    s.intent = { key, noticedMs: now, claimMs: now + turnMs(s, verdict, now) }
     // Whoever has to wait for its turn looks again before it claims.
     if (s.intent.claimMs > now)
       s.looking = { ...s.looking, nextMs: Math.min(s.looking.nextMs, s.intent.claimMs) }
@@ -138,10 +142,20 @@ export function considerClaim(t: Turn): void {
   claim(t, CLAIMS[verdict.is], watch.seen, s.intent.noticedMs)
 }
 
-/** How long to hold back: nothing for a command or for the named successor; the rank's turn otherwise. */
-export function turnMs(s: State, verdict: { is: string; successor?: string | null }): number {
+/**
+ * How long to hold back: nothing for a command or for the named successor; the rank's turn otherwise, and after a term that
+ * could not be served the monitor interval before it.
+ */
+export function turnMs(
+  s: State,
+  verdict: { is: string; successor?: string | null },
+  now: number,
+): number {
   if (s.command !== null) return 0
   const turn = rankOf(s) * s.timing.rankStepMs
+  if (verdict.is === 'refused') {
+    return Math.max(0, s.watch.sinceMs + s.timing.monitorMs - now) + turn + deferenceMs(s)
+  }
   if (verdict.is !== 'released-for') return turn
   return verdict.successor === s.address ? 0 : s.timing.graceMs + turn
 }
@@ -154,6 +168,17 @@ export const rankOf = (s: Pick<State, 'candidates' | 'address' | 'priority'>): n
       c.priority > 0 &&
       (c.priority > s.priority || (c.priority === s.priority && c.address < s.address)),
   ).length
+
+/**
+ * What was refused to this master lately is tried by the others first, whoever has waited longest before the rest: one of
+ * them may have what is missing here.
+ */
+function deferenceMs({ address, candidates, failure, timing, watch }: State): number {
+  const newest = watch.seen === null ? null : newestBeat(watch.seen)
+  if (failure?.what !== 'opening' || failure.isOver || newest === null) return 0
+  if (candidates.every((one) => one.address === address || one.priority === 0)) return 0
+  return timing.graceMs / (1 + Math.max(0, newest.term - failure.term))
+}
 
 export function claim(
   t: Turn,
@@ -364,9 +389,9 @@ export function onActivationFailed(t: Turn, term: number, why: string): void {
   t.log('error', `term ${term} could not be activated: ${why}`, { term })
   t.s.failure = failedAgain(t.s.failure, { what: 'opening', term, why })
   failCommand(t, phase.cause?.commandId ?? null, `activation failed: ${why}`)
-  // Another master may do better; this one tries again after a while.
-  t.s.claimAfterMs = t.now + t.s.timing.monitorMs
-  startRelease(t, { reason: 'gave-up', successor: null, by: why, commandId: null })
+  // Another master may do better. All of them hear of it by the release, and none claims before M.
+  const release = { reason: 'gave-up', successor: null, by: why, commandId: null } as const
+  startRelease(t, { ...release, refused: true })
 }
 
 export function onTakeOver(t: Turn, input: Input & { type: 'take-over' }): void {
@@ -385,6 +410,8 @@ export function onTakeOver(t: Turn, input: Input & { type: 'take-over' }): void 
   }
   const fence = input.force && s.canFence && s.watch.seen?.holder != null
   s.standDown = null
+  // Whatever turn it was waiting for, it waits for no longer.
+  s.intent = null
   s.command = {
     id: input.id,
     force: input.force,

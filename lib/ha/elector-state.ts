@@ -99,6 +99,8 @@ export interface Release {
   readonly successor: string | null
   readonly by: string
   readonly commandId: number | null
+  /** It never served: what it had to open was refused. */
+  readonly refused?: true
 }
 
 /** Our heartbeat, from the moment it was created. */
@@ -159,7 +161,7 @@ export interface Failure {
   readonly why: string
   /** How often the same has failed, one after the other. */
   readonly times: number
-  /** Somebody has made a later heartbeat, and knows better why nobody serves. */
+  /** A later term has served. */
   readonly isOver: boolean
 }
 

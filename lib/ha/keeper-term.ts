@@ -19,6 +19,7 @@ import {
   heartbeatFile,
   historyFile,
   openedFile,
+  REFUSED_MTIME_MS,
   RELEASED_FOR_MTIME_MS,
   RELEASED_MTIME_MS,
   type ServedRecord,
@@ -205,7 +206,8 @@ export class TermWork {
     })
     // A successor's name must be there before the heartbeat points to it; without one everybody may claim at once.
     const named = successor !== null && (await note) !== 'failed'
-    const mtimeMs = named ? RELEASED_FOR_MTIME_MS : RELEASED_MTIME_MS
+    const nobodys = release.refused === true ? REFUSED_MTIME_MS : RELEASED_MTIME_MS
+    const mtimeMs = named ? RELEASED_FOR_MTIME_MS : nobodys
     for (let pauseMs = timing.renewMs / 4; ; pauseMs = Math.min(timing.monitorMs, 2 * pauseMs)) {
       try {
         await disk.touch('release', heartbeatFile(term), mtimeMs)

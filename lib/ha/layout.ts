@@ -110,18 +110,21 @@ export function voidRangeOf(name: string): { from: number; to: number } | null {
 }
 
 /**
- * The heartbeat's two reserved mtimes, in milliseconds: days in January 1970, where no counter ever stands, and whole
+ * The heartbeat's three reserved mtimes, in milliseconds: days in January 1970, where no counter ever stands, and whole
  * seconds, so that every file system keeps them exactly.
  */
 export const RELEASED_MTIME_MS = 86_400_000
 export const RELEASED_FOR_MTIME_MS = 2 * 86_400_000
+/** Released without having served: what the holder had to open was refused. */
+export const REFUSED_MTIME_MS = 3 * 86_400_000
 /** Counters start above this (2001-09-09). */
 export const LOWEST_COUNTER_MS = 1_000_000_000_000
 
-export type Release = 'no' | 'released' | 'released-for'
+export type Release = 'no' | 'released' | 'released-for' | 'refused'
 export function releaseOf(mtimeMs: number): Release {
   if (Math.abs(mtimeMs - RELEASED_MTIME_MS) < 1000) return 'released'
   if (Math.abs(mtimeMs - RELEASED_FOR_MTIME_MS) < 1000) return 'released-for'
+  if (Math.abs(mtimeMs - REFUSED_MTIME_MS) < 1000) return 'refused'
   return 'no'
 }
 

@@ -118,19 +118,24 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
   const before = ownFailure(state)
   if (phase.name !== 'watching') {
     const now = `${phase.name} term ${'term' in phase ? phase.term : 0}`
-    return before === null ? now : `${now} (${before})`
+    return before === null ? now : `${before}; now ${now}`
   }
   if (state.priority === 0) return 'this master has priority 0: it becomes active by command only'
   if (watch.seen === null) return 'the shared directory has not been read yet'
   if (watch.seen.unreadable !== undefined) {
     return `${watch.seen.unreadable}: by whose periods its holder lives is unknown, so nobody takes over without proof`
   }
-  if (before !== null) return `no master is active: ${before}`
-  return `no master is active: the verdict on term ${watch.seen.newest} is "${verdictOf(watch, nowMs, timing).is}"`
+  if (before !== null) return before
+  const { is } = verdictOf(watch, nowMs, timing)
+  if (is === 'refused') {
+    const { holder, holderTerm } = watch.seen
+    return `${holder?.address ?? 'its holder'} claimed term ${holderTerm} and could not serve (its log and its own page say why); it is tried again, by one master after the other, ${timing.monitorMs} ms later`
+  }
+  return `no master is active: the verdict on term ${watch.seen.newest} is "${is}"`
 }
 
-/** What this master tried last and why it came to nothing; null for nothing of the kind. */
+/** Why what this master tried last came to nothing, the cause first; null for nothing of the kind. */
 const ownFailure = ({ failure }: State): string | null =>
   failure === null || failure.isOver
     ? null
-    : `this one ${whatFailed(failure)}, it will try again: ${failure.why}`
+    : `${failure.why} (this master ${whatFailed(failure)}; it will try again)`

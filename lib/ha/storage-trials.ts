@@ -11,7 +11,7 @@ import {
   timed,
 } from './check-kit.ts'
 import type { FileSystem } from './file-system.ts'
-import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS, releaseOf } from './layout.ts'
+import { REFUSED_MTIME_MS, RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS, releaseOf } from './layout.ts'
 import type { Disk, Glimpse } from './ports.ts'
 
 /** Where trials work: a scratch directory of their own, and what they measured for others. */
@@ -198,6 +198,7 @@ export async function reservedTimes({ disk }: Space): Promise<Finding> {
   const expected = [
     [RELEASED_MTIME_MS, 'released'],
     [RELEASED_FOR_MTIME_MS, 'released-for'],
+    [REFUSED_MTIME_MS, 'refused'],
     [FIRST_COUNTER_MS, 'no'],
   ] as const
   for (const [mtimeMs, meaning] of expected) {

@@ -152,7 +152,9 @@ async function vacancy(disk: Disk, timing: Timing): Promise<{ seen: Seen; isProo
     const untilMs = startedMs + 2 * monitorMs + patienceMs
     const { is } = verdictOf(watch, nowMs, timing)
     if (is === 'expired') return { seen, isProof: false }
-    if (is === 'released' || is === 'dead' || is === 'unclaimed') return { seen, isProof: true }
+    if (is === 'released' || is === 'refused' || is === 'dead' || is === 'unclaimed') {
+      return { seen, isProof: true }
+    }
     const beats = before !== null && seen.newest === before.newest && watch.sinceMs === nowMs
     const serves = seen.holderTerm > 0 && seen.servedTerm === seen.holderTerm
     serving = serves && beats ? serving + 1 : serving

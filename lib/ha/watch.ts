@@ -156,6 +156,8 @@ export type Verdict =
   /** The holder itself, or its keeper for it, gave the term up. Proof. */
   | { readonly is: 'released' }
   | { readonly is: 'released-for'; readonly successor: string | null }
+  /** The same, and it never served: what it had to open was refused, and may be to the next one. Proof. */
+  | { readonly is: 'refused' }
   /** This host proves that the holder's process is dead. Proof. */
   | { readonly is: 'dead' }
   /** Unchanged for the whole patience. No proof. */
@@ -179,7 +181,7 @@ export function verdictOf(
   const quiet = seen.pulses[0]?.term === beat?.term || watch.lastMs - watch.sinceMs >= graceMs
   if (beat !== null && alone && quiet) {
     const release = releaseOf(beat.mtimeMs)
-    if (release === 'released') return { is: 'released' }
+    if (release === 'released' || release === 'refused') return { is: release }
     if (release === 'released-for') return { is: 'released-for', successor: seen.successor }
     if (seen.holderDead && seen.holderTerm === beat.term) return { is: 'dead' }
   }

@@ -27,6 +27,8 @@ export interface CatalogPorts {
   readonly ackFirst: boolean
   /** What was read before the lower terms were ended, in that same kind of test. */
   readonly readEarly: ((term: number) => Promise<Change[]> | null) | null
+  /** Why it can't be opened; null when it can. */
+  readonly refuses: () => string | null
 }
 
 interface Open {
@@ -51,7 +53,9 @@ export class Catalog implements Service {
   }
 
   async activate(term: number, signal: AbortSignal): Promise<void> {
-    const { auditor, owner, disk, readEarly } = this.#ports
+    const { auditor, owner, disk, readEarly, refuses } = this.#ports
+    const why = refuses()
+    if (why !== null) throw new Error(why)
     auditor.onActivate(term, owner)
     const changes = await (readEarly?.(term) ?? this.read(term, signal))
     if (signal.aborted) return

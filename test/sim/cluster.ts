@@ -48,6 +48,8 @@ export class Cluster {
   readonly unheard = new Set<Host>()
   /** Addresses of masters for whose claims the disk is full. */
   readonly full = new Set<string>()
+  /** Why no master can open the catalog; null when each can. */
+  refused: string | null = null
   onCall: (master: Master, call: Call) => void = () => {}
   /** When the newest renewal of a master's lease began. */
   readonly #renewedMs = new Map<Master, number>()
@@ -83,6 +85,7 @@ export class Cluster {
         fence: (holder) => this.#fence(holder),
         network: this.network,
         isFull: () => this.full.has(`m${i + 1}:26001`),
+        refuses: () => this.refused,
         masters: () => this.masters,
       })
       master.onEnd(() => {

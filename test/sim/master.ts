@@ -39,6 +39,8 @@ export interface MasterOptions {
   readonly masters: () => readonly Master[]
   /** It finds no room for a claim's files, nor for its reserve. */
   readonly isFull: () => boolean
+  /** Why its catalog can't be opened; null when it can. */
+  readonly refuses: () => string | null
 }
 
 /** What all masters of a cluster share. */
@@ -121,6 +123,7 @@ export class Master {
       auditor,
       ackFirst: breaks.ackFirst === true,
       readEarly: (term) => breaks.readEarly?.(inside, term) ?? null,
+      refuses: options.refuses,
     })
     const inside: Inside = { clock, timing, catalog, notes }
     const core = new MemberCore(

@@ -12,7 +12,11 @@ import {
   wakeMs,
 } from '../../../lib/ha/elector-state.ts'
 import type { Holder } from '../../../lib/ha/layout.ts'
-import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS } from '../../../lib/ha/layout.ts'
+import {
+  REFUSED_MTIME_MS,
+  RELEASED_FOR_MTIME_MS,
+  RELEASED_MTIME_MS,
+} from '../../../lib/ha/layout.ts'
 import { periodWarnings } from '../../../lib/ha/period-warnings.ts'
 import { periodsOf } from '../../../lib/ha/periods.ts'
 import { problemOf, viewOf } from '../../../lib/ha/picture.ts'
@@ -271,21 +275,37 @@ t.test('proof: a release, a dead process: claimed at once and without settling',
   }
 })
 
-t.test('why a term was not served is told until another one is claimed', async (t) => {
+/** Its opening of term 1 is refused; nobody else is there unless `others` are. */
+function refusedBench(why: string, ...others: string[]): Bench {
   const bench = new Bench()
   bench.input({ type: 'tick' })
   bench.looked(seenOf(0, null))
   bench.input({ type: 'heartbeat-made', term: 1, startedMs: bench.now })
   bench.input({ type: 'claim-won', term: 1 })
   bench.input({ type: 'below-ended', term: 1, proven: true })
-  const why = 'the catalog does not let us in'
   const released = bench.input({ type: 'activation-failed', term: 1, why })
-  t.ok(has(released, 'release'))
+  t.match(
+    released.filter((effect) => effect.do === 'release'),
+    [{ release: { refused: true } }],
+  )
   bench.input({ type: 'released', term: 1 })
   bench.input({ type: 'deactivated', term: 1 })
-  bench.looked(seenOf(1, RELEASED_MTIME_MS))
-  t.match(problemOf(bench.state, null, bench.now), `could not serve, it will try again: ${why}`)
-  bench.looked(seenOf(2, RELEASED_MTIME_MS))
+  bench.found(...others)
+  return bench
+}
+
+const unserved = (term: number, mtimeMs = REFUSED_MTIME_MS) =>
+  seenOf(term, mtimeMs, { servedTerm: 0 })
+
+t.test('why a term was not served is told until a later one has served', async (t) => {
+  const why = 'the catalog does not let us in'
+  const bench = refusedBench(why)
+  const told = new RegExp(`^${why} \\(this master claimed term 1 and could not serve`)
+  bench.looked(unserved(1))
+  t.match(problemOf(bench.state, null, bench.now), told)
+  bench.looked(unserved(2))
+  t.match(problemOf(bench.state, null, bench.now), told, 'another one did no better')
+  bench.looked(seenOf(3, RELEASED_MTIME_MS))
   t.notMatch(problemOf(bench.state, null, bench.now), why)
 })
 
@@ -356,6 +376,41 @@ t.test(
     t.equal(bench.state.failure, over, 'nothing has changed')
   },
 )
+
+t.test('a term that could not be served is followed by the next claim after M', async (t) => {
+  const [m, q] = [timing.monitorMs, timing.pollMs]
+  const watching = new Bench()
+  watching.found('c:26001')
+  const claimsWithin = (bench: Bench, ms: number, seen = () => unserved(1)): boolean =>
+    has(bench.pass(ms, seen), 'claim')
+  watching.input({ type: 'tick' })
+  watching.looked(unserved(1))
+  t.notOk(claimsWithin(watching, m - 1), 'whoever only watched')
+  t.match(problemOf(watching.state, null, watching.now), /^a:26001 claimed term 1 and could not/)
+  t.ok(claimsWithin(watching, timing.rankStepMs + 2 * q))
+
+  const alone = refusedBench('no')
+  t.notOk(claimsWithin(alone, m - 1), 'whoever was refused itself')
+  t.ok(claimsWithin(alone, 2 * q))
+
+  const last = refusedBench('no', 'c:26001')
+  t.notOk(claimsWithin(last, m + timing.graceMs - 1), 'the others go first')
+  t.ok(claimsWithin(last, timing.rankStepMs + 2 * q), 'where they can')
+
+  const mended = refusedBench('no')
+  mended.looked(unserved(1))
+  t.ok(
+    claimsWithin(mended, 2 * q, () => seenOf(2, RELEASED_MTIME_MS)),
+    'at once after a repair',
+  )
+
+  const asked = refusedBench('no')
+  asked.looked(unserved(1))
+  t.ok(
+    has(asked.input({ type: 'take-over', id: 1, force: false, by: 'me' }), 'claim'),
+    'by command',
+  )
+})
 
 t.test('proof about the newest term does not end a heartbeat that stands below it', async (t) => {
   const bench = new Bench()

@@ -1,0 +1,110 @@
+/**
+ * A catalog that can't be opened, in worlds of one to four masters: they claim one after the other, all of them together no
+ * faster than once in M, each has its turn, and once the catalog is right one of them serves at the next claim. The rule is
+ * broken on purpose as well: by a release that doesn't tell that it was refused.
+ */
+import { test } from 'tap'
+import { REFUSED_MTIME_MS, RELEASED_MTIME_MS } from '../../lib/ha/layout.ts'
+import type { Disk } from '../../lib/ha/ports.ts'
+import { makeTiming } from '../../lib/ha/timing.ts'
+import type { Breaks } from './breaks.ts'
+import { Cluster } from './cluster.ts'
+import { drawProfile, type Profile } from './profile.ts'
+import { Random } from './world/random.ts'
+
+/** So long nobody can open it, in M. */
+const REFUSED_M = 20
+const SEEDS = Array.from({ length: 24 }, (_, i) => i + 1)
+
+interface Refused {
+  readonly M: number
+  readonly claims: readonly { readonly atMs: number; readonly by: string }[]
+  readonly masters: number
+  /** From the catalog's repair until a master serves; null: none does. */
+  readonly backMs: number | null
+}
+
+async function refusedWorld(seed: number, breaks: Breaks = {}): Promise<Refused> {
+  const cluster = new Cluster(worldOf(seed), breaks, null)
+  const { timeline } = cluster.world
+  const M = cluster.profile.timing.monitorMs
+  const claims: { atMs: number; by: string }[] = []
+  const known = new Set<string>()
+  cluster.onCall = (master, { verb, purpose, path }) => {
+    if (purpose !== 'claim' || verb !== 'create' || !/history\/\d+\.json$/.test(path)) return
+    // A lost answer is asked for again.
+    if (known.has(path)) return
+    known.add(path)
+    claims.push({ atMs: timeline.nowMs, by: master.address })
+  }
+  cluster.refused = 'files of the catalog were removed'
+  for (const master of cluster.masters) master.start()
+  await timeline.runUntil(timeline.nowMs + REFUSED_M * M)
+  const told = [...claims]
+  cluster.refused = null
+  const mendedMs = timeline.nowMs
+  while (cluster.active?.serves !== true && timeline.nowMs < mendedMs + 4 * M) {
+    await timeline.runUntil(timeline.nowMs + M / 100)
+  }
+  const backMs = cluster.active?.serves === true ? timeline.nowMs - mendedMs : null
+  return { M, claims: told, masters: cluster.masters.length, backMs }
+}
+
+function worldOf(seed: number): Profile {
+  const random = new Random(seed, 'refused')
+  const timing = makeTiming(random.pick([500, 1000, 5000]))
+  const masters = 1 + (seed % 4)
+  const drawn = drawProfile(seed)
+  return {
+    ...drawn,
+    timing,
+    timings: [timing],
+    masters,
+    hosts: random.chance(0.5) ? masters : 1,
+    priorities: [],
+    // M is measured by more than one clock here.
+    maxDrift: 0,
+    fresh: true,
+    past: 0,
+    hostileMs: 0,
+    faults: [],
+    triggers: 0,
+    network: null,
+    storage: {
+      ...drawn.storage,
+      hdfs: false,
+      peakShare: 0,
+      delegations: false,
+      latencyMs: random.between(0.2, timing.monitorMs / 500),
+    },
+  }
+}
+
+const gapsOf = ({ claims }: Refused): number[] =>
+  claims.slice(1).map(({ atMs }, i) => atMs - (claims[i]?.atMs ?? 0))
+
+test('claims of refused masters', async (t) => {
+  for (const seed of SEEDS) {
+    const world = await refusedWorld(seed)
+    const { M, claims, masters, backMs } = world
+    const gaps = gapsOf(world)
+    const which = `seed ${seed}, ${masters} masters, M ${M}`
+    if (Math.min(...gaps) < M) t.fail(`${which}: two claims within M: ${gaps.join(', ')}`)
+    if (claims.length < REFUSED_M / 2) t.fail(`${which}: only ${claims.length} claims`)
+    const tried = new Set(claims.map(({ by }) => by)).size
+    if (tried !== masters) t.fail(`${which}: ${tried} of them had a turn`)
+    if (backMs === null || backMs > 2 * M) t.fail(`${which}: back after ${backMs} ms`)
+  }
+  t.pass(`${SEEDS.length} worlds`)
+})
+
+test('a release that does not tell is noticed', async (t) => {
+  const disk = (whole: Disk): Disk => {
+    const { touch } = whole
+    whole.touch = (purpose, path, mtimeMs) =>
+      touch.call(whole, purpose, path, mtimeMs === REFUSED_MTIME_MS ? RELEASED_MTIME_MS : mtimeMs)
+    return whole
+  }
+  const world = await refusedWorld(2, { disk })
+  t.ok(Math.min(...gapsOf(world)) < world.M, 'two claims within M')
+})
