@@ -11,6 +11,7 @@ import type { QueryError, QueryStatus } from '../../rpc/contract.ts'
 import { type Handlers, RpcError } from '../../rpc/index.ts'
 import { SqlError, type Statement } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog-port.ts'
+import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'
 import type { PathRules } from './paths.ts'
 import { type Plan, plan } from './plan.ts'
@@ -31,6 +32,7 @@ export interface ClientServiceOptions {
   readonly calls: WorkerCalls
   readonly scheduler: Scheduler
   readonly settler: Settler
+  readonly deaths: Deaths
   readonly paths: PathRules
   readonly parse: (sql: string) => Statement
   /** Publications that are decided and not carried out yet. */
@@ -195,15 +197,23 @@ export class ClientService {
     const over = givenUp(catalog.state(), submitted.queryId)
     const request = over === 0 ? submitted : { ...submitted, attempt: over + 1 }
     const submittedMs = wallMs()
+    const tried = triedOf(list.get(request.queryId))
     const begin = (kind: QueryKind, planned: Plan | null): Query => {
       const { queryId, attempt, sql, session } = request
       const { user, database } = session
       const task = planned?.is === 'task' ? planned.task : null
       const failures = failuresOf(catalog.state(), queryId)
       return list.add(
-        { queryId, attempt, sql, user, database, kind, submittedMs, task, failures },
+        { queryId, attempt, sql, user, database, kind, submittedMs, task, failures, tried },
         clock.nowMs(),
       )
+    }
+    const noMore = await this.#options.deaths.whyNoMore(tried)
+    if (noMore !== null) {
+      const query = begin('select', null)
+      const error: QueryError = { message: noMore, place: null, kind: 'refused' }
+      list.end(query, { state: 'failed', error }, wallMs())
+      return this.#status(query)
     }
     let planned: Plan
     try {
@@ -265,6 +275,11 @@ export class ClientService {
   #status(query: Query): QueryStatus {
     return statusOf(query, this.#options.epoch)
   }
+}
+
+const triedOf = (before: Query | null): Query['tried'] => {
+  if (before === null || before.kind !== 'select') return []
+  return before.spot === null ? before.tried : [...before.tried, before.spot]
 }
 
 const differs = (

@@ -7,6 +7,9 @@
  * its worker is gone from it; of one that gives no answer at all nobody knows. A SIGKILL can be anybody's, also the
  * kernel's own, which is out of memory because of the query. Whoever started a worker sees the signal, and the kernel
  * counts whom it kills: with no such kill between the worker's last report and its end, it was none.
+ *
+ * A read is begun again by its client at once, and nobody looks into that. A second worker that died alone under it is the
+ * last.
  */
 import type { Clock } from '../../base/clock.ts'
 import type { Ended } from '../../rpc/contract.ts'
@@ -110,6 +113,8 @@ export interface Gone {
   readonly worker: Worker | null
 }
 
+/** So many workers may die alone under a read. */
+const ALONE_AT_MOST = 2
 /** Whoever started a worker needs a moment to tell its end. */
 const TELLING_MS = 10_000
 /** Two streams that break within it break in the same moment. */
@@ -151,6 +156,30 @@ export class Deaths {
     const begun = this.#lookInto(gone).finally(() => this.#asking.delete(incarnation))
     this.#asking.set(incarnation, begun)
     return begun
+  }
+
+  /**
+   * Why a read is given to no other worker: two have died alone under it, of those in `tried`, which are in their order.
+   * Null: it may go on.
+   */
+  async whyNoMore(tried: readonly Spot[]): Promise<string | null> {
+    if (tried.length < ALONE_AT_MOST) return null
+    const deaths = await Promise.all(
+      tried.map(async (spot) => ({ spot, death: await this.#at(spot) })),
+    )
+    const alone = deaths.filter(({ death }) => death?.explained === false)
+    const [first, last] = [alone.at(0), alone.at(-1)]
+    if (alone.length < ALONE_AT_MOST || first === undefined || last === undefined) return null
+    return `worker ${last.spot.workerId} ${last.death?.why}, as did worker ${first.spot.workerId} before`
+  }
+
+  /** Null: it lives, as far as this master knows. */
+  async #at(spot: Spot): Promise<Death | null> {
+    const { workers } = this.#options
+    const isIt = ({ info }: Worker): boolean => info.incarnation === spot.incarnation
+    const there = [...workers.all()].find(isIt)
+    if (there?.brokenMs === null) return null
+    return this.of({ spot, worker: there ?? this.#gone.find(isIt) ?? null })
   }
 
   async #lookInto({ spot, worker }: Gone): Promise<Death> {

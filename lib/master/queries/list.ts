@@ -82,6 +82,7 @@ export class QueryList {
       answer: null,
       session: null,
       failures: fresh.failures ?? [],
+      tried: fresh.tried ?? [],
     }
     const before = this.#all.get(query.queryId)
     if (before !== undefined) {

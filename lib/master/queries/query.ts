@@ -71,13 +71,19 @@ export interface Query {
   session: Session | null
   /** Its attempts whose worker died. */
   failures: NonNullable<QueryRecord['failures']>
+  /** Where earlier attempts of a read ran. */
+  tried: readonly Spot[]
 }
 
 /** What a query begins with. */
 export type NewQuery = Pick<
   Query,
   'queryId' | 'attempt' | 'sql' | 'user' | 'database' | 'kind' | 'submittedMs'
-> & { readonly task: Task | null; readonly failures?: Query['failures'] | undefined }
+> & {
+  readonly task: Task | null
+  readonly failures?: Query['failures'] | undefined
+  readonly tried?: Query['tried']
+}
 
 export function stateOf({ stage, state }: Query): QueryStatus['state'] {
   if (stage === 'ended') return state ?? 'failed'

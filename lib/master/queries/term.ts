@@ -191,13 +191,14 @@ export class QueryTerm {
       log,
       signal,
     })
-    const shared = { epoch, list, workers, catalog, scheduler, settler, calls, clock, wallMs }
+    const deaths = new Deaths({ workers, calls, clock, signal })
+    const queries = { epoch, list, workers, catalog, scheduler, settler }
+    const shared = { ...queries, calls, deaths, clock, wallMs }
     this.tracker = new TrackerService({
       ...shared,
       awakeMs,
       anewMs,
       log,
-      deaths: new Deaths({ workers, calls, clock, signal }),
       onOrphan: (directory) => this.sweeper.add(directory),
     })
     this.client = new ClientService({

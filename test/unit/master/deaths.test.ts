@@ -442,6 +442,40 @@ t.test('master and worker die with their host: the client submits it again', asy
   t.equal(filesOf(fresh), 1)
 })
 
+t.test('a second worker that died alone under a read is the last', async (t) => {
+  /** Each worker that it is given dies with that code; tells what the third attempt is answered. */
+  const third = async (code: number): Promise<{ seat: Seat; status: QueryStatus }> => {
+    const terms = new Terms(t)
+    const seat = await terms.begin()
+    const read = ID(++lastId)
+    const attempt = (attempt: number) =>
+      seat.term.client.submit({ queryId: read, attempt, sql: 'select 1', session })
+    for (const n of [1, 2]) {
+      const incarnation = `i${n}`
+      register(seat, { ...workerAt(n, 2, incarnation), watched: true })
+      t.match(await attempt(n), { state: 'running', attempt: n }, 'at once')
+      seat.term.tracker.ended({ workerId: `w${n}:28091`, incarnation, code, oomKills: 0 })
+      await settle()
+      t.match(await ask(seat, { queryId: read }), lost, 'its client may ask for the next')
+    }
+    register(seat, workerAt(3, 2, 'i3'))
+    return { seat, status: await attempt(3) }
+  }
+  const crashed = await third(139)
+  t.match(crashed.status, {
+    state: 'failed',
+    kind: 'select',
+    error: {
+      kind: 'refused',
+      message:
+        'worker w2:28091 died alone under this query (of SIGSEGV), so no other one is given it by itself, as did worker w1:28091 before',
+    },
+  })
+  t.same(ran(crashed.seat, crashed.status.queryId), ['1 w1:28091', '2 w2:28091'])
+  t.match(await ask(crashed.seat, crashed.status), { error: { kind: 'refused' } }, 'and stays so')
+  t.match((await third(137)).status, { state: 'running', attempt: 3 }, 'those were killed')
+})
+
 t.test('a kill is told after a failover: it is not waited for any longer', async (t) => {
   const { terms, seat, write } = await begun(t)
   await until('the log is written', async () => (await terms.history().newest(10)).length >= 2)
