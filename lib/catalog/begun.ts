@@ -61,11 +61,15 @@ const STORE = 'SharedStore'
 export const servedNote = (store: string, part?: number, files?: readonly string[]): string =>
   JSON.stringify({ store, ...(part === undefined ? {} : { part, files }) })
 
-/** What the history in `haDirectory` says up to `upTo`. Rejects with FileError. */
-export async function readServed(haDirectory: string, upTo: number): Promise<Served> {
+/** What the history in `haDirectory` says up to `upTo` of the store with that name. Rejects with FileError. */
+export async function readServed(
+  haDirectory: string,
+  upTo: number,
+  store = STORE,
+): Promise<Served> {
   try {
     const { recorded, served } = await readServedTerms(haDirectory, upTo)
-    return { recorded, begun: await newestBegun(haDirectory, served) }
+    return { recorded, begun: await newestBegun(haDirectory, served, store) }
   } catch (error) {
     if (!(error instanceof DiskError)) throw error
     throw new FileError(error.errno, error.message, { cause: error })
@@ -76,7 +80,11 @@ export async function readServed(haDirectory: string, upTo: number): Promise<Ser
  * The newest record that names a store decides. One without a name is formatHA's, which changes no catalog, or of an earlier
  * version: that cluster had this very store, unless it was formatted since.
  */
-async function newestBegun(haDirectory: string, served: readonly number[]): Promise<Begun | null> {
+async function newestBegun(
+  haDirectory: string,
+  served: readonly number[],
+  wanted: string,
+): Promise<Begun | null> {
   let formatted = false
   for (const term of served) {
     const { note, isFormat } = await readServedRecord(haDirectory, term)
@@ -84,7 +92,7 @@ async function newestBegun(haDirectory: string, served: readonly number[]): Prom
     if (note !== null) {
       const { store, part } = decodeNote(note)
       // A note that nobody can read says nothing of another store.
-      return store === STORE || store === null ? { term, part, by } : null
+      return store === wanted || store === null ? { term, part, by } : null
     }
     if (isFormat) formatted = true
     else return formatted ? null : { term, part: null, by }

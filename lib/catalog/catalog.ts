@@ -160,6 +160,10 @@ class OpenTerm {
   #running = false
   /** The batch that the store has been given: since when, and what it said last. */
   #appending: { readonly sinceMs: number; readonly why: string } | null = null
+  /** The look for all that the term rests on, until it has found it: since when, and what was said last. */
+  #looking: { readonly sinceMs: number; readonly why: string } | null = null
+  /** All of it is in memory only: why. */
+  #unkept: string | null = null
   #ended: CatalogError | null = null
   #idlers: (() => void)[] = []
   readonly #onAbort = (): void => this.end(notActive())
@@ -202,22 +206,34 @@ class OpenTerm {
   }
 
   trouble(): string | null {
-    const { clock } = this.#options
-    if (this.#appending === null || this.#ended !== null) return null
-    const { sinceMs, why } = this.#appending
-    const forMs = clock.nowMs() - sinceMs
-    if (forMs < TOLD_AFTER_MS) return null
-    return `changes wait for the catalog store, for ${Math.round(forMs / 1000)} s now: ${why}`
+    if (this.#unkept !== null) return this.#unkept
+    if (this.#ended !== null) return null
+    return (
+      this.#waited(this.#appending, 'changes wait for the catalog store') ??
+      this.#waited(this.#looking, 'the catalog store does not answer as it should')
+    )
+  }
+
+  #waited(since: { sinceMs: number; why: string } | null, what: string): string | null {
+    if (since === null) return null
+    const forMs = this.#options.clock.nowMs() - since.sinceMs
+    return forMs < TOLD_AFTER_MS
+      ? null
+      : `${what}, for ${Math.round(forMs / 1000)} s now: ${since.why}`
   }
 
   async prove(): Promise<void> {
-    const { store, log } = this.#options
+    const { store, log, clock } = this.#options
     if (this.#ended !== null) return
+    this.#looking ??= { sinceMs: clock.nowMs(), why: 'it does not answer' }
     try {
       await store.prove?.('everything')
+      this.#looking = null
     } catch (error) {
+      const why = messageOf(error)
+      if (this.#looking !== null) this.#looking = { ...this.#looking, why }
       if (isCode(error, 'GONE')) await this.#gone(error)
-      else log('warn', `the catalog's files can't be looked for: ${messageOf(error)}`)
+      else log('warn', `the catalog's files can't be looked for: ${why}`)
     }
   }
 
@@ -335,6 +351,7 @@ class OpenTerm {
       } catch (error) {
         if (this.#signal.aborted) return
         const text = `the catalog is in this master's memory only, and can't be written anew: ${messageOf(error)}`
+        this.#unkept = text
         log('error', text, { term: this.#term, pauseMs })
       }
       await pause(clock, this.#signal, pauseMs)

@@ -11,19 +11,19 @@ import { join } from 'node:path'
 import { messageOf } from '../base/message-of.ts'
 import type { ProcessGuard } from '../daemon/index.ts'
 import { comesOfNoSpace, errnoOf, makeDirs, syncIfKnown, withFile } from '../ha/index.ts'
-import { Draft } from './apply.ts'
 import { takeDerbyGuard } from './derby-guard.ts'
 import { type DerbyAddress, parseDerby, requireDerby } from './derby-uri.ts'
 import { DUCKDB_DIALECT, type OpenFile, openFile } from './embedded-duckdb.ts'
 import { CatalogError } from './errors.ts'
 import type { SqlServer } from './sql-connection.ts'
-import { SqlStore } from './sql-store.ts'
-import { CatalogState } from './state.ts'
+import { type ServedBy, SqlStore } from './sql-store.ts'
+import type { CatalogState } from './state.ts'
 
 export interface EmbeddedOptions {
   readonly uri: string
   /** How this process is known to its users, for others who find the catalog in use: a master's address. */
   readonly holder?: string
+  readonly served?: ServedBy
 }
 
 const MARK = 'tajo-catalog.made'
@@ -32,28 +32,21 @@ export class EmbeddedStore extends SqlStore {
   readonly #server: EmbeddedServer
 
   /** Throws CatalogError BAD_STORE when the URI is none. Touches the directory at `open` only. */
-  constructor({ uri, holder = 'a Tajo process' }: EmbeddedOptions) {
+  constructor({ uri, holder = 'a Tajo process', served }: EmbeddedOptions) {
     const server = embeddedServer(parseDerby(uri), holder)
-    super({ server })
+    super({ server, ...(served !== undefined && { served }) })
     this.#server = server
   }
 
   /** The same for either: there are two files only. */
-  async prove(): Promise<void> {
+  override async prove(): Promise<void> {
     await this.#server.prove()
   }
 
-  async replace(term: number, state: CatalogState): Promise<string> {
+  override async replace(term: number, state: CatalogState): Promise<string> {
     await this.close()
     await this.#server.forget()
-    const { data, seq } = await this.open(term, new AbortController().signal)
-    const draft = Draft.of(CatalogState.from(data))
-    const changes = [{ do: 'load', data: state.toData() } as const]
-    const one = { by: 'the catalog written anew', atMs: Date.now(), changes, outcome: null }
-    draft.apply(one)
-    const { state: after, delta } = draft.seal()
-    await this.append({ firstSeq: seq + 1, transactions: [one], delta, after })
-    return this.note()
+    return super.replace(term, state)
   }
 }
 

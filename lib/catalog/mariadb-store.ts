@@ -24,12 +24,12 @@ import {
   type SqlTimeouts,
   type SqlValue,
 } from './sql-connection.ts'
-import { SqlStore } from './sql-store.ts'
+import { type ServedBy, SqlStore } from './sql-store.ts'
 
 export class MariadbStore extends SqlStore {
   /** Throws CatalogError BAD_STORE when the URI is none. Connects at `open` only. */
-  constructor(options: JdbcOptions, timeouts: SqlTimeouts = SQL_TIMEOUTS) {
-    super({ server: mariadbServer(options, timeouts) })
+  constructor(options: JdbcOptions, timeouts: SqlTimeouts = SQL_TIMEOUTS, served?: ServedBy) {
+    super({ server: mariadbServer(options, timeouts), ...(served !== undefined && { served }) })
   }
 }
 
@@ -282,6 +282,7 @@ async function runOnce(config: ConnectionConfig, sql: string): Promise<void> {
 }
 
 const NO_DATABASE = 1049
+const NO_TABLE = 1146
 const NO_SUCH_THREAD = 1094
 /** Access denied: for the user, for the database, without a password, by an unknown method. */
 const DENIED = [1044, 1045, 1698, 1251, 1524]
@@ -331,5 +332,6 @@ function kindOf(error: unknown): SqlFailureKind {
   const noSpace = errno === ENGINE_ERROR && saidBy(error).includes('error 28')
   if (FULL.includes(errno) || noSpace) return 'full'
   if (LOCKED.includes(errno)) return 'locked'
+  if (errno === NO_TABLE) return 'missing'
   return LOST.includes(errno) || errno >= DRIVER_ERRORS ? 'lost' : 'refused'
 }

@@ -9,6 +9,8 @@ import { CatalogError } from './errors.ts'
 import { MemStore } from './mem-store.ts'
 import { sharedDirectory } from './shared-directory.ts'
 import { SharedStore } from './shared-store.ts'
+import { SQL_TIMEOUTS } from './sql-connection.ts'
+import type { ServedBy } from './sql-store.ts'
 import type { ReadableStore } from './store.ts'
 
 export const STORE_CLASSES = [
@@ -27,7 +29,7 @@ export interface StoreOptions {
   readonly uri: string
   readonly user: string
   readonly password: string
-  /** `tajo.rootdir`, for SharedStore: it keeps the catalog in `system/catalog` there. */
+  /** `tajo.rootdir`: SharedStore keeps the catalog in `system/catalog` there, and the history beside it tells all stores. */
   readonly rootDirectory: string
   /** How this process is known to its users, for others who find DerbyStore in use: a master's address. */
   readonly holder?: string
@@ -36,17 +38,19 @@ export interface StoreOptions {
 
 /** The one below `tajo.rootdir`, with what the election's history there says. */
 export function sharedStore(rootDirectory: string, log: Log): SharedStore {
-  const system = join(rootDirectory, 'system')
   return new SharedStore({
     directory: sharedDirectory(rootDirectory),
-    served: (upTo) => readServed(join(system, 'ha'), upTo),
+    served: (upTo) => readServed(haDirectoryOf(rootDirectory), upTo),
     log,
   })
 }
 
+const haDirectoryOf = (rootDirectory: string): string => join(rootDirectory, 'system', 'ha')
+
 /** Opens nothing yet. Rejects CatalogError BAD_STORE for an unknown class or a URI that isn't one of its. */
 export async function openCatalogStore(options: StoreOptions): Promise<ReadableStore> {
-  const { uri, user, password, holder, log } = options
+  const { uri, user, password, holder, log, rootDirectory } = options
+  const served: ServedBy = (upTo, store) => readServed(haDirectoryOf(rootDirectory), upTo, store)
   switch (options.class) {
     case 'SharedStore':
       return sharedStore(options.rootDirectory, log)
@@ -54,16 +58,16 @@ export async function openCatalogStore(options: StoreOptions): Promise<ReadableS
       return new MemStore()
     case 'DerbyStore': {
       const { EmbeddedStore } = await import('./embedded-store.ts')
-      return new EmbeddedStore({ uri, ...(holder === undefined ? {} : { holder }) })
+      return new EmbeddedStore({ uri, served, ...(holder === undefined ? {} : { holder }) })
     }
     case 'PostgreSQLStore': {
       const { PostgresStore } = await import('./postgres-store.ts')
-      return new PostgresStore({ uri, user, password })
+      return new PostgresStore({ uri, user, password }, SQL_TIMEOUTS, served)
     }
     case 'MariaDBStore':
     case 'MySQLStore': {
       const { MariadbStore } = await import('./mariadb-store.ts')
-      return new MariadbStore({ uri, user, password })
+      return new MariadbStore({ uri, user, password }, SQL_TIMEOUTS, served)
     }
     default: {
       const known = STORE_CLASSES.join(', ')

@@ -18,12 +18,12 @@ import {
   type SqlTimeouts,
   type SqlValue,
 } from './sql-connection.ts'
-import { SqlStore } from './sql-store.ts'
+import { type ServedBy, SqlStore } from './sql-store.ts'
 
 export class PostgresStore extends SqlStore {
   /** Throws CatalogError BAD_STORE when the URI is none. Connects at `open` only. */
-  constructor(options: JdbcOptions, timeouts: SqlTimeouts = SQL_TIMEOUTS) {
-    super({ server: postgresServer(options, timeouts) })
+  constructor(options: JdbcOptions, timeouts: SqlTimeouts = SQL_TIMEOUTS, served?: ServedBy) {
+    super({ server: postgresServer(options, timeouts), ...(served !== undefined && { served }) })
   }
 }
 
@@ -221,6 +221,7 @@ async function createDatabase(
 }
 
 const NO_DATABASE = '3D000'
+const NO_TABLE = '42P01'
 
 function connectError(name: string, address: JdbcAddress, error: unknown): CatalogError {
   const state = sqlStateOf(error)
@@ -257,6 +258,7 @@ function kindOf(error: unknown): SqlFailureKind {
   const state = sqlStateOf(error)
   if (state === null) return 'lost'
   if (state === '53100') return 'full'
+  if (state === NO_TABLE) return 'missing'
   if (['55P03', '40001', '40P01', '57014'].includes(state)) return 'locked'
   return ['08', '53', '57', '58', 'XX'].includes(state.slice(0, 2)) ? 'lost' : 'refused'
 }

@@ -1,6 +1,6 @@
 /**
  * The little that the catalog's SQL stores need of a database, so that one store speaks to all of them: a connection
- * that runs one statement at a time, four sorts of failure, and where the dialects differ. Values are bound, never put
+ * that runs one statement at a time, five sorts of failure, and where the dialects differ. Values are bound, never put
  * into the text.
  */
 
@@ -17,6 +17,8 @@ export type SqlFailureKind =
   | 'full'
   /** The database has understood and says no. */
   | 'refused'
+  /** The same, since a table that the statement names is not there. */
+  | 'missing'
   /** No answer, or the connection is gone: the statement may have been carried out. */
   | 'lost'
 

@@ -7,21 +7,33 @@
  * it, and what the server may still have of it is shut out by `opening`, also under the same term. A predecessor that
  * was frozen in the middle of its transaction would hold the row for good: after a third of a second its session, whose
  * name stands in the row, is ended by the server.
+ *
+ * A server keeps its own files, but people drop tables, and bring older states back. So a take-over finds no lower term in
+ * the row than the newest that the election's history knows to have served with this very store, and no tables missing:
+ * else they would look like a first start, or like an older catalog that is good. Under the active they are noticed at the
+ * next change, and once in a monitor interval without one; then all that is in memory is written anew.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../base/message-of.ts'
-import { servedNote } from './begun.ts'
+import { Draft } from './apply.ts'
+import { type Begun, type Served, servedNote } from './begun.ts'
 import { CatalogError, type CatalogErrorCode } from './errors.ts'
-import type { Dialect, SqlConnection, SqlRow, SqlServer } from './sql-connection.ts'
+import { FileError } from './files.ts'
+import type { Dialect, SqlConnection, SqlRow, SqlServer, SqlSession } from './sql-connection.ts'
 import { SqlFailure } from './sql-connection.ts'
 import { type RowNumbers, writeDelta } from './sql-delta.ts'
 import { isThere, migrate } from './sql-migrations.ts'
 import { readCatalog } from './sql-read.ts'
-import { EMPTY } from './state.ts'
+import { CatalogState, EMPTY } from './state.ts'
 import type { Batch, Kept, Opened, ReadableStore } from './store.ts'
+
+/** What the election's history says of the terms up to one with the store of that name. Rejects with FileError. */
+export type ServedBy = (upTo: number, store: string) => Promise<Served>
 
 export interface SqlStoreOptions {
   readonly server: SqlServer
+  /** Left out: there is no history. */
+  readonly served?: ServedBy
   /** The wall clock, for people who read the tables. */
   readonly now?: () => Date
 }
@@ -45,18 +57,20 @@ const READ_ROW = 'SELECT term, opening, kept, session FROM catalog_term WHERE id
 
 export class SqlStore implements ReadableStore {
   readonly #server: SqlServer
+  readonly #served: ServedBy | undefined
   readonly #now: () => Date
   #held: Held | null = null
 
   constructor(options: SqlStoreOptions) {
     this.#server = options.server
+    this.#served = options.served
     this.#now = options.now ?? (() => new Date())
   }
 
   async open(term: number, signal: AbortSignal): Promise<Opened> {
     this.#giveUp()
     try {
-      return await this.#open(term, signal)
+      return await this.#open(term, signal, await this.#begun(term))
     } catch (error) {
       if (signal.aborted) {
         const text = `term ${term} ended while its catalog was opened`
@@ -66,16 +80,21 @@ export class SqlStore implements ReadableStore {
     }
   }
 
-  async #open(term: number, signal: AbortSignal): Promise<Opened> {
-    const session = await this.#server.connect({ mayCreate: true })
-    if (session === null) throw this.#error('BAD_STORE', 'it could not be made', undefined)
+  /** `begun`: what must be there. */
+  async #open(term: number, signal: AbortSignal, begun: Begun | null): Promise<Opened> {
+    const session = await this.#server.connect({ mayCreate: begun === null })
+    if (session === null) {
+      if (begun !== null) throw this.#lost('its database is gone', begun)
+      throw this.#error('BAD_STORE', 'it could not be made', undefined)
+    }
     const { connection, dialect } = session
     const cut = () => connection.destroy()
     signal.addEventListener('abort', cut, { once: true })
     try {
       signal.throwIfAborted()
+      if (begun !== null) await this.#requireTables(session, begun)
       await migrate(this.#server, connection, dialect, this.#now().toISOString())
-      const { opening, seq } = await this.#takeOver({ connection, dialect, term })
+      const { opening, seq } = await this.#takeOver({ connection, dialect, term, begun })
       const { data, numbers } = await readAll(connection, dialect)
       signal.throwIfAborted()
       this.#held = { connection, dialect, term, opening, numbers }
@@ -109,7 +128,7 @@ export class SqlStore implements ReadableStore {
         this.#giveUp()
         throw this.#error('UNAVAILABLE', messageOf(error), error)
       }
-      throw this.#errorOf(error, 'write a change')
+      throw this.#goneOr(error, 'write a change')
     }
     try {
       await connection.query('COMMIT')
@@ -136,6 +155,44 @@ export class SqlStore implements ReadableStore {
     }
   }
 
+  /** The server's own files need no look; whether the tables are there is asked beside the term's own connection. */
+  async prove(what: 'appended' | 'everything'): Promise<void> {
+    const held = this.#held
+    if (what === 'appended' || held === null) return
+    const session = await this.#server.connect({ mayCreate: false })
+    if (session === null) throw this.#error('GONE', 'its database is gone', undefined)
+    const { connection } = session
+    try {
+      const row = await readRow(connection, '')
+      connection.release()
+      if (row.term < held.term) throw this.#broughtBack(row, held)
+    } catch (error) {
+      connection.destroy()
+      throw this.#goneOr(error, 'look at it')
+    }
+  }
+
+  async replace(term: number, state: CatalogState): Promise<string> {
+    this.#giveUp()
+    try {
+      const { data, seq } = await this.#open(term, new AbortController().signal, null)
+      const draft = Draft.of(CatalogState.from(data))
+      const changes = [{ do: 'load', data: state.toData() } as const]
+      const atMs = this.#now().getTime()
+      const one = { by: 'the catalog written anew', atMs, changes, outcome: null }
+      draft.apply(one)
+      const { state: after, delta } = draft.seal()
+      await this.append({ firstSeq: seq + 1, transactions: [one], delta, after })
+    } catch (error) {
+      throw this.#errorOf(error, `write it anew for term ${term}`)
+    }
+    return this.note()
+  }
+
+  async newestTerm(): Promise<number> {
+    return (await this.readOnly()).term
+  }
+
   note(): string {
     return servedNote(this.#server.name)
   }
@@ -151,12 +208,16 @@ export class SqlStore implements ReadableStore {
   }
 
   /** Raises the term in one transaction that holds the row. */
-  async #takeOver(to: { connection: SqlConnection; dialect: Dialect; term: number }) {
-    const { connection, dialect, term } = to
+  async #takeOver(to: SqlSession & { readonly term: number; readonly begun: Begun | null }) {
+    const { connection, dialect, term, begun } = to
     const row = await this.#lockRow(connection, dialect, term)
     if (row.term > term) {
       await connection.query('ROLLBACK')
       throw this.#stale(row.term, term)
+    }
+    if (begun !== null && row.term < begun.term) {
+      await connection.query('ROLLBACK')
+      throw this.#lost(`it is of term ${row.term}: an older state was brought back`, begun)
     }
     const opening = row.opening + 1
     // Taken up again under the same term, it goes on counting.
@@ -200,6 +261,7 @@ export class SqlStore implements ReadableStore {
   }
 
   #check(row: TermRow, held: Held, batch: Batch): void {
+    if (row.term < held.term) throw this.#broughtBack(row, held)
     if (row.term !== held.term || row.opening !== held.opening) {
       throw this.#stale(row.term, held.term)
     }
@@ -220,8 +282,43 @@ export class SqlStore implements ReadableStore {
     return this.#error('STALE_TERM', text, undefined)
   }
 
+  async #begun(term: number): Promise<Begun | null> {
+    return (await this.#served?.(term, this.#server.name))?.begun ?? null
+  }
+
+  /** Whether they are there can't be seen by everybody: who is refused by them is not told that they are gone. */
+  async #requireTables({ connection, dialect }: SqlSession, begun: Begun): Promise<void> {
+    if (await isThere(this.#server, connection, dialect)) return
+    try {
+      await connection.query('SELECT MAX(version) AS version FROM catalog_schema')
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
+    throw this.#lost('its tables are gone', begun)
+  }
+
+  /** With the way back, for the log, the status and the page. */
+  #lost(what: string, { by }: Begun): CatalogError {
+    const back =
+      "Bring back the newest backup of the database; when what it holds is what is to be gone on with, stop all masters, run 'tajo catalog dump FILE' and 'tajo catalog load FILE --force', and start them"
+    return this.#error('CORRUPT', `${what}, and ${by}. ${back}`, undefined)
+  }
+
+  #broughtBack(row: TermRow, held: Held): CatalogError {
+    const text = `it is of term ${row.term}, ours is ${held.term}: somebody has brought an older state back`
+    return this.#error('GONE', text, undefined)
+  }
+
+  /** Of a statement that finds no table, or no row, of a store that is open: somebody has removed them. */
+  #goneOr(error: unknown, doing: string): CatalogError {
+    const isLost = error instanceof CatalogError && error.code === 'CORRUPT'
+    if (!isLost && !isMissing(error)) return this.#errorOf(error, doing)
+    return this.#error('GONE', `somebody has removed its tables: ${messageOf(error)}`, error)
+  }
+
   #errorOf(error: unknown, doing: string): CatalogError {
     if (error instanceof CatalogError) return error
+    if (error instanceof FileError) return this.#error('UNAVAILABLE', error.message, error)
     if (!(error instanceof SqlFailure)) throw error
     return this.#error(codeOf(error), `can't ${doing}: ${error.message}`, error)
   }
@@ -267,6 +364,9 @@ async function rolledBack(connection: SqlConnection): Promise<boolean> {
   }
 }
 
+const isMissing = (error: unknown): boolean =>
+  error instanceof SqlFailure && error.kind === 'missing'
+
 function codeOf(error: unknown): CatalogErrorCode {
   if (error instanceof CatalogError) return error.code
   if (!(error instanceof SqlFailure)) return 'BAD_STORE'
@@ -274,6 +374,7 @@ function codeOf(error: unknown): CatalogErrorCode {
     case 'full':
       return 'FULL'
     case 'refused':
+    case 'missing':
       return 'BAD_STORE'
     default:
       return 'UNAVAILABLE'

@@ -7,7 +7,7 @@ import { parseDerby } from '../../lib/catalog/derby-uri.ts'
 import { openFile } from '../../lib/catalog/embedded-duckdb.ts'
 import { EmbeddedStore } from '../../lib/catalog/embedded-store.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
-import { EMPTY } from '../../lib/catalog/state.ts'
+import { CatalogState, EMPTY } from '../../lib/catalog/state.ts'
 import { closed, ended, start } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 import { catalogSuite, codeOf, NEVER, newCatalog, outcomeOf, transaction } from './catalog.ts'
@@ -225,4 +225,49 @@ void t.test('a catalog that is gone at the start is no first start', async (t) =
   await anew.close()
   const { data } = await store().open(3, NEVER)
   t.same(data.databases.map(({ name }) => name).sort(), ['a', 'default'])
+})
+
+void t.test('what the history of terms knows to have served must be there', async (t) => {
+  const directory = join(t.testdir({}), 'catalog')
+  let newest = 0
+  const asked: string[] = []
+  const storeOf = (): EmbeddedStore =>
+    new EmbeddedStore({
+      uri: uriOf(directory),
+      served: async (upTo, name) => {
+        asked.push(`${upTo} ${name}`)
+        const by = `the history says that term ${newest} has served with it`
+        const begun = newest === 0 ? null : { term: newest, part: null, by }
+        return { begun, recorded: newest > 0 }
+      },
+    })
+  const store = storeOf()
+  newest = 3
+  await refused(t, store.open(4, NEVER), 'CORRUPT', /its database is gone, and the history says/)
+  newest = 0
+  await store.open(4, NEVER)
+  await store.close()
+  t.same(asked.at(-1), `4 ${join(directory, 'tajo-catalog.duckdb')}`)
+
+  newest = 4
+  await store.open(5, NEVER)
+  await store.close()
+  newest = 7
+  await t.test('older than what has served', async (t) => {
+    await refused(
+      t,
+      store.open(8, NEVER),
+      'CORRUPT',
+      'it is of term 5: an older state was brought back, and the history says that term 7 has',
+      /tajo catalog dump FILE.*tajo catalog load FILE --force/,
+    )
+  })
+  await store.close()
+  t.match(JSON.parse(await store.replace(8, CatalogState.from(EMPTY))), {
+    store: join(directory, 'tajo-catalog.duckdb'),
+  })
+  await store.close()
+  newest = 8
+  await store.open(9, NEVER)
+  await store.close()
 })

@@ -20,6 +20,7 @@ import {
   encodeDump,
   isEmptyCatalog,
   type Kept,
+  type Opened,
   openCatalogStore,
   type ReadableStore,
 } from '../../catalog/index.ts'
@@ -99,7 +100,7 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
     const kept = await keptIn(store, force)
     if (kept === null) {
       const term = Math.max(1, haEpoch, (await store.newestTerm?.()) ?? 0)
-      return replaced(context, { store, name, data, term })
+      return await replaced(context, { store, name, data, term })
     }
     if (!force && !isEmptyCatalog(kept.data)) {
       const tables = kept.data.tables.length
@@ -107,7 +108,8 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
       throw new CliError(EXIT.unsafe, text)
     }
     const term = Math.max(1, kept.term, haEpoch)
-    const opened = await store.open(term, new AbortController().signal)
+    const opened = await openedIn(store, term, force)
+    if (opened === null) return await replaced(context, { store, name, data, term })
     const draft = Draft.of(CatalogState.from(opened.data))
     const by = `tajo catalog load by ${orderedBy()}`
     const one = { by, atMs: Date.now(), changes: [{ do: 'load', data } as const], outcome: null }
@@ -125,9 +127,20 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
 }
 
 /** Null for a damaged one that may be replaced. */
-async function keptIn(store: ReadableStore, force: boolean): Promise<Kept | null> {
+const keptIn = (store: ReadableStore, force: boolean): Promise<Kept | null> =>
+  unlessDamaged(store, force, () => store.readOnly())
+
+/** The same: what can be read may be older than what has been served. */
+const openedIn = (store: ReadableStore, term: number, force: boolean): Promise<Opened | null> =>
+  unlessDamaged(store, force, () => store.open(term, new AbortController().signal))
+
+async function unlessDamaged<T>(
+  store: ReadableStore,
+  force: boolean,
+  read: () => Promise<T>,
+): Promise<T | null> {
   try {
-    return await store.readOnly()
+    return await read()
   } catch (error) {
     const damaged = error instanceof CatalogError && error.code === 'CORRUPT'
     if (!damaged) throw error
