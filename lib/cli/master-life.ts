@@ -41,7 +41,13 @@ import type { DaemonLife, End } from './daemon-command.ts'
 import { makeDefaultRootdir } from './default-rootdir.ts'
 import { replaceable, stepsTo } from './directory-owner.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
-import { leaveTrace, requireNoOtherCatalog, type Start } from './other-catalogs.ts'
+import {
+  isTraced,
+  leaveTrace,
+  refuseLost,
+  requireNoOtherCatalog,
+  type Start,
+} from './other-catalogs.ts'
 import { queryOptionsOf } from './query-options.ts'
 import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
 import { ownSecret } from './single-secret.ts'
@@ -214,6 +220,8 @@ export class MasterLife implements DaemonLife {
       await this.#makeDirectories(ha.directory)
       await this.#judgeOwners(rootDirectory)
       await requireNobodyAlone(ha.directory, rootDirectory)
+      // Before the trace is taken over: the catalog's own history begins with this cluster.
+      if (isTraced(conf)) refuseLost(this.#catalogStart(), await keptTerm(this.#queries()))
       requireNoOtherCatalog(this.#catalogStart())
       if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
       const isShared = ha.catalog.class === 'SharedStore'
@@ -274,6 +282,8 @@ export class MasterLife implements DaemonLife {
         onPutBack: (why) => this.#log.log('warn', why),
       })
       requireNoOtherCatalog(this.#catalogStart())
+      const kept = await keptTerm(this.#queries())
+      refuseLost(this.#catalogStart(), kept)
       const clusterId = await ownClusterId(haDirectory)
       const member = new SingleMember({
         self: this.#self(),
@@ -283,7 +293,7 @@ export class MasterLife implements DaemonLife {
         startedAt: new Date().toISOString(),
         service,
         onFailure,
-        term: await termOf(this.#queries()),
+        term: Math.max(1, kept),
       })
       const secret = await ownSecret(haDirectory)
       await member.start()
@@ -299,12 +309,12 @@ async function requireFreeCatalog(conf: Configuration): Promise<void> {
   await requireFreeDerby(conf.get('tajo.catalog.uri'))
 }
 
-/** Of the catalog as it is kept. */
-async function termOf({ makeStore }: QueryOptions): Promise<number> {
+/** The newest one of the catalog as it is kept; 0 where nobody has ever opened it. */
+async function keptTerm({ makeStore }: QueryOptions): Promise<number> {
   const store = await makeStore()
   const { term } = await store.readOnly()
   await store.close()
-  return Math.max(1, term)
+  return term
 }
 
 /** Only the cluster's own user may look into it: the secret is there. */

@@ -4,11 +4,15 @@
  * old default in /tmp, the `data` of another version's install beside this one. Nothing is lost then, but all tables seem
  * to be gone: so the start is refused, naming what was found and the ways on.
  *
+ * The same where no other catalog is found, but something says that there was one here: the trace of a master without high
+ * availability, or what queries have written into the warehouse. Files were removed then, be it all of `system/`.
+ *
  * Only what belongs to this user counts: a directory that somebody else planted is no reason to refuse.
  */
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CATALOG_FILE, parseDerby } from '../catalog/derby-uri.ts'
+import { OWN_PREFIX } from '../catalog/own-prefix.ts'
 import type { Configuration } from '../conf/index.ts'
 import { decodeClusterLoosely } from '../ha/index.ts'
 import { withoutCredentials } from './catalog-fingerprint.ts'
@@ -31,11 +35,9 @@ export function requireNoOtherCatalog(start: Start): void {
   refuseTraced(start)
   refuseFormed(start)
   if (!isEmpty(conf) || isFormed(conf)) return
-  const found = beside(start) ?? atOldDerby(start) ?? atOldPlace(start)
+  const found = beside(start) ?? atOldDerby(start) ?? atOldPlace(start) ?? lostHere(start)
   if (found === null) return
-  throw new Error(
-    `this start would begin with an empty catalog (${nameOf(conf)} of tajo.rootdir ${conf.get('tajo.rootdir')}), but ${found}`,
-  )
+  throw new Error(`${beginsEmpty(conf)}, but ${found}`)
 }
 
 /** What was loaded is the catalog to go on with, whoever served another one before. */
@@ -44,10 +46,32 @@ export function noteLoaded(conf: Configuration): void {
   else leaveTrace(conf)
 }
 
+const beginsEmpty = (conf: Configuration): string =>
+  `this start would begin with an empty catalog (${nameOf(conf)} of tajo.rootdir ${conf.get('tajo.rootdir')})`
+
+/** A master without high availability has served the catalog of this very configuration: it must be there. */
+export const isTraced = (conf: Configuration): boolean =>
+  readText(tracePath(conf)) === traceOf(conf)
+
+/**
+ * Throws an Error with the way back. To be called with the newest term that the configured catalog knows, 0 for a catalog
+ * that nobody has ever opened.
+ */
+export function refuseLost(start: Start, term: number): void {
+  const lost = term > 0 ? null : lostHere(start)
+  if (lost !== null) throw new Error(`${beginsEmpty(start.conf)}, but ${lost}`)
+}
+
+/** What says that there was a catalog where none is. */
+const lostHere = (start: Start): string | null =>
+  isTraced(start.conf)
+    ? `the one that was served here is gone (${tracePath(start.conf)} says that it was): put it back from a backup, or 'tajo catalog load FILE' a dump; where it was removed on purpose, remove that file as well`
+    : inWarehouse(start)
+
 /** For the next start with another catalog. Called by a master without high availability when it serves. */
 export function leaveTrace(conf: Configuration): void {
   const path = tracePath(conf)
-  const text = `${JSON.stringify(describe(conf))}\n`
+  const text = traceOf(conf)
   if (readText(path) === text) return
   mkdirSync(dirname(path), { recursive: true })
   rmSync(path, { force: true })
@@ -59,6 +83,8 @@ export const removeTrace = (conf: Configuration): void => rmSync(tracePath(conf)
 
 const tracePath = (conf: Configuration): string =>
   join(conf.get('tajo.rootdir'), 'system', 'ha', TRACE)
+
+const traceOf = (conf: Configuration): string => `${JSON.stringify(describe(conf))}\n`
 
 const describe = (conf: Configuration): { class: string; uri: string } => ({
   class: conf.get('tajo.catalog.store.class'),
@@ -72,7 +98,7 @@ function refuseTraced({ conf }: Start): void {
   const text = readText(tracePath(conf))
   if (text === null) return
   const ours = describe(conf)
-  if (text === `${JSON.stringify(ours)}\n`) {
+  if (text === traceOf(conf)) {
     removeTrace(conf)
     return
   }
@@ -164,6 +190,34 @@ function atOldPlace({ conf, home, userName, tmp = '/tmp' }: Start): string | nul
   return `a cluster of this user is in ${place}, the root directory of an earlier version or of another install. Set tajo.rootdir to ${place} in ${join(conf.confDir, 'tajo-site.xml')}, or, when no master uses it any more, move it to ${root}; for a new cluster set tajo.rootdir to another directory`
 }
 
+/**
+ * What INSERT and CREATE TABLE AS have written, whose tables nobody knows then: all of `system/` was removed, or the
+ * catalog alone.
+ */
+function inWarehouse({ conf }: Start): string | null {
+  const warehouse = conf.get('tajo.warehouse.directory')
+  const written = firstWritten(warehouse)
+  if (written === null) return null
+  return `${written} was written by a query into one of its tables: the catalog of tajo.warehouse.directory ${warehouse} was removed, or is kept elsewhere. Put it back from a backup (system/ in tajo.rootdir), or 'tajo catalog load FILE' a dump; for a new cluster move ${warehouse} away`
+}
+
+/** `warehouse/DATABASE/TABLE/data-…`, found without walking through more directories than a start has time for. */
+function firstWritten(warehouse: string): string | null {
+  let left = DIRECTORIES_ASKED
+  for (const database of namesIn(warehouse)) {
+    for (const table of namesIn(join(warehouse, database))) {
+      const directory = join(warehouse, database, table)
+      const name = namesIn(directory).find((one) => one.startsWith(OWN_PREFIX))
+      if (name !== undefined) return join(directory, name)
+      left -= 1
+      if (left === 0) return null
+    }
+  }
+  return null
+}
+
+const DIRECTORIES_ASKED = 1000
+
 /** Another version that was unpacked beside this one. */
 function installsBeside(home: string): string[] {
   const parent = dirname(home)
@@ -181,8 +235,9 @@ const holdsCluster = (root: string): boolean =>
   holdsDerby(join(root, 'system', 'derby')) ||
   exists(join(root, 'system', 'ha', 'cluster.json'))
 
+/** Or did: what is missing of it then, the store tells. */
 const holdsShared = (root: string): boolean =>
-  namesIn(join(root, 'system', 'catalog')).some((name) => /^epoch-\d{10}$/.test(name))
+  namesIn(join(root, 'system', 'catalog')).some((name) => /^(epoch|begun)-\d{10}/.test(name))
 
 const holdsDerby = (directory: string): boolean => exists(join(directory, CATALOG_FILE))
 

@@ -9,6 +9,7 @@
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
 import type { DataFile, Table } from '../catalog/model.ts'
+import { OWN_PREFIX } from '../catalog/own-prefix.ts'
 import { QueryFault } from './query-error.ts'
 import type { Roots } from './roots.ts'
 import { canBeRead } from './sql-text.ts'
@@ -20,9 +21,6 @@ export interface FoundFile {
   /** Written by this software: columns are found by their number, not by their name. */
   readonly own: boolean
 }
-
-/** What queries write has this at the begin of its first directory. */
-export const OWN_PREFIX = 'data-'
 
 const AT_A_TIME = 8
 const MOST_FILES = 200_000

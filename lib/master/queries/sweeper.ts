@@ -11,6 +11,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 import type { Litter } from '../../catalog/model.ts'
+import { OWN_PREFIX } from '../../catalog/own-prefix.ts'
 import { absolutePath, type CatalogState } from '../../catalog/state.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import { isInside } from './paths.ts'
@@ -109,7 +110,7 @@ export class Sweeper {
       await rm(real, { recursive: true, force: true })
       // The directory of an attempt, once its last file has gone.
       const parent = dirname(real)
-      if (basename(parent).startsWith('data-')) await rmdir(parent).catch(() => undefined)
+      if (basename(parent).startsWith(OWN_PREFIX)) await rmdir(parent).catch(() => undefined)
       return true
     } catch (error) {
       log('warn', `${path} can't be removed yet: ${messageOf(error)}`)

@@ -6,6 +6,7 @@
  */
 import { basename, dirname, join } from 'node:path/posix'
 import type { Table } from '../../catalog/model.ts'
+import { OWN_PREFIX } from '../../catalog/own-prefix.ts'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Task, WriteTarget } from '../../rpc/contract.ts'
 import { type Location, SqlError, type SqlText, type Statement } from '../../sql/statement.ts'
@@ -195,4 +196,4 @@ function refuseDatabase(
 
 const idOf = ({ queryId, attempt, epoch }: WriteContext): string => `${queryId}-${attempt}-${epoch}`
 
-const attemptName = (context: WriteContext): string => `data-${idOf(context)}`
+const attemptName = (context: WriteContext): string => `${OWN_PREFIX}${idOf(context)}`

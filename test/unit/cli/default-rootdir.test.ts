@@ -6,7 +6,12 @@ import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } f
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { requireRootdir } from '../../../lib/cli/default-rootdir.ts'
-import { leaveTrace, noteLoaded, requireNoOtherCatalog } from '../../../lib/cli/other-catalogs.ts'
+import {
+  leaveTrace,
+  noteLoaded,
+  refuseLost,
+  requireNoOtherCatalog,
+} from '../../../lib/cli/other-catalogs.ts'
 import { buildConfiguration, type Configuration } from '../../../lib/conf/index.ts'
 import { siteXml } from '../../support/install.ts'
 
@@ -192,3 +197,44 @@ t.test('high availability switched off beside an older catalog of the single mas
   t.equal(refusal(off), '', 'what was loaded is gone on with')
   t.end()
 })
+
+t.test(
+  'a catalog that was removed: its trace, or what queries have written, tell of it',
+  async (t) => {
+    const { dir, home, conf, refusal } = world(t)
+    const root = join(dir, 'root')
+    const on = { 'tajo.rootdir': root }
+    const off = { ...on, 'tajo.master.ha.enable': 'false' }
+    const lost = (site: Readonly<Record<string, string>>, term = 0): string =>
+      messageOf(() => refuseLost({ conf: conf(site), home, userName: USER }, term))
+    file(join(root, 'warehouse/default/t/part-0.csv'))
+    file(join(root, 'warehouse/stray'))
+    t.equal(refusal(on), '', 'an external table says nothing')
+    t.equal(lost(off), '')
+
+    file(join(root, 'warehouse/default/t/data-q_1-1-1/part-0.parquet'))
+    for (const site of [on, off]) {
+      t.match(refusal(site), `${root}/warehouse/default/t/data-q_1-1-1 was written by a query`)
+      t.match(refusal(site), `for a new cluster move ${root}/warehouse away`)
+    }
+    const database = {
+      ...off,
+      'tajo.catalog.store.class': 'PostgreSQLStore',
+      'tajo.catalog.uri': 'jdbc:postgresql://db/x',
+    }
+    t.equal(refusal(database), '', 'a database is asked first')
+    t.match(lost(database), /was written by a query/, 'it knows of nothing')
+    t.equal(lost(database, 3), '', 'it was opened before')
+    file(join(root, 'system/ha/cluster.json'))
+    t.equal(refusal(on), '', 'the history of terms tells what must be there')
+
+    rmSync(root, { recursive: true })
+    file(join(root, 'system/ha/secret'))
+    leaveTrace(conf(database))
+    t.match(
+      lost(database),
+      /the one that was served here is gone .*\/system\/ha\/single-catalog says/,
+    )
+    t.equal(lost(off), '', 'the trace is of another one')
+  },
+)
