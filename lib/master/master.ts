@@ -553,6 +553,7 @@ export class Master {
       lastRenewalMs: view?.lastRenewalMs ?? null,
       storageReadable: view !== null && view.storage !== 'unreadable',
       storageWritable: view?.storage === 'ok',
+      catalogWaits: this.#queries.trouble() !== null,
       space: view?.space ?? null,
       problems: view === null ? new Map() : this.#problems(view),
       peersKnown: others.length,

@@ -110,6 +110,11 @@ export class Metrics {
       "Whether this master's own heartbeat in the shared directory could be renewed.",
       (facts) => (facts.storageWritable ? 1 : 0),
     )
+    this.#gauge(
+      'tajo_master_catalog_waits',
+      "1 while the catalog's store keeps the active master waiting: it does not answer, or refuses.",
+      (facts) => (facts.catalogWaits ? 1 : 0),
+    )
     this.#ofSpace()
     const problems = new Gauge({
       name: 'tajo_master_problem',
