@@ -398,6 +398,45 @@ export const FAULTS: readonly Fault[] = [
     tests: ['integration/master-failover.test.js'],
     says: /TERM of the active: .* > neither pid file nor socket/,
   },
+  {
+    name: 'masters that are refused by their catalog claim without a pause',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-claim.js',
+        find: "if (verdict.is === 'refused') {",
+        replace: 'if (false) {',
+      },
+    ],
+    tests: ['sim/refused.test.js'],
+    says: /two claims within M/,
+  },
+  {
+    name: 'an older state of a catalog in a database is served',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/catalog/sql-store.js',
+        find: 'if (begun !== null && row.term < begun.term) {',
+        replace: 'if (false) {',
+      },
+    ],
+    tests: ['contract/embedded-store.test.js'],
+    says: /older than what has served/,
+  },
+  {
+    name: 'without high availability a catalog that was removed looks like a first start',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/cli/other-catalogs.js',
+        find: 'const lost = term > 0 ? null : lostHere(start);',
+        replace: 'const lost = null;',
+      },
+    ],
+    tests: ['unit/cli/default-rootdir.test.js'],
+    says: /a catalog that was removed/,
+  },
 ]
 
 /** A fault that can't be put in: the table has to be brought in line with the code. */

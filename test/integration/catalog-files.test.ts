@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { claimsIn, countClaims } from '../support/claims.ts'
 import { HOME } from '../support/install.ts'
 import { monitorMs } from '../support/pace.ts'
 import { type Ran, run } from '../support/run.ts'
@@ -134,6 +135,36 @@ t.test(
     for (const name of ['a', 'b']) t.equal(await client.execute(`drop table ${name}`), 'DROP TABLE')
   },
 )
+
+for (const count of [2, 3]) {
+  t.test(
+    `a damaged catalog: ${count} masters claim once in M, and serve once it is restored`,
+    async (t) => {
+      const M = monitorMs(1500)
+      const cluster = await makeCluster(t, { count, monitorMs: M })
+      const client = clientOf(cluster.masters)
+      t.teardown(() => client.close())
+      const { active, backups } = await cluster.settled()
+      t.equal(await client.execute('create table a (x int4)'), 'CREATE TABLE')
+      const [backup] = backups as [TestMaster]
+      await active.handOverTo(backup)
+      const { epoch } = await cluster.settled()
+      await killAll(cluster)
+      t.not(removeFiles(cluster, new RegExp(`epoch-0*${epoch}/journal`)).length, 0)
+      await Promise.all(cluster.masters.map((master) => master.start()))
+      await countClaims(t, cluster, M, epoch)
+      const restored = await catalog(active, 'restore')
+      t.equal(restored.code, 0, restored.stderr)
+      const told = Date.now()
+      await cluster.settled()
+      const next = claimsIn(cluster.root).at(-1)
+      const afterMs = (next?.atMs ?? 0) - told
+      t.comment(`the next claim came ${afterMs} ms after the command's end`)
+      t.ok(afterMs < M, 'nobody waits for what is over')
+      t.equal(await client.execute('drop table a'), 'DROP TABLE')
+    },
+  )
+}
 
 t.test(
   'a catalog of an earlier version, without marks and notes, opens with all its data',

@@ -3,7 +3,7 @@
  * are neither used nor touched. It ends with the test, and with the test's process, however that ends.
  */
 import { type ChildProcess, execFileSync } from 'node:child_process'
-import { chownSync, mkdtempSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -26,6 +26,9 @@ export interface DatabaseServer {
   stop(): Promise<void>
   /** As a crash: SIGKILL. */
   kill(): Promise<void>
+  /** SIGSTOP to it and to all processes that it has started, and the reverse. */
+  freeze(): void
+  thaw(): void
 }
 
 export interface DatabaseKind {
@@ -64,6 +67,11 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
     await ending
     child = null
   }
+  const signalAll = (signal: NodeJS.Signals): void => {
+    for (const pid of child?.pid === undefined ? [] : familyOf(child.pid)) {
+      process.kill(pid, signal)
+    }
+  }
   const server: DatabaseServer = {
     port,
     user: kind.user,
@@ -85,8 +93,11 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
     },
     stop: () => end(kind.stopSignal),
     kill: () => end('SIGKILL'),
+    freeze: () => signalAll('SIGSTOP'),
+    thaw: () => signalAll('SIGCONT'),
   }
   t.teardown(async () => {
+    server.thaw()
     await server.kill()
     await until(`${kind.name} is gone`, async () => !(await accepts(port)))
     await rm(directory, { recursive: true, force: true, maxRetries: 5 })
@@ -95,6 +106,13 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
   await server.start()
   await kind.prepare?.(directory)
   return server
+}
+
+/** Itself first. */
+function familyOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  const children = text.split(' ').filter((one) => one !== '')
+  return [pid, ...children.flatMap((one) => familyOf(Number(one)))]
 }
 
 const idOf = (flag: '-u' | '-g', user: string): number =>

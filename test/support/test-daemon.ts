@@ -1,4 +1,7 @@
-/** A daemon of a test: this build's `tajo master` or `tajo worker`, with the conf, logs and run folders of its own directory. */
+/**
+ * A daemon of a test: this build's `tajo master` or `tajo worker`, or that of the install that TAJO_HOME names, with the conf,
+ * logs and run folders of its own directory.
+ */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,13 +23,14 @@ export function startDaemon(
   },
 ): ChildProcessWithoutNullStreams {
   const { dir, env = {}, onSaid, watched = false } = options
-  const watch = ['bash', join(HOME, 'sbin/watch-worker'), ...END_WITH_PARENT]
-  const daemon = [process.execPath, join(HOME, 'build/lib/cli/tajo.js'), role]
+  const home = env.TAJO_HOME ?? HOME
+  const watch = ['bash', join(home, 'sbin/watch-worker'), ...END_WITH_PARENT]
+  const daemon = [process.execPath, join(home, 'build/lib/cli/tajo.js'), role]
   const child = start([...(watched ? watch : []), ...daemon], {
-    cwd: HOME,
+    cwd: home,
     logDir: join(dir, 'logs'),
     env: {
-      TAJO_HOME: HOME,
+      TAJO_HOME: home,
       TAJO_CONF_DIR: join(dir, 'conf'),
       TAJO_LOG_DIR: join(dir, 'logs'),
       TAJO_PID_DIR: join(dir, 'run'),

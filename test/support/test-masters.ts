@@ -59,6 +59,7 @@ export class TestMaster {
   readonly dir: string
   readonly pidFile: string
   readonly #row: PortRow
+  readonly #site: Readonly<Record<string, string>>
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   #process: ChildProcess | null = null
   #said = ''
@@ -69,14 +70,15 @@ export class TestMaster {
     this.pidFile = join(dir, 'run', 'tajo-test-master.pid')
     mkdirSync(join(dir, 'conf'), { recursive: true })
     writeFileSync(join(dir, 'conf', 'masters'), 'localhost\n')
-    this.configure({
+    this.#site = {
       'tajo.master.umbilical-rpc.address': `localhost:${firstPort}`,
       'tajo.master.client-rpc.address': `localhost:${firstPort + 1}`,
       'tajo.resource-tracker.rpc.address': `localhost:${firstPort + 2}`,
       'tajo.catalog.client-rpc.address': `localhost:${firstPort + 3}`,
       'tajo.master.info-http.address': `127.0.0.1:${firstPort + 4}`,
       ...site,
-    })
+    }
+    this.configure(this.#site)
   }
 
   /** They stay from the first time that somebody asks for them. */
@@ -91,6 +93,11 @@ export class TestMaster {
 
   configure(site: Readonly<Record<string, string>>): void {
     writeFileSync(join(this.dir, 'conf', 'tajo-site.xml'), siteXml(site))
+  }
+
+  /** With these in place of what it was made with, until the next time. */
+  reconfigure(site: Readonly<Record<string, string>>): void {
+    this.configure({ ...this.#site, ...site })
   }
 
   /** Starts its process and returns at once. */
@@ -109,9 +116,9 @@ export class TestMaster {
   }
 
   /** Starts it and waits until it takes part in the election. */
-  async start(): Promise<void> {
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
     await this.#row.settle()
-    const child = this.launch()
+    const child = this.launch(env)
     const isReady = (): boolean => saysReady(this.#said)
     await until(`${this.address} says that it is ready`, isReady, { needs: [child] })
   }
@@ -182,6 +189,7 @@ export class TestMaster {
     clusterId: string
     epoch: number
     active: string | null
+    problem: string | null
     masters: { state: string }[]
     alerts: { text: string }[]
   }> {

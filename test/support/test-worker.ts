@@ -95,12 +95,13 @@ export class TestWorker {
   }
 
   /** Starts it and waits until its ports are open. */
-  async start(): Promise<void> {
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
     await this.#row.settle()
     this.#said = ''
     const child = startDaemon('worker', {
       dir: this.dir,
       watched: this.#watched,
+      env,
       onSaid: (text) => {
         this.#said += text
       },
