@@ -65,7 +65,17 @@ read_pid() {
 remove_pid_file() {
   local gone=$1
   read_pid
-  if [[ $pid == "$gone" ]]; then rm -f -- "$TAJO_PID_FILE"; fi
+  if [[ $pid == "$gone" ]]; then rm -f -- "$TAJO_PID_FILE" "$rootdir_file"; fi
+}
+
+# Whoever stops a whole cluster stops daemons of his own tajo.rootdir only: a wrong line in conf/masters leads to another
+# one's. A daemon of an older state has not left word of it, and is stopped.
+require_ours() {
+  local theirs
+  [[ -n ${TAJO_STARTER_ROOTDIR:-} && -r $rootdir_file ]] || return 0
+  theirs=$(<"$rootdir_file")
+  [[ $theirs == "$TAJO_STARTER_ROOTDIR" ]] ||
+    fail 1 "$daemon, process $1, is of another cluster and goes on: its tajo.rootdir is $theirs, and here it is $TAJO_STARTER_ROOTDIR. Take it out of conf/${role}s, or stop it by 'tajo-daemon.sh stop $role'"
 }
 
 make_directory() {
@@ -158,11 +168,12 @@ show_end() {
 stop() {
   read_pid
   if ! is_daemon "$pid"; then
-    if [[ -n $pid ]]; then rm -f -- "$TAJO_PID_FILE"; fi
+    if [[ -n $pid ]]; then rm -f -- "$TAJO_PID_FILE" "$rootdir_file"; fi
     say "no $daemon to stop${pid:+: process $pid of the pid file is gone}"
     return 0
   fi
   local process=$pid started
+  require_ours "$process"
   started=$(start_of "$process")
   kill -TERM "$process" || fail 1 "can't stop $daemon, process $process: whose is it?"
   if ends_within "$process" "$started" "$TAJO_STOP_TIMEOUT"; then
@@ -202,6 +213,7 @@ verb=${tajo_args[0]} role=${tajo_args[1]}
 case $role in master | worker) ;; *) usage "unknown daemon '$role'" ;; esac
 name_daemon
 TAJO_PID_FILE=$TAJO_PID_DIR/tajo-$TAJO_IDENT_STRING-$daemon.pid
+rootdir_file=${TAJO_PID_FILE%.pid}.rootdir
 log_file=$TAJO_LOG_DIR/tajo-$TAJO_IDENT_STRING-$daemon-$HOSTNAME.log
 out_file=${log_file%.log}.out
 export TAJO_PID_FILE TAJO_LOG_FILE=$log_file

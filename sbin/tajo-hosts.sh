@@ -8,6 +8,7 @@ names=()
 places=()
 failed=()
 exit_code=0
+rootdir=
 node_dir=$(dirname -- "$(command -v node || true)")
 work=$(mktemp -d "${TMPDIR:-/tmp}/tajo-hosts.XXXXXX")
 
@@ -23,8 +24,8 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Fills `roles` (master or worker), `names` (their lines), `places` ("-" for this host, else what to give to ssh), and
-# `ssh_options`. False, with the reason on stderr, when the configuration can't be read.
+# Fills `roles` (master or worker), `names` (their lines), `places` ("-" for this host, else what to give to ssh),
+# `ssh_options` and `rootdir`. False, with the reason on stderr, when the configuration can't be read.
 read_daemons() {
   local kind first second
   ssh_options=(-o BatchMode=yes)
@@ -38,6 +39,7 @@ read_daemons() {
         places+=("$second")
         ;;
       ssh-option) ssh_options+=("$first") ;;
+      rootdir) rootdir=$first ;;
     esac
   done <"$work/hosts"
   # ssh keeps the first value of an option, so TAJO_SSH_OPTS can change all of these but BatchMode.
@@ -73,10 +75,10 @@ daemon_command() {
   local named="TAJO_${role^^}_NAME=${names[$1]}"
   local -a command=("$TAJO_HOME/sbin/tajo-daemon.sh" --config "$TAJO_CONF_DIR" "$2" "$role")
   if [[ $place == - ]]; then
-    env "$named" "${command[@]}" </dev/null
+    env "$named" "TAJO_STARTER_ROOTDIR=$rootdir" "${command[@]}" </dev/null
   else
     command=(env "$named" "TAJO_STARTER=${TAJO_STARTER:-}" "TAJO_STARTER_VERSION=${TAJO_STARTER_VERSION:-}"
-      "TAJO_STARTER_FILES=${TAJO_STARTER_FILES:-}" "TAJO_STARTER_NODE=$node_dir" "${command[@]}")
+      "TAJO_STARTER_ROOTDIR=$rootdir" "TAJO_STARTER_FILES=${TAJO_STARTER_FILES:-}" "TAJO_STARTER_NODE=$node_dir" "${command[@]}")
     ssh -n -T "${ssh_options[@]}" -- "$place" "$(quoted "${command[@]}")" &
     printf '%s' "$!" >"$work/$1.ssh"
     local code=0

@@ -5,12 +5,19 @@
  *     master      NAME  HOST      HOST is what to give to ssh, or `-` for this host
  *     worker      NAME  HOST
  *     ssh-option  WORD            one of TAJO_SSH_OPTS, in their order
+ *     rootdir     PATH            tajo.rootdir: whose daemons these are
  *
  * Warnings and errors go to stderr; exit code 1 when the configuration can't be used.
  */
 import { planCluster } from './cluster-plan.ts'
 import { describeError } from './exit.ts'
 import { splitShellWords } from './shell-words.ts'
+
+/** What separates parts and lines can't stand in one. */
+function requireOneLine(rootDirectory: string): string {
+  if (!/[\t\r\n]/.test(rootDirectory)) return rootDirectory
+  throw new Error(`tajo.rootdir is ${JSON.stringify(rootDirectory)}: a path in one line is allowed`)
+}
 
 /** What separates parts and lines could not be told apart from one inside a word. */
 function sshOptions(env: NodeJS.ProcessEnv): string[] {
@@ -27,6 +34,7 @@ try {
     ...plan.masters.map(({ name, sshHost }) => ['master', name, sshHost ?? '-']),
     ...plan.workers.map(({ name, sshHost }) => ['worker', name, sshHost ?? '-']),
     ...sshOptions(process.env).map((word) => ['ssh-option', word]),
+    ['rootdir', requireOneLine(plan.rootDirectory)],
   ]
   process.stdout.write(lines.map((parts) => `${parts.join('\t')}\n`).join(''))
 } catch (thrown) {

@@ -27,6 +27,8 @@ export interface PlannedMaster extends PlannedDaemon {
 export interface Plan {
   readonly masters: readonly PlannedMaster[]
   readonly workers: readonly PlannedDaemon[]
+  /** `tajo.rootdir` of this host's configuration. */
+  readonly rootDirectory: string
   /** `<rootdir>/system/ha`, as this host's configuration has it. */
   readonly haDirectory: string
   /** Of the configuration, a sentence each. */
@@ -47,6 +49,7 @@ export async function planCluster(
   requireSeparatePorts(conf, masters, workers)
   return {
     masters: await Promise.all(masters.entries.map((entry) => planMaster(conf, entry, facts))),
+    rootDirectory: conf.get('tajo.rootdir'),
     haDirectory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
     workers: await Promise.all(workers.entries.map((entry) => planDaemon(entry, facts))),
     warnings: [...conf.warnings, ...masters.warnings, ...workers.warnings],

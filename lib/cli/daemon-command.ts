@@ -32,6 +32,8 @@ export interface DaemonCommand {
     readonly pidFile: string
     readonly logLimits: LogLimits
   }
+  /** `tajo.rootdir`: which cluster's daemon it is. */
+  readonly rootDirectory: string
   /** Stands in each line of the log. */
   readonly base: Readonly<Record<string, unknown>>
   readonly warnings: readonly string[]
@@ -40,7 +42,7 @@ export interface DaemonCommand {
 
 export async function runDaemonCommand(
   { output }: CommandContext,
-  { plan, base, warnings, life: begin }: DaemonCommand,
+  { plan, rootDirectory, base, warnings, life: begin }: DaemonCommand,
 ): Promise<never> {
   const log = openDaemonLog({
     ...plan.logLimits,
@@ -49,7 +51,7 @@ export async function runDaemonCommand(
     terminal: process.stderr.isTTY ? process.stderr : null,
     onTrouble: (message) => output.err(`tajo: ${message}`),
   })
-  const pidFile = await takePidFile(plan.pidFile)
+  const pidFile = await takePidFile(plan.pidFile, rootDirectory)
   outliveReaders()
   const life = begin(log)
   const daemon = runDaemon({

@@ -6,6 +6,9 @@
  * left by a dead process is recognised even when its pid belongs to somebody else by now. Where /proc won't tell
  * (another user's process), the owner is taken to be alive.
  *
+ * Beside it lies what it is about: `NAME.rootdir` holds the daemon's `tajo.rootdir`, so that whoever stops a cluster stops
+ * no other's daemon that happens to have the same pid file.
+ *
  * Looking at an old file and replacing it is one step for others: a lock beside it (`brief-lock.ts`) is held
  * meanwhile.
  */
@@ -21,6 +24,7 @@ import {
   realpathSync,
   statSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
@@ -32,8 +36,11 @@ export interface PidFile {
   remove(): void
 }
 
-/** Takes the pid file for this process. Rejects with an Error that names the living owner, or what is in the way. */
-export async function takePidFile(path: string): Promise<PidFile> {
+/**
+ * Takes the pid file for this process, a daemon of the cluster in `rootDirectory`. Rejects with an Error that names the
+ * living owner, or what is in the way.
+ */
+export async function takePidFile(path: string, rootDirectory: string): Promise<PidFile> {
   const release = await lock(path)
   try {
     const owner = ownerOf(path)
@@ -42,7 +49,7 @@ export async function takePidFile(path: string): Promise<PidFile> {
         `already running as pid ${owner}, says ${path}: stop that process first, or set TAJO_PID_DIR to another directory`,
       )
     }
-    return create(path)
+    return create(path, rootDirectory)
   } finally {
     await release()
   }
@@ -59,9 +66,11 @@ async function lock(path: string): Promise<() => Promise<void>> {
   }
 }
 
-function create(path: string): PidFile {
+function create(path: string, rootDirectory: string): PidFile {
+  const about = `${path.replace(/\.pid$/, '')}.rootdir`
   try {
     unlinkIfThere(path)
+    writeFileSync(about, `${rootDirectory}\n`)
     const { O_CREAT, O_EXCL, O_RDWR } = constants
     const fd = openSync(path, O_CREAT | O_EXCL | O_RDWR, 0o644)
     writeSync(fd, `${process.pid}\n`)
@@ -69,7 +78,7 @@ function create(path: string): PidFile {
     return {
       path,
       remove: () => {
-        if (held) remove(path, fd)
+        if (held) remove(path, about, fd)
         held = false
       },
     }
@@ -80,10 +89,13 @@ function create(path: string): PidFile {
   }
 }
 
-function remove(path: string, fd: number): void {
+function remove(path: string, about: string, fd: number): void {
   const ours = fstatSync(fd)
   const there = statSync(path, { throwIfNoEntry: false })
-  if (there?.dev === ours.dev && there.ino === ours.ino) unlinkIfThere(path)
+  if (there?.dev === ours.dev && there.ino === ours.ino) {
+    unlinkIfThere(about)
+    unlinkIfThere(path)
+  }
   closeSync(fd)
 }
 

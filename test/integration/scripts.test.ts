@@ -4,6 +4,7 @@
  */
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -91,6 +92,30 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
     t.notOk(existsSync(pidFile(dir, role)))
   }
   t.match(await script(STOP), { code: 0, stdout: /no worker to stop.*no master to stop/s })
+})
+
+t.test("the stop leaves another cluster's daemon alone", async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { host, dir, conf, script, status } = await machine(t, { masters: 'localhost\n' })
+  t.equal((await script(START)).code, 0)
+  // Another conf directory with another tajo.rootdir, whose list of masters names this one.
+  const other = join(dir, 'other')
+  cpSync(conf, other, { recursive: true })
+  const site = join(other, 'tajo-site.xml')
+  writeFileSync(site, readFileSync(site, 'utf8').replace(`${dir}/root`, `${dir}/other-root`))
+  const refused = await host.run([STOP, '--config', other])
+  t.equal(refused.code, 1)
+  t.match(
+    refused.stderr,
+    `localhost was not stopped: tajo-daemon.sh: master, process ${pidIn(dir)}, is of another cluster and goes on: its tajo.rootdir is ${dir}/root, and here it is ${dir}/other-root`,
+  )
+  t.equal(await status(26080, '/health/active'), 200, 'it serves on')
+  t.match(await script(STOP), { code: 0, stdout: 'master stopped' })
+  t.same(readdirSync(join(dir, 'alone/run')), [], 'nothing is left')
+  // One of an older state has left no word.
+  t.equal((await script(START)).code, 0)
+  rmSync(join(dir, 'alone/run/tajo-test-master.rootdir'))
+  t.match(await host.run([STOP, '--config', other]), { code: 0, stdout: 'master stopped' })
 })
 
 t.test(

@@ -16,7 +16,7 @@ const log = openDaemonLog({
   onTrouble: (message) => process.stderr.write(`${message}\n`),
 })
 try {
-  const pidFile = await takePidFile(pidPath)
+  const pidFile = await takePidFile(pidPath, '/root')
   runDaemon({
     log,
     stop: async (why) => {

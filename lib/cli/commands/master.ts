@@ -11,6 +11,7 @@ export const run: Run = async (context) => {
   const version = installedVersion(context.home)
   return runDaemonCommand(context, {
     plan,
+    rootDirectory: plan.conf.get('tajo.rootdir'),
     base: { master: plan.addresses.umbilical },
     warnings: [...plan.conf.warnings, ...plan.masters.warnings],
     life: (log) => new MasterLife(plan, version, log),

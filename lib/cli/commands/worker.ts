@@ -10,6 +10,7 @@ export const run: Run = async (context) => {
   const version = installedVersion(context.home)
   return runDaemonCommand(context, {
     plan,
+    rootDirectory: plan.conf.get('tajo.rootdir'),
     base: { worker: plan.addresses.peer },
     warnings: plan.warnings,
     life: (log) => new WorkerLife(plan, version, log),

@@ -64,9 +64,9 @@ t.test('the pid file', async (t) => {
   t.test('has one owner, and the second is told which', async (t) => {
     const dir = temporary(t)
     const path = join(dir, 'run', 'x.pid')
-    const mine = await takePidFile(path)
+    const mine = await takePidFile(path, '/root')
     t.equal(readFileSync(path, 'utf8'), `${process.pid}\n`)
-    await t.rejects(takePidFile(path), {
+    await t.rejects(takePidFile(path, '/root'), {
       message: new RegExp(`already running as pid ${process.pid}, says .*x\\.pid`),
     })
     mine.remove()
@@ -84,7 +84,7 @@ t.test('the pid file', async (t) => {
     await child.ended()
     const path = join(dir, 'x.pid')
     t.ok(existsSync(path))
-    const mine = await takePidFile(path)
+    const mine = await takePidFile(path, '/root')
     t.equal(ownerOf(path), process.pid)
     mine.remove()
   })
@@ -92,14 +92,14 @@ t.test('the pid file', async (t) => {
     const path = join(temporary(t), 'x.pid')
     for (const text of [`${process.ppid}\n`, '1\n', 'garbage\n', '', '-1\n', '99999999999\n']) {
       writeFileSync(path, text)
-      const mine = await takePidFile(path)
+      const mine = await takePidFile(path, '/root')
       t.equal(readFileSync(path, 'utf8'), `${process.pid}\n`, JSON.stringify(text))
       mine.remove()
     }
   })
   t.test('is removed only by its owner', async (t) => {
     const path = join(temporary(t), 'x.pid')
-    const mine = await takePidFile(path)
+    const mine = await takePidFile(path, '/root')
     rmSync(path)
     writeFileSync(path, '1\n')
     mine.remove()
@@ -108,13 +108,15 @@ t.test('the pid file', async (t) => {
   t.test('of many that want it at once goes to one', async (t) => {
     const path = join(temporary(t), 'x.pid')
     writeFileSync(path, '1\n')
-    const tries = await Promise.allSettled(Array.from({ length: 8 }, () => takePidFile(path)))
+    const tries = await Promise.allSettled(
+      Array.from({ length: 8 }, () => takePidFile(path, '/root')),
+    )
     t.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1)
   })
   t.test('that can not be written is one clear error', async (t) => {
     const dir = temporary(t)
     writeFileSync(join(dir, 'file'), '')
-    await t.rejects(takePidFile(join(dir, 'file', 'x.pid')), {
+    await t.rejects(takePidFile(join(dir, 'file', 'x.pid'), '/root'), {
       message: /can't write the pid file/,
     })
   })
