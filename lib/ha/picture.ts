@@ -107,7 +107,7 @@ function activeOf(state: State, self: Holder, nowMs: number): PeerView | null {
 export function problemOf(state: State, active: PeerView | null, nowMs: number): string | null {
   if (state.unreadable !== null) return blindText(state.unreadable)
   if (state.standDown !== null && active?.address !== state.address) {
-    return `this master stood down in term ${state.standDown}, with force and to nobody: it becomes active by command only, until another master has served`
+    return `this master stood down in term ${state.standDown}, with force and to nobody: it becomes active by command only, until another master has served or its keeper is started anew`
   }
   if (active !== null) return null
   const { phase, lease, watch, timing } = state

@@ -274,7 +274,7 @@ export class Master {
     { member, clusterId, secret }: { member: Member } & Membership,
     loaded: { Peers: typeof Peers; MasterNetwork: typeof MasterNetwork },
   ): void {
-    const { address, clock, log, silenceMs } = this.#options
+    const { address, beatMs, clock, log, silenceMs } = this.#options
     this.#member = member
     this.#secret = secret
     this.#guard.join({ clusterId, secret })
@@ -285,6 +285,7 @@ export class Master {
       epoch: () => this.epoch(),
       clock,
       log,
+      beatMs,
       silenceMs,
       hint: (why) => member.hint(why),
       onStanding: (standing) => this.#onStanding(standing),

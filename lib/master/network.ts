@@ -39,7 +39,7 @@ export interface NetworkOptions {
   readonly clock: Clock
 }
 
-/** Lines on a stream come each 2P. */
+/** Signs of life on a stream come each 2P, of this master's P. */
 const QUIET_PERIODS = 3
 
 /** One member to ask. */

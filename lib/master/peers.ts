@@ -18,6 +18,8 @@ export interface PeersOptions {
   readonly epoch: () => number
   readonly clock: Clock
   readonly log: Log
+  /** How often a sign of life is wanted on a stream, whatever the peer's own periods are. */
+  readonly beatMs: number
   /** So long a silence on a stream means a frozen peer. */
   readonly silenceMs: number
   readonly hint: (why: string) => void
@@ -65,10 +67,10 @@ export class Peers {
     return (await this.#peers.get(address)?.ask()) ?? null
   }
 
-  /** When the last line came on the stream that has been silent longest, if that is more than `limitMs` ago. */
+  /** When the last sign of life came on the stream that has been silent longest, if that is more than `limitMs` ago. */
   quietSinceMs(limitMs: number): number | null {
     const latest = this.#options.clock.nowMs() - limitMs
-    const times = [...this.#peers.values()].flatMap(({ lineMs }) => lineMs ?? [])
+    const times = [...this.#peers.values()].flatMap(({ signMs }) => signMs ?? [])
     const quiet = times.filter((ms) => ms < latest)
     return quiet.length === 0 ? null : Math.min(...quiet)
   }
@@ -96,7 +98,7 @@ class Peer {
   readonly #client: RpcClient<'umbilical'>
   readonly #ended = new AbortController()
   #last: Standing | null = null
-  #lineMs: number | null = null
+  #signMs: number | null = null
   #retryMs = FIRST_RETRY_MS
 
   constructor(address: string, options: PeersOptions) {
@@ -116,9 +118,9 @@ class Peer {
     return this.#last !== null
   }
 
-  /** Of the newest line on the stream that is open or broke last; null before the first. */
-  get lineMs(): number | null {
-    return this.#lineMs
+  /** Of the newest sign of life on the stream that is open or broke last; null before the first. */
+  get signMs(): number | null {
+    return this.#signMs
   }
 
   async announce(news: Announcement): Promise<void> {
@@ -154,7 +156,11 @@ class Peer {
           'watch',
           { from: this.#options.self },
           {
+            beatMs: this.#options.beatMs,
             silenceMs: this.#options.silenceMs,
+            onSign: () => {
+              this.#signMs = this.#options.clock.nowMs()
+            },
             signal: this.#ended.signal,
             onLine: (line) => this.#onLine(line),
           },
@@ -169,7 +175,6 @@ class Peer {
   #onLine(line: Standing): void {
     const last = this.#last
     this.#last = line
-    this.#lineMs = this.#options.clock.nowMs()
     this.#retryMs = FIRST_RETRY_MS
     if (last === null) this.#options.log('info', `connected to ${this.#address}`, { ...line })
     if (last?.state !== line.state || last.epoch !== line.epoch || last.active !== line.active) {

@@ -13,6 +13,7 @@ import { jsonOrNull, textOf } from './body.ts'
 import { CLUSTER_HEADER, clusterAnswering, clusterName } from './cluster-id.ts'
 import {
   type AnswerOf,
+  BEAT_HEADER,
   type CallMethod,
   EPOCH_HEADER,
   faultOf,
@@ -103,7 +104,11 @@ export class RpcClient<N extends ServiceName> {
     request: RequestOf<Services[N][M]>,
     options: {
       readonly silenceMs: number
+      /** How often the other side is asked for a sign of life, whatever its own periods are; a third of the silence. */
+      readonly beatMs?: number
       readonly signal: AbortSignal
+      /** Whatever comes, an empty line too. */
+      readonly onSign?: () => void
       readonly onLine: (line: LineOf<Services[N][M]>) => void
     },
   ): Promise<never> {
@@ -114,7 +119,9 @@ export class RpcClient<N extends ServiceName> {
     let body: Readable
     try {
       const signal = AbortSignal.any([opening.signal, options.signal])
-      const answer = await this.#post(method, contract, request, signal)
+      const beatMs = Math.ceil(options.beatMs ?? options.silenceMs / 3)
+      const more = { [BEAT_HEADER]: String(beatMs) }
+      const answer = await this.#post(method, contract, request, signal, more)
       body = answer.body
       if (answer.status !== 200) parse(answer, await textOf(body))
     } catch (error) {
@@ -127,6 +134,7 @@ export class RpcClient<N extends ServiceName> {
     return readLines(body, {
       clock,
       silenceMs: options.silenceMs,
+      onSign: options.onSign,
       onLine: (line) => {
         const parsed = contract.line.safeParse(line)
         if (!parsed.success) throw new RpcError('INTERNAL', faultOf(parsed.error))
@@ -145,11 +153,13 @@ export class RpcClient<N extends ServiceName> {
     contract: CallMethod | StreamMethod,
     request: unknown,
     signal: AbortSignal,
+    more: Readonly<Record<string, string>> = {},
   ): Promise<Said> {
     const wanted = this.#options.clusterId()
     const sent: Record<string, string> = {
       'content-type': 'application/json',
       [CLUSTER_HEADER]: clusterName(wanted),
+      ...more,
     }
     if (contract.access === 'cluster') {
       sent[SECRET_HEADER] = this.#options.secret()

@@ -13,6 +13,7 @@ import { messageOf } from '../base/message-of.ts'
 import { CLUSTER_HEADER, clusterName, clusterNamed } from './cluster-id.ts'
 import {
   type AnswerOf,
+  BEAT_HEADER,
   type CallMethod,
   EPOCH_HEADER,
   faultOf,
@@ -240,10 +241,21 @@ function streamHandler(
   return async (request, reply) => {
     const message = checked(method, request.body)
     reply.hijack()
-    const writer = new LineWriter<unknown>(reply.raw, options)
+    const { clock, beatMs } = options
+    const wanted = { clock, beatMs: beatFor(request.headers[BEAT_HEADER], beatMs) }
+    const writer = new LineWriter<unknown>(reply.raw, wanted)
     handler(message, writer, { from: request.ip, pass: null })
     return reply
   }
+}
+
+/** More often costs more than it tells. */
+const SHORTEST_BEAT_MS = 10
+
+/** What a reader asks for, where it is more often than the own beat. */
+function beatFor(asked: string | string[] | undefined, ownMs: number): number {
+  const askedMs = Number(asked)
+  return askedMs > 0 ? Math.min(ownMs, Math.max(SHORTEST_BEAT_MS, askedMs)) : ownMs
 }
 
 function checked(method: CallMethod | StreamMethod, body: unknown): unknown {

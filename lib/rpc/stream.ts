@@ -3,7 +3,7 @@
  *
  * TCP tells within milliseconds that the other process is gone, and never that it is frozen. So the writer sends an
  * empty line when it had nothing to say for a heartbeat period, and the reader takes a longer silence for a frozen
- * peer. Neither side lets the other fill its memory: a reader that doesn't read is cut off, and so is an endless line.
+ * peer; it says how often it wants to hear, since the two may live by different periods. Neither side lets the other fill its memory: a reader that doesn't read is cut off, and so is an endless line.
  */
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
@@ -106,6 +106,8 @@ export interface LineReading {
   readonly clock: Clock
   /** So long a silence means a frozen peer: several heartbeat periods. */
   readonly silenceMs: number
+  /** Whatever comes, an empty line too. */
+  readonly onSign?: (() => void) | undefined
   readonly onLine: (line: unknown) => void
 }
 
@@ -115,7 +117,7 @@ export interface LineReading {
  */
 export function readLines(body: Readable, reading: LineReading): Promise<never> {
   return new Promise((_, reject) => {
-    const { clock, silenceMs, onLine } = reading
+    const { clock, silenceMs, onSign, onLine } = reading
     let rest = ''
     let cancelSilence = (): void => {}
     let chunks = 0
@@ -137,6 +139,7 @@ export function readLines(body: Readable, reading: LineReading): Promise<never> 
     body.on('data', (chunk: string) => {
       chunks += 1
       cancelSilence()
+      onSign?.()
       rest += chunk
       const lines = rest.split('\n')
       rest = lines.pop() ?? ''

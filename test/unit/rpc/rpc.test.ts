@@ -461,6 +461,28 @@ t.test('a stream that is ended by the writer rejects at once', async (t) => {
   await t.rejects(reading, { code: 'UNAVAILABLE' })
 })
 
+t.test('a reader with shorter periods than the writer’s hears it all the same', async (t) => {
+  const { umbilical } = await world(t, { beatMs: patienceMs() })
+  let signs = 0
+  const ended = new AbortController()
+  const silenceMs = pacedMs(400)
+  const reading = callerOf(t, 'umbilical', umbilical).stream(
+    'watch',
+    { from: 'me' },
+    { silenceMs, beatMs: silenceMs / 20, signal: ended.signal, onSign, onLine: () => {} },
+  )
+  function onSign(): void {
+    signs += 1
+  }
+  let hasEnded = false
+  reading.catch(() => {
+    hasEnded = true
+  })
+  await until('it was heard for longer than the silence', () => signs > 40 || hasEnded)
+  t.notOk(hasEnded)
+  ended.abort()
+})
+
 t.test('a frozen writer is noticed by its silence', async (t) => {
   const frozen: Clock = { nowMs: () => 0, after: () => () => {} }
   const { umbilical } = await world(t, { clock: frozen })
