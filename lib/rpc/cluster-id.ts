@@ -63,7 +63,8 @@ export function requireIfNamed(
     throw new RpcError('BAD_REQUEST', 'cluster: one id of a cluster is allowed')
   }
   if (own === null) throw new RpcError('UNAVAILABLE', 'the cluster has not been joined yet')
-  requireForUs({ [CLUSTER_HEADER]: cluster }, own)
+  // Ids are made in small letters; people and tools may write capitals.
+  requireForUs({ [CLUSTER_HEADER]: cluster.toLowerCase() }, own)
 }
 
 /**

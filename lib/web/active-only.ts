@@ -1,7 +1,7 @@
 /**
  * Requests that only the active master may answer, told by the header `tajo-active-only`: of the cluster whose id it
- * holds, or of any (`1`). A proxy sets it, and sends what was refused with 503 to the next master: so every answer comes from the active one, without the proxy's own
- * checks, which are always a little late.
+ * holds, or of any (`1`). A proxy sets it, and sends what was refused with 503 to the next master: so every answer comes
+ * from the active one, without the proxy's own checks, which are always a little late.
  *
  * While no other master is heard to be active, in the middle of a failover, a request is kept: it is answered here if
  * this master takes over. Otherwise it is refused after a moment, so that a proxy's few tries outlast the time after a
@@ -15,7 +15,8 @@ import { RpcError } from '../rpc/index.ts'
 import type { WebView } from './view.ts'
 
 export const ACTIVE_ONLY = 'tajo-active-only'
-const CLUSTER_ID = /^[0-9a-f-]{36}$/
+const ANY = '1'
+const CLUSTER_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 const KEPT_AT_LEAST_MS = 200
 const KEPT_AT_MOST_MS = 5000
@@ -48,13 +49,14 @@ export class ActiveOnly {
     this.#clock = clock
   }
 
-  /** Resolves when the request may be answered; rejects UNAVAILABLE, the proxy's sign to ask another master. */
+  /**
+   * Resolves when the request may be answered; rejects UNAVAILABLE, the proxy's sign to ask another master, and
+   * BAD_REQUEST for what is no id.
+   */
   async admit({ headers, raw }: FastifyRequest): Promise<void> {
     const wanted = headers[ACTIVE_ONLY]
     if (wanted === undefined) return
-    if (CLUSTER_ID.test(String(wanted)) && wanted !== this.#view.clusterId()) {
-      throw new RpcError('UNAVAILABLE', `this master is of cluster ${this.#view.clusterId()}`)
-    }
+    if (wanted !== ANY) this.#requireOurs(String(wanted))
     if (this.#view.serving()) return
     const isAdmitted =
       !this.#closed &&
@@ -69,6 +71,19 @@ export class ActiveOnly {
         if (this.#kept.size === 1) this.#lookLater()
       }))
     if (!isAdmitted) throw new RpcError('UNAVAILABLE', REFUSAL.message)
+  }
+
+  #requireOurs(wanted: string): void {
+    if (!CLUSTER_ID.test(wanted)) {
+      throw new RpcError(
+        'BAD_REQUEST',
+        `the header ${ACTIVE_ONLY} is neither a cluster's id nor ${ANY}, for any`,
+      )
+    }
+    const own = this.#view.clusterId()
+    if (wanted.toLowerCase() !== own) {
+      throw new RpcError('UNAVAILABLE', `this master is of cluster ${own}`)
+    }
   }
 
   /** Right before an answer leaves: itself, or the refusal in its place. */

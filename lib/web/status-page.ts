@@ -39,7 +39,7 @@ export const escapeHtml = (text: string): string =>
 /** What the page shows of the cluster. */
 export type PlainCluster = Pick<
   ClusterDocument,
-  'clusterId' | 'epoch' | 'active' | 'self' | 'masters' | 'problem' | 'warnings'
+  'clusterId' | 'epoch' | 'active' | 'self' | 'masters' | 'problem' | 'warnings' | 'alerts'
 >
 
 /** `history` is null when it could not be read. */
@@ -72,9 +72,13 @@ ${history === null ? '<p class="problem">The history could not be read in time.<
 `
 }
 
-function problems({ problem, warnings }: PlainCluster): string {
-  const all = problem === null ? warnings : [problem, ...warnings]
-  return all.map((text) => `<p class="problem" role="alert">${escapeHtml(text)}</p>`).join('\n')
+/** Alerts are the gravest first, and hold most of the others' words too. */
+function problems({ problem, warnings, alerts }: PlainCluster): string {
+  const told = alerts.map(({ text }) => text)
+  const all = new Set([...(problem === null ? [] : [problem]), ...told, ...warnings])
+  return [...all]
+    .map((text) => `<p class="problem" role="alert">${escapeHtml(text)}</p>`)
+    .join('\n')
 }
 
 const masterCells = (row: MasterRow): string[] => [

@@ -64,6 +64,11 @@ t.test('promtool: the alerts are well-formed and fire when they should', async (
   for (const [, alert] of alerts) t.ok(tried.includes(`- alertname: ${alert}\n`), `${alert}: tried`)
 })
 
+t.test('Prometheus asks masters of one cluster only', async (t) => {
+  const [, id = ''] = /params:\n +cluster: \['([^']+)'\]\n/.exec(textOf('prometheus.yml')) ?? []
+  t.match(id, /^[0-9a-f-]{36}$/)
+})
+
 t.test('HAProxy starts though a host has no address', async (t) => {
   if (!hasParts(t, 'haproxy')) return
   // host1, host2 and host3 are names of the example only.

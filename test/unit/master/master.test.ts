@@ -493,7 +493,11 @@ t.test('the page and its JSON', async (t) => {
   t.equal((await ask(info, '/', 'POST')).status, 405, 'nothing can be changed here')
   t.equal(escapeHtml('a<b'), 'a&lt;b')
   const empty = { clusterId: null, epoch: 0, active: null, self: 'x' }
-  const cluster = { ...empty, masters: [], problem: null, warnings: [] }
+  const cluster = { ...empty, masters: [], problem: null, warnings: [], alerts: [] }
+  const text = 'host3:26001 belongs to cluster <c-2>'
+  const alert = { kind: 'other-cluster', level: 'critical', text } as const
+  const alerted = statusPage({ ...cluster, alerts: [alert], warnings: [text] }, [])
+  t.equal(alerted.split('host3:26001 belongs to cluster &lt;c-2&gt;').length, 2, 'told once')
   t.match(statusPage(cluster, null), /could not be read/)
   const term = {
     ...{ term: 2, address: 'b:1', hostname: 'b', nonce: 'n', at: '', previousTerm: 1 },

@@ -189,6 +189,14 @@ t.test('requests that only the active master may answer', async (t) => {
   await clock.advance(0)
   t.equal(ours?.outcome, 'admitted')
   t.equal(theirs?.outcome, 'UNAVAILABLE', "the proxy's next one may be of that cluster")
+  const upper = ask({ [ACTIVE_ONLY]: CLUSTER.toUpperCase() })
+  const upperOther = ask({ [ACTIVE_ONLY]: OTHER.toUpperCase() })
+  const malformed = ['', 'yes', `${CLUSTER}0`, `${CLUSTER}, ${OTHER}`, '-'.repeat(36)]
+  const odd = malformed.map((text) => ask({ [ACTIVE_ONLY]: text }))
+  await clock.advance(0)
+  t.equal(upper.outcome, 'admitted', 'an id in capitals is the same id')
+  t.equal(upperOther.outcome, 'UNAVAILABLE')
+  for (const { outcome } of odd) t.equal(outcome, 'BAD_REQUEST', 'what is no id means nobody')
   now.serving = false
 
   now.elsewhere = true
@@ -441,12 +449,13 @@ t.test('who names a cluster is answered by a master of that one only', async (t)
     t.equal(answer.headers.get('x-tajo-cluster'), CLUSTER, 'each answer says whose it is')
     return { status: answer.status, text: await answer.text() }
   }
-  for (const path of ['/health/active', '/health/live', '/api/v1/cluster', '/', '/nothing']) {
+  for (const path of ['/health/active', '/health/live', '/api/v1/cluster', '/metrics', '/', '/x']) {
     const { status, text } = await ask(`${path}?cluster=${OTHER}`)
     t.equal(status, 409, path)
     t.match(text, `this is cluster ${CLUSTER}, and the message is for ${OTHER}`)
   }
   t.equal((await ask(`/health/active?cluster=${CLUSTER}`)).status, 200)
+  t.equal((await ask(`/health/active?cluster=${CLUSTER.toUpperCase()}`)).status, 200)
   t.equal((await ask('/health/active')).status, 200, 'who names none reads what the address tells')
   t.equal((await ask('/health/active', { headers: { 'x-tajo-cluster': OTHER } })).status, 409)
   t.equal((await ask('/health/active?cluster=')).status, 400, 'a variable that was never set')
