@@ -23,6 +23,7 @@ export type Purpose =
   | 'claim'
   | 'renew'
   | 'end-below'
+  | 'void'
   | 'release'
   | 'obituary'
   | 'register'

@@ -59,12 +59,12 @@ export class Unopened {
 
   async #clear(terms: readonly number[]): Promise<void> {
     const { clock, disk, log, restMs } = this.#o
-    const how = { purpose: 'sweep', most: AT_ONCE, goesOn: () => !this.#stopped } as const
+    const how = { purpose: 'void', most: AT_ONCE, goesOn: () => !this.#stopped } as const
     try {
       const done = await voidTerms(disk, terms, how)
       for (const term of done) this.closed.add(term)
       if (!this.#stopped) for (const term of terms) if (!this.closed.has(term)) this.#left.add(term)
-      await tellVoid(disk, 'sweep', done)
+      await tellVoid(disk, 'void', done)
       if (done.length > 0) log('debug', 'terms that nobody opened are void', { terms: done.length })
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
