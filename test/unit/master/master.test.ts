@@ -496,8 +496,10 @@ t.test('the page and its JSON', async (t) => {
   const cluster = { ...empty, masters: [], problem: null, warnings: [], alerts: [] }
   const text = 'host3:26001 belongs to cluster <c-2>'
   const alert = { kind: 'other-cluster', level: 'critical', text } as const
-  const alerted = statusPage({ ...cluster, alerts: [alert], warnings: [text] }, [])
-  t.equal(alerted.split('host3:26001 belongs to cluster &lt;c-2&gt;').length, 2, 'told once')
+  for (const warnings of [[], [text]]) {
+    const alerted = statusPage({ ...cluster, alerts: [alert], warnings }, [])
+    t.equal(alerted.split('host3:26001 belongs to cluster &lt;c-2&gt;').length, 2, 'told once')
+  }
   t.match(statusPage(cluster, null), /could not be read/)
   const term = {
     ...{ term: 2, address: 'b:1', hostname: 'b', nonce: 'n', at: '', previousTerm: 1 },
