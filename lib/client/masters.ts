@@ -74,6 +74,8 @@ export class Masters {
   /** Client RPC addresses: the given ones first, then what hints told. */
   #known: string[]
   #active: string | null = null
+  /** Those that have named this cluster: nothing is submitted to others. */
+  readonly #named = new Set<string>()
   #anybodyThere = false
   #findAfterMs = Number.NEGATIVE_INFINITY
   #epoch = 0
@@ -278,6 +280,11 @@ export class Masters {
     try {
       const at = service === 'client' ? address : this.#catalogOf(address)
       const options = { deadlineMs, signal: moved.signal }
+      if (method === 'submit' && !this.#named.has(address)) {
+        // One of an older state passes over the cluster's name: it would make the change, and only its answer be refused.
+        await wire.call(address, '/rpc/client/status', {}, options)
+        this.#named.add(address)
+      }
       const { body, epoch } = await wire.call(at, `/rpc/${service}/${method}`, message, options)
       this.#requireNewestTerm(address, epoch)
       return body
