@@ -16,14 +16,14 @@ import { type DerbyAddress, parseDerby, requireDerby } from './derby-uri.ts'
 import { DUCKDB_DIALECT, type OpenFile, openFile } from './embedded-duckdb.ts'
 import { CatalogError } from './errors.ts'
 import type { SqlServer } from './sql-connection.ts'
-import { type ServedBy, SqlStore } from './sql-store.ts'
+import { type SqlKeeping, SqlStore } from './sql-store.ts'
 import type { CatalogState } from './state.ts'
 
 export interface EmbeddedOptions {
   readonly uri: string
   /** How this process is known to its users, for others who find the catalog in use: a master's address. */
   readonly holder?: string
-  readonly served?: ServedBy
+  readonly keeping?: SqlKeeping
 }
 
 const MARK = 'tajo-catalog.made'
@@ -32,9 +32,9 @@ export class EmbeddedStore extends SqlStore {
   readonly #server: EmbeddedServer
 
   /** Throws CatalogError BAD_STORE when the URI is none. Touches the directory at `open` only. */
-  constructor({ uri, holder = 'a Tajo process', served }: EmbeddedOptions) {
+  constructor({ uri, holder = 'a Tajo process', keeping }: EmbeddedOptions) {
     const server = embeddedServer(parseDerby(uri), holder)
-    super({ server, ...(served !== undefined && { served }) })
+    super({ server, ...keeping })
     this.#server = server
   }
 

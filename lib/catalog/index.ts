@@ -5,6 +5,7 @@
  * what a store owes.
  */
 export { Draft, OUTCOMES_KEPT, OUTCOMES_KEPT_MS, OUTCOMES_MAX } from './apply.ts'
+export type { Binding } from './binding.ts'
 export { type Build, Catalog, type CatalogOptions } from './catalog.ts'
 export { decodeDump, encodeDump, isEmptyCatalog } from './dump.ts'
 export { CatalogError, type CatalogErrorCode } from './errors.ts'
@@ -24,4 +25,4 @@ export type {
 } from './model.ts'
 export { openCatalogStore, STORE_CLASSES, type StoreOptions, sharedStore } from './open.ts'
 export { absolutePath, CatalogState, DEFAULT_DATABASE, EMPTY } from './state.ts'
-export type { Batch, CatalogStore, Commit, Kept, Opened, ReadableStore } from './store.ts'
+export type { Batch, CatalogStore, Commit, Kept, Opened, Origin, ReadableStore } from './store.ts'

@@ -5,12 +5,13 @@
 import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { readServed } from './begun.ts'
+import { type Binding, UNBOUND } from './binding.ts'
 import { CatalogError } from './errors.ts'
 import { MemStore } from './mem-store.ts'
 import { sharedDirectory } from './shared-directory.ts'
 import { SharedStore } from './shared-store.ts'
 import { SQL_TIMEOUTS } from './sql-connection.ts'
-import type { ServedBy } from './sql-store.ts'
+import type { SqlKeeping } from './sql-store.ts'
 import type { ReadableStore } from './store.ts'
 
 export const STORE_CLASSES = [
@@ -33,14 +34,20 @@ export interface StoreOptions {
   readonly rootDirectory: string
   /** How this process is known to its users, for others who find DerbyStore in use: a master's address. */
   readonly holder?: string
+  readonly binding: Binding
   readonly log: Log
 }
 
 /** The one below `tajo.rootdir`, with what the election's history there says. */
-export function sharedStore(rootDirectory: string, log: Log): SharedStore {
+export function sharedStore(
+  rootDirectory: string,
+  log: Log,
+  binding: Binding = UNBOUND,
+): SharedStore {
   return new SharedStore({
     directory: sharedDirectory(rootDirectory),
     served: (upTo) => readServed(haDirectoryOf(rootDirectory), upTo),
+    binding,
     log,
   })
 }
@@ -49,25 +56,27 @@ const haDirectoryOf = (rootDirectory: string): string => join(rootDirectory, 'sy
 
 /** Opens nothing yet. Rejects CatalogError BAD_STORE for an unknown class or a URI that isn't one of its. */
 export async function openCatalogStore(options: StoreOptions): Promise<ReadableStore> {
-  const { uri, user, password, holder, log, rootDirectory } = options
-  const served: ServedBy = (upTo, store) => readServed(haDirectoryOf(rootDirectory), upTo, store)
+  const { uri, user, password, holder, log, rootDirectory, binding } = options
+  const served: SqlKeeping['served'] = (upTo, store) =>
+    readServed(haDirectoryOf(rootDirectory), upTo, store)
+  const keeping = { served, binding }
   switch (options.class) {
     case 'SharedStore':
-      return sharedStore(options.rootDirectory, log)
+      return sharedStore(options.rootDirectory, log, binding)
     case 'MemStore':
       return new MemStore()
     case 'DerbyStore': {
       const { EmbeddedStore } = await import('./embedded-store.ts')
-      return new EmbeddedStore({ uri, served, ...(holder === undefined ? {} : { holder }) })
+      return new EmbeddedStore({ uri, keeping, ...(holder === undefined ? {} : { holder }) })
     }
     case 'PostgreSQLStore': {
       const { PostgresStore } = await import('./postgres-store.ts')
-      return new PostgresStore({ uri, user, password }, SQL_TIMEOUTS, served)
+      return new PostgresStore({ uri, user, password }, SQL_TIMEOUTS, keeping)
     }
     case 'MariaDBStore':
     case 'MySQLStore': {
       const { MariadbStore } = await import('./mariadb-store.ts')
-      return new MariadbStore({ uri, user, password }, SQL_TIMEOUTS, served)
+      return new MariadbStore({ uri, user, password }, SQL_TIMEOUTS, keeping)
     }
     default: {
       const known = STORE_CLASSES.join(', ')

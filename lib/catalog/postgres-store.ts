@@ -18,12 +18,16 @@ import {
   type SqlTimeouts,
   type SqlValue,
 } from './sql-connection.ts'
-import { type ServedBy, SqlStore } from './sql-store.ts'
+import { type SqlKeeping, SqlStore } from './sql-store.ts'
 
 export class PostgresStore extends SqlStore {
   /** Throws CatalogError BAD_STORE when the URI is none. Connects at `open` only. */
-  constructor(options: JdbcOptions, timeouts: SqlTimeouts = SQL_TIMEOUTS, served?: ServedBy) {
-    super({ server: postgresServer(options, timeouts), ...(served !== undefined && { served }) })
+  constructor(
+    options: JdbcOptions,
+    timeouts: SqlTimeouts = SQL_TIMEOUTS,
+    keeping: SqlKeeping = {},
+  ) {
+    super({ server: postgresServer(options, timeouts), ...keeping })
   }
 }
 

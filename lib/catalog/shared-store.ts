@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
 import { markFile, marksOf, type Served, servedNote } from './begun.ts'
+import { type Binding, bindingFile, boundTo, requireOurs, UNBOUND } from './binding.ts'
 import { whyGone } from './by-name.ts'
 import { CatalogError } from './errors.ts'
 import { FileError, type Files, type NewFile, openFiles, type Written } from './files.ts'
@@ -34,7 +35,7 @@ import {
 } from './shared-read.ts'
 import { writeSnapshot } from './snapshot.ts'
 import { CatalogState, EMPTY } from './state.ts'
-import type { Batch, Kept, Opened, ReadableStore } from './store.ts'
+import type { Batch, Kept, Opened, Origin, ReadableStore } from './store.ts'
 
 export interface SharedOptions {
   /** Absolute: `<rootdir>/system/catalog`. */
@@ -43,6 +44,8 @@ export interface SharedOptions {
   readonly files?: Files
   /** What the election's history says of the terms up to one; left out where there is none. */
   readonly served?: (upTo: number) => Promise<Served>
+  /** Left out: it is anybody's. */
+  readonly binding?: Binding
   /** A journal may grow to this, or to the size of its snapshot, whichever is more. */
   readonly journalBytes?: number
   /** For people, in the snapshots. */
@@ -74,6 +77,7 @@ export class SharedStore implements ReadableStore {
   readonly #directory: string
   readonly #files: Files
   readonly #served: SharedOptions['served']
+  readonly #binding: Binding
   readonly #log: Log
   readonly #journalBytes: number
   readonly #now: () => Date
@@ -85,6 +89,7 @@ export class SharedStore implements ReadableStore {
     this.#directory = options.directory
     this.#files = options.files ?? openFiles(options.directory)
     this.#served = options.served
+    this.#binding = options.binding ?? UNBOUND
     this.#log = options.log
     this.#journalBytes = options.journalBytes ?? JOURNAL_BYTES
     this.#now = options.now ?? (() => new Date())
@@ -153,6 +158,15 @@ export class SharedStore implements ReadableStore {
     })
   }
 
+  async origin(): Promise<Origin> {
+    return this.#translated('open', async () => {
+      const look = { files: this.#files, directory: this.#directory, takesOver: false }
+      const [term = 0] = await seenTerms(look, 0)
+      const [clusterId = null] = boundTo(await this.#names())
+      return { clusterId, term }
+    })
+  }
+
   note(): string {
     return noteOf(this.#session?.part)
   }
@@ -189,7 +203,7 @@ export class SharedStore implements ReadableStore {
       const text = `term ${highest} has the catalog in ${this.#directory}, this is term ${term}`
       throw new CatalogError('STALE_TERM', text)
     }
-    const read = await readNewest(look, term, this.#history(term))
+    const [read] = await Promise.all([readNewest(look, term, this.#history(term)), this.#bind()])
     if (read === null) {
       this.#log('info', 'the catalog begins empty', { directory: this.#directory, term })
     }
@@ -200,6 +214,31 @@ export class SharedStore implements ReadableStore {
     const seq = read?.term === term ? read.seq : 0
     const base = read === null ? null : { term: read.term, part: read.part, seq: read.seq }
     return this.#beginPart({ term, part: last + 1, state, seq, base })
+  }
+
+  /** Its mark reaches the disk with the part that is begun. */
+  async #bind(): Promise<void> {
+    const { clusterId: ours, rebinds } = this.#binding
+    const bound = boundTo(await this.#names())
+    for (const theirs of bound) {
+      if (rebinds !== true) requireOurs(this.#directory, theirs, ours)
+      else await this.#files.unlink(join(this.#directory, bindingFile(theirs)))
+    }
+    if (ours === null || (bound.length > 0 && rebinds !== true)) return
+    const path = join(this.#directory, bindingFile(ours))
+    try {
+      const mark = await this.#files.create(path, { durable: false })
+      if (mark !== 'exists') await mark.close()
+    } catch (error) {
+      if (!isNoSpace(error)) throw error
+      // The next term makes it: this one must not fail for what only tells of damage later.
+      this.#log('warn', `no room for ${path}, which says whose catalog it is`)
+    }
+  }
+
+  async #names(): Promise<string[]> {
+    const names = await this.#files.list(this.#directory)
+    return names === 'missing' ? [] : names
   }
 
   /** Asked for beside the reading of the files. */

@@ -27,6 +27,8 @@ const MIGRATIONS: readonly Migration[] = [
     version: 3,
     statements: ({ integer }) => [added('catalog_tables', 'content_version', integer)],
   },
+  // Null: bound to no cluster yet (binding.ts).
+  { version: 4, statements: ({ text }) => [added('catalog_term', 'cluster_id', text)] },
 ]
 const NEWEST = MIGRATIONS.length
 

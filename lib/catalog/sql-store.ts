@@ -12,11 +12,15 @@
  * the row than the newest that the election's history knows to have served with this very store, and no tables missing:
  * else they would look like a first start, or like an older catalog that is good. Under the active they are noticed at the
  * next change, and once in a monitor interval without one; then all that is in memory is written anew.
+ *
+ * Terms fence the masters of one cluster only, so the row names the cluster as well: bound at the first opening, and
+ * refused to every other one (binding.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../base/message-of.ts'
 import { Draft } from './apply.ts'
 import { type Begun, type Served, servedNote } from './begun.ts'
+import { type Binding, requireOurs, UNBOUND } from './binding.ts'
 import { CatalogError, type CatalogErrorCode } from './errors.ts'
 import { FileError } from './files.ts'
 import type { Dialect, SqlConnection, SqlRow, SqlServer, SqlSession } from './sql-connection.ts'
@@ -25,7 +29,7 @@ import { type RowNumbers, writeDelta } from './sql-delta.ts'
 import { isThere, migrate } from './sql-migrations.ts'
 import { readCatalog } from './sql-read.ts'
 import { CatalogState, EMPTY } from './state.ts'
-import type { Batch, Kept, Opened, ReadableStore } from './store.ts'
+import type { Batch, Kept, Opened, Origin, ReadableStore } from './store.ts'
 
 /** What the election's history says of the terms up to one with the store of that name. Rejects with FileError. */
 export type ServedBy = (upTo: number, store: string) => Promise<Served>
@@ -34,9 +38,14 @@ export interface SqlStoreOptions {
   readonly server: SqlServer
   /** Left out: there is no history. */
   readonly served?: ServedBy
+  /** The terms of a cluster that it is taken from count for nothing. Left out: it is anybody's. */
+  readonly binding?: Binding
   /** The wall clock, for people who read the tables. */
   readonly now?: () => Date
 }
+
+/** What makes a server's tables the catalog of a cluster. */
+export type SqlKeeping = Pick<SqlStoreOptions, 'served' | 'binding'>
 
 /** What an open store holds. */
 interface Held {
@@ -53,17 +62,20 @@ const LOCK_POLLS = 15
 /** A row that is locked for longer is somebody's whom nobody can end. */
 const LOCK_POLLS_MAX = 150
 
-const READ_ROW = 'SELECT term, opening, kept, session FROM catalog_term WHERE id = 1'
+/** Whatever columns there are: an earlier version's row has no cluster. */
+const READ_ROW = 'SELECT * FROM catalog_term WHERE id = 1'
 
 export class SqlStore implements ReadableStore {
   readonly #server: SqlServer
   readonly #served: ServedBy | undefined
+  readonly #binding: Binding
   readonly #now: () => Date
   #held: Held | null = null
 
   constructor(options: SqlStoreOptions) {
     this.#server = options.server
     this.#served = options.served
+    this.#binding = options.binding ?? UNBOUND
     this.#now = options.now ?? (() => new Date())
   }
 
@@ -193,6 +205,21 @@ export class SqlStore implements ReadableStore {
     return (await this.readOnly()).term
   }
 
+  async origin(): Promise<Origin> {
+    const session = await this.#server.connect({ mayCreate: false })
+    if (session === null) return NOBODYS
+    const { connection, dialect } = session
+    try {
+      if (!(await isThere(this.#server, connection, dialect))) return NOBODYS
+      const { term, clusterId } = await readRow(connection, '')
+      return { term, clusterId }
+    } catch (error) {
+      throw this.#errorOf(error, 'ask whose it is')
+    } finally {
+      connection.destroy()
+    }
+  }
+
   note(): string {
     return servedNote(this.#server.name)
   }
@@ -211,9 +238,11 @@ export class SqlStore implements ReadableStore {
   async #takeOver(to: SqlSession & { readonly term: number; readonly begun: Begun | null }) {
     const { connection, dialect, term, begun } = to
     const row = await this.#lockRow(connection, dialect, term)
-    if (row.term > term) {
+    try {
+      this.#refuseHigher(row, term)
+    } catch (error) {
       await connection.query('ROLLBACK')
-      throw this.#stale(row.term, term)
+      throw error
     }
     if (begun !== null && row.term < begun.term) {
       await connection.query('ROLLBACK')
@@ -226,6 +255,10 @@ export class SqlStore implements ReadableStore {
       'UPDATE catalog_term SET term = ?, opening = ?, kept = ?, session = ?, opened_at = ? WHERE id = 1',
       [term, opening, seq, connection.session, this.#now().toISOString()],
     )
+    const { clusterId, rebinds } = this.#binding
+    if (row.clusterId === null || rebinds === true) {
+      await connection.query('UPDATE catalog_term SET cluster_id = ? WHERE id = 1', [clusterId])
+    }
     await connection.query('COMMIT')
     return { opening, seq }
   }
@@ -249,7 +282,7 @@ export class SqlStore implements ReadableStore {
       }
       if ((poll - 1) % LOCK_POLLS === 0) {
         const row = await readRow(connection, '')
-        if (row.term > term) throw this.#stale(row.term, term)
+        this.#refuseHigher(row, term)
         // Where others take over meanwhile, it is one of them that holds the lock, and each of them has its own time.
         if (row.opening === opening && row.session !== '') {
           await dialect.endSession(connection, row.session)
@@ -272,6 +305,13 @@ export class SqlStore implements ReadableStore {
         undefined,
       )
     }
+  }
+
+  #refuseHigher(row: TermRow, term: number): void {
+    const { clusterId, rebinds } = this.#binding
+    if (rebinds === true && row.clusterId !== clusterId) return
+    requireOurs(this.#server.name, row.clusterId, clusterId)
+    if (row.term > term) throw this.#stale(row.term, term)
   }
 
   #stale(theirs: number, ours: number): CatalogError {
@@ -333,7 +373,10 @@ interface TermRow {
   readonly opening: number
   readonly kept: number
   readonly session: string
+  readonly clusterId: string | null
 }
+
+const NOBODYS: Origin = { clusterId: null, term: 0 }
 
 async function readRow(connection: SqlConnection, lock: string): Promise<TermRow> {
   const rows: SqlRow[] = await connection.query(READ_ROW + lock)
@@ -344,6 +387,7 @@ async function readRow(connection: SqlConnection, lock: string): Promise<TermRow
     opening: Number(row.opening),
     kept: Number(row.kept),
     session: String(row.session),
+    clusterId: typeof row.cluster_id === 'string' ? row.cluster_id : null,
   }
 }
 

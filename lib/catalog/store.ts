@@ -67,8 +67,21 @@ export interface Kept {
   readonly term: number
 }
 
+/** Whose a catalog is. */
+export interface Origin {
+  /** The cluster that it is bound to; null for none yet. */
+  readonly clusterId: string | null
+  /** The highest term that ever opened it; 0 for none. */
+  readonly term: number
+}
+
 /** A store that can also be read without being taken over. */
 export interface ReadableStore extends CatalogStore {
+  /**
+   * Asked before a master joins or forms a cluster with it. Creates nothing and disturbs nobody. Left out where nothing is
+   * kept. Rejects CatalogError as `open`.
+   */
+  origin?(): Promise<Origin>
   /**
    * What is kept now; while a master is active, that may include what it has not acknowledged yet. Creates nothing and
    * disturbs nobody. Rejects CatalogError as `open`.

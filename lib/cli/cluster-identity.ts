@@ -24,12 +24,18 @@ export async function membershipOf(haDirectory: string): Promise<Membership | nu
   return clusterId === null || secret === null || secret === '' ? null : { clusterId, secret }
 }
 
-/** For a master without high availability: the id that is there, or one that is made now. */
-export async function ownClusterId(haDirectory: string): Promise<string> {
+/**
+ * For a master without high availability: the id that is there, or one that is made now. `ofCatalog`: the cluster that its
+ * catalog belongs to, where that lies in the same `tajo.rootdir`, so that an id whose file was removed is put back.
+ */
+export async function ownClusterId(
+  haDirectory: string,
+  ofCatalog: string | null = null,
+): Promise<string> {
   const known = await clusterIdOf(haDirectory)
   if (known !== null) return known
   const kept = await requireNew(haDirectory, 'cluster.json')
-  await writeOnce(haDirectory, SINGLE_FILE, kept ?? randomUUID())
+  await writeOnce(haDirectory, SINGLE_FILE, kept ?? ofCatalog ?? randomUUID())
   const made = await singleIdOf(haDirectory)
   if (made === null) throw new Error(`${join(haDirectory, SINGLE_FILE)} can't be read`)
   return made

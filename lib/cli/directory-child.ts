@@ -8,6 +8,8 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Log } from '../base/log.ts'
+import type { Origin } from '../catalog/store.ts'
 import {
   type Addresses,
   checkStorage,
@@ -52,6 +54,10 @@ export type DirectoryRequest =
       readonly directory: string
       readonly timing: Timing
       readonly by: string
+      /** Of a catalog that is kept elsewhere. */
+      readonly origin: Origin
+      /** Of a catalog that may lie in the shared directory as well: `tajo.catalog.uri` of DerbyStore, or null. */
+      readonly derbyUri: string | null
     }
   | {
       readonly op: 'order'
@@ -107,8 +113,12 @@ async function clusterOf(directory: string): Promise<string | null> {
 async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ epoch: number }> {
   const { directory, timing, by } = request
   const rootDirectory = join(directory, '../..')
-  const { newestCatalogTerm } = await import('./catalog-term.ts')
-  const catalogTerm = await newestCatalogTerm(rootDirectory)
+  const log: Log = (level, message, facts) => {
+    if (level === 'warn' || level === 'error') {
+      process.stderr.write(`${message} ${facts === undefined ? '' : JSON.stringify(facts)}\n`)
+    }
+  }
+  const { term: catalogTerm, clusterId: catalogCluster } = await originFor(request, log)
   // Making it would hide that the share is not mounted; where a catalog stands beside it, it is, and was removed alone.
   if (!existsSync(directory)) {
     if (catalogTerm === 0) {
@@ -124,12 +134,22 @@ async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ e
     timing,
     by,
     catalogTerm,
-    log: (level, message, facts) => {
-      if (level === 'warn' || level === 'error') {
-        process.stderr.write(`${message} ${facts === undefined ? '' : JSON.stringify(facts)}\n`)
-      }
-    },
+    catalogCluster,
+    log,
   })
+}
+
+/** Of the catalog that is configured, and of one that is still in the shared directory. */
+async function originFor(
+  { directory, origin, derbyUri }: DirectoryRequest & { op: 'format' },
+  log: Log,
+): Promise<Origin> {
+  const { sharedStore } = await import('../catalog/open.ts')
+  const { newerOrigin, originOf } = await import('./catalog-origin.ts')
+  const shared = await originOf(sharedStore(join(directory, '../..'), log))
+  if (derbyUri === null) return newerOrigin(origin, shared)
+  const { EmbeddedStore } = await import('../catalog/embedded-store.ts')
+  return newerOrigin(await originOf(new EmbeddedStore({ uri: derbyUri })), shared)
 }
 
 /** What the other end complains about reaches the person who asked: ssh says best why a host can't be reached. */

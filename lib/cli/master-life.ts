@@ -5,7 +5,11 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
+import { requireOurs } from '../catalog/binding.ts'
+import { parseDerby } from '../catalog/derby-uri.ts'
+import { CatalogError } from '../catalog/errors.ts'
 import { sharedDirectory } from '../catalog/shared-directory.ts'
+import type { Origin } from '../catalog/store.ts'
 import {
   type Configuration,
   entryAddress,
@@ -33,7 +37,8 @@ import {
   SingleMember,
 } from '../master/index.ts'
 import type { Bind } from '../rpc/index.ts'
-import { leaveElectedSign, newestElectedTerm } from './catalog-term.ts'
+import { withoutCredentials } from './catalog-fingerprint.ts'
+import { NO_ORIGIN, originOf } from './catalog-origin.ts'
 import { ownClusterId, singleIdOf } from './cluster-identity.ts'
 import { type InForce, onConfChange } from './conf-changes.ts'
 import { confRows } from './conf-rows.ts'
@@ -221,30 +226,37 @@ export class MasterLife implements DaemonLife {
       await this.#judgeOwners(rootDirectory)
       await requireNobodyAlone(ha.directory, rootDirectory)
       // Before the trace is taken over: the catalog's own history begins with this cluster.
-      if (isTraced(conf)) refuseLost(this.#catalogStart(), await keptTerm(this.#queries()))
+      if (isTraced(conf)) refuseLost(this.#catalogStart(), (await keptIn(this.#queries())).term)
       requireNoOtherCatalog(this.#catalogStart())
       if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
       const isShared = ha.catalog.class === 'SharedStore'
       const activate: Service['activate'] = async (term, signal, onTrouble) => {
         await requireNobodyAloneInTerm(ha.directory, rootDirectory, { signal, onTrouble })
         await service.activate(term, signal, onTrouble)
-        if (isShared) void this.#leaveSign(rootDirectory)
       }
       const formerId = await singleIdOf(ha.directory)
       const openingDirectory = isShared ? sharedDirectory(rootDirectory) : null
-      const catalogTerm = isShared ? await newestElectedTerm(rootDirectory) : 0
-      const known = { openingDirectory, catalogTerm, self: this.#self(), clusterId: formerId }
-      const options = { ...ha, ...known, log: this.#log.log }
+      const { term, clusterId } = await this.#origin()
+      const known = { openingDirectory, catalogTerm: term, catalogCluster: clusterId }
+      const us = { self: this.#self(), clusterId: formerId }
+      const options = { ...ha, ...known, ...us, log: this.#log.log }
       return joinElection({ ...options, service: { ...service, activate } }, onFailure)
     }
   }
 
-  /** It only tells of a removed HA directory later: without room for it the term is served all the same. */
-  async #leaveSign(rootDirectory: string): Promise<void> {
+  /**
+   * A database that doesn't answer now is asked again when a term opens it, and refuses the term then; the shared directory
+   * has to answer.
+   */
+  async #origin(): Promise<Origin> {
     try {
-      await leaveElectedSign(rootDirectory)
+      return await originOf(await this.#queries().makeStore(null))
     } catch (error) {
-      this.#log.log('warn', `no sign could be left beside the catalog: ${messageOf(error)}`)
+      if (!(error instanceof CatalogError) || this.#plan.ha?.catalog.class === 'SharedStore') {
+        throw error
+      }
+      this.#log.log('warn', `whose the catalog is can't be told yet: ${error.message}`)
+      return NO_ORIGIN
     }
   }
 
@@ -266,6 +278,16 @@ export class MasterLife implements DaemonLife {
     return { conf, home: env.TAJO_HOME ?? '', userName }
   }
 
+  /** Only a catalog inside of `tajo.rootdir` is surely this cluster's own. */
+  #idNextTo({ clusterId }: Origin): string | null {
+    const { conf } = this.#plan
+    const name = conf.get('tajo.catalog.store.class')
+    if (name === 'SharedStore') return clusterId
+    if (name !== 'DerbyStore') return null
+    const { directory } = parseDerby(conf.get('tajo.catalog.uri'))
+    return directory.startsWith(`${conf.get('tajo.rootdir')}/`) ? clusterId : null
+  }
+
   #single(): MasterOptions['join'] {
     const { conf, addresses } = this.#plan
     const rootDirectory = conf.get('tajo.rootdir')
@@ -282,9 +304,10 @@ export class MasterLife implements DaemonLife {
         onPutBack: (why) => this.#log.log('warn', why),
       })
       requireNoOtherCatalog(this.#catalogStart())
-      const kept = await keptTerm(this.#queries())
-      refuseLost(this.#catalogStart(), kept)
-      const clusterId = await ownClusterId(haDirectory)
+      const origin = await keptIn(this.#queries())
+      refuseLost(this.#catalogStart(), origin.term)
+      const clusterId = await ownClusterId(haDirectory, this.#idNextTo(origin))
+      requireOurs(catalogName(conf), origin.clusterId, clusterId)
       const member = new SingleMember({
         self: this.#self(),
         hostname: hostname(),
@@ -293,7 +316,7 @@ export class MasterLife implements DaemonLife {
         startedAt: new Date().toISOString(),
         service,
         onFailure,
-        term: Math.max(1, kept),
+        term: Math.max(1, origin.term),
       })
       const secret = await ownSecret(haDirectory)
       await member.start()
@@ -309,13 +332,20 @@ async function requireFreeCatalog(conf: Configuration): Promise<void> {
   await requireFreeDerby(conf.get('tajo.catalog.uri'))
 }
 
-/** The newest one of the catalog as it is kept; 0 where nobody has ever opened it. */
-async function keptTerm({ makeStore }: QueryOptions): Promise<number> {
-  const store = await makeStore()
-  const { term } = await store.readOnly()
-  await store.close()
-  return term
+/** Of the catalog as it is kept; all of it is read, so that damage is told at the start. */
+async function keptIn({ makeStore }: QueryOptions): Promise<Origin> {
+  const store = await makeStore(null)
+  try {
+    const { clusterId } = (await store.origin?.()) ?? NO_ORIGIN
+    const { term } = await store.readOnly()
+    return { clusterId, term }
+  } finally {
+    await store.close()
+  }
 }
+
+const catalogName = (conf: Configuration): string =>
+  `${conf.get('tajo.catalog.store.class')} ${withoutCredentials(conf.get('tajo.catalog.uri'))}`.trim()
 
 /** Only the cluster's own user may look into it: the secret is there. */
 async function makeHaDirectory(directory: string, before: () => Promise<void>): Promise<void> {

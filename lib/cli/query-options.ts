@@ -5,6 +5,7 @@ import { whyNotThere } from '../base/why-not-there.ts'
 import type { ReadableStore } from '../catalog/store.ts'
 import type { Configuration } from '../conf/index.ts'
 import type { QueryOptions } from '../master/index.ts'
+import { configuredStore } from './configured-store.ts'
 
 /** Readers of what was dropped or overwritten have so long to end, beyond all queries that began before. */
 const LITTER_GRACE_MS = 600_000
@@ -14,21 +15,11 @@ const DAY_MS = 24 * 3600 * 1000
 export function queryOptionsOf(conf: Configuration, address: string, log: Log): QueryOptions {
   const rootDirectory = conf.get('tajo.rootdir')
   // The database clients are loaded with it: not before this master has joined.
-  const makeStore = async (): Promise<ReadableStore> => {
-    const { openCatalogStore } = await import('../catalog/open.ts')
-    return openCatalogStore({
-      class: conf.get('tajo.catalog.store.class'),
-      uri: conf.get('tajo.catalog.uri'),
-      user: conf.get('tajo.catalog.connection.id'),
-      password: conf.get('tajo.catalog.connection.password'),
-      rootDirectory,
-      holder: `master ${address}`,
-      log,
-    })
-  }
+  const makeStore = (clusterId: string | null): Promise<ReadableStore> =>
+    configuredStore(conf, { binding: { clusterId }, holder: `master ${address}`, log })
   return {
     // A store that is not opened costs nothing.
-    preload: makeStore,
+    preload: () => makeStore(null),
     makeStore,
     logDirectory: join(rootDirectory, 'system', 'queries'),
     warehouse: conf.get('tajo.warehouse.directory'),

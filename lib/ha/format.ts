@@ -44,13 +44,15 @@ export interface Format {
   readonly by: string
   /** The newest term of which a catalog stands beside the directory, 0 for none: the format goes above it. */
   readonly catalogTerm?: number
+  /** The cluster that the catalog says it belongs to: the last thing that may still tell the id. */
+  readonly catalogCluster?: string | null
   readonly log: Log
 }
 
 /** Rejects UNSAFE naming the masters that live, or when another master claims meanwhile. */
 export async function formatDirectory(
   directory: string,
-  { timing, by, log, catalogTerm = 0 }: Format,
+  { timing, by, log, catalogTerm = 0, catalogCluster = null }: Format,
 ): Promise<{ epoch: number }> {
   const disk = openDisk(directory)
   await refuseUnknown(disk, directory)
@@ -63,7 +65,7 @@ export async function formatDirectory(
     )
   }
   const term = Math.max(newest, catalogTerm) + 1
-  const cluster = await clusterAfter(disk)
+  const cluster = await clusterAfter(disk, catalogCluster)
   const record = await takeTerm(disk, { term, newest, by, timing, log, cluster })
   const names = await disk.list('sweep', ACTIVE_DIR)
   const terms = (names === 'missing' ? [] : names).map(termOf)
@@ -94,12 +96,15 @@ interface Take extends Format {
   readonly cluster: Pick<TermRecord, 'clusterId' | 'generation'>
 }
 
-/** The id stays: balancers and clients know the cluster by it. Nothing where no file and no term tells it. */
-async function clusterAfter(disk: Disk): Promise<Take['cluster']> {
+/**
+ * The id stays: balancers and clients know the cluster by it. The terms know it best, as cluster.json may be what was
+ * overwritten. Nothing where no term, no file and no catalog tells it.
+ */
+async function clusterAfter(disk: Disk, ofCatalog: string | null): Promise<Take['cluster']> {
   const text = await disk.read('setup', CLUSTER_FILE)
   const file = text === 'missing' ? null : decodeClusterLoosely(text)
   const known = await newestIdentity(disk, 'setup')
-  const clusterId = file?.clusterId ?? known?.clusterId
+  const clusterId = known?.clusterId ?? file?.clusterId ?? ofCatalog ?? undefined
   const generation = 1 + Math.max(generationOf(file ?? {}), generationOf(known ?? {}))
   return clusterId === undefined ? {} : { clusterId, generation }
 }

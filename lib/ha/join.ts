@@ -50,6 +50,7 @@ export async function joinElection(
       fencing: options.fencing,
       severalHosts: options.severalHosts,
       catalogTerm: options.catalogTerm,
+      catalogCluster: options.catalogCluster,
       openingDirectory: options.openingDirectory,
       fresh: {
         clusterId: options.clusterId ?? randomUUID(),

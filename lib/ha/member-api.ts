@@ -161,6 +161,8 @@ export interface MemberOptions {
   readonly severalHosts: boolean
   /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
   readonly catalogTerm: number
+  /** The cluster that the catalog says it belongs to; null: to none yet, or nobody could tell. */
+  readonly catalogCluster: string | null
   /**
    * Where the service's `activate` writes, each term into a numbered subdirectory of its own: as much room is kept for the
    * next one. Absolute path; null where it writes no files.

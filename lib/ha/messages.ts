@@ -54,6 +54,8 @@ export interface Start {
   readonly openingDirectory: string | null
   /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
   readonly catalogTerm: number
+  /** The cluster that the catalog says it belongs to; null: to none yet, or nobody could tell. */
+  readonly catalogCluster: string | null
   /** The newest term that this master has heard of: numbers never go back, whatever the directory shows. */
   readonly knownTerm: number
   /** Used only if this master is the first: cluster id and secret come from the caller's randomness. */

@@ -37,7 +37,7 @@ import {
 } from './layout.ts'
 import type { Looker } from './look.ts'
 import { migrate } from './migrate.ts'
-import { type Past, readPast } from './past.ts'
+import { newestIdentity, type Past, readPast } from './past.ts'
 import { periodsOf } from './periods.ts'
 import type { Clock, Disk, Processes } from './ports.ts'
 import { describeCatalog } from './refusals.ts'
@@ -49,6 +49,8 @@ export interface Setup {
   readonly catalog: CatalogName
   /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
   readonly catalogTerm: number
+  /** The cluster that the catalog says it belongs to; left out or null: to none, or nobody could tell. */
+  readonly catalogCluster?: string | null
   readonly fresh: { readonly clusterId: string; readonly secret: string }
   readonly createdAt: string
   readonly timing: Timing
@@ -75,7 +77,9 @@ export async function joinDirectory(ports: SetupPorts, setup: Setup): Promise<Me
   const { disk } = ports
   try {
     const past = await readPast(disk, 'setup')
-    refuseLostTerms(past, setup)
+    const known = await knownId(disk, past)
+    refuseForeignCatalog(known, setup)
+    refuseLostTerms(past, known, setup)
     for (const name of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) await disk.makeDirs('setup', name)
     const cluster = await joinCluster(ports, setup, past)
     const secret = await joinSecret(ports, setup, past)
@@ -90,16 +94,45 @@ export async function joinDirectory(ports: SetupPorts, setup: Setup): Promise<Me
   }
 }
 
+/** The cluster that the directory is known to be: by its terms, and before the first one by cluster.json. */
+async function knownId(disk: Disk, { newest, mark }: Past): Promise<string | null> {
+  const named = newest === 0 ? null : (mark ?? (await newestIdentity(disk, 'setup')))
+  if (named?.clusterId !== undefined) return named.clusterId
+  const names = await disk.list('setup', '.')
+  if (names === 'missing' || !names.includes(CLUSTER_FILE)) return null
+  const text = await disk.read('setup', CLUSTER_FILE)
+  return text === 'missing' ? null : (decodeClusterLoosely(text)?.clusterId ?? null)
+}
+
+/** Two clusters with one catalog would count the same terms beside each other. */
+function refuseForeignCatalog(
+  known: string | null,
+  { directory, catalog, catalogCluster = null }: Setup,
+): void {
+  if (known === null || catalogCluster === null || known === catalogCluster) return
+  throw new HaError(
+    'CATALOG_DIFFERS',
+    `the catalog ${describeCatalog(catalog)} belongs to cluster ${catalogCluster}, and this is cluster ${known} (${directory}): two clusters can't share one. Set tajo.catalog.uri (or tajo.rootdir) to this cluster's own; or, when no master of that cluster lives any more, take it over: 'tajo catalog dump FILE', then 'tajo catalog load FILE --force'`,
+  )
+}
+
 /**
  * The catalog has been served under terms of which nothing is left here: the directory, or the terms in it, were removed.
- * A cluster that began anew would use their numbers again.
+ * A cluster that began anew would use their numbers again, under another id. (A catalog of term 1 that belongs to nobody may
+ * have been loaded before the first start; one of ours was a single master's.)
  */
-function refuseLostTerms({ newest }: Past, { directory, catalogTerm }: Setup): void {
-  if (catalogTerm <= newest) return
+function refuseLostTerms({ newest }: Past, known: string | null, setup: Setup): void {
+  const { directory, catalog, catalogTerm, catalogCluster = null, fresh } = setup
+  const isOwn = catalogCluster === null || catalogCluster === (known ?? fresh.clusterId)
+  if (catalogTerm <= Math.max(newest, isOwn ? 1 : 0)) return
   const left = newest === 0 ? 'nothing is left of any term' : `the newest term is ${newest}`
+  const whose = catalogCluster === null ? '' : ` by cluster ${catalogCluster}`
+  const wrong = isOwn
+    ? ''
+    : "Where that is another cluster than this master's, set tajo.catalog.uri to one of its own. Otherwise "
   throw new HaError(
     'BAD_DIRECTORY',
-    `in ${directory} ${left}, but the catalog beside it was served in term ${catalogTerm}: the HA directory, or its terms, were removed. Put it back from a backup, or stop all masters and run 'tajo haadmin -formatHA', which keeps the catalog and goes on above that term`,
+    `the catalog ${describeCatalog(catalog)} was served${whose} in term ${catalogTerm}, but in ${directory} ${left}. ${wrong}${isOwn ? 'T' : 't'}he HA directory, or its terms, were removed: put it back from a backup, or stop all masters and run 'tajo haadmin -formatHA', which keeps the catalog and the cluster's id and goes on above that term`,
   )
 }
 
@@ -110,8 +143,12 @@ async function joinCluster(ports: SetupPorts, setup: Setup, past: Past): Promise
   const theirs =
     (await interruptedMigration(disk)) ??
     (await newCluster(ports, setup, past)) ??
-    (await putBack(ports, timing, () => wholeCluster(disk, where)))
-  if (theirs === null) throw lostFile(CLUSTER_FILE, setup, past)
+    (await putBack(ports, timing, () => wholeCluster(disk, where, past)))
+  const known = await knownId(disk, past)
+  if (theirs === null) throw await replacedFile(disk, known, { setup, past })
+  if (known !== null && theirs.clusterId !== known) {
+    throw foreignFile(theirs.clusterId, known, setup)
+  }
   requireSameCatalog(setup.catalog, theirs.catalog, where)
   if (theirs.format >= FORMAT_VERSION) return theirs
   return migrate(ports, { directory, file: theirs, timing })
@@ -162,14 +199,19 @@ async function removeOlder(disk: Disk, mark: TermRecord): Promise<void> {
   }
 }
 
-/** Null where there is none, and where what is there is no cluster file, which the holder may still mend. */
-async function wholeCluster(disk: Disk, where: string): Promise<ClusterFile | null> {
+/**
+ * Null where there is none, and where what is there is no cluster file, or names another cluster than the terms do: the
+ * holder may still mend it.
+ */
+async function wholeCluster(disk: Disk, where: string, past: Past): Promise<ClusterFile | null> {
   const names = await disk.list('setup', '.')
   if (names === 'missing' || !names.includes(CLUSTER_FILE)) return null
   const text = await disk.read('setup', CLUSTER_FILE)
   if (text === 'missing') return null
   refuseNewer(text, where)
-  return decodeClusterLoosely(text)
+  const file = decodeClusterLoosely(text)
+  const known = await knownId(disk, past)
+  return file?.clusterId === known ? file : null
 }
 
 function requireSameCatalog(ours: CatalogName, theirs: CatalogName, where: string): void {
@@ -238,6 +280,24 @@ async function putBack<T>(
     await new Promise<void>((done) => clock.after(timing.pollMs, done))
   }
 }
+
+/** Why there is no cluster file to go by. */
+async function replacedFile(
+  disk: Disk,
+  known: string | null,
+  { setup, past }: { readonly setup: Setup; readonly past: Past },
+): Promise<HaError> {
+  const text = await disk.read('setup', CLUSTER_FILE)
+  const file = text === 'missing' ? null : decodeClusterLoosely(text)
+  if (file === null || known === null) return lostFile(CLUSTER_FILE, setup, past)
+  return foreignFile(file.clusterId, known, setup)
+}
+
+const foreignFile = (named: string, known: string, { directory }: Setup): HaError =>
+  new HaError(
+    'BAD_DIRECTORY',
+    `${directory}/${CLUSTER_FILE} names cluster ${named}, but the terms in ${HISTORY_DIR}/ beside it are those of cluster ${known}, and no active master has put it back: one of the two was overwritten, or copied from another cluster. Put back what was there, or stop all masters and run 'tajo haadmin -formatHA', which keeps the catalog, the history and the id ${known}`,
+  )
 
 function lostFile(name: string, { directory }: Setup, { newest, record }: Past): HaError {
   const last = record === null ? '' : `, by ${record.address}`

@@ -104,8 +104,9 @@ export class SupervisedKeeper {
   #watch(): void {
     const { clock } = this.#ports
     const { renewMs, monitorMs } = this.#timing
-    // Node's own start and the first look at a slow directory take longer than a period; on a busy host everything does.
-    const silentMs = this.#ready ? Math.max(2.5 * renewMs, 500) : Math.max(monitorMs, 10_000)
+    // Node's own start and the first look at a slow directory take longer than a period; on a busy host everything does. And
+    // one that joins may wait for a holder that puts back what was removed, up to four monitor intervals (setup.ts).
+    const silentMs = this.#ready ? Math.max(2.5 * renewMs, 500) : Math.max(5 * monitorMs, 10_000)
     this.#cancelCheck()
     const generation = this.#generation
     const checkedMs = clock.nowMs()

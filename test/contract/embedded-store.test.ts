@@ -162,6 +162,7 @@ void t.test(
     const connection = await file.connect()
     await connection.query('ALTER TABLE catalog_outcomes DROP COLUMN failure_kind')
     await connection.query('ALTER TABLE catalog_tables DROP COLUMN content_version')
+    await connection.query('ALTER TABLE catalog_term DROP COLUMN cluster_id')
     await connection.query("INSERT INTO catalog_outcomes VALUES (2, 'q', 'failed', 'x', NULL, 1)")
     await connection.query('DELETE FROM catalog_schema WHERE version > 1')
     await file.close()
@@ -234,11 +235,13 @@ void t.test('what the history of terms knows to have served must be there', asyn
   const storeOf = (): EmbeddedStore =>
     new EmbeddedStore({
       uri: uriOf(directory),
-      served: async (upTo, name) => {
-        asked.push(`${upTo} ${name}`)
-        const by = `the history says that term ${newest} has served with it`
-        const begun = newest === 0 ? null : { term: newest, part: null, by }
-        return { begun, recorded: newest > 0 }
+      keeping: {
+        served: async (upTo, name) => {
+          asked.push(`${upTo} ${name}`)
+          const by = `the history says that term ${newest} has served with it`
+          const begun = newest === 0 ? null : { term: newest, part: null, by }
+          return { begun, recorded: newest > 0 }
+        },
       },
     })
   const store = storeOf()

@@ -7,6 +7,7 @@ import { createConnection } from 'mariadb'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { Draft } from '../../lib/catalog/apply.ts'
+import type { Binding } from '../../lib/catalog/binding.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
 import { MariadbStore } from '../../lib/catalog/mariadb-store.ts'
 import type { Change, Table, Transaction } from '../../lib/catalog/model.ts'
@@ -31,7 +32,7 @@ interface Login {
 interface Kind {
   readonly name: 'postgres' | 'mariadb'
   start(t: Test): Promise<DatabaseServer>
-  store(uri: string, server: Login, timeouts?: SqlTimeouts): ReadableStore
+  store(uri: string, server: Login, timeouts?: SqlTimeouts, binding?: Binding): ReadableStore
   /** As somebody's hand in the database. */
   run(server: DatabaseServer, database: string, statements: readonly string[]): Promise<void>
 }
@@ -42,7 +43,8 @@ const KINDS: readonly Kind[] = [
   {
     name: 'postgres',
     start: startPostgres,
-    store: (uri, login, timeouts) => new PostgresStore({ uri, ...login }, timeouts),
+    store: (uri, login, timeouts, binding) =>
+      new PostgresStore({ uri, ...login }, timeouts, binding && { binding }),
     async run({ port, user, password }, database, statements) {
       const client = new pg.Client({ host: '127.0.0.1', port, user, password, database })
       await client.connect()
@@ -53,7 +55,8 @@ const KINDS: readonly Kind[] = [
   {
     name: 'mariadb',
     start: startMariadb,
-    store: (uri, login, timeouts) => new MariadbStore({ uri, ...login }, timeouts),
+    store: (uri, login, timeouts, binding) =>
+      new MariadbStore({ uri, ...login }, timeouts, binding && { binding }),
     async run({ port, user, password }, database, statements) {
       const at = { host: '127.0.0.1', port, user, password, database }
       const client = await createConnection(at)
@@ -170,8 +173,8 @@ for (const kind of KINDS) {
     const server = await kind.start(t)
     const fresh = () => `catalog_${++databases}?createDatabaseIfNotExist=true`
     const login = { user: server.user, password: server.password }
-    const openStore = (rest: string, port?: number, timeouts?: SqlTimeouts) => {
-      const store = kind.store(server.uri(rest, port), login, timeouts)
+    const openStore = (rest: string, port?: number, timeouts?: SqlTimeouts, binding?: Binding) => {
+      const store = kind.store(server.uri(rest, port), login, timeouts, binding)
       t.teardown(() => store.close())
       return new Writer(store)
     }
@@ -252,11 +255,13 @@ for (const kind of KINDS) {
         await kind.run(server, database, [
           'ALTER TABLE catalog_outcomes DROP COLUMN failure_kind',
           'ALTER TABLE catalog_tables DROP COLUMN content_version',
+          'ALTER TABLE catalog_term DROP COLUMN cluster_id',
           'DELETE FROM catalog_schema WHERE version > 1',
         ])
         const want = old.draft.toData()
         const looker = openStore(rest).store
         t.strictSame(await looker.readOnly(), { data: want, term: 1 }, 'for a dump')
+        t.strictSame(await looker.origin?.(), { clusterId: null, term: 1 }, 'it is nobody’s')
         const failed = (queryId: string): Transaction => ({
           ...transaction([], queryId),
           outcome: { queryId, state: 'failed', message: 'x', rows: null, kind: 'lost', atMs: 1 },
@@ -271,6 +276,32 @@ for (const kind of KINDS) {
         t.strictSame((await openStore(rest).open(3)).draft.toData(), fresher.draft.toData())
       },
     )
+
+    await t.test('a database is one cluster’s, and no other’s', async (t) => {
+      const rest = fresh()
+      const of = (binding: Binding) => openStore(rest, undefined, undefined, binding)
+      const looker = openStore(rest).store
+      t.strictSame(await looker.origin?.(), { clusterId: null, term: 0 }, 'not made by looking')
+      const before = await openStore(rest).open(3)
+      await before.write(created(1))
+      t.strictSame(await looker.origin?.(), { clusterId: null, term: 3 }, 'of an earlier version')
+      const [a, b] = [of({ clusterId: 'id-a' }), of({ clusterId: 'id-b' })]
+      await a.open(3)
+      t.strictSame(await looker.origin?.(), { clusterId: 'id-a', term: 3 }, 'bound at first use')
+      for (const term of [1, 3, 4]) {
+        const refused = await rejects(t, b.open(term), 'BAD_STORE', `term ${term} of another`)
+        t.match(refused.message, /belongs to cluster id-a, and this is cluster id-b.*catalog\.uri/)
+      }
+      await a.write(created(2), 'q-1')
+      t.strictSame(await looker.origin?.(), { clusterId: 'id-a', term: 3 }, 'nothing has changed')
+      await (await of({ clusterId: 'id-a' }).open(4)).write(created(3))
+      const taker = of({ clusterId: 'id-b', rebinds: true })
+      await (await taker.open(1)).write(created(4))
+      t.equal(taker.seq, 1, 'its terms begin anew')
+      t.strictSame(await looker.origin?.(), { clusterId: 'id-b', term: 1 }, 'taken over')
+      await rejects(t, of({ clusterId: 'id-a' }).open(5), 'BAD_STORE', 'the former one')
+      t.equal((await of({ clusterId: 'id-b' }).open(2)).draft.toData().tables.length, 4)
+    })
 
     await t.test('of two terms the lower one writes no more', async (t) => {
       const rest = fresh()

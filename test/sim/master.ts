@@ -239,6 +239,7 @@ export class Master {
       severalHosts: true,
       openingDirectory: null,
       catalogTerm: 0,
+      catalogCluster: null,
       fresh: { clusterId: `cluster of ${nonce}`, secret: SECRET },
     }
   }

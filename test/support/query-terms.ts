@@ -154,7 +154,7 @@ export class Terms {
     const { clock, options } = this
     const over = new AbortController()
     const log = (): void => {}
-    const catalog = new Catalog({ store: await options.makeStore(), commit, clock, log })
+    const catalog = new Catalog({ store: await options.makeStore(null), commit, clock, log })
     await catalog.open(this.#term, over.signal)
     const calls = new FakeCalls()
     const term = new QueryTerm(

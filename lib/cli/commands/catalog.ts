@@ -12,6 +12,7 @@ import { dirname, join, resolve } from 'node:path'
 import { messageOf } from '../../base/message-of.ts'
 import { whyNotThere } from '../../base/why-not-there.ts'
 import {
+  type Binding,
   type CatalogData,
   CatalogError,
   CatalogState,
@@ -21,7 +22,6 @@ import {
   isEmptyCatalog,
   type Kept,
   type Opened,
-  openCatalogStore,
   type ReadableStore,
 } from '../../catalog/index.ts'
 import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
@@ -29,7 +29,9 @@ import { syncIfKnown, withFile } from '../../ha/index.ts'
 import { orderedBy } from '../admin.ts'
 import { loadCluster } from '../cluster.ts'
 import type { CommandContext, Run } from '../command.ts'
+import { configuredStore } from '../configured-store.ts'
 import { requireRootdir } from '../default-rootdir.ts'
+import { askDirectory } from '../directory.ts'
 import { CliError, EXIT, failure, usageError } from '../exit.ts'
 import { allAnswer, lookAround } from '../look-around.ts'
 import { noteLoaded } from '../other-catalogs.ts'
@@ -73,7 +75,7 @@ async function restoreAs(context: CommandContext, file: string | undefined): Pro
 }
 
 async function dump(context: CommandContext, file: string | null): Promise<number> {
-  const { store, name } = await configuredStore(context)
+  const { store, name } = await storeFor(context, { clusterId: null })
   try {
     const { data } = await store.readOnly()
     const text = encodeDump(data, new Date())
@@ -95,7 +97,8 @@ async function dump(context: CommandContext, file: string | null): Promise<numbe
 async function load(context: CommandContext, file: string, force: boolean): Promise<number> {
   const data = decodeDump(await textOf(file))
   const haEpoch = await refuseLiving(context)
-  const { store, name } = await configuredStore(context)
+  const ours = await ownCluster(context)
+  const { store, name } = await storeFor(context, { clusterId: ours, rebinds: force })
   try {
     const kept = await keptIn(store, force)
     if (kept === null) {
@@ -107,7 +110,16 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
       const text = `${name} holds a catalog already (${tables} tables): --force replaces it; dump it first`
       throw new CliError(EXIT.unsafe, text)
     }
-    const term = Math.max(1, kept.term, haEpoch)
+    const theirs = (await store.origin?.())?.clusterId ?? null
+    const isTaken = theirs !== null && theirs !== ours
+    if (isTaken && !force) {
+      const us = ours === null ? 'no master has formed this one yet' : `this is cluster ${ours}`
+      const text = `${name} holds the catalog of cluster ${theirs}, and ${us}: --force takes it over, when no master of that cluster lives any more; dump it first`
+      throw new CliError(EXIT.unsafe, text)
+    }
+    // The numbers of another cluster's terms say nothing of ours; files are named by them.
+    const before = isTaken && name !== 'SharedStore' ? 0 : kept.term
+    const term = Math.max(1, before, haEpoch)
     const opened = await openedIn(store, term, force)
     if (opened === null) return await replaced(context, { store, name, data, term })
     const draft = Draft.of(CatalogState.from(opened.data))
@@ -189,19 +201,18 @@ async function refuseOvertaken(context: CommandContext, term: number): Promise<v
   throw failure('a master was started meanwhile and may have the old catalog: stop it, load again')
 }
 
-async function configuredStore({ confDir, home, env, output }: CommandContext) {
+/** Null: no master has formed it yet. */
+async function ownCluster(context: CommandContext): Promise<string | null> {
+  const { haDirectory: directory } = await loadCluster(context)
+  return askDirectory({ op: 'cluster', directory }, DIRECTORY_MS)
+}
+const DIRECTORY_MS = 30_000
+
+async function storeFor({ confDir, home, env, output }: CommandContext, binding: Binding) {
   const conf = await loadConfiguration(confDir, surroundingsOf(env))
   requireRootdir(conf, home)
-  const name = conf.get('tajo.catalog.store.class')
-  const store: ReadableStore = await openCatalogStore({
-    class: name,
-    uri: conf.get('tajo.catalog.uri'),
-    user: conf.get('tajo.catalog.connection.id'),
-    password: conf.get('tajo.catalog.connection.password'),
-    rootDirectory: conf.get('tajo.rootdir'),
-    log: logTo(output),
-  })
-  return { store, name }
+  const store = await configuredStore(conf, { binding, log: logTo(output) })
+  return { store, name: conf.get('tajo.catalog.store.class') }
 }
 
 async function textOf(file: string): Promise<string> {

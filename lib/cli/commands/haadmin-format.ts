@@ -4,13 +4,18 @@
  */
 import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
+import { UNBOUND } from '../../catalog/binding.ts'
+import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
 import { orderedBy } from '../admin.ts'
+import { NO_ORIGIN, originOf } from '../catalog-origin.ts'
 import { type Cluster, loadCluster } from '../cluster.ts'
 import type { CommandContext } from '../command.ts'
+import { configuredStore } from '../configured-store.ts'
 import { askDirectory } from '../directory.ts'
 import { CliError, EXIT, usageError } from '../exit.ts'
 import { lookAround } from '../look-around.ts'
 import { json } from '../print.ts'
+import { logTo } from './catalog-log.ts'
 
 export async function formatHA(context: CommandContext, yes: boolean): Promise<number> {
   const cluster = await loadCluster(context)
@@ -24,7 +29,8 @@ export async function formatHA(context: CommandContext, yes: boolean): Promise<n
     return EXIT.failed
   }
   const { timing } = cluster
-  const request = { op: 'format' as const, directory, timing, by: orderedBy() }
+  const of = await catalogOf(context)
+  const request = { op: 'format' as const, directory, timing, by: orderedBy(), ...of }
   const { epoch } = await askDirectory(request, timing.patienceMs + FORMAT_EXTRA_MS)
   context.output.out(
     context.json
@@ -36,6 +42,19 @@ export async function formatHA(context: CommandContext, yes: boolean): Promise<n
 
 /** Ending terms and removing files, on a file server that is slow. */
 const FORMAT_EXTRA_MS = 60_000
+
+/**
+ * The term goes above the catalog's, and an id that is left nowhere else is there. What may lie in the shared directory is
+ * looked at by a process that may hang.
+ */
+async function catalogOf({ confDir, env, output }: CommandContext) {
+  const conf = await loadConfiguration(confDir, surroundingsOf(env))
+  const name = conf.get('tajo.catalog.store.class')
+  if (name === 'DerbyStore') return { origin: NO_ORIGIN, derbyUri: conf.get('tajo.catalog.uri') }
+  if (name === 'SharedStore') return { origin: NO_ORIGIN, derbyUri: null }
+  const store = await configuredStore(conf, { binding: UNBOUND, log: logTo(output) })
+  return { origin: await originOf(store), derbyUri: null }
+}
 
 async function refuseAnswering(cluster: Cluster): Promise<void> {
   // Heartbeats are watched by the formatting itself.

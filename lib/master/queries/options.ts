@@ -4,8 +4,8 @@ import type { ReadableStore } from '../../catalog/store.ts'
 export interface QueryOptions {
   /** Loads what `makeStore` needs, ahead of time. */
   readonly preload: () => Promise<unknown>
-  /** A store of the configured class, not open yet; called once a term. */
-  readonly makeStore: () => Promise<ReadableStore>
+  /** A store of the configured class, not open yet; called once a term. The cluster's id binds it; null asks nobody. */
+  readonly makeStore: (clusterId: string | null) => Promise<ReadableStore>
   /** Absolute directory of the query log: `<rootdir>/system/queries`. */
   readonly logDirectory: string
   /** Absolute; managed tables live below it. */

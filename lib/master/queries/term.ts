@@ -69,7 +69,7 @@ export function warmUp(): void {
 export async function openTerm(options: TermOptions): Promise<QueryTerm> {
   const { term, signal, commit, onBroken, onGone, clock, log } = options
   const beganMs = clock.nowMs()
-  const store = await options.makeStore()
+  const store = await options.makeStore(options.clusterId())
   const catalog = new Catalog({ store, commit, onBroken, onGone, clock, log })
   await catalog.open(term, signal, options.onTrouble)
   log('info', `the catalog is open under term ${term}`, { tookMs: clock.nowMs() - beganMs })

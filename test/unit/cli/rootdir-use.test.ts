@@ -120,7 +120,8 @@ t.test('a mark that is removed is put back, unless another master has come', asy
 t.test('formatHA is refused while a master uses the directory alone', async (t) => {
   const directory = t.testdir({ secret: 's' })
   const use = await alone(directory)
-  const request = { op: 'format', directory, timing, by: 'test' } as const
+  const catalog = { origin: { clusterId: null, term: 0 }, derbyUri: null }
+  const request = { op: 'format', directory, timing, by: 'test', ...catalog } as const
   await t.rejects(askDirectory(request, 30_000), {
     exitCode: 4,
     message: /is used by a master without high availability: master here:26001/,

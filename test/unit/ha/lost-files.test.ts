@@ -125,6 +125,53 @@ function upkeepOf({ path, disk, joined }: Awaited<ReturnType<typeof held>>, hold
 
 const text = (path: string, name: string): string => readFileSync(`${path}/${name}`, 'utf8')
 
+t.test('a directory that was removed as a whole is told, from the first term on', async (t) => {
+  const path = t.testdir({})
+  const ours = { catalogTerm: 1, catalogCluster: 'id of old' }
+  await t.rejects(
+    join(path, ours),
+    {
+      code: 'BAD_DIRECTORY',
+      message:
+        /served by cluster id of old in term 1, .*nothing is left of any term.*uri.*formatHA/,
+    },
+    'one term is enough',
+  )
+  t.same(readdirSync(path), [], 'and nothing was made')
+  const options = { timing, by: 'test', log: () => {}, ...ours, catalogTerm: 5 }
+  t.match(await formatDirectory(path, options), { epoch: 6 })
+  const joined = await join(path, { ...ours, catalogTerm: 5 })
+  t.match(joined, { clusterId: 'id of old', newest: 6 }, 'the id is kept')
+  await t.rejects(join(path, { catalogTerm: 9, catalogCluster: 'id of b' }), {
+    code: 'CATALOG_DIFFERS',
+    message: /belongs to cluster id of b, and this is cluster id of old.*tajo\.catalog\.uri/,
+  })
+  const single = { fresh: { clusterId: 'id of one', secret: 's'.padStart(64, 's') } }
+  const alone = await join(t.testdir({ new: {} }).concat('/new'), {
+    ...single,
+    catalogTerm: 1,
+    catalogCluster: 'id of one',
+  })
+  t.equal(alone.clusterId, 'id of one', 'what a single master served is gone on with')
+})
+
+t.test('a cluster.json with another id than the terms have is damage', async (t) => {
+  const path = t.testdir({})
+  const disk = openDisk(path)
+  const { clusterId } = await join(path)
+  await claim(disk, 1, { clusterId, generation: 1 })
+  await disk.touch('release', heartbeatFile(1), RELEASED_MTIME_MS)
+  const file = text(path, 'cluster.json')
+  t.equal((await join(path)).clusterId, clusterId)
+  writeFileSync(`${path}/cluster.json`, file.replace(clusterId, 'id of another'))
+  await t.rejects(join(path), {
+    code: 'BAD_DIRECTORY',
+    message: new RegExp(`names cluster id of another, .*those of cluster ${clusterId}.*formatHA`),
+  })
+  await formatDirectory(path, { timing, by: 'test', log: () => {} })
+  t.equal((await join(path)).clusterId, clusterId, 'a format keeps the id of the terms')
+})
+
 t.test('a starting master makes no cluster.json and no secret where terms have been', async (t) => {
   for (const name of ['cluster.json', 'secret']) {
     const { path, disk } = await held(t)
@@ -142,17 +189,6 @@ t.test('a starting master makes no cluster.json and no secret where terms have b
     rmSync(`${path}/history/`, { recursive: true })
     await t.rejects(join(path, { catalogTerm: 4 }), { message: /catalog .* served in term 4/ })
   }
-})
-
-t.test('a directory that was removed as a whole is told, from the first term on', async (t) => {
-  const path = t.testdir({})
-  await t.rejects(join(path, { catalogTerm: 1 }), {
-    code: 'BAD_DIRECTORY',
-    message: /nothing is left of any term, but the catalog .* served in term 1: .*formatHA/,
-  })
-  t.same(readdirSync(path), [], 'nothing was made')
-  await formatDirectory(path, { timing, by: 'test', log: () => {}, catalogTerm: 1 })
-  t.match(await join(path, { catalogTerm: 1 }), { newest: 2 })
 })
 
 t.test('a starting master waits for the holder to put it back', async (t) => {

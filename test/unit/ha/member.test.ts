@@ -139,6 +139,7 @@ function member(t: Test, service: Partial<Service> = {}) {
       severalHosts: false,
       openingDirectory: null,
       catalogTerm: 0,
+      catalogCluster: null,
       fresh: { clusterId: 'c1', secret: 'secret' },
     },
   )

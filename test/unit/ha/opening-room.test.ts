@@ -55,6 +55,7 @@ const start = (directory: string): Start => ({
   severalHosts: false,
   openingDirectory: null,
   catalogTerm: 0,
+  catalogCluster: null,
   knownTerm: 0,
   fresh: { clusterId: 'c', secret: '' },
   joined: { clusterId: 'c', secret: '', storage, cluster, newest: 0 },
