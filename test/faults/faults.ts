@@ -299,6 +299,32 @@ export const FAULTS: readonly Fault[] = [
     says: /the same, in its third run, meanwhile INSERT > .*2nd waits/s,
   },
   {
+    name: 'a change does not wait for a result that is still to take the place of its files',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/master/queries/settle.js',
+        find: 'refuseMoving(state, transaction, () => catalog.state());',
+        replace: '',
+      },
+    ],
+    tests: ['unit/master/publications.test.js'],
+    says: /an INSERT into an external table at, above or below the place waits > /,
+  },
+  {
+    name: 'what a change reads is looked for by name when its worker begins',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/master/queries/bound-names.js',
+        find: 'return { tables, nextTableId: state.nextTableId };',
+        replace: 'return { tables: [], nextTableId: 0 };',
+      },
+    ],
+    tests: ['unit/master/isolation.test.js'],
+    says: /names mean what they meant at the submit, whatever is renamed before the worker reads > /,
+  },
+  {
     name: 'a hand-over does not wait for the requests that were accepted',
     kind: 'lost request',
     edits: [

@@ -10,7 +10,7 @@ import type { Table } from '../../lib/catalog/model.ts'
 import { absolutePath, contentVersionOf } from '../../lib/catalog/state.ts'
 import { resolved } from '../../lib/master/queries/catalog-service.ts'
 import type { QueryOptions } from '../../lib/master/queries/options.ts'
-import type { Manifest, QueryStatus, Task, TaskReport } from '../../lib/rpc/contract.ts'
+import type { Manifest, QueryStatus, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
 import { askedFor, meantBy } from '../../lib/worker/bound.ts'
 import { settle } from './hand-clock.ts'
 import { ID, reportOf, type Seat, Terms, workerAt } from './query-terms.ts'
@@ -39,7 +39,7 @@ const SESSION = { database: 'default', user: 'me', variables: {} }
 export class TableWorld {
   readonly terms: Terms
   seat: Seat
-  readonly #worker = workerAt(1, 100)
+  readonly #worker: WorkerInfo
   /** By absolute path. */
   readonly #files = new Map<string, readonly Row[]>()
   /** What it was given and has not begun to read for. */
@@ -50,14 +50,19 @@ export class TableWorld {
   #last = 0
   #isServed = true
 
-  private constructor(terms: Terms, seat: Seat) {
+  private constructor(terms: Terms, seat: Seat, slots: number) {
+    this.#worker = workerAt(1, slots)
     this.terms = terms
     this.seat = seat
   }
 
-  static async begin(t: Test, options: Partial<QueryOptions> = {}): Promise<TableWorld> {
+  static async begin(
+    t: Test,
+    options: Partial<QueryOptions> = {},
+    slots = 100,
+  ): Promise<TableWorld> {
     const terms = new Terms(t, options)
-    const world = new TableWorld(terms, await terms.begin())
+    const world = new TableWorld(terms, await terms.begin(), slots)
     await world.#register()
     return world
   }
@@ -148,7 +153,7 @@ export class TableWorld {
     const { forget } = this.seat.term.tracker.heartbeat({
       workerId: this.#worker.workerId,
       incarnation: this.#worker.incarnation,
-      freeSlots: 100,
+      freeSlots: this.#worker.slots - this.#accepted.size - this.#readings.size,
       reports,
     })
     this.#forget(forget, reports)

@@ -17,7 +17,7 @@ import type { PathRules } from './paths.ts'
 import { type Plan, plan } from './plan.ts'
 import { changesData, type Query, type QueryKind, statusOf } from './query.ts'
 import type { Scheduler } from './scheduler.ts'
-import { endOf, isOver, type Settler } from './settle.ts'
+import { endOf, isOver, type PlannedChange, type Settler } from './settle.ts'
 import type { Waiters } from './waiters.ts'
 import type { WorkerCalls } from './worker-calls.ts'
 import type { WorkerTable } from './worker-table.ts'
@@ -191,7 +191,8 @@ export class ClientService {
   // ---- beginning one ---------------------------------------------------------------------------------------------
 
   async #begin(submitted: RequestOf<'submit'>): Promise<QueryStatus> {
-    const { list, catalog, isPublishing, paths, parse, epoch, clock, wallMs } = this.#options
+    const { list, catalog, isPublishing, settler, paths, parse, epoch, clock, wallMs } =
+      this.#options
     if (isPublishing(submitted.queryId)) return this.#publishing(submitted)
     // A change's attempts are counted by its masters: the last one may have given one up and no more.
     const over = givenUp(catalog.state(), submitted.queryId)
@@ -215,10 +216,12 @@ export class ClientService {
       list.end(query, { state: 'failed', error }, wallMs())
       return this.#status(query)
     }
+    const context = { request, epoch, submittedMs, paths }
+    const planNow = (): Promise<Plan> => plan(parse(request.sql), catalog.state(), context)
+    const { asOf } = settler
     let planned: Plan
     try {
-      const context = { request, epoch, submittedMs, paths }
-      planned = await plan(parse(request.sql), catalog.state(), context)
+      planned = await planNow()
     } catch (thrown) {
       const error = userError(thrown)
       if (error === null) throw thrown
@@ -235,7 +238,15 @@ export class ClientService {
       }
       case 'change': {
         const query = begin('change', null)
-        this.#options.settler.changed(query, planned.build)
+        const { build } = planned
+        const planAgain = async (): Promise<PlannedChange> => {
+          const now = settler.asOf
+          const again = await planNow()
+          if (again.is !== 'change')
+            throw new Error(`query ${query.queryId} has become another one`)
+          return { build: again.build, asOf: now }
+        }
+        settler.changed(query, () => ({ build, asOf }), planAgain)
         await this.#until(query, () => query.stage === 'ended', CHANGE_MS)
         return this.#status(query)
       }

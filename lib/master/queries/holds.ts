@@ -12,18 +12,29 @@ import type { Query } from './query.ts'
 /** So often a change is run again because it was overtaken. */
 export const MOST_OVERTAKEN = 2
 
-/** The change has to wait for `holder` to end. */
+/** The change has to wait for the query `queryId`. */
 export class Held extends Error {
-  readonly holder: Query
+  readonly queryId: string
+  /** What that one does, for whoever has waited for it too long. */
+  readonly what: string
+  readonly isOver: () => boolean
 
-  constructor(holder: Query) {
-    super(
-      `waits for query ${holder.queryId}, which replaces the table and was overtaken ${MOST_OVERTAKEN} times`,
-    )
+  constructor(by: { queryId: string; does: string; what: string; isOver: () => boolean }) {
+    super(`waits for query ${by.queryId}, which ${by.does}`)
     this.name = 'Held'
-    this.holder = holder
+    this.queryId = by.queryId
+    this.what = by.what
+    this.isOver = by.isOver
   }
 }
+
+export const heldUpBy = (holder: Query): Held =>
+  new Held({
+    queryId: holder.queryId,
+    does: `replaces the table and was overtaken ${MOST_OVERTAKEN} times`,
+    what: 'replaces the table',
+    isOver: () => holder.stage === 'ended',
+  })
 
 /** Throws Held when the transaction of the query `queryId` changes a table that another one holds. */
 export function refuseHeld(
@@ -36,7 +47,7 @@ export function refuseHeld(
   for (const query of queries) {
     const held = heldBy(query)
     if (held === null || !tables.has(held)) continue
-    if (query.queryId !== queryId) throw new Held(query)
+    if (query.queryId !== queryId) throw heldUpBy(query)
     // Should there be two, as after a change of masters, the first has the table, so that they don't wait for each other.
     tables.delete(held)
   }

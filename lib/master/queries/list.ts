@@ -57,8 +57,11 @@ export class QueryList {
     return this.#all.values()
   }
 
+  /** Those for which it has a slot. */
   countOn(workerId: string): number {
-    return this.#byWorker.get(workerId)?.size ?? 0
+    let count = 0
+    for (const { hasSlot } of this.#byWorker.get(workerId) ?? []) if (hasSlot) count += 1
+    return count
   }
 
   onWorker(workerId: string): readonly Query[] {
@@ -72,6 +75,7 @@ export class QueryList {
       stage: fresh.task === null ? 'running' : 'queued',
       state: null,
       spot: null,
+      hasSlot: false,
       sinceMs: nowMs,
       startedMs: fresh.task === null ? fresh.submittedMs : null,
       finishedMs: null,
@@ -189,6 +193,11 @@ export class QueryList {
     this.#all.delete(query.queryId)
   }
 
+  /** Its worker is done with it. What is still to be done here, or waited for, takes no slot there. */
+  leavesSlot(query: Query): void {
+    query.hasSlot = false
+  }
+
   /** No news for anybody but who asks. */
   progress(query: Query, { progress, rows }: TaskReport): void {
     query.progress = Math.max(query.progress, progress)
@@ -241,6 +250,7 @@ export class QueryList {
   #settle(query: Query, spot: Spot | null): void {
     this.#leave(query)
     query.spot = spot
+    query.hasSlot = spot !== null
     if (spot === null) return
     const there = this.#byWorker.get(spot.workerId)
     if (there === undefined) this.#byWorker.set(spot.workerId, new Set([query]))

@@ -34,9 +34,15 @@ export class Publisher {
   readonly #running = new Map<string, Promise<void>>()
   /** The last one at each location: two that changed places with each other's steps would never come to an end. */
   readonly #last = new Map<string, Promise<void>>()
+  #carriedOut = 0
 
   constructor(options: PublisherOptions) {
     this.#options = options
+  }
+
+  /** How many this term has carried out: files that were looked at before one more may be elsewhere by now. */
+  get carriedOut(): number {
+    return this.#carriedOut
   }
 
   isPending(queryId: string): boolean {
@@ -80,6 +86,8 @@ export class Publisher {
       if (publication === null) return
       try {
         await carryOut(publication, signal)
+        // Before it is recorded: from then on nobody waits for it.
+        this.#carriedOut += 1
         await this.#record(publication)
         onPublished(queryId)
         return

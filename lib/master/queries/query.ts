@@ -59,6 +59,8 @@ export interface Query {
   stage: Stage
   state: EndState | null
   spot: Spot | null
+  /** Its worker has a slot for it: from the moment that it is given until its end there is heard of. */
+  hasSlot: boolean
   /** Monotonic: since when it is in this stage. */
   sinceMs: number
   startedMs: number | null

@@ -19,10 +19,11 @@ import type { Manifest, QueryError, Task } from '../../rpc/contract.ts'
 import { SqlError } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import type { Steps } from './ddl.ts'
-import { Held, holderOf, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
+import { Held, heldUpBy, holderOf, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
 import type { QueryList } from './list.ts'
 import type { QueryOptions } from './options.ts'
 import type { Plan } from './plan.ts'
+import { refuseMoving } from './publications.ts'
 import type { End, Query } from './query.ts'
 import type { Waiters } from './waiters.ts'
 import {
@@ -40,6 +41,8 @@ export interface SettlerOptions {
   /** This master, for the catalog's records. */
   readonly by: string
   readonly clock: Clock
+  /** While this master may not serve it stands still. */
+  readonly awakeMs: () => number
   readonly wallMs: () => number
   readonly log: Log
   /** Aborts with the term: what is under way then is the next active's business. */
@@ -47,6 +50,8 @@ export interface SettlerOptions {
   readonly lookFor: QueryOptions['lookFor']
   /** Carries out what a transaction has decided to publish; resolves when it is in place. */
   readonly publish: (queryId: string) => Promise<void>
+  /** How many results were put in their place: files that were looked at before one more may have been moved. */
+  readonly carriedOut: () => number
   /** The statement from the newest state, as that attempt. Rejects SqlError. */
   readonly planAgain: (task: Task, attempt: number) => Promise<Plan>
   /** A query has come back to the queue. */
@@ -61,6 +66,15 @@ export interface SettlerOptions {
 const FULL_PAUSE_MS = 1000
 const AGAIN_MS = 50
 const LOOKS_AT_ONCE = 4
+
+/** A change of the catalog, and `Settler.asOf` before the file system was looked at for it. */
+export interface PlannedChange {
+  readonly build: (state: CatalogState) => Steps
+  readonly asOf: number
+}
+
+/** A publication was carried out meanwhile. */
+class Moved extends Error {}
 
 export class Settler {
   readonly #options: SettlerOptions
@@ -88,6 +102,7 @@ export class Settler {
       const { publish } = this.#options
       const { task } = query
       if (task === null) throw new Error(`nobody knows what query ${query.queryId} wrote`)
+      const { asOf } = this
       const gone = await this.#whyGone(task, manifest)
       if (gone !== null) {
         const message = `${gone}; nothing was changed`
@@ -95,12 +110,16 @@ export class Settler {
         return
       }
       try {
-        await this.#surely(query.queryId, (state) => successOf(state, task, manifest, this.#now()))
+        await this.#surely(query.queryId, (state) => {
+          this.#requireUnmoved(asOf)
+          return successOf(state, task, manifest, this.#now())
+        })
       } catch (error) {
         if (error instanceof Held) {
           this.#wait(query, error, () => this.#apply(query, manifest))
           return
         }
+        if (error instanceof Moved) return this.#retry(query, () => this.#apply(query, manifest))
         if (!(error instanceof CatalogError)) throw error
         if (error.code === 'CHANGED') {
           await this.#overtaken(query, task, { error, retry: () => this.#apply(query, manifest) })
@@ -144,17 +163,35 @@ export class Settler {
     }
   }
 
-  /** A change that this master makes itself: what does not fit is the user's to know, and changes nothing. */
-  changed(query: Query, build: (state: CatalogState) => Steps): void {
+  /** Grows when files that were looked at may have been moved. */
+  get asOf(): number {
+    return this.#options.carriedOut()
+  }
+
+  /**
+   * A change that this master makes itself: what does not fit is the user's to know, and changes nothing. Planned again
+   * when it had to wait.
+   */
+  changed(
+    query: Query,
+    plan: () => PlannedChange | Promise<PlannedChange>,
+    planAgain: () => Promise<PlannedChange>,
+  ): void {
     this.#run(query, async () => {
       const { queryId } = query
+      const again = (): void => this.changed(query, planAgain, planAgain)
       try {
-        await this.#surely(queryId, (state) => stepsOutcome(state, queryId, build, this.#now()))
+        const { build, asOf } = await plan()
+        await this.#surely(queryId, (state) => {
+          this.#requireUnmoved(asOf)
+          return stepsOutcome(state, queryId, build, this.#now())
+        })
       } catch (error) {
         if (error instanceof Held) {
-          this.#wait(query, error, () => this.changed(query, build))
+          this.#wait(query, error, again)
           return
         }
+        if (error instanceof Moved) return this.#retry(query, again)
         if (!(error instanceof SqlError || (error instanceof CatalogError && isRefusal(error))))
           throw error
         const place = error instanceof SqlError ? error.place : null
@@ -241,7 +278,7 @@ export class Settler {
     // It would hold the table from now on: one after the other.
     const holder = times === MOST_OVERTAKEN ? holderOf(list.all(), task.write?.tableId) : null
     if (holder !== null) {
-      this.#wait(query, new Held(holder), retry)
+      this.#wait(query, heldUpBy(holder), retry)
       return
     }
     list.overtaken(query)
@@ -290,33 +327,44 @@ export class Settler {
     }
   }
 
-  /** Until the holder has ended; longer than `writeWaitMs` in all it is refused. It can be killed meanwhile. */
-  #wait(query: Query, { holder, message }: Held, retry: () => void): void {
+  /** Files were moved between the look at them and the transaction. */
+  #requireUnmoved(asOf: number): void {
+    if (this.asOf !== asOf) throw new Moved()
+  }
+
+  async #retry(query: Query, retry: () => void): Promise<void> {
     const { list, clock } = this.#options
-    const sinceMs = this.#waitingSinceMs.get(query) ?? clock.nowMs()
+    list.waits(query, 'looks once more at what it found in the file system', clock.nowMs())
+    retry()
+  }
+
+  /** Until what holds it up is over; longer than `writeWaitMs` in all it is refused. It can be killed meanwhile. */
+  #wait(query: Query, held: Held, retry: () => void): void {
+    const { list, clock, awakeMs } = this.#options
+    const sinceMs = this.#waitingSinceMs.get(query) ?? awakeMs()
     this.#waitingSinceMs.set(query, sinceMs)
-    list.waits(query, message, clock.nowMs())
-    void this.#turnOf(query, holder, sinceMs).then((turn) => {
+    list.waits(query, held.message, clock.nowMs())
+    void this.#turnOf(query, held, sinceMs).then((turn) => {
       if (turn === 'now') retry()
       if (turn !== 'too-late') return
       const { writeWaitMs } = this.#options
-      const text = `query ${holder.queryId} replaces the table, and was waited for ${writeWaitMs} ms (tajo.table.write.wait); nothing was changed; submit it again later`
+      const text = `query ${held.queryId} ${held.what}, and was waited for ${writeWaitMs} ms (tajo.table.write.wait); nothing was changed; submit it again later`
       this.failed(query, { message: text, place: null, kind: 'refused' })
     })
   }
 
   async #turnOf(
     query: Query,
-    holder: Query,
+    held: Held,
     sinceMs: number,
   ): Promise<'now' | 'too-late' | 'not-any-more'> {
-    const { waiters, clock, signal, writeWaitMs } = this.#options
-    const untilMs = sinceMs + writeWaitMs
-    while (holder.stage !== 'ended' && !waiters.closed && clock.nowMs() < untilMs) {
-      await waiters.next(holder.queryId, untilMs - clock.nowMs())
+    const { waiters, awakeMs, signal, writeWaitMs } = this.#options
+    const leftMs = (): number => sinceMs + writeWaitMs - awakeMs()
+    while (!held.isOver() && !waiters.closed && leftMs() > 0) {
+      await waiters.next(held.queryId, leftMs())
     }
     if (query.stage !== 'waiting' || waiters.closed || signal.aborted) return 'not-any-more'
-    return holder.stage === 'ended' ? 'now' : 'too-late'
+    return held.isOver() ? 'now' : 'too-late'
   }
 
   /**
@@ -359,6 +407,7 @@ export class Settler {
     const buildFree = (state: CatalogState): Transaction => {
       const transaction = build(state)
       refuseHeld(list.all(), queryId, transaction)
+      refuseMoving(state, transaction, () => catalog.state())
       return transaction
     }
     for (;;) {

@@ -144,10 +144,12 @@ export class QueryTerm {
       catalog,
       by,
       clock,
+      awakeMs,
       wallMs,
       log,
       signal,
       publish: (queryId) => publisher.publish(queryId),
+      carriedOut: () => publisher.carriedOut,
       planAgain: ({ queryId, sql, session, submittedMs, names }, attempt) => {
         const context = {
           request: { queryId, attempt, sql, session },

@@ -304,6 +304,7 @@ export class TrackerService {
 
   #ended(query: Query, report: TaskReport): void {
     const { list, catalog, settler, wallMs } = this.#options
+    list.leavesSlot(query)
     const state: EndState = report.state === 'killed' ? 'killed' : 'failed'
     const error: QueryError = report.error ?? {
       message: state === 'killed' ? 'it was killed' : 'its worker gave no reason',

@@ -332,6 +332,39 @@ t.test('who waits for the third run is refused after the time that is configured
   t.notOk(world.content('t')?.includes(insert.number))
 })
 
+t.test('while this master may not serve, nobody waits too long', async (t) => {
+  const world = await TableWorld.begin(t, { writeWaitMs: WAIT_MS })
+  await withTables(world)
+  const holder = await inLastRun(world)
+  const insert = await doneAtOnce(world, 'INSERT')
+  await world.pass(1000)
+  world.terms.mayServe = false
+  await world.terms.clock.advance(2 * WAIT_MS)
+  world.terms.mayServe = true
+  await world.pass(WAIT_MS - 2000)
+  t.match(await world.status(insert), { state: 'running', message: /^waits for/ })
+  await world.finish(holder)
+  t.match(await world.status(insert), { state: 'succeeded' })
+})
+
+t.test('those that wait take no slots from others', async (t) => {
+  const world = await TableWorld.begin(t, {}, 3)
+  await withTables(world)
+  const holder = await inLastRun(world)
+  const waiting = [await doneAtOnce(world, 'INSERT'), await doneAtOnce(world, 'INSERT')]
+  for (const one of waiting) t.match(await world.status(one), { message: /^waits for/ })
+  const others = [await world.begin('insert into u select 1'), await world.begin('select 1')]
+  t.same(
+    others.map((one) => world.has(one)),
+    ['to read', 'to read'],
+  )
+  const queued = await world.begin('insert into u select 2')
+  t.equal(world.has(queued), 'nothing', 'the holder has one as well')
+  await world.finish(holder)
+  t.equal(world.has(queued), 'to read')
+  for (const one of waiting) t.match(await world.status(one), { state: 'succeeded' })
+})
+
 t.test('who waits can be killed, and so can the one that is waited for', async (t) => {
   const world = await TableWorld.begin(t)
   await withTables(world)
