@@ -7,6 +7,8 @@ import { runNetwork } from './network.ts'
 import { NETWORK_GUARDS, type NetworkGuard } from './network-guards.ts'
 
 const SEEDS = 120
+/** Each costs as much as ten others. */
+const SEEDS_APART = 6
 /** Most are found within ten. */
 const MOST_SEEDS = 120
 
@@ -26,6 +28,13 @@ test('no cut network makes the role flap, get worse, or stay with a worse master
 test('a backup that registers anew is seen, though its old name is remembered as missing', async (t) => {
   const { violation } = await runNetwork({ seed: 356 })
   t.equal(violation, null)
+})
+
+test('the same with masters whose monitor intervals are far apart', async (t) => {
+  for (let seed = 1; seed <= SEEDS_APART; seed += 1) {
+    const { violation } = await runNetwork({ seed, monitorsMs: [1000, 10_000] })
+    t.equal(violation, null, `seed ${seed}`)
+  }
 })
 
 async function firstBite({ breaks, full }: NetworkGuard) {

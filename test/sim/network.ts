@@ -17,7 +17,7 @@ import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import type { SimWorker } from './ears.ts'
 import type { Master } from './master.ts'
-import { drawProfile, type Profile } from './profile.ts'
+import { drawProfile, type Profile, slowestMs } from './profile.ts'
 import { Random } from './world/random.ts'
 
 export interface NetworkOutcome {
@@ -33,6 +33,8 @@ export interface NetworkOptions {
   readonly breaks?: Breaks
   /** The disk is full for this master from the start: it can neither claim nor keep a reserve to claim with. */
   readonly full?: string
+  /** Of the masters in turn, ms; drawn by default. */
+  readonly monitorsMs?: readonly [number, ...number[]]
   readonly write?: ((line: string) => void) | null
 }
 
@@ -59,20 +61,32 @@ const MOST_MOVES = 3
 export async function runNetwork(options: NetworkOptions): Promise<NetworkOutcome> {
   const { seed, breaks = {}, write = null } = options
   const random = new Random(seed, 'network')
-  const cluster = new Cluster(profileOf(seed, random), breaks, write)
+  const cluster = new Cluster(profileOf(seed, random, options.monitorsMs), breaks, write)
   const run = new Run(cluster, random, options.full ?? null)
   const violation = await run.whole()
   return { seed, violation, handOvers: run.handOvers, acks: cluster.auditor.acks }
 }
 
-function profileOf(seed: number, random: Random): Profile {
+/** One for all, or, while an operator is changing it, two. */
+function drawMonitors(seed: number, random: Random): readonly [number, ...number[]] {
+  const monitorMs = random.pick([1000, 5000])
+  const other = monitorMs === 1000 ? 5000 : 1000
+  return new Random(seed, 'network timings').chance(0.3) ? [monitorMs, other] : [monitorMs]
+}
+
+function profileOf(
+  seed: number,
+  random: Random,
+  monitorsMs: readonly [number, ...number[]] | undefined,
+): Profile {
   const masters = random.chance(0.5) ? 2 : 3
   const drawn = drawProfile(seed)
-  const timing = makeTiming(random.pick([1000, 5000]))
+  const [first, ...others] = monitorsMs ?? drawMonitors(seed, random)
+  const timing = makeTiming(first)
   return {
     ...drawn,
     timing,
-    timings: [timing],
+    timings: [timing, ...others.map((ms) => makeTiming(ms))],
     masters,
     hosts: masters,
     priorities: [],
@@ -88,7 +102,7 @@ function profileOf(seed: number, random: Random): Profile {
       ...drawn.storage,
       peakShare: 0,
       delegations: false,
-      latencyMs: random.between(0.2, timing.monitorMs / 500),
+      latencyMs: random.between(0.2, 2),
     },
     network: {
       workers: random.pick(WORKERS),
@@ -150,7 +164,7 @@ class Run {
   }
 
   get #m(): number {
-    return this.#cluster.profile.timing.monitorMs
+    return slowestMs(this.#cluster.profile)
   }
 
   async #hold(forM: number): Promise<void> {
@@ -163,9 +177,10 @@ class Run {
   async #stall(): Promise<void> {
     const { active, random } = this.#cluster
     const process = active?.life?.process
-    if (process === undefined || !random.chance(0.5)) return
+    if (active === null || process === undefined || !random.chance(0.5)) return
     process.stop()
-    await this.#hold(0.3)
+    // A longer one would have its keeper kill it.
+    await this.#hold((0.3 * active.timing.monitorMs) / this.#m)
     process.continue()
     await this.#hold(2)
   }
