@@ -27,7 +27,7 @@ const COLUMNS = [
   'longest, ms',
   '… less stalls',
 ] as const
-const MORE = ['most moves', 'rows', 'lost', 'doubled', 'foreign'] as const
+const MORE = ['over M', 'most moves', 'rows', 'lost', 'doubled', 'foreign'] as const
 
 export function table(rounds: readonly Round[]): string[] {
   const kinds = [...new Set(rounds.map(kindOf))].sort()
@@ -63,6 +63,7 @@ function row(rounds: readonly Round[]): string[] {
     first.load,
     String(rounds.length),
     ...figures.map((ms) => ms.toFixed(0)),
+    String(rounds.filter(({ tookMs, monitorMs }) => tookMs > monitorMs).length),
     String(Math.max(...rounds.map(({ moves }) => moves))),
     ...[sum('acknowledged'), sum('lost'), sum('doubled'), sum('foreign')].map(String),
   ]
