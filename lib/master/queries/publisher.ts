@@ -8,7 +8,7 @@
  * A master that was stopped between two steps and wakes after another has done them: the staging directory is gone by
  * then, and where the old content was moved to is taken, so that neither of its renames can succeed.
  */
-import { mkdir, open, rename, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
@@ -130,7 +130,10 @@ export async function carryOut(publication: Publication, signal: AbortSignal): P
   const aside = join(asideOf(publication), 'content')
   const isAside = await exists(aside)
   if (!(await exists(staging))) {
-    if (isAside) return syncDirectory(dirname(location))
+    // By its name: what was staged may have been removed instead of renamed.
+    if (isAside && (await exists(location))) return syncDirectory(dirname(location))
+    signal.throwIfAborted()
+    if (isAside) await putBack(aside, location)
     throw new Error(`${staging}, which should take its place, is gone`)
   }
   if (!isAside) {
@@ -139,12 +142,23 @@ export async function carryOut(publication: Publication, signal: AbortSignal): P
     if (await exists(location)) await rename(location, aside)
     else await mkdir(aside)
     // From now on nothing can be moved here, not even if what stood there was empty.
-    await writeFile(join(aside, '_moved'), '')
+    await writeFile(join(aside, MOVED), '')
   }
   signal.throwIfAborted()
   await rename(staging, location)
   await syncDirectory(dirname(location))
 }
+
+/** What stood at the location, so that its readers have it; nothing where nothing did. */
+async function putBack(aside: string, location: string): Promise<void> {
+  const names = await readdir(aside)
+  if (names.every((name) => name === MOVED)) return
+  await rename(aside, location)
+  await rm(join(location, MOVED), { force: true })
+  await syncDirectory(dirname(location))
+}
+
+const MOVED = '_moved'
 
 /** It is recorded as done after that: a host that loses power must not have it undone. */
 async function syncDirectory(path: string): Promise<void> {

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
-import { carryOut, Publisher } from '../../../lib/master/queries/publisher.ts'
+import { asideOf, carryOut, Publisher } from '../../../lib/master/queries/publisher.ts'
 import { type LogLine, logName, QueryLog } from '../../../lib/master/queries/query-log.ts'
 import { dueOf } from '../../../lib/master/queries/sweeper.ts'
 import { ID, Terms } from '../../support/query-terms.ts'
@@ -270,6 +270,27 @@ t.test(
       'nothing was put in place, so it is not done',
     )
     t.same(readdirSync(location), ['new'])
+  },
+)
+
+t.test(
+  'staging that is removed between the two renames: the old content is put back',
+  async (t) => {
+    const terms = new Terms(t)
+    const location = join(terms.directory, 'out')
+    const { signal } = new AbortController()
+    const publication = { queryId: ID(1), staging: join(terms.directory, '.out-1'), location }
+    const aside = join(asideOf(publication), 'content')
+    mkdirSync(aside, { recursive: true })
+    for (const name of ['old', '_moved']) writeFileSync(join(aside, name), '')
+    for (const time of ['at once', 'and again']) {
+      await t.rejects(carryOut(publication, signal), /is gone/, `not recorded as done, ${time}`)
+      t.same(readdirSync(location), ['old'], time)
+    }
+    mkdirSync(publication.staging)
+    writeFileSync(join(publication.staging, 'new'), '')
+    await carryOut(publication, signal)
+    t.same(readdirSync(location), ['new'], 'and carried out when it is there after all')
   },
 )
 
