@@ -10,7 +10,7 @@ import { readClusterId, readSecret, requireNew } from '../ha/index.ts'
 import type { Membership } from '../rpc/index.ts'
 import { writeOnce } from './write-once.ts'
 
-const SINGLE_FILE = 'single-cluster'
+export const SINGLE_FILE = 'single-cluster'
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Null: no master has formed a cluster in `haDirectory` yet. Rejects where that can't be read. */

@@ -55,6 +55,7 @@ import {
 } from './other-catalogs.ts'
 import { queryOptionsOf } from './query-options.ts'
 import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
+import { SingleFiles } from './single-files.ts'
 import { ownSecret } from './single-secret.ts'
 import { timingOf } from './timing.ts'
 
@@ -80,6 +81,7 @@ export class MasterLife implements DaemonLife {
   #admin: AdminServer | null = null
   /** Without high availability. */
   #alone: { release(): void } | null = null
+  #singleFiles: SingleFiles | null = null
   #reloader: Reloader | null = null
   #directoryWarnings: readonly string[] = []
   /** Both with what was reloaded. */
@@ -127,6 +129,7 @@ export class MasterLife implements DaemonLife {
   async stop(why: string): Promise<void> {
     await Promise.all([this.#reloader?.close(), this.#master?.stop(why)])
     await this.#admin?.close()
+    this.#singleFiles?.stop()
     this.#alone?.release()
   }
 
@@ -152,7 +155,7 @@ export class MasterLife implements DaemonLife {
     return {
       address: addresses.umbilical,
       rootDirectory: this.#plan.conf.get('tajo.rootdir'),
-      directoryWarnings: () => this.#directoryWarnings,
+      directoryWarnings: () => [...this.#directoryWarnings, ...(this.#singleFiles?.warnings ?? [])],
       binds: this.#binds(),
       join: ha === null ? this.#single() : this.#election(ha),
       beatMs: 2 * timing.renewMs,
@@ -321,6 +324,10 @@ export class MasterLife implements DaemonLife {
       const secret = await ownSecret(haDirectory)
       await member.start()
       leaveTrace(conf)
+      const everyMs = timingOf(conf).monitorMs
+      const { log } = this.#log
+      this.#singleFiles = new SingleFiles({ haDirectory, clusterId, secret, everyMs, log })
+      this.#singleFiles.start()
       return { member, clusterId, secret }
     }
   }

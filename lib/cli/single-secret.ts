@@ -7,15 +7,15 @@ import { join } from 'node:path'
 import { readSecret, requireNew } from '../ha/index.ts'
 import { writeOnce } from './write-once.ts'
 
-const NAME = 'secret'
+export const SECRET_NAME = 'secret'
 
 /** `directory` exists. Rejects with the file system's error, and where the secret of other masters was removed. */
 export async function ownSecret(directory: string): Promise<string> {
   const known = await readSecret(directory)
   if (known !== null) return known
-  await requireNew(directory, NAME)
-  await writeOnce(directory, NAME, randomBytes(32).toString('hex'))
+  await requireNew(directory, SECRET_NAME)
+  await writeOnce(directory, SECRET_NAME, randomBytes(32).toString('hex'))
   const secret = await readSecret(directory)
-  if (secret === null) throw new Error(`${join(directory, NAME)} can't be read`)
+  if (secret === null) throw new Error(`${join(directory, SECRET_NAME)} can't be read`)
   return secret
 }

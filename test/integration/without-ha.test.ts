@@ -1,5 +1,5 @@
 /** High availability is switched off: one master and a worker do all that a cluster does, through the master's end too. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -48,6 +48,19 @@ t.test('a master without high availability has its worker run queries', async (t
   t.same((await rowsOf('SELECT a FROM t')).flat().map(Number), [7])
   t.equal((await look()).workers[0]?.state, 'live')
   t.notOk((await look()).alerts.some(({ kind }) => kind === 'worker-storage'))
+
+  const names = ['single-cluster', 'secret'].map((name) => join(root, 'system', 'ha', name))
+  const before = names.map((name) => readFileSync(name, 'utf8'))
+  for (const name of names) rmSync(name)
+  await until('the id and the secret are put back', () => names.every((name) => existsSync(name)))
+  t.same(
+    names.map((name) => readFileSync(name, 'utf8')),
+    before,
+  )
+  await until('and that is told', async () => {
+    const texts = (await look()).alerts.map(({ text }) => text)
+    return texts.filter((text) => /put back.*something removes files/.test(text)).length === 2
+  })
   process.kill(master.pid, 'SIGKILL')
   await master.ended()
   await master.start()
