@@ -24,5 +24,11 @@ export type {
   Transaction,
 } from './model.ts'
 export { openCatalogStore, STORE_CLASSES, type StoreOptions, sharedStore } from './open.ts'
-export { absolutePath, CatalogState, DEFAULT_DATABASE, EMPTY } from './state.ts'
+export {
+  absolutePath,
+  CatalogState,
+  DEFAULT_DATABASE,
+  EMPTY,
+  IDS_OF_THE_LOST,
+} from './state.ts'
 export type { Batch, CatalogStore, Commit, Kept, Opened, Origin, ReadableStore } from './store.ts'

@@ -79,6 +79,11 @@ export class CatalogState {
     return this.next
   }
 
+  /** The same, and its next table gets at least this id. */
+  withIdsFrom(nextTableId: number): CatalogState {
+    return new CatalogState(this.maps, Math.max(this.next, nextTableId))
+  }
+
   /** Sorted. */
   databaseNames(): string[] {
     return [...this.maps.databases.keys()].sort()
@@ -132,6 +137,12 @@ export class CatalogState {
     }
   }
 }
+
+/**
+ * So many tables may have been made in what is lost of a damaged catalog: workers that outlive it may come with writes to
+ * them, so no other table may get their ids.
+ */
+export const IDS_OF_THE_LOST = 1_000_000
 
 /** Which content of the table this is. */
 export const contentVersionOf = (table: Pick<Table, 'contentVersion'>): number =>

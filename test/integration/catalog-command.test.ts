@@ -1,7 +1,8 @@
 /** `tajo catalog dump` and `load`: what moves, what is refused, and that a running master is left alone. */
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { encodeDump } from '../../lib/catalog/dump.ts'
 import { SharedStore } from '../../lib/catalog/shared-store.ts'
 import { DemoCluster } from '../../lib/cli/demo-cluster.ts'
 import { askMaster } from '../../lib/cli/look-around.ts'
@@ -34,7 +35,7 @@ function stopped(t: Test, name: string) {
   writeFileSync(join(conf, 'tajo-site.xml'), siteXml(site))
   writeFileSync(join(conf, 'masters'), 'localhost\n')
   const store = () => new SharedStore({ directory: join(root, 'system', 'catalog'), log: () => {} })
-  return { conf, dir, store }
+  return { conf, dir, root, store }
 }
 
 t.test('a catalog moves from one store to another', async (t) => {
@@ -94,6 +95,19 @@ t.test('a catalog moves from one store to another', async (t) => {
     t.match(await catalog(b.conf, 'dump', '--term', '3'), { code: 2, stderr: /no option --term/ })
     t.match(await catalog(b.conf, 'restore'), { code: 0, stdout: /is whole/ })
     t.same((await b.store().readOnly()).data, data)
+  })
+
+  await t.test('no table gets the id of one that is not there any more', async (t) => {
+    const nextId = async () => (await b.store().readOnly()).data.nextTableId
+    const older = join(a.dir, 'older.json')
+    writeFileSync(older, encodeDump({ ...data, tables: [], nextTableId: 1 }, new Date()))
+    t.match(await catalog(b.conf, 'load', older, '--force'), { code: 0 })
+    t.equal(await nextId(), data.nextTableId)
+    const kept = join(b.root, 'system', 'catalog')
+    const names = readdirSync(kept, { recursive: true }).map(String).sort()
+    rmSync(join(kept, names.findLast((one) => /journal/.test(one)) ?? ''))
+    t.match(await catalog(b.conf, 'load', older, '--force'), { code: 0 })
+    t.ok((await nextId()) > 1_000_000, 'nobody knows how many tables were made in the journal')
   })
 })
 

@@ -126,6 +126,8 @@ t.test(
       (await broughtBack(/journal-.*/)).stdout,
       /its journal is missing: what was changed after/,
     )
+    const { nextTableId } = JSON.parse((await catalog(active, 'dump')).stdout).catalog
+    t.ok(nextTableId > 1_000_000, 'no table gets the id of one whose making is lost')
     t.equal(
       await client.execute('create table c (x int4)'),
       'CREATE TABLE',

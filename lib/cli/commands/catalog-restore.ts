@@ -6,7 +6,7 @@
  * its own name, writes there what is brought back, and lets go. Beside an active master it is refused.
  */
 import { join } from 'node:path'
-import { CatalogError, isEmptyCatalog, sharedStore } from '../../catalog/index.ts'
+import { CatalogError, IDS_OF_THE_LOST, isEmptyCatalog, sharedStore } from '../../catalog/index.ts'
 import type { Restorable } from '../../catalog/restorable.ts'
 import type { SharedStore } from '../../catalog/shared-store.ts'
 import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
@@ -57,7 +57,9 @@ export async function restore(context: CommandContext): Promise<number> {
     const again = (await store.restorable()).restorable
     const same = again.find((one) => one.term === as.term && one.part === as.part)
     if (same === undefined) throw failure(`term ${as.term} is not whole any more: try again`)
-    return store.replace(term, same.state)
+    const ids = again.map(({ state }) => state.nextTableId)
+    const lostIds = whole === null ? 0 : IDS_OF_THE_LOST
+    return store.replace(term, same.state.withIdsFrom(Math.max(...ids) + lostIds))
   }
   const term = conf.get('tajo.master.ha.enable')
     ? await inTerm(context, rootDirectory, bring)

@@ -19,6 +19,7 @@ import {
   Draft,
   decodeDump,
   encodeDump,
+  IDS_OF_THE_LOST,
   isEmptyCatalog,
   type Kept,
   type Opened,
@@ -124,7 +125,10 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
     if (opened === null) return await replaced(context, { store, name, data, term })
     const draft = Draft.of(CatalogState.from(opened.data))
     const by = `tajo catalog load by ${orderedBy()}`
-    const one = { by, atMs: Date.now(), changes: [{ do: 'load', data } as const], outcome: null }
+    // Workers may outlive the load, and come with writes to tables that it has removed.
+    const nextTableId = Math.max(data.nextTableId, opened.data.nextTableId)
+    const loaded = { do: 'load', data: { ...data, nextTableId } } as const
+    const one = { by, atMs: Date.now(), changes: [loaded], outcome: null }
     draft.apply(one)
     const { state: after, delta } = draft.seal()
     await store.append({ firstSeq: opened.seq + 1, transactions: [one], delta, after })
@@ -170,7 +174,8 @@ interface Replaced {
 
 /** Without reading what can't be read. */
 async function replaced(context: CommandContext, { store, name, data, term }: Replaced) {
-  await store.replace?.(term, CatalogState.from(data))
+  const state = CatalogState.from(data)
+  await store.replace?.(term, state.withIdsFrom(state.nextTableId + IDS_OF_THE_LOST))
   await refuseOvertaken(context, term)
   const counts = { databases: data.databases.length, tables: data.tables.length }
   const sentence = `${name} now holds databases: ${counts.databases}, tables: ${counts.tables}`

@@ -207,7 +207,9 @@ function changesOf(
   if (create !== null)
     return [{ do: 'create-table', table: newTable(state, create as TableDraft, manifest, atMs) }]
   if (write.tableId === null) throw new Error(`query ${queryId} has no target`)
-  if (state.table(write.tableId) === null) {
+  const table = state.table(write.tableId)
+  // After an older catalog was brought back another table can have the id; each has a place of its own.
+  if (table === null || table.location !== write.base) {
     throw new CatalogError('MISSING', 'the table was dropped while the query was writing to it')
   }
   const { tableId, schemaVersion, mode } = write
