@@ -94,6 +94,16 @@ export class TableWorld {
     return this.status(begun)
   }
 
+  /** Of one that needs the worker no more; it may look at files. */
+  async ended(begun: Begun): Promise<QueryStatus> {
+    for (;;) {
+      const status = await this.status(begun)
+      if (status.state !== 'queued' && status.state !== 'running') return status
+      await settle()
+      await this.#goOn()
+    }
+  }
+
   async #submit({ queryId, sql }: Begun): Promise<void> {
     const { client, list } = this.seat.term
     const said = client.submit({ queryId, attempt: 1, sql, session: SESSION })

@@ -208,6 +208,8 @@ export class QueryList {
   beginApplying(query: Query, nowMs: number): boolean {
     if (query.stage === 'ended' || query.stage === 'applying') return false
     this.#unqueue(query)
+    // What it has waited for.
+    if (query.stage === 'waiting') query.message = null
     this.#move(query, 'applying', nowMs)
     return true
   }

@@ -155,7 +155,7 @@ async function pair(
       t.match(two, { state: 'running', attempt: 2 })
       await world.run(second)
     }
-    t.match(await world.status(second), { state: 'succeeded' })
+    t.match(await world.ended(second), { state: 'succeeded' })
   }
 
   function seen(one: { state: string; attempt: number }, early: { state: string }): Verdict {
@@ -713,3 +713,90 @@ async function work(world: TableWorld, auditor: Auditor, begun: Begun): Promise<
     auditor.reads(begun)
   } else if (has === 'to finish') await world.finish(begun)
 }
+
+// ---- renames at random -------------------------------------------------------------------------------------------
+
+interface NameStep {
+  readonly do: 'overwrite' | 'insert' | 'swap' | 'rename' | 'work'
+  readonly name: 't' | 'u'
+  readonly pick: number
+}
+
+const nameStep: fc.Arbitrary<NameStep> = fc.record({
+  do: fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom('overwrite' as const, 'insert' as const) },
+    { weight: 2, arbitrary: fc.constantFrom('swap' as const, 'rename' as const) },
+    { weight: 6, arbitrary: fc.constant('work' as const) },
+  ),
+  name: fc.constantFrom('t' as const, 'u' as const),
+  pick: fc.nat(),
+})
+
+t.test(
+  'at random: tables are renamed and swapped, and each change goes to those it named',
+  async (t) => {
+    const counts = { again: 0, renamed: 0 }
+    await fc.assert(
+      fc.asyncProperty(fc.array(nameStep, { minLength: 20, maxLength: 50 }), async (steps) => {
+        const world = await TableWorld.begin(t, { writeWaitMs: 1e9 })
+        await withTables(world)
+        // Each adds its own number to the table that it named, and nothing else is ever lost there.
+        const targets = new Map<Begun, number>()
+        const open = new Set<Begun>()
+        for (const { do: what, name, pick } of steps) {
+          if (what === 'work') await goOn([...open][pick % Math.max(1, open.size)])
+          else if (what === 'swap') await renameAll([`t to x${pick}`, 'u to t', `x${pick} to u`])
+          // Somebody is at work under the new name, too, before it has its old one again.
+          else if (what === 'rename') await renameAll([`${name} to y`, `y to ${name}`])
+          else if (open.size < 6) await submit(what, name)
+        }
+        while (open.size > 0) for (const begun of [...open]) await goOn(begun)
+        const tables = [...(world.seat.catalog.state().tablesOf('default') ?? [])]
+        for (const table of tables) {
+          const named = [...targets].filter(([, id]) => id === table.id)
+          const want = named.map(([{ number }]) => number).sort((a, b) => a - b)
+          same(world.content(table.name), want, `table ${table.id}, called ${table.name} now`)
+        }
+
+        async function submit(what: 'overwrite' | 'insert', name: string): Promise<void> {
+          const table = world.seat.catalog.state().find('default', name)
+          if (table === null) return
+          const other = name === 't' ? 'u' : 't'
+          const begun = await world.begin(
+            what === 'insert'
+              ? `insert into ${name} select a, b from ${other}`
+              : `insert overwrite into ${name} select a, b from ${name}`,
+          )
+          targets.set(begun, table.id)
+          open.add(begun)
+        }
+        // One that would wait for a third run leaves the rest undone, as an operator would.
+        async function renameAll(all: readonly string[]): Promise<void> {
+          for (const one of all) {
+            const begun = await world.begin(`alter table ${one.replace(' to', ' rename to')}`)
+            for (let turn = 0; (await world.status(begun)).state === 'running'; turn++) {
+              if (turn > 50) throw new Error(`${one} waits for ever`)
+              for (const each of [...open]) await goOn(each)
+            }
+            if ((await world.status(begun)).state === 'failed') return
+            counts.renamed += 1
+          }
+        }
+        async function goOn(begun: Begun | undefined): Promise<void> {
+          if (begun === undefined) return
+          const has = world.has(begun)
+          if (has === 'to read') world.read(begun)
+          else if (has === 'to finish') await world.finish(begun)
+          const { state, attempt, error } = await world.status(begun)
+          if (state === 'failed') throw new Error(`${begun.sql}: ${error?.message}`)
+          if (state !== 'succeeded') return
+          open.delete(begun)
+          if (attempt > 1) counts.again += 1
+        }
+      }),
+      { numRuns: 50, endOnFailure: true },
+    )
+    t.comment(JSON.stringify(counts))
+    for (const [name, count] of Object.entries(counts)) t.ok(count > 0, `${name}: ${count}`)
+  },
+)
