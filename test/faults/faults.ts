@@ -87,8 +87,8 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/cli/sight.js',
-        find: 'told === null || told === clusterId',
-        replace: 'true',
+        find: 'return told === clusterId',
+        replace: 'return true',
       },
     ],
     tests: ['unit/cli/cluster-view.test.js'],

@@ -17,8 +17,8 @@ import { until } from '../../support/until.ts'
 
 const TAJO = join(HOME, 'build/lib/cli/tajo.js')
 const TSQL = join(HOME, 'build/lib/cli/tsql.js')
-/** Small enough to be filled in a moment, bytes as well as inodes. */
-const SIZE = 'size=96m,nr_inodes=12k'
+/** Small enough to be filled in a moment, bytes as well as inodes, and enough for what an hour writes. */
+const SIZE = 'size=384m,nr_inodes=96k'
 
 export type Owner = Pick<Test, 'teardown'>
 
