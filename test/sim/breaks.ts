@@ -34,6 +34,8 @@ export interface Breaks {
   readonly ownNetwork?: string
   /** An active forgets a worker as soon as it has lost it. */
   readonly forgetsLost?: boolean
+  /** A keeper forgets at once which successor has failed. */
+  readonly forgetsFailures?: boolean
   /** What a keeper says of its files when it is offered the role. */
   readonly proveClaim?: () => Promise<string | null>
   readonly readEarly?: (inside: Inside, term: number) => Promise<Change[]> | null

@@ -2,7 +2,9 @@
  * The rules of a hand-over over a cut network, each broken on purpose through a port: network.ts has to find every one.
  */
 import type { KeeperLink, ToKeeper } from '../../lib/ha/messages.ts'
-import { type Hearing, KINDS, type Kind } from '../../lib/ha/network-rank.ts'
+import type { Publication } from '../../lib/ha/network-publication.ts'
+import { type Hearing, KINDS, type Kind, type Rank } from '../../lib/ha/network-rank.ts'
+import type { Disk } from '../../lib/ha/ports.ts'
 import type { Breaks } from './breaks.ts'
 
 export interface NetworkGuard {
@@ -11,6 +13,8 @@ export interface NetworkGuard {
   readonly breaks: Breaks
   /** The world in which it shows. */
   readonly full?: string
+  /** The first seed at which it shows, where that is a late one. */
+  readonly seed?: number
 }
 
 /** What the keeper is told by its master of the network, changed on the way. */
@@ -66,6 +70,39 @@ const stale = (): Breaks => {
   }
 }
 
+/** What was heard at rest, by requests of before the offer, passes for an answer to requests that were sent since. */
+const asOfNow = (told: Hearing): Hearing => {
+  // The active knows better: only answers are old.
+  if (told.workers.length > 0) return told
+  const { heardMs, madeMs, workersHeard } = told
+  return {
+    ...told,
+    heardMs: ofEach((kind) => (heardMs[kind] === null ? null : madeMs)),
+    workersHeard: workersHeard.map(({ network }) => ({ network, heardMs: madeMs })),
+  }
+}
+
+/** The next higher one, so that what is equal to it passes for more. */
+const aboveIt = ({ worker, witness, master }: Rank): Rank => {
+  if (!master) return { worker, witness, master: true }
+  if (!witness) return { worker, witness: true, master: false }
+  return { worker: true, witness: worker, master: worker }
+}
+
+/** What a backup answers, changed on its way into the directory. */
+const answering = (lie: (publication: Publication) => Publication): Breaks => ({
+  disk: (disk): Disk => {
+    const { create } = disk
+    disk.create = (purpose, path, text) => {
+      if (!path.includes('.network-')) return create.call(disk, purpose, path, text)
+      const told = JSON.parse(text) as Publication
+      const changed = told.answer === null ? told : lie(told)
+      return create.call(disk, purpose, path, JSON.stringify(changed))
+    }
+    return disk
+  },
+})
+
 export const NETWORK_GUARDS: readonly NetworkGuard[] = [
   {
     name: 'count what is received as heard',
@@ -77,6 +114,22 @@ export const NETWORK_GUARDS: readonly NetworkGuard[] = [
     },
   },
   { name: 'take an old answer to an offer', breaks: stale() },
+  {
+    name: 'answer with what was heard before the offer',
+    breaks: hearing(asOfNow),
+    seed: 14,
+  },
+  {
+    name: 'hand over for an answer that is no higher',
+    breaks: answering((told) => ({ ...told, rank: aboveIt(told.rank) })),
+    seed: 14,
+  },
+  {
+    name: 'offer the role again at once to a backup that could not take it',
+    breaks: { forgetsFailures: true },
+    full: 'm2:26001',
+    seed: 8,
+  },
   { name: 'move only when nobody is heard, instead of comparing', breaks: hearing(anybody) },
   { name: 'forget a worker as soon as it is lost', breaks: { forgetsLost: true } },
   { name: "count a worker on one's own host", breaks: { ownNetwork: 'nowhere' } },

@@ -62,7 +62,7 @@ export async function runNetwork(options: NetworkOptions): Promise<NetworkOutcom
   const { seed, breaks = {}, write = null } = options
   const random = new Random(seed, 'network')
   const cluster = new Cluster(profileOf(seed, random, options.monitorsMs), breaks, write)
-  const run = new Run(cluster, random, options.full ?? null)
+  const run = new Run(cluster, random, options)
   const violation = await run.whole()
   return { seed, violation, handOvers: run.handOvers, acks: cluster.auditor.acks }
 }
@@ -115,15 +115,17 @@ class Run {
   readonly #cluster: Cluster
   readonly #random: Random
   readonly #full: string | null
+  readonly #forgets: boolean
   readonly #given = new Map<Master, object>()
   handOvers = 0
   #changedMs = 0
   #moves = 0
   #violation: string | null = null
 
-  constructor(cluster: Cluster, random: Random, full: string | null) {
+  constructor(cluster: Cluster, random: Random, { full, breaks }: NetworkOptions) {
     this.#cluster = cluster
-    this.#full = full
+    this.#full = full ?? null
+    this.#forgets = breaks?.forgetsFailures === true
     this.#random = random
     const { timeline } = cluster.world
     const audit = timeline.afterTurn
@@ -243,6 +245,7 @@ class Run {
   #watch(): void {
     const { masters, world } = this.#cluster
     for (const master of masters) {
+      if (this.#forgets) forgetFailures(master)
       const given = master.life?.keeperCore?.state.network.given ?? null
       if (given === null || this.#given.get(master) === given) continue
       this.#given.set(master, given)
@@ -303,4 +306,10 @@ class Run {
     this.#violation ??= why
     this.#cluster.world.trace(() => `VIOLATION ${why}`)
   }
+}
+
+/** A break: what a keeper remembers is its own, so it is taken out of its memory. */
+function forgetFailures({ life }: Master): void {
+  const failures = life?.keeperCore?.state.network.failures as unknown[] | undefined
+  failures?.splice(0)
 }

@@ -200,6 +200,19 @@ t.test('of several that beat the longest periods count', async (t) => {
   t.ok(has(bench.pass(200, seen), 'claim'))
 })
 
+t.test('a heartbeat that is gone from a term that served: by its holder’s periods', async (t) => {
+  const theirs = periodsOf(makeTiming(20_000))
+  const bench = new Bench()
+  const seen = () =>
+    seenOf(7, null, {
+      holder: null,
+      holderTerm: 0,
+      pulses: [{ term: 7, mtimeMs: null, periods: theirs }],
+    })
+  t.notOk(has(bench.pass(11_900, seen), 'claim'), 'it may act until its own deadline')
+  t.ok(has(bench.pass(200, seen), 'claim'))
+})
+
 t.test('it looks as often as the holder asks for', async (t) => {
   const theirs = periodsOf(makeTiming(500))
   const bench = new Bench()
@@ -410,6 +423,20 @@ t.test('a term that could not be served is followed by the next claim after M', 
     has(asked.input({ type: 'take-over', id: 1, force: false, by: 'me' }), 'claim'),
     'by command',
   )
+})
+
+t.test('a release stays one under a claim that has come to none, after its grace', async (t) => {
+  for (const mtimeMs of [RELEASED_MTIME_MS, null]) {
+    const bench = new Bench()
+    const pulses = [
+      { term: 8, mtimeMs: null },
+      { term: 7, mtimeMs: mtimeMs ?? 5_000_000 },
+    ]
+    const seen = () =>
+      seenOf(8, null, { pulses, servedTerm: 7, holderTerm: 7, holderDead: mtimeMs === null })
+    t.notOk(has(bench.pass(timing.graceMs - timing.pollMs, seen), 'claim'), 'it may still go on')
+    t.ok(has(bench.pass(3 * timing.pollMs, seen), 'claim'), 'the patience is not waited for')
+  }
 })
 
 t.test('proof about the newest term does not end a heartbeat that stands below it', async (t) => {

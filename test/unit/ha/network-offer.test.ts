@@ -9,6 +9,7 @@ import { networkProblemOf } from '../../../lib/ha/network-offer.ts'
 import type { Publication } from '../../../lib/ha/network-publication.ts'
 import { type Hearing, NOTHING, type Rank } from '../../../lib/ha/network-rank.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
+import type { Seen } from '../../../lib/ha/watch.ts'
 
 const timing = makeTiming(1000)
 const WORKER: Rank = { ...NOTHING, worker: true }
@@ -160,3 +161,120 @@ t.test('that its network is cut is told from M/2 on, while the role is offered t
     /no answer from b:26001; it hears nobody\. Its role is being offered to b:26001: /,
   )
 })
+
+/** The offer is open, and b:26001 is asked. */
+function offered(): { bench: Bench; nonce: string } {
+  const bench = new Bench([{ address: 'b:26001' }])
+  bench.publish('b:26001', ALL)
+  bench.hears(WITNESS)
+  bench.pass(timing.monitorMs / 2 + 20)
+  return { bench, nonce: bench.offer?.nonce ?? '' }
+}
+
+t.test('an answer of an equal rank is not enough, a higher one is', async (t) => {
+  for (const [rank, phase] of [
+    [WITNESS, 'active'],
+    [WORKER, 'draining'],
+  ] as const) {
+    const { bench, nonce } = offered()
+    bench.publish('b:26001', rank, { nonce, trouble: null })
+    t.equal(bench.state.phase.name, phase)
+  }
+})
+
+t.test('an answer that may be older than 2Q is asked for anew', async (t) => {
+  for (const [gapMs, phase] of [
+    [2 * timing.pollMs - 1, 'draining'],
+    [2 * timing.pollMs + 1, 'active'],
+  ] as const) {
+    const { bench, nonce } = offered()
+    // It has not looked for so long, and what it finds then may have stood there from the start.
+    bench.now += gapMs
+    bench.publish('b:26001', ALL, { nonce, trouble: null })
+    t.equal(bench.state.phase.name, phase, `after ${gapMs} ms`)
+    if (phase === 'active') t.not(bench.offer?.nonce, nonce, 'a new offer, or none yet')
+  }
+})
+
+const heldBy = ({ address, nonce }: { address: string; nonce: string }): Seen => ({
+  newest: 3,
+  pulses: [{ term: 3, mtimeMs: 5_000_000 }],
+  servedTerm: 3,
+  holder: {
+    address,
+    addresses: { umbilical: '', clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
+    nonce,
+    hostname: 'h',
+    master: { bootId: 'x', pidNamespace: 'x', pid: 1, startTicks: 1 },
+    startedAt: '',
+    version: '1',
+    priority: 100,
+    adminSocket: '',
+  },
+  holderTerm: 3,
+  holderDead: false,
+  successor: null,
+})
+
+t.test('a backup answers with what it has heard since it saw the offer', async (t) => {
+  const address = 'b:26001'
+  let now = 100_000
+  let state = begin({ address, priority: 100, timing, nowMs: now, canFence: false, resume: null })
+  const published: Effect[] = []
+  const input = (one: Input): void => {
+    const next = step(state, one, now)
+    state = next.state
+    published.push(...next.effects.filter((effect) => effect.do === 'publish'))
+  }
+  const heard = (witnessMs: number, masterMs: number | null): void => {
+    const hearing: Hearing = {
+      heardMs: { worker: null, witness: witnessMs, master: masterMs },
+      known: ALL,
+      silent: ['a:26001'],
+      sinceMs: now,
+      measuring: true,
+      madeMs: now,
+      workersHeard: [],
+      workers: [],
+    }
+    input({ type: 'hears', hearing })
+  }
+  input({ type: 'pong' })
+  heard(now, now)
+  const offer = { nonce: '3-1', to: address, moves: 0 }
+  const active = { address: 'a:26001', nonce: 'a', rank: NOTHING, workers: [], offer, answer: null }
+  now += 10
+  input({ type: 'looked', seen: heldBy(active), startedMs: now })
+  input({ type: 'posted', publications: [active], begunMs: now })
+  const offeredMs = now
+  input({ type: 'proven', nonce: offer.nonce, trouble: null })
+  for (let i = 0; i < 25; i += 1) {
+    now += 10
+    input({ type: 'pong' })
+    // Its witness answers again and again; the other master has last answered before the offer.
+    heard(now, offeredMs - 5)
+  }
+  t.match(published.at(-1), { rank: { ...NOTHING, witness: true }, answer: { nonce: offer.nonce } })
+})
+
+t.test(
+  'hand-overs that follow each other wait M, 2M, 4M; who hears nobody waits for nothing',
+  async (t) => {
+    for (const [count, own, waitM] of [
+      [1, WITNESS, 1],
+      [2, WITNESS, 2],
+      [3, WITNESS, 4],
+      [3, NOTHING, 0.5],
+    ] as const) {
+      const bench = new Bench([{ address: 'b:26001' }])
+      const { network } = bench.state
+      bench.state = { ...bench.state, network: { ...network, moves: { count, atMs: bench.now } } }
+      bench.publish('b:26001', ALL)
+      bench.hears(own)
+      bench.pass(waitM * timing.monitorMs - 10)
+      t.equal(bench.offer, null, `${count} of them, and not before ${waitM} M`)
+      bench.pass(20)
+      t.equal(bench.offer?.moves, count, 'it carries their number')
+    }
+  },
+)
