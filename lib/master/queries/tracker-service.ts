@@ -89,7 +89,9 @@ export class TrackerService {
     for (const query of list.onWorker(worker.workerId)) {
       if (!has.has(query.queryId)) this.#unnamed(query, worker, before)
     }
-    Object.assign(workers.register(worker, awakeMs()), { storage, oomKills })
+    const now = workers.register(worker, awakeMs())
+    workers.noteStorage(now, storage, awakeMs())
+    now.oomKills = oomKills
     scheduler.kick()
     return { epoch, forget }
   }
@@ -131,7 +133,8 @@ export class TrackerService {
   }
 
   #noteStorage(worker: Worker, storage: string | null): void {
-    worker.storage = storage
+    const { workers, awakeMs } = this.#options
+    workers.noteStorage(worker, storage, awakeMs())
     const { workerId, host } = worker.info
     const what = storage === null ? 'its storage answers again' : `it gets no queries: ${storage}`
     this.#options.log('warn', `worker ${workerId} on ${host}: ${what}`)
@@ -185,11 +188,26 @@ export class TrackerService {
       log('warn', `worker ${worker.info.workerId} is lost: not heard of for too long`)
       this.#bury(worker)
     }
+    for (const worker of workers.stuck(awakeMs())) this.#leaveStuck(worker)
     for (const query of this.#expected()) {
       if (this.#doubtful.has(query)) continue
       if (awakeMs() - Math.max(query.sinceMs, anewMs()) < EXPECT_MS) continue
       if (query.task === null) this.#gone(query, null, NOT_BACK)
       else this.lost(query, `worker ${query.spot?.workerId} ${NOT_THERE}`)
+    }
+  }
+
+  /** It lives, and what it runs there hangs with its mount. */
+  #leaveStuck({ info, storage }: Worker): void {
+    const { list, catalog, settler, calls } = this.#options
+    for (const query of list.onWorker(info.workerId)) {
+      const { queryId, attempt, stage, hasSlot } = query
+      const runs = hasSlot && (stage === 'running' || stage === 'expected')
+      if (!runs || this.#doubtful.has(query)) continue
+      const why = `worker ${info.workerId} can't go on: ${storage}`
+      if (!changesData(query) || givenUp(catalog.state(), queryId) > 0) this.lost(query, why)
+      else settler.moved(query, why)
+      void calls.kill(info, { queryId, attempt })
     }
   }
 

@@ -28,12 +28,19 @@ export interface Worker {
   brokenMs: number | null
   /** What is wrong with its mount of the shared directory, in its own words; null when nothing is. */
   storage: string | null
+  /** Since when it is so. */
+  storageMs: number
   /** What it said last of its kernel (`tracker.heartbeat`); null: it has not. */
   oomKills: number | null
 }
 
 /** Heartbeats that may be missed. */
 const MISSED = 3
+/**
+ * What a stuck worker runs is given to others when its mount has not answered for so long while another's did: all hang
+ * while their file server is away, and some come back later than others.
+ */
+const STUCK_MS = 10_000
 /** A host that is busy with queries may be late: nobody is lost for less than this. */
 const LEAST_PATIENCE_MS = 5000
 /** A worker whose stream broke looks for the active at once: so long it may take to be back. */
@@ -75,7 +82,8 @@ export class WorkerTable {
       busyMs: running > 0 ? nowMs : null,
       follows: same ? (before?.follows ?? 0) : 0,
       brokenMs: null,
-      storage: null,
+      storage: same ? (before?.storage ?? null) : null,
+      storageMs: same ? (before?.storageMs ?? nowMs) : nowMs,
       oomKills: null,
     }
     this.#workers.set(info.workerId, worker)
@@ -136,6 +144,23 @@ export class WorkerTable {
     if (worker === undefined) return
     worker.saidFree = 0
     worker.gaveThen = this.#running(workerId)
+  }
+
+  noteStorage(worker: Worker, storage: string | null, nowMs: number): void {
+    if ((worker.storage === null) !== (storage === null)) worker.storageMs = nowMs
+    worker.storage = storage
+  }
+
+  /** Whose queries are to be given to others. */
+  stuck(nowMs: number): Worker[] {
+    const all = [...this.#workers.values()]
+    const answers = all.filter(({ storage, brokenMs }) => storage === null && brokenMs === null)
+    const othersMs = Math.min(...answers.map(({ storageMs }) => storageMs))
+    const sinceMs = Math.max(othersMs, this.#times.anewMs())
+    return all.filter(
+      ({ storage, storageMs }) =>
+        storage !== null && nowMs - Math.max(storageMs, sinceMs) >= STUCK_MS,
+    )
   }
 
   /** Takes out and returns who has not been heard of for too long. */

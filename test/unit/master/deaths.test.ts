@@ -502,3 +502,41 @@ t.test('no transaction applies an attempt that was given up', async (t) => {
   const next = { ...task, attempt: attempt + 1 }
   t.ok(successOf(state, next, manifestOf(next), by).outcome)
 })
+
+t.test('what runs on a worker whose mount hangs goes to another one, once', async (t) => {
+  const { terms, seat, write, task } = await begun(t)
+  const other = workerAt(2)
+  beat(seat, other, [], { storage: 'hangs' })
+  const read = await submit(seat, 'select 1')
+  t.same(ran(seat, read.queryId), ['1 w1:28091'])
+  const running = [task, taskOf(seat, read.queryId)].map((one) => reportOf(one, 'running'))
+  const pass = async (ms: number, others: { storage?: string }) => {
+    for (let at = 0; at < ms; at += 1000) {
+      await terms.clock.advance(1000)
+      beat(seat, workerAt(1), running, { storage: 'its mount hangs' })
+      beat(seat, other, [], others)
+    }
+    await settle()
+  }
+  await pass(30_000, { storage: 'hangs' })
+  t.match(await ask(seat, write), { state: 'running', attempt: 1 }, 'no other one could go on')
+  await pass(9000, {})
+  t.match(await ask(seat, write), { state: 'running', attempt: 1 }, 'it may be back soon as well')
+  await pass(3000, {})
+  t.match(await ask(seat, read), lost)
+  t.same(ran(seat, write.queryId), ['1 w1:28091', '2 w2:28091'])
+  t.same([...seat.calls.killed].sort(), [write.queryId, read.queryId].sort())
+  const second = taskOf(seat, write.queryId)
+  beat(seat, workerAt(1), [reportOf(task, 'succeeded')])
+  await settle()
+  t.match(await ask(seat, write), { state: 'running', attempt: 2 }, 'too late')
+  beat(seat, other, [reportOf(second, 'succeeded')])
+  await settle()
+  await terms.clock.advance(0)
+  t.match(await ask(seat, write), { state: 'succeeded', attempt: 2 })
+  const files = seat.catalog.state().find('default', 't')?.files ?? []
+  t.same(
+    files.map(({ path }) => path),
+    manifestOf(second).files.map(({ path }) => path),
+  )
+})
