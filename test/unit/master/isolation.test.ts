@@ -665,6 +665,11 @@ t.test(
             throw new Error(
               `never at an end: ${JSON.stringify([...auditor.known.values()].filter(({ ended }) => !ended))}`,
             )
+          const open = [...auditor.known.values()].filter(({ ended }) => !ended)
+          // What the worker is not needed for may still look at files.
+          if (open.every(({ begun }) => world.has(begun) === 'nothing')) {
+            for (const { begun } of open) await world.ended(begun)
+          }
           for (const { begun } of [...auditor.known.values()].filter(({ ended }) => !ended)) {
             await work(world, auditor, begun)
             await auditor.follow(world)
