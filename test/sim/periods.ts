@@ -32,6 +32,8 @@ export type BrokenRule =
   | 'own settling'
   /** S without the slowest renewal. */
   | 'short settling'
+  /** A slow observer takes its own gap for none, and the holder's T. */
+  | 'pace without its patience'
   /** Missing periods: the observer's own, whatever the holder was last known to use. */
   | 'missing: own'
 
@@ -114,7 +116,10 @@ function periodsFor({ holderMs, observerMs, missing, broken }: PeriodsOptions) {
 export function explorePeriods(options: PeriodsOptions): PeriodsResult {
   const { question, broken } = options
   const { holder, own, judged } = periodsFor(options)
-  const pace = options.paceMs === undefined ? null : periodsOf(makeTiming(options.paceMs))
+  const kept = options.paceMs === undefined ? null : periodsOf(makeTiming(options.paceMs))
+  const { monitorMs, pollMs } = kept ?? own
+  const isHalf = broken === 'pace without its patience'
+  const pace = isHalf ? { ...holder, monitorMs, pollMs } : kept
   const observer = { own, pace }
   const ticks = (ms: number): number => ms / TICK_MS
   const P = ticks(holder.renewMs)

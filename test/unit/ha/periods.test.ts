@@ -24,6 +24,15 @@ for (const [holderMs, observerMs] of PAIRS) {
   }
 }
 
+for (const question of ['late', 'lease', 'outage'] as const) {
+  const options = { question, holderMs: SMALL, observerMs: SMALL, paceMs: LARGE }
+  test(`nor does an observer whose storage is slow: ${JSON.stringify(options)}`, async (t) => {
+    const { states, violation } = explorePeriods(options)
+    t.equal(violation, null)
+    t.comment(`${states} states`)
+  })
+}
+
 const BROKEN: readonly PeriodsOptions[] = [
   { broken: 'own patience', question: 'lease', holderMs: LARGE, observerMs: SMALL },
   { broken: 'own gap', question: 'outage', holderMs: SMALL, observerMs: 8 * SMALL },
@@ -42,3 +51,12 @@ for (const options of BROKEN) {
     t.equal(explorePeriods(whole).violation, null, 'and none with the rule in its place')
   })
 }
+
+// Its whole counterpart is above, with a shorter interval: with this one it has too many states.
+test('broken: a slow observer takes its own gap and the patience of the holder', async (t) => {
+  const options = { question: 'outage', holderMs: SMALL, observerMs: SMALL } as const
+  const broken = 'pace without its patience'
+  const { violation } = explorePeriods({ ...options, paceMs: 8 * SMALL, broken })
+  t.not(violation, null)
+  t.comment(violation)
+})
