@@ -198,6 +198,12 @@ export const FAULTS = {
       cluster.remove(claimFile(termOf(name) ?? 0))
     }
   },
+  /** Both files that say who opened a term, of all terms at once: more than one slip. */
+  'remove decision': ({ cluster }) => {
+    for (const name of cluster.world.storage.server.names(ACTIVE_DIR) ?? []) {
+      for (const path of [claimFile, openedFile]) cluster.remove(path(termOf(name) ?? 0))
+    }
+  },
   'remove cluster file': ({ cluster }) => {
     for (const path of [CLUSTER_FILE, SECRET_FILE]) cluster.remove(path)
   },

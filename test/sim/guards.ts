@@ -3,7 +3,14 @@
  * of them. How they are broken: see breaks.ts.
  */
 import { DiskError } from '../../lib/ha/errors.ts'
-import { CLUSTER_FILE, claimFile, HISTORY_DIR, termOf } from '../../lib/ha/layout.ts'
+import {
+  ACTIVE_DIR,
+  CLUSTER_FILE,
+  claimFile,
+  HISTORY_DIR,
+  openedFile,
+  termOf,
+} from '../../lib/ha/layout.ts'
 import type { ToMaster } from '../../lib/ha/messages.ts'
 import { type Periods, periodsOf } from '../../lib/ha/periods.ts'
 import type { Clock, Disk } from '../../lib/ha/ports.ts'
@@ -192,6 +199,28 @@ const closedOnce = (disk: Disk): Disk =>
       return names.filter((name) => !name.endsWith('.opened.json'))
     },
   })
+
+/** A term that could be closed in both places has no holder, as if nothing else told of one. */
+const closedIsUnheld = (disk: Disk): Disk => {
+  const made = new Set<string>()
+  const isLeftOut = (purpose: string, path: string): boolean =>
+    purpose === 'end-below' &&
+    path.startsWith(ACTIVE_DIR) &&
+    [claimFile, openedFile].every((file) => made.has(file(termIn(path))))
+  return withDisk(disk, {
+    create: async (purpose, path, text) => {
+      const outcome = await disk.create(purpose, path, text)
+      if (purpose === 'end-below' && outcome === 'created') made.add(path)
+      return outcome
+    },
+    glimpse: async (purpose, path) =>
+      isLeftOut(purpose, path) ? 'missing' : disk.glimpse(purpose, path),
+    list: async (purpose, path) =>
+      isLeftOut(purpose, path) ? 'missing' : disk.list(purpose, path),
+    unlink: async (purpose, path) =>
+      isLeftOut(purpose, path) ? 'missing' : disk.unlink(purpose, path),
+  })
+}
 
 const endOnlyPrevious = (disk: Disk): Disk => {
   let newest = 0
@@ -440,6 +469,15 @@ export const GUARDS: readonly Guard[] = [
     adjust: (profile) => ({
       ...cutOff(profile),
       faults: ['remove claim', 'remove claim', 'freeze host', 'stop both'],
+      faultEveryMs: profile.timing.monitorMs / 6,
+    }),
+  },
+  {
+    name: 'take a term of which both opening files were removed for one that nobody held',
+    breaks: { disk: closedIsUnheld },
+    adjust: (profile) => ({
+      ...cutOff(profile),
+      faults: ['remove decision', 'remove decision', 'freeze host', 'stop both'],
       faultEveryMs: profile.timing.monitorMs / 6,
     }),
   },

@@ -71,7 +71,8 @@ const PROMPT: readonly FaultName[] = [
  * the claims of all terms at once are more than the one file at a time that a holder puts back.
  */
 const DRAWN = (Object.keys(FAULTS) as FaultName[]).filter(
-  (name) => !['remove claim', 'remove cluster file', 'remove terms'].includes(name),
+  (name) =>
+    !['remove claim', 'remove decision', 'remove cluster file', 'remove terms'].includes(name),
 )
 
 export type Aim = readonly [purpose: Call['purpose'], most: number]
