@@ -194,7 +194,9 @@ t.test('a backup that beats slowly lives, to one that looks often', async (t) =>
   await peers.scan()
   nowMs += 2 * SLOW.renewMs
   await peers.scan()
-  t.same(peers.candidates(nowMs, timing), [{ address: 'b:26001', priority: 100 }])
+  t.same(peers.candidates(nowMs, timing), [
+    { address: 'b:26001', priority: 100, monitorMs: SLOW.monitorMs },
+  ])
   t.equal(peers.pulseMs(timing), 2 * SLOW.renewMs)
   nowMs += SLOW.patienceMs
   t.same(peers.candidates(nowMs, timing), [])
