@@ -50,6 +50,18 @@ const withDisk = (disk: Disk, changed: Partial<Disk>): Disk => ({
   ...changed,
 })
 
+/** For what is left out there is nothing to see, and nothing to remove. */
+const blind = (
+  disk: Disk,
+  isLeftOut: (purpose: string, path: string) => boolean,
+): Partial<Disk> => ({
+  glimpse: async (purpose, path) =>
+    isLeftOut(purpose, path) ? 'missing' : disk.glimpse(purpose, path),
+  list: async (purpose, path) => (isLeftOut(purpose, path) ? 'missing' : disk.list(purpose, path)),
+  unlink: async (purpose, path) =>
+    isLeftOut(purpose, path) ? 'missing' : disk.unlink(purpose, path),
+})
+
 /** The term of a file in its directory, or of that directory itself. */
 const termIn = (path: string): number => {
   const [directory, name] = split(path)
@@ -213,12 +225,7 @@ const closedIsUnheld = (disk: Disk): Disk => {
       if (purpose === 'end-below' && outcome === 'created') made.add(path)
       return outcome
     },
-    glimpse: async (purpose, path) =>
-      isLeftOut(purpose, path) ? 'missing' : disk.glimpse(purpose, path),
-    list: async (purpose, path) =>
-      isLeftOut(purpose, path) ? 'missing' : disk.list(purpose, path),
-    unlink: async (purpose, path) =>
-      isLeftOut(purpose, path) ? 'missing' : disk.unlink(purpose, path),
+    ...blind(disk, isLeftOut),
   })
 }
 
@@ -233,12 +240,7 @@ const endOnlyPrevious = (disk: Disk): Disk => {
     },
     create: async (purpose, path, text) =>
       isLeftOut(purpose, path) ? 'created' : disk.create(purpose, path, text),
-    glimpse: async (purpose, path) =>
-      isLeftOut(purpose, path) ? 'missing' : disk.glimpse(purpose, path),
-    list: async (purpose, path) =>
-      isLeftOut(purpose, path) ? 'missing' : disk.list(purpose, path),
-    unlink: async (purpose, path) =>
-      isLeftOut(purpose, path) ? 'missing' : disk.unlink(purpose, path),
+    ...blind(disk, isLeftOut),
   })
 }
 
