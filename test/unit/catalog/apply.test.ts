@@ -391,7 +391,9 @@ t.test('the draft agrees with the naive model, sealed states and deltas included
   )
 })
 
-const text = (data: CatalogData): string => JSON.stringify(sorted(data))
+/** Without the versions of contents, which the naive model has not: tests of their own look at them. */
+const text = (data: CatalogData): string =>
+  JSON.stringify(sorted(data), (key, value) => (key === 'contentVersion' ? undefined : value))
 
 function agree(state: CatalogState, expected: CatalogData): void {
   if (text(state.toData()) !== text(expected)) {
