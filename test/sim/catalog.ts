@@ -16,6 +16,9 @@ export const CATALOG_DIR = 'catalog'
 const snapshotFile = (term: number): string => `${CATALOG_DIR}/snapshot-${term}`
 const journalFile = (term: number): string => `${CATALOG_DIR}/journal-${term}`
 const RETRY_MS = 20
+/** Hundreds of numbers that failed claims have left, asked for one after the other, would outlast what is promised. */
+const ASKED_ONE_BY_ONE = 32
+const ASKED_AT_ONCE = 32
 const END = 'end\n'
 
 export interface CatalogPorts {
@@ -119,9 +122,15 @@ export class Catalog implements Service {
 
   async read(below: number, signal: AbortSignal): Promise<Change[]> {
     const { disk } = this.#ports
-    for (let term = below - 1; term > 0; term -= 1) {
-      const snapshot = await this.#retry(signal, () => disk.readCatalog(snapshotFile(term)))
-      if (snapshot === 'missing' || snapshot === undefined || !snapshot.endsWith(END)) continue
+    for (let top = below - 1, size = 1; top > 0; top -= size) {
+      size = below - top <= ASKED_ONE_BY_ONE ? 1 : ASKED_AT_ONCE
+      const terms = Array.from({ length: Math.min(size, top) }, (_, i) => top - i)
+      const snapshots = await Promise.all(
+        terms.map((term) => this.#retry(signal, () => disk.readCatalog(snapshotFile(term)))),
+      )
+      const i = snapshots.findIndex((text) => text?.endsWith(END))
+      const [term, snapshot] = [terms[i], snapshots[i]]
+      if (term === undefined || snapshot === undefined) continue
       const journal = await this.#retry(signal, () => disk.readCatalog(journalFile(term)))
       const base = decodeAll(snapshot.slice(0, -END.length))
       const known = new Set(base.map((change) => change.id))
