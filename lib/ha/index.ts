@@ -16,6 +16,7 @@ export {
   readClusterId,
   readDirectoryHistory,
   readMembers,
+  readOpenedUnserved,
   readSecret,
   readServedRecord,
   readServedTerms,
