@@ -300,8 +300,8 @@ export class SqlStore implements ReadableStore {
     }
     if (row.kept !== batch.firstSeq - 1) {
       throw this.#error(
-        'CORRUPT',
-        `${row.kept} transactions of term ${held.term} are kept, and the next one is to be number ${batch.firstSeq}`,
+        'GONE',
+        `catalog_term says that ${row.kept} transactions of term ${held.term} are kept, and number ${batch.firstSeq} comes next: somebody has changed its row, or brought another state back`,
         undefined,
       )
     }
@@ -349,10 +349,12 @@ export class SqlStore implements ReadableStore {
     return this.#error('GONE', text, undefined)
   }
 
-  /** Of a statement that finds no table, or no row, of a store that is open: somebody has removed them. */
+  /** Of a statement that finds no table, or not the row that was left, of a store that is open: it was somebody's hand. */
   #goneOr(error: unknown, doing: string): CatalogError {
-    const isLost = error instanceof CatalogError && error.code === 'CORRUPT'
-    if (!isLost && !isMissing(error)) return this.#errorOf(error, doing)
+    if (error instanceof CatalogError && error.code === 'CORRUPT') {
+      return this.#error('GONE', error.message, error)
+    }
+    if (!isMissing(error)) return this.#errorOf(error, doing)
     return this.#error('GONE', `somebody has removed its tables: ${messageOf(error)}`, error)
   }
 
@@ -381,7 +383,9 @@ const NOBODYS: Origin = { clusterId: null, term: 0 }
 async function readRow(connection: SqlConnection, lock: string): Promise<TermRow> {
   const rows: SqlRow[] = await connection.query(READ_ROW + lock)
   const [row] = rows
-  if (row === undefined) throw new CatalogError('CORRUPT', 'catalog_term has lost its row')
+  if (row === undefined) {
+    throw new CatalogError('CORRUPT', 'catalog_term has lost its row: somebody has removed it')
+  }
   return {
     term: Number(row.term),
     opening: Number(row.opening),

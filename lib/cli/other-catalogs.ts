@@ -9,7 +9,16 @@
  *
  * Only what belongs to this user counts: a directory that somebody else planted is no reason to refuse.
  */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CATALOG_FILE, parseDerby } from '../catalog/derby-uri.ts'
 import { OWN_PREFIX } from '../catalog/own-prefix.ts'
@@ -185,7 +194,7 @@ function atOldPlace({ conf, home, userName, tmp = '/tmp' }: Start): string | nul
   if (conf.isSet('tajo.rootdir')) return null
   const root = conf.get('tajo.rootdir')
   const places = [join(tmp, `tajo-${userName}`), ...installsBeside(home)]
-  const place = places.find((one) => one !== root && isMine(one) && holdsCluster(one))
+  const place = places.find((one) => !isSame(one, root) && isMine(one) && holdsCluster(one))
   if (place === undefined) return null
   return `a cluster of this user is in ${place}, the root directory of an earlier version or of another install. Set tajo.rootdir to ${place} in ${join(conf.confDir, 'tajo-site.xml')}, or, when no master uses it any more, move it to ${root}; for a new cluster set tajo.rootdir to another directory`
 }
@@ -218,13 +227,26 @@ function firstWritten(warehouse: string): string | null {
 
 const DIRECTORIES_ASKED = 1000
 
-/** Another version that was unpacked beside this one. */
+/** Another version that was unpacked beside this one: where it lies, and where it is reached by a link (`current`). */
 function installsBeside(home: string): string[] {
-  const parent = dirname(home)
-  return namesIn(parent)
-    .map((name) => join(parent, name))
-    .filter((one) => one !== home && isInstall(one))
-    .map((one) => join(one, 'data'))
+  const parents = new Set([dirname(home), dirname(realOf(home))])
+  return [...parents].flatMap((parent) =>
+    namesIn(parent)
+      .map((name) => join(parent, name))
+      .filter((one) => !isSame(one, home) && isInstall(one))
+      .map((one) => join(one, 'data')),
+  )
+}
+
+const isSame = (a: string, b: string): boolean => realOf(a) === realOf(b)
+
+/** What can't be resolved is what it is called. */
+function realOf(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
 }
 
 const isInstall = (directory: string): boolean =>
@@ -241,11 +263,12 @@ const holdsShared = (root: string): boolean =>
 
 const holdsDerby = (directory: string): boolean => exists(join(directory, CATALOG_FILE))
 
-/** A directory, no link to one, of this very user. */
+/** A directory of this very user, or a link of his to one: whoever may write /tmp can make a link to what is ours. */
 function isMine(path: string): boolean {
   try {
-    const stat = lstatSync(path)
-    return stat.isDirectory() && stat.uid === (process.getuid?.() ?? stat.uid)
+    const [named, meant] = [lstatSync(path), statSync(path)]
+    const uid = process.getuid?.() ?? named.uid
+    return meant.isDirectory() && named.uid === uid && meant.uid === uid
   } catch {
     return false
   }

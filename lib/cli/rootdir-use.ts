@@ -82,15 +82,22 @@ export async function useAlone(use: SingleUse): Promise<{ release(): void }> {
   }
 }
 
-/** Silence proves nothing here: this master would end no term, and a holder that wakes up would go on with its own. */
+/**
+ * Silence proves nothing here: this master would end no term, and a holder that wakes up would go on with its own. It is
+ * waited for by the periods of whoever is silent, which may be much longer than ours.
+ */
 async function requireNoCluster(
   haDirectory: string,
   rootDirectory: string,
   timing: Timing,
 ): Promise<void> {
+  let { patienceMs } = timing
+  const judging = liveMembers(haDirectory, timing, (theirsMs) => {
+    patienceMs = Math.max(patienceMs, theirsMs)
+  })
   const waiting = new AbortController()
-  const late = sleep(JUDGED_MS + 2 * timing.patienceMs, null, waiting)
-  const judged = await Promise.race([liveMembers(haDirectory, timing), late])
+  const late = until(() => JUDGED_MS + 2 * patienceMs, waiting.signal)
+  const judged = await Promise.race([judging, late])
   waiting.abort()
   if (judged === null) {
     throw new Error(
@@ -107,6 +114,16 @@ async function requireNoCluster(
   throw new Error(
     `tajo.rootdir ${rootDirectory} was used by the HA cluster of ${unproven}, of which nothing proves that it has ended: its host may be frozen or cut off, and would go on. When it is gone for good run 'tajo haadmin -formatHA', which ends its term; otherwise set tajo.master.ha.enable to true, or choose another tajo.rootdir`,
   )
+}
+
+/** Resolves to null when so long a time has passed, which may grow meanwhile, or the signal says that nobody waits. */
+async function until(limitMs: () => number, signal: AbortSignal): Promise<null> {
+  const startedMs = systemClock.nowMs()
+  for (;;) {
+    const leftMs = startedMs + limitMs() - systemClock.nowMs()
+    if (leftMs <= 0 || signal.aborted) return null
+    await sleep(leftMs, null, { signal }).catch(() => null)
+  }
 }
 
 /** For a master with high availability. Rejects with GuardError HELD naming the master that uses the directory alone. */

@@ -21,23 +21,35 @@ export interface Judgement {
   readonly newest: number
 }
 
-/** Nobody in a directory that no master has joined. Rejects with DiskError. */
-export async function liveMembers(directory: string, timing: Timing): Promise<Judgement> {
+/**
+ * Nobody in a directory that no master has joined. `onPatience` hears after each look how long a silence has to last,
+ * by the periods of whoever is on file. Rejects with DiskError.
+ */
+export async function liveMembers(
+  directory: string,
+  timing: Timing,
+  onPatience: (patienceMs: number) => void,
+): Promise<Judgement> {
   const disk = openDisk(directory)
   if ((await disk.list('inspect', ACTIVE_DIR)) === 'missing') {
     return { live: [], unproven: null, newest: 0 }
   }
-  return judgeMembers(disk, timing)
+  return judgeMembers(disk, timing, { clock: realClock, processes: hostProcesses(), onPatience })
 }
 
 /** Resolves once one is seen to live, or every heartbeat is released, proven dead or expired. */
 export async function judgeMembers(
   disk: Disk,
   timing: Timing,
-  { clock, processes }: { readonly clock: Clock; readonly processes: Processes } = {
-    clock: realClock,
-    processes: hostProcesses(),
-  },
+  {
+    clock,
+    processes,
+    onPatience,
+  }: {
+    readonly clock: Clock
+    readonly processes: Processes
+    readonly onPatience?: (patienceMs: number) => void
+  } = { clock: realClock, processes: hostProcesses() },
 ): Promise<Judgement> {
   const own = periodsOf(timing)
   const looker = new Looker(disk, processes, own)
@@ -53,6 +65,7 @@ export async function judgeMembers(
     const nowMs = clock.nowMs()
     const look = { startedMs: lookMs, finishedMs: nowMs }
     watch = advance(watch, seen, look, { own, pace: null })
+    onPatience?.(Math.max(watch.by.patienceMs, peers.patienceMs(timing)))
     const verdict = verdictOf(watch, nowMs, timing)
     const backups = peers.all().filter((p) => p.process !== 'dead')
     const moving = backups.filter((p) => p.process === 'alive' || p.moved)

@@ -497,6 +497,33 @@ for (const kind of KINDS) {
       },
     )
 
+    await t.test('a hand on its row is told as what was found', async (t) => {
+      const cases: [string, string[], RegExp][] = [
+        [
+          'UPDATE catalog_term SET kept = 7',
+          ['append'],
+          /7 transactions of term 3 .* changed its row/,
+        ],
+        ['DELETE FROM catalog_term', ['append', 'prove'], /catalog_term has lost its row/],
+        ['DROP TABLE catalog_term', ['append', 'prove'], /somebody has removed its tables/],
+      ]
+      for (const [sql, calls, words] of cases) {
+        for (const call of calls) {
+          const rest = fresh()
+          const writer = await openStore(rest).open(3)
+          await writer.write(created(1))
+          await kind.run(server, rest.split('?')[0] ?? '', [sql])
+          const asked =
+            call === 'append'
+              ? writer.write([written(1, 'x')])
+              : (writer.store.prove?.('everything') ?? Promise.resolve())
+          const { message } = await rejects(t, asked, 'GONE', `${sql}: ${call}`)
+          t.match(message, words)
+          if (!sql.startsWith('DROP')) t.notMatch(message, /removed its tables/)
+        }
+      }
+    })
+
     await t.test('what is wrong is said, without the password', async (t) => {
       const uri = server.uri('nothing_here')
       const said = async (

@@ -111,19 +111,54 @@ t.test('an empty new default beside a cluster of this user', async (t) => {
 })
 
 t.test('what another user planted is no reason', async (t) => {
+  if (process.getuid?.() !== 0) return
+  const { chownSync, lchownSync } = await import('node:fs')
   const { dir, tmp, refusal } = world(t)
   const place = join(tmp, `tajo-${USER}`)
-  shared(join(dir, 'elsewhere'))
-  symlinkSync(join(dir, 'elsewhere'), place)
-  t.equal(refusal(), '', 'a link')
+  const elsewhere = join(dir, 'elsewhere')
+  shared(elsewhere)
+  symlinkSync(elsewhere, place)
+  lchownSync(place, 12345, 12345)
+  t.equal(refusal(), '', 'a link of somebody else’s to what is ours')
+  rmSync(place)
+  symlinkSync(elsewhere, place)
+  chownSync(elsewhere, 12345, 12345)
+  t.equal(refusal(), '', 'a link of ours to what is somebody else’s')
   rmSync(place)
   shared(place)
   t.not(refusal(), '')
-  if (process.getuid?.() === 0) {
-    const { chownSync } = await import('node:fs')
-    chownSync(place, 12345, 12345)
-    t.equal(refusal(), '')
-  }
+  chownSync(place, 12345, 12345)
+  t.equal(refusal(), '')
+})
+
+t.test('another version’s data that is a link, and an install that is reached by one', (t) => {
+  const beside = world(t)
+  const elsewhere = join(beside.dir, 'disk/tajo')
+  shared(elsewhere)
+  const linked = join(install(join(beside.dir, 'installs/tajo-1')), 'data')
+  symlinkSync(elsewhere, linked)
+  t.match(beside.refusal(), `Set tajo.rootdir to ${linked} in /conf/tajo-site.xml, or`)
+
+  rmSync(linked)
+  symlinkSync(join(beside.dir, 'not mounted'), linked)
+  t.equal(beside.refusal(), '', 'a link to nothing')
+  rmSync(linked)
+  mkdirSync(beside.home, { recursive: true })
+  symlinkSync(beside.home, join(beside.dir, 'installs/current'))
+  t.equal(beside.refusal(), '', 'another name of this very install')
+
+  const { home, dir, tmp } = world(t)
+  const old = join(install(join(dir, 'installs/tajo-1')), 'data')
+  shared(old)
+  const current = join(dir, 'current')
+  symlinkSync(home, current)
+  const conf = confOf(current, { 'tajo.master.ha.enable': 'true' })
+  const start = { conf, home: current, userName: USER, tmp }
+  t.match(
+    messageOf(() => requireNoOtherCatalog(start)),
+    `Set tajo.rootdir to ${old}`,
+  )
+  t.end()
 })
 
 t.test('high availability switched on, and off: another store is the default', async (t) => {

@@ -12,6 +12,7 @@ import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { formatDirectory } from '../../../lib/ha/format.ts'
 import type { Holder, TermRecord } from '../../../lib/ha/layout.ts'
+import { periodsOf } from '../../../lib/ha/periods.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import { HandClock } from '../../support/hand-clock.ts'
@@ -21,7 +22,7 @@ const timing = makeTiming(500)
 const log = (): void => {}
 
 /** As a master on another host left it that has said nothing since. */
-async function heldElsewhere(t: Test): Promise<string> {
+async function heldElsewhere(t: Test, by = timing): Promise<string> {
   const directory = t.testdir({ active: {}, backup: {}, history: {} })
   const holder: Holder = {
     address: 'far:26001',
@@ -39,6 +40,7 @@ async function heldElsewhere(t: Test): Promise<string> {
     version: '1',
     priority: 100,
     adminSocket: '',
+    periods: periodsOf(by),
   }
   const record: TermRecord = {
     term: 1,
@@ -50,6 +52,7 @@ async function heldElsewhere(t: Test): Promise<string> {
     previousTerm: 0,
     previousAddress: null,
     at: '',
+    periods: periodsOf(by),
   }
   const won = await claimTerm(openDisk(directory), {
     holder,
@@ -73,6 +76,13 @@ t.test('silence of a holder on another host proves nothing; formatHA ends its te
   await formatDirectory(directory, { timing, by: 'test', log })
   const use = await alone(directory)
   use.release()
+})
+
+t.test('a holder with a longer monitor interval is waited for by its own periods', async (t) => {
+  const slow = makeTiming(20_000)
+  t.ok(slow.patienceMs > 10_000 + 2 * timing.patienceMs, 'longer than ours allow for')
+  const directory = await heldElsewhere(t, slow)
+  await t.rejects(alone(directory), { message: /was used by the HA cluster of far:26001, of/ })
 })
 
 t.test('a mark that is removed is put back, unless another master has come', async (t) => {
