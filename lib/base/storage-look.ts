@@ -1,17 +1,19 @@
 /**
- * A worker's proof that its mount of the shared directory answers: one look there, once an idle interval and never more
- * for a query. A mount that hangs makes no error anywhere else: the worker's reports go on, and it would get queries that
- * never end.
+ * A proof that a mount answers: one look there, once a period. A mount that hangs makes no error anywhere else: a worker's
+ * reports go on, and it would get queries that never end; a master without high availability serves its page, and says
+ * that all is well.
  *
  * One look is in flight at a time, however long it hangs: a file call can't be taken back.
  */
-import type { Clock } from '../base/clock.ts'
-import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
+import type { Clock } from './clock.ts'
+import type { Log } from './log.ts'
+import { messageOf } from './message-of.ts'
 
 export interface StorageLookOptions {
   /** What is told of it, as a path. */
   readonly directory: string
+  /** What trouble means for whoever looks, for its log. */
+  readonly means: string
   /** Rejects when something is wrong there. */
   readonly look: () => Promise<void>
   readonly everyMs: number
@@ -67,9 +69,9 @@ export class StorageLook {
   #set(trouble: string | null): void {
     if (trouble === this.#trouble || this.#stopped) return
     this.#trouble = trouble
-    const { log, onChange, directory } = this.#options
+    const { log, onChange, directory, means } = this.#options
     if (trouble === null) log('info', `${directory} answers again`)
-    else log('error', `no more queries are taken: ${trouble}`)
+    else log('error', `${means}: ${trouble}`)
     onChange()
   }
 }

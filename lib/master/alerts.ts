@@ -26,7 +26,7 @@ export interface AlertFacts {
   readonly splitBrain: readonly string[]
   /** What is wrong with the clients' network; null when nothing is. */
   readonly network: string | null
-  readonly workers: readonly Pick<WorkerRow, 'address' | 'host' | 'trouble'>[]
+  readonly workers: readonly Pick<WorkerRow, 'address' | 'host' | 'trouble' | 'spill'>[]
   /** The slowest renewal of the last minute, of each master. */
   readonly slowest: ReadonlyMap<string, number>
   readonly queued: number
@@ -59,10 +59,17 @@ export function alertsOf(facts: AlertFacts): Alert[] {
   return all.sort((a, b) => RANK[a.level] - RANK[b.level])
 }
 
-function ofWorker({ address, host, trouble }: AlertFacts['workers'][number]): Alert[] {
-  if (trouble == null) return []
-  const text = `worker ${address} on ${host} gets no queries: ${trouble}`
-  return [{ kind: 'worker-storage', level: 'warning', text }]
+function ofWorker({ address, host, trouble, spill }: AlertFacts['workers'][number]): Alert[] {
+  const found: Alert[] = []
+  if (trouble != null) {
+    const text = `worker ${address} on ${host} gets no queries: ${trouble}`
+    found.push({ kind: 'worker-storage', level: 'warning', text })
+  }
+  if (spill != null) {
+    const text = `worker ${address} on ${host}: ${spill}`
+    found.push({ kind: 'worker-spill', level: 'warning', text })
+  }
+  return found
 }
 
 function ofTheElection(facts: AlertFacts): Alert[] {

@@ -211,6 +211,8 @@ const workerRow = z.object({
   /** `stuck`: its mount of the shared directory does not answer, and it gets no queries (`trouble`). */
   state: z.enum(['live', 'silent', 'stuck']),
   trouble: z.string().nullish(),
+  /** What has happened to its spill directory; it gets queries all the same. */
+  spill: z.string().nullish(),
   host: z.string(),
   pid: z.number().int(),
   version: z.string(),
@@ -436,6 +438,7 @@ export const tracker = {
       worker: workerInfo,
       tasks: z.array(z.object({ task, report: taskReport })),
       storage: z.string().max(2000).nullish(),
+      spill: z.string().max(2000).nullish(),
       oomKills,
     }),
     z.object({
@@ -453,6 +456,8 @@ export const tracker = {
       reports: z.array(taskReport),
       /** What is wrong with its mount of the shared directory; null when nothing is. */
       storage: z.string().max(2000).nullish(),
+      /** What has happened to its spill directory; null when nothing has. */
+      spill: z.string().max(2000).nullish(),
       oomKills,
     }),
     z.object({

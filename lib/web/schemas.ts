@@ -62,6 +62,7 @@ export const alert = z.object({
     'not-connected',
     'network',
     'worker-storage',
+    'worker-spill',
   ]),
   level: z.enum(['critical', 'warning', 'info']),
   text: z.string(),

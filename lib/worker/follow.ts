@@ -29,6 +29,8 @@ export interface FollowOptions {
   readonly epoch: () => number
   /** What is wrong with the mount of the shared directory; null when nothing is. */
   readonly storage: () => string | null
+  /** What has happened to its spill directory; null when nothing has. */
+  readonly spill: () => string | null
   /** How many processes this host's kernel has killed for want of memory; null: it does not tell. */
   readonly oomKills?: (() => number | null) | undefined
   /** The secret that we show is refused: perhaps the cluster has got a new one. */
@@ -134,12 +136,18 @@ export class Follow {
   }
 
   async #register(active: ActiveMaster): Promise<void> {
-    const { worker, tasks, storage, oomKills, onEpoch } = this.#options
+    const { worker, tasks, storage, spill, oomKills, onEpoch } = this.#options
     const running = tasks.tasks()
     const { signal } = this.#session
     const answer = await active.tracker.call(
       'register',
-      { worker, tasks: running, storage: storage(), oomKills: oomKills?.() },
+      {
+        worker,
+        tasks: running,
+        storage: storage(),
+        spill: spill(),
+        oomKills: oomKills?.(),
+      },
       { deadlineMs: CALL_MS, signal },
     )
     onEpoch(answer.epoch)
@@ -182,7 +190,7 @@ export class Follow {
 
   /** False: this master does not know us. */
   async #beat(active: ActiveMaster, deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    const { tasks, worker, storage, oomKills, onEpoch } = this.#options
+    const { tasks, worker, storage, spill, oomKills, onEpoch } = this.#options
     const { workerId, incarnation } = worker
     const reports = tasks.reports()
     const answer = await active.tracker.call(
@@ -193,6 +201,7 @@ export class Follow {
         freeSlots: tasks.freeSlots,
         reports,
         storage: storage(),
+        spill: spill(),
         oomKills: oomKills?.(),
       },
       { deadlineMs, ...(signal === undefined ? {} : { signal }) },

@@ -22,6 +22,8 @@ import { type Rows, zonedRows } from './zoned-rows.ts'
 export interface QueryParts {
   readonly engine: Engine
   readonly scope: ScopeParts
+  /** Resolves when it has somewhere to spill, or nobody can tell. */
+  readonly ready: () => Promise<void>
   readonly types: TypeNames
   readonly limits: ResultLimits
   readonly clock: Clock
@@ -110,10 +112,11 @@ export class RunningQuery {
   }
 
   async #run(): Promise<void> {
-    const { engine, log } = this.#parts
+    const { engine, log, ready } = this.#parts
     try {
       const query = engineText(this.task.query)
       this.#query = query
+      await ready()
       const connection = await engine.connect()
       this.#connection = connection
       try {

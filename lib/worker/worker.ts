@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
+import { StorageLook, type StorageLookOptions } from '../base/storage-look.ts'
 import type { QueryError, Task, WorkerInfo } from '../rpc/contract.ts'
 import {
   type Bind,
@@ -31,7 +32,7 @@ import { pause } from './pause.ts'
 import { RESULT_LIMITS, type ResultLimits } from './results.ts'
 import { Roots } from './roots.ts'
 import { RunningQuery } from './running-query.ts'
-import { StorageLook, type StorageLookOptions } from './storage-look.ts'
+import { Spill } from './spill.ts'
 import { TaskList } from './task-list.ts'
 import type { TypeNames } from './write-plan.ts'
 
@@ -79,6 +80,7 @@ export class Worker {
   readonly #tasks: TaskList
   readonly #follow: Follow
   readonly #storage: StorageLook | null
+  readonly #spill: Spill
   readonly #apps: FastifyInstance[] = []
   readonly #counts = { begun: 0, fetched: 0 }
   readonly #stopped = new AbortController()
@@ -121,13 +123,23 @@ export class Worker {
             // It begins when the cluster is known.
             look: () => storage.look(this.#guard.clusterId ?? ''),
             everyMs: options.idleMs,
+            means: 'no more queries are taken',
             onChange: () => this.#follow.poke(),
             clock,
             log,
           })
+    this.#spill = new Spill({
+      directory: options.engine.spillDirectory,
+      everyMs: options.idleMs,
+      onChange: () => this.#follow.poke(),
+      clock,
+      wallClockMs: options.wallClockMs,
+      log,
+    })
     this.#follow = new Follow({
       ...options,
       storage: () => this.#storage?.trouble ?? null,
+      spill: () => this.#spill.trouble,
       masters: this.#masters,
       tasks: this.#tasks,
       epoch: () => this.#guard.epoch(),
@@ -152,6 +164,7 @@ export class Worker {
     ]
     this.#apps.push(...ports.map(([, app]) => app))
     await openAll(ports.map(([port, app]) => ({ app, bind: binds[port] })))
+    this.#spill.start()
     void this.#join()
   }
 
@@ -160,6 +173,7 @@ export class Worker {
     this.#options.log('info', `stopping: ${why}`)
     this.#stopped.abort()
     this.#storage?.stop()
+    this.#spill.stop()
     await this.#tasks.stop()
     await this.#follow.stop()
     await Promise.all(this.#apps.map((app) => app.close()))
@@ -193,6 +207,7 @@ export class Worker {
         toDuckDb: types.toDuckDb,
         resolve: (tables, signal) => reader.resolve(tables, signal),
       },
+      ready: () => this.#spill.ready(),
       types,
       limits: this.#options.results ?? RESULT_LIMITS,
       clock,

@@ -1,5 +1,5 @@
 /** High availability is switched off: one master and a worker do all that a cluster does, through the master's end too. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -48,6 +48,16 @@ t.test('a master without high availability has its worker run queries', async (t
   t.same((await rowsOf('SELECT a FROM t')).flat().map(Number), [7])
   t.equal((await look()).workers[0]?.state, 'live')
   t.notOk((await look()).alerts.some(({ kind }) => kind === 'worker-storage'))
+
+  const spill = join(dir, 'w', 'spill')
+  const [own = ''] = readdirSync(spill)
+  rmSync(spill, { recursive: true })
+  await rowsOf('SELECT 2')
+  t.ok(existsSync(join(spill, own)), 'where it spills was removed, and is there again')
+  await until('and that is told', async () => {
+    const found = (await look()).alerts.find(({ kind }) => kind === 'worker-spill')
+    return found?.text.includes(`${join(spill, own)} (tajo.worker.tmpdir`)
+  })
 
   const names = ['single-cluster', 'secret'].map((name) => join(root, 'system', 'ha', name))
   const before = names.map((name) => readFileSync(name, 'utf8'))

@@ -72,6 +72,7 @@ export class IdleWorkers {
     })
     return new Follow({
       storage: () => null,
+      spill: () => null,
       masters,
       worker: {
         workerId: `host${index}:28091`,

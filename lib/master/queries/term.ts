@@ -228,10 +228,11 @@ export class QueryTerm {
 
   workers(): WorkerRow[] {
     const nowMs = this.#awake.nowMs()
-    return [...this.#workers.all()].map(({ info, heardMs, brokenMs, storage }) => ({
+    return [...this.#workers.all()].map(({ info, heardMs, brokenMs, storage, spill }) => ({
       address: info.workerId,
       state: brokenMs !== null ? 'silent' : storage === null ? 'live' : 'stuck',
       trouble: storage,
+      spill,
       host: info.host,
       pid: info.pid,
       version: info.version,

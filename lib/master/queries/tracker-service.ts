@@ -64,6 +64,7 @@ export class TrackerService {
     worker,
     tasks,
     storage = null,
+    spill = null,
     oomKills = null,
   }: Requests['register']): Answers['register'] {
     const { epoch, list, workers, scheduler, awakeMs, log } = this.#options
@@ -91,6 +92,7 @@ export class TrackerService {
     }
     const now = workers.register(worker, awakeMs())
     workers.noteStorage(now, storage, awakeMs())
+    now.spill = spill
     now.oomKills = oomKills
     scheduler.kick()
     return { epoch, forget }
@@ -114,12 +116,14 @@ export class TrackerService {
     freeSlots,
     reports,
     storage = null,
+    spill = null,
     oomKills = null,
   }: Requests['heartbeat']): Answers['heartbeat'] {
     const { epoch, workers, scheduler, awakeMs } = this.#options
     const worker = workers.heard(workerId, incarnation, freeSlots, awakeMs())
     if (worker === null) return { epoch, known: false, forget: [] }
     if (storage !== worker.storage) this.#noteStorage(worker, storage)
+    worker.spill = spill
     worker.oomKills = oomKills
     const forget: string[] = []
     let known = true

@@ -28,6 +28,8 @@ export interface Worker {
   brokenMs: number | null
   /** What is wrong with its mount of the shared directory, in its own words; null when nothing is. */
   storage: string | null
+  /** What has happened to its spill directory. */
+  spill: string | null
   /** Since when it is so. */
   storageMs: number
   /** What it said last of its kernel (`tracker.heartbeat`); null: it has not. */
@@ -84,6 +86,7 @@ export class WorkerTable {
       brokenMs: null,
       storage: same ? (before?.storage ?? null) : null,
       storageMs: same ? (before?.storageMs ?? nowMs) : nowMs,
+      spill: null,
       oomKills: null,
     }
     this.#workers.set(info.workerId, worker)

@@ -1,7 +1,7 @@
 /** A worker proves its mount once an idle interval, and says what is wrong with it; whoever is stuck gets no queries. */
 import t from 'tap'
+import { StorageLook } from '../../../lib/base/storage-look.ts'
 import { WorkerTable } from '../../../lib/master/queries/worker-table.ts'
-import { StorageLook } from '../../../lib/worker/storage-look.ts'
 
 class Bench {
   readonly looks: { resolve(): void; reject(error: Error): void }[] = []
@@ -14,6 +14,7 @@ class Bench {
     this.look = new StorageLook({
       directory: '/shared',
       look: () => new Promise<void>((resolve, reject) => void this.looks.push({ resolve, reject })),
+      means: 'no more queries are taken',
       everyMs: 10_000,
       limitMs: 1000,
       onChange: () => {
