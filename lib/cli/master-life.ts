@@ -1,6 +1,7 @@
 /**
  * One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other.
  */
+import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
@@ -21,6 +22,7 @@ import {
 } from '../conf/index.ts'
 import { type DaemonLog, listenOnSocket } from '../daemon/index.ts'
 import {
+  DirectoryProof,
   hostNetwork,
   joinElection,
   type MemberOptions,
@@ -35,6 +37,7 @@ import {
   type MasterOptions,
   type QueryOptions,
   SingleMember,
+  SingleStorage,
 } from '../master/index.ts'
 import type { Bind } from '../rpc/index.ts'
 import { withoutCredentials } from './catalog-fingerprint.ts'
@@ -58,6 +61,7 @@ import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdi
 import { SingleFiles } from './single-files.ts'
 import { ownSecret } from './single-secret.ts'
 import { timingOf } from './timing.ts'
+import { WarehouseLook } from './warehouse-look.ts'
 
 /**
  * A file server that has not answered by then is told as the reason for a failed start: well before the start scripts
@@ -82,6 +86,7 @@ export class MasterLife implements DaemonLife {
   /** Without high availability. */
   #alone: { release(): void } | null = null
   #singleFiles: SingleFiles | null = null
+  readonly #warehouse: WarehouseLook
   #reloader: Reloader | null = null
   #directoryWarnings: readonly string[] = []
   /** Both with what was reloaded. */
@@ -94,6 +99,17 @@ export class MasterLife implements DaemonLife {
     this.#masters = plan.masters
     this.#version = version
     this.#log = log
+    const { monitorMs } = timingOf(plan.conf)
+    const directory = plan.conf.get('tajo.warehouse.directory')
+    this.#warehouse = new WarehouseLook({
+      directory,
+      host: hostname(),
+      isUsed: () => this.#master?.keepsFilesIn(directory) ?? false,
+      everyMs: monitorMs,
+      limitMs: monitorMs,
+      clock: systemClock,
+      log: log.log,
+    })
   }
 
   get ready(): string {
@@ -118,6 +134,7 @@ export class MasterLife implements DaemonLife {
     await this.#admin.ready()
     await listenOnSocket(this.#admin.server, plan.adminSocket)
     await master.start()
+    this.#warehouse.start()
     this.#reloader = await watchConfiguration({
       running: plan.conf,
       masters: plan.masters,
@@ -127,6 +144,7 @@ export class MasterLife implements DaemonLife {
   }
 
   async stop(why: string): Promise<void> {
+    this.#warehouse.stop()
     await Promise.all([this.#reloader?.close(), this.#master?.stop(why)])
     await this.#admin?.close()
     this.#singleFiles?.stop()
@@ -156,6 +174,7 @@ export class MasterLife implements DaemonLife {
       address: addresses.umbilical,
       rootDirectory: this.#plan.conf.get('tajo.rootdir'),
       directoryWarnings: () => [...this.#directoryWarnings, ...(this.#singleFiles?.warnings ?? [])],
+      warehouse: () => this.#warehouse.warnings,
       binds: this.#binds(),
       join: ha === null ? this.#single() : this.#election(ha),
       beatMs: 2 * timing.renewMs,
@@ -291,6 +310,21 @@ export class MasterLife implements DaemonLife {
     return directory.startsWith(`${conf.get('tajo.rootdir')}/`) ? clusterId : null
   }
 
+  #singleStorage(haDirectory: string): SingleStorage {
+    const { conf } = this.#plan
+    const proof = new DirectoryProof(haDirectory, () => catalogBytes(conf))
+    const { monitorMs } = timingOf(conf)
+    return new SingleStorage({
+      directory: conf.get('tajo.rootdir'),
+      prove: () => proof.prove(),
+      space: () => proof.space,
+      everyMs: monitorMs,
+      limitMs: monitorMs,
+      clock: systemClock,
+      log: this.#log.log,
+    })
+  }
+
   #single(): MasterOptions['join'] {
     const { conf, addresses } = this.#plan
     const rootDirectory = conf.get('tajo.rootdir')
@@ -316,6 +350,7 @@ export class MasterLife implements DaemonLife {
         hostname: hostname(),
         pid: process.pid,
         clusterId,
+        storage: this.#singleStorage(haDirectory),
         startedAt: new Date().toISOString(),
         service,
         onFailure,
@@ -331,6 +366,14 @@ export class MasterLife implements DaemonLife {
       return { member, clusterId, secret }
     }
   }
+}
+
+/** What its next snapshot takes, about; 0 where it is a database's, or not made yet. */
+async function catalogBytes(conf: Configuration): Promise<number> {
+  if (conf.get('tajo.catalog.store.class') !== 'DerbyStore') return 0
+  const { file } = parseDerby(conf.get('tajo.catalog.uri'))
+  const found = await stat(file).catch(() => null)
+  return found?.size ?? 0
 }
 
 /** At once, instead of in every term that this master would claim. */

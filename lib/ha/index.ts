@@ -6,6 +6,7 @@
 
 export { decodeClusterLoosely } from './decode.ts'
 export { giveDirectoryOrder } from './directory-order.ts'
+export { DirectoryProof } from './directory-proof.ts'
 export { comesOfNoSpace, DiskError, HaError, type HaErrorCode } from './errors.ts'
 export { fence, parseFencingMethods } from './fencing.ts'
 export { errnoOf, syncIfKnown, systemWords, withFile } from './file-handle.ts'

@@ -51,7 +51,7 @@ export function alertsOf(facts: AlertFacts): Alert[] {
     ...ofTheActive(facts),
     ...facts.workers.flatMap(ofWorker),
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
-    ...spaceAlerts(facts.space),
+    ...spaceAlerts(facts.space, { takeOvers: facts.timing !== null }),
     ...ofLatency(facts),
     ...facts.masters.flatMap(ofOneMaster),
     ...ofQueries(facts),

@@ -62,6 +62,8 @@ export interface MasterOptions {
   readonly rootDirectory: string
   /** What is wrong with that directory's owners. */
   readonly directoryWarnings: () => readonly string[]
+  /** What is wrong with the tables' directory, a sentence each. */
+  readonly warehouse: () => readonly string[]
   /** Between two lines on a watch stream. */
   readonly beatMs: number
   /** So long a silence on one means a frozen peer. */
@@ -230,6 +232,11 @@ export class Master {
 
   epoch(): number {
     return this.#guard.epoch()
+  }
+
+  /** Does the catalog name files below this directory? False on a master that does not serve. */
+  keepsFilesIn(directory: string): boolean {
+    return this.#queries.keepsFilesIn(directory)
   }
 
   /** Null until the cluster is joined. */
@@ -480,7 +487,7 @@ export class Master {
       pid: this.#options.pid,
       clusterId: this.clusterId,
       rootDirectory: this.#options.rootDirectory,
-      directoryWarnings: this.#options.directoryWarnings(),
+      directoryWarnings: [...this.#options.directoryWarnings(), ...this.#options.warehouse()],
       warnings: this.#alarm.warnings(),
       trouble: this.#queries.trouble(),
       // Whoever is not active any more has heard of it from the next one's history.
@@ -555,6 +562,7 @@ export class Master {
       storageReadable: view !== null && view.storage !== 'unreadable',
       storageWritable: view?.storage === 'ok',
       catalogWaits: this.#queries.trouble() !== null,
+      warehouseAnswers: this.#options.warehouse().length === 0,
       space: view?.space ?? null,
       problems: view === null ? new Map() : this.#problems(view),
       peersKnown: others.length,

@@ -12,6 +12,7 @@ import {
   type PeerView,
   type Service,
 } from '../ha/index.ts'
+import type { SingleStorage } from './single-storage.ts'
 
 type SingleState = 'starting' | 'active' | 'stepping-down' | 'stopped'
 const NO_HA = 'high availability is off (tajo.master.ha.enable): there is one master only'
@@ -23,6 +24,7 @@ export interface SingleOptions {
   readonly clusterId: string
   readonly startedAt: string
   readonly service: Service
+  readonly storage: Pick<SingleStorage, 'start' | 'stop' | 'view'>
   /**
    * The highest that the catalog knows, at least 1: neither is this master refused by a catalog that was used with high
    * availability before, nor will masters with it be refused later.
@@ -48,6 +50,7 @@ export class SingleMember implements Member {
     // Nobody can ask this master before it serves: its log says what keeps it waiting.
     await service.activate(term, this.#ended.signal, () => {})
     this.#setState('active')
+    this.#options.storage.start(() => this.#tell())
   }
 
   mayServe(): boolean {
@@ -82,10 +85,8 @@ export class SingleMember implements Member {
       peers: [],
       leaseMarginMs: null,
       lastRenewalMs: null,
-      storage: 'ok',
-      space: null,
+      ...this.#options.storage.view(),
       failure: null,
-      problem: null,
       warnings: [],
       network: { trouble: null, workers: [] },
     }
@@ -117,6 +118,7 @@ export class SingleMember implements Member {
   async stop(reason: string): Promise<void> {
     if (this.#state !== 'active') return
     this.#setState('stepping-down')
+    this.#options.storage.stop()
     await this.#options.service.drain(this.#options.term, null)
     this.#setState('stopped')
     this.#ended.abort(new HaError('NOT_ACTIVE', reason))
@@ -137,6 +139,10 @@ export class SingleMember implements Member {
 
   #setState(state: SingleState): void {
     this.#state = state
+    this.#tell()
+  }
+
+  #tell(): void {
     for (const listener of this.#listeners) listener(this.view())
   }
 }

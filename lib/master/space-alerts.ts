@@ -2,14 +2,20 @@
 import type { SpaceReport } from '../ha/index.ts'
 import type { Alert } from '../web/view.ts'
 
-export function spaceAlerts(space: SpaceReport | null): Alert[] {
+/** `takeOvers`: there are terms to claim; without high availability there are none. */
+export function spaceAlerts(
+  space: SpaceReport | null,
+  { takeOvers }: { readonly takeOvers: boolean },
+): Alert[] {
   if (space === null) return []
   const { freeBytes, totalBytes, freeFiles, totalFiles, need, low, refused } = space
-  const what =
-    'the next claim of a term, the opening of the catalog and its next snapshot. Remove or move something, or enlarge it'
+  const uses = takeOvers
+    ? 'the next claim of a term, the opening of the catalog and its next snapshot'
+    : "the catalog's next snapshot"
+  const what = `${uses}. Remove or move something, or enlarge it`
   const found: Alert[] = []
   if (refused !== null) {
-    const text = `the shared directory takes nothing more, and no master can take over: ${refused}`
+    const text = `the shared directory takes nothing more${takeOvers ? ', and no master can take over' : ', and no change is kept'}: ${refused}`
     found.push({ kind: 'storage-full', level: 'critical', text })
   }
   if (low.bytes) {

@@ -107,8 +107,13 @@ export class Metrics {
     )
     this.#gauge(
       'tajo_master_storage_writable',
-      "Whether this master's own heartbeat in the shared directory could be renewed.",
+      "Whether this master's own heartbeat in the shared directory could be renewed; without high availability, whether a file could be written there.",
       (facts) => (facts.storageWritable ? 1 : 0),
+    )
+    this.#gauge(
+      'tajo_master_warehouse_answers',
+      "Whether the tables' directory (tajo.warehouse.directory) answered this master's last look.",
+      (facts) => (facts.warehouseAnswers ? 1 : 0),
     )
     this.#gauge(
       'tajo_master_catalog_waits',

@@ -35,6 +35,8 @@ export interface MetricsFacts {
   readonly lastRenewalMs: number | null
   readonly storageReadable: boolean
   readonly storageWritable: boolean
+  /** The directory of the tables. */
+  readonly warehouseAnswers: boolean
   /** On the active: its catalog's store does not answer, or refuses. */
   readonly catalogWaits: boolean
   /** Of the shared directory; null before it was measured. */

@@ -26,6 +26,7 @@ async function metricsOfAMaster(): Promise<string> {
     leaseMarginMs: 2000,
     lastRenewalMs: 2,
     storageReadable: true,
+    warehouseAnswers: true,
     storageWritable: true,
     catalogWaits: false,
     space: { freeBytes: 1e9, freeFiles: 1e6, low: { bytes: false, files: false }, refused: null },

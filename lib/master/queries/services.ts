@@ -7,6 +7,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { CatalogError } from '../../catalog/errors.ts'
+import type { Table } from '../../catalog/model.ts'
 import type { KnownWorker } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
@@ -80,6 +81,14 @@ export class QueryServices {
   /** Why changes of the catalog have to wait; null when they don't, or where no term is open. */
   trouble(): string | null {
     return this.#term?.catalog.trouble?.() ?? null
+  }
+
+  /** Has some table files below this directory? False where no term is open. */
+  keepsFilesIn(directory: string): boolean {
+    const state = this.#term?.catalog.state()
+    const isThere = ({ location, files }: Table): boolean =>
+      files.length > 0 && location.startsWith(`${directory}/`)
+    return state?.databaseNames().some((name) => state.tablesOf(name)?.some(isThere)) ?? false
   }
 
   /** Looks for all that the open term rests on; `onGone` follows where it isn't there. */

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
-import { HaError, makeTiming } from '../../../lib/ha/index.ts'
+import { HaError, type MemberView, makeTiming } from '../../../lib/ha/index.ts'
 import { ActiveGate } from '../../../lib/master/active-gate.ts'
 import { adminServer, Master, type MasterOptions, SingleMember } from '../../../lib/master/index.ts'
 import type { QueryOptions } from '../../../lib/master/queries/options.ts'
@@ -58,6 +58,7 @@ function masterAt(
     },
     rootDirectory: '/root',
     directoryWarnings: () => [],
+    warehouse: () => [],
     beatMs: 25,
     silenceMs: 5000,
     stopMs: 500,
@@ -585,7 +586,20 @@ t.test('a master without high availability is active from start to end', async (
   const port = await freePortRow(5)
   const seen: string[] = []
   const addresses = addressesAt(port)
+  let storage: Pick<MemberView, 'storage' | 'space' | 'problem'> = {
+    storage: 'ok',
+    space: null,
+    problem: null,
+  }
+  let changed = (): void => {}
   const member = new SingleMember({
+    storage: {
+      start: (onChange) => {
+        changed = onChange
+      },
+      stop: () => void seen.push('storage stops'),
+      view: () => storage,
+    },
     self: { address: addresses.umbilical, addresses, version: '1', priority: 1, adminSocket: '' },
     hostname: 'h',
     pid: 1,
@@ -603,6 +617,11 @@ t.test('a master without high availability is active from start to end', async (
   await member.start()
   t.ok(member.mayServe())
   t.match(member.view(), { state: 'active', epoch: 1, active: { address: addresses.umbilical } })
+  const told: MemberView[] = []
+  member.onState((view) => void told.push(view))
+  storage = { storage: 'unwritable', space: null, problem: 'EROFS' }
+  changed()
+  t.match(told, [{ state: 'active', storage: 'unwritable', problem: 'EROFS' }])
   await member.commit()
   await t.rejects(member.handOver(), { code: 'UNSAFE' })
   await member.takeOver()
@@ -611,5 +630,5 @@ t.test('a master without high availability is active from start to end', async (
   await member.stop('again')
   t.equal(member.term(), null)
   await t.rejects(member.commit(), { code: 'NOT_ACTIVE' })
-  t.same(seen, ['activate 1', 'drain', 'deactivate'])
+  t.same(seen, ['activate 1', 'storage stops', 'drain', 'deactivate'])
 })

@@ -613,13 +613,14 @@ t.test('the room of the shared directory: told before it is used up, and when it
     ...{ freeBytes: 3_000_000, totalBytes: 1e9, freeFiles: 40, totalFiles: 1000 },
     ...{ need: { bytes: 90_112, files: 17 }, low: { bytes: false, files: false }, refused: null },
   }
-  t.same(spaceAlerts(null), [])
-  t.same(spaceAlerts(space), [])
-  t.match(spaceAlerts({ ...space, low: { bytes: true, files: true } }), [
+  const takeOvers = true
+  t.same(spaceAlerts(null, { takeOvers }), [])
+  t.same(spaceAlerts(space, { takeOvers }), [])
+  t.match(spaceAlerts({ ...space, low: { bytes: true, files: true } }, { takeOvers }), [
     { kind: 'storage-low', level: 'warning', text: /has 2\.9 MB of 953\.7 MB left.* 88\.0 KB/ },
     { kind: 'storage-low', level: 'warning', text: /has 40 of 1000 inodes left.* the 17 / },
   ])
-  t.match(spaceAlerts({ ...space, refused: 'EDQUOT: disk quota exceeded' }), [
+  t.match(spaceAlerts({ ...space, refused: 'EDQUOT: disk quota exceeded' }, { takeOvers }), [
     { kind: 'storage-full', level: 'critical', text: /takes nothing more.*EDQUOT/ },
   ])
   t.end()
