@@ -2,19 +2,10 @@
  * The history of terms: one file when a number is taken, one when it serves. Both are written once and never changed;
  * a torn one (its writer died) is shown as far as it can be read.
  */
-import { decodeClaim, decodeServed, decodeTerm } from './decode.ts'
-import {
-  HISTORY_DIR,
-  historyFile,
-  historyTermOf,
-  openedFile,
-  openedTermOf,
-  servedFile,
-} from './layout.ts'
+import { decodeServed, decodeTerm } from './decode.ts'
+import { HISTORY_DIR, historyFile, historyTermOf, servedFile } from './layout.ts'
 import type { HistoryEntry } from './member-api.ts'
 import type { Disk } from './ports.ts'
-import { readEnd } from './term-end.ts'
-import { voidIn } from './void-terms.ts'
 
 /** The terms up to `upTo` that have served, newest first, and whether any below it has left a record. */
 export async function servedTerms(
@@ -28,35 +19,6 @@ export async function servedTerms(
   const served = entries.filter((one) => one.served && one.term <= upTo).map(({ term }) => term)
   served.sort((a, b) => b - a)
   return { recorded: entries.some(({ term }) => term < upTo), served }
-}
-
-/**
- * The newest term between `above` and `below` that may have served, although there is no record of it: the record can have
- * been removed, or its writer died before. Its holder opened it, and did not say that its opening was refused. One that was
- * closed, swept or made void has a file of that name, too, but nobody held it. formatHA, by which an operator begins anew,
- * ends the doubt about all below it. Null: none.
- */
-export async function openedUnserved(
-  disk: Disk,
-  { above, below }: { above: number; below: number },
-): Promise<number | null> {
-  const listed = await disk.list('history', HISTORY_DIR)
-  const names = listed === 'missing' ? [] : listed
-  const isVoid = voidIn(names)
-  const opened = names
-    .map(openedTermOf)
-    .filter((term) => term !== null)
-    .filter((term) => above < term && term < below && !isVoid(term))
-  for (const term of opened.sort((a, b) => b - a)) {
-    const [text, by] = await Promise.all([
-      disk.read('history', openedFile(term)),
-      disk.read('history', historyFile(term)),
-    ])
-    if (by !== 'missing' && decodeTerm(by)?.reason === 'format') return null
-    const isOpen = text !== 'missing' && decodeClaim(text)?.state === 'open'
-    if (isOpen && (await readEnd(disk, term))?.refused !== true) return term
-  }
-  return null
 }
 
 /** What a term that has served says of its catalog, and whether it was formatHA's. */

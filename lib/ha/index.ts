@@ -17,7 +17,6 @@ export {
   readClusterId,
   readDirectoryHistory,
   readMembers,
-  readOpenedUnserved,
   readSecret,
   readServedRecord,
   readServedTerms,

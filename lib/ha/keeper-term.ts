@@ -197,8 +197,7 @@ export class TermWork {
     const { clock, disk, input, log, timing } = this.#o
     this.#claim.abort()
     const { reason, by, successor } = release
-    const refused = release.refused === true ? { refused: true as const } : {}
-    const end: End = { reason, ...refused, by, successor, at: this.#now() }
+    const end: End = { reason, by, successor, at: this.#now() }
     const deadlineMs = clock.nowMs() + OBITUARY_TRIES_MS
     // Begun before the touch and not waited for: a create can hang where a touch works (after a file server's outage).
     const note = this.#lastWord(term, encode(end)).catch((error) => {

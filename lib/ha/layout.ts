@@ -178,8 +178,6 @@ export type Claim =
 export type EndReason = 'stopped' | 'handed-over' | 'master-died' | 'master-hung' | 'gave-up'
 export interface End {
   readonly reason: EndReason
-  /** It never served: what it had to open was refused. */
-  readonly refused?: true
   readonly by: string
   /** Address of the named successor, or null. */
   readonly successor: string | null

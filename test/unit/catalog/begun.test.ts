@@ -8,34 +8,10 @@ import t, { type Test } from 'tap'
 import { readServed, servedNote } from '../../../lib/catalog/begun.ts'
 
 const name = (term: number, more = ''): string => `${String(term).padStart(10, '0')}${more}.json`
-const address = 'm:1'
-const HOLDER = {
-  address,
-  addresses: {
-    umbilical: address,
-    clientRpc: address,
-    resourceTracker: address,
-    catalog: address,
-    infoHttp: address,
-  },
-  nonce: 'n',
-  hostname: 'h',
-  master: { bootId: 'b', pidNamespace: 'p', pid: 1, startTicks: 1 },
-  startedAt: '',
-  version: '',
-  priority: 0,
-  adminSocket: '',
-}
 const PHASES = { noticedMs: 0, decidedMs: 0, claimedMs: 0, endedMs: 0, settledMs: 0 }
 
-/** A term by what it has left: `null` for one that was closed before anybody opened it. */
-type Left = {
-  readonly note?: string
-  readonly format?: boolean
-  readonly torn?: boolean
-  /** Its record of having served was never made, or is gone. */
-  readonly unserved?: 'died' | 'refused'
-} | null
+/** A term by what it has left: `null` for one that never served. */
+type Left = { readonly note?: string; readonly format?: boolean; readonly torn?: boolean } | null
 
 function historyOf(t: Test, terms: readonly Left[]): string {
   const ha = join(t.testdir({}), 'ha')
@@ -47,19 +23,8 @@ function historyOf(t: Test, terms: readonly Left[]): string {
     const reason = left?.format === true ? 'format' : 'released'
     const record = { ...who, reason, previousTerm: index, previousAddress: null }
     writeFileSync(join(history, name(term)), `${JSON.stringify(record)}\n`)
-    const claim =
-      left === null
-        ? { state: 'closed', term, closedBy: term + 1, nonce: 'n' }
-        : { state: 'open', term, nonce: 'n', holder: HOLDER }
-    writeFileSync(join(history, name(term, '.opened')), `${JSON.stringify(claim)}\n`)
+    writeFileSync(join(history, name(term, '.opened')), '{}\n')
     if (left === null) continue
-    if (left.unserved === 'refused') {
-      const directory = join(ha, 'active', `epoch-${name(term).slice(0, 10)}`)
-      mkdirSync(directory, { recursive: true })
-      const end = { reason: 'gave-up', refused: true, by: 'no', successor: null, at: '' }
-      writeFileSync(join(directory, 'end.json'), `${JSON.stringify(end)}\n`)
-    }
-    if (left.unserved !== undefined) continue
     const phases = { ...PHASES, openedMs: 0, totalMs: 0 }
     const served = { term, servedAt: '', previousEnd: null, phases }
     const text = JSON.stringify({ ...served, ...(left.note && { catalog: left.note }) })
@@ -95,29 +60,6 @@ t.test('the newest term that has served decides, by its store', async (t) => {
     t.same(begun === null ? null : { term: begun.term, part: begun.part }, expected, what)
     t.ok(recorded, what)
   }
-})
-
-t.test('a term that was opened may have served, whatever became of its record', async (t) => {
-  const DIED: Left = { unserved: 'died' }
-  const REFUSED: Left = { unserved: 'refused' }
-  const cases: [string, readonly Left[], number | undefined][] = [
-    ['its record is gone', [DIED], 1],
-    ['the records of all are gone', [DIED, DIED], 2],
-    ['one was only closed', [null], undefined],
-    ['what it had to open was refused', [REFUSED, null, REFUSED], undefined],
-    ['one below it may have served', [DIED, REFUSED, null], 1],
-    ['formatHA begins anew', [DIED, FORMAT, null], undefined],
-    ['opened since', [DIED, FORMAT, DIED], 3],
-    ['below one that served with another store', [DIED, OTHER, null], undefined],
-    ['above it', [OTHER, DIED], 2],
-  ]
-  for (const [what, terms, expected] of cases) {
-    const { begun, opened } = await readServed(historyOf(t, terms), terms.length + 1)
-    t.equal(begun, null, what)
-    t.equal(opened, expected, what)
-  }
-  const { opened } = await readServed(historyOf(t, [DIED]), 1)
-  t.equal(opened, undefined, 'the own one is none')
 })
 
 t.test('a history that is gone says so', async (t) => {
