@@ -1,9 +1,23 @@
 /**
  * The history of terms: one file when a number is taken, one when it serves. Both are written once and never changed;
  * a torn one (its writer died) is shown as far as it can be read.
+ *
+ * That a term has served decides whether a missing catalog is damage, so it stands in a second place, the term's own
+ * directory: one hand that slips removes one of them.
  */
+import { atOnce } from './at-once.ts'
 import { decodeServed, decodeTerm } from './decode.ts'
-import { HISTORY_DIR, historyFile, historyTermOf, servedFile } from './layout.ts'
+import {
+  ACTIVE_DIR,
+  HISTORY_DIR,
+  historyFile,
+  historyTermOf,
+  openedTermOf,
+  servedCopy,
+  servedFile,
+  termDir,
+  termOf,
+} from './layout.ts'
 import type { HistoryEntry } from './member-api.ts'
 import type { Disk } from './ports.ts'
 
@@ -12,14 +26,40 @@ export async function servedTerms(
   disk: Disk,
   upTo: number,
 ): Promise<{ recorded: boolean; served: number[] }> {
-  const names = await disk.list('history', HISTORY_DIR)
-  const entries = (names === 'missing' ? [] : names)
-    .map(historyTermOf)
-    .filter((one) => one !== null)
+  const listed = await disk.list('history', HISTORY_DIR)
+  const names = listed === 'missing' ? [] : listed
+  const entries = names.map(historyTermOf).filter((one) => one !== null)
   const served = entries.filter((one) => one.served && one.term <= upTo).map(({ term }) => term)
   served.sort((a, b) => b - a)
-  return { recorded: entries.some(({ term }) => term < upTo), served }
+  const unrecorded = await servedByCopy(disk, { names, above: served[0] ?? 0, upTo })
+  return { recorded: entries.some(({ term }) => term < upTo), served: [...unrecorded, ...served] }
 }
+
+/**
+ * Those above the newest record that say in their own directory alone that they served, newest first. Only what was opened
+ * can have served: failed claims may have left thousands of directories.
+ */
+async function servedByCopy(
+  disk: Disk,
+  { names, above, upTo }: { names: readonly string[]; above: number; upTo: number },
+): Promise<number[]> {
+  const opened = names.map(openedTermOf).filter((term) => term !== null)
+  const asked = new Set(opened.filter((term) => above < term && term <= upTo))
+  if (asked.size === 0) return []
+  const listed = await disk.list('history', ACTIVE_DIR)
+  const there = (listed === 'missing' ? [] : listed)
+    .map(termOf)
+    .filter((term) => term !== null)
+    .filter((term) => asked.has(term))
+  const found = await atOnce(LISTED_AT_ONCE, there, async (term) => {
+    const files = await disk.list('history', termDir(term))
+    return files !== 'missing' && files.includes(nameIn(servedCopy(term), termDir(term)))
+  })
+  return there.filter((_, i) => found[i]).sort((a, b) => b - a)
+}
+
+const LISTED_AT_ONCE = 8
+const nameIn = (path: string, directory: string): string => path.slice(directory.length + 1)
 
 /** What a term that has served says of its catalog, and whether it was formatHA's. */
 export async function servedRecord(
@@ -30,7 +70,8 @@ export async function servedRecord(
     disk.read('history', servedFile(term)),
     disk.read('history', historyFile(term)),
   ])
-  const record = served === 'missing' ? null : decodeServed(served)
+  const text = served === 'missing' ? await disk.read('history', servedCopy(term)) : served
+  const record = text === 'missing' ? null : decodeServed(text)
   const by = begun === 'missing' ? null : decodeTerm(begun)
   return { note: record?.catalog ?? null, isFormat: by?.reason === 'format' }
 }

@@ -23,6 +23,7 @@ import {
   RELEASED_FOR_MTIME_MS,
   RELEASED_MTIME_MS,
   type ServedRecord,
+  servedCopy,
   servedFile,
   type TermRecord,
 } from './layout.ts'
@@ -280,9 +281,11 @@ export class TermWork {
       },
       ...(done.keeps === null ? {} : { catalog: done.keeps }),
     }
-    const path = servedFile(term)
-    if (this.#files?.term === term) this.#files.texts.set(path, encode(served))
-    await makeWhole(disk, torn, { purpose: 'history', path, text: encode(served) })
+    const text = encode(served)
+    for (const path of [servedFile(term), servedCopy(term)]) {
+      if (this.#files?.term === term) this.#files.texts.set(path, text)
+      await makeWhole(disk, torn, { purpose: 'history', path, text })
+    }
   }
 
   /** A few at a time, for as long as there are more: failed claims can have left thousands. */

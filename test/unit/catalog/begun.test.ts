@@ -11,7 +11,13 @@ const name = (term: number, more = ''): string => `${String(term).padStart(10, '
 const PHASES = { noticedMs: 0, decidedMs: 0, claimedMs: 0, endedMs: 0, settledMs: 0 }
 
 /** A term by what it has left: `null` for one that never served. */
-type Left = { readonly note?: string; readonly format?: boolean; readonly torn?: boolean } | null
+type Left = {
+  readonly note?: string
+  readonly format?: boolean
+  readonly torn?: boolean
+  /** The history's record is gone, and maybe the one in its own directory as well. */
+  readonly gone?: 'record' | 'both'
+} | null
 
 function historyOf(t: Test, terms: readonly Left[]): string {
   const ha = join(t.testdir({}), 'ha')
@@ -28,10 +34,12 @@ function historyOf(t: Test, terms: readonly Left[]): string {
     const phases = { ...PHASES, openedMs: 0, totalMs: 0 }
     const served = { term, servedAt: '', previousEnd: null, phases }
     const text = JSON.stringify({ ...served, ...(left.note && { catalog: left.note }) })
-    writeFileSync(
-      join(history, name(term, '.served')),
-      left.torn === true ? text.slice(0, 9) : text,
-    )
+    const own = join(ha, 'active', `epoch-${name(term).slice(0, 10)}`)
+    mkdirSync(own, { recursive: true })
+    const paths = [join(history, name(term, '.served')), join(own, 'served.json')]
+    for (const path of paths.slice(left.gone === undefined ? 0 : left.gone === 'both' ? 2 : 1)) {
+      writeFileSync(path, left.torn === true ? text.slice(0, 9) : text)
+    }
   }
   return ha
 }
@@ -54,6 +62,20 @@ t.test('the newest term that has served decides, by its store', async (t) => {
     ['an earlier version', [OLD, null], { term: 1, part: null }],
     ['an earlier version, formatted since: its store is not known', [OLD, FORMAT], null],
     ['a torn record', [{ torn: true }], { term: 1, part: null }],
+    ['its record is gone', [{ ...SHARED, gone: 'record' }, null], { term: 1, part: 2 }],
+    [
+      'the newest record alone is gone',
+      [OTHER, { ...SHARED, gone: 'record' }],
+      { term: 2, part: 2 },
+    ],
+    ['a record that is gone names another store', [SHARED, { ...OTHER, gone: 'record' }], null],
+    [
+      'the records of all are gone',
+      [SHARED, SHARED].map((one) => ({ ...one, gone: 'record' })),
+      { term: 2, part: 2 },
+    ],
+    // As after an opening that was cut short: nothing was acknowledged in it.
+    ['opened, and no word of having served', [{ ...SHARED, gone: 'both' }], null],
   ]
   for (const [what, terms, expected] of cases) {
     const { begun, recorded } = await readServed(historyOf(t, terms), terms.length + 1)
