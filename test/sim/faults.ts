@@ -237,6 +237,11 @@ export const FAULTS = {
       cluster.removeDirectory(directory)
     }
   },
+  'remove backups': ({ cluster }) => {
+    for (const name of cluster.world.storage.server.names(BACKUP_DIR) ?? []) {
+      cluster.remove(`${BACKUP_DIR}/${name}`)
+    }
+  },
   'hold open': ({ cluster, target, forMs }) => {
     const names = cluster.world.storage.server.names('active') ?? []
     const newest = names.sort().at(-1)

@@ -25,6 +25,7 @@
  */
 import { ACTIVE_DIR } from '../../lib/ha/layout.ts'
 import { makeTiming } from '../../lib/ha/timing.ts'
+import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import { FAULTS, type FaultName } from './faults.ts'
 import type { Master } from './master.ts'
@@ -41,14 +42,15 @@ interface Waiting {
   readonly run: () => void
 }
 
-/** Runs a whole text; rejects with the line that failed. `write` gets a trace. */
+/** Runs a whole text; rejects with the line that failed. `write` gets a trace; `breaks` are rules broken on purpose. */
 export async function runScenario(
   text: string,
   write: ((line: string) => void) | null = null,
+  breaks: Breaks = {},
 ): Promise<{ seconds: number }> {
   const lines = text.split('\n').map((line) => line.replace(/#.*/, '').trim())
   const world = lines.findIndex((line) => line !== '')
-  const cluster = new Cluster(profileOf(lines[world] ?? ''), {}, write)
+  const cluster = new Cluster(profileOf(lines[world] ?? ''), breaks, write)
   const scenario = new Scenario(cluster)
   for (const [i, line] of lines.entries()) {
     if (i <= world || line === '') continue
