@@ -377,7 +377,7 @@ export class MasterLife implements DaemonLife {
       leaveTrace(conf)
       const everyMs = timingOf(conf).monitorMs
       const { log } = this.#log
-      this.#singleFiles = new SingleFiles({ haDirectory, clusterId, secret, everyMs, log })
+      this.#singleFiles = await SingleFiles.of({ haDirectory, clusterId, secret, everyMs, log })
       this.#singleFiles.start()
       return { member, clusterId, secret }
     }
