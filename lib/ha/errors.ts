@@ -18,7 +18,7 @@ export type HaErrorCode =
   | 'CATALOG_DIFFERS'
   /** The call needs the active master, and this one isn't, or not any more. */
   | 'NOT_ACTIVE'
-  /** Doing it would be unsafe: nobody to hand over to, a master lives, the storage can't be read. */
+  /** Doing it would be unsafe, or the storage refuses it: nobody to hand over to, a master lives, it can't be read or written. */
   | 'UNSAFE'
   /** Not done within the time that was given for it. */
   | 'TIMEOUT'
