@@ -92,6 +92,7 @@ function whyNobody(s: State, successor: string | null, scanned: boolean): string
   const live = others.length === 0 ? 'no backup is live' : `live backups: ${others.join(', ')}`
   const what = successor === null ? 'nobody to hand over to' : `${successor} is not a live backup`
   // Where this host can't write, the backups can't either, and so they look dead.
-  const why = s.unwritable === null ? '' : `; this master can't renew its own lease: ${s.unwritable}`
+  const why =
+    s.unwritable === null ? '' : `; this master can't renew its own lease: ${s.unwritable}`
   return `${what} (${live})${why}`
 }

@@ -21,6 +21,8 @@ export interface FileSystem {
   readonly source: string
   readonly mountPoint: string
   readonly options: string
+  /** The mount is, or the file system behind it, also where it made itself so after an error. */
+  readonly isReadOnly: boolean
   readonly sharing: SharingKind
   readonly isNfs: boolean
 }
@@ -39,10 +41,11 @@ export function sharingOf(mount: { readonly type: string; readonly source: strin
   return LOCAL.test(mount.type) ? 'local' : 'unknown'
 }
 
-const hasOption = ({ options }: Mount, name: string): boolean => options.split(',').includes(name)
+const hasOption = ({ options }: Described, name: string): boolean =>
+  options.split(',').includes(name)
 
 /** Mount options under which the protocol's promises are weaker than its design assumes, a sentence each. */
-export function mountWarnings(mount: Mount): string[] {
+export function mountWarnings(mount: Described): string[] {
   const where = `${mount.mountPoint} (${mount.type})`
   const warnings: string[] = []
   if (/^nfs4?$/.test(mount.type) && hasOption(mount, 'nocto')) {
@@ -72,14 +75,14 @@ export async function fileSystemOf(directory: string): Promise<FileSystem> {
   if (mount === null) {
     const type = isNfs ? 'nfs' : 'unknown'
     return {
-      ...{ type, source: 'unknown', mountPoint: '/', options: '', isNfs },
+      ...{ type, source: 'unknown', mountPoint: '/', options: '', isReadOnly: false, isNfs },
       sharing: isNfs ? 'shared' : 'unknown',
     }
   }
   return { ...mount, sharing: sharingOf(mount), isNfs }
 }
 
-async function nearestExisting(directory: string): Promise<string> {
+export async function nearestExisting(directory: string): Promise<string> {
   for (let path = directory; ; path = dirname(path)) {
     try {
       return await realpath(path)
@@ -90,21 +93,34 @@ async function nearestExisting(directory: string): Promise<string> {
   }
 }
 
-type Mount = Pick<FileSystem, 'type' | 'source' | 'mountPoint' | 'options'>
+type Mount = Pick<FileSystem, 'type' | 'source' | 'mountPoint' | 'options' | 'isReadOnly'>
+type Described = Omit<Mount, 'isReadOnly'>
 
 /** The line of mountinfo (proc_pid_mountinfo(5)) that a real path is on: the longest mount point, the last of equals. */
 export function mountOf(path: string, mountinfo: string): Mount | null {
   let best: Mount | null = null
   for (const line of mountinfo.split('\n')) {
     const [left, right] = line.split(' - ')
-    const mountPoint = unescapeOctal(left?.split(' ')[4] ?? '')
+    const [, , , , point = '', ownOptions = ''] = left?.split(' ') ?? []
+    const mountPoint = unescapeOctal(point)
     const [type, source, options] = (right ?? '').split(' ')
     if (!mountPoint || !type || !contains(mountPoint, path)) continue
     if (best !== null && mountPoint.length < best.mountPoint.length) continue
-    best = { type, source: unescapeOctal(source ?? ''), mountPoint, options: options ?? '' }
+    const all = [...ownOptions.split(','), ...(options ?? '').split(',')]
+    const isReadOnly = READ_ONLY.some((one) => all.includes(one))
+    best = {
+      type,
+      source: unescapeOctal(source ?? ''),
+      mountPoint,
+      options: options ?? '',
+      isReadOnly,
+    }
   }
   return best
 }
+
+/** The second is what ext4 calls it after an error (errors=remount-ro). */
+const READ_ONLY = ['ro', 'emergency_ro']
 
 const contains = (mountPoint: string, path: string): boolean =>
   mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)

@@ -162,7 +162,7 @@ t.test('quick check: each lie of a disk is found, and named', async (t) => {
 })
 
 t.test('which file systems are refused', (t) => {
-  const base = { source: 'x', mountPoint: '/mnt/x', options: 'rw', isNfs: false }
+  const base = { source: 'x', mountPoint: '/mnt/x', options: 'rw', isNfs: false, isReadOnly: false }
   const fuse = { ...base, type: 'fuse.fuse_dfs', sharing: 'refused' } as const
   t.match(refusalOf(fuse, false), /fuse-dfs.*through its NFS gateway/)
   const ext4 = { ...base, type: 'ext4', sharing: 'local' } as const
