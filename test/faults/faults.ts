@@ -317,8 +317,8 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/master/queries/bound-names.js',
-        find: 'return { tables, nextTableId: state.nextTableId };',
-        replace: 'return { tables: [], nextTableId: 0 };',
+        find: 'return { databases, tables, nextTableId: state.nextTableId };',
+        replace: 'return { databases, tables: [], nextTableId: 0 };',
       },
     ],
     tests: ['unit/master/isolation.test.js'],
