@@ -1,7 +1,8 @@
 /**
  * A daemon in the foreground, from its plan to its end: log, pid file, signals, then its life. Whatever fails is one
  * sentence on stderr and an exit code, and leaves nothing behind. When it is up it prints a line that begins with
- * `ready`, and closes the pipe that its start script waits at with a word: what is printed may go to a full disk. This never returns: a daemon ends its process itself (daemon/leaving.ts tells why).
+ * `ready`, and writes a word into the pipe that its start script waits at: what is printed may go to a full disk. This
+ * never returns: a daemon ends its process itself (daemon/leaving.ts tells why).
  */
 import { closeSync, fstatSync, writeSync } from 'node:fs'
 import {

@@ -493,10 +493,14 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'take a term whose claim.json was removed for one that nobody held',
     breaks: { disk: closedOnce },
+    // A claimant whose call is under way for longer than a take-over, and its term's claim.json is removed meanwhile.
     adjust: (profile) => ({
       ...cutOff(profile),
-      faults: ['remove claim', 'remove claim', 'freeze host', 'stop both'],
-      faultEveryMs: profile.timing.monitorMs / 6,
+      faults: ['remove claim'],
+      faultEveryMs: profile.timing.monitorMs / 3,
+      triggers: 4,
+      aims: [['claim', 6]],
+      strikes: ['cut storage of host', 'freeze host'],
     }),
   },
   {
