@@ -52,6 +52,7 @@ export async function joinElection(
       catalogTerm: options.catalogTerm,
       catalogCluster: options.catalogCluster,
       openingDirectory: options.openingDirectory,
+      listed: options.listed ?? [],
       fresh: {
         clusterId: options.clusterId ?? randomUUID(),
         secret: randomBytes(32).toString('hex'),

@@ -14,6 +14,7 @@ import { watchTerms } from './file-hints.ts'
 import { Keeper } from './keeper.ts'
 import { ACTIVE_DIR } from './layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './messages.ts'
+import { mountIdentity } from './mount-identity.ts'
 import { openingBytes } from './opening-size.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses, readCpu } from './processes.ts'
@@ -66,6 +67,7 @@ async function main(given: Start): Promise<void> {
       masterCpu: () => readCpu(start.self.master.pid),
       exit,
       storage,
+      mount: () => mountIdentity(given.directory),
       openingBytes: async () =>
         start.openingDirectory === null ? 0 : openingBytes(start.openingDirectory),
     },

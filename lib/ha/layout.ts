@@ -36,6 +36,8 @@ export const FORMAT_VERSION = 2
 
 export const ACTIVE_DIR = 'active'
 export const BACKUP_DIR = 'backup'
+/** Nonces of the contest, each for a moment (contest.ts). */
+export const CONTEST_DIR = 'contest'
 export const HISTORY_DIR = 'history'
 export const RESERVE_DIR = 'reserve'
 export const CLUSTER_FILE = 'cluster.json'

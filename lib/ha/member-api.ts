@@ -2,6 +2,7 @@
  * What a master gets from the HA library, as types: its rights while it is active, what is known of the others, and
  * what it owes when a term begins and ends. `member.ts` keeps the promise, `keeper-process.ts` stands behind it.
  */
+import type { Delivery, Letter, LetterReply } from './contest.ts'
 import type { Addresses, Holder, ServedRecord, TermRecord } from './layout.ts'
 import type { Hearing, KnownWorker } from './network-rank.ts'
 import type { Periods } from './periods.ts'
@@ -80,6 +81,16 @@ export interface MemberView {
   readonly failure: FailedAttempt | null
   readonly warnings: readonly string[]
   readonly network: NetworkView
+  /** Whether the other masters work on this very directory, where that is not so or could not be found out. */
+  readonly directories: readonly DirectoryNote[]
+}
+
+/** A sentence for people about the directory of another master. */
+export interface DirectoryNote {
+  /** Umbilical address of that master. */
+  readonly address: string
+  readonly level: 'critical' | 'warning'
+  readonly text: string
 }
 
 /** `text`: what was done and why it failed, such as `could not claim term 3: ENOSPC …`. */
@@ -134,6 +145,14 @@ export interface Member {
   hears(hearing: Hearing): void
   /** Called when the election needs that anew, by requests sent from now on, and when it does not any more. */
   onMeasure(listener: (wanted: boolean) => void): void
+  /** The other masters to be tried, by umbilical address: none is claimed beside one of another directory. */
+  lists(addresses: readonly string[]): void
+  /** A letter of another master that has shown our cluster's secret. Rejects when the keeper is gone meanwhile. */
+  letter(letter: Letter): Promise<LetterReply>
+  /** What delivers this member's own letters; it never rejects. Letters before it is there wait for it. */
+  onLetter(deliver: (to: string, letter: Letter) => Promise<Delivery>): void
+  /** That master may not be there any more (its stream broke). */
+  suspects(address: string): void
   /** Orderly end: releases the term or leaves the backups, ends the keeper. */
   stop(reason: string): Promise<void>
   /** Called at every change of state, with the new view. */
@@ -170,6 +189,11 @@ export interface MemberOptions {
   readonly openingDirectory: string | null
   readonly service: Service
   readonly log: Log
+  /**
+   * Umbilical addresses of the other masters: each is tried before anything is claimed (for M/2 at most), over what is
+   * given to `onLetter`. Left out: nobody is.
+   */
+  readonly listed?: readonly string[]
 }
 
 /** One line of `haadmin -status`, read from the directory alone. */

@@ -39,6 +39,7 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
     failure: isActive ? null : (picture?.failure ?? null),
     warnings: picture?.warnings ?? [],
     network: picture?.network ?? { trouble: null, workers: [] },
+    directories: picture?.directories ?? [],
   }
 }
 

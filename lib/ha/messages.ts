@@ -3,9 +3,11 @@
  * version, since the master starts its own keeper. All times are the host's monotonic clock in ms, which is one clock
  * for both processes.
  */
+import type { ContestMemory, Delivery, Letter, LetterReply } from './contest.ts'
 import type { HaErrorCode } from './errors.ts'
 import type { ClusterFile, Holder } from './layout.ts'
 import type {
+  DirectoryNote,
   FailedAttempt,
   HistoryEntry,
   NetworkView,
@@ -71,6 +73,10 @@ export interface Start {
     readonly serving: boolean
     readonly untilMs: number
   } | null
+  /** Umbilical addresses of the other masters that are tried before anything is claimed. */
+  readonly listed?: readonly string[]
+  /** What an earlier keeper of the same master knew of the others' directories; null at its start. */
+  readonly contest?: ContestMemory | null
 }
 
 export type ToKeeper =
@@ -105,6 +111,13 @@ export type ToKeeper =
   /** What the master's own requests over the network have found. */
   | { readonly type: 'hears'; readonly hearing: Hearing }
   | { readonly type: 'hint'; readonly why: string }
+  /** The other masters that are to be tried, in place of those before. */
+  | { readonly type: 'listed'; readonly addresses: readonly string[] }
+  /** From a master that has shown our cluster's secret; `letter-reply` is the answer. */
+  | { readonly type: 'letter'; readonly id: number; readonly letter: Letter }
+  | { readonly type: 'delivered'; readonly id: number; readonly delivery: Delivery }
+  /** That master may not be there any more. */
+  | { readonly type: 'suspect'; readonly address: string }
 
 /** What the keeper knows of the cluster, for the master's view. */
 export interface Picture {
@@ -122,6 +135,8 @@ export interface Picture {
   readonly failure: FailedAttempt | null
   readonly warnings: readonly string[]
   readonly network: NetworkView
+  readonly contest: ContestMemory
+  readonly directories: readonly DirectoryNote[]
 }
 
 export type ToMaster =
@@ -146,6 +161,14 @@ export type ToMaster =
   | { readonly type: 'deactivate'; readonly term: number; readonly reason: string }
   /** Ask over the network now, and go on with it; or that nobody waits for it any more. */
   | { readonly type: 'measure'; readonly wanted: boolean }
+  /** Deliver it to the master at `to`; `delivered` is the answer. */
+  | {
+      readonly type: 'send-letter'
+      readonly id: number
+      readonly to: string
+      readonly letter: Letter
+    }
+  | { readonly type: 'letter-reply'; readonly id: number; readonly reply: LetterReply }
   | { readonly type: 'committed'; readonly ids: readonly number[] }
   | {
       readonly type: 'reply'

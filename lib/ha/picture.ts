@@ -1,5 +1,7 @@
 /** What the keeper tells its master of the cluster: the elector's state in a reader's words. Pure. */
+import { directoryNotes } from './contest-notes.ts'
 import { blindText } from './elector-claim.ts'
+import { contestBar } from './elector-contest.ts'
 import { failureText, type State, whatFailed } from './elector-state.ts'
 import { type Holder, networkOf } from './layout.ts'
 import type { PeerView } from './member-api.ts'
@@ -41,6 +43,8 @@ export function pictureOf(of: PictureOf): Picture {
     failure: state.failure && { term: state.failure.term, text: failureText(state.failure) },
     space: of.space,
     network: { trouble: networkProblemOf(state, nowMs), workers: workersOf(state) },
+    contest: state.contest,
+    directories: directoryNotes(state, nowMs),
     warnings: [...of.warnings, ...periodWarnings(state, others)],
   }
 }
@@ -111,6 +115,10 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
   }
   if (active !== null) return null
   const { phase, lease, watch, timing } = state
+  const { yielded } = state.contest
+  if (lease?.suspended && yielded !== null) {
+    return `term ${lease.term} is suspended: ${yielded} is active in another directory and goes first (${state.identity.directory} here)`
+  }
   if (lease?.suspended) {
     const why = state.unwritable === null ? '' : `: ${state.unwritable}`
     return `term ${lease.term} is suspended: its lease could not be renewed${why}`
@@ -126,6 +134,8 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
     return `${watch.seen.unreadable}: by whose periods its holder lives is unknown, so nobody takes over without proof`
   }
   if (before !== null) return before
+  const bar = contestBar(state, nowMs)
+  if (bar !== null) return `this master does not claim: ${bar.why}`
   const { is } = verdictOf(watch, nowMs, timing)
   if (is === 'refused') {
     const { holder, holderTerm } = watch.seen

@@ -1,5 +1,7 @@
 /** What a member tells of the cluster where it knows better than its keeper's last picture. */
+
 import t from 'tap'
+import { newContest } from '../../../lib/ha/contest.ts'
 import { begin, type Phase } from '../../../lib/ha/elector-state.ts'
 import { HeldTerm } from '../../../lib/ha/held-term.ts'
 import type { Holder } from '../../../lib/ha/layout.ts'
@@ -24,6 +26,8 @@ const picture: Picture = {
   failure: null,
   warnings: [],
   network: { trouble: null, workers: [] },
+  contest: newContest(0),
+  directories: [],
 }
 
 t.test('why nobody is active is over when this master is', (t) => {
