@@ -290,7 +290,9 @@ export class Contest {
     this.#update(peer.address, (one) => ({ ...one, call: null, tried: true }))
     switch (delivery.is) {
       case 'answered':
-        this.#onReply(peer, delivery.reply)
+        // Under another of our own names.
+        if (delivery.reply.by === this.#own.by) this.#forget(peer.address)
+        else this.#onReply(peer, delivery.reply)
         return
       case 'stranger':
         this.#note(peer.address, { ...delivery.facts, mine: 'unknown', toward: null })
@@ -347,6 +349,11 @@ export class Contest {
       return this.#judge({ ...one, cannot: null, mine })
     })
     this.#update(address, (one) => ({ ...one, nextMs: this.#now + this.#restMs(one) }))
+  }
+
+  /** What this master tells of itself. */
+  get facts(): ContestFacts {
+    return { ...this.#own, mount: this.s.mount }
   }
 
   /** What it tells of itself. Another process or mount than before: all that was proven with the one before is over. */
@@ -450,7 +457,7 @@ export class Contest {
 
   #said({ mine, facts }: ContestPeer): Told {
     const toward = facts === null ? null : incarnationOf(facts)
-    return { ...this.#own, mount: this.s.mount, mine, toward }
+    return { ...this.facts, mine, toward }
   }
 
   #drop({ call }: ContestPeer): void {
@@ -461,6 +468,10 @@ export class Contest {
   #news(): string {
     const { served, holds } = this.#own
     return `${served} ${holds?.term} ${this.s.mount}`
+  }
+
+  #forget(address: string): void {
+    this.s = { ...this.s, peers: this.s.peers.filter((peer) => peer.address !== address) }
   }
 
   #ensure(address: string): void {

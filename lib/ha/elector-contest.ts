@@ -2,7 +2,7 @@
  * The elector's side of the contest (contest.ts): what it knows of itself for the letters, whom it may claim beside, and
  * that it stands back. Pure; see elector.ts. Source: docs/ha-protocol.md, "One and the same directory".
  */
-import { Contest, processText } from './contest.ts'
+import { Contest, type ContestFacts, processText } from './contest.ts'
 import { type Bar, barOf, mayGoOn, type Sight, standsBackFor } from './contest-rules.ts'
 import type { Input, State } from './elector-state.ts'
 import { failCommand, masterIsTold, type Turn } from './elector-turn.ts'
@@ -83,13 +83,15 @@ function take(t: Turn, contest: Contest): void {
 
 const without = <T extends { readonly do: string }>({ do: _, ...rest }: T): Omit<T, 'do'> => rest
 
-function contestOf({ s, now }: Turn): Contest {
+function contestOf({ s, now }: { readonly s: State; readonly now: number }): Contest {
   const { lease, phase, watch, identity, address, priority } = s
   const serves = phase.name === 'active' && lease !== null && lease.suspended === null
   const holds = serves ? { term: lease.term, by: identity.by } : null
   const served = Math.max(watch.seen?.servedTerm ?? 0, serves ? lease.term : 0)
   return new Contest(s.contest, { ...identity, address, priority, served, holds }, s.timing, now)
 }
+
+export const contestFacts = (s: State): ContestFacts => contestOf({ s, now: 0 }).facts
 
 /** Why this master may not claim now; null: it may. */
 export function contestBar({ contest, watch, timing, identity }: State, nowMs: number): Bar | null {

@@ -2,7 +2,7 @@
  * What a master gets from the HA library, as types: its rights while it is active, what is known of the others, and
  * what it owes when a term begins and ends. `member.ts` keeps the promise, `keeper-process.ts` stands behind it.
  */
-import type { Delivery, Letter, LetterReply } from './contest.ts'
+import type { ContestFacts, Delivery, Letter, LetterReply } from './contest.ts'
 import type { Addresses, Holder, ServedRecord, TermRecord } from './layout.ts'
 import type { Hearing, KnownWorker } from './network-rank.ts'
 import type { Periods } from './periods.ts'
@@ -151,6 +151,8 @@ export interface Member {
   letter(letter: Letter): Promise<LetterReply>
   /** What delivers this member's own letters; it never rejects. Letters before it is there wait for it. */
   onLetter(deliver: (to: string, letter: Letter) => Promise<Delivery>): void
+  /** What this member tells the others of itself and its directory; null before its keeper's first look. */
+  facts(): ContestFacts | null
   /** That master may not be there any more (its stream broke). */
   suspects(address: string): void
   /** Orderly end: releases the term or leaves the backups, ends the keeper. */

@@ -8,7 +8,7 @@
  *
  * The same class runs in the master and in the simulation.
  */
-import type { Delivery, Letter, LetterReply } from './contest.ts'
+import type { ContestFacts, Delivery, Letter, LetterReply } from './contest.ts'
 import { comesOfNoSpace, HaError, messageOf } from './errors.ts'
 import { HeldTerm } from './held-term.ts'
 import { KeeperRequests } from './keeper-requests.ts'
@@ -171,6 +171,7 @@ export class MemberCore implements Member {
   }
 
   lists(addresses: readonly string[]): void {
+    if (addresses.join() === this.#listed.join()) return
     this.#listed = addresses
     this.#keeper.send({ type: 'listed', addresses })
   }
@@ -181,6 +182,10 @@ export class MemberCore implements Member {
 
   onLetter(deliver: (to: string, letter: Letter) => Promise<Delivery>): void {
     this.#letters.use(deliver)
+  }
+
+  facts(): ContestFacts | null {
+    return this.#picture?.facts ?? null
   }
 
   suspects(address: string): void {

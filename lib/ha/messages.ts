@@ -3,7 +3,7 @@
  * version, since the master starts its own keeper. All times are the host's monotonic clock in ms, which is one clock
  * for both processes.
  */
-import type { ContestMemory, Delivery, Letter, LetterReply } from './contest.ts'
+import type { ContestFacts, ContestMemory, Delivery, Letter, LetterReply } from './contest.ts'
 import type { HaErrorCode } from './errors.ts'
 import type { ClusterFile, Holder } from './layout.ts'
 import type {
@@ -136,6 +136,8 @@ export interface Picture {
   readonly warnings: readonly string[]
   readonly network: NetworkView
   readonly contest: ContestMemory
+  /** What it tells the others of itself. */
+  readonly facts: ContestFacts
   readonly directories: readonly DirectoryNote[]
 }
 

@@ -1,7 +1,7 @@
 /** What the keeper tells its master of the cluster: the elector's state in a reader's words. Pure. */
 import { directoryNotes } from './contest-notes.ts'
 import { blindText } from './elector-claim.ts'
-import { contestBar } from './elector-contest.ts'
+import { contestBar, contestFacts } from './elector-contest.ts'
 import { failureText, type State, whatFailed } from './elector-state.ts'
 import { type Holder, networkOf } from './layout.ts'
 import type { PeerView } from './member-api.ts'
@@ -44,6 +44,7 @@ export function pictureOf(of: PictureOf): Picture {
     space: of.space,
     network: { trouble: networkProblemOf(state, nowMs), workers: workersOf(state) },
     contest: state.contest,
+    facts: contestFacts(state),
     directories: directoryNotes(state, nowMs),
     warnings: [...of.warnings, ...periodWarnings(state, others)],
   }

@@ -82,6 +82,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
       foreign: own.foreign.map((one) =>
         foreignText(one, { ...own, clusterId: own.clusterId ?? '' }),
       ),
+      directories: view.directories,
       splitBrain: own.warnings,
       network: view.network.trouble,
       workers: workers ?? [],

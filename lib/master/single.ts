@@ -147,6 +147,10 @@ export class SingleMember implements Member {
 
   onLetter(): void {}
 
+  facts(): null {
+    return null
+  }
+
   suspects(): void {}
 
   #setState(state: SingleState): void {

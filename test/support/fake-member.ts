@@ -1,5 +1,6 @@
 /** A seat in an election without an election: tests say which state comes next, and see what was asked of it. */
 import {
+  type ContestFacts,
   type Delivery,
   type DirectoryNote,
   HaError,
@@ -148,12 +149,16 @@ export class FakeMember implements Member {
     return this.reply
   }
 
-  onLetter(deliver: (to: string, letter: Letter) => Promise<Delivery>): void {
-    this.deliver = deliver
+  facts(): ContestFacts | null {
+    return null
   }
 
   suspects(address: string): void {
     this.suspected.push(address)
+  }
+
+  onLetter(deliver: (to: string, letter: Letter) => Promise<Delivery>): void {
+    this.deliver = deliver
   }
 
   hint(why: string): void {

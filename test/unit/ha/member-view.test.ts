@@ -27,6 +27,16 @@ const picture: Picture = {
   warnings: [],
   network: { trouble: null, workers: [] },
   contest: newContest(0),
+  facts: {
+    address: '',
+    clusterId: '',
+    directory: '',
+    priority: 0,
+    by: '',
+    mount: 0,
+    served: 0,
+    holds: null,
+  },
   directories: [],
 }
 

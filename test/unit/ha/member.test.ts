@@ -40,6 +40,16 @@ const pictureOf = (epoch: number): Picture => ({
   warnings: [],
   network: { trouble: null, workers: [] },
   contest: newContest(0),
+  facts: {
+    address: '',
+    clusterId: '',
+    directory: '',
+    priority: 0,
+    by: '',
+    mount: 0,
+    served: 0,
+    holds: null,
+  },
   directories: [],
 })
 
