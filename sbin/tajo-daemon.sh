@@ -42,7 +42,22 @@ is_daemon() {
   [[ -r /proc/$pid/fd ]] || return 0
   file=$(readlink -f -- "$TAJO_PID_FILE")
   # Files are closed meanwhile, so readlink may fail for one; `grep -q` would end it early and fail the pipe.
-  { readlink -- "/proc/$pid/fd"/* 2>/dev/null || true; } | grep -xF -- "$file" >/dev/null
+  { readlink -- "/proc/$pid/fd"/* 2>/dev/null || true; } | grep -xF -e "$file" -e "$file (deleted)" >/dev/null
+}
+
+# Prints the process whose pid file, of that name, somebody has removed: it still has it open. Nothing where there is none.
+holder_of_removed() {
+  local file place target
+  file=$(readlink -f -- "$TAJO_PID_FILE") || return 0
+  { find /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%p %l\n' 2>/dev/null || true; } |
+    while read -r place target; do
+      if [[ $target == "$file (deleted)" ]]; then
+        place=${place#/proc/}
+        printf '%s' "${place%%/*}"
+        # The rest is read, so that the pipe does not break.
+        cat >/dev/null
+      fi
+    done
 }
 
 # Prints when process PID was started, in ticks since boot; nothing when it has ended.
@@ -59,6 +74,15 @@ start_of() {
 read_pid() {
   pid=
   if [[ -r $TAJO_PID_FILE ]]; then read -r pid _ <"$TAJO_PID_FILE" || true; fi
+}
+
+# The same, and where somebody has removed the file, to the daemon that it was about, with a word of it in `removed`.
+find_daemon() {
+  removed=
+  read_pid
+  [[ -z $pid && ! -e $TAJO_PID_FILE ]] || return 0
+  pid=$(holder_of_removed)
+  if [[ -n $pid ]]; then removed=" (its pid file $TAJO_PID_FILE was removed; it makes it again by itself)"; fi
 }
 
 # Removes the pid file if it still is about process $1.
@@ -130,9 +154,9 @@ launch() {
 }
 
 start() {
-  read_pid
+  find_daemon
   if is_daemon "$pid"; then
-    say "$daemon runs already as process $pid"
+    say "$daemon runs already as process $pid$removed"
     return 0
   fi
   need_node
@@ -166,7 +190,7 @@ show_end() {
 }
 
 stop() {
-  read_pid
+  find_daemon
   if ! is_daemon "$pid"; then
     if [[ -n $pid ]]; then rm -f -- "$TAJO_PID_FILE" "$rootdir_file"; fi
     say "no $daemon to stop${pid:+: process $pid of the pid file is gone}"
@@ -196,9 +220,9 @@ ends_within() {
 }
 
 status() {
-  read_pid
+  find_daemon
   if is_daemon "$pid"; then
-    say "$daemon runs as process $pid"
+    say "$daemon runs as process $pid$removed"
   elif [[ -e $TAJO_PID_FILE ]]; then
     say "$daemon is dead, though its pid file exists: $TAJO_PID_FILE"
     return 1

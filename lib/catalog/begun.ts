@@ -9,7 +9,7 @@
  *   (`history/0000000042.served.json`). It outlives the removal of the whole catalog directory, and tells terms whose catalog
  *   was in another store.
  */
-import { DiskError, readOpenedUnserved, readServedRecord, readServedTerms } from '../ha/index.ts'
+import { DiskError, readServedRecord, readServedTerms } from '../ha/index.ts'
 import { FileError } from './files.ts'
 
 /** A part whose journal was begun: changes may have been acknowledged in it. */
@@ -27,11 +27,6 @@ export interface Served {
   readonly begun: Begun | null
   /** Whether there are records of any lower term. */
   readonly recorded: boolean
-  /**
-   * The newest lower term that was opened and of which no record says whether it served; left out where there is none. It
-   * may have begun a catalog.
-   */
-  readonly opened?: number
 }
 
 const number10 = (number: number): string => String(number).padStart(10, '0')
@@ -74,11 +69,7 @@ export async function readServed(
 ): Promise<Served> {
   try {
     const { recorded, served } = await readServedTerms(haDirectory, upTo)
-    const begun = await newestBegun(haDirectory, served, store)
-    if (begun !== null) return { recorded, begun }
-    const above = await newestNoted(haDirectory, served)
-    const opened = await readOpenedUnserved(haDirectory, { above, below: upTo })
-    return { recorded, begun, ...(opened === null ? {} : { opened }) }
+    return { recorded, begun: await newestBegun(haDirectory, served, store) }
   } catch (error) {
     if (!(error instanceof DiskError)) throw error
     throw new FileError(error.errno, error.message, { cause: error })
@@ -107,14 +98,6 @@ async function newestBegun(
     else return formatted ? null : { term, part: null, by }
   }
   return null
-}
-
-/** The newest term whose record names its store: below it nothing counts. 0 where none does. */
-async function newestNoted(haDirectory: string, served: readonly number[]): Promise<number> {
-  for (const term of served) {
-    if ((await readServedRecord(haDirectory, term)).note !== null) return term
-  }
-  return 0
 }
 
 function decodeNote(text: string): { store: string | null; part: number | null } {

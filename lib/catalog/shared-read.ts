@@ -11,9 +11,7 @@
  * that has such a part. A snapshot that isn't whole can be passed over, because nothing is acknowledged before it is;
  * a journal is made only after its snapshot was whole, so one beside a broken snapshot means damage, and is refused. So is
  * anything older than what is known to have been begun (begun.ts), and nothing at all where the terms below have left no
- * record of never having served: files that were removed must not look like files that never were. Where one of them was
- * opened and no record says what came of it, the mark of the cluster that the first opening leaves here, before all
- * else, says that nothing was removed: it had only come as far as that.
+ * record of never having served: files that were removed must not look like files that never were.
  *
  * A listing may be old, and so may be the absence of a name that was asked for before. So a take-over believes the one
  * that has seen more: it lists, and then asks for the next numbers by name. Whoever only looks (a dump on a backup)
@@ -22,7 +20,6 @@
 import { join } from 'node:path'
 import { Draft } from './apply.ts'
 import { type Begun, marksOf, newerOf, promisesJournal, type Served } from './begun.ts'
-import { boundTo } from './binding.ts'
 import { CatalogError } from './errors.ts'
 import type { Files } from './files.ts'
 import { corrupt, replayJournal } from './journal.ts'
@@ -113,8 +110,7 @@ async function readOnce(
   served: Promise<Served> | null,
 ): Promise<EpochRead | null> {
   // Marks first: what they promise was there before them.
-  const names = await namesIn(look)
-  const [mark] = marksOf(names).filter((one) => one.term <= term)
+  const [mark] = marksOf(await namesIn(look)).filter((one) => one.term <= term)
   const candidates = await seenTerms(look, term + 1)
   const history = (await served) ?? { begun: null, recorded: true }
   const marked = mark === undefined ? null : { ...mark, by: 'a mark says that it was begun' }
@@ -127,13 +123,6 @@ async function readOnce(
     return read
   }
   refuseOlder(look, null, begun)
-  const { opened } = history
-  if (look.takesOver && opened !== undefined && boundTo(names).length === 0) {
-    throw new CatalogError(
-      'CORRUPT',
-      `nothing of any term is left in ${look.directory}, and no record says whether term ${opened} served: it was opened, and its catalog may have been removed. Put it back, or 'tajo catalog load FILE --force' a dump; where there never was one, stop all masters and run 'tajo haadmin -formatHA', after which the catalog begins empty`,
-    )
-  }
   if (term > 1 && !history.recorded) {
     const what = `nothing of any term is left in ${look.directory}, and no record of a term below ${term} says that it never served`
     throw damaged(what)

@@ -203,10 +203,7 @@ export class SharedStore implements ReadableStore {
       const text = `term ${highest} has the catalog in ${this.#directory}, this is term ${term}`
       throw new CatalogError('STALE_TERM', text)
     }
-    const bound = boundTo(await this.#names())
-    const read = await readNewest(look, term, this.#history(term))
-    // Not before: in a directory whose files were removed the mark of the cluster would say that nothing was.
-    await this.#bind(bound)
+    const [read] = await Promise.all([readNewest(look, term, this.#history(term)), this.#bind()])
     if (read === null) {
       this.#log('info', 'the catalog begins empty', { directory: this.#directory, term })
     }
@@ -220,8 +217,9 @@ export class SharedStore implements ReadableStore {
   }
 
   /** Its mark reaches the disk with the part that is begun. */
-  async #bind(bound: readonly string[]): Promise<void> {
+  async #bind(): Promise<void> {
     const { clusterId: ours, rebinds } = this.#binding
+    const bound = boundTo(await this.#names())
     for (const theirs of bound) {
       if (rebinds !== true) requireOurs(this.#directory, theirs, ours)
       else await this.#files.unlink(join(this.#directory, bindingFile(theirs)))

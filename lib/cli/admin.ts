@@ -68,6 +68,7 @@ function errorOf(body: unknown): { code: string; message: string } {
 function explain(error: NoAnswer, address: string, socket: string): string {
   switch (error.errno) {
     case 'ENOENT':
+      return `${address} can't be given orders on ${hostname()}: its admin socket ${socket} is not there. Either it does not run there, or somebody has removed the socket: a running master makes it again within a second or two. 'tajo haadmin -status' tells whether it runs; try again then`
     case 'ECONNREFUSED':
       return `${address} does not run on ${hostname()}: nothing listens on its admin socket ${socket}`
     case 'EACCES':

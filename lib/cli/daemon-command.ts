@@ -5,6 +5,7 @@
  */
 import {
   type DaemonLog,
+  keepStanding,
   type LogLimits,
   openDaemonLog,
   runDaemon,
@@ -52,13 +53,20 @@ export async function runDaemonCommand(
     onTrouble: (message) => output.err(`tajo: ${message}`),
   })
   const pidFile = await takePidFile(plan.pidFile, rootDirectory)
+  const standing = keepStanding(
+    { path: pidFile.path, what: 'the pid file', make: () => pidFile.putBack() },
+    log.log,
+  )
   outliveReaders()
   const life = begin(log)
   const daemon = runDaemon({
     log,
     stop: (why) => life.stop(why),
     reload: () => life.reload(),
-    tidy: () => pidFile.remove(),
+    tidy: () => {
+      standing.stop()
+      pidFile.remove()
+    },
   })
   for (const warning of warnings) log.log('warn', warning)
   try {

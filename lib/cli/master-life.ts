@@ -20,7 +20,7 @@ import {
   type Reloader,
   watchConfiguration,
 } from '../conf/index.ts'
-import { type DaemonLog, listenOnSocket } from '../daemon/index.ts'
+import { type DaemonLog, keepStanding, listenOnSocket } from '../daemon/index.ts'
 import {
   DirectoryProof,
   hostNetwork,
@@ -83,6 +83,7 @@ export class MasterLife implements DaemonLife {
   readonly #log: DaemonLog
   #master: Master | null = null
   #admin: AdminServer | null = null
+  #adminName: { stop(): void } | null = null
   /** Without high availability. */
   #alone: { release(): void } | null = null
   #singleFiles: SingleFiles | null = null
@@ -133,6 +134,7 @@ export class MasterLife implements DaemonLife {
     })
     await this.#admin.ready()
     await listenOnSocket(this.#admin.server, plan.adminSocket)
+    this.#adminName = this.#keepSocket(this.#admin, plan.adminSocket)
     await master.start()
     this.#warehouse.start()
     this.#reloader = await watchConfiguration({
@@ -146,6 +148,7 @@ export class MasterLife implements DaemonLife {
   async stop(why: string): Promise<void> {
     this.#warehouse.stop()
     await Promise.all([this.#reloader?.close(), this.#master?.stop(why)])
+    this.#adminName?.stop()
     await this.#admin?.close()
     this.#singleFiles?.stop()
     this.#alone?.release()
@@ -155,6 +158,16 @@ export class MasterLife implements DaemonLife {
     this.#conf = configuration
     this.#masters = masters
     this.#log.limit(logLimitsOf(configuration))
+  }
+
+  /** A socket whose name is gone takes no orders any more: the same server listens anew. */
+  #keepSocket({ server }: AdminServer, path: string): { stop(): void } {
+    const make = async (): Promise<void> => {
+      // Whoever is connected already is answered; where the last try failed it does not listen.
+      if (server.listening) server.close()
+      await listenOnSocket(server, path)
+    }
+    return keepStanding({ path, what: 'the admin socket', make }, this.#log.log)
   }
 
   /** A line without a port means the configured one. */

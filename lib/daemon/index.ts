@@ -13,3 +13,4 @@ export {
   takeGuard,
 } from './process-guard.ts'
 export { type Daemon, runDaemon } from './run.ts'
+export { keepStanding } from './standing-name.ts'

@@ -6,6 +6,9 @@
  * left by a dead process is recognised even when its pid belongs to somebody else by now. Where /proc won't tell
  * (another user's process), the owner is taken to be alive.
  *
+ * One that somebody removes is put back by `putBack`; until then `tajo-daemon.sh` finds its owner by the removed file that
+ * it still has open.
+ *
  * Beside it lies what it is about: `NAME.rootdir` holds the daemon's `tajo.rootdir`, so that whoever stops a cluster stops
  * no other's daemon that happens to have the same pid file.
  *
@@ -34,6 +37,8 @@ export interface PidFile {
   readonly path: string
   /** Removes the file, if it is still ours. A second call does nothing: a forced end may interrupt an orderly one. */
   remove(): void
+  /** Makes it again where it was removed. Rejects like `takePidFile` where another process has one of its name by now. */
+  putBack(): Promise<void>
 }
 
 /**
@@ -75,11 +80,22 @@ function create(path: string, rootDirectory: string): PidFile {
     const fd = openSync(path, O_CREAT | O_EXCL | O_RDWR, 0o644)
     writeSync(fd, `${process.pid}\n`)
     let held = true
+    let now: PidFile | null = null
     return {
       path,
       remove: () => {
         if (held) remove(path, about, fd)
         held = false
+        now?.remove()
+      },
+      putBack: async () => {
+        if (now !== null) return now.putBack()
+        const next = await takePidFile(path, rootDirectory)
+        // Its end has begun meanwhile.
+        if (!held) return next.remove()
+        closeSync(fd)
+        held = false
+        now = next
       },
     }
   } catch (error) {

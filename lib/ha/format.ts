@@ -26,7 +26,6 @@ import {
   NEXT_CLUSTER_FILE,
   RELEASED_MTIME_MS,
   SECRET_FILE,
-  servedFile,
   type TermRecord,
   termOf,
 } from './layout.ts'
@@ -36,7 +35,7 @@ import type { Disk, Log } from './ports.ts'
 import { removeAllReserves } from './reserve-leftovers.ts'
 import { sweepTerm } from './sweep.ts'
 import type { Timing } from './timing.ts'
-import { servedByTool, toolHolder } from './tool-term.ts'
+import { recordServed, toolHolder } from './tool-term.ts'
 
 export interface Format {
   readonly timing: Timing
@@ -144,7 +143,7 @@ async function takeTerm(
   await endBelow(disk, { term, nonce, provenTerm: null, basis: [], settleMs, pause })
   const end = { reason: 'stopped', by: userInfo().username, successor: null, at: record.at }
   await disk.create('release', endFile(term), encode(end))
-  await disk.create('history', servedFile(term), encode(servedByTool(record)))
+  await recordServed(disk, record)
   await disk.touch('release', heartbeatFile(term), RELEASED_MTIME_MS)
   return record
 }

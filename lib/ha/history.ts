@@ -1,63 +1,65 @@
 /**
  * The history of terms: one file when a number is taken, one when it serves. Both are written once and never changed;
  * a torn one (its writer died) is shown as far as it can be read.
+ *
+ * That a term has served decides whether a missing catalog is damage, so it stands in a second place, the term's own
+ * directory: one hand that slips removes one of them.
  */
-import { decodeClaim, decodeServed, decodeTerm } from './decode.ts'
+import { atOnce } from './at-once.ts'
+import { decodeServed, decodeTerm } from './decode.ts'
 import {
+  ACTIVE_DIR,
   HISTORY_DIR,
   historyFile,
   historyTermOf,
-  openedFile,
   openedTermOf,
+  servedCopy,
   servedFile,
+  termDir,
+  termOf,
 } from './layout.ts'
 import type { HistoryEntry } from './member-api.ts'
 import type { Disk } from './ports.ts'
-import { readEnd } from './term-end.ts'
-import { voidIn } from './void-terms.ts'
 
 /** The terms up to `upTo` that have served, newest first, and whether any below it has left a record. */
 export async function servedTerms(
   disk: Disk,
   upTo: number,
 ): Promise<{ recorded: boolean; served: number[] }> {
-  const names = await disk.list('history', HISTORY_DIR)
-  const entries = (names === 'missing' ? [] : names)
-    .map(historyTermOf)
-    .filter((one) => one !== null)
+  const listed = await disk.list('history', HISTORY_DIR)
+  const names = listed === 'missing' ? [] : listed
+  const entries = names.map(historyTermOf).filter((one) => one !== null)
   const served = entries.filter((one) => one.served && one.term <= upTo).map(({ term }) => term)
   served.sort((a, b) => b - a)
-  return { recorded: entries.some(({ term }) => term < upTo), served }
+  const unrecorded = await servedByCopy(disk, { names, above: served[0] ?? 0, upTo })
+  return { recorded: entries.some(({ term }) => term < upTo), served: [...unrecorded, ...served] }
 }
 
 /**
- * The newest term between `above` and `below` that may have served, although there is no record of it: the record can have
- * been removed, or its writer died before. Its holder opened it, and did not say that its opening was refused. One that was
- * closed, swept or made void has a file of that name, too, but nobody held it. formatHA, by which an operator begins anew,
- * ends the doubt about all below it. Null: none.
+ * Those above the newest record that say in their own directory alone that they served, newest first. Only what was opened
+ * can have served: failed claims may have left thousands of directories.
  */
-export async function openedUnserved(
+async function servedByCopy(
   disk: Disk,
-  { above, below }: { above: number; below: number },
-): Promise<number | null> {
-  const listed = await disk.list('history', HISTORY_DIR)
-  const names = listed === 'missing' ? [] : listed
-  const isVoid = voidIn(names)
-  const opened = names
-    .map(openedTermOf)
+  { names, above, upTo }: { names: readonly string[]; above: number; upTo: number },
+): Promise<number[]> {
+  const opened = names.map(openedTermOf).filter((term) => term !== null)
+  const asked = new Set(opened.filter((term) => above < term && term <= upTo))
+  if (asked.size === 0) return []
+  const listed = await disk.list('history', ACTIVE_DIR)
+  const there = (listed === 'missing' ? [] : listed)
+    .map(termOf)
     .filter((term) => term !== null)
-    .filter((term) => above < term && term < below && !isVoid(term))
-  for (const term of opened.sort((a, b) => b - a)) {
-    const [text, by] = await Promise.all([
-      disk.read('history', openedFile(term)),
-      disk.read('history', historyFile(term)),
-    ])
-    if (by !== 'missing' && decodeTerm(by)?.reason === 'format') return null
-    const isOpen = text !== 'missing' && decodeClaim(text)?.state === 'open'
-    if (isOpen && (await readEnd(disk, term))?.refused !== true) return term
-  }
-  return null
+    .filter((term) => asked.has(term))
+  const found = await atOnce(LISTED_AT_ONCE, there, async (term) => {
+    const files = await disk.list('history', termDir(term))
+    return files !== 'missing' && files.includes(nameIn(servedCopy(term), termDir(term)))
+  })
+  return there.filter((_, i) => found[i]).sort((a, b) => b - a)
 }
+
+const LISTED_AT_ONCE = 8
+const nameIn = (path: string, directory: string): string => path.slice(directory.length + 1)
 
 /** What a term that has served says of its catalog, and whether it was formatHA's. */
 export async function servedRecord(
@@ -68,7 +70,8 @@ export async function servedRecord(
     disk.read('history', servedFile(term)),
     disk.read('history', historyFile(term)),
   ])
-  const record = served === 'missing' ? null : decodeServed(served)
+  const text = served === 'missing' ? await disk.read('history', servedCopy(term)) : served
+  const record = text === 'missing' ? null : decodeServed(text)
   const by = begun === 'missing' ? null : decodeTerm(begun)
   return { note: record?.catalog ?? null, isFormat: by?.reason === 'format' }
 }

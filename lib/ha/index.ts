@@ -18,7 +18,6 @@ export {
   readClusterId,
   readDirectoryHistory,
   readMembers,
-  readOpenedUnserved,
   readSecret,
   readServedRecord,
   readServedTerms,

@@ -7,7 +7,7 @@ import { decodeCluster } from './decode.ts'
 import { openDisk } from './disk.ts'
 import { HaError } from './errors.ts'
 import { fileSystemOf } from './file-system.ts'
-import { openedUnserved, readHistory, servedRecord, servedTerms } from './history.ts'
+import { readHistory, servedRecord, servedTerms } from './history.ts'
 import {
   ACTIVE_DIR,
   type Addresses,
@@ -145,10 +145,6 @@ export const readDirectoryHistory = (directory: string, limit: number): Promise<
 /** The terms up to `upTo` that have served, newest first, and whether any below it has left a record. Rejects with DiskError. */
 export const readServedTerms = (directory: string, upTo: number) =>
   servedTerms(openDisk(directory), upTo)
-
-/** The newest term between the two that may have served without a record, or null. Rejects with DiskError. */
-export const readOpenedUnserved = (directory: string, between: { above: number; below: number }) =>
-  openedUnserved(openDisk(directory), between)
 
 /** What a term that has served says of its catalog, and whether it was formatHA's. Rejects with DiskError. */
 export const readServedRecord = (directory: string, term: number) =>

@@ -23,6 +23,7 @@ import {
   RELEASED_FOR_MTIME_MS,
   RELEASED_MTIME_MS,
   type ServedRecord,
+  servedCopy,
   servedFile,
   type TermRecord,
 } from './layout.ts'
@@ -197,8 +198,7 @@ export class TermWork {
     const { clock, disk, input, log, timing } = this.#o
     this.#claim.abort()
     const { reason, by, successor } = release
-    const refused = release.refused === true ? { refused: true as const } : {}
-    const end: End = { reason, ...refused, by, successor, at: this.#now() }
+    const end: End = { reason, by, successor, at: this.#now() }
     const deadlineMs = clock.nowMs() + OBITUARY_TRIES_MS
     // Begun before the touch and not waited for: a create can hang where a touch works (after a file server's outage).
     const note = this.#lastWord(term, encode(end)).catch((error) => {
@@ -281,9 +281,11 @@ export class TermWork {
       },
       ...(done.keeps === null ? {} : { catalog: done.keeps }),
     }
-    const path = servedFile(term)
-    if (this.#files?.term === term) this.#files.texts.set(path, encode(served))
-    await makeWhole(disk, torn, { purpose: 'history', path, text: encode(served) })
+    const text = encode(served)
+    for (const path of [servedFile(term), servedCopy(term)]) {
+      if (this.#files?.term === term) this.#files.texts.set(path, text)
+      await makeWhole(disk, torn, { purpose: 'history', path, text })
+    }
   }
 
   /** A few at a time, for as long as there are more: failed claims can have left thousands. */

@@ -23,6 +23,7 @@ import {
   historyFile,
   openedFile,
   SECRET_FILE,
+  servedCopy,
   servedFile,
 } from './layout.ts'
 import type { Joined } from './messages.ts'
@@ -193,4 +194,5 @@ const ownFiles = (term: number): string[] => [
   historyFile(term),
   openedFile(term),
   servedFile(term),
+  servedCopy(term),
 ]

@@ -8,6 +8,7 @@
  *     active/epoch-0000000042/heartbeat   the lease: its mtime is the holder's counter
  *     active/epoch-0000000042/claim.json  exclusive create, decides: "open" with its holder, or "closed"
  *     active/epoch-0000000042/end.json    the holder's last word: why it ended and for whom (information)
+ *     active/epoch-0000000042/served.json it serves, or has served: the same as the history's, where that is removed
  *     backup/host2_26001.NONCE-7.json     one for each backup, its seventh registration; mtime renewed the same way
  *     backup/host2_26001.refused          a master refused at its start for its catalog, for the active's page (refusals.ts)
  *     backup/order-….order, ….reply       an order through the directory, and what became of it (directory-order.ts)
@@ -52,6 +53,8 @@ export const endFile = (term: number): string => `${termDir(term)}/end.json`
 export const historyFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.json`
 export const openedFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.opened.json`
 export const servedFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.served.json`
+/** The second copy: whoever removes one of them, with a catalog, must not make the term look like one that never served. */
+export const servedCopy = (term: number): string => `${termDir(term)}/served.json`
 export const voidFile = (from: number, to: number): string =>
   `${HISTORY_DIR}/${epochText(from)}-${epochText(to)}.void`
 
@@ -180,8 +183,6 @@ export type Claim =
 export type EndReason = 'stopped' | 'handed-over' | 'master-died' | 'master-hung' | 'gave-up'
 export interface End {
   readonly reason: EndReason
-  /** It never served: what it had to open was refused. */
-  readonly refused?: true
   readonly by: string
   /** Address of the named successor, or null. */
   readonly successor: string | null

@@ -43,6 +43,8 @@ interface OpenOffer {
   readonly nonce: string
   readonly to: string
   readonly moves: number
+  /** This active's rank when it was made. */
+  readonly own: Rank
   /** Withdrawn then, if there is no answer. */
   readonly untilMs: number
   /** The newest scan begun then did not show the answer yet: it is no older than that. */
@@ -191,6 +193,7 @@ function considerOffer(t: Turn, hearing: Hearing): void {
   const better = own === null || !hasLost(hearing) ? undefined : betterThan(t.s, own, now)
   if (own === null || better === undefined || s.handOver !== null || s.leaving !== null) {
     change(t, { offer: null, belowMs: null })
+    if (network.offer !== null) noteNoBetter(t, network.offer)
     return
   }
   const belowMs = network.belowMs ?? Math.max(hearing.sinceMs, sinceAbove(better.aboveMs, own))
@@ -206,7 +209,7 @@ function considerOffer(t: Turn, hearing: Hearing): void {
   const { count } = network.moves
   const moves = now - network.moves.atMs > REMEMBERED_MS ? 0 : count
   const untilMs = now + answerMs(s, better)
-  change(t, { offer: { nonce, to, moves, untilMs, absentMs: now } })
+  change(t, { offer: { nonce, to, moves, own, untilMs, absentMs: now } })
   t.log(
     'warn',
     `the role is offered to ${to}: over the network this master hears ${describeRank(own)}, ${to} ${describeRank(better.publication.rank)}`,
@@ -273,10 +276,23 @@ function judgeAnswer(t: Turn, offer: OpenOffer, own: Rank): void {
   }
   const { rank, answer } = found.publication
   if (answer?.trouble != null) withdraw(`it can't make its files: ${answer.trouble}`)
-  else if (compareRanks(rank, own) <= 0) withdraw(`it hears ${describeRank(rank)} itself`)
+  else if (compareRanks(rank, own) <= 0) {
+    withdraw(null)
+    noteNoBetter(t, offer)
+  }
   // A new offer follows at once: what it hears now is not known.
   else if (now - offer.absentMs > 2 * timing.pollMs) withdraw(null)
   else handOverTo(t, offer, { own, rank })
+}
+
+/**
+ * What it publishes can be above what it answers: a worker on this host counts in the one only. Offered again at once it
+ * would go on so for ever. Where this active is better off than it was, its successor has not failed.
+ */
+function noteNoBetter(t: Turn, offer: OpenOffer): void {
+  const rank = answerOf(t.s.network.posted, offer)?.publication.rank
+  if (rank === undefined || compareRanks(rank, offer.own) > 0) return
+  fail(t, offer.to, `it hears ${describeRank(rank)} itself`)
 }
 
 function handOverTo(t: Turn, { to }: OpenOffer, ranks: { own: Rank; rank: Rank }): void {

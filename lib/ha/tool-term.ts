@@ -20,6 +20,7 @@ import {
   heartbeatFile,
   RELEASED_MTIME_MS,
   type ServedRecord,
+  servedCopy,
   servedFile,
   type TermRecord,
 } from './layout.ts'
@@ -72,7 +73,7 @@ export async function inToolTerm(
       const text = `a master took over from term ${term} meanwhile: look whether it serves, and try again if not`
       throw new HaError('NOT_ACTIVE', text)
     }
-    await disk.create('history', servedFile(term), encode(servedByTool(record, keeps)))
+    await recordServed(disk, record, keeps)
   } finally {
     await lease.end()
     await release(disk, term, options)
@@ -201,8 +202,17 @@ async function release(disk: Disk, term: number, { by, log }: ToolTerm): Promise
   }
 }
 
-/** Marks a tool's term as one below which nothing is left to end; `keeps`: what the masters' services keep from now on. */
-export const servedByTool = ({ term }: TermRecord, keeps?: string): ServedRecord => ({
+/**
+ * Marks a tool's term as one below which nothing is left to end; `keeps`: what the masters' services keep from now on.
+ * Rejects with DiskError.
+ */
+export async function recordServed(disk: Disk, record: TermRecord, keeps?: string): Promise<void> {
+  const { term } = record
+  const text = encode(servedBy(record, keeps))
+  for (const path of [servedFile(term), servedCopy(term)]) await disk.create('history', path, text)
+}
+
+const servedBy = ({ term }: TermRecord, keeps?: string): ServedRecord => ({
   term,
   servedAt: new Date().toISOString(),
   previousEnd: null,

@@ -463,6 +463,241 @@ export const FAULTS: readonly Fault[] = [
     tests: ['unit/cli/default-rootdir.test.js'],
     says: /a catalog that was removed/,
   },
+  {
+    name: 'a stand-down lasts for ever',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-claim.js',
+        find: 'if (s.standDown !== null && seen.servedTerm > s.standDown) {',
+        replace: 'if (false) {',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /stand-down > .*none of them serves/s,
+  },
+  {
+    name: 'the role is handed over to a master that can not make its files',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-hand-over.js',
+        find: "t.act({ do: 'ask-proof', id, address: heir.address });",
+        replace:
+          "s.handOver = null;\n        drain(t, phase.term, { reason: 'handed-over', successor: heir.address, by, commandId: id });",
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /successor-without-room > .*it is 3/s,
+  },
+  {
+    name: 'a role that its successor did not take belongs to nobody',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-claim.js',
+        find: 'return verdict.successor === s.address ? 0 : s.timing.graceMs + turn;',
+        replace: 'return verdict.successor === s.address ? 0 : 1e9;',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /successor-dies > .*none of them serves/s,
+  },
+  {
+    name: 'a term is claimed in the directory of another cluster',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-term.js',
+        find: "if (whose.is === 'foreign') {",
+        replace: 'if (false) {',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /foreign-directory > .*somebody serves/s,
+  },
+  {
+    name: 'another id in cluster.json counts as a format',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-term.js',
+        find: "if (whose.is === 'formatted') {",
+        replace: "if (whose.is !== 'ours' && whose.is !== 'lost') {",
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /foreign-directory > .*none of them serves/s,
+  },
+  {
+    name: 'nobody puts cluster.json back',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-upkeep.js',
+        find: 'await this.#keepCluster(joined);',
+        replace: '',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /(foreign-directory|removed-files) > .*none of them serves/s,
+  },
+  {
+    name: 'nobody puts the secret back',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-upkeep.js',
+        find: 'await this.#keepSecret(joined, names);',
+        replace: '',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /removed-files > .*none of them serves/s,
+  },
+  {
+    name: 'nobody puts the files of a term back',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-upkeep.js',
+        find: 'await this.#keepOwn(path, now);',
+        replace: ';',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /put-back > .*none of them serves/s,
+  },
+  {
+    name: 'terms are made where the directory is not mounted',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-upkeep.js',
+        find: 'if (joined === null || found === null || !isSame(found, joined.cluster))',
+        replace: 'if (joined === null)',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /directory-gone > .*somebody serves/s,
+  },
+  {
+    name: 'a claim above an obituary takes it away',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/ha/watch.js',
+        find: 'if (mtimeMs !== null)\n            return { term, mtimeMs };',
+        replace: 'return mtimeMs === null ? null : { term, mtimeMs };',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /(claims-above-an-obituary|burnt-terms) > .*none of them serves/s,
+  },
+  {
+    name: 'each claim that fails takes another number',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-claim.js',
+        find: 'return unfinished > (newestBeat(seen)?.term ?? 0) ? unfinished : next;',
+        replace: 'return next;',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /full-disk-in-a-claim > .*it is 3/s,
+  },
+  {
+    name: 'a claim that goes on does so under another nonce',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-term.js',
+        find: 'if (before?.record.term === term && canGoOn(before))',
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /full-disk-in-a-claim > .*it is 3/s,
+  },
+  {
+    name: 'terms that nobody opened stay',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/ha/unopened.js',
+        find: 'const done = await voidTerms(disk, terms, how);',
+        replace: 'const done = [];',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /burnt-terms > .*there are \d+/s,
+  },
+  {
+    name: 'a holder whose heartbeat was removed is judged by the periods of who looks',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/watch.js',
+        find: 'return pulse.mtimeMs === null && pulse.periods !== undefined ? [pulse.periods] : [];',
+        replace: 'return [];',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /heartbeat-removed > .*serve at the same instant/s,
+  },
+  {
+    name: 'a number is taken again once its directory is gone',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/look.js',
+        find: 'this.#newest = Math.max(this.#newest, top, this.#recorded);',
+        replace: 'this.#newest = top;',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /removed-files > .*one term, one master/s,
+  },
+  {
+    name: 'a successor whose answer was no better is offered the role again at once',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/ha/network-offer.js',
+        find: 'compareRanks(rank, offer.own) > 0',
+        replace: 'rank !== undefined',
+      },
+    ],
+    tests: ['sim/network.test.js'],
+    says: /vain: the role is offered/,
+  },
+  {
+    name: 'a silence that breaks no stream is never noticed',
+    kind: 'silence',
+    edits: [
+      {
+        file: 'build/lib/ha/network-ear.js',
+        find: 'if (quiet)',
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['unit/ha/network.test.js'],
+    says: /at rest a silence begins with the request that had no answer > /,
+  },
+  {
+    name: 'its own stall after a request at rest is taken for silence',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/network-ear.js',
+        find: 'const stalled = nowMs - askedMs > silenceMs(timing) + 2 * timing.pollMs;',
+        replace: 'const stalled = false;',
+      },
+    ],
+    tests: ['unit/ha/network.test.js'],
+    says: /its own stall after a request at rest is nobody/,
+  },
 ]
 
 /** A fault that can't be put in: the table has to be brought in line with the code. */

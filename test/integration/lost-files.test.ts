@@ -1,5 +1,5 @@
 /** Files of the HA directory are removed under real masters: they are put back, told on the page, and nothing fails over. */
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { HOME } from '../support/install.ts'
@@ -60,6 +60,49 @@ t.test('all of a stopped cluster: refused with the way back', async (t) => {
   t.equal(code, 1)
   t.match(said, /has terms \(the newest is 1.*its cluster.json is gone.*haadmin -formatHA/)
   t.notOk(existsSync(join(ha, 'cluster.json')))
+})
+
+t.test('the catalog and every record of having served: refused, never begun empty', async (t) => {
+  const cluster = await makeCluster(t, { count: 1, monitorMs: M })
+  const { active } = await cluster.settled()
+  const client = clientOf(cluster.masters)
+  t.teardown(() => client.close())
+  t.equal(await client.execute('create table a (x int4)'), 'CREATE TABLE')
+  const history = join(cluster.root, 'system', 'ha', 'history')
+  const records = () => readdirSync(history).filter((name) => name.endsWith('.served.json'))
+  await until('the term has left its record', () => records().length === 1)
+  active.destroy()
+  await active.ended()
+  for (const name of records()) rmSync(join(history, name))
+  renameSync(join(cluster.root, 'system', 'catalog'), join(cluster.root, 'removed'))
+  await active.start()
+  const told = await until('-status tells the reason', async () => {
+    const { stdout } = await haadmin(active, '-status')
+    return /catalog/.test(stdout) ? stdout : null
+  })
+  t.match(told, /term 1 has served.*tajo catalog restore/s)
+  const removed = join(cluster.root, 'removed')
+  // Into the directory that the refused openings have made.
+  for (const name of readdirSync(removed)) {
+    renameSync(join(removed, name), join(cluster.root, 'system', 'catalog', name))
+  }
+  await until('it serves as soon as the catalog is back', () => active.health('active'))
+  t.equal(await client.execute('drop table a'), 'DROP TABLE')
+})
+
+t.test('a first opening that is cut short bars nobody', async (t) => {
+  const cluster = await makeCluster(t, { count: 2, monitorMs: M, start: false })
+  const history = join(cluster.root, 'system', 'ha', 'history')
+  const [first, second] = cluster.masters
+  if (first === undefined || second === undefined) throw new Error('two masters are needed')
+  first.launch()
+  await until('term 1 is opened', () => existsSync(join(history, '0000000001.opened.json')))
+  first.destroy()
+  await second.start()
+  await until('the other one serves', () => second.health('active'))
+  const client = clientOf([second])
+  t.teardown(() => client.close())
+  t.equal(await client.execute('create table a (x int4)'), 'CREATE TABLE')
 })
 
 t.test(

@@ -72,7 +72,35 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
   t.equal(pidIn(dir), pid, 'the second start changes nothing')
   t.match(await script(DAEMON, ['status', 'master']), { code: 0, stdout: 'runs as process' })
   t.ok(existsSync(join(dir, 'alone/logs/tajo-test-master-alone.out')))
+  const [ofMaster, ofWorker] = ['master', 'worker'].map((one) => pidFile(dir, one)) as [
+    string,
+    string,
+  ]
+  const socket = ofMaster.replace(/pid$/, 'sock')
+  const workerPid = Number(readFileSync(ofWorker, 'utf8').trim())
+  // It can't put anything back, and nothing ends it for that.
+  await kill('STOP', workerPid)
+  for (const name of [ofMaster, ofWorker, socket]) rmSync(name)
+  const removed = `as process ${workerPid} (its pid file ${ofWorker} was removed`
+  for (const [verb, words] of [
+    ['status', `worker runs ${removed}`],
+    ['start', `worker runs already ${removed}`],
+  ] as const) {
+    t.match(await script(DAEMON, [verb, 'worker']), { code: 0, stdout: words })
+  }
+  t.match(await script(DAEMON, ['status', 'master']), { code: 0, stdout: `process ${pid}` })
+  await kill('CONT', workerPid)
+  await until('all are put back', () => [ofMaster, ofWorker, socket].every(existsSync))
+  t.equal(pidIn(dir), pid)
+  t.equal(Number(readFileSync(ofWorker, 'utf8').trim()), workerPid)
+  const order = await script(join(HOME, 'bin/tajo'), [
+    'haadmin',
+    '-transitionToBackup',
+    'localhost:26001',
+  ])
+  t.match(order, { code: 4, stderr: /refused/ }, 'the socket takes orders: there is no backup')
   const log = readFileSync(join(dir, 'alone/logs/tajo-test-master-alone.log'), 'utf8')
+  t.match(log, /the admin socket .* was removed, and was made again/)
   for (const line of log.trim().split('\n')) JSON.parse(line)
   // The documented test of a failover.
   await kill('9', pid)

@@ -13,14 +13,14 @@ import type { QueryRecord } from '../../lib/rpc/contract.ts'
 import { mountHangFs } from '../support/hangfs.ts'
 import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
+import { slow } from '../support/slow.ts'
 import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
 import { clientOf, TestWorker } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
 
-/** Seconds of one core on any machine. */
-const SLOW = "range(20000000) x(i) where md5(cast(i as text)) < '25'"
+const { from: SLOW, rows: SLOW_ROWS } = slow(20)
 /** Longer than anybody waits for it. */
-const ENDLESS = "range(20000000000) x(i) where md5(cast(i as text)) < '25'"
+const ENDLESS = slow(20_000).from
 /** A death is heard of at once: so no failover comes of a machine that is only busy. */
 const CALM_MS = monitorMs(20_000)
 
@@ -89,7 +89,6 @@ t.test('kill -9 of a worker: a change runs again on the other one, once', async 
   const stage = await stageOf(t, await makeCluster(t, { count: 2, monitorMs: CALM_MS }))
   const { cluster, client } = stage
   const { active, backups } = await cluster.settled()
-  const count = await numberOf(client, `select count(*) from ${SLOW}`)
   const revive = async (worker: TestWorker): Promise<void> => {
     await worker.ended()
     await worker.start()
@@ -105,9 +104,9 @@ t.test('kill -9 of a worker: a change runs again on the other one, once', async 
     first.kill('SIGKILL')
     const second = workerOf(stage, await runsAt(active, sql, 2))
     t.not(second.address, first.address)
-    t.equal(await written, `INSERT ${count}`)
-    t.equal(await numberOf(client, 'select count(*) from t'), count, 'once')
-    t.equal(await numberOf(client, 'select count(distinct a) from t'), count)
+    t.equal(await written, `INSERT ${SLOW_ROWS}`)
+    t.equal(await numberOf(client, 'select count(*) from t'), SLOW_ROWS, 'once')
+    t.equal(await numberOf(client, 'select count(distinct a) from t'), SLOW_ROWS)
     const why = `worker ${first.address} was killed (SIGKILL)`
     t.match(await recordOf(active, sql), {
       state: 'succeeded',
@@ -123,8 +122,8 @@ t.test('kill -9 of a worker: a change runs again on the other one, once', async 
     const written = client.execute(sql)
     const first = workerOf(stage, await runsAt(active, sql, 1))
     first.kill('SIGTERM')
-    t.equal(await written, `INSERT ${count}`)
-    t.equal(await numberOf(client, 'select count(*) from t'), count, 'once')
+    t.equal(await written, `INSERT ${SLOW_ROWS}`)
+    t.equal(await numberOf(client, 'select count(*) from t'), SLOW_ROWS, 'once')
     const why = `worker ${first.address} was stopped`
     t.match(await recordOf(active, sql), { attempt: 2, failures: [{ attempt: 1, why }] })
     await revive(first)
@@ -136,9 +135,9 @@ t.test('kill -9 of a worker: a change runs again on the other one, once', async 
     workerOf(stage, await runsAt(active, sql, 1)).kill('SIGKILL')
     await runsAt(active, sql, 2)
     active.destroy()
-    t.equal(await written, `CREATE TABLE ${count}`)
-    t.equal(await numberOf(client, 'select count(*) from c'), count, 'once')
-    t.equal(await numberOf(client, 'select count(distinct i) from c'), count)
+    t.equal(await written, `CREATE TABLE ${SLOW_ROWS}`)
+    t.equal(await numberOf(client, 'select count(*) from c'), SLOW_ROWS, 'once')
+    t.equal(await numberOf(client, 'select count(distinct i) from c'), SLOW_ROWS)
     const [backup] = backups as [TestMaster]
     const record = await until('its end is known', async () => {
       const found = await recordOf(backup, sql)
@@ -188,7 +187,6 @@ t.test('8 s without storage under an INSERT: it ends well, and once', async (t) 
   const made = await makeCluster(t, { count: 2, monitorMs: m, site })
   const { cluster, client } = await stageOf(t, made, mount.path)
   const { active, epoch } = await cluster.settled()
-  const count = await numberOf(client, `select count(*) from ${SLOW}`)
   await client.execute('create table t (a int8) using parquet')
   const sql = `insert into t select i from ${SLOW}`
   const written = client.execute(sql)
@@ -197,9 +195,9 @@ t.test('8 s without storage under an INSERT: it ends well, and once', async (t) 
   // The master refuses its workers from M/2 on; it must do so for longer than a busy one may be silent.
   await sleep(Math.max(8000, m + 8000))
   await mount.release()
-  t.equal(await written, `INSERT ${count}`)
-  t.equal(await numberOf(client, 'select count(*) from t'), count, 'once')
-  t.equal(await numberOf(client, 'select count(distinct a) from t'), count)
+  t.equal(await written, `INSERT ${SLOW_ROWS}`)
+  t.equal(await numberOf(client, 'select count(*) from t'), SLOW_ROWS, 'once')
+  t.equal(await numberOf(client, 'select count(distinct a) from t'), SLOW_ROWS)
   t.match(await recordOf(active, sql), { state: 'succeeded', attempt: 1 }, 'in its first attempt')
   t.notMatch(active.log, /is lost/, 'nobody was given up')
   t.comment(`term ${epoch} before, ${(await cluster.settled()).epoch} after`)

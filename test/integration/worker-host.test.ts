@@ -13,13 +13,13 @@ import { makeHosts, type TestHost } from '../support/netns.ts'
 import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import type { Ran } from '../support/run.ts'
+import { slow } from '../support/slow.ts'
 import { until } from '../support/until.ts'
 
 const CLEAN = ['/usr/bin/env', '-u', 'NODE_OPTIONS']
 const DAEMON = [...CLEAN, join(HOME, 'sbin/tajo-daemon.sh')]
 const TSQL = [...CLEAN, join(HOME, 'bin/tsql')]
-/** Seconds of one core on any machine. */
-const SLOW = "range(20000000) x(i) where md5(cast(i as text)) < '25'"
+const { from: SLOW, rows: SLOW_ROWS } = slow(20)
 
 interface Query {
   readonly sql: string
@@ -127,7 +127,6 @@ t.test(
     const cluster = await HostCluster.start(t)
     const { wc, wd } = cluster.hosts
     await cluster.startWorker('wc')
-    const count = await cluster.number('mb', `select count(*) from ${SLOW}`)
     await cluster.sql('mb', 'create table t (a int8) using parquet')
 
     await t.test('kill -9 of one that tajo-daemon.sh has started', async (t) => {
@@ -139,8 +138,8 @@ t.test(
       const ran = await written
       t.equal(ran.code, 0, ran.stderr)
       t.match(ran.stderr, /worker wc:28091 was killed \(SIGKILL\): it runs again on another one/)
-      t.equal(await cluster.number('mb', 'select count(*) from t'), count)
-      t.equal(await cluster.number('mb', 'select count(distinct a) from t'), count)
+      t.equal(await cluster.number('mb', 'select count(*) from t'), SLOW_ROWS)
+      t.equal(await cluster.number('mb', 'select count(distinct a) from t'), SLOW_ROWS)
     })
 
     await t.test('a cut network', async (t) => {
@@ -154,8 +153,8 @@ t.test(
       t.match(ran.stderr, /worker wd:28091 is lost: its host does not answer: it runs again/)
       await wd.setLink('up')
       await cluster.isLive('wd')
-      t.equal(await cluster.number('mb', 'select count(*) from t'), count, 'once')
-      t.equal(await cluster.number('mb', 'select count(distinct a) from t'), count)
+      t.equal(await cluster.number('mb', 'select count(*) from t'), SLOW_ROWS, 'once')
+      t.equal(await cluster.number('mb', 'select count(distinct a) from t'), SLOW_ROWS)
     })
   },
 )
@@ -166,7 +165,6 @@ t.test(
     if (!hasParts(t, 'netns', 'hangfs')) return
     const cluster = await HostCluster.start(t)
     await cluster.startWorker('ma')
-    const count = await cluster.number('mb', `select count(*) from ${SLOW}`)
     await cluster.sql('mb', 'create table t (a int8) using parquet')
     const sql = `insert into t select i from ${SLOW}`
     const written = cluster.sql('mb', sql)
@@ -175,8 +173,8 @@ t.test(
     await cluster.hosts.ma.powerOff()
     const ran = await written
     t.equal(ran.code, 0, ran.stderr)
-    t.equal(await cluster.number('mb', 'select count(*) from t'), count, 'once')
-    t.equal(await cluster.number('mb', 'select count(distinct a) from t'), count)
+    t.equal(await cluster.number('mb', 'select count(*) from t'), SLOW_ROWS, 'once')
+    t.equal(await cluster.number('mb', 'select count(distinct a) from t'), SLOW_ROWS)
     const record = (await cluster.queries('mb'))?.find((one) => one.sql === sql)
     t.match(record, { state: 'succeeded', attempt: 2, worker: 'wc:28091' })
   },

@@ -4,6 +4,8 @@ import {
   BACKUP_DIR,
   CLUSTER_FILE,
   claimFile,
+  encode,
+  FORMAT_VERSION,
   HISTORY_DIR,
   heartbeatFile,
   historyFile,
@@ -15,7 +17,7 @@ import {
   termOf,
 } from '../../lib/ha/layout.ts'
 import type { Cluster } from './cluster.ts'
-import type { Master } from './master.ts'
+import { CATALOG, type Master } from './master.ts'
 
 export interface Strike {
   readonly cluster: Cluster
@@ -24,6 +26,9 @@ export interface Strike {
 }
 
 const later = ({ cluster, forMs }: Strike, run: () => void): void => cluster.world.after(forMs, run)
+
+const newestTerm = ({ world }: Cluster): number =>
+  Math.max(0, ...(world.storage.server.names(ACTIVE_DIR) ?? []).map((name) => termOf(name) ?? 0))
 
 const wallJumps = [-31_536_000_000, 31_536_000_000, -3_600_000, 5_000, -5_000, -80] as const
 
@@ -171,8 +176,7 @@ export const FAULTS = {
   'remove file': ({ cluster }) => {
     if (!cluster.mayRemove) return
     const { server } = cluster.world.storage
-    const newest = (server.names(ACTIVE_DIR) ?? []).map((name) => termOf(name) ?? 0)
-    const term = Math.max(0, ...newest)
+    const term = newestTerm(cluster)
     const backups = (server.names(BACKUP_DIR) ?? []).map((name) => `${BACKUP_DIR}/${name}`)
     const own = [heartbeatFile, claimFile, historyFile, openedFile, servedFile]
     cluster.remove(cluster.random.pick([...own.map((path) => path(term)), ...backups]))
@@ -192,6 +196,9 @@ export const FAULTS = {
       server.create(historyFile(term), world.timeline.nowMs)
     }
   },
+  'remove heartbeat': ({ cluster }) => cluster.remove(heartbeatFile(newestTerm(cluster))),
+  'remove record': ({ cluster }) => cluster.remove(historyFile(newestTerm(cluster))),
+  'remove directories of terms': ({ cluster }) => cluster.removeDirectory(ACTIVE_DIR),
   'remove claim': ({ cluster }) => {
     const { server } = cluster.world.storage
     for (const name of server.names(ACTIVE_DIR) ?? []) {
@@ -207,9 +214,32 @@ export const FAULTS = {
   'remove cluster file': ({ cluster }) => {
     for (const path of [CLUSTER_FILE, SECRET_FILE]) cluster.remove(path)
   },
+  /** Another cluster's directory is mounted here, or its file was copied, until somebody looks. */
+  'replace cluster file': (strike) => {
+    const { cluster } = strike
+    const { server } = cluster.world.storage
+    const ours = server.file(CLUSTER_FILE)?.text ?? ''
+    const put = (text: string): void => {
+      cluster.remove(CLUSTER_FILE)
+      server.write(CLUSTER_FILE, text)
+    }
+    put(encode({ format: FORMAT_VERSION, clusterId: 'another', catalog: CATALOG, createdAt: '' }))
+    later(strike, () => put(ours))
+  },
+  'remove everything': ({ cluster }) => {
+    for (const path of [CLUSTER_FILE, SECRET_FILE]) cluster.remove(path)
+    for (const directory of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) {
+      cluster.removeDirectory(directory)
+    }
+  },
   'remove terms': ({ cluster }) => {
     for (const directory of [ACTIVE_DIR, BACKUP_DIR, HISTORY_DIR]) {
       cluster.removeDirectory(directory)
+    }
+  },
+  'remove backups': ({ cluster }) => {
+    for (const name of cluster.world.storage.server.names(BACKUP_DIR) ?? []) {
+      cluster.remove(`${BACKUP_DIR}/${name}`)
     }
   },
   'hold open': ({ cluster, target, forMs }) => {

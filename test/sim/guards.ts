@@ -5,6 +5,7 @@
 import { DiskError } from '../../lib/ha/errors.ts'
 import {
   ACTIVE_DIR,
+  BACKUP_DIR,
   CLUSTER_FILE,
   claimFile,
   HISTORY_DIR,
@@ -49,6 +50,30 @@ const withDisk = (disk: Disk, changed: Partial<Disk>): Disk => ({
   syncDir: (...args) => disk.syncDir(...args),
   ...changed,
 })
+
+/** A registration among the backups keeps the name of the first one of that life. */
+export const registersUnderOneName = (disk: Disk): Disk => {
+  const first = (path: string): string =>
+    path.startsWith(`${BACKUP_DIR}/`) ? path.replace(/-\d+\.json$/, '-1.json') : path
+  let own = ''
+  return withDisk(disk, {
+    create: (purpose, path, text) => {
+      if (first(path) !== path) own = path
+      return disk.create(purpose, first(path), text)
+    },
+    fill: (purpose, path, text) => disk.fill(purpose, first(path), text),
+    touch: (purpose, path, ...more) => disk.touch(purpose, first(path), ...more),
+    glimpse: (purpose, path) => disk.glimpse(purpose, first(path)),
+    read: (purpose, path) => disk.read(purpose, first(path)),
+    unlink: (purpose, path) => disk.unlink(purpose, first(path)),
+    // Its keeper looks there for the name that it has asked for.
+    list: async (purpose, path) => {
+      const names = await disk.list(purpose, path)
+      if (names === 'missing' || path !== BACKUP_DIR) return names
+      return names.map((name) => (`${path}/${name}` === first(own) ? split(own)[1] : name))
+    },
+  })
+}
 
 /** For what is left out there is nothing to see, and nothing to remove. */
 const blind = (

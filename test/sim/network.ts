@@ -6,6 +6,7 @@
  *
  * - worse: nobody hands over to a master that is no better off, or that could not make its files;
  * - flap: while no link changes the role moves a few times at most, and in a whole network not at all;
+ * - vain: while no link changes nobody is offered the role again and again, and never takes it;
  * - dead: in the end nobody stays active whose network is worse than another living backup's;
  * - and whatever the network does, somebody serves.
  *
@@ -57,6 +58,8 @@ const HELD_M = 16
 /** What was decided just before a link changed may still be carried out. */
 const CARRIED_OUT_M = 1
 const MOST_MOVES = 3
+/** Of one active to one backup while nothing changes: at once, after M, 2M, 4M, 8M, and some that were asked for anew. */
+const MOST_OFFERS = 8
 
 export async function runNetwork(options: NetworkOptions): Promise<NetworkOutcome> {
   const { seed, breaks = {}, write = null } = options
@@ -117,6 +120,7 @@ class Run {
   readonly #full: string | null
   readonly #forgets: boolean
   readonly #given = new Map<Master, object>()
+  readonly #offers = new Map<string, Set<string>>()
   handOvers = 0
   #changedMs = 0
   #moves = 0
@@ -190,6 +194,7 @@ class Run {
   #changed(): void {
     this.#changedMs = this.#cluster.world.timeline.nowMs
     this.#moves = 0
+    this.#offers.clear()
   }
 
   /** Each pair of ends is whole, cut, or cut in one direction; sometimes it is just one host. */
@@ -246,6 +251,7 @@ class Run {
     const { masters, world } = this.#cluster
     for (const master of masters) {
       if (this.#forgets) forgetFailures(master)
+      this.#watchOffer(master)
       const given = master.life?.keeperCore?.state.network.given ?? null
       if (given === null || this.#given.get(master) === given) continue
       this.#given.set(master, given)
@@ -253,6 +259,16 @@ class Run {
       world.trace(() => `GIVEN by ${master.address} to ${given.to}`)
     }
     if (this.#violation !== null) world.timeline.stop()
+  }
+
+  #watchOffer(from: Master): void {
+    const offer = from.life?.keeperCore?.state.network.offer ?? null
+    if (offer === null) return
+    const key = `${from.address} to ${offer.to}`
+    const nonces = this.#offers.get(key) ?? new Set()
+    this.#offers.set(key, nonces.add(offer.nonce))
+    if (nonces.size <= MOST_OFFERS) return
+    this.#break(`vain: the role is offered by ${key} for the ${nonces.size}th time`)
   }
 
   #onGiven(from: Master, address: string): void {

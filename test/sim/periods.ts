@@ -36,6 +36,8 @@ export type BrokenRule =
   | 'pace without its patience'
   /** Missing periods: the observer's own, whatever the holder was last known to use. */
   | 'missing: own'
+  /** Periods that can't be read: the observer's own, and nobody waits until they can be. */
+  | 'unreadable: own'
 
 export interface PeriodsOptions {
   readonly question: Question
@@ -44,6 +46,8 @@ export interface PeriodsOptions {
   readonly observerMs: number
   /** The holder's file has none; it was last known to use the same. */
   readonly missing?: boolean
+  /** The holder's file is there and can't be read, and nothing is known of it. */
+  readonly unreadable?: boolean
   /** The observer's storage keeps no shorter interval than this, ms. */
   readonly paceMs?: number
   readonly broken?: BrokenRule
@@ -84,9 +88,10 @@ interface State {
   readonly ended: number | null
 }
 
-const seenOf = (moved: boolean, periods: Periods): Seen => ({
+const seenOf = (moved: boolean, { judged, isGuess }: Judged): Seen => ({
+  ...(isGuess && { unreadable: 'claim.json: EIO' }),
   newest: 1,
-  pulses: [{ term: 1, mtimeMs: moved ? 5e12 + 1 : 5e12, periods }],
+  pulses: [{ term: 1, mtimeMs: moved ? 5e12 + 1 : 5e12, periods: judged }],
   servedTerm: 1,
   holder: null,
   holderTerm: 0,
@@ -94,28 +99,34 @@ const seenOf = (moved: boolean, periods: Periods): Seen => ({
   successor: null,
 })
 
+interface Judged {
+  readonly judged: Periods
+  readonly isGuess: boolean
+}
+
 /** P is to be four times what a renewal takes as a rule, and some take twice as long. */
 const slowestRenewalMs = (renewMs: number): number => Math.max(TICK_MS, renewMs / 2)
 
 /** What the holder writes down, and what the observer makes of it. */
-function periodsFor({ holderMs, observerMs, missing, broken }: PeriodsOptions) {
+function periodsFor({ holderMs, observerMs, missing, unreadable, broken }: PeriodsOptions) {
   const plain = makeTiming(holderMs)
   const holder = periodsOf(settledFor(plain, slowestRenewalMs(plain.renewMs)))
   const own = periodsOf(makeTiming(observerMs))
   let judged = missing === true ? largest(own, holder) : holder
-  if (broken === 'missing: own') judged = own
+  if (unreadable === true || broken === 'missing: own') judged = own
   if (broken === 'own patience') judged = { ...judged, patienceMs: own.patienceMs }
   if (broken === 'own gap') judged = { ...judged, pollMs: own.pollMs }
   if (broken === 'gaps counted') judged = { ...judged, pollMs: 1000 * holderMs }
   if (broken === 'own settling') judged = { ...judged, settleMs: own.settleMs }
   if (broken === 'short settling') judged = { ...judged, settleMs: plain.renewMs }
-  return { holder, own, judged }
+  const isGuess = unreadable === true && broken !== 'unreadable: own'
+  return { holder, own, judged, isGuess }
 }
 
 /** All states that can be reached; stops at the first violation. */
 export function explorePeriods(options: PeriodsOptions): PeriodsResult {
   const { question, broken } = options
-  const { holder, own, judged } = periodsFor(options)
+  const { holder, own, judged, isGuess } = periodsFor(options)
   const kept = options.paceMs === undefined ? null : periodsOf(makeTiming(options.paceMs))
   const { monitorMs, pollMs } = kept ?? own
   const isHalf = broken === 'pace without its patience'
@@ -211,7 +222,7 @@ export function explorePeriods(options: PeriodsOptions): PeriodsResult {
         ? none
         : {
             ...none,
-            seen: seenOf(false, judged),
+            seen: seenOf(false, { judged, isGuess }),
             by: judged,
             sinceMs: -s.from * TICK_MS,
             fromMs: -s.from * TICK_MS,
@@ -219,7 +230,7 @@ export function explorePeriods(options: PeriodsOptions): PeriodsResult {
           }
     const startedMs = broken === 'to the end' ? 0 : -look.age * TICK_MS
     const times = { startedMs, finishedMs: 0 }
-    const watch = advance(before, seenOf(look.sawMoved, judged), times, observer)
+    const watch = advance(before, seenOf(look.sawMoved, { judged, isGuess }), times, observer)
     if (verdictOf(watch, 0, makeTiming(options.observerMs)).is === 'expired') {
       const holds = s.lease < D && !s.gone
       if (question !== 'lease' || holds) {

@@ -67,13 +67,23 @@ const PROMPT: readonly FaultName[] = [
 ]
 
 /**
+ * Those of scenarios alone, or drawn as one of another fault's cases.
  * Without its cluster's file, or all its terms, nobody joins a directory before the holder or an operator has mended it; and
- * the claims of all terms at once are more than the one file at a time that a holder puts back.
+ * the claims of all terms at once, or all backups, are more than the one file at a time that a holder puts back.
  */
-const DRAWN = (Object.keys(FAULTS) as FaultName[]).filter(
-  (name) =>
-    !['remove claim', 'remove decision', 'remove cluster file', 'remove terms'].includes(name),
-)
+const NOT_DRAWN: readonly FaultName[] = [
+  'remove heartbeat',
+  'remove record',
+  'remove directories of terms',
+  'remove claim',
+  'remove decision',
+  'remove cluster file',
+  'replace cluster file',
+  'remove everything',
+  'remove terms',
+  'remove backups',
+]
+const DRAWN = (Object.keys(FAULTS) as FaultName[]).filter((name) => !NOT_DRAWN.includes(name))
 
 export type Aim = readonly [purpose: Call['purpose'], most: number]
 const AIMS: readonly Aim[] = [

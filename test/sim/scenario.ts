@@ -11,7 +11,10 @@
  *     nobody for 300              the same for all
  *     changes within 300          a change is acknowledged by then
  *     term 3                      the active's term
+ *     terms at most 20            so many have a directory
  *     take-over m1 by force       an operator's command; it may be refused
+ *     hand-over m1 to m2 [by force]     the same, at the active m1; `to nobody`: whoever is best, and with force nobody
+ *     full m2                     from now on the disk is full for the claims and the reserve of this one
  *     fault kill master at m1 for 500             any of faults.ts, now
  *     on claim create 1 of m2: fault freeze host for 500     just before m2's first `create` for the purpose `claim`
  *     stale 60000                 attributes and listings are that old from now on
@@ -20,7 +23,9 @@
  *
  * The auditor watches every step; a broken rule fails the scenario.
  */
+import { ACTIVE_DIR } from '../../lib/ha/layout.ts'
 import { makeTiming } from '../../lib/ha/timing.ts'
+import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import { FAULTS, type FaultName } from './faults.ts'
 import type { Master } from './master.ts'
@@ -37,14 +42,15 @@ interface Waiting {
   readonly run: () => void
 }
 
-/** Runs a whole text; rejects with the line that failed. `write` gets a trace. */
+/** Runs a whole text; rejects with the line that failed. `write` gets a trace; `breaks` are rules broken on purpose. */
 export async function runScenario(
   text: string,
   write: ((line: string) => void) | null = null,
+  breaks: Breaks = {},
 ): Promise<{ seconds: number }> {
   const lines = text.split('\n').map((line) => line.replace(/#.*/, '').trim())
   const world = lines.findIndex((line) => line !== '')
-  const cluster = new Cluster(profileOf(lines[world] ?? ''), {}, write)
+  const cluster = new Cluster(profileOf(lines[world] ?? ''), breaks, write)
   const scenario = new Scenario(cluster)
   for (const [i, line] of lines.entries()) {
     if (i <= world || line === '') continue
@@ -152,10 +158,25 @@ class Scenario {
         const term = this.#cluster.active?.life?.core.term() ?? 0
         return term === Number(rest[0]) ? null : `it is ${term}`
       }
+      case 'terms': {
+        const { length } = storage.server.names(ACTIVE_DIR) ?? []
+        return length <= numberAt('most') ? null : `there are ${length}`
+      }
       case 'take-over':
         this.#master(rest[0] ?? '').order((core) =>
           core.takeOver({ force: rest.includes('force'), by: 'operator' }),
         )
+        return null
+      case 'hand-over': {
+        const [from = '', , to = ''] = rest
+        const successor = to === 'nobody' ? null : this.#master(to).address
+        this.#master(from).order((core) =>
+          core.handOver(successor, { force: rest.includes('force'), by: 'operator' }),
+        )
+        return null
+      }
+      case 'full':
+        this.#cluster.full.add(this.#master(rest[0] ?? '').address)
         return null
       case 'fault':
         this.#fault(line)

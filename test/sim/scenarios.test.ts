@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
+import { registersUnderOneName } from './guards.ts'
 import { runScenario } from './scenario.ts'
 
 /** The texts stay beside their sources; this file runs from build/. */
@@ -20,6 +21,12 @@ for (const file of readdirSync(FOLDER).sort()) {
     t.pass(`${Math.round(seconds)} s of virtual time`)
   })
 }
+
+test('it is noticed: register anew under the name of before', async (t) => {
+  const text = readFileSync(`${FOLDER}registered-anew.txt`, 'utf8')
+  const breaks = { disk: registersUnderOneName }
+  await t.rejects(runScenario(text, null, breaks), /"active m2 within 600": none of them serves/)
+})
 
 test('a step that fails is named', async (t) => {
   const world = 'world masters 2 hosts 2 monitor 1000\nstart m1\n'

@@ -1,12 +1,14 @@
 /**
- * How long the machine kept the judged processes waiting, so that a promise in time is held against the product alone.
- * Linux counts for each thread how long it was ready to run and had no processor, and for the whole machine how long at
- * least one process waited for a disk. Where the kernel counts neither, it is how late this process's own timers are.
+ * How long the judged processes themselves were kept waiting, so that a promise in time is held against the product alone:
+ * ready to run without a processor, which Linux counts for each thread, or inside a call for a disk, seen by looking at
+ * them again and again. What others meet at the same time excuses nobody, and no process is excused that waits for its
+ * own timers or for an answer. Where the kernel counts no waits, it is how late this process's own timers are.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 
-const TICK_MS = 5
+/** A look at each thread of a few processes takes a twentieth of it. */
+const TICK_MS = 10
 
 export interface Stalled {
   readonly ms: number
@@ -16,35 +18,51 @@ export interface Stalled {
 
 export class StallWatch {
   readonly #fromMs = performance.now()
-  readonly #ioMs = ioMs()
-  readonly #cpuMs: ReadonlyMap<number, number | null>
+  readonly #cpuMs: ReadonlyMap<number, number>
+  /** When each look was, and who was inside a call for a disk then. */
+  readonly #looks: { readonly atMs: number; readonly inDisk: ReadonlySet<number> }[] = []
   #lateMs = 0
   #dueMs = performance.now() + TICK_MS
-  readonly #timer = setInterval(() => {
-    const nowMs = performance.now()
-    this.#lateMs += Math.max(0, nowMs - this.#dueMs)
-    this.#dueMs = nowMs + TICK_MS
-  }, TICK_MS).unref()
+  readonly #timer = setInterval(() => this.#look(), TICK_MS).unref()
 
   /** `pids`: those who may have to act. */
   constructor(pids: readonly number[]) {
     this.#cpuMs = new Map(pids.map((pid) => [pid, waitedMs(pid)]))
+    this.#look()
   }
 
   /** Since it was made, of those who did act; never more than the time that has passed. */
   stop(pids: readonly number[]): Stalled {
     clearInterval(this.#timer)
     const passedMs = performance.now() - this.#fromMs
-    const waits = pids.map((pid) => {
-      const [before, after] = [this.#cpuMs.get(pid) ?? 0, waitedMs(pid)]
-      return after === null ? null : Math.max(0, after - before)
-    })
-    if (waits.some((one) => one === null)) {
+    if (!KERNEL_COUNTS) {
       return { ms: Math.min(this.#lateMs, passedMs), by: "how late the test's own timers were" }
     }
-    const cpu = waits.reduce((sum: number, one) => sum + (one ?? 0), 0)
-    const ms = Math.min(cpu + ioMs() - this.#ioMs, passedMs)
-    return { ms, by: 'what the kernel counts as waiting for a processor and for disks' }
+    const cpuMs = pids.map((pid) => Math.max(0, waitedMs(pid) - (this.#cpuMs.get(pid) ?? 0)))
+    const ms = cpuMs.reduce((sum, one) => sum + one, 0) + this.#diskMs(pids)
+    return {
+      ms: Math.min(ms, passedMs),
+      by: 'what they themselves waited for a processor and for disks',
+    }
+  }
+
+  #look(): void {
+    const atMs = performance.now()
+    this.#lateMs += Math.max(0, atMs - this.#dueMs)
+    this.#dueMs = atMs + TICK_MS
+    const inDisk = [...this.#cpuMs.keys()].filter((pid) =>
+      threadsOf(pid, 'stat').some(waitsForDisk),
+    )
+    this.#looks.push({ atMs, inDisk: new Set(inDisk) })
+  }
+
+  /** From a look that found one of them in such a call to the next: a look that comes late counts as one in time. */
+  #diskMs(pids: readonly number[]): number {
+    return this.#looks.reduce((sum, { atMs, inDisk }, i) => {
+      if (!pids.some((pid) => inDisk.has(pid))) return sum
+      const untilMs = this.#looks[i + 1]?.atMs ?? performance.now()
+      return sum + Math.min(TICK_MS, untilMs - atMs)
+    }, 0)
   }
 }
 
@@ -60,27 +78,32 @@ export function judgeTime(
   t.ok(tookMs - stalled.ms <= promisedMs, told)
 }
 
-/** All threads of a process, since they began: `RAN_NS WAITED_NS SLICES`. Null where it can't be known. */
-function waitedMs(pid: number): number | null {
+/** What the kernel says of each thread of a process; none when it has ended, or where there is no /proc. */
+function threadsOf(pid: number, file: 'stat' | 'schedstat'): string[] {
+  const tasks = `/proc/${pid}/task`
+  return unlessGone(() => readdirSync(tasks)).flatMap((task) =>
+    unlessGone(() => [readFileSync(`${tasks}/${task}/${file}`, 'utf8')]),
+  )
+}
+
+function unlessGone(read: () => string[]): string[] {
   try {
-    const tasks = `/proc/${pid}/task`
-    const ns = readdirSync(tasks).map((task) => {
-      return Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[1])
-    })
-    return ns.reduce((sum, one) => sum + one, 0) / 1e6
+    return read()
   } catch {
-    // It has ended, or the kernel was built without these statistics.
-    return null
+    return []
   }
 }
 
-/** Of the whole machine since the boot; 0 for ever where the kernel does not count it. */
-function ioMs(): number {
-  try {
-    const text = readFileSync('/proc/pressure/io', 'utf8')
-    return Number(/^some .*total=(\d+)$/m.exec(text)?.[1] ?? 0) / 1000
-  } catch {
-    // Built without it, or switched off at the boot.
-    return 0
-  }
-}
+/** `PID (NAME) STATE …`, where NAME may be anything: D is a sleep inside the kernel that no signal ends. */
+export const waitsForDisk = (stat: string): boolean =>
+  stat
+    .slice(stat.lastIndexOf(')') + 1)
+    .trimStart()
+    .startsWith('D')
+
+/** All threads of a process, since they began: `RAN_NS WAITED_NS SLICES`. */
+const waitedMs = (pid: number): number =>
+  threadsOf(pid, 'schedstat').reduce((sum, text) => sum + Number(text.split(' ')[1]), 0) / 1e6
+
+/** False where the kernel was built without these statistics, or is no Linux. */
+const KERNEL_COUNTS = threadsOf(process.pid, 'schedstat').length > 0

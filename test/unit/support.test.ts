@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import {
   formatPace,
@@ -17,7 +18,7 @@ import { hasParts } from '../support/parts.ts'
 import { InVain, Patience } from '../support/patience.ts'
 import { closed, ended, hasEnded, start } from '../support/processes.ts'
 import { run } from '../support/run.ts'
-import { StallWatch } from '../support/stall.ts'
+import { StallWatch, waitsForDisk } from '../support/stall.ts'
 import { TapSummary } from '../support/tap-summary.ts'
 import { firstLine, until, within } from '../support/until.ts'
 
@@ -215,11 +216,30 @@ t.test(
     for (const loop of loops) loop.kill('SIGKILL')
     await Promise.all(loops.map((loop) => closed(loop)))
     t.ok(loops.every(hasEnded))
-    t.match(
-      new StallWatch(pids).stop(pids).by,
-      /own timers/,
-      'the dead are not counted by the kernel',
-    )
+    t.equal(new StallWatch(pids).stop(pids).ms, 0, 'the dead wait for nothing')
+  },
+)
+
+t.test(
+  'who waits for its own timer is not excused, whatever the disk does meanwhile',
+  async (t) => {
+    const sleepMs = pacedMs(1000)
+    const hammer = node(`const fs = require('node:fs')
+    const file = fs.openSync(${JSON.stringify(join(t.testdir(), 'hammered'))}, 'w')
+    const much = Buffer.alloc(4 << 20)
+    console.log('at it')
+    for (;;) fs.writeSync(file, much, 0, much.length, 0), fs.fsyncSync(file)`)
+    t.teardown(() => void hammer.kill('SIGKILL'))
+    await firstLine(hammer)
+    const sleeper = node(`console.log('asleep'); setTimeout(() => process.exit(), ${sleepMs})`)
+    const pids = [sleeper.pid ?? 0]
+    await firstLine(sleeper)
+    const watch = new StallWatch(pids)
+    await sleep(sleepMs / 2)
+    const { ms, by } = watch.stop(pids)
+    t.ok(ms < sleepMs / 4, `stalled for ${ms} of ${sleepMs / 2} ms, ${by}`)
+    t.ok(waitsForDisk('17 (a (b) S D) D 1 17 17'))
+    t.notOk(waitsForDisk('17 (a) D (b) S 1 17 17'), 'a name may look like a state')
   },
 )
 

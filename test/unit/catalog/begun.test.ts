@@ -8,33 +8,15 @@ import t, { type Test } from 'tap'
 import { readServed, servedNote } from '../../../lib/catalog/begun.ts'
 
 const name = (term: number, more = ''): string => `${String(term).padStart(10, '0')}${more}.json`
-const address = 'm:1'
-const HOLDER = {
-  address,
-  addresses: {
-    umbilical: address,
-    clientRpc: address,
-    resourceTracker: address,
-    catalog: address,
-    infoHttp: address,
-  },
-  nonce: 'n',
-  hostname: 'h',
-  master: { bootId: 'b', pidNamespace: 'p', pid: 1, startTicks: 1 },
-  startedAt: '',
-  version: '',
-  priority: 0,
-  adminSocket: '',
-}
 const PHASES = { noticedMs: 0, decidedMs: 0, claimedMs: 0, endedMs: 0, settledMs: 0 }
 
-/** A term by what it has left: `null` for one that was closed before anybody opened it. */
+/** A term by what it has left: `null` for one that never served. */
 type Left = {
   readonly note?: string
   readonly format?: boolean
   readonly torn?: boolean
-  /** Its record of having served was never made, or is gone. */
-  readonly unserved?: 'died' | 'refused'
+  /** The history's record is gone, and maybe the one in its own directory as well. */
+  readonly gone?: 'record' | 'both'
 } | null
 
 function historyOf(t: Test, terms: readonly Left[]): string {
@@ -47,26 +29,17 @@ function historyOf(t: Test, terms: readonly Left[]): string {
     const reason = left?.format === true ? 'format' : 'released'
     const record = { ...who, reason, previousTerm: index, previousAddress: null }
     writeFileSync(join(history, name(term)), `${JSON.stringify(record)}\n`)
-    const claim =
-      left === null
-        ? { state: 'closed', term, closedBy: term + 1, nonce: 'n' }
-        : { state: 'open', term, nonce: 'n', holder: HOLDER }
-    writeFileSync(join(history, name(term, '.opened')), `${JSON.stringify(claim)}\n`)
+    writeFileSync(join(history, name(term, '.opened')), '{}\n')
     if (left === null) continue
-    if (left.unserved === 'refused') {
-      const directory = join(ha, 'active', `epoch-${name(term).slice(0, 10)}`)
-      mkdirSync(directory, { recursive: true })
-      const end = { reason: 'gave-up', refused: true, by: 'no', successor: null, at: '' }
-      writeFileSync(join(directory, 'end.json'), `${JSON.stringify(end)}\n`)
-    }
-    if (left.unserved !== undefined) continue
     const phases = { ...PHASES, openedMs: 0, totalMs: 0 }
     const served = { term, servedAt: '', previousEnd: null, phases }
     const text = JSON.stringify({ ...served, ...(left.note && { catalog: left.note }) })
-    writeFileSync(
-      join(history, name(term, '.served')),
-      left.torn === true ? text.slice(0, 9) : text,
-    )
+    const own = join(ha, 'active', `epoch-${name(term).slice(0, 10)}`)
+    mkdirSync(own, { recursive: true })
+    const paths = [join(history, name(term, '.served')), join(own, 'served.json')]
+    for (const path of paths.slice(left.gone === undefined ? 0 : left.gone === 'both' ? 2 : 1)) {
+      writeFileSync(path, left.torn === true ? text.slice(0, 9) : text)
+    }
   }
   return ha
 }
@@ -89,35 +62,26 @@ t.test('the newest term that has served decides, by its store', async (t) => {
     ['an earlier version', [OLD, null], { term: 1, part: null }],
     ['an earlier version, formatted since: its store is not known', [OLD, FORMAT], null],
     ['a torn record', [{ torn: true }], { term: 1, part: null }],
+    ['its record is gone', [{ ...SHARED, gone: 'record' }, null], { term: 1, part: 2 }],
+    [
+      'the newest record alone is gone',
+      [OTHER, { ...SHARED, gone: 'record' }],
+      { term: 2, part: 2 },
+    ],
+    ['a record that is gone names another store', [SHARED, { ...OTHER, gone: 'record' }], null],
+    [
+      'the records of all are gone',
+      [SHARED, SHARED].map((one) => ({ ...one, gone: 'record' })),
+      { term: 2, part: 2 },
+    ],
+    // As after an opening that was cut short: nothing was acknowledged in it.
+    ['opened, and no word of having served', [{ ...SHARED, gone: 'both' }], null],
   ]
   for (const [what, terms, expected] of cases) {
     const { begun, recorded } = await readServed(historyOf(t, terms), terms.length + 1)
     t.same(begun === null ? null : { term: begun.term, part: begun.part }, expected, what)
     t.ok(recorded, what)
   }
-})
-
-t.test('a term that was opened may have served, whatever became of its record', async (t) => {
-  const DIED: Left = { unserved: 'died' }
-  const REFUSED: Left = { unserved: 'refused' }
-  const cases: [string, readonly Left[], number | undefined][] = [
-    ['its record is gone', [DIED], 1],
-    ['the records of all are gone', [DIED, DIED], 2],
-    ['one was only closed', [null], undefined],
-    ['what it had to open was refused', [REFUSED, null, REFUSED], undefined],
-    ['one below it may have served', [DIED, REFUSED, null], 1],
-    ['formatHA begins anew', [DIED, FORMAT, null], undefined],
-    ['opened since', [DIED, FORMAT, DIED], 3],
-    ['below one that served with another store', [DIED, OTHER, null], undefined],
-    ['above it', [OTHER, DIED], 2],
-  ]
-  for (const [what, terms, expected] of cases) {
-    const { begun, opened } = await readServed(historyOf(t, terms), terms.length + 1)
-    t.equal(begun, null, what)
-    t.equal(opened, expected, what)
-  }
-  const { opened } = await readServed(historyOf(t, [DIED]), 1)
-  t.equal(opened, undefined, 'the own one is none')
 })
 
 t.test('a history that is gone says so', async (t) => {

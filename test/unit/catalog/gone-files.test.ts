@@ -280,49 +280,6 @@ t.test('the history tells what the directory can not: all of it is gone', async 
   t.equal(await seenBy(await begun(), 3, served(2, 1)), 'f0 f1')
 })
 
-t.test('a term that was opened may have served: nothing at all is no empty catalog', async (t) => {
-  const opened: Served = { begun: null, recorded: true, opened: 1 }
-  const clusterId = '3a6f1c1e-9d2b-4c57-8f00-0a1b2c3d4e5f'
-  const storeOf = (disk: MemDirectory, history = opened, fault?: With['fault']) =>
-    new SharedStore({
-      directory,
-      files: memFiles(disk, fault),
-      log: () => {},
-      binding: { clusterId },
-      served: async () => history,
-    })
-  const disk = memDirectory()
-  const why = await storeOf(disk)
-    .open(2, NEVER)
-    .catch(({ message }) => message)
-  t.match(why, /whether term 1 served: it was opened.*tajo catalog load FILE --force.*-formatHA/)
-  t.equal(await codeOf(storeOf(disk).open(3, NEVER)), 'CORRUPT', 'a refused one leaves no sign')
-
-  let last = 0
-  for (let isWhole = false; !isWhole; last += 1) {
-    const first = memDirectory()
-    let calls = 0
-    const fault: With['fault'] = () => (calls++ === last ? { how: 'crash' } : null)
-    const whole = storeOf(first, { begun: null, recorded: false }, fault).open(1, NEVER)
-    isWhole = await Promise.race([
-      whole.then(
-        () => true,
-        () => false,
-      ),
-      new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 5)),
-    ])
-    const isSigned = [...first.files.keys()].some((path) => path.includes('/cluster-'))
-    const code = await storeOf(first)
-      .open(2, NEVER)
-      .then(
-        () => '',
-        (error: { code: string }) => error.code,
-      )
-    if (isSigned) t.equal(code, '', `a first one that died in call ${last} bars nobody`)
-    else t.equal(code, 'CORRUPT', `before it left a sign, in call ${last}`)
-  }
-})
-
 t.test('files of an earlier version, without marks, open with all they hold', async (t) => {
   const history: Served = { begun: { term: 2, part: null, by: 'the history' }, recorded: true }
   const old = async (): Promise<MemDirectory> => {

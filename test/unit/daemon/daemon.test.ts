@@ -19,6 +19,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import {
   adminSocketPath,
+  keepStanding,
   listenOnSocket,
   openDaemonLog,
   takePidFile,
@@ -72,6 +73,26 @@ t.test('the pid file', async (t) => {
     mine.remove()
     t.notOk(existsSync(path))
     t.same(readdirSync(join(dir, 'run')), [], 'nothing is left beside it')
+  })
+  t.test('that is removed is put back by its owner, more than once', async (t) => {
+    const path = join(temporary(t), 'x.pid')
+    const mine = await takePidFile(path, '/root')
+    const said: string[] = []
+    const { stop } = keepStanding(
+      { path, what: 'the pid file', make: () => mine.putBack() },
+      (_level, text) => void said.push(text),
+      10,
+    )
+    for (const times of [1, 2]) {
+      rmSync(path)
+      await until('it is put back, and told', () => existsSync(path) && said.length === times)
+      t.equal(ownerOf(path), process.pid)
+    }
+    t.match(said[0], `the pid file ${path} was removed, and was made again`)
+    stop()
+    mine.remove()
+    t.notOk(existsSync(path), 'the one that was put back is removed')
+    mine.remove()
   })
   t.test('of a living child names it; of a killed one is replaced', async (t) => {
     const dir = temporary(t)

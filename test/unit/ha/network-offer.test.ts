@@ -182,6 +182,38 @@ t.test('an answer of an equal rank is not enough, a higher one is', async (t) =>
   }
 })
 
+t.test(
+  'a backup whose answer is no better is not offered the role again for M, 2M, 4M',
+  async (t) => {
+    const { bench, nonce: first } = offered()
+    let nonce = first
+    for (const waitM of [1, 2, 4]) {
+      // A worker on the active's own host: published it counts, in an answer it does not.
+      bench.publish('b:26001', WITNESS, { nonce, trouble: null })
+      t.equal(bench.offer, null, 'withdrawn')
+      t.match(bench.state.network.failures, [
+        { address: 'b:26001', why: /^it hears a witness itself/ },
+      ])
+      bench.publish('b:26001', ALL)
+      bench.pass(waitM * timing.monitorMs - 20)
+      t.equal(bench.offer, null, `not before ${waitM} M`)
+      bench.pass(40)
+      t.equal(bench.offer?.to, 'b:26001', `after ${waitM} M`)
+      t.not(bench.offer?.nonce, nonce)
+      nonce = bench.offer?.nonce ?? ''
+    }
+  },
+)
+
+t.test('that the active is better off again is no failure of its successor', async (t) => {
+  const { bench, nonce } = offered()
+  bench.hears(WORKER)
+  t.not(bench.offer, null, 'it is still below what the other publishes')
+  bench.publish('b:26001', WORKER, { nonce, trouble: null })
+  t.equal(bench.offer, null, 'withdrawn')
+  t.same(bench.state.network.failures, [])
+})
+
 t.test('an answer that may be older than 2Q is asked for anew', async (t) => {
   for (const [gapMs, phase] of [
     [2 * timing.pollMs - 1, 'draining'],

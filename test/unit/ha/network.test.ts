@@ -141,6 +141,45 @@ t.test('a silence is one, though the ear stalls again and again', async (t) => {
   t.equal(bench.last && rankOf(bench.last).master, false)
 })
 
+t.test('at rest a silence begins with the request that had no answer', async (t) => {
+  const bench = new Bench()
+  bench.answers = { m2: 'answered' }
+  bench.ear.follow([master], [])
+  await bench.pass(timing.monitorMs)
+  t.match(bench.last, { measuring: false })
+  bench.answers = {}
+  bench.asked.length = 0
+  let askedMs = 0
+  for (let i = 0; i < 40 && bench.last?.measuring === false; i += 1) {
+    await bench.pass(timing.renewMs)
+    if (bench.asked.length > 0 && askedMs === 0) askedMs = bench.nowMs
+  }
+  t.match(bench.last, { measuring: true }, 'no stream has told it: the rare request has')
+  await bench.pass(2 * timing.renewMs)
+  t.equal(bench.last && rankOf(bench.last).master, false)
+  t.ok(Math.abs((bench.last?.sinceMs ?? 0) - askedMs) <= timing.renewMs, 'not when it was noticed')
+})
+
+t.test('its own stall after a request at rest is nobody’s silence', async (t) => {
+  for (const answersLater of [true, false]) {
+    const bench = new Bench()
+    bench.answers = { m2: 'answered' }
+    bench.ear.follow([master], [])
+    await bench.pass(timing.monitorMs)
+    bench.answers = {}
+    bench.asked.length = 0
+    for (let i = 0; i < 40 && bench.asked.length === 0; i += 1) await bench.pass(timing.renewMs)
+    // It stands still right after the request, and what has come meanwhile it can't have read.
+    bench.nowMs += 5 * timing.monitorMs
+    const wokenMs = bench.nowMs
+    if (answersLater) bench.answers = { m2: 'answered' }
+    await bench.pass(4 * timing.renewMs)
+    const heard = bench.told.every((hearing) => rankOf(hearing).master)
+    t.equal(heard, answersLater)
+    if (!answersLater) t.ok((bench.last?.sinceMs ?? 0) >= wokenMs - 2 * timing.renewMs)
+  }
+})
+
 t.test('ranks: a worker counts more than a witness, and that more than a master', (t) => {
   const [w, g, m] = [
     { ...NOTHING, worker: true },

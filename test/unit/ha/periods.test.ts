@@ -41,6 +41,13 @@ const BROKEN: readonly PeriodsOptions[] = [
   { broken: 'own settling', question: 'settled', holderMs: LARGE, observerMs: SMALL },
   { broken: 'short settling', question: 'settled', holderMs: LARGE, observerMs: LARGE },
   { broken: 'missing: own', question: 'lease', holderMs: LARGE, observerMs: SMALL, missing: true },
+  {
+    broken: 'unreadable: own',
+    question: 'lease',
+    holderMs: LARGE,
+    observerMs: SMALL,
+    unreadable: true,
+  },
 ]
 for (const options of BROKEN) {
   test(`broken: ${JSON.stringify(options)}`, async (t) => {
