@@ -37,9 +37,15 @@ export class ContestWork {
   /** Made, and not dropped yet. */
   readonly #standing = new Set<string>()
   #swept = false
+  #isListingLate = false
 
   constructor(options: ContestWorkOptions) {
     this.#o = options
+  }
+
+  /** A sentence for people where names come late: the contest has passed, and others are noticed late all the same. */
+  get warnings(): readonly string[] {
+    return this.#isListingLate ? [LATE_LISTING] : []
   }
 
   /** Whether the file is there now. Never rejects. */
@@ -90,7 +96,9 @@ export class ContestWork {
     } catch (error) {
       if (!(await this.#isListed(nonce))) throw error
     }
-    return (await disk.read('contest', pathOf(nonce))) === from ? 'exists' : 'unknown'
+    if ((await disk.read('contest', pathOf(nonce))) !== from) return 'unknown'
+    this.#isListingLate = !(await this.#isListed(nonce))
+    return 'exists'
   }
 
   async #isListed(nonce: string): Promise<boolean> {
@@ -139,5 +147,8 @@ export class ContestWork {
     })
   }
 }
+
+const LATE_LISTING =
+  'a listing of the HA directory did not show a file of another master that was there: listings are old on this mount, so terms of the others are seen late (check its attribute and directory caching)'
 
 const pathOf = (nonce: string): string => `${CONTEST_DIR}/${nonce}`

@@ -504,6 +504,7 @@ export class Keeper {
         ...this.#ports.storage.warnings,
         ...this.#backup.warnings,
         ...this.#upkeep.warnings,
+        ...this.#contest.warnings,
       ],
       nowMs,
     })

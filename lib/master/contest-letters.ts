@@ -51,8 +51,8 @@ export class ContestLetters {
   async deliver(to: string, letter: Letter): Promise<Delivery> {
     if (splitHostPort(to) === null || this.#ended.signal.aborted) return { is: 'unreachable' }
     const { limitMs, log } = this.#options
-    const seal = sealed(this.#options.secret(), 'letter', contestLetter.parse(letter))
     try {
+      const seal = sealed(this.#options.secret(), 'letter', contestLetter.parse(letter))
       const options = { deadlineMs: Math.ceil(limitMs), signal: this.#ended.signal }
       return this.#read(to, seal, await this.#client(to).call('contest', { letter, seal }, options))
     } catch (error) {
