@@ -3,10 +3,7 @@
  * removed its name (a cleaner of old files, a typing error of an operator), and nobody would ever read them. So after each
  * durable write, and before anything is acknowledged, the file is looked for by its name.
  */
-import { FileError, type Files, type Written } from './files.ts'
-
-/** Where something else than a file of ours has taken the place of the name, or of a directory above it. */
-const NO_FILE = ['EISDIR', 'ENOTDIR', 'ELOOP', 'ENXIO']
+import { type Files, isNoFile, type Written } from './files.ts'
 
 /** Null when it is there as a whole; else what is wrong, as a sentence. Rejects with FileError where nobody can tell. */
 export async function whyGone(files: Files, written: Written): Promise<string | null> {
@@ -21,7 +18,7 @@ export async function whyGone(files: Files, written: Written): Promise<string | 
     if (seen.fileId === written.fileId || (await endsAlike(files, written))) return null
     return `${path} is another file than the one that was written: somebody has replaced it`
   } catch (error) {
-    if (!(error instanceof FileError) || !NO_FILE.includes(error.errno)) throw error
+    if (!isNoFile(error)) throw error
     return `${path} is no file any more (${error.errno}): somebody has replaced it`
   }
 }

@@ -13,6 +13,7 @@ import {
   VARCHAR,
 } from '@duckdb/node-api'
 import { messageOf } from '../base/message-of.ts'
+import { saysNoSpace } from '../base/no-space.ts'
 import { CatalogError } from './errors.ts'
 import {
   type Dialect,
@@ -48,8 +49,11 @@ export interface OpenFile {
   close(): Promise<void>
 }
 
-/** The catalog needs little: the workers' queries have the cores and the memory. */
-const OPTIONS = { threads: '1', memory_limit: '512MB' }
+/**
+ * The catalog needs little: the workers' queries have the cores and the memory. Checkpoints are made by whoever looks at the
+ * file (embedded-files.ts), none by the engine while it is open.
+ */
+const OPTIONS = { threads: '1', memory_limit: '512MB', checkpoint_threshold: '1TB' }
 
 /** Opens or makes the file. Rejects CatalogError: IN_USE, CORRUPT, FULL, UNAVAILABLE. */
 export async function openFile(file: string): Promise<OpenFile> {
@@ -125,7 +129,7 @@ class DuckDbConnection implements SqlConnection {
       return (await result.getRowObjectsJS()).map(withNumbers)
     } catch (error) {
       // Interrupted by us it says nothing about the file.
-      const kind = this.#given ? 'lost' : kindOf(error)
+      const kind = this.#given ? 'lost' : duckdbKindOf(error)
       if (kind === 'lost' && !this.#given) this.#on.broken()
       throw new SqlFailure(kind, messageOf(error), { cause: error })
     } finally {
@@ -166,7 +170,7 @@ const withNumbers = (row: Readonly<Record<string, unknown>>): SqlRow =>
   )
 
 const isLocked = (error: unknown): boolean => messageOf(error).includes('Could not set lock')
-const isFull = (error: unknown): boolean => messageOf(error).includes('No space left')
+const isFull = (error: unknown): boolean => saysNoSpace(messageOf(error))
 
 function openError(file: string, error: unknown): CatalogError {
   const text = messageOf(error).trim()
@@ -181,9 +185,10 @@ function openError(file: string, error: unknown): CatalogError {
 }
 
 /** The engine's errors have no codes, their text begins with their class. */
-function kindOf(error: unknown): SqlFailureKind {
+export function duckdbKindOf(error: unknown): SqlFailureKind {
   const text = messageOf(error)
   if (isFull(error)) return 'full'
+  if (/^Catalog Error: Table with name \S+ does not exist/.test(text)) return 'missing'
   return ['IO Error', 'FATAL', 'INTERNAL', 'Interrupt', 'Connection Error'].some((start) =>
     text.startsWith(start),
   )

@@ -2,22 +2,25 @@
  * DerbyStore: the embedded catalog of a single master, in a directory of its own. Tajo keeps it in Apache Derby, here it
  * is a file of another engine; what stays is its rule, one process only (`derby-guard.ts`).
  *
- * The engine goes on writing into a file that somebody has removed, so the file is looked for by its name before a change
- * is acknowledged, and its write-ahead log too: where only that is gone, a checkpoint brings all of it into the file. A mark
- * beside them says that there was a catalog, so that its absence is not taken for a first start.
+ * The engine goes on writing into a file that somebody has removed or cut off, so the file is looked for by its name before
+ * a change is acknowledged, and its write-ahead log too (embedded-files.ts): where only that is gone, a checkpoint brings all
+ * of it into the file. A mark beside them says that there was a catalog, so that its absence is not taken for a first start.
+ * Written anew, the catalog gets a file of its own: what is damaged is moved aside.
  */
-import { open as openPath, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { open as openPath, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { messageOf } from '../base/message-of.ts'
 import type { ProcessGuard } from '../daemon/index.ts'
-import { comesOfNoSpace, errnoOf, makeDirs, syncIfKnown, withFile } from '../ha/index.ts'
+import { comesOfNoSpace, makeDirs, syncIfKnown, withFile } from '../ha/index.ts'
 import { takeDerbyGuard } from './derby-guard.ts'
 import { type DerbyAddress, parseDerby, requireDerby } from './derby-uri.ts'
 import { DUCKDB_DIALECT, type OpenFile, openFile } from './embedded-duckdb.ts'
+import { isLogWhole, isNamed, logOf, type Noted, noteFiles, whyFileGone } from './embedded-files.ts'
 import { CatalogError } from './errors.ts'
 import type { SqlServer } from './sql-connection.ts'
-import { type SqlKeeping, SqlStore } from './sql-store.ts'
+import { type ServedBy, type SqlKeeping, SqlStore } from './sql-store.ts'
 import type { CatalogState } from './state.ts'
+import type { Opened } from './store.ts'
 
 export interface EmbeddedOptions {
   readonly uri: string
@@ -27,6 +30,8 @@ export interface EmbeddedOptions {
 }
 
 const MARK = 'tajo-catalog.made'
+/** A log that has got as long is brought into the file. */
+const LOG_BYTES = 16 * 1024 * 1024
 
 export class EmbeddedStore extends SqlStore {
   readonly #server: EmbeddedServer
@@ -34,49 +39,112 @@ export class EmbeddedStore extends SqlStore {
   /** Throws CatalogError BAD_STORE when the URI is none. Touches the directory at `open` only. */
   constructor({ uri, holder = 'a Tajo process', keeping }: EmbeddedOptions) {
     const server = embeddedServer(parseDerby(uri), holder)
-    super({ server, ...keeping })
+    super({ server, ...keeping, served: servedOrMarked(server, keeping?.served) })
     this.#server = server
   }
 
-  /** The same for either: there are two files only. */
-  override async prove(): Promise<void> {
-    await this.#server.prove()
+  override async open(term: number, signal: AbortSignal): Promise<Opened> {
+    const opened = await super.open(term, signal)
+    // After the tables, which it promises, and before anything is acknowledged.
+    await this.#server.makeMark()
+    return opened
+  }
+
+  override async prove(what: 'appended' | 'everything'): Promise<void> {
+    await this.#server.prove(what)
   }
 
   override async replace(term: number, state: CatalogState): Promise<string> {
     await this.close()
     await this.#server.forget()
-    return super.replace(term, state)
+    const note = await super.replace(term, state)
+    await this.#server.makeMark()
+    return note
   }
 }
 
+/** What the history says; where that knows nothing of it (a master without high availability), what the mark does. */
+const servedOrMarked =
+  (server: EmbeddedServer, served: ServedBy | undefined): ServedBy =>
+  async (upTo, store) => {
+    const history = (await served?.(upTo, store)) ?? { begun: null, recorded: false }
+    if (history.begun !== null) return history
+    const mark = await server.findMark()
+    if (mark === null) return history
+    return { ...history, begun: { term: 0, part: null, by: `${mark} says that one was made` } }
+  }
+
 interface EmbeddedServer extends SqlServer {
+  /** Says from now on that there is a catalog. Rejects CatalogError: FULL, UNAVAILABLE. */
+  makeMark(): Promise<void>
+  /** Its path; null for none. Rejects CatalogError UNAVAILABLE. */
+  findMark(): Promise<string | null>
   /** Rejects CatalogError: GONE, or UNAVAILABLE where nobody can tell now. */
-  prove(): Promise<void>
-  /** What is not there any more is made anew at the next `connect`. */
+  prove(what: 'appended' | 'everything'): Promise<void>
+  /** What is not there any more is made anew at the next `connect`, and what is damaged is moved aside. */
   forget(): Promise<void>
 }
 
 interface OpenCatalog {
   readonly guard: ProcessGuard
   file: OpenFile
-  /** Tells the file that is open apart from another one of its name. */
-  fileId: string | null
+  noted: Noted
 }
 
 function embeddedServer(address: DerbyAddress, holder: string): EmbeddedServer {
   const { directory, file } = address
   const mark = join(directory, MARK)
   let open: OpenCatalog | null = null
+  let isDamaged = false
+  let isMadeAnew = false
+  /** One look at a time: a checkpoint changes what it compares. */
+  let looking: Promise<void> = Promise.resolve()
+
+  const requireWhole = async (noted: Noted): Promise<void> => {
+    const why = await whyFileGone(file, noted)
+    if (why === null) return
+    isDamaged = true
+    throw new CatalogError('GONE', why)
+  }
+
+  /** Nothing of what somebody has cut off or put there is written over. */
+  const openAnew = async (): Promise<OpenFile> => {
+    if (isDamaged) await moveAside(address)
+    try {
+      return await openFile(file)
+    } catch (error) {
+      if (!(error instanceof CatalogError) || error.code !== 'CORRUPT') throw error
+      await moveAside(address)
+      return openFile(file)
+    }
+  }
 
   const openGuarded = async (): Promise<OpenCatalog> => {
     const guard = await takeDerbyGuard(address, holder)
     try {
-      return { guard, file: await openFile(file), fileId: await idOf(file) }
+      const opened = isMadeAnew ? await openAnew() : await openFile(file)
+      isDamaged = false
+      isMadeAnew = false
+      return { guard, file: opened, noted: await noteFiles(file) }
     } catch (error) {
       guard.release()
       throw error
     }
+  }
+
+  const look = async (what: 'appended' | 'everything'): Promise<void> => {
+    const held = open
+    if (held === null) return
+    await requireWhole(held.noted)
+    const isWhole = await isLogWhole(file, held.noted, what === 'appended')
+    // A broken one is opened anew at the next change, and has its log brought into the file then.
+    if (isWhole && (held.file.broken || (held.noted.log?.bytes ?? 0) < LOG_BYTES)) return
+    if (held.file.broken) throw new CatalogError('GONE', `${logOf(file)}: somebody has cut it off`)
+    // Where only the log is gone, this brings all of it into the file.
+    await checkpoint(held.file)
+    const noted = await noteFiles(file)
+    if (noted.file?.fileId !== held.noted.file?.fileId) await requireWhole(held.noted)
+    held.noted = noted
   }
 
   return {
@@ -84,29 +152,29 @@ function embeddedServer(address: DerbyAddress, holder: string): EmbeddedServer {
     async connect({ mayCreate }) {
       if (open === null) {
         if (requireDerby(address) === 'missing') {
-          if ((await idOf(mark)) !== null) throw removed(file, mark)
+          if (await isNamed(mark)) throw removed(file, mark)
           if (!mayCreate) return null
           await makeDirectory(directory)
         }
         open = await openGuarded()
-        if (mayCreate) await makeMark(directory, mark)
       } else if (open.file.broken) {
+        // What broke it may be that the file is not ours any more: another one must not be gone on with.
+        await requireWhole(open.noted)
         await open.file.close()
         open.file = await openFile(file)
-        open.fileId = await idOf(file)
+        open.noted = await noteFiles(file)
       }
       return { connection: await open.file.connect(), dialect: DUCKDB_DIALECT }
     },
-    async prove() {
-      if (open === null) return
-      const { fileId } = open
-      if ((await idOf(`${file}.wal`)) === null) await checkpoint(open.file)
-      const found = await idOf(file)
-      if (found === fileId) return
-      const how = found === null ? 'is gone: somebody has removed it' : 'is another file: replaced'
-      throw new CatalogError('GONE', `${file} ${how}`)
+    prove(what) {
+      const looked = looking.then(() => look(what))
+      looking = looked.catch(() => undefined)
+      return looked
     },
+    makeMark: () => makeMark(directory, mark),
+    findMark: async () => ((await isNamed(mark)) ? mark : null),
     async forget() {
+      isMadeAnew = true
       await rm(mark, { force: true })
     },
     async close() {
@@ -118,16 +186,18 @@ function embeddedServer(address: DerbyAddress, holder: string): EmbeddedServer {
   }
 }
 
-/** The inode under that name; null for none. Rejects CatalogError UNAVAILABLE. */
-async function idOf(path: string): Promise<string | null> {
+/** Beside its place, under a name that nothing reads. Rejects CatalogError UNAVAILABLE. */
+async function moveAside({ directory, file }: DerbyAddress): Promise<void> {
   try {
-    const found = await openPath(path)
-    return await withFile(found, async () => String((await found.stat({ bigint: true })).ino))
+    const names = await readdir(directory)
+    let number = 1
+    while (names.some((name) => name.endsWith(`.damaged-${number}`))) number += 1
+    for (const path of [file, logOf(file)]) {
+      if (names.includes(basename(path))) await rename(path, `${path}.damaged-${number}`)
+    }
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return null
-    throw new CatalogError('UNAVAILABLE', `can't look at ${path}: ${messageOf(error)}`, {
-      cause: error,
-    })
+    const text = `can't move ${file} aside, which is damaged: ${messageOf(error)}`
+    throw new CatalogError('UNAVAILABLE', text, { cause: error })
   }
 }
 

@@ -25,6 +25,11 @@ export class FileError extends Error {
   }
 }
 
+/** Where something else than a file of ours has taken the place of a name, or of a directory above it. */
+const NO_FILE = ['EISDIR', 'ENOTDIR', 'ELOOP', 'ENXIO']
+export const isNoFile = (error: unknown): error is FileError =>
+  error instanceof FileError && NO_FILE.includes(error.errno)
+
 /** What was written under a name, so that it can be looked for there (by-name.ts). */
 export interface Written {
   readonly path: string

@@ -140,5 +140,5 @@ function applyKept(draft: Draft, transaction: Transaction, where: string): void 
   }
 }
 
-export const corrupt = (path: string, what: string): CatalogError =>
-  new CatalogError('CORRUPT', `${path} can't be trusted: ${what}`)
+export const corrupt = (path: string, what: string, cause?: Error): CatalogError =>
+  new CatalogError('CORRUPT', `${path} can't be trusted: ${what}`, { cause })

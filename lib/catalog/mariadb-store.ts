@@ -11,6 +11,7 @@ import {
   SqlError,
 } from 'mariadb'
 import { messageOf } from '../base/message-of.ts'
+import { saysNoSpace } from '../base/no-space.ts'
 import { CatalogError } from './errors.ts'
 import { type JdbcAddress, type JdbcOptions, MARIADB_URI, parseJdbc } from './jdbc-uri.ts'
 import {
@@ -181,7 +182,7 @@ class MariadbConnection implements SqlConnection {
       return Array.isArray(answer) ? answer : []
     } catch (error) {
       if (error instanceof SqlFailure) throw error
-      throw new SqlFailure(kindOf(error), saidBy(error), { cause: error })
+      throw new SqlFailure(mariadbKindOf(error), saidBy(error), { cause: error })
     } finally {
       clearTimeout(timer)
     }
@@ -268,7 +269,8 @@ async function createDatabase(
     const sql = `CREATE DATABASE IF NOT EXISTS ${quoted} CHARACTER SET utf8mb4`
     await runOnce(withoutDatabase, sql)
   } catch (error) {
-    throw new CatalogError('BAD_STORE', `can't create the database of ${name}: ${saidBy(error)}`, {
+    const code = mariadbKindOf(error) === 'full' ? 'FULL' : 'BAD_STORE'
+    throw new CatalogError(code, `can't create the database of ${name}: ${saidBy(error)}`, {
       cause: error,
     })
   }
@@ -320,9 +322,23 @@ function saidBy(error: unknown): string {
   return `${error.sqlMessage ?? error.message}${cause}`
 }
 
-/** Disk full; table full, which InnoDB says of a full disk; an engine's error, of which 28 is ENOSPC. */
+/** Disk full; table full, which InnoDB says of a full disk. */
 const FULL = [1021, 1114]
-const ENGINE_ERROR = 1030
+/** Of an engine, during COMMIT or ROLLBACK; making a file, a table, a database; renaming; writing. */
+const FILE_ERRORS = [1030, 1180, 1181, 1004, 1005, 1006, 1025, 1026]
+/** Below these are the errors of its library for files. */
+const SERVER_ERRORS = 1_000
+/**
+ * 28 is ENOSPC, 122 EDQUOT: `Got error 28 …`, `errno: 122 …`, `Errcode: 28 …`, `OS errno 28 - …`. An engine's own error 122 is
+ * something else.
+ */
+const NO_SPACE = /\b(error 28|(errno|errcode):? (28|122))\b/i
+
+function isFull({ errno }: SqlError, said: string): boolean {
+  if (FULL.includes(errno)) return true
+  const isOfFile = FILE_ERRORS.includes(errno) || (errno > 0 && errno < SERVER_ERRORS)
+  return isOfFile && (NO_SPACE.test(said) || saysNoSpace(said))
+}
 /** Record changed, lock wait over, deadlock, interrupted, statement time over, NOWAIT in MySQL. */
 const LOCKED = [1020, 1205, 1213, 1317, 1969, 3024, 3572]
 /** Server is shutting down, connection killed, packets out of order and other breaks of the line. */
@@ -330,11 +346,10 @@ const LOST = [1053, 1927, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 
 /** The driver's own errors: no answer of the server's. */
 const DRIVER_ERRORS = 45_000
 
-function kindOf(error: unknown): SqlFailureKind {
+export function mariadbKindOf(error: unknown): SqlFailureKind {
   if (!(error instanceof SqlError) || error.fatal) return 'lost'
   const { errno } = error
-  const noSpace = errno === ENGINE_ERROR && saidBy(error).includes('error 28')
-  if (FULL.includes(errno) || noSpace) return 'full'
+  if (isFull(error, saidBy(error))) return 'full'
   if (LOCKED.includes(errno)) return 'locked'
   if (errno === NO_TABLE) return 'missing'
   return LOST.includes(errno) || errno >= DRIVER_ERRORS ? 'lost' : 'refused'

@@ -5,6 +5,7 @@
  */
 import pg from 'pg'
 import { messageOf } from '../base/message-of.ts'
+import { saysNoSpace } from '../base/no-space.ts'
 import { CatalogError } from './errors.ts'
 import { type JdbcAddress, type JdbcOptions, POSTGRES_URI, parseJdbc } from './jdbc-uri.ts'
 import {
@@ -151,7 +152,7 @@ class PostgresConnection implements SqlConnection {
     try {
       return (await this.#client.query<SqlRow>(text, [...values])).rows
     } catch (error) {
-      throw new SqlFailure(kindOf(error), messageOf(error), { cause: error })
+      throw new SqlFailure(postgresKindOf(error), messageOf(error), { cause: error })
     }
   }
 
@@ -218,7 +219,7 @@ async function createDatabase(
     }
   }
   throw new CatalogError(
-    'BAD_STORE',
+    postgresKindOf(failure) === 'full' ? 'FULL' : 'BAD_STORE',
     `can't create the database of ${name}: ${messageOf(failure)}`,
     { cause: failure },
   )
@@ -226,6 +227,9 @@ async function createDatabase(
 
 const NO_DATABASE = '3D000'
 const NO_TABLE = '42P01'
+const DISK_FULL = '53100'
+/** Resources, the system's errors, internal ones: it knows a full disk by its code, a quota by the system's words only. */
+const ofTheSystem = (state: string): boolean => ['53', '58', 'XX'].includes(state.slice(0, 2))
 
 function connectError(name: string, address: JdbcAddress, error: unknown): CatalogError {
   const state = sqlStateOf(error)
@@ -258,11 +262,11 @@ function sqlStateOf(error: unknown): string | null {
 }
 
 /** Classes and codes of PostgreSQL's appendix A. */
-function kindOf(error: unknown): SqlFailureKind {
+export function postgresKindOf(error: unknown): SqlFailureKind {
   const state = sqlStateOf(error)
   if (state === null) return 'lost'
-  if (state === '53100') return 'full'
+  if (state === DISK_FULL || (ofTheSystem(state) && saysNoSpace(messageOf(error)))) return 'full'
   if (state === NO_TABLE) return 'missing'
   if (['55P03', '40001', '40P01', '57014'].includes(state)) return 'locked'
-  return ['08', '53', '57', '58', 'XX'].includes(state.slice(0, 2)) ? 'lost' : 'refused'
+  return state.startsWith('08') || state.startsWith('57') || ofTheSystem(state) ? 'lost' : 'refused'
 }

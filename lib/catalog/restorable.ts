@@ -1,6 +1,7 @@
 /**
  * What can be brought back of a shared catalog that is damaged: each part of each term that is kept, with what would be
- * missing. Nothing here concludes more than the files show.
+ * missing. Nothing here concludes more than the files show. A file that can't be read, for whatever reason, is lost to its
+ * part alone: the others are there all the same.
  *
  * A part is whole with its snapshot and its journal. With the snapshot alone it is what it was when it began. With the
  * journal alone it can still be whole: the journal says where its snapshot was taken from, and where that state can be had,
@@ -10,7 +11,7 @@ import { join } from 'node:path'
 import { messageOf } from '../base/message-of.ts'
 import { Draft } from './apply.ts'
 import { type Begun, marksOf, newerOf, promisesJournal } from './begun.ts'
-import type { Files } from './files.ts'
+import { FileError, type Files } from './files.ts'
 import { journalHead, replayJournal } from './journal.ts'
 import { epochDir, journalFile, partsOf, seenTerms, snapshotFile } from './shared-read.ts'
 import { readSnapshot, type Snapshot } from './snapshot.ts'
@@ -33,7 +34,7 @@ export interface Lost {
   readonly why: string
 }
 
-/** Newest first. Rejects with FileError. */
+/** Newest first. Rejects with FileError where the directory itself can't be listed. */
 export async function findRestorable(
   files: Files,
   directory: string,
@@ -51,12 +52,14 @@ export async function findRestorable(
   return { restorable, lost }
 }
 
+/** What is there, or why not, such as `is missing`. */
+type Found<T> = { readonly is: T } | { readonly why: string }
+
 interface Part {
   readonly term: number
   readonly part: number
-  /** Null: missing, or not whole. */
-  readonly snapshot: Snapshot | null
-  readonly journal: Buffer | null
+  readonly snapshot: Found<Snapshot>
+  readonly journal: Found<Buffer>
   /** Changes may have been acknowledged in it. */
   readonly hadJournal: boolean
 }
@@ -64,38 +67,52 @@ interface Part {
 async function partsIn(files: Files, directory: string, known: Begun | null): Promise<Part[]> {
   const names = await files.list(directory)
   const marks = marksOf(names === 'missing' ? [] : names)
-  const found: Part[] = []
+  const parts: Part[] = []
   for (const term of await seenTerms({ files, directory, takesOver: false }, 0)) {
     const at = join(directory, epochDir(term))
-    const listed = await files.list(at)
+    const listed = await found(files.list(at))
     const ownMarks = marks.filter((mark) => mark.term === term).map(({ part }) => part)
-    const numbers = [...new Set([...ownMarks, ...partsOf(listed === 'missing' ? [] : listed)])]
+    const numbers = [...new Set([...ownMarks, ...partsOf('is' in listed ? listed.is : [])])]
+    // Its directory is there, and nobody can tell what is in it.
+    if (numbers.length === 0 && 'why' in listed && listed.why !== MISSING) numbers.push(1)
     numbers.sort((a, b) => b - a)
     const lowest = numbers.at(-1) ?? 0
     for (const part of numbers) {
       const marked = ownMarks.includes(part) ? { term, part, by: '' } : null
       const begun = newerOf(marked, known)
       const path = join(at, snapshotFile(part))
-      const snapshot = await files.read(path)
-      const journal = await files.read(join(at, journalFile(part)))
-      found.push({
+      const snapshot = await found(files.read(path))
+      parts.push({
         term,
         part,
-        snapshot: snapshot === 'missing' ? null : wholeOf(snapshot, path),
-        journal: journal === 'missing' ? null : journal,
+        snapshot: 'is' in snapshot ? wholeOf(snapshot.is, path) : snapshot,
+        journal: await found(files.read(join(at, journalFile(part)))),
         hadJournal: begun !== null && promisesJournal(begun, { term, part, lowest }),
       })
     }
   }
-  return found
+  return parts
+}
+
+const MISSING = 'is missing'
+
+async function found<T>(call: Promise<T | 'missing'>): Promise<Found<T>> {
+  try {
+    const is = await call
+    return is === 'missing' ? { why: MISSING } : { is }
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error
+    return { why: `is lost (${error.message})` }
+  }
 }
 
 /** A newer version's can't be judged, and is as good as lost to this one. */
-function wholeOf(bytes: Buffer, path: string): Snapshot | null {
+function wholeOf(bytes: Buffer, path: string): Found<Snapshot> {
   try {
-    return readSnapshot(bytes, path)
+    const snapshot = readSnapshot(bytes, path)
+    return snapshot === null ? { why: 'is broken' } : { is: snapshot }
   } catch {
-    return null
+    return { why: 'is broken' }
   }
 }
 
@@ -113,14 +130,14 @@ class Rebuilding {
   at(term: number, part: number, upTo = Number.POSITIVE_INFINITY): Built {
     const found = this.#parts.find((one) => one.term === term && one.part === part)
     if (found === undefined) return { why: `nothing is left of part ${part} of term ${term}` }
-    return found.snapshot === null
-      ? this.#fromJournal(found)
-      : fromSnapshot(found, found.snapshot, upTo)
+    const { snapshot, journal } = found
+    if ('is' in snapshot) return fromSnapshot(found, snapshot.is, upTo)
+    const lost = `its snapshot ${snapshot.why}`
+    if ('is' in journal) return this.#fromJournal(found, journal.is, lost)
+    return { why: `${lost}, and its journal ${journal.why}` }
   }
 
-  #fromJournal({ term, part, journal }: Part): Built {
-    const lost = 'its snapshot is missing or broken'
-    if (journal === null) return { why: `${lost}, and its journal is missing` }
+  #fromJournal({ term, part }: Part, journal: Buffer, lost: string): Built {
     const base = journalHead(journal)?.base
     if (base === undefined)
       return { why: `${lost}, and its journal does not say what it began with` }
@@ -135,7 +152,7 @@ class Rebuilding {
     }
     const seq = base?.term === term ? base.seq : 0
     const { how, ...built } = replayed(journal, { state: below.state, seq, part })
-    const anew = `its snapshot is missing or broken; it is made anew from ${from}`
+    const anew = `${lost}; it is made anew from ${from}`
     return { ...built, at: null, how: how === null ? anew : `${anew}; ${how}` }
   }
 }
@@ -149,11 +166,11 @@ function fromSnapshot(
 ): Built {
   const { at, seq } = snapshot.head
   const state = CatalogState.from(snapshot.data)
-  if (journal !== null) return { at, ...replayed(journal, { state, seq, part, upTo }) }
-  const how = hadJournal
-    ? `its journal is missing: what was changed after ${at} is not in it`
-    : null
-  return { at, state, seq, how, lossy: hadJournal }
+  if ('is' in journal) return { at, ...replayed(journal.is, { state, seq, part, upTo }) }
+  // What stands there and can't be read may hold changes, promised or not.
+  const lossy = hadJournal || journal.why !== MISSING
+  const how = `its journal ${journal.why}: what was changed after ${at} is not in it`
+  return { at, state, seq, how: lossy ? how : null, lossy }
 }
 
 /** As far as the journal is whole. */

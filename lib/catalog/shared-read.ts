@@ -11,7 +11,8 @@
  * that has such a part. A snapshot that isn't whole can be passed over, because nothing is acknowledged before it is;
  * a journal is made only after its snapshot was whole, so one beside a broken snapshot means damage, and is refused. So is
  * anything older than what is known to have been begun (begun.ts), and nothing at all where the terms below have left no
- * record of never having served: files that were removed must not look like files that never were.
+ * record of never having served: files that were removed must not look like files that never were. Something else in the
+ * place of a file (a directory, a loop of links) is damage of that part like a file that can't be trusted.
  *
  * A listing may be old, and so may be the absence of a name that was asked for before. So a take-over believes the one
  * that has seen more: it lists, and then asks for the next numbers by name. Whoever only looks (a dump on a backup)
@@ -21,7 +22,7 @@ import { join } from 'node:path'
 import { Draft } from './apply.ts'
 import { type Begun, marksOf, newerOf, promisesJournal, type Served } from './begun.ts'
 import { CatalogError } from './errors.ts'
-import type { Files } from './files.ts'
+import { type Files, isNoFile } from './files.ts'
 import { corrupt, replayJournal } from './journal.ts'
 import { readSnapshot } from './snapshot.ts'
 import { CatalogState } from './state.ts'
@@ -74,7 +75,8 @@ export async function seenTerms(look: Look, below: number): Promise<number[]> {
   const from = Math.max(listed.find((term) => term < below) ?? 0, below - 1 - ASKED_BEYOND)
   const asked: number[] = []
   for (let term = below - 1; term > from; term -= 1) {
-    const found = await look.files.list(join(look.directory, epochDir(term)))
+    const path = join(look.directory, epochDir(term))
+    const found = await inItsPlace(path, look.files.list(path))
     if (found !== 'missing') asked.push(term)
   }
   return [...new Set([...asked, ...listed])].sort((a, b) => b - a)
@@ -155,11 +157,12 @@ const damaged = (what: string): CatalogError =>
 
 async function readEpoch(look: Look, term: number, begun: Begun | null): Promise<EpochRead | null> {
   const directory = join(look.directory, epochDir(term))
-  const names = await look.files.list(directory)
+  const names = await inItsPlace(directory, look.files.list(directory))
   if (names === 'missing') return null
   const read = async (name: string): Promise<Buffer | 'missing'> => {
     if (!look.takesOver && !names.includes(name)) return 'missing'
-    const bytes = await look.files.read(join(directory, name))
+    const path = join(directory, name)
+    const bytes = await inItsPlace(path, look.files.read(path))
     if (bytes === 'missing' && names.includes(name)) {
       throw new Vanished(`${join(directory, name)} was listed and is not there`)
     }
@@ -186,6 +189,17 @@ async function readEpoch(look: Look, term: number, begun: Begun | null): Promise
     return { term, part, state: draft.seal().state, seq }
   }
   return null
+}
+
+/** Passing trouble stays a FileError. */
+async function inItsPlace<T>(path: string, call: Promise<T>): Promise<T> {
+  try {
+    return await call
+  } catch (error) {
+    if (!isNoFile(error)) throw error
+    const what = `something else stands in its place (${error.errno}). ${WAY_BACK}`
+    throw corrupt(path, what, error)
+  }
 }
 
 const WAY_BACK = "'tajo catalog restore' lists what is whole and brings it back"

@@ -52,6 +52,7 @@ import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import {
   isTraced,
   leaveTrace,
+  OtherCatalogError,
   refuseLost,
   requireNoOtherCatalog,
   type Start,
@@ -304,8 +305,10 @@ export class MasterLife implements DaemonLife {
 
   /** Both for their user alone: secrets and data are there. */
   async #makeDirectories(haDirectory: string): Promise<void> {
-    const { conf } = this.#plan
-    await makeHaDirectory(haDirectory, () => makeDefaultRootdir(conf))
+    await makeHaDirectory(haDirectory, async () => {
+      const warnings = await makeDefaultRootdir(this.#catalogStart())
+      for (const warning of warnings) this.#log.log('warn', warning)
+    })
   }
 
   #catalogStart(): Start {
@@ -421,6 +424,7 @@ async function makeHaDirectory(directory: string, before: () => Promise<void>): 
   try {
     await Promise.race([before().then(() => makeDirs(directory, 0o700)), late])
   } catch (error) {
+    if (error instanceof OtherCatalogError) throw error
     const text = `can't make the HA directory ${directory} (tajo.rootdir): ${messageOf(error)}`
     throw new Error(text, { cause: error })
   } finally {

@@ -4,6 +4,9 @@
  * old default in /tmp, the `data` of another version's install beside this one. Nothing is lost then, but all tables seem
  * to be gone: so the start is refused, naming what was found and the ways on.
  *
+ * A default root directory that is not there yet is not made before that is known: the way on may be to move the other one
+ * to its place.
+ *
  * The same where no other catalog is found, but something says that there was one here: the trace of a master without high
  * availability, or what queries have written into the warehouse. Files were removed then, be it all of `system/`.
  *
@@ -19,12 +22,14 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { CATALOG_FILE, parseDerby } from '../catalog/derby-uri.ts'
 import { OWN_PREFIX } from '../catalog/own-prefix.ts'
 import type { Configuration } from '../conf/index.ts'
 import { decodeClusterLoosely } from '../ha/index.ts'
 import { withoutCredentials } from './catalog-fingerprint.ts'
+import { quoteWord } from './shell-words.ts'
 
 export interface Start {
   readonly conf: Configuration
@@ -38,15 +43,40 @@ export interface Start {
 /** What a master without high availability leaves in the HA directory: which catalog it served. */
 const TRACE = 'single-catalog'
 
+/** A start would begin with an empty catalog beside another one. */
+export class OtherCatalogError extends Error {
+  override readonly name = 'OtherCatalogError'
+}
+
+/**
+ * For masters and workers, before they make anything in a default root directory in which nothing is yet: a refused start
+ * leaves none behind. Rejects with OtherCatalogError, or where the directory can't be read.
+ */
+export async function requireNoOtherPlace(start: Start): Promise<void> {
+  const { conf } = start
+  if (conf.isSet('tajo.rootdir')) return
+  const names = await readdir(conf.get('tajo.rootdir')).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  if (names.length > 0) return
+  refuseBeside(start, atOldDerby(start) ?? atOldPlace(start))
+}
+
 /** Throws an Error that names what was found. To be called when the root directory is known to answer. */
 export function requireNoOtherCatalog(start: Start): void {
   const { conf } = start
   refuseTraced(start)
   refuseFormed(start)
   if (!isEmpty(conf) || isFormed(conf)) return
-  const found = beside(start) ?? atOldDerby(start) ?? atOldPlace(start) ?? lostHere(start)
-  if (found === null) return
-  throw new Error(`${beginsEmpty(conf)}, but ${found}`)
+  refuseBeside(
+    start,
+    beside(start) ?? inside(start) ?? atOldDerby(start) ?? atOldPlace(start) ?? lostHere(start),
+  )
+}
+
+function refuseBeside({ conf }: Start, found: string | null): void {
+  if (found !== null) throw new OtherCatalogError(`${beginsEmpty(conf)}, but ${found}`)
 }
 
 /** What was loaded is the catalog to go on with, whoever served another one before. */
@@ -171,6 +201,45 @@ function beside({ conf }: Start): string | null {
   return null
 }
 
+/** What was moved into the place where it belongs, instead of to it: `mv` does so where that is there already. */
+function inside({ conf }: Start): string | null {
+  const root = conf.get('tajo.rootdir')
+  const [place] = directoriesIn(root).filter(
+    (one) => basename(one) !== 'system' && holdsCluster(one),
+  )
+  if (place !== undefined) {
+    return `a root directory of this user, with a cluster in it, lies inside of it: ${place}. It was moved into ${root} instead of to its place: run '${toPlace(place, root)}' when no master or worker uses it, and, as its tables name their files by the path that it had before, leave a link to ${root} there; or set tajo.rootdir to ${place} in ${join(conf.confDir, 'tajo-site.xml')}; or, if it is not wanted, move it away`
+  }
+  if (nameOf(conf) !== 'DerbyStore') return null
+  const here = parseDerby(conf.get('tajo.catalog.uri')).directory
+  const [derby] = directoriesIn(here).filter(holdsDerby)
+  if (derby === undefined) return null
+  return `a catalog (DerbyStore) lies inside of its place: ${derby}. It was moved into ${here} instead of to it: run '${toPlace(derby, here)}'; or, if it is not wanted, move it away`
+}
+
+const linkTo = (to: string, from: string): string => `ln -sT ${quoteWord(to)} ${quoteWord(from)}`
+
+/** Of this user. */
+const directoriesIn = (directory: string): string[] =>
+  namesIn(directory)
+    .map((name) => join(directory, name))
+    .filter(isMine)
+
+/**
+ * A command line that moves a directory to its place, and what is there out of the way, whatever that is; `-T`, as `mv`
+ * would else move it into what is there.
+ */
+function toPlace(from: string, to: string): string {
+  const isInside = dirname(from) === to
+  const out = `${to}.found`
+  const steps: (readonly [string, ...string[]])[] = []
+  if (isInside) steps.push(['mv', '-T', from, out])
+  if (namesIn(to).length > 0) steps.push(['mv', '-T', to, `${to}.before`])
+  if (!exists(dirname(to))) steps.push(['mkdir', '-p', dirname(to)])
+  steps.push(['mv', '-T', isInside ? out : from, to])
+  return steps.map((words) => words.map(quoteWord).join(' ')).join(' && ')
+}
+
 /** Of a master without high availability, where the default was before it left /tmp. */
 function atOldDerby(start: Start): string | null {
   const { conf, userName, tmp = '/tmp' } = start
@@ -186,7 +255,7 @@ function atOldDerby(start: Start): string | null {
     return `${found}. To take it over run 'tajo catalog dump FILE' with tajo.master.ha.enable false and tajo.catalog.uri ${uri}, then 'tajo catalog load FILE' with this configuration, and start; or, if it is not wanted, move ${place} away`
   }
   const here = parseDerby(conf.get('tajo.catalog.uri')).directory
-  return `${found}. Set tajo.catalog.uri to ${uri}, or move that directory to ${here}`
+  return `${found}. Set tajo.catalog.uri to ${uri}, or run '${toPlace(derby, here)}' to move it`
 }
 
 /** A root directory of this user where a default was, or is for another version. */
@@ -196,7 +265,7 @@ function atOldPlace({ conf, home, userName, tmp = '/tmp' }: Start): string | nul
   const places = [join(tmp, `tajo-${userName}`), ...installsBeside(home)]
   const place = places.find((one) => !isSame(one, root) && isMine(one) && holdsCluster(one))
   if (place === undefined) return null
-  return `a cluster of this user is in ${place}, the root directory of an earlier version or of another install. Set tajo.rootdir to ${place} in ${join(conf.confDir, 'tajo-site.xml')}, or, when no master uses it any more, move it to ${root}; for a new cluster set tajo.rootdir to another directory`
+  return `a cluster of this user is in ${place}, the root directory of an earlier version or of another install. Set tajo.rootdir to ${place} in ${join(conf.confDir, 'tajo-site.xml')}, or, when no master or worker uses it any more, run '${toPlace(place, root)} && ${linkTo(root, place)}' to move it (its tables name their files by the old path: the link has to stay); for a new cluster set tajo.rootdir to another directory`
 }
 
 /**

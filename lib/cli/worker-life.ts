@@ -14,6 +14,7 @@ import { membershipOf } from './cluster-identity.ts'
 import type { DaemonLife } from './daemon-command.ts'
 import { makeDefaultRootdir } from './default-rootdir.ts'
 import { lookAtDirectory } from './directory-look.ts'
+import { OtherCatalogError } from './other-catalogs.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
 
 const BIND_KEYS = {
@@ -76,15 +77,18 @@ export class WorkerLife implements DaemonLife {
 
   /** This worker's own directory, empty: what a crash has left there is of no use to anybody. */
   async #makeSpill(): Promise<string> {
-    const { conf, spillLocations, spillName } = this.#plan
+    const { conf, surroundings, spillLocations, spillName } = this.#plan
+    const { env, userName } = surroundings
     try {
-      await makeDefaultRootdir(conf)
+      const start = { conf, home: env.TAJO_HOME ?? '', userName }
+      for (const warning of await makeDefaultRootdir(start)) this.#log.log('warn', warning)
       for (const location of spillLocations) await makeDirs(location, 0o700)
       const spill = join(await roomiest(spillLocations), spillName)
       await rm(spill, { recursive: true, force: true })
       await mkdir(spill, { mode: 0o700 })
       return realPathOf(spill)
     } catch (error) {
+      if (error instanceof OtherCatalogError) throw error
       const text = `can't make the spill directory (tajo.worker.tmpdir.locations): ${messageOf(error)}`
       throw new Error(text, { cause: error })
     }

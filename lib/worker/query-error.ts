@@ -1,5 +1,6 @@
 /** What ends a query badly, as its client is told. Everything that is thrown while one runs becomes one here. */
 import { messageOf } from '../base/message-of.ts'
+import { saysNoSpace } from '../base/no-space.ts'
 import { comesOfNoSpace, systemWords } from '../ha/index.ts'
 import type { QueryError } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
@@ -58,16 +59,13 @@ const KINDS = {
 } as const
 
 function told({ kind, message }: EngineError): string {
-  if (isFull(message)) return `the disk is full: ${message}`
+  if (saysNoSpace(message)) return `the disk is full: ${message}`
   if (kind === 'memory') {
     return `the query needs more memory than this worker has (tajo.worker.resource.memory-mb): ${message}`
   }
   // What a view is called in DuckDB's messages.
   return inUsersWords(message).replaceAll('Values list "', 'Table "')
 }
-
-const isFull = (message: string): boolean =>
-  message.includes('No space left on device') || message.includes('Disk quota exceeded')
 
 /** Errors of the file system, which name the file themselves. */
 function systemFault(thrown: unknown): string | null {

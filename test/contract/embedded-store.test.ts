@@ -1,4 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -210,6 +220,108 @@ void t.test('files that are removed under it: nothing acknowledged is lost', asy
   }
 })
 
+void t.test(
+  'files that are cut off or replaced under it: nothing acknowledged is lost',
+  async (t) => {
+    const name = 'tajo-catalog.duckdb'
+    const empty = join(t.testdir({}), name)
+    await (await openFile(empty)).close()
+    type Harm = (file: string, wal: string) => void
+    const cases: [string, Harm, RegExp | null][] = [
+      [
+        'cut to nothing',
+        (file) => truncateSync(file),
+        /has 0 bytes of \d+: somebody has cut it off/,
+      ],
+      ['half', (file) => truncateSync(file, statSync(file).size / 2), /somebody has cut it off/],
+      [
+        'another file renamed over it',
+        (file) => {
+          copyFileSync(empty, `${file}.new`)
+          renameSync(`${file}.new`, file)
+        },
+        /is another file: somebody has replaced it/,
+      ],
+      [
+        'other contents, no shorter',
+        (file) => {
+          const { size } = statSync(file)
+          copyFileSync(empty, file)
+          truncateSync(file, size)
+        },
+        /somebody has replaced them/,
+      ],
+      ['a directory', (file) => [rmSync(file), mkdirSync(file)], /is gone/],
+      ['the log cut to nothing', (_, wal) => truncateSync(wal), null],
+      ['the log cut in half', (_, wal) => truncateSync(wal, statSync(wal).size / 2), null],
+      [
+        'another log',
+        (_, wal) => {
+          const { size } = statSync(wal)
+          rmSync(wal)
+          writeFileSync(wal, 'x'.repeat(size + 10_000))
+        },
+        null,
+      ],
+    ]
+    for (const [what, harm, expected] of cases) {
+      for (const how of ['a change', 'a look', 'kill -9 after a change']) {
+        await t.test(`${what}, ${how}`, async (t) => {
+          const directory = t.testdir({})
+          const file = join(directory, name)
+          const before = newCatalog(new EmbeddedStore({ uri: uriOf(directory) }))
+          await before.open(1, NEVER)
+          await before.transact(DATABASE('a'))
+          await before.close()
+          const given: string[] = []
+          const onGone = (why: string): void => void given.push(why)
+          const catalog = newCatalog(new EmbeddedStore({ uri: uriOf(directory) }), { onGone })
+          await catalog.open(2, NEVER)
+          await catalog.transact(DATABASE('b'))
+          await catalog.prove()
+          harm(file, `${file}.wal`)
+          const isLost = expected !== null
+          if (how === 'a look') await catalog.prove()
+          else if (isLost) t.equal(await codeOf(catalog.transact(DATABASE('c'))), 'NOT_ACTIVE')
+          else await catalog.transact(DATABASE('c'))
+          if (isLost) {
+            await until('the term is given up', () => given.length === 1)
+            t.match(given[0], expected)
+          } else t.same(given, [])
+          let after = directory
+          if (how === 'kill -9 after a change') {
+            // As the disk has it, without the order that closing would make.
+            after = join(t.testdirName, 'copy')
+            mkdirSync(after)
+            for (const one of readdirSync(directory)) {
+              if (/duckdb(\.wal)?$/.test(one)) copyFileSync(join(directory, one), join(after, one))
+            }
+          }
+          await catalog.close()
+          const next = newCatalog(new EmbeddedStore({ uri: uriOf(after) }))
+          await next.open(3, NEVER)
+          const kept =
+            isLost || how === 'a look' ? ['a', 'b', 'default'] : ['a', 'b', 'c', 'default']
+          t.same(next.state().databaseNames().sort(), kept)
+          await next.close()
+          const aside = readdirSync(directory).filter((one) => one.includes('.damaged-1'))
+          t.equal(aside.includes(`${name}.damaged-1`), isLost, 'what is damaged is kept')
+        })
+      }
+    }
+  },
+)
+
+void t.test('a damaged file is moved aside by whoever loads a catalog in its place', async (t) => {
+  const directory = t.testdir({ 'tajo-catalog.duckdb': 'no database'.repeat(1000) })
+  const store = new EmbeddedStore({ uri: uriOf(directory) })
+  await refused(t, store.open(1, NEVER), 'CORRUPT')
+  await store.replace(1, CatalogState.from(EMPTY))
+  await store.open(2, NEVER)
+  await store.close()
+  t.match(readFileSync(join(directory, 'tajo-catalog.duckdb.damaged-1'), 'utf8'), /^no database/)
+})
+
 void t.test('a catalog that is gone at the start is no first start', async (t) => {
   const directory = t.testdir({})
   const store = () => new EmbeddedStore({ uri: uriOf(directory) })
@@ -273,4 +385,25 @@ void t.test('what the history of terms knows to have served must be there', asyn
   newest = 8
   await store.open(9, NEVER)
   await store.close()
+})
+
+void t.test('a database without tables, where a catalog was made, is no first start', async (t) => {
+  const directory = t.testdir({})
+  const store = () => new EmbeddedStore({ uri: uriOf(directory) })
+  const catalog = newCatalog(store())
+  await catalog.open(1, NEVER)
+  const state = catalog.state()
+  await catalog.close()
+  const file = join(directory, 'tajo-catalog.duckdb')
+  rmSync(file)
+  await (await openFile(file)).close()
+  const bare = store()
+  await refused(t, bare.open(2, NEVER), 'CORRUPT', /its tables are gone, and .*\.made/)
+  await bare.close()
+  const anew = store()
+  await anew.replace(2, state)
+  await anew.close()
+  const again = store()
+  await again.open(3, NEVER)
+  await again.close()
 })

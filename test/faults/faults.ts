@@ -417,8 +417,8 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/cli/daemon-command.js',
-        find: 'tidy: () => pidFile.remove(),',
-        replace: 'tidy: () => undefined,',
+        find: 'pidFile.remove();',
+        replace: '',
       },
     ],
     tests: ['integration/master-failover.test.js'],

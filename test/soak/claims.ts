@@ -46,7 +46,10 @@ const LOOKS = 200
 /** A look may cost so much more in the end, or so many times as much: then it has grown. */
 const MOST_MORE_MS = 0.5
 const MOST_TIMES = 2
-/** Directories of terms at the end: the one that served, and one number of each of the two that claim. */
+/**
+ * Directories of terms at the end: the one that served, and one number of each of the two that claim. A keeper that the
+ * machine stalled for so long that its master made another one has forgotten its number, and so has a master that ended.
+ */
 const MOST_TERMS = 4
 /** Attempts that come sooner than M after the one before, of each master: they get rarer at first. */
 const MOST_EARLY = 5
@@ -87,6 +90,10 @@ const failedClaims = (all: readonly SoakMaster[]): number =>
   all.flatMap(({ logLines }) => logLines).filter(({ msg }) => /^claim of term \d+ failed/.test(msg))
     .length
 
+const silentKeepers = (all: readonly SoakMaster[]): number =>
+  all.flatMap(({ logLines }) => logLines).filter(({ msg }) => /^the keeper is gone/.test(msg))
+    .length
+
 const count = (name: string): number => readdirSync(join(ha, name), { recursive: true }).length
 
 interface Figures {
@@ -94,6 +101,8 @@ interface Figures {
   readonly failed: number
   readonly terms: number
   readonly records: number
+  /** Keepers that were made anew. */
+  readonly silent: number
   readonly lookMs: number
 }
 
@@ -101,7 +110,8 @@ async function figures(all: readonly SoakMaster[]): Promise<Figures> {
   const terms = readdirSync(join(ha, 'active')).length
   const failed = failedClaims(all)
   const atMs = performance.now()
-  return { atMs, failed, terms, records: count('history'), lookMs: await lookCostMs() }
+  const records = count('history')
+  return { atMs, failed, terms, records, silent: silentKeepers(all), lookMs: await lookCostMs() }
 }
 
 async function nobodyIsNamed(all: readonly SoakMaster[]): Promise<void> {
@@ -188,7 +198,9 @@ function judgeGrowth([first, last]: readonly [Figures, Figures]): void {
   if (failed > 2 * (each + MOST_EARLY)) {
     problems.push(`${failed} claims of two masters failed, in ${each.toFixed(0)} times M`)
   }
-  if (last.terms > MOST_TERMS) problems.push(`${last.terms} terms were burnt`)
+  if (last.terms > MOST_TERMS + last.silent + unasked) {
+    problems.push(`${last.terms} terms were burnt, with ${last.silent} keepers that fell silent`)
+  }
   if (last.lookMs > first.lookMs + MOST_MORE_MS && last.lookMs > MOST_TIMES * first.lookMs) {
     problems.push(`a look cost ${first.lookMs} ms at first, and ${last.lookMs} ms in the end`)
   }

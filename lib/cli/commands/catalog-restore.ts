@@ -34,9 +34,9 @@ export async function restore(context: CommandContext): Promise<number> {
   await refuseActive(context)
   const { restorable, lost } = await store.restorable()
   const rows = restorable.map(rowOf)
-  const whole = await whyDamaged(store)
   const chosen = choose(restorable, wanted)
   if (!context.json) context.output.out(listed(restorable, lost))
+  const whole = await whyDamaged(store, wanted)
   if (whole === null && wanted === null) {
     const sentence =
       restorable.length === 0
@@ -85,14 +85,17 @@ function wantedTerm(option: string | boolean | undefined): number | null {
 const choose = (found: readonly Restorable[], term: number | null): Restorable | null =>
   found.find((one) => term === null || one.term === term) ?? null
 
-/** Null where a master would open it. */
-async function whyDamaged(store: SharedStore): Promise<string | null> {
+/** Null where a master would open it. Trouble that may pass is no damage: only who names a term takes another one for it. */
+async function whyDamaged(store: SharedStore, wanted: number | null): Promise<string | null> {
   try {
     await store.readOnly()
     return null
   } catch (error) {
-    if (error instanceof CatalogError && error.code === 'CORRUPT') return error.message
-    throw error
+    if (!(error instanceof CatalogError)) throw error
+    const { code, message } = error
+    if (code === 'CORRUPT' || (code === 'UNAVAILABLE' && wanted !== null)) return message
+    if (code !== 'UNAVAILABLE') throw error
+    throw failure(`${message}. This may pass: try again, or take an earlier one with --term N`)
   }
 }
 

@@ -84,6 +84,15 @@ t.test('the newest term that has served decides, by its store', async (t) => {
   }
 })
 
+t.test(
+  'a record that is gone, of another store: its own directory tells it there too',
+  async (t) => {
+    const ha = historyOf(t, [{ ...OTHER, gone: 'record' }, null])
+    const { begun } = await readServed(ha, 3, 'PostgreSQL db:5432/catalog')
+    t.match(begun, { term: 1, part: null })
+  },
+)
+
 t.test('a history that is gone says so', async (t) => {
   const ha = historyOf(t, [SHARED, SHARED])
   t.same(await readServed(ha, 1), {

@@ -3,6 +3,7 @@
  * a name is never acknowledged, and what was acknowledged is there again, or its absence is told; never an older catalog,
  * never an empty one.
  */
+import { mkdir, rm, symlink } from 'node:fs/promises'
 import t from 'tap'
 import type { Served } from '../../../lib/catalog/begun.ts'
 import { SharedStore } from '../../../lib/catalog/shared-store.ts'
@@ -358,9 +359,59 @@ t.test('what can be brought back is told with what is missing in it', async (t) 
   t.match(first.seen[0], { from: '2/1', files: 'f0 f1', lossy: false }, 'and not with two')
   const term = await without(`epoch-0000000002/${snapshot}`, `epoch-0000000002/${journal}`)
   t.match(term.seen, [{ from: '1/1', files: 'f0' }])
-  t.match(term.lost, [/^2\/1: its snapshot is missing or broken, and its journal is missing/])
+  t.match(term.lost, [/^2\/1: its snapshot is missing, and its journal is missing/])
   const two = await without(`epoch-0000000001/${journal}`, `epoch-0000000002/${snapshot}`)
   t.match(two.lost, [/^2\/1: .*term 1 \(part 1\) ends with change 0, it began with 2/])
+})
+
+t.test('something else in the place of a file is damage of that part alone', async (t) => {
+  const names = ['epoch-0000000002', 'epoch-0000000002/snapshot-0000000001']
+  for (const name of [...names, 'epoch-0000000002/journal-0000000001']) {
+    for (const errno of ['EISDIR', 'ELOOP', 'ENOTDIR', 'ENXIO', 'EIO']) {
+      const disk = await begun()
+      const fault: With['fault'] = (call, path) =>
+        path.startsWith(`${directory}/${name}`) && (call === 'read' || call === 'list')
+          ? { how: 'fail', errno }
+          : null
+      const refused = await storeOn(disk, { fault })
+        .open(3, NEVER)
+        .catch((error) => error)
+      const damage = errno !== 'EIO'
+      t.equal(refused.code, damage ? 'CORRUPT' : 'UNAVAILABLE', `${errno} at ${name}`)
+      if (damage) t.match(refused.message, new RegExp(`${name} .*${errno}.*tajo catalog restore`))
+      const { restorable, lost } = await storeOn(disk, { fault }).restorable()
+      const [best] = restorable
+      t.equal(restorable.at(-1)?.term, 1, 'the lower term is whole')
+      if (name.includes('snapshot')) t.match(best, { term: 2, lossy: false, how: /made anew/ })
+      else if (name.includes('journal')) t.match(best, { term: 2, lossy: true, how: errno })
+      else t.match([best, lost], [{ term: 1 }, [{ term: 2, why: errno }]])
+    }
+  }
+})
+
+t.test('the same on a real disk: a directory, a loop of links', async (t) => {
+  const ways = {
+    EISDIR: (path: string) => mkdir(path),
+    ELOOP: (path: string) => symlink(path, path),
+  }
+  for (const [errno, put] of Object.entries(ways)) {
+    const root = t.testdir()
+    const store = () => new SharedStore({ directory: root, log: () => {} })
+    for (const term of [1, 2]) {
+      const catalog = newCatalog(store())
+      await catalog.open(term, NEVER)
+      await catalog.close()
+    }
+    const journal = `${root}/epoch-0000000002/journal-0000000001`
+    await rm(journal)
+    await put(journal)
+    t.match(await codeOf(store().open(3, NEVER)), 'CORRUPT', errno)
+    const { restorable } = await store().restorable()
+    t.match(restorable, [
+      { term: 2, lossy: true, how: errno },
+      { term: 1, how: null },
+    ])
+  }
 })
 
 t.test('a journal with a bad place is brought back up to there', async (t) => {

@@ -1,6 +1,11 @@
-/** URIs of catalog databases, and text that a database can't keep as it is. */
+/** URIs of catalog databases, what their errors mean, and text that a database can't keep as it is. */
+import { SqlError } from 'mariadb'
+import pg from 'pg'
 import t from 'tap'
+import { duckdbKindOf } from '../../../lib/catalog/embedded-duckdb.ts'
 import { parseJdbc } from '../../../lib/catalog/jdbc-uri.ts'
+import { mariadbKindOf } from '../../../lib/catalog/mariadb-store.ts'
+import { postgresKindOf } from '../../../lib/catalog/postgres-store.ts'
 import { fromSqlText, toSqlText } from '../../../lib/catalog/sql-text.ts'
 import { fc } from '../../support/properties.ts'
 
@@ -39,6 +44,54 @@ t.test('wrong ones are told without the password', async (t) => {
       t.notMatch(`${error}${(error as Error).cause}`, /secret/)
     }
   }
+})
+
+t.test('a full disk and a quota that is used up are told in many words', async (t) => {
+  const mariadb: [number, string, string][] = [
+    [
+      1021,
+      'Disk full (./a); waiting for someone to free some space... (errno: 28 "No space left on device")',
+      'full',
+    ],
+    [1021, 'Disk full (./a) (errno: 122 "Disk quota exceeded")', 'full'],
+    [1114, "The table 'catalog_files' is full", 'full'],
+    [1030, 'Got error 28 "No space left on device" from storage engine InnoDB', 'full'],
+    [
+      1030,
+      'Got error 122 "Internal (unspecified) error in handler" from storage engine',
+      'refused',
+    ],
+    [1030, "Got error 168 - 'Disk quota exceeded' from storage engine", 'full'],
+    [1026, 'Error writing file \'./a\' (errno: 122 "Disk quota exceeded")', 'full'],
+    [1005, 'Can\'t create table `a`.`b` (errno: 28 "No space left on device")', 'full'],
+    [1005, "Can't create table `a`.`b` (errno: 150)", 'refused'],
+    [1006, "Can't create database 'a' (errno: 122)", 'full'],
+    [3, 'Error writing file \'/tmp/MY1\' (Errcode: 28 "No space left on device")', 'full'],
+    [1, "Can't create/write to file '/tmp/MY1' (OS errno 28 - No space left on device)", 'full'],
+    [1064, "near 'No space left on device'", 'refused'],
+  ]
+  for (const [errno, text, kind] of mariadb) {
+    t.equal(mariadbKindOf(Object.assign(new SqlError(text), { errno, fatal: false })), kind, text)
+  }
+  const postgres: [string, string, string][] = [
+    ['53100', 'could not extend file "base/1/2": Kein Platz', 'full'],
+    ['58030', 'could not extend file "base/1/2": Disk quota exceeded', 'full'],
+    ['XX000', 'could not write to file "pg_wal/x": Disk quota exceeded', 'full'],
+    ['58030', 'could not read file "base/1/2": Input/output error', 'lost'],
+    ['22001', 'Disk quota exceeded', 'refused'],
+  ]
+  for (const [state, text, kind] of postgres) {
+    const error = Object.assign(new pg.DatabaseError(text, text.length, 'error'), { code: state })
+    t.equal(postgresKindOf(error), kind, text)
+  }
+  for (const words of ['No space left on device', 'Disk quota exceeded']) {
+    const text = `IO Error: Could not write file "/a/tajo-catalog.duckdb.wal": ${words}`
+    t.equal(duckdbKindOf(new Error(text)), 'full', text)
+  }
+  t.equal(
+    duckdbKindOf(new Error('IO Error: Could not write file "/a": Input/output error')),
+    'lost',
+  )
 })
 
 t.test('every text comes back, and what is kept is plain Unicode', async (t) => {

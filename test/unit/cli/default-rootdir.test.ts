@@ -2,10 +2,20 @@
  * Where a cluster's files lie by default, where there is no default, and a start that would begin with an empty catalog
  * though one of this user's stands beside it. Places of /tmp are a directory of the test.
  */
-import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { requireRootdir } from '../../../lib/cli/default-rootdir.ts'
+import { makeDefaultRootdir, requireRootdir } from '../../../lib/cli/default-rootdir.ts'
 import {
   leaveTrace,
   noteLoaded,
@@ -27,7 +37,13 @@ function world(t: Test) {
     confOf(home, { 'tajo.master.ha.enable': 'true', ...site })
   const refusal = (site: Readonly<Record<string, string>> = {}): string =>
     messageOf(() => requireNoOtherCatalog({ conf: conf(site), home, userName: USER, tmp }))
-  return { dir, home, tmp, conf, refusal }
+  const start = (site: Readonly<Record<string, string>> = {}) => ({
+    conf: conf(site),
+    home,
+    userName: USER,
+    tmp,
+  })
+  return { dir, home, tmp, conf, refusal, start }
 }
 
 function install(home: string): string {
@@ -102,12 +118,104 @@ t.test('an empty new default beside a cluster of this user', async (t) => {
     shared(place)
     const text = w.refusal()
     t.match(text, `Set tajo.rootdir to ${place} in /conf/tajo-site.xml, or`, name)
-    t.match(text, `move it to ${w.home}/data`)
+    t.match(
+      text,
+      `run 'mv -T ${place} ${w.home}/data && ln -sT ${w.home}/data ${place}' to move it`,
+    )
     t.equal(w.refusal({ 'tajo.rootdir': join(w.dir, 'new') }), '', 'the key says where')
     t.match(w.refusal({ 'tajo.master.ha.enable': 'false' }), /empty catalog/, 'without HA, too')
     shared(join(w.home, 'data'))
     t.equal(w.refusal(), '', 'the new place is not empty')
   }
+})
+
+/** Runs the command line that a refusal names. */
+function follow(t: Test, refusal: string): void {
+  const line = /run '((?:mv|mkdir) [^']+)'/.exec(refusal)?.[1] ?? `false # ${refusal}`
+  t.equal(spawnSync('/bin/sh', ['-c', line]).status, 0, line)
+}
+
+t.test('a refused start makes no default directory, and its advice can be followed', async (t) => {
+  const { dir, home, refusal, start } = world(t)
+  const data = join(home, 'data')
+  const place = join(install(join(dir, 'installs/tajo-1')), 'data')
+  shared(place)
+  await t.rejects(makeDefaultRootdir(start()), { name: 'OtherCatalogError', message: /mv -T/ })
+  t.notOk(existsSync(data), 'a master and a worker leave none behind')
+  follow(t, refusal())
+  t.equal(refusal(), '')
+  t.ok(existsSync(join(data, 'system/catalog')))
+  t.same(await makeDefaultRootdir(start()), [])
+  t.ok(existsSync(join(place, 'system/catalog')), 'files are found by the path that tables know')
+
+  rmSync(place)
+  renameSync(data, place)
+  file(join(data, 'tmpdir/worker/spilt'))
+  mkdirSync(join(data, 'system/ha'), { recursive: true })
+  follow(t, refusal())
+  t.ok(existsSync(join(data, 'system/catalog')), 'what a start of before has left is in no way')
+  t.equal(refusal(), '')
+})
+
+t.test('a root directory that was moved into its place is found there', async (t) => {
+  const { dir, home, refusal } = world(t)
+  const sites: Record<string, string>[] = [
+    {},
+    { 'tajo.master.ha.enable': 'false' },
+    { 'tajo.rootdir': join(dir, 'set') },
+  ]
+  for (const site of sites) {
+    const root = site['tajo.rootdir'] ?? join(home, 'data')
+    rmSync(root, { recursive: true, force: true })
+    mkdirSync(join(root, 'system/ha'), { recursive: true })
+    const isShared = site['tajo.master.ha.enable'] === undefined
+    if (isShared) shared(join(root, 'data'))
+    else derby(join(root, 'data/system/derby'))
+    t.match(refusal(site), `with a cluster in it, lies inside of it: ${root}/data.`)
+    follow(t, refusal(site))
+    t.ok(existsSync(join(root, isShared ? 'system/catalog' : 'system/derby')))
+    t.equal(refusal(site), '')
+    rmSync(`${root}.before`, { recursive: true })
+  }
+})
+
+t.test('a Derby catalog of /tmp that is moved, or was moved into its place', async (t) => {
+  const { home, tmp, refusal, start } = world(t)
+  const off = { 'tajo.master.ha.enable': 'false' }
+  const place = join(home, 'data/system/derby')
+  derby(join(tmp, `tajo-catalog-${USER}/db`))
+  await t.rejects(makeDefaultRootdir(start(off)), { name: 'OtherCatalogError' })
+  follow(t, refusal(off))
+  t.equal(refusal(off), '')
+  renameSync(place, `${place}.moved`)
+  mkdirSync(place)
+  renameSync(`${place}.moved`, join(place, 'db'))
+  t.match(refusal(off), `a catalog (DerbyStore) lies inside of its place: ${place}/db`)
+  follow(t, refusal(off))
+  t.equal(refusal(off), '')
+  t.ok(existsSync(join(place, 'tajo-catalog.duckdb')))
+})
+
+t.test('a default directory that others may write into is made its user’s alone', async (t) => {
+  const { home, start, dir } = world(t)
+  const data = join(home, 'data')
+  mkdirSync(data)
+  for (const mode of [0o777, 0o770, 0o722]) {
+    chmodSync(data, mode)
+    const [warning = ''] = await makeDefaultRootdir(start())
+    t.match(warning, `others may write into tajo.rootdir ${data} (mode ${mode.toString(8)})`)
+    t.equal(statSync(data).mode & 0o777, 0o700)
+  }
+  for (const mode of [0o700, 0o750, 0o755]) {
+    chmodSync(data, mode)
+    t.same(await makeDefaultRootdir(start()), [])
+    t.equal(statSync(data).mode & 0o777, mode, 'who may read is its user’s business')
+  }
+  const set = join(dir, 'set')
+  mkdirSync(set)
+  chmodSync(set, 0o777)
+  t.same(await makeDefaultRootdir(start({ 'tajo.rootdir': set })), [], 'no default')
+  t.equal(statSync(set).mode & 0o777, 0o777)
 })
 
 t.test('what another user planted is no reason', async (t) => {
@@ -184,7 +292,7 @@ t.test('high availability switched on, and off: another store is the default', a
   t.equal(refusal(on), '', 'nothing says that it is of this root directory')
   file(join(root, 'system/ha/secret'))
   t.match(refusal(on), /tajo.catalog.uri jdbc:derby:.*create=true/)
-  t.match(refusal(off), new RegExp(`or move that directory to ${root}/system/derby`))
+  t.match(refusal(off), `mv -T ${tmp}/tajo-catalog-${USER}/db ${root}/system/derby' to move it`)
   file(join(root, 'system/ha/cluster.json'))
   t.equal(refusal(on), '', 'masters with high availability have formed their cluster')
 
