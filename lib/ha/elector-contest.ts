@@ -85,9 +85,9 @@ const without = <T extends { readonly do: string }>({ do: _, ...rest }: T): Omit
 
 function contestOf({ s, now }: { readonly s: State; readonly now: number }): Contest {
   const { lease, phase, watch, identity, address, priority } = s
-  const serves = phase.name === 'active' && lease !== null && lease.suspended === null
-  const holds = serves ? { term: lease.term, by: identity.by } : null
-  const served = Math.max(watch.seen?.servedTerm ?? 0, serves ? lease.term : 0)
+  const own = phase.name === 'active' && lease !== null ? lease : null
+  const holds = own?.suspended === null ? { term: own.term, by: identity.by } : null
+  const served = Math.max(watch.seen?.servedTerm ?? 0, own?.term ?? 0)
   return new Contest(s.contest, { ...identity, address, priority, served, holds }, s.timing, now)
 }
 
