@@ -26,7 +26,7 @@ import { openDisk } from './disk.ts'
 import { DiskError, HaError, messageOf } from './errors.ts'
 import type { FileSystem } from './file-system.ts'
 import { MARK_DIR } from './layout.ts'
-import { admit, type UnprovenMount } from './mount-admission.ts'
+import { type Admission, admissionOf, admit, type UnprovenMount } from './mount-admission.ts'
 import { type MountFacts, mountFacts } from './mount-facts.ts'
 import { mountWarnings } from './mount-kinds.ts'
 import { leaveMarks, readMarks, strangers } from './mount-mark.ts'
@@ -90,12 +90,9 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
   const prepared = inWords(directory, async () => {
     await disk.makeDirs('check', scratch)
     const mount = await mountFacts(directory)
-    const several = severalHosts || link !== null
-    const unproven = 'refuse' as const
-    return {
-      mount,
-      admission: await admit(disk, 'check', { mount, severalHosts: several, unproven }),
-    }
+    if (link !== null) return { mount, admission: unmarkedAdmission(mount) }
+    const facts = { mount, severalHosts, unproven: 'refuse' } as const
+    return { mount, admission: await admit(disk, 'check', facts) }
   })
   const { mount, admission } = await within(TRIAL_LIMIT_MS, directory, prepared)
   const space = spaceIn(disk, directory, scratch)
@@ -126,6 +123,10 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
     unmarked,
   }
 }
+
+/** A check of two hosts judges anew, whatever an earlier one has left. */
+const unmarkedAdmission = (mount: MountFacts): Admission =>
+  admissionOf({ mount, severalHosts: true, unproven: 'refuse', marks: [], ranBefore: false })
 
 /** Of a kind that was never tried, and of one that caches, one host can tell nothing. */
 function reachOf({ sharing }: FileSystem, hasPeer: boolean): StorageReport['reach'] {
