@@ -49,6 +49,7 @@ export async function joinElection(
       catalog: options.catalog,
       fencing: options.fencing,
       severalHosts: options.severalHosts,
+      unprovenMount: options.unprovenMount ?? 'refuse',
       catalogTerm: options.catalogTerm,
       catalogCluster: options.catalogCluster,
       openingDirectory: options.openingDirectory,

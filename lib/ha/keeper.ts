@@ -58,6 +58,8 @@ export interface KeeperPorts {
   readonly proveClaim?: () => Promise<string | null>
   /** The mount on which the directory is found now: its device and mount id. Left out: it never changes. */
   readonly mount?: () => Promise<string>
+  /** What has become of the directory's mount, for people; null while it is the one that was joined. Never rejects. */
+  readonly mountTrouble?: (clusterId: string) => Promise<string | null>
   /** How much the opening of a term writes, as far as can be seen now. */
   readonly openingBytes: () => Promise<number>
 }
@@ -408,7 +410,12 @@ export class Keeper {
   async #look(): Promise<void> {
     const startedMs = this.#ports.clock.nowMs()
     try {
-      const seen = await this.#looker.look()
+      const looked = this.#looker.look()
+      // What it shows is of no use where the mount is another one, and why it fails is told by the mount best.
+      looked.catch(() => undefined)
+      const trouble = await this.#mountTrouble()
+      if (trouble !== null) throw new HaError('BAD_STORAGE', trouble)
+      const seen = await looked
       this.input({ type: 'looked', seen, startedMs })
       // A look that hangs here would hold up the next one.
       void this.#place().catch(() => {})
@@ -420,6 +427,10 @@ export class Keeper {
       this.input({ type: 'look-failed', why: messageOf(error) })
       if (error instanceof DiskError && error.path === ACTIVE_DIR) await this.#upkeep.remakeActive()
     }
+  }
+
+  async #mountTrouble(): Promise<string | null> {
+    return (await this.#ports.mountTrouble?.(this.#clusterId)) ?? null
   }
 
   #members(): string[] | null {
@@ -450,6 +461,9 @@ export class Keeper {
     const startedMs = clock.nowMs()
     try {
       const outcome = await this.#work.renew(term, this.#counter.next())
+      // After it: what was touched, or not found, may have been in another place. That ends no term, and keeps none.
+      const trouble = await this.#mountTrouble()
+      if (trouble !== null) throw new HaError('BAD_STORAGE', trouble)
       this.#lastRenewalMs = clock.nowMs() - startedMs
       this.input({ type: 'renewed', term, startedMs, outcome, why: '' })
     } catch (error) {
@@ -500,6 +514,7 @@ export class Keeper {
       space: this.#reserve.report,
       unwritable: this.#state.unwritable ?? this.#backup.unwritable,
       lastRenewalMs: this.#state.lease === null ? this.#backup.lastRenewalMs : this.#lastRenewalMs,
+      critical: this.#ports.storage.critical ?? [],
       warnings: [
         ...this.#ports.storage.warnings,
         ...this.#backup.warnings,
@@ -510,7 +525,7 @@ export class Keeper {
     })
     // Ages change all the time; they alone are sent once in two renewal periods.
     const { low, refused } = picture.space ?? {}
-    const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings} ${low?.bytes} ${low?.files} ${refused} ${JSON.stringify(picture.network)} ${JSON.stringify(picture.directories)} ${JSON.stringify(picture.facts)}`
+    const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings} ${picture.critical} ${low?.bytes} ${low?.files} ${refused} ${JSON.stringify(picture.network)} ${JSON.stringify(picture.directories)} ${JSON.stringify(picture.facts)}`
     if (gist === this.#sentPicture && !this.#isPictureOld()) return
     this.#sentPicture = gist
     this.#sentPictureMs = nowMs

@@ -4,6 +4,7 @@
  */
 import type { ContestFacts, Delivery, Letter, LetterReply } from './contest.ts'
 import type { Addresses, Holder, ServedRecord, TermRecord } from './layout.ts'
+import type { UnprovenMount } from './mount-admission.ts'
 import type { Hearing, KnownWorker } from './network-rank.ts'
 import type { Periods } from './periods.ts'
 import type { Log } from './ports.ts'
@@ -80,6 +81,8 @@ export interface MemberView {
   /** What this master tried last and came to nothing, whoever serves meanwhile; null once it has served itself. */
   readonly failure: FailedAttempt | null
   readonly warnings: readonly string[]
+  /** Beside these, what endangers the cluster until somebody mends it. */
+  readonly critical?: readonly string[]
   readonly network: NetworkView
   /** Whether the other masters work on this very directory, where that is not so or could not be found out. */
   readonly directories: readonly DirectoryNote[]
@@ -180,6 +183,8 @@ export interface MemberOptions {
   readonly fencing: readonly string[]
   /** True when masters run on other hosts too: a directory on a local disk is refused then. */
   readonly severalHosts: boolean
+  /** Whether a mount that nobody has proven is used with several hosts, with an alert; left out: it is refused. */
+  readonly unprovenMount?: UnprovenMount
   /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
   readonly catalogTerm: number
   /** The cluster that the catalog says it belongs to; null: to none yet, or nobody could tell. */

@@ -14,6 +14,8 @@ import type {
   PeerView,
   StorageState,
 } from './member-api.ts'
+import type { UnprovenMount } from './mount-admission.ts'
+import type { MountPlace } from './mount-watch.ts'
 import type { Hearing } from './network-rank.ts'
 import type { LogLevel } from './ports.ts'
 import type { SpaceReport } from './space.ts'
@@ -29,6 +31,12 @@ export interface Storage {
   readonly network: boolean
   /** What an operator should know of it: a sentence each. */
   readonly warnings: readonly string[]
+  /** What endangers the cluster until somebody mends it: a sentence each. */
+  readonly critical?: readonly string[]
+  /** The kind of mount, such as `nfs4`. */
+  readonly kind?: string
+  /** Where the directory was found; left out: it never moves. */
+  readonly place?: MountPlace
 }
 
 /** The result of joining a directory. */
@@ -52,6 +60,8 @@ export interface Start {
   readonly catalog: { readonly class: string; readonly uri: string }
   readonly fencing: readonly string[]
   readonly severalHosts: boolean
+  /** Whether a mount that nobody has proven is used with several hosts, with an alert; left out: it is refused. */
+  readonly unprovenMount?: UnprovenMount
   /** Where each term's opening writes, in a numbered subdirectory of its own (absolute path); null: not to files. */
   readonly openingDirectory: string | null
   /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
@@ -134,6 +144,8 @@ export interface Picture {
   readonly problem: string | null
   readonly failure: FailedAttempt | null
   readonly warnings: readonly string[]
+  /** Beside these, what endangers the cluster until somebody mends it. */
+  readonly critical?: readonly string[]
   readonly network: NetworkView
   readonly contest: ContestMemory
   /** What it tells the others of itself. */

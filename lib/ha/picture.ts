@@ -19,6 +19,8 @@ export interface PictureOf {
   readonly peers: readonly Peer[]
   readonly lastRenewalMs: number | null
   readonly warnings: readonly string[]
+  /** Beside these, what endangers the cluster. */
+  readonly critical: readonly string[]
   readonly space: SpaceReport | null
   /** Why this master's own heartbeat could not be renewed; null when it could. */
   readonly unwritable: string | null
@@ -47,6 +49,7 @@ export function pictureOf(of: PictureOf): Picture {
     facts: contestFacts(state),
     directories: directoryNotes(state, nowMs),
     warnings: [...of.warnings, ...periodWarnings(state, others)],
+    critical: of.critical,
   }
 }
 

@@ -21,6 +21,8 @@ export interface AlertFacts {
   readonly timing: Timing | null
   /** The election's own: of the storage and its mount. */
   readonly storageWarnings: readonly string[]
+  /** Those that endanger the cluster until somebody mends them. */
+  readonly storageDangers: readonly string[]
   /** Masters in conf/masters, here or there, that are another cluster's: a sentence each. */
   readonly foreign: readonly string[]
   /** Of masters whose directory is another one, or not known to be this one. */
@@ -60,6 +62,7 @@ export function alertsOf(facts: AlertFacts): Alert[] {
     ...ofTheElection(facts),
     ...ofTheActive(facts),
     ...facts.workers.flatMap(ofWorker),
+    ...facts.storageDangers.map((text): Alert => ({ kind: 'storage', level: 'critical', text })),
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
     ...spaceAlerts(facts.space, { takeOvers: facts.timing !== null }),
     ...ofLatency(facts),

@@ -25,6 +25,7 @@ const picture: Picture = {
   problem: 'activating term 4',
   failure: null,
   warnings: [],
+
   network: { trouble: null, workers: [] },
   contest: newContest(0),
   facts: {
@@ -65,7 +66,14 @@ t.test('a claim that may be given up is no newer term to anybody', (t) => {
     const resume = held === null ? null : { term: held, serving: true, untilMs: 100 }
     const begun = begin({ ...beginning, canFence: false, resume })
     const state = { ...begun, watch: { ...begun.watch, seen }, phase: phase ?? begun.phase }
-    const facts = { clusterId: 'c', peers: [], warnings: [], space: null, unwritable: null }
+    const facts = {
+      clusterId: 'c',
+      peers: [],
+      warnings: [],
+      critical: [],
+      space: null,
+      unwritable: null,
+    }
     const { epoch, newestTerm } = pictureOf({ state, self, lastRenewalMs: null, nowMs, ...facts })
     return { epoch, newestTerm }
   }

@@ -554,6 +554,7 @@ t.test('what an operator should look at', (t) => {
   const facts = {
     ...{ masters: [master(1), master(2)], active: 'host1:26001', problem: null },
     ...{ storage: 'ok' as const, space: null, timing, storageWarnings: [], splitBrain: [] },
+    storageDangers: [],
     ...{ queued: 0 },
     network: null,
     workers: [],
