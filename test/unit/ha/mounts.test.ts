@@ -26,6 +26,12 @@ import {
   standingOf,
   strangers,
 } from '../../../lib/ha/mount-mark.ts'
+import {
+  fileSystemTrial,
+  monitorTrial,
+  optionsTrial,
+  type Space,
+} from '../../../lib/ha/storage-trials.ts'
 
 /** As /proc/self/mountinfo shows them: type and source. */
 const REFUSED: readonly (readonly [type: string, source: string, why: RegExp])[] = [
@@ -108,6 +114,39 @@ function facts(mount: Partial<MountOptions> & { type: string }, host = NAME): Mo
 const markOf = (more: Partial<MountMark> = {}): MountMark => ({
   ...{ host: NAME, kind: 'cifs', options: 'rw', version: 'Linux 6.1.0', peer: OTHER, at: AT },
   ...more,
+})
+
+t.test('the check fails on a soft mount, and where the directory is too slow', async (t) => {
+  const soft = facts({ type: 'nfs4', options: 'rw,soft,addr=10.0.0.1' }).fileSystem
+  t.match(await optionsTrial(soft).run(), { ok: false, detail: /mounted with soft/ })
+  t.match(await optionsTrial(facts({ type: 'nfs4' }).fileSystem).run(), { ok: true })
+  const space = (p95Ms: number[]): Space => ({
+    ...{ disk: openDisk('/nowhere'), path: '/nowhere' },
+    measured: { granularityMs: 1, p95Ms },
+  })
+  t.match(await monitorTrial(space([1, 264]), 5000).run(), {
+    ok: false,
+    detail: /is 5000 ms, the smallest for this latency is 10560 ms/,
+  })
+  t.match(await monitorTrial(space([1, 2]), 5000).run(), { ok: true })
+})
+
+t.test('the check says of a file system what a start would', async (t) => {
+  const tell = (mount: MountFacts, peer: MountFacts | null = null, marks: MountMark[] = []) => {
+    const admission = judged(mount, { marks, severalHosts: true })
+    return fileSystemTrial(mount, admission, { peer, severalHosts: true }).run()
+  }
+  const cifs = facts({ type: 'cifs' })
+  t.match(await tell(cifs), { ok: false, detail: /nobody has proven/ })
+  t.match(await tell(cifs, null, [markOf()]), { ok: true, detail: /proven by a check/ })
+  t.match(await tell(cifs, facts({ type: 'cifs' }, OTHER)), { ok: true, detail: /only this check/ })
+  const rclone = facts({ type: 'fuse.rclone' })
+  t.match(await tell(rclone, facts({ type: 'nfs4' }, OTHER)), { ok: false, detail: /rclone/ })
+  const ext4 = facts({ type: 'ext4' })
+  t.match(await tell(ext4, facts({ type: 'ext4' }, OTHER)), { ok: false, detail: /local file/ })
+  const container = { ...ext4, host: OTHER, network: 'another' }
+  t.match(await tell(ext4, container), { ok: true, detail: /one and the same directory/ })
+  t.match(await tell(ext4, ext4), { ok: false }, 'this very host is no peer')
 })
 
 const several = { severalHosts: true, unproven: 'refuse', marks: [], ranBefore: false } as const

@@ -591,6 +591,7 @@ t.test('what an operator should look at', (t) => {
   ])
   t.same(kinds({ queued: 3 }), ['info queries-queued'])
   t.same(kinds({ queued: 3, liveWorkers: 0 }), ['warning queries-queued'])
+  t.same(kinds({ storageDangers: ['a soft mount'] }), ['critical storage'])
   const none = alertsOf({ ...facts, queued: 3, liveWorkers: 0, workers: [stuck] })
   t.match(none.at(-1), {
     text: '3 queries wait and none of the registered workers (1) takes any',
