@@ -210,6 +210,8 @@ t.test('a peer whose mount hangs is unknown: it is told, and bars nobody', async
   listAll([a, b])
   await b.start()
   await until('one serves', isActive(b))
+  // Its record and its reserve are made by then: a create that hangs elsewhere would block that directory for both.
+  await someM(2)
   await fs.hang([b.keeperPid], ['create'])
   await a.start()
   const told = await until('it tells', () => alertOf(a, 'directory-unproven'))
