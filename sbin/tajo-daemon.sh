@@ -145,6 +145,10 @@ launch() {
   : >"$out_file" || fail 1 "can't write $out_file"
   # What this daemon says is read through here: a start with the same log directory may rename the file meanwhile.
   exec 4<"$out_file"
+  # It tells through a pipe that it is ready, since a full log directory takes no line. Both ends are here: a daemon that
+  # is ready after this script has given up waiting still has a reader.
+  exec 5<> <(:)
+  export TAJO_READY_FD=5
   cd -- "$TAJO_HOME" || fail 1 "can't enter $TAJO_HOME"
   # In a session of its own, so that it outlives this shell; Node itself becomes the process that is signalled, or, a
   # worker's, the one child of the shell that watches it.
@@ -166,7 +170,7 @@ start() {
   compare_with_starter
   launch
   local code=0 deadline=$((SECONDS + TAJO_START_TIMEOUT))
-  while ! grep -q '^ready ' "/proc/$$/fd/4"; do
+  while ! read -r -t 0.05 -u 5 _; do
     if ! kill -0 "$pid" 2>/dev/null; then
       wait "$pid" || code=$?
       show_end "$code"
@@ -174,10 +178,16 @@ start() {
     if ((SECONDS >= deadline)); then
       fail 1 "$daemon (process $pid) is not ready after $TAJO_START_TIMEOUT s and goes on trying: see $log_file"
     fi
-    sleep 0.05
   done
   read_pid
-  say "$daemon started as process $pid, log $log_file"
+  if grep -q '^ready ' "/proc/$$/fd/4"; then
+    say "$daemon started as process $pid, log $log_file"
+    return 0
+  fi
+  say "$daemon started as process $pid, log lost"
+  local problem
+  problem=$({ printf '\n' >>"$out_file"; } 2>&1) || true
+  warn "$daemon serves, but nothing that it logs is kept: $TAJO_LOG_DIR (TAJO_LOG_DIR) can't be written (${problem##*: })"
 }
 
 # What the daemon said before it ended; the last line on stderr is the reason.

@@ -6,7 +6,14 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readClusterId, readSecret, requireNew } from '../ha/index.ts'
+import {
+  HaError,
+  isDirectory,
+  isSecret,
+  readClusterId,
+  readSecret,
+  requireNew,
+} from '../ha/index.ts'
 import type { Membership } from '../rpc/index.ts'
 import { writeOnce } from './write-once.ts'
 
@@ -21,7 +28,7 @@ export const clusterIdOf = async (haDirectory: string): Promise<string | null> =
 export async function membershipOf(haDirectory: string): Promise<Membership | null> {
   const clusterId = await clusterIdOf(haDirectory)
   const secret = clusterId === null ? null : await readSecret(haDirectory)
-  return clusterId === null || secret === null || secret === '' ? null : { clusterId, secret }
+  return clusterId === null || secret === null || !isSecret(secret) ? null : { clusterId, secret }
 }
 
 /**
@@ -49,10 +56,12 @@ export async function singleIdOf(haDirectory: string): Promise<string | null> {
     text = (await readFile(path, 'utf8')).trim()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
+    if (!isDirectory(error)) throw error
+    text = ''
   }
   if (UUID.test(text)) return text
-  throw new Error(
-    `${path} holds no cluster id: restore it, or remove it to give the cluster a new one`,
+  throw new HaError(
+    'BAD_DIRECTORY',
+    `${path} holds no cluster id, so it is torn, foreign or a directory: a master that runs there puts it back; where none does, restore it, or move it away, and the next start takes the id from the catalog, or makes a new one where that names none`,
   )
 }

@@ -1,8 +1,9 @@
 /**
  * A daemon in the foreground, from its plan to its end: log, pid file, signals, then its life. Whatever fails is one
  * sentence on stderr and an exit code, and leaves nothing behind. When it is up it prints a line that begins with
- * `ready`: start scripts wait for it. This never returns: a daemon ends its process itself (daemon/leaving.ts tells why).
+ * `ready`, and closes the pipe that its start script waits at with a word: what is printed may go to a full disk. This never returns: a daemon ends its process itself (daemon/leaving.ts tells why).
  */
+import { closeSync, fstatSync, writeSync } from 'node:fs'
 import {
   type DaemonLog,
   keepStanding,
@@ -71,7 +72,10 @@ export async function runDaemonCommand(
   for (const warning of warnings) log.log('warn', warning)
   try {
     await life.start((why, code) => daemon.end(why, code))
-    if (!daemon.ending) output.out(`ready ${life.ready}`)
+    if (!daemon.ending) {
+      output.out(`ready ${life.ready}`)
+      tellStarter()
+    }
   } catch (thrown) {
     if (!daemon.ending) {
       const { message, exitCode } = describeError(thrown)
@@ -81,6 +85,19 @@ export async function runDaemonCommand(
     }
   }
   return new Promise<never>(() => {})
+}
+
+/** `TAJO_READY_FD` is the pipe of `sbin/tajo-daemon.sh`; whoever starts a daemon otherwise has none. */
+function tellStarter(): void {
+  const fd = Number(process.env.TAJO_READY_FD ?? '')
+  if (!Number.isInteger(fd) || fd <= 2) return
+  try {
+    if (!fstatSync(fd).isFIFO()) return
+    writeSync(fd, 'ready\n')
+    closeSync(fd)
+  } catch {
+    // The variable came from elsewhere, and no pipe with it: nobody waits there.
+  }
 }
 
 /** A daemon whose terminal or log reader went away goes on: what it had to print is in its log too. */

@@ -2,7 +2,8 @@
  * The process that touches the shared directory for haadmin and tsql, so that they themselves never do: a file call on a dead
  * mount hangs for ever, and a Node process with such a call can't exit. This one is simply killed.
  *
- * One request as JSON in argv, one line of JSON on stdout as the answer. The parent is `directory.ts`.
+ * One request as JSON in argv; on stdout a line when it begins, and one line of JSON as the answer. The parent is
+ * `directory.ts`.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -25,6 +26,7 @@ import {
   readSecret,
   type Timing,
 } from '../ha/index.ts'
+import { BEGUN } from './directory-lines.ts'
 
 export type StorageReport = Awaited<ReturnType<typeof checkStorage>>
 type Peer = NonNullable<Parameters<typeof checkStorage>[0]['peer']>
@@ -178,4 +180,5 @@ async function reply(): Promise<DirectoryReply> {
   }
 }
 
+process.stdout.write(BEGUN)
 process.stdout.write(`${JSON.stringify(await reply())}\n`)

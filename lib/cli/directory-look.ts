@@ -5,7 +5,7 @@
  * holds another cluster, something else is mounted, or nothing: what is read and written there would be lost.
  */
 import { readdir } from 'node:fs/promises'
-import { HaError } from '../ha/index.ts'
+import { HaError, isDirectory } from '../ha/index.ts'
 import { clusterIdOf } from './cluster-identity.ts'
 
 /** `clusterId` is the worker's. Rejects with the file system's error, or an Error that says what is there instead. */
@@ -23,8 +23,8 @@ async function idOf(haDirectory: string): Promise<string | null> {
   try {
     return await clusterIdOf(haDirectory)
   } catch (error) {
-    // Its text is wrong: it was read.
-    if (error instanceof HaError) return null
+    // Its text is wrong, or a directory is in its place: it was read.
+    if (error instanceof HaError || isDirectory(error)) return null
     throw error
   }
 }

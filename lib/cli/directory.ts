@@ -1,10 +1,14 @@
 /**
  * Asking the shared directory, with a deadline that holds even when its mount hangs: the question goes to a child
  * process (`directory-child.ts`) that is killed once it has answered or when the time is up.
+ *
+ * The time of the directory counts from the child's word that it begins: on a busy host a process can need longer to
+ * start than any file server to answer, and a mount that nobody has asked is not to be blamed.
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { DirectoryAnswers, DirectoryReply, DirectoryRequest } from './directory-child.ts'
+import { BEGUN } from './directory-lines.ts'
 import { CliError, exitCodeOf, failure, oneLine } from './exit.ts'
 
 const CHILD = fileURLToPath(new URL('./directory-child.js', import.meta.url))
@@ -22,18 +26,26 @@ export class DirectoryRefusal extends CliError {
 
 /**
  * The directory's answer. Rejects with a CliError (`DirectoryRefusal`, where the child has said why): exit code 4 for what the library calls UNSAFE, 1 for everything
- * else, also when there is no answer within `deadlineMs`.
+ * else, also when there is no answer within `deadlineMs` from its beginning, or no beginning within `startMs`.
  */
 export async function askDirectory<Op extends DirectoryRequest['op']>(
   request: Request<Op>,
   deadlineMs: number,
+  startMs = START_MS,
 ): Promise<DirectoryAnswers[Op]> {
-  const reply = await runChild(request, deadlineMs)
+  const reply = await runChild(request, deadlineMs, startMs)
   if (reply.ok) return reply.answer as DirectoryAnswers[Op]
   throw new DirectoryRefusal(reply.code, reply.message)
 }
 
-function runChild(request: DirectoryRequest, deadlineMs: number): Promise<DirectoryReply> {
+/** Starting Node takes a tenth of a second on a host at rest. */
+const START_MS = 30_000
+
+function runChild(
+  request: DirectoryRequest,
+  deadlineMs: number,
+  startMs: number,
+): Promise<DirectoryReply> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [CHILD, JSON.stringify(request)], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -45,6 +57,7 @@ function runChild(request: DirectoryRequest, deadlineMs: number): Promise<Direct
     process.once('exit', kill)
     const end = (settle: () => void): void => {
       clearTimeout(timer)
+      clearImmediate(late)
       process.removeListener('exit', kill)
       kill()
       child.stdout.destroy()
@@ -52,12 +65,28 @@ function runChild(request: DirectoryRequest, deadlineMs: number): Promise<Direct
       child.unref()
       settle()
     }
-    const timer = setTimeout(() => {
-      const why = `the shared directory ${request.directory} has not answered within ${deadlineMs} ms`
-      end(() => reject(failure(`${why}: its mount hangs, or the file server is away`)))
-    }, deadlineMs)
+    // What has arrived meanwhile is read first: this process may have stood still as well.
+    const after = (ms: number, why: string): NodeJS.Timeout =>
+      setTimeout(() => {
+        late = setImmediate(() => end(() => reject(failure(why))))
+      }, ms)
+    let late: NodeJS.Immediate | undefined
+    const { directory } = request
+    let timer = after(
+      startMs,
+      `this host is too busy: the process that looks at ${directory} has not begun within ${startMs} ms`,
+    )
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk
+      if (text.startsWith(BEGUN)) {
+        text = text.slice(BEGUN.length)
+        clearTimeout(timer)
+        clearImmediate(late)
+        timer = after(
+          deadlineMs,
+          `the shared directory ${directory} has not answered within ${deadlineMs} ms: its mount hangs, or the file server is away`,
+        )
+      }
       if (!text.endsWith('\n')) return
       const reply = JSON.parse(text) as DirectoryReply
       end(() => resolve(reply))

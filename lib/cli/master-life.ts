@@ -187,7 +187,7 @@ export class MasterLife implements DaemonLife {
     return {
       address: addresses.umbilical,
       rootDirectory: this.#plan.conf.get('tajo.rootdir'),
-      directoryWarnings: () => [...this.#directoryWarnings, ...(this.#singleFiles?.warnings ?? [])],
+      directoryWarnings: () => this.#warnings(),
       warehouse: () => this.#warehouse.warnings,
       binds: this.#binds(),
       join: ha === null ? this.#single() : this.#election(ha),
@@ -211,6 +211,12 @@ export class MasterLife implements DaemonLife {
       wallMs: Date.now,
       log: this.#log.log,
     }
+  }
+
+  #warnings(): string[] {
+    const log = this.#log.trouble()
+    const ofLog = log === null ? [] : [`${this.#plan.addresses.umbilical}: ${log}`]
+    return [...this.#directoryWarnings, ...(this.#singleFiles?.warnings ?? []), ...ofLog]
   }
 
   /** The page gives nobody more than the client port does. */
@@ -378,7 +384,7 @@ export class MasterLife implements DaemonLife {
       leaveTrace(conf)
       const everyMs = timingOf(conf).monitorMs
       const { log } = this.#log
-      this.#singleFiles = new SingleFiles({ haDirectory, clusterId, secret, everyMs, log })
+      this.#singleFiles = await SingleFiles.of({ haDirectory, clusterId, secret, everyMs, log })
       this.#singleFiles.start()
       return { member, clusterId, secret }
     }

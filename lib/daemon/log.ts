@@ -25,6 +25,8 @@ export interface DaemonLogOptions extends LogLimits {
 
 export interface DaemonLog {
   readonly log: Log
+  /** Why its last lines could not be written; null when they were. For people. */
+  trouble(): string | null
   /** From now on. */
   limit(limits: LogLimits): void
   reopen(): void
@@ -63,6 +65,10 @@ export function openDaemonLog(options: DaemonLogOptions): DaemonLog {
   }
   return {
     log,
+    trouble: () =>
+      target.trouble === null
+        ? null
+        : `its log file ${file} can't be written (${target.trouble.message}): what it logs is lost`,
     limit(limits) {
       logger.level = limits.level
       target.limit(limits)

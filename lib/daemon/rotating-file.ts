@@ -64,7 +64,7 @@ export class RotatingFile {
   #waiting: string[] = []
   #waitingChars = 0
   #lost = 0
-  #troubled = false
+  #trouble: Error | null = null
   #reopen = false
   #pumping: Promise<void> | null = null
 
@@ -92,6 +92,11 @@ export class RotatingFile {
     this.#waiting.push(text)
     this.#waitingChars += text.length
     this.#pumping ??= this.#pump()
+  }
+
+  /** Why the last lines could not be written; null when they were. */
+  get trouble(): Error | null {
+    return this.#trouble
   }
 
   /** From the next line on. */
@@ -131,11 +136,12 @@ export class RotatingFile {
       this.#waitingChars = 0
       try {
         await this.#append(lines.join(''))
-        this.#troubled = false
+        this.#trouble = null
       } catch (error) {
         this.#lost += lines.length
-        if (!this.#troubled) this.#options.onTrouble(error as Error)
-        this.#troubled = true
+        const isFirst = this.#trouble === null
+        this.#trouble = error as Error
+        if (isFirst) this.#options.onTrouble(this.#trouble)
       }
     }
     this.#pumping = null

@@ -11,7 +11,7 @@
 import { randomUUID } from 'node:crypto'
 import { realClock } from './clock.ts'
 import { openDisk } from './disk.ts'
-import { HaError, type HaErrorCode } from './errors.ts'
+import { HaError, type HaErrorCode, isDefinite } from './errors.ts'
 import { BACKUP_DIR, encode } from './layout.ts'
 import { Looker } from './look.ts'
 import type { Clock, Disk } from './ports.ts'
@@ -80,7 +80,7 @@ export interface Giving {
   readonly limitMs: number
 }
 
-/** Resolves when that master says that it is done. Rejects with its refusal, TIMEOUT, or DiskError. */
+/** Resolves when that master says that it is done. Rejects with its refusal, UNSAFE where the order finds no room, TIMEOUT, or DiskError. */
 export async function giveDirectoryOrder(
   directory: string,
   order: Omit<DirectoryOrder, 'term'>,
@@ -89,9 +89,12 @@ export async function giveDirectoryOrder(
   const disk = openDisk(directory)
   const { newest } = await new Looker(disk, hostProcesses(), null).look()
   const id = randomUUID()
+  const text = encode({ ...order, term: newest })
+  const made = await disk.create('order', orderFile(id), text).catch((error: unknown) => {
+    throw isDefinite(error) ? new HaError('UNSAFE', error.message, { cause: error }) : error
+  })
+  if (made !== 'created') throw new HaError('BAD_DIRECTORY', `${directory} holds no cluster`)
   try {
-    const made = await disk.create('order', orderFile(id), encode({ ...order, term: newest }))
-    if (made !== 'created') throw new HaError('BAD_DIRECTORY', `${directory} holds no cluster`)
     const reply = await replyTo(disk, realClock, id, giving)
     if (reply.error !== null) throw new HaError(reply.error.code, reply.error.message)
   } finally {

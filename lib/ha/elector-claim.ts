@@ -231,7 +231,8 @@ export function onClaimLost(t: Turn, input: Input & { type: 'claim-lost' }): voi
   t.s.unfinished = input.goesOn ? input.term : null
   if (input.failed) failed(t, input.term, input.why)
   else t.log('info', `term ${input.term} is not ours: ${input.why}`, { term: input.term })
-  failCommand(t, phase.cause.commandId, input.why)
+  // Nobody else was faster: the storage refuses it, and would again.
+  failCommand(t, phase.cause.commandId, input.why, input.failed ? 'UNSAFE' : undefined)
   t.s.lease = null
   becomeWatcher(t)
 }
@@ -240,7 +241,7 @@ export function onEndingFailed(t: Turn, term: number, why: string): void {
   const { phase } = t.s
   if (phase.name !== 'ending' || phase.term !== term) return
   failed(t, term, why)
-  failCommand(t, phase.cause.commandId, why)
+  failCommand(t, phase.cause.commandId, why, 'UNSAFE')
   t.act({ do: 'abandon', term })
   t.s.lease = null
   becomeWatcher(t)

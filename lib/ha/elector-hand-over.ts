@@ -91,5 +91,8 @@ function whyNobody(s: State, successor: string | null, scanned: boolean): string
   const others = othersOf(s).map((c) => c.address)
   const live = others.length === 0 ? 'no backup is live' : `live backups: ${others.join(', ')}`
   const what = successor === null ? 'nobody to hand over to' : `${successor} is not a live backup`
-  return `${what} (${live})`
+  // Where this host can't write, the backups can't either, and so they look dead.
+  const why =
+    s.unwritable === null ? '' : `; this master can't renew its own lease: ${s.unwritable}`
+  return `${what} (${live})${why}`
 }

@@ -18,7 +18,7 @@ export type HaErrorCode =
   | 'CATALOG_DIFFERS'
   /** The call needs the active master, and this one isn't, or not any more. */
   | 'NOT_ACTIVE'
-  /** Doing it would be unsafe: nobody to hand over to, a master lives, the storage can't be read. */
+  /** Doing it would be unsafe, or the storage refuses it: nobody to hand over to, a master lives, it can't be read or written. */
   | 'UNSAFE'
   /** Not done within the time that was given for it. */
   | 'TIMEOUT'
@@ -61,7 +61,11 @@ const NO_SPACE = ['ENOSPC', 'EDQUOT']
 export const isNoSpace = (thrown: unknown): thrown is DiskError =>
   thrown instanceof DiskError && NO_SPACE.includes(thrown.errno)
 
-/** The same of any error, ours or not, by what it was caused by. */
+/** A directory stands where a file was looked for: the storage answers. */
+export const isDirectory = (thrown: unknown): boolean =>
+  (thrown instanceof DiskError ? thrown.errno : errnoOf(thrown)) === 'EISDIR'
+
+/** `isNoSpace` of any error, ours or not, by what it was caused by. */
 export function comesOfNoSpace(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false
   const { errno } = thrown as { errno?: unknown }

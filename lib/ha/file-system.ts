@@ -20,6 +20,8 @@ export interface FileSystem {
   readonly mountId: string
   /** The directory of the file system that is mounted there: `/` but for bind mounts and their kind. */
   readonly root: string
+  /** The mount is, or the file system behind it, also where it made itself so after an error. */
+  readonly isReadOnly: boolean
   readonly sharing: SharingKind
   readonly isNfs: boolean
 }
@@ -34,13 +36,13 @@ export async function fileSystemOf(directory: string): Promise<FileSystem> {
     const type = isNfs ? 'nfs' : 'unknown'
     return {
       ...{ type, source: 'unknown', mountPoint: '/', options: '', mountId: '', root: '/' },
-      ...{ sharing: isNfs ? 'shared' : 'unknown', isNfs },
+      ...{ sharing: isNfs ? 'shared' : 'unknown', isNfs, isReadOnly: false },
     }
   }
   return { ...mount, sharing: sharingOf(mount), isNfs }
 }
 
-async function nearestExisting(directory: string): Promise<string> {
+export async function nearestExisting(directory: string): Promise<string> {
   for (let path = directory; ; path = dirname(path)) {
     try {
       return await realpath(path)
@@ -58,16 +60,21 @@ export function mountOf(path: string, mountinfo: string): Mount | null {
   let best: Mount | null = null
   for (const line of mountinfo.split('\n')) {
     const [left, right] = line.split(' - ')
-    const [mountId = '', , , root = '', point = ''] = (left ?? '').split(' ')
+    const [mountId = '', , , root = '', point = '', ownOptions = ''] = (left ?? '').split(' ')
     const mountPoint = unescapeOctal(point)
     const [type, source, options] = (right ?? '').split(' ')
     if (!mountPoint || !type || !contains(mountPoint, path)) continue
     if (best !== null && mountPoint.length < best.mountPoint.length) continue
+    const all = [...ownOptions.split(','), ...(options ?? '').split(',')]
+    const isReadOnly = READ_ONLY.some((one) => all.includes(one))
     const words = { type, source: unescapeOctal(source ?? ''), options: options ?? '' }
-    best = { ...words, mountPoint, mountId, root: unescapeOctal(root) }
+    best = { ...words, mountPoint, mountId, root: unescapeOctal(root), isReadOnly }
   }
   return best
 }
+
+/** The second is what ext4 calls it after an error (errors=remount-ro). */
+const READ_ONLY = ['ro', 'emergency_ro']
 
 const contains = (mountPoint: string, path: string): boolean =>
   mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)

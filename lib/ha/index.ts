@@ -8,7 +8,7 @@ export type { ContestFacts, Delivery, Letter, LetterReply } from './contest.ts'
 export { decodeClusterLoosely } from './decode.ts'
 export { giveDirectoryOrder } from './directory-order.ts'
 export { DirectoryProof } from './directory-proof.ts'
-export { comesOfNoSpace, DiskError, HaError, type HaErrorCode } from './errors.ts'
+export { comesOfNoSpace, DiskError, HaError, type HaErrorCode, isDirectory } from './errors.ts'
 export { fence, parseFencingMethods } from './fencing.ts'
 export { errnoOf, syncIfKnown, systemWords, withFile } from './file-handle.ts'
 export { fileSystemOf } from './file-system.ts'
@@ -24,7 +24,16 @@ export {
   requireNew,
 } from './inspect.ts'
 export { type Joined, joinElection } from './join.ts'
-export type { Addresses, Holder, Phases, ServedRecord, TermRecord } from './layout.ts'
+export {
+  type Addresses,
+  CLUSTER_FILE,
+  type Holder,
+  isSecret,
+  type Phases,
+  SECRET_FILE,
+  type ServedRecord,
+  type TermRecord,
+} from './layout.ts'
 export { liveMembers } from './live-members.ts'
 export { makeDirs } from './make-dirs.ts'
 export type {

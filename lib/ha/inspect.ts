@@ -6,7 +6,7 @@ import { realClock } from './clock.ts'
 import { decodeCluster } from './decode.ts'
 import { openDisk } from './disk.ts'
 import { HaError } from './errors.ts'
-import { fileSystemOf } from './file-system.ts'
+import { fileSystemOf, nearestExisting } from './file-system.ts'
 import { readHistory, servedRecord, servedTerms } from './history.ts'
 import {
   ACTIVE_DIR,
@@ -21,7 +21,6 @@ import type { DirectoryPicture, HistoryEntry, InspectedMaster } from './member-a
 import { readPast } from './past.ts'
 import { type Peer, Peers } from './peers.ts'
 import { viewOf } from './picture.ts'
-import type { Disk } from './ports.ts'
 import { hostProcesses } from './processes.ts'
 import type { Pulse, Seen } from './watch.ts'
 
@@ -39,7 +38,7 @@ export async function inspectDirectory(
   if (cluster === null) {
     const [newest] = await readHistory(disk, 1)
     const epoch = newest?.term.term ?? 0
-    const problem = `${directory} ${whyNoCluster(newest)}`
+    const problem = await withStorage(directory, `${directory} ${whyNoCluster(newest)}`)
     return { clusterId: null, catalog: null, epoch, masters: [], problem }
   }
   await peers.scan()
@@ -60,24 +59,31 @@ export async function inspectDirectory(
     catalog: cluster.catalog,
     epoch: last.newest,
     masters,
-    problem: problem === null ? null : `${problem}${await storageTrouble(disk, directory)}`,
+    problem: problem === null ? null : await withStorage(directory, problem),
   }
+}
+
+/** What is wrong with the storage comes first: nothing else can be mended before it. */
+async function withStorage(directory: string, problem: string): Promise<string> {
+  const trouble = await storageTrouble(directory)
+  return trouble === null ? problem : `${trouble}; ${problem}`
 }
 
 /** Below this no claim finds room. */
 const LEAST_BYTES = 64 * 1024
 const LEAST_FILES = 16
 
-/** What keeps everybody from claiming a term, as far as the mount says it; empty for nothing. */
-async function storageTrouble(disk: Disk, directory: string): Promise<string> {
-  const { options } = await fileSystemOf(directory)
-  if (options.split(',').includes('ro')) return '; its file system is read-only (EROFS)'
-  const { freeBytes, freeFiles } = await disk.space()
-  if (freeBytes < LEAST_BYTES) return `; its file system is full: ${freeBytes} bytes are left`
+/** What keeps everybody from claiming a term, as far as the mount says it, where the directory is or would be made. */
+async function storageTrouble(directory: string): Promise<string | null> {
+  const { isReadOnly, mountPoint } = await fileSystemOf(directory)
+  const where = `the file system of ${directory} (mounted at ${mountPoint})`
+  if (isReadOnly) return `${where} is read-only (EROFS)`
+  const { freeBytes, freeFiles } = await openDisk(await nearestExisting(directory)).space()
+  if (freeBytes < LEAST_BYTES) return `${where} is full: ${freeBytes} bytes are left`
   if (freeFiles !== null && freeFiles < LEAST_FILES) {
-    return `; its file system is full: ${freeFiles} inodes are left`
+    return `${where} is full: ${freeFiles} inodes are left`
   }
-  return ''
+  return null
 }
 
 /** Where there is no cluster file: formatting removes it, and the history stays. */

@@ -3,7 +3,8 @@
  * puts back those that it can make again. Who holds the lease of a term in this directory knows that the directory is
  * its cluster's; nobody else makes a cluster.json or a secret where terms have been.
  *
- *     cluster.json, secret                   made again; one that is torn, or names another cluster, is replaced
+ *     cluster.json, secret                   made again; one that is torn, or names another cluster, is replaced; so is an
+ *                                            empty directory of that name, and one that is not empty is told
  *     backup/, history/                      made again
  *     claim.json, history/n*.json            of the own term, as they were: others judge the holder by them
  *
@@ -12,7 +13,7 @@
  */
 import { isSame, type Whose, whoseIsIt } from './cluster-file.ts'
 import { decodeClaim, decodeClusterLoosely } from './decode.ts'
-import { messageOf } from './errors.ts'
+import { isDirectory, messageOf } from './errors.ts'
 import {
   ACTIVE_DIR,
   BACKUP_DIR,
@@ -56,6 +57,8 @@ export class Upkeep {
   #texts = new Map<string, string>()
   #term = 0
   #told: readonly Told[] = []
+  /** What this master can't mend, by path. */
+  readonly #standing = new Map<string, string>()
 
   constructor(options: UpkeepOptions) {
     this.#o = options
@@ -67,11 +70,11 @@ export class Upkeep {
     this.#next()
   }
 
-  /** A sentence for each file that was put back lately. */
+  /** A sentence for each file that was put back lately, and for each whose place is taken. */
   get warnings(): readonly string[] {
     const { clock } = this.#o
     this.#told = this.#told.filter(({ sinceMs }) => clock.nowMs() - sinceMs < TOLD_MS)
-    return this.#told.map(({ text }) => text)
+    return [...this.#standing.values(), ...this.#told.map(({ text }) => text)]
   }
 
   /** For a name that somebody else found missing and made again. */
@@ -118,20 +121,25 @@ export class Upkeep {
     const { held } = this.#o
     const now = held()
     const joined = this.#joined
-    if (now === null || joined === null) return
+    if (now === null || joined === null) {
+      this.#standing.clear()
+      return
+    }
     if (this.#term !== now.term) this.#texts = new Map()
     this.#term = now.term
     const names = await this.#o.disk.list('upkeep', '.')
     // Nothing at all: not mounted, or removed whole. What is made then would hide that.
     if (names === 'missing' || !names.includes(ACTIVE_DIR)) return
-    await this.#keepCluster(joined)
-    await this.#keepSecret(joined, names)
+    await this.#inPlace(CLUSTER_FILE, () => this.#keepCluster(joined))
+    await this.#inPlace(SECRET_FILE, () => this.#keepSecret(joined, names))
     for (const name of [BACKUP_DIR, HISTORY_DIR]) {
       if (names.includes(name)) continue
       await this.#o.disk.makeDirs('upkeep', name)
       this.tell(`${name}/ was gone and was made again`)
     }
-    for (const path of ownFiles(now.term)) await this.#keepOwn(path, now)
+    for (const path of ownFiles(now.term)) {
+      await this.#inPlace(path, () => this.#keepOwn(path, now))
+    }
   }
 
   #next(): void {
@@ -141,6 +149,27 @@ export class Upkeep {
 
   #holds(term: number): boolean {
     return this.#o.held()?.term === term
+  }
+
+  /** A directory in a file's place can't be replaced by the file: it is removed where it is empty, and told otherwise. */
+  async #inPlace(path: string, keep: () => Promise<void>): Promise<void> {
+    const { disk, directory, log } = this.#o
+    try {
+      await keep()
+      this.#standing.delete(path)
+      return
+    } catch (error) {
+      if (!isDirectory(error)) throw error
+    }
+    if (!this.#holds(this.#term)) return
+    if ((await disk.removeDir('upkeep', path)) !== 'kept') {
+      await keep()
+      this.#standing.delete(path)
+      return
+    }
+    const text = `${directory}/${path} is a directory, with something in it, where a file of the cluster has to be: move it away, and this master puts the file back. Until then no other master can be started or take over`
+    if (!this.#standing.has(path)) log('error', text)
+    this.#standing.set(path, text)
   }
 
   async #keepCluster({ cluster, newest }: Joined): Promise<void> {

@@ -46,6 +46,9 @@ export const MARK_DIR = 'proven'
 export const CLUSTER_FILE = 'cluster.json'
 export const NEXT_CLUSTER_FILE = 'cluster.next.json'
 export const SECRET_FILE = 'secret'
+const SHORTEST_SECRET = 32
+/** Whether that is all of a secret; what is shorter is torn or foreign. */
+export const isSecret = (text: string): boolean => text.length >= SHORTEST_SECRET
 
 const epochText = (term: number): string => String(term).padStart(10, '0')
 export const termDir = (term: number): string => `${ACTIVE_DIR}/epoch-${epochText(term)}`

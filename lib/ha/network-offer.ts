@@ -107,12 +107,14 @@ export const newNetwork = (nowMs: number): NetworkState => ({
   scanMs: Number.NEGATIVE_INFINITY,
 })
 
+/** So many answers that are no better cost nothing yet: on a busy host those that it asks may have been late. */
+const FREE_ANSWERS = 2
 /** Waits double up to 16 M, and are forgotten after ten minutes. */
 const MOST_DOUBLINGS = 4
 const REMEMBERED_MS = 600_000
 
 const backOffMs = (s: Pick<State, 'timing'>, count: number): number =>
-  s.timing.monitorMs * 2 ** Math.min(count - 1, MOST_DOUBLINGS)
+  count < 1 ? 0 : s.timing.monitorMs * 2 ** Math.min(count - 1, MOST_DOUBLINGS)
 
 const change = (t: Turn, changed: Partial<NetworkState>): void => {
   t.s.network = { ...t.s.network, ...changed }
@@ -292,7 +294,7 @@ function judgeAnswer(t: Turn, offer: OpenOffer, own: Rank): void {
 function noteNoBetter(t: Turn, offer: OpenOffer): void {
   const rank = answerOf(t.s.network.posted, offer)?.publication.rank
   if (rank === undefined || compareRanks(rank, offer.own) > 0) return
-  fail(t, offer.to, `it hears ${describeRank(rank)} itself`)
+  fail(t, offer.to, `it hears ${describeRank(rank)} itself`, 1 - FREE_ANSWERS)
 }
 
 function handOverTo(t: Turn, { to }: OpenOffer, ranks: { own: Rank; rank: Rank }): void {
@@ -305,11 +307,12 @@ function handOverTo(t: Turn, { to }: OpenOffer, ranks: { own: Rank; rank: Rank }
   drain(t, phase.term, { reason: 'handed-over', successor: to, by, commandId: null })
 }
 
-function fail(t: Turn, address: string, why: string): void {
+/** `first`: what the first one counts; below 1 it costs no wait. */
+function fail(t: Turn, address: string, why: string, first = 1): void {
   const { failures } = t.s.network
   const before = failures.find((one) => one.address === address)
   const fresh = before !== undefined && t.now - before.untilMs < REMEMBERED_MS
-  const count = fresh ? before.count + 1 : 1
+  const count = fresh ? Math.max(before.count + 1, first) : first
   const waitMs = backOffMs(t.s, count)
   const failure: Failure = { address, count, untilMs: t.now + waitMs, why }
   change(t, { failures: [...failures.filter((one) => one.address !== address), failure] })

@@ -28,6 +28,7 @@ import {
   type Holder,
   heartbeatFile,
   isRegistrationOf,
+  isSecret,
   NEXT_CLUSTER_FILE,
   releaseOf,
   SECRET_FILE,
@@ -230,7 +231,7 @@ async function joinSecret(ports: SetupPorts, setup: Setup, past: Past): Promise<
     const made = await disk.create('setup', SECRET_FILE, `${setup.fresh.secret}\n`)
     if (made === 'created') return setup.fresh.secret
     const secret = (await readWhole(disk, ports.clock, SECRET_FILE)).trim()
-    if (secret.length >= SHORTEST_SECRET) return secret
+    if (isSecret(secret)) return secret
     throw new HaError(
       'BAD_DIRECTORY',
       `${setup.directory}/${SECRET_FILE} is torn or foreign (${secret.length} characters): stop all masters, remove it and start again`,
@@ -246,9 +247,8 @@ async function wholeSecret(disk: Disk): Promise<string | null> {
   if (names === 'missing' || !names.includes(SECRET_FILE)) return null
   const text = await disk.read('setup', SECRET_FILE)
   const secret = text === 'missing' ? '' : text.trim()
-  return secret.length >= SHORTEST_SECRET ? secret : null
+  return isSecret(secret) ? secret : null
 }
-const SHORTEST_SECRET = 32
 
 /**
  * The holder of the role puts back what was removed (keeper-upkeep.ts), once a monitor interval: it is waited for as long

@@ -371,8 +371,10 @@ export const catalog = {
 
 const workerId = z.string().min(1).max(200)
 
-/** The tables that a change's names meant when it was submitted, and the id that the next one was to have. */
+/** What a change's names meant when it was submitted, and the id that the next table was to have. */
 const boundNames = z.object({
+  /** A name and when its database was made: one of that name that was made anew is another one. */
+  databases: z.array(z.object({ name, createdAt: z.string() })).optional(),
   tables: z.array(z.object({ database: name, name, tableId })),
   nextTableId: tableId,
 })

@@ -317,8 +317,8 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/master/queries/bound-names.js',
-        find: 'return { tables, nextTableId: state.nextTableId };',
-        replace: 'return { tables: [], nextTableId: 0 };',
+        find: 'return { databases, tables, nextTableId: state.nextTableId };',
+        replace: 'return { databases, tables: [], nextTableId: 0 };',
       },
     ],
     tests: ['unit/master/isolation.test.js'],
@@ -535,7 +535,7 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/ha/keeper-upkeep.js',
-        find: 'await this.#keepCluster(joined);',
+        find: 'await this.#inPlace(CLUSTER_FILE, () => this.#keepCluster(joined));',
         replace: '',
       },
     ],
@@ -548,7 +548,7 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/ha/keeper-upkeep.js',
-        find: 'await this.#keepSecret(joined, names);',
+        find: 'await this.#inPlace(SECRET_FILE, () => this.#keepSecret(joined, names));',
         replace: '',
       },
     ],
@@ -561,7 +561,7 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/ha/keeper-upkeep.js',
-        find: 'await this.#keepOwn(path, now);',
+        find: 'await this.#inPlace(path, () => this.#keepOwn(path, now));',
         replace: ';',
       },
     ],

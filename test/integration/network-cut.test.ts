@@ -52,6 +52,26 @@ t.test('a worker on a third host: another serves within M, and flaps move nothin
   t.comment(`${cluster.served().length - healed} moves in ten flaps of 3/5 M`)
 })
 
+t.test(
+  'only the worker is cut from the active: the backup, which hears both, serves',
+  async (t) => {
+    const cluster = await clusterOf(t, 'third host')
+    if (cluster === null) return
+    const { ma, wc } = cluster.hosts
+    const before = cluster.served().length
+    const stall = new StallWatch(cluster.pids())
+    const cutMs = Date.now()
+    await wc.mustRun(['ip', 'route', 'add', 'blackhole', `${ma.address}/32`])
+    await until('mb serves', () => cluster.active === 'mb:26001', { everyMs: 10 })
+    const stalled = stall.stop(cluster.pids())
+    const tookMs = (cluster.served().at(-1)?.atMs ?? Number.NaN) - cutMs
+    // A stream that still stands says nothing before a request at rest, once in 2 M.
+    const promisedMs = 3 * cluster.monitorMs
+    judgeTime(t, 'another serves after', { tookMs, promisedMs, stalled })
+    t.equal(cluster.served().length, before + 1, 'by one change of the role')
+  },
+)
+
 t.test('a worker beside the active, and a witness: another serves within M', async (t) => {
   const cluster = await clusterOf(t, 'witness')
   if (cluster !== null) await cutActive(t, cluster)

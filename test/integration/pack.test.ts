@@ -1,14 +1,19 @@
 /**
  * The tarball that operators unpack on every host: `npm pack`'s, complete, so that a host without a registry, without
- * npm even, runs it after unpacking and configuring.
+ * npm even, runs it after unpacking and configuring. What it keeps lies in its own `data` then, which a new version beside
+ * it does not pass over; and where npm installs it there is no such place, since npm removes that the next time. No registry
+ * is asked: what the tarball needs is in it.
  */
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +22,7 @@ import t from 'tap'
 import { HOME, siteProperties } from '../support/install.ts'
 import { makeHosts } from '../support/netns.ts'
 import { hasParts } from '../support/parts.ts'
-import { mustRun } from '../support/run.ts'
+import { mustRun, type Ran } from '../support/run.ts'
 
 t.test('unpack, configure, start', async (t) => {
   if (!hasParts(t, 'netns')) return
@@ -44,13 +49,6 @@ t.test('unpack, configure, start', async (t) => {
   }
   t.notOk(existsSync(join(home, 'build/test')), 'tests stay at home')
   t.notOk(existsSync(join(home, 'node_modules/typescript')), 'tools stay at home')
-  const site = join(home, 'conf/tajo-site.xml')
-  const own = siteProperties({
-    'tajo.rootdir': `${dir}/root`,
-    'tajo.worker.tmpdir.locations': `${dir}/spill`,
-  })
-  const shipped = readFileSync(site, 'utf8')
-  writeFileSync(site, shipped.replace('</configuration>', `${own}</configuration>`))
   writeFileSync(join(home, 'conf/masters'), 'localhost\nlocalhost:27001\n')
 
   const [host] = await makeHosts(t, ['alone'])
@@ -73,6 +71,72 @@ t.test('unpack, configure, start', async (t) => {
       env,
     },
   )
-  t.same(asked, { code: 0, stdout: 'a\n42\n', stderr: '' })
-  t.match(await host.run([join(home, 'bin/stop-tajo.sh')], { env }), { code: 0 })
+  // A busy machine is told on stderr what the query waits for.
+  t.match(asked, { code: 0, stdout: /^a\n42\n$/ })
+
+  const sql = (at: string, text: string): Promise<Ran> =>
+    host.run([join(at, 'bin/tsql'), '--format', 'csv', '-c', text], { env })
+  const startAt = (at: string): Promise<Ran> => host.run([join(at, 'bin/start-tajo.sh')], { env })
+  const stopAt = (at: string): Promise<Ran> => host.run([join(at, 'bin/stop-tajo.sh')], { env })
+  t.match(await sql(home, 'CREATE TABLE kept AS SELECT 7 AS a'), { code: 0 })
+  t.match(await stopAt(home), { code: 0 })
+  t.equal(statSync(join(home, 'data')).mode & 0o777, 0o700)
+
+  await t.test('a new version beside it does not pass its catalog over', async (t) => {
+    const next = join(dir, 'package-2')
+    unpackBeside(home, next)
+    const masters = readFileSync(join(home, 'conf/masters'))
+    const site = readFileSync(join(next, 'conf/tajo-site.xml'), 'utf8')
+    writeFileSync(join(next, 'conf/masters'), masters)
+    const refused = await startAt(next)
+    t.equal(refused.code, 1)
+    const said = `${refused.stdout}\n${refused.stderr}`
+    t.match(said, 'would begin with an empty catalog')
+    t.match(said, `Set tajo.rootdir to ${home}/data in ${next}/conf/tajo-site.xml, or`)
+    t.match(said, `to move it`)
+    t.comment(said.split('\n').find((line) => line.includes('empty catalog')) ?? '')
+    await stopAt(next)
+
+    const named = siteProperties({ 'tajo.rootdir': `${home}/data` })
+    writeFileSync(
+      join(next, 'conf/tajo-site.xml'),
+      site.replace('</configuration>', `${named}</configuration>`),
+    )
+    const byKey = await startAt(next)
+    t.equal(byKey.code, 0, byKey.stderr)
+    t.match(await sql(next, 'SELECT a FROM kept'), { code: 0, stdout: 'a\n7\n' }, 'by the key')
+    t.match(await stopAt(next), { code: 0 })
+  })
+
+  await t.test('npm installs it where npm removes what is in it', async (t) => {
+    const prefix = join(dir, 'global')
+    const installed = join(prefix, 'lib/node_modules/tajo-ha')
+    const install = ['npm', 'install', '--global', '--offline', '--ignore-scripts', '--no-audit']
+    // Without the query engine, which is nearly all of it and not asked for here.
+    const small = join(dir, 'small.tgz')
+    const engine = ['--exclude=*.node', '--exclude=*.so*', '--exclude=package/data']
+    await mustRun(['tar', '-czf', small, ...engine, 'package'], { cwd: dir, patience: 6 })
+    const words = [...install, '--prefix', prefix, small]
+    for (const time of ['first', 'second']) {
+      await mustRun(words, { patience: 6, env: { PATH: process.env.PATH, HOME: dir } })
+      t.ok(existsSync(join(installed, 'bin/tajo')), `${time} time`)
+      const refused = await host.run([join(installed, 'sbin/start-tajo.sh')], { env })
+      t.equal(refused.code, 1, 'no default there')
+      const said = `${refused.stdout}\n${refused.stderr}`
+      t.match(said, /tajo\.rootdir is not set, and the install .* lies under node_modules/)
+      t.match(said, `Set it in ${installed}/conf/tajo-site.xml`)
+      t.notOk(existsSync(join(installed, 'data')))
+    }
+  })
 })
+
+/** As if it were unpacked: only the engine's libraries are shared. */
+function unpackBeside(home: string, next: string): void {
+  mkdirSync(next)
+  for (const name of readdirSync(home)) {
+    if (['data', 'run', 'logs'].includes(name)) continue
+    const [from, to] = [join(home, name), join(next, name)]
+    if (name === 'node_modules') symlinkSync(from, to)
+    else cpSync(from, to, { recursive: true })
+  }
+}

@@ -122,6 +122,37 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
   t.match(await script(STOP), { code: 0, stdout: /no worker to stop.*no master to stop/s })
 })
 
+t.test('a full log directory: it serves, and start and alert say what is lost', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { host, dir, script } = await machine(t, { masters: 'localhost\n', workers: 'localhost\n' })
+  const logs = join(dir, 'alone/logs')
+  mkdirSync(logs, { recursive: true })
+  await host.mustRun(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', logs])
+  await host.run(['dd', 'if=/dev/zero', `of=${logs}/fill`, 'bs=4k'])
+  const started = await script(START)
+  t.equal(started.code, 0, started.stderr)
+  for (const role of ['master', 'worker']) {
+    t.match(started.stdout, new RegExp(`${role} started as process \\d+, log lost$`, 'm'))
+    t.match(
+      started.stderr,
+      `warning: ${role} serves, but nothing that it logs is kept: ${logs} (TAJO_LOG_DIR) can't be written (No space left on device)`,
+    )
+  }
+  t.match(started.stdout, /^Active master: +localhost:26001$/m)
+  const alerts = (): Promise<string> => {
+    const url = 'http://localhost:26080/api/v1/cluster'
+    const ask = `fetch('${url}').then(async (r) => console.log(JSON.stringify((await r.json()).alerts)))`
+    return host.mustRun([process.execPath, '-e', ask])
+  }
+  t.match(await alerts(), /its log file .*\.log can't be written \(ENOSPC/)
+  await host.mustRun(['rm', `${logs}/fill`])
+  await until('it is over with the next line', async () => {
+    await host.mustRun(['kill', '-HUP', String(pidIn(dir))])
+    return !(await alerts()).includes('its log file')
+  })
+  t.equal((await script(STOP)).code, 0)
+})
+
 t.test("the stop leaves another cluster's daemon alone", async (t) => {
   if (!hasParts(t, 'netns')) return
   const { host, dir, conf, script, status } = await machine(t, { masters: 'localhost\n' })

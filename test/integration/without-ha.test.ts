@@ -1,5 +1,5 @@
 /** High availability is switched off: one master and a worker do all that a cluster does, through the master's end too. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -69,10 +69,26 @@ t.test('a master without high availability has its worker run queries', async (t
   )
   await until('and that is told', async () => {
     const texts = (await look()).alerts.map(({ text }) => text)
-    return texts.filter((text) => /put back.*something removes files/.test(text)).length === 2
+    return (
+      texts.filter((text) => /put back.*something removes or replaces files/.test(text)).length ===
+      2
+    )
   })
+  for (const wrong of ['', 'garbage', '01234567-89ab-cdef-0123-456789abcdef\n']) {
+    for (const name of names) writeFileSync(name, wrong)
+    await until('what was replaced is put back', () =>
+      names.every((name, i) => readFileSync(name, 'utf8') === before[i]),
+    )
+    await client.execute('INSERT OVERWRITE INTO t VALUES (7)')
+  }
   process.kill(master.pid, 'SIGKILL')
   await master.ended()
+  const [, secret = ''] = names
+  writeFileSync(secret, '')
+  const refused = await master.runToEnd()
+  t.equal(refused.code, 1)
+  t.match(refused.said, `${secret} is torn or foreign (0 characters): restore it, or move it away`)
+  writeFileSync(secret, before[1] ?? '')
   await master.start()
   t.same((await rowsOf('SELECT a FROM t')).flat().map(Number), [7])
 })

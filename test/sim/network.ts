@@ -58,8 +58,8 @@ const HELD_M = 16
 /** What was decided just before a link changed may still be carried out. */
 const CARRIED_OUT_M = 1
 const MOST_MOVES = 3
-/** Of one active to one backup while nothing changes: at once, after M, 2M, 4M, 8M, and some that were asked for anew. */
-const MOST_OFFERS = 8
+/** Of one active to one backup while nothing changes: three at once, after M, 2M, 4M, 8M, and some that were asked for anew. */
+const MOST_OFFERS = 10
 
 export async function runNetwork(options: NetworkOptions): Promise<NetworkOutcome> {
   const { seed, breaks = {}, write = null } = options

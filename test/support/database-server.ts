@@ -9,6 +9,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { errnoOf } from '../../lib/ha/index.ts'
 import { freePortRow } from './free-ports.ts'
 import { findProgram } from './parts.ts'
 import { ended, hasEnded, start } from './processes.ts'
@@ -69,7 +70,7 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
   }
   const signalAll = (signal: NodeJS.Signals): void => {
     for (const pid of child?.pid === undefined ? [] : familyOf(child.pid)) {
-      process.kill(pid, signal)
+      unlessGone(() => process.kill(pid, signal))
     }
   }
   const server: DatabaseServer = {
@@ -110,9 +111,19 @@ export async function startDatabaseServer(t: Test, kind: DatabaseKind): Promise<
 
 /** Itself first. */
 function familyOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  const text = unlessGone(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')) ?? ''
   const children = text.split(' ').filter((one) => one !== '')
   return [pid, ...children.flatMap((one) => familyOf(Number(one)))]
+}
+
+/** A server's processes come and go: one of them may end between the look and the deed. */
+function unlessGone<T>(deed: () => T): T | null {
+  try {
+    return deed()
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(errnoOf(error))) return null
+    throw error
+  }
 }
 
 const idOf = (flag: '-u' | '-g', user: string): number =>

@@ -3,11 +3,13 @@
  * for the eyes of its user only. Where the cluster's directory can't be read this is all that tells a mistyped or a moved
  * address from the cluster that is meant.
  *
- * A home that can't be written or read remembers nothing, which is what a first call finds as well.
+ * Where no file is, nothing is remembered, as before a first call. One that is torn or can't be read is something else: what
+ * it knew is lost, and whoever went on would let in the very cluster that it was to tell apart.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { messageOf } from '../../base/message-of.ts'
 
 export interface Remembered {
   readonly clusterId: string
@@ -34,16 +36,23 @@ export class ClusterMemory {
     this.path = join(this.#directory, `${name}.json`)
   }
 
-  /** Null: nothing is remembered, or it can't be read. */
+  /** Null: nothing is remembered. Rejects with an Error for people where what is there can't be read. */
   async recall(): Promise<Remembered | null> {
     try {
       const { clusterId, rootDirectory, since } = JSON.parse(await readFile(this.path, 'utf8'))
       const all = [clusterId, rootDirectory, since]
-      return all.every((one) => typeof one === 'string')
-        ? { clusterId, rootDirectory, since }
-        : null
-    } catch {
-      return null
+      if (all.every((one) => typeof one === 'string')) return { clusterId, rootDirectory, since }
+      throw new Error('it is torn or foreign')
+    } catch (error) {
+      // A home that is none (/dev/null of a service's user) remembers nothing.
+      if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null
+      const why = error instanceof SyntaxError ? 'it is torn or foreign' : messageOf(error)
+      throw new Error(
+        `${this.path}, which tells which cluster these masters were, can't be read: ${why}`,
+        {
+          cause: error,
+        },
+      )
     }
   }
 

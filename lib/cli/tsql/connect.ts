@@ -96,6 +96,7 @@ function knowledge(
       // Whoever can't read it, or not in time, has no id from there; the masters are asked instead.
       return askDirectory({ op: 'cluster', directory }, DIRECTORY_MS).catch(() => null)
     },
+    onLost: (why) => output.err(`tsql: ${plain(why)}`),
     onUnwritten: (error) => {
       if (!process.stderr.isTTY) return
       output.err(

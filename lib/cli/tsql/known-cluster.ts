@@ -7,6 +7,7 @@
  * Whoever names a master himself (`-h`, `-p`) means that address, whichever directory the configuration has: only what is
  * remembered of it counts. When it has become another cluster's, the directory may still say that this is right.
  */
+import { messageOf } from '../../base/message-of.ts'
 import { type ClusterKnowledge, QueryError } from '../../client/index.ts'
 import type { ClusterMemory, Remembered } from './cluster-memory.ts'
 
@@ -18,18 +19,29 @@ export interface KnownClusterOptions {
   readonly named: boolean
   /** The id in the directory; null where it can't be read, or holds none. Never rejects. */
   readonly readDirectory: () => Promise<string | null>
+  /** What was remembered is lost, and the directory has told the cluster instead. */
+  readonly onLost: (why: string) => void
   /** What was learnt can't be written down. */
   readonly onUnwritten: (error: unknown) => void
   readonly now: () => Date
 }
 
 export function tsqlKnowledge(options: KnownClusterOptions): ClusterKnowledge {
-  const { memory, rootDirectory, named, readDirectory, onUnwritten, now } = options
+  const { memory, rootDirectory, named, readDirectory, onLost, onUnwritten, now } = options
   let remembered: Remembered | null = null
   let inDirectory: string | null = null
   return {
     async expected() {
-      remembered = await memory.recall()
+      try {
+        remembered = await memory.recall()
+      } catch (error) {
+        inDirectory = await readDirectory()
+        if (inDirectory === null) throw lost(messageOf(error), memory.path)
+        onLost(
+          `${messageOf(error)}. tajo.rootdir ${rootDirectory} holds cluster ${inDirectory}: that one is meant`,
+        )
+        return inDirectory
+      }
       const sameConfiguration = named || remembered?.rootDirectory === rootDirectory
       if (remembered !== null && sameConfiguration) return remembered.clusterId
       if (named) return null
@@ -54,6 +66,12 @@ export function tsqlKnowledge(options: KnownClusterOptions): ClusterKnowledge {
     },
   }
 }
+
+const lost = (why: string, path: string): QueryError =>
+  new QueryError(
+    'refused',
+    `${why}; and tajo.rootdir here does not tell it either. Nothing was sent. Mend the file's rights, or, if the list of masters is surely right, remove ${path} and try again`,
+  )
 
 const otherDirectory = (own: string, answering: string, rootDirectory: string): QueryError =>
   new QueryError(

@@ -1,7 +1,8 @@
 /**
- * Which tables the names of a change meant when it was submitted: that one moment is what all its names are of, those
- * that it reads as well as the one that it writes, in each of its attempts. Otherwise one that was planned for a table
- * could read, after two others were renamed, what has got that name, and replace the one with the other. Pure.
+ * Which tables and databases the names of a change meant when it was submitted: that one moment is what all its names are
+ * of, those that it reads as well as the one that it writes, in each of its attempts. Otherwise one that was planned for a
+ * table could read, after two others were renamed, what has got that name, and replace the one with the other; and a table
+ * could be made in a database that somebody else has made since. Pure.
  *
  * Which names a query reads is known to its worker's engine alone. So every word of the statement is bound that is a
  * table's name here, be it one or a column's, in each database that is the session's or another word: too many do no
@@ -15,14 +16,17 @@ import { fullName, requireTable, spell } from './names.ts'
 
 export function bindNames(state: CatalogState, sql: string, current: string): BoundNames {
   const words = wordsOf(sql)
-  const databases = [...new Set([current, ...words])].filter((one) => state.database(one) !== null)
-  const tables = databases.flatMap((database) =>
+  const databases = [...new Set([current, ...words])]
+    .map((name) => state.database(name))
+    .filter((one) => one !== null)
+    .map(({ name, createdAt }) => ({ name, createdAt }))
+  const tables = databases.flatMap(({ name: database }) =>
     [...words].flatMap((name) => {
       const table = state.find(database, name)
       return table === null ? [] : [{ database, name, tableId: table.id }]
     }),
   )
-  return { tables, nextTableId: state.nextTableId }
+  return { databases, tables, nextTableId: state.nextTableId }
 }
 
 /** As it was bound, under whatever name it is there now. Throws SqlError with the name's place. */
@@ -41,6 +45,28 @@ export function requireBound(
     `table ${spell({ database, name })} was dropped while the query was under way`,
     named.place,
   )
+}
+
+/** Throws SqlError with the table's place. */
+export function requireBoundDatabase(
+  state: CatalogState,
+  named: TableName,
+  current: string,
+  names: BoundNames,
+): void {
+  const why = whyOtherDatabase(state, fullName(named, current).database, names)
+  if (why !== null) throw new SqlError(why, named.place)
+}
+
+/** Why that database is not the one that was bound, as a sentence; null where it is, or nothing is known of it. */
+export function whyOtherDatabase(
+  state: CatalogState,
+  database: string,
+  names: BoundNames | undefined,
+): string | null {
+  const bound = names?.databases?.find((one) => one.name === database)
+  if (bound === undefined || state.database(database)?.createdAt === bound.createdAt) return null
+  return `database ${database} was dropped while the query was under way`
 }
 
 /** What could be a name in it, with and without its case; in comments and texts as well. */

@@ -16,7 +16,7 @@ import {
   type SqlText,
   type Statement,
 } from '../../sql/statement.ts'
-import { bindNames, requireBound } from './bound-names.ts'
+import { bindNames, requireBound, requireBoundDatabase } from './bound-names.ts'
 import {
   alterTable,
   createDatabase,
@@ -79,8 +79,10 @@ export async function plan(
       return insertPlan(statement, state, context)
     case 'create-table':
       if (statement.as !== null) {
+        const names = namesOf(state, context)
+        requireBoundDatabase(state, statement.table, session.database, names)
         const write = planCreateAs(state, statement, statement.as, writeContext(context, null))
-        return planWrite(write, context, namesOf(state, context))
+        return planWrite(write, context, names)
       }
       return change(statement, state, context)
     case 'set': {

@@ -13,6 +13,7 @@ import type { Change, FailureKind, Outcome, Table, Transaction } from '../../cat
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Manifest, Task } from '../../rpc/contract.ts'
 
+import { whyOtherDatabase } from './bound-names.ts'
 import type { Steps } from './ddl.ts'
 import { MOST_OVERTAKEN } from './holds.ts'
 import { whyTaken } from './taken.ts'
@@ -52,6 +53,7 @@ export function successOf(
 ): Transaction {
   refuseSecond(state, task.queryId)
   refuseGivenUp(state, task)
+  refuseOtherDatabase(state, task)
   if (cameTooLate(state, task)) {
     const changes: Change[] = [{ do: 'add-litter', paths: leftBy(task) }]
     const message = 'CREATE TABLE: it exists already'
@@ -179,6 +181,13 @@ export function leftBy({ write, create }: Task): string[] {
 function refuseSecond(state: CatalogState, queryId: string): void {
   const outcome = state.outcome(queryId)
   if (outcome !== null) throw new AlreadyEnded(outcome)
+}
+
+/** An INSERT's table is gone with its database. */
+function refuseOtherDatabase(state: CatalogState, { create, names }: Task): void {
+  if (create === null) return
+  const why = whyOtherDatabase(state, (create as TableDraft).database, names)
+  if (why !== null) throw new CatalogError('MISSING', why)
 }
 
 /** CREATE TABLE IF NOT EXISTS … AS, and another one made it meanwhile. */

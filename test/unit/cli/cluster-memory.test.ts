@@ -1,5 +1,13 @@
 /** Which cluster a list of masters was: what is kept of it, for whom, and how much. */
-import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ClusterMemory } from '../../../lib/cli/tsql/cluster-memory.ts'
@@ -7,7 +15,7 @@ import { tsqlKnowledge } from '../../../lib/cli/tsql/known-cluster.ts'
 
 const learnt = { clusterId: 'c-1', rootDirectory: '/r', since: '2026-11-28T00:00:00.000Z' }
 
-t.test('kept by list, for its user only; what is torn is nothing', async (t) => {
+t.test('kept by list, for its user only; what is torn is not nothing', async (t) => {
   const home = t.testdir()
   const memory = new ClusterMemory(home, ['b:2', 'a:1'])
   t.equal(await memory.recall(), null)
@@ -18,8 +26,14 @@ t.test('kept by list, for its user only; what is torn is nothing', async (t) => 
   t.equal(statSync(join(home, '.tajo', 'clusters')).mode & 0o777, 0o700)
   for (const torn of ['', '{', '[]', '{"clusterId":1}', 'null']) {
     writeFileSync(memory.path, torn)
-    t.equal(await memory.recall(), null, torn)
+    await t.rejects(memory.recall(), {
+      message: new RegExp(`^${memory.path}, which tells which cluster .* can't be read: `),
+    })
   }
+  rmSync(memory.path)
+  mkdirSync(memory.path)
+  await t.rejects(memory.recall(), { message: /EISDIR/ })
+  t.equal(await new ClusterMemory('/dev/null', ['a:1']).recall(), null, 'a home that is none')
 })
 
 t.test('the hundred newest', async (t) => {
@@ -44,6 +58,7 @@ t.test('the directory decides; memory only where that says nothing', async (t) =
   let directory: string | null = null
   let looks = 0
   const unwritten: unknown[] = []
+  const lost: string[] = []
   const knowledge = (rootDirectory: string, at = memory) =>
     tsqlKnowledge({
       memory: at,
@@ -53,6 +68,7 @@ t.test('the directory decides; memory only where that says nothing', async (t) =
         looks += 1
         return directory
       },
+      onLost: (why) => void lost.push(why),
       onUnwritten: (error) => void unwritten.push(error),
       now: () => new Date(0),
     })
@@ -81,6 +97,23 @@ t.test('the directory decides; memory only where that says nothing', async (t) =
   await renewed.confirmed('c-9')
   t.match(await memory.recall(), { clusterId: 'c-9' })
 
+  for (const torn of ['', '{"torn', '{}']) {
+    writeFileSync(memory.path, torn)
+    directory = null
+    await t.rejects(knowledge('/r').expected(), {
+      kind: 'refused',
+      message: new RegExp(`${memory.path}.* Nothing was sent.*remove ${memory.path} and try`),
+    })
+    t.equal(readFileSync(memory.path, 'utf8'), torn, 'and it is left alone')
+    directory = 'c-9'
+    const told = knowledge('/r')
+    t.equal(await told.expected(), 'c-9', 'the directory tells')
+    t.match(lost.pop(), /can't be read: it is torn or foreign. tajo.rootdir \/r holds cluster c-9/)
+    await told.confirmed('c-9')
+    t.match(await memory.recall(), { clusterId: 'c-9' })
+  }
+  t.same(lost, [])
+
   writeFileSync(join(home, 'file'), '')
   const blocked = new ClusterMemory(join(home, 'file'), ['a:1'])
   await knowledge('/r', blocked).confirmed('c-1')
@@ -98,6 +131,7 @@ t.test(
         rootDirectory: '/r',
         named: true,
         readDirectory: async () => directory,
+        onLost: (why) => t.fail(why),
         onUnwritten: (error) => t.fail(String(error)),
         now: () => new Date(0),
       })

@@ -13,6 +13,14 @@ t.test('of a master without high availability, which makes no cluster.json', asy
   await t.rejects(lookAtDirectory(directory, 'other'), {
     message: `${directory} holds cluster ${id}, and this worker is one of cluster other: is the shared directory mounted there?`,
   })
+  const file = join(directory, 'single-cluster')
+  for (const torn of ['', 'garbage']) {
+    writeFileSync(file, torn)
+    await lookAtDirectory(directory, id)
+  }
+  rmSync(file)
+  mkdirSync(file)
+  await lookAtDirectory(directory, id)
 })
 
 t.test('of masters with high availability', async (t) => {
@@ -33,6 +41,8 @@ t.test('of masters with high availability', async (t) => {
   writeFileSync(file, '{"torn')
   await lookAtDirectory(directory, id)
   rmSync(file)
+  await lookAtDirectory(directory, id)
+  mkdirSync(file)
   await lookAtDirectory(directory, id)
   rmSync(directory, { recursive: true })
   await t.rejects(lookAtDirectory(directory, id), {

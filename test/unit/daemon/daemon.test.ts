@@ -228,6 +228,7 @@ t.test('the log file', async (t) => {
     await file.flushed()
     t.match(troubles, [/ENOSPC/])
     t.equal(troubles.length, 1)
+    t.match(file.trouble, /ENOSPC/, 'for as long as it lasts')
   })
   t.test('holds one JSON document a line, from its level up', async (t) => {
     const path = join(temporary(t), 'x.log')

@@ -30,6 +30,8 @@ class Bench {
   state: State
   now: number
   effects: Effect[] = []
+  /** Why its renewals fail; null: they don't. */
+  unwritable: string | null = null
 
   constructor(options: { priority?: number; address?: string; resume?: State['lease'] } = {}) {
     this.now = 100_000
@@ -82,9 +84,14 @@ class Bench {
     return this.input({ type: 'looked', seen, startedMs: this.now })
   }
 
-  renewed(outcome: 'touched' | 'missing' | 'replaced' | 'failed' = 'touched'): Effect[] {
+  renewed(
+    outcome: 'touched' | 'missing' | 'replaced' | 'failed' = this.unwritable === null
+      ? 'touched'
+      : 'failed',
+  ): Effect[] {
     const term = this.state.lease?.term ?? 0
-    return this.input({ type: 'renewed', term, startedMs: this.now, outcome, why: 'test' })
+    const why = this.unwritable ?? 'test'
+    return this.input({ type: 'renewed', term, startedMs: this.now, outcome, why })
   }
 
   /** Brings it to `active` in the term after `below`, from a released term. */
@@ -719,6 +726,25 @@ t.test('hand-over to nobody is refused, unless forced', async (t) => {
   t.notOk(has(bench.pass(3 * timing.monitorMs, released), 'claim'), 'stood down')
   const command = bench.input({ type: 'take-over', id: 2, force: false, by: 'me' })
   t.ok(has(command, 'claim'), 'until somebody asks')
+})
+
+t.test('where the storage takes nothing, an order is refused with the errno', async (t) => {
+  for (const why of ['EROFS: read-only file system', 'ENOSPC: no space', 'EDQUOT: quota']) {
+    const bench = new Bench()
+    bench.activate()
+    bench.unwritable = why
+    bench.input({ type: 'hand-over', id: 1, successor: null, force: false, by: 'me' })
+    bench.found()
+    const nobody = bench.pass(4 * timing.renewMs, () => seenOf(2, 1))
+    const told = new RegExp(`no backup is live.*${why}`)
+    t.match(replies(nobody), [{ error: { code: 'UNSAFE', message: told } }])
+
+    const backup = new Bench()
+    backup.input({ type: 'take-over', id: 2, force: false, by: 'me' })
+    t.ok(has(backup.looked(seenOf(1, RELEASED_MTIME_MS)), 'claim'))
+    const lost = { type: 'claim-lost', term: 2, why, failed: true, goesOn: true } as const
+    t.match(replies(backup.input(lost)), [{ id: 2, error: { code: 'UNSAFE', message: why } }])
+  }
 })
 
 t.test('a stand-down ends when a higher term has served', async (t) => {

@@ -267,6 +267,42 @@ t.test('the holder replaces a torn or foreign cluster.json and another secret', 
   t.equal(upkeep.warnings.length, 4)
 })
 
+t.test(
+  'a directory in the place of a file: an empty one is replaced, another one is told',
+  async (t) => {
+    for (const name of ['cluster.json', 'secret', claimFile(1), historyFile(1)]) {
+      const one = await held(t)
+      const { path } = one
+      let holds = true
+      const { upkeep, told } = upkeepOf(one, () => holds)
+      await upkeep.look()
+      const before = text(path, name)
+      rmSync(`${path}/${name}`)
+      mkdirSync(`${path}/${name}`)
+      await upkeep.look()
+      t.equal(text(path, name), before)
+      t.match(upkeep.warnings, [new RegExp(`${name}.*put back`)])
+
+      rmSync(`${path}/${name}`)
+      mkdirSync(`${path}/${name}/inside`, { recursive: true })
+      const count = told.length
+      await upkeep.look()
+      await upkeep.look()
+      t.match(upkeep.warnings[0], `${path}/${name} is a directory, with something in it`)
+      t.match(upkeep.warnings[0], /move it away, and this master puts the file back/)
+      t.equal(told.length, count + 1, 'logged once')
+      holds = false
+      await upkeep.look()
+      t.equal(upkeep.warnings.length, 1, 'whoever holds the role tells it')
+      holds = true
+      rmSync(`${path}/${name}`, { recursive: true })
+      await upkeep.look()
+      t.equal(text(path, name), before)
+      t.equal(upkeep.warnings.length, 2)
+    }
+  },
+)
+
 /** By another file of that name: both are there for a moment, so it has another inode. */
 function replaceHeartbeat(path: string): void {
   writeFileSync(`${path}/another`, '')

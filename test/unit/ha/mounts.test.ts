@@ -106,7 +106,7 @@ function facts(mount: Partial<MountOptions> & { type: string }, host = NAME): Mo
   const named = { source: 'x', mountPoint: '/mnt/x', options: 'rw', ...mount }
   const fileSystem: FileSystem = {
     ...named,
-    ...{ mountId: '7', root: '/', isNfs: false, sharing: sharingOf(named) },
+    ...{ mountId: '7', root: '/', isReadOnly: false, isNfs: false, sharing: sharingOf(named) },
   }
   const place = { bootId: host.hostname, device: 1, inode: 2 }
   return { host, fileSystem, version: 'Linux 6.1.0', place, network: host.hostname }

@@ -181,6 +181,37 @@ t.test('a table that was dropped and made again is another one', async (t) => {
   t.same(world.content('t'), [insert.number])
 })
 
+t.test('a database that was dropped and made again is another one', async (t) => {
+  const again = ['drop database d', 'create database d']
+  const cases = [
+    { first: 'create table d.k as select 1 a', after: again },
+    { first: 'create table if not exists d.k as select 1 a', after: again },
+    { first: 'create table d.k as select 1 a', after: ['drop database d'] },
+    {
+      first: 'insert into d.t select 1, 2',
+      before: PLAIN.replace('table t', 'table d.t'),
+      after: ['drop table d.t', ...again, PLAIN.replace('table t', 'table d.t')],
+    },
+  ]
+  for (const { first, before, after } of cases) {
+    const world = await TableWorld.begin(t)
+    await world.begin('create database d')
+    if (before !== undefined) await world.begin(before)
+    const begun = await world.begin(first)
+    world.read(begun)
+    // One that is made anew is told from the old one by its time, in ms.
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    for (const sql of after) {
+      const { state, error } = await world.status(await world.begin(sql))
+      t.equal(state, 'succeeded', `${sql}: ${error?.message}`)
+    }
+    await world.finish(begun)
+    const { state, error } = await world.status(begun)
+    t.match({ state, error }, { state: 'failed', error: { kind: 'user', message: /was dropped/ } })
+    t.equal(world.seat.catalog.state().find('d', 'k'), null, `${first}; ${after.join('; ')}`)
+  }
+})
+
 t.test('RENAME TO disturbs nobody: what is under way follows the table', async (t) => {
   for (const kind of ['INSERT', 'OVERWRITE', 'OVERWRITE that reads it'] as const) {
     const world = await TableWorld.begin(t)
