@@ -12,7 +12,8 @@
  * - No call has a time limit: a file call on a dead mount can't be taken back.
  */
 import { constants } from 'node:fs'
-import { type FileHandle, open, readdir, rmdir, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { errnoOf, fileSystemOf, makeDirs, syncIfKnown, systemWords, withFile } from '../ha/index.ts'
 
 /** A file call that failed. `errno` is the system's name, such as EIO. */
@@ -58,6 +59,8 @@ export interface Files {
   /** mkdir -p. */
   makeDirs(path: string): Promise<void>
   list(path: string): Promise<string[] | 'missing'>
+  /** The device that a path is on, or what exists above it: another one where its mount was taken away. */
+  deviceOf?(path: string): Promise<number>
   /** Exclusive create. `durable`: each write is on the disk when it answers; else `sync` is needed. */
   create(path: string, options: { durable: boolean }): Promise<NewFile | 'exists'>
   /** The whole file. */
@@ -95,6 +98,7 @@ export function openFiles(directory: string): Files {
 
   return {
     makeDirs: (path) => attempt('make', path, () => makeDirs(path)),
+    deviceOf: (path) => attempt('look at', path, () => deviceAbove(path)),
     list: (path) => orMissing(attempt('list', path, () => readdir(path))),
     create: async (path, { durable }) => {
       const { O_CREAT, O_EXCL, O_WRONLY, O_DSYNC } = constants
@@ -222,6 +226,16 @@ async function readPart(file: FileHandle, position: number, length: number): Pro
     done += bytesRead
   }
   return buffer.subarray(0, done)
+}
+
+async function deviceAbove(path: string): Promise<number> {
+  for (let above = path; ; above = dirname(above)) {
+    try {
+      return (await stat(above)).dev
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT' || dirname(above) === above) throw error
+    }
+  }
 }
 
 /** Calls by path are repeated when they meet a stale handle: the name may lead to another one by now. */

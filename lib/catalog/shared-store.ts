@@ -82,6 +82,8 @@ export class SharedStore implements ReadableStore {
   readonly #journalBytes: number
   readonly #now: () => Date
   #session: Session | null = null
+  /** Where the term was opened; null where that can't be told. */
+  #device: number | null = null
   /** Which `open` is the latest: one that hung and comes back late must not put its session in place. */
   #opening = 0
 
@@ -100,11 +102,13 @@ export class SharedStore implements ReadableStore {
     this.#drop()
     const isCurrent = (): boolean => opening === this.#opening && !signal.aborted
     const session = await this.#translated('open', () => this.#begin(term, isCurrent))
+    const device = await this.#translated('open', () => this.#deviceNow())
     if (!isCurrent()) {
       closeQuietly(session.journal)
       throw new CatalogError('NOT_ACTIVE', `term ${term} ended while the catalog was being opened`)
     }
     this.#session = session
+    this.#device = device
     void this.#sweep(session)
     return { data: session.state.toData(), seq: session.seq }
   }
@@ -134,13 +138,33 @@ export class SharedStore implements ReadableStore {
     })
     // A part that has been followed by another one meanwhile is swept by right.
     if (this.#session !== session) return this.prove(what)
-    if (gone !== null) throw new CatalogError('GONE', gone)
+    if (gone === null) return
+    await this.#translated('append', () => this.#requireMount())
+    throw new CatalogError('GONE', gone)
+  }
+
+  /**
+   * Nothing at all on another device is a mount that was taken away, not a hand that removed files: what is written there
+   * would be seen by nobody, and hidden when the mount is back.
+   */
+  async #requireMount(): Promise<void> {
+    if (this.#device === null || (await this.#files.list(this.#directory)) !== 'missing') return
+    if ((await this.#deviceNow()) === this.#device) return
+    throw new CatalogError(
+      'UNAVAILABLE',
+      `${this.#directory} is not there, and what is above it is on another file system than when this term was opened: its mount is gone. Mount it again`,
+    )
+  }
+
+  async #deviceNow(): Promise<number | null> {
+    return (await this.#files.deviceOf?.(this.#directory)) ?? null
   }
 
   async replace(term: number, state: CatalogState): Promise<string> {
     const before = this.#session
     this.#drop()
     return this.#translated('append', async () => {
+      await this.#requireMount()
       await this.#files.makeDirs(join(this.#directory, epochDir(term)))
       const last = Math.max(before?.part ?? 0, await this.#lastPart(term))
       const { journal, part } = await this.#beginPart({ term, part: last + 1, state, seq: 0 })
@@ -261,6 +285,7 @@ export class SharedStore implements ReadableStore {
   /** The one after `session`, with all that is durable in it. */
   async #nextPart(session: Session): Promise<Session> {
     const { term, part, state, seq } = session
+    await this.#requireMount()
     await this.#files.makeDirs(join(this.#directory, epochDir(term)))
     const last = Math.max(part, await this.#lastPart(term))
     return this.#beginPart({ term, part: last + 1, state, seq, base: { term, part, seq } })
@@ -314,6 +339,7 @@ export class SharedStore implements ReadableStore {
   async #markAgain({ term, part }: Session): Promise<void> {
     const path = join(this.#directory, markFile(term, part))
     if ((await this.#files.lookAt(path)) !== 'missing') return
+    await this.#requireMount()
     this.#log('warn', `${path} is gone: somebody has removed it; it is made again`, { term, part })
     await this.#files.makeDirs(this.#directory)
     await this.#mark(term, part)

@@ -75,6 +75,8 @@ export type DirectoryRequest =
       readonly peer: readonly string[] | null
       /** conf/masters names other hosts, too. */
       readonly severalHosts: boolean
+      /** The configured one. */
+      readonly monitorMs: number
     }
 
 export type DirectoryReply =
@@ -99,10 +101,9 @@ function answer(request: DirectoryRequest): Promise<unknown> {
     case 'order':
       return giveDirectoryOrder(directory, request.order, request).then(() => null)
     case 'check': {
-      const { peer, severalHosts } = request
-      return peer === null
-        ? checkStorage({ directory, severalHosts })
-        : checkStorage({ directory, severalHosts, peer: startPeer(peer) })
+      const { peer, severalHosts, monitorMs } = request
+      const options = { directory, severalHosts, monitorMs }
+      return checkStorage(peer === null ? options : { ...options, peer: startPeer(peer) })
     }
   }
 }

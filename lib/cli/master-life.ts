@@ -281,7 +281,8 @@ export class MasterLife implements DaemonLife {
       const { term, clusterId } = await this.#origin()
       const known = { openingDirectory, catalogTerm: term, catalogCluster: clusterId }
       const us = { self: this.#self(), clusterId: formerId }
-      const options = { ...ha, ...known, ...us, log: this.#log.log }
+      const listed = this.#listed()
+      const options = { ...ha, ...known, ...us, listed, log: this.#log.log }
       return joinElection({ ...options, service: { ...service, activate } }, onFailure)
     }
   }

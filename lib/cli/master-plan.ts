@@ -50,6 +50,7 @@ export interface HaPlan {
   readonly catalog: { readonly class: string; readonly uri: string }
   readonly fencing: readonly string[]
   readonly severalHosts: boolean
+  readonly unprovenMount: 'refuse' | 'warn'
 }
 
 /** Throws ConfError, or HaError BAD_TIMING, for what is wrong in the configuration. */
@@ -118,6 +119,7 @@ async function planHa(
       masters.entries.map(({ host }) => host),
       facts,
     ),
+    unprovenMount: conf.get('tajo.master.ha.unproven-mount'),
   }
 }
 

@@ -191,6 +191,13 @@ export const KEYS = {
     doc: 'How a master that does not answer is made sure to be dead, tried in this order; empty: its lease has to expire.',
     ...ha,
   },
+  'tajo.master.ha.unproven-mount': {
+    type: 'choice',
+    of: ['refuse', 'warn'],
+    default: 'refuse',
+    doc: 'With masters on several hosts: what becomes of a start on a kind of mount that tajo haadmin -checkSharedDir --peer has not proven, or that is known to cache; warn goes on with a critical alert, at your own risk.',
+    ...ha,
+  },
   'tajo.master.ha.network.witness': {
     type: 'lines',
     // A name or an IP address, with a port or without.

@@ -15,14 +15,6 @@ export interface PeerLines {
   readonly lines: AsyncIterable<string>
 }
 
-/** Who the peer is. */
-export interface PeerIdentity {
-  readonly hostname: string
-  readonly bootId: string
-  readonly fsType: string
-  readonly source: string
-}
-
 export interface PeerRequest {
   readonly id: number
   readonly op: string

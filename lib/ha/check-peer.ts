@@ -3,17 +3,15 @@
  * Does file calls as it is told on standard input, and answers on standard output (check-link.ts). It works in the
  * checking side's scratch directory only, and ends with its input.
  */
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { holdOpen } from './check-kit.ts'
-import { type PeerAnswer, type PeerIdentity, type PeerRequest, parseLine } from './check-link.ts'
+import { type PeerAnswer, type PeerRequest, parseLine } from './check-link.ts'
 import { realClock } from './clock.ts'
 import { openDisk } from './disk.ts'
 import { DiskError, messageOf } from './errors.ts'
-import { fileSystemOf } from './file-system.ts'
+import { mountFacts } from './mount-facts.ts'
 import type { Disk } from './ports.ts'
-import { hostProcesses } from './processes.ts'
 
 /** The calls of `Disk` that a checking side may ask for, without their purpose. */
 const DISK_CALLS = ['create', 'glimpse', 'list', 'makeTermDir', 'read', 'touch', 'unlink'] as const
@@ -25,7 +23,7 @@ function makePeer(directory: string): (request: PeerRequest) => Promise<unknown>
   let scratch = ''
   let letGo: (() => Promise<void>) | null = null
   return async ({ op, args }) => {
-    if (op === 'identify') return await identify(directory)
+    if (op === 'identify') return await mountFacts(directory)
     if (op === 'ping') return null
     if (op === 'enter') {
       const name = String(args[0])
@@ -47,11 +45,6 @@ function makePeer(directory: string): (request: PeerRequest) => Promise<unknown>
 function callDisk(disk: Disk, op: DiskCall, args: readonly unknown[]): Promise<unknown> {
   const call = disk[op] as (purpose: 'check', ...rest: unknown[]) => Promise<unknown>
   return call('check', ...args)
-}
-
-async function identify(directory: string): Promise<PeerIdentity> {
-  const { type, source } = await fileSystemOf(directory)
-  return { hostname: hostname(), bootId: hostProcesses().self().bootId, fsType: type, source }
 }
 
 function main(directory: string | undefined): void {

@@ -2,6 +2,7 @@
  * The elector's way to a term: look, conclude, wait for its turn, claim, end the terms below, settle, activate. Pure;
  * see elector.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
  */
+import { isBarred } from './elector-contest.ts'
 import { obituary, startRelease } from './elector-release.ts'
 import {
   type Cause,
@@ -139,6 +140,7 @@ export function considerClaim(t: Turn): void {
     s.looking = { ...s.looking, nextMs: Math.min(s.looking.nextMs, now) }
     return
   }
+  if (isBarred(t)) return
   claim(t, CLAIMS[verdict.is], watch.seen, s.intent.noticedMs)
 }
 
@@ -436,6 +438,7 @@ export function refuseTakeOverOfLive(t: Turn, seen: Seen): void {
   if (isHolderGone(seen)) return
   const quietMs = t.now - watch.sinceMs
   if (isFenced(command, seen)) {
+    if (isBarred(t)) return
     claim(t, { reason: 'command', proof: true, evidence: 'the holder was fenced' }, seen, t.now)
   } else if (command.fencing === 'done' || quietMs < 2 * watch.by.renewMs) {
     const who = `${seen.holder?.address ?? 'unknown'} is active in term ${seen.holderTerm}`

@@ -17,10 +17,12 @@ import {
 export function guardLease(t: Turn): void {
   const { lease, timing } = t.s
   if (lease === null) return
-  if (lease.suspended === null && t.now >= lease.untilMs) {
+  const { yielded } = t.s.contest
+  if (lease.suspended === null && (yielded !== null || t.now >= lease.untilMs)) {
     t.s.lease = { ...lease, suspended: { sinceMs: t.now, confirmed: !masterIsTold(t.s) } }
     if (masterIsTold(t.s)) t.tell({ type: 'suspend', term: lease.term })
-    t.log('warn', 'lease not renewed in time: suspended', { term: lease.term })
+    const why = yielded === null ? 'lease not renewed in time' : `${yielded} is active as well`
+    t.log('warn', `${why}: suspended`, { term: lease.term })
   } else if (
     lease.suspended !== null &&
     !lease.suspended.confirmed &&
@@ -114,14 +116,14 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
     t.s.lease = { ...back, untilMs, covered: [], waiting, failing: false, dueMs: t.now }
     return
   }
-  t.s.lease = {
-    ...back,
-    untilMs,
-    covered: [],
-    failing: false,
-    dueMs: Math.max(t.now, input.startedMs + timing.renewMs),
-    suspended: null,
+  const dueMs = Math.max(t.now, input.startedMs + timing.renewMs)
+  if (t.s.contest.yielded !== null) {
+    // The term is kept, and nothing is answered under it.
+    const waiting = [...lease.covered, ...lease.waiting]
+    t.s.lease = { ...back, untilMs, covered: [], waiting, failing: true, dueMs }
+    return
   }
+  t.s.lease = { ...back, untilMs, covered: [], failing: false, dueMs, suspended: null }
   if (lease.suspended !== null) {
     t.log('info', 'a renewal succeeds again: the term goes on', { term: lease.term })
   }

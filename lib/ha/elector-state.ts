@@ -3,6 +3,14 @@
  *
  * `wakeMs` says when the next tick may have something to do; nothing here acts.
  */
+import {
+  type Check,
+  type ContestEffect,
+  type ContestMemory,
+  type ContestState,
+  contestWakes,
+  newContest,
+} from './contest.ts'
 import type { Proof } from './hand-over-proof.ts'
 import type { ClaimReason, EndReason } from './layout.ts'
 import type { ToKeeper, ToMaster } from './messages.ts'
@@ -238,6 +246,18 @@ export interface State {
   readonly above: { readonly term: number; readonly seenMs: number } | null
   /** What is known of the clients' network, and the offers that follow from it. */
   readonly network: NetworkState
+  /** Who this master is to the others, whatever their directory. */
+  readonly identity: Identity
+  /** Whether the others' directory is this one. */
+  readonly contest: ContestState
+}
+
+export interface Identity {
+  readonly clusterId: string
+  /** Absolute path of the HA directory. */
+  readonly directory: string
+  /** `processText` of the master. */
+  readonly by: string
 }
 
 export type Input =
@@ -299,6 +319,17 @@ export type Input =
   | { readonly type: 'proof'; readonly id: number; readonly proof: Proof }
   /** The smallest monitor interval that this host's storage can keep, as measured lately. */
   | { readonly type: 'pace'; readonly monitorMs: number }
+  /** The mount on which the directory was found at a look, and the cluster in it. */
+  | { readonly type: 'place'; readonly place: string }
+  /** Whether the nonce of letter `id` has been created. */
+  | { readonly type: 'contest-made'; readonly id: number; readonly made: boolean }
+  /** What the nonce in letter `id` of `from` has come to. */
+  | {
+      readonly type: 'contest-checked'
+      readonly id: number
+      readonly from: string
+      readonly check: Check
+    }
   | { readonly type: 'master-gone' }
   | { readonly type: 'pong' }
   /** The master wants to run and gets no time: it is not hung. */
@@ -336,6 +367,7 @@ export type Effect =
   | ({ readonly do: 'publish' } & Omit<Publication, 'address' | 'nonce'>)
   /** Could this member make the files of a claim now? For the offer with that nonce. */
   | { readonly do: 'prove'; readonly nonce: string }
+  | Exclude<ContestEffect, { readonly do: 'contest-send' | 'contest-answer' }>
   | { readonly do: 'kill-master'; readonly why: string }
   /** Be listed among the backups, or not. */
   | { readonly do: 'register' }
@@ -375,9 +407,14 @@ export interface Beginning {
     readonly serving: boolean
     readonly untilMs: number
   } | null
+  /** Left out where nobody asks whose directory this is. */
+  readonly identity?: Identity
+  /** Of an earlier keeper of this master. */
+  readonly contest?: ContestMemory | null
 }
 
-export function begin({ address, priority, timing, nowMs, canFence, resume }: Beginning): State {
+export function begin(beginning: Beginning): State {
+  const { address, priority, timing, nowMs, canFence, resume } = beginning
   const phase: Phase =
     resume === null
       ? { name: 'watching' }
@@ -435,6 +472,8 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
     unreadable: null,
     above: null,
     network: newNetwork(nowMs),
+    identity: beginning.identity ?? { clusterId: '', directory: '', by: '' },
+    contest: newContest(nowMs, beginning.contest),
   }
 }
 
@@ -445,7 +484,7 @@ export function begin({ address, priority, timing, nowMs, canFence, resume }: Be
 export function wakeMs(state: State): number {
   const { phase, lease, timing } = state
   const times = [state.pingMs, state.pongMs + timing.hangMs, state.looking.nextMs]
-  times.push(...networkWakes(state))
+  times.push(...networkWakes(state), ...contestWakes(state.contest, timing))
   if (lease !== null) {
     times.push(lease.dueMs, lease.untilMs)
     if (lease.suspended !== null) times.push(lease.suspended.sinceMs + timing.renewMs)

@@ -26,6 +26,7 @@ import {
   onServing,
   onTakeOver,
 } from './elector-claim.ts'
+import { considerContest, onContest } from './elector-contest.ts'
 import { considerHandOver, onHandOver, onProof } from './elector-hand-over.ts'
 import {
   forgiveMaster,
@@ -113,6 +114,15 @@ export function step(state: State, input: Input, nowMs: number): Step {
     case 'proof':
       onProof(t, input)
       break
+    case 'listed':
+    case 'place':
+    case 'letter':
+    case 'suspect':
+    case 'delivered':
+    case 'contest-made':
+    case 'contest-checked':
+      onContest(t, input)
+      break
     case 'master-gone':
       onMasterGone(t)
       break
@@ -170,6 +180,7 @@ export function step(state: State, input: Input, nowMs: number): Step {
 
 /** Everything that is due by now, most urgent first. */
 export function onTick(t: Turn): void {
+  considerContest(t)
   guardLease(t)
   guardMaster(t)
   renewIfDue(t)

@@ -4,6 +4,7 @@
  * Guarantees, non-guarantees, timing and file formats: README.md beside this file, docs/ha-protocol.md for the why.
  */
 
+export type { ContestFacts, Delivery, Letter, LetterReply } from './contest.ts'
 export { decodeClusterLoosely } from './decode.ts'
 export { giveDirectoryOrder } from './directory-order.ts'
 export { DirectoryProof } from './directory-proof.ts'
@@ -36,6 +37,7 @@ export {
 export { liveMembers } from './live-members.ts'
 export { makeDirs } from './make-dirs.ts'
 export type {
+  DirectoryNote,
   DirectoryPicture,
   HistoryEntry,
   InspectedMaster,

@@ -49,9 +49,11 @@ export async function joinElection(
       catalog: options.catalog,
       fencing: options.fencing,
       severalHosts: options.severalHosts,
+      unprovenMount: options.unprovenMount ?? 'refuse',
       catalogTerm: options.catalogTerm,
       catalogCluster: options.catalogCluster,
       openingDirectory: options.openingDirectory,
+      listed: options.listed ?? [],
       fresh: {
         clusterId: options.clusterId ?? randomUUID(),
         secret: randomBytes(32).toString('hex'),

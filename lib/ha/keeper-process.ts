@@ -5,6 +5,7 @@
  * The end of the channel is the kernel's word that the master is gone. This process ends itself by SIGKILL: with one
  * file call hanging on a dead mount, process.exit() would never return.
  */
+import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { realClock } from './clock.ts'
 import { openDisk } from './disk.ts'
@@ -14,6 +15,8 @@ import { watchTerms } from './file-hints.ts'
 import { Keeper } from './keeper.ts'
 import { ACTIVE_DIR } from './layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './messages.ts'
+import { mountIdentity } from './mount-identity.ts'
+import { MountWatch, placeOf } from './mount-watch.ts'
 import { openingBytes } from './opening-size.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses, readCpu } from './processes.ts'
@@ -51,6 +54,7 @@ async function main(given: Start): Promise<void> {
   // The same for every keeper of one master, so that a term's periods outlive the keeper that claimed it.
   const timing = settledFor(given.timing, storage.slowestRenewalMs)
   const start: Start = { ...given, timing }
+  const watch = storage.place === undefined ? null : new MountWatch(disk, log, storage.place)
   const keeper = new Keeper(
     {
       clock: realClock,
@@ -66,6 +70,8 @@ async function main(given: Start): Promise<void> {
       masterCpu: () => readCpu(start.self.master.pid),
       exit,
       storage,
+      mount: () => mountIdentity(given.directory),
+      ...(watch === null ? {} : { mountTrouble: (clusterId) => watch.trouble(clusterId) }),
       openingBytes: async () =>
         start.openingDirectory === null ? 0 : openingBytes(start.openingDirectory),
     },
@@ -81,32 +87,33 @@ async function main(given: Start): Promise<void> {
 }
 
 async function checked(start: Start, disk: Disk): Promise<Storage> {
-  const { directory, severalHosts } = start
-  const found = await quickCheck(disk, directory, { severalHosts })
+  const { directory, severalHosts, unprovenMount = 'refuse' } = start
+  const found = await quickCheck(disk, directory, { severalHosts, unprovenMount })
   const slow = judgeLatency(start, found)
-  const { granularityMs, network, p95Ms: slowestRenewalMs } = found
-  const warnings = slow === null ? found.warnings : [...found.warnings, slow]
-  return { granularityMs, slowestRenewalMs, network, warnings }
+  const critical = [...found.critical, ...slow.critical]
+  const warnings = [...found.warnings, ...slow.warnings]
+  for (const text of [...critical, ...warnings]) log('warn', text)
+  const { granularityMs, network, fsType: kind, p95Ms: slowestRenewalMs } = found
+  const place = await placeOf(await realpath(directory))
+  return { granularityMs, slowestRenewalMs, network, warnings, critical, kind, place }
 }
 
-/** A directory that is always too slow for P is refused; one that was slow at times is told, in the sentence given back. */
-function judgeLatency({ directory, timing }: Start, found: QuickCheck): string | null {
-  const { medianMs, p95Ms } = found
+/**
+ * A directory that is always too slow for P suspends its holder again and again; one that was slow at times may have been
+ * busy just then. Neither is refused: no lease is wrong for it, and the cluster may have nothing faster.
+ */
+function judgeLatency(
+  { directory, timing }: Start,
+  { medianMs, p95Ms }: QuickCheck,
+): Pick<QuickCheck, 'critical' | 'warnings'> {
   const { renewMs, monitorMs } = timing
   if (renewMs < medianMs * LATENCIES_PER_RENEWAL) {
-    throw new HaError(
-      'BAD_TIMING',
-      `the shared directory ${directory} takes ${medianMs.toFixed(1)} ms for a renewal: a monitor interval of ${monitorMs} ms is too short for it, the smallest is ${smallestMonitorMs(medianMs)} ms`,
-    )
+    const text = `the shared directory ${directory} takes ${medianMs.toFixed(1)} ms for a renewal: a monitor interval of ${monitorMs} ms is too short for it, the smallest is ${smallestMonitorMs(medianMs)} ms`
+    return { critical: [text], warnings: [] }
   }
-  if (renewMs >= p95Ms * LATENCIES_PER_RENEWAL) return null
-  log('warn', 'some renewals on the shared directory were slow for this monitor interval', {
-    medianMs,
-    p95Ms,
-    monitorMs,
-    safeMonitorMs: smallestMonitorMs(p95Ms),
-  })
-  return `the shared directory took ${p95Ms.toFixed(1)} ms for some renewals when this master started: safe with them is a monitor interval of ${smallestMonitorMs(p95Ms)} ms, set are ${monitorMs} ms`
+  if (renewMs >= p95Ms * LATENCIES_PER_RENEWAL) return { critical: [], warnings: [] }
+  const text = `the shared directory took ${p95Ms.toFixed(1)} ms for some renewals when this master started: safe with them is a monitor interval of ${smallestMonitorMs(p95Ms)} ms, set are ${monitorMs} ms`
+  return { critical: [], warnings: [text] }
 }
 
 // A master that dies before its first message leaves nothing to keep.

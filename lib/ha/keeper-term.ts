@@ -305,6 +305,7 @@ export class TermWork {
   #record(term: number, cause: Cause, nonce: string): TermRecord {
     const { self } = this.#o
     const cluster = this.#o.joined?.cluster
+    const kind = this.#o.joined?.storage.kind
     return {
       term,
       address: self.address,
@@ -316,6 +317,7 @@ export class TermWork {
       previousAddress: cause.basis.holder?.address ?? null,
       at: this.#now(),
       periods: periodsOf(this.#o.timing),
+      ...(kind === undefined ? {} : { mount: kind }),
       ...(cluster === undefined
         ? {}
         : { clusterId: cluster.clusterId, generation: generationOf(cluster) }),

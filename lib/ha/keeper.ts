@@ -7,7 +7,9 @@
  *
  * The same class runs in the keeper process and in the simulation.
  */
+import { processText } from './contest.ts'
 import { Counter } from './counter.ts'
+import { decodeClusterLoosely } from './decode.ts'
 import { step } from './elector.ts'
 import { rankOf } from './elector-claim.ts'
 import {
@@ -22,12 +24,13 @@ import { DiskError, HaError, messageOf } from './errors.ts'
 import { askForProof } from './hand-over-proof.ts'
 import { readHistory } from './history.ts'
 import { Backup } from './keeper-backup.ts'
+import { ContestWork } from './keeper-contest.ts'
 import { joinAs } from './keeper-join.ts'
 import { Bulletin } from './keeper-network.ts'
 import { Orders } from './keeper-orders.ts'
 import { TermWork } from './keeper-term.ts'
 import { Upkeep } from './keeper-upkeep.ts'
-import { ACTIVE_DIR, type Holder } from './layout.ts'
+import { ACTIVE_DIR, CLUSTER_FILE, type Holder } from './layout.ts'
 import { Looker } from './look.ts'
 import type { Joined, KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
 import { periodsOf } from './periods.ts'
@@ -53,6 +56,10 @@ export interface KeeperPorts {
   readonly storage: Storage
   /** Why this member could not make a claim's files now; null when it has shown that it can. Never rejects. */
   readonly proveClaim?: () => Promise<string | null>
+  /** The mount on which the directory is found now: its device and mount id. Left out: it never changes. */
+  readonly mount?: () => Promise<string>
+  /** What has become of the directory's mount, for people; null while it is the one that was joined. Never rejects. */
+  readonly mountTrouble?: (clusterId: string) => Promise<string | null>
   /** How much the opening of a term writes, as far as can be seen now. */
   readonly openingBytes: () => Promise<number>
 }
@@ -72,6 +79,8 @@ export class Keeper {
   readonly #reserve: Reserve
   readonly #upkeep: Upkeep
   readonly #unopened: Unopened
+  readonly #contest: ContestWork
+  #placedMs = Number.NEGATIVE_INFINITY
   #state: State
   #clusterId = ''
   #work: TermWork
@@ -137,6 +146,13 @@ export class Keeper {
         this.input({ type: 'candidates', candidates, begunMs, pulseMs }),
       onPace: (renewalMs) => this.input({ type: 'pace', monitorMs: smallestMonitorMs(renewalMs) }),
     })
+    this.#contest = new ContestWork({
+      clock,
+      disk,
+      log: this.#log,
+      address: this.#self.address,
+      limitMs: 2 * start.timing.renewMs,
+    })
     this.#upkeep = new Upkeep({
       clock,
       disk,
@@ -178,6 +194,7 @@ export class Keeper {
     if (this.#start.resume === null) this.#backup.register(true)
     this.#backup.start()
     this.#reserve.start()
+    this.input({ type: 'listed', addresses: this.#start.listed ?? [] })
     this.input(gone ? { type: 'master-gone' } : { type: 'tick' })
   }
 
@@ -226,7 +243,7 @@ export class Keeper {
   }
 
   #beginning(): State {
-    const { self, timing, resume, fencing } = this.#start
+    const { self, timing, resume, fencing, directory, contest = null } = this.#start
     return begin({
       address: self.address,
       priority: self.priority,
@@ -234,6 +251,8 @@ export class Keeper {
       nowMs: this.#ports.clock.nowMs(),
       canFence: fencing.length > 0,
       resume,
+      identity: { clusterId: this.#clusterId, directory, by: processText(self.master) },
+      contest,
     })
   }
 
@@ -267,7 +286,28 @@ export class Keeper {
     if (message.type === 'hint') this.hint(message.why)
     else if (message.type === 'history') void this.#history(message.id, message.limit)
     else if (message.type === 'no-room') void this.#makeRoomFor(message.term)
+    else if (message.type === 'delivered') void this.#delivered(message)
     else this.input(message)
+  }
+
+  async #delivered(message: ToKeeper & { type: 'delivered' }): Promise<void> {
+    const { call } = this.#state.contest.peers.find((peer) => peer.call?.id === message.id) ?? {}
+    const delivery = await this.#contest.confirm(message.delivery, call?.nonce ?? null)
+    this.input({ ...message, delivery })
+  }
+
+  /** Where the directory is, at a look: what was proven of another place proves nothing of this one. */
+  async #place(): Promise<void> {
+    const { clock, disk, mount } = this.#ports
+    const { peers, place } = this.#state.contest
+    if (peers.length === 0) return
+    if (place !== null && clock.nowMs() - this.#placedMs < this.#start.timing.renewMs) return
+    this.#placedMs = clock.nowMs()
+    const text = await disk.read('contest', CLUSTER_FILE)
+    // It may be missing for a while, and is put back.
+    const id = text === 'missing' ? null : (decodeClusterLoosely(text)?.clusterId ?? null)
+    const at = (await mount?.()) ?? ''
+    this.input({ type: 'place', place: `${at} ${id ?? this.#clusterId}` })
   }
 
   /**
@@ -327,6 +367,19 @@ export class Keeper {
       case 'fence':
         void this.#fence(effect.term)
         return
+      case 'contest-make':
+        void this.#contest
+          .make(effect)
+          .then((made) => this.input({ type: 'contest-made', id: effect.id, made }))
+        return
+      case 'contest-drop':
+        this.#contest.drop(effect.nonce)
+        return
+      case 'contest-try':
+        void this.#contest.try(effect).then((check) => {
+          this.input({ type: 'contest-checked', id: effect.id, from: effect.from, check })
+        })
+        return
       case 'kill-master':
         killMaster()
         return
@@ -357,8 +410,15 @@ export class Keeper {
   async #look(): Promise<void> {
     const startedMs = this.#ports.clock.nowMs()
     try {
-      const seen = await this.#looker.look()
+      const looked = this.#looker.look()
+      // What it shows is of no use where the mount is another one, and why it fails is told by the mount best.
+      looked.catch(() => undefined)
+      const trouble = await this.#mountTrouble()
+      if (trouble !== null) throw new HaError('BAD_STORAGE', trouble)
+      const seen = await looked
       this.input({ type: 'looked', seen, startedMs })
+      // A look that hangs here would hold up the next one.
+      void this.#place().catch(() => {})
       const { phase } = this.#state
       if (phase.name === 'watching' && rankOf(this.#state) === 0) {
         void this.#unopened.clear(this.#looker.unopened)
@@ -367,6 +427,10 @@ export class Keeper {
       this.input({ type: 'look-failed', why: messageOf(error) })
       if (error instanceof DiskError && error.path === ACTIVE_DIR) await this.#upkeep.remakeActive()
     }
+  }
+
+  async #mountTrouble(): Promise<string | null> {
+    return (await this.#ports.mountTrouble?.(this.#clusterId)) ?? null
   }
 
   #members(): string[] | null {
@@ -397,6 +461,9 @@ export class Keeper {
     const startedMs = clock.nowMs()
     try {
       const outcome = await this.#work.renew(term, this.#counter.next())
+      // After it: what was touched, or not found, may have been in another place. That ends no term, and keeps none.
+      const trouble = await this.#mountTrouble()
+      if (trouble !== null) throw new HaError('BAD_STORAGE', trouble)
       this.#lastRenewalMs = clock.nowMs() - startedMs
       this.input({ type: 'renewed', term, startedMs, outcome, why: '' })
     } catch (error) {
@@ -447,16 +514,18 @@ export class Keeper {
       space: this.#reserve.report,
       unwritable: this.#state.unwritable ?? this.#backup.unwritable,
       lastRenewalMs: this.#state.lease === null ? this.#backup.lastRenewalMs : this.#lastRenewalMs,
+      critical: this.#ports.storage.critical ?? [],
       warnings: [
         ...this.#ports.storage.warnings,
         ...this.#backup.warnings,
         ...this.#upkeep.warnings,
+        ...this.#contest.warnings,
       ],
       nowMs,
     })
     // Ages change all the time; they alone are sent once in two renewal periods.
     const { low, refused } = picture.space ?? {}
-    const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings} ${low?.bytes} ${low?.files} ${refused} ${JSON.stringify(picture.network)}`
+    const gist = `${picture.epoch} ${picture.active?.address} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings} ${picture.critical} ${low?.bytes} ${low?.files} ${refused} ${JSON.stringify(picture.network)} ${JSON.stringify(picture.directories)} ${JSON.stringify(picture.facts)}`
     if (gist === this.#sentPicture && !this.#isPictureOld()) return
     this.#sentPicture = gist
     this.#sentPictureMs = nowMs
@@ -482,4 +551,6 @@ const mayDiffer = (a: State, b: State): boolean =>
   a.unwritable !== b.unwritable ||
   a.failure !== b.failure ||
   (a.lease?.suspended ?? null) !== (b.lease?.suspended ?? null) ||
-  a.network.posted !== b.network.posted
+  a.network.posted !== b.network.posted ||
+  a.contest.peers !== b.contest.peers ||
+  a.contest.yielded !== b.contest.yielded

@@ -16,6 +16,7 @@
  *     backup/host2_26001.asked            the active asks for proof that this backup can make its files (hand-over-proof.ts)
  *     backup/host2_26001.cannot-ENOSPC    … and that it can't, and why
  *     reserve/host2_26001/…               room kept for that master's next claim (reserve.ts)
+ *     proven/host2.ID.json                that host's mount has passed a check with another host (mount-mark.ts)
  *     history/0000000042.json             exclusive create: this number is taken for ever, by whom and why
  *     history/0000000042.opened.json      exclusive create: it was opened, or swept and can't be any more
  *     history/0000000042.served.json      written when the term serves: how long each phase took
@@ -37,8 +38,11 @@ export const FORMAT_VERSION = 2
 
 export const ACTIVE_DIR = 'active'
 export const BACKUP_DIR = 'backup'
+/** Nonces of the contest, each for a moment (contest.ts). */
+export const CONTEST_DIR = 'contest'
 export const HISTORY_DIR = 'history'
 export const RESERVE_DIR = 'reserve'
+export const MARK_DIR = 'proven'
 export const CLUSTER_FILE = 'cluster.json'
 export const NEXT_CLUSTER_FILE = 'cluster.next.json'
 export const SECRET_FILE = 'secret'
@@ -215,6 +219,8 @@ export interface TermRecord {
   readonly at: string
   /** They hold for the whole term; none in a file of an older version, nor in a tombstone. */
   readonly periods?: Periods
+  /** The kind of mount that its holder works on, such as `nfs4`; none in a file of an older version, nor in a command's. */
+  readonly mount?: string
   /** Whose term it is, from format 2 on; of a format's own term: as it is since. */
   readonly clusterId?: string
   readonly generation?: number

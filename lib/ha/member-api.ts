@@ -2,7 +2,9 @@
  * What a master gets from the HA library, as types: its rights while it is active, what is known of the others, and
  * what it owes when a term begins and ends. `member.ts` keeps the promise, `keeper-process.ts` stands behind it.
  */
+import type { ContestFacts, Delivery, Letter, LetterReply } from './contest.ts'
 import type { Addresses, Holder, ServedRecord, TermRecord } from './layout.ts'
+import type { UnprovenMount } from './mount-admission.ts'
 import type { Hearing, KnownWorker } from './network-rank.ts'
 import type { Periods } from './periods.ts'
 import type { Log } from './ports.ts'
@@ -79,7 +81,19 @@ export interface MemberView {
   /** What this master tried last and came to nothing, whoever serves meanwhile; null once it has served itself. */
   readonly failure: FailedAttempt | null
   readonly warnings: readonly string[]
+  /** Beside these, what endangers the cluster until somebody mends it. */
+  readonly critical?: readonly string[]
   readonly network: NetworkView
+  /** Whether the other masters work on this very directory, where that is not so or could not be found out. */
+  readonly directories: readonly DirectoryNote[]
+}
+
+/** A sentence for people about the directory of another master. */
+export interface DirectoryNote {
+  /** Umbilical address of that master. */
+  readonly address: string
+  readonly level: 'critical' | 'warning'
+  readonly text: string
 }
 
 /** `text`: what was done and why it failed, such as `could not claim term 3: ENOSPC …`. */
@@ -134,6 +148,16 @@ export interface Member {
   hears(hearing: Hearing): void
   /** Called when the election needs that anew, by requests sent from now on, and when it does not any more. */
   onMeasure(listener: (wanted: boolean) => void): void
+  /** The other masters to be tried, by umbilical address: none is claimed beside one of another directory. */
+  lists(addresses: readonly string[]): void
+  /** A letter of another master that has shown our cluster's secret. Rejects when the keeper is gone meanwhile. */
+  letter(letter: Letter): Promise<LetterReply>
+  /** What delivers this member's own letters; it never rejects. Letters before it is there wait for it. */
+  onLetter(deliver: (to: string, letter: Letter) => Promise<Delivery>): void
+  /** What this member tells the others of itself and its directory; null before its keeper's first look. */
+  facts(): ContestFacts | null
+  /** That master may not be there any more (its stream broke). */
+  suspects(address: string): void
   /** Orderly end: releases the term or leaves the backups, ends the keeper. */
   stop(reason: string): Promise<void>
   /** Called at every change of state, with the new view. */
@@ -159,6 +183,8 @@ export interface MemberOptions {
   readonly fencing: readonly string[]
   /** True when masters run on other hosts too: a directory on a local disk is refused then. */
   readonly severalHosts: boolean
+  /** Whether a mount that nobody has proven is used with several hosts, with an alert; left out: it is refused. */
+  readonly unprovenMount?: UnprovenMount
   /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
   readonly catalogTerm: number
   /** The cluster that the catalog says it belongs to; null: to none yet, or nobody could tell. */
@@ -170,6 +196,11 @@ export interface MemberOptions {
   readonly openingDirectory: string | null
   readonly service: Service
   readonly log: Log
+  /**
+   * Umbilical addresses of the other masters: each is tried before anything is claimed (for M/2 at most), over what is
+   * given to `onLetter`. Left out: nobody is.
+   */
+  readonly listed?: readonly string[]
 }
 
 /** One line of `haadmin -status`, read from the directory alone. */

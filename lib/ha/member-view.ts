@@ -38,7 +38,9 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
     problem: waits ? `term ${term.number} can't be served yet: ${trouble}` : problem,
     failure: isActive ? null : (picture?.failure ?? null),
     warnings: picture?.warnings ?? [],
+    critical: picture?.critical ?? [],
     network: picture?.network ?? { trouble: null, workers: [] },
+    directories: picture?.directories ?? [],
   }
 }
 

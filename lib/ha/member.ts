@@ -8,9 +8,11 @@
  *
  * The same class runs in the master and in the simulation.
  */
+import type { ContestFacts, Delivery, Letter, LetterReply } from './contest.ts'
 import { comesOfNoSpace, HaError, messageOf } from './errors.ts'
 import { HeldTerm } from './held-term.ts'
 import { KeeperRequests } from './keeper-requests.ts'
+import { Letters } from './letters.ts'
 import type {
   HistoryEntry,
   MasterState,
@@ -29,7 +31,7 @@ export interface MemberPorts extends KeeperPorts {
 }
 
 /** What a keeper is told at its start, less what only this class knows. */
-export type MemberStart = Omit<Start, 'resume' | 'joined' | 'knownTerm'>
+export type MemberStart = Omit<Start, 'resume' | 'joined' | 'knownTerm' | 'contest'>
 
 export class MemberCore implements Member {
   readonly #ports: MemberPorts
@@ -47,6 +49,8 @@ export class MemberCore implements Member {
   #known: Start['joined'] = null
   #listeners: ((view: MemberView) => void)[] = []
   readonly #renewalListeners: ((renewal: Renewal) => void)[] = []
+  #listed: readonly string[]
+  readonly #letters: Letters
   #measure: (wanted: boolean) => void = () => {}
   #joined: { resolve(): void; reject(error: HaError): void } | null = null
   #left: (() => void) | null = null
@@ -55,6 +59,8 @@ export class MemberCore implements Member {
   constructor(ports: MemberPorts, start: MemberStart) {
     this.#ports = ports
     this.#start = start
+    this.#listed = start.listed ?? []
+    this.#letters = new Letters((message) => this.#keeper.send(message))
     this.#term = new HeldTerm(ports.clock)
     this.#keeper = new SupervisedKeeper(ports, start.timing, {
       introduction: () => ({
@@ -62,6 +68,8 @@ export class MemberCore implements Member {
         joined: this.#known,
         resume: this.#term.resume(),
         knownTerm: this.#newestTerm,
+        listed: this.#listed,
+        contest: this.#picture?.contest ?? null,
       }),
       onMessage: (message) => this.#onMessage(message),
       onGone: () => this.#onKeeperGone(),
@@ -162,6 +170,28 @@ export class MemberCore implements Member {
     this.#measure = listener
   }
 
+  lists(addresses: readonly string[]): void {
+    if (addresses.join() === this.#listed.join()) return
+    this.#listed = addresses
+    this.#keeper.send({ type: 'listed', addresses })
+  }
+
+  letter(letter: Letter): Promise<LetterReply> {
+    return this.#letters.take(letter)
+  }
+
+  onLetter(deliver: (to: string, letter: Letter) => Promise<Delivery>): void {
+    this.#letters.use(deliver)
+  }
+
+  facts(): ContestFacts | null {
+    return this.#picture?.facts ?? null
+  }
+
+  suspects(address: string): void {
+    this.#keeper.send({ type: 'suspect', address })
+  }
+
   stop(reason: string): Promise<void> {
     if (this.#state === 'stopped' || this.#keeper.pid === null) return Promise.resolve()
     return new Promise((resolve) => {
@@ -187,6 +217,7 @@ export class MemberCore implements Member {
 
   #onKeeperGone(): boolean {
     this.#requests.failCommands()
+    this.#letters.forget()
     if (this.#left === null) return true
     this.#finish()
     return false
@@ -244,6 +275,12 @@ export class MemberCore implements Member {
         return
       case 'measure':
         this.#measure(message.wanted)
+        return
+      case 'send-letter':
+        this.#letters.send(message)
+        return
+      case 'letter-reply':
+        this.#letters.onReply(message.id, message.reply)
         return
       case 'committed':
         this.#requests.onCommitted(message.ids, () => this.mayFinish())

@@ -3,15 +3,19 @@
  * version, since the master starts its own keeper. All times are the host's monotonic clock in ms, which is one clock
  * for both processes.
  */
+import type { ContestFacts, ContestMemory, Delivery, Letter, LetterReply } from './contest.ts'
 import type { HaErrorCode } from './errors.ts'
 import type { ClusterFile, Holder } from './layout.ts'
 import type {
+  DirectoryNote,
   FailedAttempt,
   HistoryEntry,
   NetworkView,
   PeerView,
   StorageState,
 } from './member-api.ts'
+import type { UnprovenMount } from './mount-admission.ts'
+import type { MountPlace } from './mount-watch.ts'
 import type { Hearing } from './network-rank.ts'
 import type { LogLevel } from './ports.ts'
 import type { SpaceReport } from './space.ts'
@@ -27,6 +31,12 @@ export interface Storage {
   readonly network: boolean
   /** What an operator should know of it: a sentence each. */
   readonly warnings: readonly string[]
+  /** What endangers the cluster until somebody mends it: a sentence each. */
+  readonly critical?: readonly string[]
+  /** The kind of mount, such as `nfs4`. */
+  readonly kind?: string
+  /** Where the directory was found; left out: it never moves. */
+  readonly place?: MountPlace
 }
 
 /** The result of joining a directory. */
@@ -50,6 +60,8 @@ export interface Start {
   readonly catalog: { readonly class: string; readonly uri: string }
   readonly fencing: readonly string[]
   readonly severalHosts: boolean
+  /** Whether a mount that nobody has proven is used with several hosts, with an alert; left out: it is refused. */
+  readonly unprovenMount?: UnprovenMount
   /** Where each term's opening writes, in a numbered subdirectory of its own (absolute path); null: not to files. */
   readonly openingDirectory: string | null
   /** The newest term in which a catalog beside the directory has been served; 0 for none, or where that can't be told. */
@@ -71,6 +83,10 @@ export interface Start {
     readonly serving: boolean
     readonly untilMs: number
   } | null
+  /** Umbilical addresses of the other masters that are tried before anything is claimed. */
+  readonly listed?: readonly string[]
+  /** What an earlier keeper of the same master knew of the others' directories; null at its start. */
+  readonly contest?: ContestMemory | null
 }
 
 export type ToKeeper =
@@ -105,6 +121,13 @@ export type ToKeeper =
   /** What the master's own requests over the network have found. */
   | { readonly type: 'hears'; readonly hearing: Hearing }
   | { readonly type: 'hint'; readonly why: string }
+  /** The other masters that are to be tried, in place of those before. */
+  | { readonly type: 'listed'; readonly addresses: readonly string[] }
+  /** From a master that has shown our cluster's secret; `letter-reply` is the answer. */
+  | { readonly type: 'letter'; readonly id: number; readonly letter: Letter }
+  | { readonly type: 'delivered'; readonly id: number; readonly delivery: Delivery }
+  /** That master may not be there any more. */
+  | { readonly type: 'suspect'; readonly address: string }
 
 /** What the keeper knows of the cluster, for the master's view. */
 export interface Picture {
@@ -121,7 +144,13 @@ export interface Picture {
   readonly problem: string | null
   readonly failure: FailedAttempt | null
   readonly warnings: readonly string[]
+  /** Beside these, what endangers the cluster until somebody mends it. */
+  readonly critical?: readonly string[]
   readonly network: NetworkView
+  readonly contest: ContestMemory
+  /** What it tells the others of itself. */
+  readonly facts: ContestFacts
+  readonly directories: readonly DirectoryNote[]
 }
 
 export type ToMaster =
@@ -146,6 +175,14 @@ export type ToMaster =
   | { readonly type: 'deactivate'; readonly term: number; readonly reason: string }
   /** Ask over the network now, and go on with it; or that nobody waits for it any more. */
   | { readonly type: 'measure'; readonly wanted: boolean }
+  /** Deliver it to the master at `to`; `delivered` is the answer. */
+  | {
+      readonly type: 'send-letter'
+      readonly id: number
+      readonly to: string
+      readonly letter: Letter
+    }
+  | { readonly type: 'letter-reply'; readonly id: number; readonly reply: LetterReply }
   | { readonly type: 'committed'; readonly ids: readonly number[] }
   | {
       readonly type: 'reply'

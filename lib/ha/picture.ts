@@ -1,5 +1,7 @@
 /** What the keeper tells its master of the cluster: the elector's state in a reader's words. Pure. */
+import { directoryNotes } from './contest-notes.ts'
 import { blindText } from './elector-claim.ts'
+import { contestBar, contestFacts } from './elector-contest.ts'
 import { failureText, type State, whatFailed } from './elector-state.ts'
 import { type Holder, networkOf } from './layout.ts'
 import type { PeerView } from './member-api.ts'
@@ -17,6 +19,8 @@ export interface PictureOf {
   readonly peers: readonly Peer[]
   readonly lastRenewalMs: number | null
   readonly warnings: readonly string[]
+  /** Beside these, what endangers the cluster. */
+  readonly critical: readonly string[]
   readonly space: SpaceReport | null
   /** Why this master's own heartbeat could not be renewed; null when it could. */
   readonly unwritable: string | null
@@ -41,7 +45,11 @@ export function pictureOf(of: PictureOf): Picture {
     failure: state.failure && { term: state.failure.term, text: failureText(state.failure) },
     space: of.space,
     network: { trouble: networkProblemOf(state, nowMs), workers: workersOf(state) },
+    contest: state.contest,
+    facts: contestFacts(state),
+    directories: directoryNotes(state, nowMs),
     warnings: [...of.warnings, ...periodWarnings(state, others)],
+    critical: of.critical,
   }
 }
 
@@ -111,6 +119,10 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
   }
   if (active !== null) return null
   const { phase, lease, watch, timing } = state
+  const { yielded } = state.contest
+  if (lease?.suspended && yielded !== null) {
+    return `term ${lease.term} is suspended: ${yielded} is active in another directory and goes first (${state.identity.directory} here)`
+  }
   if (lease?.suspended) {
     const why = state.unwritable === null ? '' : `: ${state.unwritable}`
     return `term ${lease.term} is suspended: its lease could not be renewed${why}`
@@ -126,6 +138,8 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
     return `${watch.seen.unreadable}: by whose periods its holder lives is unknown, so nobody takes over without proof`
   }
   if (before !== null) return before
+  const bar = contestBar(state, nowMs)
+  if (bar !== null) return `this master does not claim: ${bar.why}`
   const { is } = verdictOf(watch, nowMs, timing)
   if (is === 'refused') {
     const { holder, holderTerm } = watch.seen

@@ -35,6 +35,7 @@ export type Purpose =
   | 'reserve'
   | 'inspect'
   | 'upkeep'
+  | 'contest'
   | 'check'
 
 /** What is left of a file system for whoever is not root. */

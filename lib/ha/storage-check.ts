@@ -3,7 +3,8 @@
  *
  * - `quickCheck`, at every start: refuses what is wrong beyond doubt, in some hundred calls from this host alone.
  * - `checkStorage`, for `-checkSharedDir`: every operation that the protocol rests on, measured, and with a peer on another
- *   host what only two hosts can show: races, the fence, freshness. One host alone can't prove a mount good.
+ *   host what only two hosts can show: races, the fence, freshness. One host alone can't prove a mount good. A passed check
+ *   of two hosts leaves its mark on a kind of mount that needs one.
  *
  * Both work in a scratch directory `check-…` inside the directory and remove it.
  */
@@ -20,22 +21,29 @@ import {
   within,
 } from './check-kit.ts'
 import { connectPeer, type PeerLines } from './check-link.ts'
+import { realClock } from './clock.ts'
 import { openDisk } from './disk.ts'
 import { DiskError, HaError, messageOf } from './errors.ts'
-import { type FileSystem, fileSystemOf, mountWarnings } from './file-system.ts'
+import type { FileSystem } from './file-system.ts'
+import { MARK_DIR } from './layout.ts'
+import { type Admission, admissionOf, admit, type UnprovenMount } from './mount-admission.ts'
+import { type MountFacts, mountFacts } from './mount-facts.ts'
+import { mountWarnings } from './mount-kinds.ts'
+import { leaveMarks, readMarks, strangers } from './mount-mark.ts'
 import type { Disk } from './ports.ts'
 import {
   exclusiveCreate,
   fileSystemTrial,
   hereTrials,
   listing,
-  refusalOf,
+  monitorTrial,
+  optionsTrial,
   renewal,
   reservedTimes,
   type Space,
   unlinkEnds,
 } from './storage-trials.ts'
-import { peerTrials } from './storage-trials-peer.ts'
+import { peerFacts, peerTrials } from './storage-trials-peer.ts'
 import { smallestMonitorMs } from './timing.ts'
 
 export type { StorageCheck } from './check-kit.ts'
@@ -55,6 +63,10 @@ export interface StorageReport {
   readonly p95Ms: number | null
   /** The smallest monitor interval for that latency. */
   readonly smallestMonitorMs: number | null
+  /** What the check has proven for masters on several hosts: `whole`, or only as far as one host can tell. */
+  readonly reach: 'whole' | 'as far as one host can tell' | 'this host'
+  /** Why a passed check with a peer has left no mark where one is needed; null otherwise. */
+  readonly unmarked: string | null
 }
 
 export interface CheckStorageOptions {
@@ -64,36 +76,75 @@ export interface CheckStorageOptions {
   readonly peer?: PeerLines
   /** Masters of other hosts are to use it: a local file system can't carry them. A peer says so by itself. */
   readonly severalHosts?: boolean
+  /** The configured monitor interval, which the directory must be fast enough for; left out: not judged. */
+  readonly monitorMs?: number
 }
 
 /** Runs all checks. Rejects HaError BAD_STORAGE where not even a scratch directory can be made, TIMEOUT where that hangs. */
 export async function checkStorage(options: CheckStorageOptions): Promise<StorageReport> {
-  const { directory, peer, severalHosts = false } = options
+  const { directory, peer, severalHosts = false, monitorMs } = options
   // Listened to from the start: a stream of lines that ends unheard never seems to end.
   const link = peer === undefined ? null : connectPeer(peer, TRIAL_LIMIT_MS)
   const disk = openDisk(directory)
   const scratch = newScratchName()
   const prepared = inWords(directory, async () => {
-    const kind = await fileSystemOf(directory)
     await disk.makeDirs('check', scratch)
-    return kind
+    const mount = await mountFacts(directory)
+    if (link !== null) return { mount, admission: unmarkedAdmission(mount) }
+    const facts = { mount, severalHosts, unproven: 'refuse' } as const
+    return { mount, admission: await admit(disk, 'check', facts) }
   })
-  const fileSystem = await within(TRIAL_LIMIT_MS, directory, prepared)
+  const { mount, admission } = await within(TRIAL_LIMIT_MS, directory, prepared)
   const space = spaceIn(disk, directory, scratch)
-  const trials = [fileSystemTrial(fileSystem, severalHosts || link !== null), ...hereTrials(space)]
-  if (link !== null) trials.push(...peerTrials({ ...space, scratch, link }))
+  // Who the peer is and that it answers at all is a trial of its own.
+  const there = link === null ? null : await peerFacts(link).catch(() => null)
+  const { fileSystem } = mount
+  const trials = [
+    fileSystemTrial(mount, admission, { peer: there, severalHosts }),
+    optionsTrial(fileSystem),
+    ...hereTrials(space),
+  ]
+  if (link !== null) trials.push(...peerTrials({ ...space, scratch, link, mount }))
+  if (monitorMs !== undefined) trials.push(monitorTrial(space, monitorMs))
   const { checks, hangs } = await runTrials(trials, TRIAL_LIMIT_MS)
   if (!hangs) await removeScratch(disk, scratch)
+  const ok = checks.every((check) => check.ok)
+  const unmarked = ok && there !== null ? await mark(disk, mount, there) : null
   const worst = Math.max(0, ...space.measured.p95Ms)
   const p95Ms = worst > 0 ? worst : null
   return {
-    ok: checks.every((check) => check.ok),
+    ok,
     fileSystem,
     checks,
     granularityMs: space.measured.granularityMs,
     p95Ms,
     smallestMonitorMs: p95Ms === null ? null : smallestMonitorMs(p95Ms),
+    reach: reachOf(fileSystem, link !== null),
+    unmarked,
   }
+}
+
+/** A check of two hosts judges anew, whatever an earlier one has left. */
+const unmarkedAdmission = (mount: MountFacts): Admission =>
+  admissionOf({ mount, severalHosts: true, unproven: 'refuse', marks: [], ranBefore: false })
+
+/** Of a kind that was never tried, and of one that caches, one host can tell nothing. */
+function reachOf({ sharing }: FileSystem, hasPeer: boolean): StorageReport['reach'] {
+  if (hasPeer) return 'whole'
+  return sharing === 'shared' || sharing === 'local' ? 'as far as one host can tell' : 'this host'
+}
+
+/** Leaves the marks of both hosts where a start asks for one; why not, or null. */
+async function mark(disk: Disk, here: MountFacts, there: MountFacts): Promise<string | null> {
+  const needed = [here, there].some(({ fileSystem }) => fileSystem.sharing !== 'shared')
+  if (!needed) return null
+  const marks = (await readMarks(disk, 'check')).map((found) => found.mark)
+  const others = strangers(marks, here.host, there.host)
+  if (others.length > 0) {
+    return `neither ${here.host.hostname} nor ${there.host.hostname} has passed a check with one of the hosts that have (${others.join(', ')}): check each of them with one of those. Where those hosts are gone for good, remove ${MARK_DIR}/ in the directory first`
+  }
+  await leaveMarks(disk, here, there, new Date(realClock.wallMs()).toISOString())
+  return null
 }
 
 export interface QuickCheck {
@@ -105,8 +156,10 @@ export interface QuickCheck {
   /** True when file events tell nothing about other hosts: everything but a known local file system. */
   readonly network: boolean
   readonly fsType: string
-  /** Mount options that endanger the lease: a sentence each. */
+  /** What an operator should know of the mount: a sentence each. */
   readonly warnings: readonly string[]
+  /** The same of what endangers the cluster: options that weaken the lease, a kind that nobody has proven. */
+  readonly critical: readonly string[]
 }
 
 /**
@@ -116,11 +169,15 @@ export interface QuickCheck {
 export async function quickCheck(
   disk: Disk,
   directory: string,
-  options: { readonly severalHosts: boolean },
+  options: { readonly severalHosts: boolean; readonly unprovenMount?: UnprovenMount },
 ): Promise<QuickCheck> {
-  const fileSystem = await inWords(directory, () => fileSystemOf(directory))
-  const refusal = refusalOf(fileSystem, options.severalHosts)
-  if (refusal !== null) throw unusable(directory, refusal)
+  const { severalHosts, unprovenMount: unproven = 'refuse' } = options
+  const { mount, admission } = await inWords(directory, async () => {
+    const mount = await mountFacts(directory)
+    return { mount, admission: await admit(disk, 'check', { mount, severalHosts, unproven }) }
+  })
+  const { fileSystem } = mount
+  if (admission.refusal !== null) throw unusable(directory, admission.refusal)
   const scratch = newScratchName()
   const space = spaceIn(disk, directory, scratch)
   await inWords(directory, () => disk.makeDirs('check', scratch))
@@ -137,7 +194,8 @@ export async function quickCheck(
       p95Ms: Math.max(0, ...space.measured.p95Ms),
       network: fileSystem.sharing !== 'local',
       fsType: fileSystem.type,
-      warnings: mountWarnings(fileSystem),
+      warnings: admission.warnings,
+      critical: [...admission.critical, ...mountWarnings(fileSystem)],
     }
   } catch (error) {
     // The first failure is the one to tell; a scratch directory that stays does no harm.

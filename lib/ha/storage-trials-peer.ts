@@ -10,16 +10,19 @@ import {
   percentile,
   type Trial,
 } from './check-kit.ts'
-import type { PeerIdentity, PeerLink } from './check-link.ts'
+import type { PeerLink } from './check-link.ts'
 import { realClock } from './clock.ts'
+import { isSamePlace, type MountFacts } from './mount-facts.ts'
+import { mountWarnings, refusedBecause } from './mount-kinds.ts'
 import type { Glimpse } from './ports.ts'
-import { hostProcesses } from './processes.ts'
 import { counterOf, type Space } from './storage-trials.ts'
 
 export interface PeerSpace extends Space {
   /** Name of the scratch directory in the shared one. */
   readonly scratch: string
   readonly link: PeerLink
+  /** Of this side. */
+  readonly mount: MountFacts
 }
 
 /** A look that is later than this after the touch ended is stale. Every period of the protocol is longer. */
@@ -92,11 +95,30 @@ export const peerTrials = (space: PeerSpace): Trial[] => [
   },
 ]
 
-async function peerIsAnotherHost({ link }: PeerSpace): Promise<Finding> {
-  const { value } = await link.ask<PeerIdentity>('identify')
-  const detail = `${value.hostname}, ${value.fsType} ${value.source}`
-  if (value.bootId !== hostProcesses().self().bootId) return { ok: true, detail }
-  return { ok: false, detail: `${detail}: it runs on this very host, name another one` }
+/** Who the peer is, and what its directory is on. */
+export async function peerFacts(link: PeerLink): Promise<MountFacts> {
+  return (await link.ask<MountFacts>('identify')).value
+}
+
+async function peerIsAnotherHost({ link, mount }: PeerSpace): Promise<Finding> {
+  const { host, fileSystem, network, place } = await peerFacts(link)
+  const { type, source, mountPoint, sharing } = fileSystem
+  const detail = `${host.hostname}, ${type} ${source}`
+  if (network === mount.network) {
+    return { ok: false, detail: `${detail}: it runs on this very host, name another one` }
+  }
+  const why = refusedBecause(fileSystem)
+  if (why !== null) return { ok: false, detail: `${detail}: ${mountPoint} there is ${why}` }
+  const [weak] = mountWarnings(fileSystem)
+  if (weak !== undefined) return { ok: false, detail: `${detail}: there ${weak}` }
+  if (isSamePlace(place, mount.place)) {
+    return { ok: true, detail: `${detail}: one kernel, and the same directory in it` }
+  }
+  if (sharing === 'local') {
+    return { ok: false, detail: `${detail}: ${mountPoint} there is a local file system` }
+  }
+  const isOneKernel = place?.bootId === mount.place?.bootId
+  return { ok: true, detail: isOneKernel ? `${detail}: one kernel, a mount of its own` : detail }
 }
 
 async function sameDirectory({ disk, scratch, link }: PeerSpace): Promise<Finding> {

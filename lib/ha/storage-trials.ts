@@ -12,7 +12,11 @@ import {
 } from './check-kit.ts'
 import type { FileSystem } from './file-system.ts'
 import { REFUSED_MTIME_MS, RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS, releaseOf } from './layout.ts'
+import type { Admission } from './mount-admission.ts'
+import { isSamePlace, type MountFacts } from './mount-facts.ts'
+import { mountWarnings } from './mount-kinds.ts'
 import type { Disk, Glimpse } from './ports.ts'
+import { smallestMonitorMs } from './timing.ts'
 
 /** Where trials work: a scratch directory of their own, and what they measured for others. */
 export interface Space {
@@ -32,33 +36,65 @@ const GRAINS_MS = [0.001, 0.01, 0.1, 1, 10, 100, 1000, 2000]
 export const counterOf = (glimpse: Glimpse | 'missing'): number =>
   glimpse === 'missing' ? Number.NaN : glimpse.mtimeMs
 
-/** Why a file system can't be used at all, or null. */
-export function refusalOf(fileSystem: FileSystem, severalHosts: boolean): string | null {
-  const { type, mountPoint, sharing } = fileSystem
-  if (sharing === 'refused') {
-    return `${mountPoint} is HDFS through fuse-dfs, where an exclusive create is not exclusive: mount HDFS through its NFS gateway, or use another shared directory`
-  }
-  if (sharing === 'local' && severalHosts) {
-    return `${mountPoint} is a local file system (${type}), which the masters on other hosts can't see: put it on a directory that all hosts mount (NFS, CephFS, GlusterFS)`
-  }
-  return null
-}
-
-export const fileSystemTrial = (fileSystem: FileSystem, severalHosts: boolean): Trial => ({
+/** Whether a master may start on it, and what to think of it. `admission`: of a start here and now, without a peer. */
+export const fileSystemTrial = (
+  { fileSystem, network, place }: MountFacts,
+  admission: Admission,
+  { peer, severalHosts }: { readonly peer: MountFacts | null; readonly severalHosts: boolean },
+): Trial => ({
   name: 'file system',
   consequence:
     'on a file system of one host, or one without exclusive creates, two masters go active',
   run: async () => {
     const { type, source, mountPoint, options, sharing } = fileSystem
-    const refusal = refusalOf(fileSystem, severalHosts)
+    const what = `${type}, ${source} on ${mountPoint} (${options})`
+    if (peer !== null && peer.network !== network && isSamePlace(place, peer.place)) {
+      return {
+        ok: sharing !== 'refused',
+        detail: `${what}: both hosts are one kernel, and this is one and the same directory there`,
+      }
+    }
+    // What nobody has tried is what a check with a peer is there to try; what is known to fail is not.
+    const isTried = peer !== null && sharing === 'unknown'
+    const [why] = [
+      ...(admission.refusal === null ? [] : [admission.refusal]),
+      ...admission.critical,
+    ]
+    if (why !== undefined && !isTried) return { ok: false, detail: why }
+    if (admission.warnings[0] !== undefined) {
+      return { ok: true, detail: `${what}: ${admission.warnings[0]}` }
+    }
+    const proven = severalHosts ? 'proven by a check with another host' : 'for this host alone'
     const reach = {
-      local: 'for masters on this host only',
+      local: severalHosts ? proven : 'for masters on this host only',
       shared: 'several hosts can share it',
-      refused: '',
-      unknown: 'not known to be shared: trust it only after a check with a peer',
+      refused: 'for masters on this host only',
+      unknown: peer !== null ? 'a kind that only this check can prove' : proven,
     }[sharing]
-    const detail = `${type}, ${source} on ${mountPoint} (${options}): ${reach}`
-    return refusal === null ? { ok: true, detail } : { ok: false, detail: refusal }
+    return { ok: true, detail: `${what}: ${reach}` }
+  },
+})
+
+/** Options under which a start is an alert, and a directory can't be trusted. */
+export const optionsTrial = (fileSystem: FileSystem): Trial => ({
+  name: 'mount options',
+  consequence: 'a write is given up half-way, or an old heartbeat is taken for the newest',
+  run: async () => {
+    const found = mountWarnings(fileSystem)
+    if (found.length > 0) return { ok: false, detail: found.join('; ') }
+    return { ok: true, detail: 'none of those that weaken the file system’s promises' }
+  },
+})
+
+/** To be run last: by what the others have measured. */
+export const monitorTrial = ({ measured }: Space, monitorMs: number): Trial => ({
+  name: 'monitor interval',
+  consequence: 'a slow renewal suspends the active master, and backups take over from living ones',
+  run: async () => {
+    const worst = Math.max(0, ...measured.p95Ms)
+    const smallestMs = smallestMonitorMs(worst)
+    const detail = `tajo.master.ha.monitor.interval is ${monitorMs} ms, the smallest for this latency is ${smallestMs} ms`
+    return { ok: smallestMs <= monitorMs, detail }
   },
 })
 

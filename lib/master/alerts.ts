@@ -1,5 +1,6 @@
 /** What an operator should look at, a sentence each, the gravest first. Pure: thresholds and words are all there is. */
 import {
+  type DirectoryNote,
   LATENCIES_PER_RENEWAL,
   type SpaceReport,
   type StorageState,
@@ -20,8 +21,12 @@ export interface AlertFacts {
   readonly timing: Timing | null
   /** The election's own: of the storage and its mount. */
   readonly storageWarnings: readonly string[]
+  /** Those that endanger the cluster until somebody mends them. */
+  readonly storageDangers: readonly string[]
   /** Masters in conf/masters, here or there, that are another cluster's: a sentence each. */
   readonly foreign: readonly string[]
+  /** Of masters whose directory is another one, or not known to be this one. */
+  readonly directories: readonly DirectoryNote[]
   /** That two masters served at once. */
   readonly splitBrain: readonly string[]
   /** What is wrong with the clients' network; null when nothing is. */
@@ -44,12 +49,20 @@ export function alertsOf(facts: AlertFacts): Alert[] {
   const all = [
     ...facts.splitBrain.map((text): Alert => ({ kind: 'split-brain', level: 'critical', text })),
     ...facts.foreign.map((text): Alert => ({ kind: 'other-cluster', level: 'critical', text })),
+    ...facts.directories.map(
+      ({ level, text }): Alert => ({
+        kind: level === 'critical' ? 'other-directory' : 'directory-unproven',
+        level,
+        text,
+      }),
+    ),
     ...(facts.network === null
       ? []
       : [{ kind: 'network', level: 'critical', text: facts.network } as const]),
     ...ofTheElection(facts),
     ...ofTheActive(facts),
     ...facts.workers.flatMap(ofWorker),
+    ...facts.storageDangers.map((text): Alert => ({ kind: 'storage', level: 'critical', text })),
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
     ...spaceAlerts(facts.space, { takeOvers: facts.timing !== null }),
     ...ofLatency(facts),

@@ -71,6 +71,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
     alerts: alertsOf({
       ...common,
       space: view.space,
+      storageDangers: view.critical ?? [],
       storageWarnings: [
         ...view.warnings,
         ...own.directoryWarnings,
@@ -82,6 +83,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
       foreign: own.foreign.map((one) =>
         foreignText(one, { ...own, clusterId: own.clusterId ?? '' }),
       ),
+      directories: view.directories,
       splitBrain: own.warnings,
       network: view.network.trouble,
       workers: workers ?? [],
@@ -94,7 +96,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
     queryCounts,
     storage: view.storage,
     problem: view.problem,
-    warnings: [...view.warnings, ...own.warnings],
+    warnings: [...(view.critical ?? []), ...view.warnings, ...own.warnings],
   }
 }
 

@@ -62,7 +62,13 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
     adminSocket: self.adminSocket === '' ? null : self.adminSocket,
     problem: view.problem ?? own.trouble,
     ...(view.failure === null ? {} : { failure: view.failure }),
-    warnings: [...troubleOf(view), ...view.warnings, ...own.directoryWarnings, ...own.warnings],
+    warnings: [
+      ...troubleOf(view),
+      ...(view.critical ?? []),
+      ...view.warnings,
+      ...own.directoryWarnings,
+      ...own.warnings,
+    ],
     leaseMarginMs: view.leaseMarginMs,
     heartbeatAgesMs: Object.fromEntries(ages),
   }

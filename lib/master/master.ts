@@ -35,6 +35,7 @@ import type { ConfigDocument, MetricsFacts, WebRules } from '../web/view.ts'
 import { ActiveGate } from './active-gate.ts'
 import { countWorkers } from './cluster-document.ts'
 import { type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts'
+import type { ContestLetters } from './contest-letters.ts'
 import type { ForeignMasters } from './foreign-masters.ts'
 import { HistoryCache } from './history-cache.ts'
 import { LeaseRecord } from './lease-record.ts'
@@ -122,6 +123,8 @@ export class Master {
   #member: Member | null = null
   #peers: Peers | null = null
   #foreign: ForeignMasters | null = null
+  #letters: ContestLetters | null = null
+  #listed = ''
   /** Null without high availability, and until it is joined. */
   #network: MasterNetwork | null = null
   #told: Standing | null = null
@@ -192,13 +195,16 @@ export class Master {
     await this.#open()
     try {
       // Loaded while the election starts: the calling side of RPC costs a tenth of a second, and no port waits for it.
-      const [joined, { Peers }, { MasterNetwork }, { ForeignMasters }] = await Promise.all([
-        this.#options.join(this.#service(), this.#options.onFailure),
-        import('./peers.ts'),
-        import('./network.ts'),
-        import('./foreign-masters.ts'),
-      ])
+      const [joined, { Peers }, { MasterNetwork }, { ForeignMasters }, { ContestLetters }] =
+        await Promise.all([
+          this.#options.join(this.#service(), this.#options.onFailure),
+          import('./peers.ts'),
+          import('./network.ts'),
+          import('./foreign-masters.ts'),
+          import('./contest-letters.ts'),
+        ])
       this.#joinedAs(joined, { Peers, MasterNetwork })
+      this.#letters = this.#makeLetters(joined.member, ContestLetters)
       this.#foreign = new ForeignMasters({
         self: this.#options.address,
         clusterId: joined.clusterId,
@@ -295,6 +301,7 @@ export class Master {
       beatMs,
       silenceMs,
       hint: (why) => member.hint(why),
+      onBroken: (peer) => member.suspects(peer),
       onStanding: (standing) => this.#onStanding(standing),
     })
     this.#network = this.#makeNetwork(member, loaded.MasterNetwork)
@@ -307,6 +314,25 @@ export class Master {
     this.#beat()
     this.#files.start()
     this.#queries.preload()
+  }
+
+  /** Until it is there the election writes its letters, and waits with its first claim. */
+  #makeLetters(member: Member, Letters: typeof ContestLetters): ContestLetters {
+    const { clock, log, listed, timing } = this.#options
+    const letters = new Letters({
+      clusterId: () => this.clusterId ?? '',
+      secret: () => this.#secret,
+      epoch: () => this.epoch(),
+      listed,
+      take: (letter) => member.letter(letter),
+      facts: () => member.facts(),
+      suspect: (address) => member.suspects(address),
+      limitMs: (timing?.monitorMs ?? UNTIMED_MS) / 2,
+      clock,
+      log,
+    })
+    member.onLetter((to, letter) => letters.deliver(to, letter))
+    return letters
   }
 
   #makeNetwork(member: Member, Network: typeof MasterNetwork): MasterNetwork | null {
@@ -354,6 +380,7 @@ export class Master {
     await Promise.all([
       this.#peers?.close(),
       this.#foreign?.close(),
+      this.#letters?.close(),
       this.#network?.close(),
       ...this.#servers.map((app) => app.close()),
     ])
@@ -426,6 +453,10 @@ export class Master {
         }
         return this.status()
       },
+      contest: (request) => {
+        if (this.#letters === null) throw new RpcError('UNAVAILABLE', NOT_JOINED)
+        return this.#letters.take(request)
+      },
       announce: ({ address, state, epoch }) => {
         this.#joined().hint(`${address} announced: ${state} in term ${epoch}`)
         return { epoch: this.epoch() }
@@ -448,8 +479,17 @@ export class Master {
     this.#cancelBeat = clock.after(beatMs, () => {
       this.#metrics.late(clock.nowMs() - dueMs)
       if (this.#watchers.size > 0) this.#tell(this.#standing())
+      this.#noteListed()
       this.#beat()
     })
+  }
+
+  /** conf/masters may be another one by now. */
+  #noteListed(): void {
+    const listed = this.#options.listed()
+    if (listed.join() === this.#listed) return
+    this.#listed = listed.join()
+    this.#member?.lists(listed)
   }
 
   #serviceStatus(): ServiceStatus {

@@ -24,6 +24,8 @@ export interface PeersOptions {
   readonly silenceMs: number
   readonly hint: (why: string) => void
   readonly onStanding: (standing: Standing) => void
+  /** The stream of that peer has broken. */
+  readonly onBroken: (address: string) => void
 }
 
 const FIRST_RETRY_MS = 100
@@ -187,6 +189,7 @@ class Peer {
     if (this.#ended.signal.aborted) return
     const { log, hint } = this.#options
     const stale = error instanceof RpcError && error.code === 'STALE_EPOCH'
+    if (this.#last !== null) this.#options.onBroken(this.#address)
     if (this.#last !== null || stale) hint(`${this.#address}: ${messageOf(error)}`)
     if (stale) void this.#lookAtNewer()
     const level = this.#last === null ? 'debug' : 'warn'

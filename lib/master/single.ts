@@ -89,6 +89,7 @@ export class SingleMember implements Member {
       failure: null,
       warnings: [],
       network: { trouble: null, workers: [] },
+      directories: [],
     }
   }
 
@@ -136,6 +137,21 @@ export class SingleMember implements Member {
   hears(): void {}
 
   onMeasure(): void {}
+
+  /** There is no other master, and so none of another directory. */
+  lists(): void {}
+
+  async letter(): Promise<never> {
+    throw new HaError('NOT_ACTIVE', NO_HA)
+  }
+
+  onLetter(): void {}
+
+  facts(): null {
+    return null
+  }
+
+  suspects(): void {}
 
   #setState(state: SingleState): void {
     this.#state = state

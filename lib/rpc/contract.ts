@@ -100,6 +100,29 @@ const service = z.object({
   trouble: z.string().optional(),
 })
 
+const sideOfContest = z.enum(['open', 'exists', 'created', 'unknown'])
+const incarnation = z.string().max(300)
+
+/** What a master tells another of itself and its directory (lib/ha, contest.ts). */
+const contestFacts = z.object({
+  address,
+  clusterId: z.string().max(100),
+  /** Its HA directory, for people. */
+  directory: z.string().max(4096),
+  priority: z.number(),
+  by: incarnation,
+  mount: z.number().int(),
+  served: epoch,
+  holds: z.object({ term: epoch, by: incarnation }).nullable(),
+})
+const contestTold = contestFacts.extend({ mine: sideOfContest, toward: incarnation.nullable() })
+/** A name in the directory, and no path out of it. */
+const nonce = z.string().regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,250}$/)
+export const contestLetter = contestTold.extend({ nonce: nonce.nullable() })
+export const contestReply = contestTold.extend({
+  check: z.enum(['exists', 'created', 'unknown']).nullable(),
+})
+
 export const umbilical = {
   status: call(
     { access: 'who', activeOnly: false },
@@ -114,6 +137,19 @@ export const umbilical = {
     { access: 'cluster', activeOnly: false },
     z.object({ address, state, epoch }),
     z.object({ epoch }),
+  ),
+  /** Is your directory mine? `seal`: by the cluster's secret, over what is said (lib/master, contest-letters.ts). */
+  contest: call(
+    { access: 'who', activeOnly: false },
+    z.object({ letter: contestLetter, seal: z.string().max(100) }),
+    z.object({
+      /** Null: caller and called name different clusters; `facts` then says which this is. */
+      reply: contestReply.nullable(),
+      facts: contestFacts.nullable(),
+      /** The caller is in the list of the called. */
+      lists: z.boolean(),
+      seal: z.string().max(100),
+    }),
   ),
   /** A line at once, at every change, and at least once a heartbeat period. */
   watch: {
@@ -569,6 +605,8 @@ export type Manifest = z.output<typeof manifest>
 export type TaskReport = z.output<typeof taskReport>
 export type WorkerInfo = z.output<typeof workerInfo>
 export type Ended = z.output<(typeof tracker.ended)['request']>
+export type ContestRequest = z.output<(typeof umbilical.contest)['request']>
+export type ContestAnswer = z.output<(typeof umbilical.contest)['answer']>
 export type Announcement = z.output<(typeof umbilical.announce)['request']>
 
 export const EPOCH_HEADER = 'x-tajo-epoch'

@@ -2,11 +2,14 @@
 export { requireForUs, requireIfNamed } from './cluster-id.ts'
 export type {
   Announcement,
+  ContestAnswer,
+  ContestRequest,
   MasterStatus,
   ServiceName,
   ServiceStatus,
   Standing,
 } from './contract.ts'
+export { contestLetter, contestReply } from './contract.ts'
 export { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
 export type { Gate, Pass } from './gate.ts'
 export { Guard, type Membership, type Refused } from './guard.ts'

@@ -59,6 +59,8 @@ export const alert = z.object({
     'active-hindered',
     'split-brain',
     'other-cluster',
+    'other-directory',
+    'directory-unproven',
     'not-connected',
     'network',
     'worker-storage',

@@ -33,7 +33,10 @@ async function makeSite(
   t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
   mkdirSync(join(dir, 'backing'))
   const keys = await makeSshKeys(join(dir, 'keys'))
-  const site = { 'tajo.rootdir': `file://${dir}/root` }
+  const site = {
+    'tajo.rootdir': `file://${dir}/root`,
+    'tajo.master.ha.unproven-mount': 'warn',
+  }
   const conf = makeConf(dir, {
     masters: `${names.join('\n')}\n`,
     workers: `${workers.join('\n')}\n`,

@@ -14,10 +14,12 @@ import type { Auditor } from './auditor.ts'
 import type { Breaks, Inside } from './breaks.ts'
 import { Catalog } from './catalog.ts'
 import { listen, type SimNetwork } from './ears.ts'
+import { carryLetters, type LettersOptions } from './letters.ts'
 import { channel } from './world/channel.ts'
 import { SimDisk, type Spy } from './world/disk.ts'
 import { clockOf, type Host } from './world/host.ts'
 import type { SimProcess } from './world/process.ts'
+import type { Storage } from './world/storage.ts'
 import type { World } from './world/world.ts'
 
 export interface MasterOptions {
@@ -37,6 +39,10 @@ export interface MasterOptions {
   /** Null: nothing is known of the network. */
   readonly network: SimNetwork | null
   readonly masters: () => readonly Master[]
+  /** The directory that its host sees, where that is not everybody's. */
+  readonly storage?: Storage
+  /** Its letters to the others, where there are any; the rest is told in `letters.ts`. */
+  readonly letters?: LettersOptions
   /** It finds no room for a claim's files, nor for its reserve. */
   readonly isFull: () => boolean
   /** Why its catalog can't be opened; null when it can. */
@@ -118,7 +124,7 @@ export class Master {
     const notes = new Map<string, unknown>()
     const catalog = new Catalog({
       owner,
-      disk: new SimDisk(world.storage, process, spy),
+      disk: new SimDisk(this.#storage, process, spy),
       clock: own,
       auditor,
       ackFirst: breaks.ackFirst === true,
@@ -137,6 +143,16 @@ export class Master {
     )
     catalog.use(core)
     if (options.network !== null) this.#listen(options.network, { process, core, timing })
+    if (options.letters !== undefined) {
+      carryLetters({
+        ...options.letters,
+        world,
+        master: this,
+        process,
+        core,
+        masters: options.masters,
+      })
+    }
     this.life = { process, core, catalog, inside, keeper: null, keeperCore: null }
     world.trace(() => `${address} starts`)
     core.onState((view) => world.trace(() => `${address} is ${view.state}, epoch ${view.epoch}`))
@@ -152,6 +168,10 @@ export class Master {
         return true
       },
     })
+  }
+
+  get #storage(): Storage {
+    return this.options.storage ?? this.options.world.storage
   }
 
   #listen(
@@ -240,7 +260,8 @@ export class Master {
       openingDirectory: null,
       catalogTerm: 0,
       catalogCluster: null,
-      fresh: { clusterId: `cluster of ${nonce}`, secret: SECRET },
+      listed: options.letters?.listed ?? [],
+      fresh: { clusterId: options.letters?.clusterId ?? `cluster of ${nonce}`, secret: SECRET },
     }
   }
 
@@ -253,7 +274,7 @@ export class Master {
     if (life !== null) life.keeper = process
     const boot = (start: Start): void => {
       const own = clockOf(process)
-      const disk = fullAtClaims(new SimDisk(world.storage, process, spy), options.isFull)
+      const disk = fullAtClaims(new SimDisk(this.#storage, process, spy), options.isFull)
       const processes = {
         self: () => process.identity,
         verdict: (identity: Parameters<Host['verdict']>[0]) => host.verdict(identity),
@@ -270,7 +291,7 @@ export class Master {
           exit: () => process.kill(),
           ...(breaks.proveClaim && { proveClaim: breaks.proveClaim }),
           storage: {
-            granularityMs: world.storage.kind.granularityMs,
+            granularityMs: this.#storage.kind.granularityMs,
             slowestRenewalMs: 0,
             network: true,
             warnings: [],

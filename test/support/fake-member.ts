@@ -1,13 +1,19 @@
 /** A seat in an election without an election: tests say which state comes next, and see what was asked of it. */
-import type {
-  Hearing,
-  HistoryEntry,
-  MasterState,
-  Member,
-  MemberView,
-  PeerView,
-  Renewal,
-  Service,
+import {
+  type ContestFacts,
+  type Delivery,
+  type DirectoryNote,
+  HaError,
+  type Hearing,
+  type HistoryEntry,
+  type Letter,
+  type LetterReply,
+  type MasterState,
+  type Member,
+  type MemberView,
+  type PeerView,
+  type Renewal,
+  type Service,
 } from '../../lib/ha/index.ts'
 
 export const addressesAt = (port: number, infoPort = port + 4) => ({
@@ -46,6 +52,13 @@ export class FakeMember implements Member {
   peers: PeerView[] = []
   problem: string | null = null
   networkTrouble: string | null = null
+  directories: DirectoryNote[] = []
+  listed: readonly string[] = []
+  readonly suspected: string[] = []
+  readonly letters: Letter[] = []
+  /** What it answers; null: its keeper is gone. */
+  reply: LetterReply | null = null
+  deliver: ((to: string, letter: Letter) => Promise<Delivery>) | null = null
   readonly heard: Hearing[] = []
   measure: (wanted: boolean) => void = () => {}
   entries: HistoryEntry[] = []
@@ -116,6 +129,7 @@ export class FakeMember implements Member {
       failure: null,
       warnings: [],
       network: { trouble: this.networkTrouble, workers: [] },
+      directories: this.directories,
     }
   }
 
@@ -123,6 +137,28 @@ export class FakeMember implements Member {
 
   giveUp(why: string): void {
     this.givenUp.push(why)
+  }
+
+  lists(addresses: readonly string[]): void {
+    this.listed = addresses
+  }
+
+  async letter(letter: Letter): Promise<LetterReply> {
+    this.letters.push(letter)
+    if (this.reply === null) throw new HaError('KEEPER_FAILED', 'the keeper is being replaced')
+    return this.reply
+  }
+
+  facts(): ContestFacts | null {
+    return null
+  }
+
+  suspects(address: string): void {
+    this.suspected.push(address)
+  }
+
+  onLetter(deliver: (to: string, letter: Letter) => Promise<Delivery>): void {
+    this.deliver = deliver
   }
 
   hint(why: string): void {

@@ -33,6 +33,8 @@ export function makeConf(dir: string, options: ConfOptions): string {
     'tajo.rootdir': `file://${join(dir, 'root')}`,
     'tajo.master.ha.enable': 'true',
     'tajo.worker.tmpdir.locations': join(dir, 'spill'),
+    // Each host of a test mounts the shared directory through FUSE, a kind that nobody has proven.
+    'tajo.master.ha.unproven-mount': 'warn',
     ...options.site,
   }
   writeFileSync(join(conf, 'tajo-site.xml'), siteXml(site))

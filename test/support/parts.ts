@@ -97,6 +97,11 @@ export const PARTS = {
     missing: () =>
       programs('gcc', 'pkg-config', 'fusermount3') ?? fuseHeaders() ?? device('/dev/fuse'),
   },
+  rclone: {
+    purpose: 'mount a file system that caches writes',
+    debianPackages: ['rclone', 'fuse3'],
+    missing: () => programs('rclone', 'fusermount3') ?? device('/dev/fuse'),
+  },
   postgres: {
     purpose: 'run real PostgreSQL servers',
     debianPackages: ['postgresql', 'util-linux'],

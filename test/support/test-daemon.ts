@@ -20,13 +20,15 @@ export function startDaemon(
     readonly env?: Readonly<Record<string, string>>
     readonly onSaid: (text: string) => void
     readonly watched?: boolean
+    /** Words that become the daemon in the end, such as those for mounts of its own. */
+    readonly before?: readonly string[]
   },
 ): ChildProcessWithoutNullStreams {
-  const { dir, env = {}, onSaid, watched = false } = options
+  const { dir, env = {}, onSaid, watched = false, before = [] } = options
   const home = env.TAJO_HOME ?? HOME
   const watch = ['bash', join(home, 'sbin/watch-worker'), ...END_WITH_PARENT]
   const daemon = [process.execPath, join(home, 'build/lib/cli/tajo.js'), role]
-  const child = start([...(watched ? watch : []), ...daemon], {
+  const child = start([...before, ...(watched ? watch : []), ...daemon], {
     cwd: home,
     logDir: join(dir, 'logs'),
     env: {

@@ -58,6 +58,8 @@ export interface Ports {
 export class TestMaster {
   readonly dir: string
   readonly pidFile: string
+  /** Words that become its process in the end, such as those for mounts of its own. */
+  before: readonly string[] = []
   readonly #row: PortRow
   readonly #site: Readonly<Record<string, string>>
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -95,6 +97,12 @@ export class TestMaster {
     writeFileSync(join(this.dir, 'conf', 'tajo-site.xml'), siteXml(site))
   }
 
+  /** In its conf/masters, in place of what stands there. */
+  list(masters: readonly { readonly address: string }[]): void {
+    const lines = masters.map(({ address }) => `${address}\n`)
+    writeFileSync(join(this.dir, 'conf', 'masters'), lines.join(''))
+  }
+
   /** With these in place of what it was made with, until the next time. */
   reconfigure(site: Readonly<Record<string, string>>): void {
     this.configure({ ...this.#site, ...site })
@@ -107,6 +115,7 @@ export class TestMaster {
     const child = startDaemon('master', {
       dir: this.dir,
       env,
+      before: this.before,
       onSaid: (text) => {
         this.#said += text
       },
@@ -191,7 +200,7 @@ export class TestMaster {
     active: string | null
     problem: string | null
     masters: { state: string }[]
-    alerts: { text: string }[]
+    alerts: { kind: string; level: string; text: string }[]
   }> {
     return JSON.parse((await ask(this.ports.info, '/api/v1/cluster')).text)
   }

@@ -1,6 +1,7 @@
 /**
  * `haadmin -checkSharedDir [--peer HOST]`: can the protocol rest on this mount? Prints each property with its measured
- * latency and what would go wrong without it; exits 1 on a mount that can't be trusted.
+ * latency and what would go wrong without it, a line each; exits 1 on a mount that can't be trusted, or that is too slow
+ * for the configured monitor interval.
  */
 import { dirname, join } from 'node:path'
 import { loadCluster } from '../cluster.ts'
@@ -19,18 +20,19 @@ export async function checkSharedDir(
   context: CommandContext,
   peer: string | null,
 ): Promise<number> {
-  const { haDirectory: directory, hosts } = await loadCluster(context)
+  const { haDirectory: directory, hosts, timing } = await loadCluster(context)
   const request = {
     op: 'check' as const,
     directory,
     peer: peerCommand(context, peer, directory),
     severalHosts: await isAnyElsewhere(hosts, thisHost()),
+    monitorMs: timing.monitorMs,
   }
   const report = await askDirectory(request, DEADLINE_MS)
   context.output.out(
     context.json ? json({ directory, peer, ...report }) : checkText(report, directory, peer),
   )
-  return report.ok ? EXIT.done : EXIT.failed
+  return report.ok && report.unmarked === null ? EXIT.done : EXIT.failed
 }
 
 function peerCommand(
@@ -51,13 +53,15 @@ function peerCommand(
 }
 
 export function checkText(report: StorageReport, directory: string, peer: string | null): string {
-  const lines = report.checks.flatMap((check) => {
+  const lines = report.checks.map((check) => {
     const time =
       check.medianMs === null
         ? ''
         : ` (median ${duration(check.medianMs)}, p95 ${duration(check.p95Ms ?? check.medianMs)})`
-    const line = `${check.ok ? 'ok    ' : 'FAILED'}  ${check.name}: ${check.detail}${time}`
-    return [line, `          ${check.ok ? 'without it' : 'so'}: ${check.consequence}`].map(plain)
+    const meaning = `${check.ok ? 'without it' : 'so'}: ${check.consequence}`
+    return plain(
+      `${check.ok ? 'ok    ' : 'FAILED'}  ${check.name}: ${check.detail}${time}; ${meaning}`,
+    )
   })
   const { type, source } = report.fileSystem
   const smallest =
@@ -66,10 +70,21 @@ export function checkText(report: StorageReport, directory: string, peer: string
       : [
           `The smallest tajo.master.ha.monitor.interval for its latency is ${report.smallestMonitorMs} ms.`,
         ]
-  const verdict = report.ok
-    ? `${directory} can carry the election${peer === null ? ', as far as one host can tell: use --peer HOST to try it from two' : ''}.`
-    : `${directory} can't be trusted: no master may be started on it.`
-  return [plain(`${directory} is on ${type} (${source})`), ...lines, ...smallest, verdict].join(
-    '\n',
-  )
+  const head = plain(`${directory} is on ${type} (${source})`)
+  return [head, ...lines, ...smallest, verdictOf(report, directory, peer)].join('\n')
+}
+
+/** One host alone never vouches for a kind of mount that only two can prove. */
+function verdictOf(report: StorageReport, directory: string, peer: string | null): string {
+  const { ok, reach, unmarked, fileSystem } = report
+  if (!ok) {
+    return `${directory} can't be trusted: mend what FAILED before a master is started on it.`
+  }
+  if (unmarked !== null) return plain(`All of it passed, and yet it proves nothing: ${unmarked}.`)
+  if (reach === 'this host') {
+    return `What one host can tell of ${directory} is in order; whether several hosts share it, on ${fileSystem.type} only --peer HOST can tell.`
+  }
+  const alone =
+    peer === null ? ', as far as one host can tell: use --peer HOST to try it from two' : ''
+  return `${directory} can carry the election${alone}.`
 }

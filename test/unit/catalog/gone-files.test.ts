@@ -6,6 +6,7 @@
 import { mkdir, rm, symlink } from 'node:fs/promises'
 import t from 'tap'
 import type { Served } from '../../../lib/catalog/begun.ts'
+import { FileError } from '../../../lib/catalog/files.ts'
 import { SharedStore } from '../../../lib/catalog/shared-store.ts'
 import {
   codeOf,
@@ -447,4 +448,39 @@ t.test('what was brought back is what the next term opens', async (t) => {
   t.equal(await store.newestTerm(), 7)
   t.equal(await seenBy(disk, 8), 'f0')
   t.equal(await seenBy(disk, 9), 'f0')
+})
+
+t.test('a mount that was taken away is no removal: nothing is written in its place', async (t) => {
+  const disk = await begun()
+  let device = 1
+  const isThere = () => disk.files.size > 0
+  const mem = memFiles(disk)
+  const files: typeof mem = {
+    ...mem,
+    deviceOf: async () => device,
+    // As on a disk, where a directory that is gone has no listing and takes no file.
+    list: async (path) => (isThere() ? mem.list(path) : 'missing'),
+    create: async (path, options) => {
+      if (!isThere()) throw new FileError('ENOENT', `ENOENT ${path}`)
+      return mem.create(path, options)
+    },
+  }
+  const store = new SharedStore({ directory, files, log: () => {} })
+  const given: string[] = []
+  const catalog = newCatalog(store, { onGone: (why: string) => given.push(why) })
+  await catalog.open(3, NEVER)
+  await catalog.transact(insert(2))
+  const kept = new Map(disk.files)
+  remove(disk, () => true)
+  device = 2
+  await t.rejects(store.prove('appended'), { code: 'UNAVAILABLE', message: /its mount is gone/ })
+  await catalog.prove()
+  t.equal(disk.files.size, 0)
+  t.same(given, [], 'the term is not given up for it')
+  for (const [path, text] of kept) disk.files.set(path, text)
+  device = 3
+  await catalog.prove()
+  await catalog.transact(insert(3))
+  await catalog.close()
+  t.equal(await readBy(disk, 4), 'f0 f1 f2 f3')
 })

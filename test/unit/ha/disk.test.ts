@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { type DiskOptions, openDisk } from '../../../lib/ha/disk.ts'
 import { DiskError } from '../../../lib/ha/errors.ts'
-import { fileSystemOf, mountOf, mountWarnings, sharingOf } from '../../../lib/ha/file-system.ts'
+import { fileSystemOf, mountOf } from '../../../lib/ha/file-system.ts'
 import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS, releaseOf } from '../../../lib/ha/layout.ts'
 import { makeDirOnce } from '../../../lib/ha/make-dir-once.ts'
 import { closed, start } from '../../support/processes.ts'
@@ -237,27 +237,6 @@ t.test('the file system of a path: longest mount point, last of equals, octal bl
   t.match(mountOf('/mnt/table', mountinfo), { type: 'tmpfs' })
   t.match(mountOf('/home', mountinfo), { type: 'ext4' })
   t.equal(mountOf('/home', ''), null)
-  t.end()
-})
-
-t.test('mount options that endanger the lease are told', async (t) => {
-  const mount = { source: 'nas:/x', mountPoint: '/mnt/x' }
-  t.same(mountWarnings({ ...mount, type: 'nfs4', options: 'rw,vers=4.2,hard' }), [])
-  const [nocto, soft] = mountWarnings({ ...mount, type: 'nfs', options: 'rw,soft,nocto' })
-  t.match(nocto, /\/mnt\/x \(nfs\) is mounted with nocto/)
-  t.match(soft, /mount it with hard/)
-  t.match(mountWarnings({ ...mount, type: 'cifs', options: 'cache=loose' }), [/cache=strict/])
-  t.same(mountWarnings({ ...mount, type: 'ext4', options: 'rw,soft,nocto' }), [])
-})
-
-t.test('which file systems several hosts can share', (t) => {
-  const kind = (type: string, source = 'x') => sharingOf({ type, source })
-  for (const type of ['nfs', 'nfs4', 'ceph', 'fuse.glusterfs']) t.equal(kind(type), 'shared', type)
-  for (const type of ['ext4', 'xfs', 'tmpfs', 'overlay']) t.equal(kind(type), 'local', type)
-  t.equal(kind('fuse.fuse_dfs'), 'refused')
-  t.equal(kind('fuse', 'fuse_dfs'), 'refused')
-  t.equal(kind('fuse.hadoop-fuse-dfs'), 'refused')
-  t.equal(kind('9p'), 'unknown')
   t.end()
 })
 

@@ -1,5 +1,7 @@
 /** What a member tells of the cluster where it knows better than its keeper's last picture. */
+
 import t from 'tap'
+import { newContest } from '../../../lib/ha/contest.ts'
 import { begin, type Phase } from '../../../lib/ha/elector-state.ts'
 import { HeldTerm } from '../../../lib/ha/held-term.ts'
 import type { Holder } from '../../../lib/ha/layout.ts'
@@ -23,7 +25,20 @@ const picture: Picture = {
   problem: 'activating term 4',
   failure: null,
   warnings: [],
+
   network: { trouble: null, workers: [] },
+  contest: newContest(0),
+  facts: {
+    address: '',
+    clusterId: '',
+    directory: '',
+    priority: 0,
+    by: '',
+    mount: 0,
+    served: 0,
+    holds: null,
+  },
+  directories: [],
 }
 
 t.test('why nobody is active is over when this master is', (t) => {
@@ -51,7 +66,14 @@ t.test('a claim that may be given up is no newer term to anybody', (t) => {
     const resume = held === null ? null : { term: held, serving: true, untilMs: 100 }
     const begun = begin({ ...beginning, canFence: false, resume })
     const state = { ...begun, watch: { ...begun.watch, seen }, phase: phase ?? begun.phase }
-    const facts = { clusterId: 'c', peers: [], warnings: [], space: null, unwritable: null }
+    const facts = {
+      clusterId: 'c',
+      peers: [],
+      warnings: [],
+      critical: [],
+      space: null,
+      unwritable: null,
+    }
     const { epoch, newestTerm } = pictureOf({ state, self, lastRenewalMs: null, nowMs, ...facts })
     return { epoch, newestTerm }
   }

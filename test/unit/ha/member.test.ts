@@ -2,7 +2,9 @@
  * The master's side against a keeper played by hand: what it does when keepers die, fall silent or don't come up. What
  * follows from that in a cluster is the simulation's part (test/sim).
  */
+
 import t, { type Test } from 'tap'
+import { newContest } from '../../../lib/ha/contest.ts'
 import type { HaError } from '../../../lib/ha/errors.ts'
 import { MemberCore } from '../../../lib/ha/member.ts'
 import type { OnTrouble, Service } from '../../../lib/ha/member-api.ts'
@@ -37,6 +39,18 @@ const pictureOf = (epoch: number): Picture => ({
   failure: null,
   warnings: [],
   network: { trouble: null, workers: [] },
+  contest: newContest(0),
+  facts: {
+    address: '',
+    clusterId: '',
+    directory: '',
+    priority: 0,
+    by: '',
+    mount: 0,
+    served: 0,
+    holds: null,
+  },
+  directories: [],
 })
 
 /** Time goes by only when told to. */

@@ -12,7 +12,6 @@ import { openDisk } from '../../../lib/ha/disk.ts'
 import { DiskError, HaError } from '../../../lib/ha/errors.ts'
 import type { Disk } from '../../../lib/ha/ports.ts'
 import { checkStorage, quickCheck } from '../../../lib/ha/storage-check.ts'
-import { refusalOf } from '../../../lib/ha/storage-trials.ts'
 import { patienceMs } from '../../support/pace.ts'
 import { ended, start } from '../../support/processes.ts'
 import { run } from '../../support/run.ts'
@@ -161,18 +160,6 @@ t.test('quick check: each lie of a disk is found, and named', async (t) => {
   }
 })
 
-t.test('which file systems are refused', (t) => {
-  const base = { source: 'x', mountPoint: '/mnt/x', options: 'rw', isNfs: false, isReadOnly: false }
-  const fuse = { ...base, type: 'fuse.fuse_dfs', sharing: 'refused' } as const
-  t.match(refusalOf(fuse, false), /fuse-dfs.*through its NFS gateway/)
-  const ext4 = { ...base, type: 'ext4', sharing: 'local' } as const
-  t.equal(refusalOf(ext4, false), null)
-  t.match(refusalOf(ext4, true), /local file system \(ext4\)/)
-  t.equal(refusalOf({ ...base, type: 'nfs4', sharing: 'shared' }, true), null)
-  t.equal(refusalOf({ ...base, type: 'virtiofs', sharing: 'unknown' }, true), null)
-  t.end()
-})
-
 t.test('full check from one host: every check passes on a local directory', async (t) => {
   const directory = t.testdir({})
   const report = await checkStorage({ directory })
@@ -185,6 +172,7 @@ t.test('full check from one host: every check passes on a local directory', asyn
     report.checks.map((check) => check.name),
     [
       'file system',
+      'mount options',
       'exclusive create',
       'make directory',
       'renewal by path',
@@ -215,7 +203,7 @@ t.test('full check with a peer process: races, fence, freshness, over line strea
   const failed = report.checks.filter((check) => !check.ok).map((check) => check.name)
   t.same(failed, ['file system', 'peer'], 'only that both are one host, on its own disk')
   t.match(report.checks.find((check) => check.name === 'peer')?.detail, /on this very host/)
-  t.equal(report.checks.length, 21)
+  t.equal(report.checks.length, 22)
   const raced = report.checks.find((check) => check.name === 'exclusive create, raced')
   t.match(raced?.detail, /one winner in each of 60 rounds \(\d+ here, \d+ there\)/)
   t.same(readdirSync(directory), [])

@@ -109,6 +109,9 @@ async function world(
     {
       status: () => STATUS,
       announce: () => ({ epoch: 7 }),
+      contest: () => {
+        throw new RpcError('UNAVAILABLE', 'no contest here')
+      },
       watch: (_request, writer) => {
         writers.push(writer)
         writer.send(STANDING)

@@ -554,11 +554,13 @@ t.test('what an operator should look at', (t) => {
   const facts = {
     ...{ masters: [master(1), master(2)], active: 'host1:26001', problem: null },
     ...{ storage: 'ok' as const, space: null, timing, storageWarnings: [], splitBrain: [] },
+    storageDangers: [],
     ...{ queued: 0 },
     network: null,
     workers: [],
     ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1, missing: [] },
     foreign: [],
+    directories: [],
   }
   const stuck = { address: 'w1:28091', host: 'w1', trouble: 'its mount hangs' }
   t.match(alertsOf({ ...facts, workers: [stuck] }), [
@@ -589,6 +591,7 @@ t.test('what an operator should look at', (t) => {
   ])
   t.same(kinds({ queued: 3 }), ['info queries-queued'])
   t.same(kinds({ queued: 3, liveWorkers: 0 }), ['warning queries-queued'])
+  t.same(kinds({ storageDangers: ['a soft mount'] }), ['critical storage'])
   const none = alertsOf({ ...facts, queued: 3, liveWorkers: 0, workers: [stuck] })
   t.match(none.at(-1), {
     text: '3 queries wait and none of the registered workers (1) takes any',
