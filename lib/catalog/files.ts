@@ -13,8 +13,16 @@
  */
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { errnoOf, fileSystemOf, makeDirs, syncIfKnown, systemWords, withFile } from '../ha/index.ts'
+import { basename, dirname } from 'node:path'
+import {
+  errnoOf,
+  fileSystemOf,
+  makeDirs,
+  profileOf,
+  syncIfKnown,
+  systemWords,
+  withFile,
+} from '../ha/index.ts'
 
 /** A file call that failed. `errno` is the system's name, such as EIO. */
 export class FileError extends Error {
@@ -93,6 +101,13 @@ export function openFiles(directory: string): Files {
     )
     return direct
   }
+  /** An EIO that stands for EEXIST, by the storage's profile. */
+  const isThere = async (path: string, error: unknown): Promise<boolean> => {
+    if (!isErrno(error, 'EIO') || !(await profileOf(directory)).eioMayMeanExists) return false
+    return (await attempt('list', dirname(path), () => readdir(dirname(path)))).includes(
+      basename(path),
+    )
+  }
   const openWith = async (path: string, flags: number): Promise<FileHandle> =>
     open(path, flags | (await directFlag()), 0o600)
 
@@ -103,13 +118,14 @@ export function openFiles(directory: string): Files {
     create: async (path, { durable }) => {
       const { O_CREAT, O_EXCL, O_WRONLY, O_DSYNC } = constants
       const flags = O_CREAT | O_EXCL | O_WRONLY | (durable ? O_DSYNC : 0)
+      let file: FileHandle
       try {
-        const file = await attempt('create', path, () => openWith(path, flags))
-        return newFile(path, file, await identityOf(path, file))
+        file = await attempt('create', path, () => openWith(path, flags))
       } catch (error) {
-        if (isErrno(error, 'EEXIST')) return 'exists'
+        if (isErrno(error, 'EEXIST') || (await isThere(path, error))) return 'exists'
         throw error
       }
+      return newFile(path, file, await identityOf(path, file))
     },
     read: (path) =>
       orMissing(

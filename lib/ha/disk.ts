@@ -47,6 +47,8 @@ import { SECRET_FILE } from './layout.ts'
 import { makeDirOnce } from './make-dir-once.ts'
 import { makeDirs } from './make-dirs.ts'
 import type { Disk, Purpose } from './ports.ts'
+import { profiledDisk } from './profiled-disk.ts'
+import { PLAIN, profileOn, type StorageProfile } from './storage-profile.ts'
 
 const MAX_READ_BYTES = 1024 * 1024
 
@@ -60,11 +62,21 @@ export interface DiskOptions {
    * elsewhere no, and on a local disk a look is a plain stat.
    */
   readonly direct?: boolean
+  /** Left out, it is recognised at the first call that a rule of it may bear on. */
+  readonly profile?: StorageProfile
 }
 
 /** Opens nothing yet: the first call touches `directory` (absolute), whose parent must exist by then. */
 export function openDisk(directory: string, options: DiskOptions = {}): Disk {
   const mount = mountFacts(directory, options)
+  return profiledDisk(plainDisk(directory, mount), async () => (await mount()).profile)
+}
+
+/** Without the rules of its storage's profile, for whoever tries whether they hold: `-checkSharedDir`. */
+export const openPlainDisk = (directory: string): Disk =>
+  plainDisk(directory, mountFacts(directory, {}))
+
+function plainDisk(directory: string, mount: () => Promise<MountFacts>): Disk {
   const at = (path: string): string => join(directory, path)
   let calls = 0
   const inTurn = async (): Promise<void> => {
@@ -246,16 +258,27 @@ interface MountFacts {
   readonly directFlag: number
   /** Nothing is cached beside the one true inode: a stat by path is as fresh as an open, and a third of the work. */
   readonly isLocal: boolean
+  readonly profile: StorageProfile
 }
 
 /** Asks once; a failed answer is not kept, so that the next call asks again. */
-function mountFacts(directory: string, { direct }: DiskOptions): () => Promise<MountFacts> {
+function mountFacts(
+  directory: string,
+  { direct, profile }: DiskOptions,
+): () => Promise<MountFacts> {
   let facts: MountFacts | null =
-    direct === undefined ? null : { directFlag: flagFor(direct), isLocal: false }
+    direct === undefined
+      ? null
+      : { directFlag: flagFor(direct), isLocal: false, profile: profile ?? PLAIN }
   return async () => {
     if (facts !== null) return facts
-    const { isNfs, sharing } = await fileSystemOf(directory)
-    facts = { directFlag: flagFor(isNfs), isLocal: sharing === 'local' }
+    const fileSystem = await fileSystemOf(directory)
+    const { isNfs, sharing } = fileSystem
+    facts = {
+      directFlag: flagFor(isNfs),
+      isLocal: sharing === 'local',
+      profile: profile ?? (await profileOn(fileSystem, directory)),
+    }
     return facts
   }
 }

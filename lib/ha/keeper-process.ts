@@ -21,6 +21,7 @@ import { openingBytes } from './opening-size.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses, readCpu } from './processes.ts'
 import { type QuickCheck, quickCheck } from './storage-check.ts'
+import { profileNamed, profileText, tooShortFor } from './storage-profile.ts'
 import { LATENCIES_PER_RENEWAL, settledFor, smallestMonitorMs } from './timing.ts'
 
 const exit = (): void => {
@@ -48,7 +49,11 @@ const log: Log = (level, message, facts = {}) => send({ type: 'log', level, mess
 async function main(given: Start): Promise<void> {
   parseFencingMethods(given.fencing.join('\n'))
   const sshOptions = (process.env.TAJO_SSH_OPTS ?? '').split(/\s+/).filter((word) => word !== '')
-  const disk = openDisk(given.directory)
+  const known = given.joined?.storage.profile
+  const disk = openDisk(
+    given.directory,
+    known === undefined ? {} : { profile: profileNamed(known) },
+  )
   const processes = hostProcesses()
   const storage = given.joined?.storage ?? (await checked(given, disk))
   // The same for every keeper of one master, so that a term's periods outlive the keeper that claimed it.
@@ -89,13 +94,28 @@ async function main(given: Start): Promise<void> {
 async function checked(start: Start, disk: Disk): Promise<Storage> {
   const { directory, severalHosts, unprovenMount = 'refuse' } = start
   const found = await quickCheck(disk, directory, { severalHosts, unprovenMount })
+  const { profile } = found
+  const tooShort = tooShortFor(profile, start.timing.monitorMs)
+  if (tooShort !== null) throw new HaError('BAD_TIMING', tooShort)
+  const told = profileText(profile, directory)
+  if (told !== null) log('info', told)
   const slow = judgeLatency(start, found)
   const critical = [...found.critical, ...slow.critical]
   const warnings = [...found.warnings, ...slow.warnings]
   for (const text of [...critical, ...warnings]) log('warn', text)
   const { granularityMs, network, fsType: kind, p95Ms: slowestRenewalMs } = found
   const place = await placeOf(await realpath(directory))
-  return { granularityMs, slowestRenewalMs, network, warnings, critical, kind, place }
+  const { name } = profile
+  return {
+    granularityMs,
+    slowestRenewalMs,
+    network,
+    warnings,
+    critical,
+    kind,
+    place,
+    profile: name,
+  }
 }
 
 /**

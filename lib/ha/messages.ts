@@ -35,6 +35,8 @@ export interface Storage {
   readonly critical?: readonly string[]
   /** The kind of mount, such as `nfs4`. */
   readonly kind?: string
+  /** The name of its profile (`storage-profile.ts`). */
+  readonly profile?: string
   /** Where the directory was found; left out: it never moves. */
   readonly place?: MountPlace
 }

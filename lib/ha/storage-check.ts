@@ -31,6 +31,7 @@ import { type MountFacts, mountFacts } from './mount-facts.ts'
 import { mountWarnings } from './mount-kinds.ts'
 import { leaveMarks, readMarks, strangers } from './mount-mark.ts'
 import type { Disk } from './ports.ts'
+import { profileOn, type StorageProfile } from './storage-profile.ts'
 import {
   exclusiveCreate,
   fileSystemTrial,
@@ -156,6 +157,7 @@ export interface QuickCheck {
   /** True when file events tell nothing about other hosts: everything but a known local file system. */
   readonly network: boolean
   readonly fsType: string
+  readonly profile: StorageProfile
   /** What an operator should know of the mount: a sentence each. */
   readonly warnings: readonly string[]
   /** The same of what endangers the cluster: options that weaken the lease, a kind that nobody has proven. */
@@ -178,6 +180,7 @@ export async function quickCheck(
   })
   const { fileSystem } = mount
   if (admission.refusal !== null) throw unusable(directory, admission.refusal)
+  const profile = await inWords(directory, () => profileOn(fileSystem, directory))
   const scratch = newScratchName()
   const space = spaceIn(disk, directory, scratch)
   await inWords(directory, () => disk.makeDirs('check', scratch))
@@ -194,6 +197,7 @@ export async function quickCheck(
       p95Ms: Math.max(0, ...space.measured.p95Ms),
       network: fileSystem.sharing !== 'local',
       fsType: fileSystem.type,
+      profile,
       warnings: admission.warnings,
       critical: [...admission.critical, ...mountWarnings(fileSystem)],
     }
