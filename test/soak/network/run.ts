@@ -13,20 +13,17 @@
  */
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { busyLoops } from '../../faults/busy-loops.ts'
 import { CutCluster, LAYOUTS, type Layout } from '../../support/cut-cluster.ts'
-import type { TestHost } from '../../support/netns.ts'
 import { whyNot } from '../../support/parts.ts'
-import { start } from '../../support/processes.ts'
 import { randomOf } from '../../support/random.ts'
 import { type Stalled, StallWatch } from '../../support/stall.ts'
-import { until, within } from '../../support/until.ts'
+import { until } from '../../support/until.ts'
 import type { Rows } from './client.ts'
 import { tellLogs } from './logs.ts'
+import { speaker } from './speaker.ts'
 import { type Round, table } from './table.ts'
 
 const INTERVALS_MS = [5000, 1000]
@@ -62,18 +59,6 @@ const problem = (text: string): void => {
   say(`PROBLEM: ${new Date().toISOString()} ${text}`)
 }
 
-/** A child that answers each line with a line. */
-function speaker(host: TestHost, program: string, words: readonly string[] = []) {
-  const path = fileURLToPath(new URL(program, import.meta.url))
-  const child = start(host.command([process.execPath, path, ...words]))
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  return {
-    child,
-    line: async (what: string): Promise<string> =>
-      (await within(what, lines.next(), { patience: 6 })).value,
-  }
-}
-
 interface Place {
   readonly cluster: CutCluster
   readonly ask: (order: string) => Promise<unknown>
@@ -86,7 +71,7 @@ async function cut({ cluster }: Place, kind: Kind): Promise<Pick<Round, 'tookMs'
   const { activeHost, backupHost } = cluster
   const before = cluster.served().length
   const expectsMove = kind.layout !== 'neither'
-  const watch = expectsMove ? null : speaker(activeHost, './alert-watch.js')
+  const watch = expectsMove ? null : speaker('./alert-watch.js', { command: activeHost.command })
   if (watch !== null) await watch.line('a page without an alert')
   const stall = new StallWatch(cluster.pids())
   const cutMs = await activeHost.setLink('down')
@@ -180,13 +165,12 @@ async function group(layout: Layout, monitorMs: number, of: readonly Kind['load'
   const keep = (): boolean => problems.length > failed
   try {
     const cluster = await CutCluster.start(t, { layout, monitorMs, keep })
-    const { child, line } = speaker(cluster.hosts.desk, './client.js', ['ma', 'mb'])
+    const { child, ask } = speaker('./client.js', {
+      command: cluster.hosts.desk.command,
+      words: ['ma', 'mb'],
+    })
     child.stderr.on('data', (text: Buffer) => process.stderr.write(`  a client: ${text}`))
     t.teardown(() => child.kill('SIGKILL'))
-    const ask = async (order: string): Promise<unknown> => {
-      child.stdin.write(`${order}\n`)
-      return JSON.parse(await line(`the clients' answer to '${order}'`))
-    }
     for (const load of of) await round({ cluster, ask }, { layout, monitorMs, load })
     if (keep()) say(`kept: ${join(cluster.dir)}`)
   } catch (error) {
