@@ -29,11 +29,16 @@ export interface Finding {
   readonly samples?: readonly number[]
 }
 
+/** Of whom an older mark is taken back. */
+export type Refuted = 'here' | 'both'
+
 export interface Trial {
   readonly name: string
   readonly consequence: string
   /** Without it the trials after it mean nothing. */
   readonly essential?: true
+  /** Whose mount it is seen on to do what a mark denies, when it fails: the checking host's, or one of the two's. */
+  readonly refutes?: Refuted
   readonly run: () => Promise<Finding>
 }
 
@@ -107,24 +112,33 @@ export const pause = (delayMs: number): Promise<void> =>
 export async function runTrials(
   trials: readonly Trial[],
   limitMs: number,
-): Promise<{ checks: StorageCheck[]; hangs: boolean }> {
+): Promise<{ checks: StorageCheck[]; hangs: boolean; refuted: ReadonlySet<Refuted> }> {
   const checks: StorageCheck[] = []
-  for (const { name, consequence, essential, run } of trials) {
-    const { finding, hangs } = await runTrial(within(limitMs, name, run()))
+  const refuted = new Set<Refuted>()
+  for (const { name, consequence, essential, refutes, run } of trials) {
+    const { finding, isSeen, hangs } = await runTrial(within(limitMs, name, run()))
     const { ok, detail, samples = [] } = finding
+    if (!ok && isSeen && refutes !== undefined) refuted.add(refutes)
     const [medianMs, p95Ms] = [percentile(samples, 0.5), percentile(samples, 0.95)]
     checks.push({ name, ok, detail, medianMs, p95Ms, consequence })
-    if (hangs || (essential && !ok)) return { checks, hangs }
+    if (hangs || (essential && !ok)) return { checks, hangs, refuted }
   }
-  return { checks, hangs: false }
+  return { checks, hangs: false, refuted }
 }
 
-async function runTrial(run: Promise<Finding>): Promise<{ finding: Finding; hangs: boolean }> {
+interface Tried {
+  readonly finding: Finding
+  /** False for an error: what could not be tried shows nothing. */
+  readonly isSeen: boolean
+  readonly hangs: boolean
+}
+
+async function runTrial(run: Promise<Finding>): Promise<Tried> {
   try {
-    return { finding: await run, hangs: false }
+    return { finding: await run, isSeen: true, hangs: false }
   } catch (error) {
     const hangs = error instanceof HaError && error.code === 'TIMEOUT'
-    return { finding: { ok: false, detail: messageOf(error) }, hangs }
+    return { finding: { ok: false, detail: messageOf(error) }, isSeen: false, hangs }
   }
 }
 

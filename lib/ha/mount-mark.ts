@@ -6,6 +6,9 @@
  * directory hang together, and two pairs of hosts that see two different directories never prove each other. The
  * marks stand in the directory itself; a host that doesn't see them doesn't see the directory that was proven.
  *
+ * A mark says what the last check saw: a later one that sees the same mount fail takes it back. One that could not be
+ * carried out (no answer from the peer, an error, a hang) or was only too slow for the monitor interval shows nothing.
+ *
  * A new name at each check, the one before unlinked: nothing is written over.
  */
 import { randomUUID } from 'node:crypto'
@@ -164,4 +167,22 @@ export async function leaveMarks(
       await disk.unlink('check', `${MARK_DIR}/${name}`)
     }
   }
+}
+
+/**
+ * Removes the marks of these hosts that are of the mount which each of them has now; the names of those that had one.
+ * Rejects with DiskError.
+ */
+export async function takeBackMarks(
+  disk: Disk,
+  refuted: readonly MountFacts[],
+): Promise<readonly string[]> {
+  const hosts = new Set<string>()
+  for (const { name, mark } of refuted.length === 0 ? [] : await readMarks(disk, 'check')) {
+    const found = refuted.find((facts) => isSameHost(mark.host, facts.host))
+    if (found === undefined || judge(mark, found).is === 'void') continue
+    await disk.unlink('check', `${MARK_DIR}/${name}`)
+    hosts.add(mark.host.hostname)
+  }
+  return [...hosts].sort()
 }

@@ -15,6 +15,7 @@ import {
   type Finding,
   newScratchName,
   percentile,
+  type Refuted,
   removeScratch,
   runTrials,
   type StorageCheck,
@@ -29,7 +30,7 @@ import { MARK_DIR } from './layout.ts'
 import { type Admission, admissionOf, admit, type UnprovenMount } from './mount-admission.ts'
 import { type MountFacts, mountFacts } from './mount-facts.ts'
 import { mountWarnings } from './mount-kinds.ts'
-import { leaveMarks, readMarks, strangers } from './mount-mark.ts'
+import { leaveMarks, readMarks, strangers, takeBackMarks } from './mount-mark.ts'
 import type { Disk } from './ports.ts'
 import { profileOn, type StorageProfile } from './storage-profile.ts'
 import {
@@ -44,7 +45,7 @@ import {
   type Space,
   unlinkEnds,
 } from './storage-trials.ts'
-import { peerFacts, peerTrials } from './storage-trials-peer.ts'
+import { peerFacts, peerTrials, unfitPeer } from './storage-trials-peer.ts'
 import { smallestMonitorMs } from './timing.ts'
 
 export type { StorageCheck } from './check-kit.ts'
@@ -68,6 +69,8 @@ export interface StorageReport {
   readonly reach: 'whole' | 'as far as one host can tell' | 'this host'
   /** Why a passed check with a peer has left no mark where one is needed; null otherwise. */
   readonly unmarked: string | null
+  /** Hosts whose mark of an earlier check was taken back, since this one saw the mount do what it denies. */
+  readonly takenBack: readonly string[]
 }
 
 export interface CheckStorageOptions {
@@ -107,10 +110,11 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
   ]
   if (link !== null) trials.push(...peerTrials({ ...space, scratch, link, mount }))
   if (monitorMs !== undefined) trials.push(monitorTrial(space, monitorMs))
-  const { checks, hangs } = await runTrials(trials, TRIAL_LIMIT_MS)
+  const { checks, hangs, refuted } = await runTrials(trials, TRIAL_LIMIT_MS)
   if (!hangs) await removeScratch(disk, scratch)
   const ok = checks.every((check) => check.ok)
   const unmarked = ok && there !== null ? await mark(disk, mount, there) : null
+  const takenBack = hangs ? [] : await takeBackMarks(disk, refutedHosts(refuted, mount, there))
   const worst = Math.max(0, ...space.measured.p95Ms)
   const p95Ms = worst > 0 ? worst : null
   return {
@@ -122,7 +126,19 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
     smallestMonitorMs: p95Ms === null ? null : smallestMonitorMs(p95Ms),
     reach: reachOf(fileSystem, link !== null),
     unmarked,
+    takenBack,
   }
+}
+
+/** A peer that is on something else, or is this very host, shows nothing of the mount that was proven. */
+function refutedHosts(
+  refuted: ReadonlySet<Refuted>,
+  here: MountFacts,
+  there: MountFacts | null,
+): readonly MountFacts[] {
+  const isOfBoth = refuted.has('both') && there !== null && unfitPeer(here, there) === null
+  if (isOfBoth) return [here, there]
+  return refuted.has('here') ? [here] : []
 }
 
 /** A check of two hosts judges anew, whatever an earlier one has left. */

@@ -98,49 +98,53 @@ export const monitorTrial = ({ measured }: Space, monitorMs: number): Trial => (
   },
 })
 
-export const hereTrials = (space: Space): Trial[] => [
-  {
-    name: 'exclusive create',
-    consequence: 'two masters both win a term',
-    run: () => exclusiveCreate(space, 50),
-  },
-  {
-    name: 'make directory',
-    consequence: 'terms are told apart by their exclusive creates alone, which is enough',
-    run: () => makeDirectory(space, 20),
-  },
-  {
-    name: 'renewal by path',
-    consequence: 'backups don’t see that the active lives, and take over from it',
-    run: () => renewal(space, 100),
-  },
-  {
-    name: 'look by open and fstat',
-    consequence: 'backups see an old heartbeat and take over from a living active',
-    run: () => look(space, 100),
-  },
-  {
-    name: 'reserved times',
-    consequence: 'a release is not understood: a planned hand-over takes a whole failover',
-    run: () => reservedTimes(space),
-  },
-  {
-    name: 'unlink ends renewals',
-    consequence: 'a deposed master goes on believing that it is active',
-    run: () => unlinkEnds(space, 20),
-  },
-  {
-    name: 'listing',
-    consequence: 'new terms are not seen',
-    run: () => listing(space, 20),
-  },
-  {
-    name: 'unlink of an open file',
-    consequence:
-      'renewals of a deposed master go on, unseen, while a process holds its heartbeat open',
-    run: () => unlinkWhileOpen(space),
-  },
-]
+/** What one of them sees to be wrong takes this host's mark back. */
+export const hereTrials = (space: Space): Trial[] => {
+  const trials: Trial[] = [
+    {
+      name: 'exclusive create',
+      consequence: 'two masters both win a term',
+      run: () => exclusiveCreate(space, 50),
+    },
+    {
+      name: 'make directory',
+      consequence: 'terms are told apart by their exclusive creates alone, which is enough',
+      run: () => makeDirectory(space, 20),
+    },
+    {
+      name: 'renewal by path',
+      consequence: 'backups don’t see that the active lives, and take over from it',
+      run: () => renewal(space, 100),
+    },
+    {
+      name: 'look by open and fstat',
+      consequence: 'backups see an old heartbeat and take over from a living active',
+      run: () => look(space, 100),
+    },
+    {
+      name: 'reserved times',
+      consequence: 'a release is not understood: a planned hand-over takes a whole failover',
+      run: () => reservedTimes(space),
+    },
+    {
+      name: 'unlink ends renewals',
+      consequence: 'a deposed master goes on believing that it is active',
+      run: () => unlinkEnds(space, 20),
+    },
+    {
+      name: 'listing',
+      consequence: 'new terms are not seen',
+      run: () => listing(space, 20),
+    },
+    {
+      name: 'unlink of an open file',
+      consequence:
+        'renewals of a deposed master go on, unseen, while a process holds its heartbeat open',
+      run: () => unlinkWhileOpen(space),
+    },
+  ]
+  return trials.map((trial) => ({ ...trial, refutes: 'here' }))
+}
 
 /** Two creates of one name at once, again and again. */
 export async function exclusiveCreate({ disk, measured }: Space, rounds: number): Promise<Finding> {

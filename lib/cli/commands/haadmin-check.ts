@@ -76,9 +76,15 @@ export function checkText(report: StorageReport, directory: string, peer: string
 
 /** One host alone never vouches for a kind of mount that only two can prove. */
 function verdictOf(report: StorageReport, directory: string, peer: string | null): string {
-  const { ok, reach, unmarked, fileSystem } = report
+  const { ok, reach, unmarked, takenBack, fileSystem } = report
   if (!ok) {
-    return `${directory} can't be trusted: mend what FAILED before a master is started on it.`
+    const back =
+      takenBack.length === 0
+        ? ''
+        : ` What an earlier check has proven for ${takenBack.join(' and ')} holds no more.`
+    return plain(
+      `${directory} can't be trusted: mend what FAILED before a master is started on it.${back}`,
+    )
   }
   if (unmarked !== null) return plain(`All of it passed, and yet it proves nothing: ${unmarked}.`)
   if (reach === 'this host') {

@@ -25,6 +25,7 @@ import {
   readMarks,
   standingOf,
   strangers,
+  takeBackMarks,
 } from '../../../lib/ha/mount-mark.ts'
 import {
   fileSystemTrial,
@@ -276,6 +277,22 @@ t.test(
     t.equal(decodeMark('7'), null)
   },
 )
+
+t.test('a mark is taken back of the mount that it is of, and of no other', async (t) => {
+  const disk = openDisk(t.testdir({}))
+  const [h1, h2] = [facts({ type: 'cifs' }), facts({ type: 'cifs' }, OTHER)]
+  const h3 = facts({ type: 'cifs' }, { hostname: 'h3', machineId: 'm3' })
+  const hosts = async () =>
+    (await readMarks(disk, 'check')).map(({ mark }) => mark.host.hostname).sort()
+  t.same(await takeBackMarks(disk, [h1]), [], 'where there is none')
+  await leaveMarks(disk, h1, h2, AT)
+  await leaveMarks(disk, h2, h3, AT)
+  t.same(await takeBackMarks(disk, []), [])
+  t.same(await takeBackMarks(disk, [facts({ type: 'smb3' })]), [], 'another mount now')
+  t.same(await hosts(), ['h1', 'h2', 'h3'])
+  t.same(await takeBackMarks(disk, [{ ...h1, version: 'Linux 6.2.0' }, h3]), ['h1', 'h3'])
+  t.same(await hosts(), ['h2'])
+})
 
 /** A directory in which terms were held. */
 function withTerms(t: Test, records: readonly Record<string, unknown>[]): string {

@@ -1,15 +1,25 @@
 /** The checks on a good directory, on the bad ones that can be had here, and on disks that lie in one call each. */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { percentile, removeScratch, within } from '../../../lib/ha/check-kit.ts'
-import { connectPeer, type PeerLines } from '../../../lib/ha/check-link.ts'
+import { connectPeer, type PeerLines, type PeerRequest } from '../../../lib/ha/check-link.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { DiskError, HaError } from '../../../lib/ha/errors.ts'
+import { type MountFacts, mountFacts } from '../../../lib/ha/mount-facts.ts'
+import { leaveMarks, readMarks } from '../../../lib/ha/mount-mark.ts'
 import type { Disk } from '../../../lib/ha/ports.ts'
 import { checkStorage, quickCheck } from '../../../lib/ha/storage-check.ts'
 import { patienceMs } from '../../support/pace.ts'
@@ -219,6 +229,101 @@ t.test('a peer with another directory ends the check there', async (t) => {
   t.match(last, { name: 'same directory', ok: false, detail: /another directory at this path/ })
   t.same(readdirSync(join(directory, 'there')), [])
 })
+
+/**
+ * A peer on another host, which has the same mount, of a kind that needs a mark. `lie` is asked before the real peer: an
+ * answer is a lie, null lets the real one answer.
+ */
+function otherHost(
+  real: PeerLines,
+  facts: MountFacts,
+  lie: (request: PeerRequest) => unknown = () => null,
+): PeerLines {
+  const told: string[] = []
+  const heard = async function* (): AsyncGenerator<string> {
+    for await (const line of real.lines) {
+      while (told.length > 0) yield told.shift() ?? ''
+      yield line
+    }
+  }
+  return {
+    lines: heard(),
+    send: (line) => {
+      const request = JSON.parse(line) as PeerRequest
+      const value = request.op === 'identify' ? facts : lie(request)
+      if (value === null) return real.send(line)
+      told.push(JSON.stringify({ id: request.id, tookMs: 1, value }))
+      // What the real one says to it is passed over, and lets ours be heard.
+      real.send(JSON.stringify({ id: 0, op: 'ping', args: [] }))
+    },
+  }
+}
+
+const scratchIn = (directory: string): string =>
+  readdirSync(directory).find((name) => name.startsWith('check-')) ?? ''
+
+t.test('a mount that remembers attributes is told so, before the limit of a trial', async (t) => {
+  const directory = t.testdir({})
+  const here = await mountFacts(directory)
+  const there = { ...here, host: { hostname: 'h2', machineId: 'm2' }, network: 'another' }
+  let seen: { readonly mtimeMs: number; readonly fileId: string } | null = null
+  const old = ({ op, args }: PeerRequest) => {
+    if (op !== 'glimpse' || args[0] !== 'seen-there') return null
+    if (seen === null) {
+      const { mtimeMs } = statSync(join(directory, scratchIn(directory), 'seen-there'))
+      seen = { mtimeMs, fileId: '1' }
+    }
+    return seen
+  }
+  const peer = startPeer(t, directory)
+  const report = await checkStorage({ directory, peer: otherHost(peer, there, old) })
+  const found = report.checks.find(({ name }) => name === 'renewal here seen there')
+  const detail = /seen not within 2000 ms, .* within 250 ms: the mount remembers attributes/
+  t.match(found, { ok: false, detail })
+  peer.child.stdin.end()
+})
+
+t.test(
+  'a failed check takes the mark of an earlier one back, where it shows anything',
+  async (t) => {
+    const directory = t.testdir({})
+    const here = await mountFacts(directory)
+    const there: MountFacts = {
+      ...here,
+      ...{ host: { hostname: 'h2', machineId: 'm2' }, network: 'another', place: null },
+      fileSystem: { ...here.fileSystem, type: 'cifs', sharing: 'unknown' },
+    }
+    const disk = openDisk(directory)
+    const check = async (lie?: (request: PeerRequest) => unknown, facts = there) => {
+      await leaveMarks(disk, here, there, '2026-11-28T12:00:00.000Z')
+      const peer = startPeer(t, directory)
+      const report = await checkStorage({ directory, peer: otherHost(peer, facts, lie) })
+      peer.child.stdin.end()
+      const failed = report.checks.filter(({ ok }) => !ok).map(({ name }) => name)
+      const left = (await readMarks(disk, 'check')).map(({ mark }) => mark.host.hostname)
+      return { failed, takenBack: report.takenBack, left: left.sort() }
+    }
+    const both = [here.host.hostname, 'h2'].sort()
+    t.match(await check(), { failed: ['file system'], takenBack: [], left: both }, 'its kind alone')
+    const deaf = ({ op, args }: PeerRequest) =>
+      op === 'touch' && String(args[0]).startsWith('ends-there') ? 'touched' : null
+    const lied = await check(deaf)
+    t.ok(lied.failed.includes('unlink here ends renewals there'), lied.failed.join(', '))
+    t.match(lied, { takenBack: both, left: [] })
+    const elsewhere = await check(({ op }) => (op === 'read' ? 'another text' : null))
+    t.match(elsewhere, { failed: ['file system', 'same directory'], takenBack: both, left: [] })
+    const unmounted = await check(({ op }) => (op === 'read' ? 'another text' : null), {
+      ...there,
+      fileSystem: { ...there.fileSystem, type: 'ext4', sharing: 'local' },
+    })
+    t.match(unmounted, { takenBack: [], left: both }, 'a peer without its mount')
+
+    await leaveMarks(disk, here, there, '2026-11-28T12:00:00.000Z')
+    const peer = startPeer(t, directory)
+    peer.child.kill('SIGKILL')
+    t.match(await checkStorage({ directory, peer }), { ok: false, takenBack: [] }, 'no answer')
+  },
+)
 
 t.test('a peer that ends is a failed check, not a hang', async (t) => {
   const directory = t.testdir({})
