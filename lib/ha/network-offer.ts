@@ -54,6 +54,8 @@ interface OpenOffer {
 /** An offer to this member. */
 interface Answering {
   readonly nonce: string
+  /** In which it was made. */
+  readonly term: number
   readonly moves: number
   /** The network of the active that offers. */
   readonly network: string | null
@@ -79,6 +81,8 @@ export interface NetworkState {
   /** Since when this active's rank has been below a published one. */
   readonly belowMs: number | null
   readonly answering: Answering | null
+  /** The newest offer that this member has answered: it stands until the term that follows from it serves. */
+  readonly answered: { readonly term: number; readonly moves: number } | null
   readonly failures: readonly Failure[]
   /** To whom the role was given by this rule, and from which term. */
   readonly given: { readonly to: string; readonly term: number } | null
@@ -98,6 +102,7 @@ export const newNetwork = (nowMs: number): NetworkState => ({
   offer: null,
   belowMs: null,
   answering: null,
+  answered: null,
   failures: [],
   given: null,
   moves: { count: 0, atMs: nowMs },
@@ -160,13 +165,13 @@ export function onProven(t: Turn, nonce: string, trouble: string | null): void {
 /** A term of ours serves: was it given to us by this rule, or did our own successor fail? */
 export function noteServing(
   t: Turn,
-  basis: { servedTerm: number; successor: string | null },
+  basis: { servedTerm: number; holderTerm: number; successor: string | null },
 ): void {
   const { network, address } = t.s
-  const { answering, given } = network
-  const byOffer = answering?.answered === true && basis.successor === address
-  const count = byOffer ? answering.moves + 1 : 0
-  change(t, { moves: { count, atMs: t.now }, answering: null, given: null, belowMs: null })
+  const { answered, given } = network
+  const byOffer = basis.successor === address && basis.holderTerm === answered?.term
+  const moves = { count: byOffer ? answered.moves + 1 : 0, atMs: t.now }
+  change(t, { moves, answering: null, answered: null, given: null, belowMs: null })
   if (given !== null && basis.servedTerm <= given.term) {
     fail(t, given.to, 'it did not take the role when it was handed over')
   }
@@ -333,18 +338,15 @@ function considerAnswer(t: Turn, hearing: Hearing): void {
   const offered = offerToUs(s)
   const { answering } = s.network
   if (offered === null) {
-    // It is kept while the term that was given is being claimed.
-    if (answering !== null && s.phase.name === 'watching' && !isReleasedForUs(s)) {
-      change(t, { answering: null })
-    }
+    if (answering !== null) change(t, { answering: null })
     return
   }
-  const { offer, network } = offered
+  const { offer, term, network } = offered
   const able = s.phase.name === 'watching' && s.priority > 0 && s.standDown === null
   if (!able || s.leaving !== null || !isMasterReady(s, now)) return
   if (answering?.nonce !== offer.nonce) {
     const { nonce, moves } = offer
-    const fresh = { nonce, moves, network, seenMs: now, trouble: undefined, answered: false }
+    const fresh = { nonce, term, moves, network, seenMs: now, trouble: undefined, answered: false }
     change(t, { answering: fresh, wants: true })
     t.tell({ type: 'measure', wanted: true })
     t.act({ do: 'prove', nonce })
@@ -352,14 +354,14 @@ function considerAnswer(t: Turn, hearing: Hearing): void {
   }
   if (answering.answered || answering.trouble === undefined) return
   if (!isMeasured(hearing, answering.seenMs) && now - answering.seenMs < silenceMs(s.timing)) return
-  change(t, { answering: { ...answering, answered: true } })
+  const { moves } = answering
+  change(t, { answering: { ...answering, answered: true }, answered: { term, moves } })
 }
-
-const isReleasedForUs = (s: State): boolean => s.watch.seen?.successor === s.address
 
 /** By the holder of the newest term that is alive, in this very life of it. */
 function offerToUs(s: State): {
   offer: NonNullable<Publication['offer']>
+  term: number
   network: string | null
 } | null {
   const { seen } = s.watch
@@ -370,7 +372,8 @@ function offerToUs(s: State): {
       publication.address === holder.address && publication.nonce === holder.nonce,
   )
   const offer = by?.publication.offer ?? null
-  return offer?.to === s.address ? { offer, network: holder.network ?? null } : null
+  if (seen === null || offer?.to !== s.address) return null
+  return { offer, term: seen.holderTerm, network: holder.network ?? null }
 }
 
 /** Each kind that was heard has answered a request that was sent since, or is silent now. */

@@ -21,6 +21,8 @@ export interface Inside {
 
 export interface Breaks {
   readonly timing?: (timing: Timing) => Timing
+  /** Those of a keeper that goes on with the term of one before it. */
+  readonly resumedTiming?: (timing: Timing) => Timing
   readonly keeperClock?: (clock: Clock) => Clock
   readonly masterClock?: (clock: Clock) => Clock
   readonly disk?: (disk: Disk, inside: Inside) => Disk
@@ -34,8 +36,6 @@ export interface Breaks {
   readonly ownNetwork?: string
   /** An active forgets a worker as soon as it has lost it. */
   readonly forgetsLost?: boolean
-  /** A keeper forgets at once which successor has failed. */
-  readonly forgetsFailures?: boolean
   /** What a keeper says of its files when it is offered the role. */
   readonly proveClaim?: () => Promise<string | null>
   readonly readEarly?: (inside: Inside, term: number) => Promise<Change[]> | null

@@ -198,6 +198,11 @@ export const FAULTS = {
   },
   'remove heartbeat': ({ cluster }) => cluster.remove(heartbeatFile(newestTerm(cluster))),
   'remove record': ({ cluster }) => cluster.remove(historyFile(newestTerm(cluster))),
+  /** Of the term that is held now, or was last. */
+  'remove directory of term': ({ cluster }) => {
+    const term = cluster.active?.heldTerm ?? 0
+    if (term > 0) cluster.removeDirectory(termDir(term))
+  },
   'remove directories of terms': ({ cluster }) => cluster.removeDirectory(ACTIVE_DIR),
   'remove claim': ({ cluster }) => {
     const { server } = cluster.world.storage

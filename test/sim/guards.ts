@@ -25,6 +25,8 @@ export interface Guard {
   /** What is broken. */
   readonly name: string
   readonly breaks: Breaks
+  /** Nobody is in danger, but after the healing nobody could work: that bound is what finds it. */
+  readonly stopsAll?: boolean
   /** The world in which it shows. */
   readonly adjust?: (profile: Profile) => Profile
   /** Where the break is part of the world itself: that world without it. */
@@ -343,6 +345,33 @@ const deafToSuspension = (message: ToMaster, inside: Inside): ToMaster =>
       }
     : message
 
+/** A term whose directory is gone passes for one that was swept, long after its end. */
+const vanishedIsSwept = (disk: Disk): Disk =>
+  withDisk(disk, {
+    read: async (purpose, path) => {
+      const text = await disk.read(purpose, path)
+      if (purpose !== 'end-below' || text === 'missing' || !/^history\/\d+\.json$/.test(path)) {
+        return text
+      }
+      return text === '' ? text : JSON.stringify({ ...JSON.parse(text), reason: 'swept' })
+    },
+  })
+
+/** The newest number that is known to be taken passes for one whose term has begun. */
+const numberIsTerm = (message: ToMaster): ToMaster =>
+  message.type === 'picture'
+    ? { ...message, picture: { ...message.picture, epoch: message.picture.newestTerm } }
+    : message
+
+/** Every message of its keeper is changed on its way to the master. */
+const tells = (change: (message: ToMaster, inside: Inside) => ToMaster): Breaks => ({
+  masterLink: (link, inside) => ({
+    send: (message) => link.send(message),
+    onMessage: (listener) => link.onMessage((message) => listener(change(message, inside))),
+    onClose: (listener) => link.onClose(listener),
+  }),
+})
+
 export const GUARDS: readonly Guard[] = [
   {
     name: 'skip the settling',
@@ -371,14 +400,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'resume after a suspension without a renewal',
-    breaks: {
-      masterLink: (link, inside) => ({
-        send: (message) => link.send(message),
-        onMessage: (listener) =>
-          link.onMessage((message) => listener(deafToSuspension(message, inside))),
-        onClose: (listener) => link.onClose(listener),
-      }),
-    },
+    breaks: tells(deafToSuspension),
     adjust: cutOff,
   },
   {
@@ -550,6 +572,34 @@ export const GUARDS: readonly Guard[] = [
     name: "judge everybody by one's own periods",
     breaks: { disk: (disk, inside) => rewritten(disk, inside, () => null) },
     adjust: cutOffMixed,
+  },
+  {
+    name: 'a keeper made anew goes on by other periods than those of its term',
+    breaks: { resumedTiming: ({ monitorMs }) => makeTiming(2 * monitorMs) },
+    adjust: (profile) => ({
+      ...cutOff(profile),
+      faults: ['kill keeper', 'cut storage of host'],
+      faultEveryMs: profile.timing.monitorMs / 3,
+      triggers: 0,
+      faultsForMs: 6 * profile.timing.monitorMs,
+    }),
+  },
+  {
+    name: 'take a term whose directory was removed for one that was swept',
+    breaks: { disk: vanishedIsSwept },
+    // Right before its successor ends it.
+    adjust: (profile) => ({
+      ...suspicious(profile),
+      triggers: 8,
+      aims: [['claim', 12]],
+      strikes: ['remove directory of term'],
+    }),
+  },
+  {
+    name: 'tell a term that has not begun',
+    breaks: tells(numberIsTerm),
+    stopsAll: true,
+    adjust: stallingTwice,
   },
   {
     name: 'take silence for proof of death',

@@ -272,7 +272,10 @@ export class Master {
     const [masterEnd, keeperEnd] = channel<ToKeeper, ToMaster>(master, process)
     const life = this.life
     if (life !== null) life.keeper = process
-    const boot = (start: Start): void => {
+    const boot = (given: Start): void => {
+      const { resumedTiming } = breaks
+      const anew = given.resume !== null && resumedTiming !== undefined
+      const start = anew ? { ...given, timing: resumedTiming(given.timing) } : given
       const own = clockOf(process)
       const disk = fullAtClaims(new SimDisk(this.#storage, process, spy), options.isFull)
       const processes = {

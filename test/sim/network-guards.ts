@@ -1,18 +1,24 @@
 /**
  * The rules of a hand-over over a cut network, each broken on purpose through a port: network.ts has to find every one.
  */
+import type { Keeper } from '../../lib/ha/keeper.ts'
 import type { KeeperLink, ToKeeper } from '../../lib/ha/messages.ts'
 import type { Publication } from '../../lib/ha/network-publication.ts'
 import { type Hearing, KINDS, type Kind, type Rank } from '../../lib/ha/network-rank.ts'
 import type { Disk } from '../../lib/ha/ports.ts'
 import type { Breaks } from './breaks.ts'
+import type { Master } from './master.ts'
+import type { Course } from './network-courses.ts'
 
 export interface NetworkGuard {
   /** What is broken. */
   readonly name: string
-  readonly breaks: Breaks
+  readonly breaks?: Breaks
+  /** Takes something out of each keeper's memory at each turn: what a keeper remembers is its own. */
+  readonly forget?: (master: Master) => void
   /** The world in which it shows. */
   readonly full?: string
+  readonly course?: Course
   /** The first seed at which it shows, where that is a late one. */
   readonly seed?: number
 }
@@ -103,6 +109,15 @@ const answering = (lie: (publication: Publication) => Publication): Breaks => ({
   },
 })
 
+type Memory = { -readonly [K in keyof Keeper['state']['network']]: Keeper['state']['network'][K] }
+
+const forgets =
+  (change: (memory: Memory) => void) =>
+  ({ life }: Master): void => {
+    const memory = life?.keeperCore?.state.network
+    if (memory !== undefined) change(memory)
+  }
+
 export const NETWORK_GUARDS: readonly NetworkGuard[] = [
   {
     name: 'count what is received as heard',
@@ -126,7 +141,9 @@ export const NETWORK_GUARDS: readonly NetworkGuard[] = [
   },
   {
     name: 'offer the role again at once to a backup that could not take it',
-    breaks: { forgetsFailures: true },
+    forget: forgets((memory) => {
+      memory.failures = []
+    }),
     full: 'm2:26001',
     seed: 8,
   },
@@ -137,5 +154,28 @@ export const NETWORK_GUARDS: readonly NetworkGuard[] = [
     name: 'hand over without a proof of files',
     breaks: { proveClaim: async () => null },
     full: 'm2:26001',
+  },
+  {
+    name: 'offer the role as soon as another hears more',
+    forget: forgets((memory) => {
+      if (memory.belowMs !== null) memory.belowMs = Number.NEGATIVE_INFINITY
+    }),
+    course: 'short flaps',
+  },
+  {
+    name: 'forget how often the role has moved',
+    forget: forgets((memory) => {
+      memory.moves = { ...memory.moves, count: 0 }
+    }),
+    course: 'swings',
+  },
+  {
+    name: 'take an answer that is older than 2Q',
+    forget: forgets((memory) => {
+      if (memory.offer !== null) {
+        memory.offer = { ...memory.offer, absentMs: Number.POSITIVE_INFINITY }
+      }
+    }),
+    course: 'old answers',
   },
 ]

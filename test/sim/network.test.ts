@@ -5,6 +5,7 @@
  */
 import { type Test, test } from 'tap'
 import { type NetworkOptions, runNetwork } from './network.ts'
+import { COURSES } from './network-courses.ts'
 import { NETWORK_GUARDS, type NetworkGuard } from './network-guards.ts'
 
 interface Seeds {
@@ -18,6 +19,8 @@ interface Seeds {
 const SEEDS: Seeds = { floor: 30, most: 120, budgetMs: 40_000 }
 /** Each costs as much as ten others. */
 const SEEDS_APART: Seeds = { floor: 2, most: 6, budgetMs: 10_000 }
+/** Short ones: each costs half as much as one of the others. */
+const SEEDS_OF_COURSE: Seeds = { floor: 5, most: 20, budgetMs: 4_000 }
 /** Most are found within ten. */
 const MOST_SEEDS = 120
 
@@ -29,6 +32,12 @@ test('no cut network makes the role flap, get worse, or stay with a worse master
 test('the same with masters whose monitor intervals are far apart', async (t) => {
   await runSeeds(t, SEEDS_APART, { monitorsMs: [1000, 10_000] })
 })
+
+for (const course of COURSES) {
+  test(`the same where links do not stand still: ${course}`, async (t) => {
+    await runSeeds(t, SEEDS_OF_COURSE, { course })
+  })
+}
 
 async function runSeeds(
   t: Test,
@@ -50,9 +59,9 @@ async function runSeeds(
   return { schedules, handOvers }
 }
 
-async function firstBite({ breaks, full, seed: first = 1 }: NetworkGuard) {
+async function firstBite({ name: _, seed: first = 1, ...broken }: NetworkGuard) {
   for (let seed = first; seed <= MOST_SEEDS; seed += 1) {
-    const { violation } = await runNetwork({ seed, breaks, ...(full && { full }) })
+    const { violation } = await runNetwork({ seed, ...broken })
     if (violation !== null) return { seed, violation }
   }
   return null
@@ -64,7 +73,9 @@ for (const guard of NETWORK_GUARDS) {
     t.not(bite, null, `a violation within ${MOST_SEEDS} seeds`)
     if (bite === null) return
     t.comment(`seed ${bite.seed}: ${bite.violation}`)
-    const whole = await runNetwork({ seed: bite.seed, ...(guard.full && { full: guard.full }) })
+    const { full, course } = guard
+    const world = { ...(full && { full }), ...(course && { course }) }
+    const whole = await runNetwork({ seed: bite.seed, ...world })
     t.equal(whole.violation, null, 'the same world passes with the rule in place')
   })
 }

@@ -18,6 +18,7 @@ import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import type { SimWorker } from './ears.ts'
 import type { Master } from './master.ts'
+import { type Course, runCourse } from './network-courses.ts'
 import { drawProfile, type Profile, slowestMs } from './profile.ts'
 import { Random } from './world/random.ts'
 
@@ -34,6 +35,10 @@ export interface NetworkOptions {
   readonly breaks?: Breaks
   /** The disk is full for this master from the start: it can neither claim nor keep a reserve to claim with. */
   readonly full?: string
+  /** In place of worlds that stand still. */
+  readonly course?: Course
+  /** A break that takes something out of each keeper's memory at each turn. */
+  readonly forget?: (master: Master) => void
   /** Of the masters in turn, ms; drawn by default. */
   readonly monitorsMs?: readonly [number, ...number[]]
   readonly write?: ((line: string) => void) | null
@@ -57,6 +62,8 @@ const SETTLED_M = 5
 const HELD_M = 16
 /** What was decided just before a link changed may still be carried out. */
 const CARRIED_OUT_M = 1
+/** The same where only the age of the answer puts it off: 2Q, and what it takes to publish and to look. */
+const ANSWERED_M = 0.25
 const MOST_MOVES = 3
 /** Of one active to one backup while nothing changes: three at once, after M, 2M, 4M, 8M, and some that were asked for anew. */
 const MOST_OFFERS = 10
@@ -64,7 +71,7 @@ const MOST_OFFERS = 10
 export async function runNetwork(options: NetworkOptions): Promise<NetworkOutcome> {
   const { seed, breaks = {}, write = null } = options
   const random = new Random(seed, 'network')
-  const cluster = new Cluster(profileOf(seed, random, options.monitorsMs), breaks, write)
+  const cluster = new Cluster(profileOf(options, random), breaks, write)
   const run = new Run(cluster, random, options)
   const violation = await run.whole()
   return { seed, violation, handOvers: run.handOvers, acks: cluster.auditor.acks }
@@ -77,7 +84,15 @@ function drawMonitors(seed: number, random: Random): readonly [number, ...number
   return new Random(seed, 'network timings').chance(0.3) ? [monitorMs, other] : [monitorMs]
 }
 
-function profileOf(
+function profileOf({ seed, monitorsMs, course }: NetworkOptions, random: Random): Profile {
+  const profile = profileOfWorlds(seed, random, monitorsMs)
+  if (course === undefined) return profile
+  const { timing } = profile
+  const network = { workers: ['apart'] as const, witness: profile.network?.witness === true }
+  return { ...profile, timings: [timing], masters: 2, hosts: 2, network }
+}
+
+function profileOfWorlds(
   seed: number,
   random: Random,
   monitorsMs: readonly [number, ...number[]] | undefined,
@@ -118,7 +133,8 @@ class Run {
   readonly #cluster: Cluster
   readonly #random: Random
   readonly #full: string | null
-  readonly #forgets: boolean
+  readonly #course: Course | null
+  readonly #forget: ((master: Master) => void) | null
   readonly #given = new Map<Master, object>()
   readonly #offers = new Map<string, Set<string>>()
   handOvers = 0
@@ -126,10 +142,11 @@ class Run {
   #moves = 0
   #violation: string | null = null
 
-  constructor(cluster: Cluster, random: Random, { full, breaks }: NetworkOptions) {
+  constructor(cluster: Cluster, random: Random, { full, course, forget }: NetworkOptions) {
     this.#cluster = cluster
     this.#full = full ?? null
-    this.#forgets = breaks?.forgetsFailures === true
+    this.#course = course ?? null
+    this.#forget = forget ?? null
     this.#random = random
     const { timeline } = cluster.world
     const audit = timeline.afterTurn
@@ -145,6 +162,10 @@ class Run {
     if (this.#full !== null) this.#cluster.full.add(this.#full)
     for (const master of masters) master.start()
     await this.#hold(SETTLED_M)
+    if (this.#course !== null) {
+      await this.#run(this.#course)
+      return this.#over
+    }
     await this.#stall()
     if (this.#moves > 0) this.#break('flap: the role has moved though no link was ever cut')
     for (let i = 0; i < WORLDS && this.#over === null; i += 1) {
@@ -163,6 +184,18 @@ class Run {
     if (this.#moves > 1) this.#break('flap: the role has moved in a network that is whole')
     this.#judge()
     return this.#over
+  }
+
+  async #run(course: Course): Promise<void> {
+    await runCourse(course, {
+      cluster: this.#cluster,
+      random: this.#random,
+      monitorMs: this.#m,
+      hold: (forM) => this.#hold(forM),
+      changed: () => this.#changed(),
+      moves: () => this.handOvers,
+      fail: (why) => this.#break(why),
+    })
   }
 
   get #over(): string | null {
@@ -250,7 +283,7 @@ class Run {
   #watch(): void {
     const { masters, world } = this.#cluster
     for (const master of masters) {
-      if (this.#forgets) forgetFailures(master)
+      this.#forget?.(master)
       this.#watchOffer(master)
       const given = master.life?.keeperCore?.state.network.given ?? null
       if (given === null || this.#given.get(master) === given) continue
@@ -278,7 +311,8 @@ class Run {
     this.handOvers += 1
     this.#moves += 1
     if (!this.#canClaim(to)) this.#break(`worse: ${address} got the role and can't make its files`)
-    if (world.timeline.nowMs - this.#changedMs < CARRIED_OUT_M * this.#m) return
+    const lateM = this.#course === 'old answers' ? ANSWERED_M : CARRIED_OUT_M
+    if (world.timeline.nowMs - this.#changedMs < lateM * this.#m) return
     if (this.#moves > MOST_MOVES) this.#break('flap: the role moves on and no link has changed')
     if (compareRanks(this.#truth(to, from), this.#truth(from, from)) > 0) return
     this.#break(`worse: ${from.address} handed over to ${address}, which is no better off`)
@@ -322,10 +356,4 @@ class Run {
     this.#violation ??= why
     this.#cluster.world.trace(() => `VIOLATION ${why}`)
   }
-}
-
-/** A break: what a keeper remembers is its own, so it is taken out of its memory. */
-function forgetFailures({ life }: Master): void {
-  const failures = life?.keeperCore?.state.network.failures as unknown[] | undefined
-  failures?.splice(0)
 }

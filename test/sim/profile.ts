@@ -74,6 +74,7 @@ const PROMPT: readonly FaultName[] = [
 const NOT_DRAWN: readonly FaultName[] = [
   'remove heartbeat',
   'remove record',
+  'remove directory of term',
   'remove directories of terms',
   'remove claim',
   'remove decision',

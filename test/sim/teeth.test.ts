@@ -14,10 +14,10 @@ import { runSchedule } from './schedule.ts'
 const MOST_SEEDS = 800
 
 async function firstBite(guard: Guard): Promise<{ seed: number; violation: string } | null> {
-  const { breaks, adjust } = guard
+  const { breaks, adjust, stopsAll = false } = guard
   for (let seed = 1; seed <= MOST_SEEDS; seed += 1) {
     const { violation, safe } = await runSchedule({ seed, breaks, ...(adjust && { adjust }) })
-    if (violation !== null && !safe) return { seed, violation }
+    if (violation !== null && (stopsAll || !safe)) return { seed, violation }
   }
   return null
 }

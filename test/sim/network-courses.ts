@@ -1,0 +1,139 @@
+/**
+ * Courses of a cut network that do not stand still, each for a rule that no standing world shows. The role must not move
+ * where a link is cut for less than M/2; it must move less and less often where its network swings to and fro; and nobody
+ * may hand it over for an answer that his storage has kept from him.
+ */
+import type { Publication } from '../../lib/ha/network-publication.ts'
+import type { Cluster } from './cluster.ts'
+import type { Master } from './master.ts'
+import type { Random } from './world/random.ts'
+
+export const COURSES = ['short flaps', 'swings', 'old answers'] as const
+export type Course = (typeof COURSES)[number]
+
+/** One schedule, as its course uses it. */
+export interface Schedule {
+  readonly cluster: Cluster
+  readonly random: Random
+  /** Of both masters, ms. */
+  readonly monitorMs: number
+  readonly hold: (forM: number) => Promise<void>
+  /** To be called when a link was cut or mended. */
+  readonly changed: () => void
+  /** So often has the role moved by the network's rule. */
+  readonly moves: () => number
+  readonly fail: (why: string) => void
+}
+
+const FLAPS = 12
+/** Not shorter than it takes to find a silence, to offer the role and to be answered, but than M/2. */
+const FLAP_M = [0.42, 0.47] as const
+/** Too short for anybody to calm down in between. */
+const WHOLE_M = [0.15, 0.4] as const
+
+const SWINGS = 12
+const SWING_M = 2
+/** After the first one waits are M, 2M, 4M, 8M. */
+const MOST_SWUNG = 5
+
+const ANSWERS = 4
+/** Of the active's storage: longer than 2Q, and over before the offer is withdrawn. */
+const STALL_M = [0.29, 0.34] as const
+
+export async function runCourse(course: Course, schedule: Schedule): Promise<void> {
+  if (course === 'short flaps') await flap(schedule)
+  else if (course === 'swings') await swing(schedule)
+  else await answerLate(schedule)
+}
+
+async function flap({ cluster, random, hold, changed, moves, fail }: Schedule): Promise<void> {
+  const before = moves()
+  // At rest a silence is as old as the last sign of life before it. From here on everybody measures.
+  for (const { name } of cluster.world.hosts) cutFromWorkers(cluster, name)
+  changed()
+  await hold(1)
+  cluster.network?.links.mend()
+  changed()
+  await hold(0.2)
+  for (let i = 0; i < FLAPS; i += 1) {
+    if (cluster.active !== null) cutOff(cluster, cluster.active)
+    changed()
+    await hold(random.between(...FLAP_M))
+    cluster.network?.links.mend()
+    changed()
+    await hold(random.between(...WHOLE_M))
+  }
+  await hold(1)
+  const moved = moves() - before
+  if (moved > 0) fail(`flap: the role has moved ${moved} times for cuts that were shorter than M/2`)
+}
+
+async function swing({ cluster, hold, changed, moves, fail }: Schedule): Promise<void> {
+  const before = moves()
+  for (let i = 0; i < SWINGS; i += 1) {
+    const { active, network } = cluster
+    network?.links.mend()
+    if (active !== null) cutFromWorkers(cluster, active.host.name)
+    changed()
+    await hold(SWING_M)
+  }
+  const moved = moves() - before
+  const text = `the role has moved ${moved} times in ${SWINGS * SWING_M} M`
+  if (moved > MOST_SWUNG) fail(`flap: ${text}`)
+  if (moved < 2) fail(`dead: ${text}, and its network was the worse one`)
+}
+
+async function answerLate(schedule: Schedule): Promise<void> {
+  const { cluster, random, hold, changed, monitorMs } = schedule
+  for (let i = 0; i < ANSWERS; i += 1) {
+    const { active, masters, network, world } = cluster
+    const backup = masters.find((one) => one !== active)
+    if (active === null || backup === undefined) return
+    cutFromWorkers(cluster, active.host.name)
+    changed()
+    const stallMs = monitorMs * random.between(...STALL_M)
+    cluster.onCall = (master, call) => {
+      if (master !== active || call.verb !== 'read' || !isAnswer(cluster, call.path)) return
+      cluster.onCall = () => {}
+      // On its way, there, or on its way back.
+      world.after(random.between(0, 2 * cluster.profile.storage.latencyMs), () => {
+        world.trace(() => `STALL of ${active.address}, and ${backup.address} is cut off`)
+        world.storage.hang(active.host)
+        cluster.disturb(active.host)
+        cutOff(cluster, backup)
+        changed()
+        world.after(stallMs, () => {
+          world.storage.recoverHost(active.host)
+          cluster.disturb(active.host)
+        })
+      })
+    }
+    await hold(2.5)
+    cluster.onCall = () => {}
+    network?.links.mend()
+    changed()
+    await hold(2.5)
+  }
+}
+
+const isAnswer = ({ world }: Cluster, path: string): boolean => {
+  const text = path.includes('.network-') ? world.storage.server.file(path)?.text : undefined
+  return text !== undefined && text !== '' && (JSON.parse(text) as Publication).answer !== null
+}
+
+function cutFromWorkers({ network }: Cluster, host: string): void {
+  for (const { end } of network?.workers ?? []) cutBoth(network, host, end)
+}
+
+/** From everybody. */
+function cutOff({ network, world }: Cluster, { host }: Master): void {
+  const places = [...(network?.workers ?? []), ...(network?.witnesses ?? [])].map(({ end }) => end)
+  for (const end of [...world.hosts.map(({ name }) => name), ...places]) {
+    cutBoth(network, host.name, end)
+  }
+}
+
+function cutBoth(network: Cluster['network'], a: string, b: string): void {
+  network?.links.cut(a, b)
+  network?.links.cut(b, a)
+}
