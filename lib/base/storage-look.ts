@@ -29,6 +29,8 @@ export class StorageLook {
   readonly #options: StorageLookOptions
   #trouble: string | null = null
   #stopped = false
+  #isLooking = false
+  #again = false
   #cancel = (): void => {}
 
   constructor(options: StorageLookOptions) {
@@ -43,6 +45,8 @@ export class StorageLook {
   start(): void {
     if (this.#stopped) return
     const { look, clock, directory, limitMs, everyMs } = this.#options
+    this.#isLooking = true
+    this.#again = false
     const late = clock.after(limitMs, () =>
       this.#set(
         `${directory} has not answered for ${Math.round(limitMs)} ms: its mount hangs, or the file server is away`,
@@ -55,6 +59,15 @@ export class StorageLook {
     )
   }
 
+  /** Looks now, or once more when the look that is under way has ended. */
+  soon(): void {
+    if (this.#isLooking) this.#again = true
+    else {
+      this.#cancel()
+      this.start()
+    }
+  }
+
   stop(): void {
     this.#stopped = true
     this.#cancel()
@@ -62,8 +75,11 @@ export class StorageLook {
 
   #ended(late: () => void, trouble: string | null, nextMs: number): void {
     late()
+    this.#isLooking = false
     this.#set(trouble)
-    if (!this.#stopped) this.#cancel = this.#options.clock.after(nextMs, () => this.start())
+    if (this.#stopped) return
+    if (this.#again) this.start()
+    else this.#cancel = this.#options.clock.after(nextMs, () => this.start())
   }
 
   #set(trouble: string | null): void {

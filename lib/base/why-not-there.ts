@@ -7,13 +7,13 @@ import { open } from 'node:fs/promises'
 
 const GONE = ['ENOENT', 'ENOTDIR']
 
-/** Null when it is; else why not, as a sentence. Rejects with the system's error where nobody can tell now. */
-export async function whyNotThere(path: string, bytes: number): Promise<string | null> {
+/** Null when it is (`bytes` null: however long, a directory too); else why not, as a sentence. Rejects with the system's error where nobody can tell now. */
+export async function whyNotThere(path: string, bytes: number | null): Promise<string | null> {
   try {
     const file = await open(path)
     try {
       const { size } = await file.stat()
-      if (size === bytes) return null
+      if (bytes === null || size === bytes) return null
       return `${path} has ${size} bytes, ${bytes} were written`
     } finally {
       await file.close()

@@ -3,3 +3,10 @@
  * lists it, and tells who finds no catalog that there was one.
  */
 export const OWN_PREFIX = 'data-'
+
+/**
+ * Where processes prove to each other that they have one directory (lib/master/queries/proof.ts): in a warehouse, hidden from
+ * tables whose directory it is, and in `<rootdir>/system`.
+ */
+export const WAREHOUSE_PROOF = '.proof'
+export const ROOT_PROOF = 'proof'

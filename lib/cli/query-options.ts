@@ -1,4 +1,6 @@
 /** What the configuration says to a master about queries: its catalog, its directories, its limits. */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { whyNotThere } from '../base/why-not-there.ts'
@@ -6,6 +8,7 @@ import type { ReadableStore } from '../catalog/store.ts'
 import type { Configuration } from '../conf/index.ts'
 import type { QueryOptions } from '../master/index.ts'
 import { configuredStore } from './configured-store.ts'
+import { timingOf } from './timing.ts'
 
 /** Readers of what was dropped or overwritten have so long to end, beyond all queries that began before. */
 const LITTER_GRACE_MS = 600_000
@@ -14,6 +17,7 @@ const DAY_MS = 24 * 3600 * 1000
 /** `address`: the master's own, for others who find the catalog in use. */
 export function queryOptionsOf(conf: Configuration, address: string, log: Log): QueryOptions {
   const rootDirectory = conf.get('tajo.rootdir')
+  const { monitorMs } = timingOf(conf)
   // The database clients are loaded with it: not before this master has joined.
   const makeStore = (clusterId: string | null): Promise<ReadableStore> =>
     configuredStore(conf, { binding: { clusterId }, holder: `master ${address}`, log })
@@ -26,6 +30,7 @@ export function queryOptionsOf(conf: Configuration, address: string, log: Log): 
     allowedPaths: conf.get('tajo.query.allowed-paths'),
     systemDirectory: join(rootDirectory, 'system'),
     lookFor: whyNotThere,
+    proof: { host: hostname(), everyMs: monitorMs / 2, limitMs: monitorMs, nonce: randomUUID },
     queueLimit: conf.get('tajo.master.query.queue.limit'),
     historyLimit: conf.get('tajo.history.query.max-entries'),
     historyMaxAgeMs: conf.get('tajo.history.expiry-time-day') * DAY_MS,

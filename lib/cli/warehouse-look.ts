@@ -8,6 +8,7 @@ import { readdir } from 'node:fs/promises'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { StorageLook } from '../base/storage-look.ts'
+import { WAREHOUSE_PROOF } from '../catalog/own-prefix.ts'
 
 export interface WarehouseLookOptions {
   readonly directory: string
@@ -56,7 +57,8 @@ export class WarehouseLook {
   async #list(): Promise<void> {
     const { directory, isUsed } = this.#options
     const names = await readdir(directory).catch(noneIfMissing)
-    if (names !== null && names.length > 0) return
+    // What proves to workers that it is the cluster's is no table.
+    if (names?.some((name) => name !== WAREHOUSE_PROOF)) return
     if (!isUsed()) return
     const how = names === null ? 'is not there' : 'is empty'
     throw new Error(

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/message-of.ts'
 import { oomKills } from '../base/oom-kills.ts'
+import { ROOT_PROOF, WAREHOUSE_PROOF } from '../catalog/own-prefix.ts'
 import type { DaemonLog } from '../daemon/index.ts'
 import { hostNetwork, makeDirs, readMembers } from '../ha/index.ts'
 import { fromDuckDb, toDuckDb } from '../sql/index.ts'
@@ -138,8 +139,21 @@ export class WorkerLife implements DaemonLife {
       epoch: 0,
       oomKills,
       storage: {
-        directory: conf.get('tajo.rootdir'),
-        look: (clusterId) => lookAtDirectory(plan.haDirectory, clusterId),
+        directories: [
+          {
+            key: 'tajo.rootdir',
+            path: conf.get('tajo.rootdir'),
+            nonces: { directory: plan.systemDirectory, name: ROOT_PROOF },
+            look: (clusterId) => lookAtDirectory(plan.haDirectory, clusterId),
+          },
+          {
+            key: 'tajo.warehouse.directory',
+            path: conf.get('tajo.warehouse.directory'),
+            nonces: { directory: conf.get('tajo.warehouse.directory'), name: WAREHOUSE_PROOF },
+          },
+        ],
+        // What is wrong is told within M.
+        everyMs: Math.min(conf.get('tajo.worker.heartbeat.idle.interval'), timing.monitorMs / 2),
         limitMs: timing.monitorMs,
       },
       idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),

@@ -51,8 +51,10 @@ export type {
   Service,
   StorageState,
 } from './member-api.ts'
+export { MountWatch, type MountWords, placeOf } from './mount-watch.ts'
 export { type Answer, NetworkEar, type Target } from './network-ear.ts'
 export type { Hearing, KnownWorker } from './network-rank.ts'
+export { type NonceCheck, NonceFiles } from './nonce-files.ts'
 export type { Log, LogLevel, ProcessIdentity } from './ports.ts'
 export { hostNetwork, hostProcesses } from './processes.ts'
 export type { SpaceReport } from './space.ts'

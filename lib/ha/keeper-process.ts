@@ -16,7 +16,7 @@ import { Keeper } from './keeper.ts'
 import { ACTIVE_DIR } from './layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './messages.ts'
 import { mountIdentity } from './mount-identity.ts'
-import { MountWatch, placeOf } from './mount-watch.ts'
+import { MountWatch, placeOf, showsCluster } from './mount-watch.ts'
 import { openingBytes } from './opening-size.ts'
 import type { Disk, Log } from './ports.ts'
 import { hostProcesses, readCpu } from './processes.ts'
@@ -59,7 +59,7 @@ async function main(given: Start): Promise<void> {
   // The same for every keeper of one master, so that a term's periods outlive the keeper that claimed it.
   const timing = settledFor(given.timing, storage.slowestRenewalMs)
   const start: Start = { ...given, timing }
-  const watch = storage.place === undefined ? null : new MountWatch(disk, log, storage.place)
+  const watch = storage.place === undefined ? null : new MountWatch(storage.place, log)
   const keeper = new Keeper(
     {
       clock: realClock,
@@ -76,7 +76,11 @@ async function main(given: Start): Promise<void> {
       exit,
       storage,
       mount: () => mountIdentity(given.directory),
-      ...(watch === null ? {} : { mountTrouble: (clusterId) => watch.trouble(clusterId) }),
+      ...(watch === null
+        ? {}
+        : {
+            mountTrouble: (clusterId) => watch.trouble(() => showsCluster(disk, clusterId)),
+          }),
       openingBytes: async () =>
         start.openingDirectory === null ? 0 : openingBytes(start.openingDirectory),
     },

@@ -4,8 +4,8 @@
  * directory like the directory.
  *
  * Compared are the kernel's number of the mount, the device and the inode: one stat and one read of /proc. Only where one
- * of them is another one, cluster.json is read: a mount of the same source that shows our cluster was mounted anew, and
- * is ours; everything else is told, and nothing is claimed or renewed there until the mount is back.
+ * of them is another one, the directory itself is asked (`isOurs`): a mount of the same source that shows what is ours was
+ * mounted anew, and is ours; everything else is told, and nothing is done there until the mount is back.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { decodeClusterLoosely } from './decode.ts'
@@ -32,29 +32,30 @@ export async function placeOf(path: string): Promise<MountPlace> {
 const mountTable = (): Promise<string> => readFile('/proc/self/mountinfo', 'utf8')
 
 export class MountWatch {
-  readonly #disk: Disk
   readonly #log: Log
+  readonly #words: MountWords
   #joined: MountPlace
 
-  constructor(disk: Disk, log: Log, joined: MountPlace) {
-    this.#disk = disk
+  constructor(joined: MountPlace, log: Log, words: MountWords = OF_THE_ELECTION) {
     this.#log = log
+    this.#words = words
     this.#joined = joined
   }
 
   /** What has become of the mount, as a sentence; null while it shows the directory that was joined. Never rejects. */
-  async trouble(clusterId: string): Promise<string | null> {
+  async trouble(isOurs: () => Promise<boolean>): Promise<string | null> {
     try {
-      return await this.#trouble(clusterId)
+      return await this.#trouble(isOurs)
     } catch (error) {
       // That it can't be reached is what every other call says as well.
-      this.#log('debug', `the mount of the shared directory can't be judged: ${messageOf(error)}`)
+      this.#log('debug', `the mount of ${this.#joined.path} can't be judged: ${messageOf(error)}`)
       return null
     }
   }
 
-  async #trouble(clusterId: string): Promise<string | null> {
+  async #trouble(isOurs: () => Promise<boolean>): Promise<string | null> {
     const joined = this.#joined
+    const words = this.#words
     const now = await placeOf(joined.path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null
       throw error
@@ -62,36 +63,52 @@ export class MountWatch {
     const table = await mountTable()
     if (now === null) {
       const isMounted = mountOf(joined.path, table)?.mountId === joined.mount?.mountId
-      return isMounted ? null : lostText(joined, mountOf(joined.path, table), table)
+      return isMounted ? null : lostText({ joined, words }, mountOf(joined.path, table), table)
     }
     const isSameMount = now.mount?.mountId === joined.mount?.mountId && now.device === joined.device
     if (isSameMount && now.inode === joined.inode) return null
     const isSameSource = isSameMount || sameSource(joined.mount, now.mount)
-    if (isSameSource && (await this.#shows()) === clusterId) {
-      if (!isSameMount) this.#log('warn', `${joined.path} was mounted anew, and shows our cluster`)
+    if (isSameSource && (await isOurs())) {
+      if (!isSameMount) this.#log('warn', `${joined.path} was mounted anew, and is ours`)
       this.#joined = now
       return null
     }
     if (isSameMount) {
       const { path } = joined
-      return `${path} is another directory than the one that this master joined, in the same mount: put back what was there; nothing is claimed or acknowledged there meanwhile`
+      return `${path} is another directory than the one that ${words.who} joined, in the same mount: put back what was there; ${words.meanwhile}`
     }
-    return lostText(joined, now.mount, table)
+    return lostText({ joined, words }, now.mount, table)
   }
+}
 
-  async #shows(): Promise<string | null> {
-    const text = await this.#disk.read('observe', CLUSTER_FILE)
-    return text === 'missing' ? null : (decodeClusterLoosely(text)?.clusterId ?? null)
-  }
+/** Who watches, and what does not happen while it is gone; for people. */
+export interface MountWords {
+  readonly who: string
+  readonly meanwhile: string
+}
+
+const OF_THE_ELECTION: MountWords = {
+  who: 'this master',
+  meanwhile: 'nothing is claimed or acknowledged there meanwhile',
+}
+
+/** Does the HA directory show that cluster? Rejects with DiskError. */
+export async function showsCluster(disk: Disk, clusterId: string): Promise<boolean> {
+  const text = await disk.read('observe', CLUSTER_FILE)
+  return text !== 'missing' && decodeClusterLoosely(text)?.clusterId === clusterId
 }
 
 const sameSource = (a: Mount | null, b: Mount | null): boolean =>
   a !== null && b !== null && a.type === b.type && a.source === b.source && a.root === b.root
 
-function lostText({ path, mount }: MountPlace, now: Mount | null, table: string): string {
+function lostText(
+  { joined: { path, mount }, words }: { joined: MountPlace; words: MountWords },
+  now: Mount | null,
+  table: string,
+): string {
   const name = (one: Mount | null): string =>
     one === null ? 'nothing' : `${one.source} on ${one.mountPoint} (${one.type})`
   const isThere = table.split('\n').some((line) => line.startsWith(`${mount?.mountId} `))
   const what = isThere ? 'something was mounted over it' : 'it was unmounted'
-  return `${path} was on ${name(mount)} when this master joined it, and ${what}: now it is on ${name(now)}. Mount it again; nothing is claimed or acknowledged there meanwhile`
+  return `${path} was on ${name(mount)} when ${words.who} joined it, and ${what}: now it is on ${name(now)}. Mount it again; ${words.meanwhile}`
 }

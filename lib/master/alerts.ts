@@ -74,8 +74,7 @@ export function alertsOf(facts: AlertFacts): Alert[] {
 
 function ofWorker({ address, host, trouble, spill }: AlertFacts['workers'][number]): Alert[] {
   const found: Alert[] = []
-  if (trouble != null) {
-    const text = `worker ${address} on ${host} gets no queries: ${trouble}`
+  for (const text of troubleOf({ address, host, trouble })) {
     found.push({ kind: 'worker-storage', level: 'warning', text })
   }
   if (spill != null) {
@@ -84,6 +83,14 @@ function ofWorker({ address, host, trouble, spill }: AlertFacts['workers'][numbe
   }
   return found
 }
+
+/** Why it gets no queries, if it gets none. */
+export const troubleOf = ({
+  address,
+  host,
+  trouble,
+}: Pick<WorkerRow, 'address' | 'host' | 'trouble'>): string[] =>
+  trouble == null ? [] : [`worker ${address} on ${host} gets no queries: ${trouble}`]
 
 function ofTheElection(facts: AlertFacts): Alert[] {
   const { masters, missing, active, problem, storage, timing } = facts

@@ -71,7 +71,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
     alerts: alertsOf({
       ...common,
       space: view.space,
-      storageDangers: view.critical ?? [],
+      storageDangers: [...(view.critical ?? []), ...(own.directoryDangers ?? [])],
       storageWarnings: [
         ...view.warnings,
         ...own.directoryWarnings,

@@ -12,6 +12,10 @@ export interface OwnFacts {
   readonly clusterId: string | null
   readonly rootDirectory: string
   readonly directoryWarnings: readonly string[]
+  /** Of the active: its own directories, or those of its workers, are not known to be the cluster's. */
+  readonly directoryDangers?: readonly string[]
+  /** Of the active: which of its workers get no queries, and why. */
+  readonly workerTroubles?: readonly string[]
   readonly warnings: readonly string[]
   /** Why changes have to wait, on the active master; null when they don't. */
   readonly trouble: string | null
@@ -65,9 +69,11 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
     warnings: [
       ...troubleOf(view),
       ...(view.critical ?? []),
+      ...(own.directoryDangers ?? []),
       ...view.warnings,
       ...own.directoryWarnings,
       ...own.warnings,
+      ...(own.workerTroubles ?? []),
     ],
     leaseMarginMs: view.leaseMarginMs,
     heartbeatAgesMs: Object.fromEntries(ages),

@@ -33,6 +33,7 @@ import { countQueries } from '../web/query-page.ts'
 import { addWebRoutes, type WebDoor } from '../web/server.ts'
 import type { ConfigDocument, MetricsFacts, WebRules } from '../web/view.ts'
 import { ActiveGate } from './active-gate.ts'
+import { troubleOf } from './alerts.ts'
 import { countWorkers } from './cluster-document.ts'
 import { type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts'
 import type { ContestLetters } from './contest-letters.ts'
@@ -527,6 +528,8 @@ export class Master {
       pid: this.#options.pid,
       clusterId: this.clusterId,
       rootDirectory: this.#options.rootDirectory,
+      directoryDangers: [...this.#queries.directoryTroubles().values()],
+      workerTroubles: this.#queries.workers().flatMap(troubleOf),
       directoryWarnings: [...this.#options.directoryWarnings(), ...this.#options.warehouse()],
       warnings: this.#alarm.warnings(),
       trouble: this.#queries.trouble(),
@@ -602,7 +605,9 @@ export class Master {
       storageReadable: view !== null && view.storage !== 'unreadable',
       storageWritable: view?.storage === 'ok',
       catalogWaits: this.#queries.trouble() !== null,
-      warehouseAnswers: this.#options.warehouse().length === 0,
+      warehouseAnswers:
+        this.#options.warehouse().length === 0 &&
+        !this.#queries.directoryTroubles().has('tajo.warehouse.directory'),
       space: view?.space ?? null,
       problems: view === null ? new Map() : this.#problems(view),
       peersKnown: others.length,
@@ -613,6 +618,7 @@ export class Master {
         ),
       ),
       termsBegun: this.#termsBegun.counts,
+      stuckWorkers: active ? this.#queries.workers().flatMap(troubleOf).length : null,
       workers: active ? countWorkers(this.#queries.workers()) : null,
       queries: active ? countQueries(this.#queries.ofThisTerm()) : null,
       transitions: this.#transitions,

@@ -445,6 +445,11 @@ const taskReport = z.object({
   stopped: z.boolean().optional(),
 })
 
+/** Of a directory that a worker proves to be the cluster's (lib/worker, proof.ts). */
+const directoryKey = z.string().min(1).max(100)
+/** This term's nonces that a worker has found, one for each directory; left out by one that proves nothing (0.1). */
+const proven = z.array(nonce).max(10).nullish()
+
 const workerInfo = z.object({
   workerId,
   /** Changes with each start of the worker's process. */
@@ -477,6 +482,7 @@ export const tracker = {
       tasks: z.array(z.object({ task, report: taskReport })),
       storage: z.string().max(2000).nullish(),
       spill: z.string().max(2000).nullish(),
+      proven,
       oomKills,
     }),
     z.object({
@@ -496,6 +502,7 @@ export const tracker = {
       storage: z.string().max(2000).nullish(),
       /** What has happened to its spill directory; null when nothing has. */
       spill: z.string().max(2000).nullish(),
+      proven,
       oomKills,
     }),
     z.object({
@@ -503,6 +510,31 @@ export const tracker = {
       /** False: register first. */
       known: z.boolean(),
       forget: z.array(queryId),
+    }),
+  ),
+  /** Are its directories ours? The answer to what it has made there, and what it has to look for. */
+  prove: call(
+    { access: 'cluster', activeOnly: true },
+    z.object({
+      workerId,
+      incarnation: z.string(),
+      /** Files that it has just made, with its incarnation in them; none: it asks what to look for. */
+      made: z.array(z.object({ key: directoryKey, nonce })).max(10),
+    }),
+    z.object({
+      /** This master's host, for people. */
+      host: z.string(),
+      places: z.array(
+        z.object({
+          key: directoryKey,
+          /** The directory, as this master has it. */
+          path: z.string(),
+          /** The file of this term in it; null: nobody can prove it now (`why`). */
+          nonce: nonce.nullable(),
+          why: z.string().nullable(),
+        }),
+      ),
+      found: z.array(z.object({ nonce, check: sideOfContest })),
     }),
   ),
   /** How a worker's process ended, by whoever had started it: nobody else is told the signal. */

@@ -216,6 +216,11 @@ export class Metrics {
       for (const [state, count] of Object.entries(facts.queries ?? {}))
         queries.set({ state }, count)
     })
+    this.#gauge(
+      'tajo_workers_stuck',
+      "Workers that get no queries, since a directory does not answer there or is not the cluster's.",
+      (facts) => facts.stuckWorkers ?? Number.NaN,
+    )
     this.#gauge('tajo_worker_slots', 'Queries that all workers can run at a time.', (facts) =>
       facts.workers === null ? Number.NaN : facts.workers.slots,
     )

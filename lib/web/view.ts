@@ -37,6 +37,8 @@ export interface MetricsFacts {
   readonly storageWritable: boolean
   /** The directory of the tables. */
   readonly warehouseAnswers: boolean
+  /** Workers of which a directory does not answer, or is not the cluster's; null where nobody knows. */
+  readonly stuckWorkers?: number | null
   /** On the active: its catalog's store does not answer, or refuses. */
   readonly catalogWaits: boolean
   /** Of the shared directory; null before it was measured. */

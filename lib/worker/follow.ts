@@ -31,6 +31,10 @@ export interface FollowOptions {
   readonly storage: () => string | null
   /** What has happened to its spill directory; null when nothing has. */
   readonly spill: () => string | null
+  /** Nonces of the master's term that were found in its directories; null: that master looks for none. */
+  readonly proven: () => string[] | null
+  /** A master has it on its list from now on. */
+  readonly onRegistered: (active: ActiveMaster) => void
   /** How many processes this host's kernel has killed for want of memory; null: it does not tell. */
   readonly oomKills?: (() => number | null) | undefined
   /** The secret that we show is refused: perhaps the cluster has got a new one. */
@@ -117,6 +121,7 @@ export class Follow {
       await this.#register(active)
       this.#active = active
       this.#pauseMs = FIRST_PAUSE_MS
+      this.#options.onRegistered(active)
       log('info', `registered with ${active.addresses.tracker}`, { epoch: active.epoch })
       const following = this.#follow(active, session)
       await this.#beats(active, session.signal).finally(() => session.abort())
@@ -136,7 +141,7 @@ export class Follow {
   }
 
   async #register(active: ActiveMaster): Promise<void> {
-    const { worker, tasks, storage, spill, oomKills, onEpoch } = this.#options
+    const { worker, tasks, storage, spill, proven, oomKills, onEpoch } = this.#options
     const running = tasks.tasks()
     const { signal } = this.#session
     const answer = await active.tracker.call(
@@ -146,6 +151,7 @@ export class Follow {
         tasks: running,
         storage: storage(),
         spill: spill(),
+        proven: proven(),
         oomKills: oomKills?.(),
       },
       { deadlineMs: CALL_MS, signal },
@@ -190,7 +196,7 @@ export class Follow {
 
   /** False: this master does not know us. */
   async #beat(active: ActiveMaster, deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    const { tasks, worker, storage, spill, oomKills, onEpoch } = this.#options
+    const { tasks, worker, storage, spill, proven, oomKills, onEpoch } = this.#options
     const { workerId, incarnation } = worker
     const reports = tasks.reports()
     const answer = await active.tracker.call(
@@ -202,6 +208,7 @@ export class Follow {
         reports,
         storage: storage(),
         spill: spill(),
+        proven: proven(),
         oomKills: oomKills?.(),
       },
       { deadlineMs, ...(signal === undefined ? {} : { signal }) },

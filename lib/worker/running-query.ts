@@ -24,6 +24,8 @@ export interface QueryParts {
   readonly scope: ScopeParts
   /** Resolves when it has somewhere to spill, or nobody can tell. */
   readonly ready: () => Promise<void>
+  /** Rejects when what was written below this path is not in the cluster's directory. */
+  readonly requireOurs: (path: string) => Promise<void>
   readonly types: TypeNames
   readonly limits: ResultLimits
   readonly clock: Clock
@@ -164,6 +166,10 @@ export class RunningQuery {
     const { scope, types } = this.#parts
     const { roots } = scope
     const staged = await stage({ connection, query, target: write, roots, types })
+    await this.#parts.requireOurs(write.directory).catch((error: unknown) => {
+      const text = `what it wrote is not in the cluster's directory: ${messageOf(error)}; nothing was changed`
+      throw new QueryFault('internal', text, null, error)
+    })
     this.#manifest = { ...staged, reads }
     this.#rows = this.#manifest.rows
   }

@@ -8,7 +8,6 @@ import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
-import { StorageLook, type StorageLookOptions } from '../base/storage-look.ts'
 import type { QueryError, Task, WorkerInfo } from '../rpc/contract.ts'
 import {
   type Bind,
@@ -29,6 +28,7 @@ import { Follow } from './follow.ts'
 import { type MasterAddresses, Masters } from './masters.ts'
 import { metricsText } from './metrics.ts'
 import { pause } from './pause.ts'
+import { Proof, type ProofDirectory } from './proof.ts'
 import { RESULT_LIMITS, type ResultLimits } from './results.ts'
 import { Roots } from './roots.ts'
 import { RunningQuery } from './running-query.ts'
@@ -56,9 +56,11 @@ export interface WorkerOptions {
   readonly epoch: number
   /** How many processes this host's kernel has killed for want of memory; null: it does not tell. */
   readonly oomKills?: () => number | null
-  /** Looks whether this worker's mount answers and has the cluster's directory; left out where there is none. */
-  readonly storage?: Pick<StorageLookOptions, 'directory' | 'limitMs'> & {
-    readonly look: (clusterId: string) => Promise<void>
+  /** Which directories have to answer, and to be the cluster's; left out where nothing is proven. */
+  readonly storage?: {
+    readonly directories: readonly ProofDirectory[]
+    readonly everyMs: number
+    readonly limitMs: number
   }
   readonly idleMs: number
   readonly activeMs: number
@@ -79,7 +81,7 @@ export class Worker {
   readonly #masters: Masters
   readonly #tasks: TaskList
   readonly #follow: Follow
-  readonly #storage: StorageLook | null
+  readonly #proof: Proof | null
   readonly #spill: Spill
   readonly #apps: FastifyInstance[] = []
   readonly #counts = { begun: 0, fetched: 0 }
@@ -115,15 +117,16 @@ export class Worker {
       onChange: () => this.#follow.poke(),
     })
     const { storage } = options
-    this.#storage =
+    const { workerId, incarnation } = options.worker
+    this.#proof =
       storage === undefined
         ? null
-        : new StorageLook({
+        : new Proof({
             ...storage,
+            workerId,
+            incarnation,
             // It begins when the cluster is known.
-            look: () => storage.look(this.#guard.clusterId ?? ''),
-            everyMs: options.idleMs,
-            means: 'no more queries are taken',
+            clusterId: () => this.#guard.clusterId ?? '',
             onChange: () => this.#follow.poke(),
             clock,
             log,
@@ -138,7 +141,9 @@ export class Worker {
     })
     this.#follow = new Follow({
       ...options,
-      storage: () => this.#storage?.trouble ?? null,
+      storage: () => this.#proof?.trouble ?? null,
+      proven: () => this.#proof?.proven() ?? null,
+      onRegistered: (active) => this.#proof?.follow(active),
       spill: () => this.#spill.trouble,
       masters: this.#masters,
       tasks: this.#tasks,
@@ -172,7 +177,7 @@ export class Worker {
   async stop(why: string): Promise<void> {
     this.#options.log('info', `stopping: ${why}`)
     this.#stopped.abort()
-    this.#storage?.stop()
+    this.#proof?.stop()
     this.#spill.stop()
     await this.#tasks.stop()
     await this.#follow.stop()
@@ -208,6 +213,7 @@ export class Worker {
         resolve: (tables, signal) => reader.resolve(tables, signal),
       },
       ready: () => this.#spill.ready(),
+      requireOurs: async (path) => this.#proof?.require(path),
       types,
       limits: this.#options.results ?? RESULT_LIMITS,
       clock,
@@ -305,7 +311,7 @@ export class Worker {
     }
     if (signal.aborted) return
     log('info', 'the cluster is formed: looking for the active master')
-    this.#storage?.start()
+    this.#proof?.start()
     this.#follow.start()
   }
 

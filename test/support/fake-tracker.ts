@@ -67,6 +67,7 @@ export class FakeTracker {
           const forget = this.forgetsEnded ? ended.map(({ queryId }) => queryId) : this.forget
           return { epoch: epoch(), known: this.knows, forget }
         },
+        prove: () => ({ host: 'localhost', places: [], found: [] }),
         ended: () => ({}),
         follow: (_request, writer) => {
           this.#followers.push(writer)

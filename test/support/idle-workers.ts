@@ -73,6 +73,8 @@ export class IdleWorkers {
     return new Follow({
       storage: () => null,
       spill: () => null,
+      proven: () => null,
+      onRegistered: () => undefined,
       masters,
       worker: {
         workerId: `host${index}:28091`,

@@ -45,6 +45,8 @@ export class TestWorker {
   readonly dir: string
   readonly #row: PortRow
   readonly #watched: boolean
+  /** Words that become its process in the end, such as those for mounts of its own. */
+  before: readonly string[] = []
   #process: ChildProcess | null = null
   #said = ''
 
@@ -102,6 +104,7 @@ export class TestWorker {
       dir: this.dir,
       watched: this.#watched,
       env,
+      before: this.before,
       onSaid: (text) => {
         this.#said += text
       },

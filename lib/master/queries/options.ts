@@ -1,5 +1,6 @@
 /** What the query services are started with, as plain values: `cli/master-life.ts` makes them of the configuration. */
 import type { ReadableStore } from '../../catalog/store.ts'
+import type { ProofOptions } from './proof.ts'
 
 export interface QueryOptions {
   /** Loads what `makeStore` needs, ahead of time. */
@@ -14,8 +15,10 @@ export interface QueryOptions {
   readonly allowedPaths: readonly string[]
   /** Absolute; the cluster's own files, which SQL may not name: `<rootdir>/system`. */
   readonly systemDirectory: string
-  /** Why a file that a worker says to have written is not there, as this master sees it; null when it is. */
-  readonly lookFor?: (path: string, bytes: number) => Promise<string | null>
+  /** Why a file that a worker says to have written is not there, as this master sees it; null when it is. Null bytes: any. */
+  readonly lookFor?: (path: string, bytes: number | null) => Promise<string | null>
+  /** Workers prove that their directories are this master's (proof.ts); left out where nothing is proven. */
+  readonly proof?: Pick<ProofOptions, 'host' | 'everyMs' | 'limitMs' | 'nonce'>
   /** Queries that may wait for a worker; more are refused. */
   readonly queueLimit: number
   /** Ended queries that the history keeps, newest first. */

@@ -83,6 +83,11 @@ export class QueryServices {
     return this.#term?.catalog.trouble?.() ?? null
   }
 
+  /** Why workers can't prove that a directory is this master's, and no change is recorded there; by its key. */
+  directoryTroubles(): ReadonlyMap<string, string> {
+    return this.#term?.troubles() ?? new Map()
+  }
+
   /** Has some table files below this directory? False where no term is open. */
   keepsFilesIn(directory: string): boolean {
     const state = this.#term?.catalog.state()
@@ -124,6 +129,7 @@ export class QueryServices {
       status: this.#options.status,
       register: (request) => this.#inTerm(({ tracker }) => tracker.register(request)),
       heartbeat: (request) => this.#inTerm(({ tracker }) => tracker.heartbeat(request)),
+      prove: (request) => this.#inTerm(({ tracker }) => tracker.prove(request)),
       ended: (request) => this.#inTerm(({ tracker }) => tracker.ended(request)),
       follow: (request, writer) => {
         if (this.#term === null) writer.end()

@@ -48,6 +48,8 @@ export interface SettlerOptions {
   /** Aborts with the term: what is under way then is the next active's business. */
   readonly signal: AbortSignal
   readonly lookFor: QueryOptions['lookFor']
+  /** Why what this master sees at a path is none of the cluster's; null when it is. Rejects where nobody can tell. */
+  readonly whyNotOurs: (path: string) => Promise<string | null>
   /** Carries out what a transaction has decided to publish; resolves when it is in place. */
   readonly publish: (queryId: string) => Promise<void>
   /** How many results were put in their place: files that were looked at before one more may have been moved. */
@@ -138,10 +140,10 @@ export class Settler {
 
   /**
    * What becomes a table's content has to be where this master sees it: it may have been removed since its worker synced it,
-   * or the worker may have another directory under that name. Waits where nobody can tell.
+   * or the worker may have another directory under that name, or this master. Waits where nobody can tell.
    */
-  async #whyGone({ write }: Task, { files }: Manifest): Promise<string | null> {
-    const { lookFor, clock, log, signal } = this.#options
+  async #whyGone({ write, publishTo }: Task, { files }: Manifest): Promise<string | null> {
+    const { lookFor, whyNotOurs, clock, log, signal } = this.#options
     if (lookFor === undefined || write === null) return null
     const left = [...files]
     let gone: string | null = null
@@ -152,6 +154,9 @@ export class Settler {
     }
     for (;;) {
       try {
+        gone = await whyNotOurs(write.base)
+        // One without rows is a directory all the same.
+        if (publishTo !== null && files.length === 0) gone ??= await lookFor(write.directory, null)
         await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look))
         return gone
       } catch (error) {

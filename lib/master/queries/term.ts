@@ -16,6 +16,7 @@ import { failureOf, QueryList } from './list.ts'
 import type { QueryOptions } from './options.ts'
 import { PathRules } from './paths.ts'
 import { plan } from './plan.ts'
+import { Proof, someFiles } from './proof.ts'
 import { Publisher } from './publisher.ts'
 import { type Query, recordOf } from './query.ts'
 import type { QueryHistory } from './query-history.ts'
@@ -99,6 +100,7 @@ export class QueryTerm {
   readonly #settler: Settler
   readonly #log: QueryLog
   readonly #awake: WakingTime
+  readonly #proof: Proof | null
   #cancelLook = (): void => {}
   #over = false
 
@@ -138,8 +140,11 @@ export class QueryTerm {
       signal,
       onPublished: (queryId) => waiters.wake(queryId),
     })
+    const proof = this.#makeProof()
+    this.#proof = proof
     const settler = new Settler({
       lookFor: options.lookFor,
+      whyNotOurs: async (path) => (await proof?.whyNotOurs(path)) ?? null,
       list,
       catalog,
       by,
@@ -200,6 +205,7 @@ export class QueryTerm {
       ...shared,
       awakeMs,
       anewMs,
+      proof,
       log,
       onOrphan: (directory) => this.sweeper.add(directory),
     })
@@ -217,6 +223,7 @@ export class QueryTerm {
     this.#log = queryLog
     publisher.redo()
     this.sweeper.start()
+    proof?.start()
     this.#look()
     void this.#inherit()
   }
@@ -243,6 +250,11 @@ export class QueryTerm {
     }))
   }
 
+  /** Of its own directories, by their keys. */
+  troubles(): ReadonlyMap<string, string> {
+    return this.#proof?.troubles ?? new Map()
+  }
+
   /** Where they can be asked, for whoever wants to know whether the network reaches them. */
   knownWorkers(): KnownWorker[] {
     return [...this.#workers.all()].map(({ info }) => ({
@@ -266,10 +278,18 @@ export class QueryTerm {
     this.#cancelLook()
     this.#waiters.endAll()
     this.sweeper.stop()
+    this.#proof?.stop()
     this.tracker.close()
     this.#parts.calls.close()
     this.#log.close()
     await this.#parts.close()
+  }
+
+  #makeProof(): Proof | null {
+    const { proof, lookFor, term, systemDirectory, warehouse, clock, log } = this.#options
+    if (proof === undefined || lookFor === undefined) return null
+    const sample = (): ReturnType<typeof someFiles> => someFiles(this.catalog.state(), warehouse)
+    return new Proof({ ...proof, term, systemDirectory, warehouse, sample, lookFor, clock, log })
   }
 
   #within(ms: number, work: Promise<void>): Promise<void> {

@@ -11,6 +11,7 @@ import type { LineWriter } from '../../rpc/stream.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'
+import type { Proof } from './proof.ts'
 import { changesData, type EndState, type Query } from './query.ts'
 import { type Scheduler, spotOf } from './scheduler.ts'
 import type { Settler } from './settle.ts'
@@ -27,6 +28,8 @@ export interface TrackerOptions {
   readonly settler: Settler
   readonly calls: WorkerCalls
   readonly deaths: Deaths
+  /** Null: nobody proves here that its directories are the cluster's. */
+  readonly proof: Proof | null
   /** What an attempt wrote that nobody waits for any more. */
   readonly onOrphan: (directory: string) => void
   readonly clock: Clock
@@ -37,12 +40,9 @@ export interface TrackerOptions {
   readonly log: Log
 }
 
-type Requests = {
-  readonly [M in 'register' | 'heartbeat' | 'ended']: Parameters<Handlers<'tracker'>[M]>[0]
-}
-type Answers = {
-  readonly [M in 'register' | 'heartbeat' | 'ended']: Awaited<ReturnType<Handlers<'tracker'>[M]>>
-}
+type Method = 'register' | 'heartbeat' | 'prove' | 'ended'
+type Requests = { readonly [M in Method]: Parameters<Handlers<'tracker'>[M]>[0] }
+type Answers = { readonly [M in Method]: Awaited<ReturnType<Handlers<'tracker'>[M]>> }
 
 /** An earlier term's query whose worker has not come back by then is lost. */
 const EXPECT_MS = 10_000
@@ -65,6 +65,7 @@ export class TrackerService {
     tasks,
     storage = null,
     spill = null,
+    proven = null,
     oomKills = null,
   }: Requests['register']): Answers['register'] {
     const { epoch, list, workers, scheduler, awakeMs, log } = this.#options
@@ -93,6 +94,7 @@ export class TrackerService {
     const now = workers.register(worker, awakeMs())
     workers.noteStorage(now, storage, awakeMs())
     now.spill = spill
+    now.proven = this.#isProven(proven)
     now.oomKills = oomKills
     scheduler.kick()
     return { epoch, forget }
@@ -117,6 +119,7 @@ export class TrackerService {
     reports,
     storage = null,
     spill = null,
+    proven = null,
     oomKills = null,
   }: Requests['heartbeat']): Answers['heartbeat'] {
     const { epoch, workers, scheduler, awakeMs } = this.#options
@@ -124,6 +127,7 @@ export class TrackerService {
     if (worker === null) return { epoch, known: false, forget: [] }
     if (storage !== worker.storage) this.#noteStorage(worker, storage)
     worker.spill = spill
+    worker.proven = this.#isProven(proven)
     worker.oomKills = oomKills
     const forget: string[] = []
     let known = true
@@ -134,6 +138,23 @@ export class TrackerService {
     }
     scheduler.kick()
     return { epoch, known, forget }
+  }
+
+  /** What one finds that proves nothing, of an earlier version, is seen at the end of its writes only. */
+  #isProven(nonces: readonly string[] | null): boolean {
+    return nonces === null || (this.#options.proof?.isProven(nonces) ?? true)
+  }
+
+  /** Are its directories ours? (proof.ts) */
+  async prove({ incarnation, made }: Requests['prove']): Promise<Answers['prove']> {
+    const { proof } = this.#options
+    if (proof === null) return { host: '', places: [], found: [] }
+    const places = await proof.places()
+    const found = made.map(async ({ key, nonce }) => ({
+      nonce,
+      check: await proof.check(key, nonce, incarnation),
+    }))
+    return { host: proof.host, places, found: await Promise.all(found) }
   }
 
   #noteStorage(worker: Worker, storage: string | null): void {

@@ -32,6 +32,8 @@ export interface Worker {
   spill: string | null
   /** Since when it is so. */
   storageMs: number
+  /** It has found this term's nonces in its directories, or is of a version that looks for none. */
+  proven: boolean
   /** What it said last of its kernel (`tracker.heartbeat`); null: it has not. */
   oomKills: number | null
 }
@@ -86,6 +88,7 @@ export class WorkerTable {
       brokenMs: null,
       storage: same ? (before?.storage ?? null) : null,
       storageMs: same ? (before?.storageMs ?? nowMs) : nowMs,
+      proven: true,
       spill: null,
       oomKills: null,
     }
@@ -127,7 +130,9 @@ export class WorkerTable {
     let best: { worker: Worker; free: number; running: number } | null = null
     for (const worker of this.#workers.values()) {
       const free = this.freeOf(worker)
-      if (free <= 0 || worker.brokenMs !== null || worker.storage !== null) continue
+      if (free <= 0 || worker.brokenMs !== null || worker.storage !== null || !worker.proven) {
+        continue
+      }
       const running = this.#running(worker.info.workerId)
       const better =
         best === null || free > best.free || (free === best.free && running < best.running)
