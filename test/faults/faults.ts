@@ -556,6 +556,19 @@ export const FAULTS: readonly Fault[] = [
     says: /removed-files > .*none of them serves/s,
   },
   {
+    name: 'nobody puts history/ back',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-upkeep.js',
+        find: 'for (const name of [BACKUP_DIR, HISTORY_DIR]) {',
+        replace: 'for (const name of [BACKUP_DIR]) {',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /history-gone > .*one term, one master/s,
+  },
+  {
     name: 'nobody puts the files of a term back',
     kind: 'two actives',
     edits: [

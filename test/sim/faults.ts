@@ -204,6 +204,7 @@ export const FAULTS = {
     if (term > 0) cluster.removeDirectory(termDir(term))
   },
   'remove directories of terms': ({ cluster }) => cluster.removeDirectory(ACTIVE_DIR),
+  'remove history': ({ cluster }) => cluster.removeDirectory(HISTORY_DIR),
   'remove claim': ({ cluster }) => {
     const { server } = cluster.world.storage
     for (const name of server.names(ACTIVE_DIR) ?? []) {

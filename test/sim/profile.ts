@@ -76,6 +76,7 @@ const NOT_DRAWN: readonly FaultName[] = [
   'remove record',
   'remove directory of term',
   'remove directories of terms',
+  'remove history',
   'remove claim',
   'remove decision',
   'remove cluster file',

@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
+import { HISTORY_DIR } from '../../lib/ha/layout.ts'
+import type { Disk } from '../../lib/ha/ports.ts'
 import { registersUnderOneName } from './guards.ts'
 import { runScenario } from './scenario.ts'
 
@@ -26,6 +28,21 @@ test('it is noticed: register anew under the name of before', async (t) => {
   const text = readFileSync(`${FOLDER}registered-anew.txt`, 'utf8')
   const breaks = { disk: registersUnderOneName }
   await t.rejects(runScenario(text, null, breaks), /"active m2 within 600": none of them serves/)
+})
+
+test('it is noticed: history/ is not put back', async (t) => {
+  const text = readFileSync(`${FOLDER}history-gone.txt`, 'utf8')
+  const disk = (whole: Disk): Disk => {
+    const { makeDirs } = whole
+    whole.makeDirs = async (purpose, path) => {
+      if (purpose !== 'upkeep' || path !== HISTORY_DIR) await makeDirs.call(whole, purpose, path)
+    }
+    return whole
+  }
+  await t.rejects(
+    runScenario(text, null, { disk }),
+    /"active m2 within 2500": one term, one master/,
+  )
 })
 
 test('a step that fails is named', async (t) => {
