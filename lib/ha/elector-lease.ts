@@ -17,6 +17,11 @@ import {
 export function guardLease(t: Turn): void {
   const { lease, timing } = t.s
   if (lease === null) return
+  if (isOutlived(t.s, t.now)) {
+    const { term } = t.s.above ?? lease
+    deposed(t, `term ${term} serves above it, and its own renewals come to nothing`)
+    return
+  }
   const { yielded } = t.s.contest
   if (lease.suspended === null && (yielded !== null || t.now >= lease.untilMs)) {
     t.s.lease = { ...lease, suspended: { sinceMs: t.now, confirmed: !masterIsTold(t.s) } }
@@ -31,6 +36,15 @@ export function guardLease(t: Turn): void {
     killMaster(t, 'it did not confirm its suspension')
     t.s.lease = { ...lease, suspended: { ...lease.suspended, confirmed: true } }
   }
+}
+
+/**
+ * Past its deadline, with a higher term that serves: whoever serves has ended all terms below it, whether or not this
+ * holder's own renewals ever tell so. One that is answered does (`onRenewed`), so it gets the time for that.
+ */
+function isOutlived({ lease, above, timing }: Turn['s'], now: number): boolean {
+  if (lease === null || above === null || now < lease.untilMs) return false
+  return (lease.failing || lease.renewing) && now >= above.seenMs + timing.renewMs
 }
 
 /**

@@ -488,6 +488,7 @@ export function wakeMs(state: State): number {
   if (lease !== null) {
     times.push(lease.dueMs, lease.untilMs)
     if (lease.suspended !== null) times.push(lease.suspended.sinceMs + timing.renewMs)
+    if (state.above !== null) times.push(state.above.seenMs + timing.renewMs)
   }
   if ('untilMs' in phase) times.push(phase.untilMs)
   if (state.intent !== null) times.push(state.intent.claimMs)

@@ -7,6 +7,8 @@
  *
  * The same class runs in the keeper process and in the simulation.
  */
+
+import { CallWatch } from './call-watch.ts'
 import { processText } from './contest.ts'
 import { Counter } from './counter.ts'
 import { decodeClusterLoosely } from './decode.ts'
@@ -80,6 +82,7 @@ export class Keeper {
   readonly #upkeep: Upkeep
   readonly #unopened: Unopened
   readonly #contest: ContestWork
+  readonly #calls: CallWatch
   #placedMs = Number.NEGATIVE_INFINITY
   #state: State
   #clusterId = ''
@@ -94,7 +97,9 @@ export class Keeper {
   #sentPicture = ''
   #sentPictureMs = Number.NEGATIVE_INFINITY
 
-  constructor(ports: KeeperPorts, start: Start) {
+  constructor(given: KeeperPorts, start: Start) {
+    this.#calls = new CallWatch(given.clock)
+    const ports = { ...given, disk: this.#calls.over(given.disk) }
     const { clock, disk, processes } = ports
     this.#ports = ports
     this.#start = start
@@ -417,6 +422,7 @@ export class Keeper {
       if (trouble !== null) throw new HaError('BAD_STORAGE', trouble)
       const seen = await looked
       this.input({ type: 'looked', seen, startedMs })
+      this.#tellLostTouch(startedMs)
       // A look that hangs here would hold up the next one.
       void this.#place().catch(() => {})
       const { phase } = this.#state
@@ -427,6 +433,23 @@ export class Keeper {
       this.input({ type: 'look-failed', why: messageOf(error) })
       if (error instanceof DiskError && error.path === ACTIVE_DIR) await this.#upkeep.remakeActive()
     }
+  }
+
+  /** The look has shown that the directory answers: what is without an answer still is lost. */
+  #tellLostTouch(lookedMs: number): void {
+    const { deadlineMs } = this.#start.timing
+    const lost = this.#calls.lostTouch(lookedMs, deadlineMs)
+    if (lost === null || this.#state.phase.name === 'ended') return
+    const text = `a call on the shared directory is never answered while others are, ${this.#start.directory}: ${lost.text}. This master's keeper is replaced, which gives the call up; on HDFS its file was removed by another host, elsewhere look at the file server or gateway`
+    this.#ports.link.send({ type: 'lost-call', text })
+  }
+
+  /** What hangs now, and what was given up lately. */
+  #callWarnings(): string[] {
+    const { directory, timing, lost } = this.#start
+    const hanging = this.#calls.hanging(timing.deadlineMs, directory)
+    const given = lost != null && this.#ports.clock.nowMs() < lost.untilMs ? [lost.text] : []
+    return [...given, ...(hanging === null ? [] : [hanging])]
   }
 
   async #mountTrouble(): Promise<string | null> {
@@ -520,6 +543,7 @@ export class Keeper {
         ...this.#backup.warnings,
         ...this.#upkeep.warnings,
         ...this.#contest.warnings,
+        ...this.#callWarnings(),
       ],
       nowMs,
     })

@@ -22,7 +22,7 @@ import type {
   Service,
 } from './member-api.ts'
 import { viewOf } from './member-view.ts'
-import type { Joined, Picture, Start, ToMaster } from './messages.ts'
+import type { Joined, LostCall, Picture, Start, ToMaster } from './messages.ts'
 import { type Hearing, onClock } from './network-rank.ts'
 import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
 
@@ -31,7 +31,10 @@ export interface MemberPorts extends KeeperPorts {
 }
 
 /** What a keeper is told at its start, less what only this class knows. */
-export type MemberStart = Omit<Start, 'resume' | 'joined' | 'knownTerm' | 'contest'>
+export type MemberStart = Omit<Start, 'resume' | 'joined' | 'knownTerm' | 'contest' | 'lost'>
+
+/** A call that was never answered is told for so long after its keeper was replaced. */
+const LOST_TOLD_MS = 600_000
 
 export class MemberCore implements Member {
   readonly #ports: MemberPorts
@@ -47,6 +50,7 @@ export class MemberCore implements Member {
   /** What keeps the activation waiting. */
   #trouble: string | null = null
   #known: Start['joined'] = null
+  #lost: LostCall | null = null
   #listeners: ((view: MemberView) => void)[] = []
   readonly #renewalListeners: ((renewal: Renewal) => void)[] = []
   #listed: readonly string[]
@@ -70,6 +74,7 @@ export class MemberCore implements Member {
         knownTerm: this.#newestTerm,
         listed: this.#listed,
         contest: this.#picture?.contest ?? null,
+        lost: this.#lost,
       }),
       onMessage: (message) => this.#onMessage(message),
       onGone: () => this.#onKeeperGone(),
@@ -302,11 +307,21 @@ export class MemberCore implements Member {
       case 'log':
         this.#ports.log(message.level, message.message, message.facts)
         return
+      case 'lost-call':
+        this.#onLostCall(message.text)
+        return
       case 'left':
         this.#endTerm('stopped')
         this.#finish()
         return
     }
+  }
+
+  /** With one file thread less, and whatever waits for that call, the keeper is half of one. */
+  #onLostCall(text: string): void {
+    const before = this.#lost
+    this.#lost = { text, untilMs: this.#ports.clock.nowMs() + LOST_TOLD_MS }
+    if (!this.#keeper.replace(text)) this.#lost = before
   }
 
   #onRenewed(tookMs: number): void {

@@ -87,8 +87,16 @@ export interface Start {
   } | null
   /** Umbilical addresses of the other masters that are tried before anything is claimed. */
   readonly listed?: readonly string[]
+  /** A call of an earlier keeper of the same master that was never answered; left out: none. */
+  readonly lost?: LostCall | null
   /** What an earlier keeper of the same master knew of the others' directories; null at its start. */
   readonly contest?: ContestMemory | null
+}
+
+/** What is told of a call that was never answered, until then on the monotonic clock. */
+export interface LostCall {
+  readonly text: string
+  readonly untilMs: number
 }
 
 export type ToKeeper =
@@ -199,6 +207,8 @@ export type ToMaster =
       readonly message: string
       readonly facts: Readonly<Record<string, unknown>>
     }
+  /** A call of this keeper is never answered, though others are: it is to be replaced. `text` is for people. */
+  | { readonly type: 'lost-call'; readonly text: string }
   /** All is released; the keeper ends. */
   | { readonly type: 'left' }
 

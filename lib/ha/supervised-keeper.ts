@@ -49,6 +49,7 @@ export class SupervisedKeeper {
   #heardMs = 0
   #ready = false
   #cancelCheck = (): void => {}
+  #replacedMs = Number.NEGATIVE_INFINITY
 
   constructor(ports: KeeperPorts, timing: Timing, owner: KeeperOwner) {
     this.#ports = ports
@@ -70,6 +71,19 @@ export class SupervisedKeeper {
   start(): void {
     const nowMs = this.#ports.clock.nowMs()
     this.#restarts = [...this.#restarts.filter((ms) => nowMs - ms < RESTARTS_WITHIN_MS), nowMs]
+    this.#startAt(nowMs)
+  }
+
+  /** On its own word, once in a monitor interval at most: it can stay up, and another one does better. */
+  replace(why: string): boolean {
+    const nowMs = this.#ports.clock.nowMs()
+    if (nowMs - this.#replacedMs < this.#timing.monitorMs) return false
+    this.#replacedMs = nowMs
+    if (this.#drop(why)) this.#startAt(nowMs)
+    return true
+  }
+
+  #startAt(nowMs: number): void {
     if (this.#restarts.length > RESTARTS) {
       const text = `the keeper died ${RESTARTS} times in a minute`
       this.#owner.onHopeless(new HaError('KEEPER_FAILED', text))
@@ -120,9 +134,14 @@ export class SupervisedKeeper {
   }
 
   #gone(why: string): void {
+    if (this.#drop(why)) this.start()
+  }
+
+  /** True: another one is to be started. */
+  #drop(why: string): boolean {
     this.#ports.log('warn', `the keeper is gone: ${why}`, { keeperPid: this.#keeper?.pid })
     this.#keeper?.kill()
     this.#keeper = null
-    if (this.#owner.onGone()) this.start()
+    return this.#owner.onGone()
   }
 }

@@ -5,6 +5,7 @@
 import type { KeeperLink, MasterLink } from '../../lib/ha/messages.ts'
 import type { Target } from '../../lib/ha/network-ear.ts'
 import type { Clock, Disk, Processes } from '../../lib/ha/ports.ts'
+import type { StorageProfile } from '../../lib/ha/storage-profile.ts'
 import type { Timing } from '../../lib/ha/timing.ts'
 import type { Change } from './auditor.ts'
 import type { Catalog } from './catalog.ts'
@@ -37,6 +38,8 @@ export interface Breaks {
   /** An active forgets a worker as soon as it has lost it. */
   readonly forgetsLost?: boolean
   /** What a keeper says of its files when it is offered the role. */
+  /** By whose rules it takes its storage, in place of its own. */
+  readonly profile?: StorageProfile
   readonly proveClaim?: () => Promise<string | null>
   readonly readEarly?: (inside: Inside, term: number) => Promise<Change[]> | null
 }

@@ -1,7 +1,7 @@
 /**
  * The workload's catalog: a list of changes, fenced by the storage as docs/ha-protocol.md says.
  *
- * Each term has its own snapshot and its own journal. Taking over reads the newest whole snapshot below the term, that
+ * Each term has its own snapshot and its own journal, which is a file for each change where no growing file may be read. Taking over reads the newest whole snapshot below the term, that
  * term's journal up to the last whole record, and writes a snapshot of its own. A change is acknowledged when its record
  * is durable and then a renewal has succeeded (`member.commit`). Snapshots are looked up by number, newest first, so
  * that no listing needs to be fresh.
@@ -9,12 +9,15 @@
 import { DiskError } from '../../lib/ha/errors.ts'
 import type { Member, Service } from '../../lib/ha/member-api.ts'
 import type { Clock } from '../../lib/ha/ports.ts'
+import type { StorageProfile } from '../../lib/ha/storage-profile.ts'
 import type { Auditor, Change } from './auditor.ts'
 import type { SimDisk } from './world/disk.ts'
 
 export const CATALOG_DIR = 'catalog'
 const snapshotFile = (term: number): string => `${CATALOG_DIR}/snapshot-${term}`
 const journalFile = (term: number): string => `${CATALOG_DIR}/journal-${term}`
+const groupFile = (term: number, group: number): string => `${CATALOG_DIR}/journal-${term}-${group}`
+const termInJournal = (name: string): number => Number(name.split('-')[1])
 const RETRY_MS = 20
 /** Hundreds of numbers that failed claims have left, asked for one after the other, would outlast what is promised. */
 const ASKED_ONE_BY_ONE = 32
@@ -32,12 +35,15 @@ export interface CatalogPorts {
   readonly readEarly: ((term: number) => Promise<Change[]> | null) | null
   /** Why it can't be opened; null when it can. */
   readonly refuses: () => string | null
+  readonly profile: StorageProfile
 }
 
 interface Open {
   readonly term: number
   readonly signal: AbortSignal
   changes: number
+  /** Closed files of its journal. */
+  groups: number
   journal: Promise<unknown>
   accepting: boolean
   readonly pending: Set<Promise<void>>
@@ -65,16 +71,17 @@ export class Catalog implements Service {
     auditor.onRead(term, changes)
     const text = changes.map(encode).join('') + END
     await this.#retry(signal, async () => {
-      if ((await disk.createCatalog(snapshotFile(term), text)) !== 'exists') return
+      if ((await this.#create(snapshotFile(term), text)) !== 'exists') return
       // Made before, and the answer was lost or an error: whole or torn?
       if ((await disk.readCatalog(snapshotFile(term))) !== text) throw new Error('torn snapshot')
     })
-    await this.#retry(signal, () => disk.createCatalog(journalFile(term), ''))
+    await this.#retry(signal, () => this.#create(journalFile(term), ''))
     if (signal.aborted) return
     this.#open = {
       term,
       signal,
       changes: 0,
+      groups: 0,
       journal: Promise.resolve(),
       accepting: true,
       pending: new Set(),
@@ -90,6 +97,17 @@ export class Catalog implements Service {
     this.#open = null
   }
 
+  /** Somebody looks into the catalog on this host while another one serves: what is listed is read, nothing is asked for. */
+  async dump(): Promise<void> {
+    const { disk } = this.#ports
+    const listed = await disk.list('inspect', CATALOG_DIR)
+    const names = listed === 'missing' ? [] : listed.filter((name) => name.startsWith('journal-'))
+    const newest = Math.max(...names.map(termInJournal))
+    for (const name of names.filter((one) => termInJournal(one) === newest)) {
+      await disk.readCatalog(`${CATALOG_DIR}/${name}`)
+    }
+  }
+
   /** A client asks for a change. Acknowledged, or nobody knows. */
   change(): void {
     const open = this.#open
@@ -102,13 +120,13 @@ export class Catalog implements Service {
   }
 
   async #change(open: Open): Promise<void> {
-    const { auditor, disk, ackFirst } = this.#ports
+    const { auditor, ackFirst } = this.#ports
     const { term, signal } = open
     const asked = auditor.ask()
     const change: Change = { id: asked.id, term, place: open.changes }
     open.changes += 1
     const durable = open.journal.then(async () => {
-      await this.#retry(signal, () => disk.append(journalFile(term), encode(change)))
+      await this.#retry(signal, () => this.#write(open, change))
       if (signal.aborted) throw new Error('the term is over')
       auditor.onApply(change)
     })
@@ -131,7 +149,7 @@ export class Catalog implements Service {
       const i = snapshots.findIndex((text) => text?.endsWith(END))
       const [term, snapshot] = [terms[i], snapshots[i]]
       if (term === undefined || snapshot === undefined) continue
-      const journal = await this.#retry(signal, () => disk.readCatalog(journalFile(term)))
+      const journal = await this.#retry(signal, () => this.#journal(term))
       const base = decodeAll(snapshot.slice(0, -END.length))
       const known = new Set(base.map((change) => change.id))
       // A record that was written again after an error counts once, where it came first.
@@ -141,6 +159,50 @@ export class Catalog implements Service {
       return [...base, ...more]
     }
     return []
+  }
+
+  /** An EIO is settled as `profiledDisk` does it. */
+  async #create(path: string, text: string): Promise<'created' | 'exists' | 'missing'> {
+    const { disk, profile } = this.#ports
+    try {
+      return await disk.createCatalog(path, text)
+    } catch (error) {
+      if (!(error instanceof DiskError) || !profile.eioMayMeanExists) throw error
+      const names = await disk.list('inspect', CATALOG_DIR)
+      if (names === 'missing' || !names.some((name) => `${CATALOG_DIR}/${name}` === path))
+        throw error
+      return 'exists'
+    }
+  }
+
+  /**
+   * Into its term's journal, durably: at its end, or as a closed file of it, the next one where that is torn. What lands
+   * twice counts once.
+   */
+  async #write(open: Open, change: Change): Promise<void> {
+    const { disk, profile } = this.#ports
+    const { term } = open
+    const text = encode(change)
+    if (profile.readsGrowingFiles) {
+      await disk.append(journalFile(term), text)
+      return
+    }
+    for (let isWhole = false; !isWhole; open.groups += 1) {
+      const path = groupFile(term, open.groups)
+      isWhole =
+        (await this.#create(path, text)) !== 'exists' || (await disk.readCatalog(path)) === text
+    }
+  }
+
+  async #journal(term: number): Promise<string> {
+    const { disk, profile } = this.#ports
+    if (profile.readsGrowingFiles) return disk.readCatalog(journalFile(term))
+    const groups: string[] = []
+    for (;;) {
+      const text = await disk.readCatalog(groupFile(term, groups.length))
+      if (text === 'missing') return groups.join('')
+      groups.push(text)
+    }
   }
 
   /** Tries again while the storage fails and the term lives; undefined once it is over. */

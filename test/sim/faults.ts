@@ -98,6 +98,10 @@ export const FAULTS = {
     target.host.suspend()
     later(strike, () => cluster.wake(target.host))
   },
+  'dump catalog': ({ target }) => {
+    // What can't be read is not looked at.
+    target.life?.catalog.dump().catch(() => {})
+  },
   'wall clock': ({ cluster, target }) => {
     target.host.wallOffsetMs += cluster.random.pick(wallJumps)
   },

@@ -8,6 +8,8 @@ import type { Holder } from '../../lib/ha/layout.ts'
 import { MemberCore, type MemberStart } from '../../lib/ha/member.ts'
 import type { Start, ToKeeper, ToMaster } from '../../lib/ha/messages.ts'
 import type { Disk } from '../../lib/ha/ports.ts'
+import { profiledDisk } from '../../lib/ha/profiled-disk.ts'
+import { HDFS_GATEWAY, PLAIN, type StorageProfile } from '../../lib/ha/storage-profile.ts'
 import type { KeeperHandle } from '../../lib/ha/supervised-keeper.ts'
 import type { Timing } from '../../lib/ha/timing.ts'
 import type { Auditor } from './auditor.ts'
@@ -130,6 +132,7 @@ export class Master {
       ackFirst: breaks.ackFirst === true,
       readEarly: (term) => breaks.readEarly?.(inside, term) ?? null,
       refuses: options.refuses,
+      profile: this.#profile,
     })
     const inside: Inside = { clock, timing, catalog, notes }
     const core = new MemberCore(
@@ -168,6 +171,11 @@ export class Master {
         return true
       },
     })
+  }
+
+  get #profile(): StorageProfile {
+    const { breaks } = this.options
+    return breaks.profile ?? (this.#storage.kind.hdfs ? HDFS_GATEWAY : PLAIN)
   }
 
   get #storage(): Storage {
@@ -277,7 +285,8 @@ export class Master {
       const anew = given.resume !== null && resumedTiming !== undefined
       const start = anew ? { ...given, timing: resumedTiming(given.timing) } : given
       const own = clockOf(process)
-      const disk = fullAtClaims(new SimDisk(this.#storage, process, spy), options.isFull)
+      const bare = fullAtClaims(new SimDisk(this.#storage, process, spy), options.isFull)
+      const disk = this.#profile === PLAIN ? bare : profiledDisk(bare, () => this.#profile)
       const processes = {
         self: () => process.identity,
         verdict: (identity: Parameters<Host['verdict']>[0]) => host.verdict(identity),

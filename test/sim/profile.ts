@@ -67,7 +67,7 @@ const PROMPT: readonly FaultName[] = [
 ]
 
 /**
- * Those of scenarios alone, or drawn as one of another fault's cases.
+ * Those of scenarios alone, or drawn as one of another fault's cases, or of HDFS's worlds.
  * Without its cluster's file, or all its terms, nobody joins a directory before the holder or an operator has mended it; and
  * the claims of all terms at once, or all backups, are more than the one file at a time that a holder puts back.
  */
@@ -84,6 +84,7 @@ const NOT_DRAWN: readonly FaultName[] = [
   'remove everything',
   'remove terms',
   'remove backups',
+  'dump catalog',
 ]
 const DRAWN = (Object.keys(FAULTS) as FaultName[]).filter((name) => !NOT_DRAWN.includes(name))
 
@@ -140,6 +141,8 @@ export function drawProfile(seed: number): Profile {
   const some = 1 + random.below(random.chance(0.7) ? 4 : kinds.length)
   const faults = Array.from({ length: some }, () => random.pick(kinds))
   const hdfs = random.chance(0.2)
+  // Between other faults: by itself it does no harm.
+  if (hdfs) faults.push('dump catalog')
   const fresh = random.chance(0.25)
   return {
     seed,

@@ -4,6 +4,8 @@
  * Safety is audited at every step; after the healing an active must serve, acknowledge and be followed within the promised
  * bound.
  */
+
+import type { MasterState } from '../../lib/ha/member-api.ts'
 import type { Violation } from './auditor.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
@@ -103,12 +105,17 @@ async function converge(cluster: Cluster): Promise<number | null> {
   return null
 }
 
-/** Somebody serves, and nobody knows of a term that would have him refused: that is a term's number to all others. */
+/** Somebody serves, whoever held a term before is a backup, and nobody knows of a term that would have him refused: that is a term's number to all others. */
 function isFollowed({ masters }: Cluster): boolean {
   const cores = masters.flatMap(({ life, alive }) => (life !== null && alive ? [life.core] : []))
   const term = cores.find((core) => core.mayServe())?.term() ?? null
-  return term !== null && cores.every((core) => core.view().epoch <= term)
+  const isSettled = (core: (typeof cores)[number]): boolean =>
+    !UNSETTLED.includes(core.view().state)
+  return term !== null && cores.every((core) => core.view().epoch <= term && isSettled(core))
 }
+
+/** Whoever has lost its term is a backup again, and waits for nothing. */
+const UNSETTLED: readonly MasterState[] = ['suspended', 'stepping-down', 'activating']
 
 function late(cluster: Cluster, healedInM: number | null): string | null {
   if (healedInM !== null) return null
@@ -116,7 +123,7 @@ function late(cluster: Cluster, healedInM: number | null): string | null {
     const { life } = master
     if (life === null || !master.alive) return `${master.address} dead`
     const phase = life.keeperCore?.state.phase.name ?? 'no keeper'
-    return `${master.address} ${phase} ${life.core.view().problem ?? ''}`
+    return `${master.address} ${life.core.view().state}, ${phase} ${life.core.view().problem ?? ''}`
   })
   return `an active after the healing: none within the bound (${states.join('; ')})`
 }

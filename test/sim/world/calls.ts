@@ -10,7 +10,17 @@ import type { SimFile } from './server.ts'
 import { split } from './server.ts'
 import type { Memory, Storage } from './storage.ts'
 
-export type Outcome = string | readonly string[] | Glimpse | Space | DiskError | undefined
+/** No answer, ever. */
+export const NEVER = Symbol('never')
+
+export type Outcome =
+  | string
+  | readonly string[]
+  | Glimpse
+  | Space
+  | DiskError
+  | typeof NEVER
+  | undefined
 
 /** A file that was renamed by another host is still found by its old name for so long. */
 const RENAMED_MS = 28_000
@@ -51,13 +61,13 @@ export class CallsAtServer {
     if (call.verb !== 'create') return null
     const { server, timeline, random } = this.#storage
     const before = this.#filled.get(call)
-    if (before !== undefined) return 'exists' // sent again after a lost answer
+    if (before !== undefined) return this.#exists(call) // sent again after a lost answer
     const full = !this.#hasRoom()
     if (full && random.chance(0.5)) return noSpace(call)
     if (this.#isAbsent(split(call.path)[0])) return 'missing'
     const file = server.create(call.path, timeline.nowMs)
     this.#changed(call.path)
-    if (file === 'exists') return 'exists'
+    if (file === 'exists') return this.#exists(call)
     if (file === 'no-parent') {
       this.#forgetUntil(split(call.path)[0])
       return 'missing'
@@ -90,7 +100,7 @@ export class CallsAtServer {
         return this.#glimpse(call)
       case 'read': {
         const file = this.#openFile(call)
-        return file === null ? 'missing' : file.text
+        return file === null ? 'missing' : this.#text(call, file)
       }
       case 'fill': {
         const file = server.file(path)
@@ -146,6 +156,19 @@ export class CallsAtServer {
     return made === 'exists' && kind.hdfs ? 'made' : made
   }
 
+  #exists({ verb, path }: Call): Outcome {
+    return this.#storage.kind.hdfs ? new DiskError('EIO', path, `EIO: ${verb} ${path}`) : 'exists'
+  }
+
+  /** Where nothing was there to be read, the client has asked for nothing. */
+  #text({ path }: Call, file: SimFile): Outcome {
+    const { lengths } = this.#memory
+    const before = lengths.get(file) ?? file.text.length
+    if (!this.#storage.kind.hdfs || file.text.length === 0) return file.text
+    lengths.set(file, before)
+    return file.text.length > before ? new DiskError('EIO', path, `EIO: read ${path}`) : file.text
+  }
+
   #touch(call: Call): Outcome {
     const { server, timeline, kind } = this.#storage
     if (this.#isAbsent(call.path)) return 'missing'
@@ -157,7 +180,10 @@ export class CallsAtServer {
     }
     if (file === undefined) {
       this.#forgetUntil(call.path)
-      return 'missing'
+      // The kernel asks by a handle that it has; the gateway finds no file for it, and nobody catches that.
+      const { hdfs, lostShare = 0.5 } = kind
+      const isLost = hdfs && handle !== undefined && this.#storage.random.chance(lostShare)
+      return isLost ? NEVER : 'missing'
     }
     file.mtimeMs = server.round(call.mtimeMs)
     if (handle?.file !== file) this.#remember(call.path, file)

@@ -6,7 +6,7 @@
  */
 import { DiskError } from '../../../lib/ha/errors.ts'
 import type { Disk, Glimpse, Purpose, Space, Touched } from '../../../lib/ha/ports.ts'
-import { CallsAtServer, type Outcome } from './calls.ts'
+import { CallsAtServer, NEVER, type Outcome } from './calls.ts'
 import type { SimProcess } from './process.ts'
 import type { Storage } from './storage.ts'
 
@@ -36,6 +36,9 @@ export interface Call {
 /** Told of every call before it starts; the faults' trigger. */
 export type Spy = (call: Call) => void
 
+/** What libuv has. */
+const FILE_THREADS = 4
+
 /** After a lost answer the client sends again so much later. */
 const RETRANSMIT_MS = 40
 
@@ -44,6 +47,8 @@ export class SimDisk implements Disk {
   readonly #process: SimProcess
   readonly #spy: Spy
   readonly #calls: CallsAtServer
+  /** Calls that are never answered, each with a file thread. */
+  #lost = 0
 
   constructor(storage: Storage, process: SimProcess, spy: Spy) {
     this.#storage = storage
@@ -105,10 +110,15 @@ export class SimDisk implements Disk {
   #call<T>(verb: Verb, purpose: Call['purpose'], path: string, text = '', mtimeMs = 0): Promise<T> {
     const call: Call = { verb, purpose, path, text, mtimeMs, process: this.#process }
     this.#spy(call)
-    if (!this.#process.alive) return new Promise(() => {})
+    const { fileThreads = FILE_THREADS } = this.#storage.kind
+    if (!this.#process.alive || this.#lost >= fileThreads) return new Promise(() => {})
     return new Promise<T>((resolve, reject) => {
       const { timeline } = this.#storage
       const answer = (outcome: Outcome): void => {
+        if (outcome === NEVER) {
+          this.#lost += 1
+          return
+        }
         const deliver = (): boolean =>
           this.#process.deliver({
             kind: 'disk',

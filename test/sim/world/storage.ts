@@ -9,8 +9,17 @@ import type { Timeline } from './timeline.ts'
 
 /** What doesn't change during a schedule. */
 export interface StorageKind {
-  /** mkdir answers "made" on an existing directory. */
+  /**
+   * HDFS through its NFS gateway, one for each host: mkdir answers "made" on an existing directory; a create of a name that
+   * is there gives EIO; the touch of a file that another host has removed is never answered, once in two
+   * where nothing else is said; and a file that
+   * was read while it was shorter gives EIO.
+   */
   readonly hdfs: boolean
+  /** So many calls that are never answered, and a process has no file thread left. */
+  readonly fileThreads?: number
+  /** The share of those touches that are never answered. */
+  readonly lostShare?: number
   readonly granularityMs: number
   /** One way of a call, ms, and its rare peaks. */
   readonly latencyMs: number
@@ -56,6 +65,8 @@ export interface Memory {
   readonly handles: Map<string, { file: SimFile; untilMs: number }>
   readonly listings: Map<string, { names: string[]; atMs: number }>
   readonly attributes: Map<string, { mtimeMs: number; id: number; atMs: number }>
+  /** How long a file was when the host's gateway read it first. */
+  readonly lengths: Map<SimFile, number>
 }
 
 export class Storage {
@@ -81,7 +92,13 @@ export class Storage {
     const key = host.client
     let memory = this.#memories.get(key)
     if (memory === undefined) {
-      memory = { absent: new Map(), handles: new Map(), listings: new Map(), attributes: new Map() }
+      memory = {
+        absent: new Map(),
+        handles: new Map(),
+        listings: new Map(),
+        attributes: new Map(),
+        lengths: new Map(),
+      }
       this.#memories.set(key, memory)
     }
     return memory

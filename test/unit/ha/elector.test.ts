@@ -827,6 +827,30 @@ t.test(
   },
 )
 
+t.test('a holder whose renewal is never answered steps down once a higher term serves', (t) => {
+  for (const outcome of ['hangs', 'failed'] as const) {
+    const bench = new Bench()
+    bench.activate()
+    bench.now += timing.renewMs
+    bench.input({ type: 'tick' })
+    bench.renewed()
+    const renewedMs = bench.now
+    bench.now += timing.renewMs
+    t.ok(has(bench.input({ type: 'tick' }), 'renew'))
+    if (outcome === 'failed') bench.renewed('failed')
+    bench.looked(seenOf(3, 9, { servedTerm: 3 }))
+    bench.now = renewedMs + timing.deadlineMs - 1
+    t.notOk(told(bench.input({ type: 'tick' }), 'deactivate'), 'its own renewal may still tell')
+    bench.now = renewedMs + timing.deadlineMs
+    t.ok(told(bench.input({ type: 'tick' }), 'deactivate'), `${outcome}: not after its deadline`)
+    bench.input({ type: 'deactivated', term: 2 })
+    t.equal(bench.state.phase.name, 'watching')
+    bench.input({ type: 'renewed', term: 2, startedMs: renewedMs, outcome: 'touched', why: '' })
+    t.equal(bench.state.phase.name, 'watching', 'an answer that comes after all changes nothing')
+  }
+  t.end()
+})
+
 t.test('a dead master: obituary while holding, a quiet leave while watching', async (t) => {
   const active = new Bench()
   active.activate()

@@ -314,3 +314,30 @@ t.test('a refusal ends the start, and no other keeper is tried', async (t) => {
   t.equal(keepers.length, 1)
   t.same(failures, [], 'it was told by the rejection')
 })
+
+t.test('a keeper with a call that is never answered is replaced, at most once in M', async (t) => {
+  const { clock, core, keepers, failures, newest } = await serving(t)
+  newest().say({ type: 'lost-call', text: 'touch heartbeat is never answered' })
+  t.equal(keepers.length, 2)
+  t.equal(keepers[0]?.killed, true)
+  t.match(newest().told[0], {
+    type: 'start',
+    joined: JOINED,
+    resume: { term: 3 },
+    lost: { text: /touch heartbeat/, untilMs: clock.now + 600_000 },
+  })
+  t.equal(core.term(), 3, 'its lease holds for as long as it was told')
+  newest().say({ type: 'lost-call', text: 'again' })
+  t.equal(keepers.length, 2, 'not at once')
+  // Storage that never answers a touch: however long that lasts, it is no keeper that can't stay up.
+  for (let i = 0; i < 30; i += 1) {
+    newest().say({ type: 'ready', joined: JOINED })
+    for (let ms = 0; ms < timing.monitorMs; ms += 50) {
+      clock.pass(50)
+      newest().say({ type: 'ping', ping: 1 })
+    }
+    newest().say({ type: 'lost-call', text: 'again' })
+  }
+  t.equal(keepers.length, 32)
+  t.strictSame(failures, [])
+})

@@ -1,0 +1,40 @@
+/**
+ * HDFS through its NFS gateway: no schedule breaks a promise, and each rule that is left out on purpose is found. Time is
+ * virtual and the seeds are fixed: the machine decides nothing.
+ */
+import { test } from 'tap'
+import { GATEWAY_GUARDS, type GatewayGuard, gatewayWorld } from './gateway-guards.ts'
+import { runSchedule } from './schedule.ts'
+
+const SEEDS = 60
+const MOST_SEEDS = 200
+
+test('no schedule on the gateway breaks a promise', async (t) => {
+  let acks = 0
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    const outcome = await runSchedule({ seed, adjust: gatewayWorld })
+    if (outcome.violation !== null) t.fail(`seed ${seed}: ${outcome.violation}`)
+    acks += outcome.acks
+  }
+  t.ok(acks > 0)
+  t.comment(`${SEEDS} schedules, ${acks} acknowledged changes`)
+})
+
+async function firstBite({ breaks, adjust }: GatewayGuard) {
+  for (let seed = 1; seed <= MOST_SEEDS; seed += 1) {
+    const { violation } = await runSchedule({ seed, breaks, adjust })
+    if (violation !== null) return { seed, violation }
+  }
+  return null
+}
+
+for (const guard of GATEWAY_GUARDS) {
+  test(`it is noticed: ${guard.name}`, async (t) => {
+    const bite = await firstBite(guard)
+    t.not(bite, null, `a violation within ${MOST_SEEDS} seeds`)
+    if (bite === null) return
+    t.comment(`seed ${bite.seed}: ${bite.violation}`)
+    const whole = await runSchedule({ seed: bite.seed, adjust: guard.adjust })
+    t.equal(whole.violation, null, 'the same world passes with the rule in place')
+  })
+}
