@@ -17,6 +17,9 @@ export interface HdfsOptions {
   readonly root: string
 }
 
+/** As they are stopped. */
+const ROLES = ['worker', 'master'] as const
+
 /** A cluster that has come back needs a few monitor intervals; a host of a rig may be many times slower than this one. */
 const WHOLE_IN_M = 6
 const WHOLE_PATIENCE = 6
@@ -51,7 +54,6 @@ export class HdfsCluster {
     const cluster = new HdfsCluster(rig, await rig.hosts(), options)
     for (const host of cluster.hosts) await cluster.#furnish(host)
     await Promise.all(cluster.hosts.map((host) => cluster.startDaemons(host)))
-    await cluster.whole()
     return cluster
   }
 
@@ -59,20 +61,22 @@ export class HdfsCluster {
   async #furnish(host: string): Promise<void> {
     const { dir } = this.#options
     const packed = await mustRun(['bash', '-c', 'tar c -C "$1" conf | base64', 'bash', dir])
+    // Of a run that was broken off.
+    const stop = ROLES.map((role) => `${this.#daemon('stop', role)};`).join(' ')
+    await this.rig.run(host, `[ ! -e '${this.#conf}' ] || { ${stop} }`)
     const command = `rm -rf '${dir}' && mkdir -p '${dir}' && base64 -d | tar x -C '${dir}'`
     await this.rig.mustRun(host, command, { input: packed })
   }
 
   async startDaemons(host: string): Promise<void> {
-    const daemon = `'${this.#options.home}/sbin/tajo-daemon.sh' --config '${this.#conf}' start`
     const names = `TAJO_MASTER_NAME=${host} TAJO_WORKER_NAME=${host}`
-    await this.rig.mustRun(host, `export ${names}; ${daemon} master && ${daemon} worker`)
+    const [worker, master] = ROLES.map((role) => this.#daemon('start', role))
+    await this.rig.mustRun(host, `export ${names}; ${master} && ${worker}`)
   }
 
   async stop(): Promise<void> {
-    const daemon = `'${this.#options.home}/sbin/tajo-daemon.sh' --config '${this.#conf}' stop`
-    for (const role of ['worker', 'master']) {
-      await Promise.all(this.hosts.map((host) => this.rig.run(host, `${daemon} ${role}`)))
+    for (const role of ROLES) {
+      await Promise.all(this.hosts.map((host) => this.rig.run(host, this.#daemon('stop', role))))
     }
   }
 
@@ -113,6 +117,10 @@ export class HdfsCluster {
       if (error instanceof InVain) return null
       throw error
     }
+  }
+
+  #daemon(verb: 'start' | 'stop', role: 'worker' | 'master'): string {
+    return `'${this.#options.home}/sbin/tajo-daemon.sh' --config '${this.#conf}' ${verb} ${role}`
   }
 
   get #tajo(): string {

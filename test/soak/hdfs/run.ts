@@ -122,6 +122,7 @@ async function group(monitorMs: number): Promise<void> {
   const root = `${options.mount}/soak-${monitorMs}-${Date.now()}`
   const { home, dir } = options
   const cluster = await HdfsCluster.start(rig, { monitorMs, home, dir, root })
+  if ((await cluster.whole()) === null) throw new Error(`M ${monitorMs} ms: not whole at the start`)
   say(`${clock()} M ${monitorMs} ms: ${cluster.hosts.join(', ')} over ${root}`)
   const clients = speaker('./client.js', { words: cluster.hosts, patience: CLIENT_PATIENCE })
   clients.child.stderr.on('data', (text: Buffer) => process.stderr.write(`  a client: ${text}`))
