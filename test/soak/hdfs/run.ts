@@ -1,6 +1,7 @@
 /**
  * Masters on hosts of their own over a real HDFS, a gateway each: `npm run soak -- --faults hdfs --rig PROGRAM`, with
- * `--interval MS` (10000, then 15000), `--rounds N` of each event (3), `--only WORDS` for the events with these words.
+ * `--interval MS` (10000, then 15000), `--rounds N` of each event (3), `--only WORDS` for the events with these words,
+ * `--without-dump`.
  *
  * A round: clients work, `tajo catalog dump` reads everything on a backup, the event strikes the active or the storage of
  * all, and the cluster has to be whole again by itself. All masters are asked for `/health/active` every 200 ms. A master
@@ -18,7 +19,7 @@ import { HOME } from '../../support/install.ts'
 import type { Rows } from '../network/client.ts'
 import { type Speaker, speaker } from '../network/speaker.ts'
 import { HdfsCluster } from './cluster.ts'
-import { EVENTS, type Event } from './events.ts'
+import { EVENTS, type Event, type Struck } from './events.ts'
 import { Rig } from './rig.ts'
 import { RoleWatch } from './role-watch.ts'
 import { doubleLooks, movesOf, twoActives, untilServedMs } from './roles.ts'
@@ -34,6 +35,7 @@ const { values: options } = parseArgs({
     interval: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: '' },
+    'without-dump': { type: 'boolean', default: false },
     home: { type: 'string', default: HOME },
     dir: { type: 'string', default: '/var/tmp/tajo-hdfs' },
     mount: { type: 'string', default: '/mnt/hdfs' },
@@ -88,9 +90,14 @@ async function round({ cluster, clients }: Place, event: Event): Promise<void> {
   const watch = new RoleWatch(cluster.hosts)
   await clients.ask('load on')
   await sleep(monitorMs)
-  const dump = await cluster.dump(backup)
+  const dump = options['without-dump'] ? null : await cluster.dump(backup)
   if (dump !== null) broken.push(`the dump on ${backup} failed: ${dump}`)
-  const { fromMs, limitMs, backMs, lives } = await event.strike(cluster, active)
+  const { fromMs, limitMs, backMs, lives } = await event
+    .strike(cluster, active)
+    .catch((error: Error): Struck => {
+      broken.push(error.message)
+      return { fromMs: Date.now(), limitMs: monitorMs, backMs: Date.now(), lives: true }
+    })
   const isWhole = (await cluster.whole()) !== null
   const wholeAtMs = Date.now()
   const started = isWhole ? 0 : await byHand(cluster)
