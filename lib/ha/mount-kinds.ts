@@ -18,6 +18,11 @@ export interface MountName {
   readonly source: string
 }
 
+/**
+ * Neither CephFS nor GlusterFS, though both were tried: what decides there whether hosts see each other's changes in time,
+ * and how long a lost host holds the others up, are settings of servers and clients that no mount shows. So each cluster's
+ * own check has to tell (docs/operations.md, "Mounts").
+ */
 const SHARED = /^nfs4?$/
 
 /** A disk, memory, or a directory of this very host under another name. */
