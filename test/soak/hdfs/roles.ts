@@ -57,14 +57,35 @@ export function twoActives(looks: readonly Look[]): string[] {
 export const doubleLooks = (looks: readonly Look[]): number =>
   looks.filter((look) => look.filter(({ isActive }) => isActive).length > 1).length
 
-/** From `fromMs` until a master is active for the rest of the looks; null where none is in the end. */
-export function untilServedMs(looks: readonly Look[], fromMs: number): number | null {
-  const later = looks.filter(([first]) => first !== undefined && first.askedMs >= fromMs)
-  const lastWithout = later.findLastIndex((look) => !look.some(({ isActive }) => isActive))
-  if (lastWithout === -1) return 0
-  const said = (later[lastWithout + 1] ?? []).filter(({ isActive }) => isActive)
-  if (said.length === 0) return null
-  return Math.min(...said.map(({ saidMs }) => saidMs)) - fromMs
+export interface Service {
+  /** From then until a master is active again after the first time without one; 0 without any, null where it has no end. */
+  readonly servedMs: number | null
+  /** The longest time without one after that. */
+  readonly laterGapMs: number
+}
+
+/** Of the looks from `fromMs` on. A master that takes too long to answer serves nobody. */
+export function serviceFrom(looks: readonly Look[], fromMs: number): Service {
+  const gaps: { readonly fromMs: number; toMs: number | null }[] = []
+  let open: { readonly fromMs: number; toMs: number | null } | null = null
+  for (const look of looks) {
+    const askedMs = look[0]?.askedMs ?? Number.NaN
+    if (!(askedMs >= fromMs)) continue
+    const saidMs = look.filter(({ isActive }) => isActive).map((answer) => answer.saidMs)
+    if (saidMs.length > 0) {
+      if (open !== null) open.toMs = Math.min(...saidMs)
+      open = null
+    } else if (open === null) {
+      open = { fromMs: askedMs, toMs: null }
+      gaps.push(open)
+    }
+  }
+  const [first, ...later] = gaps
+  const lastMs = looks.at(-1)?.[0]?.askedMs ?? fromMs
+  return {
+    servedMs: first === undefined ? 0 : first.toMs === null ? null : first.toMs - fromMs,
+    laterGapMs: Math.max(0, ...later.map((gap) => (gap.toMs ?? lastMs) - gap.fromMs)),
+  }
 }
 
 /** How often another master than before was active. */

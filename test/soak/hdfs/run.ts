@@ -22,7 +22,7 @@ import { HdfsCluster } from './cluster.ts'
 import { EVENTS, type Event, type Struck } from './events.ts'
 import { Rig } from './rig.ts'
 import { RoleWatch } from './role-watch.ts'
-import { doubleLooks, movesOf, twoActives, untilServedMs } from './roles.ts'
+import { doubleLooks, movesOf, serviceFrom, twoActives } from './roles.ts'
 import { type Round, table } from './table.ts'
 
 const INTERVALS_MS = [10_000, 15_000]
@@ -105,9 +105,9 @@ async function round({ cluster, clients }: Place, event: Event): Promise<void> {
   await clients.ask('load off')
   await clients.ask('row')
   const looks = await watch.stop()
-  const served = untilServedMs(looks, fromMs)
+  const { servedMs: served, laterGapMs } = serviceFrom(looks, fromMs)
   const servedMs = served ?? Number.POSITIVE_INFINITY
-  if (servedMs > limitMs) broken.push(`served ${servedMs} ms after it`)
+  if (servedMs > limitMs) broken.push(`served ${servedMs.toFixed(0)} ms after it`)
   const wholeMs = lives ? Math.max(0, wholeAtMs - Math.max(backMs, fromMs + servedMs)) : null
   if (wholeMs !== null && wholeMs > monitorMs) broken.push(`whole ${wholeMs} ms after its end`)
   const both = twoActives(looks)
@@ -115,7 +115,7 @@ async function round({ cluster, clients }: Place, event: Event): Promise<void> {
   const rows = (await clients.ask('check')) as Rows
   if (rows.lost + rows.doubled + rows.foreign > 0) broken.push(`rows ${JSON.stringify(rows)}`)
   for (const text of broken) problem(`${about}: ${text}`)
-  const figures = { servedMs, wholeMs, moves: movesOf(looks), looks: looks.length }
+  const figures = { servedMs, laterGapMs, wholeMs, moves: movesOf(looks), looks: looks.length }
   rounds.push({
     ...{ event: event.name, monitorMs, ...figures, rows, byHand: started, broken: broken.length },
     ...{ doubleLooks: doubleLooks(looks), twoActives: both.length, dumpFailed: dump !== null },

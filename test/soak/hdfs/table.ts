@@ -4,8 +4,10 @@ import type { Rows } from '../network/client.ts'
 export interface Round {
   readonly event: string
   readonly monitorMs: number
-  /** From the event, or from the storage's return where it was away for all, until a master serves for good. */
+  /** From the event, or from the storage's return where it was away for all, until a master serves. */
   readonly servedMs: number
+  /** The longest time after that in which none said within 2 s that it is active. */
+  readonly laterGapMs: number
   /** From the return of what was away until all masters are active or backup again; null where one had to be started. */
   readonly wholeMs: number | null
   /** How often the role has moved. */
@@ -29,6 +31,7 @@ const COLUMNS = [
   ['rounds', 'right'],
   ['serves after, ms: median', 'right'],
   ['longest', 'right'],
+  ['none said so later for, ms', 'right'],
   ['whole again after, ms: longest', 'right'],
   ['moves', 'right'],
   ['looks', 'right'],
@@ -79,6 +82,7 @@ function row(rounds: readonly Round[]): string[] {
     String(rounds.length),
     (served[Math.floor(served.length / 2)] ?? Number.NaN).toFixed(0),
     (served.at(-1) ?? Number.NaN).toFixed(0),
+    Math.max(...rounds.map(({ laterGapMs }) => laterGapMs)).toFixed(0),
     whole.length === 0 ? '–' : Math.max(...whole).toFixed(0),
     ...counts.map(String),
   ]

@@ -1,12 +1,6 @@
 /** The soak on HDFS sees two actives, times without one, and moves: a judge that is blind would call every cluster right. */
 import t from 'tap'
-import {
-  doubleLooks,
-  type Look,
-  movesOf,
-  twoActives,
-  untilServedMs,
-} from '../../soak/hdfs/roles.ts'
+import { doubleLooks, type Look, movesOf, serviceFrom, twoActives } from '../../soak/hdfs/roles.ts'
 
 /** Looks of 200 ms: a letter for each host in each of them, a capital for one that said "active" after `tookMs`. */
 const looksOf = (texts: readonly string[], tookMs = 20): Look[] =>
@@ -27,11 +21,12 @@ t.test('two that are active at once are seen, one after the other is no fault', 
   t.equal(doubleLooks(looksOf(['Ab', 'AB', 'aB'])), 1)
 })
 
-t.test('the time until one is active for good', async (t) => {
-  t.equal(untilServedMs(looksOf(['Ab', 'Ab']), 0), 0)
-  t.equal(untilServedMs(looksOf(['Ab', 'ab', 'ab', 'aB']), 100), 520)
-  t.equal(untilServedMs(looksOf(['Ab', 'ab', 'Ab', 'ab', 'aB']), 0), 820, 'not before the last gap')
-  t.equal(untilServedMs(looksOf(['Ab', 'ab']), 0), null)
+t.test('the time until a master serves, and times without one after that', async (t) => {
+  t.same(serviceFrom(looksOf(['Ab', 'Ab']), 0), { servedMs: 0, laterGapMs: 0 })
+  t.same(serviceFrom(looksOf(['Ab', 'ab', 'ab', 'aB']), 100), { servedMs: 520, laterGapMs: 0 })
+  const twice = looksOf(['Ab', 'ab', 'Ab', 'ab', 'ab', 'aB'])
+  t.same(serviceFrom(twice, 0), { servedMs: 420, laterGapMs: 420 })
+  t.same(serviceFrom(looksOf(['Ab', 'ab']), 0), { servedMs: null, laterGapMs: 0 })
 })
 
 t.test('moves of the role', async (t) => {
