@@ -156,6 +156,10 @@ export const historyEntry = z.object({
     at: z.string(),
     clusterId: z.string().optional().describe('not in terms of an older state'),
     generation: z.number().optional().describe('how often the cluster was formatted by then'),
+    mount: z
+      .string()
+      .optional()
+      .describe("the kind of its holder's mount; not in terms of an older state"),
     periods: periods
       .omit({ activationMs: true, hangMs: true })
       .optional()
