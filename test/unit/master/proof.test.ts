@@ -92,6 +92,7 @@ t.test('a warehouse that is another directory', async (t) => {
   rmSync(w.warehouse, { recursive: true })
   renameSync(`${w.warehouse}-away`, w.warehouse)
   t.equal(await proof.whyNotOurs(file), null, 'it is back')
+  await proof.places()
   t.equal(proof.troubles.size, 0)
 })
 
@@ -99,7 +100,10 @@ t.test('no term has left a file there: an earlier version, or somebody removed t
   const w = world(t)
   const files = [{ path: join(w.warehouse, 'part-0'), bytes: 2 }]
   const sample = () => files
-  t.match(await w.make(1, { sample }).whyNotOurs(w.warehouse), /none of the tables' files are there/)
+  t.match(
+    await w.make(1, { sample }).whyNotOurs(w.warehouse),
+    /none of the tables' files are there/,
+  )
   writeFileSync(join(w.warehouse, 'part-0'), '1\n')
   t.equal(await w.make(1, { sample }).whyNotOurs(w.warehouse), null)
   rmSync(join(w.warehouse, '.proof'), { recursive: true })
