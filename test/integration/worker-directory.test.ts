@@ -35,7 +35,7 @@ interface Ground {
   count(): Promise<number>
 }
 
-async function ground(t: Test, { m = monitorMs(1500), idleMs = 10_000 } = {}): Promise<Ground> {
+async function ground(t: Test, { m = monitorMs(3000), idleMs = 10_000 } = {}): Promise<Ground> {
   const base = await makeCluster(t, { count: 1, monitorMs: m, start: false })
   const { root, masters } = base
   const warehouse = join(root, '..', 'tables')
