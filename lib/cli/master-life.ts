@@ -105,6 +105,7 @@ export class MasterLife implements DaemonLife {
     const directory = plan.conf.get('tajo.warehouse.directory')
     this.#warehouse = new WarehouseLook({
       directory,
+      systemDirectory: join(plan.conf.get('tajo.rootdir'), 'system'),
       host: hostname(),
       isUsed: () => this.#master?.keepsFilesIn(directory) ?? false,
       everyMs: monitorMs,

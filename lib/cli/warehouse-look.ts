@@ -9,9 +9,12 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { StorageLook } from '../base/storage-look.ts'
 import { WAREHOUSE_PROOF } from '../catalog/own-prefix.ts'
+import { missingFrom } from '../master/index.ts'
 
 export interface WarehouseLookOptions {
   readonly directory: string
+  /** `<rootdir>/system`. */
+  readonly systemDirectory: string
   readonly host: string
   /** Does the catalog name a file below it? False where this master does not know. */
   readonly isUsed: () => boolean
@@ -55,7 +58,13 @@ export class WarehouseLook {
   }
 
   async #list(): Promise<void> {
-    const { directory, isUsed } = this.#options
+    const { directory, systemDirectory, isUsed } = this.#options
+    const missing = await missingFrom(systemDirectory, directory)
+    if (missing !== null) {
+      throw new Error(
+        `${missing}, which the active master has made there, is not here: is it mounted?`,
+      )
+    }
     const names = await readdir(directory).catch(noneIfMissing)
     // What proves to workers that it is the cluster's is no table.
     if (names?.some((name) => name !== WAREHOUSE_PROOF)) return

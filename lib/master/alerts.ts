@@ -32,6 +32,8 @@ export interface AlertFacts {
   /** What is wrong with the clients' network; null when nothing is. */
   readonly network: string | null
   readonly workers: readonly Pick<WorkerRow, 'address' | 'host' | 'trouble' | 'spill'>[]
+  /** Workers that can't register, since their directory is another one: a sentence each. */
+  readonly astray: readonly string[]
   /** The slowest renewal of the last minute, of each master. */
   readonly slowest: ReadonlyMap<string, number>
   readonly queued: number
@@ -62,6 +64,7 @@ export function alertsOf(facts: AlertFacts): Alert[] {
     ...ofTheElection(facts),
     ...ofTheActive(facts),
     ...facts.workers.flatMap(ofWorker),
+    ...facts.astray.map((text): Alert => ({ kind: 'worker-storage', level: 'warning', text })),
     ...facts.storageDangers.map((text): Alert => ({ kind: 'storage', level: 'critical', text })),
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
     ...spaceAlerts(facts.space, { takeOvers: facts.timing !== null }),

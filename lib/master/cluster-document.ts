@@ -87,6 +87,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
       splitBrain: own.warnings,
       network: view.network.trouble,
       workers: workers ?? [],
+      astray: own.astrayWorkers ?? [],
       slowest: slowest(masters, facts),
       queued: queryCounts?.queued ?? 0,
       liveWorkers: workerCounts?.live ?? null,

@@ -16,6 +16,8 @@ export interface OwnFacts {
   readonly directoryDangers?: readonly string[]
   /** Of the active: which of its workers get no queries, and why. */
   readonly workerTroubles?: readonly string[]
+  /** Workers that can't register, a sentence each. */
+  readonly astrayWorkers?: readonly string[]
   readonly warnings: readonly string[]
   /** Why changes have to wait, on the active master; null when they don't. */
   readonly trouble: string | null
@@ -74,6 +76,7 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
       ...own.directoryWarnings,
       ...own.warnings,
       ...(own.workerTroubles ?? []),
+      ...(own.astrayWorkers ?? []),
     ],
     leaseMarginMs: view.leaseMarginMs,
     heartbeatAgesMs: Object.fromEntries(ages),

@@ -34,6 +34,7 @@ import { addWebRoutes, type WebDoor } from '../web/server.ts'
 import type { ConfigDocument, MetricsFacts, WebRules } from '../web/view.ts'
 import { ActiveGate } from './active-gate.ts'
 import { troubleOf } from './alerts.ts'
+import { AstrayWorkers } from './astray-workers.ts'
 import { countWorkers } from './cluster-document.ts'
 import { type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts'
 import type { ContestLetters } from './contest-letters.ts'
@@ -110,6 +111,7 @@ export class Master {
   readonly #alarm: SplitBrainAlarm
   readonly #history: HistoryCache
   readonly #queries: QueryServices
+  readonly #astray: AstrayWorkers
   readonly #metrics = new Metrics()
   readonly #files: StandingFiles
   readonly #news: PeerNews
@@ -155,11 +157,16 @@ export class Master {
       ask: async (address) => (await this.#peers?.ask(address)) ?? null,
     })
     this.#history = new HistoryCache((limit) => this.#joined().history(limit), clock)
+    this.#astray = new AstrayWorkers(clock)
     this.#queries = new QueryServices({
       queries: options.queries,
       address: options.address,
       status: () => this.#serviceStatus(),
       masters: async () => this.#ours.names(this.#joined().view()),
+      onAstray: (worker) => {
+        // Before, there may be no cluster yet.
+        if (this.#member !== null) this.#astray.hear(worker)
+      },
       commit: () => this.#joined().commit(),
       mayServe: rights.mayServe,
       onBroken: (error) => options.onFailure(brokenCatalog(error)),
@@ -530,6 +537,7 @@ export class Master {
       rootDirectory: this.#options.rootDirectory,
       directoryDangers: [...this.#queries.directoryTroubles().values()],
       workerTroubles: this.#queries.workers().flatMap(troubleOf),
+      astrayWorkers: this.#astray.told(this.#queries.workers()),
       directoryWarnings: [...this.#options.directoryWarnings(), ...this.#options.warehouse()],
       warnings: this.#alarm.warnings(),
       trouble: this.#queries.trouble(),

@@ -527,7 +527,7 @@ export const tracker = {
       places: z.array(
         z.object({
           key: directoryKey,
-          /** The directory, as this master has it. */
+          /** Where the files lie, as this master has it. */
           path: z.string(),
           /** The file of this term in it; null: nobody can prove it now (`why`). */
           nonce: nonce.nullable(),
@@ -536,6 +536,12 @@ export const tracker = {
       ),
       found: z.array(z.object({ nonce, check: sideOfContest })),
     }),
+  ),
+  /** A worker that has another directory under `tajo.rootdir`, or none, says so to every master: it can't register. */
+  astray: call(
+    { access: 'who', activeOnly: false },
+    z.object({ workerId, host: z.string().max(300), why: z.string().max(1000) }),
+    nothing,
   ),
   /** How a worker's process ended, by whoever had started it: nobody else is told the signal. */
   ended: call(

@@ -50,6 +50,8 @@ const ASK_MS = 1000
 const CONNECT_MS = 1000
 /** Between two looks into the directory. */
 const LOOK_EVERY_MS = 1000
+/** How often they are told that this worker has another directory, or none. */
+const ASTRAY_EVERY_MS = 1000
 /** A foreign master is told of again after so long. */
 const TOLD_EVERY_MS = 60_000
 
@@ -63,6 +65,7 @@ export class Masters {
   #lookedMs = Number.NEGATIVE_INFINITY
   /** When which foreign master was told of. */
   readonly #toldMs = new Map<string, number>()
+  #astrayMs = Number.NEGATIVE_INFINITY
 
   constructor(options: MastersOptions) {
     this.#options = options
@@ -80,6 +83,38 @@ export class Masters {
       void this.#lookIntoDirectory()
       return null
     }
+  }
+
+  /**
+   * That this worker can't register, and why, to all of them: nobody would hear of it otherwise. Not more often than once a
+   * second, and never rejects: who is not there can't be told.
+   */
+  async tellAstray(request: {
+    readonly workerId: string
+    readonly host: string
+    readonly why: string
+  }): Promise<void> {
+    const { clock, log } = this.#options
+    if (this.#closed || clock.nowMs() - this.#astrayMs < ASTRAY_EVERY_MS) return
+    this.#astrayMs = clock.nowMs()
+    await this.#readAgain()
+    await Promise.all(
+      this.#masters.map(async ({ addresses: { tracker } }) => {
+        // It may not know which cluster this is, and shows it no secret of another one.
+        const nobody = { clusterId: () => null, secret: () => '', epoch: () => 0, clock }
+        const client = new RpcClient('tracker', tracker, {
+          ...nobody,
+          connectTimeoutMs: CONNECT_MS,
+        })
+        try {
+          await client.call('astray', request, { deadlineMs: ASK_MS })
+        } catch (error) {
+          log('debug', `${tracker} was not told: ${messageOf(error)}`)
+        } finally {
+          await client.close()
+        }
+      }),
+    )
   }
 
   async close(): Promise<void> {

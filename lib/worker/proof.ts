@@ -261,7 +261,7 @@ class Directory {
     if (nonce === null) return
     const files = new NonceFiles(nonces.directory, nonces.name)
     const at = await placeIn(nonces.directory)
-    const whose = `the active master ${session.master} on ${host} has made ${join(there === path ? '' : there, nonces.name, nonce)} there`
+    const whose = `the active master ${session.master} on ${host} has made ${join(there, nonce)}`
     if (at === null || !(await files.has(nonce))) {
       const what = at === null ? 'is not here' : `has no such file here, and is on ${mountText(at)}`
       throw new Error(

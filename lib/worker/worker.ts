@@ -106,7 +106,8 @@ export class Worker {
       readMembers: options.readMembers ?? (async () => []),
       clusterId: () => this.#guard.clusterId,
       secret: () => this.#joined?.secret ?? '',
-      onForeign: () => void this.#learnMembership(false),
+      onForeign: () =>
+        void this.#onRefused(`holds cluster ${this.#guard.clusterId}, which is another one`),
       epoch: () => this.#guard.epoch(),
       clock,
       log,
@@ -149,7 +150,7 @@ export class Worker {
       tasks: this.#tasks,
       epoch: () => this.#guard.epoch(),
       onEpoch: (epoch) => this.#onEpoch(epoch),
-      onForbidden: () => this.#learnMembership(),
+      onForbidden: () => this.#onRefused('has another secret than this master'),
     })
   }
 
@@ -307,12 +308,32 @@ export class Worker {
     const { signal } = this.#stopped
     for (let turn = 0; this.#joined === null && !signal.aborted; turn++) {
       if (turn > 0) await pause(clock, LEARN_PAUSE_MS, signal)
-      await this.#learnMembership(turn % LEARN_TURNS_A_MESSAGE === 0)
+      const why = await this.#learnMembership(turn % LEARN_TURNS_A_MESSAGE === 0)
+      if (why !== null) this.#tellAstray(why)
     }
     if (signal.aborted) return
     log('info', 'the cluster is formed: looking for the active master')
     this.#proof?.start()
     this.#follow.start()
+  }
+
+  get #rootText(): string {
+    const root = this.#options.storage?.directories[0]
+    return root === undefined ? 'directory' : `directory ${root.path} (${root.key})`
+  }
+
+  #tellAstray(why: string): void {
+    const { workerId, host } = this.#options.worker
+    void this.#masters.tellAstray({ workerId, host, why: why.slice(0, 1000) })
+  }
+
+  /** What it has read is not what the masters have: perhaps they were made anew, or this directory is another one. */
+  async #onRefused(how: string): Promise<void> {
+    const before = this.#joined
+    const why = await this.#learnMembership(false)
+    const same =
+      before?.clusterId === this.#joined?.clusterId && before?.secret === this.#joined?.secret
+    if (why !== null || same) this.#tellAstray(why ?? `its ${this.#rootText} ${how}`)
   }
 
   /** The directory was made anew: terms begin again there, and what runs here belongs to nobody any more. */
@@ -329,19 +350,22 @@ export class Worker {
     this.#epoch = 0
   }
 
-  async #learnMembership(tell = true): Promise<void> {
+  /** Why it knows none; null when it does. */
+  async #learnMembership(tell = true): Promise<string | null> {
     const { readMembership, log } = this.#options
     try {
       const membership = await readMembership()
       if (membership === null) {
         if (tell) log('warn', NO_CLUSTER)
-        return
+        return `its ${this.#rootText} holds no cluster: is the shared directory mounted there?`
       }
       this.#leaveFormer(membership)
       this.#joined = membership
       this.#guard.join(membership)
+      return null
     } catch (error) {
       if (tell) log('error', `the cluster's id and secret can't be read: ${messageOf(error)}`)
+      return `its ${this.#rootText} can't be read: ${messageOf(error)}`
     }
   }
 }

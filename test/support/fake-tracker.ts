@@ -68,6 +68,7 @@ export class FakeTracker {
           return { epoch: epoch(), known: this.knows, forget }
         },
         prove: () => ({ host: 'localhost', places: [], found: [] }),
+        astray: () => ({}),
         ended: () => ({}),
         follow: (_request, writer) => {
           this.#followers.push(writer)

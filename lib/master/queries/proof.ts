@@ -29,6 +29,7 @@ import {
   NonceFiles,
   placeOf,
 } from '../../ha/index.ts'
+import { knownNonces, recordOf } from '../warehouse-records.ts'
 import { isInside } from './paths.ts'
 
 const ROOT_KEY = 'tajo.rootdir'
@@ -55,7 +56,7 @@ export interface ProofOptions {
 /** What a worker is told of one directory. `why`: nobody can prove it now. */
 export interface ProofPlace {
   readonly key: string
-  /** As this master has it. */
+  /** Where the nonces lie, as this master has it. */
   readonly path: string
   readonly nonce: string | null
   readonly why: string | null
@@ -199,8 +200,9 @@ abstract class Ground {
 
   async told(): Promise<ProofPlace> {
     await this.look()
-    const { key, path } = this
+    const { key, facts } = this
     const why = this.#trouble
+    const path = join(facts.directory, facts.name)
     return { key, path, nonce: why === null ? this.#nonce : null, why }
   }
 
@@ -300,37 +302,27 @@ class WarehouseGround extends Ground {
 
   protected override async judge(): Promise<Verdict> {
     const { host, sample, lookFor } = this.o
-    const known = await this.#known()
+    this.#root = new NonceFiles(this.o.systemDirectory, ROOT_PROOF)
+    const known = await knownNonces(this.#root, this.path)
     const here = (await this.files.list()) ?? []
     if (known.some((nonce) => here.includes(nonce))) return null
     const files = sample()
     for (const { path, bytes } of files) if ((await lookFor(path, bytes)) === null) return null
     if (files.length > 0) {
-      return `${this.named} on ${host} is not the cluster's: none of the tables' files are there (such as ${files[0]?.path}): is it mounted on ${host}? No change is recorded there until it is`
+      return `${this.named} on ${host} is not the cluster's: none of the tables' files are there (such as ${files[0]?.path}): is it mounted on ${host}? No change is recorded there until it is. Where they are lost for good, drop those tables`
     }
     if (known.length === 0) return null
     return `${this.named} on ${host} is not the cluster's: what the masters before have left there, ${join(this.path, WAREHOUSE_PROOF, known[0] ?? '')}, is not there: is it mounted on ${host}? No change is recorded there until it is. If that directory is new on purpose: rm -r ${join(this.o.systemDirectory, ROOT_PROOF)}`
   }
 
   protected override async made(nonce: string): Promise<void> {
-    const record = `warehouse-${nonce}`
+    const record = recordOf(nonce)
     await this.#root.make(record, this.path)
     for (const other of (await this.#root.list()) ?? []) {
       const isOver =
         other.startsWith('warehouse-') && other.slice(0, LENGTH) <= record.slice(0, LENGTH)
       if (isOver && other !== record) await this.#root.remove(other)
     }
-  }
-
-  /** Nonces that masters have made in a warehouse of this path. */
-  async #known(): Promise<string[]> {
-    this.#root = new NonceFiles(this.o.systemDirectory, ROOT_PROOF)
-    const found: string[] = []
-    for (const name of (await this.#root.list()) ?? []) {
-      if (!name.startsWith('warehouse-')) continue
-      if ((await this.#root.read(name)) === this.path) found.push(name.slice('warehouse-'.length))
-    }
-    return found
   }
 }
 

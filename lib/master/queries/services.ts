@@ -11,6 +11,7 @@ import type { Table } from '../../catalog/model.ts'
 import type { KnownWorker } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
+import type { AstrayWorker } from '../astray-workers.ts'
 import type { QueryOptions } from './options.ts'
 import type { QueryHistory } from './query-history.ts'
 import type { QueryTerm } from './term.ts'
@@ -23,6 +24,8 @@ export interface ServicesOptions {
   readonly status: () => ServiceStatus
   /** Client RPC addresses of this cluster's masters; rejects while it isn't joined. */
   readonly masters: () => Promise<string[]>
+  /** A worker says that it has no directory of this cluster. */
+  readonly onAstray: (worker: AstrayWorker) => void
   /** `Member.commit`. */
   readonly commit: () => Promise<void>
   /** `Member.mayServe`. */
@@ -67,7 +70,13 @@ export class QueryServices {
     signal: AbortSignal,
     onTrouble: (why: string, cause?: unknown) => void,
   ): Promise<void> {
-    const { queries, status: _status, masters: _masters, ...options } = this.#options
+    const {
+      queries,
+      status: _status,
+      masters: _masters,
+      onAstray: _onAstray,
+      ...options
+    } = this.#options
     if (queries === null) return
     const { openTerm, history } = await this.#load(queries)
     this.#term = await openTerm({ ...options, ...queries, history, term, signal, onTrouble })
@@ -130,6 +139,10 @@ export class QueryServices {
       register: (request) => this.#inTerm(({ tracker }) => tracker.register(request)),
       heartbeat: (request) => this.#inTerm(({ tracker }) => tracker.heartbeat(request)),
       prove: (request) => this.#inTerm(({ tracker }) => tracker.prove(request)),
+      astray: ({ workerId: address, host, why }, { from }) => {
+        this.#options.onAstray({ address, host, why, from })
+        return {}
+      },
       ended: (request) => this.#inTerm(({ tracker }) => tracker.ended(request)),
       follow: (request, writer) => {
         if (this.#term === null) writer.end()

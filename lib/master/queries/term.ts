@@ -28,7 +28,7 @@ import { TrackerService } from './tracker-service.ts'
 import { Waiters } from './waiters.ts'
 import { WakingTime } from './waking-time.ts'
 import { RpcWorkerCalls, type WorkerCalls } from './worker-calls.ts'
-import { WorkerTable } from './worker-table.ts'
+import { type Worker, WorkerTable } from './worker-table.ts'
 import { isGivenUp } from './write-end.ts'
 
 export interface TermOptions extends QueryOptions {
@@ -235,10 +235,27 @@ export class QueryTerm {
 
   workers(): WorkerRow[] {
     const nowMs = this.#awake.nowMs()
-    return [...this.#workers.all()].map(({ info, heardMs, brokenMs, storage, spill }) => ({
+    return [...this.#workers.all()].map((worker) => ({
+      ...this.#stateOf(worker, nowMs),
+      ...this.#rowOf(worker, nowMs),
+    }))
+  }
+
+  #stateOf(
+    { storage, brokenMs, unprovenMs }: Worker,
+    nowMs: number,
+  ): Pick<WorkerRow, 'state' | 'trouble'> {
+    // Its own word says what is wrong; that it says nothing for so long is wrong as well.
+    const waitedMs = unprovenMs === null ? 0 : nowMs - unprovenMs
+    const isLate = waitedMs > 2 * (this.#options.proof?.limitMs ?? waitedMs)
+    const late = `it has not proven for ${Math.round(waitedMs / 1000)} s that it has the cluster's directories (its log says why)`
+    const trouble = storage ?? (isLate ? late : null)
+    return { state: brokenMs !== null ? 'silent' : trouble === null ? 'live' : 'stuck', trouble }
+  }
+
+  #rowOf({ info, heardMs, spill }: Worker, nowMs: number): Omit<WorkerRow, 'state' | 'trouble'> {
+    return {
       address: info.workerId,
-      state: brokenMs !== null ? 'silent' : storage === null ? 'live' : 'stuck',
-      trouble: storage,
       spill,
       host: info.host,
       pid: info.pid,
@@ -247,7 +264,7 @@ export class QueryTerm {
       running: this.list.countOn(info.workerId),
       heartbeatAgeMs: Math.round(nowMs - heardMs),
       webPage: `http://${info.addresses.infoHttp}/`,
-    }))
+    }
   }
 
   /** Of its own directories, by their keys. */

@@ -94,7 +94,7 @@ export class TrackerService {
     const now = workers.register(worker, awakeMs())
     workers.noteStorage(now, storage, awakeMs())
     now.spill = spill
-    now.proven = this.#isProven(proven)
+    workers.noteProven(now, this.#isProven(proven), awakeMs())
     now.oomKills = oomKills
     scheduler.kick()
     return { epoch, forget }
@@ -127,7 +127,7 @@ export class TrackerService {
     if (worker === null) return { epoch, known: false, forget: [] }
     if (storage !== worker.storage) this.#noteStorage(worker, storage)
     worker.spill = spill
-    worker.proven = this.#isProven(proven)
+    workers.noteProven(worker, this.#isProven(proven), awakeMs())
     worker.oomKills = oomKills
     const forget: string[] = []
     let known = true

@@ -32,8 +32,8 @@ export interface Worker {
   spill: string | null
   /** Since when it is so. */
   storageMs: number
-  /** It has found this term's nonces in its directories, or is of a version that looks for none. */
-  proven: boolean
+  /** Since when it has not found this term's nonces in its directories; null: it has, or its version looks for none. */
+  unprovenMs: number | null
   /** What it said last of its kernel (`tracker.heartbeat`); null: it has not. */
   oomKills: number | null
 }
@@ -88,7 +88,7 @@ export class WorkerTable {
       brokenMs: null,
       storage: same ? (before?.storage ?? null) : null,
       storageMs: same ? (before?.storageMs ?? nowMs) : nowMs,
-      proven: true,
+      unprovenMs: same ? (before?.unprovenMs ?? null) : null,
       spill: null,
       oomKills: null,
     }
@@ -130,7 +130,12 @@ export class WorkerTable {
     let best: { worker: Worker; free: number; running: number } | null = null
     for (const worker of this.#workers.values()) {
       const free = this.freeOf(worker)
-      if (free <= 0 || worker.brokenMs !== null || worker.storage !== null || !worker.proven) {
+      if (
+        free <= 0 ||
+        worker.brokenMs !== null ||
+        worker.storage !== null ||
+        worker.unprovenMs !== null
+      ) {
         continue
       }
       const running = this.#running(worker.info.workerId)
@@ -157,6 +162,10 @@ export class WorkerTable {
   noteStorage(worker: Worker, storage: string | null, nowMs: number): void {
     if ((worker.storage === null) !== (storage === null)) worker.storageMs = nowMs
     worker.storage = storage
+  }
+
+  noteProven(worker: Worker, proven: boolean, nowMs: number): void {
+    worker.unprovenMs = proven ? null : (worker.unprovenMs ?? nowMs)
   }
 
   /** Whose queries are to be given to others. */

@@ -13,6 +13,7 @@ t.test('missing, empty, and an error', async (t) => {
   const said: string[] = []
   const look = new WarehouseLook({
     directory,
+    systemDirectory: join(directory, '..', 'system'),
     host: 'host3',
     isUsed: () => isUsed,
     everyMs: 1000,

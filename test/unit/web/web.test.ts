@@ -560,6 +560,7 @@ t.test('what an operator should look at', (t) => {
     workers: [],
     ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1, missing: [] },
     foreign: [],
+    astray: [],
     directories: [],
   }
   const stuck = { address: 'w1:28091', host: 'w1', trouble: 'its mount hangs' }

@@ -1,0 +1,111 @@
+/** The active's part in proving that workers have its directories, on real ones: mounts are in test/integration/worker-directory. */
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { systemClock } from '../../../lib/base/clock.ts'
+import { whyNotThere } from '../../../lib/base/why-not-there.ts'
+import { Proof, type ProofOptions } from '../../../lib/master/queries/proof.ts'
+import { patienceMs } from '../../support/pace.ts'
+
+function world(t: Test) {
+  const dir = t.testdir({ root: { system: {} }, tables: {} })
+  const warehouse = join(dir, 'tables')
+  const systemDirectory = join(dir, 'root', 'system')
+  let made = 0
+  const make = (term: number, more: Partial<ProofOptions> = {}): Proof =>
+    new Proof({
+      ...{ term, host: 'host1', systemDirectory, warehouse, clock: systemClock },
+      sample: () => [],
+      lookFor: whyNotThere,
+      nonce: () => `n${++made}`,
+      everyMs: patienceMs(),
+      limitMs: patienceMs(),
+      log: () => undefined,
+      ...more,
+    })
+  const names = (directory: string): string[] => readdirSync(directory).sort()
+  return {
+    warehouse,
+    make,
+    tables: () => names(join(warehouse, '.proof')),
+    root: () => names(join(systemDirectory, 'proof')),
+    record: () => names(join(systemDirectory, 'proof')).filter((one) => one.startsWith('ware')),
+  }
+}
+
+t.test('a file of each term, and none of those before', async (t) => {
+  const w = world(t)
+  const first = w.make(1)
+  const told = await first.places()
+  t.match(told, [
+    { key: 'tajo.rootdir', why: null, nonce: /^term-0000000001-/ },
+    { key: 'tajo.warehouse.directory', why: null, path: join(w.warehouse, '.proof') },
+  ])
+  const nonces = told.map(({ nonce }) => String(nonce))
+  t.ok(first.isProven(nonces))
+  t.notOk(first.isProven(nonces.slice(0, 1)), 'one directory proves nothing of the other')
+  writeFileSync(join(w.warehouse, '.proof', 'worker-left'), '')
+  await w.make(2).places()
+  t.match(w.tables(), [/^term-0000000002-/])
+  t.match(w.record(), [/^warehouse-term-0000000002-/])
+  t.equal(w.root().length, 2)
+})
+
+t.test('a file that was removed is made anew under another name', async (t) => {
+  const w = world(t)
+  const proof = w.make(1)
+  const before = (await proof.places()).map(({ nonce }) => String(nonce))
+  rmSync(join(w.warehouse, '.proof'), { recursive: true })
+  const after = (await proof.places()).map(({ nonce }) => String(nonce))
+  t.equal(after[0], before[0])
+  t.not(after[1], before[1])
+  t.ok(proof.isProven(before), 'who had found the one before is in the same directory')
+  t.ok(proof.isProven(after))
+  t.equal(await proof.whyNotOurs(join(w.warehouse, 'default')), null)
+})
+
+t.test('what a worker makes is there, or could be made', async (t) => {
+  const w = world(t)
+  const proof = w.make(1)
+  const key = 'tajo.warehouse.directory'
+  t.equal(await proof.check(key, 'worker-a', 'me'), 'unknown', 'before anything is made there')
+  await proof.places()
+  t.equal(await proof.check(key, 'worker-a', 'me'), 'created')
+  t.notOk(w.tables().includes('worker-a'), 'and is not left there')
+  writeFileSync(join(w.warehouse, '.proof', 'worker-b'), 'me')
+  t.equal(await proof.check(key, 'worker-b', 'me'), 'exists')
+  t.equal(await proof.check(key, 'worker-b', 'another one'), 'unknown')
+})
+
+t.test('a warehouse that is another directory', async (t) => {
+  const w = world(t)
+  await w.make(1).places()
+  renameSync(w.warehouse, `${w.warehouse}-away`)
+  mkdirSync(w.warehouse)
+  const proof = w.make(2)
+  const file = join(w.warehouse, 'default', 't', 'part-0')
+  t.match(await proof.whyNotOurs(file), /tajo.warehouse.directory\) on host1 is not the cluster's/)
+  t.match((await proof.places())[1], { nonce: null, why: /is it mounted on host1/ })
+  t.equal([...proof.troubles.keys()].join(), 'tajo.warehouse.directory')
+  t.strictSame(readdirSync(w.warehouse), [], 'nothing is made there')
+  t.ok(proof.isProven([String((await proof.places())[0]?.nonce)]), 'reads go on')
+  rmSync(w.warehouse, { recursive: true })
+  renameSync(`${w.warehouse}-away`, w.warehouse)
+  t.equal(await proof.whyNotOurs(file), null, 'it is back')
+  await proof.places()
+  t.equal(proof.troubles.size, 0)
+})
+
+t.test('no term has left a file there: an earlier version, or somebody removed them', async (t) => {
+  const w = world(t)
+  const files = [{ path: join(w.warehouse, 'part-0'), bytes: 2 }]
+  const sample = () => files
+  t.match(
+    await w.make(1, { sample }).whyNotOurs(w.warehouse),
+    /none of the tables' files are there/,
+  )
+  writeFileSync(join(w.warehouse, 'part-0'), '1\n')
+  t.equal(await w.make(1, { sample }).whyNotOurs(w.warehouse), null)
+  rmSync(join(w.warehouse, '.proof'), { recursive: true })
+  t.equal(await w.make(2, { sample }).whyNotOurs(w.warehouse), null, 'its files prove it')
+})
