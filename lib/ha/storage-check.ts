@@ -40,11 +40,13 @@ import {
   listing,
   monitorTrial,
   optionsTrial,
+  profileTrial,
   renewal,
   reservedTimes,
   type Space,
   unlinkEnds,
 } from './storage-trials.ts'
+import { habitTrials } from './storage-trials-habits.ts'
 import { peerFacts, peerTrials, unfitPeer } from './storage-trials-peer.ts'
 import { smallestMonitorMs } from './timing.ts'
 
@@ -94,11 +96,12 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
   const prepared = inWords(directory, async () => {
     await disk.makeDirs('check', scratch)
     const mount = await mountFacts(directory)
-    if (link !== null) return { mount, admission: unmarkedAdmission(mount) }
+    const profile = await profileOn(mount.fileSystem, directory)
+    if (link !== null) return { mount, profile, admission: unmarkedAdmission(mount) }
     const facts = { mount, severalHosts, unproven: 'refuse' } as const
-    return { mount, admission: await admit(disk, 'check', facts) }
+    return { mount, profile, admission: await admit(disk, 'check', facts) }
   })
-  const { mount, admission } = await within(TRIAL_LIMIT_MS, directory, prepared)
+  const { mount, profile, admission } = await within(TRIAL_LIMIT_MS, directory, prepared)
   const space = spaceIn(disk, directory, scratch)
   // Who the peer is and that it answers at all is a trial of its own.
   const there = link === null ? null : await peerFacts(link).catch(() => null)
@@ -106,10 +109,14 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
   const trials = [
     fileSystemTrial(mount, admission, { peer: there, severalHosts }),
     optionsTrial(fileSystem),
+    profileTrial(profile, directory),
     ...hereTrials(space),
   ]
-  if (link !== null) trials.push(...peerTrials({ ...space, scratch, link, mount }))
-  if (monitorMs !== undefined) trials.push(monitorTrial(space, monitorMs))
+  if (link !== null) {
+    trials.push(...peerTrials({ ...space, scratch, link, mount }))
+    trials.push(...habitTrials({ ...space, link, profile }))
+  }
+  if (monitorMs !== undefined) trials.push(monitorTrial(space, profile, monitorMs))
   const { checks, hangs, refuted } = await runTrials(trials, TRIAL_LIMIT_MS)
   if (!hangs) await removeScratch(disk, scratch)
   const ok = checks.every((check) => check.ok)
@@ -123,7 +130,8 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
     checks,
     granularityMs: space.measured.granularityMs,
     p95Ms,
-    smallestMonitorMs: p95Ms === null ? null : smallestMonitorMs(p95Ms),
+    smallestMonitorMs:
+      p95Ms === null ? null : Math.max(profile.smallestMonitorMs, smallestMonitorMs(p95Ms)),
     reach: reachOf(fileSystem, link !== null),
     unmarked,
     takenBack,

@@ -16,6 +16,7 @@ import type { Admission } from './mount-admission.ts'
 import { isSamePlace, type MountFacts } from './mount-facts.ts'
 import { mountWarnings } from './mount-kinds.ts'
 import type { Disk, Glimpse } from './ports.ts'
+import { profileText, type StorageProfile, tooShortFor } from './storage-profile.ts'
 import { smallestMonitorMs } from './timing.ts'
 
 /** Where trials work: a scratch directory of their own, and what they measured for others. */
@@ -75,6 +76,16 @@ export const fileSystemTrial = (
   },
 })
 
+/** As what it is taken, and what follows from that. */
+export const profileTrial = (profile: StorageProfile, directory: string): Trial => ({
+  name: 'habits',
+  consequence: 'an answer that means something else there is taken by its word',
+  run: async () => ({
+    ok: true,
+    detail: profileText(profile, directory) ?? 'none that need rules of their own',
+  }),
+})
+
 /** Options under which a start is an alert, and a directory can't be trusted. */
 export const optionsTrial = (fileSystem: FileSystem): Trial => ({
   name: 'mount options',
@@ -87,12 +98,18 @@ export const optionsTrial = (fileSystem: FileSystem): Trial => ({
 })
 
 /** To be run last: by what the others have measured. */
-export const monitorTrial = ({ measured }: Space, monitorMs: number): Trial => ({
+export const monitorTrial = (
+  { measured }: Space,
+  profile: StorageProfile,
+  monitorMs: number,
+): Trial => ({
   name: 'monitor interval',
   consequence: 'a slow renewal suspends the active master, and backups take over from living ones',
   run: async () => {
     const worst = Math.max(0, ...measured.p95Ms)
     const smallestMs = smallestMonitorMs(worst)
+    const tooShort = tooShortFor(profile, monitorMs)
+    if (tooShort !== null) return { ok: false, detail: tooShort }
     const detail = `tajo.master.ha.monitor.interval is ${monitorMs} ms, the smallest for this latency is ${smallestMs} ms`
     return { ok: smallestMs <= monitorMs, detail }
   },

@@ -5,7 +5,7 @@
  * "Nothing is served any more" is checked without slack: requests and faults are timed on one clock. That a backup serves
  * within M is judged by the same clock, less what the machine stood still.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -115,6 +115,51 @@ t.test('hung for the active only: it falls silent, a backup takes over', async (
   t.equal(servedSince(cluster, active, releasedMs), 0, 'nor after the storage is back')
   noOlderAfterNewer(t, cluster)
   t.match(await asker.served(backups, nowMs()), { epoch: next.epoch })
+})
+
+/** The keepers of one host's masters. */
+const keepersOn = (cluster: Cluster, name: Name): number[] =>
+  pidsOn(cluster, [name]).filter((pid) =>
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('keeper-process'),
+  )
+
+/** As its host sees it. */
+const pidInside = (pid: number): number =>
+  Number(/^NSpid:.*\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+
+t.test('a renewal that is never answered: its holder is a backup again, and told', async (t) => {
+  if (!hasParts(t, 'netns', 'hangfs')) return
+  const cluster = await startCluster(t)
+  const { asker, hosts, mounts, active, backups } = cluster
+  const keepers = keepersOn(cluster, active)
+  t.equal(keepers.length, 1)
+  const hungMs = nowMs()
+  // As HDFS's gateway does it: everything else is answered.
+  await mounts[active].hang(keepers.map(pidInside), ['utimens'])
+  const next = await asker.served(backups, hungMs)
+  t.ok((next.epoch ?? 0) > cluster.epoch)
+  const asked = async (path: string): Promise<string> => {
+    const script = `fetch('http://${active}:26080${path}').then(async (r) => console.log(r.status, await r.text()), () => console.log(0))`
+    return hosts[active].mustRun([process.execPath, '-e', script])
+  }
+  const text = await until('the one before is a backup', async () => {
+    const found = await asked('/health/backup')
+    return found.startsWith('200') ? found : null
+  })
+  t.ok(text)
+  t.comment(
+    `a backup ${Math.round(nowMs() - hungMs)} ms after its renewals began to hang, M ${M} ms`,
+  )
+  await until('its keeper is another one', () => {
+    const now = keepersOn(cluster, active)
+    return now.length === 1 && now[0] !== keepers[0]
+  })
+  const told = await until('it is told', async () => {
+    const found = await asked('/api/v1/cluster')
+    return /is never answered while others are/.test(found) ? found : null
+  })
+  t.match(told, /touch active\/epoch-\d+\/heartbeat \(renew, since /)
+  noOlderAfterNewer(t, cluster)
 })
 
 t.test(

@@ -13,6 +13,8 @@
  *     rule erofs WHO OPS     the call fails with EROFS
  *     quota BYTES FILES      EDQUOT for what would have the backing file system hold more than that, whoever put it there;
  *                            statfs goes on showing the whole of it, as a server with a quota does
+ *     gateway                from now on it looks like HDFS through its NFS gateway: directories of n names have n + 2 links
+ *                            and 32 bytes for each, hard links fail with EIO, and so does a create of a name that is there
  *     clear                  no rules and no quota; every waiting call goes on
  *     waiting                answers how many calls wait
  *     count WHO              answers how many calls WHO has made since the start: "ok getattr=3 open=2 ..."
@@ -76,6 +78,7 @@ static int counter_count;
 /* -1 for none. */
 static long long quota_bytes = -1, quota_files = -1;
 static atomic_int waiting;
+static atomic_bool as_gateway;
 static int backing_fd;
 static const char *mount_point;
 
@@ -180,7 +183,17 @@ static int hang_getattr(const char *path, struct stat *out, struct fuse_file_inf
 {
   ENTER(getattr);
   if (info != NULL) ANSWER(fstat((int)info->fh, out));
-  ANSWER(fstatat(backing_fd, relative(path), out, AT_SYMLINK_NOFOLLOW));
+  if (fstatat(backing_fd, relative(path), out, AT_SYMLINK_NOFOLLOW) == -1) return -errno;
+  if (!as_gateway || !S_ISDIR(out->st_mode)) return 0;
+  int fd = openat(backing_fd, relative(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+  if (dir == NULL) return -errno;
+  /* With . and .. */
+  out->st_nlink = 0;
+  while (readdir(dir) != NULL) out->st_nlink++;
+  closedir(dir);
+  out->st_size = 32 * (off_t)out->st_nlink;
+  return 0;
 }
 
 /* O_DIRECT would ask the backing file system for aligned buffers, which is no concern of a caller here. */
@@ -202,7 +215,8 @@ static int hang_create(const char *path, mode_t mode, struct fuse_file_info *inf
 {
   ENTER(create);
   if (no_name_left(path)) return -EDQUOT;
-  return open_backing(path, info->flags | O_CREAT, mode, info);
+  int made = open_backing(path, info->flags | O_CREAT, mode, info);
+  return made == -EEXIST && as_gateway ? -EIO : made;
 }
 
 static int hang_read(const char *path, char *buffer, size_t size, off_t offset, struct fuse_file_info *info)
@@ -299,6 +313,7 @@ static int hang_rename(const char *from, const char *to, unsigned int flags)
 static int hang_link(const char *from, const char *to)
 {
   ENTER(link);
+  if (as_gateway) return -EIO;
   ANSWER(linkat(backing_fd, relative(from), backing_fd, relative(to), 0));
 }
 
@@ -448,6 +463,8 @@ static void obey(char *line)
       quota_files = atoll(files);
       pthread_mutex_unlock(&lock);
     }
+  } else if (strcmp(verb, "gateway") == 0) {
+    as_gateway = true;
   } else if (strcmp(verb, "waiting") == 0) {
     printf("ok %d\n", waiting);
     return;

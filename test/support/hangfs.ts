@@ -37,6 +37,8 @@ export interface HangFs {
   setQuota(most: { readonly bytes: number; readonly files: number }): Promise<void>
   /** From now on whatever changes something fails with EROFS, as on a file system that its kernel has made read-only. */
   makeReadOnly(who: Who): Promise<void>
+  /** From now on it looks and refuses as HDFS through its NFS gateway does. */
+  beGateway(): Promise<void>
   /** Everything works again and waiting calls go on. */
   release(): Promise<void>
   /** How many calls are waiting now. */
@@ -86,6 +88,7 @@ export async function mountHangFs(
     fillUp: (who) => rule('enospc', who, ['create', 'write', 'mkdir', 'symlink', 'link']),
     setQuota: async ({ bytes, files }) => void (await orders.give(`quota ${bytes} ${files}`)),
     makeReadOnly: (who) => rule('erofs', who, CHANGES),
+    beGateway: async () => void (await orders.give('gateway')),
     release: async () => void (await orders.give('clear')),
     waiting: async () => Number(await orders.give('waiting')),
     counts: async (who = 'all') => parseCounts(await orders.give(`count ${who}`)),

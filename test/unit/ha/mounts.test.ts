@@ -33,6 +33,7 @@ import {
   optionsTrial,
   type Space,
 } from '../../../lib/ha/storage-trials.ts'
+import { PLAIN } from '../../../lib/ha/storage-profile.ts'
 
 /** As /proc/self/mountinfo shows them: type and source. */
 const REFUSED: readonly (readonly [type: string, source: string, why: RegExp])[] = [
@@ -125,11 +126,11 @@ t.test('the check fails on a soft mount, and where the directory is too slow', a
     ...{ disk: openDisk('/nowhere'), path: '/nowhere' },
     measured: { granularityMs: 1, p95Ms },
   })
-  t.match(await monitorTrial(space([1, 264]), 5000).run(), {
+  t.match(await monitorTrial(space([1, 264]), PLAIN, 5000).run(), {
     ok: false,
     detail: /is 5000 ms, the smallest for this latency is 10560 ms/,
   })
-  t.match(await monitorTrial(space([1, 2]), 5000).run(), { ok: true })
+  t.match(await monitorTrial(space([1, 2]), PLAIN, 5000).run(), { ok: true })
 })
 
 t.test('the check says of a file system what a start would', async (t) => {

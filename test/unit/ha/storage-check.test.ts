@@ -183,6 +183,7 @@ t.test('full check from one host: every check passes on a local directory', asyn
     [
       'file system',
       'mount options',
+      'habits',
       'exclusive create',
       'make directory',
       'renewal by path',
@@ -213,7 +214,7 @@ t.test('full check with a peer process: races, fence, freshness, over line strea
   const failed = report.checks.filter((check) => !check.ok).map((check) => check.name)
   t.same(failed, ['file system', 'peer'], 'only that both are one host, on its own disk')
   t.match(report.checks.find((check) => check.name === 'peer')?.detail, /on this very host/)
-  t.equal(report.checks.length, 22)
+  t.equal(report.checks.length, 26)
   const raced = report.checks.find((check) => check.name === 'exclusive create, raced')
   t.match(raced?.detail, /one winner in each of 60 rounds \(\d+ here, \d+ there\)/)
   t.same(readdirSync(directory), [])
