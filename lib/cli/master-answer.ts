@@ -40,8 +40,17 @@ export function readAnswer(body: unknown): MasterAnswer | null {
     adminSocket: text(rest.adminSocket),
     problem: text(rest.problem),
     failure: failureOf(rest.failure),
+    directories: notesOf(rest.directories),
     heartbeatAgesMs: agesOf(rest.heartbeatAgesMs),
   }
+}
+
+function notesOf(value: unknown): MasterAnswer['directories'] {
+  return (Array.isArray(value) ? value : []).flatMap((one: unknown) => {
+    const { address, level, text } = (one ?? {}) as Record<string, unknown>
+    if (typeof address !== 'string' || typeof text !== 'string') return []
+    return [{ address, text, level: level === 'critical' ? 'critical' : 'warning' } as const]
+  })
 }
 
 function failureOf(value: unknown): MasterAnswer['failure'] {

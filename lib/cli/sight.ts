@@ -9,7 +9,7 @@
  * for another one, or for none, which is how older states answer, has said nothing of ours: neither its state nor its
  * epoch is looked at.
  */
-import type { DirectoryPicture, InspectedMaster, MasterState } from '../ha/index.ts'
+import type { DirectoryNote, DirectoryPicture, InspectedMaster, MasterState } from '../ha/index.ts'
 import { NAMES_NONE } from '../rpc/cluster-id.ts'
 import { sameAddress } from './address.ts'
 
@@ -30,6 +30,8 @@ export interface MasterAnswer {
   readonly problem: string | null
   /** What it tried last and came to nothing; null: it tells of none. */
   readonly failure: { readonly term: number; readonly text: string } | null
+  /** What it knows of other masters' directories that are not its own, or not known to be; older ones tell none. */
+  readonly directories: readonly DirectoryNote[]
   /** The ages of the others' heartbeats as this master sees them, by address. */
   readonly heartbeatAgesMs: Readonly<Record<string, number>>
 }

@@ -1,5 +1,5 @@
 /** What `haadmin -status` says: one row a master, and why none is active where none is. Pure. */
-import type { HistoryEntry } from '../ha/index.ts'
+import type { DirectoryNote, HistoryEntry } from '../ha/index.ts'
 import { sameAddress } from './address.ts'
 import { transitionsTable } from './history-table.ts'
 import { duration, plain, table } from './print.ts'
@@ -39,7 +39,14 @@ export interface StatusReport {
   readonly active: string | null
   readonly problem: string | null
   readonly masters: readonly MasterRow[]
+  /** What masters say of each other's directories, where these are not one, or not known to be. */
+  readonly directories: readonly DirectoryWord[]
   readonly transitions: readonly HistoryEntry[]
+}
+
+export interface DirectoryWord extends DirectoryNote {
+  /** Umbilical address of the master that says it. */
+  readonly by: string
 }
 
 export function statusReport(sight: Sight, transitions: readonly HistoryEntry[]): StatusReport {
@@ -51,6 +58,9 @@ export function statusReport(sight: Sight, transitions: readonly HistoryEntry[])
     active: activeAddress(sight),
     problem: problemOf(sight),
     masters: sight.masters.map((master) => rowOf(sight, master)),
+    directories: sight.masters.flatMap(({ address: by, asked }) =>
+      asked.answered ? asked.answer.directories.map((note) => ({ by, ...note })) : [],
+    ),
     transitions,
   }
 }
@@ -143,6 +153,9 @@ export function statusText(report: StatusReport): string {
   ]
   if (report.directoryError !== null) parts.push(plain(`Directory: ${report.directoryError}`))
   if (report.problem !== null) parts.push(plain(`No master is active: ${report.problem}`))
+  for (const { by, level, text } of report.directories) {
+    parts.push(plain(`${level === 'critical' ? 'CRITICAL' : 'Warning'}, ${by} says: ${text}`))
+  }
   if (report.transitions.length > 0) {
     parts.push(`Last transitions:\n${transitionsTable(report.transitions)}`)
   }

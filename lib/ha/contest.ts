@@ -237,8 +237,15 @@ export class Contest {
     const { s } = this
     if (s.place === place) return
     const first = s.place === null
-    const peers = first ? s.peers : s.peers.map((peer) => this.#begin(peer))
-    this.s = { ...s, place, mount: first ? s.mount : s.mount + 1, peers }
+    this.s = first
+      ? { ...s, place }
+      : {
+          ...s,
+          place,
+          mount: s.mount + 1,
+          provenTerm: 0,
+          peers: s.peers.map((peer) => this.#begin(peer)),
+        }
   }
 
   /** Who held the newest term of our directory has passed with us, or is us. */

@@ -37,7 +37,7 @@ export class ContestWork {
   /** Made, and not dropped yet. */
   readonly #standing = new Set<string>()
   #swept = false
-  #isListingLate = false
+  #lateListing: string | null = null
 
   constructor(options: ContestWorkOptions) {
     this.#o = options
@@ -45,7 +45,7 @@ export class ContestWork {
 
   /** A sentence for people where names come late: the contest has passed, and others are noticed late all the same. */
   get warnings(): readonly string[] {
-    return this.#isListingLate ? [LATE_LISTING] : []
+    return this.#lateListing === null ? [] : [this.#lateListing]
   }
 
   /** Whether the file is there now. Never rejects. */
@@ -64,7 +64,10 @@ export class ContestWork {
 
   /** What an exclusive create of that name finds. Never rejects. */
   async try({ nonce, from }: ContestEffect & { do: 'contest-try' }): Promise<Check> {
-    return (await this.#timed('try', () => this.#try(nonce, from))) ?? 'unknown'
+    const check = (await this.#timed('try', () => this.#try(nonce, from))) ?? 'unknown'
+    // Before the answer, since the file goes with it.
+    if (check === 'exists') this.#lateListing = await this.#judgeListing(nonce)
+    return check
   }
 
   /** What could be created where its own file was removed proves nothing. Never rejects. */
@@ -96,9 +99,22 @@ export class ContestWork {
     } catch (error) {
       if (!(await this.#isListed(nonce))) throw error
     }
-    if ((await disk.read('contest', pathOf(nonce))) !== from) return 'unknown'
-    this.#isListingLate = !(await this.#isListed(nonce))
-    return 'exists'
+    return (await disk.read('contest', pathOf(nonce))) === from ? 'exists' : 'unknown'
+  }
+
+  /** Listings are asked until a name that is there is in one, for half of a call's time. Null where the first has it. */
+  async #judgeListing(nonce: string): Promise<string | null> {
+    const { clock, limitMs } = this.#o
+    const startedMs = clock.nowMs()
+    for (let looks = 1; ; looks += 1) {
+      const isListed = await this.#timed('try', () => this.#isListed(nonce))
+      // That the storage does not answer is told elsewhere.
+      if (isListed === undefined) return this.#lateListing
+      const lateMs = Math.round(clock.nowMs() - startedMs)
+      if (isListed) return looks === 1 ? null : lateListing(`was ${lateMs} ms old`)
+      if (lateMs >= limitMs / 2) return lateListing(`was more than ${lateMs} ms old`)
+      await new Promise<void>((done) => void clock.after(limitMs / 40, done))
+    }
   }
 
   async #isListed(nonce: string): Promise<boolean> {
@@ -148,7 +164,7 @@ export class ContestWork {
   }
 }
 
-const LATE_LISTING =
-  'a listing of the HA directory did not show a file of another master that was there: listings are old on this mount, so terms of the others are seen late (check its attribute and directory caching)'
+const lateListing = (howOld: string): string =>
+  `a listing of the HA directory ${howOld}: it did not show a file of another master that was there. Terms of the others are seen late on this mount: check its attribute and directory caching`
 
 const pathOf = (nonce: string): string => `${CONTEST_DIR}/${nonce}`

@@ -15,7 +15,6 @@ import { watchTerms } from './file-hints.ts'
 import { Keeper } from './keeper.ts'
 import { ACTIVE_DIR } from './layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './messages.ts'
-import { mountIdentity } from './mount-identity.ts'
 import { MountWatch, placeOf, showsCluster } from './mount-watch.ts'
 import { openingBytes } from './opening-size.ts'
 import type { Disk, Log } from './ports.ts'
@@ -75,12 +74,12 @@ async function main(given: Start): Promise<void> {
       masterCpu: () => readCpu(start.self.master.pid),
       exit,
       storage,
-      mount: () => mountIdentity(given.directory),
-      ...(watch === null
-        ? {}
-        : {
-            mountTrouble: (clusterId) => watch.trouble(() => showsCluster(disk, clusterId)),
-          }),
+      ...(watch !== null && {
+        mount: {
+          name: () => watch.name,
+          trouble: (clusterId) => watch.trouble(() => showsCluster(disk, clusterId)),
+        },
+      }),
       openingBytes: async () =>
         start.openingDirectory === null ? 0 : openingBytes(start.openingDirectory),
     },

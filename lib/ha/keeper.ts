@@ -58,10 +58,12 @@ export interface KeeperPorts {
   readonly storage: Storage
   /** Why this member could not make a claim's files now; null when it has shown that it can. Never rejects. */
   readonly proveClaim?: () => Promise<string | null>
-  /** The mount on which the directory is found now: its device and mount id. Left out: it never changes. */
-  readonly mount?: () => Promise<string>
-  /** What has become of the directory's mount, for people; null while it is the one that was joined. Never rejects. */
-  readonly mountTrouble?: (clusterId: string) => Promise<string | null>
+  /** The directory's mount, which left out never changes: as `MountWatch` names it, and what has become of it. */
+  readonly mount?: {
+    name(): string
+    /** For people; null while it is the one that was joined. Never rejects. */
+    trouble(clusterId: string): Promise<string | null>
+  }
   /** How much the opening of a term writes, as far as can be seen now. */
   readonly openingBytes: () => Promise<number>
 }
@@ -84,6 +86,7 @@ export class Keeper {
   readonly #contest: ContestWork
   readonly #calls: CallWatch
   #placedMs = Number.NEGATIVE_INFINITY
+  #placedMount = ''
   #state: State
   #clusterId = ''
   #work: TermWork
@@ -306,13 +309,19 @@ export class Keeper {
     const { clock, disk, mount } = this.#ports
     const { peers, place } = this.#state.contest
     if (peers.length === 0) return
-    if (place !== null && clock.nowMs() - this.#placedMs < this.#start.timing.renewMs) return
+    const isSoon = clock.nowMs() - this.#placedMs < this.#start.timing.renewMs
+    if (place !== null && !this.#isMountNew() && isSoon) return
     this.#placedMs = clock.nowMs()
+    const name = mount?.name() ?? ''
     const text = await disk.read('contest', CLUSTER_FILE)
     // It may be missing for a while, and is put back.
     const id = text === 'missing' ? null : (decodeClusterLoosely(text)?.clusterId ?? null)
-    const at = (await mount?.()) ?? ''
-    this.input({ type: 'place', place: `${at} ${id ?? this.#clusterId}` })
+    this.#placedMount = name
+    this.input({ type: 'place', place: `${name} ${id ?? this.#clusterId}` })
+  }
+
+  #isMountNew(): boolean {
+    return (this.#ports.mount?.name() ?? '') !== this.#placedMount
   }
 
   /**
@@ -421,6 +430,8 @@ export class Keeper {
       const trouble = await this.#mountTrouble()
       if (trouble !== null) throw new HaError('BAD_STORAGE', trouble)
       const seen = await looked
+      // What another mount shows counts only where it is known that nothing is proven of it.
+      if (this.#isMountNew()) await this.#place()
       this.input({ type: 'looked', seen, startedMs })
       this.#tellLostTouch(startedMs)
       // A look that hangs here would hold up the next one.
@@ -453,7 +464,7 @@ export class Keeper {
   }
 
   async #mountTrouble(): Promise<string | null> {
-    return (await this.#ports.mountTrouble?.(this.#clusterId)) ?? null
+    return (await this.#ports.mount?.trouble(this.#clusterId)) ?? null
   }
 
   #members(): string[] | null {

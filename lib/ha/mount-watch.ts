@@ -42,6 +42,12 @@ export class MountWatch {
     this.#joined = joined
   }
 
+  /** The mount as it was at the last look: what was proven of the directory holds while this is the same. */
+  get name(): string {
+    const { device, mount } = this.#joined
+    return `${device} ${mount?.mountId ?? ''}`
+  }
+
   /** What has become of the mount, as a sentence; null while it shows the directory that was joined. Never rejects. */
   async trouble(isOurs: () => Promise<boolean>): Promise<string | null> {
     try {

@@ -68,6 +68,7 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
     adminSocket: self.adminSocket === '' ? null : self.adminSocket,
     problem: view.problem ?? own.trouble,
     ...(view.failure === null ? {} : { failure: view.failure }),
+    ...(view.directories.length === 0 ? {} : { directories: [...view.directories] }),
     warnings: [
       ...troubleOf(view),
       ...(view.critical ?? []),

@@ -10,7 +10,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
-import type { Addresses, Member, MemberView, Service, Timing } from '../ha/index.ts'
+import type { Addresses, DirectoryNote, Member, MemberView, Service, Timing } from '../ha/index.ts'
 import {
   type Bind,
   Guard,
@@ -631,6 +631,8 @@ export class Master {
       queries: active ? countQueries(this.#queries.ofThisTerm()) : null,
       transitions: this.#transitions,
       foreignMasters: this.#foreign?.found().length ?? 0,
+      otherDirectories: countLevel(view, 'critical'),
+      unprovenDirectories: countLevel(view, 'warning'),
       refusedClusters: this.#guard.refused.cluster,
       refusedSecrets: this.#guard.refused.secret,
       refusedEpochs: this.#guard.refused.epoch,
@@ -641,6 +643,9 @@ export class Master {
     }
   }
 }
+
+const countLevel = (view: MemberView | null, level: DirectoryNote['level']): number =>
+  (view?.directories ?? []).filter((note) => note.level === level).length
 
 const sameStanding = (a: Standing, b: Standing): boolean =>
   a.state === b.state &&

@@ -85,6 +85,10 @@ const masterStatus = standing.extend({
   problem: z.string().nullable(),
   /** What it tried last and came to nothing, in which term; none once it has served. */
   failure: z.object({ term: epoch, text: z.string() }).optional(),
+  /** Of the other masters whose directory is another one, or not known to be this one's. */
+  directories: z
+    .array(z.object({ address, level: z.enum(['critical', 'warning']), text: z.string() }))
+    .optional(),
   warnings: z.array(z.string()),
   leaseMarginMs: z.number().nullable(),
   /** Of the other masters, by umbilical address. */

@@ -143,6 +143,16 @@ export class Metrics {
       'Masters of other clusters in conf/masters, here or there.',
       (facts) => facts.foreignMasters,
     )
+    this.#gauge(
+      'tajo_master_other_directory',
+      'Other masters that work on another directory than this one, or show another secret.',
+      (facts) => facts.otherDirectories,
+    )
+    this.#gauge(
+      'tajo_master_directory_unproven',
+      'Other masters of which it is not known whether they work on the directory of this one.',
+      (facts) => facts.unprovenDirectories,
+    )
     this.#counter(
       'tajo_master_split_brain_total',
       'Times that another master was seen to serve while this one did.',

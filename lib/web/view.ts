@@ -59,6 +59,9 @@ export interface MetricsFacts {
   readonly termsBegun: ReadonlyMap<string, number>
   /** Masters of other clusters in conf/masters, here or there. */
   readonly foreignMasters: number
+  /** Other masters of which this one says: another directory (critical), or not known to be this one (warning). */
+  readonly otherDirectories: number
+  readonly unprovenDirectories: number
   readonly refusedClusters: number
   readonly refusedSecrets: number
   readonly refusedEpochs: number

@@ -711,6 +711,123 @@ export const FAULTS: readonly Fault[] = [
     tests: ['unit/ha/network.test.js'],
     says: /its own stall after a request at rest is nobody/,
   },
+  {
+    name: 'a mismatch of the directories bars nobody',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/contest-rules.js',
+        find: 'mismatch !== null && mismatch.ours <= mismatch.theirs',
+        replace: 'false',
+      },
+    ],
+    tests: ['unit/ha/elector-contest.test.js'],
+    says: /a mismatch bars it, and says so/,
+  },
+  {
+    name: 'the contest of one side is enough',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/contest.js',
+        find: "mine === 'exists' && theirs === 'exists';",
+        replace: "mine === 'exists';",
+      },
+    ],
+    tests: ['unit/ha/contest.test.js'],
+    says: /a peer whose own contest never comes|what had passed|one directory/,
+  },
+  {
+    name: "a file that could be created counts as the other's",
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-contest.js',
+        find: "return 'created';",
+        replace: "return 'exists';",
+      },
+    ],
+    tests: ['unit/ha/keeper-contest.test.js'],
+    says: /one that could be created is gone again/,
+  },
+  {
+    name: 'an active whose term is not in the own directory is not minded',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/contest-rules.js',
+        find: 'return peer.mismatch !== null || holder?.term !== holds.term || holder.by !== holds.by;',
+        replace: 'return peer.mismatch !== null;',
+      },
+    ],
+    tests: ['unit/ha/contest.test.js'],
+    says: /found by its term, which is not in our directory/,
+  },
+  {
+    name: 'of two actives in two directories none stands back',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-contest.js',
+        find: 'const other = standsBackFor(s.contest, s);',
+        replace: 'const other = null;',
+      },
+    ],
+    tests: ['unit/ha/elector-contest.test.js'],
+    says: /stands back/,
+  },
+  {
+    name: 'another mount under a master voids nothing that was proven',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/contest.js',
+        find: 'if (s.place === place)',
+        replace: 'if (s.place !== null)',
+      },
+    ],
+    tests: ['unit/ha/contest.test.js'],
+    says: /another mount under the same process is another incarnation/,
+  },
+  {
+    name: 'a started master claims before it has tried the others',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/contest-rules.js',
+        find: 'untried !== undefined && nowMs',
+        replace: 'false && nowMs',
+      },
+    ],
+    tests: ['unit/ha/elector-contest.test.js'],
+    says: /claims nothing before M\/2/,
+  },
+  {
+    name: 'a contest that comes to nothing blocks for ever',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/contest.js',
+        find: 'nowMs < peer.openSinceMs + openLimitMs(timing);',
+        replace: 'true;',
+      },
+    ],
+    tests: ['unit/ha/contest.test.js'],
+    says: /waited for until M\/2/,
+  },
+  {
+    name: 'a letter without the seal of the own secret is believed',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/master/contest-letters.js',
+        find: "isSealed(seal, secret(), 'letter', letter)",
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/master/contest-letters.test.js'],
+    says: /another secret: nothing is taken/,
+  },
 ]
 
 /** A fault that can't be put in: the table has to be brought in line with the code. */

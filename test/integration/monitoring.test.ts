@@ -37,6 +37,8 @@ async function metricsOfAMaster(): Promise<string> {
     transitions: 3,
     termsBegun: new TermsBegun({ newest: async () => [], clock: systemClock }).counts,
     foreignMasters: 0,
+    otherDirectories: 0,
+    unprovenDirectories: 0,
     refusedClusters: 0,
     refusedSecrets: 0,
     refusedEpochs: 0,

@@ -2,102 +2,45 @@
  * On which mounts masters of several hosts start, with real mounts: rclone, which caches writes; a FUSE file system that
  * nobody has proven; and mounts that go away or are covered under a running master.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type HangFs, mountHangFs } from '../support/hangfs.ts'
-import { HOME, makeConf, SBIN, siteXml } from '../support/install.ts'
-import { makeHosts, type TestHost } from '../support/netns.ts'
+import {
+  type Cluster,
+  clusterOf,
+  criticalOf,
+  makeSite,
+  mountRclone,
+  type Site,
+  watchActives,
+} from '../support/mount-site.ts'
+import type { TestHost } from '../support/netns.ts'
 import { hasParts } from '../support/parts.ts'
-import type { Ran } from '../support/run.ts'
-import { makeSshKeys, startSshServer } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
 
-const M = 2000
-const TAJO = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, join(HOME, 'bin', 'tajo')]
+const checkOn = ({ haadmin }: Site, host: TestHost, ...words: string[]) =>
+  haadmin(host, '-checkSharedDir', ...words)
 
-interface Site {
-  readonly dir: string
-  readonly root: string
-  readonly conf: string
-  readonly ma: TestHost
-  readonly mb: TestHost
-  set(properties: Readonly<Record<string, string>>): void
-  daemon(host: TestHost, action: string): Promise<Ran>
-  check(host: TestHost, ...words: string[]): Promise<Ran>
-}
-
-async function makeSite(t: Test): Promise<Site> {
-  const dir = mkdtempSync(join(tmpdir(), 'tajo-mounts-'))
-  t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
-  mkdirSync(join(dir, 'backing'))
-  const root = join(dir, 'root')
-  const keys = await makeSshKeys(join(dir, 'keys'))
-  const site = {
-    'tajo.rootdir': `file://${root}`,
-    'tajo.master.ha.enable': 'true',
-    'tajo.master.ha.monitor.interval': String(M),
-    'tajo.worker.tmpdir.locations': join(dir, 'spill'),
-  }
-  const env = `export TAJO_SSH_OPTS="${keys.options}" TAJO_STOP_TIMEOUT=5`
-  const conf = makeConf(dir, { masters: 'ma\nmb\n', site, env })
-  const set = (more: Readonly<Record<string, string>>): void =>
-    writeFileSync(join(conf, 'tajo-site.xml'), siteXml({ ...site, ...more }))
-  set({})
-  const [ma, mb] = await makeHosts(t, ['ma', 'mb'] as const)
-  await Promise.all([ma, mb].map((host) => startSshServer(t, { keys, host })))
-  return {
-    ...{ dir, root, conf, ma, mb, set },
-    daemon: (host, action) =>
-      host.run([join(SBIN, 'tajo-daemon.sh'), '--config', conf, action, 'master'], {
-        env: { TAJO_MASTER_NAME: host.name },
-      }),
-    check: (host, ...words) =>
-      host.run([...TAJO, 'haadmin', '--config', conf, '-checkSharedDir', ...words]),
-  }
-}
-
-interface Cluster {
-  readonly problem: string | null
-  readonly active: string | null
-  readonly storage: string
-  readonly alerts: readonly { level: string; kind: string; text: string }[]
-}
-
-async function clusterOf(host: TestHost): Promise<Cluster | null> {
-  const script = `fetch('http://${host.name}:26080/api/v1/cluster').then((r) => r.text()).then(console.log, () => console.log('null'))`
-  return JSON.parse(await host.mustRun([process.execPath, '-e', script])) as Cluster | null
-}
-
-const criticalOf = (cluster: Cluster | null): string =>
-  (cluster?.alerts ?? [])
-    .filter(({ level }) => level === 'critical')
-    .map(({ text }) => text)
-    .join('\n')
+const SITE = { monitorMs: 2000, ssh: true }
 
 t.test(
   'rclone is refused by name, with the reason; on order it is used with an alert',
   async (t) => {
     if (!hasParts(t, 'netns', 'sshd', 'rclone')) return
-    const site = await makeSite(t)
-    const { dir, root, ma, mb } = site
-    for (const host of [ma, mb]) {
-      const cache = join(dir, `cache-${host.name}`)
-      const words = ['rclone', 'mount', join(dir, 'backing'), root, '--vfs-cache-mode', 'writes']
-      const more = ['--cache-dir', cache, '--config', '/dev/null', '--daemon']
-      await host.mustRun([...words, ...more])
-    }
+    const site = await makeSite(t, SITE)
+    const { dir, ma, mb } = site
+    for (const host of [ma, mb]) await mountRclone(site, host)
     const refused = await site.daemon(ma, 'start')
     t.equal(refused.code, 1)
     t.match(refused.stdout + refused.stderr, /rclone mount, which keeps writes, names and absences/)
     t.same(readdirSync(join(dir, 'backing')), ['system'], 'only the directory above was made')
 
-    const alone = await site.check(ma)
+    const alone = await checkOn(site, ma)
     t.equal(alone.code, 1)
     t.match(alone.stdout, /^FAILED +file system: .*rclone mount, which keeps writes/m)
     t.notMatch(alone.stdout, 'can carry the election')
-    const both = await site.check(ma, '--peer', 'mb')
+    const both = await checkOn(site, ma, '--peer', 'mb')
     t.equal(both.code, 1)
     t.match(both.stdout, /^FAILED +file system: .*two hosts both win each exclusive create/m)
     t.match(both.stdout, /^FAILED +peer: mb, fuse.rclone .*rclone mount/m)
@@ -109,13 +52,32 @@ t.test(
       /rclone mount.*unproven-mount is warn/.test(criticalOf(await clusterOf(ma))),
     )
     t.ok(told)
-    await site.daemon(ma, 'stop')
+
+    // The proof by a contest is all that keeps the second one from a term of its own.
+    const watch = watchActives(site)
+    await until('the first one serves', async () => watch.seen.at(-1)?.ma)
+    t.equal((await site.daemon(mb, 'start')).code, 0)
+    for (const [host, other] of [
+      [ma, 'mb'],
+      [mb, 'ma'],
+    ] as const) {
+      const isTold = async (): Promise<boolean> =>
+        criticalOf(await clusterOf(host), 'other-directory').includes(`${other}:26001 works on an`)
+      await until(`${host.name} says that the other has another directory`, isTold)
+    }
+    await new Promise((done) => setTimeout(done, SITE.monitorMs))
+    t.same(
+      (await watch.end()).filter((one) => one.mb),
+      [],
+      'the second one was never active',
+    )
+    for (const host of [ma, mb]) await site.daemon(host, 'stop')
   },
 )
 
 t.test('a kind that nobody has proven: refused until the check has left its marks', async (t) => {
   if (!hasParts(t, 'netns', 'sshd', 'hangfs')) return
-  const site = await makeSite(t)
+  const site = await makeSite(t, SITE)
   const { dir, root, ma, mb } = site
   for (const host of [ma, mb]) await mountHangFs(t, join(dir, 'backing'), { path: root, host })
   const refused = await site.daemon(ma, 'start')
@@ -124,14 +86,14 @@ t.test('a kind that nobody has proven: refused until the check has left its mark
     refused.stdout + refused.stderr,
     /fuse\.tajo-hangfs, a kind of mount that nobody has proven.*-checkSharedDir --peer HOST/,
   )
-  const alone = await site.check(ma)
+  const alone = await checkOn(site, ma)
   t.equal(alone.code, 1)
   t.notMatch(alone.stdout, 'can carry the election')
 
   const lines = (text: string): string[] => text.trim().split('\n')
   // On a machine with much to do the smallest interval may be above the one of this test.
   site.set({ 'tajo.master.ha.monitor.interval': '60000' })
-  const both = await site.check(ma, '--peer', 'mb')
+  const both = await checkOn(site, ma, '--peer', 'mb')
   t.equal(both.code, 0, both.stdout + both.stderr)
   t.match(both.stdout, 'can carry the election.')
   const checks = lines(both.stdout).filter((line) => /^(ok|FAILED) /.test(line))
@@ -147,9 +109,9 @@ t.test('a kind that nobody has proven: refused until the check has left its mark
   ])
   t.match(marks[0], { kind: 'fuse.tajo-hangfs', options: /rw/, version: /^Linux / })
 
-  t.match(await site.check(ma), { code: 0, stdout: /only --peer HOST can tell/ })
+  t.match(await checkOn(site, ma), { code: 0, stdout: /only --peer HOST can tell/ })
   site.set({ 'tajo.master.ha.monitor.interval': '500' })
-  const tooFast = await site.check(ma)
+  const tooFast = await checkOn(site, ma)
   t.match(tooFast.stdout, /^(ok|FAILED) +monitor interval: .*is 500 ms, the smallest .* is \d+ ms/m)
   site.set({})
   for (const host of [ma, mb]) {
@@ -179,7 +141,7 @@ t.test('a kind that nobody has proven: refused until the check has left its mark
 
 /** One master that serves, its directory mounted by itself. */
 async function startAlone(t: Test): Promise<{ site: Site; mount: HangFs }> {
-  const site = await makeSite(t)
+  const site = await makeSite(t, SITE)
   const { dir, root, ma } = site
   site.set({ 'tajo.master.ha.unproven-mount': 'warn' })
   const mount = await mountHangFs(t, join(dir, 'backing'), { path: root, host: ma })

@@ -2,7 +2,7 @@
  * Masters whose directories are two: mistyped, not mounted, copied. While they hear each other no second one becomes active,
  * and both sides name both directories.
  */
-import { cpSync, mkdirSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -10,6 +10,7 @@ import { freePortRow } from '../support/free-ports.ts'
 import { mountHangFs } from '../support/hangfs.ts'
 import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
+import { judgeTime, StallWatch } from '../support/stall.ts'
 import { dirOfMasters, TestMaster } from '../support/test-masters.ts'
 import { until } from '../support/until.ts'
 
@@ -135,6 +136,29 @@ t.test('a copy of the directory, with its ids, its secret and its terms', async 
   await someM(2)
   t.match(await seen.end(), { both: 0 })
   t.equal(await a.health('active'), true)
+  t.not((await b.clientStatus()).status, 200, 'nobody is served from the copy')
+
+  for (const master of [b, a]) {
+    master.destroy()
+    await master.ended()
+  }
+  await a.start()
+  await until('the original serves again', isActive(a))
+  const [secret = ''] = readdirSync(join(copy, 'system/ha')).filter((name) => /secret/.test(name))
+  writeFileSync(join(copy, 'system/ha', secret), 'f'.repeat(64))
+  await b.start()
+  for (const [one, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    await until(`${one.address} tells that the other shows another secret`, async () => {
+      const alert = await alertOf(one, 'other-directory')
+      return (
+        alert?.level === 'critical' &&
+        alert.text.includes(`${other.address} is in conf/masters, names this cluster, and shows`)
+      )
+    })
+  }
 })
 
 t.test(
@@ -171,9 +195,14 @@ t.test('one of three is mistyped: it bars nobody when the right active dies', as
   await toldDiffers(typo, a)
   await toldDiffers(b, typo)
   const seen = watch(all)
+  const stall = new StallWatch([b.pid, b.keeperPid])
+  const startMs = performance.now()
   a.destroy()
+  await until('the other right one serves', isActive(b), { everyMs: 5 })
+  const tookMs = performance.now() - startMs
+  const stalled = stall.stop([b.pid, b.keeperPid])
+  judgeTime(t, 'the right backup serves after', { tookMs, promisedMs: M, stalled })
   await a.ended()
-  await until('the other right one serves', isActive(b))
   await a.start()
   await until('the first one is its backup', () => a.health('backup'))
   t.equal((await a.cluster()).active, b.address)

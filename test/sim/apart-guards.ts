@@ -1,5 +1,5 @@
 /** The rules of the contest, each left out through a port: apart.ts has to find every one. */
-import type { ContestFacts, Delivery, Letter, LetterReply } from '../../lib/ha/contest.ts'
+import type { ContestFacts, Delivery, Letter, LetterReply, Told } from '../../lib/ha/contest.ts'
 import type { KeeperLink, ToKeeper } from '../../lib/ha/messages.ts'
 import type { Disk } from '../../lib/ha/ports.ts'
 import type { GroundName } from './apart.ts'
@@ -63,10 +63,21 @@ const bySight: Breaks = {
   },
 }
 
-type Peers = { heard: boolean; mismatch: unknown; mine: string; theirs: string; tried: boolean }[]
+type Peers = {
+  heard: boolean
+  mismatch: unknown
+  mine: string
+  theirs: string
+  tried: boolean
+  facts: { holds: unknown } | null
+  openSinceMs: number
+}[]
 
 const peersOf = ({ life }: Master): Peers =>
   (life?.keeperCore?.state.contest.peers ?? []) as unknown as Peers
+
+const stillOpen = <S extends Told>(said: S): S =>
+  said.mine === 'unknown' ? { ...said, mine: 'open' } : said
 
 export const APART_GUARDS: readonly ApartGuard[] = [
   {
@@ -135,5 +146,39 @@ export const APART_GUARDS: readonly ApartGuard[] = [
         ? { ...message, delivery: { is: 'unreachable' } }
         : message,
     ),
+  },
+  {
+    name: 'an active whose term is not in the own directory is minded in a mismatch only',
+    ground: 'hung',
+    finds: /^beside/,
+    forget: (master) => {
+      for (const peer of peersOf(master)) {
+        if (peer.mismatch === null && peer.facts !== null) peer.facts.holds = null
+      }
+    },
+  },
+  {
+    name: 'a mount that changes voids nothing',
+    ground: 'moved',
+    finds: /^(beside|known|lasting)/,
+    breaks: { mountName: 'ever the same' },
+  },
+  {
+    name: 'what is not known blocks',
+    ground: 'stuck',
+    finds: /^blocked/,
+    breaks: hearing((message) => {
+      if (message.type === 'letter') return { ...message, letter: stillOpen(message.letter) }
+      if (message.type !== 'delivered' || message.delivery.is !== 'answered') return message
+      const { delivery } = message
+      if (delivery.reply.check === 'unknown') return null
+      return { ...message, delivery: { ...delivery, reply: stillOpen(delivery.reply) } }
+    }),
+    forget: (master) => {
+      for (const peer of peersOf(master)) {
+        const isPassed = peer.mine === 'exists' && peer.theirs === 'exists'
+        if (peer.heard && !isPassed) peer.openSinceMs = Number.MAX_VALUE
+      }
+    },
   },
 ]

@@ -1,7 +1,7 @@
 /**
  * Schedules of masters whose directories may be two, though each believes to stand on the others': a directory of its own
- * for each host, a copy with the same ids, files of the other that come late, in one direction only, or never. Links between
- * hosts are cut and mended, masters are killed and start again.
+ * for each host, a copy with the same ids, files of the other that come late, in one direction only, or never; a copy that
+ * is mounted under a running master. Links between hosts are cut and mended, masters are killed and start again.
  *
  * - beside: nobody claims while another directory's master serves, and has served for a while over a link that is whole;
  * - known: nor where the two had the time to find out in these lives, and its directory has no higher served term;
@@ -22,7 +22,17 @@ import { Replica } from './world/replica.ts'
 import { Storage } from './world/storage.ts'
 import { World } from './world/world.ts'
 
-export const GROUNDS = ['same', 'apart', 'strangers', 'late', 'oneway', 'typo', 'hung'] as const
+export const GROUNDS = [
+  'same',
+  'apart',
+  'strangers',
+  'late',
+  'oneway',
+  'typo',
+  'hung',
+  'stuck',
+  'moved',
+] as const
 export type GroundName = (typeof GROUNDS)[number]
 
 export interface ApartOptions {
@@ -53,7 +63,12 @@ const DIRECTORIES: Readonly<Record<GroundName, readonly number[]>> = {
   oneway: [0, 1],
   typo: [0, 1, 0],
   hung: [0, 1],
+  stuck: [0, 0],
+  moved: [0, 0],
 }
+
+/** Kinds of strikes, where they are more than links and lives. */
+const CHOICES: Partial<Record<GroundName, number>> = { hung: 8, stuck: 6 }
 
 export async function runApart(options: ApartOptions): Promise<ApartOutcome> {
   const run = new Run(options)
@@ -68,7 +83,10 @@ class Run {
   readonly #random: Random
   readonly #links = new Links()
   readonly #masters: Master[] = []
-  readonly #directories: readonly number[]
+  readonly #directories: number[]
+  readonly #storages: readonly Storage[]
+  /** How often each host has mounted the other directory. */
+  readonly #moves: number[]
   readonly #auditors: readonly Auditor[]
   readonly #cut = new Set<string>()
   /** Since when the link of a pair is whole, and both its lives run. */
@@ -92,7 +110,8 @@ class Run {
     this.#o = options
     this.#random = new Random(seed, 'apart')
     this.#timing = makeTiming(this.#random.pick([1000, 5000]))
-    this.#directories = DIRECTORIES[ground]
+    this.#directories = [...DIRECTORIES[ground]]
+    this.#moves = this.#directories.map(() => 0)
     const drawn = drawProfile(seed)
     const kind = {
       ...drawn.storage,
@@ -103,10 +122,11 @@ class Run {
     const hosts = this.#directories.length
     this.#world = new World({ ...drawn, hosts, storage: kind }, write)
     const { timeline } = this.#world
-    const count = Math.max(...this.#directories) + 1
+    const count = ground === 'moved' ? 2 : Math.max(...this.#directories) + 1
     const storages = Array.from({ length: count }, (_, i) =>
       i === 0 ? this.#world.storage : new Storage(kind, timeline, new Random(seed, `storage ${i}`)),
     )
+    this.#storages = storages
     for (const { server } of storages) server.makeDirectories(CATALOG_DIR)
     this.#auditors = storages.map(() => new Auditor(() => timeline.nowMs))
     this.#served = storages.map(() => 0)
@@ -133,6 +153,12 @@ class Run {
           refuses: () => null,
           masters: () => this.#masters,
           storage: storages[directory] as Storage,
+          ...(ground === 'moved' && {
+            mount: {
+              storages,
+              at: () => ({ nth: this.#directories[i] ?? 0, name: `mount ${this.#moves[i]}` }),
+            },
+          }),
           letters: {
             links: this.#links,
             listed: addresses.filter((one) => one !== address),
@@ -146,7 +172,7 @@ class Run {
   }
 
   get #mixed(): boolean {
-    return this.#o.ground === 'late' || this.#o.ground === 'oneway'
+    return ['late', 'oneway', 'moved'].includes(this.#o.ground)
   }
 
   get acks(): number {
@@ -199,7 +225,11 @@ class Run {
     const random = this.#random
     const [a, b] = this.#pair()
     const master = random.pick(this.#masters)
-    switch (random.below(this.#o.ground === 'hung' ? 6 : 4)) {
+    if (this.#o.ground === 'moved' && random.chance(0.3)) {
+      this.#move(this.#masters.indexOf(master))
+      return
+    }
+    switch (random.below(CHOICES[this.#o.ground] ?? 4)) {
       case 0:
         this.#setLink(a, b, false)
         return
@@ -215,13 +245,49 @@ class Run {
       case 4:
         this.#storageOf(master).hang(master.host)
         return
+      case 6:
+      case 7:
+        this.#restartServer(this.#storageOf(master))
+        return
       default:
         this.#storageOf(master).recoverHost(master.host)
     }
   }
 
-  #storageOf({ options }: Master): Storage {
-    return options.storage ?? this.#world.storage
+  /** Away for less than D; then for long only old files can be used: who serves goes on, and nobody makes anything. */
+  #restartServer(storage: Storage): void {
+    const { monitorMs } = this.#timing
+    storage.hangAll()
+    const graceMs = this.#random.between(1, 8) * monitorMs
+    this.#world.timeline.after(this.#random.between(0.02, 0.3) * monitorMs, () => {
+      storage.recover(graceMs)
+      return false
+    })
+  }
+
+  #storageOf(master: Master): Storage {
+    const nth = this.#directories[this.#masters.indexOf(master)] ?? 0
+    return this.#storages[nth] ?? this.#world.storage
+  }
+
+  /** A copy of the directory as it is now, under the same path, or the directory again. */
+  #move(i: number): void {
+    const [x, y] = this.#storages
+    if (x === undefined || y === undefined) return
+    const to = this.#directories[i] === 0 ? 1 : 0
+    if (to === 1 && !this.#directories.includes(1)) new Replica(x.server, y.server, 0).sync()
+    this.#directories[i] = to
+    this.#moves[i] = (this.#moves[i] ?? 0) + 1
+    const master = this.#masters[i] as Master
+    for (const other of this.#masters) {
+      if (other === master) continue
+      const pair = pairOf(master, other)
+      for (const key of this.#met) if (key.startsWith(`${pair} `)) this.#met.delete(key)
+      for (const key of this.#wholeMs.keys()) {
+        if (key.startsWith(`${pair} `)) this.#wholeMs.delete(key)
+      }
+    }
+    this.#world.trace(() => `MOUNT ${master.address} has directory ${to} now`)
   }
 
   #pair(): readonly [Master, Master] {
@@ -252,9 +318,10 @@ class Run {
       master.start()
     }
     await this.#hold(8)
-    const serving = this.#masters.filter(({ serves }) => serves)
     const { ground } = this.#o
-    if (ground === 'same' && serving.length !== 1) {
+    if (ground === 'stuck') await this.#getStuck()
+    const serving = this.#masters.filter(({ serves }) => serves)
+    if ((ground === 'same' || ground === 'stuck') && serving.length !== 1) {
       this.#break(`blocked: ${serving.length} serve, in one directory`)
     }
     if (ground !== 'typo') return
@@ -266,6 +333,24 @@ class Run {
     if (!this.#masters.some((one, i) => i !== 1 && one.serves)) {
       this.#break(`blocked: nobody serves in the directory that served ${right}, the other ${typo}`)
     }
+  }
+
+  /** One whose storage hangs is heard and can't be judged: the other has to serve again all the same. */
+  async #getStuck(): Promise<void> {
+    const [one, other] = this.#masters as [Master, Master]
+    const { timeline } = this.#world
+    other.life?.process.kill()
+    await this.#hold(3)
+    other.start()
+    await this.#hold(3)
+    this.#world.storage.hang(other.host)
+    await timeline.runUntil(timeline.nowMs + 0.1 * this.#timing.monitorMs)
+    one.life?.process.kill()
+    one.start()
+    await this.#hold(5)
+    if (!one.serves) this.#break(`blocked: ${one.address} waits for one whose storage hangs`)
+    this.#storageOf(other).recoverHost(other.host)
+    await this.#hold(3)
   }
 
   async #hold(forM: number): Promise<void> {
@@ -328,7 +413,9 @@ class Run {
     for (const old of this.#wholeMs.keys()) {
       if (old.startsWith(`${pair} `) && old !== key) this.#wholeMs.delete(old)
     }
-    if (lives === null || !this.#links.both(a.host.name, b.host.name)) {
+    // While a server lets nobody make a file, nothing can be found out.
+    const isMute = [a, b].some((one) => nowMs < this.#storageOf(one).graceUntilMs)
+    if (lives === null || isMute || !this.#links.both(a.host.name, b.host.name)) {
       this.#wholeMs.delete(key)
       return
     }

@@ -41,5 +41,7 @@ export interface Breaks {
   /** By whose rules it takes its storage, in place of its own. */
   readonly profile?: StorageProfile
   readonly proveClaim?: () => Promise<string | null>
+  /** What a keeper takes for the name of the mount, whatever is mounted. */
+  readonly mountName?: string
   readonly readEarly?: (inside: Inside, term: number) => Promise<Change[]> | null
 }

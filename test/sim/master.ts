@@ -43,6 +43,8 @@ export interface MasterOptions {
   readonly masters: () => readonly Master[]
   /** The directory that its host sees, where that is not everybody's. */
   readonly storage?: Storage
+  /** Which of these directories its host has mounted now, where that may change under a running master. */
+  readonly mount?: { readonly storages: readonly Storage[]; at(): { nth: number; name: string } }
   /** Its letters to the others, where there are any; the rest is told in `letters.ts`. */
   readonly letters?: LettersOptions
   /** It finds no room for a claim's files, nor for its reserve. */
@@ -126,7 +128,7 @@ export class Master {
     const notes = new Map<string, unknown>()
     const catalog = new Catalog({
       owner,
-      disk: new SimDisk(this.#storage, process, spy),
+      disk: this.#disk(process, spy),
       clock: own,
       auditor,
       ackFirst: breaks.ackFirst === true,
@@ -180,6 +182,22 @@ export class Master {
 
   get #storage(): Storage {
     return this.options.storage ?? this.options.world.storage
+  }
+
+  #disk(process: SimProcess, spy: Spy): SimDisk {
+    const { mount } = this.options
+    if (mount === undefined) return new SimDisk(this.#storage, process, spy)
+    const disks = mount.storages.map((storage) => new SimDisk(storage, process, spy))
+    // A path means what is mounted at the moment of the call.
+    return new Proxy(Object.create(SimDisk.prototype) as SimDisk, {
+      get: (wrapped, key: keyof SimDisk) => {
+        if (Object.hasOwn(wrapped, key)) return wrapped[key]
+        return (...words: unknown[]) => {
+          const now = disks[mount.at().nth] as SimDisk
+          return (now[key] as (...words: unknown[]) => unknown).apply(now, words)
+        }
+      },
+    })
   }
 
   #listen(
@@ -285,7 +303,7 @@ export class Master {
       const anew = given.resume !== null && resumedTiming !== undefined
       const start = anew ? { ...given, timing: resumedTiming(given.timing) } : given
       const own = clockOf(process)
-      const bare = fullAtClaims(new SimDisk(this.#storage, process, spy), options.isFull)
+      const bare = fullAtClaims(this.#disk(process, spy), options.isFull)
       const disk = this.#profile === PLAIN ? bare : profiledDisk(bare, () => this.#profile)
       const processes = {
         self: () => process.identity,
@@ -302,6 +320,10 @@ export class Master {
           masterCpu: () => null,
           exit: () => process.kill(),
           ...(breaks.proveClaim && { proveClaim: breaks.proveClaim }),
+          mount: {
+            trouble: async () => null,
+            name: () => breaks.mountName ?? options.mount?.at().name ?? '',
+          },
           storage: {
             granularityMs: this.#storage.kind.granularityMs,
             slowestRenewalMs: 0,

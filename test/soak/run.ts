@@ -1,8 +1,8 @@
 /**
- * `npm run soak -- --faults process|ground|network|claims|hdfs …`: which faults, each with a program of its own. `process` (the
+ * `npm run soak -- --faults process|ground|network|claims|hdfs|mounts …`: which faults, each with a program of its own. `process` (the
  * default) strikes the masters themselves, `network` the clients' network, `ground` what they stand on; `claims` lets claims
- * fail for as long as one likes; `hdfs` strikes hosts over a real HDFS. `ground` and `claims` get a mount namespace of their own, so that their mounts are nobody
- * else's and end with them.
+ * fail for as long as one likes; `hdfs` strikes hosts over a real HDFS; `mounts` starts two masters over a mount that caches.
+ * `ground` and `claims` get a mount namespace of their own, so that their mounts are nobody else's and end with them.
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,7 @@ const PROGRAMS = {
   network: './network/run.js',
   claims: './claims.js',
   hdfs: './hdfs/run.js',
+  mounts: './mounts.js',
 } as const
 
 const words = process.argv.slice(2)

@@ -54,7 +54,7 @@ const makeKey = (path: string): Promise<string> =>
 
 /** Starts a server that ends with the test; resolves once it accepts connections. */
 export async function startSshServer(
-  t: Test,
+  t: Pick<Test, 'teardown'>,
   options: SshServerOptions,
   port = SSH_PORT,
 ): Promise<void> {

@@ -43,6 +43,7 @@ const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
     adminSocket: '/run/a.sock',
     problem: null,
     failure: null,
+    directories: [],
     heartbeatAgesMs: {},
     ...more,
   },
@@ -198,6 +199,7 @@ t.test("a master's answer, of this version or another", async (t) => {
     adminSocket: '/s',
     problem: null,
     failure: { term: 8, text: 'could not claim term 8: ENOSPC' },
+    directories: [{ address: 'b:1', level: 'warning', text: 'not known' }],
     warnings: [],
     leaseMarginMs: 1,
     heartbeatAgesMs: {},
@@ -267,6 +269,20 @@ t.test('-status: one row a master, and why none is active', async (t) => {
   const blind = statusText(statusReport(sight({ asked: { 'a:1': silent, 'b:1': silent } }), []))
   t.match(blind, /Directory: the mount hangs/)
   t.match(blind, /a:1 +unknown/)
+})
+
+t.test("-status: what masters say of each other's directories, also while one is active", (t) => {
+  const text = 'b:1 works on another directory (/x here, /y there)'
+  const directories = [{ address: 'b:1', level: 'critical', text }] as const
+  const active = answer('a:1', { state: 'active', directories })
+  const seen = sight({ asked: { 'a:1': active, 'b:1': answer('b:1') } })
+  const report = statusReport(seen, [])
+  t.same(report.directories, [{ by: 'a:1', ...directories[0] }])
+  t.match(statusText(report), `\nCRITICAL, a:1 says: ${text}`)
+  const strange = [{ ...directories[0], level: 'loud' }, null, { address: 'b:1' }]
+  const least = { address: 'a:1', state: 'active', epoch: 1, directories: strange }
+  t.same(readAnswer(least)?.directories, [{ ...directories[0], level: 'warning' }])
+  t.end()
 })
 
 const entry = (

@@ -233,10 +233,22 @@ test('another mount under the same process is another incarnation, and voids wha
   const { ground, a, b } = two(false)
   ground.settle()
   passed(t, a, 'b:1', true)
+  a.served = 1
+  b.served = 1
+  const saw = b.contest(ground.nowMs)
+  saw.noteHolder(1, 'a:1', a.by)
+  b.s = saw.s
+  t.equal(b.s.provenTerm, 1)
   b.place = 'mount 2'
   b.files = new Set()
   ground.wait(MS)
   passed(t, a, 'b:1', false)
+  t.equal(
+    b.s.provenTerm,
+    0,
+    'the newest term of a copy is another one than that whose holder it has passed with',
+  )
+  t.match(ground.bar(b), { byForce: true })
   t.not(a.with('b:1')?.mismatch, null)
   t.not(b.with('a:1')?.mismatch, null)
   b.place = 'mount 3'

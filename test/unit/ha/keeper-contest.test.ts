@@ -81,14 +81,33 @@ test("an error at the create is settled by listing, as HDFS's gateway needs it",
   t.equal(await eio.try({ ...tried, nonce: 'not-there' }), 'unknown')
 })
 
-test('a listing that comes late is a warning, no verdict', async (t) => {
-  const { worker } = ground(t)
-  await worker('a:1').make(make)
+test('a listing that comes late is a warning that says how late, and no verdict', async (t) => {
+  const { worker, clock } = ground(t)
+  let isLate = (): boolean => true
+  // Nothing of the real disk, whose time is not this clock's.
   const late = worker('b:1', (disk) => {
-    disk.list = async () => []
+    disk.create = async () => 'exists'
+    disk.read = async () => 'a:1'
+    disk.list = async () => (isLate() ? [] : [NONCE])
   })
-  t.equal(await late.try(tried), 'exists')
-  t.match(late.warnings, [/listings are old/])
+  const judged = async (): Promise<string> => {
+    let check: string | null = null
+    void late.try(tried).then((found) => {
+      check = found
+    })
+    while (check === null) await clock.advance(1)
+    return check
+  }
+  t.equal(await judged(), 'exists')
+  t.match(late.warnings, [/a listing of the HA directory was more than \d+ ms old/])
+  const beganMs = clock.nowMs()
+  isLate = () => clock.nowMs() < beganMs + 20
+  t.equal(await judged(), 'exists')
+  const [, ms = ''] = /was (\d+) ms old/.exec(late.warnings[0] ?? '') ?? []
+  t.ok(Number(ms) >= 20 && Number(ms) < 50, `${ms} ms`)
+  isLate = () => false
+  t.equal(await judged(), 'exists')
+  t.same(late.warnings, [], 'and it is over')
 })
 
 test('calls that hang are unknown in time, and those behind them too', async (t) => {
