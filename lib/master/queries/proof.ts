@@ -14,7 +14,7 @@
  * Nothing waits for it but the workers: a take-over goes on meanwhile. A call that hangs or fails is *unknown*, which bars
  * no worker and is told.
  */
-import { realpath } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import { Lane } from '../../base/lane.ts'
@@ -267,7 +267,10 @@ abstract class Ground {
   }
 
   async #make(): Promise<null> {
-    const { term, nonce: fresh } = this.o
+    const { term, nonce: fresh, systemDirectory } = this.o
+    // Its mount may have been taken away since the term was opened: then nothing is made on the disk below it.
+    if (!(await isThere(systemDirectory)))
+      throw new Error(`${systemDirectory} is not there: is it mounted?`)
     const nonce = `${termName(term)}-${fresh()}`
     await this.files.make(nonce, '')
     this.#made.push(nonce)
@@ -323,6 +326,17 @@ class WarehouseGround extends Ground {
         other.startsWith('warehouse-') && other.slice(0, LENGTH) <= record.slice(0, LENGTH)
       if (isOver && other !== record) await this.#root.remove(other)
     }
+  }
+}
+
+/** Rejects with the system's error where nobody can tell. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
   }
 }
 

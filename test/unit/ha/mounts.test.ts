@@ -27,13 +27,13 @@ import {
   strangers,
   takeBackMarks,
 } from '../../../lib/ha/mount-mark.ts'
+import { PLAIN } from '../../../lib/ha/storage-profile.ts'
 import {
   fileSystemTrial,
   monitorTrial,
   optionsTrial,
   type Space,
 } from '../../../lib/ha/storage-trials.ts'
-import { PLAIN } from '../../../lib/ha/storage-profile.ts'
 
 /** As /proc/self/mountinfo shows them: type and source. */
 const REFUSED: readonly (readonly [type: string, source: string, why: RegExp])[] = [

@@ -1,5 +1,5 @@
 /** The active's part in proving that workers have its directories, on real ones: mounts are in test/integration/worker-directory. */
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
@@ -25,10 +25,11 @@ function world(t: Test) {
     })
   const names = (directory: string): string[] => readdirSync(directory).sort()
   return {
+    root: join(dir, 'root'),
     warehouse,
     make,
     tables: () => names(join(warehouse, '.proof')),
-    root: () => names(join(systemDirectory, 'proof')),
+    inRoot: () => names(join(systemDirectory, 'proof')),
     record: () => names(join(systemDirectory, 'proof')).filter((one) => one.startsWith('ware')),
   }
 }
@@ -48,7 +49,7 @@ t.test('a file of each term, and none of those before', async (t) => {
   await w.make(2).places()
   t.match(w.tables(), [/^term-0000000002-/])
   t.match(w.record(), [/^warehouse-term-0000000002-/])
-  t.equal(w.root().length, 2)
+  t.equal(w.inRoot().length, 2)
 })
 
 t.test('a file that was removed is made anew under another name', async (t) => {
@@ -109,3 +110,22 @@ t.test('no term has left a file there: an earlier version, or somebody removed t
   rmSync(join(w.warehouse, '.proof'), { recursive: true })
   t.equal(await w.make(2, { sample }).whyNotOurs(w.warehouse), null, 'its files prove it')
 })
+
+t.test(
+  'a rootdir that is gone before the first look: a mount point, in which nothing is made',
+  async (t) => {
+    for (const taken of ['before the term', 'in it']) {
+      const w = world(t)
+      const proof = w.make(1)
+      if (taken === 'in it') await proof.places()
+      renameSync(w.root, `${w.root}-away`)
+      mkdirSync(w.root)
+      t.match(await proof.places(), [{ nonce: null, why: /no longer|is not there/ }, {}], taken)
+      t.notOk(existsSync(join(w.root, 'system')), taken)
+      if (taken === 'in it') continue
+      rmSync(w.warehouse, { recursive: true })
+      t.match((await proof.places())[1], { nonce: null, why: /is not there/ })
+      t.notOk(existsSync(w.warehouse), 'nor is a warehouse, whose mount may be gone as well')
+    }
+  },
+)
