@@ -7,11 +7,13 @@ import { dirname } from 'node:path'
 
 /**
  * Makes `path` (absolute) and the parents that are missing; `mode` is for `path` alone, and changes nothing of a
- * directory that is there. Rejects with the system's error.
+ * directory that is there. `below`, a parent, is not made: it may be on a mount that is gone. Rejects with the system's
+ * error.
  */
-export async function makeDirs(path: string, mode = 0o777): Promise<void> {
+export async function makeDirs(path: string, mode = 0o777, below = '/'): Promise<void> {
   if (await makeOrKeepDir(path, mode)) return
-  if (dirname(path) !== path) await makeDirs(dirname(path))
+  const parent = dirname(path)
+  if (parent !== path && parent !== below) await makeDirs(parent, 0o777, below)
   if (await makeOrKeepDir(path, mode)) return
   throw Object.assign(new Error(`no directory can be made in ${dirname(path)}`), { code: 'ENOENT' })
 }

@@ -76,12 +76,14 @@ export class Proof {
       path: dirname(systemDirectory),
       directory: systemDirectory,
       name: ROOT_PROOF,
+      below: systemDirectory,
     })
     const tables = {
       key: WAREHOUSE_KEY,
       path: warehouse,
       directory: warehouse,
       name: WAREHOUSE_PROOF,
+      below: isInside(warehouse, dirname(systemDirectory)) ? dirname(systemDirectory) : '/',
     }
     this.#grounds = [root, new WarehouseGround(options, tables)]
   }
@@ -150,6 +152,8 @@ interface GroundFacts {
   /** Where the nonces' directory of this name lies. */
   readonly directory: string
   readonly name: string
+  /** Directories below it are made, itself never: it may be on a mount that is gone. */
+  readonly below: string
 }
 
 /** Is it ours, though no nonce of this term is there? A sentence when it is not. */
@@ -176,7 +180,7 @@ abstract class Ground {
     this.facts = facts
     this.key = facts.key
     this.path = facts.path
-    this.files = new NonceFiles(facts.directory, facts.name)
+    this.files = new NonceFiles(facts.directory, facts.name, facts.below)
     this.#lane = new Lane(options.clock, options.limitMs)
   }
 
@@ -254,7 +258,7 @@ abstract class Ground {
     if (nonce !== null && (await this.files.has(nonce))) return null
     // Removed, in a directory that is the same: with another name, since hosts remember that this one was gone.
     if (this.#watch !== null) return this.#make()
-    this.files = new NonceFiles(this.facts.directory, this.facts.name)
+    this.files = new NonceFiles(this.facts.directory, this.facts.name, this.facts.below)
     const verdict = await this.judge()
     if (verdict !== null) return verdict
     await this.#make()

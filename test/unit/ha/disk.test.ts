@@ -17,6 +17,7 @@ import { DiskError } from '../../../lib/ha/errors.ts'
 import { fileSystemOf, mountOf } from '../../../lib/ha/file-system.ts'
 import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS, releaseOf } from '../../../lib/ha/layout.ts'
 import { makeDirOnce } from '../../../lib/ha/make-dir-once.ts'
+import { makeDirs } from '../../../lib/ha/make-dirs.ts'
 import { closed, start } from '../../support/processes.ts'
 
 function scratch(t: Test, options?: DiskOptions) {
@@ -160,6 +161,16 @@ t.test('directories: list, remove, sync', async (t) => {
   t.equal(await disk.removeDir('sweep', 'a/b'), 'missing')
   await disk.syncDir('claim', 'a')
   t.match(await diskErrorOf(disk.syncDir('claim', 'none')), { errno: 'ENOENT', path: at('none') })
+})
+
+t.test('a parent that may be a mount is not made', async (t) => {
+  const { at } = scratch(t)
+  const missing = makeDirs(at('mount/a/b'), 0o755, at('mount'))
+  t.equal(await missing.catch(({ code }) => code), 'ENOENT')
+  t.notOk(existsSync(at('mount')))
+  mkdirSync(at('mount'))
+  await makeDirs(at('mount/a/b'), 0o755, at('mount'))
+  t.ok(statSync(at('mount/a/b')).isDirectory())
 })
 
 t.test('directories are made with their parents, or it says why not', async (t) => {
