@@ -21,6 +21,8 @@ export interface StorageProfile {
    * says nothing, as any EIO.
    */
   readonly eioMayMeanExists: boolean
+  /** An EIO at a look, a read or an unlink may stand for ENOENT, where another host has removed the file: the same. */
+  readonly eioMayMeanGone: boolean
   /** utimes of a file that another host has removed may never be answered: it is looked for first. */
   readonly looksBeforeTouch: boolean
   /** A link count of 0 is seen where a file was removed. Where it isn't, only its name tells that a file is there. */
@@ -35,6 +37,7 @@ export const PLAIN: StorageProfile = {
   name: 'plain',
   title: 'a file system with exclusive creates',
   eioMayMeanExists: false,
+  eioMayMeanGone: false,
   looksBeforeTouch: false,
   linkCountsTell: true,
   readsGrowingFiles: true,
@@ -45,6 +48,7 @@ export const HDFS_GATEWAY: StorageProfile = {
   name: 'hdfs-gateway',
   title: "HDFS through Hadoop's NFS gateway",
   eioMayMeanExists: true,
+  eioMayMeanGone: true,
   looksBeforeTouch: true,
   linkCountsTell: false,
   readsGrowingFiles: false,
@@ -59,9 +63,11 @@ export const profileNamed = (name: string | undefined): StorageProfile =>
 
 /** What it is and what that means here, in one line for people; null where there is nothing to tell. */
 export function profileText(profile: StorageProfile, directory: string): string | null {
-  const { title, eioMayMeanExists, looksBeforeTouch, linkCountsTell, readsGrowingFiles } = profile
+  const { title, eioMayMeanExists, eioMayMeanGone } = profile
+  const { looksBeforeTouch, linkCountsTell, readsGrowingFiles } = profile
   const rules = [
     ...(eioMayMeanExists ? ['an EIO at a create is settled by a listing'] : []),
+    ...(eioMayMeanGone ? ['one at a look as well'] : []),
     ...(looksBeforeTouch ? ['a heartbeat is looked for before it is renewed'] : []),
     ...(linkCountsTell ? [] : ['removed files are found by their names']),
     ...(readsGrowingFiles ? [] : ['no file is read while it grows']),

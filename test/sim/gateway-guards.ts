@@ -74,6 +74,15 @@ export const GATEWAY_GUARDS: readonly GatewayGuard[] = [
     }),
   },
   {
+    name: 'take an EIO at a look for a directory that can’t be read',
+    breaks: without({ eioMayMeanGone: false }),
+    adjust: (profile) => ({
+      ...gatewayWorld(profile),
+      faults: ['kill master', 'freeze host', 'stop both'],
+      triggers: 4,
+    }),
+  },
+  {
     name: 'read the journal while it grows',
     breaks: without({ readsGrowingFiles: true }),
     adjust: (profile) => ({

@@ -23,7 +23,8 @@ export interface Profile {
   readonly hostileMs: number
   /**
    * Where heartbeats are shown that are old, a living holder is taken for dead, and only its next renewal tells it: if
-   * that one hangs too, two faults at once, reads may be old. So they are audited there only while renewals are prompt.
+   * that one hangs too, two faults at once, reads may be old. So they are audited there only while renewals are prompt. On
+   * HDFS's gateway none is: what it says of a file that is gone has to be settled by a listing, which is old there as well.
    */
   readonly auditReads: boolean
   /** So many terms have been before, all of them ended. */
@@ -166,7 +167,7 @@ export function drawProfile(seed: number): Profile {
       absenceMs: random.chance(0.8) ? 30_000 : 0,
     },
     hostileMs,
-    auditReads: hostileMs === 0 || prompt,
+    auditReads: hostileMs === 0 || (prompt && !hdfs),
     faults,
     fresh,
     past: !fresh && random.chance(0.2) ? 1 + random.below(24) : 0,

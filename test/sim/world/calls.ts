@@ -100,6 +100,7 @@ export class CallsAtServer {
         return this.#glimpse(call)
       case 'read': {
         const file = this.#openFile(call)
+        if (file instanceof DiskError) return file
         return file === null ? 'missing' : this.#text(call, file)
       }
       case 'fill': {
@@ -193,6 +194,7 @@ export class CallsAtServer {
   #glimpse(call: Call): Outcome {
     const file = this.#openFile(call)
     if (file === null) return 'missing'
+    if (file instanceof DiskError) return file
     const { weather, timeline } = this.#storage
     const { attributes } = this.#memory
     if (weather.staleAttributeMs > 0) {
@@ -205,13 +207,16 @@ export class CallsAtServer {
     return { mtimeMs: file.mtimeMs, fileId: String(file.id) }
   }
 
-  #openFile(call: Call): SimFile | null {
+  /** On the gateway a file that the client knows, and another has removed, goes on giving EIO. */
+  #openFile(call: Call): SimFile | DiskError | null {
     const { server, kind } = this.#storage
     if (this.#isAbsent(call.path)) return null
     const file = server.file(call.path)
     if (file === undefined) {
+      const isKnown = this.#memory.handles.has(call.path)
       this.#forgetUntil(call.path)
-      return null
+      if (!kind.hdfs || !isKnown) return null
+      return new DiskError('EIO', call.path, `EIO: ${call.verb} ${call.path}`)
     }
     if (!this.#open.has(call)) {
       this.#open.set(call, file)

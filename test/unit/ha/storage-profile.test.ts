@@ -173,6 +173,29 @@ t.test('a file that another host removed is found missing before it is touched',
   t.strictSame(calls, ['touch heartbeat'], 'the touch that nobody answers is never asked for')
 })
 
+t.test(
+  'EIO at a look: a name that is not listed is missing, one that is listed is not',
+  async (t) => {
+    const eio = (path: string): Promise<never> => Promise.reject(new DiskError('EIO', path, 'EIO'))
+    const handles = (): Partial<Disk> => ({
+      glimpse: (_purpose, path) => eio(path),
+      read: (_purpose, path) => eio(path),
+      unlink: (_purpose, path) => eio(path),
+    })
+    const { disk, plain } = await gateway(t, HDFS_GATEWAY, handles)
+    t.equal(await disk.glimpse('observe', 'gone'), 'missing')
+    t.equal(await disk.read('observe', 'gone'), 'missing')
+    t.equal(await disk.unlink('observe', 'gone'), 'missing')
+    t.equal(await disk.touch('renew', 'gone', 1_790_000_000_000), 'missing')
+    await plain.create('claim', 'there', 'x')
+    t.equal(await errnoOf(disk.glimpse('observe', 'there')), 'EIO false')
+    t.equal(await errnoOf(disk.read('observe', 'there')), 'EIO false')
+    t.equal(await errnoOf(disk.touch('renew', 'there', 1_790_000_000_000)), 'EIO false')
+    const other = await gateway(t, PLAIN, handles)
+    t.equal(await errnoOf(other.disk.glimpse('observe', 'gone')), 'EIO false')
+  },
+)
+
 const holder: Holder = {
   address: 'one:26001',
   addresses: { umbilical: '', clientRpc: '', resourceTracker: '', catalog: '', infoHttp: '' },
