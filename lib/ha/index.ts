@@ -54,7 +54,7 @@ export type {
 export { MountWatch, type MountWords, placeOf } from './mount-watch.ts'
 export { type Answer, NetworkEar, type Target } from './network-ear.ts'
 export type { Hearing, KnownWorker } from './network-rank.ts'
-export { type NonceCheck, NonceFiles } from './nonce-files.ts'
+export { type MadeThrough, type NonceCheck, NonceFiles } from './nonce-files.ts'
 export type { Log, LogLevel, ProcessIdentity } from './ports.ts'
 export { hostNetwork, hostProcesses } from './processes.ts'
 export type { SpaceReport } from './space.ts'

@@ -5,7 +5,6 @@
  * A name that nobody has asked for before is asked for by an open; one that was asked for in vain is looked for in the
  * listing from then on, since its absence is remembered for half a minute on NFS.
  */
-import { join } from 'node:path'
 import { openDisk } from './disk.ts'
 import { makeDirs } from './make-dirs.ts'
 import type { Disk } from './ports.ts'
@@ -13,28 +12,30 @@ import type { Disk } from './ports.ts'
 /** What an exclusive create of another's nonce has found: the name is there (one directory), or could be made (two). */
 export type NonceCheck = 'exists' | 'created' | 'unknown'
 
+/** How the directory of nonces is made: `path` names the one that it lies in, and only what is below `below` is made. */
+export interface MadeThrough {
+  readonly path: string
+  readonly below: string
+}
+
 export class NonceFiles {
   readonly #disk: Disk
-  readonly #directory: string
   readonly #name: string
-  readonly #below: string
   readonly #missed = new Set<string>()
 
   /**
-   * Nonces lie in `name`, in `directory` (absolute); of what is above, only directories below `below` are ever made. Nothing
-   * is touched before the first call; all reject with the system's error.
+   * Nonces lie in `name`, in `directory` (absolute). Nothing is touched before the first call; all reject with the system's
+   * error.
    */
-  constructor(directory: string, name: string, below = directory) {
+  constructor(directory: string, name: string) {
     this.#disk = openDisk(directory)
-    this.#directory = directory
     this.#name = name
-    this.#below = below
   }
 
   /** Makes the nonce, and the directories that are missing. */
-  async make(nonce: string, text: string): Promise<void> {
+  async make(nonce: string, text: string, made: MadeThrough): Promise<void> {
     if (await this.add(nonce, text)) return
-    await makeDirs(join(this.#directory, this.#name), 0o777, this.#below)
+    await makeDirs(`${made.path}/${this.#name}`, 0o777, made.below)
     if (!(await this.add(nonce, text))) throw new Error(`${this.#name} can't be made`)
   }
 

@@ -15,7 +15,7 @@
  * no worker and is told.
  */
 import { realpath, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path/posix'
+import { dirname, join, relative } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import { Lane } from '../../base/lane.ts'
 import type { Log } from '../../base/log.ts'
@@ -23,6 +23,7 @@ import { messageOf } from '../../base/message-of.ts'
 import { ROOT_PROOF, WAREHOUSE_PROOF } from '../../catalog/own-prefix.ts'
 import { absolutePath, type CatalogState } from '../../catalog/state.ts'
 import {
+  type MadeThrough,
   MountWatch,
   type MountWords,
   type NonceCheck,
@@ -76,14 +77,12 @@ export class Proof {
       path: dirname(systemDirectory),
       directory: systemDirectory,
       name: ROOT_PROOF,
-      below: systemDirectory,
     })
     const tables = {
       key: WAREHOUSE_KEY,
       path: warehouse,
       directory: warehouse,
       name: WAREHOUSE_PROOF,
-      below: isInside(warehouse, dirname(systemDirectory)) ? dirname(systemDirectory) : '/',
     }
     this.#grounds = [root, new WarehouseGround(options, tables)]
   }
@@ -152,8 +151,6 @@ interface GroundFacts {
   /** Where the nonces' directory of this name lies. */
   readonly directory: string
   readonly name: string
-  /** Directories below it are made, itself never: it may be on a mount that is gone. */
-  readonly below: string
 }
 
 /** Is it ours, though no nonce of this term is there? A sentence when it is not. */
@@ -180,7 +177,7 @@ abstract class Ground {
     this.facts = facts
     this.key = facts.key
     this.path = facts.path
-    this.files = new NonceFiles(facts.directory, facts.name, facts.below)
+    this.files = new NonceFiles(facts.directory, facts.name)
     this.#lane = new Lane(options.clock, options.limitMs)
   }
 
@@ -247,6 +244,9 @@ abstract class Ground {
   /** Before this term's first nonce is made there. */
   protected abstract judge(): Promise<Verdict>
 
+  /** How the nonces' directory is made. */
+  protected abstract through(): Promise<MadeThrough>
+
   /** When it has been made: what else tells of it. */
   protected abstract made(nonce: string): Promise<void>
 
@@ -258,7 +258,7 @@ abstract class Ground {
     if (nonce !== null && (await this.files.has(nonce))) return null
     // Removed, in a directory that is the same: with another name, since hosts remember that this one was gone.
     if (this.#watch !== null) return this.#make()
-    this.files = new NonceFiles(this.facts.directory, this.facts.name, this.facts.below)
+    this.files = new NonceFiles(this.facts.directory, this.facts.name)
     const verdict = await this.judge()
     if (verdict !== null) return verdict
     await this.#make()
@@ -276,7 +276,7 @@ abstract class Ground {
     if (!(await isThere(systemDirectory)))
       throw new Error(`${systemDirectory} is not there: is it mounted?`)
     const nonce = `${termName(term)}-${fresh()}`
-    await this.files.make(nonce, '')
+    await this.files.make(nonce, '', await this.through())
     this.#made.push(nonce)
     this.#nonce = nonce
     await this.made(nonce)
@@ -301,6 +301,10 @@ class RootGround extends Ground {
     return null
   }
 
+  protected override async through(): Promise<MadeThrough> {
+    return throughSystem(this.o)
+  }
+
   protected override async made(): Promise<void> {}
 }
 
@@ -322,9 +326,23 @@ class WarehouseGround extends Ground {
     return `${this.named} on ${host} is not the cluster's: what the masters before have left there, ${join(this.path, WAREHOUSE_PROOF, known[0] ?? '')}, is not there: is it mounted on ${host}? No change is recorded there until it is. If that directory is new on purpose: rm -r ${join(this.o.systemDirectory, ROOT_PROOF)}`
   }
 
+  /**
+   * One in the rootdir is made by way of `system`: where the mount is gone that name is missing, and the very call that
+   * would have made it on the disk below fails. Not where `system` is a link to elsewhere.
+   */
+  protected override async through(): Promise<MadeThrough> {
+    const { systemDirectory } = this.o
+    const root = dirname(systemDirectory)
+    if (!isInside(this.path, root)) return { path: this.path, below: '/' }
+    const anchor = `${systemDirectory}/..`
+    return (await realpath(anchor)) === (await realpath(root))
+      ? { path: `${anchor}/${relative(root, this.path)}`, below: anchor }
+      : { path: this.path, below: root }
+  }
+
   protected override async made(nonce: string): Promise<void> {
     const record = recordOf(nonce)
-    await this.#root.make(record, this.path)
+    await this.#root.make(record, this.path, throughSystem(this.o))
     for (const other of (await this.#root.list()) ?? []) {
       const isOver =
         other.startsWith('warehouse-') && other.slice(0, LENGTH) <= record.slice(0, LENGTH)
@@ -332,6 +350,12 @@ class WarehouseGround extends Ground {
     }
   }
 }
+
+/** `system` itself is never made: where it is missing the mount is gone. */
+const throughSystem = ({ systemDirectory }: ProofOptions): MadeThrough => ({
+  path: systemDirectory,
+  below: systemDirectory,
+})
 
 /** Rejects with the system's error where nobody can tell. */
 async function isThere(path: string): Promise<boolean> {

@@ -1,5 +1,13 @@
 /** The active's part in proving that workers have its directories, on real ones: mounts are in test/integration/worker-directory. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
@@ -126,6 +134,23 @@ t.test(
       rmSync(w.warehouse, { recursive: true })
       t.match((await proof.places())[1], { nonce: null, why: /is not there/ })
       t.notOk(existsSync(w.warehouse), 'nor is a warehouse, whose mount may be gone as well')
+    }
+  },
+)
+
+t.test(
+  'a warehouse in the rootdir is made, also where its system directory is a link',
+  async (t) => {
+    for (const linked of [false, true]) {
+      const w = world(t)
+      const warehouse = join(w.root, 'some', 'warehouse')
+      if (linked) {
+        renameSync(join(w.root, 'system'), join(w.root, '..', 'elsewhere'))
+        symlinkSync(join(w.root, '..', 'elsewhere'), join(w.root, 'system'))
+      }
+      const places = await w.make(1, { warehouse }).places()
+      t.match(places, [{ why: null }, { why: null, nonce: /^term-/ }], `linked: ${linked}`)
+      t.match(readdirSync(join(warehouse, '.proof')), [/^term-/])
     }
   },
 )
