@@ -14,12 +14,13 @@
  * Nothing waits for it but the workers: a take-over goes on meanwhile. A call that hangs or fails is *unknown*, which bars
  * no worker and is told.
  */
-import { realpath, stat } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import { Lane } from '../../base/lane.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
+import { whyNotThere } from '../../base/why-not-there.ts'
 import { ROOT_PROOF, WAREHOUSE_PROOF } from '../../catalog/own-prefix.ts'
 import { absolutePath, type CatalogState } from '../../catalog/state.ts'
 import {
@@ -273,8 +274,9 @@ abstract class Ground {
   async #make(): Promise<null> {
     const { term, nonce: fresh, systemDirectory } = this.o
     // Its mount may have been taken away since the term was opened: then nothing is made on the disk below it.
-    if (!(await isThere(systemDirectory)))
+    if ((await whyNotThere(systemDirectory, null)) !== null) {
       throw new Error(`${systemDirectory} is not there: is it mounted?`)
+    }
     const nonce = `${termName(term)}-${fresh()}`
     await this.files.make(nonce, '', await this.through())
     this.#made.push(nonce)
@@ -356,17 +358,6 @@ const throughSystem = ({ systemDirectory }: ProofOptions): MadeThrough => ({
   path: systemDirectory,
   below: systemDirectory,
 })
-
-/** Rejects with the system's error where nobody can tell. */
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
-  }
-}
 
 /** So many of the tables' files are looked for: some may have been removed. */
 const MOST_FILES = 20
