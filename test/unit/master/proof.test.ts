@@ -154,3 +154,23 @@ t.test(
     }
   },
 )
+
+t.test(
+  'a mount that goes after the look and before the first file: nothing is made on the disk below',
+  async (t) => {
+    const w = world(t)
+    const warehouse = join(w.root, 'warehouse')
+    const goes = (): string => {
+      if (!existsSync(`${w.root}-away`)) {
+        renameSync(w.root, `${w.root}-away`)
+        mkdirSync(w.root)
+      }
+      return 'n1'
+    }
+    t.match(await w.make(1, { warehouse, nonce: goes }).places(), [
+      { nonce: null },
+      { nonce: null },
+    ])
+    t.strictSame(readdirSync(w.root), [])
+  },
+)
