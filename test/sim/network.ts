@@ -19,7 +19,7 @@ import { Cluster } from './cluster.ts'
 import type { SimWorker } from './ears.ts'
 import type { Master } from './master.ts'
 import { type Course, runCourse } from './network-courses.ts'
-import { drawProfile, type Profile, slowestMs } from './profile.ts'
+import { drawProfile, type Profile, slowestMs, WITHOUT_FAULTS } from './profile.ts'
 import { Random } from './world/random.ts'
 
 export interface NetworkOutcome {
@@ -103,18 +103,13 @@ function profileOfWorlds(
   const timing = makeTiming(first)
   return {
     ...drawn,
+    ...WITHOUT_FAULTS,
     timing,
     timings: [timing, ...others.map((ms) => makeTiming(ms))],
     masters,
     hosts: masters,
-    priorities: [],
     fencing: false,
-    fresh: true,
-    past: 0,
-    hostileMs: 0,
     auditReads: true,
-    faults: [],
-    triggers: 0,
     changeEveryMs: timing.monitorMs / 3,
     storage: {
       ...drawn.storage,

@@ -54,6 +54,16 @@ export interface Profile {
   } | null
 }
 
+/** A new directory, a storage that shows nothing old, and nobody who is struck: for worlds whose test strikes by itself. */
+export const WITHOUT_FAULTS = {
+  priorities: [],
+  fresh: true,
+  past: 0,
+  hostileMs: 0,
+  faults: [],
+  triggers: 0,
+} as const satisfies Partial<Profile>
+
 /** Faults that keep nobody from renewing. */
 const PROMPT: readonly FaultName[] = [
   'kill master',

@@ -11,7 +11,7 @@ import { makeTiming } from '../../lib/ha/timing.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import type { Master } from './master.ts'
-import { drawProfile, type Profile } from './profile.ts'
+import { drawProfile, type Profile, WITHOUT_FAULTS } from './profile.ts'
 import { Random } from './world/random.ts'
 
 /** So long nobody can open it, in M. */
@@ -73,18 +73,13 @@ function worldOf(seed: number): Profile {
   const drawn = drawProfile(seed)
   return {
     ...drawn,
+    ...WITHOUT_FAULTS,
     timing,
     timings: [timing],
     masters,
     hosts: random.chance(0.5) ? masters : 1,
-    priorities: [],
     // M is measured by more than one clock here.
     maxDrift: 0,
-    fresh: true,
-    past: 0,
-    hostileMs: 0,
-    faults: [],
-    triggers: 0,
     network: null,
     storage: {
       ...drawn.storage,

@@ -19,7 +19,7 @@ import type { Disk } from '../../lib/ha/ports.ts'
 import { makeTiming } from '../../lib/ha/timing.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
-import { drawProfile, type Profile } from './profile.ts'
+import { drawProfile, type Profile, WITHOUT_FAULTS } from './profile.ts'
 import { Random } from './world/random.ts'
 
 /** Of the holder's term where that matters. */
@@ -77,17 +77,12 @@ function worldOf(seed: number, random: Random): Profile {
   const drawn = drawProfile(seed)
   return {
     ...drawn,
+    ...WITHOUT_FAULTS,
     timing,
     timings: [timing],
     masters,
     hosts: masters,
-    priorities: [],
-    fresh: true,
-    past: 0,
-    hostileMs: 0,
     auditReads: true,
-    faults: [],
-    triggers: 0,
     network: null,
     storage: {
       ...drawn.storage,

@@ -24,6 +24,7 @@ import {
 import type { TestHost } from '../support/netns.ts'
 import { whyNot } from '../support/parts.ts'
 import { until } from '../support/until.ts'
+import { problem, problemOf, problems, say } from './problems.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -36,13 +37,6 @@ const monitorMs = Number(options.interval)
 if (!(starts > 0) || !(monitorMs > 0)) throw new RangeError('--starts and --interval are above 0')
 const missing = whyNot('netns', 'rclone')
 if (missing !== null) throw new Error(missing)
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`)
-let problems = 0
-const problem = (text: string): void => {
-  problems += 1
-  say(`PROBLEM: ${new Date().toISOString()} ${text}`)
-}
 
 type Order = 'ma first' | 'mb first' | 'at once'
 const ORDERS: readonly Order[] = ['ma first', 'mb first', 'at once']
@@ -134,7 +128,7 @@ try {
     )
   }
 } catch (error) {
-  problem(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  problemOf(error)
 } finally {
   for (const run of teardowns) await run()
 }
@@ -145,6 +139,6 @@ const told = outcomes
   .flatMap(({ toldMs }) => (toldMs === null ? [] : [toldMs]))
   .sort((a, b) => a - b)
 say(
-  `${good} of ${starts} starts without two actives, ${asked} answers of each; in ${outcomes.length - told.length} one was refused; alerts on both in the others after ${told[Math.floor(told.length / 2)]?.toFixed(0)} ms in the median, ${told.at(-1)?.toFixed(0)} ms at most; M ${monitorMs} ms; problems: ${problems}`,
+  `${good} of ${starts} starts without two actives, ${asked} answers of each; in ${outcomes.length - told.length} one was refused; alerts on both in the others after ${told[Math.floor(told.length / 2)]?.toFixed(0)} ms in the median, ${told.at(-1)?.toFixed(0)} ms at most; M ${monitorMs} ms; problems: ${problems.length}`,
 )
-process.exitCode = problems > 0 || good < starts ? 1 : 0
+process.exitCode = problems.length > 0 || good < starts ? 1 : 0

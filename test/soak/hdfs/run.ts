@@ -18,6 +18,7 @@ import { parseArgs } from 'node:util'
 import { HOME } from '../../support/install.ts'
 import type { Rows } from '../network/client.ts'
 import { type Speaker, speaker } from '../network/speaker.ts'
+import { problem, problemOf, problems, say } from '../problems.ts'
 import { HdfsCluster } from './cluster.ts'
 import { EVENTS, type Event, type Struck } from './events.ts'
 import { Rig } from './rig.ts'
@@ -54,14 +55,8 @@ const rig = new Rig(options.rig)
 const isPart = options.interval !== undefined || options.only !== ''
 const intervals = options.interval === undefined ? INTERVALS_MS : [Number(options.interval)]
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const clock = (): string => new Date().toISOString().slice(11, 19)
-const problems: string[] = []
 const rounds: Round[] = []
-const problem = (text: string): void => {
-  problems.push(text)
-  say(`PROBLEM: ${new Date().toISOString()} ${text}`)
-}
 
 interface Place {
   readonly cluster: HdfsCluster
@@ -147,7 +142,7 @@ async function group(monitorMs: number): Promise<void> {
 try {
   for (const monitorMs of intervals) await group(monitorMs)
 } catch (error) {
-  problem(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  problemOf(error)
 }
 for (const line of table(rounds)) say(line)
 for (const text of problems) say(`PROBLEM: ${text}`)

@@ -21,6 +21,7 @@ import { whyNot } from '../../support/parts.ts'
 import { randomOf } from '../../support/random.ts'
 import { type Stalled, StallWatch } from '../../support/stall.ts'
 import { until } from '../../support/until.ts'
+import { problem, problemOf, problems, say } from '../problems.ts'
 import type { Rows } from './client.ts'
 import { tellLogs } from './logs.ts'
 import { speaker } from './speaker.ts'
@@ -51,13 +52,7 @@ if (loads.length === 0) throw new RangeError(`--load is one of: ${LOADS.join(', 
 const missing = whyNot('netns', 'hangfs')
 if (missing !== null) throw new Error(missing)
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`)
-const problems: string[] = []
 const rounds: Round[] = []
-const problem = (text: string): void => {
-  problems.push(text)
-  say(`PROBLEM: ${new Date().toISOString()} ${text}`)
-}
 
 interface Place {
   readonly cluster: CutCluster
@@ -174,7 +169,7 @@ async function group(layout: Layout, monitorMs: number, of: readonly Kind['load'
     for (const load of of) await round({ cluster, ask }, { layout, monitorMs, load })
     if (keep()) say(`kept: ${join(cluster.dir)}`)
   } catch (error) {
-    problem(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    problemOf(error)
   }
   for (const work of teardowns.reverse()) await work()
 }
