@@ -35,6 +35,8 @@ export interface EarPorts {
   readonly network: string
   /** One request of its own. Never rejects, and resolves within about `limitMs`. */
   readonly ask: (target: Target, limitMs: number) => Promise<Answer>
+  /** Since when the stream that is silent longest has been so, if that is more than `limitMs`. */
+  readonly quietSinceMs: (limitMs: number) => number | null
   readonly tell: (hearing: Hearing) => void
 }
 
@@ -80,6 +82,8 @@ export class NetworkEar {
   #stopped = false
   /** The last sign of life before the suspicion. */
   #suspectedMs = Number.POSITIVE_INFINITY
+  /** Since then it asks every P. */
+  #begunMs = Number.NEGATIVE_INFINITY
   #calmSinceMs = Number.NEGATIVE_INFINITY
   /** The rank that was told last, and since when it has been that. */
   #told: { readonly rank: string; readonly sinceMs: number } | null = null
@@ -141,6 +145,7 @@ export class NetworkEar {
   #begin(): void {
     this.#measuring = true
     const nowMs = this.#ports.clock.nowMs()
+    this.#begunMs = nowMs
     this.#calmSinceMs = nowMs
     this.#suspectedMs = Math.min(this.#suspectedMs, nowMs)
     this.#tickMs = nowMs
@@ -180,13 +185,15 @@ export class NetworkEar {
   }
 
   #afterRest(askedMs: number): void {
-    const { clock, timing } = this.#ports
+    const { clock, timing, quietSinceMs } = this.#ports
     if (this.#stopped || this.#measuring) return
     const nowMs = clock.nowMs()
     const stalled = nowMs - askedMs > silenceMs(timing) + 2 * timing.pollMs
     if (stalled) this.#leaveOut(askedMs)
     const quiet = KINDS.some((kind) => this.#ears[kind].unansweredMs !== null)
-    if (quiet) this.suspect(stalled ? nowMs : askedMs)
+    // A stream that the same cut has silenced knows how old it is, and may not be silent for long enough to say so.
+    const signMs = quietSinceMs(nowMs - askedMs) ?? askedMs
+    if (quiet) this.suspect(stalled ? nowMs : signMs)
     else this.#rest()
   }
 
@@ -234,10 +241,10 @@ export class NetworkEar {
       if (ear.unansweredMs === null || nowMs - ear.unansweredMs < silenceMs(this.#ports.timing)) {
         continue
       }
-      // Before the suspicion nobody had asked: the silence is as old as the last sign of life.
-      const unasked = (ear.heardMs ?? Number.NEGATIVE_INFINITY) < this.#suspectedMs
-      const sinceMs = unasked ? Math.min(this.#suspectedMs, ear.unansweredMs) : ear.unansweredMs
-      ear.silentSinceMs ??= sinceMs
+      // At rest hardly anybody was asked: the silence is as old as the last sign of life, on a stream or as an answer.
+      const heardMs = ear.heardMs ?? Number.NEGATIVE_INFINITY
+      const signMs = heardMs < this.#begunMs ? Math.max(this.#suspectedMs, heardMs) : nowMs
+      ear.silentSinceMs ??= Math.min(signMs, ear.unansweredMs)
       ear.heardMs = null
     }
   }

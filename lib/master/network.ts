@@ -59,11 +59,11 @@ export class MasterNetwork {
   #cancel = (): void => {}
 
   constructor(options: NetworkOptions) {
-    const { clock, timing, network, tell } = options
+    const { clock, timing, network, quietSinceMs, tell } = options
     this.#options = options
     const ask = (target: Target, limitMs: number): Promise<Answer> =>
       this.#ask(target, Math.ceil(limitMs))
-    this.#ear = new NetworkEar({ clock, timing, network, ask, tell })
+    this.#ear = new NetworkEar({ clock, timing, network, ask, quietSinceMs, tell })
     this.#look()
   }
 

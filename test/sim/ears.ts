@@ -56,11 +56,13 @@ export function listen(options: EarsOptions): NetworkEar {
   const endOf = (target: Target): string => endOfTarget(options, target)
   const receives = (target: Target): boolean =>
     options.network.links.reaches(endOf(target), master.host.name)
+  const streams = new Streams(options)
   const ear = new NetworkEar({
     clock,
     timing,
     network: options.own,
     ask: options.wrapAsk((target, limitMs) => ask(options, target, limitMs), receives),
+    quietSinceMs: (limitMs) => streams.quietSinceMs(limitMs),
     tell: (hearing) => core.hears(hearing),
   })
   core.onMeasure((wanted) => ear.want(wanted))
@@ -72,7 +74,7 @@ export function listen(options: EarsOptions): NetworkEar {
     clock.after(REPORT_PERIODS * timing.renewMs, look)
   }
   look()
-  hearStreams(options, ear)
+  streams.watch(ear)
   return ear
 }
 
@@ -179,21 +181,43 @@ function ask(options: EarsOptions, target: Target, limitMs: number): Promise<Ans
   })
 }
 
-function hearStreams(options: EarsOptions, ear: NetworkEar): void {
-  const { process, timing, masters, master, network } = options
-  const clock = clockOf(process)
-  const lines = new Map<string, number>()
-  const look = (): void => {
-    const nowMs = clock.nowMs()
+/** Signs of life on a stream come each 2P, and a silence above 3P is one, as in the product (lib/master/network.ts). */
+const SIGN_PERIODS = 2
+const QUIET_PERIODS = 3
+
+/** The streams of the other masters, as this one hears them. */
+class Streams {
+  readonly #options: EarsOptions
+  readonly #signMs = new Map<string, number>()
+
+  constructor(options: EarsOptions) {
+    this.#options = options
+    this.#hear()
+  }
+
+  /** It looks each Q, as the product does. */
+  watch(ear: NetworkEar): void {
+    const { process, timing } = this.#options
+    const sinceMs = this.quietSinceMs(QUIET_PERIODS * timing.renewMs)
+    if (sinceMs !== null) ear.suspect(sinceMs)
+    clockOf(process).after(timing.pollMs, () => this.watch(ear))
+  }
+
+  quietSinceMs(limitMs: number): number | null {
+    const latest = clockOf(this.#options.process).nowMs() - limitMs
+    const quiet = [...this.#signMs.values()].filter((ms) => ms < latest)
+    return quiet.length === 0 ? null : Math.min(...quiet)
+  }
+
+  #hear(): void {
+    const { process, timing, masters, master, network } = this.#options
+    const clock = clockOf(process)
     for (const other of masters()) {
       if (other === master) continue
       if (other.awake && network.links.both(other.host.name, master.host.name)) {
-        lines.set(other.address, nowMs)
+        this.#signMs.set(other.address, clock.nowMs())
       }
-      const lastMs = lines.get(other.address)
-      if (lastMs !== undefined && nowMs - lastMs > 3 * timing.renewMs) ear.suspect(lastMs)
     }
-    clock.after(2 * timing.renewMs, look)
+    clock.after(SIGN_PERIODS * timing.renewMs, () => this.#hear())
   }
-  look()
 }

@@ -1,14 +1,17 @@
 /**
- * Courses of a cut network that do not stand still, each for a rule that no standing world shows. The role must not move
- * where a link is cut for less than M/2; it must move less and less often where its network swings to and fro; and nobody
- * may hand it over for an answer that his storage has kept from him.
+ * Courses of a cut network that do not stand still, each for a rule that no standing world shows:
+ *
+ * - cuts: where the active's host is cut off, another serves within M;
+ * - short flaps: a cut shorter than M/2 moves nothing;
+ * - swings: where the network swings between two masters the role moves ever more rarely;
+ * - old answers: nobody hands the role over for an answer that his storage has kept from him.
  */
 import type { Publication } from '../../lib/ha/network-publication.ts'
 import type { Cluster } from './cluster.ts'
 import type { Master } from './master.ts'
 import type { Random } from './world/random.ts'
 
-export const COURSES = ['short flaps', 'swings', 'old answers'] as const
+export const COURSES = ['cuts', 'short flaps', 'swings', 'old answers'] as const
 export type Course = (typeof COURSES)[number]
 
 /** One schedule, as its course uses it. */
@@ -24,6 +27,14 @@ export interface Schedule {
   readonly moves: () => number
   readonly fail: (why: string) => void
 }
+
+const CUTS = 5
+/** Between two of them: at rest, and while everybody measures still. */
+const PEACE_M = [1.5, 5] as const
+/** From a cut until another serves: the promise is M. */
+const SERVED_WITHIN_M = 1
+const STEP_M = 0.01
+const MOST_STEPS = 300
 
 const FLAPS = 12
 /** Not shorter than it takes to find a silence, to offer the role and to be answered, but than M/2. */
@@ -41,9 +52,35 @@ const ANSWERS = 4
 const STALL_M = [0.29, 0.34] as const
 
 export async function runCourse(course: Course, schedule: Schedule): Promise<void> {
-  if (course === 'short flaps') await flap(schedule)
+  if (course === 'cuts') await cutAway(schedule)
+  else if (course === 'short flaps') await flap(schedule)
   else if (course === 'swings') await swing(schedule)
   else await answerLate(schedule)
+}
+
+async function cutAway(schedule: Schedule): Promise<void> {
+  const { cluster, random, hold, changed, monitorMs, fail } = schedule
+  const { timeline } = cluster.world
+  for (let i = 0; i < CUTS; i += 1) {
+    const { active } = cluster
+    if (active === null) return
+    cutOff(cluster, active)
+    changed()
+    const cutMs = timeline.nowMs
+    const others = cluster.masters.filter((one) => one !== active)
+    for (let steps = 0; steps < MOST_STEPS && !others.some(({ serves }) => serves); steps += 1) {
+      await hold(STEP_M)
+    }
+    const tookM = (timeline.nowMs - cutMs) / monitorMs
+    cluster.world.trace(() => `SERVED after ${tookM.toFixed(2)} M`)
+    if (tookM > SERVED_WITHIN_M) {
+      fail(`late: another serves ${tookM.toFixed(2)} M after the cut, or nobody does`)
+      return
+    }
+    cluster.network?.links.mend()
+    changed()
+    await hold(random.between(...PEACE_M))
+  }
 }
 
 async function flap({ cluster, random, hold, changed, moves, fail }: Schedule): Promise<void> {

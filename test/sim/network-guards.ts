@@ -156,6 +156,21 @@ export const NETWORK_GUARDS: readonly NetworkGuard[] = [
     full: 'm2:26001',
   },
   {
+    name: 'count M/2 from when the silence was found',
+    breaks: hearing((told) => ({ ...told, sinceMs: told.madeMs })),
+    course: 'cuts',
+  },
+  {
+    name: "count M/2 from the other's newest publication",
+    forget: forgets((memory) => {
+      memory.posted = memory.posted.map((one) => ({
+        ...one,
+        aboveMs: one.aboveMs.map(() => one.seenMs),
+      }))
+    }),
+    course: 'cuts',
+  },
+  {
     name: 'offer the role as soon as another hears more',
     forget: forgets((memory) => {
       if (memory.belowMs !== null) memory.belowMs = Number.NEGATIVE_INFINITY

@@ -20,7 +20,7 @@ const SEEDS: Seeds = { floor: 30, most: 120, budgetMs: 40_000 }
 /** Each costs as much as ten others. */
 const SEEDS_APART: Seeds = { floor: 2, most: 6, budgetMs: 10_000 }
 /** Short ones: each costs half as much as one of the others. */
-const SEEDS_OF_COURSE: Seeds = { floor: 5, most: 20, budgetMs: 4_000 }
+const SEEDS_OF_COURSE: Seeds = { floor: 5, most: 10, budgetMs: 4_000 }
 /** Most are found within ten. */
 const MOST_SEEDS = 120
 

@@ -31,6 +31,8 @@ class Bench {
   readonly told: Hearing[] = []
   readonly asked: string[] = []
   answers: Readonly<Record<string, Answer>> = {}
+  /** The last sign of life on the stream that is silent longest. */
+  signMs: number | null = null
   readonly ear: NetworkEar
   #timers: { atMs: number; run: () => void }[] = []
 
@@ -52,6 +54,8 @@ class Bench {
         this.asked.push(address)
         return this.answers[address] ?? 'silent'
       },
+      quietSinceMs: (limitMs) =>
+        this.signMs !== null && this.signMs < this.nowMs - limitMs ? this.signMs : null,
       tell: (hearing) => this.told.push(hearing),
     })
   }
@@ -113,6 +117,23 @@ t.test('a silence is as old as the last sign of life before the suspicion', asyn
   t.match(bench.last, { silent: [], measuring: false })
 })
 
+t.test('an answer at rest after that sign of life is the last one', async (t) => {
+  const bench = new Bench()
+  bench.answers = { m2: 'answered' }
+  bench.ear.follow([master], [])
+  await bench.pass(timing.monitorMs)
+  bench.asked.length = 0
+  for (let i = 0; i < 400 && bench.asked.length === 0; i += 1) await bench.pass(timing.pollMs)
+  const answeredMs = bench.nowMs
+  bench.answers = {}
+  await bench.pass(3 * timing.renewMs)
+  bench.ear.suspect(answeredMs - timing.pollMs)
+  await bench.pass(3 * timing.renewMs)
+  t.equal(bench.last && rankOf(bench.last).master, false)
+  const lateMs = answeredMs - (bench.last?.sinceMs ?? 0)
+  t.ok(lateMs >= 0 && lateMs <= timing.pollMs, `${lateMs} ms`)
+})
+
 t.test('its own stall is nobody’s silence', async (t) => {
   const bench = new Bench()
   bench.answers = { m2: 'answered' }
@@ -158,6 +179,22 @@ t.test('at rest a silence begins with the request that had no answer', async (t)
   await bench.pass(2 * timing.renewMs)
   t.equal(bench.last && rankOf(bench.last).master, false)
   t.ok(Math.abs((bench.last?.sinceMs ?? 0) - askedMs) <= timing.renewMs, 'not when it was noticed')
+})
+
+t.test('where a stream has ended before that request, a silence begins there', async (t) => {
+  const bench = new Bench()
+  bench.answers = { m2: 'answered' }
+  bench.ear.follow([master], [])
+  await bench.pass(timing.monitorMs)
+  bench.answers = {}
+  bench.asked.length = 0
+  for (let i = 0; i < 40 && bench.asked.length === 0; i += 1) {
+    bench.signMs = bench.nowMs
+    await bench.pass(timing.renewMs)
+  }
+  await bench.pass(4 * timing.renewMs)
+  t.equal(bench.last && rankOf(bench.last).master, false)
+  t.equal(bench.last?.sinceMs, bench.signMs)
 })
 
 t.test('its own stall after a request at rest is nobody’s silence', async (t) => {
