@@ -303,7 +303,7 @@ function lostFile(name: string, { directory }: Setup, { newest, record }: Past):
   const last = record === null ? '' : `, by ${record.address}`
   return new HaError(
     'BAD_DIRECTORY',
-    `${directory} has terms (the newest is ${newest}${last}), but its ${name} is gone, torn or foreign, and no active master has put it back: it was removed or overwritten. Put it back from a backup, or stop all masters and run 'tajo haadmin -formatHA', which keeps the catalog, the history and the cluster's id`,
+    `${directory} has terms (the newest is ${newest}${last}), but its ${name} is gone, torn or foreign, and no active master has put it back: it was removed or overwritten, or this mount does not show what another host has written ('tajo haadmin -checkSharedDir --peer HOST' tells). Put it back from a backup, or stop all masters and run 'tajo haadmin -formatHA', which keeps the catalog, the history and the cluster's id`,
   )
 }
 

@@ -134,9 +134,10 @@ async function sameDirectory({ disk, scratch, link }: PeerSpace): Promise<Findin
   await disk.create('check', 'marker', scratch)
   await link.ask('enter', scratch)
   const { value } = await link.ask<string>('read', 'marker')
-  return value === scratch
-    ? { ok: true, detail: 'the peer sees what is written here' }
-    : { ok: false, detail: 'the peer has another directory at this path' }
+  if (value === scratch) return { ok: true, detail: 'the peer sees what is written here' }
+  const seen = value === 'missing' ? 'does not find a file' : 'reads something else in a file'
+  const detail = `the peer ${seen} that was just made here: it has another directory at this path, or one of the two mounts is a cache that has not sent it or not asked for it`
+  return { ok: false, detail }
 }
 
 /** The same call on both hosts at once. Our own start moves through the time the request takes to get there. */

@@ -96,7 +96,7 @@ export const troubleOf = ({
   trouble == null ? [] : [`worker ${address} on ${host} gets no queries: ${trouble}`]
 
 function ofTheElection(facts: AlertFacts): Alert[] {
-  const { masters, missing, active, problem, storage, timing } = facts
+  const { masters, missing, active, problem, storage, timing, directories } = facts
   const found: Alert[] = []
   if (problem !== null) {
     const kind = storage === 'ok' ? 'no-active' : 'storage'
@@ -114,7 +114,11 @@ function ofTheElection(facts: AlertFacts): Alert[] {
     found.push({ kind: 'one-master', level: 'warning', text })
     return found
   }
-  for (const address of missing) {
+  // One that works on another directory runs: sbin/start-tajo.sh is no cure.
+  const astray = directories.flatMap(({ level, address }) =>
+    level === 'critical' ? [address] : [],
+  )
+  for (const address of missing.filter((one) => !astray.includes(one))) {
     const text = `${address} is in conf/masters and takes no part: it was not started, has ended, or is out of reach. sbin/start-tajo.sh starts what is missing`
     found.push({ kind: 'master-missing', level: 'warning', text })
   }

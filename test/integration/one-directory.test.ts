@@ -210,23 +210,49 @@ t.test('one of three is mistyped: it bars nobody when the right active dies', as
   t.match(await seen.end(), { both: 0 })
 })
 
+/** What a master of the state before the contest (commit 4840ec6) was seen to answer to a letter. */
+const knowsNoContest = (path: string) => ({
+  status: 404,
+  headers: { 'content-type': 'application/json; charset=utf-8', 'x-tajo-epoch': '1' },
+  body: { code: 'NOT_FOUND', message: `there is no POST ${path}`, active: null, epoch: 1 },
+})
+
 t.test('a peer of an older version is unknown: it is told, and bars nobody', async (t) => {
   const { dir, add } = ground(t)
   const a = await add(join(dir, 'root'))
+  await a.start()
+  await until('it has made the cluster', isActive(a))
+  const { clusterId } = await a.cluster()
+  a.destroy()
+  await a.ended()
   const port = await freePortRow(1)
+  const asked: string[] = []
   const older = createServer((request, response) => {
     request.resume()
-    const body = { code: 'NOT_FOUND', message: 'no such path', active: null, epoch: 1 }
-    response.writeHead(404, { 'content-type': 'application/json', 'x-tajo-cluster': 'none' })
+    asked.push(request.url ?? '')
+    const { status, headers, body } = knowsNoContest(request.url ?? '')
+    response.writeHead(status, { ...headers, 'x-tajo-cluster': clusterId })
     response.end(JSON.stringify(body))
   })
   await new Promise<void>((done) => older.listen(port, '127.0.0.1', done))
   t.teardown(() => older.close())
-  a.list([a, { address: `localhost:${port}` }])
+  const peer = `localhost:${port}`
+  a.list([a, { address: peer }])
   await a.start()
   await until('it serves', isActive(a))
+  t.ok(asked.includes('/rpc/umbilical/contest'), 'the older one was asked')
   const told = await until('it tells', () => alertOf(a, 'directory-unproven'))
-  t.match(told, { level: 'warning', text: /older version/ })
+  t.match(told, { level: 'warning', text: new RegExp(`whether ${peer} .* older version`) })
+  for (const kind of ['other-directory', 'other-cluster']) t.equal(await alertOf(a, kind), null)
+  t.equal((await a.cluster()).problem, null)
+
+  older.close()
+  older.closeAllConnections()
+  await until('once it is gone, that is told instead', async () => {
+    const alert = await alertOf(a, 'directory-unproven')
+    return alert?.text.includes(`${peer} has not shown`) && /it gives no answer/.test(alert.text)
+  })
+  t.equal(await a.health('active'), true)
 })
 
 t.test('a peer whose mount hangs is unknown: it is told, and bars nobody', async (t) => {

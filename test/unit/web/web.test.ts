@@ -573,6 +573,11 @@ t.test('what an operator should look at', (t) => {
   t.same(kinds({ masters: [master(1)] }), ['warning one-master'])
   t.same(kinds({ timing: null }), ['warning one-master'])
   t.same(kinds({ missing: ['host3:26001'] }), ['warning master-missing'])
+  const astray = { address: 'host3:26001', level: 'critical', text: '…' }
+  t.same(kinds({ missing: ['host3:26001', 'host4:26001'], directories: [astray] }), [
+    'critical other-directory',
+    'warning master-missing',
+  ])
   t.same(kinds({ foreign: ['host3:26001 …'] }), ['critical other-cluster'])
   const alone = alertsOf({ ...facts, masters: [master(1)], missing: ['host2:26001'] })
   t.match(alone, [
