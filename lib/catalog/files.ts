@@ -14,15 +14,17 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
+import { systemClock } from '../base/clock.ts'
 import {
   errnoOf,
   fileSystemOf,
   makeDirs,
-  profileOf,
+  profileOn,
   syncIfKnown,
   systemWords,
   withFile,
 } from '../ha/index.ts'
+import { SpoiltFiles, spoiltText } from './spoilt-files.ts'
 
 /** A file call that failed. `errno` is the system's name, such as EIO. */
 export class FileError extends Error {
@@ -71,8 +73,15 @@ export interface Files {
   deviceOf?(path: string): Promise<number>
   /** Exclusive create. `durable`: each write is on the disk when it answers; else `sync` is needed. */
   create(path: string, options: { durable: boolean }): Promise<NewFile | 'exists'>
-  /** The whole file. */
+  /**
+   * Whether one process may read what another still appends to; left out, it may. Where it may not (HDFS through its NFS
+   * gateway) whoever reads once spoils the file for all of that gateway's hosts.
+   */
+  growingFilesReadable?(): Promise<boolean>
+  /** The whole file, as it is now. */
   read(path: string): Promise<Buffer | 'missing'>
+  /** The whole file, of so many bytes; of one that is `short` of them not a byte is read. */
+  readWhole(path: string, bytes: number): Promise<Buffer | 'missing' | 'short'>
   /** `length` bytes from `position` on, or fewer where it ends before. */
   readAt(path: string, position: number, length: number): Promise<Buffer | 'missing'>
   /** What the name leads to now, asked of the server: open + fstat. */
@@ -87,31 +96,48 @@ const STALE_TRIES = 3
 const WRITE_BYTES = 4 * 1024 * 1024
 const TAIL_BYTES = 256
 
-/** On the real disk. `directory` decides whether O_DIRECT is used; it need not exist yet. */
-export function openFiles(directory: string): Files {
-  let direct: Promise<number> | null = null
-  const directFlag = (): Promise<number> => {
-    direct ??= fileSystemOf(directory).then(
-      ({ isNfs }) => (isNfs ? constants.O_DIRECT : 0),
-      (error: unknown) => {
-        // Not kept: the next call asks again.
-        direct = null
-        throw error
-      },
-    )
-    return direct
-  }
+/**
+ * On the real disk. What `directory` is on decides whether O_DIRECT is used, and which rules hold; it need not exist yet.
+ * `spoilt`: what this process must not ask for again.
+ */
+export function openFiles(directory: string, spoilt = new SpoiltFiles(systemClock)): Files {
+  const fileSystem = once(() => fileSystemOf(directory))
+  const profile = once(async () => profileOn(await fileSystem(), directory))
+  const directFlag = async (): Promise<number> =>
+    (await fileSystem()).isNfs ? constants.O_DIRECT : 0
   /** An EIO that stands for EEXIST, by the storage's profile. */
   const isThere = async (path: string, error: unknown): Promise<boolean> => {
-    if (!isErrno(error, 'EIO') || !(await profileOf(directory)).eioMayMeanExists) return false
+    if (!isErrno(error, 'EIO') || !(await profile()).eioMayMeanExists) return false
     return (await attempt('list', dirname(path), () => readdir(dirname(path)))).includes(
       basename(path),
     )
   }
   const openWith = async (path: string, flags: number): Promise<FileHandle> =>
     open(path, flags | (await directFlag()), 0o600)
+  const readWith = <T>(path: string, use: (file: FileHandle) => Promise<T>) =>
+    orMissing(
+      attempt('read', path, async () => {
+        const file = await openWith(path, constants.O_RDONLY)
+        return withFile(file, () => use(file))
+      }),
+    )
+  /** Recognises a file whose end this host's gateway does not give any more. */
+  const readUnspoilt = async <T>(path: string, use: (file: FileHandle) => Promise<T>) => {
+    if (spoilt.has(path)) throw new FileError('EIO', spoiltText(path))
+    try {
+      return await readWith(path, use)
+    } catch (error) {
+      if (!isErrno(error, 'EIO') || (await profile()).readsGrowingFiles) throw error
+      const isBegun = readWith(path, async (file) => (await readPart(file, 0, 1)).length === 1)
+      if ((await isBegun.catch(() => false)) !== true) throw error
+      spoilt.add(path)
+      throw new FileError('EIO', spoiltText(path), { cause: error })
+    }
+  }
 
   return {
+    growingFilesReadable: () =>
+      attempt('look at', directory, async () => (await profile()).readsGrowingFiles),
     makeDirs: (path) => attempt('make', path, () => makeDirs(path)),
     deviceOf: (path) => attempt('look at', path, () => deviceAbove(path)),
     list: (path) => orMissing(attempt('list', path, () => readdir(path))),
@@ -127,20 +153,14 @@ export function openFiles(directory: string): Files {
       }
       return newFile(path, file, await identityOf(path, file))
     },
-    read: (path) =>
-      orMissing(
-        attempt('read', path, async () => {
-          const file = await openWith(path, constants.O_RDONLY)
-          return withFile(file, () => readAll(file))
-        }),
-      ),
+    read: (path) => readUnspoilt(path, readAll),
+    readWhole: (path, bytes) =>
+      readUnspoilt(path, async (file) => {
+        const { size } = await file.stat()
+        return size < bytes ? ('short' as const) : readFirst(file, bytes)
+      }),
     readAt: (path, position, length) =>
-      orMissing(
-        attempt('read', path, async () => {
-          const file = await openWith(path, constants.O_RDONLY)
-          return withFile(file, () => readPart(file, position, length))
-        }),
-      ),
+      readUnspoilt(path, (file) => readPart(file, position, length)),
     lookAt: (path) =>
       orMissing(
         attempt('look at', path, async () => {
@@ -173,6 +193,18 @@ export function openFiles(directory: string): Files {
         const file = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
         await withFile(file, () => syncIfKnown(file))
       }),
+  }
+}
+
+/** Asks once; a failure is not kept, so that the next call asks again. */
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | null = null
+  return () => {
+    asked ??= ask().catch((error: unknown) => {
+      asked = null
+      throw error
+    })
+    return asked
   }
 }
 
@@ -230,7 +262,15 @@ function newFile(path: string, file: FileHandle, fileId: string): NewFile {
 /** What the file held when it was opened, which asks the server; later bytes are not waited for. */
 async function readAll(file: FileHandle): Promise<Buffer> {
   const { size } = await file.stat()
-  return readPart(file, 0, size)
+  return readFirst(file, size)
+}
+
+/** A file that is cut off meanwhile ends earlier; one that isn't must not seem to. */
+async function readFirst(file: FileHandle, length: number): Promise<Buffer> {
+  const read = await readPart(file, 0, length)
+  if (read.length === length || (await file.stat()).size < length) return read
+  const message = `only ${read.length} of its ${length} bytes can be read`
+  throw Object.assign(new Error(message), { code: 'EIO' })
 }
 
 async function readPart(file: FileHandle, position: number, length: number): Promise<Buffer> {

@@ -3,13 +3,16 @@
  * catalog in the shared directory loads no database client.
  */
 import { join } from 'node:path'
+import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { readServed } from './begun.ts'
 import { type Binding, UNBOUND } from './binding.ts'
 import { CatalogError } from './errors.ts'
+import { openFiles } from './files.ts'
 import { MemStore } from './mem-store.ts'
 import { sharedDirectory } from './shared-directory.ts'
 import { SharedStore } from './shared-store.ts'
+import { SpoiltFiles } from './spoilt-files.ts'
 import { SQL_TIMEOUTS } from './sql-connection.ts'
 import type { SqlKeeping } from './sql-store.ts'
 import type { ReadableStore } from './store.ts'
@@ -38,14 +41,19 @@ export interface StoreOptions {
   readonly log: Log
 }
 
+/** Each term has a store of its own, and all of the process's know what none of them may ask for. */
+const spoilt = new SpoiltFiles(systemClock)
+
 /** The one below `tajo.rootdir`, with what the election's history there says. */
 export function sharedStore(
   rootDirectory: string,
   log: Log,
   binding: Binding = UNBOUND,
 ): SharedStore {
+  const directory = sharedDirectory(rootDirectory)
   return new SharedStore({
-    directory: sharedDirectory(rootDirectory),
+    directory,
+    files: openFiles(directory, spoilt),
     served: (upTo) => readServed(haDirectoryOf(rootDirectory), upTo),
     binding,
     log,

@@ -12,8 +12,15 @@ import { messageOf } from '../base/message-of.ts'
 import { Draft } from './apply.ts'
 import { type Begun, marksOf, newerOf, promisesJournal } from './begun.ts'
 import { FileError, type Files } from './files.ts'
-import { journalHead, replayJournal } from './journal.ts'
-import { epochDir, journalFile, partsOf, seenTerms, snapshotFile } from './shared-read.ts'
+import {
+  type JournalPlace,
+  journalFile,
+  journalHead,
+  readSegments,
+  replayJournal,
+  segmentsOf,
+} from './journal.ts'
+import { epochDir, partsOf, seenTerms, snapshotFile } from './shared-read.ts'
 import { readSnapshot, type Snapshot } from './snapshot.ts'
 import { CatalogState, EMPTY } from './state.ts'
 
@@ -55,11 +62,17 @@ export async function findRestorable(
 /** What is there, or why not, such as `is missing`. */
 type Found<T> = { readonly is: T } | { readonly why: string }
 
+interface JournalLeft {
+  readonly bytes: readonly Buffer[]
+  /** Why there is no more of it, as far as it is known that there was; null where nothing is known to be lost. */
+  readonly cut: string | null
+}
+
 interface Part {
   readonly term: number
   readonly part: number
   readonly snapshot: Found<Snapshot>
-  readonly journal: Found<Buffer>
+  readonly journal: Found<JournalLeft>
   /** Changes may have been acknowledged in it. */
   readonly hadJournal: boolean
 }
@@ -72,7 +85,7 @@ async function partsIn(files: Files, directory: string, known: Begun | null): Pr
     const at = join(directory, epochDir(term))
     const listed = await found(files.list(at))
     const ownMarks = marks.filter((mark) => mark.term === term).map(({ part }) => part)
-    const numbers = [...new Set([...ownMarks, ...partsOf('is' in listed ? listed.is : [])])]
+    const numbers = [...new Set([...ownMarks, ...partsOf(listedIn(listed))])]
     // Its directory is there, and nobody can tell what is in it.
     if (numbers.length === 0 && 'why' in listed && listed.why !== MISSING) numbers.push(1)
     numbers.sort((a, b) => b - a)
@@ -86,7 +99,7 @@ async function partsIn(files: Files, directory: string, known: Begun | null): Pr
         term,
         part,
         snapshot: 'is' in snapshot ? wholeOf(snapshot.is, path) : snapshot,
-        journal: await found(files.read(join(at, journalFile(part)))),
+        journal: await foundJournal(files, { directory: at, names: listedIn(listed), part }),
         hadJournal: begun !== null && promisesJournal(begun, { term, part, lowest }),
       })
     }
@@ -96,6 +109,8 @@ async function partsIn(files: Files, directory: string, known: Begun | null): Pr
 
 const MISSING = 'is missing'
 
+const listedIn = (listed: Found<string[]>): string[] => ('is' in listed ? listed.is : [])
+
 async function found<T>(call: Promise<T | 'missing'>): Promise<Found<T>> {
   try {
     const is = await call
@@ -104,6 +119,19 @@ async function found<T>(call: Promise<T | 'missing'>): Promise<Found<T>> {
     if (!(error instanceof FileError)) throw error
     return { why: `is lost (${error.message})` }
   }
+}
+
+/** One of its files that can't be read takes those after it along. */
+async function foundJournal(files: Files, place: JournalPlace): Promise<Found<JournalLeft>> {
+  const { directory, names, part } = place
+  const growing = await found(files.read(join(directory, journalFile(part))))
+  if ('why' in growing) return growing
+  let cut: string | null = null
+  const segments = await readSegments(files, place, (error) => {
+    cut = error.message
+  })
+  const isSegmented = segmentsOf(names).some((one) => one.part === part)
+  return { is: { bytes: isSegmented ? segments : [growing.is], cut } }
 }
 
 /** A newer version's can't be judged, and is as good as lost to this one. */
@@ -137,8 +165,8 @@ class Rebuilding {
     return { why: `${lost}, and its journal ${journal.why}` }
   }
 
-  #fromJournal({ term, part }: Part, journal: Buffer, lost: string): Built {
-    const base = journalHead(journal)?.base
+  #fromJournal({ term, part }: Part, journal: JournalLeft, lost: string): Built {
+    const base = journalHead(journal.bytes)?.base
     if (base === undefined)
       return { why: `${lost}, and its journal does not say what it began with` }
     const below = base === null ? begin : this.at(base.term, base.part, base.seq)
@@ -175,7 +203,7 @@ function fromSnapshot(
 
 /** As far as the journal is whole. */
 function replayed(
-  journal: Buffer,
+  journal: JournalLeft,
   from: { state: CatalogState; seq: number; part: number; upTo?: number },
 ): Pick<Restorable, 'state' | 'how' | 'lossy'> & { seq: number } {
   const { state, part, ...rest } = from
@@ -184,11 +212,12 @@ function replayed(
   const onChange = (change: number): void => {
     seq = change
   }
+  let why = journal.cut
   try {
-    replayJournal(journal, draft, { path: journalFile(part), onChange, ...rest })
-    return { state: draft.seal().state, seq, how: null, lossy: false }
+    replayJournal(journal.bytes, draft, { path: journalFile(part), onChange, ...rest })
   } catch (error) {
-    const how = `its journal is whole up to change ${seq} only: ${messageOf(error)}`
-    return { state: draft.seal().state, seq, how, lossy: true }
+    why = messageOf(error)
   }
+  const how = why === null ? null : `its journal is whole up to change ${seq} only: ${why}`
+  return { state: draft.seal().state, seq, how, lossy: how !== null }
 }

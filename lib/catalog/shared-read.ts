@@ -2,14 +2,14 @@
  * Reading the shared catalog: which term's files count, and what they say.
  *
  *     epoch-0000000042/snapshot-0000000001   all of the catalog when term 42 began
- *     epoch-0000000042/journal-0000000001    the changes since
+ *     epoch-0000000042/journal-0000000001    the changes since, with more files of that number on some storages (journal.ts)
  *     begun-0000000042-0000000001            both of them are there: whoever finds this without them has met damage
  *     epoch-0000000042/snapshot-0000000002   the next part: the journal had got long, or a write had failed
  *     …
  *
- * The highest part whose snapshot is whole counts, with its journal as far as that is whole; of the terms the highest
- * that has such a part. A snapshot that isn't whole can be passed over, because nothing is acknowledged before it is;
- * a journal is made only after its snapshot was whole, so one beside a broken snapshot means damage, and is refused. So is
+ * The highest part that has a journal counts, as far as that is whole; of the terms the highest that has such a part. A
+ * snapshot without a journal is passed over, and not read: nothing was acknowledged in it, and it may still be on its way. A
+ * journal is made only after its snapshot was whole, so one beside a broken snapshot means damage, and is refused. So is
  * anything older than what is known to have been begun (begun.ts), and nothing at all where the terms below have left no
  * record of never having served: files that were removed must not look like files that never were. Something else in the
  * place of a file (a directory, a loop of links) is damage of that part like a file that can't be trusted.
@@ -18,13 +18,21 @@
  * that has seen more: it lists, and then asks for the next numbers by name. Whoever only looks (a dump on a backup)
  * never asks by name, so that no absence is remembered on a host that takes over a moment later.
  */
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { Draft } from './apply.ts'
 import { type Begun, marksOf, newerOf, promisesJournal, type Served } from './begun.ts'
 import { CatalogError } from './errors.ts'
 import { type Files, isNoFile } from './files.ts'
-import { corrupt, replayJournal } from './journal.ts'
-import { readSnapshot } from './snapshot.ts'
+import {
+  corrupt,
+  type JournalPlace,
+  journalFile,
+  readSegments,
+  replayJournal,
+  segmentsOf,
+  Vanished,
+} from './journal.ts'
+import { readSnapshot, type Snapshot } from './snapshot.ts'
 import { CatalogState } from './state.ts'
 
 /** So many numbers beyond the listed ones are asked for by name: takes over that died early leave few of them. */
@@ -35,7 +43,6 @@ const LOOKS = 5
 const number10 = (number: number): string => String(number).padStart(10, '0')
 export const epochDir = (term: number): string => `epoch-${number10(term)}`
 export const snapshotFile = (part: number): string => `snapshot-${number10(part)}`
-export const journalFile = (part: number): string => `journal-${number10(part)}`
 
 const numbersOf = (names: readonly string[], prefix: string): number[] =>
   names
@@ -46,9 +53,13 @@ const numbersOf = (names: readonly string[], prefix: string): number[] =>
 export const termsOf = (names: readonly string[]): number[] => numbersOf(names, 'epoch-')
 /** Highest first. */
 export const partsOf = (names: readonly string[]): number[] =>
-  [...new Set([...numbersOf(names, 'snapshot-'), ...numbersOf(names, 'journal-')])].sort(
-    (a, b) => b - a,
-  )
+  [
+    ...new Set([
+      ...numbersOf(names, 'snapshot-'),
+      ...numbersOf(names, 'journal-'),
+      ...segmentsOf(names).map((one) => one.part),
+    ]),
+  ].sort((a, b) => b - a)
 
 /** What one term's files say. */
 export interface EpochRead {
@@ -132,8 +143,6 @@ async function readOnce(
   return null
 }
 
-class Vanished extends Error {}
-
 /** Older than what has been begun for certain. */
 function refuseOlder({ directory }: Look, read: EpochRead | null, begun: Begun | null): void {
   if (begun === null) return
@@ -159,36 +168,70 @@ async function readEpoch(look: Look, term: number, begun: Begun | null): Promise
   const directory = join(look.directory, epochDir(term))
   const names = await inItsPlace(directory, look.files.list(directory))
   if (names === 'missing') return null
-  const read = async (name: string): Promise<Buffer | 'missing'> => {
-    if (!look.takesOver && !names.includes(name)) return 'missing'
-    const path = join(directory, name)
-    const bytes = await inItsPlace(path, look.files.read(path))
-    if (bytes === 'missing' && names.includes(name)) {
-      throw new Vanished(`${join(directory, name)} was listed and is not there`)
-    }
-    return bytes
-  }
   const listed = partsOf(names)
   const lowest = listed.at(-1) ?? 0
-  for (const part of [...(await partsBeyond(listed[0] ?? 0, read)), ...listed]) {
-    const path = join(directory, snapshotFile(part))
-    const bytes = await read(snapshotFile(part))
-    const journal = await read(journalFile(part))
-    const snapshot = bytes === 'missing' ? null : readSnapshot(bytes, path)
-    if (snapshot === null) {
-      if (journal === 'missing') continue
-      if (bytes === 'missing') throw damaged(`${path} is missing, though its journal was begun`)
-      throw corrupt(path, `it is not whole, though its journal was begun. ${WAY_BACK}`)
-    }
-    if (journal === 'missing' && begun !== null && promisesJournal(begun, { term, part, lowest })) {
+  const beyond = look.takesOver ? await partsBeyond(look.files, directory, listed[0] ?? 0) : []
+  for (const part of [...beyond, ...listed]) {
+    const found = await readPart(look, { directory, names, part })
+    if (found === null) continue
+    if (found.journal === 'missing') {
+      if (begun === null || !promisesJournal(begun, { term, part, lowest })) continue
       throw damaged(`${join(directory, journalFile(part))} is missing, and ${begun.by}`)
     }
+    const { snapshot, journal } = found
     const draft = Draft.of(CatalogState.from(snapshot.data))
     const from = { path: join(directory, journalFile(part)), seq: snapshot.head.seq }
-    const seq = journal === 'missing' ? from.seq : replayJournal(journal, draft, from)
+    const seq = replayJournal(journal, draft, from)
     return { term, part, state: draft.seal().state, seq }
   }
   return null
+}
+
+type PartRead =
+  | { readonly journal: 'missing' }
+  | { readonly journal: readonly Buffer[]; readonly snapshot: Snapshot }
+
+/** Null where nothing is. The journal first: a snapshot without one may still be on its way, and is not read. */
+async function readPart({ files, takesOver }: Look, place: JournalPlace): Promise<PartRead | null> {
+  const { directory, part } = place
+  const path = join(directory, snapshotFile(part))
+  const journalPath = join(directory, journalFile(part))
+  // A part that no listing showed may have files that none showed.
+  const isListed = partsOf(place.names).includes(part)
+  const listed = isListed ? place.names : await files.list(directory)
+  const names = listed === 'missing' ? [] : listed
+  const mayBe = takesOver || names.includes(journalFile(part))
+  if (!mayBe || !(await isThere(files, journalPath))) {
+    refuseVanished(names, journalPath)
+    return isListed && !names.includes(snapshotFile(part)) ? null : { journal: 'missing' }
+  }
+  const bytes = await inItsPlace(path, files.read(path))
+  if (bytes === 'missing') {
+    refuseVanished(names, path)
+    throw damaged(`${path} is missing, though its journal was begun`)
+  }
+  const snapshot = readSnapshot(bytes, path)
+  if (snapshot === null) {
+    throw corrupt(path, `it is not whole, though its journal was begun. ${WAY_BACK}`)
+  }
+  if (snapshot.segmented) {
+    const segments = readSegments(files, { directory, names, part })
+    return { snapshot, journal: await inItsPlace(journalPath, segments) }
+  }
+  const journal = await inItsPlace(journalPath, files.read(journalPath))
+  if (journal === 'missing') throw new Vanished(`${journalPath} was there and is not any more`)
+  return { snapshot, journal: [journal] }
+}
+
+/** Asked for by its name, without a byte of it: no file is that long. */
+async function isThere(files: Files, path: string): Promise<boolean> {
+  const found = await inItsPlace(path, files.readWhole(path, Number.MAX_SAFE_INTEGER))
+  return found !== 'missing'
+}
+
+function refuseVanished(names: readonly string[], path: string): void {
+  if (!names.includes(basename(path))) return
+  throw new Vanished(`${path} was listed and is not there`)
 }
 
 /** Passing trouble stays a FileError. */
@@ -205,13 +248,11 @@ async function inItsPlace<T>(path: string, call: Promise<T>): Promise<T> {
 const WAY_BACK = "'tajo catalog restore' lists what is whole and brings it back"
 
 /** Highest first. */
-async function partsBeyond(
-  highest: number,
-  read: (name: string) => Promise<Buffer | 'missing'>,
-): Promise<number[]> {
+async function partsBeyond(files: Files, directory: string, highest: number): Promise<number[]> {
   const parts: number[] = []
-  for (let part = highest + 1; (await read(snapshotFile(part))) !== 'missing'; part += 1) {
+  for (let part = highest + 1; ; part += 1) {
+    const path = join(directory, snapshotFile(part))
+    if (!(await isThere(files, path))) return parts
     parts.unshift(part)
   }
-  return parts
 }

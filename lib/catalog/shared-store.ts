@@ -8,8 +8,10 @@
  *
  * - After a write whose fate is unknown the journal is never written again. `open` under the same term begins a new
  *   part, whose snapshot decides what counts.
- * - A journal that has got longer than its snapshot (and than 4 MiB) is followed by a new part, too, so that a take-over
- *   reads little. Until that part stands nothing is appended anywhere: a snapshot that was given up could land later.
+ * - Where nobody may read a file that somebody else still appends to, each group is a closed file of its own
+ *   (segmented-journal.ts).
+ * - A journal that has got longer than its snapshot (and than 4 MiB), or has many files, is followed by a new part, too,
+ *   so that a take-over reads little. Until that part stands nothing is appended anywhere: a snapshot that was given up could land later.
  * - After each append its journal is looked for by its name, beside the commit (by-name.ts). Where it is gone nothing is
  *   acknowledged any more: the catalog is written anew from memory, in the term's next part, and the term is given up.
  * - Without space a change is refused FULL, and the store goes on as soon as there is some.
@@ -22,17 +24,11 @@ import { type Binding, bindingFile, boundTo, requireOurs, UNBOUND } from './bind
 import { whyGone } from './by-name.ts'
 import { CatalogError } from './errors.ts'
 import { FileError, type Files, type NewFile, openFiles, type Written } from './files.ts'
-import { type Base, Journal } from './journal.ts'
+import { GrowingJournal } from './growing-journal.ts'
+import { type Base, type Journal, journalFile, segmentsOf } from './journal.ts'
 import { findRestorable } from './restorable.ts'
-import {
-  epochDir,
-  journalFile,
-  partsOf,
-  readNewest,
-  seenTerms,
-  snapshotFile,
-  termsOf,
-} from './shared-read.ts'
+import { SegmentedJournal } from './segmented-journal.ts'
+import { epochDir, partsOf, readNewest, seenTerms, snapshotFile, termsOf } from './shared-read.ts'
 import { writeSnapshot } from './snapshot.ts'
 import { CatalogState, EMPTY } from './state.ts'
 import type { Batch, Kept, Opened, Origin, ReadableStore } from './store.ts'
@@ -48,6 +44,8 @@ export interface SharedOptions {
   readonly binding?: Binding
   /** A journal may grow to this, or to the size of its snapshot, whichever is more. */
   readonly journalBytes?: number
+  /** And a journal of many files to so many. */
+  readonly journalFiles?: number
   /** For people, in the snapshots. */
   readonly now?: () => Date
 }
@@ -57,6 +55,8 @@ export const KEPT_EPOCHS = 3
 /** So many old ones are removed at most in one go. */
 const SWEPT_AT_ONCE = 16
 const JOURNAL_BYTES = 4 * 1024 * 1024
+/** A take-over reads each of them, and a listing on HDFS's gateway costs about a millisecond a name. */
+const JOURNAL_FILES = 256
 /** Names that exist already although no listing showed them. */
 const PART_TRIES = 32
 
@@ -80,6 +80,7 @@ export class SharedStore implements ReadableStore {
   readonly #binding: Binding
   readonly #log: Log
   readonly #journalBytes: number
+  readonly #journalFiles: number
   readonly #now: () => Date
   #session: Session | null = null
   /** Where the term was opened; null where that can't be told. */
@@ -94,6 +95,7 @@ export class SharedStore implements ReadableStore {
     this.#binding = options.binding ?? UNBOUND
     this.#log = options.log
     this.#journalBytes = options.journalBytes ?? JOURNAL_BYTES
+    this.#journalFiles = options.journalFiles ?? JOURNAL_FILES
     this.#now = options.now ?? (() => new Date())
   }
 
@@ -131,10 +133,11 @@ export class SharedStore implements ReadableStore {
     const session = this.#session
     if (session === null) return
     const { journal, snapshot } = session
-    const written = what === 'appended' ? [journal.written] : [journal.written, snapshot]
     const gone = await this.#translated('append', async () => {
-      if (what === 'everything') await this.#markAgain(session)
-      return firstGone(this.#files, written)
+      if (what === 'appended') return journal.whyGone(what)
+      await this.#markAgain(session)
+      const found = [journal.whyGone(what), whyGone(this.#files, snapshot)]
+      return (await Promise.all(found)).find((why) => why !== null) ?? null
     })
     // A part that has been followed by another one meanwhile is swept by right.
     if (this.#session !== session) return this.prove(what)
@@ -297,34 +300,35 @@ export class SharedStore implements ReadableStore {
   ): Promise<Session> {
     const { term, state, seq, base } = begin
     const directory = join(this.#directory, epochDir(term))
+    const segmented = !((await this.#files.growingFilesReadable?.()) ?? true)
+    const kind = segmented ? SegmentedJournal : GrowingJournal
     for (let part = begin.part; part < begin.part + PART_TRIES; part += 1) {
       const snapshot = await this.#files.create(join(directory, snapshotFile(part)), {
         durable: false,
       })
       if (snapshot === 'exists') continue
-      const head = { term, part, seq, at: this.#now().toISOString() }
+      const head = { term, part, seq, at: this.#now().toISOString(), segmented }
       await this.#written(directory, part, snapshot, (file) => writeSnapshot(file, head, state))
       const file = await this.#files.create(join(directory, journalFile(part)), { durable: true })
       if (file === 'exists') continue
-      const journal = new Journal(file)
       try {
         // After the journal: a mark promises it.
         await this.#mark(term, part)
         // At once, since the file system commits them together: a take-over waits for nothing but this.
         const dirs = [directory, this.#directory, dirname(this.#directory)]
-        const [gone] = await Promise.all([
-          firstGone(this.#files, [snapshot.written]),
-          journal.begin({ term, part, ...(base === undefined ? {} : { base }) }),
+        const [gone, journal] = await Promise.all([
+          whyGone(this.#files, snapshot.written),
+          kind.begin(this.#files, file, { term, part, ...(base === undefined ? {} : { base }) }),
           ...dirs.map((dir) => this.#files.syncDir(dir)),
         ])
         // Nothing was acknowledged in it, and nobody may think so: whoever asked for it tries again.
         if (gone !== null) throw new CatalogError('UNAVAILABLE', gone)
+        return { term, part, journal, snapshot: snapshot.written, state, seq, closed: false }
       } catch (error) {
-        closeQuietly(journal)
+        closeQuietly(file)
         if (isNoSpace(error) || error instanceof CatalogError) await this.#removePart(term, part)
         throw error
       }
-      return { term, part, journal, snapshot: snapshot.written, state, seq, closed: false }
     }
     throw new CatalogError('UNAVAILABLE', `${directory} has files that its listing does not show`)
   }
@@ -371,8 +375,8 @@ export class SharedStore implements ReadableStore {
     if (session === null || session.closed) {
       throw new CatalogError('UNAVAILABLE', 'the catalog has to be opened again')
     }
-    const limit = Math.max(this.#journalBytes, session.snapshot.bytes)
-    if (session.journal.bytes < limit) return session
+    const bytes = Math.max(this.#journalBytes, session.snapshot.bytes)
+    if (!session.journal.hasReached({ bytes, files: this.#journalFiles })) return session
     const next = await this.#translated('append', () => this.#nextPart(session))
     if (this.#session !== session) {
       closeQuietly(next.journal)
@@ -429,12 +433,19 @@ export class SharedStore implements ReadableStore {
     }
   }
 
-  /** The mark goes first, then the journal: either without what it promises would look like damage. */
+  /**
+   * The mark goes first, then the journal: either without what it promises would look like damage. Without the journal's
+   * first file nobody asks for its others.
+   */
   async #removePart(term: number, part: number): Promise<void> {
     const directory = join(this.#directory, epochDir(term))
     await this.#files.unlink(join(this.#directory, markFile(term, part)))
     await this.#files.unlink(join(directory, journalFile(part)))
     await this.#files.unlink(join(directory, snapshotFile(part)))
+    const names = await this.#files.list(directory)
+    for (const segment of segmentsOf(names === 'missing' ? [] : names)) {
+      if (segment.part === part) await this.#files.unlink(join(directory, segment.name))
+    }
   }
 
   async #removeEpoch(term: number, marks: readonly { term: number; part: number }[]) {
@@ -477,12 +488,6 @@ const noteOf = (part: number | undefined): string =>
     ? servedNote('SharedStore')
     : servedNote('SharedStore', part, [snapshotFile(part), journalFile(part)])
 
-/** Why one of them is not under its name any more; null when all are. */
-async function firstGone(files: Files, written: readonly Written[]): Promise<string | null> {
-  const found = await Promise.all(written.map((one) => whyGone(files, one)))
-  return found.find((why) => why !== null) ?? null
-}
-
 async function closing<T>(file: NewFile, use: () => Promise<T>): Promise<T> {
   let result: T
   try {
@@ -496,6 +501,6 @@ async function closing<T>(file: NewFile, use: () => Promise<T>): Promise<T> {
 }
 
 /** Everything in it is durable or given up, so a close that fails or hangs says nothing. */
-function closeQuietly(journal: Journal): void {
-  void journal.close().catch(() => undefined)
+function closeQuietly(open: Pick<Journal, 'close'>): void {
+  void open.close().catch(() => undefined)
 }

@@ -9,7 +9,9 @@ import { encodeRecord, scanRecords } from './records.ts'
 import type { CatalogState } from './state.ts'
 
 /** Raised when the meaning of a file changes; files of a newer version are refused. */
-export const SHARED_FORMAT = 1
+const SHARED_FORMAT = 1
+/** The changes since are in files of their own: who knows only a journal in one file would see none, and must refuse. */
+const SEGMENTED_FORMAT = 2
 
 export interface SnapshotHead {
   readonly snapshot: number
@@ -38,10 +40,15 @@ function* bundles(state: CatalogState): IterableIterator<Bundle> {
   for (const table of tables) yield { tables: [table] }
 }
 
+export interface NewSnapshot extends Omit<SnapshotHead, 'snapshot' | 'nextTableId'> {
+  /** Whether its journal's groups are files of their own. */
+  readonly segmented: boolean
+}
+
 /** Writes and syncs it. Between two writes the event loop has its turn. */
 export async function writeSnapshot(
   file: NewFile,
-  head: Omit<SnapshotHead, 'snapshot' | 'nextTableId'>,
+  { segmented, ...head }: NewSnapshot,
   state: CatalogState,
 ): Promise<void> {
   let waiting: Buffer[] = []
@@ -58,7 +65,8 @@ export async function writeSnapshot(
     if (waitingBytes >= WRITE_BYTES) await flush()
   }
   let count = 0
-  await put({ snapshot: SHARED_FORMAT, ...head, nextTableId: state.nextTableId })
+  const snapshot = segmented ? SEGMENTED_FORMAT : SHARED_FORMAT
+  await put({ snapshot, ...head, nextTableId: state.nextTableId } satisfies SnapshotHead)
   for (const bundle of bundles(state)) {
     await put(bundle)
     count += 1
@@ -70,6 +78,8 @@ export async function writeSnapshot(
 
 export interface Snapshot {
   readonly head: SnapshotHead
+  /** Whether its journal's groups are files of their own. */
+  readonly segmented: boolean
   readonly data: CatalogData
 }
 
@@ -84,7 +94,7 @@ export function readSnapshot(bytes: Buffer, path: string): Snapshot | null {
   const ending = scanRecords(bytes, (value) => {
     if (head === null) {
       head = value as SnapshotHead
-      refuseNewer(head.snapshot, path)
+      refuseNewer(head.snapshot, path, SEGMENTED_FORMAT)
       return
     }
     const record = value as Bundle & { end?: number }
@@ -100,13 +110,14 @@ export function readSnapshot(bytes: Buffer, path: string): Snapshot | null {
   })
   const found = head as SnapshotHead | null
   if (found === null || !complete || ending !== 'whole') return null
-  return { head: found, data: { ...lists, nextTableId: found.nextTableId } }
+  const data = { ...lists, nextTableId: found.nextTableId }
+  return { head: found, segmented: found.snapshot === SEGMENTED_FORMAT, data }
 }
 
-export function refuseNewer(format: unknown, path: string): void {
-  if (typeof format === 'number' && format <= SHARED_FORMAT) return
+export function refuseNewer(format: unknown, path: string, known: number): void {
+  if (typeof format === 'number' && format <= known) return
   throw new CatalogError(
     'BAD_STORE',
-    `${path} has format ${String(format)}, this version knows up to ${SHARED_FORMAT}: a newer version has written it`,
+    `${path} has format ${String(format)}, this version knows up to ${known}: a newer version has written it`,
   )
 }

@@ -59,7 +59,7 @@ export type { Log, LogLevel, ProcessIdentity } from './ports.ts'
 export { hostNetwork, hostProcesses } from './processes.ts'
 export type { SpaceReport } from './space.ts'
 export { checkStorage } from './storage-check.ts'
-export { profileOf, type StorageProfile } from './storage-profile.ts'
+export { profileOf, profileOn, type StorageProfile } from './storage-profile.ts'
 export {
   LATENCIES_PER_RENEWAL,
   makeTiming,

@@ -11,7 +11,14 @@ import { errnoOf } from './file-handle.ts'
 const MOST_EMPTY = 8
 
 /** -1 for any other name. */
-const numberOf = (name: string): number => Number(/^[a-z]+-(\d+)$/.exec(name)?.[1] ?? -1)
+const numberOf = (name: string): number =>
+  Number(/^[a-z]+-(\d+)(\.\d+-\d+)?$/.exec(name)?.[1] ?? -1)
+
+/** Some names end with how long the file is; the others are asked. */
+const lengthIn = (name: string): number | null => {
+  const length = /\.\d+-(\d+)$/.exec(name)?.[1]
+  return length === undefined ? null : Number(length)
+}
 
 /**
  * The bytes of the files with the highest number in the highest-numbered subdirectory that has any; 0 where there is
@@ -24,7 +31,9 @@ export async function openingBytes(directory: string): Promise<number> {
     const names = await namesIn(join(directory, epoch))
     const newest = Math.max(...names.map(numberOf))
     const parts = names.filter((name) => numberOf(name) === newest)
-    const sizes = await Promise.all(parts.map((name) => sizeOf(join(directory, epoch, name))))
+    const sizes = await Promise.all(
+      parts.map((name) => lengthIn(name) ?? sizeOf(join(directory, epoch, name))),
+    )
     const bytes = sizes.reduce((sum, size) => sum + size, 0)
     if (bytes > 0) return bytes
   }

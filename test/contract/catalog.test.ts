@@ -1,6 +1,7 @@
 /** The contract of the catalog's stores: the one in memory, and the one in the shared directory. */
 import { join } from 'node:path'
 import t from 'tap'
+import { openFiles } from '../../lib/catalog/files.ts'
 import { MemStore, memKept } from '../../lib/catalog/mem-store.ts'
 import { SharedStore } from '../../lib/catalog/shared-store.ts'
 import { catalogSuite } from './catalog.ts'
@@ -16,4 +17,12 @@ catalogSuite(
   t,
   'SharedStore with short journals',
   () => new SharedStore({ directory: small, log: () => {}, journalBytes: 1 }),
+)
+
+const apart = join(t.testdirName, 'apart', 'catalog')
+const files = { ...openFiles(apart), growingFilesReadable: async () => false }
+catalogSuite(
+  t,
+  'SharedStore with a file for each group',
+  () => new SharedStore({ directory: apart, files, log: () => {}, journalFiles: 3 }),
 )

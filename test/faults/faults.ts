@@ -351,6 +351,46 @@ export const FAULTS: readonly Fault[] = [
     says: /hints are followed/,
   },
   {
+    name: 'a look reads a group of the journal that is still being written',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/catalog/journal.js',
+        find: 'await files.readWhole(path, bytes)',
+        replace: 'await files.read(path)',
+      },
+    ],
+    tests: ['unit/catalog/segments.test.js'],
+    says: /a backup that looks in any moment spoils nothing/,
+  },
+  {
+    name: 'a look reads a snapshot that is still being written',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/catalog/shared-read.js',
+        find: 'if (!mayBe || !(await isThere(files, journalPath))) {',
+        replace:
+          'await files.read(path); if (!mayBe || !(await isThere(files, journalPath))) {',
+      },
+    ],
+    tests: ['unit/catalog/segments.test.js'],
+    says: /a backup that looks in any moment spoils nothing/,
+  },
+  {
+    name: 'a journal of closed files is not told to versions that would not see them',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/catalog/snapshot.js',
+        find: 'const snapshot = segmented ? SEGMENTED_FORMAT : SHARED_FORMAT;',
+        replace: 'const snapshot = SHARED_FORMAT;',
+      },
+    ],
+    tests: ['unit/catalog/segments.test.js'],
+    says: /older versions refuse the second|loses nothing acknowledged/,
+  },
+  {
     name: 'a damaged record of the catalog is taken for a whole one',
     kind: 'damage unseen',
     edits: [

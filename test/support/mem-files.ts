@@ -21,6 +21,7 @@ export type Call =
   | 'list'
   | 'create'
   | 'read'
+  | 'readWhole'
   | 'readAt'
   | 'lookAt'
   | 'unlink'
@@ -151,6 +152,12 @@ export function memFiles(
         return newFile(path, id)
       }),
     read: (path) => run('read', path, () => files.get(path) ?? ('missing' as const)),
+    readWhole: (path, bytes) =>
+      run('readWhole', path, () => {
+        const found = files.get(path)
+        if (found === undefined) return 'missing' as const
+        return found.length < bytes ? ('short' as const) : found.subarray(0, bytes)
+      }),
     readAt: (path, position, length) =>
       run('readAt', path, () => {
         const bytes = files.get(path)

@@ -526,6 +526,10 @@ t.test(
       'begun-0000000003-0000000002': '',
     })
     t.equal(await openingBytes(path), 77)
+    const newest = join(path, 'epoch-0000000003')
+    writeFileSync(join(newest, 'journal-0000000002.0000000001-400'), '')
+    writeFileSync(join(newest, 'journal-0000000001.0000000009-5000'), '')
+    t.equal(await openingBytes(path), 477, 'a journal of many files tells their lengths itself')
     t.equal(await openingBytes(join(path, 'not there')), 0)
   },
 )

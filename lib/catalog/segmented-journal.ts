@@ -1,0 +1,96 @@
+/**
+ * A journal whose groups are closed files of their own: made exclusively, written once, synced, closed, never written
+ * again. For storages on which nobody can read what somebody else still appends to (HDFS through its NFS gateway).
+ *
+ * - A file's name says how long it is when it is whole: whoever reads needs nothing else to pass over one that isn't.
+ * - A name is never used again, not after a group that found no space was removed either: the files' numbers only grow,
+ *   and have gaps then. That nothing is missing is told by the numbers of the changes.
+ * - What fences it is what fences a journal in one file (docs/ha-protocol.md, "Changes are fenced"): a deposed master's
+ *   late file lies in its own term, and its commit fails.
+ */
+import { dirname, join } from 'node:path'
+import { whyGone } from './by-name.ts'
+import { FileError, type Files, type NewFile, type Written } from './files.ts'
+import { encodeGroup, encodeHead, type Journal, type JournalHead, segmentFile } from './journal.ts'
+import type { Transaction } from './model.ts'
+
+export class SegmentedJournal implements Journal {
+  readonly #files: Files
+  readonly #part: number
+  readonly #head: Buffer
+  /** The file without a number, and the last group's. */
+  readonly #first: Written
+  #last: Written
+  /** Paths of all that are durable. */
+  readonly #segments: string[] = []
+  #index = 0
+  #bytes = 0
+  /** Begun and not durable. */
+  #open: { readonly path: string; file: NewFile | null } | null = null
+
+  private constructor(files: Files, first: Written, head: Buffer, part: number) {
+    this.#files = files
+    this.#part = part
+    this.#head = head
+    this.#first = first
+    this.#last = first
+  }
+
+  /** `file` stays empty, and is closed when it resolves. */
+  static async begin(
+    files: Files,
+    file: NewFile,
+    head: Omit<JournalHead, 'journal'>,
+  ): Promise<Journal> {
+    await file.close()
+    return new SegmentedJournal(files, file.written, encodeHead(head), head.part)
+  }
+
+  async append(seq: number, transactions: readonly Transaction[]): Promise<void> {
+    const bytes = Buffer.concat([this.#head, encodeGroup(seq, transactions)])
+    this.#index += 1
+    const directory = dirname(this.#first.path)
+    const path = join(directory, segmentFile(this.#part, this.#index, bytes.length))
+    const open = { path, file: null as NewFile | null }
+    this.#open = open
+    const file = await this.#files.create(path, { durable: true })
+    if (file === 'exists') {
+      throw new FileError('EEXIST', `${path} is there, and this master has not made it`)
+    }
+    open.file = file
+    await Promise.all([file.write(bytes), this.#files.syncDir(directory)])
+    await file.close()
+    this.#open = null
+    this.#last = file.written
+    this.#segments.push(path)
+    this.#bytes += bytes.length
+  }
+
+  async cutBack(): Promise<void> {
+    const open = this.#open
+    if (open === null) return
+    await open.file?.close()
+    await this.#files.unlink(open.path)
+    this.#open = null
+  }
+
+  hasReached({ bytes, files }: { readonly bytes: number; readonly files: number }): boolean {
+    return this.#bytes >= bytes || this.#segments.length >= files
+  }
+
+  async whyGone(what: 'appended' | 'everything'): Promise<string | null> {
+    if (what === 'appended') return whyGone(this.#files, this.#last)
+    // Before the listing: what is made while it runs may not be in it.
+    const segments = [...this.#segments]
+    const directory = dirname(this.#first.path)
+    const listed = await this.#files.list(directory)
+    const names = new Set(listed === 'missing' ? [] : listed)
+    const gone = segments.find((path) => !names.has(path.slice(directory.length + 1)))
+    if (gone !== undefined) return `${gone} is gone: somebody has removed it`
+    return (await whyGone(this.#files, this.#first)) ?? (await whyGone(this.#files, this.#last))
+  }
+
+  async close(): Promise<void> {
+    await this.#open?.file?.close()
+  }
+}
