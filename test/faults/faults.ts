@@ -370,8 +370,7 @@ export const FAULTS: readonly Fault[] = [
       {
         file: 'build/lib/catalog/shared-read.js',
         find: 'if (!mayBe || !(await isThere(files, journalPath))) {',
-        replace:
-          'await files.read(path); if (!mayBe || !(await isThere(files, journalPath))) {',
+        replace: 'await files.read(path); if (!mayBe || !(await isThere(files, journalPath))) {',
       },
     ],
     tests: ['unit/catalog/segments.test.js'],

@@ -265,7 +265,7 @@ const BROKEN: Readonly<Record<string, Breaks & { readonly by: string }>> = {
     },
   },
   'make no marks': {
-    by: 'journal',
+    by: 'second journal',
     files: (files) => ({
       ...files,
       create: async (path, options) => (isMark(path) ? 'exists' : files.create(path, options)),
