@@ -275,7 +275,7 @@ t.test('damage is told, never taken for the end of a file or for nothing', async
   t.equal(await damaged((disk) => edit(disk, 'snapshot', () => Buffer.alloc(0))), 'CORRUPT')
   const withoutEnd = (b: Buffer) => b.subarray(0, b.lastIndexOf('\n', b.length - 2) + 1)
   t.equal(await damaged((disk) => edit(disk, 'snapshot', withoutEnd)), 'CORRUPT')
-  const newer = encodeRecord({ snapshot: 2, term: 3, part: 1 })
+  const newer = encodeRecord({ snapshot: 3, term: 3, part: 1 })
   t.equal(await damaged((disk) => edit(disk, 'snapshot', () => newer)), 'BAD_STORE')
 })
 
