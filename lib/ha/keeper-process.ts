@@ -5,6 +5,7 @@
  * The end of the channel is the kernel's word that the master is gone. This process ends itself by SIGKILL: with one
  * file call hanging on a dead mount, process.exit() would never return.
  */
+import { write } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { realClock } from './clock.ts'
@@ -67,9 +68,13 @@ async function main(given: Start): Promise<void> {
       link,
       fence: (holder) =>
         fence(start.fencing, holder, { log, timeoutMs: start.timing.monitorMs, sshOptions }),
-      killMaster: () => {
+      killMaster: (why) => {
         // Only our parent, and only while it is: a pid can be reused, a parent can't.
-        if (process.ppid === start.self.master.pid) process.kill(process.ppid, 'SIGKILL')
+        if (process.ppid !== start.self.master.pid) return
+        process.kill(process.ppid, 'SIGKILL')
+        // Nobody else can tell it. Not waited for: the output may be on a mount that hangs.
+        const text = `${new Date().toISOString()} the keeper of ${start.self.address} has killed it: ${why}\n`
+        write(2, text, () => {})
       },
       masterCpu: () => readCpu(start.self.master.pid),
       exit,

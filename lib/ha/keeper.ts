@@ -49,8 +49,8 @@ export interface KeeperPorts {
   readonly link: KeeperLink
   /** Proves that a holder is dead, or not. Never rejects. */
   readonly fence: (holder: Holder) => Promise<{ fenced: boolean; detail: string }>
-  /** SIGKILL to the master; the link then closes. */
-  readonly killMaster: () => void
+  /** SIGKILL to the master; the link then closes. `why` is for people: a log that goes through the master dies with it. */
+  readonly killMaster: (why: string) => void
   /** CPU time that the master has used, ms, and whether it wants to run now; null where that can't be read. */
   readonly masterCpu: () => { readonly runnable: boolean; readonly cpuMs: number } | null
   /** Ends this process without waiting for anything. */
@@ -395,7 +395,7 @@ export class Keeper {
         })
         return
       case 'kill-master':
-        killMaster()
+        killMaster(effect.why)
         return
       case 'register':
         this.#backup.register(true)

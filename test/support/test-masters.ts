@@ -12,7 +12,7 @@ import type { Test } from 'tap'
 import { exchange } from '../../lib/cli/http.ts'
 import { freePortRow, PortRow } from './free-ports.ts'
 import { patienceMs } from './pace.ts'
-import { type End, ended, endOf, hasEnded } from './processes.ts'
+import { closed, type End, ended, endOf, hasEnded } from './processes.ts'
 import { saysReady, siteXml, startDaemon } from './test-daemon.ts'
 import { until } from './until.ts'
 
@@ -182,6 +182,13 @@ export class TestMaster {
   async ended(): Promise<End> {
     if (this.#process === null) throw new Error('it was never started')
     return ended(this.#process)
+  }
+
+  /** How its process ended, and what it and its keeper said last. */
+  async lastWords(): Promise<string> {
+    if (this.#process === null) throw new Error('it was never started')
+    await closed(this.#process)
+    return endOf(this.#process) ?? ''
   }
 
   async health(what: 'active' | 'backup'): Promise<boolean> {
