@@ -14,7 +14,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { systemClock } from '../base/clock.ts'
 import {
   errnoOf,
   fileSystemOf,
@@ -24,7 +23,6 @@ import {
   systemWords,
   withFile,
 } from '../ha/index.ts'
-import { SpoiltFiles, spoiltText } from './spoilt-files.ts'
 
 /** A file call that failed. `errno` is the system's name, such as EIO. */
 export class FileError extends Error {
@@ -98,9 +96,8 @@ const TAIL_BYTES = 256
 
 /**
  * On the real disk. What `directory` is on decides whether O_DIRECT is used, and which rules hold; it need not exist yet.
- * `spoilt`: what this process must not ask for again.
  */
-export function openFiles(directory: string, spoilt = new SpoiltFiles(systemClock)): Files {
+export function openFiles(directory: string): Files {
   const fileSystem = once(() => fileSystemOf(directory))
   const profile = once(async () => profileOn(await fileSystem(), directory))
   const directFlag = async (): Promise<number> =>
@@ -121,19 +118,6 @@ export function openFiles(directory: string, spoilt = new SpoiltFiles(systemCloc
         return withFile(file, () => use(file))
       }),
     )
-  /** Recognises a file whose end this host's gateway does not give any more. */
-  const readUnspoilt = async <T>(path: string, use: (file: FileHandle) => Promise<T>) => {
-    if (spoilt.has(path)) throw new FileError('EIO', spoiltText(path))
-    try {
-      return await readWith(path, use)
-    } catch (error) {
-      if (!isErrno(error, 'EIO') || (await profile()).readsGrowingFiles) throw error
-      const isBegun = readWith(path, async (file) => (await readPart(file, 0, 1)).length === 1)
-      if ((await isBegun.catch(() => false)) !== true) throw error
-      spoilt.add(path)
-      throw new FileError('EIO', spoiltText(path), { cause: error })
-    }
-  }
 
   return {
     growingFilesReadable: () =>
@@ -153,14 +137,13 @@ export function openFiles(directory: string, spoilt = new SpoiltFiles(systemCloc
       }
       return newFile(path, file, await identityOf(path, file))
     },
-    read: (path) => readUnspoilt(path, readAll),
+    read: (path) => readWith(path, readAll),
     readWhole: (path, bytes) =>
-      readUnspoilt(path, async (file) => {
+      readWith(path, async (file) => {
         const { size } = await file.stat()
         return size < bytes ? ('short' as const) : readFirst(file, bytes)
       }),
-    readAt: (path, position, length) =>
-      readUnspoilt(path, (file) => readPart(file, position, length)),
+    readAt: (path, position, length) => readWith(path, (file) => readPart(file, position, length)),
     lookAt: (path) =>
       orMissing(
         attempt('look at', path, async () => {

@@ -12,7 +12,7 @@ import { openFiles } from './files.ts'
 import { MemStore } from './mem-store.ts'
 import { sharedDirectory } from './shared-directory.ts'
 import { SharedStore } from './shared-store.ts'
-import { SpoiltFiles } from './spoilt-files.ts'
+import { leavingSpoilt, SpoiltFiles } from './spoilt-files.ts'
 import { SQL_TIMEOUTS } from './sql-connection.ts'
 import type { SqlKeeping } from './sql-store.ts'
 import type { ReadableStore } from './store.ts'
@@ -53,7 +53,7 @@ export function sharedStore(
   const directory = sharedDirectory(rootDirectory)
   return new SharedStore({
     directory,
-    files: openFiles(directory, spoilt),
+    files: leavingSpoilt(openFiles(directory), spoilt),
     served: (upTo) => readServed(haDirectoryOf(rootDirectory), upTo),
     binding,
     log,

@@ -80,6 +80,7 @@ interface Part {
 async function partsIn(files: Files, directory: string, known: Begun | null): Promise<Part[]> {
   const names = await files.list(directory)
   const marks = marksOf(names === 'missing' ? [] : names)
+  const mayReadAll = (await files.growingFilesReadable?.()) ?? true
   const parts: Part[] = []
   for (const term of await seenTerms({ files, directory, takesOver: false }, 0)) {
     const at = join(directory, epochDir(term))
@@ -93,14 +94,16 @@ async function partsIn(files: Files, directory: string, known: Begun | null): Pr
     for (const part of numbers) {
       const marked = ownMarks.includes(part) ? { term, part, by: '' } : null
       const begun = newerOf(marked, known)
+      const hadJournal = begun !== null && promisesJournal(begun, { term, part, lowest })
+      const isWhole = hadJournal || listedIn(listed).includes(journalFile(part))
       const path = join(at, snapshotFile(part))
-      const snapshot = await found(files.read(path))
+      const snapshot = isWhole || mayReadAll ? await found(files.read(path)) : ON_ITS_WAY
       parts.push({
         term,
         part,
         snapshot: 'is' in snapshot ? wholeOf(snapshot.is, path) : snapshot,
         journal: await foundJournal(files, { directory: at, names: listedIn(listed), part }),
-        hadJournal: begun !== null && promisesJournal(begun, { term, part, lowest }),
+        hadJournal,
       })
     }
   }
@@ -108,6 +111,8 @@ async function partsIn(files: Files, directory: string, known: Begun | null): Pr
 }
 
 const MISSING = 'is missing'
+/** Where nobody may read a file that still grows. */
+const ON_ITS_WAY = { why: 'may still be on its way: nothing says that its journal was begun' }
 
 const listedIn = (listed: Found<string[]>): string[] => ('is' in listed ? listed.is : [])
 

@@ -6,8 +6,10 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { splitHostPort } from '../base/host-port.ts'
+import { messageOf } from '../base/message-of.ts'
 import { HaError, type Member, type Timing } from '../ha/index.ts'
 import type { WorkerRow } from '../rpc/contract.ts'
+import { RpcError } from '../rpc/index.ts'
 import { hostNameOf } from '../web/callers.ts'
 import { countQueries } from '../web/query-page.ts'
 import { whyOf } from '../web/term-words.ts'
@@ -63,6 +65,8 @@ const MINUTE_MS = 60_000
 const FRESH_MS = 500
 /** Older than that is no news any more. */
 const OLD_MS = 5000
+/** The list of queries may be long, and the active has to send it: it is asked for less often than what is at hand. */
+const ASKED_MS = 2000
 const MOST_QUERIES = 10_000
 const MOST_PAGES_KNOWN = 64
 
@@ -70,37 +74,48 @@ const MOST_PAGES_KNOWN = 64
 class Kept<T> {
   readonly #ask: () => Promise<T>
   readonly #clock: Clock
+  readonly #freshMs: number
   #value: T | null = null
+  #why: unknown = null
   #atMs = Number.NEGATIVE_INFINITY
   #asking: Promise<T | null> | null = null
 
-  constructor(ask: () => Promise<T>, clock: Clock) {
+  constructor(ask: () => Promise<T>, clock: Clock, freshMs = FRESH_MS) {
     this.#ask = ask
     this.#clock = clock
+    this.#freshMs = freshMs
   }
 
   /** The last one, at once; null when there is none, or an old one. */
   get last(): T | null {
     const ageMs = this.#clock.nowMs() - this.#atMs
-    if (ageMs >= FRESH_MS) void this.fresh()
+    if (ageMs >= this.#freshMs) void this.fresh()
     return ageMs < OLD_MS ? this.#value : null
   }
 
   /** One that is not old; null when there was never one and now it fails. */
   fresh(): Promise<T | null> {
-    if (this.#clock.nowMs() - this.#atMs < FRESH_MS) return Promise.resolve(this.#value)
+    if (this.#clock.nowMs() - this.#atMs < this.#freshMs) return Promise.resolve(this.#value)
     this.#asking ??= this.#renew().finally(() => {
       this.#asking = null
     })
     return this.#asking
   }
 
+  /** The same for who has to know why there is none. Rejects with RpcError UNAVAILABLE. */
+  async known(): Promise<T> {
+    const value = await this.fresh()
+    if (value !== null) return value
+    throw new RpcError('UNAVAILABLE', messageOf(this.#why), { cause: this.#why })
+  }
+
   async #renew(): Promise<T | null> {
     try {
       this.#value = await this.#ask()
-    } catch {
+    } catch (error) {
       // Whoever it is that does not answer has his own place in the document; the next asker tries again.
       this.#value = null
+      this.#why = error
     }
     this.#atMs = this.#clock.nowMs()
     return this.#value
@@ -115,12 +130,14 @@ export class MasterWeb implements WebView {
   /** Web addresses of masters, the latest seen last. */
   readonly #pages = new Set<string>()
   readonly #rows: Kept<QueryRow[]>
+  /** The active's, for where only he knows them. */
+  readonly #activeRows: Kept<QueryRow[]>
   readonly #activeWorkers: Kept<{ rows: WorkerRow[]; atMs: number }>
   /** The term whose beginning is known. */
   #since: { readonly epoch: number; readonly ms: number } | null = null
 
   constructor(options: MasterWebOptions) {
-    const { clock, queries, wallMs } = options
+    const { clock, wallMs } = options
     this.#options = options
     this.self = options.self
     this.#pageQueries = new PageQueries({
@@ -128,7 +145,8 @@ export class MasterWeb implements WebView {
       ownAddresses: () => this.#ownAddresses(),
       clusterId: () => options.own().clusterId,
     })
-    this.#rows = new Kept(() => queries.newest(MOST_QUERIES), clock)
+    this.#rows = new Kept(() => this.#newestQueries(), clock)
+    this.#activeRows = new Kept(() => this.#pageQueries.queries(MOST_QUERIES), clock, ASKED_MS)
     this.#activeWorkers = new Kept(async () => {
       const rows = await this.#pageQueries.workers()
       return { rows, atMs: wallMs() }
@@ -219,7 +237,7 @@ export class MasterWeb implements WebView {
   }
 
   async queries(limit: number): Promise<QueryRow[]> {
-    return ((await this.#rows.fresh()) ?? []).slice(0, limit)
+    return (await this.#rows.known()).slice(0, limit)
   }
 
   metrics(): MetricsFacts {
@@ -314,6 +332,17 @@ export class MasterWeb implements WebView {
   }
 
   // ---- what is kept ----------------------------------------------------------------------------------------------
+
+  async #newestQueries(): Promise<QueryRow[]> {
+    try {
+      return await this.#options.queries.newest(MOST_QUERIES)
+    } catch (error) {
+      if (!(error instanceof RpcError) || error.code !== 'NOT_ACTIVE') throw error
+      const told = await this.#activeRows.fresh()
+      if (told === null) throw error
+      return told
+    }
+  }
 
   #workersAtHand(): readonly WorkerRow[] | null {
     if (this.serving()) return this.#options.queries.workers()

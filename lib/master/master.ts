@@ -162,6 +162,7 @@ export class Master {
       queries: options.queries,
       address: options.address,
       status: () => this.#serviceStatus(),
+      whereabouts: () => this.#whereabouts(),
       masters: async () => this.#ours.names(this.#joined().view()),
       onAstray: (worker) => {
         // Before, there may be no cluster yet.

@@ -1,5 +1,6 @@
 /**
- * What pages ask of the cluster rather than of this master: the catalog, workers, SQL, the end of a query. It goes
+ * What pages ask of the cluster rather than of this master: the catalog, workers, SQL, the end of a query, and the list of
+ * queries where only the active knows it. It goes
  * through the ordinary client, which finds the active master, be it this one or another, and lives through a failover.
  * The client is loaded when the first page needs it.
  */
@@ -7,7 +8,7 @@ import type { Clock } from '../base/clock.ts'
 import type { QueryResult, TajoClient, TajoClientOptions } from '../client/index.ts'
 import type { WorkerRow } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
-import type { SqlLine, SqlOut, SqlRequest, TablesDocument } from '../web/view.ts'
+import type { QueryRow, SqlLine, SqlOut, SqlRequest, TablesDocument } from '../web/view.ts'
 
 export interface PageQueriesOptions {
   /** This master's own addresses: it names the active one. Null before it has joined. */
@@ -45,6 +46,10 @@ export class PageQueries {
 
   workers(): Promise<WorkerRow[]> {
     return this.#ask((client) => client.workers())
+  }
+
+  queries(limit: number): Promise<QueryRow[]> {
+    return this.#ask((client) => client.queries(limit))
   }
 
   kill(queryId: string): Promise<boolean> {

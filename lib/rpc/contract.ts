@@ -300,7 +300,10 @@ export const client = {
     queryStatus.nullable(),
   ),
   kill: call({ access: 'open', activeOnly: true }, z.object({ queryId }), queryStatus.nullable()),
-  /** Newest first; running ones of this term and the history of all terms. */
+  /**
+   * Newest first; running ones of this term and the history of all terms. NOT_ACTIVE from a backup that may not read the
+   * query log (HDFS's NFS gateway).
+   */
   queries: call(
     { access: 'open', activeOnly: false },
     z.object({ limit: z.number().int().min(1).max(10_000) }),

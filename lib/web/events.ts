@@ -108,15 +108,14 @@ export class EventHub {
     const { view } = this.#options
     const [cluster, queries, history] = await Promise.all([
       view.cluster(PATIENCE_MS),
-      view.queries(MOST_QUERIES),
+      view.queries(MOST_QUERIES).catch(() => null),
       // The page is of use without it, and gets it as soon as it can be read.
       view.history(HISTORY_ROWS).catch(() => null),
     ])
-    const changed = queries.slice(0, SNAPSHOT_QUERIES)
     return [
       event('cluster', this.#clusterFor(cluster, ip)),
       event('workers', cluster.workerCounts),
-      event('queries', { counts: countQueries(queries), changed, more: false }),
+      queries === null ? '' : snapshotOf(queries),
       history === null ? '' : event('history', { history }),
     ].join('')
   }
@@ -203,7 +202,9 @@ export class EventHub {
   }
 
   async #tellQueries(): Promise<void> {
-    const queries = await this.#options.view.queries(MOST_QUERIES)
+    // Why it can't be told is told to who asks for the list itself; the next tick tries again.
+    const queries = await this.#options.view.queries(MOST_QUERIES).catch(() => null)
+    if (queries === null) return
     const changed = queries.filter((row) => !sameQuery(row, this.#queries.get(row.queryId)))
     const first = this.#queries.size === 0
     this.#queries = new Map(queries.map((row) => [row.queryId, row]))
@@ -252,6 +253,11 @@ export class EventHub {
 /** What the description promises of an event is what it takes. */
 const event = <Name extends keyof Events>(name: Name, data: Events[Name]): string =>
   `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+
+const snapshotOf = (queries: readonly QueryRow[]): string => {
+  const changed = queries.slice(0, SNAPSHOT_QUERIES)
+  return event('queries', { counts: countQueries(queries), changed, more: false })
+}
 
 const sameQuery = (a: QueryRow, b: QueryRow | undefined): boolean =>
   b !== undefined &&

@@ -109,7 +109,10 @@ export interface WebView {
   lease(seconds: number): LeaseDocument
   /** On a backup asked of the active master; never rejects. */
   workers(): Promise<WorkersDocument>
-  /** Newest first, of all terms; never rejects for a directory that does not answer. */
+  /**
+   * Newest first, of all terms; never rejects for a directory that does not answer. Where only the active knows them he is
+   * asked: rejects RpcError UNAVAILABLE when there is none.
+   */
   queries(limit: number): Promise<QueryRow[]>
   metrics(): MetricsFacts
   config(): ConfigDocument

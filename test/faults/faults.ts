@@ -377,6 +377,97 @@ export const FAULTS: readonly Fault[] = [
     says: /a backup that looks in any moment spoils nothing/,
   },
   {
+    name: 'a backup reads the query log while it grows, where that spoils it',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/master/queries/query-history.js',
+        find: 'if (!isSealed || takesOver) {',
+        replace: '{',
+      },
+    ],
+    tests: ['unit/master/query-log-sealed.test.js'],
+    says: /whoever looks beside the active reads nothing/,
+  },
+  {
+    name: 'the active reads its own query log while it grows',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/master/queries/query-history.js',
+        find: 'if (this.#own.has(name) || this.#files.has(name))',
+        replace: 'if (this.#files.has(name))',
+      },
+    ],
+    tests: ['unit/master/query-log-sealed.test.js'],
+    says: /once, and its own never|a part is never gone on with/,
+  },
+  {
+    name: 'a backup that may not read the query log says that there were no queries',
+    kind: 'silence',
+    edits: [
+      {
+        file: 'build/lib/master/queries/services.js',
+        find: 'if (history.isSealed && this.#term === null) {',
+        replace: 'if (history.isSealed && this.#term === undefined) {',
+      },
+    ],
+    tests: ['unit/master/query-log-sealed.test.js'],
+    says: /the services of a backup name the active/,
+  },
+  {
+    name: 'a part of the query log that may have been read is gone on with',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/master/queries/query-log.js',
+        find: 'this.#listener === null ? Math.max(1, last) : last + 1',
+        replace: 'Math.max(1, last)',
+      },
+    ],
+    tests: ['unit/master/query-log-sealed.test.js'],
+    says: /a part is never gone on with/,
+  },
+  {
+    name: 'a file that a gateway has spoilt is asked for again and again',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/catalog/spoilt-files.js',
+        find: 'if (spoilt.has(path))',
+        replace: 'if (spoilt.has(path) && path === "")',
+      },
+    ],
+    tests: ['unit/catalog/segments.test.js', 'unit/master/query-log-sealed.test.js'],
+    says: /each try would begin the ten minutes of the gateway anew/,
+  },
+  {
+    name: 'a spoilt part of the query log is removed unread',
+    kind: 'lost request',
+    edits: [
+      {
+        file: 'build/lib/master/queries/query-history.js',
+        find: ' || this.#spoilt.has(name)',
+        replace: '',
+      },
+    ],
+    tests: ['unit/master/query-log-sealed.test.js'],
+    says: /nothing is removed that nobody has read/,
+  },
+  {
+    name: 'what is restored reads a snapshot that is still being written',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/catalog/restorable.js',
+        find: 'isWhole || mayReadAll ?',
+        replace: 'true ?',
+      },
+    ],
+    tests: ['unit/catalog/segments.test.js'],
+    says: /a backup that looks in any moment spoils nothing/,
+  },
+  {
     name: 'a journal of closed files is not told to versions that would not see them',
     kind: 'lost acknowledgement',
     edits: [

@@ -7,7 +7,13 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
-import type { AnswerOf, QueryStatus, RequestOf, Services } from '../../lib/rpc/contract.ts'
+import type {
+  AnswerOf,
+  QueryRecord,
+  QueryStatus,
+  RequestOf,
+  Services,
+} from '../../lib/rpc/contract.ts'
 import { type Gate, Guard, RpcError, rpcServer } from '../../lib/rpc/index.ts'
 import { freePortRow } from './free-ports.ts'
 
@@ -35,6 +41,8 @@ export interface FakeCluster {
   readonly submitted: Submit[]
   readonly killed: string[]
   tables: Record<string, Tables>
+  /** What `queries` answers, and who: the active alone where backups may not read the query log. */
+  history: { readonly of: 'all' | 'active'; readonly records: QueryRecord[] }
   /** Client RPC addresses that its masters know. */
   readonly masters: string[]
   master(t: Test): Promise<FakeMaster>
@@ -65,6 +73,7 @@ export function fakeCluster(clusterId = FAKE_CLUSTER): FakeCluster {
     submitted: [],
     killed: [],
     tables: { default: [] },
+    history: { of: 'all', records: [] },
     masters: [],
     master: (t) => fakeMaster(t, cluster, clusterId),
   }
@@ -123,7 +132,11 @@ async function fakeMaster(t: Test, cluster: FakeCluster, clusterId: string): Pro
           cluster.killed.push(queryId)
           return cluster.queries.get(queryId) ?? null
         }),
-      queries: () => told('queries', () => ({ queries: [] })),
+      queries: () =>
+        told('queries', () => {
+          if (cluster.history.of === 'active') gate.enter()
+          return { queries: cluster.history.records }
+        }),
     },
     options,
   )

@@ -9,6 +9,37 @@ import type { MemDirectory } from './mem-files.ts'
 /** One gateway: of each file, how long it was when it was read first. */
 export type Gateway = Map<string, number>
 
+/** Whether it gives what is asked for; it remembers a file that was not read before. Reads of nothing ask nobody. */
+function gives(gateway: Gateway, file: string, { size, upTo }: { size: number; upTo: number }) {
+  const end = Math.min(upTo, size)
+  if (end <= 0) return true
+  const known = gateway.get(file) ?? size
+  gateway.set(file, known)
+  return end <= known
+}
+
+/** Reading through it what others write into a real directory; `onRead` hears of each read, given or not. */
+export function gatewayReads(
+  inner: Files,
+  gateway: Gateway,
+  onRead: (path: string) => void = () => {},
+): Files {
+  const through = async <T>(path: string, upTo: number, read: () => Promise<T>): Promise<T> => {
+    onRead(path)
+    const seen = await inner.lookAt(path)
+    if (seen === 'missing') return read()
+    if (gives(gateway, `${path}#${seen.fileId}`, { size: seen.bytes, upTo })) return read()
+    throw new FileError('EIO', `can't read ${path}: EIO`)
+  }
+  return {
+    ...inner,
+    growingFilesReadable: async () => false,
+    read: (path) => through(path, Number.POSITIVE_INFINITY, () => inner.read(path)),
+    readAt: (path, position, length) =>
+      through(path, position + length, () => inner.readAt(path, position, length)),
+  }
+}
+
 export interface GatewayOptions {
   readonly gateway: Gateway
   /** What its users are told of it. */
@@ -26,11 +57,7 @@ export function gatewayFiles(inner: Files, disk: MemDirectory, options: GatewayO
   const readThrough = (path: string, upTo: number): void => {
     const key = `${path}#${disk.ids.get(path)}`
     const size = disk.files.get(path)?.length ?? 0
-    const end = Math.min(upTo, size)
-    if (end === 0) return
-    const known = gateway.get(key)
-    if (known === undefined) gateway.set(key, size)
-    else if (end > known) refuse('read', path, 'EIO')
+    if (!gives(gateway, key, { size, upTo })) refuse('read', path, 'EIO')
   }
   const through = (file: NewFile): NewFile => ({
     get written() {

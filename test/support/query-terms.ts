@@ -9,7 +9,7 @@ import { type MemKept, MemStore, memKept } from '../../lib/catalog/mem-store.ts'
 import type { Sign } from '../../lib/master/queries/deaths.ts'
 import type { QueryOptions } from '../../lib/master/queries/options.ts'
 import type { Spot } from '../../lib/master/queries/query.ts'
-import { QueryHistory } from '../../lib/master/queries/query-history.ts'
+import { type HistoryOptions, QueryHistory } from '../../lib/master/queries/query-history.ts'
 import { QueryTerm } from '../../lib/master/queries/term.ts'
 import type { RunAnswer, WorkerCalls } from '../../lib/master/queries/worker-calls.ts'
 import type { Manifest, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
@@ -137,7 +137,8 @@ export class Terms {
     }
   }
 
-  history(): QueryHistory {
+  history(more: Partial<HistoryOptions> = {}): QueryHistory {
+    const { logDisk } = this.options
     return new QueryHistory({
       directory: this.options.logDirectory,
       limit: this.options.historyLimit,
@@ -145,6 +146,8 @@ export class Terms {
       wallMs: Date.now,
       clock: this.clock,
       log: () => {},
+      ...(logDisk === undefined ? {} : { disk: logDisk }),
+      ...more,
     })
   }
 

@@ -1,4 +1,5 @@
 /** What the query services are started with, as plain values: `cli/master-life.ts` makes them of the configuration. */
+import type { Files } from '../../catalog/files.ts'
 import type { ReadableStore } from '../../catalog/store.ts'
 import type { ProofOptions } from './proof.ts'
 
@@ -9,6 +10,8 @@ export interface QueryOptions {
   readonly makeStore: (clusterId: string | null) => Promise<ReadableStore>
   /** Absolute directory of the query log: `<rootdir>/system/queries`. */
   readonly logDirectory: string
+  /** How it is read; the real disk if left out. */
+  readonly logDisk?: Files
   /** Absolute; managed tables live below it. */
   readonly warehouse: string
   /** Absolute; further directories that LOCATION may name. */

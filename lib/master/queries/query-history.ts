@@ -2,14 +2,19 @@
  * The query log, read: every master merges the files of all terms into one list, newest first. Only what was appended
  * since is read again, at most once a second; what is torn or foreign is skipped. A directory that does not answer costs
  * the asker a bounded wait and then an old list.
+ *
+ * Where nobody may read a file that still grows (HDFS's NFS gateway) nothing is read but what ended terms have left, once,
+ * by who takes over: their writers have ended. What this process writes itself it is told, and a backup knows nothing.
  */
 import { open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
+import { type Files, openFiles } from '../../catalog/files.ts'
+import { leavingSpoilt, SpoiltError, SpoiltFiles } from '../../catalog/spoilt-files.ts'
 import type { QueryRecord } from '../../rpc/contract.ts'
-import { type LogLine, logName, parseLine, partOf } from './query-log.ts'
+import { type LogLine, type LogListener, logName, parseLine, partOf } from './query-log.ts'
 
 export interface HistoryOptions {
   readonly directory: string
@@ -20,6 +25,8 @@ export interface HistoryOptions {
   readonly wallMs: () => number
   readonly clock: Clock
   readonly log: Log
+  /** Tells whether files that grow may be read, and reads the ended ones where they may not; the real disk if left out. */
+  readonly disk?: Files
 }
 
 const FRESH_MS = 1000
@@ -43,9 +50,16 @@ interface ReadSoFar {
   rest: Buffer
 }
 
-export class QueryHistory {
+export class QueryHistory implements LogListener {
   readonly #options: HistoryOptions
+  readonly #disk: Files
+  /** Null until the storage has told; a log that only its writer knows is not read while it grows. */
+  #isSealed: boolean | null = null
   readonly #files = new Map<string, ReadSoFar>()
+  /** Where the log is sealed: files that this process has begun, of this term or an earlier one of its own. */
+  readonly #own = new Set<string>()
+  /** … and those that this host's gateway doesn't give to their end. */
+  readonly #spoilt = new Set<string>()
   #lines = new Map<string, LogLine>()
   /** The file of each of them. */
   readonly #homes = new Map<string, string>()
@@ -54,7 +68,14 @@ export class QueryHistory {
   skipped = 0
 
   constructor(options: HistoryOptions) {
+    const { directory, clock, disk = openFiles(directory) } = options
     this.#options = options
+    this.#disk = leavingSpoilt(disk, new SpoiltFiles(clock))
+  }
+
+  /** Only its writer knows what it holds, by what the storage is; false while that could not be found out. */
+  get isSealed(): boolean {
+    return this.#isSealed === true
   }
 
   /** Newest first; never rejects. */
@@ -68,7 +89,7 @@ export class QueryHistory {
   async lines(): Promise<ReadonlyMap<string, LogLine>> {
     const { clock } = this.#options
     if (this.#reading === null && clock.nowMs() - this.#readMs >= FRESH_MS) {
-      this.#reading = this.#read().then(() => {
+      this.#reading = this.#read(false).then(() => {
         this.#reading = null
       })
     }
@@ -82,11 +103,14 @@ export class QueryHistory {
     return this.#lines
   }
 
-  /** As `lines`, but read afresh and to the end, however long that takes; null when it failed. */
+  /**
+   * As `lines`, but read afresh and to the end, however long that takes; null when it failed. For who has taken over: where
+   * the log is sealed, what other processes have left is read here and nowhere else.
+   */
   async allLines(): Promise<ReadonlyMap<string, LogLine> | null> {
     while (this.#reading !== null) await this.#reading
     let isComplete = false
-    this.#reading = this.#read().then((done) => {
+    this.#reading = this.#read(true).then((done) => {
       isComplete = done
       this.#reading = null
     })
@@ -94,12 +118,15 @@ export class QueryHistory {
     return isComplete ? this.#lines : null
   }
 
-  /** The new term has written down all that is to be kept: files of terms below it can go. Never rejects. */
+  /**
+   * The new term has written down all that is to be kept: files of terms below it can go, but for those that could not be
+   * read here. Never rejects.
+   */
   async removeBelow(term: number): Promise<void> {
     const { directory, log } = this.#options
     try {
       for (const name of await readdir(directory)) {
-        if (partOf(name) === null || name >= logName(term)) continue
+        if (partOf(name) === null || name >= logName(term) || this.#spoilt.has(name)) continue
         await rm(join(directory, name), { force: true })
       }
     } catch (error) {
@@ -117,26 +144,48 @@ export class QueryHistory {
     const { directory, log } = this.#options
     if ((await this.allLines()) === null) return
     const homes = new Set(this.#homes.values())
-    const parts = [...this.#files.keys()].filter((name) => partOf(name)?.term === term).sort()
+    const all = [...this.#files.keys(), ...this.#own]
+    const parts = all.filter((name) => partOf(name)?.term === term).sort()
     try {
       for (const name of parts.slice(0, -1)) {
         if (homes.has(name)) return
         await rm(join(directory, name), { force: true })
+        this.#own.delete(name)
       }
     } catch (error) {
       log('warn', `old parts of the query log can't be removed: ${messageOf(error)}`)
     }
   }
 
+  // ---- what this process writes itself -----------------------------------------------------------------------------
+
+  async wantsToHear(): Promise<boolean> {
+    this.#isSealed ??= !((await this.#disk.growingFilesReadable?.()) ?? true)
+    return this.#isSealed
+  }
+
+  begins(name: string): void {
+    this.#own.add(name)
+  }
+
+  wrote(name: string, lines: readonly LogLine[]): void {
+    for (const line of lines) this.#keep(line, name)
+  }
+
+  // ---- reading -----------------------------------------------------------------------------------------------------
+
   /** False: not all of it could be read. Never rejects. */
-  async #read(): Promise<boolean> {
+  async #read(takesOver: boolean): Promise<boolean> {
     const { directory, clock, log } = this.#options
     let isComplete = false
     try {
-      const there = (await orNothing(readdir(directory))) ?? []
-      const names = there.filter((name) => partOf(name) !== null).sort()
-      for (const name of names) await this.#readFile(name)
-      for (const name of this.#files.keys()) if (!names.includes(name)) this.#files.delete(name)
+      const isSealed = await this.wantsToHear()
+      if (!isSealed || takesOver) {
+        const there = (await orNothing(readdir(directory))) ?? []
+        const names = there.filter((name) => partOf(name) !== null).sort()
+        for (const name of names) await (isSealed ? this.#readEnded(name) : this.#readFile(name))
+        for (const name of this.#files.keys()) if (!names.includes(name)) this.#files.delete(name)
+      }
       this.#forgetOldest()
       isComplete = true
     } catch (error) {
@@ -144,6 +193,25 @@ export class QueryHistory {
     }
     this.#readMs = clock.nowMs()
     return isComplete
+  }
+
+  /** Once. What its writer, who was deposed, still adds late is nobody's. */
+  async #readEnded(name: string): Promise<void> {
+    if (this.#own.has(name) || this.#files.has(name)) return
+    try {
+      const bytes = await this.#disk.read(join(this.#options.directory, name))
+      if (bytes === 'missing') return
+      for (const line of bytes.toString('utf8').split('\n')) this.#take(line, name)
+      this.#files.set(name, { offset: bytes.length, rest: Buffer.alloc(0) })
+      this.#spoilt.delete(name)
+    } catch (error) {
+      if (!(error instanceof SpoiltError)) throw error
+      // What it holds is told by no other file: it stays for who takes over next, and holds up nothing.
+      if (!this.#spoilt.has(name)) {
+        this.#options.log('warn', `queries are missing in the history: ${messageOf(error)}`)
+      }
+      this.#spoilt.add(name)
+    }
   }
 
   async #readFile(name: string): Promise<void> {
@@ -183,6 +251,10 @@ export class QueryHistory {
       this.skipped += 1
       return
     }
+    this.#keep(line, name)
+  }
+
+  #keep(line: LogLine, name: string): void {
     const before = this.#lines.get(line.query.queryId)
     // A later term knows better, whatever a deposed master still wrote.
     if (before === undefined || before.query.epoch <= line.query.epoch) {

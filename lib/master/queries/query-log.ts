@@ -3,6 +3,10 @@
  * directory that are appended only by the term's master and read by all. A term may be long, and without high
  * availability there is one for ever, so its log is cut into parts: the oldest can go when all they hold is forgotten.
  *
+ * Where nobody may read a file that still grows (HDFS's NFS gateway: whoever reads it spoils it for all of that host), only
+ * its writer knows what it holds: the history of this process is told each line as it is written, and no part that another
+ * process has begun is gone on with.
+ *
  * It is a convenience, not the truth: the truth about changes is in the catalog. So it never holds up an answer: lines
  * wait in a bounded queue, are written together, and are dropped and counted when the directory can't take them.
  */
@@ -26,6 +30,19 @@ export interface LogLine {
   } | null
 }
 
+/**
+ * Who is told what stands in the log, where nobody may read a file that still grows, be it his own (HDFS's NFS gateway):
+ * the history of this process.
+ */
+export interface LogListener {
+  /** False: the log may be read at any time, and nothing is told. */
+  wantsToHear(): Promise<boolean>
+  /** A file of that name is about to be made, and this process goes on writing it. */
+  begins(name: string): void
+  /** They stand in it now. */
+  wrote(name: string, lines: readonly LogLine[]): void
+}
+
 const MOST_WAITING = 10_000
 const RETRY_MS = 1000
 /** Written at once at most, so that a write that fails in the middle tears few lines. */
@@ -43,6 +60,12 @@ export interface QueryLogOptions {
   readonly onPart?: () => void
   /** Its file was removed, with what stood in it: whoever knows its lines adds them again. */
   readonly onGone?: () => void
+  readonly listener?: LogListener
+}
+
+interface Waiting {
+  readonly line: LogLine
+  readonly text: string
 }
 
 const NAME = /^term-(\d{10})(?:_(\d{6}))?\.jsonl$/
@@ -61,9 +84,11 @@ export function partOf(name: string): { term: number; part: number } | null {
 
 export class QueryLog {
   readonly #options: QueryLogOptions
-  #waiting: string[] = []
+  #waiting: Waiting[] = []
   #writing: Promise<void> | null = null
   #file: FileHandle | null = null
+  /** Who hears of each line; null for nobody. */
+  #listener: LogListener | null = null
   /** Null until it is known what is there. */
   #part: number | null = null
   #bytes = 0
@@ -77,7 +102,11 @@ export class QueryLog {
   }
 
   get path(): string {
-    return join(this.#options.directory, logName(this.#options.term, this.#part ?? 1))
+    return join(this.#options.directory, this.#name)
+  }
+
+  get #name(): string {
+    return logName(this.#options.term, this.#part ?? 1)
   }
 
   /** Never waits and never throws. */
@@ -92,7 +121,7 @@ export class QueryLog {
       }
       return
     }
-    this.#waiting.push(`${JSON.stringify({ v: 1, ...line })}\n`)
+    this.#waiting.push({ line, text: `${JSON.stringify({ v: 1, ...line })}\n` })
     this.#writing ??= this.#write().finally(() => {
       this.#writing = null
     })
@@ -124,13 +153,18 @@ export class QueryLog {
           return
         }
         // A line that a failed write has torn ends here.
-        const text = `${this.#torn ? '\n' : ''}${lines.join('')}`
+        const text = `${this.#torn ? '\n' : ''}${lines.map((one) => one.text).join('')}`
         await this.#file.appendFile(text)
         this.#torn = false
         this.#bytes += Buffer.byteLength(text)
         // Other hosts see it only then.
         await this.#file.datasync()
-        if (!(await this.#isThere())) {
+        if (await this.#isThere()) {
+          this.#listener?.wrote(
+            this.#name,
+            lines.map(({ line }) => line),
+          )
+        } else {
           await this.#beginAgain()
           this.#waiting = [...lines, ...this.#waiting].slice(0, MOST_WAITING)
         }
@@ -151,9 +185,11 @@ export class QueryLog {
   }
 
   async #open(): Promise<FileHandle> {
-    const { directory, term } = this.#options
+    const { directory, term, listener } = this.#options
     await mkdir(directory, { recursive: true })
-    this.#part ??= lastPart(await readdir(directory), term)
+    this.#listener = (await listener?.wantsToHear()) === true ? (listener ?? null) : null
+    this.#part ??= this.#firstPart(await readdir(directory), term)
+    this.#listener?.begins(this.#name)
     const file = await open(this.path, 'a', 0o600)
     try {
       this.#bytes = (await file.stat()).size
@@ -164,6 +200,12 @@ export class QueryLog {
     // An earlier process of the same term may have died in the middle of a line.
     if (this.#bytes > 0) this.#torn = true
     return file
+  }
+
+  /** Goes on with the term's last one, unless another process may have read that already and must be able to again. */
+  #firstPart(names: readonly string[], term: number): number {
+    const last = lastPart(names, term)
+    return this.#listener === null ? Math.max(1, last) : last + 1
   }
 
   /** Under its name: what is written into a file that has none is read by nobody. */
@@ -201,9 +243,10 @@ export class QueryLog {
   }
 }
 
+/** 0: the term has none. */
 function lastPart(names: readonly string[], term: number): number {
   const parts = names.map(partOf).filter((one) => one?.term === term)
-  return Math.max(1, ...parts.map((one) => one?.part ?? 1))
+  return Math.max(0, ...parts.map((one) => one?.part ?? 1))
 }
 
 const text = z.string()

@@ -1,8 +1,8 @@
 /**
  * The query side of a master for as long as its process lives: the handlers of the client, tracker and catalog ports,
  * and whatever belongs to the term behind them (`term.ts`) while this master has one. A backup answers from the query
- * log only, and stays light: catalog, parser and all that a term needs are loaded when it has joined, before they are
- * needed, so that a take-over waits for no import.
+ * log only, or names the active where nobody but its writer may read that, and stays light: catalog, parser and all that a
+ * term needs are loaded when it has joined, before they are needed, so that a take-over waits for no import.
  */
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
@@ -11,6 +11,7 @@ import type { Table } from '../../catalog/model.ts'
 import type { KnownWorker } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
+import type { Whereabouts } from '../active-gate.ts'
 import type { AstrayWorker } from '../astray-workers.ts'
 import type { QueryOptions } from './options.ts'
 import type { QueryHistory } from './query-history.ts'
@@ -22,6 +23,8 @@ export interface ServicesOptions {
   /** Umbilical address, for records. */
   readonly address: string
   readonly status: () => ServiceStatus
+  /** Where whoever asks for what this master doesn't know should ask. */
+  readonly whereabouts: () => Whereabouts
   /** Client RPC addresses of this cluster's masters; rejects while it isn't joined. */
   readonly masters: () => Promise<string[]>
   /** A worker says that it has no directory of this cluster. */
@@ -73,6 +76,7 @@ export class QueryServices {
     const {
       queries,
       status: _status,
+      whereabouts: _whereabouts,
       masters: _masters,
       onAstray: _onAstray,
       ...options
@@ -164,14 +168,22 @@ export class QueryServices {
     }
   }
 
-  /** Queries of all terms, newest first: the log's, and over them what this term knows itself. */
+  /**
+   * Queries of all terms, newest first: the log's, and over them what this term knows itself. Rejects with RpcError
+   * NOT_ACTIVE where only the active knows them.
+   */
   async newest(limit: number): Promise<QueryRecord[]> {
-    const { queries } = this.#options
+    const { queries, whereabouts } = this.#options
     if (queries === null) return []
     const { history } = await this.#load(queries)
-    const records = new Map(
-      (await history.newest(queries.historyLimit)).map((query) => [query.queryId, query]),
-    )
+    const logged = await history.newest(queries.historyLimit)
+    if (history.isSealed && this.#term === null) {
+      const { active, epoch } = whereabouts()
+      const where = active === null ? 'none is known' : `it is at ${active}`
+      const text = `the list of queries is told by the active master alone, since nobody else may read the query log here while it grows (HDFS's NFS gateway); ${where}`
+      throw new RpcError('NOT_ACTIVE', text, { active, epoch })
+    }
+    const records = new Map(logged.map((query) => [query.queryId, query]))
     for (const record of this.#term?.records() ?? []) records.set(record.queryId, record)
     return [...records.values()].sort((a, b) => b.submittedMs - a.submittedMs).slice(0, limit)
   }
@@ -218,6 +230,7 @@ export class QueryServices {
     logDirectory,
     historyLimit,
     historyMaxAgeMs,
+    logDisk,
   }: QueryOptions): Promise<Loaded> {
     const { clock, wallMs, log } = this.#options
     const [{ openTerm, warmUp }, { QueryHistory }] = await Promise.all([
@@ -234,6 +247,7 @@ export class QueryServices {
       clock,
       wallMs,
       log,
+      ...(logDisk === undefined ? {} : { disk: logDisk }),
     }
     return { openTerm, history: new QueryHistory(options) }
   }

@@ -119,6 +119,7 @@ export class QueryTerm {
       term: epoch,
       clock,
       log,
+      listener: options.history,
       onPart: () => void options.history.removeSpent(epoch),
       onGone: () => {
         for (const query of this.list.all()) this.#log.add(this.#lineOf(query))

@@ -5,9 +5,9 @@
  */
 import { join } from 'node:path'
 import t from 'tap'
-import { openFiles } from '../../../lib/catalog/files.ts'
+import { FileError, openFiles } from '../../../lib/catalog/files.ts'
 import { SharedStore } from '../../../lib/catalog/shared-store.ts'
-import { SpoiltFiles } from '../../../lib/catalog/spoilt-files.ts'
+import { leavingSpoilt, SpoiltFiles } from '../../../lib/catalog/spoilt-files.ts'
 import {
   codeOf,
   fileOf,
@@ -94,6 +94,7 @@ async function lookedAt(growing: boolean): Promise<{ looks: number; taken: numbe
     looks += 1
     // Only that a file is spoilt matters here, not that this look has failed of it.
     await looker.readOnly().catch(() => undefined)
+    await looker.restorable().catch(() => undefined)
   }
   const { catalog } = await catalogWith(disk, 2, { growing, between, journalFiles: 4 })
   for (const index of numbers(0, 12)) await catalog.transact(insert(index))
@@ -398,14 +399,45 @@ t.test('on a real disk: private files, each of the length in its name', async (t
   t.same(filesIn(data), numbers(0, 50))
 })
 
-t.test('a spoilt file is left alone until the gateway has surely forgotten it', async (t) => {
+t.test('a spoilt file is told with the cure, and left alone until it is forgotten', async (t) => {
   const clock = new HandClock()
-  const spoilt = new SpoiltFiles(clock)
-  spoilt.add('/a')
-  t.equal(spoilt.has('/a'), true)
-  t.equal(spoilt.has('/b'), false)
-  await clock.advance(10 * 60_000)
-  t.equal(spoilt.has('/a'), true, 'ten minutes are what the gateway takes')
+  const disk = memDirectory()
+  const inner = memFiles(disk)
+  const gateway: Gateway = new Map()
+  let away = false
+  let asked = 0
+  const through = gatewayFiles(inner, disk, { gateway })
+  const counted = <T>(call: () => Promise<T>): Promise<T> => {
+    asked += 1
+    return away ? Promise.reject(new FileError('EIO', 'the gateway is away')) : call()
+  }
+  const files = leavingSpoilt(
+    {
+      ...through,
+      read: (path) => counted(() => through.read(path)),
+      readWhole: (path, bytes) => counted(() => through.readWhole(path, bytes)),
+      readAt: (path, at, length) => counted(() => through.readAt(path, at, length)),
+    },
+    new SpoiltFiles(clock),
+  )
+  const path = `${directory}/journal-0000000001`
+  disk.files.set(path, Buffer.from('begun'))
+  t.equal(String(await files.read(path)), 'begun')
+  away = true
+  await t.rejects(files.read(path), { errno: 'EIO', message: 'the gateway is away' })
+  away = false
+  disk.files.set(path, Buffer.from('begun, and grown'))
+  const told = { errno: 'EIO', message: /journal-0000000001 to its end.*Restart the gateway/ }
+  await t.rejects(files.read(path), told)
+  asked = 0
+  for (let minute = 0; minute < 10; minute += 1) {
+    await clock.advance(60_000)
+    await t.rejects(files.read(path), told)
+    await t.rejects(files.readWhole(path, 16), told)
+    await t.rejects(files.readAt(path, 0, 1), told)
+  }
+  t.equal(asked, 0, 'each try would begin the ten minutes of the gateway anew')
+  gateway.clear()
   await clock.advance(61_000)
-  t.equal(spoilt.has('/a'), false)
+  t.equal(String(await files.read(path)), 'begun, and grown', 'tried again when they are over')
 })

@@ -478,6 +478,19 @@ t.test('the catalog is asked where the active master has it', async (t) => {
   t.same(await client.queries(10), [])
 })
 
+t.test(
+  'a backup that may not read the query log sends who asks for it to the active',
+  async (t) => {
+    const cluster = fakeCluster()
+    const [first, second] = [await cluster.master(t), await cluster.master(t)]
+    first.active = false
+    first.hint = second.client
+    cluster.history = { of: 'active', records: [] }
+    t.same(await clientOf(t, [first]).queries(10), [])
+    t.equal(second.asked.queries, 1)
+  },
+)
+
 t.test('a closed client breaks off what is under way, and holds no socket', async (t) => {
   const cluster = fakeCluster()
   const master = await cluster.master(t)

@@ -18,7 +18,7 @@ import { PeerNews } from '../../../lib/master/peer-news.ts'
 import type { QueryServices } from '../../../lib/master/queries/services.ts'
 import { spaceAlerts } from '../../../lib/master/space-alerts.ts'
 import { whyBegan } from '../../../lib/master/terms-begun.ts'
-import { limitedServer } from '../../../lib/rpc/index.ts'
+import { limitedServer, RpcError } from '../../../lib/rpc/index.ts'
 import { ACTIVE_ONLY, ActiveOnly } from '../../../lib/web/active-only.ts'
 import { adminToken, isAdmin } from '../../../lib/web/admin-token.ts'
 import { hostNameOf, pageOrigins, sqlModeFor } from '../../../lib/web/callers.ts'
@@ -37,6 +37,7 @@ import type {
   WebView,
 } from '../../../lib/web/view.ts'
 import { FakeMember, peerAt } from '../../support/fake-member.ts'
+import { FAKE_CLUSTER, fakeCluster } from '../../support/fake-queries.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { until } from '../../support/until.ts'
@@ -315,6 +316,36 @@ t.test(
   },
 )
 
+t.test(
+  'a page lives on while the list of queries can not be told, and gets it later',
+  async (t) => {
+    const { app, door, port, view } = await serve(t)
+    view.queries = async () => {
+      throw new RpcError('UNAVAILABLE', 'only the active knows')
+    }
+    const asked = await app.inject({ url: '/api/v1/queries', headers: { host: 'host1' } })
+    t.equal(asked.statusCode, 503)
+    t.match(asked.json(), { code: 'UNAVAILABLE', message: 'only the active knows' })
+    const page = await fetch(`http://127.0.0.1:${port}/api/v1/events`)
+    let text = ''
+    const reading = (async () => {
+      for await (const chunk of page.body?.pipeThrough(new TextDecoderStream()) ?? []) text += chunk
+    })()
+    await until('it has a snapshot', () => text.includes('event: workers'))
+    t.notMatch(text, 'event: queries', 'an empty list would be a lie')
+    const lease = { address: 'host1:26001', samples: [[1, 2, 3] as [number, number, number]] }
+    view.lease = () => ({
+      ...{ bucketMs: 1000, deadlineMs: null, renewMs: null },
+      masters: [{ ...lease, samples: [...lease.samples, ...lease.samples] }],
+    })
+    await until('it is told other things', () => text.includes('event: lease'))
+    view.queries = async () => [query(1)]
+    await until('and then the queries', () => text.includes('event: queries'))
+    door.close('over')
+    await reading
+  },
+)
+
 t.test('pages are counted, and told when the master ends', async (t) => {
   const { door, port } = await serve(t)
   const url = `http://127.0.0.1:${port}/api/v1/events`
@@ -547,6 +578,50 @@ t.test('whoever asks once hears no old news, and waits for nobody who is silent'
   const asked = web.cluster(300)
   await clock.advance(300)
   t.equal((await asked).queryCounts, null, 'what is a minute old is left out')
+  await web.close()
+})
+
+t.test('where only the active knows the queries a backup shows what he tells', async (t) => {
+  const cluster = fakeCluster()
+  const active = await cluster.master(t)
+  const record = query(1)
+  cluster.history = { of: 'active', records: [record] }
+  const member = new FakeMember(26001)
+  const view = member.view()
+  const addresses = {
+    ...view.self.addresses,
+    ...{ clientRpc: active.client, catalog: active.catalog },
+  }
+  member.view = () => ({ ...view, self: { ...view.self, addresses } })
+  const refused = new RpcError('NOT_ACTIVE', 'only the active knows', { active: active.client })
+  const web = new MasterWeb({
+    ...{ self: 'localhost:26001', joined: () => member, isJoined: () => true },
+    own: () => ({
+      ...{ serving: false, epoch: 1, pid: 1, clusterId: FAKE_CLUSTER },
+      ...{ rootDirectory: '/r', directoryWarnings: [], warnings: [], trouble: null },
+      ...{ givenUp: null, foreign: [] },
+    }),
+    ...{ state: () => 'backup', serving: () => false, peers: () => null },
+    ...{ news: new PeerNews(systemClock.nowMs), record: new LeaseRecord(systemClock.nowMs) },
+    history: new HistoryCache(async () => [], systemClock),
+    queries: {
+      newest: () => Promise.reject(refused),
+      workers: () => [],
+    } as unknown as QueryServices,
+    metrics: () => ({}) as MetricsFacts,
+    config: () => ({ confDir: '', settings: [] }),
+    ...{ listed: () => [], secret: () => 's', timing, clock: systemClock, wallMs: Date.now },
+  })
+  t.same(await web.queries(10), [record])
+  t.same(await web.queries(10), [record])
+  t.equal(active.asked.queries, 1, 'many pages are one question')
+  active.active = false
+  const unknown = async (): Promise<boolean> =>
+    web.queries(10).then(
+      () => false,
+      ({ code, message }) => code === 'UNAVAILABLE' && message === 'only the active knows',
+    )
+  await until('nobody knows them', unknown)
   await web.close()
 })
 
