@@ -74,6 +74,8 @@ export interface Look {
   readonly directory: string
   /** Ask for names beyond the listing, too: whoever takes over does. */
   readonly takesOver: boolean
+  /** A master may be writing meanwhile: what still grows is not read where that would spoil it. */
+  readonly besideMasters?: boolean
 }
 
 /** All terms that can be seen, highest first, with or without files of their own. */
@@ -192,7 +194,8 @@ type PartRead =
   | { readonly journal: readonly Buffer[]; readonly snapshot: Snapshot }
 
 /** Null where nothing is. The journal first: a snapshot without one may still be on its way, and is not read. */
-async function readPart({ files, takesOver }: Look, place: JournalPlace): Promise<PartRead | null> {
+async function readPart(look: Look, place: JournalPlace): Promise<PartRead | null> {
+  const { files, takesOver } = look
   const { directory, part } = place
   const path = join(directory, snapshotFile(part))
   const journalPath = join(directory, journalFile(part))
@@ -218,9 +221,17 @@ async function readPart({ files, takesOver }: Look, place: JournalPlace): Promis
     const segments = readSegments(files, { directory, names, part })
     return { snapshot, journal: await inItsPlace(journalPath, segments) }
   }
+  await refuseGrowing(look, journalPath)
   const journal = await inItsPlace(journalPath, files.read(journalPath))
   if (journal === 'missing') throw new Vanished(`${journalPath} was there and is not any more`)
   return { snapshot, journal: [journal] }
+}
+
+/** Versions that know no closed files write such a journal on any storage. */
+async function refuseGrowing({ files, besideMasters = false }: Look, path: string): Promise<void> {
+  if (!besideMasters || ((await files.growingFilesReadable?.()) ?? true)) return
+  const text = `${path} is of an earlier version, whose active master may still write it, and whoever reads it here meanwhile (HDFS's NFS gateway) leaves this host's master unable to: start the masters of this version, which then keep the catalog in files that can be read at any time`
+  throw new CatalogError('UNAVAILABLE', text)
 }
 
 /** Asked for by its name, without a byte of it: no file is that long. */

@@ -31,7 +31,7 @@ import { SegmentedJournal } from './segmented-journal.ts'
 import { epochDir, partsOf, readNewest, seenTerms, snapshotFile, termsOf } from './shared-read.ts'
 import { writeSnapshot } from './snapshot.ts'
 import { CatalogState, EMPTY } from './state.ts'
-import type { Batch, Kept, Opened, Origin, ReadableStore } from './store.ts'
+import type { Batch, Kept, LookOptions, Opened, Origin, ReadableStore } from './store.ts'
 
 export interface SharedOptions {
   /** Absolute: `<rootdir>/system/catalog`. */
@@ -211,9 +211,10 @@ export class SharedStore implements ReadableStore {
     this.#drop()
   }
 
-  async readOnly(): Promise<Kept> {
+  async readOnly({ besideMasters = false }: LookOptions = {}): Promise<Kept> {
     return this.#translated('open', async () => {
-      const look = { files: this.#files, directory: this.#directory, takesOver: false }
+      const where = { files: this.#files, directory: this.#directory }
+      const look = { ...where, takesOver: false, besideMasters }
       const [newest] = await seenTerms(look, 0)
       const read = await readNewest(look, newest ?? 1, this.#history(Number.MAX_SAFE_INTEGER))
       return { data: read?.state.toData() ?? EMPTY, term: newest ?? 0 }

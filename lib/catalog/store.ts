@@ -75,6 +75,11 @@ export interface Origin {
   readonly term: number
 }
 
+export interface LookOptions {
+  /** A master may have it open meanwhile. */
+  readonly besideMasters?: boolean
+}
+
 /** A store that can also be read without being taken over. */
 export interface ReadableStore extends CatalogStore {
   /**
@@ -86,7 +91,7 @@ export interface ReadableStore extends CatalogStore {
    * What is kept now; while a master is active, that may include what it has not acknowledged yet. Creates nothing and
    * disturbs nobody. Rejects CatalogError as `open`.
    */
-  readOnly(): Promise<Kept>
+  readOnly(options?: LookOptions): Promise<Kept>
 }
 
 /** Makes a transaction binding: resolves when the term was still ours after it had become durable. */

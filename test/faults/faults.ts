@@ -468,6 +468,19 @@ export const FAULTS: readonly Fault[] = [
     says: /a backup that looks in any moment spoils nothing/,
   },
   {
+    name: "a dump reads the journal that an earlier version's active still writes",
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/catalog/shared-read.js',
+        find: 'if (!besideMasters || ',
+        replace: 'if (besideMasters || ',
+      },
+    ],
+    tests: ['unit/catalog/segments.test.js'],
+    says: /folded into the snapshot/,
+  },
+  {
     name: 'a journal of closed files is not told to versions that would not see them',
     kind: 'lost acknowledgement',
     edits: [

@@ -78,7 +78,7 @@ async function restoreAs(context: CommandContext, file: string | undefined): Pro
 async function dump(context: CommandContext, file: string | null): Promise<number> {
   const { store, name } = await storeFor(context, { clusterId: null })
   try {
-    const { data } = await store.readOnly()
+    const { data } = await store.readOnly({ besideMasters: true })
     const text = encodeDump(data, new Date())
     if (file === null) {
       context.output.out(text)

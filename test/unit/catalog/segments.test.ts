@@ -356,6 +356,12 @@ t.test(
       const { catalog } = await catalogWith(disk, term, { growing, gateway: new Map() })
       for (const index of numbers(term * 10, 3)) await catalog.transact(insert(index))
       await catalog.close()
+      const gateway: Gateway = new Map()
+      const beside = storeOf(disk, { gateway }).store.readOnly({ besideMasters: true })
+      if (!growing) t.equal(filesIn((await beside).data).at(-1), term * 10 + 2)
+      else await t.rejects(beside, { code: 'UNAVAILABLE', message: /start the masters of this/ })
+      const read = [...gateway.keys()].filter((path) => /journal-\d+#/.test(path))
+      t.same(read, [], 'whoever looks beside a master leaves what may grow alone')
     }
     const heads = [2, 3, 4].map((term) =>
       disk.files
