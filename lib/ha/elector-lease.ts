@@ -31,7 +31,7 @@ export function guardLease(t: Turn): void {
   } else if (
     lease.suspended !== null &&
     !lease.suspended.confirmed &&
-    t.now >= lease.suspended.sinceMs + timing.renewMs
+    t.now >= lease.suspended.sinceMs + (t.s.spared ? timing.hangMs : timing.renewMs)
   ) {
     killMaster(t, 'it did not confirm its suspension')
     t.s.lease = { ...lease, suspended: { ...lease.suspended, confirmed: true } }
@@ -49,7 +49,8 @@ function isOutlived({ lease, above, timing }: Turn['s'], now: number): boolean {
 
 /**
  * After a stall of our own: whoever stalled can't tell whose stall it was, and what the master has said meanwhile is not
- * read yet. It gets anew the time it has for its answers.
+ * read yet. Or the host gave the master no time to run. It gets anew the time it has for its answers; it serves nothing
+ * meanwhile, since it knows the deadline itself.
  */
 export function forgiveMaster(t: Turn): void {
   const { s, now } = t

@@ -233,7 +233,7 @@ export interface State {
   readonly canFence: boolean
   readonly pingMs: number
   readonly pongMs: number
-  /** It was silent for its hang limit once because its host gave it no time to run. */
+  /** It was late with an answer once because its host gave it no time to run. */
   readonly spared: boolean
   readonly stepMs: number
   readonly masterGone: boolean

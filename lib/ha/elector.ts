@@ -128,11 +128,12 @@ export function step(state: State, input: Input, nowMs: number): Step {
       break
     case 'pong':
       s.pongMs = nowMs
-      s.spared = false
+      // One from before the suspension confirms nothing.
+      if (s.lease?.suspended?.confirmed !== false) s.spared = false
       break
     case 'starved':
       // Once: a host that starves it for longer is no host for the active master.
-      if (!s.spared) s.pongMs = nowMs
+      if (!s.spared) forgiveMaster(t)
       s.spared = true
       break
     case 'serving':

@@ -412,11 +412,16 @@ export class Keeper {
     }
   }
 
-  /** Silent for its hang limit, wanting to run, and given less than half of that time: the host is to blame. */
+  /** About to be killed, wanting to run, and given less than half of the time since its last answer: the host is to blame. */
   #isMasterStarved(): boolean {
     const { lease, pongMs, spared } = this.#state
-    const silentMs = this.#ports.clock.nowMs() - pongMs
-    if (lease === null || spared || silentMs < this.#start.timing.hangMs) return false
+    const { hangMs, renewMs } = this.#start.timing
+    const nowMs = this.#ports.clock.nowMs()
+    const silentMs = nowMs - pongMs
+    if (lease === null || spared) return false
+    const { suspended } = lease
+    const isUnconfirmed = suspended?.confirmed === false && nowMs >= suspended.sinceMs + renewMs
+    if (!isUnconfirmed && silentMs < hangMs) return false
     const cpu = this.#ports.masterCpu()
     return cpu?.runnable === true && cpu.cpuMs - this.#pongCpuMs < silentMs / 2
   }

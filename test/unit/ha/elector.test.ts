@@ -591,6 +591,27 @@ t.test('a master that its host starves is spared once', async (t) => {
   t.ok(bench.now - start >= 2 * timing.hangMs)
 })
 
+t.test('a starved master that has not confirmed its suspension is spared once', async (t) => {
+  for (const confirms of [true, false]) {
+    const bench = new Bench()
+    bench.activate()
+    bench.now += timing.deadlineMs
+    t.ok(told(bench.input({ type: 'tick' }), 'suspend'))
+    bench.now += timing.renewMs
+    t.notOk(has(bench.input({ type: 'starved' }), 'kill-master'))
+    bench.input({ type: 'pong' })
+    bench.now += timing.renewMs
+    t.notOk(has(bench.input({ type: 'tick' }), 'kill-master'), 'it has another hang limit')
+    if (confirms) bench.input({ type: 'suspended', term: 2 })
+    let killed = false
+    for (let passedMs = 0; passedMs < timing.hangMs; passedMs += timing.renewMs) {
+      bench.now += timing.renewMs
+      killed = has(bench.input({ type: 'pong' }), 'kill-master') || killed
+    }
+    t.equal(killed, !confirms)
+  }
+})
+
 t.test('deposed: ENOENT ends everything at once, and the master must confirm', async (t) => {
   for (const outcome of ['missing', 'replaced'] as const) {
     const bench = new Bench()
