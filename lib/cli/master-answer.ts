@@ -41,9 +41,14 @@ export function readAnswer(body: unknown): MasterAnswer | null {
     problem: text(rest.problem),
     failure: failureOf(rest.failure),
     directories: notesOf(rest.directories),
+    warnings: textsOf(rest.warnings),
+    critical: textsOf(rest.critical),
     heartbeatAgesMs: agesOf(rest.heartbeatAgesMs),
   }
 }
+
+const textsOf = (value: unknown): readonly string[] =>
+  (Array.isArray(value) ? value : []).filter((one) => typeof one === 'string')
 
 function notesOf(value: unknown): MasterAnswer['directories'] {
   return (Array.isArray(value) ? value : []).flatMap((one: unknown) => {

@@ -32,6 +32,9 @@ export interface MasterAnswer {
   readonly failure: { readonly term: number; readonly text: string } | null
   /** What it knows of other masters' directories that are not its own, or not known to be; older ones tell none. */
   readonly directories: readonly DirectoryNote[]
+  /** What else is not as it should be there, and what of it endangers the cluster. */
+  readonly warnings: readonly string[]
+  readonly critical: readonly string[]
   /** The ages of the others' heartbeats as this master sees them, by address. */
   readonly heartbeatAgesMs: Readonly<Record<string, number>>
 }

@@ -10,6 +10,7 @@ import {
   foreignWords,
   isRefused,
   type KnownMaster,
+  type MasterAnswer,
   newestEpoch,
   problemOf,
   type Sight,
@@ -41,6 +42,8 @@ export interface StatusReport {
   readonly masters: readonly MasterRow[]
   /** What masters say of each other's directories, where these are not one, or not known to be. */
   readonly directories: readonly DirectoryWord[]
+  /** What else each of them says that somebody should look at: of its storage, of the active's workers. */
+  readonly warnings: readonly Word[]
   readonly transitions: readonly HistoryEntry[]
 }
 
@@ -48,6 +51,8 @@ export interface DirectoryWord extends DirectoryNote {
   /** Umbilical address of the master that says it. */
   readonly by: string
 }
+
+export type Word = Pick<DirectoryWord, 'by' | 'level' | 'text'>
 
 export function statusReport(sight: Sight, transitions: readonly HistoryEntry[]): StatusReport {
   return {
@@ -61,9 +66,18 @@ export function statusReport(sight: Sight, transitions: readonly HistoryEntry[])
     directories: sight.masters.flatMap(({ address: by, asked }) =>
       asked.answered ? asked.answer.directories.map((note) => ({ by, ...note })) : [],
     ),
+    warnings: sight.masters.flatMap(({ address: by, asked, foreign }) =>
+      asked.answered && foreign === null ? wordsOf(by, asked.answer) : [],
+    ),
     transitions,
   }
 }
+
+const wordsOf = (
+  by: string,
+  { warnings, critical }: Pick<MasterAnswer, 'warnings' | 'critical'>,
+): Word[] =>
+  warnings.map((text) => ({ by, level: critical.includes(text) ? 'critical' : 'warning', text }))
 
 function rowOf(sight: Sight, master: KnownMaster): MasterRow {
   const { asked, inspected, address } = master
@@ -153,7 +167,7 @@ export function statusText(report: StatusReport): string {
   ]
   if (report.directoryError !== null) parts.push(plain(`Directory: ${report.directoryError}`))
   if (report.problem !== null) parts.push(plain(`No master is active: ${report.problem}`))
-  for (const { by, level, text } of report.directories) {
+  for (const { by, level, text } of [...report.directories, ...report.warnings]) {
     parts.push(plain(`${level === 'critical' ? 'CRITICAL' : 'Warning'}, ${by} says: ${text}`))
   }
   if (report.transitions.length > 0) {

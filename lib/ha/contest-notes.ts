@@ -31,7 +31,10 @@ function noteOf(
     const text = `whether ${address} works on the same directory (${identity.directory}) could not be found out: the storage did not answer in time on one of the two hosts`
     return note('warning', text)
   }
-  if (phase.name !== 'active' || !listed || peer.facts !== null) return null
-  const text = `${address} has not shown since this master started that it works on the same directory (${identity.directory}): it gives no answer`
+  if (phase.name !== 'active' || !listed) return null
+  const text =
+    peer.facts === null
+      ? `${address} has not shown since this master started that it works on the same directory (${identity.directory}): it gives no answer`
+      : `whether ${address} works on the same directory (${identity.directory}) is not known: it gives no answer any more, and what it showed before it fell silent was not enough`
   return note('warning', text)
 }

@@ -55,23 +55,57 @@ export async function nearestExisting(directory: string): Promise<string> {
 
 export type Mount = Omit<FileSystem, 'sharing' | 'isNfs'>
 
-/** The line of mountinfo (proc_pid_mountinfo(5)) that a real path is on: the longest mount point, the last of equals. */
+/**
+ * The line of mountinfo (proc_pid_mountinfo(5)) that a real path is on: from the root down, always into what is mounted on
+ * the way. A mount of a longer path that was mounted earlier may be hidden by one of a directory above it (`/etc/fstab` in
+ * the wrong order), and is still in the table.
+ */
 export function mountOf(path: string, mountinfo: string): Mount | null {
-  let best: Mount | null = null
-  for (const line of mountinfo.split('\n')) {
-    const [left, right] = line.split(' - ')
-    const [mountId = '', , , root = '', point = '', ownOptions = ''] = (left ?? '').split(' ')
-    const mountPoint = unescapeOctal(point)
-    const [type, source, options] = (right ?? '').split(' ')
-    if (!mountPoint || !type || !contains(mountPoint, path)) continue
-    if (best !== null && mountPoint.length < best.mountPoint.length) continue
-    const all = [...ownOptions.split(','), ...(options ?? '').split(',')]
-    const isReadOnly = READ_ONLY.some((one) => all.includes(one))
-    const words = { type, source: unescapeOctal(source ?? ''), options: options ?? '' }
-    best = { ...words, mountPoint, mountId, root: unescapeOctal(root), isReadOnly }
+  const candidates = mountinfo
+    .split('\n')
+    .flatMap((line) => lineOf(line) ?? [])
+    .filter(({ mount }) => contains(mount.mountPoint, path))
+  const known = new Set(candidates.map(({ mount }) => mount.mountId))
+  let at = topOf(
+    candidates.filter(({ parent, mount }) => parent === mount.mountId || !known.has(parent)),
+  )
+  for (let next = at; next !== null; ) {
+    at = next
+    const { mountId } = at.mount
+    next = topOf(
+      candidates.filter(({ parent, mount }) => parent === mountId && mount.mountId !== mountId),
+    )
   }
-  return best
+  return at?.mount ?? null
 }
+
+interface MountLine {
+  readonly mount: Mount
+  /** The mount that it is mounted on. */
+  readonly parent: string
+}
+
+function lineOf(line: string): MountLine | null {
+  const [left, right] = line.split(' - ')
+  const [mountId = '', parent = '', , root = '', point = '', ownOptions = ''] = (left ?? '').split(
+    ' ',
+  )
+  const mountPoint = unescapeOctal(point)
+  const [type, source, options] = (right ?? '').split(' ')
+  if (!mountPoint || !type) return null
+  const all = [...ownOptions.split(','), ...(options ?? '').split(',')]
+  const isReadOnly = READ_ONLY.some((one) => all.includes(one))
+  const words = { type, source: unescapeOctal(source ?? ''), options: options ?? '' }
+  return { mount: { ...words, mountPoint, mountId, root: unescapeOctal(root), isReadOnly }, parent }
+}
+
+/** Of mounts on one and the same: the path meets the one of the shortest path first. */
+const topOf = (lines: readonly MountLine[]): MountLine | null =>
+  lines.reduce<MountLine | null>(
+    (best, one) =>
+      best === null || one.mount.mountPoint.length <= best.mount.mountPoint.length ? one : best,
+    null,
+  )
 
 /** The second is what ext4 calls it after an error (errors=remount-ro). */
 const READ_ONLY = ['ro', 'emergency_ro']

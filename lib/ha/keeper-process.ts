@@ -6,7 +6,6 @@
  * file call hanging on a dead mount, process.exit() would never return.
  */
 import { write } from 'node:fs'
-import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { realClock } from './clock.ts'
 import { openDisk } from './disk.ts'
@@ -16,6 +15,7 @@ import { watchTerms } from './file-hints.ts'
 import { Keeper } from './keeper.ts'
 import { ACTIVE_DIR } from './layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './messages.ts'
+import { mountAlerts } from './mount-admission.ts'
 import { MountWatch, placeOf, showsCluster } from './mount-watch.ts'
 import { openingBytes } from './opening-size.ts'
 import type { Disk, Log } from './ports.ts'
@@ -83,6 +83,10 @@ async function main(given: Start): Promise<void> {
         mount: {
           name: () => watch.name,
           trouble: (clusterId) => watch.trouble(() => showsCluster(disk, clusterId)),
+          judge: () => {
+            const { severalHosts, unprovenMount: unproven = 'refuse' } = start
+            return mountAlerts(disk, start.directory, { severalHosts, unproven })
+          },
         },
       }),
       openingBytes: async () =>
@@ -108,18 +112,20 @@ async function checked(start: Start, disk: Disk): Promise<Storage> {
   const told = profileText(profile, directory)
   if (told !== null) log('info', told)
   const slow = judgeLatency(start, found)
-  const critical = [...found.critical, ...slow.critical]
-  const warnings = [...found.warnings, ...slow.warnings]
-  for (const text of [...critical, ...warnings]) log('warn', text)
+  const mount = { critical: found.critical, warnings: found.warnings }
+  for (const one of [mount, slow]) {
+    for (const text of [...one.critical, ...one.warnings]) log('warn', text)
+  }
   const { granularityMs, network, fsType: kind, p95Ms: slowestRenewalMs } = found
-  const place = await placeOf(await realpath(directory))
+  const place = await placeOf(directory)
   const { name } = profile
   return {
     granularityMs,
     slowestRenewalMs,
     network,
-    warnings,
-    critical,
+    warnings: slow.warnings,
+    critical: slow.critical,
+    mount,
     kind,
     place,
     profile: name,

@@ -35,6 +35,8 @@ import { Upkeep } from './keeper-upkeep.ts'
 import { ACTIVE_DIR, CLUSTER_FILE, type Holder } from './layout.ts'
 import { Looker } from './look.ts'
 import type { Joined, KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
+import type { MountAlerts } from './mount-admission.ts'
+import { MountStanding } from './mount-standing.ts'
 import { periodsOf } from './periods.ts'
 import { pictureOf } from './picture.ts'
 import type { Clock, Disk, Log, Processes } from './ports.ts'
@@ -63,6 +65,8 @@ export interface KeeperPorts {
     name(): string
     /** For people; null while it is the one that was joined. Never rejects. */
     trouble(clusterId: string): Promise<string | null>
+    /** What is to be told of it as it is now; left out: as at the start. Rejects where nobody can tell. */
+    judge?(): Promise<MountAlerts>
   }
   /** How much the opening of a term writes, as far as can be seen now. */
   readonly openingBytes: () => Promise<number>
@@ -85,6 +89,7 @@ export class Keeper {
   readonly #unopened: Unopened
   readonly #contest: ContestWork
   readonly #calls: CallWatch
+  readonly #standing: MountStanding
   #placedMs = Number.NEGATIVE_INFINITY
   #placedMount = ''
   #state: State
@@ -170,6 +175,16 @@ export class Keeper {
       held: () => this.#held(),
       onPutBack: (path) => this.#work.onPutBack(path),
     })
+    const { mount } = ports
+    this.#standing = new MountStanding(
+      {
+        clock,
+        log: this.#log,
+        periodMs: start.timing.monitorMs,
+        judge: mount?.judge ?? null,
+      },
+      ports.storage.mount ?? { critical: [], warnings: [] },
+    )
     const restMs = start.timing.monitorMs
     this.#unopened = new Unopened({ clock, disk, log: this.#log, restMs })
     this.#work = this.#termWork(null)
@@ -441,6 +456,7 @@ export class Keeper {
       this.#tellLostTouch(startedMs)
       // A look that hangs here would hold up the next one.
       void this.#place().catch(() => {})
+      void this.#standing.consider()
       const { phase } = this.#state
       if (phase.name === 'watching' && rankOf(this.#state) === 0) {
         void this.#unopened.clear(this.#looker.unopened)
@@ -553,8 +569,9 @@ export class Keeper {
       space: this.#reserve.report,
       unwritable: this.#state.unwritable ?? this.#backup.unwritable,
       lastRenewalMs: this.#state.lease === null ? this.#backup.lastRenewalMs : this.#lastRenewalMs,
-      critical: this.#ports.storage.critical ?? [],
+      critical: [...this.#standing.told.critical, ...(this.#ports.storage.critical ?? [])],
       warnings: [
+        ...this.#standing.told.warnings,
         ...this.#ports.storage.warnings,
         ...this.#backup.warnings,
         ...this.#upkeep.warnings,

@@ -14,7 +14,7 @@ import type {
   PeerView,
   StorageState,
 } from './member-api.ts'
-import type { UnprovenMount } from './mount-admission.ts'
+import type { MountAlerts, UnprovenMount } from './mount-admission.ts'
 import type { MountPlace } from './mount-watch.ts'
 import type { Hearing } from './network-rank.ts'
 import type { LogLevel } from './ports.ts'
@@ -33,6 +33,8 @@ export interface Storage {
   readonly warnings: readonly string[]
   /** What endangers the cluster until somebody mends it: a sentence each. */
   readonly critical?: readonly string[]
+  /** What the start had to tell of its mount besides: judged anew by the keeper (`mount-standing.ts`). */
+  readonly mount?: MountAlerts
   /** The kind of mount, such as `nfs4`. */
   readonly kind?: string
   /** The name of its profile (`storage-profile.ts`). */

@@ -7,8 +7,8 @@
  * what a host shows that was booted without its mount.
  */
 import { HISTORY_DIR } from './layout.ts'
-import type { MountFacts } from './mount-facts.ts'
-import { refusedBecause } from './mount-kinds.ts'
+import { type MountFacts, mountFacts } from './mount-facts.ts'
+import { mountWarnings, refusedBecause } from './mount-kinds.ts'
 import { type MountMark, readMarks, standingOf } from './mount-mark.ts'
 import { numberIn, recordOf } from './past.ts'
 import type { Disk, Purpose } from './ports.ts'
@@ -70,11 +70,11 @@ export function admissionOf(facts: AdmissionFacts): Admission {
       }
       const why = `${mountPoint} is ${type}, a kind of mount that nobody has proven for masters on several hosts${one(standing)}`
       const todo = `run ${CHECK} on this host, with another host of conf/masters`
-      if (ranBefore) {
-        return { ...fine, critical: [`${why}; this cluster ran on it before and goes on: ${todo}`] }
-      }
       if (unproven === 'warn') {
         return { ...fine, critical: [`${why}; it is used since ${SWITCH} is warn: ${todo}`] }
+      }
+      if (ranBefore) {
+        return { ...fine, critical: [`${why}; this cluster ran on it before and goes on: ${todo}`] }
       }
       return refused(`${why}: ${todo}; or set ${SWITCH} to warn, at your own risk`)
     }
@@ -94,13 +94,39 @@ export async function admit(
   purpose: Purpose,
   facts: Pick<AdmissionFacts, 'mount' | 'severalHosts' | 'unproven'>,
 ): Promise<Admission> {
-  const found = await readMarks(disk, purpose)
-  const marks = found.map(({ mark }) => mark)
   const { sharing, type } = facts.mount.fileSystem
-  const mayHaveRun = facts.severalHosts && sharing === 'unknown' && marks.length === 0
+  const needsMark = facts.severalHosts && (sharing === 'local' || sharing === 'unknown')
+  const found = needsMark ? await readMarks(disk, purpose) : []
+  const marks = found.map(({ mark }) => mark)
+  const mayHaveRun = needsMark && sharing === 'unknown' && marks.length === 0
   const ranBefore = mayHaveRun && (await hasRunOn(disk, purpose, type))
   return admissionOf({ ...facts, marks, ranBefore })
 }
+
+/** What is to be told of a mount while a master runs on it, a sentence each. */
+export type MountAlerts = Pick<Admission, 'critical' | 'warnings'>
+
+/** Of a directory's mount as it is now. Rejects with the system's error. */
+export async function mountAlerts(
+  disk: Disk,
+  directory: string,
+  facts: Pick<AdmissionFacts, 'severalHosts' | 'unproven'>,
+): Promise<MountAlerts> {
+  const mount = await mountFacts(directory)
+  return alertsOf(await admit(disk, 'check', { ...facts, mount }), mount)
+}
+
+export const alertsOf = (
+  { refusal, critical, warnings }: Admission,
+  { fileSystem }: MountFacts,
+): MountAlerts => ({
+  critical: [
+    ...(refusal === null ? [] : [`no master would be started here now: ${refusal}`]),
+    ...critical,
+    ...mountWarnings(fileSystem),
+  ],
+  warnings,
+})
 
 /** So many records of terms are asked for their mount; those of commands don't tell one. */
 const LATEST = 20

@@ -3,11 +3,11 @@
  * be put over it, and its path goes on to answer. ENOENT would then look like a successor's deed, and a copy of the
  * directory like the directory.
  *
- * Compared are the kernel's number of the mount, the device and the inode: one stat and one read of /proc. Only where one
- * of them is another one, the directory itself is asked (`isOurs`): a mount of the same source that shows what is ours was
+ * Compared are where its symbolic links lead, the kernel's number of the mount, the device and the inode. Only where one of
+ * them is another one, the directory itself is asked (`isOurs`): a mount of the same source that shows what is ours was
  * mounted anew, and is ours; everything else is told, and nothing is done there until the mount is back.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, realpath, stat } from 'node:fs/promises'
 import { decodeClusterLoosely } from './decode.ts'
 import { messageOf } from './errors.ts'
 import { type Mount, mountOf } from './file-system.ts'
@@ -16,6 +16,8 @@ import type { Disk, Log } from './ports.ts'
 
 /** Where a directory was found. */
 export interface MountPlace {
+  /** As it is called. */
+  readonly directory: string
   /** Without symbolic links, as it was when it was joined. */
   readonly path: string
   readonly mount: Mount | null
@@ -23,10 +25,11 @@ export interface MountPlace {
   readonly inode: number
 }
 
-/** Rejects with the system's error. `path` has no symbolic links. */
-export async function placeOf(path: string): Promise<MountPlace> {
+/** Rejects with the system's error. */
+export async function placeOf(directory: string): Promise<MountPlace> {
+  const path = await realpath(directory)
   const { dev: device, ino: inode } = await stat(path)
-  return { path, mount: mountOf(path, await mountTable()), device, inode }
+  return { directory, path, mount: mountOf(path, await mountTable()), device, inode }
 }
 
 const mountTable = (): Promise<string> => readFile('/proc/self/mountinfo', 'utf8')
@@ -44,8 +47,8 @@ export class MountWatch {
 
   /** The mount as it was at the last look: what was proven of the directory holds while this is the same. */
   get name(): string {
-    const { device, mount } = this.#joined
-    return `${device} ${mount?.mountId ?? ''}`
+    const { device, mount, path } = this.#joined
+    return `${device} ${mount?.mountId ?? ''} ${path}`
   }
 
   /** What has become of the mount, as a sentence; null while it shows the directory that was joined. Never rejects. */
@@ -62,7 +65,7 @@ export class MountWatch {
   async #trouble(isOurs: () => Promise<boolean>): Promise<string | null> {
     const joined = this.#joined
     const words = this.#words
-    const now = await placeOf(joined.path).catch((error: NodeJS.ErrnoException) => {
+    const now = await placeOf(joined.directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null
       throw error
     })
@@ -72,12 +75,18 @@ export class MountWatch {
       return isMounted ? null : lostText({ joined, words }, mountOf(joined.path, table), table)
     }
     const isSameMount = now.mount?.mountId === joined.mount?.mountId && now.device === joined.device
-    if (isSameMount && now.inode === joined.inode) return null
+    const isSamePath = now.path === joined.path
+    if (isSameMount && isSamePath && now.inode === joined.inode) return null
     const isSameSource = isSameMount || sameSource(joined.mount, now.mount)
     if (isSameSource && (await isOurs())) {
-      if (!isSameMount) this.#log('warn', `${joined.path} was mounted anew, and is ours`)
+      const how = isSamePath ? 'was mounted anew' : `leads to ${now.path} now`
+      if (!isSameMount || !isSamePath) this.#log('warn', `${joined.directory} ${how}, and is ours`)
       this.#joined = now
       return null
+    }
+    if (!isSamePath) {
+      const { directory, path } = joined
+      return `${directory} led to ${path} when ${words.who} joined it, and leads to ${now.path} now, which is another directory: put the symbolic link back; ${words.meanwhile}`
     }
     if (isSameMount) {
       const { path } = joined

@@ -27,9 +27,14 @@ import { openDisk } from './disk.ts'
 import { DiskError, HaError, messageOf } from './errors.ts'
 import type { FileSystem } from './file-system.ts'
 import { MARK_DIR } from './layout.ts'
-import { type Admission, admissionOf, admit, type UnprovenMount } from './mount-admission.ts'
+import {
+  type Admission,
+  admissionOf,
+  admit,
+  alertsOf,
+  type UnprovenMount,
+} from './mount-admission.ts'
 import { type MountFacts, mountFacts } from './mount-facts.ts'
-import { mountWarnings } from './mount-kinds.ts'
 import { leaveMarks, readMarks, strangers, takeBackMarks } from './mount-mark.ts'
 import type { Disk } from './ports.ts'
 import { profileOn, type StorageProfile } from './storage-profile.ts'
@@ -222,8 +227,7 @@ export async function quickCheck(
       network: fileSystem.sharing !== 'local',
       fsType: fileSystem.type,
       profile,
-      warnings: admission.warnings,
-      critical: [...admission.critical, ...mountWarnings(fileSystem)],
+      ...alertsOf(admission, mount),
     }
   } catch (error) {
     // The first failure is the one to tell; a scratch directory that stays does no harm.

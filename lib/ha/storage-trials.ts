@@ -49,11 +49,10 @@ export const fileSystemTrial = (
   run: async () => {
     const { type, source, mountPoint, options, sharing } = fileSystem
     const what = `${type}, ${source} on ${mountPoint} (${options})`
-    if (peer !== null && peer.network !== network && isSamePlace(place, peer.place)) {
-      return {
-        ok: sharing !== 'refused',
-        detail: `${what}: both hosts are one kernel, and this is one and the same directory there`,
-      }
+    const isOneKernel = peer !== null && peer.network !== network && isSamePlace(place, peer.place)
+    if (isOneKernel && sharing !== 'refused') {
+      const detail = `${what}: both hosts are one kernel, and this is one and the same directory there`
+      return { ok: true, detail }
     }
     // What nobody has tried is what a check with a peer is there to try; what is known to fail is not.
     const isTried = peer !== null && sharing === 'unknown'

@@ -56,6 +56,7 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
   const ages = othersOf(view).flatMap((peer): [string, number][] =>
     peer.heartbeatAgeMs === null ? [] : [[peer.address, peer.heartbeatAgeMs]],
   )
+  const critical = [...(view.critical ?? []), ...(own.directoryDangers ?? [])]
   return {
     ...standingOf(view, own),
     activeClient: view.active?.addresses.clientRpc ?? null,
@@ -71,14 +72,14 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
     ...(view.directories.length === 0 ? {} : { directories: [...view.directories] }),
     warnings: [
       ...troubleOf(view),
-      ...(view.critical ?? []),
-      ...(own.directoryDangers ?? []),
+      ...critical,
       ...view.warnings,
       ...own.directoryWarnings,
       ...own.warnings,
       ...(own.workerTroubles ?? []),
       ...(own.astrayWorkers ?? []),
     ],
+    ...(critical.length === 0 ? {} : { critical }),
     leaseMarginMs: view.leaseMarginMs,
     heartbeatAgesMs: Object.fromEntries(ages),
   }

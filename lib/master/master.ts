@@ -634,6 +634,7 @@ export class Master {
       foreignMasters: this.#foreign?.found().length ?? 0,
       otherDirectories: countLevel(view, 'critical'),
       unprovenDirectories: countLevel(view, 'warning'),
+      storageDangers: (view?.critical?.length ?? 0) + this.#queries.directoryTroubles().size,
       refusedClusters: this.#guard.refused.cluster,
       refusedSecrets: this.#guard.refused.secret,
       refusedEpochs: this.#guard.refused.epoch,

@@ -90,6 +90,8 @@ const masterStatus = standing.extend({
     .array(z.object({ address, level: z.enum(['critical', 'warning']), text: z.string() }))
     .optional(),
   warnings: z.array(z.string()),
+  /** Those of them that endanger the cluster until somebody mends them. */
+  critical: z.array(z.string()).optional(),
   leaseMarginMs: z.number().nullable(),
   /** Of the other masters, by umbilical address. */
   heartbeatAgesMs: z.record(z.string(), z.number()),

@@ -153,6 +153,11 @@ export class Metrics {
       'Other masters of which it is not known whether they work on the directory of this one.',
       (facts) => facts.unprovenDirectories,
     )
+    this.#gauge(
+      'tajo_master_storage_dangers',
+      "Of this master's storage, what endangers the cluster until it is mended: a mount that nobody has proven, that caches, or with options that weaken the lease; one that is too slow; on the active, a directory that is not the cluster's.",
+      (facts) => facts.storageDangers,
+    )
     this.#counter(
       'tajo_master_split_brain_total',
       'Times that another master was seen to serve while this one did.',

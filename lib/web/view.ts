@@ -62,6 +62,8 @@ export interface MetricsFacts {
   /** Other masters of which this one says: another directory (critical), or not known to be this one (warning). */
   readonly otherDirectories: number
   readonly unprovenDirectories: number
+  /** Of its own storage: what endangers the cluster until somebody mends it. */
+  readonly storageDangers: number
   readonly refusedClusters: number
   readonly refusedSecrets: number
   readonly refusedEpochs: number

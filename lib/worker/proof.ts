@@ -9,7 +9,6 @@
  * that file once a period and before it reports what it has written, and whether the mount is still the same one.
  */
 import { randomUUID } from 'node:crypto'
-import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
@@ -303,7 +302,7 @@ type MountPlace = Awaited<ReturnType<typeof placeOf>>
 /** Null: it is not there. */
 async function placeIn(directory: string): Promise<MountPlace | null> {
   try {
-    return await placeOf(await realpath(directory))
+    return await placeOf(directory)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error

@@ -39,6 +39,7 @@ async function metricsOfAMaster(): Promise<string> {
     foreignMasters: 0,
     otherDirectories: 0,
     unprovenDirectories: 0,
+    storageDangers: 0,
     refusedClusters: 0,
     refusedSecrets: 0,
     refusedEpochs: 0,

@@ -3,7 +3,7 @@
  * nobody has proven; and mounts that go away or are covered under a running master.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type HangFs, mountHangFs } from '../support/hangfs.ts'
 import {
@@ -136,6 +136,16 @@ t.test('a kind that nobody has proven: refused until the check has left its mark
   await until('the page tells it', async () =>
     /nobody has proven.*ran on it before and goes on/.test(criticalOf(await clusterOf(ma))),
   )
+  site.set({ 'tajo.master.ha.monitor.interval': '60000' })
+  t.equal((await checkOn(site, ma, '--peer', 'mb')).code, 0)
+  await until('the check has run: the alert is over', async () => {
+    const cluster = await clusterOf(ma)
+    return cluster !== null && criticalOf(cluster, 'storage') === ''
+  })
+  rmSync(proven, { recursive: true })
+  await until('and is told again where the marks are gone', async () =>
+    /ran on it before and goes on/.test(criticalOf(await clusterOf(ma))),
+  )
   await site.daemon(ma, 'stop')
 })
 
@@ -184,5 +194,19 @@ t.test('a copy of the directory that is mounted over it is not taken for it', as
   await ma.mustRun(['umount', root])
   await until('it serves again', async () => (await clusterOf(ma))?.active === 'ma:26001')
   t.equal(readdirSync(history).length, before, 'no term was claimed in the copy')
+  await site.daemon(ma, 'stop')
+})
+
+t.test('a directory above the mount point is mounted over', async (t) => {
+  if (!hasParts(t, 'netns', 'sshd', 'hangfs')) return
+  const { site } = await startAlone(t)
+  const { root, ma } = site
+  const above = dirname(root)
+  // The installation, its logs and its pid file lie below it as well: the daemon keeps what it has open.
+  await ma.mustRun(['mount', '-t', 'tmpfs', 'none', above])
+  const isTold = nobody(/something was mounted over it: now it is on none on \S+ \(tmpfs\)/)
+  await until('the page tells it', async () => isTold(await clusterOf(ma)))
+  await ma.mustRun(['umount', '--lazy', above])
+  await until('it serves again', async () => (await clusterOf(ma))?.active === 'ma:26001')
   await site.daemon(ma, 'stop')
 })

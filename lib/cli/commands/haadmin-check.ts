@@ -87,6 +87,9 @@ function verdictOf(report: StorageReport, directory: string, peer: string | null
     )
   }
   if (unmarked !== null) return plain(`All of it passed, and yet it proves nothing: ${unmarked}.`)
+  if (fileSystem.sharing === 'refused') {
+    return `${directory} can carry the masters of this host, and of no other: what several hosts see of ${fileSystem.type} is told above.`
+  }
   if (reach === 'this host') {
     return `What one host can tell of ${directory} is in order; whether several hosts share it, on ${fileSystem.type} only --peer HOST can tell.`
   }

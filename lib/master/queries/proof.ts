@@ -263,11 +263,7 @@ abstract class Ground {
     const verdict = await this.judge()
     if (verdict !== null) return verdict
     await this.#make()
-    this.#watch = new MountWatch(
-      await placeOf(await realpath(this.facts.directory)),
-      this.o.log,
-      WORDS,
-    )
+    this.#watch = new MountWatch(await placeOf(this.facts.directory), this.o.log, WORDS)
     return null
   }
 

@@ -44,6 +44,8 @@ const answer = (address: string, more: Partial<MasterAnswer> = {}): Asked => ({
     problem: null,
     failure: null,
     directories: [],
+    warnings: [],
+    critical: [],
     heartbeatAgesMs: {},
     ...more,
   },
@@ -174,6 +176,31 @@ t.test('a master that names no cluster has said nothing of ours', (t) => {
   t.end()
 })
 
+t.test('what each master says of its storage and workers is told, the grave as such', (t) => {
+  const words = {
+    warnings: ['/mnt is mounted with soft', 'worker w'],
+    critical: ['/mnt is mounted with soft'],
+  }
+  const report = statusReport(
+    sight({
+      asked: { 'a:1': answer('a:1', words), 'b:1': answer('b:1', { ...words, clusterId: 'c-2' }) },
+      picture: picture([inspected('a:1')]),
+    }),
+    [],
+  )
+  t.same(report.warnings, [
+    { by: 'a:1', level: 'critical', text: '/mnt is mounted with soft' },
+    { by: 'a:1', level: 'warning', text: 'worker w' },
+  ])
+  const text = statusText(report)
+  t.match(text, /^CRITICAL, a:1 says: \/mnt is mounted with soft$/m)
+  t.match(text, /^Warning, a:1 says: worker w$/m)
+  t.notMatch(text, 'b:1 says')
+  const least = { address: 'a:1', state: 'backup', epoch: 3 }
+  t.match(readAnswer({ ...least, warnings: ['w', 7] }), { warnings: ['w'], critical: [] })
+  t.end()
+})
+
 t.test("a master's answer, of this version or another", async (t) => {
   const least = { address: 'a:1', state: 'backup', epoch: 3 }
   t.match(readAnswer(least), { state: 'backup', epoch: 3, adminSocket: null, heartbeatAgesMs: {} })
@@ -200,11 +227,12 @@ t.test("a master's answer, of this version or another", async (t) => {
     problem: null,
     failure: { term: 8, text: 'could not claim term 8: ENOSPC' },
     directories: [{ address: 'b:1', level: 'warning', text: 'not known' }],
-    warnings: [],
+    warnings: ['soft', 'worker'],
+    critical: ['soft'],
     leaseMarginMs: 1,
     heartbeatAgesMs: {},
   }
-  const { serving, active, activeClient, pid, warnings, leaseMarginMs, ...used } = whole
+  const { serving, active, activeClient, pid, leaseMarginMs, ...used } = whole
   t.same(readAnswer(umbilical.status.answer.parse(whole)), used)
   for (const strange of [
     null,

@@ -229,11 +229,11 @@ t.test('O_DIRECT can be asked for', async (t) => {
   t.equal(existsSync(at('direct')), answer === 'created')
 })
 
-t.test('the file system of a path: longest mount point, last of equals, octal blanks', (t) => {
+t.test('the file system of a path: down into what is mounted on the way, octal blanks', (t) => {
   const mountinfo = [
     '22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw',
     '30 22 0:40 / /mnt rw - tmpfs tmpfs rw',
-    '31 22 0:41 / /mnt/ta\\040jo rw shared:2 master:3 - nfs4 nas:/export rw,vers=4.2',
+    '31 30 0:41 / /mnt/ta\\040jo rw shared:2 master:3 - nfs4 nas:/export rw,vers=4.2',
     '32 30 0:42 / /mnt/ta rw - xfs /dev/vdb rw',
     '33 32 0:43 / /mnt/ta rw - fuse.fuse_dfs fuse_dfs rw',
     '',
@@ -248,6 +248,21 @@ t.test('the file system of a path: longest mount point, last of equals, octal bl
   t.match(mountOf('/mnt/table', mountinfo), { type: 'tmpfs' })
   t.match(mountOf('/home', mountinfo), { type: 'ext4' })
   t.equal(mountOf('/home', ''), null)
+  t.end()
+})
+
+t.test('a mount that another one hides is not what a path is on', (t) => {
+  const root = '22 1 254:0 / / rw - ext4 /dev/vda rw'
+  const share = '31 22 0:41 / /mnt/share rw - nfs4 nas:/export rw,vers=4.2'
+  const over = '32 22 0:42 / /mnt rw - tmpfs tmpfs rw'
+  const again = '33 32 0:43 / /mnt/share rw - nfs4 nas:/export rw,vers=4.2'
+  const on = (...lines: string[]) => mountOf('/mnt/share/tajo', lines.join('\n'))
+  t.match(on(root, share), { mountId: '31' })
+  t.match(on(root, share, over), { mountId: '32', type: 'tmpfs', mountPoint: '/mnt' })
+  t.match(on(root, over, share), { mountId: '32' }, 'in whatever order the table has them')
+  t.match(on(root, share, over, again), { mountId: '33' })
+  t.match(on('1 1 0:2 / / rw - rootfs rootfs rw', root, share), { mountId: '31' }, 'its own parent')
+  t.match(on(share), { mountId: '31' }, 'a root that is no mount')
   t.end()
 })
 

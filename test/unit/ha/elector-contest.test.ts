@@ -1,6 +1,7 @@
 /** What the elector makes of a mismatch: it does not claim, an operator decides, and one of two actives stands back. */
 import t from 'tap'
 import { type ContestFacts, newContest } from '../../../lib/ha/contest.ts'
+import { directoryNotes } from '../../../lib/ha/contest-notes.ts'
 import { step } from '../../../lib/ha/elector.ts'
 import { begin, type Effect, type Input, type State } from '../../../lib/ha/elector-state.ts'
 import type { ToMaster } from '../../../lib/ha/messages.ts'
@@ -73,6 +74,36 @@ class Bench {
     }
     const delivery = { is: 'stranger', facts } as const
     return this.input({ type: 'delivered', id: call?.id ?? 0, delivery })
+  }
+
+  /** A letter of the other, and its answers to those of this one. */
+  answer(check: 'exists' | 'unknown'): void {
+    const facts: ContestFacts = {
+      address: 'a:1',
+      clusterId: 'one',
+      directory: '/there',
+      priority: 100,
+      by: 'a:1 process',
+      mount: 0,
+      served: 0,
+      holds: null,
+    }
+    this.input({ type: 'suspect', address: 'a:1' })
+    for (let letters = 0; letters < 4; letters += 1) {
+      const { call = null } = this.state.contest.peers[0] ?? {}
+      if (call === null) return
+      if (call.nonce !== null) this.input({ type: 'contest-made', id: call.id, made: true })
+      const said = { mine: check, toward: `${this.state.address} process 0` } as const
+      const reply = { ...facts, ...said, check: call.nonce === null ? null : check }
+      this.input({ type: 'delivered', id: call.id, delivery: { is: 'answered', reply } })
+    }
+  }
+
+  silent(): void {
+    this.input({ type: 'suspect', address: 'a:1' })
+    const { call = null } = this.state.contest.peers[0] ?? {}
+    if (call?.nonce != null) this.input({ type: 'contest-made', id: call.id, made: true })
+    this.input({ type: 'delivered', id: call?.id ?? 0, delivery: { is: 'unreachable' } })
   }
 
   pass(ms: number): void {
@@ -167,5 +198,26 @@ t.test(
     bench.stranger({ by: 'another process', served: 0 })
     bench.pass(timing.monitorMs / 2)
     t.ok(bench.told('lease').length > leases, 'it goes on when the other serves no more')
+  },
+)
+
+t.test(
+  'an active tells of a listed master that fell silent before it had shown anything',
+  async (t) => {
+    const bench = new Bench()
+    const notes = () => directoryNotes(bench.state, bench.now)
+    bench.input({ type: 'delivered', id: 1, delivery: { is: 'unreachable' } })
+    t.same(notes(), [], 'a backup has nothing to tell of it')
+    bench.activate()
+    t.match(notes(), [{ level: 'warning', text: /a:1 has not shown .*it gives no answer/ }])
+    bench.answer('unknown')
+    t.match(notes(), [{ text: /could not be found out: the storage did not answer/ }])
+    bench.silent()
+    t.match(notes(), [
+      { text: /whether a:1 works on .* is not known: it gives no answer any more/ },
+    ])
+    bench.answer('exists')
+    bench.silent()
+    t.same(notes(), [], 'what was proven stands')
   },
 )

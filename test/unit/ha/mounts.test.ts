@@ -9,6 +9,8 @@ import {
   type AdmissionFacts,
   admissionOf,
   admit,
+  alertsOf,
+  type MountAlerts,
   type UnprovenMount,
 } from '../../../lib/ha/mount-admission.ts'
 import { countedOptions, type MountFacts, versionOf } from '../../../lib/ha/mount-facts.ts'
@@ -27,6 +29,7 @@ import {
   strangers,
   takeBackMarks,
 } from '../../../lib/ha/mount-mark.ts'
+import { MountStanding } from '../../../lib/ha/mount-standing.ts'
 import { PLAIN } from '../../../lib/ha/storage-profile.ts'
 import {
   fileSystemTrial,
@@ -34,6 +37,7 @@ import {
   optionsTrial,
   type Space,
 } from '../../../lib/ha/storage-trials.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 
 /** As /proc/self/mountinfo shows them: type and source. */
 const REFUSED: readonly (readonly [type: string, source: string, why: RegExp])[] = [
@@ -333,6 +337,15 @@ t.test('a cluster that ran on such a mount before goes on, with an alert', async
   t.match(await judge([{}], true), { refusal: /proved it mounted with/ }, 'the check has run')
 })
 
+t.test('what would refuse a start now is critical while a master runs', async (t) => {
+  const soft = facts({ type: 'cifs', options: 'rw,soft' })
+  t.match(alertsOf(judged(soft), soft), {
+    critical: [/no master would be started here now: .*nobody has proven/, /mounted with soft/],
+  })
+  const nfs = facts({ type: 'nfs4' })
+  t.same(alertsOf(judged(nfs), nfs), { critical: [], warnings: [] })
+})
+
 t.test('a mark says what the issue asks for', async (t) => {
   const directory = t.testdir({})
   const options = 'rw,addr=10.0.0.1'
@@ -346,3 +359,42 @@ t.test('a mark says what the issue asks for', async (t) => {
     { host: OTHER, kind: 'smb3', options: 'rw', version: 'Linux 6.1.0', peer: NAME, at: AT },
   ])
 })
+
+t.test(
+  'while a master runs its mount is judged anew, once in a period, and told as it is',
+  async (t) => {
+    const clock = new HandClock()
+    const said: string[] = []
+    let now: MountAlerts | Error = { critical: ['unproven'], warnings: [] }
+    let judged = 0
+    const standing = new MountStanding(
+      {
+        clock,
+        log: (level, message) => void said.push(`${level} ${message}`),
+        periodMs: 1000,
+        judge: async () => {
+          judged += 1
+          if (now instanceof Error) throw now
+          return now
+        },
+      },
+      now,
+    )
+    await standing.consider()
+    t.same([standing.told, said], [now, []], 'as its start has told it')
+    now = { critical: [], warnings: ['another version'] }
+    await standing.consider()
+    t.equal(judged, 1, 'not twice in a period')
+    await clock.advance(1000)
+    await Promise.all([standing.consider(), standing.consider()])
+    t.equal(judged, 2)
+    t.same(standing.told, now)
+    t.same(said.splice(0), ['warn another version', 'info over: unproven'])
+    const before = now
+    now = new Error('EIO')
+    await clock.advance(1000)
+    await standing.consider()
+    t.same(standing.told, before, 'what nobody can tell now stays as it was')
+    t.match(said, [/^debug .*EIO/])
+  },
+)
