@@ -2,7 +2,7 @@
  * The elector's way to a term: look, conclude, wait for its turn, claim, end the terms below, settle, activate. Pure;
  * see elector.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
  */
-import { isBarred } from './elector-contest.ts'
+import { barOfClaim, isBarred } from './elector-contest.ts'
 import { obituary, startRelease } from './elector-release.ts'
 import {
   type Cause,
@@ -199,6 +199,7 @@ export function claim(
     previousTerm: beat?.term ?? Math.min(seen.newest, term - 1),
     basis: seen,
     commandId: s.command?.id ?? null,
+    force: s.command?.force ?? false,
     trouble: s.failure === null || s.failure.isOver ? null : failureText(s.failure),
     lastBeatMs: s.watch.beatMs,
     noticedMs,
@@ -275,12 +276,27 @@ export function onClaimWon(t: Turn, term: number): void {
     startRelease(t, obituary(t.s))
     return
   }
+  if (isGivenUp(t, phase)) return
   if (t.now - phase.cause.decidedMs > 2 * t.s.watch.by.pollMs && phase.cause.provenTerm === null) {
     t.s.phase = { name: 'confirming', term, cause: phase.cause, wonMs: t.now }
     t.s.looking = { ...t.s.looking, nextMs: t.now, again: t.s.looking.busy }
     return
   }
   endBelow(t, term, phase.cause)
+}
+
+/** Right before others' terms are ended, and before the master is told of its own. */
+function isGivenUp(
+  t: Turn,
+  { term, cause }: { readonly term: number; readonly cause: Cause },
+): boolean {
+  const bar = barOfClaim(t.s, cause, t.now)
+  if (bar === null) return false
+  t.log('error', `term ${term} is given up before it served: ${bar.why}`, { term })
+  failCommand(t, cause.commandId, bar.why, 'UNSAFE')
+  t.act({ do: 'abandon', term })
+  becomeWatcher(t)
+  return true
 }
 
 export function endBelow(t: Turn, term: number, cause: Cause): void {
@@ -359,6 +375,7 @@ export function activate(t: Turn, now: number): void {
   // A lapsed lease waits for its next renewal here: the master is told nothing before.
   if (phase.name !== 'settling' || lease === null || lease.suspended !== null || t.s.masterGone)
     return
+  if (isGivenUp(t, phase)) return
   const { term, cause, wonMs, endedMs } = phase
   t.s.phase = { name: 'activating', term, cause, wonMs, endedMs, settledMs: now }
   t.s.pongMs = now

@@ -4,7 +4,7 @@
  */
 import { Contest, type ContestFacts, processText } from './contest.ts'
 import { type Bar, barOf, mayGoOn, type Sight, standsBackFor } from './contest-rules.ts'
-import type { Input, State } from './elector-state.ts'
+import type { Cause, Input, State } from './elector-state.ts'
 import { failCommand, masterIsTold, type Turn } from './elector-turn.ts'
 
 type Said = Extract<
@@ -111,6 +111,16 @@ export function isBarred(t: Turn): boolean {
   if (bar === null || (bar.byForce && command?.force === true)) return false
   if (command !== null && !bar.waits) failCommand(t, command.id, bar.why, 'UNSAFE')
   return true
+}
+
+/**
+ * Why a claim under way is given up: a mismatch that was not known when it began. Null: it goes on. Only what is proven
+ * counts, since the directory's newest term is its own by now.
+ */
+export function barOfClaim({ contest, ...s }: State, cause: Cause, nowMs: number): Bar | null {
+  const apart = contest.peers.filter(({ mismatch }) => mismatch !== null)
+  const bar = contestBar({ ...s, contest: { ...contest, peers: apart } }, nowMs)
+  return bar?.byForce === true && cause.force === true ? null : bar
 }
 
 /** Two actives of two directories: one of them refuses everything, and goes on renewing, so that nobody follows it. */

@@ -40,6 +40,8 @@ export interface Cause {
   readonly basis: Seen
   /** The command that asked for it, or null. */
   readonly commandId: number | null
+  /** That command was given with force. */
+  readonly force?: boolean
   /** What has come to nothing before, here; null for nothing. */
   readonly trouble: string | null
   /** Monotonic marks for the history: last change seen, first suspicion, decision. */

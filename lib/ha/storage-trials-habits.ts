@@ -32,7 +32,7 @@ export const habitTrials = (space: HabitSpace): Trial[] => [
   },
   {
     name: 'utimes after an unlink there',
-    consequence: 'a deposed master hangs for good',
+    consequence: 'a deposed master hangs for good, or goes on believing that it is active',
     run: () => touchAfterUnlink(space, 4),
   },
 ]

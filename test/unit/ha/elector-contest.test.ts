@@ -174,6 +174,50 @@ t.test('force does not help beside an active that is heard', async (t) => {
   ])
 })
 
+t.test('a claim under way is given up once a mismatch is known', async (t) => {
+  const claiming = (): Bench => {
+    const bench = new Bench()
+    bench.input({ type: 'delivered', id: 1, delivery: { is: 'unreachable' } })
+    bench.pass(timing.pollMs)
+    t.equal(bench.claims(), 1)
+    bench.input({ type: 'heartbeat-made', term: 1, startedMs: bench.now })
+    return bench
+  }
+  const learns = (bench: Bench, holds: ContestFacts['holds'] = null): void => {
+    bench.input({ type: 'suspect', address: 'a:1' })
+    bench.stranger({ holds, served: holds?.term ?? 0 })
+  }
+  const isOver = (bench: Bench): void => {
+    t.ok(bench.effects.some((one) => one.do === 'abandon' && one.term === 1))
+    t.same(bench.told('activate'), [])
+    t.match(bench.state, { phase: { name: 'watching' }, lease: null })
+  }
+  const early = claiming()
+  learns(early)
+  early.input({ type: 'claim-won', term: 1 })
+  t.notOk(early.effects.some(({ do: what }) => what === 'end-below'))
+  isOver(early)
+
+  const late = claiming()
+  late.input({ type: 'claim-won', term: 1 })
+  learns(late, { term: 1, by: 'a:1 process' })
+  late.input({ type: 'below-ended', term: 1, proven: true })
+  late.pass(timing.pollMs)
+  isOver(late)
+
+  const ordered = claiming()
+  learns(ordered)
+  ordered.input({ type: 'claim-won', term: 1 })
+  ordered.input({ type: 'take-over', id: 8, force: true, by: 'test' })
+  ordered.pass(timing.pollMs)
+  t.equal(ordered.claims(), 2, 'an operator decides')
+  ordered.input({ type: 'heartbeat-made', term: 1, startedMs: ordered.now })
+  ordered.input({ type: 'claim-won', term: 1 })
+  ordered.input({ type: 'below-ended', term: 1, proven: true })
+  ordered.pass(timing.pollMs)
+  t.match(ordered.told('activate'), [{ term: 1 }])
+})
+
 t.test(
   'of two actives the lower one refuses everything at once, and goes on renewing',
   async (t) => {
