@@ -27,6 +27,8 @@ export interface EmbeddedOptions {
   /** How this process is known to its users, for others who find the catalog in use: a master's address. */
   readonly holder?: string
   readonly keeping?: SqlKeeping
+  /** `<rootdir>/system`: a catalog in it is made only where that is there, since its mount may be gone. */
+  readonly systemDirectory?: string
 }
 
 const MARK = 'tajo-catalog.made'
@@ -37,8 +39,10 @@ export class EmbeddedStore extends SqlStore {
   readonly #server: EmbeddedServer
 
   /** Throws CatalogError BAD_STORE when the URI is none. Touches the directory at `open` only. */
-  constructor({ uri, holder = 'a Tajo process', keeping }: EmbeddedOptions) {
-    const server = embeddedServer(parseDerby(uri), holder)
+  constructor({ uri, holder = 'a Tajo process', keeping, systemDirectory }: EmbeddedOptions) {
+    const address = parseDerby(uri)
+    const isInside = address.directory.startsWith(`${systemDirectory}/`)
+    const server = embeddedServer(address, { holder, below: isInside ? systemDirectory : '/' })
     super({ server, ...keeping, served: servedOrMarked(server, keeping?.served) })
     this.#server = server
   }
@@ -91,7 +95,10 @@ interface OpenCatalog {
   noted: Noted
 }
 
-function embeddedServer(address: DerbyAddress, holder: string): EmbeddedServer {
+function embeddedServer(
+  address: DerbyAddress,
+  { holder, below }: { readonly holder: string; readonly below: string | undefined },
+): EmbeddedServer {
   const { directory, file } = address
   const mark = join(directory, MARK)
   let open: OpenCatalog | null = null
@@ -154,7 +161,7 @@ function embeddedServer(address: DerbyAddress, holder: string): EmbeddedServer {
         if (requireDerby(address) === 'missing') {
           if (await isNamed(mark)) throw removed(file, mark)
           if (!mayCreate) return null
-          await makeDirectory(directory)
+          await makeDirectory(directory, below)
         }
         open = await openGuarded()
       } else if (open.file.broken) {
@@ -230,9 +237,9 @@ const removed = (file: string, mark: string): CatalogError =>
     `${file} is gone, though a catalog was made there (${mark}): somebody has removed it. Put it back, or 'tajo catalog load FILE --force' a dump; where it was removed on purpose, remove ${mark} as well`,
   )
 
-async function makeDirectory(directory: string): Promise<void> {
+async function makeDirectory(directory: string, below: string | undefined): Promise<void> {
   try {
-    await makeDirs(directory)
+    await makeDirs(directory, 0o777, below)
   } catch (error) {
     const text = `can't make the catalog's directory ${directory}: ${messageOf(error)}`
     throw new CatalogError('UNAVAILABLE', text, { cause: error })

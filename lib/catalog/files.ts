@@ -96,8 +96,9 @@ const TAIL_BYTES = 256
 
 /**
  * On the real disk. What `directory` is on decides whether O_DIRECT is used, and which rules hold; it need not exist yet.
+ * `below` and what it lies in is never made: where it is missing its mount is gone.
  */
-export function openFiles(directory: string): Files {
+export function openFiles(directory: string, below = '/'): Files {
   const fileSystem = once(() => fileSystemOf(directory))
   const profile = once(async () => profileOn(await fileSystem(), directory))
   const directFlag = async (): Promise<number> =>
@@ -122,7 +123,7 @@ export function openFiles(directory: string): Files {
   return {
     growingFilesReadable: () =>
       attempt('look at', directory, async () => (await profile()).readsGrowingFiles),
-    makeDirs: (path) => attempt('make', path, () => makeDirs(path)),
+    makeDirs: (path) => attempt('make', path, () => makeDirs(path, 0o777, below)),
     deviceOf: (path) => attempt('look at', path, () => deviceAbove(path)),
     list: (path) => orMissing(attempt('list', path, () => readdir(path))),
     create: async (path, { durable }) => {

@@ -2,7 +2,7 @@
  * The store that the configuration names. What a store needs is loaded only when it is the one: a cluster with its
  * catalog in the shared directory loads no database client.
  */
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { readServed } from './begun.ts'
@@ -37,6 +37,8 @@ export interface StoreOptions {
   readonly rootDirectory: string
   /** How this process is known to its users, for others who find DerbyStore in use: a master's address. */
   readonly holder?: string
+  /** A master's: it has made `system` in its rootdir, so where that is missing the mount is gone, and it is not made. */
+  readonly ofMaster?: boolean
   readonly binding: Binding
   readonly log: Log
 }
@@ -48,12 +50,12 @@ const spoilt = new SpoiltFiles(systemClock)
 export function sharedStore(
   rootDirectory: string,
   log: Log,
-  binding: Binding = UNBOUND,
+  { binding = UNBOUND, ofMaster = false }: Partial<Pick<StoreOptions, 'binding' | 'ofMaster'>> = {},
 ): SharedStore {
   const directory = sharedDirectory(rootDirectory)
   return new SharedStore({
     directory,
-    files: leavingSpoilt(openFiles(directory), spoilt),
+    files: leavingSpoilt(openFiles(directory, ofMaster ? dirname(directory) : '/'), spoilt),
     served: (upTo) => readServed(haDirectoryOf(rootDirectory), upTo),
     binding,
     log,
@@ -64,18 +66,20 @@ const haDirectoryOf = (rootDirectory: string): string => join(rootDirectory, 'sy
 
 /** Opens nothing yet. Rejects CatalogError BAD_STORE for an unknown class or a URI that isn't one of its. */
 export async function openCatalogStore(options: StoreOptions): Promise<ReadableStore> {
-  const { uri, user, password, holder, log, rootDirectory, binding } = options
+  const { uri, user, password, holder, ofMaster = false, log, rootDirectory, binding } = options
   const served: SqlKeeping['served'] = (upTo, store) =>
     readServed(haDirectoryOf(rootDirectory), upTo, store)
   const keeping = { served, binding }
   switch (options.class) {
     case 'SharedStore':
-      return sharedStore(options.rootDirectory, log, binding)
+      return sharedStore(rootDirectory, log, { binding, ofMaster })
     case 'MemStore':
       return new MemStore()
     case 'DerbyStore': {
       const { EmbeddedStore } = await import('./embedded-store.ts')
-      return new EmbeddedStore({ uri, keeping, ...(holder === undefined ? {} : { holder }) })
+      const whose = holder === undefined ? {} : { holder }
+      const made = ofMaster ? { systemDirectory: join(rootDirectory, 'system') } : {}
+      return new EmbeddedStore({ uri, keeping, ...made, ...whose })
     }
     case 'PostgreSQLStore': {
       const { PostgresStore } = await import('./postgres-store.ts')

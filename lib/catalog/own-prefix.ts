@@ -10,3 +10,6 @@ export const OWN_PREFIX = 'data-'
  */
 export const WAREHOUSE_PROOF = '.proof'
 export const ROOT_PROOF = 'proof'
+
+/** Such names, of files and of directories, belong to no table whose directory they are in. */
+export const isHidden = (name: string): boolean => name.startsWith('.') || name.startsWith('_')

@@ -8,6 +8,8 @@ export interface StoreUse {
   readonly binding: Binding
   /** How this process is known to its users, for others who find DerbyStore in use. */
   readonly holder?: string
+  /** A master's: `system` of its rootdir is not made. */
+  readonly ofMaster?: boolean
   readonly log: Log
 }
 

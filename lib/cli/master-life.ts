@@ -231,8 +231,12 @@ export class MasterLife implements DaemonLife {
   }
 
   #queries(): QueryOptions {
-    const { conf, addresses } = this.#plan
-    return queryOptionsOf(conf, addresses.umbilical, this.#log.log)
+    const { conf, addresses, ha } = this.#plan
+    return queryOptionsOf(conf, {
+      address: addresses.umbilical,
+      severalHosts: ha?.severalHosts ?? false,
+      log: this.#log.log,
+    })
   }
 
   #binds(): MasterOptions['binds'] {

@@ -6,6 +6,7 @@ import type { Log } from '../base/log.ts'
 import { whyNotThere } from '../base/why-not-there.ts'
 import type { ReadableStore } from '../catalog/store.ts'
 import type { Configuration } from '../conf/index.ts'
+import { fileSystemOf, hostNetwork } from '../ha/index.ts'
 import type { QueryOptions } from '../master/index.ts'
 import { configuredStore } from './configured-store.ts'
 import { timingOf } from './timing.ts'
@@ -15,12 +16,20 @@ const LITTER_GRACE_MS = 600_000
 const DAY_MS = 24 * 3600 * 1000
 
 /** `address`: the master's own, for others who find the catalog in use. */
-export function queryOptionsOf(conf: Configuration, address: string, log: Log): QueryOptions {
+export function queryOptionsOf(
+  conf: Configuration,
+  { address, severalHosts, log }: { address: string; severalHosts: boolean; log: Log },
+): QueryOptions {
   const rootDirectory = conf.get('tajo.rootdir')
   const { monitorMs } = timingOf(conf)
   // The database clients are loaded with it: not before this master has joined.
   const makeStore = (clusterId: string | null): Promise<ReadableStore> =>
-    configuredStore(conf, { binding: { clusterId }, holder: `master ${address}`, log })
+    configuredStore(conf, {
+      binding: { clusterId },
+      holder: `master ${address}`,
+      ofMaster: true,
+      log,
+    })
   return {
     // A store that is not opened costs nothing.
     preload: () => makeStore(null),
@@ -30,7 +39,15 @@ export function queryOptionsOf(conf: Configuration, address: string, log: Log): 
     allowedPaths: conf.get('tajo.query.allowed-paths'),
     systemDirectory: join(rootDirectory, 'system'),
     lookFor: whyNotThere,
-    proof: { host: hostname(), everyMs: monitorMs / 2, limitMs: monitorMs, nonce: randomUUID },
+    proof: {
+      host: hostname(),
+      everyMs: monitorMs / 2,
+      limitMs: monitorMs,
+      nonce: randomUUID,
+      severalHosts,
+      network: hostNetwork(),
+      aloneOn: (path) => aloneOn(path, rootDirectory),
+    },
     queueLimit: conf.get('tajo.master.query.queue.limit'),
     historyLimit: conf.get('tajo.history.query.max-entries'),
     historyMaxAgeMs: conf.get('tajo.history.expiry-time-day') * DAY_MS,
@@ -39,4 +56,11 @@ export function queryOptionsOf(conf: Configuration, address: string, log: Log): 
     writeWaitMs: conf.get('tajo.table.write.wait'),
     litterGraceMs: LITTER_GRACE_MS,
   }
+}
+
+/** A root directory of this host alone has been admitted: then everything may be. Rejects with the system's error. */
+async function aloneOn(path: string, rootDirectory: string): Promise<string | null> {
+  const [root, own] = await Promise.all([fileSystemOf(rootDirectory), fileSystemOf(path)])
+  if (root.sharing === 'local' || own.sharing !== 'local') return null
+  return `a local file system (${own.type}, mounted at ${own.mountPoint})`
 }

@@ -38,7 +38,7 @@ import {
   unlink,
   utimes,
 } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { DiskError } from './errors.ts'
 import { errnoOf, syncIfKnown, systemWords, withFile } from './file-handle.ts'
@@ -162,7 +162,9 @@ function plainDisk(directory: string, mount: () => Promise<MountFacts>): Disk {
   return {
     makeTermDir: (purpose, path) => demand('make', purpose, path, () => makeDirOnce(at(path))),
 
-    makeDirs: (purpose, path) => demand('make', purpose, path, () => makeDirs(at(path))),
+    // What is above it is on the disk below where the mount is gone, and is never made here.
+    makeDirs: (purpose, path) =>
+      demand('make', purpose, path, () => makeDirs(at(path), 0o777, dirname(directory))),
 
     create: (purpose, path, text) =>
       text === '' ? makeEmpty(purpose, path) : make(purpose, path, (file) => file.writeFile(text)),

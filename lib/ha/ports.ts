@@ -65,7 +65,7 @@ export type Touched = 'touched' | 'missing' | 'replaced'
 export interface Disk {
   /** mkdir through proper-lockfile. `made` may be said to two hosts at once (HDFS gateway): only creates decide. */
   makeTermDir(purpose: Purpose, path: string): Promise<'made' | 'exists'>
-  /** mkdir -p. */
+  /** mkdir -p of this directory and what is in it; not of what it lies in, whose mount may be gone. */
   makeDirs(purpose: Purpose, path: string): Promise<void>
   /**
    * Exclusive create (O_EXCL), then the text, then close. A crash in between leaves a torn file: existence decides. So

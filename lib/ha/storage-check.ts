@@ -27,6 +27,7 @@ import { openDisk } from './disk.ts'
 import { DiskError, HaError, messageOf } from './errors.ts'
 import type { FileSystem } from './file-system.ts'
 import { MARK_DIR } from './layout.ts'
+import { makeDirs } from './make-dirs.ts'
 import {
   type Admission,
   admissionOf,
@@ -99,6 +100,8 @@ export async function checkStorage(options: CheckStorageOptions): Promise<Storag
   const disk = openDisk(directory)
   const scratch = newScratchName()
   const prepared = inWords(directory, async () => {
+    // Before the first start nobody has made it, and this is an order: what it is on is told.
+    await makeDirs(directory)
     await disk.makeDirs('check', scratch)
     const mount = await mountFacts(directory)
     const profile = await profileOn(mount.fileSystem, directory)
@@ -212,7 +215,10 @@ export async function quickCheck(
   const profile = await inWords(directory, () => profileOn(fileSystem, directory))
   const scratch = newScratchName()
   const space = spaceIn(disk, directory, scratch)
-  await inWords(directory, () => disk.makeDirs('check', scratch))
+  await inWords(directory, async () => {
+    await makeDirs(directory)
+    await disk.makeDirs('check', scratch)
+  })
   try {
     await demand(directory, 'an exclusive create is not exclusive', exclusiveCreate(space, 2))
     const beat = await demand(directory, 'a renewal is not kept', renewal(space, 40))

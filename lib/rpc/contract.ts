@@ -374,6 +374,12 @@ export const catalog = {
     }),
     z.object({ tables: z.array(table.nullable()) }),
   ),
+  /** Does the active see a file where an external table is? Asked by a worker that sees none; false for no such table. */
+  seesFiles: call(
+    { access: 'cluster', activeOnly: true },
+    z.object({ tableId }),
+    z.object({ sees: z.boolean() }),
+  ),
 } as const satisfies ServiceContract
 
 // ---- workers -----------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 /**
- * Asks the active master's catalog, through a failover if need be: a query that has begun waits for the next active
+ * Asks the active master's catalog, and what that master sees of a table's directory, through a failover if need be: a query that has begun waits for the next active
  * master instead of failing.
  */
 import type { Clock } from '../base/clock.ts'
@@ -25,6 +25,11 @@ export interface AskedTable {
   readonly tableId?: number
 }
 
+interface CallOptions {
+  readonly deadlineMs: number
+  readonly signal: AbortSignal
+}
+
 const CALL_MS = 2000
 const PAUSE_MS = 50
 
@@ -40,18 +45,38 @@ export class CatalogReader {
 
   /** Rejects with QueryFault `lost` when no master answers in time, with RpcError for what no waiting helps against. */
   async resolve(tables: readonly AskedTable[], signal: AbortSignal): Promise<(Table | null)[]> {
-    const { clock, patienceMs } = this.#options
     const request = { tables: [...tables] }
+    return this.#ask(signal, async ({ catalog }, options) => {
+      return (await catalog.call('resolve', request, options)).tables
+    })
+  }
+
+  /** The active master's address where it sees a file in the directory of that table; null where not. Rejects the same way. */
+  async seesFiles(tableId: number, signal: AbortSignal): Promise<string | null> {
+    return this.#ask(signal, async ({ catalog, addresses }, options) => {
+      try {
+        const { sees } = await catalog.call('seesFiles', { tableId }, options)
+        return sees ? addresses.tracker : null
+      } catch (error) {
+        // Of a version that can't tell.
+        if (error instanceof RpcError && error.code === 'NOT_FOUND') return null
+        throw error
+      }
+    })
+  }
+
+  async #ask<T>(
+    signal: AbortSignal,
+    call: (active: ActiveMaster, options: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    const { clock, patienceMs } = this.#options
     const endMs = clock.nowMs() + patienceMs
     let why = 'no master is active'
     let active = this.#options.active()
     while (clock.nowMs() < endMs && !signal.aborted) {
       active ??= await this.#options.masters.findActive(signal)
       try {
-        if (active !== null) {
-          const options = { deadlineMs: CALL_MS, signal }
-          return (await active.catalog.call('resolve', request, options)).tables
-        }
+        if (active !== null) return await call(active, { deadlineMs: CALL_MS, signal })
       } catch (error) {
         if (!(error instanceof RpcError) || !PASSING.has(error.code)) throw error
         why = error.message

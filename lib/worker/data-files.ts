@@ -9,7 +9,7 @@
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
 import type { DataFile, Table } from '../catalog/model.ts'
-import { OWN_PREFIX } from '../catalog/own-prefix.ts'
+import { isHidden, OWN_PREFIX } from '../catalog/own-prefix.ts'
 import { QueryFault } from './query-error.ts'
 import type { Roots } from './roots.ts'
 import { canBeRead } from './sql-text.ts'
@@ -118,8 +118,6 @@ async function directoryFiles(table: Table): Promise<DataFile[]> {
     partition: partitionIn(table, relative(location, path)),
   }))
 }
-
-const isHidden = (name: string): boolean => name.startsWith('.') || name.startsWith('_')
 
 async function collect(table: Table, directory: string, paths: string[]): Promise<void> {
   for (const entry of await readdir(directory, { withFileTypes: true })) {

@@ -18,6 +18,7 @@ import { MountWatch, type MountWords, NonceFiles, placeOf } from '../ha/index.ts
 import type { AnswerOf, Services } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { ActiveMaster } from './masters.ts'
+import type { Way } from './staging.ts'
 
 /** A directory to prove. */
 export interface ProofDirectory {
@@ -95,13 +96,16 @@ export class Proof {
     this.#soon()
   }
 
-  /** What has been written below `path` is in the cluster's directory, as far as can be told now. Rejects with why not. */
-  async require(path: string): Promise<void> {
+  /**
+   * What is written below `path` is in the cluster's directory, as far as can be told now; then by which way directories are
+   * made there, null where there is none but their own path. Rejects with why not.
+   */
+  async require(path: string): Promise<Way | null> {
     const isIts = ({ path: root }: Directory): boolean =>
       path === root || path.startsWith(`${root}/`)
     // A warehouse below the rootdir is the nearer one.
     const nearest = this.#all.filter(isIts).sort((a, b) => b.path.length - a.path.length)[0]
-    await nearest?.require()
+    return (await nearest?.require()) ?? null
   }
 
   #soon(): void {
@@ -222,13 +226,17 @@ class Directory {
   }
 
   /** Rejects with why what was written is not in the cluster's directory. */
-  async require(): Promise<void> {
+  async require(): Promise<Way | null> {
     try {
       await this.#prove()
     } catch (error) {
       this.#look.soon()
       throw error
     }
+    const { path, nonces } = this.#o
+    if (this.#found === null || nonces.directory !== path) return null
+    // The nonces' directory is missing where the mount is gone, and so is every name by way of it.
+    return { root: path, by: `${path}/${nonces.name}/..` }
   }
 
   async #prove(): Promise<void> {

@@ -24,6 +24,14 @@ export class Roots {
     return this.directories.some(isIn) && !this.#closed.some(isIn)
   }
 
+  /** The nearest one that the path is in; `/` where none is. */
+  around(realPath: string): string {
+    const all = this.directories.filter((root) =>
+      realPath.startsWith(root === sep ? sep : `${root}${sep}`),
+    )
+    return all.reduce((nearest, one) => (one.length > nearest.length ? one : nearest), sep)
+  }
+
   /** Throws QueryFault for a path that leads out of them. */
   require(realPath: string, what: string): void {
     if (this.has(realPath)) return

@@ -15,7 +15,7 @@ import { FUNCTION_COLUMNS, functionRows } from './function-list.ts'
 import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
 import { type ResultLimits, ResultQueue } from './results.ts'
 import { enterScope, type ScopeParts } from './scope.ts'
-import { stage } from './staging.ts'
+import { stage, type Way } from './staging.ts'
 import type { TypeNames } from './write-plan.ts'
 import { type Rows, zonedRows } from './zoned-rows.ts'
 
@@ -24,8 +24,8 @@ export interface QueryParts {
   readonly scope: ScopeParts
   /** Resolves when it has somewhere to spill, or nobody can tell. */
   readonly ready: () => Promise<void>
-  /** Rejects when what was written below this path is not in the cluster's directory. */
-  readonly requireOurs: (path: string) => Promise<void>
+  /** Rejects when what is written below this path is not in the cluster's directory; else by which way directories are made in it. */
+  readonly requireOurs: (path: string) => Promise<Way | null>
   readonly types: TypeNames
   readonly limits: ResultLimits
   readonly clock: Clock
@@ -165,13 +165,20 @@ export class RunningQuery {
     if (write === null) throw new QueryFault('internal', 'a task to write does not say where')
     const { scope, types } = this.#parts
     const { roots } = scope
-    const staged = await stage({ connection, query, target: write, roots, types })
-    await this.#parts.requireOurs(write.directory).catch((error: unknown) => {
-      const text = `what it wrote is not in the cluster's directory: ${messageOf(error)}; nothing was changed`
-      throw new QueryFault('internal', text, null, error)
-    })
+    const way = (): Promise<Way | null> => this.#requireOurs(write.directory, 'would write')
+    const staged = await stage({ connection, query, target: write, roots, types, way })
+    await this.#requireOurs(write.directory, 'wrote')
     this.#manifest = { ...staged, reads }
     this.#rows = this.#manifest.rows
+  }
+
+  async #requireOurs(path: string, does: 'would write' | 'wrote'): Promise<Way | null> {
+    try {
+      return await this.#parts.requireOurs(path)
+    } catch (error) {
+      const text = `what it ${does} is not in the cluster's directory: ${messageOf(error)}; nothing was changed`
+      throw new QueryFault('internal', text, null, error)
+    }
   }
 
   async #read(connection: EngineConnection, query: EngineText): Promise<void> {

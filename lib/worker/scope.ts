@@ -1,4 +1,5 @@
 /** From the tables that a query names to the views that it finds under those names, in its own connection. */
+import { hostname } from 'node:os'
 import type { Table } from '../catalog/model.ts'
 import { contentVersionOf } from '../catalog/state.ts'
 import type { Manifest } from '../rpc/contract.ts'
@@ -6,7 +7,7 @@ import { type EngineText, SqlError } from '../sql/index.ts'
 import { analyse, type TableUse } from './analyse.ts'
 import { askedFor, boundTo, meantBy, type Names } from './bound.ts'
 import type { AskedTable } from './catalog-reader.ts'
-import { type FoundFile, filesOf } from './data-files.ts'
+import { type FoundFile, filesOf, tableName } from './data-files.ts'
 import type { EngineConnection } from './duckdb.ts'
 import { QueryFault, queryErrorOf } from './query-error.ts'
 import type { Roots } from './roots.ts'
@@ -21,6 +22,8 @@ export interface ScopeParts {
     tables: readonly AskedTable[],
     signal: AbortSignal,
   ) => Promise<(Table | null)[]>
+  /** Who sees a file in the directory of that table, where this worker sees none; null: nobody. */
+  readonly seesFiles?: (table: Table, signal: AbortSignal) => Promise<string | null>
 }
 
 export interface ScopeInput {
@@ -54,7 +57,7 @@ export async function enterScope(
   refuseTwins(uses)
   const views: string[] = []
   for (const [i, table] of known.entries()) {
-    const body = await bodyOf(connection, table, parts)
+    const body = await bodyOf(connection, table, { ...parts, signal })
     const { database: schema, name } = uses[i] as TableUse
     views.push(`CREATE VIEW ${sqlName(schema)}.${sqlName(name)} AS ${body}`)
   }
@@ -110,9 +113,18 @@ function refuseTwins(uses: readonly TableUse[]): void {
 async function bodyOf(
   connection: EngineConnection,
   table: Table,
-  { roots, toDuckDb }: ScopeParts,
+  { roots, toDuckDb, seesFiles, signal }: ScopeParts & { readonly signal: AbortSignal },
 ): Promise<string> {
   const files = await filesOf(table, roots)
+  // No list tells what a directory should hold, and a mount point without its mount is empty.
+  const seenBy =
+    (table.wholeDirectory && files.length === 0 && (await seesFiles?.(table, signal))) || null
+  if (seenBy !== null) {
+    throw new QueryFault(
+      'internal',
+      `this worker, on ${hostname()}, sees no file in ${table.location}, the location of ${tableName(table)}, and the active master ${seenBy} does: is it mounted on ${hostname()}?`,
+    )
+  }
   return viewBody({
     table,
     files,

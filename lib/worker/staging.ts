@@ -10,6 +10,7 @@ import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { messageOf } from '../base/message-of.ts'
 import { whyNotThere } from '../base/why-not-there.ts'
+import { makeDirs } from '../ha/index.ts'
 import type { Manifest, WriteTarget } from '../rpc/contract.ts'
 import type { EngineText } from '../sql/index.ts'
 import { copyText, tokenName, tokenValue } from './copy-text.ts'
@@ -27,6 +28,17 @@ export interface StagingInput {
   readonly target: WriteTarget
   readonly roots: Roots
   readonly types: TypeNames
+  /**
+   * Asked right before anything is made: by which way the directories below a root are made, so that none is where its mount
+   * has just gone. Null: by their own path. Rejects where they are not the cluster's.
+   */
+  readonly way?: (directory: string) => Promise<Way | null>
+}
+
+/** Another name of a root, that is gone with its mount. */
+export interface Way {
+  readonly root: string
+  readonly by: string
 }
 
 /** What stands there now. */
@@ -34,7 +46,7 @@ export type Staged = Omit<Manifest, 'reads'>
 
 /** Rejects with QueryFault or EngineError. */
 export async function stage(input: StagingInput): Promise<Staged> {
-  const { connection, query, target, roots, types } = input
+  const { connection, query, target, roots, types, way = async () => null } = input
   const source = await connection.describe(query.text)
   const plan = writePlan(target, source, types, query.placeOf(0))
   const directory = await realPathOf(target.directory)
@@ -48,7 +60,10 @@ export async function stage(input: StagingInput): Promise<Staged> {
     path: plan.partitionColumns.length === 0 ? join(directory, 'part-0') : directory,
     types,
   })
-  const made = await makeDirectories(directory)
+  const made = await makeDirectories(
+    directory,
+    await placeToMake(directory, roots, await way(directory)),
+  )
   try {
     const [rows, counts] = await runCopy(connection, copy).catch((error: unknown) => {
       throw asQuerys(error, source, query)
@@ -106,11 +121,28 @@ async function runCopy(
   return [[...counts.values()].reduce((sum, one) => sum + one, 0), counts]
 }
 
-/** Makes it and what is missing above it; answers the directories that have got a new entry. */
-async function makeDirectories(directory: string): Promise<string[]> {
+/** Where a directory is made, and above which nothing is. */
+interface PlaceToMake {
+  readonly path: string
+  readonly root: string
+}
+
+/** A root itself is never made: where it is missing, or its way, its mount is gone. */
+async function placeToMake(directory: string, roots: Roots, way: Way | null): Promise<PlaceToMake> {
+  if (way !== null) {
+    const inside = relative(await realPathOf(way.root), directory)
+    if (inside !== '' && !inside.startsWith('..')) {
+      return { path: `${way.by}/${inside}`, root: way.by }
+    }
+  }
+  return { path: directory, root: roots.around(directory) }
+}
+
+/** Makes it and what is missing above it, up to its root; answers the directories that have got a new entry. */
+async function makeDirectories(directory: string, { path, root }: PlaceToMake): Promise<string[]> {
   const parents: string[] = []
   const missing: string[] = []
-  for (let at = directory; ; at = dirname(at)) {
+  for (let at = path; ; at = dirname(at)) {
     try {
       await mkdir(at, { mode: 0o755 })
       parents.push(dirname(at))
@@ -119,17 +151,21 @@ async function makeDirectories(directory: string): Promise<string[]> {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       // It is named for this attempt alone: whoever made it may still be writing there.
-      if (code === 'EEXIST' && at === directory) {
+      if (code === 'EEXIST' && at === path) {
         throw new QueryFault('internal', `${directory} exists already`, null, error)
       }
       if (code === 'EEXIST') break
-      if (code !== 'ENOENT' || at === dirname(at)) throw error
+      if (code !== 'ENOENT') throw error
+      if (dirname(at) === root) {
+        const text = `nothing can be made in ${root}: is it mounted on this worker's host?`
+        throw new QueryFault('internal', text, null, error)
+      }
       missing.push(at)
     }
   }
   for (const at of missing.reverse()) {
     await mkdir(at, { mode: 0o755 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST' || at === directory) throw error
+      if (error.code !== 'EEXIST' || at === path) throw error
     })
     parents.push(dirname(at))
   }
@@ -181,7 +217,8 @@ async function moved(
   const to = plain
     ? join(directory, ...names.map(String))
     : join(directory, 'other', relative(directory, leaf.path))
-  await mkdir(dirname(to), { recursive: true })
+  const parent = dirname(to)
+  if (parent !== directory) await makeDirs(parent, 0o777, directory)
   await rename(leaf.path, to)
   return to
 }

@@ -25,6 +25,8 @@ interface Ground {
   readonly root: string
   readonly warehouse: string
   readonly master: TestMaster
+  /** That SQL may name as well. */
+  readonly allowed: string
   /** Not started; `mounts` is a shell's words, run among the mounts of that worker alone before it begins. */
   add(mounts?: string): Promise<TestWorker>
   told(worker: TestWorker): Promise<string>
@@ -32,18 +34,21 @@ interface Ground {
   /** Table `t`, and its rows, written and counted. */
   create(): Promise<void>
   insert(): Promise<void>
-  count(): Promise<number>
+  count(table?: string): Promise<number>
+  execute(sql: string): Promise<unknown>
 }
 
 async function ground(t: Test, { m = monitorMs(3000), idleMs = 10_000 } = {}): Promise<Ground> {
   const base = await makeCluster(t, { count: 1, monitorMs: m, start: false })
   const { root, masters } = base
   const warehouse = join(root, '..', 'tables')
-  mkdirSync(warehouse)
+  const allowed = join(root, '..', 'allowed')
+  for (const one of [warehouse, allowed]) mkdirSync(one)
   const [master] = masters
   if (master === undefined) throw new Error('there is no master')
   const site = {
     'tajo.warehouse.directory': warehouse,
+    'tajo.query.allowed-paths': allowed,
     'tajo.worker.heartbeat.idle.interval': String(idleMs),
   }
   master.reconfigure(site)
@@ -59,6 +64,7 @@ async function ground(t: Test, { m = monitorMs(3000), idleMs = 10_000 } = {}): P
   return {
     root,
     warehouse,
+    allowed,
     master,
     add: async (mounts) => {
       made += 1
@@ -93,8 +99,9 @@ async function ground(t: Test, { m = monitorMs(3000), idleMs = 10_000 } = {}): P
     insert: async () => {
       await client.execute('INSERT INTO t VALUES (1)')
     },
-    count: async () => {
-      const result = await client.query('SELECT count(*) FROM t')
+    execute: (sql) => client.execute(sql),
+    count: async (table = 't') => {
+      const result = await client.query(`SELECT count(*) FROM ${table}`)
       let found = Number.NaN
       for await (const rows of result.rows()) found = Number(rows[0]?.[0])
       return found
@@ -169,9 +176,96 @@ t.test('what is written before anybody has noticed is not acknowledged', async (
   await inMountsOf(worker, 'mount', '-t', 'tmpfs', 'none', g.warehouse)
   await t.rejects(g.insert(), {
     message:
-      /what it wrote is not in the cluster's directory: .*something was mounted over it.*; nothing was changed/,
+      /what it would write is not in the cluster's directory: .*something was mounted over it.*; nothing was changed/,
   })
+  t.equal(await inMountsOf(worker, 'ls', '-A', g.warehouse), '', 'nothing was made there')
   t.match(await g.told(worker), worker.address)
+})
+
+t.test('what is read before anybody has noticed is all of it, or an error', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  // Nobody looks by himself within the test.
+  const g = await ground(t, { m: 600_000, idleMs: 600_000 })
+  const { warehouse, allowed } = g
+  const external = join(allowed, 'lines')
+  mkdirSync(external)
+  writeFileSync(join(external, 'a.csv'), '1\n2\n')
+  const worker = await g.add('true')
+  await worker.start()
+  await g.live(worker)
+  await g.create()
+  await g.insert()
+  await g.insert()
+  await g.execute(`CREATE EXTERNAL TABLE lines (a INT) USING TEXT LOCATION '${external}'`)
+  t.equal(await g.count('lines'), 2)
+  for (const mounted of ['-t tmpfs none', `--bind ${join(g.root, '..', 'older')}`]) {
+    if (mounted.startsWith('--bind')) {
+      // A part of the table, as a backup or an older copy has it.
+      await mustRun(['cp', '-a', warehouse, join(g.root, '..', 'older')])
+      await g.insert()
+    }
+    await inMountsOf(worker, 'mount', ...mounted.split(' '), warehouse)
+    for (const sql of ['SELECT a FROM t', 'INSERT INTO t SELECT a FROM t']) {
+      await t.rejects(g.execute(sql), { message: /a data file of default.t, is missing/ }, sql)
+    }
+    await inMountsOf(worker, 'umount', '--lazy', warehouse)
+  }
+  t.equal(await g.count(), 3)
+  // A table that is whatever stands in its directory has no list to be compared with.
+  await inMountsOf(worker, 'mount', '-t', 'tmpfs', 'none', external)
+  const seen = /sees no file in .*lines, and the active master .* does: is it mounted/
+  await t.rejects(g.count('lines'), { message: seen })
+  await inMountsOf(worker, 'umount', '--lazy', external)
+  t.equal(await g.count('lines'), 2)
+  writeFileSync(join(external, 'a.csv'), '')
+  t.equal(await g.count('lines'), 0)
+})
+
+t.test('a location outside of the warehouse that is not mounted', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const g = await ground(t)
+  const { master, allowed } = g
+  const [external, out] = [join(allowed, 'external'), join(allowed, 'out')]
+  for (const one of [external, out]) mkdirSync(one)
+  const astray = await g.add(`mount -t tmpfs none ${external} && mount -t tmpfs none ${allowed}`)
+  await astray.start()
+  await g.live(astray)
+  const create = `CREATE EXTERNAL TABLE e (a INT) USING TEXT LOCATION '${external}'`
+  await g.execute(create)
+  for (const sql of [
+    'INSERT INTO e VALUES (1)',
+    'INSERT OVERWRITE INTO e VALUES (1)',
+    `INSERT OVERWRITE INTO LOCATION '${out}' SELECT 1`,
+    `INSERT OVERWRITE INTO LOCATION '${out}' SELECT 1 WHERE false`,
+  ]) {
+    await t.rejects(g.execute(sql), { message: /nothing was changed/ }, sql)
+  }
+  t.same(await readdir(external), [], 'nothing is there')
+  astray.kill('SIGTERM')
+  await astray.ended()
+  const right = await g.add()
+  await right.start()
+  await g.live(right)
+  await g.execute('INSERT INTO e VALUES (1)')
+  t.equal(await g.count('e'), 1)
+  // The active is the one without it, and a worker beside it sees all that it sees.
+  right.kill('SIGTERM')
+  await right.ended()
+  master.destroy()
+  await master.ended()
+  const mounts = `mount -t tmpfs none ${external} && exec "$@"`
+  master.before = ['unshare', '--mount', 'sh', '-c', mounts, 'sh']
+  await master.start()
+  const beside = await g.add()
+  beside.before = ['nsenter', '--target', String(master.pid), '--mount']
+  await beside.start()
+  await g.live(beside)
+  for (const sql of ['INSERT INTO e VALUES (1)', 'INSERT OVERWRITE INTO e VALUES (1)']) {
+    await t.rejects(g.execute(sql), { message: /of the table's files.*nothing was changed/ }, sql)
+  }
+  await inMountsOf(master, 'umount', '--lazy', external)
+  await g.execute('INSERT INTO e VALUES (1)')
+  t.equal(await g.count('e'), 2)
 })
 
 t.test('the active is the one without the warehouse', async (t) => {

@@ -147,6 +147,7 @@ async function fakeMaster(t: Test, cluster: FakeCluster, clusterId: string): Pro
       databases: () => told('databases', () => ({ databases: Object.keys(cluster.tables) })),
       tables: ({ database }) => told('tables', () => ({ tables: cluster.tables[database] ?? [] })),
       resolve: () => ({ tables: [] }),
+      seesFiles: () => ({ sees: false }),
     },
     options,
   )

@@ -88,6 +88,7 @@ export class FakeTracker {
           const found = tables.map(({ database, name }) => this.tables.get(`${database}.${name}`))
           return { tables: found.map((one) => (one ?? null) as CatalogTable | null) }
         },
+        seesFiles: () => ({ sees: false }),
       },
       options,
     )

@@ -8,7 +8,7 @@ import { Engine } from '../../lib/worker/duckdb.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
 import { Roots } from '../../lib/worker/roots.ts'
 import { enterScope, type ScopeParts } from '../../lib/worker/scope.ts'
-import { type Staged, stage } from '../../lib/worker/staging.ts'
+import { type Staged, type StagingInput, stage } from '../../lib/worker/staging.ts'
 import { zonedRows } from '../../lib/worker/zoned-rows.ts'
 
 export const TYPES = { toDuckDb, fromDuckDb }
@@ -121,6 +121,7 @@ export class TestWarehouse {
     table: Table,
     sql: string,
     more: Partial<WriteTarget> = {},
+    way?: StagingInput['way'],
   ): Promise<Staged | QueryError> {
     const query = engineText({ text: sql, place: { line: 1, column: 1 } })
     const connection = await this.engine.connect()
@@ -146,7 +147,8 @@ export class TestWarehouse {
         ...more,
       }
       const { roots } = this.#scope
-      const manifest = await stage({ connection, query, target, roots, types: TYPES })
+      const input = { connection, query, target, roots, types: TYPES }
+      const manifest = await stage(way === undefined ? input : { ...input, way })
       const now = this.tables.get(`${table.database}.${table.name}`) ?? table
       this.put({ ...now, files: [...now.files, ...manifest.files] })
       return manifest

@@ -8,7 +8,8 @@
  *     ROOT/system/proof/warehouse-0000000042-NONCE   which warehouse the term's nonce was made in, by its path
  *
  * That its own rootdir is the cluster's, the election has proven. Its warehouse is the cluster's when it has a nonce that
- * the rootdir tells of, or files that the catalog names, or when nobody has written there yet. One that is not gets no
+ * the rootdir tells of, or files that the catalog names, or when nobody has written there yet and it is not on a disk of
+ * this host alone while others are to share it. One that is not gets no
  * nonce: that master can prove no worker by it, and records no change there, until it is mounted.
  *
  * Nothing waits for it but the workers: a take-over goes on meanwhile. A call that hangs or fails is *unknown*, which bars
@@ -21,6 +22,7 @@ import { Lane } from '../../base/lane.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 import { whyNotThere } from '../../base/why-not-there.ts'
+import type { Table } from '../../catalog/model.ts'
 import { ROOT_PROOF, WAREHOUSE_PROOF } from '../../catalog/own-prefix.ts'
 import { absolutePath, type CatalogState } from '../../catalog/state.ts'
 import {
@@ -37,6 +39,12 @@ import { isInside } from './paths.ts'
 const ROOT_KEY = 'tajo.rootdir'
 const WAREHOUSE_KEY = 'tajo.warehouse.directory'
 
+/** That the catalog names: its absolute path, and its length. */
+export interface KnownFile {
+  readonly path: string
+  readonly bytes: number
+}
+
 export interface ProofOptions {
   readonly term: number
   readonly host: string
@@ -44,8 +52,12 @@ export interface ProofOptions {
   readonly systemDirectory: string
   readonly warehouse: string
   /** Some files that the catalog names in the warehouse, if any: absolute, with their lengths. */
-  readonly sample: () => readonly { readonly path: string; readonly bytes: number }[]
+  readonly sample: () => readonly KnownFile[]
   readonly lookFor: (path: string, bytes: number) => Promise<string | null>
+  /** What a path is on, where that is this host's alone and the rootdir is not; null otherwise. Left out: nobody knows. */
+  readonly aloneOn?: (path: string) => Promise<string | null>
+  /** Do masters or workers of other hosts need what is in these directories? */
+  readonly isShared?: () => boolean
   readonly everyMs: number
   /** A file call that takes longer is unknown. */
   readonly limitMs: number
@@ -127,14 +139,24 @@ export class Proof {
   }
 
   /**
-   * Why what is at this path is none of the cluster's, as this master sees it now; null when it is, or lies elsewhere.
-   * Rejects where nobody can tell.
+   * Why what is at this path is none of the cluster's, as this master sees it now; null when it is, or nothing tells.
+   * Outside of both directories only the files tell that are known to lie there. Rejects where nobody can tell now.
    */
-  async whyNotOurs(path: string): Promise<string | null> {
+  async whyNotOurs(
+    path: string,
+    known: () => readonly KnownFile[] = () => [],
+  ): Promise<string | null> {
     const inside = this.#grounds.filter((one) => isInside(path, one.path))
     // A warehouse below the rootdir is the nearer one.
     const ground = inside.sort((a, b) => b.path.length - a.path.length)[0]
-    return ground === undefined ? null : ground.whyNotOurs()
+    return ground === undefined ? this.#whyElsewhere(path, known()) : ground.whyNotOurs()
+  }
+
+  async #whyElsewhere(path: string, files: readonly KnownFile[]): Promise<string | null> {
+    const { host, lookFor } = this.#options
+    const [first] = files
+    if (first === undefined || (await isSomeThere(files, lookFor))) return null
+    return `${path} on ${host} holds none of the table's files (such as ${first.path}): is it mounted on ${host}? No change is recorded there until it is. Where they are lost for good, drop the table and create it again`
   }
 
   #look(): void {
@@ -316,12 +338,20 @@ class WarehouseGround extends Ground {
     const here = (await this.files.list()) ?? []
     if (known.some((nonce) => here.includes(nonce))) return null
     const files = sample()
-    for (const { path, bytes } of files) if ((await lookFor(path, bytes)) === null) return null
+    if (await isSomeThere(files, lookFor)) return null
     if (files.length > 0) {
       return `${this.named} on ${host} is not the cluster's: none of the tables' files are there (such as ${files[0]?.path}): is it mounted on ${host}? No change is recorded there until it is. Where they are lost for good, drop those tables`
     }
-    if (known.length === 0) return null
+    if (known.length === 0) return this.#whyNotTheFirst()
     return `${this.named} on ${host} is not the cluster's: what the masters before have left there, ${join(this.path, WAREHOUSE_PROOF, known[0] ?? '')}, is not there: is it mounted on ${host}? No change is recorded there until it is. If that directory is new on purpose: rm -r ${join(this.o.systemDirectory, ROOT_PROOF)}`
+  }
+
+  /** Nobody has used it before, so nothing but where it lies can tell that its mount is missing. */
+  async #whyNotTheFirst(): Promise<Verdict> {
+    const { host, aloneOn, isShared } = this.o
+    const on = isShared?.() === true ? ((await aloneOn?.(this.path)) ?? null) : null
+    if (on === null) return null
+    return `${this.named} is on ${on} of ${host}, which other hosts of this cluster can't see, and no master has used it before: is it mounted on ${host}? No change is recorded there until it is`
   }
 
   /**
@@ -355,15 +385,26 @@ const throughSystem = ({ systemDirectory }: ProofOptions): MadeThrough => ({
   below: systemDirectory,
 })
 
+async function isSomeThere(
+  files: readonly KnownFile[],
+  lookFor: ProofOptions['lookFor'],
+): Promise<boolean> {
+  for (const { path, bytes } of files) if ((await lookFor(path, bytes)) === null) return true
+  return false
+}
+
 /** So many of the tables' files are looked for: some may have been removed. */
 const MOST_FILES = 20
 
+/** The last ones of a table. */
+export const filesOf = (table: Table): KnownFile[] =>
+  table.files
+    .slice(-MOST_FILES)
+    .map(({ path, bytes }) => ({ path: absolutePath(table, path), bytes }))
+
 /** The last ones of some tables that have theirs in the warehouse. */
-export function someFiles(
-  state: CatalogState,
-  warehouse: string,
-): { readonly path: string; readonly bytes: number }[] {
-  const found: { path: string; bytes: number }[] = []
+export function someFiles(state: CatalogState, warehouse: string): KnownFile[] {
+  const found: KnownFile[] = []
   for (const database of state.databaseNames()) {
     for (const table of state.tablesOf(database) ?? []) {
       const file = table.files.at(-1)

@@ -14,7 +14,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 import type { Publication } from '../../catalog/model.ts'
-import { syncIfKnown, withFile } from '../../ha/index.ts'
+import { makeDirs, syncIfKnown, withFile } from '../../ha/index.ts'
 import type { CatalogPort } from './catalog-port.ts'
 
 export interface PublisherOptions {
@@ -137,7 +137,8 @@ export async function carryOut(publication: Publication, signal: AbortSignal): P
     throw new Error(`${staging}, which should take its place, is gone`)
   }
   if (!isAside) {
-    await mkdir(dirname(aside), { recursive: true })
+    // Beside the location, which is not made where its mount has gone meanwhile.
+    await makeDirs(dirname(aside), 0o777, dirname(location))
     signal.throwIfAborted()
     if (await exists(location)) await rename(location, aside)
     else await mkdir(aside)

@@ -11,12 +11,13 @@
  * wait in a bounded queue, are written together, and are dropped and counted when the directory can't take them.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { mkdir, open, readdir } from 'node:fs/promises'
-import { join } from 'node:path/posix'
+import { open, readdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path/posix'
 import { z } from 'zod'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
+import { makeDirs } from '../../ha/index.ts'
 import type { QueryRecord } from '../../rpc/contract.ts'
 
 /** What a line holds: the record, and what the next active needs to find it again. */
@@ -186,7 +187,8 @@ export class QueryLog {
 
   async #open(): Promise<FileHandle> {
     const { directory, term, listener } = this.#options
-    await mkdir(directory, { recursive: true })
+    // What it lies in is never made here: where the mount is gone that would be on the disk below.
+    await makeDirs(directory, 0o777, dirname(directory))
     this.#listener = (await listener?.wantsToHear()) === true ? (listener ?? null) : null
     this.#part ??= this.#firstPart(await readdir(directory), term)
     this.#listener?.begins(this.#name)

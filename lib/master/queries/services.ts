@@ -165,6 +165,8 @@ export class QueryServices {
         this.#inTerm(async ({ catalog }) => (await reads())(catalog).tables(request, context)),
       resolve: (request, context) =>
         this.#inTerm(async ({ catalog }) => (await reads())(catalog).resolve(request, context)),
+      seesFiles: (request, context) =>
+        this.#inTerm(async ({ catalog }) => (await reads())(catalog).seesFiles(request, context)),
     }
   }
 

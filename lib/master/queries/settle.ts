@@ -15,7 +15,7 @@ import { messageOf } from '../../base/message-of.ts'
 import { CatalogError } from '../../catalog/errors.ts'
 import type { Outcome, Transaction } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
-import type { Manifest, QueryError, Task } from '../../rpc/contract.ts'
+import type { Manifest, QueryError, Task, WriteTarget } from '../../rpc/contract.ts'
 import { SqlError } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import type { Steps } from './ddl.ts'
@@ -48,8 +48,8 @@ export interface SettlerOptions {
   /** Aborts with the term: what is under way then is the next active's business. */
   readonly signal: AbortSignal
   readonly lookFor: QueryOptions['lookFor']
-  /** Why what this master sees at a path is none of the cluster's; null when it is. Rejects where nobody can tell. */
-  readonly whyNotOurs: (path: string) => Promise<string | null>
+  /** Why what this master sees where it was written is none of the cluster's; null when it is. Rejects where nobody can tell. */
+  readonly whyNotOurs: (write: WriteTarget) => Promise<string | null>
   /** Carries out what a transaction has decided to publish; resolves when it is in place. */
   readonly publish: (queryId: string) => Promise<void>
   /** How many results were put in their place: files that were looked at before one more may have been moved. */
@@ -154,7 +154,7 @@ export class Settler {
     }
     for (;;) {
       try {
-        gone = await whyNotOurs(write.base)
+        gone = await whyNotOurs(write)
         // One without rows is a directory all the same.
         if (publishTo !== null && files.length === 0) gone ??= await lookFor(write.directory, null)
         await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look))

@@ -16,7 +16,7 @@ import { failureOf, QueryList } from './list.ts'
 import type { QueryOptions } from './options.ts'
 import { PathRules } from './paths.ts'
 import { plan } from './plan.ts'
-import { Proof, someFiles } from './proof.ts'
+import { filesOf, Proof, someFiles } from './proof.ts'
 import { Publisher } from './publisher.ts'
 import { type Query, recordOf } from './query.ts'
 import type { QueryHistory } from './query-history.ts'
@@ -141,11 +141,15 @@ export class QueryTerm {
       signal,
       onPublished: (queryId) => waiters.wake(queryId),
     })
-    const proof = this.#makeProof()
+    const proof = this.#makeProof(workers)
     this.#proof = proof
     const settler = new Settler({
       lookFor: options.lookFor,
-      whyNotOurs: async (path) => (await proof?.whyNotOurs(path)) ?? null,
+      whyNotOurs: async ({ base, tableId }) => {
+        const table = tableId === null ? null : catalog.state().table(tableId)
+        const known = () => (table?.location === base ? filesOf(table) : [])
+        return (await proof?.whyNotOurs(base, known)) ?? null
+      },
       list,
       catalog,
       by,
@@ -303,11 +307,16 @@ export class QueryTerm {
     await this.#parts.close()
   }
 
-  #makeProof(): Proof | null {
+  #makeProof(workers: WorkerTable): Proof | null {
     const { proof, lookFor, term, systemDirectory, warehouse, clock, log } = this.#options
     if (proof === undefined || lookFor === undefined) return null
     const sample = (): ReturnType<typeof someFiles> => someFiles(this.catalog.state(), warehouse)
-    return new Proof({ ...proof, term, systemDirectory, warehouse, sample, lookFor, clock, log })
+    const { severalHosts = false, network = '', ...facts } = proof
+    const isElsewhere = ({ info }: Worker): boolean =>
+      info.network !== undefined && kernelOf(info.network) !== kernelOf(network)
+    const isShared = (): boolean => severalHosts || [...workers.all()].some(isElsewhere)
+    const own = { term, systemDirectory, warehouse, sample, lookFor, isShared, clock, log }
+    return new Proof({ ...facts, ...own })
   }
 
   #within(ms: number, work: Promise<void>): Promise<void> {
@@ -397,6 +406,9 @@ export class QueryTerm {
     await history.removeSpent(term)
   }
 }
+
+/** Containers of one host share it, and with it the host's file systems. */
+const kernelOf = (network: string): string => network.split(' ')[0] ?? ''
 
 const endedWithMaster = (query: QueryRecord): QueryRecord => ({
   ...query,

@@ -418,3 +418,16 @@ t.test('records: every cut of a file is torn at worst, every flipped bit is noti
   }
   t.same(CatalogState.from(EMPTY).toData(), EMPTY)
 })
+
+t.test('the catalog’s directory is made in the one that it lies in, which is not', async (t) => {
+  const root = t.testdir({ system: {} })
+  const directory = join(root, 'system', 'catalog')
+  await openFiles(directory, join(root, 'system')).makeDirs(join(directory, 'epoch-1'))
+  t.same(readdirSync(directory), ['epoch-1'])
+  const gone = join(root, 'mountpoint', 'catalog')
+  await t.rejects(
+    openFiles(gone, join(root, 'mountpoint')).makeDirs(join(gone, 'epoch-1')),
+    /no directory can be made/,
+  )
+  t.same(readdirSync(root), ['system'])
+})

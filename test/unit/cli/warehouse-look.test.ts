@@ -47,3 +47,42 @@ t.test('missing, empty, and an error', async (t) => {
   look.stop()
   t.match(said.join('\n'), /queries on tables fail, or hang: .* is not there/)
 })
+
+t.test('what a term has left there, as every master looks for it', async (t) => {
+  const dir = t.testdir({ warehouse: { default: {} }, system: { proof: {} } })
+  const directory = join(dir, 'warehouse')
+  const clock = new HandClock()
+  const look = new WarehouseLook({
+    directory,
+    systemDirectory: join(dir, 'system'),
+    host: 'host3',
+    isUsed: () => false,
+    everyMs: 1000,
+    limitMs: 1000,
+    clock,
+    log: () => {},
+  })
+  const next = async (what: string, words: RegExp | null): Promise<void> => {
+    await clock.advance(1000)
+    await until(what, () =>
+      words === null ? look.warnings.length === 0 : words.test(look.warnings.join()),
+    )
+  }
+  const record = (name: string, path: string): void =>
+    writeFileSync(join(dir, 'system', 'proof', `warehouse-${name}`), path)
+  t.teardown(() => look.stop())
+  look.start()
+  record('term-0000000001-a', join(dir, 'another'))
+  await next('a warehouse of another path', null)
+  record('term-0000000002-b', directory)
+  await next(
+    'it is not there',
+    /on host3.*warehouse\/\.proof\/term-0000000002-b, which the active master has made there, is not here: is it mounted/,
+  )
+  mkdirSync(join(directory, '.proof'))
+  writeFileSync(join(directory, '.proof', 'term-0000000001-a'), '')
+  await clock.advance(1000)
+  t.equal(look.warnings.length, 1, 'the file of another term, or of a copy')
+  writeFileSync(join(directory, '.proof', 'term-0000000002-b'), '')
+  await next('it is there', null)
+})

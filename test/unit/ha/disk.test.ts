@@ -173,6 +173,15 @@ t.test('a parent that may be a mount is not made', async (t) => {
   t.ok(statSync(at('mount/a/b')).isDirectory())
 })
 
+t.test('the HA directory is made anew in what it lies in, and never that', async (t) => {
+  const dir = t.testdir({ root: { system: {} }, mountpoint: {} })
+  await openDisk(join(dir, 'root', 'system', 'ha')).makeDirs('register', 'backup')
+  t.same(readdirSync(join(dir, 'root', 'system', 'ha')), ['backup'])
+  const gone = openDisk(join(dir, 'mountpoint', 'system', 'ha'))
+  await t.rejects(gone.makeDirs('register', 'backup'), /no directory can be made/)
+  t.same(readdirSync(join(dir, 'mountpoint')), [], 'nothing on the disk below a mount that is gone')
+})
+
 t.test('directories are made with their parents, or it says why not', async (t) => {
   const { disk, at } = scratch(t)
   await disk.makeDirs('setup', 'x/y/z')

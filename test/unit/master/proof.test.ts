@@ -174,3 +174,37 @@ t.test(
     t.strictSame(readdirSync(w.root), [])
   },
 )
+
+t.test('a warehouse that nobody has used, on a disk of this host alone', async (t) => {
+  const w = world(t)
+  let on: string | null = 'a local file system (ext4, mounted at /)'
+  const others = { aloneOn: async () => on, isShared: () => true }
+  const first = w.make(1, others)
+  const file = join(w.warehouse, 'default')
+  t.match(await first.whyNotOurs(file), /is on a local file system \(ext4.* of host1, which other/)
+  t.match((await first.places())[1], { nonce: null, why: /is it mounted on host1/ })
+  t.same(readdirSync(w.warehouse), [], 'it is not made the cluster’s')
+  t.equal(await w.make(1, { ...others, isShared: () => false }).whyNotOurs(file), null)
+  rmSync(w.root, { recursive: true })
+  mkdirSync(join(w.root, 'system'), { recursive: true })
+  rmSync(join(w.warehouse, '.proof'), { recursive: true })
+  on = null
+  t.equal(await first.whyNotOurs(file), null, 'it is mounted')
+  on = 'a local file system'
+  t.equal(await w.make(2, others).whyNotOurs(file), null, 'one that was used goes on')
+})
+
+t.test('outside of both, the files that a table has tell', async (t) => {
+  const w = world(t)
+  const proof = w.make(1)
+  const path = join(w.root, '..', 'elsewhere')
+  const known = () => ['a', 'b'].map((name) => ({ path: join(path, name), bytes: 1 }))
+  t.equal(await proof.whyNotOurs(path), null, 'a table without files')
+  t.match(
+    await proof.whyNotOurs(path, known),
+    /on host1 holds none of the table's files.*is it moun/,
+  )
+  mkdirSync(path)
+  writeFileSync(join(path, 'b'), '1')
+  t.equal(await proof.whyNotOurs(path, known), null)
+})

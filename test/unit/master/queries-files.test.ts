@@ -14,7 +14,9 @@ import { systemClock } from '../../../lib/base/clock.ts'
 import { asideOf, carryOut, Publisher } from '../../../lib/master/queries/publisher.ts'
 import { type LogLine, logName, QueryLog } from '../../../lib/master/queries/query-log.ts'
 import { dueOf } from '../../../lib/master/queries/sweeper.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 import { ID, Terms } from '../../support/query-terms.ts'
+import { until } from '../../support/until.ts'
 
 const BEGAN_MS = Date.now()
 
@@ -374,3 +376,32 @@ t.test('a query log whose file is removed begins it again, with what is still kn
   )
   log.close()
 })
+
+t.test(
+  'a mount that is gone: neither query log nor publication is made on the disk below',
+  async (t) => {
+    const dir = t.testdir({ root: {}, staged: {} })
+    const directory = join(dir, 'root', 'system', 'queries')
+    const clock = new HandClock()
+    const said: string[] = []
+    const log = new QueryLog({
+      directory,
+      term: 1,
+      clock,
+      log: (_level, text) => void said.push(text),
+    })
+    t.teardown(() => log.close())
+    log.add(lineOf(1, 1, 'succeeded'))
+    await until('it is told', () => said.some((text) => /query log can't be written/.test(text)))
+    t.same(readdirSync(join(dir, 'root')), [])
+    mkdirSync(join(dir, 'root', 'system'))
+    await until('it goes on', async () => {
+      await clock.advance(1000)
+      return existsSync(log.path)
+    })
+    const location = join(dir, 'root', 'mount', 'out')
+    const publication = { queryId: ID(1), staging: join(dir, 'staged'), location }
+    await t.rejects(carryOut(publication, new AbortController().signal), { code: 'ENOENT' })
+    t.same(readdirSync(join(dir, 'root')), ['system'])
+  },
+)

@@ -1006,3 +1006,42 @@ t.test('files that the master does not see make no content, however they went', 
   t.equal(asked.length, 3)
   t.match(asked[0], /^\/default\/t-.*\/part-0 10$/)
 })
+
+t.test(
+  'a worker that has proven nothing for two limits is told, and gets nothing before',
+  async (t) => {
+    const limitMs = 10_000
+    let made = 0
+    const proof = { host: 'host1', everyMs: 5000, limitMs, nonce: () => `n${++made}` }
+    const terms = new Terms(t, { lookFor: async () => null, proof })
+    for (const name of ['system', 'warehouse']) mkdirSync(join(terms.directory, name))
+    const seat = await terms.begin()
+    const { term, calls } = seat
+    const worker = workerAt(1)
+    const { workerId, incarnation } = worker
+    const seen = (proven: string[]) =>
+      term.tracker.heartbeat({ workerId, incarnation, freeSlots: 2, reports: [], proven })
+    term.tracker.register({ worker, tasks: [], proven: [] })
+    await submit(seat, 'SELECT 1')
+    const later = async (ms: number) => {
+      await terms.clock.advance(ms)
+      seen([])
+      return term.workers()[0]
+    }
+    t.match(await later(2 * limitMs - 1000), { state: 'live', trouble: null })
+    const late = await later(2000)
+    t.match(late, {
+      state: 'stuck',
+      trouble: /has not proven for 2[01] s that it has the cluster's/,
+    })
+    t.equal(calls.ran.length, 0)
+    const { places } = await term.tracker.prove({ workerId, incarnation, made: [] })
+    const [root, warehouse] = places.map(({ nonce }) => String(nonce))
+    seen([root ?? ''])
+    t.match(term.workers(), [{ state: 'stuck' }], 'one of both directories')
+    seen([root ?? '', warehouse ?? ''])
+    t.match(term.workers(), [{ state: 'live', trouble: null }])
+    await settle()
+    t.equal(calls.ran.length, 1)
+  },
+)

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -774,3 +775,29 @@ t.test('how far a query has come can be seen', async (t) => {
   const between = [...seen].filter((one) => one > 0 && one < 1)
   t.ok(between.length > 1, `seen: ${[...seen].join(', ')}`)
 })
+
+t.test(
+  'nothing is made where a mount has gone: neither the root, nor in its mount point',
+  async (t) => {
+    const ground = await TestWarehouse.open(t.testdir({}))
+    t.teardown(() => ground.close())
+    const { directory } = ground
+    const table = ground.table('t', 'a INT4')
+    mkdirSync(join(directory, '.proof'))
+    const way = async () => ({ root: directory, by: `${directory}/.proof/..` })
+    const part = ground.table('p', 'a INT4', { partitionColumns: [{ name: 'b', type: 'INT4' }] })
+    t.match(await ground.insert(table, 'SELECT 1', {}, way), { rows: 1 })
+    t.match(await ground.insert(part, 'SELECT 1, 2', {}, way), { rows: 1 })
+    t.same(readdirSync(directory).sort(), ['.proof', 'default'])
+    rmSync(directory, { recursive: true })
+    const gone = {
+      kind: 'internal',
+      message: /nothing can be made in .*warehouse.*: is it mounted/,
+    }
+    t.match(await ground.insert(table, 'SELECT 1'), gone)
+    t.notOk(existsSync(directory))
+    mkdirSync(directory)
+    t.match(await ground.insert(table, 'SELECT 1', {}, way), gone)
+    t.same(readdirSync(directory), [])
+  },
+)
