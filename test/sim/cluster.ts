@@ -215,7 +215,7 @@ export class Cluster {
       awake: master.awake,
       serves,
       term: serves ? (master.life?.core.term() ?? null) : null,
-      excused: serves && this.#excused(master, late),
+      excused: serves && this.#excused(master, { late, renewedThenStalledMs }),
       slept: this.world.timeline.nowMs - master.host.thawedMs < slowestMs(this.profile),
       renewedThenStalledMs: serves ? renewedThenStalledMs : null,
     }
@@ -257,8 +257,13 @@ export class Cluster {
    * heartbeats of a minute ago. A disturbance of that host meanwhile can put the renewal off to the lease's end, and so
    * can a slow call.
    */
-  #excused(master: Master, late: boolean): boolean {
-    if (!this.profile.auditReads) return true
+  #excused(
+    master: Master,
+    { late, renewedThenStalledMs }: { late: boolean; renewedThenStalledMs: number | null },
+  ): boolean {
+    const { auditReads } = this.profile
+    if (auditReads === false) return true
+    if (auditReads === 'to the deadline' && late && renewedThenStalledMs !== null) return true
     const { host } = master
     const { renewMs, deadlineMs } = master.timing
     const sinceMs = this.world.timeline.nowMs - host.thawedMs

@@ -3,6 +3,7 @@
  * Most are found by what they are for: that an active serves after all was healed, and whoever it deposed is a backup.
  */
 import type { KeeperLink } from '../../lib/ha/messages.ts'
+import type { Glimpse } from '../../lib/ha/ports.ts'
 import { HDFS_GATEWAY, type StorageProfile } from '../../lib/ha/storage-profile.ts'
 import type { Breaks } from './breaks.ts'
 import type { Profile } from './profile.ts'
@@ -59,6 +60,46 @@ const deposedInATouch = (profile: Profile): Profile => {
   }
 }
 
+/** … and one that shows listings and heartbeats of a while ago, so that living holders are taken for dead. */
+export const staleGatewayWorld = (profile: Profile): Profile => ({
+  ...gatewayWorld(profile),
+  masters: 2,
+  hosts: 2,
+  priorities: [],
+  timings: [profile.timing],
+  hostileMs: Math.max(3800, 2 * profile.timing.monitorMs),
+  auditReads: 'to the deadline',
+  faults: ['hint', 'wall clock', 'cut network', 'take over'],
+  faultEveryMs: profile.timing.monitorMs / 2,
+  faultsForMs: 6 * profile.timing.monitorMs,
+  triggers: 0,
+  storage: { ...gatewayWorld(profile).storage, peakShare: 0 },
+})
+
+/**
+ * Looks go through a file that stays open: a name that is gone changes nothing there, and its link count is 1 as before. What
+ * decides is the touch by path, which the gateway answers by the name.
+ */
+export const byOpenFiles: NonNullable<Breaks['disk']> = (disk, { notes }) => ({
+  ...disk,
+  glimpse: async (purpose, path) => {
+    const seen = await disk.glimpse(purpose, path)
+    if (seen === 'missing') return (notes.get(path) as Glimpse | undefined) ?? seen
+    notes.set(path, seen)
+    return seen
+  },
+})
+
+/** … and so do renewals. */
+const renewsOpenFiles: NonNullable<Breaks['disk']> = (disk, { notes }) => ({
+  ...disk,
+  touch: async (purpose, path, ...more) => {
+    if ((await disk.glimpse(purpose, path)) === 'missing' && notes.has(path)) return 'touched'
+    notes.set(path, true)
+    return disk.touch(purpose, path, ...more)
+  },
+})
+
 const without = (rule: Partial<StorageProfile>): Breaks => ({
   profile: { ...HDFS_GATEWAY, ...rule },
 })
@@ -108,5 +149,15 @@ export const GATEWAY_GUARDS: readonly GatewayGuard[] = [
       }),
     },
     adjust: deposedInATouch,
+  },
+  {
+    name: 'renew through an open file, whose link count is 1 also when its name is gone',
+    breaks: { disk: renewsOpenFiles },
+    adjust: deposed,
+  },
+  {
+    name: 'answer reads after the deadline, where a listing is old',
+    breaks: { timing: (timing) => ({ ...timing, deadlineMs: 10 * timing.monitorMs }) },
+    adjust: staleGatewayWorld,
   },
 ]

@@ -3,7 +3,8 @@
  * virtual and the seeds are fixed: the machine decides nothing.
  */
 import { test } from 'tap'
-import { GATEWAY_GUARDS, type GatewayGuard, gatewayWorld } from './gateway-guards.ts'
+import { byOpenFiles, GATEWAY_GUARDS, type GatewayGuard, gatewayWorld } from './gateway-guards.ts'
+import type { Profile } from './profile.ts'
 import { runSchedule } from './schedule.ts'
 
 const SEEDS = 60
@@ -18,6 +19,14 @@ test('no schedule on the gateway breaks a promise', async (t) => {
   }
   t.ok(acks > 0)
   t.comment(`${SEEDS} schedules, ${acks} acknowledged changes`)
+})
+
+test('looks that a link count of 1 fools break none: renewals are judged by their name', async (t) => {
+  for (let seed = 1; seed <= SEEDS / 6; seed += 1) {
+    const adjust = (profile: Profile): Profile => ({ ...gatewayWorld(profile), triggers: 4 })
+    const { violation } = await runSchedule({ seed, adjust, breaks: { disk: byOpenFiles } })
+    if (violation !== null) t.fail(`seed ${seed}: ${violation}`)
+  }
 })
 
 async function firstBite({ breaks, adjust }: GatewayGuard) {

@@ -24,9 +24,10 @@ export interface Profile {
   /**
    * Where heartbeats are shown that are old, a living holder is taken for dead, and only its next renewal tells it: if
    * that one hangs too, two faults at once, reads may be old. So they are audited there only while renewals are prompt. On
-   * HDFS's gateway none is: what it says of a file that is gone has to be settled by a listing, which is old there as well.
+   * HDFS's gateway no renewal tells it: what that says of a file that is gone has to be settled by a listing, which is old
+   * there as well. So the renewals of a holder that was ended fail, and its reads may be old until its deadline, no longer.
    */
-  readonly auditReads: boolean
+  readonly auditReads: boolean | 'to the deadline'
   /** So many terms have been before, all of them ended. */
   readonly past: number
   readonly faults: readonly FaultName[]
@@ -177,7 +178,7 @@ export function drawProfile(seed: number): Profile {
       absenceMs: random.chance(0.8) ? 30_000 : 0,
     },
     hostileMs,
-    auditReads: hostileMs === 0 || (prompt && !hdfs),
+    auditReads: hostileMs === 0 || (prompt && (hdfs ? 'to the deadline' : true)),
     faults,
     fresh,
     past: !fresh && random.chance(0.2) ? 1 + random.below(24) : 0,
