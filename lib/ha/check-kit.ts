@@ -20,6 +20,8 @@ export interface StorageCheck {
   readonly p95Ms: number | null
   /** What would go wrong on a mount that fails it. */
   readonly consequence: string
+  /** False: it could not be tried (an error, no answer), which shows nothing. */
+  readonly tried: boolean
 }
 
 export interface Finding {
@@ -120,7 +122,7 @@ export async function runTrials(
     const { ok, detail, samples = [] } = finding
     if (!ok && isSeen && refutes !== undefined) refuted.add(refutes)
     const [medianMs, p95Ms] = [percentile(samples, 0.5), percentile(samples, 0.95)]
-    checks.push({ name, ok, detail, medianMs, p95Ms, consequence })
+    checks.push({ name, ok, detail, medianMs, p95Ms, consequence, tried: isSeen })
     if (hangs || (essential && !ok)) return { checks, hangs, refuted }
   }
   return { checks, hangs: false, refuted }

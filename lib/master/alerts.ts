@@ -63,6 +63,7 @@ export function alertsOf(facts: AlertFacts): Alert[] {
       : [{ kind: 'network', level: 'critical', text: facts.network } as const]),
     ...ofTheElection(facts),
     ...ofTheActive(facts),
+    ...ofBackups(facts),
     ...facts.workers.flatMap(ofWorker),
     ...facts.astray.map((text): Alert => ({ kind: 'worker-storage', level: 'warning', text })),
     ...facts.storageDangers.map((text): Alert => ({ kind: 'storage', level: 'critical', text })),
@@ -135,6 +136,17 @@ function ofTheActive({ masters, active, problem }: AlertFacts): Alert[] {
   const said = masters.find(({ address }) => address === active)?.problem ?? null
   if (said === null || said === problem) return []
   return [{ kind: 'active-hindered', level: 'critical', text: `${active} is active: ${said}` }]
+}
+
+/** Of those that can't use the shared directory, by their own word: nobody else knows why. */
+function ofBackups({ masters, active, timing }: AlertFacts): Alert[] {
+  if (active === null || timing === null) return []
+  return masters.flatMap(({ address, hostname, self, problem, heartbeatAgeMs }): Alert[] => {
+    const isStill = heartbeatAgeMs !== null && heartbeatAgeMs > timing.patienceMs
+    if (self || address === active || problem === null || !isStill) return []
+    const text = `${address} on ${hostname} can't take over: ${problem}`
+    return [{ kind: 'backup-hindered', level: 'warning', text }]
+  })
 }
 
 function ofLatency({ slowest, timing }: AlertFacts): Alert[] {

@@ -57,6 +57,7 @@ export const alert = z.object({
     'queries-queued',
     'no-active',
     'active-hindered',
+    'backup-hindered',
     'split-brain',
     'other-cluster',
     'other-directory',

@@ -137,6 +137,8 @@ t.test('-checkSharedDir with a peer, and with one that is not there', async (t) 
   const unknown = await check('--peer', 'nobody')
   t.equal(unknown.code, 1)
   t.match(unknown.stderr, /nobody/)
+  // Of what could not be tried nothing is claimed.
+  t.match(unknown.stdout, /^FAILED +peer: .*; not tried; without it: /m)
   t.match(await run([...TAJO, 'haadmin', '-checkSharedDir', '--peer', '-l']), {
     code: 2,
   })

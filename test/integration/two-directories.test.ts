@@ -125,7 +125,11 @@ t.test(
     await until('a backup whose mount has gone says so', async () =>
       /was on hangfs on .* it was unmounted: now it is on/.test(criticalOf(await clusterOf(mb))),
     )
-    t.equal((await clusterOf(ma))?.active, 'ma:26001')
+    await until('and the page of the active names it', async () => {
+      const cluster = await clusterOf(ma)
+      const told = cluster?.alerts.find(({ kind }) => kind === 'backup-hindered')?.text ?? ''
+      return cluster?.active === 'ma:26001' && /^mb:26001 on mb can't .* unmounted/.test(told)
+    })
     for (const host of [ma, mb]) await site.daemon(host, 'stop')
   },
 )

@@ -58,7 +58,8 @@ export function checkText(report: StorageReport, directory: string, peer: string
       check.medianMs === null
         ? ''
         : ` (median ${duration(check.medianMs)}, p95 ${duration(check.p95Ms ?? check.medianMs)})`
-    const meaning = `${check.ok ? 'without it' : 'so'}: ${check.consequence}`
+    const verdict = check.ok ? 'without it' : check.tried ? 'so' : 'not tried; without it'
+    const meaning = `${verdict}: ${check.consequence}`
     return plain(
       `${check.ok ? 'ok    ' : 'FAILED'}  ${check.name}: ${check.detail}${time}; ${meaning}`,
     )

@@ -689,6 +689,18 @@ t.test('what an operator should look at', (t) => {
     { kind: 'no-active', level: 'critical', text: 'host2:26001 says: ENOSPC' },
   ])
   t.same(alertsOf({ ...facts, masters: [master(1), row] }), [], 'of no interest while one serves')
+  const still = { ...row, heartbeatAgeMs: timing.patienceMs + 1 }
+  t.match(
+    alertsOf({ ...facts, masters: [master(1), still] }),
+    [
+      {
+        kind: 'backup-hindered',
+        level: 'warning',
+        text: `${row.address} on ${row.hostname} can't`,
+      },
+    ],
+    'unless it shows no sign of life in the shared directory',
+  )
   t.end()
 })
 
