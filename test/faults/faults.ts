@@ -855,6 +855,19 @@ export const FAULTS: readonly Fault[] = [
     says: /its own stall after a request at rest is nobody/,
   },
   {
+    name: 'a claim under way goes on, whatever is learnt of the others meanwhile',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-claim.js',
+        find: 'const bar = barOfClaim(t.s, cause, t.now);',
+        replace: 'const bar = null;',
+      },
+    ],
+    tests: ['unit/ha/elector-contest.test.js'],
+    says: /a claim under way is given up once a mismatch is known/,
+  },
+  {
     name: 'a mismatch of the directories bars nobody',
     kind: 'two actives',
     edits: [
