@@ -169,8 +169,9 @@ start() {
   make_directory TAJO_PID_DIR "$TAJO_PID_DIR"
   compare_with_starter
   launch
-  local code=0 deadline=$((SECONDS + TAJO_START_TIMEOUT))
-  while ! read -r -t 0.05 -u 5 _; do
+  local code=0 said='' deadline=$((SECONDS + TAJO_START_TIMEOUT))
+  # The time may be over in the middle of what it says, or right behind it: what came until then is its word as well.
+  until read -r -t 0.05 -u 5 said || [[ -n $said ]]; do
     if ! kill -0 "$pid" 2>/dev/null; then
       wait "$pid" || code=$?
       show_end "$code"

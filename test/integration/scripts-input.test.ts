@@ -165,6 +165,22 @@ t.test(
   },
 )
 
+t.test('a daemon that is ready is seen, though the end of its word is lost', async (t) => {
+  if (!hasParts(t, 'netns')) return
+  const { dir, script, kill } = await machine(t, { masters: 'localhost\n' })
+  const stand = join(dir, 'node')
+  mkdirSync(stand)
+  // What the shell's own time limit leaves of the word where it strikes in the middle of it.
+  const says = `echo $$ >'${pidFile(dir)}'; echo 'ready master'; printf ready >&"$TAJO_READY_FD"; exec sleep 1000`
+  const real = `exec '${process.execPath}' "$@"`
+  const text = `#!/usr/bin/env bash\ncase $* in *tajo.js\\ master) ${says};; *) ${real};; esac\n`
+  writeFileSync(join(stand, 'node'), text)
+  chmodSync(join(stand, 'node'), 0o755)
+  const env = { PATH: `${stand}:${process.env.PATH}` }
+  t.match(await script(DAEMON, ['start', 'master'], { env }), { code: 0, stdout: 'master started' })
+  await kill('KILL', pidIn(dir))
+})
+
 t.test('settings of the environment file reach the daemon', async (t) => {
   if (!hasParts(t, 'netns')) return
   const { host, dir, script } = await machine(t, {
