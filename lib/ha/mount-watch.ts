@@ -124,6 +124,8 @@ function lostText(
   const name = (one: Mount | null): string =>
     one === null ? 'nothing' : `${one.source} on ${one.mountPoint} (${one.type})`
   const isThere = table.split('\n').some((line) => line.startsWith(`${mount?.mountId} `))
-  const what = isThere ? 'something was mounted over it' : 'it was unmounted'
-  return `${path} was on ${name(mount)} when ${words.who} joined it, and ${what}: now it is on ${name(now)}. Mount it again; ${words.meanwhile}`
+  const [what, cure] = isThere
+    ? ['something was mounted over it', 'Unmount that']
+    : ['it was unmounted', 'Mount it again']
+  return `${path} was on ${name(mount)} when ${words.who} joined it, and ${what}: now it is on ${name(now)}. ${cure}; ${words.meanwhile}`
 }
