@@ -151,6 +151,11 @@ void t.test('what stands in the directory', async (t) => {
   t.strictSame(looked, { data: EMPTY, term: 0 })
   t.strictSame(readdirSync(derby), ['derby'], 'looking makes nothing')
 
+  const systemDirectory = join(derby, 'mountpoint', 'system')
+  const unmounted = { uri: uriOf(join(systemDirectory, 'derby')), systemDirectory }
+  await refused(t, new EmbeddedStore(unmounted).open(1, NEVER), 'UNAVAILABLE', /can't make the/)
+  t.strictSame(readdirSync(derby), ['derby'], 'nothing on the disk below a mount that is gone')
+
   const broken = join(derby, 'broken')
   mkdirSync(broken)
   writeFileSync(join(broken, 'tajo-catalog.duckdb'), 'no database'.repeat(1000))
