@@ -1,12 +1,16 @@
 /** A worker's engine over a throw-away warehouse, with a catalog that tests fill by hand. */
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
+import { systemClock } from '../../lib/base/clock.ts'
 import type { Column, Table } from '../../lib/catalog/model.ts'
-import type { Manifest, QueryError, WriteTarget } from '../../lib/rpc/contract.ts'
+import type { Manifest, QueryError, Task, WriteTarget } from '../../lib/rpc/contract.ts'
 import { engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
 import { Engine } from '../../lib/worker/duckdb.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
+import { RESULT_LIMITS } from '../../lib/worker/results.ts'
 import { Roots } from '../../lib/worker/roots.ts'
+import { type QueryParts, RunningQuery } from '../../lib/worker/running-query.ts'
 import { enterScope, type ScopeParts } from '../../lib/worker/scope.ts'
 import { type Staged, type StagingInput, stage } from '../../lib/worker/staging.ts'
 import { zonedRows } from '../../lib/worker/zoned-rows.ts'
@@ -133,19 +137,7 @@ export class TestWarehouse {
         { query, database: 'default', names: null, timeZone: '', signal },
         this.#scope,
       )
-      const target: WriteTarget = {
-        tableId: table.id,
-        schemaVersion: table.schemaVersion,
-        mode: 'append',
-        directory: join(table.location, `data-${this.#writes}-1`),
-        base: table.location,
-        format: table.format,
-        options: { ...table.options },
-        columns: [...table.columns, ...table.partitionColumns],
-        into: null,
-        partitionBy: table.partitionColumns.map(({ name, type }) => ({ name, type })),
-        ...more,
-      }
+      const target = { ...this.#target(table), ...more }
       const { roots } = this.#scope
       const input = { connection, query, target, roots, types: TYPES }
       const manifest = await stage(way === undefined ? input : { ...input, way })
@@ -156,6 +148,37 @@ export class TestWarehouse {
       return queryErrorOf(error, query)
     } finally {
       await connection.close()
+    }
+  }
+
+  /** A task as a master gives it to a worker; `requireOurs` is asked before and after the files are written. */
+  begin(table: Table, sql: string, requireOurs: QueryParts['requireOurs']): RunningQuery {
+    const text = { text: sql, place: { line: 1, column: 1 } }
+    this.#writes += 1
+    const task: Task = {
+      ...{ queryId: randomUUID(), attempt: 1, sql, query: text, mode: 'write', create: null },
+      ...{ session: { database: 'default', user: 'me', variables: {} }, submittedMs: 0 },
+      ...{ write: this.#target(table), publishTo: null },
+    }
+    return new RunningQuery(task, {
+      ...{ engine: this.engine, scope: this.#scope, types: TYPES, limits: RESULT_LIMITS },
+      ...{ ready: async () => {}, requireOurs, clock: systemClock, wallClockMs: Date.now },
+      log: () => {},
+    })
+  }
+
+  #target(table: Table): WriteTarget {
+    return {
+      tableId: table.id,
+      schemaVersion: table.schemaVersion,
+      mode: 'append',
+      directory: join(table.location, `data-${this.#writes}-1`),
+      base: table.location,
+      format: table.format,
+      options: { ...table.options },
+      columns: [...table.columns, ...table.partitionColumns],
+      into: null,
+      partitionBy: table.partitionColumns.map(({ name, type }) => ({ name, type })),
     }
   }
 

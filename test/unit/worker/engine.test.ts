@@ -801,3 +801,19 @@ t.test(
     t.same(readdirSync(directory), [])
   },
 )
+
+t.test('a mount that goes while a query writes: it is looked at again at the end', async (t) => {
+  const table = warehouse.table('looked', 'a INT4')
+  let asked = 0
+  const running = warehouse.begin(table, 'SELECT 1', async () => {
+    asked += 1
+    if (asked > 1) throw new Error('it was unmounted')
+    return null
+  })
+  await running.ended
+  const message = /what it wrote is not in the cluster's directory: it was unmounted; nothing was/
+  t.match(running.report(), { state: 'failed', manifest: null, error: { message } })
+  const whole = warehouse.begin(table, 'SELECT 1', async () => null)
+  await whole.ended
+  t.match(whole.report(), { state: 'succeeded', manifest: { rows: 1 } })
+})
