@@ -12,6 +12,8 @@ export interface GatewayGuard {
   /** What is left out. */
   readonly name: string
   readonly breaks: Breaks
+  /** Whose violation has to be the first to be found, where another one would show nothing. */
+  readonly rule?: string
   readonly adjust: (profile: Profile) => Profile
 }
 
@@ -158,6 +160,7 @@ export const GATEWAY_GUARDS: readonly GatewayGuard[] = [
   {
     name: 'answer reads after the deadline, where a listing is old',
     breaks: { timing: (timing) => ({ ...timing, deadlineMs: 10 * timing.monitorMs }) },
+    rule: 'one serves',
     adjust: staleGatewayWorld,
   },
 ]

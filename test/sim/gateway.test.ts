@@ -43,6 +43,7 @@ for (const guard of GATEWAY_GUARDS) {
     t.not(bite, null, `a violation within ${MOST_SEEDS} seeds`)
     if (bite === null) return
     t.comment(`seed ${bite.seed}: ${bite.violation}`)
+    t.ok(bite.violation.startsWith(guard.rule ?? ''), `found by: ${guard.rule ?? 'any rule'}`)
     const whole = await runSchedule({ seed: bite.seed, adjust: guard.adjust })
     t.equal(whole.violation, null, 'the same world passes with the rule in place')
   })
