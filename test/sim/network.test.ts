@@ -16,7 +16,7 @@ interface Seeds {
   readonly budgetMs: number
 }
 
-const SEEDS: Seeds = { floor: 30, most: 120, budgetMs: 40_000 }
+const SEEDS: Seeds = { floor: 30, most: 120, budgetMs: 25_000 }
 /** Each costs as much as ten others. */
 const SEEDS_APART: Seeds = { floor: 2, most: 6, budgetMs: 10_000 }
 /** Short ones: each costs half as much as one of the others. */

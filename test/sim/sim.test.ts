@@ -19,8 +19,8 @@ const again = process.env.TAJO_SIM_SEED
 const FRESH: Many = {
   from: again === undefined ? Date.now() : wholeNumber('TAJO_SIM_SEED', again, 0),
   seeds: 5_000,
-  // What a complete run can spare of its 25 minutes. The floor takes a quarter of it on two cores of their own.
-  budgetMs: 120_000,
+  // What a complete run can spare of its 25 minutes. The floor takes half of it on two cores of their own.
+  budgetMs: 60_000,
 }
 
 let fixed = 0
