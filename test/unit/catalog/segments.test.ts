@@ -344,6 +344,29 @@ t.test(
   },
 )
 
+t.test('a long snapshot is not written anew for few files', async (t) => {
+  const disk = await begun()
+  const { catalog } = await catalogWith(disk, 2)
+  const files = numbers(0, 8000).map((index) => fileOf(`long-${index}`))
+  await catalog.transact(() =>
+    transaction([{ do: 'write', tableId: 1, schemaVersion: 1, mode: 'append', files }]),
+  )
+  await catalog.close()
+  const next = await catalogWith(disk, 3, { journalFiles: 2 })
+  const snapshots = (): string[] =>
+    [...disk.files.keys()].filter((path) => path.startsWith(`${epoch(3)}/snapshot-`))
+  const [first] = snapshots()
+  const bytes = disk.files.get(first ?? '')?.length ?? 0
+  t.ok(bytes > 4 * 65_536, `${bytes} bytes`)
+  for (const index of numbers(0, Math.floor(bytes / 65_536))) {
+    await next.catalog.transact(insert(index))
+  }
+  t.same(snapshots(), [first])
+  for (const index of numbers(20_000, 3)) await next.catalog.transact(insert(index))
+  t.not(snapshots().at(-1), first, 'but in the end')
+  await next.catalog.close()
+})
+
 t.test(
   'a journal of an earlier version is folded into the snapshot, and the other way round',
   async (t) => {
