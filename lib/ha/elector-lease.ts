@@ -80,6 +80,8 @@ export function guardMaster(t: Turn): void {
 export function renewIfDue(t: Turn): void {
   const { lease, phase } = t.s
   if (lease === null || lease.renewing || phase.name === 'releasing') return
+  // It serves nothing any more, and may not end for long: with a file call that hangs not even SIGKILL ends it.
+  if (t.s.killed && !t.s.masterGone) return
   if (t.now < lease.dueMs && (lease.waiting.length === 0 || lease.failing)) return
   t.s.lease = { ...lease, renewing: true, covered: lease.waiting, waiting: [] }
   t.act({ do: 'renew', term: lease.term })

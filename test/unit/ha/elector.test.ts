@@ -591,6 +591,23 @@ t.test('a master that its host starves is spared once', async (t) => {
   t.ok(bench.now - start >= 2 * timing.hangMs)
 })
 
+t.test('the term of a master that is killed and does not end is not renewed', async (t) => {
+  const bench = new Bench()
+  bench.activate()
+  let killed = false
+  while (!killed) {
+    bench.now += timing.pollMs
+    const effects = bench.input({ type: 'tick' })
+    if (has(effects, 'renew')) bench.renewed()
+    killed = has(effects, 'kill-master')
+  }
+  for (let passedMs = 0; passedMs < 2 * timing.monitorMs; passedMs += timing.pollMs) {
+    bench.now += timing.pollMs
+    t.notOk(has(bench.input({ type: 'tick' }), 'renew'))
+  }
+  t.ok(has(bench.input({ type: 'master-gone' }), 'release'), 'its obituary, when it is gone')
+})
+
 t.test('a starved master that has not confirmed its suspension is spared once', async (t) => {
   for (const confirms of [true, false]) {
     const bench = new Bench()
