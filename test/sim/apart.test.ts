@@ -7,7 +7,7 @@ import { test } from 'tap'
 import { GROUNDS, runApart } from './apart.ts'
 import { APART_GUARDS, type ApartGuard } from './apart-guards.ts'
 
-const SEEDS = { floor: 12, most: 60, budgetMs: 10_000 }
+const SEEDS = { floor: 12, most: 60, budgetMs: 6_000 }
 /** All are found within 14. */
 const MOST_SEEDS = 60
 
