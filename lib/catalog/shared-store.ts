@@ -44,7 +44,7 @@ export interface SharedOptions {
   readonly binding?: Binding
   /** A journal may grow to this, or to the size of its snapshot, whichever is more. */
   readonly journalBytes?: number
-  /** And a journal of many files to so many, or to as many as take as long to read as its snapshot. */
+  /** And a journal of many files to so many, or to more where its snapshot is long. */
   readonly journalFiles?: number
   /** For people, in the snapshots. */
   readonly now?: () => Date
@@ -57,8 +57,8 @@ const SWEPT_AT_ONCE = 16
 const JOURNAL_BYTES = 4 * 1024 * 1024
 /** A take-over reads each of them: an opening with 230 took 2.6 s through HDFS's gateway. */
 const JOURNAL_FILES = 64
-/** One of them takes about as long to read there as so much of a snapshot. */
-const BYTES_LIKE_A_FILE = 64 * 1024
+/** And one more for each so many bytes of its snapshot: a long one is not written anew for few files. */
+const SNAPSHOT_BYTES_A_FILE = 64 * 1024
 /** Names that exist already although no listing showed them. */
 const PART_TRIES = 32
 
@@ -380,7 +380,7 @@ export class SharedStore implements ReadableStore {
     }
     const { bytes: ofSnapshot } = session.snapshot
     const bytes = Math.max(this.#journalBytes, ofSnapshot)
-    const files = Math.max(this.#journalFiles, ofSnapshot / BYTES_LIKE_A_FILE)
+    const files = Math.max(this.#journalFiles, ofSnapshot / SNAPSHOT_BYTES_A_FILE)
     if (!session.journal.hasReached({ bytes, files })) return session
     const next = await this.#translated('append', () => this.#nextPart(session))
     if (this.#session !== session) {

@@ -19,7 +19,7 @@ const again = process.env.TAJO_SIM_SEED
 const FRESH: Many = {
   from: again === undefined ? Date.now() : wholeNumber('TAJO_SIM_SEED', again, 0),
   seeds: 5_000,
-  // What a complete run can spare of its 25 minutes. The floor takes half of it on two cores of their own.
+  // What a complete run can spare of its 25 minutes. The floor alone may take longer.
   budgetMs: 60_000,
 }
 
