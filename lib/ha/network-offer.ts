@@ -27,9 +27,9 @@ import {
   type Rank,
   rankOf,
   rankSince,
-  silenceMs,
   sinceAbove,
 } from './network-rank.ts'
+import type { Timing } from './timing.ts'
 
 /** Another member's newest publication, and when it was first seen. */
 export interface Posted {
@@ -148,12 +148,16 @@ export function onPosted(t: Turn, publications: readonly Publication[], begunMs:
   change(t, { posted, offer: looked, newsMs: isNew ? t.now : network.newsMs })
 }
 
-function newlyPosted(publication: Publication, before: readonly Posted[], nowMs: number): Posted {
+function newlyPosted(publication: Publication, known: readonly Posted[], nowMs: number): Posted {
   const { address, nonce, rank } = publication
-  const last = before.find(
+  const last = known.find(
     (one) => one.publication.address === address && one.publication.nonce === nonce,
   )
-  return { publication, seenMs: nowMs, aboveMs: aboveSince(rank, last?.aboveMs ?? [], nowMs) }
+  const before = last?.aboveMs ?? []
+  const aboveMs = aboveSince(rank, before, nowMs)
+  // An answer says what was heard in so short a time: late ones are missing, and take nothing from what stood before.
+  const kept = publication.answer === null ? [] : before.slice(aboveMs.length)
+  return { publication, seenMs: nowMs, aboveMs: [...aboveMs, ...kept] }
 }
 
 export function onProven(t: Turn, nonce: string, trouble: string | null): void {
@@ -261,7 +265,7 @@ const priorityOf = (s: State, posted: Posted): number => candidateOf(s, posted)?
 
 /**
  * How long an answer may take: a backup finds the offer, and measures, at its own pace, which is slower where its monitor
- * interval is longer. Two of its P until it looks, two until a silence is one.
+ * interval is longer. A P until it looks, three in which it measures.
  */
 const answerMs = (s: State, posted: Posted): number =>
   Math.max(s.timing.monitorMs, candidateOf(s, posted)?.monitorMs ?? 0) / 2
@@ -341,7 +345,7 @@ function considerAnswer(t: Turn, hearing: Hearing): void {
     if (answering !== null) change(t, { answering: null })
     return
   }
-  const { offer, term, network } = offered
+  const { offer, term, network, rank } = offered
   const able = s.phase.name === 'watching' && s.priority > 0 && s.standDown === null
   if (!able || s.leaving !== null || !isMasterReady(s, now)) return
   if (answering?.nonce !== offer.nonce) {
@@ -353,7 +357,8 @@ function considerAnswer(t: Turn, hearing: Hearing): void {
     return
   }
   if (answering.answered || answering.trouble === undefined) return
-  if (!isMeasured(hearing, answering.seenMs) && now - answering.seenMs < silenceMs(s.timing)) return
+  const heard = rankSince(hearing, answering.seenMs, network)
+  if (compareRanks(heard, rank) <= 0 && now - answering.seenMs < measureMs(s.timing)) return
   const { moves } = answering
   change(t, { answering: { ...answering, answered: true }, answered: { term, moves } })
 }
@@ -363,6 +368,7 @@ function offerToUs(s: State): {
   offer: NonNullable<Publication['offer']>
   term: number
   network: string | null
+  rank: Rank
 } | null {
   const { seen } = s.watch
   const holder = seen?.holder ?? null
@@ -372,20 +378,26 @@ function offerToUs(s: State): {
       publication.address === holder.address && publication.nonce === holder.nonce,
   )
   const offer = by?.publication.offer ?? null
-  if (seen === null || offer?.to !== s.address) return null
-  return { offer, term: seen.holderTerm, network: holder.network ?? null }
+  if (seen === null || by === undefined || offer?.to !== s.address) return null
+  const { rank } = by.publication
+  return { offer, term: seen.holderTerm, network: holder.network ?? null, rank }
 }
 
-/** Each kind that was heard has answered a request that was sent since, or is silent now. */
-const isMeasured = ({ heardMs, madeMs }: Hearing, sinceMs: number): boolean =>
-  madeMs >= sinceMs && Object.values(heardMs).every((ms) => ms === null || ms >= sinceMs)
+/**
+ * So long a backup asks before it answers that it hears no more than the active: on a busy host an answer can be later than
+ * a silence is long, and "nobody" would be a lie. `answerMs` has room for it. What it hears is answered as soon as it is
+ * more.
+ */
+const measureMs = (timing: Timing): number => 3 * timing.renewMs
 
 // ---- both ----------------------------------------------------------------------------------------------------------
 
 function publish(t: Turn, hearing: Hearing): void {
   const { network } = t.s
   const { offer, answering } = network
-  const answered = answering?.answered === true
+  // Until it answers: a silence of 2P may be a late answer, and would begin the active's M/2 anew.
+  if (answering?.answered === false) return
+  const answered = answering !== null
   const rank = answered ? rankSince(hearing, answering.seenMs, answering.network) : rankOf(hearing)
   const said = {
     rank,
@@ -435,7 +447,7 @@ export function networkWakes(s: State): number[] {
   if (network.belowMs !== null) times.push(network.belowMs + timing.monitorMs / 2)
   if (network.moves.count > 0) times.push(network.moves.atMs + backOffMs(s, network.moves.count))
   if (network.offer !== null) times.push(network.offer.untilMs)
-  if (network.answering !== null) times.push(network.answering.seenMs + silenceMs(timing))
+  if (network.answering !== null) times.push(network.answering.seenMs + measureMs(timing))
   return times
 }
 

@@ -1,7 +1,7 @@
 /**
  * Courses of a cut network that do not stand still, each for a rule that no standing world shows:
  *
- * - cuts: where the active's host is cut off, another serves within M;
+ * - cuts: where the active's host is cut off, another serves within M, also if what it asks for its answer is answered late;
  * - short flaps: a cut shorter than M/2 moves nothing;
  * - swings: where the network swings between two masters the role moves ever more rarely;
  * - old answers: nobody hands the role over for an answer that his storage has kept from him.
@@ -31,10 +31,12 @@ export interface Schedule {
 const CUTS = 5
 /** Between two of them: at rest, and while everybody measures still. */
 const PEACE_M = [1.5, 5] as const
-/** From a cut until another serves: the promise is M. */
+/** From a cut until another serves: the promise is M, and what was late comes on top. */
 const SERVED_WITHIN_M = 1
 const STEP_M = 0.01
 const MOST_STEPS = 300
+/** Nearly the 2P after which a silence is one. */
+const LATE_M = 0.19
 
 const FLAPS = 12
 /** Not shorter than it takes to find a silence, to offer the role and to be answered, but than M/2. */
@@ -68,18 +70,60 @@ async function cutAway(schedule: Schedule): Promise<void> {
     changed()
     const cutMs = timeline.nowMs
     const others = cluster.masters.filter((one) => one !== active)
+    const late = new LateAnswers(schedule, { cut: active, happens: random.chance(0.5) })
     for (let steps = 0; steps < MOST_STEPS && !others.some(({ serves }) => serves); steps += 1) {
       await hold(STEP_M)
+      late.look(others)
     }
     const tookM = (timeline.nowMs - cutMs) / monitorMs
     cluster.world.trace(() => `SERVED after ${tookM.toFixed(2)} M`)
-    if (tookM > SERVED_WITHIN_M) {
+    if (tookM > SERVED_WITHIN_M + (late.happened ? LATE_M : 0)) {
       fail(`late: another serves ${tookM.toFixed(2)} M after the cut, or nobody does`)
       return
     }
     cluster.network?.links.mend()
     changed()
     await hold(random.between(...PEACE_M))
+  }
+}
+
+/** It knows of an offer, and has not answered. */
+const isAsked = ({ life }: Master): boolean =>
+  life?.keeperCore?.state.network.answering?.answered === false
+
+/** The requests of the first one that is asked are lost for a while, as on a busy host they are answered too late. */
+class LateAnswers {
+  readonly #schedule: Schedule
+  readonly #cut: Master
+  #untilMs: number | null
+  #happened = false
+
+  /** `cut`: whose host stays cut off. */
+  constructor(schedule: Schedule, { cut, happens }: { cut: Master; happens: boolean }) {
+    this.#schedule = schedule
+    this.#cut = cut
+    this.#untilMs = happens ? Number.POSITIVE_INFINITY : null
+  }
+
+  get happened(): boolean {
+    return this.#happened
+  }
+
+  look(others: readonly Master[]): void {
+    const { cluster, changed, monitorMs } = this.#schedule
+    const { timeline } = cluster.world
+    const asked = others.find(isAsked)
+    if (this.#untilMs === Number.POSITIVE_INFINITY && asked !== undefined) {
+      cluster.world.trace(() => `LATE are the answers to ${asked.address}`)
+      this.#happened = true
+      this.#untilMs = timeline.nowMs + LATE_M * monitorMs
+      cutOff(cluster, asked)
+    } else if (this.#untilMs !== null && this.#untilMs <= timeline.nowMs) {
+      this.#untilMs = null
+      cluster.network?.links.mend()
+      cutOff(cluster, this.#cut)
+    } else return
+    changed()
   }
 }
 

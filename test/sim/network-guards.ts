@@ -171,6 +171,14 @@ export const NETWORK_GUARDS: readonly NetworkGuard[] = [
     course: 'cuts',
   },
   {
+    name: 'answer an offer before it has measured',
+    forget: forgets((memory) => {
+      const { answering } = memory
+      if (answering !== null) memory.answering = { ...answering, trouble: null, answered: true }
+    }),
+    course: 'cuts',
+  },
+  {
     name: 'offer the role as soon as another hears more',
     forget: forgets((memory) => {
       if (memory.belowMs !== null) memory.belowMs = Number.NEGATIVE_INFINITY
