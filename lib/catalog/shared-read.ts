@@ -86,13 +86,14 @@ export async function seenTerms(look: Look, below: number): Promise<number[]> {
   )
   if (!look.takesOver) return listed
   const from = Math.max(listed.find((term) => term < below) ?? 0, below - 1 - ASKED_BEYOND)
-  const asked: number[] = []
-  for (let term = below - 1; term > from; term -= 1) {
-    const path = join(look.directory, epochDir(term))
-    const found = await inItsPlace(path, look.files.list(path))
-    if (found !== 'missing') asked.push(term)
-  }
-  return [...new Set([...asked, ...listed])].sort((a, b) => b - a)
+  const unlisted = Array.from({ length: below - 1 - from }, (_, i) => from + 1 + i)
+  const asked = await Promise.all(
+    unlisted.map(async (term) => {
+      const path = join(look.directory, epochDir(term))
+      return (await inItsPlace(path, look.files.list(path))) === 'missing' ? [] : [term]
+    }),
+  )
+  return [...new Set([...asked.flat(), ...listed])].sort((a, b) => b - a)
 }
 
 async function namesIn({ files, directory }: Look): Promise<string[]> {
@@ -208,6 +209,11 @@ async function readPart(look: Look, place: JournalPlace): Promise<PartRead | nul
     refuseVanished(names, journalPath)
     return isListed && !names.includes(snapshotFile(part)) ? null : { journal: 'missing' }
   }
+  const growingReadable = (await files.growingFilesReadable?.()) ?? true
+  const readJournal = () => inItsPlace(journalPath, files.read(journalPath))
+  const beside = growingReadable ? readJournal() : null
+  // Whoever waits for it hears of a failure; what is wrong with the snapshot comes first.
+  void beside?.catch(() => undefined)
   const bytes = await inItsPlace(path, files.read(path))
   if (bytes === 'missing') {
     refuseVanished(names, path)
@@ -221,17 +227,16 @@ async function readPart(look: Look, place: JournalPlace): Promise<PartRead | nul
     const segments = readSegments(files, { directory, names, part })
     return { snapshot, journal: await inItsPlace(journalPath, segments) }
   }
-  await refuseGrowing(look, journalPath)
-  const journal = await inItsPlace(journalPath, files.read(journalPath))
+  if (look.besideMasters === true && !growingReadable) throw growing(journalPath)
+  const journal = await (beside ?? readJournal())
   if (journal === 'missing') throw new Vanished(`${journalPath} was there and is not any more`)
   return { snapshot, journal: [journal] }
 }
 
 /** Versions that know no closed files write such a journal on any storage. */
-async function refuseGrowing({ files, besideMasters = false }: Look, path: string): Promise<void> {
-  if (!besideMasters || ((await files.growingFilesReadable?.()) ?? true)) return
+function growing(path: string): CatalogError {
   const text = `${path} is of an earlier version, whose active master may still write it, and whoever reads it here meanwhile (HDFS's NFS gateway) leaves this host's master unable to: start the masters of this version, which then keep the catalog in files that can be read at any time`
-  throw new CatalogError('UNAVAILABLE', text)
+  return new CatalogError('UNAVAILABLE', text)
 }
 
 /** Asked for by its name, without a byte of it: no file is that long. */

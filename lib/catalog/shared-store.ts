@@ -105,8 +105,7 @@ export class SharedStore implements ReadableStore {
     const opening = ++this.#opening
     this.#drop()
     const isCurrent = (): boolean => opening === this.#opening && !signal.aborted
-    const session = await this.#translated('open', () => this.#begin(term, isCurrent))
-    const device = await this.#translated('open', () => this.#deviceNow())
+    const { session, device } = await this.#translated('open', () => this.#begin(term, isCurrent))
     if (!isCurrent()) {
       closeQuietly(session.journal)
       throw new CatalogError('NOT_ACTIVE', `term ${term} ended while the catalog was being opened`)
@@ -225,25 +224,38 @@ export class SharedStore implements ReadableStore {
 
   // ---- opening ---------------------------------------------------------------------------------------------------
 
-  async #begin(term: number, isCurrent: () => boolean): Promise<Session> {
-    await this.#files.makeDirs(this.#directory)
+  /** Each call takes its time on a busy host or over a network, so what needs nothing from each other goes at once. */
+  async #begin(
+    term: number,
+    isCurrent: () => boolean,
+  ): Promise<{ session: Session; device: number | null }> {
+    if ((await this.#files.list(this.#directory)) === 'missing') {
+      await this.#files.makeDirs(this.#directory)
+    }
     const look = { files: this.#files, directory: this.#directory, takesOver: true }
+    const reading = Promise.all([
+      readNewest(look, term, this.#history(term)),
+      this.#lastPart(term),
+      this.#deviceNow(),
+    ])
+    // Of two failures a newer term is the one to tell.
+    void reading.catch(() => undefined)
     const [highest] = await seenTerms(look, term + 1)
     if (highest !== undefined && highest > term) {
       const text = `term ${highest} has the catalog in ${this.#directory}, this is term ${term}`
       throw new CatalogError('STALE_TERM', text)
     }
-    const [read] = await Promise.all([readNewest(look, term, this.#history(term)), this.#bind()])
+    const [[read, ownPart, device]] = await Promise.all([reading, this.#bind()])
     if (read === null) {
       this.#log('info', 'the catalog begins empty', { directory: this.#directory, term })
     }
     if (!isCurrent()) throw new CatalogError('NOT_ACTIVE', `term ${term} is over`)
     await this.#files.makeDirs(join(this.#directory, epochDir(term)))
-    const last = Math.max(read?.term === term ? read.part : 0, await this.#lastPart(term))
+    const last = Math.max(read?.term === term ? read.part : 0, ownPart)
     const state = read?.state ?? CatalogState.from(EMPTY)
     const seq = read?.term === term ? read.seq : 0
     const base = read === null ? null : { term: read.term, part: read.part, seq: read.seq }
-    return this.#beginPart({ term, part: last + 1, state, seq, base })
+    return { session: await this.#beginPart({ term, part: last + 1, state, seq, base }), device }
   }
 
   /** Its mark reaches the disk with the part that is begun. */
@@ -281,8 +293,10 @@ export class SharedStore implements ReadableStore {
 
   /** The highest number that a part of the term has had, as far as can be seen; 0 for none. */
   async #lastPart(term: number): Promise<number> {
-    const names = await this.#files.list(join(this.#directory, epochDir(term)))
-    const all = await this.#files.list(this.#directory)
+    const dirs = [join(this.#directory, epochDir(term)), this.#directory]
+    const [names = 'missing', all = 'missing'] = await Promise.all(
+      dirs.map((path) => this.#files.list(path)),
+    )
     const marked = marksOf(all === 'missing' ? [] : all).filter((mark) => mark.term === term)
     const parts = partsOf(names === 'missing' ? [] : names)
     return Math.max(0, ...parts, ...marked.map(({ part }) => part))
