@@ -90,11 +90,15 @@ export class HdfsCluster {
     )
   }
 
-  async handOver(from: string, to: string): Promise<void> {
-    await this.rig.mustRun(
+  /** Resolves to when the order arrived, ms of the wall clock: a command needs seconds to start on some rigs. */
+  async handOver(from: string, to: string): Promise<number> {
+    const order = `${this.#tajo} haadmin --config '${this.#conf}' -transitionToActive ${to}:26001`
+    const log = `'${this.#options.dir}'/"$HOSTNAME"/logs/tajo-test-master-"$HOSTNAME".log`
+    const found = await this.rig.mustRun(
       from,
-      `${this.#tajo} haadmin --config '${this.#conf}' -transitionToActive ${to}:26001`,
+      `${order} >/dev/null && grep -h '"msg":"order: handOver"' ${log} | tail -n 1`,
     )
+    return new Date((JSON.parse(found) as { readonly time: string }).time).getTime()
   }
 
   /** What is wrong with a dump there; null for nothing. */

@@ -38,8 +38,7 @@ const kill9: Event['strike'] = async (cluster, active) => {
 }
 
 const handOver: Event['strike'] = async (cluster, active) => {
-  const fromMs = Date.now()
-  await cluster.handOver(active, otherThan(cluster, active))
+  const fromMs = await cluster.handOver(active, otherThan(cluster, active))
   return { fromMs, limitMs: cluster.monitorMs, backMs: Date.now(), lives: true }
 }
 
