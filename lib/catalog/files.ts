@@ -100,8 +100,6 @@ const TAIL_BYTES = 256
  */
 export function openFiles(directory: string, below = '/'): Files {
   const fileSystem = once(() => fileSystemOf(directory))
-  // At once, beside the first calls: a take-over doesn't wait for it. Who needs it hears of a failure.
-  void fileSystem().catch(() => undefined)
   const profile = once(async () => profileOn(await fileSystem(), directory))
   const directFlag = async (): Promise<number> =>
     (await fileSystem()).isNfs ? constants.O_DIRECT : 0

@@ -86,14 +86,13 @@ export async function seenTerms(look: Look, below: number): Promise<number[]> {
   )
   if (!look.takesOver) return listed
   const from = Math.max(listed.find((term) => term < below) ?? 0, below - 1 - ASKED_BEYOND)
-  const unlisted = Array.from({ length: below - 1 - from }, (_, i) => from + 1 + i)
-  const asked = await Promise.all(
-    unlisted.map(async (term) => {
-      const path = join(look.directory, epochDir(term))
-      return (await inItsPlace(path, look.files.list(path))) === 'missing' ? [] : [term]
-    }),
-  )
-  return [...new Set([...asked.flat(), ...listed])].sort((a, b) => b - a)
+  const asked: number[] = []
+  for (let term = below - 1; term > from; term -= 1) {
+    const path = join(look.directory, epochDir(term))
+    const found = await inItsPlace(path, look.files.list(path))
+    if (found !== 'missing') asked.push(term)
+  }
+  return [...new Set([...asked, ...listed])].sort((a, b) => b - a)
 }
 
 async function namesIn({ files, directory }: Look): Promise<string[]> {

@@ -224,28 +224,30 @@ export class SharedStore implements ReadableStore {
 
   // ---- opening ---------------------------------------------------------------------------------------------------
 
-  /** Each call takes its time on a busy host or over a network, so what needs nothing from each other goes at once. */
+  /** Each call takes its time on a busy host or over a network: those that don't depend on each other are made at once. */
   async #begin(
     term: number,
     isCurrent: () => boolean,
   ): Promise<{ session: Session; device: number | null }> {
+    // First of all, since the mount is gone where it can't be made: what is asked then is kept.
     if ((await this.#files.list(this.#directory)) === 'missing') {
       await this.#files.makeDirs(this.#directory)
     }
     const look = { files: this.#files, directory: this.#directory, takesOver: true }
-    const reading = Promise.all([
-      readNewest(look, term, this.#history(term)),
-      this.#lastPart(term),
-      this.#deviceNow(),
+    const [[highest]] = await Promise.all([
+      seenTerms(look, term + 1),
+      this.#files.growingFilesReadable?.(),
     ])
-    // Of two failures a newer term is the one to tell.
-    void reading.catch(() => undefined)
-    const [highest] = await seenTerms(look, term + 1)
     if (highest !== undefined && highest > term) {
       const text = `term ${highest} has the catalog in ${this.#directory}, this is term ${term}`
       throw new CatalogError('STALE_TERM', text)
     }
-    const [[read, ownPart, device]] = await Promise.all([reading, this.#bind()])
+    const [read, ownPart, device] = await Promise.all([
+      readNewest(look, term, this.#history(term)),
+      this.#lastPart(term),
+      this.#deviceNow(),
+      this.#bind(),
+    ])
     if (read === null) {
       this.#log('info', 'the catalog begins empty', { directory: this.#directory, term })
     }

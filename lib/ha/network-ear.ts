@@ -3,7 +3,7 @@
  *
  * At rest it asks once in 2 M, and what was heard last stands. While there is a suspicion (a stream fell silent, the keeper
  * saw in the directory that somebody else hears less, somebody new is known) it asks one or a few of each kind every P.
- * A kind is silent when none of it has answered a request for two P. It calms down when all kinds have answered for M/2.
+ * A kind is silent when none of it has answered a request for two P; a later answer, up to three, ends that. It calms down when all kinds have answered for M/2.
  *
  * - Only who is on another network (`Holder.network`: boot id and network namespace) is asked.
  * - A gap in its own timers above 2Q is left out of all silences: whoever stalled can't tell whose stall it was.
@@ -11,7 +11,14 @@
  *
  * The same class runs in the master and in the simulation: whom to ask, and how, comes in.
  */
-import { type Hearing, KINDS, type Kind, type KnownWorker, silenceMs } from './network-rank.ts'
+import {
+  type Hearing,
+  KINDS,
+  type Kind,
+  type KnownWorker,
+  latestMs,
+  silenceMs,
+} from './network-rank.ts'
 import type { Clock } from './ports.ts'
 import type { Timing } from './timing.ts'
 
@@ -208,7 +215,7 @@ export class NetworkEar {
       ear.sentMs = sentMs
       for (let i = 0; i < count; i += 1) {
         const target = ear.targets[(ear.turn + i) % ear.targets.length] as Target
-        void ask(target, silenceMs(timing)).then((answer) => this.#heard(target, sentMs, answer))
+        void ask(target, latestMs(timing)).then((answer) => this.#heard(target, sentMs, answer))
       }
       ear.turn = (ear.turn + count) % ear.targets.length
     }

@@ -23,13 +23,13 @@ import {
   describeRank,
   type Hearing,
   hasLost,
+  latestMs,
   NOTHING,
   type Rank,
   rankOf,
   rankSince,
   sinceAbove,
 } from './network-rank.ts'
-import type { Timing } from './timing.ts'
 
 /** Another member's newest publication, and when it was first seen. */
 export interface Posted {
@@ -265,10 +265,11 @@ const priorityOf = (s: State, posted: Posted): number => candidateOf(s, posted)?
 
 /**
  * How long an answer may take: a backup finds the offer, and measures, at its own pace, which is slower where its monitor
- * interval is longer. A P until it looks, three in which it measures.
+ * interval is longer. At rest it looks once in 2P, it measures for 3P, and the answer is written and found within 2Q.
  */
+const ANSWER_IN_M = 0.6
 const answerMs = (s: State, posted: Posted): number =>
-  Math.max(s.timing.monitorMs, candidateOf(s, posted)?.monitorMs ?? 0) / 2
+  ANSWER_IN_M * Math.max(s.timing.monitorMs, candidateOf(s, posted)?.monitorMs ?? 0)
 
 const answerOf = (posted: readonly Posted[], { nonce, to }: OpenOffer): Posted | undefined =>
   posted.find(({ publication: { address, answer } }) => address === to && answer?.nonce === nonce)
@@ -357,8 +358,9 @@ function considerAnswer(t: Turn, hearing: Hearing): void {
     return
   }
   if (answering.answered || answering.trouble === undefined) return
+  // More than the active hears is answered at once. "Nobody" would be a lie where the answers are only late.
   const heard = rankSince(hearing, answering.seenMs, network)
-  if (compareRanks(heard, rank) <= 0 && now - answering.seenMs < measureMs(s.timing)) return
+  if (compareRanks(heard, rank) <= 0 && now - answering.seenMs < latestMs(s.timing)) return
   const { moves } = answering
   change(t, { answering: { ...answering, answered: true }, answered: { term, moves } })
 }
@@ -382,13 +384,6 @@ function offerToUs(s: State): {
   const { rank } = by.publication
   return { offer, term: seen.holderTerm, network: holder.network ?? null, rank }
 }
-
-/**
- * So long a backup asks before it answers that it hears no more than the active: on a busy host an answer can be later than
- * a silence is long, and "nobody" would be a lie. `answerMs` has room for it. What it hears is answered as soon as it is
- * more.
- */
-const measureMs = (timing: Timing): number => 3 * timing.renewMs
 
 // ---- both ----------------------------------------------------------------------------------------------------------
 
@@ -447,7 +442,7 @@ export function networkWakes(s: State): number[] {
   if (network.belowMs !== null) times.push(network.belowMs + timing.monitorMs / 2)
   if (network.moves.count > 0) times.push(network.moves.atMs + backOffMs(s, network.moves.count))
   if (network.offer !== null) times.push(network.offer.untilMs)
-  if (network.answering !== null) times.push(network.answering.seenMs + measureMs(timing))
+  if (network.answering !== null) times.push(network.answering.seenMs + latestMs(timing))
   return times
 }
 

@@ -21,7 +21,7 @@ export interface Offer {
   readonly moves: number
 }
 
-/** By a backup, to the offer with that nonce; the publication's rank was measured after that offer was seen. */
+/** By a backup, to the offer with that nonce; the publication's rank was measured after that offer was seen: so much at least. */
 export interface OfferAnswer {
   readonly nonce: string
   /** Why it could not claim a term now, such as a full disk; null when it has proven that it can make its files. */

@@ -124,3 +124,6 @@ export function onClock(hearing: Hearing, nowMs: number): Hearing {
 
 /** A request that was not answered for so long was not heard. */
 export const silenceMs = (timing: Timing): number => 2 * timing.renewMs
+
+/** An answer that comes later is none. One that comes between the two ends a silence that was told already. */
+export const latestMs = (timing: Timing): number => 3 * timing.renewMs

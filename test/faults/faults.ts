@@ -473,8 +473,8 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/catalog/shared-read.js',
-        find: 'if (!besideMasters || ',
-        replace: 'if (besideMasters || ',
+        find: 'if (look.besideMasters === true && ',
+        replace: 'if (look.besideMasters !== true && ',
       },
     ],
     tests: ['unit/catalog/segments.test.js'],

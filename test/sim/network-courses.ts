@@ -1,7 +1,7 @@
 /**
  * Courses of a cut network that do not stand still, each for a rule that no standing world shows:
  *
- * - cuts: where the active's host is cut off, another serves within M, also if what it asks for its answer is answered late;
+ * - cuts: where the active's host is cut off, another serves within M, also if the answers to its own questions are late;
  * - short flaps: a cut shorter than M/2 moves nothing;
  * - swings: where the network swings between two masters the role moves ever more rarely;
  * - old answers: nobody hands the role over for an answer that his storage has kept from him.
@@ -25,6 +25,8 @@ export interface Schedule {
   readonly changed: () => void
   /** So often has the role moved by the network's rule. */
   readonly moves: () => number
+  /** To be called when answers were kept from a backup. */
+  readonly late: () => void
   readonly fail: (why: string) => void
 }
 
@@ -70,14 +72,14 @@ async function cutAway(schedule: Schedule): Promise<void> {
     changed()
     const cutMs = timeline.nowMs
     const others = cluster.masters.filter((one) => one !== active)
-    const late = new LateAnswers(schedule, { cut: active, happens: random.chance(0.5) })
+    const late = random.chance(0.5) ? new LateAnswers(schedule, active, others) : null
     for (let steps = 0; steps < MOST_STEPS && !others.some(({ serves }) => serves); steps += 1) {
       await hold(STEP_M)
-      late.look(others)
     }
+    late?.end()
     const tookM = (timeline.nowMs - cutMs) / monitorMs
     cluster.world.trace(() => `SERVED after ${tookM.toFixed(2)} M`)
-    if (tookM > SERVED_WITHIN_M + (late.happened ? LATE_M : 0)) {
+    if (tookM > SERVED_WITHIN_M + (late?.happened ? LATE_M : 0)) {
       fail(`late: another serves ${tookM.toFixed(2)} M after the cut, or nobody does`)
       return
     }
@@ -93,29 +95,39 @@ const isAsked = ({ life }: Master): boolean =>
 
 /** The requests of the first one that is asked are lost for a while, as on a busy host they are answered too late. */
 class LateAnswers {
+  happened = false
   readonly #schedule: Schedule
   readonly #cut: Master
-  #untilMs: number | null
-  #happened = false
+  readonly #others: readonly Master[]
+  readonly #afterTurn: () => void
+  #untilMs: number | null = null
 
   /** `cut`: whose host stays cut off. */
-  constructor(schedule: Schedule, { cut, happens }: { cut: Master; happens: boolean }) {
+  constructor(schedule: Schedule, cut: Master, others: readonly Master[]) {
     this.#schedule = schedule
     this.#cut = cut
-    this.#untilMs = happens ? Number.POSITIVE_INFINITY : null
+    this.#others = others
+    const { timeline } = schedule.cluster.world
+    this.#afterTurn = timeline.afterTurn
+    // Whoever is not kept from it has answered within a few ms.
+    timeline.afterTurn = () => {
+      this.#afterTurn()
+      this.#look()
+    }
   }
 
-  get happened(): boolean {
-    return this.#happened
+  end(): void {
+    this.#schedule.cluster.world.timeline.afterTurn = this.#afterTurn
   }
 
-  look(others: readonly Master[]): void {
-    const { cluster, changed, monitorMs } = this.#schedule
+  #look(): void {
+    const { cluster, changed, monitorMs, late } = this.#schedule
     const { timeline } = cluster.world
-    const asked = others.find(isAsked)
-    if (this.#untilMs === Number.POSITIVE_INFINITY && asked !== undefined) {
+    const asked = this.happened ? undefined : this.#others.find(isAsked)
+    if (asked !== undefined) {
       cluster.world.trace(() => `LATE are the answers to ${asked.address}`)
-      this.#happened = true
+      late()
+      this.happened = true
       this.#untilMs = timeline.nowMs + LATE_M * monitorMs
       cutOff(cluster, asked)
     } else if (this.#untilMs !== null && this.#untilMs <= timeline.nowMs) {

@@ -27,6 +27,8 @@ export interface NetworkOutcome {
   /** `rule: what happened`, or null. */
   readonly violation: string | null
   readonly handOvers: number
+  /** So often were answers kept from a backup that was offered the role. */
+  readonly late: number
   readonly acks: number
 }
 
@@ -74,7 +76,7 @@ export async function runNetwork(options: NetworkOptions): Promise<NetworkOutcom
   const cluster = new Cluster(profileOf(options, random), breaks, write)
   const run = new Run(cluster, random, options)
   const violation = await run.whole()
-  return { seed, violation, handOvers: run.handOvers, acks: cluster.auditor.acks }
+  return { seed, violation, handOvers: run.handOvers, late: run.late, acks: cluster.auditor.acks }
 }
 
 /** One for all, or, while an operator is changing it, two. */
@@ -133,6 +135,7 @@ class Run {
   readonly #given = new Map<Master, object>()
   readonly #offers = new Map<string, Set<string>>()
   handOvers = 0
+  late = 0
   #changedMs = 0
   #moves = 0
   #violation: string | null = null
@@ -189,6 +192,9 @@ class Run {
       hold: (forM) => this.#hold(forM),
       changed: () => this.#changed(),
       moves: () => this.handOvers,
+      late: () => {
+        this.late += 1
+      },
       fail: (why) => this.#break(why),
     })
   }

@@ -31,6 +31,8 @@ class Bench {
   readonly told: Hearing[] = []
   readonly asked: string[] = []
   answers: Readonly<Record<string, Answer>> = {}
+  /** Of each answer. */
+  delayMs = 0
   /** The last sign of life on the stream that is silent longest. */
   signMs: number | null = null
   readonly ear: NetworkEar
@@ -50,9 +52,15 @@ class Bench {
       },
       timing,
       network: 'here',
-      ask: async ({ address }) => {
+      ask: ({ address }, limitMs) => {
         this.asked.push(address)
-        return this.answers[address] ?? 'silent'
+        const answer = this.answers[address] ?? 'silent'
+        if (this.delayMs === 0) return Promise.resolve(answer)
+        return new Promise((done) => {
+          const inTime = this.delayMs <= limitMs
+          const atMs = this.nowMs + Math.min(this.delayMs, limitMs)
+          this.#timers.push({ atMs, run: () => done(inTime ? answer : 'silent') })
+        })
       },
       quietSinceMs: (limitMs) =>
         this.signMs !== null && this.signMs < this.nowMs - limitMs ? this.signMs : null,
@@ -96,6 +104,22 @@ t.test('who answers is heard, and at rest hardly anybody is asked', async (t) =>
   bench.asked.length = 0
   await bench.pass(10_000)
   t.ok(bench.asked.length <= 12, `${bench.asked.length} requests in ten M`)
+})
+
+t.test('an answer that is later than a silence is long ends it, up to 3P', async (t) => {
+  for (const [periods, heard] of [
+    [2.5, true],
+    [3.1, false],
+  ] as const) {
+    const bench = new Bench()
+    bench.answers = { m2: 'answered' }
+    bench.delayMs = periods * timing.renewMs
+    bench.ear.follow([master], [])
+    await bench.pass(2.2 * timing.renewMs)
+    t.match(bench.last, { heardMs: { master: null } }, 'told as one')
+    await bench.pass(5 * timing.renewMs)
+    t.equal(bench.last && rankOf(bench.last).master, heard)
+  }
 })
 
 t.test('a silence is as old as the last sign of life before the suspicion', async (t) => {
