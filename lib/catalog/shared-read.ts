@@ -101,8 +101,8 @@ async function namesIn({ files, directory }: Look): Promise<string[]> {
 }
 
 /**
- * The newest that counts up to `term`, that one included; null when there is none and never was. CatalogError CORRUPT:
- * damaged, or something is missing that `served` or a mark says must be there.
+ * The newest that counts up to `term`, that one included; null when there is none and never was. CatalogError STALE_TERM:
+ * a higher term is there, told to whoever takes over, before any file is read. CORRUPT: damaged, or something is missing that `served` or a mark says must be there.
  */
 export async function readNewest(
   look: Look,
@@ -127,6 +127,11 @@ async function readOnce(
   // Marks first: what they promise was there before them.
   const [mark] = marksOf(await namesIn(look)).filter((one) => one.term <= term)
   const candidates = await seenTerms(look, term + 1)
+  const [highest] = candidates
+  if (look.takesOver && highest !== undefined && highest > term) {
+    const text = `term ${highest} has the catalog in ${look.directory}, this is term ${term}`
+    throw new CatalogError('STALE_TERM', text)
+  }
   const history = (await served) ?? { begun: null, recorded: true }
   const marked = mark === undefined ? null : { ...mark, by: 'a mark says that it was begun' }
   const begun = newerOf(marked, history.begun)

@@ -229,30 +229,22 @@ export class SharedStore implements ReadableStore {
     term: number,
     isCurrent: () => boolean,
   ): Promise<{ session: Session; device: number | null }> {
-    // First of all, since the mount is gone where it can't be made: what is asked then is kept.
     if ((await this.#files.list(this.#directory)) === 'missing') {
       await this.#files.makeDirs(this.#directory)
     }
+    // What is asked of the storage is kept, so it is asked once the directory is there; whoever needs it waits, and hears of a failure.
+    void this.#files.growingFilesReadable?.().catch(() => undefined)
     const look = { files: this.#files, directory: this.#directory, takesOver: true }
-    const [[highest]] = await Promise.all([
-      seenTerms(look, term + 1),
-      this.#files.growingFilesReadable?.(),
-    ])
-    if (highest !== undefined && highest > term) {
-      const text = `term ${highest} has the catalog in ${this.#directory}, this is term ${term}`
-      throw new CatalogError('STALE_TERM', text)
-    }
     const [read, ownPart, device] = await Promise.all([
       readNewest(look, term, this.#history(term)),
       this.#lastPart(term),
       this.#deviceNow(),
-      this.#bind(),
     ])
     if (read === null) {
       this.#log('info', 'the catalog begins empty', { directory: this.#directory, term })
     }
     if (!isCurrent()) throw new CatalogError('NOT_ACTIVE', `term ${term} is over`)
-    await this.#files.makeDirs(join(this.#directory, epochDir(term)))
+    await Promise.all([this.#files.makeDirs(join(this.#directory, epochDir(term))), this.#bind()])
     const last = Math.max(read?.term === term ? read.part : 0, ownPart)
     const state = read?.state ?? CatalogState.from(EMPTY)
     const seq = read?.term === term ? read.seq : 0

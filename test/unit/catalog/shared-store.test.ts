@@ -431,3 +431,14 @@ t.test('the catalog’s directory is made in the one that it lies in, which is n
   )
   t.same(readdirSync(root), ['system'])
 })
+
+t.test('a term that has ended is told so whatever is damaged, and touches nothing', async (t) => {
+  const directory = t.testdir({
+    'epoch-0000000003': { 'snapshot-0000000001': 'rubbish', 'journal-0000000001': 'rubbish' },
+    'epoch-0000000009': {},
+  })
+  const store = new SharedStore({ directory, log: () => {} })
+  t.equal(await codeOf(store.open(5, NEVER)), 'STALE_TERM')
+  t.same(readdirSync(directory).sort(), ['epoch-0000000003', 'epoch-0000000009'])
+  t.equal(await codeOf(store.open(10, NEVER)), 'CORRUPT', 'the newest is told what is wrong')
+})
