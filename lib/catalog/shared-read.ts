@@ -102,7 +102,8 @@ async function namesIn({ files, directory }: Look): Promise<string[]> {
 
 /**
  * The newest that counts up to `term`, that one included; null when there is none and never was. CatalogError STALE_TERM:
- * a higher term is there, told to whoever takes over, before any file is read. CORRUPT: damaged, or something is missing that `served` or a mark says must be there.
+ * a higher term is there, told to whoever takes over, before any file is read. CORRUPT: damaged, or something is missing
+ * that `served` or a mark says must be there.
  */
 export async function readNewest(
   look: Look,

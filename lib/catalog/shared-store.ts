@@ -229,10 +229,14 @@ export class SharedStore implements ReadableStore {
     term: number,
     isCurrent: () => boolean,
   ): Promise<{ session: Session; device: number | null }> {
-    if ((await this.#files.list(this.#directory)) === 'missing') {
-      await this.#files.makeDirs(this.#directory)
+    const listed = await this.#files.list(this.#directory)
+    if (listed === 'missing') await this.#files.makeDirs(this.#directory)
+    const bound = boundTo(listed === 'missing' ? [] : listed)
+    const { clusterId, rebinds } = this.#binding
+    for (const theirs of rebinds === true ? [] : bound) {
+      requireOurs(this.#directory, theirs, clusterId)
     }
-    // What is asked of the storage is kept, so it is asked once the directory is there; whoever needs it waits, and hears of a failure.
+    // The answer is kept, so it is asked for once the directory is there. Whoever needs it waits, and hears of a failure.
     void this.#files.growingFilesReadable?.().catch(() => undefined)
     const look = { files: this.#files, directory: this.#directory, takesOver: true }
     const [read, ownPart, device] = await Promise.all([
@@ -244,7 +248,8 @@ export class SharedStore implements ReadableStore {
       this.#log('info', 'the catalog begins empty', { directory: this.#directory, term })
     }
     if (!isCurrent()) throw new CatalogError('NOT_ACTIVE', `term ${term} is over`)
-    await Promise.all([this.#files.makeDirs(join(this.#directory, epochDir(term))), this.#bind()])
+    await this.#bind(bound)
+    await this.#files.makeDirs(join(this.#directory, epochDir(term)))
     const last = Math.max(read?.term === term ? read.part : 0, ownPart)
     const state = read?.state ?? CatalogState.from(EMPTY)
     const seq = read?.term === term ? read.seq : 0
@@ -252,13 +257,11 @@ export class SharedStore implements ReadableStore {
     return { session: await this.#beginPart({ term, part: last + 1, state, seq, base }), device }
   }
 
-  /** Its mark reaches the disk with the part that is begun. */
-  async #bind(): Promise<void> {
+  /** Its mark reaches the disk with the part that is begun. `bound`: whose marks there are; another's only to be replaced. */
+  async #bind(bound: readonly string[]): Promise<void> {
     const { clusterId: ours, rebinds } = this.#binding
-    const bound = boundTo(await this.#names())
-    for (const theirs of bound) {
-      if (rebinds !== true) requireOurs(this.#directory, theirs, ours)
-      else await this.#files.unlink(join(this.#directory, bindingFile(theirs)))
+    for (const theirs of rebinds === true ? bound : []) {
+      await this.#files.unlink(join(this.#directory, bindingFile(theirs)))
     }
     if (ours === null || (bound.length > 0 && rebinds !== true)) return
     const path = join(this.#directory, bindingFile(ours))

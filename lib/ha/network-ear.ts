@@ -3,7 +3,8 @@
  *
  * At rest it asks once in 2 M, and what was heard last stands. While there is a suspicion (a stream fell silent, the keeper
  * saw in the directory that somebody else hears less, somebody new is known) it asks one or a few of each kind every P.
- * A kind is silent when none of it has answered a request for two P; a later answer, up to three, ends that. It calms down when all kinds have answered for M/2.
+ * A kind is silent when none of it has answered a request for two P; a later answer, up to three, ends that. It calms
+ * down when all kinds have answered for M/2.
  *
  * - Only who is on another network (`Holder.network`: boot id and network namespace) is asked.
  * - A gap in its own timers above 2Q is left out of all silences: whoever stalled can't tell whose stall it was.

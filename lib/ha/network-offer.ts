@@ -263,11 +263,12 @@ const candidateOf = ({ candidates }: State, { publication }: Posted): Candidate 
 
 const priorityOf = (s: State, posted: Posted): number => candidateOf(s, posted)?.priority ?? 0
 
+const ANSWER_IN_M = 0.6
+
 /**
  * How long an answer may take: a backup finds the offer, and measures, at its own pace, which is slower where its monitor
  * interval is longer. At rest it looks once in 2P, it measures for 3P, and the answer is written and found within 2Q.
  */
-const ANSWER_IN_M = 0.6
 const answerMs = (s: State, posted: Posted): number =>
   ANSWER_IN_M * Math.max(s.timing.monitorMs, candidateOf(s, posted)?.monitorMs ?? 0)
 

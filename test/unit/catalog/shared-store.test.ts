@@ -442,3 +442,17 @@ t.test('a term that has ended is told so whatever is damaged, and touches nothin
   t.same(readdirSync(directory).sort(), ['epoch-0000000003', 'epoch-0000000009'])
   t.equal(await codeOf(store.open(10, NEVER)), 'CORRUPT', 'the newest is told what is wrong')
 })
+
+const OURS = '00000000-0000-4000-8000-000000000001'
+const THEIRS = '00000000-0000-4000-8000-000000000002'
+
+t.test("another cluster's catalog is refused before anything is read or made in it", async (t) => {
+  const directory = t.testdir({
+    [`cluster-${THEIRS}`]: '',
+    'epoch-0000000003': { 'snapshot-0000000001': 'rubbish', 'journal-0000000001': 'rubbish' },
+  })
+  const store = new SharedStore({ directory, log: () => {}, binding: { clusterId: OURS } })
+  t.equal(await codeOf(store.open(50, NEVER)), 'BAD_STORE')
+  // A directory of a higher term would keep that cluster from opening its own.
+  t.same(readdirSync(directory).sort(), [`cluster-${THEIRS}`, 'epoch-0000000003'])
+})
