@@ -1,0 +1,57 @@
+/**
+ * Long work in slices: whatever grows with the catalog is done a few milliseconds at a time, and between two slices the
+ * event loop has its turn, so that pongs, heartbeats and health checks are answered meanwhile. Others run between two
+ * slices: what is iterated must be a value that nobody changes (a state of the catalog), or the caller must bear it.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+/** What slicing depends on, so that tests can hold it in their hands. */
+export interface Turns {
+  /** Milliseconds with fraction; never goes back. */
+  nowMs(): number
+  /** Resolves when everything else that was due has run. */
+  turn(): Promise<unknown>
+}
+
+export const eventLoop: Turns = { nowMs: () => performance.now(), turn: () => nextTurn() }
+
+/** A slice's length in ms: several jobs at once, and the collector's pauses, still keep the loop's turns below 50 ms. */
+const SLICE_MS = 5
+
+/** For work that is asynchronous anyway: `if (slices.isOver) await slices.turn()` between two of its steps. */
+export class Slices {
+  readonly #turns: Turns
+  #endMs: number
+
+  constructor(turns: Turns = eventLoop) {
+    this.#turns = turns
+    this.#endMs = turns.nowMs() + SLICE_MS
+  }
+
+  /** Whether the slice that began at the last turn has had its time. */
+  get isOver(): boolean {
+    return this.#turns.nowMs() >= this.#endMs
+  }
+
+  async turn(): Promise<void> {
+    await this.#turns.turn()
+    this.#endMs = this.#turns.nowMs() + SLICE_MS
+  }
+}
+
+/**
+ * Calls `take` for each item, in order; rejects with what the items or `take` throw, and takes nothing after that. One
+ * step of the items with its `take` is never divided: it has to be small. Items may be a generator that does the work
+ * itself and yields where it may be interrupted.
+ */
+export async function inSlices<T>(
+  items: Iterable<T>,
+  take: (item: T) => void = () => {},
+  turns: Turns = eventLoop,
+): Promise<void> {
+  const slices = new Slices(turns)
+  for (const item of items) {
+    take(item)
+    if (slices.isOver) await slices.turn()
+  }
+}

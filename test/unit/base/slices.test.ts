@@ -1,0 +1,78 @@
+import t from 'tap'
+import { inSlices, type Turns } from '../../../lib/base/slices.ts'
+
+/** A clock that goes on by `stepMs` at each look, and the turns that were given. */
+function byHand(stepMs: number): Turns & { turns: number } {
+  let nowMs = 0
+  return {
+    turns: 0,
+    nowMs() {
+      nowMs += stepMs
+      return nowMs
+    },
+    async turn() {
+      this.turns += 1
+    },
+  }
+}
+
+t.test('everything is taken in order, and the loop has its turn after each 5 ms', async (t) => {
+  const hand = byHand(1)
+  const taken: number[] = []
+  await inSlices(
+    Array.from({ length: 25 }, (_, i) => i),
+    (i) => taken.push(i),
+    hand,
+  )
+  t.same(
+    taken,
+    Array.from({ length: 25 }, (_, i) => i),
+  )
+  t.equal(hand.turns, 5)
+})
+
+t.test('short work has no turn at all', async (t) => {
+  const hand = byHand(0)
+  await inSlices([1, 2, 3], undefined, hand)
+  t.equal(hand.turns, 0)
+})
+
+t.test('what is thrown ends it, and closes a generator', async (t) => {
+  let isClosed = false
+  function* items(): Generator<number> {
+    try {
+      yield 1
+      yield 2
+    } finally {
+      isClosed = true
+    }
+  }
+  const taken: number[] = []
+  await t.rejects(
+    inSlices(items(), (i) => {
+      taken.push(i)
+      throw new Error('no more')
+    }),
+    { message: 'no more' },
+  )
+  t.same(taken, [1])
+  t.ok(isClosed)
+})
+
+t.test('timers run between the slices of the real loop', async (t) => {
+  let beats = 0
+  const timer = setInterval(() => {
+    beats += 1
+  }, 1)
+  let steps = 0
+  function* work(): Generator<void> {
+    while (beats < 2) {
+      steps += 1
+      yield
+    }
+  }
+  await inSlices(work())
+  clearInterval(timer)
+  t.ok(steps > 0)
+  t.ok(beats >= 2)
+})
