@@ -58,8 +58,6 @@ export type BrokenRule =
   | 'length-first'
   /** End only term n−1, not all below. */
   | 'only-previous'
-  /** End an undecided term by unlink alone. */
-  | 'unlink-only'
   /** Acknowledge before the renewal. */
   | 'ack-first'
   /** Answer before the own first record is written. */
@@ -292,7 +290,7 @@ class Model {
       })
       return
     }
-    const closes = s.decided[k] === DECIDED.none && !this.#without('unlink-only')
+    const closes = s.decided[k] === DECIDED.none
     go(`${closes ? 'closes' : 'unlinks'} ${k}`, (next, own) => {
       if (closes) next.decided[k] = DECIDED.closed
       else next.beats &= ~(1 << k)

@@ -1,0 +1,102 @@
+/**
+ * The worlds of the model in references.ts: those in which no interleaving breaks the rules, with the number of states that
+ * there are, and those in which it is noticed that a rule is left out.
+ */
+import type { BrokenRule, ReferencesOptions } from './references.ts'
+
+export interface SoundWorld extends ReferencesOptions {
+  /** All of them, masters being alike: a step that is lost or added by mistake changes their number. */
+  readonly states: number
+}
+
+export interface BrokenWorld extends ReferencesOptions {
+  readonly broken: readonly BrokenRule[]
+}
+
+/** About 12 s together, on a quiet machine. */
+export const SOUND: readonly SoundWorld[] = [
+  { masters: 3, terms: 3, changes: 3, states: 41_573 },
+  { masters: 3, terms: 4, changes: 2, states: 651_784 },
+  { masters: 3, terms: 3, changes: 2, warm: true, states: 199_409 },
+  { masters: 2, terms: 3, changes: 2, parts: true, states: 167_649 },
+  { masters: 2, terms: 4, changes: 2, losses: 1, states: 642_251 },
+  { masters: 2, terms: 3, changes: 2, format: true, states: 33_301 },
+  { masters: 2, terms: 3, changes: 2, snapshots: true, states: 334_882 },
+  { masters: 3, terms: 3, changes: 2, snapshots: true, states: 801_607 },
+  { masters: 2, terms: 3, changes: 1, snapshots: true, parts: true, states: 647_449 },
+  { masters: 2, terms: 3, changes: 2, snapshots: true, losses: 1, states: 1_331_966 },
+]
+
+/** Too large for `npm test`: about a minute together, and up to a gigabyte each. */
+export const LARGE: readonly SoundWorld[] = [
+  { masters: 2, terms: 2, changes: 3, snapshots: true, parts: true, states: 3_669_946 },
+  { masters: 2, terms: 4, changes: 1, snapshots: true, format: true, states: 6_645_730 },
+  { masters: 2, terms: 4, changes: 2, snapshots: true, states: 10_208_666 },
+]
+
+const SNAPSHOTS = { masters: 2, terms: 3, changes: 2, snapshots: true } as const
+
+/** A rule is left out and nothing is broken, since others are enough here: why each of them is there all the same. */
+export const SPARED: readonly (SoundWorld & BrokenWorld)[] = [
+  // A `served` file is asked for only where files were lost.
+  { ...SNAPSHOTS, broken: ['no-served'], states: 336_910 },
+  // What was confirmed lies on every later chain.
+  { ...SNAPSHOTS, broken: ['any-snapshot'], states: 334_882 },
+  // A snapshot beyond the chain's end doesn't count, and nothing was removed for it,
+  { ...SNAPSHOTS, removes: 'never', broken: ['snapshot-unconfirmed'], states: 487_948 },
+  // or only once a renewal had confirmed it.
+  { ...SNAPSHOTS, removes: 'after a renewal', broken: ['snapshot-unconfirmed'], states: 2_453_584 },
+]
+
+const SMALL = { masters: 2, terms: 2, changes: 1 } as const
+const MIDDLE = { masters: 2, terms: 3, changes: 1 } as const
+
+/** The smallest in which it shows. */
+export const BROKEN: readonly BrokenWorld[] = [
+  { ...SMALL, broken: ['length-first'] },
+  { ...MIDDLE, broken: ['only-previous'] },
+  { ...SMALL, broken: ['ack-first'] },
+  { ...SMALL, broken: ['ack-before-reference'] },
+  { ...SMALL, broken: ['reads-unrenewed'] },
+  { ...MIDDLE, broken: ['read-to-end'] },
+  { ...SMALL, changes: 2, parts: true, broken: ['read-to-end'] },
+  { ...SMALL, changes: 2, parts: true, broken: ['same-part'] },
+  { ...MIDDLE, broken: ['skip-empty'] },
+  { ...SMALL, snapshots: true, broken: ['half-snapshot'] },
+  { ...SMALL, snapshots: true, broken: ['remove-early'] },
+  { ...MIDDLE, snapshots: true, broken: ['snapshot-unconfirmed'] },
+  {
+    ...{ ...MIDDLE, snapshots: true, removes: 'never' },
+    broken: ['snapshot-unconfirmed', 'any-snapshot'],
+  },
+  {
+    ...{ ...MIDDLE, snapshots: true, removes: 'after a renewal' },
+    broken: ['snapshot-unconfirmed', 'any-snapshot'],
+  },
+  { ...MIDDLE, snapshots: true, broken: ['sweep-all'] },
+  { ...SMALL, snapshots: true, broken: ['cut-drops-reference'] },
+  { ...MIDDLE, snapshots: true, broken: ['no-retry'] },
+  { ...MIDDLE, snapshots: true, broken: ['damage-unrenewed'] },
+  { ...SMALL, broken: ['served-first'] },
+  { ...SMALL, losses: 1, broken: ['no-served'] },
+  { ...SMALL, losses: 1, broken: ['served-after-renewal'] },
+  { ...SMALL, snapshots: true, losses: 1, broken: ['snapshot-alone'] },
+  { ...MIDDLE, format: true, broken: ['format-unrecorded'] },
+  { ...MIDDLE, warm: true, broken: ['warm-unchecked'] },
+]
+
+/** `2 masters, 3 terms, 1 change, snapshots, removes never`; the rules left out are not in it. */
+export function nameOf(world: ReferencesOptions): string {
+  const { masters, terms, changes, removes, losses } = world
+  const words = [
+    `${masters} masters`,
+    `${terms} terms`,
+    `${changes} change${changes > 1 ? 's' : ''}`,
+  ]
+  for (const key of ['parts', 'snapshots', 'warm', 'format'] as const) {
+    if (world[key] === true) words.push(key)
+  }
+  if (removes !== undefined) words.push(`removes ${removes}`)
+  if (losses !== undefined) words.push(`${losses} lost`)
+  return words.join(', ')
+}
