@@ -1,6 +1,6 @@
 /**
- * `npm run models`: the model in references.ts, in the worlds that are too large for `npm test`, and in those that show what
- * a rule is not needed for. About two minutes. Exit code 1 when one has a violation, or another number of states.
+ * `npm run models`: the model in references.ts, in the worlds that are too large for `npm test`, and in those that show
+ * what makes up for a rule. One to two minutes. Exit code 1 when one has a violation, or another number of states.
  */
 import { exploreReferences } from './references.ts'
 import { LARGE, nameOf, SPARED } from './references-worlds.ts'

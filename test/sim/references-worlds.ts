@@ -36,9 +36,9 @@ export const LARGE: readonly SoundWorld[] = [
 
 const SNAPSHOTS = { masters: 2, terms: 3, changes: 2, snapshots: true } as const
 
-/** A rule is left out and nothing is broken, since others are enough here: why each of them is there all the same. */
+/** A rule is left out and nothing breaks: what makes up for it there. */
 export const SPARED: readonly (SoundWorld & BrokenWorld)[] = [
-  // A `served` file is asked for only where files were lost.
+  // While no file is lost, the first record alone tells that a term may have answered.
   { ...SNAPSHOTS, broken: ['no-served'], states: 336_910 },
   // What was confirmed lies on every later chain.
   { ...SNAPSHOTS, broken: ['any-snapshot'], states: 334_882 },

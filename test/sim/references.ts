@@ -13,8 +13,8 @@
  * for all that is before their position, and let that be removed. A write whose fate is unknown ends a journal: the same
  * term goes on in a second part, which begins with a reference too.
  *
- * How a term is claimed, and its number taken for ever, is in terms.ts: here a claim is its heartbeat, in one step. A record
- * is written in one step or not at all, and checksums find what they should.
+ * Left out: how a term is claimed, and its number taken for ever, which is in terms.ts (here a claim makes its heartbeat in
+ * the same step); half-written records (a record is there or it isn't); checksums, which find what they should.
  *
  * `broken` leaves rules out or moves them, and must find a violation.
  */
@@ -153,15 +153,15 @@ class Model {
       this.#stepsOf(s, me, mine)
       if (this.#o.snapshots === true) this.#snapshots(s, me, mine)
     }
-    const nobodys: Go = (name, change) => go(name, change, null)
-    for (let k = 1; k <= this.#journals; k += 1) this.#befalls(s, k, nobodys)
+    const nobody: Go = (name, change) => go(name, change, null)
+    for (let k = 1; k <= this.#journals; k += 1) this.#befalls(s, k, nobody)
   }
 
   #without(rule: BrokenRule): boolean {
     return this.#broken.includes(rule)
   }
 
-  /** What befalls a journal. */
+  /** What befalls a journal from outside: a write that comes late, a lost file. */
   #befalls(s: State, k: number, go: Go): void {
     const journal = at(s, k)
     if (journal.pending > 0) {
@@ -316,7 +316,7 @@ class Model {
         own.x = 0
       })
     } else if (this.#hasServed(s, k) && !this.#without('skip-empty')) {
-      this.#misses(s, me, `the journal of ${k}, which served`, go)
+      this.#misses(s, me, `the journal of ${k}, a term that served`, go)
     } else {
       go(`passes over ${k}`, (_, own) => {
         own.x = k - 1
@@ -324,6 +324,7 @@ class Model {
     }
   }
 
+  /** A tool's take-over: what was there doesn't count from its first record on. */
   #formats(n: number, go: Go): void {
     if (this.#without('format-unrecorded')) {
       go(`formats in ${n}: removes all below, leaves nothing`, (next, own) => {
@@ -347,6 +348,7 @@ class Model {
     }
   }
 
+  /** To the last whole record. A hot backup has the rest in memory. */
   #readsLength(s: State, me: Master, go: Go): void {
     const predecessor = at(s, me.from)
     const name = this.#name(me.from)
@@ -438,6 +440,7 @@ class Model {
     })
   }
 
+  /** Knows the catalog, from the chain, a snapshot or memory: begins its own journal. */
   #hasRead(own: Master): void {
     if (this.#without('length-first')) own.pc = PC.end
     else own.pc = this.#without('served-first') ? PC.served : PC.reference
@@ -461,8 +464,8 @@ class Model {
         own.known = NOTHING
       })
     } else if (s.losses < (this.#o.losses ?? 0)) {
-      go(`refuses: damage, ${what} is missing`, (_, own) => stop(own))
-    } else throw new Violation(`${n} tells damage, though no file was lost: ${what} is missing`)
+      go(`refuses: damage, it misses ${what}`, (_, own) => stop(own))
+    } else throw new Violation(`${n} tells damage, though no file was lost: it misses ${what}`)
   }
 
   #writesReference(me: Master, go: Go): void {
