@@ -11,8 +11,8 @@ export interface Size {
   readonly parts?: boolean
 }
 
-/** Where a master stands. `x` of a master: the term in work. */
-export const PC = {
+/** Where a master stands. */
+export const STAGE = {
   idle: 0,
   decide: 1,
   end: 2,
@@ -27,15 +27,15 @@ export const PC = {
   nextPart: 11,
   lateReference: 12,
 } as const
-export const PC_NAMES = Object.keys(PC)
+export const STAGES = Object.keys(STAGE)
 
 /** What was decided of a term, by whoever came first. */
 export const DECIDED = { none: 0, open: 1, closed: 2 } as const
 /** The first record of a journal: isn't there, says that the catalog begins here, or names the predecessor. */
 export const FIRST = { none: 0, empty: 1, reference: 2 } as const
-/** The one snapshot that is made of a journal. */
-export const SNAPSHOT = { none: 0, half: 1, whole: 2, removed: 3 } as const
-/** What a master that makes a snapshot is at. */
+/** The one checkpoint that is made of a journal. */
+export const CHECKPOINT = { none: 0, half: 1, whole: 2, removed: 3 } as const
+/** What a master that makes a checkpoint is at. */
 export const JOB = { none: 0, writes: 1, waits: 2, removes: 3 } as const
 /** What a term has come to: an answer, or a format that isn't on record yet. */
 export const STANDING = { silent: 0, answered: 1, formats: 2 } as const
@@ -59,16 +59,17 @@ export interface Journal {
   cut: number
   /** A change whose write has failed, and may still come. */
   pending: number
-  snapshot: number
+  checkpoint: number
   /** In this journal's records. */
   position: number
   contents: Changes
 }
 
 export interface Master {
-  pc: number
+  stage: number
   term: number
-  x: number
+  /** The lower term in work; while it goes on in a next part, 1 once the length of the old part was read. */
+  lower: number
   /** The predecessor, and its length. */
   from: number
   length: number
@@ -141,8 +142,8 @@ export const beats = (s: State, term: number): boolean => (s.beats & (1 << term)
 export const isThere = ({ first, records, gone }: Journal): boolean =>
   (first !== FIRST.none || records !== NOTHING) && !gone
 
-export function removeSnapshot(journal: Journal): void {
-  journal.snapshot = SNAPSHOT.removed
+export function removeCheckpoint(journal: Journal): void {
+  journal.checkpoint = CHECKPOINT.removed
   journal.contents = NOTHING
 }
 
@@ -156,15 +157,15 @@ export const emptyJournal = (): Journal => ({
   gone: 0,
   cut: 0,
   pending: 0,
-  snapshot: SNAPSHOT.none,
+  checkpoint: CHECKPOINT.none,
   position: 0,
   contents: NOTHING,
 })
 
 export const idle = (): Master => ({
-  pc: PC.idle,
+  stage: STAGE.idle,
   term: 0,
-  x: 0,
+  lower: 0,
   from: 0,
   length: 0,
   link: 0,
@@ -183,7 +184,7 @@ export const idle = (): Master => ({
   warmContents: NOTHING,
 })
 
-/** It gives its term up, alive: a snapshot in work goes on, and its memory stays. */
+/** It gives its term up, alive: a checkpoint in work goes on, and its memory stays. */
 export function stop(own: Master): void {
   const { job, jobJournal, jobPosition, jobContents } = own
   const { warmJournal, warmLength, warmContents } = own
@@ -248,7 +249,7 @@ export class Packing {
         (j.gone << 9) |
         (j.cut << 10) |
         (j.pending << 13) |
-        (j.snapshot << 15) |
+        (j.checkpoint << 15) |
         (j.position << 17) |
         (j.records << 20)
       const i = this.#contents + ((k - 1) >> 2)
@@ -260,9 +261,9 @@ export class Packing {
   /** Sorted among those before it. */
   #packMaster(m: Master, i: number, words: Int32Array): void {
     const stands =
-      m.pc |
+      m.stage |
       (m.term << 4) |
-      (m.x << 7) |
+      (m.lower << 7) |
       (m.from << 10) |
       (m.length << 14) |
       (m.link << 17) |
@@ -315,7 +316,7 @@ export class Packing {
       j.gone = word & (1 << 9) ? 1 : 0
       j.cut = (word >> 10) & 7
       j.pending = (word >> 13) & 3
-      j.snapshot = (word >> 15) & 3
+      j.checkpoint = (word >> 15) & 3
       j.position = (word >> 17) & 7
       j.records = (word >> 20) & 0xff
       j.contents = (contents >> (8 * ((k - 1) & 3))) & 0xff
@@ -327,9 +328,9 @@ export class Packing {
 
   #unpackMaster(words: Int32Array, w: number, m: Master): void {
     const stands = words[w] as number
-    m.pc = stands & 15
+    m.stage = stands & 15
     m.term = (stands >> 4) & 7
-    m.x = (stands >> 7) & 7
+    m.lower = (stands >> 7) & 7
     m.from = (stands >> 10) & 15
     m.length = (stands >> 14) & 7
     m.link = (stands >> 17) & 15

@@ -9,7 +9,7 @@
  *
  * A term ends all lower ones, finds the newest of them whose first record is whole, and the length of its journal; it
  * writes its own first record, which names both, and its `served` file; it renews; only then it answers. To read the catalog
- * is to follow these references down, each journal to the length that its successor named. Snapshots come afterwards, stand
+ * is to follow these references down, each journal to the length that its successor named. Checkpoints come afterwards, stand
  * for all that is before their position, and let that be removed. A write whose fate is unknown ends a journal: the same
  * term goes on in a second part, which begins with a reference too.
  *
@@ -22,6 +22,7 @@ import {
   append,
   at,
   beats,
+  CHECKPOINT,
   type Changes,
   count,
   DECIDED,
@@ -39,11 +40,10 @@ import {
   type Master,
   NOTHING,
   Packing,
-  PC,
-  PC_NAMES,
-  removeSnapshot,
+  removeCheckpoint,
   type Size,
-  SNAPSHOT,
+  STAGE,
+  STAGES,
   STANDING,
   type State,
   show,
@@ -70,17 +70,17 @@ export type BrokenRule =
   | 'same-part'
   /** Pass over a term that has written nothing but its first record. */
   | 'skip-empty'
-  /** A snapshot counts before it is whole. */
-  | 'half-snapshot'
-  /** Remove what a snapshot replaces before it is whole. */
+  /** A checkpoint counts before it is whole. */
+  | 'half-checkpoint'
+  /** Remove what a checkpoint replaces before it is whole. */
   | 'remove-early'
-  /** Make a snapshot of what no renewal has confirmed. */
-  | 'snapshot-unconfirmed'
-  /** A snapshot counts though the chain doesn't reach its position. */
-  | 'any-snapshot'
+  /** Make a checkpoint of what no renewal has confirmed. */
+  | 'checkpoint-unconfirmed'
+  /** A checkpoint counts though the chain doesn't reach its position. */
+  | 'any-checkpoint'
   /** Remove files of higher terms too. */
   | 'sweep-all'
-  /** Remove the own first record with the records below the snapshot. */
+  /** Remove the own first record with the records below the checkpoint. */
   | 'cut-drops-reference'
   /** Something missing is damage at the first look. */
   | 'no-retry'
@@ -92,8 +92,8 @@ export type BrokenRule =
   | 'served-after-renewal'
   /** No `served` file: a term without a first record has answered nothing. */
   | 'no-served'
-  /** A snapshot stands for the journal it is in, whose later records are missing. */
-  | 'snapshot-alone'
+  /** A checkpoint stands for the journal it is in, whose later records are missing. */
+  | 'checkpoint-alone'
   /** A format removes everything, and writes down nowhere that the catalog begins empty. */
   | 'format-unrecorded'
   /** A hot backup goes on from memory without asking whether its position lies on the new chain. */
@@ -102,10 +102,10 @@ export type BrokenRule =
 export interface ReferencesOptions extends Size {
   /** At most 3. */
   readonly changes: number
-  readonly snapshots?: boolean
-  /** When the maker of a whole snapshot removes what it replaces; at once if nothing else is said. */
+  readonly checkpoints?: boolean
+  /** When the maker of a whole checkpoint removes what it replaces; at once if nothing else is said. */
   readonly removes?: 'at once' | 'after a renewal' | 'never'
-  /** So many files are lost from outside: journals or snapshots, at any moment. At most 3. */
+  /** So many files are lost from outside: journals or checkpoints, at any moment. At most 3. */
   readonly losses?: number
   /** Idle masters follow the catalog in memory. */
   readonly warm?: boolean
@@ -126,18 +126,18 @@ type Go = (name: string, change: Change) => void
 class Violation extends Error {}
 
 class Model {
-  readonly #o: ReferencesOptions
+  readonly #world: ReferencesOptions
   readonly #broken: readonly BrokenRule[]
   readonly #journals: number
 
   constructor(options: ReferencesOptions) {
-    this.#o = options
+    this.#world = options
     this.#broken = options.broken ?? []
     this.#journals = journalsOf(options)
   }
 
   first(): State {
-    return { ...firstState(this.#o), losses: this.#o.losses ?? 0 }
+    return { ...firstState(this.#world), losses: this.#world.losses ?? 0 }
   }
 
   /** Calls `go` with a change to the state for every step that is possible, and whose it is; throws Violation. */
@@ -145,13 +145,13 @@ class Model {
     for (let i = 0; i < s.masters.length; i += 1) {
       const me = s.masters[i] as Master
       const mine: Go = (name, change) => go(name, change, i)
-      if (me.pc !== PC.idle) {
-        mine(`dies in ${me.term}, at ${PC_NAMES[me.pc]}`, (next) => {
+      if (me.stage !== STAGE.idle) {
+        mine(`dies in ${me.term}, at ${STAGES[me.stage]}`, (next) => {
           next.masters[i] = idle()
         })
       }
       this.#stepsOf(s, me, mine)
-      if (this.#o.snapshots === true) this.#snapshots(s, me, mine)
+      if (this.#world.checkpoints === true) this.#checkpoints(s, me, mine)
     }
     const nobody: Go = (name, change) => go(name, change, null)
     for (let k = 1; k <= this.#journals; k += 1) this.#befalls(s, k, nobody)
@@ -178,21 +178,21 @@ class Model {
         at(next, k).gone = 1
       })
     }
-    if (journal.snapshot === SNAPSHOT.whole) {
-      go(`LOST: the snapshot of ${this.#name(k)}`, (next) => {
+    if (journal.checkpoint === CHECKPOINT.whole) {
+      go(`LOST: the checkpoint of ${this.#name(k)}`, (next) => {
         next.losses -= 1
-        removeSnapshot(at(next, k))
+        removeCheckpoint(at(next, k))
       })
     }
   }
 
   #stepsOf(s: State, me: Master, go: Go): void {
     const { term: n } = me
-    switch (me.pc) {
-      case PC.idle:
+    switch (me.stage) {
+      case STAGE.idle:
         this.#idles(s, me, go)
         return
-      case PC.decide:
+      case STAGE.decide:
         if (s.decided[n] === DECIDED.closed) {
           go(`finds ${n} closed`, (next, own) => {
             next.beats &= ~(1 << n)
@@ -201,57 +201,57 @@ class Model {
         } else {
           go(`opens ${n}`, (next, own) => {
             next.decided[n] = DECIDED.open
-            own.pc = this.#without('length-first') ? PC.find : PC.end
-            own.x = n - 1
+            own.stage = this.#without('length-first') ? STAGE.find : STAGE.end
+            own.lower = n - 1
           })
         }
         return
-      case PC.end:
+      case STAGE.end:
         this.#ends(s, me, go)
         return
-      case PC.find:
+      case STAGE.find:
         this.#finds(s, me, go)
         return
-      case PC.length:
+      case STAGE.length:
         this.#readsLength(s, me, go)
         return
-      case PC.read:
+      case STAGE.read:
         this.#reads(s, me, go)
         return
-      case PC.reference:
+      case STAGE.reference:
         this.#writesReference(me, go)
         return
-      case PC.served:
+      case STAGE.served:
         if (this.#without('served-after-renewal')) {
           go(`creates served ${n}, answers ${show(me.known)}`, (next, own) => {
             answer(next, own)
             next.served |= 1 << n
-            own.pc = PC.active
+            own.stage = STAGE.active
             own.confirmed = count(at(next, own.current).records)
           })
         } else {
           go(`creates served ${n}`, (next, own) => {
             next.served |= 1 << n
-            own.pc = this.#without('served-first') ? PC.reference : PC.began
+            own.stage = this.#without('served-first') ? STAGE.reference : STAGE.began
           })
         }
         return
-      case PC.lateReference:
+      case STAGE.lateReference:
         go(`writes the reference of ${n} at last`, (next, own) => {
           refer(at(next, n), own)
           next.served |= 1 << n
-          own.pc = PC.active
+          own.stage = STAGE.active
         })
         return
-      case PC.began:
+      case STAGE.began:
         this.#answersReads(s, me, go)
         // The first change may share that renewal.
         this.#appends(s, me, go)
         return
-      case PC.active:
+      case STAGE.active:
         this.#appends(s, me, go)
         return
-      case PC.nextPart:
+      case STAGE.nextPart:
         this.#goesOn(s, me, go)
         return
       default:
@@ -260,16 +260,16 @@ class Model {
   }
 
   #idles(s: State, me: Master, go: Go): void {
-    if (s.newest < this.#o.terms) {
+    if (s.newest < this.#world.terms) {
       go(`claims ${s.newest + 1}`, (next, own) => {
         next.newest += 1
         next.beats |= 1 << next.newest
-        own.pc = PC.decide
+        own.stage = STAGE.decide
         own.term = next.newest
       })
     }
-    if (this.#o.warm !== true || s.newest === 0) return
-    const k = this.#newestBelow(s, this.#o.terms + 1)
+    if (this.#world.warm !== true || s.newest === 0) return
+    const k = this.#newestBelow(s, this.#world.terms + 1)
     if (k === null || k === 0 || at(s, k).gone) return
     const length = count(at(s, k).records)
     if (me.warmJournal === k && me.warmLength === length) return
@@ -282,11 +282,11 @@ class Model {
     })
   }
 
-  #ends(s: State, { term: n, x: k }: Master, go: Go): void {
+  #ends(s: State, { term: n, lower: k }: Master, go: Go): void {
     if (k === 0) {
       go(`has ended all below ${n}`, (_, own) => {
-        own.pc = this.#without('length-first') ? PC.reference : PC.find
-        if (own.pc === PC.find) own.x = n - 1
+        own.stage = this.#without('length-first') ? STAGE.reference : STAGE.find
+        if (own.stage === STAGE.find) own.lower = n - 1
       })
       return
     }
@@ -294,14 +294,14 @@ class Model {
     go(`${closes ? 'closes' : 'unlinks'} ${k}`, (next, own) => {
       if (closes) next.decided[k] = DECIDED.closed
       else next.beats &= ~(1 << k)
-      own.x = this.#without('only-previous') ? 0 : k - 1
+      own.lower = this.#without('only-previous') ? 0 : k - 1
     })
   }
 
   /** The newest lower term whose first record is whole, from n−1 down. */
   #finds(s: State, me: Master, go: Go): void {
-    const { term: n, x: k } = me
-    if (this.#o.format === true && s.format === FORMAT.none && k === n - 1) this.#formats(n, go)
+    const { term: n, lower: k } = me
+    if (this.#world.format === true && s.format === FORMAT.none && k === n - 1) this.#formats(n, go)
     if (k === 0) {
       go(`finds nothing below ${n}`, (_, own) => this.#hasRead(own))
       return
@@ -311,15 +311,15 @@ class Model {
     if (this.#without('skip-empty') && first === FIRST.reference && records === NOTHING) found = 0
     if (found > 0) {
       go(`finds ${this.#name(found)}`, (_, own) => {
-        own.pc = PC.length
+        own.stage = STAGE.length
         own.from = found
-        own.x = 0
+        own.lower = 0
       })
     } else if (this.#hasServed(s, k) && !this.#without('skip-empty')) {
       this.#misses(s, me, `the journal of ${k}, a term that served`, go)
     } else {
       go(`passes over ${k}`, (_, own) => {
-        own.x = k - 1
+        own.lower = k - 1
       })
     }
   }
@@ -341,7 +341,7 @@ class Model {
       go(`formats: begins empty in ${n}`, (next, own) => {
         next.format = FORMAT.begun
         own.standing = STANDING.formats
-        own.pc = PC.reference
+        own.stage = STAGE.reference
         own.from = 0
         own.known = NOTHING
       })
@@ -353,8 +353,8 @@ class Model {
     const predecessor = at(s, me.from)
     const name = this.#name(me.from)
     if (predecessor.gone) {
-      if (this.#without('snapshot-alone') && predecessor.snapshot === SNAPSHOT.whole) {
-        go(`takes the snapshot of ${name} alone`, (_, own) => {
+      if (this.#without('checkpoint-alone') && predecessor.checkpoint === CHECKPOINT.whole) {
+        go(`takes the checkpoint of ${name} alone`, (_, own) => {
           own.known = predecessor.contents
           own.length = predecessor.position
           this.#hasRead(own)
@@ -376,7 +376,7 @@ class Model {
       return
     }
     go(`reads the length of ${name}: ${length}`, (_, own) => {
-      own.pc = PC.read
+      own.stage = STAGE.read
       own.length = length
       own.known = NOTHING
       own.link = own.from
@@ -410,13 +410,14 @@ class Model {
   #reads(s: State, me: Master, go: Go): void {
     const { link: k, linkLength: to } = me
     const link = at(s, k)
-    const { position, snapshot } = link
+    const { position, checkpoint } = link
     const counts =
-      snapshot === SNAPSHOT.whole || (snapshot === SNAPSHOT.half && this.#without('half-snapshot'))
-    if (counts && (position <= to || this.#without('any-snapshot'))) {
+      checkpoint === CHECKPOINT.whole ||
+      (checkpoint === CHECKPOINT.half && this.#without('half-checkpoint'))
+    if (counts && (position <= to || this.#without('any-checkpoint'))) {
       if (link.gone && to > position) this.#misses(s, me, this.#name(k), go)
       else {
-        go(`reads the snapshot of ${this.#name(k)}@${position}, and on to ${to}`, (_, own) => {
+        go(`reads the checkpoint of ${this.#name(k)}@${position}, and on to ${to}`, (_, own) => {
           own.known = join(join(link.contents, slice(link.records, position, to)), own.known)
           this.#hasRead(own)
         })
@@ -440,11 +441,11 @@ class Model {
     })
   }
 
-  /** Knows the catalog, from the chain, a snapshot or memory: begins its own journal. */
+  /** Knows the catalog, from the chain, a checkpoint or memory: begins its own journal. */
   #hasRead(own: Master): void {
-    if (this.#without('length-first')) own.pc = PC.end
-    else own.pc = this.#without('served-first') ? PC.served : PC.reference
-    own.x = own.term - 1
+    if (this.#without('length-first')) own.stage = STAGE.end
+    else own.stage = this.#without('served-first') ? STAGE.served : STAGE.reference
+    own.lower = own.term - 1
     own.link = 0
     own.linkLength = 0
   }
@@ -455,15 +456,15 @@ class Model {
       go(`is deposed in ${n}, before it tells damage`, (_, own) => stop(own))
     } else if (!this.#without('no-retry') && this.#isWholeBelow(s, n)) {
       go(`misses ${what}, lists again`, (_, own) => {
-        own.pc = PC.find
-        own.x = n - 1
+        own.stage = STAGE.find
+        own.lower = n - 1
         own.from = 0
         own.length = 0
         own.link = 0
         own.linkLength = 0
         own.known = NOTHING
       })
-    } else if (s.losses < (this.#o.losses ?? 0)) {
+    } else if (s.losses < (this.#world.losses ?? 0)) {
       go(`refuses: damage, it misses ${what}`, (_, own) => stop(own))
     } else throw new Violation(`${n} tells damage, though no file was lost: it misses ${what}`)
   }
@@ -473,7 +474,7 @@ class Model {
     if (this.#without('ack-before-reference')) {
       go(`begins ${n} without a record`, (_, own) => {
         own.current = n
-        own.pc = PC.began
+        own.stage = STAGE.began
       })
       return
     }
@@ -486,7 +487,7 @@ class Model {
         own.standing = STANDING.silent
       }
       const skips = this.#without('served-first') || this.#without('served-after-renewal')
-      own.pc = skips ? PC.began : PC.served
+      own.stage = skips ? STAGE.began : STAGE.served
     })
   }
 
@@ -498,7 +499,7 @@ class Model {
     } else if (beats(s, n) || this.#without('reads-unrenewed')) {
       go(`renews, answers reads in ${n}: ${show(me.known)}`, (next, own) => {
         answer(next, own)
-        own.pc = this.#without('ack-before-reference') ? PC.lateReference : PC.active
+        own.stage = this.#without('ack-before-reference') ? STAGE.lateReference : STAGE.active
         own.confirmed = 0
       })
     } else go(`is deposed in ${n}`, (_, own) => stop(own))
@@ -506,12 +507,12 @@ class Model {
 
   #renewsToServe(n: number, go: Go): void {
     go(`renews ${n}`, (_, own) => {
-      own.pc = PC.served
+      own.stage = STAGE.served
     })
   }
 
   #appends(s: State, me: Master, go: Go): void {
-    if (s.made === this.#o.changes) return
+    if (s.made === this.#world.changes) return
     if (at(s, me.current).gone) {
       go('sees its journal unlinked', (_, own) => stop(own))
       return
@@ -522,19 +523,19 @@ class Model {
       const journal = at(next, own.current)
       journal.records = append(journal.records, v)
       own.known = append(own.known, v)
-      own.pc = PC.renew
+      own.stage = STAGE.renew
     })
-    if (this.#o.parts !== true || me.current > this.#o.terms) return
+    if (this.#world.parts !== true || me.current > this.#world.terms) return
     go(`appends v${v} to ${this.#name(me.current)}, fate unknown`, (next, own) => {
       make(next, own)
       at(next, own.current).pending = v
       own.unsure = v
-      own.pc = PC.nextPart
-      own.x = 0
+      own.stage = STAGE.nextPart
+      own.lower = 0
     })
   }
 
-  /** After a write whose fate is unknown. `x` is 1 once the length of the old part was read. */
+  /** After a write whose fate is unknown. `lower` is 1 once the length of the old part was read. */
   #goesOn(s: State, me: Master, go: Go): void {
     const { current, length, unsure } = me
     const { records } = at(s, current)
@@ -544,15 +545,15 @@ class Model {
         at(next, current).records = append(records, unsure)
         own.known = append(own.known, unsure)
         own.unsure = 0
-        own.pc = PC.renew
+        own.stage = STAGE.renew
       })
-    } else if (me.x === 0) {
+    } else if (me.lower === 0) {
       go(`reads the length of its ${name}: ${count(records)}`, (_, own) => {
-        own.x = 1
+        own.lower = 1
         own.length = count(records)
       })
     } else {
-      const part = this.#o.terms + current
+      const part = this.#world.terms + current
       go(`begins ${this.#name(part)} from ${name}@${length}`, (next, own) => {
         const journal = at(next, part)
         journal.first = FIRST.reference
@@ -564,10 +565,10 @@ class Model {
         own.known = append(own.known, unsure)
         own.current = part
         own.unsure = 0
-        own.x = 0
+        own.lower = 0
         own.length = 0
         own.confirmed = 0
-        own.pc = PC.renew
+        own.stage = STAGE.renew
       })
     }
   }
@@ -580,64 +581,65 @@ class Model {
       go(`renews, acknowledges in ${n}: ${show(known)}`, (next, own) => {
         answer(next, own)
         const isLate = this.#without('ack-before-reference') && at(next, n).first === FIRST.none
-        own.pc = isLate ? PC.lateReference : PC.active
+        own.stage = isLate ? STAGE.lateReference : STAGE.active
         own.confirmed = count(at(next, own.current).records)
       })
     } else go(`is deposed in ${n}`, (_, own) => stop(own))
   }
 
-  #snapshots(s: State, me: Master, go: Go): void {
+  #checkpoints(s: State, me: Master, go: Go): void {
     if (me.job === JOB.none) {
-      if (me.current > 0) this.#startsSnapshot(s, me, go)
+      if (me.current > 0) this.#startsCheckpoint(s, me, go)
       return
     }
     const { jobJournal: k, job } = me
     const name = this.#name(k)
-    go('ends its work on a snapshot', (_, own) => {
+    go('ends its work on a checkpoint', (_, own) => {
       own.job = JOB.none
       own.jobJournal = 0
       own.jobPosition = 0
       own.jobContents = NOTHING
     })
-    if (job === JOB.writes && at(s, k).snapshot === SNAPSHOT.half) {
-      go(`has the snapshot of ${name} whole`, (next, own) => {
+    if (job === JOB.writes && at(s, k).checkpoint === CHECKPOINT.half) {
+      go(`has the checkpoint of ${name} whole`, (next, own) => {
         const journal = at(next, k)
-        journal.snapshot = SNAPSHOT.whole
+        journal.checkpoint = CHECKPOINT.whole
         journal.contents = own.jobContents
-        own.job = this.#o.removes === 'after a renewal' ? JOB.waits : JOB.removes
+        own.job = this.#world.removes === 'after a renewal' ? JOB.waits : JOB.removes
       })
     }
     if (job === JOB.waits && beats(s, this.#termOf(k))) {
-      go(`renews after the snapshot of ${name}`, (_, own) => {
+      go(`renews after the checkpoint of ${name}`, (_, own) => {
         own.job = JOB.removes
       })
     }
-    if (this.#o.removes === 'never') return
+    if (this.#world.removes === 'never') return
     if (job === JOB.removes || this.#without('remove-early')) this.#removes(s, me, go)
   }
 
-  #startsSnapshot(s: State, me: Master, go: Go): void {
-    const { pc, current, confirmed, known } = me
-    const { gone, snapshot, records } = at(s, current)
-    const early = this.#without('snapshot-unconfirmed')
-    const answers = pc === PC.active || pc === PC.renew
-    if (!(early ? answers || pc === PC.began : answers && me.standing === STANDING.answered)) return
-    if (gone || snapshot !== SNAPSHOT.none) return
-    if (current > this.#o.terms && confirmed === 0) return
+  #startsCheckpoint(s: State, me: Master, go: Go): void {
+    const { stage, current, confirmed, known } = me
+    const { gone, checkpoint, records } = at(s, current)
+    const early = this.#without('checkpoint-unconfirmed')
+    const answers = stage === STAGE.active || stage === STAGE.renew
+    if (!(early ? answers || stage === STAGE.began : answers && me.standing === STANDING.answered))
+      return
+    if (gone || checkpoint !== CHECKPOINT.none) return
+    if (current > this.#world.terms && confirmed === 0) return
     const length = count(records)
     const position = early ? length : confirmed
-    go(`begins a snapshot of ${this.#name(current)}@${position}`, (next, own) => {
+    go(`begins a checkpoint of ${this.#name(current)}@${position}`, (next, own) => {
       own.job = JOB.writes
       own.jobJournal = current
       own.jobPosition = position
       own.jobContents = slice(known, 0, count(known) - (length - position))
       const journal = at(next, current)
-      journal.snapshot = SNAPSHOT.half
+      journal.checkpoint = CHECKPOINT.half
       journal.position = position
     })
   }
 
-  /** What is before the snapshot: lower journals with their snapshots, and the own records below its position. */
+  /** What is before the checkpoint: lower journals with their checkpoints, and the own records below its position. */
   #removes(s: State, me: Master, go: Go): void {
     const { jobJournal, jobPosition } = me
     for (let k = 1; k <= this.#journals; k += 1) {
@@ -654,8 +656,8 @@ class Model {
             at(next, k).gone = 1
           })
         }
-        if (journal.snapshot === SNAPSHOT.half || journal.snapshot === SNAPSHOT.whole) {
-          go(`removes the snapshot of ${this.#name(k)}`, (next) => removeSnapshot(at(next, k)))
+        if (journal.checkpoint === CHECKPOINT.half || journal.checkpoint === CHECKPOINT.whole) {
+          go(`removes the checkpoint of ${this.#name(k)}`, (next) => removeCheckpoint(at(next, k)))
         }
       }
     }
@@ -680,14 +682,14 @@ class Model {
 
   /** The newest part of a term whose first record is whole. */
   #begunIn(s: State, term: number): number {
-    const second = this.#o.terms + term
-    if (this.#o.parts === true && this.#hasBegun(at(s, second))) return second
+    const second = this.#world.terms + term
+    if (this.#world.parts === true && this.#hasBegun(at(s, second))) return second
     return this.#hasBegun(at(s, term)) ? term : 0
   }
 
-  #hasBegun({ first, gone, snapshot, cut }: Journal): boolean {
+  #hasBegun({ first, gone, checkpoint, cut }: Journal): boolean {
     if (cut > 0 && this.#without('cut-drops-reference')) return false
-    return (first !== FIRST.none && !gone) || snapshot === SNAPSHOT.whole
+    return (first !== FIRST.none && !gone) || checkpoint === CHECKPOINT.whole
   }
 
   #hasServed(s: State, term: number): boolean {
@@ -695,15 +697,15 @@ class Model {
   }
 
   #termOf(journal: number): number {
-    return journal > this.#o.terms ? journal - this.#o.terms : journal
+    return journal > this.#world.terms ? journal - this.#world.terms : journal
   }
 
   #orderOf(journal: number): number {
-    return 2 * this.#termOf(journal) + (journal > this.#o.terms ? 1 : 0)
+    return 2 * this.#termOf(journal) + (journal > this.#world.terms ? 1 : 0)
   }
 
   #name(journal: number): string {
-    return `J${this.#termOf(journal)}${journal > this.#o.terms ? '.2' : ''}`
+    return `J${this.#termOf(journal)}${journal > this.#world.terms ? '.2' : ''}`
   }
 }
 
@@ -725,7 +727,7 @@ function resolve(s: State, journal: number, length: number): Changes | null {
   for (let k = journal; ; ) {
     const link = at(s, k)
     const { records, position } = link
-    if (link.snapshot === SNAPSHOT.whole && position <= to) {
+    if (link.checkpoint === CHECKPOINT.whole && position <= to) {
       if (link.gone && to > position) return null
       return join(join(link.contents, slice(records, position, to)), known)
     }
