@@ -248,6 +248,11 @@ export class Metrics {
       (facts) => facts.memoryBytes,
     )
     this.#gauge(
+      'nodejs_heap_size_used_bytes',
+      'Of the resident memory, what objects of this process take, those that nobody holds any more included.',
+      () => process.memoryUsage().heapUsed,
+    )
+    this.#gauge(
       'process_start_time_seconds',
       'Start of this process since the Unix epoch.',
       (facts) => facts.startedAtSeconds,

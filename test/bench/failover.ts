@@ -1,115 +1,294 @@
 /**
- * How long a failover takes with real masters on this machine: `npm run bench -- --trials 30`.
+ * What clients wait for in a failover, by the size of the catalog, with real masters and a real worker on this machine:
+ * `npm run bench -- failover --tables 10000 --trials 30`. Default settings.
  *
- * The time is an outsider's: from the blow until `/health/active` of another master answers 200, asked without a pause
- * over an open connection. Beside it stand the phases that the winner wrote into the history. Default settings.
+ * The times are outsiders', from the blow (or the order to hand over) on, each asked without a pause over connections
+ * that were open before: until `/health/active` of the other master says 200; until it has acknowledged an INSERT into
+ * the largest table; until it has answered a SELECT of one partition of that table. Beside them stand the phases that
+ * the winner wrote into the history, and what both masters hold in memory just before the blow.
+ *
+ * `--files` and `--partitions` are the largest table's. `--compare` measures a cluster with 10 tables, whose largest has
+ * as many files in the partition that is asked for, in turn with the given one, and prints the ratios of the medians.
+ * `--all` strikes with every fault, `--only WORDS` with those that have these words in their names.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
-import type { Phases } from '../../lib/ha/index.ts'
+import { membershipOf } from '../../lib/cli/cluster-identity.ts'
+import type { TajoClient } from '../../lib/client/index.ts'
 import { readDirectoryHistory } from '../../lib/ha/index.ts'
 import { FAULTS, type Fault } from '../soak/faults.ts'
 import { makeMasters } from '../soak/masters.ts'
 import type { SoakMaster } from '../soak/soak-master.ts'
 import { ask } from '../support/test-masters.ts'
+import { clientOf, TestWorker } from '../support/test-worker.ts'
 import { until, within } from '../support/until.ts'
 import { quantile } from './cluster.ts'
+import { ASKED, type CatalogSize, makeCatalog, rowsAskedFor, sizeInWords } from './make-catalog.ts'
+import { optionsOf } from './options.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    trials: { type: 'string', default: '30' },
-    'monitor-interval': { type: 'string', default: '5000' },
-    only: { type: 'string', default: '' },
-  },
+const options = optionsOf({
+  tables: 10,
+  columns: 100,
+  files: 10,
+  partitions: 10,
+  trials: 30,
+  'monitor-interval': 5000,
+  only: '',
+  all: false,
+  compare: false,
 })
-const TRIALS = Number(options.trials)
 /** A cluster at rest: what a start still has to do is over. */
 const REST_MS = 500
+/** Without a pause the questions themselves would keep one of two cores busy. */
+const HEALTH_EACH_MS = 2
+const SMALL_TABLES = 10
+const AS_A_RULE = ['kill -9 of the master', 'hand-over']
 
+/** Milliseconds since the blow, and of the winner's record. */
 interface Trial {
-  readonly tookMs: number
-  readonly phases: Phases | null
+  readonly times: Readonly<Record<Awaited, number>>
+  readonly phases: ReadonlyMap<string, number>
+  readonly memory: Readonly<Record<'active' | 'backup', Memory>>
+}
+const AWAITED = ['/health/active', 'INSERT', 'SELECT'] as const
+type Awaited = (typeof AWAITED)[number]
+
+interface Memory {
+  readonly residentMiB: number
+  readonly heapMiB: number
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
-const dir = mkdtempSync(join(tmpdir(), 'tajo-bench-'))
-const root = join(dir, 'root')
-const masters = await makeMasters({
-  dir,
-  root,
-  priorities: [100, 100],
-  monitorInterval: options['monitor-interval'],
-})
+const cell = (value: number, digits = 0): string => value.toFixed(digits).padStart(8)
 
-async function settled(): Promise<{ active: SoakMaster; backup: SoakMaster }> {
-  const pair = await until('one is active, the other its backup', async () => {
-    for (const [index, active] of masters.entries()) {
-      const backup = masters[1 - index]
-      if (backup === undefined || !(await active.health('active'))) continue
-      const view = await backup.cluster()
-      if ((await backup.health('backup')) && view.active === active.address)
-        return { active, backup }
+class Cluster {
+  readonly size: CatalogSize
+  readonly #dir = mkdtempSync(join(tmpdir(), 'tajo-bench-'))
+  readonly #root = join(this.#dir, 'root')
+  #masters: SoakMaster[] = []
+  #worker: TestWorker | null = null
+  /** One for each statement, so that neither waits for the other's pauses. */
+  #clients: TajoClient[] = []
+
+  constructor(size: CatalogSize) {
+    this.size = size
+  }
+
+  async start(): Promise<void> {
+    this.#masters = await makeMasters({
+      dir: this.#dir,
+      root: this.#root,
+      priorities: [100, 100],
+      monitorInterval: String(options['monitor-interval']),
+    })
+    const first = this.#masters[0]
+    if (first === undefined) throw new Error('there is no master')
+    await first.start()
+    await until('a cluster is formed', () => first.health('active'))
+    process.kill(first.pid, 'SIGTERM')
+    await first.ended()
+    const membership = await membershipOf(join(this.#root, 'system/ha'))
+    if (membership === null) throw new Error('no cluster was formed')
+    let beginMs = performance.now()
+    await makeCatalog(this.#root, membership.clusterId, this.size)
+    const madeMs = performance.now() - beginMs
+    beginMs = performance.now()
+    await Promise.all(this.#masters.map((master) => master.start()))
+    const served = this.#masters.map((master) => whenActive(master))
+    const servedMs = (await Promise.race(served)) - beginMs
+    say(
+      `${sizeInWords(this.size)}: made in ${(madeMs / 1000).toFixed(1)} s; both masters started → one serves: ${Math.round(servedMs)} ms`,
+    )
+    await this.#settled()
+    const [root, masters] = [this.#root, this.#masters]
+    this.#worker = await TestWorker.make({ dir: join(this.#dir, 'worker'), root, masters })
+    await this.#worker.start()
+    this.#clients = [clientOf(masters), clientOf(masters)]
+    await until('a worker answers', () => this.#select().then((rows) => rows !== null))
+  }
+
+  async end(): Promise<void> {
+    ended = true
+    await Promise.all(this.#clients.map((client) => client.close()))
+    if (this.#worker !== null && !this.#worker.hasEnded) this.#worker.kill('SIGTERM')
+    for (const master of this.#masters) if (!master.hasEnded) process.kill(master.pid, 'SIGTERM')
+    const all = [...this.#masters, ...(this.#worker === null ? [] : [this.#worker])]
+    await Promise.all(all.map((daemon) => daemon.ended()))
+    rmSync(this.#dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+  }
+
+  async tryOnce(fault: Fault): Promise<Trial> {
+    const { active, backup } = await this.#settled()
+    await Promise.all([this.#select(), this.#insert()])
+    const memory = { active: await memoryOf(active), backup: await memoryOf(backup) }
+    const seen = within(`${backup.address} is active`, whenActive(backup))
+    await sleep(20)
+    const beginMs = performance.now()
+    const struck = fault.strike(active, backup)
+    const [activeMs, insertMs, selectMs] = await Promise.all([
+      seen,
+      this.#whenAnswered(0, backup, () => this.#insert()),
+      this.#whenAnswered(1, backup, () => this.#select()),
+      struck,
+    ])
+    await fault.mend(active)
+    const newest = (await readDirectoryHistory(join(this.#root, 'system/ha'), 1))[0]
+    const phases = Object.entries(newest?.served?.phases ?? {})
+    return {
+      times: {
+        '/health/active': activeMs - beginMs,
+        INSERT: insertMs - beginMs,
+        SELECT: selectMs - beginMs,
+      },
+      phases: new Map(phases.filter((each): each is [string, number] => Number.isFinite(each[1]))),
+      memory,
     }
-    return null
-  })
-  await sleep(REST_MS)
-  return pair
+  }
+
+  async #settled(): Promise<{ active: SoakMaster; backup: SoakMaster }> {
+    const pair = await until('one is active, the other its backup', async () => {
+      for (const [index, active] of this.#masters.entries()) {
+        const backup = this.#masters[1 - index]
+        if (backup === undefined || !(await active.health('active'))) continue
+        const view = await backup.cluster()
+        if ((await backup.health('backup')) && view.active === active.address)
+          return { active, backup }
+      }
+      return null
+    })
+    await sleep(REST_MS)
+    return pair
+  }
+
+  async #insert(): Promise<void> {
+    await this.#clients[0]?.execute("insert into largest (c0, p) values (1, 'inserted')")
+  }
+
+  async #select(): Promise<number | null> {
+    const result = await this.#clients[1]?.query(
+      `select count(*) from largest where p = '${ASKED}'`,
+    )
+    let count: unknown = null
+    for await (const rows of result?.rows() ?? []) count = rows[0]?.[0]
+    const expected = rowsAskedFor(this.size)
+    if (Number(count) === expected) return expected
+    throw new Error(`partition ${ASKED} has ${count} rows, not ${expected}`)
+  }
+
+  /** Until `master` is the one that answered; ms of performance.now(). */
+  async #whenAnswered(
+    client: number,
+    master: SoakMaster,
+    statement: () => Promise<unknown>,
+  ): Promise<number> {
+    do await statement()
+    while (this.#clients[client]?.activeMaster !== `localhost:${master.ports.client}`)
+    return performance.now()
+  }
 }
+
+/** Nobody waits for a master that never became active. */
+let ended = false
 
 /** Until the health check of `master` says active; ms of performance.now(). */
 async function whenActive(master: SoakMaster): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   try {
-    while ((await ask(master.ports.info, '/health/active', { agent })).status !== 200);
+    while (!ended && (await ask(master.ports.info, '/health/active', { agent })).status !== 200)
+      await sleep(HEALTH_EACH_MS)
     return performance.now()
   } finally {
     agent.destroy()
   }
 }
 
-async function tryOnce(fault: Fault): Promise<Trial> {
-  const { active, backup } = await settled()
-  const seen = within(`${backup.address} is active`, whenActive(backup))
-  await sleep(20)
-  const beginMs = performance.now()
-  await fault.strike(active, backup)
-  const tookMs = (await seen) - beginMs
-  await fault.mend(active)
-  const newest = (await readDirectoryHistory(join(root, 'system/ha'), 1))[0]
-  return { tookMs, phases: newest?.served?.phases ?? null }
+async function memoryOf(master: SoakMaster): Promise<Memory> {
+  const { text } = await ask(master.ports.info, '/metrics')
+  const mebibytes = (name: string): number =>
+    Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]) / 1024 ** 2
+  return {
+    residentMiB: mebibytes('process_resident_memory_bytes'),
+    heapMiB: mebibytes('nodejs_heap_size_used_bytes'),
+  }
 }
 
-const PHASES = ['noticed', 'decided', 'claimed', 'ended', 'settled', 'opened', 'total'] as const
+const timesOf = (trials: readonly Trial[], what: Awaited): number[] =>
+  trials.map(({ times }) => times[what])
 
-function tell(fault: Fault, trials: readonly Trial[]): void {
-  const times = trials.map(({ tookMs }) => tookMs)
-  const figures = [quantile(times, 0.5), quantile(times, 0.9), quantile(times, 1)]
-  say(
-    `${fault.name.padEnd(30)} ${figures.map((figure) => Math.round(figure).toString().padStart(7)).join('')}`,
-  )
-  const known = trials.flatMap(({ phases }) => phases ?? [])
-  const medians = PHASES.map((name) => {
-    const values = known.map((phases) => phases[`${name}Ms`])
-    return `${name} ${quantile(values, 0.5).toFixed(1)}`
+function tell(size: CatalogSize, trials: readonly Trial[]): void {
+  say(`  ${sizeInWords(size)}`)
+  for (const what of AWAITED) {
+    const figures = [0.5, 0.9, 1].map((q) => cell(quantile(timesOf(trials, what), q)))
+    say(`    ${what.padEnd(20)}${figures.join('')}`)
+  }
+  const names = new Set(trials.flatMap(({ phases }) => [...phases.keys()]))
+  const medians = [...names].map((name) => {
+    const values = trials.flatMap(({ phases }) => phases.get(name) ?? [])
+    return `${name.replace(/Ms$/, '')} ${quantile(values, 0.5).toFixed(1)}`
   })
   say(`    by the winner, medians: ${medians.join(', ')}`)
+  for (const role of ['active', 'backup'] as const) {
+    const of = (what: keyof Memory, q: number): string =>
+      quantile(
+        trials.map(({ memory }) => memory[role][what]),
+        q,
+      ).toFixed(0)
+    say(
+      `    ${role}: ${of('residentMiB', 0.5)} MiB resident (at most ${of('residentMiB', 1)}), heap ${of('heapMiB', 0.5)} MiB (at most ${of('heapMiB', 1)})`,
+    )
+  }
+}
+
+function compare(small: readonly Trial[], large: readonly Trial[]): void {
+  const ratios = AWAITED.map((what) => {
+    const [a, b] = [small, large].map((trials) => quantile(timesOf(trials, what), 0.5))
+    return `${what} ${((b ?? Number.NaN) / (a ?? Number.NaN)).toFixed(2)}`
+  })
+  say(`  the larger to the smaller one, medians: ${ratios.join(', ')}`)
+}
+
+/** As many files in the partition that is asked for. */
+function smallBeside({ columns, files, partitions }: CatalogSize): CatalogSize {
+  const few = Math.min(partitions, SMALL_TABLES)
+  return {
+    tables: SMALL_TABLES,
+    columns,
+    files: Math.ceil(files / partitions) * few,
+    partitions: few,
+  }
+}
+
+const { tables, columns, files, partitions, trials: TRIALS } = options
+const given: CatalogSize = { tables, columns, files, partitions }
+const sizes = options.compare ? [smallBeside(given), given] : [given]
+const isMeant = ({ name }: Fault): boolean =>
+  options.only === '' ? options.all || AS_A_RULE.includes(name) : name.includes(options.only)
+const faults = FAULTS.filter(isMeant).sort((a, b) => rank(a) - rank(b))
+function rank({ name }: Fault): number {
+  const at = AS_A_RULE.indexOf(name)
+  return at === -1 ? AS_A_RULE.length : at
+}
+if (Object.values(given).some((count) => count < 1) || TRIALS < 1) {
+  process.stderr.write('bench: tables, columns, files, partitions and trials are 1 at least\n')
+  process.exit(2)
 }
 
 say(`bench: ${TRIALS} trials each, M ${options['monitor-interval']} ms, ${process.version}`)
+const clusters = sizes.map((size) => new Cluster(size))
 try {
-  await Promise.all(masters.map((master) => master.start()))
-  say('ms until another one is active   median    p90    max')
-  for (const fault of FAULTS.filter(({ name }) => name.includes(options.only))) {
-    const trials: Trial[] = []
-    for (let i = 0; i < TRIALS; i += 1) trials.push(await tryOnce(fault))
-    tell(fault, trials)
+  for (const cluster of clusters) await cluster.start()
+  say(`${'ms from the blow'.padEnd(24)}  median     p90     max`)
+  for (const fault of faults) {
+    const trials = clusters.map((): Trial[] => [])
+    for (let i = 0; i < TRIALS; i += 1)
+      for (const [at, cluster] of clusters.entries()) trials[at]?.push(await cluster.tryOnce(fault))
+    say(fault.name)
+    for (const [at, cluster] of clusters.entries()) tell(cluster.size, trials[at] ?? [])
+    if (options.compare) compare(trials[0] ?? [], trials[1] ?? [])
   }
 } finally {
-  for (const master of masters) if (!master.hasEnded) process.kill(master.pid, 'SIGTERM')
-  await Promise.all(masters.map((master) => master.ended()))
-  rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+  for (const cluster of clusters) await cluster.end()
 }

@@ -1,5 +1,5 @@
 /**
- * What the cluster adds to a query: `npm run bench:queries`. In one run, on this machine:
+ * What the cluster adds to a query: `npm run bench -- queries`. In one run, on this machine:
  *
  * - `select count(*)` over a Parquet file of 5 million rows, by turns in a warm DuckDB of this process and through the
  *   cluster with a warm client; then by `tsql -c`, a whole process each time.
@@ -8,7 +8,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { TajoClient } from '../../lib/client/index.ts'
 import { readCpu } from '../../lib/ha/processes.ts'
@@ -16,17 +15,12 @@ import { mustRun } from '../support/run.ts'
 import { clientOf, writeConf } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
 import { benchCluster, quantile } from './cluster.ts'
+import { optionsOf } from './options.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    rows: { type: 'string', default: '5000000' },
-    trials: { type: 'string', default: '100' },
-    seconds: { type: 'string', default: '10' },
-  },
-})
+const options = optionsOf({ rows: 5_000_000, trials: 100, seconds: 10 })
 const HOME = fileURLToPath(new URL('../../..', import.meta.url))
-const ROWS = Number(options.rows)
-const TRIALS = Number(options.trials)
+const ROWS = options.rows
+const TRIALS = options.trials
 const CLIENTS = [1, 2, 4, 8, 16]
 const TSQL_TRIALS = 10
 
@@ -107,7 +101,7 @@ try {
     ]
     const before = cpu()
     const beginMs = performance.now()
-    const endMs = beginMs + Number(options.seconds) * 1000
+    const endMs = beginMs + options.seconds * 1000
     let done = 0
     await Promise.all(
       clients.map(async (one) => {

@@ -1,25 +1,19 @@
 /**
- * What many workers cost the active master: `npm run bench:workers -- --workers 2000`. They are real followers (each
+ * What many workers cost the active master: `npm run bench -- workers -- --workers 2000`. They are real followers (each
  * with its connections, its stream and its heartbeats at the idle interval) without an engine behind them, in this
  * process; the master is a real one, and its processor time is read from /proc.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { membershipOf } from '../../lib/cli/cluster-identity.ts'
 import { readCpu } from '../../lib/ha/processes.ts'
 import { IdleWorkers } from '../support/idle-workers.ts'
 import { benchCluster } from './cluster.ts'
+import { optionsOf } from './options.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    workers: { type: 'string', default: '2000' },
-    seconds: { type: 'string', default: '60' },
-    'idle-ms': { type: 'string', default: '10000' },
-  },
-})
-const COUNT = Number(options.workers)
-const SECONDS = Number(options.seconds)
-const IDLE_MS = Number(options['idle-ms'])
+const options = optionsOf({ workers: 2000, seconds: 60, 'idle-ms': 10_000 })
+const COUNT = options.workers
+const SECONDS = options.seconds
+const IDLE_MS = options['idle-ms']
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const cluster = await benchCluster({ workers: 0 })

@@ -1,0 +1,29 @@
+/** `npm run bench -- NAME [options]`: figures of this machine, each bench in one run of its own. */
+
+/** Each is a program that reads its options from the words after its name. */
+const BENCHES: Readonly<Record<string, { about: string; run: () => Promise<unknown> }>> = {
+  failover: {
+    about:
+      'what clients wait for when the active is killed or hands over, by the size of the catalog',
+    run: () => import('./failover.ts'),
+  },
+  queries: {
+    about: 'what the cluster adds to a query',
+    run: () => import('./queries.ts'),
+  },
+  workers: {
+    about: 'what many idle workers cost the active',
+    run: () => import('./workers.ts'),
+  },
+}
+
+const name = process.argv[2] ?? ''
+const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined
+if (bench === undefined) {
+  const list = Object.entries(BENCHES).map(([each, { about }]) => `  ${each.padEnd(10)} ${about}\n`)
+  const what = name === '' ? 'which bench?' : `there is no bench '${name}':`
+  process.stderr.write(`bench: ${what} npm run bench -- NAME [options]\n${list.join('')}`)
+  process.exitCode = 2
+} else {
+  await bench.run()
+}
