@@ -11,6 +11,7 @@
  */
 import { isAbsolute } from 'node:path'
 import { CatalogError } from './errors.ts'
+import { joined } from './joined.ts'
 import { LayeredMap } from './layered-map.ts'
 import type { Change, Column, DataFile, Outcome, Table, Transaction } from './model.ts'
 import {
@@ -107,6 +108,9 @@ export class Draft extends CatalogState {
       case 'drop-partition':
         this.#dropPartition(change, atMs)
         break
+      case 'compact':
+        this.#compact(change, atMs)
+        break
       case 'add-litter':
         this.#addLitter(change.paths, atMs)
         break
@@ -199,20 +203,15 @@ export class Draft extends CatalogState {
 
   #write(write: Do<'write'>, atMs: number): void {
     const table = this.#demandTable(write.tableId)
-    const { schemaVersion } = table
-    const isAltered = write.schemaVersion !== schemaVersion
     const { basedOn } = write
+    const isAltered = write.schemaVersion !== table.schemaVersion
     if (basedOn !== undefined && (isAltered || basedOn !== contentVersionOf(table))) {
       throw new CatalogError(
         'CHANGED',
         `table ${nameOf(table)} was changed while the query that replaces it read it`,
       )
     }
-    if (isAltered) {
-      throw conflict(
-        `table ${nameOf(table)} was altered meanwhile: its schema is version ${schemaVersion}, the query was planned with ${write.schemaVersion}; run it again`,
-      )
-    }
+    this.#demandUnaltered(table, write.schemaVersion)
     this.#checkPartitions(table, write.files)
     if (write.mode !== 'append') this.#overwrite(changed(table, atMs), write, atMs)
     else if (write.files.length > 0) this.#append(changed(table, atMs), write.files)
@@ -244,6 +243,20 @@ export class Draft extends CatalogState {
     this.#replaceFiles(changed(table, atMs), files)
     // What is in an external table is the user's; only a write was his order to replace it.
     if (table.kind === 'managed') this.#dropFiles(table, files, atMs)
+  }
+
+  #compact({ tableId, schemaVersion, joins, keepMs }: Do<'compact'>, atMs: number): void {
+    const table = this.#demandTable(tableId)
+    this.#demandUnaltered(table, schemaVersion)
+    for (const { files } of joins) this.#checkPartitions(table, files)
+    const files = joined(table, joins)
+    if (typeof files === 'string') throw conflict(`table ${nameOf(table)}: ${files}`)
+    this.#replaceFiles(table, files)
+    const replaced = joins.flatMap((join) => join.replaced)
+    this.#addLitter(
+      replaced.map((path) => absolutePath(table, path)),
+      atMs + keepMs,
+    )
   }
 
   #publish({ publication }: Do<'publish'>): void {
@@ -295,8 +308,8 @@ export class Draft extends CatalogState {
     )
   }
 
-  #addLitter(paths: readonly string[], atMs: number): void {
-    for (const path of paths) this.#set('litter', path, { path, sinceMs: atMs })
+  #addLitter(paths: readonly string[], sinceMs: number): void {
+    for (const path of paths) this.#set('litter', path, { path, sinceMs })
   }
 
   #checkPartitions(table: Table, files: readonly DataFile[]): void {
@@ -341,6 +354,13 @@ export class Draft extends CatalogState {
     const table = this.maps.tables.get(id)
     if (table === undefined) throw missing(`table with id ${id}`)
     return table
+  }
+
+  #demandUnaltered(table: Table, schemaVersion: number): void {
+    if (schemaVersion === table.schemaVersion) return
+    throw conflict(
+      `table ${nameOf(table)} was altered meanwhile: its schema is version ${table.schemaVersion}, the query was planned with ${schemaVersion}; run it again`,
+    )
   }
 
   #demandFree(database: string, name: string): void {

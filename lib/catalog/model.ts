@@ -82,7 +82,15 @@ export interface Outcome {
 /** A path that no table names any more, to be removed when no query can still be reading it. */
 export interface Litter {
   readonly path: string
+  /** ms since 1970; later than now for what was joined into another file (`compact`), and is kept until then. */
   readonly sinceMs: number
+}
+
+/** Files of one partition of a table, and what takes their place: the same rows in the same order. */
+export interface Join {
+  /** Paths, below the table's location. */
+  readonly replaced: readonly string[]
+  readonly files: readonly DataFile[]
 }
 
 /** INSERT OVERWRITE INTO LOCATION: decided, and to be carried out by whoever is active until it is done. */
@@ -143,6 +151,18 @@ export type Change =
       readonly do: 'drop-partition'
       readonly tableId: number
       readonly partition: readonly (string | null)[]
+    }
+  /**
+   * Joins files of a managed table; its rows are the same before and after, so its content version is too. All that is
+   * replaced must still be the table's, else CONFLICT: whatever removed it was first. What is replaced is litter `keepMs`
+   * after the change.
+   */
+  | {
+      readonly do: 'compact'
+      readonly tableId: number
+      readonly schemaVersion: number
+      readonly joins: readonly Join[]
+      readonly keepMs: number
     }
   | { readonly do: 'add-litter'; readonly paths: readonly string[] }
   /** Unknown ones are passed over. */

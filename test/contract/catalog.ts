@@ -170,6 +170,12 @@ export function catalogSuite(
       [{ do: 'write', tableId: 1, schemaVersion: 4, mode: 'append', files: [fileOf('a/1')] }],
       [{ do: 'write', tableId: 1, schemaVersion: 4, mode: 'append', files: [fileOf('a/2')] }],
       [{ do: 'write', tableId: 3, schemaVersion: 1, mode: 'overwrite', files: [fileOf('n')] }],
+      [
+        {
+          ...{ do: 'compact', tableId: 1, schemaVersion: 4, keepMs: 86_400_000 },
+          joins: [{ replaced: ['a/1', 'a/2'], files: [fileOf('c/1', { rows: 6 })] }],
+        },
+      ],
       [{ do: 'drop-partition', tableId: 2, partition: ['2026-01-02', null] }],
       [{ do: 'add-litter', paths: ['/tmp/one', '/tmp/two'] }],
       [{ do: 'litter-removed', paths: ['/tmp/one', '/tmp/unknown'] }],
@@ -226,6 +232,50 @@ export function catalogSuite(
       Array.from({ length: 100 }, (_, index) => `f${index + 100}`),
     )
     t.equal(found.litter.length, 100)
+  })
+
+  t.test(`${name}: files that are joined stand where they stood`, async (t) => {
+    const file = (path: string, partition: string) =>
+      fileOf(path, { rows: path.length, partition: [partition] })
+    const table = tableOf(1, {
+      partitionColumns: [{ name: 'p', type: 'TEXT' }],
+      files: ['a', 'b', 'c', 'd', 'e'].map((path, at) => file(path, at % 2 === 0 ? 'x' : 'y')),
+    })
+    const compact = (replaced: string[], made: DataFile): Change => ({
+      ...{ do: 'compact', tableId: 1, schemaVersion: 1, keepMs: 1000 },
+      joins: [{ replaced, files: [made] }],
+    })
+    const { expected, found } = await reread(async (catalog) => {
+      await catalog.transact(() => transaction([{ do: 'create-table', table }]))
+      await catalog.transact(() => transaction([compact(['c', 'e'], file('nn', 'x'))]))
+      const refused = catalog.transact(() =>
+        transaction([compact(['a', 'c'], file('mm', 'x'))], outcomeOf('late')),
+      )
+      t.equal(await codeOf(refused), 'CONFLICT')
+      // Together, in one group.
+      await Promise.all([
+        catalog.transact(() => transaction([compact(['b', 'd'], file('oo', 'y'))])),
+        catalog.transact(() =>
+          transaction([
+            {
+              ...{ do: 'write', tableId: 1, schemaVersion: 1, mode: 'append' },
+              files: [file('f', 'x')],
+            },
+          ]),
+        ),
+        catalog.transact(() => transaction([compact(['a', 'nn'], file('ppp', 'x'))])),
+      ])
+    })
+    t.same(found, expected)
+    t.same(
+      found.tables[0]?.files.map(({ path }) => path),
+      ['ppp', 'oo', 'f'],
+    )
+    t.same(
+      found.litter.map(({ path, sinceMs }) => [path.split('/').at(-1), sinceMs]),
+      ['a', 'b', 'c', 'd', 'e', 'nn'].map((path) => [path, AT_MS + 1000]),
+    )
+    t.same(found.outcomes, [], 'what was refused left nothing')
   })
 
   t.test(`${name}: exotic names and values, a large one, many files in one write`, async (t) => {

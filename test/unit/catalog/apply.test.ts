@@ -9,6 +9,7 @@ import type {
   CatalogData,
   Change,
   DataFile,
+  Join,
   Table,
   Transaction,
 } from '../../../lib/catalog/model.ts'
@@ -22,6 +23,12 @@ const write = (
   files: DataFile[],
   schemaVersion = 1,
 ): Change => ({ do: 'write', tableId, schemaVersion, mode, files })
+
+const KEEP_MS = 60_000
+const compact = (tableId: number, joins: Join[], schemaVersion = 1): Change => ({
+  ...{ do: 'compact', tableId, schemaVersion, joins },
+  keepMs: KEEP_MS,
+})
 
 const draftWith = (...changes: Change[]): Draft => {
   const draft = Draft.of(CatalogState.from(EMPTY))
@@ -184,6 +191,86 @@ t.test(
   },
 )
 
+t.test('files are joined where they stood, and nothing else changes', async (t) => {
+  const p = (path: string, rows: number, ...partition: string[]) =>
+    fileOf(path, { rows, partition })
+  const files = [p('1', 3, 'x'), p('2', 2, 'y'), p('3', 4, 'x'), p('4', 1, 'y'), p('5', 9, 'x')]
+  const partitionColumns = [{ name: 'p', type: 'TEXT' }]
+  const draft = draftWith({ do: 'create-table', table: tableOf(1, { partitionColumns, files }) })
+  const before = draft.table(1)
+  draft.apply(
+    transaction([
+      compact(1, [
+        { replaced: ['3', '5'], files: [p('n/1', 13, 'x')] },
+        { replaced: ['2', '4'], files: [p('n/2', 3, 'y')] },
+      ]),
+    ]),
+  )
+  t.same(paths(draft, 1), ['1', 'n/2', 'n/1'])
+  t.equal(contentVersionOf(draft.table(1) ?? tableOf(1)), contentVersionOf(before ?? tableOf(1)))
+  t.equal(draft.table(1)?.schemaVersion, 1)
+  const { atMs } = transaction([])
+  t.same(
+    draft.litter().map(({ path, sinceMs }) => [path, sinceMs]),
+    ['3', '5', '2', '4'].map((path) => [`/warehouse/default/t1/${path}`, atMs + KEEP_MS]),
+  )
+})
+
+t.test('what else was changed meanwhile wins over the joining of files', async (t) => {
+  const a = fileOf('a', { partition: ['1'] })
+  const b = fileOf('b', { partition: ['1'] })
+  const other = fileOf('c', { partition: ['2'] })
+  const partitionColumns = [{ name: 'p', type: 'TEXT' }]
+  const table = tableOf(1, { partitionColumns, files: [a, b, other] })
+  const join = compact(1, [
+    { replaced: ['a', 'b'], files: [fileOf('n', { rows: 6, partition: ['1'] })] },
+  ])
+  const gone = /^CONFLICT: table default\.t1: file a is none of its files any more/
+  const ofPartition = (value: string): Change =>
+    write(1, 'overwrite-partitions', [fileOf('z', { partition: [value] })])
+  const column = { name: 'n', type: 'INT4' }
+  const after: [RegExp | string[], Change][] = [
+    [['n', 'c', 'z'], write(1, 'append', [fileOf('z', { partition: ['1'] })])],
+    [gone, write(1, 'overwrite', [other])],
+    [gone, ofPartition('1')],
+    [['n', 'z'], ofPartition('2')],
+    [gone, { do: 'drop-partition', tableId: 1, partition: ['1'] }],
+    [['n'], { do: 'drop-partition', tableId: 1, partition: ['2'] }],
+    [/^MISSING: table with id 1/, { do: 'drop-table', tableId: 1, litter: ['/x'] }],
+    [['n', 'c'], { do: 'rename-table', tableId: 1, name: 'other' }],
+    [/^CONFLICT: .*altered meanwhile/, { do: 'add-column', tableId: 1, column }],
+    [gone, join],
+  ]
+  for (const [expected, change] of after) {
+    const draft = draftWith({ do: 'create-table', table }, change)
+    if (expected instanceof RegExp) t.match(refusal(draft, join), expected, change.do)
+    else {
+      t.equal(refusal(draft, join), 'was done', change.do)
+      t.same(paths(draft, 1), expected, change.do)
+    }
+  }
+  const refused: [RegExp, Partial<Table>, Join][] = [
+    [/has 3$/, {}, { replaced: ['a', 'b'], files: [fileOf('n', { partition: ['1'] })] }],
+    [
+      /several partitions/,
+      {},
+      { replaced: ['a', 'c'], files: [fileOf('n', { partition: ['1'] })] },
+    ],
+    [
+      /is one of its files/,
+      {},
+      { replaced: ['a', 'b'], files: [{ ...other, rows: 6, partition: ['1'] }] },
+    ],
+    [/is external/, { kind: 'external' }, { replaced: ['a'], files: [a] }],
+    [/brought by a user/, {}, { replaced: ['/user/a'], files: [a] }],
+    [/nothing is joined/, {}, { replaced: [], files: [a] }],
+  ]
+  for (const [expected, more, one] of refused) {
+    const draft = draftWith({ do: 'create-table', table: { ...table, ...more } })
+    t.match(refusal(draft, compact(1, [one])), expected)
+  }
+})
+
 t.test('outcomes are forgotten when old and many, never more than the bound stay', async (t) => {
   const draft = Draft.of(CatalogState.from(EMPTY))
   const record = (index: number, atMs: number): void =>
@@ -250,9 +337,9 @@ function naive(data: CatalogData, { changes, outcome, atMs }: Transaction): Cata
   const tableAt = (id: number) => next.tables.find((one) => one.id === id) ?? no('MISSING')
   const named = (database: string, name: string) =>
     next.tables.some((one) => one.database === database && one.name === name)
-  const litter = (all: string[]): void => {
+  const litter = (all: string[], keepMs = 0): void => {
     next.litter = next.litter.filter(({ path }) => !all.includes(path))
-    next.litter.push(...[...new Set(all)].map((path) => ({ path, sinceMs: atMs })))
+    next.litter.push(...[...new Set(all)].map((path) => ({ path, sinceMs: atMs + keepMs })))
   }
   if (outcome !== null && next.outcomes.some((one) => one.queryId === outcome.queryId))
     no('CONFLICT')
@@ -308,6 +395,28 @@ function naive(data: CatalogData, { changes, outcome, atMs }: Transaction): Cata
         litter(fallen.map(({ path }) => `${table.location}/${path}`))
         break
       }
+      case 'compact': {
+        const table = tableAt(change.tableId)
+        if (table.schemaVersion !== change.schemaVersion) no('CONFLICT')
+        for (const { replaced, files } of change.joins) {
+          const old = table.files.filter(({ path }) => replaced.includes(path))
+          const has = (path: string) => table.files.some((file) => file.path === path)
+          if (replaced.length === 0 || !replaced.every(has)) no('CONFLICT')
+          const rows = (list: readonly DataFile[]) =>
+            list.reduce((sum, one) => sum + (one.rows ?? Number.NaN), 0)
+          if (rows(old) !== rows(files)) no('CONFLICT')
+          const at = table.files.indexOf(old[0] ?? no('CONFLICT'))
+          const before = table.files.slice(0, at)
+          const after = table.files.slice(at).filter((file) => !old.includes(file))
+          if ([...before, ...after].some(({ path }) => files[0]?.path === path)) no('CONFLICT')
+          table.files = [...before, ...files, ...after]
+          litter(
+            replaced.map((path) => `${table.location}/${path}`),
+            change.keepMs,
+          )
+        }
+        break
+      }
       case 'add-litter':
         litter([...change.paths])
         break
@@ -349,6 +458,12 @@ const changeArb: fc.Arbitrary<Change> = fc.oneof(
   fc
     .tuple(idArb, fc.constantFrom('append' as const, 'overwrite' as const), nameArb, fc.nat(2))
     .map(([id, mode, path, version]) => write(id, mode, [fileOf(path)], version + 1)),
+  fc
+    .tuple(idArb, fc.subarray(['a', 'b', 'c']), fc.constantFrom('a', 'd', 'e'), fc.nat(5))
+    .map(([id, replaced, path, more]) => {
+      const rows = 3 * replaced.length + Number(more === 5)
+      return compact(id, [{ replaced, files: [fileOf(path, { rows })] }], 1 + (more % 2))
+    }),
   fc.record({ do: fc.constant('add-litter' as const), paths: fc.array(nameArb, { maxLength: 2 }) }),
   fc.record({ do: fc.constant('litter-removed' as const), paths: fc.tuple(nameArb) }),
 )
