@@ -41,6 +41,7 @@ import type { ContestLetters } from './contest-letters.ts'
 import type { ForeignMasters } from './foreign-masters.ts'
 import { HistoryCache } from './history-cache.ts'
 import { LeaseRecord } from './lease-record.ts'
+import { LoopPauses } from './loop-pauses.ts'
 import { MasterWeb } from './master-web.ts'
 import type { MasterNetwork, NetworkOptions } from './network.ts'
 import { OwnMasters } from './own-masters.ts'
@@ -102,6 +103,8 @@ const PULSE_MS = 1000
 const UNTIMED_MS = 5000
 /** So far back the holder of a term is one of our masters. */
 const TERMS_BACK = 50
+/** States in which a pause of the event loop keeps nobody waiting. */
+const AT_REST: readonly string[] = ['starting', 'backup', 'stopped']
 const NOT_JOINED = 'this master has not joined its cluster yet'
 
 export class Master {
@@ -113,6 +116,7 @@ export class Master {
   readonly #queries: QueryServices
   readonly #astray: AstrayWorkers
   readonly #metrics = new Metrics()
+  readonly #pauses: LoopPauses
   readonly #files: StandingFiles
   readonly #news: PeerNews
   readonly #ours: OwnMasters
@@ -192,6 +196,7 @@ export class Master {
       history: () => this.#history.newest(TERMS_BACK),
     })
     this.#record = new LeaseRecord(options.wallMs)
+    this.#pauses = new LoopPauses(() => clock.nowMs())
     this.#termsBegun = new TermsBegun({ newest: () => this.#joined().history(1), clock })
     this.#web = this.#makeWeb()
   }
@@ -382,6 +387,7 @@ export class Master {
 
   async #close(): Promise<void> {
     this.#cancelBeat()
+    this.#pauses.measure(false)
     this.#files.close()
     this.#door?.close('this master stops')
     await this.#web.close()
@@ -430,6 +436,7 @@ export class Master {
     this.#tell(now)
     this.#web.changed()
     if (before?.state === now.state) return
+    this.#pauses.measure(!AT_REST.includes(now.state))
     this.#transitions += 1
     log('info', `${before?.state ?? 'new'} → ${now.state}`, { ...now })
     if (now.state === 'active') {
@@ -487,6 +494,7 @@ export class Master {
     const dueMs = clock.nowMs() + beatMs
     this.#cancelBeat = clock.after(beatMs, () => {
       this.#metrics.late(clock.nowMs() - dueMs)
+      this.#pauses.beat()
       if (this.#watchers.size > 0) this.#tell(this.#standing())
       this.#noteListed()
       this.#beat()
@@ -640,6 +648,7 @@ export class Master {
       refusedEpochs: this.#guard.refused.epoch,
       splitBrainAlarms: this.#alarm.count,
       requestsInFlight: this.#gate.inFlight,
+      pauses: this.#pauses.read(),
       memoryBytes: process.memoryUsage.rss(),
       startedAtSeconds: this.#options.startedAtSeconds,
     }

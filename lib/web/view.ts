@@ -73,6 +73,8 @@ export interface MetricsFacts {
   readonly workers: WorkerCounts | null
   /** Of this term; null on a backup. */
   readonly queries: QueryCounts | null
+  /** Of the event loop, in the last one to two minutes; null where they aren't measured. */
+  readonly pauses: { readonly maxMs: number; readonly p99Ms: number } | null
   readonly memoryBytes: number
   readonly startedAtSeconds: number
 }
