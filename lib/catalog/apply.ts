@@ -12,8 +12,8 @@
 import { isAbsolute } from 'node:path'
 import { CatalogError } from './errors.ts'
 import { joined } from './joined.ts'
-import { LayeredMap } from './layered-map.ts'
 import type { Change, Column, DataFile, Outcome, Table, Transaction } from './model.ts'
+import { PersistentMap } from './persistent-map.ts'
 import {
   absolutePath,
   CatalogState,
@@ -132,7 +132,7 @@ export class Draft extends CatalogState {
   #createDatabase({ name, createdAt }: Do<'create-database'>): void {
     if (this.maps.databases.has(name)) throw exists(`database '${name}'`)
     this.#set('databases', name, { name, createdAt })
-    this.#set('names', name, new LayeredMap())
+    this.#set('names', name, new PersistentMap())
   }
 
   #dropDatabase(name: string): void {
@@ -376,10 +376,7 @@ export class Draft extends CatalogState {
       this.#set('names', database, names)
       this.#ownNames.add(names)
     }
-    const own = names
-    const before = own.get(name)
-    own.set(name, id)
-    this.#undo.push(() => own.set(name, before))
+    this.#undo.push(names.set(name, id))
   }
 
   #setNext(next: number): void {
@@ -395,18 +392,17 @@ export class Draft extends CatalogState {
   }
 
   /** The one way in which a map changes: noted for the delta, and can be taken back. */
-  #setAny(slot: keyof Maps, key: unknown, value: unknown): void {
-    const map = this.maps[slot] as unknown as LayeredMap<unknown, NonNullable<unknown>>
+  #setAny(slot: keyof Maps, key: string | number, value: object | undefined): void {
+    const map = this.maps[slot] as unknown as PersistentMap<string | number, object>
     const touched = this.#touched[slot] as Touched<unknown, unknown>
     const before = map.get(key)
     if (!touched.has(key)) touched.set(key, before)
-    map.set(key, value ?? undefined)
-    this.#undo.push(() => map.set(key, before))
+    this.#undo.push(map.set(key, value))
   }
 
   #delta(): Delta {
-    const rows = <K, V extends NonNullable<unknown>>(
-      map: LayeredMap<K, V>,
+    const rows = <K extends string | number, V extends NonNullable<unknown>>(
+      map: PersistentMap<K, V>,
       touched: Touched<K, V>,
     ) => {
       const put: V[] = []
@@ -435,8 +431,9 @@ export class Draft extends CatalogState {
   }
 }
 
-type KeyOf<Slot extends keyof Maps> = Maps[Slot] extends LayeredMap<infer K, infer _> ? K : never
-type ValueOf<Slot extends keyof Maps> = Maps[Slot] extends LayeredMap<infer _, infer V> ? V : never
+type KeyOf<Slot extends keyof Maps> = Maps[Slot] extends PersistentMap<infer K, infer _> ? K : never
+type ValueOf<Slot extends keyof Maps> =
+  Maps[Slot] extends PersistentMap<infer _, infer V> ? V : never
 
 const SLOTS = ['databases', 'tables', 'names', 'outcomes', 'litter', 'publications'] as const
 

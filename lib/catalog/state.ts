@@ -3,8 +3,8 @@
  * from memory. A state never changes; `apply.ts` makes the next one from it.
  */
 import { isAbsolute, join } from 'node:path/posix'
-import { LayeredMap } from './layered-map.ts'
 import type { CatalogData, Database, Litter, Outcome, Publication, Table } from './model.ts'
+import { PersistentMap } from './persistent-map.ts'
 
 /** Every catalog has it, and it can't be dropped. */
 export const DEFAULT_DATABASE = 'default'
@@ -42,12 +42,12 @@ interface Rows<V, K> {
 
 /** The state's tables, as maps. `names`: for each database the ids of its tables by name. */
 export interface Maps {
-  readonly databases: LayeredMap<string, Database>
-  readonly tables: LayeredMap<number, Table>
-  readonly names: LayeredMap<string, LayeredMap<string, number>>
-  readonly outcomes: LayeredMap<string, Outcome>
-  readonly litter: LayeredMap<string, Litter>
-  readonly publications: LayeredMap<string, Publication>
+  readonly databases: PersistentMap<string, Database>
+  readonly tables: PersistentMap<number, Table>
+  readonly names: PersistentMap<string, PersistentMap<string, number>>
+  readonly outcomes: PersistentMap<string, Outcome>
+  readonly litter: PersistentMap<string, Litter>
+  readonly publications: PersistentMap<string, Publication>
 }
 
 export class CatalogState {
@@ -64,12 +64,12 @@ export class CatalogState {
     const byName = new Map<string, [string, number][]>(data.databases.map(({ name }) => [name, []]))
     for (const table of data.tables) byName.get(table.database)?.push([table.name, table.id])
     const maps: Maps = {
-      databases: new LayeredMap(data.databases.map((database) => [database.name, database])),
-      tables: new LayeredMap(data.tables.map((table) => [table.id, table])),
-      names: new LayeredMap([...byName].map(([name, ids]) => [name, new LayeredMap(ids)])),
-      outcomes: new LayeredMap(data.outcomes.map((outcome) => [outcome.queryId, outcome])),
-      litter: new LayeredMap(data.litter.map((litter) => [litter.path, litter])),
-      publications: new LayeredMap(data.publications.map((one) => [one.queryId, one])),
+      databases: new PersistentMap(data.databases.map((database) => [database.name, database])),
+      tables: new PersistentMap(data.tables.map((table) => [table.id, table])),
+      names: new PersistentMap([...byName].map(([name, ids]) => [name, new PersistentMap(ids)])),
+      outcomes: new PersistentMap(data.outcomes.map((outcome) => [outcome.queryId, outcome])),
+      litter: new PersistentMap(data.litter.map((litter) => [litter.path, litter])),
+      publications: new PersistentMap(data.publications.map((one) => [one.queryId, one])),
     }
     return new CatalogState(maps, data.nextTableId)
   }

@@ -4,7 +4,6 @@
 import t from 'tap'
 import { Draft, OUTCOMES_KEPT, OUTCOMES_KEPT_MS, OUTCOMES_MAX } from '../../../lib/catalog/apply.ts'
 import { CatalogError } from '../../../lib/catalog/errors.ts'
-import { LayeredMap } from '../../../lib/catalog/layered-map.ts'
 import type {
   CatalogData,
   Change,
@@ -284,42 +283,6 @@ t.test('outcomes are forgotten when old and many, never more than the bound stay
   t.ok(draft.outcome('q6000'))
   for (let index = 0; index < OUTCOMES_MAX; index += 1) record(30_000 + index, 2000)
   t.equal(count(), OUTCOMES_MAX)
-})
-
-t.test('a layered map is a map, and its copies know nothing of each other', async () => {
-  const step = fc.record({
-    copy: fc.nat({ max: 3 }),
-    key: fc.nat({ max: 400 }),
-    value: fc.option(fc.nat(), { nil: undefined }),
-    fork: fc.boolean(),
-  })
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 1500, size: 'max' }), (steps) => {
-      const pairs: [LayeredMap<number, number>, Map<number, number>][] = [
-        [new LayeredMap([[1, 1]]), new Map([[1, 1]])],
-      ]
-      for (const { copy, key, value, fork } of steps) {
-        const pair = pairs[copy % pairs.length]
-        if (pair === undefined) continue
-        const [layered, plain] = pair
-        layered.set(key, value)
-        if (value === undefined) plain.delete(key)
-        else plain.set(key, value)
-        if (fork) pairs[(copy + 1) % 4] = [layered.fork(), new Map(plain)]
-      }
-      for (const pair of pairs) {
-        if (pair === undefined) continue
-        const [layered, plain] = pair
-        const order = (entries: Iterable<[number, number]>) =>
-          [...entries].sort(([a], [b]) => a - b)
-        if (layered.size !== plain.size) throw new Error('size')
-        if (JSON.stringify(order(layered.entries())) !== JSON.stringify(order(plain))) {
-          throw new Error('content')
-        }
-      }
-    }),
-    { numRuns: 40 },
-  )
 })
 
 // ---- against a naive model --------------------------------------------------------------------------------------------
