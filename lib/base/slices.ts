@@ -39,6 +39,49 @@ export class Slices {
   }
 }
 
+/** Sorted by the order of their code units, as `sort` does it. */
+export async function sortedInSlices(
+  words: Iterable<string>,
+  turns: Turns = eventLoop,
+): Promise<string[]> {
+  let runs: string[][] = []
+  let run: string[] = []
+  await inSlices(
+    words,
+    (word) => {
+      if (run.length === RUN) run = []
+      if (run.push(word) === 1) runs.push(run)
+    },
+    turns,
+  )
+  await inSlices(runs, (each) => each.sort(), turns)
+  while (runs.length > 1) {
+    const merged: string[][] = []
+    for (let at = 0; at < runs.length; at += 2) {
+      const both: string[] = []
+      await inSlices(merge(runs[at] ?? [], runs[at + 1] ?? []), (word) => both.push(word), turns)
+      merged.push(both)
+    }
+    runs = merged
+  }
+  return runs[0] ?? []
+}
+
+/** So many are sorted in one piece. */
+const RUN = 1000
+
+function* merge(left: readonly string[], right: readonly string[]): Iterable<string> {
+  let at = 0
+  for (const word of left) {
+    for (let next = right[at]; next !== undefined && next < word; next = right[at]) {
+      yield next
+      at += 1
+    }
+    yield word
+  }
+  for (; at < right.length; at += 1) yield right[at] ?? ''
+}
+
 /**
  * Calls `take` for each item, in order; rejects with what the items or `take` throw, and takes nothing after that. One
  * step of the items with its `take` is never divided: it has to be small. Items may be a generator that does the work

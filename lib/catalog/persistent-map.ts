@@ -113,6 +113,19 @@ export class PersistentMap<K extends string | number, V extends NonNullable<unkn
     for (const [, value] of this.entries()) yield value
   }
 
+  /** The first value that passes: several times faster than an iteration, in one piece. */
+  find(test: (value: V) => boolean): V | undefined {
+    return findIn(this.#rows, test)
+  }
+
+  /**
+   * Values of this map that are not the same in the other, in order. What both still share since one was forked from
+   * the other is passed over unseen; of maps that were made apart everything counts as changed.
+   */
+  *changedSince(before: PersistentMap<K, V>): IterableIterator<V> {
+    for (const [, value] of changedIn(this.#rows, before.#rows)) yield value
+  }
+
   /** A map with the same content; what is done to one of the two doesn't show in the other. */
   fork(): PersistentMap<K, V> {
     const copy = new PersistentMap<K, V>()
@@ -252,6 +265,35 @@ export class PersistentMap<K extends string | number, V extends NonNullable<unkn
     return own.used === 0 ? undefined : own
   }
 }
+
+function findIn<K, V>(row: Row<K, V>, test: (value: V) => boolean): V | undefined {
+  for (const cell of row.cells) {
+    if (cell instanceof Row) {
+      const found = findIn(cell, test)
+      if (found !== undefined) return found
+    } else if (cell !== undefined && test(cell[1])) return cell[1]
+  }
+  return undefined
+}
+
+function* changedIn<K, V>(
+  row: Row<K, V>,
+  other: Row<K, V> | undefined,
+): IterableIterator<Entry<K, V>> {
+  // Rows are put above the first one when it is full.
+  let before = other
+  while (before !== undefined && before.level > row.level) before = rowIn(before.cells[0])
+  if (row === before) return
+  const isAbove = before !== undefined && row.level > before.level
+  for (const [at, cell] of row.cells.entries()) {
+    const old = isAbove ? (at === 0 ? before : undefined) : before?.cells[at]
+    if (cell instanceof Row) yield* changedIn(cell, rowIn(old))
+    else if (cell !== undefined && cell !== old) yield cell
+  }
+}
+
+const rowIn = <K, V>(cell: Row<K, V>['cells'][number]): Row<K, V> | undefined =>
+  cell instanceof Row ? cell : undefined
 
 /** The rows with entries, in order. */
 function* lowest<K, V>(row: Row<K, V>): IterableIterator<Row<K, V>> {

@@ -93,7 +93,7 @@ export class CatalogState {
     return this.maps.databases.get(name) ?? null
   }
 
-  /** Sorted by name; null when there is no such database. */
+  /** Sorted by name, in one piece; null when there is no such database. */
   tablesOf(database: string): Table[] | null {
     const names = this.maps.names.get(database)
     if (names === undefined) return null
@@ -101,6 +101,34 @@ export class CatalogState {
     return tables
       .filter((table) => table !== undefined)
       .sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
+  }
+
+  /** Null when there is no such database. */
+  tableCount(database: string): number | null {
+    return this.maps.names.get(database)?.size ?? null
+  }
+
+  /**
+   * Names of a database's tables in the order in which they were made or renamed; null when there is no such database.
+   * The same object for as long as no table there is made, dropped or renamed.
+   */
+  tableNames(database: string): { readonly size: number; keys(): Iterable<string> } | null {
+    return this.maps.names.get(database) ?? null
+  }
+
+  /** Of all databases, in the order in which they were made: to be taken in slices where there may be many. */
+  allTables(): Iterable<Table> {
+    return this.maps.tables.values()
+  }
+
+  /** Those of this state that are another value there, or not there: quick where one was made from the other. */
+  tablesChangedSince(before: CatalogState): Iterable<Table> {
+    return this.maps.tables.changedSince(before.maps.tables)
+  }
+
+  /** The first table that passes, looked for in one piece: `test` has to be quick. */
+  findTable(test: (table: Table) => boolean): Table | null {
+    return this.maps.tables.find(test) ?? null
   }
 
   find(database: string, name: string): Table | null {
@@ -118,7 +146,12 @@ export class CatalogState {
   }
 
   litter(): Litter[] {
-    return [...this.maps.litter.values()]
+    return [...this.allLitter()]
+  }
+
+  /** To be taken in slices. */
+  allLitter(): Iterable<Litter> {
+    return this.maps.litter.values()
   }
 
   publications(): Publication[] {

@@ -6,6 +6,7 @@ import { SoakMaster } from '../soak/soak-master.ts'
 import { freePortRow } from '../support/free-ports.ts'
 import { TestWorker } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
+import { type CatalogSize, formCluster } from './make-catalog.ts'
 
 export interface BenchCluster {
   readonly dir: string
@@ -18,6 +19,8 @@ export interface BenchCluster {
 export async function benchCluster(options: {
   readonly workers: number
   readonly site?: Readonly<Record<string, string>>
+  /** Of the catalog; by default it is empty. */
+  readonly size?: CatalogSize
 }): Promise<BenchCluster> {
   const dir = mkdtempSync(join(tmpdir(), 'tajo-bench-'))
   const root = join(dir, 'root')
@@ -27,6 +30,7 @@ export async function benchCluster(options: {
     'tajo.master.ha.enable': 'true',
     ...site,
   })
+  if (options.size !== undefined) await formCluster(root, master, options.size)
   const workers: TestWorker[] = []
   for (let i = 0; i < options.workers; i += 1) {
     workers.push(

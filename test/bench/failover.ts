@@ -16,7 +16,6 @@ import { Agent } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { membershipOf } from '../../lib/cli/cluster-identity.ts'
 import type { TajoClient } from '../../lib/client/index.ts'
 import { readDirectoryHistory } from '../../lib/ha/index.ts'
 import { FAULTS, type Fault } from '../soak/faults.ts'
@@ -26,7 +25,7 @@ import { ask } from '../support/test-masters.ts'
 import { clientOf, TestWorker } from '../support/test-worker.ts'
 import { until, within } from '../support/until.ts'
 import { quantile } from './cluster.ts'
-import { ASKED, type CatalogSize, makeCatalog, rowsAskedFor, sizeInWords } from './make-catalog.ts'
+import { ASKED, type CatalogSize, formCluster, rowsAskedFor, sizeInWords } from './make-catalog.ts'
 import { optionsOf } from './options.ts'
 
 const options = optionsOf({
@@ -86,14 +85,8 @@ class Cluster {
     })
     const first = this.#masters[0]
     if (first === undefined) throw new Error('there is no master')
-    await first.start()
-    await until('a cluster is formed', () => first.health('active'))
-    process.kill(first.pid, 'SIGTERM')
-    await first.ended()
-    const membership = await membershipOf(join(this.#root, 'system/ha'))
-    if (membership === null) throw new Error('no cluster was formed')
     let beginMs = performance.now()
-    await makeCatalog(this.#root, membership.clusterId, this.size)
+    await formCluster(this.#root, first, this.size)
     const madeMs = performance.now() - beginMs
     beginMs = performance.now()
     await Promise.all(this.#masters.map((master) => master.start()))

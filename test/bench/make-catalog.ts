@@ -18,6 +18,9 @@ import {
   sharedStore,
   type Table,
 } from '../../lib/catalog/index.ts'
+import { membershipOf } from '../../lib/cli/cluster-identity.ts'
+import type { SoakMaster } from '../soak/soak-master.ts'
+import { until } from '../support/until.ts'
 
 export interface CatalogSize {
   readonly tables: number
@@ -41,11 +44,22 @@ const ALL_EXIST = 1000
 /** So many columns and files go into one transaction. */
 const AT_ONCE = 20_000
 
-export async function makeCatalog(
+/** Forms the cluster by the first start of one of its masters, which is stopped again then. */
+export async function formCluster(
   root: string,
-  clusterId: string,
+  first: SoakMaster,
   size: CatalogSize,
 ): Promise<void> {
+  await first.start()
+  await until('a cluster is formed', () => first.health('active'))
+  process.kill(first.pid, 'SIGTERM')
+  await first.ended()
+  const membership = await membershipOf(join(root, 'system/ha'))
+  if (membership === null) throw new Error('no cluster was formed')
+  await makeCatalog(root, membership.clusterId, size)
+}
+
+async function makeCatalog(root: string, clusterId: string, size: CatalogSize): Promise<void> {
   const store = sharedStore(root, complain, { binding: { clusterId } })
   const catalog = new Catalog({
     store,
@@ -88,7 +102,7 @@ const complain: Log = (level, message) => {
 const columnsOf = (count: number): Column[] =>
   Array.from({ length: count }, (_, i) => ({ name: `c${i}`, type: i === 0 ? 'INT8' : 'TEXT' }))
 
-export const tableOf = (id: number, name: string, root: string, columns: number): Table => ({
+const tableOf = (id: number, name: string, root: string, columns: number): Table => ({
   id,
   database: 'default',
   name,

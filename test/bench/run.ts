@@ -7,6 +7,10 @@ const BENCHES: Readonly<Record<string, { about: string; run: () => Promise<unkno
       'what clients wait for when the active is killed or hands over, by the size of the catalog',
     run: () => import('./failover.ts'),
   },
+  pauses: {
+    about: 'for how long the event loop of the active pauses with a large catalog',
+    run: () => import('./pauses.ts'),
+  },
   queries: {
     about: 'what the cluster adds to a query',
     run: () => import('./queries.ts'),

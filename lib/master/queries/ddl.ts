@@ -17,11 +17,11 @@ import { requireOptions } from '../../sql/table-options.ts'
 import { requireRenamable, requireWidenable } from './column-changes.ts'
 import {
   allColumns,
-  allTables,
   fullName,
   requireDatabase,
   requireDistinct,
   requireTable,
+  someNames,
   spell,
 } from './names.ts'
 import { fitsType } from './partition-value.ts'
@@ -81,11 +81,12 @@ export function dropDatabase(
   if (ifExists && state.database(name) === null) {
     return nothing(`DROP DATABASE: ${name} does not exist`)
   }
-  const tables = requireDatabase(state, name, place)
+  requireDatabase(state, name, place)
   if (name === 'default') throw new SqlError('database default can not be dropped', place)
-  if (tables.length > 0) {
-    const some = tables.slice(0, 3).join(', ')
-    const more = tables.length > 3 ? ', …' : ''
+  const count = state.tableCount(name) ?? 0
+  if (count > 0) {
+    const some = someNames(state, name, 3).sort().join(', ')
+    const more = count > 3 ? ', …' : ''
     throw new SqlError(
       `database ${name} is not empty: drop its tables first (${some}${more})`,
       place,
@@ -179,10 +180,10 @@ function placeOf(
 
 /** What the catalog manages itself may not be somebody's external data too. Throws SqlError. */
 export function refuseManaged(state: CatalogState, path: string, place: Place | null): void {
-  for (const table of allTables(state)) {
-    if (table.kind !== 'managed' || !overlap(path, table.location)) continue
-    throw new SqlError(`'${path}' belongs to table ${spell(table)}`, place)
-  }
+  const owner = state.findTable(
+    ({ kind, location }) => kind === 'managed' && overlap(path, location),
+  )
+  if (owner !== null) throw new SqlError(`'${path}' belongs to table ${spell(owner)}`, place)
 }
 
 function made(state: CatalogState, fresh: Fresh, { now }: DdlContext): Steps {

@@ -20,22 +20,30 @@ export const spell = ({ database, name }: FullName): string => `${database}.${na
 /** Throws SqlError with the name's place. */
 export function requireTable(state: CatalogState, table: TableName, current: string): Table {
   const wanted = fullName(table, current)
-  const names = requireDatabase(state, wanted.database, table.place)
+  requireDatabase(state, wanted.database, table.place)
   const found = state.find(wanted.database, wanted.name)
   if (found !== null) return found
-  const near = nearest(wanted.name, names)
+  const near = nearest(wanted.name, someNames(state, wanted.database, MOST_MEANT))
   const hint = near === null ? '' : ` (did you mean ${near}?)`
   throw new SqlError(`table ${spell(wanted)} does not exist${hint}`, table.place)
 }
 
-/** Its tables' names. Throws SqlError. */
-export function requireDatabase(
-  state: CatalogState,
-  database: string,
-  place: Place | null,
-): string[] {
-  const tables = state.tablesOf(database)
-  if (tables !== null) return tables.map(({ name }) => name)
+/** Among so many tables one is looked for that may be meant: a hint is not worth a pause of all else. */
+const MOST_MEANT = 1000
+
+/** The first `most`, in the order in which they were made. */
+export function someNames(state: CatalogState, database: string, most: number): string[] {
+  const names: string[] = []
+  for (const name of state.tableNames(database)?.keys() ?? []) {
+    if (names.length === most) break
+    names.push(name)
+  }
+  return names
+}
+
+/** Throws SqlError. */
+export function requireDatabase(state: CatalogState, database: string, place: Place | null): void {
+  if (state.database(database) !== null) return
   const near = nearest(database, state.databaseNames())
   const hint = near === null ? '' : ` (did you mean ${near}?)`
   throw new SqlError(`database ${database} does not exist${hint}`, place)
@@ -50,10 +58,6 @@ export function requireDistinct(names: readonly string[], table: TableName): voi
     seen.add(key)
   }
 }
-
-/** Of all databases. */
-export const allTables = (state: CatalogState): Table[] =>
-  state.databaseNames().flatMap((name) => [...(state.tablesOf(name) ?? [])])
 
 export const allColumns = ({ columns, partitionColumns }: Table): readonly Column[] => [
   ...columns,

@@ -32,6 +32,7 @@ import { allColumns, requireDatabase, requireTable } from './names.ts'
 import { type Confined, PathError, type PathRules, pathPart } from './paths.ts'
 import type { Answer } from './query.ts'
 import { setVariable, unsetVariable, variableRows } from './session.ts'
+import { sortedNames } from './table-names.ts'
 import { planCreateAs, planInsert, type WritePlan } from './write-plan.ts'
 
 export interface Request {
@@ -95,7 +96,7 @@ export async function plan(
       if (statement.what === 'functions') return task(context, 'functions', SHOW_FUNCTIONS, null)
       return {
         is: 'answer',
-        answer: show(statement.what, statement.named, state, session),
+        answer: await show(statement.what, statement.named, state, session),
         message: null,
         session: null,
       }
@@ -132,12 +133,12 @@ const answer = (names: readonly string[], rows: unknown[][]): Plan => ({
 /** Workers know which functions their engine has. */
 const SHOW_FUNCTIONS: SqlText = { text: 'SHOW FUNCTIONS', place: { line: 1, column: 1 } }
 
-function show(
+async function show(
   what: Exclude<Extract<Statement, { is: 'show' }>['what'], 'functions'>,
   named: Named | null,
   state: CatalogState,
   session: Session,
-): Answer {
+): Promise<Answer> {
   const column = (title: string, rows: string[][]): Answer => ({
     columns: [{ name: title, type: 'TEXT' }],
     rows,
@@ -148,13 +149,15 @@ function show(
         'database',
         state.databaseNames().map((one) => [one]),
       )
-    case 'tables':
+    case 'tables': {
+      const database = named?.name ?? session.database
+      requireDatabase(state, database, named?.place ?? null)
+      const names = (await sortedNames(state, database)) ?? []
       return column(
         'table',
-        requireDatabase(state, named?.name ?? session.database, named?.place ?? null).map((one) => [
-          one,
-        ]),
+        names.map((one) => [one]),
       )
+    }
     case 'variables':
     case 'variable':
       return {

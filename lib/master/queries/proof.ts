@@ -405,15 +405,12 @@ export const filesOf = (table: Table): KnownFile[] =>
 /** The last ones of some tables that have theirs in the warehouse. */
 export function someFiles(state: CatalogState, warehouse: string): KnownFile[] {
   const found: KnownFile[] = []
-  for (const database of state.databaseNames()) {
-    for (const table of state.tablesOf(database) ?? []) {
-      const file = table.files.at(-1)
-      if (file === undefined) continue
-      const path = absolutePath(table, file.path)
-      if (isInside(path, warehouse)) found.push({ path, bytes: file.bytes })
-      if (found.length === MOST_FILES) return found
-    }
-  }
+  state.findTable((table) => {
+    const file = table.files.at(-1)
+    const path = file === undefined ? '' : absolutePath(table, file.path)
+    if (file !== undefined && isInside(path, warehouse)) found.push({ path, bytes: file.bytes })
+    return found.length === MOST_FILES
+  })
   return found
 }
 

@@ -106,7 +106,7 @@ export class QueryServices {
     const state = this.#term?.catalog.state()
     const isThere = ({ location, files }: Table): boolean =>
       files.length > 0 && location.startsWith(`${directory}/`)
-    return state?.databaseNames().some((name) => state.tablesOf(name)?.some(isThere)) ?? false
+    return (state?.findTable(isThere) ?? null) !== null
   }
 
   /** Looks for all that the open term rests on; `onGone` follows where it isn't there. */

@@ -6,11 +6,12 @@
  * nothing in which a table of the catalog lives or has a file.
  */
 import { realpath, rm, rmdir } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path/posix'
+import { basename, dirname, isAbsolute, join } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
-import type { Litter } from '../../catalog/model.ts'
+import { inSlices } from '../../base/slices.ts'
+import type { Litter, Table } from '../../catalog/model.ts'
 import { OWN_PREFIX } from '../../catalog/own-prefix.ts'
 import { absolutePath, type CatalogState } from '../../catalog/state.ts'
 import type { CatalogPort } from './catalog-port.ts'
@@ -64,7 +65,7 @@ export class Sweeper {
     const { catalog, log, signal } = this.#options
     try {
       await this.#recordOrphans()
-      const due = dueOf(catalog.state(), this.#latestMs()).slice(0, MOST_AT_ONCE)
+      const due = (await dueOf(() => catalog.state(), this.#latestMs())).slice(0, MOST_AT_ONCE)
       const removed: string[] = []
       for (const { path } of due) {
         if (signal.aborted) return
@@ -128,27 +129,48 @@ const changesOf = (
 
 /**
  * Old enough, no table's, and nothing younger in it: a directory that was litter before its files were (an attempt that
- * nobody waited for any more, and that had won) must not take them away from who still reads them. Exported for its test.
+ * nobody waited for any more, and that had won) must not take them away from who still reads them. In slices, since it
+ * looks at all tables and their files; `now` is the newest state at any time. Exported for its test.
  */
-export function dueOf(state: CatalogState, latestMs: number): Litter[] {
-  const old: Litter[] = []
-  const young: Litter[] = []
-  for (const litter of state.litter()) (litter.sinceMs < latestMs ? old : young).push(litter)
-  if (old.length === 0) return []
-  const taken = new Set<string>()
-  const claim = (path: string): void => {
-    // With all directories above it: none of them may be removed as a whole.
-    for (let at = path; at !== '/' && !taken.has(at); at = dirname(at)) taken.add(at)
+export async function dueOf(now: () => CatalogState, latestMs: number): Promise<Litter[]> {
+  const state = now()
+  const due = new Map<string, Litter>()
+  /** Directories with something due in them: a table elsewhere has no file that matters. */
+  const around = new Set<string>()
+  /** Nothing may be removed that is one of these, or holds it. */
+  const young = state.publications().map(({ staging }) => staging)
+  await inSlices(state.allLitter(), (litter) => {
+    if (litter.sinceMs >= latestMs) young.push(litter.path)
+    else {
+      due.set(litter.path, litter)
+      for (const at of upwards(litter.path)) around.add(at)
+    }
+  })
+  if (due.size === 0) return []
+  const keep = (path: string): void => {
+    for (const at of upwards(path)) due.delete(at)
   }
-  for (const database of state.databaseNames()) {
-    for (const table of state.tablesOf(database) ?? []) {
-      claim(table.location)
-      for (const file of table.files) claim(absolutePath(table, file.path))
+  await inSlices(young, keep)
+  await inSlices(keptBy(state.allTables(), around), keep)
+  // What became a table's meanwhile.
+  await inSlices(keptBy(now().tablesChangedSince(state), around), keep)
+  return [...due.values()]
+}
+
+function* keptBy(tables: Iterable<Table>, around: ReadonlySet<string>): Iterable<string> {
+  for (const table of tables) {
+    yield table.location
+    const isAround = around.has(table.location)
+    for (const { path } of table.files) {
+      // Nothing, for one that does not matter: among millions of them there has to be a place to stop at.
+      yield isAround || isAbsolute(path) ? absolutePath(table, path) : ''
     }
   }
-  for (const { staging } of state.publications()) claim(staging)
-  for (const { path } of young) claim(path)
-  return old.filter(({ path }) => !taken.has(path))
+}
+
+/** A path and all directories above it. */
+function* upwards(path: string): Iterable<string> {
+  for (let at = path; at.length > 1; at = dirname(at)) yield at
 }
 
 /** Where it really is, by the directory that holds it: a link is removed, not followed. Null: it is gone. */

@@ -3,15 +3,16 @@
  * files by name: those would be missing from then on. An external table that is nothing but what stands in its directory
  * is not hurt; it has the new files. Asked when the query is planned, and again in the transaction that decides it. Pure.
  */
+import { isAbsolute } from 'node:path/posix'
 import type { Table } from '../../catalog/model.ts'
-import { absolutePath, type CatalogState } from '../../catalog/state.ts'
-import { allTables, spell } from './names.ts'
+import type { CatalogState } from '../../catalog/state.ts'
+import { spell } from './names.ts'
 import { isInside, overlap } from './paths.ts'
 
 /** Why the directory may not be replaced; null when it may. */
 export function whyTaken(state: CatalogState, path: string): string | null {
-  const table = allTables(state).find((one) => keepsFilesAt(one, path))
-  if (table === undefined) return null
+  const table = state.findTable((one) => keepsFilesAt(one, path))
+  if (table === null) return null
   const name = spell(table)
   return `'${path}' belongs to table ${name}: write INSERT OVERWRITE INTO ${name}, or name another directory`
 }
@@ -20,5 +21,6 @@ function keepsFilesAt(table: Table, path: string): boolean {
   const { kind, location, wholeDirectory, files } = table
   const keeps = kind === 'managed' || !wholeDirectory || files.length > 0
   if (keeps && overlap(path, location)) return true
-  return files.some((file) => isInside(absolutePath(table, file.path), path))
+  // The others are below its location, which is elsewhere.
+  return files.some((file) => isAbsolute(file.path) && isInside(file.path, path))
 }

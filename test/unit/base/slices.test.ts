@@ -1,5 +1,5 @@
 import t from 'tap'
-import { inSlices, type Turns } from '../../../lib/base/slices.ts'
+import { inSlices, sortedInSlices, type Turns } from '../../../lib/base/slices.ts'
 
 /** A clock that goes on by `stepMs` at each look, and the turns that were given. */
 function byHand(stepMs: number): Turns & { turns: number } {
@@ -75,4 +75,13 @@ t.test('timers run between the slices of the real loop', async (t) => {
   clearInterval(timer)
   t.ok(steps > 0)
   t.ok(beats >= 2)
+})
+
+t.test('words are sorted in slices as in one piece', async (t) => {
+  const hand = byHand(1)
+  const words = Array.from({ length: 3500 }, (_, i) => `t${(i * 7919) % 2999}`)
+  t.same(await sortedInSlices(words, hand), [...words].sort())
+  t.ok(hand.turns > 1000)
+  t.same(await sortedInSlices([]), [])
+  t.same(await sortedInSlices(['b', 'a']), ['a', 'b'])
 })

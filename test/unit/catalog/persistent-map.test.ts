@@ -61,6 +61,29 @@ t.test('a whole run of changes is taken back in reverse', async (t) => {
   t.equal(told(map.entries()), before)
 })
 
+t.test('what was changed since a copy was made is found without looking at the rest', async (t) => {
+  const numbers = (count: number) => Array.from({ length: count }, (_, i) => [i, { i }] as const)
+  const before = new PersistentMap<number, { i: number }>(numbers(1000))
+  const after = before.fork()
+  t.same([...after.changedSince(before)], [])
+  after.set(3, undefined)
+  after.set(500, { i: -500 })
+  for (const [key, value] of numbers(40_000).slice(1000)) after.set(key, value)
+  const changed = [...after.changedSince(before)].map(({ i }) => i)
+  t.same(changed.slice(0, 3), [-500, 1000, 1001])
+  t.equal(changed.length, 39_001)
+  t.same(
+    [...before.changedSince(after)].map(({ i }) => i),
+    [3, 500],
+  )
+  t.equal([...after.changedSince(new PersistentMap())].length, 39_999)
+  t.equal(after.find(({ i }) => i > 38_000)?.i, 38_001)
+  t.equal(
+    after.find(({ i }) => i === 3),
+    undefined,
+  )
+})
+
 t.test('keys of one hash live beside each other', async (t) => {
   // Found by search: FNV-1a with this mix gives both of a pair the same 32 bits.
   const pairs = collisions(3)
