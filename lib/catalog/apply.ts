@@ -11,8 +11,9 @@
  */
 import { isAbsolute } from 'node:path'
 import { CatalogError } from './errors.ts'
+import { FileList } from './file-list.ts'
 import { joined } from './joined.ts'
-import type { Change, Column, DataFile, Outcome, Table, Transaction } from './model.ts'
+import type { Change, Column, DataFile, Outcome, PlainTable, Table, Transaction } from './model.ts'
 import { PersistentMap } from './persistent-map.ts'
 import {
   absolutePath,
@@ -21,6 +22,7 @@ import {
   DEFAULT_DATABASE,
   type Delta,
   type Maps,
+  tableOf,
 } from './state.ts'
 
 export const OUTCOMES_KEPT = 10_000
@@ -29,7 +31,6 @@ export const OUTCOMES_MAX = 100_000
 const FORGET_EVERY = 1000
 
 type Do<Name extends Change['do']> = Extract<Change, { do: Name }>
-type Partition = DataFile['partition']
 
 /** What was before the first change since the last seal, by key. */
 type Touched<K, V> = Map<K, V | undefined>
@@ -37,8 +38,6 @@ type Touched<K, V> = Map<K, V | undefined>
 export class Draft extends CatalogState {
   #undo: (() => void)[] = []
   #touched = noTouches()
-  /** Tables whose `files` array is this draft's own since the last seal. */
-  #ownFiles = new Map<number, DataFile[]>()
   /** Name tables of databases that are this draft's own. */
   #ownNames = new WeakSet<object>()
 
@@ -69,7 +68,6 @@ export class Draft extends CatalogState {
     const state = new CatalogState(forkMaps(this.maps), this.next)
     const delta = this.#delta()
     this.#touched = noTouches()
-    this.#ownFiles.clear()
     this.#ownNames = new WeakSet()
     return { state, delta }
   }
@@ -144,7 +142,8 @@ export class Draft extends CatalogState {
     this.#set('names', name, undefined)
   }
 
-  #createTable(table: Table): void {
+  #createTable(plain: PlainTable): void {
+    const table = tableOf(plain)
     this.#demandFree(table.database, table.name)
     if (table.id !== this.next) {
       throw conflict(`table id ${table.id} is not the next one, which is ${this.next}`)
@@ -214,7 +213,9 @@ export class Draft extends CatalogState {
     this.#demandUnaltered(table, write.schemaVersion)
     this.#checkPartitions(table, write.files)
     if (write.mode !== 'append') this.#overwrite(changed(table, atMs), write, atMs)
-    else if (write.files.length > 0) this.#append(changed(table, atMs), write.files)
+    else if (write.files.length > 0) {
+      this.#replaceFiles(changed(table, atMs), table.files.append(write.files))
+    }
   }
 
   #overwrite(table: Table, write: Do<'write'>, atMs: number): void {
@@ -224,25 +225,22 @@ export class Draft extends CatalogState {
         `table ${nameOf(table)} is whatever stands in ${table.location}: single partitions of it can't be overwritten`,
       )
     }
-    const replaced = new Set(write.files.map(({ partition }) => partitionKey(partition)))
-    const kept = partial
-      ? table.files.filter(({ partition }) => !replaced.has(partitionKey(partition)))
-      : []
-    const files = [...kept, ...write.files]
-    this.#replaceFiles({ ...table, wholeDirectory: false }, files)
-    this.#dropFiles(table, files, atMs)
+    const fallen = partial ? partitionsOf(table.files, write.files) : [table.files]
+    let kept = partial ? table.files : FileList.EMPTY
+    if (partial) for (const { partition } of write.files) kept = kept.withoutPartition(partition)
+    this.#replaceFiles({ ...table, wholeDirectory: false }, kept.append(write.files))
+    for (const files of fallen) this.#dropFiles(table, files, write.files, atMs)
   }
 
   #dropPartition({ tableId, partition }: Do<'drop-partition'>, atMs: number): void {
     const table = this.#demandTable(tableId)
-    const key = partitionKey(partition)
-    const files = table.files.filter((file) => partitionKey(file.partition) !== key)
-    if (files.length === table.files.length) {
+    const files = table.files.partition(partition)
+    if (files === null) {
       throw missing(`partition (${partition.join(', ')}) of table ${nameOf(table)}`)
     }
-    this.#replaceFiles(changed(table, atMs), files)
+    this.#replaceFiles(changed(table, atMs), table.files.withoutPartition(partition))
     // What is in an external table is the user's; only a write was his order to replace it.
-    if (table.kind === 'managed') this.#dropFiles(table, files, atMs)
+    if (table.kind === 'managed') this.#dropFiles(table, files, [], atMs)
   }
 
   #compact({ tableId, schemaVersion, joins, keepMs }: Do<'compact'>, atMs: number): void {
@@ -277,48 +275,36 @@ export class Draft extends CatalogState {
 
   // ---- files and litter ------------------------------------------------------------------------------------------
 
-  /** Into the array in place where it is the draft's own: many appends to one table cost what they add. */
-  #append(table: Table, added: readonly DataFile[]): void {
-    const own = this.#ownFiles.get(table.id)
-    if (own === undefined || own !== table.files) {
-      this.#replaceFiles(table, [...table.files, ...added])
-      return
-    }
-    const { length } = own
-    this.#set('tables', table.id, table)
-    for (const file of added) own.push(file)
-    this.#undo.push(() => {
-      own.length = length
-    })
-  }
-
-  #replaceFiles(table: Table, files: DataFile[]): void {
+  #replaceFiles(table: Table, files: FileList): void {
     this.#set('tables', table.id, { ...table, files })
-    this.#ownFiles.set(table.id, files)
   }
 
-  /** What `table` had and the new list has not; but for files that the user brought (ADD PARTITION … LOCATION). */
-  #dropFiles(table: Table, files: readonly DataFile[], atMs: number): void {
-    const still = new Set(files.map(({ path }) => absolutePath(table, path)))
-    const own = table.files.filter(({ path }) => !isAbsolute(path))
-    const fallen = own.map(({ path }) => absolutePath(table, path))
-    this.#addLitter(
-      fallen.filter((path) => !still.has(path)),
-      atMs,
-    )
+  /** Those that are not among the new ones; but for files that the user brought (ADD PARTITION … LOCATION). */
+  #dropFiles(
+    table: Table,
+    files: Iterable<DataFile>,
+    added: readonly DataFile[],
+    atMs: number,
+  ): void {
+    const still = new Set(added.map(({ path }) => absolutePath(table, path)))
+    for (const { path } of files) {
+      const fallen = absolutePath(table, path)
+      if (!isAbsolute(path) && !still.has(fallen)) this.#addLitter([fallen], atMs)
+    }
   }
 
   #addLitter(paths: readonly string[], sinceMs: number): void {
     for (const path of paths) this.#set('litter', path, { path, sinceMs })
   }
 
-  #checkPartitions(table: Table, files: readonly DataFile[]): void {
+  #checkPartitions(table: Table, files: Iterable<DataFile>): void {
     const width = table.partitionColumns.length
-    const odd = files.find(({ partition }) => partition.length !== width)
-    if (odd === undefined) return
-    throw conflict(
-      `file ${odd.path} has ${odd.partition.length} partition values, table ${nameOf(table)} has ${width} partition columns`,
-    )
+    for (const { path, partition } of files) {
+      if (partition.length === width) continue
+      throw conflict(
+        `file ${path} has ${partition.length} partition values, table ${nameOf(table)} has ${width} partition columns`,
+      )
+    }
   }
 
   // ---- outcomes --------------------------------------------------------------------------------------------------
@@ -461,7 +447,10 @@ const changed = (table: Table, atMs: number): Table => ({
   contentVersion: Math.max(contentVersionOf(table) + 1, Math.round(atMs)),
 })
 
-const partitionKey = (partition: Partition): string => JSON.stringify(partition)
+/** Those partitions of `list` that `files` have. */
+const partitionsOf = (list: FileList, files: readonly DataFile[]) =>
+  new Set(files.map(({ partition }) => list.partition(partition)).filter((one) => one !== null))
+
 const nameOf = (table: Table): string => `${table.database}.${table.name}`
 const columnOf = (table: Table, column: string): string =>
   `column '${column}' of table ${nameOf(table)}`

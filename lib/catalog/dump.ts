@@ -121,8 +121,10 @@ function* incoherences(catalog: CatalogData): IterableIterator<string> {
     const columns = [...one.columns, ...one.partitionColumns].map((each) => each.name)
     yield* twice(`${title}: column`, columns)
     const width = one.partitionColumns.length
-    const odd = one.files.find(({ partition }) => partition.length !== width)
-    if (odd !== undefined) yield `${title}: file ${odd.path} has not ${width} partition values`
+    for (const { path, partition } of one.files) {
+      if (partition.length !== width)
+        yield `${title}: file ${path} has not ${width} partition values`
+    }
   }
 }
 

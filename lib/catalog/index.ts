@@ -9,6 +9,7 @@ export type { Binding } from './binding.ts'
 export { type Build, Catalog, type CatalogOptions } from './catalog.ts'
 export { decodeDump, encodeDump, isEmptyCatalog } from './dump.ts'
 export { CatalogError, type CatalogErrorCode } from './errors.ts'
+export { FileList } from './file-list.ts'
 export { type MemKept, MemStore, memKept } from './mem-store.ts'
 export type {
   CatalogData,
@@ -19,6 +20,7 @@ export type {
   FileFormat,
   Litter,
   Outcome,
+  PlainTable,
   Publication,
   Table,
   Transaction,
@@ -30,5 +32,6 @@ export {
   DEFAULT_DATABASE,
   EMPTY,
   IDS_OF_THE_LOST,
+  StateBuilder,
 } from './state.ts'
 export type { Batch, CatalogStore, Commit, Kept, Opened, Origin, ReadableStore } from './store.ts'

@@ -6,58 +6,66 @@
  * the same partition.
  */
 import { isAbsolute } from 'node:path/posix'
+import type { FileList, FilePartition } from './file-list.ts'
 import type { DataFile, Join, Table } from './model.ts'
 
-/** The new list, or why these files can't be joined. */
+/** The new list, or why these files can't be joined. Costs what the partitions of the joins hold. */
 export function joined(
   table: Pick<Table, 'kind' | 'files'>,
   joins: readonly Join[],
-): DataFile[] | string {
+): FileList | string {
   // What an external table consists of is the user's, listed or not.
   if (table.kind === 'external') return 'it is external: its files are not ours to join'
-  const joinOf = new Map<string, Join>()
+  const seen = new Set<string>()
+  let { files } = table
   for (const join of joins) {
     for (const path of join.replaced) {
       if (isAbsolute(path)) return `file ${path} was brought by a user and is not ours to join`
-      if (joinOf.has(path)) return `file ${path} is joined twice`
-      joinOf.set(path, join)
+      if (seen.has(path)) return `file ${path} is joined twice`
+      seen.add(path)
     }
+    const now = withJoin(files, join)
+    if (typeof now === 'string') return now
+    files = now
   }
-  const made = new Set(joins.flatMap(({ files }) => files.map(({ path }) => path)))
-  const found = new Map<Join, DataFile[]>()
-  const files: DataFile[] = []
-  let there: string | null = null
-  for (const file of table.files) {
-    const join = joinOf.get(file.path)
-    if (join === undefined) {
-      if (made.has(file.path)) there = file.path
-      files.push(file)
-      continue
-    }
-    const others = found.get(join)
-    if (others === undefined) {
-      found.set(join, [file])
-      for (const one of join.files) files.push(one)
-    } else others.push(file)
-  }
-  for (const join of joins) {
-    const why = whyNotTheSame(found.get(join) ?? [], join)
-    if (why !== null) return why
-  }
-  return there === null ? files : `file ${there} is one of its files already`
+  return files
 }
 
-function whyNotTheSame(found: readonly DataFile[], { replaced, files }: Join): string | null {
-  if (replaced.length === 0) return `nothing is joined into ${files[0]?.path}`
+function withJoin(files: FileList, { replaced, files: made }: Join): FileList | string {
+  const [first] = replaced
+  if (first === undefined) return `nothing is joined into ${made[0]?.path}`
+  const keys = new Set(made.map(({ partition }) => JSON.stringify(partition)))
+  if (keys.size > 1) return `files of several partitions can't be joined: ${[...keys].join(', ')}`
+  const partition =
+    made[0] === undefined ? withFile(files, first) : files.partition(made[0].partition)
+  const wanted = new Set(replaced)
+  const all = [...(partition ?? [])]
+  const found = all.filter(({ path }) => wanted.has(path))
   const there = new Set(found.map(({ path }) => path))
   const gone = replaced.find((path) => !there.has(path))
-  if (gone !== undefined) return `file ${gone} is none of its files any more`
-  const keys = new Set([...found, ...files].map(({ partition }) => JSON.stringify(partition)))
-  if (keys.size > 1) return `files of several partitions can't be joined: ${[...keys].join(', ')}`
+  if (gone !== undefined) return `file ${gone} is none of its files any more${where(made)}`
+  const names = new Set(made.map(({ path }) => path))
+  const twice = all.find(({ path }) => names.has(path) && !wanted.has(path))
+  if (twice !== undefined) return `file ${twice.path} is one of its files already`
   const before = rowsOf(found)
-  const after = rowsOf(files)
-  if (before === null || after === null || before === after) return null
-  return `what would take the place of ${before} rows has ${after}`
+  const after = rowsOf(made)
+  if (before !== null && after !== null && before !== after) {
+    return `what would take the place of ${before} rows has ${after}`
+  }
+  return files.replaced(partition?.values ?? [], wanted, made)
+}
+
+const where = ([file]: readonly DataFile[]): string =>
+  file === undefined || file.partition.length === 0
+    ? ''
+    : `, in partition (${file.partition.join(', ')})`
+
+/** Where nothing takes their place, nothing says which partition it is. */
+function withFile(files: FileList, path: string): FilePartition | null {
+  for (const partition of files.partitions()) {
+    for (const piece of partition.pieces()) if (piece.paths().includes(path)) return partition
+  }
+  return null
 }
 
 /** Null when nobody has counted all of them. */

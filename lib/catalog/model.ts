@@ -8,6 +8,8 @@
  * transaction; what no table names any more is removed later.
  */
 
+import type { FileList } from './file-list.ts'
+
 export type FileFormat = 'TEXT' | 'JSON' | 'PARQUET'
 
 export interface Column {
@@ -44,7 +46,7 @@ export interface Table {
   readonly location: string
   /** External only: whatever files stand in `location` belong to it, besides `files`. Ends with the first overwrite. */
   readonly wholeDirectory: boolean
-  readonly files: readonly DataFile[]
+  readonly files: FileList
   /** Raised by each change of the schema; a write that was planned with another one is refused. */
   readonly schemaVersion: number
   /**
@@ -54,6 +56,15 @@ export interface Table {
   readonly contentVersion?: number | undefined
   /** ISO 8601. */
   readonly createdAt: string
+}
+
+/** A table as messages, journals and dumps have it: its files are an array, or the list that is made of one. */
+export interface PlainTable extends Omit<Table, 'files'> {
+  readonly files: Files
+}
+interface Files extends Iterable<DataFile> {
+  readonly length: number
+  map<T>(make: (file: DataFile) => T): T[]
 }
 
 export interface Database {
@@ -103,7 +114,7 @@ export interface Publication {
 
 export interface CatalogData {
   readonly databases: readonly Database[]
-  readonly tables: readonly Table[]
+  readonly tables: readonly PlainTable[]
   readonly outcomes: readonly Outcome[]
   readonly litter: readonly Litter[]
   readonly publications: readonly Publication[]
@@ -117,7 +128,7 @@ export type Change =
   /** Only when it holds no table. */
   | { readonly do: 'drop-database'; readonly name: string }
   /** `table.id` must be the catalog's next. */
-  | { readonly do: 'create-table'; readonly table: Table }
+  | { readonly do: 'create-table'; readonly table: PlainTable }
   /** `litter`: paths to be removed later; empty for an external table. */
   | { readonly do: 'drop-table'; readonly tableId: number; readonly litter: readonly string[] }
   | { readonly do: 'rename-table'; readonly tableId: number; readonly name: string }

@@ -2,15 +2,16 @@
  * Writes what a batch changes (`Delta`, worked out by the model) as rows, inside the caller's transaction. Costs what
  * changes, not what the catalog holds: of a table with 100,000 files an append inserts the new ones.
  */
-import type { Column, Table } from './model.ts'
+import { FileList, type FilePiece, type PieceChanges } from './file-list.ts'
+import type { Column, DataFile, Table } from './model.ts'
 import { placeholders, type SqlConnection, type SqlValue } from './sql-connection.ts'
 import { toSqlText } from './sql-text.ts'
 import type { Delta } from './state.ts'
 
 /** Which row is which, so that rows are found by number; as of the last commit. */
 export interface RowNumbers {
-  /** `file_no` of each table's files, in their order. */
-  readonly files: Map<number, readonly number[]>
+  /** `file_no` of the files of each piece of each table, in their order. */
+  readonly files: WeakMap<FilePiece, readonly number[]>
   /** By name, query id, path, query id. */
   readonly databases: Map<string, number>
   readonly outcomes: Map<string, number>
@@ -132,39 +133,77 @@ class DeltaWriter {
     await this.#putFiles(before, after)
   }
 
-  /** What is the same object before and after, in the same order, stays; the rest is deleted and inserted. */
   async #putFiles(before: Table | null, after: Table): Promise<void> {
-    const numbersBefore = this.#numbers.files.get(after.id) ?? []
-    const numbers: number[] = []
+    const old = before?.files ?? FileList.EMPTY
     const gone: number[] = []
-    before?.files.forEach((file, at) => {
-      const number = numbersBefore[at]
-      if (number === undefined) throw new Error(`table ${after.id}: file ${at} has no row number`)
-      ;(file === after.files[numbers.length] ? numbers : gone).push(number)
-    })
-    const fresh = after.files.slice(numbers.length)
-    if (gone.length > 0 && numbers.length === 0) {
+    const rows: SqlValue[][] = []
+    for (const changes of old.differencesTo(after.files)) {
+      this.#putPieces(changes, gone, ({ path, rows: count, bytes, partition }) => {
+        const number = this.#numbers.next++
+        const values = JSON.stringify(partition)
+        rows.push([after.id, number, toSqlText(path), count, bytes, values])
+        return number
+      })
+    }
+    if (gone.length > 0 && gone.length === old.length) {
       await this.#delete('catalog_files', 'table_id', [after.id])
     } else {
       await this.#delete('catalog_files', 'file_no', gone, { table_id: after.id })
     }
-    const rows = fresh.map((file) => {
-      const number = this.#numbers.next++
-      numbers.push(number)
-      const values = JSON.stringify(file.partition)
-      return [after.id, number, toSqlText(file.path), file.rows, file.bytes, values]
-    })
     await this.#insert('catalog_files', rows)
-    this.notes.push(() => this.#numbers.files.set(after.id, numbers))
+  }
+
+  /**
+   * A file that is the same before and after stays, unless one that comes anew stands before it in its partition: their
+   * numbers are their order. Its row goes, and it comes anew, too.
+   */
+  #putPieces(changes: PieceChanges, gone: number[], insert: (file: DataFile) => number): void {
+    if (this.#putInOrder(changes, gone, insert)) return
+    for (const piece of changes.behind()) {
+      for (const number of this.#numbers.files.get(piece) ?? []) gone.push(number)
+      const numbers = Array.from(piece, insert)
+      this.notes.push(() => this.#numbers.files.set(piece, numbers))
+    }
+  }
+
+  /** False when those behind have to come anew as well. */
+  #putInOrder(changes: PieceChanges, gone: number[], insert: (file: DataFile) => number): boolean {
+    const left = new Map<string, number>()
+    for (const file of filesOf(changes.come))
+      left.set(keyOf(file), (left.get(keyOf(file)) ?? 0) + 1)
+    const stay: { key: string; number: number }[] = []
+    for (const piece of changes.gone) {
+      const numbers = this.#numbers.files.get(piece) ?? []
+      for (const [at, file] of [...piece].entries()) {
+        const number = numbers[at]
+        if (number === undefined) throw new Error(`${file.path} has no row number`)
+        const key = keyOf(file)
+        const count = left.get(key) ?? 0
+        left.set(key, count - 1)
+        if (count > 0) stay.push({ key, number })
+        else gone.push(number)
+      }
+    }
+    let next = 0
+    let inOrder = true
+    for (const piece of changes.come) {
+      const numbers = Array.from(piece, (file) => {
+        const known = stay[next]
+        inOrder = inOrder && known?.key === keyOf(file)
+        if (!inOrder || known === undefined) return insert(file)
+        next += 1
+        return known.number
+      })
+      this.notes.push(() => this.#numbers.files.set(piece, numbers))
+    }
+    for (const { number } of stay.slice(next)) gone.push(number)
+    return inOrder
   }
 
   async #deleteTables(ids: readonly number[]): Promise<void> {
     for (const table of ['files', 'options', 'columns', 'tables']) {
       await this.#delete(`catalog_${table}`, 'table_id', ids)
     }
-    this.notes.push(() => {
-      for (const id of ids) this.#numbers.files.delete(id)
-    })
   }
 
   async #delete(
@@ -190,6 +229,9 @@ class DeltaWriter {
     }
   }
 }
+
+const filesOf = (pieces: readonly FilePiece[]) => pieces.flatMap((piece) => [...piece])
+const keyOf = ({ path, rows, bytes }: DataFile): string => JSON.stringify([path, rows, bytes])
 
 const headOf = (table: Table): SqlValue[] => [
   toSqlText(table.database),

@@ -4,6 +4,7 @@
  * and a look at the term must not have to change it first.
  */
 import { CatalogError } from './errors.ts'
+import { FileList, type FilePiece } from './file-list.ts'
 import {
   type CatalogData,
   type Column,
@@ -76,7 +77,6 @@ export async function readCatalog(connection: SqlConnection): Promise<ReadCatalo
       }),
   )
   const numbers = {
-    files: parts.numbers,
     databases: new Map(databases.map(({ no, value }) => [value.name, no])),
     outcomes: new Map(outcomes.map(({ no, value }) => [value.queryId, no])),
     litter: new Map(litter.map(({ no, value }) => [value.path, no])),
@@ -91,7 +91,10 @@ export async function readCatalog(connection: SqlConnection): Promise<ReadCatalo
       publications: publications.map(plain),
       nextTableId,
     },
-    numbers: { ...numbers, next: highest(numbers) + 1 },
+    numbers: {
+      ...{ ...numbers, files: parts.files.numbers },
+      next: Math.max(parts.files.highest, highest(numbers)) + 1,
+    },
   }
 }
 
@@ -105,11 +108,9 @@ const numbered = <T>(row: SqlRow, column: string, value: T): Numbered<T> => ({
 })
 const plain = <T>({ value }: Numbered<T>): T => value
 
-function highest(numbers: Omit<RowNumbers, 'next'>): number {
+function highest(numbers: Omit<RowNumbers, 'next' | 'files'>): number {
   let most = 0
-  const { files, ...named } = numbers
-  for (const list of files.values()) for (const no of list) most = Math.max(most, no)
-  for (const map of Object.values(named)) for (const no of map.values()) most = Math.max(most, no)
+  for (const map of Object.values(numbers)) for (const no of map.values()) most = Math.max(most, no)
   return most
 }
 
@@ -117,8 +118,7 @@ interface Parts {
   readonly columns: Map<number, Column[]>
   readonly partitionColumns: Map<number, Column[]>
   readonly options: Map<number, [string, string][]>
-  readonly files: Map<number, DataFile[]>
-  readonly numbers: Map<number, number[]>
+  readonly files: FilesRead
 }
 
 async function readParts(connection: SqlConnection): Promise<Parts> {
@@ -126,8 +126,7 @@ async function readParts(connection: SqlConnection): Promise<Parts> {
     columns: new Map(),
     partitionColumns: new Map(),
     options: new Map(),
-    files: new Map(),
-    numbers: new Map(),
+    files: new FilesRead(),
   }
   const order = 'ORDER BY table_id, position'
   for (const row of await connection.query(`SELECT * FROM catalog_columns ${order}`)) {
@@ -137,29 +136,77 @@ async function readParts(connection: SqlConnection): Promise<Parts> {
   for (const row of await connection.query(`SELECT * FROM catalog_options ${order}`)) {
     add(parts.options, whole(row, 'table_id'), [text(row, 'name'), text(row, 'value')])
   }
-  await readPaged(
-    connection,
-    (after) => {
-      const id = Number(after?.table_id ?? 0)
-      const no = Number(after?.file_no ?? 0)
-      return [
-        `SELECT * FROM catalog_files WHERE table_id > ? OR (table_id = ? AND file_no > ?) ORDER BY table_id, file_no LIMIT ${PAGE_ROWS}`,
-        [id, id, no],
-      ]
-    },
-    (row) => {
-      const id = whole(row, 'table_id')
-      add(parts.numbers, id, whole(row, 'file_no'))
-      add(parts.files, id, {
-        path: text(row, 'path'),
-        rows: wholeOrNull(row, 'row_count'),
-        bytes: whole(row, 'bytes'),
-        partition: partitionOf(row),
-      })
-    },
-  )
+  const pages = pagesOf(connection, (after) => {
+    const id = Number(after?.table_id ?? 0)
+    const no = Number(after?.file_no ?? 0)
+    return [
+      `SELECT * FROM catalog_files WHERE table_id > ? OR (table_id = ? AND file_no > ?) ORDER BY table_id, file_no LIMIT ${PAGE_ROWS}`,
+      [id, id, no],
+    ]
+  })
+  for await (const rows of pages) parts.files.add(rows)
+  parts.files.end()
   return parts
 }
+
+/** The files of one table after the other, as their rows come. */
+class FilesRead {
+  /** By table. */
+  readonly lists = new Map<number, FileList>()
+  readonly numbers = new WeakMap<FilePiece, readonly number[]>()
+  highest = 0
+  #id = 0
+  #list = FileList.EMPTY
+  /** Of the files of the table, by partition, in the order of its list. */
+  #ofPartitions = new Map<string, number[]>()
+
+  add(rows: readonly SqlRow[]): void {
+    let files: DataFile[] = []
+    for (const row of rows) {
+      const id = whole(row, 'table_id')
+      if (id !== this.#id) {
+        this.#list = this.#list.append(files)
+        files = []
+        this.end()
+        this.#id = id
+      }
+      const file = fileIn(row)
+      files.push(file)
+      this.#number(file, whole(row, 'file_no'))
+    }
+    this.#list = this.#list.append(files)
+  }
+
+  /** Of a table, or of all. */
+  end(): void {
+    if (this.#list.length > 0) this.lists.set(this.#id, this.#list)
+    for (const partition of this.#list.partitions()) {
+      const numbers = this.#ofPartitions.get(JSON.stringify(partition.values)) ?? []
+      let at = 0
+      for (const piece of partition.pieces()) {
+        this.numbers.set(piece, numbers.slice(at, at + piece.length))
+        at += piece.length
+      }
+    }
+    this.#list = FileList.EMPTY
+    this.#ofPartitions = new Map()
+  }
+
+  #number({ partition }: DataFile, number: number): void {
+    this.highest = Math.max(this.highest, number)
+    const key = JSON.stringify(partition)
+    const numbers = this.#ofPartitions.get(key)
+    if (numbers === undefined) this.#ofPartitions.set(key, [number])
+    else numbers.push(number)
+  }
+}
+
+const fileIn = (row: SqlRow): DataFile => ({
+  path: text(row, 'path'),
+  rows: wholeOrNull(row, 'row_count'),
+  bytes: whole(row, 'bytes'),
+  partition: partitionOf(row),
+})
 
 const tableOf = (row: SqlRow, parts: Parts): Table => {
   const id = whole(row, 'table_id')
@@ -174,7 +221,7 @@ const tableOf = (row: SqlRow, parts: Parts): Table => {
     partitionColumns: parts.partitionColumns.get(id) ?? [],
     location: text(row, 'location'),
     wholeDirectory: flag(row, 'whole_directory'),
-    files: parts.files.get(id) ?? [],
+    files: parts.files.lists.get(id) ?? FileList.EMPTY,
     schemaVersion: whole(row, 'schema_version'),
     ...contentVersionIn(row),
     createdAt: text(row, 'created_at'),
@@ -183,7 +230,8 @@ const tableOf = (row: SqlRow, parts: Parts): Table => {
 
 function refuseOrphans(parts: Parts, ids: ReadonlySet<number>): void {
   const { columns, partitionColumns, options, files } = parts
-  for (const [name, map] of Object.entries({ columns, partitionColumns, options, files })) {
+  const maps = { columns, partitionColumns, options, files: files.lists }
+  for (const [name, map] of Object.entries(maps)) {
     for (const id of map.keys()) {
       if (!ids.has(id)) throw corrupt(`there are ${name} of table ${id}, which is not there`)
     }
@@ -196,10 +244,18 @@ async function readPaged<T>(
   make: (row: SqlRow) => T,
 ): Promise<T[]> {
   const made: T[] = []
+  for await (const rows of pagesOf(connection, page)) for (const row of rows) made.push(make(row))
+  return made
+}
+
+async function* pagesOf(
+  connection: SqlConnection,
+  page: (after: SqlRow | undefined) => [string, number[]],
+): AsyncGenerator<SqlRow[]> {
   for (let last: SqlRow | undefined; ; ) {
     const rows = await connection.query(...page(last))
-    for (const row of rows) made.push(make(row))
-    if (rows.length < PAGE_ROWS) return made
+    yield rows
+    if (rows.length < PAGE_ROWS) return
     last = rows.at(-1)
   }
 }

@@ -3,7 +3,16 @@
  * from memory. A state never changes; `apply.ts` makes the next one from it.
  */
 import { isAbsolute, join } from 'node:path/posix'
-import type { CatalogData, Database, Litter, Outcome, Publication, Table } from './model.ts'
+import { FileList } from './file-list.ts'
+import type {
+  CatalogData,
+  Database,
+  Litter,
+  Outcome,
+  PlainTable,
+  Publication,
+  Table,
+} from './model.ts'
 import { PersistentMap } from './persistent-map.ts'
 
 /** Every catalog has it, and it can't be dropped. */
@@ -22,7 +31,7 @@ export const EMPTY: CatalogData = {
 /** What a group of transactions changed, as rows: put (new or replaced) and gone. */
 export interface Delta {
   readonly databases: Rows<Database, string>
-  /** By id. `after.files` begins with the very objects of `before.files` when files were only added. */
+  /** By id. What the files of the two don't share is `before.files.differencesTo(after.files)`. */
   readonly tables: {
     readonly put: readonly { readonly before: Table | null; readonly after: Table }[]
     readonly gone: readonly number[]
@@ -61,17 +70,9 @@ export class CatalogState {
   }
 
   static from(data: CatalogData): CatalogState {
-    const byName = new Map<string, [string, number][]>(data.databases.map(({ name }) => [name, []]))
-    for (const table of data.tables) byName.get(table.database)?.push([table.name, table.id])
-    const maps: Maps = {
-      databases: new PersistentMap(data.databases.map((database) => [database.name, database])),
-      tables: new PersistentMap(data.tables.map((table) => [table.id, table])),
-      names: new PersistentMap([...byName].map(([name, ids]) => [name, new PersistentMap(ids)])),
-      outcomes: new PersistentMap(data.outcomes.map((outcome) => [outcome.queryId, outcome])),
-      litter: new PersistentMap(data.litter.map((litter) => [litter.path, litter])),
-      publications: new PersistentMap(data.publications.map((one) => [one.queryId, one])),
-    }
-    return new CatalogState(maps, data.nextTableId)
+    const builder = new StateBuilder()
+    builder.add(data)
+    return builder.done(data.nextTableId)
   }
 
   /** The id that the next table must have. */
@@ -170,6 +171,59 @@ export class CatalogState {
     }
   }
 }
+
+/** Makes a state of its rows, which may come in any order and in as many calls as one likes, each as short as its rows. */
+export class StateBuilder {
+  readonly #maps: Maps = {
+    databases: new PersistentMap(),
+    tables: new PersistentMap(),
+    names: new PersistentMap(),
+    outcomes: new PersistentMap(),
+    litter: new PersistentMap(),
+    publications: new PersistentMap(),
+  }
+
+  add(rows: Partial<Omit<CatalogData, 'nextTableId'>>): void {
+    const { databases, outcomes, litter, publications } = this.#maps
+    for (const one of rows.databases ?? []) this.#addDatabase(databases, one)
+    for (const table of rows.tables ?? []) this.#addTable(tableOf(table))
+    for (const one of rows.outcomes ?? []) outcomes.set(one.queryId, one)
+    for (const one of rows.litter ?? []) litter.set(one.path, one)
+    for (const one of rows.publications ?? []) publications.set(one.queryId, one)
+  }
+
+  /** Nothing may be added after it. */
+  done(nextTableId: number): CatalogState {
+    const { databases, names } = this.#maps
+    for (const name of [...names.keys()]) if (!databases.has(name)) names.set(name, undefined)
+    return new CatalogState(this.#maps, nextTableId)
+  }
+
+  #addDatabase(databases: Maps['databases'], one: Database): void {
+    databases.set(one.name, one)
+    this.#namesOf(one.name)
+  }
+
+  #addTable(table: Table): void {
+    this.#maps.tables.set(table.id, table)
+    this.#namesOf(table.database).set(table.name, table.id)
+  }
+
+  #namesOf(database: string): PersistentMap<string, number> {
+    const { names } = this.#maps
+    const known = names.get(database)
+    if (known !== undefined) return known
+    const made = new PersistentMap<string, number>()
+    names.set(database, made)
+    return made
+  }
+}
+
+/** Of what a message, a journal or a dump says; one that has its list already stays the same. */
+export const tableOf = (plain: PlainTable): Table =>
+  isTable(plain) ? plain : { ...plain, files: FileList.of(plain.files) }
+
+const isTable = (plain: PlainTable): plain is Table => plain.files instanceof FileList
 
 /**
  * So many tables may have been made in what is lost of a damaged catalog: workers that outlive it may come with writes to

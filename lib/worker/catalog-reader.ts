@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import type { Table } from '../catalog/model.ts'
+import { tableOf } from '../catalog/state.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import { pause } from './pause.ts'
@@ -47,7 +48,8 @@ export class CatalogReader {
   async resolve(tables: readonly AskedTable[], signal: AbortSignal): Promise<(Table | null)[]> {
     const request = { tables: [...tables] }
     return this.#ask(signal, async ({ catalog }, options) => {
-      return (await catalog.call('resolve', request, options)).tables
+      const { tables: found } = await catalog.call('resolve', request, options)
+      return found.map((table) => (table === null ? null : tableOf(table)))
     })
   }
 

@@ -15,6 +15,7 @@ import {
   type Change,
   type Column,
   type DataFile,
+  FileList,
   sharedStore,
   type Table,
 } from '../../lib/catalog/index.ts'
@@ -113,7 +114,7 @@ const tableOf = (id: number, name: string, root: string, columns: number): Table
   partitionColumns: [{ name: 'p', type: 'TEXT' }],
   location: join(root, 'warehouse', 'default', name),
   wholeDirectory: false,
-  files: [],
+  files: FileList.EMPTY,
   schemaVersion: 1,
   createdAt: new Date(0).toISOString(),
 })

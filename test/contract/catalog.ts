@@ -8,12 +8,14 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { Draft } from '../../lib/catalog/apply.ts'
 import { Catalog, type CatalogOptions } from '../../lib/catalog/catalog.ts'
 import { CatalogError, type CatalogErrorCode } from '../../lib/catalog/errors.ts'
+import { FileList } from '../../lib/catalog/file-list.ts'
 import {
   type CatalogData,
   type Change,
   type DataFile,
   FAILURE_KINDS,
   type Outcome,
+  type PlainTable,
   type Table,
   type Transaction,
 } from '../../lib/catalog/model.ts'
@@ -44,22 +46,26 @@ export const fileOf = (path: string, more: Partial<DataFile> = {}): DataFile => 
   ...more,
 })
 
-export const tableOf = (id: number, more: Partial<Table> = {}): Table => ({
+export const tableOf = (id: number, { files = [], ...more }: Partial<PlainTable> = {}): Table => ({
   ...{ id, database: 'default', name: `t${id}`, kind: 'managed', format: 'PARQUET' },
-  ...{ options: {}, partitionColumns: [], wholeDirectory: false, files: [], schemaVersion: 1 },
+  ...{ options: {}, partitionColumns: [], wholeDirectory: false, schemaVersion: 1 },
   ...{ columns: [{ name: 'a', type: 'INT4' }], location: `/warehouse/default/t${id}` },
   createdAt: AT,
   ...more,
+  files: FileList.of(files),
 })
 
-/** Data to compare: only outcomes and the files of a table have an order that must be kept. */
+/** Data to compare: only outcomes and the files of a partition have an order that must be kept. */
 export function sorted(data: CatalogData): CatalogData {
   const by = <T>(rows: readonly T[], key: (row: T) => string): T[] =>
     [...rows].sort((a, b) => (key(a) < key(b) ? -1 : Number(key(a) > key(b))))
   return {
     ...data,
     databases: by(data.databases, ({ name }) => name),
-    tables: by(data.tables, ({ id }) => String(id).padStart(10, '0')),
+    tables: by(data.tables, ({ id }) => String(id).padStart(10, '0')).map((table) => ({
+      ...table,
+      files: by([...table.files], ({ partition }) => JSON.stringify(partition)),
+    })),
     litter: by(data.litter, ({ path }) => path),
     publications: by(data.publications, ({ queryId }) => queryId),
   }
@@ -269,13 +275,35 @@ export function catalogSuite(
     t.same(found, expected)
     t.same(
       found.tables[0]?.files.map(({ path }) => path),
-      ['ppp', 'oo', 'f'],
+      ['ppp', 'f', 'oo'],
     )
     t.same(
       found.litter.map(({ path, sinceMs }) => [path.split('/').at(-1), sinceMs]),
       ['a', 'b', 'c', 'd', 'e', 'nn'].map((path) => [path, AT_MS + 1000]),
     )
     t.same(found.outcomes, [], 'what was refused left nothing')
+  })
+
+  t.test(`${name}: files that are joined before many others`, async (t) => {
+    const paths = Array.from({ length: 600 }, (_, index) => `f${index}`)
+    const { expected, found } = await reread(async (catalog) => {
+      const table = tableOf(1, { files: paths.map((path) => fileOf(path)) })
+      await catalog.transact(() => transaction([{ do: 'create-table', table }]))
+      const joins = [{ replaced: ['f3', 'f4', 'f5'], files: [fileOf('n', { rows: 9 })] }]
+      await catalog.transact(() =>
+        transaction([{ do: 'compact', tableId: 1, schemaVersion: 1, joins, keepMs: 1000 }]),
+      )
+      await catalog.transact(() =>
+        transaction([
+          { do: 'write', tableId: 1, schemaVersion: 1, mode: 'append', files: [fileOf('last')] },
+        ]),
+      )
+    })
+    t.same(found, expected)
+    t.same(
+      found.tables[0]?.files.map(({ path }) => path),
+      [...paths.slice(0, 3), 'n', ...paths.slice(6), 'last'],
+    )
   })
 
   t.test(`${name}: exotic names and values, a large one, many files in one write`, async (t) => {

@@ -10,7 +10,7 @@ import { Draft } from '../../lib/catalog/apply.ts'
 import type { Binding } from '../../lib/catalog/binding.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
 import { MariadbStore } from '../../lib/catalog/mariadb-store.ts'
-import type { Change, Table, Transaction } from '../../lib/catalog/model.ts'
+import type { Change, PlainTable, Transaction } from '../../lib/catalog/model.ts'
 import { PostgresStore } from '../../lib/catalog/postgres-store.ts'
 import type { SqlTimeouts } from '../../lib/catalog/sql-connection.ts'
 import { CatalogState, EMPTY } from '../../lib/catalog/state.ts'
@@ -112,7 +112,7 @@ const transaction = (changes: readonly Change[], queryId: string | null): Transa
       : { queryId, state: 'done', message: 'INSERT 1', rows: 1, atMs: 1_700_000_000_000 },
 })
 
-const table = (id: number, more: Partial<Table> = {}): Table => ({
+const table = (id: number, more: Partial<PlainTable> = {}): PlainTable => ({
   id,
   database: 'default',
   name: `t${id}`,
@@ -128,7 +128,7 @@ const table = (id: number, more: Partial<Table> = {}): Table => ({
   createdAt: '2026-01-01T00:00:00.000Z',
   ...more,
 })
-const created = (id: number, more: Partial<Table> = {}): Change[] => [
+const created = (id: number, more: Partial<PlainTable> = {}): Change[] => [
   { do: 'create-table', table: table(id, more) },
 ]
 const written = (tableId: number, path: string, rows = 1): Change => ({
@@ -488,7 +488,7 @@ for (const kind of KINDS) {
         await rejects(t, writer.write(refused), 'BAD_STORE', 'append')
         const kept = (await writer.store.readOnly()).data
         t.strictSame(
-          kept.tables.map(({ files, options }) => [files, Object.keys(options)]),
+          kept.tables.map(({ files, options }) => [[...files], Object.keys(options)]),
           [[[], ['text.null']]],
         )
         writer.draft = Draft.of(CatalogState.from(kept))

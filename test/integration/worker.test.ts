@@ -11,6 +11,7 @@ import t from 'tap'
 import { request } from 'undici'
 import { systemClock } from '../../lib/base/clock.ts'
 import { splitHostPort } from '../../lib/base/host-port.ts'
+import { FileList } from '../../lib/catalog/file-list.ts'
 import type { Table } from '../../lib/catalog/model.ts'
 import type { ResultLine, Task, TaskReport } from '../../lib/rpc/contract.ts'
 import { Worker, type WorkerOptions } from '../../lib/worker/index.ts'
@@ -207,7 +208,7 @@ t.test('tasks', async (t) => {
       partitionColumns: [],
       location,
       wholeDirectory: false,
-      files: manifest?.files ?? [],
+      files: FileList.of(manifest?.files ?? []),
       createdAt: '',
     }
     tracker.tables.set('default.t', table)

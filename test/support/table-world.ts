@@ -249,7 +249,7 @@ export class TableWorld {
   }
 
   rows(table: Table): Row[] {
-    return table.files.flatMap(({ path, partition }) =>
+    return [...table.files].flatMap(({ path, partition }) =>
       (this.#files.get(absolutePath(table, path)) ?? []).map((row) => ({
         ...row,
         partition: partition[0] ?? null,

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../lib/base/clock.ts'
-import type { Column, Table } from '../../lib/catalog/model.ts'
+import { FileList } from '../../lib/catalog/file-list.ts'
+import type { Column, PlainTable, Table } from '../../lib/catalog/model.ts'
 import type { Manifest, QueryError, Task, WriteTarget } from '../../lib/rpc/contract.ts'
 import { engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
 import { Engine } from '../../lib/worker/duckdb.ts'
@@ -58,7 +59,7 @@ export class TestWarehouse {
     return new TestWarehouse(directory, engine)
   }
 
-  table(name: string, columns: string, more: Partial<Table> = {}): Table {
+  table(name: string, columns: string, { files = [], ...more }: Partial<PlainTable> = {}): Table {
     const table: Table = {
       id: this.tables.size + 1,
       database: 'default',
@@ -70,10 +71,10 @@ export class TestWarehouse {
       partitionColumns: [],
       location: join(this.directory, 'default', name),
       wholeDirectory: false,
-      files: [],
       schemaVersion: 1,
       createdAt: '2026-01-01T00:00:00.000Z',
       ...more,
+      files: FileList.of(files),
     }
     this.put(table)
     return table
@@ -142,7 +143,7 @@ export class TestWarehouse {
       const input = { connection, query, target, roots, types: TYPES }
       const manifest = await stage(way === undefined ? input : { ...input, way })
       const now = this.tables.get(`${table.database}.${table.name}`) ?? table
-      this.put({ ...now, files: [...now.files, ...manifest.files] })
+      this.put({ ...now, files: now.files.append(manifest.files) })
       return manifest
     } catch (error) {
       return queryErrorOf(error, query)

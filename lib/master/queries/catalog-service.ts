@@ -58,11 +58,7 @@ export const resolved = (
   asked.tableId === undefined ? state.find(asked.database, asked.name) : state.table(asked.tableId)
 
 function summaryOf({ files, ...table }: Table) {
-  let rows: number | null = table.wholeDirectory ? null : 0
-  let bytes = 0
-  for (const file of files) {
-    rows = rows === null || file.rows === null ? null : rows + file.rows
-    bytes += file.bytes
-  }
-  return { ...(table as Omit<CatalogTable, 'files'>), rows, bytes, fileCount: files.length }
+  const { rows, bytes, length: fileCount } = files
+  const known = table.wholeDirectory ? null : rows
+  return { ...(table as Omit<CatalogTable, 'files'>), rows: known, bytes, fileCount }
 }

@@ -4,7 +4,7 @@
  * another transaction did meanwhile is refused by the catalog itself.
  */
 
-import type { Change, DataFile, Table } from '../../catalog/model.ts'
+import type { Change, DataFile, PlainTable, Table } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
 import {
   type AlterAction,
@@ -187,7 +187,7 @@ export function refuseManaged(state: CatalogState, path: string, place: Place | 
 }
 
 function made(state: CatalogState, fresh: Fresh, { now }: DdlContext): Steps {
-  const table: Table = {
+  const table: PlainTable = {
     ...fresh,
     id: state.nextTableId,
     files: [],
@@ -340,4 +340,4 @@ function partitionOf(
 }
 
 const hasPartition = ({ files }: Table, partition: readonly (string | null)[]): boolean =>
-  files.some((file) => file.partition.every((value, at) => value === partition[at]))
+  files.partition(partition) !== null

@@ -399,14 +399,14 @@ const MOST_FILES = 20
 /** The last ones of a table. */
 export const filesOf = (table: Table): KnownFile[] =>
   table.files
-    .slice(-MOST_FILES)
+    .last(MOST_FILES)
     .map(({ path, bytes }) => ({ path: absolutePath(table, path), bytes }))
 
 /** The last ones of some tables that have theirs in the warehouse. */
 export function someFiles(state: CatalogState, warehouse: string): KnownFile[] {
   const found: KnownFile[] = []
   state.findTable((table) => {
-    const file = table.files.at(-1)
+    const file = table.files.last(1)[0]
     const path = file === undefined ? '' : absolutePath(table, file.path)
     if (file !== undefined && isInside(path, warehouse)) found.push({ path, bytes: file.bytes })
     return found.length === MOST_FILES

@@ -161,6 +161,7 @@ function* keptBy(tables: Iterable<Table>, around: ReadonlySet<string>): Iterable
   for (const table of tables) {
     yield table.location
     const isAround = around.has(table.location)
+    if (!isAround && table.files.outside === 0) continue
     for (const { path } of table.files) {
       // Nothing, for one that does not matter: among millions of them there has to be a place to stop at.
       yield isAround || isAbsolute(path) ? absolutePath(table, path) : ''

@@ -3,9 +3,8 @@
  * files by name: those would be missing from then on. An external table that is nothing but what stands in its directory
  * is not hurt; it has the new files. Asked when the query is planned, and again in the transaction that decides it. Pure.
  */
-import { isAbsolute } from 'node:path/posix'
 import type { Table } from '../../catalog/model.ts'
-import type { CatalogState } from '../../catalog/state.ts'
+import { absolutePath, type CatalogState } from '../../catalog/state.ts'
 import { spell } from './names.ts'
 import { isInside, overlap } from './paths.ts'
 
@@ -22,5 +21,7 @@ function keepsFilesAt(table: Table, path: string): boolean {
   const keeps = kind === 'managed' || !wholeDirectory || files.length > 0
   if (keeps && overlap(path, location)) return true
   // The others are below its location, which is elsewhere.
-  return files.some((file) => isAbsolute(file.path) && isInside(file.path, path))
+  if (files.outside === 0) return false
+  for (const file of files) if (isInside(absolutePath(table, file.path), path)) return true
+  return false
 }

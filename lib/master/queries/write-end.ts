@@ -9,7 +9,7 @@
  * is there before the next attempt begins, so whatever its worker has become, no master can ever apply it.
  */
 import { CatalogError } from '../../catalog/errors.ts'
-import type { Change, FailureKind, Outcome, Table, Transaction } from '../../catalog/model.ts'
+import type { Change, FailureKind, Outcome, PlainTable, Transaction } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Manifest, Task } from '../../rpc/contract.ts'
 
@@ -33,7 +33,7 @@ export interface TableDraft {
   readonly database: string
   readonly name: string
   readonly ifNotExists: boolean
-  readonly format: Table['format']
+  readonly format: PlainTable['format']
   readonly options: Readonly<Record<string, string>>
   readonly location: string
 }
@@ -228,7 +228,12 @@ function changesOf(
   return [{ do: 'write', tableId, schemaVersion, mode, files: manifest.files, basedOn }]
 }
 
-function newTable(state: CatalogState, draft: TableDraft, manifest: Manifest, atMs: number): Table {
+function newTable(
+  state: CatalogState,
+  draft: TableDraft,
+  manifest: Manifest,
+  atMs: number,
+): PlainTable {
   const { database, name, format, options, location } = draft
   return {
     id: state.nextTableId,

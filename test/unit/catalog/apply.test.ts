@@ -9,7 +9,7 @@ import type {
   Change,
   DataFile,
   Join,
-  Table,
+  PlainTable,
   Transaction,
 } from '../../../lib/catalog/model.ts'
 import { CatalogState, contentVersionOf, EMPTY } from '../../../lib/catalog/state.ts'
@@ -205,7 +205,7 @@ t.test('files are joined where they stood, and nothing else changes', async (t) 
       ]),
     ]),
   )
-  t.same(paths(draft, 1), ['1', 'n/2', 'n/1'])
+  t.same(paths(draft, 1), ['1', 'n/1', 'n/2'])
   t.equal(contentVersionOf(draft.table(1) ?? tableOf(1)), contentVersionOf(before ?? tableOf(1)))
   t.equal(draft.table(1)?.schemaVersion, 1)
   const { atMs } = transaction([])
@@ -229,7 +229,7 @@ t.test('what else was changed meanwhile wins over the joining of files', async (
     write(1, 'overwrite-partitions', [fileOf('z', { partition: [value] })])
   const column = { name: 'n', type: 'INT4' }
   const after: [RegExp | string[], Change][] = [
-    [['n', 'c', 'z'], write(1, 'append', [fileOf('z', { partition: ['1'] })])],
+    [['n', 'z', 'c'], write(1, 'append', [fileOf('z', { partition: ['1'] })])],
     [gone, write(1, 'overwrite', [other])],
     [gone, ofPartition('1')],
     [['n', 'z'], ofPartition('2')],
@@ -248,24 +248,25 @@ t.test('what else was changed meanwhile wins over the joining of files', async (
       t.same(paths(draft, 1), expected, change.do)
     }
   }
-  const refused: [RegExp, Partial<Table>, Join][] = [
+  const refused: [RegExp, Partial<PlainTable>, Join][] = [
     [/has 3$/, {}, { replaced: ['a', 'b'], files: [fileOf('n', { partition: ['1'] })] }],
     [
-      /several partitions/,
+      /file c is none of its files any more, in partition \(1\)/,
       {},
       { replaced: ['a', 'c'], files: [fileOf('n', { partition: ['1'] })] },
     ],
     [
-      /is one of its files/,
+      /several partitions/,
       {},
-      { replaced: ['a', 'b'], files: [{ ...other, rows: 6, partition: ['1'] }] },
+      { replaced: ['a'], files: [fileOf('m', { partition: ['2'] }), { ...a, path: 'n' }] },
     ],
+    [/is one of its files/, {}, { replaced: ['a'], files: [b] }],
     [/is external/, { kind: 'external' }, { replaced: ['a'], files: [a] }],
     [/brought by a user/, {}, { replaced: ['/user/a'], files: [a] }],
     [/nothing is joined/, {}, { replaced: [], files: [a] }],
   ]
   for (const [expected, more, one] of refused) {
-    const draft = draftWith({ do: 'create-table', table: { ...table, ...more } })
+    const draft = draftWith({ do: 'create-table', table: tableOf(1, { ...table, ...more }) })
     t.match(refusal(draft, compact(1, [one])), expected)
   }
 })
@@ -323,7 +324,7 @@ function naive(data: CatalogData, { changes, outcome, atMs }: Transaction): Cata
         if (named(change.table.database, change.table.name)) no('EXISTS')
         if (change.table.id !== next.nextTableId) no('CONFLICT')
         next.nextTableId += 1
-        next.tables.push(structuredClone(change.table) as Table)
+        next.tables.push({ ...change.table, files: [...change.table.files] })
         break
       case 'drop-table':
         tableAt(change.tableId)
@@ -346,7 +347,7 @@ function naive(data: CatalogData, { changes, outcome, atMs }: Transaction): Cata
       case 'write': {
         const table = tableAt(change.tableId)
         if (table.schemaVersion !== change.schemaVersion) no('CONFLICT')
-        const old = table.files
+        const old = [...table.files]
         const kept = change.mode === 'append' ? old : []
         table.files = [...kept, ...change.files]
         const paths = change.files.map(({ path }) => path)
@@ -362,15 +363,16 @@ function naive(data: CatalogData, { changes, outcome, atMs }: Transaction): Cata
         const table = tableAt(change.tableId)
         if (table.schemaVersion !== change.schemaVersion) no('CONFLICT')
         for (const { replaced, files } of change.joins) {
-          const old = table.files.filter(({ path }) => replaced.includes(path))
-          const has = (path: string) => table.files.some((file) => file.path === path)
+          const all = [...table.files]
+          const old = all.filter(({ path }) => replaced.includes(path))
+          const has = (path: string) => all.some((file) => file.path === path)
           if (replaced.length === 0 || !replaced.every(has)) no('CONFLICT')
           const rows = (list: readonly DataFile[]) =>
             list.reduce((sum, one) => sum + (one.rows ?? Number.NaN), 0)
           if (rows(old) !== rows(files)) no('CONFLICT')
-          const at = table.files.indexOf(old[0] ?? no('CONFLICT'))
-          const before = table.files.slice(0, at)
-          const after = table.files.slice(at).filter((file) => !old.includes(file))
+          const at = all.indexOf(old[0] ?? no('CONFLICT'))
+          const before = all.slice(0, at)
+          const after = all.slice(at).filter((file) => !old.includes(file))
           if ([...before, ...after].some(({ path }) => files[0]?.path === path)) no('CONFLICT')
           table.files = [...before, ...files, ...after]
           litter(

@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { FileError, openFiles } from '../../../lib/catalog/files.ts'
+import type { CatalogData } from '../../../lib/catalog/model.ts'
 import { SharedStore } from '../../../lib/catalog/shared-store.ts'
 import { leavingSpoilt, SpoiltFiles } from '../../../lib/catalog/spoilt-files.ts'
 import {
@@ -78,7 +79,7 @@ async function awaited<T>(what: string, work: Promise<T>): Promise<T> {
   return work
 }
 
-const filesIn = (data: { tables: readonly { files: readonly { path: string }[] }[] }): number[] =>
+const filesIn = (data: Pick<CatalogData, 'tables'>): number[] =>
   (data.tables[0]?.files ?? []).map(({ path }) => Number(path.slice(1)))
 
 const numbers = (from: number, count: number): number[] =>

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { FileList } from '../../../lib/catalog/file-list.ts'
 import type { Table } from '../../../lib/catalog/model.ts'
 import type { Manifest, QueryError } from '../../../lib/rpc/contract.ts'
 import { fromDuckDb } from '../../../lib/sql/index.ts'
@@ -460,7 +461,7 @@ for (const [i, [format, options]] of FORMATS.entries()) {
   t.test(`columns that come later: ${format} ${JSON.stringify(options)}`, async (t) => {
     const table = warehouse.table(`later${i}`, 'a INT4, b TEXT', { format, options })
     await warehouse.insert(table, "VALUES (1, 'one'), (2, NULL)")
-    const files = warehouse.tables.get(`default.later${i}`)?.files ?? []
+    const files = warehouse.tables.get(`default.later${i}`)?.files ?? FileList.EMPTY
     const b = format === 'JSON' ? 'b' : 'renamed'
     const wider = {
       ...table,
@@ -648,14 +649,15 @@ t.test('CREATE TABLE AS takes names and types from the query', async (t) => {
 t.test('bad files are named', async (t) => {
   const table = warehouse.table('bad', 'a INT4, b TEXT')
   await warehouse.insert(table, "SELECT i, repeat('x', 100) FROM range(1000) r(i)")
-  const file = warehouse.tables.get('default.bad')?.files[0]?.path ?? ''
+  const file = warehouse.tables.get('default.bad')?.files.last(1)[0]?.path ?? ''
   truncateSync(join(table.location, file), 100)
   const cut = errorOf(await warehouse.query('SELECT * FROM bad'))
   t.match(cut, {
     kind: 'user',
     message: /part-0\.parquet, a data file of default\.bad, has 100 bytes, and had/,
   })
-  warehouse.put({ ...table, files: [{ path: 'data-9/none', rows: 1, bytes: 1, partition: [] }] })
+  const none = { path: 'data-9/none', rows: 1, bytes: 1, partition: [] }
+  warehouse.put({ ...table, files: FileList.of([none]) })
   t.match(errorOf(await warehouse.query('SELECT * FROM bad')).message, 'default.bad, is missing')
 
   const text = warehouse.table('lines', 'a INT4, b TEXT', {
@@ -765,7 +767,10 @@ t.test('how far a query has come can be seen', async (t) => {
   await warehouse.insert(table, 'SELECT i FROM range(4000000) r(i)')
   const connection = await warehouse.engine.connect()
   t.equal(connection.progress(), 0)
-  const file = join(table.location, warehouse.tables.get('default.much')?.files[0]?.path ?? '')
+  const file = join(
+    table.location,
+    warehouse.tables.get('default.much')?.files.last(1)[0]?.path ?? '',
+  )
   const seen = new Set<number>()
   const timer = setInterval(() => seen.add(connection.progress()), 2)
   await connection.run(`CREATE TEMP TABLE x AS
