@@ -5,7 +5,7 @@
  * It believes nobody that the rows are the same, as far as the catalog can tell: those that are counted have to add up, in
  * the same partition.
  */
-import { isAbsolute } from 'node:path/posix'
+import { basename, isAbsolute } from 'node:path/posix'
 import type { FileList, FilePartition } from './file-list.ts'
 import type { DataFile, Join, Table } from './model.ts'
 
@@ -76,4 +76,11 @@ export function rowsOf(files: readonly Pick<DataFile, 'rows'>[]): number | null 
     sum += rows
   }
   return sum
+}
+
+/** From the first dot of its name on, which says how it is compressed. */
+export function extensionOf(path: string): string {
+  const name = basename(path)
+  const dot = name.indexOf('.')
+  return dot < 0 ? '' : name.slice(dot)
 }

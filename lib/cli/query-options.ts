@@ -13,7 +13,8 @@ import { timingOf } from './timing.ts'
 
 /** Readers of what was dropped or overwritten have so long to end, beyond all queries that began before. */
 const LITTER_GRACE_MS = 600_000
-const DAY_MS = 24 * 3600 * 1000
+const HOUR_MS = 3600 * 1000
+const DAY_MS = 24 * HOUR_MS
 
 /** `address`: the master's own, for others who find the catalog in use. */
 export function queryOptionsOf(
@@ -54,6 +55,15 @@ export function queryOptionsOf(
     idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),
     activeMs: conf.get('tajo.worker.heartbeat.active.interval'),
     writeWaitMs: conf.get('tajo.table.write.wait'),
+    compaction: {
+      enabled: conf.get('tajo.table.compaction.enabled'),
+      minInputFiles: conf.get('tajo.table.compaction.min-input-files'),
+      minFileBytes: conf.get('tajo.table.compaction.min-file-size'),
+      targetFileBytes: conf.get('tajo.table.compaction.target-file-size'),
+      maxConcurrent: conf.get('tajo.table.compaction.max-concurrent'),
+      checkMs: conf.get('tajo.table.compaction.check-interval'),
+      retentionMs: conf.get('tajo.table.compaction.retention-hour') * HOUR_MS,
+    },
     litterGraceMs: LITTER_GRACE_MS,
   }
 }

@@ -10,6 +10,7 @@ export const findContradictions = (settings: Settings): string[] => [
   ...equalPorts(settings, 'master'),
   ...equalPorts(settings, 'worker'),
   ...catalogMismatch(settings),
+  ...joinedForNothing(settings),
 ]
 
 /** The addresses of one daemon belong to one host, so no port may come twice. */
@@ -63,4 +64,16 @@ function noClass(uri: Setting, store: Setting): string {
   const fitting = Object.keys(SCHEMES).filter((name) => SCHEMES[name]?.[0] === scheme)
   const allowed = fitting.map((name) => `tajo.catalog.store.class ${name} with it, or`).join(' ')
   return `${formatSource(uri.source)}: tajo.catalog.uri is a ${scheme} URI, but tajo.catalog.store.class is not set, and its default ${store.value} needs none: allowed is ${allowed} neither`
+}
+
+/** What was joined would be small again. */
+function joinedForNothing(settings: Settings): string[] {
+  const small = settings.get('tajo.table.compaction.min-file-size')
+  const target = settings.get('tajo.table.compaction.target-file-size')
+  if (small === undefined || target === undefined) return []
+  if (Number(small.value) <= Number(target.value)) return []
+  const [first, second] = small.source === null ? [target, small] : [small, target]
+  return [
+    `${formatSource(first.source)}: ${first.key}: ${first.value} does not fit ${second.key} (${formatSource(second.source)}: ${second.value}): allowed is a min-file-size up to the target-file-size, in bytes`,
+  ]
 }

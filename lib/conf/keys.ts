@@ -75,6 +75,7 @@ const haClient = { usedBy: 'client', reloadable: true, group: 'High availability
 const catalog = { usedBy: 'master', reloadable: false, group: 'Catalog' } as const
 const storage = { usedBy: 'all', reloadable: false, group: 'Storage' } as const
 const query = { usedBy: 'master', reloadable: false, group: 'Queries' } as const
+const compaction = { usedBy: 'master', reloadable: false, group: 'Small files' } as const
 const resource = { usedBy: 'worker', reloadable: false, group: 'Resources of a worker' } as const
 const log = { usedBy: 'all', reloadable: true, group: 'Logs' } as const
 
@@ -317,6 +318,64 @@ export const KEYS = {
     default: '30000',
     doc: 'How long a change of a table waits for an INSERT OVERWRITE that reads it and was overtaken twice; then it is refused.',
     ...query,
+  },
+  'tajo.table.compaction.enabled': {
+    type: 'boolean',
+    default: 'true',
+    doc: "Whether small files of tables are joined by themselves, while a worker has a slot that no query needs; external tables' files never are. OPTIMIZE TABLE works either way.",
+    ...compaction,
+  },
+  'tajo.table.compaction.check-interval': {
+    type: 'duration',
+    min: 100,
+    max: LONGEST_MS,
+    default: '60000',
+    doc: 'How often the active master looks for partitions with small files.',
+    ...compaction,
+  },
+  'tajo.table.compaction.min-input-files': {
+    type: 'integer',
+    min: 2,
+    max: 100_000,
+    default: '50',
+    doc: 'A partition (or a table without partitions) with fewer small files is left as it is.',
+    ...compaction,
+  },
+  'tajo.table.compaction.min-file-size': {
+    type: 'size',
+    min: 1024,
+    max: 1024 ** 4,
+    default: {
+      words: 'target-file-size / 4',
+      from: (value: (key: string) => unknown) =>
+        Math.max(1024, Math.floor(Number(value('tajo.table.compaction.target-file-size')) / 4)),
+    },
+    doc: 'Files below it are small.',
+    ...compaction,
+  },
+  'tajo.table.compaction.target-file-size': {
+    type: 'size',
+    min: 1024,
+    max: 1024 ** 4,
+    default: '128m',
+    doc: 'Small files are joined into files of about this size.',
+    ...compaction,
+  },
+  'tajo.table.compaction.max-concurrent': {
+    type: 'integer',
+    min: 1,
+    max: 1000,
+    default: '1',
+    doc: 'In how many tables files are joined at a time.',
+    ...compaction,
+  },
+  'tajo.table.compaction.retention-hour': {
+    type: 'integer',
+    min: 0,
+    max: 8760,
+    default: '24',
+    doc: "For how many hours files that were joined into others are kept for 'tajo catalog restore', besides what running queries need; a catalog that is older names files that are gone.",
+    ...compaction,
   },
   'tajo.history.expiry-time-day': {
     type: 'integer',

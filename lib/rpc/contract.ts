@@ -413,6 +413,18 @@ const writeTarget = z.object({
   partitionBy: z.array(z.object({ name: z.string(), type: z.string().nullable() })),
 })
 
+/** Small files of a table that a worker joins: each group, of one partition, into one file with its rows in their order. */
+const compaction = z.object({
+  table: table.omit({ files: true }),
+  groups: z.array(z.object({ files: z.array(dataFile).min(1) })),
+  /** What is replaced is kept so long (ms) for `tajo catalog restore`. */
+  keepMs: z.number().min(0),
+  /** Small files that were left for another time. */
+  left: z.number().int().min(0),
+  /** Nobody asked for it: it gives way to queries. */
+  background: z.boolean(),
+})
+
 /** Everything a master must know to carry a query on that another one began. */
 const task = z.object({
   queryId,
@@ -421,9 +433,11 @@ const task = z.object({
   /** Where in `sql` the part that the worker runs begins (place) and its text. */
   query: z.object({ text: z.string(), place }),
   /** `explain…`: the rows are the plan's lines. `functions`: what a query may call; `query` is not looked at. */
-  mode: z.enum(['select', 'write', 'explain', 'explain-analyze', 'functions']),
+  mode: z.enum(['select', 'write', 'compact', 'explain', 'explain-analyze', 'functions']),
   session,
   write: writeTarget.nullable(),
+  /** Of `compact`; `write` says where. */
+  compaction: compaction.optional(),
   /** Of a change. */
   names: boundNames.optional(),
   /** CREATE TABLE AS: the table to make of it, but for its columns and files. Opaque to workers. */
@@ -441,6 +455,8 @@ const manifest = z.object({
   columns: z.array(column),
   partitionColumns: z.array(column),
   files: z.array(dataFile),
+  /** Of a compaction: which group each file was made of. */
+  groups: z.array(z.number().int()).optional(),
   rows: z.number().int(),
   bytes: z.number().int(),
 })
@@ -652,6 +668,7 @@ export type ColumnInfo = z.output<typeof columnInfo>
 export type ResultLine = z.output<(typeof results.fetch)['line']>
 export type CatalogTable = z.output<typeof table>
 export type Task = z.output<typeof task>
+export type Compaction = z.output<typeof compaction>
 export type BoundNames = z.output<typeof boundNames>
 export type WriteTarget = z.output<typeof writeTarget>
 export type Manifest = z.output<typeof manifest>

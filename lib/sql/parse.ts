@@ -22,6 +22,7 @@ const RULES: Readonly<Record<string, RuleName>> = {
   DROP: 'dropStatement',
   INSERT: 'insertStatement',
   TRUNCATE: 'truncateStatement',
+  OPTIMIZE: 'optimizeStatement',
   ALTER: 'alterStatement',
   EXPLAIN: 'explainStatement',
   SET: 'setStatement',

@@ -36,7 +36,10 @@ export const REFUSED_WORDS: ReadonlyMap<string, string> = new Map([
   ],
   ['IMPORT', `for the data: ${FILES}; for the catalog: tajo catalog load`],
   ['CHECKPOINT', 'it is not needed: what is acknowledged is durable'],
-  ['VACUUM', 'it is not needed: files that no table has are removed by themselves'],
+  [
+    'VACUUM',
+    'it is not needed: files that no table has are removed by themselves; OPTIMIZE TABLE joins small ones',
+  ],
   ['ANALYZE', 'it is not needed: rows and bytes are counted with each write'],
   ['PREPARE', DIRECT],
   ['EXECUTE', DIRECT],

@@ -81,6 +81,8 @@ export type Statement =
       readonly purge: boolean
     }
   | { readonly is: 'truncate'; readonly tables: readonly TableName[] }
+  /** Joins its small files. */
+  | { readonly is: 'optimize'; readonly table: TableName }
   | { readonly is: 'alter-table'; readonly table: TableName; readonly action: AlterAction }
   | ({ readonly is: 'set'; readonly value: string; readonly valuePlace: Place } & Named)
   | ({ readonly is: 'unset' } & Named)

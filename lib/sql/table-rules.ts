@@ -1,4 +1,4 @@
-/** CREATE, DROP, TRUNCATE of databases and tables, and INSERT. */
+/** CREATE, DROP, TRUNCATE, OPTIMIZE of databases and tables, and INSERT. */
 import type { Column } from '../catalog/model.ts'
 import { EOF, tokenMatcher } from './chevrotain.ts'
 import { CommonRules } from './common-rules.ts'
@@ -339,5 +339,11 @@ export class TableRules extends CommonRules {
       },
     })
     return { is: 'truncate', tables }
+  })
+
+  readonly optimizeStatement = this.RULE('optimizeStatement', (): Statement => {
+    this.CONSUME(T.Optimize)
+    this.CONSUME(T.Table)
+    return { is: 'optimize', table: this.SUBRULE(this.tableName) }
   })
 }

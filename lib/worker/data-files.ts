@@ -42,7 +42,8 @@ export async function filesOf(table: Table, roots: Roots): Promise<FoundFile[]> 
   return found
 }
 
-export const tableName = ({ database, name }: Table): string => `${database}.${name}`
+export const tableName = ({ database, name }: Pick<Table, 'database' | 'name'>): string =>
+  `${database}.${name}`
 
 class Looker {
   readonly #table: Table

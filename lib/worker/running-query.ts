@@ -12,6 +12,7 @@ import type { LineWriter } from '../rpc/index.ts'
 import { type EngineText, engineText } from '../sql/index.ts'
 import type { Engine, EngineConnection } from './duckdb.ts'
 import { FUNCTION_COLUMNS, functionRows } from './function-list.ts'
+import { joinFiles } from './joining.ts'
 import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
 import { type ResultLimits, ResultQueue } from './results.ts'
 import { enterScope, type ScopeParts } from './scope.ts'
@@ -61,7 +62,7 @@ export class RunningQuery {
     this.#parts = parts
     this.#startedMs = parts.wallClockMs()
     this.#results =
-      task.mode === 'write'
+      task.mode === 'write' || task.mode === 'compact'
         ? null
         : new ResultQueue({
             limits: parts.limits,
@@ -125,8 +126,10 @@ export class RunningQuery {
         // Who killed it before there was a connection must not be forgotten.
         if (this.#killed !== null) connection.interrupt()
         const { mode } = this.task
-        const reads = mode === 'functions' ? [] : await this.#enter(connection, query)
-        if (mode === 'write') await this.#write(connection, query, reads)
+        const reads =
+          mode === 'functions' || mode === 'compact' ? [] : await this.#enter(connection, query)
+        if (mode === 'compact') await this.#join(connection)
+        else if (mode === 'write') await this.#write(connection, query, reads)
         else await this.#read(connection, query)
         this.#state = 'succeeded'
       } finally {
@@ -169,6 +172,24 @@ export class RunningQuery {
     const staged = await stage({ connection, query, target: write, roots, types, way })
     await this.#requireOurs(write.directory, 'wrote')
     this.#manifest = { ...staged, reads }
+    this.#rows = this.#manifest.rows
+  }
+
+  async #join(connection: EngineConnection): Promise<void> {
+    const { write, compaction } = this.task
+    if (write === null || compaction === undefined) {
+      throw new QueryFault('internal', 'a task to join files does not say which')
+    }
+    const { scope, types } = this.#parts
+    this.#manifest = await joinFiles({
+      ...{ connection, compaction, target: write, roots: scope.roots, types },
+      way: () => this.#requireOurs(write.directory, 'would write'),
+      signal: this.#stopped.signal,
+      onRows: (rows) => {
+        this.#rows = rows
+      },
+    })
+    await this.#requireOurs(write.directory, 'wrote')
     this.#rows = this.#manifest.rows
   }
 

@@ -60,11 +60,7 @@ export async function stage(input: StagingInput): Promise<Staged> {
     path: plan.partitionColumns.length === 0 ? join(directory, 'part-0') : directory,
     types,
   })
-  const made = await makeDirectories(
-    directory,
-    await placeToMake(directory, roots, await way(directory)),
-  )
-  try {
+  return inDirectory({ directory, roots, way }, async (made) => {
     const [rows, counts] = await runCopy(connection, copy).catch((error: unknown) => {
       throw asQuerys(error, source, query)
     })
@@ -82,6 +78,18 @@ export async function stage(input: StagingInput): Promise<Staged> {
       rows,
       bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     }
+  })
+}
+
+/** Makes it, with what is missing above it, and takes it away with all that is in it when the work fails. */
+export async function inDirectory<T>(
+  { directory, roots, way }: Required<Pick<StagingInput, 'roots' | 'way'>> & { directory: string },
+  work: (parents: readonly string[]) => Promise<T>,
+): Promise<T> {
+  const place = await placeToMake(directory, roots, await way(directory))
+  const parents = await makeDirectories(directory, place)
+  try {
+    return await work(parents)
   } catch (error) {
     await rm(directory, { recursive: true, force: true }).catch((why: unknown) => {
       const text = `${messageOf(error)}; and ${directory} could not be removed: ${messageOf(why)}`
@@ -109,7 +117,7 @@ function asQuerys(error: unknown, source: readonly EngineColumn[], query: Engine
 }
 
 /** All rows, and those of each file where DuckDB tells them. */
-async function runCopy(
+export async function runCopy(
   connection: EngineConnection,
   { sql, queryAt, tellsFiles }: ReturnType<typeof copyText>,
 ): Promise<[number, Map<string, number>]> {
@@ -256,12 +264,12 @@ async function kept(
 }
 
 /** Files first, then directories from below, then those above that have got a new entry. */
-async function makeDurable(directory: string, parents: readonly string[]): Promise<void> {
+export async function makeDurable(directory: string, parents: readonly string[]): Promise<void> {
   await syncTree(directory)
   for (const parent of parents) await sync(parent)
 }
 
-async function requireThere(base: string, files: Manifest['files']): Promise<void> {
+export async function requireThere(base: string, files: Manifest['files']): Promise<void> {
   for (const { path, bytes } of files) {
     const why = await whyNotThere(join(base, path), bytes)
     if (why !== null) throw new QueryFault('internal', why)

@@ -132,6 +132,10 @@ export class Terms {
       idleMs: 10_000,
       activeMs: 1000,
       writeWaitMs: 30_000,
+      compaction: {
+        ...{ enabled: false, minInputFiles: 5, minFileBytes: 1000, targetFileBytes: 4000 },
+        ...{ maxConcurrent: 1, checkMs: 1000, retentionMs: 1000 },
+      },
       litterGraceMs: 1e9,
       ...options,
     }

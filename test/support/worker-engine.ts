@@ -1,13 +1,17 @@
 /** A worker's engine over a throw-away warehouse, with a catalog that tests fill by hand. */
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, realpathSync } from 'node:fs'
+import { mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../lib/base/clock.ts'
 import { FileList } from '../../lib/catalog/file-list.ts'
+import { joined } from '../../lib/catalog/joined.ts'
 import type { Column, PlainTable, Table } from '../../lib/catalog/model.ts'
+import { compactedOf, compactionOf, planJoins } from '../../lib/master/queries/compaction.ts'
+import type { JoinRules } from '../../lib/master/queries/join-planner.ts'
 import type { Manifest, QueryError, Task, WriteTarget } from '../../lib/rpc/contract.ts'
 import { engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
 import { Engine } from '../../lib/worker/duckdb.ts'
+import { type JoiningInput, joinFiles } from '../../lib/worker/joining.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
 import { RESULT_LIMITS } from '../../lib/worker/results.ts'
 import { Roots } from '../../lib/worker/roots.ts'
@@ -147,6 +151,46 @@ export class TestWarehouse {
       return manifest
     } catch (error) {
       return queryErrorOf(error, query)
+    } finally {
+      await connection.close()
+    }
+  }
+
+  /** Joins what the rules choose, and replaces it in the table as a master would. */
+  async join(
+    table: Table,
+    rules: Partial<JoinRules> = {},
+    more: Partial<Pick<JoiningInput, 'signal'> & { keep: boolean }> = {},
+  ): Promise<Manifest | QueryError> {
+    const now = this.tables.get(`${table.database}.${table.name}`) ?? table
+    const plan = await planJoins(now.files, {
+      ...{ minFiles: 2, smallBytes: 1e9, targetBytes: 1e9, sparing: false },
+      ...{ mostFiles: 1e9, mostBytes: 1e18, ...rules },
+    })
+    this.#writes += 1
+    const how = { queryId: String(this.#writes), attempt: 1, epoch: 1 }
+    const parts = compactionOf(now, plan, { ...how, keepMs: 0, background: false })
+    const connection = await this.engine.connect()
+    try {
+      const manifest = await joinFiles({
+        ...{ connection, roots: this.#scope.roots, types: TYPES, compaction: parts.compaction },
+        ...{ target: parts.write, way: async () => null, signal: new AbortController().signal },
+        onRows: () => {},
+        ...more,
+      })
+      const { changes } = compactedOf(now, { ...parts }, manifest)
+      const [change] = changes
+      if (change?.do !== 'compact') throw new Error('nothing was joined')
+      const files = joined(now, change.joins)
+      if (typeof files === 'string') throw new Error(files)
+      if (more.keep !== true) {
+        const kept = new Set(files.map(({ path }) => path))
+        for (const { path } of now.files) if (!kept.has(path)) rmSync(join(now.location, path))
+      }
+      this.put({ ...now, files })
+      return manifest
+    } catch (error) {
+      return queryErrorOf(error, null)
     } finally {
       await connection.close()
     }

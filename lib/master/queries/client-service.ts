@@ -11,11 +11,12 @@ import type { QueryError, QueryStatus } from '../../rpc/contract.ts'
 import { type Handlers, RpcError } from '../../rpc/index.ts'
 import { SqlError, type Statement } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog-port.ts'
+import type { CompactionOptions } from './compaction.ts'
 import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'
 import type { PathRules } from './paths.ts'
 import { type Plan, plan } from './plan.ts'
-import { changesData, type Query, type QueryKind, statusOf } from './query.ts'
+import { changesData, kindOf, type Query, type QueryKind, statusOf } from './query.ts'
 import type { Scheduler } from './scheduler.ts'
 import { endOf, isOver, type PlannedChange, type Settler } from './settle.ts'
 import type { Waiters } from './waiters.ts'
@@ -34,6 +35,7 @@ export interface ClientServiceOptions {
   readonly settler: Settler
   readonly deaths: Deaths
   readonly paths: PathRules
+  readonly compaction: CompactionOptions
   readonly parse: (sql: string) => Statement
   /** Publications that are decided and not carried out yet. */
   readonly isPublishing: (queryId: string) => boolean
@@ -191,8 +193,8 @@ export class ClientService {
   // ---- beginning one ---------------------------------------------------------------------------------------------
 
   async #begin(submitted: RequestOf<'submit'>): Promise<QueryStatus> {
-    const { list, catalog, isPublishing, settler, paths, parse, epoch, clock, wallMs } =
-      this.#options
+    const { list, catalog, isPublishing, settler, paths, compaction, parse, epoch } = this.#options
+    const { clock, wallMs } = this.#options
     if (isPublishing(submitted.queryId)) return this.#publishing(submitted)
     // A change's attempts are counted by its masters: the last one may have given one up and no more.
     const over = givenUp(catalog.state(), submitted.queryId)
@@ -216,7 +218,7 @@ export class ClientService {
       list.end(query, { state: 'failed', error }, wallMs())
       return this.#status(query)
     }
-    const context = { request, epoch, submittedMs, paths }
+    const context = { request, epoch, submittedMs, paths, compaction }
     const planNow = (): Promise<Plan> => plan(parse(request.sql), catalog.state(), context)
     const { asOf } = settler
     let planned: Plan
@@ -253,7 +255,7 @@ export class ClientService {
       case 'task': {
         if (list.queueIsFull && this.#options.workers.choose() === null)
           return this.#refusal(request)
-        const query = begin(planned.task.mode === 'write' ? 'change' : 'select', planned)
+        const query = begin(kindOf(planned.task), planned)
         this.#options.scheduler.kick()
         const isGiven = (): boolean => query.stage !== 'dispatching'
         await this.#until(query, isGiven, BRIEFLY_MS)

@@ -1,6 +1,7 @@
 /** What the query services are started with, as plain values: `cli/master-life.ts` makes them of the configuration. */
 import type { Files } from '../../catalog/files.ts'
 import type { ReadableStore } from '../../catalog/store.ts'
+import type { CompactionOptions } from './compaction.ts'
 import type { ProofOptions } from './proof.ts'
 
 export interface QueryOptions {
@@ -38,6 +39,8 @@ export interface QueryOptions {
   readonly activeMs: number
   /** A change of a table waits so long for a query that holds it. */
   readonly writeWaitMs: number
+  /** When and how small files of tables are joined. */
+  readonly compaction: CompactionOptions
   /** What no table names any more is kept so long for those who may still read it. */
   readonly litterGraceMs: number
 }

@@ -17,6 +17,7 @@ import {
   type Statement,
 } from '../../sql/statement.ts'
 import { bindNames, requireBound, requireBoundDatabase } from './bound-names.ts'
+import { type CompactionOptions, compactionOf, planJoins, rulesByHand } from './compaction.ts'
 import {
   alterTable,
   createDatabase,
@@ -28,7 +29,7 @@ import {
   type Steps,
   truncate,
 } from './ddl.ts'
-import { allColumns, requireDatabase, requireTable } from './names.ts'
+import { allColumns, requireDatabase, requireTable, spell } from './names.ts'
 import { type Confined, PathError, type PathRules, pathPart } from './paths.ts'
 import type { Answer } from './query.ts'
 import { setVariable, unsetVariable, variableRows } from './session.ts'
@@ -47,6 +48,7 @@ export interface PlanContext {
   readonly epoch: number
   readonly submittedMs: number
   readonly paths: PathRules
+  readonly compaction: CompactionOptions
   /** Of an earlier attempt of the same change. */
   readonly names?: BoundNames | undefined
 }
@@ -78,6 +80,8 @@ export async function plan(
       return task(context, statement.analyze ? 'explain-analyze' : 'explain', statement.query, null)
     case 'insert':
       return insertPlan(statement, state, context)
+    case 'optimize':
+      return optimizePlan(statement, state, context)
     case 'create-table':
       if (statement.as !== null) {
         const names = namesOf(state, context)
@@ -171,7 +175,7 @@ async function show(
 
 type Ddl = Exclude<
   Statement,
-  { is: 'query' | 'explain' | 'insert' | 'set' | 'unset' | 'show' | 'describe' }
+  { is: 'query' | 'explain' | 'insert' | 'optimize' | 'set' | 'unset' | 'show' | 'describe' }
 >
 
 async function change(
@@ -263,6 +267,29 @@ async function insertPlan(
   return planWrite(write, context, names)
 }
 
+async function optimizePlan(
+  { table: named }: Extract<Statement, { is: 'optimize' }>,
+  state: CatalogState,
+  context: PlanContext,
+): Promise<Plan> {
+  const { request, epoch, compaction } = context
+  const names = namesOf(state, context)
+  const table = requireBound(state, named, request.session.database, names)
+  if (table.kind === 'external') {
+    const text = `table ${spell(table)} is external: its files are not ours to join`
+    throw new SqlError(text, named.place)
+  }
+  const joins = await planJoins(table.files, rulesByHand(compaction))
+  if (joins.groups.length === 0) {
+    const message = 'OPTIMIZE: no small files to join'
+    return { is: 'answer', answer: null, message, session: null }
+  }
+  const how = { ...request, epoch, keepMs: compaction.retentionMs, background: false }
+  const query = { text: request.sql, place: { line: 1, column: 1 } }
+  const { write, compaction: parts } = compactionOf(table, joins, how)
+  return task(context, 'compact', query, { write, compaction: parts, names })
+}
+
 const namesOf = (state: CatalogState, { request, names }: PlanContext): BoundNames =>
   names ?? bindNames(state, request.sql, request.session.database)
 
@@ -298,7 +325,7 @@ function task(
   { request, submittedMs }: PlanContext,
   mode: Task['mode'],
   query: SqlText,
-  write: (WritePlan & { names: BoundNames }) | null,
+  write: (Partial<WritePlan> & Pick<Task, 'write' | 'names' | 'compaction'>) | null,
 ): Plan {
   const { queryId, attempt, sql, session } = request
   return {
@@ -312,6 +339,7 @@ function task(
       session,
       write: write?.write ?? null,
       create: write?.create ?? null,
+      compaction: write?.compaction,
       publishTo: write?.publishTo ?? null,
       names: write?.names,
       submittedMs,

@@ -92,6 +92,10 @@ export function stateOf({ stage, state }: Query): QueryStatus['state'] {
   return stage === 'queued' || stage === 'dispatching' ? 'queued' : 'running'
 }
 
+/** What its client is told of it. */
+export const kindOf = ({ mode }: Task): QueryKind =>
+  mode === 'write' || mode === 'compact' ? 'change' : 'select'
+
 /** Whether its end changes data or schema, so that it must be in the catalog before it is told. */
 export const changesData = ({ kind }: Query): boolean => kind === 'change'
 

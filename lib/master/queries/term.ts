@@ -105,7 +105,7 @@ export class QueryTerm {
   #over = false
 
   constructor(options: TermOptions, parts: TermParts) {
-    const { term: epoch, clock, wallMs, log, signal } = options
+    const { term: epoch, compaction, clock, wallMs, log, signal } = options
     const { catalog, calls } = parts
     const by = options.address
     this.#options = options
@@ -166,6 +166,7 @@ export class QueryTerm {
           epoch,
           submittedMs,
           paths,
+          compaction,
           names,
         }
         return plan(parseStatement(sql), catalog.state(), context)
@@ -218,6 +219,7 @@ export class QueryTerm {
       ...shared,
       waiters,
       paths,
+      compaction,
       parse: parseStatement,
       isPublishing: (queryId) => publisher.isPending(queryId),
     })

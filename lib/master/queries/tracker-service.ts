@@ -12,7 +12,7 @@ import type { CatalogPort } from './catalog-port.ts'
 import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'
 import type { Proof } from './proof.ts'
-import { changesData, type EndState, type Query } from './query.ts'
+import { changesData, type EndState, kindOf, type Query } from './query.ts'
 import { type Scheduler, spotOf } from './scheduler.ts'
 import type { Settler } from './settle.ts'
 import type { WorkerCalls } from './worker-calls.ts'
@@ -304,7 +304,7 @@ export class TrackerService {
     if (query === null || isNewer(query, report) || isBack(query, report)) {
       if (catalog.state().outcome(task.queryId) !== null) return 'forget'
       if (query !== null) this.lost(query, 'a later attempt runs')
-      const kind = task.mode === 'write' ? 'change' : 'select'
+      const kind = kindOf(task)
       const { queryId, attempt, sql, session, submittedMs } = task
       const { user, database } = session
       const failures = failuresOf(catalog.state(), queryId)

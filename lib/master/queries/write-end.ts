@@ -9,11 +9,18 @@
  * is there before the next attempt begins, so whatever its worker has become, no master can ever apply it.
  */
 import { CatalogError } from '../../catalog/errors.ts'
-import type { Change, FailureKind, Outcome, PlainTable, Transaction } from '../../catalog/model.ts'
+import type {
+  Change,
+  FailureKind,
+  Outcome,
+  PlainTable,
+  Table,
+  Transaction,
+} from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { Manifest, Task } from '../../rpc/contract.ts'
-
 import { whyOtherDatabase } from './bound-names.ts'
+import { compactedOf } from './compaction.ts'
 import type { Steps } from './ddl.ts'
 import { MOST_OVERTAKEN } from './holds.ts'
 import { whyTaken } from './taken.ts'
@@ -63,6 +70,11 @@ export function successOf(
       changes,
       outcome: { queryId: task.queryId, state: 'done', message, rows: null, atMs },
     }
+  }
+  if (task.mode === 'compact') {
+    const { changes, message } = compactedOf(targetOf(state, task), task, manifest)
+    const done = { queryId: task.queryId, state: 'done', rows: manifest.rows, atMs } as const
+    return { by, atMs, changes, outcome: { ...done, message } }
   }
   const changes = changesOf(state, task, manifest, atMs)
   const done = { queryId: task.queryId, state: 'done', rows: manifest.rows, atMs } as const
@@ -215,17 +227,24 @@ function changesOf(
   }
   if (create !== null)
     return [{ do: 'create-table', table: newTable(state, create as TableDraft, manifest, atMs) }]
-  if (write.tableId === null) throw new Error(`query ${queryId} has no target`)
-  const table = state.table(write.tableId)
-  // After an older catalog was brought back another table can have the id; each has a place of its own.
-  if (table === null || table.location !== write.base) {
-    throw new CatalogError('MISSING', 'the table was dropped while the query was writing to it')
-  }
-  const { tableId, schemaVersion, mode } = write
+  const { id: tableId } = targetOf(state, { queryId, write })
+  const { schemaVersion, mode } = write
   // To rows that are only added to, it makes no difference what they were.
   const read = mode === 'append' ? undefined : manifest.reads.find((one) => one.tableId === tableId)
   const basedOn = read?.contentVersion
   return [{ do: 'write', tableId, schemaVersion, mode, files: manifest.files, basedOn }]
+}
+
+/** Throws CatalogError MISSING. */
+function targetOf(state: CatalogState, { queryId, write }: Pick<Task, 'queryId' | 'write'>): Table {
+  const tableId = write?.tableId ?? null
+  if (tableId === null) throw new Error(`query ${queryId} has no target`)
+  const table = state.table(tableId)
+  // After an older catalog was brought back another table can have the id; each has a place of its own.
+  if (table === null || table.location !== write?.base) {
+    throw new CatalogError('MISSING', 'the table was dropped while the query was writing to it')
+  }
+  return table
 }
 
 function newTable(

@@ -194,6 +194,9 @@ function refuseDatabase(
   }
 }
 
-const idOf = ({ queryId, attempt, epoch }: WriteContext): string => `${queryId}-${attempt}-${epoch}`
+type Attempt = Pick<WriteContext, 'queryId' | 'attempt' | 'epoch'>
 
-const attemptName = (context: WriteContext): string => `${OWN_PREFIX}${idOf(context)}`
+const idOf = ({ queryId, attempt, epoch }: Attempt): string => `${queryId}-${attempt}-${epoch}`
+
+/** Of its directory. */
+export const attemptName = (context: Attempt): string => `${OWN_PREFIX}${idOf(context)}`

@@ -178,6 +178,7 @@ const forms: readonly (readonly [string, Statement])[] = [
     { is: 'drop-table', table: table('t', 22), ifExists: true, purge: true },
   ],
   ['drop table if', { is: 'drop-table', table: table('if', 12), ifExists: false, purge: false }],
+  ['optimize table a.t', { is: 'optimize', table: table('t', 16, 'a') }],
   ['truncate t', { is: 'truncate', tables: [table('t', 10)] }],
   ['truncate table t, a.u', { is: 'truncate', tables: [table('t', 16), table('u', 19, 'a')] }],
   [

@@ -140,7 +140,7 @@ function onlySqlErrors(text: string): void {
 
 const pieces = fc.constantFrom(
   ...`create drop table external database insert overwrite into location alter add column partition set property
-    rename to show tables in desc explain analyze truncate select from values with as using csv if not exists purge
+    rename to show tables in desc explain analyze truncate optimize select from values with as using csv if not exists purge
     int4 text numeric array map record timestamp time zone default null like by unset a "b" 't' E'x\\' $$ $x$ ' " /* */
     -- ( ) [ ] { } < > , . ; = - + 1 2.5 :: -> @ \\ \u00e4 \u3000 \ud800 \0`.split(/\s+/),
   '\n',

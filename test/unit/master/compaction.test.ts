@@ -1,0 +1,222 @@
+/** Joining small files: OPTIMIZE TABLE, what else changes the table meanwhile, and what the master does by itself. */
+import t, { type Test } from 'tap'
+import type { Table } from '../../../lib/catalog/model.ts'
+import type { QueryOptions } from '../../../lib/master/queries/options.ts'
+import type { Manifest, QueryStatus, Task, TaskReport } from '../../../lib/rpc/contract.ts'
+import { settle } from '../../support/hand-clock.ts'
+import { ID, reportOf, type Seat, Terms, workerAt } from '../../support/query-terms.ts'
+
+const session = { database: 'default', user: 'me', variables: {} }
+const worker = workerAt(1, 4)
+let lastId = 0
+
+class Stage {
+  readonly terms: Terms
+  seat: Seat
+  constructor(terms: Terms, seat: Seat) {
+    this.terms = terms
+    this.seat = seat
+  }
+
+  static async begin(t: Test, options: Partial<QueryOptions> = {}): Promise<Stage> {
+    const terms = new Terms(t, options)
+    const stage = new Stage(terms, await terms.begin())
+    stage.register()
+    return stage
+  }
+
+  register(tasks: { task: Task; report: TaskReport }[] = []): readonly string[] {
+    return this.seat.term.tracker.register({ worker, tasks, oomKills: 0 }).forget
+  }
+
+  submit(sql: string, queryId = ID(++lastId)): Promise<QueryStatus> {
+    return this.seat.term.client.submit({ queryId, attempt: 1, sql, session })
+  }
+
+  async done(sql: string): Promise<string> {
+    const status = await this.submit(sql)
+    return status.error?.message ?? status.message ?? status.state
+  }
+
+  /** As the worker tells it. */
+  beat(...reports: TaskReport[]): readonly string[] {
+    const { workerId, incarnation } = worker
+    const beat = { workerId, incarnation, freeSlots: 4 - reports.length, reports, oomKills: 0 }
+    return this.seat.term.tracker.heartbeat(beat).forget
+  }
+
+  task(queryId?: string): Task {
+    const { ran } = this.seat.calls
+    const found = queryId === undefined ? ran : ran.filter(({ task }) => task.queryId === queryId)
+    const last = found.at(-1)
+    if (last === undefined) throw new Error('nothing was run')
+    return last.task
+  }
+
+  /** One file of one row. */
+  async insert(values = '1'): Promise<void> {
+    const { queryId } = await this.submit(`insert into t values (${values})`)
+    await this.end(reportOf(this.task(queryId), 'succeeded'))
+  }
+
+  async end(report: TaskReport): Promise<QueryStatus | null> {
+    this.beat(report)
+    for (let turn = 0; turn < 20; turn += 1) await settle()
+    const { queryId } = report
+    const seen = { queryId, state: 'queued', attempt: 1, worker: null, waitMs: 0 } as const
+    return this.seat.term.client.wait(seen)
+  }
+
+  get table(): Table {
+    const table = this.seat.catalog.state().find('default', 't')
+    if (table === null) throw new Error('no table t')
+    return table
+  }
+
+  get paths(): string[] {
+    return this.table.files.map(({ path }) => path)
+  }
+}
+
+/** What a worker has made of it; three rows are in each file. */
+const joinedBy = (task: Task): TaskReport => {
+  const { compaction, write } = task
+  if (compaction === undefined || write === null) throw new Error('no compaction')
+  const files = compaction.groups.map(({ files }, i) => ({
+    path: `${write.directory.slice(write.base.length + 1)}/part-${i}`,
+    rows: 3 * files.length,
+    bytes: 10 * files.length,
+    partition: files[0]?.partition ?? [],
+  }))
+  const rows = files.reduce((sum, file) => sum + file.rows, 0)
+  const manifest: Manifest = {
+    ...{ reads: [], columns: [], partitionColumns: [], files, rows, bytes: 1 },
+    groups: files.map((_, i) => i),
+  }
+  return reportOf(task, 'succeeded', { manifest })
+}
+
+t.test('OPTIMIZE TABLE joins what there is, and says so', async (t) => {
+  const stage = await Stage.begin(t)
+  await stage.done('create table t (a int4)')
+  t.equal(await stage.done('optimize table t'), 'OPTIMIZE: no small files to join')
+  for (let n = 0; n < 5; n += 1) await stage.insert()
+  const before = stage.table
+  const { queryId } = await stage.submit('optimize table t')
+  const task = stage.task(queryId)
+  t.match(task, { mode: 'compact', write: { base: before.location, tableId: before.id } })
+  t.notOk('files' in (task.compaction?.table ?? {}))
+  await stage.insert()
+  const last = stage.paths.at(-1)
+  const { contentVersion } = stage.table
+  const status = await stage.end(joinedBy(task))
+  t.match(status, { state: 'succeeded', kind: 'change', message: 'OPTIMIZE 5 files into 1' })
+  t.same(stage.paths, [`${task.write?.directory.split('/').at(-1)}/part-0`, last])
+  t.equal(stage.table.contentVersion, contentVersion, 'its rows are the same')
+  // The same again, by another master, which is asked by a client that has not heard.
+  const again = await stage.terms.begin()
+  stage.seat = again
+  t.match(await stage.submit('optimize table t', queryId), { message: 'OPTIMIZE 5 files into 1' })
+})
+
+t.test('where there is nothing of ours to join it says so', async (t) => {
+  const stage = await Stage.begin(t)
+  const { mkdirSync } = await import('node:fs')
+  mkdirSync(`${stage.terms.directory}/allowed/x`, { recursive: true })
+  const location = `${stage.terms.directory}/allowed/x`
+  await stage.done(`create external table e (a int4) using csv location '${location}'`)
+  t.match(await stage.done('optimize table e'), /default\.e is external/)
+  t.match(await stage.done('optimize table nope'), /table default\.nope does not exist/)
+  t.match(await stage.done('optimize table x.t'), /database x does not exist/)
+  t.match(await stage.done('optimize t'), /expected TABLE/)
+})
+
+t.test('what others change meanwhile wins', async (t) => {
+  const stage = await Stage.begin(t)
+  const begun = async (): Promise<Task> => {
+    await stage.done('drop table if exists t')
+    await stage.done('create table t (a int4) partition by column (p text)')
+    for (const p of ['x', 'y', 'x', 'y']) {
+      const { queryId } = await stage.submit('insert into t select 1')
+      const task = stage.task(queryId)
+      const report = reportOf(task, 'succeeded')
+      const files = report.manifest?.files.map((file) => ({ ...file, partition: [p] })) ?? []
+      await stage.end({ ...report, manifest: { ...(report.manifest as Manifest), files } })
+    }
+    return stage.task((await stage.submit('optimize table t')).queryId)
+  }
+  let task = await begun()
+  t.equal(task.compaction?.groups.length, 2)
+  await stage.done("alter table t drop partition (p = 'x')")
+  t.match(await stage.end(joinedBy(task)), {
+    message: 'OPTIMIZE 2 files into 1; 2 were replaced by others meanwhile',
+  })
+  t.equal(stage.paths.length, 1)
+  const litter = stage.seat.catalog.state().litter()
+  t.ok(
+    litter.some(({ path }) => path === `${task.write?.directory}/part-0`),
+    'what is not used',
+  )
+
+  const cases: [string, RegExp][] = [
+    ['truncate table t', /replaced by others while they were joined; nothing was changed/],
+    ['drop table t', /was dropped/],
+    ["alter table t set property ('text.delimiter' = ';')", /altered meanwhile/],
+  ]
+  for (const [sql, why] of cases) {
+    task = await begun()
+    await stage.done(sql)
+    const after = stage.seat.catalog.state().find('default', 't')
+    const status = await stage.end(joinedBy(task))
+    t.match(status, { state: 'failed', error: { message: why } }, sql)
+    t.same(stage.seat.catalog.state().find('default', 't'), after)
+    const left = stage.seat.catalog.state().litter()
+    t.ok(
+      left.some(({ path }) => path === task.write?.directory),
+      'its directory is litter',
+    )
+  }
+
+  task = await begun()
+  await stage.done('alter table t rename to u')
+  await stage.done('create table t (a int4)')
+  t.match(await stage.end(joinedBy(task)), { message: 'OPTIMIZE 4 files into 2' })
+  t.equal(stage.seat.catalog.state().find('default', 'u')?.files.length, 2, 'it follows the table')
+})
+
+t.test('a worker that tells something else than it was given changes nothing', async (t) => {
+  const stage = await Stage.begin(t)
+  await stage.done('create table t (a int4)')
+  for (let n = 0; n < 4; n += 1) await stage.insert()
+  const before = stage.paths
+  const wrong: [Partial<Manifest>, RegExp][] = [
+    [{ files: [], groups: [] }, /has not told what/],
+    [{ groups: [7] }, /is of no group/],
+    [{ files: [{ path: 'data-x/part-0', rows: 11, bytes: 1, partition: [] }] }, /12 rows has 11/],
+  ]
+  for (const [more, why] of wrong) {
+    const { queryId } = await stage.submit('optimize table t')
+    const report = joinedBy(stage.task(queryId))
+    const manifest = { ...(report.manifest as Manifest), ...more }
+    t.match(await stage.end({ ...report, manifest }), { error: { message: why } })
+    t.same(stage.paths, before)
+  }
+})
+
+t.test('its worker comes to another master, which does it once', async (t) => {
+  const stage = await Stage.begin(t)
+  await stage.done('create table t (a int4)')
+  for (let n = 0; n < 4; n += 1) await stage.insert()
+  const { queryId } = await stage.submit('optimize table t')
+  const task = stage.task(queryId)
+  stage.seat = await stage.terms.begin()
+  const report = joinedBy(task)
+  stage.register([{ task, report }])
+  await stage.end(report)
+  t.equal(stage.paths.length, 1)
+  const { contentVersion } = stage.table
+  stage.seat = await stage.terms.begin()
+  t.same(stage.register([{ task, report }]), [queryId], 'it may forget it')
+  t.equal(stage.paths.length, 1)
+  t.equal(stage.table.contentVersion, contentVersion)
+})
