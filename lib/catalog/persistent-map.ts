@@ -119,11 +119,11 @@ export class PersistentMap<K extends string | number, V extends NonNullable<unkn
   }
 
   /**
-   * Values of this map that are not the same in the other, in order. What both still share since one was forked from
+   * Entries of this map that are not the same in the other, in order. What both still share since one was forked from
    * the other is passed over unseen; of maps that were made apart everything counts as changed.
    */
-  *changedSince(before: PersistentMap<K, V>): IterableIterator<V> {
-    for (const [, value] of changedIn(this.#rows, before.#rows)) yield value
+  changedSince(before: PersistentMap<K, V>): IterableIterator<Entry<K, V>> {
+    return changedIn(this.#rows, before.#rows)
   }
 
   /** A map with the same content; what is done to one of the two doesn't show in the other. */

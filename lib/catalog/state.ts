@@ -49,6 +49,9 @@ interface Rows<V, K> {
   readonly gone: readonly K[]
 }
 
+/** Ids of a database's tables by name: to be read only. */
+export type TableNames = PersistentMap<string, number>
+
 /** The state's tables, as maps. `names`: for each database the ids of its tables by name. */
 export interface Maps {
   readonly databases: PersistentMap<string, Database>
@@ -113,7 +116,7 @@ export class CatalogState {
    * Names of a database's tables in the order in which they were made or renamed; null when there is no such database.
    * The same object for as long as no table there is made, dropped or renamed.
    */
-  tableNames(database: string): { readonly size: number; keys(): Iterable<string> } | null {
+  tableNames(database: string): TableNames | null {
     return this.maps.names.get(database) ?? null
   }
 
@@ -123,8 +126,8 @@ export class CatalogState {
   }
 
   /** Those of this state that are another value there, or not there: quick where one was made from the other. */
-  tablesChangedSince(before: CatalogState): Iterable<Table> {
-    return this.maps.tables.changedSince(before.maps.tables)
+  *tablesChangedSince(before: CatalogState): Iterable<Table> {
+    for (const [, table] of this.maps.tables.changedSince(before.maps.tables)) yield table
   }
 
   /** The first table that passes, looked for in one piece: `test` has to be quick. */

@@ -21,6 +21,7 @@ import {
   type Row,
   type Session,
   type TableDigest,
+  type TablesAsked,
   type WorkerRow,
 } from './messages.ts'
 import { asQueryError, QueryCourse } from './query.ts'
@@ -76,6 +77,8 @@ export interface QueryResult {
   close(): Promise<void>
 }
 
+/** So many columns may they have that an answer is not made in a moment. */
+const TABLES_AT_ONCE = 200
 const KILL_BUDGET_MS = 5000
 const CALL = { deadlineMs: 10_000, patienceMs: 300 }
 
@@ -187,14 +190,31 @@ export class TajoClient {
     return listIn<string>(await this.#call('catalog', 'databases', {}), 'databases')
   }
 
-  /** Of the session's database by default. */
+  /** All of the session's database by default, by name: asked for piece by piece, so not of one moment. */
   async tables(database = this.#session.database): Promise<TableDigest[]> {
-    return listIn<TableDigest>(await this.#call('catalog', 'tables', { database }), 'tables')
+    const all: TableDigest[] = []
+    for (;;) {
+      const after = all.at(-1)?.name
+      const some = { ...(after !== undefined && { after }), limit: TABLES_AT_ONCE }
+      const { tables, total } = await this.tablesAmong(database, some)
+      for (const table of tables) all.push(table)
+      if (tables.length === 0 || tables.length >= total) return all
+    }
+  }
+
+  /** Some of a database's tables, by name, and how many there are in all of those. */
+  async tablesAmong(
+    database: string,
+    which: TablesAsked,
+  ): Promise<{ readonly tables: TableDigest[]; readonly total: number }> {
+    const answer = await this.#call('catalog', 'tables', { database, ...which })
+    const tables = listIn<TableDigest>(answer, 'tables')
+    return { tables, total: (answer as { total?: number }).total ?? tables.length }
   }
 
   /** One table of the session's database or of the given one; null when there is none. */
-  async describe(name: string, database?: string): Promise<TableDigest | null> {
-    const tables = await this.tables(database)
+  async describe(name: string, database = this.#session.database): Promise<TableDigest | null> {
+    const { tables } = await this.tablesAmong(database, { names: [name] })
     return tables.find((table) => table.name === name) ?? null
   }
 

@@ -10,6 +10,7 @@ export type QueryStatus = AnswerOf<Services['client']['submit']>
 export type QueryRecord = AnswerOf<Services['client']['queries']>['queries'][number]
 export type WorkerRow = AnswerOf<Services['client']['workers']>['workers'][number]
 export type TableDigest = AnswerOf<Services['catalog']['tables']>['tables'][number]
+export type TablesAsked = Omit<RequestOf<Services['catalog']['tables']>, 'database'>
 export type ResultLine = LineOf<Services['results']['fetch']>
 export type Column = { readonly name: string; readonly type: string }
 export type Row = readonly unknown[]

@@ -24,6 +24,7 @@ import type {
   SqlOut,
   SqlRequest,
   TablesDocument,
+  TablesFilter,
   TermRow,
   WebView,
   WorkersDocument,
@@ -254,8 +255,8 @@ export class MasterWeb implements WebView {
     return this.#pageQueries.databases()
   }
 
-  tables(database: string): Promise<TablesDocument['tables']> {
-    return this.#pageQueries.tables(database)
+  tables(database: string, filter: TablesFilter): Promise<Omit<TablesDocument, 'database'>> {
+    return this.#pageQueries.tables(database, filter)
   }
 
   kill(queryId: string): Promise<boolean> {

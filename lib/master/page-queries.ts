@@ -8,7 +8,14 @@ import type { Clock } from '../base/clock.ts'
 import type { QueryResult, TajoClient, TajoClientOptions } from '../client/index.ts'
 import type { WorkerRow } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
-import type { QueryRow, SqlLine, SqlOut, SqlRequest, TablesDocument } from '../web/view.ts'
+import type {
+  QueryRow,
+  SqlLine,
+  SqlOut,
+  SqlRequest,
+  TablesDocument,
+  TablesFilter,
+} from '../web/view.ts'
 
 export interface PageQueriesOptions {
   /** This master's own addresses: it names the active one. Null before it has joined. */
@@ -40,8 +47,8 @@ export class PageQueries {
     return this.#ask((client) => client.databases())
   }
 
-  async tables(database: string): Promise<TablesDocument['tables']> {
-    return this.#ask((client) => client.tables(database))
+  tables(database: string, filter: TablesFilter): Promise<Omit<TablesDocument, 'database'>> {
+    return this.#ask((client) => client.tablesAmong(database, filter))
   }
 
   workers(): Promise<WorkerRow[]> {

@@ -346,6 +346,9 @@ const table = z.object({
   createdAt: z.string(),
 })
 
+/** In one answer. */
+export const MOST_TABLES = 1000
+
 /** Reads only, answered by the active from memory. */
 export const catalog = {
   ...activeStatus,
@@ -356,13 +359,28 @@ export const catalog = {
   ),
   tables: call(
     { access: 'open', activeOnly: true },
-    z.object({ database: name }),
+    z.object({
+      database: name,
+      /** Only these, as far as they exist. */
+      names: z.array(name).max(MOST_TABLES).optional(),
+      /** Only those whose names hold this, whatever the case. */
+      search: z.string().max(1000).optional(),
+      /** Only those whose names come after this one. */
+      after: name.optional(),
+      /** Of those that are left so many are passed over. */
+      offset: z.number().int().nonnegative().optional(),
+      /** At most so many; left out, all, which a large catalog is too large for. */
+      limit: z.number().int().positive().max(MOST_TABLES).optional(),
+    }),
+    /** By name, in the order of code units. */
     z.object({
       tables: z.array(
         table
           .omit({ files: true })
           .extend({ rows: z.number().nullable(), bytes: z.number(), fileCount: z.number() }),
       ),
+      /** How many there are without offset and limit. Older masters don't tell, and answer all of the database. */
+      total: z.number().optional(),
     }),
   ),
   /** All at one moment, in the order asked; null for one that does not exist. */

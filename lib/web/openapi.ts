@@ -128,6 +128,12 @@ export const ROUTES: readonly Route[] = [
     path: '/api/v1/catalog/{database}',
     summary: 'Tables of a database, with columns and sizes',
     answer: json(schemas.tables),
+    query: {
+      limit: '1 to 1000, default 1000',
+      offset: 'to leave out so many, default 0',
+      search: 'a text in their names',
+      table: 'the name of the only one that is wanted',
+    },
     refusals: { 400: 'there is no such database', ...NO_ACTIVE },
   },
   {

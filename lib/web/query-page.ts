@@ -1,6 +1,6 @@
-/** Queries counted by state, and the part of them that a request asks for. Pure. */
+/** Which part of a list a request asks for, and queries counted by state. Pure. */
 import { RpcError } from '../rpc/index.ts'
-import type { QueryCounts, QueryRow } from './view.ts'
+import type { QueryCounts, QueryRow, TablesFilter } from './view.ts'
 
 const STATES = ['queued', 'running', 'succeeded', 'failed', 'killed'] as const
 
@@ -40,19 +40,40 @@ const MOST_ROWS = 1000
 const ROWS = 50
 const MOST_OFFSET = 1_000_000
 const LONGEST_SEARCH = 200
+const LONGEST_NAME = 200
 
 /** From a query string. Throws BAD_REQUEST that names what is allowed. */
 export function queryFilter(query: Readonly<Record<string, unknown>>): QueryFilter {
-  const { search, state } = query
-  if (search !== undefined && (typeof search !== 'string' || search.length > LONGEST_SEARCH)) {
-    throw bad(`search must be one text of at most ${LONGEST_SEARCH} characters`)
-  }
+  const { state } = query
   return {
     limit: wholeNumber(query, 'limit', { from: 1, to: MOST_ROWS, otherwise: ROWS }),
     offset: wholeNumber(query, 'offset', { from: 0, to: MOST_OFFSET, otherwise: 0 }),
     states: statesOf(state),
-    search: (search ?? '').toLowerCase(),
+    search: shortText(query, 'search', LONGEST_SEARCH).toLowerCase(),
   }
+}
+
+/** Of a database's tables, from a query string. Throws BAD_REQUEST that names what is allowed. */
+export function tablesFilter(query: Readonly<Record<string, unknown>>): TablesFilter {
+  const search = shortText(query, 'search', LONGEST_SEARCH)
+  const table = shortText(query, 'table', LONGEST_NAME)
+  return {
+    limit: wholeNumber(query, 'limit', { from: 1, to: MOST_ROWS, otherwise: MOST_ROWS }),
+    offset: wholeNumber(query, 'offset', { from: 0, to: MOST_OFFSET, otherwise: 0 }),
+    ...(search !== '' && { search }),
+    ...(table !== '' && { names: [table] }),
+  }
+}
+
+/** Empty where the parameter is not there. */
+function shortText(
+  query: Readonly<Record<string, unknown>>,
+  name: string,
+  longest: number,
+): string {
+  const text = query[name] ?? ''
+  if (typeof text === 'string' && text.length <= longest) return text
+  throw bad(`${name} must be one text of at most ${longest} characters`)
 }
 
 function statesOf(state: unknown): ReadonlySet<string> | null {

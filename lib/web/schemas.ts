@@ -213,7 +213,11 @@ export const queries = z.object({
 export const query = z.object({ query: queryRecord })
 
 export const databases = z.object({ databases: z.array(z.string()) })
-export const tables = z.object({ database: z.string(), tables: z.array(tableRow) })
+export const tables = z.object({
+  database: z.string(),
+  tables: z.array(tableRow).describe('by name'),
+  total: z.number().describe('so many fit, without limit and offset'),
+})
 
 export const setting = z.object({
   key: z.string(),

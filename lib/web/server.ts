@@ -14,7 +14,7 @@ import { EventHub } from './events.ts'
 import { addHeaders, pageHeaders } from './headers.ts'
 import type { Metrics } from './metrics.ts'
 import { acceptsGzip, PageFiles } from './page-files.ts'
-import { pageOfQueries, queryFilter, wholeNumber } from './query-page.ts'
+import { pageOfQueries, queryFilter, tablesFilter, wholeNumber } from './query-page.ts'
 import { handOverRequest } from './schemas.ts'
 import { SqlAnswers } from './sql-answer.ts'
 import { PAGE_HEADERS, statusPage } from './status-page.ts'
@@ -136,10 +136,10 @@ function addCatalog(app: FastifyInstance, { view }: WebOptions): void {
   app.get('/api/v1/catalog', async (_request, reply) =>
     sendJson(reply, { databases: await view.databases() }),
   )
-  app.get<{ Params: { database: string } }>(
+  app.get<WithQuery & { Params: { database: string } }>(
     '/api/v1/catalog/:database',
-    async ({ params: { database } }, reply) =>
-      sendJson(reply, { database, tables: await view.tables(database) }),
+    async ({ params: { database }, query }, reply) =>
+      sendJson(reply, { database, ...(await view.tables(database, tablesFilter(query))) }),
   )
 }
 

@@ -79,6 +79,16 @@ export interface MetricsFacts {
   readonly startedAtSeconds: number
 }
 
+/** Which of a database's tables. */
+export interface TablesFilter {
+  readonly limit: number
+  readonly offset: number
+  /** Only those whose names hold it, whatever the case. */
+  readonly search?: string
+  /** Only this one. */
+  readonly names?: string[]
+}
+
 /** Where the lines of a running statement go. */
 export interface SqlOut {
   say(line: SqlLine): void
@@ -122,7 +132,8 @@ export interface WebView {
   config(): ConfigDocument
   /** Asked of the active master. Both reject RpcError: UNAVAILABLE when there is none, BAD_REQUEST. */
   databases(): Promise<string[]>
-  tables(database: string): Promise<TablesDocument['tables']>
+  /** Some of its tables, by name, and how many fit in all. */
+  tables(database: string, filter: TablesFilter): Promise<Omit<TablesDocument, 'database'>>
   /** False: nobody knows it. Rejects RpcError. */
   kill(queryId: string): Promise<boolean>
   /** Whether it only reads; a text that can't be parsed does too: it is refused with its place. */

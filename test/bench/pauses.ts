@@ -57,12 +57,15 @@ async function longestPauseMs(): Promise<number> {
 
 interface Changes {
   readonly tookMs: number[]
+  /** Why, of those that were not done. */
+  readonly refused: readonly string[]
   stop(): Promise<void>
 }
 
 /** So many a second, whether earlier ones are answered or not. */
 function changesOf(client: TajoClient, rate: number): Changes {
   const tookMs: number[] = []
+  const refused: string[] = []
   const under = new Set<Promise<void>>()
   const beganMs = performance.now()
   let begun = 0
@@ -78,12 +81,15 @@ function changesOf(client: TajoClient, rate: number): Changes {
   const timer = setInterval(() => {
     const due = ((performance.now() - beganMs) / 1000) * rate
     for (; begun < due; begun += 1) {
-      const running: Promise<void> = one(begun).finally(() => under.delete(running))
+      const running: Promise<void> = one(begun)
+        .catch((error: Error) => void refused.push(error.message))
+        .finally(() => under.delete(running))
       under.add(running)
     }
   }, 10)
   return {
     tookMs,
+    refused,
     stop: async () => {
       clearInterval(timer)
       await Promise.all(under)
@@ -116,9 +122,8 @@ try {
   say(`${''.padEnd(32)}    median      p99      max`)
   await sleep(2000)
   tell('at rest, opening before', await askedTimes(), await longestPauseMs())
-  // The opening's pauses leave the window.
+  // The opening's pauses leave the window meanwhile.
   await sleep(options['rest-seconds'] * 1000)
-  await askedTimes()
   tell('at rest', await askedTimes(), await longestPauseMs())
   const changes = changesOf(client, options.rate)
   await sleep(options.seconds * 1000)
@@ -135,6 +140,8 @@ try {
   await changes.stop()
   const took = [0.5, 0.99, 1].map((q) => figure(quantile(changes.tookMs, q)))
   say(`${`${changes.tookMs.length} changes, ms`.padEnd(32)} ${took.join('')}`)
+  if (changes.refused.length > 0)
+    say(`${changes.refused.length} were refused, such as: ${changes.refused[0]}`)
 } finally {
   await asker.terminate()
   await client.close()

@@ -105,7 +105,12 @@ function viewOf(facts: FakeFacts, listeners: Set<() => void>): WebView {
     },
     config: () => facts.config,
     databases: async () => facts.databases,
-    tables: async () => facts.tables,
+    tables: async (_database, { names, search = '', offset, limit }) => {
+      const fits = ({ name }: { name: string }): boolean =>
+        (names?.includes(name) ?? true) && name.toLowerCase().includes(search.toLowerCase())
+      const found = facts.tables.filter(fits)
+      return { tables: found.slice(offset, offset + limit), total: found.length }
+    },
     kill: async (queryId) => {
       facts.killed.push(queryId)
       return true

@@ -114,10 +114,11 @@ async function tables(shell: Shell): Promise<'done'> {
 async function describe(wanted: string, shell: Shell): Promise<'done'> {
   const at = wanted.indexOf('.')
   const database = at < 0 ? undefined : folded(wanted.slice(0, at))
-  const all = await shell.client.tables(database)
   const name = wanted.slice(at + 1)
-  const table = all.find((one) => one.name === name) ?? all.find((one) => one.name === folded(name))
-  if (table === undefined) throw failure(`table "${wanted}" does not exist`)
+  const table =
+    (await shell.client.describe(name, database)) ??
+    (await shell.client.describe(folded(name), database))
+  if (table === null) throw failure(`table "${wanted}" does not exist`)
   return print(shell, tableText(table))
 }
 

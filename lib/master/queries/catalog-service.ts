@@ -1,22 +1,29 @@
 /** The catalog port: reads, answered by the active from memory; and what it sees of an external table's directory. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path/posix'
+import { inSlices } from '../../base/slices.ts'
 import type { Table } from '../../catalog/model.ts'
 import { isHidden, OWN_PREFIX } from '../../catalog/own-prefix.ts'
 import type { CatalogState } from '../../catalog/state.ts'
 import type { CatalogTable } from '../../rpc/contract.ts'
 import { type Handlers, RpcError } from '../../rpc/index.ts'
 import type { CatalogPort } from './catalog-port.ts'
+import { placeOf, sortedNames } from './table-names.ts'
 
 type Reads = Pick<Handlers<'catalog'>, 'databases' | 'tables' | 'resolve' | 'seesFiles'>
 
 export function catalogService(catalog: CatalogPort): Reads {
   return {
     databases: () => ({ databases: catalog.state().databaseNames() }),
-    tables: ({ database }) => {
-      const tables = catalog.state().tablesOf(database)
-      if (tables === null) throw new RpcError('BAD_REQUEST', `database ${database} does not exist`)
-      return { tables: tables.map(summaryOf) }
+    tables: async (asked) => {
+      const state = catalog.state()
+      const { names, total } = await chosen(state, asked)
+      const tables: TableSummary[] = []
+      await inSlices(names, (name) => {
+        const table = state.find(asked.database, name)
+        if (table !== null) tables.push(summaryOf(table))
+      })
+      return { tables, total }
     },
     resolve: ({ tables }) => {
       const state = catalog.state()
@@ -27,6 +34,32 @@ export function catalogService(catalog: CatalogPort): Reads {
       return { sees: table !== null && (await hasFile(table.location)) }
     },
   }
+}
+
+/** Rejects RpcError BAD_REQUEST where there is no such database. */
+async function chosen(
+  state: CatalogState,
+  { database, names, search, after, offset = 0, limit }: Parameters<Reads['tables']>[0],
+): Promise<{ names: readonly string[]; total: number }> {
+  const all = await sortedNames(state, database)
+  if (all === null) throw new RpcError('BAD_REQUEST', `database ${database} does not exist`)
+  const part = (found: readonly string[], first: number) => {
+    const from = first + offset
+    const to = limit === undefined ? found.length : from + limit
+    return { names: found.slice(from, to), total: found.length - first }
+  }
+  // Just behind it: the next name that there can be.
+  const behind = after === undefined ? 0 : placeOf(all, `${after}\0`)
+  if (names === undefined && search === undefined) return part(all, behind)
+  const word = search?.toLowerCase() ?? ''
+  const found: string[] = []
+  const among = names === undefined ? all.slice(behind) : [...new Set(names)].sort()
+  await inSlices(among, (name) => {
+    if (after !== undefined && name <= after) return
+    if (!name.toLowerCase().includes(word)) return
+    if (names === undefined || state.find(database, name) !== null) found.push(name)
+  })
+  return part(found, 0)
 }
 
 /** One that counts as a table's, there or further down; false where nothing is there. */
@@ -56,6 +89,8 @@ export const resolved = (
   },
 ): Table | null =>
   asked.tableId === undefined ? state.find(asked.database, asked.name) : state.table(asked.tableId)
+
+type TableSummary = ReturnType<typeof summaryOf>
 
 function summaryOf({ files, ...table }: Table) {
   const { rows, bytes, length: fileCount } = files

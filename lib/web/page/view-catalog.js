@@ -10,37 +10,51 @@ import { state } from './store.js'
 /** @typedef {import('./types.d.ts').CatalogTable} CatalogTable */
 /** @type {Loaded<{databases: string[]}>} */
 const databases = new Loaded()
-/** @type {Loaded<{database: string, tables: CatalogTable[]}>} */
+/** @typedef {{database: string, tables: CatalogTable[], total: number}} TablesOf */
+/** Some of a database's tables: a catalog may have more than a page can hold. @type {Loaded<TablesOf>} */
 const tables = new Loaded()
+/** One of them. @type {Loaded<TablesOf>} */
+const chosenTable = new Loaded()
 const LIMIT = 100
 
 /** @param {import('./route.js').Route} route */
 function render({ parts: [chosen, name], query }) {
   databases.want('/api/v1/catalog', moment())
   const database = chosen ?? databases.data?.databases[0] ?? null
-  if (database !== null) tables.want(`/api/v1/catalog/${encodeURIComponent(database)}`, moment())
-  const known = tables.data?.database === database ? (tables.data?.tables ?? null) : null
-  const one = name === undefined ? undefined : known?.find((each) => each.name === name)
+  const loaded = name === undefined ? tables : chosenTable
+  const search = query.get('search') ?? ''
+  const offset = Math.max(0, Number(query.get('offset')) || 0)
+  /** @type {Record<string, string>} */
+  const wanted =
+    name === undefined ? { search, offset: `${offset}`, limit: `${LIMIT}` } : { table: name }
+  if (database !== null) {
+    const path = `/api/v1/catalog/${encodeURIComponent(database)}`
+    loaded.want(`${path}?${new URLSearchParams(wanted)}`, moment())
+  }
+  const known = loaded.data?.database === database ? loaded.data : null
+  const one = known?.tables.find((each) => each.name === name)
   return [
     heading(name === undefined ? 'Catalog' : [named(database), '.', named(name)]),
     trouble(databases),
     databases.data === null ? null : databaseList(databases.data.databases, database),
-    database === null || databases.data === null ? null : trouble(tables),
+    database === null || databases.data === null ? null : trouble(loaded),
     known === null || database === null
       ? null
       : name === undefined
-        ? tableList(database, known, query)
-        : one === undefined
-          ? h(
-              'p',
-              { class: 'empty' },
-              'There is no table ',
-              named(name),
-              ' in ',
-              named(database),
-              '.',
-            )
-          : details(one),
+        ? tableList(known, search, offset)
+        : one !== undefined
+          ? details(one)
+          : loaded.loading
+            ? null
+            : h(
+                'p',
+                { class: 'empty' },
+                'There is no table ',
+                named(name),
+                ' in ',
+                named(database),
+                '.',
+              ),
   ]
 }
 
@@ -69,16 +83,12 @@ const databaseList = (names, chosen) =>
     ),
   )
 
-/** @param {string} database @param {readonly CatalogTable[]} all @param {URLSearchParams} query */
-function tableList(database, all, query) {
-  const search = query.get('search') ?? ''
-  const offset = Math.max(0, Number(query.get('offset')) || 0)
-  const rows = all.filter(({ name }) => name.toLowerCase().includes(search.toLowerCase()))
-  const size = rows.reduce((sum, one) => sum + one.bytes, 0)
+/** @param {TablesOf} found @param {string} search @param {number} offset */
+function tableList({ database, tables: rows, total }, search, offset) {
   return [
     searchForm(
       { label: 'Name', words: ['catalog', database], query: { search } },
-      h('p', { class: 'note', role: 'status' }, `${several(rows.length, 'table')}, ${bytes(size)}`),
+      h('p', { class: 'note', role: 'status' }, several(total, 'table')),
     ),
     table({
       caption: `Tables of ${database}`,
@@ -101,7 +111,7 @@ function tableList(database, all, query) {
         { title: 'Kind', cell: (one) => one.kind },
         { title: 'Created', look: 'number', cell: (one) => dateTime(one.createdAt) },
       ],
-      rows: rows.slice(offset, offset + LIMIT),
+      rows,
       key: ({ name }) => name,
       empty: search === '' ? 'This database has no tables.' : 'No table fits.',
     }),
@@ -110,7 +120,7 @@ function tableList(database, all, query) {
       query: { search },
       offset,
       limit: LIMIT,
-      total: rows.length,
+      total,
     }),
   ]
 }
