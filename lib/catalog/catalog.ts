@@ -21,7 +21,7 @@ import { Draft } from './apply.ts'
 import { CatalogError } from './errors.ts'
 import type { Transaction } from './model.ts'
 import { CatalogState } from './state.ts'
-import type { Batch, CatalogStore, Commit } from './store.ts'
+import type { Batch, CatalogStore, Commit, Progress } from './store.ts'
 
 export interface CatalogOptions {
   readonly store: CatalogStore
@@ -32,7 +32,7 @@ export interface CatalogOptions {
   readonly queueMax?: number
   /** How long a change waits for a store that doesn't answer before its caller is told. */
   readonly patienceMs?: number
-  /** How long a store that isn't available is tried to be opened. */
+  /** How long a store that isn't available is tried to be opened, and one that opens may make no progress. */
   readonly openPatienceMs?: number
   /** The store is CORRUPT, or worse: no change is possible any more. Called once a term at most. */
   readonly onBroken?: (error: Error) => void
@@ -79,8 +79,9 @@ export class Catalog {
 
   /**
    * Takes the catalog over for `term`; `signal` ends it. Tries again for a while where the store is UNAVAILABLE, and tells
-   * `onTrouble` each time: another master may reach it. Rejects CatalogError: NOT_ACTIVE when the term ended meanwhile,
-   * else as the store does.
+   * `onTrouble` each time: another master may reach it. An opening that takes long is told there too, with its progress,
+   * and goes on for as long as it makes some. Rejects CatalogError: NOT_ACTIVE when the term ended meanwhile, else as the
+   * store does.
    */
   async open(
     term: number,
@@ -90,7 +91,8 @@ export class Catalog {
     await this.close()
     const { openPatienceMs: patienceMs } = this.#options
     const opened = await openPatiently({ ...this.#options, term, signal, patienceMs, onTrouble })
-    const state = CatalogState.from(opened.data)
+    const state = await CatalogState.inSlices(opened.data)
+    if (signal.aborted) throw notActive()
     this.#term = new OpenTerm(this.#options, { term, signal, state, seq: opened.seq })
   }
 
@@ -470,24 +472,87 @@ interface Opening extends Pick<CatalogOptions, 'store' | 'clock' | 'log'> {
   readonly onTrouble: (why: string, cause?: unknown) => void
 }
 
-/** Opens, and again while it is UNAVAILABLE or FULL, until the patience or the term ends. */
+/** Opens, and again while it is UNAVAILABLE or FULL, until nothing has gone on for as long as the patience, or the term ends. */
 async function openPatiently(options: Opening) {
   const { store, clock, log, term, signal, patienceMs, onTrouble } = options
-  const untilMs = clock.nowMs() + patienceMs
+  const watch = new OpeningWatch(options)
   for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
     if (signal.aborted) throw notActive()
     try {
-      return await untilAborted(store.open(term, signal), signal)
+      const opened = store.open(term, signal, (progress) => watch.note(progress))
+      return await untilAborted(Promise.race([opened, watch.stalled]), signal)
     } catch (error) {
       if (signal.aborted) throw notActive(error)
       if (!isCode(error, 'UNAVAILABLE') && !isCode(error, 'FULL')) throw error
-      if (clock.nowMs() >= untilMs) throw error
+      if (watch.isStalled || clock.nowMs() >= watch.sinceMs + patienceMs) throw error
       onTrouble(messageOf(error), error)
       log('warn', 'the catalog store is not available', { term, error: messageOf(error), pauseMs })
+    } finally {
+      watch.rest()
     }
     await pause(clock, signal, pauseMs)
   }
 }
+
+/**
+ * Whether an opening goes on. A large catalog may take its time, and each try of a master that gave up would begin anew: so
+ * only one that makes no progress for the whole patience is given up. A store that never tells any is not judged here.
+ */
+class OpeningWatch {
+  readonly #o: Opening
+  readonly #beganMs: number
+  readonly #best = new Map<string, number>()
+  #toldMs: number
+  #cancel = (): void => {}
+  #giveUp: (error: CatalogError) => void = () => {}
+  /** Since nothing has gone on. */
+  sinceMs: number
+  isStalled = false
+  /** Rejects UNAVAILABLE. */
+  readonly stalled: Promise<never>
+
+  constructor(options: Opening) {
+    this.#o = options
+    this.#beganMs = options.clock.nowMs()
+    this.#toldMs = this.#beganMs
+    this.sinceMs = this.#beganMs
+    this.stalled = new Promise((_, reject) => {
+      this.#giveUp = reject
+    })
+    // Nobody may be waiting for it by then.
+    this.stalled.catch(() => undefined)
+  }
+
+  note(progress: Progress): void {
+    const { clock, onTrouble, patienceMs, log, term } = this.#o
+    const nowMs = clock.nowMs()
+    const { phase, done } = progress
+    // What another try does again is no progress.
+    if (done <= (this.#best.get(phase) ?? -1)) return
+    this.#best.set(phase, done)
+    const text = inWords(progress)
+    this.sinceMs = nowMs
+    this.rest()
+    this.#cancel = clock.after(patienceMs, () => {
+      this.isStalled = true
+      const why = `the opening of the catalog has made no progress for ${Math.round(patienceMs / 1000)} s: ${text}`
+      this.#giveUp(new CatalogError('UNAVAILABLE', why))
+    })
+    if (nowMs - this.#toldMs < TOLD_AFTER_MS) return
+    this.#toldMs = nowMs
+    const forMs = Math.round(nowMs - this.#beganMs)
+    onTrouble(`the catalog is being opened for ${Math.round(forMs / 1000)} s: ${text}`)
+    log('info', `the catalog is being opened: ${text}`, { term, forMs })
+  }
+
+  /** Nothing is being opened now. */
+  rest(): void {
+    this.#cancel()
+  }
+}
+
+const inWords = ({ phase, done, of }: Progress): string =>
+  of === null ? `${phase}, ${done} so far` : `${phase}, ${done} of ${of}`
 
 /** What the promise says, or NOT_ACTIVE as soon as the signal fires: a file call on a dead mount never answers. */
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -34,4 +34,13 @@ export {
   IDS_OF_THE_LOST,
   StateBuilder,
 } from './state.ts'
-export type { Batch, CatalogStore, Commit, Kept, Opened, Origin, ReadableStore } from './store.ts'
+export type {
+  Batch,
+  CatalogStore,
+  Commit,
+  Kept,
+  Opened,
+  Origin,
+  Progress,
+  ReadableStore,
+} from './store.ts'

@@ -3,6 +3,7 @@
  * from memory. A state never changes; `apply.ts` makes the next one from it.
  */
 import { isAbsolute, join } from 'node:path/posix'
+import { inSlices } from '../base/slices.ts'
 import { FileList } from './file-list.ts'
 import type {
   CatalogData,
@@ -75,6 +76,17 @@ export class CatalogState {
   static from(data: CatalogData): CatalogState {
     const builder = new StateBuilder()
     builder.add(data)
+    return builder.done(data.nextTableId)
+  }
+
+  /** The same, and the event loop has its turns meanwhile. */
+  static async inSlices(data: CatalogData): Promise<CatalogState> {
+    const builder = new StateBuilder()
+    const { databases, tables, outcomes, litter, publications } = data
+    builder.add({ databases, publications })
+    await inSlices(tables, (one) => builder.add({ tables: [one] }))
+    await inSlices(outcomes, (one) => builder.add({ outcomes: [one] }))
+    await inSlices(litter, (one) => builder.add({ litter: [one] }))
     return builder.done(data.nextTableId)
   }
 

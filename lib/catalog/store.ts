@@ -15,6 +15,14 @@ export interface Opened {
   readonly seq: number
 }
 
+/** How far an opening has come: `done` of `of` in this phase, in whatever it counts; null: nobody knows of how much. */
+export interface Progress {
+  /** For people, such as `reading the journal`. */
+  readonly phase: string
+  readonly done: number
+  readonly of: number | null
+}
+
 /** Transactions that are made durable together. */
 export interface Batch {
   /** Of the first one; the last one before it has been kept. */
@@ -32,9 +40,14 @@ export interface CatalogStore {
    * Takes the catalog over for `term` and reads all of it. From the moment it resolves, no `append` of a lower term can
    * become part of what a later `open` reads, except where the caller's commit (`Member.commit`) is what decides
    * (SharedStore). Called again under the same term it starts anew: after an `append` that rejected UNAVAILABLE.
+   * A store that tells its progress is given up when it makes none for long; one that doesn't bounds its calls itself.
    * Rejects CatalogError: IN_USE, STALE_TERM, UNAVAILABLE, FULL, CORRUPT, BAD_STORE.
    */
-  open(term: number, signal: AbortSignal): Promise<Opened>
+  open(
+    term: number,
+    signal: AbortSignal,
+    onProgress?: (progress: Progress) => void,
+  ): Promise<Opened>
   /**
    * Durable, all of them and in this order, when it resolves; one call at a time. Rejects CatalogError: FULL, BAD_STORE
    * (not kept, the store goes on), STALE_TERM (not kept, and never again under this term), UNAVAILABLE (all or none are

@@ -62,6 +62,7 @@ export { checkStorage } from './storage-check.ts'
 export { profileOf, profileOn, type StorageProfile } from './storage-profile.ts'
 export {
   LATENCIES_PER_RENEWAL,
+  lossMs,
   makeTiming,
   smallestMonitorMs,
   type Timing,

@@ -36,6 +36,8 @@ export interface AlertFacts {
   readonly astray: readonly string[]
   /** The slowest renewal of the last minute, of each master. */
   readonly slowest: ReadonlyMap<string, number>
+  /** That the activation took longer than the monitor interval leaves for it; null: it did not, or this is no active. */
+  readonly slowActivation: string | null
   readonly queued: number
   /** Null: not known. */
   readonly liveWorkers: number | null
@@ -70,6 +72,9 @@ export function alertsOf(facts: AlertFacts): Alert[] {
     ...facts.storageWarnings.map((text): Alert => ({ kind: 'storage', level: 'warning', text })),
     ...spaceAlerts(facts.space, { takeOvers: facts.timing !== null }),
     ...ofLatency(facts),
+    ...(facts.slowActivation === null
+      ? []
+      : [{ kind: 'activation-slow', level: 'warning', text: facts.slowActivation } as const]),
     ...facts.masters.flatMap(ofOneMaster),
     ...ofQueries(facts),
   ]

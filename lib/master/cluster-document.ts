@@ -88,6 +88,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
       network: view.network.trouble,
       workers: workers ?? [],
       astray: own.astrayWorkers ?? [],
+      slowActivation: own.slowActivation ?? null,
       slowest: slowest(masters, facts),
       queued: queryCounts?.queued ?? 0,
       liveWorkers: workerCounts?.live ?? null,

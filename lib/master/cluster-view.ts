@@ -23,6 +23,8 @@ export interface OwnFacts {
   readonly trouble: string | null
   /** Why the term before this master's was given up; null if it wasn't. */
   readonly givenUp: string | null
+  /** Of the active: that its activation took longer than the monitor interval leaves for it. */
+  readonly slowActivation?: string | null
   /** Masters of other clusters, in conf/masters here or there. */
   readonly foreign: readonly ForeignMaster[]
 }
@@ -76,6 +78,7 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
       ...view.warnings,
       ...own.directoryWarnings,
       ...own.warnings,
+      ...(own.slowActivation == null ? [] : [own.slowActivation]),
       ...(own.workerTroubles ?? []),
       ...(own.astrayWorkers ?? []),
     ],

@@ -32,6 +32,7 @@ import { Metrics } from '../web/metrics.ts'
 import { countQueries } from '../web/query-page.ts'
 import { addWebRoutes, type WebDoor } from '../web/server.ts'
 import type { ConfigDocument, MetricsFacts, WebRules } from '../web/view.ts'
+import { slowActivation } from './activation-time.ts'
 import { ActiveGate } from './active-gate.ts'
 import { troubleOf } from './alerts.ts'
 import { AstrayWorkers } from './astray-workers.ts'
@@ -117,6 +118,8 @@ export class Master {
   readonly #astray: AstrayWorkers
   readonly #metrics = new Metrics()
   readonly #pauses: LoopPauses
+  /** Of the term that is served: that its activation took too long, as a sentence. */
+  #slowActivation: string | null = null
   readonly #files: StandingFiles
   readonly #news: PeerNews
   readonly #ours: OwnMasters
@@ -406,7 +409,9 @@ export class Master {
   #service(): Service {
     return {
       activate: async (term, signal, onTrouble) => {
+        const beganMs = this.#options.clock.nowMs()
         await this.#queries.activate(term, signal, onTrouble)
+        this.#noteActivation(term, this.#options.clock.nowMs() - beganMs)
         this.#gate.open(term, signal)
       },
       keeps: () => this.#queries.keeps(),
@@ -420,6 +425,12 @@ export class Master {
         await this.#queries.deactivate()
       },
     }
+  }
+
+  #noteActivation(term: number, tookMs: number): void {
+    const { timing, log } = this.#options
+    this.#slowActivation = timing === null ? null : slowActivation(term, tookMs, timing)
+    if (this.#slowActivation !== null) log('warn', this.#slowActivation, { term, tookMs })
   }
 
   #onState(view: MemberView): void {
@@ -552,6 +563,7 @@ export class Master {
       trouble: this.#queries.trouble(),
       // Whoever is not active any more has heard of it from the next one's history.
       givenUp: (this.#member?.mayServe() ?? false) ? this.#termsBegun.givenUp : null,
+      slowActivation: (this.#member?.mayServe() ?? false) ? this.#slowActivation : null,
       foreign: this.#foreign?.found() ?? [],
     }
   }

@@ -54,6 +54,7 @@ export const alert = z.object({
     'storage-full',
     'storage',
     'clocks-apart',
+    'activation-slow',
     'queries-queued',
     'no-active',
     'active-hindered',

@@ -120,6 +120,51 @@ t.test('a store that is away is tried for a while, and every time is told', asyn
   t.match(ended, { code: 'UNAVAILABLE', message: 'away' }, 'another master may do better')
 })
 
+t.test(
+  'an opening that goes on is never given up, one that stands still is, and both are told',
+  async (t) => {
+    const { store } = heldStore()
+    const clock = handClock()
+    let say: (done: number) => void = () => {}
+    let opens = 0
+    const slow: CatalogStore = {
+      ...store,
+      append: (batch) => store.append(batch),
+      close: () => store.close(),
+      open: (_term, _signal, onProgress) => {
+        opens += 1
+        say = (done) => onProgress?.({ phase: 'reading the journal', done, of: 1000 })
+        return new Promise(() => {})
+      },
+    }
+    const options = { commit: async () => {}, clock, log: () => {}, openPatienceMs: 10_000 }
+    const catalog = new Catalog({ ...options, store: slow })
+    const told: string[] = []
+    let ended: unknown = null
+    catalog
+      .open(1, new AbortController().signal, (why) => told.push(why))
+      .catch((error: unknown) => {
+        ended = error
+      })
+    await clock.go(0)
+    for (let done = 1; done <= 10; done += 1) {
+      say(done)
+      await clock.go(9000)
+    }
+    t.equal(ended, null, 'after nine times its patience')
+    t.match(told.at(-1), /is being opened for 81 s: reading the journal, 10 of 1000$/)
+    say(9)
+    await clock.go(900)
+    t.equal(ended, null)
+    await clock.go(200)
+    t.match(ended, {
+      code: 'UNAVAILABLE',
+      message: /no progress for 10 s: reading the journal, 10 of 1000/,
+    })
+    t.equal(opens, 1)
+  },
+)
+
 t.test('readers see a change only when it is durable and committed', async (t) => {
   let commit = (): void => {}
   const c = await openCatalog({ commit: () => new Promise((resolve) => (commit = resolve)) })

@@ -630,7 +630,7 @@ t.test('what an operator should look at', (t) => {
     ...{ masters: [master(1), master(2)], active: 'host1:26001', problem: null },
     ...{ storage: 'ok' as const, space: null, timing, storageWarnings: [], splitBrain: [] },
     storageDangers: [],
-    ...{ queued: 0 },
+    ...{ queued: 0, slowActivation: null },
     network: null,
     workers: [],
     ...{ slowest: new Map([['host1:26001', 3]]), liveWorkers: 1, missing: [] },
@@ -670,6 +670,7 @@ t.test('what an operator should look at', (t) => {
   t.same(kinds({ masters: [master(1), master(2, { connected: false })] }), [
     'warning not-connected',
   ])
+  t.same(kinds({ slowActivation: 'it took 5 s' }), ['warning activation-slow'])
   t.same(kinds({ queued: 3 }), ['info queries-queued'])
   t.same(kinds({ queued: 3, liveWorkers: 0 }), ['warning queries-queued'])
   t.same(kinds({ storageDangers: ['a soft mount'] }), ['critical storage'])
