@@ -3,7 +3,7 @@
  * elector.ts. Source: docs/ha-protocol.md, "The lease" and "Changes are fenced by the storage".
  */
 import { onReleased } from './elector-release.ts'
-import type { Input, Lease } from './elector-state.ts'
+import { hangLimitMs, type Input, type Lease } from './elector-state.ts'
 import {
   becomeWatcher,
   end,
@@ -68,7 +68,7 @@ export function guardMaster(t: Turn): void {
   if (stops && 'untilMs' in s.phase && now >= s.phase.untilMs && !s.killed) {
     killMaster(t, 'it did not confirm that it serves nothing any more')
   }
-  if (s.lease !== null && masterIsTold(s) && now - s.pongMs >= s.timing.hangMs && !s.killed) {
+  if (s.lease !== null && masterIsTold(s) && now - s.pongMs >= hangLimitMs(s) && !s.killed) {
     killMaster(t, `it answered no ping for ${Math.round(now - s.pongMs)} ms`)
   }
   if (now >= s.pingMs) {

@@ -10,7 +10,7 @@ import { end, type Turn } from './elector-turn.ts'
 export const obituary = (s: State): Release => ({
   reason: s.killed ? 'master-hung' : 'master-died',
   successor: null,
-  by: 'keeper',
+  by: s.phase.name === 'activating' ? 'keeper, while its master opened the catalog' : 'keeper',
   commandId: null,
 })
 

@@ -12,7 +12,7 @@ import {
   newContest,
 } from './contest.ts'
 import type { Proof } from './hand-over-proof.ts'
-import type { ClaimReason, EndReason } from './layout.ts'
+import { type ClaimReason, type EndReason, REFUSED_MTIME_MS } from './layout.ts'
 import type { ToKeeper, ToMaster } from './messages.ts'
 import { type NetworkState, networkWakes, newNetwork } from './network-offer.ts'
 import type { Publication } from './network-publication.ts'
@@ -397,6 +397,24 @@ export interface Step {
 export const isMasterReady = (state: State, nowMs: number): boolean =>
   nowMs - state.pongMs < 3 * state.timing.renewMs
 
+/** Twice the time after each opening that a master did not outlive, up to so much. */
+const MOST_PATIENCE = 8
+
+/**
+ * For how long the master may answer no ping. An opening in which the masters before have died, since they took too long
+ * for their keepers or for their hosts, is not tried in the same way for ever: it would end in the same way. Their terms
+ * lie above the newest that served; whoever was refused has come to an end by itself. Nothing is served meanwhile, so this
+ * is about time only, never about safety.
+ */
+export function hangLimitMs({ phase, timing }: State): number {
+  if (phase.name !== 'activating' || phase.cause === null) return timing.hangMs
+  const { pulses, servedTerm } = phase.cause.basis
+  const died = pulses.filter(
+    ({ term, mtimeMs }) => term > servedTerm && mtimeMs !== REFUSED_MTIME_MS,
+  )
+  return timing.hangMs * Math.min(MOST_PATIENCE, 2 ** died.length)
+}
+
 export interface Beginning {
   readonly address: string
   readonly priority: number
@@ -485,7 +503,7 @@ export function begin(beginning: Beginning): State {
  */
 export function wakeMs(state: State): number {
   const { phase, lease, timing } = state
-  const times = [state.pingMs, state.pongMs + timing.hangMs, state.looking.nextMs]
+  const times = [state.pingMs, state.pongMs + hangLimitMs(state), state.looking.nextMs]
   times.push(...networkWakes(state), ...contestWakes(state.contest, timing))
   if (lease !== null) {
     times.push(lease.dueMs, lease.untilMs)

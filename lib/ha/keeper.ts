@@ -17,6 +17,7 @@ import { rankOf } from './elector-claim.ts'
 import {
   begin,
   type Effect,
+  hangLimitMs,
   type Input,
   isMasterReady,
   type State,
@@ -430,13 +431,13 @@ export class Keeper {
   /** About to be killed, wanting to run, and given less than half of the time since its last answer: the host is to blame. */
   #isMasterStarved(): boolean {
     const { lease, pongMs, spared } = this.#state
-    const { hangMs, renewMs } = this.#start.timing
+    const { renewMs } = this.#start.timing
     const nowMs = this.#ports.clock.nowMs()
     const silentMs = nowMs - pongMs
     if (lease === null || spared) return false
     const { suspended } = lease
     const isUnconfirmed = suspended?.confirmed === false && nowMs >= suspended.sinceMs + renewMs
-    if (!isUnconfirmed && silentMs < hangMs) return false
+    if (!isUnconfirmed && silentMs < hangLimitMs(this.#state)) return false
     const cpu = this.#ports.masterCpu()
     return cpu?.runnable === true && cpu.cpuMs - this.#pongCpuMs < silentMs / 2
   }

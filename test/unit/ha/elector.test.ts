@@ -21,7 +21,7 @@ import { periodWarnings } from '../../../lib/ha/period-warnings.ts'
 import { periodsOf } from '../../../lib/ha/periods.ts'
 import { problemOf, viewOf } from '../../../lib/ha/picture.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
-import type { Seen } from '../../../lib/ha/watch.ts'
+import type { Pulse, Seen } from '../../../lib/ha/watch.ts'
 
 const timing = makeTiming(1000)
 
@@ -574,6 +574,75 @@ t.test('a master that answers no ping for its hang limit is killed', async (t) =
   t.ok(killed)
   t.ok(bench.now - start >= timing.hangMs)
 })
+
+t.test(
+  'an opening in which masters died before gets more time, and its end names it',
+  async (t) => {
+    const dead = { mtimeMs: RELEASED_MTIME_MS }
+    const refused = { mtimeMs: REFUSED_MTIME_MS }
+    const below: [number, Pulse[]][] = [
+      [1, [{ term: 9, ...dead }]],
+      [
+        2,
+        [
+          { term: 10, ...dead },
+          { term: 9, ...dead },
+        ],
+      ],
+      [4, [11, 10, 9].map((term) => ({ term, ...dead }))],
+      [8, [12, 11, 10, 9].map((term) => ({ term, ...dead }))],
+      [8, [20, 19, 18, 17, 16, 15, 14, 13, 9].map((term) => ({ term, ...dead }))],
+      // Whoever was refused had an opening that came to an end.
+      [
+        1,
+        [
+          { term: 11, ...refused },
+          { term: 10, ...refused },
+          { term: 9, ...dead },
+        ],
+      ],
+      [
+        2,
+        [
+          { term: 11, ...dead },
+          { term: 10, ...refused },
+          { term: 9, ...dead },
+        ],
+      ],
+    ]
+    for (const [times, pulses] of below) {
+      const newest = pulses[0]?.term ?? 0
+      const bench = new Bench()
+      bench.input({ type: 'tick' })
+      bench.looked({ ...seenOf(newest, RELEASED_MTIME_MS, { servedTerm: 9 }), pulses })
+      // Who was refused is waited for, so that others may try.
+      bench.pass(3 * timing.monitorMs, () => ({
+        ...seenOf(newest, pulses[0]?.mtimeMs ?? 0, { servedTerm: 9 }),
+        pulses,
+      }))
+      const term = newest + 1
+      bench.input({ type: 'heartbeat-made', term, startedMs: bench.now })
+      bench.input({ type: 'claim-won', term })
+      bench.input({ type: 'below-ended', term, proven: true })
+      t.equal(bench.state.phase.name, 'activating')
+      const start = bench.now
+      let killed = false
+      while (!killed && bench.now - start < 20 * timing.monitorMs) {
+        bench.now = Math.max(bench.now + 0.01, wakeMs(bench.state))
+        const effects = bench.input({ type: 'tick' })
+        if (has(effects, 'renew')) bench.renewed()
+        killed = has(effects, 'kill-master')
+      }
+      const tookMs = bench.now - start
+      t.ok(killed && tookMs >= times * timing.hangMs && tookMs < (times + 0.5) * timing.hangMs)
+      const released = bench.input({ type: 'master-gone' })
+      t.match(
+        released.filter((effect) => effect.do === 'release'),
+        [{ release: { reason: 'master-hung', by: /while its master opened the catalog/ } }],
+      )
+    }
+  },
+)
 
 t.test('a master that its host starves is spared once', async (t) => {
   const bench = new Bench()
