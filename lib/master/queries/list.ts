@@ -13,6 +13,10 @@
 import type { Task, TaskReport } from '../../rpc/contract.ts'
 import { type End, type NewQuery, type Query, type Spot, stateOf } from './query.ts'
 
+/** An answer with more rows than this is one of which few are kept. */
+const LARGE_ROWS = 1000
+const LARGE_ROWS_KEPT = 500_000
+
 export interface ListOptions {
   /** So many may wait for a worker. */
   readonly queueLimit: number
@@ -30,6 +34,9 @@ export class QueryList {
   readonly #returned: Query[] = []
   /** In the order of their ends. */
   readonly #ended = new Set<Query>()
+  /** Those of them whose answers are large, such as a list of all tables, with their rows. */
+  readonly #large = new Map<Query, number>()
+  #largeRows = 0
   readonly #byWorker = new Map<string, Set<Query>>()
 
   constructor(options: ListOptions) {
@@ -229,6 +236,11 @@ export class QueryList {
     if (end.state === 'succeeded') query.progress = 1
     this.#leave(query)
     this.#ended.add(query)
+    const rows = query.answer?.rows.length ?? 0
+    if (rows > LARGE_ROWS) {
+      this.#large.set(query, rows)
+      this.#largeRows += rows
+    }
     this.#forgetOldest()
     this.#options.onChange(query)
   }
@@ -237,9 +249,21 @@ export class QueryList {
     while (this.#ended.size > this.#options.keepEnded) {
       const [oldest] = this.#ended
       if (oldest === undefined) return
-      this.#ended.delete(oldest)
-      this.#all.delete(oldest.queryId)
+      this.#forget(oldest)
     }
+    // Who asks again for one of these is answered anew: it only reads. The newest stays, however large it is.
+    while (this.#largeRows > LARGE_ROWS_KEPT && this.#large.size > 1) {
+      const [oldest] = this.#large.keys()
+      if (oldest === undefined) return
+      this.#forget(oldest)
+    }
+  }
+
+  #forget(query: Query): void {
+    this.#ended.delete(query)
+    this.#all.delete(query.queryId)
+    this.#largeRows -= this.#large.get(query) ?? 0
+    this.#large.delete(query)
   }
 
   #move(query: Query, stage: Query['stage'], nowMs: number): void {

@@ -14,6 +14,7 @@ import t from 'tap'
 import { CatalogError } from '../../../lib/catalog/errors.ts'
 import { MemStore, memKept } from '../../../lib/catalog/mem-store.ts'
 import type { Batch } from '../../../lib/catalog/store.ts'
+import { QueryList } from '../../../lib/master/queries/list.ts'
 import { judge } from '../../../lib/master/queries/worker-calls.ts'
 import { isGivenUp } from '../../../lib/master/queries/write-end.ts'
 import type { QueryStatus, Task, WorkerInfo } from '../../../lib/rpc/contract.ts'
@@ -1005,6 +1006,28 @@ t.test('files that the master does not see make no content, however they went', 
   t.equal(files(), 1)
   t.equal(asked.length, 3)
   t.match(asked[0], /^\/default\/t-.*\/part-0 10$/)
+})
+
+t.test('of large answers only the last are kept in memory', async (t) => {
+  const list = new QueryList({ queueLimit: 10, keepEnded: 100, onChange: () => {} })
+  const answered = (queryId: string, rows: number): void => {
+    const fresh = { queryId, attempt: 1, sql: 'show tables', user: '', database: 'default' }
+    const more = { kind: 'answer', submittedMs: 0, task: null } as const
+    const query = list.add({ ...fresh, ...more }, 0)
+    const answer = { columns: [{ name: 'table', type: 'TEXT' }], rows: Array(rows).fill(['t']) }
+    list.end(query, { state: 'succeeded', answer }, 0)
+  }
+  answered('small', 10)
+  for (const name of ['a', 'b', 'c', 'd']) answered(name, 200_000)
+  t.same(
+    ['small', 'a', 'b', 'c', 'd'].filter((name) => list.get(name) !== null),
+    ['small', 'c', 'd'],
+  )
+  answered('huge', 600_000)
+  t.same(
+    ['small', 'c', 'd', 'huge'].filter((name) => list.get(name) !== null),
+    ['small', 'huge'],
+  )
 })
 
 t.test(
