@@ -69,6 +69,11 @@ export class FilePiece implements Iterable<DataFile> {
     }
   }
 
+  /** What all paths come to, about. */
+  get chars(): number {
+    return this.#paths.length
+  }
+
   paths(): string[] {
     return this.#paths.split(BETWEEN)
   }

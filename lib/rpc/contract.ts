@@ -349,6 +349,47 @@ const table = z.object({
 /** In one answer. */
 export const MOST_TABLES = 1000
 
+/** Files of one partition, whose values are said once. */
+const packedFiles = z.object({
+  partition: z.array(z.string().nullable()),
+  paths: z.array(z.string()),
+  rows: z.array(z.number().int().nullable()),
+  bytes: z.array(z.number().int()),
+})
+
+const comparison = z.object({
+  /** As the query names it. */
+  column: z.string(),
+  /**
+   * Where the query doesn't say whose column it is: which of the tables that are asked for could be meant, too, from 0. If
+   * one of them has such a column, nothing is known.
+   */
+  rivals: z.array(z.number().int()),
+  /** How the query writes the values: 'a', 1, DATE '2026-01-01'. */
+  written: z.enum(['text', 'integer', 'date']),
+  is: z.enum(['in', '<', '<=', '>', '>=']),
+  /** Several for `in` only. */
+  values: z.array(z.string()),
+})
+export type Comparison = z.output<typeof comparison>
+/** What rows have to meet wherever a query reads a table (lib/catalog, partition-condition.ts). */
+export type Condition = { all: Condition[] } | { any: Condition[] } | Comparison
+const condition: z.ZodType<Condition> = z.lazy(() =>
+  z.union([
+    comparison,
+    z.object({ all: z.array(condition) }),
+    z.object({ any: z.array(condition) }),
+  ]),
+)
+
+/** A page of the files of the tables that were asked for. */
+const filePage = z.object({
+  /** `of`: which of the tables that were asked for, from 0. */
+  files: z.array(z.object({ of: z.number().int(), packed: packedFiles })),
+  /** What `moreFiles` has to be asked with for the next one; null: this was the last. */
+  next: z.string().nullable(),
+})
+
 /** Reads only, answered by the active from memory. */
 export const catalog = {
   ...activeStatus,
@@ -383,15 +424,30 @@ export const catalog = {
       total: z.number().optional(),
     }),
   ),
-  /** All at one moment, in the order asked; null for one that does not exist. */
+  /**
+   * All at one moment, in the order asked; null for one that does not exist. Their files come page by page, as they were at
+   * that moment.
+   */
   resolve: call(
     { access: 'open', activeOnly: true },
     z.object({
-      /** With `tableId` it is that one, whatever it is called by now. */
-      tables: z.array(z.object({ database: name, name, tableId: tableId.optional() })).max(1000),
+      tables: z
+        .array(
+          z.object({
+            database: name,
+            name,
+            /** It is that one, whatever it is called by now. */
+            tableId: tableId.optional(),
+            /** Files of partitions that can't meet it may be left out. */
+            where: condition.optional(),
+          }),
+        )
+        .max(1000),
     }),
-    z.object({ tables: z.array(table.nullable()) }),
+    filePage.extend({ tables: z.array(table.omit({ files: true }).nullable()) }),
   ),
+  /** UNAVAILABLE for a page that this master doesn't have any more, or never had: resolve again. */
+  moreFiles: call({ access: 'open', activeOnly: true }, z.object({ next: z.string() }), filePage),
   /** Does the active see a file where an external table is? Asked by a worker that sees none; false for no such table. */
   seesFiles: call(
     { access: 'cluster', activeOnly: true },
@@ -685,6 +741,8 @@ export type QueryRecord = z.output<typeof queryRecord>
 export type ColumnInfo = z.output<typeof columnInfo>
 export type ResultLine = z.output<(typeof results.fetch)['line']>
 export type CatalogTable = z.output<typeof table>
+export type ResolveRequest = z.output<(typeof catalog.resolve)['request']>
+export type FilePage = z.output<typeof filePage>
 export type Task = z.output<typeof task>
 export type Compaction = z.output<typeof compaction>
 export type BoundNames = z.output<typeof boundNames>

@@ -10,7 +10,10 @@
  * DuckDB gives the names without their quotes. Whether one was quoted, which decides about its case, is read from the
  * statement's text where DuckDB says the name stands.
  */
+
+import type { Condition } from '../rpc/contract.ts'
 import { type EngineText, firstParameter, type Place, SqlError } from '../sql/index.ts'
+import { conditionsOf } from './conditions.ts'
 import { inUsersWords } from './engine-words.ts'
 import { TABLE_FUNCTIONS, whyDenied } from './functions.ts'
 import { namesAt } from './names-at.ts'
@@ -21,6 +24,8 @@ export interface TableUse {
   readonly name: string
   /** Where it is first named. */
   readonly place: Place | null
+  /** What its rows have to meet wherever the query reads it; null: nothing is known. */
+  readonly where: Condition | null
 }
 
 type Node = Readonly<Record<string, unknown>>
@@ -58,6 +63,10 @@ class Analysis {
   readonly #query: EngineText
   readonly #database: string
   readonly #uses = new Map<string, TableUse>()
+  /** Of references to tables, that are still to be looked at. */
+  readonly #conditions = new WeakMap<Node, Condition>()
+  /** By the keys of `uses`, in the order in which somebody asked. */
+  readonly #places = new Map<string, number>()
   /** Parts still to be looked at. A list, not recursion: statements can be nested deeper than our stack. */
   readonly #todo: { part: unknown; scope: Scope; from: boolean }[] = []
 
@@ -72,7 +81,12 @@ class Analysis {
       if (next.from) this.#tableRef(next.part as Node, next.scope)
       else this.#part(next.part, next.scope)
     }
-    return [...this.#uses.values()].reverse()
+    const uses = [...this.#uses].reverse()
+    const places = new Map(uses.map(([key], at) => [this.#placeOf(key), at]))
+    return uses.map(([, use]) => ({
+      ...use,
+      where: use.where === null ? null : renumbered(use.where, places),
+    }))
   }
 
   #later(part: unknown, scope: Scope, from = false): void {
@@ -113,8 +127,26 @@ class Analysis {
     if (node.type === 'RECURSIVE_CTE_NODE' || node.type === 'CTE_NODE') {
       scope = new Set([...scope, String(node.cte_name ?? node.ctename).toLowerCase()])
     }
+    if (node.type === 'SELECT_NODE') this.#noteConditions(node, scope)
     this.#later(from, scope, true)
     this.#inside(rest, scope)
+  }
+
+  #noteConditions(select: Node, scope: Scope): void {
+    const found = conditionsOf(select, {
+      isTable: (node) => !isOwn(node, scope),
+      placeOf: (node) => {
+        const { schema_name: schema, table_name: name } = node
+        return this.#placeOf(keyOf(this.#named(node, String(schema), String(name))))
+      },
+    })
+    for (const [node, condition] of found) this.#conditions.set(node, condition)
+  }
+
+  #placeOf(key: string): number {
+    const place = this.#places.get(key) ?? this.#places.size
+    this.#places.set(key, place)
+    return place
   }
 
   #tableRef(node: Node, scope: Scope): void {
@@ -153,16 +185,18 @@ class Analysis {
       const all = [catalog, schema, name].join('.')
       throw this.#refused(`${all}: a table is named by at most a database and a name`, node)
     }
-    const own = scope.has(String(name).toLowerCase())
-    if (own && (schema === '' || schema === 'recurring')) return
+    if (isOwn(node, scope)) return
     const use = this.#named(node, String(schema), String(name))
-    const key = JSON.stringify([use.database, use.name])
+    const key = keyOf(use)
+    const others = this.#uses.get(key)
+    const here = this.#conditions.get(node) ?? null
+    const where = others === undefined ? here : eitherOf(others.where, here)
     // The parts are met from the back: the one that is left is the first in the text.
     this.#uses.delete(key)
-    this.#uses.set(key, use)
+    this.#uses.set(key, { ...use, where })
   }
 
-  #named(node: Node, schema: string, name: string): TableUse {
+  #named(node: Node, schema: string, name: string): Omit<TableUse, 'where'> {
     const position = positionOf(node)
     const written = position === null ? null : namesAt(this.#query.text, position)
     const fold = (value: string): string => {
@@ -206,6 +240,30 @@ class Analysis {
   #refused(message: string, node: Node): SqlError {
     return new SqlError(message, placeIn(this.#query, positionOf(node)))
   }
+}
+
+/** A table that is named more often is read as a whole: what would be sent gets long. */
+const MOST_CONDITIONS = 100
+
+/** A WITH query's. */
+const isOwn = ({ schema_name: schema, table_name: name }: Node, scope: Scope): boolean =>
+  scope.has(String(name).toLowerCase()) && (schema === '' || schema === 'recurring')
+
+const keyOf = ({ database, name }: Omit<TableUse, 'where'>): string =>
+  JSON.stringify([database, name])
+
+/** Null says that nothing is known. */
+function eitherOf(a: Condition | null, b: Condition | null): Condition | null {
+  if (a === null || b === null) return null
+  const any = 'any' in a ? [...a.any, b] : [a, b]
+  return any.length > MOST_CONDITIONS ? null : { any }
+}
+
+/** What it counts as rivals, in other numbers. */
+function renumbered(condition: Condition, places: ReadonlyMap<number, number>): Condition {
+  if ('all' in condition) return { all: condition.all.map((one) => renumbered(one, places)) }
+  if ('any' in condition) return { any: condition.any.map((one) => renumbered(one, places)) }
+  return { ...condition, rivals: condition.rivals.map((one) => places.get(one) ?? -1) }
 }
 
 const TABLE_REFS = new Set(['BASE_TABLE', 'TABLE_FUNCTION', 'SHOW_REF', 'JOIN', 'PIVOT'])

@@ -3,8 +3,9 @@
  * master instead of failing.
  */
 import type { Clock } from '../base/clock.ts'
+import { FileList } from '../catalog/file-list.ts'
 import type { Table } from '../catalog/model.ts'
-import { tableOf } from '../catalog/state.ts'
+import type { FilePage, ResolveRequest } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import { pause } from './pause.ts'
@@ -19,12 +20,8 @@ export interface CatalogReaderOptions {
   readonly clock: Clock
 }
 
-/** `tableId`: that one, whatever it is called by now. */
-export interface AskedTable {
-  readonly database: string
-  readonly name: string
-  readonly tableId?: number
-}
+/** `tableId`: that one, whatever it is called by now. `where`: files that can't meet it may be missing. */
+export type AskedTable = ResolveRequest['tables'][number]
 
 interface CallOptions {
   readonly deadlineMs: number
@@ -48,8 +45,19 @@ export class CatalogReader {
   async resolve(tables: readonly AskedTable[], signal: AbortSignal): Promise<(Table | null)[]> {
     const request = { tables: [...tables] }
     return this.#ask(signal, async ({ catalog }, options) => {
-      const { tables: found } = await catalog.call('resolve', request, options)
-      return found.map((table) => (table === null ? null : tableOf(table)))
+      const answer = await catalog.call('resolve', request, options)
+      const lists = answer.tables.map(() => FileList.EMPTY)
+      let page: FilePage = answer
+      for (;;) {
+        for (const { of, packed } of page.files) {
+          lists[of] = (lists[of] ?? FileList.EMPTY).appendPacked(packed)
+        }
+        if (page.next === null) break
+        page = await catalog.call('moreFiles', { next: page.next }, options)
+      }
+      return answer.tables.map((table, at) =>
+        table === null ? null : { ...table, files: lists[at] ?? FileList.EMPTY },
+      )
     })
   }
 

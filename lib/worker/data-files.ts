@@ -10,6 +10,7 @@ import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
 import type { DataFile, Table } from '../catalog/model.ts'
 import { isHidden, OWN_PREFIX } from '../catalog/own-prefix.ts'
+import type { PartitionTest } from '../catalog/partition-condition.ts'
 import { QueryFault } from './query-error.ts'
 import type { Roots } from './roots.ts'
 import { canBeRead } from './sql-text.ts'
@@ -25,11 +26,28 @@ export interface FoundFile {
 const AT_A_TIME = 8
 const MOST_FILES = 200_000
 
-/** Rejects with QueryFault, naming table and file, for what is missing, half-written or out of reach. */
-export async function filesOf(table: Table, roots: Roots): Promise<FoundFile[]> {
+export interface FoundFiles {
+  readonly files: readonly FoundFile[]
+  /** The table has none, also where the query needs none. */
+  readonly isEmpty: boolean
+}
+
+/**
+ * Those of the partitions that pass; null: of all. Rejects with QueryFault, naming table and file, for what is missing,
+ * half-written or out of reach.
+ */
+export async function filesOf(
+  table: Table,
+  roots: Roots,
+  test: PartitionTest = null,
+): Promise<FoundFiles> {
   const listed = table.wholeDirectory ? await directoryFiles(table) : []
-  const looker = new Looker(table, roots)
-  const wanted = [...table.files, ...listed]
+  const all = [...table.files, ...listed]
+  const wanted = test === null ? all : all.filter(({ partition }) => test(partition))
+  return { files: await found(wanted, new Looker(table, roots)), isEmpty: all.length === 0 }
+}
+
+async function found(wanted: readonly DataFile[], looker: Looker): Promise<FoundFile[]> {
   const found: FoundFile[] = new Array(wanted.length)
   let next = 0
   const lane = async (): Promise<void> => {

@@ -93,7 +93,7 @@ async function joinGroup(
 ): Promise<Made> {
   // Of one partition: its values are the catalog's business.
   const plain = group.map((file) => ({ ...file, partition: [] }))
-  const found = await filesOf({ ...table, files: FileList.of(plain) }, input.roots)
+  const { files: found } = await filesOf({ ...table, files: FileList.of(plain) }, input.roots)
   const isLines = table.format !== 'PARQUET' && textFormat(table.options).headerLines === 0
   const join = isLines ? appended : rewritten
   const made = await join(input, { table, found, path })

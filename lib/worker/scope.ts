@@ -1,6 +1,7 @@
 /** From the tables that a query names to the views that it finds under those names, in its own connection. */
 import { hostname } from 'node:os'
 import type { Table } from '../catalog/model.ts'
+import { type PartitionTest, testOf } from '../catalog/partition-condition.ts'
 import { contentVersionOf } from '../catalog/state.ts'
 import type { Manifest } from '../rpc/contract.ts'
 import { type EngineText, SqlError } from '../sql/index.ts'
@@ -51,14 +52,15 @@ export async function enterScope(
     query.text,
   ])
   const uses = analyse(JSON.parse(String(serialized)), query, database)
-  const asked = uses.map((use) => askedFor(use, names))
+  const asked = uses.map((use) => ({ ...askedFor(use, names), where: use.where ?? undefined }))
   const tables = uses.length === 0 ? [] : await parts.resolve(asked, signal)
   const known = uses.map((use, i) => required(use, tables[i] ?? null, names))
   refuseTwins(uses)
   const views: string[] = []
   for (const [i, table] of known.entries()) {
-    const body = await bodyOf(connection, table, { ...parts, signal })
-    const { database: schema, name } = uses[i] as TableUse
+    const { database: schema, name, where } = uses[i] as TableUse
+    const test = testOf(where, table, tables)
+    const body = await bodyOf(connection, table, { ...parts, test, signal })
     views.push(`CREATE VIEW ${sqlName(schema)}.${sqlName(name)} AS ${body}`)
   }
   const schemas = [...new Set([database, ...uses.map((use) => use.database)])]
@@ -110,15 +112,19 @@ function refuseTwins(uses: readonly TableUse[]): void {
   }
 }
 
+interface BodyParts extends ScopeParts {
+  readonly test: PartitionTest
+  readonly signal: AbortSignal
+}
+
 async function bodyOf(
   connection: EngineConnection,
   table: Table,
-  { roots, toDuckDb, seesFiles, signal }: ScopeParts & { readonly signal: AbortSignal },
+  { roots, toDuckDb, seesFiles, test, signal }: BodyParts,
 ): Promise<string> {
-  const files = await filesOf(table, roots)
+  const { files, isEmpty } = await filesOf(table, roots, test)
   // No list tells what a directory should hold, and a mount point without its mount is empty.
-  const seenBy =
-    (table.wholeDirectory && files.length === 0 && (await seesFiles?.(table, signal))) || null
+  const seenBy = (table.wholeDirectory && isEmpty && (await seesFiles?.(table, signal))) || null
   if (seenBy !== null) {
     throw new QueryFault(
       'internal',

@@ -113,6 +113,8 @@ function saysTheSame(table: Table, { path, partition }: FoundFile): boolean {
   return table.partitionColumns.every(({ name }, i) => {
     const value = partition[i]
     if (value === undefined || !PLAIN_NAME.test(name)) return false
+    // Which the engine takes for no value, in any case of its letters.
+    if (value?.toUpperCase() === 'NULL') return false
     const mine = directories.filter((one) => one.startsWith(`${name}=`))
     return mine.length === 1 && mine[0] === hiveDirectory(name, value)
   })

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { systemClock } from '../../lib/base/clock.ts'
 import type { Table } from '../../lib/catalog/model.ts'
+import { FilePages } from '../../lib/master/queries/file-pages.ts'
 import { RpcClient } from '../../lib/rpc/client.ts'
 import type { CatalogTable, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
 import { Guard, type LineWriter, openAll, RpcError, rpcServer } from '../../lib/rpc/index.ts'
@@ -11,7 +12,14 @@ import { pacedMs } from './pace.ts'
 export const FAKE_SECRET = 'b'.repeat(64)
 export const FAKE_CLUSTER = '00000000-0000-4000-8000-00000000000f'
 
+const headOf = (table: Table | null) => {
+  if (table === null) return null
+  const { files: _, ...head } = table
+  return head as Omit<CatalogTable, 'files'>
+}
+
 export class FakeTracker {
+  readonly #pages = new FilePages(systemClock)
   readonly registered: { worker: WorkerInfo; tasks: { task: Task; report: TaskReport }[] }[] = []
   readonly beats: { freeSlots: number; reports: TaskReport[] }[] = []
   readonly tables = new Map<string, Table>()
@@ -83,11 +91,14 @@ export class FakeTracker {
         status,
         databases: () => ({ databases: ['default'] }),
         tables: () => ({ tables: [] }),
-        resolve: ({ tables }) => {
+        resolve: async ({ tables }) => {
           this.resolves += 1
-          const found = tables.map(({ database, name }) => this.tables.get(`${database}.${name}`))
-          return { tables: found.map((one) => (one ?? null) as CatalogTable | null) }
+          const found = tables.map(
+            ({ database, name }) => this.tables.get(`${database}.${name}`) ?? null,
+          )
+          return { ...(await this.#pages.begin(tables, found)), tables: found.map(headOf) }
         },
+        moreFiles: ({ next }) => this.#pages.more(next),
         seesFiles: () => ({ sees: false }),
       },
       options,

@@ -7,9 +7,11 @@ import { FileList } from '../../lib/catalog/file-list.ts'
 import { joined } from '../../lib/catalog/joined.ts'
 import type { Column, PlainTable, Table } from '../../lib/catalog/model.ts'
 import { compactedOf, compactionOf, planJoins } from '../../lib/master/queries/compaction.ts'
+import { FilePages } from '../../lib/master/queries/file-pages.ts'
 import type { JoinRules } from '../../lib/master/queries/join-planner.ts'
 import type { Manifest, QueryError, Task, WriteTarget } from '../../lib/rpc/contract.ts'
 import { engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
+import type { AskedTable } from '../../lib/worker/catalog-reader.ts'
 import { Engine } from '../../lib/worker/duckdb.ts'
 import { type JoiningInput, joinFiles } from '../../lib/worker/joining.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
@@ -36,6 +38,8 @@ export class TestWarehouse {
   readonly tables = new Map<string, Table>()
   readonly engine: Engine
   readonly #scope: ScopeParts
+  /** How many files were told of to the queries. */
+  told = 0
   #writes = 0
 
   private constructor(directory: string, engine: Engine) {
@@ -44,8 +48,7 @@ export class TestWarehouse {
     this.#scope = {
       roots: new Roots([directory]),
       toDuckDb,
-      resolve: async (uses) =>
-        uses.map(({ database, name }) => this.tables.get(`${database}.${name}`) ?? null),
+      resolve: (uses) => this.#resolve(uses),
     }
   }
 
@@ -82,6 +85,25 @@ export class TestWarehouse {
     }
     this.put(table)
     return table
+  }
+
+  /** As the active master answers, by way of JSON, and the worker reads it. */
+  async #resolve(asked: readonly AskedTable[]): Promise<(Table | null)[]> {
+    const found = asked.map(({ database, name }) => this.tables.get(`${database}.${name}`) ?? null)
+    const lists = found.map(() => FileList.EMPTY)
+    const pages = new FilePages(systemClock)
+    let page = await pages.begin(JSON.parse(JSON.stringify(asked)), found)
+    for (;;) {
+      for (const { of, packed } of page.files) {
+        lists[of] = (lists[of] ?? FileList.EMPTY).appendPacked(packed)
+        this.told += packed.paths.length
+      }
+      if (page.next === null) break
+      page = await pages.more(page.next)
+    }
+    return found.map((table, at) =>
+      table === null ? null : { ...table, files: lists[at] ?? FileList.EMPTY },
+    )
   }
 
   put(table: Table): void {

@@ -1,6 +1,7 @@
 /** The catalog port: reads, answered by the active from memory; and what it sees of an external table's directory. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path/posix'
+import type { Clock } from '../../base/clock.ts'
 import { inSlices } from '../../base/slices.ts'
 import type { Table } from '../../catalog/model.ts'
 import { isHidden, OWN_PREFIX } from '../../catalog/own-prefix.ts'
@@ -8,11 +9,14 @@ import type { CatalogState } from '../../catalog/state.ts'
 import type { CatalogTable } from '../../rpc/contract.ts'
 import { type Handlers, RpcError } from '../../rpc/index.ts'
 import type { CatalogPort } from './catalog-port.ts'
+import { FilePages } from './file-pages.ts'
 import { placeOf, sortedNames } from './table-names.ts'
 
-type Reads = Pick<Handlers<'catalog'>, 'databases' | 'tables' | 'resolve' | 'seesFiles'>
+export type CatalogReads = Omit<Handlers<'catalog'>, 'status'>
 
-export function catalogService(catalog: CatalogPort): Reads {
+/** One for each term: what it has begun to tell ends with it. */
+export function catalogService(catalog: CatalogPort, clock: Clock): CatalogReads {
+  const pages = new FilePages(clock)
   return {
     databases: () => ({ databases: catalog.state().databaseNames() }),
     tables: async (asked) => {
@@ -25,10 +29,13 @@ export function catalogService(catalog: CatalogPort): Reads {
       })
       return { tables, total }
     },
-    resolve: ({ tables }) => {
+    resolve: async ({ tables: asked }) => {
       const state = catalog.state()
-      return { tables: tables.map((asked) => resolved(state, asked) as CatalogTable | null) }
+      const found = asked.map((one) => resolved(state, one))
+      const page = await pages.begin(asked, found)
+      return { ...page, tables: found.map((table) => (table === null ? null : headOf(table))) }
     },
+    moreFiles: ({ next }) => pages.more(next),
     seesFiles: async ({ tableId }) => {
       const table = catalog.state().table(tableId)
       return { sees: table !== null && (await hasFile(table.location)) }
@@ -39,7 +46,7 @@ export function catalogService(catalog: CatalogPort): Reads {
 /** Rejects RpcError BAD_REQUEST where there is no such database. */
 async function chosen(
   state: CatalogState,
-  { database, names, search, after, offset = 0, limit }: Parameters<Reads['tables']>[0],
+  { database, names, search, after, offset = 0, limit }: Parameters<CatalogReads['tables']>[0],
 ): Promise<{ names: readonly string[]; total: number }> {
   const all = await sortedNames(state, database)
   if (all === null) throw new RpcError('BAD_REQUEST', `database ${database} does not exist`)
@@ -92,8 +99,9 @@ export const resolved = (
 
 type TableSummary = ReturnType<typeof summaryOf>
 
-function summaryOf({ files, ...table }: Table) {
-  const { rows, bytes, length: fileCount } = files
-  const known = table.wholeDirectory ? null : rows
-  return { ...(table as Omit<CatalogTable, 'files'>), rows: known, bytes, fileCount }
+const headOf = ({ files: _, ...table }: Table) => table as Omit<CatalogTable, 'files'>
+
+function summaryOf(table: Table) {
+  const { rows, bytes, length: fileCount } = table.files
+  return { ...headOf(table), rows: table.wholeDirectory ? null : rows, bytes, fileCount }
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Change, DataFile, PlainTable, Table } from '../../catalog/model.ts'
+import { fitsType } from '../../catalog/partition-value.ts'
 import type { CatalogState } from '../../catalog/state.ts'
 import {
   type AlterAction,
@@ -24,7 +25,6 @@ import {
   someNames,
   spell,
 } from './names.ts'
-import { fitsType } from './partition-value.ts'
 import { type Confined, overlap } from './paths.ts'
 
 export interface Steps {

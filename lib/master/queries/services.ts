@@ -13,6 +13,7 @@ import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
 import type { Whereabouts } from '../active-gate.ts'
 import type { AstrayWorker } from '../astray-workers.ts'
+import type { CatalogReads } from './catalog-service.ts'
 import type { QueryOptions } from './options.ts'
 import type { QueryHistory } from './query-history.ts'
 import type { QueryTerm } from './term.ts'
@@ -53,6 +54,7 @@ export class QueryServices {
   readonly #options: ServicesOptions
   #loaded: Promise<Loaded> | null = null
   #term: QueryTerm | null = null
+  readonly #reads = new WeakMap<QueryTerm, CatalogReads>()
 
   constructor(options: ServicesOptions) {
     this.#options = options
@@ -156,18 +158,23 @@ export class QueryServices {
   }
 
   catalog(): Handlers<'catalog'> {
-    const reads = async () => (await import('./catalog-service.ts')).catalogService
+    const reads = <T>(work: (reads: CatalogReads) => T | Promise<T>): Promise<T> =>
+      this.#inTerm(async (term) => work(await this.#readsOf(term)))
     return {
       status: this.#options.status,
-      databases: (request, context) =>
-        this.#inTerm(async ({ catalog }) => (await reads())(catalog).databases(request, context)),
-      tables: (request, context) =>
-        this.#inTerm(async ({ catalog }) => (await reads())(catalog).tables(request, context)),
-      resolve: (request, context) =>
-        this.#inTerm(async ({ catalog }) => (await reads())(catalog).resolve(request, context)),
-      seesFiles: (request, context) =>
-        this.#inTerm(async ({ catalog }) => (await reads())(catalog).seesFiles(request, context)),
+      databases: (request, context) => reads((one) => one.databases(request, context)),
+      tables: (request, context) => reads((one) => one.tables(request, context)),
+      resolve: (request, context) => reads((one) => one.resolve(request, context)),
+      moreFiles: (request, context) => reads((one) => one.moreFiles(request, context)),
+      seesFiles: (request, context) => reads((one) => one.seesFiles(request, context)),
     }
+  }
+
+  async #readsOf(term: QueryTerm): Promise<CatalogReads> {
+    const { catalogService } = await import('./catalog-service.ts')
+    const known = this.#reads.get(term) ?? catalogService(term.catalog, this.#options.clock)
+    this.#reads.set(term, known)
+    return known
   }
 
   /**

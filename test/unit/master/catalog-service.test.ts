@@ -9,6 +9,7 @@ import {
 } from '../../../lib/catalog/index.ts'
 import { catalogService } from '../../../lib/master/queries/catalog-service.ts'
 import { sortedNames } from '../../../lib/master/queries/table-names.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 
 const tableOf = (id: number, name: string): Table => ({
   id,
@@ -31,7 +32,8 @@ const NAMES = ['orders', 'Sales', 'sales_2', 'users', 'a', 'sales_10']
 function service() {
   const tables = NAMES.map((name, at) => tableOf(at + 1, name))
   const state = CatalogState.from({ ...EMPTY, tables, nextTableId: tables.length + 1 })
-  const { tables: list } = catalogService({ state: () => state, transact: async () => state })
+  const port = { state: () => state, transact: async () => state }
+  const { tables: list } = catalogService(port, new HandClock())
   return async (asked: Omit<Parameters<typeof list>[0], 'database'>, database = 'default') => {
     const context = { from: 'test', pass: null }
     const { tables, total } = await list({ database, ...asked }, context)

@@ -423,6 +423,7 @@ for (const [i, [format, options]] of FORMATS.entries()) {
       'a',
       '__HIVE_DEFAULT_PARTITION__',
       'NULL',
+      'null',
       '..',
       'a\'b"c',
       'x\ny',
