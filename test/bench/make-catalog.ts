@@ -3,8 +3,7 @@
  * one there: under the newest term, through the catalog's own interface.
  *
  * Its largest table, `largest`, has columns c0, c1, … and is partitioned by p; the other tables are like it and have no
- * files. Only the files of partition `0` exist where there are more than a thousand, each with one row: it is the one to
- * be asked for.
+ * files. Only the files of partition `0` exist, each with one row: it is the one to be asked for.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -40,8 +39,6 @@ export const ASKED = '0'
 export const rowsAskedFor = ({ files, partitions }: CatalogSize): number =>
   Math.ceil(files / partitions)
 
-/** More files than this exist only in the partition that is asked for. */
-const ALL_EXIST = 1000
 /** So many columns and files go into one transaction. */
 const AT_ONCE = 20_000
 
@@ -137,9 +134,7 @@ const fileOf = (index: number, size: CatalogSize): DataFile => ({
 
 function makeFiles(root: string, size: CatalogSize): void {
   const location = join(root, 'warehouse', 'default', 'largest')
-  const step = size.files > ALL_EXIST ? size.partitions : 1
-  for (let i = 0; i < size.files; i += step) {
-    mkdirSync(join(location, `p=${partitionOf(i, size)}`), { recursive: true })
+  mkdirSync(join(location, `p=${ASKED}`), { recursive: true })
+  for (let i = 0; i < size.files; i += size.partitions)
     writeFileSync(join(location, pathOf(i, size)), contentOf(i, size.columns))
-  }
 }

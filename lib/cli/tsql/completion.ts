@@ -8,6 +8,8 @@ import { META_COMMANDS } from './meta.ts'
 
 const FRESH_MS = 10_000
 const PATIENCE_MS = 1000
+/** Nobody waits at the Tab key for more. */
+const MOST_TABLES = 1000
 
 const KEYWORDS = (
   'ADD ALL ALTER ANALYZE AND AS ASC BETWEEN BY CASE CAST COLUMN COUNT CREATE CROSS CSV DATABASE DATABASES DESC ' +
@@ -62,8 +64,11 @@ export class Completion {
       return this.#names
     this.#known = { database, atMs: nowMs }
     this.#names = NOTHING
-    const asked = Promise.all([this.#client.databases(), this.#client.tables()])
-      .then(([databases, tables]) => {
+    const asked = Promise.all([
+      this.#client.databases(),
+      this.#client.tablesAmong(database, { limit: MOST_TABLES }),
+    ])
+      .then(([databases, { tables }]) => {
         const columns = tables.flatMap((table) => [...table.columns, ...table.partitionColumns])
         const unique = [...new Set(columns.map(({ name }) => name))]
         this.#names = { databases, tables: tables.map(({ name }) => name), columns: unique }

@@ -273,13 +273,16 @@ t.test('completion: commands, keywords as they are typed, and the catalog', asyn
       asked += 1
       return ['default', 'sales']
     },
-    tables: async () => [
-      {
-        name: 'orders',
-        columns: [{ name: 'order_id' }, { name: 'price' }],
-        partitionColumns: [{ name: 'day' }],
-      },
-    ],
+    tablesAmong: async () => ({
+      tables: [
+        {
+          name: 'orders',
+          columns: [{ name: 'order_id' }, { name: 'price' }],
+          partitionColumns: [{ name: 'day' }],
+        },
+      ],
+      total: 1,
+    }),
   } as unknown as TajoClient
   const completion = new Completion(client, systemClock)
   t.same(await completion.complete('\\ha'), [['\\haadmin'], '\\ha'])
