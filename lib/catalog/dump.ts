@@ -1,16 +1,21 @@
 /**
  * The whole catalog as one JSON document, for backup and for moving from one store to another. What comes in may have
  * been edited by hand or cut off, so it is checked in full: its shape, and that its parts fit together.
+ *
+ * It goes out and comes in piece by piece: as a whole its text may be longer than the longest string.
  */
 import { z } from 'zod'
 import { CatalogError } from './errors.ts'
-import { type CatalogData, FAILURE_KINDS } from './model.ts'
+import { FileList } from './file-list.ts'
+import { JsonPieces, type Path } from './json-pieces.ts'
+import { type CatalogData, type DataFile, FAILURE_KINDS, type Table } from './model.ts'
 import { DEFAULT_DATABASE } from './state.ts'
 
 /** Raised when the meaning of the document changes; a newer one is refused. */
 const DUMP_FORMAT = 1
-/** So many mistakes are told at once. */
+/** So many mistakes are told at once, and so many are counted. */
 const TOLD = 10
+const COUNTED = 1000
 
 const count = z.number().int().nonnegative()
 const name = z.string().min(1)
@@ -45,44 +50,203 @@ const outcome = z.strictObject({
   kind: z.enum(FAILURE_KINDS).optional(),
   atMs: z.number(),
 })
+const LISTS = {
+  databases: z.strictObject({ name, createdAt: z.string() }),
+  tables: table,
+  outcomes: outcome,
+  litter: z.strictObject({ path: name, sinceMs: z.number() }),
+  publications: z.strictObject({ queryId: name, staging: name, location: name }),
+} as const
+type ListName = keyof typeof LISTS
 const document = z.strictObject({
   tajoCatalog: z.literal(DUMP_FORMAT),
   dumpedAt: z.string(),
   catalog: z.strictObject({
-    databases: z.array(z.strictObject({ name, createdAt: z.string() })),
-    tables: z.array(table),
-    outcomes: z.array(outcome),
-    litter: z.array(z.strictObject({ path: name, sinceMs: z.number() })),
-    publications: z.array(z.strictObject({ queryId: name, staging: name, location: name })),
+    databases: z.array(LISTS.databases),
+    tables: z.array(LISTS.tables),
+    outcomes: z.array(LISTS.outcomes),
+    litter: z.array(LISTS.litter),
+    publications: z.array(LISTS.publications),
     nextTableId: z.number().int().positive(),
   }),
 })
 
-export function encodeDump(catalog: CatalogData, dumpedAt: Date): string {
-  const whole = { tajoCatalog: DUMP_FORMAT, dumpedAt: dumpedAt.toISOString(), catalog }
-  return JSON.stringify(whole, null, 1)
+/** The document's text in pieces, none longer than a row, or a file's, of which it consists. */
+export function* dumpPieces(catalog: CatalogData, dumpedAt: Date): Generator<string> {
+  yield* pieces({ tajoCatalog: DUMP_FORMAT, dumpedAt: dumpedAt.toISOString(), catalog }, 0)
 }
 
-/** CatalogError CORRUPT, with what is wrong and where, for anything that isn't a whole and coherent dump. */
-export function decodeDump(text: string): CatalogData {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw bad([`it is not JSON: ${(error as Error).message}`])
+const BATCH_CHARS = 1024 * 1024
+
+/** The same in batches of whole lines, each without its last line's end; `batchChars`: as long as one may get, about. */
+export function* dumpLines(
+  catalog: CatalogData,
+  dumpedAt: Date,
+  batchChars = BATCH_CHARS,
+): Generator<string> {
+  let batch: string[] = []
+  let chars = 0
+  for (const piece of dumpPieces(catalog, dumpedAt)) {
+    if (chars > batchChars && piece.startsWith('\n')) {
+      yield batch.join('')
+      batch = [piece.slice(1)]
+      chars = 0
+    } else batch.push(piece)
+    chars += piece.length
   }
-  const format = (value as { tajoCatalog?: unknown } | null)?.tajoCatalog
-  if (typeof format === 'number' && format > DUMP_FORMAT) {
-    throw bad([`it has format ${format}, this version knows up to ${DUMP_FORMAT}`])
+  yield batch.join('')
+}
+
+/** As JSON.stringify with an indent of 1. `depth`: of what it stands in. */
+function* pieces(value: unknown, depth: number): Generator<string> {
+  const isList = Array.isArray(value) || value instanceof FileList
+  // Rows that are not tables are small.
+  if (!isList && depth > 2 && !isTable(value)) {
+    yield JSON.stringify(value, null, 1).replaceAll('\n', `\n${' '.repeat(depth)}`)
+    return
   }
-  const parsed = document.safeParse(value)
-  if (!parsed.success) {
-    throw bad(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`))
+  const [open, close] = isList ? ['[', ']'] : ['{', '}']
+  let isFirst = true
+  for (const [key, inner] of isList ? unnamed(value) : Object.entries(value as object)) {
+    if (inner === undefined) continue
+    yield isFirst ? open : ','
+    yield `\n${' '.repeat(depth + 1)}${key === null ? '' : `${JSON.stringify(key)}: `}`
+    isFirst = false
+    if (typeof inner === 'object' && inner !== null) yield* pieces(inner, depth + 1)
+    else yield JSON.stringify(inner)
   }
-  const { catalog } = parsed.data
-  const mistakes = [...incoherences(catalog)]
-  if (mistakes.length > 0) throw bad(mistakes)
-  return catalog
+  yield isFirst ? `${open}${close}` : `\n${' '.repeat(depth)}${close}`
+}
+
+function* unnamed(list: Iterable<unknown>): Generator<[null, unknown]> {
+  for (const one of list) yield [null, one]
+}
+
+const isTable = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'files' in value && 'location' in value
+
+/** Reads a dump as its text comes. */
+export class DumpReader {
+  readonly #json = new JsonPieces({
+    isLarge: (path) => isLarge(path),
+    onValue: (path, value) => this.#take(path, value),
+    onEnd: (path, kind) => this.#end(path, kind),
+  })
+  readonly #mistakes: string[] = []
+  /** The document without what is large in it, and with what is wrong in its place. */
+  readonly #top: Record<string, unknown> = {}
+  readonly #catalog: Record<string, unknown> = {}
+  readonly #rows: { [L in ListName]: unknown[] } = {
+    ...{ databases: [], tables: [], outcomes: [], litter: [], publications: [] },
+  }
+  #table: Record<string, unknown> = {}
+  #files = FileList.EMPTY
+  #newFiles: DataFile[] = []
+
+  /** CatalogError CORRUPT for what is no JSON. */
+  push(text: string): void {
+    this.#asJson(() => this.#json.push(text))
+  }
+
+  /** CatalogError CORRUPT, with what is wrong and where, for anything that wasn't a whole and coherent dump. */
+  end(): CatalogData {
+    this.#asJson(() => this.#json.end())
+    const format = this.#top.tajoCatalog
+    if (typeof format === 'number' && format > DUMP_FORMAT) {
+      throw bad([`it has format ${format}, this version knows up to ${DUMP_FORMAT}`])
+    }
+    const whole = this.#top['']
+    this.#check(document, whole === undefined ? this.#top : whole, [])
+    if (this.#mistakes.length > 0) throw bad(this.#mistakes)
+    const { nextTableId } = this.#catalog
+    const catalog = { ...this.#rows, nextTableId } as CatalogData
+    const mistakes = [...incoherences(catalog)]
+    if (mistakes.length > 0) throw bad(mistakes)
+    return catalog
+  }
+
+  #asJson(read: () => void): void {
+    try {
+      read()
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      throw bad([`it is not JSON: ${error.message}`])
+    }
+  }
+
+  #take(path: Path, value: unknown): void {
+    const [top, list, row, field] = path
+    if (path.length === 0) this.#put(this.#top, '', value, path)
+    else if (path.length === 1) this.#put(this.#top, top, value, path)
+    else if (path.length === 2) this.#put(this.#catalog, list, value, path)
+    else if (path.length === 3) this.#addRow(list as ListName, value, path)
+    else if (path.length === 4) this.#put(this.#table, field, value, path)
+    else this.#addFile(value, ['catalog', 'tables', row ?? 0, 'files', path[4] ?? 0])
+  }
+
+  /** A list that is large stands there as an empty one, which is what is left to be checked of it. */
+  #end(path: Path, kind: 'object' | 'list'): void {
+    const [top, list, , field] = path
+    const nothing = kind === 'list' ? [] : {}
+    if (path.length === 1) this.#put(this.#top, top, kind === 'list' ? [] : this.#catalog, path)
+    else if (path.length === 2) this.#put(this.#catalog, list, nothing, path)
+    else if (path.length === 3) this.#endTable(path, kind)
+    else if (path.length === 4) this.#put(this.#table, field, nothing, path)
+  }
+
+  #put(into: Record<string, unknown>, key: unknown, value: unknown, path: Path): void {
+    if (Object.hasOwn(into, String(key))) this.#mistake(`${path.join('.')} is there twice`)
+    into[String(key)] = value
+  }
+
+  #addRow(list: ListName, value: unknown, path: Path): void {
+    if (this.#check(LISTS[list], value, path)) this.#rows[list].push(value)
+  }
+
+  #addFile(value: unknown, path: Path): void {
+    if (!this.#check(dataFile, value, path)) return
+    this.#newFiles.push(value as DataFile)
+    if (this.#newFiles.length >= FILES_AT_ONCE) this.#appendFiles()
+  }
+
+  #appendFiles(): void {
+    this.#files = this.#files.append(this.#newFiles)
+    this.#newFiles = []
+  }
+
+  #endTable(path: Path, kind: 'object' | 'list'): void {
+    this.#appendFiles()
+    const fields = kind === 'list' ? [] : this.#table
+    if (this.#check(table, fields, path)) {
+      this.#rows.tables.push({ ...(fields as unknown as Table), files: this.#files })
+    }
+    this.#table = {}
+    this.#files = FileList.EMPTY
+  }
+
+  #check(schema: z.ZodType, value: unknown, at: Path): boolean {
+    const parsed = schema.safeParse(value)
+    for (const { path, message } of parsed.error?.issues ?? []) {
+      this.#mistake(`${[...at, ...path].join('.')}: ${message}`)
+    }
+    return parsed.success
+  }
+
+  #mistake(text: string): void {
+    if (this.#mistakes.length < COUNTED) this.#mistakes.push(text)
+  }
+}
+
+const FILES_AT_ONCE = 1000
+
+/** The document, the catalog, its lists, each table and its files; whatever kind of value stands there. */
+function isLarge([top, list, row, field, ...more]: Path): boolean {
+  if (top === undefined) return true
+  if (top !== 'catalog' || more.length > 0) return false
+  if (list === undefined) return true
+  if (!Object.hasOwn(LISTS, list)) return false
+  if (row === undefined) return true
+  return list === 'tables' && (field === undefined || field === 'files')
 }
 
 /** What each part alone doesn't show. */

@@ -7,7 +7,7 @@
 export { Draft, OUTCOMES_KEPT, OUTCOMES_KEPT_MS, OUTCOMES_MAX } from './apply.ts'
 export type { Binding } from './binding.ts'
 export { type Build, Catalog, type CatalogOptions } from './catalog.ts'
-export { decodeDump, encodeDump, isEmptyCatalog } from './dump.ts'
+export { DumpReader, dumpLines, dumpPieces, isEmptyCatalog } from './dump.ts'
 export { CatalogError, type CatalogErrorCode } from './errors.ts'
 export { FileList } from './file-list.ts'
 export { type MemKept, MemStore, memKept } from './mem-store.ts'

@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type CatalogData, encodeDump, sharedStore } from '../../lib/catalog/index.ts'
+import { type CatalogData, dumpPieces, sharedStore } from '../../lib/catalog/index.ts'
 import type { HistoryEntry } from '../../lib/ha/index.ts'
 import { FULLNESS, type FullGround, fullGround, PARTS_OF } from '../support/full-ground.ts'
 import { monitorMs } from '../support/pace.ts'
@@ -67,7 +67,7 @@ async function load(t: Test, cluster: TestCluster, data: CatalogData): Promise<v
   process.kill(first.pid, 'SIGTERM')
   await first.ended()
   const file = join(t.testdir(), 'catalog.json')
-  writeFileSync(file, encodeDump(data, new Date(AT)))
+  writeFileSync(file, [...dumpPieces(data, new Date(AT))].join(''))
   const env = { TAJO_CONF_DIR: join(first.dir, 'conf') }
   await mustRun([TAJO, 'catalog', 'load', file], { env })
   await Promise.all(cluster.masters.map((master) => master.start()))

@@ -7,7 +7,8 @@
  * take-over in the tool's name, under the newest term, so the next master reads it.
  */
 import { randomUUID } from 'node:crypto'
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { messageOf } from '../../base/message-of.ts'
 import { whyNotThere } from '../../base/why-not-there.ts'
@@ -17,8 +18,8 @@ import {
   CatalogError,
   CatalogState,
   Draft,
-  decodeDump,
-  encodeDump,
+  DumpReader,
+  dumpLines,
   IDS_OF_THE_LOST,
   isEmptyCatalog,
   type Kept,
@@ -79,13 +80,13 @@ async function dump(context: CommandContext, file: string | null): Promise<numbe
   const { store, name } = await storeFor(context, { clusterId: null })
   try {
     const { data } = await store.readOnly({ besideMasters: true })
-    const text = encodeDump(data, new Date())
+    const text = dumpLines(data, new Date())
     if (file === null) {
-      context.output.out(text)
+      for (const lines of text) context.output.out(lines)
       return EXIT.done
     }
     const path = resolve(file)
-    await writeWhole(path, `${text}\n`)
+    await writeWhole(path, text)
     const counts = { databases: data.databases.length, tables: data.tables.length }
     const sentence = `databases: ${counts.databases}, tables: ${counts.tables}, of ${name} are in ${path}`
     context.output.out(context.json ? json({ file: path, ...counts }) : sentence)
@@ -96,7 +97,7 @@ async function dump(context: CommandContext, file: string | null): Promise<numbe
 }
 
 async function load(context: CommandContext, file: string, force: boolean): Promise<number> {
-  const data = decodeDump(await textOf(file))
+  const data = await readDump(file)
   const haEpoch = await refuseLiving(context)
   const ours = await ownCluster(context)
   const { store, name } = await storeFor(context, { clusterId: ours, rebinds: force })
@@ -220,23 +221,31 @@ async function storeFor({ confDir, home, env, output }: CommandContext, binding:
   return { store, name: conf.get('tajo.catalog.store.class') }
 }
 
-async function textOf(file: string): Promise<string> {
+async function readDump(file: string): Promise<CatalogData> {
+  const reader = new DumpReader()
   try {
-    return await readFile(file, 'utf8')
+    for await (const text of createReadStream(file, 'utf8')) reader.push(String(text))
   } catch (error) {
+    if (error instanceof CatalogError) throw error
     throw failure(`can't read ${file}: ${messageOf(error)}`, error)
   }
+  return reader.end()
 }
 
 /** Whole or not at all: a dump that found no space must not replace the one before it. */
-async function writeWhole(path: string, text: string): Promise<void> {
+async function writeWhole(path: string, batches: Iterable<string>): Promise<void> {
   const beside = join(path, '..', `.${randomUUID()}.tmp`)
   try {
-    await writeFile(beside, text, { mode: 0o600, flush: true })
+    const file = await open(beside, 'wx', 0o600)
+    const bytes = await withFile(file, async () => {
+      for (const lines of batches) await file.appendFile(`${lines}\n`)
+      await file.sync()
+      return (await file.stat()).size
+    })
     await rename(beside, path)
     const directory = await open(dirname(path))
     await withFile(directory, () => syncIfKnown(directory))
-    const why = await whyNotThere(path, Buffer.byteLength(text))
+    const why = await whyNotThere(path, bytes)
     if (why !== null) throw new Error(why)
   } catch (error) {
     await rm(beside, { force: true })
