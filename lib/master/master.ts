@@ -179,6 +179,7 @@ export class Master {
       mayServe: rights.mayServe,
       onBroken: (error) => options.onFailure(brokenCatalog(error)),
       onGone: (why) => this.#member?.giveUp(why),
+      lowOnSpace: () => this.#lowOnSpace(),
       clusterId: () => this.clusterId,
       secret: () => this.#secret,
       clock,
@@ -621,6 +622,14 @@ export class Master {
     return found
   }
 
+  #lowOnSpace(): string | null {
+    const space = this.#member?.view().space ?? null
+    if (space === null) return null
+    const { low, refused } = space
+    if (refused !== null) return `the shared directory takes nothing more: ${refused}`
+    return low.bytes || low.files ? 'the shared directory has little room left' : null
+  }
+
   #metricsFacts(): MetricsFacts {
     const view = this.#member?.view() ?? null
     const others = view === null ? [] : othersOf(view)
@@ -650,6 +659,7 @@ export class Master {
       stuckWorkers: active ? this.#queries.workers().flatMap(troubleOf).length : null,
       workers: active ? countWorkers(this.#queries.workers()) : null,
       queries: active ? countQueries(this.#queries.ofThisTerm()) : null,
+      tables: active ? this.#queries.tableCounts() : null,
       transitions: this.#transitions,
       foreignMasters: this.#foreign?.found().length ?? 0,
       otherDirectories: countLevel(view, 'critical'),

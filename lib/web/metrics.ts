@@ -56,6 +56,7 @@ export class Metrics {
     this.#ofTheElection()
     this.#ofPeersAndCalls()
     this.#ofQueries()
+    this.#ofTables()
     this.#ofTheProcess()
   }
 
@@ -239,6 +240,25 @@ export class Metrics {
     this.#gauge('tajo_worker_slots', 'Queries that all workers can run at a time.', (facts) =>
       facts.workers === null ? Number.NaN : facts.workers.slots,
     )
+  }
+
+  /** Totals and the largest: a series for each table would have no bound. */
+  #ofTables(): void {
+    this.#gauge('tajo_master_tables', 'Tables in the catalog; on the active only.', (facts) =>
+      facts.tables === null ? Number.NaN : facts.tables.tables,
+    )
+    const files = this.#labelled('tajo_master_table_files', 'of', {
+      help: 'Files that the catalog lists for its tables: of all, and of the table that has the most; on the active only.',
+    })
+    const bytes = this.#labelled('tajo_master_table_bytes', 'of', {
+      help: 'How large these files are: of all tables, and of the largest; on the active only.',
+    })
+    this.#shown.push(({ tables }) => {
+      files.set({ of: 'all' }, tables?.files ?? Number.NaN)
+      files.set({ of: 'largest' }, tables?.mostFiles ?? Number.NaN)
+      bytes.set({ of: 'all' }, tables?.bytes ?? Number.NaN)
+      bytes.set({ of: 'largest' }, tables?.mostBytes ?? Number.NaN)
+    })
   }
 
   #ofTheProcess(): void {

@@ -73,6 +73,15 @@ export interface MetricsFacts {
   readonly workers: WorkerCounts | null
   /** Of this term; null on a backup. */
   readonly queries: QueryCounts | null
+  /** Of the catalog, as they were counted last; null on a backup. */
+  readonly tables: {
+    readonly tables: number
+    readonly files: number
+    readonly bytes: number
+    /** Of the table that has the most. */
+    readonly mostFiles: number
+    readonly mostBytes: number
+  } | null
   /** Of the event loop, in the last one to two minutes; null where they aren't measured. */
   readonly pauses: { readonly maxMs: number; readonly p99Ms: number } | null
   readonly memoryBytes: number

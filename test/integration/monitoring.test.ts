@@ -47,6 +47,7 @@ async function metricsOfAMaster(): Promise<string> {
     requestsInFlight: 0,
     workers: { live: 1, silent: 0, slots: 4, running: 0 },
     queries: { queued: 0, running: 0, succeeded: 0, failed: 0, killed: 0 },
+    tables: { tables: 3, files: 40, bytes: 5000, mostFiles: 30, mostBytes: 4000 },
     pauses: { maxMs: 12, p99Ms: 11 },
     memoryBytes: 1,
     startedAtSeconds: 1,

@@ -109,6 +109,8 @@ export class Terms {
   readonly options: QueryOptions
   /** False: suspended, as by a storage that hangs. */
   mayServe = true
+  /** Why there is little room; null: there is enough. */
+  lowOnSpace: string | null = null
   readonly #ends: (() => Promise<void>)[] = []
   #term = 0
 
@@ -175,6 +177,7 @@ export class Terms {
         mayServe: () => this.mayServe,
         onBroken: () => {},
         onGone: () => {},
+        lowOnSpace: () => this.lowOnSpace,
         clusterId: () => 'c',
         secret: () => 's',
         history: this.history(),

@@ -11,7 +11,7 @@
  * asks again is told the same; the log keeps them longer.
  */
 import type { Task, TaskReport } from '../../rpc/contract.ts'
-import { type End, type NewQuery, type Query, type Spot, stateOf } from './query.ts'
+import { type End, isBackground, type NewQuery, type Query, type Spot, stateOf } from './query.ts'
 
 /** An answer with more rows than this is one of which few are kept. */
 const LARGE_ROWS = 1000
@@ -32,6 +32,8 @@ export class QueryList {
   /** In the order of their submission, but for those that come back from a worker that did not take them. */
   readonly #queue = new Map<string, Query>()
   readonly #returned: Query[] = []
+  /** What nobody asked for: each waits until no other one does. */
+  readonly #behind = new Map<string, Query>()
   /** In the order of their ends. */
   readonly #ended = new Set<Query>()
   /** Those of them whose answers are large, such as a list of all tables, with their rows. */
@@ -49,6 +51,11 @@ export class QueryList {
 
   get queueLength(): number {
     return this.#queue.size + this.#returned.length
+  }
+
+  /** What waits behind all others. */
+  get behindLength(): number {
+    return this.#behind.size
   }
 
   get queueIsFull(): boolean {
@@ -102,7 +109,10 @@ export class QueryList {
       this.#all.delete(query.queryId)
     }
     this.#all.set(query.queryId, query)
-    if (query.stage === 'queued') this.#queue.set(query.queryId, query)
+    if (query.stage === 'queued') {
+      const queue = isBackground(query) ? this.#behind : this.#queue
+      queue.set(query.queryId, query)
+    }
     this.#options.onChange(query)
     return query
   }
@@ -125,6 +135,13 @@ export class QueryList {
     return first ?? null
   }
 
+  /** The same of those behind. */
+  takeBehind(): Query | null {
+    const [first] = this.#behind.values()
+    if (first !== undefined) this.#behind.delete(first.queryId)
+    return first ?? null
+  }
+
   assign(query: Query, spot: Spot, nowMs: number): void {
     this.#move(query, 'dispatching', nowMs)
     this.#settle(query, spot)
@@ -135,7 +152,8 @@ export class QueryList {
     if (query.stage !== 'queued' && query.stage !== 'dispatching') return
     this.#settle(query, null)
     this.#move(query, 'queued', nowMs)
-    this.#returned.push(query)
+    if (isBackground(query)) this.#behind.set(query.queryId, query)
+    else this.#returned.push(query)
   }
 
   /** It begins anew, as another attempt: the first in the queue. `died`: what its worker died of. */
@@ -294,6 +312,7 @@ export class QueryList {
 
   #unqueue(query: Query): void {
     this.#queue.delete(query.queryId)
+    this.#behind.delete(query.queryId)
     const at = this.#returned.indexOf(query)
     if (at >= 0) this.#returned.splice(at, 1)
   }

@@ -96,6 +96,10 @@ export function stateOf({ stage, state }: Query): QueryStatus['state'] {
 export const kindOf = ({ mode }: Task): QueryKind =>
   mode === 'write' || mode === 'compact' ? 'change' : 'select'
 
+/** Nobody asked for it: it runs in slots that no other query needs, and begins anew in its own time. */
+export const isBackground = ({ task }: Pick<Query, 'task'>): boolean =>
+  task?.compaction?.background === true
+
 /** Whether its end changes data or schema, so that it must be in the catalog before it is told. */
 export const changesData = ({ kind }: Query): boolean => kind === 'change'
 

@@ -1,5 +1,6 @@
 /**
- * Gives queries to workers: in the order of their submission, each to the worker with the most free slots.
+ * Gives queries to workers: in the order of their submission, each to the worker with the most free slots. What nobody
+ * asked for (joining files) gets a slot only while no query waits for one, and gives it back when one does.
  *
  * A `run` whose answer was lost is asked again at the same worker, which knows the query by its id; meanwhile its report
  * may tell. It goes to another worker only when this one has surely not taken it. When nobody can find out, it is lost.
@@ -7,7 +8,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { WorkerInfo } from '../../rpc/contract.ts'
 import type { QueryList } from './list.ts'
-import type { Query, Spot } from './query.ts'
+import { isBackground, type Query, type Spot } from './query.ts'
 import type { RunAnswer, WorkerCalls } from './worker-calls.ts'
 import type { WorkerTable } from './worker-table.ts'
 
@@ -23,6 +24,8 @@ export interface SchedulerOptions {
   readonly signal: AbortSignal
   /** Nobody knows whether it runs. */
   readonly onLost: (query: Query, why: string) => void
+  /** A query waits for the slot of this one, which is to end. */
+  readonly onGivesWay: (query: Query) => void
   /** No worker can run it. */
   readonly onImpossible: (query: Query, why: string) => void
 }
@@ -50,14 +53,39 @@ export class Scheduler {
 
   /** To be called whenever a query waits anew or a worker may have something free. */
   kick(): void {
-    const { list, workers, clock, awakeMs, signal } = this.#options
+    const { list, signal } = this.#options
     while (list.queueLength > 0 && !signal.aborted) {
-      const worker = workers.choose()
-      const query = worker === null ? null : list.takeNext()
-      if (worker === null || query === null) return
-      list.assign(query, spotOf(worker.info), clock.nowMs())
-      workers.took(worker, awakeMs())
-      void this.#dispatch(query, worker.info)
+      if (!this.#give(() => list.takeNext())) {
+        this.#makeRoom()
+        return
+      }
+    }
+    while (list.behindLength > 0 && !signal.aborted) {
+      if (!this.#give(() => list.takeBehind())) return
+    }
+  }
+
+  /** False: no worker has a free slot. */
+  #give(take: () => Query | null): boolean {
+    const { list, workers, clock, awakeMs } = this.#options
+    const worker = workers.choose()
+    const query = worker === null ? null : take()
+    if (worker === null || query === null) return false
+    list.assign(query, spotOf(worker.info), clock.nowMs())
+    workers.took(worker, awakeMs())
+    void this.#dispatch(query, worker.info)
+    return true
+  }
+
+  /** As many as wait, of those that nobody asked for. What is on its way out leaves its slot anyway. */
+  #makeRoom(): void {
+    const { list, onGivesWay } = this.#options
+    let wanted = list.queueLength
+    for (const query of list.unended()) {
+      if (wanted === 0) return
+      if (!query.hasSlot || !isBackground(query)) continue
+      wanted -= 1
+      if (query.stage === 'running' || query.stage === 'dispatching') onGivesWay(query)
     }
   }
 

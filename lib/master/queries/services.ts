@@ -16,6 +16,7 @@ import type { AstrayWorker } from '../astray-workers.ts'
 import type { CatalogReads } from './catalog-service.ts'
 import type { QueryOptions } from './options.ts'
 import type { QueryHistory } from './query-history.ts'
+import type { TableCounts } from './table-census.ts'
 import type { QueryTerm } from './term.ts'
 
 export interface ServicesOptions {
@@ -38,6 +39,8 @@ export interface ServicesOptions {
   readonly onBroken: (error: Error) => void
   /** The catalog's files were removed, and are written anew: the term has to be given up. */
   readonly onGone: (why: string) => void
+  /** Why the shared directory should not be written to but for what has to be; null when it may. */
+  readonly lowOnSpace: () => string | null
   readonly clusterId: () => string | null
   readonly secret: () => string
   readonly clock: Clock
@@ -96,6 +99,11 @@ export class QueryServices {
   /** Why changes of the catalog have to wait; null when they don't, or where no term is open. */
   trouble(): string | null {
     return this.#term?.catalog.trouble?.() ?? null
+  }
+
+  /** How many files its tables have; null where no term is open, or before they were counted. */
+  tableCounts(): TableCounts | null {
+    return this.#term?.census.counts ?? null
   }
 
   /** Why workers can't prove that a directory is this master's, and no change is recorded there; by its key. */

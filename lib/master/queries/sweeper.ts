@@ -33,11 +33,14 @@ export interface SweeperOptions {
 const LONGEST_PERIOD_MS = 60_000
 /** In one round, so that a round ends. */
 const MOST_AT_ONCE = 1000
+const MORE_MS = 1000
 
 export class Sweeper {
   readonly #options: SweeperOptions
   #cancel = (): void => {}
   readonly #orphans = new Set<string>()
+  /** The last round has left some: the next one comes soon. */
+  #more = false
 
   constructor(options: SweeperOptions) {
     this.#options = options
@@ -46,7 +49,8 @@ export class Sweeper {
   start(): void {
     const { clock, graceMs, signal } = this.#options
     if (signal.aborted) return
-    this.#cancel = clock.after(Math.min(LONGEST_PERIOD_MS, Math.max(100, graceMs)), () => {
+    const periodMs = this.#more ? MORE_MS : Math.min(LONGEST_PERIOD_MS, Math.max(100, graceMs))
+    this.#cancel = clock.after(periodMs, () => {
       void this.sweep().finally(() => this.start())
     })
   }
@@ -62,17 +66,21 @@ export class Sweeper {
 
   /** One round; never rejects. */
   async sweep(): Promise<void> {
-    const { catalog, log, signal } = this.#options
+    const { catalog, wallMs, log, signal } = this.#options
     try {
       await this.#recordOrphans()
-      const due = (await dueOf(() => catalog.state(), this.#latestMs())).slice(0, MOST_AT_ONCE)
+      const latest = { latestMs: this.#latestMs(), nowMs: wallMs() }
+      const all = await dueOf(() => catalog.state(), latest)
+      const due = all.slice(0, MOST_AT_ONCE)
       const removed: string[] = []
+      this.#more = false
       for (const { path } of due) {
         if (signal.aborted) return
         if (await this.#remove(path)) removed.push(path)
       }
       if (removed.length === 0) return
       await this.#transact([{ do: 'litter-removed', paths: removed }])
+      this.#more = all.length > due.length
       log('info', `removed ${removed.length} left-over paths`)
     } catch (error) {
       if (!signal.aborted) log('warn', `the sweep broke off: ${messageOf(error)}`)
@@ -104,20 +112,34 @@ export class Sweeper {
       const real = await reallyIn(path)
       if (real === null) return true
       const within = await Promise.all(roots.map((root) => realpath(root).catch(() => root)))
-      if (!within.some((root) => isInside(real, root) && real !== root)) {
+      const root = within.find((one) => isInside(real, one) && real !== one)
+      if (root === undefined) {
         log('warn', `${path} is left where it is: it lies outside of the allowed directories`)
         return true
       }
       await rm(real, { recursive: true, force: true })
-      // The directory of an attempt, once its last file has gone.
-      const parent = dirname(real)
-      if (basename(parent).startsWith(OWN_PREFIX)) await rmdir(parent).catch(() => undefined)
+      for (const directory of emptied(real, root)) {
+        // Others are in it, or somebody was faster.
+        if (!(await rmdir(directory).then(...ANSWERED))) break
+      }
       return true
     } catch (error) {
       log('warn', `${path} can't be removed yet: ${messageOf(error)}`)
       return false
     }
   }
+}
+
+const ANSWERED = [() => true, () => false] as const
+
+/** From below: the directories of an attempt in which that was, of its partition too, once its last file has gone. */
+function emptied(path: string, root: string): string[] {
+  const above: string[] = []
+  for (let at = dirname(path); at !== root && at.length > 1; at = dirname(at)) {
+    above.push(at)
+    if (basename(at).startsWith(OWN_PREFIX)) return above
+  }
+  return []
 }
 
 const changesOf = (
@@ -131,16 +153,25 @@ const changesOf = (
  * Old enough, no table's, and nothing younger in it: a directory that was litter before its files were (an attempt that
  * nobody waited for any more, and that had won) must not take them away from who still reads them. In slices, since it
  * looks at all tables and their files; `now` is the newest state at any time. Exported for its test.
+ *
+ * What is litter only later, `nowMs` included, was joined into another file and is kept for `tajo catalog restore`, but not
+ * against whoever drops its table: it keeps the directory of its attempt and no more.
  */
-export async function dueOf(now: () => CatalogState, latestMs: number): Promise<Litter[]> {
+export async function dueOf(
+  now: () => CatalogState,
+  { latestMs, nowMs }: { readonly latestMs: number; readonly nowMs: number },
+): Promise<Litter[]> {
   const state = now()
   const due = new Map<string, Litter>()
   /** Directories with something due in them: a table elsewhere has no file that matters. */
   const around = new Set<string>()
   /** Nothing may be removed that is one of these, or holds it. */
   const young = state.publications().map(({ staging }) => staging)
+  /** Nor any of these. */
+  const later: string[] = []
   await inSlices(state.allLitter(), (litter) => {
-    if (litter.sinceMs >= latestMs) young.push(litter.path)
+    if (litter.sinceMs > nowMs) later.push(...attemptOf(litter.path))
+    else if (litter.sinceMs >= latestMs) young.push(litter.path)
     else {
       due.set(litter.path, litter)
       for (const at of upwards(litter.path)) around.add(at)
@@ -151,6 +182,7 @@ export async function dueOf(now: () => CatalogState, latestMs: number): Promise<
     for (const at of upwards(path)) due.delete(at)
   }
   await inSlices(young, keep)
+  await inSlices(later, (path) => void due.delete(path))
   await inSlices(keptBy(state.allTables(), around), keep)
   // What became a table's meanwhile.
   await inSlices(keptBy(now().tablesChangedSince(state), around), keep)
@@ -167,6 +199,16 @@ function* keptBy(tables: Iterable<Table>, around: ReadonlySet<string>): Iterable
       yield isAround || isAbsolute(path) ? absolutePath(table, path) : ''
     }
   }
+}
+
+/** A file and the directories above it up to that of the attempt that wrote it. */
+function attemptOf(path: string): string[] {
+  const found = [path]
+  for (let at = dirname(path); at.length > 1; at = dirname(at)) {
+    found.push(at)
+    if (basename(at).startsWith(OWN_PREFIX)) return found
+  }
+  return [path]
 }
 
 /** A path and all directories above it. */

@@ -2,6 +2,7 @@
  * Everything about queries that belongs to one term: it is made when the term begins, from the catalog as it is then, and
  * thrown away as a whole with it. Loaded only by masters that may become active.
  */
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { Catalog } from '../../catalog/catalog.ts'
@@ -11,6 +12,7 @@ import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { parseStatement } from '../../sql/index.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import { ClientService } from './client-service.ts'
+import { Compactor } from './compactor.ts'
 import { Deaths } from './deaths.ts'
 import { failureOf, QueryList } from './list.ts'
 import type { QueryOptions } from './options.ts'
@@ -18,12 +20,13 @@ import { PathRules } from './paths.ts'
 import { plan } from './plan.ts'
 import { filesOf, Proof, someFiles } from './proof.ts'
 import { Publisher } from './publisher.ts'
-import { type Query, recordOf } from './query.ts'
+import { isBackground, type Query, recordOf } from './query.ts'
 import type { QueryHistory } from './query-history.ts'
 import { type LogLine, QueryLog } from './query-log.ts'
 import { Scheduler } from './scheduler.ts'
 import { endOf, Settler } from './settle.ts'
 import { Sweeper } from './sweeper.ts'
+import { TableCensus } from './table-census.ts'
 import { TrackerService } from './tracker-service.ts'
 import { Waiters } from './waiters.ts'
 import { WakingTime } from './waking-time.ts'
@@ -45,6 +48,8 @@ export interface TermOptions extends QueryOptions {
   readonly onBroken: (error: Error) => void
   /** The term has to be given up: the catalog's files were removed, and are written anew, or a higher term has it. */
   readonly onGone: (why: string) => void
+  /** Why the shared directory should not be written to but for what has to be; null when it may. */
+  readonly lowOnSpace: () => string | null
   readonly clusterId: () => string | null
   readonly secret: () => string
   readonly history: QueryHistory
@@ -93,6 +98,8 @@ export class QueryTerm {
   readonly catalog: CatalogPort
   readonly list: QueryList
   readonly sweeper: Sweeper
+  readonly compactor: Compactor
+  readonly census: TableCensus
   readonly #options: TermOptions
   readonly #parts: TermParts
   readonly #workers: WorkerTable
@@ -191,6 +198,7 @@ export class QueryTerm {
       wallMs,
       signal,
       onLost: (query, why) => this.tracker.unsure(query, why),
+      onGivesWay: (query) => this.#giveWay(query),
       onImpossible: (query, why) => this.#impossible(query, why),
     })
     this.sweeper = new Sweeper({
@@ -204,6 +212,21 @@ export class QueryTerm {
       log,
       signal,
     })
+    this.compactor = new Compactor({
+      compaction,
+      epoch,
+      catalog,
+      list,
+      hasWorker: () => workers.size > 0,
+      onQueued: () => scheduler.kick(),
+      whyNot: options.lowOnSpace,
+      newId: randomUUID,
+      clock,
+      wallMs,
+      log,
+      signal,
+    })
+    this.census = new TableCensus(catalog, clock)
     const deaths = new Deaths({ workers, calls, clock, signal })
     const queries = { epoch, list, workers, catalog, scheduler, settler }
     const shared = { ...queries, calls, deaths, clock, wallMs }
@@ -230,6 +253,8 @@ export class QueryTerm {
     this.#log = queryLog
     publisher.redo()
     this.sweeper.start()
+    this.compactor.start()
+    this.census.start()
     proof?.start()
     this.#look()
     void this.#inherit()
@@ -302,6 +327,8 @@ export class QueryTerm {
     this.#cancelLook()
     this.#waiters.endAll()
     this.sweeper.stop()
+    this.compactor.stop()
+    this.census.stop()
     this.#proof?.stop()
     this.tracker.close()
     this.#parts.calls.close()
@@ -341,6 +368,15 @@ export class QueryTerm {
   #changed(query: Query): void {
     this.#log.add(this.#lineOf(query))
     this.#waiters.wake(query.queryId)
+    if (query.stage === 'ended' && isBackground(query)) this.compactor.ended(query)
+  }
+
+  /** Nobody asked for it, and a query waits for its slot. */
+  #giveWay(query: Query): void {
+    const message = 'a query needs its slot'
+    this.#settler.failed(query, { message, place: null, kind: 'killed' }, 'killed')
+    const worker = query.spot === null ? null : this.#workers.get(query.spot.workerId)
+    if (worker !== null) void this.#parts.calls.kill(worker.info, query)
   }
 
   /** Unless its client submits it again this is its end. */
@@ -371,7 +407,10 @@ export class QueryTerm {
     const { wallMs, litterGraceMs } = this.#options
     const sinceMs = wallMs() - litterGraceMs
     let oldest: number | null = null
-    for (const { stage, kind, error, finishedMs, submittedMs } of this.list.all()) {
+    for (const query of this.list.all()) {
+      const { stage, kind, error, finishedMs, submittedMs } = query
+      // It reads nothing yet, and it may wait for long.
+      if (stage === 'queued' && isBackground(query)) continue
       const mayRun = kind === 'select' && error?.kind === 'lost' && (finishedMs ?? 0) > sinceMs
       if (stage !== 'ended' || mayRun) oldest = Math.min(oldest ?? submittedMs, submittedMs)
     }

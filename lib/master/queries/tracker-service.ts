@@ -12,7 +12,7 @@ import type { CatalogPort } from './catalog-port.ts'
 import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'
 import type { Proof } from './proof.ts'
-import { changesData, type EndState, kindOf, type Query } from './query.ts'
+import { changesData, type EndState, isBackground, kindOf, type Query } from './query.ts'
 import { type Scheduler, spotOf } from './scheduler.ts'
 import type { Settler } from './settle.ts'
 import type { WorkerCalls } from './worker-calls.ts'
@@ -230,7 +230,8 @@ export class TrackerService {
       const runs = hasSlot && (stage === 'running' || stage === 'expected')
       if (!runs || this.#doubtful.has(query)) continue
       const why = `worker ${info.workerId} can't go on: ${storage}`
-      if (!changesData(query) || givenUp(catalog.state(), queryId) > 0) this.lost(query, why)
+      const moves = changesData(query) && !isBackground(query)
+      if (!moves || givenUp(catalog.state(), queryId) > 0) this.lost(query, why)
       else settler.moved(query, why)
       void calls.kill(info, { queryId, attempt })
     }
@@ -260,7 +261,8 @@ export class TrackerService {
   #gone(query: Query, worker: Worker | null, what: string): void {
     const { list, catalog, settler, deaths, awakeMs } = this.#options
     const { spot, attempt, queryId } = query
-    if (spot === null || !changesData(query)) {
+    // What nobody asked for is planned anew in its own time.
+    if (spot === null || !changesData(query) || isBackground(query)) {
       this.lost(query, `worker ${spot?.workerId} ${what}`)
       return
     }
@@ -360,7 +362,8 @@ export class TrackerService {
       } else {
         // Such as that its catalog was out of reach.
         const isLost = error.kind === 'lost'
-        if (isLost && report.stopped && givenUp(catalog.state(), query.queryId) === 0) {
+        const moves = isLost && report.stopped === true && !isBackground(query)
+        if (moves && givenUp(catalog.state(), query.queryId) === 0) {
           settler.moved(query, `worker ${query.spot?.workerId} was stopped`)
         } else settler.failed(query, isLost ? lostError(query, error.message) : error, state)
       }

@@ -1,32 +1,50 @@
 /** Joining small files: OPTIMIZE TABLE, what else changes the table meanwhile, and what the master does by itself. */
 import t, { type Test } from 'tap'
 import type { Table } from '../../../lib/catalog/model.ts'
+import type { CompactionOptions } from '../../../lib/master/queries/compaction.ts'
 import type { QueryOptions } from '../../../lib/master/queries/options.ts'
-import type { Manifest, QueryStatus, Task, TaskReport } from '../../../lib/rpc/contract.ts'
+import type {
+  Manifest,
+  QueryStatus,
+  Task,
+  TaskReport,
+  WorkerInfo,
+} from '../../../lib/rpc/contract.ts'
 import { settle } from '../../support/hand-clock.ts'
 import { ID, reportOf, type Seat, Terms, workerAt } from '../../support/query-terms.ts'
 
 const session = { database: 'default', user: 'me', variables: {} }
-const worker = workerAt(1, 4)
 let lastId = 0
 
 class Stage {
   readonly terms: Terms
+  readonly worker: WorkerInfo
   seat: Seat
-  constructor(terms: Terms, seat: Seat) {
+  constructor(terms: Terms, seat: Seat, slots: number) {
     this.terms = terms
     this.seat = seat
+    this.worker = workerAt(1, slots)
   }
 
-  static async begin(t: Test, options: Partial<QueryOptions> = {}): Promise<Stage> {
-    const terms = new Terms(t, options)
-    const stage = new Stage(terms, await terms.begin())
+  static async begin(
+    t: Test,
+    {
+      compaction,
+      ...options
+    }: Partial<Omit<QueryOptions, 'compaction'>> & {
+      compaction?: Partial<CompactionOptions>
+    } = {},
+    slots = 4,
+  ): Promise<Stage> {
+    const rules = { ...new Terms(t).options.compaction, ...compaction }
+    const terms = new Terms(t, { ...options, compaction: rules })
+    const stage = new Stage(terms, await terms.begin(), slots)
     stage.register()
     return stage
   }
 
   register(tasks: { task: Task; report: TaskReport }[] = []): readonly string[] {
-    return this.seat.term.tracker.register({ worker, tasks, oomKills: 0 }).forget
+    return this.seat.term.tracker.register({ worker: this.worker, tasks, oomKills: 0 }).forget
   }
 
   submit(sql: string, queryId = ID(++lastId)): Promise<QueryStatus> {
@@ -40,8 +58,9 @@ class Stage {
 
   /** As the worker tells it. */
   beat(...reports: TaskReport[]): readonly string[] {
-    const { workerId, incarnation } = worker
-    const beat = { workerId, incarnation, freeSlots: 4 - reports.length, reports, oomKills: 0 }
+    const { workerId, incarnation, slots } = this.worker
+    const running = reports.filter(({ state }) => state === 'running').length
+    const beat = { workerId, incarnation, freeSlots: slots - running, reports, oomKills: 0 }
     return this.seat.term.tracker.heartbeat(beat).forget
   }
 
@@ -219,4 +238,159 @@ t.test('its worker comes to another master, which does it once', async (t) => {
   t.same(stage.register([{ task, report }]), [queryId], 'it may forget it')
   t.equal(stage.paths.length, 1)
   t.equal(stage.table.contentVersion, contentVersion)
+})
+
+// ---- by itself -------------------------------------------------------------------------------------------------------
+
+const ON = { enabled: true, checkMs: 1000, minInputFiles: 5 }
+/** That nobody asked for, begun and not ended. */
+const behind = ({ seat }: Stage): Task[] =>
+  seat.term.list.unended().flatMap(({ task }) => (task?.compaction?.background ? [task] : []))
+/** So long, and all that comes of it. */
+const passed = async ({ terms, seat }: Stage, ms: number): Promise<void> => {
+  await terms.clock.advance(ms)
+  for (let turn = 0; turn < 20; turn += 1) await settle()
+  await seat.term.compactor.look()
+}
+const filled = async (stage: Stage, count = 6): Promise<void> => {
+  await stage.done('create table t (a int4)')
+  for (let n = 0; n < count; n += 1) await stage.insert()
+}
+
+t.test('by itself, once there are enough, and not before', async (t) => {
+  const stage = await Stage.begin(t, { compaction: ON })
+  await filled(stage, 4)
+  await passed(stage, 3000)
+  t.same(behind(stage), [], 'too few')
+  await stage.insert()
+  await passed(stage, 1000)
+  const [task] = behind(stage)
+  t.match(task, {
+    mode: 'compact',
+    sql: 'OPTIMIZE TABLE default.t',
+    session: { user: 'compaction' },
+  })
+  t.equal(task?.compaction?.groups[0]?.files.length, 5)
+  await passed(stage, 5000)
+  t.equal(behind(stage).length, 1, 'not a second time')
+  await stage.end(joinedBy(task as Task))
+  t.equal(stage.paths.length, 1)
+  await passed(stage, 5000)
+  t.same(behind(stage), [], 'a joined file is not joined alone')
+})
+
+t.test('not where it is turned off, and never of an external table', async (t) => {
+  const off = await Stage.begin(t, { compaction: { ...ON, enabled: false } })
+  await filled(off)
+  await off.terms.clock.advance(10_000)
+  t.same(behind(off), [])
+  const stage = await Stage.begin(t, { compaction: { ...ON, minInputFiles: 2 } })
+  const { mkdirSync } = await import('node:fs')
+  mkdirSync(`${stage.terms.directory}/allowed/x`, { recursive: true })
+  const location = `${stage.terms.directory}/allowed/x`
+  await stage.done(`create external table t (a int4) using csv location '${location}'`)
+  for (let n = 0; n < 6; n += 1) await stage.insert()
+  t.equal(stage.paths.length, 6)
+  await passed(stage, 10_000)
+  t.same(behind(stage), [])
+})
+
+t.test('it gives its slot to a query that comes, and is planned anew', async (t) => {
+  const stage = await Stage.begin(t, { compaction: ON }, 1)
+  await filled(stage)
+  await passed(stage, 1000)
+  const [task] = behind(stage)
+  if (task === undefined) throw new Error('nothing was begun')
+  stage.beat(reportOf(task, 'running'))
+  const query = await stage.submit('select 1')
+  for (let turn = 0; turn < 20; turn += 1) await settle()
+  t.ok(stage.seat.calls.killed.includes(task.queryId))
+  t.match(stage.seat.catalog.state().outcome(task.queryId), { state: 'failed', kind: 'killed' })
+  const litter = stage.seat.catalog.state().litter()
+  t.ok(litter.some(({ path }) => path === task.write?.directory))
+  t.same(stage.beat(reportOf(task, 'killed')), [task.queryId])
+  for (let turn = 0; turn < 20; turn += 1) await settle()
+  const given = stage.task(query.queryId)
+  t.equal(given.mode, 'select', 'the query has the slot')
+  await passed(stage, 5000)
+  t.match(
+    stage.seat.term.list.unended().map(({ stage }) => stage),
+    ['running', 'queued'],
+  )
+  t.same(stage.beat(reportOf(task, 'succeeded')), [task.queryId], 'what comes late is too late')
+  t.equal(stage.paths.length, 6)
+  await stage.end(reportOf(given, 'succeeded'))
+  await passed(stage, 5000)
+  t.equal(behind(stage).length, 1, 'and again')
+})
+
+t.test('no query waits behind it, also where many are there', async (t) => {
+  const stage = await Stage.begin(t, { compaction: { ...ON, maxConcurrent: 3 } }, 2)
+  await filled(stage)
+  await stage.done('create table u (a int4)')
+  await passed(stage, 1000)
+  t.equal(behind(stage).length, 1)
+  const two = [await stage.submit('select 1'), await stage.submit('select 2')]
+  for (let turn = 0; turn < 20; turn += 1) await settle()
+  t.equal(two[0]?.state, 'running', 'there is a slot for the first')
+  t.same(behind(stage), [], 'and one is made for the second')
+})
+
+t.test('with its worker it is gone, and nobody is waited for', async (t) => {
+  const stage = await Stage.begin(t, { compaction: ON })
+  await filled(stage)
+  await passed(stage, 1000)
+  const [task] = behind(stage)
+  const { workerId, incarnation } = stage.worker
+  stage.seat.term.tracker.ended({ workerId, incarnation, code: 137 })
+  for (let turn = 0; turn < 20; turn += 1) await settle()
+  t.same(behind(stage), [])
+  t.match(stage.seat.catalog.state().outcome(task?.queryId ?? ''), {
+    state: 'failed',
+    kind: 'lost',
+  })
+  stage.register()
+  await passed(stage, 2000)
+  t.equal(behind(stage).length, 1, 'planned anew')
+})
+
+t.test('the next master goes on with it', async (t) => {
+  const stage = await Stage.begin(t, { compaction: ON })
+  await filled(stage)
+  await passed(stage, 1000)
+  const [task] = behind(stage)
+  if (task === undefined) throw new Error('nothing was begun')
+  stage.seat = await stage.terms.begin()
+  stage.register([{ task, report: reportOf(task, 'running') }])
+  await passed(stage, 3000)
+  t.same(
+    behind(stage).map(({ queryId }) => queryId),
+    [task.queryId],
+    'there is no second one',
+  )
+  await stage.end(joinedBy(task))
+  t.equal(stage.paths.length, 1)
+})
+
+t.test('where space is low nothing is begun; what fails rests, longer each time', async (t) => {
+  const stage = await Stage.begin(t, { compaction: ON })
+  stage.terms.lowOnSpace = 'there is little room'
+  await filled(stage)
+  await passed(stage, 5000)
+  t.same(behind(stage), [])
+  stage.terms.lowOnSpace = null
+  let begun = 0
+  const seen = new Set<string>()
+  for (let second = 0; second < 40; second += 1) {
+    await passed(stage, 1000)
+    for (const task of behind(stage)) {
+      if (seen.has(task.queryId)) continue
+      seen.add(task.queryId)
+      begun += 1
+      const error = { kind: 'refused', message: 'no room', place: null } as const
+      await stage.end(reportOf(task, 'failed', { error }))
+    }
+  }
+  t.ok(begun >= 4 && begun <= 7, `${begun} times in 40 intervals`)
+  t.equal(stage.paths.length, 6)
 })

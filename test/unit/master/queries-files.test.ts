@@ -345,8 +345,12 @@ t.test('what became litter later than its directory is not removed with it', asy
   // An attempt that won, and whose end a worker told a second time; then its table was overwritten.
   await litter(1, path)
   await litter(1000, join(path, 'part-0'))
-  t.same(await dueOf(() => catalog.state(), 500), [], 'somebody may still be reading it')
-  t.equal((await dueOf(() => catalog.state(), 2000)).length, 2)
+  t.same(
+    await dueOf(() => catalog.state(), { latestMs: 500, nowMs: 3000 }),
+    [],
+    'somebody may still be reading it',
+  )
+  t.equal((await dueOf(() => catalog.state(), { latestMs: 2000, nowMs: 3000 })).length, 2)
 })
 
 t.test('a query log whose file is removed begins it again, with what is still known', async (t) => {

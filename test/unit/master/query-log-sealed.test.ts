@@ -217,6 +217,7 @@ t.test('the services of a backup name the active; those of the active answer', a
     mayServe: () => true,
     onBroken: () => {},
     onGone: () => {},
+    lowOnSpace: () => null,
     clusterId: () => 'c',
     secret: () => 's',
     clock: terms.clock,

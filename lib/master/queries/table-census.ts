@@ -1,0 +1,59 @@
+/**
+ * How many files all tables have, and how large the largest is, for whoever watches the cluster: counted anew once in a
+ * while in slices, since there may be very many tables, so the figures may be as old as that.
+ */
+import type { Clock } from '../../base/clock.ts'
+import { inSlices } from '../../base/slices.ts'
+import type { CatalogPort } from './catalog-port.ts'
+
+export interface TableCounts {
+  readonly tables: number
+  readonly files: number
+  readonly bytes: number
+  /** Of the table that has the most. */
+  readonly mostFiles: number
+  readonly mostBytes: number
+}
+
+const EVERY_MS = 15_000
+
+export class TableCensus {
+  readonly #catalog: CatalogPort
+  readonly #clock: Clock
+  #counts: TableCounts | null = null
+  #cancel = (): void => {}
+  #stopped = false
+
+  constructor(catalog: CatalogPort, clock: Clock) {
+    this.#catalog = catalog
+    this.#clock = clock
+  }
+
+  /** Null before they were counted. */
+  get counts(): TableCounts | null {
+    return this.#counts
+  }
+
+  start(): void {
+    void this.count().then(() => {
+      if (!this.#stopped) this.#cancel = this.#clock.after(EVERY_MS, () => this.start())
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancel()
+  }
+
+  async count(): Promise<void> {
+    let [tables, files, bytes, mostFiles, mostBytes] = [0, 0, 0, 0, 0]
+    await inSlices(this.#catalog.state().allTables(), ({ files: list }) => {
+      tables += 1
+      files += list.length
+      bytes += list.bytes
+      mostFiles = Math.max(mostFiles, list.length)
+      mostBytes = Math.max(mostBytes, list.bytes)
+    })
+    this.#counts = { tables, files, bytes, mostFiles, mostBytes }
+  }
+}
