@@ -28,6 +28,7 @@ import {
 import { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
 import type { Gate, Pass } from './gate.ts'
 import type { Guard } from './guard.ts'
+import { jsonInSlices } from './json-in-slices.ts'
 import { KnownPaths } from './known-paths.ts'
 import { LineWriter } from './stream.ts'
 
@@ -192,7 +193,7 @@ function callHandler(method: CallMethod, handler: CallHandler, options: ServerOp
     if (method.access === 'cluster') options.guard.requireNewest(request.headers, request.ip)
     const pass = method.activeOnly ? options.gate.enter() : null
     if (pass !== null) leaveWhenSent(reply, pass)
-    const answer = JSON.stringify(await handler(message, { from: request.ip, pass }))
+    const answer = await jsonInSlices(await handler(message, { from: request.ip, pass }))
     reply.header('content-type', 'application/json; charset=utf-8')
     reply.header(EPOCH_HEADER, options.guard.epoch())
     // From here to the socket nothing waits: what is confirmed now is sent now.
