@@ -282,7 +282,7 @@ t.test('by itself, once there are enough, and not before', async (t) => {
 t.test('not where it is turned off, and never of an external table', async (t) => {
   const off = await Stage.begin(t, { compaction: { ...ON, enabled: false } })
   await filled(off)
-  await off.terms.clock.advance(10_000)
+  await off.terms.clock.advance(3000)
   t.same(behind(off), [])
   const stage = await Stage.begin(t, { compaction: { ...ON, minInputFiles: 2 } })
   const { mkdirSync } = await import('node:fs')
@@ -291,7 +291,7 @@ t.test('not where it is turned off, and never of an external table', async (t) =
   await stage.done(`create external table t (a int4) using csv location '${location}'`)
   for (let n = 0; n < 6; n += 1) await stage.insert()
   t.equal(stage.paths.length, 6)
-  await passed(stage, 10_000)
+  await passed(stage, 3000)
   t.same(behind(stage), [])
 })
 
@@ -336,13 +336,29 @@ t.test('no query waits behind it, also where many are there', async (t) => {
   t.same(behind(stage), [], 'and one is made for the second')
 })
 
+t.test('what nobody asked for is given to a worker last', async (t) => {
+  const stage = await Stage.begin(t, { compaction: ON }, 1)
+  await filled(stage)
+  const first = await stage.submit('select 1')
+  await passed(stage, 1000)
+  t.equal(behind(stage).length, 1)
+  const second = await stage.submit('select 2')
+  await stage.end(reportOf(stage.task(first.queryId), 'succeeded'))
+  t.equal(stage.task().queryId, second.queryId)
+  await stage.end(reportOf(stage.task(second.queryId), 'succeeded'))
+  t.equal(stage.task().mode, 'compact', 'when nobody waits any more')
+})
+
 t.test('with its worker it is gone, and nobody is waited for', async (t) => {
   const stage = await Stage.begin(t, { compaction: ON })
   await filled(stage)
   await passed(stage, 1000)
   const [task] = behind(stage)
   const { workerId, incarnation } = stage.worker
-  stage.seat.term.tracker.ended({ workerId, incarnation, code: 137 })
+  stage.seat.term.tracker.ended({
+    ...{ workerId, incarnation, code: 137 },
+    ...{ oomKills: 0, oomKillsBefore: 0 },
+  })
   for (let turn = 0; turn < 20; turn += 1) await settle()
   t.same(behind(stage), [])
   t.match(stage.seat.catalog.state().outcome(task?.queryId ?? ''), {

@@ -11,9 +11,11 @@ import {
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
+import type { Change } from '../../../lib/catalog/model.ts'
 import { asideOf, carryOut, Publisher } from '../../../lib/master/queries/publisher.ts'
 import { type LogLine, logName, QueryLog } from '../../../lib/master/queries/query-log.ts'
 import { dueOf } from '../../../lib/master/queries/sweeper.ts'
+import { fileOf, tableOf } from '../../contract/catalog.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { ID, Terms } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
@@ -351,6 +353,43 @@ t.test('what became litter later than its directory is not removed with it', asy
     'somebody may still be reading it',
   )
   t.equal((await dueOf(() => catalog.state(), { latestMs: 2000, nowMs: 3000 })).length, 2)
+})
+
+t.test('what was joined is kept for a while, but not against DROP TABLE', async (t) => {
+  const terms = new Terms(t, { litterGraceMs: 0 })
+  const { catalog, term } = await terms.begin()
+  const location = join(terms.options.warehouse, 'default', 't')
+  const file = (path: string, rows = 1) => {
+    mkdirSync(join(location, path, '..'), { recursive: true })
+    writeFileSync(join(location, path), 'x')
+    return fileOf(path, { rows, bytes: 1, partition: ['1'] })
+  }
+  const transact = (atMs: number, ...changes: Change[]) =>
+    catalog.transact(() => ({ by: 'm', atMs, outcome: null, changes }))
+  const partitionColumns = [{ name: 'p', type: 'TEXT' }]
+  const files = [file('data-1/p=1/a'), file('data-2/p=1/b'), file('data-3/p=1/c')]
+  const table = tableOf(1, { location, partitionColumns, files })
+  const [now, hourMs] = [Date.now() - 10, 3_600_000]
+  await transact(now, { do: 'create-table', table })
+  const join1 = { replaced: ['data-1/p=1/a', 'data-2/p=1/b'], files: [file('data-4/p=1/d', 2)] }
+  const head = { do: 'compact', tableId: 1, schemaVersion: 1 } as const
+  await transact(now, { ...head, joins: [join1], keepMs: hourMs })
+  // A directory that was left to the sweeper, although what is in it was a table's.
+  await transact(now, { do: 'add-litter', paths: [join(location, 'data-1')] })
+  await term.sweeper.sweep()
+  t.same(readdirSync(location).sort(), ['data-1', 'data-2', 'data-3', 'data-4'])
+  const due = (nowMs: number) => dueOf(() => catalog.state(), { latestMs: nowMs, nowMs })
+  t.same(await due(Date.now()), [])
+  t.equal((await due(Date.now() + hourMs)).length, 3, 'an hour later')
+
+  const join2 = { replaced: ['data-3/p=1/c'], files: [file('data-5/p=1/e')] }
+  await transact(now, { ...head, joins: [join2], keepMs: 0 })
+  await term.sweeper.sweep()
+  t.notOk(existsSync(join(location, 'data-3')), 'with the directory of its partition')
+  t.ok(existsSync(join(location, 'data-2/p=1/b')))
+  await transact(now, { do: 'drop-table', tableId: 1, litter: [location] })
+  await term.sweeper.sweep()
+  t.notOk(existsSync(location))
 })
 
 t.test('a query log whose file is removed begins it again, with what is still known', async (t) => {
