@@ -214,21 +214,25 @@ export class FilePartition implements Iterable<DataFile>, FileTotals {
   }
 
   /**
-   * `files` in the place of those, where the first of them stood; the same where it has none of them. Pieces that have none
-   * stay the same.
+   * For each path what takes its place: once, where the first of those stood that have the same. The same partition where it
+   * has none of them; pieces that have none stay the same.
    */
-  replaced(paths: ReadonlySet<string>, files: readonly DataFile[]): FilePartition {
+  replaced(by: ReadonlyMap<string, readonly DataFile[]>): FilePartition {
     let pieces = this.#pieces
     let { totals } = this
-    let added = files
+    const placed = new Set<readonly DataFile[]>()
+    const seen = new Set<string>()
     let longest = 0
     for (const { index, after: piece } of new IntTrie<FilePiece>().differencesTo(pieces)) {
-      if (piece === undefined || !piece.paths().some((path) => paths.has(path))) continue
+      if (seen.size === by.size) break
+      if (piece === undefined || !piece.paths().some((path) => by.has(path))) continue
       const left = [...piece].flatMap((file) => {
-        if (!paths.has(file.path)) return [file]
-        const here = added
-        added = []
-        return here
+        const files = by.get(file.path)
+        if (files === undefined) return [file]
+        seen.add(file.path)
+        if (placed.has(files)) return []
+        placed.add(files)
+        return files
       })
       const rest = left.length === 0 ? undefined : pieceOf(this.values, left)
       pieces = pieces.with(index, rest)
@@ -397,14 +401,10 @@ export class FileList implements Iterable<DataFile>, FileTotals {
     return this.partition(values) === null ? this : this.#with(new FilePartition(values))
   }
 
-  /** `files` in the place of those of that partition's files, where the first of them stood; they have its values, too. */
-  replaced(
-    values: PartitionValues,
-    paths: ReadonlySet<string>,
-    files: readonly DataFile[] = [],
-  ): FileList {
+  /** What takes the place of files of that partition, by their paths (`FilePartition.replaced`); it has its values, too. */
+  replaced(values: PartitionValues, by: ReadonlyMap<string, readonly DataFile[]>): FileList {
     const partition = this.partition(values)
-    return partition === null ? this : this.#with(partition.replaced(paths, files))
+    return partition === null ? this : this.#with(partition.replaced(by))
   }
 
   /** What is not the same in both, partition by partition; costs what they don't share. */

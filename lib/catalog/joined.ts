@@ -9,56 +9,88 @@ import { basename, isAbsolute } from 'node:path/posix'
 import type { FileList, FilePartition } from './file-list.ts'
 import type { DataFile, Join, Table } from './model.ts'
 
-/** The new list, or why these files can't be joined. Costs what the partitions of the joins hold. */
+/**
+ * The new list, or why these files can't be joined. Costs what stands before the last of them in their partitions, however
+ * many joins there are.
+ */
 export function joined(
   table: Pick<Table, 'kind' | 'files'>,
   joins: readonly Join[],
 ): FileList | string {
   // What an external table consists of is the user's, listed or not.
   if (table.kind === 'external') return 'it is external: its files are not ours to join'
-  const seen = new Set<string>()
-  let { files } = table
+  const byPartition = new Map<FilePartition, Join[]>()
   for (const join of joins) {
-    for (const path of join.replaced) {
-      if (isAbsolute(path)) return `file ${path} was brought by a user and is not ours to join`
-      if (seen.has(path)) return `file ${path} is joined twice`
-      seen.add(path)
-    }
-    const now = withJoin(files, join)
-    if (typeof now === 'string') return now
-    files = now
+    const partition = partitionOf(table.files, join)
+    if (typeof partition === 'string') return partition
+    const others = byPartition.get(partition)
+    if (others === undefined) byPartition.set(partition, [join])
+    else others.push(join)
+  }
+  let { files } = table
+  for (const [partition, own] of byPartition) {
+    const by = placesOf(partition, own)
+    if (typeof by === 'string') return by
+    files = files.replaced(partition.values, by)
   }
   return files
 }
 
-function withJoin(files: FileList, { replaced, files: made }: Join): FileList | string {
+/** The one that a join's files are of, or what is wrong with the join. */
+function partitionOf(files: FileList, { replaced, files: made }: Join): FilePartition | string {
   const [first] = replaced
   if (first === undefined) return `nothing is joined into ${made[0]?.path}`
+  const users = replaced.find((path) => isAbsolute(path))
+  if (users !== undefined) return `file ${users} was brought by a user and is not ours to join`
   const keys = new Set(made.map(({ partition }) => JSON.stringify(partition)))
   if (keys.size > 1) return `files of several partitions can't be joined: ${[...keys].join(', ')}`
   const partition =
     made[0] === undefined ? withFile(files, first) : files.partition(made[0].partition)
-  const wanted = new Set(replaced)
-  const all = [...(partition ?? [])]
-  const found = all.filter(({ path }) => wanted.has(path))
-  const there = new Set(found.map(({ path }) => path))
-  const gone = replaced.find((path) => !there.has(path))
-  if (gone !== undefined) return `file ${gone} is none of its files any more${where(made)}`
-  const names = new Set(made.map(({ path }) => path))
-  const twice = all.find(({ path }) => names.has(path) && !wanted.has(path))
-  if (twice !== undefined) return `file ${twice.path} is one of its files already`
-  const before = rowsOf(found)
-  const after = rowsOf(made)
-  if (before !== null && after !== null && before !== after) {
-    return `what would take the place of ${before} rows has ${after}`
-  }
-  return files.replaced(partition?.values ?? [], wanted, made)
+  return partition ?? gone(first, made)
 }
 
-const where = ([file]: readonly DataFile[]): string =>
-  file === undefined || file.partition.length === 0
-    ? ''
-    : `, in partition (${file.partition.join(', ')})`
+/** What takes the place of each file, or why it can't. */
+function placesOf(
+  partition: FilePartition,
+  joins: readonly Join[],
+): Map<string, readonly DataFile[]> | string {
+  const by = new Map<string, readonly DataFile[]>()
+  for (const { replaced, files } of joins) {
+    for (const path of replaced) {
+      if (by.has(path)) return `file ${path} is joined twice`
+      by.set(path, files)
+    }
+  }
+  const names = new Set(joins.flatMap(({ files }) => files.map(({ path }) => path)))
+  const found = new Map<string, DataFile[]>()
+  let twice: string | undefined
+  for (const piece of partition.pieces()) {
+    // What is joined are neighbours, the first ones first: behind them may be a million others.
+    if (found.size === by.size) break
+    const paths = piece.paths()
+    twice ??= paths.find((path) => names.has(path) && !by.has(path))
+    if (!paths.some((path) => by.has(path))) continue
+    for (const file of piece) {
+      if (by.has(file.path)) found.set(file.path, [...(found.get(file.path) ?? []), file])
+    }
+  }
+  for (const { replaced, files } of joins) {
+    const missing = replaced.find((path) => !found.has(path))
+    if (missing !== undefined) return gone(missing, files)
+    const before = rowsOf(replaced.flatMap((path) => found.get(path) ?? []))
+    const after = rowsOf(files)
+    if (before !== null && after !== null && before !== after) {
+      return `what would take the place of ${before} rows has ${after}`
+    }
+  }
+  return twice === undefined ? by : `file ${twice} is one of its files already`
+}
+
+const gone = (path: string, [file]: readonly DataFile[]): string => {
+  const { partition = [] } = file ?? {}
+  const where = partition.length === 0 ? '' : `, in partition (${partition.join(', ')})`
+  return `file ${path} is none of its files any more${where}`
+}
 
 /** Where nothing takes their place, nothing says which partition it is. */
 function withFile(files: FileList, path: string): FilePartition | null {

@@ -173,6 +173,7 @@ function stillOf(files: FileList, { groups }: Compaction, wanted: ReadonlySet<st
   const still = new Set<string>()
   for (const partition of partitions) {
     for (const piece of partition?.pieces() ?? []) {
+      if (still.size === wanted.size) break
       for (const path of piece.paths()) if (wanted.has(path)) still.add(path)
     }
   }

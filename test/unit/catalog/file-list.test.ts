@@ -73,7 +73,7 @@ function taken(list: FileList, files: readonly DataFile[], step: Step): [FileLis
     ...(at === first ? come : []),
     ...(gone.has(file.path) ? [] : [file]),
   ])
-  return [list.replaced(step.partition, gone, come), now]
+  return [list.replaced(step.partition, new Map([...gone].map((path) => [path, come]))), now]
 }
 
 const pathsOf = (pieces: readonly FilePiece[]): string[] =>
@@ -177,8 +177,8 @@ t.test('a change shares with the list before it all but what it touches', async 
   t.same(touched(list.append(filesOf(['500']).slice(0, 1))), [1, 1], 'its last piece')
   t.same(touched(list.append(filesOf(['new']))), [0, 4], 'its own pieces')
   t.same(touched(list.withoutPartition(['500'])), [4, 0])
-  t.same(touched(list.replaced(['500'], new Set(['f300']))), [1, 1], 'the piece that had it')
-  t.same(touched(list.replaced(['500'], new Set(['none']))), [0, 0])
+  t.same(touched(list.replaced(['500'], new Map([['f300', []]]))), [1, 1], 'the piece that had it')
+  t.same(touched(list.replaced(['500'], new Map([['none', []]]))), [0, 0])
 })
 
 t.test('a partition that loses files again and again does not fall to dust', async (t) => {
@@ -188,7 +188,7 @@ t.test('a partition that loses files again and again does not fall to dust', asy
       ...{ path: `f${round}-${at}`, rows: 1, bytes: 1, partition: [] },
     }))
     list = list.append(files)
-    list = list.replaced([], new Set(files.slice(1).map(({ path }) => path)))
+    list = list.replaced([], new Map(files.slice(1).map(({ path }) => [path, []])))
   }
   t.equal(list.length, 50)
   t.ok([...list.pieces()].length <= 3, `${[...list.pieces()].length} pieces`)
