@@ -29,6 +29,8 @@ export interface ListOptions {
 export class QueryList {
   readonly #options: ListOptions
   readonly #all = new Map<string, Query>()
+  /** Those among them, for whoever looks for one at each change. */
+  readonly #unended = new Set<Query>()
   /** In the order of their submission, but for those that come back from a worker that did not take them. */
   readonly #queue = new Map<string, Query>()
   readonly #returned: Query[] = []
@@ -64,7 +66,7 @@ export class QueryList {
 
   /** That have not ended, oldest first. */
   unended(): Query[] {
-    return [...this.#all.values()].filter(({ stage }) => stage !== 'ended')
+    return [...this.#unended]
   }
 
   all(): Iterable<Query> {
@@ -105,10 +107,10 @@ export class QueryList {
     const before = this.#all.get(query.queryId)
     if (before !== undefined) {
       if (before.stage !== 'ended') throw new Error(`query ${query.queryId} was begun twice`)
-      this.#ended.delete(before)
-      this.#all.delete(query.queryId)
+      this.#forget(before)
     }
     this.#all.set(query.queryId, query)
+    this.#unended.add(query)
     if (query.stage === 'queued') {
       const queue = isBackground(query) ? this.#behind : this.#queue
       queue.set(query.queryId, query)
@@ -216,6 +218,7 @@ export class QueryList {
     this.#unqueue(query)
     this.#leave(query)
     this.#all.delete(query.queryId)
+    this.#unended.delete(query)
   }
 
   /** Its worker is done with it. What is still to be done here, or waited for, takes no slot there. */
@@ -253,6 +256,7 @@ export class QueryList {
     query.session = end.session ?? null
     if (end.state === 'succeeded') query.progress = 1
     this.#leave(query)
+    this.#unended.delete(query)
     this.#ended.add(query)
     const rows = query.answer?.rows.length ?? 0
     if (rows > LARGE_ROWS) {

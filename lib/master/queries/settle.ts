@@ -281,7 +281,7 @@ export class Settler {
       return fail({ message: text, place: null, kind: 'refused' })
     }
     // It would hold the table from now on: one after the other.
-    const holder = times === MOST_OVERTAKEN ? holderOf(list.all(), task.write?.tableId) : null
+    const holder = times === MOST_OVERTAKEN ? holderOf(list.unended(), task.write?.tableId) : null
     if (holder !== null) {
       this.#wait(query, heldUpBy(holder), retry)
       return
@@ -411,7 +411,7 @@ export class Settler {
     const { list, catalog, clock, signal } = this.#options
     const buildFree = (state: CatalogState): Transaction => {
       const transaction = build(state)
-      refuseHeld(list.all(), queryId, transaction)
+      refuseHeld(list.unended(), queryId, transaction)
       refuseMoving(state, transaction, () => catalog.state())
       return transaction
     }

@@ -1023,6 +1023,7 @@ t.test('of large answers only the last are kept in memory', async (t) => {
     ['small', 'a', 'b', 'c', 'd'].filter((name) => list.get(name) !== null),
     ['small', 'c', 'd'],
   )
+  t.same(list.unended(), [])
   answered('huge', 600_000)
   t.same(
     ['small', 'c', 'd', 'huge'].filter((name) => list.get(name) !== null),
