@@ -130,10 +130,11 @@ function withPeriods<T extends { readonly periods?: Periods }>(from: T): T {
 export function decodeServed(text: string): ServedRecord | null {
   const served = decode<ServedRecord>(text, SERVED)
   if (served === null) return null
-  const { catalog, previousEnd, trouble, ...rest } = served
+  const { catalog, nonce, previousEnd, trouble, ...rest } = served
   return {
     ...rest,
     previousEnd: fits(previousEnd, END) ? previousEnd : null,
+    ...(typeof nonce === 'string' ? { nonce } : {}),
     ...(typeof catalog === 'string' ? { catalog } : {}),
     ...(typeof trouble === 'string' ? { trouble } : {}),
   }

@@ -1,11 +1,10 @@
 /**
  * The elector's way to a term: look, conclude, wait for its turn, claim, end the terms below, settle, activate. Pure;
- * see elector.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
+ * see elector.ts. How the term then comes to serve is in elector-serve.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
  */
 import { barOfClaim, isBarred } from './elector-contest.ts'
 import { obituary, startRelease } from './elector-release.ts'
 import {
-  type Cause,
   failedAgain,
   failureText,
   type Input,
@@ -15,8 +14,8 @@ import {
 } from './elector-state.ts'
 import { becomeWatcher, failCommand, type Turn } from './elector-turn.ts'
 import type { ClaimReason } from './layout.ts'
-import { noteServing } from './network-offer.ts'
 import { periodsOf } from './periods.ts'
+import type { Cause } from './take-over.ts'
 import { advance, expiryMs, isHolderGone, newestBeat, type Seen, verdictOf } from './watch.ts'
 
 /** A holder looks too, more slowly: it must hear of a term above its own. */
@@ -377,41 +376,10 @@ export function activate(t: Turn, now: number): void {
     return
   if (isGivenUp(t, phase)) return
   const { term, cause, wonMs, endedMs } = phase
-  t.s.phase = { name: 'activating', term, cause, wonMs, endedMs, settledMs: now }
+  const takeOver = { cause, wonMs, endedMs, settledMs: now }
+  t.s.phase = { name: 'activating', term, takeOver }
   t.s.pongMs = now
-  t.tell({ type: 'activate', term, untilMs: lease.untilMs })
-}
-
-export function onServing(t: Turn, term: number, keeps: string | null): void {
-  const { phase } = t.s
-  if (phase.name !== 'activating' || phase.term !== term) return
-  t.s.phase = { name: 'active', term }
-  t.s.standDown = null
-  t.s.failure = null
-  t.s.failedClaims = 0
-  t.s.unfinished = null
-  t.act({ do: 'unregister' })
-  if (phase.cause === null) return // an earlier keeper's claim: it took its record along
-  const { cause, wonMs, endedMs, settledMs } = phase
-  noteServing(t, cause.basis)
-  t.act({ do: 'record', term, cause, wonMs, endedMs, settledMs, servedMs: t.now, keeps })
-  t.reply(cause.commandId, null)
-  t.log('info', `active in term ${term}`, {
-    term,
-    reason: cause.reason,
-    tookMs: t.now - cause.noticedMs,
-  })
-}
-
-export function onActivationFailed(t: Turn, term: number, why: string): void {
-  const { phase } = t.s
-  if (phase.name !== 'activating' || phase.term !== term) return
-  t.log('error', `term ${term} could not be activated: ${why}`, { term })
-  t.s.failure = failedAgain(t.s.failure, { what: 'opening', term, why })
-  failCommand(t, phase.cause?.commandId ?? null, `activation failed: ${why}`)
-  // Another master may do better. All of them hear of it by the release, and none claims before M.
-  const release = { reason: 'gave-up', successor: null, by: why, commandId: null } as const
-  startRelease(t, { ...release, refused: true })
+  t.tell({ type: 'activate', term, untilMs: lease.untilMs, takeOver })
 }
 
 export function onTakeOver(t: Turn, input: Input & { type: 'take-over' }): void {

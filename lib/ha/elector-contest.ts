@@ -4,8 +4,9 @@
  */
 import { Contest, type ContestFacts, processText } from './contest.ts'
 import { type Bar, barOf, mayGoOn, type Sight, standsBackFor } from './contest-rules.ts'
-import type { Cause, Input, State } from './elector-state.ts'
+import type { Input, State } from './elector-state.ts'
 import { failCommand, masterIsTold, type Turn } from './elector-turn.ts'
+import type { Cause } from './take-over.ts'
 
 type Said = Extract<
   Input,

@@ -3,7 +3,8 @@
  * elector.ts. Source: docs/ha-protocol.md, "The lease" and "Changes are fenced by the storage".
  */
 import { onReleased } from './elector-release.ts'
-import { hangLimitMs, type Input, type Lease } from './elector-state.ts'
+import { serve } from './elector-serve.ts'
+import { hangLimitMs, type Input, type Lease, TO_SERVE } from './elector-state.ts'
 import {
   becomeWatcher,
   end,
@@ -146,7 +147,9 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
   }
   if (!masterIsTold(t.s)) return
   t.tell({ type: 'lease', term: lease.term, untilMs, tookMs: t.now - input.startedMs })
-  if (lease.covered.length > 0) t.tell({ type: 'committed', ids: lease.covered })
+  if (lease.covered.includes(TO_SERVE)) serve(t, lease.term)
+  const ids = lease.covered.filter((id) => id !== TO_SERVE)
+  if (ids.length > 0) t.tell({ type: 'committed', ids })
 }
 
 /** Somebody ended our term. Whatever ran under it stops now. */
@@ -171,8 +174,8 @@ export function deposed(t: Turn, why: string): void {
     default:
       if (phase.name === 'draining' || phase.name === 'stopping')
         failCommand(t, phase.release.commandId, 'deposed meanwhile')
-      if (phase.name === 'activating')
-        failCommand(t, phase.cause?.commandId ?? null, 'deposed meanwhile')
+      if (phase.name === 'activating' || phase.name === 'marking')
+        failCommand(t, phase.takeOver.cause.commandId, 'deposed meanwhile')
       if (t.s.masterGone) {
         end(t)
         return

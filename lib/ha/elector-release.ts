@@ -5,7 +5,7 @@
  * the term any more, and nobody renews the heartbeat after it.
  */
 import { failedAgain, type Release, type State } from './elector-state.ts'
-import { end, type Turn } from './elector-turn.ts'
+import { end, failCommand, type Turn } from './elector-turn.ts'
 
 export const obituary = (s: State): Release => ({
   reason: s.killed ? 'master-hung' : 'master-died',
@@ -90,6 +90,7 @@ export function leaveIfAsked(t: Turn): void {
       drain(t, s.phase.term, release)
       return
     case 'activating':
+    case 'marking':
       stopMaster(t, release)
       return
     case 'confirming':
@@ -108,8 +109,9 @@ export function drain(t: Turn, term: number, release: Release): void {
 /** Another master may do better; this one tries again after a while. A hand-over that is under way ends the term anyhow. */
 export function onGiveUp(t: Turn, term: number, why: string): void {
   const { phase } = t.s
-  if (phase.name !== 'active' || phase.term !== term) return
+  if ((phase.name !== 'active' && phase.name !== 'marking') || phase.term !== term) return
   t.log('error', `term ${term} is given up: ${why}`, { term })
+  if (phase.name === 'marking') failCommand(t, phase.takeOver.cause.commandId, why)
   t.s.failure = failedAgain(t.s.failure, { what: 'serving', term, why })
   t.s.claimAfterMs = t.now + t.s.timing.monitorMs
   stopMaster(t, { reason: 'gave-up', successor: null, by: why, commandId: null })

@@ -12,12 +12,13 @@ import {
   newContest,
 } from './contest.ts'
 import type { Proof } from './hand-over-proof.ts'
-import { type ClaimReason, type EndReason, REFUSED_MTIME_MS } from './layout.ts'
-import type { ToKeeper, ToMaster } from './messages.ts'
+import { type EndReason, REFUSED_MTIME_MS } from './layout.ts'
+import type { Resume, ToKeeper, ToMaster } from './messages.ts'
 import { type NetworkState, networkWakes, newNetwork } from './network-offer.ts'
 import type { Publication } from './network-publication.ts'
 import { type Periods, periodsOf } from './periods.ts'
 import type { LogLevel } from './ports.ts'
+import type { Cause, TakeOver } from './take-over.ts'
 import type { Timing } from './timing.ts'
 import { newWatch, type Pulse, type Seen, type Watch } from './watch.ts'
 
@@ -27,27 +28,6 @@ export interface Candidate {
   readonly priority: number
   /** M by which it looks and answers; undefined where its file does not tell. */
   readonly monitorMs?: number
-}
-
-/** Why a term is claimed, and when what was learnt: becomes its history. */
-export interface Cause {
-  readonly reason: ClaimReason
-  readonly evidence: string
-  /** The lower term whose holder is proven dead or gone, or null. */
-  readonly provenTerm: number | null
-  readonly previousTerm: number
-  /** Heartbeats below as they were when we decided; a living holder's will have moved. */
-  readonly basis: Seen
-  /** The command that asked for it, or null. */
-  readonly commandId: number | null
-  /** That command was given with force. */
-  readonly force?: boolean
-  /** What has come to nothing before, here; null for nothing. */
-  readonly trouble: string | null
-  /** Monotonic marks for the history: last change seen, first suspicion, decision. */
-  readonly lastBeatMs: number
-  readonly noticedMs: number
-  readonly decidedMs: number
 }
 
 export type Phase =
@@ -75,14 +55,10 @@ export type Phase =
       readonly endedMs: number
       readonly untilMs: number
     }
-  | {
-      readonly name: 'activating'
-      readonly term: number
-      readonly cause: Cause | null
-      readonly wonMs: number
-      readonly endedMs: number
-      readonly settledMs: number
-    }
+  /** The master opens the catalog under the term. */
+  | { readonly name: 'activating'; readonly term: number; readonly takeOver: TakeOver }
+  /** It is open. The term goes on record, and a renewal follows; only then the master serves. */
+  | { readonly name: 'marking'; readonly term: number; readonly takeOver: TakeOver }
   | { readonly name: 'active'; readonly term: number }
   /** Planned end: the master finishes what it accepted. */
   | {
@@ -113,6 +89,9 @@ export interface Release {
   readonly refused?: true
 }
 
+/** In place of a commit's id: the first answer of all under a term waits for a renewal like any other. */
+export const TO_SERVE = 0
+
 /** Our heartbeat, from the moment it was created. */
 export interface Lease {
   readonly term: number
@@ -122,7 +101,7 @@ export interface Lease {
   readonly dueMs: number
   /** The last renewal failed: the next one waits for `dueMs`, whoever asks for it. */
   readonly failing: boolean
-  /** Commits that the renewal under way covers, and those that need one that starts later. */
+  /** Commits that the renewal under way covers, and those that need one that starts later; `TO_SERVE` among them. */
   readonly covered: readonly number[]
   readonly waiting: readonly number[]
   /** Set while the deadline has passed without a renewal. */
@@ -295,6 +274,9 @@ export type Input =
       readonly outcome: 'touched' | 'missing' | 'replaced' | 'failed'
       readonly why: string
     }
+  /** The term is on record as one that has served. */
+  | { readonly type: 'marked'; readonly term: number }
+  | { readonly type: 'marking-failed'; readonly term: number; readonly why: string }
   | { readonly type: 'released'; readonly term: number }
   | {
       readonly type: 'fenced'
@@ -374,18 +356,17 @@ export type Effect =
   /** Be listed among the backups, or not. */
   | { readonly do: 'register' }
   | { readonly do: 'unregister' }
-  /** Write the served record and sweep old terms. */
+  /** Put the term on record, so that it can serve; `marked` or `marking-failed` is the answer. */
   | {
-      readonly do: 'record'
+      readonly do: 'mark'
       readonly term: number
-      readonly cause: Cause
-      readonly wonMs: number
-      readonly endedMs: number
-      readonly settledMs: number
-      readonly servedMs: number
+      readonly takeOver: TakeOver
+      readonly openedMs: number
       /** What the service keeps under the term, or null. */
       readonly keeps: string | null
     }
+  /** It serves: copy its record, and sweep old terms. */
+  | { readonly do: 'record'; readonly term: number; readonly cause: Cause }
   | { readonly do: 'exit' }
 
 export interface Step {
@@ -407,8 +388,8 @@ const MOST_PATIENCE = 8
  * is about time only, never about safety.
  */
 export function hangLimitMs({ phase, timing }: State): number {
-  if (phase.name !== 'activating' || phase.cause === null) return timing.hangMs
-  const { pulses, servedTerm } = phase.cause.basis
+  if (phase.name !== 'activating') return timing.hangMs
+  const { pulses, servedTerm } = phase.takeOver.cause.basis
   const died = pulses.filter(
     ({ term, mtimeMs }) => term > servedTerm && mtimeMs !== REFUSED_MTIME_MS,
   )
@@ -422,11 +403,7 @@ export interface Beginning {
   readonly nowMs: number
   readonly canFence: boolean
   /** A term that an earlier keeper of this master held. */
-  readonly resume: {
-    readonly term: number
-    readonly serving: boolean
-    readonly untilMs: number
-  } | null
+  readonly resume: Resume | null
   /** Left out where nobody asks whose directory this is. */
   readonly identity?: Identity
   /** Of an earlier keeper of this master. */
@@ -440,14 +417,7 @@ export function begin(beginning: Beginning): State {
       ? { name: 'watching' }
       : resume.serving
         ? { name: 'active', term: resume.term }
-        : {
-            name: 'activating',
-            term: resume.term,
-            cause: null,
-            wonMs: nowMs,
-            endedMs: nowMs,
-            settledMs: nowMs,
-          }
+        : { name: 'activating', term: resume.term, takeOver: resume.takeOver }
   return {
     address,
     priority,

@@ -32,6 +32,7 @@ export class Turn {
 /** Phases in which the master acts, or is about to act, under the term. */
 export const masterIsTold = (s: State): boolean =>
   s.phase.name === 'activating' ||
+  s.phase.name === 'marking' ||
   s.phase.name === 'active' ||
   s.phase.name === 'draining' ||
   s.phase.name === 'stopping'

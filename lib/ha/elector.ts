@@ -7,14 +7,13 @@
  * the patience, nor from a directory that it can't read.
  *
  * How to read it: `step` is the table of inputs, `onTick` what is due, most urgent first. The phases' decisions are in
- * elector-claim.ts (the way to a term), elector-lease.ts (keeping it), elector-hand-over.ts, network-offer.ts and
+ * elector-claim.ts (the way to a term), elector-serve.ts (its beginning), elector-lease.ts (keeping it), elector-hand-over.ts, network-offer.ts and
  * elector-release.ts (giving it up); the state, inputs and effects are in elector-state.ts.
  */
 import {
   activate,
   considerClaim,
   lookIfDue,
-  onActivationFailed,
   onBelowEnded,
   onClaimLost,
   onClaimWon,
@@ -23,7 +22,6 @@ import {
   onHolderLives,
   onLooked,
   onLookFailed,
-  onServing,
   onTakeOver,
 } from './elector-claim.ts'
 import { considerContest, onContest } from './elector-contest.ts'
@@ -46,6 +44,7 @@ import {
   startRelease,
   stopMaster,
 } from './elector-release.ts'
+import { onActivationFailed, onMarked, onMarkingFailed, onOpened } from './elector-serve.ts'
 import type { Input, State, Step } from './elector-state.ts'
 import { becomeWatcher, Turn } from './elector-turn.ts'
 import { considerNetwork, onHears, onPosted, onProven } from './network-offer.ts'
@@ -136,8 +135,14 @@ export function step(state: State, input: Input, nowMs: number): Step {
       if (!s.spared) forgiveMaster(t)
       s.spared = true
       break
-    case 'serving':
-      onServing(t, input.term, input.keeps ?? null)
+    case 'opened':
+      onOpened(t, input.term, input.keeps ?? null)
+      break
+    case 'marked':
+      onMarked(t, input.term)
+      break
+    case 'marking-failed':
+      onMarkingFailed(t, input.term, input.why)
       break
     case 'activation-failed':
       onActivationFailed(t, input.term, input.why)

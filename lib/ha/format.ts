@@ -144,6 +144,10 @@ async function takeTerm(
   const end = { reason: 'stopped', by: userInfo().username, successor: null, at: record.at }
   await disk.create('release', endFile(term), encode(end))
   await recordServed(disk, record)
-  await disk.touch('release', heartbeatFile(term), RELEASED_MTIME_MS)
+  // By path, as a renewal: nothing is removed under a term that another one has ended.
+  const held = await disk.touch('release', heartbeatFile(term), RELEASED_MTIME_MS)
+  if (held !== 'touched') {
+    throw new HaError('UNSAFE', `another master took over from term ${term} meanwhile: try again`)
+  }
   return record
 }

@@ -4,13 +4,16 @@
  */
 import type { HaError } from './errors.ts'
 import type { MasterState } from './member-api.ts'
-import type { Start } from './messages.ts'
+import type { Resume } from './messages.ts'
 import type { Clock } from './ports.ts'
+import type { TakeOver } from './take-over.ts'
 
 interface Held {
   readonly term: number
+  readonly takeOver: TakeOver
   readonly abort: AbortController
-  readonly is: 'activating' | 'serving' | 'draining'
+  /** `opened`: its catalog is, and the keeper's word is waited for. */
+  readonly is: 'activating' | 'opened' | 'serving' | 'draining'
 }
 
 export class HeldTerm {
@@ -57,28 +60,37 @@ export class HeldTerm {
 
   /** The state that it means for the master; null when none is held. */
   state(): MasterState | null {
-    if (this.is === null || this.is === 'activating') return this.is
+    if (this.is === null) return null
+    if (this.is === 'activating' || this.is === 'opened') return 'activating'
     if (this.is === 'draining') return 'stepping-down'
     return this.#inTime() ? 'active' : 'suspended'
   }
 
   /** What a new keeper has to know, to go on with it. */
-  resume(): Start['resume'] {
+  resume(): Resume | null {
     if (this.#held === null) return null
-    return { term: this.number, serving: this.acting, untilMs: this.#untilMs }
+    const { term, takeOver } = this.#held
+    return { term, untilMs: this.#untilMs, serving: this.acting, takeOver }
   }
 
   /** The answer aborts when the term ends. */
-  begin(term: number, untilMs: number): AbortSignal {
+  begin(term: number, untilMs: number, takeOver: TakeOver): AbortSignal {
     const abort = new AbortController()
-    this.#held = { is: 'activating', term, abort }
+    this.#held = { is: 'activating', term, takeOver, abort }
     this.#untilMs = untilMs
     return abort.signal
   }
 
-  /** False for any term but the one held. */
+  /** False for any term but the one that is being activated. */
+  open(term: number): boolean {
+    if (this.#held?.is !== 'activating' || this.#held.term !== term) return false
+    this.#held = { ...this.#held, is: 'opened' }
+    return true
+  }
+
+  /** False unless that term is open and does not serve yet. */
   serve(term: number): boolean {
-    if (this.#held?.term !== term) return false
+    if (this.#held?.is !== 'opened' || this.#held.term !== term) return false
     this.#held = { ...this.#held, is: 'serving' }
     return true
   }

@@ -53,16 +53,19 @@ export class KeeperRequests {
     }
   }
 
-  /** Resolves after a renewal of `term` that began later. Rejects with the reason given to `failCommits`. */
-  commit(term: number): Promise<void> {
+  /**
+   * Resolves after a renewal of `term` that began later. Rejects with the reason given to `failCommits`. `now`: it is asked
+   * for at once, not only by `repeatCommits`.
+   */
+  commit(term: number, now: boolean): Promise<void> {
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
       this.#commits.set(id, { resolve, reject, term })
-      this.#send({ type: 'commit', id, term })
+      if (now) this.#send({ type: 'commit', id, term })
     })
   }
 
-  /** A keeper that died took the commits it knew with it; asking twice does no harm. */
+  /** A keeper that died took the commits it knew with it, and before the term serves none is asked for; twice does no harm. */
   repeatCommits(): void {
     for (const [id, { term }] of this.#commits) this.#send({ type: 'commit', id, term })
   }

@@ -1,11 +1,11 @@
 /**
- * The keeper's work on a term of its own: claim it, end those below, record it, give it up. Carries out what the
+ * The keeper's work on a term of its own: claim it, end those below, put it on record, give it up. Carries out what the
  * elector decided and feeds the outcome back; every answer names its term, so that a late one is recognised.
  */
 import { type Attempt, canGoOn, claimTerm, newAttempt } from './claim.ts'
 import { type Whose, whoseIsIt } from './cluster-file.ts'
-import { generationOf } from './decode.ts'
-import type { Cause, Effect, Input, Release } from './elector-state.ts'
+import { decodeServed, generationOf } from './decode.ts'
+import type { Effect, Input, Release } from './elector-state.ts'
 import { endBelow } from './end-below.ts'
 import { HaError, isDefinite, isNoSpace, messageOf } from './errors.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -15,6 +15,7 @@ import {
   type End,
   encode,
   endFile,
+  HISTORY_DIR,
   type Holder,
   heartbeatFile,
   historyFile,
@@ -27,12 +28,13 @@ import {
   servedFile,
   type TermRecord,
 } from './layout.ts'
-import { makeWhole } from './make-whole.ts'
+import { makeWhole, type Wanted } from './make-whole.ts'
 import type { Joined } from './messages.ts'
 import { periodsOf } from './periods.ts'
 import type { Clock, Disk, Log, Touched } from './ports.ts'
 import type { Reserve } from './reserve.ts'
 import { SWEPT_AT_ONCE, sweep } from './sweep.ts'
+import type { Cause } from './take-over.ts'
 import { readEnd } from './term-end.ts'
 import type { Timing } from './timing.ts'
 import type { Unopened } from './unopened.ts'
@@ -68,6 +70,8 @@ export class TermWork {
   /** Up to this term the directory was ours: it was at a claim, and only the newest term then may have been a format's. */
   #oursUpTo = 0
   #heartbeat: Heartbeat | null = null
+  /** The last word of the term before the one that is being taken over, as far as it was there. */
+  #previous: { readonly term: number; readonly end: Promise<End | null> } | null = null
   /** Texts of the newest term's files. */
   #files: { readonly term: number; readonly texts: Map<string, string> } | null = null
 
@@ -163,6 +167,8 @@ export class TermWork {
         const request = { term, nonce, provenTerm, basis, settleMs: ownSettleMs, closed, pause }
         const { proven, alive, settleMs } = await endBelow(disk, request)
         if (signal.aborted) return
+        const { previousTerm = 0 } = this.#attempt?.record ?? {}
+        this.#previous = { term: previousTerm, end: this.#readEnd(previousTerm) }
         if (alive !== null) input({ type: 'holder-lives', term, holderTerm: alive })
         else if (proven) input({ type: 'below-ended', term, proven })
         else input({ type: 'below-ended', term, proven, settleMs })
@@ -235,19 +241,125 @@ export class TermWork {
     }
   }
 
-  /** History and housekeeping of a term that serves: off the way, and tried again each M while the storage fails. */
-  async record(done: Effect & { do: 'record' }): Promise<void> {
-    const { log, timing } = this.#o
-    const { term } = done
+  /**
+   * Says for ever that the term has served, before it answers anything. Not tried again where it fails: the create may still
+   * land, and nobody else is served while it is waited for.
+   */
+  async mark(wanted: Effect & { do: 'mark' }): Promise<void> {
+    const { input } = this.#o
+    const { term } = wanted
+    try {
+      const path = servedFile(term)
+      const served = await this.#served(wanted)
+      const text = await this.#makeServed({ purpose: 'mark', path, text: encode(served) })
+      this.#note(term, path, text)
+      input({ type: 'marked', term })
+    } catch (error) {
+      this.#hasFailed = true
+      const why = `its served record can't be made: ${messageOf(error)}`
+      input({ type: 'marking-failed', term, why })
+    }
+  }
+
+  /** Gives the text that stands there: of this keeper, or of one before it that was not told of its success. */
+  async #makeServed(wanted: Wanted): Promise<string> {
+    const { path } = wanted
+    const torn = new Set<string>()
+    let failure: unknown = new HaError('BAD_DIRECTORY', `${path} is not of this master`)
+    try {
+      const made = await this.#withRoom(() => this.#inHistory(wanted, torn))
+      if (made === 'created') return wanted.text
+      if (made === 'missing') failure = new HaError('BAD_STORAGE', `${HISTORY_DIR}/ is gone`)
+    } catch (error) {
+      failure = error
+    }
+    // An answer may have been lost. Where it can't be read either, the first failure is the one to tell.
+    const own = await this.#ownServed(wanted).catch(() => null)
+    if (own === null) throw failure
+    return own
+  }
+
+  async #withRoom<T>(step: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await step()
+      } catch (error) {
+        if (!isNoSpace(error) || !(await this.#o.reserve.giveUp())) throw error
+      }
+    }
+  }
+
+  async #inHistory(wanted: Wanted, torn: Set<string>): Promise<'created' | 'exists' | 'missing'> {
+    const { disk } = this.#o
+    const made = await makeWhole(disk, torn, wanted)
+    if (made !== 'missing') return made
+    // Removed under the cluster. Numbers stay taken by their directories.
+    await disk.makeDirs(wanted.purpose, HISTORY_DIR)
+    return makeWhole(disk, torn, wanted)
+  }
+
+  /** Null where nothing stands there, or nothing whole that this master has made. */
+  async #ownServed({ purpose, path }: Wanted): Promise<string | null> {
+    const text = await this.#o.disk.read(purpose, path)
+    const isOwn = text !== 'missing' && decodeServed(text)?.nonce === this.#o.self.nonce
+    return isOwn ? text : null
+  }
+
+  async #served({
+    term,
+    takeOver,
+    openedMs,
+    keeps,
+  }: Effect & { do: 'mark' }): Promise<ServedRecord> {
+    const { cause, wonMs, endedMs, settledMs } = takeOver
+    return {
+      term,
+      nonce: this.#o.self.nonce,
+      servedAt: this.#now(),
+      previousEnd: await this.#endBefore(cause),
+      ...(cause.trouble === null ? {} : { trouble: cause.trouble }),
+      phases: {
+        noticedMs: cause.noticedMs - cause.lastBeatMs,
+        decidedMs: cause.decidedMs - cause.noticedMs,
+        claimedMs: wonMs - cause.decidedMs,
+        endedMs: endedMs - wonMs,
+        settledMs: settledMs - endedMs,
+        openedMs: openedMs - settledMs,
+        totalMs: openedMs - cause.lastBeatMs,
+      },
+      ...(keeps === null ? {} : { catalog: keeps }),
+    }
+  }
+
+  /** What was read while the catalog was being opened; a word that came later is read now. Information: no term fails for it. */
+  async #endBefore({ previousTerm }: Cause): Promise<End | null> {
+    const early = this.#previous?.term === previousTerm ? await this.#previous.end : null
+    return early ?? (await this.#readEnd(previousTerm))
+  }
+
+  #readEnd(term: number): Promise<End | null> {
+    return readEnd(this.#o.disk, term).catch((error) => {
+      this.#o.log('warn', `the end of term ${term} can't be read: ${messageOf(error)}`, { term })
+      return null
+    })
+  }
+
+  /** Copy and housekeeping of a term that serves: off the way, and tried again each M while the storage fails. */
+  async record({ term, cause }: Effect & { do: 'record' }): Promise<void> {
+    const { disk, log, timing } = this.#o
     const { signal } = this.#claim
     this.#o.onServed(term)
     this.#hasFailed = false
-    const servedAt = this.#now()
+    const path = servedCopy(term)
+    const text = this.files(term).get(servedFile(term))
     const torn = new Set<string>()
     for (let told = ''; !signal.aborted; ) {
       try {
-        await this.#recordServed(done, servedAt, torn)
-        await this.#sweepAll(done, signal)
+        if (text !== undefined) {
+          this.#note(term, path, text)
+          await makeWhole(disk, torn, { purpose: 'history', path, text })
+        }
+        await this.#sweepAll(term, cause, signal)
         return
       } catch (error) {
         const why = `history of term ${term} is incomplete: ${messageOf(error)}`
@@ -258,38 +370,8 @@ export class TermWork {
     }
   }
 
-  async #recordServed(
-    done: Effect & { do: 'record' },
-    servedAt: string,
-    torn: Set<string>,
-  ): Promise<void> {
-    const { disk } = this.#o
-    const { term, cause } = done
-    const served: ServedRecord = {
-      term,
-      servedAt,
-      previousEnd: await readEnd(disk, cause.previousTerm),
-      ...(cause.trouble === null ? {} : { trouble: cause.trouble }),
-      phases: {
-        noticedMs: cause.noticedMs - cause.lastBeatMs,
-        decidedMs: cause.decidedMs - cause.noticedMs,
-        claimedMs: done.wonMs - cause.decidedMs,
-        endedMs: done.endedMs - done.wonMs,
-        settledMs: done.settledMs - done.endedMs,
-        openedMs: done.servedMs - done.settledMs,
-        totalMs: done.servedMs - cause.lastBeatMs,
-      },
-      ...(done.keeps === null ? {} : { catalog: done.keeps }),
-    }
-    const text = encode(served)
-    for (const path of [servedFile(term), servedCopy(term)]) {
-      if (this.#files?.term === term) this.#files.texts.set(path, text)
-      await makeWhole(disk, torn, { purpose: 'history', path, text })
-    }
-  }
-
   /** A few at a time, for as long as there are more: failed claims can have left thousands. */
-  async #sweepAll({ term, cause }: Effect & { do: 'record' }, signal: AbortSignal): Promise<void> {
+  async #sweepAll(term: number, cause: Cause, signal: AbortSignal): Promise<void> {
     const { disk, log, timing } = this.#o
     const nonce = this.#attempt?.record.nonce ?? ''
     const evidence = `swept by the holder of ${term}`
@@ -333,6 +415,12 @@ export class TermWork {
     if (whose.is === 'ours') this.#oursUpTo = term - 2
     if (whose.is === 'lost') log('warn', `${whose.why}: term ${term} is claimed all the same`)
     return whose
+  }
+
+  /** One more of the term's own files. A keeper that goes on with an earlier one's term knows of none before. */
+  #note(term: number, path: string, text: string): void {
+    if (this.#files?.term !== term) this.#files = { term, texts: new Map() }
+    this.#files.texts.set(path, text)
   }
 
   /** As `claimTerm` writes them. */

@@ -419,6 +419,9 @@ export class Keeper {
       case 'unregister':
         this.#backup.register(false)
         return
+      case 'mark':
+        void this.#work.mark(effect)
+        return
       case 'record':
         this.#recording = this.#work.record(effect).then(() => this.#upkeep.look())
         return

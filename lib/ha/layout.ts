@@ -19,7 +19,7 @@
  *     proven/host2.ID.json                that host's mount has passed a check with another host (mount-mark.ts)
  *     history/0000000042.json             exclusive create: this number is taken for ever, by whom and why
  *     history/0000000042.opened.json      exclusive create: it was opened, or swept and can't be any more
- *     history/0000000042.served.json      written when the term serves: how long each phase took
+ *     history/0000000042.served.json      exclusive create, before the term serves: how long each phase took
  *     history/0000000018-0000000529.void  nobody has opened one of these, nor ever will (void-terms.ts)
  *
  * Existence decides, content informs: every file here can be torn by a crash between create and write, and every
@@ -229,6 +229,8 @@ export interface TermRecord {
 /** history/N.served.json: durations in ms from the first notice; `why` is the predecessor's own last word, if any. */
 export interface ServedRecord {
   readonly term: number
+  /** Of the master's life, to tell its own file after an answer was lost. Earlier versions left it out, and so do tools. */
+  readonly nonce?: string
   readonly servedAt: string
   readonly previousEnd: End | null
   /** What came to nothing before this term, in its holder's hands: `could not claim term 2 (12 times): ENOSPC …`. */
@@ -246,6 +248,7 @@ export interface Phases {
   readonly claimedMs: number
   readonly endedMs: number
   readonly settledMs: number
+  /** Until the catalog is open, as is `totalMs`: the term goes on record then, and serves after one more renewal. */
   readonly openedMs: number
   /** All after the last seen heartbeat. */
   readonly totalMs: number

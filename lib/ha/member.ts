@@ -124,15 +124,16 @@ export class MemberCore implements Member {
     })
   }
 
+  /** What is asked before the term serves waits for that, too. */
   commit(): Promise<void> {
-    if (!this.#term.acting) {
+    if (!this.#hasOpened) {
       return Promise.reject(new HaError('NOT_ACTIVE', 'this master is not active'))
     }
-    return this.#requests.commit(this.#term.number)
+    return this.#requests.commit(this.#term.number, this.#term.acting)
   }
 
   giveUp(why: string): void {
-    if (this.#term.acting) this.#keeper.send({ type: 'give-up', term: this.#term.number, why })
+    if (this.#hasOpened) this.#keeper.send({ type: 'give-up', term: this.#term.number, why })
   }
 
   hint(why: string): void {
@@ -260,7 +261,10 @@ export class MemberCore implements Member {
         this.#keeper.send({ type: 'pong', ping: message.ping })
         return
       case 'activate':
-        void this.#activate(message.term, message.untilMs)
+        void this.#activate(message)
+        return
+      case 'serve':
+        this.#serve(message.term)
         return
       case 'lease':
         this.#onRenewed(message.tookMs)
@@ -335,13 +339,18 @@ export class MemberCore implements Member {
     this.#joined = null
     // Its predecessor may have died with our last word about a term that is over: this one knows of none.
     if (this.#term.is === null && this.#state !== 'starting') this.#setState('backup')
-    this.#requests.repeatCommits()
+    if (this.#term.is === 'opened') this.#tellOpened()
+    if (this.#term.acting) this.#requests.repeatCommits()
   }
 
   // ---- the term --------------------------------------------------------------------------------------------------
 
-  async #activate(term: number, untilMs: number): Promise<void> {
-    const signal = this.#term.begin(term, untilMs)
+  get #hasOpened(): boolean {
+    return this.#term.is === 'opened' || this.#term.acting
+  }
+
+  async #activate({ term, untilMs, takeOver }: ToMaster & { type: 'activate' }): Promise<void> {
+    const signal = this.#term.begin(term, untilMs, takeOver)
     this.#trouble = null
     this.#learn(term)
     this.#setState('activating')
@@ -358,10 +367,20 @@ export class MemberCore implements Member {
       this.#keeper.send({ type: 'activation-failed', term, why: messageOf(error) })
       return
     }
-    if (!this.#term.serve(term)) return
+    if (this.#term.open(term)) this.#tellOpened()
+  }
+
+  /** To each keeper anew: the one before may have died before it put the term on record, or after. */
+  #tellOpened(): void {
     const keeps = this.#ports.service.keeps?.() ?? null
-    this.#keeper.send({ type: 'serving', term, ...(keeps === null ? {} : { keeps }) })
+    const term = this.#term.number
+    this.#keeper.send({ type: 'opened', term, ...(keeps === null ? {} : { keeps }) })
+  }
+
+  #serve(term: number): void {
+    if (!this.#term.serve(term)) return
     this.#setState(this.#currentState())
+    this.#requests.repeatCommits()
   }
 
   /**

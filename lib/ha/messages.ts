@@ -19,6 +19,7 @@ import type { MountPlace } from './mount-watch.ts'
 import type { Hearing } from './network-rank.ts'
 import type { LogLevel } from './ports.ts'
 import type { SpaceReport } from './space.ts'
+import type { TakeOver } from './take-over.ts'
 import type { Timing } from './timing.ts'
 
 /** What a keeper has to know of the shared directory's file system. */
@@ -54,6 +55,16 @@ export interface Joined {
   readonly newest: number
 }
 
+/** A term that a master holds, for the keeper that goes on with it. */
+export interface Resume {
+  readonly term: number
+  readonly untilMs: number
+  /** It was told to serve. */
+  readonly serving: boolean
+  /** As `activate` told it. */
+  readonly takeOver: TakeOver
+}
+
 /** First message to a keeper. */
 export interface Start {
   readonly type: 'start'
@@ -82,11 +93,7 @@ export interface Start {
    */
   readonly joined: Joined | null
   /** A term that an earlier keeper of the same master held: go on with it if its heartbeat is still there. */
-  readonly resume: {
-    readonly term: number
-    readonly serving: boolean
-    readonly untilMs: number
-  } | null
+  readonly resume: Resume | null
   /** Umbilical addresses of the other masters that are tried before anything is claimed. */
   readonly listed?: readonly string[]
   /** A call of an earlier keeper of the same master that was never answered; left out: none. */
@@ -104,11 +111,12 @@ export interface LostCall {
 export type ToKeeper =
   | Start
   | { readonly type: 'pong'; readonly ping: number }
-  /** Answers to activate, suspend, drain, deactivate. */
-  | { readonly type: 'serving'; readonly term: number; readonly keeps?: string }
+  /** Answers to activate: the catalog is open, and `serve` is waited for; or it can't be opened. */
+  | { readonly type: 'opened'; readonly term: number; readonly keeps?: string }
   | { readonly type: 'activation-failed'; readonly term: number; readonly why: string }
   /** What opens `term` finds no room, and is tried again. */
   | { readonly type: 'no-room'; readonly term: number }
+  /** Answers to suspend, drain, deactivate. */
   | { readonly type: 'suspended'; readonly term: number }
   | { readonly type: 'drained'; readonly term: number }
   | { readonly type: 'deactivated'; readonly term: number }
@@ -171,8 +179,15 @@ export type ToMaster =
   /** The start was refused. */
   | { readonly type: 'refused'; readonly code: HaErrorCode; readonly message: string }
   | { readonly type: 'ping'; readonly ping: number }
-  /** Open the catalog under this term and serve. */
-  | { readonly type: 'activate'; readonly term: number; readonly untilMs: number }
+  /** Open the catalog under this term. `takeOver` is for the next keeper, if this one dies. */
+  | {
+      readonly type: 'activate'
+      readonly term: number
+      readonly untilMs: number
+      readonly takeOver: TakeOver
+    }
+  /** The term is on record, and was renewed since: answer what is asked. */
+  | { readonly type: 'serve'; readonly term: number }
   /** The lease of `term` holds until `untilMs`; ends a suspension. */
   | {
       readonly type: 'lease'

@@ -30,6 +30,7 @@ export type Purpose =
   | 'peers'
   | 'publish'
   | 'order'
+  | 'mark'
   | 'history'
   | 'sweep'
   | 'reserve'

@@ -69,11 +69,12 @@ export async function inToolTerm(
     const { proven, settleMs } = await endBelow(disk, below)
     if (!proven) await sleep(settleMs)
     const keeps = await work(term)
+    // First on record, then renewed, as a master's term before it answers.
+    await recordServed(disk, record, keeps)
     if (!(await lease.holds())) {
       const text = `a master took over from term ${term} meanwhile: look whether it serves, and try again if not`
       throw new HaError('NOT_ACTIVE', text)
     }
-    await recordServed(disk, record, keeps)
   } finally {
     await lease.end()
     await release(disk, term, options)

@@ -129,6 +129,7 @@ class Run {
     this.#storages = storages
     for (const { server } of storages) server.makeDirectories(CATALOG_DIR)
     this.#auditors = storages.map(() => new Auditor(() => timeline.nowMs))
+    for (const [i, auditor] of this.#auditors.entries()) auditor.follow(storages[i] as Storage)
     this.#served = storages.map(() => 0)
     const addresses = this.#directories.map((_, i) => `m${i + 1}:26001`)
     for (const [i, address] of addresses.entries()) {

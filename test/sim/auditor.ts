@@ -7,12 +7,18 @@
  *   and no two masters acknowledge side by side. Whoever acknowledges a change knows all that was acknowledged before
  *   a client asked for it, and by its own clock its lease is not over.
  * - Acknowledged changes keep their order in every later term.
+ * - Nothing is answered under a term, reads neither, before the history says that it has served, and before its heartbeat
+ *   was touched after that: else the next term may have passed over it, and whatever it kept.
  * - Two masters that are awake never both say `mayServe` at one instant. There are two exceptions, for reads only. On a host
  *   that was just thawed from a suspension they may be old until the renewal that follows the thaw. And a holder may
  *   come back to life, and renew, in the one round trip between a successor's last look at its heartbeat and the unlink:
  *   if it then stands still for a second time, past the settling, it serves until its next renewal. Only waiting for D
  *   at every take-over would exclude that, and M would be missed each time.
  */
+import { HISTORY_DIR, historyTermOf, termOf } from '../../lib/ha/layout.ts'
+import { split } from './world/server.ts'
+import type { Storage } from './world/storage.ts'
+
 export interface Change {
   readonly id: number
   readonly term: number
@@ -62,6 +68,8 @@ export class Auditor {
   /** When a successor last looked at the heartbeat of a term before it ended it. */
   readonly #lookedMs = new Map<number, number>()
   readonly #newestOf = new Map<string, number>()
+  /** How far the terms are that may answer soon: the history says that they serve; and they were renewed since. */
+  readonly #onRecord = new Map<number, 'recorded' | 'renewed'>()
   readonly #nowMs: () => number
   #nextId = 1
   /** The first rule that was broken. Kept, not thrown: the code under test could catch it. */
@@ -75,6 +83,19 @@ export class Auditor {
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs
+  }
+
+  /** To be called once for the directory that its terms are in. */
+  follow(storage: Storage): void {
+    storage.onWritten = (path) => {
+      const [directory, name] = split(path)
+      const { term, served } = (directory === HISTORY_DIR && historyTermOf(name)) || NO_TERM
+      if (served && !this.#onRecord.has(term)) this.#onRecord.set(term, 'recorded')
+    }
+    storage.onTouched = (path) => {
+      const term = termOf(split(split(path)[0])[1]) ?? 0
+      if (this.#onRecord.get(term) === 'recorded') this.#onRecord.set(term, 'renewed')
+    }
   }
 
   ask(): Asked {
@@ -139,6 +160,7 @@ export class Auditor {
         `term ${change.term} acknowledges change ${change.id} after its lease was over`,
       )
     }
+    this.#answers(change.term)
     const { ids } = this.#known(change.term)
     for (const [term, known] of this.#terms) {
       if (term > change.term && known.read && !known.ids.has(change.id)) {
@@ -167,9 +189,20 @@ export class Auditor {
     for (const master of masters) {
       if (!master.awake || !master.serves) continue
       this.servedMs = this.#nowMs()
+      this.#answers(master.term ?? 0)
       if (serving !== null) this.#both(serving, master)
       if (serving === null || (master.term ?? 0) > (serving.term ?? 0)) serving = master
     }
+  }
+
+  #answers(term: number): void {
+    const is = this.#onRecord.get(term)
+    if (is === 'renewed') return
+    const why =
+      is === undefined
+        ? 'the history does not say that it serves'
+        : 'it was not renewed since it is on record'
+    this.#fail('a term answers only once it is on record', `term ${term} answers, and ${why}`)
   }
 
   #both(a: Serving, b: Serving): void {
@@ -197,6 +230,8 @@ export class Auditor {
     return known
   }
 }
+
+const NO_TERM = { term: 0, served: false } as const
 
 const isAfter = (a: Change, b: Change): boolean =>
   a.term > b.term || (a.term === b.term && a.place > b.place)

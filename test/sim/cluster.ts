@@ -66,6 +66,7 @@ export class Cluster {
     const { world } = this
     this.random = new Random(profile.seed, 'faults')
     this.auditor = new Auditor(() => world.timeline.nowMs)
+    this.auditor.follow(world.storage)
     world.storage.server.makeDirectories(CATALOG_DIR)
     if (!profile.fresh) this.#form()
     const n = profile.timings.length

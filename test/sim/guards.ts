@@ -291,7 +291,7 @@ const sweepEarly = (disk: Disk): Disk =>
     create: async (purpose, path, text) => {
       if (purpose === 'claim' && path.startsWith('history/')) return 'created'
       const served = /^history\/(\d+)\.served\.json$/.exec(path)
-      if (purpose === 'history' && served !== null) {
+      if (purpose === 'mark' && served !== null) {
         const before = `active/epoch-${String(Number(served[1]) - 1).padStart(10, '0')}`
         const names = await disk.list('sweep', before)
         for (const name of names === 'missing' ? [] : names) {
@@ -332,6 +332,25 @@ const readFirst = (disk: Disk, inside: Inside): Disk =>
       }
       return text
     },
+  })
+
+/** Only its keeper believes the term to be on record. */
+const unrecorded = (disk: Disk): Disk =>
+  withDisk(disk, {
+    create: async (purpose, path, text) =>
+      purpose === 'mark' ? 'created' : disk.create(purpose, path, text),
+  })
+
+/** The first renewal that begins when the term is on record is only believed to be one. */
+const unrenewed = (disk: Disk, { notes }: Inside): Disk =>
+  withDisk(disk, {
+    create: async (purpose, path, text) => {
+      const made = await disk.create(purpose, path, text)
+      if (purpose === 'mark') notes.set('on record', true)
+      return made
+    },
+    touch: async (purpose, ...more) =>
+      purpose === 'renew' && notes.delete('on record') ? 'touched' : disk.touch(purpose, ...more),
   })
 
 /** The master goes on when it is told to stop, as if its lease were renewed. */
@@ -455,6 +474,14 @@ export const GUARDS: readonly Guard[] = [
       },
     },
     adjust: contended,
+  },
+  {
+    name: 'serve before the term is on record',
+    breaks: { disk: unrecorded },
+  },
+  {
+    name: 'serve without a renewal since the term is on record',
+    breaks: { disk: unrenewed },
   },
   {
     name: 'ignore .nfs* names after the unlink',

@@ -105,6 +105,7 @@ const AIMS: readonly Aim[] = [
   ['claim', 12],
   ['end-below', 12],
   ['catalog', 40],
+  ['mark', 3],
   ['renew', 40],
   ['release', 4],
   ['obituary', 2],

@@ -81,6 +81,7 @@ export class CallsAtServer {
 
   fill(call: Call, file: SimFile): Outcome {
     file.text = call.text
+    this.#storage.onWritten(call.path)
     return 'created'
   }
 
@@ -109,6 +110,7 @@ export class CallsAtServer {
         if (!this.#hasRoom()) return noSpace(call)
         this.#useRoom()
         file.text = call.text
+        this.#storage.onWritten(path)
         return 'filled'
       }
       case 'space':
@@ -187,6 +189,7 @@ export class CallsAtServer {
       return isLost ? NEVER : 'missing'
     }
     file.mtimeMs = server.round(call.mtimeMs)
+    this.#storage.onTouched(call.path)
     if (handle?.file !== file) this.#remember(call.path, file)
     return call.text === '' || call.text === String(file.id) ? 'touched' : 'replaced'
   }

@@ -75,6 +75,9 @@ export class Storage {
   readonly timeline: Timeline
   readonly random: Random
   weather = calm()
+  /** Told of what has just come to be: the text of a file, or a touch of one that is there. */
+  onWritten: (path: string) => void = () => {}
+  onTouched: (path: string) => void = () => {}
   down = false
   graceUntilMs = 0
   readonly cut = new Set<Host>()

@@ -125,7 +125,9 @@ class Bench {
     this.input({ type: 'heartbeat-made', term: 1, startedMs: this.now })
     this.input({ type: 'claim-won', term: 1 })
     this.input({ type: 'below-ended', term: 1, proven: true })
-    this.input({ type: 'serving', term: 1 })
+    this.input({ type: 'opened', term: 1 })
+    this.input({ type: 'marked', term: 1 })
+    this.input({ type: 'renewed', term: 1, startedMs: this.now, outcome: 'touched', why: '' })
   }
 }
 

@@ -94,14 +94,25 @@ class Bench {
     return this.input({ type: 'renewed', term, startedMs: this.now, outcome, why })
   }
 
-  /** Brings it to `active` in the term after `below`, from a released term. */
+  /** Brings it to `active` in term 2, from a released term. */
   activate(): void {
+    this.activating()
+    this.serves()
+  }
+
+  activating(): void {
     this.input({ type: 'tick' })
     this.looked(seenOf(1, RELEASED_MTIME_MS))
     this.input({ type: 'heartbeat-made', term: 2, startedMs: this.now })
     this.input({ type: 'claim-won', term: 2 })
     this.input({ type: 'below-ended', term: 2, proven: true })
-    this.input({ type: 'serving', term: 2 })
+  }
+
+  /** Its catalog is open. Gives the effects of the renewal that lets it serve. */
+  serves(): Effect[] {
+    this.input({ type: 'opened', term: 2 })
+    this.input({ type: 'marked', term: 2 })
+    return this.renewed()
   }
 }
 
@@ -365,7 +376,7 @@ t.test('claims that fail get rarer: M/4, M/2, then M, and no rarer than that', a
   bench.input({ type: 'heartbeat-made', term: 2, startedMs: bench.now })
   bench.input({ type: 'claim-won', term: 2 })
   bench.input({ type: 'below-ended', term: 2, proven: true })
-  const recorded = bench.input({ type: 'serving', term: 2 })
+  const recorded = bench.serves()
   const record = recorded.find((effect) => effect.do === 'record')
   t.match(record?.cause.trouble, /7 times.*ENOSPC/, 'into the history')
   t.equal(bench.state.failure, null)
@@ -488,6 +499,102 @@ t.test('a slow claim is given up when the heartbeat below moved meanwhile', asyn
     { term: 8 },
   )
   t.equal(bench.state.phase.name, 'watching')
+})
+
+t.test('a term is on record, and renewed since, before anything is answered under it', (t) => {
+  const bench = new Bench()
+  bench.input({ type: 'take-over', id: 1, force: false, by: 'me' })
+  bench.activating()
+  bench.now = bench.state.lease?.dueMs ?? 0
+  t.ok(has(bench.input({ type: 'tick' }), 'renew'))
+  const opened = bench.input({ type: 'opened', term: 2, keeps: 'part 1' })
+  t.match(
+    opened.find((effect) => effect.do === 'mark'),
+    { term: 2, openedMs: bench.now, keeps: 'part 1', takeOver: { cause: { previousTerm: 1 } } },
+  )
+  t.notOk(has(bench.input({ type: 'opened', term: 2 }), 'mark'), 'a new keeper is told twice')
+  bench.input({ type: 'marked', term: 2 })
+  const before = bench.renewed()
+  t.notOk(told(before, 'serve'), 'that renewal had begun before')
+  t.ok(has(before, 'renew'), 'the next one begins at once')
+  t.notOk(told(bench.renewed('failed'), 'serve'))
+  bench.now = bench.state.lease?.dueMs ?? 0
+  const startedMs = bench.now
+  bench.input({ type: 'tick' })
+  bench.now += timing.deadlineMs
+  const late: Input = { type: 'renewed', term: 2, startedMs, outcome: 'touched', why: '' }
+  t.notOk(told(bench.input(late), 'serve'), 'nothing is answered without a lease')
+  t.equal(bench.state.phase.name, 'marking')
+  const effects = bench.renewed()
+  const messages = effects.flatMap((one) => (one.do === 'tell' ? [one.message] : []))
+  t.match(messages, [{ type: 'lease' }, { type: 'serve', term: 2 }, { type: 'reply', error: null }])
+  t.match(
+    effects.find((effect) => effect.do === 'record'),
+    { term: 2, cause: { previousTerm: 1 } },
+  )
+  t.ok(has(effects, 'unregister'))
+  t.notOk(told(bench.renewed(), 'serve'), 'once')
+  t.end()
+})
+
+t.test('a term that can not be put on record is given up, once its master has dropped it', (t) => {
+  const bench = new Bench()
+  bench.input({ type: 'take-over', id: 1, force: false, by: 'me' })
+  bench.activating()
+  bench.input({ type: 'opened', term: 2 })
+  const effects = bench.input({ type: 'marking-failed', term: 2, why: 'ENOSPC' })
+  t.match(replies(effects), [{ error: { message: 'activation failed: ENOSPC' } }])
+  t.ok(told(effects, 'deactivate'))
+  t.notOk(has(effects, 'release'))
+  t.match(
+    bench.input({ type: 'deactivated', term: 2 }).find((effect) => effect.do === 'release'),
+    { release: { reason: 'gave-up', by: 'ENOSPC', refused: true } },
+    'the others hear why, and wait as for any that could not be opened',
+  )
+  bench.input({ type: 'released', term: 2 })
+  t.match(problemOf(bench.state, null, bench.now), /^ENOSPC \(this master claimed term 2 and could/)
+  t.end()
+})
+
+t.test('while a term goes on record it can be lost, left, given up and suspended', (t) => {
+  const marking = (): Bench => {
+    const bench = new Bench()
+    bench.activating()
+    bench.input({ type: 'opened', term: 2 })
+    bench.input({ type: 'marked', term: 2 })
+    return bench
+  }
+  const lost = marking()
+  t.ok(told(lost.renewed('missing'), 'deactivate'))
+  t.notOk(told(lost.input({ type: 'marked', term: 2 }), 'serve'))
+  t.match(lost.state, { phase: { name: 'stepping-down' }, lease: null })
+
+  const left = marking()
+  t.ok(told(left.input({ type: 'leave', reason: 'x' }), 'deactivate'))
+  t.notOk(told(left.renewed(), 'serve'))
+  t.ok(has(left.input({ type: 'deactivated', term: 2 }), 'release'))
+
+  const broken = marking()
+  t.ok(told(broken.input({ type: 'give-up', term: 2, why: 'its files are gone' }), 'deactivate'))
+  t.notOk(told(broken.renewed(), 'serve'))
+
+  const hung = marking()
+  hung.now += timing.deadlineMs
+  t.ok(told(hung.input({ type: 'tick' }), 'suspend'))
+  hung.input({ type: 'suspended', term: 2 })
+  hung.now += timing.monitorMs
+  hung.input({ type: 'pong' })
+  hung.renewed('failed')
+  hung.now += timing.renewMs
+  hung.input({ type: 'tick' })
+  t.ok(told(hung.renewed(), 'serve'), 'the term goes on where it stood')
+
+  const dead = marking()
+  t.match(
+    dead.input({ type: 'master-gone' }).find((effect) => effect.do === 'release'),
+    { release: { reason: 'master-died' } },
+  )
+  t.end()
 })
 
 t.test(

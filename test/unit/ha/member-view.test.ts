@@ -10,6 +10,7 @@ import type { Picture, Start } from '../../../lib/ha/messages.ts'
 import { pictureOf } from '../../../lib/ha/picture.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import type { Seen } from '../../../lib/ha/watch.ts'
+import { TAKE_OVER } from '../../support/take-over.ts'
 
 const self = { address: 'a:26001', addresses: {}, priority: 100, version: '1', master: { pid: 7 } }
 const start = { self, hostname: 'h' } as unknown as Start
@@ -46,9 +47,11 @@ t.test('why nobody is active is over when this master is', (t) => {
   const term = new HeldTerm({ nowMs: () => nowMs, wallMs: () => 0, after: () => () => {} })
   const see = (more: Partial<Picture> = {}, trouble: string | null = null) =>
     viewOf({ start, picture: { ...picture, ...more }, term, state: 'backup', epoch: 4, trouble })
-  term.begin(4, 100)
+  term.begin(4, 100, TAKE_OVER)
   t.match(see(), { active: null, problem: 'activating term 4' })
   t.match(see({}, 'EIO'), { problem: /^term 4 can't be served yet: EIO$/ })
+  term.open(4)
+  t.match(see(), { active: null, problem: 'activating term 4' }, 'until it is told to serve')
   term.serve(4)
   t.match(see(), { active: { address: 'a:26001' }, problem: null })
   t.match(see({ storage: 'unreadable', problem: 'cannot be read' }), { problem: 'cannot be read' })
@@ -63,7 +66,8 @@ t.test('a claim that may be given up is no newer term to anybody', (t) => {
   const beginning = { address: self.address, priority: 100, timing: makeTiming(), nowMs }
   const seen = { newest: 18, servedTerm: 17, pulses: [], holder: null } as unknown as Seen
   const tell = (held: number | null, phase: Phase | null) => {
-    const resume = held === null ? null : { term: held, serving: true, untilMs: 100 }
+    const resume =
+      held === null ? null : { term: held, serving: true, untilMs: 100, takeOver: TAKE_OVER }
     const begun = begin({ ...beginning, canFence: false, resume })
     const state = { ...begun, watch: { ...begun.watch, seen }, phase: phase ?? begun.phase }
     const facts = {

@@ -10,8 +10,10 @@ import { MemberCore } from '../../../lib/ha/member.ts'
 import type { OnTrouble, Service } from '../../../lib/ha/member-api.ts'
 import type { Picture, Start, ToKeeper, ToMaster } from '../../../lib/ha/messages.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
+import { TAKE_OVER } from '../../support/take-over.ts'
 
 const timing = makeTiming(1000)
+const takeOver = TAKE_OVER
 const JOINED = {
   clusterId: 'c1',
   secret: 'secret',
@@ -178,36 +180,101 @@ async function serving(t: Test) {
   all.newest().say({ type: 'ready', joined: JOINED })
   t.match(await joining, { secret: 'secret' })
   all.newest().say({ type: 'picture', picture: pictureOf(2) })
-  all.newest().say({ type: 'activate', term: 3, untilMs: all.clock.now + 400 })
+  all.newest().say({ type: 'activate', term: 3, untilMs: all.clock.now + 400, takeOver })
   await settled()
+  all.newest().say({ type: 'serve', term: 3 })
   t.equal(all.core.term(), 3)
   return all
 }
 
 t.test('what keeps a term from being served is told while it is waited for', async (t) => {
-  let serve = (): void => {}
+  let open = (): void => {}
   let trouble: OnTrouble = () => {}
   const { clock, core, newest } = member(t, {
     activate: (_term, _signal, onTrouble) => {
       onTrouble('no database listens there', new Error('ECONNREFUSED'))
       trouble = onTrouble
-      return new Promise((resolve) => (serve = resolve))
+      return new Promise((resolve) => (open = resolve))
     },
   })
   const joining = core.join()
   newest().say({ type: 'ready', joined: JOINED })
   await joining
   newest().say({ type: 'picture', picture: pictureOf(2) })
-  newest().say({ type: 'activate', term: 3, untilMs: clock.now + 400 })
+  newest().say({ type: 'activate', term: 3, untilMs: clock.now + 400, takeOver })
   t.equal(core.view().problem, "term 3 can't be served yet: no database listens there")
   const isAsked = (): boolean => newest().told.some(({ type }) => type === 'no-room')
   t.notOk(isAsked())
   const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
   trouble('the catalog finds no room', new Error('FULL', { cause: full }))
   t.ok(isAsked(), 'the keeper has kept some for it')
-  serve()
+  open()
   await settled()
   t.equal(core.view().problem, null)
+})
+
+t.test(
+  'nothing is answered before the keeper says so; what is committed meanwhile waits',
+  async (t) => {
+    const { clock, core, keepers, newest } = member(t, { keeps: () => 'part 1' })
+    const joining = core.join()
+    newest().say({ type: 'ready', joined: JOINED })
+    await joining
+    newest().say({ type: 'picture', picture: pictureOf(2) })
+    newest().say({ type: 'activate', term: 3, untilMs: clock.now + 400, takeOver })
+    await t.rejects(core.commit(), { code: 'NOT_ACTIVE' }, 'it is not open yet')
+    await settled()
+    t.match(newest().told.at(-1), { type: 'opened', term: 3, keeps: 'part 1' })
+    const isClosed = (): void => {
+      t.equal(core.mayServe(), false)
+      t.equal(core.term(), null)
+      t.match(core.view(), { state: 'activating', active: null })
+    }
+    isClosed()
+    const committed = core.commit()
+    t.notOk(newest().told.some(({ type }) => type === 'commit'))
+    core.giveUp('for the test')
+    t.match(newest().told.at(-1), { type: 'give-up', term: 3 })
+
+    newest().die()
+    t.equal(keepers.length, 2)
+    t.match(newest().told, [{ type: 'start', resume: { term: 3, serving: false, takeOver } }])
+    keepers[0]?.say({ type: 'serve', term: 3 })
+    newest().say({ type: 'ready', joined: JOINED })
+    t.match(newest().told.slice(1), [{ type: 'opened', term: 3, keeps: 'part 1' }], 'told anew')
+    isClosed()
+    newest().say({ type: 'serve', term: 2 })
+    isClosed()
+    newest().say({ type: 'lease', term: 3, untilMs: clock.now + 400, tookMs: 1 })
+    isClosed()
+    newest().say({ type: 'serve', term: 3 })
+    t.ok(core.mayServe())
+    t.equal(core.view().state, 'active')
+    const asked = newest().told.at(-1)
+    t.match(asked, { type: 'commit', term: 3 })
+    newest().say({ type: 'committed', ids: [asked?.type === 'commit' ? asked.id : 0] })
+    await committed
+  },
+)
+
+t.test('a term that ends before it serves fails what waits for it', async (t) => {
+  const { clock, core, newest } = member(t)
+  const joining = core.join()
+  newest().say({ type: 'ready', joined: JOINED })
+  await joining
+  newest().say({ type: 'picture', picture: pictureOf(2) })
+  newest().say({ type: 'activate', term: 3, untilMs: clock.now + 400, takeOver })
+  await settled()
+  const committed = core.commit()
+  newest().say({ type: 'suspend', term: 3 })
+  t.match(newest().told.at(-1), { type: 'suspended', term: 3 })
+  newest().say({ type: 'deactivate', term: 3, reason: 'gave-up' })
+  await t.rejects(committed, { code: 'NOT_ACTIVE', message: 'gave-up' })
+  await settled()
+  t.match(newest().told.at(-1), { type: 'deactivated', term: 3 })
+  newest().say({ type: 'serve', term: 3 })
+  t.equal(core.term(), null)
+  t.equal(core.view().state, 'backup')
 })
 
 t.test('the newest term known stays known when a keeper is replaced', async (t) => {
@@ -273,7 +340,7 @@ t.test('a keeper that dies with our last word leaves a backup behind', async (t)
   failing.newest().say({ type: 'ready', joined: JOINED })
   t.equal(failing.core.view().state, 'starting', 'until the first picture')
   failing.newest().say({ type: 'picture', picture: pictureOf(2) })
-  failing.newest().say({ type: 'activate', term: 3, untilMs: failing.clock.now + 400 })
+  failing.newest().say({ type: 'activate', term: 3, untilMs: failing.clock.now + 400, takeOver })
   await settled()
   t.match(failing.newest().told.at(-1), { type: 'activation-failed', term: 3 })
   t.equal(failing.core.view().state, 'activating')

@@ -10,6 +10,7 @@ import type { Publication } from '../../../lib/ha/network-publication.ts'
 import { type Hearing, NOTHING, type Rank } from '../../../lib/ha/network-rank.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import type { Seen } from '../../../lib/ha/watch.ts'
+import { TAKE_OVER } from '../../support/take-over.ts'
 
 const timing = makeTiming(1000)
 const WORKER: Rank = { ...NOTHING, worker: true }
@@ -23,7 +24,8 @@ class Bench {
   #published: Publication[] = []
 
   constructor(backups: readonly { address: string; monitorMs?: number }[]) {
-    const resume = { term: 3, serving: true, untilMs: this.now + timing.deadlineMs }
+    const untilMs = this.now + timing.deadlineMs
+    const resume = { term: 3, serving: true, untilMs, takeOver: TAKE_OVER }
     const nowMs = this.now
     const { address, priority } = { address: 'a:26001', priority: 100 }
     this.state = begin({ address, priority, timing, nowMs, canFence: false, resume })
