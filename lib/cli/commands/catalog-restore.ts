@@ -16,6 +16,7 @@ import { loadCluster } from '../cluster.ts'
 import type { CommandContext } from '../command.ts'
 import { CliError, EXIT, failure, usageError } from '../exit.ts'
 import { lookAround } from '../look-around.ts'
+import { missingFiles, toldMissing } from '../missing-files.ts'
 import { type Column, json, plain, table } from '../print.ts'
 import { useAlone } from '../rootdir-use.ts'
 import { timingOf } from '../timing.ts'
@@ -67,9 +68,12 @@ export async function restore(context: CommandContext): Promise<number> {
   const tables = chosen.state.toData().tables.length
   const lossy = chosen.how === null ? '' : ` (${chosen.how})`
   const next = 'the next master that becomes active serves it'
+  const missing = await missingFiles(chosen.state)
+  const told = toldMissing(missing)
+  if (told !== null && !context.json) context.output.err(`tajo: ${plain(told)}`)
   context.output.out(
     context.json
-      ? json({ restorable: rows, lost, restored: { ...rowOf(chosen), as: term } })
+      ? json({ restorable: rows, lost, restored: { ...rowOf(chosen), as: term, missing } })
       : `The catalog of term ${as.term} (part ${as.part}, tables: ${tables}) is brought back as term ${term}${lossy}; ${next}.`,
   )
   return EXIT.done
