@@ -10,7 +10,7 @@ import { end, failCommand, type Turn } from './elector-turn.ts'
 export const obituary = (s: State): Release => ({
   reason: s.killed ? 'master-hung' : 'master-died',
   successor: null,
-  by: s.phase.name === 'activating' ? 'keeper, while its master opened the catalog' : 'keeper',
+  by: s.phase.name === 'activating' ? 'keeper, while the catalog was being opened' : 'keeper',
   commandId: null,
 })
 

@@ -39,7 +39,9 @@ export function lastWordOf(entry: TermFacts): string | null {
     return null
   const word = ENDS[end.reason] ?? end.reason
   // Nobody asked for that: `by` is the reason, in the master's own words.
-  return end.reason === 'gave-up' && end.by ? `${word}: ${end.by}` : word
+  if (end.reason === 'gave-up' && end.by) return `${word}: ${end.by}`
+  const phase = /^keeper, (while .+)$/.exec(end.by ?? '')?.[1]
+  return phase === undefined ? word : `${word}, ${phase}`
 }
 
 /** With what kept its holder from serving before, where something did. */

@@ -352,6 +352,8 @@ const servedAfter = (
 t.test('-history: who, from whom, why, by whom, how long', async (t) => {
   const killed = entry({}, servedAfter('master-died', 'keeper'))
   t.equal(whyOf(killed), 'its process died (killed or crashed)')
+  const opening = servedAfter('master-died', 'keeper, while the catalog was being opened')
+  t.equal(whyOf(entry({}, opening)), `${whyOf(killed)}, while the catalog was being opened`)
   t.equal(byWhom(killed), '-')
   const gone = 'the journal of term 7 is gone: somebody has removed it'
   const givenUp = servedAfter('gave-up', gone)
