@@ -2,7 +2,10 @@
  * Reads the whole catalog from its tables. Rows that contradict each other, as after somebody's hand in the database,
  * are CORRUPT with the place; they are never left out in silence. An older form of the tables is read as well: a dump
  * and a look at the term must not have to change it first.
+ *
+ * Rows are asked for in pages and taken in slices: a catalog may have millions, and the event loop has its turn meanwhile.
  */
+import { inSlices } from '../base/slices.ts'
 import { CatalogError } from './errors.ts'
 import { FileList, type FilePiece } from './file-list.ts'
 import {
@@ -17,8 +20,12 @@ import type { SqlConnection, SqlRow } from './sql-connection.ts'
 import type { RowNumbers } from './sql-delta.ts'
 import { fromSqlText } from './sql-text.ts'
 
-/** So many files and outcomes are asked for at a time: an answer that takes long would count as none. */
-const PAGE_ROWS = 20_000
+/** So many rows are asked for at a time: an answer that takes long would count as none, and is held as a whole. */
+const PAGE_ROWS = 10_000
+/** The columns and options of so many tables are. */
+const PAGE_TABLES = 200
+/** Files that are taken without a turn of the event loop. */
+const SLICE_ROWS = 1000
 
 export interface ReadCatalog {
   readonly data: CatalogData
@@ -37,44 +44,39 @@ export async function readCatalog(connection: SqlConnection): Promise<ReadCatalo
   if (nextTableId === undefined || term.length > 1) {
     throw corrupt(`catalog_term has ${term.length} rows instead of one`)
   }
-  const databases = await rows('SELECT * FROM catalog_databases ORDER BY database_no', (row) =>
+  const paged = <T>(table: string, column: string, make: (row: SqlRow) => T) =>
+    readPaged(connection, { table, column, make })
+  const databases = await paged('catalog_databases', 'database_no', (row) =>
     numbered(row, 'database_no', {
       name: text(row, 'name'),
       createdAt: text(row, 'created_at'),
     }),
   )
-  const parts = await readParts(connection)
-  const tables = await rows('SELECT * FROM catalog_tables ORDER BY table_id', (row) =>
-    tableOf(row, parts),
+  const heads = await paged('catalog_tables', 'table_id', (row) => row)
+  const ids = heads.map((row) => whole(row, 'table_id'))
+  const parts = await readParts(connection, ids)
+  refuseOrphans(parts, new Set(ids))
+  const tables: Table[] = []
+  await inSlices(heads, (row) => tables.push(tableOf(row, parts)))
+  const outcomes = await paged('catalog_outcomes', 'outcome_no', (row) =>
+    numbered(row, 'outcome_no', {
+      queryId: text(row, 'query_id'),
+      state: oneOf(row, 'state', ['done', 'failed'] as const),
+      message: text(row, 'message'),
+      rows: wholeOrNull(row, 'row_count'),
+      ...failureKindOf(row),
+      atMs: whole(row, 'at_ms'),
+    }),
   )
-  refuseOrphans(parts, new Set(tables.map(({ id }) => id)))
-  const outcomes = await readPaged(
-    connection,
-    (after) => [
-      `SELECT * FROM catalog_outcomes WHERE outcome_no > ? ORDER BY outcome_no LIMIT ${PAGE_ROWS}`,
-      [Number(after?.outcome_no ?? 0)],
-    ],
-    (row) =>
-      numbered(row, 'outcome_no', {
-        queryId: text(row, 'query_id'),
-        state: oneOf(row, 'state', ['done', 'failed'] as const),
-        message: text(row, 'message'),
-        rows: wholeOrNull(row, 'row_count'),
-        ...failureKindOf(row),
-        atMs: whole(row, 'at_ms'),
-      }),
-  )
-  const litter = await rows('SELECT * FROM catalog_litter ORDER BY litter_no', (row) =>
+  const litter = await paged('catalog_litter', 'litter_no', (row) =>
     numbered(row, 'litter_no', { path: text(row, 'path'), sinceMs: whole(row, 'since_ms') }),
   )
-  const publications = await rows(
-    'SELECT * FROM catalog_publications ORDER BY publication_no',
-    (row) =>
-      numbered(row, 'publication_no', {
-        queryId: text(row, 'query_id'),
-        staging: text(row, 'staging'),
-        location: text(row, 'location'),
-      }),
+  const publications = await paged('catalog_publications', 'publication_no', (row) =>
+    numbered(row, 'publication_no', {
+      queryId: text(row, 'query_id'),
+      staging: text(row, 'staging'),
+      location: text(row, 'location'),
+    }),
   )
   const numbers = {
     databases: new Map(databases.map(({ no, value }) => [value.name, no])),
@@ -121,32 +123,59 @@ interface Parts {
   readonly files: FilesRead
 }
 
-async function readParts(connection: SqlConnection): Promise<Parts> {
+/** `ids`: of all tables, in their order. */
+async function readParts(connection: SqlConnection, ids: readonly number[]): Promise<Parts> {
   const parts: Parts = {
     columns: new Map(),
     partitionColumns: new Map(),
     options: new Map(),
     files: new FilesRead(),
   }
-  const order = 'ORDER BY table_id, position'
-  for (const row of await connection.query(`SELECT * FROM catalog_columns ${order}`)) {
-    const side = flag(row, 'is_partition') ? parts.partitionColumns : parts.columns
-    add(side, whole(row, 'table_id'), { name: text(row, 'name'), type: text(row, 'type') })
-  }
-  for (const row of await connection.query(`SELECT * FROM catalog_options ${order}`)) {
-    add(parts.options, whole(row, 'table_id'), [text(row, 'name'), text(row, 'value')])
+  const ofTables = 'WHERE table_id > ? AND table_id <= ? ORDER BY table_id, position'
+  for (const range of rangesOf(ids)) {
+    const columns = await connection.query(`SELECT * FROM catalog_columns ${ofTables}`, range)
+    await inSlices(columns, (row) => {
+      const side = flag(row, 'is_partition') ? parts.partitionColumns : parts.columns
+      add(side, whole(row, 'table_id'), { name: text(row, 'name'), type: text(row, 'type') })
+    })
+    const options = await connection.query(`SELECT * FROM catalog_options ${ofTables}`, range)
+    await inSlices(options, (row) => {
+      add(parts.options, whole(row, 'table_id'), [text(row, 'name'), text(row, 'value')])
+    })
   }
   const pages = pagesOf(connection, (after) => {
-    const id = Number(after?.table_id ?? 0)
-    const no = Number(after?.file_no ?? 0)
+    const id = Number(after?.table_id ?? BELOW_ALL)
+    const no = Number(after?.file_no ?? BELOW_ALL)
     return [
       `SELECT * FROM catalog_files WHERE table_id > ? OR (table_id = ? AND file_no > ?) ORDER BY table_id, file_no LIMIT ${PAGE_ROWS}`,
       [id, id, no],
     ]
   })
-  for await (const rows of pages) parts.files.add(rows)
+  for await (const rows of pages) {
+    await inSlices(chunksOf(rows), (some) => parts.files.add(some))
+  }
   parts.files.end()
   return parts
+}
+
+/** Below the number of any row, and above. */
+const BELOW_ALL = Number.MIN_SAFE_INTEGER
+const ABOVE_ALL = Number.MAX_SAFE_INTEGER
+
+/** From one to the next, both without holes between them: rows of a table that is not there are met, too. */
+function* rangesOf(ids: readonly number[]): Generator<[number, number]> {
+  let from = BELOW_ALL
+  for (let at = PAGE_TABLES; at < ids.length; at += PAGE_TABLES) {
+    const to = ids[at] ?? ABOVE_ALL
+    yield [from, to]
+    from = to
+  }
+  yield [from, ABOVE_ALL]
+}
+
+function* chunksOf(rows: readonly SqlRow[]): Generator<readonly SqlRow[]> {
+  for (let from = 0; from < rows.length; from += SLICE_ROWS)
+    yield rows.slice(from, from + SLICE_ROWS)
 }
 
 /** The files of one table after the other, as their rows come. */
@@ -238,13 +267,22 @@ function refuseOrphans(parts: Parts, ids: ReadonlySet<number>): void {
   }
 }
 
+interface Paging<T> {
+  readonly table: string
+  /** A number of its own for each row. */
+  readonly column: string
+  readonly make: (row: SqlRow) => T
+}
+
+/** All rows, by that number. */
 async function readPaged<T>(
   connection: SqlConnection,
-  page: (after: SqlRow | undefined) => [string, number[]],
-  make: (row: SqlRow) => T,
+  { table, column, make }: Paging<T>,
 ): Promise<T[]> {
+  const sql = `SELECT * FROM ${table} WHERE ${column} > ? ORDER BY ${column} LIMIT ${PAGE_ROWS}`
+  const pages = pagesOf(connection, (after) => [sql, [Number(after?.[column] ?? BELOW_ALL)]])
   const made: T[] = []
-  for await (const rows of pagesOf(connection, page)) for (const row of rows) made.push(make(row))
+  for await (const rows of pages) await inSlices(rows, (row) => made.push(make(row)))
   return made
 }
 

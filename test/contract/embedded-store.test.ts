@@ -20,7 +20,16 @@ import { CatalogError } from '../../lib/catalog/errors.ts'
 import { CatalogState, EMPTY } from '../../lib/catalog/state.ts'
 import { closed, ended, start } from '../support/processes.ts'
 import { until } from '../support/until.ts'
-import { catalogSuite, codeOf, NEVER, newCatalog, outcomeOf, transaction } from './catalog.ts'
+import {
+  catalogSuite,
+  codeOf,
+  fileOf,
+  NEVER,
+  newCatalog,
+  outcomeOf,
+  tableOf,
+  transaction,
+} from './catalog.ts'
 
 const uriOf = (directory: string, more = ';create=true') => `jdbc:derby:${directory}${more}`
 
@@ -65,6 +74,26 @@ async function startHolder(t: Test, directory: string) {
   await until('the child has the catalog open', isOpen, { needs: [child] })
   return child
 }
+
+void t.test('more tables and files than are read at a time', async (t) => {
+  const uri = uriOf(t.testdir({}))
+  const p = [{ name: 'p', type: 'TEXT' }]
+  const files = Array.from({ length: 10_001 }, (_, at) =>
+    fileOf(`data-${at}/f`, { partition: [`${at % 3}`], rows: at % 2 === 0 ? null : at }),
+  )
+  const tables = Array.from({ length: 210 }, (_, at) =>
+    tableOf(at + 1, { options: { at: `${at}` }, columns: [{ name: `c${at}`, type: 'INT4' }] }),
+  )
+  const large = tableOf(211, { files, partitionColumns: p })
+  const first = newCatalog(new EmbeddedStore({ uri }))
+  await first.open(1, NEVER)
+  const data = { ...EMPTY, tables: [...tables, large], nextTableId: 212 }
+  await first.transact(() => transaction([{ do: 'load', data }]))
+  await first.close()
+  const store = new EmbeddedStore({ uri })
+  t.same((await store.open(2, NEVER)).data, data)
+  await store.close()
+})
 
 void t.test('a second process is refused by name, and a crash blocks nobody', async (t) => {
   const directory = join(t.testdir({}), 'not', 'yet')
