@@ -71,7 +71,7 @@ function readBody(
   const { foreign = null, hive: mayBeHive = true } = how
   const { table, toDuckDb } = input
   const columns = table.columns.map((column) =>
-    foreign === null ? `f.${sqlName(column.name)}` : foreignColumn(input, column, foreign),
+    foreign === null ? ownColumn(input, column) : foreignColumn(input, column, foreign),
   )
   const paths = sqlFiles(files.map(({ path }) => path))
   const parts = table.partitionColumns
@@ -87,6 +87,25 @@ function readBody(
   const common = `${paths}, hive_partitioning = false, filename = ${sqlText(FILE_COLUMN)}`
   return `SELECT ${[...columns, ...namedValues(input)].join(', ')} FROM ${reader(common)} AS f JOIN ${valuesOf(files)} ON v.path = f.${sqlName(FILE_COLUMN)}`
 }
+
+/**
+ * JSON has no bytes: a BLOB is written as a text, `\\xFF` for what is none, and DuckDB would read the bytes of that text. One
+ * of another's that isn't of that kind is its own bytes.
+ */
+function ownColumn({ table, toDuckDb }: ViewInput, { name, type }: Column): string {
+  const value = `f.${sqlName(name)}`
+  const wanted = toDuckDb(type)
+  if (table.format !== 'JSON' || inJson(wanted) === wanted) return value
+  const read = wanted === 'BLOB' ? `coalesce(TRY_CAST(${value} AS BLOB), encode(${value}))` : null
+  return `${read ?? `CAST(${value} AS ${wanted})`} AS ${sqlName(name)}`
+}
+
+/** As which type DuckDB's reader of JSON gets it right. */
+const inJson = (type: string): string =>
+  type.replace(BLOB_OR_NAME, (one) => (one.startsWith('"') ? one : 'VARCHAR'))
+
+/** A field's quoted name may look like a type. */
+const BLOB_OR_NAME = /"(?:[^"]|"")*"|\bBLOB\b/g
 
 /** No column of a user's has this name. */
 const FILE_COLUMN = '\u0001file'
@@ -139,8 +158,8 @@ function textReader(input: ViewInput, common: string): string {
   return input.table.format === 'JSON' ? jsonReader(input, common) : csvReader(input, common)
 }
 
-const structOf = ({ table, toDuckDb }: ViewInput): string =>
-  `{${table.columns.map(({ name, type }) => `${sqlText(name)}: ${sqlText(toDuckDb(type))}`).join(', ')}}`
+const structOf = ({ table, toDuckDb }: ViewInput, as = (type: string): string => type): string =>
+  `{${table.columns.map(({ name, type }) => `${sqlText(name)}: ${sqlText(as(toDuckDb(type)))}`).join(', ')}}`
 
 function csvReader(input: ViewInput, common: string): string {
   const { table } = input
@@ -168,7 +187,7 @@ function csvReader(input: ViewInput, common: string): string {
 const jsonReader = (input: ViewInput, common: string): string =>
   `read_json(${[
     common,
-    `columns = ${structOf(input)}`,
+    `columns = ${structOf(input, inJson)}`,
     "format = 'newline_delimited'",
     'auto_detect = false',
     `ignore_errors = ${textFormat(input.table.options).tolerant}`,

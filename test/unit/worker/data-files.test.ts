@@ -128,6 +128,40 @@ t.test('digits of a NUMERIC are not lost in JSON, wherever it stands', async (t)
   t.same(await warehouse.query('FROM numbers'), [['1.25000'], ['1.25000']], 'numbers of others')
 })
 
+t.test('bytes come back from JSON as they were, wherever they stand', async (t) => {
+  const columns = [
+    { name: 'a', type: 'INT4' },
+    { name: 'b', type: 'BLOB' },
+    { name: 'l', type: 'ARRAY<BLOB>' },
+    { name: 'r', type: 'RECORD("BLOB" TEXT, x BLOB)' },
+  ]
+  const table = warehouse.table('bytes', '', { format: 'JSON', columns })
+  const bytes = String.raw`'\xFF\x00a"\x5Cx41\xC3\xA9'::BLOB`
+  const made = await warehouse.insert(
+    table,
+    `VALUES (1, ${bytes}, [${bytes}, NULL], {'BLOB': '\\x41', 'x': ${bytes}}), (2, NULL, [], NULL), (3, ''::BLOB, NULL, NULL)`,
+  )
+  t.notOk('kind' in made, JSON.stringify(made))
+  const hex = 'FF0061225C783431C3A9'
+  t.same(
+    await warehouse.query(
+      'SELECT a, hex(b), list_transform(l, x -> hex(x)), r."BLOB", hex(r.x) FROM bytes ORDER BY a',
+    ),
+    [
+      [1, hex, [hex, null], String.raw`\x41`, hex],
+      [2, null, [], null, null],
+      [3, '', null, null, null],
+    ],
+  )
+  const location = join(warehouse.directory, 'others')
+  mkdirSync(location)
+  writeFileSync(join(location, 'x.json'), '{"b":"é"}\n{"b":"plain"}\n{"b":"no \\\\ code"}\n')
+  warehouse.table('others', 'b BLOB', {
+    ...{ format: 'JSON', kind: 'external', wholeDirectory: true, location },
+  })
+  t.same(await warehouse.query('SELECT decode(b) FROM others'), [['é'], ['plain'], ['no \\ code']])
+})
+
 t.test('no row is written as an empty line', async (t) => {
   const options = { 'text.quote': '', 'text.null': 'NULL' }
   const table = warehouse.table('lines', 'a TEXT', { format: 'TEXT', options })
