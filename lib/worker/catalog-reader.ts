@@ -12,7 +12,7 @@ import { pause } from './pause.ts'
 import { QueryFault } from './query-error.ts'
 
 export interface CatalogReaderOptions {
-  readonly masters: Masters
+  readonly masters: Pick<Masters, 'findActive'>
   /** The one that is followed; null while there is none. */
   readonly active: () => ActiveMaster | null
   /** For so long a query waits for an active master. */

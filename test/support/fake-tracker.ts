@@ -27,6 +27,9 @@ export class FakeTracker {
   forgetsEnded = true
   forget: string[] = []
   resolves = 0
+  /** Which of all pages of files after first ones does not arrive; 0: none. */
+  losesPage = 0
+  #pagesTold = 0
   active = true
   knows = true
   epoch: number
@@ -98,7 +101,11 @@ export class FakeTracker {
           )
           return { ...(await this.#pages.begin(tables, found)), tables: found.map(headOf) }
         },
-        moreFiles: ({ next }) => this.#pages.more(next),
+        moreFiles: ({ next }) => {
+          this.#pagesTold += 1
+          if (this.#pagesTold === this.losesPage) throw new RpcError('UNAVAILABLE', 'lost')
+          return this.#pages.more(next)
+        },
         seesFiles: () => ({ sees: false }),
       },
       options,
