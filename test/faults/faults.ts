@@ -738,6 +738,45 @@ export const FAULTS: readonly Fault[] = [
     says: /directory-gone > .*somebody serves/s,
   },
   {
+    name: 'a term answers before it is on record',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/ha/keeper-term.js',
+        find: "const text = await this.#makeServed({ purpose: 'mark', path, text: encode(served) });",
+        replace: 'const text = encode(served);',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /the history does not say that it serves/,
+  },
+  {
+    name: 'a term answers before it was renewed on record',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-serve.js',
+        find: 't.s.lease = { ...lease, waiting: [...lease.waiting, TO_SERVE] };',
+        replace: 'serve(t, term);',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /it was not renewed since it is on record/,
+  },
+  {
+    name: 'a keeper that is started anew is not told of a term that waits to serve',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/ha/member.js',
+        find: "if (this.#term.is === 'opened')\n            this.#tellOpened();",
+        replace: '',
+      },
+    ],
+    tests: ['sim/scenarios.test.js'],
+    says: /keeper-dies-on-record > .*none of them serves/s,
+  },
+  {
     name: 'a claim above an obituary takes it away',
     kind: 'too slow',
     edits: [

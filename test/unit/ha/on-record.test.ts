@@ -86,10 +86,10 @@ t.test('what was kept for it is given up where there is no room', async (t) => {
   const { disk, calls } = marks((make) => make(), failing('ENOSPC'))
   const { one, reserve, say, told } = playMaster(t, { open: opens, disk })
   await until('room is kept', () => reserve().includes('whole.json'))
-  t.same(calls, ['create', 'touch'])
   say({ type: 'give-up', term: 1, why: 'for the test' })
   await until('term 2 serves', () => told.some((said) => said.type === 'serve' && said.term === 2))
-  t.same(calls.slice(2), ['create', 'create', 'touch'])
+  t.equal(calls.filter((call) => call === 'create').length, 3, 'one of term 1, two of term 2')
+  t.equal(calls.at(-1), 'touch')
   t.equal(one.state.failure, null)
 })
 
