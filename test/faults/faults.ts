@@ -291,7 +291,7 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/master/queries/settle.js',
-        find: 'refuseHeld(list.all(), queryId, transaction);',
+        find: 'refuseHeld(list.unended(), queryId, transaction);',
         replace: '',
       },
     ],
