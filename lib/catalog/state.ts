@@ -165,6 +165,10 @@ export class CatalogState {
     return [...this.allLitter()]
   }
 
+  get litterCount(): number {
+    return this.maps.litter.size
+  }
+
   /** To be taken in slices. */
   allLitter(): Iterable<Litter> {
     return this.maps.litter.values()

@@ -27,9 +27,19 @@ export interface CompactionOptions {
   readonly maxConcurrent: number
   /** How often tables are looked through. */
   readonly checkMs: number
-  /** What was joined into another file is kept so long for `tajo catalog restore`. */
+  /** What was joined into another file is kept so long for `tajo catalog restore`, while there is not too much of it. */
   readonly retentionMs: number
 }
+
+/** Each file that is kept is in the catalog, which has to be read at each take-over. */
+const KEPT_IN_FULL = 10_000
+
+/**
+ * How long what is joined now is kept, in ms: less in proportion where more is left over already, so that a table that gets
+ * ten files a second doesn't fill the catalog with those it had yesterday. `litterCount`: as of now.
+ */
+export const keepMsOf = ({ retentionMs }: CompactionOptions, litterCount: number): number =>
+  Math.round(retentionMs * Math.min(1, KEPT_IN_FULL / Math.max(1, litterCount)))
 
 /** In one task, so that its messages stay short; OPTIMIZE TABLE says how many were left. */
 const MOST_FILES = 10_000

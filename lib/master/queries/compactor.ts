@@ -15,7 +15,13 @@ import type { FilePartition } from '../../catalog/file-list.ts'
 import type { Table } from '../../catalog/model.ts'
 import type { Task } from '../../rpc/contract.ts'
 import type { CatalogPort } from './catalog-port.ts'
-import { type CompactionOptions, compactionOf, planJoins, rulesBehind } from './compaction.ts'
+import {
+  type CompactionOptions,
+  compactionOf,
+  keepMsOf,
+  planJoins,
+  rulesBehind,
+} from './compaction.ts'
 import type { JoinPlan } from './join-planner.ts'
 import type { QueryList } from './list.ts'
 import { isBackground, type Query } from './query.ts'
@@ -182,11 +188,12 @@ export class Compactor {
   }
 
   #begin(table: Table, plan: JoinPlan): void {
-    const { list, epoch, compaction, newId, clock, wallMs, onQueued } = this.#options
+    const { catalog, list, epoch, compaction, newId, clock, wallMs, onQueued } = this.#options
     const { database } = table
     const sql = `OPTIMIZE TABLE ${quoted(database)}.${quoted(table.name)}`
     const [queryId, attempt, submittedMs] = [newId(), 1, wallMs()]
-    const how = { queryId, attempt, epoch, keepMs: compaction.retentionMs, background: true }
+    const keepMs = keepMsOf(compaction, catalog.state().litterCount)
+    const how = { queryId, attempt, epoch, keepMs, background: true }
     const task: Task = {
       ...{ queryId, attempt, sql, submittedMs, mode: 'compact', create: null, publishTo: null },
       query: { text: sql, place: { line: 1, column: 1 } },

@@ -17,7 +17,13 @@ import {
   type Statement,
 } from '../../sql/statement.ts'
 import { bindNames, requireBound, requireBoundDatabase } from './bound-names.ts'
-import { type CompactionOptions, compactionOf, planJoins, rulesByHand } from './compaction.ts'
+import {
+  type CompactionOptions,
+  compactionOf,
+  keepMsOf,
+  planJoins,
+  rulesByHand,
+} from './compaction.ts'
 import {
   alterTable,
   createDatabase,
@@ -284,7 +290,8 @@ async function optimizePlan(
     const message = 'OPTIMIZE: no small files to join'
     return { is: 'answer', answer: null, message, session: null }
   }
-  const how = { ...request, epoch, keepMs: compaction.retentionMs, background: false }
+  const keepMs = keepMsOf(compaction, state.litterCount)
+  const how = { ...request, epoch, keepMs, background: false }
   const query = { text: request.sql, place: { line: 1, column: 1 } }
   const { write, compaction: parts } = compactionOf(table, joins, how)
   return task(context, 'compact', query, { write, compaction: parts, names })

@@ -2,7 +2,11 @@
 import t from 'tap'
 import { FileList } from '../../../lib/catalog/file-list.ts'
 import type { DataFile } from '../../../lib/catalog/model.ts'
-import { planJoins } from '../../../lib/master/queries/compaction.ts'
+import {
+  type CompactionOptions,
+  keepMsOf,
+  planJoins,
+} from '../../../lib/master/queries/compaction.ts'
 import type { JoinRules } from '../../../lib/master/queries/join-planner.ts'
 import { fc } from '../../support/properties.ts'
 
@@ -128,3 +132,22 @@ t.test(
     )
   },
 )
+
+t.test('however fast files come, those that are kept are not without bound', async (t) => {
+  const options = { retentionMs: 86_400_000 } as CompactionOptions
+  t.equal(keepMsOf(options, 0), options.retentionMs)
+  t.equal(keepMsOf(options, 10_000), options.retentionMs)
+  t.equal(keepMsOf(options, 40_000), options.retentionMs / 4)
+  // Ten a second, for three days.
+  const goes = new Map<number, number>()
+  let [kept, most, keptForS] = [0, 0, 0]
+  for (let second = 0; second < 3 * 86_400; second += 1) {
+    kept -= goes.get(second) ?? 0
+    keptForS = Math.ceil(keepMsOf(options, kept) / 1000)
+    goes.set(second + keptForS, (goes.get(second + keptForS) ?? 0) + 10)
+    kept += 10
+    most = Math.max(most, kept)
+  }
+  t.comment(`${most} at most, at last each for ${Math.round(keptForS / 360) / 10} hours`)
+  t.ok(most < 250_000, `${most}`)
+})

@@ -141,6 +141,10 @@ t.test('what is not as the catalog says is not joined, and nothing is left of it
   const before = there()
   const cases: [string | RegExp, readonly DataFile[]][] = [
     [
+      /bytes left, and joining files of default\.bad needs/,
+      files.map((f) => ({ ...f, bytes: 1e15 })),
+    ],
+    [
       /4 rows are in 3 files .* and 3 were read/,
       files.map((f, i) => ({ ...f, rows: i === 0 ? 2 : 1 })),
     ],
@@ -149,7 +153,7 @@ t.test('what is not as the catalog says is not joined, and nothing is left of it
   ]
   for (const [why, now] of cases) {
     warehouse.put({ ...table, files: FileList.of(now) })
-    const answer = await warehouse.join(table)
+    const answer = await warehouse.join(table, { smallBytes: 1e16, targetBytes: 1e17 })
     t.match('kind' in answer ? answer.message : 'was joined', why)
     t.same(there(), before)
   }
