@@ -14,6 +14,7 @@ import { CatalogError } from './errors.ts'
 import { FileList } from './file-list.ts'
 import { joined } from './joined.ts'
 import type { Change, Column, DataFile, Outcome, PlainTable, Table, Transaction } from './model.ts'
+import { OWN_PREFIX } from './own-prefix.ts'
 import { PersistentMap } from './persistent-map.ts'
 import {
   absolutePath,
@@ -225,11 +226,12 @@ export class Draft extends CatalogState {
         `table ${nameOf(table)} is whatever stands in ${table.location}: single partitions of it can't be overwritten`,
       )
     }
-    const fallen = partial ? partitionsOf(table.files, write.files) : [table.files]
+    const fallen = partial ? partitionsOf(table.files, write.files) : []
     let kept = partial ? table.files : FileList.EMPTY
     if (partial) for (const { partition } of write.files) kept = kept.withoutPartition(partition)
     this.#replaceFiles({ ...table, wholeDirectory: false }, kept.append(write.files))
     for (const files of fallen) this.#dropFiles(table, files, write.files, atMs)
+    if (!partial) this.#dropAllFiles(table, write.files, atMs)
   }
 
   #dropPartition({ tableId, partition }: Do<'drop-partition'>, atMs: number): void {
@@ -291,6 +293,25 @@ export class Draft extends CatalogState {
       const fallen = absolutePath(table, path)
       if (!isAbsolute(path) && !still.has(fallen)) this.#addLitter([fallen], atMs)
     }
+  }
+
+  /** The directories that queries have made, where no new file is in them: there are far more files. */
+  #dropAllFiles(table: Table, added: readonly DataFile[], atMs: number): void {
+    const still = new Set(added.flatMap(({ path }) => [path, topOf(path)]))
+    const fallen = new Set<string>()
+    for (const piece of table.files.pieces()) {
+      for (const path of piece.paths()) {
+        if (isAbsolute(path)) continue
+        const top = topOf(path)
+        const isOwn = top.startsWith(OWN_PREFIX) && !still.has(top)
+        if (isOwn) fallen.add(top)
+        else if (!still.has(path)) fallen.add(path)
+      }
+    }
+    this.#addLitter(
+      Array.from(fallen, (path) => absolutePath(table, path)),
+      atMs,
+    )
   }
 
   #addLitter(paths: readonly string[], sinceMs: number): void {
@@ -446,6 +467,12 @@ const changed = (table: Table, atMs: number): Table => ({
   ...table,
   contentVersion: Math.max(contentVersionOf(table) + 1, Math.round(atMs)),
 })
+
+/** The first name of a path; all of one that leads upwards. Asked of millions. */
+function topOf(path: string): string {
+  const end = path.indexOf('/')
+  return end < 0 || path.includes('..') ? path : path.slice(0, end)
+}
 
 /** Those partitions of `list` that `files` have. */
 const partitionsOf = (list: FileList, files: readonly DataFile[]) =>

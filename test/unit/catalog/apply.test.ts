@@ -190,6 +190,15 @@ t.test(
   },
 )
 
+t.test('where all files fall, so do the directories that queries have made for them', async (t) => {
+  const paths = ['data-1/p=1/a', 'data-1/p=2/b', 'data-2/c', 'data-3/d', 'mine/e', 'data-4', '/u/f']
+  const table = tableOf(1, { files: paths.map((path) => fileOf(path)) })
+  const draft = draftWith({ do: 'create-table', table })
+  draft.apply(transaction([write(1, 'overwrite', [fileOf('data-3/new'), fileOf('data-5/x')])]))
+  const below = (path: string): string => `/warehouse/default/t1/${path}`
+  t.same(litterOf(draft), ['data-1', 'data-2', 'data-3/d', 'data-4', 'mine/e'].map(below))
+})
+
 t.test('files are joined where they stood, and nothing else changes', async (t) => {
   const p = (path: string, rows: number, ...partition: string[]) =>
     fileOf(path, { rows, partition })
