@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { TajoClient } from '../../lib/client/index.ts'
 import type { QueryRecord } from '../../lib/rpc/contract.ts'
+import { HOME } from '../support/install.ts'
 import { monitorMs } from '../support/pace.ts'
+import { mustRun } from '../support/run.ts'
 import { slow } from '../support/slow.ts'
 import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
 import { clientOf, TestWorker } from '../support/test-worker.ts'
@@ -69,7 +71,7 @@ const values = (n: number): string =>
   `${n}, ${n % 3 === 0 ? 'NULL' : `'t"|${n}'`}, '\\x0${n % 10}\\xFF'::blob, '2026-01-01 00:00:0${n % 10}+09', {'x': ${n}, 'y': ['a', NULL, '${n}']}, ${n}.12345`
 
 t.test('OPTIMIZE TABLE: every format comes back value by value', async (t) => {
-  const { client } = await stageOf(t, { 'tajo.table.compaction.enabled': 'false' })
+  const { client, cluster } = await stageOf(t, { 'tajo.table.compaction.enabled': 'false' })
   for (const [name, how] of FORMATS) {
     await client.execute(`create table ${name} (${COLUMNS}) ${how} partition by column (q int4)`)
     for (let n = 0; n < 12; n += 1) {
@@ -84,6 +86,12 @@ t.test('OPTIMIZE TABLE: every format comes back value by value', async (t) => {
     t.same(await rowsOf(client, sql), before)
     t.equal(await client.execute(`optimize table ${name}`), 'OPTIMIZE: no small files to join')
   }
+  await client.execute(`insert into c select ${values(12)}, 0`)
+  const conf = join(cluster.masters[0]?.dir ?? '', 'conf')
+  const tsql = [process.execPath, join(HOME, 'bin/tsql'), '--config', conf]
+  const said = await mustRun([...tsql, '-f', '-'], { input: 'optimize table c;\n\\d c\n' })
+  t.match(said, /OPTIMIZE 2 files into 1/)
+  t.match(said, /^volume: .* in 2 files$/m)
 })
 
 /** With the types of the table. */

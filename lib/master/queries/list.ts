@@ -255,6 +255,7 @@ export class QueryList {
     query.answer = end.answer ?? null
     query.session = end.session ?? null
     if (end.state === 'succeeded') query.progress = 1
+    if (query.task !== null) query.task = withoutGroups(query.task)
     this.#leave(query)
     this.#unended.delete(query)
     this.#ended.add(query)
@@ -321,6 +322,10 @@ export class QueryList {
     if (at >= 0) this.#returned.splice(at, 1)
   }
 }
+
+/** An ended query is kept for a while, and the files that it has joined may be ten thousand. */
+const withoutGroups = (task: Task): Task =>
+  task.compaction === undefined ? task : { ...task, compaction: { ...task.compaction, groups: [] } }
 
 /** Of the attempt that it is in. */
 export const failureOf = (

@@ -132,6 +132,9 @@ t.test('OPTIMIZE TABLE joins what there is, and says so', async (t) => {
   t.match(status, { state: 'succeeded', kind: 'change', message: 'OPTIMIZE 5 files into 1' })
   t.same(stage.paths, [`${task.write?.directory.split('/').at(-1)}/part-0`, last])
   t.equal(stage.table.contentVersion, contentVersion, 'its rows are the same')
+  const kept = stage.seat.term.list.get(queryId)?.task
+  t.match(kept, { mode: 'compact', write: { tableId: before.id } })
+  t.same(kept?.compaction?.groups, [], 'their names are not kept in memory')
   // The same again, by another master, which is asked by a client that has not heard.
   const again = await stage.terms.begin()
   stage.seat = again
