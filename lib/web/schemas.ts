@@ -171,6 +171,7 @@ export const historyEntry = z.object({
     .object({
       catalog: z.string().optional().describe('what it kept of the catalog, in its own words'),
       term: z.number(),
+      nonce: z.string().optional().describe("of the master's life; not in terms of an older state"),
       servedAt: z.string(),
       previousEnd: z
         .object({
