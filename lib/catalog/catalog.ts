@@ -20,7 +20,7 @@ import { messageOf } from '../base/message-of.ts'
 import { Draft } from './apply.ts'
 import { CatalogError } from './errors.ts'
 import type { Transaction } from './model.ts'
-import { CatalogState } from './state.ts'
+import type { CatalogState } from './state.ts'
 import type { Batch, CatalogStore, Commit, Progress } from './store.ts'
 
 export interface CatalogOptions {
@@ -41,6 +41,13 @@ export interface CatalogOptions {
    * most.
    */
   readonly onGone?: (why: string) => void
+}
+
+/** What an opening may need of its caller. */
+export interface CatalogOpening {
+  readonly onTrouble?: (why: string, cause?: unknown) => void
+  /** Resolves after a renewal of the term that began then. */
+  readonly renewed?: () => Promise<void>
 }
 
 /**
@@ -86,14 +93,14 @@ export class Catalog {
   async open(
     term: number,
     signal: AbortSignal,
-    onTrouble: (why: string, cause?: unknown) => void = () => {},
+    { onTrouble = () => {}, renewed = async () => {} }: CatalogOpening = {},
   ): Promise<void> {
     await this.close()
     const { openPatienceMs: patienceMs } = this.#options
-    const opened = await openPatiently({ ...this.#options, term, signal, patienceMs, onTrouble })
-    const state = await CatalogState.inSlices(opened.data)
-    if (signal.aborted) throw notActive()
-    this.#term = new OpenTerm(this.#options, { term, signal, state, seq: opened.seq })
+    const opened = await openPatiently({
+      ...{ ...this.#options, term, signal, patienceMs, onTrouble, renewed },
+    })
+    this.#term = new OpenTerm(this.#options, { term, signal, ...opened })
   }
 
   /** The term is over: everybody who waits is told NOT_ACTIVE. Waits for no call that hangs. */
@@ -231,12 +238,21 @@ class OpenTerm {
     try {
       await store.prove?.('everything')
       this.#looking = null
+      await this.#confirm()
     } catch (error) {
       const why = messageOf(error)
       if (this.#looking !== null) this.#looking = { ...this.#looking, why }
       if (isCode(error, 'GONE')) await this.#gone(error)
       else log('warn', `the catalog's files can't be looked for: ${why}`)
     }
+  }
+
+  /** Also what the term began with is acknowledged once it serves, whether or not anything is changed in it. */
+  async #confirm(): Promise<void> {
+    const seq = this.#seq
+    if (this.pending > 0) return
+    await this.#commit()
+    if (this.#ended === null && this.#seq === seq) this.#options.store.confirmed?.(seq)
   }
 
   end(error: CatalogError): void {
@@ -292,6 +308,7 @@ class OpenTerm {
       stopWaiting()
     }
     if (this.#ended !== null) return
+    this.#options.store.confirmed?.(this.#seq)
     this.acknowledged = batch.after
     const done = this.#flying
     this.#flying = []
@@ -410,7 +427,9 @@ class OpenTerm {
         log('warn', 'the catalog store did not take a change; it is opened again', facts)
       }
       const patienceMs = Number.POSITIVE_INFINITY
-      const options = { store, log, clock, term, signal: this.#signal, patienceMs }
+      const { commit } = this.#options
+      const signal = this.#signal
+      const options = { store, renewed: commit, log, clock, term, signal, patienceMs }
       const { seq } = await openPatiently({
         ...options,
         onTrouble: (why) => this.#waits(why),
@@ -466,6 +485,7 @@ class OpenTerm {
 }
 
 interface Opening extends Pick<CatalogOptions, 'store' | 'clock' | 'log'> {
+  readonly renewed: () => Promise<void>
   readonly term: number
   readonly signal: AbortSignal
   readonly patienceMs: number
@@ -474,12 +494,13 @@ interface Opening extends Pick<CatalogOptions, 'store' | 'clock' | 'log'> {
 
 /** Opens, and again while it is UNAVAILABLE or FULL, until nothing has gone on for as long as the patience, or the term ends. */
 async function openPatiently(options: Opening) {
-  const { store, clock, log, term, signal, patienceMs, onTrouble } = options
+  const { store, clock, log, term, signal, patienceMs, onTrouble, renewed } = options
   const watch = new OpeningWatch(options)
+  const onProgress = (progress: Progress): void => watch.note(progress)
   for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
     if (signal.aborted) throw notActive()
     try {
-      const opened = store.open(term, signal, (progress) => watch.note(progress))
+      const opened = store.open(term, signal, { onProgress, renewed })
       return await untilAborted(Promise.race([opened, watch.stalled]), signal)
     } catch (error) {
       if (signal.aborted) throw notActive(error)
@@ -533,16 +554,20 @@ class OpeningWatch {
     const text = inWords(progress)
     this.sinceMs = nowMs
     this.rest()
-    this.#cancel = clock.after(patienceMs, () => {
-      this.isStalled = true
-      const why = `the opening of the catalog has made no progress for ${Math.round(patienceMs / 1000)} s: ${text}`
-      this.#giveUp(new CatalogError('UNAVAILABLE', why))
-    })
+    // A term that serves already is not given up: whoever waits for it is told.
+    if (Number.isFinite(patienceMs)) this.#cancel = clock.after(patienceMs, () => this.#stall(text))
     if (nowMs - this.#toldMs < TOLD_AFTER_MS) return
     this.#toldMs = nowMs
     const forMs = Math.round(nowMs - this.#beganMs)
     onTrouble(`the catalog is being opened for ${Math.round(forMs / 1000)} s: ${text}`)
     log('info', `the catalog is being opened: ${text}`, { term, forMs })
+  }
+
+  #stall(text: string): void {
+    const { patienceMs } = this.#o
+    this.isStalled = true
+    const why = `the opening of the catalog has made no progress for ${Math.round(patienceMs / 1000)} s: ${text}`
+    this.#giveUp(new CatalogError('UNAVAILABLE', why))
   }
 
   /** Nothing is being opened now. */

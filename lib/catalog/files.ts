@@ -34,6 +34,10 @@ export class FileError extends Error {
   }
 }
 
+const NO_SPACE = ['ENOSPC', 'EDQUOT', 'EFBIG']
+export const isNoSpace = (error: unknown): boolean =>
+  error instanceof FileError && NO_SPACE.includes(error.errno)
+
 /** Where something else than a file of ours has taken the place of a name, or of a directory above it. */
 const NO_FILE = ['EISDIR', 'ENOTDIR', 'ELOOP', 'ENXIO']
 export const isNoFile = (error: unknown): error is FileError =>

@@ -1,40 +1,68 @@
 /** A journal in one file that grows by a record for each group: one write, which is durable when it answers. */
 import { whyGone } from './by-name.ts'
 import type { Files, NewFile } from './files.ts'
-import { encodeGroup, encodeHead, type Journal, type JournalHead } from './journal.ts'
+import {
+  after,
+  beginning,
+  encodeGroup,
+  encodeHead,
+  type Journal,
+  type JournalHead,
+  type Position,
+  tailOf,
+} from './journal.ts'
 import type { Transaction } from './model.ts'
 
 export class GrowingJournal implements Journal {
   readonly #files: Files
   readonly #file: NewFile
-  /** What is known to be durable. */
-  #bytes = 0
+  readonly #headBytes: number
+  #position: Position
+  #tail: Buffer = Buffer.alloc(0)
 
-  private constructor(files: Files, file: NewFile) {
+  private constructor(files: Files, file: NewFile, headBytes: number, seq: number) {
     this.#files = files
     this.#file = file
+    this.#headBytes = headBytes
+    this.#position = beginning(seq)
   }
 
+  /** Its first record is durable when it resolves. */
   static async begin(
     files: Files,
     file: NewFile,
     head: Omit<JournalHead, 'journal'>,
   ): Promise<Journal> {
-    const journal = new GrowingJournal(files, file)
-    await journal.#write(encodeHead(head))
-    return journal
+    const record = encodeHead(head)
+    await file.write(record)
+    return new GrowingJournal(files, file, record.length, head.seq)
   }
 
-  append(seq: number, transactions: readonly Transaction[]): Promise<void> {
-    return this.#write(encodeGroup(seq, transactions))
+  get position(): Position {
+    return this.#position
+  }
+
+  get tail(): Buffer {
+    return this.#tail
+  }
+
+  get files(): number {
+    return 1
+  }
+
+  async append(transactions: readonly Transaction[]): Promise<void> {
+    const record = encodeGroup(this.#position.seq + 1, transactions)
+    await this.#file.write(record)
+    this.#position = after(this.#position, record, transactions.length)
+    this.#tail = tailOf(record)
   }
 
   cutBack(): Promise<void> {
-    return this.#file.cutTo(this.#bytes)
+    return this.#file.cutTo(this.#headBytes + this.#position.bytes)
   }
 
   hasReached({ bytes }: { readonly bytes: number }): boolean {
-    return this.#bytes >= bytes
+    return this.#position.bytes >= bytes
   }
 
   whyGone(): Promise<string | null> {
@@ -43,10 +71,5 @@ export class GrowingJournal implements Journal {
 
   close(): Promise<void> {
     return this.#file.close()
-  }
-
-  async #write(record: Buffer): Promise<void> {
-    await this.#file.write(record)
-    this.#bytes += record.length
   }
 }

@@ -30,7 +30,7 @@ export class MemStore implements ReadableStore {
     if (term < this.#kept.term) throw stale(term, this.#kept.term)
     if (term > this.#kept.term) Object.assign(this.#kept, { term, seq: 0 })
     this.#term = term
-    return { data: this.#kept.state.toData(), seq: this.#kept.seq }
+    return { state: this.#kept.state, seq: this.#kept.seq }
   }
 
   async append({ firstSeq, transactions, after }: Batch): Promise<void> {

@@ -10,6 +10,7 @@ import { type Binding, UNBOUND } from './binding.ts'
 import { CatalogError } from './errors.ts'
 import { openFiles } from './files.ts'
 import { MemStore } from './mem-store.ts'
+import type { Memory } from './memory.ts'
 import { sharedDirectory } from './shared-directory.ts'
 import { SharedStore } from './shared-store.ts'
 import { leavingSpoilt, SpoiltFiles } from './spoilt-files.ts'
@@ -40,6 +41,8 @@ export interface StoreOptions {
   /** A master's: it has made `system` in its rootdir, so where that is missing the mount is gone, and it is not made. */
   readonly ofMaster?: boolean
   readonly binding: Binding
+  /** What this process knows of the catalog from one store to the next, where the class can go on from it. */
+  readonly memory?: Memory
   readonly log: Log
 }
 
@@ -50,11 +53,13 @@ const spoilt = new SpoiltFiles(systemClock)
 export function sharedStore(
   rootDirectory: string,
   log: Log,
-  { binding = UNBOUND, ofMaster = false }: Partial<Pick<StoreOptions, 'binding' | 'ofMaster'>> = {},
+  more: Partial<Pick<StoreOptions, 'binding' | 'ofMaster' | 'memory'>> = {},
 ): SharedStore {
+  const { binding = UNBOUND, ofMaster = false, memory } = more
   const directory = sharedDirectory(rootDirectory)
   return new SharedStore({
     directory,
+    ...(memory === undefined ? {} : { memory }),
     files: leavingSpoilt(openFiles(directory, ofMaster ? dirname(directory) : '/'), spoilt),
     served: (upTo) => readServed(haDirectoryOf(rootDirectory), upTo),
     binding,
@@ -67,12 +72,13 @@ const haDirectoryOf = (rootDirectory: string): string => join(rootDirectory, 'sy
 /** Opens nothing yet. Rejects CatalogError BAD_STORE for an unknown class or a URI that isn't one of its. */
 export async function openCatalogStore(options: StoreOptions): Promise<ReadableStore> {
   const { uri, user, password, holder, ofMaster = false, log, rootDirectory, binding } = options
+  const known = options.memory === undefined ? {} : { memory: options.memory }
   const served: SqlKeeping['served'] = (upTo, store) =>
     readServed(haDirectoryOf(rootDirectory), upTo, store)
   const keeping = { served, binding }
   switch (options.class) {
     case 'SharedStore':
-      return sharedStore(rootDirectory, log, { binding, ofMaster })
+      return sharedStore(rootDirectory, log, { binding, ofMaster, ...known })
     case 'MemStore':
       return new MemStore()
     case 'DerbyStore': {

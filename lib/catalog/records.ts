@@ -19,24 +19,26 @@ export function encodeRecord(value: unknown): Buffer {
 }
 
 /**
- * How a file ends. `whole`: with a whole record. `torn`: in the middle of one, as after a crash. `damaged`: with a bad
- * place that whole records follow, which no crash leaves.
+ * Gives the whole records that `bytes` begins with to `take`, each with its own bytes, one at least, and the next one while
+ * `goesOn`; answers how many bytes they were.
  */
-export type Ending = 'whole' | 'torn' | 'damaged'
-
-/** Gives every whole record from the beginning on to `take`, up to the first that isn't. */
-export function scanRecords(bytes: Buffer, take: (value: unknown) => void): Ending {
+export function takeRecords(
+  bytes: Buffer,
+  take: (value: unknown, record: Buffer) => void,
+  goesOn: () => boolean = () => true,
+): number {
   let at = 0
-  while (at < bytes.length) {
-    const json = recordAt(bytes, at)
-    if (json === null) return followedByWhole(bytes, at) ? 'damaged' : 'torn'
-    take(JSON.parse(json.toString()))
-    at += PREFIX + json.length + 1
+  for (let json = recordAt(bytes, at); json !== null; json = recordAt(bytes, at)) {
+    const length = PREFIX + json.length + 1
+    take(JSON.parse(json.toString()), bytes.subarray(at, at + length))
+    at += length
+    if (!goesOn()) break
   }
-  return 'whole'
+  return at
 }
 
-function followedByWhole(bytes: Buffer, from: number): boolean {
+/** Whether a whole record begins at a line somewhere behind `from`. */
+export function followedByWhole(bytes: Buffer, from: number): boolean {
   for (let at = bytes.indexOf(NEWLINE, from); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) {
     if (recordAt(bytes, at + 1) !== null) return true
   }

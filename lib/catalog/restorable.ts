@@ -1,34 +1,44 @@
 /**
  * What can be brought back of a shared catalog that is damaged: each part of each term that is kept, with what would be
- * missing. Nothing here concludes more than the files show. A file that can't be read, for whatever reason, is lost to its
- * part alone: the others are there all the same.
+ * missing. Nothing here concludes more than the files show. A file that can't be read, for whatever reason, is lost to those
+ * parts alone that rest on it: the others are there all the same.
  *
- * A part is whole with its snapshot and its journal. With the snapshot alone it is what it was when it began. With the
- * journal alone it can still be whole: the journal says where its snapshot was taken from, and where that state can be had,
- * the snapshot is made anew.
+ * A part is whole with its journal and with what that rests on: the newest of its checkpoints that is whole, or else the place
+ * of another part that its first record names, with all that one rests on. Without its journal it is what its newest
+ * checkpoint says. One of format 1 rests on its snapshot.
  */
 import { join } from 'node:path'
 import { messageOf } from '../base/message-of.ts'
 import { Draft } from './apply.ts'
 import { type Begun, marksOf, newerOf, promisesJournal } from './begun.ts'
-import { FileError, type Files } from './files.ts'
+import { seenTerms } from './chain.ts'
+import { type CheckpointRead, readCheckpoint, readSnapshot } from './checkpoint.ts'
 import {
-  type JournalPlace,
-  journalFile,
-  journalHead,
-  readSegments,
-  replayJournal,
-  segmentsOf,
-} from './journal.ts'
-import { epochDir, partsOf, seenTerms, snapshotFile } from './shared-read.ts'
-import { readSnapshot, type Snapshot } from './snapshot.ts'
+  checkpointsOf,
+  epochDir,
+  partsOf,
+  snapshotFile,
+  wholeCheckpointsOf,
+} from './epoch-names.ts'
+import { CatalogError } from './errors.ts'
+import { FileError, type Files } from './files.ts'
+import { type Place, type Position, Vanished } from './journal.ts'
+import {
+  type FoundJournal,
+  findJournal,
+  type Look,
+  readGroups,
+  snapshotHeadOf,
+  startOf,
+} from './journal-read.ts'
+import { SNAPSHOT_FORMATS } from './snapshot.ts'
 import { CatalogState, EMPTY } from './state.ts'
 
 export interface Restorable {
   readonly term: number
   readonly part: number
   readonly state: CatalogState
-  /** When its snapshot was taken; null where that is lost. */
+  /** When its last change was made, or its checkpoint; null where neither is known. */
   readonly at: string | null
   /** Where it comes from, or what is missing, as a sentence; null where its files are whole. */
   readonly how: string | null
@@ -47,12 +57,13 @@ export async function findRestorable(
   directory: string,
   known: Begun | null,
 ): Promise<{ restorable: Restorable[]; lost: Lost[] }> {
-  const parts = await partsIn(files, directory, known)
-  const rebuilt = new Rebuilding(parts)
+  const look = { files, directory, takesOver: false }
+  const parts = await partsIn(look, known)
+  const rebuilding = new Rebuilding(look, parts)
   const restorable: Restorable[] = []
   const lost: Lost[] = []
   for (const { term, part } of parts) {
-    const built = rebuilt.at(term, part)
+    const built = await rebuilding.at(term, part, null)
     if ('why' in built) lost.push({ term, part, why: built.why })
     else restorable.push({ term, part, ...built })
   }
@@ -62,31 +73,28 @@ export async function findRestorable(
 /** What is there, or why not, such as `is missing`. */
 type Found<T> = { readonly is: T } | { readonly why: string }
 
-interface JournalLeft {
-  readonly bytes: readonly Buffer[]
-  /** Why there is no more of it, as far as it is known that there was; null where nothing is known to be lost. */
-  readonly cut: string | null
-}
-
 interface Part {
   readonly term: number
   readonly part: number
-  readonly snapshot: Found<Snapshot>
-  readonly journal: Found<JournalLeft>
+  readonly journal: Found<FoundJournal>
+  /** Newest first. */
+  readonly checkpoints: readonly Candidate[]
+  readonly hasSnapshot: boolean
   /** Changes may have been acknowledged in it. */
   readonly hadJournal: boolean
 }
 
-async function partsIn(files: Files, directory: string, known: Begun | null): Promise<Part[]> {
+async function partsIn(look: Look, known: Begun | null): Promise<Part[]> {
+  const { files, directory } = look
   const names = await files.list(directory)
   const marks = marksOf(names === 'missing' ? [] : names)
   const mayReadAll = (await files.growingFilesReadable?.()) ?? true
   const parts: Part[] = []
-  for (const term of await seenTerms({ files, directory, takesOver: false }, 0)) {
-    const at = join(directory, epochDir(term))
-    const listed = await found(files.list(at))
+  for (const term of await seenTerms(look, 0)) {
+    const listed = await found(files.list(join(directory, epochDir(term))))
     const ownMarks = marks.filter((mark) => mark.term === term).map(({ part }) => part)
-    const numbers = [...new Set([...ownMarks, ...partsOf(listedIn(listed))])]
+    const all = 'is' in listed ? listed.is : []
+    const numbers = [...new Set([...ownMarks, ...partsOf(all)])]
     // Its directory is there, and nobody can tell what is in it.
     if (numbers.length === 0 && 'why' in listed && listed.why !== MISSING) numbers.push(1)
     numbers.sort((a, b) => b - a)
@@ -95,134 +103,221 @@ async function partsIn(files: Files, directory: string, known: Begun | null): Pr
       const marked = ownMarks.includes(part) ? { term, part, by: '' } : null
       const begun = newerOf(marked, known)
       const hadJournal = begun !== null && promisesJournal(begun, { term, part, lowest })
-      const isWhole = hadJournal || listedIn(listed).includes(journalFile(part))
-      const path = join(at, snapshotFile(part))
-      const snapshot = isWhole || mayReadAll ? await found(files.read(path)) : ON_ITS_WAY
-      parts.push({
-        term,
-        part,
-        snapshot: 'is' in snapshot ? wholeOf(snapshot.is, path) : snapshot,
-        journal: await foundJournal(files, { directory: at, names: listedIn(listed), part }),
-        hadJournal,
-      })
+      const checkpoints = checkpointsIn(all, part, mayReadAll)
+      const journal = await foundJournal(look, { term, part, names: all })
+      const hasSnapshot = all.includes(snapshotFile(part)) && (await isSnapshot(look, term, part))
+      parts.push({ term, part, journal, checkpoints, hasSnapshot, hadJournal })
     }
   }
   return parts
 }
 
-const MISSING = 'is missing'
-/** Where nobody may read a file that still grows. */
-const ON_ITS_WAY = { why: 'may still be on its way: nothing says that its journal was begun' }
+interface Candidate {
+  readonly part: number
+  readonly seq: number
+  /** Null: nothing says that it is whole but its own end. */
+  readonly sizeBytes: number | null
+}
 
-const listedIn = (listed: Found<string[]>): string[] => ('is' in listed ? listed.is : [])
+/** Newest first. One that nothing says to be whole is tried, too, where it may be read while it grows. */
+function checkpointsIn(names: readonly string[], part: number, mayReadAll: boolean): Candidate[] {
+  const whole = wholeCheckpointsOf(names).filter((one) => one.part === part)
+  const unsigned = checkpointsOf(names)
+    .filter((one) => one.part === part && mayReadAll)
+    .filter(({ seq }) => !whole.some((one) => one.seq === seq))
+  const all = [...whole, ...unsigned.map(({ seq }) => ({ part, seq, sizeBytes: null }))]
+  return all.sort((a, b) => b.seq - a.seq)
+}
+
+const MISSING = 'is missing'
 
 async function found<T>(call: Promise<T | 'missing'>): Promise<Found<T>> {
   try {
     const is = await call
     return is === 'missing' ? { why: MISSING } : { is }
   } catch (error) {
-    if (!(error instanceof FileError)) throw error
-    return { why: `is lost (${error.message})` }
+    return { why: `is lost (${whyLost(error)})` }
   }
 }
 
-/** One of its files that can't be read takes those after it along. */
-async function foundJournal(files: Files, place: JournalPlace): Promise<Found<JournalLeft>> {
-  const { directory, names, part } = place
-  const growing = await found(files.read(join(directory, journalFile(part))))
-  if ('why' in growing) return growing
-  let cut: string | null = null
-  const segments = await readSegments(files, place, (error) => {
-    cut = error.message
-  })
-  const isSegmented = segmentsOf(names).some((one) => one.part === part)
-  return { is: { bytes: isSegmented ? segments : [growing.is], cut } }
+/** What is wrong with files; anything else is no finding. */
+function whyLost(error: unknown): string {
+  const isFinding =
+    error instanceof FileError || error instanceof CatalogError || error instanceof Vanished
+  if (!isFinding) throw error
+  return messageOf(error)
 }
 
-/** A newer version's can't be judged, and is as good as lost to this one. */
-function wholeOf(bytes: Buffer, path: string): Found<Snapshot> {
+async function foundJournal(
+  look: Look,
+  place: { term: number; part: number; names: readonly string[] },
+): Promise<Found<FoundJournal>> {
   try {
-    const snapshot = readSnapshot(bytes, path)
-    return snapshot === null ? { why: 'is broken' } : { is: snapshot }
-  } catch {
-    return { why: 'is broken' }
+    const { is, ...one } = await findJournal(look, place)
+    if ('journal' in one) return { is: one.journal }
+    return { why: is === 'missing' ? MISSING : 'was never begun' }
+  } catch (error) {
+    return { why: `is lost (${whyLost(error)})` }
+  }
+}
+
+/** Whether it is one: each part of today has a file of that name, for readers of earlier formats. */
+async function isSnapshot(look: Look, term: number, part: number): Promise<boolean> {
+  try {
+    const head = await snapshotHeadOf(look, { term, part })
+    return head === null || SNAPSHOT_FORMATS.includes(head.snapshot)
+  } catch (error) {
+    whyLost(error)
+    return true
   }
 }
 
 type Built =
-  | (Pick<Restorable, 'state' | 'at' | 'how' | 'lossy'> & { readonly seq: number })
+  | (Pick<Restorable, 'state' | 'at' | 'how' | 'lossy'> & { readonly end: Position })
   | { readonly why: string }
 
+interface Start {
+  readonly state: CatalogState
+  readonly position: Position
+  readonly at: string | null
+  readonly how: string | null
+  readonly lossy: boolean
+}
+
 class Rebuilding {
+  readonly #look: Look
   readonly #parts: readonly Part[]
-  constructor(parts: readonly Part[]) {
+  readonly #built = new Map<string, Promise<Built>>()
+
+  constructor(look: Look, parts: readonly Part[]) {
+    this.#look = look
     this.#parts = parts
   }
 
-  /** The state of that part after its change `upTo`, or after all that are whole. */
-  at(term: number, part: number, upTo = Number.POSITIVE_INFINITY): Built {
+  /** The state of that part at `upTo`, or after all of its changes that are whole. */
+  at(term: number, part: number, upTo: Position | null): Promise<Built> {
+    const key = `${term} ${part} ${upTo?.bytes ?? 'end'}`
+    const built = this.#built.get(key) ?? this.#build(term, part, upTo)
+    this.#built.set(key, built)
+    return built
+  }
+
+  async #build(term: number, part: number, upTo: Position | null): Promise<Built> {
     const found = this.#parts.find((one) => one.term === term && one.part === part)
     if (found === undefined) return { why: `nothing is left of part ${part} of term ${term}` }
-    const { snapshot, journal } = found
-    if ('is' in snapshot) return fromSnapshot(found, snapshot.is, upTo)
-    const lost = `its snapshot ${snapshot.why}`
-    if ('is' in journal) return this.#fromJournal(found, journal.is, lost)
-    return { why: `${lost}, and its journal ${journal.why}` }
-  }
-
-  #fromJournal({ term, part }: Part, journal: JournalLeft, lost: string): Built {
-    const base = journalHead(journal.bytes)?.base
-    if (base === undefined)
-      return { why: `${lost}, and its journal does not say what it began with` }
-    const below = base === null ? begin : this.at(base.term, base.part, base.seq)
-    const from = base === null ? 'nothing' : `term ${base.term} (part ${base.part})`
-    if ('why' in below)
-      return { why: `${lost}, and so is what it began with, ${from}: ${below.why}` }
-    if (base !== null && below.seq !== base.seq) {
-      return {
-        why: `${lost}, and ${from} ends with change ${below.seq}, it began with ${base.seq}`,
-      }
+    const { journal, hadJournal } = found
+    const start = await this.#startOf(found, upTo)
+    if ('why' in journal) {
+      if ('why' in start) return { why: `${start.why}, and its journal ${journal.why}` }
+      const { state, position: end, at } = start
+      if (upTo !== null && end.seq === upTo.seq) return { ...start, end }
+      // What stands there and can't be read may hold changes, promised or not.
+      const lossy = hadJournal || journal.why !== MISSING
+      const how = `its journal ${journal.why}: what was changed after ${at} is not in it`
+      return { state, at, end, how: lossy ? how : null, lossy }
     }
-    const seq = base?.term === term ? base.seq : 0
-    const { how, ...built } = replayed(journal, { state: below.state, seq, part })
-    const anew = `${lost}; it is made anew from ${from}`
-    return { ...built, at: null, how: how === null ? anew : `${anew}; ${how}` }
+    if ('why' in start) return start
+    return this.#replayed(journal.is, start, upTo)
+  }
+
+  async #startOf(part: Part, upTo: Position | null): Promise<Start | { readonly why: string }> {
+    const { directory } = this.#look
+    const { term, journal, hasSnapshot } = part
+    const tried: string[] = []
+    for (const whole of part.checkpoints) {
+      if (upTo !== null && whole.seq > upTo.seq) continue
+      const read = await found(orBroken(readCheckpoint(this.#look, { term, ...whole })))
+      if ('is' in read) return startAt(read.is)
+      tried.push(`its checkpoint after change ${whole.seq} ${read.why}`)
+    }
+    const basis = 'is' in journal ? journal.is.basis : null
+    const snapshot = hasSnapshot || basis?.is === 'snapshot'
+    if (snapshot && basis?.is !== 'journal' && basis?.is !== 'empty') {
+      const path = join(directory, epochDir(term), snapshotFile(part.part))
+      const read = await found(orBroken(readSnapshot(this.#look, path)))
+      if ('is' in read) return startAt(read.is)
+      tried.push(`its snapshot ${read.why}`)
+    }
+    const lost = tried.join(', ')
+    if (basis === null) return { why: lost === '' ? 'no checkpoint of it is left' : lost }
+    if (basis.is === 'empty' && 'is' in journal) return anew(lost, 'nothing', begin, journal.is)
+    if (basis.is === 'journal' && 'is' in journal) return this.#below(basis, journal.is, lost)
+    return { why: lost === '' ? 'what it began with is not there' : lost }
+  }
+
+  async #below(
+    basis: Place,
+    journal: FoundJournal,
+    lost: string,
+  ): Promise<Start | { readonly why: string }> {
+    const from = `term ${basis.term} (part ${basis.part})`
+    const below = await this.at(basis.term, basis.part, basis.position)
+    if ('why' in below) {
+      const so =
+        lost === '' ? 'what it began with is lost' : `${lost}, and so is what it began with`
+      return { why: `${so}, ${from}: ${below.why}` }
+    }
+    if (below.end.seq !== basis.position.seq) {
+      const why = `${from} ends with change ${below.end.seq}, it began with ${basis.position.seq}`
+      return { why: lost === '' ? why : `${lost}, and ${why}` }
+    }
+    return anew(lost, from, below, journal)
+  }
+
+  /** As far as the journal is whole. */
+  async #replayed(journal: FoundJournal, start: Start, upTo: Position | null): Promise<Built> {
+    const draft = Draft.of(start.state)
+    let end = start.position
+    let { at } = start
+    let why: string | null = null
+    try {
+      const read = await readGroups(this.#look, journal, {
+        from: start.position,
+        tail: Buffer.alloc(0),
+        upTo,
+        take: (group) => {
+          for (const [index, transaction] of group.transactions.entries()) {
+            draft.apply(transaction)
+            at = new Date(transaction.atMs).toISOString()
+            end = { ...end, seq: group.seq + index }
+          }
+        },
+      })
+      end = read.end
+    } catch (error) {
+      why = whyLost(error)
+    }
+    const { state } = draft.seal()
+    if (why === null) return { state, at, how: start.how, lossy: start.lossy, end }
+    const cut = `its journal is whole up to change ${end.seq} only: ${why}`
+    return { state, at, how: start.how === null ? cut : `${start.how}; ${cut}`, lossy: true, end }
   }
 }
 
-const begin = { state: CatalogState.from(EMPTY), at: null, how: null, lossy: false, seq: 0 }
-
-function fromSnapshot(
-  { part, journal, hadJournal }: Part,
-  snapshot: Snapshot,
-  upTo: number,
-): Built {
-  const { at, seq } = snapshot.head
-  const state = CatalogState.from(snapshot.data)
-  if ('is' in journal) return { at, ...replayed(journal.is, { state, seq, part, upTo }) }
-  // What stands there and can't be read may hold changes, promised or not.
-  const lossy = hadJournal || journal.why !== MISSING
-  const how = `its journal ${journal.why}: what was changed after ${at} is not in it`
-  return { at, state, seq, how: lossy ? how : null, lossy }
+async function orBroken(
+  read: Promise<CheckpointRead | 'missing' | null>,
+): Promise<CheckpointRead | 'missing'> {
+  const found = await read
+  if (found === null) throw new CatalogError('CORRUPT', 'it is not whole')
+  return found
 }
 
-/** As far as the journal is whole. */
-function replayed(
-  journal: JournalLeft,
-  from: { state: CatalogState; seq: number; part: number; upTo?: number },
-): Pick<Restorable, 'state' | 'how' | 'lossy'> & { seq: number } {
-  const { state, part, ...rest } = from
-  const draft = Draft.of(state)
-  let { seq } = from
-  const onChange = (change: number): void => {
-    seq = change
-  }
-  let why = journal.cut
-  try {
-    replayJournal(journal.bytes, draft, { path: journalFile(part), onChange, ...rest })
-  } catch (error) {
-    why = messageOf(error)
-  }
-  const how = why === null ? null : `its journal is whole up to change ${seq} only: ${why}`
-  return { state: draft.seal().state, seq, how, lossy: how !== null }
+const startAt = ({ state, position, at }: CheckpointRead): Start => ({
+  ...{ state, position, at, how: null, lossy: false },
+})
+
+const begin = { state: CatalogState.from(EMPTY), at: null, how: null, lossy: false }
+
+/** `lost`: what would have been nearer. */
+function anew(
+  lost: string,
+  from: string,
+  below: Omit<Start, 'position'>,
+  journal: FoundJournal,
+): Start {
+  const made = lost === '' ? null : `${lost}; it is made anew from ${from}`
+  const told = [made, below.how].filter((one) => one !== null)
+  const { state, at, lossy } = below
+  const how = told.length === 0 ? null : told.join('; ')
+  return { state, at, how, lossy, position: startOf(journal) }
 }

@@ -10,9 +10,21 @@
  */
 import { dirname, join } from 'node:path'
 import { whyGone } from './by-name.ts'
+import { segmentFile } from './epoch-names.ts'
 import { FileError, type Files, type NewFile, type Written } from './files.ts'
-import { encodeGroup, encodeHead, type Journal, type JournalHead, segmentFile } from './journal.ts'
+import {
+  after,
+  beginning,
+  encodeGroup,
+  encodeHead,
+  type Journal,
+  type JournalHead,
+  type Position,
+  tailOf,
+} from './journal.ts'
 import type { Transaction } from './model.ts'
+
+type Part = Pick<JournalHead, 'part' | 'seq'>
 
 export class SegmentedJournal implements Journal {
   readonly #files: Files
@@ -24,33 +36,61 @@ export class SegmentedJournal implements Journal {
   /** Paths of all that are durable. */
   readonly #segments: string[] = []
   #index = 0
-  #bytes = 0
+  #position: Position
+  #tail: Buffer = Buffer.alloc(0)
   /** Begun and not durable. */
   #open: { readonly path: string; file: NewFile | null } | null = null
 
-  private constructor(files: Files, first: Written, head: Buffer, part: number) {
+  private constructor(files: Files, first: Written, head: Buffer, { part, seq }: Part) {
     this.#files = files
     this.#part = part
     this.#head = head
     this.#first = first
     this.#last = first
+    this.#position = beginning(seq)
   }
 
-  /** `file` stays empty, and is closed when it resolves. */
+  /** `file` stays empty, and is closed; the first record is a file of its own, and durable when it resolves. */
   static async begin(
     files: Files,
     file: NewFile,
     head: Omit<JournalHead, 'journal'>,
   ): Promise<Journal> {
     await file.close()
-    return new SegmentedJournal(files, file.written, encodeHead(head), head.part)
+    const record = encodeHead(head)
+    const journal = new SegmentedJournal(files, file.written, record, head)
+    try {
+      await journal.#write(record)
+    } catch (error) {
+      await journal.close().catch(() => undefined)
+      throw error
+    }
+    return journal
   }
 
-  async append(seq: number, transactions: readonly Transaction[]): Promise<void> {
-    const bytes = Buffer.concat([this.#head, encodeGroup(seq, transactions)])
-    this.#index += 1
+  get position(): Position {
+    return this.#position
+  }
+
+  get tail(): Buffer {
+    return this.#tail
+  }
+
+  get files(): number {
+    return this.#segments.length
+  }
+
+  async append(transactions: readonly Transaction[]): Promise<void> {
+    const group = encodeGroup(this.#position.seq + 1, transactions)
+    await this.#write(Buffer.concat([this.#head, group]))
+    this.#position = after(this.#position, group, transactions.length)
+    this.#tail = tailOf(group)
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
     const directory = dirname(this.#first.path)
     const path = join(directory, segmentFile(this.#part, this.#index, bytes.length))
+    this.#index += 1
     const open = { path, file: null as NewFile | null }
     this.#open = open
     const file = await this.#files.create(path, { durable: true })
@@ -63,7 +103,6 @@ export class SegmentedJournal implements Journal {
     this.#open = null
     this.#last = file.written
     this.#segments.push(path)
-    this.#bytes += bytes.length
   }
 
   async cutBack(): Promise<void> {
@@ -75,7 +114,7 @@ export class SegmentedJournal implements Journal {
   }
 
   hasReached({ bytes, files }: { readonly bytes: number; readonly files: number }): boolean {
-    return this.#bytes >= bytes || this.#segments.length >= files
+    return this.#position.bytes >= bytes || this.#segments.length >= files
   }
 
   async whyGone(what: 'appended' | 'everything'): Promise<string | null> {

@@ -1,17 +1,19 @@
 /**
- * The catalog in the shared directory: each term has a snapshot and a journal of its own. No service, no database, no
- * lock, and nothing that a dead host could hold.
+ * The catalog in the shared directory: each term has a journal of its own, which begins with a reference to what it goes on
+ * from. No service, no database, no lock, and nothing that a dead host could hold.
  *
  * What fences it is `Member.commit`, not this file: a deposed master can go on writing into its own term's files, which
- * nobody reads any more, and its commit fails. A term is taken over by reading the newest one below and writing that as
- * its own snapshot, durably, before anything is appended (docs/ha-protocol.md, "Changes are fenced").
+ * nobody reads any more, and its commit fails. A term is taken over by finding the newest one below, reading how long its
+ * journal is, and writing that as the own first record, durably, before anything is answered (docs/ha-protocol.md, "A term
+ * begins with a reference"). How long that takes does not grow with the catalog, where the memory follows it (`follow`).
  *
  * - After a write whose fate is unknown the journal is never written again. `open` under the same term begins a new
- *   part, whose snapshot decides what counts.
+ *   part, whose reference says what counts.
  * - Where nobody may read a file that somebody else still appends to, each group is a closed file of its own
  *   (segmented-journal.ts).
- * - A journal that has got longer than its snapshot (and than 4 MiB), or has many files, is followed by a new part, too,
- *   so that a take-over reads little. Until that part stands nothing is appended anywhere: a snapshot that was given up could land later.
+ * - A journal that has got long, or has many files, is followed by a new part, too.
+ * - A checkpoint is made beside the work, of what was acknowledged, once there is so much to read below it that a cold start
+ *   would take long, or so many terms. When it is whole, what the one before it does not need any more is removed.
  * - After each append its journal is looked for by its name, beside the commit (by-name.ts). Where it is gone nothing is
  *   acknowledged any more: the catalog is written anew from memory, in the term's next part, and the term is given up.
  * - Without space a change is refused FULL, and the store goes on as soon as there is some.
@@ -22,16 +24,27 @@ import { messageOf } from '../base/message-of.ts'
 import { markFile, marksOf, type Served, servedNote } from './begun.ts'
 import { type Binding, bindingFile, boundTo, requireOurs, UNBOUND } from './binding.ts'
 import { whyGone } from './by-name.ts'
+import { type Base, type Chain, type Known, type Link, readNewest, seenTerms } from './chain.ts'
+import { type Checkpoint, makeCheckpoint, makeSign, type NewCheckpoint } from './checkpoint.ts'
+import {
+  checkpointsOf,
+  epochDir,
+  journalFile,
+  partsOf,
+  segmentsOf,
+  snapshotFile,
+  termsOf,
+} from './epoch-names.ts'
 import { CatalogError } from './errors.ts'
-import { FileError, type Files, type NewFile, openFiles, type Written } from './files.ts'
+import { FileError, type Files, isNoSpace, type NewFile, openFiles } from './files.ts'
 import { GrowingJournal } from './growing-journal.ts'
-import { type Base, type Journal, journalFile, segmentsOf } from './journal.ts'
+import { type Basis, beginning, type Journal, type Position } from './journal.ts'
+import type { Memory } from './memory.ts'
 import { findRestorable } from './restorable.ts'
 import { SegmentedJournal } from './segmented-journal.ts'
-import { epochDir, partsOf, readNewest, seenTerms, snapshotFile, termsOf } from './shared-read.ts'
-import { writeSnapshot } from './snapshot.ts'
+import { encodeStop } from './snapshot.ts'
 import { CatalogState, EMPTY } from './state.ts'
-import type { Batch, Kept, LookOptions, Opened, Origin, ReadableStore } from './store.ts'
+import type { Batch, Kept, LookOptions, Opened, Opening, Origin, ReadableStore } from './store.ts'
 
 export interface SharedOptions {
   /** Absolute: `<rootdir>/system/catalog`. */
@@ -42,23 +55,27 @@ export interface SharedOptions {
   readonly served?: (upTo: number) => Promise<Served>
   /** Left out: it is anybody's. */
   readonly binding?: Binding
-  /** A journal may grow to this, or to the size of its snapshot, whichever is more. */
+  /** What the process knows of this catalog from term to term; left out, each opening reads it. */
+  readonly memory?: Memory
+  /** A journal may grow to this. A checkpoint is due when so much, or so much as the last one holds, would have to be read. */
   readonly journalBytes?: number
-  /** And a journal of many files to so many, or to more where its snapshot is long. */
+  /** And a journal of many files to so many, or to more where the last checkpoint is long. */
   readonly journalFiles?: number
-  /** For people, in the snapshots. */
+  /** For people, in the checkpoints. */
   readonly now?: () => Date
 }
 
-/** So many terms below the present one keep their files. */
-export const KEPT_EPOCHS = 3
-/** So many old ones are removed at most in one go. */
-const SWEPT_AT_ONCE = 16
+/** A chain of so many terms is followed by a checkpoint, beside the work; */
+const CHAIN_TERMS = 8
+/** and one of so many begins with one: none was made, for whatever reason. */
+const CHAIN_TERMS_MAX = 16
 const JOURNAL_BYTES = 4 * 1024 * 1024
-/** A take-over reads each of them: an opening with 230 took 2.6 s through HDFS's gateway. */
+/** Each commit looks for all journals below by name, so a long checkpoint is followed by few long ones. */
+const PARTS_A_CHECKPOINT = 8
+/** A cold start reads each of them: an opening with 230 took 2.6 s through HDFS's gateway. */
 const JOURNAL_FILES = 64
-/** And one more for each so many bytes of its snapshot: a long one is not written anew for few files. */
-const SNAPSHOT_BYTES_A_FILE = 64 * 1024
+/** And one more for each so many bytes of the checkpoint: a long one is not written anew for few files. */
+const CHECKPOINT_BYTES_A_FILE = 64 * 1024
 /** Names that exist already although no listing showed them. */
 const PART_TRIES = 32
 
@@ -67,12 +84,25 @@ interface Session {
   readonly term: number
   readonly part: number
   readonly journal: Journal
-  readonly snapshot: Written
+  /** What lies below this part. */
+  readonly below: Chain
   /** All that is durable. */
   state: CatalogState
-  seq: number
+  /** What was acknowledged: what a checkpoint may be made of; null where nothing was yet. */
+  confirmed: {
+    readonly position: Position
+    readonly files: number
+    readonly state: CatalogState
+  } | null
+  readonly ground: Ground
   /** The fate of a write is unknown: nothing may be appended to this part any more. */
   closed: boolean
+}
+
+/** What a term's parts, all of them, can be read from; a checkpoint that is whole takes the place of the one before. */
+interface Ground {
+  /** The newest checkpoint; the one before it is kept for `catalog restore`. */
+  base: Base | null
 }
 
 export class SharedStore implements ReadableStore {
@@ -80,6 +110,7 @@ export class SharedStore implements ReadableStore {
   readonly #files: Files
   readonly #served: SharedOptions['served']
   readonly #binding: Binding
+  readonly #memory: Memory | null
   readonly #log: Log
   readonly #journalBytes: number
   readonly #journalFiles: number
@@ -89,59 +120,82 @@ export class SharedStore implements ReadableStore {
   #device: number | null = null
   /** Which `open` is the latest: one that hung and comes back late must not put its session in place. */
   #opening = 0
+  /** The one that is being made. */
+  #checkpointing: Promise<void> | null = null
+  /** What had to be read beside the last one when a new one failed: it is not tried again at once. */
+  #failedAt: { readonly bytes: number; readonly files: number } | null = null
 
   constructor(options: SharedOptions) {
     this.#directory = options.directory
     this.#files = options.files ?? openFiles(options.directory)
     this.#served = options.served
     this.#binding = options.binding ?? UNBOUND
+    this.#memory = options.memory ?? null
     this.#log = options.log
     this.#journalBytes = options.journalBytes ?? JOURNAL_BYTES
     this.#journalFiles = options.journalFiles ?? JOURNAL_FILES
     this.#now = options.now ?? (() => new Date())
   }
 
-  async open(term: number, signal: AbortSignal): Promise<Opened> {
-    const opening = ++this.#opening
+  async open(term: number, signal: AbortSignal, opening: Opening = {}): Promise<Opened> {
+    const number = ++this.#opening
     this.#drop()
-    const isCurrent = (): boolean => opening === this.#opening && !signal.aborted
-    const { session, device } = await this.#translated('open', () => this.#begin(term, isCurrent))
+    const isCurrent = (): boolean => number === this.#opening && !signal.aborted
+    const { session, device } = await this.#translated('open', () =>
+      this.#begin(term, isCurrent, opening),
+    )
     if (!isCurrent()) {
       closeQuietly(session.journal)
       throw new CatalogError('NOT_ACTIVE', `term ${term} ended while the catalog was being opened`)
     }
     this.#session = session
     this.#device = device
-    void this.#sweep(session)
-    return { data: session.state.toData(), seq: session.seq }
+    // It goes on in the session; what it was before would only be kept in memory.
+    this.#memory?.handOver()
+    return { state: session.state, seq: session.journal.position.seq }
   }
 
   async append({ firstSeq, transactions, after }: Batch): Promise<void> {
     const session = await this.#writable()
-    if (firstSeq !== session.seq + 1) {
-      throw new CatalogError('CORRUPT', `change ${firstSeq} does not follow ${session.seq}`)
+    const { seq } = session.journal.position
+    if (firstSeq !== seq + 1) {
+      throw new CatalogError('CORRUPT', `change ${firstSeq} does not follow ${seq}`)
     }
     try {
-      await session.journal.append(firstSeq, transactions)
+      await session.journal.append(transactions)
     } catch (error) {
       throw await this.#failedAppend(session, error)
     }
-    session.seq += transactions.length
     session.state = after
+  }
+
+  confirmed(seq: number): void {
+    const session = this.#session
+    if (session === null || session.closed || session.journal.position.seq !== seq) return
+    const { position, files } = session.journal
+    session.confirmed = { position, files, state: session.state }
+    if (this.#checkpointing === null && this.#isDue(session)) {
+      this.#checkpointing = this.#checkpoint(session).finally(() => {
+        this.#checkpointing = null
+      })
+    }
   }
 
   async prove(what: 'appended' | 'everything'): Promise<void> {
     const session = this.#session
     if (session === null) return
-    const { journal, snapshot } = session
+    const { journal, below, ground } = session
+    const { base } = ground
     const gone = await this.#translated('append', async () => {
-      if (what === 'appended') return journal.whyGone(what)
-      await this.#markAgain(session)
-      const found = [journal.whyGone(what), whyGone(this.#files, snapshot)]
-      return (await Promise.all(found)).find((why) => why !== null) ?? null
+      if (what === 'everything') await this.#markAgain(session)
+      const rests = [...linksAbove(below.links, base), ...(base === null ? [] : [base])]
+      const found = [journal.whyGone(what), ...rests.map((one) => one.whyGone())]
+      const why = (await Promise.all(found)).find((one) => one !== null) ?? null
+      if (why === null && what === 'everything') await this.#signAgain(base?.sign ?? null)
+      return why
     })
-    // A part that has been followed by another one meanwhile is swept by right.
-    if (this.#session !== session) return this.prove(what)
+    // A part that has been followed by another one, or by a checkpoint, is swept by right.
+    if (this.#session !== session || ground.base !== base) return this.prove(what)
     if (gone === null) return
     await this.#translated('append', () => this.#requireMount())
     throw new CatalogError('GONE', gone)
@@ -171,7 +225,15 @@ export class SharedStore implements ReadableStore {
       await this.#requireMount()
       await this.#files.makeDirs(join(this.#directory, epochDir(term)))
       const last = Math.max(before?.part ?? 0, await this.#lastPart(term))
-      const { journal, part } = await this.#beginPart({ term, part: last + 1, state, seq: 0 })
+      const { journal, part } = await this.#beginPart({
+        term,
+        part: last + 1,
+        state,
+        seq: 0,
+        basis: { is: 'checkpoint' },
+        below: NOTHING_BELOW,
+        copies: 'surely',
+      })
       await journal.close()
       return noteOf(part)
     })
@@ -214,12 +276,34 @@ export class SharedStore implements ReadableStore {
 
   async readOnly({ besideMasters = false }: LookOptions = {}): Promise<Kept> {
     return this.#translated('open', async () => {
-      const where = { files: this.#files, directory: this.#directory }
-      const look = { ...where, takesOver: false, besideMasters }
+      const look = { ...this.#where(), takesOver: false, besideMasters }
       const [newest] = await seenTerms(look, 0)
-      const read = await readNewest(look, newest ?? 1, this.#history(Number.MAX_SAFE_INTEGER))
+      const served = this.#history(Number.MAX_SAFE_INTEGER)
+      const read = await readNewest({ look, term: newest ?? 1, served, known: null })
       return { data: read?.state.toData() ?? EMPTY, term: newest ?? 0 }
     })
+  }
+
+  /**
+   * Brings the memory up to what is there now, so that an opening has little left to read; for a backup, now and then. Reads
+   * what is new only, disturbs nobody, and concludes nothing: what can't be read is told by whoever opens it. Rejects
+   * CatalogError as `open`.
+   */
+  async follow(): Promise<void> {
+    const memory = this.#memory
+    if (memory === null) return
+    const { openings } = memory
+    await this.#translated('open', async () => {
+      const look = { ...this.#where(), takesOver: false, besideMasters: true }
+      const term = Number.MAX_SAFE_INTEGER
+      const known = await readNewest({ look, term, served: null, known: memory.known })
+      // A term that was opened meanwhile knows more.
+      if (known !== null && memory.openings === openings) memory.known = known
+    })
+  }
+
+  #where() {
+    return { files: this.#files, directory: this.#directory }
   }
 
   // ---- opening ---------------------------------------------------------------------------------------------------
@@ -228,6 +312,7 @@ export class SharedStore implements ReadableStore {
   async #begin(
     term: number,
     isCurrent: () => boolean,
+    { onProgress, renewed }: Opening,
   ): Promise<{ session: Session; device: number | null }> {
     const listed = await this.#files.list(this.#directory)
     if (listed === 'missing') await this.#files.makeDirs(this.#directory)
@@ -238,9 +323,11 @@ export class SharedStore implements ReadableStore {
     }
     // The answer is kept, so it is asked for once the directory is there. Whoever needs it waits, and hears of a failure.
     void this.#files.growingFilesReadable?.().catch(() => undefined)
-    const look = { files: this.#files, directory: this.#directory, takesOver: true }
+    const look = { ...this.#where(), takesOver: true, onProgress }
+    const served = this.#history(term)
+    const known = this.#memory?.known ?? null
     const [read, ownPart, device] = await Promise.all([
-      readNewest(look, term, this.#history(term)),
+      readNewest({ look, term, served, known, renewed }),
       this.#lastPart(term),
       this.#deviceNow(),
     ])
@@ -251,10 +338,16 @@ export class SharedStore implements ReadableStore {
     await this.#bind(bound)
     await this.#files.makeDirs(join(this.#directory, epochDir(term)))
     const last = Math.max(read?.term === term ? read.part : 0, ownPart)
-    const state = read?.state ?? CatalogState.from(EMPTY)
-    const seq = read?.term === term ? read.seq : 0
-    const base = read === null ? null : { term: read.term, part: read.part, seq: read.seq }
-    return { session: await this.#beginPart({ term, part: last + 1, state, seq, base }), device }
+    const session = await this.#beginPart({
+      term,
+      part: last + 1,
+      state: read?.state ?? CatalogState.from(EMPTY),
+      seq: read?.term === term ? read.position.seq : 0,
+      ...(read === null ? { basis: { is: 'empty' }, below: NOTHING_BELOW } : goingOnFrom(read)),
+      copies: read !== null && termsIn(read.chain) >= CHAIN_TERMS_MAX ? 'if there is room' : 'no',
+      onProgress,
+    })
+    return { session, device }
   }
 
   /** Its mark reaches the disk with the part that is begun. `bound`: whose marks there are; another's only to be replaced. */
@@ -301,50 +394,112 @@ export class SharedStore implements ReadableStore {
 
   /** The one after `session`, with all that is durable in it. */
   async #nextPart(session: Session): Promise<Session> {
-    const { term, part, state, seq } = session
+    const { term, part, state, journal } = session
     await this.#requireMount()
     await this.#files.makeDirs(join(this.#directory, epochDir(term)))
     const last = Math.max(part, await this.#lastPart(term))
-    return this.#beginPart({ term, part: last + 1, state, seq, base: { term, part, seq } })
+    const known = knownOf(session)
+    const { seq } = journal.position
+    const begin = { term, part: last + 1, state, seq, ...goingOnFrom(known), copies: 'no' as const }
+    return { ...(await this.#beginPart(begin)), ground: session.ground }
   }
 
-  /** A snapshot and, once that is durable, an empty journal beside it. */
-  async #beginPart(
-    begin: Pick<Session, 'term' | 'part' | 'state' | 'seq'> & { readonly base?: Base | null },
-  ): Promise<Session> {
-    const { term, state, seq, base } = begin
+  /** Its journal with the first record, durably. `copies`: a checkpoint of it stands before that, with all of the state. */
+  async #beginPart(begin: NewPart): Promise<Session> {
+    const { term } = begin
     const directory = join(this.#directory, epochDir(term))
-    const segmented = !((await this.#files.growingFilesReadable?.()) ?? true)
-    const kind = segmented ? SegmentedJournal : GrowingJournal
     for (let part = begin.part; part < begin.part + PART_TRIES; part += 1) {
-      const snapshot = await this.#files.create(join(directory, snapshotFile(part)), {
-        durable: false,
-      })
-      if (snapshot === 'exists') continue
-      const head = { term, part, seq, at: this.#now().toISOString(), segmented }
-      await this.#written(directory, part, snapshot, (file) => writeSnapshot(file, head, state))
-      const file = await this.#files.create(join(directory, journalFile(part)), { durable: true })
-      if (file === 'exists') continue
-      try {
-        // After the journal: a mark promises it.
-        await this.#mark(term, part)
-        // At once, since the file system commits them together: a take-over waits for nothing but this.
-        const dirs = [directory, this.#directory, dirname(this.#directory)]
-        const [gone, journal] = await Promise.all([
-          whyGone(this.#files, snapshot.written),
-          kind.begin(this.#files, file, { term, part, ...(base === undefined ? {} : { base }) }),
-          ...dirs.map((dir) => this.#files.syncDir(dir)),
-        ])
-        // Nothing was acknowledged in it, and nobody may think so: whoever asked for it tries again.
-        if (gone !== null) throw new CatalogError('UNAVAILABLE', gone)
-        return { term, part, journal, snapshot: snapshot.written, state, seq, closed: false }
-      } catch (error) {
-        closeQuietly(file)
-        if (isNoSpace(error) || error instanceof CatalogError) await this.#removePart(term, part)
-        throw error
-      }
+      const stop = await this.#files.create(join(directory, snapshotFile(part)), { durable: false })
+      if (stop === 'exists') continue
+      const session = await this.#beginFiles(begin, { directory, part, stop })
+      if (session !== null) return session
     }
     throw new CatalogError('UNAVAILABLE', `${directory} has files that its listing does not show`)
+  }
+
+  /** Null where the number is taken. */
+  async #beginFiles(
+    { term, state, seq, basis, below, copies, onProgress }: NewPart,
+    { directory, part, stop }: { directory: string; part: number; stop: NewFile },
+  ): Promise<Session | null> {
+    const cluster = this.#binding.clusterId
+    const segmented = !((await this.#files.growingFilesReadable?.()) ?? true)
+    let file: NewFile | 'exists' | null = null
+    try {
+      const stopped = stop.write(encodeStop(term, part)).then(() => stop.close())
+      // Whoever waits for it hears of a failure; a copy may take its time before.
+      void stopped.catch(() => undefined)
+      // Where nobody may read what still grows, it has to be whole before the journal makes anybody look at it.
+      if (segmented) await stopped
+      const place = { term, part, position: beginning(seq) }
+      const copy = { ...place, cluster, state, at: this.#now().toISOString() }
+      const checkpoint = copies === 'no' ? null : await this.#copied(copy, copies, onProgress)
+      const journalPath = join(directory, journalFile(part))
+      ;[file] = await Promise.all([this.#files.create(journalPath, { durable: true }), stopped])
+      if (file === 'exists') return null
+      const kind = segmented ? SegmentedJournal : GrowingJournal
+      const journal = await kind.begin(this.#files, file, { cluster, term, part, seq, basis })
+      await this.#begun(term, part)
+      const base = checkpoint === null ? below.base : baseOf(this.#files, checkpoint)
+      const open = { confirmed: null, ground: { base }, closed: false }
+      return { term, part, journal, below, state, ...open }
+    } catch (error) {
+      closeQuietly(stop)
+      if (file !== null && file !== 'exists') closeQuietly(file)
+      // A first record that may be whole is never removed: a successor may rest on it.
+      const isWhole = error instanceof BegunError
+      if (!isWhole && (isNoSpace(error) || error instanceof CatalogError)) {
+        await this.#removePart(term, part)
+      }
+      throw isWhole ? new CatalogError('UNAVAILABLE', error.message, { cause: error }) : error
+    }
+  }
+
+  /** A chain that has become long for want of room is gone on with. */
+  async #copied(
+    copy: NewCheckpoint,
+    copies: 'if there is room' | 'surely',
+    onProgress: Opening['onProgress'],
+  ): Promise<Checkpoint | null> {
+    let done = 0
+    const goesOn = (): boolean => {
+      done += 1
+      onProgress?.({ phase: 'writing a checkpoint', done, of: null })
+      return true
+    }
+    try {
+      return await makeCheckpoint(this.#files, this.#directory, copy, goesOn)
+    } catch (error) {
+      if (copies === 'surely' || !isNoSpace(error)) throw error
+      const facts = { term: copy.term, error: messageOf(error) }
+      this.#log(
+        'warn',
+        'there is no room for the checkpoint that a long chain of terms asks for',
+        facts,
+      )
+      return null
+    }
+  }
+
+  /** The first record is whole: from here on a successor may rest on it. Rejects BegunError. */
+  async #begun(term: number, part: number): Promise<void> {
+    try {
+      // After the journal: a mark promises it. Without room it is made when all files are looked for.
+      await this.#mark(term, part).catch((error: unknown) => {
+        if (!isNoSpace(error)) throw error
+        const name = markFile(term, part)
+        this.#log('warn', `there is no room for ${name}: it is made later`, { term, part })
+      })
+      // At once, since the file system commits them together: a take-over waits for nothing but this.
+      const dirs = [
+        join(this.#directory, epochDir(term)),
+        this.#directory,
+        dirname(this.#directory),
+      ]
+      await Promise.all(dirs.map((dir) => this.#files.syncDir(dir)))
+    } catch (error) {
+      throw new BegunError(messageOf(error), { cause: error })
+    }
   }
 
   /** One that is there already is ours: its number was never used before. */
@@ -364,21 +519,11 @@ export class SharedStore implements ReadableStore {
     await this.#files.syncDir(this.#directory)
   }
 
-  /** A snapshot that found no space must not keep what space there is. */
-  async #written<T>(
-    directory: string,
-    part: number,
-    file: NewFile,
-    write: (f: NewFile) => Promise<T>,
-  ) {
-    try {
-      return await closing(file, () => write(file))
-    } catch (error) {
-      if (isNoSpace(error)) {
-        await this.#files.unlink(join(directory, snapshotFile(part)))
-      }
-      throw error
-    }
+  /** Nobody would read a checkpoint without it. */
+  async #signAgain(sign: string | null): Promise<void> {
+    if (sign === null || (await this.#files.lookAt(sign)) !== 'missing') return
+    this.#log('warn', `${sign} is gone: somebody has removed it; it is made again`)
+    await makeSign(this.#files, sign)
   }
 
   // ---- appending -------------------------------------------------------------------------------------------------
@@ -389,10 +534,10 @@ export class SharedStore implements ReadableStore {
     if (session === null || session.closed) {
       throw new CatalogError('UNAVAILABLE', 'the catalog has to be opened again')
     }
-    const { bytes: ofSnapshot } = session.snapshot
-    const bytes = Math.max(this.#journalBytes, ofSnapshot)
-    const files = Math.max(this.#journalFiles, ofSnapshot / SNAPSHOT_BYTES_A_FILE)
-    if (!session.journal.hasReached({ bytes, files })) return session
+    const { base } = session.ground
+    const bytes = Math.max(this.#journalBytes, (base?.sizeBytes ?? 0) / PARTS_A_CHECKPOINT)
+    const limit = { bytes, files: this.#filesLimit(session) }
+    if (!session.journal.hasReached(limit)) return session
     const next = await this.#translated('append', () => this.#nextPart(session))
     if (this.#session !== session) {
       closeQuietly(next.journal)
@@ -400,7 +545,6 @@ export class SharedStore implements ReadableStore {
     }
     this.#session = next
     closeQuietly(session.journal)
-    void this.#sweep(next)
     return next
   }
 
@@ -420,27 +564,81 @@ export class SharedStore implements ReadableStore {
   }
 
   #drop(): void {
-    if (this.#session !== null) closeQuietly(this.#session.journal)
+    const session = this.#session
     this.#session = null
+    if (session === null) return
+    closeQuietly(session.journal)
+    if (this.#memory !== null) this.#memory.known = knownOf(session)
+  }
+
+  // ---- checkpoints -----------------------------------------------------------------------------------------------
+
+  #filesLimit({ ground }: Session): number {
+    return Math.max(this.#journalFiles, (ground.base?.sizeBytes ?? 0) / CHECKPOINT_BYTES_A_FILE)
+  }
+
+  /** Whether a cold start would have much more to read than a checkpoint. */
+  #isDue(session: Session): boolean {
+    const links = linksAbove([linkOf(session), ...session.below.links], session.ground.base)
+    const { bytes, files } = unread(session)
+    const failed = this.#failedAt
+    if (failed !== null) {
+      const moreFiles = files >= failed.files + this.#filesLimit(session)
+      return moreFiles || bytes >= failed.bytes + this.#journalBytes
+    }
+    return (
+      bytes >= Math.max(this.#journalBytes, session.ground.base?.sizeBytes ?? 0) ||
+      files >= this.#filesLimit(session) ||
+      links.length >= 2 * CHAIN_TERMS ||
+      termsIn({ links }) >= CHAIN_TERMS
+    )
+  }
+
+  /** Of what was acknowledged, beside the work: nothing waits for it, and the next one is made where it fails. */
+  async #checkpoint(session: Session): Promise<void> {
+    const { term, part, confirmed, ground } = session
+    if (confirmed === null) return
+    const { position, state } = confirmed
+    const goesOn = (): boolean => this.#session?.term === term
+    try {
+      const cluster = this.#binding.clusterId
+      const at = this.#now().toISOString()
+      const made = await makeCheckpoint(
+        this.#files,
+        this.#directory,
+        { term, part, position, cluster, state, at },
+        goesOn,
+      )
+      if (made === null) return
+      this.#failedAt = null
+      const before = ground.base
+      ground.base = baseOf(this.#files, made, confirmed.files)
+      if (before !== null) await this.#sweep(before)
+    } catch (error) {
+      this.#failedAt = unread(session)
+      const facts = { directory: this.#directory, term, error: messageOf(error) }
+      this.#log('warn', 'no checkpoint of the catalog could be made', facts)
+    }
   }
 
   // ---- sweeping --------------------------------------------------------------------------------------------------
 
-  /** Removes what lies behind; the part before the present one stays for whoever is reading it just now. */
-  async #sweep({ term, part }: Session): Promise<void> {
+  /** Removes what lies below a checkpoint; nothing of its own part, nor of anything higher. */
+  async #sweep({ term, part, seq }: Base): Promise<void> {
     try {
-      const listed = await this.#files.list(this.#directory)
-      const all = listed === 'missing' ? [] : listed
+      const all = await this.#names()
       const marks = marksOf(all)
-      const names = await this.#files.list(join(this.#directory, epochDir(term)))
+      const listed = await this.#files.list(join(this.#directory, epochDir(term)))
+      const names = listed === 'missing' ? [] : listed
       const own = marks.filter((mark) => mark.term === term).map((mark) => mark.part)
-      for (const old of new Set([...own, ...partsOf(names === 'missing' ? [] : names)])) {
-        if (old < part - 1) await this.#removePart(term, old)
+      for (const old of new Set([...own, ...partsOf(names)])) {
+        if (old < part) await this.#removePart(term, old)
       }
-      const lower = [...new Set([...termsOf(all), ...marks.map((mark) => mark.term)])]
-        .filter((one) => one < term)
-        .sort((a, b) => b - a)
-      for (const old of lower.slice(KEPT_EPOCHS).reverse().slice(0, SWEPT_AT_ONCE)) {
+      for (const old of checkpointsOf(names).filter((one) => one.part === part && one.seq < seq)) {
+        await this.#files.unlink(join(this.#directory, epochDir(term), old.name))
+      }
+      const lower = new Set([...termsOf(all), ...marks.map((mark) => mark.term)])
+      for (const old of [...lower].filter((one) => one < term).sort((a, b) => a - b)) {
         await this.#removeEpoch(old, marks)
       }
     } catch (error) {
@@ -451,16 +649,18 @@ export class SharedStore implements ReadableStore {
 
   /**
    * The mark goes first, then the journal: either without what it promises would look like damage. Without the journal's
-   * first file nobody asks for its others.
+   * first file nobody asks for its others; without the word that a checkpoint is whole nobody asks for that.
    */
   async #removePart(term: number, part: number): Promise<void> {
     const directory = join(this.#directory, epochDir(term))
     await this.#files.unlink(join(this.#directory, markFile(term, part)))
     await this.#files.unlink(join(directory, journalFile(part)))
     await this.#files.unlink(join(directory, snapshotFile(part)))
-    const names = await this.#files.list(directory)
-    for (const segment of segmentsOf(names === 'missing' ? [] : names)) {
-      if (segment.part === part) await this.#files.unlink(join(directory, segment.name))
+    const listed = await this.#files.list(directory)
+    const names = listed === 'missing' ? [] : listed
+    const checkpoints = checkpointsOf(names).sort((a, b) => (a.name < b.name ? 1 : -1))
+    for (const one of [...segmentsOf(names), ...checkpoints]) {
+      if (one.part === part) await this.#files.unlink(join(directory, one.name))
     }
   }
 
@@ -485,9 +685,6 @@ export class SharedStore implements ReadableStore {
   }
 }
 
-const NO_SPACE = ['ENOSPC', 'EDQUOT', 'EFBIG']
-const isNoSpace = (error: unknown): boolean =>
-  error instanceof FileError && NO_SPACE.includes(error.errno)
 /** At opening these are a matter of configuration; later on they are a mount that has gone wrong. */
 const NO_ACCESS = ['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']
 
@@ -504,17 +701,69 @@ const noteOf = (part: number | undefined): string =>
     ? servedNote('SharedStore')
     : servedNote('SharedStore', part, [snapshotFile(part), journalFile(part)])
 
-async function closing<T>(file: NewFile, use: () => Promise<T>): Promise<T> {
-  let result: T
-  try {
-    result = await use()
-  } catch (error) {
-    void file.close().catch(() => undefined)
-    throw error
-  }
-  await file.close()
-  return result
+const NOTHING_BELOW: Chain = { links: [], base: null }
+
+interface NewPart extends Pick<Session, 'term' | 'part' | 'state' | 'below'> {
+  readonly seq: number
+  readonly basis: Basis
+  readonly copies: 'no' | 'if there is room' | 'surely'
+  readonly onProgress?: Opening['onProgress']
 }
+
+/** A part could not be begun in good order, though its first record may count. */
+class BegunError extends Error {}
+
+const goingOnFrom = ({ term, part, position, chain }: Known): Pick<NewPart, 'basis' | 'below'> => ({
+  basis: { is: 'journal', term, part, position },
+  below: chain,
+})
+
+const linkOf = ({ term, part, journal }: Session): Link => ({
+  term,
+  part,
+  position: journal.position,
+  files: journal.files,
+  whyGone: () => journal.whyGone('everything'),
+})
+
+/** What the open part holds, for whoever goes on from it. */
+function knownOf(session: Session): Known {
+  const { term, part, journal, state, below, ground } = session
+  const { base } = ground
+  const links = linksAbove([linkOf(session), ...below.links], base)
+  const { position, tail } = journal
+  return { term, part, position, tail, state, chain: { links, base } }
+}
+
+/** Those that are needed beside a checkpoint: with the one that it is in. */
+const linksAbove = (links: readonly Link[], base: Base | null): readonly Link[] =>
+  base === null
+    ? links
+    : links.filter(
+        ({ term, part }) => term > base.term || (term === base.term && part >= base.part),
+      )
+
+const baseOf = (files: Files, made: Checkpoint, journalFiles = 0): Base => ({
+  ...{ term: made.term, part: made.part, seq: made.position.seq },
+  ...{ journalBytes: made.position.bytes, journalFiles },
+  ...{ sizeBytes: made.written.bytes, sign: made.sign },
+  whyGone: () => whyGone(files, made.written),
+})
+
+/** What a cold start has to read beside the checkpoint. */
+const unread = (session: Session): { bytes: number; files: number } => {
+  const { base } = session.ground
+  const links = linksAbove([linkOf(session), ...session.below.links], base)
+  const sum = (of: (link: Link) => number): number =>
+    links.reduce((before, link) => before + of(link), 0)
+  return {
+    bytes: sum(({ position }) => position.bytes) - (base?.journalBytes ?? 0),
+    files: sum(({ files }) => files) - (base?.journalFiles ?? 0),
+  }
+}
+
+const termsIn = ({ links }: Pick<Chain, 'links'>): number =>
+  new Set(links.map(({ term }) => term)).size
 
 /** Everything in it is durable or given up, so a close that fails or hangs says nothing. */
 function closeQuietly(open: Pick<Journal, 'close'>): void {

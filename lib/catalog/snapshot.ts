@@ -1,17 +1,18 @@
 /**
- * The whole catalog in one file of records: a head, the tables one by one, the rest in bundles, and an end that counts
- * them. Without its end it is not whole, and counts for nothing.
+ * Snapshots of formats 1 and 2: the whole catalog when a part began, in one file of records: a head, the tables one by one,
+ * the rest in bundles, and an end that counts them. Without its end it is not whole, and counts for nothing. They are read,
+ * and written no more: a part of today begins with a reference (journal.ts).
+ *
+ * In their place each part has a file of that name and a later format, whose one record makes a reader of the older formats
+ * stop: it would pass over the term and open an older one.
  */
 import { CatalogError } from './errors.ts'
-import type { NewFile } from './files.ts'
-import type { CatalogData } from './model.ts'
-import { encodeRecord, scanRecords } from './records.ts'
-import type { CatalogState } from './state.ts'
+import { encodeRecord, takeRecords } from './records.ts'
 
-/** Raised when the meaning of a file changes; files of a newer version are refused. */
-const SHARED_FORMAT = 1
-/** The changes since are in files of their own: who knows only a journal in one file would see none, and must refuse. */
-const SEGMENTED_FORMAT = 2
+/** 1: its changes are in one journal. 2: in files of their own, so that who knows only one journal refuses. */
+export const SNAPSHOT_FORMATS = [1, 2]
+/** Nothing but a sign for readers of those. */
+const STOP_FORMAT = 3
 
 export interface SnapshotHead {
   readonly snapshot: number
@@ -23,95 +24,19 @@ export interface SnapshotHead {
   readonly at: string
 }
 
-type Lists = Omit<CatalogData, 'nextTableId'>
-type Bundle = Partial<Lists>
+export const encodeStop = (term: number, part: number): Buffer =>
+  encodeRecord({ snapshot: STOP_FORMAT, term, part })
 
-const BUNDLE = 500
-const WRITE_BYTES = 1024 * 1024
-
-function* bundles(state: CatalogState): IterableIterator<Bundle> {
-  const { tables, databases, outcomes, litter, publications } = state.toData()
-  const rest: Lists = { databases, tables: [], outcomes, litter, publications }
-  for (const [list, rows] of Object.entries(rest)) {
-    for (let from = 0; from < rows.length; from += BUNDLE) {
-      yield { [list]: rows.slice(from, from + BUNDLE) }
-    }
-  }
-  for (const table of tables) yield { tables: [table] }
-}
-
-export interface NewSnapshot extends Omit<SnapshotHead, 'snapshot' | 'nextTableId'> {
-  /** Whether its journal's groups are files of their own. */
-  readonly segmented: boolean
-}
-
-/** Writes and syncs it. Between two writes the event loop has its turn. */
-export async function writeSnapshot(
-  file: NewFile,
-  { segmented, ...head }: NewSnapshot,
-  state: CatalogState,
-): Promise<void> {
-  let waiting: Buffer[] = []
-  let waitingBytes = 0
-  const flush = async (): Promise<void> => {
-    await file.write(Buffer.concat(waiting))
-    waiting = []
-    waitingBytes = 0
-  }
-  const put = async (value: unknown): Promise<void> => {
-    const record = encodeRecord(value)
-    waiting.push(record)
-    waitingBytes += record.length
-    if (waitingBytes >= WRITE_BYTES) await flush()
-  }
-  let count = 0
-  const snapshot = segmented ? SEGMENTED_FORMAT : SHARED_FORMAT
-  await put({ snapshot, ...head, nextTableId: state.nextTableId } satisfies SnapshotHead)
-  for (const bundle of bundles(state)) {
-    await put(bundle)
-    count += 1
-  }
-  await put({ end: count })
-  await flush()
-  await file.sync()
-}
-
-export interface Snapshot {
-  readonly head: SnapshotHead
-  /** Whether its journal's groups are files of their own. */
-  readonly segmented: boolean
-  readonly data: CatalogData
-}
-
-/** Null when it is not whole. CatalogError BAD_STORE for a newer format. */
-export function readSnapshot(bytes: Buffer, path: string): Snapshot | null {
-  const lists = {
-    ...{ databases: [], tables: [], outcomes: [], litter: [], publications: [] },
-  } as { [List in keyof Lists]: Lists[List][number][] }
+/** Null when not even that is whole. CatalogError BAD_STORE for a newer format. */
+export function readSnapshotHead(bytes: Buffer, path: string): SnapshotHead | null {
   let head: SnapshotHead | null = null
-  let count = 0
-  let complete = false
-  const ending = scanRecords(bytes, (value) => {
-    if (head === null) {
-      head = value as SnapshotHead
-      refuseNewer(head.snapshot, path, SEGMENTED_FORMAT)
-      return
-    }
-    const record = value as Bundle & { end?: number }
-    if (record.end !== undefined) {
-      complete = record.end === count
-      return
-    }
-    count += 1
-    for (const [list, rows] of Object.entries(record)) {
-      const into = lists[list as keyof Lists] as unknown[]
-      for (const row of rows as readonly unknown[]) into.push(row)
-    }
-  })
+  const takeFirst = (value: unknown): void => {
+    head = value as SnapshotHead
+  }
+  takeRecords(bytes, takeFirst, () => false)
   const found = head as SnapshotHead | null
-  if (found === null || !complete || ending !== 'whole') return null
-  const data = { ...lists, nextTableId: found.nextTableId }
-  return { head: found, segmented: found.snapshot === SEGMENTED_FORMAT, data }
+  if (found !== null) refuseNewer(found.snapshot, path, STOP_FORMAT)
+  return found
 }
 
 export function refuseNewer(format: unknown, path: string, known: number): void {

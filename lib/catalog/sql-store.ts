@@ -110,7 +110,7 @@ export class SqlStore implements ReadableStore {
       const { data, numbers } = await readAll(connection, dialect)
       signal.throwIfAborted()
       this.#held = { connection, dialect, term, opening, numbers }
-      return { data, seq }
+      return { state: CatalogState.from(data), seq }
     } catch (error) {
       connection.destroy()
       throw error
@@ -187,8 +187,8 @@ export class SqlStore implements ReadableStore {
   async replace(term: number, state: CatalogState): Promise<string> {
     this.#giveUp()
     try {
-      const { data, seq } = await this.#open(term, new AbortController().signal, null)
-      const draft = Draft.of(CatalogState.from(data))
+      const { state: kept, seq } = await this.#open(term, new AbortController().signal, null)
+      const draft = Draft.of(kept)
       const changes = [{ do: 'load', data: state.toData() } as const]
       const atMs = this.#now().getTime()
       const one = { by: 'the catalog written anew', atMs, changes, outcome: null }

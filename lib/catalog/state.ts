@@ -132,6 +132,19 @@ export class CatalogState {
     return this.maps.names.get(database) ?? null
   }
 
+  /** In the order in which they came, as are the outcomes and publications: to be taken in slices, too. */
+  allDatabases(): Iterable<Database> {
+    return this.maps.databases.values()
+  }
+
+  allOutcomes(): Iterable<Outcome> {
+    return this.maps.outcomes.values()
+  }
+
+  allPublications(): Iterable<Publication> {
+    return this.maps.publications.values()
+  }
+
   /** Of all databases, in the order in which they were made: to be taken in slices where there may be many. */
   allTables(): Iterable<Table> {
     return this.maps.tables.values()

@@ -10,7 +10,7 @@ import type { CatalogState, Delta } from './state.ts'
 
 /** What a store gives at its opening. */
 export interface Opened {
-  readonly data: CatalogData
+  readonly state: CatalogState
   /** The number of the last transaction that is kept under this very term; 0 when it is opened under it first. */
   readonly seq: number
 }
@@ -21,6 +21,16 @@ export interface Progress {
   readonly phase: string
   readonly done: number
   readonly of: number | null
+}
+
+/** What an opening may need of its caller. */
+export interface Opening {
+  readonly onProgress?: (progress: Progress) => void
+  /**
+   * Resolves after a renewal of the term that began then: what looks like damage, or like nothing at all, may be what a newer
+   * term has removed.
+   */
+  readonly renewed?: Commit
 }
 
 /** Transactions that are made durable together. */
@@ -43,17 +53,15 @@ export interface CatalogStore {
    * A store that tells its progress is given up when it makes none for long; one that doesn't bounds its calls itself.
    * Rejects CatalogError: IN_USE, STALE_TERM, UNAVAILABLE, FULL, CORRUPT, BAD_STORE.
    */
-  open(
-    term: number,
-    signal: AbortSignal,
-    onProgress?: (progress: Progress) => void,
-  ): Promise<Opened>
+  open(term: number, signal: AbortSignal, opening?: Opening): Promise<Opened>
   /**
    * Durable, all of them and in this order, when it resolves; one call at a time. Rejects CatalogError: FULL, BAD_STORE
    * (not kept, the store goes on), STALE_TERM (not kept, and never again under this term), UNAVAILABLE (all or none are
    * kept: `open` again under the same term and look at `seq`).
    */
   append(batch: Batch): Promise<void>
+  /** All changes up to that number are acknowledged: a renewal succeeded that began after they were durable. */
+  confirmed?(seq: number): void
   /**
    * Beside the commit: is what was appended still what its name leads to? Stores whose server keeps its own files have no
    * need of it. `everything`: what the whole term rests on, and what can be made again is made again. Rejects CatalogError:
@@ -68,6 +76,11 @@ export interface CatalogStore {
   replace?(term: number, state: CatalogState): Promise<string>
   /** The highest term that is known to have had it, whatever is left of that; 0 for none. Rejects CatalogError as `open`. */
   newestTerm?(): Promise<number>
+  /**
+   * For a backup, now and then: brings what this process knows of the catalog up to what is there, so that an opening has
+   * little left to read. Disturbs nobody, and concludes nothing. Rejects CatalogError as `open`.
+   */
+  follow?(): Promise<void>
   /** What this term keeps and where, as a text for the term's record; `begun.ts` reads it. */
   note?(): string
   /** The term is over, or the process ends. Waits for no call that hangs. */

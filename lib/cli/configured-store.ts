@@ -1,6 +1,7 @@
 /** The catalog's store as the configuration names it, opened by nobody yet. */
 import type { Log } from '../base/log.ts'
 import type { Binding } from '../catalog/binding.ts'
+import type { Memory } from '../catalog/memory.ts'
 import type { ReadableStore } from '../catalog/store.ts'
 import type { Configuration } from '../conf/index.ts'
 
@@ -10,6 +11,8 @@ export interface StoreUse {
   readonly holder?: string
   /** A master's: `system` of its rootdir is not made. */
   readonly ofMaster?: boolean
+  /** What the process knows of the catalog from one store to the next. */
+  readonly memory?: Memory
   readonly log: Log
 }
 

@@ -277,9 +277,10 @@ export class MasterLife implements DaemonLife {
       requireNoOtherCatalog(this.#catalogStart())
       if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
       const isShared = ha.catalog.class === 'SharedStore'
-      const activate: Service['activate'] = async (term, signal, onTrouble) => {
+      const activate: Service['activate'] = async (term, signal, activation) => {
+        const { onTrouble } = activation
         await requireNobodyAloneInTerm(ha.directory, rootDirectory, { signal, onTrouble })
-        await service.activate(term, signal, onTrouble)
+        await service.activate(term, signal, activation)
       }
       const formerId = await singleIdOf(ha.directory)
       const openingDirectory = isShared ? sharedDirectory(rootDirectory) : null

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { whyNotThere } from '../base/why-not-there.ts'
+import { Memory } from '../catalog/memory.ts'
 import type { ReadableStore } from '../catalog/store.ts'
 import type { Configuration } from '../conf/index.ts'
 import { fileSystemOf, hostNetwork } from '../ha/index.ts'
@@ -23,18 +24,21 @@ export function queryOptionsOf(
 ): QueryOptions {
   const rootDirectory = conf.get('tajo.rootdir')
   const { monitorMs } = timingOf(conf)
+  const memory = new Memory()
   // The database clients are loaded with it: not before this master has joined.
   const makeStore = (clusterId: string | null): Promise<ReadableStore> =>
     configuredStore(conf, {
       binding: { clusterId },
       holder: `master ${address}`,
       ofMaster: true,
+      memory,
       log,
     })
   return {
     // A store that is not opened costs nothing.
     preload: () => makeStore(null),
     makeStore,
+    followMs: monitorMs / 10,
     logDirectory: join(rootDirectory, 'system', 'queries'),
     warehouse: conf.get('tajo.warehouse.directory'),
     allowedPaths: conf.get('tajo.query.allowed-paths'),

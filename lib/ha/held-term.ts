@@ -58,6 +58,11 @@ export class HeldTerm {
     return this.acting && this.#inTime()
   }
 
+  /** Its lease holds, whether it serves already or not. */
+  isOurs(): boolean {
+    return this.#held !== null && this.#inTime()
+  }
+
   /** The state that it means for the master; null when none is held. */
   state(): MasterState | null {
     if (this.is === null) return null

@@ -37,6 +37,7 @@ export {
 export { liveMembers } from './live-members.ts'
 export { makeDirs } from './make-dirs.ts'
 export type {
+  Activation,
   DirectoryNote,
   DirectoryPicture,
   HistoryEntry,

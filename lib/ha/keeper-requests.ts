@@ -5,6 +5,7 @@
  * commit asks only for a renewal that begins later, so it is asked again of the next keeper and fails only with its term.
  */
 import { HaError } from './errors.ts'
+import type { HeldTerm } from './held-term.ts'
 import type { HistoryEntry } from './member-api.ts'
 import type { ToKeeper } from './messages.ts'
 
@@ -16,7 +17,7 @@ interface Pending<T = void> {
 export class KeeperRequests {
   readonly #send: (message: ToKeeper) => boolean
   #nextId = 1
-  #commits = new Map<number, Pending & { readonly term: number }>()
+  #commits = new Map<number, Pending & { readonly term: number; readonly isCommit: boolean }>()
   #commands = new Map<number, Pending<readonly HistoryEntry[]>>()
 
   /** `send` answers false when there is no keeper. */
@@ -55,27 +56,38 @@ export class KeeperRequests {
 
   /**
    * Resolves after a renewal of `term` that began later. Rejects with the reason given to `failCommits`. `now`: it is asked
-   * for at once, not only by `repeatCommits`.
+   * for at once, not only by `repeat`.
    */
   commit(term: number, now: boolean): Promise<void> {
+    return this.#renewal({ term, isCommit: true }, now)
+  }
+
+  /** The same for a term that doesn't serve yet. */
+  renewal(term: number): Promise<void> {
+    return this.#renewal({ term, isCommit: false }, true)
+  }
+
+  #renewal(of: { term: number; isCommit: boolean }, now: boolean): Promise<void> {
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
-      this.#commits.set(id, { resolve, reject, term })
-      if (now) this.#send({ type: 'commit', id, term })
+      this.#commits.set(id, { resolve, reject, ...of })
+      if (now) this.#send({ type: 'commit', id, term: of.term })
     })
   }
 
   /** A keeper that died took the commits it knew with it, and before the term serves none is asked for; twice does no harm. */
-  repeatCommits(): void {
-    for (const [id, { term }] of this.#commits) this.#send({ type: 'commit', id, term })
+  repeat(which: 'all' | 'renewals'): void {
+    for (const [id, { term, isCommit }] of this.#commits) {
+      if (which === 'all' || !isCommit) this.#send({ type: 'commit', id, term })
+    }
   }
 
   /** The word may come after the deadline, when this process or its host stood still: then it takes a newer renewal. */
-  onCommitted(ids: readonly number[], mayFinish: () => boolean): void {
+  onCommitted(ids: readonly number[], held: Pick<HeldTerm, 'mayFinish' | 'isOurs'>): void {
     for (const id of ids) {
       const commit = this.#commits.get(id)
       if (commit === undefined) continue
-      if (!mayFinish()) {
+      if (!(commit.isCommit ? held.mayFinish() : held.isOurs())) {
         this.#send({ type: 'commit', id, term: commit.term })
         continue
       }

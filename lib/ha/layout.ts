@@ -33,8 +33,9 @@ import type { ProcessIdentity } from './ports.ts'
  * migrated by the first master that starts when none lives (migrate.ts).
  *
  *     2   cluster.json has a generation, and is made again by the holder alone; terms name their cluster
+ *     3   the catalog's terms begin with references, which older versions must not pass over
  */
-export const FORMAT_VERSION = 2
+export const FORMAT_VERSION = 3
 
 export const ACTIVE_DIR = 'active'
 export const BACKUP_DIR = 'backup'

@@ -23,13 +23,20 @@ export type MasterState =
 
 export type OnTrouble = (why: string, cause?: unknown) => void
 
+/** What an activation may need of the election. */
+export interface Activation {
+  /** What keeps it waiting, for people; with its cause, where room is given up for it if it finds none. */
+  readonly onTrouble: OnTrouble
+  /** Resolves after a renewal of the term that began then. Rejects HaError NOT_ACTIVE when the term is over. */
+  readonly renewed: () => Promise<void>
+}
+
 /** What a term's services are told. All three must be quick to refuse; `activate` may take its time. */
 export interface Service {
   /**
-   * Open the catalog under this term and start to serve. `signal` fires when the term is lost meanwhile. What keeps it
-   * waiting is told to `onTrouble`, for people; with its cause, where room is given up for it if it finds none.
+   * Open the catalog under this term and start to serve. `signal` fires when the term is lost meanwhile.
    */
-  activate(term: number, signal: AbortSignal, onTrouble: OnTrouble): Promise<void>
+  activate(term: number, signal: AbortSignal, activation: Activation): Promise<void>
   /** After `activate`: what it keeps under this term, for the term's record and for whoever reads that later. */
   keeps?(): string | null
   /** Planned hand-over: accept nothing new, finish what was accepted, then resolve. */

@@ -292,7 +292,7 @@ export class MemberCore implements Member {
         this.#letters.onReply(message.id, message.reply)
         return
       case 'committed':
-        this.#requests.onCommitted(message.ids, () => this.mayFinish())
+        this.#requests.onCommitted(message.ids, this.#term)
         return
       case 'reply':
         if (message.error === null) this.#requests.onAnswer(message.id, [])
@@ -340,7 +340,7 @@ export class MemberCore implements Member {
     // Its predecessor may have died with our last word about a term that is over: this one knows of none.
     if (this.#term.is === null && this.#state !== 'starting') this.#setState('backup')
     if (this.#term.is === 'opened') this.#tellOpened()
-    if (this.#term.acting) this.#requests.repeatCommits()
+    this.#requests.repeat(this.#term.acting ? 'all' : 'renewals')
   }
 
   // ---- the term --------------------------------------------------------------------------------------------------
@@ -355,11 +355,17 @@ export class MemberCore implements Member {
     this.#learn(term)
     this.#setState('activating')
     try {
-      await this.#ports.service.activate(term, signal, (why, cause) => {
-        if (!this.#term.holds(term)) return
-        if (comesOfNoSpace(cause)) this.#keeper.send({ type: 'no-room', term })
-        this.#trouble = why
-        this.#announce()
+      await this.#ports.service.activate(term, signal, {
+        onTrouble: (why, cause) => {
+          if (!this.#term.holds(term)) return
+          if (comesOfNoSpace(cause)) this.#keeper.send({ type: 'no-room', term })
+          this.#trouble = why
+          this.#announce()
+        },
+        renewed: async () => {
+          if (this.#term.holds(term)) await this.#requests.renewal(term)
+          else throw new HaError('NOT_ACTIVE', `term ${term} is over`)
+        },
       })
     } catch (error) {
       if (!this.#term.holds(term)) return
@@ -380,7 +386,7 @@ export class MemberCore implements Member {
   #serve(term: number): void {
     if (!this.#term.serve(term)) return
     this.#setState(this.#currentState())
-    this.#requests.repeatCommits()
+    this.#requests.repeat('all')
   }
 
   /**

@@ -7,7 +7,7 @@
  * whoever is interrupted leaves that one, and the next start goes on from it. An older master that was started in the
  * middle is found by a second look; it can't become active any more.
  */
-import { decodeClusterLoosely } from './decode.ts'
+import { decodeClusterLoosely, generationOf } from './decode.ts'
 import { HaError } from './errors.ts'
 import {
   BACKUP_DIR,
@@ -43,7 +43,8 @@ export async function migrate(ports: Ports, migration: Migration): Promise<Clust
   const { disk } = ports
   await refuseOlder(ports, migration)
   const before = await traces(disk)
-  const next: ClusterFile = { ...migration.file, format: FORMAT_VERSION, generation: 1 }
+  const generation = generationOf(migration.file)
+  const next: ClusterFile = { ...migration.file, format: FORMAT_VERSION, generation }
   if ((await disk.create('setup', NEXT_CLUSTER_FILE, encode(next))) === 'exists') {
     const done = await byAnother(ports)
     if (done !== null) return done

@@ -1,7 +1,10 @@
 /**
- * How much the opening of a term will write, by what the last one left: a catalog in the shared directory is written anew
- * by each term, into a subdirectory of its own (`epoch-0000000042/snapshot-0000000001`, `…/journal-0000000001`). This
- * library knows names with numbers, and nothing of what is in the files.
+ * How much room to keep for the opening of a term. Mostly it writes a few records only: where the catalog is, and not what
+ * is in it. A catalog that is written anew, from memory or since too many terms have made no copy, takes all of its length.
+ * So what stands there last is the measure: in the newest subdirectory that has any (`epoch-0000000042`), the files with the
+ * highest number (`journal-0000000002`; of `whole-0000000002.0000000812-48213` the length in its name, which is that of the
+ * copy it speaks of). Where the newest has no copy of its own this is less than one takes. This library knows names with
+ * numbers, and nothing of what is in the files.
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'

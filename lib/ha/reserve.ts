@@ -38,8 +38,8 @@ export interface ReserveOptions {
 /** A block, about: what a small file takes. */
 const SMALL_BYTES = 4096
 /**
- * The term's directory, n.json, heartbeat, claim.json, opened, served; of the catalog the directory, snapshot, journal and
- * mark; and some for lower terms that have to be closed.
+ * The term's directory, n.json, heartbeat, claim.json, opened, served; of the catalog the directory, journal, mark and what
+ * stops older versions; and some for lower terms that have to be closed.
  */
 const CLAIM_FILES = 12
 /** end.json and backup/….json. */
@@ -61,10 +61,10 @@ const claimNeed = (openingBytes: number): Need => ({
   files: SMALL_NAMES.length + 1,
 })
 
-/** What a term writes before it begins its files anew, with a snapshot: a catalog's journal grows to this. */
+/** What a term writes before a copy of everything is due: a catalog's journal grows to this. */
 const TERM_BYTES = 4 * 1024 * 1024
 
-/** The same, what a term writes until its next snapshot, and that snapshot. */
+/** The same, what a term writes until the next copy is due, and that copy. */
 const alarmNeed = (openingBytes: number): Need => {
   const { bytes, files } = claimNeed(openingBytes)
   return { bytes: bytes + TERM_BYTES + openingBytes + OPENING_EXTRA_BYTES, files: files + 2 }

@@ -391,6 +391,7 @@ export class Master {
 
   async #close(): Promise<void> {
     this.#cancelBeat()
+    this.#queries.close()
     this.#pauses.measure(false)
     this.#files.close()
     this.#door?.close('this master stops')
@@ -409,9 +410,9 @@ export class Master {
 
   #service(): Service {
     return {
-      activate: async (term, signal, onTrouble) => {
+      activate: async (term, signal, activation) => {
         const beganMs = this.#options.clock.nowMs()
-        await this.#queries.activate(term, signal, onTrouble)
+        await this.#queries.activate(term, signal, activation)
         this.#noteActivation(term, this.#options.clock.nowMs() - beganMs)
         this.#gate.open(term, signal)
       },

@@ -48,7 +48,10 @@ export class SingleMember implements Member {
   async start(): Promise<void> {
     const { service, term } = this.#options
     // Nobody can ask this master before it serves: its log says what keeps it waiting.
-    await service.activate(term, this.#ended.signal, () => {})
+    await service.activate(term, this.#ended.signal, {
+      onTrouble: () => {},
+      renewed: async () => {},
+    })
     this.#setState('active')
     this.#options.storage.start(() => this.#tell())
   }

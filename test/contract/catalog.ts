@@ -20,7 +20,7 @@ import {
   type Transaction,
 } from '../../lib/catalog/model.ts'
 import { CatalogState, contentVersionOf, EMPTY } from '../../lib/catalog/state.ts'
-import type { Batch, CatalogStore, ReadableStore } from '../../lib/catalog/store.ts'
+import type { Batch, CatalogStore, Opened, ReadableStore } from '../../lib/catalog/store.ts'
 
 export interface SuiteOptions {
   /** Only one store object can have it open at a time (DerbyStore). */
@@ -70,6 +70,12 @@ export function sorted(data: CatalogData): CatalogData {
     publications: by(data.publications, ({ queryId }) => queryId),
   }
 }
+
+/** What an opening gave, to compare. */
+export const kept = ({ state, seq }: Opened): { data: CatalogData; seq: number } => ({
+  data: state.toData(),
+  seq,
+})
 
 export async function codeOf(call: Promise<unknown>): Promise<CatalogErrorCode> {
   const thrown = await call.then(
@@ -123,7 +129,7 @@ export function catalogSuite(
     const expected = sorted(catalog.state().toData())
     await catalog.close()
     const store = await makeStore()
-    const { data, seq } = await store.open(++term, NEVER)
+    const { data, seq } = kept(await store.open(++term, NEVER))
     await store.close()
     return { expected, found: sorted(data), seq }
   }
@@ -132,7 +138,7 @@ export function catalogSuite(
     const store = await makeStore()
     t.same(await store.readOnly(), { data: EMPTY, term: 0 })
     term = 41
-    const { data, seq } = await store.open(term, NEVER)
+    const { data, seq } = kept(await store.open(term, NEVER))
     t.same(data, EMPTY)
     t.equal(seq, 0)
     await store.close()
@@ -372,7 +378,7 @@ export function catalogSuite(
 
   t.test(`${name}: a term counts its transactions, and can be opened again`, async (t) => {
     const store = await makeStore()
-    const { data } = await store.open(++term, NEVER)
+    const { data } = kept(await store.open(++term, NEVER))
     const empty = batchOf(CatalogState.from(data), 1, [transaction([{ do: 'load', data: EMPTY }])])
     await store.append(empty)
     const two = batchOf(empty.after, 2, [
@@ -382,18 +388,18 @@ export function catalogSuite(
     await store.append(two)
     const again = await store.open(term, NEVER)
     t.equal(again.seq, 3)
-    t.same(sorted(again.data), sorted(two.after.toData()))
+    t.same(sorted(kept(again).data), sorted(two.after.toData()))
     const more = batchOf(two.after, 4, [
       transaction([{ do: 'drop-table', tableId: 1, litter: [] }], outcomeOf('c')),
     ])
     await store.append(more)
     await store.close()
-    t.same(sorted((await store.open(term, NEVER)).data), sorted(more.after.toData()))
+    t.same(sorted(kept(await store.open(term, NEVER)).data), sorted(more.after.toData()))
     await store.close()
     const next = await makeStore()
     const opened = await next.open(++term, NEVER)
     t.equal(opened.seq, 0, 'the next term begins to count anew')
-    t.same(sorted(opened.data), sorted(more.after.toData()))
+    t.same(sorted(kept(opened).data), sorted(more.after.toData()))
     await next.close()
     t.same((await next.readOnly()).term, term)
     t.same(sorted((await next.readOnly()).data), sorted(more.after.toData()))
@@ -406,7 +412,7 @@ export function catalogSuite(
     const empty = batchOf(CatalogState.from(EMPTY), 1, [transaction([{ do: 'load', data: EMPTY }])])
     await old.append(empty)
     const next = await makeStore()
-    const { data } = await next.open(++term, NEVER)
+    const { data } = kept(await next.open(++term, NEVER))
     const late = batchOf(empty.after, 2, [
       transaction([{ do: 'create-table', table: tableOf(1, { name: 'late' }) }]),
     ])
@@ -422,7 +428,7 @@ export function catalogSuite(
     await next.append(newer)
     await Promise.all([old.close(), next.close()])
     const last = await makeStore()
-    t.same(sorted((await last.open(++term, NEVER)).data), sorted(newer.after.toData()))
+    t.same(sorted(kept(await last.open(++term, NEVER)).data), sorted(newer.after.toData()))
     await last.close()
   })
 }

@@ -22,7 +22,7 @@ import { pacedMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { until } from '../support/until.ts'
-import { catalogSuite } from './catalog.ts'
+import { catalogSuite, kept } from './catalog.ts'
 
 interface Login {
   readonly user: string
@@ -80,7 +80,7 @@ class Writer {
   }
 
   async open(term: number): Promise<this> {
-    const { data, seq } = await this.store.open(term, never())
+    const { data, seq } = kept(await this.store.open(term, never()))
     this.draft = Draft.of(CatalogState.from(data))
     this.seq = seq
     return this
@@ -222,7 +222,7 @@ for (const kind of KINDS) {
       const want = one.draft.toData()
       t.strictSame((await one.store.readOnly()).data, want, 'dumped while it is open')
       const two = openStore(rest)
-      t.strictSame((await two.store.open(2, never())).data, want, 'taken over')
+      t.strictSame(kept(await two.store.open(2, never())).data, want, 'taken over')
       t.equal((await two.store.readOnly()).term, 2)
       await two.open(2)
       await two.write([

@@ -355,22 +355,9 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/journal.js',
-        find: 'await files.readWhole(path, bytes)',
-        replace: 'await files.read(path)',
-      },
-    ],
-    tests: ['unit/catalog/segments.test.js'],
-    says: /a backup that looks in any moment spoils nothing/,
-  },
-  {
-    name: 'a look reads a snapshot that is still being written',
-    kind: 'hang',
-    edits: [
-      {
-        file: 'build/lib/catalog/shared-read.js',
-        find: 'if (!mayBe || !(await isThere(files, journalPath))) {',
-        replace: 'await files.read(path); if (!mayBe || !(await isThere(files, journalPath))) {',
+        file: 'build/lib/catalog/journal-read.js',
+        find: 'files.readWhole(path, sizeBytes)',
+        replace: 'files.read(path)',
       },
     ],
     tests: ['unit/catalog/segments.test.js'],
@@ -455,43 +442,108 @@ export const FAULTS: readonly Fault[] = [
     says: /nothing is removed that nobody has read/,
   },
   {
-    name: 'what is restored reads a snapshot that is still being written',
-    kind: 'hang',
-    edits: [
-      {
-        file: 'build/lib/catalog/restorable.js',
-        find: 'isWhole || mayReadAll ?',
-        replace: 'true ?',
-      },
-    ],
-    tests: ['unit/catalog/segments.test.js'],
-    says: /a backup that looks in any moment spoils nothing/,
-  },
-  {
     name: "a dump reads the journal that an earlier version's active still writes",
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/shared-read.js',
-        find: 'if (look.besideMasters === true && ',
-        replace: 'if (look.besideMasters !== true && ',
+        file: 'build/lib/catalog/journal-read.js',
+        find: 'if (!mayGrow && look.besideMasters === true)',
+        replace: 'if (false)',
       },
     ],
     tests: ['unit/catalog/segments.test.js'],
-    says: /folded into the snapshot/,
+    says: /journals of earlier versions, and of masters on other mounts/,
   },
   {
-    name: 'a journal of closed files is not told to versions that would not see them',
+    name: 'readers of earlier formats are not stopped by a term of today',
     kind: 'lost acknowledgement',
     edits: [
       {
         file: 'build/lib/catalog/snapshot.js',
-        find: 'const snapshot = segmented ? SEGMENTED_FORMAT : SHARED_FORMAT;',
-        replace: 'const snapshot = SHARED_FORMAT;',
+        find: 'const STOP_FORMAT = 3;',
+        replace: 'const STOP_FORMAT = 1;',
       },
     ],
     tests: ['unit/catalog/segments.test.js'],
-    says: /older versions refuse the second|loses nothing acknowledged/,
+    says: /earlier versions refuse all of them/,
+  },
+  {
+    name: 'an older journal of the chain is read to its end',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/catalog/chain.js',
+        find: 'upTo: basis.position }',
+        replace: 'upTo: null }',
+      },
+    ],
+    tests: ['unit/catalog/chain.test.js'],
+    says: /does not count/,
+  },
+  {
+    name: 'a checkpoint is made of what nobody has acknowledged',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/catalog/shared-store.js',
+        find: 'session.state = after;',
+        replace: 'session.state = after; this.confirmed(session.journal.position.seq);',
+      },
+    ],
+    tests: ['unit/catalog/chain.test.js'],
+    says: /made of what was acknowledged/,
+  },
+  {
+    name: 'a master that has lost its term takes what is missing for damage, or for a beginning',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/catalog/chain.js',
+        find: 'const { renewed = async () => { } } = finding;',
+        replace: 'const renewed = async () => { };',
+      },
+    ],
+    tests: ['unit/catalog/chain.test.js'],
+    says: /only by who still has the term/,
+  },
+  {
+    name: 'a backup goes on from what its memory has read beyond the chain',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/catalog/chain.js',
+        find: 'known.position.bytes <= upTo.bytes',
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/catalog/chain.test.js'],
+    says: /is forgotten/,
+  },
+  {
+    name: 'a backup does not notice that what it has read was cut off and replaced',
+    kind: 'lost acknowledgement',
+    edits: [
+      {
+        file: 'build/lib/catalog/journal-read.js',
+        find: 'if (!next.subarray(0, known).equals(tail))',
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['unit/catalog/chain.test.js'],
+    says: /cut off and replaced/,
+  },
+  {
+    name: 'what the checkpoint before the last needs is removed',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/catalog/shared-store.js',
+        find: 'await this.#sweep(before);',
+        replace: 'await this.#sweep(ground.base);',
+      },
+    ],
+    tests: ['unit/catalog/shared-store.test.js'],
+    says: /below the checkpoint before the last/,
   },
   {
     name: 'a damaged record of the catalog is taken for a whole one',

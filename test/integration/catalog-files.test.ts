@@ -30,7 +30,7 @@ const tajo = (master: TestMaster, ...args: string[]): Promise<Ran> =>
 function removeFiles({ root }: TestCluster, what: RegExp): string[] {
   const directory = join(root, 'system', 'catalog')
   const gone = readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter((path) => /(snapshot|journal|begun)-[0-9-]+$/.test(path))
+    .filter((path) => /(snapshot|journal|checkpoint|whole|begun)-[0-9.-]+$/.test(path))
     .filter((path) => what.test(path))
   for (const path of gone) rmSync(join(directory, path))
   return gone
@@ -117,24 +117,15 @@ t.test(
       await cluster.settled()
       return restored
     }
-    t.match((await broughtBack(/snapshot-.*/)).stdout, /made anew from term/)
-    t.equal(await client.execute('create table c (x int4)'), 'CREATE TABLE')
-    for (const name of ['a', 'b']) {
-      t.match(await client.execute(`create table if not exists ${name} (x int4)`), /exists already/)
-    }
-    t.match(
-      (await broughtBack(/journal-.*/)).stdout,
-      /its journal is missing: what was changed after/,
-    )
+    await broughtBack(/journal-.*/)
     const { nextTableId } = JSON.parse((await catalog(active, 'dump')).stdout).catalog
     t.ok(nextTableId > 1_000_000, 'no table gets the id of one whose making is lost')
-    t.equal(
-      await client.execute('create table c (x int4)'),
-      'CREATE TABLE',
-      'c was in that journal',
-    )
+    t.match(await client.execute('create table if not exists a (x int4)'), /exists already/)
+    const again = await client.execute('create table b (x int4)')
+    t.equal(again, 'CREATE TABLE', 'b was in that journal')
     await broughtBack(/.*/)
-    for (const name of ['a', 'b']) t.equal(await client.execute(`drop table ${name}`), 'DROP TABLE')
+    t.equal(await client.execute('drop table a'), 'DROP TABLE')
+    t.equal(await client.execute('create table b (x int4)'), 'CREATE TABLE', 'and was lost again')
   },
 )
 

@@ -1,6 +1,6 @@
 /**
  * How fast another master serves where the shared directory takes nothing more: bytes, inodes or a quota used up, with a
- * small catalog and with a large one, whose opening writes as much again. Within M of the last heartbeat, by the product's
+ * small catalog and with a large one. Within M of the last heartbeat, by the product's
  * own record. Two real masters on a file system of their own; the active is killed with kill -9.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -134,11 +134,10 @@ for (const what of FULLNESS) {
   }
 }
 
-t.test('a quota that has room for the claim, and none for the opening', async (t) => {
+t.test('an opening needs no room for the catalog, however large that is', async (t) => {
   if (!hasParts(t, ...PARTS_OF.quota)) return
   const ground = await fullGround(t, 'quota', LARGE.disk)
   const heir = await failOver(t, LARGE, ground, 1_000_000)
-  t.match(heir.log, /the opening of term \d+ found no room: what was kept for it is given up now/)
-  const tries = heir.logLines.filter(({ msg }) => msg === 'the catalog store is not available')
-  t.ok(tries.length <= 2, `and found some at once: ${tries.length} tries in vain`)
+  t.notMatch(heir.log, /found no room/)
+  t.notOk(heir.logLines.some(({ msg }) => msg === 'the catalog store is not available'))
 })

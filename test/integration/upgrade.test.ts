@@ -116,7 +116,7 @@ t.test('from the state before format 2', async (t) => {
   const both = [one.start(), three.start()]
   await Promise.all(both)
   await until('a new one is active', async () => (await isActive(one)()) || isActive(three)())
-  t.equal(formatOf(), 2)
+  t.equal(formatOf(), 3)
   writeConf(confDir, [one, three], { 'tajo.rootdir': `file://${root}` })
   writeConf(join(worker.dir, 'conf'), [one, three], {
     'tajo.rootdir': `file://${root}`,

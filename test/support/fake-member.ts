@@ -79,7 +79,10 @@ export class FakeMember implements Member {
   async activate(term: number): Promise<void> {
     this.#term = new AbortController()
     this.heldTerm = term
-    await this.service?.activate(term, this.#term.signal, () => {})
+    await this.service?.activate(term, this.#term.signal, {
+      onTrouble: () => {},
+      renewed: async () => {},
+    })
     this.active = { ...this.#self, state: 'active' }
     this.epoch = term
     this.change('active')

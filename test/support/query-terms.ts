@@ -124,6 +124,7 @@ export class Terms {
     this.options = {
       preload: async () => {},
       makeStore: async () => new MemStore(this.kept),
+      followMs: 500,
       logDirectory: join(this.directory, 'queries'),
       warehouse: join(this.directory, 'warehouse'),
       allowedPaths: [join(this.directory, 'allowed')],
@@ -172,6 +173,7 @@ export class Terms {
         term: this.#term,
         signal: over.signal,
         onTrouble: () => {},
+        renewed: async () => {},
         address: `m${this.#term}:26001`,
         commit,
         mayServe: () => this.mayServe,

@@ -124,10 +124,10 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
     const term = Math.max(1, before, haEpoch)
     const opened = await openedIn(store, term, force)
     if (opened === null) return await replaced(context, { store, name, data, term })
-    const draft = Draft.of(CatalogState.from(opened.data))
+    const draft = Draft.of(opened.state)
     const by = `tajo catalog load by ${orderedBy()}`
     // Workers may outlive the load, and come with writes to tables that it has removed.
-    const nextTableId = Math.max(data.nextTableId, opened.data.nextTableId)
+    const nextTableId = Math.max(data.nextTableId, opened.state.nextTableId)
     const loaded = { do: 'load', data: { ...data, nextTableId } } as const
     const one = { by, atMs: Date.now(), changes: [loaded], outcome: null }
     draft.apply(one)

@@ -8,11 +8,12 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { CatalogError } from '../../catalog/errors.ts'
 import type { Table } from '../../catalog/model.ts'
-import type { KnownWorker } from '../../ha/index.ts'
+import type { Activation, KnownWorker } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
 import type { Whereabouts } from '../active-gate.ts'
 import type { AstrayWorker } from '../astray-workers.ts'
+import { CatalogFollower } from './catalog-follower.ts'
 import type { CatalogReads } from './catalog-service.ts'
 import type { QueryOptions } from './options.ts'
 import type { QueryHistory } from './query-history.ts'
@@ -56,6 +57,8 @@ interface Loaded {
 export class QueryServices {
   readonly #options: ServicesOptions
   #loaded: Promise<Loaded> | null = null
+  #follower: CatalogFollower | null = null
+  #isActivating = false
   #term: QueryTerm | null = null
   readonly #reads = new WeakMap<QueryTerm, CatalogReads>()
 
@@ -70,13 +73,34 @@ export class QueryServices {
       // It is tried again when it is needed, and fails the activation then.
       this.#options.log('error', 'the query services can not be loaded', { error })
     })
+    this.#follower = this.#makeFollower(this.#options.queries)
+    this.#follower.start()
+  }
+
+  /** The process ends, or this master takes no part any more. */
+  close(): void {
+    this.#follower?.stop()
+  }
+
+  #makeFollower({ makeStore, followMs }: QueryOptions): CatalogFollower {
+    const { clusterId, clock, log } = this.#options
+    return new CatalogFollower({
+      open: async () => {
+        const store = await makeStore(clusterId())
+        return store.follow === undefined ? null : { follow: store.follow.bind(store) }
+      },
+      mayFollow: () => this.#term === null && !this.#isActivating,
+      everyMs: followMs,
+      clock,
+      log,
+    })
   }
 
   /** Opens the catalog under `term`. Rejects CatalogError; the term can't be served then. */
   async activate(
     term: number,
     signal: AbortSignal,
-    onTrouble: (why: string, cause?: unknown) => void,
+    { onTrouble, renewed }: Activation,
   ): Promise<void> {
     const {
       queries,
@@ -88,7 +112,14 @@ export class QueryServices {
     } = this.#options
     if (queries === null) return
     const { openTerm, history } = await this.#load(queries)
-    this.#term = await openTerm({ ...options, ...queries, history, term, signal, onTrouble })
+    this.#isActivating = true
+    try {
+      this.#term = await openTerm({
+        ...{ ...options, ...queries, history, term, signal, onTrouble, renewed },
+      })
+    } finally {
+      this.#isActivating = false
+    }
   }
 
   /** What the open term keeps, for its record. */

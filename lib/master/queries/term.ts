@@ -42,6 +42,8 @@ export interface TermOptions extends QueryOptions {
   readonly onTrouble: (why: string, cause?: unknown) => void
   readonly address: string
   readonly commit: () => Promise<void>
+  /** The same while the term does not serve yet. */
+  readonly renewed: () => Promise<void>
   /** Whether requests are taken at this moment: not while the lease is not renewed. */
   readonly mayServe: () => boolean
   /** The catalog can take no more changes under this term, but perhaps under another master's. */
@@ -77,7 +79,7 @@ export async function openTerm(options: TermOptions): Promise<QueryTerm> {
   const beganMs = clock.nowMs()
   const store = await options.makeStore(options.clusterId())
   const catalog = new Catalog({ store, commit, onBroken, onGone, clock, log })
-  await catalog.open(term, signal, options.onTrouble)
+  await catalog.open(term, signal, options)
   log('info', `the catalog is open under term ${term}`, { tookMs: clock.nowMs() - beganMs })
   const { clusterId, secret } = options
   const calls = new RpcWorkerCalls({ clusterId, secret, epoch: term, clock, log })

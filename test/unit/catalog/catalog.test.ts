@@ -101,7 +101,8 @@ t.test('a store that is away is tried for a while, and every time is told', asyn
   const options = { store, commit: async () => {}, clock, log: () => {}, openPatienceMs: 10_000 }
   const catalog = new Catalog(options)
   const told: string[] = []
-  const open = () => catalog.open(1, new AbortController().signal, (why) => told.push(why))
+  const open = () =>
+    catalog.open(1, new AbortController().signal, { onTrouble: (why) => told.push(why) })
   setAway(true)
   const back = open()
   await clock.go(500)
@@ -131,9 +132,9 @@ t.test(
       ...store,
       append: (batch) => store.append(batch),
       close: () => store.close(),
-      open: (_term, _signal, onProgress) => {
+      open: (_term, _signal, opening) => {
         opens += 1
-        say = (done) => onProgress?.({ phase: 'reading the journal', done, of: 1000 })
+        say = (done) => opening?.onProgress?.({ phase: 'reading the journal', done, of: 1000 })
         return new Promise(() => {})
       },
     }
@@ -142,7 +143,7 @@ t.test(
     const told: string[] = []
     let ended: unknown = null
     catalog
-      .open(1, new AbortController().signal, (why) => told.push(why))
+      .open(1, new AbortController().signal, { onTrouble: (why) => told.push(why) })
       .catch((error: unknown) => {
         ended = error
       })

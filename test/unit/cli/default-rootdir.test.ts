@@ -315,7 +315,7 @@ t.test('high availability switched off beside an older catalog of the single mas
   const formed = (name: string, uri: string): void => {
     const catalog = { class: name, uri }
     const cluster = {
-      format: 2,
+      format: 3,
       clusterId: CLUSTER,
       catalog,
       createdAt: '2026-11-28T00:00:00.000Z',

@@ -19,7 +19,7 @@ const JOINED = {
   secret: 'secret',
   storage: { granularityMs: 1, slowestRenewalMs: 1, network: false, warnings: [] },
   cluster: {
-    format: 2,
+    format: 3,
     clusterId: 'c1',
     generation: 1,
     catalog: { class: 'SharedStore', uri: '' },
@@ -191,7 +191,7 @@ t.test('what keeps a term from being served is told while it is waited for', asy
   let open = (): void => {}
   let trouble: OnTrouble = () => {}
   const { clock, core, newest } = member(t, {
-    activate: (_term, _signal, onTrouble) => {
+    activate: (_term, _signal, { onTrouble }) => {
       onTrouble('no database listens there', new Error('ECONNREFUSED'))
       trouble = onTrouble
       return new Promise((resolve) => (open = resolve))

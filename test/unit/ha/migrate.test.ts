@@ -65,7 +65,7 @@ const fileOf = (path: string) => JSON.parse(readFileSync(`${path}/cluster.json`,
 t.test('an old directory keeps its id, its secret, its terms and its history', async (t) => {
   const path = oldDirectory(t)
   t.match(await join(path), { clusterId: ID, secret: SECRET, newest: 1 })
-  t.match(fileOf(path), { format: 2, clusterId: ID, generation: 1 })
+  t.match(fileOf(path), { format: 3, clusterId: ID, generation: 1 })
   t.notOk(readdirSync(path).includes('cluster.next.json'))
   const disk = openDisk(path)
   t.match(await readHistory(disk, 10), [{ term: { term: 1 }, served: { term: 1 } }])
@@ -77,13 +77,13 @@ t.test('of several masters that start at once one migrates', async (t) => {
   const path = oldDirectory(t)
   const all = await Promise.all([join(path), join(path), join(path)])
   for (const one of all) t.match(one, { clusterId: ID, secret: SECRET })
-  t.match(fileOf(path), { format: 2, clusterId: ID })
+  t.match(fileOf(path), { format: 3, clusterId: ID })
 })
 
 t.test('a migration that was interrupted is gone on with', async (t) => {
   for (const left of ['both files', 'the new one']) {
     const path = oldDirectory(t)
-    const next = encode({ ...fileOf(path), format: 2, generation: 1 })
+    const next = encode({ ...fileOf(path), format: 3, generation: 1 })
     writeFileSync(`${path}/cluster.next.json`, next)
     if (left === 'the new one') rmSync(`${path}/cluster.json`)
     t.match(await join(path), { clusterId: ID }, left)
@@ -100,7 +100,7 @@ t.test('a master of the older version that lives is named, and nothing is change
   writeFileSync(`${path}/${backupFile('old:26001')}`, encode(living))
   await t.rejects(join(path), {
     code: 'BAD_DIRECTORY',
-    message: /masters of an older version live .*\(format 1, this version writes 2\): old:26001/,
+    message: /masters of an older version live .*\(format 1, this version writes 3\): old:26001/,
   })
   t.match(fileOf(path), { format: 1 })
   t.notOk(readdirSync(path).includes('cluster.next.json'))

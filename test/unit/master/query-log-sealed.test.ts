@@ -233,7 +233,7 @@ t.test('the services of a backup name the active; those of the active answer', a
   t.same(reads, [])
   log.close()
   const over = new AbortController()
-  await services.activate(4, over.signal, () => {})
+  await services.activate(4, over.signal, { onTrouble: () => {}, renewed: async () => {} })
   const isThere = async (): Promise<boolean> => {
     await terms.clock.advance(2000)
     return (await services.newest(10)).length === 1

@@ -1,0 +1,57 @@
+/**
+ * A backup follows the catalog of the active master in its memory, so that it has almost nothing to read when it takes over.
+ * What can't be read meanwhile is told once, and concludes nothing: an opening tells what it means.
+ */
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { messageOf } from '../../base/message-of.ts'
+
+export interface FollowerOptions {
+  /** Null where the store has nothing to follow. */
+  readonly open: () => Promise<{ follow(): Promise<void> } | null>
+  /** Not while a term is open here, which knows more. */
+  readonly mayFollow: () => boolean
+  /** Between two looks. */
+  readonly everyMs: number
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class CatalogFollower {
+  readonly #options: FollowerOptions
+  #cancel = (): void => {}
+  #isOver = false
+  #store: Awaited<ReturnType<FollowerOptions['open']>> = null
+  #told = ''
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    void this.#run()
+  }
+
+  stop(): void {
+    this.#isOver = true
+    this.#cancel()
+  }
+
+  async #run(): Promise<void> {
+    const { open, mayFollow, everyMs, clock, log } = this.#options
+    try {
+      if (mayFollow()) {
+        this.#store ??= await open()
+        if (this.#store === null || this.#isOver) return
+        await this.#store.follow()
+      }
+      this.#told = ''
+    } catch (error) {
+      const why = messageOf(error)
+      if (why !== this.#told) log('info', `the catalog can't be followed: ${why}`)
+      this.#told = why
+    }
+    if (this.#isOver) return
+    this.#cancel = clock.after(everyMs, () => void this.#run())
+  }
+}
