@@ -39,6 +39,7 @@ import { CatalogError } from './errors.ts'
 import { FileError, type Files, isNoSpace, type NewFile, openFiles } from './files.ts'
 import { GrowingJournal } from './growing-journal.ts'
 import { type Basis, beginning, type Journal, type Position } from './journal.ts'
+import { findJournal } from './journal-read.ts'
 import type { Memory } from './memory.ts'
 import { findRestorable } from './restorable.ts'
 import { SegmentedJournal } from './segmented-journal.ts'
@@ -434,8 +435,8 @@ export class SharedStore implements ReadableStore {
       const place = { term, part, position: beginning(seq) }
       const copy = { ...place, cluster, state, at: this.#now().toISOString() }
       const checkpoint = copies === 'no' ? null : await this.#copied(copy, copies, onProgress)
-      const journalPath = join(directory, journalFile(part))
-      ;[file] = await Promise.all([this.#files.create(journalPath, { durable: true }), stopped])
+      file = await this.#files.create(join(directory, journalFile(part)), { durable: true })
+      await stopped
       if (file === 'exists') return null
       const kind = segmented ? SegmentedJournal : GrowingJournal
       const journal = await kind.begin(this.#files, file, { cluster, term, part, seq, basis })
@@ -446,12 +447,23 @@ export class SharedStore implements ReadableStore {
     } catch (error) {
       closeQuietly(stop)
       if (file !== null && file !== 'exists') closeQuietly(file)
-      // A first record that may be whole is never removed: a successor may rest on it.
-      const isWhole = error instanceof BegunError
-      if (!isWhole && (isNoSpace(error) || error instanceof CatalogError)) {
-        await this.#removePart(term, part)
+      if (error instanceof BegunError || (await this.#mayBeBegun(term, part))) {
+        throw new CatalogError('UNAVAILABLE', messageOf(error), { cause: error })
       }
-      throw isWhole ? new CatalogError('UNAVAILABLE', error.message, { cause: error }) : error
+      if (isNoSpace(error) || error instanceof CatalogError) await this.#removePart(term, part)
+      throw error
+    }
+  }
+
+  /** A first record that may be whole is never removed, whatever was told of its write: a successor may rest on it. */
+  async #mayBeBegun(term: number, part: number): Promise<boolean> {
+    try {
+      const names = await this.#files.list(join(this.#directory, epochDir(term)))
+      if (names === 'missing') return false
+      const place = { term, part, names }
+      return (await findJournal({ ...this.#where(), takesOver: false }, place)).is === 'begun'
+    } catch {
+      return true
     }
   }
 
