@@ -129,16 +129,15 @@ const WRITER = `
   const [url, uri] = process.argv.slice(1)
   const { EmbeddedStore } = await import(url)
   const { Draft } = await import(new URL('apply.js', 'file://' + url))
-  const { CatalogState } = await import(new URL('state.js', 'file://' + url))
   const store = new EmbeddedStore({ uri })
-  const { data } = await store.open(1, new AbortController().signal)
-  const draft = Draft.of(CatalogState.from(data))
+  const { state } = await store.open(1, new AbortController().signal)
+  const draft = Draft.of(state)
   for (let i = 1; ; i++) {
     const outcome = { queryId: 'q' + i, state: 'done', message: '', rows: 1, atMs: 1 }
     const transaction = { by: 'test', atMs: 1, changes: [], outcome }
     draft.apply(transaction)
-    const { state, delta } = draft.seal()
-    await store.append({ firstSeq: i, transactions: [transaction], delta, after: state })
+    const { state: after, delta } = draft.seal()
+    await store.append({ firstSeq: i, transactions: [transaction], delta, after })
     process.stdout.write(i + '\\n')
   }
 `
