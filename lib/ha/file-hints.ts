@@ -62,8 +62,13 @@ export function watchTerms(hints: FileHints): () => void {
     if (newest.term > followed) due ??= setImmediate(follow)
     onEvent()
   })
-  for (const name of readdirSync(activeDir)) newest = newerOf(newest, name)
-  follow()
+  try {
+    for (const name of readdirSync(activeDir)) newest = newerOf(newest, name)
+    follow()
+  } catch (error) {
+    // It was removed in this moment: whoever polls tells that, and what to do.
+    onTrouble(messageOf(error))
+  }
   return () => {
     if (due !== null) clearImmediate(due)
     terms?.close()

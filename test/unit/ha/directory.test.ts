@@ -500,3 +500,11 @@ t.test(
     stop()
   },
 )
+
+t.test('a directory that was removed in this moment gives no hints, and ends nobody', async (t) => {
+  const told: string[] = []
+  const activeDir = `${t.testdir({})}/active`
+  const onTrouble = (why: string): void => void told.push(why)
+  watchTerms({ activeDir, onEvent: () => {}, onTrouble })()
+  t.match(told, [/ENOENT/, /ENOENT/])
+})
