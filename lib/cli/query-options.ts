@@ -38,7 +38,7 @@ export function queryOptionsOf(
     // A store that is not opened costs nothing.
     preload: () => makeStore(null),
     makeStore,
-    followMs: monitorMs / 10,
+    followMs: monitorMs / 5,
     logDirectory: join(rootDirectory, 'system', 'queries'),
     warehouse: conf.get('tajo.warehouse.directory'),
     allowedPaths: conf.get('tajo.query.allowed-paths'),
