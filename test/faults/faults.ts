@@ -459,9 +459,9 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/snapshot.js',
-        find: 'const STOP_FORMAT = 3;',
-        replace: 'const STOP_FORMAT = 1;',
+        file: 'build/lib/catalog/shared-store.js',
+        find: 'encodeStop(term, part)',
+        replace: 'Buffer.alloc(0)',
       },
     ],
     tests: ['unit/catalog/segments.test.js'],
@@ -514,6 +514,12 @@ export const FAULTS: readonly Fault[] = [
         file: 'build/lib/catalog/chain.js',
         find: 'known.position.bytes <= upTo.bytes',
         replace: 'true',
+      },
+      // What a reference names is compared as well.
+      {
+        file: 'build/lib/catalog/journal-read.js',
+        find: 'requireNamed(path, end, upTo);',
+        replace: '{ }',
       },
     ],
     tests: ['unit/catalog/chain.test.js'],
