@@ -1046,9 +1046,21 @@ t.test(
     const seen = (proven: string[]) =>
       term.tracker.heartbeat({ workerId, incarnation, freeSlots: 2, reports: [], proven })
     term.tracker.register({ worker, tasks: [], proven: [] })
+    // Before the master has made its own files, on a real disk, there is nothing that anybody could prove; nor while that
+    // disk is slower than the clock here, which looks like one that hangs.
+    const known = () =>
+      until('both of its files are known', async () => {
+        const { places } = await term.tracker.prove({ workerId, incarnation, made: [] })
+        return places.length === 2 && places.every(({ nonce }) => nonce !== null)
+      })
+    await known()
+    seen([])
     await submit(seat, 'SELECT 1')
     const later = async (ms: number) => {
-      await terms.clock.advance(ms)
+      for (let left = ms; left > 0; left -= 1000) {
+        await terms.clock.advance(1000)
+        await known()
+      }
       seen([])
       return term.workers()[0]
     }
