@@ -1,19 +1,11 @@
 /**
- * Tables and transactions in pieces: what comes out is what went in, by way of JSON, and no piece is long.
+ * Tables in pieces: what comes out is what went in, by way of JSON, and no piece is long.
  */
 import t from 'tap'
-import { Draft } from '../../../lib/catalog/apply.ts'
-import type { CatalogData, Change, DataFile, Transaction } from '../../../lib/catalog/model.ts'
+import type { CatalogData, DataFile } from '../../../lib/catalog/model.ts'
 import { CatalogState, EMPTY, StateBuilder } from '../../../lib/catalog/state.ts'
-import {
-  TableAssembler,
-  type TablePiece,
-  TransactionAssembler,
-  type TransactionPiece,
-  tablePieces,
-  transactionPieces,
-} from '../../../lib/catalog/table-pieces.ts'
-import { fileOf, outcomeOf, tableOf, transaction } from '../../contract/catalog.ts'
+import { TableAssembler, type TablePiece, tablePieces } from '../../../lib/catalog/table-pieces.ts'
+import { fileOf, outcomeOf, tableOf } from '../../contract/catalog.ts'
 
 const byJson = <T>(value: T): T => JSON.parse(JSON.stringify(value))
 const files = (count: number, partitions: number): DataFile[] =>
@@ -79,57 +71,6 @@ const load: CatalogData = {
   publications: [{ queryId: 'p', staging: '/s', location: '/t' }],
   nextTableId: 3,
 }
-const many = Array.from({ length: 1500 }, (_, at) => `/old${at}`)
-const changes: Change[] = [
-  { do: 'load', data: load },
-  { do: 'create-table', table: tableOf(3, { files: files(1700, 0) }) },
-  { do: 'write', tableId: 3, schemaVersion: 1, mode: 'append', files: files(1200, 0) },
-  { do: 'write', tableId: 2, schemaVersion: 1, mode: 'overwrite', files: [fileOf('one')] },
-  { do: 'add-litter', paths: many },
-  { do: 'litter-removed', paths: many.slice(3) },
-  { do: 'drop-database', name: 'x' },
-]
-const after = (one: Transaction): CatalogData => {
-  const draft = Draft.of(CatalogState.from(EMPTY))
-  draft.apply(one)
-  return draft.seal().state.toData()
-}
-
-t.test('a transaction does what it did, again of its pieces', async (t) => {
-  const small = transaction(changes.slice(-1), outcomeOf('q'))
-  t.same([...transactionPieces(small)], [{ transaction: small }], 'a small one is one piece')
-  const large = transaction(changes, outcomeOf('q'))
-  const pieces = [...transactionPieces(large)].map(byJson)
-  const longest = Math.max(...pieces.map((piece) => JSON.stringify(piece).length))
-  t.ok(longest < 200_000, `the longest piece has ${longest} characters`)
-  const assembler = new TransactionAssembler()
-  const made = pieces.map((piece) => assembler.add(piece))
-  const whole = made.pop() ?? null
-  t.ok(made.every((one) => one === null))
-  t.notOk(assembler.isUnfinished)
-  t.same(after(whole as Transaction), after(large))
-  t.same(assembler.add({ transaction: small }), small, 'the next one follows')
-})
-
-t.test('a transaction with a part missing, or one too much, is refused', async (t) => {
-  const pieces = [...transactionPieces(transaction(changes, null))].map(byJson)
-  const refused = (some: readonly TransactionPiece[]): string => {
-    const assembler = new TransactionAssembler()
-    try {
-      for (const piece of some) assembler.add(piece)
-    } catch (error) {
-      return (error as Error).message
-    }
-    return assembler.isUnfinished ? 'unfinished' : 'not refused'
-  }
-  for (let at = 0; at < pieces.length; at += 1) {
-    const without = pieces.filter((_, index) => index !== at)
-    t.not(refused(without), 'not refused', `without piece ${at}`)
-    const twice = pieces.flatMap((piece, index) => (index === at ? [piece, piece] : [piece]))
-    t.not(refused(twice), 'not refused', `piece ${at} twice`)
-  }
-})
-
 t.test('a state is made of its rows in any order, call by call', async (t) => {
   const builder = new StateBuilder()
   for (const table of [...load.tables].reverse()) builder.add({ tables: [table] })
