@@ -18,34 +18,24 @@
  *   acknowledged any more: the catalog is written anew from memory, in the term's next part, and the term is given up.
  * - Without space a change is refused FULL, and the store goes on as soon as there is some.
  */
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
+import { beginPart, closeQuietly, makeMark, type NewPart, type PartMaker } from './begin-part.ts'
 import { markFile, marksOf, type Served, servedNote } from './begun.ts'
 import { type Binding, bindingFile, boundTo, requireOurs, UNBOUND } from './binding.ts'
 import { whyGone } from './by-name.ts'
 import { type Base, type Chain, type Known, type Link, readNewest, seenTerms } from './chain.ts'
-import { type Checkpoint, makeCheckpoint, makeSign, type NewCheckpoint } from './checkpoint.ts'
-import {
-  checkpointsOf,
-  epochDir,
-  journalFile,
-  partsOf,
-  segmentsOf,
-  snapshotFile,
-  termsOf,
-} from './epoch-names.ts'
+import { type Checkpoint, makeCheckpoint, makeSign } from './checkpoint.ts'
+import { epochDir, journalFile, partsOf, snapshotFile } from './epoch-names.ts'
 import { CatalogError } from './errors.ts'
-import { FileError, type Files, isNoSpace, type NewFile, openFiles } from './files.ts'
-import { GrowingJournal } from './growing-journal.ts'
-import { type Basis, beginning, type Journal, type Position } from './journal.ts'
-import { findJournal } from './journal-read.ts'
+import { FileError, type Files, isNoSpace, openFiles } from './files.ts'
+import type { Journal, Position } from './journal.ts'
 import type { Memory } from './memory.ts'
 import { findRestorable } from './restorable.ts'
-import { SegmentedJournal } from './segmented-journal.ts'
-import { encodeStop } from './snapshot.ts'
 import { CatalogState, EMPTY } from './state.ts'
 import type { Batch, Kept, LookOptions, Opened, Opening, Origin, ReadableStore } from './store.ts'
+import { sweepBelow } from './sweep.ts'
 
 export interface SharedOptions {
   /** Absolute: `<rootdir>/system/catalog`. */
@@ -77,8 +67,6 @@ const PARTS_A_CHECKPOINT = 8
 const JOURNAL_FILES = 64
 /** And one more for each so many bytes of the checkpoint: a long one is not written anew for few files. */
 const CHECKPOINT_BYTES_A_FILE = 64 * 1024
-/** Names that exist already although no listing showed them. */
-const PART_TRIES = 32
 
 /** One term's open files. */
 interface Session {
@@ -405,120 +393,16 @@ export class SharedStore implements ReadableStore {
     return { ...(await this.#beginPart(begin)), ground: session.ground }
   }
 
-  /** Its journal with the first record, durably. `copies`: a checkpoint of it stands before that, with all of the state. */
-  async #beginPart(begin: NewPart): Promise<Session> {
-    const { term } = begin
-    const directory = join(this.#directory, epochDir(term))
-    for (let part = begin.part; part < begin.part + PART_TRIES; part += 1) {
-      const stop = await this.#files.create(join(directory, snapshotFile(part)), { durable: false })
-      if (stop === 'exists') continue
-      const session = await this.#beginFiles(begin, { directory, part, stop })
-      if (session !== null) return session
-    }
-    throw new CatalogError('UNAVAILABLE', `${directory} has files that its listing does not show`)
+  async #beginPart({ state, below, ...begin }: NewSession): Promise<Session> {
+    const { journal, part, copy } = await beginPart(this.#maker(), { ...begin, state })
+    const base = copy === null ? below.base : baseOf(this.#files, copy)
+    const open = { confirmed: null, ground: { base }, closed: false }
+    return { term: begin.term, part, journal, below, state, ...open }
   }
 
-  /** Null where the number is taken. */
-  async #beginFiles(
-    { term, state, seq, basis, below, copies, onProgress }: NewPart,
-    { directory, part, stop }: { directory: string; part: number; stop: NewFile },
-  ): Promise<Session | null> {
+  #maker(): PartMaker {
     const cluster = this.#binding.clusterId
-    const segmented = !((await this.#files.growingFilesReadable?.()) ?? true)
-    let file: NewFile | 'exists' | null = null
-    try {
-      const stopped = stop.write(encodeStop(term, part)).then(() => stop.close())
-      // Whoever waits for it hears of a failure; a copy may take its time before.
-      void stopped.catch(() => undefined)
-      // Where nobody may read what still grows, it has to be whole before the journal makes anybody look at it.
-      if (segmented) await stopped
-      const place = { term, part, position: beginning(seq) }
-      const copy = { ...place, cluster, state, at: this.#now().toISOString() }
-      const checkpoint = copies === 'no' ? null : await this.#copied(copy, copies, onProgress)
-      file = await this.#files.create(join(directory, journalFile(part)), { durable: true })
-      await stopped
-      if (file === 'exists') return null
-      const kind = segmented ? SegmentedJournal : GrowingJournal
-      const journal = await kind.begin(this.#files, file, { cluster, term, part, seq, basis })
-      await this.#begun(term, part)
-      const base = checkpoint === null ? below.base : baseOf(this.#files, checkpoint)
-      const open = { confirmed: null, ground: { base }, closed: false }
-      return { term, part, journal, below, state, ...open }
-    } catch (error) {
-      closeQuietly(stop)
-      if (file !== null && file !== 'exists') closeQuietly(file)
-      if (error instanceof BegunError || (await this.#mayBeBegun(term, part))) {
-        throw new CatalogError('UNAVAILABLE', messageOf(error), { cause: error })
-      }
-      if (isNoSpace(error) || error instanceof CatalogError) await this.#removePart(term, part)
-      throw error
-    }
-  }
-
-  /** A first record that may be whole is never removed, whatever was told of its write: a successor may rest on it. */
-  async #mayBeBegun(term: number, part: number): Promise<boolean> {
-    try {
-      const names = await this.#files.list(join(this.#directory, epochDir(term)))
-      if (names === 'missing') return false
-      const place = { term, part, names }
-      return (await findJournal({ ...this.#where(), takesOver: false }, place)).is === 'begun'
-    } catch {
-      return true
-    }
-  }
-
-  /** A chain that has become long for want of room is gone on with. */
-  async #copied(
-    copy: NewCheckpoint,
-    copies: 'if there is room' | 'surely',
-    onProgress: Opening['onProgress'],
-  ): Promise<Checkpoint | null> {
-    let done = 0
-    const goesOn = (): boolean => {
-      done += 1
-      onProgress?.({ phase: 'writing a checkpoint', done, of: null })
-      return true
-    }
-    try {
-      return await makeCheckpoint(this.#files, this.#directory, copy, goesOn)
-    } catch (error) {
-      if (copies === 'surely' || !isNoSpace(error)) throw error
-      const facts = { term: copy.term, error: messageOf(error) }
-      this.#log(
-        'warn',
-        'there is no room for the checkpoint that a long chain of terms asks for',
-        facts,
-      )
-      return null
-    }
-  }
-
-  /** The first record is whole: from here on a successor may rest on it. Rejects BegunError. */
-  async #begun(term: number, part: number): Promise<void> {
-    try {
-      // After the journal: a mark promises it. Without room it is made when all files are looked for.
-      await this.#mark(term, part).catch((error: unknown) => {
-        if (!isNoSpace(error)) throw error
-        const name = markFile(term, part)
-        this.#log('warn', `there is no room for ${name}: it is made later`, { term, part })
-      })
-      // At once, since the file system commits them together: a take-over waits for nothing but this.
-      const dirs = [
-        join(this.#directory, epochDir(term)),
-        this.#directory,
-        dirname(this.#directory),
-      ]
-      await Promise.all(dirs.map((dir) => this.#files.syncDir(dir)))
-    } catch (error) {
-      throw new BegunError(messageOf(error), { cause: error })
-    }
-  }
-
-  /** One that is there already is ours: its number was never used before. */
-  async #mark(term: number, part: number): Promise<void> {
-    const path = join(this.#directory, markFile(term, part))
-    const mark = await this.#files.create(path, { durable: false })
-    if (mark !== 'exists') await mark.close()
+    return { ...this.#where(), cluster, now: this.#now, log: this.#log }
   }
 
   async #markAgain({ term, part }: Session): Promise<void> {
@@ -527,7 +411,7 @@ export class SharedStore implements ReadableStore {
     await this.#requireMount()
     this.#log('warn', `${path} is gone: somebody has removed it; it is made again`, { term, part })
     await this.#files.makeDirs(this.#directory)
-    await this.#mark(term, part)
+    await makeMark(this.#where(), { term, part })
     await this.#files.syncDir(this.#directory)
   }
 
@@ -633,59 +517,14 @@ export class SharedStore implements ReadableStore {
     }
   }
 
-  // ---- sweeping --------------------------------------------------------------------------------------------------
-
-  /** Removes what lies below a checkpoint; nothing of its own part, nor of anything higher. */
-  async #sweep({ term, part, seq }: Base): Promise<void> {
+  /** Old files that stay are no reason to fail: the next checkpoint's sweep finds them. */
+  async #sweep(base: Base): Promise<void> {
     try {
-      const all = await this.#names()
-      const marks = marksOf(all)
-      const listed = await this.#files.list(join(this.#directory, epochDir(term)))
-      const names = listed === 'missing' ? [] : listed
-      const own = marks.filter((mark) => mark.term === term).map((mark) => mark.part)
-      for (const old of new Set([...own, ...partsOf(names)])) {
-        if (old < part) await this.#removePart(term, old)
-      }
-      for (const old of checkpointsOf(names).filter((one) => one.part === part && one.seq < seq)) {
-        await this.#files.unlink(join(this.#directory, epochDir(term), old.name))
-      }
-      const lower = new Set([...termsOf(all), ...marks.map((mark) => mark.term)])
-      for (const old of [...lower].filter((one) => one < term).sort((a, b) => a - b)) {
-        await this.#removeEpoch(old, marks)
-      }
+      await sweepBelow(this.#files, this.#directory, base)
     } catch (error) {
       const facts = { directory: this.#directory, error: messageOf(error) }
       this.#log('warn', 'old files of the catalog could not be removed', facts)
     }
-  }
-
-  /**
-   * The mark goes first, then the journal: either without what it promises would look like damage. Without the journal's
-   * first file nobody asks for its others; without the word that a checkpoint is whole nobody asks for that.
-   */
-  async #removePart(term: number, part: number): Promise<void> {
-    const directory = join(this.#directory, epochDir(term))
-    await this.#files.unlink(join(this.#directory, markFile(term, part)))
-    await this.#files.unlink(join(directory, journalFile(part)))
-    await this.#files.unlink(join(directory, snapshotFile(part)))
-    const listed = await this.#files.list(directory)
-    const names = listed === 'missing' ? [] : listed
-    const checkpoints = checkpointsOf(names).sort((a, b) => (a.name < b.name ? 1 : -1))
-    for (const one of [...segmentsOf(names), ...checkpoints]) {
-      if (one.part === part) await this.#files.unlink(join(directory, one.name))
-    }
-  }
-
-  async #removeEpoch(term: number, marks: readonly { term: number; part: number }[]) {
-    for (const mark of marks) {
-      if (mark.term === term)
-        await this.#files.unlink(join(this.#directory, markFile(term, mark.part)))
-    }
-    const directory = join(this.#directory, epochDir(term))
-    const names = await this.#files.list(directory)
-    if (names === 'missing') return
-    for (const part of partsOf(names)) await this.#removePart(term, part)
-    await this.#files.removeDir(directory)
   }
 
   async #translated<T>(when: 'open' | 'append', call: () => Promise<T>): Promise<T> {
@@ -715,17 +554,14 @@ const noteOf = (part: number | undefined): string =>
 
 const NOTHING_BELOW: Chain = { links: [], base: null }
 
-interface NewPart extends Pick<Session, 'term' | 'part' | 'state' | 'below'> {
-  readonly seq: number
-  readonly basis: Basis
-  readonly copies: 'no' | 'if there is room' | 'surely'
-  readonly onProgress?: Opening['onProgress']
-}
+type NewSession = Omit<NewPart, 'state'> & Pick<Session, 'state' | 'below'>
 
-/** A part could not be begun in good order, though its first record may count. */
-class BegunError extends Error {}
-
-const goingOnFrom = ({ term, part, position, chain }: Known): Pick<NewPart, 'basis' | 'below'> => ({
+const goingOnFrom = ({
+  term,
+  part,
+  position,
+  chain,
+}: Known): Pick<NewSession, 'basis' | 'below'> => ({
   basis: { is: 'journal', term, part, position },
   below: chain,
 })
@@ -776,8 +612,3 @@ const unread = (session: Session): { bytes: number; files: number } => {
 
 const termsIn = ({ links }: Pick<Chain, 'links'>): number =>
   new Set(links.map(({ term }) => term)).size
-
-/** Everything in it is durable or given up, so a close that fails or hangs says nothing. */
-function closeQuietly(open: Pick<Journal, 'close'>): void {
-  void open.close().catch(() => undefined)
-}

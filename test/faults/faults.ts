@@ -459,7 +459,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/shared-store.js',
+        file: 'build/lib/catalog/begin-part.js',
         find: 'encodeStop(term, part)',
         replace: 'Buffer.alloc(0)',
       },
