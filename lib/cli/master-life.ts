@@ -397,7 +397,7 @@ export class MasterLife implements DaemonLife {
   }
 }
 
-/** What its next snapshot takes, about; 0 where it is a database's, or not made yet. */
+/** What its next checkpoint takes, about; 0 where it is a database's, or not made yet. */
 async function catalogBytes(conf: Configuration): Promise<number> {
   if (conf.get('tajo.catalog.store.class') !== 'DerbyStore') return 0
   const { file } = parseDerby(conf.get('tajo.catalog.uri'))

@@ -16,7 +16,7 @@ export class DirectoryProof {
   readonly #needBytes: () => Promise<number>
   #report: SpaceReport | null = null
 
-  /** `needBytes`: what the next snapshot of whatever is kept there takes. */
+  /** `needBytes`: what the next checkpoint of whatever is kept there takes. */
   constructor(directory: string, needBytes: () => Promise<number>) {
     this.#directory = directory
     this.#disk = openDisk(directory)

@@ -1,6 +1,6 @@
 /**
  * Is the shared directory about to have no room? Pure. Told before it happens: below what the next claim, the opening of
- * the catalog and its next snapshot need, or below 2 % of the file system; and told until there is half as much again, so
+ * the catalog and its next checkpoint need, or below 2 % of the file system; and told until there is half as much again, so
  * that nothing flickers at the border.
  */
 import type { Space } from './ports.ts'

@@ -10,8 +10,8 @@ export function spaceAlerts(
   if (space === null) return []
   const { freeBytes, totalBytes, freeFiles, totalFiles, need, low, refused } = space
   const uses = takeOvers
-    ? 'the next claim of a term, the opening of the catalog and its next snapshot'
-    : "the catalog's next snapshot"
+    ? 'the next claim of a term, the opening of the catalog and its next checkpoint'
+    : "the catalog's next checkpoint"
   const what = `${uses}. Remove or move something, or enlarge it`
   const found: Alert[] = []
   if (refused !== null) {

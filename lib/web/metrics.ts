@@ -178,7 +178,7 @@ export class Metrics {
       ({ space }) => space?.freeFiles ?? Number.NaN,
     )
     const low = this.#labelled('tajo_storage_low', 'what', {
-      help: 'Whether the next claim, opening and snapshot may find no room: of bytes, of inodes, or a write was refused.',
+      help: 'Whether the next claim, opening and checkpoint may find no room: of bytes, of inodes, or a write was refused.',
     })
     this.#shown.push(({ space }) => {
       low.set({ what: 'bytes' }, space?.low.bytes === true ? 1 : 0)
