@@ -252,11 +252,11 @@ export class Draft extends CatalogState {
     const files = joined(table, joins)
     if (typeof files === 'string') throw conflict(`table ${nameOf(table)}: ${files}`)
     this.#replaceFiles(table, files)
-    const replaced = joins.flatMap((join) => join.replaced)
-    this.#addLitter(
-      replaced.map((path) => absolutePath(table, path)),
-      atMs + keepMs,
-    )
+    for (const one of joins.flatMap((join) => join.replaced)) {
+      const path = absolutePath(table, one)
+      const keeping = keepMs > 0 ? { joinedMs: atMs } : {}
+      this.#set('litter', path, { path, sinceMs: atMs + keepMs, ...keeping })
+    }
   }
 
   #publish({ publication }: Do<'publish'>): void {

@@ -133,6 +133,19 @@ export class Catalog {
     await this.#term?.prove()
   }
 
+  /** As the store's; any time where nothing is kept for being brought back. */
+  async oldestRestorableMs(): Promise<number | null> {
+    const { store } = this.#options
+    return store.oldestRestorableMs === undefined
+      ? Number.POSITIVE_INFINITY
+      : store.oldestRestorableMs()
+  }
+
+  /** As the store's. */
+  checkpointSoon(): void {
+    this.#options.store.checkpointSoon?.()
+  }
+
   /** What the open term keeps, for its record; null where the store has nothing to say. */
   note(): string | null {
     return this.#options.store.note?.() ?? null

@@ -27,6 +27,7 @@ interface CheckpointHead {
   readonly part: number
   readonly position: Position
   readonly nextTableId: number
+  /** As of when it is: nothing that it lacks is older, by the clock of whoever made it. */
   readonly at: string
 }
 
@@ -40,6 +41,8 @@ type Bundle = { readonly [List in keyof Lists]?: Lists[List] } & {
 const BUNDLE = 500
 const WRITE_BYTES = 1024 * 1024
 const READ_BYTES = 1024 * 1024
+/** The first record is much shorter. */
+const HEAD_BYTES = 4096
 
 function* bundles(state: CatalogState): IterableIterator<Bundle> {
   yield* bundled('databases', state.allDatabases())
@@ -194,6 +197,21 @@ export async function readCheckpoint(
   const { seq, part: ofPart } = of
   const sign = join(look.directory, epochDir(of.term), wholeFile(ofPart, seq, written.bytes))
   return { state, position, at: head.at, written, sign }
+}
+
+/** As of when a whole checkpoint is, ms since 1970; null where it is gone or damaged. Rejects as `readCheckpoint`. */
+export async function checkpointMs(
+  { files, directory }: Pick<Look, 'files' | 'directory'>,
+  { term, part, seq }: { readonly term: number; readonly part: number; readonly seq: number },
+): Promise<number | null> {
+  const path = join(directory, epochDir(term), checkpointFile(part, seq))
+  const bytes = await files.readAt(path, 0, HEAD_BYTES)
+  let head: CheckpointHead | null = null
+  const take = (value: unknown): void => {
+    head = value as CheckpointHead
+  }
+  if (bytes !== 'missing') takeRecords(bytes, take, () => false)
+  return head === null ? null : Date.parse((head as CheckpointHead).at)
 }
 
 /** The same of a snapshot of format 1 or 2. */

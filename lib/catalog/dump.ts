@@ -54,7 +54,7 @@ const LISTS = {
   databases: z.strictObject({ name, createdAt: z.string() }),
   tables: table,
   outcomes: outcome,
-  litter: z.strictObject({ path: name, sinceMs: z.number() }),
+  litter: z.strictObject({ path: name, sinceMs: z.number(), joinedMs: z.number().optional() }),
   publications: z.strictObject({ queryId: name, staging: name, location: name }),
 } as const
 type ListName = keyof typeof LISTS

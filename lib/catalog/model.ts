@@ -95,6 +95,8 @@ export interface Litter {
   readonly path: string
   /** ms since 1970; later than now for what was joined into another file (`compact`), and is kept until then. */
   readonly sinceMs: number
+  /** When it was joined into another file: kept besides for as long as a catalog from before that can be brought back. */
+  readonly joinedMs?: number | undefined
 }
 
 /** Files of one partition of a table, and what takes their place: the same rows in the same order. */

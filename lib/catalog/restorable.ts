@@ -12,7 +12,7 @@ import { messageOf } from '../base/message-of.ts'
 import { Draft } from './apply.ts'
 import { type Begun, marksOf, newerOf, promisesJournal } from './begun.ts'
 import { seenTerms } from './chain.ts'
-import { type CheckpointRead, readCheckpoint, readSnapshot } from './checkpoint.ts'
+import { type CheckpointRead, checkpointMs, readCheckpoint, readSnapshot } from './checkpoint.ts'
 import {
   checkpointsOf,
   epochDir,
@@ -68,6 +68,23 @@ export async function findRestorable(
     else restorable.push({ term, part, ...built })
   }
   return { restorable, lost }
+}
+
+/**
+ * As of when the oldest catalog is that can be brought back, ms since 1970 by the clock of who kept it: that of the lowest
+ * part, since a sweep leaves no part below a checkpoint that it keeps. Null where the lowest part rests on none, so that it
+ * may be of any age. Rejects with FileError.
+ */
+export async function oldestRestorableMs(files: Files, directory: string): Promise<number | null> {
+  const look = { files, directory, takesOver: false }
+  for (const term of (await seenTerms(look, 0)).reverse()) {
+    const names = await files.list(join(directory, epochDir(term)))
+    const lowest = Math.min(...partsOf(names === 'missing' ? [] : names))
+    if (names === 'missing' || lowest === Number.POSITIVE_INFINITY) continue
+    const whole = wholeCheckpointsOf(names).find(({ part }) => part === lowest)
+    return whole === undefined ? null : checkpointMs(look, { term, ...whole })
+  }
+  return null
 }
 
 /** What is there, or why not, such as `is missing`. */

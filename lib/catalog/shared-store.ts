@@ -32,7 +32,7 @@ import { CatalogError } from './errors.ts'
 import { FileError, type Files, isNoSpace, openFiles } from './files.ts'
 import type { Journal, Position } from './journal.ts'
 import type { Memory } from './memory.ts'
-import { findRestorable } from './restorable.ts'
+import { findRestorable, oldestRestorableMs } from './restorable.ts'
 import { CatalogState, EMPTY } from './state.ts'
 import type { Batch, Kept, LookOptions, Opened, Opening, Origin, ReadableStore } from './store.ts'
 import { sweepBelow } from './sweep.ts'
@@ -77,11 +77,14 @@ interface Session {
   readonly below: Chain
   /** All that is durable. */
   state: CatalogState
+  /** Nothing that it lacks is older; ms since 1970. */
+  asOfMs: number
   /** What was acknowledged: what a checkpoint may be made of; null where nothing was yet. */
   confirmed: {
     readonly position: Position
     readonly files: number
     readonly state: CatalogState
+    readonly asOfMs: number
   } | null
   readonly ground: Ground
   /** The fate of a write is unknown: nothing may be appended to this part any more. */
@@ -113,6 +116,9 @@ export class SharedStore implements ReadableStore {
   #checkpointing: Promise<void> | null = null
   /** What had to be read beside the last one when a new one failed: it is not tried again at once. */
   #failedAt: { readonly bytes: number; readonly files: number } | null = null
+
+  /** Somebody waits for a checkpoint, though little was written since the last. */
+  #wanted = false
 
   constructor(options: SharedOptions) {
     this.#directory = options.directory
@@ -150,19 +156,23 @@ export class SharedStore implements ReadableStore {
     if (firstSeq !== seq + 1) {
       throw new CatalogError('CORRUPT', `change ${firstSeq} does not follow ${seq}`)
     }
+    // What comes with the next batch may have been proposed while this one is written.
+    const asOfMs = this.#now().getTime()
     try {
       await session.journal.append(transactions)
     } catch (error) {
       throw await this.#failedAppend(session, error)
     }
     session.state = after
+    session.asOfMs = asOfMs
   }
 
   confirmed(seq: number): void {
     const session = this.#session
     if (session === null || session.closed || session.journal.position.seq !== seq) return
     const { position, files } = session.journal
-    session.confirmed = { position, files, state: session.state }
+    const { state, asOfMs } = session
+    session.confirmed = { position, files, state, asOfMs }
     if (this.#checkpointing === null && this.#isDue(session)) {
       this.#checkpointing = this.#checkpoint(session).finally(() => {
         this.#checkpointing = null
@@ -256,6 +266,14 @@ export class SharedStore implements ReadableStore {
       const history = await this.#history(Number.MAX_SAFE_INTEGER)
       return findRestorable(this.#files, this.#directory, history?.begun ?? null)
     })
+  }
+
+  async oldestRestorableMs(): Promise<number | null> {
+    return this.#translated('open', () => oldestRestorableMs(this.#files, this.#directory))
+  }
+
+  checkpointSoon(): void {
+    this.#wanted = true
   }
 
   async close(): Promise<void> {
@@ -390,13 +408,15 @@ export class SharedStore implements ReadableStore {
     const known = knownOf(session)
     const { seq } = journal.position
     const begin = { term, part: last + 1, state, seq, ...goingOnFrom(known), copies: 'no' as const }
-    return { ...(await this.#beginPart(begin)), ground: session.ground }
+    const { ground, asOfMs } = session
+    return { ...(await this.#beginPart(begin)), ground, asOfMs }
   }
 
   async #beginPart({ state, below, ...begin }: NewSession): Promise<Session> {
     const { journal, part, copy } = await beginPart(this.#maker(), { ...begin, state })
     const base = copy === null ? below.base : baseOf(this.#files, copy)
-    const open = { confirmed: null, ground: { base }, closed: false }
+    const asOfMs = this.#now().getTime()
+    const open = { asOfMs, confirmed: null, ground: { base }, closed: false }
     return { term: begin.term, part, journal, below, state, ...open }
   }
 
@@ -482,7 +502,9 @@ export class SharedStore implements ReadableStore {
       const moreFiles = files >= failed.files + this.#filesLimit(session)
       return moreFiles || bytes >= failed.bytes + this.#journalBytes
     }
+    const changed = session.journal.position.seq > (session.ground.base?.seq ?? 0)
     return (
+      (this.#wanted && changed) ||
       bytes >= Math.max(this.#journalBytes, session.ground.base?.sizeBytes ?? 0) ||
       files >= this.#filesLimit(session) ||
       links.length >= 2 * CHAIN_TERMS ||
@@ -494,11 +516,11 @@ export class SharedStore implements ReadableStore {
   async #checkpoint(session: Session): Promise<void> {
     const { term, part, confirmed, ground } = session
     if (confirmed === null) return
-    const { position, state } = confirmed
+    const { position, state, asOfMs } = confirmed
     const goesOn = (): boolean => this.#session?.term === term
     try {
       const cluster = this.#binding.clusterId
-      const at = this.#now().toISOString()
+      const at = new Date(asOfMs).toISOString()
       const made = await makeCheckpoint(
         this.#files,
         this.#directory,
@@ -507,6 +529,7 @@ export class SharedStore implements ReadableStore {
       )
       if (made === null) return
       this.#failedAt = null
+      this.#wanted = false
       const before = ground.base
       ground.base = baseOf(this.#files, made, confirmed.files)
       if (before !== null) await this.#sweep(before)

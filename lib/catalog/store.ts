@@ -81,6 +81,14 @@ export interface CatalogStore {
    * little left to read. Disturbs nobody, and concludes nothing. Rejects CatalogError as `open`.
    */
   follow?(): Promise<void>
+  /**
+   * The time of the oldest catalog that `tajo catalog restore` could bring back, ms since 1970 by the clock of the master
+   * that kept it; null for one of any age. A store of which nothing is brought back leaves it out. Rejects CatalogError as
+   * `open`.
+   */
+  oldestRestorableMs?(): Promise<number | null>
+  /** Lets the oldest one become newer soon, where anything was changed since; a store without the former leaves it out. */
+  checkpointSoon?(): void
   /** What this term keeps and where, as a text for the term's record; `begun.ts` reads it. */
   note?(): string
   /** The term is over, or the process ends. Waits for no call that hangs. */

@@ -63,5 +63,5 @@ export function toldMissing({ files, tables, cut }: MissingFiles): string | null
   if (files === 0) return null
   const more = tables.length > NAMED ? ` and ${tables.length - NAMED} more` : ''
   const least = cut ? 'at least ' : ''
-  return `${least}${files} files that it names are gone (dropped, overwritten, or joined into others longer ago than tajo.table.compaction.retention-hour says, or the warehouse is not mounted on this host): a query of the whole of ${tables.slice(0, NAMED).join(', ')}${more} fails`
+  return `${least}${files} files that it names are gone (dropped, overwritten, or joined into others and kept no longer (tajo.table.compaction.retention-hour), or the warehouse is not mounted on this host): a query of the whole of ${tables.slice(0, NAMED).join(', ')}${more} fails`
 }

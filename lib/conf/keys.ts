@@ -374,7 +374,7 @@ export const KEYS = {
     min: 0,
     max: 8760,
     default: '24',
-    doc: "For how many hours files that were joined into others are kept for 'tajo catalog restore', besides what running queries need; a catalog that is older names files that are gone.",
+    doc: "For how many hours at least files that were joined into others are kept, besides what running queries need: for 'tajo catalog restore', which needs them for as long as it can bring back a catalog that names them, and for dumps. 0 keeps none of them for either.",
     ...compaction,
   },
   'tajo.history.expiry-time-day': {

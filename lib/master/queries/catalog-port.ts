@@ -14,6 +14,9 @@ export interface CatalogPort {
   trouble?(): string | null
   /** Is all that it rests on still there? */
   prove?(): Promise<void>
+  /** The time of the oldest catalog that can be brought back, ms since 1970; null for one of any age. Rejects CatalogError. */
+  oldestRestorableMs?(): Promise<number | null>
+  checkpointSoon?(): void
   /** What it keeps under this term, for the term's record; null for nothing to tell. */
   note?(): string | null
 }

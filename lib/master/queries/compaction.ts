@@ -27,7 +27,7 @@ export interface CompactionOptions {
   readonly maxConcurrent: number
   /** How often tables are looked through. */
   readonly checkMs: number
-  /** What was joined into another file is kept so long for `tajo catalog restore`, while there is not too much of it. */
+  /** What was joined into another file is kept so long at least, while there is not too much of it; 0: not at all. */
   readonly retentionMs: number
 }
 

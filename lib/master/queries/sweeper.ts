@@ -69,8 +69,12 @@ export class Sweeper {
     const { catalog, wallMs, log, signal } = this.#options
     try {
       await this.#recordOrphans()
-      const latest = { latestMs: this.#latestMs(), nowMs: wallMs() }
-      const all = await dueOf(() => catalog.state(), latest)
+      const { due: all, waits } = await dueOf(() => catalog.state(), {
+        latestMs: this.#latestMs(),
+        nowMs: wallMs(),
+        restorableMs: await this.#restorableMs(),
+      })
+      if (waits) catalog.checkpointSoon?.()
       const due = all.slice(0, MOST_AT_ONCE)
       const removed: string[] = []
       this.#more = false
@@ -103,6 +107,13 @@ export class Sweeper {
   #latestMs(): number {
     const { graceMs, oldestQueryMs, wallMs } = this.#options
     return Math.min(wallMs() - graceMs, oldestQueryMs() ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** Nothing asks for it where nothing was joined. */
+  async #restorableMs(): Promise<number> {
+    const { catalog } = this.#options
+    if (catalog.oldestRestorableMs === undefined) return Number.POSITIVE_INFINITY
+    return (await catalog.oldestRestorableMs()) ?? Number.NEGATIVE_INFINITY
   }
 
   /** True when nothing is left of it. */
@@ -155,12 +166,14 @@ const changesOf = (
  * looks at all tables and their files; `now` is the newest state at any time. Exported for its test.
  *
  * What is litter only later, `nowMs` included, was joined into another file and is kept for `tajo catalog restore`, but not
- * against whoever drops its table: it keeps the directory of its attempt and no more.
+ * against whoever drops its table: it keeps the directory of its attempt and no more. So is what was joined since
+ * `restorableMs`, as of which the oldest catalog is that can be brought back: something `waits` for a newer one where it
+ * was to be kept no longer but for that.
  */
 export async function dueOf(
   now: () => CatalogState,
-  { latestMs, nowMs }: { readonly latestMs: number; readonly nowMs: number },
-): Promise<Litter[]> {
+  { latestMs, nowMs, restorableMs }: Latest,
+): Promise<{ due: Litter[]; waits: boolean }> {
   const state = now()
   const due = new Map<string, Litter>()
   /** Directories with something due in them: a table elsewhere has no file that matters. */
@@ -169,15 +182,18 @@ export async function dueOf(
   const young = state.publications().map(({ staging }) => staging)
   /** Nor any of these. */
   const later: string[] = []
+  let waits = false
   await inSlices(state.allLitter(), (litter) => {
-    if (litter.sinceMs > nowMs) later.push(...attemptOf(litter.path))
+    const isNamed = (litter.joinedMs ?? Number.NEGATIVE_INFINITY) >= restorableMs
+    waits ||= isNamed && litter.sinceMs < latestMs
+    if (litter.sinceMs > nowMs || isNamed) later.push(...attemptOf(litter.path))
     else if (litter.sinceMs >= latestMs) young.push(litter.path)
     else {
       due.set(litter.path, litter)
       for (const at of upwards(litter.path)) around.add(at)
     }
   })
-  if (due.size === 0) return []
+  if (due.size === 0) return { due: [], waits }
   const keep = (path: string): void => {
     for (const at of upwards(path)) due.delete(at)
   }
@@ -186,7 +202,13 @@ export async function dueOf(
   await inSlices(keptBy(state.allTables(), around), keep)
   // What became a table's meanwhile.
   await inSlices(keptBy(now().tablesChangedSince(state), around), keep)
-  return [...due.values()]
+  return { due: [...due.values()], waits }
+}
+
+interface Latest {
+  readonly latestMs: number
+  readonly nowMs: number
+  readonly restorableMs: number
 }
 
 function* keptBy(tables: Iterable<Table>, around: ReadonlySet<string>): Iterable<string> {

@@ -4,9 +4,11 @@
  */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as immediate } from 'node:timers/promises'
 import t from 'tap'
 import { Draft } from '../../../lib/catalog/apply.ts'
 import { openFiles } from '../../../lib/catalog/files.ts'
+import type { Change } from '../../../lib/catalog/model.ts'
 import { encodeRecord, followedByWhole, takeRecords } from '../../../lib/catalog/records.ts'
 import { SharedStore } from '../../../lib/catalog/shared-store.ts'
 import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
@@ -378,6 +380,92 @@ t.test('what lies below the checkpoint before the last is removed', async (t) =>
   disk.files.delete(whole.at(-1) ?? '')
   t.equal((await storeOn(disk).store.readOnly()).data.databases.length, 46, 'without the last one')
 })
+
+t.test(
+  'no catalog that can be brought back names a file that was joined before the oldest',
+  async (t) => {
+    const disk = memDirectory()
+    let nowMs = 1_000_000
+    const tick = (): number => {
+      nowMs += 1
+      return nowMs
+    }
+    let whileWriting: (() => void) | null = null
+    const files = memFiles(disk, (call, path) => {
+      if (call === 'write' && path.includes('journal-')) {
+        whileWriting?.()
+        whileWriting = null
+      }
+      return null
+    })
+    const store = () =>
+      new SharedStore({
+        ...{ directory, files, log: () => {}, journalBytes: 2000 },
+        now: () => new Date(tick()),
+      })
+    const [head, keepMs] = [{ tableId: 1, schemaVersion: 1 }, 1]
+    const bounds = new Set<number | null>()
+    let made = 0
+    for (let term = 1; term <= 6; term += 1) {
+      const own = store()
+      const catalog = newCatalog(own)
+      await catalog.open(term, NEVER)
+      const change = (...changes: Change[]) =>
+        catalog.transact(() => ({ ...transaction(changes), atMs: tick() }))
+      if (term === 1) await change({ do: 'create-table', table: tableOf(1) })
+      for (let index = 0; index < 40; index += 1) {
+        const names = [made, made + 1, made + 2].map((no) => `part-${String(no).padStart(40, '0')}`)
+        made += 3
+        const two = names.slice(0, 2).map((path) => fileOf(path, { rows: 1 }))
+        await change({ do: 'write', ...head, mode: 'append', files: two })
+        const joins = [
+          { replaced: names.slice(0, 2), files: [fileOf(names[2] ?? '', { rows: 2 })] },
+        ]
+        const joining = new Promise<unknown>((done) => {
+          whileWriting = () => done(change({ do: 'compact', ...head, joins, keepMs }))
+        })
+        await change({ do: 'create-database', name: `d${made}`, createdAt: '' })
+        await joining
+        // A checkpoint is made beside that.
+        for (let turn = 0; turn < 20; turn += 1) await immediate()
+        const boundMs = await own.oldestRestorableMs()
+        if (bounds.has(boundMs)) continue
+        bounds.add(boundMs)
+        // Where the journals are lost as well, what its checkpoint says is all that is left of a part.
+        const left = [...disk.files].filter(([path]) => !path.includes('/journal-'))
+        const looker = storeOn({ ...disk, files: new Map(left) }).store
+        const oldest = (await looker.restorable()).restorable.at(-1)?.state
+        const named = new Set([...(oldest?.table(1)?.files ?? [])].map(({ path }) => path))
+        const gone = catalog
+          .state()
+          .litter()
+          .filter(({ path, joinedMs = Infinity }) => {
+            return (
+              joinedMs < (boundMs ?? -Infinity) &&
+              named.has(path.slice('/warehouse/default/t1/'.length))
+            )
+          })
+        if (gone.length > 0) t.same(gone, [], `term ${term}, at ${index}, oldest as of ${boundMs}`)
+      }
+      await catalog.close()
+    }
+    t.ok(bounds.size > 4, `it went on ${bounds.size} times`)
+    t.ok(bounds.has(null), 'at first there is no checkpoint')
+
+    // So little is changed from now on that no checkpoint would be due.
+    const own = new SharedStore({ directory, files, log: () => {}, now: () => new Date(tick()) })
+    const catalog = newCatalog(own)
+    await catalog.open(13, NEVER)
+    const beginMs = nowMs
+    await until('whoever waits for it gets a newer one', async () => {
+      own.checkpointSoon()
+      const name = `late${tick()}`
+      await catalog.transact(() => transaction([{ do: 'create-database', name, createdAt: '' }]))
+      return ((await own.oldestRestorableMs()) ?? 0) > beginMs
+    })
+    await catalog.close()
+  },
+)
 
 t.test('on the real disk: a torn tail, 100,000 changes, private files', async (t) => {
   const real = join(t.testdir({}), 'catalog')

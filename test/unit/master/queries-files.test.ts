@@ -348,11 +348,12 @@ t.test('what became litter later than its directory is not removed with it', asy
   await litter(1, path)
   await litter(1000, join(path, 'part-0'))
   t.same(
-    await dueOf(() => catalog.state(), { latestMs: 500, nowMs: 3000 }),
+    (await dueOf(() => catalog.state(), { latestMs: 500, nowMs: 3000, restorableMs: 3000 })).due,
     [],
     'somebody may still be reading it',
   )
-  t.equal((await dueOf(() => catalog.state(), { latestMs: 2000, nowMs: 3000 })).length, 2)
+  const later = { latestMs: 2000, nowMs: 3000, restorableMs: 3000 }
+  t.equal((await dueOf(() => catalog.state(), later)).due.length, 2)
 })
 
 t.test('what was joined is kept for a while, but not against DROP TABLE', async (t) => {
@@ -378,9 +379,12 @@ t.test('what was joined is kept for a while, but not against DROP TABLE', async 
   await transact(now, { do: 'add-litter', paths: [join(location, 'data-1')] })
   await term.sweeper.sweep()
   t.same(readdirSync(location).sort(), ['data-1', 'data-2', 'data-3', 'data-4'])
-  const due = (nowMs: number) => dueOf(() => catalog.state(), { latestMs: nowMs, nowMs })
-  t.same(await due(Date.now()), [])
-  t.equal((await due(Date.now() + hourMs)).length, 3, 'an hour later')
+  const due = (nowMs: number, restorableMs = nowMs) =>
+    dueOf(() => catalog.state(), { latestMs: nowMs, nowMs, restorableMs })
+  t.same(await due(Date.now()), { due: [], waits: false })
+  t.equal((await due(Date.now() + hourMs)).due.length, 3, 'an hour later')
+  const kept = await due(Date.now() + hourMs, now)
+  t.same(kept, { due: [], waits: true }, 'but not while a catalog from before can be brought back')
 
   const join2 = { replaced: ['data-3/p=1/c'], files: [file('data-5/p=1/e')] }
   await transact(now, { ...head, joins: [join2], keepMs: 0 })
