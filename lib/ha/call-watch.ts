@@ -53,6 +53,8 @@ export class CallWatch {
       read: (...at) => noted('read', at, disk.read(...at)),
       list: (...at) => noted('list', at, disk.list(...at)),
       unlink: (...at) => noted('unlink', at, disk.unlink(...at)),
+      replace: (purpose, path, by) =>
+        noted('replace', [purpose, path], disk.replace(purpose, path, by)),
       removeDir: (...at) => noted('removeDir', at, disk.removeDir(...at)),
       syncDir: (...at) => noted('syncDir', at, disk.syncDir(...at)),
     }

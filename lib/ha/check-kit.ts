@@ -65,6 +65,7 @@ export function below(disk: Disk, directory: string): Disk {
     read: (purpose, path) => disk.read(purpose, at(path)),
     list: (purpose, path) => disk.list(purpose, at(path)),
     unlink: (purpose, path) => disk.unlink(purpose, at(path)),
+    replace: (purpose, path, by) => disk.replace(purpose, at(path), at(by)),
     removeDir: (purpose, path) => disk.removeDir(purpose, at(path)),
     syncDir: (purpose, path) => disk.syncDir(purpose, at(path)),
   }

@@ -32,6 +32,7 @@ import {
   type FileHandle,
   open,
   readdir,
+  rename,
   rmdir,
   stat,
   statfs,
@@ -86,7 +87,16 @@ function plainDisk(directory: string, mount: () => Promise<MountFacts>): Disk {
 
   /** Runs one call and turns its failure into `missing` or a DiskError. */
   async function attempt<T>(
-    verb: 'create' | 'fill' | 'touch' | 'look at' | 'read' | 'list' | 'unlink' | 'remove',
+    verb:
+      | 'create'
+      | 'fill'
+      | 'touch'
+      | 'look at'
+      | 'read'
+      | 'list'
+      | 'unlink'
+      | 'replace'
+      | 'remove',
     purpose: Purpose,
     path: string,
     call: () => Promise<T>,
@@ -223,6 +233,20 @@ function plainDisk(directory: string, mount: () => Promise<MountFacts>): Disk {
         return 'unlinked' as const
       }),
 
+    replace: (purpose, path, by) =>
+      attempt('replace', purpose, path, async () => {
+        const made = await openToRead(by)
+        await withFile(made, () => syncIfKnown(made))
+        try {
+          await rename(at(by), at(path))
+        } catch (error) {
+          if (CANNOT_REPLACE.has(errnoOf(error))) return 'refused' as const
+          throw error
+        }
+        await syncDirectory(dirname(at(path)))
+        return 'replaced' as const
+      }),
+
     removeDir: (purpose, path) =>
       attempt('remove', purpose, path, async () => {
         try {
@@ -238,12 +262,22 @@ function plainDisk(directory: string, mount: () => Promise<MountFacts>): Disk {
         }
       }),
 
-    syncDir: (purpose, path) =>
-      demand('sync', purpose, path, async () => {
-        const directory = await open(at(path), constants.O_RDONLY | constants.O_DIRECTORY)
-        await withFile(directory, () => syncIfKnown(directory))
-      }),
+    syncDir: (purpose, path) => demand('sync', purpose, path, () => syncDirectory(at(path))),
   }
+}
+
+/** What a storage answers that renames over no file. HDFS's gateway says EIO, which its profile knows. */
+const CANNOT_REPLACE: ReadonlySet<string> = new Set([
+  'EEXIST',
+  'EINVAL',
+  'ENOSYS',
+  'ENOTSUP',
+  'EPERM',
+])
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  await withFile(directory, () => syncIfKnown(directory))
 }
 
 function makeEmptyNow(path: string, flags: number): 'created' | 'exists' {

@@ -2,7 +2,8 @@
  * Names and formats of everything in the HA directory; `decode.ts` reads them.
  *
  *     cluster.json                        cluster id and generation, format version, fingerprint of the catalog
- *     cluster.next.json                   its text in the new format, while a directory of an older one is migrated
+ *     cluster.aside-ID-0.json             its text in the new format, while a directory of an older one is migrated
+ *     cluster.next.json                   the same on a storage that renames over no file
  *     secret                              shared secret of the cluster's daemons, mode 0600
  *     single.json                         a master without high availability uses the directory alone (not this library's)
  *     active/epoch-0000000042/heartbeat   the lease: its mtime is the holder's counter
@@ -46,6 +47,8 @@ export const RESERVE_DIR = 'reserve'
 export const MARK_DIR = 'proven'
 export const CLUSTER_FILE = 'cluster.json'
 export const NEXT_CLUSTER_FILE = 'cluster.next.json'
+/** `cluster.aside-ID-0.json` */
+export const ASIDE = 'cluster.aside-'
 export const SECRET_FILE = 'secret'
 const SHORTEST_SECRET = 32
 /** Whether that is all of a secret; what is shorter is torn or foreign. */

@@ -3,13 +3,18 @@
  * terms, the history and the secret stay as they are; cluster.json says the new format, which older masters refuse, at
  * their start and before each claim.
  *
- * cluster.json can't be replaced in one step (no rename over a file), so its new text stands in cluster.next.json first:
- * whoever is interrupted leaves that one, and the next start goes on from it. An older master that was started in the
- * middle is found by a second look; it can't become active any more.
+ * cluster.json is never absent meanwhile, for the first versions make a new cluster where there is none: its new text is
+ * written aside and renamed over it. Where the storage renames over no file (HDFS's gateway, where those versions could not
+ * be started) it is unlinked and made anew, and its text stands in cluster.next.json first: whoever is interrupted leaves
+ * that one, and every master that starts, of format 2 as well, goes on from it. One of an older version that has made the
+ * file in between has its text replaced like the one before.
+ *
+ * An older master that was started in the middle is found by a second look; it can't become active any more.
  */
 import { decodeClusterLoosely, generationOf } from './decode.ts'
 import { HaError } from './errors.ts'
 import {
+  ASIDE,
   BACKUP_DIR,
   CLUSTER_FILE,
   type ClusterFile,
@@ -26,6 +31,8 @@ export interface Migration {
   readonly directory: string
   /** As it was read. */
   readonly file: ClusterFile
+  /** Of this start. */
+  readonly nonce: string
   readonly timing: Timing
 }
 
@@ -35,29 +42,73 @@ interface Ports {
   readonly processes: Processes
 }
 
+interface Raised {
+  readonly to: ClusterFile
+  /** A name of this attempt alone: nobody else puts another's text in the file's place. */
+  readonly aside: string
+}
+
 /** So long another master that migrates at the same moment may take. */
 const OTHERS_MS = 5000
+/** An older master makes cluster.json at its start, where it misses it, and not again. */
+const TRIES = 5
 
 /** Rejects BAD_DIRECTORY naming the masters of the older version that live. */
 export async function migrate(ports: Ports, migration: Migration): Promise<ClusterFile> {
   const { disk } = ports
+  const { directory, file, nonce } = migration
   await refuseOlder(ports, migration)
   const before = await traces(disk)
-  const generation = generationOf(migration.file)
-  const next: ClusterFile = { ...migration.file, format: FORMAT_VERSION, generation }
-  if ((await disk.create('setup', NEXT_CLUSTER_FILE, encode(next))) === 'exists') {
-    const done = await byAnother(ports)
-    if (done !== null) return done
+  const to: ClusterFile = { ...file, format: FORMAT_VERSION, generation: generationOf(file) }
+  let written = await fileNow(disk)
+  if (isNew(written)) return written
+  for (let tries = 0; tries < TRIES && !isNew(written); tries += 1) {
+    await raise(ports, { to, aside: `${ASIDE}${nonce}-${tries}.json` })
+    written = await fileNow(disk)
   }
-  const now = await fileNow(disk)
-  if (now !== null && now.format < FORMAT_VERSION) await disk.unlink('setup', CLUSTER_FILE)
-  await disk.create('setup', CLUSTER_FILE, encode(next))
-  const written = await fileNow(disk)
-  await disk.unlink('setup', NEXT_CLUSTER_FILE)
-  if (written === null || written.format < FORMAT_VERSION || (await traces(disk)) !== before) {
-    await refuseOlder(ports, migration)
+  if (isNew(written)) await sweepLeftovers(disk)
+  if (!isNew(written) || (await traces(disk)) !== before) await refuseOlder(ports, migration)
+  if (isNew(written)) return written
+  throw new HaError(
+    'BAD_DIRECTORY',
+    `${directory}/${CLUSTER_FILE} can't be raised to format ${FORMAT_VERSION}: something puts back what was there. Stop whatever else uses this directory, and start again`,
+  )
+}
+
+const isNew = (file: ClusterFile | null): file is ClusterFile =>
+  file !== null && file.format >= FORMAT_VERSION
+
+/** An answer that was lost tells nothing: whoever asked looks at the file. */
+async function raise(ports: Ports, { to, aside }: Raised): Promise<void> {
+  const { disk } = ports
+  // A name that is there may be ours, after an answer that was lost, and empty.
+  if ((await disk.create('setup', aside, encode(to))) !== 'created') return
+  if ((await disk.replace('setup', CLUSTER_FILE, aside)) === 'refused') await remake(ports, to)
+}
+
+/** Without a rename. */
+async function remake(ports: Ports, to: ClusterFile): Promise<void> {
+  const { disk } = ports
+  if ((await disk.create('setup', NEXT_CLUSTER_FILE, encode(to))) === 'exists') {
+    if (await byAnother(ports)) return
+    const left = await disk.read('setup', NEXT_CLUSTER_FILE)
+    if (left !== encode(to)) {
+      // Of a migration to a format before this one, or torn.
+      await disk.unlink('setup', NEXT_CLUSTER_FILE)
+      await disk.create('setup', NEXT_CLUSTER_FILE, encode(to))
+    }
   }
-  return written ?? next
+  if (!isNew(await fileNow(disk))) await disk.unlink('setup', CLUSTER_FILE)
+  await disk.create('setup', CLUSTER_FILE, encode(to))
+}
+
+/** Once cluster.json has this format: what attempts have left that came to their end, and that were interrupted. */
+export async function sweepLeftovers(disk: Disk): Promise<void> {
+  const names = await disk.list('setup', '.')
+  for (const name of names === 'missing' ? [] : names) {
+    const isLeft = name === NEXT_CLUSTER_FILE || name.startsWith(ASIDE)
+    if (isLeft) await disk.unlink('setup', name)
+  }
 }
 
 async function refuseOlder(ports: Ports, { directory, file, timing }: Migration): Promise<void> {
@@ -69,14 +120,13 @@ async function refuseOlder(ports: Ports, { directory, file, timing }: Migration)
   )
 }
 
-async function byAnother({ disk, clock }: Ports): Promise<ClusterFile | null> {
+async function byAnother({ disk, clock }: Ports): Promise<boolean> {
   const untilMs = clock.nowMs() + OTHERS_MS
   while (clock.nowMs() < untilMs) {
-    const file = await fileNow(disk)
-    if (file !== null && file.format >= FORMAT_VERSION) return file
+    if (isNew(await fileNow(disk))) return true
     await new Promise<void>((done) => clock.after(100, done))
   }
-  return null
+  return false
 }
 
 async function fileNow(disk: Disk): Promise<ClusterFile | null> {

@@ -91,6 +91,11 @@ export interface Disk {
   /** Names in a directory: fresh on NFS, where asking for a name is not. */
   list(purpose: Purpose, path: string): Promise<string[] | 'missing'>
   unlink(purpose: Purpose, path: string): Promise<'unlinked' | 'missing'>
+  /**
+   * Puts a file that this process has made, durably, in the place of another: whoever reads that finds the one or the other.
+   * `refused`: the storage does that over no file that is there.
+   */
+  replace(purpose: Purpose, path: string, by: string): Promise<'replaced' | 'missing' | 'refused'>
   /** rmdir; `kept` when it is not empty. */
   removeDir(purpose: Purpose, path: string): Promise<'removed' | 'missing' | 'kept'>
   /** fsync of a directory, where the file system knows it: makes a claim outlast a power cut on a local disk. */

@@ -10,6 +10,7 @@
  * - A file is looked for by its name before it is touched where the touch of a removed one may never be answered. The look
  *   proves nothing: the touch does, by path, as ever. In the moment between the two the call can still hang, and the keeper
  *   that meets it is replaced (docs/ha-protocol.md).
+ * - A file is not put in the place of another where the storage renames over none: that is told, and nothing is tried.
  */
 import { DiskError } from './errors.ts'
 import type { Disk, Purpose } from './ports.ts'
@@ -68,6 +69,8 @@ export function profiledDisk(
     read: (purpose, path) => unlessGone(disk.read(purpose, path), purpose, path),
     list: (purpose, path) => disk.list(purpose, path),
     unlink: (purpose, path) => unlessGone(disk.unlink(purpose, path), purpose, path),
+    replace: async (purpose, path, by) =>
+      (await profile()).replacesFiles ? disk.replace(purpose, path, by) : 'refused',
     removeDir: (purpose, path) => disk.removeDir(purpose, path),
     syncDir: (purpose, path) => disk.syncDir(purpose, path),
   }

@@ -37,7 +37,7 @@ import {
   termOf,
 } from './layout.ts'
 import type { Looker } from './look.ts'
-import { migrate } from './migrate.ts'
+import { migrate, sweepLeftovers } from './migrate.ts'
 import { newestIdentity, type Past, readPast } from './past.ts'
 import { periodsOf } from './periods.ts'
 import type { Clock, Disk, Processes } from './ports.ts'
@@ -151,8 +151,11 @@ async function joinCluster(ports: SetupPorts, setup: Setup, past: Past): Promise
     throw foreignFile(theirs.clusterId, known, setup)
   }
   requireSameCatalog(setup.catalog, theirs.catalog, where)
-  if (theirs.format >= FORMAT_VERSION) return theirs
-  return migrate(ports, { directory, file: theirs, timing })
+  if (theirs.format >= FORMAT_VERSION) {
+    await sweepLeftovers(disk)
+    return theirs
+  }
+  return migrate(ports, { directory, file: theirs, nonce: setup.fresh.clusterId, timing })
 }
 
 /** What a migration that was interrupted has left in the place of cluster.json. */

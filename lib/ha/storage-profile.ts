@@ -27,6 +27,8 @@ export interface StorageProfile {
   readonly looksBeforeTouch: boolean
   /** A link count of 0 is seen where a file was removed. Where it isn't, only its name tells that a file is there. */
   readonly linkCountsTell: boolean
+  /** A file can be renamed over another. */
+  readonly replacesFiles: boolean
   /** Others can read a file again that they read while it was shorter. */
   readonly readsGrowingFiles: boolean
   /** The monitor interval must not be shorter, ms; 0 where nothing but the measured latency bounds it. */
@@ -40,6 +42,7 @@ export const PLAIN: StorageProfile = {
   eioMayMeanGone: false,
   looksBeforeTouch: false,
   linkCountsTell: true,
+  replacesFiles: true,
   readsGrowingFiles: true,
   smallestMonitorMs: 0,
 }
@@ -51,6 +54,7 @@ export const HDFS_GATEWAY: StorageProfile = {
   eioMayMeanGone: true,
   looksBeforeTouch: true,
   linkCountsTell: false,
+  replacesFiles: false,
   readsGrowingFiles: false,
   smallestMonitorMs: 10_000,
 }

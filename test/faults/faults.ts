@@ -1081,6 +1081,19 @@ export const FAULTS: readonly Fault[] = [
     tests: ['unit/master/contest-letters.test.js'],
     says: /another secret: nothing is taken/,
   },
+  {
+    name: 'cluster.json is absent for a moment while a directory of an older format is migrated',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/migrate.js',
+        find: "(await disk.replace('setup', CLUSTER_FILE, aside)) === 'refused'",
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/ha/migrate.test.js'],
+    says: /an older master that starts at any moment takes it for no new cluster/,
+  },
 ]
 
 /** A fault that can't be put in: the table has to be brought in line with the code. */

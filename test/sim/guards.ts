@@ -48,6 +48,7 @@ const withDisk = (disk: Disk, changed: Partial<Disk>): Disk => ({
   read: (...args) => disk.read(...args),
   list: (...args) => disk.list(...args),
   unlink: (...args) => disk.unlink(...args),
+  replace: (...args) => disk.replace(...args),
   removeDir: (...args) => disk.removeDir(...args),
   syncDir: (...args) => disk.syncDir(...args),
   ...changed,

@@ -91,6 +91,9 @@ export class SimDisk implements Disk {
   unlink(purpose: Purpose, path: string): Promise<'unlinked' | 'missing'> {
     return this.#call('unlink', purpose, path)
   }
+  async replace(): Promise<never> {
+    throw new Error('no directory is of an older format here')
+  }
   removeDir(purpose: Purpose, path: string): Promise<'removed' | 'missing' | 'kept'> {
     return this.#call('removeDir', purpose, path)
   }

@@ -163,6 +163,20 @@ t.test('directories: list, remove, sync', async (t) => {
   t.match(await diskErrorOf(disk.syncDir('claim', 'none')), { errno: 'ENOENT', path: at('none') })
 })
 
+t.test('a file takes the place of another, and of none', async (t) => {
+  const { disk } = scratch(t)
+  await disk.create('setup', 'old', 'old\n')
+  await disk.create('setup', 'new', 'new\n')
+  t.equal(await disk.replace('setup', 'old', 'new'), 'replaced')
+  t.equal(await disk.read('setup', 'old'), 'new\n')
+  t.equal(await disk.replace('setup', 'none', 'old'), 'replaced')
+  t.same(await disk.list('setup', '.'), ['none'])
+  t.equal(await disk.replace('setup', 'none', 'old'), 'missing')
+  t.equal(await disk.read('setup', 'none'), 'new\n')
+  await disk.makeDirs('setup', 'directory')
+  t.equal((await diskErrorOf(disk.replace('setup', 'directory', 'none'))).errno, 'EISDIR')
+})
+
 t.test('a parent that may be a mount is not made', async (t) => {
   const { at } = scratch(t)
   const missing = makeDirs(at('mount/a/b'), 0o755, at('mount'))

@@ -3,6 +3,7 @@
  * of its released heartbeat, which git does not keep, set here): migrated as a whole, or refused while one of its masters
  * lives.
  */
+import { randomUUID } from 'node:crypto'
 import {
   cpSync,
   mkdirSync,
@@ -15,7 +16,7 @@ import {
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { realClock } from '../../../lib/ha/clock.ts'
-import { decodeClaim } from '../../../lib/ha/decode.ts'
+import { decodeClaim, decodeClusterLoosely } from '../../../lib/ha/decode.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { readHistory } from '../../../lib/ha/history.ts'
 import {
@@ -26,6 +27,7 @@ import {
   RELEASED_MTIME_MS,
 } from '../../../lib/ha/layout.ts'
 import { Looker } from '../../../lib/ha/look.ts'
+import type { Clock, Disk } from '../../../lib/ha/ports.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { joinDirectory } from '../../../lib/ha/setup.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
@@ -34,7 +36,15 @@ import { makeTiming } from '../../../lib/ha/timing.ts'
 const FIXTURE = fileURLToPath(new URL('../../../../test/fixtures/format-1/', import.meta.url))
 const ID = '0700c195-09cb-4c5c-adcb-e7c7b024b65d'
 const SECRET = '0123456789abcdef'.repeat(4)
+const CATALOG = { class: 'SharedStore', uri: '' }
 const processes = hostProcesses()
+/** Nothing here beats: what is waited for is another's end. */
+const hurried: Clock = {
+  ...realClock,
+  nowMs: () => HURRY * realClock.nowMs(),
+  after: (delayMs, run) => realClock.after(delayMs / HURRY, run),
+}
+const HURRY = 50
 
 function oldDirectory(t: Test): string {
   const path = t.testdir({})
@@ -44,23 +54,25 @@ function oldDirectory(t: Test): string {
   return path
 }
 
-function join(path: string) {
-  const disk = openDisk(path)
+function join(path: string, disk: Disk = openDisk(path)) {
   const looker = new Looker(disk, processes, null)
   return joinDirectory(
-    { disk, clock: realClock, processes, looker },
+    { disk, clock: hurried, processes, looker },
     {
       directory: path,
-      catalog: { class: 'SharedStore', uri: '' },
+      catalog: CATALOG,
       catalogTerm: 1,
-      fresh: { clusterId: 'fresh', secret: 'f'.repeat(64) },
+      fresh: { clusterId: randomUUID(), secret: 'f'.repeat(64) },
       createdAt: '',
       timing: makeTiming(500),
     },
   )
 }
 
-const fileOf = (path: string) => JSON.parse(readFileSync(`${path}/cluster.json`, 'utf8'))
+const textOf = (path: string) => readFileSync(`${path}/cluster.json`, 'utf8')
+const fileOf = (path: string) => JSON.parse(textOf(path))
+const leftIn = (path: string) =>
+  readdirSync(path).filter((name) => /^cluster\..+\.json$/.test(name))
 
 t.test('an old directory keeps its id, its secret, its terms and its history', async (t) => {
   const path = oldDirectory(t)
@@ -90,6 +102,138 @@ t.test('a migration that was interrupted is gone on with', async (t) => {
     t.equal(readFileSync(`${path}/cluster.json`, 'utf8'), next)
     t.notOk(readdirSync(path).includes('cluster.next.json'))
   }
+})
+
+/** Stands for a crash: no call comes after it. */
+class Crash extends Error {}
+
+/** `beside` runs before each call and after the last one that it lets pass, and is told how many were made. */
+function stepwise(disk: Disk, beside: (made: number) => Promise<void>, replaces = true): Disk {
+  let made = 0
+  return new Proxy(disk, {
+    get: (plain, key: keyof Disk) => {
+      const call = plain[key].bind(plain) as (...words: unknown[]) => Promise<unknown>
+      return async (...words: unknown[]) => {
+        await beside(made)
+        made += 1
+        return key === 'replace' && !replaces ? 'refused' : call(...words)
+      }
+    },
+  })
+}
+
+/** As d142f83 joins: where there is no cluster.json it begins a new cluster. */
+async function joinsAsFormat1(disk: Disk): Promise<string> {
+  const ours = encode({ ...OTHERS, format: 1 })
+  if ((await disk.create('setup', 'cluster.json', ours)) === 'created') return 'a new cluster'
+  return judgedBy(1, await disk.read('setup', 'cluster.json'))
+}
+
+/** As b1ee3de joins a directory that has terms, and no format's mark. */
+async function joinsAsFormat2(disk: Disk): Promise<string> {
+  const names = await disk.list('setup', '.')
+  if (!names.includes('cluster.json') && names.includes('cluster.next.json')) {
+    const next = await disk.read('setup', 'cluster.next.json')
+    const whole = decodeClusterLoosely(next)
+    if (whole !== null) {
+      await disk.create('setup', 'cluster.json', encode(whole))
+      await disk.unlink('setup', 'cluster.next.json')
+      return 'joined, and refused at each claim'
+    }
+  }
+  if (!names.includes('cluster.json')) return 'refused: it is gone'
+  return judgedBy(2, await disk.read('setup', 'cluster.json'))
+}
+
+function judgedBy(known: number, text: string): string {
+  const file = decodeClusterLoosely(text)
+  if (file === null) return 'refused: it is torn'
+  if (file.format > known) return 'refused: it is newer'
+  return file.clusterId === ID ? 'joined' : 'joined another cluster'
+}
+
+const OTHERS = { clusterId: 'of an older master', catalog: CATALOG, createdAt: '' }
+/** A directory of format 2 differs in this file only, as far as it matters here. */
+const raisedTo2 = (path: string): void =>
+  writeFileSync(`${path}/cluster.json`, encode({ ...fileOf(path), format: 2, generation: 1 }))
+
+t.test('an older master that starts at any moment takes it for no new cluster', async (t) => {
+  for (let at = 0, isOver = false; !isOver; at += 1) {
+    const path = oldDirectory(t)
+    isOver = true
+    const disk = stepwise(openDisk(path), async (made) => {
+      if (made !== at) return
+      isOver = false
+      t.match(
+        await joinsAsFormat1(openDisk(path)),
+        /^(joined|refused: it is newer)$/,
+        `${at} calls`,
+      )
+    })
+    t.match(await join(path, disk), { clusterId: ID, secret: SECRET })
+    t.match(fileOf(path), { format: 3, clusterId: ID })
+    t.same(leftIn(path), [], 'nothing is left aside')
+  }
+})
+
+t.test('a migration that dies at any call is gone on with', async (t) => {
+  for (const replaces of [true, false]) {
+    for (let at = 0, isOver = false; !isOver; at += 1) {
+      const path = oldDirectory(t)
+      isOver = true
+      const disk = stepwise(
+        openDisk(path),
+        async (made) => {
+          if (made >= at) throw new Crash()
+        },
+        replaces,
+      )
+      await join(path, disk).catch((error) => {
+        if (!(error instanceof Crash)) throw error
+        isOver = false
+      })
+      if (replaces) t.ok(decodeClusterLoosely(textOf(path)), `${at} calls: it is there, and whole`)
+      t.match(await join(path), { clusterId: ID, secret: SECRET }, `${at} calls`)
+      t.match(fileOf(path), { format: 3, clusterId: ID })
+      t.same(leftIn(path), [], 'nothing is left aside')
+    }
+  }
+})
+
+t.test(
+  'where no file is renamed over another an older master waits, helps or is refused',
+  async (t) => {
+    for (let at = 0, isOver = false; !isOver; at += 1) {
+      const path = oldDirectory(t)
+      raisedTo2(path)
+      isOver = true
+      const beside = async (made: number): Promise<void> => {
+        if (made !== at) return
+        isOver = false
+        t.match(await joinsAsFormat2(openDisk(path)), /^(joined|joined, and refused.*|refused.*)$/)
+      }
+      const disk = stepwise(openDisk(path), beside, false)
+      t.match(await join(path, disk), { clusterId: ID, secret: SECRET }, `${at} calls`)
+      t.match(fileOf(path), { format: 3, clusterId: ID })
+    }
+  },
+)
+
+t.test('what an older master has made in between is replaced as well', async (t) => {
+  let made = 0
+  for (let at = 0, isOver = false; !isOver; at += 1) {
+    const path = oldDirectory(t)
+    isOver = true
+    const beside = async (calls: number): Promise<void> => {
+      if (calls !== at) return
+      isOver = false
+      if ((await joinsAsFormat1(openDisk(path))) === 'a new cluster') made += 1
+    }
+    t.match(await join(path, stepwise(openDisk(path), beside, false)), { clusterId: ID })
+    t.match(fileOf(path), { format: 3, clusterId: ID }, `${at} calls`)
+    t.same(leftIn(path), [], 'nothing is left aside')
+  }
+  t.ok(made > 0, 'there was such a moment')
 })
 
 t.test('a master of the older version that lives is named, and nothing is changed', async (t) => {

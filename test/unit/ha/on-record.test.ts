@@ -45,6 +45,7 @@ function marks(...outcomes: readonly Outcome[]) {
     read: (...words) => plain.read(...words),
     list: (...words) => plain.list(...words),
     unlink: (...words) => plain.unlink(...words),
+    replace: (...words) => plain.replace(...words),
     removeDir: (...words) => plain.removeDir(...words),
     syncDir: (...words) => plain.syncDir(...words),
   })
@@ -150,7 +151,10 @@ t.test('a keeper that is started anew puts the term on record, or finds that it 
     })
     const one = playMaster(t, { open: opens, disk: first.disk })
     const { path } = one
-    const isThere = (): boolean => existsSync(join(path, servedFile(1)))
+    // Made, and filled.
+    const isThere = (): boolean =>
+      existsSync(join(path, servedFile(1))) &&
+      readFileSync(join(path, servedFile(1)), 'utf8').endsWith('\n')
     await until('it was asked to', () => first.calls.length > 0 && (dies === 'before' || isThere()))
     one.kill()
     const told = one.told.find((message) => message.type === 'activate')

@@ -128,6 +128,15 @@ async function gateway(
   return { disk: profiledDisk(own, () => under), plain, calls }
 }
 
+t.test('where no file is renamed over another that is told, and nothing is tried', async (t) => {
+  const replace = async (): Promise<never> => t.fail('it was tried') as never
+  const { disk } = await gateway(t, HDFS_GATEWAY, () => ({ replace }))
+  t.equal(await disk.replace('setup', 'one', 'two'), 'refused')
+  const { disk: other, plain } = await gateway(t, PLAIN)
+  await plain.create('setup', 'two', 'text\n')
+  t.equal(await other.replace('setup', 'one', 'two'), 'replaced')
+})
+
 t.test('EIO at an exclusive create: a name that is listed exists', async (t) => {
   const { disk } = await gateway(t, HDFS_GATEWAY)
   t.equal(await disk.create('claim', 'one', 'ours\n'), 'created')
