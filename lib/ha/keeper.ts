@@ -33,7 +33,7 @@ import { Bulletin } from './keeper-network.ts'
 import { Orders } from './keeper-orders.ts'
 import { TermWork } from './keeper-term.ts'
 import { Upkeep } from './keeper-upkeep.ts'
-import { ACTIVE_DIR, CLUSTER_FILE, type Holder } from './layout.ts'
+import { ACTIVE_DIR, CLUSTER_FILE, FORMAT_VERSION, type Holder } from './layout.ts'
 import { Looker } from './look.ts'
 import type { Joined, KeeperLink, Start, Storage, ToKeeper } from './messages.ts'
 import type { MountAlerts } from './mount-admission.ts'
@@ -113,7 +113,7 @@ export class Keeper {
     this.#ports = ports
     this.#start = start
     const periods = periodsOf(start.timing)
-    this.#self = { ...start.self, hostname: start.hostname, periods }
+    this.#self = { ...start.self, hostname: start.hostname, periods, format: FORMAT_VERSION }
     this.#looker = new Looker(disk, processes, periods, start.knownTerm)
     this.#counter = new Counter(clock, ports.storage.granularityMs)
     this.#bulletin = new Bulletin({

@@ -168,6 +168,8 @@ export interface Holder {
   readonly network?: string
   /** Those of its terms; none in a file of an older version. */
   readonly periods?: Periods
+  /** Of the directory, as its version writes it (`FORMAT_VERSION`); none in a file of a version before format 3. */
+  readonly format?: number
 }
 
 /** Of a master that has not told: that of its host. */

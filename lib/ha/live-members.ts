@@ -4,7 +4,7 @@
  */
 import { realClock } from './clock.ts'
 import { openDisk } from './disk.ts'
-import { ACTIVE_DIR } from './layout.ts'
+import { ACTIVE_DIR, type Holder } from './layout.ts'
 import { Looker } from './look.ts'
 import { Peers } from './peers.ts'
 import { periodsOf } from './periods.ts'
@@ -45,10 +45,13 @@ export async function judgeMembers(
     clock,
     processes,
     onPatience,
+    counts = () => true,
   }: {
     readonly clock: Clock
     readonly processes: Processes
     readonly onPatience?: (patienceMs: number) => void
+    /** Whose life is of interest; left out: everybody's. */
+    readonly counts?: (holder: Holder) => boolean
   } = { clock: realClock, processes: hostProcesses() },
 ): Promise<Judgement> {
   const own = periodsOf(timing)
@@ -67,12 +70,14 @@ export async function judgeMembers(
     watch = advance(watch, seen, look, { own, pace: null })
     onPatience?.(Math.max(watch.by.patienceMs, peers.patienceMs(timing)))
     const verdict = verdictOf(watch, nowMs, timing)
-    const backups = peers.all().filter((p) => p.process !== 'dead')
+    const backups = peers.all().filter((p) => p.process !== 'dead' && counts(p.holder))
+    const isOther = seen.holder !== null && !counts(seen.holder)
     const moving = backups.filter((p) => p.process === 'alive' || p.moved)
     // Not by when the watch began: a gap in our own looking starts that over.
-    const beats = verdict.is === 'live' && hasMoved(first, seen)
+    const beats = verdict.is === 'live' && !isOther && hasMoved(first, seen)
     const holderRuns =
       seen.holder !== null &&
+      !isOther &&
       processes.verdict(seen.holder.master) === 'alive' &&
       verdict.is === 'live'
     if (moving.length > 0 || beats || holderRuns) {
@@ -81,7 +86,7 @@ export async function judgeMembers(
       return { live: [...names], unproven: null, newest: seen.newest }
     }
     const quietMs = nowMs - startedMs
-    const judged = verdict.is !== 'live' && verdict.is !== 'unknown'
+    const judged = isOther || (verdict.is !== 'live' && verdict.is !== 'unknown')
     if (judged && (backups.length === 0 || quietMs >= peers.patienceMs(timing))) {
       const unproven =
         verdict.is === 'expired' ? (seen.holder?.address ?? 'an unknown master') : null

@@ -20,6 +20,7 @@ import {
   type ClusterFile,
   encode,
   FORMAT_VERSION,
+  type Holder,
   NEXT_CLUSTER_FILE,
 } from './layout.ts'
 import { judgeMembers } from './live-members.ts'
@@ -111,8 +112,10 @@ export async function sweepLeftovers(disk: Disk): Promise<void> {
   }
 }
 
+/** One of this version that was quicker has migrated, or has seen that it was done. */
 async function refuseOlder(ports: Ports, { directory, file, timing }: Migration): Promise<void> {
-  const { live } = await judgeMembers(ports.disk, timing, ports)
+  const counts = ({ format = 0 }: Holder): boolean => format < FORMAT_VERSION
+  const { live } = await judgeMembers(ports.disk, timing, { ...ports, counts })
   if (live.length === 0) return
   throw new HaError(
     'BAD_DIRECTORY',

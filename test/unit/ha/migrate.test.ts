@@ -248,4 +248,9 @@ t.test('a master of the older version that lives is named, and nothing is change
   })
   t.match(fileOf(path), { format: 1 })
   t.notOk(readdirSync(path).includes('cluster.next.json'))
+
+  // All masters start at once: one of this version has registered while the other still looks.
+  writeFileSync(`${path}/${backupFile('old:26001')}`, encode({ ...living, format: 3 }))
+  t.match(await join(path), { clusterId: ID, secret: SECRET })
+  t.match(fileOf(path), { format: 3 })
 })
