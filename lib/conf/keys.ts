@@ -337,8 +337,8 @@ export const KEYS = {
     type: 'integer',
     min: 2,
     max: 100_000,
-    default: '50',
-    doc: 'A partition (or a table without partitions) with fewer small files is left as it is.',
+    default: '10',
+    doc: "A partition (or a table without partitions) with fewer small files to join is left as it is, unless those of all its table's partitions are as many together, and half of its files.",
     ...compaction,
   },
   'tajo.table.compaction.min-file-size': {

@@ -497,6 +497,8 @@ const compaction = z.object({
   left: z.number().int().min(0),
   /** Nobody asked for it: it gives way to queries. */
   background: z.boolean(),
+  /** It has given way for long enough: it waits for a slot like a query, and keeps it. */
+  inTurn: z.boolean().optional(),
 })
 
 /** Everything a master must know to carry a query on that another one began. */

@@ -186,7 +186,7 @@ export class TestWarehouse {
   ): Promise<Manifest | QueryError> {
     const now = this.tables.get(`${table.database}.${table.name}`) ?? table
     const plan = await planJoins(now.files, {
-      ...{ minFiles: 2, smallBytes: 1e9, targetBytes: 1e9, sparing: false },
+      ...{ minFiles: 2, smallBytes: 1e9, targetBytes: 1e9, sparing: false, cheapBytes: 0 },
       ...{ mostFiles: 1e9, mostBytes: 1e18, ...rules },
     })
     this.#writes += 1

@@ -17,7 +17,7 @@ import { attemptName } from './write-plan.ts'
 
 export interface CompactionOptions {
   readonly enabled: boolean
-  /** A partition is left alone while it has fewer small files. */
+  /** A partition is left alone while it has fewer files to join (join-planner.ts). */
   readonly minInputFiles: number
   /** A file below this length is small. */
   readonly minFileBytes: number
@@ -41,6 +41,9 @@ const KEPT_IN_FULL = 10_000
 export const keepMsOf = ({ retentionMs }: CompactionOptions, litterCount: number): number =>
   Math.round(retentionMs * Math.min(1, KEPT_IN_FULL / Math.max(1, litterCount)))
 
+/** Of the target: a file of 128 MB is about so long as 512 that cost little to be written anew. */
+const CHEAP_SHARE = 512
+
 /** In one task, so that its messages stay short; OPTIMIZE TABLE says how many were left. */
 const MOST_FILES = 10_000
 const MOST_FILES_BEHIND = 2000
@@ -52,8 +55,18 @@ export const rulesByHand = (options: CompactionOptions): JoinRules => ({
   smallBytes: options.minFileBytes,
   targetBytes: options.targetFileBytes,
   sparing: false,
+  cheapBytes: options.targetFileBytes / CHEAP_SHARE,
   mostFiles: MOST_FILES,
   mostBytes: Number.POSITIVE_INFINITY,
+})
+
+/** One that keeps its slot while queries wait takes about as long as one of them. */
+const MOST_FILES_IN_TURN = 1000
+
+export const rulesInTurn = (options: CompactionOptions): JoinRules => ({
+  ...rulesBehind(options),
+  mostFiles: MOST_FILES_IN_TURN,
+  mostBytes: options.targetFileBytes,
 })
 
 export const rulesBehind = (options: CompactionOptions): JoinRules => ({
@@ -74,20 +87,24 @@ export async function planJoins(
   settled = new WeakSet<FilePartition>(),
 ): Promise<JoinPlan> {
   const task = new JoinTask(rules)
-  await inSlices(stepsOf(files, rules, settled), (group) => task.take(group))
+  await inSlices(stepsOf(files, rules, settled), (groups) => {
+    if (groups !== null) task.take(groups)
+  })
+  task.end(files.length)
   return task
 }
 
 function* stepsOf(files: FileList, rules: JoinRules, settled: WeakSet<FilePartition>) {
   for (const partition of files.partitions()) {
     yield null
-    if (partition.length < rules.minFiles || settled.has(partition)) continue
-    let found = 0
+    if (partition.length < 2 || settled.has(partition)) continue
+    const groups: (readonly DataFile[])[] = []
     for (const group of groupsOf(partition, rules)) {
-      found += Number(group !== null)
-      yield group
+      if (group === null) yield null
+      else groups.push(group)
     }
-    if (found === 0) settled.add(partition)
+    if (groups.length === 0) settled.add(partition)
+    else yield groups
   }
 }
 
@@ -98,9 +115,9 @@ export type AttemptOf = Parameters<typeof attemptName>[0]
 export function compactionOf(
   table: Table,
   { groups, left }: JoinPlan,
-  how: AttemptOf & { readonly keepMs: number; readonly background: boolean },
+  how: AttemptOf & Pick<Compaction, 'keepMs' | 'background' | 'inTurn'>,
 ): { write: WriteTarget; compaction: Compaction } {
-  const { keepMs, background } = how
+  const { keepMs, background, inTurn } = how
   const { files: _files, ...rest } = table
   const head = {
     ...rest,
@@ -129,6 +146,7 @@ export function compactionOf(
       keepMs,
       left,
       background,
+      inTurn,
     },
   }
 }

@@ -4,6 +4,10 @@
  * is lost with its worker, or when another query needs the slot, and no harm is done: the next look, of this master or of
  * the next one, plans it anew, and what was written is litter.
  *
+ * Where queries take all slots all the time that would never come to its end, and each of them would read more files than the
+ * one before. So what was held up for a few looks takes its turn: it waits among the queries, keeps its slot, does
+ * little at a time, and rests for twice as long as it took, its waiting included.
+ *
  * A table whose files could not be joined rests, longer each time, so that nothing is tried again and again; the reason is
  * in the log once.
  */
@@ -21,10 +25,11 @@ import {
   keepMsOf,
   planJoins,
   rulesBehind,
+  rulesInTurn,
 } from './compaction.ts'
 import type { JoinPlan } from './join-planner.ts'
 import type { QueryList } from './list.ts'
-import { isBackground, type Query } from './query.ts'
+import { givesWay, isBackground, type Query } from './query.ts'
 
 export interface CompactorOptions {
   readonly compaction: CompactionOptions
@@ -54,6 +59,10 @@ const SOON_MS = 50
 const LONGEST_REST = 64
 /** And what no worker has taken for so many is planned anew. */
 const LONGEST_WAIT = 10
+/** Held up for so many, it takes its turn. */
+const PATIENCE = 3
+/** After that it rests for so many times as long as it took. */
+const REST_FACTOR = 2
 
 interface Rest {
   readonly failures: number
@@ -70,11 +79,16 @@ export class Compactor {
   readonly #rests = new Map<number, Rest>()
   /** The id of the table that came last: the others have their turn first. */
   #last = 0
+  /** Since when queries have left it no slot for as long as it needs one; null: they do. */
+  #heldUpMs: number | null = null
+  /** When the last one began that took its turn; of an earlier term's, when this term began. */
+  #turnMs: number
   /** What keeps it from working was told. */
   #told: string | null = null
 
   constructor(options: CompactorOptions) {
     this.#options = options
+    this.#turnMs = options.clock.nowMs()
   }
 
   start(): void {
@@ -86,18 +100,25 @@ export class Compactor {
   }
 
   /** One of its queries has come to its end. */
-  ended({ task, state, error }: Query): void {
+  ended(query: Query): void {
+    const { task, state, error } = query
     const { clock, compaction } = this.#options
     const tableId = task?.write?.tableId ?? null
     if (tableId === null || !compaction.enabled) return
     if (state === 'succeeded') {
       this.#rests.delete(tableId)
       this.#told = null
-      this.#after(SOON_MS)
+      if (givesWay(query)) this.#heldUpMs = null
+      this.#after(givesWay(query) ? SOON_MS : Math.max(SOON_MS, REST_FACTOR * this.#turnTookMs()))
       return
     }
     // That it gave way, or went with its worker, is no fault of the table's, and nothing that somebody has to mend.
-    const isFault = error?.kind !== 'killed' && error?.kind !== 'lost'
+    if (error?.kind === 'killed') {
+      if (givesWay(query)) this.#heldUpMs ??= clock.nowMs()
+      return
+    }
+    const isFault = error?.kind !== 'lost'
+    if (isFault) this.#heldUpMs = null
     const failures = isFault ? (this.#rests.get(tableId)?.failures ?? 0) + 1 : 0
     const restMs = compaction.checkMs * Math.min(LONGEST_REST, 2 ** Math.max(0, failures - 1))
     this.#rests.set(tableId, { failures, untilMs: clock.nowMs() + restMs })
@@ -140,25 +161,40 @@ export class Compactor {
       this.#tell(`small files are not joined: ${why}`)
       return
     }
+    const inTurn = this.#isOverdue()
     const busy = this.#busy()
     const candidates: Table[] = []
     await inSlices(catalog.state().allTables(), (table) => {
       if (this.#mayHave(table) && !busy.has(table.id)) candidates.push(table)
     })
-    const inTurn = [
+    const sorted = [
       ...candidates.filter(({ id }) => id > this.#last),
       ...candidates.filter(({ id }) => id <= this.#last),
     ]
-    for (const table of inTurn) {
-      if (busy.size >= compaction.maxConcurrent || !hasWorker() || signal.aborted) return
-      const plan = await planJoins(table.files, rulesBehind(compaction), this.#settled)
+    const most = inTurn ? 1 : compaction.maxConcurrent
+    const rules = inTurn ? rulesInTurn(compaction) : rulesBehind(compaction)
+    for (const table of sorted) {
+      if (busy.size >= most || !hasWorker() || signal.aborted) return
+      const plan = await planJoins(table.files, rules, this.#settled)
       if (plan.groups.length === 0) this.#settledTables.add(table)
       else if (!signal.aborted) {
         busy.add(table.id)
         this.#last = table.id
-        this.#begin(table, plan)
+        this.#begin(table, { plan, inTurn })
       }
     }
+    if (busy.size === 0) this.#heldUpMs = null
+  }
+
+  #turnTookMs(): number {
+    return this.#options.clock.nowMs() - this.#turnMs
+  }
+
+  #isOverdue(): boolean {
+    const { clock, compaction } = this.#options
+    return (
+      this.#heldUpMs !== null && clock.nowMs() - this.#heldUpMs >= PATIENCE * compaction.checkMs
+    )
   }
 
   #mayHave(table: Table): boolean {
@@ -180,20 +216,24 @@ export class Compactor {
   #dropWaiting(): void {
     const { list, compaction, clock, wallMs } = this.#options
     const sinceMs = clock.nowMs() - LONGEST_WAIT * compaction.checkMs
-    for (const query of list.unended()) {
-      if (query.stage !== 'queued' || query.sinceMs > sinceMs || !isBackground(query)) continue
+    const waiting = list.unended().filter((one) => one.stage === 'queued' && isBackground(one))
+    for (const query of waiting) if (givesWay(query)) this.#heldUpMs ??= query.sinceMs
+    const isOverdue = this.#isOverdue()
+    for (const query of waiting) {
+      if (query.sinceMs > sinceMs && !(isOverdue && givesWay(query))) continue
       const error = { message: 'no worker has a slot for it', place: null, kind: 'killed' } as const
       list.end(query, { state: 'killed', error }, wallMs())
     }
   }
 
-  #begin(table: Table, plan: JoinPlan): void {
+  #begin(table: Table, { plan, inTurn }: { plan: JoinPlan; inTurn: boolean }): void {
     const { catalog, list, epoch, compaction, newId, clock, wallMs, onQueued } = this.#options
     const { database } = table
     const sql = `OPTIMIZE TABLE ${quoted(database)}.${quoted(table.name)}`
     const [queryId, attempt, submittedMs] = [newId(), 1, wallMs()]
     const keepMs = keepMsOf(compaction, catalog.state().litterCount)
-    const how = { queryId, attempt, epoch, keepMs, background: true }
+    const how = { queryId, attempt, epoch, keepMs, background: true, inTurn }
+    if (inTurn) this.#turnMs = clock.nowMs()
     const task: Task = {
       ...{ queryId, attempt, sql, submittedMs, mode: 'compact', create: null, publishTo: null },
       query: { text: sql, place: { line: 1, column: 1 } },

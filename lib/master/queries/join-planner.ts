@@ -5,7 +5,8 @@
  * By itself it writes little anew: a file that is longer than a quarter of the whole is left out, and parts what is before
  * it from what is after. So a row is written again only into a file of four times the length of its last one at least,
  * about log4(target / row) times in its life, and what is left of a partition are a few files of each length, not one a
- * write.
+ * write. Only below `cheapBytes` all files count as equally long: to write so little anew costs no more than to open
+ * another file at each read.
  */
 import { isAbsolute } from 'node:path/posix'
 import type { FilePartition } from '../../catalog/file-list.ts'
@@ -14,7 +15,10 @@ import type { DataFile } from '../../catalog/model.ts'
 import { OWN_PREFIX } from '../../catalog/own-prefix.ts'
 
 export interface JoinRules {
-  /** A partition with fewer small files is left as it is. */
+  /**
+   * A partition with fewer files to join is left as it is, unless those of all such partitions are as many together, and half of
+   * their table's files at least: what reads all of it opens them all.
+   */
   readonly minFiles: number
   /** Files below this length are small. */
   readonly smallBytes: number
@@ -22,6 +26,8 @@ export interface JoinRules {
   readonly targetBytes: number
   /** Leave out what is long beside the rest; without it all small files are joined. */
   readonly sparing: boolean
+  /** What is shorter counts as so long, in the rule that spares. */
+  readonly cheapBytes: number
   /** So many files at most, and bytes, in all groups together; one group there may be always. */
   readonly mostFiles: number
   readonly mostBytes: number
@@ -48,7 +54,6 @@ type Steps = Generator<readonly DataFile[] | null>
 /** The groups of one partition; null where whoever takes them may pause. */
 export function* groupsOf(partition: FilePartition, rules: JoinRules): Steps {
   const runs: DataFile[][] = []
-  let small = 0
   /** What the last run's files are; null where the next file begins another one. */
   let kind: string | null = null
   for (const piece of partition.pieces()) {
@@ -57,7 +62,6 @@ export function* groupsOf(partition: FilePartition, rules: JoinRules): Steps {
       const isSmall = isOwn(one) && one.bytes < rules.smallBytes
       if (!isSmall) kind = null
       else {
-        small += 1
         const own = extensionOf(one.path)
         if (kind === own) runs.at(-1)?.push(one)
         else runs.push([one])
@@ -65,7 +69,6 @@ export function* groupsOf(partition: FilePartition, rules: JoinRules): Steps {
       }
     }
   }
-  if (small < rules.minFiles) return
   for (const run of runs) yield* rules.sparing ? sparing(run, rules) : cut(run, rules)
 }
 
@@ -76,7 +79,7 @@ function* sparing(run: readonly DataFile[], rules: JoinRules): Steps {
     if (to - from < 2) continue
     let [sum, longest, at] = [0, -1, from]
     for (let i = from; i < to; i += 1) {
-      const bytes = run[i]?.bytes ?? 0
+      const bytes = Math.max(rules.cheapBytes, run[i]?.bytes ?? 0)
       sum += bytes
       if (bytes > longest) [longest, at] = [bytes, i]
       if (i % STEP === 0) yield null
@@ -103,20 +106,46 @@ function* cut(run: readonly DataFile[], { targetBytes }: JoinRules): Steps {
   if (group.length > 1) yield group
 }
 
+type Groups = readonly (readonly DataFile[])[]
+
+const filesIn = (groups: Groups): number => groups.reduce((sum, { length }) => sum + length, 0)
+
 /** What of the groups one task takes. */
 export class JoinTask implements JoinPlan {
   readonly groups: (readonly DataFile[])[] = []
   left = 0
   #files = 0
   #bytes = 0
-  readonly #rules: Pick<JoinRules, 'mostFiles' | 'mostBytes'>
+  readonly #rules: JoinRules
+  /** Of partitions with less to join than `minFiles`: as many of their groups as a task may have, and all of their files. */
+  readonly #few: (readonly DataFile[])[] = []
+  #fewFiles = 0
 
-  constructor(rules: Pick<JoinRules, 'mostFiles' | 'mostBytes'>) {
+  constructor(rules: JoinRules) {
     this.#rules = rules
   }
 
-  take(group: readonly DataFile[] | null): void {
-    if (group === null) return
+  /** All groups of one partition. */
+  take(groups: Groups): void {
+    const files = filesIn(groups)
+    if (files >= this.#rules.minFiles) {
+      for (const group of groups) this.#take(group)
+      return
+    }
+    if (this.#fewFiles <= this.#rules.mostFiles) this.#few.push(...groups)
+    this.#fewFiles += files
+  }
+
+  /** After the last one of a table with so many files. */
+  end(tableFiles: number): void {
+    const others = tableFiles - this.#files - this.left
+    if (this.#fewFiles < this.#rules.minFiles || 2 * this.#fewFiles < others) return
+    const unseen = this.#fewFiles - filesIn(this.#few)
+    for (const group of this.#few) this.#take(group)
+    this.left += unseen
+  }
+
+  #take(group: readonly DataFile[]): void {
     const { mostFiles, mostBytes } = this.#rules
     const bytes = group.reduce((sum, file) => sum + file.bytes, 0)
     const fits = this.#files + group.length <= mostFiles && this.#bytes + bytes <= mostBytes

@@ -11,7 +11,7 @@
  * asks again is told the same; the log keeps them longer.
  */
 import type { Task, TaskReport } from '../../rpc/contract.ts'
-import { type End, isBackground, type NewQuery, type Query, type Spot, stateOf } from './query.ts'
+import { type End, givesWay, type NewQuery, type Query, type Spot, stateOf } from './query.ts'
 
 /** An answer with more rows than this is one of which few are kept. */
 const LARGE_ROWS = 1000
@@ -34,7 +34,7 @@ export class QueryList {
   /** In the order of their submission, but for those that come back from a worker that did not take them. */
   readonly #queue = new Map<string, Query>()
   readonly #returned: Query[] = []
-  /** What nobody asked for: each waits until no other one does. */
+  /** What nobody asked for, as a rule: each waits until no other one does. */
   readonly #behind = new Map<string, Query>()
   /** In the order of their ends. */
   readonly #ended = new Set<Query>()
@@ -112,7 +112,7 @@ export class QueryList {
     this.#all.set(query.queryId, query)
     this.#unended.add(query)
     if (query.stage === 'queued') {
-      const queue = isBackground(query) ? this.#behind : this.#queue
+      const queue = givesWay(query) ? this.#behind : this.#queue
       queue.set(query.queryId, query)
     }
     this.#options.onChange(query)
@@ -154,7 +154,7 @@ export class QueryList {
     if (query.stage !== 'queued' && query.stage !== 'dispatching') return
     this.#settle(query, null)
     this.#move(query, 'queued', nowMs)
-    if (isBackground(query)) this.#behind.set(query.queryId, query)
+    if (givesWay(query)) this.#behind.set(query.queryId, query)
     else this.#returned.push(query)
   }
 

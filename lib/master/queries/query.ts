@@ -96,9 +96,13 @@ export function stateOf({ stage, state }: Query): QueryStatus['state'] {
 export const kindOf = ({ mode }: Task): QueryKind =>
   mode === 'write' || mode === 'compact' ? 'change' : 'select'
 
-/** Nobody asked for it: it runs in slots that no other query needs, and begins anew in its own time. */
+/** Nobody asked for it: with its worker, or when it is killed, it is gone, and begins anew in its own time. */
 export const isBackground = ({ task }: Pick<Query, 'task'>): boolean =>
   task?.compaction?.background === true
+
+/** It runs in slots that no other query needs. */
+export const givesWay = (query: Pick<Query, 'task'>): boolean =>
+  isBackground(query) && query.task?.compaction?.inTurn !== true
 
 /** Whether its end changes data or schema, so that it must be in the catalog before it is told. */
 export const changesData = ({ kind }: Query): boolean => kind === 'change'

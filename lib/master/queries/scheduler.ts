@@ -1,6 +1,7 @@
 /**
  * Gives queries to workers: in the order of their submission, each to the worker with the most free slots. What nobody
- * asked for (joining files) gets a slot only while no query waits for one, and gives it back when one does.
+ * asked for (joining files) gets a slot only while no query waits for one, and gives it back when one does, until it has
+ * been held up for so long that it takes its turn like a query (compactor.ts).
  *
  * A `run` whose answer was lost is asked again at the same worker, which knows the query by its id; meanwhile its report
  * may tell. It goes to another worker only when this one has surely not taken it. When nobody can find out, it is lost.
@@ -8,7 +9,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { WorkerInfo } from '../../rpc/contract.ts'
 import type { QueryList } from './list.ts'
-import { isBackground, type Query, type Spot } from './query.ts'
+import { givesWay, type Query, type Spot } from './query.ts'
 import type { RunAnswer, WorkerCalls } from './worker-calls.ts'
 import type { WorkerTable } from './worker-table.ts'
 
@@ -83,7 +84,7 @@ export class Scheduler {
     let wanted = list.queueLength
     for (const query of list.unended()) {
       if (wanted === 0) return
-      if (!query.hasSlot || !isBackground(query)) continue
+      if (!query.hasSlot || !givesWay(query)) continue
       wanted -= 1
       if (query.stage === 'running' || query.stage === 'dispatching') onGivesWay(query)
     }

@@ -352,6 +352,78 @@ t.test('what nobody asked for is given to a worker last', async (t) => {
   t.equal(stage.task().mode, 'compact', 'when nobody waits any more')
 })
 
+t.test(
+  'held up for three looks it takes its turn, keeps its slot, and rests after it',
+  async (t) => {
+    const stage = await Stage.begin(t, { compaction: ON }, 1)
+    await filled(stage)
+    // Queries all the time: it waits behind them, or gives way.
+    let [running] = [await stage.submit('select 1')]
+    const next = async (sql: string): Promise<void> => {
+      const waiting = await stage.submit(sql)
+      await stage.end(reportOf(stage.task(running.queryId), 'succeeded'))
+      running = waiting
+    }
+    for (let look = 0; look < 3; look += 1) {
+      await passed(stage, 1000)
+      t.match(behind(stage), [{ compaction: { inTurn: false } }], `look ${look}`)
+      await next('select 2')
+      t.equal(stage.task().mode, 'select')
+    }
+    await passed(stage, 1000)
+    const [task] = behind(stage)
+    t.match(task?.compaction, { background: true, inTurn: true })
+    t.equal(behind(stage).length, 1, 'in the place of the one that waited')
+    const last = await stage.submit('select 3')
+    await stage.end(reportOf(stage.task(running.queryId), 'succeeded'))
+    t.equal(stage.task().queryId, task?.queryId, 'it was before the last query')
+    stage.beat(reportOf(task as Task, 'running'))
+    await passed(stage, 1000)
+    t.notOk(stage.seat.calls.killed.includes(task?.queryId ?? ''), 'it keeps its slot')
+    await stage.end(joinedBy(task as Task))
+    t.equal(stage.paths.length, 1)
+    t.equal(stage.task().queryId, last.queryId)
+
+    for (let n = 0; n < 5; n += 1) {
+      const { queryId } = await stage.submit('insert into t values (1)')
+      await stage.end(
+        reportOf(stage.task(n === 0 ? last.queryId : stage.task().queryId), 'succeeded'),
+      )
+      await stage.end(reportOf(stage.task(queryId), 'succeeded'))
+    }
+    await stage.submit('select 4')
+    await stage.terms.clock.advance(1000)
+    for (let turn = 0; turn < 20; turn += 1) await settle()
+    t.same(behind(stage), [], 'it took a second: it rests for two')
+    await stage.terms.clock.advance(1000)
+    for (let turn = 0; turn < 20; turn += 1) await settle()
+    t.match(
+      behind(stage),
+      [{ compaction: { inTurn: true } }],
+      'its next turn, for as long as there is something to do',
+    )
+  },
+)
+
+t.test('what has given way for three looks takes its turn as well', async (t) => {
+  const stage = await Stage.begin(t, { compaction: ON }, 1)
+  await filled(stage)
+  for (let look = 0; look < 3; look += 1) {
+    await passed(stage, 1000)
+    const [task] = behind(stage)
+    t.equal(task?.compaction?.inTurn, false, `look ${look}`)
+    stage.beat(reportOf(task as Task, 'running'))
+    const query = await stage.submit('select 1')
+    for (let turn = 0; turn < 20; turn += 1) await settle()
+    t.ok(stage.seat.calls.killed.includes(task?.queryId ?? ''))
+    stage.beat(reportOf(task as Task, 'killed'))
+    for (let turn = 0; turn < 20; turn += 1) await settle()
+    await stage.end(reportOf(stage.task(query.queryId), 'succeeded'))
+  }
+  await passed(stage, 1000)
+  t.match(behind(stage), [{ compaction: { inTurn: true } }])
+})
+
 t.test('with its worker it is gone, and nobody is waited for', async (t) => {
   const stage = await Stage.begin(t, { compaction: ON })
   await filled(stage)

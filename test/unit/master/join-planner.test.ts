@@ -11,7 +11,7 @@ import type { JoinRules } from '../../../lib/master/queries/join-planner.ts'
 import { fc } from '../../support/properties.ts'
 
 const RULES: JoinRules = {
-  ...{ minFiles: 4, smallBytes: 1000, targetBytes: 4000, sparing: true },
+  ...{ minFiles: 4, smallBytes: 1000, targetBytes: 4000, sparing: true, cheapBytes: 1 },
   ...{ mostFiles: 1e9, mostBytes: 1e18 },
 }
 const file = (bytes: number, path: string, partition: (string | null)[] = []): DataFile => ({
@@ -48,6 +48,39 @@ t.test('what is joined, and what is left alone', async (t) => {
   t.same(await joinsOf(parts, { minFiles: 2, sparing: false }), ['0 3', '1 4', '2 5'])
 })
 
+t.test('what is cheap to write anew is joined, however long beside the rest', async (t) => {
+  t.same(await joinsOf(sizes(90, 1, 1, 1)), [], 'long beside the rest')
+  t.same(await joinsOf(sizes(90, 1, 1, 1), { cheapBytes: 100 }), ['0 1 2 3'])
+  t.same(
+    await joinsOf(sizes(900, 1, 1, 1, 1), { cheapBytes: 100 }),
+    ['1 2 3 4'],
+    'but no longer one',
+  )
+  t.same(await joinsOf(sizes(1, 1, 1), { cheapBytes: 100, minFiles: 2 }), [], 'fourfold still')
+})
+
+t.test('partitions with few files each are joined when most of the table is that', async (t) => {
+  const spread = (partitions: number, files: number, more: readonly DataFile[] = []) => {
+    const few = Array.from({ length: partitions * files }, (_, i) =>
+      file(1, String(i), [`p${i % partitions}`]),
+    )
+    return joinsOf([...few, ...more], { minFiles: 10 })
+  }
+  t.same(await spread(1, 9), [], 'too few')
+  t.same(await spread(2, 4), [], 'too few together')
+  t.same(await spread(3, 4), ['0 3 6 9', '1 4 7 10', '2 5 8 11'])
+  const whole = (count: number) =>
+    Array.from({ length: count }, (_, i) => file(5000, `w${i}`, [`w${i}`]))
+  t.same(await spread(3, 4, whole(24)), [], 'a scan would still open most of its files')
+  t.equal((await spread(3, 4, whole(12))).length, 3)
+  const much = Array.from({ length: 10 }, (_, i) => file(1, `m${i}`, ['much']))
+  const both = await spread(2, 4, [...much, ...whole(40)])
+  t.same(both, ['m0 m1 m2 m3 m4 m5 m6 m7 m8 m9'], 'one with enough is joined in any case')
+  const many = Array.from({ length: 400 }, (_, i) => file(1, String(i), [String(i % 100)]))
+  const plan = await planJoins(FileList.of(many), { ...RULES, minFiles: 10, mostFiles: 40 })
+  t.same([plan.groups.length, plan.left], [10, 360], 'and the task is bounded')
+})
+
 t.test('a task is bounded, and tells what is left', async (t) => {
   const files = Array.from({ length: 100 }, (_, i) => file(100, String(i), [String(i % 10)]))
   const plan = await planJoins(FileList.of(files), { ...RULES, mostFiles: 35 })
@@ -77,6 +110,7 @@ t.test('groups are adjacent small files of one partition, and grow fourfold', as
         const files = given.map(({ bytes, partition }, i) => file(bytes, String(i), [partition]))
         const list = FileList.of(files)
         const { groups } = await planJoins(list, { ...RULES, sparing, minFiles })
+        const together = groups.flat().length >= Math.max(minFiles, list.length / 2)
         const seen = new Set<string>()
         for (const group of groups) {
           const [first] = group
@@ -86,7 +120,7 @@ t.test('groups are adjacent small files of one partition, and grow fourfold', as
           if (group.some((one, i) => own[from + i]?.path !== one.path))
             throw new Error('not adjacent')
           if (group.some(({ bytes }) => bytes >= RULES.smallBytes)) throw new Error('not small')
-          if (own.filter(({ bytes }) => bytes < RULES.smallBytes).length < minFiles)
+          if (own.filter(({ bytes }) => bytes < RULES.smallBytes).length < minFiles && !together)
             throw new Error('too few')
           for (const one of group) if (seen.has(one.path)) throw new Error('twice')
           for (const one of group) seen.add(one.path)
