@@ -10,8 +10,10 @@ export async function makeMasters(options: {
   readonly priorities: readonly number[]
   /** As the key's value stands in the file. */
   readonly monitorInterval: string
+  /** More properties of all of them. */
+  readonly site?: Readonly<Record<string, string>>
 }): Promise<SoakMaster[]> {
-  const { dir, root, priorities, monitorInterval } = options
+  const { dir, root, priorities, monitorInterval, site = {} } = options
   const masters: SoakMaster[] = []
   for (const [index, priority] of priorities.entries()) {
     masters.push(
@@ -20,6 +22,7 @@ export async function makeMasters(options: {
         'tajo.master.ha.enable': 'true',
         'tajo.master.ha.monitor.interval': monitorInterval,
         'tajo.master.ha.priority': String(priority),
+        ...site,
       }),
     )
   }

@@ -1,7 +1,8 @@
 /**
- * `npm run soak -- --faults process|ground|network|claims|hdfs|mounts …`: which faults, each with a program of its own. `process` (the
+ * `npm run soak -- --faults process|ground|network|claims|hdfs|mounts|day …`: which faults, each with a program of its own. `process` (the
  * default) strikes the masters themselves, `network` the clients' network, `ground` what they stand on; `claims` lets claims
- * fail for as long as one likes; `hdfs` strikes hosts over a real HDFS; `mounts` starts two masters over a mount that caches.
+ * fail for as long as one likes; `hdfs` strikes hosts over a real HDFS; `mounts` starts two masters over a mount that caches;
+ * `day` puts a day's INSERTs into a few tables.
  * `ground` and `claims` get a mount namespace of their own, so that their mounts are nobody else's and end with them.
  */
 import { spawn } from 'node:child_process'
@@ -14,6 +15,7 @@ const PROGRAMS = {
   claims: './claims.js',
   hdfs: './hdfs/run.js',
   mounts: './mounts.js',
+  day: './day/run.js',
 } as const
 
 const words = process.argv.slice(2)
