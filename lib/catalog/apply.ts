@@ -22,6 +22,7 @@ import {
   contentVersionOf,
   DEFAULT_DATABASE,
   type Delta,
+  forkMaps,
   type Maps,
   tableOf,
 } from './state.ts'
@@ -451,15 +452,6 @@ const noTouches = () => ({
   outcomes: new Map() as Touched<KeyOf<'outcomes'>, ValueOf<'outcomes'>>,
   litter: new Map() as Touched<KeyOf<'litter'>, ValueOf<'litter'>>,
   publications: new Map() as Touched<KeyOf<'publications'>, ValueOf<'publications'>>,
-})
-
-const forkMaps = (maps: Maps): Maps => ({
-  databases: maps.databases.fork(),
-  tables: maps.tables.fork(),
-  names: maps.names.fork(),
-  outcomes: maps.outcomes.fork(),
-  litter: maps.litter.fork(),
-  publications: maps.publications.fork(),
 })
 
 /** By the clock too, so that a catalog that was brought back to an earlier day gives no version a second time. */

@@ -32,6 +32,7 @@ export const DUCKDB_DIALECT: Dialect = {
   tableEnd: '',
   // Its indexes can refuse a key that was deleted just before.
   hasKeys: false,
+  isFollowed: false,
   begin: 'BEGIN TRANSACTION',
   beginSnapshot: ['BEGIN TRANSACTION'],
   // Nobody else can have it open.

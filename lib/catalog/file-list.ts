@@ -411,7 +411,13 @@ export class FileList implements Iterable<DataFile>, FileTotals {
   *differencesTo(after: FileList): Iterable<PieceChanges> {
     for (const one of this.#partitions.differencesTo(after.#partitions)) {
       const { before = NO_FILES, after: now = NO_FILES } = one
-      yield before.differencesTo(now)
+      if (one.before === undefined || one.after === undefined || same(before.values, now.values)) {
+        yield before.differencesTo(now)
+        continue
+      }
+      // Lists that were not made of each other give their numbers to other partitions.
+      yield before.differencesTo(NO_FILES)
+      yield NO_FILES.differencesTo(now)
     }
   }
 

@@ -49,6 +49,7 @@ const DIALECT: Dialect = {
   currentSchema: 'DATABASE()',
   tableEnd: ' ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
   hasKeys: true,
+  isFollowed: true,
   begin: 'START TRANSACTION',
   beginSnapshot: [
     'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ',

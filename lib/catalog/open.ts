@@ -76,6 +76,7 @@ export async function openCatalogStore(options: StoreOptions): Promise<ReadableS
   const served: SqlKeeping['served'] = (upTo, store) =>
     readServed(haDirectoryOf(rootDirectory), upTo, store)
   const keeping = { served, binding }
+  const followed = { ...keeping, ...known }
   switch (options.class) {
     case 'SharedStore':
       return sharedStore(rootDirectory, log, { binding, ofMaster, ...known })
@@ -89,12 +90,12 @@ export async function openCatalogStore(options: StoreOptions): Promise<ReadableS
     }
     case 'PostgreSQLStore': {
       const { PostgresStore } = await import('./postgres-store.ts')
-      return new PostgresStore({ uri, user, password }, SQL_TIMEOUTS, keeping)
+      return new PostgresStore({ uri, user, password }, SQL_TIMEOUTS, followed)
     }
     case 'MariaDBStore':
     case 'MySQLStore': {
       const { MariadbStore } = await import('./mariadb-store.ts')
-      return new MariadbStore({ uri, user, password }, SQL_TIMEOUTS, keeping)
+      return new MariadbStore({ uri, user, password }, SQL_TIMEOUTS, followed)
     }
     default: {
       const known = STORE_CLASSES.join(', ')

@@ -47,6 +47,7 @@ const DIALECT: Dialect = {
   currentSchema: 'current_schema()',
   tableEnd: '',
   hasKeys: true,
+  isFollowed: true,
   begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
   beginSnapshot: ['BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'],
   forUpdate: ' FOR UPDATE',

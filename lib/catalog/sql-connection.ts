@@ -53,6 +53,8 @@ export interface Dialect {
   readonly tableEnd: string
   /** Whether tables get their primary keys. Nothing rests on them but speed. */
   readonly hasKeys: boolean
+  /** Whether other masters may be there that follow the catalog: what changes is kept for them. */
+  readonly isFollowed: boolean
   /** Begins a transaction that sees what others have committed until each of its statements. */
   readonly begin: string
   /** Begins a transaction that sees one state throughout; statements that are run in order. */

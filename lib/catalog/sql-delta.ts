@@ -1,9 +1,11 @@
 /**
  * Writes what a batch changes (`Delta`, worked out by the model) as rows, inside the caller's transaction. Costs what
- * changes, not what the catalog holds: of a table with 100,000 files an append inserts the new ones.
+ * changes, not what the catalog holds: of a table with 100,000 files an append inserts the new ones. What it has done to the
+ * rows it gives as a text, too, for those who follow (sql-changes.ts).
  */
 import { FileList, type FilePiece, type PieceChanges } from './file-list.ts'
 import type { Column, DataFile, Table } from './model.ts'
+import { ChangeText, type Numbered, type TableHead } from './sql-changes.ts'
 import { placeholders, type SqlConnection, type SqlValue } from './sql-connection.ts'
 import { toSqlText } from './sql-text.ts'
 import type { Delta } from './state.ts'
@@ -25,22 +27,31 @@ export interface RowNumbers {
 const STATEMENT_BYTES = 1024 * 1024
 const STATEMENT_ROWS = 500
 
-/** Answers what brings `numbers` up to date once the transaction is committed. Rejects SqlFailure. */
+export interface Written {
+  /** What was done, in pieces. */
+  readonly changes: readonly string[]
+  /** To be called once the transaction is committed: brings the numbers up to date. */
+  readonly note: () => void
+}
+
+/** Rejects SqlFailure. */
 export async function writeDelta(
   connection: SqlConnection,
   delta: Delta,
   numbers: RowNumbers,
-): Promise<() => void> {
+): Promise<Written> {
   const writer = new DeltaWriter(connection, numbers)
   await writer.write(delta)
-  return () => {
-    for (const note of writer.notes) note()
+  const note = () => {
+    for (const each of writer.notes) each()
   }
+  return { changes: writer.text.pieces(), note }
 }
 
 class DeltaWriter {
   /** Carried out after the commit. */
   readonly notes: (() => void)[] = []
+  readonly text = new ChangeText()
   readonly #numbers: RowNumbers
   readonly #connection: SqlConnection
 
@@ -52,48 +63,51 @@ class DeltaWriter {
   async write(delta: Delta): Promise<void> {
     const { databases, tables, outcomes, litter, publications } = delta
     await this.#deleteTables(tables.gone)
+    if (tables.gone.length > 0) this.text.add({ do: 'tables-gone', ids: tables.gone })
     for (const { before, after } of tables.put) await this.#putTable(before, after)
-    await this.#putNumbered('databases', 'database_no', databases, ({ name, createdAt }) => ({
-      key: name,
-      row: [toSqlText(name), createdAt],
-    }))
-    await this.#putNumbered('outcomes', 'outcome_no', outcomes, (outcome) => ({
-      key: outcome.queryId,
-      row: [
-        toSqlText(outcome.queryId),
-        outcome.state,
-        toSqlText(outcome.message),
-        outcome.rows,
-        Math.round(outcome.atMs),
-        outcome.kind ?? null,
-      ],
-    }))
-    await this.#putNumbered('litter', 'litter_no', litter, ({ path, sinceMs }) => ({
-      key: path,
-      row: [toSqlText(path), Math.round(sinceMs)],
-    }))
-    await this.#putNumbered('publications', 'publication_no', publications, (publication) => ({
-      key: publication.queryId,
-      row: [publication.queryId, publication.staging, publication.location].map(toSqlText),
-    }))
+    await this.#putNumbered('databases', databases, (database) => {
+      const { name, createdAt } = database
+      return { key: name, value: database, row: [toSqlText(name), createdAt] }
+    })
+    await this.#putNumbered('outcomes', outcomes, (outcome) => {
+      const { queryId, state, message, rows, kind } = outcome
+      const atMs = Math.round(outcome.atMs)
+      return {
+        key: queryId,
+        value: { ...outcome, atMs },
+        row: [toSqlText(queryId), state, toSqlText(message), rows, atMs, kind ?? null],
+      }
+    })
+    await this.#putNumbered('litter', litter, ({ path, ...more }) => {
+      const sinceMs = Math.round(more.sinceMs)
+      return { key: path, value: { path, sinceMs }, row: [toSqlText(path), sinceMs] }
+    })
+    await this.#putNumbered('publications', publications, (publication) => {
+      const { queryId, staging, location } = publication
+      return { key: queryId, value: publication, row: [queryId, staging, location].map(toSqlText) }
+    })
   }
 
   /** Rows that are there already under their key are replaced, and go to the end. */
   async #putNumbered<V>(
-    name: 'databases' | 'outcomes' | 'litter' | 'publications',
-    column: string,
+    name: Numbered,
     { put, gone }: { readonly put: readonly V[]; readonly gone: readonly string[] },
-    toRow: (value: V) => { key: string; row: readonly SqlValue[] },
+    toRow: (value: V) => { key: string; value: object; row: readonly SqlValue[] },
   ): Promise<void> {
     const known = this.#numbers[name]
     const rows = put.map(toRow)
     const old = [...gone, ...rows.map(({ key }) => key)].map((key) => known.get(key))
     const numbers = old.filter((number) => number !== undefined)
-    await this.#delete(`catalog_${name}`, column, numbers)
-    const fresh = rows.map(({ key, row }) => ({ key, number: this.#numbers.next++, row }))
+    await this.#delete(`catalog_${name}`, NUMBER_COLUMNS[name], numbers)
+    const fresh = rows.map((one) => ({ ...one, number: this.#numbers.next++ }))
     await this.#insert(
       `catalog_${name}`,
       fresh.map(({ number, row }) => [number, ...row]),
+    )
+    this.text.addRows(
+      name,
+      gone,
+      fresh.map(({ number, value }) => [number, value]),
     )
     this.notes.push(() => {
       for (const key of gone) known.delete(key)
@@ -103,13 +117,16 @@ class DeltaWriter {
 
   async #putTable(before: Table | null, after: Table): Promise<void> {
     const table = headOf(after)
+    const { id, columns, partitionColumns, options } = after
     if (before === null) {
       await this.#insert('catalog_tables', [[after.id, ...table]])
+      this.text.add({ do: 'head', head: plainHeadOf(after) })
     } else if (headOf(before).some((value, at) => value !== table[at])) {
       await this.#connection.query(
         'UPDATE catalog_tables SET database_name = ?, name = ?, kind = ?, format = ?, location = ?, whole_directory = ?, schema_version = ?, created_at = ?, content_version = ? WHERE table_id = ?',
         [...table, after.id],
       )
+      this.text.add({ do: 'head', head: plainHeadOf(after) })
     }
     if (before?.columns !== after.columns || before.partitionColumns !== after.partitionColumns) {
       if (before !== null) await this.#delete('catalog_columns', 'table_id', [after.id])
@@ -117,6 +134,7 @@ class DeltaWriter {
         ...columnRows(after.id, false, after.columns),
         ...columnRows(after.id, true, after.partitionColumns),
       ])
+      this.text.add({ do: 'columns', table: id, columns, partitionColumns })
     }
     if (before?.options !== after.options) {
       if (before !== null) await this.#delete('catalog_options', 'table_id', [after.id])
@@ -129,26 +147,42 @@ class DeltaWriter {
           toSqlText(value),
         ]),
       )
+      this.text.add({ do: 'options', table: id, options })
     }
     await this.#putFiles(before, after)
   }
 
-  async #putFiles(before: Table | null, after: Table): Promise<void> {
+  async #putFiles(before: Table | null, { id, files }: Table): Promise<void> {
     const old = before?.files ?? FileList.EMPTY
-    const gone: number[] = []
-    const rows: SqlValue[][] = []
-    for (const changes of old.differencesTo(after.files)) {
-      this.#putPieces(changes, gone, ({ path, rows: count, bytes, partition }) => {
+    const parts: PartitionRows[] = []
+    let [gone, come] = [0, 0]
+    for (const changes of old.differencesTo(files)) {
+      const part: PartitionRows = { partition: partitionOf(changes), gone: [], come: [] }
+      this.#putPieces(changes, part.gone, ({ path, rows, bytes }) => {
         const number = this.#numbers.next++
-        const values = JSON.stringify(partition)
-        rows.push([after.id, number, toSqlText(path), count, bytes, values])
+        part.come.push([number, path, rows, bytes])
         return number
       })
+      parts.push(part)
+      gone += part.gone.length
+      come += part.come.length
     }
-    if (gone.length > 0 && gone.length === old.length) {
-      await this.#delete('catalog_files', 'table_id', [after.id])
+    if (gone + come === 0) return
+    const allGo = gone > 0 && gone === old.length
+    if (allGo) {
+      await this.#delete('catalog_files', 'table_id', [id])
+      this.text.add({ do: 'files-gone', table: id })
     } else {
-      await this.#delete('catalog_files', 'file_no', gone, { table_id: after.id })
+      const numbers = parts.flatMap((part) => part.gone)
+      await this.#delete('catalog_files', 'file_no', numbers, { table_id: id })
+    }
+    const rows: SqlValue[][] = []
+    for (const { partition, ...part } of parts) {
+      const values = JSON.stringify(partition)
+      for (const [number, path, count, bytes] of part.come) {
+        rows.push([id, number, toSqlText(path), count, bytes, values])
+      }
+      this.text.addFiles({ table: id, partition }, allGo ? [] : part.gone, part.come)
     }
     await this.#insert('catalog_files', rows)
   }
@@ -230,6 +264,23 @@ class DeltaWriter {
   }
 }
 
+/** What happens to the rows of one partition's files. */
+interface PartitionRows {
+  readonly partition: DataFile['partition']
+  readonly gone: number[]
+  readonly come: [number, string, number | null, number][]
+}
+
+const partitionOf = ({ gone, come }: PieceChanges): DataFile['partition'] =>
+  (gone[0] ?? come[0])?.partition ?? []
+
+const NUMBER_COLUMNS: Readonly<Record<Numbered, string>> = {
+  databases: 'database_no',
+  outcomes: 'outcome_no',
+  litter: 'litter_no',
+  publications: 'publication_no',
+}
+
 const filesOf = (pieces: readonly FilePiece[]) => pieces.flatMap((piece) => [...piece])
 const keyOf = ({ path, rows, bytes }: DataFile): string => JSON.stringify([path, rows, bytes])
 
@@ -244,6 +295,11 @@ const headOf = (table: Table): SqlValue[] => [
   table.createdAt,
   table.contentVersion ?? null,
 ]
+
+function plainHeadOf(table: Table): TableHead {
+  const { columns: _, partitionColumns: _p, options: _o, files: _f, ...head } = table
+  return head
+}
 
 const columnRows = (
   tableId: number,

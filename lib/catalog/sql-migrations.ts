@@ -29,6 +29,15 @@ const MIGRATIONS: readonly Migration[] = [
   },
   // Null: bound to no cluster yet (binding.ts).
   { version: 4, statements: ({ text }) => [added('catalog_term', 'cluster_id', text)] },
+  // Null: of a row that no transaction has left a mark in (sql-history.ts).
+  {
+    version: 5,
+    statements: (dialect) => [
+      { sql: create(dialect, 'catalog_changes', changes(dialect)) },
+      added('catalog_term', 'change_no', dialect.integer),
+      added('catalog_term', 'mark', dialect.text),
+    ],
+  },
 ]
 const NEWEST = MIGRATIONS.length
 
@@ -144,6 +153,18 @@ function tables(dialect: Dialect): Statement[] {
   }
   return Object.entries(defs).map(([name, def]) => ({ sql: create(dialect, name, def) }))
 }
+
+/** What the last transactions have changed, one or more rows for each: for those who know what was before. */
+const changes = ({ text, integer }: Dialect): TableDef => ({
+  key: 'change_no',
+  columns: [
+    `change_no ${integer} NOT NULL`,
+    `follows ${text} NOT NULL`,
+    `mark ${text} NOT NULL`,
+    `next_table_id ${integer} NOT NULL`,
+    `changes ${text} NOT NULL`,
+  ],
+})
 
 /** Each deletes what an earlier, cut-off try may have left. */
 const firstRows = (): Statement[] => [

@@ -13,6 +13,10 @@
  * else they would look like a first start, or like an older catalog that is good. Under the active they are noticed at the
  * next change, and once in a monitor interval without one; then all that is in memory is written anew.
  *
+ * A backup follows the catalog in its memory (`follow`), by what each transaction leaves of its changes beside the tables;
+ * an opening reads no more than what it doesn't know yet, or all where what is known is of another history
+ * (sql-history.ts).
+ *
  * Terms fence the masters of one cluster only, so the row names the cluster as well: bound at the first opening, and
  * refused to every other one (binding.ts).
  */
@@ -23,11 +27,22 @@ import { type Begun, type Served, servedNote } from './begun.ts'
 import { type Binding, requireOurs, UNBOUND } from './binding.ts'
 import { CatalogError, type CatalogErrorCode } from './errors.ts'
 import { FileError } from './files.ts'
+import type { Memory } from './memory.ts'
 import type { Dialect, SqlConnection, SqlRow, SqlServer, SqlSession } from './sql-connection.ts'
 import { SqlFailure } from './sql-connection.ts'
-import { type RowNumbers, writeDelta } from './sql-delta.ts'
+import { writeDelta } from './sql-delta.ts'
+import {
+  catchUp,
+  forgetBeyond,
+  keepChange,
+  type MarkedPlace,
+  newMark,
+  type Place,
+  placeIn,
+} from './sql-history.ts'
+import { KnownRows } from './sql-known.ts'
 import { isThere, migrate } from './sql-migrations.ts'
-import { readCatalog } from './sql-read.ts'
+import { type ReadCatalog, readCatalog } from './sql-read.ts'
 import { CatalogState, EMPTY } from './state.ts'
 import type { Batch, Kept, Opened, Origin, ReadableStore } from './store.ts'
 
@@ -40,12 +55,14 @@ export interface SqlStoreOptions {
   readonly served?: ServedBy
   /** The terms of a cluster that it is taken from count for nothing. Left out: it is anybody's. */
   readonly binding?: Binding
+  /** What the process knows of it from one store to the next. Left out: nothing, and there is no `follow`. */
+  readonly memory?: Memory
   /** The wall clock, for people who read the tables. */
   readonly now?: () => Date
 }
 
 /** What makes a server's tables the catalog of a cluster. */
-export type SqlKeeping = Pick<SqlStoreOptions, 'served' | 'binding'>
+export type SqlKeeping = Pick<SqlStoreOptions, 'served' | 'binding' | 'memory'>
 
 /** What an open store holds. */
 interface Held {
@@ -53,8 +70,15 @@ interface Held {
   readonly dialect: Dialect
   readonly term: number
   readonly opening: number
-  readonly numbers: RowNumbers
+  readonly known: KnownRows
 }
+
+/**
+ * A backup that follows reads everything anew now and then: rows that somebody has changed by hand leave no mark. It spends
+ * one part in so many of its time on that.
+ */
+const REREAD_SHARE = 200
+const REREAD_MIN_MS = 600_000
 
 const LOCK_POLL_MS = 20
 /** For so many polls a take-over waits for the row before it ends the session that holds it. */
@@ -70,17 +94,32 @@ export class SqlStore implements ReadableStore {
   readonly #served: ServedBy | undefined
   readonly #binding: Binding
   readonly #now: () => Date
+  readonly #memory: Memory | null
+  readonly follow?: () => Promise<void>
   #held: Held | null = null
+  /** What is known from the last opening, or from following, for the next one. */
+  #known: KnownRows | null = null
+  /** By which a backup looks. */
+  #watch: SqlSession | null = null
+  /** When to read everything anew, by the monotonic clock. */
+  #rereadMs = 0
 
   constructor(options: SqlStoreOptions) {
     this.#server = options.server
     this.#served = options.served
     this.#binding = options.binding ?? UNBOUND
     this.#now = options.now ?? (() => new Date())
+    this.#memory = options.memory ?? null
+    if (this.#memory !== null) {
+      const memory = this.#memory
+      this.follow = () => this.#follow(memory)
+    }
   }
 
   async open(term: number, signal: AbortSignal): Promise<Opened> {
     this.#giveUp()
+    this.#known = this.#memory?.rows ?? this.#known
+    this.#memory?.handOver()
     try {
       return await this.#open(term, signal, await this.#begun(term))
     } catch (error) {
@@ -106,11 +145,11 @@ export class SqlStore implements ReadableStore {
       signal.throwIfAborted()
       if (begun !== null) await this.#requireTables(session, begun)
       await migrate(this.#server, connection, dialect, this.#now().toISOString())
-      const { opening, seq } = await this.#takeOver({ connection, dialect, term, begun })
-      const { data, numbers } = await readAll(connection, dialect)
+      const { opening, seq, place } = await this.#takeOver({ connection, dialect, term, begun })
+      const known = await this.#knownAt(session, place)
       signal.throwIfAborted()
-      this.#held = { connection, dialect, term, opening, numbers }
-      return { state: CatalogState.from(data), seq }
+      this.#held = { connection, dialect, term, opening, known }
+      return { state: known.state, seq }
     } catch (error) {
       connection.destroy()
       throw error
@@ -119,20 +158,34 @@ export class SqlStore implements ReadableStore {
     }
   }
 
+  /** What is known, brought up to that place; where that leads nowhere, all that is there. */
+  async #knownAt({ connection, dialect }: SqlSession, place: MarkedPlace): Promise<KnownRows> {
+    const known = this.#known
+    if (known !== null && (await catchUp(connection, known, place))) return known
+    this.#known = null
+    return knownOf(await readAll(connection, dialect))
+  }
+
   async append(batch: Batch): Promise<void> {
     const held = this.#held
     if (held === null) throw this.#error('UNAVAILABLE', 'it is not open', undefined)
-    const { connection, dialect } = held
+    const { connection, dialect, known } = held
+    const { nextTableId } = batch.delta
     let noteRows: () => void
+    let place: MarkedPlace
     try {
       await connection.query(dialect.begin)
       const row = await readRow(connection, dialect.forUpdate)
       this.#check(row, held, batch)
-      noteRows = await writeDelta(connection, batch.delta, held.numbers)
-      await connection.query('UPDATE catalog_term SET kept = ?, next_table_id = ? WHERE id = 1', [
-        batch.firstSeq + batch.transactions.length - 1,
-        batch.delta.nextTableId,
-      ])
+      const written = await writeDelta(connection, batch.delta, known.numbers)
+      noteRows = written.note
+      const kept = batch.firstSeq + batch.transactions.length - 1
+      const change = { pieces: written.changes, nextTableId }
+      place = await keepIn(held, { before: row.place, row: { ...row, kept } }, change)
+      await connection.query(
+        'UPDATE catalog_term SET kept = ?, next_table_id = ?, change_no = ?, mark = ? WHERE id = 1',
+        [kept, nextTableId, place.no, place.mark],
+      )
     } catch (error) {
       const code = codeOf(error)
       // Not committed, but who knows whether the connection is good for a ROLLBACK: the end of it is one too.
@@ -149,7 +202,44 @@ export class SqlStore implements ReadableStore {
       this.#giveUp()
       throw this.#error('UNAVAILABLE', `no answer to COMMIT: ${messageOf(error)}`, error)
     }
+    // Given up meanwhile, what it knew has gone to others.
+    if (this.#held !== held) return
     noteRows()
+    known.became(batch.after, place)
+  }
+
+  /** Brings the memory up to what is there now. One query where nothing has changed. */
+  async #follow(memory: Memory): Promise<void> {
+    const { openings } = memory
+    const isOurs = (): boolean => memory.openings === openings
+    try {
+      this.#watch ??= await this.#server.connect({ mayCreate: false })
+      if (this.#watch === null) return
+      const { connection } = this.#watch
+      const { no, mark } = (await readRow(connection, '')).place
+      // Nobody could go on from there: the next term leaves a mark.
+      if (mark === null) return
+      const { rows } = memory
+      if (rows !== null && performance.now() < this.#rereadMs) {
+        if (await catchUp(connection, rows, { no, mark }, isOurs)) return
+        memory.rows = null
+      }
+      await this.#readAnew(memory, this.#watch, isOurs)
+    } catch (error) {
+      this.#watch?.connection.destroy()
+      this.#watch = null
+      // No term has made them yet.
+      if (!isMissing(error)) throw this.#errorOf(error, 'follow it')
+    }
+  }
+
+  async #readAnew(memory: Memory, session: SqlSession, isOurs: () => boolean): Promise<void> {
+    const beganMs = performance.now()
+    const known = await knownOf(await readAll(session.connection, session.dialect))
+    const endMs = performance.now()
+    this.#rereadMs = endMs + Math.max(REREAD_MIN_MS, REREAD_SHARE * (endMs - beganMs))
+    // A term that was opened meanwhile knows more.
+    if (isOurs()) memory.rows = known
   }
 
   async readOnly(): Promise<Kept> {
@@ -226,11 +316,17 @@ export class SqlStore implements ReadableStore {
 
   async close(): Promise<void> {
     this.#giveUp()
+    this.#watch?.connection.destroy()
+    this.#watch = null
+    if (this.#memory !== null) this.#memory.rows ??= this.#known
+    this.#known = null
     await this.#server.close()
   }
 
   #giveUp(): void {
-    this.#held?.connection.destroy()
+    if (this.#held === null) return
+    this.#held.connection.destroy()
+    this.#known = this.#held.known
     this.#held = null
   }
 
@@ -251,16 +347,20 @@ export class SqlStore implements ReadableStore {
     const opening = row.opening + 1
     // Taken up again under the same term, it goes on counting.
     const seq = row.term === term ? row.kept : 0
+    const change = { pieces: ['[]'], nextTableId: row.nextTableId }
+    const after = { term, opening, kept: seq }
+    await forgetBeyond(connection, row.place)
+    const place = await keepIn(to, { before: row.place, row: after }, change)
     await connection.query(
-      'UPDATE catalog_term SET term = ?, opening = ?, kept = ?, session = ?, opened_at = ? WHERE id = 1',
-      [term, opening, seq, connection.session, this.#now().toISOString()],
+      'UPDATE catalog_term SET term = ?, opening = ?, kept = ?, session = ?, opened_at = ?, change_no = ?, mark = ? WHERE id = 1',
+      [term, opening, seq, connection.session, this.#now().toISOString(), place.no, place.mark],
     )
     const { clusterId, rebinds } = this.#binding
     if (row.clusterId === null || rebinds === true) {
       await connection.query('UPDATE catalog_term SET cluster_id = ? WHERE id = 1', [clusterId])
     }
     await connection.query('COMMIT')
-    return { opening, seq }
+    return { opening, seq, place }
   }
 
   async #lockRow(connection: SqlConnection, dialect: Dialect, term: number): Promise<TermRow> {
@@ -297,6 +397,10 @@ export class SqlStore implements ReadableStore {
     if (row.term < held.term) throw this.#broughtBack(row, held)
     if (row.term !== held.term || row.opening !== held.opening) {
       throw this.#stale(row.term, held.term)
+    }
+    if (row.place.mark !== null && row.place.mark !== held.known.mark) {
+      const text = 'catalog_term is of another history: somebody has brought another state back'
+      throw this.#error('GONE', text, undefined)
     }
     if (row.kept !== batch.firstSeq - 1) {
       throw this.#error(
@@ -374,8 +478,10 @@ interface TermRow {
   readonly term: number
   readonly opening: number
   readonly kept: number
+  readonly nextTableId: number
   readonly session: string
   readonly clusterId: string | null
+  readonly place: Place
 }
 
 const NOBODYS: Origin = { clusterId: null, term: 0 }
@@ -386,10 +492,15 @@ async function readRow(connection: SqlConnection, lock: string): Promise<TermRow
   if (row === undefined) {
     throw new CatalogError('CORRUPT', 'catalog_term has lost its row: somebody has removed it')
   }
-  return {
+  const counted = {
     term: Number(row.term),
     opening: Number(row.opening),
     kept: Number(row.kept),
+  }
+  return {
+    ...counted,
+    place: placeIn(row, counted),
+    nextTableId: Number(row.next_table_id),
     session: String(row.session),
     clusterId: typeof row.cluster_id === 'string' ? row.cluster_id : null,
   }
@@ -397,10 +508,28 @@ async function readRow(connection: SqlConnection, lock: string): Promise<TermRow
 
 async function readAll(connection: SqlConnection, dialect: Dialect) {
   for (const statement of dialect.beginSnapshot) await connection.query(statement)
-  const { term } = await readRow(connection, '')
+  const { term, place } = await readRow(connection, '')
   const read = await readCatalog(connection)
   await connection.query('COMMIT')
-  return { ...read, term }
+  return { ...read, place, term }
+}
+
+async function knownOf({ data, numbers, place }: ReadCatalog & { place: Place }) {
+  const state = await CatalogState.inSlices(data)
+  return new KnownRows(state, numbers, { no: place.no, mark: place.mark ?? UNMARKED })
+}
+
+/** As of no mark: nothing follows it. */
+const UNMARKED = 'none'
+
+/** What changes is kept for those who follow, where there may be any. */
+async function keepIn(
+  { connection, dialect }: SqlSession,
+  at: Parameters<typeof keepChange>[1],
+  change: Parameters<typeof keepChange>[2],
+): Promise<MarkedPlace> {
+  if (dialect.isFollowed) return await keepChange(connection, at, change)
+  return { no: at.before.no, mark: newMark(at.row) }
 }
 
 async function rolledBack(connection: SqlConnection): Promise<boolean> {

@@ -63,8 +63,18 @@ export interface Maps {
   readonly publications: PersistentMap<string, Publication>
 }
 
+/** Of the same content, to be changed. */
+export const forkMaps = (maps: Maps): Maps => ({
+  databases: maps.databases.fork(),
+  tables: maps.tables.fork(),
+  names: maps.names.fork(),
+  outcomes: maps.outcomes.fork(),
+  litter: maps.litter.fork(),
+  publications: maps.publications.fork(),
+})
+
 export class CatalogState {
-  /** For `apply.ts` alone. */
+  /** For those that make the next state of it (`apply.ts`, `sql-known.ts`). */
   readonly maps: Maps
   protected next: number
 

@@ -10,9 +10,11 @@ import { Draft } from '../../lib/catalog/apply.ts'
 import type { Binding } from '../../lib/catalog/binding.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
 import { MariadbStore } from '../../lib/catalog/mariadb-store.ts'
+import { Memory } from '../../lib/catalog/memory.ts'
 import type { Change, PlainTable, Transaction } from '../../lib/catalog/model.ts'
 import { PostgresStore } from '../../lib/catalog/postgres-store.ts'
 import type { SqlTimeouts } from '../../lib/catalog/sql-connection.ts'
+import type { SqlKeeping } from '../../lib/catalog/sql-store.ts'
 import { CatalogState, EMPTY } from '../../lib/catalog/state.ts'
 import type { ReadableStore } from '../../lib/catalog/store.ts'
 import { CutProxy } from '../support/cut-proxy.ts'
@@ -21,8 +23,10 @@ import { startMariadb } from '../support/mariadb.ts'
 import { pacedMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { startPostgres } from '../support/postgres.ts'
+import { randomOf } from '../support/random.ts'
+import { RandomChanges } from '../support/random-changes.ts'
 import { until } from '../support/until.ts'
-import { catalogSuite, kept } from './catalog.ts'
+import { catalogSuite, kept, sorted } from './catalog.ts'
 
 interface Login {
   readonly user: string
@@ -32,7 +36,7 @@ interface Login {
 interface Kind {
   readonly name: 'postgres' | 'mariadb'
   start(t: Test): Promise<DatabaseServer>
-  store(uri: string, server: Login, timeouts?: SqlTimeouts, binding?: Binding): ReadableStore
+  store(uri: string, server: Login, timeouts?: SqlTimeouts, keeping?: SqlKeeping): ReadableStore
   /** As somebody's hand in the database. */
   run(server: DatabaseServer, database: string, statements: readonly string[]): Promise<void>
 }
@@ -43,8 +47,8 @@ const KINDS: readonly Kind[] = [
   {
     name: 'postgres',
     start: startPostgres,
-    store: (uri, login, timeouts, binding) =>
-      new PostgresStore({ uri, ...login }, timeouts, binding && { binding }),
+    store: (uri, login, timeouts, keeping) =>
+      new PostgresStore({ uri, ...login }, timeouts, keeping),
     async run({ port, user, password }, database, statements) {
       const client = new pg.Client({ host: '127.0.0.1', port, user, password, database })
       await client.connect()
@@ -55,8 +59,8 @@ const KINDS: readonly Kind[] = [
   {
     name: 'mariadb',
     start: startMariadb,
-    store: (uri, login, timeouts, binding) =>
-      new MariadbStore({ uri, ...login }, timeouts, binding && { binding }),
+    store: (uri, login, timeouts, keeping) =>
+      new MariadbStore({ uri, ...login }, timeouts, keeping),
     async run({ port, user, password }, database, statements) {
       const at = { host: '127.0.0.1', port, user, password, database }
       const client = await createConnection(at)
@@ -173,8 +177,13 @@ for (const kind of KINDS) {
     const server = await kind.start(t)
     const fresh = () => `catalog_${++databases}?createDatabaseIfNotExist=true`
     const login = { user: server.user, password: server.password }
-    const openStore = (rest: string, port?: number, timeouts?: SqlTimeouts, binding?: Binding) => {
-      const store = kind.store(server.uri(rest, port), login, timeouts, binding)
+    const openStore = (
+      rest: string,
+      port?: number,
+      timeouts?: SqlTimeouts,
+      keeping?: SqlKeeping,
+    ) => {
+      const store = kind.store(server.uri(rest, port), login, timeouts, keeping)
       t.teardown(() => store.close())
       return new Writer(store)
     }
@@ -256,6 +265,9 @@ for (const kind of KINDS) {
           'ALTER TABLE catalog_outcomes DROP COLUMN failure_kind',
           'ALTER TABLE catalog_tables DROP COLUMN content_version',
           'ALTER TABLE catalog_term DROP COLUMN cluster_id',
+          'ALTER TABLE catalog_term DROP COLUMN change_no',
+          'ALTER TABLE catalog_term DROP COLUMN mark',
+          'DROP TABLE catalog_changes',
           'DELETE FROM catalog_schema WHERE version > 1',
         ])
         const want = old.draft.toData()
@@ -279,7 +291,7 @@ for (const kind of KINDS) {
 
     await t.test('a database is one cluster’s, and no other’s', async (t) => {
       const rest = fresh()
-      const of = (binding: Binding) => openStore(rest, undefined, undefined, binding)
+      const of = (binding: Binding) => openStore(rest, undefined, undefined, { binding })
       const looker = openStore(rest).store
       t.strictSame(await looker.origin?.(), { clusterId: null, term: 0 }, 'not made by looking')
       const before = await openStore(rest).open(3)
@@ -496,6 +508,189 @@ for (const kind of KINDS) {
         t.strictSame((await openStore(rest).open(2)).draft.toData(), writer.draft.toData())
       },
     )
+
+    /** A backup's: what it knows of the catalog, and by what it follows. */
+    const backupOf = (rest: string, port?: number) => {
+      const memory = new Memory()
+      const store = () => openStore(rest, port, undefined, { memory }).store
+      const follower = store()
+      return { memory, store, follow: () => follower.follow?.() ?? t.fail('no follow') }
+    }
+    /** What no transaction has done shows who has read the tables, and who has not. */
+    const byHand = (rest: string, name: string) =>
+      kind.run(server, rest.split('?')[0] ?? '', [
+        `UPDATE catalog_tables SET created_at = '${name}'`,
+      ])
+    const createdAt = (data: { tables: readonly PlainTable[] }) =>
+      data.tables.map((one) => one.createdAt)
+
+    await t.test('a backup that follows reads what has changed, and no more', async (t) => {
+      const rest = fresh()
+      const proxy = await CutProxy.start(t, server.port)
+      const backup = backupOf(rest, proxy.port)
+      await backup.follow()
+      t.equal(backup.memory.rows, null, 'there is no catalog yet')
+      const active = await openStore(rest).open(1)
+      await active.write(created(1))
+      await backup.follow()
+      await byHand(rest, 'by hand')
+      await active.write([written(1, 'x')], 'q-1')
+      await active.write(created(2))
+      await backup.follow()
+      t.strictSame(
+        createdAt(backup.memory.rows?.state.toData() ?? EMPTY),
+        ['2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z'],
+        'the tables were not read again',
+      )
+      proxy.questions.length = 0
+      for (let look = 0; look < 5; look += 1) await backup.follow()
+      t.equal(proxy.questions.length, 5, 'one query a look where nothing has changed')
+      proxy.questions.length = 0
+      await active.write([written(2, 'y')], 'q-2')
+      const store = backup.store()
+      const { data, seq } = kept(await store.open(2, never()))
+      t.strictSame(data, active.draft.toData(), 'with the change that it had not seen')
+      t.equal(seq, 0)
+      const asked = proxy.questions.join()
+      t.match(asked, 'catalog_changes')
+      t.notMatch(asked, 'FROM catalog_tables', 'nor were they at the take-over')
+    })
+
+    await t.test('following, and reading all, come to the same', async (t) => {
+      const rest = fresh()
+      const seed = Math.floor(Math.random() * 2 ** 32)
+      t.comment(`seed ${seed}`)
+      const random = new RandomChanges(randomOf(seed))
+      const backup = backupOf(rest)
+      let store = openStore(rest).store
+      let { state } = await store.open(1, never())
+      let seq = 0
+      for (let step = 1; step <= 60; step += 1) {
+        const batch = random.batch(state, seq + 1)
+        await store.append(batch)
+        seq += batch.transactions.length
+        state = batch.after
+        if (step % 7 === 0) await backup.follow()
+        if (step % 20 !== 0) continue
+        // The backup takes over, and its numbers of the rows have to be good for what it writes.
+        const fresh = sorted((await store.readOnly()).data)
+        store = backup.store()
+        state = (await store.open(step, never())).state
+        seq = 0
+        t.strictSame(sorted(state.toData()), fresh, `step ${step}`)
+        t.strictSame(sorted((await store.readOnly()).data), fresh, `step ${step}, read anew`)
+      }
+    })
+
+    await t.test('what is known of another history is not gone on with', async (t) => {
+      const cases: [string, string[]][] = [
+        ['a master of an earlier version has written', ['UPDATE catalog_term SET kept = kept + 1']],
+        ['somebody wants all to be read', ['UPDATE catalog_term SET mark = NULL']],
+        [
+          'a state of the same numbers was brought back',
+          ["UPDATE catalog_term SET mark = CONCAT(term, '.', opening, '.', kept, '.other')"],
+        ],
+        ['what was kept is gone', ['DELETE FROM catalog_changes']],
+        [
+          'a change is of another history',
+          [
+            "UPDATE catalog_changes SET follows = 'x' WHERE change_no = (SELECT change_no FROM catalog_term)",
+          ],
+        ],
+        ['nobody can read a change', ["UPDATE catalog_changes SET changes = '['"]],
+      ]
+      for (const [what, statements] of cases) {
+        const rest = fresh()
+        const backup = backupOf(rest)
+        const active = await openStore(rest).open(1)
+        await active.write(created(1))
+        await backup.follow()
+        t.not(backup.memory.rows, null)
+        await active.write(created(2))
+        await byHand(rest, 'by hand')
+        await kind.run(server, rest.split('?')[0] ?? '', statements)
+        const store = backup.store()
+        const { data } = kept(await store.open(2, never()))
+        t.strictSame(createdAt(data), ['by hand', 'by hand'], `${what}: all is read`)
+        const later = backupOf(rest)
+        await later.follow()
+        const next = new Writer(store)
+        await next.open(2)
+        await next.write(created(3))
+        await byHand(rest, 'later')
+        await later.follow()
+        t.strictSame(
+          createdAt(later.memory.rows?.state.toData() ?? EMPTY).slice(0, 2),
+          ['by hand', 'by hand'],
+          `${what}: from then on it can be followed`,
+        )
+      }
+    })
+
+    await t.test('a backup that follows finds what was brought back', async (t) => {
+      const rest = fresh()
+      const database = rest.split('?')[0] ?? ''
+      const backup = backupOf(rest)
+      const active = await openStore(rest).open(1)
+      await active.write(created(1))
+      await backup.follow()
+      await kind.run(server, database, [
+        'CREATE TABLE term_then AS SELECT * FROM catalog_term',
+        'CREATE TABLE changes_then AS SELECT * FROM catalog_changes',
+      ])
+      await active.write([{ do: 'set-options', tableId: 1, options: { lost: 'x' } }])
+      await backup.follow()
+      await kind.run(server, database, [
+        "DELETE FROM catalog_options WHERE name = 'lost'",
+        'UPDATE catalog_tables SET schema_version = 1',
+        'DELETE FROM catalog_term',
+        'INSERT INTO catalog_term SELECT * FROM term_then',
+        'DELETE FROM catalog_changes',
+        'INSERT INTO catalog_changes SELECT * FROM changes_then',
+      ])
+      await rejects(t, active.write(created(2)), 'GONE', 'the active finds out')
+      const again = await openStore(rest).open(1)
+      await again.write(created(2))
+      await backup.follow()
+      const want = again.draft.toData()
+      t.strictSame(backup.memory.rows?.state.toData(), want, 'by following')
+      t.strictSame(kept(await backup.store().open(2, never())).data, want, 'by taking over')
+    })
+
+    await t.test('a master that was active goes on from what it has written', async (t) => {
+      const rest = fresh()
+      const memory = new Memory()
+      const mine = () => openStore(rest, undefined, undefined, { memory })
+      const first = await mine().open(1)
+      await first.write(created(1))
+      await first.store.close()
+      const other = await openStore(rest).open(2)
+      await other.write([written(1, 'x')])
+      await byHand(rest, 'by hand')
+      const { data } = kept(await mine().store.open(3, never()))
+      t.strictSame(createdAt(data), ['2026-01-01T00:00:00.000Z'], 'it has not read all')
+      t.equal(data.tables[0]?.files.length, 1)
+    })
+
+    await t.test('what is kept of changes is bounded', async (t) => {
+      const rest = fresh()
+      const active = await openStore(rest).open(1)
+      await kind.run(server, rest.split('?')[0] ?? '', [
+        'UPDATE catalog_term SET change_no = 9998, mark = NULL',
+      ])
+      await active.write(created(1))
+      await active.write(created(2))
+      const backup = backupOf(rest)
+      await active.write(created(3))
+      await backup.follow()
+      t.equal(backup.memory.rows?.no, 10_001)
+      await kind.run(server, rest.split('?')[0] ?? '', [
+        'CREATE TABLE left_over AS SELECT COUNT(*) AS n, MIN(change_no) AS first FROM catalog_changes',
+        "UPDATE catalog_tables SET created_at = (SELECT CONCAT(n, ' from ', first) FROM left_over)",
+      ])
+      const { data } = await active.store.readOnly()
+      t.equal(createdAt(data)[0], '3 from 9999')
+    })
 
     await t.test('a hand on its row is told as what was found', async (t) => {
       const cases: [string, string[], RegExp][] = [

@@ -639,6 +639,19 @@ export const FAULTS: readonly Fault[] = [
     says: /two claims within M/,
   },
   {
+    name: 'a backup goes on with a database of another history',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/catalog/sql-known.js',
+        find: 'if (follows !== this.#mark)',
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['unit/catalog/sql-known.test.js'],
+    says: /what does not fit is refused/,
+  },
+  {
     name: 'an older state of a catalog in a database is served',
     kind: 'damage unseen',
     edits: [

@@ -13,6 +13,8 @@ type Order =
 
 export class CutProxy {
   readonly port: number
+  /** What clients have sent, in the pieces in which it came. */
+  readonly questions: string[] = []
   readonly #sockets = new Set<Socket>()
   #frozen = false
   #order: Order | null = null
@@ -80,6 +82,7 @@ export class CutProxy {
   }
 
   #question(data: Buffer, client: Socket, target: Socket): void {
+    this.questions.push(data.toString('latin1'))
     const order = this.#order
     if (order === null || !order.at.test(data.toString('latin1'))) {
       target.write(data)

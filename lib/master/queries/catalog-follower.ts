@@ -6,9 +6,15 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 
+/** A store that can be followed. */
+export interface Followed {
+  follow(): Promise<void>
+  close(): Promise<void>
+}
+
 export interface FollowerOptions {
   /** Null where the store has nothing to follow. */
-  readonly open: () => Promise<{ follow(): Promise<void> } | null>
+  readonly open: () => Promise<Followed | null>
   /** Not while a term is open here, which knows more. */
   readonly mayFollow: () => boolean
   /** Between two looks. */
@@ -21,7 +27,7 @@ export class CatalogFollower {
   readonly #options: FollowerOptions
   #cancel = (): void => {}
   #isOver = false
-  #store: Awaited<ReturnType<FollowerOptions['open']>> = null
+  #store: Followed | null = null
   #told = ''
 
   constructor(options: FollowerOptions) {
@@ -35,6 +41,7 @@ export class CatalogFollower {
   stop(): void {
     this.#isOver = true
     this.#cancel()
+    void this.#store?.close()
   }
 
   async #run(): Promise<void> {
@@ -42,13 +49,14 @@ export class CatalogFollower {
     try {
       if (mayFollow()) {
         this.#store ??= await open()
-        if (this.#store === null || this.#isOver) return
+        if (this.#store === null) return
+        if (this.#isOver) return await this.#store.close()
         await this.#store.follow()
       }
       this.#told = ''
     } catch (error) {
       const why = messageOf(error)
-      if (why !== this.#told) log('info', `the catalog can't be followed: ${why}`)
+      if (why !== this.#told && !this.#isOver) log('info', `the catalog can't be followed: ${why}`)
       this.#told = why
     }
     if (this.#isOver) return

@@ -87,7 +87,8 @@ export class QueryServices {
     return new CatalogFollower({
       open: async () => {
         const store = await makeStore(clusterId())
-        return store.follow === undefined ? null : { follow: store.follow.bind(store) }
+        const follow = store.follow?.bind(store)
+        return follow === undefined ? null : { follow, close: () => store.close() }
       },
       mayFollow: () => this.#term === null && !this.#isActivating,
       everyMs: followMs,

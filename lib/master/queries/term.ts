@@ -79,7 +79,13 @@ export async function openTerm(options: TermOptions): Promise<QueryTerm> {
   const beganMs = clock.nowMs()
   const store = await options.makeStore(options.clusterId())
   const catalog = new Catalog({ store, commit, onBroken, onGone, clock, log })
-  await catalog.open(term, signal, options)
+  try {
+    await catalog.open(term, signal, options)
+  } catch (error) {
+    // What it has learnt is kept for the next try, and it leaves no connection open.
+    await store.close()
+    throw error
+  }
   log('info', `the catalog is open under term ${term}`, { tookMs: clock.nowMs() - beganMs })
   const { clusterId, secret } = options
   const calls = new RpcWorkerCalls({ clusterId, secret, epoch: term, clock, log })

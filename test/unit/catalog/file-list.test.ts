@@ -181,6 +181,19 @@ t.test('a change shares with the list before it all but what it touches', async 
   t.same(touched(list.replaced(['500'], new Map([['none', []]]))), [0, 0])
 })
 
+t.test('of two lists that share nothing no change is of two partitions', async (t) => {
+  const fileIn = (value: string) => [{ path: 'same', rows: 1, bytes: 1, partition: [value] }]
+  const changes = [...FileList.of(fileIn('a')).differencesTo(FileList.of(fileIn('b')))]
+  const valuesOf = (pieces: readonly FilePiece[]) => pieces.map(({ partition }) => partition)
+  t.strictSame(
+    changes.map(({ gone, come }) => [valuesOf(gone), valuesOf(come)]),
+    [
+      [[['a']], []],
+      [[], [['b']]],
+    ],
+  )
+})
+
 t.test('a partition that loses files again and again does not fall to dust', async (t) => {
   let list = FileList.EMPTY
   for (let round = 0; round < 50; round += 1) {
