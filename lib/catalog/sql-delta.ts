@@ -78,9 +78,12 @@ class DeltaWriter {
         row: [toSqlText(queryId), state, toSqlText(message), rows, atMs, kind ?? null],
       }
     })
-    await this.#putNumbered('litter', litter, ({ path, ...more }) => {
-      const sinceMs = Math.round(more.sinceMs)
-      return { key: path, value: { path, sinceMs }, row: [toSqlText(path), sinceMs] }
+    await this.#putNumbered('litter', litter, (one) => {
+      const { path } = one
+      const sinceMs = Math.round(one.sinceMs)
+      const joinedMs = one.joinedMs === undefined ? null : Math.round(one.joinedMs)
+      const value = { path, sinceMs, ...(joinedMs === null ? {} : { joinedMs }) }
+      return { key: path, value, row: [toSqlText(path), sinceMs, joinedMs] }
     })
     await this.#putNumbered('publications', publications, (publication) => {
       const { queryId, staging, location } = publication

@@ -36,6 +36,7 @@ const MIGRATIONS: readonly Migration[] = [
       { sql: create(dialect, 'catalog_changes', changes(dialect)) },
       added('catalog_term', 'change_no', dialect.integer),
       added('catalog_term', 'mark', dialect.text),
+      added('catalog_litter', 'joined_ms', dialect.integer),
     ],
   },
 ]

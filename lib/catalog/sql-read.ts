@@ -69,7 +69,11 @@ export async function readCatalog(connection: SqlConnection): Promise<ReadCatalo
     }),
   )
   const litter = await paged('catalog_litter', 'litter_no', (row) =>
-    numbered(row, 'litter_no', { path: text(row, 'path'), sinceMs: whole(row, 'since_ms') }),
+    numbered(row, 'litter_no', {
+      path: text(row, 'path'),
+      sinceMs: whole(row, 'since_ms'),
+      ...joinedMsIn(row),
+    }),
   )
   const publications = await paged('catalog_publications', 'publication_no', (row) =>
     numbered(row, 'publication_no', {
@@ -352,6 +356,10 @@ function oneOf<T extends string>(row: SqlRow, column: string, allowed: readonly 
 /** Version 1 of the tables has no such column. */
 const failureKindOf = (row: SqlRow): { kind?: FailureKind } =>
   (row.failure_kind ?? null) === null ? {} : { kind: oneOf(row, 'failure_kind', FAILURE_KINDS) }
+
+/** Versions below 5 of the tables have no such column. */
+const joinedMsIn = (row: SqlRow): { joinedMs?: number } =>
+  (row.joined_ms ?? null) === null ? {} : { joinedMs: whole(row, 'joined_ms') }
 
 /** Versions 1 and 2 of the tables have no such column. */
 const contentVersionIn = (row: SqlRow): { contentVersion?: number } =>

@@ -267,6 +267,7 @@ for (const kind of KINDS) {
           'ALTER TABLE catalog_term DROP COLUMN cluster_id',
           'ALTER TABLE catalog_term DROP COLUMN change_no',
           'ALTER TABLE catalog_term DROP COLUMN mark',
+          'ALTER TABLE catalog_litter DROP COLUMN joined_ms',
           'DROP TABLE catalog_changes',
           'DELETE FROM catalog_schema WHERE version > 1',
         ])
