@@ -6,7 +6,7 @@
  *
  * Where queries take all slots all the time that would never come to its end, and each of them would read more files than the
  * one before. So what was held up for a few looks takes its turn: it waits among the queries, keeps its slot, does
- * little at a time, and rests for twice as long as it took, its waiting included.
+ * little at a time, and rests for twice as long as it took, its waiting included, unless it got a slot at once.
  *
  * A table whose files could not be joined rests, longer each time, so that nothing is tried again and again; the reason is
  * in the log once.
@@ -109,7 +109,8 @@ export class Compactor {
       this.#rests.delete(tableId)
       this.#told = null
       if (givesWay(query)) this.#heldUpMs = null
-      this.#after(givesWay(query) ? SOON_MS : Math.max(SOON_MS, REST_FACTOR * this.#turnTookMs()))
+      const restMs = this.#heldUpMs === null ? 0 : REST_FACTOR * this.#turnTookMs()
+      this.#after(Math.max(SOON_MS, restMs))
       return
     }
     // That it gave way, or went with its worker, is no fault of the table's, and nothing that somebody has to mend.
@@ -241,8 +242,10 @@ export class Compactor {
       ...compactionOf(table, plan, how),
     }
     const fresh = { queryId, attempt, sql, user: COMPACTION_USER, database, submittedMs, task }
-    list.add({ ...fresh, kind: 'change' }, clock.nowMs())
+    const query = list.add({ ...fresh, kind: 'change' }, clock.nowMs())
     onQueued()
+    // There was a slot for it at once: queries leave it some again.
+    if (inTurn && query.stage !== 'queued') this.#heldUpMs = null
   }
 
   #tell(text: string): void {

@@ -421,7 +421,17 @@ t.test('what has given way for three looks takes its turn as well', async (t) =>
     await stage.end(reportOf(stage.task(query.queryId), 'succeeded'))
   }
   await passed(stage, 1000)
-  t.match(behind(stage), [{ compaction: { inTurn: true } }])
+  const [turn] = behind(stage)
+  t.match(turn?.compaction, { inTurn: true })
+
+  // No query waits any more, so nothing keeps it from going on.
+  stage.beat(reportOf(turn as Task, 'running'))
+  await passed(stage, 1000)
+  await stage.end(joinedBy(turn as Task))
+  for (let n = 0; n < 5; n += 1) await stage.insert()
+  await stage.terms.clock.advance(50)
+  for (let turn = 0; turn < 20; turn += 1) await settle()
+  t.match(behind(stage), [{ compaction: { inTurn: false } }], 'it does not rest')
 })
 
 t.test('with its worker it is gone, and nobody is waited for', async (t) => {
