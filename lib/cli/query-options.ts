@@ -1,6 +1,6 @@
 /** What the configuration says to a master about queries: its catalog, its directories, its limits. */
 import { randomUUID } from 'node:crypto'
-import { hostname, tmpdir } from 'node:os'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { whyNotThere } from '../base/why-not-there.ts'
@@ -39,7 +39,6 @@ export function queryOptionsOf(
     preload: () => makeStore(null),
     makeStore,
     followMs: monitorMs / 5,
-    rehearsalParent: tmpdir(),
     logDirectory: join(rootDirectory, 'system', 'queries'),
     warehouse: conf.get('tajo.warehouse.directory'),
     allowedPaths: conf.get('tajo.query.allowed-paths'),

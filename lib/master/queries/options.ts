@@ -11,8 +11,6 @@ export interface QueryOptions {
   readonly makeStore: (clusterId: string | null) => Promise<ReadableStore>
   /** A backup looks so often what is new in the catalog. */
   readonly followMs: number
-  /** Where a backup can make a directory to rehearse its take-over in; left out: it doesn't. */
-  readonly rehearsalParent?: string
   /** Absolute directory of the query log: `<rootdir>/system/queries`. */
   readonly logDirectory: string
   /** How it is read; the real disk if left out. */

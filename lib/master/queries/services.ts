@@ -6,7 +6,6 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
-import { messageOf } from '../../base/message-of.ts'
 import { CatalogError } from '../../catalog/errors.ts'
 import type { Table } from '../../catalog/model.ts'
 import type { Activation, KnownWorker } from '../../ha/index.ts'
@@ -59,7 +58,6 @@ export class QueryServices {
   readonly #options: ServicesOptions
   #loaded: Promise<Loaded> | null = null
   #follower: CatalogFollower | null = null
-  #cancelRehearsal = (): void => {}
   #isActivating = false
   #term: QueryTerm | null = null
   readonly #reads = new WeakMap<QueryTerm, CatalogReads>()
@@ -77,31 +75,11 @@ export class QueryServices {
     })
     this.#follower = this.#makeFollower(this.#options.queries)
     this.#follower.start()
-    // A master that starts may be the active at once: that goes first.
-    const { clock, queries } = this.#options
-    this.#cancelRehearsal = clock.after(queries.followMs, () => void this.#rehearse(queries))
   }
 
   /** The process ends, or this master takes no part any more. */
   close(): void {
     this.#follower?.stop()
-    this.#cancelRehearsal()
-  }
-
-  async #rehearse(queries: QueryOptions): Promise<void> {
-    const { rehearsalParent: parent } = queries
-    if (parent === undefined || this.#isInTerm) return
-    const { clock, wallMs, log } = this.#options
-    try {
-      const { rehearse } = await import('./rehearsal.ts')
-      await rehearse({ queries, parent, clock, wallMs })
-    } catch (error) {
-      log('info', `no take-over could be rehearsed, the first one is slower: ${messageOf(error)}`)
-    }
-  }
-
-  get #isInTerm(): boolean {
-    return this.#term !== null || this.#isActivating
   }
 
   #makeFollower({ makeStore, followMs }: QueryOptions): CatalogFollower {
@@ -112,7 +90,7 @@ export class QueryServices {
         const follow = store.follow?.bind(store)
         return follow === undefined ? null : { follow, close: () => store.close() }
       },
-      mayFollow: () => !this.#isInTerm,
+      mayFollow: () => this.#term === null && !this.#isActivating,
       everyMs: followMs,
       clock,
       log,
