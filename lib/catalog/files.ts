@@ -17,6 +17,7 @@ import { basename, dirname } from 'node:path'
 import {
   errnoOf,
   fileSystemOf,
+  listAnew,
   makeDirs,
   profileOn,
   syncIfKnown,
@@ -129,7 +130,7 @@ export function openFiles(directory: string, below = '/'): Files {
       attempt('look at', directory, async () => (await profile()).readsGrowingFiles),
     makeDirs: (path) => attempt('make', path, () => makeDirs(path, 0o777, below)),
     deviceOf: (path) => attempt('look at', path, () => deviceAbove(path)),
-    list: (path) => orMissing(attempt('list', path, () => readdir(path))),
+    list: (path) => orMissing(attempt('list', path, () => listAnew(path))),
     create: async (path, { durable }) => {
       const { O_CREAT, O_EXCL, O_WRONLY, O_DSYNC } = constants
       const flags = O_CREAT | O_EXCL | O_WRONLY | (durable ? O_DSYNC : 0)

@@ -34,6 +34,7 @@ export {
   type ServedRecord,
   type TermRecord,
 } from './layout.ts'
+export { listAnew } from './list-anew.ts'
 export { liveMembers } from './live-members.ts'
 export { makeDirs } from './make-dirs.ts'
 export type {

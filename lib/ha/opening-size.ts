@@ -6,9 +6,10 @@
  * copy it speaks of). Where the newest has no copy of its own this is less than one takes. This library knows names with
  * numbers, and nothing of what is in the files.
  */
-import { readdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from './file-handle.ts'
+import { listAnew } from './list-anew.ts'
 
 /** Openings that found no space have left empty subdirectories; beyond so many there is nothing to learn. */
 const MOST_EMPTY = 8
@@ -45,7 +46,7 @@ export async function openingBytes(directory: string): Promise<number> {
 
 async function namesIn(directory: string): Promise<string[]> {
   try {
-    return await readdir(directory)
+    return await listAnew(directory)
   } catch (error) {
     if (isGone(error)) return []
     throw error

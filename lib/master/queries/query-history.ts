@@ -6,13 +6,14 @@
  * Where nobody may read a file that still grows (HDFS's NFS gateway) nothing is read but what ended terms have left, once,
  * by who takes over: their writers have ended. What this process writes itself it is told, and a backup knows nothing.
  */
-import { open, readdir, rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 import { type Files, openFiles } from '../../catalog/files.ts'
 import { leavingSpoilt, SpoiltError, SpoiltFiles } from '../../catalog/spoilt-files.ts'
+import { listAnew } from '../../ha/index.ts'
 import type { QueryRecord } from '../../rpc/contract.ts'
 import { type LogLine, type LogListener, logName, parseLine, partOf } from './query-log.ts'
 
@@ -125,7 +126,7 @@ export class QueryHistory implements LogListener {
   async removeBelow(term: number): Promise<void> {
     const { directory, log } = this.#options
     try {
-      for (const name of await readdir(directory)) {
+      for (const name of await listAnew(directory)) {
         if (partOf(name) === null || name >= logName(term) || this.#spoilt.has(name)) continue
         await rm(join(directory, name), { force: true })
       }
@@ -181,7 +182,7 @@ export class QueryHistory implements LogListener {
     try {
       const isSealed = await this.wantsToHear()
       if (!isSealed || takesOver) {
-        const there = (await orNothing(readdir(directory))) ?? []
+        const there = (await orNothing(listAnew(directory))) ?? []
         const names = there.filter((name) => partOf(name) !== null).sort()
         for (const name of names) await (isSealed ? this.#readEnded(name) : this.#readFile(name))
         for (const name of this.#files.keys()) if (!names.includes(name)) this.#files.delete(name)
