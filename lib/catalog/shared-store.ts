@@ -299,14 +299,12 @@ export class SharedStore implements ReadableStore {
   async follow(): Promise<void> {
     const memory = this.#memory
     if (memory === null) return
-    const { openings } = memory
-    await this.#translated('open', async () => {
-      const look = { ...this.#where(), takesOver: false, besideMasters: true }
-      const term = Number.MAX_SAFE_INTEGER
-      const known = await readNewest({ look, term, served: null, known: memory.known })
-      // A term that was opened meanwhile knows more.
-      if (known !== null && memory.openings === openings) memory.known = known
-    })
+    await this.#translated('open', () =>
+      memory.learn((known, onProgress) => {
+        const look = { ...this.#where(), takesOver: false, besideMasters: true, onProgress }
+        return readNewest({ look, term: Number.MAX_SAFE_INTEGER, served: null, known })
+      }),
+    )
   }
 
   #where() {
@@ -332,9 +330,9 @@ export class SharedStore implements ReadableStore {
     void this.#files.growingFilesReadable?.().catch(() => undefined)
     const look = { ...this.#where(), takesOver: true, onProgress }
     const served = this.#history(term)
-    const known = this.#memory?.known ?? null
+    const knownSoon = this.#memory?.knownSoon(onProgress) ?? Promise.resolve(null)
     const [read, ownPart, device] = await Promise.all([
-      readNewest({ look, term, served, known, renewed }),
+      knownSoon.then((known) => readNewest({ look, term, served, known, renewed })),
       this.#lastPart(term),
       this.#deviceNow(),
     ])

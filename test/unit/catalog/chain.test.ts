@@ -113,6 +113,36 @@ t.test('a backup goes on from its memory, and reads what is new only', async (t)
   t.equal(await readBy(disk, 4), 'f1 f2 f3 f4 f5 f6', 'and the same without a memory')
 })
 
+t.test('a take-over takes what the first look of a backup comes to', async (t) => {
+  const disk = await begun()
+  const { store: active } = storeOn(disk)
+  const { state } = await active.open(2, NEVER)
+  await appended(active, state, 1, 2)
+  const readOfTerm1 = ({ files }: { files: { calls: string[] } }): number =>
+    files.calls.filter((call) => call.startsWith('readAt') && call.includes(epoch(1))).length
+  const alone = storeOn(disk, { memory: new Memory() })
+  await alone.store.follow()
+  const backup = storeOn(disk, { memory: new Memory() })
+  const looking = backup.store.follow()
+  const opened = await backup.store.open(3, NEVER)
+  await looking
+  t.equal(filesIn(opened.state), 'f1 f2')
+  t.equal(readOfTerm1(backup), readOfTerm1(alone), 'read once')
+})
+
+t.test('a take-over does not wait for a look that is never answered', async (t) => {
+  const disk = await begun()
+  const memory = new Memory()
+  let hangs = 1
+  const fault = (call: string) =>
+    call === 'readAt' && hangs-- > 0 ? { how: 'hang' as const } : null
+  const { store } = storeOn(disk, { memory, fault })
+  void store.follow()
+  await until('it hangs', () => hangs < 1)
+  const { state } = await store.open(2, NEVER)
+  t.equal(filesIn(state), 'f1')
+})
+
 t.test(
   'what a backup has read of a term, and its successor has not taken, is forgotten',
   async (t) => {
