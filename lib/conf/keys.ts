@@ -37,6 +37,7 @@ export type KeySpec = ValueType & {
 const LONGEST_MS = 3_600_000
 const MONITOR = 'tajo.master.ha.monitor.interval'
 const RENEW = 'tajo.master.ha.renew.interval'
+const DEADLINE = 'tajo.master.ha.deadline'
 
 /** What a container allows counts, not what the machine below it has. */
 function halfOfMemoryMb(): number {
@@ -46,14 +47,17 @@ function halfOfMemoryMb(): number {
 }
 
 /** A period of the protocol. The inequalities among them are the protocol's own and are checked where it starts. */
-const period = (words: string, from: (monitorMs: number, renewMs: () => number) => number) => ({
+const period = (
+  words: string,
+  from: (monitorMs: number, of: (key: typeof RENEW | typeof DEADLINE) => number) => number,
+) => ({
   type: 'duration' as const,
   min: 1,
   max: LONGEST_MS,
   default: {
     words,
     from: (value: (key: string) => unknown) =>
-      from(Number(value(MONITOR)), () => Number(value(RENEW))),
+      from(Number(value(MONITOR)), (key) => Number(value(key))),
   },
   usedBy: 'master' as const,
   reloadable: false,
@@ -229,12 +233,12 @@ export const KEYS = {
     ...period('monitor interval / 10', (monitorMs) => monitorMs / 10),
     doc: 'Between two renewals of the lease by the active master.',
   },
-  'tajo.master.ha.deadline': {
-    ...period('monitor interval / 2', (monitorMs) => monitorMs / 2),
+  [DEADLINE]: {
+    ...period('monitor interval × 9 / 20', (monitorMs) => (monitorMs * 9) / 20),
     doc: 'So long after its last renewal the active master goes on serving, and not a moment longer.',
   },
   'tajo.master.ha.patience': {
-    ...period('monitor interval × 3 / 5', (monitorMs) => (monitorMs * 3) / 5),
+    ...period('deadline + monitor interval / 20', (monitorMs, of) => of(DEADLINE) + monitorMs / 20),
     doc: 'A lease that was not renewed for so long has expired for its observers.',
   },
   'tajo.master.ha.poll.interval': {
@@ -244,7 +248,7 @@ export const KEYS = {
   'tajo.master.ha.settle': {
     ...period(
       'renew interval + monitor interval / 50',
-      (monitorMs, renewMs) => renewMs() + monitorMs / 50,
+      (monitorMs, of) => of(RENEW) + monitorMs / 50,
     ),
     doc: 'How long the successor waits after it took an expired lease away, so that its holder has noticed.',
   },

@@ -40,11 +40,12 @@ export const SMALLEST_MONITOR_MS = 500
 /** Makes and checks a set of periods. Throws HaError BAD_TIMING that names the rule that is broken. */
 export function makeTiming(monitorMs = 5000, overrides: TimingOverrides = {}): Timing {
   const renewMs = overrides.renewMs ?? monitorMs / 10
+  const deadlineMs = overrides.deadlineMs ?? (monitorMs * 9) / 20
   const timing: Timing = {
     monitorMs,
     renewMs,
-    deadlineMs: overrides.deadlineMs ?? monitorMs / 2,
-    patienceMs: overrides.patienceMs ?? (monitorMs * 3) / 5,
+    deadlineMs,
+    patienceMs: overrides.patienceMs ?? deadlineMs + monitorMs / 20,
     pollMs: overrides.pollMs ?? monitorMs / 20,
     settleMs: overrides.settleMs ?? renewMs + monitorMs / 50,
     activationMs: overrides.activationMs ?? monitorMs / 10,

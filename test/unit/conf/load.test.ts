@@ -191,6 +191,7 @@ t.test('the periods derive as the HA library derives them', async (t) => {
   )
   t.same(haTiming(set), { monitorMs: 5000, overrides: { renewMs: 300, deadlineMs: 2000 } })
   t.equal(set.get('tajo.master.ha.settle'), 400, 'settling follows the renewal')
+  t.equal(set.get('tajo.master.ha.patience'), 2250, 'the patience follows the deadline')
 })
 
 t.test('a real site file, with all that Hadoop allows in it', async (t) => {
@@ -763,7 +764,7 @@ t.test('tajo getconf', async (t) => {
     return { code, out: out.join('\n'), err: err.join('\n') }
   }
   const warning = "nobody knows the key 'tajo.rotdir', did you mean tajo.rootdir?"
-  t.match(await ask(['tajo.master.ha.deadline']), { code: 0, out: '1000', err: warning })
+  t.match(await ask(['tajo.master.ha.deadline']), { code: 0, out: '900', err: warning })
   const { out } = await ask(['tajo.master.ha.monitor.interval'], true)
   t.match(JSON.parse(out), {
     key: 'tajo.master.ha.monitor.interval',

@@ -36,7 +36,12 @@ import type { Disk } from '../../../lib/ha/ports.ts'
 import { hostProcesses } from '../../../lib/ha/processes.ts'
 import { joinDirectory, refuseSameAddress, type Setup } from '../../../lib/ha/setup.ts'
 import { KEPT_TERMS, sweep } from '../../../lib/ha/sweep.ts'
-import { makeTiming, smallestMonitorMs, type TimingOverrides } from '../../../lib/ha/timing.ts'
+import {
+  lossMs,
+  makeTiming,
+  smallestMonitorMs,
+  type TimingOverrides,
+} from '../../../lib/ha/timing.ts'
 import { until } from '../../support/until.ts'
 
 const processes = hostProcesses()
@@ -409,10 +414,15 @@ t.test('a name like a term that no master made: every look says what to remove',
 t.test(
   'periods: the defaults fit at every M, and each rule refuses the set that breaks it',
   async (t) => {
-    for (const monitorMs of [500, 1000, 5000, 60_000]) t.ok(makeTiming(monitorMs))
+    for (const monitorMs of [500, 1000, 5000, 60_000]) {
+      const made = makeTiming(monitorMs)
+      const untilOpening = lossMs({ ...made, activationMs: 0 })
+      t.ok(untilOpening <= 0.75 * monitorMs, 'a lost host is followed in 0.8 M where all goes well')
+    }
+    t.ok(makeTiming(5000, { deadlineMs: 2900 }), 'the patience follows the deadline')
     const broken: [TimingOverrides, RegExp][] = [
       [{ renewMs: 1000 }, /3 × renew period/],
-      [{ deadlineMs: 2990 }, /clock drift/],
+      [{ deadlineMs: 2990, patienceMs: 3000 }, /clock drift/],
       [{ pollMs: 800 }, /4 × poll period/],
       [{ settleMs: 500 }, /settling \(500 ms\) must be above the renew period/],
       [{ patienceMs: 3900 }, /must be below the monitor interval/],
