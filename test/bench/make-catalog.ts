@@ -52,6 +52,11 @@ export async function formCluster(
   await until('a cluster is formed', () => first.health('active'))
   process.kill(first.pid, 'SIGTERM')
   await first.ended()
+  await fillCatalog(root, size)
+}
+
+/** Into that of a cluster that is formed, while all its masters are stopped. */
+export async function fillCatalog(root: string, size: CatalogSize): Promise<void> {
   const membership = await membershipOf(join(root, 'system/ha'))
   if (membership === null) throw new Error('no cluster was formed')
   await makeCatalog(root, membership.clusterId, size)

@@ -14,6 +14,7 @@ const PROGRAMS = {
   network: './network/run.js',
   claims: './claims.js',
   hdfs: './hdfs/run.js',
+  hosts: './hosts/run.js',
   mounts: './mounts.js',
   day: './day/run.js',
 } as const

@@ -1,6 +1,6 @@
 /** What strikes the cluster in a round, and what is promised after it. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { HdfsCluster } from './cluster.ts'
+import type { RigCluster } from '../rig/cluster.ts'
 
 export interface Struck {
   /** A master serves within `limitMs` from then on, ms of the wall clock. */
@@ -17,7 +17,7 @@ export interface Event {
   /** Also at the longer of the monitor intervals. */
   readonly atLonger: boolean
   /** Strikes the cluster whose active is on `active`, and makes good what was broken. */
-  readonly strike: (cluster: HdfsCluster, active: string) => Promise<Struck>
+  readonly strike: (cluster: RigCluster, active: string) => Promise<Struck>
 }
 
 /** A kill is proven by the kernel, not waited for. */
@@ -27,7 +27,7 @@ const SUPERVISOR_MS = 5000
 /** Longer than M and its share for a take-over, at each M that is tried. */
 const GATEWAY_FROZEN_MS = 40_000
 
-const otherThan = (cluster: HdfsCluster, active: string): string =>
+const otherThan = (cluster: RigCluster, active: string): string =>
   cluster.hosts.find((host) => host !== active) ?? active
 
 const kill9: Event['strike'] = async (cluster, active) => {

@@ -10,7 +10,7 @@
  * need to be started by hand. Prints a table in Markdown; exit code 1 for a promise that was not kept.
  *
  * Times are those of answers to this machine, so they are true to 200 ms, and nothing is taken off for a machine that is
- * busy. What the rig is, is in rig.ts.
+ * busy. What the rig is, is in ../rig/rig.ts.
  */
 import { loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,11 +19,11 @@ import { HOME } from '../../support/install.ts'
 import type { Rows } from '../network/client.ts'
 import { type Speaker, speaker } from '../network/speaker.ts'
 import { problem, problemOf, problems, say } from '../problems.ts'
-import { HdfsCluster } from './cluster.ts'
+import { RigCluster } from '../rig/cluster.ts'
+import { Rig } from '../rig/rig.ts'
+import { RoleWatch } from '../rig/role-watch.ts'
+import { doubleLooks, movesOf, serviceFrom, twoActives } from '../rig/roles.ts'
 import { EVENTS, type Event, type Struck } from './events.ts'
-import { Rig } from './rig.ts'
-import { RoleWatch } from './role-watch.ts'
-import { doubleLooks, movesOf, serviceFrom, twoActives } from './roles.ts'
 import { type Round, table } from './table.ts'
 
 const INTERVALS_MS = [10_000, 15_000]
@@ -59,12 +59,12 @@ const clock = (): string => new Date().toISOString().slice(11, 19)
 const rounds: Round[] = []
 
 interface Place {
-  readonly cluster: HdfsCluster
+  readonly cluster: RigCluster
   readonly clients: Speaker
 }
 
 /** What an operator has to do where the cluster does not come back by itself. Resolves to how many he started. */
-async function byHand(cluster: HdfsCluster): Promise<number> {
+async function byHand(cluster: RigCluster): Promise<number> {
   for (const host of cluster.hosts) {
     await rig.gateway(host, 'kill')
     await rig.gateway(host, 'start')
@@ -123,7 +123,10 @@ async function round({ cluster, clients }: Place, event: Event): Promise<void> {
 async function group(monitorMs: number): Promise<void> {
   const root = `${options.mount}/soak-${monitorMs}-${Date.now()}`
   const { home, dir } = options
-  const cluster = await HdfsCluster.start(rig, { monitorMs, home, dir, root })
+  const cluster = await RigCluster.start(rig, {
+    ...{ monitorMs, home, dir, root },
+    ...{ fewestHosts: 3, workers: true },
+  })
   if ((await cluster.whole()) === null) throw new Error(`M ${monitorMs} ms: not whole at the start`)
   say(`${clock()} M ${monitorMs} ms: ${cluster.hosts.join(', ')} over ${root}`)
   const clients = speaker('./client.js', { words: cluster.hosts, patience: CLIENT_PATIENCE })

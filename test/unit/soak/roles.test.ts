@@ -1,6 +1,6 @@
 /** The soak on HDFS sees two actives, times without one, and moves: a judge that is blind would call every cluster right. */
 import t from 'tap'
-import { doubleLooks, type Look, movesOf, serviceFrom, twoActives } from '../../soak/hdfs/roles.ts'
+import { doubleLooks, type Look, movesOf, serviceFrom, twoActives } from '../../soak/rig/roles.ts'
 
 /** Looks of 200 ms: a letter for each host in each of them, a capital for one that said "active" after `tookMs`. */
 const looksOf = (texts: readonly string[], tookMs = 20): Look[] =>

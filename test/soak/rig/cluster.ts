@@ -1,4 +1,4 @@
-/** A master and a worker on each host of a rig, over the HDFS that is mounted there: how they are set up, started, ordered. */
+/** A master, and a worker where one is wanted, on each host of a rig, over the storage that is mounted there: how they are set up, started, ordered. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { makeConf } from '../../support/install.ts'
 import { InVain } from '../../support/patience.ts'
@@ -7,7 +7,7 @@ import { until } from '../../support/until.ts'
 import type { Rig } from './rig.ts'
 import { activeOfWhole } from './role-watch.ts'
 
-export interface HdfsOptions {
+export interface RigOptions {
   readonly monitorMs: number
   /** The install on each host. */
   readonly home: string
@@ -15,23 +15,26 @@ export interface HdfsOptions {
   readonly dir: string
   /** The shared directory, below the mount point. */
   readonly root: string
+  readonly fewestHosts: number
+  readonly workers: boolean
 }
 
+type Role = 'worker' | 'master'
 /** As they are stopped. */
-const ROLES = ['worker', 'master'] as const
+const ROLES: readonly Role[] = ['worker', 'master']
 
 /** A cluster that has come back needs a few monitor intervals; a host of a rig may be many times slower than this one. */
 const WHOLE_IN_M = 6
 const WHOLE_PATIENCE = 6
 
-export class HdfsCluster {
+export class RigCluster {
   readonly rig: Rig
   readonly hosts: readonly string[]
   readonly monitorMs: number
-  readonly #options: HdfsOptions
+  readonly #options: RigOptions
   readonly #conf: string
 
-  private constructor(rig: Rig, hosts: readonly string[], options: HdfsOptions) {
+  private constructor(rig: Rig, hosts: readonly string[], options: RigOptions) {
     this.rig = rig
     this.hosts = hosts
     this.monitorMs = options.monitorMs
@@ -41,7 +44,7 @@ export class HdfsCluster {
     const lines = `${hosts.join('\n')}\n`
     this.#conf = makeConf(options.dir, {
       masters: lines,
-      workers: lines,
+      workers: options.workers ? lines : '',
       site: {
         'tajo.rootdir': `file://${options.root}`,
         'tajo.master.ha.monitor.interval': String(options.monitorMs),
@@ -50,11 +53,21 @@ export class HdfsCluster {
     })
   }
 
-  static async start(rig: Rig, options: HdfsOptions): Promise<HdfsCluster> {
-    const cluster = new HdfsCluster(rig, await rig.hosts(), options)
-    for (const host of cluster.hosts) await cluster.#furnish(host)
-    await Promise.all(cluster.hosts.map((host) => cluster.startDaemons(host)))
+  static async start(rig: Rig, options: RigOptions): Promise<RigCluster> {
+    const cluster = await RigCluster.make(rig, options)
+    await cluster.startAll()
     return cluster
+  }
+
+  /** Configured on each host, and not started. */
+  static async make(rig: Rig, options: RigOptions): Promise<RigCluster> {
+    const cluster = new RigCluster(rig, await rig.hosts(options.fewestHosts), options)
+    for (const host of cluster.hosts) await cluster.#furnish(host)
+    return cluster
+  }
+
+  startAll(): Promise<unknown> {
+    return Promise.all(this.hosts.map((host) => this.startDaemons(host)))
   }
 
   /** The same configuration on each, with a directory for logs that a power-off leaves. */
@@ -70,12 +83,12 @@ export class HdfsCluster {
 
   async startDaemons(host: string): Promise<void> {
     const names = `TAJO_MASTER_NAME=${host} TAJO_WORKER_NAME=${host}`
-    const [worker, master] = ROLES.map((role) => this.#daemon('start', role))
-    await this.rig.mustRun(host, `export ${names}; ${master} && ${worker}`)
+    const starts = this.#roles.toReversed().map((role) => this.#daemon('start', role))
+    await this.rig.mustRun(host, `export ${names}; ${starts.join(' && ')}`)
   }
 
   async stop(): Promise<void> {
-    for (const role of ROLES) {
+    for (const role of this.#roles) {
       await Promise.all(this.hosts.map((host) => this.rig.run(host, this.#daemon('stop', role))))
     }
   }
@@ -101,6 +114,13 @@ export class HdfsCluster {
     return new Date((JSON.parse(found) as { readonly time: string }).time).getTime()
   }
 
+  /** While the cluster is stopped; none of the tables has files. */
+  async makeTables(host: string, size: { tables: number; columns: number }): Promise<void> {
+    const { home, root } = this.#options
+    const program = `'${home}/build/test/soak/hosts/fill.js'`
+    await this.rig.mustRun(host, `node ${program} '${root}' ${size.tables} ${size.columns}`)
+  }
+
   /** What is wrong with a dump there; null for nothing. */
   async dump(host: string): Promise<string | null> {
     const command = `${this.#tajo} catalog --config '${this.#conf}' dump >/dev/null`
@@ -123,7 +143,11 @@ export class HdfsCluster {
     }
   }
 
-  #daemon(verb: 'start' | 'stop', role: 'worker' | 'master'): string {
+  get #roles(): readonly Role[] {
+    return this.#options.workers ? ROLES : ['master']
+  }
+
+  #daemon(verb: 'start' | 'stop', role: Role): string {
     return `'${this.#options.home}/sbin/tajo-daemon.sh' --config '${this.#conf}' ${verb} ${role}`
   }
 
