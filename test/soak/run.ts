@@ -1,7 +1,7 @@
 /**
- * `npm run soak -- --faults process|ground|network|claims|hdfs|mounts|day …`: which faults, each with a program of its own. `process` (the
+ * `npm run soak -- --faults process|ground|network|claims|hdfs|hosts|mounts|day …`: which faults, each with a program of its own. `process` (the
  * default) strikes the masters themselves, `network` the clients' network, `ground` what they stand on; `claims` lets claims
- * fail for as long as one likes; `hdfs` strikes hosts over a real HDFS; `mounts` starts two masters over a mount that caches;
+ * fail for as long as one likes; `hdfs` strikes hosts over a real HDFS, `hosts` times how soon a lost one is followed; `mounts` starts two masters over a mount that caches;
  * `day` puts a day's INSERTs into a few tables.
  * `ground` and `claims` get a mount namespace of their own, so that their mounts are nobody else's and end with them.
  */
