@@ -72,6 +72,12 @@ t.test('a catalog moves from one store to another', async (t) => {
     stdout: /^SharedStore now holds databases: 2/,
   })
   t.same((await b.store().readOnly()).data, data)
+  const loaded = join(b.root, 'system', 'catalog')
+  const holding = readdirSync(loaded, { recursive: true, withFileTypes: true })
+    .filter((one) => one.isFile())
+    .filter(({ parentPath, name }) => readFileSync(join(parentPath, name)).includes('"sales"'))
+    .map(({ name }) => name.replace(/-.*/, ''))
+  t.same(holding, ['checkpoint'], 'where it is read in slices, and not in one record of a journal')
 
   const again = await catalog(b.conf, 'load', file)
   t.match(again, { code: 4, stderr: /holds a catalog already \(1 tables\): --force replaces it/ })

@@ -132,7 +132,9 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
     const one = { by, atMs: Date.now(), changes: [loaded], outcome: null }
     draft.apply(one)
     const { state: after, delta } = draft.seal()
-    await store.append({ firstSeq: opened.seq + 1, transactions: [one], delta, after })
+    // As a change it would be one record of the journal, which the next master reads in one piece.
+    if (name === 'SharedStore') await store.replace?.(term, after)
+    else await store.append({ firstSeq: opened.seq + 1, transactions: [one], delta, after })
     await refuseOvertaken(context, term)
     const counts = { databases: data.databases.length, tables: data.tables.length }
     const sentence = `${name} now holds databases: ${counts.databases}, tables: ${counts.tables}`
