@@ -513,7 +513,7 @@ t.test('a hand-over asks its successor for its room: kept, made now, or why not'
 })
 
 t.test(
-  'how much an opening writes: the newest part of the newest term that left any',
+  'how much an opening writes: the newest part of the newest term that left any, and a copy',
   async (t) => {
     const path = t.testdir({
       'epoch-0000000009': {},
@@ -531,5 +531,10 @@ t.test(
     writeFileSync(join(newest, 'journal-0000000001.0000000009-5000'), '')
     t.equal(await openingBytes(path), 477, 'a journal of many files tells their lengths itself')
     t.equal(await openingBytes(join(path, 'not there')), 0)
+    writeFileSync(join(path, 'epoch-0000000002', 'whole-0000000009.0000000700-30000'), '')
+    writeFileSync(join(path, 'epoch-0000000002', 'whole-0000000010.0000000001-20000'), '')
+    t.equal(await openingBytes(path), 20_477, 'with the newest copy, also of a term below')
+    writeFileSync(join(newest, 'whole-0000000001.0000000800-10000'), '')
+    t.equal(await openingBytes(path), 10_477)
   },
 )
