@@ -29,10 +29,11 @@ test('looks that a link count of 1 fools break none: renewals are judged by thei
   }
 })
 
-async function firstBite({ breaks, adjust }: GatewayGuard) {
+/** By the rule that is meant, where one is: what is left out may break others in another schedule. */
+async function firstBite({ breaks, adjust, rule = '' }: GatewayGuard) {
   for (let seed = 1; seed <= MOST_SEEDS; seed += 1) {
     const { violation } = await runSchedule({ seed, breaks, adjust })
-    if (violation !== null) return { seed, violation }
+    if (violation?.startsWith(rule)) return { seed, violation }
   }
   return null
 }
@@ -40,10 +41,9 @@ async function firstBite({ breaks, adjust }: GatewayGuard) {
 for (const guard of GATEWAY_GUARDS) {
   test(`it is noticed: ${guard.name}`, async (t) => {
     const bite = await firstBite(guard)
-    t.not(bite, null, `a violation within ${MOST_SEEDS} seeds`)
+    t.not(bite, null, `found by ${guard.rule ?? 'any rule'} within ${MOST_SEEDS} seeds`)
     if (bite === null) return
     t.comment(`seed ${bite.seed}: ${bite.violation}`)
-    t.ok(bite.violation.startsWith(guard.rule ?? ''), `found by: ${guard.rule ?? 'any rule'}`)
     const whole = await runSchedule({ seed: bite.seed, adjust: guard.adjust })
     t.equal(whole.violation, null, 'the same world passes with the rule in place')
   })
