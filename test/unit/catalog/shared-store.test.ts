@@ -371,7 +371,11 @@ t.test('what lies below the checkpoint before the last is removed', async (t) =>
       const name = `d${term}-${index}`
       await catalog.transact(() => transaction([{ do: 'create-database', name, createdAt: '' }]))
     }
-    const isTidy = (): boolean => termsOf(disk).length <= 2 && filesOf(disk, term).length <= 20
+    // As a master does once in M: a slow checkpoint may have been made while the next one became due.
+    const isTidy = async (): Promise<boolean> => {
+      await catalog.prove()
+      return termsOf(disk).length <= 2 && filesOf(disk, term).length <= 20
+    }
     await until('all but the newest few are removed', isTidy, { everyMs: 1 })
     await catalog.close()
   }
