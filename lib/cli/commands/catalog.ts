@@ -17,13 +17,12 @@ import {
   type CatalogData,
   CatalogError,
   CatalogState,
+  type Commit,
   Draft,
   DumpReader,
   dumpLines,
   IDS_OF_THE_LOST,
   isEmptyCatalog,
-  type Kept,
-  type Opened,
   type ReadableStore,
 } from '../../catalog/index.ts'
 import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
@@ -102,7 +101,9 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
   const ours = await ownCluster(context)
   const { store, name } = await storeFor(context, { clusterId: ours, rebinds: force })
   try {
-    const kept = await keptIn(store, force)
+    const renewed = (): Promise<void> => requireAlone(context, haEpoch)
+    const from = { store, force, renewed }
+    const kept = await unlessDamaged(from, () => store.readOnly())
     if (kept === null) {
       const term = Math.max(1, haEpoch, (await store.newestTerm?.()) ?? 0)
       return await replaced(context, { store, name, data, term })
@@ -122,7 +123,7 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
     // The numbers of another cluster's terms say nothing of ours; files are named by them.
     const before = isTaken && name !== 'SharedStore' ? 0 : kept.term
     const term = Math.max(1, before, haEpoch)
-    const opened = await openedIn(store, term, force)
+    const opened = await unlessDamaged(from, () => store.open(term, NEVER, { renewed }))
     if (opened === null) return await replaced(context, { store, name, data, term })
     const draft = Draft.of(opened.state)
     const by = `tajo catalog load by ${orderedBy()}`
@@ -145,17 +146,20 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
   }
 }
 
-/** Null for a damaged one that may be replaced. */
-const keptIn = (store: ReadableStore, force: boolean): Promise<Kept | null> =>
-  unlessDamaged(store, force, () => store.readOnly())
+const NEVER = new AbortController().signal
 
-/** The same: what can be read may be older than what has been served. */
-const openedIn = (store: ReadableStore, term: number, force: boolean): Promise<Opened | null> =>
-  unlessDamaged(store, force, () => store.open(term, new AbortController().signal))
+/**
+ * A load holds no lease that could be renewed, but it is alone. What looks like damage, or like nothing, may be what a master
+ * that was started meanwhile has replaced: then that is told.
+ */
+async function requireAlone(context: CommandContext, haEpoch: number): Promise<void> {
+  if ((await refuseLiving(context)) > haEpoch) throw failure(OVERTAKEN)
+}
+const OVERTAKEN = 'a master was started meanwhile and may have the old catalog: stop it, load again'
 
+/** Null for a damaged one that may be replaced; what can be read may be older than what has been served. */
 async function unlessDamaged<T>(
-  store: ReadableStore,
-  force: boolean,
+  { store, force, renewed }: { store: ReadableStore; force: boolean; renewed: Commit },
   read: () => Promise<T>,
 ): Promise<T | null> {
   try {
@@ -163,6 +167,7 @@ async function unlessDamaged<T>(
   } catch (error) {
     const damaged = error instanceof CatalogError && error.code === 'CORRUPT'
     if (!damaged) throw error
+    await renewed()
     if (force && store.replace !== undefined) return null
     throw new CliError(EXIT.unsafe, `${error.message}. --force puts the dump in its place`)
   }
@@ -206,7 +211,7 @@ async function refuseLiving(context: CommandContext): Promise<number> {
 async function refuseOvertaken(context: CommandContext, term: number): Promise<void> {
   const { picture } = await lookAround(await loadCluster(context), () => true)
   if (picture === null || picture.epoch <= term) return
-  throw failure('a master was started meanwhile and may have the old catalog: stop it, load again')
+  throw failure(OVERTAKEN)
 }
 
 /** Null: no master has formed it yet. */
