@@ -11,9 +11,17 @@
  */
 import { isAbsolute } from 'node:path'
 import { CatalogError } from './errors.ts'
-import { FileList } from './file-list.ts'
+import { FileList, type FilePartition } from './file-list.ts'
 import { joined } from './joined.ts'
-import type { Change, Column, DataFile, Outcome, PlainTable, Table, Transaction } from './model.ts'
+import type {
+  CatalogData,
+  Change,
+  Column,
+  Outcome,
+  PlainTable,
+  Table,
+  Transaction,
+} from './model.ts'
 import { OWN_PREFIX } from './own-prefix.ts'
 import { PersistentMap } from './persistent-map.ts'
 import {
@@ -24,6 +32,7 @@ import {
   type Delta,
   forkMaps,
   type Maps,
+  StateBuilder,
   tableOf,
 } from './state.ts'
 
@@ -52,31 +61,55 @@ export class Draft extends CatalogState {
    * a CONFLICT: a query's change is done once.
    */
   apply(transaction: Transaction): void {
+    for (const _ of this.steps(transaction));
+  }
+
+  /**
+   * The same, to be taken in slices: one that adds or removes a million files takes long. Until its last step the draft is
+   * good for nothing else; one whose steps are not all taken is good for nothing any more.
+   */
+  *steps({ changes, outcome, atMs }: Transaction): Generator<void, void> {
     this.#undo = []
     try {
-      if (transaction.outcome !== null) this.#refuseKnown(transaction.outcome)
-      for (const change of transaction.changes) this.#change(change, transaction.atMs)
-      if (transaction.outcome !== null) this.#record(transaction.outcome, transaction.atMs)
+      if (outcome !== null) this.#refuseKnown(outcome)
+      for (const change of changes) {
+        yield
+        yield* this.#change(change, atMs)
+      }
+      if (outcome !== null) this.#record(outcome, atMs)
     } catch (error) {
-      for (const undo of this.#undo.reverse()) undo()
+      for (const undo of this.#undo.reverse()) {
+        undo()
+        yield
+      }
       throw error
     } finally {
       this.#undo = []
     }
   }
 
-  /** The state as it is now, and what was changed since the last seal. The draft goes on from there. */
-  seal(): { state: CatalogState; delta: Delta } {
-    const state = new CatalogState(forkMaps(this.maps), this.next)
-    const delta = this.#delta()
+  /**
+   * The state as it is now, and what was changed since the last seal, which is looked for when it is asked for. The draft
+   * goes on from there.
+   */
+  seal(): Sealed {
+    const maps = forkMaps(this.maps)
+    const { next } = this
+    const state = new CatalogState(maps, next)
+    const touched = this.#touched
     this.#touched = noTouches()
     this.#ownNames = new WeakSet()
-    return { state, delta }
+    return {
+      state,
+      get delta() {
+        return deltaOf(maps, touched, next)
+      },
+    }
   }
 
   // ---- changes ---------------------------------------------------------------------------------------------------
 
-  #change(change: Change, atMs: number): void {
+  *#change(change: Change, atMs: number): Generator<void, void> {
     switch (change.do) {
       case 'create-database':
         this.#createDatabase(change)
@@ -85,10 +118,10 @@ export class Draft extends CatalogState {
         this.#dropDatabase(change.name)
         break
       case 'create-table':
-        this.#createTable(change.table)
+        yield* this.#createTable(change.table)
         break
       case 'drop-table':
-        this.#dropTable(change, atMs)
+        yield* this.#dropTable(change, atMs)
         break
       case 'rename-table':
         this.#renameTable(change)
@@ -103,19 +136,22 @@ export class Draft extends CatalogState {
         this.#setOptions(change)
         break
       case 'write':
-        this.#write(change, atMs)
+        yield* this.#write(change, atMs)
         break
       case 'drop-partition':
-        this.#dropPartition(change, atMs)
+        yield* this.#dropPartition(change, atMs)
         break
       case 'compact':
-        this.#compact(change, atMs)
+        yield* this.#compact(change, atMs)
         break
       case 'add-litter':
-        this.#addLitter(change.paths, atMs)
+        yield* this.#addLitter(change.paths, atMs)
         break
       case 'litter-removed':
-        for (const path of change.paths) this.#set('litter', path, undefined)
+        for (const path of change.paths) {
+          this.#set('litter', path, undefined)
+          yield
+        }
         break
       case 'publish':
         this.#publish(change)
@@ -124,7 +160,7 @@ export class Draft extends CatalogState {
         this.#set('publications', change.queryId, undefined)
         break
       case 'load':
-        this.#load(change)
+        yield* this.#load(change)
         break
     }
   }
@@ -144,23 +180,23 @@ export class Draft extends CatalogState {
     this.#set('names', name, undefined)
   }
 
-  #createTable(plain: PlainTable): void {
+  *#createTable(plain: PlainTable): Generator<void, void> {
     const table = tableOf(plain)
     this.#demandFree(table.database, table.name)
     if (table.id !== this.next) {
       throw conflict(`table id ${table.id} is not the next one, which is ${this.next}`)
     }
-    this.#checkPartitions(table, table.files)
+    yield* this.#checkPartitions(table, table.files)
     this.#setNext(table.id + 1)
     this.#set('tables', table.id, table)
     this.#name(table.database, table.name, table.id)
   }
 
-  #dropTable({ tableId, litter }: Do<'drop-table'>, atMs: number): void {
+  *#dropTable({ tableId, litter }: Do<'drop-table'>, atMs: number): Generator<void, void> {
     const table = this.#demandTable(tableId)
     this.#set('tables', tableId, undefined)
     this.#name(table.database, table.name, undefined)
-    this.#addLitter(litter, atMs)
+    yield* this.#addLitter(litter, atMs)
   }
 
   #renameTable({ tableId, name }: Do<'rename-table'>): void {
@@ -202,7 +238,7 @@ export class Draft extends CatalogState {
     this.#set('tables', table.id, { ...table, ...change, schemaVersion })
   }
 
-  #write(write: Do<'write'>, atMs: number): void {
+  *#write(write: Do<'write'>, atMs: number): Generator<void, void> {
     const table = this.#demandTable(write.tableId)
     const { basedOn } = write
     const isAltered = write.schemaVersion !== table.schemaVersion
@@ -213,29 +249,40 @@ export class Draft extends CatalogState {
       )
     }
     this.#demandUnaltered(table, write.schemaVersion)
-    this.#checkPartitions(table, write.files)
-    if (write.mode !== 'append') this.#overwrite(changed(table, atMs), write, atMs)
-    else if (write.files.length > 0) {
-      this.#replaceFiles(changed(table, atMs), table.files.append(write.files))
+    const added = FileList.of(write.files)
+    yield* this.#checkPartitions(table, added)
+    const { mode } = write
+    if (mode !== 'append') yield* this.#overwrite(changed(table, atMs), { added, mode }, atMs)
+    else if (added.length > 0) {
+      this.#replaceFiles(changed(table, atMs), yield* appended(table.files, added))
     }
   }
 
-  #overwrite(table: Table, write: Do<'write'>, atMs: number): void {
-    const partial = write.mode === 'overwrite-partitions' && table.partitionColumns.length > 0
+  *#overwrite(
+    table: Table,
+    { added, mode }: { readonly added: FileList; readonly mode: Do<'write'>['mode'] },
+    atMs: number,
+  ): Generator<void, void> {
+    const partial = mode === 'overwrite-partitions' && table.partitionColumns.length > 0
     if (partial && table.wholeDirectory) {
       throw conflict(
         `table ${nameOf(table)} is whatever stands in ${table.location}: single partitions of it can't be overwritten`,
       )
     }
-    const fallen = partial ? partitionsOf(table.files, write.files) : []
+    const fallen: FilePartition[] = []
     let kept = partial ? table.files : FileList.EMPTY
-    if (partial) for (const { partition } of write.files) kept = kept.withoutPartition(partition)
-    this.#replaceFiles({ ...table, wholeDirectory: false }, kept.append(write.files))
-    for (const files of fallen) this.#dropFiles(table, files, write.files, atMs)
-    if (!partial) this.#dropAllFiles(table, write.files, atMs)
+    for (const { values } of partial ? added.partitions() : []) {
+      const partition = kept.partition(values)
+      if (partition !== null) fallen.push(partition)
+      kept = kept.withoutPartition(values)
+      yield
+    }
+    this.#replaceFiles({ ...table, wholeDirectory: false }, yield* appended(kept, added))
+    if (partial) yield* this.#dropFiles(table, fallen, added, atMs)
+    else yield* this.#dropAllFiles(table, added, atMs)
   }
 
-  #dropPartition({ tableId, partition }: Do<'drop-partition'>, atMs: number): void {
+  *#dropPartition({ tableId, partition }: Do<'drop-partition'>, atMs: number) {
     const table = this.#demandTable(tableId)
     const files = table.files.partition(partition)
     if (files === null) {
@@ -243,13 +290,13 @@ export class Draft extends CatalogState {
     }
     this.#replaceFiles(changed(table, atMs), table.files.withoutPartition(partition))
     // What is in an external table is the user's; only a write was his order to replace it.
-    if (table.kind === 'managed') this.#dropFiles(table, files, [], atMs)
+    if (table.kind === 'managed') yield* this.#dropFiles(table, [files], FileList.EMPTY, atMs)
   }
 
-  #compact({ tableId, schemaVersion, joins, keepMs }: Do<'compact'>, atMs: number): void {
+  *#compact({ tableId, schemaVersion, joins, keepMs }: Do<'compact'>, atMs: number) {
     const table = this.#demandTable(tableId)
     this.#demandUnaltered(table, schemaVersion)
-    for (const { files } of joins) this.#checkPartitions(table, files)
+    for (const { files } of joins) yield* this.#checkPartitions(table, FileList.of(files))
     const files = joined(table, joins)
     if (typeof files === 'string') throw conflict(`table ${nameOf(table)}: ${files}`)
     this.#replaceFiles(table, files)
@@ -257,6 +304,7 @@ export class Draft extends CatalogState {
       const path = absolutePath(table, one)
       const keeping = keepMs > 0 ? { joinedMs: atMs } : {}
       this.#set('litter', path, { path, sinceMs: atMs + keepMs, ...keeping })
+      yield
     }
   }
 
@@ -266,11 +314,22 @@ export class Draft extends CatalogState {
     this.#set('publications', queryId, publication)
   }
 
-  #load({ data }: Do<'load'>): void {
-    const { maps } = CatalogState.from(data)
+  *#load({ data }: Do<'load'>): Generator<void, void> {
+    const builder = new StateBuilder()
+    for (const rows of rowByRow(data)) {
+      builder.add(rows)
+      yield
+    }
+    const { maps } = builder.done(data.nextTableId)
     for (const slot of SLOTS) {
-      for (const key of [...this.maps[slot].keys()]) this.#setAny(slot, key, undefined)
-      for (const [key, value] of maps[slot].entries()) this.#setAny(slot, key, value)
+      for (const key of [...this.maps[slot].keys()]) {
+        this.#setAny(slot, key, undefined)
+        yield
+      }
+      for (const [key, value] of maps[slot].entries()) {
+        this.#setAny(slot, key, value)
+        yield
+      }
     }
     this.#setNext(data.nextTableId)
     if (!maps.databases.has(DEFAULT_DATABASE)) throw missing(`database '${DEFAULT_DATABASE}'`)
@@ -283,22 +342,36 @@ export class Draft extends CatalogState {
   }
 
   /** Those that are not among the new ones; but for files that the user brought (ADD PARTITION … LOCATION). */
-  #dropFiles(
+  *#dropFiles(
     table: Table,
-    files: Iterable<DataFile>,
-    added: readonly DataFile[],
+    partitions: readonly FilePartition[],
+    added: FileList,
     atMs: number,
-  ): void {
-    const still = new Set(added.map(({ path }) => absolutePath(table, path)))
-    for (const { path } of files) {
-      const fallen = absolutePath(table, path)
-      if (!isAbsolute(path) && !still.has(fallen)) this.#addLitter([fallen], atMs)
+  ): Generator<void, void> {
+    const still = new Set<string>()
+    for (const piece of added.pieces()) {
+      for (const path of piece.paths()) still.add(absolutePath(table, path))
+      yield
+    }
+    for (const partition of partitions) {
+      for (const piece of partition.pieces()) {
+        const own = piece.paths().filter((path) => !isAbsolute(path))
+        const fallen = own.map((path) => absolutePath(table, path))
+        yield* this.#addLitter(
+          fallen.filter((path) => !still.has(path)),
+          atMs,
+        )
+      }
     }
   }
 
   /** The directories that queries have made, where no new file is in them: there are far more files. */
-  #dropAllFiles(table: Table, added: readonly DataFile[], atMs: number): void {
-    const still = new Set(added.flatMap(({ path }) => [path, topOf(path)]))
+  *#dropAllFiles(table: Table, added: FileList, atMs: number): Generator<void, void> {
+    const still = new Set<string>()
+    for (const piece of added.pieces()) {
+      for (const path of piece.paths()) still.add(path).add(topOf(path))
+      yield
+    }
     const fallen = new Set<string>()
     for (const piece of table.files.pieces()) {
       for (const path of piece.paths()) {
@@ -308,23 +381,27 @@ export class Draft extends CatalogState {
         if (isOwn) fallen.add(top)
         else if (!still.has(path)) fallen.add(path)
       }
+      yield
     }
-    this.#addLitter(
-      Array.from(fallen, (path) => absolutePath(table, path)),
-      atMs,
-    )
+    for (const path of fallen) yield* this.#addLitter([absolutePath(table, path)], atMs)
   }
 
-  #addLitter(paths: readonly string[], sinceMs: number): void {
-    for (const path of paths) this.#set('litter', path, { path, sinceMs })
+  *#addLitter(paths: readonly string[], sinceMs: number): Generator<void, void> {
+    for (const path of paths) {
+      this.#set('litter', path, { path, sinceMs })
+      yield
+    }
   }
 
-  #checkPartitions(table: Table, files: Iterable<DataFile>): void {
+  *#checkPartitions(table: Table, files: FileList): Generator<void, void> {
     const width = table.partitionColumns.length
-    for (const { path, partition } of files) {
-      if (partition.length === width) continue
+    for (const partition of files.partitions()) {
+      yield
+      const { length } = partition.values
+      if (length === width) continue
+      const [file] = partition
       throw conflict(
-        `file ${path} has ${partition.length} partition values, table ${nameOf(table)} has ${width} partition columns`,
+        `file ${file?.path} has ${length} partition values, table ${nameOf(table)} has ${width} partition columns`,
       )
     }
   }
@@ -407,35 +484,40 @@ export class Draft extends CatalogState {
     if (!touched.has(key)) touched.set(key, before)
     this.#undo.push(map.set(key, value))
   }
+}
 
-  #delta(): Delta {
-    const rows = <K extends string | number, V extends NonNullable<unknown>>(
-      map: PersistentMap<K, V>,
-      touched: Touched<K, V>,
-    ) => {
-      const put: V[] = []
-      const gone: K[] = []
-      for (const [key, before] of touched) {
-        const after = map.get(key)
-        if (after === before) continue
-        if (after === undefined) gone.push(key)
-        else put.push(after)
-      }
-      return { put, gone }
+export interface Sealed {
+  readonly state: CatalogState
+  readonly delta: Delta
+}
+
+/** What differs from before the touches. */
+function deltaOf(maps: Maps, touched: ReturnType<typeof noTouches>, nextTableId: number): Delta {
+  const rows = <K extends string | number, V extends NonNullable<unknown>>(
+    map: PersistentMap<K, V>,
+    keys: Touched<K, V>,
+  ) => {
+    const put: V[] = []
+    const gone: K[] = []
+    for (const [key, before] of keys) {
+      const after = map.get(key)
+      if (after === before) continue
+      if (after === undefined) gone.push(key)
+      else put.push(after)
     }
-    const touched = this.#touched
-    const tables = rows(this.maps.tables, touched.tables)
-    return {
-      databases: rows(this.maps.databases, touched.databases),
-      tables: {
-        put: tables.put.map((after) => ({ before: touched.tables.get(after.id) ?? null, after })),
-        gone: tables.gone,
-      },
-      outcomes: rows(this.maps.outcomes, touched.outcomes),
-      litter: rows(this.maps.litter, touched.litter),
-      publications: rows(this.maps.publications, touched.publications),
-      nextTableId: this.next,
-    }
+    return { put, gone }
+  }
+  const tables = rows(maps.tables, touched.tables)
+  return {
+    databases: rows(maps.databases, touched.databases),
+    tables: {
+      put: tables.put.map((after) => ({ before: touched.tables.get(after.id) ?? null, after })),
+      gone: tables.gone,
+    },
+    outcomes: rows(maps.outcomes, touched.outcomes),
+    litter: rows(maps.litter, touched.litter),
+    publications: rows(maps.publications, touched.publications),
+    nextTableId,
   }
 }
 
@@ -466,9 +548,23 @@ function topOf(path: string): string {
   return end < 0 || path.includes('..') ? path : path.slice(0, end)
 }
 
-/** Those partitions of `list` that `files` have. */
-const partitionsOf = (list: FileList, files: readonly DataFile[]) =>
-  new Set(files.map(({ partition }) => list.partition(partition)).filter((one) => one !== null))
+function* appended(files: FileList, added: FileList): Generator<void, FileList> {
+  if (files.length === 0) return added
+  let list = files
+  for (const piece of added.pieces()) {
+    list = list.appendPacked(piece.packed())
+    yield
+  }
+  return list
+}
+
+/** In the order of the lists. */
+function* rowByRow({ databases, tables, outcomes, litter, publications }: CatalogData) {
+  yield { databases, publications }
+  for (const one of tables) yield { tables: [one] }
+  for (const one of outcomes) yield { outcomes: [one] }
+  for (const one of litter) yield { litter: [one] }
+}
 
 const nameOf = (table: Table): string => `${table.database}.${table.name}`
 const columnOf = (table: Table, column: string): string =>

@@ -36,6 +36,8 @@ export interface NewPart {
   /** The number of the last change before it. */
   readonly seq: number
   readonly basis: Basis
+  /** Whether groups of several records may follow. */
+  readonly long: boolean
   /** What it begins with. */
   readonly state: CatalogState
   /** Whether a checkpoint of that stands before the first record. */
@@ -81,7 +83,7 @@ async function beginFiles(
   stop: NewFile,
 ): Promise<BegunPart | null> {
   const { files, directory, cluster } = maker
-  const { term, part, seq, basis } = begin
+  const { term, part, seq, basis, long } = begin
   const path = join(directory, epochDir(term), journalFile(part))
   let file: NewFile | 'exists' | null = null
   try {
@@ -96,7 +98,7 @@ async function beginFiles(
     await stopped
     if (file === 'exists') return null
     const kind = segmented ? SegmentedJournal : GrowingJournal
-    const journal = await kind.begin(files, file, { cluster, term, part, seq, basis })
+    const journal = await kind.begin(files, file, { cluster, term, part, seq, basis, long })
     await promise(maker, begin)
     return { part, journal, copy }
   } catch (error) {

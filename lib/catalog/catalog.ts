@@ -4,7 +4,8 @@
  * - A reader sees a change only after it was acknowledged: durable in the store, and then committed (the lease was
  *   renewed afterwards, which is what makes it binding; docs/ha-protocol.md, "Changes are fenced").
  * - What queues while a flush is under way shares the next one: one `append`, one commit.
- * - Whoever changes something decides upon the newest state, which includes what is being written just now.
+ * - Whoever changes something decides upon the newest state, which includes what is being written just now. A change that
+ *   takes long, since it adds or removes very many files, is decided in slices, and those behind it wait for that.
  * - An `append` whose answer is lost is cleared up here: the store is opened again under the same term, with pauses that
  *   grow, and what it has not kept is appended again under the same numbers. Nobody is told anything meanwhile; after
  *   `patienceMs` the callers are told UNAVAILABLE and may ask again under the same query id, while the clearing up goes on.
@@ -17,6 +18,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
+import { inSlices, Slices } from '../base/slices.ts'
 import { Draft } from './apply.ts'
 import { CatalogError } from './errors.ts'
 import type { Transaction } from './model.ts'
@@ -56,11 +58,14 @@ export interface CatalogOpening {
  */
 export type Build = (state: CatalogState) => Transaction
 
-interface Waiting {
+interface Asked {
   readonly build: Build
   readonly resolve: (state: CatalogState) => void
   readonly reject: (error: CatalogError) => void
-  transaction: Transaction
+}
+/** It is in the draft. */
+interface Waiting extends Asked {
+  readonly transaction: Transaction
 }
 
 /** A store that is slower than this is told of. */
@@ -179,6 +184,9 @@ class OpenTerm {
   #seq: number
   #queue: Waiting[] = []
   #flying: Waiting[] = []
+  /** Not in the draft yet: the first one is being decided, in slices (`#deciding`). */
+  #undecided: Asked[] = []
+  #deciding: Promise<void> | null = null
   #running = false
   /** The batch that the store has been given: since when, and what it said last. */
   #appending: { readonly sinceMs: number; readonly why: string } | null = null
@@ -206,20 +214,25 @@ class OpenTerm {
   }
 
   get pending(): number {
-    return this.#queue.length + this.#flying.length
+    return this.#undecided.length + this.#queue.length + this.#flying.length
   }
 
   transact(build: Build): Promise<CatalogState> {
     if (this.#ended !== null) return Promise.reject(this.#ended)
-    if (this.#queue.length >= this.#options.queueMax) {
-      const text = `${this.#queue.length} changes of the catalog are waiting already; try again later`
+    const waiting = this.#undecided.length + this.#queue.length
+    if (waiting >= this.#options.queueMax) {
+      const text = `${waiting} changes of the catalog are waiting already; try again later`
       return Promise.reject(new CatalogError('UNAVAILABLE', text))
     }
     return new Promise((resolve, reject) => {
-      const transaction = this.#apply(build)
-      this.#queue.push({ build, resolve, reject, transaction })
-      if (!this.#running) void this.#run()
+      this.#undecided.push({ build, resolve, reject })
+      this.#decide()
+      if (!this.#running && this.#isBusy) void this.#run()
     })
+  }
+
+  get #isBusy(): boolean {
+    return this.#queue.length > 0 || this.#deciding !== null
   }
 
   idle(): Promise<void> {
@@ -275,16 +288,47 @@ class OpenTerm {
     this.#rejectAll(error)
   }
 
-  #apply(build: Build): Transaction {
-    const transaction = build(this.#draft)
-    this.#draft.apply(transaction)
-    return transaction
+  /** At once, but for what takes longer than a slice. */
+  #decide(): void {
+    if (this.#deciding !== null) return
+    const steps = this.#decisions()
+    const slices = new Slices()
+    for (let step = steps.next(); step.done !== true; step = steps.next()) {
+      if (!slices.isOver) continue
+      this.#deciding = inSlices(steps).finally(() => {
+        this.#deciding = null
+        // Asked for between the last step and now.
+        this.#decide()
+      })
+      return
+    }
+  }
+
+  /** One after the other; anew where the draft has become another one meanwhile. */
+  *#decisions(): Generator<void, void> {
+    for (let one = this.#undecided[0]; one !== undefined; one = this.#undecided[0]) {
+      const draft = this.#draft
+      const isStill = (): boolean => this.#undecided[0] === one && this.#draft === draft
+      try {
+        const transaction = one.build(draft)
+        for (const _ of draft.steps(transaction)) {
+          yield
+          if (!isStill()) break
+        }
+        if (!isStill()) continue
+        this.#queue.push({ ...one, transaction })
+      } catch (error) {
+        one.reject(error as CatalogError)
+      }
+      this.#undecided.shift()
+    }
   }
 
   #rejectAll(error: CatalogError): void {
-    for (const waiting of [...this.#flying, ...this.#queue]) waiting.reject(error)
+    for (const one of [...this.#flying, ...this.#queue, ...this.#undecided]) one.reject(error)
     this.#flying = []
     this.#queue = []
+    this.#undecided = []
   }
 
   /** Flushes until nothing waits. */
@@ -292,7 +336,10 @@ class OpenTerm {
     this.#running = true
     // What is asked for in this turn of the event loop shares the first flush.
     await Promise.resolve()
-    while (this.#queue.length > 0 && this.#ended === null) {
+    while (this.#isBusy && this.#ended === null) {
+      // The draft is sealed between two changes.
+      while (this.#deciding !== null) await this.#deciding
+      if (this.#queue.length === 0) continue
       try {
         await this.#flush()
       } catch (error) {
@@ -394,23 +441,19 @@ class OpenTerm {
   #nextBatch(): Batch {
     this.#flying = this.#queue
     this.#queue = []
-    const { state: after, delta } = this.#draft.seal()
-    this.#sealed = after
+    const sealed = this.#draft.seal()
+    this.#sealed = sealed.state
     const transactions = this.#flying.map(({ transaction }) => transaction)
     const firstSeq = this.#seq + 1
     this.#seq += transactions.length
-    return { firstSeq, transactions, delta, after }
-  }
-
-  /** Decides again, upon what is there now. */
-  #requeue(left: readonly Waiting[]): void {
-    for (const waiting of left) {
-      try {
-        waiting.transaction = this.#apply(waiting.build)
-        this.#queue.push(waiting)
-      } catch (error) {
-        waiting.reject(error as CatalogError)
-      }
+    return {
+      firstSeq,
+      transactions,
+      // A store that keeps transactions never asks for it.
+      get delta() {
+        return sealed.delta
+      },
+      after: sealed.state,
     }
   }
 
@@ -420,9 +463,9 @@ class OpenTerm {
     this.#flying = []
     this.#sealed = this.acknowledged
     this.#draft = Draft.of(this.acknowledged)
-    const left = this.#queue
+    this.#undecided.unshift(...this.#queue)
     this.#queue = []
-    this.#requeue(left)
+    this.#decide()
   }
 
   /** Until the batch is kept, whatever happens to single calls. */

@@ -293,9 +293,9 @@ async function readChain(
     const isFirst = links[0]?.term === journal.term && links[0].part === journal.part
     if (isFirst) links = links.slice(1)
     const from = journal === wanted[0]?.journal ? position : startOf(journal)
-    const take = (group: Group): void => {
+    const take = (group: Group): Iterable<void> => {
       isChanged = true
-      applyKept(draft, group, journal.path)
+      return applyKept(draft, group, journal.path)
     }
     const read = await readGroups(epochs.look, journal, {
       from,
@@ -439,11 +439,11 @@ async function checkpointUpTo(
 }
 
 /** It fitted when it was written; that it doesn't now means that something before it is lost. */
-function applyKept(draft: Draft, group: Group, path: string): void {
+function* applyKept(draft: Draft, group: Group, path: string): Generator<void, void> {
   let { seq } = group
   try {
     for (const transaction of group.transactions) {
-      draft.apply(transaction)
+      yield* draft.steps(transaction)
       seq += 1
     }
   } catch (error) {

@@ -4,6 +4,7 @@
  * on a snapshot beside it.
  */
 import { basename, join } from 'node:path'
+import { messageOf } from '../base/message-of.ts'
 import { Slices } from '../base/slices.ts'
 import {
   epochDir,
@@ -15,14 +16,15 @@ import {
 } from './epoch-names.ts'
 import { CatalogError } from './errors.ts'
 import { type Files, isNoFile } from './files.ts'
+import { GroupAssembler, type GroupRecord } from './group-records.ts'
 import {
   after,
   type Basis,
   beginning,
   corrupt,
   type Group,
-  JOURNAL_FORMAT,
   type JournalHead,
+  NEWEST_JOURNAL_FORMAT,
   type Position,
   tailOf,
   Vanished,
@@ -167,7 +169,7 @@ function begunBy(bytes: Buffer, at: At, segments: readonly Segment[] | null): Fo
   let begun: FoundJournal | null = null
   const takeFirst = (value: unknown, record: Buffer): void => {
     const first = value as JournalHead | OldHead
-    refuseNewer(first.journal, at.path, JOURNAL_FORMAT)
+    refuseNewer(first.journal, at.path, NEWEST_JOURNAL_FORMAT)
     if (first.term !== at.term || first.part !== at.part) {
       throw corrupt(at.path, `a file of term ${first.term}, part ${first.part}, is among its own`)
     }
@@ -191,12 +193,13 @@ export interface Reading {
   readonly tail: Buffer
   /** Null: to its last whole group. */
   readonly upTo: Position | null
-  readonly take: (group: Group) => void
+  /** Does something with a group in small steps, which are taken in slices. */
+  readonly take: (group: Group) => Iterable<unknown>
 }
 
 export interface Read {
   readonly end: Position
-  /** The last bytes before `end`, 256 at most. */
+  /** The last bytes before `end`. */
   readonly tail: Buffer
 }
 
@@ -212,37 +215,46 @@ export async function readGroups(
 ): Promise<Read> {
   const { path } = journal
   const slices = new Slices()
+  const records = new GroupAssembler()
   let end = from
   let known = tail.length
   let carry: Buffer = Buffer.alloc(0)
+  let record: Buffer = tail
+  /** Before `end`. */
   let last = tail
+  /** Behind the last whole record: beyond `end` while a group is not complete. */
+  let reached = from
+  let group: Group | null = null
   const isDone = (): boolean => upTo !== null && end.bytes >= upTo.bytes
   const changed = (): Changed =>
     new Changed(`what stands in ${path} before change ${from.seq + 1} is not what was read`)
+  const takeRecord = (value: unknown, bytes: Buffer): void => {
+    group = added(records, value as GroupRecord, end.seq, path)
+    reached = after(reached, bytes, group?.transactions.length ?? 0)
+    record = bytes
+  }
   if (tail.length === 0 && from.bytes > 0) await requireReaches(files, journal, from)
   const chunks = chunksOf(files, journal, from.bytes - tail.length)
   while (!isDone()) {
     const next = await chunks(carry.length)
     if (next === null) break
     const of = upTo?.bytes ?? null
-    onProgress({ phase: `reading the journal ${path}`, done: end.bytes, of })
+    onProgress({ phase: `reading the journal ${path}`, done: reached.bytes, of })
     if (known > 0) {
       if (!next.subarray(0, known).equals(tail)) throw changed()
     }
     carry = Buffer.concat([carry, next.subarray(known)])
     known = 0
     for (let taken = -1; taken !== 0 && !isDone(); ) {
-      const takeGroup = (value: unknown, record: Buffer): void => {
-        const group = value as Group
-        if (group.seq !== end.seq + 1) {
-          throw corrupt(path, `change ${group.seq} follows change ${end.seq}`)
-        }
-        take(group)
-        end = after(end, record, group.transactions.length)
-      }
-      taken = takeRecords(carry, takeGroup, () => !isDone() && !slices.isOver)
-      if (taken > 0) last = tailOf(carry.subarray(0, taken))
+      taken = takeRecords(carry, takeRecord, () => group === null && !slices.isOver)
       carry = carry.subarray(taken)
+      const whole = group as Group | null
+      if (whole !== null) {
+        for (const _ of take(whole)) if (slices.isOver) await slices.turn()
+        end = reached
+        last = record
+        group = null
+      }
       if (slices.isOver) {
         await slices.turn()
         taken = -1
@@ -256,7 +268,20 @@ export async function readGroups(
     const what = `a place after change ${end.seq} is damaged, and whole records follow it`
     throw corrupt(path, what)
   }
-  return { end, tail: last }
+  return { end, tail: tailOf(last) }
+}
+
+function added(
+  records: GroupAssembler,
+  record: GroupRecord,
+  after: number,
+  path: string,
+): Group | null {
+  try {
+    return records.add(record, after)
+  } catch (error) {
+    throw corrupt(path, messageOf(error), error as Error)
+  }
 }
 
 /** What was read before is not there any more: everything has to be read. */

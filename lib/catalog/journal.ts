@@ -1,6 +1,6 @@
 /**
- * The changes of one part of a term, one record for each group that was made durable together: it is there as a whole or
- * not at all. A journal is written by one process, and never again after a write whose fate is unknown: that one may land
+ * The changes of one part of a term, in groups that were made durable together: one is there as a whole or not at all. It is
+ * a record, or several where it is long (group-records.ts). A journal is written by one process, and never again after a write whose fate is unknown: that one may land
  * later, and the next part begins with a reference that says how much of this one counts.
  *
  *     journal-0000000002                   one file that grows: its first record, then the groups (growing-journal.ts)
@@ -17,8 +17,13 @@ import { CatalogError } from './errors.ts'
 import type { Transaction } from './model.ts'
 import { encodeRecord } from './records.ts'
 
-/** 1: each part begins with a snapshot. 2: with what its first record says. */
-export const JOURNAL_FORMAT = 2
+/**
+ * 1: each part begins with a snapshot. 2: with what its first record says. 3: the same, and a group may be several records.
+ * A part is of format 3 only where one is, so that a version that knows no such groups reads all others.
+ */
+const FORMAT = 2
+const FORMAT_OF_LONG_GROUPS = 3
+export const NEWEST_JOURNAL_FORMAT = FORMAT_OF_LONG_GROUPS
 
 /** A place between two groups of a journal, whatever files they are in. */
 export interface Position {
@@ -62,25 +67,29 @@ export interface Group {
   readonly transactions: readonly Transaction[]
 }
 
-export const encodeHead = (head: Omit<JournalHead, 'journal'>): Buffer =>
-  encodeRecord({ journal: JOURNAL_FORMAT, ...head } satisfies JournalHead)
+export type NewHead = Omit<JournalHead, 'journal'> & {
+  /** Whether groups of several records may follow. */
+  readonly long: boolean
+}
 
-export const encodeGroup = (seq: number, transactions: readonly Transaction[]): Buffer =>
-  encodeRecord({ seq, transactions } satisfies Group)
+export function encodeHead({ long, ...head }: NewHead): Buffer {
+  const journal = long ? FORMAT_OF_LONG_GROUPS : FORMAT
+  return encodeRecord({ journal, ...head } satisfies JournalHead)
+}
 
 /** Where a journal begins. */
 export const beginning = (seq: number): Position => ({ bytes: 0, seq, checksum: 0 })
 
-/** The place behind one more group. */
+/** The place behind one more record, of which a group's last one brings its transactions. */
 export const after = (position: Position, record: Buffer, transactions: number): Position => ({
   bytes: position.bytes + record.length,
   seq: position.seq + transactions,
   checksum: crc32(record, position.checksum),
 })
 
-/** So much is kept of the groups that were read last, to know them again: most of them whole, with their checksum. */
+/** So much is kept of the record that was read last, to know it again: most of them whole, with their checksum. */
 const TAIL_BYTES = 4096
-export const tailOf = (groups: Buffer): Buffer => Buffer.from(groups.subarray(-TAIL_BYTES))
+export const tailOf = (record: Buffer): Buffer => Buffer.from(record.subarray(-TAIL_BYTES))
 
 export const samePosition = (a: Position, b: Position): boolean =>
   a.bytes === b.bytes && a.seq === b.seq && a.checksum === b.checksum
@@ -93,7 +102,9 @@ export interface Journal {
   readonly tail: Buffer
   /** How many have to be read. */
   readonly files: number
-  /** Durable when it resolves, all of them. */
+  /** Whether groups of several records may be appended. */
+  readonly takesLong: boolean
+  /** Durable when it resolves, all of them; in slices. */
   append(transactions: readonly Transaction[]): Promise<void>
   /** After an `append` that found no space: makes sure that nothing of it stays. */
   cutBack(): Promise<void>

@@ -58,11 +58,12 @@ export interface Table {
   readonly createdAt: string
 }
 
-/** A table as messages, journals and dumps have it: its files are an array, or the list that is made of one. */
+/** A table as messages, journals and dumps have it. */
 export interface PlainTable extends Omit<Table, 'files'> {
-  readonly files: Files
+  readonly files: SomeFiles
 }
-interface Files extends Iterable<DataFile> {
+/** An array, or the list that is made of one: millions are only ever in a list. */
+export interface SomeFiles extends Iterable<DataFile> {
   readonly length: number
   map<T>(make: (file: DataFile) => T): T[]
 }
@@ -156,7 +157,7 @@ export type Change =
       readonly tableId: number
       readonly schemaVersion: number
       readonly mode: 'append' | 'overwrite' | 'overwrite-partitions'
-      readonly files: readonly DataFile[]
+      readonly files: SomeFiles
       /** The content version that the files were made from; CHANGED when the table has another one, or was altered. */
       readonly basedOn?: number | undefined
     }

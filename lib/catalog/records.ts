@@ -11,8 +11,11 @@ const PREFIX = 2 * (HEX + 1)
 const NEWLINE = 0x0a
 const SPACE = 0x20
 
-export function encodeRecord(value: unknown): Buffer {
-  const json = Buffer.from(JSON.stringify(value))
+export const encodeRecord = (value: unknown): Buffer => encodeText(JSON.stringify(value))
+
+/** Of what is JSON already. */
+export function encodeText(text: string): Buffer {
+  const json = Buffer.from(text)
   const hex = (number: number): string => number.toString(16).padStart(HEX, '0')
   const prefix = `${hex(json.length)} ${hex(crc32(json))} `
   return Buffer.concat([Buffer.from(prefix), json, Buffer.of(NEWLINE)])

@@ -292,9 +292,9 @@ class Rebuilding {
         from: start.position,
         tail: Buffer.alloc(0),
         upTo,
-        take: (group) => {
+        *take(group) {
           for (const [index, transaction] of group.transactions.entries()) {
-            draft.apply(transaction)
+            yield* draft.steps(transaction)
             at = new Date(transaction.atMs).toISOString()
             end = { ...end, seq: group.seq + index }
           }

@@ -11,7 +11,8 @@
  *   part, whose reference says what counts.
  * - Where nobody may read a file that somebody else still appends to, each group is a closed file of its own
  *   (segmented-journal.ts).
- * - A journal that has got long, or has many files, is followed by a new part, too.
+ * - A journal that has got long, or has many files, is followed by a new part, too; and one before a group of several
+ *   records, which stands in a part of another format.
  * - A checkpoint is made beside the work, of what was acknowledged, once there is so much to read below it that a cold start
  *   would take long, or so many terms. When it is whole, what the one before it does not need any more is removed.
  * - After each append its journal is looked for by its name, beside the commit (by-name.ts). Where it is gone nothing is
@@ -30,6 +31,7 @@ import { type Checkpoint, makeCheckpoint, makeSign } from './checkpoint.ts'
 import { epochDir, journalFile, partsOf, snapshotFile } from './epoch-names.ts'
 import { CatalogError } from './errors.ts'
 import { FileError, type Files, isNoSpace, openFiles } from './files.ts'
+import { isLong } from './group-records.ts'
 import type { Journal, Position } from './journal.ts'
 import type { Memory } from './memory.ts'
 import { findRestorable, oldestRestorableMs } from './restorable.ts'
@@ -151,7 +153,7 @@ export class SharedStore implements ReadableStore {
   }
 
   async append({ firstSeq, transactions, after }: Batch): Promise<void> {
-    const session = await this.#writable()
+    const session = await this.#writable(isLong(transactions))
     const { seq } = session.journal.position
     if (firstSeq !== seq + 1) {
       throw new CatalogError('CORRUPT', `change ${firstSeq} does not follow ${seq}`)
@@ -231,6 +233,7 @@ export class SharedStore implements ReadableStore {
         seq: 0,
         basis: { is: 'checkpoint' },
         below: NOTHING_BELOW,
+        long: false,
         copies: 'surely',
       })
       await journal.close()
@@ -349,6 +352,7 @@ export class SharedStore implements ReadableStore {
       state: read?.state ?? CatalogState.from(EMPTY),
       seq: read?.term === term ? read.position.seq : 0,
       ...(read === null ? { basis: { is: 'empty' }, below: NOTHING_BELOW } : goingOnFrom(read)),
+      long: false,
       copies: read !== null && termsIn(read.chain) >= CHAIN_TERMS_MAX ? 'if there is room' : 'no',
       onProgress,
     })
@@ -397,17 +401,17 @@ export class SharedStore implements ReadableStore {
     return Math.max(0, ...parts, ...marked.map(({ part }) => part))
   }
 
-  /** The one after `session`, with all that is durable in it. */
-  async #nextPart(session: Session): Promise<Session> {
+  /** The one after `session`, with all that is durable in it. `long`: as in `NewPart`. */
+  async #nextPart(session: Session, long: boolean): Promise<Session> {
     const { term, part, state, journal } = session
     await this.#requireMount()
     await this.#files.makeDirs(join(this.#directory, epochDir(term)))
     const last = Math.max(part, await this.#lastPart(term))
     const known = knownOf(session)
     const { seq } = journal.position
-    const begin = { term, part: last + 1, state, seq, ...goingOnFrom(known), copies: 'no' as const }
+    const begin = { term, part: last + 1, state, seq, ...goingOnFrom(known), long }
     const { ground, asOfMs } = session
-    return { ...(await this.#beginPart(begin)), ground, asOfMs }
+    return { ...(await this.#beginPart({ ...begin, copies: 'no' })), ground, asOfMs }
   }
 
   async #beginPart({ state, below, ...begin }: NewSession): Promise<Session> {
@@ -442,8 +446,8 @@ export class SharedStore implements ReadableStore {
 
   // ---- appending -------------------------------------------------------------------------------------------------
 
-  /** The part to append to: a new one when the journal has got long. */
-  async #writable(): Promise<Session> {
+  /** The part to append to: a new one when the journal has got long, or takes no long groups. */
+  async #writable(long: boolean): Promise<Session> {
     const session = this.#session
     if (session === null || session.closed) {
       throw new CatalogError('UNAVAILABLE', 'the catalog has to be opened again')
@@ -451,8 +455,9 @@ export class SharedStore implements ReadableStore {
     const { base } = session.ground
     const bytes = Math.max(this.#journalBytes, (base?.sizeBytes ?? 0) / PARTS_A_CHECKPOINT)
     const limit = { bytes, files: this.#filesLimit(session) }
-    if (!session.journal.hasReached(limit)) return session
-    const next = await this.#translated('append', () => this.#nextPart(session))
+    const { journal } = session
+    if (!journal.hasReached(limit) && (journal.takesLong || !long)) return session
+    const next = await this.#translated('append', () => this.#nextPart(session, long))
     if (this.#session !== session) {
       closeQuietly(next.journal)
       throw new CatalogError('UNAVAILABLE', 'the catalog was closed meanwhile')

@@ -1,5 +1,6 @@
 /**
- * A table as JSON values of bounded size, and whole again of them: one of 3,000,000 files as one text would be as long as the longest string that there can be, and hold the event loop for seconds.
+ * A table as JSON values of bounded size, and whole again of them: one of 3,000,000 files as one text would be as long as
+ * the longest string that there can be, and hold the event loop for seconds.
  *
  * Pure. The pieces of one thing are given and taken in their order; whoever keeps them says where they belong (a file's
  * records, a page of an answer). What is small is one piece.
@@ -7,8 +8,8 @@
 import { FileList, type FilePiece, type PackedFiles } from './file-list.ts'
 import type { Table } from './model.ts'
 
-/** So many files a piece has at most. */
-const PIECE_FILES = 1000
+/** So many files, or rows of another kind, a piece has at most. */
+export const PIECE_ROWS = 1000
 
 /** All of a table but its files, and the first of these. */
 export interface TableStart {
@@ -82,11 +83,11 @@ const countOf = (files: readonly PackedFiles[]): number =>
   files.reduce((sum, { paths }) => sum + paths.length, 0)
 
 /** Up to 1000 files at a time. */
-function* packedInPieces(pieces: Iterable<Pick<FilePiece, 'length' | 'packed'>>) {
+export function* packedInPieces(pieces: Iterable<Pick<FilePiece, 'length' | 'packed'>>) {
   let some: PackedFiles[] = []
   let count = 0
   for (const piece of pieces) {
-    if (count + piece.length > PIECE_FILES) {
+    if (count + piece.length > PIECE_ROWS) {
       yield some
       some = []
       count = 0

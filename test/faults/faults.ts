@@ -229,7 +229,7 @@ export const FAULTS: readonly Fault[] = [
       },
       {
         file: 'build/lib/catalog/apply.js',
-        find: 'this.#refuseKnown(transaction.outcome);',
+        find: 'this.#refuseKnown(outcome);',
         replace: '{}',
       },
       {
@@ -479,6 +479,32 @@ export const FAULTS: readonly Fault[] = [
     ],
     tests: ['unit/catalog/chain.test.js'],
     says: /does not count/,
+  },
+  {
+    name: 'a change of several records stands in a part that versions without such changes read',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/catalog/shared-store.js',
+        find: '(journal.takesLong || !long)',
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/catalog/long-changes.test.js'],
+    says: /an older reader is stopped at its part/,
+  },
+  {
+    name: 'closed files of a long change that found no space stay',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/catalog/segmented-journal.js',
+        find: 'await this.#files.unlink(last.path);',
+        replace: '',
+      },
+    ],
+    tests: ['unit/catalog/long-changes.test.js'],
+    says: /without space nothing of it stays/,
   },
   {
     name: 'a checkpoint is made of what nobody has acknowledged',

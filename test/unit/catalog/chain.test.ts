@@ -6,8 +6,8 @@
 import t from 'tap'
 import { Draft } from '../../../lib/catalog/apply.ts'
 import { FileError } from '../../../lib/catalog/files.ts'
-import { encodeGroup } from '../../../lib/catalog/journal.ts'
 import { Memory } from '../../../lib/catalog/memory.ts'
+import { encodeRecord } from '../../../lib/catalog/records.ts'
 import { SharedStore } from '../../../lib/catalog/shared-store.ts'
 import type { CatalogState } from '../../../lib/catalog/state.ts'
 import {
@@ -180,13 +180,19 @@ t.test('a record that was cut off and replaced is noticed by whoever had read it
   // As after a write that found no space, though all of it had landed: it is cut off, and others follow.
   const path = `${epoch(2)}/journal-0000000001`
   const bytes = disk.files.get(path) ?? Buffer.alloc(0)
-  const cut = bytes.subarray(0, bytes.length - encodeGroup(1, [insert(7)]).length)
+  const cut = bytes.subarray(
+    0,
+    bytes.length - encodeRecord({ seq: 1, transactions: [insert(7)] }).length,
+  )
   disk.files.set(path, cut)
   await backup.follow()
   t.equal(filesIn(memory.known?.state as CatalogState), 'f1', 'cut off alone')
   disk.files.set(path, bytes)
   await backup.follow()
-  const others = [encodeGroup(1, [insert(8)]), encodeGroup(2, [insert(9)])]
+  const others = [
+    encodeRecord({ seq: 1, transactions: [insert(8)] }),
+    encodeRecord({ seq: 2, transactions: [insert(9)] }),
+  ]
   disk.files.set(path, Buffer.concat([cut, ...others]))
   await backup.follow()
   t.equal(filesIn(memory.known?.state as CatalogState), 'f1 f8 f9')
