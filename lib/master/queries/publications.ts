@@ -4,6 +4,7 @@
  * does another result for a directory around it or inside. Of one and the same directory they take turns anyway
  * (publisher.ts). Pure.
  */
+import { FileList } from '../../catalog/file-list.ts'
 import type { Change, Publication, Transaction } from '../../catalog/model.ts'
 import { absolutePath, type CatalogState } from '../../catalog/state.ts'
 import { Held } from './holds.ts'
@@ -41,6 +42,8 @@ function placesOf(state: CatalogState, change: Change): string[] {
   if (change.do === 'create-table') return [change.table.location]
   const table = 'tableId' in change ? state.table(change.tableId) : null
   if (table === null) return []
-  const files = change.do === 'write' ? change.files : []
-  return [table.location, ...files.map(({ path }) => absolutePath(table, path))]
+  const files = change.do === 'write' ? FileList.of(change.files) : FileList.EMPTY
+  // The others lie below the table's location, and there may be a million of them.
+  const elsewhere = files.outside === 0 ? [] : [...files]
+  return [table.location, ...elsewhere.map(({ path }) => absolutePath(table, path))]
 }
