@@ -212,7 +212,8 @@ export class Master {
   async start(): Promise<void> {
     await this.#open()
     try {
-      // Loaded while the election starts: the calling side of RPC costs a tenth of a second, and no port waits for it.
+      // Loaded while the election starts: the calling side of RPC costs a tenth of a second, and no port waits for it. So
+      // does the parser of statements: made with the first of them, it would hold up everything else of a new active.
       const [joined, { Peers }, { MasterNetwork }, { ForeignMasters }, { ContestLetters }] =
         await Promise.all([
           this.#options.join(this.#service(), this.#options.onFailure),
@@ -220,6 +221,7 @@ export class Master {
           import('./network.ts'),
           import('./foreign-masters.ts'),
           import('./contest-letters.ts'),
+          import('../sql/index.ts').then(({ prepareParser }) => prepareParser()),
         ])
       this.#joinedAs(joined, { Peers, MasterNetwork })
       this.#letters = this.#makeLetters(joined.member, ContestLetters)

@@ -6,16 +6,29 @@ import { inSlices, type Turns } from '../base/slices.ts'
 
 /** Shorter ones are written in one piece. */
 const LONG = 500
+/** So many items are made bytes at a time: a text of many megabytes takes long, too, on its way into the socket. */
+const PIECE_ITEMS = 256
 
-export async function jsonInSlices(answer: unknown, turns?: Turns): Promise<string> {
+export async function jsonInSlices(answer: unknown, turns?: Turns): Promise<string | Buffer> {
   const fields = Object.entries(answer ?? {})
   const long = fields.find(([, value]) => Array.isArray(value) && value.length > LONG)
   if (Array.isArray(answer) || long === undefined) return JSON.stringify(answer)
   const [name, list] = long as [string, unknown[]]
-  const items: string[] = []
-  // As JSON does it: what is nothing in a list is null.
-  await inSlices(list, (item) => items.push(JSON.stringify(item) ?? 'null'), turns)
   const others = JSON.stringify(Object.fromEntries(fields.filter(([field]) => field !== name)))
   const before = others === '{}' ? '{' : `${others.slice(0, -1)},`
-  return `${before}${JSON.stringify(name)}:[${items.join(',')}]}`
+  const pieces = [Buffer.from(`${before}${JSON.stringify(name)}:[`)]
+  let items: string[] = []
+  await inSlices(
+    list.keys(),
+    (at) => {
+      // As JSON does it: what is nothing in a list is null.
+      items.push(JSON.stringify(list[at]) ?? 'null')
+      const isLast = at === list.length - 1
+      if (!isLast && items.length < PIECE_ITEMS) return
+      pieces.push(Buffer.from(`${items.join(',')}${isLast ? ']}' : ','}`))
+      items = []
+    },
+    turns,
+  )
+  return Buffer.concat(pieces)
 }

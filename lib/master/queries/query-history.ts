@@ -11,6 +11,7 @@ import { join } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
+import { inSlices } from '../../base/slices.ts'
 import { type Files, openFiles } from '../../catalog/files.ts'
 import { leavingSpoilt, SpoiltError, SpoiltFiles } from '../../catalog/spoilt-files.ts'
 import { listAnew } from '../../ha/index.ts'
@@ -43,6 +44,15 @@ async function orNothing<T>(call: Promise<T>): Promise<T | null> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
   }
+}
+
+function* linesOf(bytes: Buffer): Generator<string> {
+  let begin = 0
+  for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, begin)) {
+    yield bytes.toString('utf8', begin, end)
+    begin = end + 1
+  }
+  yield bytes.toString('utf8', begin)
 }
 
 interface ReadSoFar {
@@ -202,7 +212,7 @@ export class QueryHistory implements LogListener {
     try {
       const bytes = await this.#disk.read(join(this.#options.directory, name))
       if (bytes === 'missing') return
-      for (const line of bytes.toString('utf8').split('\n')) this.#take(line, name)
+      await this.#takeAll(bytes, name)
       this.#files.set(name, { offset: bytes.length, rest: Buffer.alloc(0) })
       this.#spoilt.delete(name)
     } catch (error) {
@@ -235,7 +245,7 @@ export class QueryHistory implements LogListener {
       )
       const bytes = Buffer.concat([so.rest, buffer.subarray(0, bytesRead)])
       const end = bytes.lastIndexOf(0x0a) + 1
-      for (const line of bytes.subarray(0, end).toString('utf8').split('\n')) this.#take(line, name)
+      await this.#takeAll(bytes.subarray(0, end), name)
       this.#files.set(name, {
         offset: so.offset + bytesRead,
         rest: Buffer.from(bytes.subarray(end)),
@@ -243,6 +253,11 @@ export class QueryHistory implements LogListener {
     } finally {
       await file.close()
     }
+  }
+
+  /** In slices: a log of some megabytes has thousands of lines, and each is looked at closely. */
+  #takeAll(bytes: Buffer, name: string): Promise<void> {
+    return inSlices(linesOf(bytes), (line) => this.#take(line, name))
   }
 
   #take(text: string, name: string): void {

@@ -282,13 +282,12 @@ export class QueryServices {
     logDisk,
   }: QueryOptions): Promise<Loaded> {
     const { clock, wallMs, log } = this.#options
-    const [{ openTerm, warmUp }, { QueryHistory }] = await Promise.all([
+    const [{ openTerm }, { QueryHistory }] = await Promise.all([
       import('./term.ts'),
       import('./query-history.ts'),
       import('./catalog-service.ts'),
       preload(),
     ])
-    warmUp()
     const options = {
       directory: logDirectory,
       limit: historyLimit,

@@ -68,11 +68,6 @@ const FLUSH_MS = 250
 /** Between two tries to read the earlier terms' query log. */
 const INHERIT_PAUSE_MS = 1000
 
-/** The parser takes its time to be made: ahead of time, so that no query waits for it after a take-over. */
-export function warmUp(): void {
-  parseStatement('SELECT 1')
-}
-
 /** Opens the catalog under the term. Rejects CatalogError. */
 export async function openTerm(options: TermOptions): Promise<QueryTerm> {
   const { term, signal, commit, onBroken, onGone, clock, log } = options

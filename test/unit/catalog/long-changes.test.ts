@@ -25,6 +25,7 @@ import {
   transaction,
 } from '../../contract/catalog.ts'
 import { gatewayFiles } from '../../support/gateway-files.ts'
+import { longestTurn } from '../../support/longest-turn.ts'
 import { type Fault, type MemDirectory, memDirectory, memFiles } from '../../support/mem-files.ts'
 import { until } from '../../support/until.ts'
 
@@ -285,25 +286,6 @@ t.test(
 )
 
 // ---- slices ------------------------------------------------------------------------------------------------------------
-
-/** How long the event loop waited for its turn at most while `work` was under way, in ms of this process's CPU. */
-async function longestTurn<T>(work: () => Promise<T>): Promise<{ ms: number; turns: number }> {
-  let over = false
-  let turns = 0
-  let ms = 0
-  const ending = work().finally(() => {
-    over = true
-  })
-  while (!over) {
-    const before = process.cpuUsage()
-    await new Promise((resolve) => setImmediate(resolve))
-    const { user } = process.cpuUsage(before)
-    ms = Math.max(ms, user / 1000)
-    turns += 1
-  }
-  await ending
-  return { ms, turns }
-}
 
 t.test('a long change is decided, written and read in slices', async (t) => {
   const many = FileList.of(files(50_000, 50).map((one) => ({ ...one, partition: [] })))

@@ -11,6 +11,7 @@ import type { QueryHistory } from '../../../lib/master/queries/query-history.ts'
 import { type LogLine, logName, QueryLog } from '../../../lib/master/queries/query-log.ts'
 import { QueryServices } from '../../../lib/master/queries/services.ts'
 import { type Gateway, gatewayReads } from '../../support/gateway-files.ts'
+import { longestTurn } from '../../support/longest-turn.ts'
 import { ID, Terms } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
 
@@ -243,4 +244,18 @@ t.test('the services of a backup name the active; those of the active answer', a
   over.abort()
   await services.deactivate()
   await t.rejects(services.newest(10), { code: 'NOT_ACTIVE' })
+})
+
+t.test('a long log is read in slices, whether it may grow or not', async (t) => {
+  const LINES = 20_000
+  const terms = new Terms(t)
+  const directory = terms.options.logDirectory
+  mkdirSync(directory, { recursive: true })
+  const text = Array.from({ length: LINES }, (_, n) => JSON.stringify(lineOf(n, 1, 'succeeded')))
+  writeFileSync(join(directory, logName(1)), text.map((line) => `${line}\n`).join(''))
+  for (const history of [terms.history(), hostOf(terms).history]) {
+    const read = await longestTurn(() => history.allLines())
+    t.equal((await history.newest(LINES)).length, terms.options.historyLimit)
+    t.ok(2 * read.ms < read.totalMs, `the longest turn took ${read.ms} ms of ${read.totalMs} ms`)
+  }
 })

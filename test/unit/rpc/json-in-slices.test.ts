@@ -16,7 +16,7 @@ t.test('it says what JSON says, however long its list is', async (t) => {
     { many: [...list(600), undefined, null], also: list(600) },
   ]
   for (const answer of answers) {
-    t.same(JSON.parse(await jsonInSlices(answer)), JSON.parse(JSON.stringify(answer)))
+    t.same(JSON.parse(String(await jsonInSlices(answer))), JSON.parse(JSON.stringify(answer)))
   }
 })
 
