@@ -76,6 +76,7 @@ function valuesOf(input: CopyInput): string[] {
     name: sqlName(one.name),
     sql: cast(input, one),
     type: types.toDuckDb(one.type),
+    isNull: one.source === null,
   }))
   if (target.format !== 'TEXT') return plain.map(({ name, sql }) => `${sql} AS ${name}`)
   const format = textFormat(target.options)

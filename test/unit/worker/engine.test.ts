@@ -535,6 +535,27 @@ t.test('what does not fit is told, and nothing is left', async (t) => {
   )
 })
 
+t.test('a line that is too long is refused, however many columns it is made of', async (t) => {
+  const names = Array.from({ length: 21 }, (_, i) => `c${i}`)
+  const columns = names.map((name) => `${name} TEXT`).join(', ')
+  const wide = warehouse.table('wide', columns, { format: 'TEXT', options: {} })
+  const rowOf = (text: string, into: readonly string[] = names) =>
+    warehouse.insert(wide, `SELECT ${into.map(() => text).join(', ')}`, { into: [...into] })
+  const tooLong = /a row has more than 1999999 bytes as a line of text/
+  t.match(errorOf(await rowOf("repeat('x', 96000)")).message, tooLong)
+  t.match(errorOf(await rowOf("repeat('\"', 48000)")).message, tooLong, 'quotes are written twice')
+  t.match(errorOf(await rowOf("repeat('x', 2000000)", ['c20'])).message, tooLong, 'in the last one')
+  t.match(await rowOf("repeat('x', 94000)"), { rows: 1 })
+  t.match(await rowOf("repeat('\"', 47000)"), { rows: 1 })
+  t.match(await rowOf("repeat('x', 1990000)", ['c20']), { rows: 1 })
+  const lengths = 'SELECT length(c0), length(c20) FROM wide ORDER BY ALL'
+  t.same(await warehouse.query(lengths), [
+    [47000, 47000],
+    [94000, 94000],
+    [null, 1990000],
+  ])
+})
+
 t.test('what is too deep or not to be filled in is told in plain words', async (t) => {
   const deep = [
     `SELECT ${'1+'.repeat(3000)}1`,

@@ -10,6 +10,7 @@ import { Signal } from '../../../lib/worker/pause.ts'
 import { ResultQueue } from '../../../lib/worker/results.ts'
 import type { RunningQuery } from '../../../lib/worker/running-query.ts'
 import { TaskList } from '../../../lib/worker/task-list.ts'
+import { checkedLine } from '../../../lib/worker/text-checks.ts'
 import { writePlan } from '../../../lib/worker/write-plan.ts'
 import { run } from '../../support/run.ts'
 import { columnsOf, TYPES } from '../../support/worker-engine.ts'
@@ -110,6 +111,33 @@ t.test('columns of a write', async (t) => {
     ],
     partitionColumns: [{ name: 'p', type: 'TEXT', source: 0 }],
   })
+})
+
+/** How many expressions stand in each other at most, where a sum of terms in a row counts as one for each of them. */
+function levelsOf(sql: string): number {
+  const sums = [1]
+  let most = 0
+  for (const one of sql.replaceAll(/'[^']*'/g, '')) {
+    if (one === '(') sums.push(1)
+    else if (one === ')') sums.pop()
+    else if (one === '+') sums.push((sums.pop() ?? 0) + 1)
+    most = Math.max(
+      most,
+      sums.reduce((sum, each) => sum + each, 0),
+    )
+  }
+  return most
+}
+
+t.test('the check of a line is no deeper in a wide table than it has to be', async (t) => {
+  const levels = (count: number, isNull: boolean): number => {
+    const values = Array.from({ length: count }, (_, i) => {
+      return { sql: `q.c${i}`, type: 'VARCHAR', isNull: isNull && i > 0 }
+    })
+    return levelsOf(checkedLine('q.c0', values, textFormat({})))
+  }
+  t.ok(levels(1000, false) <= levels(2, false) + 2 * Math.log2(1000), 'halves of halves')
+  t.equal(levels(1000, true), levels(1, false), 'what is NULL anyway is not looked at')
 })
 
 t.test('news are not missed', async (t) => {
