@@ -57,6 +57,8 @@ export class Follow {
   readonly #news = new Signal()
   #active: ActiveMaster | null = null
   #session = new AbortController()
+  /** Under which the session's master was found active; it may not have registered this worker yet. */
+  #sessionEpoch = 0
   #pauseMs = FIRST_PAUSE_MS
   #running: Promise<void> = Promise.resolve()
   #registrations = 0
@@ -85,7 +87,7 @@ export class Follow {
 
   /** Somebody with the secret spoke under a newer term than our master's. */
   onNewerEpoch(epoch: number): void {
-    if (this.#active !== null && epoch > this.#active.epoch) this.#session.abort()
+    if (epoch > this.#sessionEpoch) this.#session.abort()
   }
 
   /** Tells the master how all tasks have ended, if it can be reached, and goes. */
@@ -117,6 +119,7 @@ export class Follow {
     const { log } = this.#options
     const session = new AbortController()
     this.#session = session
+    this.#sessionEpoch = active.epoch
     try {
       await this.#register(active)
       this.#active = active
