@@ -69,8 +69,8 @@ export class MountWatch {
       if (error.code === 'ENOENT') return null
       throw error
     })
-    const table = await mountTable()
     if (now === null) {
+      const table = await mountTable()
       const isMounted = mountOf(joined.path, table)?.mountId === joined.mount?.mountId
       return isMounted ? null : lostText({ joined, words }, mountOf(joined.path, table), table)
     }
@@ -92,7 +92,7 @@ export class MountWatch {
       const { path } = joined
       return `${path} is another directory than the one that ${words.who} joined, in the same mount: put back what was there; ${words.meanwhile}`
     }
-    return lostText({ joined, words }, now.mount, table)
+    return lostText({ joined, words }, now.mount, await mountTable())
   }
 }
 
