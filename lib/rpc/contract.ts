@@ -537,6 +537,17 @@ const manifest = z.object({
   bytes: z.number().int(),
 })
 
+/** A part of a manifest. Its files in their order: those that follow each other and are of one partition say its values once. */
+const manifestPage = z.object({
+  /** All but the files; in the first page, 0. */
+  head: manifest.omit({ files: true, groups: true }).nullish(),
+  files: z.array(packedFiles),
+  /** As the manifest's, of these files. */
+  groups: z.array(z.number().int()).optional(),
+  /** The number of the next page; null: this was the last. */
+  next: z.number().int().min(1).nullable(),
+})
+
 /** How a task stands on its worker. `ended` stays until a master has taken note of it. */
 const taskReport = z.object({
   queryId,
@@ -548,6 +559,11 @@ const taskReport = z.object({
   startedMs: z.number(),
   error: queryError.nullable(),
   manifest: manifest.nullable(),
+  /**
+   * Of a change whose manifest this message has no room for (`manifest` is null then, so that a master that doesn't know of
+   * this takes it for failed): so many files are in it, and `worker.manifest` has it page by page.
+   */
+  paged: z.number().int().min(0).optional(),
   /** It ended because its worker was told to stop. */
   stopped: z.boolean().optional(),
 })
@@ -686,6 +702,12 @@ export const worker = {
     z.object({ queryId, attempt: attempt.optional() }),
     nothing,
   ),
+  /** What a change has written, where its report says that it is `paged`. UNAVAILABLE for what this worker doesn't have (any more). */
+  manifest: call(
+    { access: 'cluster', activeOnly: false },
+    z.object({ queryId, attempt, page: z.number().int().min(0) }),
+    manifestPage,
+  ),
   status: call(
     { access: 'who', activeOnly: false },
     nothing,
@@ -750,6 +772,7 @@ export type Compaction = z.output<typeof compaction>
 export type BoundNames = z.output<typeof boundNames>
 export type WriteTarget = z.output<typeof writeTarget>
 export type Manifest = z.output<typeof manifest>
+export type ManifestPage = z.output<typeof manifestPage>
 export type TaskReport = z.output<typeof taskReport>
 export type WorkerInfo = z.output<typeof workerInfo>
 export type Ended = z.output<(typeof tracker.ended)['request']>

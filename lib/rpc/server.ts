@@ -69,7 +69,10 @@ export interface CallFacts {
 
 /** Requests of the contract are small, but for a long statement in escapes; a stranger must not fill our memory. */
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024
-/** Who shows the cluster's secret, which is looked at before the body is read: a report may list thousands of files. */
+/**
+ * Who shows the cluster's secret, which is looked at before the body is read: a worker that registers tells all its tasks,
+ * of which lib/worker (message-room.ts) sees to it that they fit.
+ */
 const CLUSTER_BODY_LIMIT_BYTES = 64 * 1024 * 1024
 /** For the whole request to arrive. Node looks for late ones each `LOOK_FOR_LATE_MS`. */
 const REQUEST_TIMEOUT_MS = 15_000

@@ -7,17 +7,19 @@
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
-import type { Manifest, QueryError, Task, TaskReport } from '../rpc/contract.ts'
+import type { Manifest, ManifestPage, QueryError, Task, TaskReport } from '../rpc/contract.ts'
 import type { LineWriter } from '../rpc/index.ts'
 import { type EngineText, engineText } from '../sql/index.ts'
 import type { Engine, EngineConnection } from './duckdb.ts'
 import { FUNCTION_COLUMNS, functionRows } from './function-list.ts'
 import { joinFiles } from './joining.ts'
+import { cutError, MessageRoom } from './message-room.ts'
 import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
 import { type ResultLimits, ResultQueue } from './results.ts'
 import { enterScope, type ScopeParts } from './scope.ts'
 import { stage, type Way } from './staging.ts'
 import type { TypeNames } from './write-plan.ts'
+import { Written } from './written.ts'
 import { type Rows, zonedRows } from './zoned-rows.ts'
 
 export interface QueryParts {
@@ -54,7 +56,7 @@ export class RunningQuery {
   #query: EngineText | null = null
   #state: TaskReport['state'] = 'running'
   #error: QueryError | null = null
-  #manifest: Manifest | null = null
+  #written: Written | null = null
   #rows = 0
 
   constructor(task: Task, parts: QueryParts) {
@@ -77,7 +79,8 @@ export class RunningQuery {
     return this.#state === 'running'
   }
 
-  report(): TaskReport {
+  /** `room`: of the message that it goes into. */
+  report(room = new MessageRoom()): TaskReport {
     return {
       queryId: this.task.queryId,
       attempt: this.task.attempt,
@@ -86,9 +89,21 @@ export class RunningQuery {
       rows: this.#results === null ? this.#rows : this.#results.delivered,
       startedMs: this.#startedMs,
       error: this.#error,
-      manifest: this.#manifest,
+      ...this.#told(room),
       ...(this.#state === 'failed' && this.#killed?.stopped === true ? { stopped: true } : {}),
     }
+  }
+
+  #told(room: MessageRoom): Pick<TaskReport, 'manifest' | 'paged'> {
+    const written = this.#state === 'succeeded' ? this.#written : null
+    if (written === null) return { manifest: null }
+    const { manifest, files } = written
+    return manifest !== null && room.take(written) ? { manifest } : { manifest: null, paged: files }
+  }
+
+  /** Of what it has written, once it has succeeded; null where there is none of that number. */
+  page(number: number): ManifestPage | null {
+    return this.#state === 'succeeded' ? (this.#written?.page(number) ?? null) : null
   }
 
   /** Asks it to end; `ended` tells when it has. */
@@ -171,8 +186,7 @@ export class RunningQuery {
     const way = (): Promise<Way | null> => this.#requireOurs(write.directory, 'would write')
     const staged = await stage({ connection, query, target: write, roots, types, way })
     await this.#requireOurs(write.directory, 'wrote')
-    this.#manifest = { ...staged, reads }
-    this.#rows = this.#manifest.rows
+    await this.#keep({ ...staged, reads })
   }
 
   async #join(connection: EngineConnection): Promise<void> {
@@ -181,7 +195,7 @@ export class RunningQuery {
       throw new QueryFault('internal', 'a task to join files does not say which')
     }
     const { scope, types } = this.#parts
-    this.#manifest = await joinFiles({
+    const manifest = await joinFiles({
       ...{ connection, compaction, target: write, roots: scope.roots, types },
       way: () => this.#requireOurs(write.directory, 'would write'),
       signal: this.#stopped.signal,
@@ -190,7 +204,12 @@ export class RunningQuery {
       },
     })
     await this.#requireOurs(write.directory, 'wrote')
-    this.#rows = this.#manifest.rows
+    await this.#keep(manifest)
+  }
+
+  async #keep(manifest: Manifest): Promise<void> {
+    this.#written = await Written.of(manifest)
+    this.#rows = manifest.rows
   }
 
   async #requireOurs(path: string, does: 'would write' | 'wrote'): Promise<Way | null> {
@@ -245,7 +264,8 @@ export class RunningQuery {
   }
 
   #fail(error: unknown): void {
-    this.#error = this.#killed?.error ?? queryErrorOf(error, this.#query)
+    const told = this.#killed?.error ?? queryErrorOf(error, this.#query)
+    this.#error = { ...told, message: cutError(told.message) }
     if (this.#error.kind === 'internal') {
       this.#parts.log('error', `query ${this.task.queryId}: ${messageOf(error)}`, { error })
     }

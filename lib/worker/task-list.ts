@@ -3,6 +3,8 @@
  * once, with its newest attempt; to be told of one twice changes nothing.
  */
 import type { Task, TaskReport } from '../rpc/contract.ts'
+import { RpcError } from '../rpc/index.ts'
+import { MessageRoom, TASK_CHARS } from './message-room.ts'
 import type { RunningQuery } from './running-query.ts'
 
 export interface TaskListOptions {
@@ -25,6 +27,8 @@ const ACCEPTED: Acceptance = { accepted: true, why: null }
 export class TaskList {
   readonly #options: TaskListOptions
   readonly #queries = new Map<string, RunningQuery>()
+  /** How long each of their tasks is in a registration. */
+  readonly #chars = new WeakMap<Task, number>()
   /** Nobody asks for them any more, but they have not ended yet. */
   readonly #abandoned = new Set<RunningQuery>()
   #stopping = false
@@ -47,6 +51,7 @@ export class TaskList {
     return this.#queries.size + this.#abandoned.size
   }
 
+  /** Throws RpcError BAD_REQUEST for a task that no worker can take. */
   run(task: Task): Acceptance {
     const known = this.#queries.get(task.queryId)
     if (known !== undefined && known.task.attempt === task.attempt) return ACCEPTED
@@ -55,6 +60,7 @@ export class TaskList {
     }
     if (this.#stopping) return { accepted: false, why: 'this worker is being stopped' }
     if (this.freeSlots === 0) return { accepted: false, why: 'no free slot' }
+    if (!this.#fits(task)) return { accepted: false, why: 'what it has to tell of fills a message' }
     if (known !== undefined) this.#abandon(known, 'a newer attempt has replaced it')
     const query = this.#options.start(task)
     this.#queries.delete(task.queryId)
@@ -78,15 +84,18 @@ export class TaskList {
     if (attempt === undefined || (query?.task.attempt ?? 0) <= attempt) query?.kill(why)
   }
 
+  /** For one message, like `reports`. */
   tasks(): { task: Task; report: TaskReport }[] {
+    const room = new MessageRoom()
     return [...this.#queries.values()].map((query) => ({
       task: query.task,
-      report: query.report(),
+      report: query.report(room),
     }))
   }
 
   reports(): TaskReport[] {
-    return [...this.#queries.values()].map((query) => query.report())
+    const room = new MessageRoom()
+    return [...this.#queries.values()].map((query) => query.report(room))
   }
 
   /**
@@ -119,6 +128,23 @@ export class TaskList {
     this.#abandoned.add(query)
     query.kill(why)
     void query.ended.then(() => this.#abandoned.delete(query))
+  }
+
+  /** Whether it has a place in the next registration, beside all that is to be told there. */
+  #fits(task: Task): boolean {
+    const chars = this.#charsOf(task)
+    if (chars > TASK_CHARS) {
+      const text = `the task is ${chars} characters long, and may be ${TASK_CHARS}`
+      throw new RpcError('BAD_REQUEST', text)
+    }
+    const others = [...this.#queries.values()].filter((one) => one.task.queryId !== task.queryId)
+    return others.reduce((sum, one) => sum + this.#charsOf(one.task), chars) <= TASK_CHARS
+  }
+
+  #charsOf(task: Task): number {
+    const known = this.#chars.get(task) ?? JSON.stringify(task).length
+    this.#chars.set(task, known)
+    return known
   }
 
   #trim(): void {

@@ -231,6 +231,11 @@ export class Worker {
         this.#tasks.kill(queryId, attempt, 'the query was killed')
         return {}
       },
+      manifest: ({ queryId, attempt, page }) => {
+        const found = this.#tasks.find(queryId, attempt)?.page(page) ?? null
+        if (found !== null) return found
+        throw new RpcError('UNAVAILABLE', 'this worker has no such page of a manifest (any more)')
+      },
       status: () => this.status(),
     }
   }

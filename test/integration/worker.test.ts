@@ -13,7 +13,7 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { splitHostPort } from '../../lib/base/host-port.ts'
 import { FileList } from '../../lib/catalog/file-list.ts'
 import type { Table } from '../../lib/catalog/model.ts'
-import type { ResultLine, Task, TaskReport } from '../../lib/rpc/contract.ts'
+import type { ManifestPage, ResultLine, Task, TaskReport } from '../../lib/rpc/contract.ts'
 import { Worker, type WorkerOptions } from '../../lib/worker/index.ts'
 import { FAKE_CLUSTER, FAKE_SECRET, FakeTracker } from '../support/fake-tracker.ts'
 import { freePortRow } from '../support/free-ports.ts'
@@ -177,6 +177,60 @@ t.test('tasks', async (t) => {
       t.match(text, 'AGGREGATE', mode)
     }
   })
+
+  await t.test(
+    'a write of very many files is reported without them, and told in pages',
+    async (t) => {
+      const location = join(warehouse, 'default', 't-many')
+      const columns = columnsOf('a INT4, p INT4')
+      const write: Task['write'] = {
+        ...{ tableId: 1, schemaVersion: 1, mode: 'append', base: location, format: 'TEXT' },
+        ...{ directory: join(location, 'data-y-1'), options: {}, columns, into: null },
+        partitionBy: [{ name: 'p', type: 'INT4' }],
+      }
+      const task = taskOf('SELECT i, i % 1200 FROM range(2400) r(i)', { mode: 'write', write })
+      tracker.forgetsEnded = false
+      await run(task)
+      const { manifest, paged, rows } = await ended(tracker, task)
+      t.same([manifest, rows], [null, 2400])
+      const { queryId, attempt } = task
+      const page = (number: number, more = {}) => {
+        const asked = { queryId, attempt, page: number, ...more }
+        return master.call('manifest', asked, { deadlineMs: patienceMs() })
+      }
+      for (const again of [1, 2]) {
+        const paths: string[] = []
+        let first: ManifestPage | null = null
+        for (let next: number | null = 0; next !== null; ) {
+          const one = await page(next)
+          first ??= one
+          paths.push(...one.files.flatMap((packed) => packed.paths))
+          next = one.next
+        }
+        t.match(
+          first?.head,
+          { rows: 2400, partitionColumns: [{ name: 'p' }], reads: [] },
+          `${again}`,
+        )
+        t.equal(paths.length, paged)
+        t.equal(new Set(paths.map((path) => path.split('/')[1])).size, 1200)
+      }
+      await t.rejects(page(1000), { code: 'UNAVAILABLE' })
+      await t.rejects(page(0, { attempt: 2 }), { code: 'UNAVAILABLE' })
+      const stranger = tracker.caller(addresses.qm, 'x'.repeat(64))
+      const asked = { queryId, attempt, page: 0 }
+      const refused = stranger.call('manifest', asked, { deadlineMs: patienceMs() })
+      await t.rejects(refused, { code: 'FORBIDDEN' })
+      await stranger.close()
+      tracker.forgetsEnded = true
+      await until('it is forgotten', () =>
+        page(0).then(
+          () => false,
+          () => true,
+        ),
+      )
+    },
+  )
 
   await t.test('a write is reported with its files', async (t) => {
     const location = join(warehouse, 'default', 't-1')

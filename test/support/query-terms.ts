@@ -11,7 +11,7 @@ import type { QueryOptions } from '../../lib/master/queries/options.ts'
 import type { Spot } from '../../lib/master/queries/query.ts'
 import { type HistoryOptions, QueryHistory } from '../../lib/master/queries/query-history.ts'
 import { QueryTerm } from '../../lib/master/queries/term.ts'
-import type { RunAnswer, WorkerCalls } from '../../lib/master/queries/worker-calls.ts'
+import type { PageAnswer, RunAnswer, WorkerCalls } from '../../lib/master/queries/worker-calls.ts'
 import type { Manifest, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
 import { HandClock, settle } from './hand-clock.ts'
 
@@ -35,6 +35,19 @@ export class FakeCalls implements WorkerCalls {
 
   async kill(_info: WorkerInfo, { queryId }: { queryId: string }): Promise<void> {
     this.killed.push(queryId)
+  }
+
+  /** What a page of a manifest is answered; there is none when a test says nothing. */
+  pageOf: (
+    info: WorkerInfo,
+    asked: { queryId: string; attempt: number; page: number },
+  ) => PageAnswer | Promise<PageAnswer> = () => ({ is: 'missing', why: 'nobody is asked' })
+
+  async manifest(
+    info: WorkerInfo,
+    asked: { queryId: string; attempt: number; page: number },
+  ): Promise<PageAnswer> {
+    return this.pageOf(info, asked)
   }
 
   async sign(spot: Spot): Promise<Sign> {

@@ -10,8 +10,9 @@ import type { FileList, FilePartition } from '../../catalog/file-list.ts'
 import { rowsOf } from '../../catalog/joined.ts'
 import type { Change, DataFile, Join, Table } from '../../catalog/model.ts'
 import { absolutePath } from '../../catalog/state.ts'
-import type { Compaction, Manifest, Task, WriteTarget } from '../../rpc/contract.ts'
+import type { Compaction, Task, WriteTarget } from '../../rpc/contract.ts'
 import { groupsOf, type JoinPlan, type JoinRules, JoinTask } from './join-planner.ts'
+import type { WholeManifest } from './manifests.ts'
 import { allColumns } from './names.ts'
 import { attemptName } from './write-plan.ts'
 
@@ -165,7 +166,7 @@ export interface Compacted {
 export function compactedOf(
   table: Table,
   { write, compaction }: Pick<Task, 'write' | 'compaction'>,
-  manifest: Manifest,
+  manifest: WholeManifest,
 ): Compacted {
   if (write === null || compaction === undefined) throw new Error('a compaction without a target')
   const made = madeOf(compaction, manifest)
@@ -209,13 +210,15 @@ function stillOf(files: FileList, { groups }: Compaction, wanted: ReadonlySet<st
 }
 
 /** Each group with what it has become. */
-function madeOf({ groups }: Compaction, { files, groups: numbers = [] }: Manifest): Join[] {
+function madeOf({ groups }: Compaction, { files, groups: numbers = [] }: WholeManifest): Join[] {
   const made = groups.map(({ files: replaced }): Join & { files: DataFile[] } => ({
     replaced: replaced.map(({ path }) => path),
     files: [],
   }))
-  for (const [i, file] of files.entries()) {
-    const join = made[numbers[i] ?? -1]
+  let at = 0
+  for (const file of files) {
+    const join = made[numbers[at] ?? -1]
+    at += 1
     if (join === undefined) throw new CatalogError('CONFLICT', `file ${file.path} is of no group`)
     join.files.push(file)
   }

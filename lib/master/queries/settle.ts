@@ -13,14 +13,15 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 import { CatalogError } from '../../catalog/errors.ts'
-import type { Outcome, Transaction } from '../../catalog/model.ts'
+import type { DataFile, Outcome, Transaction } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
-import type { Manifest, QueryError, Task, WriteTarget } from '../../rpc/contract.ts'
+import type { QueryError, Task, WriteTarget } from '../../rpc/contract.ts'
 import { SqlError } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import type { Steps } from './ddl.ts'
 import { Held, heldUpBy, holderOf, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
 import type { QueryList } from './list.ts'
+import type { WholeManifest } from './manifests.ts'
 import type { QueryOptions } from './options.ts'
 import type { Plan } from './plan.ts'
 import { refuseMoving } from './publications.ts'
@@ -94,12 +95,12 @@ export class Settler {
   }
 
   /** Its worker has written everything. */
-  succeeded(query: Query, manifest: Manifest): void {
+  succeeded(query: Query, manifest: WholeManifest): void {
     // It was told before.
     if (query.stage !== 'waiting') this.#apply(query, manifest)
   }
 
-  #apply(query: Query, manifest: Manifest): void {
+  #apply(query: Query, manifest: WholeManifest): void {
     this.#run(query, async () => {
       const { publish } = this.#options
       const { task } = query
@@ -142,29 +143,28 @@ export class Settler {
    * What becomes a table's content has to be where this master sees it: it may have been removed since its worker synced it,
    * or the worker may have another directory under that name, or this master. Waits where nobody can tell.
    */
-  async #whyGone({ write, publishTo }: Task, { files }: Manifest): Promise<string | null> {
+  async #whyGone({ write, publishTo }: Task, { files }: WholeManifest): Promise<string | null> {
     const { lookFor, whyNotOurs, clock, log, signal } = this.#options
     if (lookFor === undefined || write === null) return null
-    const left = [...files]
     let gone: string | null = null
-    const look = async (): Promise<void> => {
-      for (let file = left.shift(); file !== undefined && gone === null; file = left.shift()) {
-        gone ??= await lookFor(join(write.base, file.path), file.bytes)
+    const look = async (left: Iterator<DataFile>): Promise<void> => {
+      for (let one = left.next(); one.done !== true && gone === null; one = left.next()) {
+        gone ??= await lookFor(join(write.base, one.value.path), one.value.bytes)
       }
     }
     for (;;) {
+      const left = files[Symbol.iterator]()
       try {
         gone = await whyNotOurs(write)
         // One without rows is a directory all the same.
         if (publishTo !== null && files.length === 0) gone ??= await lookFor(write.directory, null)
-        await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look))
+        await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, () => look(left)))
         return gone
       } catch (error) {
         log('warn', `files that a worker has written can't be looked for: ${messageOf(error)}`)
       }
       await new Promise<void>((resolve) => clock.after(FULL_PAUSE_MS, resolve))
       signal.throwIfAborted()
-      left.splice(0, left.length, ...files)
     }
   }
 

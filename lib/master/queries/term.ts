@@ -239,6 +239,7 @@ export class QueryTerm {
       anewMs,
       proof,
       log,
+      signal,
       onOrphan: (directory) => this.sweeper.add(directory),
     })
     this.client = new ClientService({

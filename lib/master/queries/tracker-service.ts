@@ -11,6 +11,7 @@ import type { LineWriter } from '../../rpc/stream.ts'
 import type { CatalogPort } from './catalog-port.ts'
 import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'
+import { Manifests } from './manifests.ts'
 import type { Proof } from './proof.ts'
 import { changesData, type EndState, isBackground, kindOf, type Query } from './query.ts'
 import { type Scheduler, spotOf } from './scheduler.ts'
@@ -38,6 +39,8 @@ export interface TrackerOptions {
   readonly anewMs: () => number
   readonly wallMs: () => number
   readonly log: Log
+  /** Aborts with the term. */
+  readonly signal: AbortSignal
 }
 
 type Method = 'register' | 'heartbeat' | 'prove' | 'ended'
@@ -55,9 +58,16 @@ export class TrackerService {
   readonly #follows = new Set<LineWriter<{ epoch: number }>>()
   /** Changes whose worker's death is looked into. */
   readonly #doubtful = new Set<Query>()
+  readonly #manifests: Manifests
 
   constructor(options: TrackerOptions) {
+    const { settler } = options
     this.#options = options
+    this.#manifests = new Manifests({
+      ...options,
+      onWhole: (query, manifest) => settler.succeeded(query, manifest),
+      onStrange: (query, why) => this.lost(query, `worker ${query.spot?.workerId} ${why}`),
+    })
   }
 
   register({
@@ -342,13 +352,21 @@ export class TrackerService {
       list.runs(query, spotOf(info), report.startedMs, clock.nowMs())
       return 'keep'
     }
-    this.#ended(query, report)
+    this.#ended(query, info, report)
     // A write is forgotten when its end is in the catalog.
     return (query as Query).stage === 'ended' ? 'forget' : 'keep'
   }
 
-  #ended(query: Query, report: TaskReport): void {
-    const { list, catalog, settler, wallMs } = this.#options
+  #ended(query: Query, info: WorkerInfo, report: TaskReport): void {
+    const { list, catalog, settler, clock, wallMs } = this.#options
+    const { state: said, manifest, paged } = report
+    if (changesData(query) && said === 'succeeded' && manifest === null && paged !== undefined) {
+      // Its worker is back, and has it: what is waited for now are the pages.
+      list.runs(query, spotOf(info), report.startedMs, clock.nowMs())
+      list.leavesSlot(query)
+      this.#manifests.fetch(query, info, paged)
+      return
+    }
     list.leavesSlot(query)
     const state: EndState = report.state === 'killed' ? 'killed' : 'failed'
     const error: QueryError = report.error ?? {

@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
 import { RpcClient } from '../../rpc/client.ts'
-import type { Task, WorkerInfo } from '../../rpc/contract.ts'
+import type { ManifestPage, Task, WorkerInfo } from '../../rpc/contract.ts'
 import { RpcError } from '../../rpc/errors.ts'
 import type { Sign } from './deaths.ts'
 import type { Spot } from './query.ts'
@@ -20,11 +20,23 @@ export type RunAnswer =
   /** No worker would take it. */
   | { readonly is: 'impossible'; readonly why: string }
 
+export type PageAnswer =
+  | { readonly is: 'page'; readonly page: ManifestPage }
+  /** It may be had later, or from whoever is asked then. */
+  | { readonly is: 'missing'; readonly why: string }
+  /** It will never be had. */
+  | { readonly is: 'strange'; readonly why: string }
+
 /** What the scheduler needs of the workers; a test has its own. None of it rejects. */
 export interface WorkerCalls {
   run(info: WorkerInfo, task: Task): Promise<RunAnswer>
   /** Ends this attempt, not a later one. */
   kill(info: WorkerInfo, query: { queryId: string; attempt: number }): Promise<void>
+  /** A page of what it has written. */
+  manifest(
+    info: WorkerInfo,
+    asked: { queryId: string; attempt: number; page: number },
+  ): Promise<PageAnswer>
   /** Asks where it was, by a connection of its own. */
   sign(spot: Spot): Promise<Sign>
   /** It is gone: connections to it are dropped. */
@@ -42,6 +54,8 @@ export interface WorkerCallsOptions {
 
 const CONNECT_MS = 1000
 const CALL_MS = 3000
+/** Half a million characters, from a host that is busy. */
+const PAGE_MS = 10_000
 /** Long enough for a packet that is lost to be sent again. */
 const SIGN_CONNECT_MS = 3000
 const SIGN_MS = 5000
@@ -82,6 +96,23 @@ export class RpcWorkerCalls implements WorkerCalls {
       this.#options.log('warn', `${info.workerId} was not told to stop: ${messageOf(error)}`, {
         queryId,
       })
+    }
+  }
+
+  async manifest(
+    info: WorkerInfo,
+    asked: { queryId: string; attempt: number; page: number },
+  ): Promise<PageAnswer> {
+    try {
+      const page = await this.#to(info).call('manifest', asked, { deadlineMs: PAGE_MS })
+      return { is: 'page', page }
+    } catch (error) {
+      const { queryId } = asked
+      const why = messageOf(error)
+      this.#options.log('warn', `${info.workerId} did not tell what it has written: ${why}`, {
+        queryId,
+      })
+      return { is: isForGood(error) ? 'strange' : 'missing', why }
     }
   }
 
@@ -154,6 +185,10 @@ export function judge(error: unknown): RunAnswer {
       return { is: 'refused', why, reached: true }
   }
 }
+
+/** Whatever it is asked next, it says the same. */
+const isForGood = (error: unknown): boolean =>
+  error instanceof RpcError && ['BAD_REQUEST', 'NOT_FOUND', 'INTERNAL'].includes(error.code)
 
 const codeOf = (cause: unknown): string => {
   const code = (cause as { code?: unknown } | undefined)?.code

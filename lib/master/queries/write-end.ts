@@ -18,11 +18,12 @@ import type {
   Transaction,
 } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
-import type { Manifest, Task } from '../../rpc/contract.ts'
+import type { Task } from '../../rpc/contract.ts'
 import { whyOtherDatabase } from './bound-names.ts'
 import { compactedOf } from './compaction.ts'
 import type { Steps } from './ddl.ts'
 import { MOST_OVERTAKEN } from './holds.ts'
+import type { WholeManifest } from './manifests.ts'
 import { whyTaken } from './taken.ts'
 
 /** The query's end is in the catalog already. */
@@ -55,7 +56,7 @@ export interface EndedBy {
 export function successOf(
   state: CatalogState,
   task: Task,
-  manifest: Manifest,
+  manifest: WholeManifest,
   { by, atMs }: EndedBy,
 ): Transaction {
   refuseSecond(state, task.queryId)
@@ -215,7 +216,7 @@ const messageOf = ({ create }: Task, rows: number): string =>
 function changesOf(
   state: CatalogState,
   { queryId, write, create, publishTo }: Task,
-  manifest: Manifest,
+  manifest: WholeManifest,
   atMs: number,
 ): Change[] {
   if (write === null) throw new Error(`query ${queryId} writes nothing`)
@@ -250,7 +251,7 @@ function targetOf(state: CatalogState, { queryId, write }: Pick<Task, 'queryId' 
 function newTable(
   state: CatalogState,
   draft: TableDraft,
-  manifest: Manifest,
+  manifest: WholeManifest,
   atMs: number,
 ): PlainTable {
   const { database, name, format, options, location } = draft
