@@ -646,6 +646,7 @@ export class Master {
       storageReadable: view !== null && view.storage !== 'unreadable',
       storageWritable: view?.storage === 'ok',
       catalogWaits: this.#queries.trouble() !== null,
+      catalogAgeMs: this.#queries.catalogAgeMs(),
       warehouseAnswers:
         this.#options.warehouse().length === 0 &&
         !this.#queries.directoryTroubles().has('tajo.warehouse.directory'),

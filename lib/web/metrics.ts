@@ -121,6 +121,11 @@ export class Metrics {
       "1 while the catalog's store keeps the active master waiting: it does not answer, or refuses.",
       (facts) => (facts.catalogWaits ? 1 : 0),
     )
+    this.#gauge(
+      'tajo_master_catalog_age_seconds',
+      'How old what this master knows of the catalog is, 0 on the active; NaN on a backup that has not read it yet, or that has nothing to follow: its take-over would read all of it.',
+      (facts) => seconds(facts.catalogAgeMs),
+    )
     this.#ofSpace()
     const problems = new Gauge({
       name: 'tajo_master_problem',

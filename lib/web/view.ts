@@ -41,6 +41,7 @@ export interface MetricsFacts {
   readonly stuckWorkers?: number | null
   /** On the active: its catalog's store does not answer, or refuses. */
   readonly catalogWaits: boolean
+  readonly catalogAgeMs: number | null
   /** Of the shared directory; null before it was measured. */
   readonly space: {
     readonly freeBytes: number

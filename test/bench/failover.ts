@@ -3,11 +3,11 @@
  * `npm run bench -- failover --tables 10000 --trials 30`. Default settings.
  *
  * The times are outsiders', from the blow (or the order to hand over) on, each asked without a pause over connections
- * that were open before: until `/health/active` of the other master says 200; until it has acknowledged an INSERT into
+ * that were open before and once the backup has read the catalog: until `/health/active` of the other master says 200; until it has acknowledged an INSERT into
  * the largest table; until it has answered a SELECT of one partition of that table. Beside them stand the phases that
  * the winner wrote into the history, and what both masters hold in memory just before the blow.
  *
- * `--files` and `--partitions` are the largest table's. `--compare` measures a cluster with 10 tables, whose largest has
+ * `--files` and `--partitions` are the largest table's. `--rest-ms` is the pause before each blow. `--compare` measures a cluster with 10 tables, whose largest has
  * as many files in the partition that is asked for, in turn with the given one, and prints the ratios of the medians.
  * `--all` strikes with every fault, `--only WORDS` with those that have these words in their names.
  */
@@ -38,9 +38,9 @@ const options = optionsOf({
   only: '',
   all: false,
   compare: false,
+  /** Before each blow: what the one before has left to do is over (a checkpoint after each eight terms takes long). */
+  'rest-ms': 500,
 })
-/** A cluster at rest: what a start still has to do is over. */
-const REST_MS = 500
 /** Without a pause the questions themselves would keep one of two cores busy. */
 const HEALTH_EACH_MS = 2
 const SMALL_TABLES = 10
@@ -147,12 +147,12 @@ class Cluster {
         const backup = this.#masters[1 - index]
         if (backup === undefined || !(await active.health('active'))) continue
         const view = await backup.cluster()
-        if ((await backup.health('backup')) && view.active === active.address)
-          return { active, backup }
+        const isBackup = (await backup.health('backup')) && view.active === active.address
+        if (isBackup && (await knowsTheCatalog(backup))) return { active, backup }
       }
       return null
     })
-    await sleep(REST_MS)
+    await sleep(options['rest-ms'])
     return pair
   }
 
@@ -181,6 +181,12 @@ class Cluster {
     while (this.#clients[client]?.activeMaster !== `localhost:${master.ports.client}`)
     return performance.now()
   }
+}
+
+/** Until then a take-over reads what the backup has not read since its start. */
+async function knowsTheCatalog({ ports }: SoakMaster): Promise<boolean> {
+  const { text } = await ask(ports.info, '/metrics')
+  return /^tajo_master_catalog_age_seconds \d/m.test(text)
 }
 
 /** Nobody waits for a master that never became active. */

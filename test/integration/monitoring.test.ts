@@ -29,6 +29,7 @@ async function metricsOfAMaster(): Promise<string> {
     warehouseAnswers: true,
     storageWritable: true,
     catalogWaits: false,
+    catalogAgeMs: 0,
     space: { freeBytes: 1e9, freeFiles: 1e6, low: { bytes: false, files: false }, refused: null },
     problems: new Map([['host2:26001', 'it could not claim term 3']]),
     peersKnown: 1,

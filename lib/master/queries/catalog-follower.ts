@@ -29,6 +29,8 @@ export class CatalogFollower {
   #isOver = false
   #store: Followed | null = null
   #told = ''
+  /** When the last look began of those that were whole; null before. */
+  #knownMs: number | null = null
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -44,14 +46,25 @@ export class CatalogFollower {
     void this.#store?.close()
   }
 
+  /** How old what is known is; null while nothing is: a take-over reads the whole catalog then. */
+  get ageMs(): number | null {
+    return this.#knownMs === null ? null : this.#options.clock.nowMs() - this.#knownMs
+  }
+
   async #run(): Promise<void> {
     const { open, mayFollow, everyMs, clock, log } = this.#options
+    const beganMs = clock.nowMs()
     try {
       if (mayFollow()) {
         this.#store ??= await open()
         if (this.#store === null) return
         if (this.#isOver) return await this.#store.close()
         await this.#store.follow()
+        if (this.#knownMs === null) {
+          const tookMs = clock.nowMs() - beganMs
+          log('info', 'the catalog is known: a take-over reads what is new', { tookMs })
+        }
+        this.#knownMs = beganMs
       }
       this.#told = ''
     } catch (error) {

@@ -77,6 +77,11 @@ export class QueryServices {
     this.#follower.start()
   }
 
+  /** How old what this master knows of the catalog is; null for a backup that knows nothing of it yet. */
+  catalogAgeMs(): number | null {
+    return this.#term === null ? (this.#follower?.ageMs ?? null) : 0
+  }
+
   /** The process ends, or this master takes no part any more. */
   close(): void {
     this.#follower?.stop()
