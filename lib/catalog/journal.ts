@@ -1,7 +1,8 @@
 /**
  * The changes of one part of a term, in groups that were made durable together: one is there as a whole or not at all. It is
- * a record, or several where it is long (group-records.ts). A journal is written by one process, and never again after a write whose fate is unknown: that one may land
- * later, and the next part begins with a reference that says how much of this one counts.
+ * a record, or several where it is long (group-records.ts). A journal is written by one process, and never again after a
+ * write whose fate is unknown: that one may land later, and the next part begins with a reference that says how much of
+ * this one counts.
  *
  *     journal-0000000002                   one file that grows: its first record, then the groups (growing-journal.ts)
  *     journal-0000000002.0000000017-431    or a file for each group, this one of 431 bytes (segmented-journal.ts); the one

@@ -1,6 +1,7 @@
 /**
  * A journal whose groups are closed files of their own, a long one some of them: made exclusively, written once, synced,
- * closed, never written again. For storages on which nobody can read what somebody else still appends to (HDFS through its NFS gateway).
+ * closed, never written again. For storages on which nobody can read what somebody else still appends to (HDFS through its
+ * NFS gateway).
  *
  * - A file's name says how long it is when it is whole: whoever reads needs nothing else to pass over one that isn't.
  * - A name is never used again, not after a group that found no space was removed either: the files' numbers only grow,

@@ -16,7 +16,7 @@ const ERROR_CHARS = 4000
 export const MANIFEST_FILES = 1000
 const MANIFEST_CHARS = 256 * 1024
 
-/** A value that doesn't fit may be in it, as long as it is. */
+/** An engine's error may quote the whole value that it could not convert. */
 export const cutError = (message: string): string =>
   message.length > ERROR_CHARS ? `${message.slice(0, ERROR_CHARS)}…` : message
 

@@ -3,12 +3,14 @@
  * `npm run bench -- failover --tables 10000 --trials 30`. Default settings.
  *
  * The times are outsiders', from the blow (or the order to hand over) on, each asked without a pause over connections
- * that were open before and once the backup has read the catalog: until `/health/active` of the other master says 200; until it has acknowledged an INSERT into
- * the largest table; until it has answered a SELECT of one partition of that table. Beside them stand the phases that
- * the winner wrote into the history, and what both masters hold in memory just before the blow.
+ * that were open before, and once the backup has read the catalog: until `/health/active` of the other master says 200;
+ * until it has acknowledged an INSERT into the largest table; until it has answered a SELECT of one partition of that
+ * table. Beside them stand the phases that the winner wrote into the history, and what both masters hold in memory just
+ * before the blow.
  *
- * `--files` and `--partitions` are the largest table's. `--rest-ms` is the pause before each blow. `--compare` measures a cluster with 10 tables, whose largest has
- * as many files in the partition that is asked for, in turn with the given one, and prints the ratios of the medians.
+ * `--files` and `--partitions` are the largest table's. `--rest-ms` is the pause before each blow. `--compare` measures a
+ * cluster with 10 tables, whose largest has as many files in the partition that is asked for, in turn with the given one,
+ * and prints the ratios of the medians.
  * `--all` strikes with every fault, `--only WORDS` with those that have these words in their names.
  */
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -11,6 +11,8 @@ import type { QueryOptions } from '../../../lib/master/queries/options.ts'
 import { PathRules } from '../../../lib/master/queries/paths.ts'
 import { SplitBrainAlarm } from '../../../lib/master/split-brain.ts'
 import type { Membership, Standing } from '../../../lib/rpc/index.ts'
+import { EmbeddedActionsParser } from '../../../lib/sql/chevrotain.ts'
+import { parseStatement } from '../../../lib/sql/index.ts'
 import { escapeHtml, statusPage } from '../../../lib/web/status-page.ts'
 import { whyOf } from '../../../lib/web/term-words.ts'
 import { addressesAt, FakeMember, peerAt } from '../../support/fake-member.ts'
@@ -114,6 +116,17 @@ const clientStatus = (seat: Seat, agent?: Agent): Promise<Answer> =>
   ask(seat.port + 1, '/rpc/client/status', 'POST', agent)
 const health = async (seat: Seat, what: string): Promise<number> =>
   (await ask(seat.port + 4, `/health/${what}`)).status
+
+// The first of this file: the parser is made once in a process.
+t.test('the parser of statements is there once a master has started', async (t) => {
+  const parsers = EmbeddedActionsParser.prototype as unknown as { performSelfAnalysis(): void }
+  const made = t.capture(parsers, 'performSelfAnalysis', parsers.performSelfAnalysis)
+  await start(t)
+  t.equal(made().length, 1)
+  const statements = ['SELECT 1', 'INSERT INTO t VALUES (1)', 'CREATE TABLE t (a INT4)']
+  for (const sql of statements) parseStatement(sql)
+  t.equal(made().length, 0)
+})
 
 t.test('a backup has all ports open and says where the active is', async (t) => {
   const seat = await start(t)
