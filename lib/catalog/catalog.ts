@@ -604,14 +604,18 @@ class OpeningWatch {
     const { clock, onTrouble, patienceMs, log, term } = this.#o
     const nowMs = clock.nowMs()
     const { phase, done } = progress
-    // What another try does again is no progress.
-    if (done <= (this.#best.get(phase) ?? -1)) return
-    this.#best.set(phase, done)
     const text = inWords(progress)
-    this.sinceMs = nowMs
     this.rest()
+    // What another try does again is no progress, though it may take as long again.
+    const isNew = done > (this.#best.get(phase) ?? -1)
+    const agoMs = nowMs - this.sinceMs
+    const againMs = this.sinceMs - this.#beganMs + patienceMs - agoMs
+    const waitMs = isNew ? patienceMs : Math.min(patienceMs, againMs)
     // A term that serves already is not given up: whoever waits for it is told.
-    if (Number.isFinite(patienceMs)) this.#cancel = clock.after(patienceMs, () => this.#stall(text))
+    if (Number.isFinite(patienceMs)) this.#cancel = clock.after(waitMs, () => this.#stall(text))
+    if (!isNew) return
+    this.#best.set(phase, done)
+    this.sinceMs = nowMs
     if (nowMs - this.#toldMs < TOLD_AFTER_MS) return
     this.#toldMs = nowMs
     const forMs = Math.round(nowMs - this.#beganMs)
@@ -620,9 +624,9 @@ class OpeningWatch {
   }
 
   #stall(text: string): void {
-    const { patienceMs } = this.#o
     this.isStalled = true
-    const why = `the opening of the catalog has made no progress for ${Math.round(patienceMs / 1000)} s: ${text}`
+    const forMs = this.#o.clock.nowMs() - this.sinceMs
+    const why = `the opening of the catalog has made no progress for ${Math.round(forMs / 1000)} s: ${text}`
     this.#giveUp(new CatalogError('UNAVAILABLE', why))
   }
 

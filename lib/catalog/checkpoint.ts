@@ -270,11 +270,11 @@ async function readRecords<Head extends { readonly nextTableId: number }>(
     const bytes = await inItsPlace(path, files.readAt(path, at, length))
     if (bytes === 'missing') return 'missing'
     at += bytes.length
-    onProgress({ phase: `reading ${path}`, done: at, of: sizeBytes })
     carry = Buffer.concat([carry, bytes])
     for (let taken = -1; taken !== 0; ) {
       taken = takeRecords(carry, take, () => !slices.isOver)
       carry = carry.subarray(taken)
+      onProgress({ phase: `reading ${path}`, done: at - carry.length, of: sizeBytes })
       if (!slices.isOver) continue
       await slices.turn()
       taken = -1

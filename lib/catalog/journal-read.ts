@@ -226,6 +226,14 @@ export async function readGroups(
   let reached = from
   let group: Group | null = null
   const isDone = (): boolean => upTo !== null && end.bytes >= upTo.bytes
+  let steps = 0
+  const tellRead = (): void => {
+    const of = upTo?.bytes ?? null
+    onProgress({ phase: `reading the journal ${path}`, done: reached.bytes, of })
+  }
+  const tellTaken = (): void => {
+    onProgress({ phase: `taking in the journal ${path}`, done: steps, of: null })
+  }
   const changed = (): Changed =>
     new Changed(`what stands in ${path} before change ${from.seq + 1} is not what was read`)
   const takeRecord = (value: unknown, bytes: Buffer): void => {
@@ -238,8 +246,7 @@ export async function readGroups(
   while (!isDone()) {
     const next = await chunks(carry.length)
     if (next === null) break
-    const of = upTo?.bytes ?? null
-    onProgress({ phase: `reading the journal ${path}`, done: reached.bytes, of })
+    tellRead()
     if (known > 0) {
       if (!next.subarray(0, known).equals(tail)) throw changed()
     }
@@ -250,13 +257,19 @@ export async function readGroups(
       carry = carry.subarray(taken)
       const whole = group as Group | null
       if (whole !== null) {
-        for (const _ of take(whole)) if (slices.isOver) await slices.turn()
+        for (const _ of take(whole)) {
+          steps += 1
+          if (!slices.isOver) continue
+          await slices.turn()
+          tellTaken()
+        }
         end = reached
         last = record
         group = null
       }
       if (slices.isOver) {
         await slices.turn()
+        tellRead()
         taken = -1
       }
     }

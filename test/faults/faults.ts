@@ -565,6 +565,45 @@ export const FAULTS: readonly Fault[] = [
     says: /cut off and replaced/,
   },
   {
+    name: 'two lists of files that were made of the same one go on in the same arrays',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/catalog/file-list.js',
+        find: 'const isLast = this.#rows.length === this.length;',
+        replace: 'const isLast = true;',
+      },
+    ],
+    tests: ['unit/catalog/file-list.test.js'],
+    says: /what an array would be/,
+  },
+  {
+    name: 'a list of files is changed where it stands, though others have it',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/catalog/int-trie.js',
+        find: 'fresh?.has(node) === true',
+        replace: 'fresh !== undefined',
+      },
+    ],
+    tests: ['unit/catalog/file-list.test.js'],
+    says: /what an array would be/,
+  },
+  {
+    name: 'a take-over reads the whole catalog beside the first look of its backup',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/catalog/memory.js',
+        find: "look.listen(found === 'stuck' ? givenUp : () => { });",
+        replace: 'look.listen(() => { });',
+      },
+    ],
+    tests: ['unit/catalog/memory.test.js'],
+    says: /ends as soon as it comes unstuck/,
+  },
+  {
     name: 'what the checkpoint before the last needs is removed',
     kind: 'damage unseen',
     edits: [

@@ -32,6 +32,12 @@ export class HandClock implements Clock {
     }
     this.#nowMs = untilMs
   }
+
+  /** So much passes at once, as for a process that was stopped meanwhile: what became due has its turn then, late. */
+  async stall(ms: number): Promise<void> {
+    this.#nowMs += ms
+    await this.advance(0)
+  }
 }
 
 /** Lets everything go on that waits for nothing but its turn. */

@@ -154,17 +154,45 @@ t.test(
     }
     t.equal(ended, null, 'after nine times its patience')
     t.match(told.at(-1), /is being opened for 81 s: reading the journal, 10 of 1000$/)
+    // What it has come to once is read again: no progress, and given as much time as it took, 81 s, and its patience.
+    for (let done = 1; done <= 9; done += 1) {
+      say(done)
+      await clock.go(9000)
+    }
+    t.equal(ended, null)
     say(9)
     await clock.go(900)
     t.equal(ended, null)
     await clock.go(200)
     t.match(ended, {
       code: 'UNAVAILABLE',
-      message: /no progress for 10 s: reading the journal, 10 of 1000/,
+      message: /no progress for 91 s: reading the journal, 9 of 1000/,
     })
     t.equal(opens, 1)
   },
 )
+
+t.test('an opening of which nothing is heard is given up after its patience', async (t) => {
+  const { store } = heldStore()
+  const clock = handClock()
+  const silent: CatalogStore = {
+    ...store,
+    append: (batch) => store.append(batch),
+    close: () => store.close(),
+    open: (_term, _signal, opening) => {
+      opening?.onProgress?.({ phase: 'reading the journal', done: 1, of: null })
+      return new Promise(() => {})
+    },
+  }
+  const options = { commit: async () => {}, clock, log: () => {}, openPatienceMs: 10_000 }
+  const catalog = new Catalog({ ...options, store: silent })
+  const ended = catalog.open(1, new AbortController().signal)
+  ended.catch(() => undefined)
+  await clock.go(0)
+  await clock.go(9900)
+  await clock.go(200)
+  await t.rejects(ended, { code: 'UNAVAILABLE', message: /no progress for 10 s: .*, 1 so far/ })
+})
 
 t.test('readers see a change only when it is durable and committed', async (t) => {
   let commit = (): void => {}

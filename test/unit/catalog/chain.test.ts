@@ -20,6 +20,7 @@ import {
   tableOf,
   transaction,
 } from '../../contract/catalog.ts'
+import { HandClock } from '../../support/hand-clock.ts'
 import { type MemDirectory, memDirectory, memFiles } from '../../support/mem-files.ts'
 import { until } from '../../support/until.ts'
 
@@ -132,14 +133,17 @@ t.test('a take-over takes what the first look of a backup comes to', async (t) =
 
 t.test('a take-over does not wait for a look that is never answered', async (t) => {
   const disk = await begun()
-  const memory = new Memory()
+  const clock = new HandClock()
+  const memory = new Memory(clock)
   let hangs = 1
   const fault = (call: string) =>
     call === 'readAt' && hangs-- > 0 ? { how: 'hang' as const } : null
   const { store } = storeOn(disk, { memory, fault })
   void store.follow()
   await until('it hangs', () => hangs < 1)
-  const { state } = await store.open(2, NEVER)
+  const opened = store.open(2, NEVER)
+  await clock.advance(1000)
+  const { state } = await opened
   t.equal(filesIn(state), 'f1')
 })
 
