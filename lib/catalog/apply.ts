@@ -12,6 +12,7 @@
 import { isAbsolute } from 'node:path'
 import { CatalogError } from './errors.ts'
 import { FileList, type FilePartition } from './file-list.ts'
+import type { Fresh } from './int-trie.ts'
 import { joined } from './joined.ts'
 import type {
   CatalogData,
@@ -551,8 +552,9 @@ function topOf(path: string): string {
 function* appended(files: FileList, added: FileList): Generator<void, FileList> {
   if (files.length === 0) return added
   let list = files
+  const fresh: Fresh = new Set()
   for (const piece of added.pieces()) {
-    list = list.appendPacked(piece.packed())
+    list = list.appendPacked(piece.packed(), fresh)
     yield
   }
   return list

@@ -9,7 +9,7 @@
  * They come partition by partition, in the order in which the partitions got their first file; within one in the order in
  * which they were added. Without partition columns that is the order in which all were added.
  */
-import { IntTrie } from './int-trie.ts'
+import { type Fresh, IntTrie } from './int-trie.ts'
 import type { DataFile } from './model.ts'
 
 export type PartitionValues = DataFile['partition']
@@ -40,14 +40,18 @@ const OUTSIDE = /^\/|(?:^|\/)\.\.(?:\/|$)/
 const BETWEEN = '\0'
 const NOT_COUNTED = -1
 
-/** Up to 256 files of a partition, in their order. */
+/**
+ * Up to 256 files of a partition, in their order. The piece that comes of adding some to this one goes on in the same arrays,
+ * unless another one has done so before: what is beyond this one's length is not its own.
+ */
 export class FilePiece implements Iterable<DataFile> {
   readonly partition: PartitionValues
   readonly length: number
   readonly #paths: string
-  readonly #rows: readonly number[]
-  readonly #bytes: readonly number[]
+  readonly #rows: number[]
+  readonly #bytes: number[]
 
+  /** The arrays are the piece's from now on. */
   constructor(partition: PartitionValues, { paths, rows, bytes }: Columns) {
     this.partition = partition
     this.length = rows.length
@@ -82,28 +86,37 @@ export class FilePiece implements Iterable<DataFile> {
     return {
       partition: this.partition,
       paths: this.paths(),
-      rows: this.#rows.map((rows) => (rows === NOT_COUNTED ? null : rows)),
-      bytes: this.#bytes,
+      rows: this.#own(this.#rows).map((rows) => (rows === NOT_COUNTED ? null : rows)),
+      bytes: this.#own(this.#bytes),
     }
   }
 
   with(more: Columns): FilePiece {
+    const isLast = this.#rows.length === this.length
+    const rows = isLast ? this.#rows : this.#own(this.#rows)
+    const bytes = isLast ? this.#bytes : this.#own(this.#bytes)
+    rows.push(...more.rows)
+    bytes.push(...more.bytes)
     return new FilePiece(this.partition, {
       paths: this.#paths + BETWEEN + more.paths,
-      rows: [...this.#rows, ...more.rows],
-      bytes: [...this.#bytes, ...more.bytes],
+      rows,
+      bytes,
     })
   }
 
   totals(): Totals {
-    return totalsOf(this.paths(), this.#rows, this.#bytes)
+    return totalsOf(this.paths(), this.#own(this.#rows), this.#own(this.#bytes))
+  }
+
+  #own(column: readonly number[]): number[] {
+    return column.slice(0, this.length)
   }
 }
 
 interface Columns {
   readonly paths: string
-  readonly rows: readonly number[]
-  readonly bytes: readonly number[]
+  readonly rows: number[]
+  readonly bytes: number[]
 }
 
 interface Totals {
@@ -294,7 +307,7 @@ function pieceOf(partition: PartitionValues, files: readonly DataFile[]): FilePi
   const { paths, rows, bytes } = packedOf(partition, files)
   requireNames(paths)
   const known = rows.map((one) => one ?? NOT_COUNTED)
-  return new FilePiece(partition, { paths: paths.join(BETWEEN), rows: known, bytes })
+  return new FilePiece(partition, { paths: paths.join(BETWEEN), rows: known, bytes: [...bytes] })
 }
 
 function requireNames(paths: readonly string[]): void {
@@ -364,8 +377,7 @@ export class FileList implements Iterable<DataFile>, FileTotals {
 
   /** Null when no file has these values. */
   partition(values: PartitionValues): FilePartition | null {
-    const number = this.#numberOf(values)
-    return number === null ? null : (this.#partitions.get(number) ?? null)
+    return this.#placeOf(values)?.partition ?? null
   }
 
   *pieces(): Iterable<FilePiece> {
@@ -386,25 +398,30 @@ export class FileList implements Iterable<DataFile>, FileTotals {
 
   append(files: Iterable<DataFile>): FileList {
     let list: FileList = this
-    for (const packed of packedByPartition(files)) list = list.appendPacked(packed)
+    const fresh: Fresh = new Set()
+    for (const packed of packedByPartition(files)) list = list.appendPacked(packed, fresh)
     return list
   }
 
-  appendPacked(files: PackedFiles): FileList {
+  /** `fresh`: of whoever adds many, one after the other, and shows nobody what comes in between. */
+  appendPacked(files: PackedFiles, fresh?: Fresh): FileList {
     if (files.paths.length === 0) return this
-    const partition = this.partition(files.partition) ?? new FilePartition(files.partition)
-    return this.#with(partition.append(files))
+    const { partition: values } = files
+    const place = this.#placeOf(values)
+    const partition = place?.partition ?? new FilePartition(values)
+    return this.#with(place, partition.append(files), fresh)
   }
 
   /** Without the files that have these values. */
   withoutPartition(values: PartitionValues): FileList {
-    return this.partition(values) === null ? this : this.#with(new FilePartition(values))
+    const place = this.#placeOf(values)
+    return place === null ? this : this.#with(place, new FilePartition(values))
   }
 
   /** What takes the place of files of that partition, by their paths (`FilePartition.replaced`); it has its values, too. */
   replaced(values: PartitionValues, by: ReadonlyMap<string, readonly DataFile[]>): FileList {
-    const partition = this.partition(values)
-    return partition === null ? this : this.#with(partition.replaced(by))
+    const place = this.#placeOf(values)
+    return place === null ? this : this.#with(place, place.partition.replaced(by))
   }
 
   /** What is not the same in both, partition by partition; costs what they don't share. */
@@ -426,30 +443,34 @@ export class FileList implements Iterable<DataFile>, FileTotals {
     return [...this]
   }
 
-  #numberOf(values: PartitionValues): number | null {
-    const numbers = this.#numbers.get(hashOf(values)) ?? []
-    const isThat = (number: number): boolean =>
-      same(this.#partitions.get(number)?.values ?? null, values)
-    return numbers.find(isThat) ?? null
+  #placeOf(values: PartitionValues): PartitionPlace | null {
+    for (const number of this.#numbers.get(hashOf(values)) ?? []) {
+      const partition = this.#partitions.get(number)
+      if (partition !== undefined && same(partition.values, values)) return { number, partition }
+    }
+    return null
   }
 
-  /** In the place of the one with its values; an empty one goes. */
-  #with(partition: FilePartition): FileList {
-    const { values } = partition
-    const known = this.#numberOf(values)
-    const number = known ?? this.#next
-    const before = known === null ? NO_FILES : (this.#partitions.get(known) ?? NO_FILES)
+  /** In its place, where it has one; an empty one goes. */
+  #with(place: PartitionPlace | null, partition: FilePartition, fresh?: Fresh): FileList {
+    const number = place?.number ?? this.#next
+    const before = place?.partition.totals ?? NOTHING
     const isThere = partition.length > 0
-    const totals = summed(summed(this.#totals, before.totals, -1), partition.totals, 1)
-    const partitions = this.#partitions.with(number, isThere ? partition : undefined)
+    const totals = summed(summed(this.#totals, before, -1), partition.totals, 1)
+    const partitions = this.#partitions.with(number, isThere ? partition : undefined, fresh)
     const next = Math.max(this.#next, number + 1)
-    if (isThere === (known !== null)) return new FileList(partitions, this.#numbers, next, totals)
-    const hash = hashOf(values)
+    if (isThere === (place !== null)) return new FileList(partitions, this.#numbers, next, totals)
+    const hash = hashOf(partition.values)
     const others = (this.#numbers.get(hash) ?? []).filter((one) => one !== number)
     const now = isThere ? [...others, number] : others
-    const numbers = this.#numbers.with(hash, now.length === 0 ? undefined : now)
+    const numbers = this.#numbers.with(hash, now.length === 0 ? undefined : now, fresh)
     return new FileList(partitions, numbers, next, totals)
   }
+}
+
+interface PartitionPlace {
+  readonly number: number
+  readonly partition: FilePartition
 }
 
 const NO_FILES = new FilePartition([])
@@ -468,8 +489,8 @@ function packedByPartition(files: Iterable<DataFile>): Iterable<PackedFiles> {
   return [...lists.values()].map((list) => packedOf(list.values, list.files))
 }
 
-const same = (a: PartitionValues | null, b: PartitionValues): boolean =>
-  a !== null && a.length === b.length && a.every((value, at) => value === b[at])
+const same = (a: PartitionValues, b: PartitionValues): boolean =>
+  a.length === b.length && a.every((value, at) => value === b[at])
 
 /** So many buckets (2^15), each of a few partitions: with more than that of them a look-up costs some comparisons more. */
 const HASH_MASK = 2 ** 15 - 1

@@ -19,6 +19,12 @@ export interface Difference<V> {
   readonly after: V | undefined
 }
 
+/**
+ * The arrays that one hand has made and nobody else has seen yet: it goes on changing them where they stand. Whoever has a
+ * set of these lets nobody keep what it has made but its last.
+ */
+export type Fresh = Set<object>
+
 export class IntTrie<V extends object> {
   readonly #root: Node<V>
   /** 1: the root holds the values. */
@@ -40,12 +46,12 @@ export class IntTrie<V extends object> {
   }
 
   /** The same with `value` at `index`; undefined makes a hole. */
-  with(index: number, value: V | undefined): IntTrie<V> {
+  with(index: number, value: V | undefined, fresh?: Fresh): IntTrie<V> {
     if (this.get(index) === value) return this
     let root = this.#root
     let levels = this.#levels
     for (; index >= WIDTH ** levels; levels += 1) root = root.length === 0 ? [] : [root]
-    return new IntTrie(changed(root, levels - 1, index, value), levels)
+    return new IntTrie(changed(root, levels - 1, { index, value, fresh }), levels)
   }
 
   /** In the order of their places. */
@@ -71,17 +77,25 @@ export class IntTrie<V extends object> {
   }
 }
 
-function changed<V>(node: Node<V>, level: number, index: number, value: V | undefined): Node<V> {
-  const at = (index >>> (BITS * level)) & MASK
-  const copy = node.slice()
-  while (copy.length < at) copy.push(undefined)
-  copy[at] = level === 0 ? value : below(node[at] as Node<V> | undefined, level, index, value)
-  while (copy.length > 0 && copy.at(-1) === undefined) copy.pop()
-  return copy
+interface Change<V> {
+  readonly index: number
+  readonly value: V | undefined
+  readonly fresh: Fresh | undefined
 }
 
-function below<V>(node: Node<V> | undefined, level: number, index: number, value: V | undefined) {
-  const made = changed(node ?? [], level - 1, index, value)
+function changed<V>(node: Node<V>, level: number, change: Change<V>): Node<V> {
+  const { index, value, fresh } = change
+  const at = (index >>> (BITS * level)) & MASK
+  const own = fresh?.has(node) === true ? (node as (V | Node<V> | undefined)[]) : node.slice()
+  fresh?.add(own)
+  while (own.length < at) own.push(undefined)
+  own[at] = level === 0 ? value : below(node[at] as Node<V> | undefined, level, change)
+  while (own.length > 0 && own.at(-1) === undefined) own.pop()
+  return own
+}
+
+function below<V>(node: Node<V> | undefined, level: number, change: Change<V>) {
+  const made = changed(node ?? [], level - 1, change)
   return made.length === 0 ? undefined : made
 }
 

@@ -6,6 +6,7 @@
  * records, a page of an answer). What is small is one piece.
  */
 import { FileList, type FilePiece, type PackedFiles } from './file-list.ts'
+import type { Fresh } from './int-trie.ts'
 import type { Table } from './model.ts'
 
 /** So many files, or rows of another kind, a piece has at most. */
@@ -42,13 +43,14 @@ export function* tablePieces(table: Table): Generator<TablePiece> {
 export class TableAssembler {
   #table: Omit<Table, 'files'> | null = null
   #files = FileList.EMPTY
+  #fresh: Fresh = new Set()
   #missing = 0
 
   /** The table, once this was its last piece; null before. Throws Error for a piece that does not follow. */
   add(piece: TablePiece): Table | null {
     if ('table' in piece) this.#begin(piece)
     else this.#goOn(piece)
-    for (const packed of piece.files) this.#files = this.#files.appendPacked(packed)
+    for (const packed of piece.files) this.#files = this.#files.appendPacked(packed, this.#fresh)
     const table = this.#table
     if (table === null || this.#missing > 0) return null
     this.#table = null
@@ -68,6 +70,7 @@ export class TableAssembler {
     }
     this.#table = table
     this.#files = FileList.EMPTY
+    this.#fresh = new Set()
     this.#missing = more
   }
 

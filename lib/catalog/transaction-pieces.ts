@@ -5,6 +5,7 @@
  * Pure. The pieces of one transaction are given and taken in their order. What is small is one piece.
  */
 import { FileList, type PackedFiles } from './file-list.ts'
+import type { Fresh } from './int-trie.ts'
 import type { CatalogData, Change, Join, SomeFiles, Transaction } from './model.ts'
 import {
   PIECE_ROWS,
@@ -216,13 +217,14 @@ class ChangeAssembler {
   readonly #paths: string[] = []
   readonly #joins: Join[] = []
   #files = FileList.EMPTY
+  readonly #fresh: Fresh = new Set()
 
   constructor(change: Change) {
     this.#change = change
   }
 
   add({ files = [], paths = [], joins = [], table, rows = {} }: TransactionRest): void {
-    for (const packed of files) this.#files = this.#files.appendPacked(packed)
+    for (const packed of files) this.#files = this.#files.appendPacked(packed, this.#fresh)
     for (const path of paths) this.#paths.push(path)
     for (const join of joins) this.#joins.push(join)
     const whole = table === undefined ? null : this.#tables.add(table)

@@ -79,6 +79,9 @@ function taken(list: FileList, files: readonly DataFile[], step: Step): [FileLis
 const pathsOf = (pieces: readonly FilePiece[]): string[] =>
   pieces.flatMap((piece) => [...piece].map(({ path }) => path))
 
+const sorted = (files: readonly DataFile[]): DataFile[] =>
+  [...files].sort((a, b) => (a.path < b.path ? -1 : 1))
+
 /** Thrown, since a failing property is run again and again. */
 function agree(found: unknown, wanted: unknown, what = 'found'): void {
   const [one, other] = [JSON.stringify(found), JSON.stringify(wanted)]
@@ -92,16 +95,20 @@ t.test('is what an array would be, and says what changed', async () => {
       let files: DataFile[] = []
       let order: PartitionValues[] = []
       for (const step of steps) {
-        const [before, filesBefore] = [list, files]
+        const [before, wasBefore] = [list, [...list]]
+        // Two that are made of the same one have nothing to do with each other, whichever is the first.
+        const more = newFiles({ count: 3, partitions: [['a'], ['b']] })
+        let other = made % 2 === 0 ? before.append(more) : null
         ;[list, files] = taken(list, files, step)
+        other ??= before.append(more)
+        agree(sorted([...other]), sorted([...wasBefore, ...more]), 'the other one')
         order = order.filter((values) => files.some((file) => sameValues(file.partition, values)))
         for (const { partition } of files) {
           if (!order.some((values) => sameValues(values, partition))) order.push(partition)
         }
         const expected = grouped(files, order)
         agree([...list], expected)
-        agree([...before], [...before], 'the old one is what it was')
-        agree([...before].length, filesBefore.length)
+        agree([...before], wasBefore, 'the old one')
         checkTotals(list, files)
         for (const values of order) {
           agree(
