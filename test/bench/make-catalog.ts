@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { systemClock } from '../../lib/base/clock.ts'
 import type { Log } from '../../lib/base/log.ts'
 import {
+  type Binding,
   Catalog,
   type Change,
   type Column,
@@ -55,15 +56,22 @@ export async function formCluster(
   await fillCatalog(root, size)
 }
 
-/** Into that of a cluster that is formed, while all its masters are stopped. */
-export async function fillCatalog(root: string, size: CatalogSize): Promise<void> {
-  const membership = await membershipOf(join(root, 'system/ha'))
-  if (membership === null) throw new Error('no cluster was formed')
-  await makeCatalog(root, membership.clusterId, size)
+/** As a master does that starts, without writing. */
+export async function readCatalog(root: string): Promise<void> {
+  const store = sharedStore(root, complain, { binding: await bindingOf(root) })
+  await store.readOnly()
+  await store.close()
 }
 
-async function makeCatalog(root: string, clusterId: string, size: CatalogSize): Promise<void> {
-  const store = sharedStore(root, complain, { binding: { clusterId } })
+async function bindingOf(root: string): Promise<Binding> {
+  const membership = await membershipOf(join(root, 'system/ha'))
+  if (membership === null) throw new Error('no cluster was formed')
+  return { clusterId: membership.clusterId }
+}
+
+/** Into that of a cluster that is formed, while all its masters are stopped. */
+export async function fillCatalog(root: string, size: CatalogSize): Promise<void> {
+  const store = sharedStore(root, complain, { binding: await bindingOf(root) })
   const catalog = new Catalog({
     store,
     commit: async () => {},
