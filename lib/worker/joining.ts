@@ -12,7 +12,7 @@
  * begun.
  */
 import { createReadStream, createWriteStream } from 'node:fs'
-import { stat, statfs } from 'node:fs/promises'
+import { readFile, stat, statfs } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { FileList } from '../catalog/file-list.ts'
@@ -96,7 +96,7 @@ async function joinGroup(
   const { files: found } = await filesOf({ ...table, files: FileList.of(plain) }, input.roots)
   const isLines = table.format !== 'PARQUET' && textFormat(table.options).headerLines === 0
   const join = isLines ? appended : rewritten
-  const made = await join(input, { table, found, path })
+  const made = await join(input, { table, group, found, path })
   const before = rowsOf(group)
   if (before !== null && before !== made.rows) {
     throw new QueryFault(
@@ -109,22 +109,47 @@ async function joinGroup(
 
 type Way = (
   input: JoiningInput,
-  what: { table: Table; found: readonly FoundFile[]; path: string },
+  what: {
+    table: Table
+    group: readonly DataFile[]
+    /** Where each of the group is. */
+    found: readonly FoundFile[]
+    path: string
+  },
 ) => Promise<Pick<Made, 'path' | 'rows'>>
 
 /** Compressed files that follow each other are one, for gzip and for zstd; all have one extension (join-planner.ts). */
-const appended: Way = async ({ connection, types, signal }, { table, found, path }) => {
+const appended: Way = async ({ connection, types, signal }, { table, group, found, path }) => {
   const made = `${path}${extensionOf(found[0]?.path ?? '')}`
-  const bytes = async function* () {
-    for (const { path: from } of found) yield* createReadStream(from)
-  }
-  await pipeline(bytes, createWriteStream(made, { flags: 'wx' }), { signal })
+  const pieces = found.map((one, at) => ({ path: one.path, bytes: group[at]?.bytes ?? 0 }))
+  await pipeline(contentOf(pieces), createWriteStream(made, { flags: 'wx' }), { signal })
   const { toDuckDb } = types
   const files = [{ path: made, partition: [], own: true }]
   const rows = await connection.rows(
     `SELECT count(*) FROM (${viewBody({ table, files, foreign: null, toDuckDb })})`,
   )
   return { path: made, rows: Number(rows[0]?.[0]) }
+}
+
+/** So many files up to this length are read ahead: on a busy host each call of a small one waits for longer than it takes. */
+const AHEAD = 16
+const AHEAD_BYTES = 64 * 1024
+
+async function* contentOf(
+  files: readonly { readonly path: string; readonly bytes: number }[],
+): AsyncGenerator<Buffer> {
+  const ahead: (Promise<Buffer> | null)[] = []
+  for (const [at, { path }] of files.entries()) {
+    for (const { path: next, bytes } of files.slice(at + ahead.length, at + AHEAD)) {
+      const read = bytes > AHEAD_BYTES ? null : readFile(next)
+      // Told when its turn comes, unless that never comes.
+      read?.catch(() => undefined)
+      ahead.push(read)
+    }
+    const read = ahead.shift() ?? null
+    if (read === null) yield* createReadStream(path)
+    else yield await read
+  }
 }
 
 const rewritten: Way = async ({ connection, types, target }, { table, found, path }) => {

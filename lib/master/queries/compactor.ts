@@ -6,7 +6,9 @@
  *
  * Where queries take all slots all the time that would never come to its end, and each of them would read more files than the
  * one before. So what was held up for a few looks takes its turn: it waits among the queries, keeps its slot, does
- * little at a time, and rests for twice as long as it took, its waiting included, unless it got a slot at once.
+ * little at a time, and rests for twice as long as it took, its waiting included; where it got a slot at once it tries
+ * instead whether it is left one again. It does neither while there are more files than once before, or one table has more
+ * to join than a turn takes: they come faster than that, and INSERTs have to wait for it.
  *
  * A table whose files could not be joined rests, longer each time, so that nothing is tried again and again; the reason is
  * in the log once.
@@ -83,6 +85,13 @@ export class Compactor {
   #heldUpMs: number | null = null
   /** When the last one began that took its turn; of an earlier term's, when this term began. */
   #turnMs: number
+  /** How many files all tables had at such a time, at least. */
+  #fewestFiles = Number.POSITIVE_INFINITY
+  /** Tables that had more to join than their last turn took. */
+  readonly #overfull = new Set<number>()
+  #restUntilMs = Number.NEGATIVE_INFINITY
+  /** The last turn had its slot at once: perhaps queries leave it one again. */
+  #hopes = false
   /** What keeps it from working was told. */
   #told: string | null = null
 
@@ -108,9 +117,12 @@ export class Compactor {
     if (state === 'succeeded') {
       this.#rests.delete(tableId)
       this.#told = null
-      if (givesWay(query)) this.#heldUpMs = null
-      const restMs = this.#heldUpMs === null ? 0 : REST_FACTOR * this.#turnTookMs()
-      this.#after(Math.max(SOON_MS, restMs))
+      if (givesWay(query)) this.#leftAlone()
+      if (this.#heldUpMs !== null && !this.#hopes) {
+        const nowMs = clock.nowMs()
+        this.#restUntilMs = nowMs + REST_FACTOR * (nowMs - this.#turnMs)
+      }
+      this.#after(SOON_MS)
       return
     }
     // That it gave way, or went with its worker, is no fault of the table's, and nothing that somebody has to mend.
@@ -119,7 +131,7 @@ export class Compactor {
       return
     }
     const isFault = error?.kind !== 'lost'
-    if (isFault) this.#heldUpMs = null
+    if (isFault) this.#leftAlone()
     const failures = isFault ? (this.#rests.get(tableId)?.failures ?? 0) + 1 : 0
     const restMs = compaction.checkMs * Math.min(LONGEST_REST, 2 ** Math.max(0, failures - 1))
     this.#rests.set(tableId, { failures, untilMs: clock.nowMs() + restMs })
@@ -152,43 +164,65 @@ export class Compactor {
   }
 
   async #look(): Promise<void> {
-    const { catalog, signal, whyNot, hasWorker, compaction } = this.#options
+    const { catalog, signal, whyNot, hasWorker, compaction, clock } = this.#options
     this.#dropWaiting()
     for (const id of this.#rests.keys()) {
       if (catalog.state().table(id) === null) this.#rests.delete(id)
+    }
+    for (const id of this.#overfull) {
+      if (catalog.state().table(id) === null) this.#overfull.delete(id)
     }
     const why = whyNot()
     if (why !== null) {
       this.#tell(`small files are not joined: ${why}`)
       return
     }
-    const inTurn = this.#isOverdue()
+    const isOverdue = this.#isOverdue()
     const busy = this.#busy()
     const candidates: Table[] = []
+    let files = 0
     await inSlices(catalog.state().allTables(), (table) => {
+      files += table.files.length
       if (this.#mayHave(table) && !busy.has(table.id)) candidates.push(table)
     })
+    const restMs = this.#restUntilMs - clock.nowMs()
+    const isBehind = files > this.#fewestFiles || this.#overfull.size > 0
+    const inTurn = isOverdue && (isBehind || !this.#hopes)
+    if (inTurn && restMs > 0 && !isBehind) {
+      this.#after(restMs)
+      return
+    }
     const sorted = [
       ...candidates.filter(({ id }) => id > this.#last),
       ...candidates.filter(({ id }) => id <= this.#last),
     ]
-    const most = inTurn ? 1 : compaction.maxConcurrent
+    const most = inTurn && !isBehind ? 1 : compaction.maxConcurrent
     const rules = inTurn ? rulesInTurn(compaction) : rulesBehind(compaction)
     for (const table of sorted) {
       if (busy.size >= most || !hasWorker() || signal.aborted) return
       const plan = await planJoins(table.files, rules, this.#settled)
-      if (plan.groups.length === 0) this.#settledTables.add(table)
+      if (plan.groups.length === 0) this.#settle(table)
       else if (!signal.aborted) {
         busy.add(table.id)
         this.#last = table.id
+        if (inTurn) {
+          this.#turnMs = clock.nowMs()
+          this.#fewestFiles = Math.min(this.#fewestFiles, files)
+          if (plan.left > 0) this.#overfull.add(table.id)
+          else this.#overfull.delete(table.id)
+        }
         this.#begin(table, { plan, inTurn })
       }
     }
-    if (busy.size === 0) this.#heldUpMs = null
+    if (busy.size === 0) this.#leftAlone()
   }
 
-  #turnTookMs(): number {
-    return this.#options.clock.nowMs() - this.#turnMs
+  /** Queries leave it a slot, or nobody needs one. */
+  #leftAlone(): void {
+    this.#heldUpMs = null
+    this.#fewestFiles = Number.POSITIVE_INFINITY
+    this.#overfull.clear()
+    this.#hopes = false
   }
 
   #isOverdue(): boolean {
@@ -196,6 +230,11 @@ export class Compactor {
     return (
       this.#heldUpMs !== null && clock.nowMs() - this.#heldUpMs >= PATIENCE * compaction.checkMs
     )
+  }
+
+  #settle(table: Table): void {
+    this.#settledTables.add(table)
+    this.#overfull.delete(table.id)
   }
 
   #mayHave(table: Table): boolean {
@@ -234,7 +273,6 @@ export class Compactor {
     const [queryId, attempt, submittedMs] = [newId(), 1, wallMs()]
     const keepMs = keepMsOf(compaction, catalog.state().litterCount)
     const how = { queryId, attempt, epoch, keepMs, background: true, inTurn }
-    if (inTurn) this.#turnMs = clock.nowMs()
     const task: Task = {
       ...{ queryId, attempt, sql, submittedMs, mode: 'compact', create: null, publishTo: null },
       query: { text: sql, place: { line: 1, column: 1 } },
@@ -244,8 +282,7 @@ export class Compactor {
     const fresh = { queryId, attempt, sql, user: COMPACTION_USER, database, submittedMs, task }
     const query = list.add({ ...fresh, kind: 'change' }, clock.nowMs())
     onQueued()
-    // There was a slot for it at once: queries leave it some again.
-    if (inTurn && query.stage !== 'queued') this.#heldUpMs = null
+    this.#hopes = inTurn && query.stage !== 'queued'
   }
 
   #tell(text: string): void {

@@ -431,7 +431,73 @@ t.test('what has given way for three looks takes its turn as well', async (t) =>
   for (let n = 0; n < 5; n += 1) await stage.insert()
   await stage.terms.clock.advance(50)
   for (let turn = 0; turn < 20; turn += 1) await settle()
-  t.match(behind(stage), [{ compaction: { inTurn: false } }], 'it does not rest')
+  const [hopeful] = behind(stage)
+  t.match(hopeful?.compaction, { inTurn: false }, 'it does not rest')
+
+  // One slot that happened to be free is no reason to be patient anew.
+  stage.beat(reportOf(hopeful as Task, 'running'))
+  const query = await stage.submit('select 1')
+  stage.beat(reportOf(hopeful as Task, 'killed'))
+  for (let turn = 0; turn < 20; turn += 1) await settle()
+  await stage.end(reportOf(stage.task(query.queryId), 'succeeded'))
+  await passed(stage, 1000)
+  const [next] = behind(stage)
+  t.match(next?.compaction, { inTurn: true }, 'at the next look')
+
+  // Nor is it where files come faster than they are joined.
+  await stage.end(joinedBy(next as Task))
+  for (let n = 0; n < 10; n += 1) await stage.insert()
+  await stage.terms.clock.advance(50)
+  for (let turn = 0; turn < 20; turn += 1) await settle()
+  t.match(behind(stage), [{ compaction: { inTurn: true } }], 'and at once')
+})
+
+/** Its first turn has come and gone, behind queries that never left a slot free; it took a second. */
+async function afterOneTurn(stage: Stage): Promise<void> {
+  let running = await stage.submit('select 1')
+  for (let look = 0; look < 3; look += 1) {
+    await passed(stage, 1000)
+    const waiting = await stage.submit('select 2')
+    await stage.end(reportOf(stage.task(running.queryId), 'succeeded'))
+    running = waiting
+  }
+  await passed(stage, 1000)
+  const [task] = behind(stage)
+  const last = await stage.submit('select 3')
+  await stage.end(reportOf(stage.task(running.queryId), 'succeeded'))
+  await passed(stage, 1000)
+  await stage.end(joinedBy(task as Task))
+  await stage.end(reportOf(stage.task(last.queryId), 'succeeded'))
+}
+
+t.test('while a table has more to join than one turn takes it does not rest', async (t) => {
+  const compaction = { ...ON, minFileBytes: 20, targetFileBytes: 60 }
+  for (const { count, rests } of [
+    { count: 7, rests: true },
+    { count: 14, rests: false },
+  ]) {
+    const stage = await Stage.begin(t, { compaction }, 1)
+    await filled(stage, count)
+    await afterOneTurn(stage)
+    t.equal(stage.paths.length, count - 5)
+    // Fewer than before, and enough for another turn.
+    for (let n = 0; n < 4; n += 1) await stage.insert()
+    await stage.submit('select 4')
+    await passed(stage, 50)
+    t.equal(behind(stage).length, rests ? 0 : 1, `${count} files`)
+  }
+})
+
+t.test('while more files come than its turns join it does not rest', async (t) => {
+  const stage = await Stage.begin(t, { compaction: ON }, 1)
+  await filled(stage)
+  const before = stage.paths.length
+  await afterOneTurn(stage)
+  for (let n = 0; n < before; n += 1) await stage.insert()
+  t.equal(stage.paths.length, before + 1)
+  await stage.submit('select 4')
+  await passed(stage, 50)
+  t.match(behind(stage), [{ compaction: { inTurn: true } }], 'its next turn at once')
 })
 
 t.test('with its worker it is gone, and nobody is waited for', async (t) => {

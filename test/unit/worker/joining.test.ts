@@ -133,6 +133,19 @@ t.test('many groups, each of the length that is wanted, in the order of before',
   t.same(await rowsOf('SELECT a FROM many'), before)
 })
 
+t.test('short and long files in one group, in the order of before', async (t) => {
+  const table = warehouse.table('mixed', 'a INT4, b TEXT', { format: 'TEXT' })
+  for (let n = 0; n < 40; n += 1) {
+    const length = n % 7 === 3 ? 200_000 : 10
+    await warehouse.insert(table, `SELECT ${n}, repeat('x', ${length})`)
+  }
+  const rows = () => rowsOf("SELECT a, length(b), b = repeat('x', length(b)) FROM mixed")
+  const before = await rows()
+  done(await warehouse.join(table))
+  t.equal(filesOf(table).length, 1)
+  t.same(await rows(), before)
+})
+
 t.test('what is not as the catalog says is not joined, and nothing is left of it', async (t) => {
   const table = warehouse.table('bad', 'a INT4', { format: 'TEXT' })
   for (let n = 0; n < 3; n += 1) await warehouse.insert(table, `SELECT ${n}`)
