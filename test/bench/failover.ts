@@ -97,7 +97,7 @@ class Cluster {
     say(
       `${sizeInWords(this.size)}: made in ${(madeMs / 1000).toFixed(1)} s; both masters started → one serves: ${Math.round(servedMs)} ms`,
     )
-    await this.#settled()
+    await this.settled()
     const [root, masters] = [this.#root, this.#masters]
     this.#worker = await TestWorker.make({ dir: join(this.#dir, 'worker'), root, masters })
     await this.#worker.start()
@@ -116,7 +116,8 @@ class Cluster {
   }
 
   async tryOnce(fault: Fault): Promise<Trial> {
-    const { active, backup } = await this.#settled()
+    const { active, backup } = await this.settled()
+    await sleep(options['rest-ms'])
     await Promise.all([this.#select(), this.#insert()])
     const memory = { active: await memoryOf(active), backup: await memoryOf(backup) }
     const seen = within(`${backup.address} is active`, whenActive(backup))
@@ -143,8 +144,8 @@ class Cluster {
     }
   }
 
-  async #settled(): Promise<{ active: SoakMaster; backup: SoakMaster }> {
-    const pair = await until('one is active, the other its backup', async () => {
+  settled(): Promise<{ active: SoakMaster; backup: SoakMaster }> {
+    return until('one is active, the other its backup', async () => {
       for (const [index, active] of this.#masters.entries()) {
         const backup = this.#masters[1 - index]
         if (backup === undefined || !(await active.health('active'))) continue
@@ -154,8 +155,6 @@ class Cluster {
       }
       return null
     })
-    await sleep(options['rest-ms'])
-    return pair
   }
 
   async #insert(): Promise<void> {
@@ -285,7 +284,11 @@ try {
   for (const fault of faults) {
     const trials = clusters.map((): Trial[] => [])
     for (let i = 0; i < TRIALS; i += 1)
-      for (const [at, cluster] of clusters.entries()) trials[at]?.push(await cluster.tryOnce(fault))
+      for (const [at, cluster] of clusters.entries()) {
+        // What the last blow has left to do, in the other cluster too, is over: its master reads its catalog anew.
+        await Promise.all(clusters.map((each) => each.settled()))
+        trials[at]?.push(await cluster.tryOnce(fault))
+      }
     say(fault.name)
     for (const [at, cluster] of clusters.entries()) tell(cluster.size, trials[at] ?? [])
     if (options.compare) compare(trials[0] ?? [], trials[1] ?? [])
