@@ -66,6 +66,9 @@ const PATIENCE = 3
 /** After that it rests for so many times as long as it took. */
 const REST_FACTOR = 2
 
+/** Its multiples, less their whole parts, are spread evenly, however many there are. */
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
+
 interface Rest {
   readonly failures: number
   readonly untilMs: number
@@ -79,13 +82,13 @@ export class Compactor {
   readonly #settledTables = new WeakSet<Table>()
   readonly #settled = new WeakSet<FilePartition>()
   readonly #rests = new Map<number, Rest>()
-  /** The id of the table that came last: the others have their turn first. */
-  #last = 0
+  /** The id of the table that came last: the others have their turn first. Null: none has come in this term. */
+  #last: number | null = null
   /** Since when queries have left it no slot for as long as it needs one; null: they do. */
   #heldUpMs: number | null = null
   /** When the last one began that took its turn; of an earlier term's, when this term began. */
   #turnMs: number
-  /** How many files all tables had at such a time, at least. */
+  /** How many files all tables that are its business had at such a time, at least. */
   #fewestFiles = Number.POSITIVE_INFINITY
   /** Tables that had more to join than their last turn took. */
   readonly #overfull = new Set<number>()
@@ -182,7 +185,7 @@ export class Compactor {
     const candidates: Table[] = []
     let files = 0
     await inSlices(catalog.state().allTables(), (table) => {
-      files += table.files.length
+      if (table.kind === 'managed') files += table.files.length
       if (this.#mayHave(table) && !busy.has(table.id)) candidates.push(table)
     })
     const restMs = this.#restUntilMs - clock.nowMs()
@@ -192,9 +195,10 @@ export class Compactor {
       this.#after(restMs)
       return
     }
+    const last = this.#last ?? this.#firstOf(candidates)
     const sorted = [
-      ...candidates.filter(({ id }) => id > this.#last),
-      ...candidates.filter(({ id }) => id <= this.#last),
+      ...candidates.filter(({ id }) => id > last),
+      ...candidates.filter(({ id }) => id <= last),
     ]
     const most = inTurn && !isBehind ? 1 : compaction.maxConcurrent
     const rules = inTurn ? rulesInTurn(compaction) : rulesBehind(compaction)
@@ -230,6 +234,12 @@ export class Compactor {
     return (
       this.#heldUpMs !== null && clock.nowMs() - this.#heldUpMs >= PATIENCE * compaction.checkMs
     )
+  }
+
+  /** Where terms are short each begins in another place, so that no table comes last in all of them. */
+  #firstOf(candidates: readonly Table[]): number {
+    const share = (this.#options.epoch * GOLDEN_RATIO) % 1
+    return candidates[Math.floor(share * candidates.length)]?.id ?? 0
   }
 
   #settle(table: Table): void {

@@ -500,6 +500,27 @@ t.test('while more files come than its turns join it does not rest', async (t) =
   t.match(behind(stage), [{ compaction: { inTurn: true } }], 'its next turn at once')
 })
 
+t.test('however short the terms are, each table has its turn soon', async (t) => {
+  const stage = await Stage.begin(t, { compaction: ON })
+  for (let n = 0; n < 10; n += 1) {
+    await stage.done(`create table t${n} (a int4)`)
+    for (let i = 0; i < 5; i += 1) {
+      const { queryId } = await stage.submit(`insert into t${n} values (1)`)
+      await stage.end(reportOf(stage.task(queryId), 'succeeded'))
+    }
+  }
+  const first = new Set<string>()
+  for (let term = 0; term < 20; term += 1) {
+    stage.seat = await stage.terms.begin()
+    stage.register()
+    await passed(stage, 1000)
+    const [task] = behind(stage)
+    first.add(task?.sql ?? 'none')
+    await stage.end(reportOf(task as Task, 'killed'))
+  }
+  t.equal(first.size, 10, [...first].join(', '))
+})
+
 t.test('with its worker it is gone, and nobody is waited for', async (t) => {
   const stage = await Stage.begin(t, { compaction: ON })
   await filled(stage)
