@@ -2,17 +2,18 @@
  * How long a cluster of which no master runs takes until one serves, and whether its master lives to see it:
  * `npm run bench -- cold-start --files 3000000 --partitions 10000 --busy 8`. Default settings.
  *
- * Beside it stands how long one process takes to read the same catalog once, with the same loops beside it: what
- * a start takes beyond M and that is the cluster's doing. Both masters read it at the same time, on one machine here.
+ * Beside it stands how long one process takes to read the same catalog once, with the same loops beside it: what a start
+ * takes beyond M and that is the cluster's doing. Both masters read it at the same time, on one machine here.
  *
  * `--busy`: so many processes that only compute.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readCpu } from '../../lib/ha/processes.ts'
 import { makeMasters } from '../soak/masters.ts'
 import type { SoakMaster } from '../soak/soak-master.ts'
 import { ask } from '../support/test-masters.ts'
@@ -37,13 +38,6 @@ const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 async function bytesBelow(directory: string): Promise<number> {
   const names = await readdir(directory, { recursive: true })
   return names.reduce((sum, name) => sum + statSync(join(directory, name)).size, 0)
-}
-
-/** Of a process that runs: of the kernel's hundredths, as ms. */
-function processorMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
 async function whenActive(masters: readonly SoakMaster[]): Promise<SoakMaster> {
@@ -89,7 +83,7 @@ try {
   )
   say(`  less M and the reading: ${seconds(servedMs - options['monitor-interval'] - readMs)}`)
   for (const { pid, address } of masters) {
-    say(`  ${address}: ${seconds(processorMs(pid))} of processor time`)
+    say(`  ${address}: ${seconds(readCpu(pid)?.cpuMs ?? Number.NaN)} of processor time`)
   }
 } finally {
   for (const one of busy) one.kill('SIGKILL')

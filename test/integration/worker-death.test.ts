@@ -3,12 +3,13 @@
  * ends with that word where nothing does, and is done once in each case. And the storage of all goes away for a while.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { TajoClient } from '../../lib/client/index.ts'
+import { readCpu } from '../../lib/ha/processes.ts'
 import type { QueryRecord } from '../../lib/rpc/contract.ts'
 import { mountHangFs } from '../support/hangfs.ts'
 import { monitorMs } from '../support/pace.ts'
@@ -157,8 +158,7 @@ t.test('a change that ends its worker by itself ends no other one', async (t) =>
   await client.execute('insert into t select 7')
   // Who computes for so long is ended by the kernel; nobody else sends a signal.
   for (const { pid } of workers) {
-    const ticks = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
-    const usedS = (Number(ticks[11]) + Number(ticks[12])) / 100
+    const usedS = (readCpu(pid)?.cpuMs ?? Number.NaN) / 1000
     execFileSync('prlimit', ['--pid', String(pid), '--core=0', `--cpu=${Math.ceil(usedS) + 5}:`])
   }
   const sql = `insert into t select i from ${ENDLESS}`

@@ -8,7 +8,7 @@
  * Prints the figures each minute; exits with 1 if one of these does not hold. Needs root, for a mount of its own.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util'
 import { openDisk } from '../../lib/ha/disk.ts'
 import { type HistoryEntry, readDirectoryHistory } from '../../lib/ha/index.ts'
 import { Looker } from '../../lib/ha/look.ts'
-import { hostProcesses } from '../../lib/ha/processes.ts'
+import { hostProcesses, readCpu } from '../../lib/ha/processes.ts'
 import { fillBytes } from '../support/full-ground.ts'
 import { StallWatch } from '../support/stall.ts'
 import { until } from '../support/until.ts'
@@ -79,12 +79,8 @@ async function lookCostMs(): Promise<number> {
   return (user + system) / 1000 / LOOKS
 }
 
-const TICKS_A_SECOND = 100
 /** Processor time of a process since its start, ms. */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_A_SECOND
-}
+const cpuMs = (pid: number): number => readCpu(pid)?.cpuMs ?? Number.NaN
 
 const failedClaims = (all: readonly SoakMaster[]): number =>
   all.flatMap(({ logLines }) => logLines).filter(({ msg }) => /^claim of term \d+ failed/.test(msg))
