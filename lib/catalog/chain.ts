@@ -381,7 +381,8 @@ function inMemory(known: Known | null, { journal, upTo }: Wanted): Start | null 
 async function onDisk(epochs: Epochs, { journal, upTo }: Wanted): Promise<Start | null> {
   const { term, part, basis } = journal
   const { files } = epochs.look
-  const read = await checkpointUpTo(epochs, { term, part, seq: upTo?.seq ?? null })
+  const most = upTo?.seq ?? Number.POSITIVE_INFINITY
+  const read = await checkpointOf(epochs, { term, part }, (seq) => seq <= most)
   if (read !== null) return startAt(files, { term, part }, read)
   if (basis.is === 'empty') {
     const chain = { links: [], base: null }
@@ -416,22 +417,23 @@ const isAt = (a: Place, b: Place): boolean =>
   a.term === b.term && a.part === b.part && samePosition(a.position, b.position)
 
 /** Where a checkpoint stands at the very place that a reference names, nothing of its journal is needed. */
-async function atExactly(epochs: Epochs, place: Place): Promise<Start | null> {
-  const { term, part, position } = place
-  const read = await checkpointUpTo(epochs, { term, part, seq: position.seq })
-  return read?.position.seq === position.seq
-    ? startAt(epochs.look.files, { term, part }, read)
-    : null
+async function atExactly(epochs: Epochs, { term, part, position }: Place): Promise<Start | null> {
+  const read = await checkpointOf(epochs, { term, part }, (seq) => seq === position.seq)
+  return read === null ? null : startAt(epochs.look.files, { term, part }, read)
 }
 
-/** `seq` null: the newest. One that is said to be whole and isn't is passed over: there may be an older one. */
-async function checkpointUpTo(
+/**
+ * The newest of those wanted, by the changes that are in them: their names tell, and a whole catalog is not read for
+ * nothing. One that is said to be whole and isn't is passed over: there may be an older one.
+ */
+async function checkpointOf(
   epochs: Epochs,
-  { term, part, seq }: { term: number; part: number; seq: number | null },
+  { term, part }: { term: number; part: number },
+  isWanted: (seq: number) => boolean,
 ): Promise<CheckpointRead | null> {
   const names = await epochs.names(term)
   for (const whole of wholeCheckpointsOf(names === 'missing' ? [] : names)) {
-    if (whole.part !== part || (seq !== null && whole.seq > seq)) continue
+    if (whole.part !== part || !isWanted(whole.seq)) continue
     const read = await readCheckpoint(epochs.look, { term, ...whole })
     if (read !== null) return read
   }

@@ -235,6 +235,26 @@ t.test('a checkpoint is made of what was acknowledged, and of nothing else', asy
   await store.close()
 })
 
+t.test('a checkpoint is read once, also where its journal goes on beyond it', async (t) => {
+  const disk = await begun()
+  const { store } = storeOn(disk, { journalBytes: 1 })
+  let { state } = await store.open(2, NEVER)
+  store.confirmed(0)
+  const isWhole = (path: string): boolean => path.includes('/whole-')
+  await until('one is made', () => [...disk.files.keys()].some(isWhole), { everyMs: 1 })
+  state = await appended(store, state, 1, 2)
+  await store.close()
+  const next = storeOn(disk)
+  state = (await next.store.open(3, NEVER)).state
+  await appended(next.store, state, 1, 3)
+  await next.store.close()
+  const backup = storeOn(disk, { memory: new Memory() })
+  await backup.store.follow()
+  const read = backup.files.calls.filter((call) => /^readAt .*checkpoint-/.test(call))
+  t.equal(read.length, 1, read.join(', '))
+  t.equal(await readBy(disk, 4), 'f1 f2 f3')
+})
+
 t.test(
   'many terms without a change are read through few, and begin with a copy at last',
   async (t) => {
