@@ -3,7 +3,7 @@
  * event loop has its turn, so that pongs, heartbeats and health checks are answered meanwhile. Others run between two
  * slices: what is iterated must be a value that nobody changes (a state of the catalog), or the caller must bear it.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 /** What slicing depends on, so that tests can hold it in their hands. */
 export interface Turns {
@@ -14,6 +14,12 @@ export interface Turns {
 }
 
 export const eventLoop: Turns = { nowMs: () => performance.now(), turn: () => nextTurn() }
+
+/** For what nobody waits for: it leaves the processor to others for longer than it takes it. */
+export const background: Turns = { nowMs: eventLoop.nowMs, turn: () => sleep(REST_MS) }
+
+/** After a slice, so that it takes a fifth of a core, however long it goes on. */
+const REST_MS = 20
 
 /** A slice's length in ms: several jobs at once, and the collector's pauses, still keep the loop's turns below 50 ms. */
 const SLICE_MS = 5

@@ -16,7 +16,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
-import { inSlices } from '../../base/slices.ts'
+import { background, inSlices } from '../../base/slices.ts'
 import type { FilePartition } from '../../catalog/file-list.ts'
 import type { Table } from '../../catalog/model.ts'
 import type { Task } from '../../rpc/contract.ts'
@@ -184,10 +184,11 @@ export class Compactor {
     const busy = this.#busy()
     const candidates: Table[] = []
     let files = 0
-    await inSlices(catalog.state().allTables(), (table) => {
+    const look = (table: Table): void => {
       if (table.kind === 'managed') files += table.files.length
       if (this.#mayHave(table) && !busy.has(table.id)) candidates.push(table)
-    })
+    }
+    await inSlices(catalog.state().allTables(), look, background)
     const restMs = this.#restUntilMs - clock.nowMs()
     const isBehind = files > this.#fewestFiles || this.#overfull.size > 0
     const inTurn = isOverdue && (isBehind || !this.#hopes)

@@ -10,7 +10,7 @@ import { basename, dirname, isAbsolute, join } from 'node:path/posix'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
-import { inSlices } from '../../base/slices.ts'
+import { background, inSlices } from '../../base/slices.ts'
 import type { Litter, Table } from '../../catalog/model.ts'
 import { OWN_PREFIX } from '../../catalog/own-prefix.ts'
 import { absolutePath, type CatalogState } from '../../catalog/state.ts'
@@ -31,8 +31,14 @@ export interface SweeperOptions {
 }
 
 const LONGEST_PERIOD_MS = 60_000
-/** In one round, so that a round ends. */
-const MOST_AT_ONCE = 1000
+/** A term has inherited what the one before had no time for: where terms are short nobody else would ever remove it. */
+const FIRST_MS = 10_000
+/** In one round, so that each begins with a look at what tables have by then. */
+const MOST_A_ROUND = 10_000
+/** In one change of the catalog. */
+const MOST_A_CHANGE = 1000
+/** A file server has more than one hand, and others need some of them. */
+const MOST_AT_ONCE = 4
 const MORE_MS = 1000
 
 export class Sweeper {
@@ -41,6 +47,7 @@ export class Sweeper {
   readonly #orphans = new Set<string>()
   /** The last round has left some: the next one comes soon. */
   #more = false
+  #rounds = 0
 
   constructor(options: SweeperOptions) {
     this.#options = options
@@ -49,8 +56,10 @@ export class Sweeper {
   start(): void {
     const { clock, graceMs, signal } = this.#options
     if (signal.aborted) return
-    const periodMs = this.#more ? MORE_MS : Math.min(LONGEST_PERIOD_MS, Math.max(100, graceMs))
+    const longestMs = this.#rounds === 0 ? FIRST_MS : LONGEST_PERIOD_MS
+    const periodMs = this.#more ? MORE_MS : Math.min(longestMs, Math.max(100, graceMs))
     this.#cancel = clock.after(periodMs, () => {
+      this.#rounds += 1
       void this.sweep().finally(() => this.start())
     })
   }
@@ -75,17 +84,17 @@ export class Sweeper {
         restorableMs: await this.#restorableMs(),
       })
       if (waits) catalog.checkpointSoon?.()
-      const due = all.slice(0, MOST_AT_ONCE)
-      const removed: string[] = []
       this.#more = false
-      for (const { path } of due) {
+      let removed = 0
+      for (let at = 0; at < Math.min(all.length, MOST_A_ROUND); at += MOST_A_CHANGE) {
+        const paths = await this.#removeAll(all.slice(at, at + MOST_A_CHANGE))
         if (signal.aborted) return
-        if (await this.#remove(path)) removed.push(path)
+        if (paths.length > 0) await this.#transact([{ do: 'litter-removed', paths }])
+        removed += paths.length
       }
-      if (removed.length === 0) return
-      await this.#transact([{ do: 'litter-removed', paths: removed }])
-      this.#more = all.length > due.length
-      log('info', `removed ${removed.length} left-over paths`)
+      if (removed === 0) return
+      this.#more = all.length > MOST_A_ROUND
+      log('info', `removed ${removed} left-over paths`)
     } catch (error) {
       if (!signal.aborted) log('warn', `the sweep broke off: ${messageOf(error)}`)
     }
@@ -116,13 +125,28 @@ export class Sweeper {
     return (await catalog.oldestRestorableMs()) ?? Number.NEGATIVE_INFINITY
   }
 
+  /** Those of which nothing is left. */
+  async #removeAll(litter: readonly Litter[]): Promise<string[]> {
+    const { roots, signal } = this.#options
+    const within = await Promise.all(roots.map((root) => realpath(root).catch(() => root)))
+    const removed: string[] = []
+    const left = litter.values()
+    const one = async (): Promise<void> => {
+      for (const { path } of left) {
+        if (signal.aborted) return
+        if (await this.#remove(path, within)) removed.push(path)
+      }
+    }
+    await Promise.all(Array.from({ length: MOST_AT_ONCE }, one))
+    return removed
+  }
+
   /** True when nothing is left of it. */
-  async #remove(path: string): Promise<boolean> {
-    const { roots, log } = this.#options
+  async #remove(path: string, within: readonly string[]): Promise<boolean> {
+    const { log } = this.#options
     try {
       const real = await reallyIn(path)
       if (real === null) return true
-      const within = await Promise.all(roots.map((root) => realpath(root).catch(() => root)))
       const root = within.find((one) => isInside(real, one) && real !== one)
       if (root === undefined) {
         log('warn', `${path} is left where it is: it lies outside of the allowed directories`)
@@ -183,7 +207,7 @@ export async function dueOf(
   /** Nor any of these. */
   const later: string[] = []
   let waits = false
-  await inSlices(state.allLitter(), (litter) => {
+  const sort = (litter: Litter): void => {
     const isNamed = (litter.joinedMs ?? Number.NEGATIVE_INFINITY) >= restorableMs
     waits ||= isNamed && litter.sinceMs < latestMs
     if (litter.sinceMs > nowMs || isNamed) later.push(...attemptOf(litter.path))
@@ -192,14 +216,15 @@ export async function dueOf(
       due.set(litter.path, litter)
       for (const at of upwards(litter.path)) around.add(at)
     }
-  })
+  }
+  await inSlices(state.allLitter(), sort, background)
   if (due.size === 0) return { due: [], waits }
   const keep = (path: string): void => {
     for (const at of upwards(path)) due.delete(at)
   }
-  await inSlices(young, keep)
-  await inSlices(later, (path) => void due.delete(path))
-  await inSlices(keptBy(state.allTables(), around), keep)
+  await inSlices(young, keep, background)
+  await inSlices(later, (path) => void due.delete(path), background)
+  await inSlices(keptBy(state.allTables(), around), keep, background)
   // What became a table's meanwhile.
   await inSlices(keptBy(now().tablesChangedSince(state), around), keep)
   return { due: [...due.values()], waits }

@@ -1,9 +1,10 @@
 /**
  * How many files all tables have, and how large the largest is, for whoever watches the cluster: counted anew once in a
- * while in slices, since there may be very many tables, so the figures may be as old as that.
+ * while in the background, since there may be very many tables, so the figures may be as old as that.
  */
 import type { Clock } from '../../base/clock.ts'
-import { inSlices } from '../../base/slices.ts'
+import { background, inSlices } from '../../base/slices.ts'
+import type { Table } from '../../catalog/model.ts'
 import type { CatalogPort } from './catalog-port.ts'
 
 export interface TableCounts {
@@ -47,13 +48,14 @@ export class TableCensus {
 
   async count(): Promise<void> {
     let [tables, files, bytes, mostFiles, mostBytes] = [0, 0, 0, 0, 0]
-    await inSlices(this.#catalog.state().allTables(), ({ files: list }) => {
+    const count = ({ files: list }: Table): void => {
       tables += 1
       files += list.length
       bytes += list.bytes
       mostFiles = Math.max(mostFiles, list.length)
       mostBytes = Math.max(mostBytes, list.bytes)
-    })
+    }
+    await inSlices(this.#catalog.state().allTables(), count, background)
     this.#counts = { tables, files, bytes, mostFiles, mostBytes }
   }
 }

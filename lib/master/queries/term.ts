@@ -256,12 +256,14 @@ export class QueryTerm {
     this.#workers = workers
     this.#log = queryLog
     publisher.redo()
-    this.sweeper.start()
     this.compactor.start()
     this.census.start()
     proof?.start()
     this.#look()
-    void this.#inherit()
+    // What is litter may still be read by a query of an earlier term: it removes nothing before it knows them.
+    void this.#inherit().then(() => {
+      if (!this.#over) this.sweeper.start()
+    })
   }
 
   /** What this term knows of its queries, newest last. */

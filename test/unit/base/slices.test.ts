@@ -1,5 +1,5 @@
 import t from 'tap'
-import { inSlices, sortedInSlices, type Turns } from '../../../lib/base/slices.ts'
+import { background, inSlices, sortedInSlices, type Turns } from '../../../lib/base/slices.ts'
 
 /** A clock that goes on by `stepMs` at each look, and the turns that were given. */
 function byHand(stepMs: number): Turns & { turns: number } {
@@ -84,4 +84,11 @@ t.test('words are sorted in slices as in one piece', async (t) => {
   t.ok(hand.turns > 1000)
   t.same(await sortedInSlices([]), [])
   t.same(await sortedInSlices(['b', 'a']), ['a', 'b'])
+})
+
+t.test('in the background a slice is followed by a longer rest', async (t) => {
+  const beganMs = background.nowMs()
+  for (let i = 0; i < 5; i += 1) await background.turn()
+  // A timer may be early by a millisecond.
+  t.ok(background.nowMs() - beganMs >= 5 * 19)
 })

@@ -9,14 +9,15 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import type { Change } from '../../../lib/catalog/model.ts'
 import { asideOf, carryOut, Publisher } from '../../../lib/master/queries/publisher.ts'
 import { type LogLine, logName, QueryLog } from '../../../lib/master/queries/query-log.ts'
-import { dueOf } from '../../../lib/master/queries/sweeper.ts'
+import { dueOf, Sweeper } from '../../../lib/master/queries/sweeper.ts'
 import { fileOf, tableOf } from '../../contract/catalog.ts'
-import { HandClock } from '../../support/hand-clock.ts'
+import { HandClock, settle } from '../../support/hand-clock.ts'
 import { ID, Terms } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
 
@@ -394,6 +395,66 @@ t.test('what was joined is kept for a while, but not against DROP TABLE', async 
   await transact(now, { do: 'drop-table', tableId: 1, litter: [location] })
   await term.sweeper.sweep()
   t.notOk(existsSync(location))
+})
+
+t.test('a term removes soon, and in long rounds, what it inherited', async (t) => {
+  const terms = new Terms(t)
+  const { catalog } = await terms.begin()
+  const { warehouse } = terms.options
+  const clock = new HandClock()
+  const over = new AbortController()
+  const sweeper = new Sweeper({
+    ...{ catalog, by: 'm', roots: [warehouse], graceMs: 600_000, oldestQueryMs: () => null },
+    ...{ clock, wallMs: Date.now, log: () => {}, signal: over.signal },
+  })
+  const left = (): number => catalog.state().litter().length
+  const leave = async (count: number): Promise<void> => {
+    const paths = Array.from({ length: count }, (_, i) => join(warehouse, `default/t/data-${i}`))
+    const changes: Change[] = [{ do: 'add-litter', paths }]
+    const atMs = Date.now() - 3_600_000
+    await catalog.transact(() => ({ by: 'm', atMs, outcome: null, changes }))
+  }
+  /** The clock stands meanwhile, and the next round waits for it. */
+  const swept = async (goal: number): Promise<void> => {
+    await until(`${goal} paths are left`, () => left() === goal)
+    await settle()
+  }
+  await leave(10_500)
+  sweeper.start()
+  await clock.advance(9_999)
+  t.equal(left(), 10_500)
+  await clock.advance(1)
+  await swept(500)
+  await clock.advance(1000)
+  await swept(0)
+  await leave(1)
+  await clock.advance(59_999)
+  t.equal(left(), 1)
+  await clock.advance(1)
+  await swept(0)
+  over.abort()
+  sweeper.stop()
+})
+
+t.test('nothing is removed before the queries of earlier terms are known', async (t) => {
+  const terms = new Terms(t, { litterGraceMs: 600_000 })
+  const { warehouse, logDirectory } = terms.options
+  const unreadable = join(logDirectory, logName(1))
+  mkdirSync(unreadable, { recursive: true })
+  const { catalog } = await terms.begin()
+  const left = join(warehouse, 'default/data-1')
+  mkdirSync(left, { recursive: true })
+  const changes: Change[] = [{ do: 'add-litter', paths: [left] }]
+  const atMs = Date.now() - 3_600_000
+  await catalog.transact(() => ({ by: 'm', atMs, outcome: null, changes }))
+  for (let second = 0; second < 120; second += 1) await terms.clock.advance(1000)
+  await sleep(200)
+  t.ok(existsSync(left), 'one of them may read it')
+  rmSync(unreadable, { recursive: true })
+  await until('it is removed', async () => {
+    await terms.clock.advance(1000)
+    return !existsSync(left)
+  })
 })
 
 t.test('a query log whose file is removed begins it again, with what is still known', async (t) => {
