@@ -69,7 +69,9 @@ export class QueryServices {
   /** Loads what a term needs; to be called when this master has joined and nothing waits for it. */
   preload(): void {
     if (this.#options.queries === null) return
-    this.#load(this.#options.queries).catch((error: unknown) => {
+    const loaded = this.#load(this.#options.queries).then(() => import('./warm-up.ts'))
+    const ready = loaded.then(({ warmUp }) => warmUp())
+    ready.catch((error: unknown) => {
       // It is tried again when it is needed, and fails the activation then.
       this.#options.log('error', 'the query services can not be loaded', { error })
     })
