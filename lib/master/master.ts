@@ -41,6 +41,7 @@ import { type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts
 import type { ContestLetters } from './contest-letters.ts'
 import type { ForeignMasters } from './foreign-masters.ts'
 import { HistoryCache } from './history-cache.ts'
+import { keepHeapLean } from './lean-heap.ts'
 import { LeaseRecord } from './lease-record.ts'
 import { LoopPauses } from './loop-pauses.ts'
 import { MasterWeb } from './master-web.ts'
@@ -452,6 +453,7 @@ export class Master {
     this.#web.changed()
     if (before?.state === now.state) return
     this.#pauses.measure(!AT_REST.includes(now.state))
+    keepHeapLean(now.state !== 'active')
     this.#transitions += 1
     log('info', `${before?.state ?? 'new'} → ${now.state}`, { ...now })
     if (now.state === 'active') {
