@@ -56,6 +56,12 @@ export class Patience {
 
   /** Resolves as `promise` does; rejects with all that is known once the patience is over. */
   async keep<T>(promise: Promise<T>): Promise<T> {
+    const lateMs = performance.now() - this.#endMs
+    // A wait in steps of a millisecond never meets the timer below: it is due no earlier than the next step.
+    if (lateMs >= 0 && !this.#goesOn(lateMs)) {
+      promise.catch(() => undefined)
+      throw this.#inVain()
+    }
     let timer: NodeJS.Timeout | undefined
     const over = new Promise<never>((_, reject) => {
       const arm = (): void => {

@@ -67,6 +67,9 @@ t.test('a wait in vain tells what, how long, the last answer and every process',
   const killed = node("process.kill(process.pid, 'SIGKILL')")
   const silent = node('')
   for (const child of [failed, killed, silent]) await closed(child)
+  t.match(await rejection(until('pigs fly', () => 0, { ...SHORT, everyMs: 1 })), {
+    constructor: InVain,
+  })
   t.match(await rejection(until('pigs fly', () => 0, SHORT)), {
     constructor: InVain,
     message:
