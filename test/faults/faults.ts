@@ -1172,6 +1172,72 @@ export const FAULTS: readonly Fault[] = [
     tests: ['unit/ha/migrate.test.js'],
     says: /an older master that starts at any moment takes it for no new cluster/,
   },
+  {
+    name: 'a checkpoint below a reference is read to see where it stands, and again for what is in it',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/catalog/chain.js',
+        find: '(seq) => seq === position.seq);',
+        replace:
+          '(seq) => seq <= position.seq);\n    if (read?.position.seq !== position.seq) return null;',
+      },
+    ],
+    tests: ['unit/catalog/chain.test.js'],
+    says: /a checkpoint is read once/,
+  },
+  {
+    name: 'what is left over is removed before the queries of earlier terms are known',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/master/queries/term.js',
+        find: 'void this.#inherit().then(() => {',
+        replace: 'this.sweeper.start();\n        void this.#inherit().then(() => {',
+      },
+    ],
+    tests: ['unit/master/queries-files.test.js'],
+    says: /one of them may read it/,
+  },
+  {
+    name: 'a term removes nothing in its first minute',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/master/queries/sweeper.js',
+        find: '#rounds === 0 ? FIRST_MS',
+        replace: '#rounds < 0 ? FIRST_MS',
+      },
+    ],
+    tests: ['unit/master/queries-files.test.js'],
+    says: /500 paths are left/,
+  },
+  {
+    name: 'schemas inside of lists are made for the first message that has such a list',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/rpc/prepare.js',
+        find: 'schema instanceof z.ZodArray',
+        replace: 'schema === z.ZodArray',
+      },
+    ],
+    tests: ['unit/rpc/prepare.test.js'],
+    says: /messages that come after it find their schemas ready/,
+  },
+  {
+    name: 'a heap that was to be lean stays so for good',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/master/lean-heap.js',
+        find: 'lean ? LEAN_PERCENT : 0',
+        replace: 'LEAN_PERCENT',
+      },
+    ],
+    tests: ['unit/master/lean-heap.test.js'],
+    says: /a lean heap keeps less garbage, until it may grow again/,
+  },
 ]
 
 /** A fault that can't be put in: the table has to be brought in line with the code. */
