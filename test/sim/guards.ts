@@ -24,6 +24,8 @@ import { split } from './world/server.ts'
 export interface Guard {
   /** What is broken. */
   readonly name: string
+  /** A seed that found it, where few do: it is tried first. */
+  readonly seed?: number
   readonly breaks: Breaks
   /** Nobody is in danger, but after the healing nobody could work: that bound is what finds it. */
   readonly stopsAll?: boolean
@@ -430,6 +432,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'sweep too early, without taking the number for ever',
+    seed: 37,
     breaks: { disk: sweepEarly },
     adjust: overtaken,
   },
@@ -440,6 +443,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: "don't let claim.json decide",
+    seed: 127,
     breaks: {
       disk: (disk) =>
         withDisk(closedOnce(disk), {
@@ -453,11 +457,13 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'claim.json before the heartbeat',
+    seed: 79,
     breaks: { disk: (disk) => heartbeatLast(closedOnce(disk)) },
     adjust: overtaken,
   },
   {
     name: 'go on with the number of a claim whose heartbeat may still be made',
+    seed: 18,
     breaks: { disk: heartbeatTwice },
     adjust: (profile) => ({
       ...cutOff(profile),
@@ -486,6 +492,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'ignore .nfs* names after the unlink',
+    seed: 32,
     breaks: {
       disk: (disk) =>
         withDisk(disk, {
@@ -542,6 +549,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'take a term whose claim.json was removed for one that nobody held',
+    seed: 250,
     breaks: { disk: closedOnce },
     // A claimant whose call is under way for longer than a take-over, and its term's claim.json is removed meanwhile.
     adjust: (profile) => ({
@@ -564,6 +572,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'end a holder that came back meanwhile',
+    seed: 339,
     breaks: {
       disk: (disk) =>
         withDisk(disk, {

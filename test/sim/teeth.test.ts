@@ -14,8 +14,9 @@ import { runSchedule } from './schedule.ts'
 const MOST_SEEDS = 800
 
 async function firstBite(guard: Guard): Promise<{ seed: number; violation: string } | null> {
-  const { breaks, adjust, stopsAll = false } = guard
-  for (let seed = 1; seed <= MOST_SEEDS; seed += 1) {
+  const { breaks, adjust, stopsAll = false, seed: likely = 1 } = guard
+  for (let tried = 0; tried < MOST_SEEDS; tried += 1) {
+    const seed = 1 + ((likely - 1 + tried) % MOST_SEEDS)
     const { violation, safe } = await runSchedule({ seed, breaks, ...(adjust && { adjust }) })
     if (violation !== null && (stopsAll || !safe)) return { seed, violation }
   }
