@@ -108,10 +108,12 @@ class Cluster {
   async end(): Promise<void> {
     ended = true
     await Promise.all(this.#clients.map((client) => client.close()))
-    if (this.#worker !== null && !this.#worker.hasEnded) this.#worker.kill('SIGTERM')
-    for (const master of this.#masters) if (!master.hasEnded) process.kill(master.pid, 'SIGTERM')
-    const all = [...this.#masters, ...(this.#worker === null ? [] : [this.#worker])]
-    await Promise.all(all.map((daemon) => daemon.ended()))
+    // What was never started has ended too: else the error that kept it from that would not be told.
+    const masters = this.#masters.filter(({ hasEnded }) => !hasEnded)
+    const worker = this.#worker?.hasEnded === false ? this.#worker : null
+    worker?.kill('SIGTERM')
+    for (const { pid } of masters) process.kill(pid, 'SIGTERM')
+    await Promise.all([...masters, ...(worker === null ? [] : [worker])].map((one) => one.ended()))
     rmSync(this.#dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
 

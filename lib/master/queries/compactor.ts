@@ -77,7 +77,7 @@ interface Rest {
 export class Compactor {
   readonly #options: CompactorOptions
   #cancel = (): void => {}
-  #looking = false
+  #looking: Promise<void> | null = null
   /** Tables, and partitions of others, in which there is nothing to join as they are; changed ones are other values. */
   readonly #settledTables = new WeakSet<Table>()
   readonly #settled = new WeakSet<FilePartition>()
@@ -141,17 +141,25 @@ export class Compactor {
     if (isFault) this.#tell(`small files of table ${tableId} are not joined: ${error?.message}`)
   }
 
-  /** One round; never rejects. */
-  async look(): Promise<void> {
-    if (this.#looking) return
-    this.#looking = true
+  /** One round, unless one is under way; never rejects. */
+  look(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = null
+    })
+    return this.#looking
+  }
+
+  /** Resolves when no look is under way. */
+  async idle(): Promise<void> {
+    await this.#looking
+  }
+
+  async #lookOnce(): Promise<void> {
     try {
       await this.#look()
     } catch (error) {
       const { signal, log } = this.#options
       if (!signal.aborted) log('warn', `the look for small files broke off: ${messageOf(error)}`)
-    } finally {
-      this.#looking = false
     }
   }
 
@@ -203,8 +211,11 @@ export class Compactor {
     ]
     const most = inTurn && !isBehind ? 1 : compaction.maxConcurrent
     const rules = inTurn ? rulesInTurn(compaction) : rulesBehind(compaction)
-    for (const table of sorted) {
+    for (const { id } of sorted) {
       if (busy.size >= most || !hasWorker() || signal.aborted) return
+      // As it is by now: the look at all of them may have taken long.
+      const table = catalog.state().table(id)
+      if (table === null) continue
       const plan = await planJoins(table.files, rules, this.#settled)
       if (plan.groups.length === 0) this.#settle(table)
       else if (!signal.aborted) {
