@@ -28,6 +28,7 @@ import { clientOf, TestWorker } from '../support/test-worker.ts'
 import { until, within } from '../support/until.ts'
 import { quantile } from './cluster.ts'
 import { ASKED, type CatalogSize, formCluster, rowsAskedFor, sizeInWords } from './make-catalog.ts'
+import { type Memory, memoryOf } from './memory.ts'
 import { optionsOf } from './options.ts'
 
 const options = optionsOf({
@@ -56,11 +57,6 @@ interface Trial {
 }
 const AWAITED = ['/health/active', 'INSERT', 'SELECT'] as const
 type Awaited = (typeof AWAITED)[number]
-
-interface Memory {
-  readonly residentMiB: number
-  readonly heapMiB: number
-}
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const cell = (value: number, digits = 0): string => value.toFixed(digits).padStart(8)
@@ -204,16 +200,6 @@ async function whenActive(master: SoakMaster): Promise<number> {
     return performance.now()
   } finally {
     agent.destroy()
-  }
-}
-
-async function memoryOf(master: SoakMaster): Promise<Memory> {
-  const { text } = await ask(master.ports.info, '/metrics')
-  const mebibytes = (name: string): number =>
-    Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]) / 1024 ** 2
-  return {
-    residentMiB: mebibytes('process_resident_memory_bytes'),
-    heapMiB: mebibytes('nodejs_heap_size_used_bytes'),
   }
 }
 

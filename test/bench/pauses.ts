@@ -9,9 +9,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import type { TajoClient } from '../../lib/client/index.ts'
 import { ask } from '../support/test-masters.ts'
 import { clientOf } from '../support/test-worker.ts'
+import { changesOf } from './changes.ts'
 import { benchCluster, quantile } from './cluster.ts'
 import { optionsOf } from './options.ts'
 
@@ -55,48 +55,6 @@ async function longestPauseMs(): Promise<number> {
   return Number(found?.[1]) * 1000
 }
 
-interface Changes {
-  readonly tookMs: number[]
-  /** Why, of those that were not done. */
-  readonly refused: readonly string[]
-  stop(): Promise<void>
-}
-
-/** So many a second, whether earlier ones are answered or not. */
-function changesOf(client: TajoClient, rate: number): Changes {
-  const tookMs: number[] = []
-  const refused: string[] = []
-  const under = new Set<Promise<void>>()
-  const beganMs = performance.now()
-  let begun = 0
-  const one = async (at: number): Promise<void> => {
-    const sinceMs = performance.now()
-    const name = `made_${at % 2 === 0 ? at : at - 1}`
-    const table = `t${(at * 7919) % (tables - 1)}`
-    if (at % 10 < 8) await client.execute(`alter table ${table} add column n${at} int4`)
-    else if (at % 2 === 0) await client.execute(`create table ${name} (a int4)`)
-    else await client.execute(`drop table if exists ${name}`)
-    tookMs.push(performance.now() - sinceMs)
-  }
-  const timer = setInterval(() => {
-    const due = ((performance.now() - beganMs) / 1000) * rate
-    for (; begun < due; begun += 1) {
-      const running: Promise<void> = one(begun)
-        .catch((error: Error) => void refused.push(error.message))
-        .finally(() => under.delete(running))
-      under.add(running)
-    }
-  }, 10)
-  return {
-    tookMs,
-    refused,
-    stop: async () => {
-      clearInterval(timer)
-      await Promise.all(under)
-    },
-  }
-}
-
 /** Each lists the whole catalog, as people and programs do. */
 const LISTS: Readonly<Record<string, () => Promise<unknown>>> = {
   'SHOW TABLES': () => client.execute('show tables'),
@@ -125,7 +83,7 @@ try {
   // The opening's pauses leave the window meanwhile.
   await sleep(options['rest-seconds'] * 1000)
   tell('at rest', await askedTimes(), await longestPauseMs())
-  const changes = changesOf(client, options.rate)
+  const changes = changesOf(client, { rate: options.rate, tables })
   await sleep(options.seconds * 1000)
   tell('changes', await askedTimes(), await longestPauseMs())
   for (const [name, list] of Object.entries(LISTS)) {

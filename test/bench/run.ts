@@ -2,6 +2,10 @@
 
 /** Each is a program that reads its options from the words after its name. */
 const BENCHES: Readonly<Record<string, { about: string; run: () => Promise<unknown> }>> = {
+  backup: {
+    about: 'what a backup takes of a core and of memory, at rest and following changes',
+    run: () => import('./backup.ts'),
+  },
   'cold-start': {
     about: 'how long a cluster takes to serve, of which no master ran, by the size of the catalog',
     run: () => import('./cold-start.ts'),
