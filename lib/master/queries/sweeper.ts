@@ -203,7 +203,7 @@ export async function dueOf(
   /** Directories with something due in them: a table elsewhere has no file that matters. */
   const around = new Set<string>()
   /** Nothing may be removed that is one of these, or holds it. */
-  const young = state.publications().map(({ staging }) => staging)
+  const young = stagingsOf(state)
   /** Nor any of these. */
   const later: string[] = []
   let waits = false
@@ -225,10 +225,15 @@ export async function dueOf(
   await inSlices(young, keep, background)
   await inSlices(later, (path) => void due.delete(path), background)
   await inSlices(keptBy(state.allTables(), around), keep, background)
-  // What became a table's meanwhile.
-  await inSlices(keptBy(now().tablesChangedSince(state), around), keep)
+  // What became a table's meanwhile, or is to become somebody's result.
+  const last = now()
+  await inSlices(stagingsOf(last), keep)
+  await inSlices(keptBy(last.tablesChangedSince(state), around), keep)
   return { due: [...due.values()], waits }
 }
+
+const stagingsOf = (state: CatalogState): string[] =>
+  state.publications().map(({ staging }) => staging)
 
 interface Latest {
   readonly latestMs: number

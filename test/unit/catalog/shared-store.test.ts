@@ -377,6 +377,7 @@ t.test('what lies below the checkpoint before the last is removed', async (t) =>
     }
     // A slow checkpoint removes nothing before the next one, which becomes due with further changes.
     const isTidy = async (): Promise<boolean> => {
+      await catalog.prove()
       await change()
       return termsOf(disk).length <= 2 && filesOf(disk, term).length <= 20
     }

@@ -357,6 +357,23 @@ t.test('what became litter later than its directory is not removed with it', asy
   t.equal((await dueOf(() => catalog.state(), later)).due.length, 2)
 })
 
+t.test('what is to become a result while all tables are looked at is not removed', async (t) => {
+  const terms = new Terms(t)
+  const { catalog } = await terms.begin()
+  const base = join(terms.options.warehouse, 'results')
+  const transact = (...changes: Change[]) =>
+    catalog.transact(() => ({ by: 'm', atMs: 1, outcome: null, changes }))
+  await transact({ do: 'add-litter', paths: [join(base, 'data-a')] })
+  const before = catalog.state()
+  const staging = join(base, 'data-a/out')
+  const publication = { queryId: ID(9), staging, location: join(base, 'out') }
+  await transact({ do: 'publish', publication })
+  const states = [before, catalog.state()]
+  const rules = { latestMs: 500, nowMs: 3000, restorableMs: 3000 }
+  const due = await dueOf(() => states.shift() ?? catalog.state(), rules)
+  t.same(due, { due: [], waits: false })
+})
+
 t.test('what was joined is kept for a while, but not against DROP TABLE', async (t) => {
   const terms = new Terms(t, { litterGraceMs: 0 })
   const { catalog, term } = await terms.begin()
