@@ -141,6 +141,20 @@ export async function readNewest(finding: Finding): Promise<Known | null> {
   }
 }
 
+/**
+ * A few names and a length, in which whatever a master adds to the catalog shows: while they are the same, nothing has come
+ * since `known`. Bytes that another hand has put in the place of as many are met when something is read again, which an
+ * opening always does. Rejects with FileError.
+ */
+export async function glanceAt({ files, directory }: Look, { term, part }: Known): Promise<string> {
+  const epoch = join(directory, epochDir(term))
+  const [terms, names] = await Promise.all([files.list(directory), files.list(epoch)])
+  const name = journalFile(part)
+  const isListed = names !== 'missing' && names.includes(name)
+  const journal = isListed ? await files.lookAt(join(epoch, name)) : 'missing'
+  return JSON.stringify([terms, names, journal])
+}
+
 async function readOnce({ look, term, served, known }: Finding): Promise<Known | null> {
   // Marks first: what they promise was there before them.
   const [mark] = marksOf(await namesIn(look)).filter((one) => one.term <= term)
@@ -413,7 +427,7 @@ function startAt(files: Files, of: { term: number; part: number }, read: Checkpo
 const inMemoryExactly = (known: Known | null, place: Place): Start | null =>
   known !== null && isAt(known, place) ? { ...known, tail: Buffer.alloc(0) } : null
 
-const isAt = (a: Place, b: Place): boolean =>
+export const isAt = (a: Place, b: Place): boolean =>
   a.term === b.term && a.part === b.part && samePosition(a.position, b.position)
 
 /** Where a checkpoint stands at the very place that a reference names, nothing of its journal is needed. */

@@ -26,13 +26,22 @@ import { beginPart, closeQuietly, makeMark, type NewPart, type PartMaker } from 
 import { markFile, marksOf, type Served, servedNote } from './begun.ts'
 import { type Binding, bindingFile, boundTo, requireOurs, UNBOUND } from './binding.ts'
 import { whyGone } from './by-name.ts'
-import { type Base, type Chain, type Known, type Link, readNewest, seenTerms } from './chain.ts'
+import {
+  type Base,
+  type Chain,
+  glanceAt,
+  isAt,
+  type Known,
+  type Link,
+  readNewest,
+  seenTerms,
+} from './chain.ts'
 import { type Checkpoint, makeCheckpoint, makeSign } from './checkpoint.ts'
 import { epochDir, journalFile, partsOf, snapshotFile } from './epoch-names.ts'
 import { CatalogError } from './errors.ts'
 import { FileError, type Files, isNoSpace, openFiles } from './files.ts'
 import { isLong } from './group-records.ts'
-import type { Journal, Position } from './journal.ts'
+import type { Journal, Place, Position } from './journal.ts'
 import type { Memory } from './memory.ts'
 import { findRestorable, oldestRestorableMs } from './restorable.ts'
 import { CatalogState, EMPTY } from './state.ts'
@@ -118,6 +127,9 @@ export class SharedStore implements ReadableStore {
   #checkpointing: Promise<void> | null = null
   /** What had to be read beside the last one when a new one failed: it is not tried again at once. */
   #failedAt: { readonly bytes: number; readonly files: number } | null = null
+
+  /** Where the last look came to, and the glance from which it began. */
+  #followed: { readonly to: Place; readonly glance: string | null } | null = null
 
   /** Somebody waits for a checkpoint, though little was written since the last. */
   #wanted = false
@@ -302,12 +314,20 @@ export class SharedStore implements ReadableStore {
   async follow(): Promise<void> {
     const memory = this.#memory
     if (memory === null) return
-    await this.#translated('open', () =>
-      memory.learn((known, onProgress) => {
-        const look = { ...this.#where(), takesOver: false, besideMasters: true, onProgress }
-        return readNewest({ look, term: Number.MAX_SAFE_INTEGER, served: null, known })
-      }),
-    )
+    const look = { ...this.#where(), takesOver: false, besideMasters: true }
+    await this.#translated('open', async () => {
+      const { known } = memory
+      // Before the reading: what comes meanwhile is another glance.
+      const glance = known === null ? null : await glanceAt(look, known)
+      const last = this.#followed
+      if (known !== null && last !== null && isAt(known, last.to) && glance === last.glance) return
+      await memory.learn((from, onProgress) => {
+        const term = Number.MAX_SAFE_INTEGER
+        return readNewest({ look: { ...look, onProgress }, term, served: null, known: from })
+      })
+      // Not the state itself, which a term that is opened here goes on from and lets go.
+      this.#followed = memory.known === null ? null : { to: placeOf(memory.known), glance }
+    })
   }
 
   #where() {
@@ -638,3 +658,5 @@ const unread = (session: Session): { bytes: number; files: number } => {
 
 const termsIn = ({ links }: Pick<Chain, 'links'>): number =>
   new Set(links.map(({ term }) => term)).size
+
+const placeOf = ({ term, part, position }: Place): Place => ({ term, part, position })

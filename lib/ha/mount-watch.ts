@@ -7,7 +7,8 @@
  * them is another one, the directory itself is asked (`isOurs`): a mount of the same source that shows what is ours was
  * mounted anew, and is ours; everything else is told, and nothing is done there until the mount is back.
  */
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { realpath, stat } from 'node:fs/promises'
 import { decodeClusterLoosely } from './decode.ts'
 import { messageOf } from './errors.ts'
 import { type Mount, mountOf } from './file-system.ts'
@@ -29,10 +30,24 @@ export interface MountPlace {
 export async function placeOf(directory: string): Promise<MountPlace> {
   const path = await realpath(directory)
   const { dev: device, ino: inode } = await stat(path)
-  return { directory, path, mount: mountOf(path, await mountTable()), device, inode }
+  return { directory, path, mount: mountAt(path), device, inode }
 }
 
-const mountTable = (): Promise<string> => readFile('/proc/self/mountinfo', 'utf8')
+/** /proc never waits for a disk, and the five rounds of a file thread cost several times as much. */
+const mountTable = (): string => readFileSync('/proc/self/mountinfo', 'utf8')
+
+let lastTable = ''
+const lastFound = new Map<string, Mount | null>()
+
+/** Asked at every look: a table that is the one before is not searched again. */
+function mountAt(path: string): Mount | null {
+  const table = mountTable()
+  if (table !== lastTable) lastFound.clear()
+  lastTable = table
+  const found = lastFound.get(path) ?? mountOf(path, table)
+  lastFound.set(path, found)
+  return found
+}
 
 export class MountWatch {
   readonly #log: Log
@@ -70,7 +85,7 @@ export class MountWatch {
       throw error
     })
     if (now === null) {
-      const table = await mountTable()
+      const table = mountTable()
       const isMounted = mountOf(joined.path, table)?.mountId === joined.mount?.mountId
       return isMounted ? null : lostText({ joined, words }, mountOf(joined.path, table), table)
     }
@@ -92,7 +107,7 @@ export class MountWatch {
       const { path } = joined
       return `${path} is another directory than the one that ${words.who} joined, in the same mount: put back what was there; ${words.meanwhile}`
     }
-    return lostText({ joined, words }, now.mount, await mountTable())
+    return lostText({ joined, words }, now.mount, mountTable())
   }
 }
 

@@ -114,6 +114,41 @@ t.test('a backup goes on from its memory, and reads what is new only', async (t)
   t.equal(await readBy(disk, 4), 'f1 f2 f3 f4 f5 f6', 'and the same without a memory')
 })
 
+t.test('a backup at rest reads nothing, and sees whatever has come', async (t) => {
+  const disk = await begun()
+  const memory = new Memory()
+  const { store: backup, files } = storeOn(disk, { memory })
+  const calls = async (): Promise<string[]> => {
+    const from = files.calls.length
+    await backup.follow()
+    return files.calls.slice(from).map((call) => call.split(' ')[0] ?? '')
+  }
+  const isKnown = async (state: CatalogState, what: string): Promise<void> => {
+    await backup.follow()
+    t.equal(filesIn(memory.known?.state as CatalogState), filesIn(state), what)
+    // In a part that it had not known it looks once more.
+    await backup.follow()
+    const { known } = memory
+    t.strictSame(await calls(), ['list', 'list', 'lookAt'], `${what}, and then nothing`)
+    t.equal(memory.known, known)
+  }
+  const { store: active } = storeOn(disk, { journalBytes: 2000 })
+  let { state } = await active.open(2, NEVER)
+  await isKnown(state, 'a term that has written nothing')
+  const parts = new Set<number>()
+  for (let index = 2; index < 12; index += 1) {
+    state = await appended(active, state, index - 1, index)
+    await isKnown(state, `change ${index}`)
+    parts.add(memory.known?.part ?? 0)
+  }
+  t.ok(parts.size > 1, 'among them were new parts')
+  const { store: next } = storeOn(disk)
+  const opened = await next.open(3, NEVER)
+  await isKnown(opened.state, 'a new term')
+  t.equal(memory.known?.term, 3)
+  await isKnown(await appended(next, opened.state, 1, 12), 'a change of it')
+})
+
 t.test('a take-over takes what the first look of a backup comes to', async (t) => {
   const disk = await begun()
   const { store: active } = storeOn(disk)
