@@ -13,6 +13,7 @@ import { isAbsolute } from 'node:path'
 import { CatalogError } from './errors.ts'
 import { FileList, type FilePartition } from './file-list.ts'
 import type { Fresh } from './int-trie.ts'
+import { withInternedColumns } from './interned-columns.ts'
 import { joined } from './joined.ts'
 import type {
   CatalogData,
@@ -182,7 +183,7 @@ export class Draft extends CatalogState {
   }
 
   *#createTable(plain: PlainTable): Generator<void, void> {
-    const table = tableOf(plain)
+    const table = withInternedColumns(tableOf(plain))
     this.#demandFree(table.database, table.name)
     if (table.id !== this.next) {
       throw conflict(`table id ${table.id} is not the next one, which is ${this.next}`)
@@ -236,7 +237,7 @@ export class Draft extends CatalogState {
 
   #changeSchema(table: Table, change: Partial<Table>): void {
     const schemaVersion = table.schemaVersion + 1
-    this.#set('tables', table.id, { ...table, ...change, schemaVersion })
+    this.#set('tables', table.id, withInternedColumns({ ...table, ...change, schemaVersion }))
   }
 
   *#write(write: Do<'write'>, atMs: number): Generator<void, void> {

@@ -5,6 +5,7 @@
 import { isAbsolute, join } from 'node:path/posix'
 import { inSlices } from '../base/slices.ts'
 import { FileList } from './file-list.ts'
+import { withInternedColumns } from './interned-columns.ts'
 import type {
   CatalogData,
   Database,
@@ -247,7 +248,7 @@ export class StateBuilder {
   }
 
   #addTable(table: Table): void {
-    this.#maps.tables.set(table.id, table)
+    this.#maps.tables.set(table.id, withInternedColumns(table))
     this.#namesOf(table.database).set(table.name, table.id)
   }
 

@@ -1,6 +1,6 @@
 /** What the configuration says to a master about queries: its catalog, its directories, its limits. */
 import { randomUUID } from 'node:crypto'
-import { hostname } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { whyNotThere } from '../base/why-not-there.ts'
@@ -38,6 +38,7 @@ export function queryOptionsOf(
     // A store that is not opened costs nothing.
     preload: () => makeStore(null),
     makeStore,
+    scratch: tmpdir(),
     followMs: monitorMs / 5,
     logDirectory: join(rootDirectory, 'system', 'queries'),
     warehouse: conf.get('tajo.warehouse.directory'),

@@ -1187,6 +1187,77 @@ export const FAULTS: readonly Fault[] = [
     says: /a checkpoint is read once/,
   },
   {
+    name: 'a backup looks for nothing but the length of the journal that it knows',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/catalog/chain.js',
+        find: 'JSON.stringify([terms, names, journal])',
+        replace: 'JSON.stringify([journal])',
+      },
+    ],
+    tests: ['unit/catalog/chain.test.js'],
+    says: /a backup at rest reads nothing, and sees whatever has come/,
+  },
+  {
+    name: 'columns of one name are one, whatever their types',
+    kind: 'damage unseen',
+    edits: [
+      {
+        file: 'build/lib/catalog/interned-columns.js',
+        find: 'known.get(type);',
+        replace: "known.get('');",
+      },
+      {
+        file: 'build/lib/catalog/interned-columns.js',
+        find: 'known.set(type, names);',
+        replace: "known.set('', names);",
+      },
+      {
+        file: 'build/lib/catalog/interned-columns.js',
+        find: 'known.get(type) ??',
+        replace: "known.get('') ??",
+      },
+    ],
+    tests: ['unit/catalog/interned-columns.test.js'],
+    says: /one name of another type is another column/,
+  },
+  {
+    name: 'columns that are read are kept as they come',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/catalog/state.js',
+        find: 'withInternedColumns(table)',
+        replace: 'table',
+      },
+    ],
+    tests: ['unit/catalog/interned-columns.test.js'],
+    says: /those of tables that are made, altered, and read/,
+  },
+  {
+    name: 'a rehearsal opens one term, which begins with no reference',
+    kind: 'too slow',
+    edits: [
+      { file: 'build/lib/master/queries/rehearsal.js', find: 'TERMS = 2', replace: 'TERMS = 1' },
+    ],
+    tests: ['unit/master/rehearsal.test.js'],
+    says: /two terms with their statements/,
+  },
+  {
+    name: 'what a rehearsal has made stays',
+    kind: 'left behind',
+    edits: [
+      {
+        file: 'build/lib/master/queries/rehearsal.js',
+        find: 'await rm(root,',
+        replace: "await rm(root + '.none',",
+      },
+    ],
+    tests: ['unit/master/rehearsal.test.js'],
+    says: /and then nothing is left/,
+  },
+  {
     name: 'what is left over is removed before the queries of earlier terms are known',
     kind: 'damage unseen',
     edits: [

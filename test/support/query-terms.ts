@@ -4,12 +4,14 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import type { Log } from '../../lib/base/log.ts'
 import { Catalog } from '../../lib/catalog/catalog.ts'
 import { type MemKept, MemStore, memKept } from '../../lib/catalog/mem-store.ts'
 import type { Sign } from '../../lib/master/queries/deaths.ts'
 import type { QueryOptions } from '../../lib/master/queries/options.ts'
 import type { Spot } from '../../lib/master/queries/query.ts'
 import { type HistoryOptions, QueryHistory } from '../../lib/master/queries/query-history.ts'
+import { QueryServices } from '../../lib/master/queries/services.ts'
 import { QueryTerm } from '../../lib/master/queries/term.ts'
 import type { PageAnswer, RunAnswer, WorkerCalls } from '../../lib/master/queries/worker-calls.ts'
 import type { Manifest, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
@@ -211,3 +213,27 @@ export class Terms {
     return { term, calls, catalog, end }
   }
 }
+
+/** A master's, m1:26001, while m2:26002 is the active. */
+export const servicesOf = (
+  { options, clock }: Terms,
+  { queries = {}, log = () => {} }: { queries?: Partial<QueryOptions>; log?: Log } = {},
+): QueryServices =>
+  new QueryServices({
+    queries: { ...options, ...queries },
+    address: 'm1:26001',
+    status: () => ({ epoch: 3, address: 'm1:26001', inFlight: 0 }),
+    whereabouts: () => ({ active: 'm2:26002', epoch: 3 }),
+    masters: async () => [],
+    onAstray: () => {},
+    commit: async () => {},
+    mayServe: () => true,
+    onBroken: () => {},
+    onGone: () => {},
+    lowOnSpace: () => null,
+    clusterId: () => 'c',
+    secret: () => 's',
+    clock,
+    wallMs: Date.now,
+    log,
+  })

@@ -9,6 +9,8 @@ export interface QueryOptions {
   readonly preload: () => Promise<unknown>
   /** A store of the configured class, not open yet; called once a term. The cluster's id binds it; null asks nobody. */
   readonly makeStore: (clusterId: string | null) => Promise<ReadableStore>
+  /** Absolute, of this host alone: where a backup rehearses a take-over (rehearsal.ts); left out, it does not. */
+  readonly scratch?: string
   /** A backup looks so often what is new in the catalog. */
   readonly followMs: number
   /** Absolute directory of the query log: `<rootdir>/system/queries`. */

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
+import { messageOf } from '../../base/message-of.ts'
 import { CatalogError } from '../../catalog/errors.ts'
 import type { Table } from '../../catalog/model.ts'
 import type { Activation, KnownWorker } from '../../ha/index.ts'
@@ -49,6 +50,9 @@ export interface ServicesOptions {
   readonly log: Log
 }
 
+/** After it has joined, when what its start leaves to do is mostly over. */
+const REHEARSAL_MS = 3000
+
 interface Loaded {
   readonly openTerm: typeof import('./term.ts').openTerm
   readonly history: QueryHistory
@@ -59,6 +63,8 @@ export class QueryServices {
   #loaded: Promise<Loaded> | null = null
   #follower: CatalogFollower | null = null
   #isActivating = false
+  #hasHadTerm = false
+  #cancelRehearsal = (): void => {}
   #term: QueryTerm | null = null
   readonly #reads = new WeakMap<QueryTerm, CatalogReads>()
 
@@ -77,6 +83,7 @@ export class QueryServices {
     })
     this.#follower = this.#makeFollower(this.#options.queries)
     this.#follower.start()
+    this.#rehearseLater(this.#options.queries)
   }
 
   /** How old what this master knows of the catalog is; null for a backup that knows nothing of it yet. */
@@ -86,7 +93,31 @@ export class QueryServices {
 
   /** The process ends, or this master takes no part any more. */
   close(): void {
+    this.#cancelRehearsal()
     this.#follower?.stop()
+  }
+
+  /** Whoever has had a term needs none. */
+  #rehearseLater(queries: QueryOptions): void {
+    const { scratch } = queries
+    if (scratch === undefined) return
+    this.#cancelRehearsal = this.#options.clock.after(REHEARSAL_MS, () => {
+      if (!this.#hasHadTerm) void this.#rehearse(queries, scratch)
+    })
+  }
+
+  async #rehearse(queries: QueryOptions, scratch: string): Promise<void> {
+    const { address, clock, wallMs, log } = this.#options
+    const beganMs = clock.nowMs()
+    try {
+      const { rehearse } = await import('./rehearsal.ts')
+      const isOver = (): boolean => this.#hasHadTerm
+      await rehearse({ queries, scratch, address, clock, wallMs, isOver })
+      log('debug', 'a take-over was rehearsed', { tookMs: clock.nowMs() - beganMs })
+    } catch (error) {
+      const text = `a take-over can't be rehearsed in ${scratch}, so the first one takes a little longer: ${messageOf(error)}`
+      log('info', text)
+    }
   }
 
   #makeFollower({ makeStore, followMs }: QueryOptions): CatalogFollower {
@@ -121,6 +152,7 @@ export class QueryServices {
     if (queries === null) return
     const { openTerm, history } = await this.#load(queries)
     this.#isActivating = true
+    this.#hasHadTerm = true
     try {
       this.#term = await openTerm({
         ...{ ...options, ...queries, history, term, signal, onTrouble, renewed },

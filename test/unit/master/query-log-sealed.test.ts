@@ -9,10 +9,9 @@ import { systemClock } from '../../../lib/base/clock.ts'
 import { FileError, openFiles } from '../../../lib/catalog/files.ts'
 import type { QueryHistory } from '../../../lib/master/queries/query-history.ts'
 import { type LogLine, logName, QueryLog } from '../../../lib/master/queries/query-log.ts'
-import { QueryServices } from '../../../lib/master/queries/services.ts'
 import { type Gateway, gatewayReads } from '../../support/gateway-files.ts'
 import { longestTurn } from '../../support/longest-turn.ts'
-import { ID, Terms } from '../../support/query-terms.ts'
+import { ID, servicesOf, Terms } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
 
 const BEGAN_MS = Date.now()
@@ -207,24 +206,7 @@ t.test('the services of a backup name the active; those of the active answer', a
   const logDisk = gatewayReads(openFiles(terms.options.logDirectory), gateway, (path) =>
     reads.push(path),
   )
-  const services = new QueryServices({
-    queries: { ...terms.options, logDisk },
-    address: 'm1:26001',
-    status: () => ({ epoch: 3, address: 'm1:26001', inFlight: 0 }),
-    whereabouts: () => ({ active: 'm2:26002', epoch: 3 }),
-    masters: async () => [],
-    onAstray: () => {},
-    commit: async () => {},
-    mayServe: () => true,
-    onBroken: () => {},
-    onGone: () => {},
-    lowOnSpace: () => null,
-    clusterId: () => 'c',
-    secret: () => 's',
-    clock: terms.clock,
-    wallMs: Date.now,
-    log: () => {},
-  })
+  const services = servicesOf(terms, { queries: { logDisk } })
   const earlier = hostOf(terms)
   const log = logOf(terms, earlier, 3)
   log.add(lineOf(1, 3, 'succeeded'))

@@ -1,0 +1,90 @@
+/**
+ * A take-over that nobody waits for, in a directory of its own on this host, which is removed again. V8 compiles a function
+ * when it is called for the first time, and an opening and its first statements run through many hundreds that no backup
+ * ever calls: that was a quarter of what a take-over with a small catalog takes. A backup has called them before.
+ *
+ * Two terms, since the second one begins with a reference to the first. Of the cluster they touch nothing: the catalog, the
+ * query log and the tables are below the directory, no worker knows of them, and what they would tell is told to nobody.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { sharedStore } from '../../catalog/index.ts'
+import type { QueryOptions } from './options.ts'
+import { QueryHistory } from './query-history.ts'
+import { openTerm, type TermOptions } from './term.ts'
+
+export interface RehearsalOptions extends Pick<TermOptions, 'address' | 'clock' | 'wallMs'> {
+  readonly queries: QueryOptions
+  /** Where the directory is made; absolute. */
+  readonly scratch: string
+  /** A take-over in earnest has begun: asked between two steps. */
+  readonly isOver: () => boolean
+}
+
+const TERMS = 2
+
+/** Rejects with the system's error where the directory can't be made or written to. */
+export async function rehearse({ scratch, ...options }: RehearsalOptions): Promise<void> {
+  // What was not called for some collections would be compiled anew.
+  setFlagsFromString('--no-flush-bytecode')
+  const root = await mkdtemp(join(scratch, 'tajo-rehearsal-'))
+  try {
+    for (const name of ['system', 'warehouse']) await mkdir(join(root, name))
+    for (let term = 1; term <= TERMS && !options.isOver(); term += 1) {
+      await serveOnce(root, term, options)
+    }
+  } finally {
+    await rm(root, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 })
+  }
+}
+
+async function serveOnce(
+  root: string,
+  number: number,
+  { queries, isOver, ...options }: Omit<RehearsalOptions, 'scratch'>,
+): Promise<void> {
+  const log = (): void => {}
+  const { clock, wallMs } = options
+  const over = new AbortController()
+  const [limit, maxAgeMs] = [queries.historyLimit, queries.historyMaxAgeMs]
+  const logDirectory = join(root, 'system', 'queries')
+  const history = new QueryHistory({ directory: logDirectory, limit, maxAgeMs, clock, wallMs, log })
+  const { logDisk: _cluster, ...own } = queries
+  const term = await openTerm({
+    ...{ ...own, ...options, history, log },
+    term: number,
+    signal: over.signal,
+    makeStore: async () => sharedStore(root, log),
+    ...{ logDirectory, systemDirectory: join(root, 'system'), warehouse: join(root, 'warehouse') },
+    allowedPaths: [],
+    onTrouble: log,
+    commit: async () => {},
+    renewed: async () => {},
+    mayServe: () => true,
+    onBroken: log,
+    onGone: log,
+    lowOnSpace: () => null,
+    clusterId: () => null,
+    secret: () => '',
+  })
+  try {
+    for (const sql of statements(number)) {
+      if (isOver()) break
+      const session = { database: 'default', user: 'rehearsal', variables: {} }
+      await term.client.submit({ queryId: randomUUID(), attempt: 1, session, sql })
+    }
+    await term.drain()
+  } finally {
+    over.abort()
+    await term.close()
+  }
+}
+
+/** No worker ever takes the last two. */
+const statements = (term: number): readonly string[] => [
+  `CREATE TABLE rehearsal_${term} (a INT4, b TEXT)`,
+  `SELECT a FROM rehearsal_${term} WHERE b = 'c'`,
+  `INSERT INTO rehearsal_${term} VALUES (1, 'c')`,
+]
