@@ -2,13 +2,8 @@
  * Joins small files by itself. The active master looks through the tables once in a while, and at once when it is done
  * with one; what it finds becomes a query that nobody has asked for (`isBackground`), for a worker that has a slot free. It
  * is lost with its worker, or when another query needs the slot, and no harm is done: the next look, of this master or of
- * the next one, plans it anew, and what was written is litter.
- *
- * Where queries take all slots all the time that would never come to its end, and each of them would read more files than the
- * one before. So what was held up for a few looks takes its turn: it waits among the queries, keeps its slot, does
- * little at a time, and rests for twice as long as it took, its waiting included; where it got a slot at once it tries
- * instead whether it is left one again. It does neither while there are more files than once before, or one table has more
- * to join than a turn takes: they come faster than that, and INSERTs have to wait for it.
+ * the next one, plans it anew, and what was written is litter. Where queries leave it no slot it takes its turn among them
+ * (turn-taking.ts).
  *
  * A table whose files could not be joined rests, longer each time, so that nothing is tried again and again; the reason is
  * in the log once.
@@ -32,6 +27,7 @@ import {
 import type { JoinPlan } from './join-planner.ts'
 import type { QueryList } from './list.ts'
 import { givesWay, isBackground, type Query } from './query.ts'
+import { TurnTaking } from './turn-taking.ts'
 
 export interface CompactorOptions {
   readonly compaction: CompactionOptions
@@ -61,10 +57,6 @@ const SOON_MS = 50
 const LONGEST_REST = 64
 /** And what no worker has taken for so many is planned anew. */
 const LONGEST_WAIT = 10
-/** Held up for so many, it takes its turn. */
-const PATIENCE = 3
-/** After that it rests for so many times as long as it took. */
-const REST_FACTOR = 2
 
 /** Its multiples, less their whole parts, are spread evenly, however many there are. */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2
@@ -84,23 +76,13 @@ export class Compactor {
   readonly #rests = new Map<number, Rest>()
   /** The id of the table that came last: the others have their turn first. Null: none has come in this term. */
   #last: number | null = null
-  /** Since when queries have left it no slot for as long as it needs one; null: they do. */
-  #heldUpMs: number | null = null
-  /** When the last one began that took its turn; of an earlier term's, when this term began. */
-  #turnMs: number
-  /** How many files all tables that are its business had at such a time, at least. */
-  #fewestFiles = Number.POSITIVE_INFINITY
-  /** Tables that had more to join than their last turn took. */
-  readonly #overfull = new Set<number>()
-  #restUntilMs = Number.NEGATIVE_INFINITY
-  /** The last turn had its slot at once: perhaps queries leave it one again. */
-  #hopes = false
+  readonly #turns: TurnTaking
   /** What keeps it from working was told. */
   #told: string | null = null
 
   constructor(options: CompactorOptions) {
     this.#options = options
-    this.#turnMs = options.clock.nowMs()
+    this.#turns = new TurnTaking(options.clock.nowMs(), options.compaction.checkMs)
   }
 
   start(): void {
@@ -120,21 +102,17 @@ export class Compactor {
     if (state === 'succeeded') {
       this.#rests.delete(tableId)
       this.#told = null
-      if (givesWay(query)) this.#leftAlone()
-      if (this.#heldUpMs !== null && !this.#hopes) {
-        const nowMs = clock.nowMs()
-        this.#restUntilMs = nowMs + REST_FACTOR * (nowMs - this.#turnMs)
-      }
+      this.#turns.succeeded(givesWay(query), clock.nowMs())
       this.#after(SOON_MS)
       return
     }
     // That it gave way, or went with its worker, is no fault of the table's, and nothing that somebody has to mend.
     if (error?.kind === 'killed') {
-      if (givesWay(query)) this.#heldUpMs ??= clock.nowMs()
+      if (givesWay(query)) this.#turns.heldUp(clock.nowMs())
       return
     }
     const isFault = error?.kind !== 'lost'
-    if (isFault) this.#leftAlone()
+    if (isFault) this.#turns.leftAlone()
     const failures = isFault ? (this.#rests.get(tableId)?.failures ?? 0) + 1 : 0
     const restMs = compaction.checkMs * Math.min(LONGEST_REST, 2 ** Math.max(0, failures - 1))
     this.#rests.set(tableId, { failures, untilMs: clock.nowMs() + restMs })
@@ -180,15 +158,13 @@ export class Compactor {
     for (const id of this.#rests.keys()) {
       if (catalog.state().table(id) === null) this.#rests.delete(id)
     }
-    for (const id of this.#overfull) {
-      if (catalog.state().table(id) === null) this.#overfull.delete(id)
-    }
+    this.#turns.keep((id) => catalog.state().table(id) !== null)
     const why = whyNot()
     if (why !== null) {
       this.#tell(`small files are not joined: ${why}`)
       return
     }
-    const isOverdue = this.#isOverdue()
+    const isOverdue = this.#turns.isOverdue(clock.nowMs())
     const busy = this.#busy()
     const candidates: Table[] = []
     let files = 0
@@ -197,10 +173,8 @@ export class Compactor {
       if (this.#mayHave(table) && !busy.has(table.id)) candidates.push(table)
     }
     await inSlices(catalog.state().allTables(), look, background)
-    const restMs = this.#restUntilMs - clock.nowMs()
-    const isBehind = files > this.#fewestFiles || this.#overfull.size > 0
-    const inTurn = isOverdue && (isBehind || !this.#hopes)
-    if (inTurn && restMs > 0 && !isBehind) {
+    const { inTurn, isBehind, restMs } = this.#turns.next(isOverdue, files, clock.nowMs())
+    if (restMs > 0) {
       this.#after(restMs)
       return
     }
@@ -221,31 +195,12 @@ export class Compactor {
       else if (!signal.aborted) {
         busy.add(table.id)
         this.#last = table.id
-        if (inTurn) {
-          this.#turnMs = clock.nowMs()
-          this.#fewestFiles = Math.min(this.#fewestFiles, files)
-          if (plan.left > 0) this.#overfull.add(table.id)
-          else this.#overfull.delete(table.id)
-        }
+        const { left } = plan
+        if (inTurn) this.#turns.begin({ tableId: table.id, left, files }, clock.nowMs())
         this.#begin(table, { plan, inTurn })
       }
     }
-    if (busy.size === 0) this.#leftAlone()
-  }
-
-  /** Queries leave it a slot, or nobody needs one. */
-  #leftAlone(): void {
-    this.#heldUpMs = null
-    this.#fewestFiles = Number.POSITIVE_INFINITY
-    this.#overfull.clear()
-    this.#hopes = false
-  }
-
-  #isOverdue(): boolean {
-    const { clock, compaction } = this.#options
-    return (
-      this.#heldUpMs !== null && clock.nowMs() - this.#heldUpMs >= PATIENCE * compaction.checkMs
-    )
+    if (busy.size === 0) this.#turns.leftAlone()
   }
 
   /** Where terms are short each begins in another place, so that no table comes last in all of them. */
@@ -256,7 +211,7 @@ export class Compactor {
 
   #settle(table: Table): void {
     this.#settledTables.add(table)
-    this.#overfull.delete(table.id)
+    this.#turns.settled(table.id)
   }
 
   #mayHave(table: Table): boolean {
@@ -279,8 +234,8 @@ export class Compactor {
     const { list, compaction, clock, wallMs } = this.#options
     const sinceMs = clock.nowMs() - LONGEST_WAIT * compaction.checkMs
     const waiting = list.unended().filter((one) => one.stage === 'queued' && isBackground(one))
-    for (const query of waiting) if (givesWay(query)) this.#heldUpMs ??= query.sinceMs
-    const isOverdue = this.#isOverdue()
+    for (const query of waiting) if (givesWay(query)) this.#turns.heldUp(query.sinceMs)
+    const isOverdue = this.#turns.isOverdue(clock.nowMs())
     for (const query of waiting) {
       if (query.sinceMs > sinceMs && !(isOverdue && givesWay(query))) continue
       const error = { message: 'no worker has a slot for it', place: null, kind: 'killed' } as const
@@ -304,7 +259,7 @@ export class Compactor {
     const fresh = { queryId, attempt, sql, user: COMPACTION_USER, database, submittedMs, task }
     const query = list.add({ ...fresh, kind: 'change' }, clock.nowMs())
     onQueued()
-    this.#hopes = inTurn && query.stage !== 'queued'
+    this.#turns.began({ inTurn, hasSlot: query.stage !== 'queued' })
   }
 
   #tell(text: string): void {
