@@ -18,6 +18,12 @@ export const eventLoop: Turns = { nowMs: () => performance.now(), turn: () => ne
 /** For what nobody waits for: it leaves the processor to others for longer than it takes it. */
 export const background: Turns = { nowMs: eventLoop.nowMs, turn: () => sleep(REST_MS) }
 
+/** Like that as long as `others` have to be left the processor. */
+export const yieldingTo = (others: () => boolean): Turns => ({
+  nowMs: eventLoop.nowMs,
+  turn: () => (others() ? background : eventLoop).turn(),
+})
+
 /** After a slice, so that it takes a fifth of a core, however long it goes on. */
 const REST_MS = 20
 

@@ -236,12 +236,12 @@ interface RecordsRead<Head> {
 
 /** `sizeBytes` null: as long as it is. */
 async function readRecords<Head extends { readonly nextTableId: number }>(
-  { files, onProgress = () => {} }: Look,
+  { files, turns, onProgress = () => {} }: Look,
   path: string,
   sizeBytes: number | null,
   refuse: (head: Head) => void,
 ): Promise<RecordsRead<Head> | 'missing' | null> {
-  const slices = new Slices()
+  const slices = new Slices(turns)
   const builder = new StateBuilder()
   const assembler = new TableAssembler()
   let head: Head | null = null

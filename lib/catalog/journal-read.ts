@@ -5,7 +5,7 @@
  */
 import { basename, join } from 'node:path'
 import { messageOf } from '../base/message-of.ts'
-import { Slices } from '../base/slices.ts'
+import { Slices, type Turns } from '../base/slices.ts'
 import {
   epochDir,
   journalFile,
@@ -40,6 +40,8 @@ export interface Look {
   readonly takesOver: boolean
   /** A master may be writing meanwhile: what still grows is not read where that would spoil it. */
   readonly besideMasters?: boolean
+  /** Between the slices of a long reading; left out: the event loop's. */
+  readonly turns?: Turns | undefined
   /** Hears how far a long reading has come. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
@@ -209,12 +211,12 @@ export interface Read {
  * stands before `from` is not `tail` any more.
  */
 export async function readGroups(
-  { files, onProgress = () => {} }: Pick<Look, 'files' | 'onProgress'>,
+  { files, turns, onProgress = () => {} }: Pick<Look, 'files' | 'turns' | 'onProgress'>,
   journal: FoundJournal,
   { from, tail, upTo, take }: Reading,
 ): Promise<Read> {
   const { path } = journal
-  const slices = new Slices()
+  const slices = new Slices(turns)
   const records = new GroupAssembler()
   let end = from
   let known = tail.length

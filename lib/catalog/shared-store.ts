@@ -22,6 +22,7 @@
 import { join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { messageOf } from '../base/message-of.ts'
+import type { Turns } from '../base/slices.ts'
 import { beginPart, closeQuietly, makeMark, type NewPart, type PartMaker } from './begin-part.ts'
 import { markFile, marksOf, type Served, servedNote } from './begun.ts'
 import { type Binding, bindingFile, boundTo, requireOurs, UNBOUND } from './binding.ts'
@@ -311,10 +312,10 @@ export class SharedStore implements ReadableStore {
    * what is new only, disturbs nobody, and concludes nothing: what can't be read is told by whoever opens it. Rejects
    * CatalogError as `open`.
    */
-  async follow(): Promise<void> {
+  async follow(turns?: Turns): Promise<void> {
     const memory = this.#memory
     if (memory === null) return
-    const look = { ...this.#where(), takesOver: false, besideMasters: true }
+    const look = { ...this.#where(), takesOver: false, besideMasters: true, turns }
     await this.#translated('open', async () => {
       const { known } = memory
       // Before the reading: what comes meanwhile is another glance.

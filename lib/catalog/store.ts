@@ -5,6 +5,7 @@
  * The transactions of one term are numbered 1, 2, 3, …: by the number a term finds out whether an `append` whose answer
  * was lost has been kept.
  */
+import type { Turns } from '../base/slices.ts'
 import type { CatalogData, Transaction } from './model.ts'
 import type { CatalogState, Delta } from './state.ts'
 
@@ -80,7 +81,7 @@ export interface CatalogStore {
    * For a backup, now and then: brings what this process knows of the catalog up to what is there, so that an opening has
    * little left to read. Disturbs nobody, and concludes nothing. Rejects CatalogError as `open`.
    */
-  follow?(): Promise<void>
+  follow?(turns?: Turns): Promise<void>
   /**
    * The time of the oldest catalog that `tajo catalog restore` could bring back, ms since 1970 by the clock of the master
    * that kept it; null for one of any age. A store of which nothing is brought back leaves it out. Rejects CatalogError as

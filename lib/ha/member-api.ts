@@ -74,6 +74,8 @@ export interface MemberView {
   readonly epoch: number
   /** The newest term's holder while its lease is believed to live; null when nobody is known to be active. */
   readonly active: PeerView | null
+  /** That one has not served its term yet: it opens what it will serve. */
+  readonly opening: boolean
   readonly self: Holder
   readonly peers: readonly PeerView[]
   /** Holder only: what is left of the lease, ms; else null. */

@@ -29,6 +29,7 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
     state,
     epoch,
     active: active?.address === self.address && !term.acting ? null : active,
+    opening: !isActive && active !== null && isUnserved(picture),
     self,
     peers: picture?.peers ?? [],
     leaseMarginMs: term.marginMs,
@@ -58,3 +59,7 @@ function activeSelf({ self, hostname }: ViewFacts['start']): PeerView {
     network: networkOf(self),
   }
 }
+
+/** The newest number that is taken is none that was begun for sure. */
+const isUnserved = (picture: Picture | null): boolean =>
+  picture !== null && picture.newestTerm > picture.epoch

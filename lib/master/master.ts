@@ -172,6 +172,7 @@ export class Master {
       status: () => this.#serviceStatus(),
       whereabouts: () => this.#whereabouts(),
       masters: async () => this.#ours.names(this.#joined().view()),
+      othersOpen: () => this.#member?.view().opening ?? false,
       onAstray: (worker) => {
         // Before, there may be no cluster yet.
         if (this.#member !== null) this.#astray.hear(worker)

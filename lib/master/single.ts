@@ -78,6 +78,7 @@ export class SingleMember implements Member {
       state: this.#state,
       epoch: this.#options.term,
       active: this.term() === null ? null : active,
+      opening: false,
       self: {
         ...self,
         hostname,

@@ -117,6 +117,7 @@ export class FakeMember implements Member {
       state: this.state,
       epoch: this.epoch,
       active: this.active,
+      opening: false,
       self: {
         ...this.#self,
         nonce: 'n',

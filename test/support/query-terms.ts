@@ -225,6 +225,7 @@ export const servicesOf = (
     status: () => ({ epoch: 3, address: 'm1:26001', inFlight: 0 }),
     whereabouts: () => ({ active: 'm2:26002', epoch: 3 }),
     masters: async () => [],
+    othersOpen: () => false,
     onAstray: () => {},
     commit: async () => {},
     mayServe: () => true,

@@ -5,10 +5,11 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
+import type { Turns } from '../../base/slices.ts'
 
 /** A store that can be followed. */
 export interface Followed {
-  follow(): Promise<void>
+  follow(turns: Turns): Promise<void>
   close(): Promise<void>
 }
 
@@ -17,6 +18,8 @@ export interface FollowerOptions {
   readonly open: () => Promise<Followed | null>
   /** Not while a term is open here, which knows more. */
   readonly mayFollow: () => boolean
+  /** Between the slices of a long reading. */
+  readonly turns: Turns
   /** Between two looks. */
   readonly everyMs: number
   readonly clock: Clock
@@ -52,14 +55,14 @@ export class CatalogFollower {
   }
 
   async #run(): Promise<void> {
-    const { open, mayFollow, everyMs, clock, log } = this.#options
+    const { open, mayFollow, turns, everyMs, clock, log } = this.#options
     const beganMs = clock.nowMs()
     try {
       if (mayFollow()) {
         this.#store ??= await open()
         if (this.#store === null) return
         if (this.#isOver) return await this.#store.close()
-        await this.#store.follow()
+        await this.#store.follow(turns)
         if (this.#knownMs === null) {
           const tookMs = clock.nowMs() - beganMs
           log('info', 'the catalog is known: a take-over reads what is new', { tookMs })

@@ -7,6 +7,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { messageOf } from '../../base/message-of.ts'
+import { yieldingTo } from '../../base/slices.ts'
 import { CatalogError } from '../../catalog/errors.ts'
 import type { Table } from '../../catalog/model.ts'
 import type { Activation, KnownWorker } from '../../ha/index.ts'
@@ -31,6 +32,8 @@ export interface ServicesOptions {
   readonly whereabouts: () => Whereabouts
   /** Client RPC addresses of this cluster's masters; rejects while it isn't joined. */
   readonly masters: () => Promise<string[]>
+  /** Another master opens the catalog now: reading it here as well would only slow that where both share a host or a disk. */
+  readonly othersOpen: () => boolean
   /** A worker says that it has no directory of this cluster. */
   readonly onAstray: (worker: AstrayWorker) => void
   /** `Member.commit`. */
@@ -129,6 +132,7 @@ export class QueryServices {
         return follow === undefined ? null : { follow, close: () => store.close() }
       },
       mayFollow: () => this.#term === null && !this.#isActivating,
+      turns: yieldingTo(this.#options.othersOpen),
       everyMs: followMs,
       clock,
       log,

@@ -1,5 +1,11 @@
 import t from 'tap'
-import { background, inSlices, sortedInSlices, type Turns } from '../../../lib/base/slices.ts'
+import {
+  background,
+  inSlices,
+  sortedInSlices,
+  type Turns,
+  yieldingTo,
+} from '../../../lib/base/slices.ts'
 
 /** A clock that goes on by `stepMs` at each look, and the turns that were given. */
 function byHand(stepMs: number): Turns & { turns: number } {
@@ -91,4 +97,19 @@ t.test('in the background a slice is followed by a longer rest', async (t) => {
   for (let i = 0; i < 5; i += 1) await background.turn()
   // A timer may be early by a millisecond.
   t.ok(background.nowMs() - beganMs >= 5 * 19)
+})
+
+t.test('only while there are others they are left the processor', async (t) => {
+  let others = true
+  const turns = yieldingTo(() => others)
+  const took = async (): Promise<number> => {
+    const beganMs = turns.nowMs()
+    for (let i = 0; i < 50; i += 1) await turns.turn()
+    return turns.nowMs() - beganMs
+  }
+  const slowMs = await took()
+  others = false
+  const fastMs = await took()
+  t.ok(slowMs >= 50 * 19)
+  t.ok(fastMs < slowMs, `${fastMs} ms, and ${slowMs} ms`)
 })

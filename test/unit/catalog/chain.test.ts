@@ -149,6 +149,25 @@ t.test('a backup at rest reads nothing, and sees whatever has come', async (t) =
   await isKnown(await appended(next, opened.state, 1, 12), 'a change of it')
 })
 
+t.test('whoever follows takes the turns that it is given', async (t) => {
+  const disk = await begun()
+  const memory = new Memory()
+  const { store } = storeOn(disk, { memory })
+  let nowMs = 0
+  let taken = 0
+  await store.follow({
+    nowMs: () => {
+      nowMs += 1
+      return nowMs
+    },
+    turn: async () => {
+      taken += 1
+    },
+  })
+  t.ok(taken > 0)
+  t.equal(filesIn(memory.known?.state as CatalogState), 'f1')
+})
+
 t.test('a take-over takes what the first look of a backup comes to', async (t) => {
   const disk = await begun()
   const { store: active } = storeOn(disk)

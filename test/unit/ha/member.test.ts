@@ -10,6 +10,7 @@ import { MemberCore } from '../../../lib/ha/member.ts'
 import type { OnTrouble, Service } from '../../../lib/ha/member-api.ts'
 import type { Picture, Start, ToKeeper, ToMaster } from '../../../lib/ha/messages.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
+import { peerAt } from '../../support/fake-member.ts'
 import { TAKE_OVER } from '../../support/take-over.ts'
 
 const timing = makeTiming(1000)
@@ -275,6 +276,21 @@ t.test('a term that ends before it serves fails what waits for it', async (t) =>
   newest().say({ type: 'serve', term: 3 })
   t.equal(core.term(), null)
   t.equal(core.view().state, 'backup')
+})
+
+t.test('whether another one opens its term now', async (t) => {
+  const { core, newest } = member(t)
+  const joining = core.join()
+  newest().say({ type: 'ready', joined: JOINED })
+  await joining
+  const other = peerAt(26_011, { state: 'active' })
+  const isOpening = (newestTerm: number, active: Picture['active']): boolean => {
+    newest().say({ type: 'picture', picture: { ...pictureOf(2), newestTerm, active } })
+    return core.view().opening
+  }
+  t.notOk(isOpening(2, other), 'it serves')
+  t.ok(isOpening(3, other), 'it has claimed a term, and not served it')
+  t.notOk(isOpening(3, null), 'who claimed it does not live')
 })
 
 t.test('the newest term known stays known when a keeper is replaced', async (t) => {

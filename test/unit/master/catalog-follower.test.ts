@@ -1,5 +1,6 @@
 /** A backup knows the catalog from its first whole look on, and how old that is; a look that fails changes nothing of it. */
 import t from 'tap'
+import { eventLoop } from '../../../lib/base/slices.ts'
 import { CatalogFollower } from '../../../lib/master/queries/catalog-follower.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
@@ -13,7 +14,14 @@ t.test(
     }
     let mayFollow = true
     const follower = new CatalogFollower({
-      open: async () => ({ follow: () => answer(), close: async () => {} }),
+      open: async () => ({
+        follow: (turns) => {
+          t.equal(turns, eventLoop)
+          return answer()
+        },
+        close: async () => {},
+      }),
+      turns: eventLoop,
       mayFollow: () => mayFollow,
       everyMs: 500,
       clock,
