@@ -268,12 +268,18 @@ async function judged(): Promise<void> {
   )
 }
 
-async function filesOnDisk(): Promise<number> {
-  const names = await readdir(join(root, 'warehouse', 'default'), {
-    recursive: true,
-    withFileTypes: true,
+/** A directory that the sweeper removes meanwhile holds none. */
+async function filesOnDisk(directory = join(root, 'warehouse', 'default')): Promise<number> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error) => {
+    if (error.code === 'ENOENT') return []
+    throw error
   })
-  return names.filter((one) => one.isFile() && one.name.startsWith('part-')).length
+  let files = 0
+  for (const entry of entries) {
+    if (entry.isDirectory()) files += await filesOnDisk(join(directory, entry.name))
+    else if (entry.name.startsWith('part-')) files += 1
+  }
+  return files
 }
 
 async function compared(): Promise<void> {
