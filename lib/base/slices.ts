@@ -18,10 +18,13 @@ export const eventLoop: Turns = { nowMs: () => performance.now(), turn: () => ne
 /** For what nobody waits for: it leaves the processor to others for longer than it takes it. */
 export const background: Turns = { nowMs: eventLoop.nowMs, turn: () => sleep(REST_MS) }
 
-/** Like that as long as `others` have to be left the processor. */
+/** For what can wait until there are no `others` any more, which would be slower for it. */
 export const yieldingTo = (others: () => boolean): Turns => ({
   nowMs: eventLoop.nowMs,
-  turn: () => (others() ? background : eventLoop).turn(),
+  turn: async () => {
+    await eventLoop.turn()
+    while (others()) await background.turn()
+  },
 })
 
 /** After a slice, so that it takes a fifth of a core, however long it goes on. */

@@ -53,12 +53,13 @@ export type {
   Service,
   StorageState,
 } from './member-api.ts'
+export { opensBeside } from './member-view.ts'
 export { MountWatch, type MountWords, placeOf } from './mount-watch.ts'
 export { type Answer, NetworkEar, type Target } from './network-ear.ts'
 export type { Hearing, KnownWorker } from './network-rank.ts'
 export { type MadeThrough, type NonceCheck, NonceFiles } from './nonce-files.ts'
 export type { Log, LogLevel, ProcessIdentity } from './ports.ts'
-export { hostNetwork, hostProcesses } from './processes.ts'
+export { hostNetwork, hostProcesses, kernelOf } from './processes.ts'
 export type { SpaceReport } from './space.ts'
 export { checkStorage } from './storage-check.ts'
 export { profileOf, profileOn, type StorageProfile } from './storage-profile.ts'

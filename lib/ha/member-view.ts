@@ -3,6 +3,7 @@ import type { HeldTerm } from './held-term.ts'
 import { networkOf } from './layout.ts'
 import type { MasterState, MemberView, PeerView } from './member-api.ts'
 import type { Picture, Start } from './messages.ts'
+import { kernelOf } from './processes.ts'
 
 export interface ViewFacts {
   readonly start: Pick<Start, 'self' | 'hostname'>
@@ -63,3 +64,7 @@ function activeSelf({ self, hostname }: ViewFacts['start']): PeerView {
 /** The newest number that is taken is none that was begun for sure. */
 const isUnserved = (picture: Picture | null): boolean =>
   picture !== null && picture.newestTerm > picture.epoch
+
+/** Another master of this very host opens what it will serve. */
+export const opensBeside = ({ opening, active, self }: MemberView): boolean =>
+  opening && active !== null && kernelOf(active.network ?? '') === kernelOf(networkOf(self))

@@ -51,6 +51,9 @@ export function hostNetwork(): string {
   }
 }
 
+/** Of such a name: containers of one host share it, and with it the host's file systems. */
+export const kernelOf = (network: string): string => network.split(' ')[0] ?? ''
+
 /** The leader is a zombie: dead once each of its threads is. */
 function threadsVerdict(pid: number): 'alive' | 'dead' | 'unknown' {
   let threads: string[]

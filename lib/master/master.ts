@@ -10,7 +10,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
-import type { Addresses, DirectoryNote, Member, MemberView, Service, Timing } from '../ha/index.ts'
+import {
+  type Addresses,
+  type DirectoryNote,
+  type Member,
+  type MemberView,
+  opensBeside,
+  type Service,
+  type Timing,
+} from '../ha/index.ts'
 import {
   type Bind,
   Guard,
@@ -172,7 +180,7 @@ export class Master {
       status: () => this.#serviceStatus(),
       whereabouts: () => this.#whereabouts(),
       masters: async () => this.#ours.names(this.#joined().view()),
-      othersOpen: () => this.#member?.view().opening ?? false,
+      othersOpen: () => this.#member !== null && opensBeside(this.#member.view()),
       onAstray: (worker) => {
         // Before, there may be no cluster yet.
         if (this.#member !== null) this.#astray.hear(worker)
@@ -454,7 +462,7 @@ export class Master {
     this.#web.changed()
     if (before?.state === now.state) return
     this.#pauses.measure(!AT_REST.includes(now.state))
-    keepHeapLean(now.state !== 'active')
+    keepHeapLean(now.state !== 'active' && now.state !== 'activating')
     this.#transitions += 1
     log('info', `${before?.state ?? 'new'} → ${now.state}`, { ...now })
     if (now.state === 'active') {

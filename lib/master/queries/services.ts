@@ -32,7 +32,7 @@ export interface ServicesOptions {
   readonly whereabouts: () => Whereabouts
   /** Client RPC addresses of this cluster's masters; rejects while it isn't joined. */
   readonly masters: () => Promise<string[]>
-  /** Another master opens the catalog now: reading it here as well would only slow that where both share a host or a disk. */
+  /** Another master of this host opens the catalog now: to read it here as well would only slow that. */
   readonly othersOpen: () => boolean
   /** A worker says that it has no directory of this cluster. */
   readonly onAstray: (worker: AstrayWorker) => void

@@ -7,7 +7,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { Catalog } from '../../catalog/catalog.ts'
 import type { Outcome } from '../../catalog/model.ts'
-import type { KnownWorker } from '../../ha/index.ts'
+import { type KnownWorker, kernelOf } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { parseStatement } from '../../sql/index.ts'
 import type { CatalogPort } from './catalog-port.ts'
@@ -453,9 +453,6 @@ export class QueryTerm {
     await history.removeSpent(term)
   }
 }
-
-/** Containers of one host share it, and with it the host's file systems. */
-const kernelOf = (network: string): string => network.split(' ')[0] ?? ''
 
 const endedWithMaster = (query: QueryRecord): QueryRecord => ({
   ...query,

@@ -8,6 +8,7 @@ import { newContest } from '../../../lib/ha/contest.ts'
 import type { HaError } from '../../../lib/ha/errors.ts'
 import { MemberCore } from '../../../lib/ha/member.ts'
 import type { OnTrouble, Service } from '../../../lib/ha/member-api.ts'
+import { opensBeside } from '../../../lib/ha/member-view.ts'
 import type { Picture, Start, ToKeeper, ToMaster } from '../../../lib/ha/messages.ts'
 import { makeTiming } from '../../../lib/ha/timing.ts'
 import { peerAt } from '../../support/fake-member.ts'
@@ -283,14 +284,16 @@ t.test('whether another one opens its term now', async (t) => {
   const joining = core.join()
   newest().say({ type: 'ready', joined: JOINED })
   await joining
-  const other = peerAt(26_011, { state: 'active' })
-  const isOpening = (newestTerm: number, active: Picture['active']): boolean => {
+  const other = peerAt(26_011, { state: 'active', network: 'b net:[2]' })
+  const opening = (newestTerm: number, active: Picture['active']): boolean[] => {
     newest().say({ type: 'picture', picture: { ...pictureOf(2), newestTerm, active } })
-    return core.view().opening
+    const view = core.view()
+    return [view.opening, opensBeside(view)]
   }
-  t.notOk(isOpening(2, other), 'it serves')
-  t.ok(isOpening(3, other), 'it has claimed a term, and not served it')
-  t.notOk(isOpening(3, null), 'who claimed it does not live')
+  t.strictSame(opening(2, other), [false, false], 'it serves')
+  t.strictSame(opening(3, other), [true, true], 'it has claimed a term, and not served it')
+  t.strictSame(opening(3, { ...other, network: 'c net:[2]' }), [true, false], 'on another host')
+  t.strictSame(opening(3, null), [false, false], 'who claimed it does not live')
 })
 
 t.test('the newest term known stays known when a keeper is replaced', async (t) => {
