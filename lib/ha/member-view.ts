@@ -30,7 +30,7 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
     state,
     epoch,
     active: active?.address === self.address && !term.acting ? null : active,
-    opening: !isActive && active !== null && isUnserved(picture),
+    opening: !isActive && picture?.opening === true,
     self,
     peers: picture?.peers ?? [],
     leaseMarginMs: term.marginMs,
@@ -60,10 +60,6 @@ function activeSelf({ self, hostname }: ViewFacts['start']): PeerView {
     network: networkOf(self),
   }
 }
-
-/** The newest number that is taken is none that was begun for sure. */
-const isUnserved = (picture: Picture | null): boolean =>
-  picture !== null && picture.newestTerm > picture.epoch
 
 /** Another master of this very host opens what it will serve. */
 export const opensBeside = ({ opening, active, self }: MemberView): boolean =>

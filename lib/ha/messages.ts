@@ -157,6 +157,8 @@ export interface Picture {
   /** The newest number that is taken, by a claim that may come to nothing. */
   readonly newestTerm: number
   readonly active: PeerView | null
+  /** Another member is that one, and has not served its term yet. */
+  readonly opening: boolean
   readonly peers: readonly PeerView[]
   readonly lastRenewalMs: number | null
   readonly storage: StorageState

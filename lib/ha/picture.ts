@@ -36,6 +36,7 @@ export function pictureOf(of: PictureOf): Picture {
     epoch: begunTerm(state),
     newestTerm: Math.max(state.lease?.term ?? 0, state.watch.seen?.newest ?? 0),
     active,
+    opening: active !== null && isUnserved(state),
     peers: others
       .filter((p) => p.holder.address !== active?.address)
       .map((p) => viewOf(p.holder, 'backup', p.moved ? nowMs - p.sinceMs : null)),
@@ -95,6 +96,10 @@ function storageOf({ unreadable }: State, unwritable: string | null): Picture['s
   if (unreadable !== null) return 'unreadable'
   return unwritable === null ? 'ok' : 'unwritable'
 }
+
+/** By its heartbeat's term: a higher number may be of a claim that came to nothing. */
+const isUnserved = ({ lease, watch: { seen } }: State): boolean =>
+  lease === null && seen !== null && seen.holderTerm > seen.servedTerm
 
 /** The holder that is believed to live. A hung one counts until its lease is over: nobody else may act before. */
 function activeOf(state: State, self: Holder, nowMs: number): PeerView | null {

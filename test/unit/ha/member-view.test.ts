@@ -19,6 +19,7 @@ const picture: Picture = {
   epoch: 4,
   newestTerm: 4,
   active: null,
+  opening: false,
   peers: [],
   lastRenewalMs: 1,
   storage: 'ok',
@@ -87,5 +88,35 @@ t.test('a claim that may be given up is no newer term to anybody', (t) => {
   t.same(tell(18, phase('claiming')), { epoch: 17, newestTerm: 18 })
   t.same(tell(18, phase('ending')), { epoch: 17, newestTerm: 18 })
   t.same(tell(18, phase('activating')), { epoch: 18, newestTerm: 18 }, 'all below it are ended')
+  t.end()
+})
+
+t.test('who has claimed a term and not served it opens, whatever numbers are above it', (t) => {
+  const nowMs = 0
+  const own = { address: 'a:26001', master: { pid: 7 } } as Holder
+  const addresses = { umbilical: 'b:26001' }
+  const holder = { address: 'b:26001', addresses, master: { pid: 8 } } as unknown as Holder
+  const beginning = { address: own.address, priority: 100, timing: makeTiming(), nowMs }
+  const opening = (of: { newest: number; holderTerm: number }, isLive = true) => {
+    const pulses = [{ term: of.holderTerm, mtimeMs: 1e12 }]
+    const seen = { ...of, servedTerm: 17, pulses, holder: isLive ? holder : null }
+    const begun = begin({ ...beginning, canFence: false, resume: null })
+    const watch = { ...begun.watch, seen: seen as unknown as Seen, lastMs: nowMs, startedMs: nowMs }
+    const facts = { clusterId: 'c', peers: [], warnings: [], critical: [], space: null }
+    const { active, opening } = pictureOf({
+      ...{ ...facts, unwritable: null, lastRenewalMs: null },
+      ...{ state: { ...begun, watch }, self: own, nowMs },
+    })
+    return { active: active?.address ?? null, opening }
+  }
+  const active = holder.address
+  t.same(opening({ newest: 18, holderTerm: 18 }), { active, opening: true })
+  t.same(opening({ newest: 17, holderTerm: 17 }), { active, opening: false })
+  t.same(
+    opening({ newest: 18, holderTerm: 17 }),
+    { active, opening: false },
+    'a claim above has come to nothing',
+  )
+  t.same(opening({ newest: 18, holderTerm: 18 }, false), { active: null, opening: false })
   t.end()
 })

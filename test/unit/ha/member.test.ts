@@ -35,6 +35,7 @@ const pictureOf = (epoch: number): Picture => ({
   epoch,
   newestTerm: epoch,
   active: null,
+  opening: false,
   peers: [],
   lastRenewalMs: null,
   storage: 'ok',
@@ -285,15 +286,14 @@ t.test('whether another one opens its term now', async (t) => {
   newest().say({ type: 'ready', joined: JOINED })
   await joining
   const other = peerAt(26_011, { state: 'active', network: 'b net:[2]' })
-  const opening = (newestTerm: number, active: Picture['active']): boolean[] => {
-    newest().say({ type: 'picture', picture: { ...pictureOf(2), newestTerm, active } })
+  const told = (opening: boolean, active: Picture['active']): boolean[] => {
+    newest().say({ type: 'picture', picture: { ...pictureOf(2), opening, active } })
     const view = core.view()
     return [view.opening, opensBeside(view)]
   }
-  t.strictSame(opening(2, other), [false, false], 'it serves')
-  t.strictSame(opening(3, other), [true, true], 'it has claimed a term, and not served it')
-  t.strictSame(opening(3, { ...other, network: 'c net:[2]' }), [true, false], 'on another host')
-  t.strictSame(opening(3, null), [false, false], 'who claimed it does not live')
+  t.strictSame(told(false, other), [false, false])
+  t.strictSame(told(true, other), [true, true])
+  t.strictSame(told(true, { ...other, network: 'c net:[2]' }), [true, false], 'on another host')
 })
 
 t.test('the newest term known stays known when a keeper is replaced', async (t) => {
