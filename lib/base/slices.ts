@@ -18,14 +18,26 @@ export const eventLoop: Turns = { nowMs: () => performance.now(), turn: () => ne
 /** For what nobody waits for: it leaves the processor to others for longer than it takes it. */
 export const background: Turns = { nowMs: eventLoop.nowMs, turn: () => sleep(REST_MS) }
 
-/** For what can wait until there are no `others` any more, which would be slower for it. */
-export const yieldingTo = (others: () => boolean): Turns => ({
-  nowMs: eventLoop.nowMs,
-  turn: async () => {
-    await eventLoop.turn()
-    while (others()) await background.turn()
-  },
-})
+/**
+ * For what can wait until there are no `others` any more, which would be slower for it. It waits `MOST_WAITED_MS` in all:
+ * whoever says for longer that they are there may be wrong.
+ */
+export function yieldingTo(others: () => boolean, rest: Turns = background): Turns {
+  let waitedMs = 0
+  return {
+    nowMs: eventLoop.nowMs,
+    turn: async () => {
+      await eventLoop.turn()
+      while (waitedMs < MOST_WAITED_MS && others()) {
+        const sinceMs = rest.nowMs()
+        await rest.turn()
+        waitedMs += rest.nowMs() - sinceMs
+      }
+    },
+  }
+}
+
+const MOST_WAITED_MS = 600_000
 
 /** After a slice, so that it takes a fifth of a core, however long it goes on. */
 const REST_MS = 20

@@ -29,6 +29,7 @@ import {
   epochDir,
   journalFile,
   partsOf,
+  segmentsOf,
   snapshotFile,
   termsOf,
   wholeCheckpointsOf,
@@ -149,9 +150,11 @@ export async function readNewest(finding: Finding): Promise<Known | null> {
 export async function glanceAt({ files, directory }: Look, { term, part }: Known): Promise<string> {
   const epoch = join(directory, epochDir(term))
   const [terms, names] = await Promise.all([files.list(directory), files.list(epoch)])
-  const name = journalFile(part)
-  const isListed = names !== 'missing' && names.includes(name)
-  const journal = isListed ? await files.lookAt(join(epoch, name)) : 'missing'
+  const listed = names === 'missing' ? [] : names
+  // The newest file of several may have been listed while it was being written.
+  const segment = segmentsOf(listed).findLast((one) => one.part === part)
+  const name = segment?.name ?? journalFile(part)
+  const journal = listed.includes(name) ? await files.lookAt(join(epoch, name)) : 'missing'
   return JSON.stringify([terms, names, journal])
 }
 

@@ -14,12 +14,21 @@ const MOST_KNOWN = 20_000
 const known = new Map<string, Map<string, Column>>()
 let count = 0
 
+type Columns = Pick<Table, 'columns' | 'partitionColumns'>
+
 /** The same table, with columns that others like it have as well. */
-export const withInternedColumns = (table: Table): Table => ({
-  ...table,
-  columns: table.columns.map(interned),
-  partitionColumns: table.partitionColumns.map(interned),
+export const withInternedColumns = (table: Table): Table => ({ ...table, ...internedOf(table) })
+
+/** Lists in which nothing is another one stay as they are: whoever compares them sees that. */
+export const internedOf = ({ columns, partitionColumns }: Columns): Columns => ({
+  columns: listOf(columns),
+  partitionColumns: listOf(partitionColumns),
 })
+
+function listOf(columns: readonly Column[]): readonly Column[] {
+  const made = columns.map(interned)
+  return made.every((one, at) => one === columns[at]) ? columns : made
+}
 
 function interned(column: Column): Column {
   const { name, type } = column

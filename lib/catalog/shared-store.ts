@@ -109,6 +109,9 @@ interface Ground {
   base: Base | null
 }
 
+/** What a glance does not show is seen at one look of so many. */
+const GLANCES = 10
+
 export class SharedStore implements ReadableStore {
   readonly #directory: string
   readonly #files: Files
@@ -131,6 +134,9 @@ export class SharedStore implements ReadableStore {
 
   /** Where the last look came to, and the glance from which it began. */
   #followed: { readonly to: Place; readonly glance: string | null } | null = null
+
+  /** So many looks in a row have seen the same. */
+  #glances = 0
 
   /** Somebody waits for a checkpoint, though little was written since the last. */
   #wanted = false
@@ -320,8 +326,13 @@ export class SharedStore implements ReadableStore {
       const { known } = memory
       // Before the reading: what comes meanwhile is another glance.
       const glance = known === null ? null : await glanceAt(look, known)
+      // A term that was opened meanwhile knows more.
+      if (memory.known !== known) return
       const last = this.#followed
-      if (known !== null && last !== null && isAt(known, last.to) && glance === last.glance) return
+      const isSame =
+        known !== null && last !== null && isAt(known, last.to) && glance === last.glance
+      this.#glances = isSame ? this.#glances + 1 : 0
+      if (this.#glances % GLANCES > 0) return
       await memory.learn((from, onProgress) => {
         const term = Number.MAX_SAFE_INTEGER
         return readNewest({ look: { ...look, onProgress }, term, served: null, known: from })

@@ -4,6 +4,7 @@
  * doesn't fit is thrown, and it is good for nothing any more: the tables have to be read.
  */
 import { FileList, FilePartition, type FilePiece } from './file-list.ts'
+import { internedOf } from './interned-columns.ts'
 import type { Column, DataFile, Table } from './model.ts'
 import { PersistentMap } from './persistent-map.ts'
 import { changesIn, type Numbered, type RowChange, type TableHead } from './sql-changes.ts'
@@ -95,8 +96,7 @@ class Taker {
         this.#head(change.head)
         break
       case 'columns': {
-        const { columns, partitionColumns } = change
-        tables.set(change.table, { ...this.#table(change.table), columns, partitionColumns })
+        tables.set(change.table, { ...this.#table(change.table), ...internedOf(change) })
         break
       }
       case 'options':

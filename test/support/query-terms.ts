@@ -217,7 +217,11 @@ export class Terms {
 /** A master's, m1:26001, while m2:26002 is the active. */
 export const servicesOf = (
   { options, clock }: Terms,
-  { queries = {}, log = () => {} }: { queries?: Partial<QueryOptions>; log?: Log } = {},
+  {
+    queries = {},
+    log = () => {},
+    othersOpen = () => false,
+  }: { queries?: Partial<QueryOptions>; log?: Log; othersOpen?: () => boolean } = {},
 ): QueryServices =>
   new QueryServices({
     queries: { ...options, ...queries },
@@ -225,7 +229,7 @@ export const servicesOf = (
     status: () => ({ epoch: 3, address: 'm1:26001', inFlight: 0 }),
     whereabouts: () => ({ active: 'm2:26002', epoch: 3 }),
     masters: async () => [],
-    othersOpen: () => false,
+    othersOpen,
     onAstray: () => {},
     commit: async () => {},
     mayServe: () => true,

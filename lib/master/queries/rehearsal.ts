@@ -7,7 +7,8 @@
  * query log and the tables are below the directory, no worker knows of them, and what they would tell is told to nobody.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { sharedStore } from '../../catalog/index.ts'
@@ -19,31 +20,54 @@ export interface RehearsalOptions extends Pick<TermOptions, 'address' | 'clock' 
   readonly queries: QueryOptions
   /** Where the directory is made; absolute. */
   readonly scratch: string
-  /** A take-over in earnest has begun: asked between two steps. */
-  readonly isOver: () => boolean
+  /** Aborts when a take-over in earnest begins, or the process ends. */
+  readonly signal: AbortSignal
 }
 
 const TERMS = 2
+const PREFIX = 'tajo-rehearsal-'
 
 /** Rejects with the system's error where the directory can't be made or written to. */
 export async function rehearse({ scratch, ...options }: RehearsalOptions): Promise<void> {
   // What was not called for some collections would be compiled anew.
   setFlagsFromString('--no-flush-bytecode')
-  const root = await mkdtemp(join(scratch, 'tajo-rehearsal-'))
+  await removeLeftovers(scratch)
+  const root = await mkdtemp(join(scratch, `${PREFIX}${process.pid}-`))
   try {
     for (const name of ['system', 'warehouse']) await mkdir(join(root, name))
-    for (let term = 1; term <= TERMS && !options.isOver(); term += 1) {
+    for (let term = 1; term <= TERMS && !options.signal.aborted; term += 1) {
       await serveOnce(root, term, options)
     }
   } finally {
-    await rm(root, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 })
+    await remove(root)
   }
 }
+
+/** Of processes that were killed in the middle of theirs. */
+async function removeLeftovers(scratch: string): Promise<void> {
+  for (const name of await readdir(scratch)) {
+    const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1])
+    if (pid > 0 && isGone(pid)) await remove(join(scratch, name))
+  }
+}
+
+/** Of another user's there is EPERM. */
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
+}
+
+const remove = (path: string): Promise<void> =>
+  rm(path, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 })
 
 async function serveOnce(
   root: string,
   number: number,
-  { queries, isOver, ...options }: Omit<RehearsalOptions, 'scratch'>,
+  { queries, signal, ...options }: Omit<RehearsalOptions, 'scratch'>,
 ): Promise<void> {
   const log = (): void => {}
   const { clock, wallMs } = options
@@ -51,11 +75,12 @@ async function serveOnce(
   const [limit, maxAgeMs] = [queries.historyLimit, queries.historyMaxAgeMs]
   const logDirectory = join(root, 'system', 'queries')
   const history = new QueryHistory({ directory: logDirectory, limit, maxAgeMs, clock, wallMs, log })
-  const { logDisk: _cluster, ...own } = queries
+  const { logDisk: _cluster, proof, ...own } = queries
   const term = await openTerm({
     ...{ ...own, ...options, history, log },
+    ...(proof === undefined ? {} : { proof: { ...proof, aloneOn: async () => null } }),
     term: number,
-    signal: over.signal,
+    signal: AbortSignal.any([over.signal, signal]),
     makeStore: async () => sharedStore(root, log),
     ...{ logDirectory, systemDirectory: join(root, 'system'), warehouse: join(root, 'warehouse') },
     allowedPaths: [],
@@ -69,13 +94,16 @@ async function serveOnce(
     clusterId: () => null,
     secret: () => '',
   })
-  try {
+  const spoken = async (): Promise<void> => {
     for (const sql of statements(number)) {
-      if (isOver()) break
       const session = { database: 'default', user: 'rehearsal', variables: {} }
       await term.client.submit({ queryId: randomUUID(), attempt: 1, session, sql })
     }
     await term.drain()
+  }
+  try {
+    // Who waits in a term that is over is told when it closes.
+    if (!signal.aborted) await Promise.race([once(signal, 'abort'), spoken()])
   } finally {
     over.abort()
     await term.close()

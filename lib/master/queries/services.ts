@@ -66,8 +66,10 @@ export class QueryServices {
   #loaded: Promise<Loaded> | null = null
   #follower: CatalogFollower | null = null
   #isActivating = false
-  #hasHadTerm = false
+  #isClosed = false
   #cancelRehearsal = (): void => {}
+  /** Aborts when a term begins here, or the process ends: no rehearsal is of any use any more. */
+  readonly #inEarnest = new AbortController()
   #term: QueryTerm | null = null
   readonly #reads = new WeakMap<QueryTerm, CatalogReads>()
 
@@ -96,28 +98,34 @@ export class QueryServices {
 
   /** The process ends, or this master takes no part any more. */
   close(): void {
+    this.#isClosed = true
+    this.#inEarnest.abort()
     this.#cancelRehearsal()
     this.#follower?.stop()
   }
 
   /** Whoever has had a term needs none. */
   #rehearseLater(queries: QueryOptions): void {
+    const { clock, othersOpen } = this.#options
     const { scratch } = queries
     if (scratch === undefined) return
-    this.#cancelRehearsal = this.#options.clock.after(REHEARSAL_MS, () => {
-      if (!this.#hasHadTerm) void this.#rehearse(queries, scratch)
+    this.#cancelRehearsal = clock.after(REHEARSAL_MS, () => {
+      if (this.#inEarnest.signal.aborted) return
+      if (othersOpen()) this.#rehearseLater(queries)
+      else void this.#rehearse(queries, scratch)
     })
   }
 
   async #rehearse(queries: QueryOptions, scratch: string): Promise<void> {
     const { address, clock, wallMs, log } = this.#options
+    const { signal } = this.#inEarnest
     const beganMs = clock.nowMs()
     try {
       const { rehearse } = await import('./rehearsal.ts')
-      const isOver = (): boolean => this.#hasHadTerm
-      await rehearse({ queries, scratch, address, clock, wallMs, isOver })
+      await rehearse({ queries, scratch, address, clock, wallMs, signal })
       log('debug', 'a take-over was rehearsed', { tookMs: clock.nowMs() - beganMs })
     } catch (error) {
+      if (signal.aborted) return
       const text = `a take-over can't be rehearsed in ${scratch}, so the first one takes a little longer: ${messageOf(error)}`
       log('info', text)
     }
@@ -132,7 +140,7 @@ export class QueryServices {
         return follow === undefined ? null : { follow, close: () => store.close() }
       },
       mayFollow: () => this.#term === null && !this.#isActivating,
-      turns: yieldingTo(this.#options.othersOpen),
+      turns: yieldingTo(() => !this.#isClosed && this.#options.othersOpen()),
       everyMs: followMs,
       clock,
       log,
@@ -156,7 +164,7 @@ export class QueryServices {
     if (queries === null) return
     const { openTerm, history } = await this.#load(queries)
     this.#isActivating = true
-    this.#hasHadTerm = true
+    this.#inEarnest.abort()
     try {
       this.#term = await openTerm({
         ...{ ...options, ...queries, history, term, signal, onTrouble, renewed },

@@ -99,18 +99,28 @@ t.test('in the background a slice is followed by a longer rest', async (t) => {
   t.ok(background.nowMs() - beganMs >= 5 * 19)
 })
 
-t.test('a slice waits for as long as there are others', async (t) => {
-  let others = true
-  let isOver = false
-  const turns = yieldingTo(() => others)
-  const turn = turns.turn().then(() => {
-    isOver = true
-  })
-  for (let i = 0; i < 5; i += 1) await background.turn()
-  t.notOk(isOver)
-  others = false
-  await turn
-  const beganMs = turns.nowMs()
-  for (let i = 0; i < 50; i += 1) await turns.turn()
-  t.ok(turns.nowMs() - beganMs < 50 * 19, 'and not at all where there are none')
+t.test('a slice waits for as long as there are others, and not for ever', async (t) => {
+  const rest = byHand(0)
+  let nowMs = 0
+  const resting: Turns = {
+    nowMs: () => nowMs,
+    turn: async () => {
+      nowMs += 1000
+      await rest.turn()
+    },
+  }
+  let others = 3
+  const turns = yieldingTo(() => {
+    others -= 1
+    return others >= 0
+  }, resting)
+  await turns.turn()
+  t.equal(rest.turns, 3)
+  await turns.turn()
+  t.equal(rest.turns, 3, 'where there are none it does not')
+  others = Number.POSITIVE_INFINITY
+  await turns.turn()
+  t.equal(nowMs, 600_000)
+  await turns.turn()
+  t.equal(nowMs, 600_000, 'it has waited enough')
 })

@@ -5,11 +5,12 @@
  */
 import t from 'tap'
 import { Draft } from '../../../lib/catalog/apply.ts'
+import { glanceAt } from '../../../lib/catalog/chain.ts'
 import { FileError } from '../../../lib/catalog/files.ts'
 import { Memory } from '../../../lib/catalog/memory.ts'
 import { encodeRecord } from '../../../lib/catalog/records.ts'
 import { SharedStore } from '../../../lib/catalog/shared-store.ts'
-import type { CatalogState } from '../../../lib/catalog/state.ts'
+import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
 import {
   batchOf,
   codeOf,
@@ -148,6 +149,37 @@ t.test('a backup at rest reads nothing, and sees whatever has come', async (t) =
   t.equal(memory.known?.term, 3)
   await isKnown(await appended(next, opened.state, 1, 12), 'a change of it')
 })
+
+t.test('what a glance does not show is seen at one look of ten', async (t) => {
+  const disk = await begun()
+  const { store, files } = storeOn(disk, { memory: new Memory() })
+  const reads: number[] = []
+  for (let look = 0; look < 24; look += 1) {
+    const from = files.calls.length
+    await store.follow()
+    if (files.calls.slice(from).some((call) => call.startsWith('readAt'))) reads.push(look)
+  }
+  t.strictSame(reads, [0, 1, 11, 21])
+})
+
+t.test(
+  'a file that was listed while it was written is another glance when it is whole',
+  async (t) => {
+    const disk = await begun()
+    const { files } = storeOn(disk)
+    const place = { term: 2, part: 1, position: { bytes: 0, seq: 0, checksum: 0 } }
+    const look = { files, directory, takesOver: false }
+    const known = { ...place, state: CatalogState.from(EMPTY), tail: Buffer.alloc(0) }
+    const chain = { links: [], base: null }
+    disk.dirs.add(epoch(2))
+    const seen: string[] = []
+    for (const bytes of [10, 20]) {
+      disk.files.set(`${epoch(2)}/journal-0000000001.0000000001-20`, Buffer.alloc(bytes))
+      seen.push(await glanceAt(look, { ...known, chain }))
+    }
+    t.not(seen[0], seen[1])
+  },
+)
 
 t.test('whoever follows takes the turns that it is given', async (t) => {
   const disk = await begun()

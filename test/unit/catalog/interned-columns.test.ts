@@ -47,6 +47,16 @@ t.test('one name of another type is another column', async (t) => {
   )
 })
 
+t.test('a list that needs no other columns stays the same list', async (t) => {
+  const draft = Draft.of(CatalogState.from(EMPTY))
+  const create = { do: 'create-table', table: tableWith(1, [column('a')]) } as const
+  draft.apply(transaction([create]))
+  const before = draft.table(1)
+  draft.apply(transaction([{ do: 'set-options', tableId: 1, options: { x: 'y' } }]))
+  t.equal(draft.table(1)?.columns, before?.columns)
+  t.equal(draft.table(1)?.partitionColumns, before?.partitionColumns)
+})
+
 t.test('more columns than are remembered', async (t) => {
   const names = Array.from({ length: 25_000 }, (_, at) => `c${at}`)
   const tables = [1, 2].map((id) =>
@@ -57,4 +67,6 @@ t.test('more columns than are remembered', async (t) => {
   )
   const state = CatalogState.from({ ...EMPTY, tables })
   for (const id of [1, 2]) t.strictSame(state.table(id)?.columns, tables[0]?.columns)
+  const [first, again] = [1, 2].map((id) => state.table(id)?.columns[0])
+  t.not(first, again, 'the first ones were forgotten')
 })
