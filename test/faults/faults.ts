@@ -1187,6 +1187,19 @@ export const FAULTS: readonly Fault[] = [
     says: /a checkpoint is read once/,
   },
   {
+    name: 'a file that was listed while it was written is not looked at again',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/catalog/chain.js',
+        find: 'segment?.name ?? journalFile(part)',
+        replace: 'journalFile(part)',
+      },
+    ],
+    tests: ['unit/catalog/chain.test.js'],
+    says: /another glance when it is whole/,
+  },
+  {
     name: 'a backup looks for nothing but the length of the journal that it knows',
     kind: 'too slow',
     edits: [
@@ -1245,13 +1258,31 @@ export const FAULTS: readonly Fault[] = [
     says: /two terms with their statements/,
   },
   {
+    name: 'whoever has had a term rehearses one',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/master/queries/services.js',
+        find: 'if (this.#inEarnest.signal.aborted)',
+        replace: 'if (this.#isClosed)',
+      },
+      {
+        file: 'build/lib/master/queries/services.js',
+        find: 'if (signal.aborted)',
+        replace: 'if (this.#isClosed)',
+      },
+    ],
+    tests: ['unit/master/rehearsal.test.js'],
+    says: /whoever has had a term does not/,
+  },
+  {
     name: 'what a rehearsal has made stays',
     kind: 'left behind',
     edits: [
       {
         file: 'build/lib/master/queries/rehearsal.js',
-        find: 'await rm(root,',
-        replace: "await rm(root + '.none',",
+        find: 'await remove(root);',
+        replace: '',
       },
     ],
     tests: ['unit/master/rehearsal.test.js'],
