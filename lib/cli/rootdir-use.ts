@@ -60,8 +60,12 @@ export async function useAlone(use: SingleUse): Promise<{ release(): void }> {
   const mark = markOf(haDirectory, rootDirectory)
   const take = (): Promise<ProcessGuard> => takeGuard(mark, `master ${address}`, worldOf(mark))
   const held = { guard: await take(), signs: await signsIn(haDirectory) }
+  let isReleased = false
   const putBack = async (): Promise<void> => {
+    // A beat that was under way then finds no mark, and by right.
+    if (isReleased) return
     held.guard = await take()
+    if (isReleased) return held.guard.release()
     const now = await signsIn(haDirectory)
     if (now !== held.signs) throw new Error('masters with high availability have come meanwhile')
     onPutBack?.(
@@ -70,6 +74,7 @@ export async function useAlone(use: SingleUse): Promise<{ release(): void }> {
   }
   const stopBeat = beat(mark.path, { isOurs: () => held.guard.isOurs(), putBack, onLost })
   const release = (): void => {
+    isReleased = true
     stopBeat()
     held.guard.release()
   }
