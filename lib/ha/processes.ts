@@ -69,7 +69,8 @@ function threadsVerdict(pid: number): 'alive' | 'dead' | 'unknown' {
 
 const isDeadState = (state: string): boolean => state === 'Z' || state === 'X' || state === 'x'
 
-function isGone(pid: number): boolean {
+/** No process of this namespace has that pid; one of another user, which can't be asked, has. */
+export function isGone(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return false

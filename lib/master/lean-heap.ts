@@ -3,7 +3,7 @@
  * may keep as much again as is in use, for half a minute. When such a master is killed, nothing that others watch closes
  * before the kernel has all its memory back: what it did not need makes the take-over later.
  *
- * The active leaves it to V8: there each collection costs its clients more than garbage does.
+ * The active leaves it to V8, from its opening on: there each collection costs its clients more than garbage does.
  */
 import { setFlagsFromString } from 'node:v8'
 

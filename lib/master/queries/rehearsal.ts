@@ -1,7 +1,7 @@
 /**
  * A take-over that nobody waits for, in a directory of its own on this host, which is removed again. V8 compiles a function
  * when it is called for the first time, and an opening and its first statements run through many hundreds that no backup
- * ever calls: that was a quarter of what a take-over with a small catalog takes. A backup has called them before.
+ * ever calls: a sixth of a take-over with a small catalog was their compiling. A backup has called most of them before.
  *
  * Two terms, since the second one begins with a reference to the first. Of the cluster they touch nothing: the catalog, the
  * query log and the tables are below the directory, no worker knows of them, and what they would tell is told to nobody.
@@ -12,6 +12,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { sharedStore } from '../../catalog/index.ts'
+import { isGone } from '../../ha/index.ts'
 import type { QueryOptions } from './options.ts'
 import { QueryHistory } from './query-history.ts'
 import { openTerm, type TermOptions } from './term.ts'
@@ -48,16 +49,6 @@ async function removeLeftovers(scratch: string): Promise<void> {
   for (const name of await readdir(scratch)) {
     const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1])
     if (pid > 0 && isGone(pid)) await remove(join(scratch, name))
-  }
-}
-
-/** Of another user's there is EPERM. */
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
   }
 }
 

@@ -85,6 +85,26 @@ t.test('a holder with a longer monitor interval is waited for by its own periods
   await t.rejects(alone(directory), { message: /was used by the HA cluster of far:26001, of/ })
 })
 
+t.test('a mark that is put back just when it is released does not stay', async (t) => {
+  const path = (directory: string): string => join(directory, 'single.json')
+  const base = t.testdir({})
+  const rounds = Array.from({ length: 12 }, async (_, round) => {
+    const directory = join(base, String(round))
+    mkdirSync(directory, { recursive: true })
+    const use = await alone(directory)
+    rmSync(path(directory))
+    while (!existsSync(path(directory))) await new Promise((done) => setImmediate(done))
+    use.release()
+    await until('it is gone', () => !existsSync(path(directory)))
+    await requireNobodyAlone(directory, '/root')
+  })
+  await Promise.all(rounds)
+  t.strictSame(
+    rounds.map((_, round) => existsSync(path(join(base, String(round))))),
+    rounds.map(() => false),
+  )
+})
+
 t.test('a mark that is removed is put back, unless another master has come', async (t) => {
   const mark = (directory: string): string => join(directory, 'single.json')
   const cases: [string, (directory: string) => void][] = [
