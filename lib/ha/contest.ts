@@ -515,9 +515,13 @@ export class Contest {
     return this.s.peers.find(({ call }) => call?.id === id)
   }
 
+  /** Where nothing changes the state stays the same object: that is how a keeper sees that it has nothing to tell. */
   #update(address: string, change: (peer: ContestPeer) => ContestPeer): void {
-    const peers = this.s.peers.map((peer) => (peer.address === address ? change(peer) : peer))
-    this.s = { ...this.s, peers }
+    const was = this.#peer(address)
+    if (was === undefined) return
+    const next = change(was)
+    if (next === was) return
+    this.s = { ...this.s, peers: this.s.peers.map((peer) => (peer === was ? next : peer)) }
   }
 }
 

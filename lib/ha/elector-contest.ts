@@ -67,6 +67,8 @@ export function considerContest(t: Turn): void {
 }
 
 function take(t: Turn, contest: Contest): void {
+  // Most steps: nothing is due.
+  if (contest.s === t.s.contest && contest.effects.length === 0) return
   const before = new Map(t.s.contest.peers.map((peer) => [peer.address, peer]))
   t.s.contest = contest.s
   for (const effect of contest.effects) {
@@ -86,10 +88,13 @@ const without = <T extends { readonly do: string }>({ do: _, ...rest }: T): Omit
 
 function contestOf({ s, now }: { readonly s: State; readonly now: number }): Contest {
   const { lease, phase, watch, identity, address, priority } = s
-  const own = phase.name === 'active' && lease !== null ? lease : null
-  const holds = own?.suspended === null ? { term: own.term, by: identity.by } : null
-  const served = Math.max(watch.seen?.servedTerm ?? 0, own?.term ?? 0)
-  return new Contest(s.contest, { ...identity, address, priority, served, holds }, s.timing, now)
+  const active = phase.name === 'active' && lease !== null ? lease : null
+  const holds = active?.suspended === null ? { term: active.term, by: identity.by } : null
+  const served = Math.max(watch.seen?.servedTerm ?? 0, active?.term ?? 0)
+  // Name by name: it is made at each step, and a spread of another object costs as much as all the rest of the step.
+  const { clusterId, directory, by } = identity
+  const own = { clusterId, directory, by, address, priority, served, holds }
+  return new Contest(s.contest, own, s.timing, now)
 }
 
 export const contestFacts = (s: State): ContestFacts => contestOf({ s, now: 0 }).facts

@@ -1069,6 +1069,19 @@ export const FAULTS: readonly Fault[] = [
     says: /a peer whose own contest never comes|what had passed|one directory/,
   },
   {
+    name: 'the contest is made anew where nothing has changed',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/ha/contest.js',
+        find: 'if (next === was)\n            return;',
+        replace: '',
+      },
+    ],
+    tests: ['unit/ha/contest.test.js'],
+    says: /a step in which nothing is due/,
+  },
+  {
     name: "a file that could be created counts as the other's",
     kind: 'two actives',
     edits: [

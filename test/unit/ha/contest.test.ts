@@ -188,6 +188,15 @@ test('one directory: it passes both ways at once, and nothing is left behind', a
   t.ok(ground.letters - before <= 8, `at rest ${ground.letters - before} letters in M`)
 })
 
+test('a step in which nothing is due leaves the state as it was, which whoever looks for changes sees at once', async (t) => {
+  const { ground, a, b } = two(false)
+  ground.settle()
+  const before = [a.s, b.s]
+  ground.settle()
+  t.equal(a.s, before[0])
+  t.equal(b.s, before[1])
+})
+
 test('two directories, none of which ever served: both are barred, and both know', async (t) => {
   const { ground, a, b } = two(true)
   ground.settle()
