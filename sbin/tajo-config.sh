@@ -110,7 +110,7 @@ need_node() {
     fail 1 "Node.js $version is too old: needed is 20.19 or newer"
 }
 
-is_built() { [[ -f $TAJO_HOME/build/lib/cli/tajo.js && -d $TAJO_HOME/node_modules ]]; }
+is_built() { [[ -f $TAJO_HOME/build/programs/tajo.js && -d $TAJO_HOME/node_modules ]]; }
 
 # file_mark FILE: a short fingerprint, to tell whether two hosts have the same one.
 file_mark() {

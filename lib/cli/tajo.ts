@@ -6,16 +6,13 @@
  * that has finished ends the process at once, after its output is flushed: no timer or socket left open can keep a
  * shell waiting. Only `master` never comes here alive: it ends itself.
  */
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
+import { INSTALL } from '../base/install.ts'
 import type { Invocation } from './arguments.ts'
 import type { CommandContext, Run } from './command.ts'
 import { EXIT } from './exit.ts'
 import { standardOutput } from './print.ts'
 import { runProgram } from './program.ts'
-
-/** From build/lib/cli/tajo.js up to the install. */
-const INSTALL = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
 
 const HELP = new Set(['-h', '-help', '--help'])
 /** In a command's place they are one. */

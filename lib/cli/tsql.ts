@@ -5,8 +5,8 @@
  * Most calls are one short statement in somebody's script, so everything that isn't needed for that is loaded later:
  * the argument parser, the meta commands, the line editor.
  */
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
+import { INSTALL } from '../base/install.ts'
 import type { CommandContext } from './command.ts'
 import { EXIT, failure } from './exit.ts'
 import { standardOutput } from './print.ts'
@@ -14,9 +14,6 @@ import { runProgram } from './program.ts'
 import { NO_OPTIONS, plainOptions, type TsqlOptions, valuesJoined } from './tsql/options.ts'
 import { fillIn } from './tsql/params.ts'
 import type { Outcome, ShellOptions } from './tsql/shell.ts'
-
-/** From build/lib/cli/tsql.js up to the install. */
-const INSTALL = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
 
 const HELP = new Set(['-help', '--help', '-?'])
 const VERSION = new Set(['-version', '--version'])

@@ -8,6 +8,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { INSTALL } from '../base/install.ts'
 import { ALL_KEYS, type Key, type KeySpec, specOf } from './keys.ts'
 import { allowedOf, formatBytes, formatMs, parseValue } from './types.ts'
 
@@ -151,8 +152,7 @@ a warning. A worker with a loopback name offers results and takes queries on the
 file sets those addresses.
 `
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
-
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const [path, text] of Object.entries(generatedFiles())) writeFileSync(join(ROOT, path), text)
+  for (const [path, text] of Object.entries(generatedFiles()))
+    writeFileSync(join(INSTALL, path), text)
 }

@@ -7,7 +7,7 @@
  */
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { INSTALL } from '../base/install.ts'
 import { nearest } from '../base/nearest.ts'
 import { findContradictions } from './checks.ts'
 import { Configuration, formatForMessage, type Setting } from './configuration.ts'
@@ -27,9 +27,6 @@ export interface Surroundings {
   /** For `${user.name}`. */
   readonly userName: string
 }
-
-/** From build/lib/conf/load.js up to the install. */
-const INSTALL = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
 
 /**
  * This process's user; one without a name, as in a container, is called by its number. TAJO_HOME, which defaults rest on,

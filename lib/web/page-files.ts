@@ -6,9 +6,9 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import { INSTALL } from '../base/install.ts'
 
 export interface PageFile {
   readonly type: string
@@ -26,8 +26,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.ico': 'image/x-icon',
 }
 
-/** From `build/lib/web`, where this file runs. */
-const FOLDER = fileURLToPath(new URL('../../../lib/web/page/', import.meta.url))
+const FOLDER = join(INSTALL, 'lib/web/page')
 
 export class PageFiles {
   readonly #folder: string

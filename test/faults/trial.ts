@@ -5,10 +5,11 @@
  * Everything that such a run starts has a folder of its own for temporary files in its environment. That is how what it
  * leaves behind is known, a fault's own orphans included: nobody else's process is ever signalled.
  */
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { processesOf } from '../soak/leaks.ts'
 import { HOME } from '../support/install.ts'
 import { childEnv } from '../support/processes.ts'
@@ -53,6 +54,7 @@ export async function trial(options: TrialOptions): Promise<Outcome> {
     mkdirSync(dir)
     copyInstall(join(dir, 'home'))
     for (const [file, text] of changed) writeFileSync(join(dir, 'home', file), text)
+    if (changed.size > 0) await bundle(join(dir, 'home'), options.signal)
     mkdirSync(temporary(dir))
     return await runTap(options)
   } finally {
@@ -69,6 +71,11 @@ function copyInstall(to: string): void {
   const plugins = { recursive: true, verbatimSymlinks: true }
   cpSync(join(HOME, '.tap/plugins'), join(to, '.tap/plugins'), plugins)
   symlinkSync(join(HOME, 'node_modules'), join(to, 'node_modules'))
+}
+
+/** Programs are started from the bundle, which is to have the fault too. */
+async function bundle(home: string, signal: AbortSignal): Promise<void> {
+  await promisify(execFile)(process.execPath, ['build/lib/cli/bundle.js'], { cwd: home, signal })
 }
 
 async function runTap(options: TrialOptions): Promise<Outcome> {

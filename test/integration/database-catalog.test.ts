@@ -104,7 +104,7 @@ class Operator {
 
   /** What sbin/start-tajo.sh waits with, and whose last line it shows. */
   startsWaiting(): Promise<Ran> {
-    return this.run('build/lib/cli/cluster-active.js', ['wait', '0'], { TAJO_START_TIMEOUT: '1' })
+    return this.run('build/programs/cluster-active.js', ['wait', '0'], { TAJO_START_TIMEOUT: '1' })
   }
 }
 

@@ -387,7 +387,7 @@ t.test('starts that must fail: one sentence, exit code 1, nothing left behind', 
       set('tajo.catalog.store.class', 'org.apache.tajo.catalog.store.DerbyStore'),
     )
     writeFileSync(join(master.dir, 'conf', 'masters'), 'localhost\n')
-    const words = [process.execPath, 'build/lib/cli/tajo.js', 'master', 'now']
+    const words = [process.execPath, 'build/programs/tajo.js', 'master', 'now']
     const usage = await run(words, { env: { TAJO_CONF_DIR: join(master.dir, 'conf') } })
     t.match(usage, { code: 2, stderr: /does not know 'now'/ })
   })
@@ -473,7 +473,7 @@ t.test('a catalog database that is away is named by everybody who is asked', asy
   const why = /term 1 can't be served yet: .*127\.0\.0\.1:1/
   await until('it has tried', async () => why.test(JSON.stringify(await master.cluster())))
   t.match(await master.cluster(), { problem: why, alerts: [{ kind: 'no-active', text: why }] })
-  const words = ['build/lib/cli/tajo.js', '--config', join(master.dir, 'conf')]
+  const words = ['build/programs/tajo.js', '--config', join(master.dir, 'conf')]
   const status = await run([process.execPath, ...words, 'haadmin', '-status'])
   t.match(status.stdout, why)
   t.notMatch(status.stdout, /has not renewed/)

@@ -62,7 +62,7 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
   t.match(started.stdout, `SQL shell:      ${join(HOME, 'bin/tsql')} --config ${conf}\n`)
   t.equal(await status(26080, '/health/active'), 200)
   t.equal(await status(28080, '/health/live'), 200)
-  const helper = `${process.execPath} ${join(HOME, 'build/lib/cli/cluster-active.js')} wait 1`
+  const helper = `${process.execPath} ${join(HOME, 'build/programs/cluster-active.js')} wait 1`
   const words = `TAJO_CONF_DIR=${conf} ${helper} | true`
   t.equal((await host.run(['bash', '-c', words])).stderr, '', 'its reader has seen enough')
   const pid = pidIn(dir)

@@ -53,8 +53,8 @@ function confOf(t: Test, masters: readonly TestMaster[], root: string) {
     tsql: (sql: string) => program('bin/tsql', ['--config', conf, '-c', sql]),
     haadmin: (...words: string[]) => program('bin/tajo', ['--config', conf, 'haadmin', ...words]),
     waitForActive: (seconds = '60') =>
-      program('build/lib/cli/cluster-active.js', ['wait', '0'], { TAJO_START_TIMEOUT: seconds }),
-    nameActive: () => program('build/lib/cli/cluster-active.js', ['name']),
+      program('build/programs/cluster-active.js', ['wait', '0'], { TAJO_START_TIMEOUT: seconds }),
+    nameActive: () => program('build/programs/cluster-active.js', ['name']),
   }
 }
 

@@ -547,7 +547,7 @@ t.test('the command', async (t) => {
     TAJO_LOG_DIR: join(home, 'log'),
   }
   const begin = async (...words: string[]) => {
-    const child = startProgram(['node', 'build/lib/cli/tajo.js', ...words], { env })
+    const child = startProgram(['node', 'build/programs/tajo.js', ...words], { env })
     let said = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk))
     await until(

@@ -3,6 +3,7 @@
  * logs and run folders of its own directory.
  */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { END_WITH_PARENT, start } from './processes.ts'
@@ -22,12 +23,19 @@ export function startDaemon(
     readonly watched?: boolean
     /** Words that become the daemon in the end, such as those for mounts of its own. */
     readonly before?: readonly string[]
+    /** Not the bundle: for whoever reaches into its modules. */
+    readonly fileByFile?: boolean
   },
 ): ChildProcessWithoutNullStreams {
   const { dir, env = {}, onSaid, watched = false, before = [] } = options
+  const { fileByFile = false } = options
   const home = env.TAJO_HOME ?? HOME
   const watch = ['bash', join(home, 'sbin/watch-worker'), ...END_WITH_PARENT]
-  const daemon = [process.execPath, join(home, 'build/lib/cli/tajo.js'), role]
+  const bundle = join(home, 'build/programs/tajo.js')
+  // An install of an earlier version has no bundle.
+  const isBundled = !fileByFile && existsSync(bundle)
+  const program = isBundled ? bundle : join(home, 'build/lib/cli/tajo.js')
+  const daemon = [process.execPath, program, role]
   const child = start([...before, ...(watched ? watch : []), ...daemon], {
     cwd: home,
     logDir: join(dir, 'logs'),

@@ -60,6 +60,8 @@ export class TestMaster {
   readonly pidFile: string
   /** Words that become its process in the end, such as those for mounts of its own. */
   before: readonly string[] = []
+  /** Started from its modules, not from the bundle. */
+  fileByFile = false
   readonly #row: PortRow
   readonly #site: Readonly<Record<string, string>>
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -116,6 +118,7 @@ export class TestMaster {
       dir: this.dir,
       env,
       before: this.before,
+      fileByFile: this.fileByFile,
       onSaid: (text) => {
         this.#said += text
       },

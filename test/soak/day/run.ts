@@ -100,6 +100,7 @@ const masters = await makeMasters({
 const door = pathToFileURL(fileURLToPath(new URL('./door.js', import.meta.url)))
 const doors = masters.map((master) => {
   const path = join(master.dir, 'door.sock')
+  master.fileByFile = true
   master.before = ['/usr/bin/env', `NODE_OPTIONS=--import=${door}`, `${DOOR_VARIABLE}=${path}`]
   return path
 })

@@ -15,8 +15,8 @@ import { mustRun, type Ran } from '../../support/run.ts'
 import { saysReady } from '../../support/test-daemon.ts'
 import { until } from '../../support/until.ts'
 
-const TAJO = join(HOME, 'build/lib/cli/tajo.js')
-const TSQL = join(HOME, 'build/lib/cli/tsql.js')
+const TAJO = join(HOME, 'build/programs/tajo.js')
+const TSQL = join(HOME, 'build/programs/tsql.js')
 /** Small enough to be filled in a moment, bytes as well as inodes, and enough for what an hour writes. */
 const SIZE = 'size=384m,nr_inodes=96k'
 

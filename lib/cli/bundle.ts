@@ -1,0 +1,56 @@
+/**
+ * Bundles what a person or a script starts into build/programs: `node build/lib/cli/bundle.js`, the last step of each
+ * build. A master is some nine hundred modules; to find, read and link them one by one takes two thirds of the processor
+ * time until it serves. Functions keep their names, and source maps lead to lib/.
+ *
+ * All files lie in one directory, so that a program finds another one beside itself, whichever of both builds it is of.
+ * Modules that are loaded later stay files of their own, named by their content: a file that is there never changes, and
+ * what no program names any more is removed at the end.
+ */
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { build } from 'esbuild'
+import { INSTALL } from '../base/install.ts'
+
+const PROGRAMS = [
+  'cli/tajo',
+  'cli/tsql',
+  'cli/cluster-active',
+  'cli/cluster-hosts',
+  'cli/directory-child',
+  'cli/worker-end',
+  'ha/keeper-process',
+]
+/** Native code, code that looks for files beside itself, and what few ever load. */
+const OUTSIDE = ['@duckdb/node-bindings', 'chevrotain', 'mariadb', 'pg']
+/** CommonJS modules among the bundled ones ask for Node's own by it. */
+const REQUIRE = `import { createRequire as ofBundle } from 'node:module'; const require = ofBundle(import.meta.url);`
+
+const folder = join(INSTALL, 'build/programs')
+const { outputFiles } = await build({
+  entryPoints: PROGRAMS.map((name) => join(INSTALL, 'build/lib', `${name}.js`)),
+  ...{ entryNames: '[name]', outdir: folder, write: false, splitting: true, bundle: true },
+  ...{
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    external: OUTSIDE,
+    banner: { js: REQUIRE },
+  },
+  ...{ sourcemap: true, sourcesContent: false, legalComments: 'none', logLevel: 'warning' },
+})
+await mkdir(folder, { recursive: true })
+const before = new Set(readdirSync(folder))
+const isProgram = (path: string): boolean =>
+  PROGRAMS.some((name) => path.endsWith(`/${basename(name)}.js`))
+// The programs last: each finds what it names.
+for (const { path, contents } of outputFiles.sort(
+  (a, b) => Number(isProgram(a.path)) - Number(isProgram(b.path)),
+)) {
+  const isThere = before.delete(basename(path))
+  if (isThere && readFileSync(path).equals(contents)) continue
+  writeFileSync(`${path}.new`, contents)
+  renameSync(`${path}.new`, path)
+}
+for (const name of before) rmSync(join(folder, name))
