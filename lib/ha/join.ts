@@ -1,9 +1,11 @@
 /** Joining the election on real ones: the member's wiring to a keeper process. */
 import { fork } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { watch } from 'node:fs'
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { realClock } from './clock.ts'
+import { messageOf } from './errors.ts'
 import { MemberCore } from './member.ts'
 import type { Member, MemberOptions } from './member-api.ts'
 import type { ToKeeper, ToMaster } from './messages.ts'
@@ -67,11 +69,18 @@ export async function joinElection(
 /** Enough for every lane to have its calls hanging at once (renew, look, peers, claim, history, setup, clearing). */
 const FILE_THREADS = 12
 
+/**
+ * Compiled when it is loaded, and kept: what a keeper does when a master has died it does for the first time then, and
+ * what was not called for some collections would be compiled anew. It costs each keeper 2 MiB and a fifth of its start.
+ */
+const EAGER = ['--no-lazy', '--no-flush-bytecode']
+
 function spawnKeeper(log: Log): KeeperHandle {
+  makeInotify(log)
   const { NODE_OPTIONS: _masterOnly, ...env } = process.env
   const child = fork(fileURLToPath(new URL('./keeper-process.js', import.meta.url)), [], {
     detached: true,
-    execArgv: ['--max-old-space-size=48', '--max-semi-space-size=1'],
+    execArgv: ['--max-old-space-size=48', '--max-semi-space-size=1', ...EAGER],
     env: { ...env, UV_THREADPOOL_SIZE: String(FILE_THREADS) },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
@@ -91,5 +100,19 @@ function spawnKeeper(log: Log): KeeperHandle {
         child.once('exit', () => (child.connected ? undefined : listener()))
       },
     },
+  }
+}
+
+/**
+ * Sees to it that the channel to the keeper, by whose end it learns that its master was killed, is one of the first files
+ * that the kernel closes. It begins with the highest number, and waits some milliseconds at the instance of inotify that a
+ * process has from its first watch on (of its configuration, say), if anything is watched by it. So that one is made first.
+ */
+function makeInotify(log: Log): void {
+  try {
+    watch('/').close()
+  } catch (error) {
+    const why = messageOf(error)
+    log('info', `nothing can be watched here, so a killed master is noticed a little later: ${why}`)
   }
 }

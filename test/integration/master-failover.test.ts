@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmdirSync,
   unlinkSync,
   writeFileSync,
@@ -81,8 +82,34 @@ const signal = (pids: readonly number[], name: NodeJS.Signals): void => {
   for (const pid of pids) process.kill(pid, name)
 }
 
+/**
+ * The kernel closes the files of a killed process from the highest number down, and waits for a while at its watches. So
+ * they have the lowest number of all that is open for others to hear its end by.
+ */
+function closesItsChannelFirst(t: Test, { pid }: TestMaster): void {
+  const unnamed = new Set(
+    readFileSync('/proc/net/unix', 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .flatMap(([, , , , , , inode, name]) => (name === undefined ? [`socket:[${inode}]`] : [])),
+  )
+  const open = readdirSync(`/proc/${pid}/fd`)
+    .map(Number)
+    .filter((fd) => fd > 2)
+    .map((fd) => ({ fd, is: readlinkSync(`/proc/${pid}/fd/${fd}`) }))
+  const watches = open.filter(({ is }) => is === 'anon_inode:inotify').map(({ fd }) => fd)
+  const channels = open.filter(({ is }) => unnamed.has(is)).map(({ fd }) => fd)
+  t.equal(watches.length, 1, 'one instance for all of its watches')
+  t.ok(channels.length > 0, 'it has a channel to its keeper')
+  t.ok(Math.min(...channels) > Math.max(...watches), `channels ${channels}, watches ${watches}`)
+}
+
 t.test('processes that die', async (t) => {
   const cluster = await makeCluster(t, { count: 2, monitorMs: M })
+  t.test('the channel to the keeper is closed before the kernel waits for watches', async (t) => {
+    const { active, backups } = await cluster.settled()
+    for (const master of [active, ...backups]) closesItsChannelFirst(t, master)
+  })
   t.test('kill -9 of the active: another serves in a higher term', async (t) => {
     const { active, backups, epoch } = await cluster.settled()
     const keeper = active.keeperPid
@@ -125,6 +152,7 @@ t.test('processes that die', async (t) => {
       })
       const after = await cluster.settled()
       t.comment(`refused meanwhile: ${refused}`)
+      closesItsChannelFirst(t, active)
       if (after.active === active) t.equal(after.epoch, epoch)
       else t.ok(after.epoch > epoch, 'the new keeper came too late')
     },

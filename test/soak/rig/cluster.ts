@@ -77,7 +77,8 @@ export class RigCluster {
     // Of a run that was broken off.
     const stop = ROLES.map((role) => `${this.#daemon('stop', role)};`).join(' ')
     await this.rig.run(host, `[ ! -e '${this.#conf}' ] || { ${stop} }`)
-    const command = `rm -rf '${dir}' && mkdir -p '${dir}' && base64 -d | tar x -C '${dir}'`
+    // On the disk, since the power of the host may be gone soon.
+    const command = `rm -rf '${dir}' && mkdir -p '${dir}' && base64 -d | tar x -C '${dir}' && sync`
     await this.rig.mustRun(host, command, { input: packed })
   }
 
