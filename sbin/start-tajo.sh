@@ -42,7 +42,7 @@ wait
 collect_failures
 
 if (($(well master) > 0)); then
-  node "$TAJO_HOME/build/programs/cluster-active.js" wait "$(well worker)" || exit_code=1
+  node "$TAJO_HOME/$(programs)/cluster-active.js" wait "$(well worker)" || exit_code=1
 fi
 name_failures started
 exit "$exit_code"

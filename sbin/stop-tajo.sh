@@ -39,7 +39,7 @@ if ! read_daemons; then
 fi
 
 # Where nobody is active the order does not matter.
-active=$(node "$TAJO_HOME/build/programs/cluster-active.js" name) || active=
+active=$(node "$TAJO_HOME/$(programs)/cluster-active.js" name) || active=
 last=
 backups=()
 for number in "${!names[@]}"; do

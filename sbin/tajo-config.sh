@@ -110,7 +110,16 @@ need_node() {
     fail 1 "Node.js $version is too old: needed is 20.19 or newer"
 }
 
-is_built() { [[ -f $TAJO_HOME/build/programs/tajo.js && -d $TAJO_HOME/node_modules ]]; }
+# programs: where they lie, from TAJO_HOME on. What an earlier version has built runs until it is built anew.
+programs() {
+  if [[ ! -e $TAJO_HOME/build/programs && -e $TAJO_HOME/build/lib/cli ]]; then
+    printf 'build/lib/cli'
+  else
+    printf 'build/programs'
+  fi
+}
+
+is_built() { [[ -f $TAJO_HOME/$(programs)/tajo.js && -d $TAJO_HOME/node_modules ]]; }
 
 # file_mark FILE: a short fingerprint, to tell whether two hosts have the same one.
 file_mark() {

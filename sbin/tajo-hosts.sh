@@ -29,7 +29,7 @@ trap 'exit 143' TERM
 read_daemons() {
   local kind first second
   ssh_options=(-o BatchMode=yes)
-  node "$TAJO_HOME/build/programs/cluster-hosts.js" >"$work/hosts" || return 1
+  node "$TAJO_HOME/$(programs)/cluster-hosts.js" >"$work/hosts" || return 1
   while IFS=$'\t' read -r kind first second; do
     case $kind in
       master | worker)

@@ -4,8 +4,11 @@
  * time until it serves. Functions keep their names, and source maps lead to lib/.
  *
  * All files lie in one directory, so that a program finds another one beside itself, whichever of both builds it is of.
- * Modules that are loaded later stay files of their own, named by their content: a file that is there never changes, and
- * what no program names any more is removed at the end.
+ * Modules that are loaded later stay files of their own, named by their content. A file that is there never changes, and
+ * what no program names any more is removed with `--prune` only, which an install gives: a daemon that runs from here
+ * while its code is built anew goes on to find what it was built with.
+ *
+ * build/lib stays beside it: for `tajo-ha/ha` and `tajo-ha/client`, and for the peer of a check of the shared directory.
  */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -45,12 +48,11 @@ const before = new Set(readdirSync(folder))
 const isProgram = (path: string): boolean =>
   PROGRAMS.some((name) => path.endsWith(`/${basename(name)}.js`))
 // The programs last: each finds what it names.
-for (const { path, contents } of outputFiles.sort(
-  (a, b) => Number(isProgram(a.path)) - Number(isProgram(b.path)),
-)) {
+const inOrder = outputFiles.sort((a, b) => Number(isProgram(a.path)) - Number(isProgram(b.path)))
+for (const { path, contents } of inOrder) {
   const isThere = before.delete(basename(path))
   if (isThere && readFileSync(path).equals(contents)) continue
   writeFileSync(`${path}.new`, contents)
   renameSync(`${path}.new`, path)
 }
-for (const name of before) rmSync(join(folder, name))
+if (process.argv.includes('--prune')) for (const name of before) rmSync(join(folder, name))

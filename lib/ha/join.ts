@@ -106,7 +106,8 @@ function spawnKeeper(log: Log): KeeperHandle {
 /**
  * Sees to it that the channel to the keeper, by whose end it learns that its master was killed, is one of the first files
  * that the kernel closes. It begins with the highest number, and waits some milliseconds at the instance of inotify that a
- * process has from its first watch on (of its configuration, say), if anything is watched by it. So that one is made first.
+ * process has from its first watch on (of its configuration, say), if anything is watched by it. So that one is made
+ * before the first channel.
  */
 function makeInotify(log: Log): void {
   try {

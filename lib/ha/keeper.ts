@@ -613,5 +613,4 @@ const mayDiffer = (a: State, b: State): boolean =>
   a.failure !== b.failure ||
   (a.lease?.suspended ?? null) !== (b.lease?.suspended ?? null) ||
   a.network.posted !== b.network.posted ||
-  a.contest.peers !== b.contest.peers ||
-  a.contest.yielded !== b.contest.yielded
+  a.contest !== b.contest

@@ -82,6 +82,16 @@ const signal = (pids: readonly number[], name: NodeJS.Signals): void => {
   for (const pid of pids) process.kill(pid, name)
 }
 
+/** Null: closed meanwhile. */
+function linkOf(path: string): string | null {
+  try {
+    return readlinkSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
 /**
  * The kernel closes the files of a killed process from the highest number down, and waits for a while at its watches. So
  * they have the lowest number of all that is open for others to hear its end by.
@@ -96,9 +106,9 @@ function closesItsChannelFirst(t: Test, { pid }: TestMaster): void {
   const open = readdirSync(`/proc/${pid}/fd`)
     .map(Number)
     .filter((fd) => fd > 2)
-    .map((fd) => ({ fd, is: readlinkSync(`/proc/${pid}/fd/${fd}`) }))
+    .map((fd) => ({ fd, is: linkOf(`/proc/${pid}/fd/${fd}`) }))
   const watches = open.filter(({ is }) => is === 'anon_inode:inotify').map(({ fd }) => fd)
-  const channels = open.filter(({ is }) => unnamed.has(is)).map(({ fd }) => fd)
+  const channels = open.filter(({ is }) => is !== null && unnamed.has(is)).map(({ fd }) => fd)
   t.equal(watches.length, 1, 'one instance for all of its watches')
   t.ok(channels.length > 0, 'it has a channel to its keeper')
   t.ok(Math.min(...channels) > Math.max(...watches), `channels ${channels}, watches ${watches}`)
