@@ -27,8 +27,7 @@ export function startDaemon(
     readonly fileByFile?: boolean
   },
 ): ChildProcessWithoutNullStreams {
-  const { dir, env = {}, onSaid, watched = false, before = [] } = options
-  const { fileByFile = false } = options
+  const { dir, env = {}, onSaid, watched = false, before = [], fileByFile = false } = options
   const home = env.TAJO_HOME ?? HOME
   const watch = ['bash', join(home, 'sbin/watch-worker'), ...END_WITH_PARENT]
   const bundle = join(home, 'build/programs/tajo.js')
