@@ -23,11 +23,10 @@ export function guardLease(t: Turn): void {
     deposed(t, `term ${term} serves above it, and its own renewals come to nothing`)
     return
   }
-  const { yielded } = t.s.contest
-  if (lease.suspended === null && (yielded !== null || t.now >= lease.untilMs)) {
+  const why = whyUnanswered(t.s, t.now)
+  if (lease.suspended === null && why !== null) {
     t.s.lease = { ...lease, suspended: { sinceMs: t.now, confirmed: !masterIsTold(t.s) } }
     if (masterIsTold(t.s)) t.tell({ type: 'suspend', term: lease.term })
-    const why = yielded === null ? 'lease not renewed in time' : `${yielded} is active as well`
     t.log('warn', `${why}: suspended`, { term: lease.term })
   } else if (
     lease.suspended !== null &&
@@ -37,6 +36,16 @@ export function guardLease(t: Turn): void {
     killMaster(t, 'it did not confirm its suspension')
     t.s.lease = { ...lease, suspended: { ...lease.suspended, confirmed: true } }
   }
+}
+
+/**
+ * Why nothing may be answered under the lease; null while it holds. A higher term that serves has ended this one: that it
+ * is ours no more is certain, though a renewal that would tell so may hang to the deadline.
+ */
+function whyUnanswered({ lease, above, contest }: Turn['s'], now: number): string | null {
+  if (contest.yielded !== null) return `${contest.yielded} is active as well`
+  if (above !== null) return `term ${above.term} serves above it`
+  return lease !== null && now >= lease.untilMs ? 'lease not renewed in time' : null
 }
 
 /**
@@ -135,7 +144,7 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
     return
   }
   const dueMs = Math.max(t.now, input.startedMs + timing.renewMs)
-  if (t.s.contest.yielded !== null) {
+  if (t.s.contest.yielded !== null || above !== null) {
     // The term is kept, and nothing is answered under it.
     const waiting = [...lease.covered, ...lease.waiting]
     t.s.lease = { ...back, untilMs, covered: [], waiting, failing: true, dueMs }

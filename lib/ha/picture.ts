@@ -128,6 +128,9 @@ export function problemOf(state: State, active: PeerView | null, nowMs: number):
   if (lease?.suspended && yielded !== null) {
     return `term ${lease.term} is suspended: ${yielded} is active in another directory and goes first (${state.identity.directory} here)`
   }
+  if (lease?.suspended && state.above !== null) {
+    return `term ${lease.term} is suspended: term ${state.above.term} serves above it`
+  }
   if (lease?.suspended) {
     const why = state.unwritable === null ? '' : `: ${state.unwritable}`
     return `term ${lease.term} is suspended: its lease could not be renewed${why}`

@@ -135,6 +135,32 @@ export const FAULTS: readonly Fault[] = [
     says: /nothing (sent while it was frozen is served|is served after)|core\.mayServe\(\)/,
   },
   {
+    name: 'a holder answers to its deadline under a term that another serves above',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-lease.js',
+        find: 'if (above !== null)\n        return `',
+        replace: 'if (above === undefined)\n        return `',
+      },
+    ],
+    tests: ['unit/ha/elector.test.js'],
+    says: /steps down once a higher term serves > .*nothing is answered from there on/,
+  },
+  {
+    name: 'a renewal from before a higher term was seen to serve lets its holder answer again',
+    kind: 'two actives',
+    edits: [
+      {
+        file: 'build/lib/ha/elector-lease.js',
+        find: 'if (t.s.contest.yielded !== null || above !== null)',
+        replace: 'if (t.s.contest.yielded !== null)',
+      },
+    ],
+    tests: ['unit/ha/elector.test.js'],
+    says: /a renewal that began before a higher term was seen to serve resumes nothing/,
+  },
+  {
     name: 'a master whose term was ended by a higher one renews it all the same',
     kind: 'two actives',
     edits: [

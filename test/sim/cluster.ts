@@ -222,16 +222,21 @@ export class Cluster {
     }
   }
 
-  /** Its renewal fails or hangs on the storage; until the word of how it ended has come to the master, too. */
+  /**
+   * Its renewal fails or hangs on the storage; until the word of how it ended has come to the master, too. Not any more once
+   * its keeper has seen a higher term serve: it has heard by other means.
+   */
   #renewsLate(master: Master): boolean {
     const { life, host } = master
     const { nowMs } = this.world.timeline
-    const lease = life?.keeperCore?.state.lease
+    const { lease, above } = life?.keeperCore?.state ?? { lease: null, above: null }
     const { latencyMs } = this.profile.storage
     // Two legs of half to one and a half of it each are nothing to speak of.
     const hangs = lease?.renewing && host.monotonicMs() > lease.dueMs + 3 * latencyMs + 1
     if (lease?.failing || hangs) this.#lateMs.set(master, nowMs)
-    return nowMs - (this.#lateMs.get(master) ?? Number.NEGATIVE_INFINITY) <= SLOW_MS
+    const sinceHeardMs = above === null ? 0 : (host.monotonicMs() - above.seenMs) / host.rate
+    const sinceLateMs = nowMs - (this.#lateMs.get(master) ?? Number.NEGATIVE_INFINITY)
+    return sinceHeardMs <= SLOW_MS && sinceLateMs - sinceHeardMs <= SLOW_MS
   }
 
   #renewedThenStalledMs(master: Master, late: boolean): number | null {

@@ -102,6 +102,19 @@ const renewsOpenFiles: NonNullable<Breaks['disk']> = (disk, { notes }) => ({
   },
 })
 
+/** A suspension reaches the master at its deadline, whatever its keeper knows before. */
+const suspendsAtTheDeadline: NonNullable<Breaks['keeperLink']> = (link, { clock }) => {
+  let untilMs = Number.NEGATIVE_INFINITY
+  return {
+    send: (message) => {
+      if (message.type === 'lease') untilMs = message.untilMs
+      if (message.type !== 'suspend' || clock.nowMs() >= untilMs) link.send(message)
+    },
+    onMessage: (listener) => link.onMessage(listener),
+    onClose: (listener) => link.onClose(listener),
+  }
+}
+
 const without = (rule: Partial<StorageProfile>): Breaks => ({
   profile: { ...HDFS_GATEWAY, ...rule },
 })
@@ -160,6 +173,12 @@ export const GATEWAY_GUARDS: readonly GatewayGuard[] = [
   {
     name: 'answer reads after the deadline, where a listing is old',
     breaks: { timing: (timing) => ({ ...timing, deadlineMs: 10 * timing.monitorMs }) },
+    rule: 'one serves',
+    adjust: staleGatewayWorld,
+  },
+  {
+    name: 'answer to the deadline under a term that another is seen to serve above',
+    breaks: { keeperLink: suspendsAtTheDeadline },
     rule: 'one serves',
     adjust: staleGatewayWorld,
   },

@@ -25,7 +25,8 @@ export interface Profile {
    * Where heartbeats are shown that are old, a living holder is taken for dead, and only its next renewal tells it: if
    * that one hangs too, two faults at once, reads may be old. So they are audited there only while renewals are prompt. On
    * HDFS's gateway no renewal tells it: what that says of a file that is gone has to be settled by a listing, which is old
-   * there as well. So the renewals of a holder that was ended fail, and its reads may be old until its deadline, no longer.
+   * there as well. So the renewals of a holder that was ended fail, and its reads may be old until its deadline, no longer, and
+   * only as long as its keeper has not seen a higher term serve.
    */
   readonly auditReads: boolean | 'to the deadline'
   /** So many terms have been before, all of them ended. */

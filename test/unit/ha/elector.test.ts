@@ -1059,7 +1059,9 @@ t.test('a holder whose renewal is never answered steps down once a higher term s
     bench.now += timing.renewMs
     t.ok(has(bench.input({ type: 'tick' }), 'renew'))
     if (outcome === 'failed') bench.renewed('failed')
-    bench.looked(seenOf(3, 9, { servedTerm: 3 }))
+    const seen = bench.looked(seenOf(3, 9, { servedTerm: 3 }))
+    t.ok(told(seen, 'suspend'), `${outcome}: nothing is answered from there on`)
+    bench.input({ type: 'suspended', term: 2 })
     bench.now = renewedMs + timing.deadlineMs - 1
     t.notOk(told(bench.input({ type: 'tick' }), 'deactivate'), 'its own renewal may still tell')
     bench.now = renewedMs + timing.deadlineMs
@@ -1069,6 +1071,27 @@ t.test('a holder whose renewal is never answered steps down once a higher term s
     bench.input({ type: 'renewed', term: 2, startedMs: renewedMs, outcome: 'touched', why: '' })
     t.equal(bench.state.phase.name, 'watching', 'an answer that comes after all changes nothing')
   }
+  t.end()
+})
+
+t.test('a renewal that began before a higher term was seen to serve resumes nothing', (t) => {
+  const bench = new Bench()
+  bench.activate()
+  bench.now += timing.renewMs
+  t.ok(has(bench.input({ type: 'tick' }), 'renew'))
+  const startedMs = bench.now
+  bench.now += 1
+  bench.looked(seenOf(3, 9, { servedTerm: 3 }))
+  bench.input({ type: 'suspended', term: 2 })
+  bench.now += 1
+  const effects = bench.input({ type: 'renewed', term: 2, startedMs, outcome: 'touched', why: '' })
+  t.notOk(told(effects, 'lease'))
+  t.ok(bench.state.lease?.suspended?.confirmed)
+  t.equal(bench.state.phase.name, 'active', 'the next one tells')
+  t.match(problemOf(bench.state, null, bench.now), 'term 2 is suspended: term 3 serves above it')
+  bench.now += timing.renewMs
+  bench.input({ type: 'tick' })
+  t.ok(told(bench.renewed('missing'), 'deactivate'))
   t.end()
 })
 
