@@ -54,7 +54,8 @@ export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   if (phase.name === 'confirming' && startedMs >= phase.wonMs) confirm(t, phase, seen)
   if (s.lease !== null && seen.servedTerm > s.lease.term && s.above === null) {
     s.above = { term: seen.servedTerm, seenMs: t.now }
-    s.lease = { ...s.lease, dueMs: t.now }
+    // One that is under way was due before, and says when the next one is.
+    if (!s.lease.renewing) s.lease = { ...s.lease, dueMs: t.now }
   }
 }
 

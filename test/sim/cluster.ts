@@ -236,7 +236,7 @@ export class Cluster {
     if (lease?.failing || hangs) this.#lateMs.set(master, nowMs)
     const sinceHeardMs = above === null ? 0 : (host.monotonicMs() - above.seenMs) / host.rate
     const sinceLateMs = nowMs - (this.#lateMs.get(master) ?? Number.NEGATIVE_INFINITY)
-    return sinceHeardMs <= SLOW_MS && sinceLateMs - sinceHeardMs <= SLOW_MS
+    return Math.max(sinceHeardMs, sinceLateMs) <= SLOW_MS
   }
 
   #renewedThenStalledMs(master: Master, late: boolean): number | null {
