@@ -17,7 +17,9 @@
 # Part of the names of pid and log files, so that several clusters' daemons can be told apart.
 # export TAJO_IDENT_STRING=$USER
 
-# Scheduling priority of the daemons, from -20 (first) to 19 (last).
+# Scheduling priority of the daemons, from -20 (first) to 19 (last). Where nothing is set here, a worker has 0, and a
+# master and its keeper have -5 if their user may do that (root, or LimitNICE= of systemd), so that a busy host doesn't
+# cost them their term.
 # export TAJO_NICENESS=0
 
 # Options of ssh, for start-tajo.sh, stop-tajo.sh and haadmin. Quotes are understood, nothing is expanded.

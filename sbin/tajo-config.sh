@@ -81,8 +81,8 @@ tajo_set_defaults() {
   TAJO_IDENT_STRING=${TAJO_IDENT_STRING:-$(id -un)}
   [[ $TAJO_IDENT_STRING =~ ^[A-Za-z0-9._-]+$ ]] ||
     fail 1 "TAJO_IDENT_STRING is '$TAJO_IDENT_STRING': allowed are letters, digits, '.', '_' and '-'"
-  TAJO_NICENESS=${TAJO_NICENESS:-0}
-  [[ $TAJO_NICENESS =~ ^-?[0-9]{1,2}$ ]] ||
+  TAJO_NICENESS=${TAJO_NICENESS:-}
+  [[ $TAJO_NICENESS =~ ^(-?[0-9]{1,2})?$ ]] ||
     fail 1 "TAJO_NICENESS is '$TAJO_NICENESS': allowed is a number from -20 to 19"
   TAJO_STOP_TIMEOUT=${TAJO_STOP_TIMEOUT:-5}
   TAJO_START_TIMEOUT=${TAJO_START_TIMEOUT:-60}

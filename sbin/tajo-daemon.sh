@@ -152,7 +152,7 @@ launch() {
   cd -- "$TAJO_HOME" || fail 1 "can't enter $TAJO_HOME"
   # In a session of its own, so that it outlives this shell; Node itself becomes the process that is signalled, or, a
   # worker's, the one child of the shell that watches it.
-  setsid nohup nice -n "$TAJO_NICENESS" ${watch[@]+"${watch[@]}"} node ${options[@]+"${options[@]}"} "$(programs)/tajo.js" "$role" \
+  setsid nohup nice -n "${TAJO_NICENESS:-0}" ${watch[@]+"${watch[@]}"} node ${options[@]+"${options[@]}"} "$(programs)/tajo.js" "$role" \
     </dev/null >>"$out_file" 2>&1 4<&- &
   pid=$!
 }

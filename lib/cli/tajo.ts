@@ -11,6 +11,7 @@ import { INSTALL } from '../base/install.ts'
 import type { Invocation } from './arguments.ts'
 import type { CommandContext, Run } from './command.ts'
 import { EXIT } from './exit.ts'
+import { takePrecedence } from './precedence.ts'
 import { standardOutput } from './print.ts'
 import { runProgram } from './program.ts'
 
@@ -29,6 +30,7 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const invocation = simpleInvocation(argv) ?? (await import('./arguments.ts')).parseArguments(argv)
   const context = await contextOf(invocation)
+  if (invocation.command === 'master') takePrecedence(context.env.TAJO_NICENESS)
   const run = await load(invocation)
   return run(context)
 }

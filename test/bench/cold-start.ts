@@ -5,12 +5,13 @@
  * Beside it stands how long one process takes to read the same catalog once, with the same loops beside it: what a start
  * takes beyond M and that is the cluster's doing. Both masters read it at the same time, on one machine here.
  *
- * `--busy`: so many processes that only compute.
+ * `--busy`: so many processes that only compute, at a niceness of 0. So has the process that reads; a master has what its
+ * user allows (lib/cli/precedence.ts).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readCpu } from '../../lib/ha/processes.ts'
@@ -71,9 +72,13 @@ try {
     busy.push(spawn(process.execPath, ['-e', BUSY], { stdio: 'ignore' }))
   }
   let beginMs = performance.now()
+  const beforeCpu = process.cpuUsage()
   await readCatalog(root)
   const readMs = performance.now() - beginMs
-  say(`  beside ${options.busy} busy processes, read once by one process: ${seconds(readMs)}`)
+  const { user, system } = process.cpuUsage(beforeCpu)
+  say(
+    `  beside ${options.busy} busy processes, read once by one process: ${seconds(readMs)}, ${seconds((user + system) / 1000)} of processor time`,
+  )
   beginMs = performance.now()
   for (const master of masters) master.launch()
   const active = await whenActive(masters)
@@ -83,7 +88,8 @@ try {
   )
   say(`  less M and the reading: ${seconds(servedMs - options['monitor-interval'] - readMs)}`)
   for (const { pid, address } of masters) {
-    say(`  ${address}: ${seconds(readCpu(pid)?.cpuMs ?? Number.NaN)} of processor time`)
+    const cpu = seconds(readCpu(pid)?.cpuMs ?? Number.NaN)
+    say(`  ${address}: ${cpu} of processor time, at a niceness of ${getPriority(pid)}`)
   }
 } finally {
   for (const one of busy) one.kill('SIGKILL')

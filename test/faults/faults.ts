@@ -1095,6 +1095,20 @@ export const FAULTS: readonly Fault[] = [
     says: /a peer whose own contest never comes|what had passed|one directory/,
   },
   {
+    name: 'a master runs at the niceness of any program',
+    kind: 'too slow',
+    edits: [
+      {
+        file: 'build/lib/cli/precedence.js',
+        find: 'own.set(thread, MASTER_NICENESS)',
+        replace: 'own.set(thread, 0)',
+      },
+    ],
+    tests: ['integration/scripts-input.test.js'],
+    says: /a master and its keeper come before other programs > each thread of the master/,
+    parts: ['netns'],
+  },
+  {
     name: "the channel to a master's keeper is closed after its watches",
     kind: 'too slow',
     edits: [{ file: 'build/lib/ha/join.js', find: '    makeInotify(log);\n', replace: '' }],

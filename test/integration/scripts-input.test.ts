@@ -194,3 +194,23 @@ t.test('settings of the environment file reach the daemon', async (t) => {
   t.match(title, /^tajo\0/)
   t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'master stopped' })
 })
+
+t.test(
+  'where nobody says otherwise a master and its keeper come before other programs',
+  async (t) => {
+    if (!hasParts(t, 'netns')) return
+    const { host, dir, script } = await machine(t, { masters: 'localhost\n', env: '' })
+    const mayRaise = (await host.run(['nice', '-n', '-5', 'nice'])).stdout.trim() === '-5'
+    t.match(await script(DAEMON, ['start', 'master']), { code: 0 })
+    const pid = String(pidIn(dir))
+    const nicenessOf = async (...which: string[]): Promise<string[]> => [
+      ...new Set(
+        (await host.mustRun(['ps', '-L', '-o', 'ni=', ...which])).split(/\s+/).filter(Boolean),
+      ),
+    ]
+    const expected = [mayRaise ? '-5' : '0']
+    t.same(await nicenessOf('-p', pid), expected, 'each thread of the master')
+    t.same(await nicenessOf('--ppid', pid), expected, 'its keeper')
+    t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'master stopped' })
+  },
+)
