@@ -10,6 +10,7 @@
  * the newest 100,000.
  */
 import { isAbsolute } from 'node:path'
+import { unreachable } from '../ha/index.ts'
 import { CatalogError } from './errors.ts'
 import { FileList, type FilePartition } from './file-list.ts'
 import type { Fresh } from './int-trie.ts'
@@ -164,6 +165,8 @@ export class Draft extends CatalogState {
       case 'load':
         yield* this.#load(change)
         break
+      default:
+        unreachable(change)
     }
   }
 

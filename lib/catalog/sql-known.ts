@@ -3,6 +3,8 @@
  * that both are of (`mark`, sql-history.ts). It goes on from there by what is kept of each change (sql-changes.ts). Whatever
  * doesn't fit is thrown, and it is good for nothing any more: the tables have to be read.
  */
+
+import { unreachable } from '../ha/index.ts'
 import { FileList, FilePartition, type FilePiece } from './file-list.ts'
 import { internedOf } from './interned-columns.ts'
 import type { Column, DataFile, Table } from './model.ts'
@@ -111,7 +113,7 @@ class Taker {
       case 'read-all':
         throw new Error('a change was too long to be kept')
       default:
-        throw new Error(`nobody knows what ${JSON.stringify(change)} is`)
+        unreachable(change)
     }
   }
 

@@ -553,7 +553,8 @@ function codeOf(error: unknown): CatalogErrorCode {
     case 'refused':
     case 'missing':
       return 'BAD_STORE'
-    default:
+    case 'locked':
+    case 'lost':
       return 'UNAVAILABLE'
   }
 }

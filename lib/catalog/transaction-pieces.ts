@@ -4,6 +4,8 @@
  *
  * Pure. The pieces of one transaction are given and taken in their order. What is small is one piece.
  */
+
+import { unreachable } from '../ha/index.ts'
 import { FileList, type PackedFiles } from './file-list.ts'
 import type { Fresh } from './int-trie.ts'
 import type { CatalogData, Change, Join, SomeFiles, Transaction } from './model.ts'
@@ -114,8 +116,18 @@ function rowsOf(change: Change): number {
       return change.paths.length
     case 'load':
       return dataSize(change.data)
-    default:
+    case 'create-database':
+    case 'drop-database':
+    case 'rename-table':
+    case 'rename-column':
+    case 'add-column':
+    case 'set-options':
+    case 'drop-partition':
+    case 'publish':
+    case 'published':
       return 0
+    default:
+      return unreachable(change)
   }
 }
 
@@ -145,8 +157,18 @@ function emptied(change: Change): Change {
       return { ...change, paths: [] }
     case 'load':
       return { ...change, data: { ...NO_ROWS, nextTableId: change.data.nextTableId } }
-    default:
+    case 'create-database':
+    case 'drop-database':
+    case 'rename-table':
+    case 'rename-column':
+    case 'add-column':
+    case 'set-options':
+    case 'drop-partition':
+    case 'publish':
+    case 'published':
       return change
+    default:
+      return unreachable(change)
   }
 }
 
@@ -170,6 +192,19 @@ function* restOf(change: Change): Generator<Omit<TransactionRest, 'of'>> {
       return
     case 'load':
       yield* dataOf(change.data)
+      return
+    case 'create-database':
+    case 'drop-database':
+    case 'rename-table':
+    case 'rename-column':
+    case 'add-column':
+    case 'set-options':
+    case 'drop-partition':
+    case 'publish':
+    case 'published':
+      return
+    default:
+      unreachable(change)
   }
 }
 
@@ -257,8 +292,18 @@ class ChangeAssembler {
           data: { ...change.data, ...(lists as Omit<CatalogData, 'nextTableId'>) },
         }
       }
-      default:
+      case 'create-database':
+      case 'drop-database':
+      case 'rename-table':
+      case 'rename-column':
+      case 'add-column':
+      case 'set-options':
+      case 'drop-partition':
+      case 'publish':
+      case 'published':
         return change
+      default:
+        return unreachable(change)
     }
   }
 }

@@ -1,6 +1,7 @@
 /** What a running master makes of changed configuration files: log lines, and the limits of the log itself. */
 import type { Log } from '../base/log.ts'
 import type { Configuration, HostList, ReloadEvent } from '../conf/index.ts'
+import { unreachable } from '../ha/index.ts'
 
 const IN_FORCE = 'the configuration files say again what is in force'
 
@@ -37,6 +38,8 @@ export function onConfChange(
     case 'blind':
       log('warn', `changes of the configuration are noticed at SIGHUP only: ${event.why}`)
       return
+    default:
+      unreachable(event)
   }
 }
 

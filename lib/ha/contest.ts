@@ -19,6 +19,7 @@
  * docs/ha-protocol.md, "One and the same directory".
  */
 import type { Timing } from './timing.ts'
+import { unreachable } from './unreachable.ts'
 
 /** A term that a master serves now, and by which process. */
 export interface Held {
@@ -316,13 +317,17 @@ export class Contest {
           nextMs: this.#now + openLimitMs(this.#timing),
         }))
         return
-      default:
+      case 'older':
+      case 'wrong-secret':
         this.#hear(peer.address)
         this.#update(peer.address, (one) => ({
           ...one,
           cannot: delivery.is,
           nextMs: this.#now + openLimitMs(this.#timing),
         }))
+        return
+      default:
+        unreachable(delivery)
     }
   }
 

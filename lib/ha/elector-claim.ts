@@ -3,15 +3,9 @@
  * see elector.ts. How the term then comes to serve is in elector-serve.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
  */
 import { barOfClaim, isBarred } from './elector-contest.ts'
+import type { Phase } from './elector-phases.ts'
 import { obituary, startRelease } from './elector-release.ts'
-import {
-  failedAgain,
-  failureText,
-  type Input,
-  isMasterReady,
-  type Phase,
-  type State,
-} from './elector-state.ts'
+import { failedAgain, failureText, type Input, isMasterReady, type State } from './elector-state.ts'
 import { becomeWatcher, failCommand, type Turn } from './elector-turn.ts'
 import type { ClaimReason } from './layout.ts'
 import { periodsOf } from './periods.ts'
@@ -205,7 +199,7 @@ export function claim(
     noticedMs,
     decidedMs: now,
   }
-  s.phase = { name: 'claiming', term, cause }
+  t.become({ name: 'claiming', term, cause })
   s.intent = null
   s.command = null
   t.log('info', `claiming term ${term}: ${cause.evidence}`, { term, reason: cause.reason })
@@ -278,7 +272,7 @@ export function onClaimWon(t: Turn, term: number): void {
   }
   if (isGivenUp(t, phase)) return
   if (t.now - phase.cause.decidedMs > 2 * t.s.watch.by.pollMs && phase.cause.provenTerm === null) {
-    t.s.phase = { name: 'confirming', term, cause: phase.cause, wonMs: t.now }
+    t.become({ name: 'confirming', term, cause: phase.cause, wonMs: t.now })
     t.s.looking = { ...t.s.looking, nextMs: t.now, again: t.s.looking.busy }
     return
   }
@@ -300,7 +294,7 @@ function isGivenUp(
 }
 
 export function endBelow(t: Turn, term: number, cause: Cause): void {
-  t.s.phase = { name: 'ending', term, cause, wonMs: t.now }
+  t.become({ name: 'ending', term, cause, wonMs: t.now })
   const { provenTerm } = cause
   // Nothing was concluded from silence where there is proof.
   t.act({
@@ -351,7 +345,7 @@ export function onBelowEnded(t: Turn, input: Input & { type: 'below-ended' }): v
   }
   const { cause, wonMs } = phase
   const untilMs = input.proven ? t.now : t.now + input.settleMs
-  t.s.phase = { name: 'settling', term, cause, wonMs, endedMs: t.now, untilMs }
+  t.become({ name: 'settling', term, cause, wonMs, endedMs: t.now, untilMs })
 }
 
 export function onFenced(t: Turn, input: Input & { type: 'fenced' }): void {
@@ -367,7 +361,7 @@ export function onFenced(t: Turn, input: Input & { type: 'fenced' }): void {
   // Only the holder that is newest below us was fenced: enough when it had served, since it ended all below it.
   if (!input.fenced || phase.name !== 'settling' || phase.cause.basis.servedTerm !== input.term)
     return
-  t.s.phase = { ...phase, untilMs: t.now }
+  t.become({ ...phase, untilMs: t.now })
 }
 
 export function activate(t: Turn, now: number): void {
@@ -378,7 +372,7 @@ export function activate(t: Turn, now: number): void {
   if (isGivenUp(t, phase)) return
   const { term, cause, wonMs, endedMs } = phase
   const takeOver = { cause, wonMs, endedMs, settledMs: now }
-  t.s.phase = { name: 'activating', term, takeOver }
+  t.become({ name: 'activating', term, takeOver })
   t.s.pongMs = now
   t.tell({ type: 'activate', term, untilMs: lease.untilMs, takeOver })
 }

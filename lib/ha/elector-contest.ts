@@ -7,6 +7,7 @@ import { type Bar, barOf, mayGoOn, type Sight, standsBackFor } from './contest-r
 import type { Input, State } from './elector-state.ts'
 import { failCommand, masterIsTold, type Turn } from './elector-turn.ts'
 import type { Cause } from './take-over.ts'
+import { unreachable } from './unreachable.ts'
 
 type Said = Extract<
   Input,
@@ -46,6 +47,8 @@ export function onContest(t: Turn, input: Said): void {
     case 'contest-checked':
       contest.onChecked(input.id, input.from, input.check)
       break
+    default:
+      unreachable(input)
   }
   take(t, contest)
 }

@@ -5,14 +5,8 @@
 import { onReleased } from './elector-release.ts'
 import { serve } from './elector-serve.ts'
 import { hangLimitMs, type Input, type Lease, TO_SERVE } from './elector-state.ts'
-import {
-  becomeWatcher,
-  end,
-  failCommand,
-  killMaster,
-  masterIsTold,
-  type Turn,
-} from './elector-turn.ts'
+import { becomeWatcher, failCommand, killMaster, masterIsTold, type Turn } from './elector-turn.ts'
+import { unreachable } from './unreachable.ts'
 
 /** The deadline: past it the master must refuse everything until a renewal by path succeeds again. */
 export function guardLease(t: Turn): void {
@@ -180,22 +174,31 @@ export function deposed(t: Turn, why: string): void {
     case 'releasing':
       onReleased(t, lease.term)
       return
+    case 'draining':
+    case 'stopping':
+      failCommand(t, phase.release.commandId, 'deposed meanwhile')
+      stepDown(t, lease.term, why)
+      return
+    case 'activating':
+    case 'marking':
+      failCommand(t, phase.takeOver.cause.commandId, 'deposed meanwhile')
+      stepDown(t, lease.term, why)
+      return
+    case 'active':
+      stepDown(t, lease.term, why)
+      return
+    case 'watching':
+    case 'stepping-down':
+    case 'ended':
+      throw new Error(`term ${lease.term} was still held while ${phase.name}`)
     default:
-      if (phase.name === 'draining' || phase.name === 'stopping')
-        failCommand(t, phase.release.commandId, 'deposed meanwhile')
-      if (phase.name === 'activating' || phase.name === 'marking')
-        failCommand(t, phase.takeOver.cause.commandId, 'deposed meanwhile')
-      if (t.s.masterGone) {
-        end(t)
-        return
-      }
-      t.tell({ type: 'deactivate', term: lease.term, reason: why })
-      t.s.phase = {
-        name: 'stepping-down',
-        term: lease.term,
-        untilMs: t.now + 2 * t.s.timing.renewMs,
-      }
+      unreachable(phase)
   }
+}
+
+function stepDown(t: Turn, term: number, why: string): void {
+  t.tell({ type: 'deactivate', term, reason: why })
+  t.become({ name: 'stepping-down', term, untilMs: t.now + 2 * t.s.timing.renewMs })
 }
 
 export function onCommit(t: Turn, id: number, term: number): void {

@@ -4,8 +4,10 @@
  * A release is proof to others, so it comes only after the master's word (or the kernel's) that nothing is served under
  * the term any more, and nobody renews the heartbeat after it.
  */
-import { failedAgain, type Release, type State } from './elector-state.ts'
+import type { Release } from './elector-phases.ts'
+import { failedAgain, type State } from './elector-state.ts'
 import { end, failCommand, type Turn } from './elector-turn.ts'
+import { unreachable } from './unreachable.ts'
 
 export const obituary = (s: State): Release => ({
   reason: s.killed ? 'master-hung' : 'master-died',
@@ -21,12 +23,12 @@ export const obituary = (s: State): Release => ({
 export function stopMaster(t: Turn, release: Release): void {
   const { lease } = t.s
   if (lease === null) return
-  t.s.phase = {
+  t.become({
     name: 'stopping',
     term: lease.term,
     release,
     untilMs: t.now + 2 * t.s.timing.renewMs,
-  }
+  })
   t.tell({ type: 'deactivate', term: lease.term, reason: release.reason })
 }
 
@@ -34,7 +36,7 @@ export function stopMaster(t: Turn, release: Release): void {
 export function startRelease(t: Turn, release: Release): void {
   const { lease, phase } = t.s
   if (lease === null || phase.name === 'releasing') return
-  t.s.phase = { name: 'releasing', term: lease.term, release }
+  t.become({ name: 'releasing', term: lease.term, release })
   t.act({ do: 'release', term: lease.term, release })
 }
 
@@ -53,7 +55,7 @@ export function onReleased(t: Turn, term: number): void {
   }
   t.tell({ type: 'deactivate', term, reason: phase.release.reason })
   t.s.lease = null
-  t.s.phase = { name: 'stepping-down', term, untilMs: t.now + 2 * t.s.timing.renewMs }
+  t.become({ name: 'stepping-down', term, untilMs: t.now + 2 * t.s.timing.renewMs })
 }
 
 /** The kernel's word that the master is gone: nothing can be acknowledged under its term any more. */
@@ -72,8 +74,19 @@ export function onMasterGone(t: Turn): void {
       t.act({ do: 'unregister' })
       end(t)
       return
-    default:
+    case 'confirming':
+    case 'settling':
+    case 'activating':
+    case 'marking':
+    case 'active':
+    case 'draining':
+    case 'stopping':
       startRelease(t, obituary(s))
+      return
+    case 'ended':
+      return
+    default:
+      unreachable(phase)
   }
 }
 
@@ -97,12 +110,22 @@ export function leaveIfAsked(t: Turn): void {
     case 'settling':
       startRelease(t, release)
       return
-    default: // all others end soon in one of these
+    case 'claiming':
+    case 'ending':
+    case 'draining':
+    case 'stopping':
+    case 'releasing':
+    case 'stepping-down':
+      return // they end soon in one of those above
+    case 'ended':
+      return
+    default:
+      unreachable(s.phase)
   }
 }
 
 export function drain(t: Turn, term: number, release: Release): void {
-  t.s.phase = { name: 'draining', term, release, untilMs: t.now + t.s.timing.deadlineMs }
+  t.become({ name: 'draining', term, release, untilMs: t.now + t.s.timing.deadlineMs })
   t.tell({ type: 'drain', term, successor: release.successor })
 }
 

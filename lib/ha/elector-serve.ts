@@ -3,8 +3,9 @@
  * began later, and only then anything is answered, reads too. Pure; see elector.ts. Source: docs/ha-protocol.md, "A term
  * begins with a reference".
  */
+import type { Release } from './elector-phases.ts'
 import { startRelease, stopMaster } from './elector-release.ts'
-import { failedAgain, type Release, TO_SERVE } from './elector-state.ts'
+import { failedAgain, TO_SERVE } from './elector-state.ts'
 import { failCommand, type Turn } from './elector-turn.ts'
 import { noteServing } from './network-offer.ts'
 
@@ -13,7 +14,7 @@ export function onOpened(t: Turn, term: number, keeps: string | null): void {
   const { phase } = t.s
   if (phase.name !== 'activating' || phase.term !== term) return
   const { takeOver } = phase
-  t.s.phase = { name: 'marking', term, takeOver }
+  t.become({ name: 'marking', term, takeOver })
   t.act({ do: 'mark', term, takeOver, openedMs: t.now, keeps })
 }
 
@@ -32,7 +33,7 @@ export function serve(t: Turn, term: number): void {
   const { phase } = t.s
   if (phase.name !== 'marking' || phase.term !== term) return
   const { cause } = phase.takeOver
-  t.s.phase = { name: 'active', term }
+  t.become({ name: 'active', term })
   t.s.standDown = null
   t.s.failure = null
   t.s.failedClaims = 0

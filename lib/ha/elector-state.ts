@@ -11,8 +11,9 @@ import {
   contestWakes,
   newContest,
 } from './contest.ts'
+import type { Phase, Release } from './elector-phases.ts'
 import type { Proof } from './hand-over-proof.ts'
-import { type EndReason, REFUSED_MTIME_MS } from './layout.ts'
+import { REFUSED_MTIME_MS } from './layout.ts'
 import type { Resume, ToKeeper, ToMaster } from './messages.ts'
 import { type NetworkState, networkWakes, newNetwork } from './network-offer.ts'
 import type { Publication } from './network-publication.ts'
@@ -28,65 +29,6 @@ export interface Candidate {
   readonly priority: number
   /** M by which it looks and answers; undefined where its file does not tell. */
   readonly monitorMs?: number
-}
-
-export type Phase =
-  | { readonly name: 'watching' }
-  /** The exclusive steps of `claim.ts` are under way. */
-  | { readonly name: 'claiming'; readonly term: number; readonly cause: Cause }
-  /** The claim was slow: a look begun after it must show that the holder below hasn't moved. */
-  | {
-      readonly name: 'confirming'
-      readonly term: number
-      readonly cause: Cause
-      readonly wonMs: number
-    }
-  | {
-      readonly name: 'ending'
-      readonly term: number
-      readonly cause: Cause
-      readonly wonMs: number
-    }
-  | {
-      readonly name: 'settling'
-      readonly term: number
-      readonly cause: Cause
-      readonly wonMs: number
-      readonly endedMs: number
-      readonly untilMs: number
-    }
-  /** The master opens the catalog under the term. */
-  | { readonly name: 'activating'; readonly term: number; readonly takeOver: TakeOver }
-  /** It is open. The term goes on record, and a renewal follows; only then the master serves. */
-  | { readonly name: 'marking'; readonly term: number; readonly takeOver: TakeOver }
-  | { readonly name: 'active'; readonly term: number }
-  /** Planned end: the master finishes what it accepted. */
-  | {
-      readonly name: 'draining'
-      readonly term: number
-      readonly release: Release
-      readonly untilMs: number
-    }
-  /** The master did not drain in time, or must not start: it has to confirm that it serves nothing before the release. */
-  | {
-      readonly name: 'stopping'
-      readonly term: number
-      readonly release: Release
-      readonly untilMs: number
-    }
-  | { readonly name: 'releasing'; readonly term: number; readonly release: Release }
-  /** Deposed: the master must confirm that it serves nothing of the term any more. */
-  | { readonly name: 'stepping-down'; readonly term: number; readonly untilMs: number }
-  | { readonly name: 'ended' }
-
-/** A planned or forced end of a term of ours. */
-export interface Release {
-  readonly reason: EndReason
-  readonly successor: string | null
-  readonly by: string
-  readonly commandId: number | null
-  /** It never served: what it had to open was refused. */
-  readonly refused?: true
 }
 
 /** In place of a commit's id: the first answer of all under a term waits for a renewal like any other. */

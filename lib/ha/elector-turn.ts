@@ -1,11 +1,16 @@
 /** One step of the elector in the making: the next state, the effects so far, and what all phases share. */
+import { followedBy, PHASES, type Phase } from './elector-phases.ts'
 import type { Effect, State } from './elector-state.ts'
 import type { HaErrorCode } from './errors.ts'
 import type { ToMaster } from './messages.ts'
 import type { LogLevel } from './ports.ts'
 import { restart } from './watch.ts'
 
-export type Draft = { -readonly [K in keyof State]: State[K] }
+/** All but its phase may be set; that one changes by `become` alone. */
+export type Draft = { -readonly [K in Exclude<keyof State, 'phase'>]: State[K] } & Pick<
+  State,
+  'phase'
+>
 
 export class Turn {
   readonly s: Draft
@@ -14,6 +19,11 @@ export class Turn {
   constructor(state: State, now: number) {
     this.s = { ...state }
     this.now = now
+  }
+  /** Throws where it may not follow. */
+  become(next: Phase): void {
+    const draft: { phase: Phase } = this.s
+    draft.phase = followedBy(this.s.phase, next)
   }
   tell(message: ToMaster): void {
     if (!this.s.masterGone) this.effects.push({ do: 'tell', message })
@@ -29,13 +39,9 @@ export class Turn {
   }
 }
 
-/** Phases in which the master acts, or is about to act, under the term. */
-export const masterIsTold = (s: State): boolean =>
-  s.phase.name === 'activating' ||
-  s.phase.name === 'marking' ||
-  s.phase.name === 'active' ||
-  s.phase.name === 'draining' ||
-  s.phase.name === 'stopping'
+/** It acts under our term, or is about to. */
+export const masterIsTold = ({ phase }: Pick<State, 'phase'>): boolean =>
+  PHASES[phase.name].acts === true
 
 /** SIGKILL also ends a stopped process; the end of the channel then brings `master-gone`. */
 export function killMaster(t: Turn, why: string): void {
@@ -55,7 +61,7 @@ export function failCommand(
 }
 
 export function becomeWatcher(t: Turn): void {
-  t.s.phase = { name: 'watching' }
+  t.become({ name: 'watching' })
   t.s.lease = null
   t.s.above = null
   t.s.intent = null
@@ -67,7 +73,7 @@ export function becomeWatcher(t: Turn): void {
 }
 
 export function end(t: Turn): void {
-  t.s.phase = { name: 'ended' }
+  t.become({ name: 'ended' })
   t.tell({ type: 'left' })
   t.act({ do: 'exit' })
 }

@@ -49,6 +49,7 @@ import type { Input, State, Step } from './elector-state.ts'
 import { becomeWatcher, Turn } from './elector-turn.ts'
 import { considerNetwork, onHears, onPosted, onProven } from './network-offer.ts'
 import { paceOf } from './periods.ts'
+import { unreachable } from './unreachable.ts'
 
 /** Takes one input in. Pure: the same arguments give the same answer. */
 export function step(state: State, input: Input, nowMs: number): Step {
@@ -179,6 +180,8 @@ export function step(state: State, input: Input, nowMs: number): Step {
     case 'hint':
       s.looking = { ...s.looking, nextMs: nowMs, again: s.looking.busy }
       break
+    default:
+      unreachable(input)
   }
   onTick(t)
   return { state: s, effects: t.effects }

@@ -27,6 +27,8 @@ export { type Joined, joinElection } from './join.ts'
 export {
   type Addresses,
   CLUSTER_FILE,
+  type ClaimReason,
+  type EndReason,
   type Holder,
   isSecret,
   type Phases,
@@ -53,6 +55,7 @@ export type {
   Service,
   StorageState,
 } from './member-api.ts'
+export { MASTER_STATES } from './member-api.ts'
 export { opensBeside } from './member-view.ts'
 export { MountWatch, type MountWords, placeOf } from './mount-watch.ts'
 export { type Answer, NetworkEar, type Target } from './network-ear.ts'
@@ -72,3 +75,4 @@ export {
   type TimingOverrides,
 } from './timing.ts'
 export { inToolTerm, type ToolTerm } from './tool-term.ts'
+export { unreachable } from './unreachable.ts'

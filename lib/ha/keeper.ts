@@ -14,6 +14,7 @@ import { Counter } from './counter.ts'
 import { decodeClusterLoosely } from './decode.ts'
 import { step } from './elector.ts'
 import { rankOf } from './elector-claim.ts'
+import { PHASES } from './elector-phases.ts'
 import {
   begin,
   type Effect,
@@ -44,6 +45,7 @@ import type { Clock, Disk, Log, Processes } from './ports.ts'
 import { Reserve } from './reserve.ts'
 import { smallestMonitorMs } from './timing.ts'
 import { Unopened } from './unopened.ts'
+import { unreachable } from './unreachable.ts'
 
 export interface KeeperPorts {
   readonly clock: Clock
@@ -138,7 +140,7 @@ export class Keeper {
       timing: start.timing,
       self: this.#self,
       openingBytes: ports.openingBytes,
-      mayMake: () => ['watching', 'active'].includes(this.#state.phase.name),
+      mayMake: () => PHASES[this.#state.phase.name].rests === true,
       members: () => this.#members(),
       onReport: () => this.#sendPicture(),
     })
@@ -428,6 +430,8 @@ export class Keeper {
       case 'exit':
         void this.#exit()
         return
+      default:
+        unreachable(effect)
     }
   }
 

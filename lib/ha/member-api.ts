@@ -12,14 +12,16 @@ import type { SpaceReport } from './space.ts'
 import type { Timing } from './timing.ts'
 
 /** Where a master stands. `starting` lasts until its first look at the directory. */
-export type MasterState =
-  | 'starting'
-  | 'backup'
-  | 'activating'
-  | 'active'
-  | 'suspended'
-  | 'stepping-down'
-  | 'stopped'
+export const MASTER_STATES = [
+  'starting',
+  'backup',
+  'activating',
+  'active',
+  'suspended',
+  'stepping-down',
+  'stopped',
+] as const
+export type MasterState = (typeof MASTER_STATES)[number]
 
 export type OnTrouble = (why: string, cause?: unknown) => void
 

@@ -25,6 +25,7 @@ import { viewOf } from './member-view.ts'
 import type { Joined, LostCall, Picture, Start, ToMaster } from './messages.ts'
 import { type Hearing, onClock } from './network-rank.ts'
 import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
+import { unreachable } from './unreachable.ts'
 
 export interface MemberPorts extends KeeperPorts {
   readonly service: Service
@@ -318,6 +319,8 @@ export class MemberCore implements Member {
         this.#endTerm('stopped')
         this.#finish()
         return
+      default:
+        unreachable(message)
     }
   }
 

@@ -2,6 +2,7 @@
 import { directoryNotes } from './contest-notes.ts'
 import { blindText } from './elector-claim.ts'
 import { contestBar, contestFacts } from './elector-contest.ts'
+import { PHASES } from './elector-phases.ts'
 import { failureText, type State, whatFailed } from './elector-state.ts'
 import { type Holder, networkOf } from './layout.ts'
 import type { PeerView } from './member-api.ts'
@@ -60,9 +61,7 @@ export function pictureOf(of: PictureOf): Picture {
  */
 function begunTerm({ phase, lease, watch }: State): number {
   const served = watch.seen?.servedTerm ?? 0
-  const mayGiveUp =
-    phase.name === 'claiming' || phase.name === 'confirming' || phase.name === 'ending'
-  return lease === null || mayGiveUp ? served : Math.max(served, lease.term)
+  return lease === null || PHASES[phase.name].mayYield ? served : Math.max(served, lease.term)
 }
 
 export function viewOf(
@@ -104,7 +103,7 @@ const isUnserved = ({ lease, watch: { seen } }: State): boolean =>
 /** The holder that is believed to live. A hung one counts until its lease is over: nobody else may act before. */
 function activeOf(state: State, self: Holder, nowMs: number): PeerView | null {
   const { phase, lease, watch, timing } = state
-  if (phase.name === 'active' || phase.name === 'draining') {
+  if (PHASES[phase.name].serves) {
     return lease?.suspended == null ? viewOf(self, 'active', 0) : null
   }
   const verdict = verdictOf(watch, nowMs, timing)

@@ -501,6 +501,16 @@ const compaction = z.object({
   inTurn: z.boolean().optional(),
 })
 
+/** What CREATE TABLE AS makes, but for its columns, its files and its id. */
+const tableDraft = z.object({
+  database: z.string().min(1),
+  name: z.string().min(1),
+  ifNotExists: z.boolean(),
+  format: table.shape.format,
+  options: table.shape.options,
+  location: z.string().min(1),
+})
+
 /** Everything a master must know to carry a query on that another one began. */
 const task = z.object({
   queryId,
@@ -516,8 +526,8 @@ const task = z.object({
   compaction: compaction.optional(),
   /** Of a change. */
   names: boundNames.optional(),
-  /** CREATE TABLE AS: the table to make of it, but for its columns and files. Opaque to workers. */
-  create: z.unknown().nullable(),
+  /** CREATE TABLE AS: the table to make of it. */
+  create: tableDraft.nullable(),
   /** INSERT OVERWRITE INTO LOCATION: where it is published. */
   publishTo: z.string().nullable(),
   /** How often it was overtaken: what it read and was to replace had been changed when it was done. */
@@ -768,6 +778,7 @@ export type CatalogTable = z.output<typeof table>
 export type ResolveRequest = z.output<(typeof catalog.resolve)['request']>
 export type FilePage = z.output<typeof filePage>
 export type Task = z.output<typeof task>
+export type TableDraft = z.output<typeof tableDraft>
 export type Compaction = z.output<typeof compaction>
 export type BoundNames = z.output<typeof boundNames>
 export type WriteTarget = z.output<typeof writeTarget>

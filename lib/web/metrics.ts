@@ -3,18 +3,9 @@
  * at any time is read when it is asked for; only renewals, calls and the event loop's lag are counted as they happen.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { MASTER_STATES } from '../ha/index.ts'
 import type { CallFacts } from '../rpc/index.ts'
 import type { MetricsFacts } from './view.ts'
-
-const STATES = [
-  'starting',
-  'backup',
-  'activating',
-  'active',
-  'suspended',
-  'stepping-down',
-  'stopped',
-] as const
 
 const seconds = (ms: number | null): number => (ms === null ? Number.NaN : ms / 1000)
 
@@ -85,7 +76,7 @@ export class Metrics {
       help: 'Where this master stands: 1 for its state, 0 for the others.',
     })
     this.#shown.push((facts) => {
-      for (const name of STATES) state.set({ state: name }, name === facts.state ? 1 : 0)
+      for (const name of MASTER_STATES) state.set({ state: name }, name === facts.state ? 1 : 0)
     })
     this.#gauge('tajo_master_active', 'Whether this master serves now.', (facts) =>
       facts.serving ? 1 : 0,

@@ -3,6 +3,7 @@
  * from here, and tests hold real answers against it, so none of the three can drift from the others.
  */
 import { z } from 'zod'
+import { MASTER_STATES } from '../ha/index.ts'
 import { services } from '../rpc/contract.ts'
 
 const ms = z.number()
@@ -19,9 +20,7 @@ const addresses = z.object({
 
 export const masterRow = z.object({
   address: address.describe("umbilical address: the master's name"),
-  state: z
-    .string()
-    .describe('starting, backup, activating, active, suspended, stepping-down or stopped'),
+  state: z.string().describe(`one of ${MASTER_STATES.join(', ')}`),
   self: z.boolean().describe('the master that answers'),
   epoch: z.number().nullable().describe('the newest term it knows; null: it has not said'),
   heartbeatAgeMs: ms.nullable().describe('since its heartbeat moved; null before the second look'),

@@ -1,4 +1,5 @@
 /** Why a term began, in words for people: for the plain page and for the tools. Pure. */
+import type { ClaimReason, EndReason } from '../ha/index.ts'
 
 /** What is read of a term's record. */
 export interface TermFacts {
@@ -9,7 +10,7 @@ export interface TermFacts {
   } | null
 }
 
-const REASONS: Readonly<Record<string, string>> = {
+const REASONS: Readonly<Record<ClaimReason, string>> = {
   'first-start': 'first start',
   released: 'the former active stopped',
   'handed-over': 'handed over',
@@ -20,13 +21,17 @@ const REASONS: Readonly<Record<string, string>> = {
   swept: 'number swept',
 }
 
-const ENDS: Readonly<Record<string, string>> = {
+const ENDS: Readonly<Record<EndReason, string>> = {
   stopped: 'stopped in good order',
   'handed-over': 'handed over',
   'master-died': 'its process died (killed or crashed)',
   'master-hung': 'it hung and was killed by its keeper',
   'gave-up': 'it gave up',
 }
+
+/** A record of another version may have a reason of its own. */
+const wordFor = (words: Readonly<Record<string, string>>, reason: string): string =>
+  words[reason] ?? reason
 
 /** The mark of formatHA is no master, and ended nothing. */
 export const isAfterFormat = ({ term }: TermFacts): boolean => term.previousAddress === 'formatHA'
@@ -37,7 +42,7 @@ export function lastWordOf(entry: TermFacts): string | null {
   const end = entry.served?.previousEnd ?? null
   if (reason === 'command' || reason === 'format' || end === null || isAfterFormat(entry))
     return null
-  const word = ENDS[end.reason] ?? end.reason
+  const word = wordFor(ENDS, end.reason)
   // Nobody asked for that: `by` is the reason, in the master's own words.
   if (end.reason === 'gave-up' && end.by) return `${word}: ${end.by}`
   const phase = /^keeper, (while .+)$/.exec(end.by ?? '')?.[1]
@@ -53,5 +58,5 @@ export function whyOf(entry: TermFacts): string {
 
 function whyEnded(entry: TermFacts): string {
   if (isAfterFormat(entry) && entry.term.reason === 'released') return 'first start after formatHA'
-  return lastWordOf(entry) ?? REASONS[entry.term.reason] ?? entry.term.reason
+  return lastWordOf(entry) ?? wordFor(REASONS, entry.term.reason)
 }

@@ -7,6 +7,7 @@
  * may tell. It goes to another worker only when this one has surely not taken it. When nobody can find out, it is lost.
  */
 import type { Clock } from '../../base/clock.ts'
+import { unreachable } from '../../ha/index.ts'
 import type { WorkerInfo } from '../../rpc/contract.ts'
 import type { QueryList } from './list.ts'
 import { givesWay, type Query, type Spot } from './query.ts'
@@ -131,6 +132,9 @@ export class Scheduler {
         return
       case 'unsure':
         onLost(query, `${info.workerId}: ${answer.why}`)
+        return
+      default:
+        unreachable(answer)
     }
   }
 }

@@ -15,6 +15,7 @@ import { messageOf } from '../../base/message-of.ts'
 import { CatalogError } from '../../catalog/errors.ts'
 import type { DataFile, Outcome, Transaction } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
+import { unreachable } from '../../ha/index.ts'
 import type { QueryError, Task, WriteTarget } from '../../rpc/contract.ts'
 import { SqlError } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog-port.ts'
@@ -329,6 +330,8 @@ export class Settler {
       }
       case 'change':
         throw new Error(`query ${query.queryId} has become another one`)
+      default:
+        unreachable(planned)
     }
   }
 

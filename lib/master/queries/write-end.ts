@@ -18,7 +18,7 @@ import type {
   Transaction,
 } from '../../catalog/model.ts'
 import type { CatalogState } from '../../catalog/state.ts'
-import type { Task } from '../../rpc/contract.ts'
+import type { TableDraft, Task } from '../../rpc/contract.ts'
 import { whyOtherDatabase } from './bound-names.ts'
 import { compactedOf } from './compaction.ts'
 import type { Steps } from './ddl.ts'
@@ -34,16 +34,6 @@ export class AlreadyEnded extends Error {
     this.name = 'AlreadyEnded'
     this.outcome = outcome
   }
-}
-
-/** What CREATE TABLE AS makes, but for its columns, its files and its id; travels in `Task.create`. */
-export interface TableDraft {
-  readonly database: string
-  readonly name: string
-  readonly ifNotExists: boolean
-  readonly format: PlainTable['format']
-  readonly options: Readonly<Record<string, string>>
-  readonly location: string
 }
 
 export interface EndedBy {
@@ -199,14 +189,14 @@ function refuseSecond(state: CatalogState, queryId: string): void {
 /** An INSERT's table is gone with its database. */
 function refuseOtherDatabase(state: CatalogState, { create, names }: Task): void {
   if (create === null) return
-  const why = whyOtherDatabase(state, (create as TableDraft).database, names)
+  const why = whyOtherDatabase(state, create.database, names)
   if (why !== null) throw new CatalogError('MISSING', why)
 }
 
 /** CREATE TABLE IF NOT EXISTS … AS, and another one made it meanwhile. */
 function cameTooLate(state: CatalogState, { create }: Task): boolean {
   if (create === null) return false
-  const { database, name, ifNotExists } = create as TableDraft
+  const { database, name, ifNotExists } = create
   return ifNotExists && state.find(database, name) !== null
 }
 
@@ -227,7 +217,7 @@ function changesOf(
     return [{ do: 'publish', publication }]
   }
   if (create !== null)
-    return [{ do: 'create-table', table: newTable(state, create as TableDraft, manifest, atMs) }]
+    return [{ do: 'create-table', table: newTable(state, create, manifest, atMs) }]
   const { id: tableId } = targetOf(state, { queryId, write })
   const { schemaVersion, mode } = write
   // To rows that are only added to, it makes no difference what they were.

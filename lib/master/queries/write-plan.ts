@@ -8,14 +8,13 @@ import { basename, dirname, join } from 'node:path/posix'
 import type { Table } from '../../catalog/model.ts'
 import { OWN_PREFIX } from '../../catalog/own-prefix.ts'
 import type { CatalogState } from '../../catalog/state.ts'
-import type { Task, WriteTarget } from '../../rpc/contract.ts'
+import type { TableDraft, Task, WriteTarget } from '../../rpc/contract.ts'
 import { type Location, SqlError, type SqlText, type Statement } from '../../sql/statement.ts'
 import { requireOptions } from '../../sql/table-options.ts'
 import { existsAlready } from './ddl.ts'
 import { allColumns, fullName, requireDistinct, spell } from './names.ts'
 import { type Confined, overlap } from './paths.ts'
 import { whyTaken } from './taken.ts'
-import type { TableDraft } from './write-end.ts'
 
 export interface WriteContext {
   readonly queryId: string

@@ -2,7 +2,8 @@
 
 import t from 'tap'
 import { newContest } from '../../../lib/ha/contest.ts'
-import { begin, type Phase } from '../../../lib/ha/elector-state.ts'
+import type { Phase } from '../../../lib/ha/elector-phases.ts'
+import { begin } from '../../../lib/ha/elector-state.ts'
 import { HeldTerm } from '../../../lib/ha/held-term.ts'
 import type { Holder } from '../../../lib/ha/layout.ts'
 import { viewOf } from '../../../lib/ha/member-view.ts'

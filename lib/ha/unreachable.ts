@@ -1,0 +1,11 @@
+import { inspect } from 'node:util'
+
+/**
+ * Behind the last case of a switch over a union: a member that is added later does not compile until it is handled there.
+ * Throws where one comes all the same, which is a mistake of ours or another version's word, with the beginning of what
+ * it was.
+ */
+export function unreachable(value: never): never {
+  const some = { depth: 0, maxArrayLength: 3, maxStringLength: 100, breakLength: Infinity }
+  throw new Error(`nobody handles ${inspect(value, some)}`)
+}

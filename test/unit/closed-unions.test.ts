@@ -1,0 +1,129 @@
+/**
+ * What is told apart by its kind is told apart everywhere: a kind that is added to one of these unions does not compile until
+ * each place below handles it. Each is given one that nobody has heard of, in a copy, and the compiler is asked.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { HOME } from '../support/install.ts'
+import { run } from '../support/run.ts'
+
+interface Union {
+  readonly name: string
+  readonly file: string
+  /** Where in the file the union's members begin, and the one that is added there. */
+  readonly after: string
+  readonly member: string
+  /** Files that have to handle it, below lib/. */
+  readonly asks: readonly string[]
+}
+
+const UNIONS: readonly Union[] = [
+  {
+    name: 'an input to the election',
+    file: 'ha/elector-state.ts',
+    after: 'export type Input =',
+    member: "{ readonly type: 'unheard-of-input' }",
+    asks: ['ha/elector.ts'],
+  },
+  {
+    name: 'an effect of the election',
+    file: 'ha/elector-state.ts',
+    after: 'export type Effect =',
+    member: "{ readonly do: 'unheard-of-effect' }",
+    asks: ['ha/keeper.ts'],
+  },
+  {
+    name: "a keeper's message",
+    file: 'ha/messages.ts',
+    after: 'export type ToMaster =',
+    member: "{ readonly type: 'unheard-of-word' }",
+    asks: ['ha/member.ts'],
+  },
+  {
+    name: "a master's message",
+    file: 'ha/messages.ts',
+    after: 'export type ToKeeper =',
+    member: "{ readonly type: 'unheard-of-answer' }",
+    asks: ['ha/elector.ts'],
+  },
+  {
+    name: 'a phase of the election',
+    file: 'ha/elector-phases.ts',
+    after: 'export type Phase =',
+    member: "{ readonly name: 'unheard-of-phase'; readonly term: number }",
+    asks: ['ha/elector-phases.ts', 'ha/elector-lease.ts', 'ha/elector-release.ts'],
+  },
+  {
+    name: 'what came of a letter',
+    file: 'ha/contest.ts',
+    after: 'export type Delivery =',
+    member: "{ readonly is: 'unheard-of-delivery' }",
+    asks: ['ha/contest.ts'],
+  },
+  {
+    name: 'why a term began',
+    file: 'ha/layout.ts',
+    after: 'export type ClaimReason =',
+    member: "'unheard-of-beginning'",
+    asks: ['web/term-words.ts', 'master/terms-begun.ts'],
+  },
+  {
+    name: 'why a term ended',
+    file: 'ha/layout.ts',
+    after: 'export type EndReason =',
+    member: "'unheard-of-end'",
+    asks: ['web/term-words.ts', 'master/terms-begun.ts'],
+  },
+  {
+    name: "a master's state",
+    file: 'ha/member-api.ts',
+    after: 'export const MASTER_STATES = [',
+    member: "'unheard-of-state',",
+    asks: ['cli/master-answer.ts'],
+  },
+  {
+    name: 'a change of the catalog',
+    file: 'catalog/model.ts',
+    after: 'export type Change =',
+    member: "{ readonly do: 'unheard-of-change' }",
+    asks: ['catalog/apply.ts', 'catalog/transaction-pieces.ts'],
+  },
+]
+
+/** Before the first one, which may have a bar of its own; in an array there are none. */
+function withOneMore(text: string, { after, member }: Union): string {
+  const [before = '', rest = ''] = text.split(after)
+  const hasBar = /^\s*(\/\*\*[\s\S]*?\*\/\s*)?\|/.test(rest)
+  const bar = after.endsWith('[') || hasBar ? '' : ' |'
+  return `${before}${after} ${member}${bar}${rest}`
+}
+
+t.test('each asks for one that is new wherever it is told apart', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'tajo-closed-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  cpSync(join(HOME, 'lib'), join(dir, 'lib'), { recursive: true })
+  cpSync(join(HOME, 'package.json'), join(dir, 'package.json'))
+  symlinkSync(join(HOME, 'node_modules'), join(dir, 'node_modules'))
+  const { compilerOptions } = JSON.parse(readFileSync(join(HOME, 'tsconfig.json'), 'utf8'))
+  const options = { ...compilerOptions, incremental: false, tsBuildInfoFile: undefined }
+  const project = { compilerOptions: { ...options, noEmit: true }, include: ['lib'] }
+  writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(project))
+  for (const union of UNIONS) {
+    const path = join(dir, 'lib', union.file)
+    const text = readFileSync(path, 'utf8')
+    t.equal(text.split(union.after).length, 2, `${union.name}: it begins once in ${union.file}`)
+    writeFileSync(path, withOneMore(text, union))
+  }
+  const tsc = join(HOME, 'node_modules/typescript/bin/tsc')
+  const { stdout } = await run([process.execPath, tsc, '-p', dir, '--pretty', 'false'])
+  const errors = stdout.split('\n')
+  for (const { name, member, asks } of UNIONS) {
+    const kind = /'(unheard-of-[a-z]+)'/.exec(member)?.[1] ?? ''
+    for (const file of asks) {
+      const told = errors.some((line) => line.includes(`lib/${file}(`) && line.includes(kind))
+      t.ok(told, `${name}: ${file} has to handle it`)
+    }
+  }
+})
