@@ -1,14 +1,14 @@
 /** The history of terms as rows for people: who, from whom, why, by whom, how long each phase took. Pure. */
 import type { HistoryEntry } from '../ha/index.ts'
-import { isAfterFormat, whyOf } from '../web/term-words.ts'
+import { whyOf } from '../web/term-words.ts'
 import { type Column, duration, table } from './print.ts'
 
 /** Who asked for it, where somebody did; `-` for what happened by itself. */
 export function byWhom(entry: HistoryEntry): string {
   const end = entry.served?.previousEnd ?? null
-  if (isAfterFormat(entry)) return '-'
+  if (entry.afterFormat) return '-'
   if (end !== null && (end.reason === 'handed-over' || end.reason === 'stopped')) return end.by
-  return /asked for by ([^;]+)/.exec(String(entry.term.evidence))?.[1]?.trim() ?? '-'
+  return entry.term.orderedBy ?? '-'
 }
 
 const PHASES = ['noticed', 'decided', 'claimed', 'ended', 'settled', 'opened'] as const
@@ -32,7 +32,7 @@ const whoCells = (entry: HistoryEntry): string[] => [
   String(entry.term.term),
   entry.term.at || '-',
   entry.term.address,
-  isAfterFormat(entry) ? '-' : (entry.term.previousAddress ?? '-'),
+  entry.afterFormat ? '-' : (entry.term.previousAddress ?? '-'),
   entry.served === null && entry.term.reason !== 'format'
     ? `${whyOf(entry)} (not known to have served)`
     : whyOf(entry),

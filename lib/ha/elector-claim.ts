@@ -187,7 +187,8 @@ export function claim(
   const beat = newestBeat(seen)
   const cause: Cause = {
     reason: s.command === null ? how.reason : 'command',
-    evidence: s.command === null ? how.evidence : `${how.evidence}; asked for by ${s.command.by}`,
+    evidence: how.evidence,
+    orderedBy: s.command?.by ?? null,
     provenTerm:
       how.proof || isFenced(s.command, seen) ? seen.holderTerm || beat?.term || seen.newest : null,
     previousTerm: beat?.term ?? Math.min(seen.newest, term - 1),

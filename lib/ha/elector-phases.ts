@@ -62,6 +62,8 @@ export interface Release {
   readonly reason: EndReason
   readonly successor: string | null
   readonly by: string
+  /** What the master died of, or died at: the next one tries that with more time. */
+  readonly during?: 'opening'
   readonly commandId: number | null
   /** It never served: what it had to open was refused. */
   readonly refused?: true

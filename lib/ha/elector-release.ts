@@ -12,7 +12,8 @@ import { unreachable } from './unreachable.ts'
 export const obituary = (s: State): Release => ({
   reason: s.killed ? 'master-hung' : 'master-died',
   successor: null,
-  by: s.phase.name === 'activating' ? 'keeper, while the catalog was being opened' : 'keeper',
+  by: 'keeper',
+  ...(s.phase.name === 'activating' && { during: 'opening' }),
   commandId: null,
 })
 

@@ -15,6 +15,7 @@ import {
   openedTermOf,
   servedCopy,
   servedFile,
+  type TermRecord,
   termDir,
   termOf,
 } from './layout.ts'
@@ -98,11 +99,23 @@ export async function readHistory(disk: Disk, limit: number): Promise<HistoryEnt
     if (entries.length >= limit) break
     if (!served.has(term)) unserved += 1
     if (!served.has(term) && unserved > limit + MORE_ASKED) continue
-    const text = await disk.read('history', historyFile(term))
-    const record = text === 'missing' ? null : decodeTerm(text)
+    const record = await recordOf(disk, term)
     if (record === null || record.reason === 'swept') continue
     const how = served.has(term) ? await disk.read('history', servedFile(term)) : 'missing'
     entries.push({ term: record, served: how === 'missing' ? null : decodeServed(how) })
   }
-  return entries
+  const known = new Map(entries.map(({ term }) => [term.term, term]))
+  return Promise.all(
+    entries.map(async (entry) => {
+      const { previousTerm } = entry.term
+      const before = known.get(previousTerm) ?? (await recordOf(disk, previousTerm))
+      return { ...entry, afterFormat: before?.reason === 'format' }
+    }),
+  )
+}
+
+async function recordOf(disk: Disk, term: number): Promise<TermRecord | null> {
+  if (term === 0) return null
+  const text = await disk.read('history', historyFile(term))
+  return text === 'missing' ? null : decodeTerm(text)
 }

@@ -204,8 +204,8 @@ export class TermWork {
   async release(term: number, release: Release, isObituary: () => boolean): Promise<void> {
     const { clock, disk, input, log, timing } = this.#o
     this.#claim.abort()
-    const { reason, by, successor } = release
-    const end: End = { reason, by, successor, at: this.#now() }
+    const { reason, by, during, successor } = release
+    const end: End = { reason, by, successor, at: this.#now(), ...(during && { during }) }
     const deadlineMs = clock.nowMs() + OBITUARY_TRIES_MS
     // Begun before the touch and not waited for: a create can hang where a touch works (after a file server's outage).
     const note = this.#lastWord(term, encode(end)).catch((error) => {
@@ -396,6 +396,7 @@ export class TermWork {
       nonce,
       reason: cause.reason,
       evidence: cause.evidence,
+      ...(cause.orderedBy === null ? {} : { orderedBy: cause.orderedBy }),
       previousTerm: cause.previousTerm,
       previousAddress: cause.basis.holder?.address ?? null,
       at: this.#now(),

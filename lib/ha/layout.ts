@@ -194,7 +194,10 @@ export type Claim =
 export type EndReason = 'stopped' | 'handed-over' | 'master-died' | 'master-hung' | 'gave-up'
 export interface End {
   readonly reason: EndReason
+  /** Who ended it, or, of one that gave up, why. */
   readonly by: string
+  /** What it was at when it died, where that says something; left out by earlier versions. */
+  readonly during?: 'opening'
   /** Address of the named successor, or null. */
   readonly successor: string | null
   readonly at: string
@@ -220,6 +223,8 @@ export interface TermRecord {
   readonly reason: ClaimReason
   /** What the winner had seen, as a sentence. */
   readonly evidence: string
+  /** Who had asked for it; left out where nobody had, and by earlier versions. */
+  readonly orderedBy?: string
   readonly previousTerm: number
   readonly previousAddress: string | null
   readonly at: string

@@ -124,6 +124,8 @@ export interface NetworkView {
 export interface HistoryEntry {
   readonly term: TermRecord
   readonly served: ServedRecord | null
+  /** The term before it was a format's: no master had held that one. Left out by earlier versions. */
+  readonly afterFormat?: boolean
 }
 
 /** One renewal of the lease that succeeded, as the master heard of it. */

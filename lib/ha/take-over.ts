@@ -9,6 +9,8 @@ import type { Seen } from './watch.ts'
 export interface Cause {
   readonly reason: ClaimReason
   readonly evidence: string
+  /** Who had asked for it by a command, or null. */
+  readonly orderedBy: string | null
   /** The lower term whose holder is proven dead or gone, or null. */
   readonly provenTerm: number | null
   readonly previousTerm: number

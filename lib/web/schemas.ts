@@ -3,7 +3,6 @@
  * from here, and tests hold real answers against it, so none of the three can drift from the others.
  */
 import { z } from 'zod'
-import { MASTER_STATES } from '../ha/index.ts'
 import { services } from '../rpc/contract.ts'
 
 const ms = z.number()
@@ -20,7 +19,9 @@ const addresses = z.object({
 
 export const masterRow = z.object({
   address: address.describe("umbilical address: the master's name"),
-  state: z.string().describe(`one of ${MASTER_STATES.join(', ')}`),
+  state: z
+    .string()
+    .describe('starting, backup, activating, active, suspended, stepping-down or stopped'),
   self: z.boolean().describe('the master that answers'),
   epoch: z.number().nullable().describe('the newest term it knows; null: it has not said'),
   heartbeatAgeMs: ms.nullable().describe('since its heartbeat moved; null before the second look'),
@@ -152,6 +153,7 @@ export const historyEntry = z.object({
     nonce: z.string(),
     reason: z.string(),
     evidence: z.string(),
+    orderedBy: z.string().optional().describe('who had asked for it; not where nobody had'),
     previousTerm: z.number(),
     previousAddress: address.nullable(),
     at: z.string(),
@@ -176,6 +178,7 @@ export const historyEntry = z.object({
         .object({
           reason: z.string(),
           by: z.string(),
+          during: z.string().optional().describe('opening: it died while it opened the catalog'),
           successor: address.nullable(),
           at: z.string(),
         })
@@ -187,6 +190,7 @@ export const historyEntry = z.object({
       phases,
     })
     .nullable(),
+  afterFormat: z.boolean().optional().describe('the term before was that of a formatHA'),
 })
 export const history = z.object({ history: z.array(historyEntry) })
 

@@ -3,11 +3,16 @@ import type { ClaimReason, EndReason } from '../ha/index.ts'
 
 /** What is read of a term's record. */
 export interface TermFacts {
-  readonly term: { readonly reason: string; readonly previousAddress: string | null }
+  readonly term: { readonly reason: string }
   readonly served: {
-    readonly previousEnd: { readonly reason: string; readonly by?: string } | null
+    readonly previousEnd: {
+      readonly reason: string
+      readonly by?: string
+      readonly during?: string | undefined
+    } | null
     readonly trouble?: string | undefined
   } | null
+  readonly afterFormat?: boolean | undefined
 }
 
 const REASONS: Readonly<Record<ClaimReason, string>> = {
@@ -33,20 +38,15 @@ const ENDS: Readonly<Record<EndReason, string>> = {
 const wordFor = (words: Readonly<Record<string, string>>, reason: string): string =>
   words[reason] ?? reason
 
-/** The mark of formatHA is no master, and ended nothing. */
-export const isAfterFormat = ({ term }: TermFacts): boolean => term.previousAddress === 'formatHA'
-
 /** The predecessor's own last word, which says more than what its successor saw; null where it has left none. */
 export function lastWordOf(entry: TermFacts): string | null {
   const { reason } = entry.term
   const end = entry.served?.previousEnd ?? null
-  if (reason === 'command' || reason === 'format' || end === null || isAfterFormat(entry))
-    return null
+  if (reason === 'command' || reason === 'format' || end === null || entry.afterFormat) return null
   const word = wordFor(ENDS, end.reason)
   // Nobody asked for that: `by` is the reason, in the master's own words.
   if (end.reason === 'gave-up' && end.by) return `${word}: ${end.by}`
-  const phase = /^keeper, (while .+)$/.exec(end.by ?? '')?.[1]
-  return phase === undefined ? word : `${word}, ${phase}`
+  return end.during === 'opening' ? `${word}, while the catalog was being opened` : word
 }
 
 /** With what kept its holder from serving before, where something did. */
@@ -57,6 +57,6 @@ export function whyOf(entry: TermFacts): string {
 }
 
 function whyEnded(entry: TermFacts): string {
-  if (isAfterFormat(entry) && entry.term.reason === 'released') return 'first start after formatHA'
+  if (entry.afterFormat && entry.term.reason === 'released') return 'first start after formatHA'
   return lastWordOf(entry) ?? wordFor(REASONS, entry.term.reason)
 }

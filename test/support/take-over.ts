@@ -4,6 +4,7 @@ import type { TakeOver } from '../../lib/ha/take-over.ts'
 export const TAKE_OVER: TakeOver = {
   cause: {
     reason: 'first-start',
+    orderedBy: null,
     evidence: 'there was no term yet',
     provenTerm: null,
     previousTerm: 0,

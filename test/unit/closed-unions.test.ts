@@ -6,6 +6,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { MASTER_STATES } from '../../lib/ha/index.ts'
+import { masterRow } from '../../lib/web/schemas.ts'
 import { HOME } from '../support/install.ts'
 import { run } from '../support/run.ts'
 
@@ -126,4 +128,9 @@ t.test('each asks for one that is new wherever it is told apart', async (t) => {
       t.ok(told, `${name}: ${file} has to handle it`)
     }
   }
+})
+
+t.test('the words of the HTTP API name each state of a master', async (t) => {
+  const told = masterRow.shape.state.description ?? ''
+  for (const state of MASTER_STATES) t.ok(told.includes(state), state)
 })

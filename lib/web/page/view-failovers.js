@@ -107,7 +107,7 @@ function howThatEnded({ term, served }) {
       : [
           `${ENDS[end.reason] ?? end.reason}, by `,
           named(end.by),
-          ', ',
+          end.during === 'opening' ? ' while the catalog was being opened, ' : ', ',
           h('time', { datetime: end.at }, dateTime(end.at)),
         ],
   )

@@ -352,7 +352,9 @@ const servedAfter = (
 t.test('-history: who, from whom, why, by whom, how long', async (t) => {
   const killed = entry({}, servedAfter('master-died', 'keeper'))
   t.equal(whyOf(killed), 'its process died (killed or crashed)')
-  const opening = servedAfter('master-died', 'keeper, while the catalog was being opened')
+  const before = servedAfter('master-died', 'keeper')
+  const previousEnd = before?.previousEnd && { ...before.previousEnd, during: 'opening' as const }
+  const opening = { ...before, previousEnd } as typeof before
   t.equal(whyOf(entry({}, opening)), `${whyOf(killed)}, while the catalog was being opened`)
   t.equal(byWhom(killed), '-')
   const gone = 'the journal of term 7 is gone: somebody has removed it'
@@ -365,15 +367,13 @@ t.test('-history: who, from whom, why, by whom, how long', async (t) => {
   const moved = entry({ reason: 'handed-over' }, servedAfter('handed-over', 'ann@h1'))
   t.equal(byWhom(moved), 'ann@h1')
   const forced = entry(
-    { reason: 'command', evidence: 'the holder was fenced; asked for by ann@h1' },
+    { reason: 'command', evidence: 'the holder was fenced', orderedBy: 'ann@h1' },
     null,
   )
   t.equal(whyOf(forced), 'taken over by command')
   t.equal(byWhom(forced), 'ann@h1')
-  const formatted = entry(
-    { reason: 'released', previousAddress: 'formatHA' },
-    servedAfter('stopped', 'root'),
-  )
+  const released = { reason: 'released', previousAddress: 'formatHA' } as const
+  const formatted = { ...entry(released, servedAfter('stopped', 'root')), afterFormat: true }
   t.match(historyTable([formatted]), / b:1 +- +first start after formatHA +- /)
   const lines = historyTable([forced, killed]).split('\n')
   t.match(

@@ -272,6 +272,30 @@ t.test(
   },
 )
 
+t.test('history: who asked for a term, and that the one before was a format', async (t) => {
+  const { disk, path } = await directory(t)
+  const more: Partial<TermRecord>[] = [
+    {},
+    { reason: 'format', orderedBy: 'ann@h1' },
+    {},
+    { reason: 'command', orderedBy: 'bob@h2' },
+  ]
+  for (const [i, of] of more.entries()) {
+    const record = { ...recordOf(i + 1, 'n'), ...of }
+    writeFileSync(`${path}/${historyFile(i + 1)}`, encode(record))
+  }
+  const newestTwo = [
+    { term: { term: 4, orderedBy: 'bob@h2' }, afterFormat: false },
+    { term: { term: 3, orderedBy: undefined }, afterFormat: true },
+  ]
+  t.match(await readHistory(disk, 2), newestTwo, 'also where the format is not in the list')
+  const rest = [
+    { term: { term: 2, orderedBy: 'ann@h1' }, afterFormat: false },
+    { term: { term: 1 }, afterFormat: false },
+  ]
+  t.match(await readHistory(disk, 10), [...newestTwo, ...rest])
+})
+
 t.test('joining: the same cluster, the same secret', async (t) => {
   const { disk } = await directory(t)
   const other = { ...setup, fresh: { clusterId: 'c2', secret: 'x'.repeat(64) } }

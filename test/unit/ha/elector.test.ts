@@ -750,7 +750,7 @@ t.test(
         released.filter((effect) => effect.do === 'release'),
         [
           {
-            release: { reason: 'master-hung', by: /^keeper, while the catalog was being opened$/ },
+            release: { reason: 'master-hung', by: 'keeper', during: 'opening' },
           },
         ],
       )
