@@ -244,6 +244,8 @@ t.test('a cluster of two, by the commands alone', async (t) => {
       const back = await haadmin('-transitionToActive', a.address)
       t.equal(back.code, 0, back.stderr)
       t.equal(await stateOf(a), 'active')
+      const { terms } = JSON.parse((await haadmin('-history', '--json')).stdout)
+      t.match(terms[0].term, { reason: 'command', orderedBy: /^\S+@\S+$/ })
     },
   )
 

@@ -111,14 +111,14 @@ t.test('what does not fit is refused', async (t) => {
   t.throws(said([], { follows: 'm5' }), /doesn't follow/)
   t.throws(said([], { changes: '[{' }), SyntaxError)
   t.throws(said([{ do: 'read-all' }]), /too long/)
-  t.throws(said([{ do: 'something' }]), /nobody knows/)
+  t.throws(said([{ do: 'something' }]), /nobody handles/)
   t.throws(said([{ do: 'options', table: 7, options: {} }]), /no table 7/)
   t.throws(said([{ do: 'tables-gone', ids: [7] }]), /no table 7/)
   const columns = { columns: [], partitionColumns: [] }
   t.throws(said([{ do: 'columns', table: 7, ...columns }]), /no table 7/)
   const head = { ...{ id: 1, database: 'default', name: 'a' }, location: '/a' }
   const files = { ...{ do: 'files', table: 1, partition: [] }, gone: [9], come: [] }
-  t.throws(said([{ do: 'head', head }, files]), /nobody knows/)
+  t.throws(said([{ do: 'head', head }, files]), /nobody handles/)
 })
 
 t.test('a state that was given away stays as it is', async (t) => {
