@@ -101,7 +101,38 @@ export class TransactionAssembler {
 export const sizeOf = ({ changes }: Transaction): number =>
   changes.reduce((sum, change) => sum + rowsOf(change), 0)
 
+/** Which of them have lists: these travel and are kept in pieces. */
+const HAS_LISTS = {
+  'create-database': false,
+  'drop-database': false,
+  'create-table': true,
+  'drop-table': true,
+  'rename-table': false,
+  'rename-column': false,
+  'add-column': false,
+  'set-options': false,
+  write: true,
+  'drop-partition': false,
+  compact: true,
+  'add-litter': true,
+  'litter-removed': true,
+  publish: false,
+  published: false,
+  load: true,
+} as const satisfies { readonly [Do in Change['do']]: boolean }
+
+type WithLists = Extract<
+  Change,
+  {
+    readonly do: {
+      [Do in keyof typeof HAS_LISTS]: (typeof HAS_LISTS)[Do] extends true ? Do : never
+    }[keyof typeof HAS_LISTS]
+  }
+>
+const hasLists = (change: Change): change is WithLists => HAS_LISTS[change.do]
+
 function rowsOf(change: Change): number {
+  if (!hasLists(change)) return 0
   switch (change.do) {
     case 'create-table':
       return change.table.files.length
@@ -116,16 +147,6 @@ function rowsOf(change: Change): number {
       return change.paths.length
     case 'load':
       return dataSize(change.data)
-    case 'create-database':
-    case 'drop-database':
-    case 'rename-table':
-    case 'rename-column':
-    case 'add-column':
-    case 'set-options':
-    case 'drop-partition':
-    case 'publish':
-    case 'published':
-      return 0
     default:
       return unreachable(change)
   }
@@ -143,6 +164,7 @@ const NO_ROWS = { databases: [], tables: [], outcomes: [], litter: [], publicati
 
 /** Without its lists. */
 function emptied(change: Change): Change {
+  if (!hasLists(change)) return change
   switch (change.do) {
     case 'create-table':
       return { ...change, table: { ...change.table, files: [] } }
@@ -157,22 +179,13 @@ function emptied(change: Change): Change {
       return { ...change, paths: [] }
     case 'load':
       return { ...change, data: { ...NO_ROWS, nextTableId: change.data.nextTableId } }
-    case 'create-database':
-    case 'drop-database':
-    case 'rename-table':
-    case 'rename-column':
-    case 'add-column':
-    case 'set-options':
-    case 'drop-partition':
-    case 'publish':
-    case 'published':
-      return change
     default:
       return unreachable(change)
   }
 }
 
 function* restOf(change: Change): Generator<Omit<TransactionRest, 'of'>> {
+  if (!hasLists(change)) return
   switch (change.do) {
     case 'create-table':
       yield* filesOf(change.table.files)
@@ -192,16 +205,6 @@ function* restOf(change: Change): Generator<Omit<TransactionRest, 'of'>> {
       return
     case 'load':
       yield* dataOf(change.data)
-      return
-    case 'create-database':
-    case 'drop-database':
-    case 'rename-table':
-    case 'rename-column':
-    case 'add-column':
-    case 'set-options':
-    case 'drop-partition':
-    case 'publish':
-    case 'published':
       return
     default:
       unreachable(change)
@@ -273,6 +276,7 @@ class ChangeAssembler {
     const change = this.#change
     const { unfinished } = this.#tables
     if (unfinished !== null) throw new Error(`files of table ${unfinished} are missing`)
+    if (!hasLists(change)) return change
     switch (change.do) {
       case 'create-table':
         return { ...change, table: { ...change.table, files: this.#files } }
@@ -292,16 +296,6 @@ class ChangeAssembler {
           data: { ...change.data, ...(lists as Omit<CatalogData, 'nextTableId'>) },
         }
       }
-      case 'create-database':
-      case 'drop-database':
-      case 'rename-table':
-      case 'rename-column':
-      case 'add-column':
-      case 'set-options':
-      case 'drop-partition':
-      case 'publish':
-      case 'published':
-        return change
       default:
         return unreachable(change)
     }

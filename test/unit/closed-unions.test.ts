@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { MASTER_STATES } from '../../lib/ha/index.ts'
+import { services } from '../../lib/rpc/contract.ts'
 import { masterRow } from '../../lib/web/schemas.ts'
 import { HOME } from '../support/install.ts'
 import { run } from '../support/run.ts'
@@ -130,7 +131,8 @@ t.test('each asks for one that is new wherever it is told apart', async (t) => {
   }
 })
 
-t.test('the words of the HTTP API name each state of a master', async (t) => {
+t.test('messages have each state of a master, and the words of the HTTP API name it', async (t) => {
+  t.same(services.umbilical.status.answer.shape.state.options, MASTER_STATES)
   const told = masterRow.shape.state.description ?? ''
   for (const state of MASTER_STATES) t.ok(told.includes(state), state)
 })

@@ -118,7 +118,7 @@ t.test('what does not fit is refused', async (t) => {
   t.throws(said([{ do: 'columns', table: 7, ...columns }]), /no table 7/)
   const head = { ...{ id: 1, database: 'default', name: 'a' }, location: '/a' }
   const files = { ...{ do: 'files', table: 1, partition: [] }, gone: [9], come: [] }
-  t.throws(said([{ do: 'head', head }, files]), /nobody handles/)
+  t.throws(said([{ do: 'head', head }, files]), /nobody knows/)
 })
 
 t.test('a state that was given away stays as it is', async (t) => {
