@@ -3,7 +3,6 @@
  * that both are of (`mark`, sql-history.ts). It goes on from there by what is kept of each change (sql-changes.ts). Whatever
  * doesn't fit is thrown, and it is good for nothing any more: the tables have to be read.
  */
-
 import { unreachable } from '../ha/index.ts'
 import { FileList, FilePartition, type FilePiece } from './file-list.ts'
 import { internedOf } from './interned-columns.ts'

@@ -4,7 +4,6 @@
  *
  * Pure. The pieces of one transaction are given and taken in their order. What is small is one piece.
  */
-
 import { unreachable } from '../ha/index.ts'
 import { FileList, type PackedFiles } from './file-list.ts'
 import type { Fresh } from './int-trie.ts'
@@ -101,7 +100,7 @@ export class TransactionAssembler {
 export const sizeOf = ({ changes }: Transaction): number =>
   changes.reduce((sum, change) => sum + rowsOf(change), 0)
 
-/** Which of them have lists: these travel and are kept in pieces. */
+/** Which kinds of change have lists: these travel and are kept in pieces. */
 const HAS_LISTS = {
   'create-database': false,
   'drop-database': false,

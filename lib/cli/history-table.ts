@@ -6,7 +6,7 @@ import { type Column, duration, table } from './print.ts'
 /** Who asked for it, where somebody did; `-` for what happened by itself. */
 export function byWhom(entry: HistoryEntry): string {
   const end = entry.served?.previousEnd ?? null
-  if (entry.afterFormat) return '-'
+  if (entry.afterFormat) return entry.term.orderedBy ?? '-'
   if (end !== null && (end.reason === 'handed-over' || end.reason === 'stopped')) return end.by
   return entry.term.orderedBy ?? '-'
 }

@@ -3,10 +3,12 @@
  * LimitNICE= of systemd): one that waits for a processor renews late, answers its keeper late and takes over late, and the
  * whole cluster with it. At rest the two need a few percent of one core.
  *
- * Whoever has chosen a niceness is followed: by TAJO_NICENESS, by nice(1) or by systemd's Nice=.
+ * Whoever has chosen a niceness is followed: by TAJO_NICENESS, by nice(1) or by systemd's Nice=. The scripts have set
+ * TAJO_NICENESS by nice(1) already; `bin/tajo master` reads it here.
  */
 import { readdirSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
+import { failure } from './exit.ts'
 
 /** Weighs about three times what a program at 0 does (sched(7)); a realtime class could stop a host altogether. */
 export const MASTER_NICENESS = -5
@@ -25,20 +27,30 @@ const thisProcess: Scheduling = {
   set: setPriority,
 }
 
-/** `chosen`: TAJO_NICENESS, undefined or empty where nobody has set it. Most users may not: then all stays as it is. */
+/**
+ * `chosen`: TAJO_NICENESS, undefined or empty where nobody has set it. Throws CliError for what is no niceness. Most users
+ * may not raise it: then all stays as it is, and whatever else may be wrong with it keeps no master from starting.
+ */
 export function takePrecedence(chosen: string | undefined, own = thisProcess): void {
-  if (chosen) return
-  for (const thread of own.threads()) {
-    try {
-      if (own.get(thread) === 0) own.set(thread, MASTER_NICENESS)
-    } catch (error) {
-      if (!isExpected(error)) throw error
-    }
+  const niceness = chosen ? nicenessOf(chosen) : MASTER_NICENESS
+  for (const thread of orNone(own.threads) ?? []) {
+    orNone(() => {
+      if (own.get(thread) === 0) own.set(thread, niceness)
+    })
   }
 }
 
-/** It is not allowed, or that thread has ended. Node's own code is the same for each error of the two calls. */
-function isExpected(error: unknown): boolean {
-  const { info } = error as { info?: { code?: string } }
-  return ['EACCES', 'EPERM', 'ESRCH'].includes(info?.code ?? '')
+/** As the scripts have it. */
+function nicenessOf(chosen: string): number {
+  if (/^-?\d{1,2}$/.test(chosen)) return Number(chosen)
+  throw failure(`TAJO_NICENESS is '${chosen}': allowed is a number from -20 to 19`)
+}
+
+/** Null where it is not allowed, where there is no /proc, and for a thread that has ended meanwhile. `ps -o ni` shows what came of it. */
+function orNone<T>(run: () => T): T | null {
+  try {
+    return run()
+  } catch {
+    return null
+  }
 }

@@ -39,7 +39,8 @@ export async function whoseIsIt(
   if (found !== null && isSame(found, cluster)) return { is: 'ours' }
   const mark = await formatAbove(disk, purpose, knownTerm)
   if (mark !== null) {
-    const why = `${directory} was formatted in term ${mark.term} (${mark.evidence}), after this master had joined it. Start it anew`
+    const by = mark.orderedBy === undefined ? mark.evidence : `by ${mark.orderedBy}`
+    const why = `${directory} was formatted in term ${mark.term} (${by}), after this master had joined it. Start it anew`
     return { is: 'formatted', why }
   }
   if (found === null) {

@@ -103,7 +103,15 @@ export function decodeClaim(text: string): Claim | null {
   return claim?.state === 'closed' ? claim : null
 }
 
-export const decodeEnd = (text: string): End | null => decode<End>(text, END)
+export function decodeEnd(text: string): End | null {
+  const end = decode<End>(text, END)
+  return end === null ? null : withDuring(end)
+}
+
+/** Of another version it may have died during something else: that says nothing here. */
+function withDuring({ during, ...end }: End): End {
+  return during === 'opening' ? { ...end, during } : end
+}
 export function decodeHolder(text: string): Holder | null {
   const holder = decode<Holder>(text, HOLDER)
   return holder === null ? null : withPeriods(holder)
@@ -117,7 +125,9 @@ export function decodeReserve(text: string): ReserveFile | null {
 
 export function decodeTerm(text: string): TermRecord | null {
   const record = decode<TermRecord>(text, TERM)
-  return record === null ? null : withPeriods(record)
+  if (record === null) return null
+  const { orderedBy, ...rest } = withPeriods(record)
+  return typeof orderedBy === 'string' ? { ...rest, orderedBy } : rest
 }
 
 /** Foreign periods are no reason to know nothing of their term: they count as missing. */
@@ -133,7 +143,7 @@ export function decodeServed(text: string): ServedRecord | null {
   const { catalog, nonce, previousEnd, trouble, ...rest } = served
   return {
     ...rest,
-    previousEnd: fits(previousEnd, END) ? previousEnd : null,
+    previousEnd: fits(previousEnd, END) && previousEnd !== null ? withDuring(previousEnd) : null,
     ...(typeof nonce === 'string' ? { nonce } : {}),
     ...(typeof catalog === 'string' ? { catalog } : {}),
     ...(typeof trouble === 'string' ? { trouble } : {}),

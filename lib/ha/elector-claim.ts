@@ -203,7 +203,9 @@ export function claim(
   t.become({ name: 'claiming', term, cause })
   s.intent = null
   s.command = null
-  t.log('info', `claiming term ${term}: ${cause.evidence}`, { term, reason: cause.reason })
+  const { evidence, reason, orderedBy } = cause
+  const asked = orderedBy === null ? '' : `; asked for by ${orderedBy}`
+  t.log('info', `claiming term ${term}: ${evidence}${asked}`, { term, reason, orderedBy })
   t.act({ do: 'claim', term, cause })
   // A successful fence is proof as well, and may come before the settling time is over.
   if (!how.proof && s.canFence && seen.holder !== null)

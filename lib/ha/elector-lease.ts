@@ -8,7 +8,7 @@ import { hangLimitMs, type Input, type Lease, TO_SERVE } from './elector-state.t
 import { becomeWatcher, failCommand, killMaster, masterIsTold, type Turn } from './elector-turn.ts'
 import { unreachable } from './unreachable.ts'
 
-/** The deadline: past it the master must refuse everything until a renewal by path succeeds again. */
+/** While `whyUnanswered` has a reason the master must refuse everything; past the deadline, until a renewal succeeds again. */
 export function guardLease(t: Turn): void {
   const { lease, timing } = t.s
   if (lease === null) return
@@ -36,9 +36,10 @@ export function guardLease(t: Turn): void {
  * Why nothing may be answered under the lease; null while it holds. A higher term that serves has ended this one: that it
  * is ours no more is certain, though a renewal that would tell so may hang to the deadline.
  */
-function whyUnanswered({ lease, above, contest }: Turn['s'], now: number): string | null {
+function whyUnanswered({ lease, above, contest, phase }: Turn['s'], now: number): string | null {
   if (contest.yielded !== null) return `${contest.yielded} is active as well`
-  if (above !== null) return `term ${above.term} serves above it`
+  // Of a term that is being released nothing is answered, and its successor may well be there before its last word is.
+  if (above !== null && phase.name !== 'releasing') return `term ${above.term} serves above it`
   return lease !== null && now >= lease.untilMs ? 'lease not renewed in time' : null
 }
 
@@ -141,7 +142,9 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
   if (t.s.contest.yielded !== null || above !== null) {
     // The term is kept, and nothing is answered under it.
     const waiting = [...lease.covered, ...lease.waiting]
-    t.s.lease = { ...back, untilMs, covered: [], waiting, failing: true, dueMs }
+    // A higher term has ended this one: the next renewal says so.
+    const soonMs = above === null ? dueMs : t.now
+    t.s.lease = { ...back, untilMs, covered: [], waiting, failing: true, dueMs: soonMs }
     return
   }
   t.s.lease = { ...back, untilMs, covered: [], failing: false, dueMs, suspended: null }

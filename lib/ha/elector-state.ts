@@ -41,12 +41,12 @@ export interface Lease {
   readonly untilMs: number
   readonly renewing: boolean
   readonly dueMs: number
-  /** The last renewal failed: the next one waits for `dueMs`, whoever asks for it. */
+  /** The last renewal failed, or let nothing be answered: the next one waits for `dueMs`, whoever asks for it. */
   readonly failing: boolean
   /** Commits that the renewal under way covers, and those that need one that starts later; `TO_SERVE` among them. */
   readonly covered: readonly number[]
   readonly waiting: readonly number[]
-  /** Set while the deadline has passed without a renewal. */
+  /** Set while nothing may be answered: the deadline has passed, or the role is another's. */
   readonly suspended: { readonly sinceMs: number; readonly confirmed: boolean } | null
 }
 

@@ -20,6 +20,7 @@ import {
   termOf,
 } from './layout.ts'
 import type { HistoryEntry } from './member-api.ts'
+import { recordOf } from './past.ts'
 import type { Disk } from './ports.ts'
 
 /** The terms up to `upTo` that have served, newest first, and whether any below it has left a record. */
@@ -87,6 +88,8 @@ const MORE_ASKED = 100
 export async function readHistory(disk: Disk, limit: number): Promise<HistoryEntry[]> {
   const names = await disk.list('history', HISTORY_DIR)
   if (names === 'missing') return []
+  const read = (term: number): Promise<TermRecord | null> =>
+    recordOf(disk, 'history', { names, term })
   const terms = new Set<number>()
   const served = new Set<number>()
   for (const name of names) {
@@ -99,23 +102,15 @@ export async function readHistory(disk: Disk, limit: number): Promise<HistoryEnt
     if (entries.length >= limit) break
     if (!served.has(term)) unserved += 1
     if (!served.has(term) && unserved > limit + MORE_ASKED) continue
-    const record = await recordOf(disk, term)
+    const record = await read(term)
     if (record === null || record.reason === 'swept') continue
     const how = served.has(term) ? await disk.read('history', servedFile(term)) : 'missing'
     entries.push({ term: record, served: how === 'missing' ? null : decodeServed(how) })
   }
   const known = new Map(entries.map(({ term }) => [term.term, term]))
-  return Promise.all(
-    entries.map(async (entry) => {
-      const { previousTerm } = entry.term
-      const before = known.get(previousTerm) ?? (await recordOf(disk, previousTerm))
-      return { ...entry, afterFormat: before?.reason === 'format' }
-    }),
-  )
-}
-
-async function recordOf(disk: Disk, term: number): Promise<TermRecord | null> {
-  if (term === 0) return null
-  const text = await disk.read('history', historyFile(term))
-  return text === 'missing' ? null : decodeTerm(text)
+  return atOnce(LISTED_AT_ONCE, entries, async (entry) => {
+    const { previousTerm } = entry.term
+    const before = known.get(previousTerm) ?? (await read(previousTerm))
+    return { ...entry, afterFormat: before?.reason === 'format' }
+  })
 }

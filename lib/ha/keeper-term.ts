@@ -376,7 +376,7 @@ export class TermWork {
     const { disk, log, timing } = this.#o
     const nonce = this.#attempt?.record.nonce ?? ''
     const evidence = `swept by the holder of ${term}`
-    const tombstone = { ...this.#record(term, cause, nonce), evidence }
+    const tombstone = { ...this.#record(term, { ...cause, orderedBy: null }, nonce), evidence }
     let swept: readonly number[] = []
     do {
       if (swept.length > 0) await this.#sleep(timing.renewMs)

@@ -22,6 +22,7 @@ import {
   type Input,
   isMasterReady,
   type State,
+  type Step,
   wakeMs,
 } from './elector-state.ts'
 import { DiskError, HaError, messageOf } from './errors.ts'
@@ -103,6 +104,7 @@ export class Keeper {
   #renewal: Promise<void> = Promise.resolve()
   #cancelWake = (): void => {}
   #hintMs = Number.NEGATIVE_INFINITY
+  #broken = false
   /** Into the history, with what is swept meanwhile. */
   #recording: Promise<void> = Promise.resolve()
   #sentPicture = ''
@@ -224,11 +226,21 @@ export class Keeper {
     this.input(gone ? { type: 'master-gone' } : { type: 'tick' })
   }
 
-  /** Feeds the elector and carries out what it answers. */
+  /**
+   * Feeds the elector and carries out what it answers. A mistake of ours in it ends this process, wherever the input came
+   * from: whoever has called this may take what it throws for an error of the storage, and try again for ever.
+   */
   input(input: Input): void {
+    if (this.#broken) return
     const { clock } = this.#ports
     const before = this.#state
-    const next = step(before, input, clock.nowMs())
+    let next: Step
+    try {
+      next = step(before, input, clock.nowMs())
+    } catch (error) {
+      this.#break(error)
+      return
+    }
     this.#state = next.state
     for (const effect of next.effects) this.#act(effect)
     if (mayDiffer(before, next.state) || this.#isPictureOld()) this.#sendPicture()
@@ -240,6 +252,15 @@ export class Keeper {
       if (this.#isMasterStarved()) this.input({ type: 'starved' })
       this.input({ type: 'tick' })
     })
+  }
+
+  #break(error: unknown): void {
+    const { link, exit } = this.#ports
+    this.#broken = true
+    this.#cancelWake()
+    const message = 'a mistake in the software ends this keeper; its master starts another one'
+    link.send({ type: 'log', level: 'error', message, facts: { error: String(error) } })
+    exit()
   }
 
   /** Something was heard. A holder has nothing to look for in a hurry. */

@@ -25,7 +25,7 @@ import { viewOf } from './member-view.ts'
 import type { Joined, LostCall, Picture, Start, ToMaster } from './messages.ts'
 import { type Hearing, onClock } from './network-rank.ts'
 import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
-import { unreachable } from './unreachable.ts'
+import { unheardOf } from './unreachable.ts'
 
 export interface MemberPorts extends KeeperPorts {
   readonly service: Service
@@ -320,7 +320,8 @@ export class MemberCore implements Member {
         this.#finish()
         return
       default:
-        unreachable(message)
+        // After an upgrade under it, a keeper that is started anew is of the later version.
+        this.#ports.log('error', `from the keeper: ${unheardOf(message)}`, {})
     }
   }
 

@@ -6,6 +6,11 @@ import { inspect } from 'node:util'
  * it was.
  */
 export function unreachable(value: never): never {
+  throw new Error(unheardOf(value))
+}
+
+/** The same for people, where another process may be of another version and its word is better passed over. */
+export function unheardOf(value: never): string {
   const some = { depth: 0, maxArrayLength: 3, maxStringLength: 100, breakLength: Infinity }
-  throw new Error(`nobody handles ${inspect(value, some)}`)
+  return `nobody handles ${inspect(value, some)}`
 }

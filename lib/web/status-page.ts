@@ -106,12 +106,15 @@ const historyTable = (history: readonly TermRow[]): string =>
         term.address,
         term.previousAddress ?? '',
         entry.why,
-        lastWordOf(entry) === null ? term.evidence : 'its last word, or that of its keeper',
+        lastWordOf(entry) === null ? seenIn(term) : 'its last word, or that of its keeper',
         term.at,
         served === null ? 'not known to have served' : `${Math.round(served.phases.totalMs)} ms`,
       ]
     }),
   )
+
+const seenIn = ({ evidence, orderedBy }: TermRow['term']): string =>
+  orderedBy === undefined ? evidence : `${evidence}; asked for by ${orderedBy}`
 
 function table(
   caption: string,

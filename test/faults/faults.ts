@@ -140,7 +140,7 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/ha/elector-lease.js',
-        find: 'if (above !== null)\n        return `',
+        find: "if (above !== null && phase.name !== 'releasing')\n        return `",
         replace: 'if (above === undefined)\n        return `',
       },
     ],
@@ -1100,7 +1100,7 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/cli/precedence.js',
-        find: 'own.set(thread, MASTER_NICENESS)',
+        find: 'own.set(thread, niceness)',
         replace: 'own.set(thread, 0)',
       },
     ],

@@ -128,6 +128,7 @@ function body(entry, next) {
       fact('Active', `${term.address} on `, named(term.hostname)),
       fact('Before', before(term)),
       howThatEnded(entry),
+      term.orderedBy === undefined ? null : fact('Asked for by', named(term.orderedBy)),
       fact('Claimed', dateTime(term.at)),
       fact('Served from', served === null ? 'never' : dateTime(served.servedAt)),
       fact(endedMs === null ? 'For' : 'Until the next term', span(ageMs)),

@@ -375,6 +375,8 @@ t.test('-history: who, from whom, why, by whom, how long', async (t) => {
   const released = { reason: 'released', previousAddress: 'formatHA' } as const
   const formatted = { ...entry(released, servedAfter('stopped', 'root')), afterFormat: true }
   t.match(historyTable([formatted]), / b:1 +- +first start after formatHA +- /)
+  const again = { ...entry({ reason: 'format', orderedBy: 'eve@h3' }, null), afterFormat: true }
+  t.match(historyTable([again]), / formatHA +eve@h3 /, 'a format that follows a format')
   const lines = historyTable([forced, killed]).split('\n')
   t.match(
     lines[0],

@@ -8,7 +8,13 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
 import { realClock } from '../../../lib/ha/clock.ts'
-import { decodeClaim, decodeHolder, decodeServed, decodeTerm } from '../../../lib/ha/decode.ts'
+import {
+  decodeClaim,
+  decodeEnd,
+  decodeHolder,
+  decodeServed,
+  decodeTerm,
+} from '../../../lib/ha/decode.ts'
 import { openDisk } from '../../../lib/ha/disk.ts'
 import { endBelow } from '../../../lib/ha/end-below.ts'
 import { DiskError } from '../../../lib/ha/errors.ts'
@@ -279,21 +285,25 @@ t.test('history: who asked for a term, and that the one before was a format', as
     { reason: 'format', orderedBy: 'ann@h1' },
     {},
     { reason: 'command', orderedBy: 'bob@h2' },
+    { reason: 'format', orderedBy: 'ann@h1' },
+    { reason: 'format', orderedBy: 'eve@h3' },
   ]
   for (const [i, of] of more.entries()) {
     const record = { ...recordOf(i + 1, 'n'), ...of }
     writeFileSync(`${path}/${historyFile(i + 1)}`, encode(record))
   }
-  const newestTwo = [
+  const newest = [
+    { term: { term: 6, orderedBy: 'eve@h3' }, afterFormat: true },
+    { term: { term: 5, orderedBy: 'ann@h1' }, afterFormat: false },
     { term: { term: 4, orderedBy: 'bob@h2' }, afterFormat: false },
     { term: { term: 3, orderedBy: undefined }, afterFormat: true },
   ]
-  t.match(await readHistory(disk, 2), newestTwo, 'also where the format is not in the list')
+  t.match(await readHistory(disk, 4), newest, 'also where the format is not in the list')
   const rest = [
     { term: { term: 2, orderedBy: 'ann@h1' }, afterFormat: false },
     { term: { term: 1 }, afterFormat: false },
   ]
-  t.match(await readHistory(disk, 10), [...newestTwo, ...rest])
+  t.match(await readHistory(disk, 10), [...newest, ...rest])
 })
 
 t.test('joining: the same cluster, the same secret', async (t) => {
@@ -410,6 +420,13 @@ t.test('foreign names and texts in the directory harm nobody', async (t) => {
     t.equal(decodeTerm(text), null)
     t.equal(decodeServed(text), null)
   }
+  const strange = { ...recordOf(1, 'n'), orderedBy: 7 }
+  t.notOk(
+    'orderedBy' in (decodeTerm(encode(strange as never)) ?? {}),
+    'a foreign field is left out',
+  )
+  const end = { reason: 'stopped', by: 'b', successor: null, at: '', during: 'lunch' }
+  t.notOk('during' in (decodeEnd(encode(end as never)) ?? {}))
 })
 
 t.test('a name like a term that no master made: every look says what to remove', async (t) => {

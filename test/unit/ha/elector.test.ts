@@ -1074,6 +1074,18 @@ t.test('a holder whose renewal is never answered steps down once a higher term s
   t.end()
 })
 
+t.test('a successor that serves before the last word of a release is on file is no news', (t) => {
+  const bench = new Bench()
+  bench.activate()
+  bench.input({ type: 'give-up', term: 2, why: 'the test' })
+  t.ok(has(bench.input({ type: 'deactivated', term: 2 }), 'release'))
+  const seen = bench.looked(seenOf(3, 9, { servedTerm: 3 }))
+  t.notOk(seen.some((effect) => effect.do === 'log' && effect.message.includes('suspended')))
+  bench.input({ type: 'released', term: 2 })
+  t.equal(bench.state.phase.name, 'stepping-down')
+  t.end()
+})
+
 t.test('a renewal that began before a higher term was seen to serve resumes nothing', (t) => {
   const bench = new Bench()
   bench.activate()
@@ -1089,8 +1101,7 @@ t.test('a renewal that began before a higher term was seen to serve resumes noth
   t.ok(bench.state.lease?.suspended?.confirmed)
   t.equal(bench.state.phase.name, 'active', 'the next one tells')
   t.match(problemOf(bench.state, null, bench.now), 'term 2 is suspended: term 3 serves above it')
-  bench.now += timing.renewMs
-  bench.input({ type: 'tick' })
+  t.ok(has(effects, 'renew'), 'at once')
   t.ok(told(bench.renewed('missing'), 'deactivate'))
   t.end()
 })
