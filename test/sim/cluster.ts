@@ -57,7 +57,8 @@ export class Cluster {
   #healed = false
   /** When a host was last kept from renewing by more than its thaw. */
   readonly #disturbedMs = new Map<Host, number>()
-  /** When its keeper was last seen waiting for a renewal, ms. */
+  /** Those whose keepers wait for a renewal, and when each was last seen to, ms. */
+  readonly #late = new Set<Master>()
   readonly #lateMs = new Map<Master, number>()
 
   constructor(profile: Profile, breaks: Breaks, write: ((line: string) => void) | null) {
@@ -233,7 +234,11 @@ export class Cluster {
     const { latencyMs } = this.profile.storage
     // Two legs of half to one and a half of it each are nothing to speak of.
     const hangs = lease?.renewing && host.monotonicMs() > lease.dueMs + 3 * latencyMs + 1
-    if (lease?.failing || hangs) this.#lateMs.set(master, nowMs)
+    const late = lease?.failing === true || hangs === true
+    // Also at the moment in which it ends: between two looks of the auditor nothing happens, however long that is.
+    if (late || this.#late.has(master)) this.#lateMs.set(master, nowMs)
+    if (late) this.#late.add(master)
+    else this.#late.delete(master)
     const sinceHeardMs = above === null ? 0 : (host.monotonicMs() - above.seenMs) / host.rate
     const sinceLateMs = nowMs - (this.#lateMs.get(master) ?? Number.NEGATIVE_INFINITY)
     return Math.max(sinceHeardMs, sinceLateMs) <= SLOW_MS

@@ -80,6 +80,14 @@ export const staleGatewayWorld = (profile: Profile): Profile => ({
   storage: { ...gatewayWorld(profile).storage, peakShare: 0 },
 })
 
+/** … and holders that cannot look either, until another has taken over: only their own deadline is left. */
+const cutAway = (profile: Profile): Profile => ({
+  ...staleGatewayWorld(profile),
+  faults: ['cut storage of host'],
+  shortestMs: 1.2 * profile.timing.monitorMs,
+  longestMs: 2 * profile.timing.monitorMs,
+})
+
 /**
  * Looks go through a file that stays open: a name that is gone changes nothing there, and its link count is 1 as before. What
  * decides is the touch by path, which the gateway answers by the name.
@@ -173,11 +181,11 @@ export const GATEWAY_GUARDS: readonly GatewayGuard[] = [
     adjust: deposed,
   },
   {
-    name: 'answer reads after the deadline, where a listing is old',
-    seed: 171,
+    name: 'answer reads after the deadline, where nobody can look',
+    seed: 123,
     breaks: { timing: (timing) => ({ ...timing, deadlineMs: 10 * timing.monitorMs }) },
     rule: 'one serves',
-    adjust: staleGatewayWorld,
+    adjust: cutAway,
   },
   {
     name: 'answer to the deadline under a term that another is seen to serve above',
