@@ -5,7 +5,14 @@
 import { onReleased } from './elector-release.ts'
 import { serve } from './elector-serve.ts'
 import { hangLimitMs, type Input, type Lease, TO_SERVE } from './elector-state.ts'
-import { becomeWatcher, failCommand, killMaster, masterIsTold, type Turn } from './elector-turn.ts'
+import {
+  becomeWatcher,
+  failCommand,
+  killMaster,
+  masterIsTold,
+  stepDown,
+  type Turn,
+} from './elector-turn.ts'
 import { unreachable } from './unreachable.ts'
 
 /** While `whyUnanswered` has a reason the master must refuse everything; past the deadline, until a renewal succeeds again. */
@@ -197,11 +204,6 @@ export function deposed(t: Turn, why: string): void {
     default:
       unreachable(phase)
   }
-}
-
-function stepDown(t: Turn, term: number, why: string): void {
-  t.tell({ type: 'deactivate', term, reason: why })
-  t.become({ name: 'stepping-down', term, untilMs: t.now + 2 * t.s.timing.renewMs })
 }
 
 export function onCommit(t: Turn, id: number, term: number): void {

@@ -62,7 +62,7 @@ export interface Release {
   readonly reason: EndReason
   readonly successor: string | null
   readonly by: string
-  /** What the master died of, or died at: the next one tries that with more time. */
+  /** What the master was at when it died, where that says something. */
   readonly during?: 'opening'
   readonly commandId: number | null
   /** It never served: what it had to open was refused. */

@@ -6,7 +6,7 @@
  */
 import type { Release } from './elector-phases.ts'
 import { failedAgain, type State } from './elector-state.ts'
-import { end, failCommand, type Turn } from './elector-turn.ts'
+import { end, failCommand, stepDown, type Turn } from './elector-turn.ts'
 import { unreachable } from './unreachable.ts'
 
 export const obituary = (s: State): Release => ({
@@ -54,9 +54,8 @@ export function onReleased(t: Turn, term: number): void {
     end(t)
     return
   }
-  t.tell({ type: 'deactivate', term, reason: phase.release.reason })
   t.s.lease = null
-  t.become({ name: 'stepping-down', term, untilMs: t.now + 2 * t.s.timing.renewMs })
+  stepDown(t, term, phase.release.reason)
 }
 
 /** The kernel's word that the master is gone: nothing can be acknowledged under its term any more. */

@@ -72,6 +72,12 @@ export function becomeWatcher(t: Turn): void {
   else t.act({ do: 'register' })
 }
 
+/** The term is over: the master has to confirm that it serves nothing of it any more. */
+export function stepDown(t: Turn, term: number, why: string): void {
+  t.tell({ type: 'deactivate', term, reason: why })
+  t.become({ name: 'stepping-down', term, untilMs: t.now + 2 * t.s.timing.renewMs })
+}
+
 export function end(t: Turn): void {
   t.become({ name: 'ended' })
   t.tell({ type: 'left' })
