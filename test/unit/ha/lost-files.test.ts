@@ -423,9 +423,10 @@ t.test('another id is a format only with its mark above the known terms', async 
   t.match(await whose(1), { is: 'foreign', why: /names cluster another.*joined cluster id/ })
   rmSync(`${path}/cluster.json`)
   t.match(await whose(1), { is: 'lost', why: /is gone, and no format/ })
-  await claim(disk, 2, { reason: 'format', clusterId: joined.clusterId, generation: 2 })
+  const by = { orderedBy: 'ann@h1', clusterId: joined.clusterId, generation: 2 }
+  await claim(disk, 2, { reason: 'format', ...by })
   await claim(disk, 3)
-  t.match(await whose(1), { is: 'formatted', why: /formatted in term 2/ })
+  t.match(await whose(1), { is: 'formatted', why: /formatted in term 2 \(by ann@h1\)/ })
   t.match(await whose(2), { is: 'lost' }, 'a master that joined after it is not concerned')
   rmSync(`${path}/${openedFile(2)}`)
   t.match(await whose(1), { is: 'lost' }, 'a format that did not win its term')

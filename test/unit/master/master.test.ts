@@ -526,6 +526,9 @@ t.test('the page and its JSON', async (t) => {
   const killed = statusPage(cluster, [{ why: whyOf(entry), ...entry }])
   t.match(killed, 'its process died (killed or crashed)', 'in the words of haadmin')
   t.notMatch(killed, 'released')
+  const ordered = { term: { ...term, reason: 'command', orderedBy: 'ann@h1' }, served: null }
+  const asked = statusPage(cluster, [{ why: whyOf(ordered), ...ordered }])
+  t.match(asked, `${term.evidence}; asked for by ann@h1`)
 })
 
 t.test('a history that can not be read in time is an error of its own', async (t) => {
