@@ -2,8 +2,9 @@
  * What is wrong with `tajo.catalog.uri` before anything is connected to, so that a master tells it at its start instead of
  * in every term that it would win.
  */
-import { parseDerby, requireDerby } from './derby-uri.ts'
-import { MARIADB_URI, POSTGRES_URI, parseJdbc } from './jdbc-uri.ts'
+
+import { MARIADB_URI, POSTGRES_URI, parseJdbc } from './database/jdbc-uri.ts'
+import { parseDerby, requireDerby } from './derby/derby-uri.ts'
 
 /**
  * `storeClass`: of `tajo.catalog.store.class`. Throws CatalogError BAD_STORE for a URI that is none of that class, and

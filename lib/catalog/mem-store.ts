@@ -2,8 +2,9 @@
  * A store in memory, for tests and for a catalog that nobody has to find again. It keeps all that the contract asks for
  * except durability. Several `MemStore`s on one `MemKept` are what several masters with one store are.
  */
-import { servedNote } from './begun.ts'
+
 import { CatalogError } from './errors.ts'
+import { servedNote } from './shared/begun.ts'
 import { CatalogState, EMPTY } from './state.ts'
 import type { Batch, Kept, Opened, ReadableStore } from './store.ts'
 

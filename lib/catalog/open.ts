@@ -5,17 +5,17 @@
 import { dirname, join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
-import { readServed } from './begun.ts'
 import { type Binding, UNBOUND } from './binding.ts'
+import { SQL_TIMEOUTS } from './database/sql-connection.ts'
+import type { SqlKeeping } from './database/sql-store.ts'
 import { CatalogError } from './errors.ts'
-import { openFiles } from './files.ts'
 import { MemStore } from './mem-store.ts'
-import type { Memory } from './memory.ts'
-import { sharedDirectory } from './shared-directory.ts'
-import { SharedStore } from './shared-store.ts'
-import { leavingSpoilt, SpoiltFiles } from './spoilt-files.ts'
-import { SQL_TIMEOUTS } from './sql-connection.ts'
-import type { SqlKeeping } from './sql-store.ts'
+import { readServed } from './shared/begun.ts'
+import { openFiles } from './shared/files.ts'
+import type { Memory } from './shared/memory.ts'
+import { sharedDirectory } from './shared/shared-directory.ts'
+import { SharedStore } from './shared/shared-store.ts'
+import { leavingSpoilt, SpoiltFiles } from './shared/spoilt-files.ts'
 import type { ReadableStore } from './store.ts'
 
 export const STORE_CLASSES = [
@@ -83,18 +83,18 @@ export async function openCatalogStore(options: StoreOptions): Promise<ReadableS
     case 'MemStore':
       return new MemStore()
     case 'DerbyStore': {
-      const { EmbeddedStore } = await import('./embedded-store.ts')
+      const { EmbeddedStore } = await import('./derby/embedded-store.ts')
       const whose = holder === undefined ? {} : { holder }
       const made = ofMaster ? { systemDirectory: join(rootDirectory, 'system') } : {}
       return new EmbeddedStore({ uri, keeping, ...made, ...whose })
     }
     case 'PostgreSQLStore': {
-      const { PostgresStore } = await import('./postgres-store.ts')
+      const { PostgresStore } = await import('./database/postgres-store.ts')
       return new PostgresStore({ uri, user, password }, SQL_TIMEOUTS, followed)
     }
     case 'MariaDBStore':
     case 'MySQLStore': {
-      const { MariadbStore } = await import('./mariadb-store.ts')
+      const { MariadbStore } = await import('./database/mariadb-store.ts')
       return new MariadbStore({ uri, user, password }, SQL_TIMEOUTS, followed)
     }
     default: {

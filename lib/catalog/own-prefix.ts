@@ -5,7 +5,7 @@
 export const OWN_PREFIX = 'data-'
 
 /**
- * Where processes prove to each other that they have one directory (lib/master/queries/proof.ts): in a warehouse, hidden from
+ * Where processes prove to each other that they have one directory (lib/master/queries/files/proof.ts): in a warehouse, hidden from
  * tables whose directory it is, and in `<rootdir>/system`.
  */
 export const WAREHOUSE_PROOF = '.proof'

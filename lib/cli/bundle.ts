@@ -19,10 +19,10 @@ import { INSTALL } from '../base/install.ts'
 const PROGRAMS = [
   'cli/tajo',
   'cli/tsql',
-  'cli/cluster-active',
-  'cli/cluster-hosts',
-  'cli/directory-child',
-  'cli/worker-end',
+  'cli/start/cluster-active',
+  'cli/start/cluster-hosts',
+  'cli/daemon/directory-child',
+  'cli/daemon/worker-end',
   'ha/keeper-process',
 ]
 /** Native code, code that looks for files beside itself, and what few ever load. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { loadConfiguration, masterAddresses, readMasters, surroundingsOf } from '../conf/index.ts'
 import type { Timing } from '../ha/index.ts'
 import type { CommandContext } from './command.ts'
-import { requireRootdir } from './default-rootdir.ts'
+import { requireRootdir } from './daemon/default-rootdir.ts'
 import { timingOf } from './timing.ts'
 
 export interface Cluster {

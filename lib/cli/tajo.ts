@@ -10,8 +10,8 @@ import { join, resolve } from 'node:path'
 import { INSTALL } from '../base/install.ts'
 import type { Invocation } from './arguments.ts'
 import type { CommandContext, Run } from './command.ts'
+import { takePrecedence } from './daemon/precedence.ts'
 import { EXIT } from './exit.ts'
-import { takePrecedence } from './precedence.ts'
 import { standardOutput } from './print.ts'
 import { runProgram } from './program.ts'
 
@@ -67,19 +67,19 @@ async function contextOf(invocation: Invocation): Promise<CommandContext> {
 async function load(invocation: Invocation): Promise<Run> {
   switch (invocation.command) {
     case 'version':
-      return (await import('./commands/version.ts')).run
+      return (await import('./version.ts')).run
     case 'getconf':
-      return (await import('./commands/getconf.ts')).run
+      return (await import('./getconf.ts')).run
     case 'haadmin':
-      return (await import('./commands/haadmin.ts')).run
+      return (await import('./haadmin/haadmin.ts')).run
     case 'catalog':
-      return (await import('./commands/catalog.ts')).run
+      return (await import('./catalog/catalog.ts')).run
     case 'master':
-      return (await import('./commands/master.ts')).run
+      return (await import('./daemon/master.ts')).run
     case 'worker':
-      return (await import('./commands/worker.ts')).run
+      return (await import('./daemon/worker.ts')).run
     case 'demo':
-      return (await import('./commands/demo.ts')).run
+      return (await import('./demo/demo.ts')).run
   }
 }
 

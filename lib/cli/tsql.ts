@@ -161,7 +161,7 @@ async function linesOf({ command, file }: TsqlOptions): Promise<AsyncIterable<st
 }
 
 async function versionText({ home }: CommandContext): Promise<string> {
-  const { installedVersion } = await import('./commands/version.ts')
+  const { installedVersion } = await import('./version.ts')
   return `Tajo HA ${installedVersion(home)} (Node ${process.versions.node})`
 }
 

@@ -1,8 +1,8 @@
 /**
  * A guard: at most one process uses what it stands beside, whatever host it is on. The file names the holder; it is made
  * whole and at once (a link that fails when there is one), on a shared mount too; where there are no links (HDFS), by an
- * exclusive create, which a crash may leave torn. An embedded catalog is kept by it (`lib/catalog/derby-guard.ts`), and the
- * `tajo.rootdir` of a master without high availability (`lib/cli/rootdir-use.ts`).
+ * exclusive create, which a crash may leave torn. An embedded catalog is kept by it (`lib/catalog/derby/derby-guard.ts`), and the
+ * `tajo.rootdir` of a master without high availability (`lib/cli/daemon/rootdir-use.ts`).
  *
  * A holder that crashed leaves its guard. It is replaced where the holder's death is proven: on the same host by pid,
  * start time and boot, or by an earlier boot of the same machine. A process in another container of this kernel can't be

@@ -1,17 +1,17 @@
 /**
  * The far end of a storage check: `node check-peer.js DIRECTORY`, where the directory is the same shared one as here.
- * Does file calls as it is told on standard input, and answers on standard output (check-link.ts). It works in the
+ * Does file calls as it is told on standard input, and answers on standard output (link.ts). It works in the
  * checking side's scratch directory only, and ends with its input.
  */
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { holdOpen } from './check-kit.ts'
-import { type PeerAnswer, type PeerRequest, parseLine } from './check-link.ts'
-import { realClock } from './clock.ts'
-import { openDisk } from './disk.ts'
-import { DiskError, messageOf } from './errors.ts'
-import { mountFacts } from './mount-facts.ts'
-import type { Disk } from './ports.ts'
+import { holdOpen } from './check/kit.ts'
+import { type PeerAnswer, type PeerRequest, parseLine } from './check/link.ts'
+import { mountFacts } from './check/mount-facts.ts'
+import { DiskError, messageOf } from './words/errors.ts'
+import { realClock } from './world/clock.ts'
+import { openDisk } from './world/disk.ts'
+import type { Disk } from './world/ports.ts'
 
 /** The calls of `Disk` that a checking side may ask for, without their purpose. */
 const DISK_CALLS = ['create', 'glimpse', 'list', 'makeTermDir', 'read', 'touch', 'unlink'] as const

@@ -4,15 +4,10 @@
  * Guarantees, non-guarantees, timing and file formats: README.md beside this file, docs/ha-protocol.md for the why.
  */
 
-export type { ContestFacts, Delivery, Letter, LetterReply } from './contest.ts'
-export { decodeClusterLoosely } from './decode.ts'
-export { giveDirectoryOrder } from './directory-order.ts'
-export { DirectoryProof } from './directory-proof.ts'
-export { comesOfNoSpace, DiskError, HaError, type HaErrorCode, isDirectory } from './errors.ts'
-export { fence, parseFencingMethods } from './fencing.ts'
-export { errnoOf, syncIfKnown, systemWords, withFile } from './file-handle.ts'
-export { fileSystemOf } from './file-system.ts'
-export { formatDirectory } from './format.ts'
+export { checkStorage } from './check/storage-check.ts'
+export { giveDirectoryOrder } from './directory/directory-order.ts'
+export { DirectoryProof } from './directory/directory-proof.ts'
+export { formatDirectory } from './directory/format.ts'
 export {
   inspectDirectory,
   readClusterId,
@@ -22,23 +17,13 @@ export {
   readServedRecord,
   readServedTerms,
   requireNew,
-} from './inspect.ts'
+} from './directory/inspect.ts'
+export { liveMembers } from './directory/live-members.ts'
+export { type MadeThrough, type NonceCheck, NonceFiles } from './directory/nonce-files.ts'
+export { inToolTerm, type ToolTerm } from './directory/tool-term.ts'
+export { fence, parseFencingMethods } from './fence/fencing.ts'
 export { type Joined, joinElection } from './join.ts'
-export {
-  type Addresses,
-  CLUSTER_FILE,
-  type ClaimReason,
-  type EndReason,
-  type Holder,
-  isSecret,
-  type Phases,
-  SECRET_FILE,
-  type ServedRecord,
-  type TermRecord,
-} from './layout.ts'
-export { listAnew } from './list-anew.ts'
-export { liveMembers } from './live-members.ts'
-export { makeDirs } from './make-dirs.ts'
+export { MountWatch, type MountWords, placeOf } from './keeper/mount-watch.ts'
 export type {
   Activation,
   DirectoryNote,
@@ -54,18 +39,13 @@ export type {
   Renewal,
   Service,
   StorageState,
-} from './member-api.ts'
-export { MASTER_STATES } from './member-api.ts'
-export { opensBeside } from './member-view.ts'
-export { MountWatch, type MountWords, placeOf } from './mount-watch.ts'
-export { type Answer, NetworkEar, type Target } from './network-ear.ts'
-export type { Hearing, KnownWorker } from './network-rank.ts'
-export { type MadeThrough, type NonceCheck, NonceFiles } from './nonce-files.ts'
-export type { Log, LogLevel, ProcessIdentity } from './ports.ts'
-export { hostNetwork, hostProcesses, isGone, kernelOf } from './processes.ts'
-export type { SpaceReport } from './space.ts'
-export { checkStorage } from './storage-check.ts'
-export { profileOf, profileOn, type StorageProfile } from './storage-profile.ts'
+} from './member/member-api.ts'
+export { MASTER_STATES } from './member/member-api.ts'
+export { opensBeside } from './member/member-view.ts'
+export { type Answer, NetworkEar, type Target } from './member/network-ear.ts'
+export type { ContestFacts, Delivery, Letter, LetterReply } from './rules/contest.ts'
+export type { Hearing, KnownWorker } from './rules/network-rank.ts'
+export type { SpaceReport } from './rules/space.ts'
 export {
   LATENCIES_PER_RENEWAL,
   lossMs,
@@ -73,6 +53,32 @@ export {
   smallestMonitorMs,
   type Timing,
   type TimingOverrides,
-} from './timing.ts'
-export { inToolTerm, type ToolTerm } from './tool-term.ts'
+} from './rules/timing.ts'
 export { unreachable } from './unreachable.ts'
+export { decodeClusterLoosely } from './words/decode.ts'
+export {
+  comesOfNoSpace,
+  DiskError,
+  HaError,
+  type HaErrorCode,
+  isDirectory,
+} from './words/errors.ts'
+export {
+  type Addresses,
+  CLUSTER_FILE,
+  type ClaimReason,
+  type EndReason,
+  type Holder,
+  isSecret,
+  type Phases,
+  SECRET_FILE,
+  type ServedRecord,
+  type TermRecord,
+} from './words/layout.ts'
+export { errnoOf, syncIfKnown, systemWords, withFile } from './world/file-handle.ts'
+export { fileSystemOf } from './world/file-system.ts'
+export { listAnew } from './world/list-anew.ts'
+export { makeDirs } from './world/make-dirs.ts'
+export type { Log, LogLevel, ProcessIdentity } from './world/ports.ts'
+export { hostNetwork, hostProcesses, isGone, kernelOf } from './world/processes.ts'
+export { profileOf, profileOn, type StorageProfile } from './world/storage-profile.ts'

@@ -42,26 +42,26 @@ import { addWebRoutes, type WebDoor } from '../web/server.ts'
 import type { ConfigDocument, MetricsFacts, WebRules } from '../web/view.ts'
 import { slowActivation } from './activation-time.ts'
 import { ActiveGate } from './active-gate.ts'
-import { troubleOf } from './alerts.ts'
-import { AstrayWorkers } from './astray-workers.ts'
-import { countWorkers } from './cluster-document.ts'
-import { type OwnFacts, othersOf, standingOf, statusOf } from './cluster-view.ts'
-import type { ContestLetters } from './contest-letters.ts'
-import type { ForeignMasters } from './foreign-masters.ts'
-import { HistoryCache } from './history-cache.ts'
 import { keepHeapLean } from './lean-heap.ts'
-import { LeaseRecord } from './lease-record.ts'
 import { LoopPauses } from './loop-pauses.ts'
-import { MasterWeb } from './master-web.ts'
-import type { MasterNetwork, NetworkOptions } from './network.ts'
-import { OwnMasters } from './own-masters.ts'
-import { PeerNews } from './peer-news.ts'
-import type { Peers } from './peers.ts'
+import { AstrayWorkers } from './network/astray-workers.ts'
+import type { ContestLetters } from './network/contest-letters.ts'
+import type { ForeignMasters } from './network/foreign-masters.ts'
+import type { MasterNetwork, NetworkOptions } from './network/network.ts'
+import { OwnMasters } from './network/own-masters.ts'
+import type { Peers } from './network/peers.ts'
+import { SplitBrainAlarm } from './network/split-brain.ts'
 import type { QueryOptions } from './queries/options.ts'
 import { QueryServices } from './queries/services.ts'
-import { SplitBrainAlarm } from './split-brain.ts'
 import { StandingFiles } from './standing-files.ts'
-import { TermsBegun } from './terms-begun.ts'
+import { troubleOf } from './view/alerts.ts'
+import { countWorkers } from './view/cluster-document.ts'
+import { type OwnFacts, othersOf, standingOf, statusOf } from './view/cluster-view.ts'
+import { HistoryCache } from './view/history-cache.ts'
+import { LeaseRecord } from './view/lease-record.ts'
+import { MasterWeb } from './view/master-web.ts'
+import { PeerNews } from './view/peer-news.ts'
+import { TermsBegun } from './view/terms-begun.ts'
 
 export interface MasterOptions {
   /** Umbilical address: the master's name in the cluster. */
@@ -227,10 +227,10 @@ export class Master {
       const [joined, { Peers }, { MasterNetwork }, { ForeignMasters }, { ContestLetters }] =
         await Promise.all([
           this.#options.join(this.#service(), this.#options.onFailure),
-          import('./peers.ts'),
-          import('./network.ts'),
-          import('./foreign-masters.ts'),
-          import('./contest-letters.ts'),
+          import('./network/peers.ts'),
+          import('./network/network.ts'),
+          import('./network/foreign-masters.ts'),
+          import('./network/contest-letters.ts'),
           import('../sql/index.ts').then(({ prepareParser }) => prepareParser()),
         ])
       this.#joinedAs(joined, { Peers, MasterNetwork })

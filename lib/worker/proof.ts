@@ -3,7 +3,7 @@
  * may be another mount. One that is not mounted here, a local disk, a copy would take in what it writes, and nobody else
  * would ever see it.
  *
- * After it has registered it asks the active which file of its term lies in each (lib/master/queries/proof.ts), looks for
+ * After it has registered it asks the active which file of its term lies in each (lib/master/queries/files/proof.ts), looks for
  * it, and makes one of its own there, whose name the master tries to create: "exists" is the proof, "created" is two
  * directories, or a cache. An error there is unknown, and the master's file alone has to do. From then on it looks for
  * that file once a period and before it reports what it has written, and whether the mount is still the same one.

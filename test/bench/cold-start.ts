@@ -6,7 +6,7 @@
  * takes beyond M and that is the cluster's doing. Both masters read it at the same time, on one machine here.
  *
  * `--busy`: so many processes that only compute, at a niceness of 0. So has the process that reads; a master has what its
- * user allows (lib/cli/precedence.ts).
+ * user allows (lib/cli/daemon/precedence.ts).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { readdir } from 'node:fs/promises'
 import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readCpu } from '../../lib/ha/processes.ts'
+import { readCpu } from '../../lib/ha/world/processes.ts'
 import { makeMasters } from '../soak/masters.ts'
 import type { SoakMaster } from '../soak/soak-master.ts'
 import { ask } from '../support/test-masters.ts'

@@ -19,7 +19,7 @@ import {
   sharedStore,
   type Table,
 } from '../../lib/catalog/index.ts'
-import { membershipOf } from '../../lib/cli/cluster-identity.ts'
+import { membershipOf } from '../../lib/cli/daemon/cluster-identity.ts'
 import type { SoakMaster } from '../soak/soak-master.ts'
 import { until } from '../support/until.ts'
 

@@ -4,8 +4,8 @@
  * process; the master is a real one, and its processor time is read from /proc.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { membershipOf } from '../../lib/cli/cluster-identity.ts'
-import { readCpu } from '../../lib/ha/processes.ts'
+import { membershipOf } from '../../lib/cli/daemon/cluster-identity.ts'
+import { readCpu } from '../../lib/ha/world/processes.ts'
 import { IdleWorkers } from '../support/idle-workers.ts'
 import { benchCluster } from './cluster.ts'
 import { optionsOf } from './options.ts'

@@ -13,9 +13,9 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { parseDerby } from '../../lib/catalog/derby-uri.ts'
-import { openFile } from '../../lib/catalog/embedded-duckdb.ts'
-import { EmbeddedStore } from '../../lib/catalog/embedded-store.ts'
+import { parseDerby } from '../../lib/catalog/derby/derby-uri.ts'
+import { openFile } from '../../lib/catalog/derby/embedded-duckdb.ts'
+import { EmbeddedStore } from '../../lib/catalog/derby/embedded-store.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
 import { CatalogState, EMPTY } from '../../lib/catalog/state.ts'
 import { closed, ended, start } from '../support/processes.ts'
@@ -61,7 +61,7 @@ const CHILD = `
   console.log('open')
   setInterval(() => {}, 1000)
 `
-const MODULE = fileURLToPath(new URL('../../lib/catalog/embedded-store.js', import.meta.url))
+const MODULE = fileURLToPath(new URL('../../lib/catalog/derby/embedded-store.js', import.meta.url))
 
 async function startHolder(t: Test, directory: string) {
   const words = ['--input-type=module', '-e', CHILD, MODULE, uriOf(directory)]

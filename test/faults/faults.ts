@@ -86,7 +86,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'silence',
     edits: [
       {
-        file: 'build/lib/cli/sight.js',
+        file: 'build/lib/cli/sight/sight.js',
         find: 'return told === clusterId',
         replace: 'return true',
       },
@@ -125,7 +125,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/held-term.js',
+        file: 'build/lib/ha/member/held-term.js',
         find: 'return this.#clock.nowMs() < this.#untilMs;',
         replace: 'return true;',
       },
@@ -139,7 +139,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/elector-lease.js',
+        file: 'build/lib/ha/rules/elector-lease.js',
         find: "if (above !== null && phase.name !== 'releasing')\n        return `",
         replace: 'if (above === undefined)\n        return `',
       },
@@ -152,7 +152,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/elector-lease.js',
+        file: 'build/lib/ha/rules/elector-lease.js',
         find: 'if (t.s.contest.yielded !== null || above !== null)',
         replace: 'if (t.s.contest.yielded !== null)',
       },
@@ -165,7 +165,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/elector-lease.js',
+        file: 'build/lib/ha/rules/elector-lease.js',
         find: "if (input.outcome === 'missing') {",
         replace: "if (input.outcome === 'gone') {",
       },
@@ -178,12 +178,12 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/watch.js',
+        file: 'build/lib/ha/rules/watch.js',
         find: 'if (beat !== null && alone && quiet)',
         replace: 'if (beat === null && alone && quiet)',
       },
       {
-        file: 'build/lib/ha/watch.js',
+        file: 'build/lib/ha/rules/watch.js',
         find: "return watch.startedMs >= expiryMs(watch) ? { is: 'expired' } : { is: 'live' };",
         replace: "return { is: 'live' };",
       },
@@ -196,7 +196,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/ha/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-claim.js',
         find: 'const untilMs = input.proven ? t.now : t.now + input.settleMs;',
         replace: 'const untilMs = t.now + (input.proven ? 3 : 4) * t.s.timing.monitorMs;',
       },
@@ -209,7 +209,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/ha/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-claim.js',
         find: '(monitorMs / 4) * 2 ** s.failedClaims',
         replace: 'monitorMs / 4',
       },
@@ -222,7 +222,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/keeper.js',
+        file: 'build/lib/ha/keeper/keeper.js',
         find: "message.type === 'no-room'",
         replace: 'false',
       },
@@ -249,7 +249,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'done twice',
     edits: [
       {
-        file: 'build/lib/master/queries/write-end.js',
+        file: 'build/lib/master/queries/run/write-end.js',
         find: 'throw new AlreadyEnded(outcome);',
         replace: '{}',
       },
@@ -259,7 +259,7 @@ export const FAULTS: readonly Fault[] = [
         replace: '{}',
       },
       {
-        file: 'build/lib/master/queries/tracker-service.js',
+        file: 'build/lib/master/queries/run/tracker-service.js',
         find: 'if (catalog.state().outcome(task.queryId) !== null)',
         replace: 'if (false)',
       },
@@ -272,12 +272,12 @@ export const FAULTS: readonly Fault[] = [
     kind: 'done twice',
     edits: [
       {
-        file: 'build/lib/master/queries/write-end.js',
+        file: 'build/lib/master/queries/run/write-end.js',
         find: 'refuseGivenUp(state, task);',
         replace: '',
       },
       {
-        file: 'build/lib/master/queries/tracker-service.js',
+        file: 'build/lib/master/queries/run/tracker-service.js',
         find: 'if (isGivenUp(catalog.state(), task.queryId, task.attempt))',
         replace: 'if (false)',
       },
@@ -290,7 +290,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/master/queries/tracker-service.js',
+        file: 'build/lib/master/queries/run/tracker-service.js',
         find: 'if (!death.explained)',
         replace: 'if (false)',
       },
@@ -316,7 +316,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/master/queries/settle.js',
+        file: 'build/lib/master/queries/run/settle.js',
         find: 'refuseHeld(list.unended(), queryId, transaction);',
         replace: '',
       },
@@ -329,7 +329,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/master/queries/settle.js',
+        file: 'build/lib/master/queries/run/settle.js',
         find: 'refuseMoving(state, transaction, () => catalog.state());',
         replace: '',
       },
@@ -342,7 +342,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/master/queries/bound-names.js',
+        file: 'build/lib/master/queries/statements/bound-names.js',
         find: 'return { databases, tables, nextTableId: state.nextTableId };',
         replace: 'return { databases, tables: [], nextTableId: 0 };',
       },
@@ -381,7 +381,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/journal-read.js',
+        file: 'build/lib/catalog/shared/journal-read.js',
         find: 'files.readWhole(path, sizeBytes)',
         replace: 'files.read(path)',
       },
@@ -394,7 +394,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/master/queries/query-history.js',
+        file: 'build/lib/master/queries/run/query-history.js',
         find: 'if (!isSealed || takesOver) {',
         replace: '{',
       },
@@ -407,7 +407,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/master/queries/query-history.js',
+        file: 'build/lib/master/queries/run/query-history.js',
         find: 'if (this.#own.has(name) || this.#files.has(name))',
         replace: 'if (this.#files.has(name))',
       },
@@ -433,7 +433,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/master/queries/query-log.js',
+        file: 'build/lib/master/queries/run/query-log.js',
         find: 'this.#listener === null ? Math.max(1, last) : last + 1',
         replace: 'Math.max(1, last)',
       },
@@ -446,7 +446,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/spoilt-files.js',
+        file: 'build/lib/catalog/shared/spoilt-files.js',
         find: 'if (spoilt.has(path))',
         replace: 'if (spoilt.has(path) && path === "")',
       },
@@ -459,7 +459,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost request',
     edits: [
       {
-        file: 'build/lib/master/queries/query-history.js',
+        file: 'build/lib/master/queries/run/query-history.js',
         find: ' || this.#spoilt.has(name)',
         replace: '',
       },
@@ -472,7 +472,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/journal-read.js',
+        file: 'build/lib/catalog/shared/journal-read.js',
         find: 'if (!mayGrow && look.besideMasters === true)',
         replace: 'if (false)',
       },
@@ -485,7 +485,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/begin-part.js',
+        file: 'build/lib/catalog/shared/begin-part.js',
         find: 'encodeStop(term, part)',
         replace: 'Buffer.alloc(0)',
       },
@@ -498,7 +498,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/chain.js',
+        file: 'build/lib/catalog/shared/chain.js',
         find: 'upTo: basis.position }',
         replace: 'upTo: null }',
       },
@@ -511,7 +511,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/shared-store.js',
+        file: 'build/lib/catalog/shared/shared-store.js',
         find: '(journal.takesLong || !long)',
         replace: 'true',
       },
@@ -524,7 +524,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/segmented-journal.js',
+        file: 'build/lib/catalog/shared/segmented-journal.js',
         find: 'await this.#files.unlink(last.path);',
         replace: '',
       },
@@ -537,7 +537,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/shared-store.js',
+        file: 'build/lib/catalog/shared/shared-store.js',
         find: 'session.state = after;',
         replace: 'session.state = after; this.confirmed(session.journal.position.seq);',
       },
@@ -550,7 +550,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/chain.js',
+        file: 'build/lib/catalog/shared/chain.js',
         find: 'const { renewed = async () => { } } = finding;',
         replace: 'const renewed = async () => { };',
       },
@@ -563,13 +563,13 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/chain.js',
+        file: 'build/lib/catalog/shared/chain.js',
         find: 'known.position.bytes <= upTo.bytes',
         replace: 'true',
       },
       // What a reference names is compared as well.
       {
-        file: 'build/lib/catalog/journal-read.js',
+        file: 'build/lib/catalog/shared/journal-read.js',
         find: 'requireNamed(path, end, upTo);',
         replace: '{ }',
       },
@@ -582,7 +582,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/journal-read.js',
+        file: 'build/lib/catalog/shared/journal-read.js',
         find: 'if (!next.subarray(0, known).equals(tail))',
         replace: 'if (false)',
       },
@@ -621,7 +621,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/catalog/memory.js',
+        file: 'build/lib/catalog/shared/memory.js',
         find: "look.listen(found === 'stuck' ? givenUp : () => { });",
         replace: 'look.listen(() => { });',
       },
@@ -634,7 +634,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/shared-store.js',
+        file: 'build/lib/catalog/shared/shared-store.js',
         find: 'await this.#sweep(before);',
         replace: 'await this.#sweep(ground.base);',
       },
@@ -647,7 +647,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/records.js',
+        file: 'build/lib/catalog/shared/records.js',
         find: 'return crc32(json) === crc ? json : null;',
         replace: 'return json;',
       },
@@ -681,7 +681,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'silence',
     edits: [
       {
-        file: 'build/lib/cli/daemon-command.js',
+        file: 'build/lib/cli/daemon/daemon-command.js',
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the code's
         find: 'output.err(`tajo: ${oneLine(message)}`);',
         replace: '',
@@ -708,7 +708,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/cli/daemon-command.js',
+        file: 'build/lib/cli/daemon/daemon-command.js',
         find: 'pidFile.remove();',
         replace: '',
       },
@@ -721,7 +721,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/ha/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-claim.js',
         find: "if (verdict.is === 'refused') {",
         replace: 'if (false) {',
       },
@@ -734,7 +734,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/sql-known.js',
+        file: 'build/lib/catalog/database/sql-known.js',
         find: 'if (follows !== this.#mark)',
         replace: 'if (false)',
       },
@@ -747,7 +747,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/sql-store.js',
+        file: 'build/lib/catalog/database/sql-store.js',
         find: 'if (begun !== null && row.term < begun.term) {',
         replace: 'if (false) {',
       },
@@ -760,7 +760,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/cli/other-catalogs.js',
+        file: 'build/lib/cli/daemon/other-catalogs.js',
         find: 'const lost = term > 0 ? null : lostHere(start);',
         replace: 'const lost = null;',
       },
@@ -773,7 +773,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-claim.js',
         find: 'if (s.standDown !== null && seen.servedTerm > s.standDown) {',
         replace: 'if (false) {',
       },
@@ -786,7 +786,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/elector-hand-over.js',
+        file: 'build/lib/ha/rules/elector-hand-over.js',
         find: "t.act({ do: 'ask-proof', id, address: heir.address });",
         replace:
           "s.handOver = null;\n        drain(t, phase.term, { reason: 'handed-over', successor: heir.address, by, commandId: id });",
@@ -800,7 +800,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-claim.js',
         find: 'return verdict.successor === s.address ? 0 : s.timing.graceMs + turn;',
         replace: 'return verdict.successor === s.address ? 0 : 1e9;',
       },
@@ -813,7 +813,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/keeper-term.js',
+        file: 'build/lib/ha/keeper/term.js',
         find: "if (whose.is === 'foreign') {",
         replace: 'if (false) {',
       },
@@ -826,7 +826,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/keeper-term.js',
+        file: 'build/lib/ha/keeper/term.js',
         find: "if (whose.is === 'formatted') {",
         replace: "if (whose.is !== 'ours' && whose.is !== 'lost') {",
       },
@@ -839,7 +839,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/keeper-upkeep.js',
+        file: 'build/lib/ha/keeper/upkeep.js',
         find: 'await this.#inPlace(CLUSTER_FILE, () => this.#keepCluster(joined));',
         replace: '',
       },
@@ -852,7 +852,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/keeper-upkeep.js',
+        file: 'build/lib/ha/keeper/upkeep.js',
         find: 'await this.#inPlace(SECRET_FILE, () => this.#keepSecret(joined, names));',
         replace: '',
       },
@@ -865,7 +865,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/keeper-upkeep.js',
+        file: 'build/lib/ha/keeper/upkeep.js',
         find: 'for (const name of [BACKUP_DIR, HISTORY_DIR]) {',
         replace: 'for (const name of [BACKUP_DIR]) {',
       },
@@ -878,7 +878,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/keeper-upkeep.js',
+        file: 'build/lib/ha/keeper/upkeep.js',
         find: 'await this.#inPlace(path, () => this.#keepOwn(path, now));',
         replace: ';',
       },
@@ -891,7 +891,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/keeper-upkeep.js',
+        file: 'build/lib/ha/keeper/upkeep.js',
         find: 'if (joined === null || found === null || !isSame(found, joined.cluster))',
         replace: 'if (joined === null)',
       },
@@ -904,7 +904,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/ha/keeper-term.js',
+        file: 'build/lib/ha/keeper/term.js',
         find: "const text = await this.#makeServed({ purpose: 'mark', path, text: encode(served) });",
         replace: 'const text = encode(served);',
       },
@@ -917,7 +917,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/ha/elector-serve.js',
+        file: 'build/lib/ha/rules/elector-serve.js',
         find: 't.s.lease = { ...lease, waiting: [...lease.waiting, TO_SERVE] };',
         replace: 'serve(t, term);',
       },
@@ -930,7 +930,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/member.js',
+        file: 'build/lib/ha/member/member.js',
         find: "if (this.#term.is === 'opened')\n            this.#tellOpened();",
         replace: '',
       },
@@ -943,7 +943,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/ha/watch.js',
+        file: 'build/lib/ha/rules/watch.js',
         find: 'if (mtimeMs !== null)\n            return { term, mtimeMs };',
         replace: 'return mtimeMs === null ? null : { term, mtimeMs };',
       },
@@ -956,7 +956,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/ha/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-claim.js',
         find: 'return unfinished > (newestBeat(seen)?.term ?? 0) ? unfinished : next;',
         replace: 'return next;',
       },
@@ -969,7 +969,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/ha/keeper-term.js',
+        file: 'build/lib/ha/keeper/term.js',
         find: 'if (before?.record.term === term && canGoOn(before))',
         replace: 'if (false)',
       },
@@ -982,7 +982,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/ha/unopened.js',
+        file: 'build/lib/ha/directory/unopened.js',
         find: 'const done = await voidTerms(disk, terms, how);',
         replace: 'const done = [];',
       },
@@ -995,7 +995,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/watch.js',
+        file: 'build/lib/ha/rules/watch.js',
         find: 'return pulse.mtimeMs === null && pulse.periods !== undefined ? [pulse.periods] : [];',
         replace: 'return [];',
       },
@@ -1008,7 +1008,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/look.js',
+        file: 'build/lib/ha/directory/look.js',
         find: 'this.#newest = Math.max(this.#newest, top, this.#recorded);',
         replace: 'this.#newest = top;',
       },
@@ -1021,7 +1021,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/ha/network-offer.js',
+        file: 'build/lib/ha/rules/network-offer.js',
         find: 'compareRanks(rank, offer.own) > 0',
         replace: 'rank !== undefined',
       },
@@ -1034,7 +1034,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'silence',
     edits: [
       {
-        file: 'build/lib/ha/network-ear.js',
+        file: 'build/lib/ha/member/network-ear.js',
         find: 'if (quiet)',
         replace: 'if (false)',
       },
@@ -1047,7 +1047,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/network-ear.js',
+        file: 'build/lib/ha/member/network-ear.js',
         find: 'const stalled = nowMs - askedMs > silenceMs(timing) + 2 * timing.pollMs;',
         replace: 'const stalled = false;',
       },
@@ -1060,7 +1060,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-claim.js',
         find: 'const bar = barOfClaim(t.s, cause, t.now);',
         replace: 'const bar = null;',
       },
@@ -1073,7 +1073,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/contest-rules.js',
+        file: 'build/lib/ha/rules/contest-rules.js',
         find: 'mismatch !== null && mismatch.ours <= mismatch.theirs',
         replace: 'false',
       },
@@ -1086,7 +1086,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/contest.js',
+        file: 'build/lib/ha/rules/contest.js',
         find: "mine === 'exists' && theirs === 'exists';",
         replace: "mine === 'exists';",
       },
@@ -1099,7 +1099,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/cli/precedence.js',
+        file: 'build/lib/cli/daemon/precedence.js',
         find: 'own.set(thread, niceness)',
         replace: 'own.set(thread, 0)',
       },
@@ -1120,7 +1120,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/ha/contest.js',
+        file: 'build/lib/ha/rules/contest.js',
         find: 'if (next === was)\n            return;',
         replace: '',
       },
@@ -1133,7 +1133,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/keeper-contest.js',
+        file: 'build/lib/ha/keeper/contest.js',
         find: "return 'created';",
         replace: "return 'exists';",
       },
@@ -1146,7 +1146,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/contest-rules.js',
+        file: 'build/lib/ha/rules/contest-rules.js',
         find: 'return peer.mismatch !== null || holder?.term !== holds.term || holder.by !== holds.by;',
         replace: 'return peer.mismatch !== null;',
       },
@@ -1159,7 +1159,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/elector-contest.js',
+        file: 'build/lib/ha/rules/elector-contest.js',
         find: 'const other = standsBackFor(s.contest, s);',
         replace: 'const other = null;',
       },
@@ -1172,7 +1172,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/contest.js',
+        file: 'build/lib/ha/rules/contest.js',
         find: 'if (s.place === place)',
         replace: 'if (s.place !== null)',
       },
@@ -1185,7 +1185,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/contest-rules.js',
+        file: 'build/lib/ha/rules/contest-rules.js',
         find: 'untried !== undefined && nowMs',
         replace: 'false && nowMs',
       },
@@ -1198,7 +1198,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/contest.js',
+        file: 'build/lib/ha/rules/contest.js',
         find: 'nowMs < peer.openSinceMs + openLimitMs(timing);',
         replace: 'true;',
       },
@@ -1211,7 +1211,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/master/contest-letters.js',
+        file: 'build/lib/master/network/contest-letters.js',
         find: "isSealed(seal, secret(), 'letter', letter)",
         replace: 'true',
       },
@@ -1224,7 +1224,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/migrate.js',
+        file: 'build/lib/ha/directory/migrate.js',
         find: "(await disk.replace('setup', CLUSTER_FILE, aside)) === 'refused'",
         replace: 'true',
       },
@@ -1237,7 +1237,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/catalog/chain.js',
+        file: 'build/lib/catalog/shared/chain.js',
         find: '(seq) => seq === position.seq);',
         replace:
           '(seq) => seq <= position.seq);\n    if (read?.position.seq !== position.seq) return null;',
@@ -1251,7 +1251,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/catalog/chain.js',
+        file: 'build/lib/catalog/shared/chain.js',
         find: 'segment?.name ?? journalFile(part)',
         replace: 'journalFile(part)',
       },
@@ -1264,7 +1264,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/catalog/chain.js',
+        file: 'build/lib/catalog/shared/chain.js',
         find: 'JSON.stringify([terms, names, journal])',
         replace: 'JSON.stringify([journal])',
       },
@@ -1312,7 +1312,11 @@ export const FAULTS: readonly Fault[] = [
     name: 'a rehearsal opens one term, which begins with no reference',
     kind: 'too slow',
     edits: [
-      { file: 'build/lib/master/queries/rehearsal.js', find: 'TERMS = 2', replace: 'TERMS = 1' },
+      {
+        file: 'build/lib/master/queries/catalog/rehearsal.js',
+        find: 'TERMS = 2',
+        replace: 'TERMS = 1',
+      },
     ],
     tests: ['unit/master/rehearsal.test.js'],
     says: /two terms with their statements/,
@@ -1340,7 +1344,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/master/queries/rehearsal.js',
+        file: 'build/lib/master/queries/catalog/rehearsal.js',
         find: 'await remove(root);',
         replace: '',
       },
@@ -1366,7 +1370,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/master/queries/sweeper.js',
+        file: 'build/lib/master/queries/files/sweeper.js',
         find: '#rounds === 0 ? FIRST_MS',
         replace: '#rounds < 0 ? FIRST_MS',
       },

@@ -1,7 +1,13 @@
 /** The rules of the contest, each left out through a port: apart.ts has to find every one. */
-import type { ContestFacts, Delivery, Letter, LetterReply, Told } from '../../lib/ha/contest.ts'
-import type { KeeperLink, ToKeeper } from '../../lib/ha/messages.ts'
-import type { Disk } from '../../lib/ha/ports.ts'
+import type {
+  ContestFacts,
+  Delivery,
+  Letter,
+  LetterReply,
+  Told,
+} from '../../lib/ha/rules/contest.ts'
+import type { KeeperLink, ToKeeper } from '../../lib/ha/words/messages.ts'
+import type { Disk } from '../../lib/ha/world/ports.ts'
 import type { GroundName } from './apart.ts'
 import type { Breaks } from './breaks.ts'
 import type { Master } from './master.ts'

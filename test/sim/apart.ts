@@ -9,7 +9,7 @@
  * - blocked: in the end the directory with the highest served term is served, and one shared by all is in any case;
  * - and within each directory the auditor watches as ever.
  */
-import { makeTiming, type Timing } from '../../lib/ha/timing.ts'
+import { makeTiming, type Timing } from '../../lib/ha/rules/timing.ts'
 import { Auditor } from './auditor.ts'
 import type { Breaks } from './breaks.ts'
 import { CATALOG_DIR } from './catalog.ts'

@@ -15,7 +15,7 @@
  *   if it then stands still for a second time, past the settling, it serves until its next renewal. Only waiting for D
  *   at every take-over would exclude that, and M would be missed each time.
  */
-import { HISTORY_DIR, historyTermOf, termOf } from '../../lib/ha/layout.ts'
+import { HISTORY_DIR, historyTermOf, termOf } from '../../lib/ha/words/layout.ts'
 import { split } from './world/server.ts'
 import type { Storage } from './world/storage.ts'
 

@@ -2,11 +2,12 @@
  * Guards broken on purpose, to show that the auditor has teeth. Production code has no switch for it: each break lies
  * to it through a port (the disk, the clock, the channel, the periods) or sits in the test's own catalog.
  */
-import type { KeeperLink, MasterLink } from '../../lib/ha/messages.ts'
-import type { Target } from '../../lib/ha/network-ear.ts'
-import type { Clock, Disk, Processes } from '../../lib/ha/ports.ts'
-import type { StorageProfile } from '../../lib/ha/storage-profile.ts'
-import type { Timing } from '../../lib/ha/timing.ts'
+
+import type { Target } from '../../lib/ha/member/network-ear.ts'
+import type { Timing } from '../../lib/ha/rules/timing.ts'
+import type { KeeperLink, MasterLink } from '../../lib/ha/words/messages.ts'
+import type { Clock, Disk, Processes } from '../../lib/ha/world/ports.ts'
+import type { StorageProfile } from '../../lib/ha/world/storage-profile.ts'
 import type { Change } from './auditor.ts'
 import type { Catalog } from './catalog.ts'
 import type { Ask } from './ears.ts'

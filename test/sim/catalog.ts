@@ -6,10 +6,11 @@
  * is durable and then a renewal has succeeded (`member.commit`). Snapshots are looked up by number, newest first, so
  * that no listing needs to be fresh.
  */
-import { DiskError } from '../../lib/ha/errors.ts'
-import type { Member, Service } from '../../lib/ha/member-api.ts'
-import type { Clock } from '../../lib/ha/ports.ts'
-import type { StorageProfile } from '../../lib/ha/storage-profile.ts'
+
+import type { Member, Service } from '../../lib/ha/member/member-api.ts'
+import { DiskError } from '../../lib/ha/words/errors.ts'
+import type { Clock } from '../../lib/ha/world/ports.ts'
+import type { StorageProfile } from '../../lib/ha/world/storage-profile.ts'
 import type { Auditor, Change } from './auditor.ts'
 import type { SimDisk } from './world/disk.ts'
 

@@ -14,7 +14,7 @@ import {
   servedFile,
   termDir,
   termOf,
-} from '../../lib/ha/layout.ts'
+} from '../../lib/ha/words/layout.ts'
 import { Auditor } from './auditor.ts'
 import type { Breaks } from './breaks.ts'
 import { CATALOG_DIR } from './catalog.ts'

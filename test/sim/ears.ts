@@ -2,11 +2,11 @@
  * A simulated master's ear at the network: the real `NetworkEar`, whose requests travel over the world's links. Streams
  * between masters are lines each 2P; their silence only makes it ask.
  */
-import type { MemberCore } from '../../lib/ha/member.ts'
-import { type Answer, NetworkEar, type Target } from '../../lib/ha/network-ear.ts'
-import type { KnownWorker } from '../../lib/ha/network-rank.ts'
-import type { Timing } from '../../lib/ha/timing.ts'
-import { KnownWorkers } from '../../lib/master/known-workers.ts'
+import type { MemberCore } from '../../lib/ha/member/member.ts'
+import { type Answer, NetworkEar, type Target } from '../../lib/ha/member/network-ear.ts'
+import type { KnownWorker } from '../../lib/ha/rules/network-rank.ts'
+import type { Timing } from '../../lib/ha/rules/timing.ts'
+import { KnownWorkers } from '../../lib/master/network/known-workers.ts'
 import type { Master } from './master.ts'
 import { clockOf } from './world/host.ts'
 import type { Links } from './world/links.ts'
@@ -181,7 +181,7 @@ function ask(options: EarsOptions, target: Target, limitMs: number): Promise<Ans
   })
 }
 
-/** Signs of life on a stream come each 2P, and a silence above 3P is one, as in the product (lib/master/network.ts). */
+/** Signs of life on a stream come each 2P, and a silence above 3P is one, as in the product (lib/master/network/network.ts). */
 const SIGN_PERIODS = 2
 const QUIET_PERIODS = 3
 

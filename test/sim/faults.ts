@@ -15,7 +15,7 @@ import {
   servedFile,
   termDir,
   termOf,
-} from '../../lib/ha/layout.ts'
+} from '../../lib/ha/words/layout.ts'
 import type { Cluster } from './cluster.ts'
 import { CATALOG, type Master } from './master.ts'
 

@@ -1,10 +1,10 @@
 /**
- * The rules of HDFS's NFS gateway (lib/ha/storage-profile.ts), each left out in turn: gateway.test.ts has to find every one.
+ * The rules of HDFS's NFS gateway (lib/ha/world/storage-profile.ts), each left out in turn: gateway.test.ts has to find every one.
  * Most are found by what they are for: that an active serves after all was healed, and whoever it deposed is a backup.
  */
-import type { KeeperLink } from '../../lib/ha/messages.ts'
-import type { Glimpse } from '../../lib/ha/ports.ts'
-import { HDFS_GATEWAY, type StorageProfile } from '../../lib/ha/storage-profile.ts'
+import type { KeeperLink } from '../../lib/ha/words/messages.ts'
+import type { Glimpse } from '../../lib/ha/world/ports.ts'
+import { HDFS_GATEWAY, type StorageProfile } from '../../lib/ha/world/storage-profile.ts'
 import type { Breaks } from './breaks.ts'
 import type { Profile } from './profile.ts'
 

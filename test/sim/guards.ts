@@ -2,7 +2,10 @@
  * The guards of the protocol, each broken in turn, with a world in which that matters. The auditor has to find every one
  * of them. How they are broken: see breaks.ts.
  */
-import { DiskError } from '../../lib/ha/errors.ts'
+
+import { type Periods, periodsOf } from '../../lib/ha/rules/periods.ts'
+import { makeTiming } from '../../lib/ha/rules/timing.ts'
+import { DiskError } from '../../lib/ha/words/errors.ts'
 import {
   ACTIVE_DIR,
   BACKUP_DIR,
@@ -11,11 +14,9 @@ import {
   HISTORY_DIR,
   openedFile,
   termOf,
-} from '../../lib/ha/layout.ts'
-import type { ToMaster } from '../../lib/ha/messages.ts'
-import { type Periods, periodsOf } from '../../lib/ha/periods.ts'
-import type { Clock, Disk } from '../../lib/ha/ports.ts'
-import { makeTiming } from '../../lib/ha/timing.ts'
+} from '../../lib/ha/words/layout.ts'
+import type { ToMaster } from '../../lib/ha/words/messages.ts'
+import type { Clock, Disk } from '../../lib/ha/world/ports.ts'
 import type { Change } from './auditor.ts'
 import type { Breaks, Inside } from './breaks.ts'
 import type { Profile } from './profile.ts'

@@ -2,8 +2,9 @@
  * Letters of the contest between simulated masters, over the world's links: they take their time, get lost where a link is
  * cut, and are refused at once where nobody runs. What the product's transport decides by seals and ids is the same here.
  */
-import type { Delivery, Letter } from '../../lib/ha/contest.ts'
-import type { MemberCore } from '../../lib/ha/member.ts'
+
+import type { MemberCore } from '../../lib/ha/member/member.ts'
+import type { Delivery, Letter } from '../../lib/ha/rules/contest.ts'
 import type { Master } from './master.ts'
 import { clockOf } from './world/host.ts'
 import type { Links } from './world/links.ts'

@@ -7,7 +7,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { realClock } from '../../lib/ha/clock.ts'
+import { realClock } from '../../lib/ha/world/clock.ts'
 import { describeProfile, drawProfile } from './profile.ts'
 import { type Outcome, runSchedule } from './schedule.ts'
 

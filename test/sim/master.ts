@@ -2,16 +2,17 @@
  * A master in the simulated world: two processes that run the real `MemberCore` and `Keeper`, a catalog, and a client
  * that asks it for changes. A life ends with its master process; the next one has a new nonce and the same address.
  */
-import { DiskError } from '../../lib/ha/errors.ts'
-import { Keeper } from '../../lib/ha/keeper.ts'
-import type { Holder } from '../../lib/ha/layout.ts'
-import { MemberCore, type MemberStart } from '../../lib/ha/member.ts'
-import type { Start, ToKeeper, ToMaster } from '../../lib/ha/messages.ts'
-import type { Disk } from '../../lib/ha/ports.ts'
-import { profiledDisk } from '../../lib/ha/profiled-disk.ts'
-import { HDFS_GATEWAY, PLAIN, type StorageProfile } from '../../lib/ha/storage-profile.ts'
-import type { KeeperHandle } from '../../lib/ha/supervised-keeper.ts'
-import type { Timing } from '../../lib/ha/timing.ts'
+
+import { Keeper } from '../../lib/ha/keeper/keeper.ts'
+import { MemberCore, type MemberStart } from '../../lib/ha/member/member.ts'
+import type { KeeperHandle } from '../../lib/ha/member/supervised-keeper.ts'
+import type { Timing } from '../../lib/ha/rules/timing.ts'
+import { DiskError } from '../../lib/ha/words/errors.ts'
+import type { Holder } from '../../lib/ha/words/layout.ts'
+import type { Start, ToKeeper, ToMaster } from '../../lib/ha/words/messages.ts'
+import type { Disk } from '../../lib/ha/world/ports.ts'
+import { profiledDisk } from '../../lib/ha/world/profiled-disk.ts'
+import { HDFS_GATEWAY, PLAIN, type StorageProfile } from '../../lib/ha/world/storage-profile.ts'
 import type { Auditor } from './auditor.ts'
 import type { Breaks, Inside } from './breaks.ts'
 import { Catalog } from './catalog.ts'

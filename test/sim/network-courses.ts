@@ -6,7 +6,7 @@
  * - swings: where the network swings between two masters the role moves ever more rarely;
  * - old answers: nobody hands the role over for an answer that his storage has kept from him.
  */
-import type { Publication } from '../../lib/ha/network-publication.ts'
+import type { Publication } from '../../lib/ha/directory/network-publication.ts'
 import type { Cluster } from './cluster.ts'
 import type { Master } from './master.ts'
 import type { Random } from './world/random.ts'

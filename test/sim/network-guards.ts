@@ -1,11 +1,12 @@
 /**
  * The rules of a hand-over over a cut network, each broken on purpose through a port: network.ts has to find every one.
  */
-import type { Keeper } from '../../lib/ha/keeper.ts'
-import type { KeeperLink, ToKeeper } from '../../lib/ha/messages.ts'
-import type { Publication } from '../../lib/ha/network-publication.ts'
-import { type Hearing, KINDS, type Kind, type Rank } from '../../lib/ha/network-rank.ts'
-import type { Disk } from '../../lib/ha/ports.ts'
+
+import type { Publication } from '../../lib/ha/directory/network-publication.ts'
+import type { Keeper } from '../../lib/ha/keeper/keeper.ts'
+import { type Hearing, KINDS, type Kind, type Rank } from '../../lib/ha/rules/network-rank.ts'
+import type { KeeperLink, ToKeeper } from '../../lib/ha/words/messages.ts'
+import type { Disk } from '../../lib/ha/world/ports.ts'
 import type { Breaks } from './breaks.ts'
 import type { Master } from './master.ts'
 import type { Course } from './network-courses.ts'

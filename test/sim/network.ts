@@ -12,8 +12,8 @@
  *
  * What is "better off" is told here by the links themselves, not by what masters believe. The auditor watches all of it.
  */
-import { compareRanks, type Rank } from '../../lib/ha/network-rank.ts'
-import { makeTiming } from '../../lib/ha/timing.ts'
+import { compareRanks, type Rank } from '../../lib/ha/rules/network-rank.ts'
+import { makeTiming } from '../../lib/ha/rules/timing.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import type { SimWorker } from './ears.ts'

@@ -11,9 +11,9 @@
  *
  * Looks begin whenever they like (hints make them early, an observer's own stalls late) and take up to the gap.
  */
-import { largest, type Periods, periodsOf } from '../../lib/ha/periods.ts'
-import { makeTiming, settledFor } from '../../lib/ha/timing.ts'
-import { advance, newWatch, type Seen, verdictOf, type Watch } from '../../lib/ha/watch.ts'
+import { largest, type Periods, periodsOf } from '../../lib/ha/rules/periods.ts'
+import { makeTiming, settledFor } from '../../lib/ha/rules/timing.ts'
+import { advance, newWatch, type Seen, verdictOf, type Watch } from '../../lib/ha/rules/watch.ts'
 
 export const TICK_MS = 50
 

@@ -2,7 +2,7 @@
  * What one seed's world is like: everything that is drawn before it begins. Swarm testing: most schedules have only a
  * few kinds of faults, so that rare combinations get their turn undisturbed.
  */
-import { makeTiming, type Timing } from '../../lib/ha/timing.ts'
+import { makeTiming, type Timing } from '../../lib/ha/rules/timing.ts'
 import { FAULTS, type FaultName } from './faults.ts'
 import type { Call } from './world/disk.ts'
 import { Random } from './world/random.ts'

@@ -5,9 +5,9 @@
  * by masters that forget that it was they who were refused, or when.
  */
 import { test } from 'tap'
-import { REFUSED_MTIME_MS, RELEASED_MTIME_MS } from '../../lib/ha/layout.ts'
-import type { Disk } from '../../lib/ha/ports.ts'
-import { makeTiming } from '../../lib/ha/timing.ts'
+import { makeTiming } from '../../lib/ha/rules/timing.ts'
+import { REFUSED_MTIME_MS, RELEASED_MTIME_MS } from '../../lib/ha/words/layout.ts'
+import type { Disk } from '../../lib/ha/world/ports.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import type { Master } from './master.ts'

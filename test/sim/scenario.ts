@@ -23,8 +23,9 @@
  *
  * The auditor watches every step; a broken rule fails the scenario.
  */
-import { ACTIVE_DIR } from '../../lib/ha/layout.ts'
-import { makeTiming } from '../../lib/ha/timing.ts'
+
+import { makeTiming } from '../../lib/ha/rules/timing.ts'
+import { ACTIVE_DIR } from '../../lib/ha/words/layout.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import { FAULTS, type FaultName } from './faults.ts'

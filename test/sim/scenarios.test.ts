@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
-import { HISTORY_DIR } from '../../lib/ha/layout.ts'
-import type { Disk } from '../../lib/ha/ports.ts'
+import { HISTORY_DIR } from '../../lib/ha/words/layout.ts'
+import type { Disk } from '../../lib/ha/world/ports.ts'
 import { registersUnderOneName } from './guards.ts'
 import { runScenario } from './scenario.ts'
 

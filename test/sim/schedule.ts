@@ -5,7 +5,7 @@
  * bound.
  */
 
-import type { MasterState } from '../../lib/ha/member-api.ts'
+import type { MasterState } from '../../lib/ha/member/member-api.ts'
 import type { Violation } from './auditor.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'

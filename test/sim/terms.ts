@@ -16,7 +16,7 @@
  * and a holder has to tell its heartbeat from another one of that name (`inodes`).
  * A term that nobody has opened can be made void by anybody (`voids`): it is closed in `opened`, and its directory removed if
  * it is empty. Whoever ends the terms below may do the same instead of closing it by claim.json.
- * As in lib/ha/end-below.ts a winner of the amended model goes from n−1 down and stops at a term that is known to have
+ * As in lib/ha/directory/end-below.ts a winner of the amended model goes from n−1 down and stops at a term that is known to have
  * served.
  *
  * A claim that fails at a step (a full disk) and goes on with it later, under its number, is one that was paused there: it

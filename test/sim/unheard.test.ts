@@ -4,8 +4,8 @@
  * its master starts another one, which goes on with the term.
  */
 import { test } from 'tap'
-import type { KeeperLink, MasterLink, ToKeeper, ToMaster } from '../../lib/ha/messages.ts'
-import { makeTiming } from '../../lib/ha/timing.ts'
+import { makeTiming } from '../../lib/ha/rules/timing.ts'
+import type { KeeperLink, MasterLink, ToKeeper, ToMaster } from '../../lib/ha/words/messages.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import { drawProfile, WITHOUT_FAULTS } from './profile.ts'

@@ -4,6 +4,7 @@
  * would come of that is in the scenarios (removed-files, put-back, history-gone).
  */
 import { test } from 'tap'
+import { makeTiming } from '../../lib/ha/rules/timing.ts'
 import {
   BACKUP_DIR,
   CLUSTER_FILE,
@@ -14,9 +15,8 @@ import {
   SECRET_FILE,
   servedCopy,
   servedFile,
-} from '../../lib/ha/layout.ts'
-import type { Disk } from '../../lib/ha/ports.ts'
-import { makeTiming } from '../../lib/ha/timing.ts'
+} from '../../lib/ha/words/layout.ts'
+import type { Disk } from '../../lib/ha/world/ports.ts'
 import type { Breaks } from './breaks.ts'
 import { Cluster } from './cluster.ts'
 import { drawProfile, type Profile, WITHOUT_FAULTS } from './profile.ts'

@@ -7,7 +7,7 @@ import { closeSync, mkdtempSync, openSync, rmdirSync, unlinkSync, writeSync } fr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { comesOfNoSpace } from '../../lib/ha/errors.ts'
+import { comesOfNoSpace } from '../../lib/ha/words/errors.ts'
 import { mountHangFs } from './hangfs.ts'
 import type { PartName } from './parts.ts'
 

@@ -3,7 +3,7 @@
  * its own, and what was read once through one while it grew gives EIO there for everything beyond that length, for good.
  * A file can't be cut, and the create of a name that is there says EIO.
  */
-import { FileError, type Files, type NewFile } from '../../lib/catalog/files.ts'
+import { FileError, type Files, type NewFile } from '../../lib/catalog/shared/files.ts'
 import type { MemDirectory } from './mem-files.ts'
 
 /** One gateway: of each file, how long it was when it was read first. */

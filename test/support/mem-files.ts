@@ -2,7 +2,7 @@
  * A directory in memory for the shared catalog, with faults at any call: an errno, a write that lands in part, late or
  * after its failure was told, a call that never answers, a process that ends there.
  */
-import { FileError, type Files, type NewFile } from '../../lib/catalog/files.ts'
+import { FileError, type Files, type NewFile } from '../../lib/catalog/shared/files.ts'
 
 export interface MemDirectory {
   readonly files: Map<string, Buffer>

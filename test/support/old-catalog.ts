@@ -2,9 +2,10 @@
  * A term of the shared catalog as the versions before references left it: each part begins with a snapshot of everything, and
  * its journal, in one file or in one for each group, holds the changes since.
  */
-import { segmentFile } from '../../lib/catalog/epoch-names.ts'
+
 import type { Transaction } from '../../lib/catalog/model.ts'
-import { encodeRecord } from '../../lib/catalog/records.ts'
+import { segmentFile } from '../../lib/catalog/shared/epoch-names.ts'
+import { encodeRecord } from '../../lib/catalog/shared/records.ts'
 import type { CatalogState } from '../../lib/catalog/state.ts'
 import type { MemDirectory } from './mem-files.ts'
 

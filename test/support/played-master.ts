@@ -3,9 +3,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { realClock } from '../../lib/ha/clock.ts'
-import { openDisk } from '../../lib/ha/disk.ts'
-import { Keeper } from '../../lib/ha/keeper.ts'
+import { Keeper } from '../../lib/ha/keeper/keeper.ts'
+import { makeTiming } from '../../lib/ha/rules/timing.ts'
 import {
   ACTIVE_DIR,
   BACKUP_DIR,
@@ -13,11 +12,12 @@ import {
   encode,
   HISTORY_DIR,
   reserveDir,
-} from '../../lib/ha/layout.ts'
-import type { Resume, Start, ToKeeper, ToMaster } from '../../lib/ha/messages.ts'
-import type { Disk } from '../../lib/ha/ports.ts'
-import { hostProcesses } from '../../lib/ha/processes.ts'
-import { makeTiming } from '../../lib/ha/timing.ts'
+} from '../../lib/ha/words/layout.ts'
+import type { Resume, Start, ToKeeper, ToMaster } from '../../lib/ha/words/messages.ts'
+import { realClock } from '../../lib/ha/world/clock.ts'
+import { openDisk } from '../../lib/ha/world/disk.ts'
+import type { Disk } from '../../lib/ha/world/ports.ts'
+import { hostProcesses } from '../../lib/ha/world/processes.ts'
 import { until } from './until.ts'
 
 const ADDRESS = 'a:26001'

@@ -7,13 +7,17 @@ import type { Test } from 'tap'
 import type { Log } from '../../lib/base/log.ts'
 import { Catalog } from '../../lib/catalog/catalog.ts'
 import { type MemKept, MemStore, memKept } from '../../lib/catalog/mem-store.ts'
-import type { Sign } from '../../lib/master/queries/deaths.ts'
 import type { QueryOptions } from '../../lib/master/queries/options.ts'
-import type { Spot } from '../../lib/master/queries/query.ts'
-import { type HistoryOptions, QueryHistory } from '../../lib/master/queries/query-history.ts'
+import type { Sign } from '../../lib/master/queries/run/deaths.ts'
+import type { Spot } from '../../lib/master/queries/run/query.ts'
+import { type HistoryOptions, QueryHistory } from '../../lib/master/queries/run/query-history.ts'
+import type {
+  PageAnswer,
+  RunAnswer,
+  WorkerCalls,
+} from '../../lib/master/queries/run/worker-calls.ts'
 import { QueryServices } from '../../lib/master/queries/services.ts'
 import { QueryTerm } from '../../lib/master/queries/term.ts'
-import type { PageAnswer, RunAnswer, WorkerCalls } from '../../lib/master/queries/worker-calls.ts'
 import type { Manifest, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
 import { HandClock, settle } from './hand-clock.ts'
 

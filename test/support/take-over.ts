@@ -1,5 +1,5 @@
 /** A master's way to its first term, for tests to which it is all the same. */
-import type { TakeOver } from '../../lib/ha/take-over.ts'
+import type { TakeOver } from '../../lib/ha/rules/take-over.ts'
 
 export const TAKE_OVER: TakeOver = {
   cause: {

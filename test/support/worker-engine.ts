@@ -6,9 +6,13 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { FileList } from '../../lib/catalog/file-list.ts'
 import { joined } from '../../lib/catalog/joined.ts'
 import type { Column, PlainTable, Table } from '../../lib/catalog/model.ts'
-import { compactedOf, compactionOf, planJoins } from '../../lib/master/queries/compaction.ts'
-import { FilePages } from '../../lib/master/queries/file-pages.ts'
-import type { JoinRules } from '../../lib/master/queries/join-planner.ts'
+import { FilePages } from '../../lib/master/queries/catalog/file-pages.ts'
+import {
+  compactedOf,
+  compactionOf,
+  planJoins,
+} from '../../lib/master/queries/compaction/compaction.ts'
+import type { JoinRules } from '../../lib/master/queries/compaction/join-planner.ts'
 import type { Manifest, QueryError, Task, WriteTarget } from '../../lib/rpc/contract.ts'
 import { engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
 import type { AskedTable } from '../../lib/worker/catalog-reader.ts'

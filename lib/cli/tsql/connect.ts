@@ -91,7 +91,7 @@ function knowledge(
     rootDirectory,
     named,
     readDirectory: async () => {
-      const { askDirectory } = await import('../directory.ts')
+      const { askDirectory } = await import('../daemon/directory.ts')
       const directory = join(rootDirectory, 'system', 'ha')
       // Whoever can't read it, or not in time, has no id from there; the masters are asked instead.
       return askDirectory({ op: 'cluster', directory }, DIRECTORY_MS).catch(() => null)
@@ -112,7 +112,7 @@ function knowledge(
  * may read there. Whoever answers for another cluster than the client's is asked for nothing.
  */
 async function members(conf: Configuration): Promise<readonly MasterAddress[]> {
-  const { askDirectory } = await import('../directory.ts')
+  const { askDirectory } = await import('../daemon/directory.ts')
   const directory = join(conf.get('tajo.rootdir'), 'system', 'ha')
   const found = await askDirectory({ op: 'members', directory }, DIRECTORY_MS)
   return found.map(({ clientRpc: client, catalog }) => ({ client, catalog }))

@@ -1,8 +1,8 @@
-/** What the query services are started with, as plain values: `cli/master-life.ts` makes them of the configuration. */
-import type { Files } from '../../catalog/files.ts'
+/** What the query services are started with, as plain values: `cli/daemon/master-life.ts` makes them of the configuration. */
+import type { Files } from '../../catalog/shared/files.ts'
 import type { ReadableStore } from '../../catalog/store.ts'
-import type { CompactionOptions } from './compaction.ts'
-import type { ProofOptions } from './proof.ts'
+import type { CompactionOptions } from './compaction/compaction.ts'
+import type { ProofOptions } from './files/proof.ts'
 
 export interface QueryOptions {
   /** Loads what `makeStore` needs, ahead of time. */

@@ -14,12 +14,12 @@ import type { Activation, KnownWorker } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
 import type { Whereabouts } from '../active-gate.ts'
-import type { AstrayWorker } from '../astray-workers.ts'
-import { CatalogFollower } from './catalog-follower.ts'
-import type { CatalogReads } from './catalog-service.ts'
+import type { AstrayWorker } from '../network/astray-workers.ts'
+import { CatalogFollower } from './catalog/catalog-follower.ts'
+import type { CatalogReads } from './catalog/catalog-service.ts'
+import type { TableCounts } from './catalog/table-census.ts'
 import type { QueryOptions } from './options.ts'
-import type { QueryHistory } from './query-history.ts'
-import type { TableCounts } from './table-census.ts'
+import type { QueryHistory } from './run/query-history.ts'
 import type { QueryTerm } from './term.ts'
 
 export interface ServicesOptions {
@@ -121,7 +121,7 @@ export class QueryServices {
     const { signal } = this.#inEarnest
     const beganMs = clock.nowMs()
     try {
-      const { rehearse } = await import('./rehearsal.ts')
+      const { rehearse } = await import('./catalog/rehearsal.ts')
       await rehearse({ queries, scratch, address, clock, wallMs, signal })
       log('debug', 'a take-over was rehearsed', { tookMs: clock.nowMs() - beganMs })
     } catch (error) {
@@ -262,7 +262,7 @@ export class QueryServices {
   }
 
   async #readsOf(term: QueryTerm): Promise<CatalogReads> {
-    const { catalogService } = await import('./catalog-service.ts')
+    const { catalogService } = await import('./catalog/catalog-service.ts')
     const known = this.#reads.get(term) ?? catalogService(term.catalog, this.#options.clock)
     this.#reads.set(term, known)
     return known
@@ -335,8 +335,8 @@ export class QueryServices {
     const { clock, wallMs, log } = this.#options
     const [{ openTerm }, { QueryHistory }] = await Promise.all([
       import('./term.ts'),
-      import('./query-history.ts'),
-      import('./catalog-service.ts'),
+      import('./run/query-history.ts'),
+      import('./catalog/catalog-service.ts'),
       preload(),
     ])
     const options = {

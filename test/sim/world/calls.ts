@@ -2,8 +2,8 @@
  * What one call does at the server, and what the client of its host adds to it: remembered absences, old listings and
  * attributes where the weather has them, files that live on under a `.nfs*` name.
  */
-import { DiskError } from '../../../lib/ha/errors.ts'
-import type { Glimpse, Space } from '../../../lib/ha/ports.ts'
+import { DiskError } from '../../../lib/ha/words/errors.ts'
+import type { Glimpse, Space } from '../../../lib/ha/world/ports.ts'
 import type { Call } from './disk.ts'
 import type { Host } from './host.ts'
 import type { SimFile } from './server.ts'

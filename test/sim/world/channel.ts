@@ -2,7 +2,7 @@
  * The channel between two processes of one host: order is kept, messages without a listener wait, and the death of one
  * end reaches the other behind everything that was sent before.
  */
-import type { Link } from '../../../lib/ha/messages.ts'
+import type { Link } from '../../../lib/ha/words/messages.ts'
 import type { SimProcess } from './process.ts'
 
 /** Frequent and free of values that JSON changes; all others are sent through it, as a real channel does. */

@@ -1,11 +1,11 @@
 /**
- * The shared directory as one process uses it: `Disk` of lib/ha/ports.ts on the simulated storage.
+ * The shared directory as one process uses it: `Disk` of lib/ha/world/ports.ts on the simulated storage.
  *
  * A call happens at the server at some instant between its start and its answer; both ways take their time. It may wait
  * while the storage hangs, fail, happen twice because the first answer got lost, or still happen after its process died.
  */
-import { DiskError } from '../../../lib/ha/errors.ts'
-import type { Disk, Glimpse, Purpose, Space, Touched } from '../../../lib/ha/ports.ts'
+import { DiskError } from '../../../lib/ha/words/errors.ts'
+import type { Disk, Glimpse, Purpose, Space, Touched } from '../../../lib/ha/world/ports.ts'
 import { CallsAtServer, NEVER, type Outcome } from './calls.ts'
 import type { SimProcess } from './process.ts'
 import type { Storage } from './storage.ts'
@@ -235,7 +235,7 @@ const MAY_BE_STALE: ReadonlySet<Verb> = new Set([
 
 const mayBeStale = (call: Call): boolean => MAY_BE_STALE.has(call.verb)
 
-/** As lib/ha/disk.ts has it. */
+/** As lib/ha/world/disk.ts has it. */
 const staleAnswer = (call: Call): Outcome =>
   call.verb === 'touch' || call.verb === 'glimpse'
     ? 'missing'

@@ -5,7 +5,7 @@
  * - `frozen`: nothing runs, time goes on (a stalled hypervisor). `suspended`: monotonic time stands still as well.
  * - The wall clock jumps at will.
  */
-import type { Clock, ProcessIdentity } from '../../../lib/ha/ports.ts'
+import type { Clock, ProcessIdentity } from '../../../lib/ha/world/ports.ts'
 import { SimProcess } from './process.ts'
 import type { Random } from './random.ts'
 import type { Timeline } from './timeline.ts'

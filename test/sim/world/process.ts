@@ -4,7 +4,7 @@
  * What reaches a stopped process waits, and is worked off one by one when it goes on: a real one may first see its
  * timers or first its messages, so the order between kinds is drawn; within a kind it is kept.
  */
-import type { ProcessIdentity } from '../../../lib/ha/ports.ts'
+import type { ProcessIdentity } from '../../../lib/ha/world/ports.ts'
 import type { Host } from './host.ts'
 
 export interface Job {

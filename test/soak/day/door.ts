@@ -15,7 +15,7 @@ import {
   type CatalogState,
   type DataFile,
 } from '../../../lib/catalog/index.ts'
-import { AlreadyEnded, successOf } from '../../../lib/master/queries/write-end.ts'
+import { AlreadyEnded, successOf } from '../../../lib/master/queries/run/write-end.ts'
 import type { Task } from '../../../lib/rpc/contract.ts'
 
 /** Where it listens. */

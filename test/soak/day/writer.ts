@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { DataFile } from '../../../lib/catalog/index.ts'
-import { attemptName } from '../../../lib/master/queries/write-plan.ts'
+import { attemptName } from '../../../lib/master/queries/statements/write-plan.ts'
 import type { Delivered } from './door.ts'
 import { type Fates, formatOf, type Insert, noteOf, tableName } from './numbers.ts'
 

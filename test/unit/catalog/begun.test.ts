@@ -5,7 +5,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { readServed, servedNote } from '../../../lib/catalog/begun.ts'
+import { readServed, servedNote } from '../../../lib/catalog/shared/begun.ts'
 
 const name = (term: number, more = ''): string => `${String(term).padStart(10, '0')}${more}.json`
 const PHASES = { noticedMs: 0, decidedMs: 0, claimedMs: 0, endedMs: 0, settledMs: 0 }

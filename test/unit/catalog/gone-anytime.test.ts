@@ -5,9 +5,9 @@
  * a violation is found.
  */
 import t from 'tap'
-import type { Served } from '../../../lib/catalog/begun.ts'
-import type { Files } from '../../../lib/catalog/files.ts'
-import { SharedStore } from '../../../lib/catalog/shared-store.ts'
+import type { Served } from '../../../lib/catalog/shared/begun.ts'
+import type { Files } from '../../../lib/catalog/shared/files.ts'
+import { SharedStore } from '../../../lib/catalog/shared/shared-store.ts'
 import type { CatalogState } from '../../../lib/catalog/state.ts'
 import { codeOf, NEVER, newCatalog, outcomeOf, transaction } from '../../contract/catalog.ts'
 import {

@@ -6,9 +6,9 @@
 import { mkdir, rm, symlink } from 'node:fs/promises'
 import t from 'tap'
 import { Draft } from '../../../lib/catalog/apply.ts'
-import type { Served } from '../../../lib/catalog/begun.ts'
-import { FileError } from '../../../lib/catalog/files.ts'
-import { SharedStore } from '../../../lib/catalog/shared-store.ts'
+import type { Served } from '../../../lib/catalog/shared/begun.ts'
+import { FileError } from '../../../lib/catalog/shared/files.ts'
+import { SharedStore } from '../../../lib/catalog/shared/shared-store.ts'
 import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
 import {
   codeOf,

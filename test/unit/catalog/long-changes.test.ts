@@ -5,9 +5,9 @@
 import t from 'tap'
 import { Draft } from '../../../lib/catalog/apply.ts'
 import { FileList } from '../../../lib/catalog/file-list.ts'
-import { groupRecords } from '../../../lib/catalog/group-records.ts'
 import type { CatalogData, Change, DataFile, Transaction } from '../../../lib/catalog/model.ts'
-import { SharedStore } from '../../../lib/catalog/shared-store.ts'
+import { groupRecords } from '../../../lib/catalog/shared/group-records.ts'
+import { SharedStore } from '../../../lib/catalog/shared/shared-store.ts'
 import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
 import type { Progress } from '../../../lib/catalog/store.ts'
 import {

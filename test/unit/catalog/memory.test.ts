@@ -1,7 +1,7 @@
 /** What a take-over waits for that begins during a backup's first look, and what becomes of a look that it gives up. */
 import t from 'tap'
-import type { Known } from '../../../lib/catalog/chain.ts'
-import { Memory } from '../../../lib/catalog/memory.ts'
+import type { Known } from '../../../lib/catalog/shared/chain.ts'
+import { Memory } from '../../../lib/catalog/shared/memory.ts'
 import type { Progress } from '../../../lib/catalog/store.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 

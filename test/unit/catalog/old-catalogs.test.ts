@@ -6,8 +6,8 @@ import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { takeRecords } from '../../../lib/catalog/records.ts'
-import { SharedStore } from '../../../lib/catalog/shared-store.ts'
+import { takeRecords } from '../../../lib/catalog/shared/records.ts'
+import { SharedStore } from '../../../lib/catalog/shared/shared-store.ts'
 
 /** Beside its source; this file runs from build/. */
 const fixtureOf = (format: number): string =>

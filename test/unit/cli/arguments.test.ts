@@ -9,7 +9,7 @@ import {
 } from '../../../lib/cli/address.ts'
 import { parseArguments } from '../../../lib/cli/arguments.ts'
 import { CliError } from '../../../lib/cli/exit.ts'
-import { haadminCall } from '../../../lib/cli/haadmin-call.ts'
+import { haadminCall } from '../../../lib/cli/haadmin/call.ts'
 import { helpText } from '../../../lib/cli/help.ts'
 
 const read = (line: string) => parseArguments(line.split(' ').filter((word) => word !== ''))

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { planCluster } from '../../../lib/cli/cluster-plan.ts'
-import { waitForWorkers } from '../../../lib/cli/cluster-workers.ts'
+import { planCluster } from '../../../lib/cli/start/cluster-plan.ts'
+import { waitForWorkers } from '../../../lib/cli/start/cluster-workers.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 
 function confDir(t: Test, files: Readonly<Record<string, string>>): string {

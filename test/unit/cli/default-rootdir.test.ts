@@ -15,13 +15,13 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { makeDefaultRootdir, requireRootdir } from '../../../lib/cli/default-rootdir.ts'
+import { makeDefaultRootdir, requireRootdir } from '../../../lib/cli/daemon/default-rootdir.ts'
 import {
   leaveTrace,
   noteLoaded,
   refuseLost,
   requireNoOtherCatalog,
-} from '../../../lib/cli/other-catalogs.ts'
+} from '../../../lib/cli/daemon/other-catalogs.ts'
 import { buildConfiguration, type Configuration } from '../../../lib/conf/index.ts'
 import { siteXml } from '../../support/install.ts'
 

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ownClusterId } from '../../../lib/cli/cluster-identity.ts'
-import { lookAtDirectory } from '../../../lib/cli/directory-look.ts'
+import { ownClusterId } from '../../../lib/cli/daemon/cluster-identity.ts'
+import { lookAtDirectory } from '../../../lib/cli/daemon/directory-look.ts'
 
 t.test('of a master without high availability, which makes no cluster.json', async (t) => {
   const directory = t.testdir()

@@ -1,6 +1,6 @@
 /** A mount is blamed for its own silence only, not for that of a process that could not start. */
 import t from 'tap'
-import { askDirectory } from '../../../lib/cli/directory.ts'
+import { askDirectory } from '../../../lib/cli/daemon/directory.ts'
 import { pacedMs } from '../../support/pace.ts'
 
 /** Every process that is started meanwhile stands still for so long before it begins. */

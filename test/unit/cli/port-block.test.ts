@@ -8,7 +8,7 @@ import {
   blocksInOrder,
   firstTaken,
   takePortBlock,
-} from '../../../lib/cli/port-block.ts'
+} from '../../../lib/cli/demo/port-block.ts'
 
 const always = (value: number) => () => value
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MASTER_NICENESS, takePrecedence } from '../../../lib/cli/precedence.ts'
+import { MASTER_NICENESS, takePrecedence } from '../../../lib/cli/daemon/precedence.ts'
 
 class Threads {
   readonly niceness: Map<number, number>

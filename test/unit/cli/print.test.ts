@@ -1,7 +1,7 @@
 import t from 'tap'
 import { CliError, describeError, EXIT, exitCodeOf, oneLine } from '../../../lib/cli/exit.ts'
 import { duration, json, plain, table } from '../../../lib/cli/print.ts'
-import { HaError } from '../../../lib/ha/errors.ts'
+import { HaError } from '../../../lib/ha/words/errors.ts'
 
 t.test('a table lines up and has no blanks at line ends', async (t) => {
   const text = table(

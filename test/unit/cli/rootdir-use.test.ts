@@ -2,19 +2,19 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { askDirectory } from '../../../lib/cli/directory.ts'
+import { askDirectory } from '../../../lib/cli/daemon/directory.ts'
 import {
   requireNobodyAlone,
   requireNobodyAloneInTerm,
   useAlone,
-} from '../../../lib/cli/rootdir-use.ts'
-import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
-import { openDisk } from '../../../lib/ha/disk.ts'
-import { formatDirectory } from '../../../lib/ha/format.ts'
-import type { Holder, TermRecord } from '../../../lib/ha/layout.ts'
-import { periodsOf } from '../../../lib/ha/periods.ts'
-import { hostProcesses } from '../../../lib/ha/processes.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
+} from '../../../lib/cli/daemon/rootdir-use.ts'
+import { claimTerm, newAttempt } from '../../../lib/ha/directory/claim.ts'
+import { formatDirectory } from '../../../lib/ha/directory/format.ts'
+import { periodsOf } from '../../../lib/ha/rules/periods.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import type { Holder, TermRecord } from '../../../lib/ha/words/layout.ts'
+import { openDisk } from '../../../lib/ha/world/disk.ts'
+import { hostProcesses } from '../../../lib/ha/world/processes.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { until } from '../../support/until.ts'
 

@@ -2,9 +2,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { membershipOf, ownClusterId } from '../../../lib/cli/cluster-identity.ts'
-import { SingleFiles } from '../../../lib/cli/single-files.ts'
-import { ownSecret } from '../../../lib/cli/single-secret.ts'
+import { membershipOf, ownClusterId } from '../../../lib/cli/daemon/cluster-identity.ts'
+import { SingleFiles } from '../../../lib/cli/daemon/single-files.ts'
+import { ownSecret } from '../../../lib/cli/daemon/single-secret.ts'
 
 const FOREIGN = '01234567-89ab-cdef-0123-456789abcdef'
 

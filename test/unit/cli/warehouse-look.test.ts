@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { WarehouseLook } from '../../../lib/cli/warehouse-look.ts'
+import { WarehouseLook } from '../../../lib/cli/daemon/warehouse-look.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { until } from '../../support/until.ts'
 

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { planWorker, roomiest } from '../../../lib/cli/worker-plan.ts'
+import { planWorker, roomiest } from '../../../lib/cli/daemon/worker-plan.ts'
 
 const home = t.testdir()
 const confDir = join(home, 'conf')

@@ -6,8 +6,8 @@ import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { run as getconf } from '../../../lib/cli/commands/getconf.ts'
 import { describeError } from '../../../lib/cli/exit.ts'
+import { run as getconf } from '../../../lib/cli/getconf.ts'
 import { splitHostPort } from '../../../lib/conf/address.ts'
 import { generatedFiles } from '../../../lib/conf/generate.ts'
 import {
@@ -25,7 +25,7 @@ import {
   surroundingsOf,
 } from '../../../lib/conf/index.ts'
 import { formatBytes, formatMs, parseValue } from '../../../lib/conf/types.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
 import { fc } from '../../support/properties.ts'
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))

@@ -1,7 +1,7 @@
 /** Which file calls are told as hanging, and when a touch is lost. */
 import t from 'tap'
-import { CallWatch } from '../../../lib/ha/call-watch.ts'
-import type { Disk } from '../../../lib/ha/ports.ts'
+import { CallWatch } from '../../../lib/ha/keeper/call-watch.ts'
+import type { Disk } from '../../../lib/ha/world/ports.ts'
 
 const DIRECTORY = '/data/system/ha'
 

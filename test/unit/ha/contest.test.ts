@@ -13,9 +13,9 @@ import {
   type Letter,
   type LetterReply,
   newContest,
-} from '../../../lib/ha/contest.ts'
-import { barOf, mayGoOn, type Sight, standsBackFor } from '../../../lib/ha/contest-rules.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
+} from '../../../lib/ha/rules/contest.ts'
+import { barOf, mayGoOn, type Sight, standsBackFor } from '../../../lib/ha/rules/contest-rules.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
 
 const timing = makeTiming(5000)
 const MS = timing.monitorMs

@@ -6,22 +6,28 @@ import { mkdirSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { setImmediate as immediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
-import { realClock } from '../../../lib/ha/clock.ts'
+import { claimTerm, newAttempt } from '../../../lib/ha/directory/claim.ts'
+import { endBelow } from '../../../lib/ha/directory/end-below.ts'
+import { formatDirectory } from '../../../lib/ha/directory/format.ts'
+import { readHistory } from '../../../lib/ha/directory/history.ts'
+import { inspectDirectory } from '../../../lib/ha/directory/inspect.ts'
+import { Looker } from '../../../lib/ha/directory/look.ts'
+import { joinDirectory, refuseSameAddress, type Setup } from '../../../lib/ha/directory/setup.ts'
+import { KEPT_TERMS, sweep } from '../../../lib/ha/directory/sweep.ts'
+import {
+  lossMs,
+  makeTiming,
+  smallestMonitorMs,
+  type TimingOverrides,
+} from '../../../lib/ha/rules/timing.ts'
 import {
   decodeClaim,
   decodeEnd,
   decodeHolder,
   decodeServed,
   decodeTerm,
-} from '../../../lib/ha/decode.ts'
-import { openDisk } from '../../../lib/ha/disk.ts'
-import { endBelow } from '../../../lib/ha/end-below.ts'
-import { DiskError } from '../../../lib/ha/errors.ts'
-import { watchTerms } from '../../../lib/ha/file-hints.ts'
-import { formatDirectory } from '../../../lib/ha/format.ts'
-import { readHistory } from '../../../lib/ha/history.ts'
-import { inspectDirectory } from '../../../lib/ha/inspect.ts'
+} from '../../../lib/ha/words/decode.ts'
+import { DiskError } from '../../../lib/ha/words/errors.ts'
 import {
   backupFile,
   claimFile,
@@ -36,18 +42,12 @@ import {
   type TermRecord,
   termDir,
   termOf,
-} from '../../../lib/ha/layout.ts'
-import { Looker } from '../../../lib/ha/look.ts'
-import type { Disk } from '../../../lib/ha/ports.ts'
-import { hostProcesses } from '../../../lib/ha/processes.ts'
-import { joinDirectory, refuseSameAddress, type Setup } from '../../../lib/ha/setup.ts'
-import { KEPT_TERMS, sweep } from '../../../lib/ha/sweep.ts'
-import {
-  lossMs,
-  makeTiming,
-  smallestMonitorMs,
-  type TimingOverrides,
-} from '../../../lib/ha/timing.ts'
+} from '../../../lib/ha/words/layout.ts'
+import { realClock } from '../../../lib/ha/world/clock.ts'
+import { openDisk } from '../../../lib/ha/world/disk.ts'
+import { watchTerms } from '../../../lib/ha/world/file-hints.ts'
+import type { Disk } from '../../../lib/ha/world/ports.ts'
+import { hostProcesses } from '../../../lib/ha/world/processes.ts'
 import { until } from '../../support/until.ts'
 
 const processes = hostProcesses()

@@ -12,12 +12,16 @@ import {
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { type DiskOptions, openDisk } from '../../../lib/ha/disk.ts'
-import { DiskError } from '../../../lib/ha/errors.ts'
-import { fileSystemOf, mountOf } from '../../../lib/ha/file-system.ts'
-import { RELEASED_FOR_MTIME_MS, RELEASED_MTIME_MS, releaseOf } from '../../../lib/ha/layout.ts'
-import { makeDirOnce } from '../../../lib/ha/make-dir-once.ts'
-import { makeDirs } from '../../../lib/ha/make-dirs.ts'
+import { DiskError } from '../../../lib/ha/words/errors.ts'
+import {
+  RELEASED_FOR_MTIME_MS,
+  RELEASED_MTIME_MS,
+  releaseOf,
+} from '../../../lib/ha/words/layout.ts'
+import { type DiskOptions, openDisk } from '../../../lib/ha/world/disk.ts'
+import { fileSystemOf, mountOf } from '../../../lib/ha/world/file-system.ts'
+import { makeDirOnce } from '../../../lib/ha/world/make-dir-once.ts'
+import { makeDirs } from '../../../lib/ha/world/make-dirs.ts'
 import { closed, start } from '../../support/processes.ts'
 
 function scratch(t: Test, options?: DiskOptions) {
@@ -58,7 +62,7 @@ t.test('a term directory is made once and never removed or renewed behind our ba
 
 t.test('the directory outlasts every way in which its maker can end', async (t) => {
   const { at } = scratch(t)
-  const module = fileURLToPath(new URL('../../../lib/ha/make-dir-once.js', import.meta.url))
+  const module = fileURLToPath(new URL('../../../lib/ha/world/make-dir-once.js', import.meta.url))
   const endings = ['', 'process.exit(0)', 'process.kill(process.pid, "SIGTERM")', 'throw 1']
   for (const [index, ending] of endings.entries()) {
     const path = at(`dir-${index}`)
@@ -87,7 +91,7 @@ t.test('a create is exclusive, and existence decides even where the text is lost
 t.test('a full disk rejects the create and leaves the file', async (t) => {
   const { at, disk } = scratch(t)
   // A quota without a quota: files of this process may not grow beyond a limit.
-  const module = fileURLToPath(new URL('../../../lib/ha/disk.js', import.meta.url))
+  const module = fileURLToPath(new URL('../../../lib/ha/world/disk.js', import.meta.url))
   const program = `import { openDisk } from ${JSON.stringify(module)}
     process.on('SIGXFSZ', () => {})
     await openDisk(${JSON.stringify(at(''))}).create('claim', 'claim.json', 'x'.repeat(4096))

@@ -1,13 +1,13 @@
 /** What the elector makes of a mismatch: it does not claim, an operator decides, and one of two actives stands back. */
 import t from 'tap'
-import { type ContestFacts, newContest } from '../../../lib/ha/contest.ts'
-import { directoryNotes } from '../../../lib/ha/contest-notes.ts'
-import { step } from '../../../lib/ha/elector.ts'
-import { begin, type Effect, type Input, type State } from '../../../lib/ha/elector-state.ts'
-import type { ToMaster } from '../../../lib/ha/messages.ts'
-import { problemOf } from '../../../lib/ha/picture.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
-import type { Seen } from '../../../lib/ha/watch.ts'
+import { type ContestFacts, newContest } from '../../../lib/ha/rules/contest.ts'
+import { directoryNotes } from '../../../lib/ha/rules/contest-notes.ts'
+import { step } from '../../../lib/ha/rules/elector.ts'
+import { begin, type Effect, type Input, type State } from '../../../lib/ha/rules/elector-state.ts'
+import { problemOf } from '../../../lib/ha/rules/picture.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import type { Seen } from '../../../lib/ha/rules/watch.ts'
+import type { ToMaster } from '../../../lib/ha/words/messages.ts'
 
 const timing = makeTiming(1000)
 const NEW: Seen = {

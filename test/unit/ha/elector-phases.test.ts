@@ -1,5 +1,5 @@
 import t from 'tap'
-import { followedBy, PHASES, type Phase } from '../../../lib/ha/elector-phases.ts'
+import { followedBy, PHASES, type Phase } from '../../../lib/ha/rules/elector-phases.ts'
 
 type Name = Phase['name']
 const NAMES = Object.keys(PHASES) as Name[]

@@ -3,25 +3,25 @@
  * driver by hand. What happens when many of them meet is the simulation's part (test/sim).
  */
 import t from 'tap'
-import { step } from '../../../lib/ha/elector.ts'
+import { step } from '../../../lib/ha/rules/elector.ts'
 import {
   begin,
   type Effect,
   type Input,
   type State,
   wakeMs,
-} from '../../../lib/ha/elector-state.ts'
-import type { Holder } from '../../../lib/ha/layout.ts'
+} from '../../../lib/ha/rules/elector-state.ts'
+import { periodWarnings } from '../../../lib/ha/rules/period-warnings.ts'
+import { periodsOf } from '../../../lib/ha/rules/periods.ts'
+import { problemOf, viewOf } from '../../../lib/ha/rules/picture.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import type { Pulse, Seen } from '../../../lib/ha/rules/watch.ts'
+import type { Holder } from '../../../lib/ha/words/layout.ts'
 import {
   REFUSED_MTIME_MS,
   RELEASED_FOR_MTIME_MS,
   RELEASED_MTIME_MS,
-} from '../../../lib/ha/layout.ts'
-import { periodWarnings } from '../../../lib/ha/period-warnings.ts'
-import { periodsOf } from '../../../lib/ha/periods.ts'
-import { problemOf, viewOf } from '../../../lib/ha/picture.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
-import type { Pulse, Seen } from '../../../lib/ha/watch.ts'
+} from '../../../lib/ha/words/layout.ts'
 
 const timing = makeTiming(1000)
 

@@ -5,13 +5,20 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { canGoOn, claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
-import { realClock } from '../../../lib/ha/clock.ts'
-import { openDisk } from '../../../lib/ha/disk.ts'
-import { endBelow } from '../../../lib/ha/end-below.ts'
-import { DiskError } from '../../../lib/ha/errors.ts'
-import { answerIfAsked, askForProof } from '../../../lib/ha/hand-over-proof.ts'
-import { readHistory } from '../../../lib/ha/history.ts'
+import { canGoOn, claimTerm, newAttempt } from '../../../lib/ha/directory/claim.ts'
+import { endBelow } from '../../../lib/ha/directory/end-below.ts'
+import { answerIfAsked, askForProof } from '../../../lib/ha/directory/hand-over-proof.ts'
+import { readHistory } from '../../../lib/ha/directory/history.ts'
+import { Looker } from '../../../lib/ha/directory/look.ts'
+import { openingBytes } from '../../../lib/ha/directory/opening-size.ts'
+import { hasReserve, Reserve } from '../../../lib/ha/directory/reserve.ts'
+import { ReserveLeftovers, removeAllReserves } from '../../../lib/ha/directory/reserve-leftovers.ts'
+import { sweep } from '../../../lib/ha/directory/sweep.ts'
+import { Unopened } from '../../../lib/ha/directory/unopened.ts'
+import { judgeSpace, NOTHING_LOW } from '../../../lib/ha/rules/space.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import { advance, newWatch, type Seen, verdictOf } from '../../../lib/ha/rules/watch.ts'
+import { DiskError } from '../../../lib/ha/words/errors.ts'
 import {
   ACTIVE_DIR,
   BACKUP_DIR,
@@ -28,18 +35,11 @@ import {
   servedFile,
   type TermRecord,
   termDir,
-} from '../../../lib/ha/layout.ts'
-import { Looker } from '../../../lib/ha/look.ts'
-import { openingBytes } from '../../../lib/ha/opening-size.ts'
-import type { Disk, Space } from '../../../lib/ha/ports.ts'
-import { hostProcesses } from '../../../lib/ha/processes.ts'
-import { hasReserve, Reserve } from '../../../lib/ha/reserve.ts'
-import { ReserveLeftovers, removeAllReserves } from '../../../lib/ha/reserve-leftovers.ts'
-import { judgeSpace, NOTHING_LOW } from '../../../lib/ha/space.ts'
-import { sweep } from '../../../lib/ha/sweep.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
-import { Unopened } from '../../../lib/ha/unopened.ts'
-import { advance, newWatch, type Seen, verdictOf } from '../../../lib/ha/watch.ts'
+} from '../../../lib/ha/words/layout.ts'
+import { realClock } from '../../../lib/ha/world/clock.ts'
+import { openDisk } from '../../../lib/ha/world/disk.ts'
+import type { Disk, Space } from '../../../lib/ha/world/ports.ts'
+import { hostProcesses } from '../../../lib/ha/world/processes.ts'
 
 const timing = makeTiming(1000)
 const observer = { own: timing, pace: null }

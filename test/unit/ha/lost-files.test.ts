@@ -4,15 +4,18 @@
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
-import { realClock } from '../../../lib/ha/clock.ts'
-import { whoseIsIt } from '../../../lib/ha/cluster-file.ts'
-import { openDisk } from '../../../lib/ha/disk.ts'
-import { endBelow } from '../../../lib/ha/end-below.ts'
-import { formatDirectory } from '../../../lib/ha/format.ts'
-import { Heartbeat } from '../../../lib/ha/heartbeat.ts'
-import { inspectDirectory, requireNew } from '../../../lib/ha/inspect.ts'
-import { Upkeep } from '../../../lib/ha/keeper-upkeep.ts'
+import { claimTerm, newAttempt } from '../../../lib/ha/directory/claim.ts'
+import { whoseIsIt } from '../../../lib/ha/directory/cluster-file.ts'
+import { endBelow } from '../../../lib/ha/directory/end-below.ts'
+import { formatDirectory } from '../../../lib/ha/directory/format.ts'
+import { Heartbeat } from '../../../lib/ha/directory/heartbeat.ts'
+import { inspectDirectory, requireNew } from '../../../lib/ha/directory/inspect.ts'
+import { Looker } from '../../../lib/ha/directory/look.ts'
+import { readPast } from '../../../lib/ha/directory/past.ts'
+import { joinDirectory, type Setup } from '../../../lib/ha/directory/setup.ts'
+import { Upkeep } from '../../../lib/ha/keeper/upkeep.ts'
+import { periodsOf } from '../../../lib/ha/rules/periods.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
 import {
   type ClusterFile,
   claimFile,
@@ -26,14 +29,11 @@ import {
   servedFile,
   type TermRecord,
   termDir,
-} from '../../../lib/ha/layout.ts'
-import { Looker } from '../../../lib/ha/look.ts'
-import { readPast } from '../../../lib/ha/past.ts'
-import { periodsOf } from '../../../lib/ha/periods.ts'
-import type { Disk } from '../../../lib/ha/ports.ts'
-import { hostProcesses } from '../../../lib/ha/processes.ts'
-import { joinDirectory, type Setup } from '../../../lib/ha/setup.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
+} from '../../../lib/ha/words/layout.ts'
+import { realClock } from '../../../lib/ha/world/clock.ts'
+import { openDisk } from '../../../lib/ha/world/disk.ts'
+import type { Disk } from '../../../lib/ha/world/ports.ts'
+import { hostProcesses } from '../../../lib/ha/world/processes.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 import { until } from '../../support/until.ts'
 

@@ -1,16 +1,16 @@
 /** What a member tells of the cluster where it knows better than its keeper's last picture. */
 
 import t from 'tap'
-import { newContest } from '../../../lib/ha/contest.ts'
-import type { Phase } from '../../../lib/ha/elector-phases.ts'
-import { begin } from '../../../lib/ha/elector-state.ts'
-import { HeldTerm } from '../../../lib/ha/held-term.ts'
-import type { Holder } from '../../../lib/ha/layout.ts'
-import { viewOf } from '../../../lib/ha/member-view.ts'
-import type { Picture, Start } from '../../../lib/ha/messages.ts'
-import { pictureOf } from '../../../lib/ha/picture.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
-import type { Seen } from '../../../lib/ha/watch.ts'
+import { HeldTerm } from '../../../lib/ha/member/held-term.ts'
+import { viewOf } from '../../../lib/ha/member/member-view.ts'
+import { newContest } from '../../../lib/ha/rules/contest.ts'
+import type { Phase } from '../../../lib/ha/rules/elector-phases.ts'
+import { begin } from '../../../lib/ha/rules/elector-state.ts'
+import { pictureOf } from '../../../lib/ha/rules/picture.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import type { Seen } from '../../../lib/ha/rules/watch.ts'
+import type { Holder } from '../../../lib/ha/words/layout.ts'
+import type { Picture, Start } from '../../../lib/ha/words/messages.ts'
 import { TAKE_OVER } from '../../support/take-over.ts'
 
 const self = { address: 'a:26001', addresses: {}, priority: 100, version: '1', master: { pid: 7 } }

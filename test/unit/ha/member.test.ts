@@ -4,13 +4,13 @@
  */
 
 import t, { type Test } from 'tap'
-import { newContest } from '../../../lib/ha/contest.ts'
-import type { HaError } from '../../../lib/ha/errors.ts'
-import { MemberCore } from '../../../lib/ha/member.ts'
-import type { OnTrouble, Service } from '../../../lib/ha/member-api.ts'
-import { opensBeside } from '../../../lib/ha/member-view.ts'
-import type { Picture, Start, ToKeeper, ToMaster } from '../../../lib/ha/messages.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
+import { MemberCore } from '../../../lib/ha/member/member.ts'
+import type { OnTrouble, Service } from '../../../lib/ha/member/member-api.ts'
+import { opensBeside } from '../../../lib/ha/member/member-view.ts'
+import { newContest } from '../../../lib/ha/rules/contest.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import type { HaError } from '../../../lib/ha/words/errors.ts'
+import type { Picture, Start, ToKeeper, ToMaster } from '../../../lib/ha/words/messages.ts'
 import { peerAt } from '../../support/fake-member.ts'
 import { TAKE_OVER } from '../../support/take-over.ts'
 

@@ -15,22 +15,22 @@ import {
 } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { realClock } from '../../../lib/ha/clock.ts'
-import { decodeClaim, decodeClusterLoosely } from '../../../lib/ha/decode.ts'
-import { openDisk } from '../../../lib/ha/disk.ts'
-import { readHistory } from '../../../lib/ha/history.ts'
+import { readHistory } from '../../../lib/ha/directory/history.ts'
+import { Looker } from '../../../lib/ha/directory/look.ts'
+import { joinDirectory } from '../../../lib/ha/directory/setup.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import { decodeClaim, decodeClusterLoosely } from '../../../lib/ha/words/decode.ts'
 import {
   backupFile,
   claimFile,
   encode,
   heartbeatFile,
   RELEASED_MTIME_MS,
-} from '../../../lib/ha/layout.ts'
-import { Looker } from '../../../lib/ha/look.ts'
-import type { Clock, Disk } from '../../../lib/ha/ports.ts'
-import { hostProcesses } from '../../../lib/ha/processes.ts'
-import { joinDirectory } from '../../../lib/ha/setup.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
+} from '../../../lib/ha/words/layout.ts'
+import { realClock } from '../../../lib/ha/world/clock.ts'
+import { openDisk } from '../../../lib/ha/world/disk.ts'
+import type { Clock, Disk } from '../../../lib/ha/world/ports.ts'
+import { hostProcesses } from '../../../lib/ha/world/processes.ts'
 
 /** Beside its source; this file runs from build/. */
 const FIXTURE = fileURLToPath(new URL('../../../../test/fixtures/format-1/', import.meta.url))

@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { MountWatch, placeOf } from '../../../lib/ha/mount-watch.ts'
+import { MountWatch, placeOf } from '../../../lib/ha/keeper/mount-watch.ts'
 
 const ours = async (): Promise<boolean> => true
 const others = async (): Promise<boolean> => false

@@ -2,9 +2,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { openDisk } from '../../../lib/ha/disk.ts'
-import type { FileSystem } from '../../../lib/ha/file-system.ts'
-import { encode } from '../../../lib/ha/layout.ts'
 import {
   type AdmissionFacts,
   admissionOf,
@@ -12,14 +9,14 @@ import {
   alertsOf,
   type MountAlerts,
   type UnprovenMount,
-} from '../../../lib/ha/mount-admission.ts'
-import { countedOptions, type MountFacts, versionOf } from '../../../lib/ha/mount-facts.ts'
+} from '../../../lib/ha/check/mount-admission.ts'
+import { countedOptions, type MountFacts, versionOf } from '../../../lib/ha/check/mount-facts.ts'
 import {
   type MountOptions,
   mountWarnings,
   refusedBecause,
   sharingOf,
-} from '../../../lib/ha/mount-kinds.ts'
+} from '../../../lib/ha/check/mount-kinds.ts'
 import {
   decodeMark,
   leaveMarks,
@@ -28,15 +25,18 @@ import {
   standingOf,
   strangers,
   takeBackMarks,
-} from '../../../lib/ha/mount-mark.ts'
-import { MountStanding } from '../../../lib/ha/mount-standing.ts'
-import { PLAIN } from '../../../lib/ha/storage-profile.ts'
+} from '../../../lib/ha/check/mount-mark.ts'
+import { MountStanding } from '../../../lib/ha/check/mount-standing.ts'
 import {
   fileSystemTrial,
   monitorTrial,
   optionsTrial,
   type Space,
-} from '../../../lib/ha/storage-trials.ts'
+} from '../../../lib/ha/check/storage-trials.ts'
+import { encode } from '../../../lib/ha/words/layout.ts'
+import { openDisk } from '../../../lib/ha/world/disk.ts'
+import type { FileSystem } from '../../../lib/ha/world/file-system.ts'
+import { PLAIN } from '../../../lib/ha/world/storage-profile.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 /** As /proc/self/mountinfo shows them: type and source. */

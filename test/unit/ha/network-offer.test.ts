@@ -3,13 +3,13 @@
  * the rules meet is the simulation's part (test/sim/network.test.ts).
  */
 import t from 'tap'
-import { step } from '../../../lib/ha/elector.ts'
-import { begin, type Effect, type Input, type State } from '../../../lib/ha/elector-state.ts'
-import { networkProblemOf } from '../../../lib/ha/network-offer.ts'
-import type { Publication } from '../../../lib/ha/network-publication.ts'
-import { type Hearing, NOTHING, type Rank } from '../../../lib/ha/network-rank.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
-import type { Seen } from '../../../lib/ha/watch.ts'
+import type { Publication } from '../../../lib/ha/directory/network-publication.ts'
+import { step } from '../../../lib/ha/rules/elector.ts'
+import { begin, type Effect, type Input, type State } from '../../../lib/ha/rules/elector-state.ts'
+import { networkProblemOf } from '../../../lib/ha/rules/network-offer.ts'
+import { type Hearing, NOTHING, type Rank } from '../../../lib/ha/rules/network-rank.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import type { Seen } from '../../../lib/ha/rules/watch.ts'
 import { TAKE_OVER } from '../../support/take-over.ts'
 
 const timing = makeTiming(1000)

@@ -3,14 +3,13 @@
  * they meet is the simulation's part (test/sim/network.test.ts).
  */
 import t from 'tap'
-import { decodeOrder, orderOf } from '../../../lib/ha/directory-order.ts'
-import { encode } from '../../../lib/ha/layout.ts'
-import { type Answer, NetworkEar, type Target } from '../../../lib/ha/network-ear.ts'
+import { decodeOrder, orderOf } from '../../../lib/ha/directory/directory-order.ts'
 import {
   decodePublication,
   publicationFile,
   publicationOf,
-} from '../../../lib/ha/network-publication.ts'
+} from '../../../lib/ha/directory/network-publication.ts'
+import { type Answer, NetworkEar, type Target } from '../../../lib/ha/member/network-ear.ts'
 import {
   compareRanks,
   describeRank,
@@ -20,8 +19,9 @@ import {
   onClock,
   rankOf,
   rankSince,
-} from '../../../lib/ha/network-rank.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
+} from '../../../lib/ha/rules/network-rank.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import { encode } from '../../../lib/ha/words/layout.ts'
 
 const timing = makeTiming(1000)
 

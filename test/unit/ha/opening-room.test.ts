@@ -3,8 +3,8 @@
  * directory; its master is played by the test.
  */
 import t from 'tap'
-import { comesOfNoSpace, DiskError } from '../../../lib/ha/errors.ts'
-import { errnoOf, systemWords } from '../../../lib/ha/file-handle.ts'
+import { comesOfNoSpace, DiskError } from '../../../lib/ha/words/errors.ts'
+import { errnoOf, systemWords } from '../../../lib/ha/world/file-handle.ts'
 import { playMaster } from '../../support/played-master.ts'
 import { until } from '../../support/until.ts'
 

@@ -1,12 +1,16 @@
 /** A term's periods in the shared directory: who writes them, and what is made of them when they are missing or torn. */
 import { rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
-import { realClock } from '../../../lib/ha/clock.ts'
-import { decodeClaim, decodeHolder } from '../../../lib/ha/decode.ts'
-import { openDisk } from '../../../lib/ha/disk.ts'
-import { endBelow } from '../../../lib/ha/end-below.ts'
-import { DiskError } from '../../../lib/ha/errors.ts'
+import { claimTerm, newAttempt } from '../../../lib/ha/directory/claim.ts'
+import { endBelow } from '../../../lib/ha/directory/end-below.ts'
+import { Looker } from '../../../lib/ha/directory/look.ts'
+import { Peers } from '../../../lib/ha/directory/peers.ts'
+import { joinDirectory } from '../../../lib/ha/directory/setup.ts'
+import { largest, type Periods, periodsOf } from '../../../lib/ha/rules/periods.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import { advance, newWatch, verdictOf } from '../../../lib/ha/rules/watch.ts'
+import { decodeClaim, decodeHolder } from '../../../lib/ha/words/decode.ts'
+import { DiskError } from '../../../lib/ha/words/errors.ts'
 import {
   BACKUP_DIR,
   backupFile,
@@ -17,15 +21,11 @@ import {
   historyFile,
   servedFile,
   type TermRecord,
-} from '../../../lib/ha/layout.ts'
-import { Looker } from '../../../lib/ha/look.ts'
-import { Peers } from '../../../lib/ha/peers.ts'
-import { largest, type Periods, periodsOf } from '../../../lib/ha/periods.ts'
-import type { Disk } from '../../../lib/ha/ports.ts'
-import { hostProcesses } from '../../../lib/ha/processes.ts'
-import { joinDirectory } from '../../../lib/ha/setup.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
-import { advance, newWatch, verdictOf } from '../../../lib/ha/watch.ts'
+} from '../../../lib/ha/words/layout.ts'
+import { realClock } from '../../../lib/ha/world/clock.ts'
+import { openDisk } from '../../../lib/ha/world/disk.ts'
+import type { Disk } from '../../../lib/ha/world/ports.ts'
+import { hostProcesses } from '../../../lib/ha/world/processes.ts'
 
 const processes = hostProcesses()
 const SLOW = periodsOf(makeTiming(20_000))

@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { realClock } from '../../../lib/ha/clock.ts'
-import { hostProcesses, parseStat, readCpu } from '../../../lib/ha/processes.ts'
+import { realClock } from '../../../lib/ha/world/clock.ts'
+import { hostProcesses, parseStat, readCpu } from '../../../lib/ha/world/processes.ts'
 import { ended, start } from '../../support/processes.ts'
 import { firstLine, until } from '../../support/until.ts'
 

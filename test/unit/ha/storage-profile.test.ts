@@ -3,9 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { claimTerm, newAttempt } from '../../../lib/ha/claim.ts'
-import { openDisk } from '../../../lib/ha/disk.ts'
-import { DiskError } from '../../../lib/ha/errors.ts'
+import { claimTerm, newAttempt } from '../../../lib/ha/directory/claim.ts'
+import { DiskError } from '../../../lib/ha/words/errors.ts'
 import {
   ACTIVE_DIR,
   claimFile,
@@ -14,9 +13,10 @@ import {
   type Holder,
   historyFile,
   type TermRecord,
-} from '../../../lib/ha/layout.ts'
-import type { Disk } from '../../../lib/ha/ports.ts'
-import { profiledDisk } from '../../../lib/ha/profiled-disk.ts'
+} from '../../../lib/ha/words/layout.ts'
+import { openDisk } from '../../../lib/ha/world/disk.ts'
+import type { Disk } from '../../../lib/ha/world/ports.ts'
+import { profiledDisk } from '../../../lib/ha/world/profiled-disk.ts'
 import {
   HDFS_GATEWAY,
   looksLikeGateway,
@@ -26,7 +26,7 @@ import {
   profileText,
   type StorageProfile,
   tooShortFor,
-} from '../../../lib/ha/storage-profile.ts'
+} from '../../../lib/ha/world/storage-profile.ts'
 
 t.test('the gateway makes up sizes and links of directories, and nothing else does', (t) => {
   // As Hadoop 3.4.2 shows a directory of one name, its parents and the root.

@@ -1,8 +1,8 @@
 /** Where no master runs, a look at the directory says first what is wrong with its storage, from mount and statfs alone. */
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
-import { mountOf } from '../../../lib/ha/file-system.ts'
-import { inspectDirectory } from '../../../lib/ha/inspect.ts'
+import { inspectDirectory } from '../../../lib/ha/directory/inspect.ts'
+import { mountOf } from '../../../lib/ha/world/file-system.ts'
 import { FULLNESS, fullGround, mountTmpfs } from '../../support/full-ground.ts'
 import { hasParts } from '../../support/parts.ts'
 

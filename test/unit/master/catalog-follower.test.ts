@@ -1,7 +1,7 @@
 /** A backup knows the catalog from its first whole look on, and how old that is; a look that fails changes nothing of it. */
 import t from 'tap'
 import { eventLoop } from '../../../lib/base/slices.ts'
-import { CatalogFollower } from '../../../lib/master/queries/catalog-follower.ts'
+import { CatalogFollower } from '../../../lib/master/queries/catalog/catalog-follower.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 t.test(

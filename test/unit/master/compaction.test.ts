@@ -1,7 +1,7 @@
 /** Joining small files: OPTIMIZE TABLE, what else changes the table meanwhile, and what the master does by itself. */
 import t, { type Test } from 'tap'
 import type { Table } from '../../../lib/catalog/model.ts'
-import type { CompactionOptions } from '../../../lib/master/queries/compaction.ts'
+import type { CompactionOptions } from '../../../lib/master/queries/compaction/compaction.ts'
 import type { QueryOptions } from '../../../lib/master/queries/options.ts'
 import type {
   Manifest,

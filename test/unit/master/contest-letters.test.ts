@@ -2,7 +2,7 @@
 import { type Test, test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import type { ContestFacts, Letter, LetterReply } from '../../../lib/ha/index.ts'
-import { ContestLetters } from '../../../lib/master/contest-letters.ts'
+import { ContestLetters } from '../../../lib/master/network/contest-letters.ts'
 import { Guard, openAll, rpcServer } from '../../../lib/rpc/index.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 

@@ -1,7 +1,7 @@
 /** What web pages read of the history: however many ask, at most one reading a second, and never two at once. */
 import t from 'tap'
 import { HaError, type HistoryEntry } from '../../../lib/ha/index.ts'
-import { HistoryCache } from '../../../lib/master/history-cache.ts'
+import { HistoryCache } from '../../../lib/master/view/history-cache.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const entryOf = (term: number): HistoryEntry => ({ term: { term } }) as HistoryEntry

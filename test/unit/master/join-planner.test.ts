@@ -6,8 +6,8 @@ import {
   type CompactionOptions,
   keepMsOf,
   planJoins,
-} from '../../../lib/master/queries/compaction.ts'
-import type { JoinRules } from '../../../lib/master/queries/join-planner.ts'
+} from '../../../lib/master/queries/compaction/compaction.ts'
+import type { JoinRules } from '../../../lib/master/queries/compaction/join-planner.ts'
 import { fc } from '../../support/properties.ts'
 
 const RULES: JoinRules = {

@@ -2,8 +2,8 @@
 import t from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import type { Hearing, KnownWorker, MemberView } from '../../../lib/ha/index.ts'
-import { makeTiming } from '../../../lib/ha/timing.ts'
-import { MasterNetwork } from '../../../lib/master/network.ts'
+import { makeTiming } from '../../../lib/ha/rules/timing.ts'
+import { MasterNetwork } from '../../../lib/master/network/network.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { until } from '../../support/until.ts'
 

@@ -1,8 +1,8 @@
 /** A statement about one table costs what that table costs, however many others there are: it may not even look at them. */
 import t from 'tap'
 import { CatalogState, EMPTY, FileList, type Table } from '../../../lib/catalog/index.ts'
-import { PathRules } from '../../../lib/master/queries/paths.ts'
-import { plan } from '../../../lib/master/queries/plan.ts'
+import { PathRules } from '../../../lib/master/queries/statements/paths.ts'
+import { plan } from '../../../lib/master/queries/statements/plan.ts'
 import { parseStatement } from '../../../lib/sql/index.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 

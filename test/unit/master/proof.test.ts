@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import { whyNotThere } from '../../../lib/base/why-not-there.ts'
-import { Proof, type ProofOptions } from '../../../lib/master/queries/proof.ts'
+import { Proof, type ProofOptions } from '../../../lib/master/queries/files/proof.ts'
 import { patienceMs } from '../../support/pace.ts'
 
 function world(t: Test) {

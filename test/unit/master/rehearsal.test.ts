@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
-import { rehearse } from '../../../lib/master/queries/rehearsal.ts'
+import { rehearse } from '../../../lib/master/queries/catalog/rehearsal.ts'
 import { servicesOf, Terms } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
 

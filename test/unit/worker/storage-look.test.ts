@@ -1,7 +1,7 @@
 /** A worker proves its mount once an idle interval, and says what is wrong with it; whoever is stuck gets no queries. */
 import t from 'tap'
 import { StorageLook } from '../../../lib/base/storage-look.ts'
-import { WorkerTable } from '../../../lib/master/queries/worker-table.ts'
+import { WorkerTable } from '../../../lib/master/queries/run/worker-table.ts'
 
 class Bench {
   readonly looks: { resolve(): void; reject(error: Error): void }[] = []

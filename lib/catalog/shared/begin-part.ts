@@ -1,0 +1,179 @@
+/**
+ * A part of a term begins: a sign for readers of earlier formats, its journal with the first record, and the mark that
+ * promises it, durably when it resolves. From the moment when the first record is whole a successor may rest on it, so from
+ * then on nothing of it is taken back, whatever is told of a write.
+ */
+import { dirname, join } from 'node:path'
+import type { Log } from '../../base/log.ts'
+import { messageOf } from '../../base/message-of.ts'
+import { CatalogError } from '../errors.ts'
+import type { CatalogState } from '../state.ts'
+import type { Opening } from '../store.ts'
+import { markFile } from './begun.ts'
+import { type Checkpoint, makeCheckpoint } from './checkpoint.ts'
+import { epochDir, journalFile, snapshotFile } from './epoch-names.ts'
+import { type Files, isNoSpace, type NewFile } from './files.ts'
+import { GrowingJournal } from './growing-journal.ts'
+import { type Basis, beginning, type Journal } from './journal.ts'
+import { findJournal } from './journal-read.ts'
+import { SegmentedJournal } from './segmented-journal.ts'
+import { encodeStop } from './snapshot.ts'
+import { removePart } from './sweep.ts'
+
+/** The catalog's directory, and what is written there for people. */
+export interface PartMaker {
+  readonly files: Files
+  readonly directory: string
+  readonly cluster: string | null
+  readonly now: () => Date
+  readonly log: Log
+}
+
+export interface NewPart {
+  readonly term: number
+  /** Or the next number that is free. */
+  readonly part: number
+  /** The number of the last change before it. */
+  readonly seq: number
+  readonly basis: Basis
+  /** Whether groups of several records may follow. */
+  readonly long: boolean
+  /** What it begins with. */
+  readonly state: CatalogState
+  /** Whether a checkpoint of that stands before the first record. */
+  readonly copies: 'no' | 'if there is room' | 'surely'
+  readonly onProgress?: Opening['onProgress']
+}
+
+export interface BegunPart {
+  readonly part: number
+  readonly journal: Journal
+  /** The checkpoint at its beginning. */
+  readonly copy: Checkpoint | null
+}
+
+/** Names that exist already although no listing showed them. */
+const PART_TRIES = 32
+
+/** The term's directory is there. Rejects FileError; CatalogError UNAVAILABLE where it may have begun all the same. */
+export async function beginPart(maker: PartMaker, begin: NewPart): Promise<BegunPart> {
+  const at = join(maker.directory, epochDir(begin.term))
+  for (let part = begin.part; part < begin.part + PART_TRIES; part += 1) {
+    const stop = await maker.files.create(join(at, snapshotFile(part)), { durable: false })
+    if (stop === 'exists') continue
+    const begun = await beginFiles(maker, { ...begin, part }, stop)
+    if (begun !== null) return begun
+  }
+  throw new CatalogError('UNAVAILABLE', `${at} has files that its listing does not show`)
+}
+
+/** One that is there already is ours: its number was never used before. */
+export async function makeMark(
+  { files, directory }: Pick<PartMaker, 'files' | 'directory'>,
+  { term, part }: Pick<NewPart, 'term' | 'part'>,
+): Promise<void> {
+  const mark = await files.create(join(directory, markFile(term, part)), { durable: false })
+  if (mark !== 'exists') await mark.close()
+}
+
+/** Null where the number is taken. */
+async function beginFiles(
+  maker: PartMaker,
+  begin: NewPart,
+  stop: NewFile,
+): Promise<BegunPart | null> {
+  const { files, directory, cluster } = maker
+  const { term, part, seq, basis, long } = begin
+  const path = join(directory, epochDir(term), journalFile(part))
+  let file: NewFile | 'exists' | null = null
+  try {
+    const segmented = !((await files.growingFilesReadable?.()) ?? true)
+    const stopped = stop.write(encodeStop(term, part)).then(() => stop.close())
+    // Whoever waits for it hears of a failure; a copy may take its time before.
+    void stopped.catch(() => undefined)
+    // Where nobody may read what still grows, it has to be whole before the journal makes anybody look at it.
+    if (segmented) await stopped
+    const copy = begin.copies === 'no' ? null : await copied(maker, begin)
+    file = await files.create(path, { durable: true })
+    await stopped
+    if (file === 'exists') return null
+    const kind = segmented ? SegmentedJournal : GrowingJournal
+    const journal = await kind.begin(files, file, { cluster, term, part, seq, basis, long })
+    await promise(maker, begin)
+    return { part, journal, copy }
+  } catch (error) {
+    closeQuietly(stop)
+    if (file !== null && file !== 'exists') closeQuietly(file)
+    if (error instanceof BegunError || (await mayBeBegun(maker, begin))) {
+      throw new CatalogError('UNAVAILABLE', messageOf(error), { cause: error })
+    }
+    if (isNoSpace(error) || error instanceof CatalogError) {
+      await removePart(files, directory, { term, part })
+    }
+    throw error
+  }
+}
+
+/** A chain that has become long for want of room is gone on with. */
+async function copied(
+  { files, directory, cluster, now, log }: PartMaker,
+  { term, part, seq, state, copies, onProgress }: NewPart,
+): Promise<Checkpoint | null> {
+  let done = 0
+  const goesOn = (): boolean => {
+    done += 1
+    onProgress?.({ phase: 'writing a checkpoint', done, of: null })
+    return true
+  }
+  const at = now().toISOString()
+  const place = { term, part, position: beginning(seq) }
+  try {
+    return await makeCheckpoint(files, directory, { ...place, cluster, state, at }, goesOn)
+  } catch (error) {
+    if (copies === 'surely' || !isNoSpace(error)) throw error
+    const text = 'there is no room for the checkpoint that a long chain of terms asks for'
+    log('warn', text, { term, error: messageOf(error) })
+    return null
+  }
+}
+
+/** A part could not be begun in good order, though its first record counts. */
+class BegunError extends Error {}
+
+/** The first record is whole. Rejects BegunError. */
+async function promise(maker: PartMaker, { term, part }: NewPart): Promise<void> {
+  const { files, directory, log } = maker
+  try {
+    // After the journal: a mark promises it. Without room it is made when all files are looked for.
+    await makeMark(maker, { term, part }).catch((error: unknown) => {
+      if (!isNoSpace(error)) throw error
+      const name = markFile(term, part)
+      log('warn', `there is no room for ${name}: it is made later`, { term, part })
+    })
+    // At once, since the file system commits them together: a take-over waits for nothing but this.
+    const dirs = [join(directory, epochDir(term)), directory, dirname(directory)]
+    await Promise.all(dirs.map((dir) => files.syncDir(dir)))
+  } catch (error) {
+    throw new BegunError(messageOf(error), { cause: error })
+  }
+}
+
+/** Also a write that was told as failed may stand. */
+async function mayBeBegun(
+  { files, directory }: PartMaker,
+  { term, part }: NewPart,
+): Promise<boolean> {
+  try {
+    const names = await files.list(join(directory, epochDir(term)))
+    if (names === 'missing') return false
+    const look = { files, directory, takesOver: false }
+    return (await findJournal(look, { term, part, names })).is === 'begun'
+  } catch {
+    return true
+  }
+}
+
+/** Everything in it is durable or given up, so a close that fails or hangs says nothing. */
+export function closeQuietly(open: { close(): Promise<void> }): void {
+  void open.close().catch(() => undefined)
+}

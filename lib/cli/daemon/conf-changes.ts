@@ -1,0 +1,58 @@
+/** What a running master makes of changed configuration files: log lines, and the limits of the log itself. */
+import type { Log } from '../../base/log.ts'
+import type { Configuration, HostList, ReloadEvent } from '../../conf/index.ts'
+import { unreachable } from '../../ha/index.ts'
+
+const IN_FORCE = 'the configuration files say again what is in force'
+
+/** What counts from now on. */
+export interface InForce {
+  readonly configuration: Configuration
+  readonly masters: HostList
+}
+
+export function onConfChange(
+  event: ReloadEvent,
+  { log, apply }: { log: Log; apply: (now: InForce) => void },
+): void {
+  switch (event.kind) {
+    case 'changed':
+      apply(event)
+      for (const { key, from, to } of event.reloaded) {
+        log('info', `configuration changed: ${key} is now ${shown(to)}`, { key, from, to })
+      }
+      for (const { key, from, to } of event.needRestart) {
+        if (event.derived.includes(key)) continue // the key that it follows is told
+        const text = `configuration changed: ${key} is ${shown(to)} in the file, but stays ${shown(from)} until this master is restarted`
+        log('warn', text, { key, from, to })
+      }
+      if (event.mastersBefore !== null) tellMasters(event.mastersBefore, event.masters, log)
+      else if (event.reloaded.length + event.needRestart.length === 0) log('info', IN_FORCE)
+      return
+    case 'refused':
+      log('error', `the changed configuration is not taken over: ${event.error.message}`)
+      return
+    case 'mended':
+      log('info', IN_FORCE)
+      return
+    case 'blind':
+      log('warn', `changes of the configuration are noticed at SIGHUP only: ${event.why}`)
+      return
+    default:
+      unreachable(event)
+  }
+}
+
+const shown = (value: string): string => (value === '' ? 'empty' : value.replaceAll('\n', ' | '))
+
+/** Masters find each other in the shared directory; the list is for the start scripts and for people. */
+function tellMasters(before: HostList, now: HostList, log: Log): void {
+  const names = (list: HostList): string[] => list.entries.map(({ name }) => name)
+  const added = names(now).filter((name) => !names(before).includes(name))
+  const removed = names(before).filter((name) => !names(now).includes(name))
+  const parts = [
+    ...added.map((name) => `${name} added (start-tajo.sh starts it)`),
+    ...removed.map((name) => `${name} removed (if it runs, it stays a member until it is stopped)`),
+  ]
+  log('info', `${now.file} changed: ${parts.join(', ')}`, { added, removed })
+}

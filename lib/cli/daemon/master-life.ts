@@ -1,0 +1,445 @@
+/**
+ * One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other.
+ */
+import { stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../base/clock.ts'
+import { messageOf } from '../../base/message-of.ts'
+import { requireOurs } from '../../catalog/binding.ts'
+import { parseDerby } from '../../catalog/derby/derby-uri.ts'
+import { CatalogError } from '../../catalog/errors.ts'
+import { sharedDirectory } from '../../catalog/shared/shared-directory.ts'
+import type { Origin } from '../../catalog/store.ts'
+import {
+  type Configuration,
+  entryAddress,
+  formatHostPort,
+  type HostList,
+  isLoopback,
+  type Reloader,
+  watchConfiguration,
+} from '../../conf/index.ts'
+import { type DaemonLog, keepStanding, listenOnSocket } from '../../daemon/index.ts'
+import {
+  DirectoryProof,
+  hostNetwork,
+  joinElection,
+  type MemberOptions,
+  makeDirs,
+  makeTiming,
+  type Service,
+} from '../../ha/index.ts'
+import {
+  type AdminServer,
+  adminServer,
+  Master,
+  type MasterOptions,
+  type QueryOptions,
+  SingleMember,
+  SingleStorage,
+} from '../../master/index.ts'
+import type { Bind } from '../../rpc/index.ts'
+import { timingOf } from '../timing.ts'
+import { withoutCredentials } from './catalog-fingerprint.ts'
+import { NO_ORIGIN, originOf } from './catalog-origin.ts'
+import { ownClusterId, singleIdOf } from './cluster-identity.ts'
+import { type InForce, onConfChange } from './conf-changes.ts'
+import { confRows } from './conf-rows.ts'
+import type { DaemonLife, End } from './daemon-command.ts'
+import { makeDefaultRootdir } from './default-rootdir.ts'
+import { replaceable, stepsTo } from './directory-owner.ts'
+import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
+import {
+  isTraced,
+  leaveTrace,
+  OtherCatalogError,
+  refuseLost,
+  requireNoOtherCatalog,
+  type Start,
+} from './other-catalogs.ts'
+import { queryOptionsOf } from './query-options.ts'
+import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
+import { SingleFiles } from './single-files.ts'
+import { ownSecret } from './single-secret.ts'
+import { WarehouseLook } from './warehouse-look.ts'
+
+/**
+ * A file server that has not answered by then is told as the reason for a failed start: well before the start scripts
+ * give up waiting (TAJO_START_TIMEOUT), which could not tell why.
+ */
+const DIRECTORY_MS = 10_000
+
+const BIND_KEYS = {
+  umbilical: 'tajo.master.umbilical-rpc.address',
+  clientRpc: 'tajo.master.client-rpc.address',
+  resourceTracker: 'tajo.resource-tracker.rpc.address',
+  catalog: 'tajo.catalog.client-rpc.address',
+  infoHttp: 'tajo.master.info-http.address',
+} as const
+
+export class MasterLife implements DaemonLife {
+  readonly #plan: MasterPlan
+  readonly #version: string
+  readonly #log: DaemonLog
+  #master: Master | null = null
+  #admin: AdminServer | null = null
+  #adminName: { stop(): void } | null = null
+  /** Without high availability. */
+  #alone: { release(): void } | null = null
+  #singleFiles: SingleFiles | null = null
+  readonly #warehouse: WarehouseLook
+  #reloader: Reloader | null = null
+  #directoryWarnings: readonly string[] = []
+  /** Both with what was reloaded. */
+  #conf: Configuration
+  #masters: HostList
+
+  constructor(plan: MasterPlan, version: string, log: DaemonLog) {
+    this.#plan = plan
+    this.#conf = plan.conf
+    this.#masters = plan.masters
+    this.#version = version
+    this.#log = log
+    const { monitorMs } = timingOf(plan.conf)
+    const directory = plan.conf.get('tajo.warehouse.directory')
+    this.#warehouse = new WarehouseLook({
+      directory,
+      systemDirectory: join(plan.conf.get('tajo.rootdir'), 'system'),
+      host: hostname(),
+      isUsed: () => this.#master?.keepsFilesIn(directory) ?? false,
+      everyMs: monitorMs,
+      limitMs: monitorMs,
+      clock: systemClock,
+      log: log.log,
+    })
+  }
+
+  get ready(): string {
+    const { umbilical, infoHttp } = this.#plan.addresses
+    return `master ${umbilical}, web page http://${infoHttp}/`
+  }
+
+  /** Resolves when it takes part in the election. Rejects with an Error that says what to do; `stop` cleans up then. */
+  async start(end: End): Promise<void> {
+    const { log } = this.#log
+    const plan = this.#plan
+    const master = new Master(this.#masterOptions(end))
+    this.#master = master
+    this.#admin = adminServer({
+      member: () => master.member,
+      status: () => master.status(),
+      stop: (why) => end(why, 0),
+      epoch: () => master.epoch(),
+      clusterId: () => master.clusterId,
+      log,
+    })
+    await this.#admin.ready()
+    await listenOnSocket(this.#admin.server, plan.adminSocket)
+    this.#adminName = this.#keepSocket(this.#admin, plan.adminSocket)
+    await master.start()
+    this.#warehouse.start()
+    this.#reloader = await watchConfiguration({
+      running: plan.conf,
+      masters: plan.masters,
+      surroundings: plan.surroundings,
+      onEvent: (event) => onConfChange(event, { log, apply: (now) => this.#apply(now) }),
+    })
+  }
+
+  async stop(why: string): Promise<void> {
+    this.#warehouse.stop()
+    await Promise.all([this.#reloader?.close(), this.#master?.stop(why)])
+    this.#adminName?.stop()
+    await this.#admin?.close()
+    this.#singleFiles?.stop()
+    this.#alone?.release()
+  }
+
+  #apply({ configuration, masters }: InForce): void {
+    this.#conf = configuration
+    this.#masters = masters
+    this.#log.limit(logLimitsOf(configuration))
+  }
+
+  /** A socket whose name is gone takes no orders any more: the same server listens anew. */
+  #keepSocket({ server }: AdminServer, path: string): { stop(): void } {
+    const make = async (): Promise<void> => {
+      // Whoever is connected already is answered; where the last try failed it does not listen.
+      if (server.listening) server.close()
+      await listenOnSocket(server, path)
+    }
+    return keepStanding({ path, what: 'the admin socket', make }, this.#log.log)
+  }
+
+  /** A line without a port means the configured one. */
+  #listed(): string[] {
+    const configured = this.#conf.get('tajo.master.umbilical-rpc.address')
+    return this.#masters.entries.map((entry) => formatHostPort(entryAddress(entry, configured)))
+  }
+
+  reload(): void {
+    void this.#reloader?.check()
+  }
+
+  #masterOptions(end: End): MasterOptions {
+    const { addresses, ha } = this.#plan
+    const timing = ha?.timing ?? makeTiming()
+    return {
+      address: addresses.umbilical,
+      rootDirectory: this.#plan.conf.get('tajo.rootdir'),
+      directoryWarnings: () => this.#warnings(),
+      warehouse: () => this.#warehouse.warnings,
+      binds: this.#binds(),
+      join: ha === null ? this.#single() : this.#election(ha),
+      beatMs: 2 * timing.renewMs,
+      silenceMs: timing.monitorMs,
+      stopMs: timing.deadlineMs + 2 * timing.renewMs,
+      queries: this.#queries(),
+      timing: ha?.timing ?? null,
+      web: this.#webRules(),
+      network: {
+        network: hostNetwork(),
+        witnesses: this.#conf.get('tajo.master.ha.network.witness'),
+      },
+      config: () => confRows(this.#conf),
+      listed: () => this.#listed(),
+      version: this.#version,
+      onFailure: (error) => end(error.message, 1),
+      pid: process.pid,
+      startedAtSeconds: Math.round(Date.now() / 1000 - process.uptime()),
+      clock: systemClock,
+      wallMs: Date.now,
+      log: this.#log.log,
+    }
+  }
+
+  #warnings(): string[] {
+    const log = this.#log.trouble()
+    const ofLog = log === null ? [] : [`${this.#plan.addresses.umbilical}: ${log}`]
+    return [...this.#directoryWarnings, ...(this.#singleFiles?.warnings ?? []), ...ofLog]
+  }
+
+  /** The page gives nobody more than the client port does. */
+  #webRules(): MasterOptions['web'] {
+    const { conf, bind } = this.#plan
+    return {
+      sql: conf.get('tajo.master.info-http.sql'),
+      sqlFromHereOnly: isLoopback(bind.clientRpc.host),
+      admin: conf.get('tajo.master.info-http.admin'),
+    }
+  }
+
+  #queries(): QueryOptions {
+    const { conf, addresses, ha } = this.#plan
+    return queryOptionsOf(conf, {
+      address: addresses.umbilical,
+      severalHosts: ha?.severalHosts ?? false,
+      log: this.#log.log,
+    })
+  }
+
+  #binds(): MasterOptions['binds'] {
+    const { bind } = this.#plan
+    const of = (service: keyof typeof BIND_KEYS): Bind => ({
+      key: BIND_KEYS[service],
+      ...bind[service],
+    })
+    return {
+      umbilical: of('umbilical'),
+      clientRpc: of('clientRpc'),
+      resourceTracker: of('resourceTracker'),
+      catalog: of('catalog'),
+      infoHttp: of('infoHttp'),
+    }
+  }
+
+  #self(): MemberOptions['self'] {
+    const { addresses, adminSocket, conf } = this.#plan
+    return {
+      address: addresses.umbilical,
+      addresses,
+      version: this.#version,
+      priority: conf.get('tajo.master.ha.priority'),
+      adminSocket,
+    }
+  }
+
+  #election(ha: HaPlan): MasterOptions['join'] {
+    const { conf } = this.#plan
+    const rootDirectory = conf.get('tajo.rootdir')
+    return async (service: Service, onFailure) => {
+      await this.#makeDirectories(ha.directory)
+      await this.#judgeOwners(rootDirectory)
+      await requireNobodyAlone(ha.directory, rootDirectory)
+      // Before the trace is taken over: the catalog's own history begins with this cluster.
+      if (isTraced(conf)) refuseLost(this.#catalogStart(), (await keptIn(this.#queries())).term)
+      requireNoOtherCatalog(this.#catalogStart())
+      if (ha.catalog.class === 'DerbyStore') await requireFreeCatalog(conf)
+      const isShared = ha.catalog.class === 'SharedStore'
+      const activate: Service['activate'] = async (term, signal, activation) => {
+        const { onTrouble } = activation
+        await requireNobodyAloneInTerm(ha.directory, rootDirectory, { signal, onTrouble })
+        await service.activate(term, signal, activation)
+      }
+      const formerId = await singleIdOf(ha.directory)
+      const openingDirectory = isShared ? sharedDirectory(rootDirectory) : null
+      const { term, clusterId } = await this.#origin()
+      const known = { openingDirectory, catalogTerm: term, catalogCluster: clusterId }
+      const us = { self: this.#self(), clusterId: formerId }
+      const listed = this.#listed()
+      const options = { ...ha, ...known, ...us, listed, log: this.#log.log }
+      return joinElection({ ...options, service: { ...service, activate } }, onFailure)
+    }
+  }
+
+  /**
+   * A database that doesn't answer now is asked again when a term opens it, and refuses the term then; the shared directory
+   * has to answer.
+   */
+  async #origin(): Promise<Origin> {
+    try {
+      return await originOf(await this.#queries().makeStore(null))
+    } catch (error) {
+      if (!(error instanceof CatalogError) || this.#plan.ha?.catalog.class === 'SharedStore') {
+        throw error
+      }
+      this.#log.log('warn', `whose the catalog is can't be told yet: ${error.message}`)
+      return NO_ORIGIN
+    }
+  }
+
+  async #judgeOwners(rootDirectory: string): Promise<void> {
+    const found = replaceable(await stepsTo(rootDirectory), process.getuid?.() ?? 0)
+    this.#directoryWarnings = found.map((one) => `tajo.rootdir: ${one}`)
+    for (const warning of this.#directoryWarnings) this.#log.log('warn', warning)
+  }
+
+  /** Both for their user alone: secrets and data are there. */
+  async #makeDirectories(haDirectory: string): Promise<void> {
+    await makeHaDirectory(haDirectory, async () => {
+      const warnings = await makeDefaultRootdir(this.#catalogStart())
+      for (const warning of warnings) this.#log.log('warn', warning)
+    })
+  }
+
+  #catalogStart(): Start {
+    const { conf, surroundings } = this.#plan
+    const { env, userName } = surroundings
+    return { conf, home: env.TAJO_HOME ?? '', userName }
+  }
+
+  /** Only a catalog inside of `tajo.rootdir` is surely this cluster's own. */
+  #idNextTo({ clusterId }: Origin): string | null {
+    const { conf } = this.#plan
+    const name = conf.get('tajo.catalog.store.class')
+    if (name === 'SharedStore') return clusterId
+    if (name !== 'DerbyStore') return null
+    const { directory } = parseDerby(conf.get('tajo.catalog.uri'))
+    return directory.startsWith(`${conf.get('tajo.rootdir')}/`) ? clusterId : null
+  }
+
+  #singleStorage(haDirectory: string): SingleStorage {
+    const { conf } = this.#plan
+    const proof = new DirectoryProof(haDirectory, () => catalogBytes(conf))
+    const { monitorMs } = timingOf(conf)
+    return new SingleStorage({
+      directory: conf.get('tajo.rootdir'),
+      prove: () => proof.prove(),
+      space: () => proof.space,
+      everyMs: monitorMs,
+      limitMs: monitorMs,
+      clock: systemClock,
+      log: this.#log.log,
+    })
+  }
+
+  #single(): MasterOptions['join'] {
+    const { conf, addresses } = this.#plan
+    const rootDirectory = conf.get('tajo.rootdir')
+    const haDirectory = join(rootDirectory, 'system', 'ha')
+    return async (service: Service, onFailure) => {
+      await this.#makeDirectories(haDirectory)
+      await this.#judgeOwners(rootDirectory)
+      this.#alone = await useAlone({
+        haDirectory,
+        rootDirectory,
+        address: addresses.umbilical,
+        timing: timingOf(conf),
+        onLost: onFailure,
+        onPutBack: (why) => this.#log.log('warn', why),
+      })
+      requireNoOtherCatalog(this.#catalogStart())
+      const origin = await keptIn(this.#queries())
+      refuseLost(this.#catalogStart(), origin.term)
+      const clusterId = await ownClusterId(haDirectory, this.#idNextTo(origin))
+      requireOurs(catalogName(conf), origin.clusterId, clusterId)
+      const member = new SingleMember({
+        self: this.#self(),
+        hostname: hostname(),
+        pid: process.pid,
+        clusterId,
+        storage: this.#singleStorage(haDirectory),
+        startedAt: new Date().toISOString(),
+        service,
+        onFailure,
+        term: Math.max(1, origin.term),
+      })
+      const secret = await ownSecret(haDirectory)
+      await member.start()
+      leaveTrace(conf)
+      const everyMs = timingOf(conf).monitorMs
+      const { log } = this.#log
+      this.#singleFiles = await SingleFiles.of({ haDirectory, clusterId, secret, everyMs, log })
+      this.#singleFiles.start()
+      return { member, clusterId, secret }
+    }
+  }
+}
+
+/** What its next checkpoint takes, about; 0 where it is a database's, or not made yet. */
+async function catalogBytes(conf: Configuration): Promise<number> {
+  if (conf.get('tajo.catalog.store.class') !== 'DerbyStore') return 0
+  const { file } = parseDerby(conf.get('tajo.catalog.uri'))
+  const found = await stat(file).catch(() => null)
+  return found?.size ?? 0
+}
+
+/** At once, instead of in every term that this master would claim. */
+async function requireFreeCatalog(conf: Configuration): Promise<void> {
+  const { requireFreeDerby } = await import('../../catalog/derby/derby-guard.ts')
+  await requireFreeDerby(conf.get('tajo.catalog.uri'))
+}
+
+/** Of the catalog as it is kept; all of it is read, so that damage is told at the start. */
+async function keptIn({ makeStore }: QueryOptions): Promise<Origin> {
+  const store = await makeStore(null)
+  try {
+    const { clusterId } = (await store.origin?.()) ?? NO_ORIGIN
+    const { term } = await store.readOnly()
+    return { clusterId, term }
+  } finally {
+    await store.close()
+  }
+}
+
+const catalogName = (conf: Configuration): string =>
+  `${conf.get('tajo.catalog.store.class')} ${withoutCredentials(conf.get('tajo.catalog.uri'))}`.trim()
+
+/** Only the cluster's own user may look into it: the secret is there. */
+async function makeHaDirectory(directory: string, before: () => Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const text = `its file system has not answered within ${DIRECTORY_MS / 1000} s: its mount hangs, or the file server is away`
+    timer = setTimeout(() => reject(new Error(text)), DIRECTORY_MS)
+  })
+  try {
+    await Promise.race([before().then(() => makeDirs(directory, 0o700)), late])
+  } catch (error) {
+    if (error instanceof OtherCatalogError) throw error
+    const text = `can't make the HA directory ${directory} (tajo.rootdir): ${messageOf(error)}`
+    throw new Error(text, { cause: error })
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * For sbin/tajo-hosts.sh: which masters and workers there are and how to get to them, one fact a line, its parts
+ * separated by tabs.
+ *
+ *     master      NAME  HOST      HOST is what to give to ssh, or `-` for this host
+ *     worker      NAME  HOST
+ *     ssh-option  WORD            one of TAJO_SSH_OPTS, in their order
+ *     rootdir     PATH            tajo.rootdir: whose daemons these are
+ *
+ * Warnings and errors go to stderr; exit code 1 when the configuration can't be used.
+ */
+
+import { describeError } from '../exit.ts'
+import { splitShellWords } from '../shell-words.ts'
+import { planCluster } from './cluster-plan.ts'
+
+/** What separates parts and lines can't stand in one. */
+function requireOneLine(rootDirectory: string): string {
+  if (!/[\t\r\n]/.test(rootDirectory)) return rootDirectory
+  throw new Error(`tajo.rootdir is ${JSON.stringify(rootDirectory)}: a path in one line is allowed`)
+}
+
+/** What separates parts and lines could not be told apart from one inside a word. */
+function sshOptions(env: NodeJS.ProcessEnv): string[] {
+  const words = splitShellWords(env.TAJO_SSH_OPTS ?? '', 'TAJO_SSH_OPTS')
+  const odd = words.find((word) => word === '' || /[\t\r\n]/.test(word))
+  if (odd === undefined) return words
+  throw new Error(`TAJO_SSH_OPTS holds ${JSON.stringify(odd)}, an option that can't be passed on`)
+}
+
+try {
+  const plan = await planCluster(process.env.TAJO_CONF_DIR ?? 'conf', process.env)
+  for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`)
+  const lines = [
+    ...plan.masters.map(({ name, sshHost }) => ['master', name, sshHost ?? '-']),
+    ...plan.workers.map(({ name, sshHost }) => ['worker', name, sshHost ?? '-']),
+    ...sshOptions(process.env).map((word) => ['ssh-option', word]),
+    ['rootdir', requireOneLine(plan.rootDirectory)],
+  ]
+  process.stdout.write(lines.map((parts) => `${parts.join('\t')}\n`).join(''))
+} catch (thrown) {
+  process.stderr.write(`${describeError(thrown).message}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,92 @@
+/**
+ * Files named by a nonce, by which two processes find out whether they have one directory: the active master's own, which
+ * workers look for, and a worker's, whose name the master tries to create. For the masters' own contest see contest.ts.
+ *
+ * A name that nobody has asked for before is asked for by an open; one that was asked for in vain is looked for in the
+ * listing from then on, since its absence is remembered for half a minute on NFS.
+ */
+import { openDisk } from '../world/disk.ts'
+import { makeDirs } from '../world/make-dirs.ts'
+import type { Disk } from '../world/ports.ts'
+
+/** What an exclusive create of another's nonce has found: the name is there (one directory), or could be made (two). */
+export type NonceCheck = 'exists' | 'created' | 'unknown'
+
+/** How the directory of nonces is made: `path` names the one that it lies in, and only what is below `below` is made. */
+export interface MadeThrough {
+  readonly path: string
+  readonly below: string
+}
+
+export class NonceFiles {
+  readonly #disk: Disk
+  readonly #name: string
+  readonly #missed = new Set<string>()
+
+  /**
+   * Nonces lie in `name`, in `directory` (absolute). Nothing is touched before the first call; all reject with the system's
+   * error.
+   */
+  constructor(directory: string, name: string) {
+    this.#disk = openDisk(directory)
+    this.#name = name
+  }
+
+  /** Makes the nonce, and the directories that are missing. */
+  async make(nonce: string, text: string, made: MadeThrough): Promise<void> {
+    if (await this.add(nonce, text)) return
+    await makeDirs(`${made.path}/${this.#name}`, 0o777, made.below)
+    if (!(await this.add(nonce, text))) throw new Error(`${this.#name} can't be made`)
+  }
+
+  /** Makes the nonce, and no directory; false where the directory of the nonces isn't there. */
+  async add(nonce: string, text: string): Promise<boolean> {
+    return (await this.#disk.create('contest', this.#at(nonce), text)) !== 'missing'
+  }
+
+  /** Is that nonce here? */
+  async has(nonce: string): Promise<boolean> {
+    if (this.#missed.has(nonce)) return (await this.list())?.includes(nonce) ?? false
+    if ((await this.#disk.glimpse('contest', this.#at(nonce))) !== 'missing') return true
+    this.#missed.add(nonce)
+    return (await this.list())?.includes(nonce) ?? false
+  }
+
+  /** Null: there is no directory of nonces. */
+  async list(): Promise<string[] | null> {
+    const names = await this.#disk.list('contest', this.#name)
+    return names === 'missing' ? null : names
+  }
+
+  /** Null: it isn't here. */
+  async read(nonce: string): Promise<string | null> {
+    const text = await this.#disk.read('contest', this.#at(nonce))
+    return text === 'missing' ? null : text
+  }
+
+  async remove(nonce: string): Promise<void> {
+    await this.#disk.unlink('contest', this.#at(nonce))
+  }
+
+  /**
+   * What an exclusive create of another's nonce finds here, which no cache can answer. One that fails may stand for "exists"
+   * (HDFS's gateway says EIO): the listing decides.
+   */
+  async check(nonce: string, text: string): Promise<NonceCheck> {
+    try {
+      const made = await this.#disk.create('contest', this.#at(nonce), '')
+      if (made === 'missing') return 'unknown'
+      if (made === 'created') {
+        await this.remove(nonce)
+        return 'created'
+      }
+    } catch (error) {
+      if (!(await this.list())?.includes(nonce)) throw error
+    }
+    return (await this.read(nonce)) === text ? 'exists' : 'unknown'
+  }
+
+  #at(nonce: string): string {
+    return `${this.#name}/${nonce}`
+  }
+}

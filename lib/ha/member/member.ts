@@ -1,0 +1,457 @@
+/**
+ * The master's side: starts the keeper, is told the lease, and turns it into what a service can use: `mayServe()`,
+ * `commit()`, `activate`, `drain`, `deactivate`.
+ *
+ * It promises to act under a term only until the deadline it was last told, whatever becomes of its keeper: a frozen
+ * process fires no timers, so `mayServe` reads the clock at the moment of acting. A keeper that dies or falls silent is
+ * killed and replaced; the new one goes on with the same term as long as its heartbeat is there.
+ *
+ * The same class runs in the master and in the simulation.
+ */
+import type { ContestFacts, Delivery, Letter, LetterReply } from '../rules/contest.ts'
+import { type Hearing, onClock } from '../rules/network-rank.ts'
+import { unheardOf } from '../unreachable.ts'
+import { comesOfNoSpace, HaError, messageOf } from '../words/errors.ts'
+import type { Joined, LostCall, Picture, Start, ToMaster } from '../words/messages.ts'
+import { HeldTerm } from './held-term.ts'
+import { KeeperRequests } from './keeper-requests.ts'
+import { Letters } from './letters.ts'
+import type {
+  HistoryEntry,
+  MasterState,
+  Member,
+  MemberView,
+  Renewal,
+  Service,
+} from './member-api.ts'
+import { viewOf } from './member-view.ts'
+import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
+
+export interface MemberPorts extends KeeperPorts {
+  readonly service: Service
+}
+
+/** What a keeper is told at its start, less what only this class knows. */
+export type MemberStart = Omit<Start, 'resume' | 'joined' | 'knownTerm' | 'contest' | 'lost'>
+
+/** A call that was never answered is told for so long after its keeper was replaced. */
+const LOST_TOLD_MS = 600_000
+
+export class MemberCore implements Member {
+  readonly #ports: MemberPorts
+  readonly #start: MemberStart
+  readonly #keeper: SupervisedKeeper
+  readonly #requests: KeeperRequests
+  readonly #term: HeldTerm
+  #state: MasterState = 'starting'
+  #picture: Picture | null = null
+  #epoch = 0
+  /** The newest number that is known to be taken. */
+  #newestTerm = 0
+  /** What keeps the activation waiting. */
+  #trouble: string | null = null
+  #known: Start['joined'] = null
+  #lost: LostCall | null = null
+  #listeners: ((view: MemberView) => void)[] = []
+  readonly #renewalListeners: ((renewal: Renewal) => void)[] = []
+  #listed: readonly string[]
+  readonly #letters: Letters
+  #measure: (wanted: boolean) => void = () => {}
+  #joined: { resolve(): void; reject(error: HaError): void } | null = null
+  #left: (() => void) | null = null
+  #failed: (error: HaError) => void = () => {}
+
+  constructor(ports: MemberPorts, start: MemberStart) {
+    this.#ports = ports
+    this.#start = start
+    this.#listed = start.listed ?? []
+    this.#letters = new Letters((message) => this.#keeper.send(message))
+    this.#term = new HeldTerm(ports.clock)
+    this.#keeper = new SupervisedKeeper(ports, start.timing, {
+      introduction: () => ({
+        ...start,
+        joined: this.#known,
+        resume: this.#term.resume(),
+        knownTerm: this.#newestTerm,
+        listed: this.#listed,
+        contest: this.#picture?.contest ?? null,
+        lost: this.#lost,
+      }),
+      onMessage: (message) => this.#onMessage(message),
+      onGone: () => this.#onKeeperGone(),
+      onHopeless: (error) => this.#fail(error),
+    })
+    this.#requests = new KeeperRequests((message) => this.#keeper.send(message))
+  }
+
+  /** Starts the keeper; resolves when it has joined the directory, rejects with its refusal. */
+  join(): Promise<{ clusterId: string; secret: string }> {
+    return new Promise((resolve, reject) => {
+      const told = (): void => {
+        const { clusterId = '', secret = '' } = this.#known ?? {}
+        resolve({ clusterId, secret })
+      }
+      this.#joined = { resolve: told, reject }
+      this.#keeper.start()
+    })
+  }
+
+  /** Called once if the keeper can't be kept alive: this master can't take part any more. */
+  onFailure(listener: (error: HaError) => void): void {
+    this.#failed = listener
+  }
+
+  mayServe(): boolean {
+    return this.#term.mayServe()
+  }
+
+  /** Requests accepted before a planned hand-over may still finish while it drains. */
+  mayFinish(): boolean {
+    return this.#term.mayFinish()
+  }
+
+  term(): number | null {
+    return this.mayFinish() ? this.#term.number : null
+  }
+
+  view(): MemberView {
+    return viewOf({
+      start: this.#start,
+      picture: this.#picture,
+      term: this.#term,
+      state: this.#currentState(),
+      epoch: this.#epoch,
+      trouble: this.#trouble,
+    })
+  }
+
+  /** What is asked before the term serves waits for that, too. */
+  commit(): Promise<void> {
+    if (!this.#hasOpened) {
+      return Promise.reject(new HaError('NOT_ACTIVE', 'this master is not active'))
+    }
+    return this.#requests.commit(this.#term.number, this.#term.acting)
+  }
+
+  giveUp(why: string): void {
+    if (this.#hasOpened) this.#keeper.send({ type: 'give-up', term: this.#term.number, why })
+  }
+
+  hint(why: string): void {
+    this.#keeper.send({ type: 'hint', why })
+  }
+
+  async handOver(
+    successor: string | null,
+    { force, by }: { force: boolean; by: string },
+  ): Promise<void> {
+    await this.#requests.command((id) => ({ type: 'hand-over', id, successor, force, by }))
+  }
+
+  async takeOver({ force, by }: { force: boolean; by: string }): Promise<void> {
+    await this.#requests.command((id) => ({ type: 'take-over', id, force, by }))
+  }
+
+  /** Rejects TIMEOUT when the shared directory does not answer within the monitor interval. */
+  async history(limit: number): Promise<HistoryEntry[]> {
+    const { clock } = this.#ports
+    const limitMs = this.#start.timing.monitorMs
+    let cancel = (): void => {}
+    const late = new Promise<never>((_, reject) => {
+      const error = new HaError('TIMEOUT', `the shared directory did not answer in ${limitMs} ms`)
+      cancel = clock.after(limitMs, () => reject(error))
+    })
+    const asked = this.#requests.command((id) => ({ type: 'history', id, limit }))
+    try {
+      return [...(await Promise.race([asked, late]))]
+    } finally {
+      cancel()
+    }
+  }
+
+  hears(hearing: Hearing): void {
+    this.#keeper.send({ type: 'hears', hearing: onClock(hearing, this.#ports.clock.nowMs()) })
+  }
+
+  onMeasure(listener: (wanted: boolean) => void): void {
+    this.#measure = listener
+  }
+
+  lists(addresses: readonly string[]): void {
+    if (addresses.join() === this.#listed.join()) return
+    this.#listed = addresses
+    this.#keeper.send({ type: 'listed', addresses })
+  }
+
+  letter(letter: Letter): Promise<LetterReply> {
+    return this.#letters.take(letter)
+  }
+
+  onLetter(deliver: (to: string, letter: Letter) => Promise<Delivery>): void {
+    this.#letters.use(deliver)
+  }
+
+  facts(): ContestFacts | null {
+    return this.#picture?.facts ?? null
+  }
+
+  suspects(address: string): void {
+    this.#keeper.send({ type: 'suspect', address })
+  }
+
+  stop(reason: string): Promise<void> {
+    if (this.#state === 'stopped' || this.#keeper.pid === null) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#left = resolve
+      this.#keeper.send({ type: 'leave', reason })
+    })
+  }
+
+  onState(listener: (view: MemberView) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  onRenewal(listener: (renewal: Renewal) => void): void {
+    this.#renewalListeners.push(listener)
+  }
+
+  /** The keeper's pid, for tests and status. */
+  get keeperPid(): number | null {
+    return this.#keeper.pid
+  }
+
+  // ---- the keeper ------------------------------------------------------------------------------------------------
+
+  #onKeeperGone(): boolean {
+    this.#requests.failCommands()
+    this.#letters.forget()
+    if (this.#left === null) return true
+    this.#finish()
+    return false
+  }
+
+  #fail(error: HaError): void {
+    this.#ports.log('error', error.message)
+    this.#endTerm(error.message)
+    const joined = this.#joined
+    this.#joined = null
+    this.#finish()
+    if (joined !== null) joined.reject(error)
+    else this.#failed(error)
+  }
+
+  #finish(): void {
+    this.#keeper.end()
+    this.#setState('stopped')
+    this.#left?.()
+    this.#left = null
+  }
+
+  // ---- its messages ----------------------------------------------------------------------------------------------
+
+  #onMessage(message: ToMaster): void {
+    switch (message.type) {
+      case 'ready':
+        this.#onReady(message.joined)
+        return
+      case 'refused':
+        // Final, also for a keeper that was started anew: the directory isn't ours any more.
+        this.#fail(new HaError(message.code, message.message))
+        return
+      case 'ping':
+        this.#keeper.send({ type: 'pong', ping: message.ping })
+        return
+      case 'activate':
+        void this.#activate(message)
+        return
+      case 'serve':
+        this.#serve(message.term)
+        return
+      case 'lease':
+        this.#onRenewed(message.tookMs)
+        this.#term.extend(message.term, message.untilMs)
+        this.#setState(this.#currentState())
+        return
+      case 'suspend':
+        this.#term.suspend(message.term)
+        this.#keeper.send({ type: 'suspended', term: message.term })
+        this.#setState(this.#currentState())
+        return
+      case 'drain':
+        void this.#drain(message.term, message.successor)
+        return
+      case 'deactivate':
+        void this.#deactivate(message.term, message.reason)
+        return
+      case 'measure':
+        this.#measure(message.wanted)
+        return
+      case 'send-letter':
+        this.#letters.send(message)
+        return
+      case 'letter-reply':
+        this.#letters.onReply(message.id, message.reply)
+        return
+      case 'committed':
+        this.#requests.onCommitted(message.ids, this.#term)
+        return
+      case 'reply':
+        if (message.error === null) this.#requests.onAnswer(message.id, [])
+        else this.#requests.onRefusal(message.id, message.error)
+        return
+      case 'picture':
+        this.#picture = message.picture
+        this.#learn(message.picture.epoch)
+        this.#newestTerm = Math.max(this.#newestTerm, message.picture.newestTerm)
+        if (this.#state === 'starting') this.#setState('backup')
+        else this.#announce()
+        return
+      case 'history':
+        this.#requests.onAnswer(message.id, message.entries)
+        return
+      case 'log':
+        this.#ports.log(message.level, message.message, message.facts)
+        return
+      case 'lost-call':
+        this.#onLostCall(message.text)
+        return
+      case 'left':
+        this.#endTerm('stopped')
+        this.#finish()
+        return
+      default:
+        // After an upgrade under it, a keeper that is started anew is of the later version.
+        this.#ports.log('error', `from the keeper: ${unheardOf(message)}`, {})
+    }
+  }
+
+  /** With one file thread less, and whatever waits for that call, the keeper is half of one. */
+  #onLostCall(text: string): void {
+    const before = this.#lost
+    this.#lost = { text, untilMs: this.#ports.clock.nowMs() + LOST_TOLD_MS }
+    if (!this.#keeper.replace(text)) this.#lost = before
+  }
+
+  #onRenewed(tookMs: number): void {
+    const renewal = { tookMs, marginMs: this.#term.marginMs }
+    for (const listener of this.#renewalListeners) listener(renewal)
+  }
+
+  #onReady(joined: Joined): void {
+    this.#known = joined
+    this.#joined?.resolve()
+    this.#joined = null
+    // Its predecessor may have died with our last word about a term that is over: this one knows of none.
+    if (this.#term.is === null && this.#state !== 'starting') this.#setState('backup')
+    if (this.#term.is === 'opened') this.#tellOpened()
+    this.#requests.repeat(this.#term.acting ? 'all' : 'renewals')
+  }
+
+  // ---- the term --------------------------------------------------------------------------------------------------
+
+  get #hasOpened(): boolean {
+    return this.#term.is === 'opened' || this.#term.acting
+  }
+
+  async #activate({ term, untilMs, takeOver }: ToMaster & { type: 'activate' }): Promise<void> {
+    const signal = this.#term.begin(term, untilMs, takeOver)
+    this.#trouble = null
+    this.#learn(term)
+    this.#setState('activating')
+    try {
+      await this.#ports.service.activate(term, signal, {
+        onTrouble: (why, cause) => {
+          if (!this.#term.holds(term)) return
+          if (comesOfNoSpace(cause)) this.#keeper.send({ type: 'no-room', term })
+          this.#trouble = why
+          this.#announce()
+        },
+        renewed: async () => {
+          if (this.#term.holds(term)) await this.#requests.renewal(term)
+          else throw new HaError('NOT_ACTIVE', `term ${term} is over`)
+        },
+      })
+    } catch (error) {
+      if (!this.#term.holds(term)) return
+      this.#endTerm(messageOf(error))
+      this.#keeper.send({ type: 'activation-failed', term, why: messageOf(error) })
+      return
+    }
+    if (this.#term.open(term)) this.#tellOpened()
+  }
+
+  /** To each keeper anew: the one before may have died before it put the term on record, or after. */
+  #tellOpened(): void {
+    const keeps = this.#ports.service.keeps?.() ?? null
+    const term = this.#term.number
+    this.#keeper.send({ type: 'opened', term, ...(keeps === null ? {} : { keeps }) })
+  }
+
+  #serve(term: number): void {
+    if (!this.#term.serve(term)) return
+    this.#setState(this.#currentState())
+    this.#requests.repeat('all')
+  }
+
+  /**
+   * Nothing new from here on; what was accepted may finish and commit. `drained` is the word on which the keeper
+   * releases the term, and a successor then serves at once: so the term is dropped for good before it is given. Were it
+   * only paused, a new keeper could take it up again beside the successor.
+   */
+  async #drain(term: number, successor: string | null): Promise<void> {
+    if (!this.#term.drain(term)) return
+    this.#setState('stepping-down')
+    try {
+      await this.#ports.service.drain(term, successor)
+    } catch (error) {
+      this.#ports.log('error', `draining term ${term} failed: ${messageOf(error)}`, { term })
+    }
+    await this.#drop(term, 'handed over')
+    this.#keeper.send({ type: 'drained', term })
+  }
+
+  async #deactivate(term: number, reason: string): Promise<void> {
+    await this.#drop(term, reason)
+    this.#keeper.send({ type: 'deactivated', term })
+    if (this.#term.is === null) this.#setState('backup')
+  }
+
+  async #drop(term: number, reason: string): Promise<void> {
+    if (!this.#term.holds(term)) return
+    this.#endTerm(reason)
+    this.#setState('stepping-down')
+    try {
+      await this.#ports.service.deactivate(term, reason)
+    } catch (error) {
+      this.#ports.log('error', `deactivating term ${term} failed: ${messageOf(error)}`, { term })
+    }
+  }
+
+  /** Synchronous, so that not one request is served after it. */
+  #endTerm(reason: string): void {
+    const over = new HaError('NOT_ACTIVE', reason)
+    this.#term.end(over)
+    this.#requests.failCommits(over)
+  }
+
+  #currentState(): MasterState {
+    return this.#term.state() ?? this.#state
+  }
+
+  /** A new keeper knows no term before its first look; what was known stays known. */
+  #learn(epoch: number): void {
+    this.#epoch = Math.max(this.#epoch, epoch)
+    this.#newestTerm = Math.max(this.#newestTerm, epoch)
+  }
+
+  #setState(state: MasterState): void {
+    if (state === this.#state) return
+    this.#state = state
+    this.#announce()
+  }
+
+  #announce(): void {
+    const view = this.view()
+    for (const listener of this.#listeners) listener(view)
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * One query as this term's master knows it, and its two faces: the status that its client is told, and the record that
+ * the history keeps. Only `list.ts` changes a query.
+ */
+import type { QueryError, QueryRecord, QueryStatus, Session, Task } from '../../../rpc/contract.ts'
+
+export type QueryKind = QueryStatus['kind']
+export type Answer = NonNullable<QueryStatus['answer']>
+
+/**
+ * `queued`: waits for a worker. `dispatching`: one was asked to run it. `running`: on that worker, or, without one, in
+ * this master. `expected`: its worker has yet to tell of it, an earlier term's or one that it was given while it told
+ * what it runs. `applying`: its end is known and being written to the catalog. `waiting`: for its turn to be written
+ * there, since another query holds the table. `ended`: for good.
+ */
+export type Stage =
+  | 'queued'
+  | 'dispatching'
+  | 'running'
+  | 'expected'
+  | 'applying'
+  | 'waiting'
+  | 'ended'
+
+export type EndState = 'succeeded' | 'failed' | 'killed'
+
+/** Where a query runs. */
+export interface Spot {
+  readonly workerId: string
+  readonly incarnation: string
+  /** Where its client fetches the result. */
+  readonly clientRpc: string
+  /** `WorkerInfo.network`: another one later means that its host was started anew. */
+  readonly network?: string | undefined
+}
+
+/** How a query ended. */
+export interface End {
+  readonly state: EndState
+  readonly rows?: number | null
+  readonly message?: string | null
+  readonly error?: QueryError | null
+  readonly answer?: Answer | null
+  /** What the session has become. */
+  readonly session?: Session | null
+}
+
+export interface Query {
+  readonly queryId: string
+  /** Of a read its client counts them, of a change its masters do. */
+  attempt: number
+  readonly sql: string
+  readonly user: string
+  readonly database: string
+  readonly kind: QueryKind
+  readonly submittedMs: number
+  /** Null for what the master does itself, and for an earlier term's until its worker tells. */
+  task: Task | null
+  stage: Stage
+  state: EndState | null
+  spot: Spot | null
+  /** Its worker has a slot for it: from the moment that it is given until its end there is heard of. */
+  hasSlot: boolean
+  /** Monotonic: since when it is in this stage. */
+  sinceMs: number
+  startedMs: number | null
+  finishedMs: number | null
+  progress: number
+  rows: number | null
+  message: string | null
+  error: QueryError | null
+  answer: Answer | null
+  session: Session | null
+  /** Its attempts whose worker died. */
+  failures: NonNullable<QueryRecord['failures']>
+  /** Where earlier attempts of a read ran. */
+  tried: readonly Spot[]
+}
+
+/** What a query begins with. */
+export type NewQuery = Pick<
+  Query,
+  'queryId' | 'attempt' | 'sql' | 'user' | 'database' | 'kind' | 'submittedMs'
+> & {
+  readonly task: Task | null
+  readonly failures?: Query['failures'] | undefined
+  readonly tried?: Query['tried']
+}
+
+export function stateOf({ stage, state }: Query): QueryStatus['state'] {
+  if (stage === 'ended') return state ?? 'failed'
+  return stage === 'queued' || stage === 'dispatching' ? 'queued' : 'running'
+}
+
+/** What its client is told of it. */
+export const kindOf = ({ mode }: Task): QueryKind =>
+  mode === 'write' || mode === 'compact' ? 'change' : 'select'
+
+/** Nobody asked for it: with its worker, or when it is killed, it is gone, and begins anew in its own time. */
+export const isBackground = ({ task }: Pick<Query, 'task'>): boolean =>
+  task?.compaction?.background === true
+
+/** It runs in slots that no other query needs. */
+export const givesWay = (query: Pick<Query, 'task'>): boolean =>
+  isBackground(query) && query.task?.compaction?.inTurn !== true
+
+/** Whether its end changes data or schema, so that it must be in the catalog before it is told. */
+export const changesData = ({ kind }: Query): boolean => kind === 'change'
+
+export function statusOf(query: Query, epoch: number): QueryStatus {
+  const state = stateOf(query)
+  return {
+    queryId: query.queryId,
+    attempt: query.attempt,
+    state,
+    kind: query.kind,
+    worker: state === 'queued' ? null : (query.spot?.clientRpc ?? null),
+    progress: query.progress,
+    rows: query.rows,
+    message: query.message,
+    error: query.error,
+    answer: query.answer,
+    session: query.session,
+    epoch,
+  }
+}
+
+/** Statements in the history are cut at so many characters. */
+const LONGEST_RECORDED_SQL = 2000
+
+export function recordOf(
+  query: Query,
+  by: { readonly master: string; readonly epoch: number },
+): QueryRecord {
+  const { sql } = query
+  return {
+    queryId: query.queryId,
+    attempt: query.attempt,
+    sql: sql.length > LONGEST_RECORDED_SQL ? `${sql.slice(0, LONGEST_RECORDED_SQL)}…` : sql,
+    user: query.user,
+    database: query.database,
+    kind: query.kind,
+    state: stateOf(query),
+    submittedMs: query.submittedMs,
+    startedMs: query.startedMs,
+    finishedMs: query.finishedMs,
+    progress: query.progress,
+    rows: query.rows,
+    message: query.message,
+    error: query.error,
+    worker: query.spot?.workerId ?? null,
+    ...(query.failures.length === 0 ? {} : { failures: query.failures }),
+    ...by,
+  }
+}

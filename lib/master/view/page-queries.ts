@@ -1,0 +1,192 @@
+/**
+ * What pages ask of the cluster rather than of this master: the catalog, workers, SQL, the end of a query, and the list of
+ * queries where only the active knows it. It goes
+ * through the ordinary client, which finds the active master, be it this one or another, and lives through a failover.
+ * The client is loaded when the first page needs it.
+ */
+import type { Clock } from '../../base/clock.ts'
+import type { QueryResult, TajoClient, TajoClientOptions } from '../../client/index.ts'
+import type { WorkerRow } from '../../rpc/contract.ts'
+import { RpcError } from '../../rpc/index.ts'
+import type {
+  QueryRow,
+  SqlLine,
+  SqlOut,
+  SqlRequest,
+  TablesDocument,
+  TablesFilter,
+} from '../../web/view.ts'
+
+export interface PageQueriesOptions {
+  /** This master's own addresses: it names the active one. Null before it has joined. */
+  readonly ownAddresses: () => { readonly clientRpc: string; readonly catalog: string } | null
+  /** Null before it has joined. */
+  readonly clusterId: () => string | null
+  readonly clock: Clock
+}
+
+/** A page shows at once that there is no active master; it asks again by itself. */
+const QUICK = { maxNum: 4, pauseTimeMs: 250, nobodyMs: 1000 }
+/** What the list of queries shows as the user of a page. */
+const USER = 'web'
+/** A page is for people: more rows, or longer ones, are for tsql. */
+const MOST_BYTES = 16 * 1024 * 1024
+
+type Client = typeof import('../../client/index.ts')
+
+export class PageQueries {
+  readonly #options: PageQueriesOptions
+  #quick: TajoClient | null = null
+  #closed = false
+
+  constructor(options: PageQueriesOptions) {
+    this.#options = options
+  }
+
+  databases(): Promise<string[]> {
+    return this.#ask((client) => client.databases())
+  }
+
+  tables(database: string, filter: TablesFilter): Promise<Omit<TablesDocument, 'database'>> {
+    return this.#ask((client) => client.tablesAmong(database, filter))
+  }
+
+  workers(): Promise<WorkerRow[]> {
+    return this.#ask((client) => client.workers())
+  }
+
+  queries(limit: number): Promise<QueryRow[]> {
+    return this.#ask((client) => client.queries(limit))
+  }
+
+  kill(queryId: string): Promise<boolean> {
+    return this.#ask((client) => client.kill(queryId))
+  }
+
+  async run(request: SqlRequest, signal: AbortSignal, out: SqlOut): Promise<void> {
+    const lib = await import('../../client/index.ts')
+    const { database, variables } = request
+    const client = this.#make(lib, { session: { database, variables, user: USER } })
+    try {
+      await runOn(client, request, { signal, out })
+    } catch (error) {
+      const line = errorLine(error, lib)
+      // Whoever went away needs no answer.
+      if (!signal.aborted && line !== null) out.say(line)
+      else if (line === null) throw error
+    } finally {
+      await client.close()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#quick?.close()
+    this.#quick = null
+  }
+
+  async #ask<T>(work: (client: TajoClient) => Promise<T>): Promise<T> {
+    const lib = await import('../../client/index.ts')
+    if (this.#closed) throw new RpcError('UNAVAILABLE', 'this master is stopping')
+    this.#quick ??= this.#make(lib, { retry: QUICK })
+    try {
+      return await work(this.#quick)
+    } catch (error) {
+      if (error instanceof lib.NoMasterError) {
+        throw new RpcError('UNAVAILABLE', error.message, { cause: error })
+      }
+      if (error instanceof lib.QueryError && error.kind === 'refused') {
+        throw new RpcError('BAD_REQUEST', error.message, { cause: error })
+      }
+      if (error instanceof lib.ClosedError) {
+        throw new RpcError('UNAVAILABLE', 'this master is stopping', { cause: error })
+      }
+      throw error
+    }
+  }
+
+  #make({ TajoClient, knownCluster }: Client, more: Partial<TajoClientOptions>): TajoClient {
+    const { clock, ownAddresses, clusterId } = this.#options
+    const own = ownAddresses()
+    const id = clusterId()
+    if (own === null || id === null) {
+      throw new RpcError('UNAVAILABLE', 'this master has not joined its cluster yet')
+    }
+    const masters = [{ client: own.clientRpc, catalog: own.catalog }]
+    return new TajoClient({ masters, clock, cluster: knownCluster(id), ...more })
+  }
+}
+
+interface Course {
+  readonly signal: AbortSignal
+  readonly out: SqlOut
+}
+
+async function runOn(
+  client: TajoClient,
+  { sql, maxRows }: SqlRequest,
+  { signal, out }: Course,
+): Promise<void> {
+  let named = false
+  const name = (queryId: string): void => {
+    if (!named) out.say({ queryId })
+    named = true
+  }
+  const result = await client.query(sql, {
+    signal,
+    onProgress: ({ queryId, state, progress, worker }) => {
+      name(queryId)
+      out.say({ progress: { state, progress, worker } })
+    },
+  })
+  name(result.queryId)
+  const { rows, truncated } = await passRows(result, maxRows, out)
+  const { database, variables } = client.session
+  const message = result.message
+  out.say({ end: { rows, truncated, message, session: { database, variables } } })
+}
+
+/** What is over the limits is not read: that ends the query. */
+async function passRows(
+  result: QueryResult,
+  maxRows: number,
+  out: SqlOut,
+): Promise<{ rows: number; truncated: boolean }> {
+  if (result.columns.length > 0)
+    out.say({ columns: result.columns.map((column) => ({ ...column })) })
+  let rows = 0
+  let bytes = 0
+  for await (const batch of result.rows()) {
+    const wanted = batch.slice(0, maxRows - rows)
+    for (const few of slices(wanted)) {
+      const line = { rows: few.map((row) => [...row]) }
+      bytes += JSON.stringify(line).length
+      if (bytes > MOST_BYTES) return { rows, truncated: true }
+      if (!(await out.rows(line))) return { rows, truncated: true }
+      rows += few.length
+    }
+    if (wanted.length < batch.length) return { rows, truncated: true }
+  }
+  return { rows, truncated: false }
+}
+
+const ROWS_A_LINE = 200
+
+function* slices<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < all.length; at += ROWS_A_LINE) yield all.slice(at, at + ROWS_A_LINE)
+}
+
+/** Null: none of the statement's doing. */
+function errorLine(
+  error: unknown,
+  { QueryError, NoMasterError, ClosedError }: Client,
+): SqlLine | null {
+  if (error instanceof QueryError) {
+    const { message, place, kind } = error
+    return { error: { message, place: place === null ? null : { ...place }, kind } }
+  }
+  if (error instanceof NoMasterError || error instanceof ClosedError) {
+    return { error: { message: error.message, place: null, kind: 'lost' } }
+  }
+  return null
+}
