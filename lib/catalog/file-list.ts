@@ -38,6 +38,7 @@ const PIECE_FILES = 256
 const OUTSIDE = /^\/|(?:^|\/)\.\.(?:\/|$)/
 /** No path has it. */
 const BETWEEN = '\0'
+const BEYOND_LATIN1 = /[^\0-\xff]/
 const NOT_COUNTED = -1
 
 /**
@@ -47,7 +48,7 @@ const NOT_COUNTED = -1
 export class FilePiece implements Iterable<DataFile> {
   readonly partition: PartitionValues
   readonly length: number
-  readonly #paths: string
+  readonly #paths: KeptText
   readonly #rows: number[]
   readonly #bytes: number[]
 
@@ -55,7 +56,7 @@ export class FilePiece implements Iterable<DataFile> {
   constructor(partition: PartitionValues, { paths, rows, bytes }: Columns) {
     this.partition = partition
     this.length = rows.length
-    this.#paths = paths
+    this.#paths = rows.length === PIECE_FILES ? outsideOfHeap(paths) : paths
     this.#rows = rows
     this.#bytes = bytes
   }
@@ -79,7 +80,7 @@ export class FilePiece implements Iterable<DataFile> {
   }
 
   paths(): string[] {
-    return this.#paths.split(BETWEEN)
+    return textOf(this.#paths).split(BETWEEN)
   }
 
   packed(): PackedFiles {
@@ -98,7 +99,7 @@ export class FilePiece implements Iterable<DataFile> {
     rows.push(...more.rows)
     bytes.push(...more.bytes)
     return new FilePiece(this.partition, {
-      paths: this.#paths + BETWEEN + more.paths,
+      paths: textOf(this.#paths) + BETWEEN + more.paths,
       rows,
       bytes,
     })
@@ -112,6 +113,18 @@ export class FilePiece implements Iterable<DataFile> {
     return column.slice(0, this.length)
   }
 }
+
+/**
+ * The paths of a full piece lie outside of V8's heap, where the allocator may ask the kernel for huge pages
+ * (sbin/tajo-daemon.sh). When a master is killed, nothing that others watch closes before the kernel has its memory back,
+ * page by page, and paths are most of what a catalog of millions of files takes. A piece that is not full yet is replaced
+ * with each file that comes, and memory outside of the heap is not made for that.
+ */
+type KeptText = string | Buffer
+const outsideOfHeap = (text: string): KeptText =>
+  BEYOND_LATIN1.test(text) ? text : Buffer.from(text, 'latin1')
+const textOf = (text: KeptText): string =>
+  typeof text === 'string' ? text : text.toString('latin1')
 
 interface Columns {
   readonly paths: string

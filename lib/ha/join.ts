@@ -77,7 +77,8 @@ const EAGER = ['--no-lazy', '--no-flush-bytecode']
 
 function spawnKeeper(log: Log): KeeperHandle {
   makeInotify(log)
-  const { NODE_OPTIONS: _masterOnly, ...env } = process.env
+  // Those two are meant for a master, and for what it keeps in memory.
+  const { NODE_OPTIONS: _options, GLIBC_TUNABLES: _allocator, ...env } = process.env
   const child = fork(fileURLToPath(new URL('./keeper-process.js', import.meta.url)), [], {
     detached: true,
     execArgv: ['--max-old-space-size=48', '--max-semi-space-size=1', ...EAGER],

@@ -44,6 +44,8 @@ export function startDaemon(
       TAJO_LOG_DIR: join(dir, 'logs'),
       TAJO_PID_DIR: join(dir, 'run'),
       TAJO_IDENT_STRING: 'test',
+      // As sbin/tajo-daemon.sh starts a master.
+      ...(role === 'master' ? { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' } : {}),
       TAJO_PID_FILE: undefined,
       TAJO_LOG_FILE: undefined,
       TAJO_MASTER_NAME: undefined,
