@@ -6,8 +6,8 @@
  * One look is in flight at a time, however long it hangs: a file call can't be taken back.
  */
 import type { Clock } from './clock.ts'
+import { messageOf } from './failures.ts'
 import type { Log } from './log.ts'
-import { messageOf } from './message-of.ts'
 
 export interface StorageLookOptions {
   /** What is told of it, as a path. */

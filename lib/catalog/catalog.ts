@@ -16,8 +16,8 @@
  *   end of a term, and `onBroken` is to make that true. Another master can read back what is there, or say why not.
  */
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
 import { inSlices, Slices } from '../base/slices.ts'
 import { Draft } from './apply.ts'
 import { CatalogError } from './errors.ts'

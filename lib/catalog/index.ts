@@ -10,7 +10,6 @@ export { type Build, Catalog, type CatalogOptions } from './catalog.ts'
 export { DumpReader, dumpLines, dumpPieces, isEmptyCatalog } from './dump.ts'
 export { CatalogError, type CatalogErrorCode } from './errors.ts'
 export { FileList } from './file-list.ts'
-export { type MemKept, MemStore, memKept } from './mem-store.ts'
 export type {
   CatalogData,
   Change,
@@ -44,3 +43,4 @@ export type {
   Progress,
   ReadableStore,
 } from './store.ts'
+export { type MemKept, MemStore, memKept } from './store.ts'

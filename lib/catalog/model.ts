@@ -7,7 +7,6 @@
  * or the new. Files are written to their final place under a name that carries the query's id, long before the
  * transaction; what no table names any more is removed later.
  */
-
 import type { FileList } from './file-list.ts'
 
 export type FileFormat = 'TEXT' | 'JSON' | 'PARQUET'

@@ -1,11 +1,46 @@
 /**
  * The command line: `tajo COMMAND [options]`, read by yargs in strict mode. Long options take one dash, as in Tajo, or
  * two. Whatever is not understood is a usage error that names the nearest allowed word.
+ *
+ * What `tajo.ts` gives to a command, and what it expects back.
  */
 import yargs from 'yargs'
 import { nearest } from '../base/nearest.ts'
 import { type CliError, usageError } from './exit.ts'
-import { PARSER, typedAs } from './parser-settings.ts'
+import type { Output } from './print.ts'
+
+export interface CommandContext {
+  /** What follows the command word, with `--config` and `--json` taken out. */
+  readonly args: readonly string[]
+  /** haadmin only: its verbs and options as typed. */
+  readonly options: Readonly<Record<string, string | boolean>>
+  readonly json: boolean
+  /** Absolute. */
+  readonly confDir: string
+  /** TAJO_HOME, absolute. */
+  readonly home: string
+  /** The environment after `conf/tajo-env.sh`. */
+  readonly env: NodeJS.ProcessEnv
+  readonly output: Output
+}
+
+/** Resolves to the exit code; rejects with a CliError for an error that is told in one line. */
+export type Run = (context: CommandContext) => Promise<number>
+
+/** How both programs have yargs read a command line: Tajo's single-dash words whole, values as they stand. */
+export const PARSER = {
+  'short-option-groups': false,
+  'camel-case-expansion': false,
+  'boolean-negation': false,
+  'dot-notation': false,
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+  'strip-aliased': true,
+}
+
+/** A word that yargs complains of without its dashes, as it stands on the command line. */
+export const typedAs = (argv: readonly string[], name: string): string =>
+  argv.find((word) => word.replace(/^--?/, '').split('=')[0] === name) ?? name
 
 export const COMMANDS = [
   'master',

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { loadConfiguration, masterAddresses, readMasters, surroundingsOf } from '../conf/index.ts'
 import type { Timing } from '../ha/index.ts'
-import type { CommandContext } from './command.ts'
+import type { CommandContext } from './arguments.ts'
 import { requireRootdir } from './daemon/default-rootdir.ts'
 import { timingOf } from './timing.ts'
 

@@ -3,7 +3,7 @@ import { nearest } from '../base/nearest.ts'
 import { formatValue } from '../conf/configuration.ts'
 import { ALL_KEYS, isKey, specOf } from '../conf/keys.ts'
 import { loadConfiguration, surroundingsOf } from '../conf/load.ts'
-import type { Run } from './command.ts'
+import type { Run } from './arguments.ts'
 import { EXIT, failure, usageError } from './exit.ts'
 import { json } from './print.ts'
 

@@ -8,8 +8,7 @@
  */
 import { join, resolve } from 'node:path'
 import { INSTALL } from '../base/install.ts'
-import type { Invocation } from './arguments.ts'
-import type { CommandContext, Run } from './command.ts'
+import type { CommandContext, Invocation, Run } from './arguments.ts'
 import { takePrecedence } from './daemon/precedence.ts'
 import { EXIT } from './exit.ts'
 import { standardOutput } from './print.ts'
@@ -67,7 +66,7 @@ async function contextOf(invocation: Invocation): Promise<CommandContext> {
 async function load(invocation: Invocation): Promise<Run> {
   switch (invocation.command) {
     case 'version':
-      return (await import('./version.ts')).run
+      return (await import('./program.ts')).run
     case 'getconf':
       return (await import('./getconf.ts')).run
     case 'haadmin':

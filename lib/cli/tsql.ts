@@ -7,12 +7,11 @@
  */
 import { join, resolve } from 'node:path'
 import { INSTALL } from '../base/install.ts'
-import type { CommandContext } from './command.ts'
+import type { CommandContext } from './arguments.ts'
 import { EXIT, failure } from './exit.ts'
 import { standardOutput } from './print.ts'
 import { runProgram } from './program.ts'
-import { NO_OPTIONS, plainOptions, type TsqlOptions, valuesJoined } from './tsql/options.ts'
-import { fillIn } from './tsql/params.ts'
+import { fillIn, NO_OPTIONS, plainOptions, type TsqlOptions, valuesJoined } from './tsql/options.ts'
 import type { Outcome, ShellOptions } from './tsql/shell.ts'
 
 const HELP = new Set(['-help', '--help', '-?'])
@@ -66,7 +65,7 @@ async function run(context: CommandContext, options: TsqlOptions): Promise<numbe
     import('./tsql/connect.ts'),
     import('./tsql/shell.ts'),
     import('./tsql/settings.ts'),
-    import('./tsql/quick-split.ts'),
+    import('./tsql/statement-reader.ts'),
     import('../base/clock.ts'),
     import('./tsql/terminal.ts'),
   ])
@@ -111,7 +110,7 @@ async function run(context: CommandContext, options: TsqlOptions): Promise<numbe
     const { params, command } = options
     const only = command === null ? null : onlyStatement(fillIn(command, params))
     if (only !== null) return CODES[await shell.run({ is: 'statement', text: only, line: 1 })]
-    const { runScript } = await import('./tsql/script.ts')
+    const { runScript } = await import('./tsql/interactive.ts')
     return CODES[await runScript(await linesOf(options), { shell, split, params })]
   } finally {
     await client.close()
@@ -126,7 +125,7 @@ async function interactive(
   const [{ interact }, { HistoryFile }, { Completion }, { systemClock }, { homedir }] =
     await Promise.all([
       import('./tsql/interactive.ts'),
-      import('./tsql/history-file.ts'),
+      import('./tsql/terminal.ts'),
       import('./tsql/completion.ts'),
       import('../base/clock.ts'),
       import('node:os'),
@@ -161,7 +160,7 @@ async function linesOf({ command, file }: TsqlOptions): Promise<AsyncIterable<st
 }
 
 async function versionText({ home }: CommandContext): Promise<string> {
-  const { installedVersion } = await import('./version.ts')
+  const { installedVersion } = await import('./program.ts')
   return `Tajo HA ${installedVersion(home)} (Node ${process.versions.node})`
 }
 

@@ -10,7 +10,6 @@ import type { Clock } from '../base/clock.ts'
 import { waitingClock } from './clock.ts'
 import { type ClusterKnowledge, NO_KNOWLEDGE } from './cluster.ts'
 import { ClosedError, QueryError } from './errors.ts'
-import { DEFAULT_RETRY, type RetryOptions } from './failover.ts'
 import { type MasterAddress, Masters } from './masters.ts'
 import {
   asStatusOrNull,
@@ -24,7 +23,7 @@ import {
   type TablesAsked,
   type WorkerRow,
 } from './messages.ts'
-import { asQueryError, QueryCourse } from './query.ts'
+import { asQueryError, DEFAULT_RETRY, QueryCourse, type RetryOptions } from './query.ts'
 import type { RowStream } from './rows.ts'
 import { Wire } from './wire.ts'
 

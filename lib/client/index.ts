@@ -15,6 +15,6 @@ export {
   type QueryErrorKind,
   sayings,
 } from './errors.ts'
-export { DEFAULT_RETRY, type RetryOptions } from './failover.ts'
 export type { MasterAddress } from './masters.ts'
 export type { Column, QueryRecord, Row, Session, TableDigest, WorkerRow } from './messages.ts'
+export { DEFAULT_RETRY, type RetryOptions } from './query.ts'

@@ -11,12 +11,12 @@
  * it says of others is not heard.
  */
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/failures.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
-import { messageOf } from '../base/message-of.ts'
 import { RpcError } from '../rpc/errors.ts'
 import { type ClusterKnowledge, onlyCluster, silentAreOf, whoAnswers } from './cluster.ts'
 import { ClosedError, NoMasterError } from './errors.ts'
-import { budgetMs, mayBeAskedAgain, pauseMs, type RetryOptions } from './failover.ts'
+import { budgetMs, mayBeAskedAgain, pauseMs, type RetryOptions } from './query.ts'
 import { reachedNobody, type Wire } from './wire.ts'
 
 export interface MasterAddress {

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { RpcError } from '../rpc/errors.ts'
-import { pullLines } from '../rpc/pull-lines.ts'
+import { pullLines } from '../rpc/stream.ts'
 import { QueryError } from './errors.ts'
 import { asResultLine, type Column, type ResultLine, type Row } from './messages.ts'
 import type { Wire } from './wire.ts'

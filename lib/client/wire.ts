@@ -7,9 +7,9 @@
  */
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Clock } from '../base/clock.ts'
+import { WHY_UNREACHABLE } from '../base/failures.ts'
 import { splitHostPort } from '../base/host-port.ts'
-import { WHY_UNREACHABLE } from '../base/why-unreachable.ts'
-import { jsonOrNull, textOf } from '../rpc/body.ts'
+import { jsonOrNull, textOf } from '../rpc/client.ts'
 import { CLUSTER_HEADER, clusterAnswering, clusterName } from '../rpc/cluster-id.ts'
 import type { EPOCH_HEADER as EpochHeader } from '../rpc/contract.ts'
 import { errorFrom, RpcError } from '../rpc/errors.ts'

@@ -10,16 +10,18 @@ export {
   isWildcard,
   splitHostPort,
 } from './address.ts'
+export { requireSeparatePorts } from './checks.ts'
 export {
   Configuration,
   formatForMessage,
   formatSource,
   formatValue,
+  type HaTiming,
+  haTiming,
   type Setting,
   type Source,
 } from './configuration.ts'
 export { ConfError } from './error.ts'
-export { type HaTiming, haTiming } from './ha-timing.ts'
 export { ALL_KEYS, isKey, type Key, type KeySpec, specOf, type ValueOf } from './keys.ts'
 export {
   buildConfiguration,
@@ -32,6 +34,9 @@ export {
   type Addresses,
   type MasterAddresses,
   masterAddresses,
+  type WorkerAddresses,
+  type WorkerPlace,
+  workerAddresses,
 } from './master-addresses.ts'
 export {
   DEFAULT_UMBILICAL_PORT,
@@ -51,10 +56,4 @@ export {
   type ReloadOptions,
   watchConfiguration,
 } from './reload.ts'
-export { requireSeparatePorts } from './separate-ports.ts'
 export type { Value } from './types.ts'
-export {
-  type WorkerAddresses,
-  type WorkerPlace,
-  workerAddresses,
-} from './worker-addresses.ts'

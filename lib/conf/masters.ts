@@ -2,10 +2,9 @@
  * `conf/masters` and `conf/workers`: one host a line, `host` or `host:port`; blank lines, `#` comments, surrounding
  * blanks and CRLF are fine. Host names reach shells and ssh, so nothing else passes.
  */
-
 import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
-import { DEFAULT_EPHEMERAL_PORTS, isPortIn } from '../base/ephemeral-ports.ts'
+import { DEFAULT_EPHEMERAL_PORTS, isPortIn } from '../base/port-holder.ts'
 import {
   formatHostPort,
   HOST_ALLOWED,

@@ -1,8 +1,7 @@
 /** The only door of what makes a process a daemon. */
 export { adminSocketPath, listenOnSocket } from './admin-socket.ts'
-export { leave } from './leaving.ts'
 export { type DaemonLog, type LogLimits, openDaemonLog } from './log.ts'
-export { type PidFile, takePidFile } from './pidfile.ts'
+export { keepStanding, type PidFile, takePidFile } from './pidfile.ts'
 export {
   GuardError,
   type Guarded,
@@ -12,5 +11,4 @@ export {
   requireUnheld,
   takeGuard,
 } from './process-guard.ts'
-export { type Daemon, runDaemon } from './run.ts'
-export { keepStanding } from './standing-name.ts'
+export { type Daemon, leave, runDaemon } from './run.ts'

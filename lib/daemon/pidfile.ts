@@ -12,8 +12,15 @@
  * Beside it lies what it is about: `NAME.rootdir` holds the daemon's `tajo.rootdir`, so that whoever stops a cluster stops
  * no other's daemon that happens to have the same pid file.
  *
- * Looking at an old file and replacing it is one step for others: a lock beside it (`brief-lock.ts`) is held
+ * Looking at an old file and replacing it is one step for others: a lock beside it is held
  * meanwhile.
+ *
+ * A name in the pid directory by which a running daemon is found, such as its pid file and its admin socket, is looked for
+ * once a period and made again where somebody has removed it: an age cleaner, a hand. Without it commands and scripts would
+ * take the daemon for one that does not run, start a second one, and nobody could give it an order.
+ *
+ * A lock beside a file, held for the few milliseconds of a look and what follows from it, so that both are one step for
+ * other processes of this machine (proper-lockfile).
  */
 import {
   closeSync,
@@ -30,8 +37,92 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import { lstat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { lockBriefly } from './brief-lock.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import lockfile from 'proper-lockfile'
+import type { DaemonLog } from './log.ts'
+
+/** A lock that is older belongs to a process that died meanwhile. */
+const STALE_MS = 10_000
+/** Together they are more than that. */
+const MOST_TRIES = 40
+const PAUSE_MIN_MS = 25
+const PAUSE_MAX_MS = 500
+
+/**
+ * Resolves to what gives the lock back. Rejects at once, like node:fs, where no lock can be made: the library itself
+ * would try again after any error, and only somebody else's lock is worth waiting for.
+ */
+export async function lockBriefly(path: string): Promise<() => Promise<void>> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await lockfile.lock(path, {
+        stale: STALE_MS,
+        // There may be no file yet.
+        realpath: false,
+        // Whoever finds it taken over has nothing left to protect.
+        onCompromised: () => undefined,
+      })
+    } catch (error) {
+      const isHeld = (error as NodeJS.ErrnoException).code === 'ELOCKED'
+      if (!isHeld || tries === MOST_TRIES) throw error
+      await sleep(Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (tries - 1)))
+    }
+  }
+}
+
+export interface StandingName {
+  readonly path: string
+  /** For people: `the pid file`. */
+  readonly what: string
+  /** The name is not there. Rejects with what is in the way. */
+  readonly make: () => Promise<void>
+}
+
+export const LOOK_AGAIN_MS = 1000
+
+/** Looks until it is stopped. A look that hangs is not joined by others. */
+export function keepStanding(
+  { path, what, make }: StandingName,
+  log: DaemonLog['log'],
+  everyMs = LOOK_AGAIN_MS,
+): { stop(): void } {
+  let busy = false
+  let trouble = ''
+  let stopped = false
+  const look = async (): Promise<void> => {
+    try {
+      await lstat(path)
+      trouble = ''
+    } catch (error) {
+      if (stopped || (error as NodeJS.ErrnoException).code !== 'ENOENT') return
+      await make()
+      log('warn', `${what} ${path} was removed, and was made again: something removes files there`)
+    }
+  }
+  const timer = setInterval(() => {
+    if (busy) return
+    busy = true
+    look()
+      .catch((error: Error) => {
+        if (error.message !== trouble) {
+          log('error', `${what} ${path} was removed, and can't be made again: ${error.message}`)
+        }
+        trouble = error.message
+      })
+      .finally(() => {
+        busy = false
+      })
+  }, everyMs)
+  timer.unref()
+  return {
+    stop: () => {
+      stopped = true
+      clearInterval(timer)
+    },
+  }
+}
 
 export interface PidFile {
   readonly path: string

@@ -1,7 +1,7 @@
 /**
  * A guard: at most one process uses what it stands beside, whatever host it is on. The file names the holder; it is made
  * whole and at once (a link that fails when there is one), on a shared mount too; where there are no links (HDFS), by an
- * exclusive create, which a crash may leave torn. An embedded catalog is kept by it (`lib/catalog/derby/derby-guard.ts`), and the
+ * exclusive create, which a crash may leave torn. An embedded catalog is kept by it (`lib/catalog/derby/embedded-files.ts`), and the
  * `tajo.rootdir` of a master without high availability (`lib/cli/daemon/rootdir-use.ts`).
  *
  * A holder that crashed leaves its guard. It is replaced where the holder's death is proven: on the same host by pid,
@@ -18,9 +18,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname } from 'node:path'
 import { z } from 'zod'
-import { messageOf } from '../base/message-of.ts'
+import { messageOf } from '../base/failures.ts'
 import { hostProcesses, type ProcessIdentity } from '../ha/index.ts'
-import { lockBriefly } from './brief-lock.ts'
+import { lockBriefly } from './pidfile.ts'
 
 export class GuardError extends Error {
   /** HELD: by another process, or nothing proves that it is not; UNAVAILABLE: the file can't be read or written. */

@@ -6,7 +6,6 @@
 
 export { checkStorage } from './check/storage-check.ts'
 export { giveDirectoryOrder } from './directory/directory-order.ts'
-export { DirectoryProof } from './directory/directory-proof.ts'
 export { formatDirectory } from './directory/format.ts'
 export {
   inspectDirectory,
@@ -19,7 +18,12 @@ export {
   requireNew,
 } from './directory/inspect.ts'
 export { liveMembers } from './directory/live-members.ts'
-export { type MadeThrough, type NonceCheck, NonceFiles } from './directory/nonce-files.ts'
+export {
+  DirectoryProof,
+  type MadeThrough,
+  type NonceCheck,
+  NonceFiles,
+} from './directory/nonce-files.ts'
 export { inToolTerm, type ToolTerm } from './directory/tool-term.ts'
 export { fence, parseFencingMethods } from './fence/fencing.ts'
 export { type Joined, joinElection } from './join.ts'
@@ -75,10 +79,9 @@ export {
   type ServedRecord,
   type TermRecord,
 } from './words/layout.ts'
+export { listAnew, makeDirs } from './world/directories.ts'
 export { errnoOf, syncIfKnown, systemWords, withFile } from './world/file-handle.ts'
 export { fileSystemOf } from './world/file-system.ts'
-export { listAnew } from './world/list-anew.ts'
-export { makeDirs } from './world/make-dirs.ts'
 export type { Log, LogLevel, ProcessIdentity } from './world/ports.ts'
 export { hostNetwork, hostProcesses, isGone, kernelOf } from './world/processes.ts'
 export { profileOf, profileOn, type StorageProfile } from './world/storage-profile.ts'

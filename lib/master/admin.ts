@@ -6,8 +6,8 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
 import { HaError, type Member } from '../ha/index.ts'
 import { limitedServer, type MasterStatus, RpcError, requireForUs } from '../rpc/index.ts'
 

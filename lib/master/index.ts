@@ -1,4 +1,4 @@
-/** The only door of the master: what `cli/daemon/master.ts` joins with configuration and daemon. */
+/** The only door of the master: what `cli/daemon/daemon-command.ts` joins with configuration and daemon. */
 export { type AdminServer, adminServer } from './admin.ts'
 export { Master, type MasterOptions } from './master.ts'
 export type { QueryOptions } from './queries/options.ts'

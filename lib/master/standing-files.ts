@@ -4,8 +4,8 @@
  * shared directory adds a look of its own, which does itself what has to be done.
  */
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
 
 export interface StandingFilesOptions {
   readonly everyMs: number

@@ -4,12 +4,31 @@
  *
  * The term is the fencing token: whoever has seen n refuses n−1. A refused message is counted and never acted upon. A
  * newer term than ours, shown together with the secret, is news: from then on it is the one that counts here.
+ *
+ * What the server asks of whoever knows whether this process may act as the active master. `master/active-gate.ts` is
+ * the real one.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { requireForUs } from './cluster-id.ts'
 import { EPOCH_HEADER, SECRET_HEADER } from './contract.ts'
 import { RpcError } from './errors.ts'
+
+/** The right to answer one request under one term. */
+export interface Pass {
+  readonly term: number
+  /** Aborts when the term is lost: the work under it is in vain. */
+  readonly signal: AbortSignal
+  /** To be called right before the answer is sent: throws NOT_ACTIVE if the term is lost meanwhile. */
+  confirm(): void
+  /** The answer is out, or there is none. */
+  leave(): void
+}
+
+export interface Gate {
+  /** Throws NOT_ACTIVE, naming the active master if it is known. */
+  enter(): Pass
+}
 
 export interface GuardOptions {
   /** The newest term that this process knows from the directory. */

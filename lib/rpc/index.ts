@@ -11,7 +11,7 @@ export type {
 } from './contract.ts'
 export { contestLetter, contestReply } from './contract.ts'
 export { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
-export type { Gate, Pass } from './gate.ts'
+export type { Gate, Pass } from './guard.ts'
 export { Guard, type Membership, type Refused } from './guard.ts'
 export { type Bind, type Listener, openAll } from './listeners.ts'
 export {

@@ -2,9 +2,8 @@
  * A daemon's ports: all open or none, each refusal naming its configuration key.
  */
 import type { FastifyInstance } from 'fastify'
-import { ephemeralPorts, isPortIn, type PortRange } from '../base/ephemeral-ports.ts'
 import { joinHostPort } from '../base/host-port.ts'
-import { portHolder } from '../base/port-holder.ts'
+import { ephemeralPorts, isPortIn, type PortRange, portHolder } from '../base/port-holder.ts'
 
 /** Where one port listens, and under which configuration key an operator finds it. */
 export interface Bind {

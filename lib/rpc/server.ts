@@ -5,11 +5,18 @@
  * against the contract; a method that only the active master may answer asks the gate, and asks again between the
  * handler's last step and the answer's first byte. Whatever is thrown becomes an error of the closed list; what the
  * caller can't do anything about is logged here and told without details.
+ *
+ * Which methods a path has, for whoever asked for it with another one: fastify answers such a request as if there were no
+ * such path, and tells nobody what its router knows.
+ *
+ * An answer as JSON. A long list in it, of tables or of queries, is written in slices: a whole one takes as long as it is,
+ * and nobody else is answered meanwhile.
  */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
+import { inSlices, type Turns } from '../base/slices.ts'
 import { CLUSTER_HEADER, clusterName, clusterNamed } from './cluster-id.ts'
 import {
   type AnswerOf,
@@ -26,11 +33,61 @@ import {
   services,
 } from './contract.ts'
 import { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
-import type { Gate, Pass } from './gate.ts'
-import type { Guard } from './guard.ts'
-import { jsonInSlices } from './json-in-slices.ts'
-import { KnownPaths } from './known-paths.ts'
+import type { Gate, Guard, Pass } from './guard.ts'
 import { LineWriter } from './stream.ts'
+
+/** Shorter ones are written in one piece. */
+const LONG = 500
+/** So many items are made bytes at a time: a text of many megabytes takes long, too, on its way into the socket. */
+const PIECE_ITEMS = 256
+
+export async function jsonInSlices(answer: unknown, turns?: Turns): Promise<string | Buffer> {
+  const fields = Object.entries(answer ?? {})
+  const long = fields.find(([, value]) => Array.isArray(value) && value.length > LONG)
+  if (Array.isArray(answer) || long === undefined) return JSON.stringify(answer)
+  const [name, list] = long as [string, unknown[]]
+  const others = JSON.stringify(Object.fromEntries(fields.filter(([field]) => field !== name)))
+  const before = others === '{}' ? '{' : `${others.slice(0, -1)},`
+  const pieces = [Buffer.from(`${before}${JSON.stringify(name)}:[`)]
+  let items: string[] = []
+  await inSlices(
+    list.keys(),
+    (at) => {
+      // As JSON does it: what is nothing in a list is null.
+      items.push(JSON.stringify(list[at]) ?? 'null')
+      const isLast = at === list.length - 1
+      if (!isLast && items.length < PIECE_ITEMS) return
+      pieces.push(Buffer.from(`${items.join(',')}${isLast ? ']}' : ','}`))
+      items = []
+    },
+    turns,
+  )
+  return Buffer.concat(pieces)
+}
+
+export class KnownPaths {
+  readonly #methods = new Map<string, Set<string>>()
+
+  /** Learns the routes that are added after this. */
+  constructor(app: FastifyInstance) {
+    app.addHook('onRoute', ({ method, url }) => {
+      const known = this.#methods.get(url) ?? new Set()
+      this.#methods.set(url, known)
+      for (const one of [method].flat()) known.add(one)
+    })
+  }
+
+  /** Of the path of that URL; empty: there is no such path. */
+  methodsOf(url: string): string[] {
+    const path = url.split('?', 1)[0]?.split('/') ?? []
+    const fitting = [...this.#methods].filter(([pattern]) => fits(pattern.split('/'), path))
+    return [...new Set(fitting.flatMap(([, methods]) => [...methods]))]
+  }
+}
+
+const fits = (pattern: readonly string[], path: readonly string[]): boolean =>
+  pattern.length === path.length &&
+  pattern.every((part, at) => part.startsWith(':') || part === path[at])
 
 export interface CallContext {
   /** The caller's IP address, for logs. */
@@ -71,7 +128,7 @@ export interface CallFacts {
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024
 /**
  * Who shows the cluster's secret, which is looked at before the body is read: a worker that registers tells all its tasks,
- * of which lib/worker (message-room.ts) sees to it that they fit.
+ * of which lib/worker (task-list.ts) sees to it that they fit.
  */
 const CLUSTER_BODY_LIMIT_BYTES = 64 * 1024 * 1024
 /** For the whole request to arrive. Node looks for late ones each `LOOK_FOR_LATE_MS`. */

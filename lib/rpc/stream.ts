@@ -4,12 +4,100 @@
  * TCP tells within milliseconds that the other process is gone, and never that it is frozen. So the writer sends an
  * empty line when it had nothing to say for a heartbeat period, and the reader takes a longer silence for a frozen
  * peer; it says how often it wants to hear, since the two may live by different periods. Neither side lets the other fill its memory: a reader that doesn't read is cut off, and so is an endless line.
+ *
+ * What can go wrong with a stream of lines, the same for those who are told each line and those who ask for it.
+ *
+ * The reading side of a stream for whoever may be slower than the writer: lines are pulled, and what is not pulled stays
+ * in the sockets, so that the writer has to wait. The other side pushes, for short news that are taken at once.
+ *
+ * Silence counts only while somebody waits for a line: a reader that is busy with the last one doesn't blame the writer.
  */
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import { RpcError } from './errors.ts'
-import { broken, parseLine, silent } from './stream-faults.ts'
+
+export interface LinePulling {
+  readonly clock: Clock
+  /** So long a silence means a frozen peer: several heartbeat periods of the writer. */
+  readonly silenceMs: number
+  /** In characters; a longer line is no line of ours. */
+  readonly longestLine: number
+}
+
+/**
+ * The stream's lines until its regular end. Throws UNAVAILABLE when the connection breaks, TIMEOUT when the peer falls
+ * silent, INTERNAL for what is no line of JSON. Whoever stops pulling early closes the stream by that.
+ */
+export async function* pullLines(
+  body: Readable,
+  { clock, silenceMs, longestLine }: LinePulling,
+): AsyncGenerator<unknown, void, void> {
+  body.setEncoding('utf8')
+  const chunks = body[Symbol.asyncIterator]()
+  /** Of the line that is not complete yet. */
+  let begun: string[] = []
+  let begunLength = 0
+  try {
+    for (;;) {
+      const next = await heard(body, chunks, { clock, silenceMs })
+      if (next.done === true) break
+      const parts = String(next.value).split('\n')
+      for (const [i, part] of parts.entries()) {
+        begun.push(part)
+        begunLength += part.length
+        if (begunLength > longestLine) {
+          throw new RpcError('INTERNAL', `a line of the stream is longer than ${longestLine}`)
+        }
+        if (i === parts.length - 1) break
+        const line = begun.length === 1 ? part : begun.join('')
+        begun = []
+        begunLength = 0
+        if (line !== '') yield parseLine(line)
+      }
+    }
+  } finally {
+    body.destroy()
+  }
+  if (begunLength > 0) throw broken(undefined)
+}
+
+async function heard(
+  body: Readable,
+  chunks: AsyncIterator<unknown>,
+  { clock, silenceMs }: { clock: Clock; silenceMs: number },
+): Promise<IteratorResult<unknown>> {
+  let waiting = true
+  const cancel = clock.after(silenceMs, () => {
+    // After a pause of this process timers fire before sockets are read: let them speak first.
+    setImmediate(() => setImmediate(() => waiting && body.destroy(silent(silenceMs))))
+  })
+  try {
+    return await chunks.next()
+  } catch (cause) {
+    throw cause instanceof RpcError ? cause : broken(cause)
+  } finally {
+    waiting = false
+    cancel()
+  }
+}
+
+export function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch (cause) {
+    throw new RpcError('INTERNAL', 'a line of the stream is not JSON', { cause })
+  }
+}
+
+export const silent = (ms: number): RpcError =>
+  new RpcError(
+    'TIMEOUT',
+    `nothing heard for ${Math.round(ms)} ms: the other side is frozen or cut off`,
+  )
+
+export const broken = (cause: unknown): RpcError =>
+  new RpcError('UNAVAILABLE', 'the connection broke or the other side has ended', { cause })
 
 /** What a peer may leave unread before it is cut off. */
 const MOST_UNREAD_BYTES = 1024 * 1024

@@ -2,7 +2,6 @@
  * A syntax error in words: what could have stood there, what stood there, and what was probably meant. What could have
  * stood there is asked of the grammar itself, so that no message can differ from it.
  */
-
 import { nearest } from '../base/nearest.ts'
 import {
   type IRecognitionException,

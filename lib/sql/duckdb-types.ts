@@ -3,7 +3,7 @@
  * type for is kept in the next wider one, and what fits nowhere as TEXT, so that a query never fails for its types.
  */
 import { quoteName } from './names.ts'
-import type { TypeTree } from './type-tree.ts'
+import type { TypeTree } from './tajo-types.ts'
 
 /** By DuckDB's spelling. */
 export const IN_TAJO: Readonly<Record<string, string>> = {

@@ -1,6 +1,5 @@
 /** The only door: what a statement says, how types are called, where statements end. */
 export { type EngineText, engineText, firstParameter } from './engine-text.ts'
-export { SQL_WORDS } from './keywords.ts'
 export { quoteName, quoteText } from './names.ts'
 export { parseStatement } from './parse.ts'
 export { prepareParser } from './parser.ts'
@@ -19,4 +18,5 @@ export {
 } from './statement.ts'
 export { requireOptions } from './table-options.ts'
 export { type TextFormat, textFormat } from './text-format.ts'
+export { SQL_WORDS } from './tokens.ts'
 export { fromDuckDb, parseType, toDuckDb } from './types.ts'

@@ -1,6 +1,16 @@
-/** Names and texts: from how they are written to what they mean, and back. */
-import { RESERVED } from './reserved.ts'
+/**
+ * Names and texts: from how they are written to what they mean, and back.
+ */
 import { SqlError } from './statement.ts'
+
+/** The words that DuckDB takes for no name unless they are quoted, upper case. What is created here must be legible there. */
+export const RESERVED: ReadonlySet<string> = new Set(
+  `ALL ANALYSE ANALYZE AND ANY ARRAY AS ASC ASYMMETRIC BOTH CASE CAST CHECK COLLATE COLUMN CONSTRAINT CREATE DEFAULT
+  DEFERRABLE DESC DESCRIBE DISTINCT DO ELSE END EXCEPT FALSE FETCH FOR FOREIGN FROM GROUP HAVING IN INITIALLY INTERSECT
+  INTO LAMBDA LATERAL LEADING LIMIT NOT NULL OFFSET ON ONLY OR ORDER PIVOT PIVOT_LONGER PIVOT_WIDER PLACING PRIMARY
+  QUALIFY REFERENCES RETURNING SELECT SHOW SOME SUMMARIZE SYMMETRIC TABLE THEN TO TRAILING TRUE UNION UNIQUE UNPIVOT
+  USING VARIADIC WHEN WHERE WINDOW WITH`.split(/\s+/),
+)
 
 /** As the messages between the parts allow. */
 const LONGEST_NAME = 128

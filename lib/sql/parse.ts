@@ -2,7 +2,6 @@
  * One statement, taken apart. A query needs no grammar here, only its extent, so the parser (and the time to make it) is
  * for the statements that Tajo adds.
  */
-
 import { nearest } from '../base/nearest.ts'
 import type { IToken } from './chevrotain.ts'
 import { complain, shown } from './complaint.ts'

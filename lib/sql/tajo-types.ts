@@ -1,14 +1,49 @@
 /**
  * Tajo's types: what a user may write, the one spelling the catalog keeps, and what DuckDB calls them. All of parsed types
- * (`type-tree.ts`); `types.ts` does the same for text.
+ * (`types.ts`); `types.ts` does the same for text.
  *
  * `NUMERIC` alone is NUMERIC(38,10), and DESC shows it: DuckDB's own default of 18 digits would cut silently. `FLOAT` is
  * FLOAT8, as in Tajo's documentation. CHAR(n) and VARCHAR(n) keep their length in the catalog; DuckDB does not enforce it.
+ *
+ * A type as it was written, before anybody asks which of the two languages it belongs to: Tajo's or DuckDB's.
  */
 import { nearest } from '../base/nearest.ts'
 import { faultOfName, quoteName } from './names.ts'
 import { SqlError } from './statement.ts'
-import type { TypeTree } from './type-tree.ts'
+
+export interface TypeField {
+  /** As written, without quotes. */
+  readonly name: string
+  readonly quoted: boolean
+  readonly type: TypeTree
+}
+
+/** `at`: offset in the text, for errors. */
+export type TypeTree =
+  | {
+      readonly is: 'scalar'
+      /** Upper case, one blank between words: `DOUBLE PRECISION`, `TIMESTAMP WITH TIME ZONE`. */
+      readonly name: string
+      /** In parentheses: `10` and `2` of NUMERIC(10,2). */
+      readonly args: readonly string[]
+      readonly at: number
+    }
+  | { readonly is: 'array'; readonly of: TypeTree; readonly at: number }
+  | {
+      readonly is: 'map'
+      readonly key: TypeTree
+      readonly value: TypeTree
+      readonly at: number
+    }
+  /** RECORD, STRUCT, ROW; `union`: DuckDB's UNION, which looks the same. */
+  | {
+      readonly is: 'record' | 'union'
+      readonly fields: readonly TypeField[]
+      readonly at: number
+    }
+
+/** Deeper types are refused: nobody means them, and each level is a level of calls. */
+export const MOST_NESTED = 32
 
 type Fail = (why: string, at: number) => never
 

@@ -4,7 +4,8 @@
  * though DuckDB reserves it, because Tajo's first database is called so (`engine-text.ts` quotes it for DuckDB).
  */
 import { createToken, Lexer, type TokenType } from './chevrotain.ts'
-import { RESERVED } from './reserved.ts'
+import { RESERVED } from './names.ts'
+import { TYPE_NAMES } from './tajo-types.ts'
 
 /** What may stand inside a query: anything. */
 export const AnyToken = createToken({ name: 'AnyToken', pattern: Lexer.NA, label: 'anything' })
@@ -166,5 +167,7 @@ export const VOCABULARY: readonly TokenType[] = [
   ...KEYWORDS.values(),
 ]
 
-/** The words that statements of Tajo are made of, upper case. */
-export const KEYWORD_LIST: readonly string[] = [...KEYWORDS.keys()]
+/** The words a shell may offer while somebody types SQL, upper case, sorted. */
+export const SQL_WORDS: readonly string[] = [
+  ...new Set([...KEYWORDS.keys(), ...RESERVED, ...TYPE_NAMES]),
+].sort()

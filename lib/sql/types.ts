@@ -1,8 +1,22 @@
 /** Types as text: the catalog's spelling, DuckDB's, and the ways between them. */
+import { complain } from './complaint.ts'
 import { fromTree, IN_TAJO } from './duckdb-types.ts'
-import { treeOf } from './read-type.ts'
+import { tokenize } from './lexer.ts'
+import { theParser } from './parser.ts'
 import { SqlError } from './statement.ts'
+import type { TypeTree } from './tajo-types.ts'
 import { duckDbType, IN_DUCKDB, tajoType } from './tajo-types.ts'
+
+/** @throws SqlError */
+export function treeOf(text: string): TypeTree {
+  const parser = theParser()
+  const tokens = tokenize(text)
+  parser.begin(text, tokens)
+  const tree = parser.type()
+  const [error] = parser.errors
+  if (error !== undefined) throw complain(text, tokens, parser, 'type', error)
+  return tree
+}
 
 /** A type as a user writes it, in the catalog's spelling. @throws SqlError */
 export function parseType(text: string): string {

@@ -7,12 +7,28 @@
  * - `Host` must be an IP address or a name of the cluster: a name that somebody pointed at us (DNS rebinding) is neither.
  *
  * Pages of the other masters may read, so that a page lives on when its own master is gone.
+ *
+ * The token for admin orders over HTTP: made from the cluster's secret, so that whoever may read the HA directory can
+ * print it (`tajo haadmin -token`), every master knows it, and nobody learns the secret from it.
  */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { SqlMode, WebRules, WebView } from './view.ts'
+
+const PURPOSE = 'tajo info-http admin token, version 1'
+
+export const adminToken = (secret: string): string =>
+  createHmac('sha256', secret).update(PURPOSE).digest('hex')
+
+/** Of an `Authorization: Bearer …` header. Takes the same time whatever was sent. */
+export function isAdmin(authorization: string | undefined, secret: string): boolean {
+  const shown = /^Bearer (\S{1,200})$/.exec(authorization ?? '')?.[1] ?? ''
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(shown), digest(adminToken(secret)))
+}
 
 const refuse = (message: string): never => {
   throw new RpcError('FORBIDDEN', message)

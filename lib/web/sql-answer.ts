@@ -5,8 +5,8 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
 import { faultOf } from '../rpc/contract.ts'
 import { LineWriter, RpcError } from '../rpc/index.ts'
 import { requireOwnPage, requireSql } from './callers.ts'

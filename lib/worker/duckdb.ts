@@ -19,7 +19,7 @@ import {
   type DuckDBType,
 } from '@duckdb/node-api'
 import { systemClock } from '../base/clock.ts'
-import { messageOf } from '../base/message-of.ts'
+import { messageOf } from '../base/failures.ts'
 import { jsonText, jsonValue } from './duckdb-values.ts'
 import { sqlName, sqlText } from './sql-text.ts'
 

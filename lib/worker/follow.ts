@@ -7,8 +7,8 @@
  * the master answers is applied to what was reported in that same message only.
  */
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
 import type { WorkerInfo } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'

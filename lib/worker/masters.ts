@@ -10,8 +10,8 @@
  * A master of another cluster is none of ours, however it came into the list: it is told of and never followed.
  */
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
 import { RpcClient } from '../rpc/client.ts'
 import { RpcError } from '../rpc/index.ts'
 

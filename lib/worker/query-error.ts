@@ -1,13 +1,57 @@
-/** What ends a query badly, as its client is told. Everything that is thrown while one runs becomes one here. */
-import { messageOf } from '../base/message-of.ts'
-import { saysNoSpace } from '../base/no-space.ts'
+/**
+ * What ends a query badly, as its client is told. Everything that is thrown while one runs becomes one here.
+ *
+ * What DuckDB says, as Tajo's users say it: types by Tajo's names, and without advice on settings that nobody here can
+ * change. Pure.
+ *
+ * From DuckDB's places, in bytes of what it was given, to the user's lines and columns. Pure.
+ */
+import { messageOf, saysNoSpace } from '../base/failures.ts'
 import { comesOfNoSpace, systemWords } from '../ha/index.ts'
 import type { QueryError } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
-import { type EngineText, type Place, SqlError } from '../sql/index.ts'
+import { type EngineText, fromDuckDb, type Place, SqlError } from '../sql/index.ts'
 import { EngineError } from './duckdb.ts'
-import { inUsersWords } from './engine-words.ts'
-import { placeIn } from './place.ts'
+
+/** Null when there is none: `position` is null or beyond the text. */
+export function placeIn(query: EngineText, position: number | null): Place | null {
+  if (position === null || position < 0) return null
+  const bytes = Buffer.from(query.text, 'utf8')
+  if (position > bytes.length) return null
+  return query.placeOf(bytes.toString('utf8', 0, position).length)
+}
+
+export function inUsersWords(message: string): string {
+  if (TOO_DEEP.some((one) => message.startsWith(one))) {
+    return 'the statement is nested too deeply, or chains too many operators, tables or WITH queries: at most about 1000; put long lists of values into a table'
+  }
+  return withTajoTypes(withoutAdvice(message))
+}
+
+const TOO_DEEP = ['Max expression depth limit', 'memory exhausted at or near']
+
+const USELESS = ['. Try auto-detecting', '. Use "SET ']
+
+/** Names that only our own statements have. */
+const OWN_COLUMN = / when casting from source column [cp]\d+$/
+
+const withoutAdvice = (message: string): string =>
+  USELESS.reduce((text, advice) => text.split(advice)[0] ?? text, message).replace(OWN_COLUMN, '')
+
+/** Widths in bits, which Tajo's users would read as widths in bytes. */
+const BIT_TYPES: Readonly<Record<string, string>> = {
+  INT8: 'INT1',
+  INT16: 'INT2',
+  INT32: 'INT4',
+  INT64: 'INT8',
+}
+
+const withTajoTypes = (message: string): string =>
+  message
+    .replace(/\b(to|type|Type) (INT(?:8|16|32|64))\b/g, (_, word, type) => {
+      return `${word} ${BIT_TYPES[type]}`
+    })
+    .replace(/\bto '([A-Z][A-Z ]*(?:\(\d+,\d+\))?)'/g, (_, type) => `to ${fromDuckDb(type)}`)
 
 /** A fault of the data, the storage or the request, in a sentence for whoever asked. */
 export class QueryFault extends Error {

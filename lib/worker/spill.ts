@@ -7,8 +7,8 @@
  */
 import { mkdir } from 'node:fs/promises'
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
 
 export interface SpillOptions {
   /** Absolute; it is there at the start. */

@@ -2,7 +2,6 @@
  * What is not written to TEXT and JSON, because it would not be read back as it was, or the whole table could not be
  * read any more: SQL around the values, which ends the statement by an error. Pure.
  */
-
 import type { TextFormat } from '../sql/index.ts'
 import { sqlText } from './sql-text.ts'
 

@@ -6,8 +6,8 @@
  */
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import { messageOf } from '../base/message-of.ts'
 import type { QueryError, Task, WorkerInfo } from '../rpc/contract.ts'
 import {
   type Bind,

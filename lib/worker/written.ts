@@ -5,8 +5,8 @@
  */
 import { inSlices } from '../base/slices.ts'
 import type { Manifest, ManifestPage } from '../rpc/contract.ts'
-import { MANIFEST_FILES } from './message-room.ts'
 import { QueryFault } from './query-error.ts'
+import { MANIFEST_FILES } from './task-list.ts'
 
 /** So many characters of JSON make a page full; one file more may be in it. */
 const PAGE_CHARS = 512 * 1024

@@ -1,9 +1,9 @@
 /** The contract of the catalog's stores: the one in memory, and the one in the shared directory. */
 import { join } from 'node:path'
 import t from 'tap'
-import { MemStore, memKept } from '../../lib/catalog/mem-store.ts'
 import { openFiles } from '../../lib/catalog/shared/files.ts'
 import { SharedStore } from '../../lib/catalog/shared/shared-store.ts'
+import { MemStore, memKept } from '../../lib/catalog/store.ts'
 import { catalogSuite } from './catalog.ts'
 
 const kept = memKept()

@@ -342,7 +342,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/master/queries/statements/bound-names.js',
+        file: 'build/lib/master/queries/statements/names.js',
         find: 'return { databases, tables, nextTableId: state.nextTableId };',
         replace: 'return { databases, tables: [], nextTableId: 0 };',
       },
@@ -446,7 +446,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/shared/spoilt-files.js',
+        file: 'build/lib/catalog/shared/files.js',
         find: 'if (spoilt.has(path))',
         replace: 'if (spoilt.has(path) && path === "")',
       },
@@ -524,7 +524,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/shared/segmented-journal.js',
+        file: 'build/lib/catalog/shared/journal.js',
         find: 'await this.#files.unlink(last.path);',
         replace: '',
       },
@@ -982,7 +982,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/ha/directory/unopened.js',
+        file: 'build/lib/ha/directory/void-terms.js',
         find: 'const done = await voidTerms(disk, terms, how);',
         replace: 'const done = [];',
       },

@@ -11,8 +11,12 @@ import { DiskError } from '../../lib/ha/words/errors.ts'
 import type { Holder } from '../../lib/ha/words/layout.ts'
 import type { Start, ToKeeper, ToMaster } from '../../lib/ha/words/messages.ts'
 import type { Disk } from '../../lib/ha/world/ports.ts'
-import { profiledDisk } from '../../lib/ha/world/profiled-disk.ts'
-import { HDFS_GATEWAY, PLAIN, type StorageProfile } from '../../lib/ha/world/storage-profile.ts'
+import {
+  HDFS_GATEWAY,
+  PLAIN,
+  profiledDisk,
+  type StorageProfile,
+} from '../../lib/ha/world/storage-profile.ts'
 import type { Auditor } from './auditor.ts'
 import type { Breaks, Inside } from './breaks.ts'
 import { Catalog } from './catalog.ts'

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { systemClock } from '../../lib/base/clock.ts'
 import type { Table } from '../../lib/catalog/model.ts'
-import { FilePages } from '../../lib/master/queries/catalog/file-pages.ts'
+import { FilePages } from '../../lib/master/queries/catalog/catalog-service.ts'
 import { RpcClient } from '../../lib/rpc/client.ts'
 import type { CatalogTable, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
 import { Guard, type LineWriter, openAll, RpcError, rpcServer } from '../../lib/rpc/index.ts'

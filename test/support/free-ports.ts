@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { portHolder } from '../../lib/base/port-holder.ts'
-import { BLOCK_PORTS, firstTaken, takePortBlock } from '../../lib/cli/demo/port-block.ts'
+import { BLOCK_PORTS, firstTaken, takePortBlock } from '../../lib/cli/demo/cluster.ts'
 
 let block: Promise<number> | null = null
 let used = 0

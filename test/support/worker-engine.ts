@@ -6,7 +6,7 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { FileList } from '../../lib/catalog/file-list.ts'
 import { joined } from '../../lib/catalog/joined.ts'
 import type { Column, PlainTable, Table } from '../../lib/catalog/model.ts'
-import { FilePages } from '../../lib/master/queries/catalog/file-pages.ts'
+import { FilePages } from '../../lib/master/queries/catalog/catalog-service.ts'
 import {
   compactedOf,
   compactionOf,

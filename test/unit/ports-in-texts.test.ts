@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { DEFAULT_EPHEMERAL_PORTS, isPortIn } from '../../lib/base/ephemeral-ports.ts'
+import { DEFAULT_EPHEMERAL_PORTS, isPortIn } from '../../lib/base/port-holder.ts'
 import { HOME } from '../support/install.ts'
 
 const PLACES = ['README.md', 'docs', 'conf', 'sbin', 'lib', 'test']

@@ -10,10 +10,9 @@ import {
   type PoolConnection,
   SqlError,
 } from 'mariadb'
-import { messageOf } from '../../base/message-of.ts'
-import { saysNoSpace } from '../../base/no-space.ts'
+import { messageOf, saysNoSpace } from '../../base/failures.ts'
 import { CatalogError } from '../errors.ts'
-import { type JdbcAddress, type JdbcOptions, MARIADB_URI, parseJdbc } from './jdbc-uri.ts'
+import { type JdbcAddress, type JdbcOptions, MARIADB_URI, parseJdbc } from '../uri.ts'
 import {
   type Dialect,
   SQL_TIMEOUTS,

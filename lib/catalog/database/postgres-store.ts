@@ -4,10 +4,9 @@
  * The pool is small on purpose: one connection belongs to the store that is open, a second one reads or takes over.
  */
 import pg from 'pg'
-import { messageOf } from '../../base/message-of.ts'
-import { saysNoSpace } from '../../base/no-space.ts'
+import { messageOf, saysNoSpace } from '../../base/failures.ts'
 import { CatalogError } from '../errors.ts'
-import { type JdbcAddress, type JdbcOptions, POSTGRES_URI, parseJdbc } from './jdbc-uri.ts'
+import { type JdbcAddress, type JdbcOptions, POSTGRES_URI, parseJdbc } from '../uri.ts'
 import {
   type Dialect,
   SQL_TIMEOUTS,

@@ -7,8 +7,7 @@ import { FileList, type FilePiece, type PieceChanges } from '../file-list.ts'
 import type { Column, DataFile, Table } from '../model.ts'
 import type { Delta } from '../state.ts'
 import { ChangeText, type Numbered, type TableHead } from './sql-changes.ts'
-import { placeholders, type SqlConnection, type SqlValue } from './sql-connection.ts'
-import { toSqlText } from './sql-text.ts'
+import { placeholders, type SqlConnection, type SqlValue, toSqlText } from './sql-connection.ts'
 
 /** Which row is which, so that rows are found by number; as of the last commit. */
 export interface RowNumbers {

@@ -1,6 +1,6 @@
 /**
  * What a process knows of a catalog in a database: the state, which row is which, and the place in the database's history
- * that both are of (`mark`, sql-history.ts). It goes on from there by what is kept of each change (sql-changes.ts). Whatever
+ * that both are of (`mark`, sql-changes.ts). It goes on from there by what is kept of each change (sql-changes.ts). Whatever
  * doesn't fit is thrown, and it is good for nothing any more: the tables have to be read.
  */
 import { unreachable } from '../../ha/index.ts'

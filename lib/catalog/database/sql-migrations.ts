@@ -29,7 +29,7 @@ const MIGRATIONS: readonly Migration[] = [
   },
   // Null: bound to no cluster yet (binding.ts).
   { version: 4, statements: ({ text }) => [added('catalog_term', 'cluster_id', text)] },
-  // Null: of a row that no transaction has left a mark in (sql-history.ts).
+  // Null: of a row that no transaction has left a mark in (sql-changes.ts).
   {
     version: 5,
     statements: (dialect) => [

@@ -17,8 +17,8 @@ import {
   type Table,
 } from '../model.ts'
 import type { SqlConnection, SqlRow } from './sql-connection.ts'
+import { fromSqlText } from './sql-connection.ts'
 import type { RowNumbers } from './sql-delta.ts'
-import { fromSqlText } from './sql-text.ts'
 
 /** So many rows are asked for at a time: an answer that takes long would count as none, and is held as a whole. */
 const PAGE_ROWS = 10_000

@@ -15,13 +15,13 @@
  *
  * A backup follows the catalog in its memory (`follow`), by what each transaction leaves of its changes beside the tables;
  * an opening reads no more than what it doesn't know yet, or all where what is known is of another history
- * (sql-history.ts).
+ * (sql-changes.ts).
  *
  * Terms fence the masters of one cluster only, so the row names the cluster as well: bound at the first opening, and
  * refused to every other one (binding.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from '../../base/message-of.ts'
+import { messageOf } from '../../base/failures.ts'
 import { Draft } from '../apply.ts'
 import { type Binding, requireOurs, UNBOUND } from '../binding.ts'
 import { CatalogError, type CatalogErrorCode } from '../errors.ts'
@@ -30,9 +30,6 @@ import { FileError } from '../shared/files.ts'
 import type { Memory } from '../shared/memory.ts'
 import { CatalogState, EMPTY } from '../state.ts'
 import type { Batch, Kept, Opened, Origin, ReadableStore } from '../store.ts'
-import type { Dialect, SqlConnection, SqlRow, SqlServer, SqlSession } from './sql-connection.ts'
-import { SqlFailure } from './sql-connection.ts'
-import { writeDelta } from './sql-delta.ts'
 import {
   catchUp,
   forgetBeyond,
@@ -41,7 +38,10 @@ import {
   newMark,
   type Place,
   placeIn,
-} from './sql-history.ts'
+} from './sql-changes.ts'
+import type { Dialect, SqlConnection, SqlRow, SqlServer, SqlSession } from './sql-connection.ts'
+import { SqlFailure } from './sql-connection.ts'
+import { writeDelta } from './sql-delta.ts'
 import { KnownRows } from './sql-known.ts'
 import { isThere, migrate } from './sql-migrations.ts'
 import { type ReadCatalog, readCatalog } from './sql-read.ts'

@@ -12,8 +12,7 @@ import {
   type DuckDBType,
   VARCHAR,
 } from '@duckdb/node-api'
-import { messageOf } from '../../base/message-of.ts'
-import { saysNoSpace } from '../../base/no-space.ts'
+import { messageOf, saysNoSpace } from '../../base/failures.ts'
 import {
   type Dialect,
   type SqlConnection,

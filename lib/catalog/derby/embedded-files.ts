@@ -4,11 +4,56 @@
  *
  * Between two checkpoints, which nobody makes but `embedded-store.ts`, the file keeps its headers and gets no shorter, and
  * the log only grows. So a look compares the inode, the length, the headers, and the last bytes that the log had before.
+ *
+ * The Derby guard: at most one process has an embedded catalog open. Where the holder can't be looked at, the engine's own
+ * file lock decides, which the kernel takes away from the dead.
  */
 import { open as openPath } from 'node:fs/promises'
-import { messageOf } from '../../base/message-of.ts'
+import { join } from 'node:path'
+import { messageOf } from '../../base/failures.ts'
+import {
+  GuardError,
+  type Guarded,
+  type GuardWorld,
+  type ProcessGuard,
+  realWorld,
+  requireUnheld,
+  takeGuard,
+} from '../../daemon/index.ts'
 import { errnoOf, withFile } from '../../ha/index.ts'
 import { CatalogError } from '../errors.ts'
+import { type DerbyAddress, parseDerby } from '../uri.ts'
+import { isFree } from './embedded-duckdb.ts'
+
+/** `directory` is the catalog's. */
+const derbyGuard = (directory: string): Guarded => ({
+  path: join(directory, 'tajo-catalog.guard'),
+  what: 'this catalog',
+  usedBy: 'this catalog is in use by',
+  instead:
+    'The embedded catalog (DerbyStore) is for one master only. For several, set tajo.catalog.store.class to SharedStore, PostgreSQLStore or MariaDBStore',
+})
+
+/** Its directory is there. Rejects CatalogError IN_USE naming the holder, UNAVAILABLE when it can't be written. */
+export const takeDerbyGuard = (
+  { directory, file }: DerbyAddress,
+  holder: string,
+): Promise<ProcessGuard> =>
+  takeGuard(derbyGuard(directory), holder, worldOf(file)).catch(asCatalogError)
+
+/** Rejects CatalogError IN_USE when another process has that catalog open, BAD_STORE for an URI that is none. */
+export async function requireFreeDerby(uri: string): Promise<void> {
+  const { directory, file } = parseDerby(uri)
+  await requireUnheld(derbyGuard(directory), worldOf(file)).catch(asCatalogError)
+}
+
+const worldOf = (file: string): GuardWorld => realWorld(() => isFree(file))
+
+function asCatalogError(error: unknown): never {
+  if (!(error instanceof GuardError)) throw error
+  const code = error.code === 'HELD' ? 'IN_USE' : 'UNAVAILABLE'
+  throw new CatalogError(code, error.message, { cause: error })
+}
 
 /** The engine's main header and its two database headers, which each checkpoint writes in turn. */
 const HEADERS = { at: 0, bytes: 3 * 4096 }

@@ -1,6 +1,6 @@
 /**
  * DerbyStore: the embedded catalog of a single master, in a directory of its own. Tajo keeps it in Apache Derby, here it
- * is a file of another engine; what stays is its rule, one process only (`derby-guard.ts`).
+ * is a file of another engine; what stays is its rule, one process only (`embedded-files.ts`).
  *
  * The engine goes on writing into a file that somebody has removed or cut off, so the file is looked for by its name before
  * a change is acknowledged, and its write-ahead log too (embedded-files.ts): where only that is gone, a checkpoint brings all
@@ -9,7 +9,7 @@
  */
 import { open as openPath, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { messageOf } from '../../base/message-of.ts'
+import { messageOf } from '../../base/failures.ts'
 import type { ProcessGuard } from '../../daemon/index.ts'
 import { comesOfNoSpace, makeDirs, syncIfKnown, withFile } from '../../ha/index.ts'
 import type { SqlServer } from '../database/sql-connection.ts'
@@ -17,10 +17,17 @@ import { type ServedBy, type SqlKeeping, SqlStore } from '../database/sql-store.
 import { CatalogError } from '../errors.ts'
 import type { CatalogState } from '../state.ts'
 import type { Opened } from '../store.ts'
-import { takeDerbyGuard } from './derby-guard.ts'
-import { type DerbyAddress, parseDerby, requireDerby } from './derby-uri.ts'
+import { type DerbyAddress, parseDerby, requireDerby } from '../uri.ts'
 import { DUCKDB_DIALECT, type OpenFile, openFile } from './embedded-duckdb.ts'
-import { isLogWhole, isNamed, logOf, type Noted, noteFiles, whyFileGone } from './embedded-files.ts'
+import {
+  isLogWhole,
+  isNamed,
+  logOf,
+  type Noted,
+  noteFiles,
+  takeDerbyGuard,
+  whyFileGone,
+} from './embedded-files.ts'
 
 export interface EmbeddedOptions {
   readonly uri: string

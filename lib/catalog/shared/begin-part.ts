@@ -4,8 +4,8 @@
  * then on nothing of it is taken back, whatever is told of a write.
  */
 import { dirname, join } from 'node:path'
+import { messageOf } from '../../base/failures.ts'
 import type { Log } from '../../base/log.ts'
-import { messageOf } from '../../base/message-of.ts'
 import { CatalogError } from '../errors.ts'
 import type { CatalogState } from '../state.ts'
 import type { Opening } from '../store.ts'
@@ -13,10 +13,8 @@ import { markFile } from './begun.ts'
 import { type Checkpoint, makeCheckpoint } from './checkpoint.ts'
 import { epochDir, journalFile, snapshotFile } from './epoch-names.ts'
 import { type Files, isNoSpace, type NewFile } from './files.ts'
-import { GrowingJournal } from './growing-journal.ts'
-import { type Basis, beginning, type Journal } from './journal.ts'
+import { type Basis, beginning, GrowingJournal, type Journal, SegmentedJournal } from './journal.ts'
 import { findJournal } from './journal-read.ts'
-import { SegmentedJournal } from './segmented-journal.ts'
 import { encodeStop } from './snapshot.ts'
 import { removePart } from './sweep.ts'
 

@@ -6,7 +6,7 @@
  *     epoch-0000000042/checkpoint-0000000001.0000000017         the catalog after that part's change 17 (checkpoint.ts)
  *     epoch-0000000042/whole-0000000001.0000000017-48213        says that this checkpoint is whole, with so many bytes
  *     epoch-0000000042/snapshot-0000000001                      of format 1 and 2: the catalog when the part began; later
- *                                                               ones make readers of those formats stop (snapshot.ts)
+ *                                                               ones make readers of those formats stop (checkpoint.ts)
  */
 const number10 = (number: number): string => String(number).padStart(10, '0')
 

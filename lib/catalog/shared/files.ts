@@ -10,10 +10,16 @@
  *   stays 1), on HDFS's gateway that count is always 1. So what was written is looked for by its name: `lookAt`.
  * - `missing` is ENOENT and nothing else. A stale handle (ESTALE) is asked for again by name, then it is an error.
  * - No call has a time limit: a file call on a dead mount can't be taken back.
+ *
+ * Files of which this host's NFS gateway gives only the beginning. HDFS's gateway answers EIO for everything beyond the
+ * length that a file had when it was read first, until the gateway is restarted or nobody has asked it for the file for ten
+ * minutes (seen with Hadoop 3.4.2). Each try starts those minutes anew, so a file that was met like that is told with the
+ * cure, and not asked for until they are surely over.
  */
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
+import type { Clock } from '../../base/clock.ts'
 import {
   errnoOf,
   fileSystemOf,
@@ -24,6 +30,35 @@ import {
   systemWords,
   withFile,
 } from '../../ha/index.ts'
+
+/** The same files; a read of a spoilt one rejects with SpoiltError, and asks the gateway for it no more than once. */
+export function leavingSpoilt(files: Files, spoilt: SpoiltFiles): Files {
+  const unspoilt = async <T>(path: string, read: () => Promise<T>): Promise<T> => {
+    if (spoilt.has(path)) throw new SpoiltError(path)
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof FileError) || error.errno !== 'EIO') throw error
+      if ((await files.growingFilesReadable?.()) ?? true) throw error
+      if (!(await isBegun(files, path))) throw error
+      spoilt.add(path)
+      throw new SpoiltError(path, { cause: error })
+    }
+  }
+  return {
+    ...files,
+    read: (path) => unspoilt(path, () => files.read(path)),
+    readWhole: (path, bytes) => unspoilt(path, () => files.readWhole(path, bytes)),
+    readAt: (path, position, length) => unspoilt(path, () => files.readAt(path, position, length)),
+  }
+}
+
+/** Whether its first byte can be read: then it is no gateway that is away. */
+const isBegun = (files: Files, path: string): Promise<boolean> =>
+  files.readAt(path, 0, 1).then(
+    (read) => read !== 'missing' && read.length === 1,
+    () => false,
+  )
 
 /** A file call that failed. `errno` is the system's name, such as EIO. */
 export class FileError extends Error {
@@ -313,3 +348,41 @@ async function orMissing<T>(call: Promise<T>): Promise<T | 'missing'> {
 
 const isErrno = (error: unknown, ...errnos: string[]): boolean =>
   error instanceof FileError && errnos.includes(error.errno)
+
+/** What the gateway takes to forget it, and a minute. */
+const FORGOTTEN_MS = 11 * 60_000
+
+/** Its message says what it is, and the cure, for people. */
+export class SpoiltError extends FileError {
+  constructor(path: string, options?: ErrorOptions) {
+    super('EIO', spoiltText(path), options)
+    this.name = 'SpoiltError'
+  }
+}
+
+const spoiltText = (path: string): string =>
+  `can't read ${path} to its end (EIO), though its beginning can be read: somebody read it through this host's NFS gateway while it still grew, and for its end the gateway has nothing but that error until it is restarted. Restart the gateway, then this process; or have nobody read the file for 11 minutes, after which it is tried again. Masters of other hosts, with gateways of their own, can open it`
+
+/** Those that were met, so that nobody in this process asks for them. */
+export class SpoiltFiles {
+  readonly #clock: Clock
+  readonly #metMs = new Map<string, number>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Whether it must be left alone now. */
+  has(path: string): boolean {
+    const metMs = this.#metMs.get(path)
+    if (metMs === undefined) return false
+    if (this.#clock.nowMs() - metMs < FORGOTTEN_MS) return true
+    this.#metMs.delete(path)
+    return false
+  }
+
+  /** It was met just now. */
+  add(path: string): void {
+    this.#metMs.set(path, this.#clock.nowMs())
+  }
+}

@@ -4,7 +4,7 @@
  * on a snapshot beside it.
  */
 import { basename, join } from 'node:path'
-import { messageOf } from '../../base/message-of.ts'
+import { messageOf } from '../../base/failures.ts'
 import { Slices, type Turns } from '../../base/slices.ts'
 import { CatalogError } from '../errors.ts'
 import type { Progress } from '../store.ts'
@@ -17,7 +17,6 @@ import {
   snapshotFile,
 } from './epoch-names.ts'
 import { type Files, isNoFile } from './files.ts'
-import { GroupAssembler, type GroupRecord } from './group-records.ts'
 import {
   after,
   type Basis,
@@ -30,7 +29,7 @@ import {
   tailOf,
   Vanished,
 } from './journal.ts'
-import { followedByWhole, takeRecords } from './records.ts'
+import { followedByWhole, GroupAssembler, type GroupRecord, takeRecords } from './records.ts'
 import { readSnapshotHead, refuseNewer, SNAPSHOT_FORMATS, type SnapshotHead } from './snapshot.ts'
 
 export interface Look {

@@ -1,13 +1,12 @@
 /**
  * What a process knows of the catalog from one look to the next, whether it is a backup or has the term: a state and the
  * place that it is the state of. It is good for nothing but reading on from there, where that place lies on the chain of
- * whatever is read next (chain.ts), or in the history of the database (sql-history.ts).
+ * whatever is read next (chain.ts), or in the history of the database (sql-changes.ts).
  *
  * A backup that has just joined knows nothing before its first look is over, and that one reads the whole catalog. A
  * take-over of the shared catalog meanwhile takes what it comes to, since it would only read the same, beside it and from
  * the beginning.
  */
-
 import { type Clock, systemClock } from '../../base/clock.ts'
 import type { KnownRows } from '../database/sql-known.ts'
 import { CatalogError } from '../errors.ts'

@@ -8,7 +8,7 @@
  * checkpoint says. One of format 1 rests on its snapshot.
  */
 import { join } from 'node:path'
-import { messageOf } from '../../base/message-of.ts'
+import { messageOf } from '../../base/failures.ts'
 import { Draft } from '../apply.ts'
 import { CatalogError } from '../errors.ts'
 import { CatalogState, EMPTY } from '../state.ts'

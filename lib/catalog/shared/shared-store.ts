@@ -10,7 +10,7 @@
  * - After a write whose fate is unknown the journal is never written again. `open` under the same term begins a new
  *   part, whose reference says what counts.
  * - Where nobody may read a file that somebody else still appends to, each group is a closed file of its own
- *   (segmented-journal.ts).
+ *   (journal.ts).
  * - A journal that has got long, or has many files, is followed by a new part, too; and one before a group of several
  *   records, which stands in a part of another format.
  * - A checkpoint is made beside the work, of what was acknowledged, once there is so much to read below it that a cold start
@@ -20,8 +20,8 @@
  * - Without space a change is refused FULL, and the store goes on as soon as there is some.
  */
 import { join } from 'node:path'
+import { messageOf } from '../../base/failures.ts'
 import type { Log } from '../../base/log.ts'
-import { messageOf } from '../../base/message-of.ts'
 import type { Turns } from '../../base/slices.ts'
 import { type Binding, bindingFile, boundTo, requireOurs, UNBOUND } from '../binding.ts'
 import { CatalogError } from '../errors.ts'
@@ -43,9 +43,9 @@ import {
 import { type Checkpoint, makeCheckpoint, makeSign } from './checkpoint.ts'
 import { epochDir, journalFile, partsOf, snapshotFile } from './epoch-names.ts'
 import { FileError, type Files, isNoSpace, openFiles } from './files.ts'
-import { isLong } from './group-records.ts'
 import type { Journal, Place, Position } from './journal.ts'
 import type { Memory } from './memory.ts'
+import { isLong } from './records.ts'
 import { findRestorable, oldestRestorableMs } from './restorable.ts'
 import { sweepBelow } from './sweep.ts'
 

@@ -5,13 +5,15 @@
  * A dump takes nothing over and may run beside an active master. A load is for a stopped cluster: it is refused while
  * any master lives, and for a catalog that holds something, unless `--force` says that it may be replaced. It is a
  * take-over in the tool's name, under the newest term, so the next master reads it.
+ *
+ * What goes wrong with a catalog that a command has open, for whoever typed it.
  */
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { messageOf } from '../../base/message-of.ts'
-import { whyNotThere } from '../../base/why-not-there.ts'
+import { messageOf, whyNotThere } from '../../base/failures.ts'
+import type { Log } from '../../base/log.ts'
 import {
   type Binding,
   type CatalogData,
@@ -27,17 +29,23 @@ import {
 } from '../../catalog/index.ts'
 import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
 import { syncIfKnown, withFile } from '../../ha/index.ts'
+import type { CommandContext, Run } from '../arguments.ts'
 import { loadCluster } from '../cluster.ts'
-import type { CommandContext, Run } from '../command.ts'
 import { configuredStore } from '../daemon/configured-store.ts'
 import { requireRootdir } from '../daemon/default-rootdir.ts'
 import { askDirectory } from '../daemon/directory.ts'
 import { noteLoaded } from '../daemon/other-catalogs.ts'
 import { CliError, EXIT, failure, usageError } from '../exit.ts'
-import { json } from '../print.ts'
+import { json, type Output } from '../print.ts'
 import { orderedBy } from '../sight/admin.ts'
 import { allAnswer, lookAround } from '../sight/look-around.ts'
-import { logTo } from './log.ts'
+
+export const logTo =
+  (output: Output): Log =>
+  (level, message, facts) => {
+    if (level !== 'warn' && level !== 'error') return
+    output.err(`tajo: ${message}${facts === undefined ? '' : ` ${JSON.stringify(facts)}`}`)
+  }
 
 export const run: Run = async (context) => {
   const [verb, file] = context.args

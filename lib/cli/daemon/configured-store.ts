@@ -1,9 +1,53 @@
-/** The catalog's store as the configuration names it, opened by nobody yet. */
+/**
+ * The catalog's store as the configuration names it, opened by nobody yet.
+ *
+ * What all masters of a cluster must agree on: where the catalog is. User and password may differ from host to host,
+ * and must never reach the shared directory or a message, so they are taken out.
+ *
+ * Whose the configured catalog is, and how far its terms have gone: numbers of terms never go back, so it tells when the
+ * HA directory, which counts them, was removed, and when it is another cluster's.
+ */
 import type { Log } from '../../base/log.ts'
 import type { Binding } from '../../catalog/binding.ts'
 import type { Memory } from '../../catalog/shared/memory.ts'
-import type { ReadableStore } from '../../catalog/store.ts'
+import type { Origin, ReadableStore } from '../../catalog/store.ts'
 import type { Configuration } from '../../conf/index.ts'
+
+export const NO_ORIGIN: Origin = { clusterId: null, term: 0 }
+
+/** Rejects CatalogError as the store does. */
+export async function originOf(store: ReadableStore): Promise<Origin> {
+  try {
+    return (await store.origin?.()) ?? NO_ORIGIN
+  } finally {
+    await store.close()
+  }
+}
+
+/** Of what the catalog has been moved from and to, the one that knows more. */
+export const newerOrigin = (configured: Origin, other: Origin): Origin => ({
+  clusterId: configured.clusterId ?? other.clusterId,
+  term: Math.max(configured.term, other.term),
+})
+
+const CREDENTIALS = /^(user|username|password|passwd|pwd)$/i
+
+/** `uri` without user and password, be they before the host or among the parameters. */
+export function withoutCredentials(uri: string): string {
+  const bare = uri.replace(/(:\/\/)[^/@]*@/, '$1')
+  if (bare.startsWith('jdbc:derby:')) return keepParameters(bare, ';', ';')
+  return keepParameters(bare, '?', '&')
+}
+
+function keepParameters(uri: string, first: string, next: string): string {
+  const at = uri.indexOf(first)
+  if (at < 0) return uri
+  const kept = uri
+    .slice(at + 1)
+    .split(next)
+    .filter((pair) => !CREDENTIALS.test(pair.split('=')[0] ?? ''))
+  return kept.length === 0 ? uri.slice(0, at) : `${uri.slice(0, at)}${first}${kept.join(next)}`
+}
 
 export interface StoreUse {
   readonly binding: Binding

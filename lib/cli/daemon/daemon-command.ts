@@ -2,7 +2,7 @@
  * A daemon in the foreground, from its plan to its end: log, pid file, signals, then its life. Whatever fails is one
  * sentence on stderr and an exit code, and leaves nothing behind. When it is up it prints a line that begins with
  * `ready`, and writes a word into the pipe that its start script waits at: what is printed may go to a full disk. This
- * never returns: a daemon ends its process itself (daemon/leaving.ts tells why).
+ * never returns: a daemon ends its process itself (daemon/run.ts tells why).
  */
 import { closeSync, fstatSync, writeSync } from 'node:fs'
 import {
@@ -13,7 +13,7 @@ import {
   runDaemon,
   takePidFile,
 } from '../../daemon/index.ts'
-import type { CommandContext } from '../command.ts'
+import type { CommandContext } from '../arguments.ts'
 import { describeError, oneLine } from '../exit.ts'
 
 /** Begins the end of this process. */

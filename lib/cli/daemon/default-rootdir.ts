@@ -6,7 +6,7 @@
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs'
 import { chmod, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../../base/message-of.ts'
+import { messageOf } from '../../base/failures.ts'
 import { ConfError, type Configuration } from '../../conf/index.ts'
 import { makeDirs } from '../../ha/index.ts'
 import { requireNoOtherPlace, type Start } from './other-catalogs.ts'

@@ -26,7 +26,7 @@ import {
   readSecret,
   type Timing,
 } from '../../ha/index.ts'
-import { BEGUN } from './directory-lines.ts'
+import { BEGUN } from './directory.ts'
 
 export type StorageReport = Awaited<ReturnType<typeof checkStorage>>
 type Peer = NonNullable<Parameters<typeof checkStorage>[0]['peer']>
@@ -148,7 +148,7 @@ async function originFor(
   log: Log,
 ): Promise<Origin> {
   const { sharedStore } = await import('../../catalog/open.ts')
-  const { newerOrigin, originOf } = await import('./catalog-origin.ts')
+  const { newerOrigin, originOf } = await import('./configured-store.ts')
   const shared = await originOf(sharedStore(join(directory, '../..'), log))
   if (derbyUri === null) return newerOrigin(origin, shared)
   const { EmbeddedStore } = await import('../../catalog/derby/embedded-store.ts')

@@ -4,12 +4,99 @@
  *
  * The time of the directory counts from the child's word that it begins: on a busy host a process can need longer to
  * start than any file server to answer, and a mount that nobody has asked is not to be blamed.
+ *
+ * Whose the way to a directory is. Whoever owns a directory on it, or a link, or may write where no sticky bit protects
+ * others' names, can put something else in its place at any time: another cluster, or an older state of this one. That is
+ * no reason to refuse (file servers that map users show strange owners), but it is told.
+ *
+ * What a worker's look at the cluster's directory proves: the mount answers, and it is the cluster's directory that is
+ * mounted there. Both kinds of master make the directory; its files differ, and the active master puts back one that was
+ * removed, so a missing or torn file is the answer of a storage that lives. Where the directory itself is not there, or
+ * holds another cluster, something else is mounted, or nothing: what is read and written there would be lost.
  */
 import { spawn } from 'node:child_process'
+import { lstat, readdir, realpath } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { HaError, isDirectory } from '../../ha/index.ts'
 import { CliError, exitCodeOf, failure, oneLine } from '../exit.ts'
+import { clusterIdOf } from './cluster-identity.ts'
 import type { DirectoryAnswers, DirectoryReply, DirectoryRequest } from './directory-child.ts'
-import { BEGUN } from './directory-lines.ts'
+
+/** `clusterId` is the worker's. Rejects with the file system's error, or an Error that says what is there instead. */
+export async function lookAtDirectory(haDirectory: string, clusterId: string): Promise<void> {
+  const found = await idOf(haDirectory)
+  if (found === null) await requireThere(haDirectory)
+  else if (found !== clusterId) {
+    throw new Error(
+      `${haDirectory} holds cluster ${found}, and this worker is one of cluster ${clusterId}: is the shared directory mounted there?`,
+    )
+  }
+}
+
+async function idOf(haDirectory: string): Promise<string | null> {
+  try {
+    return await clusterIdOf(haDirectory)
+  } catch (error) {
+    // Its text is wrong, or a directory is in its place: it was read.
+    if (error instanceof HaError || isDirectory(error)) return null
+    throw error
+  }
+}
+
+async function requireThere(haDirectory: string): Promise<void> {
+  try {
+    await readdir(haDirectory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    throw new Error(`${haDirectory} is not there: is the shared directory mounted?`, {
+      cause: error,
+    })
+  }
+}
+
+/** What counts of one directory or link on the way. */
+export interface Step {
+  readonly path: string
+  readonly uid: number
+  readonly mode: number
+}
+
+const ROOT = 0
+const STICKY = 0o1000
+const WRITABLE_FOR_ALL = 0o002
+const FORMAT = 0o170_000
+const LINK = 0o120_000
+
+/** A sentence for each step that others can replace. Pure. */
+export function replaceable(steps: readonly Step[], ownUid: number): string[] {
+  return steps.flatMap(({ path, uid, mode }) => {
+    if (uid !== ownUid && uid !== ROOT) {
+      return `${path} belongs to another user (uid ${uid}), who can put something else in its place at any time: chown it to the user that runs the cluster`
+    }
+    // A link's own mode says nothing.
+    const isOpen = (mode & WRITABLE_FOR_ALL) !== 0 && (mode & STICKY) === 0
+    if ((mode & FORMAT) === LINK || !isOpen) return []
+    return `everybody may write into ${path}, and put something else in the place of what is there: chmod o-w ${path}`
+  })
+}
+
+/** Of the path as it is written and of where it leads. Rejects with the file system's error. */
+export async function stepsTo(path: string): Promise<Step[]> {
+  const all = new Set([...upFrom(path), ...upFrom(await realpath(path))])
+  return Promise.all(
+    [...all].map(async (one) => {
+      const { uid, mode } = await lstat(one)
+      return { path: one, uid, mode }
+    }),
+  )
+}
+
+const upFrom = (path: string): string[] =>
+  path === dirname(path) ? [path] : [path, ...upFrom(dirname(path))]
+
+/** What the process that touches the shared directory says before its first file call: from then on a silence is the mount's. */
+export const BEGUN = 'begun\n'
 
 const CHILD = fileURLToPath(new URL('./directory-child.js', import.meta.url))
 

@@ -5,12 +5,12 @@ import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../base/clock.ts'
-import { messageOf } from '../../base/message-of.ts'
+import { messageOf } from '../../base/failures.ts'
 import { requireOurs } from '../../catalog/binding.ts'
-import { parseDerby } from '../../catalog/derby/derby-uri.ts'
 import { CatalogError } from '../../catalog/errors.ts'
-import { sharedDirectory } from '../../catalog/shared/shared-directory.ts'
+import { sharedDirectory } from '../../catalog/open.ts'
 import type { Origin } from '../../catalog/store.ts'
+import { parseDerby } from '../../catalog/uri.ts'
 import {
   type Configuration,
   entryAddress,
@@ -41,14 +41,12 @@ import {
 } from '../../master/index.ts'
 import type { Bind } from '../../rpc/index.ts'
 import { timingOf } from '../timing.ts'
-import { withoutCredentials } from './catalog-fingerprint.ts'
-import { NO_ORIGIN, originOf } from './catalog-origin.ts'
 import { ownClusterId, singleIdOf } from './cluster-identity.ts'
-import { type InForce, onConfChange } from './conf-changes.ts'
-import { confRows } from './conf-rows.ts'
+import { confRows, type InForce, onConfChange } from './conf-changes.ts'
+import { NO_ORIGIN, originOf, withoutCredentials } from './configured-store.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
 import { makeDefaultRootdir } from './default-rootdir.ts'
-import { replaceable, stepsTo } from './directory-owner.ts'
+import { replaceable, stepsTo } from './directory.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import {
   isTraced,
@@ -60,8 +58,7 @@ import {
 } from './other-catalogs.ts'
 import { queryOptionsOf } from './query-options.ts'
 import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
-import { SingleFiles } from './single-files.ts'
-import { ownSecret } from './single-secret.ts'
+import { ownSecret, SingleFiles } from './single-files.ts'
 import { WarehouseLook } from './warehouse-look.ts'
 
 /**
@@ -407,7 +404,7 @@ async function catalogBytes(conf: Configuration): Promise<number> {
 
 /** At once, instead of in every term that this master would claim. */
 async function requireFreeCatalog(conf: Configuration): Promise<void> {
-  const { requireFreeDerby } = await import('../../catalog/derby/derby-guard.ts')
+  const { requireFreeDerby } = await import('../../catalog/derby/embedded-files.ts')
   await requireFreeDerby(conf.get('tajo.catalog.uri'))
 }
 

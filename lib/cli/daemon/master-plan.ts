@@ -4,8 +4,8 @@
  */
 import { hostname } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import { messageOf } from '../../base/message-of.ts'
-import { checkCatalogUri } from '../../catalog/check-uri.ts'
+import { messageOf } from '../../base/failures.ts'
+import { checkCatalogUri } from '../../catalog/uri.ts'
 import {
   type Addresses,
   ConfError,
@@ -20,13 +20,12 @@ import {
   type Surroundings,
   surroundingsOf,
 } from '../../conf/index.ts'
-import type { LogLimits } from '../../daemon/index.ts'
-import { adminSocketPath } from '../../daemon/index.ts'
+import { adminSocketPath, type LogLimits } from '../../daemon/index.ts'
 import type { Timing } from '../../ha/index.ts'
-import type { CommandContext } from '../command.ts'
-import { type HostFacts, isAnyElsewhere } from '../this-host.ts'
+import { type HostFacts, isAnyElsewhere } from '../address.ts'
+import type { CommandContext } from '../arguments.ts'
 import { timingOf } from '../timing.ts'
-import { withoutCredentials } from './catalog-fingerprint.ts'
+import { withoutCredentials } from './configured-store.ts'
 import { requireRootdir } from './default-rootdir.ts'
 
 export interface MasterPlan {

@@ -1,7 +1,7 @@
 /** `tajo master`: a master in the foreground; it is ready when it takes part in the election. */
-import type { Run } from '../command.ts'
-import { thisHost } from '../this-host.ts'
-import { installedVersion } from '../version.ts'
+import { thisHost } from '../address.ts'
+import type { Run } from '../arguments.ts'
+import { installedVersion } from '../program.ts'
 import { runDaemonCommand } from './daemon-command.ts'
 import { MasterLife } from './master-life.ts'
 import { planMaster } from './master-plan.ts'

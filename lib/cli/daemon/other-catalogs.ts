@@ -24,12 +24,12 @@ import {
 } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { CATALOG_FILE, parseDerby } from '../../catalog/derby/derby-uri.ts'
 import { OWN_PREFIX } from '../../catalog/own-prefix.ts'
+import { CATALOG_FILE, parseDerby } from '../../catalog/uri.ts'
 import type { Configuration } from '../../conf/index.ts'
 import { decodeClusterLoosely } from '../../ha/index.ts'
-import { quoteWord } from '../shell-words.ts'
-import { withoutCredentials } from './catalog-fingerprint.ts'
+import { quoteWord } from '../env-file.ts'
+import { withoutCredentials } from './configured-store.ts'
 
 export interface Start {
   readonly conf: Configuration

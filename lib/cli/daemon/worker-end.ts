@@ -5,7 +5,7 @@
  */
 import { join, resolve } from 'node:path'
 import { systemClock } from '../../base/clock.ts'
-import { messageOf } from '../../base/message-of.ts'
+import { messageOf } from '../../base/failures.ts'
 import { oomKills } from '../../base/oom-kills.ts'
 import { readMembers } from '../../ha/index.ts'
 import { Masters, tellEnd } from '../../worker/index.ts'

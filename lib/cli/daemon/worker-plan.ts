@@ -20,7 +20,7 @@ import {
 } from '../../conf/index.ts'
 import type { LogLimits } from '../../daemon/index.ts'
 import type { Timing } from '../../ha/index.ts'
-import type { CommandContext } from '../command.ts'
+import type { CommandContext } from '../arguments.ts'
 import { timingOf } from '../timing.ts'
 import { requireRootdir } from './default-rootdir.ts'
 import { directoryOf, identOf, logLimitsOf } from './master-plan.ts'

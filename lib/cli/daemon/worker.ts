@@ -1,6 +1,6 @@
 /** `tajo worker`: a worker in the foreground; it is ready when its ports are open, and joins a cluster when there is one. */
-import type { Run } from '../command.ts'
-import { installedVersion } from '../version.ts'
+import type { Run } from '../arguments.ts'
+import { installedVersion } from '../program.ts'
 import { runDaemonCommand } from './daemon-command.ts'
 import { WorkerLife } from './worker-life.ts'
 import { planWorker } from './worker-plan.ts'

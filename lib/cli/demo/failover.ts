@@ -5,9 +5,8 @@ import { askDirectory } from '../daemon/directory.ts'
 import { failure } from '../exit.ts'
 import { duration } from '../print.ts'
 import type { DemoCluster, DemoMaster } from './cluster.ts'
-import { DEMO_ROWS, DemoQuery } from './query.ts'
+import { DEMO_ROWS, DemoQuery, until } from './query.ts'
 import type { Answered, DemoStream } from './stream.ts'
-import { until } from './until.ts'
 
 /** Ends a demo that is broken; each step takes a second at most, and many times that on a machine with much else to do. */
 const STEP_MS = 60_000

@@ -1,10 +1,29 @@
 /**
  * The demo's query: a table of numbers, and a SELECT of all of them that is read while the master is killed. What comes
  * back is counted and added up, so that a row too few, too many or wrong would show.
+ *
+ * How the demo sees that something has happened: it looks again and again, for so long and no longer.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TajoClient } from '../../client/index.ts'
 import { failure } from '../exit.ts'
+
+const POLL_MS = 10
+
+/** What `look` finds; rejects with `what` in its sentence when it has found nothing within `limitMs`. */
+export async function until<T>(
+  limitMs: number,
+  what: string,
+  look: () => Promise<T | null>,
+): Promise<T> {
+  const endMs = performance.now() + limitMs
+  for (;;) {
+    const found = await look()
+    if (found !== null) return found
+    if (performance.now() > endMs) throw failure(`not seen within ${limitMs} ms: ${what}`)
+    await sleep(POLL_MS)
+  }
+}
 
 export const DEMO_ROWS = 1_600_000
 /**

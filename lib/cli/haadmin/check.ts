@@ -4,14 +4,14 @@
  * for the configured monitor interval.
  */
 import { dirname, join } from 'node:path'
+import { isAnyElsewhere, thisHost } from '../address.ts'
+import type { CommandContext } from '../arguments.ts'
 import { loadCluster } from '../cluster.ts'
-import type { CommandContext } from '../command.ts'
 import { askDirectory } from '../daemon/directory.ts'
 import type { StorageReport } from '../daemon/directory-child.ts'
 import { EXIT } from '../exit.ts'
 import { duration, json, plain } from '../print.ts'
 import { sshArguments } from '../start/ssh.ts'
-import { isAnyElsewhere, thisHost } from '../this-host.ts'
 
 /** Every check has a limit of its own below this; freshness alone is watched for a minute. */
 const DEADLINE_MS = 15 * 60_000

@@ -1,6 +1,31 @@
-/** `tajo haadmin`: one verb a call; each has its own file. */
-import type { Run } from '../command.ts'
+/** `tajo haadmin`: one verb a call; those that are more than a few lines have files of their own. */
+import { isSecret, SECRET_FILE } from '../../ha/index.ts'
+import { adminToken } from '../../web/callers.ts'
+import type { CommandContext, Run } from '../arguments.ts'
+import { loadCluster } from '../cluster.ts'
+import { askDirectory } from '../daemon/directory.ts'
+import { EXIT, failure } from '../exit.ts'
+import { json } from '../print.ts'
 import { haadminCall } from './call.ts'
+
+const DEADLINE_MS = 8000
+
+/** What the web page asks for before it hands over. Whoever may read the HA directory can print it. */
+async function token(context: CommandContext): Promise<number> {
+  const { haDirectory: directory } = await loadCluster(context)
+  const secret = await askDirectory({ op: 'secret', directory }, DEADLINE_MS)
+  if (secret === null) {
+    throw failure(`${directory} has no secret yet: start a master first`)
+  }
+  if (!isSecret(secret)) {
+    throw failure(
+      `${directory}/${SECRET_FILE} is torn or foreign (${secret.length} characters): an active master puts it back within tajo.master.ha.monitor.interval, so ask again`,
+    )
+  }
+  const shown = adminToken(secret)
+  context.output.out(context.json ? json({ token: shown }) : shown)
+  return EXIT.done
+}
 
 export const run: Run = async (context) => {
   const call = haadminCall(context.options)
@@ -14,7 +39,7 @@ export const run: Run = async (context) => {
     case 'status':
       return (await import('./status.ts')).status(context)
     case 'token':
-      return (await import('./token.ts')).token(context)
+      return token(context)
     case 'history':
       return (await import('./status.ts')).history(context, call.limit)
     case 'formatHA':

@@ -2,9 +2,15 @@
  * Which master does ADDR mean? The name under which the cluster knows it: as typed, or, where the host can be written in
  * several ways, the master on the same port of the same host.
  */
-import { type Address, formatAddress, parseAddress, sameAddress } from '../address.ts'
+import {
+  type Address,
+  formatAddress,
+  type HostFacts,
+  isThisHost,
+  parseAddress,
+  sameAddress,
+} from '../address.ts'
 import { CliError, EXIT } from '../exit.ts'
-import { type HostFacts, isThisHost } from '../this-host.ts'
 
 /** The known address that `wanted` means, or null. */
 export async function findMaster(

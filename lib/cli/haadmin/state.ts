@@ -3,13 +3,17 @@
  *
  * The master's own answer decides. Where it gives none, the shared directory does, if it shows a heartbeat that moves;
  * otherwise the state can't be told, and this says so instead of guessing.
+ *
+ * The history of terms as rows for people: who, from whom, why, by whom, how long each phase took. Pure.
  */
-import { type Address, formatAddress } from '../address.ts'
+import type { HistoryEntry } from '../../ha/index.ts'
+import { whyOf } from '../../web/term-words.ts'
+import { type Address, formatAddress, thisHost } from '../address.ts'
+import type { CommandContext } from '../arguments.ts'
 import { type Cluster, loadCluster } from '../cluster.ts'
-import type { CommandContext } from '../command.ts'
 import { askDirectory } from '../daemon/directory.ts'
 import { EXIT, failure } from '../exit.ts'
-import { json } from '../print.ts'
+import { type Column, duration, json, table } from '../print.ts'
 import { allAnswer, askMaster, askMs, lookAround } from '../sight/look-around.ts'
 import {
   type Asked,
@@ -20,8 +24,61 @@ import {
   type MasterAnswer,
   type Sight,
 } from '../sight/sight.ts'
-import { thisHost } from '../this-host.ts'
 import { findMaster, unknownMaster } from './known-master.ts'
+
+/** Who asked for it, where somebody did; `-` for what happened by itself. */
+export function byWhom(entry: HistoryEntry): string {
+  const end = entry.served?.previousEnd ?? null
+  if (entry.afterFormat) return entry.term.orderedBy ?? '-'
+  if (end !== null && (end.reason === 'handed-over' || end.reason === 'stopped')) return end.by
+  return entry.term.orderedBy ?? '-'
+}
+
+const PHASES = ['noticed', 'decided', 'claimed', 'ended', 'settled', 'opened'] as const
+
+export function phaseCells(entry: HistoryEntry): string[] {
+  const phases = entry.served?.phases
+  const cells = PHASES.map((name) => phases?.[`${name}Ms`])
+  return [...cells, phases?.totalMs].map((ms) => (typeof ms === 'number' ? duration(ms) : '-'))
+}
+
+const WHO: readonly Column[] = [
+  { title: 'EPOCH', align: 'right' },
+  { title: 'AT' },
+  { title: 'MASTER' },
+  { title: 'FROM' },
+  { title: 'WHY' },
+  { title: 'BY' },
+]
+
+const whoCells = (entry: HistoryEntry): string[] => [
+  String(entry.term.term),
+  entry.term.at || '-',
+  entry.term.address,
+  entry.afterFormat ? '-' : (entry.term.previousAddress ?? '-'),
+  entry.served === null && entry.term.reason !== 'format'
+    ? `${whyOf(entry)} (not known to have served)`
+    : whyOf(entry),
+  byWhom(entry),
+]
+
+/** One row a term with every phase. */
+export function historyTable(entries: readonly HistoryEntry[]): string {
+  const titles = [...PHASES, 'total'].map((title) => title.toUpperCase())
+  const columns = [...WHO, ...titles.map((title): Column => ({ title, align: 'right' }))]
+  return table(
+    columns,
+    entries.map((entry) => [...whoCells(entry), ...phaseCells(entry)]),
+  )
+}
+
+/** The short form for `-status`. */
+export function transitionsTable(entries: readonly HistoryEntry[]): string {
+  return table(
+    [...WHO, { title: 'TOOK', align: 'right' }],
+    entries.map((entry) => [...whoCells(entry), phaseCells(entry).at(-1) ?? '-']),
+  )
+}
 
 /** For one small file. */
 const DIRECTORY_MS = 2000

@@ -5,11 +5,22 @@
  * over. If that master lives on another host, this whole command runs there over ssh and its exit code comes back; if
  * the network to it is cut, the order goes through the shared directory. The command is done when the masters themselves
  * say so, within a bound.
+ *
+ * haadmin on another host: where a master lives, and running this same command there.
  */
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Address, formatAddress, parseAddress, sameAddress } from '../address.ts'
+import {
+  type Address,
+  formatAddress,
+  type HostFacts,
+  parseAddress,
+  sameAddress,
+  sameMachine,
+  thisHost,
+} from '../address.ts'
+import type { CommandContext } from '../arguments.ts'
 import { type Cluster, loadCluster } from '../cluster.ts'
-import type { CommandContext } from '../command.ts'
 import { askDirectory, DirectoryRefusal } from '../daemon/directory.ts'
 import { CliError, EXIT, failure } from '../exit.ts'
 import { json } from '../print.ts'
@@ -25,10 +36,38 @@ import {
   type MasterAnswer,
   type Sight,
 } from '../sight/sight.ts'
-import { thisHost } from '../this-host.ts'
+import { runOverSsh } from '../start/ssh.ts'
 import type { HaadminCall } from './call.ts'
 import { findMaster, unknownMaster } from './known-master.ts'
-import { runThere, whereToGo } from './other-host.ts'
+
+/** The host to run the command on, or null for this one. */
+export async function whereToGo(master: KnownMaster, facts: HostFacts): Promise<string | null> {
+  const { host } = parseAddress(master.address, 'master')
+  const told = master.asked.answered ? master.asked.answer.hostname : null
+  const hostname = told ?? master.inspected?.hostname ?? null
+  if (await sameMachine(host, hostname, facts)) return null
+  // `localhost` of another machine can only be reached by that machine's own name.
+  const onlyLocal = await sameMachine(host, null, facts)
+  return onlyLocal && hostname !== null ? hostname : host
+}
+
+/** Runs `tajo haadmin` with these words there: same install path, same configuration directory, same exit code. */
+export const runThere = (
+  { home, confDir, env, json }: CommandContext,
+  host: string,
+  words: readonly string[],
+  deadlineMs: number,
+): Promise<number> =>
+  runOverSsh(
+    {
+      host,
+      sshOptions: env.TAJO_SSH_OPTS ?? '',
+      env: { TAJO_HOME: home, TAJO_CONF_DIR: confDir },
+      pathDir: dirname(process.execPath),
+      words: [join(home, 'bin', 'tajo'), 'haadmin', ...words, ...(json ? ['--json'] : [])],
+    },
+    deadlineMs,
+  )
 
 type Call = Extract<HaadminCall, { verb: 'transitionToActive' | 'transitionToBackup' }>
 

@@ -9,9 +9,8 @@
  *
  * Warnings and errors go to stderr; exit code 1 when the configuration can't be used.
  */
-
+import { splitShellWords } from '../env-file.ts'
 import { describeError } from '../exit.ts'
-import { splitShellWords } from '../shell-words.ts'
 import { planCluster } from './cluster-plan.ts'
 
 /** What separates parts and lines can't stand in one. */

@@ -4,12 +4,12 @@
  */
 import { join } from 'node:path'
 import { type HostPort, isLoopback, isWildcard } from '../../conf/address.ts'
+import { requireSeparatePorts } from '../../conf/checks.ts'
 import type { Configuration } from '../../conf/configuration.ts'
 import { loadConfiguration, surroundingsOf } from '../../conf/load.ts'
 import { type Addresses, masterAddresses } from '../../conf/master-addresses.ts'
 import { type HostEntry, readMasters, readWorkers } from '../../conf/masters.ts'
-import { requireSeparatePorts } from '../../conf/separate-ports.ts'
-import { type HostFacts, isThisHost, thisHost } from '../this-host.ts'
+import { type HostFacts, isThisHost, thisHost } from '../address.ts'
 
 export interface PlannedDaemon {
   /** Its line in conf/masters or conf/workers: what TAJO_MASTER_NAME or TAJO_WORKER_NAME tells it. */

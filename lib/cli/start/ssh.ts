@@ -7,8 +7,8 @@
  */
 import { spawn } from 'node:child_process'
 import { isHostName } from '../address.ts'
+import { quoteWord, splitShellWords } from '../env-file.ts'
 import { EXIT, failure, usageError } from '../exit.ts'
-import { quoteWord, splitShellWords } from '../shell-words.ts'
 
 export const CONNECT_TIMEOUT_S = 5
 

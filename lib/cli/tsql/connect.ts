@@ -19,11 +19,10 @@ import {
   readMasters,
   surroundingsOf,
 } from '../../conf/index.ts'
-import type { CommandContext } from '../command.ts'
+import type { CommandContext } from '../arguments.ts'
 import { describeError, usageError } from '../exit.ts'
 import { plain } from '../print.ts'
-import { ClusterMemory } from './cluster-memory.ts'
-import { tsqlKnowledge } from './known-cluster.ts'
+import { ClusterMemory, tsqlKnowledge } from './known-cluster.ts'
 import type { TsqlOptions } from './options.ts'
 
 /** A cluster of which no master's port is open isn't in a failover: it isn't running. */

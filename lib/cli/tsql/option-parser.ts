@@ -1,8 +1,8 @@
 /** tsql's command line as yargs reads it: every spelling, and every mistake as a sentence with what is allowed. */
 import yargs from 'yargs'
 import { nearest } from '../../base/nearest.ts'
+import { PARSER, typedAs } from '../arguments.ts'
 import { type CliError, usageError } from '../exit.ts'
-import { PARSER, typedAs } from '../parser-settings.ts'
 import { FORMATS, type Format, isFormat, type TsqlOptions, valuesJoined } from './options.ts'
 
 const text = { type: 'string', requiresArg: true } as const

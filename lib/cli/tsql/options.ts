@@ -1,7 +1,23 @@
 /**
  * tsql's command line. What scripts type all day is read right here, without loading the argument parser; whatever is
  * not plain enough goes to it (option-parser.ts), and so does every mistake.
+ *
+ * `${name}` in scripts, filled in from `-param name=value`, as Tajo does. The value goes in as it is, quotes and all.
  */
+import { CliError, EXIT } from '../exit.ts'
+
+/** Without any parameter the text stays as it is; with some, one that was not given is an error. */
+export function fillIn(text: string, params: Readonly<Record<string, string>>): string {
+  if (Object.keys(params).length === 0 || !text.includes('${')) return text
+  return text.replaceAll(/\$\{([^{}\s]+)\}/g, (_whole, name: string) => {
+    const value = Object.hasOwn(params, name) ? params[name] : undefined
+    if (value !== undefined) return value
+    throw new CliError(
+      EXIT.usage,
+      `the script asks for \${${name}}: give it with -param ${name}=VALUE`,
+    )
+  })
+}
 
 export const FORMATS = ['table', 'csv', 'json'] as const
 export type Format = (typeof FORMATS)[number]

@@ -1,6 +1,15 @@
-/** What the shell itself can be told with `\set`; every other name is a variable of the session and goes to the master. */
+/**
+ * What the shell itself can be told with `\set`; every other name is a variable of the session and goes to the master.
+ */
+import type { TajoClient } from '../../client/index.ts'
 import { usageError } from '../exit.ts'
 import { FORMATS, type Format, isFormat } from './options.ts'
+
+/** Goes to the database of that name as it is written, or else as SQL reads it. Rejects as TajoClient.use does. */
+export async function useDatabase(client: TajoClient, wanted: string): Promise<void> {
+  const exact = (await client.databases()).includes(wanted)
+  await client.use(exact ? wanted : wanted.toLowerCase())
+}
 
 export class Settings {
   format: Format

@@ -1,20 +1,42 @@
 /**
  * The shell without its keyboard: runs one statement or meta command after the other and prints what comes of it. One
  * thing runs at a time; `cancel` ends it and leaves the shell alive.
+ *
+ * An error as the shell tells it: the sentence, and the line of the statement with a caret under the place.
  */
 import type { Clock } from '../../base/clock.ts'
-import { NoMasterError, type QueryResult, type Row, type TajoClient } from '../../client/index.ts'
+import {
+  NoMasterError,
+  QueryError,
+  type QueryResult,
+  type Row,
+  type TajoClient,
+} from '../../client/index.ts'
 import { plain } from '../print.ts'
-import { errorText } from './error-text.ts'
-import { textOf } from './printer.ts'
-import { printerFor } from './printers.ts'
-import { ProgressBar } from './progress-bar.ts'
-import { QueueNotice } from './queue-notice.ts'
+import { printerFor, textOf } from './printers.ts'
+import { ProgressBar, QueueNotice, TroubleNotice } from './progress-bar.ts'
 import type { Settings } from './settings.ts'
+import { useDatabase } from './settings.ts'
 import type { Piece } from './statement-reader.ts'
 import type { Terminal } from './terminal.ts'
-import { TroubleNotice } from './trouble-notice.ts'
-import { useDatabase } from './use-database.ts'
+import { displayWidth } from './width.ts'
+
+/** So much of a long line is shown around the place. */
+const SHOWN = 100
+
+/** `firstLine`: where the statement begins in its script, from 1. */
+export function errorText(error: unknown, statement: string, firstLine: number): string {
+  const message = `ERROR: ${plain(error instanceof Error ? error.message : String(error))}`
+  const place = error instanceof QueryError ? error.place : null
+  const line = place === null ? undefined : statement.split('\n')[place.line - 1]
+  if (place === null || line === undefined) return message
+  const at = Math.min(Math.max(0, place.column - 1), line.length)
+  const from = line.length <= SHOWN ? 0 : Math.max(0, Math.min(at - SHOWN / 2, line.length - SHOWN))
+  const shown = plain(line.slice(from, from + SHOWN).replaceAll('\t', ' '))
+  const head = `LINE ${firstLine + place.line - 1}: `
+  const before = displayWidth(shown.slice(0, at - from))
+  return `${message}\n${head}${shown.trimEnd()}\n${' '.repeat(head.length + before)}^`
+}
 
 export interface ShellOptions {
   readonly client: TajoClient

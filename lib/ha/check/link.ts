@@ -3,7 +3,6 @@
  * the same number and how long the call took on the other host. Lines that are nothing of ours, such as the banner of a
  * login shell, are passed over.
  */
-
 import { DiskError, HaError } from '../words/errors.ts'
 import { within } from './kit.ts'
 

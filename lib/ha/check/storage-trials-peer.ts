@@ -2,7 +2,6 @@
  * What only two hosts can show of a shared directory: who wins a race, whether an unlink here ends renewals there, and
  * how old the other's picture may be. The peer's half is `check-peer.ts`.
  */
-
 import { realClock } from '../world/clock.ts'
 import type { Glimpse } from '../world/ports.ts'
 import { FIRST_COUNTER_MS, type Finding, holdOpen, pause, percentile, type Trial } from './kit.ts'

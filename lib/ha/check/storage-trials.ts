@@ -2,7 +2,6 @@
  * The operations that the protocol rests on, tried from one host: each trial says what it saw and what would go wrong
  * without it. `storage-check.ts` runs them all; a start runs some of them with few rounds.
  */
-
 import { smallestMonitorMs } from '../rules/timing.ts'
 import {
   REFUSED_MTIME_MS,

@@ -32,7 +32,7 @@ import {
   type TermRecord,
   termDir,
 } from '../words/layout.ts'
-import { makeWhole } from '../world/make-whole.ts'
+import { makeWhole } from '../world/directories.ts'
 import type { Disk } from '../world/ports.ts'
 
 /** One number and nonce, and how far they have come. */

@@ -15,17 +15,20 @@
  * lost power leaves its `.nfs*` for good: any other host removes that by name.
  *
  * How long a holder may take to meet its end is its own matter: its S, by the periods that stand in its term's files.
+ *
+ * A term's last word, as far as it left one: `end.json`, found by listing so that no absence gets cached on NFS.
  */
-
 import type { Periods } from '../rules/periods.ts'
 import type { Pulse } from '../rules/watch.ts'
-import { decodeClaim, decodeTerm } from '../words/decode.ts'
+import { decodeClaim, decodeEnd, decodeTerm } from '../words/decode.ts'
 import { DiskError } from '../words/errors.ts'
 import {
   ACTIVE_DIR,
   type Claim,
   claimFile,
+  type End,
   encode,
+  endFile,
   HISTORY_DIR,
   heartbeatFile,
   historyFile,
@@ -35,8 +38,23 @@ import {
   termDir,
 } from '../words/layout.ts'
 import type { Disk } from '../world/ports.ts'
-import { KEPT_TERMS } from './sweep.ts'
-import { closeInHistory, createClosed, tellVoid, voidIn, voidTerm } from './void-terms.ts'
+import {
+  closeInHistory,
+  createClosed,
+  KEPT_TERMS,
+  tellVoid,
+  voidIn,
+  voidTerm,
+} from './void-terms.ts'
+
+/** Null where the term has no end on file, or a torn one. */
+export async function readEnd(disk: Disk, term: number): Promise<End | null> {
+  if (term === 0) return null
+  const names = await disk.list('observe', termDir(term))
+  if (names === 'missing' || !names.includes('end.json')) return null
+  const text = await disk.read('observe', endFile(term))
+  return text === 'missing' ? null : decodeEnd(text)
+}
 
 export interface EndBelow {
   readonly term: number

@@ -34,8 +34,8 @@ import { endBelow } from './end-below.ts'
 import { judgeMembers } from './live-members.ts'
 import { newestIdentity } from './past.ts'
 import { removeAllReserves } from './reserve-leftovers.ts'
-import { sweepTerm } from './sweep.ts'
 import { recordServed, toolHolder } from './tool-term.ts'
+import { sweepTerm } from './void-terms.ts'
 
 export interface Format {
   readonly timing: Timing

@@ -6,7 +6,6 @@
  * Where it keeps none, because space is low, it is asked by a file and makes one now, or leaves word why it can't: in a
  * name, since a name takes no room.
  */
-
 import type { Timing } from '../rules/timing.ts'
 import { DiskError, isNoSpace, messageOf } from '../words/errors.ts'
 import { askedFile, BACKUP_DIR, cannotFile, type Holder } from '../words/layout.ts'

@@ -10,11 +10,30 @@
  *
  * Some mounts number their files anew. There claim.json has another inode as well, and still says that the term is ours;
  * where it has the one that it had, or names somebody else, the heartbeat is not ours any more.
+ *
+ * The mtimes that a keeper writes: strictly growing, and near the wall clock only so that `ls -l` reads well.
  */
 import { decodeClaim } from '../words/decode.ts'
 import { DiskError } from '../words/errors.ts'
-import { claimFile, heartbeatFile } from '../words/layout.ts'
-import type { Disk, Touched } from '../world/ports.ts'
+import { claimFile, heartbeatFile, LOWEST_COUNTER_MS } from '../words/layout.ts'
+import type { Clock, Disk, Touched } from '../world/ports.ts'
+
+export class Counter {
+  readonly #clock: Clock
+  readonly #stepMs: number
+  #lastMs = LOWEST_COUNTER_MS
+
+  /** `stepMs`: the file system tells mtimes apart from this difference on. */
+  constructor(clock: Clock, stepMs: number) {
+    this.#clock = clock
+    this.#stepMs = stepMs
+  }
+
+  next(): number {
+    this.#lastMs = Math.max(this.#lastMs + this.#stepMs, this.#clock.wallMs())
+    return this.#lastMs
+  }
+}
 
 export interface Own {
   readonly term: number

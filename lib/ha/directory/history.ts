@@ -5,7 +5,6 @@
  * That a term has served decides whether a missing catalog is damage, so it stands in a second place, the term's own
  * directory: one hand that slips removes one of them.
  */
-
 import type { HistoryEntry } from '../member/member-api.ts'
 import { decodeServed, decodeTerm } from '../words/decode.ts'
 import {
@@ -20,7 +19,7 @@ import {
   termDir,
   termOf,
 } from '../words/layout.ts'
-import { atOnce } from '../world/at-once.ts'
+import { atOnce } from '../world/directories.ts'
 import type { Disk } from '../world/ports.ts'
 import { recordOf } from './past.ts'
 

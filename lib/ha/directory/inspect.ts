@@ -2,7 +2,6 @@
  * What the shared directory says by itself, for tools that must work when every master is down. Read-only; concludes
  * nothing that a watch of the given length doesn't show.
  */
-
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../member/member-api.ts'
 import { viewOf } from '../rules/picture.ts'
 import type { Pulse, Seen } from '../rules/watch.ts'

@@ -2,7 +2,6 @@
  * Which masters of a directory live, for those who may go on only when none does. Whoever can't be proven dead is watched
  * until its heartbeat has been still for the patience.
  */
-
 import { periodsOf } from '../rules/periods.ts'
 import type { Timing } from '../rules/timing.ts'
 import { advance, newWatch, type Seen, verdictOf } from '../rules/watch.ts'

@@ -10,7 +10,6 @@
  * beats, or now and then: names come into it by claims, which begin with a new term, and by the claims of those far
  * below, whom a take-over ends by number, seen or not.
  */
-
 import { largest, type Periods } from '../rules/periods.ts'
 import type { Pulse, Seen } from '../rules/watch.ts'
 import { decodeClaim, decodeTerm } from '../words/decode.ts'
@@ -29,11 +28,11 @@ import {
   termDir,
   termOf,
 } from '../words/layout.ts'
-import { atOnce } from '../world/at-once.ts'
+import { atOnce } from '../world/directories.ts'
 import type { Disk, Processes } from '../world/ports.ts'
+import { readEnd } from './end-below.ts'
 import { numberIn } from './past.ts'
-import { KEPT_TERMS } from './sweep.ts'
-import { readEnd } from './term-end.ts'
+import { KEPT_TERMS } from './void-terms.ts'
 
 /**
  * Numbers are taken one after the other, so a name this far above the history is nobody's term; ending all terms

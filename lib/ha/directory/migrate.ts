@@ -11,7 +11,6 @@
  *
  * An older master that was started in the middle is found by a second look; it can't become active any more.
  */
-
 import type { Timing } from '../rules/timing.ts'
 import { decodeClusterLoosely, generationOf } from '../words/decode.ts'
 import { HaError } from '../words/errors.ts'

@@ -8,7 +8,6 @@
  * no name is used twice. They lie among the backups' files, whose names every member lists anyway: a member at rest
  * makes no call more. A reader reads each name once.
  */
-
 import type { KnownWorker, Rank } from '../rules/network-rank.ts'
 import { BACKUP_DIR, backupFile } from '../words/layout.ts'
 

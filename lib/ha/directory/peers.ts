@@ -4,7 +4,6 @@
  * Used for ranks, for choosing a successor and for status pages; no lease rests on it. A file that was replaced (its
  * master restarted) is read anew.
  */
-
 import type { Candidate } from '../rules/elector-state.ts'
 import type { Timing } from '../rules/timing.ts'
 import { decodeHolder } from '../words/decode.ts'

@@ -11,7 +11,6 @@
  * It is made only where space is not low already, so that it never takes the last of it. Names here are used again and
  * mean nothing to anybody else but whole.json. One piece of work after the other; nothing here blocks a lease.
  */
-
 import { judgeSpace, type Low, type Need, NOTHING_LOW, type SpaceReport } from '../rules/space.ts'
 import type { Timing } from '../rules/timing.ts'
 import { decodeReserve } from '../words/decode.ts'

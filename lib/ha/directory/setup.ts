@@ -5,7 +5,6 @@
  * cluster.json and the secret are made where no term has ever been, and after a format. Everywhere else their absence
  * means that they were removed: the holder puts them back, or the start is refused.
  */
-
 import { periodsOf } from '../rules/periods.ts'
 import type { Timing } from '../rules/timing.ts'
 import { advance, newWatch, verdictOf } from '../rules/watch.ts'

@@ -6,7 +6,6 @@
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { Counter } from '../rules/counter.ts'
 import { largest, periodsOf } from '../rules/periods.ts'
 import type { Timing } from '../rules/timing.ts'
 import { advance, newWatch, type Seen, verdictOf } from '../rules/watch.ts'
@@ -28,7 +27,7 @@ import type { Disk, Log } from '../world/ports.ts'
 import { hostProcesses } from '../world/processes.ts'
 import { claimTerm, newAttempt } from './claim.ts'
 import { endBelow } from './end-below.ts'
-import { Heartbeat } from './heartbeat.ts'
+import { Counter, Heartbeat } from './heartbeat.ts'
 import { Looker } from './look.ts'
 
 export interface ToolTerm {

@@ -1,5 +1,5 @@
 /**
- * The keeper's hands in the contest (contest.ts): it makes nonces' files, and creates those of others exclusively.
+ * The keeper's hands in the contest (rules/contest.ts): it makes nonces' files, and creates those of others exclusively.
  *
  *     contest/host1_26001.BOOT_PID_TICKS.123456-7      a nonce: gone again when the letter with it was answered
  *

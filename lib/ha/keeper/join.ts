@@ -1,5 +1,4 @@
 /** The keeper's way into the directory: made or joined, understood, and with no other master under its address. */
-
 import type { Looker } from '../directory/look.ts'
 import { leaveRefusal } from '../directory/refusals.ts'
 import { joinDirectory, type Membership, refuseSameAddress } from '../directory/setup.ts'

@@ -7,16 +7,15 @@
  *
  * The same class runs in the keeper process and in the simulation.
  */
-
 import type { MountAlerts } from '../check/mount-admission.ts'
-import { MountStanding } from '../check/mount-standing.ts'
+import { MountStanding } from '../check/mount-admission.ts'
 import { askForProof } from '../directory/hand-over-proof.ts'
+import { Counter } from '../directory/heartbeat.ts'
 import { readHistory } from '../directory/history.ts'
 import { Looker } from '../directory/look.ts'
 import { Reserve } from '../directory/reserve.ts'
-import { Unopened } from '../directory/unopened.ts'
+import { Unopened } from '../directory/void-terms.ts'
 import { processText } from '../rules/contest.ts'
-import { Counter } from '../rules/counter.ts'
 import { step } from '../rules/elector.ts'
 import { rankOf } from '../rules/elector-claim.ts'
 import { PHASES } from '../rules/elector-phases.ts'

@@ -5,7 +5,6 @@
  * It costs nothing at rest: the names come with the listing of the backups' files, which is made anyway. What this member
  * has left in an earlier life is swept at its first scan; a publication that could not be made is tried again at the next.
  */
-
 import {
   decodePublication,
   inBackups,

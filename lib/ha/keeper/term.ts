@@ -4,12 +4,11 @@
  */
 import { type Attempt, canGoOn, claimTerm, newAttempt } from '../directory/claim.ts'
 import { type Whose, whoseIsIt } from '../directory/cluster-file.ts'
-import { endBelow } from '../directory/end-below.ts'
+import { endBelow, readEnd } from '../directory/end-below.ts'
 import { Heartbeat } from '../directory/heartbeat.ts'
 import type { Reserve } from '../directory/reserve.ts'
-import { SWEPT_AT_ONCE, sweep } from '../directory/sweep.ts'
-import { readEnd } from '../directory/term-end.ts'
-import type { Unopened } from '../directory/unopened.ts'
+import type { Unopened } from '../directory/void-terms.ts'
+import { SWEPT_AT_ONCE, sweep } from '../directory/void-terms.ts'
 import type { Release } from '../rules/elector-phases.ts'
 import type { Effect, Input } from '../rules/elector-state.ts'
 import { periodsOf } from '../rules/periods.ts'
@@ -37,7 +36,7 @@ import {
   type TermRecord,
 } from '../words/layout.ts'
 import type { Joined } from '../words/messages.ts'
-import { makeWhole, type Wanted } from '../world/make-whole.ts'
+import { makeWhole, type Wanted } from '../world/directories.ts'
 import type { Clock, Disk, Log, Touched } from '../world/ports.ts'
 
 export interface TermWorkOptions {

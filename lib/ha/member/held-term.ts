@@ -2,7 +2,6 @@
  * The term that this master holds, how far it is with it, and until when it may act: rights are read from the clock at
  * the moment of acting, since a frozen process fires no timers.
  */
-
 import type { TakeOver } from '../rules/take-over.ts'
 import type { HaError } from '../words/errors.ts'
 import type { Resume } from '../words/messages.ts'

@@ -2,7 +2,6 @@
  * What a master gets from the HA library, as types: its rights while it is active, what is known of the others, and
  * what it owes when a term begins and ends. `member.ts` keeps the promise, `keeper-process.ts` stands behind it.
  */
-
 import type { UnprovenMount } from '../check/mount-admission.ts'
 import type { ContestFacts, Delivery, Letter, LetterReply } from '../rules/contest.ts'
 import type { Hearing, KnownWorker } from '../rules/network-rank.ts'

@@ -1,5 +1,4 @@
 /** A member's view of the cluster: what its keeper saw last, and what it knows better by itself. */
-
 import { networkOf } from '../words/layout.ts'
 import type { Picture, Start } from '../words/messages.ts'
 import { kernelOf } from '../world/processes.ts'

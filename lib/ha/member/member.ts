@@ -14,8 +14,7 @@ import { unheardOf } from '../unreachable.ts'
 import { comesOfNoSpace, HaError, messageOf } from '../words/errors.ts'
 import type { Joined, LostCall, Picture, Start, ToMaster } from '../words/messages.ts'
 import { HeldTerm } from './held-term.ts'
-import { KeeperRequests } from './keeper-requests.ts'
-import { Letters } from './letters.ts'
+import { KeeperRequests, Letters } from './keeper-requests.ts'
 import type {
   HistoryEntry,
   MasterState,

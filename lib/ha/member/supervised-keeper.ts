@@ -4,7 +4,6 @@
  * It promises that only the newest keeper's messages are passed on, that an old one is killed before its successor
  * starts, and that a keeper which can't stay up is told as hopeless instead of being started for ever.
  */
-
 import type { Timing } from '../rules/timing.ts'
 import { HaError } from '../words/errors.ts'
 import type { MasterLink, Start, ToKeeper, ToMaster } from '../words/messages.ts'

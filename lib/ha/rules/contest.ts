@@ -18,7 +18,6 @@
  * Messages and file calls are effects; what they bring is an input. What follows for claims: contest-rules.ts. Source:
  * docs/ha-protocol.md, "One and the same directory".
  */
-
 import { unreachable } from '../unreachable.ts'
 import type { Timing } from './timing.ts'
 

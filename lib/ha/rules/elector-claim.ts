@@ -2,7 +2,6 @@
  * The elector's way to a term: look, conclude, wait for its turn, claim, end the terms below, settle, activate. Pure;
  * see elector.ts. How the term then comes to serve is in elector-serve.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
  */
-
 import type { ClaimReason } from '../words/layout.ts'
 import { barOfClaim, isBarred } from './elector-contest.ts'
 import type { Phase } from './elector-phases.ts'

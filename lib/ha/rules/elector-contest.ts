@@ -2,7 +2,6 @@
  * The elector's side of the contest (contest.ts): what it knows of itself for the letters, whom it may claim beside, and
  * that it stands back. Pure; see elector.ts. Source: docs/ha-protocol.md, "One and the same directory".
  */
-
 import { unreachable } from '../unreachable.ts'
 import { Contest, type ContestFacts, processText } from './contest.ts'
 import { type Bar, barOf, mayGoOn, type Sight, standsBackFor } from './contest-rules.ts'

@@ -2,7 +2,6 @@
  * The elector's lease: renewals, the deadline, suspension, deposal, and the commits that ride on renewals. Pure; see
  * elector.ts. Source: docs/ha-protocol.md, "The lease" and "Changes are fenced by the storage".
  */
-
 import { unreachable } from '../unreachable.ts'
 import { onReleased } from './elector-release.ts'
 import { serve } from './elector-serve.ts'

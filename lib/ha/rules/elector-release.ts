@@ -4,7 +4,6 @@
  * A release is proof to others, so it comes only after the master's word (or the kernel's) that nothing is served under
  * the term any more, and nobody renews the heartbeat after it.
  */
-
 import { unreachable } from '../unreachable.ts'
 import type { Release } from './elector-phases.ts'
 import { failedAgain, type State } from './elector-state.ts'

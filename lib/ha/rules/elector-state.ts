@@ -3,7 +3,6 @@
  *
  * `wakeMs` says when the next tick may have something to do; nothing here acts.
  */
-
 import type { Proof } from '../directory/hand-over-proof.ts'
 import type { Publication } from '../directory/network-publication.ts'
 import { REFUSED_MTIME_MS } from '../words/layout.ts'

@@ -10,7 +10,6 @@
  * elector-claim.ts (the way to a term), elector-serve.ts (its beginning), elector-lease.ts (keeping it), elector-hand-over.ts, network-offer.ts and
  * elector-release.ts (giving it up); the state, inputs and effects are in elector-state.ts.
  */
-
 import { unreachable } from '../unreachable.ts'
 import {
   activate,

@@ -13,7 +13,6 @@
  *
  * Source: docs/ha-protocol.md, "When the clients' network is cut and the storage lives".
  */
-
 import type { Publication } from '../directory/network-publication.ts'
 import { drain } from './elector-release.ts'
 import { type Candidate, isMasterReady, type State } from './elector-state.ts'

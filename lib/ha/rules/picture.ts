@@ -1,16 +1,15 @@
 /** What the keeper tells its master of the cluster: the elector's state in a reader's words. Pure. */
-
 import type { Peer } from '../directory/peers.ts'
 import type { PeerView } from '../member/member-api.ts'
 import { type Holder, networkOf } from '../words/layout.ts'
 import type { Picture } from '../words/messages.ts'
-import { directoryNotes } from './contest-notes.ts'
+import { directoryNotes } from './contest-rules.ts'
 import { blindText } from './elector-claim.ts'
 import { contestBar, contestFacts } from './elector-contest.ts'
 import { PHASES } from './elector-phases.ts'
 import { failureText, type State, whatFailed } from './elector-state.ts'
 import { networkProblemOf } from './network-offer.ts'
-import { periodWarnings } from './period-warnings.ts'
+import { periodWarnings } from './periods.ts'
 import type { SpaceReport } from './space.ts'
 import { isHolderGone, verdictOf } from './watch.ts'
 

@@ -2,7 +2,6 @@
  * Reading the HA directory's files: a torn, empty or foreign text is null, and the caller says the safe thing. What
  * comes out has the types it claims, so that nobody's page or table breaks over a file that somebody edited.
  */
-
 import { type Periods, readPeriods } from '../rules/periods.ts'
 import { HaError } from './errors.ts'
 import {

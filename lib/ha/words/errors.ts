@@ -2,7 +2,6 @@
  * The closed list of what can go wrong in the HA library. Anything caught is turned into one of these at the border
  * (`disk.ts`, `keeper-process.ts`) and keeps its cause; nothing is swallowed.
  */
-
 import { errnoOf } from '../world/file-handle.ts'
 
 export type HaErrorCode =

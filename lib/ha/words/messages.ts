@@ -3,7 +3,6 @@
  * version, since the master starts its own keeper. All times are the host's monotonic clock in ms, which is one clock
  * for both processes.
  */
-
 import type { MountAlerts, UnprovenMount } from '../check/mount-admission.ts'
 import type { MountPlace } from '../keeper/mount-watch.ts'
 import type {
@@ -41,7 +40,7 @@ export interface Storage {
   readonly warnings: readonly string[]
   /** What endangers the cluster until somebody mends it: a sentence each. */
   readonly critical?: readonly string[]
-  /** What the start had to tell of its mount besides: judged anew by the keeper (`mount-standing.ts`). */
+  /** What the start had to tell of its mount besides: judged anew by the keeper (`mount-admission.ts`). */
   readonly mount?: MountAlerts
   /** The kind of mount, such as `nfs4`. */
   readonly kind?: string

@@ -17,7 +17,6 @@
  *   its turn in between.
  * - No call has a time limit: a file call on a dead mount can't be taken back. Callers keep one in flight and time it.
  */
-
 import { randomFillSync } from 'node:crypto'
 import {
   type BigIntStats,
@@ -43,13 +42,12 @@ import { dirname, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { DiskError } from '../words/errors.ts'
 import { SECRET_FILE } from '../words/layout.ts'
+import { makeDirs } from './directories.ts'
 import { errnoOf, syncIfKnown, systemWords, withFile } from './file-handle.ts'
 import { fileSystemOf } from './file-system.ts'
 import { makeDirOnce } from './make-dir-once.ts'
-import { makeDirs } from './make-dirs.ts'
 import type { Disk, Purpose } from './ports.ts'
-import { profiledDisk } from './profiled-disk.ts'
-import { PLAIN, profileOn, type StorageProfile } from './storage-profile.ts'
+import { PLAIN, profiledDisk, profileOn, type StorageProfile } from './storage-profile.ts'
 
 const MAX_READ_BYTES = 1024 * 1024
 

@@ -1,4 +1,16 @@
-/** What every user of files on a shared mount needs: close whatever happens, fsync where there is one, name the error. */
+/**
+ * What every user of files on a shared mount needs: close whatever happens, fsync where there is one, name the error.
+ *
+ * A directory's names, and ENOENT only where that is true now: NFS remembers for up to a minute that a name was not there,
+ * and a backup has asked for what the first active makes before it was made. To read the directory above asks the server,
+ * and what that one shows is asked for anew.
+ *
+ * mkdir -p in a bounded number of calls. Node's own (`recursive: true`) never ends where an existing directory answers a
+ * mkdir in it with ENOENT, as /proc does.
+ *
+ * Making a file that can be made in one call and filled in a later one: on a full disk the create succeeds and the text
+ * finds no room. The file is ours then, and nobody else fills it, so the next try writes the same text from its start.
+ */
 import type { FileHandle } from 'node:fs/promises'
 import { constants as os } from 'node:os'
 

@@ -3,7 +3,7 @@
  * nothing here: the election compares it with what the others hear (lib/ha, network-offer.ts).
  *
  * The active knows its workers by their registration, and lets the others know them through the directory
- * (known-workers.ts).
+ * (astray-workers.ts).
  */
 import type { Clock } from '../../base/clock.ts'
 import { splitHostPort } from '../../base/host-port.ts'
@@ -19,8 +19,8 @@ import {
 import { RpcClient } from '../../rpc/client.ts'
 import { RpcError } from '../../rpc/index.ts'
 import { othersOf } from '../view/cluster-view.ts'
-import { KnownWorkers } from './known-workers.ts'
-import { askWitness } from './witness.ts'
+import { KnownWorkers } from './astray-workers.ts'
+import { askWitness } from './split-brain.ts'
 
 export interface NetworkOptions {
   readonly timing: Timing

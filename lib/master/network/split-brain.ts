@@ -4,11 +4,80 @@
  * A line that was sent before a hand-over may arrive after it, so a suspicion is no alarm yet: the other master is asked
  * again. If it says that it serves, and this one held one and the same term from before the question until after the
  * answer, both served at one moment. Nothing here ends a lease; people must learn of it.
+ *
+ * One question to a witness: an address of the clients' network that is no member of the cluster, such as its gateway.
+ *
+ * Any answer counts, since it only has to come from there: a connection, one that is refused, the reply to a ping. With a
+ * port that is asked for by TCP; without one a ping is sent, and a connection to the echo port is tried beside it, since
+ * not every host has the ping program and not every gateway answers it. An address of this host answers without any
+ * network, and does not count.
  */
+import { execFile } from 'node:child_process'
+import { lookup } from 'node:dns/promises'
+import { connect, isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import type { Clock } from '../../base/clock.ts'
+import { splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
+import type { Answer } from '../../ha/index.ts'
 import type { Standing } from '../../rpc/index.ts'
 import type { Rights } from '../active-gate.ts'
+
+const ECHO_PORT = 7
+
+/** Never rejects; takes `limitMs` at most. */
+export async function askWitness(witness: string, limitMs: number): Promise<Answer> {
+  const split = splitHostPort(witness)
+  const host = split?.host ?? witness.replace(/^\[(.*)\]$/, '$1')
+  const ip = await addressOf(host, limitMs)
+  if (ip === null || isOwn(ip)) return 'silent'
+  if (split !== null) return (await connects(ip, split.port, limitMs)) ? 'answered' : 'silent'
+  const tries = [connects(ip, ECHO_PORT, limitMs), pings(ip, limitMs)]
+  const first = Promise.any(tries.map(async (one) => ((await one) ? true : Promise.reject())))
+  return (await first.catch(() => false)) ? 'answered' : 'silent'
+}
+
+/** Names are looked up while that works; a cut network takes the name server along. */
+const known = new Map<string, string>()
+
+async function addressOf(host: string, limitMs: number): Promise<string | null> {
+  if (isIP(host) !== 0) return host
+  let late: NodeJS.Timeout | undefined
+  const limit = new Promise<null>((resolve) => {
+    late = setTimeout(resolve, limitMs / 2, null)
+  })
+  const found = await Promise.race([lookup(host).catch(() => null), limit])
+  clearTimeout(late)
+  if (found !== null) known.set(host, found.address)
+  return known.get(host) ?? null
+}
+
+const isOwn = (ip: string): boolean =>
+  Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === ip))
+
+function connects(host: string, port: number, limitMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port })
+    const end = (answered: boolean): void => {
+      clearTimeout(late)
+      socket.destroy()
+      resolve(answered)
+    }
+    const late = setTimeout(end, limitMs, false)
+    socket.once('connect', () => end(true))
+    socket.once('error', (error: NodeJS.ErrnoException) => end(error.code === 'ECONNREFUSED'))
+  })
+}
+
+function pings(ip: string, limitMs: number): Promise<boolean> {
+  const seconds = String(Math.max(1, Math.ceil(limitMs / 1000)))
+  return new Promise((resolve) => {
+    const options = { timeout: limitMs, killSignal: 'SIGKILL' as const }
+    execFile('ping', ['-q', '-c', '1', '-W', seconds, ip], options, (error) =>
+      resolve(error === null),
+    )
+  })
+}
 
 /** A warning stays on the status page for so long after the last time. */
 const SHOWN_MS = 24 * 3600 * 1000

@@ -5,8 +5,8 @@
  * term needs are loaded when it has joined, before they are needed, so that a take-over waits for no import.
  */
 import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/failures.ts'
 import type { Log } from '../../base/log.ts'
-import { messageOf } from '../../base/message-of.ts'
 import { yieldingTo } from '../../base/slices.ts'
 import { CatalogError } from '../../catalog/errors.ts'
 import type { Table } from '../../catalog/model.ts'
@@ -80,7 +80,7 @@ export class QueryServices {
   /** Loads what a term needs; to be called when this master has joined and nothing waits for it. */
   preload(): void {
     if (this.#options.queries === null) return
-    const loaded = this.#load(this.#options.queries).then(() => import('./warm-up.ts'))
+    const loaded = this.#load(this.#options.queries).then(() => import('./catalog/rehearsal.ts'))
     const ready = loaded.then(({ warmUp }) => warmUp())
     ready.catch((error: unknown) => {
       // It is tried again when it is needed, and fails the activation then.

@@ -5,8 +5,8 @@
  * that a hanging directory never hides who is active, and nothing old passes for news.
  */
 import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/failures.ts'
 import { splitHostPort } from '../../base/host-port.ts'
-import { messageOf } from '../../base/message-of.ts'
 import { HaError, type Member, type Timing } from '../../ha/index.ts'
 import type { WorkerRow } from '../../rpc/contract.ts'
 import { RpcError } from '../../rpc/index.ts'
@@ -29,14 +29,13 @@ import type {
   WebView,
   WorkersDocument,
 } from '../../web/view.ts'
-import type { Peers } from '../network/peers.ts'
+import type { PeerNews, Peers } from '../network/peers.ts'
 import type { QueryServices } from '../queries/services.ts'
 import { clusterDocument } from './cluster-document.ts'
 import { type OwnFacts, othersOf } from './cluster-view.ts'
 import type { HistoryCache } from './history-cache.ts'
 import { BUCKET_MS, type LeaseRecord } from './lease-record.ts'
 import { PageQueries } from './page-queries.ts'
-import type { PeerNews } from './peer-news.ts'
 
 export interface MasterWebOptions {
   readonly self: string

@@ -6,7 +6,7 @@ import {
   ephemeralPorts,
   isPortIn,
   parsePortRange,
-} from '../../../lib/base/ephemeral-ports.ts'
+} from '../../../lib/base/port-holder.ts'
 
 t.test('what is a range, and what is none', async (t) => {
   t.same(parsePortRange('32768\t60999\n'), DEFAULT_EPHEMERAL_PORTS)

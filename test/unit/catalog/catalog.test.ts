@@ -2,8 +2,8 @@
 import t from 'tap'
 import { Catalog, type CatalogOptions } from '../../../lib/catalog/catalog.ts'
 import { CatalogError, type CatalogErrorCode } from '../../../lib/catalog/errors.ts'
-import { MemStore, memKept } from '../../../lib/catalog/mem-store.ts'
 import type { Batch, CatalogStore } from '../../../lib/catalog/store.ts'
+import { MemStore, memKept } from '../../../lib/catalog/store.ts'
 import { codeOf, NEVER, outcomeOf, transaction } from '../../contract/catalog.ts'
 
 /** A clock that stands still until it is told to go on. */

@@ -7,9 +7,13 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Draft } from '../../../lib/catalog/apply.ts'
 import type { CatalogData } from '../../../lib/catalog/model.ts'
-import { FileError, openFiles } from '../../../lib/catalog/shared/files.ts'
+import {
+  FileError,
+  leavingSpoilt,
+  openFiles,
+  SpoiltFiles,
+} from '../../../lib/catalog/shared/files.ts'
 import { SharedStore } from '../../../lib/catalog/shared/shared-store.ts'
-import { leavingSpoilt, SpoiltFiles } from '../../../lib/catalog/shared/spoilt-files.ts'
 import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
 import {
   codeOf,

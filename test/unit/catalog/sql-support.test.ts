@@ -2,11 +2,11 @@
 import { SqlError } from 'mariadb'
 import pg from 'pg'
 import t from 'tap'
-import { parseJdbc } from '../../../lib/catalog/database/jdbc-uri.ts'
 import { mariadbKindOf } from '../../../lib/catalog/database/mariadb-store.ts'
 import { postgresKindOf } from '../../../lib/catalog/database/postgres-store.ts'
-import { fromSqlText, toSqlText } from '../../../lib/catalog/database/sql-text.ts'
+import { fromSqlText, toSqlText } from '../../../lib/catalog/database/sql-connection.ts'
 import { duckdbKindOf } from '../../../lib/catalog/derby/embedded-duckdb.ts'
+import { parseJdbc } from '../../../lib/catalog/uri.ts'
 import { fc } from '../../support/properties.ts'
 
 const POSTGRES = { schemes: ['postgresql'], defaultPort: 5432 }

@@ -10,8 +10,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ClusterMemory } from '../../../lib/cli/tsql/cluster-memory.ts'
-import { tsqlKnowledge } from '../../../lib/cli/tsql/known-cluster.ts'
+import { ClusterMemory, tsqlKnowledge } from '../../../lib/cli/tsql/known-cluster.ts'
 
 const learnt = { clusterId: 'c-1', rootDirectory: '/r', since: '2026-11-28T00:00:00.000Z' }
 

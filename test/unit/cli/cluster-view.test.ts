@@ -4,14 +4,14 @@ import { createServer as createTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import type { HostFacts } from '../../../lib/cli/address.ts'
 import { CliError } from '../../../lib/cli/exit.ts'
-import { byWhom, historyTable } from '../../../lib/cli/haadmin/history-table.ts'
 import { findMaster } from '../../../lib/cli/haadmin/known-master.ts'
-import { statusReport, statusText } from '../../../lib/cli/haadmin/status-report.ts'
+import { byWhom, historyTable } from '../../../lib/cli/haadmin/state.ts'
+import { statusReport, statusText } from '../../../lib/cli/haadmin/status.ts'
 import { giveOrder, Refusal } from '../../../lib/cli/sight/admin.ts'
 import { exchange, type NoAnswer } from '../../../lib/cli/sight/http.ts'
-import { allAnswer } from '../../../lib/cli/sight/look-around.ts'
-import { readAnswer } from '../../../lib/cli/sight/master-answer.ts'
+import { allAnswer, readAnswer } from '../../../lib/cli/sight/look-around.ts'
 import {
   type Asked,
   activeAddress,
@@ -22,7 +22,6 @@ import {
   problemOf,
   sightOf,
 } from '../../../lib/cli/sight/sight.ts'
-import type { HostFacts } from '../../../lib/cli/this-host.ts'
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../../../lib/ha/index.ts'
 import { type MasterStatus, umbilical } from '../../../lib/rpc/contract.ts'
 import { whyOf } from '../../../lib/web/term-words.ts'

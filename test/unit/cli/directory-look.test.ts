@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ownClusterId } from '../../../lib/cli/daemon/cluster-identity.ts'
-import { lookAtDirectory } from '../../../lib/cli/daemon/directory-look.ts'
+import { lookAtDirectory } from '../../../lib/cli/daemon/directory.ts'
 
 t.test('of a master without high availability, which makes no cluster.json', async (t) => {
   const directory = t.testdir()

@@ -2,7 +2,7 @@
 import { mkdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { replaceable, type Step, stepsTo } from '../../../lib/cli/daemon/directory-owner.ts'
+import { replaceable, type Step, stepsTo } from '../../../lib/cli/daemon/directory.ts'
 
 const DIRECTORY = 0o040_000
 const LINK = 0o120_777

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
-import { missingFiles, toldMissing } from '../../../lib/cli/catalog/missing-files.ts'
+import { missingFiles, toldMissing } from '../../../lib/cli/catalog/restore.ts'
 import { fileOf, tableOf } from '../../contract/catalog.ts'
 
 t.test('files that are gone are counted, with their tables', async (t) => {

@@ -2,13 +2,13 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import t, { type Test } from 'tap'
-import { DEFAULT_EPHEMERAL_PORTS } from '../../../lib/base/ephemeral-ports.ts'
+import { DEFAULT_EPHEMERAL_PORTS } from '../../../lib/base/port-holder.ts'
 import {
   BLOCK_PORTS,
   blocksInOrder,
   firstTaken,
   takePortBlock,
-} from '../../../lib/cli/demo/port-block.ts'
+} from '../../../lib/cli/demo/cluster.ts'
 
 const always = (value: number) => () => value
 

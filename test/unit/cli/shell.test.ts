@@ -2,11 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { withEnvFile } from '../../../lib/cli/env-file.ts'
+import { type HostFacts, isThisHost, sameMachine, thisHost } from '../../../lib/cli/address.ts'
+import { quoteWord, splitShellWords, withEnvFile } from '../../../lib/cli/env-file.ts'
 import { CliError } from '../../../lib/cli/exit.ts'
-import { quoteWord, splitShellWords } from '../../../lib/cli/shell-words.ts'
 import { sshArguments } from '../../../lib/cli/start/ssh.ts'
-import { type HostFacts, isThisHost, sameMachine, thisHost } from '../../../lib/cli/this-host.ts'
 
 t.test('TAJO_SSH_OPTS is split as shell words, and nothing in it is run', async (t) => {
   const of = (text: string) => splitShellWords(text, 'TAJO_SSH_OPTS')

@@ -3,8 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { membershipOf, ownClusterId } from '../../../lib/cli/daemon/cluster-identity.ts'
-import { SingleFiles } from '../../../lib/cli/daemon/single-files.ts'
-import { ownSecret } from '../../../lib/cli/daemon/single-secret.ts'
+import { ownSecret, SingleFiles } from '../../../lib/cli/daemon/single-files.ts'
 
 const FOREIGN = '01234567-89ab-cdef-0123-456789abcdef'
 

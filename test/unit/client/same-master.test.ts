@@ -1,6 +1,6 @@
 /** Which addresses mean one master, and what localhost means in another host's mouth. */
 import t from 'tap'
-import { isOneOf, type Resolve, resolveHere } from '../../../lib/client/same-master.ts'
+import { isOneOf, type Resolve, resolveHere } from '../../../lib/client/cluster.ts'
 
 const IPS: Readonly<Record<string, readonly string[]>> = {
   localhost: ['this host'],

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { lockBriefly } from '../../../lib/daemon/brief-lock.ts'
+import { lockBriefly } from '../../../lib/daemon/pidfile.ts'
 
 t.test('of many that want it one has it at a time', async (t) => {
   const path = join(t.testdir({}), 'file')

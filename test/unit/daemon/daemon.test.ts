@@ -24,9 +24,9 @@ import {
   openDaemonLog,
   takePidFile,
 } from '../../../lib/daemon/index.ts'
-import { leave } from '../../../lib/daemon/leaving.ts'
 import { ownerOf } from '../../../lib/daemon/pidfile.ts'
 import { RotatingFile } from '../../../lib/daemon/rotating-file.ts'
+import { leave } from '../../../lib/daemon/run.ts'
 import { patienceMs } from '../../support/pace.ts'
 import { childEnv, closed, type End, hasEnded, start } from '../../support/processes.ts'
 import { until } from '../../support/until.ts'

@@ -13,7 +13,7 @@ import { readHistory } from '../../../lib/ha/directory/history.ts'
 import { inspectDirectory } from '../../../lib/ha/directory/inspect.ts'
 import { Looker } from '../../../lib/ha/directory/look.ts'
 import { joinDirectory, refuseSameAddress, type Setup } from '../../../lib/ha/directory/setup.ts'
-import { KEPT_TERMS, sweep } from '../../../lib/ha/directory/sweep.ts'
+import { KEPT_TERMS, sweep } from '../../../lib/ha/directory/void-terms.ts'
 import {
   lossMs,
   makeTiming,

@@ -18,10 +18,10 @@ import {
   RELEASED_MTIME_MS,
   releaseOf,
 } from '../../../lib/ha/words/layout.ts'
+import { makeDirs } from '../../../lib/ha/world/directories.ts'
 import { type DiskOptions, openDisk } from '../../../lib/ha/world/disk.ts'
 import { fileSystemOf, mountOf } from '../../../lib/ha/world/file-system.ts'
 import { makeDirOnce } from '../../../lib/ha/world/make-dir-once.ts'
-import { makeDirs } from '../../../lib/ha/world/make-dirs.ts'
 import { closed, start } from '../../support/processes.ts'
 
 function scratch(t: Test, options?: DiskOptions) {

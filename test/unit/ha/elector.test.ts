@@ -11,8 +11,7 @@ import {
   type State,
   wakeMs,
 } from '../../../lib/ha/rules/elector-state.ts'
-import { periodWarnings } from '../../../lib/ha/rules/period-warnings.ts'
-import { periodsOf } from '../../../lib/ha/rules/periods.ts'
+import { periodsOf, periodWarnings } from '../../../lib/ha/rules/periods.ts'
 import { problemOf, viewOf } from '../../../lib/ha/rules/picture.ts'
 import { makeTiming } from '../../../lib/ha/rules/timing.ts'
 import type { Pulse, Seen } from '../../../lib/ha/rules/watch.ts'

@@ -1,7 +1,7 @@
 /** A directory that a mount remembers as missing is found all the same, and what is there costs one call. */
 import { join } from 'node:path'
 import t from 'tap'
-import { listAnew } from '../../../lib/ha/world/list-anew.ts'
+import { listAnew } from '../../../lib/ha/world/directories.ts'
 
 t.test('a directory that a mount remembers as missing is found by those above it', async (t) => {
   const shown: Record<string, string[]> = { '/': ['shared'], '/shared': ['system'] }

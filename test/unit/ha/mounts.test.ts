@@ -8,6 +8,7 @@ import {
   admit,
   alertsOf,
   type MountAlerts,
+  MountStanding,
   type UnprovenMount,
 } from '../../../lib/ha/check/mount-admission.ts'
 import { countedOptions, type MountFacts, versionOf } from '../../../lib/ha/check/mount-facts.ts'
@@ -26,7 +27,6 @@ import {
   strangers,
   takeBackMarks,
 } from '../../../lib/ha/check/mount-mark.ts'
-import { MountStanding } from '../../../lib/ha/check/mount-standing.ts'
 import {
   fileSystemTrial,
   monitorTrial,

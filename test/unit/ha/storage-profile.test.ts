@@ -16,11 +16,11 @@ import {
 } from '../../../lib/ha/words/layout.ts'
 import { openDisk } from '../../../lib/ha/world/disk.ts'
 import type { Disk } from '../../../lib/ha/world/ports.ts'
-import { profiledDisk } from '../../../lib/ha/world/profiled-disk.ts'
 import {
   HDFS_GATEWAY,
   looksLikeGateway,
   PLAIN,
+  profiledDisk,
   profileNamed,
   profileOf,
   profileText,

@@ -8,7 +8,7 @@ import {
   type Table,
 } from '../../../lib/catalog/index.ts'
 import { catalogService } from '../../../lib/master/queries/catalog/catalog-service.ts'
-import { sortedNames } from '../../../lib/master/queries/statements/table-names.ts'
+import { sortedNames } from '../../../lib/master/queries/statements/names.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 
 const tableOf = (id: number, name: string): Table => ({

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
-import { whyNotThere } from '../../../lib/base/why-not-there.ts'
+import { whyNotThere } from '../../../lib/base/failures.ts'
 import { Proof, type ProofOptions } from '../../../lib/master/queries/files/proof.ts'
 import { patienceMs } from '../../support/pace.ts'
 

@@ -1,7 +1,7 @@
 /** How many files all tables have, which is counted beside a term's work, and not while it begins. */
 import t from 'tap'
 import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
-import type { CatalogPort } from '../../../lib/master/queries/catalog/catalog-port.ts'
+import type { CatalogPort } from '../../../lib/master/queries/catalog/catalog-service.ts'
 import { TableCensus } from '../../../lib/master/queries/catalog/table-census.ts'
 import { fileOf, tableOf } from '../../contract/catalog.ts'
 import { HandClock } from '../../support/hand-clock.ts'

@@ -1,6 +1,6 @@
 /** When the joining of small files takes its turn among queries that leave it no slot, and when it rests. */
 import t from 'tap'
-import { TurnTaking } from '../../../lib/master/queries/compaction/turn-taking.ts'
+import { TurnTaking } from '../../../lib/master/queries/compaction/compactor.ts'
 
 const CHECK_MS = 1000
 

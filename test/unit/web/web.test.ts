@@ -8,20 +8,24 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
 import { type HistoryEntry, makeTiming } from '../../../lib/ha/index.ts'
+import { whyBegan } from '../../../lib/master/activation-time.ts'
+import { PeerNews } from '../../../lib/master/network/peers.ts'
 import type { QueryServices } from '../../../lib/master/queries/services.ts'
-import { alertsOf } from '../../../lib/master/view/alerts.ts'
+import { alertsOf, spaceAlerts } from '../../../lib/master/view/alerts.ts'
 import { missingOf } from '../../../lib/master/view/cluster-document.ts'
 import { HistoryCache } from '../../../lib/master/view/history-cache.ts'
 import { ifActiveDied } from '../../../lib/master/view/if-active-died.ts'
 import { LeaseRecord } from '../../../lib/master/view/lease-record.ts'
 import { MasterWeb } from '../../../lib/master/view/master-web.ts'
-import { PeerNews } from '../../../lib/master/view/peer-news.ts'
-import { spaceAlerts } from '../../../lib/master/view/space-alerts.ts'
-import { whyBegan } from '../../../lib/master/view/terms-begun.ts'
 import { limitedServer, RpcError } from '../../../lib/rpc/index.ts'
 import { ACTIVE_ONLY, ActiveOnly } from '../../../lib/web/active-only.ts'
-import { adminToken, isAdmin } from '../../../lib/web/admin-token.ts'
-import { hostNameOf, pageOrigins, sqlModeFor } from '../../../lib/web/callers.ts'
+import {
+  adminToken,
+  hostNameOf,
+  isAdmin,
+  pageOrigins,
+  sqlModeFor,
+} from '../../../lib/web/callers.ts'
 import { COMMON_HEADERS } from '../../../lib/web/headers.ts'
 import { Metrics } from '../../../lib/web/metrics.ts'
 import { openApi, ROUTES } from '../../../lib/web/openapi.ts'

@@ -1,14 +1,14 @@
 /** What a worker tells of a change: whole where there is room, else in pages; and that no message of its tasks is too long. */
 import t from 'tap'
 import type { Manifest, Task, TaskReport } from '../../../lib/rpc/contract.ts'
+import type { RunningQuery } from '../../../lib/worker/running-query.ts'
 import {
   cutError,
   MANIFEST_FILES,
   MessageRoom,
   TASK_CHARS,
-} from '../../../lib/worker/message-room.ts'
-import type { RunningQuery } from '../../../lib/worker/running-query.ts'
-import { TaskList } from '../../../lib/worker/task-list.ts'
+  TaskList,
+} from '../../../lib/worker/task-list.ts'
 import { Written } from '../../../lib/worker/written.ts'
 import { longestTurn } from '../../support/longest-turn.ts'
 

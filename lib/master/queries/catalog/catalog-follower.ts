@@ -3,8 +3,8 @@
  * What can't be read meanwhile is told once, and concludes nothing: an opening tells what it means.
  */
 import type { Clock } from '../../../base/clock.ts'
+import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
-import { messageOf } from '../../../base/message-of.ts'
 import type { Turns } from '../../../base/slices.ts'
 
 /** A store that can be followed. */

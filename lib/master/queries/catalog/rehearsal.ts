@@ -5,17 +5,35 @@
  *
  * Two terms, since the second one begins with a reference to the first. Of the cluster they touch nothing: the catalog, the
  * query log and the tables are below the directory, no worker knows of them, and what they would tell is told to nobody.
+ *
+ * What is slow when it is used for the first time is used once before anybody waits for it: a backup that becomes the
+ * active is asked for statements within milliseconds, and by workers and clients at once.
  */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
+import { inSlices } from '../../../base/slices.ts'
 import { sharedStore } from '../../../catalog/index.ts'
 import { isGone } from '../../../ha/index.ts'
+import { services } from '../../../rpc/contract.ts'
+import { prepared } from '../../../rpc/prepare.ts'
+import { parseStatement } from '../../../sql/index.ts'
 import type { QueryOptions } from '../options.ts'
 import { QueryHistory } from '../run/query-history.ts'
 import { openTerm, type TermOptions } from '../term.ts'
+
+export async function warmUp(): Promise<void> {
+  await inSlices(STATEMENTS, parseStatement)
+  for (const name of SERVICES) await inSlices(prepared(services[name]))
+}
+
+/** Of an active master: what it is asked, and what it asks workers. */
+const SERVICES = ['client', 'tracker', 'catalog', 'worker'] as const
+
+/** The grammar is built for the first one; each branch of it is learnt once. */
+const STATEMENTS = ['INSERT INTO t (a) VALUES (1)', "SELECT a FROM t WHERE b = 'c'"]
 
 export interface RehearsalOptions extends Pick<TermOptions, 'address' | 'clock' | 'wallMs'> {
   readonly queries: QueryOptions

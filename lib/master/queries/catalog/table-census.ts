@@ -5,7 +5,7 @@
 import type { Clock } from '../../../base/clock.ts'
 import { background, inSlices } from '../../../base/slices.ts'
 import type { Table } from '../../../catalog/model.ts'
-import type { CatalogPort } from './catalog-port.ts'
+import type { CatalogPort } from './catalog-service.ts'
 
 export interface TableCounts {
   readonly tables: number

@@ -8,13 +8,13 @@
 import { realpath, rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join } from 'node:path/posix'
 import type { Clock } from '../../../base/clock.ts'
+import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
-import { messageOf } from '../../../base/message-of.ts'
 import { background, inSlices } from '../../../base/slices.ts'
 import type { Litter, Table } from '../../../catalog/model.ts'
 import { OWN_PREFIX } from '../../../catalog/own-prefix.ts'
 import { absolutePath, type CatalogState } from '../../../catalog/state.ts'
-import type { CatalogPort } from '../catalog/catalog-port.ts'
+import type { CatalogPort } from '../catalog/catalog-service.ts'
 import { isInside } from '../statements/paths.ts'
 
 export interface SweeperOptions {

@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path/posix'
 import { z } from 'zod'
 import type { Clock } from '../../../base/clock.ts'
 import type { Log } from '../../../base/log.ts'
-import { messageOf } from '../../../base/message-of.ts'
+import { messageOf } from '../../../base/failures.ts'
 import { makeDirs } from '../../../ha/index.ts'
 import type { QueryRecord } from '../../../rpc/contract.ts'
 

@@ -1,7 +1,7 @@
 /**
  * Gives queries to workers: in the order of their submission, each to the worker with the most free slots. What nobody
  * asked for (joining files) gets a slot only while no query waits for one, and gives it back when one does, until it has
- * been held up for so long that it takes its turn like a query (turn-taking.ts).
+ * been held up for so long that it takes its turn like a query (compactor.ts).
  *
  * A `run` whose answer was lost is asked again at the same worker, which knows the query by its id; meanwhile its report
  * may tell. It goes to another worker only when this one has surely not taken it. When nobody can find out, it is lost.

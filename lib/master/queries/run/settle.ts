@@ -7,25 +7,24 @@
  * in its last run, and whoever else would change that table waits here (holds.ts). So is one whose worker died of
  * something else than the query (deaths.ts), once.
  */
-
 import { join } from 'node:path/posix'
 import type { Clock } from '../../../base/clock.ts'
 import type { Log } from '../../../base/log.ts'
-import { messageOf } from '../../../base/message-of.ts'
+import { messageOf } from '../../../base/failures.ts'
 import { CatalogError } from '../../../catalog/errors.ts'
 import type { DataFile, Outcome, Transaction } from '../../../catalog/model.ts'
 import type { CatalogState } from '../../../catalog/state.ts'
 import { unreachable } from '../../../ha/index.ts'
 import type { QueryError, Task, WriteTarget } from '../../../rpc/contract.ts'
 import { SqlError } from '../../../sql/statement.ts'
-import type { CatalogPort } from '../catalog/catalog-port.ts'
+import type { CatalogPort } from '../catalog/catalog-service.ts'
 import type { Steps } from '../statements/ddl.ts'
 import { Held, heldUpBy, holderOf, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
 import type { QueryList } from './list.ts'
 import type { WholeManifest } from './manifests.ts'
 import type { QueryOptions } from '../options.ts'
 import type { Plan } from '../statements/plan.ts'
-import { refuseMoving } from './publications.ts'
+import { refuseMoving } from './publisher.ts'
 import type { End, Query } from './query.ts'
 import type { Waiters } from './waiters.ts'
 import {

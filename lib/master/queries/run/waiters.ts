@@ -1,4 +1,6 @@
-/** Long polls: who waits for a query to change. All end at once when the term does, so that none holds up a hand-over. */
+/**
+ * Long polls: who waits for a query to change. All end at once when the term does, so that none holds up a hand-over.
+ */
 import type { Clock } from '../../../base/clock.ts'
 
 export class Waiters {

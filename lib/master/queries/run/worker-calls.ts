@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../../base/clock.ts'
 import type { Log } from '../../../base/log.ts'
-import { messageOf } from '../../../base/message-of.ts'
+import { messageOf } from '../../../base/failures.ts'
 import { RpcClient } from '../../../rpc/client.ts'
 import type { ManifestPage, Task, WorkerInfo } from '../../../rpc/contract.ts'
 import { RpcError } from '../../../rpc/errors.ts'

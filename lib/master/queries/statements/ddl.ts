@@ -2,10 +2,11 @@
  * Statements that change the catalog alone, as the steps of one transaction. Pure: what has to be looked at in the file
  * system (LOCATION) has been looked at before. Throws SqlError for what does not fit; a step that does not fit what
  * another transaction did meanwhile is refused by the catalog itself.
+ *
+ * Changes of columns that a table's files don't allow, since those stay as they were written. Both throw SqlError.
  */
-
 import type { Change, DataFile, PlainTable, Table } from '../../../catalog/model.ts'
-import { fitsType } from '../../../catalog/partition-value.ts'
+import { fitsType } from '../../../catalog/partition-condition.ts'
 import type { CatalogState } from '../../../catalog/state.ts'
 import {
   type AlterAction,
@@ -15,7 +16,7 @@ import {
   type TableName,
 } from '../../../sql/statement.ts'
 import { requireOptions } from '../../../sql/table-options.ts'
-import { requireRenamable, requireWidenable } from './column-changes.ts'
+import { textFormat } from '../../../sql/text-format.ts'
 import {
   allColumns,
   fullName,
@@ -26,6 +27,32 @@ import {
   spell,
 } from './names.ts'
 import { type Confined, overlap } from './paths.ts'
+
+/** Where a column is found by its name in files that are there already, a new name would find nothing. */
+export function requireRenamable(table: Table, column: string, named: TableName): void {
+  const inPaths = table.partitionColumns.some(({ name }) => name === column)
+  const byName =
+    table.format === 'JSON'
+      ? table.files.length > 0 || table.wholeDirectory
+      : table.wholeDirectory && (table.format === 'PARQUET' || inPaths)
+  if (!byName) return
+  throw new SqlError(
+    `the files of ${spell(table)} name their column ${column} themselves, so it can't be renamed: make a new table of it (CREATE TABLE … AS SELECT ${column} AS …)`,
+    named.place,
+  )
+}
+
+/** NULL alone in a line is an empty one; to a table of more columns, which can be left out at a line's end, it is none. */
+export function requireWidenable(table: Table, named: TableName): void {
+  const hasFiles = table.files.length > 0 || table.wholeDirectory
+  if (table.format !== 'TEXT' || table.columns.length > 1 || !hasFiles) return
+  if (textFormat(table.options).nullText !== '') return
+  const column = table.columns[0]?.name
+  throw new SqlError(
+    `the files of ${spell(table)} have one column, and NULL in it is an empty line, which would be lost: make a new table of it (CREATE TABLE … AS SELECT ${column}, … AS …)`,
+    named.place,
+  )
+}
 
 export interface Steps {
   readonly changes: readonly Change[]

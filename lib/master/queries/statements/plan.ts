@@ -24,7 +24,6 @@ import {
   rulesByHand,
 } from '../compaction/compaction.ts'
 import type { Answer } from '../run/query.ts'
-import { bindNames, requireBound, requireBoundDatabase } from './bound-names.ts'
 import {
   alterTable,
   createDatabase,
@@ -36,10 +35,18 @@ import {
   type Steps,
   truncate,
 } from './ddl.ts'
-import { allColumns, requireDatabase, requireTable, spell } from './names.ts'
+import {
+  allColumns,
+  bindNames,
+  requireBound,
+  requireBoundDatabase,
+  requireDatabase,
+  requireTable,
+  sortedNames,
+  spell,
+} from './names.ts'
 import { type Confined, PathError, type PathRules, pathPart } from './paths.ts'
 import { setVariable, unsetVariable, variableRows } from './session.ts'
-import { sortedNames } from './table-names.ts'
 import { planCreateAs, planInsert, type WritePlan } from './write-plan.ts'
 
 export interface Request {

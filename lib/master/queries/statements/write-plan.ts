@@ -13,8 +13,7 @@ import { type Location, SqlError, type SqlText, type Statement } from '../../../
 import { requireOptions } from '../../../sql/table-options.ts'
 import { existsAlready } from './ddl.ts'
 import { allColumns, fullName, requireDistinct, spell } from './names.ts'
-import { type Confined, overlap } from './paths.ts'
-import { whyTaken } from './taken.ts'
+import { type Confined, overlap, whyTaken } from './paths.ts'
 
 export interface WriteContext {
   readonly queryId: string

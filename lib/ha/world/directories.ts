@@ -1,0 +1,96 @@
+/**
+ * mkdir -p in a bounded number of calls. Node's own (`recursive: true`) never ends where an existing directory answers a
+ * mkdir in it with ENOENT, as /proc does.
+ *
+ * Making a file that can be made in one call and filled in a later one: on a full disk the create succeeds and the text
+ * finds no room. The file is ours then, and nobody else fills it, so the next try writes the same text from its start.
+ *
+ * A directory's names, and ENOENT only where that is true now: NFS remembers for up to a minute that a name was not there,
+ * and a backup has asked for what the first active makes before it was made. To read the directory above asks the server,
+ * and what that one shows is asked for anew.
+ */
+import { mkdir, readdir, stat } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { DiskError } from '../words/errors.ts'
+import type { Disk, Purpose } from './ports.ts'
+
+export async function listAnew(
+  path: string,
+  read: (path: string) => Promise<string[]> = (path) => readdir(path),
+): Promise<string[]> {
+  try {
+    return await read(path)
+  } catch (error) {
+    const above = dirname(path)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === path) throw error
+    if (!(await listAnew(above, read)).includes(basename(path))) throw error
+    return read(path)
+  }
+}
+
+export interface Wanted {
+  readonly purpose: Purpose
+  readonly path: string
+  readonly text: string
+}
+
+/** `torn`: the paths that this process made and could not fill; kept up to date here. Rejects with DiskError. */
+export async function makeWhole(
+  disk: Disk,
+  torn: Set<string>,
+  { purpose, path, text }: Wanted,
+): Promise<'created' | 'exists' | 'missing'> {
+  if (torn.has(path)) {
+    const filled = await disk.fill(purpose, path, text)
+    torn.delete(path)
+    return filled === 'missing' ? 'missing' : 'created'
+  }
+  try {
+    return await disk.create(purpose, path, text)
+  } catch (error) {
+    if (error instanceof DiskError && error.made) torn.add(path)
+    throw error
+  }
+}
+
+/** Work on many things, a few at a time: each is a file call or some, and a keeper has few threads for them. */
+export async function atOnce<T, R>(
+  most: number,
+  things: readonly T[],
+  work: (thing: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = []
+  const left = things.entries()
+  const one = async (): Promise<void> => {
+    for (const [i, thing] of left) results[i] = await work(thing)
+  }
+  await Promise.all(Array.from({ length: Math.min(most, things.length) }, one))
+  return results
+}
+
+/**
+ * Makes `path` (absolute) and the parents that are missing; `mode` is for `path` alone, and changes nothing of a
+ * directory that is there. `below`, a parent, is not made: it may be on a mount that is gone. Rejects with the system's
+ * error.
+ */
+export async function makeDirs(path: string, mode = 0o777, below = '/'): Promise<void> {
+  if (await makeOrKeepDir(path, mode)) return
+  const parent = dirname(path)
+  if (parent !== path && parent !== below) await makeDirs(parent, 0o777, below)
+  if (await makeOrKeepDir(path, mode)) return
+  throw Object.assign(new Error(`no directory can be made in ${dirname(path)}`), { code: 'ENOENT' })
+}
+
+/** False when the parent is missing. */
+async function makeOrKeepDir(path: string, mode: number): Promise<boolean> {
+  try {
+    await mkdir(path, mode)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return false
+    if (code !== 'EEXIST') throw error
+  }
+  if ((await stat(path)).isDirectory()) return true
+  throw Object.assign(new Error(`${path} is not a directory`), { code: 'ENOTDIR' })
+}
