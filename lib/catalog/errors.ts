@@ -1,29 +1,47 @@
-/** The closed list of what can go wrong with the catalog. */
-export type CatalogErrorCode =
-  /** It exists already. */
-  | 'EXISTS'
-  /** No such database, table, column or partition. */
-  | 'MISSING'
-  /** The change does not fit what the catalog holds now: a database that isn't empty, a schema that changed meanwhile. */
-  | 'CONFLICT'
-  /** What it was made from has changed meanwhile: made anew from what is there now it may fit. */
-  | 'CHANGED'
-  /** Another process has the store open, and only one may (DerbyStore). */
-  | 'IN_USE'
-  /** A higher term has the store. */
-  | 'STALE_TERM'
-  /** The storage or database does not answer now; it may have done what was asked. */
-  | 'UNAVAILABLE'
-  /** No space left. */
-  | 'FULL'
-  /** What is kept can't be read back. */
-  | 'CORRUPT'
-  /** What was written is not under its name any more: nobody would ever read it. */
-  | 'GONE'
-  /** It is no store of ours, or the configuration of it is wrong. */
-  | 'BAD_STORE'
-  /** The term ended while it was being done: it may have been done. Ask the next active master. */
-  | 'NOT_ACTIVE'
+/**
+ * The closed list of what can go wrong with the catalog: what each code means, and the SQLSTATE that comes nearest
+ * (PostgreSQL's list). docs/errors.md is made from it.
+ */
+export const CATALOG_ERRORS = {
+  EXISTS: { sqlState: '42710', means: 'It exists already.' },
+  MISSING: { sqlState: '42704', means: 'There is no such database, table, column or partition.' },
+  CONFLICT: {
+    sqlState: '55000',
+    means:
+      "The change does not fit what the catalog holds now: a database that isn't empty, or a schema that changed meanwhile.",
+  },
+  CHANGED: {
+    sqlState: '40001',
+    means:
+      'What the change was made from has changed meanwhile. Made anew from what is there now it may fit.',
+  },
+  IN_USE: {
+    sqlState: '55006',
+    means: 'Another process has the store open, and only one may (DerbyStore).',
+  },
+  STALE_TERM: { sqlState: '57P01', means: 'A higher term has the store.' },
+  UNAVAILABLE: {
+    sqlState: '58030',
+    means: 'The storage or the database does not answer now. It may have done what was asked.',
+  },
+  FULL: { sqlState: '53100', means: 'No space is left.' },
+  CORRUPT: { sqlState: 'XX001', means: "What is kept can't be read back." },
+  GONE: {
+    sqlState: '58P01',
+    means: 'What was written is not under its name any more: nobody would ever read it.',
+  },
+  BAD_STORE: {
+    sqlState: 'F0000',
+    means: 'It is no store of ours, or the configuration of it is wrong.',
+  },
+  NOT_ACTIVE: {
+    sqlState: '57P03',
+    means:
+      'The term ended while it was being done: it may have been done. Ask the next active master.',
+  },
+} as const
+
+export type CatalogErrorCode = keyof typeof CATALOG_ERRORS
 
 export class CatalogError extends Error {
   readonly code: CatalogErrorCode

@@ -14,6 +14,15 @@ export const EXIT = {
   unsafe: 4,
 } as const
 
+/** docs/errors.md is made from it. */
+export const EXIT_MEANS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: 'It was done.',
+  failed: 'It failed, or what was asked for is not so: the sentence on stderr says why.',
+  usage: 'The command line is wrong. Nothing was tried.',
+  unknownMaster: 'The cluster knows no master of that address.',
+  unsafe: 'It was refused, because it would be unsafe. Nothing was done.',
+}
+
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** Ends the command with `exitCode` after printing `message` to stderr. */

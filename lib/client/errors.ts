@@ -1,15 +1,12 @@
 /** What a caller of the client library gets to see: his own mistakes, a cluster without a master, a lost result. */
+import type { QueryErrorKind } from '../rpc/errors.ts'
 
 export interface Place {
   readonly line: number
   readonly column: number
 }
 
-/**
- * `user`: the statement is wrong. `killed`: somebody wanted that. `lost`: the worker is gone; nothing was changed, so it
- * may be run again. `refused`: the cluster won't take it now or ever; the message tells. `internal`: our mistake.
- */
-export type QueryErrorKind = 'user' | 'lost' | 'killed' | 'refused' | 'internal'
+export type { QueryErrorKind }
 
 /** Why a statement failed, in a sentence for whoever wrote it. */
 export class QueryError extends Error {
@@ -36,9 +33,19 @@ export const sayings = (said: ReadonlyMap<string, string>): string =>
     .map(([address, why]) => (why.startsWith(`${address} `) ? why : `${address}: ${why}`))
     .join('; ')
 
+/** The codes of the errors that are no query's, with the SQLSTATE that comes nearest. */
+export const CLIENT_ERRORS = {
+  NO_MASTER: {
+    sqlState: '57P03',
+    means:
+      'No active master answered in all the time that was given: whether a change was made is not known.',
+  },
+  CLOSED: { sqlState: '08003', means: 'The client was closed while it was asked for something.' },
+} as const
+
 /** No active master answered in all the time that was given: whether a change was made is not known. */
 export class NoMasterError extends Error {
-  readonly code = 'NO_MASTER'
+  readonly code = 'NO_MASTER' satisfies keyof typeof CLIENT_ERRORS
   /** What each master said last, by client RPC address. */
   readonly said: ReadonlyMap<string, string>
   /** `hint`: what to do about it, where that is known. */
@@ -52,7 +59,7 @@ export class NoMasterError extends Error {
 
 /** The client was closed while it was asked for something. */
 export class ClosedError extends Error {
-  readonly code = 'CLOSED'
+  readonly code = 'CLOSED' satisfies keyof typeof CLIENT_ERRORS
   constructor() {
     super('the client is closed')
     this.name = 'ClosedError'

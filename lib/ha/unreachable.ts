@@ -1,3 +1,4 @@
+/** What stands behind the last case of a switch over a union, so that a member that is added later has to be handled there. */
 import { inspect } from 'node:util'
 
 /**

@@ -5,40 +5,62 @@
  * INTERNAL on the server (`server.ts`) and UNAVAILABLE or TIMEOUT in the client (`client.ts`): nothing passes as it is.
  */
 
-export const RPC_CODES = [
-  /** Only the active master may do it. `active` is where it is, if that is known. Ask again there, or later. */
-  'NOT_ACTIVE',
-  /** Caller and called are of two clusters, or one of them is of an older state. `cluster` is the called one's. */
-  'OTHER_CLUSTER',
-  /** The secret is missing or is another cluster's. */
-  'FORBIDDEN',
-  /** The caller knows an older term than the called. `epoch` is the newer one. */
-  'STALE_EPOCH',
-  /** The request is not what the contract says. Asking again won't help. */
-  'BAD_REQUEST',
-  /** No such path. */
-  'NOT_FOUND',
-  /** No whole answer within the time that was given, or a stream that fell silent: it may have been done. */
-  'TIMEOUT',
-  /** A mistake in the software, or an answer that is not what the contract says. */
-  'INTERNAL',
-  /** Nobody answers there, the connection broke, or the called one is still starting: it may have been done. */
-  'UNAVAILABLE',
-] as const
+/** What each code means, with the HTTP status that carries it. */
+export const RPC_ERRORS = {
+  NOT_ACTIVE: {
+    status: 421,
+    means:
+      'Only the active master may do it. `active` is where that one is, if it is known. Ask again there, or later.',
+  },
+  OTHER_CLUSTER: {
+    status: 409,
+    means:
+      "Caller and called are of two clusters, or one of them is of an older state. `cluster` is the called one's.",
+  },
+  FORBIDDEN: { status: 403, means: "The secret is missing or is another cluster's." },
+  STALE_EPOCH: {
+    status: 409,
+    means: 'The caller knows an older term than the called. `epoch` is the newer one.',
+  },
+  BAD_REQUEST: {
+    status: 400,
+    means: "The request is not what the contract says. Asking again won't help.",
+  },
+  NOT_FOUND: { status: 404, means: 'There is no such path.' },
+  TIMEOUT: {
+    status: 504,
+    means:
+      'No whole answer came within the time that was given, or a stream fell silent: it may have been done.',
+  },
+  INTERNAL: {
+    status: 500,
+    means: 'It is a mistake in the software, or the answer is not what the contract says.',
+  },
+  UNAVAILABLE: {
+    status: 503,
+    means:
+      'Nobody answers there, the connection broke, or the called one is still starting: it may have been done.',
+  },
+} as const
 
-export type RpcCode = (typeof RPC_CODES)[number]
+export type RpcCode = keyof typeof RPC_ERRORS
 
-export const HTTP_STATUS: Readonly<Record<RpcCode, number>> = {
-  NOT_ACTIVE: 421,
-  OTHER_CLUSTER: 409,
-  FORBIDDEN: 403,
-  STALE_EPOCH: 409,
-  BAD_REQUEST: 400,
-  NOT_FOUND: 404,
-  TIMEOUT: 504,
-  INTERNAL: 500,
-  UNAVAILABLE: 503,
-}
+/** Why a query failed, with the SQLSTATE that comes nearest (PostgreSQL's list). */
+export const QUERY_ERRORS = {
+  user: { sqlState: '42000', means: 'The statement is wrong, or the data under it is.' },
+  killed: { sqlState: '57014', means: 'Somebody wanted the query to end.' },
+  lost: {
+    sqlState: '57P02',
+    means: 'The worker is gone. Nothing was changed, so the statement may be run again.',
+  },
+  refused: {
+    sqlState: '53000',
+    means: "The cluster won't take the query, now or ever. The message tells which.",
+  },
+  internal: { sqlState: 'XX000', means: 'It is a mistake in the software.' },
+} as const
+
+export type QueryErrorKind = keyof typeof QUERY_ERRORS
 
 /** What both sides know of the cluster when a call fails. */
 export interface RpcErrorFacts {
@@ -80,7 +102,8 @@ export const bodyOf = ({ code, message, active, epoch }: RpcError): RpcErrorBody
   epoch,
 })
 
-const isCode = (value: unknown): value is RpcCode => RPC_CODES.some((code) => code === value)
+const isCode = (value: unknown): value is RpcCode =>
+  typeof value === 'string' && Object.hasOwn(RPC_ERRORS, value)
 
 /** What a proxy says when it finds no server for a request, or none that answers. */
 const PROXY_STATUSES = [502, 503, 504]

@@ -10,7 +10,7 @@ export type {
   Standing,
 } from './contract.ts'
 export { contestLetter, contestReply } from './contract.ts'
-export { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
+export { bodyOf, RPC_ERRORS, type RpcCode, RpcError } from './errors.ts'
 export type { Gate, Pass } from './guard.ts'
 export { Guard, type Membership, type Refused } from './guard.ts'
 export { type Bind, type Listener, openAll } from './listeners.ts'

@@ -32,7 +32,7 @@ import {
   type StreamMethod,
   services,
 } from './contract.ts'
-import { bodyOf, HTTP_STATUS, type RpcCode, RpcError } from './errors.ts'
+import { bodyOf, RPC_ERRORS, type RpcCode, RpcError } from './errors.ts'
 import type { Gate, Guard, Pass } from './guard.ts'
 import { LineWriter } from './stream.ts'
 
@@ -167,7 +167,8 @@ export function limitedServer(options: {
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const { statusCode } = error as { statusCode?: number }
     const told = asRpcError(error, request, options.log)
-    const status = TELLING_STATUSES.find((one) => one === statusCode) ?? HTTP_STATUS[told.code]
+    const status =
+      TELLING_STATUSES.find((one) => one === statusCode) ?? RPC_ERRORS[told.code].status
     nameCluster(reply)
     sendError(reply.headers(options.headers ?? {}), told, { epoch: options.epoch(), status })
   }

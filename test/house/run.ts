@@ -2,10 +2,6 @@
  * The house in figures, beside those of an earlier commit: `npm run house -- COMMIT`. Without one only today's are told,
  * with `--list` also which files, imports and names they count. Reads git, and changes nothing.
  */
-import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import {
   circles,
   codeLines,
@@ -16,32 +12,11 @@ import {
   type Tree,
   twinLines,
 } from './house.ts'
+import { treeHere, treeOf } from './tree.ts'
 
-const HOME = fileURLToPath(new URL('../../..', import.meta.url))
 /** What the package gives to others. */
 const PUBLIC = ['lib/ha/index.ts', 'lib/client/index.ts']
 const LONG_LINES = 400
-
-const isCounted = (path: string): boolean =>
-  /^(?:lib|test)\/.*\.ts$/.test(path) && !path.endsWith('.d.ts')
-
-export function treeHere(home = HOME): Tree {
-  const names = ['lib', 'test'].flatMap((folder) =>
-    readdirSync(join(home, folder), { recursive: true, encoding: 'utf8' }).map(
-      (name) => `${folder}/${name}`,
-    ),
-  )
-  return new Map(
-    names.filter(isCounted).map((name) => [name, readFileSync(join(home, name), 'utf8')]),
-  )
-}
-
-function treeOf(commit: string): Tree {
-  const git = (...args: string[]): string =>
-    execFileSync('git', ['-C', HOME, ...args], { encoding: 'utf8', maxBuffer: 1 << 28 })
-  const names = git('ls-tree', '-r', '--name-only', `${commit}^{commit}`, 'lib', 'test').split('\n')
-  return new Map(names.filter(isCounted).map((name) => [name, git('show', `${commit}:${name}`)]))
-}
 
 function figuresOf(tree: Tree): [string, readonly string[] | number][] {
   const house = houseOf(tree)

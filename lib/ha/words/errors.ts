@@ -4,25 +4,22 @@
  */
 import { errnoOf } from '../world/file-handle.ts'
 
-export type HaErrorCode =
-  /** A set of periods breaks an inequality of the protocol. */
-  | 'BAD_TIMING'
-  /** The HA directory holds something this version doesn't understand or that belongs to another cluster. */
-  | 'BAD_DIRECTORY'
-  /** The shared directory can't do what the protocol needs. */
-  | 'BAD_STORAGE'
-  /** Another live master uses this master's address. */
-  | 'ADDRESS_IN_USE'
-  /** This master's catalog differs from the cluster's. */
-  | 'CATALOG_DIFFERS'
-  /** The call needs the active master, and this one isn't, or not any more. */
-  | 'NOT_ACTIVE'
-  /** Doing it would be unsafe, or the storage refuses it: nobody to hand over to, a master lives, it can't be read or written. */
-  | 'UNSAFE'
-  /** Not done within the time that was given for it. */
-  | 'TIMEOUT'
-  /** The keeper process could not be started or died too often. */
-  | 'KEEPER_FAILED'
+/** What each code means. The list is closed: docs/errors.md is made from it. */
+export const HA_ERRORS = {
+  BAD_TIMING: 'A set of periods breaks an inequality of the protocol.',
+  BAD_DIRECTORY:
+    "The HA directory holds something that this version doesn't understand, or it belongs to another cluster.",
+  BAD_STORAGE: "The shared directory can't do what the protocol needs.",
+  ADDRESS_IN_USE: "Another live master uses this master's address.",
+  CATALOG_DIFFERS: "This master's catalog differs from the cluster's.",
+  NOT_ACTIVE: "The call needs the active master, and this one isn't, or not any more.",
+  UNSAFE:
+    "Doing it would be unsafe, or the storage refuses it: there is nobody to hand over to, a master lives, or something can't be read or written.",
+  TIMEOUT: 'It was not done within the time that was given for it.',
+  KEEPER_FAILED: 'The keeper process could not be started, or it died too often.',
+} as const
+
+export type HaErrorCode = keyof typeof HA_ERRORS
 
 /** An error of this library. `code` is stable, `message` is for people and says what to do. */
 export class HaError extends Error {

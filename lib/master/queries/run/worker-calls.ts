@@ -3,8 +3,8 @@
  * And what the address of a worker that is gone says.
  */
 import type { Clock } from '../../../base/clock.ts'
-import type { Log } from '../../../base/log.ts'
 import { messageOf } from '../../../base/failures.ts'
+import type { Log } from '../../../base/log.ts'
 import { RpcClient } from '../../../rpc/client.ts'
 import type { ManifestPage, Task, WorkerInfo } from '../../../rpc/contract.ts'
 import { RpcError } from '../../../rpc/errors.ts'

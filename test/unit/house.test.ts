@@ -1,0 +1,136 @@
+/**
+ * What the house keeps to: who may import whom, no circles, no exports that nobody asks for, headers that say what a file
+ * promises, and pages that are made from tables.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { errorsPage } from '../house/errors-page.ts'
+import { circles, houseOf, type Tree } from '../house/house.ts'
+import { exportsOf, importsOf, withoutComments } from '../house/source.ts'
+import { treeHere } from '../house/tree.ts'
+import { HOME } from '../support/install.ts'
+
+const tree = treeHere()
+const house = houseOf(tree)
+
+/** What the files of a directory of lib may import, types aside. Who is missing here may not be imported by anybody. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  ha: [],
+  conf: ['base'],
+  sql: ['base'],
+  daemon: ['base', 'ha'],
+  rpc: ['base', 'ha', 'sql'],
+  catalog: ['base', 'ha', 'rpc', 'sql'],
+  client: ['base', 'rpc', 'sql'],
+  worker: ['base', 'catalog', 'client', 'conf', 'daemon', 'ha', 'rpc', 'sql'],
+  web: ['base', 'client', 'ha', 'rpc', 'sql', 'catalog', 'conf'],
+  master: ['base', 'catalog', 'client', 'conf', 'daemon', 'ha', 'rpc', 'sql', 'web'],
+  cli: [
+    'base',
+    'catalog',
+    'client',
+    'conf',
+    'daemon',
+    'ha',
+    'master',
+    'rpc',
+    'sql',
+    'web',
+    'worker',
+  ],
+}
+
+/** The same among the rooms of lib/ha. The files beside index.ts put them together. */
+const HA_ROOMS: Readonly<Record<string, readonly string[]>> = {
+  words: ['world'],
+  world: ['words'],
+  rules: ['words'],
+  fence: ['world', 'words'],
+  directory: ['rules', 'world', 'words'],
+  check: ['directory', 'world', 'words'],
+  keeper: ['check', 'directory', 'fence', 'rules', 'world', 'words'],
+  member: ['check', 'directory', 'fence', 'rules', 'world', 'words'],
+}
+
+t.test('who may import whom', async (t) => {
+  for (const { from, to, kind } of house.edges) {
+    if (!from.startsWith('lib/') || kind === 'type') continue
+    const [, floor = '', room = ''] = from.split('/')
+    const [, toFloor = '', toRoom = ''] = to.split('/')
+    if (floor !== toFloor) t.ok(MAY_IMPORT[floor]?.includes(toFloor), `${from} imports ${to}`)
+    else if (floor === 'ha' && room !== toRoom && HA_ROOMS[room] !== undefined) {
+      const isAtRoot = to === 'lib/ha/unreachable.ts'
+      t.ok(isAtRoot || HA_ROOMS[room]?.includes(toRoom), `${from} imports ${to}`)
+    }
+  }
+})
+
+t.test('no circles of imports', async (t) => {
+  t.same(circles(house), [])
+})
+
+t.test('each file opens with what it promises', async (t) => {
+  const without = [...tree].filter(
+    ([path, text]) => path.startsWith('lib/') && !text.startsWith('/**'),
+  )
+  t.same(
+    without.map(([path]) => path),
+    [],
+  )
+})
+
+t.test('docs/errors.md is what the tables make', async (t) => {
+  t.equal(
+    readFileSync(join(HOME, 'docs/errors.md'), 'utf8'),
+    errorsPage(),
+    'npm run docs writes it',
+  )
+})
+
+t.test('how the house is read', async (t) => {
+  t.test('comments go, and what only looks like one stays', async (t) => {
+    const code = [
+      "const a = 'http://x' // gone",
+      'const b = /[/*"]/.test(c) /* gone',
+      'gone */ ? `$' + '{d /* gone */}// kept` : e / f // gone',
+      'return /\\/\\/kept/',
+    ].join('\n')
+    const left = withoutComments(code)
+    t.notMatch(left, /gone/)
+    t.equal(left.match(/kept/g)?.length, 2)
+    t.match(left, "'http://x'")
+    t.equal(left.split('\n').length, 4, 'lines stay where they are')
+  })
+  t.test('imports and exports', async (t) => {
+    const code = `import type { A } from './a.ts'
+import b, { c as d, type E } from './b.ts'
+import * as all from './all.ts'
+export { f, g as h } from './f.ts'
+const late = await import('./late.ts')
+export const one = 1
+export async function two(): Promise<void> {}
+export type { Three }
+`
+    t.same(
+      importsOf(code).map(({ from, names, kind, exportedAs }) => [from, names, kind, exportedAs]),
+      [
+        ['./a.ts', ['A'], 'type', null],
+        ['./b.ts', ['default', 'c', 'E'], 'value', null],
+        ['./all.ts', null, 'value', null],
+        ['./f.ts', ['f', 'g'], 'value', ['f', 'h']],
+        ['./late.ts', null, 'dynamic', null],
+      ],
+    )
+    t.same(exportsOf(code), ['one', 'two', 'Three'])
+  })
+  t.test('a circle is found, one of types is none', async (t) => {
+    const files: Tree = new Map([
+      ['lib/x/a.ts', "import { b } from './b.ts'\n"],
+      ['lib/x/b.ts', "import { c } from './c.ts'\nimport type { A } from './a.ts'\n"],
+      ['lib/x/c.ts', "import { b } from './b.ts'\n"],
+    ])
+    t.same(circles(houseOf(files)), [['lib/x/b.ts', 'lib/x/c.ts', 'lib/x/b.ts']])
+  })
+})
