@@ -1,5 +1,6 @@
 /**
- * The only file that knows DuckDB, with `duckdb-values.ts`: one engine in memory for the whole process, and what may be done with it.
+ * One engine in memory for the whole process, and what may be done with it. Nothing else of a worker knows DuckDB but the
+ * files that are called after it: its values, its errors, its results.
  *
  * The engine reads and writes files below its roots and nowhere else, symbolic links resolved; it loads no extension,
  * and nobody can change its configuration after it was opened. That is the second fence: statements are looked at before
@@ -10,17 +11,12 @@
  * And each running call occupies one of libuv's threads, whose number is fixed when the process starts
  * (UV_THREADPOOL_SIZE), so whoever counts queries has to count those.
  */
-import {
-  type DuckDBConnection,
-  type DuckDBDataChunk,
-  DuckDBInstance,
-  type DuckDBResult,
-  DuckDBTimestampTZValue,
-  type DuckDBType,
-} from '@duckdb/node-api'
+import { type DuckDBConnection, DuckDBInstance, DuckDBTimestampTZValue } from '@duckdb/node-api'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/failures.ts'
-import { jsonText, jsonValue } from './duckdb-values.ts'
+import { engineError, interrupted } from './duckdb-errors.ts'
+import { type EngineColumn, EngineStream } from './duckdb-stream.ts'
+import { jsonValue } from './duckdb-values.ts'
 import { sqlName, sqlText } from './sql-text.ts'
 
 export interface EngineOptions {
@@ -30,34 +26,6 @@ export interface EngineOptions {
   readonly spillDirectory: string
   /** Absolute directories, symbolic links resolved: everything below them may be read and written. */
   readonly roots: readonly string[]
-}
-
-export interface EngineColumn {
-  readonly name: string
-  /** In DuckDB's spelling. */
-  readonly type: string
-}
-
-export type EngineErrorKind =
-  /** What the statement says or the data holds. */
-  | 'statement'
-  /** A file can't be read or written. */
-  | 'io'
-  | 'memory'
-  | 'interrupted'
-  | 'internal'
-
-/** What DuckDB said, without its decoration. */
-export class EngineError extends Error {
-  readonly kind: EngineErrorKind
-  /** Bytes (UTF-8) before the fault in the statement; null when it did not say. */
-  readonly position: number | null
-  constructor(kind: EngineErrorKind, message: string, position: number | null, cause?: unknown) {
-    super(message, { cause })
-    this.name = 'EngineError'
-    this.kind = kind
-    this.position = position
-  }
 }
 
 export class Engine {
@@ -279,178 +247,3 @@ export class EngineConnection {
     }
   }
 }
-
-/** A result that is computed while it is read: what is not read waits in bounded memory. */
-export class EngineStream {
-  readonly columns: readonly EngineColumn[]
-  readonly #result: DuckDBResult
-  readonly #call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>
-  readonly #types: readonly DuckDBType[]
-  #left: ChunkRows | null = null
-
-  constructor(
-    result: DuckDBResult,
-    call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>,
-  ) {
-    this.#result = result
-    this.#call = call
-    this.#types = result.columnTypes()
-    this.columns = result
-      .columnNames()
-      .map((name, i) => ({ name, type: String(this.#types[i]?.toString()) }))
-  }
-
-  /** The next rows, each one a JSON array as text; null at the end. Rejects with EngineError. */
-  async next(): Promise<string[] | null> {
-    if (this.#left === null || this.#left.done) {
-      const chunk = await this.#call(() => this.#result.fetchChunk())
-      if (chunk === null || chunk.rowCount === 0) return null
-      this.#left = new ChunkRows(chunk, this.#types)
-    }
-    return this.#left.take()
-  }
-}
-
-/** A chunk has 2048 rows, whatever their size: as text they are made a few at a time. */
-const CHARS_AT_A_TIME = 1024 * 1024
-/** What a client takes in one line is more than three times that. */
-const LONGEST_ROW_CHARS = 64 * 1024 * 1024
-
-class ChunkRows {
-  readonly #columns: ReturnType<DuckDBDataChunk['getColumnVector']>[]
-  readonly #types: readonly DuckDBType[]
-  readonly #count: number
-  #next = 0
-
-  constructor(chunk: DuckDBDataChunk, types: readonly DuckDBType[]) {
-    this.#count = chunk.rowCount
-    this.#types = types
-    this.#columns = Array.from({ length: chunk.columnCount }, (_, i) => chunk.getColumnVector(i))
-  }
-
-  get done(): boolean {
-    return this.#next >= this.#count
-  }
-
-  take(): string[] {
-    const rows: string[] = []
-    for (let chars = 0; chars < CHARS_AT_A_TIME && !this.done; this.#next++) {
-      const row = this.#row(this.#next)
-      chars += row.length
-      rows.push(row)
-    }
-    return rows
-  }
-
-  #row(at: number): string {
-    let text = '['
-    try {
-      for (const [i, column] of this.#columns.entries()) {
-        text += `${i === 0 ? '' : ','}${jsonText(column.getItem(at), this.#types[i] ?? null)}`
-        if (text.length > LONGEST_ROW_CHARS) throw rowTooLong()
-      }
-    } catch (error) {
-      throw isTooLong(error) ? rowTooLong(error) : error
-    }
-    return `${text}]`
-  }
-}
-
-const rowTooLong = (cause?: unknown): EngineError =>
-  new EngineError(
-    'statement',
-    `a row of the result is longer than ${LONGEST_ROW_CHARS} characters: select parts of it, or write it with INSERT`,
-    null,
-    cause,
-  )
-
-/** What Node has for a text beyond its longest. */
-const isTooLong = (error: unknown): boolean =>
-  error instanceof Error &&
-  (('code' in error && error.code === 'ERR_STRING_TOO_LONG') ||
-    error.message.includes('Cannot create a string longer') ||
-    error.message === 'Invalid string length')
-
-const interrupted = (): EngineError =>
-  new EngineError('interrupted', 'the query was interrupted', null)
-
-const KINDS: Readonly<Record<string, EngineErrorKind>> = {
-  IO: 'io',
-  Permission: 'io',
-  'Out of Memory': 'memory',
-  INTERRUPT: 'interrupted',
-  Interrupt: 'interrupted',
-  INTERNAL: 'internal',
-  Internal: 'internal',
-  FATAL: 'internal',
-  Fatal: 'internal',
-}
-
-/** DuckDB tells an error as JSON, some with a title before it, a few as plain text. */
-function engineError(thrown: unknown): EngineError {
-  if (thrown instanceof EngineError) return thrown
-  const text = messageOf(thrown)
-  const start = text.indexOf('{')
-  const told = start === -1 ? null : jsonObject(text.slice(start))
-  if (told === null || typeof told.exception_message !== 'string') {
-    const [title = '', ...rest] = text.split(' Error: ')
-    const said = rest.length === 0 ? text : rest.join(' Error: ')
-    return new EngineError(KINDS[title] ?? 'statement', tidy(said), null, thrown)
-  }
-  const kind = KINDS[String(told.exception_type)] ?? 'statement'
-  const position = told.position === undefined ? null : Number(told.position)
-  return new EngineError(kind, tidy(told.exception_message), position, thrown)
-}
-
-function jsonObject(text: string): Record<string, unknown> | null {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // Plain text that has a brace in it.
-    return null
-  }
-}
-
-/**
- * Advice to whoever wrote the reading of the file, and its settings, are not for whoever asks for rows. The name of the
- * file is.
- */
-function tidy(message: string): string {
-  const lines = message.split('\n')
-  if (lines[0]?.startsWith(CSV_FAULT) === true) return csvFault(lines)
-  const advice = lines.findIndex((line, i) => i > 0 && isAdvice(line))
-  if (advice === -1) return oneLine(lines)
-  const file = lines.find((line) => line.startsWith('  file = '))
-  return oneLine([
-    ...lines.slice(0, advice),
-    ...(file === undefined ? [] : [`(file ${file.slice(9)})`]),
-  ])
-}
-
-const oneLine = (lines: readonly string[]): string =>
-  lines
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-    .join(' ')
-
-const CSV_FAULT = 'CSV Error on Line: '
-const CSV_LINE = 'Original Line: '
-
-/** The line's number, what is wrong, the line, advice, settings: the advice is left out. */
-function csvFault(lines: readonly string[]): string {
-  const [number] = lines.map((line) => line.slice(CSV_FAULT.length))
-  const file = lines.find((line) => line.startsWith('  file = '))?.slice(9) ?? 'a file'
-  const given = lines.find((line) => line.startsWith(CSV_LINE))?.slice(CSV_LINE.length) ?? ''
-  const end = lines.findIndex((line, i) => i > 0 && (line === '' || isAdvice(line)))
-  const facts = lines.slice(1, end === -1 ? undefined : end)
-  const what = oneLine(facts.filter((line) => !line.startsWith(CSV_LINE)))
-  return `line ${number} of ${file} does not fit the table: ${what} (the line is '${shortened(given)}')`
-}
-
-const SHOWN_CHARACTERS = 100
-const shortened = (line: string): string =>
-  line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS)}…` : line
-
-const isAdvice = (line: string): boolean => ADVICE.some((one) => line.startsWith(one))
-
-const ADVICE = ['Possible ', 'This type was ', 'Try setting ', 'Column ', 'The search space ']

@@ -9,7 +9,8 @@
  * SHOW FUNCTIONS: what a query may call, asked of the engine itself, in Tajo's names of types. What is refused
  * here is not in it, and neither are operators. Each row is one way to call a function.
  */
-import { type EngineConnection, EngineError } from './duckdb.ts'
+import type { EngineConnection } from './duckdb.ts'
+import { EngineError } from './duckdb-errors.ts'
 
 export const FUNCTION_COLUMNS = ['function', 'kind', 'parameters', 'result'] as const
 

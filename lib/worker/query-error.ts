@@ -11,7 +11,7 @@ import { comesOfNoSpace, systemWords } from '../ha/index.ts'
 import type { QueryError } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
 import { type EngineText, fromDuckDb, type Place, SqlError } from '../sql/index.ts'
-import { EngineError } from './duckdb.ts'
+import { EngineError } from './duckdb-errors.ts'
 
 /** Null when there is none: `position` is null or beyond the text. */
 export function placeIn(query: EngineText, position: number | null): Place | null {

@@ -5,7 +5,7 @@
 import type { Column } from '../catalog/model.ts'
 import type { WriteTarget } from '../rpc/contract.ts'
 import type { Place } from '../sql/index.ts'
-import type { EngineColumn } from './duckdb.ts'
+import type { EngineColumn } from './duckdb-stream.ts'
 import { QueryFault } from './query-error.ts'
 
 export interface TypeNames {

@@ -4,7 +4,8 @@
  * DuckDB's values are instants without a zone, so outside of UTC DuckDB itself makes text of them, as for `CAST(… AS
  * TEXT)`: its calendar and ours can't differ then. The columns keep their types.
  */
-import type { EngineColumn, EngineConnection } from './duckdb.ts'
+import type { EngineConnection } from './duckdb.ts'
+import type { EngineColumn } from './duckdb-stream.ts'
 import { shiftedBack } from './query-error.ts'
 
 export interface Rows {

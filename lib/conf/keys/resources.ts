@@ -1,0 +1,98 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: defaults are written as they would stand in the file
+/**
+ * Keys of what daemons may use up of their hosts: cores, memory and disk for the queries of a worker, and room for logs. The
+ * defaults look at the host, so that a worker fits on any.
+ */
+import { availableParallelism, totalmem } from 'node:os'
+import { type KeySpec, LONGEST_MS } from './spec.ts'
+
+/** What a container allows counts, not what the machine below it has. */
+function halfOfMemoryMb(): number {
+  const allowed = process.constrainedMemory()
+  const bytes = allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
+  return Math.max(64, Math.floor(bytes / 2 / 1024 ** 2))
+}
+
+const resource = { usedBy: 'worker', reloadable: false, group: 'Resources of a worker' } as const
+const log = { usedBy: 'all', reloadable: true, group: 'Logs' } as const
+
+export const RESOURCE_KEYS = {
+  'tajo.worker.resource.cpu-cores': {
+    type: 'integer',
+    min: 1,
+    max: 4096,
+    default: { words: "the host's cores", from: () => availableParallelism() },
+    doc: 'How many threads the queries of a worker use together.',
+    ...resource,
+  },
+  'tajo.worker.resource.memory-mb': {
+    type: 'integer',
+    min: 64,
+    max: 64 * 1024 * 1024,
+    default: { words: "half of the host's memory", from: () => halfOfMemoryMb() },
+    doc: 'How much memory, in MB, the queries of a worker use together before they spill to disk.',
+    ...resource,
+  },
+  'tajo.worker.tmpdir.locations': {
+    type: 'directories',
+    atLeast: 1,
+    default: '${env.TAJO_HOME}/data/tmpdir',
+    doc: 'Where queries spill what does not fit into memory; of several directories the one with the most free space when the worker starts.',
+    ...resource,
+  },
+  'tajo.worker.parallel-queries': {
+    type: 'integer',
+    min: 1,
+    max: 1000,
+    default: {
+      words: 'cpu-cores, at least 2',
+      from: (value: (key: string) => unknown) =>
+        Math.max(2, Number(value('tajo.worker.resource.cpu-cores'))),
+    },
+    doc: 'How many queries a worker runs at a time.',
+    ...resource,
+  },
+  'tajo.worker.heartbeat.idle.interval': {
+    type: 'duration',
+    min: 10,
+    max: LONGEST_MS,
+    default: '10000',
+    doc: 'Between two reports of a worker that runs no query.',
+    ...resource,
+    // The active master counts missing ones by it.
+    usedBy: 'all',
+  },
+  'tajo.worker.heartbeat.active.interval': {
+    type: 'duration',
+    min: 10,
+    max: LONGEST_MS,
+    default: '1000',
+    doc: 'Between two reports of a worker that runs queries; the end of one is reported at once.',
+    ...resource,
+    // The active master counts missing ones by it.
+    usedBy: 'all',
+  },
+  'tajo.log.level': {
+    type: 'choice',
+    of: ['debug', 'info', 'warn', 'error'],
+    default: 'info',
+    doc: 'The least important messages that are still logged.',
+    ...log,
+  },
+  'tajo.log.max-size': {
+    type: 'size',
+    min: 64 * 1024,
+    max: 100 * 1024 ** 3,
+    default: '64m',
+    doc: 'A log file that grew to this size is put aside and a new one begun.',
+    ...log,
+  },
+  'tajo.log.max-files': {
+    type: 'integer',
+    min: 1,
+    max: 1000,
+    default: '10',
+    doc: 'How many log files are kept, the current one included.',
+    ...log,
+  },
+} as const satisfies Readonly<Record<string, KeySpec>>

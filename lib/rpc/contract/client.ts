@@ -1,0 +1,74 @@
+/** What a client asks of a master: it submits queries, waits for them and kills them, and sees what there is. */
+import { z } from 'zod'
+import { activeStatus, address, call, nothing, type ServiceContract } from './method.ts'
+import { attempt, queryId, queryRecord, queryState, queryStatus, session, sql } from './query.ts'
+
+const workerRow = z.object({
+  /** Peer address: its name. */
+  address: z.string(),
+  /** `silent`: its stream to the active master broke, and it has not been heard since. */
+  /** `stuck`: its mount of the shared directory does not answer, and it gets no queries (`trouble`). */
+  state: z.enum(['live', 'silent', 'stuck']),
+  trouble: z.string().nullish(),
+  /** What has happened to its spill directory; it gets queries all the same. */
+  spill: z.string().nullish(),
+  host: z.string(),
+  pid: z.number().int(),
+  version: z.string(),
+  /** Queries that it can run at a time, and that it runs. */
+  slots: z.number().int(),
+  running: z.number().int(),
+  heartbeatAgeMs: z.number(),
+  webPage: z.string(),
+})
+export type WorkerRow = z.output<typeof workerRow>
+
+export const client = {
+  ...activeStatus,
+  /**
+   * Client RPC addresses of this cluster's masters, those that are down included, each under every name that is known of
+   * its host: for whoever hears a part of his list only and has to know whose the rest is.
+   */
+  masters: call(
+    { access: 'open', activeOnly: false },
+    nothing,
+    z.object({ masters: z.array(address) }),
+  ),
+  /** Begins it, or tells how it stands: the same id and attempt begin nothing twice, on any master. */
+  submit: call(
+    { access: 'open', activeOnly: true },
+    z.object({ queryId, attempt, session, sql }),
+    queryStatus,
+  ),
+  /**
+   * Answers when it stands otherwise than `state` and `attempt` say, or after `waitMs`, or at once when this master
+   * steps down. Null: this master has never heard of it; submit it again under the same id.
+   */
+  wait: call(
+    { access: 'open', activeOnly: true },
+    z.object({
+      queryId,
+      state: queryState,
+      attempt,
+      worker: address.nullable(),
+      waitMs: z.number().int().min(0).max(30_000),
+    }),
+    queryStatus.nullable(),
+  ),
+  kill: call({ access: 'open', activeOnly: true }, z.object({ queryId }), queryStatus.nullable()),
+  /**
+   * Newest first; running ones of this term and the history of all terms. NOT_ACTIVE from a backup that may not read the
+   * query log (HDFS's NFS gateway).
+   */
+  queries: call(
+    { access: 'open', activeOnly: false },
+    z.object({ limit: z.number().int().min(1).max(10_000) }),
+    z.object({ queries: z.array(queryRecord) }),
+  ),
+  /** As status pages show them. */
+  workers: call(
+    { access: 'open', activeOnly: true },
+    nothing,
+    z.object({ workers: z.array(workerRow) }),
+  ),
+} as const satisfies ServiceContract
