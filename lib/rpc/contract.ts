@@ -109,7 +109,7 @@ const service = z.object({
 const sideOfContest = z.enum(['open', 'exists', 'created', 'unknown'])
 const incarnation = z.string().max(300)
 
-/** What a master tells another of itself and its directory (lib/ha, contest.ts). */
+/** What a master tells another of itself and its directory (lib/ha, contest-state.ts). */
 const contestFacts = z.object({
   address,
   clusterId: z.string().max(100),

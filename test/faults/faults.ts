@@ -1086,7 +1086,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/rules/contest.js',
+        file: 'build/lib/ha/rules/contest-state.js',
         find: "mine === 'exists' && theirs === 'exists';",
         replace: "mine === 'exists';",
       },
@@ -1198,7 +1198,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/rules/contest.js',
+        file: 'build/lib/ha/rules/contest-state.js',
         find: 'nowMs < peer.openSinceMs + openLimitMs(timing);',
         replace: 'true;',
       },

@@ -64,7 +64,7 @@ const UNIONS: readonly Union[] = [
   },
   {
     name: 'what came of a letter',
-    file: 'ha/rules/contest.ts',
+    file: 'ha/rules/contest-state.ts',
     after: 'export type Delivery =',
     member: "{ readonly is: 'unheard-of-delivery' }",
     asks: ['ha/rules/contest.ts'],

@@ -3,8 +3,9 @@
  * that it stands back. Pure; see elector.ts. Source: docs/ha-protocol.md, "One and the same directory".
  */
 import { unreachable } from '../unreachable.ts'
-import { Contest, type ContestFacts, processText } from './contest.ts'
+import { Contest } from './contest.ts'
 import { type Bar, barOf, mayGoOn, type Sight, standsBackFor } from './contest-rules.ts'
+import { type ContestFacts, processText } from './contest-state.ts'
 import type { Input, State } from './elector-state.ts'
 import { failCommand, masterIsTold, type Turn } from './elector-turn.ts'
 import type { Cause } from './take-over.ts'

@@ -15,7 +15,7 @@ import {
   type ContestState,
   contestWakes,
   newContest,
-} from './contest.ts'
+} from './contest-state.ts'
 import type { Phase, Release } from './elector-phases.ts'
 import { type NetworkState, networkWakes, newNetwork } from './network-offer.ts'
 import { type Periods, periodsOf } from './periods.ts'
