@@ -25,14 +25,14 @@ interface Union {
 const UNIONS: readonly Union[] = [
   {
     name: 'an input to the election',
-    file: 'ha/rules/elector-state.ts',
+    file: 'ha/rules/elector-step.ts',
     after: 'export type Input =',
     member: "{ readonly type: 'unheard-of-input' }",
     asks: ['ha/rules/elector.ts'],
   },
   {
     name: 'an effect of the election',
-    file: 'ha/rules/elector-state.ts',
+    file: 'ha/rules/elector-step.ts',
     after: 'export type Effect =',
     member: "{ readonly do: 'unheard-of-effect' }",
     asks: ['ha/keeper/keeper.ts'],

@@ -8,7 +8,7 @@
  *
  * How to read it: `step` is the table of inputs, `onTick` what is due, most urgent first. The phases' decisions are in
  * elector-claim.ts (the way to a term), elector-serve.ts (its beginning), elector-lease.ts (keeping it), elector-hand-over.ts, network-offer.ts and
- * elector-release.ts (giving it up); the state, inputs and effects are in elector-state.ts.
+ * elector-release.ts (giving it up); the state is in elector-state.ts, the inputs and effects in elector-step.ts.
  */
 import { unreachable } from '../unreachable.ts'
 import {
@@ -46,7 +46,8 @@ import {
   stopMaster,
 } from './elector-release.ts'
 import { onActivationFailed, onMarked, onMarkingFailed, onOpened } from './elector-serve.ts'
-import type { Input, State, Step } from './elector-state.ts'
+import type { State } from './elector-state.ts'
+import type { Input, Step } from './elector-step.ts'
 import { becomeWatcher, Turn } from './elector-turn.ts'
 import { considerNetwork, onHears, onPosted, onProven } from './network-offer.ts'
 import { paceOf } from './periods.ts'
