@@ -721,7 +721,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/ha/rules/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-decision.js',
         find: "if (verdict.is === 'refused') {",
         replace: 'if (false) {',
       },
@@ -773,7 +773,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/rules/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-decision.js',
         find: 'if (s.standDown !== null && seen.servedTerm > s.standDown) {',
         replace: 'if (false) {',
       },
@@ -800,7 +800,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/rules/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-decision.js',
         find: 'return verdict.successor === s.address ? 0 : s.timing.graceMs + turn;',
         replace: 'return verdict.successor === s.address ? 0 : 1e9;',
       },
