@@ -904,7 +904,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/ha/keeper/term.js',
+        file: 'build/lib/ha/keeper/term-files.js',
         find: "const text = await this.#makeServed({ purpose: 'mark', path, text: encode(served) });",
         replace: 'const text = encode(served);',
       },
