@@ -47,7 +47,7 @@ export type {
 export { MASTER_STATES } from './member/member-api.ts'
 export { opensBeside } from './member/member-view.ts'
 export { type Answer, NetworkEar, type Target } from './member/network-ear.ts'
-export type { ContestFacts, Delivery, Letter, LetterReply } from './rules/contest.ts'
+export type { ContestFacts, Delivery, Letter, LetterReply } from './rules/contest-state.ts'
 export type { Hearing, KnownWorker } from './rules/network-rank.ts'
 export type { SpaceReport } from './rules/space.ts'
 export {

@@ -721,7 +721,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'left behind',
     edits: [
       {
-        file: 'build/lib/ha/rules/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-decision.js',
         find: "if (verdict.is === 'refused') {",
         replace: 'if (false) {',
       },
@@ -773,7 +773,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/rules/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-decision.js',
         find: 'if (s.standDown !== null && seen.servedTerm > s.standDown) {',
         replace: 'if (false) {',
       },
@@ -800,7 +800,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/rules/elector-claim.js',
+        file: 'build/lib/ha/rules/elector-decision.js',
         find: 'return verdict.successor === s.address ? 0 : s.timing.graceMs + turn;',
         replace: 'return verdict.successor === s.address ? 0 : 1e9;',
       },
@@ -904,7 +904,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/ha/keeper/term.js',
+        file: 'build/lib/ha/keeper/term-files.js',
         find: "const text = await this.#makeServed({ purpose: 'mark', path, text: encode(served) });",
         replace: 'const text = encode(served);',
       },
@@ -1086,7 +1086,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'two actives',
     edits: [
       {
-        file: 'build/lib/ha/rules/contest.js',
+        file: 'build/lib/ha/rules/contest-state.js',
         find: "mine === 'exists' && theirs === 'exists';",
         replace: "mine === 'exists';",
       },
@@ -1198,7 +1198,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/ha/rules/contest.js',
+        file: 'build/lib/ha/rules/contest-state.js',
         find: 'nowMs < peer.openSinceMs + openLimitMs(timing);',
         replace: 'true;',
       },

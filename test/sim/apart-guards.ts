@@ -5,7 +5,7 @@ import type {
   Letter,
   LetterReply,
   Told,
-} from '../../lib/ha/rules/contest.ts'
+} from '../../lib/ha/rules/contest-state.ts'
 import type { KeeperLink, ToKeeper } from '../../lib/ha/words/messages.ts'
 import type { Disk } from '../../lib/ha/world/ports.ts'
 import type { GroundName } from './apart.ts'

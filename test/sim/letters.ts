@@ -4,7 +4,7 @@
  */
 
 import type { MemberCore } from '../../lib/ha/member/member.ts'
-import type { Delivery, Letter } from '../../lib/ha/rules/contest.ts'
+import type { Delivery, Letter } from '../../lib/ha/rules/contest-state.ts'
 import type { Master } from './master.ts'
 import { clockOf } from './world/host.ts'
 import type { Links } from './world/links.ts'

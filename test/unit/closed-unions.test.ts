@@ -25,14 +25,14 @@ interface Union {
 const UNIONS: readonly Union[] = [
   {
     name: 'an input to the election',
-    file: 'ha/rules/elector-state.ts',
+    file: 'ha/rules/elector-step.ts',
     after: 'export type Input =',
     member: "{ readonly type: 'unheard-of-input' }",
     asks: ['ha/rules/elector.ts'],
   },
   {
     name: 'an effect of the election',
-    file: 'ha/rules/elector-state.ts',
+    file: 'ha/rules/elector-step.ts',
     after: 'export type Effect =',
     member: "{ readonly do: 'unheard-of-effect' }",
     asks: ['ha/keeper/keeper.ts'],
@@ -64,7 +64,7 @@ const UNIONS: readonly Union[] = [
   },
   {
     name: 'what came of a letter',
-    file: 'ha/rules/contest.ts',
+    file: 'ha/rules/contest-state.ts',
     after: 'export type Delivery =',
     member: "{ readonly is: 'unheard-of-delivery' }",
     asks: ['ha/rules/contest.ts'],

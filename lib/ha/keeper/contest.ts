@@ -8,7 +8,7 @@
  * the other could create proves two directories only while its own file is still there: somebody may remove files of any
  * kind.
  */
-import type { Check, ContestEffect, Delivery } from '../rules/contest.ts'
+import type { Check, ContestEffect, Delivery } from '../rules/contest-state.ts'
 import { messageOf } from '../words/errors.ts'
 import { CONTEST_DIR } from '../words/layout.ts'
 import type { Clock, Disk, Log } from '../world/ports.ts'

@@ -1,7 +1,8 @@
 /** The keeper's way into the directory: made or joined, understood, and with no other master under its address. */
 import type { Looker } from '../directory/look.ts'
+import { refuseSameAddress } from '../directory/namesakes.ts'
 import { leaveRefusal } from '../directory/refusals.ts'
-import { joinDirectory, type Membership, refuseSameAddress } from '../directory/setup.ts'
+import { joinDirectory, type Membership } from '../directory/setup.ts'
 import { HaError, messageOf } from '../words/errors.ts'
 import type { Start } from '../words/messages.ts'
 import type { BackupOptions } from './backup.ts'

@@ -15,20 +15,12 @@ import { readHistory } from '../directory/history.ts'
 import { Looker } from '../directory/look.ts'
 import { Reserve } from '../directory/reserve.ts'
 import { Unopened } from '../directory/void-terms.ts'
-import { processText } from '../rules/contest.ts'
+import { processText } from '../rules/contest-state.ts'
 import { step } from '../rules/elector.ts'
-import { rankOf } from '../rules/elector-claim.ts'
+import { rankOf } from '../rules/elector-decision.ts'
 import { PHASES } from '../rules/elector-phases.ts'
-import {
-  begin,
-  type Effect,
-  hangLimitMs,
-  type Input,
-  isMasterReady,
-  type State,
-  type Step,
-  wakeMs,
-} from '../rules/elector-state.ts'
+import { begin, hangLimitMs, isMasterReady, type State, wakeMs } from '../rules/elector-state.ts'
+import type { Effect, Input, Step } from '../rules/elector-step.ts'
 import { periodsOf } from '../rules/periods.ts'
 import { pictureOf } from '../rules/picture.ts'
 import { smallestMonitorMs } from '../rules/timing.ts'

@@ -9,7 +9,7 @@ import {
   orderOf,
   replyFile,
 } from '../directory/directory-order.ts'
-import type { Input } from '../rules/elector-state.ts'
+import type { Input } from '../rules/elector-step.ts'
 import { messageOf } from '../words/errors.ts'
 import { BACKUP_DIR, encode } from '../words/layout.ts'
 import type { ToMaster } from '../words/messages.ts'

@@ -4,40 +4,33 @@
  */
 import { type Attempt, canGoOn, claimTerm, newAttempt } from '../directory/claim.ts'
 import { type Whose, whoseIsIt } from '../directory/cluster-file.ts'
-import { endBelow, readEnd } from '../directory/end-below.ts'
+import { endBelow } from '../directory/end-below.ts'
 import { Heartbeat } from '../directory/heartbeat.ts'
 import type { Reserve } from '../directory/reserve.ts'
 import type { Unopened } from '../directory/void-terms.ts'
-import { SWEPT_AT_ONCE, sweep } from '../directory/void-terms.ts'
 import type { Release } from '../rules/elector-phases.ts'
-import type { Effect, Input } from '../rules/elector-state.ts'
+import type { Effect, Input } from '../rules/elector-step.ts'
 import { periodsOf } from '../rules/periods.ts'
 import type { Cause } from '../rules/take-over.ts'
 import type { Timing } from '../rules/timing.ts'
-import { decodeServed, generationOf } from '../words/decode.ts'
+import { generationOf } from '../words/decode.ts'
 import { HaError, isDefinite, isNoSpace, messageOf } from '../words/errors.ts'
 import {
-  type Claim,
   claimFile,
   type End,
   encode,
   endFile,
-  HISTORY_DIR,
   type Holder,
   heartbeatFile,
-  historyFile,
-  openedFile,
   REFUSED_MTIME_MS,
   RELEASED_FOR_MTIME_MS,
   RELEASED_MTIME_MS,
-  type ServedRecord,
-  servedCopy,
-  servedFile,
   type TermRecord,
 } from '../words/layout.ts'
 import type { Joined } from '../words/messages.ts'
-import { makeWhole, type Wanted } from '../world/directories.ts'
+import { makeWhole } from '../world/directories.ts'
 import type { Clock, Disk, Log, Touched } from '../world/ports.ts'
+import { TermFiles } from './term-files.ts'
 
 export interface TermWorkOptions {
   readonly clock: Clock
@@ -70,13 +63,11 @@ export class TermWork {
   /** Up to this term the directory was ours: it was at a claim, and only the newest term then may have been a format's. */
   #oursUpTo = 0
   #heartbeat: Heartbeat | null = null
-  /** The last word of the term before the one that is being taken over, as far as it was there. */
-  #previous: { readonly term: number; readonly end: Promise<End | null> } | null = null
-  /** Texts of the newest term's files. */
-  #files: { readonly term: number; readonly texts: Map<string, string> } | null = null
+  readonly #files: TermFiles
 
   constructor(options: TermWorkOptions) {
     this.#o = options
+    this.#files = new TermFiles(options)
   }
 
   async claim(term: number, cause: Cause): Promise<void> {
@@ -113,7 +104,7 @@ export class TermWork {
       const outcome = await claimTerm(disk, { holder: self, attempt, onHeartbeat, makeRoom })
       await easing
       if (outcome.won) {
-        this.#remember(attempt.record)
+        this.#files.remember(attempt.record)
         void heartbeat.noteClaimed()
         input({ type: 'claim-won', term })
       } else input({ type: 'claim-lost', term, why: outcome.why, failed: false, goesOn: false })
@@ -167,8 +158,7 @@ export class TermWork {
         const request = { term, nonce, provenTerm, basis, settleMs: ownSettleMs, closed, pause }
         const { proven, alive, settleMs } = await endBelow(disk, request)
         if (signal.aborted) return
-        const { previousTerm = 0 } = this.#attempt?.record ?? {}
-        this.#previous = { term: previousTerm, end: this.#readEnd(previousTerm) }
+        this.#files.readAhead(this.#attempt?.record.previousTerm ?? 0)
         if (alive !== null) input({ type: 'holder-lives', term, holderTerm: alive })
         else if (proven) input({ type: 'below-ended', term, proven })
         else input({ type: 'below-ended', term, proven, settleMs })
@@ -249,10 +239,7 @@ export class TermWork {
     const { input } = this.#o
     const { term } = wanted
     try {
-      const path = servedFile(term)
-      const served = await this.#served(wanted)
-      const text = await this.#makeServed({ purpose: 'mark', path, text: encode(served) })
-      this.#note(term, path, text)
+      await this.#files.mark(wanted)
       input({ type: 'marked', term })
     } catch (error) {
       this.#hasFailed = true
@@ -261,127 +248,17 @@ export class TermWork {
     }
   }
 
-  /** Gives the text that stands there: of this keeper, or of one before it that was not told of its success. */
-  async #makeServed(wanted: Wanted): Promise<string> {
-    const { path } = wanted
-    const torn = new Set<string>()
-    let failure: unknown = new HaError('BAD_DIRECTORY', `${path} is not of this master`)
-    try {
-      const made = await this.#withRoom(() => this.#inHistory(wanted, torn))
-      if (made === 'created') return wanted.text
-      if (made === 'missing') failure = new HaError('BAD_STORAGE', `${HISTORY_DIR}/ is gone`)
-    } catch (error) {
-      failure = error
-    }
-    // An answer may have been lost. Where it can't be read either, the first failure is the one to tell.
-    const own = await this.#ownServed(wanted).catch(() => null)
-    if (own === null) throw failure
-    return own
-  }
-
-  async #withRoom<T>(step: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await step()
-      } catch (error) {
-        if (!isNoSpace(error) || !(await this.#o.reserve.giveUp())) throw error
-      }
-    }
-  }
-
-  async #inHistory(wanted: Wanted, torn: Set<string>): Promise<'created' | 'exists' | 'missing'> {
-    const { disk } = this.#o
-    const made = await makeWhole(disk, torn, wanted)
-    if (made !== 'missing') return made
-    // Removed under the cluster. Numbers stay taken by their directories.
-    await disk.makeDirs(wanted.purpose, HISTORY_DIR)
-    return makeWhole(disk, torn, wanted)
-  }
-
-  /** Null where nothing stands there, or nothing whole that this master has made. */
-  async #ownServed({ purpose, path }: Wanted): Promise<string | null> {
-    const text = await this.#o.disk.read(purpose, path)
-    const isOwn = text !== 'missing' && decodeServed(text)?.nonce === this.#o.self.nonce
-    return isOwn ? text : null
-  }
-
-  async #served({
-    term,
-    takeOver,
-    openedMs,
-    keeps,
-  }: Effect & { do: 'mark' }): Promise<ServedRecord> {
-    const { cause, wonMs, endedMs, settledMs } = takeOver
-    return {
-      term,
-      nonce: this.#o.self.nonce,
-      servedAt: this.#now(),
-      previousEnd: await this.#endBefore(cause),
-      ...(cause.trouble === null ? {} : { trouble: cause.trouble }),
-      phases: {
-        noticedMs: cause.noticedMs - cause.lastBeatMs,
-        decidedMs: cause.decidedMs - cause.noticedMs,
-        claimedMs: wonMs - cause.decidedMs,
-        endedMs: endedMs - wonMs,
-        settledMs: settledMs - endedMs,
-        openedMs: openedMs - settledMs,
-        totalMs: openedMs - cause.lastBeatMs,
-      },
-      ...(keeps === null ? {} : { catalog: keeps }),
-    }
-  }
-
-  /** What was read while the catalog was being opened; a word that came later is read now. Information: no term fails for it. */
-  async #endBefore({ previousTerm }: Cause): Promise<End | null> {
-    const early = this.#previous?.term === previousTerm ? await this.#previous.end : null
-    return early ?? (await this.#readEnd(previousTerm))
-  }
-
-  #readEnd(term: number): Promise<End | null> {
-    return readEnd(this.#o.disk, term).catch((error) => {
-      this.#o.log('warn', `the end of term ${term} can't be read: ${messageOf(error)}`, { term })
-      return null
-    })
-  }
-
   /** Copy and housekeeping of a term that serves: off the way, and tried again each M while the storage fails. */
   async record({ term, cause }: Effect & { do: 'record' }): Promise<void> {
-    const { disk, log, timing } = this.#o
     const { signal } = this.#claim
     this.#o.onServed(term)
     this.#hasFailed = false
-    const path = servedCopy(term)
-    const text = this.files(term).get(servedFile(term))
-    const torn = new Set<string>()
-    for (let told = ''; !signal.aborted; ) {
-      try {
-        if (text !== undefined) {
-          this.#note(term, path, text)
-          await makeWhole(disk, torn, { purpose: 'history', path, text })
-        }
-        await this.#sweepAll(term, cause, signal)
-        return
-      } catch (error) {
-        const why = `history of term ${term} is incomplete: ${messageOf(error)}`
-        if (why !== told) log('warn', why, { term })
-        told = why
-      }
-      await this.#sleep(timing.monitorMs)
+    const tombstone = (): TermRecord => {
+      const nonce = this.#attempt?.record.nonce ?? ''
+      const evidence = `swept by the holder of ${term}`
+      return { ...this.#record(term, { ...cause, orderedBy: null }, nonce), evidence }
     }
-  }
-
-  /** A few at a time, for as long as there are more: failed claims can have left thousands. */
-  async #sweepAll(term: number, cause: Cause, signal: AbortSignal): Promise<void> {
-    const { disk, log, timing } = this.#o
-    const nonce = this.#attempt?.record.nonce ?? ''
-    const evidence = `swept by the holder of ${term}`
-    const tombstone = { ...this.#record(term, { ...cause, orderedBy: null }, nonce), evidence }
-    let swept: readonly number[] = []
-    do {
-      if (swept.length > 0) await this.#sleep(timing.renewMs)
-      swept = await sweep(disk, term, tombstone)
-      if (swept.length > 0) log('debug', 'old terms swept', { swept })
-    } while (swept.length === SWEPT_AT_ONCE && !signal.aborted)
+    await this.#files.keep(term, tombstone, signal)
   }
 
   #record(term: number, cause: Cause, nonce: string): TermRecord {
@@ -418,24 +295,6 @@ export class TermWork {
     return whose
   }
 
-  /** One more of the term's own files. A keeper that goes on with an earlier one's term knows of none before. */
-  #note(term: number, path: string, text: string): void {
-    if (this.#files?.term !== term) this.#files = { term, texts: new Map() }
-    this.#files.texts.set(path, text)
-  }
-
-  /** As `claimTerm` writes them. */
-  #remember(record: TermRecord): void {
-    const { term, nonce } = record
-    const claim: Claim = { state: 'open', term, holder: this.#o.self, nonce }
-    const texts = new Map([
-      [historyFile(term), encode(record)],
-      [claimFile(term), encode(claim)],
-      [openedFile(term), encode(claim)],
-    ])
-    this.#files = { term, texts }
-  }
-
   /** Of a term that this master holds, by this keeper's claim or an earlier one's. Rejects with DiskError. */
   renew(term: number, mtimeMs: number): Promise<Touched> {
     if (this.#heartbeat?.term !== term) {
@@ -452,7 +311,7 @@ export class TermWork {
 
   /** By path, as far as this keeper has made them. */
   files(term: number): ReadonlyMap<string, string> {
-    return this.#files?.term === term ? this.#files.texts : new Map()
+    return this.#files.of(term)
   }
 
   async #pause(signal: AbortSignal, why: string): Promise<void> {

@@ -7,7 +7,7 @@
  * The master's part in the contest (contest.ts): letters go between its keeper, which decides, and the network, which only
  * the master speaks over. It keeps nothing but who waits for an answer.
  */
-import type { Delivery, Letter, LetterReply } from '../rules/contest.ts'
+import type { Delivery, Letter, LetterReply } from '../rules/contest-state.ts'
 import { HaError } from '../words/errors.ts'
 import type { ToKeeper, ToMaster } from '../words/messages.ts'
 import type { HeldTerm } from './held-term.ts'

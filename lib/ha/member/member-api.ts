@@ -3,7 +3,7 @@
  * what it owes when a term begins and ends. `member.ts` keeps the promise, `keeper-process.ts` stands behind it.
  */
 import type { UnprovenMount } from '../check/mount-admission.ts'
-import type { ContestFacts, Delivery, Letter, LetterReply } from '../rules/contest.ts'
+import type { ContestFacts, Delivery, Letter, LetterReply } from '../rules/contest-state.ts'
 import type { Hearing, KnownWorker } from '../rules/network-rank.ts'
 import type { Periods } from '../rules/periods.ts'
 import type { SpaceReport } from '../rules/space.ts'

@@ -8,7 +8,7 @@
  *
  * The same class runs in the master and in the simulation.
  */
-import type { ContestFacts, Delivery, Letter, LetterReply } from '../rules/contest.ts'
+import type { ContestFacts, Delivery, Letter, LetterReply } from '../rules/contest-state.ts'
 import { type Hearing, onClock } from '../rules/network-rank.ts'
 import { unheardOf } from '../unreachable.ts'
 import { comesOfNoSpace, HaError, messageOf } from '../words/errors.ts'

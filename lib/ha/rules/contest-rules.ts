@@ -9,7 +9,13 @@
  * What people are told of the contests: whose directory is another one, and of whom that is not known. Pure.
  */
 import type { DirectoryNote } from '../member/member-api.ts'
-import { type ContestPeer, type ContestState, isOpen, isPassed, openLimitMs } from './contest.ts'
+import {
+  type ContestPeer,
+  type ContestState,
+  isOpen,
+  isPassed,
+  openLimitMs,
+} from './contest-state.ts'
 import type { State } from './elector-state.ts'
 import type { Timing } from './timing.ts'
 

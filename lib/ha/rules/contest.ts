@@ -1,5 +1,5 @@
 /**
- * Is their directory mine? The contest that proves it, with each of the other masters, as plain data and pure functions.
+ * Is their directory mine? The contest that proves it, with each of the other masters, as pure functions.
  *
  *     A                                            B
  *     creates a file named by a new nonce
@@ -15,195 +15,27 @@
  *
  * "Heard" is a master that has answered a letter, not one whose letter has come.
  *
- * Messages and file calls are effects; what they bring is an input. What follows for claims: contest-rules.ts. Source:
- * docs/ha-protocol.md, "One and the same directory".
+ * Messages and file calls are effects; what they bring is an input. The data: contest-state.ts; what follows for claims:
+ * contest-rules.ts. Source: docs/ha-protocol.md, "One and the same directory".
  */
 import { unreachable } from '../unreachable.ts'
+import {
+  type Check,
+  type ContestEffect,
+  type ContestFacts,
+  type ContestPeer,
+  type ContestState,
+  type Delivery,
+  incarnationOf,
+  isPassed,
+  type Letter,
+  type LetterReply,
+  type Mismatch,
+  type Own,
+  openLimitMs,
+  type Told,
+} from './contest-state.ts'
 import type { Timing } from './timing.ts'
-
-/** A term that a master serves now, and by which process. */
-export interface Held {
-  readonly term: number
-  /** `processText` of the holder's master. */
-  readonly by: string
-}
-
-/** What a master tells another of itself and of its directory. */
-export interface ContestFacts {
-  /** Umbilical address. */
-  readonly address: string
-  readonly clusterId: string
-  /** Absolute path of the HA directory there. */
-  readonly directory: string
-  readonly priority: number
-  /** Which process it is (`processText`), and how often its mount has changed under it. */
-  readonly by: string
-  readonly mount: number
-  /** The newest term that is known to have served in its directory; 0 for none. */
-  readonly served: number
-  /** Null while it serves none. */
-  readonly holds: Held | null
-}
-
-/** What has come of the nonces that one side has made. */
-export interface Told extends ContestFacts {
-  /** Of the writer's own nonces. */
-  readonly mine: Side
-  /** With whom: `incarnationOf` the reader, as the writer knows it; null where it doesn't yet. */
-  readonly toward: string | null
-}
-
-/** `nonce`: the name of the file that has been created; null where the facts alone are told. */
-export interface Letter extends Told {
-  readonly nonce: string | null
-}
-
-/** What the exclusive create of the other's nonce has found. */
-export type Check = 'exists' | 'created' | 'unknown'
-
-/** `check`: null where no nonce was told. */
-export interface LetterReply extends Told {
-  readonly check: Check | null
-}
-
-/** What has become of a letter. */
-export type Delivery =
-  | { readonly is: 'answered'; readonly reply: LetterReply }
-  /** Nobody answers there, or not in time. */
-  | { readonly is: 'unreachable' }
-  /** It answers and knows of no contest. */
-  | { readonly is: 'older' }
-  /** It is listed, names our cluster, and does not know our secret. */
-  | { readonly is: 'wrong-secret' }
-  /** It belongs to another cluster, and each of the two lists the other. */
-  | { readonly is: 'stranger'; readonly facts: ContestFacts }
-
-/** Two directories, as found between two processes. */
-export interface Mismatch {
-  /** `pairOf` the two between which it was found; a contest of another pair lifts it. */
-  readonly pair: string
-  /** The newest terms that had served, as told at the last exchange. */
-  readonly ours: number
-  readonly theirs: number
-  readonly found: string
-  readonly sinceMs: number
-}
-
-type Side = 'open' | Check
-
-export interface ContestPeer {
-  readonly address: string
-  /** In this master's list; otherwise it has called. */
-  readonly listed: boolean
-  /** It has answered, or was found unreachable, since this master began. */
-  readonly tried: boolean
-  /** It has answered the last letter. */
-  readonly heard: boolean
-  /** When it last did. */
-  readonly heardMs: number
-  /** What it told last. */
-  readonly facts: ContestFacts | null
-  /** What came of our nonces, and by its own word of its, since the pair is this one. */
-  readonly mine: Side
-  readonly theirs: Side
-  /** Since when it is heard and nothing is decided. */
-  readonly openSinceMs: number
-  readonly mismatch: Mismatch | null
-  /** Why no contest can be held with it, though it answers. */
-  readonly cannot: 'older' | 'wrong-secret' | null
-  /** The letter under way. */
-  readonly call: { readonly id: number; readonly nonce: string | null } | null
-  readonly nextMs: number
-  /** When the last letter was begun. */
-  readonly wroteMs: number
-  /** What of our numbers, and of our nonces, it was told last; empty at a new hearing. */
-  readonly told: string
-  readonly toldMine: Side
-}
-
-export interface ContestState {
-  readonly startedMs: number
-  readonly peers: readonly ContestPeer[]
-  /** How often the mount has changed under this master. */
-  readonly mount: number
-  /** The mount and the cluster that were seen last; null before the first look. */
-  readonly place: string | null
-  /** The newest term whose holder has passed with this master, or which it has held itself. */
-  readonly provenTerm: number
-  /** Letters so far. */
-  readonly letters: number
-  /** The active of the other directory for which this one stands back; null for none. */
-  readonly yielded: string | null
-}
-
-/** What a new keeper of the same master goes on with. */
-export type ContestMemory = Pick<
-  ContestState,
-  'peers' | 'mount' | 'place' | 'provenTerm' | 'yielded'
->
-
-export type ContestEffect =
-  /** Create the nonce's file, then `contest-made`. */
-  | { readonly do: 'contest-make'; readonly id: number; readonly nonce: string }
-  | { readonly do: 'contest-drop'; readonly nonce: string }
-  /** Deliver it, then `contest-delivered`. */
-  | {
-      readonly do: 'contest-send'
-      readonly id: number
-      readonly to: string
-      readonly letter: Letter
-    }
-  /** Create that name exclusively, then `contest-checked`. */
-  | {
-      readonly do: 'contest-try'
-      readonly id: number
-      readonly from: string
-      readonly nonce: string
-    }
-  | { readonly do: 'contest-answer'; readonly id: number; readonly reply: LetterReply }
-
-/** This master, as it is at this moment. */
-export type Own = Omit<ContestFacts, 'mount'>
-
-export const newContest = (nowMs: number, memory: ContestMemory | null = null): ContestState => ({
-  startedMs: nowMs,
-  // Whether they are heard is found out anew; what was under way has gone with the old keeper.
-  peers: (memory?.peers ?? []).map((peer) => ({
-    ...peer,
-    heard: false,
-    call: null,
-    nextMs: nowMs,
-  })),
-  mount: memory?.mount ?? 0,
-  place: memory?.place ?? null,
-  provenTerm: memory?.provenTerm ?? 0,
-  letters: 0,
-  yielded: memory?.yielded ?? null,
-})
-
-/** The same process on every host that knows it. */
-export const processText = (of: { bootId: string; pid: number; startTicks: number }): string =>
-  `${of.bootId} ${of.pid} ${of.startTicks}`
-
-/** Another process, or another mount under it, is another one. */
-const incarnationOf = ({ by, mount }: Pick<ContestFacts, 'by' | 'mount'>): string =>
-  `${by} ${mount}`
-
-export const isPassed = ({ mine, theirs, mismatch }: ContestPeer): boolean =>
-  mismatch === null && mine === 'exists' && theirs === 'exists'
-
-/** It is heard, and what the contest says is still to come. */
-export const isOpen = (peer: ContestPeer, timing: Timing, nowMs: number): boolean =>
-  peer.heard &&
-  peer.mismatch === null &&
-  peer.cannot === null &&
-  peer.mine !== 'unknown' &&
-  peer.theirs !== 'unknown' &&
-  !isPassed(peer) &&
-  nowMs < peer.openSinceMs + openLimitMs(timing)
-
-/** So long is a contest waited for, and is everybody listed tried after a start. */
-export const openLimitMs = (timing: Timing): number => timing.monitorMs / 2
 
 /** One step in the making. */
 export class Contest {
@@ -542,12 +374,3 @@ const factsOf = (told: ContestFacts): ContestFacts => {
 /** No name is used twice: the process, its clock and a counter are in it. */
 const nonceFile = ({ address, by }: Own, nowMs: number, n: number): string =>
   `${address}.${by}.${Math.round(nowMs)}-${n}`.replaceAll(/[^A-Za-z0-9.-]/g, '_')
-
-/** The next moment at which a letter is due. */
-export const contestWakes = (s: ContestState, timing: Timing): number[] => [
-  s.startedMs + openLimitMs(timing),
-  ...s.peers.flatMap((peer) => [
-    ...(peer.call === null ? [peer.nextMs] : []),
-    peer.openSinceMs + openLimitMs(timing),
-  ]),
-]

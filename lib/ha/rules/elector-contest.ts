@@ -3,9 +3,11 @@
  * that it stands back. Pure; see elector.ts. Source: docs/ha-protocol.md, "One and the same directory".
  */
 import { unreachable } from '../unreachable.ts'
-import { Contest, type ContestFacts, processText } from './contest.ts'
+import { Contest } from './contest.ts'
 import { type Bar, barOf, mayGoOn, type Sight, standsBackFor } from './contest-rules.ts'
-import type { Input, State } from './elector-state.ts'
+import { type ContestFacts, processText } from './contest-state.ts'
+import type { State } from './elector-state.ts'
+import type { Input } from './elector-step.ts'
 import { failCommand, masterIsTold, type Turn } from './elector-turn.ts'
 import type { Cause } from './take-over.ts'
 

@@ -8,7 +8,8 @@
  * disk the holder, which only renews, serves on, and a successor could not begin.
  */
 import { drain } from './elector-release.ts'
-import type { Candidate, Input, State } from './elector-state.ts'
+import type { Candidate, State } from './elector-state.ts'
+import type { Input } from './elector-step.ts'
 import type { Turn } from './elector-turn.ts'
 
 export function onHandOver(t: Turn, input: Input & { type: 'hand-over' }): void {

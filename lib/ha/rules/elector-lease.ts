@@ -5,7 +5,8 @@
 import { unreachable } from '../unreachable.ts'
 import { onReleased } from './elector-release.ts'
 import { serve } from './elector-serve.ts'
-import { hangLimitMs, type Input, type Lease, TO_SERVE } from './elector-state.ts'
+import { hangLimitMs, type Lease, TO_SERVE } from './elector-state.ts'
+import type { Input } from './elector-step.ts'
 import {
   becomeWatcher,
   failCommand,

@@ -1,27 +1,14 @@
 /**
- * What the elector knows, hears and answers, as plain data: its state, inputs and effects.
- *
- * `wakeMs` says when the next tick may have something to do; nothing here acts.
+ * What the elector knows, as plain data: its state, how it begins, and when the next step is due. Nothing here acts.
  */
-import type { Proof } from '../directory/hand-over-proof.ts'
-import type { Publication } from '../directory/network-publication.ts'
 import { REFUSED_MTIME_MS } from '../words/layout.ts'
-import type { Resume, ToKeeper, ToMaster } from '../words/messages.ts'
-import type { LogLevel } from '../world/ports.ts'
-import {
-  type Check,
-  type ContestEffect,
-  type ContestMemory,
-  type ContestState,
-  contestWakes,
-  newContest,
-} from './contest.ts'
-import type { Phase, Release } from './elector-phases.ts'
-import { type NetworkState, networkWakes, newNetwork } from './network-offer.ts'
+import type { Resume } from '../words/messages.ts'
+import { type ContestMemory, type ContestState, contestWakes, newContest } from './contest-state.ts'
+import type { Phase } from './elector-phases.ts'
+import { type NetworkState, networkWakes, newNetwork } from './network-state.ts'
 import { type Periods, periodsOf } from './periods.ts'
-import type { Cause, TakeOver } from './take-over.ts'
 import type { Timing } from './timing.ts'
-import { newWatch, type Pulse, type Seen, type Watch } from './watch.ts'
+import { newWatch, type Watch } from './watch.ts'
 
 /** One backup that others may hand over to, as `peers.ts` keeps it. */
 export interface Candidate {
@@ -181,139 +168,6 @@ export interface Identity {
   readonly directory: string
   /** `processText` of the master. */
   readonly by: string
-}
-
-export type Input =
-  | { readonly type: 'tick' }
-  | { readonly type: 'looked'; readonly seen: Seen; readonly startedMs: number }
-  | { readonly type: 'look-failed'; readonly why: string }
-  | { readonly type: 'heartbeat-made'; readonly term: number; readonly startedMs: number }
-  | { readonly type: 'claim-won'; readonly term: number }
-  | {
-      readonly type: 'claim-lost'
-      readonly term: number
-      readonly why: string
-      readonly failed: boolean
-      /** Its number can be tried again. */
-      readonly goesOn: boolean
-    }
-  /** The terms below can't be ended: the storage takes nothing more. */
-  | { readonly type: 'ending-failed'; readonly term: number; readonly why: string }
-  | { readonly type: 'below-ended'; readonly term: number; readonly proven: true }
-  | {
-      readonly type: 'below-ended'
-      readonly term: number
-      readonly proven: false
-      /** The largest S of the holders that were ended. */
-      readonly settleMs: number
-    }
-  /** Found while ending the terms below `term`. */
-  | { readonly type: 'holder-lives'; readonly term: number; readonly holderTerm: number }
-  | {
-      readonly type: 'renewed'
-      readonly term: number
-      readonly startedMs: number
-      readonly outcome: 'touched' | 'missing' | 'replaced' | 'failed'
-      readonly why: string
-    }
-  /** The term is on record as one that has served. */
-  | { readonly type: 'marked'; readonly term: number }
-  | { readonly type: 'marking-failed'; readonly term: number; readonly why: string }
-  | { readonly type: 'released'; readonly term: number }
-  | {
-      readonly type: 'fenced'
-      readonly term: number
-      readonly fenced: boolean
-      readonly detail: string
-    }
-  | {
-      readonly type: 'candidates'
-      readonly candidates: readonly Candidate[]
-      readonly begunMs: number
-      /** The longest time between two pulses of any of their files. */
-      readonly pulseMs: number
-    }
-  /** What the others publish of the network. */
-  | {
-      readonly type: 'posted'
-      readonly publications: readonly Publication[]
-      readonly begunMs: number
-    }
-  /** The answer to `prove`. */
-  | { readonly type: 'proven'; readonly nonce: string; readonly trouble: string | null }
-  /** Whether the successor of hand-over `id` has shown that it can make its files. */
-  | { readonly type: 'proof'; readonly id: number; readonly proof: Proof }
-  /** The smallest monitor interval that this host's storage can keep, as measured lately. */
-  | { readonly type: 'pace'; readonly monitorMs: number }
-  /** The mount on which the directory was found at a look, and the cluster in it. */
-  | { readonly type: 'place'; readonly place: string }
-  /** Whether the nonce of letter `id` has been created. */
-  | { readonly type: 'contest-made'; readonly id: number; readonly made: boolean }
-  /** What the nonce in letter `id` of `from` has come to. */
-  | {
-      readonly type: 'contest-checked'
-      readonly id: number
-      readonly from: string
-      readonly check: Check
-    }
-  | { readonly type: 'master-gone' }
-  | { readonly type: 'pong' }
-  /** The master wants to run and gets no time: it is not hung. */
-  | { readonly type: 'starved' }
-  /** The rest is the master's own word. */
-  | Exclude<ToKeeper, { readonly type: 'start' | 'pong' | 'history' | 'no-room' }>
-
-export type Effect =
-  | { readonly do: 'tell'; readonly message: ToMaster }
-  | {
-      readonly do: 'log'
-      readonly level: LogLevel
-      readonly message: string
-      readonly facts: Readonly<Record<string, unknown>>
-    }
-  | { readonly do: 'look' }
-  /** Read the backups' files now; `candidates` is the answer. */
-  | { readonly do: 'scan' }
-  /** Ask that backup to show that it can make its files; `proof` is the answer. */
-  | { readonly do: 'ask-proof'; readonly id: number; readonly address: string }
-  | { readonly do: 'claim'; readonly term: number; readonly cause: Cause }
-  /** `basis`: heartbeats that must not have moved since. */
-  | {
-      readonly do: 'end-below'
-      readonly term: number
-      readonly provenTerm: number | null
-      readonly basis: readonly Pulse[]
-    }
-  | { readonly do: 'renew'; readonly term: number }
-  /** Stop what belongs to a claim that is over, and unlink its heartbeat. */
-  | { readonly do: 'abandon'; readonly term: number }
-  | { readonly do: 'release'; readonly term: number; readonly release: Release }
-  | { readonly do: 'fence'; readonly term: number }
-  /** In place of what this member has published of the network. */
-  | ({ readonly do: 'publish' } & Omit<Publication, 'address' | 'nonce'>)
-  /** Could this member make the files of a claim now? For the offer with that nonce. */
-  | { readonly do: 'prove'; readonly nonce: string }
-  | Exclude<ContestEffect, { readonly do: 'contest-send' | 'contest-answer' }>
-  | { readonly do: 'kill-master'; readonly why: string }
-  /** Be listed among the backups, or not. */
-  | { readonly do: 'register' }
-  | { readonly do: 'unregister' }
-  /** Put the term on record, so that it can serve; `marked` or `marking-failed` is the answer. */
-  | {
-      readonly do: 'mark'
-      readonly term: number
-      readonly takeOver: TakeOver
-      readonly openedMs: number
-      /** What the service keeps under the term, or null. */
-      readonly keeps: string | null
-    }
-  /** It serves: copy its record, and sweep old terms. */
-  | { readonly do: 'record'; readonly term: number; readonly cause: Cause }
-  | { readonly do: 'exit' }
-
-export interface Step {
-  readonly state: State
-  readonly effects: readonly Effect[]
 }
 
 /** It answered a ping lately: a backup whose master does not must neither claim nor be handed the role. */

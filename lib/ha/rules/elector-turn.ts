@@ -3,7 +3,8 @@ import type { HaErrorCode } from '../words/errors.ts'
 import type { ToMaster } from '../words/messages.ts'
 import type { LogLevel } from '../world/ports.ts'
 import { followedBy, PHASES, type Phase } from './elector-phases.ts'
-import type { Effect, State } from './elector-state.ts'
+import type { State } from './elector-state.ts'
+import type { Effect } from './elector-step.ts'
 import { restart } from './watch.ts'
 
 /** All but its phase may be set; that one changes by `become` alone. */

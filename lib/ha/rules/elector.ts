@@ -7,25 +7,22 @@
  * the patience, nor from a directory that it can't read.
  *
  * How to read it: `step` is the table of inputs, `onTick` what is due, most urgent first. The phases' decisions are in
- * elector-claim.ts (the way to a term), elector-serve.ts (its beginning), elector-lease.ts (keeping it), elector-hand-over.ts, network-offer.ts and
- * elector-release.ts (giving it up); the state, inputs and effects are in elector-state.ts.
+ * elector-decision.ts (whether to claim), elector-claim.ts (the way to a term), elector-serve.ts (its beginning),
+ * elector-lease.ts (keeping it), elector-hand-over.ts, network-offer.ts and elector-release.ts (giving it up); the state is
+ * in elector-state.ts, the inputs and effects in elector-step.ts.
  */
 import { unreachable } from '../unreachable.ts'
 import {
   activate,
-  considerClaim,
-  lookIfDue,
   onBelowEnded,
   onClaimLost,
   onClaimWon,
   onEndingFailed,
   onFenced,
   onHolderLives,
-  onLooked,
-  onLookFailed,
-  onTakeOver,
 } from './elector-claim.ts'
 import { considerContest, onContest } from './elector-contest.ts'
+import { considerClaim, lookIfDue, onLooked, onLookFailed, onTakeOver } from './elector-decision.ts'
 import { considerHandOver, onHandOver, onProof } from './elector-hand-over.ts'
 import {
   forgiveMaster,
@@ -46,7 +43,8 @@ import {
   stopMaster,
 } from './elector-release.ts'
 import { onActivationFailed, onMarked, onMarkingFailed, onOpened } from './elector-serve.ts'
-import type { Input, State, Step } from './elector-state.ts'
+import type { State } from './elector-state.ts'
+import type { Input, Step } from './elector-step.ts'
 import { becomeWatcher, Turn } from './elector-turn.ts'
 import { considerNetwork, onHears, onPosted, onProven } from './network-offer.ts'
 import { paceOf } from './periods.ts'

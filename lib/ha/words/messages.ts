@@ -19,7 +19,7 @@ import type {
   Delivery,
   Letter,
   LetterReply,
-} from '../rules/contest.ts'
+} from '../rules/contest-state.ts'
 import type { Hearing } from '../rules/network-rank.ts'
 import type { SpaceReport } from '../rules/space.ts'
 import type { TakeOver } from '../rules/take-over.ts'

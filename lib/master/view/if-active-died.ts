@@ -67,6 +67,6 @@ const isReady = (
   problem === null &&
   (self || connected || (heartbeatAgeMs !== null && heartbeatAgeMs < timing.patienceMs))
 
-/** As contenders rank themselves (lib/ha/rules/elector-claim.ts). */
+/** As contenders rank themselves (lib/ha/rules/elector-decision.ts). */
 const byRank = (a: MasterRow, b: MasterRow): number =>
   b.priority - a.priority || (a.address < b.address ? -1 : 1)

@@ -3,9 +3,10 @@
  * and files are arrays here, so that each can be late, lost or gone.
  */
 import { type Test, test } from 'tap'
+import { Contest } from '../../../lib/ha/rules/contest.ts'
+import { barOf, mayGoOn, type Sight, standsBackFor } from '../../../lib/ha/rules/contest-rules.ts'
 import {
   type Check,
-  Contest,
   type ContestState,
   type Delivery,
   type Held,
@@ -13,8 +14,7 @@ import {
   type Letter,
   type LetterReply,
   newContest,
-} from '../../../lib/ha/rules/contest.ts'
-import { barOf, mayGoOn, type Sight, standsBackFor } from '../../../lib/ha/rules/contest-rules.ts'
+} from '../../../lib/ha/rules/contest-state.ts'
 import { makeTiming } from '../../../lib/ha/rules/timing.ts'
 
 const timing = makeTiming(5000)

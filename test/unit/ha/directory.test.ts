@@ -12,7 +12,8 @@ import { formatDirectory } from '../../../lib/ha/directory/format.ts'
 import { readHistory } from '../../../lib/ha/directory/history.ts'
 import { inspectDirectory } from '../../../lib/ha/directory/inspect.ts'
 import { Looker } from '../../../lib/ha/directory/look.ts'
-import { joinDirectory, refuseSameAddress, type Setup } from '../../../lib/ha/directory/setup.ts'
+import { refuseSameAddress } from '../../../lib/ha/directory/namesakes.ts'
+import { joinDirectory, type Setup } from '../../../lib/ha/directory/setup.ts'
 import { KEPT_TERMS, sweep } from '../../../lib/ha/directory/void-terms.ts'
 import {
   lossMs,

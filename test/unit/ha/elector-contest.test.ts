@@ -1,9 +1,10 @@
 /** What the elector makes of a mismatch: it does not claim, an operator decides, and one of two actives stands back. */
 import t from 'tap'
-import { type ContestFacts, newContest } from '../../../lib/ha/rules/contest.ts'
 import { directoryNotes } from '../../../lib/ha/rules/contest-rules.ts'
+import { type ContestFacts, newContest } from '../../../lib/ha/rules/contest-state.ts'
 import { step } from '../../../lib/ha/rules/elector.ts'
-import { begin, type Effect, type Input, type State } from '../../../lib/ha/rules/elector-state.ts'
+import { begin, type State } from '../../../lib/ha/rules/elector-state.ts'
+import type { Effect, Input } from '../../../lib/ha/rules/elector-step.ts'
 import { problemOf } from '../../../lib/ha/rules/picture.ts'
 import { makeTiming } from '../../../lib/ha/rules/timing.ts'
 import type { Seen } from '../../../lib/ha/rules/watch.ts'

@@ -4,13 +4,8 @@
  */
 import t from 'tap'
 import { step } from '../../../lib/ha/rules/elector.ts'
-import {
-  begin,
-  type Effect,
-  type Input,
-  type State,
-  wakeMs,
-} from '../../../lib/ha/rules/elector-state.ts'
+import { begin, type State, wakeMs } from '../../../lib/ha/rules/elector-state.ts'
+import type { Effect, Input } from '../../../lib/ha/rules/elector-step.ts'
 import { periodsOf, periodWarnings } from '../../../lib/ha/rules/periods.ts'
 import { problemOf, viewOf } from '../../../lib/ha/rules/picture.ts'
 import { makeTiming } from '../../../lib/ha/rules/timing.ts'

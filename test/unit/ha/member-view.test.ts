@@ -3,7 +3,7 @@
 import t from 'tap'
 import { HeldTerm } from '../../../lib/ha/member/held-term.ts'
 import { viewOf } from '../../../lib/ha/member/member-view.ts'
-import { newContest } from '../../../lib/ha/rules/contest.ts'
+import { newContest } from '../../../lib/ha/rules/contest-state.ts'
 import type { Phase } from '../../../lib/ha/rules/elector-phases.ts'
 import { begin } from '../../../lib/ha/rules/elector-state.ts'
 import { pictureOf } from '../../../lib/ha/rules/picture.ts'
