@@ -931,7 +931,7 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/ha/member/member.js',
-        find: "if (this.#term.is === 'opened')\n            this.#tellOpened();",
+        find: "if (this.#term.is === 'opened')\n            this.#duty.tellOpened();",
         replace: '',
       },
     ],

@@ -40,6 +40,11 @@ export class HeldTerm {
     return this.is === 'serving' || this.is === 'draining'
   }
 
+  /** Its catalog is open, whether or not it serves yet. */
+  get hasOpened(): boolean {
+    return this.is === 'opened' || this.acting
+  }
+
   /** Of the lease, ms; null when not acting. */
   get marginMs(): number | null {
     return this.acting ? Math.max(0, this.#untilMs - this.#clock.nowMs()) : null

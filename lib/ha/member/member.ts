@@ -11,7 +11,7 @@
 import type { ContestFacts, Delivery, Letter, LetterReply } from '../rules/contest-state.ts'
 import { type Hearing, onClock } from '../rules/network-rank.ts'
 import { unheardOf } from '../unreachable.ts'
-import { comesOfNoSpace, HaError, messageOf } from '../words/errors.ts'
+import { HaError } from '../words/errors.ts'
 import type { Joined, LostCall, Picture, Start, ToMaster } from '../words/messages.ts'
 import { HeldTerm } from './held-term.ts'
 import { KeeperRequests, Letters } from './keeper-requests.ts'
@@ -25,6 +25,7 @@ import type {
 } from './member-api.ts'
 import { viewOf } from './member-view.ts'
 import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
+import { TermDuty } from './term-duty.ts'
 
 export interface MemberPorts extends KeeperPorts {
   readonly service: Service
@@ -42,13 +43,12 @@ export class MemberCore implements Member {
   readonly #keeper: SupervisedKeeper
   readonly #requests: KeeperRequests
   readonly #term: HeldTerm
+  readonly #duty: TermDuty
   #state: MasterState = 'starting'
   #picture: Picture | null = null
   #epoch = 0
   /** The newest number that is known to be taken. */
   #newestTerm = 0
-  /** What keeps the activation waiting. */
-  #trouble: string | null = null
   #known: Start['joined'] = null
   #lost: LostCall | null = null
   #listeners: ((view: MemberView) => void)[] = []
@@ -81,6 +81,15 @@ export class MemberCore implements Member {
       onHopeless: (error) => this.#fail(error),
     })
     this.#requests = new KeeperRequests((message) => this.#keeper.send(message))
+    this.#duty = new TermDuty({
+      service: ports.service,
+      log: ports.log,
+      term: this.#term,
+      requests: this.#requests,
+      send: (message) => this.#keeper.send(message),
+      onState: (state) => this.#setState(state),
+      onTrouble: () => this.#announce(),
+    })
   }
 
   /** Starts the keeper; resolves when it has joined the directory, rejects with its refusal. */
@@ -120,20 +129,20 @@ export class MemberCore implements Member {
       term: this.#term,
       state: this.#currentState(),
       epoch: this.#epoch,
-      trouble: this.#trouble,
+      trouble: this.#duty.trouble,
     })
   }
 
   /** What is asked before the term serves waits for that, too. */
   commit(): Promise<void> {
-    if (!this.#hasOpened) {
+    if (!this.#term.hasOpened) {
       return Promise.reject(new HaError('NOT_ACTIVE', 'this master is not active'))
     }
     return this.#requests.commit(this.#term.number, this.#term.acting)
   }
 
   giveUp(why: string): void {
-    if (this.#hasOpened) this.#keeper.send({ type: 'give-up', term: this.#term.number, why })
+    if (this.#term.hasOpened) this.#keeper.send({ type: 'give-up', term: this.#term.number, why })
   }
 
   hint(why: string): void {
@@ -231,7 +240,7 @@ export class MemberCore implements Member {
 
   #fail(error: HaError): void {
     this.#ports.log('error', error.message)
-    this.#endTerm(error.message)
+    this.#duty.end(error.message)
     const joined = this.#joined
     this.#joined = null
     this.#finish()
@@ -261,10 +270,11 @@ export class MemberCore implements Member {
         this.#keeper.send({ type: 'pong', ping: message.ping })
         return
       case 'activate':
-        void this.#activate(message)
+        this.#learn(message.term)
+        void this.#duty.activate(message)
         return
       case 'serve':
-        this.#serve(message.term)
+        this.#duty.serve(message.term)
         return
       case 'lease':
         this.#onRenewed(message.tookMs)
@@ -277,10 +287,10 @@ export class MemberCore implements Member {
         this.#setState(this.#currentState())
         return
       case 'drain':
-        void this.#drain(message.term, message.successor)
+        void this.#duty.drain(message.term, message.successor)
         return
       case 'deactivate':
-        void this.#deactivate(message.term, message.reason)
+        void this.#duty.deactivate(message.term, message.reason)
         return
       case 'measure':
         this.#measure(message.wanted)
@@ -315,7 +325,7 @@ export class MemberCore implements Member {
         this.#onLostCall(message.text)
         return
       case 'left':
-        this.#endTerm('stopped')
+        this.#duty.end('stopped')
         this.#finish()
         return
       default:
@@ -342,96 +352,11 @@ export class MemberCore implements Member {
     this.#joined = null
     // Its predecessor may have died with our last word about a term that is over: this one knows of none.
     if (this.#term.is === null && this.#state !== 'starting') this.#setState('backup')
-    if (this.#term.is === 'opened') this.#tellOpened()
+    if (this.#term.is === 'opened') this.#duty.tellOpened()
     this.#requests.repeat(this.#term.acting ? 'all' : 'renewals')
   }
 
-  // ---- the term --------------------------------------------------------------------------------------------------
-
-  get #hasOpened(): boolean {
-    return this.#term.is === 'opened' || this.#term.acting
-  }
-
-  async #activate({ term, untilMs, takeOver }: ToMaster & { type: 'activate' }): Promise<void> {
-    const signal = this.#term.begin(term, untilMs, takeOver)
-    this.#trouble = null
-    this.#learn(term)
-    this.#setState('activating')
-    try {
-      await this.#ports.service.activate(term, signal, {
-        onTrouble: (why, cause) => {
-          if (!this.#term.holds(term)) return
-          if (comesOfNoSpace(cause)) this.#keeper.send({ type: 'no-room', term })
-          this.#trouble = why
-          this.#announce()
-        },
-        renewed: async () => {
-          if (this.#term.holds(term)) await this.#requests.renewal(term)
-          else throw new HaError('NOT_ACTIVE', `term ${term} is over`)
-        },
-      })
-    } catch (error) {
-      if (!this.#term.holds(term)) return
-      this.#endTerm(messageOf(error))
-      this.#keeper.send({ type: 'activation-failed', term, why: messageOf(error) })
-      return
-    }
-    if (this.#term.open(term)) this.#tellOpened()
-  }
-
-  /** To each keeper anew: the one before may have died before it put the term on record, or after. */
-  #tellOpened(): void {
-    const keeps = this.#ports.service.keeps?.() ?? null
-    const term = this.#term.number
-    this.#keeper.send({ type: 'opened', term, ...(keeps === null ? {} : { keeps }) })
-  }
-
-  #serve(term: number): void {
-    if (!this.#term.serve(term)) return
-    this.#setState(this.#currentState())
-    this.#requests.repeat('all')
-  }
-
-  /**
-   * Nothing new from here on; what was accepted may finish and commit. `drained` is the word on which the keeper
-   * releases the term, and a successor then serves at once: so the term is dropped for good before it is given. Were it
-   * only paused, a new keeper could take it up again beside the successor.
-   */
-  async #drain(term: number, successor: string | null): Promise<void> {
-    if (!this.#term.drain(term)) return
-    this.#setState('stepping-down')
-    try {
-      await this.#ports.service.drain(term, successor)
-    } catch (error) {
-      this.#ports.log('error', `draining term ${term} failed: ${messageOf(error)}`, { term })
-    }
-    await this.#drop(term, 'handed over')
-    this.#keeper.send({ type: 'drained', term })
-  }
-
-  async #deactivate(term: number, reason: string): Promise<void> {
-    await this.#drop(term, reason)
-    this.#keeper.send({ type: 'deactivated', term })
-    if (this.#term.is === null) this.#setState('backup')
-  }
-
-  async #drop(term: number, reason: string): Promise<void> {
-    if (!this.#term.holds(term)) return
-    this.#endTerm(reason)
-    this.#setState('stepping-down')
-    try {
-      await this.#ports.service.deactivate(term, reason)
-    } catch (error) {
-      this.#ports.log('error', `deactivating term ${term} failed: ${messageOf(error)}`, { term })
-    }
-  }
-
-  /** Synchronous, so that not one request is served after it. */
-  #endTerm(reason: string): void {
-    const over = new HaError('NOT_ACTIVE', reason)
-    this.#term.end(over)
-    this.#requests.failCommits(over)
-  }
+  // ---- its state -------------------------------------------------------------------------------------------------
 
   #currentState(): MasterState {
     return this.#term.state() ?? this.#state
