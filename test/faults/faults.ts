@@ -381,7 +381,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/shared/journal-read.js',
+        file: 'build/lib/catalog/shared/found-journal.js',
         find: 'files.readWhole(path, sizeBytes)',
         replace: 'files.read(path)',
       },
@@ -472,7 +472,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/shared/journal-read.js',
+        file: 'build/lib/catalog/shared/found-journal.js',
         find: 'if (!mayGrow && look.besideMasters === true)',
         replace: 'if (false)',
       },

@@ -39,6 +39,14 @@ import {
 } from './epoch-names.ts'
 import type { Files, Written } from './files.ts'
 import {
+  type FoundJournal,
+  findJournal,
+  inItsPlace,
+  isThere,
+  type Look,
+  WAY_BACK,
+} from './found-journal.ts'
+import {
   corrupt,
   type Group,
   type Place,
@@ -46,17 +54,7 @@ import {
   samePosition,
   Vanished,
 } from './journal.ts'
-import {
-  Changed,
-  type FoundJournal,
-  findJournal,
-  inItsPlace,
-  isThere,
-  type Look,
-  readGroups,
-  startOf,
-  WAY_BACK,
-} from './journal-read.ts'
+import { Changed, readGroups, startOf } from './journal-read.ts'
 
 /** So many numbers beyond the listed ones are asked for by name: take-overs that died early leave few of them. */
 const ASKED_BEYOND = 32

@@ -23,15 +23,9 @@ import {
   wholeCheckpointsOf,
 } from './epoch-names.ts'
 import { FileError, type Files } from './files.ts'
+import { type FoundJournal, findJournal, type Look, snapshotHeadOf } from './found-journal.ts'
 import { type Place, type Position, Vanished } from './journal.ts'
-import {
-  type FoundJournal,
-  findJournal,
-  type Look,
-  readGroups,
-  snapshotHeadOf,
-  startOf,
-} from './journal-read.ts'
+import { readGroups, startOf } from './journal-read.ts'
 import { SNAPSHOT_FORMATS } from './snapshot.ts'
 
 export interface Restorable {
