@@ -550,7 +550,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/shared/chain.js',
+        file: 'build/lib/catalog/shared/newest.js',
         find: 'const { renewed = async () => { } } = finding;',
         replace: 'const renewed = async () => { };',
       },
@@ -1251,7 +1251,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/catalog/shared/chain.js',
+        file: 'build/lib/catalog/shared/newest.js',
         find: 'segment?.name ?? journalFile(part)',
         replace: 'journalFile(part)',
       },
@@ -1264,7 +1264,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/catalog/shared/chain.js',
+        file: 'build/lib/catalog/shared/newest.js',
         find: 'JSON.stringify([terms, names, journal])',
         replace: 'JSON.stringify([journal])',
       },
