@@ -595,7 +595,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/file-list.js',
+        file: 'build/lib/catalog/file-partition.js',
         find: 'const isLast = this.#rows.length === this.length;',
         replace: 'const isLast = true;',
       },
