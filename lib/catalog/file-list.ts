@@ -117,6 +117,18 @@ export class FileList implements Iterable<DataFile>, FileTotals {
     return this.#with(place, partition.append(files), fresh)
   }
 
+  /** With all of another list, a piece in each step. */
+  *withAll(added: FileList): Generator<void, FileList> {
+    if (this.length === 0) return added
+    let list: FileList = this
+    const fresh: Fresh = new Set()
+    for (const piece of added.pieces()) {
+      list = list.appendPacked(piece.packed(), fresh)
+      yield
+    }
+    return list
+  }
+
   /** Without the files that have these values. */
   withoutPartition(values: PartitionValues): FileList {
     const place = this.#placeOf(values)
