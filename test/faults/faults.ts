@@ -747,7 +747,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/database/sql-store.js',
+        file: 'build/lib/catalog/database/sql-term.js',
         find: 'if (begun !== null && row.term < begun.term) {',
         replace: 'if (false) {',
       },
