@@ -2,39 +2,30 @@
  * What each change does to the catalog, and when it may not be done: the one place where the rules are. Pure; the same
  * transactions give the same state on every master, whether they come from a client or out of a journal.
  *
- * A `Draft` takes one transaction after the other, each all or nothing, and seals what it has into a `CatalogState` and
- * a `Delta` when a group is complete. It copies nothing per change: a journal of 100,000 changes is replayed in one draft.
+ * A `Draft` takes one transaction after the other, each all or nothing (`changing-state.ts`). It copies nothing per change: a
+ * journal of 100,000 changes is replayed in one draft.
  *
  * Outcomes are what makes a repeated request harmless, so they are kept long, but not for ever: whenever their number is
  * a multiple of 1000, the oldest go that are beyond the newest 10,000 and older than 24 h, and in any case those beyond
  * the newest 100,000.
  */
-import { isAbsolute } from 'node:path'
 import { unreachable } from '../ha/index.ts'
-import { CatalogError } from './errors.ts'
-import { FileList, type FilePartition } from './file-list.ts'
-import type { Fresh } from './int-trie.ts'
+import { ChangingState } from './changing-state.ts'
+import { CatalogError, conflict, exists, missing } from './errors.ts'
+import { fallenOf, fallenOfAll } from './fallen-files.ts'
+import { FileList } from './file-list.ts'
+import type { FilePartition } from './file-partition.ts'
 import { withInternedColumns } from './interned-columns.ts'
 import { joined } from './joined.ts'
-import type {
-  CatalogData,
-  Change,
-  Column,
-  Outcome,
-  PlainTable,
-  Table,
-  Transaction,
-} from './model.ts'
-import { OWN_PREFIX } from './own-prefix.ts'
+import type { Change, Column, Outcome, PlainTable, Table, Transaction } from './model.ts'
 import { PersistentMap } from './persistent-map.ts'
 import {
   absolutePath,
-  CatalogState,
+  type CatalogState,
   contentVersionOf,
   DEFAULT_DATABASE,
-  type Delta,
   forkMaps,
-  type Maps,
+  rowByRow,
   StateBuilder,
   tableOf,
 } from './state.ts'
@@ -46,15 +37,7 @@ const FORGET_EVERY = 1000
 
 type Do<Name extends Change['do']> = Extract<Change, { do: Name }>
 
-/** What was before the first change since the last seal, by key. */
-type Touched<K, V> = Map<K, V | undefined>
-
-export class Draft extends CatalogState {
-  #undo: (() => void)[] = []
-  #touched = noTouches()
-  /** Name tables of databases that are this draft's own. */
-  #ownNames = new WeakSet<object>()
-
+export class Draft extends ChangingState {
   static of(state: CatalogState): Draft {
     return new Draft(forkMaps(state.maps), state.nextTableId)
   }
@@ -72,7 +55,7 @@ export class Draft extends CatalogState {
    * good for nothing else; one whose steps are not all taken is good for nothing any more.
    */
   *steps({ changes, outcome, atMs }: Transaction): Generator<void, void> {
-    this.#undo = []
+    this.settle()
     try {
       if (outcome !== null) this.#refuseKnown(outcome)
       for (const change of changes) {
@@ -81,32 +64,10 @@ export class Draft extends CatalogState {
       }
       if (outcome !== null) this.#record(outcome, atMs)
     } catch (error) {
-      for (const undo of this.#undo.reverse()) {
-        undo()
-        yield
-      }
+      yield* this.takeBack()
       throw error
     } finally {
-      this.#undo = []
-    }
-  }
-
-  /**
-   * The state as it is now, and what was changed since the last seal, which is looked for when it is asked for. The draft
-   * goes on from there.
-   */
-  seal(): Sealed {
-    const maps = forkMaps(this.maps)
-    const { next } = this
-    const state = new CatalogState(maps, next)
-    const touched = this.#touched
-    this.#touched = noTouches()
-    this.#ownNames = new WeakSet()
-    return {
-      state,
-      get delta() {
-        return deltaOf(maps, touched, next)
-      },
+      this.settle()
     }
   }
 
@@ -152,7 +113,7 @@ export class Draft extends CatalogState {
         break
       case 'litter-removed':
         for (const path of change.paths) {
-          this.#set('litter', path, undefined)
+          this.set('litter', path, undefined)
           yield
         }
         break
@@ -160,7 +121,7 @@ export class Draft extends CatalogState {
         this.#publish(change)
         break
       case 'published':
-        this.#set('publications', change.queryId, undefined)
+        this.set('publications', change.queryId, undefined)
         break
       case 'load':
         yield* this.#load(change)
@@ -172,8 +133,8 @@ export class Draft extends CatalogState {
 
   #createDatabase({ name, createdAt }: Do<'create-database'>): void {
     if (this.maps.databases.has(name)) throw exists(`database '${name}'`)
-    this.#set('databases', name, { name, createdAt })
-    this.#set('names', name, new PersistentMap())
+    this.set('databases', name, { name, createdAt })
+    this.set('names', name, new PersistentMap())
   }
 
   #dropDatabase(name: string): void {
@@ -181,8 +142,8 @@ export class Draft extends CatalogState {
     if (name === DEFAULT_DATABASE) throw conflict(`database '${name}' can't be dropped`)
     const count = this.maps.names.get(name)?.size ?? 0
     if (count > 0) throw conflict(`database '${name}' is not empty: ${count} tables are in it`)
-    this.#set('databases', name, undefined)
-    this.#set('names', name, undefined)
+    this.set('databases', name, undefined)
+    this.set('names', name, undefined)
   }
 
   *#createTable(plain: PlainTable): Generator<void, void> {
@@ -192,24 +153,24 @@ export class Draft extends CatalogState {
       throw conflict(`table id ${table.id} is not the next one, which is ${this.next}`)
     }
     yield* this.#checkPartitions(table, table.files)
-    this.#setNext(table.id + 1)
-    this.#set('tables', table.id, table)
-    this.#name(table.database, table.name, table.id)
+    this.setNext(table.id + 1)
+    this.set('tables', table.id, table)
+    this.name(table.database, table.name, table.id)
   }
 
   *#dropTable({ tableId, litter }: Do<'drop-table'>, atMs: number): Generator<void, void> {
     const table = this.#demandTable(tableId)
-    this.#set('tables', tableId, undefined)
-    this.#name(table.database, table.name, undefined)
+    this.set('tables', tableId, undefined)
+    this.name(table.database, table.name, undefined)
     yield* this.#addLitter(litter, atMs)
   }
 
   #renameTable({ tableId, name }: Do<'rename-table'>): void {
     const table = this.#demandTable(tableId)
     this.#demandFree(table.database, name)
-    this.#set('tables', tableId, { ...table, name })
-    this.#name(table.database, table.name, undefined)
-    this.#name(table.database, name, tableId)
+    this.set('tables', tableId, { ...table, name })
+    this.name(table.database, table.name, undefined)
+    this.name(table.database, name, tableId)
   }
 
   #renameColumn({ tableId, from, to }: Do<'rename-column'>): void {
@@ -240,7 +201,7 @@ export class Draft extends CatalogState {
 
   #changeSchema(table: Table, change: Partial<Table>): void {
     const schemaVersion = table.schemaVersion + 1
-    this.#set('tables', table.id, withInternedColumns({ ...table, ...change, schemaVersion }))
+    this.set('tables', table.id, withInternedColumns({ ...table, ...change, schemaVersion }))
   }
 
   *#write(write: Do<'write'>, atMs: number): Generator<void, void> {
@@ -259,7 +220,7 @@ export class Draft extends CatalogState {
     const { mode } = write
     if (mode !== 'append') yield* this.#overwrite(changed(table, atMs), { added, mode }, atMs)
     else if (added.length > 0) {
-      this.#replaceFiles(changed(table, atMs), yield* appended(table.files, added))
+      this.#replaceFiles(changed(table, atMs), yield* table.files.withAll(added))
     }
   }
 
@@ -282,9 +243,9 @@ export class Draft extends CatalogState {
       kept = kept.withoutPartition(values)
       yield
     }
-    this.#replaceFiles({ ...table, wholeDirectory: false }, yield* appended(kept, added))
-    if (partial) yield* this.#dropFiles(table, fallen, added, atMs)
-    else yield* this.#dropAllFiles(table, added, atMs)
+    this.#replaceFiles({ ...table, wholeDirectory: false }, yield* kept.withAll(added))
+    if (partial) yield* this.#addAllLitter(fallenOf(table, fallen, added), atMs)
+    else yield* this.#addAllLitter(fallenOfAll(table, added), atMs)
   }
 
   *#dropPartition({ tableId, partition }: Do<'drop-partition'>, atMs: number) {
@@ -295,7 +256,8 @@ export class Draft extends CatalogState {
     }
     this.#replaceFiles(changed(table, atMs), table.files.withoutPartition(partition))
     // What is in an external table is the user's; only a write was his order to replace it.
-    if (table.kind === 'managed') yield* this.#dropFiles(table, [files], FileList.EMPTY, atMs)
+    if (table.kind !== 'managed') return
+    yield* this.#addAllLitter(fallenOf(table, [files], FileList.EMPTY), atMs)
   }
 
   *#compact({ tableId, schemaVersion, joins, keepMs }: Do<'compact'>, atMs: number) {
@@ -308,7 +270,7 @@ export class Draft extends CatalogState {
     for (const one of joins.flatMap((join) => join.replaced)) {
       const path = absolutePath(table, one)
       const keeping = keepMs > 0 ? { joinedMs: atMs } : {}
-      this.#set('litter', path, { path, sinceMs: atMs + keepMs, ...keeping })
+      this.set('litter', path, { path, sinceMs: atMs + keepMs, ...keeping })
       yield
     }
   }
@@ -316,7 +278,7 @@ export class Draft extends CatalogState {
   #publish({ publication }: Do<'publish'>): void {
     const { queryId } = publication
     if (this.maps.publications.has(queryId)) throw exists(`publication of query ${queryId}`)
-    this.#set('publications', queryId, publication)
+    this.set('publications', queryId, publication)
   }
 
   *#load({ data }: Do<'load'>): Generator<void, void> {
@@ -326,74 +288,26 @@ export class Draft extends CatalogState {
       yield
     }
     const { maps } = builder.done(data.nextTableId)
-    for (const slot of SLOTS) {
-      for (const key of [...this.maps[slot].keys()]) {
-        this.#setAny(slot, key, undefined)
-        yield
-      }
-      for (const [key, value] of maps[slot].entries()) {
-        this.#setAny(slot, key, value)
-        yield
-      }
-    }
-    this.#setNext(data.nextTableId)
+    yield* this.replaceAll(maps, data.nextTableId)
     if (!maps.databases.has(DEFAULT_DATABASE)) throw missing(`database '${DEFAULT_DATABASE}'`)
   }
 
   // ---- files and litter ------------------------------------------------------------------------------------------
 
   #replaceFiles(table: Table, files: FileList): void {
-    this.#set('tables', table.id, { ...table, files })
+    this.set('tables', table.id, { ...table, files })
   }
 
-  /** Those that are not among the new ones; but for files that the user brought (ADD PARTITION … LOCATION). */
-  *#dropFiles(
-    table: Table,
-    partitions: readonly FilePartition[],
-    added: FileList,
-    atMs: number,
-  ): Generator<void, void> {
-    const still = new Set<string>()
-    for (const piece of added.pieces()) {
-      for (const path of piece.paths()) still.add(absolutePath(table, path))
+  *#addAllLitter(lists: Iterable<readonly string[]>, sinceMs: number): Generator<void, void> {
+    for (const paths of lists) {
       yield
+      yield* this.#addLitter(paths, sinceMs)
     }
-    for (const partition of partitions) {
-      for (const piece of partition.pieces()) {
-        const own = piece.paths().filter((path) => !isAbsolute(path))
-        const fallen = own.map((path) => absolutePath(table, path))
-        yield* this.#addLitter(
-          fallen.filter((path) => !still.has(path)),
-          atMs,
-        )
-      }
-    }
-  }
-
-  /** The directories that queries have made, where no new file is in them: there are far more files. */
-  *#dropAllFiles(table: Table, added: FileList, atMs: number): Generator<void, void> {
-    const still = new Set<string>()
-    for (const piece of added.pieces()) {
-      for (const path of piece.paths()) still.add(path).add(topOf(path))
-      yield
-    }
-    const fallen = new Set<string>()
-    for (const piece of table.files.pieces()) {
-      for (const path of piece.paths()) {
-        if (isAbsolute(path)) continue
-        const top = topOf(path)
-        const isOwn = top.startsWith(OWN_PREFIX) && !still.has(top)
-        if (isOwn) fallen.add(top)
-        else if (!still.has(path)) fallen.add(path)
-      }
-      yield
-    }
-    for (const path of fallen) yield* this.#addLitter([absolutePath(table, path)], atMs)
   }
 
   *#addLitter(paths: readonly string[], sinceMs: number): Generator<void, void> {
     for (const path of paths) {
-      this.#set('litter', path, { path, sinceMs })
+      this.set('litter', path, { path, sinceMs })
       yield
     }
   }
@@ -420,7 +334,7 @@ export class Draft extends CatalogState {
   }
 
   #record(outcome: Outcome, atMs: number): void {
-    this.#set('outcomes', outcome.queryId, outcome)
+    this.set('outcomes', outcome.queryId, outcome)
     const { size } = this.maps.outcomes
     if (size % FORGET_EVERY !== 0 || size <= OUTCOMES_KEPT) return
     let kept = size
@@ -431,7 +345,7 @@ export class Draft extends CatalogState {
       forgotten.push(old.queryId)
       kept -= 1
     }
-    for (const queryId of forgotten) this.#set('outcomes', queryId, undefined)
+    for (const queryId of forgotten) this.set('outcomes', queryId, undefined)
   }
 
   // ---- what every change rests on --------------------------------------------------------------------------------
@@ -457,89 +371,7 @@ export class Draft extends CatalogState {
     this.#demandDatabase(database)
     if (this.find(database, name) !== null) throw exists(`table ${database}.${name}`)
   }
-
-  #name(database: string, name: string, id: number | undefined): void {
-    let names = this.maps.names.get(database)
-    if (names === undefined) throw missing(`database '${database}'`)
-    if (!this.#ownNames.has(names)) {
-      names = names.fork()
-      this.#set('names', database, names)
-      this.#ownNames.add(names)
-    }
-    this.#undo.push(names.set(name, id))
-  }
-
-  #setNext(next: number): void {
-    const before = this.next
-    this.next = next
-    this.#undo.push(() => {
-      this.next = before
-    })
-  }
-
-  #set<Slot extends keyof Maps>(slot: Slot, key: KeyOf<Slot>, value: ValueOf<Slot> | undefined) {
-    this.#setAny(slot, key, value)
-  }
-
-  /** The one way in which a map changes: noted for the delta, and can be taken back. */
-  #setAny(slot: keyof Maps, key: string | number, value: object | undefined): void {
-    const map = this.maps[slot] as unknown as PersistentMap<string | number, object>
-    const touched = this.#touched[slot] as Touched<unknown, unknown>
-    const before = map.get(key)
-    if (!touched.has(key)) touched.set(key, before)
-    this.#undo.push(map.set(key, value))
-  }
 }
-
-export interface Sealed {
-  readonly state: CatalogState
-  readonly delta: Delta
-}
-
-/** What differs from before the touches. */
-function deltaOf(maps: Maps, touched: ReturnType<typeof noTouches>, nextTableId: number): Delta {
-  const rows = <K extends string | number, V extends NonNullable<unknown>>(
-    map: PersistentMap<K, V>,
-    keys: Touched<K, V>,
-  ) => {
-    const put: V[] = []
-    const gone: K[] = []
-    for (const [key, before] of keys) {
-      const after = map.get(key)
-      if (after === before) continue
-      if (after === undefined) gone.push(key)
-      else put.push(after)
-    }
-    return { put, gone }
-  }
-  const tables = rows(maps.tables, touched.tables)
-  return {
-    databases: rows(maps.databases, touched.databases),
-    tables: {
-      put: tables.put.map((after) => ({ before: touched.tables.get(after.id) ?? null, after })),
-      gone: tables.gone,
-    },
-    outcomes: rows(maps.outcomes, touched.outcomes),
-    litter: rows(maps.litter, touched.litter),
-    publications: rows(maps.publications, touched.publications),
-    nextTableId,
-  }
-}
-
-type KeyOf<Slot extends keyof Maps> = Maps[Slot] extends PersistentMap<infer K, infer _> ? K : never
-type ValueOf<Slot extends keyof Maps> =
-  Maps[Slot] extends PersistentMap<infer _, infer V> ? V : never
-
-const SLOTS = ['databases', 'tables', 'names', 'outcomes', 'litter', 'publications'] as const
-
-const noTouches = () => ({
-  databases: new Map() as Touched<KeyOf<'databases'>, ValueOf<'databases'>>,
-  tables: new Map() as Touched<KeyOf<'tables'>, ValueOf<'tables'>>,
-  names: new Map() as Touched<KeyOf<'names'>, ValueOf<'names'>>,
-  outcomes: new Map() as Touched<KeyOf<'outcomes'>, ValueOf<'outcomes'>>,
-  litter: new Map() as Touched<KeyOf<'litter'>, ValueOf<'litter'>>,
-  publications: new Map() as Touched<KeyOf<'publications'>, ValueOf<'publications'>>,
-})
 
 /** By the clock too, so that a catalog that was brought back to an earlier day gives no version a second time. */
 const changed = (table: Table, atMs: number): Table => ({
@@ -547,36 +379,6 @@ const changed = (table: Table, atMs: number): Table => ({
   contentVersion: Math.max(contentVersionOf(table) + 1, Math.round(atMs)),
 })
 
-/** The first name of a path; all of one that leads upwards. Asked of millions. */
-function topOf(path: string): string {
-  const end = path.indexOf('/')
-  return end < 0 || path.includes('..') ? path : path.slice(0, end)
-}
-
-function* appended(files: FileList, added: FileList): Generator<void, FileList> {
-  if (files.length === 0) return added
-  let list = files
-  const fresh: Fresh = new Set()
-  for (const piece of added.pieces()) {
-    list = list.appendPacked(piece.packed(), fresh)
-    yield
-  }
-  return list
-}
-
-/** In the order of the lists. */
-function* rowByRow({ databases, tables, outcomes, litter, publications }: CatalogData) {
-  yield { databases, publications }
-  for (const one of tables) yield { tables: [one] }
-  for (const one of outcomes) yield { outcomes: [one] }
-  for (const one of litter) yield { litter: [one] }
-}
-
 const nameOf = (table: Table): string => `${table.database}.${table.name}`
 const columnOf = (table: Table, column: string): string =>
   `column '${column}' of table ${nameOf(table)}`
-
-const exists = (what: string): CatalogError => new CatalogError('EXISTS', `${what} exists already`)
-const missing = (what: string): CatalogError =>
-  new CatalogError('MISSING', `${what} does not exist`)
-const conflict = (message: string): CatalogError => new CatalogError('CONFLICT', message)

@@ -51,3 +51,9 @@ export class CatalogError extends Error {
     this.code = code
   }
 }
+
+export const exists = (what: string): CatalogError =>
+  new CatalogError('EXISTS', `${what} exists already`)
+export const missing = (what: string): CatalogError =>
+  new CatalogError('MISSING', `${what} does not exist`)
+export const conflict = (message: string): CatalogError => new CatalogError('CONFLICT', message)

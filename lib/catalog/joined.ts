@@ -6,7 +6,8 @@
  * the same partition.
  */
 import { basename, isAbsolute } from 'node:path/posix'
-import type { FileList, FilePartition } from './file-list.ts'
+import type { FileList } from './file-list.ts'
+import type { FilePartition } from './file-partition.ts'
 import type { DataFile, Join, Table } from './model.ts'
 
 /**

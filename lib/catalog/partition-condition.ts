@@ -7,7 +7,7 @@
  * as its type would be. NULL meets none of them, as in SQL. Pure.
  */
 import type { Comparison, Condition } from '../rpc/contract.ts'
-import type { PartitionValues } from './file-list.ts'
+import type { PartitionValues } from './file-partition.ts'
 import type { Table } from './model.ts'
 
 /**

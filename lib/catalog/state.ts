@@ -75,7 +75,7 @@ export const forkMaps = (maps: Maps): Maps => ({
 })
 
 export class CatalogState {
-  /** For those that make the next state of it (`apply.ts`, `sql-known.ts`). */
+  /** For those that make the next state of it (`changing-state.ts`, `sql-known.ts`). */
   readonly maps: Maps
   protected next: number
 
@@ -93,11 +93,7 @@ export class CatalogState {
   /** The same, and the event loop has its turns meanwhile. */
   static async inSlices(data: CatalogData): Promise<CatalogState> {
     const builder = new StateBuilder()
-    const { databases, tables, outcomes, litter, publications } = data
-    builder.add({ databases, publications })
-    await inSlices(tables, (one) => builder.add({ tables: [one] }))
-    await inSlices(outcomes, (one) => builder.add({ outcomes: [one] }))
-    await inSlices(litter, (one) => builder.add({ litter: [one] }))
+    await inSlices(rowByRow(data), (rows) => builder.add(rows))
     return builder.done(data.nextTableId)
   }
 
@@ -260,6 +256,14 @@ export class StateBuilder {
     names.set(database, made)
     return made
   }
+}
+
+/** For a `StateBuilder`, in small steps; in the order of the lists. */
+export function* rowByRow({ databases, tables, outcomes, litter, publications }: CatalogData) {
+  yield { databases, publications }
+  for (const one of tables) yield { tables: [one] }
+  for (const one of outcomes) yield { outcomes: [one] }
+  for (const one of litter) yield { litter: [one] }
 }
 
 /** Of what a message, a journal or a dump says; one that has its list already stays the same. */

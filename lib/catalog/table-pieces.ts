@@ -5,7 +5,8 @@
  * Pure. The pieces of one thing are given and taken in their order; whoever keeps them says where they belong (a file's
  * records, a page of an answer). What is small is one piece.
  */
-import { FileList, type FilePiece, type PackedFiles } from './file-list.ts'
+import { FileList } from './file-list.ts'
+import type { FilePiece, PackedFiles } from './file-partition.ts'
 import type { Fresh } from './int-trie.ts'
 import type { Table } from './model.ts'
 

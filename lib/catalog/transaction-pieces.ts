@@ -5,7 +5,8 @@
  * Pure. The pieces of one transaction are given and taken in their order. What is small is one piece.
  */
 import { unreachable } from '../ha/index.ts'
-import { FileList, type PackedFiles } from './file-list.ts'
+import { FileList } from './file-list.ts'
+import type { PackedFiles } from './file-partition.ts'
 import type { Fresh } from './int-trie.ts'
 import type { CatalogData, Change, Join, SomeFiles, Transaction } from './model.ts'
 import {

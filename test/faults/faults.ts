@@ -381,7 +381,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/shared/journal-read.js',
+        file: 'build/lib/catalog/shared/found-journal.js',
         find: 'files.readWhole(path, sizeBytes)',
         replace: 'files.read(path)',
       },
@@ -472,7 +472,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/catalog/shared/journal-read.js',
+        file: 'build/lib/catalog/shared/found-journal.js',
         find: 'if (!mayGrow && look.besideMasters === true)',
         replace: 'if (false)',
       },
@@ -550,7 +550,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/shared/chain.js',
+        file: 'build/lib/catalog/shared/newest.js',
         find: 'const { renewed = async () => { } } = finding;',
         replace: 'const renewed = async () => { };',
       },
@@ -595,7 +595,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/file-list.js',
+        file: 'build/lib/catalog/file-partition.js',
         find: 'const isLast = this.#rows.length === this.length;',
         replace: 'const isLast = true;',
       },
@@ -747,7 +747,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/database/sql-store.js',
+        file: 'build/lib/catalog/database/sql-term.js',
         find: 'if (begun !== null && row.term < begun.term) {',
         replace: 'if (false) {',
       },
@@ -1251,7 +1251,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/catalog/shared/chain.js',
+        file: 'build/lib/catalog/shared/newest.js',
         find: 'segment?.name ?? journalFile(part)',
         replace: 'journalFile(part)',
       },
@@ -1264,7 +1264,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/catalog/shared/chain.js',
+        file: 'build/lib/catalog/shared/newest.js',
         find: 'JSON.stringify([terms, names, journal])',
         replace: 'JSON.stringify([journal])',
       },

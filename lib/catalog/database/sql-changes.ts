@@ -18,7 +18,7 @@
 import { randomBytes } from 'node:crypto'
 import { Slices } from '../../base/slices.ts'
 import type { Column, DataFile, Table } from '../model.ts'
-import { placeholders, type SqlConnection, type SqlRow } from './sql-connection.ts'
+import { placeholders, type SqlConnection, type SqlRow, type SqlSession } from './sql-connection.ts'
 import type { KeptChange, KnownRows } from './sql-known.ts'
 
 /** What the row with the term says of itself. */
@@ -39,7 +39,7 @@ interface Counted {
 const numbersOf = ({ term, opening, kept }: Counted): string => `${term}.${opening}.${kept}.`
 
 /** For a transaction that leaves these numbers in the row. */
-export const newMark = (row: Counted): string => numbersOf(row) + randomBytes(8).toString('hex')
+const newMark = (row: Counted): string => numbersOf(row) + randomBytes(8).toString('hex')
 
 /** An earlier version's row has neither column. */
 export function placeIn(row: SqlRow, counted: Counted): Place {
@@ -65,13 +65,17 @@ export async function forgetBeyond(connection: SqlConnection, { no }: Place): Pr
   await connection.query('DELETE FROM catalog_changes WHERE change_no > ?', [no])
 }
 
-/** Inside the caller's transaction, which has to put what this answers into the row with the term. */
+/**
+ * Inside the caller's transaction, which has to put what this answers into the row with the term. What changes is kept for
+ * those who follow, where there may be any.
+ */
 export async function keepChange(
-  connection: SqlConnection,
+  { connection, dialect }: SqlSession,
   { before, row }: { readonly before: Place; readonly row: Counted },
   { pieces, nextTableId }: NewChange,
 ): Promise<MarkedPlace> {
   let { no } = before
+  if (!dialect.isFollowed) return { no, mark: newMark(row) }
   // Follows nothing, where nobody can tell what was before.
   let mark = before.mark ?? ''
   for (const piece of pieces) {

@@ -3,7 +3,8 @@
  * changes, not what the catalog holds: of a table with 100,000 files an append inserts the new ones. What it has done to the
  * rows it gives as a text, too, for those who follow (sql-changes.ts).
  */
-import { FileList, type FilePiece, type PieceChanges } from '../file-list.ts'
+import { FileList } from '../file-list.ts'
+import type { FilePiece, PieceChanges } from '../file-partition.ts'
 import type { Column, DataFile, Table } from '../model.ts'
 import type { Delta } from '../state.ts'
 import { ChangeText, type Numbered, type TableHead } from './sql-changes.ts'

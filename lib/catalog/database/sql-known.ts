@@ -4,7 +4,8 @@
  * doesn't fit is thrown, and it is good for nothing any more: the tables have to be read.
  */
 import { unreachable } from '../../ha/index.ts'
-import { FileList, FilePartition, type FilePiece } from '../file-list.ts'
+import { FileList } from '../file-list.ts'
+import { FilePartition, type FilePiece } from '../file-partition.ts'
 import { internedOf } from '../interned-columns.ts'
 import type { Column, DataFile, Table } from '../model.ts'
 import { PersistentMap } from '../persistent-map.ts'

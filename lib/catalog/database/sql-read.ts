@@ -7,7 +7,8 @@
  */
 import { inSlices } from '../../base/slices.ts'
 import { CatalogError } from '../errors.ts'
-import { FileList, type FilePiece } from '../file-list.ts'
+import { FileList } from '../file-list.ts'
+import type { FilePiece } from '../file-partition.ts'
 import {
   type CatalogData,
   type Column,

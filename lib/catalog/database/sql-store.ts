@@ -4,9 +4,7 @@
  * so an append of a lower term was either committed before, and is read, or finds the higher term and is rolled back.
  *
  * One connection belongs to the opening and is used for all its appends. Once it is given up nothing more is sent on
- * it, and what the server may still have of it is shut out by `opening`, also under the same term. A predecessor that
- * was frozen in the middle of its transaction would hold the row for good: after a third of a second its session, whose
- * name stands in the row, is ended by the server.
+ * it, and what the server may still have of it is shut out by `opening`, also under the same term (sql-term.ts).
  *
  * A server keeps its own files, but people drop tables, and bring older states back. So a take-over finds no lower term in
  * the row than the newest that the election's history knows to have served with this very store, and no tables missing:
@@ -16,35 +14,23 @@
  * A backup follows the catalog in its memory (`follow`), by what each transaction leaves of its changes beside the tables;
  * an opening reads no more than what it doesn't know yet, or all where what is known is of another history
  * (sql-changes.ts).
- *
- * Terms fence the masters of one cluster only, so the row names the cluster as well: bound at the first opening, and
- * refused to every other one (binding.ts).
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../base/failures.ts'
 import { Draft } from '../apply.ts'
-import { type Binding, requireOurs, UNBOUND } from '../binding.ts'
-import { CatalogError, type CatalogErrorCode } from '../errors.ts'
+import { type Binding, UNBOUND } from '../binding.ts'
+import { CatalogError } from '../errors.ts'
 import { type Begun, type Served, servedNote } from '../shared/begun.ts'
-import { FileError } from '../shared/files.ts'
 import type { Memory } from '../shared/memory.ts'
 import { CatalogState, EMPTY } from '../state.ts'
 import type { Batch, Kept, Opened, Origin, ReadableStore } from '../store.ts'
-import {
-  catchUp,
-  forgetBeyond,
-  keepChange,
-  type MarkedPlace,
-  newMark,
-  type Place,
-  placeIn,
-} from './sql-changes.ts'
-import type { Dialect, SqlConnection, SqlRow, SqlServer, SqlSession } from './sql-connection.ts'
-import { SqlFailure } from './sql-connection.ts'
+import { catchUp, keepChange, type MarkedPlace, type Place } from './sql-changes.ts'
+import type { Dialect, SqlConnection, SqlServer, SqlSession } from './sql-connection.ts'
 import { writeDelta } from './sql-delta.ts'
+import { codeOf, isMissing, SqlErrors } from './sql-errors.ts'
 import { KnownRows } from './sql-known.ts'
 import { isThere, migrate } from './sql-migrations.ts'
 import { type ReadCatalog, readCatalog } from './sql-read.ts'
+import { type Holding, readRow, SqlTerm } from './sql-term.ts'
 
 /** What the election's history says of the terms up to one with the store of that name. Rejects with FileError. */
 export type ServedBy = (upTo: number, store: string) => Promise<Served>
@@ -65,11 +51,7 @@ export interface SqlStoreOptions {
 export type SqlKeeping = Pick<SqlStoreOptions, 'served' | 'binding' | 'memory'>
 
 /** What an open store holds. */
-interface Held {
-  readonly connection: SqlConnection
-  readonly dialect: Dialect
-  readonly term: number
-  readonly opening: number
+interface Held extends SqlSession, Holding {
   readonly known: KnownRows
 }
 
@@ -80,19 +62,11 @@ interface Held {
 const REREAD_SHARE = 200
 const REREAD_MIN_MS = 600_000
 
-const LOCK_POLL_MS = 20
-/** For so many polls a take-over waits for the row before it ends the session that holds it. */
-const LOCK_POLLS = 15
-/** A row that is locked for longer is somebody's whom nobody can end. */
-const LOCK_POLLS_MAX = 150
-
-/** Whatever columns there are: an earlier version's row has no cluster. */
-const READ_ROW = 'SELECT * FROM catalog_term WHERE id = 1'
-
 export class SqlStore implements ReadableStore {
   readonly #server: SqlServer
   readonly #served: ServedBy | undefined
-  readonly #binding: Binding
+  readonly #errors: SqlErrors
+  readonly #term: SqlTerm
   readonly #now: () => Date
   readonly #memory: Memory | null
   readonly follow?: () => Promise<void>
@@ -107,8 +81,10 @@ export class SqlStore implements ReadableStore {
   constructor(options: SqlStoreOptions) {
     this.#server = options.server
     this.#served = options.served
-    this.#binding = options.binding ?? UNBOUND
     this.#now = options.now ?? (() => new Date())
+    const { name } = options.server
+    this.#errors = new SqlErrors(name)
+    this.#term = new SqlTerm(name, this.#errors, options.binding ?? UNBOUND, this.#now)
     this.#memory = options.memory ?? null
     if (this.#memory !== null) {
       const memory = this.#memory
@@ -127,7 +103,7 @@ export class SqlStore implements ReadableStore {
         const text = `term ${term} ended while its catalog was opened`
         throw new CatalogError('NOT_ACTIVE', text, { cause: error })
       }
-      throw this.#errorOf(error, `open it for term ${term}`)
+      throw this.#errors.of(error, `open it for term ${term}`)
     }
   }
 
@@ -135,8 +111,8 @@ export class SqlStore implements ReadableStore {
   async #open(term: number, signal: AbortSignal, begun: Begun | null): Promise<Opened> {
     const session = await this.#server.connect({ mayCreate: begun === null })
     if (session === null) {
-      if (begun !== null) throw this.#lost('its database is gone', begun)
-      throw this.#error('BAD_STORE', 'it could not be made', undefined)
+      if (begun !== null) throw this.#errors.lost('its database is gone', begun)
+      throw this.#errors.error('BAD_STORE', 'it could not be made', undefined)
     }
     const { connection, dialect } = session
     const cut = () => connection.destroy()
@@ -145,7 +121,12 @@ export class SqlStore implements ReadableStore {
       signal.throwIfAborted()
       if (begun !== null) await this.#requireTables(session, begun)
       await migrate(this.#server, connection, dialect, this.#now().toISOString())
-      const { opening, seq, place } = await this.#takeOver({ connection, dialect, term, begun })
+      const { opening, seq, place } = await this.#term.takeOver({
+        connection,
+        dialect,
+        term,
+        begun,
+      })
       const known = await this.#knownAt(session, place)
       signal.throwIfAborted()
       this.#held = { connection, dialect, term, opening, known }
@@ -168,7 +149,7 @@ export class SqlStore implements ReadableStore {
 
   async append(batch: Batch): Promise<void> {
     const held = this.#held
-    if (held === null) throw this.#error('UNAVAILABLE', 'it is not open', undefined)
+    if (held === null) throw this.#errors.error('UNAVAILABLE', 'it is not open', undefined)
     const { connection, dialect, known } = held
     const { nextTableId } = batch.delta
     let noteRows: () => void
@@ -176,12 +157,12 @@ export class SqlStore implements ReadableStore {
     try {
       await connection.query(dialect.begin)
       const row = await readRow(connection, dialect.forUpdate)
-      this.#check(row, held, batch)
+      this.#term.check(row, held, batch)
       const written = await writeDelta(connection, batch.delta, known.numbers)
       noteRows = written.note
       const kept = batch.firstSeq + batch.transactions.length - 1
       const change = { pieces: written.changes, nextTableId }
-      place = await keepIn(held, { before: row.place, row: { ...row, kept } }, change)
+      place = await keepChange(held, { before: row.place, row: { ...row, kept } }, change)
       await connection.query(
         'UPDATE catalog_term SET kept = ?, next_table_id = ?, change_no = ?, mark = ? WHERE id = 1',
         [kept, nextTableId, place.no, place.mark],
@@ -191,16 +172,16 @@ export class SqlStore implements ReadableStore {
       // Not committed, but who knows whether the connection is good for a ROLLBACK: the end of it is one too.
       if (code === 'UNAVAILABLE' || !(await rolledBack(connection))) {
         this.#giveUp()
-        throw this.#error('UNAVAILABLE', messageOf(error), error)
+        throw this.#errors.error('UNAVAILABLE', messageOf(error), error)
       }
-      throw this.#goneOr(error, 'write a change')
+      throw this.#errors.goneOr(error, 'write a change')
     }
     try {
       await connection.query('COMMIT')
     } catch (error) {
       // Whatever was said: it may be kept.
       this.#giveUp()
-      throw this.#error('UNAVAILABLE', `no answer to COMMIT: ${messageOf(error)}`, error)
+      throw this.#errors.error('UNAVAILABLE', `no answer to COMMIT: ${messageOf(error)}`, error)
     }
     // Given up meanwhile, what it knew has gone to others.
     if (this.#held !== held) return
@@ -229,7 +210,7 @@ export class SqlStore implements ReadableStore {
       this.#watch?.connection.destroy()
       this.#watch = null
       // No term has made them yet.
-      if (!isMissing(error)) throw this.#errorOf(error, 'follow it')
+      if (!isMissing(error)) throw this.#errors.of(error, 'follow it')
     }
   }
 
@@ -251,7 +232,7 @@ export class SqlStore implements ReadableStore {
       const { data, term } = await readAll(connection, dialect)
       return { data, term }
     } catch (error) {
-      throw this.#errorOf(error, 'read it')
+      throw this.#errors.of(error, 'read it')
     } finally {
       connection.destroy()
     }
@@ -262,15 +243,15 @@ export class SqlStore implements ReadableStore {
     const held = this.#held
     if (what === 'appended' || held === null) return
     const session = await this.#server.connect({ mayCreate: false })
-    if (session === null) throw this.#error('GONE', 'its database is gone', undefined)
+    if (session === null) throw this.#errors.error('GONE', 'its database is gone', undefined)
     const { connection } = session
     try {
       const row = await readRow(connection, '')
       connection.release()
-      if (row.term < held.term) throw this.#broughtBack(row, held)
+      if (row.term < held.term) throw this.#errors.broughtBack(row, held)
     } catch (error) {
       connection.destroy()
-      throw this.#goneOr(error, 'look at it')
+      throw this.#errors.goneOr(error, 'look at it')
     }
   }
 
@@ -286,7 +267,7 @@ export class SqlStore implements ReadableStore {
       const { state: after, delta } = draft.seal()
       await this.append({ firstSeq: seq + 1, transactions: [one], delta, after })
     } catch (error) {
-      throw this.#errorOf(error, `write it anew for term ${term}`)
+      throw this.#errors.of(error, `write it anew for term ${term}`)
     }
     return this.note()
   }
@@ -304,7 +285,7 @@ export class SqlStore implements ReadableStore {
       const { term, clusterId } = await readRow(connection, '')
       return { term, clusterId }
     } catch (error) {
-      throw this.#errorOf(error, 'ask whose it is')
+      throw this.#errors.of(error, 'ask whose it is')
     } finally {
       connection.destroy()
     }
@@ -330,102 +311,6 @@ export class SqlStore implements ReadableStore {
     this.#held = null
   }
 
-  /** Raises the term in one transaction that holds the row. */
-  async #takeOver(to: SqlSession & { readonly term: number; readonly begun: Begun | null }) {
-    const { connection, dialect, term, begun } = to
-    const row = await this.#lockRow(connection, dialect, term)
-    try {
-      this.#refuseHigher(row, term)
-    } catch (error) {
-      await connection.query('ROLLBACK')
-      throw error
-    }
-    if (begun !== null && row.term < begun.term) {
-      await connection.query('ROLLBACK')
-      throw this.#lost(`it is of term ${row.term}: an older state was brought back`, begun)
-    }
-    const opening = row.opening + 1
-    // Taken up again under the same term, it goes on counting.
-    const seq = row.term === term ? row.kept : 0
-    const change = { pieces: ['[]'], nextTableId: row.nextTableId }
-    const after = { term, opening, kept: seq }
-    await forgetBeyond(connection, row.place)
-    const place = await keepIn(to, { before: row.place, row: after }, change)
-    await connection.query(
-      'UPDATE catalog_term SET term = ?, opening = ?, kept = ?, session = ?, opened_at = ?, change_no = ?, mark = ? WHERE id = 1',
-      [term, opening, seq, connection.session, this.#now().toISOString(), place.no, place.mark],
-    )
-    const { clusterId, rebinds } = this.#binding
-    if (row.clusterId === null || rebinds === true) {
-      await connection.query('UPDATE catalog_term SET cluster_id = ? WHERE id = 1', [clusterId])
-    }
-    await connection.query('COMMIT')
-    return { opening, seq, place }
-  }
-
-  async #lockRow(connection: SqlConnection, dialect: Dialect, term: number): Promise<TermRow> {
-    let opening: number | null = null
-    for (let poll = 1; ; poll++) {
-      await connection.query(dialect.begin)
-      try {
-        return await readRow(connection, dialect.forUpdateNow)
-      } catch (error) {
-        if (!(error instanceof SqlFailure) || error.kind !== 'locked') throw error
-        await connection.query('ROLLBACK')
-        if (poll >= LOCK_POLLS_MAX) {
-          throw new CatalogError(
-            'UNAVAILABLE',
-            `another session keeps the row in catalog_term locked, in ${this.#server.name}`,
-            { cause: error },
-          )
-        }
-      }
-      if ((poll - 1) % LOCK_POLLS === 0) {
-        const row = await readRow(connection, '')
-        this.#refuseHigher(row, term)
-        // Where others take over meanwhile, it is one of them that holds the lock, and each of them has its own time.
-        if (row.opening === opening && row.session !== '') {
-          await dialect.endSession(connection, row.session)
-        }
-        opening = row.opening
-      }
-      await sleep(LOCK_POLL_MS)
-    }
-  }
-
-  #check(row: TermRow, held: Held, batch: Batch): void {
-    if (row.term < held.term) throw this.#broughtBack(row, held)
-    if (row.term !== held.term || row.opening !== held.opening) {
-      throw this.#stale(row.term, held.term)
-    }
-    if (row.place.mark !== null && row.place.mark !== held.known.mark) {
-      const text = 'catalog_term is of another history: somebody has brought another state back'
-      throw this.#error('GONE', text, undefined)
-    }
-    if (row.kept !== batch.firstSeq - 1) {
-      throw this.#error(
-        'GONE',
-        `catalog_term says that ${row.kept} transactions of term ${held.term} are kept, and number ${batch.firstSeq} comes next: somebody has changed its row, or brought another state back`,
-        undefined,
-      )
-    }
-  }
-
-  #refuseHigher(row: TermRow, term: number): void {
-    const { clusterId, rebinds } = this.#binding
-    if (rebinds === true && row.clusterId !== clusterId) return
-    requireOurs(this.#server.name, row.clusterId, clusterId)
-    if (row.term > term) throw this.#stale(row.term, term)
-  }
-
-  #stale(theirs: number, ours: number): CatalogError {
-    const text =
-      theirs === ours
-        ? `term ${ours} was opened once more by another process`
-        : `term ${theirs} has it, ours is ${ours}`
-    return this.#error('STALE_TERM', text, undefined)
-  }
-
   async #begun(term: number): Promise<Begun | null> {
     return (await this.#served?.(term, this.#server.name))?.begun ?? null
   }
@@ -438,73 +323,11 @@ export class SqlStore implements ReadableStore {
     } catch (error) {
       if (!isMissing(error)) throw error
     }
-    throw this.#lost('its tables are gone', begun)
+    throw this.#errors.lost('its tables are gone', begun)
   }
-
-  /** With the way back, for the log, the status and the page. */
-  #lost(what: string, { by }: Begun): CatalogError {
-    const back =
-      "Bring back the newest backup of the database; when what it holds is what is to be gone on with, stop all masters, run 'tajo catalog dump FILE' and 'tajo catalog load FILE --force', and start them"
-    return this.#error('CORRUPT', `${what}, and ${by}. ${back}`, undefined)
-  }
-
-  #broughtBack(row: TermRow, held: Held): CatalogError {
-    const text = `it is of term ${row.term}, ours is ${held.term}: somebody has brought an older state back`
-    return this.#error('GONE', text, undefined)
-  }
-
-  /** Of a statement that finds no table, or not the row that was left, of a store that is open: it was somebody's hand. */
-  #goneOr(error: unknown, doing: string): CatalogError {
-    if (error instanceof CatalogError && error.code === 'CORRUPT') {
-      return this.#error('GONE', error.message, error)
-    }
-    if (!isMissing(error)) return this.#errorOf(error, doing)
-    return this.#error('GONE', `somebody has removed its tables: ${messageOf(error)}`, error)
-  }
-
-  #errorOf(error: unknown, doing: string): CatalogError {
-    if (error instanceof CatalogError) return error
-    if (error instanceof FileError) return this.#error('UNAVAILABLE', error.message, error)
-    if (!(error instanceof SqlFailure)) throw error
-    return this.#error(codeOf(error), `can't ${doing}: ${error.message}`, error)
-  }
-
-  #error(code: CatalogErrorCode, text: string, cause: unknown): CatalogError {
-    return new CatalogError(code, `catalog in ${this.#server.name}: ${text}`, { cause })
-  }
-}
-
-interface TermRow {
-  readonly term: number
-  readonly opening: number
-  readonly kept: number
-  readonly nextTableId: number
-  readonly session: string
-  readonly clusterId: string | null
-  readonly place: Place
 }
 
 const NOBODYS: Origin = { clusterId: null, term: 0 }
-
-async function readRow(connection: SqlConnection, lock: string): Promise<TermRow> {
-  const rows: SqlRow[] = await connection.query(READ_ROW + lock)
-  const [row] = rows
-  if (row === undefined) {
-    throw new CatalogError('CORRUPT', 'catalog_term has lost its row: somebody has removed it')
-  }
-  const counted = {
-    term: Number(row.term),
-    opening: Number(row.opening),
-    kept: Number(row.kept),
-  }
-  return {
-    ...counted,
-    place: placeIn(row, counted),
-    nextTableId: Number(row.next_table_id),
-    session: String(row.session),
-    clusterId: typeof row.cluster_id === 'string' ? row.cluster_id : null,
-  }
-}
 
 async function readAll(connection: SqlConnection, dialect: Dialect) {
   for (const statement of dialect.beginSnapshot) await connection.query(statement)
@@ -522,39 +345,11 @@ async function knownOf({ data, numbers, place }: ReadCatalog & { place: Place })
 /** As of no mark: nothing follows it. */
 const UNMARKED = 'none'
 
-/** What changes is kept for those who follow, where there may be any. */
-async function keepIn(
-  { connection, dialect }: SqlSession,
-  at: Parameters<typeof keepChange>[1],
-  change: Parameters<typeof keepChange>[2],
-): Promise<MarkedPlace> {
-  if (dialect.isFollowed) return await keepChange(connection, at, change)
-  return { no: at.before.no, mark: newMark(at.row) }
-}
-
 async function rolledBack(connection: SqlConnection): Promise<boolean> {
   try {
     await connection.query('ROLLBACK')
     return true
   } catch {
     return false
-  }
-}
-
-const isMissing = (error: unknown): boolean =>
-  error instanceof SqlFailure && error.kind === 'missing'
-
-function codeOf(error: unknown): CatalogErrorCode {
-  if (error instanceof CatalogError) return error.code
-  if (!(error instanceof SqlFailure)) return 'BAD_STORE'
-  switch (error.kind) {
-    case 'full':
-      return 'FULL'
-    case 'refused':
-    case 'missing':
-      return 'BAD_STORE'
-    case 'locked':
-    case 'lost':
-      return 'UNAVAILABLE'
   }
 }

@@ -13,7 +13,6 @@ import { Draft } from '../apply.ts'
 import { CatalogError } from '../errors.ts'
 import { CatalogState, EMPTY } from '../state.ts'
 import { type Begun, marksOf, newerOf, promisesJournal } from './begun.ts'
-import { seenTerms } from './chain.ts'
 import { type CheckpointRead, checkpointMs, readCheckpoint, readSnapshot } from './checkpoint.ts'
 import {
   checkpointsOf,
@@ -23,15 +22,10 @@ import {
   wholeCheckpointsOf,
 } from './epoch-names.ts'
 import { FileError, type Files } from './files.ts'
+import { type FoundJournal, findJournal, type Look, snapshotHeadOf } from './found-journal.ts'
 import { type Place, type Position, Vanished } from './journal.ts'
-import {
-  type FoundJournal,
-  findJournal,
-  type Look,
-  readGroups,
-  snapshotHeadOf,
-  startOf,
-} from './journal-read.ts'
+import { readGroups, startOf } from './journal-read.ts'
+import { seenTerms } from './newest.ts'
 import { SNAPSHOT_FORMATS } from './snapshot.ts'
 
 export interface Restorable {

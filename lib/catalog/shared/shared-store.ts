@@ -30,21 +30,13 @@ import type { Batch, Kept, LookOptions, Opened, Opening, Origin, ReadableStore }
 import { beginPart, closeQuietly, makeMark, type NewPart, type PartMaker } from './begin-part.ts'
 import { markFile, marksOf, type Served, servedNote } from './begun.ts'
 import { whyGone } from './by-name.ts'
-import {
-  type Base,
-  type Chain,
-  glanceAt,
-  isAt,
-  type Known,
-  type Link,
-  readNewest,
-  seenTerms,
-} from './chain.ts'
+import { type Base, type Chain, isAt, type Known, type Link } from './chain.ts'
 import { type Checkpoint, makeCheckpoint, makeSign } from './checkpoint.ts'
 import { epochDir, journalFile, partsOf, snapshotFile } from './epoch-names.ts'
 import { FileError, type Files, isNoSpace, openFiles } from './files.ts'
 import type { Journal, Place, Position } from './journal.ts'
 import type { Memory } from './memory.ts'
+import { glanceAt, readNewest, seenTerms } from './newest.ts'
 import { isLong } from './records.ts'
 import { findRestorable, oldestRestorableMs } from './restorable.ts'
 import { sweepBelow } from './sweep.ts'

@@ -5,9 +5,9 @@
  */
 import t from 'tap'
 import { Draft } from '../../../lib/catalog/apply.ts'
-import { glanceAt } from '../../../lib/catalog/shared/chain.ts'
 import { FileError } from '../../../lib/catalog/shared/files.ts'
 import { Memory } from '../../../lib/catalog/shared/memory.ts'
+import { glanceAt } from '../../../lib/catalog/shared/newest.ts'
 import { encodeRecord } from '../../../lib/catalog/shared/records.ts'
 import { SharedStore } from '../../../lib/catalog/shared/shared-store.ts'
 import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'

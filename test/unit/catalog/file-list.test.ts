@@ -2,7 +2,8 @@
  * The list of a table's files: the same as an array that is copied for each change, and costs what is changed.
  */
 import t from 'tap'
-import { FileList, type FilePiece, type PartitionValues } from '../../../lib/catalog/file-list.ts'
+import { FileList } from '../../../lib/catalog/file-list.ts'
+import type { FilePiece, PartitionValues } from '../../../lib/catalog/file-partition.ts'
 import { IntTrie } from '../../../lib/catalog/int-trie.ts'
 import type { DataFile } from '../../../lib/catalog/model.ts'
 import { fc } from '../../support/properties.ts'
