@@ -290,7 +290,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/master/queries/run/tracker-service.js',
+        file: 'build/lib/master/queries/run/losses.js',
         find: 'if (!death.explained)',
         replace: 'if (false)',
       },
