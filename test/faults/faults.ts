@@ -290,7 +290,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/master/queries/run/tracker-service.js',
+        file: 'build/lib/master/queries/run/losses.js',
         find: 'if (!death.explained)',
         replace: 'if (false)',
       },
@@ -316,7 +316,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'hang',
     edits: [
       {
-        file: 'build/lib/master/queries/run/settle.js',
+        file: 'build/lib/master/queries/run/recorder.js',
         find: 'refuseHeld(list.unended(), queryId, transaction);',
         replace: '',
       },
@@ -329,7 +329,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/master/queries/run/settle.js',
+        file: 'build/lib/master/queries/run/recorder.js',
         find: 'refuseMoving(state, transaction, () => catalog.state());',
         replace: '',
       },

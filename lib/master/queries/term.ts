@@ -19,12 +19,14 @@ import { Sweeper } from './files/sweeper.ts'
 import type { QueryOptions } from './options.ts'
 import { Deaths } from './run/deaths.ts'
 import { failureOf, QueryList } from './run/list.ts'
+import { Losses } from './run/losses.ts'
 import { Publisher } from './run/publisher.ts'
 import { isBackground, type Query, recordOf } from './run/query.ts'
 import type { QueryHistory } from './run/query-history.ts'
 import { type LogLine, QueryLog } from './run/query-log.ts'
+import { endOf } from './run/recorder.ts'
 import { Scheduler } from './run/scheduler.ts'
-import { endOf, Settler } from './run/settle.ts'
+import { Settler } from './run/settle.ts'
 import { TrackerService } from './run/tracker-service.ts'
 import { Waiters } from './run/waiters.ts'
 import { WakingTime } from './run/waking-time.ts'
@@ -108,6 +110,7 @@ export class QueryTerm {
   readonly #workers: WorkerTable
   readonly #waiters: Waiters
   readonly #settler: Settler
+  readonly #losses: Losses
   readonly #log: QueryLog
   readonly #awake: WakingTime
   readonly #proof: Proof | null
@@ -200,7 +203,7 @@ export class QueryTerm {
       awakeMs,
       wallMs,
       signal,
-      onLost: (query, why) => this.tracker.unsure(query, why),
+      onLost: (query, why) => losses.unsure(query, why),
       onGivesWay: (query) => this.#giveWay(query),
       onImpossible: (query, why) => this.#impossible(query, why),
     })
@@ -233,10 +236,11 @@ export class QueryTerm {
     const deaths = new Deaths({ workers, calls, clock, signal })
     const queries = { epoch, list, workers, catalog, scheduler, settler }
     const shared = { ...queries, calls, deaths, clock, wallMs }
+    const losses = new Losses({ ...shared, awakeMs, anewMs, log })
     this.tracker = new TrackerService({
       ...shared,
+      losses,
       awakeMs,
-      anewMs,
       proof,
       log,
       signal,
@@ -253,6 +257,7 @@ export class QueryTerm {
     this.list = list
     this.#waiters = waiters
     this.#settler = settler
+    this.#losses = losses
     this.#workers = workers
     this.#log = queryLog
     publisher.redo()
@@ -366,7 +371,7 @@ export class QueryTerm {
 
   #look(): void {
     this.#cancelLook = this.#options.clock.after(LOOK_MS, () => {
-      this.tracker.look()
+      this.#losses.look()
       this.#look()
     })
   }

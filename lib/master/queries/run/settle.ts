@@ -1,53 +1,42 @@
 /**
  * Brings the ends of changes into the catalog before anybody is told: a write whose worker has finished, one that failed,
  * one whose worker is lost, one that was killed. However many of these come for one query, and in whatever order,
- * one transaction with its outcome is all there is, and everybody is told what that says.
+ * one transaction with its outcome is all there is (recorder.ts), and everybody is told what that says.
  *
  * A write that replaces what it has read, and was overtaken, is planned anew from the newest state; it holds its table
  * in its last run, and whoever else would change that table waits here (holds.ts). So is one whose worker died of
  * something else than the query (deaths.ts), once.
  */
 import { join } from 'node:path/posix'
-import type { Clock } from '../../../base/clock.ts'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { CatalogError } from '../../../catalog/errors.ts'
-import type { DataFile, Outcome, Transaction } from '../../../catalog/model.ts'
+import type { DataFile } from '../../../catalog/model.ts'
 import type { CatalogState } from '../../../catalog/state.ts'
 import { unreachable } from '../../../ha/index.ts'
 import type { QueryError, Task, WriteTarget } from '../../../rpc/contract.ts'
 import { SqlError } from '../../../sql/statement.ts'
-import type { CatalogPort } from '../catalog/catalog-service.ts'
 import type { QueryOptions } from '../options.ts'
 import type { Steps } from '../statements/ddl.ts'
 import type { Plan } from '../statements/plan.ts'
-import { Held, heldUpBy, holderOf, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
-import type { QueryList } from './list.ts'
+import { Held, heldUpBy, holderOf, MOST_OVERTAKEN } from './holds.ts'
 import type { WholeManifest } from './manifests.ts'
-import { refuseMoving } from './publisher.ts'
-import type { End, Query } from './query.ts'
-import type { Waiters } from './waiters.ts'
+import type { Query } from './query.ts'
 import {
-  AlreadyEnded,
-  failureOf,
-  givenUpOf,
-  overtakenOf,
-  stepsOutcome,
-  successOf,
-} from './write-end.ts'
+  FULL_PAUSE_MS,
+  isOver,
+  isRefusal,
+  isUnkept,
+  Recorder,
+  type RecorderOptions,
+} from './recorder.ts'
+import type { Waiters } from './waiters.ts'
+import { AlreadyEnded, givenUpOf, overtakenOf, stepsOutcome, successOf } from './write-end.ts'
 
-export interface SettlerOptions {
-  readonly list: QueryList
-  readonly catalog: CatalogPort
-  /** This master, for the catalog's records. */
-  readonly by: string
-  readonly clock: Clock
+export interface SettlerOptions extends RecorderOptions {
   /** While this master may not serve it stands still. */
   readonly awakeMs: () => number
-  readonly wallMs: () => number
   readonly log: Log
-  /** Aborts with the term: what is under way then is the next active's business. */
-  readonly signal: AbortSignal
   readonly lookFor: QueryOptions['lookFor']
   /** Why what this master sees where it was written is none of the cluster's; null when it is. Rejects where nobody can tell. */
   readonly whyNotOurs: (write: WriteTarget) => Promise<string | null>
@@ -66,8 +55,6 @@ export interface SettlerOptions {
   readonly writeWaitMs: number
 }
 
-const FULL_PAUSE_MS = 1000
-const AGAIN_MS = 50
 const LOOKS_AT_ONCE = 4
 
 /** A change of the catalog, and `Settler.asOf` before the file system was looked at for it. */
@@ -81,12 +68,14 @@ class Moved extends Error {}
 
 export class Settler {
   readonly #options: SettlerOptions
+  readonly #recorder: Recorder
   readonly #pending = new Set<Promise<void>>()
   /** Since when they wait for their turn, also where it is for one holder after another. */
   readonly #waitingSinceMs = new WeakMap<Query, number>()
 
   constructor(options: SettlerOptions) {
     this.#options = options
+    this.#recorder = new Recorder(options)
   }
 
   /** Resolves when everything that was under way is done. What waits for its turn is the next active's, if need be. */
@@ -109,13 +98,13 @@ export class Settler {
       const gone = await this.#whyGone(task, manifest)
       if (gone !== null) {
         const message = `${gone}; nothing was changed`
-        await this.#fail(query, { message, place: null, kind: 'internal' }, 'failed', true)
+        await this.#recorder.fail(query, { message, place: null, kind: 'internal' }, 'failed', true)
         return
       }
       try {
-        await this.#surely(query.queryId, (state) => {
+        await this.#recorder.surely(query.queryId, (state) => {
           this.#requireUnmoved(asOf)
-          return successOf(state, task, manifest, this.#now())
+          return successOf(state, task, manifest, this.#recorder.now())
         })
       } catch (error) {
         if (error instanceof Held) {
@@ -131,11 +120,11 @@ export class Settler {
         const kind = isRefusal(error) ? 'user' : isUnkept(error) ? 'internal' : null
         if (kind === null) throw error
         const message = `${error.message}; nothing was changed`
-        await this.#fail(query, { message, place: null, kind }, 'failed', true)
+        await this.#recorder.fail(query, { message, place: null, kind }, 'failed', true)
         return
       }
       if (task.publishTo !== null) await publish(query.queryId)
-      this.#endBy(query)
+      this.#recorder.endBy(query)
     })
   }
 
@@ -187,9 +176,9 @@ export class Settler {
       const again = (): void => this.changed(query, planAgain, planAgain)
       try {
         const { build, asOf } = await plan()
-        await this.#surely(queryId, (state) => {
+        await this.#recorder.surely(queryId, (state) => {
           this.#requireUnmoved(asOf)
-          return stepsOutcome(state, queryId, build, this.#now())
+          return stepsOutcome(state, queryId, build, this.#recorder.now())
         })
       } catch (error) {
         if (error instanceof Held) {
@@ -201,10 +190,10 @@ export class Settler {
           throw error
         const place = error instanceof SqlError ? error.place : null
         const { message } = error
-        this.#end(query, { state: 'failed', error: { message, place, kind: 'user' } })
+        this.#recorder.end(query, { state: 'failed', error: { message, place, kind: 'user' } })
         return
       }
-      this.#endBy(query)
+      this.#recorder.endBy(query)
     })
   }
 
@@ -215,7 +204,7 @@ export class Settler {
     if (isWaiting && error.kind === 'lost') return
     // A worker that has failed can't come back with a success; one that is lost can.
     const maySucceed = isWaiting || error.kind === 'lost' || error.kind === 'killed'
-    this.#run(query, () => this.#fail(query, error, state, maySucceed))
+    this.#run(query, () => this.#recorder.fail(query, error, state, maySucceed))
   }
 
   /**
@@ -230,11 +219,18 @@ export class Settler {
       const { queryId, attempt, task } = query
       const lost = { queryId, attempt, message: why, task }
       try {
-        await this.#surely(queryId, (state) => givenUpOf(state, lost, this.#now()))
+        await this.#recorder.surely(queryId, (state) =>
+          givenUpOf(state, lost, this.#recorder.now()),
+        )
       } catch (error) {
         if (!(error instanceof CatalogError && isUnkept(error))) throw error
         const text = `${why}; nothing was changed; submit it again`
-        await this.#fail(query, { message: text, place: null, kind: 'lost' }, 'failed', true)
+        await this.#recorder.fail(
+          query,
+          { message: text, place: null, kind: 'lost' },
+          'failed',
+          true,
+        )
         return
       }
       if (task === null) {
@@ -253,7 +249,7 @@ export class Settler {
     const pending = work()
       .catch((error: unknown) => {
         if (error instanceof AlreadyEnded) {
-          this.#endAs(query, error.outcome)
+          this.#recorder.endAs(query, error.outcome)
           return
         }
         if (signal.aborted || isOver(error)) return
@@ -261,7 +257,10 @@ export class Settler {
           error,
         })
         const message = `the catalog can't record it: ${messageOf(error)}`
-        this.#end(query, { state: 'failed', error: { message, place: null, kind: 'internal' } })
+        this.#recorder.end(query, {
+          state: 'failed',
+          error: { message, place: null, kind: 'internal' },
+        })
       })
       .finally(() => this.#pending.delete(pending))
     this.#pending.add(pending)
@@ -275,7 +274,8 @@ export class Settler {
   ): Promise<void> {
     const { list } = this.#options
     const times = (task.overtaken ?? 0) + 1
-    const fail = (error: QueryError): Promise<void> => this.#fail(query, error, 'failed', true)
+    const fail = (error: QueryError): Promise<void> =>
+      this.#recorder.fail(query, error, 'failed', true)
     if (times > MOST_OVERTAKEN) {
       const text = `${message}, ${times} times; nothing was changed; submit it again when fewer others write there`
       return fail({ message: text, place: null, kind: 'refused' })
@@ -288,7 +288,9 @@ export class Settler {
     }
     list.overtaken(query)
     try {
-      await this.#surely(query.queryId, (state) => overtakenOf(state, task, this.#now()))
+      await this.#recorder.surely(query.queryId, (state) =>
+        overtakenOf(state, task, this.#recorder.now()),
+      )
     } catch (error) {
       if (!(error instanceof CatalogError && isUnkept(error))) throw error
       return fail({ message: error.message, place: null, kind: 'internal' })
@@ -309,7 +311,7 @@ export class Settler {
     } catch (error) {
       if (!(error instanceof SqlError)) throw error
       const { message: text, place } = error
-      return this.#fail(query, { message: text, place, kind: 'user' }, 'failed', true)
+      return this.#recorder.fail(query, { message: text, place, kind: 'user' }, 'failed', true)
     }
     if (signal.aborted) return
     switch (planned.is) {
@@ -321,10 +323,10 @@ export class Settler {
         // CREATE TABLE IF NOT EXISTS … AS, and another one made it meanwhile.
         const nothing = { changes: [], message: planned.message ?? '' }
         const { queryId } = query
-        await this.#surely(queryId, (state) =>
-          stepsOutcome(state, queryId, () => nothing, this.#now()),
+        await this.#recorder.surely(queryId, (state) =>
+          stepsOutcome(state, queryId, () => nothing, this.#recorder.now()),
         )
-        this.#endBy(query)
+        this.#recorder.endBy(query)
         return
       }
       case 'change':
@@ -373,96 +375,4 @@ export class Settler {
     if (query.stage !== 'waiting' || waiters.closed || signal.aborted) return 'not-any-more'
     return held.isOver() ? 'now' : 'too-late'
   }
-
-  /**
-   * With `maySucceed` it is told only when it is recorded, however long there is no space for that: the next active
-   * master would believe the worker's success.
-   */
-  async #fail(
-    query: Query,
-    error: QueryError,
-    state: 'failed' | 'killed',
-    maySucceed: boolean,
-  ): Promise<void> {
-    const { clock, signal } = this.#options
-    const end = {
-      queryId: query.queryId,
-      message: error.message,
-      kind: error.kind,
-      task: query.task,
-    }
-    for (;;) {
-      try {
-        await this.#surely(query.queryId, (state) => failureOf(state, end, this.#now()))
-        break
-      } catch (thrown) {
-        if (!(thrown instanceof CatalogError) || thrown.code !== 'FULL') throw thrown
-        if (!maySucceed) break
-        await new Promise<void>((resolve) => clock.after(FULL_PAUSE_MS, resolve))
-        if (signal.aborted) return
-      }
-    }
-    this.#end(query, { state, error })
-  }
-
-  /**
-   * Until it is known how it went: a store that did not answer in time may have kept the change, and an outcome that
-   * `build` finds may still be on its way there. Rejects AlreadyEnded only with what was acknowledged, and Held.
-   */
-  async #surely(queryId: string, build: (state: CatalogState) => Transaction): Promise<void> {
-    const { list, catalog, clock, signal } = this.#options
-    const buildFree = (state: CatalogState): Transaction => {
-      const transaction = build(state)
-      refuseHeld(list.unended(), queryId, transaction)
-      refuseMoving(state, transaction, () => catalog.state())
-      return transaction
-    }
-    for (;;) {
-      try {
-        await catalog.transact(buildFree)
-        return
-      } catch (error) {
-        const perhaps = error instanceof CatalogError && error.code === 'UNAVAILABLE'
-        if (signal.aborted || !(perhaps || error instanceof AlreadyEnded)) throw error
-      }
-      const outcome = catalog.state().outcome(queryId)
-      if (outcome !== null) throw new AlreadyEnded(outcome)
-      await new Promise<void>((resolve) => clock.after(AGAIN_MS, resolve))
-    }
-  }
-
-  #endBy(query: Query): void {
-    const outcome = this.#options.catalog.state().outcome(query.queryId)
-    if (outcome === null) throw new Error(`query ${query.queryId} has no outcome`)
-    this.#endAs(query, outcome)
-  }
-
-  #endAs(query: Query, outcome: Outcome): void {
-    this.#end(query, endOf(outcome))
-  }
-
-  #end(query: Query, end: End): void {
-    this.#options.list.end(query, end, this.#options.wallMs())
-  }
-
-  #now(): { by: string; atMs: number } {
-    return { by: this.#options.by, atMs: this.#options.wallMs() }
-  }
 }
-
-/** What an outcome of the catalog says to whoever asks for the query. */
-export const endOf = ({ state, message, rows, kind = 'user' }: Outcome): End =>
-  state === 'done'
-    ? { state: 'succeeded', message, rows }
-    : { state: kind === 'killed' ? 'killed' : 'failed', error: { message, place: null, kind } }
-
-/** The change does not fit the catalog as it is now. */
-export const isRefusal = ({ code }: CatalogError): boolean =>
-  code === 'EXISTS' || code === 'MISSING' || code === 'CONFLICT'
-
-/** It found no space, or the store refused it for good. */
-const isUnkept = ({ code }: CatalogError): boolean => code === 'FULL' || code === 'BAD_STORE'
-
-/** The term is over: nobody may be told anything. */
-export const isOver = (error: unknown): boolean =>
-  error instanceof CatalogError && (error.code === 'NOT_ACTIVE' || error.code === 'STALE_TERM')
