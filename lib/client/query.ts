@@ -11,7 +11,7 @@
  * A failover takes some ten milliseconds as a rule, so the first pauses are short; they grow to the configured one.
  */
 import type { Clock } from '../base/clock.ts'
-import { RpcError } from '../rpc/errors.ts'
+import { RPC_ERRORS, RpcError } from '../rpc/errors.ts'
 import { QueryError } from './errors.ts'
 import type { Masters } from './masters.ts'
 import { asStatus, asStatusOrNull, type QueryStatus, type Session } from './messages.ts'
@@ -41,8 +41,7 @@ export const pauseMs = (round: number, { pauseTimeMs }: RetryOptions, random: nu
 
 /** Whether another master, or the same one later, may answer what this one didn't. */
 export const mayBeAskedAgain = (error: unknown): error is RpcError =>
-  error instanceof RpcError &&
-  ['NOT_ACTIVE', 'UNAVAILABLE', 'TIMEOUT', 'OTHER_CLUSTER'].includes(error.code)
+  error instanceof RpcError && (RPC_ERRORS[error.code].passes || error.code === 'OTHER_CLUSTER')
 
 /** How long a master may hold back its answer. Short, because a frozen one is noticed only after it. */
 const WAIT_MS = 1000

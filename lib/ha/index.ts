@@ -5,6 +5,7 @@
  */
 
 export { checkStorage } from './check/storage-check.ts'
+export { decodeClusterLoosely } from './directory/decode.ts'
 export { giveDirectoryOrder } from './directory/directory-order.ts'
 export { formatDirectory } from './directory/format.ts'
 export {
@@ -59,7 +60,6 @@ export {
   type TimingOverrides,
 } from './rules/timing.ts'
 export { unreachable } from './unreachable.ts'
-export { decodeClusterLoosely } from './words/decode.ts'
 export {
   comesOfNoSpace,
   DiskError,

@@ -5,39 +5,50 @@
  * INTERNAL on the server (`server.ts`) and UNAVAILABLE or TIMEOUT in the client (`client.ts`): nothing passes as it is.
  */
 
-/** What each code means, with the HTTP status that carries it. */
+/** What each code means, the HTTP status that carries it, and whether it may pass: at another master, or at this one later. */
 export const RPC_ERRORS = {
   NOT_ACTIVE: {
     status: 421,
+    passes: true,
     means:
       'Only the active master may do it. `active` is where that one is, if it is known. Ask again there, or later.',
   },
   OTHER_CLUSTER: {
     status: 409,
+    passes: false,
     means:
       "Caller and called are of two clusters, or one of them is of an older state. `cluster` is the called one's.",
   },
-  FORBIDDEN: { status: 403, means: "The secret is missing or is another cluster's." },
+  FORBIDDEN: {
+    status: 403,
+    passes: false,
+    means: "The secret is missing or is another cluster's.",
+  },
   STALE_EPOCH: {
     status: 409,
+    passes: false,
     means: 'The caller knows an older term than the called. `epoch` is the newer one.',
   },
   BAD_REQUEST: {
     status: 400,
+    passes: false,
     means: "The request is not what the contract says. Asking again won't help.",
   },
-  NOT_FOUND: { status: 404, means: 'There is no such path.' },
+  NOT_FOUND: { status: 404, passes: false, means: 'There is no such path.' },
   TIMEOUT: {
     status: 504,
+    passes: true,
     means:
       'No whole answer came within the time that was given, or a stream fell silent: it may have been done.',
   },
   INTERNAL: {
     status: 500,
+    passes: false,
     means: 'It is a mistake in the software, or the answer is not what the contract says.',
   },
   UNAVAILABLE: {
     status: 503,
+    passes: true,
     means:
       'Nobody answers there, the connection broke, or the called one is still starting: it may have been done.',
   },
@@ -61,6 +72,7 @@ export const QUERY_ERRORS = {
 } as const
 
 export type QueryErrorKind = keyof typeof QUERY_ERRORS
+export const QUERY_ERROR_KINDS = Object.keys(QUERY_ERRORS) as QueryErrorKind[]
 
 /** What both sides know of the cluster when a call fails. */
 export interface RpcErrorFacts {

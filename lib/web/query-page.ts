@@ -1,8 +1,6 @@
 /** Which part of a list a request asks for, and queries counted by state. Pure. */
-import { RpcError } from '../rpc/index.ts'
+import { QUERY_STATE_NAMES, RpcError } from '../rpc/index.ts'
 import type { QueryCounts, QueryRow, TablesFilter } from './view.ts'
-
-const STATES = ['queued', 'running', 'succeeded', 'failed', 'killed'] as const
 
 export function countQueries(rows: readonly QueryRow[]): QueryCounts {
   const counts = { queued: 0, running: 0, succeeded: 0, failed: 0, killed: 0 }
@@ -79,9 +77,9 @@ function shortText(
 function statesOf(state: unknown): ReadonlySet<string> | null {
   if (state === undefined) return null
   const wanted = typeof state === 'string' ? state.split(',') : []
-  const known = wanted.filter((one) => STATES.some((name) => name === one))
+  const known = wanted.filter((one) => QUERY_STATE_NAMES.some((name) => name === one))
   if (wanted.length === 0 || known.length < wanted.length) {
-    throw bad(`state must be one or more of ${STATES.join(',')}`)
+    throw bad(`state must be one or more of ${QUERY_STATE_NAMES.join(',')}`)
   }
   return new Set(known)
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { FileList } from '../catalog/file-list.ts'
 import type { Table } from '../catalog/model.ts'
 import type { FilePage, ResolveRequest } from '../rpc/contract.ts'
-import { RpcError } from '../rpc/index.ts'
+import { RPC_ERRORS, RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import { pause } from './pause.ts'
 import { QueryFault } from './query-error.ts'
@@ -30,9 +30,6 @@ interface CallOptions {
 
 const CALL_MS = 2000
 const PAUSE_MS = 50
-
-/** What goes away when another master is asked, or the same one later. */
-const PASSING = new Set(['NOT_ACTIVE', 'UNAVAILABLE', 'TIMEOUT'])
 
 export class CatalogReader {
   readonly #options: CatalogReaderOptions
@@ -88,7 +85,7 @@ export class CatalogReader {
       try {
         if (active !== null) return await call(active, { deadlineMs: CALL_MS, signal })
       } catch (error) {
-        if (!(error instanceof RpcError) || !PASSING.has(error.code)) throw error
+        if (!(error instanceof RpcError) || !RPC_ERRORS[error.code].passes) throw error
         why = error.message
         active = null
       }

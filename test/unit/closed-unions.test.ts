@@ -97,13 +97,27 @@ const UNIONS: readonly Union[] = [
     member: "{ readonly do: 'unheard-of-change' }",
     asks: ['catalog/apply.ts', 'catalog/transaction-pieces.ts'],
   },
+  {
+    name: 'how a query stands',
+    file: 'rpc/query-states.ts',
+    after: 'export const QUERY_STATES = {',
+    member: "'unheard-of-state': { isOver: true },",
+    asks: ['web/query-page.ts', 'web/page/kill.js'],
+  },
+  {
+    name: 'what a call is refused with',
+    file: 'rpc/errors.ts',
+    after: 'export const RPC_ERRORS = {',
+    member: "'unheard-of-code': { status: 500, passes: false, means: '' },",
+    asks: ['master/queries/run/worker-calls.ts'],
+  },
 ]
 
-/** Before the first one, which may have a bar of its own; in an array there are none. */
+/** Before the first one, which may have a bar of its own; in an array and in a table there are none. */
 function withOneMore(text: string, { after, member }: Union): string {
   const [before = '', rest = ''] = text.split(after)
   const hasBar = /^\s*(\/\*\*[\s\S]*?\*\/\s*)?\|/.test(rest)
-  const bar = after.endsWith('[') || hasBar ? '' : ' |'
+  const bar = /[[{]$/.test(after) || hasBar ? '' : ' |'
   return `${before}${after} ${member}${bar}${rest}`
 }
 
@@ -123,9 +137,20 @@ t.test('each asks for one that is new wherever it is told apart', async (t) => {
     t.equal(text.split(union.after).length, 2, `${union.name}: it begins once in ${union.file}`)
     writeFileSync(path, withOneMore(text, union))
   }
+  cpSync(join(HOME, 'tsconfig.page.json'), join(dir, 'tsconfig.page.json'))
   const tsc = join(HOME, 'node_modules/typescript/bin/tsc')
-  const { stdout } = await run([process.execPath, tsc, '-p', dir, '--pretty', 'false'])
-  const errors = stdout.split('\n')
+  const errors: string[] = []
+  for (const name of ['tsconfig.json', 'tsconfig.page.json']) {
+    const { stdout } = await run([
+      process.execPath,
+      tsc,
+      '-p',
+      join(dir, name),
+      '--pretty',
+      'false',
+    ])
+    errors.push(...stdout.split('\n'))
+  }
   for (const { name, member, asks } of UNIONS) {
     const kind = /'(unheard-of-[a-z]+)'/.exec(member)?.[1] ?? ''
     for (const file of asks) {

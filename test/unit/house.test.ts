@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sql: ['base'],
   daemon: ['base', 'ha'],
   rpc: ['base', 'ha', 'sql'],
-  catalog: ['base', 'ha', 'rpc', 'sql'],
+  catalog: ['base', 'daemon', 'ha', 'rpc', 'sql'],
   client: ['base', 'rpc', 'sql'],
   worker: ['base', 'catalog', 'client', 'conf', 'daemon', 'ha', 'rpc', 'sql'],
   web: ['base', 'client', 'ha', 'rpc', 'sql', 'catalog', 'conf'],
@@ -49,7 +49,7 @@ const HA_ROOMS: Readonly<Record<string, readonly string[]>> = {
   rules: ['words'],
   fence: ['world', 'words'],
   directory: ['rules', 'world', 'words'],
-  check: ['directory', 'world', 'words'],
+  check: ['directory', 'rules', 'world', 'words'],
   keeper: ['check', 'directory', 'fence', 'rules', 'world', 'words'],
   member: ['check', 'directory', 'fence', 'rules', 'world', 'words'],
 }

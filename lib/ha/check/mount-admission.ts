@@ -13,9 +13,9 @@
 import { numberIn, recordOf } from '../directory/past.ts'
 import { messageOf } from '../words/errors.ts'
 import { HISTORY_DIR } from '../words/layout.ts'
+import { mountWarnings, refusedBecause } from '../world/mount-kinds.ts'
 import type { Clock, Disk, Log, Purpose } from '../world/ports.ts'
 import { type MountFacts, mountFacts } from './mount-facts.ts'
-import { mountWarnings, refusedBecause } from './mount-kinds.ts'
 import { type MountMark, readMarks, standingOf } from './mount-mark.ts'
 
 export interface MountStandingOptions {

@@ -3,11 +3,11 @@
  * how old the other's picture may be. The peer's half is `check-peer.ts`.
  */
 import { realClock } from '../world/clock.ts'
+import { mountWarnings, refusedBecause } from '../world/mount-kinds.ts'
 import type { Glimpse } from '../world/ports.ts'
 import { FIRST_COUNTER_MS, type Finding, holdOpen, pause, percentile, type Trial } from './kit.ts'
 import type { PeerLink } from './link.ts'
 import { isSamePlace, type MountFacts } from './mount-facts.ts'
-import { mountWarnings, refusedBecause } from './mount-kinds.ts'
 import { counterOf, type Space } from './storage-trials.ts'
 
 export interface PeerSpace extends Space {

@@ -10,12 +10,12 @@ import {
   releaseOf,
 } from '../words/layout.ts'
 import type { FileSystem } from '../world/file-system.ts'
+import { mountWarnings } from '../world/mount-kinds.ts'
 import type { Disk, Glimpse } from '../world/ports.ts'
 import { profileText, type StorageProfile, tooShortFor } from '../world/storage-profile.ts'
 import { FIRST_COUNTER_MS, type Finding, holdOpen, percentile, type Trial, timed } from './kit.ts'
 import type { Admission } from './mount-admission.ts'
 import { isSamePlace, type MountFacts } from './mount-facts.ts'
-import { mountWarnings } from './mount-kinds.ts'
 
 /** Where trials work: a scratch directory of their own, and what they measured for others. */
 export interface Space {

@@ -18,7 +18,7 @@
  * one that was paused. What it has made stays, and what it could not fill it fills. Not so once its heartbeat was made,
  * or may have been: that name would be used again, and the number is given up.
  */
-import { decodeClaim, decodeTerm } from '../words/decode.ts'
+
 import { isDefinite, isNoSpace } from '../words/errors.ts'
 import {
   type Claim,
@@ -34,6 +34,7 @@ import {
 } from '../words/layout.ts'
 import { makeWhole } from '../world/directories.ts'
 import type { Disk } from '../world/ports.ts'
+import { decodeClaim, decodeTerm } from './decode.ts'
 
 /** One number and nonce, and how far they have come. */
 export interface Attempt {

@@ -6,9 +6,10 @@
  * file is damage, which the holder mends, and another cluster's id is damage too, or another cluster's directory mounted
  * in the place of ours: nobody claims a term there before somebody has looked.
  */
-import { decodeClusterLoosely, generationOf, refuseNewer } from '../words/decode.ts'
+
 import { CLUSTER_FILE, type ClusterFile, HISTORY_DIR, type TermRecord } from '../words/layout.ts'
 import type { Disk, Purpose } from '../world/ports.ts'
+import { decodeClusterLoosely, generationOf, refuseNewer } from './decode.ts'
 import { markIn, numberIn, recordOf } from './past.ts'
 
 export type Whose =

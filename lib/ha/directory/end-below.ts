@@ -20,7 +20,6 @@
  */
 import type { Periods } from '../rules/periods.ts'
 import type { Pulse } from '../rules/watch.ts'
-import { decodeClaim, decodeEnd, decodeTerm } from '../words/decode.ts'
 import { DiskError } from '../words/errors.ts'
 import {
   ACTIVE_DIR,
@@ -38,6 +37,7 @@ import {
   termDir,
 } from '../words/layout.ts'
 import type { Disk } from '../world/ports.ts'
+import { decodeClaim, decodeEnd, decodeTerm } from './decode.ts'
 import {
   closeInHistory,
   createClosed,

@@ -10,7 +10,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import type { Timing } from '../rules/timing.ts'
-import { decodeClusterLoosely, generationOf, refuseNewer } from '../words/decode.ts'
 import { HaError } from '../words/errors.ts'
 import {
   ACTIVE_DIR,
@@ -30,6 +29,7 @@ import { realClock } from '../world/clock.ts'
 import { openDisk } from '../world/disk.ts'
 import type { Disk, Log } from '../world/ports.ts'
 import { claimTerm, newAttempt } from './claim.ts'
+import { decodeClusterLoosely, generationOf, refuseNewer } from './decode.ts'
 import { endBelow } from './end-below.ts'
 import { judgeMembers } from './live-members.ts'
 import { newestIdentity } from './past.ts'

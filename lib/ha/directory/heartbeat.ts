@@ -13,10 +13,11 @@
  *
  * The mtimes that a keeper writes: strictly growing, and near the wall clock only so that `ls -l` reads well.
  */
-import { decodeClaim } from '../words/decode.ts'
+
 import { DiskError } from '../words/errors.ts'
 import { claimFile, heartbeatFile, LOWEST_COUNTER_MS } from '../words/layout.ts'
 import type { Clock, Disk, Touched } from '../world/ports.ts'
+import { decodeClaim } from './decode.ts'
 
 export class Counter {
   readonly #clock: Clock

@@ -6,7 +6,6 @@
  * directory: one hand that slips removes one of them.
  */
 import type { HistoryEntry } from '../member/member-api.ts'
-import { decodeServed, decodeTerm } from '../words/decode.ts'
 import {
   ACTIVE_DIR,
   HISTORY_DIR,
@@ -21,6 +20,7 @@ import {
 } from '../words/layout.ts'
 import { atOnce } from '../world/directories.ts'
 import type { Disk } from '../world/ports.ts'
+import { decodeServed, decodeTerm } from './decode.ts'
 import { recordOf } from './past.ts'
 
 /** The terms up to `upTo` that have served, newest first, and whether any below it has left a record. */

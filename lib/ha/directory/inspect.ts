@@ -5,7 +5,6 @@
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../member/member-api.ts'
 import { viewOf } from '../rules/picture.ts'
 import type { Pulse, Seen } from '../rules/watch.ts'
-import { decodeCluster } from '../words/decode.ts'
 import { HaError } from '../words/errors.ts'
 import {
   ACTIVE_DIR,
@@ -19,6 +18,7 @@ import { realClock } from '../world/clock.ts'
 import { openDisk } from '../world/disk.ts'
 import { fileSystemOf, nearestExisting } from '../world/file-system.ts'
 import { hostProcesses } from '../world/processes.ts'
+import { decodeCluster } from './decode.ts'
 import { readHistory, servedRecord, servedTerms } from './history.ts'
 import { Looker } from './look.ts'
 import { readPast } from './past.ts'

@@ -12,7 +12,6 @@
  */
 import { largest, type Periods } from '../rules/periods.ts'
 import type { Pulse, Seen } from '../rules/watch.ts'
-import { decodeClaim, decodeTerm } from '../words/decode.ts'
 import { DiskError } from '../words/errors.ts'
 import {
   ACTIVE_DIR,
@@ -30,6 +29,7 @@ import {
 } from '../words/layout.ts'
 import { atOnce } from '../world/directories.ts'
 import type { Disk, Processes } from '../world/ports.ts'
+import { decodeClaim, decodeTerm } from './decode.ts'
 import { readEnd } from './end-below.ts'
 import { numberIn } from './past.ts'
 import { KEPT_TERMS } from './void-terms.ts'

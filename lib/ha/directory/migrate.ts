@@ -12,7 +12,6 @@
  * An older master that was started in the middle is found by a second look; it can't become active any more.
  */
 import type { Timing } from '../rules/timing.ts'
-import { decodeClusterLoosely, generationOf } from '../words/decode.ts'
 import { HaError } from '../words/errors.ts'
 import {
   ASIDE,
@@ -25,6 +24,7 @@ import {
   NEXT_CLUSTER_FILE,
 } from '../words/layout.ts'
 import type { Clock, Disk, Processes } from '../world/ports.ts'
+import { decodeClusterLoosely, generationOf } from './decode.ts'
 import { judgeMembers } from './live-members.ts'
 import { readPast } from './past.ts'
 

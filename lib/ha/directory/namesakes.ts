@@ -3,7 +3,6 @@
  * would unlink each other's files.
  */
 import type { Timing } from '../rules/timing.ts'
-import { decodeClaim, decodeHolder } from '../words/decode.ts'
 import { HaError } from '../words/errors.ts'
 import {
   ACTIVE_DIR,
@@ -17,6 +16,7 @@ import {
   termOf,
 } from '../words/layout.ts'
 import type { Clock, Disk, Processes } from '../world/ports.ts'
+import { decodeClaim, decodeHolder } from './decode.ts'
 
 /**
  * Rejects ADDRESS_IN_USE when a live master has `self`'s address: its process runs on this host, or its heartbeat moves

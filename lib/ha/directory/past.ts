@@ -7,7 +7,7 @@
  * highest that either shows. A format leaves its mark there: its term's record says so, with the cluster's id and the
  * next generation, and counts once that term was opened.
  */
-import { decodeClaim, decodeTerm } from '../words/decode.ts'
+
 import {
   ACTIVE_DIR,
   HISTORY_DIR,
@@ -17,6 +17,7 @@ import {
   termOf,
 } from '../words/layout.ts'
 import type { Disk, Purpose } from '../world/ports.ts'
+import { decodeClaim, decodeTerm } from './decode.ts'
 
 export interface Past {
   /** The highest number that was ever taken; 0 where there is no trace of any. */

@@ -6,9 +6,9 @@
  */
 import type { Candidate } from '../rules/elector-state.ts'
 import type { Timing } from '../rules/timing.ts'
-import { decodeHolder } from '../words/decode.ts'
 import { BACKUP_DIR, type Holder } from '../words/layout.ts'
 import type { Clock, Disk, Processes } from '../world/ports.ts'
+import { decodeHolder } from './decode.ts'
 
 export interface Peer {
   readonly holder: Holder

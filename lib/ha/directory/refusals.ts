@@ -6,9 +6,10 @@
  *
  * Information only: nothing is decided by it, and a name that doesn't end in .json is no backup to anybody.
  */
-import { decodeRefusal } from '../words/decode.ts'
+
 import { BACKUP_DIR, type CatalogName, encode, type Refusal, refusedFile } from '../words/layout.ts'
 import type { Clock, Disk } from '../world/ports.ts'
+import { decodeRefusal } from './decode.ts'
 
 /** By the keeper's own clock: a master that nobody starts again is no news for ever. */
 const KEPT_MS = 60 * 60_000

@@ -13,10 +13,10 @@
  */
 import { judgeSpace, type Low, type Need, NOTHING_LOW, type SpaceReport } from '../rules/space.ts'
 import type { Timing } from '../rules/timing.ts'
-import { decodeReserve } from '../words/decode.ts'
 import { DiskError, isDefinite, messageOf } from '../words/errors.ts'
 import { encode, type Holder, type ReserveFile, reserveDir } from '../words/layout.ts'
 import type { Clock, Disk, Log } from '../world/ports.ts'
+import { decodeReserve } from './decode.ts'
 import { ReserveLeftovers } from './reserve-leftovers.ts'
 
 export interface ReserveOptions {

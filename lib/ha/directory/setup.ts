@@ -8,7 +8,6 @@
 import { periodsOf } from '../rules/periods.ts'
 import type { Timing } from '../rules/timing.ts'
 import { advance, newWatch, verdictOf } from '../rules/watch.ts'
-import { decodeCluster, decodeClusterLoosely, generationOf, refuseNewer } from '../words/decode.ts'
 import { DiskError, HaError, messageOf } from '../words/errors.ts'
 import {
   ACTIVE_DIR,
@@ -25,6 +24,7 @@ import {
   type TermRecord,
 } from '../words/layout.ts'
 import type { Clock, Disk, Processes } from '../world/ports.ts'
+import { decodeCluster, decodeClusterLoosely, generationOf, refuseNewer } from './decode.ts'
 import type { Looker } from './look.ts'
 import { migrate, sweepLeftovers } from './migrate.ts'
 import { newestIdentity, type Past, readPast } from './past.ts'

@@ -9,7 +9,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
-import { decodeClusterLoosely } from '../words/decode.ts'
+import { decodeClusterLoosely } from '../directory/decode.ts'
 import { messageOf } from '../words/errors.ts'
 import { CLUSTER_FILE } from '../words/layout.ts'
 import { type Mount, mountOf } from '../world/file-system.ts'

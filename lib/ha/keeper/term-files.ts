@@ -4,11 +4,12 @@
  *
  * How a term is claimed and given up: term.ts.
  */
+
+import { decodeServed } from '../directory/decode.ts'
 import { readEnd } from '../directory/end-below.ts'
 import { SWEPT_AT_ONCE, sweep } from '../directory/void-terms.ts'
 import type { Effect } from '../rules/elector-step.ts'
 import type { Cause } from '../rules/take-over.ts'
-import { decodeServed } from '../words/decode.ts'
 import { HaError, isNoSpace, messageOf } from '../words/errors.ts'
 import {
   type Claim,

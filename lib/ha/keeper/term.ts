@@ -4,6 +4,7 @@
  */
 import { type Attempt, canGoOn, claimTerm, newAttempt } from '../directory/claim.ts'
 import { type Whose, whoseIsIt } from '../directory/cluster-file.ts'
+import { generationOf } from '../directory/decode.ts'
 import { endBelow } from '../directory/end-below.ts'
 import { Heartbeat } from '../directory/heartbeat.ts'
 import type { Reserve } from '../directory/reserve.ts'
@@ -13,7 +14,6 @@ import type { Effect, Input } from '../rules/elector-step.ts'
 import { periodsOf } from '../rules/periods.ts'
 import type { Cause } from '../rules/take-over.ts'
 import type { Timing } from '../rules/timing.ts'
-import { generationOf } from '../words/decode.ts'
 import { HaError, isDefinite, isNoSpace, messageOf } from '../words/errors.ts'
 import {
   claimFile,

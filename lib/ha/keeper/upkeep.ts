@@ -12,7 +12,7 @@
  * What was put back is told for an hour: something removes files there.
  */
 import { isSame, type Whose, whoseIsIt } from '../directory/cluster-file.ts'
-import { decodeClaim, decodeClusterLoosely } from '../words/decode.ts'
+import { decodeClaim, decodeClusterLoosely } from '../directory/decode.ts'
 import { isDirectory, messageOf } from '../words/errors.ts'
 import {
   ACTIVE_DIR,

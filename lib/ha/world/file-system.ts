@@ -5,7 +5,7 @@
  */
 import { readFile, realpath, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { type SharingKind, sharingOf } from '../check/mount-kinds.ts'
+import { type SharingKind, sharingOf } from './mount-kinds.ts'
 
 /** statfs type of NFS of every version (linux/magic.h). */
 const NFS_MAGIC = 0x6969

@@ -3,6 +3,8 @@
  * rows, its record in the history.
  */
 import { z } from 'zod'
+import { QUERY_ERROR_KINDS } from '../errors.ts'
+import { QUERY_KINDS, QUERY_STATE_NAMES } from '../query-states.ts'
 import { address, epoch } from './method.ts'
 
 /** Made by the client, a UUID: whoever knows it may see the query, kill it and read its result. */
@@ -24,21 +26,21 @@ export const queryError = z.object({
   /** In the statement as it was submitted. */
   place: place.nullable(),
   /** The user's mistake won't go away by itself; `lost` may be submitted again under a new id: nothing was changed. */
-  kind: z.enum(['user', 'lost', 'killed', 'refused', 'internal']),
+  kind: z.enum(QUERY_ERROR_KINDS),
 })
 
 export const columnInfo = z.object({ name: z.string(), type: z.string() })
 /** JSON values: whole numbers beyond 2^53, decimals, times and blobs as text. */
 export const row = z.array(z.unknown())
 
-export const queryState = z.enum(['queued', 'running', 'succeeded', 'failed', 'killed'])
+export const queryState = z.enum(QUERY_STATE_NAMES)
 
 export const queryStatus = z.object({
   queryId,
   attempt,
   state: queryState,
-  /** `select`: rows come from the worker. `change`: a message is all there is. `answer`: rows are in `answer`. */
-  kind: z.enum(['select', 'change', 'answer']),
+  /** Of an `answer` the rows are in `answer`. */
+  kind: z.enum(QUERY_KINDS),
   /** Of the worker: client RPC address. Null while it waits for one. */
   worker: address.nullable(),
   /** From 0 to 1. */
@@ -59,7 +61,7 @@ export const queryRecord = z.object({
   sql: z.string(),
   user: z.string(),
   database: z.string(),
-  kind: z.enum(['select', 'change', 'answer']),
+  kind: z.enum(QUERY_KINDS),
   state: queryState,
   /** Wall clocks of the masters that saw it, ms since 1970. */
   submittedMs: z.number(),

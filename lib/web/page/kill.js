@@ -5,13 +5,15 @@ import { h } from './dom.js'
 import { shortened } from './format.js'
 import { changed, state } from './store.js'
 
+/** Whether a query can still be killed, by state. @type {Record<import('./types.d.ts').QueryRecord['state'], boolean>} */
+export const OPEN = { queued: true, running: true, succeeded: false, failed: false, killed: false }
+
 /** What became of a wish to end one, by query id. @type {Map<string, string>} */
 const outcomes = new Map()
 
 /** @param {import('./types.d.ts').QueryRecord} query */
 export function killButton({ queryId, sql, state: how }) {
-  const over = how !== 'queued' && how !== 'running'
-  if (over || state.cluster?.sql === 'off') return null
+  if (!OPEN[how] || state.cluster?.sql === 'off') return null
   const outcome = outcomes.get(queryId)
   if (outcome !== undefined) return h('span', { role: 'status' }, outcome)
   // Other masters' pages take it, this one's address does not.

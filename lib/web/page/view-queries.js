@@ -1,7 +1,7 @@
 /** Queries of all terms, newest first: filtered and paged by the master, so that five thousand cost no more than fifty. */
 import { h } from './dom.js'
 import { count, dateTime, duration, shortened } from './format.js'
-import { killButton } from './kill.js'
+import { killButton, OPEN } from './kill.js'
 import { Loaded } from './load.js'
 import { badge, heading, pager, table, trouble } from './parts.js'
 import { queryDetails } from './query-details.js'
@@ -13,7 +13,7 @@ import { nowMs, state } from './store.js'
 /** @type {Loaded<{queries: QueryRecord[], total: number, counts: import('./types.d.ts').Counts}>} */
 const list = new Loaded()
 const LIMIT = 50
-const STATES = /** @type {const} */ (['queued', 'running', 'succeeded', 'failed', 'killed'])
+const STATES = /** @type {(keyof typeof OPEN)[]} */ (Object.keys(OPEN))
 
 /** @param {import('./route.js').Route} route */
 function render({ query, parts: [queryId] }) {

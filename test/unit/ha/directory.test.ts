@@ -7,6 +7,13 @@ import { basename } from 'node:path'
 import { setImmediate as immediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { claimTerm, newAttempt } from '../../../lib/ha/directory/claim.ts'
+import {
+  decodeClaim,
+  decodeEnd,
+  decodeHolder,
+  decodeServed,
+  decodeTerm,
+} from '../../../lib/ha/directory/decode.ts'
 import { endBelow } from '../../../lib/ha/directory/end-below.ts'
 import { formatDirectory } from '../../../lib/ha/directory/format.ts'
 import { readHistory } from '../../../lib/ha/directory/history.ts'
@@ -21,13 +28,6 @@ import {
   smallestMonitorMs,
   type TimingOverrides,
 } from '../../../lib/ha/rules/timing.ts'
-import {
-  decodeClaim,
-  decodeEnd,
-  decodeHolder,
-  decodeServed,
-  decodeTerm,
-} from '../../../lib/ha/words/decode.ts'
 import { DiskError } from '../../../lib/ha/words/errors.ts'
 import {
   backupFile,

@@ -15,11 +15,11 @@ import {
 } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { decodeClaim, decodeClusterLoosely } from '../../../lib/ha/directory/decode.ts'
 import { readHistory } from '../../../lib/ha/directory/history.ts'
 import { Looker } from '../../../lib/ha/directory/look.ts'
 import { joinDirectory } from '../../../lib/ha/directory/setup.ts'
 import { makeTiming } from '../../../lib/ha/rules/timing.ts'
-import { decodeClaim, decodeClusterLoosely } from '../../../lib/ha/words/decode.ts'
 import {
   backupFile,
   claimFile,

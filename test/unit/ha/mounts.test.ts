@@ -13,12 +13,6 @@ import {
 } from '../../../lib/ha/check/mount-admission.ts'
 import { countedOptions, type MountFacts, versionOf } from '../../../lib/ha/check/mount-facts.ts'
 import {
-  type MountOptions,
-  mountWarnings,
-  refusedBecause,
-  sharingOf,
-} from '../../../lib/ha/check/mount-kinds.ts'
-import {
   decodeMark,
   leaveMarks,
   type MountMark,
@@ -36,6 +30,12 @@ import {
 import { encode } from '../../../lib/ha/words/layout.ts'
 import { openDisk } from '../../../lib/ha/world/disk.ts'
 import type { FileSystem } from '../../../lib/ha/world/file-system.ts'
+import {
+  type MountOptions,
+  mountWarnings,
+  refusedBecause,
+  sharingOf,
+} from '../../../lib/ha/world/mount-kinds.ts'
 import { PLAIN } from '../../../lib/ha/world/storage-profile.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 

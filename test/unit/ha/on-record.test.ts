@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { decodeServed } from '../../../lib/ha/words/decode.ts'
+import { decodeServed } from '../../../lib/ha/directory/decode.ts'
 import { DiskError } from '../../../lib/ha/words/errors.ts'
 import { HISTORY_DIR, servedCopy, servedFile } from '../../../lib/ha/words/layout.ts'
 import type { ToKeeper } from '../../../lib/ha/words/messages.ts'

@@ -2,6 +2,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { claimTerm, newAttempt } from '../../../lib/ha/directory/claim.ts'
+import { decodeClaim, decodeHolder } from '../../../lib/ha/directory/decode.ts'
 import { endBelow } from '../../../lib/ha/directory/end-below.ts'
 import { Looker } from '../../../lib/ha/directory/look.ts'
 import { Peers } from '../../../lib/ha/directory/peers.ts'
@@ -9,7 +10,6 @@ import { joinDirectory } from '../../../lib/ha/directory/setup.ts'
 import { largest, type Periods, periodsOf } from '../../../lib/ha/rules/periods.ts'
 import { makeTiming } from '../../../lib/ha/rules/timing.ts'
 import { advance, newWatch, verdictOf } from '../../../lib/ha/rules/watch.ts'
-import { decodeClaim, decodeHolder } from '../../../lib/ha/words/decode.ts'
 import { DiskError } from '../../../lib/ha/words/errors.ts'
 import {
   BACKUP_DIR,

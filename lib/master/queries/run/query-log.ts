@@ -19,6 +19,7 @@ import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { makeDirs } from '../../../ha/index.ts'
 import type { QueryRecord } from '../../../rpc/contract.ts'
+import { QUERY_ERROR_KINDS, QUERY_KINDS, QUERY_STATE_NAMES } from '../../../rpc/index.ts'
 
 /** What a line holds: the record, and what the next active needs to find it again. */
 export interface LogLine {
@@ -260,8 +261,8 @@ const lineSchema = z.object({
     sql: text,
     user: text,
     database: text,
-    kind: z.enum(['select', 'change', 'answer']),
-    state: z.enum(['queued', 'running', 'succeeded', 'failed', 'killed']),
+    kind: z.enum(QUERY_KINDS),
+    state: z.enum(QUERY_STATE_NAMES),
     submittedMs: count,
     startedMs: count.nullable(),
     finishedMs: count.nullable(),
@@ -272,7 +273,7 @@ const lineSchema = z.object({
       .object({
         message: text,
         place: z.object({ line: count, column: count }).nullable(),
-        kind: z.enum(['user', 'lost', 'killed', 'refused', 'internal']),
+        kind: z.enum(QUERY_ERROR_KINDS),
       })
       .nullable(),
     worker: text.nullable(),

@@ -3,8 +3,8 @@
  * the history keeps. Only `list.ts` changes a query.
  */
 import type { QueryError, QueryRecord, QueryStatus, Session, Task } from '../../../rpc/contract.ts'
+import type { EndState, QueryKind } from '../../../rpc/index.ts'
 
-export type QueryKind = QueryStatus['kind']
 export type Answer = NonNullable<QueryStatus['answer']>
 
 /**
@@ -22,7 +22,7 @@ export type Stage =
   | 'waiting'
   | 'ended'
 
-export type EndState = 'succeeded' | 'failed' | 'killed'
+export type { EndState, QueryKind }
 
 /** Where a query runs. */
 export interface Spot {

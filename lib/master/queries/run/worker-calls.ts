@@ -5,6 +5,7 @@
 import type { Clock } from '../../../base/clock.ts'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
+import { unreachable } from '../../../ha/index.ts'
 import { RpcClient } from '../../../rpc/client.ts'
 import type { ManifestPage, Task, WorkerInfo } from '../../../rpc/contract.ts'
 import { RpcError } from '../../../rpc/errors.ts'
@@ -181,8 +182,13 @@ export function judge(error: unknown): RunAnswer {
       return { is: 'refused', why, reached: false }
     case 'BAD_REQUEST':
       return { is: 'impossible', why }
-    default:
+    case 'NOT_ACTIVE':
+    case 'FORBIDDEN':
+    case 'STALE_EPOCH':
+    case 'NOT_FOUND':
       return { is: 'refused', why, reached: true }
+    default:
+      return unreachable(error.code)
   }
 }
 
@@ -207,7 +213,15 @@ export function signOf(error: unknown): Sign {
     // Another cluster's worker has its address by now.
     case 'OTHER_CLUSTER':
       return { is: 'refused' }
-    default:
+    case 'NOT_ACTIVE':
+    case 'FORBIDDEN':
+    case 'STALE_EPOCH':
+    case 'BAD_REQUEST':
+    case 'NOT_FOUND':
+    case 'TIMEOUT':
+    case 'INTERNAL':
       return { is: 'mute' }
+    default:
+      return unreachable(error.code)
   }
 }

@@ -3,7 +3,7 @@
  * comes out has the types it claims, so that nobody's page or table breaks over a file that somebody edited.
  */
 import { type Periods, readPeriods } from '../rules/periods.ts'
-import { HaError } from './errors.ts'
+import { HaError } from '../words/errors.ts'
 import {
   type Claim,
   type ClusterFile,
@@ -14,7 +14,7 @@ import {
   type ReserveFile,
   type ServedRecord,
   type TermRecord,
-} from './layout.ts'
+} from '../words/layout.ts'
 
 /** What a field must be: a type's name, a nested object, or null as well (`?`). */
 type Field = 'string' | 'number' | 'string?' | Shape | null
