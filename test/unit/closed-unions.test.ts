@@ -35,7 +35,7 @@ const UNIONS: readonly Union[] = [
     file: 'ha/rules/elector-step.ts',
     after: 'export type Effect =',
     member: "{ readonly do: 'unheard-of-effect' }",
-    asks: ['ha/keeper/keeper.ts'],
+    asks: ['ha/keeper/hands.ts'],
   },
   {
     name: "a keeper's message",

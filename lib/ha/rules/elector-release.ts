@@ -33,7 +33,7 @@ export function stopMaster(t: Turn, release: Release): void {
   t.tell({ type: 'deactivate', term: lease.term, reason: release.reason })
 }
 
-/** The release must be the last touch of the heartbeat: it waits for the renewal under way (see keeper.ts). */
+/** The release must be the last touch of the heartbeat: it waits for the renewal under way (see hands.ts). */
 export function startRelease(t: Turn, release: Release): void {
   const { lease, phase } = t.s
   if (lease === null || phase.name === 'releasing') return
