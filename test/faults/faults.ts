@@ -634,7 +634,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/shared/shared-store.js',
+        file: 'build/lib/catalog/shared/checkpointer.js',
         find: 'await this.#sweep(before);',
         replace: 'await this.#sweep(ground.base);',
       },
