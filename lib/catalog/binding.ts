@@ -25,6 +25,12 @@ export function requireOurs(name: string, theirs: string | null, ours: string | 
   )
 }
 
+/** The same for all that a catalog bears the marks of. One that is taken over refuses nobody. */
+export function requireBound(name: string, bound: readonly string[], binding: Binding): void {
+  if (binding.rebinds === true) return
+  for (const theirs of bound) requireOurs(name, theirs, binding.clusterId)
+}
+
 /** The mark of a catalog that is kept in files. */
 const PREFIX = 'cluster-'
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/

@@ -57,3 +57,9 @@ export const exists = (what: string): CatalogError =>
 export const missing = (what: string): CatalogError =>
   new CatalogError('MISSING', `${what} does not exist`)
 export const conflict = (message: string): CatalogError => new CatalogError('CONFLICT', message)
+
+export const notActive = (cause?: unknown): CatalogError =>
+  new CatalogError('NOT_ACTIVE', 'this master is not the active one, or not any more', { cause })
+
+export const isCode = (error: unknown, code: CatalogError['code']): error is CatalogError =>
+  error instanceof CatalogError && error.code === code

@@ -99,7 +99,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/catalog.js',
+        file: 'build/lib/catalog/open-term.js',
         find: 'await this.#appendSurely(batch);',
         replace: 'this.#appendSurely(batch).catch((error) => this.end(this.#endingOf(error)));',
       },
@@ -112,7 +112,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'lost acknowledgement',
     edits: [
       {
-        file: 'build/lib/catalog/catalog.js',
+        file: 'build/lib/catalog/open-term.js',
         find: 'await this.#options.commit();',
         replace: 'this.#options.commit().catch((error) => this.end(notActive(error)));',
       },
@@ -634,7 +634,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'damage unseen',
     edits: [
       {
-        file: 'build/lib/catalog/shared/shared-store.js',
+        file: 'build/lib/catalog/shared/checkpointer.js',
         find: 'await this.#sweep(before);',
         replace: 'await this.#sweep(ground.base);',
       },

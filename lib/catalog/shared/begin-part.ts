@@ -6,12 +6,13 @@
 import { dirname, join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
 import type { Log } from '../../base/log.ts'
+import { type Binding, bindingFile } from '../binding.ts'
 import { CatalogError } from '../errors.ts'
 import type { CatalogState } from '../state.ts'
 import type { Opening } from '../store.ts'
-import { markFile } from './begun.ts'
+import { markFile, marksOf } from './begun.ts'
 import { type Checkpoint, makeCheckpoint } from './checkpoint.ts'
-import { epochDir, journalFile, snapshotFile } from './epoch-names.ts'
+import { epochDir, journalFile, partsOf, snapshotFile } from './epoch-names.ts'
 import { type Files, isNoSpace, type NewFile } from './files.ts'
 import { findJournal } from './found-journal.ts'
 import { type Basis, beginning, GrowingJournal, type Journal, SegmentedJournal } from './journal.ts'
@@ -72,6 +73,44 @@ export async function makeMark(
 ): Promise<void> {
   const mark = await files.create(join(directory, markFile(term, part)), { durable: false })
   if (mark !== 'exists') await mark.close()
+}
+
+/** The highest number that a part of the term has had, as far as can be seen; 0 for none. */
+export async function lastPart(
+  { files, directory }: Pick<PartMaker, 'files' | 'directory'>,
+  term: number,
+): Promise<number> {
+  const dirs = [join(directory, epochDir(term)), directory]
+  const [names = 'missing', all = 'missing'] = await Promise.all(
+    dirs.map((path) => files.list(path)),
+  )
+  const marked = marksOf(all === 'missing' ? [] : all).filter((mark) => mark.term === term)
+  const parts = partsOf(names === 'missing' ? [] : names)
+  return Math.max(0, ...parts, ...marked.map(({ part }) => part))
+}
+
+/**
+ * Whose catalog it is reaches the disk with the part that is begun. `bound`: whose marks there are; another's only to be
+ * replaced.
+ */
+export async function bindFiles(
+  { files, directory, log }: Pick<PartMaker, 'files' | 'directory' | 'log'>,
+  bound: readonly string[],
+  { clusterId: ours, rebinds }: Binding,
+): Promise<void> {
+  for (const theirs of rebinds === true ? bound : []) {
+    await files.unlink(join(directory, bindingFile(theirs)))
+  }
+  if (ours === null || (bound.length > 0 && rebinds !== true)) return
+  const path = join(directory, bindingFile(ours))
+  try {
+    const mark = await files.create(path, { durable: false })
+    if (mark !== 'exists') await mark.close()
+  } catch (error) {
+    if (!isNoSpace(error)) throw error
+    // The next term makes it: this one must not fail for what only tells of damage later.
+    log('warn', `no room for ${path}, which says whose catalog it is`)
+  }
 }
 
 /** Null where the number is taken. */
