@@ -1,6 +1,7 @@
 /** The only door of the master: what `cli/daemon/daemon-command.ts` joins with configuration and daemon. */
 export { type AdminServer, adminServer } from './admin.ts'
-export { Master, type MasterOptions } from './master.ts'
+export { Master } from './master.ts'
+export type { MasterOptions } from './options.ts'
 export type { QueryOptions } from './queries/options.ts'
 export { SingleMember } from './single.ts'
 export { SingleStorage } from './single-storage.ts'

@@ -1358,8 +1358,8 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/master/queries/term.js',
-        find: 'void this.#inherit().then(() => {',
-        replace: 'this.sweeper.start();\n        void this.#inherit().then(() => {',
+        find: 'void this.#records.inherit().then(() => {',
+        replace: 'this.sweeper.start();\n        void this.#records.inherit().then(() => {',
       },
     ],
     tests: ['unit/master/queries-files.test.js'],

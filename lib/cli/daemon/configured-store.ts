@@ -7,11 +7,17 @@
  * Whose the configured catalog is, and how far its terms have gone: numbers of terms never go back, so it tells when the
  * HA directory, which counts them, was removed, and when it is another cluster's.
  */
+import { stat } from 'node:fs/promises'
 import type { Log } from '../../base/log.ts'
 import type { Binding } from '../../catalog/binding.ts'
+import { CatalogError } from '../../catalog/errors.ts'
 import type { Memory } from '../../catalog/shared/memory.ts'
 import type { Origin, ReadableStore } from '../../catalog/store.ts'
+import { parseDerby } from '../../catalog/uri.ts'
 import type { Configuration } from '../../conf/index.ts'
+import type { QueryOptions } from '../../master/index.ts'
+
+type Configured = Pick<QueryOptions, 'makeStore'>
 
 export const NO_ORIGIN: Origin = { clusterId: null, term: 0 }
 
@@ -72,3 +78,61 @@ export async function configuredStore(conf: Configuration, use: StoreUse): Promi
     ...use,
   })
 }
+
+/**
+ * A database that doesn't answer now is asked again when a term opens it, and refuses the term then; the shared directory
+ * has to answer.
+ */
+export async function originIfKnown(
+  conf: Configuration,
+  { makeStore }: Configured,
+  log: Log,
+): Promise<Origin> {
+  try {
+    return await originOf(await makeStore(null))
+  } catch (error) {
+    const isShared = conf.get('tajo.catalog.store.class') === 'SharedStore'
+    if (!(error instanceof CatalogError) || isShared) throw error
+    log('warn', `whose the catalog is can't be told yet: ${error.message}`)
+    return NO_ORIGIN
+  }
+}
+
+/** The cluster's id where only a catalog inside of `tajo.rootdir` tells it: that one is surely its own. */
+export function idNextTo(conf: Configuration, { clusterId }: Origin): string | null {
+  const name = conf.get('tajo.catalog.store.class')
+  if (name === 'SharedStore') return clusterId
+  if (name !== 'DerbyStore') return null
+  const { directory } = parseDerby(conf.get('tajo.catalog.uri'))
+  return directory.startsWith(`${conf.get('tajo.rootdir')}/`) ? clusterId : null
+}
+
+/** What its next checkpoint takes, about; 0 where it is a database's, or not made yet. */
+export async function catalogBytes(conf: Configuration): Promise<number> {
+  if (conf.get('tajo.catalog.store.class') !== 'DerbyStore') return 0
+  const { file } = parseDerby(conf.get('tajo.catalog.uri'))
+  const found = await stat(file).catch(() => null)
+  return found?.size ?? 0
+}
+
+/** At once, instead of in every term that this master would claim. */
+export async function requireFreeCatalog(conf: Configuration): Promise<void> {
+  const { requireFreeDerby } = await import('../../catalog/derby/embedded-files.ts')
+  await requireFreeDerby(conf.get('tajo.catalog.uri'))
+}
+
+/** Of the catalog as it is kept; all of it is read, so that damage is told at the start. */
+export async function keptIn({ makeStore }: Configured): Promise<Origin> {
+  const store = await makeStore(null)
+  try {
+    const { clusterId } = (await store.origin?.()) ?? NO_ORIGIN
+    const { term } = await store.readOnly()
+    return { clusterId, term }
+  } finally {
+    await store.close()
+  }
+}
+
+/** For people. */
+export const catalogName = (conf: Configuration): string =>
+  `${conf.get('tajo.catalog.store.class')} ${withoutCredentials(conf.get('tajo.catalog.uri'))}`.trim()

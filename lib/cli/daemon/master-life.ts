@@ -1,16 +1,12 @@
 /**
  * One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other.
  */
-import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/failures.ts'
 import { requireOurs } from '../../catalog/binding.ts'
-import { CatalogError } from '../../catalog/errors.ts'
 import { sharedDirectory } from '../../catalog/open.ts'
-import type { Origin } from '../../catalog/store.ts'
-import { parseDerby } from '../../catalog/uri.ts'
 import {
   type Configuration,
   entryAddress,
@@ -43,7 +39,14 @@ import type { Bind } from '../../rpc/index.ts'
 import { timingOf } from '../timing.ts'
 import { ownClusterId, singleIdOf } from './cluster-identity.ts'
 import { confRows, type InForce, onConfChange } from './conf-changes.ts'
-import { NO_ORIGIN, originOf, withoutCredentials } from './configured-store.ts'
+import {
+  catalogBytes,
+  catalogName,
+  idNextTo,
+  keptIn,
+  originIfKnown,
+  requireFreeCatalog,
+} from './configured-store.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
 import { makeDefaultRootdir } from './default-rootdir.ts'
 import { replaceable, stepsTo } from './directory.ts'
@@ -281,28 +284,12 @@ export class MasterLife implements DaemonLife {
       }
       const formerId = await singleIdOf(ha.directory)
       const openingDirectory = isShared ? sharedDirectory(rootDirectory) : null
-      const { term, clusterId } = await this.#origin()
+      const { term, clusterId } = await originIfKnown(conf, this.#queries(), this.#log.log)
       const known = { openingDirectory, catalogTerm: term, catalogCluster: clusterId }
       const us = { self: this.#self(), clusterId: formerId }
       const listed = this.#listed()
       const options = { ...ha, ...known, ...us, listed, log: this.#log.log }
       return joinElection({ ...options, service: { ...service, activate } }, onFailure)
-    }
-  }
-
-  /**
-   * A database that doesn't answer now is asked again when a term opens it, and refuses the term then; the shared directory
-   * has to answer.
-   */
-  async #origin(): Promise<Origin> {
-    try {
-      return await originOf(await this.#queries().makeStore(null))
-    } catch (error) {
-      if (!(error instanceof CatalogError) || this.#plan.ha?.catalog.class === 'SharedStore') {
-        throw error
-      }
-      this.#log.log('warn', `whose the catalog is can't be told yet: ${error.message}`)
-      return NO_ORIGIN
     }
   }
 
@@ -324,16 +311,6 @@ export class MasterLife implements DaemonLife {
     const { conf, surroundings } = this.#plan
     const { env, userName } = surroundings
     return { conf, home: env.TAJO_HOME ?? '', userName }
-  }
-
-  /** Only a catalog inside of `tajo.rootdir` is surely this cluster's own. */
-  #idNextTo({ clusterId }: Origin): string | null {
-    const { conf } = this.#plan
-    const name = conf.get('tajo.catalog.store.class')
-    if (name === 'SharedStore') return clusterId
-    if (name !== 'DerbyStore') return null
-    const { directory } = parseDerby(conf.get('tajo.catalog.uri'))
-    return directory.startsWith(`${conf.get('tajo.rootdir')}/`) ? clusterId : null
   }
 
   #singleStorage(haDirectory: string): SingleStorage {
@@ -369,7 +346,7 @@ export class MasterLife implements DaemonLife {
       requireNoOtherCatalog(this.#catalogStart())
       const origin = await keptIn(this.#queries())
       refuseLost(this.#catalogStart(), origin.term)
-      const clusterId = await ownClusterId(haDirectory, this.#idNextTo(origin))
+      const clusterId = await ownClusterId(haDirectory, idNextTo(conf, origin))
       requireOurs(catalogName(conf), origin.clusterId, clusterId)
       const member = new SingleMember({
         self: this.#self(),
@@ -393,35 +370,6 @@ export class MasterLife implements DaemonLife {
     }
   }
 }
-
-/** What its next checkpoint takes, about; 0 where it is a database's, or not made yet. */
-async function catalogBytes(conf: Configuration): Promise<number> {
-  if (conf.get('tajo.catalog.store.class') !== 'DerbyStore') return 0
-  const { file } = parseDerby(conf.get('tajo.catalog.uri'))
-  const found = await stat(file).catch(() => null)
-  return found?.size ?? 0
-}
-
-/** At once, instead of in every term that this master would claim. */
-async function requireFreeCatalog(conf: Configuration): Promise<void> {
-  const { requireFreeDerby } = await import('../../catalog/derby/embedded-files.ts')
-  await requireFreeDerby(conf.get('tajo.catalog.uri'))
-}
-
-/** Of the catalog as it is kept; all of it is read, so that damage is told at the start. */
-async function keptIn({ makeStore }: QueryOptions): Promise<Origin> {
-  const store = await makeStore(null)
-  try {
-    const { clusterId } = (await store.origin?.()) ?? NO_ORIGIN
-    const { term } = await store.readOnly()
-    return { clusterId, term }
-  } finally {
-    await store.close()
-  }
-}
-
-const catalogName = (conf: Configuration): string =>
-  `${conf.get('tajo.catalog.store.class')} ${withoutCredentials(conf.get('tajo.catalog.uri'))}`.trim()
 
 /** Only the cluster's own user may look into it: the secret is there. */
 async function makeHaDirectory(directory: string, before: () => Promise<void>): Promise<void> {

@@ -6,7 +6,6 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { Catalog } from '../../catalog/catalog.ts'
-import type { Outcome } from '../../catalog/model.ts'
 import { type KnownWorker, kernelOf } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
 import { parseStatement } from '../../sql/index.ts'
@@ -18,21 +17,19 @@ import { filesOf, Proof, someFiles } from './files/proof.ts'
 import { Sweeper } from './files/sweeper.ts'
 import type { QueryOptions } from './options.ts'
 import { Deaths } from './run/deaths.ts'
-import { failureOf, QueryList } from './run/list.ts'
+import { QueryList } from './run/list.ts'
 import { Losses } from './run/losses.ts'
 import { Publisher } from './run/publisher.ts'
-import { isBackground, type Query, recordOf } from './run/query.ts'
+import { isBackground, type Query } from './run/query.ts'
 import type { QueryHistory } from './run/query-history.ts'
-import { type LogLine, QueryLog } from './run/query-log.ts'
-import { endOf } from './run/recorder.ts'
 import { Scheduler } from './run/scheduler.ts'
 import { Settler } from './run/settle.ts'
+import { TermRecords } from './run/term-records.ts'
 import { TrackerService } from './run/tracker-service.ts'
 import { Waiters } from './run/waiters.ts'
 import { WakingTime } from './run/waking-time.ts'
 import { RpcWorkerCalls, type WorkerCalls } from './run/worker-calls.ts'
 import { type Worker, WorkerTable } from './run/worker-table.ts'
-import { isGivenUp } from './run/write-end.ts'
 import { PathRules } from './statements/paths.ts'
 import { plan } from './statements/plan.ts'
 
@@ -67,8 +64,6 @@ const KEEP_ENDED = 1000
 const LOOK_MS = 500
 /** A hand-over waits at most so long for the query log. */
 const FLUSH_MS = 250
-/** Between two tries to read the earlier terms' query log. */
-const INHERIT_PAUSE_MS = 1000
 
 /** Opens the catalog under the term. Rejects CatalogError. */
 export async function openTerm(options: TermOptions): Promise<QueryTerm> {
@@ -111,7 +106,7 @@ export class QueryTerm {
   readonly #waiters: Waiters
   readonly #settler: Settler
   readonly #losses: Losses
-  readonly #log: QueryLog
+  readonly #records: TermRecords
   readonly #awake: WakingTime
   readonly #proof: Proof | null
   #cancelLook = (): void => {}
@@ -127,22 +122,12 @@ export class QueryTerm {
     this.#awake = new WakingTime(clock, LOOK_MS, options.mayServe)
     const awakeMs = (): number => this.#awake.nowMs()
     const waiters = new Waiters(clock)
-    const queryLog = new QueryLog({
-      directory: options.logDirectory,
-      term: epoch,
-      clock,
-      log,
-      listener: options.history,
-      onPart: () => void options.history.removeSpent(epoch),
-      onGone: () => {
-        for (const query of this.list.all()) this.#log.add(this.#lineOf(query))
-      },
-    })
     const list = new QueryList({
       queueLimit: options.queueLimit,
       keepEnded: KEEP_ENDED,
       onChange: (query) => this.#changed(query),
     })
+    this.#records = new TermRecords({ ...options, list, catalog, awakeMs })
     const anewMs = (): number => this.#awake.anewMs
     const workers = new WorkerTable({ ...options, anewMs }, (workerId) => list.countOn(workerId))
     const publisher = new Publisher({
@@ -185,7 +170,10 @@ export class QueryTerm {
         return plan(parseStatement(sql), catalog.state(), context)
       },
       onQueued: () => scheduler.kick(),
-      onDropped: (query, why) => this.#dropped(query, why),
+      onDropped: (query, why) => {
+        this.#records.dropped(query, why)
+        waiters.wake(query.queryId)
+      },
       waiters,
       writeWaitMs: options.writeWaitMs,
     })
@@ -259,55 +247,24 @@ export class QueryTerm {
     this.#settler = settler
     this.#losses = losses
     this.#workers = workers
-    this.#log = queryLog
     publisher.redo()
     this.compactor.start()
     this.census.start()
     proof?.start()
     this.#look()
     // What is litter may still be read by a query of an earlier term: it removes nothing before it knows them.
-    void this.#inherit().then(() => {
+    void this.#records.inherit().then(() => {
       if (!this.#over) this.sweeper.start()
     })
   }
 
   /** What this term knows of its queries, newest last. */
   records(): QueryRecord[] {
-    return [...this.list.all()].map((query) => this.#recordOf(query))
+    return this.#records.all()
   }
 
   workers(): WorkerRow[] {
-    const nowMs = this.#awake.nowMs()
-    return [...this.#workers.all()].map((worker) => ({
-      ...this.#stateOf(worker, nowMs),
-      ...this.#rowOf(worker, nowMs),
-    }))
-  }
-
-  #stateOf(
-    { storage, brokenMs, unprovenMs }: Worker,
-    nowMs: number,
-  ): Pick<WorkerRow, 'state' | 'trouble'> {
-    // Its own word says what is wrong; that it says nothing for so long is wrong as well.
-    const waitedMs = unprovenMs === null ? 0 : nowMs - unprovenMs
-    const isLate = waitedMs > 2 * (this.#options.proof?.limitMs ?? waitedMs)
-    const late = `it has not proven for ${Math.round(waitedMs / 1000)} s that it has the cluster's directories (its log says why)`
-    const trouble = storage ?? (isLate ? late : null)
-    return { state: brokenMs !== null ? 'silent' : trouble === null ? 'live' : 'stuck', trouble }
-  }
-
-  #rowOf({ info, heardMs, spill }: Worker, nowMs: number): Omit<WorkerRow, 'state' | 'trouble'> {
-    return {
-      address: info.workerId,
-      spill,
-      host: info.host,
-      pid: info.pid,
-      version: info.version,
-      slots: info.slots,
-      running: this.list.countOn(info.workerId),
-      heartbeatAgeMs: Math.round(nowMs - heardMs),
-      webPage: `http://${info.addresses.infoHttp}/`,
-    }
+    return this.#workers.rows(this.#awake.nowMs(), this.#options.proof?.limitMs ?? null)
   }
 
   /** Of its own directories, by their keys. */
@@ -328,7 +285,7 @@ export class QueryTerm {
     this.#waiters.endAll()
     await this.#settler.idle()
     // So that the next active knows how the last ones ended; a directory that takes too long holds up nothing.
-    await this.#within(FLUSH_MS, this.#log.flush())
+    await this.#within(FLUSH_MS, this.#records.flush())
   }
 
   /** The term is over. Waits for nothing that could hang. */
@@ -343,7 +300,7 @@ export class QueryTerm {
     this.#proof?.stop()
     this.tracker.close()
     this.#parts.calls.close()
-    this.#log.close()
+    this.#records.close()
     await this.#parts.close()
   }
 
@@ -377,7 +334,7 @@ export class QueryTerm {
   }
 
   #changed(query: Query): void {
-    this.#log.add(this.#lineOf(query))
+    this.#records.note(query)
     this.#waiters.wake(query.queryId)
     if (query.stage === 'ended' && isBackground(query)) this.compactor.ended(query)
   }
@@ -388,23 +345,6 @@ export class QueryTerm {
     this.#settler.failed(query, { message, place: null, kind: 'killed' }, 'killed')
     const worker = query.spot === null ? null : this.#workers.get(query.spot.workerId)
     if (worker !== null) void this.#parts.calls.kill(worker.info, query)
-  }
-
-  /** Unless its client submits it again this is its end. */
-  #dropped(query: Query, why: string): void {
-    const { query: record, spot } = this.#lineOf(query)
-    const failures = [...query.failures, failureOf(query, why)]
-    this.#log.add({ query: { ...endedWithMaster(record), failures }, spot })
-    this.#waiters.wake(query.queryId)
-  }
-
-  #lineOf(query: Query): LogLine {
-    return { query: this.#recordOf(query), spot: query.spot }
-  }
-
-  #recordOf(query: Query): QueryRecord {
-    const { address: master, term: epoch } = this.#options
-    return recordOf(query, { master, epoch })
   }
 
   #impossible(query: Query, why: string): void {
@@ -427,47 +367,4 @@ export class QueryTerm {
     }
     return oldest
   }
-
-  /**
-   * What the earlier terms' log tells: queries whose workers should come back with them, and the history, which goes
-   * into this term's file so that the old ones can be removed. Nothing waits for it: a worker that is back before its
-   * query was read is believed all the same.
-   */
-  async #inherit(): Promise<void> {
-    const { history, term, clock } = this.#options
-    let lines = await history.allLines()
-    while (lines === null && !this.#over) {
-      await new Promise<void>((resolve) => clock.after(INHERIT_PAUSE_MS, resolve))
-      lines = await history.allLines()
-    }
-    if (this.#over) return
-    for (const { query, spot } of lines?.values() ?? []) {
-      // Its own file has them already; a master without high availability is in term 1 at each start.
-      if (this.list.get(query.queryId) !== null || query.epoch > term) continue
-      const isOpen = query.state === 'running' || query.state === 'queued'
-      const outcome = this.catalog.state().outcome(query.queryId)
-      const over = isGivenUp(this.catalog.state(), query.queryId, query.attempt)
-      if (isOpen && spot !== null && outcome === null && !over) {
-        this.list.expect({ ...query, task: null }, spot, query.startedMs, this.#awake.nowMs())
-      } else if (isOpen || query.epoch < term) {
-        this.#log.add({ query: isOpen ? closed(query, outcome) : query, spot })
-      }
-    }
-    await this.#log.flush()
-    if (!this.#over && this.#log.dropped === 0) await history.removeBelow(term)
-    await history.removeSpent(term)
-  }
-}
-
-const endedWithMaster = (query: QueryRecord): QueryRecord => ({
-  ...query,
-  state: 'failed',
-  error: { message: 'its master ended before it did', place: null, kind: 'lost' },
-})
-
-/** Its end is in the catalog, or nobody ever gave it to a worker: its client asks again, if he still wants to know. */
-function closed(query: QueryRecord, outcome: Outcome | null): QueryRecord {
-  if (outcome === null) return endedWithMaster(query)
-  const { state, rows = null, message = null, error = null } = endOf(outcome)
-  return { ...query, state, rows, message, error, finishedMs: outcome.atMs }
 }

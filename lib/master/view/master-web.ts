@@ -1,24 +1,18 @@
 /**
  * What the info port shows of this master, put together from its parts. A document about the cluster is at hand at any
- * time: what has to be read or asked for (when the term began to serve, the active's workers, the numbers of queries) is
- * fetched beside it. A document waits for that as long as its reader wants and no longer, and leaves out what is old, so
- * that a hanging directory never hides who is active, and nothing old passes for news.
+ * time: what has to be read or asked for is fetched beside it (gathered.ts), and waited for as long as its reader wants and
+ * no longer, so that a hanging directory never hides who is active.
  */
 import type { Clock } from '../../base/clock.ts'
-import { messageOf } from '../../base/failures.ts'
 import { splitHostPort } from '../../base/host-port.ts'
 import { HaError, type Member, type Timing } from '../../ha/index.ts'
-import type { WorkerRow } from '../../rpc/contract.ts'
-import { RpcError } from '../../rpc/index.ts'
 import { hostNameOf } from '../../web/callers.ts'
-import { countQueries } from '../../web/query-page.ts'
 import { whyOf } from '../../web/term-words.ts'
 import type {
   ClusterDocument,
   ConfigDocument,
   LeaseDocument,
   MetricsFacts,
-  QueryCounts,
   QueryRow,
   Refusal,
   SqlOut,
@@ -33,6 +27,7 @@ import type { PeerNews, Peers } from '../network/peers.ts'
 import type { QueryServices } from '../queries/services.ts'
 import { clusterDocument } from './cluster-document.ts'
 import { type OwnFacts, othersOf } from './cluster-view.ts'
+import { Gathered } from './gathered.ts'
 import type { HistoryCache } from './history-cache.ts'
 import { BUCKET_MS, type LeaseRecord } from './lease-record.ts'
 import { PageQueries } from './page-queries.ts'
@@ -45,7 +40,7 @@ export interface MasterWebOptions {
   readonly own: () => OwnFacts
   readonly state: () => string
   readonly serving: () => boolean
-  readonly peers: () => Peers | null
+  readonly peers: () => Pick<Peers, 'isConnected'> | null
   readonly news: PeerNews
   readonly record: LeaseRecord
   readonly history: HistoryCache
@@ -61,83 +56,19 @@ export interface MasterWebOptions {
 
 const RECENT_MS = 2000
 const MINUTE_MS = 60_000
-/** Several pages and events share one reading. */
-const FRESH_MS = 500
-/** Older than that is no news any more. */
-const OLD_MS = 5000
-/** The list of queries may be long, and the active has to send it: it is asked for less often than what is at hand. */
-const ASKED_MS = 2000
-const MOST_QUERIES = 10_000
 const MOST_PAGES_KNOWN = 64
-
-/** The last good answer of something that takes its time, renewed when it is asked for and too old. */
-class Kept<T> {
-  readonly #ask: () => Promise<T>
-  readonly #clock: Clock
-  readonly #freshMs: number
-  #value: T | null = null
-  #why: unknown = null
-  #atMs = Number.NEGATIVE_INFINITY
-  #asking: Promise<T | null> | null = null
-
-  constructor(ask: () => Promise<T>, clock: Clock, freshMs = FRESH_MS) {
-    this.#ask = ask
-    this.#clock = clock
-    this.#freshMs = freshMs
-  }
-
-  /** The last one, at once; null when there is none, or an old one. */
-  get last(): T | null {
-    const ageMs = this.#clock.nowMs() - this.#atMs
-    if (ageMs >= this.#freshMs) void this.fresh()
-    return ageMs < OLD_MS ? this.#value : null
-  }
-
-  /** One that is not old; null when there was never one and now it fails. */
-  fresh(): Promise<T | null> {
-    if (this.#clock.nowMs() - this.#atMs < this.#freshMs) return Promise.resolve(this.#value)
-    this.#asking ??= this.#renew().finally(() => {
-      this.#asking = null
-    })
-    return this.#asking
-  }
-
-  /** The same for who has to know why there is none. Rejects with RpcError UNAVAILABLE. */
-  async known(): Promise<T> {
-    const value = await this.fresh()
-    if (value !== null) return value
-    throw new RpcError('UNAVAILABLE', messageOf(this.#why), { cause: this.#why })
-  }
-
-  async #renew(): Promise<T | null> {
-    try {
-      this.#value = await this.#ask()
-    } catch (error) {
-      // Whoever it is that does not answer has his own place in the document; the next asker tries again.
-      this.#value = null
-      this.#why = error
-    }
-    this.#atMs = this.#clock.nowMs()
-    return this.#value
-  }
-}
 
 export class MasterWeb implements WebView {
   readonly self: string
   readonly #options: MasterWebOptions
   readonly #pageQueries: PageQueries
+  readonly #gathered: Gathered
   readonly #listeners = new Set<() => void>()
   /** Web addresses of masters, the latest seen last. */
   readonly #pages = new Set<string>()
-  readonly #rows: Kept<QueryRow[]>
-  /** The active's, for where only he knows them. */
-  readonly #activeRows: Kept<QueryRow[]>
-  readonly #activeWorkers: Kept<{ rows: WorkerRow[]; atMs: number }>
-  /** The term whose beginning is known. */
-  #since: { readonly epoch: number; readonly ms: number } | null = null
 
   constructor(options: MasterWebOptions) {
-    const { clock, wallMs } = options
+    const { clock } = options
     this.#options = options
     this.self = options.self
     this.#pageQueries = new PageQueries({
@@ -145,12 +76,7 @@ export class MasterWeb implements WebView {
       ownAddresses: () => this.#ownAddresses(),
       clusterId: () => options.own().clusterId,
     })
-    this.#rows = new Kept(() => this.#newestQueries(), clock)
-    this.#activeRows = new Kept(() => this.#pageQueries.queries(MOST_QUERIES), clock, ASKED_MS)
-    this.#activeWorkers = new Kept(async () => {
-      const rows = await this.#pageQueries.workers()
-      return { rows, atMs: wallMs() }
-    }, clock)
+    this.#gathered = new Gathered(options, this.#pageQueries)
   }
 
   /** To be called at each change that pages should show at once. */
@@ -185,7 +111,7 @@ export class MasterWeb implements WebView {
 
   async cluster(patienceMs = 0): Promise<ClusterDocument> {
     const { joined, own, timing, peers, news, record, listed, wallMs } = this.#options
-    if (patienceMs > 0) await this.#refreshed(patienceMs)
+    if (patienceMs > 0) await this.#gathered.refreshed(patienceMs)
     const view = joined().view()
     const facts = own()
     return clusterDocument({
@@ -199,10 +125,10 @@ export class MasterWeb implements WebView {
       }),
       recent: (address) => record.worst(address, RECENT_MS),
       minute: (address) => record.worst(address, MINUTE_MS),
-      activeSinceMs: view.active === null ? null : this.#activeSince(facts.epoch),
+      activeSinceMs: view.active === null ? null : this.#gathered.activeSince(facts.epoch),
       listed: listed(),
-      workers: this.#workersAtHand(),
-      queryCounts: this.#queryCounts(),
+      workers: this.#gathered.workersAtHand(),
+      queryCounts: this.#gathered.queryCounts(),
       nowWallMs: wallMs(),
     })
   }
@@ -229,15 +155,12 @@ export class MasterWeb implements WebView {
     }
   }
 
-  async workers(): Promise<WorkersDocument> {
-    const { queries, wallMs } = this.#options
-    if (this.serving()) return { workers: [...queries.workers()], asOfMs: wallMs() }
-    const found = await this.#activeWorkers.fresh()
-    return { workers: found?.rows ?? [], asOfMs: found?.atMs ?? null }
+  workers(): Promise<WorkersDocument> {
+    return this.#gathered.workers()
   }
 
   async queries(limit: number): Promise<QueryRow[]> {
-    return (await this.#rows.known()).slice(0, limit)
+    return (await this.#gathered.queries()).slice(0, limit)
   }
 
   metrics(): MetricsFacts {
@@ -329,60 +252,6 @@ export class MasterWeb implements WebView {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
-  }
-
-  // ---- what is kept ----------------------------------------------------------------------------------------------
-
-  async #newestQueries(): Promise<QueryRow[]> {
-    try {
-      return await this.#options.queries.newest(MOST_QUERIES)
-    } catch (error) {
-      if (!(error instanceof RpcError) || error.code !== 'NOT_ACTIVE') throw error
-      const told = await this.#activeRows.fresh()
-      if (told === null) throw error
-      return told
-    }
-  }
-
-  #workersAtHand(): readonly WorkerRow[] | null {
-    if (this.serving()) return this.#options.queries.workers()
-    return this.#activeWorkers.last?.rows ?? null
-  }
-
-  #queryCounts(): QueryCounts | null {
-    const rows = this.#rows.last
-    return rows === null ? null : countQueries(rows)
-  }
-
-  /** What is asked for beside a document is new, or has not come in time. */
-  async #refreshed(patienceMs: number): Promise<void> {
-    const { clock, own } = this.#options
-    const asked = [
-      this.#rows.fresh(),
-      this.serving() ? null : this.#activeWorkers.fresh(),
-      this.#readSince(own().epoch),
-    ]
-    let cancel = (): void => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(patienceMs, resolve)
-    })
-    await Promise.race([Promise.all(asked), late])
-    cancel()
-  }
-
-  /** Of the term that the history tells of; read beside it while it is not known. */
-  #activeSince(epoch: number): number | null {
-    if (this.#since?.epoch === epoch) return this.#since.ms
-    void this.#readSince(epoch)
-    return null
-  }
-
-  /** Never rejects: the directory that can't be read has its own place in the document. */
-  async #readSince(epoch: number): Promise<void> {
-    if (this.#since?.epoch === epoch) return
-    const [entry] = await this.#options.history.newest(1).catch(() => [])
-    if (entry?.served == null || entry.term.term !== epoch) return
-    this.#since = { epoch, ms: Date.parse(entry.served.servedAt) }
   }
 
   #ownAddresses(): { clientRpc: string; catalog: string } | null {

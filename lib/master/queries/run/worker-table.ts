@@ -5,7 +5,7 @@
  * counts them, and a choice among them when a query waits. Time here is this master's own waking time (`age`): a
  * master that was stopped for a minute has missed a minute's heartbeats itself, and nobody is lost for that.
  */
-import type { WorkerInfo } from '../../../rpc/contract.ts'
+import type { WorkerInfo, WorkerRow } from '../../../rpc/contract.ts'
 
 export interface WorkerTimes {
   readonly idleMs: number
@@ -197,6 +197,25 @@ export class WorkerTable {
     return worker
   }
 
+  /** For people. `proofLimitMs`: so long may a look at the directories take where they are to be proven; null: they aren't. */
+  rows(nowMs: number, proofLimitMs: number | null): WorkerRow[] {
+    return [...this.#workers.values()].map((worker) => {
+      const { info, heardMs, spill } = worker
+      return {
+        ...stateOf(worker, nowMs, proofLimitMs),
+        address: info.workerId,
+        spill,
+        host: info.host,
+        pid: info.pid,
+        version: info.version,
+        slots: info.slots,
+        running: this.#running(info.workerId),
+        heartbeatAgeMs: Math.round(nowMs - heardMs),
+        webPage: `http://${info.addresses.infoHttp}/`,
+      }
+    })
+  }
+
   #isLost({ info, busyMs, heardMs: lastMs, brokenMs }: Worker, nowMs: number): boolean {
     const { idleMs, activeMs, anewMs } = this.#times
     const heardMs = Math.max(lastMs, anewMs())
@@ -212,4 +231,17 @@ export class WorkerTable {
     const worker = this.#workers.get(workerId)
     return worker?.info.incarnation === incarnation ? worker : null
   }
+}
+
+/** Its own word says what is wrong; that it says nothing for so long is wrong as well. */
+function stateOf(
+  { storage, brokenMs, unprovenMs }: Worker,
+  nowMs: number,
+  proofLimitMs: number | null,
+): Pick<WorkerRow, 'state' | 'trouble'> {
+  const waitedMs = unprovenMs === null ? 0 : nowMs - unprovenMs
+  const isLate = waitedMs > 2 * (proofLimitMs ?? waitedMs)
+  const late = `it has not proven for ${Math.round(waitedMs / 1000)} s that it has the cluster's directories (its log says why)`
+  const trouble = storage ?? (isLate ? late : null)
+  return { state: brokenMs !== null ? 'silent' : trouble === null ? 'live' : 'stuck', trouble }
 }

@@ -1,0 +1,132 @@
+/**
+ * What a term tells and keeps of its queries: the records that people see, each of whose changes is a line in the query
+ * log, and what the log of earlier terms tells this one. Nobody waits for the log but a hand-over, for a moment.
+ */
+import type { Clock } from '../../../base/clock.ts'
+import type { Log } from '../../../base/log.ts'
+import type { Outcome } from '../../../catalog/model.ts'
+import type { QueryRecord } from '../../../rpc/contract.ts'
+import type { CatalogPort } from '../catalog/catalog-service.ts'
+import { failureOf, type QueryList } from './list.ts'
+import { type Query, recordOf } from './query.ts'
+import type { QueryHistory } from './query-history.ts'
+import { type LogLine, QueryLog } from './query-log.ts'
+import { endOf } from './recorder.ts'
+import { isGivenUp } from './write-end.ts'
+
+export interface TermRecordsOptions {
+  readonly term: number
+  /** This master's address. */
+  readonly address: string
+  readonly list: QueryList
+  readonly catalog: CatalogPort
+  readonly logDirectory: string
+  readonly history: QueryHistory
+  readonly clock: Clock
+  readonly awakeMs: () => number
+  readonly log: Log
+}
+
+/** Between two tries to read the earlier terms' query log. */
+const INHERIT_PAUSE_MS = 1000
+
+export class TermRecords {
+  readonly #options: TermRecordsOptions
+  readonly #log: QueryLog
+  #over = false
+
+  constructor(options: TermRecordsOptions) {
+    const { term, list, logDirectory: directory, history, clock, log } = options
+    this.#options = options
+    this.#log = new QueryLog({
+      directory,
+      term,
+      clock,
+      log,
+      listener: history,
+      onPart: () => void history.removeSpent(term),
+      onGone: () => {
+        for (const query of list.all()) this.note(query)
+      },
+    })
+  }
+
+  /** What this term knows of its queries, newest last. */
+  all(): QueryRecord[] {
+    return [...this.#options.list.all()].map((query) => this.#recordOf(query))
+  }
+
+  /** It has changed. */
+  note(query: Query): void {
+    this.#log.add(this.#lineOf(query))
+  }
+
+  /** Unless its client submits it again this is its end. */
+  dropped(query: Query, why: string): void {
+    const { query: record, spot } = this.#lineOf(query)
+    const failures = [...query.failures, failureOf(query, why)]
+    this.#log.add({ query: { ...endedWithMaster(record), failures }, spot })
+  }
+
+  flush(): Promise<void> {
+    return this.#log.flush()
+  }
+
+  /** The term is over. */
+  close(): void {
+    this.#over = true
+    this.#log.close()
+  }
+
+  /**
+   * What the earlier terms' log tells: queries whose workers should come back with them, and the history, which goes
+   * into this term's file so that the old ones can be removed. Nothing waits for it: a worker that is back before its
+   * query was read is believed all the same.
+   */
+  async inherit(): Promise<void> {
+    const { list, catalog, history, term, awakeMs, clock } = this.#options
+    let lines = await history.allLines()
+    while (lines === null && !this.#over) {
+      await new Promise<void>((resolve) => clock.after(INHERIT_PAUSE_MS, resolve))
+      lines = await history.allLines()
+    }
+    if (this.#over) return
+    for (const { query, spot } of lines?.values() ?? []) {
+      // Its own file has them already; a master without high availability is in term 1 at each start.
+      if (list.get(query.queryId) !== null || query.epoch > term) continue
+      const isOpen = query.state === 'running' || query.state === 'queued'
+      const outcome = catalog.state().outcome(query.queryId)
+      const over = isGivenUp(catalog.state(), query.queryId, query.attempt)
+      if (isOpen && spot !== null && outcome === null && !over) {
+        list.expect({ ...query, task: null }, spot, query.startedMs, awakeMs())
+      } else if (isOpen || query.epoch < term) {
+        this.#log.add({ query: isOpen ? closed(query, outcome) : query, spot })
+      }
+    }
+    await this.#log.flush()
+    if (!this.#over && this.#log.dropped === 0) await history.removeBelow(term)
+    await history.removeSpent(term)
+  }
+
+  #lineOf(query: Query): LogLine {
+    return { query: this.#recordOf(query), spot: query.spot }
+  }
+
+  #recordOf(query: Query): QueryRecord {
+    const { address: master, term: epoch } = this.#options
+    return recordOf(query, { master, epoch })
+  }
+}
+
+const endedWithMaster = (query: QueryRecord): QueryRecord => ({
+  ...query,
+  state: 'failed',
+  error: { message: 'its master ended before it did', place: null, kind: 'lost' },
+})
+
+/** Its end is in the catalog, or nobody ever gave it to a worker: its client asks again, if he still wants to know. */
+function closed(query: QueryRecord, outcome: Outcome | null): QueryRecord {
+  if (outcome === null) return endedWithMaster(query)
+  const { state, rows = null, message = null, error = null } = endOf(outcome)
+  return { ...query, state, rows, message, error, finishedMs: outcome.atMs }
+}
