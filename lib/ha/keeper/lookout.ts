@@ -4,12 +4,12 @@
  * another. Whatever a look shows beside the terms is told: a mount's alerts, a call that is never answered.
  */
 import { type MountAlerts, MountStanding } from '../check/mount-admission.ts'
+import { decodeClusterLoosely } from '../directory/decode.ts'
 import type { Looker } from '../directory/look.ts'
 import type { Unopened } from '../directory/void-terms.ts'
 import { rankOf } from '../rules/elector-decision.ts'
 import type { State } from '../rules/elector-state.ts'
 import type { Input } from '../rules/elector-step.ts'
-import { decodeClusterLoosely } from '../directory/decode.ts'
 import { DiskError, HaError, messageOf } from '../words/errors.ts'
 import { ACTIVE_DIR, CLUSTER_FILE } from '../words/layout.ts'
 import type { Start } from '../words/messages.ts'
