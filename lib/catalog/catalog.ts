@@ -15,10 +15,11 @@
  * - A store that can't be cleared up ends it: nobody knows what was kept, so whoever waits is told NOT_ACTIVE, as at the
  *   end of a term, and `onBroken` is to make that true. Another master can read back what is there, or say why not.
  */
-import type { Clock } from '../base/clock.ts'
+
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { inSlices, Slices } from '../base/slices.ts'
+import { type Clock, pause } from '../base/time.ts'
 import { Draft } from './apply.ts'
 import { CatalogError } from './errors.ts'
 import type { Transaction } from './model.ts'
@@ -396,7 +397,7 @@ class OpenTerm {
         const facts = { term: this.#term, error: error.message, pauseMs }
         log('warn', "the catalog's files can't be looked for", facts)
       }
-      await pause(clock, this.#signal, pauseMs)
+      await pause(clock, pauseMs, this.#signal)
       this.#refuseWhenEnded()
     }
   }
@@ -433,7 +434,7 @@ class OpenTerm {
         this.#unkept = text
         log('error', text, { term: this.#term, pauseMs })
       }
-      await pause(clock, this.#signal, pauseMs)
+      await pause(clock, pauseMs, this.#signal)
     }
   }
 
@@ -567,7 +568,7 @@ async function openPatiently(options: Opening) {
     } finally {
       watch.rest()
     }
-    await pause(clock, signal, pauseMs)
+    await pause(clock, pauseMs, signal)
   }
 }
 
@@ -647,17 +648,6 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
 }
-
-const pause = (clock: Clock, signal: AbortSignal, pauseMs: number): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      cancel()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const cancel = clock.after(pauseMs, done)
-    signal.addEventListener('abort', done, { once: true })
-  })
 
 const isCode = (error: unknown, code: CatalogError['code']): error is CatalogError =>
   error instanceof CatalogError && error.code === code

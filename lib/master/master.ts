@@ -8,8 +8,8 @@
  * All ports are open from the start and on backups too: what only the active may do is refused there by the gate.
  */
 import type { FastifyInstance } from 'fastify'
-import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { type Clock, within } from '../base/time.ts'
 import {
   type Addresses,
   type DirectoryNote,
@@ -385,15 +385,9 @@ export class Master {
   async #stop(reason: string): Promise<void> {
     const { clock, log, stopMs } = this.#options
     log('info', `stopping: ${reason}`)
-    let late = (): void => {}
-    const bound = new Promise<void>((resolve) => {
-      late = clock.after(stopMs, () => {
-        log('warn', `the election has not let go within ${stopMs} ms`)
-        resolve()
-      })
-    })
-    await Promise.race([this.#member?.stop(reason), bound])
-    late()
+    await within(clock, stopMs, this.#member?.stop(reason) ?? Promise.resolve(), () =>
+      log('warn', `the election has not let go within ${stopMs} ms`),
+    )
     this.#gate.close()
     await this.#queries.deactivate()
     this.#door?.close('this master stops')

@@ -20,8 +20,9 @@
  * Terms fence the masters of one cluster only, so the row names the cluster as well: bound at the first opening, and
  * refused to every other one (binding.ts).
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+
 import { messageOf } from '../../base/failures.ts'
+import { pause, waitingClock } from '../../base/time.ts'
 import { Draft } from '../apply.ts'
 import { type Binding, requireOurs, UNBOUND } from '../binding.ts'
 import { CatalogError, type CatalogErrorCode } from '../errors.ts'
@@ -389,7 +390,7 @@ export class SqlStore implements ReadableStore {
         }
         opening = row.opening
       }
-      await sleep(LOCK_POLL_MS)
+      await pause(waitingClock, LOCK_POLL_MS)
     }
   }
 

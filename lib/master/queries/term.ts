@@ -3,8 +3,8 @@
  * thrown away as a whole with it. Loaded only by masters that may become active.
  */
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
+import { type Clock, pause, within } from '../../base/time.ts'
 import { Catalog } from '../../catalog/catalog.ts'
 import type { Outcome } from '../../catalog/model.ts'
 import { type KnownWorker, kernelOf } from '../../ha/index.ts'
@@ -323,7 +323,7 @@ export class QueryTerm {
     this.#waiters.endAll()
     await this.#settler.idle()
     // So that the next active knows how the last ones ended; a directory that takes too long holds up nothing.
-    await this.#within(FLUSH_MS, this.#log.flush())
+    await within(this.#options.clock, FLUSH_MS, this.#log.flush(), () => {})
   }
 
   /** The term is over. Waits for nothing that could hang. */
@@ -352,16 +352,6 @@ export class QueryTerm {
     const isShared = (): boolean => severalHosts || [...workers.all()].some(isElsewhere)
     const own = { term, systemDirectory, warehouse, sample, lookFor, isShared, clock, log }
     return new Proof({ ...facts, ...own })
-  }
-
-  #within(ms: number, work: Promise<void>): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(ms, resolve)
-      void work.then(() => {
-        cancel()
-        resolve()
-      })
-    })
   }
 
   #look(): void {
@@ -432,7 +422,7 @@ export class QueryTerm {
     const { history, term, clock } = this.#options
     let lines = await history.allLines()
     while (lines === null && !this.#over) {
-      await new Promise<void>((resolve) => clock.after(INHERIT_PAUSE_MS, resolve))
+      await pause(clock, INHERIT_PAUSE_MS)
       lines = await history.allLines()
     }
     if (this.#over) return

@@ -4,9 +4,10 @@
  * fetched beside it. A document waits for that as long as its reader wants and no longer, and leaves out what is old, so
  * that a hanging directory never hides who is active, and nothing old passes for news.
  */
-import type { Clock } from '../../base/clock.ts'
+
 import { messageOf } from '../../base/failures.ts'
 import { splitHostPort } from '../../base/host-port.ts'
+import { type Clock, within } from '../../base/time.ts'
 import { HaError, type Member, type Timing } from '../../ha/index.ts'
 import type { WorkerRow } from '../../rpc/contract.ts'
 import { RpcError } from '../../rpc/index.ts'
@@ -362,12 +363,7 @@ export class MasterWeb implements WebView {
       this.serving() ? null : this.#activeWorkers.fresh(),
       this.#readSince(own().epoch),
     ]
-    let cancel = (): void => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(patienceMs, resolve)
-    })
-    await Promise.race([Promise.all(asked), late])
-    cancel()
+    await within(clock, patienceMs, Promise.all(asked), () => {})
   }
 
   /** Of the term that the history tells of; read beside it while it is not known. */

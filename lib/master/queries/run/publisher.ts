@@ -15,16 +15,16 @@
  */
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path/posix'
-import type { Clock } from '../../../base/clock.ts'
-import type { Log } from '../../../base/log.ts'
 import { messageOf } from '../../../base/failures.ts'
-import type { Publication, Change, Transaction } from '../../../catalog/model.ts'
+import type { Log } from '../../../base/log.ts'
+import { type Clock, pause } from '../../../base/time.ts'
+import { FileList } from '../../../catalog/file-list.ts'
+import type { Change, Publication, Transaction } from '../../../catalog/model.ts'
+import { absolutePath, type CatalogState } from '../../../catalog/state.ts'
 import { makeDirs, syncIfKnown, withFile } from '../../../ha/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
-import { FileList } from '../../../catalog/file-list.ts'
-import { absolutePath, type CatalogState } from '../../../catalog/state.ts'
-import { Held } from './holds.ts'
 import { overlap } from '../statements/paths.ts'
+import { Held } from './holds.ts'
 
 /** Throws Held. `now` is the newest state at any time. */
 export function refuseMoving(
@@ -144,7 +144,7 @@ export class Publisher {
           'warn',
           `the result of ${queryId} is not in ${publication.location} yet: ${messageOf(error)}`,
         )
-        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
+        await pause(clock, RETRY_MS)
       }
     }
   }

@@ -8,12 +8,17 @@
  */
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path/posix'
-import type { Clock } from '../../../base/clock.ts'
-import type { Log } from '../../../base/log.ts'
 import { messageOf } from '../../../base/failures.ts'
+import type { Log } from '../../../base/log.ts'
 import { inSlices } from '../../../base/slices.ts'
-import { type Files, openFiles } from '../../../catalog/shared/files.ts'
-import { leavingSpoilt, SpoiltError, SpoiltFiles } from '../../../catalog/shared/files.ts'
+import { type Clock, within } from '../../../base/time.ts'
+import {
+  type Files,
+  leavingSpoilt,
+  openFiles,
+  SpoiltError,
+  SpoiltFiles,
+} from '../../../catalog/shared/files.ts'
 import { listAnew } from '../../../ha/index.ts'
 import type { QueryRecord } from '../../../rpc/contract.ts'
 import { type LogLine, type LogListener, logName, parseLine, partOf } from './query-log.ts'
@@ -105,12 +110,7 @@ export class QueryHistory implements LogListener {
       })
     }
     if (this.#reading === null) return this.#lines
-    let cancel = (): void => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(PATIENCE_MS, resolve)
-    })
-    await Promise.race([this.#reading, late])
-    cancel()
+    await within(clock, PATIENCE_MS, this.#reading, () => {})
     return this.#lines
   }
 

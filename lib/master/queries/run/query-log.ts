@@ -14,9 +14,9 @@ import type { FileHandle } from 'node:fs/promises'
 import { open, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path/posix'
 import { z } from 'zod'
-import type { Clock } from '../../../base/clock.ts'
-import type { Log } from '../../../base/log.ts'
 import { messageOf } from '../../../base/failures.ts'
+import type { Log } from '../../../base/log.ts'
+import { type Clock, pause } from '../../../base/time.ts'
 import { makeDirs } from '../../../ha/index.ts'
 import type { QueryRecord } from '../../../rpc/contract.ts'
 
@@ -180,7 +180,7 @@ export class QueryLog {
         }
         // Lines may be there twice then: the reader takes the last of each query.
         this.#waiting = [...lines, ...this.#waiting].slice(0, MOST_WAITING)
-        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
+        await pause(clock, RETRY_MS)
       }
     }
   }

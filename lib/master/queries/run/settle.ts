@@ -8,9 +8,9 @@
  * something else than the query (deaths.ts), once.
  */
 import { join } from 'node:path/posix'
-import type { Clock } from '../../../base/clock.ts'
-import type { Log } from '../../../base/log.ts'
 import { messageOf } from '../../../base/failures.ts'
+import type { Log } from '../../../base/log.ts'
+import { type Clock, pause } from '../../../base/time.ts'
 import { CatalogError } from '../../../catalog/errors.ts'
 import type { DataFile, Outcome, Transaction } from '../../../catalog/model.ts'
 import type { CatalogState } from '../../../catalog/state.ts'
@@ -18,12 +18,12 @@ import { unreachable } from '../../../ha/index.ts'
 import type { QueryError, Task, WriteTarget } from '../../../rpc/contract.ts'
 import { SqlError } from '../../../sql/statement.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
+import type { QueryOptions } from '../options.ts'
 import type { Steps } from '../statements/ddl.ts'
+import type { Plan } from '../statements/plan.ts'
 import { Held, heldUpBy, holderOf, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
 import type { QueryList } from './list.ts'
 import type { WholeManifest } from './manifests.ts'
-import type { QueryOptions } from '../options.ts'
-import type { Plan } from '../statements/plan.ts'
 import { refuseMoving } from './publisher.ts'
 import type { End, Query } from './query.ts'
 import type { Waiters } from './waiters.ts'
@@ -163,7 +163,7 @@ export class Settler {
       } catch (error) {
         log('warn', `files that a worker has written can't be looked for: ${messageOf(error)}`)
       }
-      await new Promise<void>((resolve) => clock.after(FULL_PAUSE_MS, resolve))
+      await pause(clock, FULL_PAUSE_MS)
       signal.throwIfAborted()
     }
   }
@@ -398,7 +398,7 @@ export class Settler {
       } catch (thrown) {
         if (!(thrown instanceof CatalogError) || thrown.code !== 'FULL') throw thrown
         if (!maySucceed) break
-        await new Promise<void>((resolve) => clock.after(FULL_PAUSE_MS, resolve))
+        await pause(clock, FULL_PAUSE_MS)
         if (signal.aborted) return
       }
     }
@@ -427,7 +427,7 @@ export class Settler {
       }
       const outcome = catalog.state().outcome(queryId)
       if (outcome !== null) throw new AlreadyEnded(outcome)
-      await new Promise<void>((resolve) => clock.after(AGAIN_MS, resolve))
+      await pause(clock, AGAIN_MS)
     }
   }
 

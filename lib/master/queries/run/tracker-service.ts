@@ -3,16 +3,17 @@
  * goes; what this master had not known is adopted, what has ended is recorded and forgotten there, and what nobody
  * waits for any more is stopped. What a worker ran that is gone is lost, or, a change, runs again elsewhere (deaths.ts).
  */
-import type { Clock } from '../../../base/clock.ts'
+
 import type { Log } from '../../../base/log.ts'
+import type { Clock } from '../../../base/time.ts'
 import type { QueryError, Task, TaskReport, WorkerInfo } from '../../../rpc/contract.ts'
 import type { Handlers } from '../../../rpc/index.ts'
 import type { LineWriter } from '../../../rpc/stream.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
+import type { Proof } from '../files/proof.ts'
 import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'
 import { Manifests } from './manifests.ts'
-import type { Proof } from '../files/proof.ts'
 import { changesData, type EndState, isBackground, kindOf, type Query } from './query.ts'
 import { type Scheduler, spotOf } from './scheduler.ts'
 import type { Settler } from './settle.ts'

@@ -19,12 +19,12 @@ import type {
 } from '../../../catalog/model.ts'
 import type { CatalogState } from '../../../catalog/state.ts'
 import type { TableDraft, Task } from '../../../rpc/contract.ts'
-import { whyOtherDatabase } from '../statements/names.ts'
 import { compactedOf } from '../compaction/compaction.ts'
 import type { Steps } from '../statements/ddl.ts'
+import { whyOtherDatabase } from '../statements/names.ts'
+import { whyTaken } from '../statements/paths.ts'
 import { MOST_OVERTAKEN } from './holds.ts'
 import type { WholeManifest } from './manifests.ts'
-import { whyTaken } from '../statements/paths.ts'
 
 /** The query's end is in the catalog already. */
 export class AlreadyEnded extends Error {
