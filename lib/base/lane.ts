@@ -2,7 +2,7 @@
  * One file call after the other, each with a limit: a call on a mount that hangs can't be taken back, so whatever comes
  * after it in the same lane is late too, and no more than one file thread is lost to it.
  */
-import type { Clock } from './clock.ts'
+import { type Clock, within } from './time.ts'
 
 export class Late extends Error {
   constructor(limitMs: number) {
@@ -23,17 +23,15 @@ export class Lane {
 
   /** Rejects as `work` does, or with Late; what is late before its turn has come is not begun. */
   run<T>(work: () => Promise<T>): Promise<T> {
-    let isLate = false
-    return new Promise((resolve, reject) => {
-      const cancel = this.#clock.after(this.#limitMs, () => {
-        isLate = true
-        reject(new Late(this.#limitMs))
-      })
-      this.#last = this.#last.then(async () => {
-        if (isLate) return
-        await work().then(resolve, reject)
-        cancel()
-      })
+    let late: Late | null = null
+    const turn = this.#last.then(() => {
+      if (late !== null) throw late
+      return work()
+    })
+    this.#last = turn.catch(() => undefined)
+    return within(this.#clock, this.#limitMs, turn, () => {
+      late = new Late(this.#limitMs)
+      throw late
     })
   }
 }

@@ -3,7 +3,8 @@
  * event loop has its turn, so that pongs, heartbeats and health checks are answered meanwhile. Others run between two
  * slices: what is iterated must be a value that nobody changes (a state of the catalog), or the caller must bear it.
  */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { pause, waitingClock } from './time.ts'
 
 /** What slicing depends on, so that tests can hold it in their hands. */
 export interface Turns {
@@ -13,10 +14,13 @@ export interface Turns {
   turn(): Promise<unknown>
 }
 
-export const eventLoop: Turns = { nowMs: () => performance.now(), turn: () => nextTurn() }
+export const eventLoop: Turns = { nowMs: waitingClock.nowMs, turn: () => nextTurn() }
 
 /** For what nobody waits for: it leaves the processor to others for longer than it takes it. */
-export const background: Turns = { nowMs: eventLoop.nowMs, turn: () => sleep(REST_MS) }
+export const background: Turns = {
+  nowMs: eventLoop.nowMs,
+  turn: () => pause(waitingClock, REST_MS),
+}
 
 /**
  * For what can wait until there are no `others` any more, which would be slower for it. It waits `MOST_WAITED_MS` in all:

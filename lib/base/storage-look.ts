@@ -5,9 +5,10 @@
  *
  * One look is in flight at a time, however long it hangs: a file call can't be taken back.
  */
-import type { Clock } from './clock.ts'
+
 import { messageOf } from './failures.ts'
 import type { Log } from './log.ts'
+import type { Clock } from './time.ts'
 
 export interface StorageLookOptions {
   /** What is told of it, as a path. */

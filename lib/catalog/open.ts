@@ -5,8 +5,8 @@
  * Where SharedStore keeps the catalog: in the shared directory, a subdirectory for each term.
  */
 import { dirname, join } from 'node:path'
-import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { systemClock } from '../base/time.ts'
 import { type Binding, UNBOUND } from './binding.ts'
 import { SQL_TIMEOUTS } from './database/sql-connection.ts'
 import type { SqlKeeping } from './database/sql-store.ts'

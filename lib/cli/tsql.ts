@@ -66,7 +66,7 @@ async function run(context: CommandContext, options: TsqlOptions): Promise<numbe
     import('./tsql/shell.ts'),
     import('./tsql/settings.ts'),
     import('./tsql/statement-reader.ts'),
-    import('../base/clock.ts'),
+    import('../base/time.ts'),
     import('./tsql/terminal.ts'),
   ])
   const { client, conf, warnings } = await connect(context, options)
@@ -127,7 +127,7 @@ async function interactive(
       import('./tsql/interactive.ts'),
       import('./tsql/terminal.ts'),
       import('./tsql/completion.ts'),
-      import('../base/clock.ts'),
+      import('../base/time.ts'),
       import('node:os'),
     ])
   await interact({

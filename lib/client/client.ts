@@ -6,8 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
-import type { Clock } from '../base/clock.ts'
-import { waitingClock } from './clock.ts'
+import { type Clock, waitingClock } from '../base/time.ts'
 import { type ClusterKnowledge, NO_KNOWLEDGE } from './cluster.ts'
 import { ClosedError, QueryError } from './errors.ts'
 import { type MasterAddress, Masters } from './masters.ts'

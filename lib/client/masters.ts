@@ -10,9 +10,10 @@
  * Only masters of one cluster count (cluster.ts). One of another is asked for nothing, as if nobody were there, and what
  * it says of others is not heard.
  */
-import type { Clock } from '../base/clock.ts'
+
 import { messageOf } from '../base/failures.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
+import { type Clock, pause } from '../base/time.ts'
 import { RpcError } from '../rpc/errors.ts'
 import { type ClusterKnowledge, onlyCluster, silentAreOf, whoAnswers } from './cluster.ts'
 import { ClosedError, NoMasterError } from './errors.ts'
@@ -122,7 +123,8 @@ export class Masters {
         if (spentMs >= this.#budgetMs(call)) throw new NoMasterError(spentMs, said, hint)
         onWaiting(said, spentMs)
         if (spentMs >= FIND_AFTER_MS) void this.#find()
-        await this.#pause(pauseMs(round, retry, random()), call.signal)
+        await pause(clock, pauseMs(round, retry, random()), call.signal)
+        if (call.signal.aborted) throw new ClosedError()
         round += 1
         tried.clear()
         continue
@@ -323,21 +325,6 @@ export class Masters {
     const split = splitHostPort(client)
     if (known !== undefined || split === null) return known ?? client
     return joinHostPort({ host: split.host, port: split.port + this.#distance })
-  }
-
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        cancel()
-        reject(new ClosedError())
-      }
-      const cancel = this.#options.clock.after(ms, () => {
-        signal.removeEventListener('abort', leave)
-        resolve()
-      })
-      if (signal.aborted) leave()
-      else signal.addEventListener('abort', leave, { once: true })
-    })
   }
 }
 

@@ -12,6 +12,8 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { RPC_ERRORS, RpcError } from '../rpc/errors.ts'
+import { type Clock, pause } from '../base/time.ts'
+import { RpcError } from '../rpc/errors.ts'
 import { QueryError } from './errors.ts'
 import type { Masters } from './masters.ts'
 import { asStatus, asStatusOrNull, type QueryStatus, type Session } from './messages.ts'
@@ -149,7 +151,7 @@ export class QueryCourse {
       const text = `the workers that ran it were lost, one after the other, in ${MOST_ATTEMPTS} attempts (last: ${why})`
       throw new QueryError('lost', text, { queryId })
     }
-    await this.#pause(PAUSE_MS * this.#attempt)
+    await pause(this.#options.clock, PAUSE_MS * this.#attempt)
     this.#attempt += 1
     const status = await this.#submit()
     this.#options.onProgress?.(status)
@@ -177,7 +179,7 @@ export class QueryCourse {
     const next = await this.#wait(status, onProgress === null ? WAIT_MS : PROGRESS_EVERY_MS)
     // A master that is stepping down answers at once: the next one is asked a moment later.
     const nothingNew = next === null || (next.state === status.state && next.worker === null)
-    if (nothingNew && clock.nowMs() - sinceMs < PAUSE_MS) await this.#pause(PAUSE_MS)
+    if (nothingNew && clock.nowMs() - sinceMs < PAUSE_MS) await pause(clock, PAUSE_MS)
     return next ?? this.#submit()
   }
 
@@ -211,12 +213,6 @@ export class QueryCourse {
       watching = false
       cancel()
     }
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#options.clock.after(ms, resolve)
-    })
   }
 }
 

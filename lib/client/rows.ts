@@ -5,7 +5,7 @@
  * A stream that stops without an end is cut: before the first row the query may run again elsewhere (LOST), after it the
  * rows that were handed out can't be taken back, which is an error for whoever got them.
  */
-import type { Clock } from '../base/clock.ts'
+import type { Clock } from '../base/time.ts'
 import { RpcError } from '../rpc/errors.ts'
 import { pullLines } from '../rpc/stream.ts'
 import { QueryError } from './errors.ts'

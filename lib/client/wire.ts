@@ -6,9 +6,9 @@
  * it, and an answer of another one is refused.
  */
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import type { Clock } from '../base/clock.ts'
 import { WHY_UNREACHABLE } from '../base/failures.ts'
 import { splitHostPort } from '../base/host-port.ts'
+import type { Clock } from '../base/time.ts'
 import { jsonOrNull, textOf } from '../rpc/client.ts'
 import { CLUSTER_HEADER, clusterAnswering, clusterName } from '../rpc/cluster-id.ts'
 import type { EPOCH_HEADER as EpochHeader } from '../rpc/contract.ts'

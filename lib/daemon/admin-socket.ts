@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import { waitingClock, within } from '../base/time.ts'
 
 /** sockaddr_un has 108 bytes on Linux, less elsewhere. */
 const LONGEST_PATH_BYTES = 100
@@ -62,20 +63,15 @@ async function removeStale(path: string): Promise<void> {
 }
 
 function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(path)
-    const tell = (answer: boolean): void => {
-      clearTimeout(timer)
-      probe.destroy()
-      resolve(answer)
-    }
-    // A full queue of a process that accepts nothing any more: somebody holds it all the same.
-    const timer = setTimeout(() => tell(true), PROBE_MS)
-    probe.once('connect', () => tell(true))
+  const probe = connect(path)
+  const answer = new Promise<boolean>((resolve) => {
+    probe.once('connect', () => resolve(true))
     probe.once('error', (error: NodeJS.ErrnoException) =>
-      tell(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
+      resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
     )
   })
+  // A full queue of a process that accepts nothing any more: somebody holds it all the same.
+  return within(waitingClock, PROBE_MS, answer, () => true).finally(() => probe.destroy())
 }
 
 function listenPrivately(server: Server, path: string): Promise<void> {

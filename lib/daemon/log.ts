@@ -3,6 +3,7 @@
  */
 import { pino } from 'pino'
 import type { Log, LogLevel } from '../base/log.ts'
+import { waitingClock, within } from '../base/time.ts'
 import { RotatingFile } from './rotating-file.ts'
 
 export interface LogLimits {
@@ -75,12 +76,7 @@ export function openDaemonLog(options: DaemonLogOptions): DaemonLog {
     },
     reopen: () => target.reopen(),
     async flush(timeoutMs) {
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, timeoutMs)
-      })
-      await Promise.race([target.flushed(), late])
-      clearTimeout(timer)
+      await within(waitingClock, timeoutMs, target.flushed(), () => {})
     },
     lastWords(message, facts) {
       writing.now = true

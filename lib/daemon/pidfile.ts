@@ -39,8 +39,8 @@ import {
 } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import lockfile from 'proper-lockfile'
+import { pause, waitingClock } from '../base/time.ts'
 import type { DaemonLog } from './log.ts'
 
 /** A lock that is older belongs to a process that died meanwhile. */
@@ -67,7 +67,7 @@ export async function lockBriefly(path: string): Promise<() => Promise<void>> {
     } catch (error) {
       const isHeld = (error as NodeJS.ErrnoException).code === 'ELOCKED'
       if (!isHeld || tries === MOST_TRIES) throw error
-      await sleep(Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (tries - 1)))
+      await pause(waitingClock, Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** (tries - 1)))
     }
   }
 }

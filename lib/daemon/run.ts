@@ -10,6 +10,7 @@
  * but takes the exit code with it. So: where no thread is busy, exit with the right code; where one is, give it a
  * moment, then SIGKILL.
  */
+import { pause, waitingClock } from '../base/time.ts'
 import type { DaemonLog } from './log.ts'
 
 /** What occupies a file thread, in the words of `process.getActiveResourcesInfo`. */
@@ -37,7 +38,7 @@ export async function leave(
 ): Promise<void> {
   const endMs = performance.now() + patienceMs
   while (ending.busy().length > 0 && performance.now() < endMs) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    await pause(waitingClock, POLL_MS)
   }
   leaveNow(code, ending)
 }

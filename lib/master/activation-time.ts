@@ -9,7 +9,7 @@
  * All reasons are counted from 0: a reason that first shows up as 1 has not increased, as Prometheus sees it, and no
  * alert would tell of the first failover.
  */
-import type { Clock } from '../base/clock.ts'
+import type { Clock } from '../base/time.ts'
 import { type HistoryEntry, lossMs, type Timing } from '../ha/index.ts'
 
 const LOOK_MS = 500

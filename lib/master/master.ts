@@ -8,6 +8,8 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { type Member, type MemberView, opensBeside, type Service } from '../ha/index.ts'
+import type { Log } from '../base/log.ts'
+import { type Clock, within } from '../base/time.ts'
 import {
   Guard,
   limitedServer,
@@ -249,15 +251,9 @@ export class Master {
   async #stop(reason: string): Promise<void> {
     const { clock, log, stopMs } = this.#options
     log('info', `stopping: ${reason}`)
-    let late = (): void => {}
-    const bound = new Promise<void>((resolve) => {
-      late = clock.after(stopMs, () => {
-        log('warn', `the election has not let go within ${stopMs} ms`)
-        resolve()
-      })
-    })
-    await Promise.race([this.#member?.stop(reason), bound])
-    late()
+    await within(clock, stopMs, this.#member?.stop(reason) ?? Promise.resolve(), () =>
+      log('warn', `the election has not let go within ${stopMs} ms`),
+    )
     this.#gate.close()
     await this.#queries.deactivate()
     this.#door?.close('this master stops')

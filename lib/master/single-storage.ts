@@ -2,9 +2,10 @@
  * The storage of a master without high availability: proven once a period, since no heartbeat and no lease does it. What a
  * hang, an error or a full disk means is told in the words of the view that status, alerts, page and metrics are made of.
  */
-import type { Clock } from '../base/clock.ts'
+
 import type { Log } from '../base/log.ts'
 import { StorageLook } from '../base/storage-look.ts'
+import type { Clock } from '../base/time.ts'
 import { DiskError, type MemberView } from '../ha/index.ts'
 
 export interface SingleStorageOptions {

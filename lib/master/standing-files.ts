@@ -3,9 +3,10 @@
  * nobody as long as nothing is written to it, and the next active would be the first to notice. Whoever keeps files in the
  * shared directory adds a look of its own, which does itself what has to be done.
  */
-import type { Clock } from '../base/clock.ts'
+
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import type { Clock } from '../base/time.ts'
 
 export interface StandingFilesOptions {
   readonly everyMs: number

@@ -8,9 +8,9 @@
  */
 import type { Readable } from 'node:stream'
 import { Pool } from 'undici'
-import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/failures.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
+import type { Clock } from '../base/time.ts'
 import { CLUSTER_HEADER, clusterAnswering, clusterName } from './cluster-id.ts'
 import {
   type AnswerOf,

@@ -13,10 +13,10 @@
  * and nobody else is answered meanwhile.
  */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { inSlices, type Turns } from '../base/slices.ts'
+import { type Clock, systemClock } from '../base/time.ts'
 import { CLUSTER_HEADER, clusterName, clusterNamed } from './cluster-id.ts'
 import {
   type AnswerOf,
@@ -188,7 +188,7 @@ export function limitedServer(options: {
   // fastify's own way (forceCloseConnections) knows only of servers that it has made listen itself.
   app.addHook('preClose', async () => {
     app.server.closeIdleConnections()
-    setTimeout(() => app.server.closeAllConnections(), CLOSING_MS).unref()
+    systemClock.after(CLOSING_MS, () => app.server.closeAllConnections())
   })
   app.addHook('onRequest', async (_request, reply) => {
     nameCluster(reply)

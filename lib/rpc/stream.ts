@@ -14,7 +14,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
-import type { Clock } from '../base/clock.ts'
+import type { Clock } from '../base/time.ts'
 import { RpcError } from './errors.ts'
 
 export interface LinePulling {

@@ -10,7 +10,7 @@
  * An answer that was only read, and that is ready when this master serves no more, is not sent either.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Clock } from '../base/clock.ts'
+import type { Clock } from '../base/time.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { WebView } from './view.ts'
 

@@ -7,9 +7,9 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import type { Clock } from '../base/time.ts'
 import { RpcError } from '../rpc/index.ts'
 import { sqlModeFor } from './callers.ts'
 import { countQueries } from './query-page.ts'

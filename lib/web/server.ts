@@ -3,8 +3,8 @@
  * read here is free to read; what runs SQL or changes something goes through `callers.ts` first.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import type { Clock } from '../base/time.ts'
 import { faultOf } from '../rpc/contract.ts'
 import { RpcError, requireIfNamed } from '../rpc/index.ts'
 import { ActiveOnly } from './active-only.ts'

@@ -4,9 +4,9 @@
  * bounded, since this is a page for people and not the way for programs.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import type { Clock } from '../base/time.ts'
 import { faultOf } from '../rpc/contract.ts'
 import { LineWriter, RpcError } from '../rpc/index.ts'
 import { requireOwnPage, requireSql } from './callers.ts'

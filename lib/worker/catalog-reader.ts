@@ -2,13 +2,12 @@
  * Asks the active master's catalog, and what that master sees of a table's directory, through a failover if need be: a query that has begun waits for the next active
  * master instead of failing.
  */
-import type { Clock } from '../base/clock.ts'
+import { type Clock, pause } from '../base/time.ts'
 import { FileList } from '../catalog/file-list.ts'
 import type { Table } from '../catalog/model.ts'
 import type { FilePage, ResolveRequest } from '../rpc/contract.ts'
 import { RPC_ERRORS, RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
-import { pause } from './pause.ts'
 import { QueryFault } from './query-error.ts'
 
 export interface CatalogReaderOptions {

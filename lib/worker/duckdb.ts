@@ -12,8 +12,8 @@
  * (UV_THREADPOOL_SIZE), so whoever counts queries has to count those.
  */
 import { type DuckDBConnection, DuckDBInstance, DuckDBTimestampTZValue } from '@duckdb/node-api'
-import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/failures.ts'
+import { systemClock } from '../base/time.ts'
 import { engineError, interrupted } from './duckdb-errors.ts'
 import { type EngineColumn, EngineStream } from './duckdb-stream.ts'
 import { jsonValue } from './duckdb-values.ts'

@@ -6,13 +6,13 @@
  * Heartbeats carry every task that the master has not taken note of; it is told at once when one begins or ends. What
  * the master answers is applied to what was reported in that same message only.
  */
-import type { Clock } from '../base/clock.ts'
+
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import { type Clock, pause, Signal } from '../base/time.ts'
 import type { WorkerInfo } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
-import { pause, Signal } from './pause.ts'
 import type { TaskList } from './task-list.ts'
 
 export interface FollowOptions {

@@ -9,9 +9,10 @@
  *
  * A master of another cluster is none of ours, however it came into the list: it is told of and never followed.
  */
-import type { Clock } from '../base/clock.ts'
+
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import type { Clock } from '../base/time.ts'
 import { RpcClient } from '../rpc/client.ts'
 import { RpcError } from '../rpc/index.ts'
 

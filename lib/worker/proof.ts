@@ -10,10 +10,10 @@
  */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { StorageLook } from '../base/storage-look.ts'
+import type { Clock } from '../base/time.ts'
 import { MountWatch, type MountWords, NonceFiles, placeOf } from '../ha/index.ts'
 import type { AnswerOf, Services } from '../rpc/contract.ts'
 import { RpcError } from '../rpc/index.ts'

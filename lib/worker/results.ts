@@ -5,7 +5,7 @@
  * A result is read once. One that nobody begins to read, or whose reader stands still or goes away, ends its query:
  * `onAbandoned` tells why. A query that ends otherwise drops its result, and waits for no reader any more.
  */
-import type { Clock } from '../base/clock.ts'
+import type { Clock } from '../base/time.ts'
 import type { ColumnInfo, QueryError } from '../rpc/contract.ts'
 import type { LineWriter } from '../rpc/index.ts'
 

@@ -4,9 +4,10 @@
  * It ends once, whatever happens at the same time: `kill` only asks DuckDB to stop, lets go of the reader and remembers
  * why; the run itself comes to an end by that. Nothing of it rejects: what went wrong is in the report.
  */
-import type { Clock } from '../base/clock.ts'
+
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import type { Clock } from '../base/time.ts'
 import type { Manifest, ManifestPage, QueryError, Task, TaskReport } from '../rpc/contract.ts'
 import type { LineWriter } from '../rpc/index.ts'
 import { type EngineText, engineText } from '../sql/index.ts'

@@ -6,9 +6,9 @@
  * What can't be made again is told as well, and the worker goes on: queries that need no disk are no worse off.
  */
 import { mkdir } from 'node:fs/promises'
-import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import { type Clock, within } from '../base/time.ts'
 
 export interface SpillOptions {
   /** Absolute; it is there at the start. */
@@ -56,12 +56,7 @@ export class Spill {
 
   /** Before a query. Never rejects, and takes no longer than a moment. */
   async ready(): Promise<void> {
-    let late = (): void => {}
-    const bound = new Promise<void>((resolve) => {
-      late = this.#options.clock.after(LOOK_MS, resolve)
-    })
-    await Promise.race([this.#look(), bound])
-    late()
+    await within(this.#options.clock, LOOK_MS, this.#look(), () => {})
   }
 
   /** One at a time: a call that hangs can't be taken back. */

@@ -2,10 +2,9 @@
  * Tells the active master how a worker's process has ended. A worker can't say so itself when it is killed or crashes, and
  * its host looks as alive as before; what it ran goes on elsewhere only where the master knows better than that.
  */
-import type { Clock } from '../base/clock.ts'
+import { type Clock, pause } from '../base/time.ts'
 import type { Ended } from '../rpc/contract.ts'
 import type { Masters } from './masters.ts'
-import { pause } from './pause.ts'
 
 const AGAIN_MS = 100
 const CALL_MS = 2000

@@ -5,9 +5,9 @@
  * refused. Results go from here straight to the clients. What runs here outlives every failover of the masters.
  */
 import type { FastifyInstance } from 'fastify'
-import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import { type Clock, pause } from '../base/time.ts'
 import type { QueryError, Task, WorkerInfo } from '../rpc/contract.ts'
 import {
   type Bind,
@@ -27,7 +27,6 @@ import { Engine, type EngineOptions } from './duckdb.ts'
 import { Follow } from './follow.ts'
 import { type MasterAddresses, Masters } from './masters.ts'
 import { metricsText } from './metrics.ts'
-import { pause } from './pause.ts'
 import { Proof, type ProofDirectory } from './proof.ts'
 import { RESULT_LIMITS, type ResultLimits } from './results.ts'
 import { Roots } from './roots.ts'

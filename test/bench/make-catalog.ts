@@ -7,8 +7,8 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemClock } from '../../lib/base/clock.ts'
 import type { Log } from '../../lib/base/log.ts'
+import { systemClock } from '../../lib/base/time.ts'
 import {
   type Binding,
   Catalog,

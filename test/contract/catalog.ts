@@ -4,7 +4,7 @@
  * The whole suite uses one kept catalog, with terms that go up; each test begins with an empty one.
  */
 import type { Test } from 'tap'
-import { systemClock } from '../../lib/base/clock.ts'
+import { systemClock } from '../../lib/base/time.ts'
 import { Draft } from '../../lib/catalog/apply.ts'
 import { Catalog, type CatalogOptions } from '../../lib/catalog/catalog.ts'
 import { CatalogError, type CatalogErrorCode } from '../../lib/catalog/errors.ts'

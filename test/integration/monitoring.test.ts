@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { systemClock } from '../../lib/base/clock.ts'
+import { systemClock } from '../../lib/base/time.ts'
 import { TermsBegun } from '../../lib/master/activation-time.ts'
 import { Metrics } from '../../lib/web/metrics.ts'
 import { findProgram, hasParts } from '../support/parts.ts'

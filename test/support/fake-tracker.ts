@@ -1,6 +1,6 @@
 /** The ports of a master that workers talk to, without a master: tests say who is active, and see what is told. */
 import type { FastifyInstance } from 'fastify'
-import { systemClock } from '../../lib/base/clock.ts'
+import { systemClock } from '../../lib/base/time.ts'
 import type { Table } from '../../lib/catalog/model.ts'
 import { FilePages } from '../../lib/master/queries/catalog/catalog-service.ts'
 import { RpcClient } from '../../lib/rpc/client.ts'

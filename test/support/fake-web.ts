@@ -3,7 +3,7 @@
  * so that a browser can be shown what no real cluster would be at will: nothing at all, very much, or names from hell.
  */
 import type { Test } from 'tap'
-import { systemClock } from '../../lib/base/clock.ts'
+import { systemClock } from '../../lib/base/time.ts'
 import { limitedServer } from '../../lib/rpc/index.ts'
 import { Metrics } from '../../lib/web/metrics.ts'
 import { countQueries } from '../../lib/web/query-page.ts'

@@ -1,5 +1,5 @@
 /** A clock that goes on only when a test says so: timers that are due run in their order, with what they set off. */
-import type { Clock } from '../../lib/base/clock.ts'
+import type { Clock } from '../../lib/base/time.ts'
 
 interface Timer {
   readonly atMs: number

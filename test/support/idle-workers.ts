@@ -3,7 +3,7 @@
  * the master sees a real one at rest. They run nothing, so nobody may send queries while they are there.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { systemClock } from '../../lib/base/clock.ts'
+import { systemClock } from '../../lib/base/time.ts'
 import { Follow } from '../../lib/worker/follow.ts'
 import { type MasterAddresses, Masters } from '../../lib/worker/masters.ts'
 import { TaskList } from '../../lib/worker/task-list.ts'

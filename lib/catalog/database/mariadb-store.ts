@@ -11,6 +11,7 @@ import {
   SqlError,
 } from 'mariadb'
 import { messageOf, saysNoSpace } from '../../base/failures.ts'
+import { waitingClock, within } from '../../base/time.ts'
 import { CatalogError } from '../errors.ts'
 import { type JdbcAddress, type JdbcOptions, MARIADB_URI, parseJdbc } from '../uri.ts'
 import {
@@ -167,24 +168,17 @@ class MariadbConnection implements SqlConnection {
       const limit = `the server takes ${this.maxPacketBytes} bytes at a time (max_allowed_packet)`
       throw new SqlFailure('refused', `a value is too long: ${limit}`)
     }
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        this.destroy()
-        reject(new SqlFailure('lost', `no answer within ${this.#statementMs} ms`))
-      }, this.#statementMs)
-    })
+    const late = (): never => {
+      this.destroy()
+      throw new SqlFailure('lost', `no answer within ${this.#statementMs} ms`)
+    }
     try {
-      const answer = await Promise.race([
-        this.#connection.query<SqlRow[] | object>(sql, [...values]),
-        late,
-      ])
+      const asked = this.#connection.query<SqlRow[] | object>(sql, [...values])
+      const answer = await within(waitingClock, this.#statementMs, asked, late)
       return Array.isArray(answer) ? answer : []
     } catch (error) {
       if (error instanceof SqlFailure) throw error
       throw new SqlFailure(mariadbKindOf(error), saidBy(error), { cause: error })
-    } finally {
-      clearTimeout(timer)
     }
   }
 

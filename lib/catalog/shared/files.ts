@@ -19,7 +19,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import type { Clock } from '../../base/clock.ts'
+import type { Clock } from '../../base/time.ts'
 import {
   errnoOf,
   fileSystemOf,

@@ -7,7 +7,7 @@
  * take-over of the shared catalog meanwhile takes what it comes to, since it would only read the same, beside it and from
  * the beginning.
  */
-import { type Clock, systemClock } from '../../base/clock.ts'
+import { type Clock, systemClock } from '../../base/time.ts'
 import type { KnownRows } from '../database/sql-known.ts'
 import { CatalogError } from '../errors.ts'
 import type { Progress } from '../store.ts'

@@ -3,8 +3,8 @@
  */
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/failures.ts'
+import { systemClock, waitingClock, within } from '../../base/time.ts'
 import { requireOurs } from '../../catalog/binding.ts'
 import { sharedDirectory } from '../../catalog/open.ts'
 import {
@@ -373,18 +373,17 @@ export class MasterLife implements DaemonLife {
 
 /** Only the cluster's own user may look into it: the secret is there. */
 async function makeHaDirectory(directory: string, before: () => Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    const text = `its file system has not answered within ${DIRECTORY_MS / 1000} s: its mount hangs, or the file server is away`
-    timer = setTimeout(() => reject(new Error(text)), DIRECTORY_MS)
-  })
+  const late = (): never => {
+    throw new Error(
+      `its file system has not answered within ${DIRECTORY_MS / 1000} s: its mount hangs, or the file server is away`,
+    )
+  }
   try {
-    await Promise.race([before().then(() => makeDirs(directory, 0o700)), late])
+    const made = before().then(() => makeDirs(directory, 0o700))
+    await within(waitingClock, DIRECTORY_MS, made, late)
   } catch (error) {
     if (error instanceof OtherCatalogError) throw error
     const text = `can't make the HA directory ${directory} (tajo.rootdir): ${messageOf(error)}`
     throw new Error(text, { cause: error })
-  } finally {
-    clearTimeout(timer)
   }
 }

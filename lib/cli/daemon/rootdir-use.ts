@@ -7,9 +7,8 @@
  */
 import { open, readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Clock, systemClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/failures.ts'
+import { type Clock, pause, systemClock, waitingClock } from '../../base/time.ts'
 import {
   GuardError,
   type Guarded,
@@ -123,11 +122,11 @@ async function requireNoCluster(
 
 /** Resolves to null when so long a time has passed, which may grow meanwhile, or the signal says that nobody waits. */
 async function until(limitMs: () => number, signal: AbortSignal): Promise<null> {
-  const startedMs = systemClock.nowMs()
+  const startedMs = waitingClock.nowMs()
   for (;;) {
-    const leftMs = startedMs + limitMs() - systemClock.nowMs()
+    const leftMs = startedMs + limitMs() - waitingClock.nowMs()
     if (leftMs <= 0 || signal.aborted) return null
-    await sleep(leftMs, null, { signal }).catch(() => null)
+    await pause(waitingClock, leftMs, signal)
   }
 }
 
@@ -159,7 +158,7 @@ export async function requireNobodyAloneInTerm(
       const passing = error instanceof GuardError && error.code === 'UNAVAILABLE'
       if (!passing || signal.aborted || clock.nowMs() >= untilMs) throw error
       onTrouble(error.message)
-      await new Promise<void>((resolve) => clock.after(AGAIN_MS, resolve))
+      await pause(clock, AGAIN_MS)
     }
   }
 }
@@ -176,7 +175,7 @@ const worldOf = ({ path }: Guarded) => realWorld(() => isStill(path))
 
 async function isStill(path: string): Promise<boolean> {
   const before = await mtimeOf(path)
-  await sleep(STILL_MS)
+  await pause(waitingClock, STILL_MS)
   return (await mtimeOf(path)) === before
 }
 

@@ -5,9 +5,9 @@
  * It is made by the first table, so a missing or empty one is nothing wrong, unless the catalog has tables with files in it.
  */
 import { readdir } from 'node:fs/promises'
-import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { StorageLook } from '../../base/storage-look.ts'
+import type { Clock } from '../../base/time.ts'
 import { WAREHOUSE_PROOF } from '../../catalog/own-prefix.ts'
 import { missingFrom } from '../../master/index.ts'
 

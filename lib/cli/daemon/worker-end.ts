@@ -4,9 +4,9 @@
  * as out-of-memory kills at the worker's start. Gives up after a while, and then the worker counts as one that died alone.
  */
 import { join, resolve } from 'node:path'
-import { systemClock } from '../../base/clock.ts'
 import { messageOf } from '../../base/failures.ts'
 import { oomKills } from '../../base/oom-kills.ts'
+import { systemClock } from '../../base/time.ts'
 import { readMembers } from '../../ha/index.ts'
 import { Masters, tellEnd } from '../../worker/index.ts'
 import { withEnvFile } from '../env-file.ts'
@@ -68,5 +68,5 @@ async function main([code = '', before = '']: readonly string[]): Promise<number
 }
 
 // A file call on a dead mount never ends, and would keep this process with it.
-setTimeout(() => process.kill(process.pid, 'SIGKILL'), 2 * PATIENCE_MS).unref()
+systemClock.after(2 * PATIENCE_MS, () => process.kill(process.pid, 'SIGKILL'))
 await runProgram({ name: 'tajo worker', main })

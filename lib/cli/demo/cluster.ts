@@ -16,8 +16,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ephemeralPorts, type PortRange } from '../../base/port-holder.ts'
+import { pause, waitingClock, within } from '../../base/time.ts'
 import { failure, oneLine } from '../exit.ts'
 
 /** Of these the first is the reservation itself. */
@@ -233,7 +233,7 @@ export class DemoCluster {
     const endMs = performance.now() + REMOVE_MS
     do {
       rmSync(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
-      await sleep(20)
+      await pause(waitingClock, 20)
       if (!present(this.directory)) return
     } while (performance.now() < endMs)
     throw failure(`can't remove ${this.directory}: something has written there for ${REMOVE_MS} ms`)
@@ -246,7 +246,7 @@ async function endChild(child: ChildProcess): Promise<void> {
   if (!alive(child)) return
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
-  await Promise.race([ended, sleep(STOP_MS)])
+  await within(waitingClock, STOP_MS, ended, () => {})
   if (!alive(child)) return
   child.kill('SIGKILL')
   await ended

@@ -4,7 +4,7 @@
  *
  * How the demo sees that something has happened: it looks again and again, for so long and no longer.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause, waitingClock } from '../../base/time.ts'
 import type { TajoClient } from '../../client/index.ts'
 import { failure } from '../exit.ts'
 
@@ -21,7 +21,7 @@ export async function until<T>(
     const found = await look()
     if (found !== null) return found
     if (performance.now() > endMs) throw failure(`not seen within ${limitMs} ms: ${what}`)
-    await sleep(POLL_MS)
+    await pause(waitingClock, POLL_MS)
   }
 }
 
@@ -85,7 +85,7 @@ export class DemoQuery {
       this.rows += batch.length
       if (this.rows * 2 >= this.#rowsWanted) await this.#mayReadOn
       const aheadMs = this.rows / ROWS_PER_MS - (performance.now() - startMs)
-      if (aheadMs > 1) await sleep(aheadMs)
+      if (aheadMs > 1) await pause(waitingClock, aheadMs)
     }
   }
 }

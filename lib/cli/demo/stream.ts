@@ -2,7 +2,7 @@
  * The demo's stop-watch: one status request after the other, each repeated until a master that is active answers it, so
  * that the gap is known to some milliseconds.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause, waitingClock } from '../../base/time.ts'
 import { exchange, NoAnswer } from '../sight/http.ts'
 
 /** One answered request; times are those of `performance.now()`. */
@@ -45,7 +45,7 @@ export class DemoStream {
   async #run(): Promise<void> {
     while (!this.#stopped) {
       await this.#request()
-      await sleep(BETWEEN_MS)
+      await pause(waitingClock, BETWEEN_MS)
     }
   }
 
@@ -58,7 +58,7 @@ export class DemoStream {
         return
       }
       this.#port = this.#ports[(this.#ports.indexOf(port) + 1) % this.#ports.length] ?? port
-      await sleep(REPEAT_MS)
+      await pause(waitingClock, REPEAT_MS)
     }
   }
 }

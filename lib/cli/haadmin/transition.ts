@@ -9,7 +9,7 @@
  * haadmin on another host: where a master lives, and running this same command there.
  */
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause, waitingClock } from '../../base/time.ts'
 import {
   type Address,
   formatAddress,
@@ -171,7 +171,7 @@ async function heirOf(
   }
   if (force) {
     const endMs = performance.now() + waiting.cluster.timing.graceMs
-    while (!(await found()) && performance.now() < endMs) await sleep(POLL_MS)
+    while (!(await found()) && performance.now() < endMs) await pause(waitingClock, POLL_MS)
   } else {
     await waitFor(waiting, 'a backup serves', found)
   }
@@ -316,7 +316,7 @@ async function waitFor(
         `the order was accepted, but it has not been seen within ${Math.round(limitMs)} ms that ${what}${tries.words}. See 'tajo haadmin -status'`,
       )
     }
-    await sleep(POLL_MS)
+    await pause(waitingClock, POLL_MS)
   }
 }
 

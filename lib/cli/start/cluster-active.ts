@@ -12,7 +12,7 @@
  */
 import { get } from 'node:http'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause, waitingClock } from '../../base/time.ts'
 import { formatHostPort, type HostPort, splitHostPort } from '../../conf/address.ts'
 import type { Addresses } from '../../conf/master-addresses.ts'
 import { clusterNamed, NAMES_NONE } from '../../rpc/cluster-id.ts'
@@ -203,7 +203,7 @@ async function waitForActive(plan: Plan, goal: Goal): Promise<number> {
       await nameForeign(plan)
       return 1
     }
-    await sleep(PAUSE_MS)
+    await pause(waitingClock, PAUSE_MS)
   }
 }
 

@@ -2,7 +2,7 @@
  * For the end of sbin/start-tajo.sh: how many workers have registered with the active master. They look for it by
  * themselves, so the script only waits until as many as it started are there.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause, waitingClock } from '../../base/time.ts'
 import type { HostPort } from '../../conf/address.ts'
 import { exchange, NoAnswer } from '../sight/http.ts'
 
@@ -24,7 +24,7 @@ export async function waitForWorkers(
     known = (await countWorkers(info)) ?? known
     const enough = known !== null && known >= wanted
     if (enough || wanted === 0 || performance.now() >= endMs) return known
-    await sleep(PAUSE_MS)
+    await pause(waitingClock, PAUSE_MS)
   }
 }
 

@@ -6,6 +6,7 @@
  * TAJO_SSH_OPTS comes first, since ssh keeps the first value it is given for an option.
  */
 import { spawn } from 'node:child_process'
+import { waitingClock, within } from '../../base/time.ts'
 import { isHostName } from '../address.ts'
 import { quoteWord, splitShellWords } from '../env-file.ts'
 import { EXIT, failure, usageError } from '../exit.ts'
@@ -74,18 +75,14 @@ function exitOf(
   host: string,
   deadlineMs: number,
 ): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      child.kill('SIGKILL')
-      reject(failure(`${host} has not finished the command within ${deadlineMs} ms: gave up`))
-    }, deadlineMs)
-    child.once('error', (error) => {
-      clearTimeout(timer)
-      reject(failure(`can't start the ssh client: ${error.message}`, error))
-    })
-    child.once('close', (code) => {
-      clearTimeout(timer)
-      resolve(code ?? EXIT.failed)
-    })
+  const exit = new Promise<number>((resolve, reject) => {
+    child.once('error', (error) =>
+      reject(failure(`can't start the ssh client: ${error.message}`, error)),
+    )
+    child.once('close', (code) => resolve(code ?? EXIT.failed))
+  })
+  return within(waitingClock, deadlineMs, exit, () => {
+    child.kill('SIGKILL')
+    throw failure(`${host} has not finished the command within ${deadlineMs} ms: gave up`)
   })
 }

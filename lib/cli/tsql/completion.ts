@@ -2,7 +2,7 @@
  * What the tab key offers: keywords, and what the catalog holds. The catalog is asked at most every few seconds and may
  * take its time only for a moment: a completion that makes somebody wait is worse than none.
  */
-import type { Clock } from '../../base/clock.ts'
+import { type Clock, within } from '../../base/time.ts'
 import type { TajoClient } from '../../client/index.ts'
 import { META_COMMANDS } from './meta.ts'
 
@@ -75,7 +75,7 @@ export class Completion {
       })
       // Nothing to offer is all that it means here; a statement will say what is wrong.
       .catch(() => undefined)
-    await Promise.race([asked, new Promise<void>((done) => this.#clock.after(PATIENCE_MS, done))])
+    await within(this.#clock, PATIENCE_MS, asked, () => {})
     return this.#names
   }
 }

@@ -5,7 +5,7 @@
  *
  * One line about a statement that waits because its changes have to: the catalog's store does not answer, or refuses.
  */
-import type { Clock } from '../../base/clock.ts'
+import type { Clock } from '../../base/time.ts'
 import type { TajoClient } from '../../client/index.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -4,7 +4,7 @@
  *
  * An error as the shell tells it: the sentence, and the line of the statement with a caret under the place.
  */
-import type { Clock } from '../../base/clock.ts'
+import type { Clock } from '../../base/time.ts'
 import {
   NoMasterError,
   QueryError,

@@ -7,7 +7,7 @@
  * of them reaches must not take that for a cluster without any, and a backup that still reaches them has to go on asking
  * them. So a backup remembers those that it was let know, for the time when it is the active itself. Pure.
  */
-import type { Clock } from '../../base/clock.ts'
+import type { Clock } from '../../base/time.ts'
 import type { KnownWorker } from '../../ha/index.ts'
 
 /** Workers are asked for so long after they were last registered, with this master or with the active before it. */

@@ -7,9 +7,9 @@
  * belongs to another cluster, where he lists this master as well: a list that names a stranger by mistake bars nobody.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { Clock } from '../../base/clock.ts'
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
+import type { Clock } from '../../base/time.ts'
 import type { ContestFacts, Delivery, Letter, LetterReply } from '../../ha/index.ts'
 import { RpcClient } from '../../rpc/client.ts'
 import {

@@ -13,9 +13,10 @@
  * Ours are the members in the directory, also those that were there earlier, the holders of the last terms, and whom
  * conf/masters names, unless he has answered for another cluster.
  */
-import type { Clock } from '../../base/clock.ts'
+
 import { joinHostPort, splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
+import type { Clock } from '../../base/time.ts'
 import type { Addresses, HistoryEntry, MemberView } from '../../ha/index.ts'
 import { RpcClient } from '../../rpc/client.ts'
 import { RpcError } from '../../rpc/index.ts'

@@ -5,8 +5,9 @@
  * The active knows its workers by their registration, and lets the others know them through the directory
  * (astray-workers.ts).
  */
-import type { Clock } from '../../base/clock.ts'
+
 import { splitHostPort } from '../../base/host-port.ts'
+import type { Clock } from '../../base/time.ts'
 import {
   type Answer,
   type Hearing,

@@ -7,10 +7,11 @@
  * and how far its clock is from ours. A line takes some time to arrive, which makes the sender's clock look slow; so of
  * the last lines the one that makes it look least slow is the nearest to the truth.
  */
-import type { Clock } from '../../base/clock.ts'
+
 import { messageOf } from '../../base/failures.ts'
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
+import { type Clock, pause } from '../../base/time.ts'
 import { RpcClient } from '../../rpc/client.ts'
 import { type Announcement, RpcError, type Standing } from '../../rpc/index.ts'
 
@@ -251,20 +252,8 @@ class Peer {
 
   /** Grows while nobody answers: a peer that is gone for good costs next to nothing. */
   #pause(): Promise<void> {
-    const { signal } = this.#ended
     const delayMs = this.#retryMs
     this.#retryMs = Math.min(LONGEST_RETRY_MS, delayMs * 2)
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(delayMs, () => {
-        signal.removeEventListener('abort', onAbort)
-        resolve()
-      })
-      const onAbort = (): void => {
-        cancel()
-        resolve()
-      }
-      signal.addEventListener('abort', onAbort, { once: true })
-      if (signal.aborted) onAbort()
-    })
+    return pause(this.#options.clock, delayMs, this.#ended.signal)
   }
 }

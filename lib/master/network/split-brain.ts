@@ -16,9 +16,9 @@ import { execFile } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { connect, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import type { Clock } from '../../base/clock.ts'
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
+import { type Clock, waitingClock, within } from '../../base/time.ts'
 import type { Answer } from '../../ha/index.ts'
 import type { Standing } from '../../rpc/index.ts'
 import type { Rights } from '../active-gate.ts'
@@ -42,12 +42,8 @@ const known = new Map<string, string>()
 
 async function addressOf(host: string, limitMs: number): Promise<string | null> {
   if (isIP(host) !== 0) return host
-  let late: NodeJS.Timeout | undefined
-  const limit = new Promise<null>((resolve) => {
-    late = setTimeout(resolve, limitMs / 2, null)
-  })
-  const found = await Promise.race([lookup(host).catch(() => null), limit])
-  clearTimeout(late)
+  const looking = lookup(host).catch(() => null)
+  const found = await within(waitingClock, limitMs / 2, looking, () => null)
   if (found !== null) known.set(host, found.address)
   return known.get(host) ?? null
 }
@@ -56,17 +52,12 @@ const isOwn = (ip: string): boolean =>
   Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === ip))
 
 function connects(host: string, port: number, limitMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port })
-    const end = (answered: boolean): void => {
-      clearTimeout(late)
-      socket.destroy()
-      resolve(answered)
-    }
-    const late = setTimeout(end, limitMs, false)
-    socket.once('connect', () => end(true))
-    socket.once('error', (error: NodeJS.ErrnoException) => end(error.code === 'ECONNREFUSED'))
+  const socket = connect({ host, port })
+  const answered = new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true))
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
   })
+  return within(waitingClock, limitMs, answered, () => false).finally(() => socket.destroy())
 }
 
 function pings(ip: string, limitMs: number): Promise<boolean> {

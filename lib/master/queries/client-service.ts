@@ -5,7 +5,7 @@
  * ended in the catalog is told from there, and only what nobody knows is begun. Everything that changes data is told
  * after it is in the catalog.
  */
-import type { Clock } from '../../base/clock.ts'
+import type { Clock } from '../../base/time.ts'
 import type { CatalogError } from '../../catalog/errors.ts'
 import type { QueryError, QueryStatus } from '../../rpc/contract.ts'
 import { type Handlers, RpcError } from '../../rpc/index.ts'

@@ -4,10 +4,11 @@
  * log only, or names the active where nobody but its writer may read that, and stays light: catalog, parser and all that a
  * term needs are loaded when it has joined, before they are needed, so that a take-over waits for no import.
  */
-import type { Clock } from '../../base/clock.ts'
+
 import { messageOf } from '../../base/failures.ts'
 import type { Log } from '../../base/log.ts'
 import { yieldingTo } from '../../base/slices.ts'
+import type { Clock } from '../../base/time.ts'
 import { CatalogError } from '../../catalog/errors.ts'
 import type { Table } from '../../catalog/model.ts'
 import type { Activation, KnownWorker } from '../../ha/index.ts'

@@ -3,8 +3,8 @@
  * thrown away as a whole with it. Loaded only by masters that may become active.
  */
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
+import { type Clock, pause, within } from '../../base/time.ts'
 import { Catalog } from '../../catalog/catalog.ts'
 import { type KnownWorker, kernelOf } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
@@ -314,16 +314,6 @@ export class QueryTerm {
     const isShared = (): boolean => severalHosts || [...workers.all()].some(isElsewhere)
     const own = { term, systemDirectory, warehouse, sample, lookFor, isShared, clock, log }
     return new Proof({ ...facts, ...own })
-  }
-
-  #within(ms: number, work: Promise<void>): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(ms, resolve)
-      void work.then(() => {
-        cancel()
-        resolve()
-      })
-    })
   }
 
   #look(): void {

@@ -2,7 +2,7 @@
  * The history for web pages, from the election's own lane to the shared directory: whoever reloads a page, however
  * often, costs the directory at most one reading a second, and never two at once.
  */
-import type { Clock } from '../../base/clock.ts'
+import type { Clock } from '../../base/time.ts'
 import { HaError, type HistoryEntry } from '../../ha/index.ts'
 import { RpcError } from '../../rpc/index.ts'
 

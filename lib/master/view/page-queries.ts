@@ -4,7 +4,7 @@
  * through the ordinary client, which finds the active master, be it this one or another, and lives through a failover.
  * The client is loaded when the first page needs it.
  */
-import type { Clock } from '../../base/clock.ts'
+import type { Clock } from '../../base/time.ts'
 import type { QueryResult, TajoClient, TajoClientOptions } from '../../client/index.ts'
 import type { WorkerRow } from '../../rpc/contract.ts'
 import { RpcError } from '../../rpc/index.ts'

@@ -1,6 +1,6 @@
 /** Whose letters count: sealed with the secret, or an answer at a listed address by another cluster that lists us too. */
 import { type Test, test } from 'tap'
-import { systemClock } from '../../../lib/base/clock.ts'
+import { systemClock } from '../../../lib/base/time.ts'
 import type { ContestFacts, Letter, LetterReply } from '../../../lib/ha/index.ts'
 import { ContestLetters } from '../../../lib/master/network/contest-letters.ts'
 import { Guard, openAll, rpcServer } from '../../../lib/rpc/index.ts'

@@ -1,6 +1,6 @@
 /** Whom a master asks over the network, and which workers it lets the others know. */
 import t from 'tap'
-import { systemClock } from '../../../lib/base/clock.ts'
+import { systemClock } from '../../../lib/base/time.ts'
 import type { Hearing, KnownWorker, MemberView } from '../../../lib/ha/index.ts'
 import { makeTiming } from '../../../lib/ha/rules/timing.ts'
 import { MasterNetwork } from '../../../lib/master/network/network.ts'

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { systemClock } from '../../../lib/base/clock.ts'
+import { systemClock } from '../../../lib/base/time.ts'
 import type { Change } from '../../../lib/catalog/model.ts'
 import { dueOf, Sweeper } from '../../../lib/master/queries/files/sweeper.ts'
 import { asideOf, carryOut, Publisher } from '../../../lib/master/queries/run/publisher.ts'

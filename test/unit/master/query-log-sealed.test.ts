@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { systemClock } from '../../../lib/base/clock.ts'
+import { systemClock } from '../../../lib/base/time.ts'
 import { FileError, openFiles } from '../../../lib/catalog/shared/files.ts'
 import type { QueryHistory } from '../../../lib/master/queries/run/query-history.ts'
 import { type LogLine, logName, QueryLog } from '../../../lib/master/queries/run/query-log.ts'

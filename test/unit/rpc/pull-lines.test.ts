@@ -2,7 +2,7 @@
 import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { systemClock } from '../../../lib/base/clock.ts'
+import { systemClock } from '../../../lib/base/time.ts'
 import { pullLines } from '../../../lib/rpc/stream.ts'
 
 const PULLING = { clock: systemClock, silenceMs: 60_000, longestLine: 100 }

@@ -1,6 +1,6 @@
 /** How a worker reads the tables of a query from the active master: page by page, and again from the beginning. */
 import t from 'tap'
-import { systemClock } from '../../../lib/base/clock.ts'
+import { systemClock } from '../../../lib/base/time.ts'
 import { RpcClient } from '../../../lib/rpc/client.ts'
 import { CatalogReader } from '../../../lib/worker/catalog-reader.ts'
 import { fileOf, tableOf } from '../../contract/catalog.ts'

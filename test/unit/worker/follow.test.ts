@@ -1,6 +1,6 @@
 /** A worker's tie to the active master, whose calls are answered here. */
 import t from 'tap'
-import { systemClock } from '../../../lib/base/clock.ts'
+import { systemClock } from '../../../lib/base/time.ts'
 import { RpcError } from '../../../lib/rpc/index.ts'
 import { Follow } from '../../../lib/worker/follow.ts'
 import type { ActiveMaster } from '../../../lib/worker/masters.ts'

@@ -6,7 +6,6 @@ import type { TaskReport } from '../../../lib/rpc/contract.ts'
 import type { LineWriter } from '../../../lib/rpc/index.ts'
 import { textFormat } from '../../../lib/sql/index.ts'
 import { namesAt } from '../../../lib/worker/analyse.ts'
-import { Signal } from '../../../lib/worker/pause.ts'
 import { ResultQueue } from '../../../lib/worker/results.ts'
 import type { RunningQuery } from '../../../lib/worker/running-query.ts'
 import { TaskList } from '../../../lib/worker/task-list.ts'
@@ -138,27 +137,6 @@ t.test('the check of a line is no deeper in a wide table than it has to be', asy
   }
   t.ok(levels(1000, false) <= levels(2, false) + 2 * Math.log2(1000), 'halves of halves')
   t.equal(levels(1000, true), levels(1, false), 'what is NULL anyway is not looked at')
-})
-
-t.test('news are not missed', async (t) => {
-  const clock = new HandClock()
-  const { signal } = new AbortController()
-  const news = new Signal()
-  news.wake()
-  await news.wait(clock, 1e9, signal)
-  let woken = false
-  const waiting = news.wait(clock, 1000, signal).then(() => {
-    woken = true
-  })
-  clock.pass(999)
-  await turns()
-  t.notOk(woken)
-  clock.pass(1)
-  await waiting
-  const ended = new AbortController()
-  const forever = news.wait(clock, 1e9, ended.signal)
-  ended.abort()
-  await forever
 })
 
 /** A client that takes a line when the test says so. */

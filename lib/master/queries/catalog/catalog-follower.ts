@@ -2,10 +2,11 @@
  * A backup follows the catalog of the active master in its memory, so that it has almost nothing to read when it takes over.
  * What can't be read meanwhile is told once, and concludes nothing: an opening tells what it means.
  */
-import type { Clock } from '../../../base/clock.ts'
+
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import type { Turns } from '../../../base/slices.ts'
+import type { Clock } from '../../../base/time.ts'
 
 /** A store that can be followed. */
 export interface Followed {

@@ -2,8 +2,9 @@
  * How many files all tables have, and how large the largest is, for whoever watches the cluster: counted anew once in a
  * while in the background, since there may be very many tables, so the figures may be as old as that.
  */
-import type { Clock } from '../../../base/clock.ts'
+
 import { background, inSlices } from '../../../base/slices.ts'
+import type { Clock } from '../../../base/time.ts'
 import type { Table } from '../../../catalog/model.ts'
 import type { CatalogPort } from './catalog-service.ts'
 

@@ -7,10 +7,10 @@
  */
 import { realpath, rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join } from 'node:path/posix'
-import type { Clock } from '../../../base/clock.ts'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { background, inSlices } from '../../../base/slices.ts'
+import type { Clock } from '../../../base/time.ts'
 import type { Litter, Table } from '../../../catalog/model.ts'
 import { OWN_PREFIX } from '../../../catalog/own-prefix.ts'
 import { absolutePath, type CatalogState } from '../../../catalog/state.ts'

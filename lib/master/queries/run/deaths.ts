@@ -11,7 +11,7 @@
  * A read is begun again by its client at once, and nobody looks into that. A second worker that died alone under it is the
  * last.
  */
-import type { Clock } from '../../../base/clock.ts'
+import type { Clock } from '../../../base/time.ts'
 import type { Ended } from '../../../rpc/contract.ts'
 import type { Spot } from './query.ts'
 import type { WorkerCalls } from './worker-calls.ts'

@@ -18,6 +18,7 @@ import { basename, dirname, join } from 'node:path/posix'
 import type { Clock } from '../../../base/clock.ts'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
+import { type Clock, pause } from '../../../base/time.ts'
 import { FileList } from '../../../catalog/file-list.ts'
 import type { Change, Publication, Transaction } from '../../../catalog/model.ts'
 import { absolutePath, type CatalogState } from '../../../catalog/state.ts'
@@ -144,7 +145,7 @@ export class Publisher {
           'warn',
           `the result of ${queryId} is not in ${publication.location} yet: ${messageOf(error)}`,
         )
-        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
+        await pause(clock, RETRY_MS)
       }
     }
   }

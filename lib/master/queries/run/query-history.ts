@@ -12,6 +12,7 @@ import type { Clock } from '../../../base/clock.ts'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { inSlices } from '../../../base/slices.ts'
+import { type Clock, within } from '../../../base/time.ts'
 import {
   type Files,
   leavingSpoilt,
@@ -110,12 +111,7 @@ export class QueryHistory implements LogListener {
       })
     }
     if (this.#reading === null) return this.#lines
-    let cancel = (): void => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(PATIENCE_MS, resolve)
-    })
-    await Promise.race([this.#reading, late])
-    cancel()
+    await within(clock, PATIENCE_MS, this.#reading, () => {})
     return this.#lines
   }
 

@@ -17,6 +17,7 @@ import { z } from 'zod'
 import type { Clock } from '../../../base/clock.ts'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
+import { type Clock, pause } from '../../../base/time.ts'
 import { makeDirs } from '../../../ha/index.ts'
 import type { QueryRecord } from '../../../rpc/contract.ts'
 import { QUERY_ERROR_KINDS, QUERY_KINDS, QUERY_STATE_NAMES } from '../../../rpc/index.ts'
@@ -181,7 +182,7 @@ export class QueryLog {
         }
         // Lines may be there twice then: the reader takes the last of each query.
         this.#waiting = [...lines, ...this.#waiting].slice(0, MOST_WAITING)
-        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve))
+        await pause(clock, RETRY_MS)
       }
     }
   }

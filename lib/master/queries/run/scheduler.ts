@@ -6,7 +6,7 @@
  * A `run` whose answer was lost is asked again at the same worker, which knows the query by its id; meanwhile its report
  * may tell. It goes to another worker only when this one has surely not taken it. When nobody can find out, it is lost.
  */
-import type { Clock } from '../../../base/clock.ts'
+import { type Clock, pause } from '../../../base/time.ts'
 import { unreachable } from '../../../ha/index.ts'
 import type { WorkerInfo } from '../../../rpc/contract.ts'
 import type { QueryList } from './list.ts'
@@ -105,7 +105,7 @@ export class Scheduler {
         return
       }
       perhapsTaken = true
-      await new Promise<void>((resolve) => clock.after(BETWEEN_TRIES_MS, resolve))
+      await pause(clock, BETWEEN_TRIES_MS)
       if (this.#isOver(query, info)) return
     }
   }

@@ -10,6 +10,7 @@
 import { join } from 'node:path/posix'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
+import { type Clock, pause } from '../../../base/time.ts'
 import { CatalogError } from '../../../catalog/errors.ts'
 import type { DataFile } from '../../../catalog/model.ts'
 import type { CatalogState } from '../../../catalog/state.ts'
@@ -22,6 +23,12 @@ import type { Plan } from '../statements/plan.ts'
 import { Held, heldUpBy, holderOf, MOST_OVERTAKEN } from './holds.ts'
 import type { WholeManifest } from './manifests.ts'
 import type { Query } from './query.ts'
+import type { CatalogPort } from '../catalog/catalog-service.ts'
+import { Held, heldUpBy, holderOf, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
+import type { QueryList } from './list.ts'
+import { refuseMoving } from './publisher.ts'
+import type { End, Query } from './query.ts'
+import type { Waiters } from './waiters.ts'
 import {
   FULL_PAUSE_MS,
   isOver,
@@ -152,7 +159,7 @@ export class Settler {
       } catch (error) {
         log('warn', `files that a worker has written can't be looked for: ${messageOf(error)}`)
       }
-      await new Promise<void>((resolve) => clock.after(FULL_PAUSE_MS, resolve))
+      await pause(clock, FULL_PAUSE_MS)
       signal.throwIfAborted()
     }
   }

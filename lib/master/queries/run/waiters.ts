@@ -1,7 +1,7 @@
 /**
  * Long polls: who waits for a query to change. All end at once when the term does, so that none holds up a hand-over.
  */
-import type { Clock } from '../../../base/clock.ts'
+import type { Clock } from '../../../base/time.ts'
 
 export class Waiters {
   readonly #clock: Clock

@@ -4,7 +4,7 @@
  * so the silence of that time says nothing about anybody. Others may need a while to find back after a time of refusals:
  * `anewMs` says from when their silence counts at the earliest.
  */
-import type { Clock } from '../../../base/clock.ts'
+import type { Clock } from '../../../base/time.ts'
 
 export class WakingTime {
   readonly #clock: Clock

@@ -9,7 +9,7 @@
  */
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, normalize, relative } from 'node:path/posix'
-import type { Clock } from '../../../base/clock.ts'
+import { type Clock, within } from '../../../base/time.ts'
 import type { Table } from '../../../catalog/model.ts'
 import { absolutePath, type CatalogState } from '../../../catalog/state.ts'
 import { spell } from './names.ts'
@@ -107,20 +107,15 @@ export class PathRules {
   }
 
   async #inTime<T>(location: string, work: () => Promise<T>): Promise<T> {
-    let cancel = (): void => {}
-    const late = new Promise<never>((_, reject) => {
-      cancel = this.#options.clock.after(LOOK_MS, () =>
-        reject(new PathError(`the file system of '${location}' does not answer`)),
-      )
-    })
+    const late = (): never => {
+      throw new PathError(`the file system of '${location}' does not answer`)
+    }
     try {
-      return await Promise.race([work(), late])
+      return await within(this.#options.clock, LOOK_MS, work(), late)
     } catch (error) {
       if (error instanceof PathError) throw error
       const { code } = error as NodeJS.ErrnoException
       throw new PathError(`'${location}' can't be looked at: ${code ?? error}`, { cause: error })
-    } finally {
-      cancel()
     }
   }
 }

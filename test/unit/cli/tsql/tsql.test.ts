@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { systemClock } from '../../../../lib/base/clock.ts'
+import { systemClock } from '../../../../lib/base/time.ts'
 import { CliError } from '../../../../lib/cli/exit.ts'
 import { Completion } from '../../../../lib/cli/tsql/completion.ts'
 import { dfs } from '../../../../lib/cli/tsql/meta-dfs.ts'
