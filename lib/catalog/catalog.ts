@@ -9,14 +9,10 @@
  * - A store that can't be cleared up ends it: nobody knows what was kept, so whoever waits is told NOT_ACTIVE, as at the
  *   end of a term, and `onBroken` is to make that true. Another master can read back what is there, or say why not.
  */
-import type { Clock } from '../base/clock.ts'
+
 import type { Log } from '../base/log.ts'
+import type { Clock } from '../base/time.ts'
 import { notActive } from './errors.ts'
-import { messageOf } from '../base/failures.ts'
-import { inSlices, Slices } from '../base/slices.ts'
-import { type Clock, pause } from '../base/time.ts'
-import { Draft } from './apply.ts'
-import { CatalogError } from './errors.ts'
 import type { Transaction } from './model.ts'
 import { OpenTerm } from './open-term.ts'
 import { openPatiently } from './patience.ts'

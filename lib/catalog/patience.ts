@@ -2,9 +2,10 @@
  * A store that may not answer, or not at once, is asked again, with pauses that grow, until it has done what a term needs of
  * it, or the term ends. Whoever waits is told meanwhile: a file call on a dead mount never answers.
  */
-import type { Clock } from '../base/clock.ts'
+
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import type { Clock } from '../base/time.ts'
 import { CatalogError, isCode, notActive } from './errors.ts'
 import type { CatalogState } from './state.ts'
 import type { CatalogStore, Progress } from './store.ts'

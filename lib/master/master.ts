@@ -7,9 +7,8 @@
  * All ports are open from the start and on backups too: what only the active may do is refused there by the gate.
  */
 import type { FastifyInstance } from 'fastify'
+import { within } from '../base/time.ts'
 import { type Member, type MemberView, opensBeside, type Service } from '../ha/index.ts'
-import type { Log } from '../base/log.ts'
-import { type Clock, within } from '../base/time.ts'
 import {
   Guard,
   limitedServer,

@@ -1,6 +1,7 @@
 /** What a master is started with, as plain values and calls: `cli/daemon/master-life.ts` makes them of the configuration. */
-import type { Clock } from '../base/clock.ts'
+
 import type { Log } from '../base/log.ts'
+import type { Clock } from '../base/time.ts'
 import type { Addresses, Member, Service, Timing } from '../ha/index.ts'
 import type { Bind, Membership } from '../rpc/index.ts'
 import type { ConfigDocument, WebRules } from '../web/view.ts'

@@ -16,7 +16,6 @@
  * (sql-changes.ts).
  */
 import { messageOf } from '../../base/failures.ts'
-import { pause, waitingClock } from '../../base/time.ts'
 import { Draft } from '../apply.ts'
 import { type Binding, UNBOUND } from '../binding.ts'
 import { CatalogError } from '../errors.ts'

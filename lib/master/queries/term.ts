@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../../base/log.ts'
-import { type Clock, pause, within } from '../../base/time.ts'
+import type { Clock } from '../../base/time.ts'
 import { Catalog } from '../../catalog/catalog.ts'
 import { type KnownWorker, kernelOf } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'
@@ -285,7 +285,7 @@ export class QueryTerm {
     this.#waiters.endAll()
     await this.#settler.idle()
     // So that the next active knows how the last ones ended; a directory that takes too long holds up nothing.
-    await this.#within(FLUSH_MS, this.#records.flush())
+    await within(this.#options.clock, FLUSH_MS, this.#records.flush(), () => {})
   }
 
   /** The term is over. Waits for nothing that could hang. */

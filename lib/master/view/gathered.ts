@@ -3,8 +3,9 @@
  * queries. Several pages and events share one reading, a reader waits for it as long as he wants and no longer, and what
  * is old is left out, so that nothing old passes for news.
  */
-import type { Clock } from '../../base/clock.ts'
+
 import { messageOf } from '../../base/failures.ts'
+import type { Clock } from '../../base/time.ts'
 import type { WorkerRow } from '../../rpc/contract.ts'
 import { RpcError } from '../../rpc/index.ts'
 import { countQueries } from '../../web/query-page.ts'

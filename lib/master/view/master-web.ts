@@ -3,10 +3,9 @@
  * time: what has to be read or asked for is fetched beside it (gathered.ts), and waited for as long as its reader wants and
  * no longer, so that a hanging directory never hides who is active.
  */
-import type { Clock } from '../../base/clock.ts'
-import { messageOf } from '../../base/failures.ts'
+
 import { splitHostPort } from '../../base/host-port.ts'
-import { type Clock, within } from '../../base/time.ts'
+import type { Clock } from '../../base/time.ts'
 import { HaError, type Member, type Timing } from '../../ha/index.ts'
 import { hostNameOf } from '../../web/callers.ts'
 import { whyOf } from '../../web/term-words.ts'

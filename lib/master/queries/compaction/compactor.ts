@@ -18,13 +18,11 @@
  *
  * Pure. Times are the caller's clock, in ms.
  */
-
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { background, inSlices } from '../../../base/slices.ts'
-import type { FilePartition } from '../../../catalog/file-partition.ts'
 import type { Clock } from '../../../base/time.ts'
-import type { FilePartition } from '../../../catalog/file-list.ts'
+import type { FilePartition } from '../../../catalog/file-partition.ts'
 import type { Table } from '../../../catalog/model.ts'
 import type { Task } from '../../../rpc/contract.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'

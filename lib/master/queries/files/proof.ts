@@ -16,11 +16,6 @@
  * no worker and is told.
  */
 import { dirname } from 'node:path/posix'
-import type { Clock } from '../../../base/clock.ts'
-import { realpath } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path/posix'
-import { messageOf, whyNotThere } from '../../../base/failures.ts'
-import { Lane } from '../../../base/lane.ts'
 import type { Log } from '../../../base/log.ts'
 import type { Clock } from '../../../base/time.ts'
 import type { Table } from '../../../catalog/model.ts'

@@ -15,7 +15,6 @@
  */
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path/posix'
-import type { Clock } from '../../../base/clock.ts'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { type Clock, pause } from '../../../base/time.ts'

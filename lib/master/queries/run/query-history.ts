@@ -8,7 +8,6 @@
  */
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path/posix'
-import type { Clock } from '../../../base/clock.ts'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { inSlices } from '../../../base/slices.ts'

@@ -10,11 +10,9 @@
  * It is a convenience, not the truth: the truth about changes is in the catalog. So it never holds up an answer: lines
  * wait in a bounded queue, are written together, and are dropped and counted when the directory can't take them.
  */
-import type { FileHandle } from 'node:fs/promises'
-import { open, readdir } from 'node:fs/promises'
+import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path/posix'
 import { z } from 'zod'
-import type { Clock } from '../../../base/clock.ts'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { type Clock, pause } from '../../../base/time.ts'

@@ -4,7 +4,7 @@
  *
  * It waits for nobody's table, and looks at no files: what is to be recorded, and when, is decided elsewhere (settle.ts).
  */
-import type { Clock } from '../../../base/clock.ts'
+import type { Clock } from '../../../base/time.ts'
 import { CatalogError } from '../../../catalog/errors.ts'
 import type { Outcome, Transaction } from '../../../catalog/model.ts'
 import type { CatalogState } from '../../../catalog/state.ts'

@@ -10,7 +10,7 @@
 import { join } from 'node:path/posix'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
-import { type Clock, pause } from '../../../base/time.ts'
+import { pause } from '../../../base/time.ts'
 import { CatalogError } from '../../../catalog/errors.ts'
 import type { DataFile } from '../../../catalog/model.ts'
 import type { CatalogState } from '../../../catalog/state.ts'
@@ -23,12 +23,6 @@ import type { Plan } from '../statements/plan.ts'
 import { Held, heldUpBy, holderOf, MOST_OVERTAKEN } from './holds.ts'
 import type { WholeManifest } from './manifests.ts'
 import type { Query } from './query.ts'
-import type { CatalogPort } from '../catalog/catalog-service.ts'
-import { Held, heldUpBy, holderOf, MOST_OVERTAKEN, refuseHeld } from './holds.ts'
-import type { QueryList } from './list.ts'
-import { refuseMoving } from './publisher.ts'
-import type { End, Query } from './query.ts'
-import type { Waiters } from './waiters.ts'
 import {
   FULL_PAUSE_MS,
   isOver,

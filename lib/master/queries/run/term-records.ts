@@ -2,8 +2,9 @@
  * What a term tells and keeps of its queries: the records that people see, each of whose changes is a line in the query
  * log, and what the log of earlier terms tells this one. Nobody waits for the log but a hand-over, for a moment.
  */
-import type { Clock } from '../../../base/clock.ts'
+
 import type { Log } from '../../../base/log.ts'
+import type { Clock } from '../../../base/time.ts'
 import type { Outcome } from '../../../catalog/model.ts'
 import type { QueryRecord } from '../../../rpc/contract.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'

@@ -3,7 +3,6 @@
  * goes; what this master had not known is adopted, what has ended is recorded and forgotten there, and what nobody
  * waits for any more is stopped. What a worker ran that is gone is another matter (losses.ts).
  */
-
 import type { Log } from '../../../base/log.ts'
 import type { Clock } from '../../../base/time.ts'
 import type { QueryError, Task, TaskReport, WorkerInfo } from '../../../rpc/contract.ts'
@@ -13,7 +12,6 @@ import type { CatalogPort } from '../catalog/catalog-service.ts'
 import type { Proof } from '../files/proof.ts'
 import type { QueryList } from './list.ts'
 import { type Losses, lostError } from './losses.ts'
-import type { Deaths } from './deaths.ts'
 import { Manifests } from './manifests.ts'
 import { changesData, type EndState, isBackground, kindOf, type Query } from './query.ts'
 import { type Scheduler, spotOf } from './scheduler.ts'

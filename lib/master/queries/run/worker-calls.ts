@@ -2,11 +2,11 @@
  * What a master tells its workers: one kept connection pool for each, and what became of a `run`, as far as it is sure.
  * And what the address of a worker that is gone says.
  */
-import type { Clock } from '../../../base/clock.ts'
+
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
-import { unreachable } from '../../../ha/index.ts'
 import type { Clock } from '../../../base/time.ts'
+import { unreachable } from '../../../ha/index.ts'
 import { RpcClient } from '../../../rpc/client.ts'
 import type { ManifestPage, Task, WorkerInfo } from '../../../rpc/contract.ts'
 import { RpcError } from '../../../rpc/errors.ts'
