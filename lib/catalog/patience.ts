@@ -5,7 +5,7 @@
 
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
-import type { Clock } from '../base/time.ts'
+import { type Clock, pause } from '../base/time.ts'
 import { CatalogError, isCode, notActive } from './errors.ts'
 import type { CatalogState } from './state.ts'
 import type { CatalogStore, Progress } from './store.ts'
@@ -49,7 +49,7 @@ export async function openPatiently(options: Opening) {
     } finally {
       watch.rest()
     }
-    await pause(clock, signal, pauseMs)
+    await pause(clock, pauseMs, signal)
   }
 }
 
@@ -70,7 +70,7 @@ export async function proveAppended(
       const facts = { term, error: error.message, pauseMs }
       log('warn', "the catalog's files can't be looked for", facts)
     }
-    await pause(clock, signal, pauseMs)
+    await pause(clock, pauseMs, signal)
     refuseWhenEnded()
   }
 }
@@ -95,7 +95,7 @@ export async function writeAnew(
       failed(text)
       log('error', text, { term, pauseMs })
     }
-    await pause(clock, signal, pauseMs)
+    await pause(clock, pauseMs, signal)
   }
 }
 
@@ -175,14 +175,3 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
 }
-
-const pause = (clock: Clock, signal: AbortSignal, pauseMs: number): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      cancel()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const cancel = clock.after(pauseMs, done)
-    signal.addEventListener('abort', done, { once: true })
-  })

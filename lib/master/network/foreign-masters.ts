@@ -5,85 +5,13 @@
  * So the listed masters that are no connected members are asked who they are, now and then, and told who asks: the other
  * side looks back at whoever asked, and both know. Nothing that a stranger says of himself is believed: only what answers
  * at his address.
- *
- * Where masters of this cluster listen for clients, as far as this master has ever known: for a client that hears a part
- * of its list only. An address of it that is silent may be a master of ours that is down, or another cluster's, and
- * without this answer nobody could tell a failover from a wrong list.
- *
- * Ours are the members in the directory, also those that were there earlier, the holders of the last terms, and whom
- * conf/masters names, unless he has answered for another cluster.
  */
 
-import { joinHostPort, splitHostPort } from '../../base/host-port.ts'
+import { splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
 import type { Clock } from '../../base/time.ts'
-import type { Addresses, HistoryEntry, MemberView } from '../../ha/index.ts'
 import { RpcClient } from '../../rpc/client.ts'
 import { RpcError } from '../../rpc/index.ts'
-import { othersOf } from '../view/cluster-view.ts'
-
-export interface OwnMastersOptions {
-  /** As conf/masters lists them now: umbilical addresses. */
-  readonly listed: () => readonly string[]
-  /** Of those, the ones that answered for another cluster when they answered last. */
-  readonly isForeign: (address: string) => boolean
-  /** The last terms, newest first; its rejection is no news. */
-  readonly history: () => Promise<readonly HistoryEntry[]>
-}
-
-/** So many masters that are gone are remembered. */
-const MOST_SEEN = 64
-
-export class OwnMasters {
-  readonly #options: OwnMastersOptions
-  #seen = new Set<string>()
-
-  constructor(options: OwnMastersOptions) {
-    this.#options = options
-  }
-
-  /** The members as the directory shows them now. */
-  note(view: MemberView): void {
-    for (const { hostname, addresses } of othersOf(view)) {
-      for (const name of namesOf(addresses.clientRpc, hostname)) {
-        this.#seen.delete(name)
-        this.#seen.add(name)
-      }
-    }
-    if (this.#seen.size > MOST_SEEN) this.#seen = new Set([...this.#seen].slice(-MOST_SEEN))
-  }
-
-  /** Client RPC addresses, each under every name that is known of its host. */
-  async names({ self }: MemberView): Promise<string[]> {
-    const { listed, isForeign, history } = this.#options
-    const past = await history().catch(() => [])
-    const umbilical = [
-      ...listed().filter((address) => !isForeign(address)),
-      ...past.flatMap(({ term }) => namesOf(term.address, term.hostname)),
-    ]
-    const all = [
-      ...namesOf(self.addresses.clientRpc, self.hostname),
-      ...this.#seen,
-      ...umbilical.flatMap((address) => clientOf(address, self.addresses) ?? []),
-    ]
-    return [...new Set(all)]
-  }
-}
-
-function namesOf(address: string, hostname: string): string[] {
-  const split = splitHostPort(address)
-  if (split === null) return []
-  const byHostname = joinHostPort({ host: hostname, port: split.port })
-  return splitHostPort(byHostname) === null ? [address] : [address, byHostname]
-}
-
-/** A master shifts all its ports by the same distance. */
-function clientOf(umbilical: string, own: Addresses): string | null {
-  const split = splitHostPort(umbilical)
-  const [from, to] = [splitHostPort(own.umbilical), splitHostPort(own.clientRpc)]
-  if (split === null || from === null || to === null) return null
-  return joinHostPort({ host: split.host, port: split.port + to.port - from.port })
-}
 
 export interface ForeignMaster {
   /** Umbilical address. */

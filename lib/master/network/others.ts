@@ -18,9 +18,10 @@ import type { Rights } from '../active-gate.ts'
 import { type MasterOptions, UNTIMED_MS } from '../options.ts'
 import { othersOf } from '../view/cluster-view.ts'
 import type { ContestLetters } from './contest-letters.ts'
-import { type ForeignMaster, type ForeignMasters, OwnMasters } from './foreign-masters.ts'
+import type { ForeignMaster, ForeignMasters } from './foreign-masters.ts'
+import { OwnMasters, PeerNews } from './heard.ts'
 import type { MasterNetwork } from './network.ts'
-import { PeerNews, type Peers } from './peers.ts'
+import type { Peers } from './peers.ts'
 import { SplitBrainAlarm } from './split-brain.ts'
 
 type Plain =

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../../base/log.ts'
-import type { Clock } from '../../base/time.ts'
+import { type Clock, within } from '../../base/time.ts'
 import { Catalog } from '../../catalog/catalog.ts'
 import { type KnownWorker, kernelOf } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/contract.ts'

@@ -5,7 +5,7 @@
  */
 
 import { messageOf } from '../../base/failures.ts'
-import type { Clock } from '../../base/time.ts'
+import { type Clock, within } from '../../base/time.ts'
 import type { WorkerRow } from '../../rpc/contract.ts'
 import { RpcError } from '../../rpc/index.ts'
 import { countQueries } from '../../web/query-page.ts'
@@ -132,12 +132,7 @@ export class Gathered {
       serving() ? null : this.#activeWorkers.fresh(),
       this.#readSince(own().epoch),
     ]
-    let cancel = (): void => {}
-    const late = new Promise<void>((resolve) => {
-      cancel = clock.after(patienceMs, resolve)
-    })
-    await Promise.race([Promise.all(asked), late])
-    cancel()
+    await within(clock, patienceMs, Promise.all(asked), () => {})
   }
 
   /** Of the term that the history tells of; read beside it while it is not known. */

@@ -24,7 +24,8 @@ import type {
   WebView,
   WorkersDocument,
 } from '../../web/view.ts'
-import type { PeerNews, Peers } from '../network/peers.ts'
+import type { PeerNews } from '../network/heard.ts'
+import type { Peers } from '../network/peers.ts'
 import type { QueryServices } from '../queries/services.ts'
 import { clusterDocument } from './cluster-document.ts'
 import { type OwnFacts, othersOf } from './cluster-view.ts'

@@ -1,7 +1,7 @@
 /** Whom a master counts among its cluster when a client asks: members, also former ones, past holders, listed ones. */
 import t from 'tap'
 import type { Addresses, HistoryEntry, MemberView } from '../../../lib/ha/index.ts'
-import { OwnMasters } from '../../../lib/master/network/foreign-masters.ts'
+import { OwnMasters } from '../../../lib/master/network/heard.ts'
 
 const addressesOf = (host: string, first: number): Addresses => ({
   umbilical: `${host}:${first}`,

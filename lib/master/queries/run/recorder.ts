@@ -4,7 +4,7 @@
  *
  * It waits for nobody's table, and looks at no files: what is to be recorded, and when, is decided elsewhere (settle.ts).
  */
-import type { Clock } from '../../../base/time.ts'
+import { type Clock, pause } from '../../../base/time.ts'
 import { CatalogError } from '../../../catalog/errors.ts'
 import type { Outcome, Transaction } from '../../../catalog/model.ts'
 import type { CatalogState } from '../../../catalog/state.ts'
@@ -62,7 +62,7 @@ export class Recorder {
       } catch (thrown) {
         if (!(thrown instanceof CatalogError) || thrown.code !== 'FULL') throw thrown
         if (!maySucceed) break
-        await new Promise<void>((resolve) => clock.after(FULL_PAUSE_MS, resolve))
+        await pause(clock, FULL_PAUSE_MS)
         if (signal.aborted) return
       }
     }
@@ -91,7 +91,7 @@ export class Recorder {
       }
       const outcome = catalog.state().outcome(queryId)
       if (outcome !== null) throw new AlreadyEnded(outcome)
-      await new Promise<void>((resolve) => clock.after(AGAIN_MS, resolve))
+      await pause(clock, AGAIN_MS)
     }
   }
 

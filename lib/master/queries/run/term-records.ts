@@ -4,7 +4,7 @@
  */
 
 import type { Log } from '../../../base/log.ts'
-import type { Clock } from '../../../base/time.ts'
+import { type Clock, pause } from '../../../base/time.ts'
 import type { Outcome } from '../../../catalog/model.ts'
 import type { QueryRecord } from '../../../rpc/contract.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
@@ -88,7 +88,7 @@ export class TermRecords {
     const { list, catalog, history, term, awakeMs, clock } = this.#options
     let lines = await history.allLines()
     while (lines === null && !this.#over) {
-      await new Promise<void>((resolve) => clock.after(INHERIT_PAUSE_MS, resolve))
+      await pause(clock, INHERIT_PAUSE_MS)
       lines = await history.allLines()
     }
     if (this.#over) return
