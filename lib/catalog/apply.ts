@@ -12,7 +12,7 @@
 import { unreachable } from '../ha/index.ts'
 import { ChangingState } from './changing-state.ts'
 import { CatalogError, conflict, exists, missing } from './errors.ts'
-import { fallenOf, fallenOfAll } from './fallen-files.ts'
+import { fallenOf, fallenOfAll } from './changing-state.ts'
 import { FileList } from './file-list.ts'
 import type { FilePartition } from './file-partition.ts'
 import { withInternedColumns } from './interned-columns.ts'

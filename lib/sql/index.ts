@@ -1,5 +1,5 @@
 /** The only door: what a statement says, how types are called, where statements end. */
-export { type EngineText, engineText, firstParameter } from './engine-text.ts'
+export { type EngineText, engineText, firstParameter } from './query-text.ts'
 export { quoteName, quoteText } from './names.ts'
 export { parseStatement } from './parse.ts'
 export { prepareParser } from './parser.ts'

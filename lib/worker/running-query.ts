@@ -21,7 +21,7 @@ import { stage, type Way } from './staging.ts'
 import { cutError, MessageRoom } from './task-list.ts'
 import type { TypeNames } from './write-plan.ts'
 import { Written } from './written.ts'
-import { type Rows, zonedRows } from './zoned-rows.ts'
+import { type Rows, zonedRows } from './results.ts'
 
 export interface QueryParts {
   readonly engine: Engine

@@ -24,7 +24,7 @@ import { Roots } from '../../lib/worker/roots.ts'
 import { type QueryParts, RunningQuery } from '../../lib/worker/running-query.ts'
 import { enterScope, type ScopeParts } from '../../lib/worker/scope.ts'
 import { type Staged, type StagingInput, stage } from '../../lib/worker/staging.ts'
-import { zonedRows } from '../../lib/worker/zoned-rows.ts'
+import { zonedRows } from '../../lib/worker/results.ts'
 
 export const TYPES = { toDuckDb, fromDuckDb }
 

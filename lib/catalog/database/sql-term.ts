@@ -21,7 +21,7 @@ import {
   type SqlRow,
   type SqlSession,
 } from './sql-connection.ts'
-import type { SqlErrors } from './sql-errors.ts'
+import type { SqlErrors } from './sql-connection.ts'
 
 const LOCK_POLL_MS = 20
 /** For so many polls a take-over waits for the row before it ends the session that holds it. */
