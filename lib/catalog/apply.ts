@@ -10,9 +10,8 @@
  * the newest 100,000.
  */
 import { unreachable } from '../ha/index.ts'
-import { ChangingState } from './changing-state.ts'
+import { ChangingState, fallenOf, fallenOfAll } from './changing-state.ts'
 import { CatalogError, conflict, exists, missing } from './errors.ts'
-import { fallenOf, fallenOfAll } from './changing-state.ts'
 import { FileList } from './file-list.ts'
 import type { FilePartition } from './file-partition.ts'
 import { withInternedColumns } from './interned-columns.ts'

@@ -8,14 +8,15 @@
  * a user brought (ADD PARTITION … LOCATION) is never ours to remove, and what is among the new files stays. Pure, in steps: a
  * table may have millions of them.
  */
-import { missing } from './errors.ts'
-import type { PersistentMap } from './persistent-map.ts'
-import { CatalogState, type Delta, forkMaps, type Maps, absolutePath } from './state.ts'
+
 import { isAbsolute } from 'node:path'
+import { missing } from './errors.ts'
 import type { FileList } from './file-list.ts'
 import type { FilePartition } from './file-partition.ts'
 import type { Table } from './model.ts'
 import { OWN_PREFIX } from './own-prefix.ts'
+import type { PersistentMap } from './persistent-map.ts'
+import { absolutePath, CatalogState, type Delta, forkMaps, type Maps } from './state.ts'
 
 /** Absolute paths, some or none in each step: the files of those partitions. */
 export function* fallenOf(

@@ -10,21 +10,31 @@ export { type Build, Catalog, type CatalogOptions } from './catalog.ts'
 export { DumpReader, dumpLines, dumpPieces, isEmptyCatalog } from './dump.ts'
 export { CatalogError, type CatalogErrorCode } from './errors.ts'
 export { FileList } from './file-list.ts'
+export type { FilePartition, FilePiece } from './file-partition.ts'
 export type {
   CatalogData,
   Change,
   Column,
   Database,
   DataFile,
+  FailureKind,
   FileFormat,
+  Join,
   Litter,
   Outcome,
   PlainTable,
   Publication,
+  SomeFiles,
   Table,
   Transaction,
 } from './model.ts'
 export { openCatalogStore, STORE_CLASSES, type StoreOptions, sharedStore } from './open.ts'
+export type { PartitionTest } from './partition-condition.ts'
+export type { Files } from './shared/files.ts'
+export type { Memory } from './shared/memory.ts'
+export type { Restorable } from './shared/restorable.ts'
+export type { SharedStore } from './shared/shared-store.ts'
+export type { TableNames } from './state.ts'
 export {
   absolutePath,
   CatalogState,

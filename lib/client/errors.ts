@@ -1,5 +1,5 @@
 /** What a caller of the client library gets to see: his own mistakes, a cluster without a master, a lost result. */
-import type { QueryErrorKind } from '../rpc/errors.ts'
+import type { QueryErrorKind } from '../rpc/index.ts'
 
 export interface Place {
   readonly line: number

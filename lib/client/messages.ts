@@ -2,8 +2,9 @@
  * The contract's messages as the client sees them. Their types are the contract's own; what arrives is checked here for
  * what the client relies on, by hand: loading the schemas would take longer than a short query.
  */
-import type { AnswerOf, LineOf, RequestOf, Services } from '../rpc/contract.ts'
+
 import { RpcError } from '../rpc/errors.ts'
+import type { AnswerOf, LineOf, RequestOf, Services } from '../rpc/index.ts'
 
 export type Session = RequestOf<Services['client']['submit']>['session']
 export type QueryStatus = AnswerOf<Services['client']['submit']>

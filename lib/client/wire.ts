@@ -11,8 +11,8 @@ import { splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
 import { jsonOrNull, textOf } from '../rpc/client.ts'
 import { CLUSTER_HEADER, clusterAnswering, clusterName } from '../rpc/cluster-id.ts'
-import type { EPOCH_HEADER as EpochHeader } from '../rpc/contract.ts'
 import { errorFrom, RpcError } from '../rpc/errors.ts'
+import type { EPOCH_HEADER as EpochHeader } from '../rpc/index.ts'
 
 export interface CallOptions {
   /** For a call the whole of it; for a stream until its first byte is answered. */

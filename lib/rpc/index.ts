@@ -2,14 +2,41 @@
 export { requireForUs, requireIfNamed } from './cluster-id.ts'
 export type {
   Announcement,
+  AnswerOf,
+  BoundNames,
+  CatalogTable,
+  ColumnInfo,
+  Compaction,
+  Comparison,
+  Condition,
   ContestAnswer,
   ContestRequest,
+  Ended,
+  EPOCH_HEADER,
+  FilePage,
+  LineOf,
+  Manifest,
+  ManifestPage,
   MasterStatus,
+  QueryError,
+  QueryRecord,
+  QueryStatus,
+  RequestOf,
+  ResolveRequest,
   ServiceName,
   ServiceStatus,
+  Services,
+  Session,
   Standing,
+  TableDraft,
+  Task,
+  TaskReport,
+  WorkerInfo,
+  WorkerRow,
+  WriteTarget,
 } from './contract.ts'
 export { contestLetter, contestReply } from './contract.ts'
+export type { QueryErrorKind } from './errors.ts'
 export { bodyOf, QUERY_ERROR_KINDS, RPC_ERRORS, type RpcCode, RpcError } from './errors.ts'
 export type { Gate, Pass } from './guard.ts'
 export { Guard, type Membership, type Refused } from './guard.ts'

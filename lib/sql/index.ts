@@ -1,10 +1,12 @@
 /** The only door: what a statement says, how types are called, where statements end. */
-export { type EngineText, engineText, firstParameter } from './query-text.ts'
+
 export { quoteName, quoteText } from './names.ts'
 export { parseStatement } from './parse.ts'
 export { prepareParser } from './parser.ts'
 export { placeAt, placeWithin, withPlace } from './place.ts'
+export { type EngineText, engineText, firstParameter } from './query-text.ts'
 export { splitStatements, type Unfinished } from './split.ts'
+export type { Location, Named } from './statement.ts'
 export {
   type AlterAction,
   type InsertTarget,

@@ -9,7 +9,7 @@
 import type { IToken } from './chevrotain.ts'
 import { endOf, scan, tokenize } from './lexer.ts'
 import { Lines, placeAt, placeWithin } from './place.ts'
-import { SqlError, type SqlText, type Place } from './statement.ts'
+import { type Place, SqlError, type SqlText } from './statement.ts'
 import * as T from './tokens.ts'
 
 export interface EngineText {

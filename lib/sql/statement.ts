@@ -2,7 +2,7 @@
  * What a statement says, once parsed. Queries stay text, because DuckDB speaks them; everything that Tajo adds to SQL
  * is taken apart here. Places count from 1, in the text that the user wrote.
  */
-import type { Column } from '../catalog/model.ts'
+import type { Column } from '../catalog/index.ts'
 
 export interface Place {
   readonly line: number

@@ -1,5 +1,5 @@
 /** CREATE, DROP, TRUNCATE, OPTIMIZE of databases and tables, and INSERT. */
-import type { Column } from '../catalog/model.ts'
+import type { Column } from '../catalog/index.ts'
 import { EOF, tokenMatcher } from './chevrotain.ts'
 import { CommonRules } from './common-rules.ts'
 import type { InsertTarget, Location, SqlText, Statement, Storage, TableName } from './statement.ts'

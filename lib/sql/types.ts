@@ -6,10 +6,10 @@
  */
 import { complain } from './complaint.ts'
 import { tokenize } from './lexer.ts'
+import { quoteName } from './names.ts'
 import { theParser } from './parser.ts'
 import { SqlError } from './statement.ts'
-import { type TypeTree, duckDbType, IN_DUCKDB, tajoType } from './tajo-types.ts'
-import { quoteName } from './names.ts'
+import { duckDbType, IN_DUCKDB, type TypeTree, tajoType } from './tajo-types.ts'
 
 /** By DuckDB's spelling. */
 export const IN_TAJO: Readonly<Record<string, string>> = {

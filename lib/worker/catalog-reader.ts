@@ -4,8 +4,8 @@
  */
 import { type Clock, pause } from '../base/time.ts'
 import { FileList } from '../catalog/file-list.ts'
-import type { Table } from '../catalog/model.ts'
-import type { FilePage, ResolveRequest } from '../rpc/contract.ts'
+import type { Table } from '../catalog/index.ts'
+import type { FilePage, ResolveRequest } from '../rpc/index.ts'
 import { RPC_ERRORS, RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import { QueryFault } from './query-error.ts'

@@ -8,9 +8,8 @@
  */
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
-import type { DataFile, Table } from '../catalog/model.ts'
+import type { DataFile, PartitionTest, Table } from '../catalog/index.ts'
 import { isHidden, OWN_PREFIX } from '../catalog/own-prefix.ts'
-import type { PartitionTest } from '../catalog/partition-condition.ts'
 import { QueryFault } from './query-error.ts'
 import type { Roots } from './roots.ts'
 import { canBeRead } from './sql-text.ts'

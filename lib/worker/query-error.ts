@@ -8,7 +8,7 @@
  */
 import { messageOf, saysNoSpace } from '../base/failures.ts'
 import { comesOfNoSpace, systemWords } from '../ha/index.ts'
-import type { QueryError } from '../rpc/contract.ts'
+import type { QueryError } from '../rpc/index.ts'
 import { RpcError } from '../rpc/index.ts'
 import { type EngineText, fromDuckDb, type Place, SqlError } from '../sql/index.ts'
 import { EngineError } from './duckdb-errors.ts'

@@ -8,20 +8,25 @@
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
-import type { Manifest, ManifestPage, QueryError, Task, TaskReport } from '../rpc/contract.ts'
-import type { LineWriter } from '../rpc/index.ts'
+import type {
+  LineWriter,
+  Manifest,
+  ManifestPage,
+  QueryError,
+  Task,
+  TaskReport,
+} from '../rpc/index.ts'
 import { type EngineText, engineText } from '../sql/index.ts'
 import type { Engine, EngineConnection } from './duckdb.ts'
 import { FUNCTION_COLUMNS, functionRows } from './functions.ts'
 import { joinFiles } from './joining.ts'
 import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
-import { type ResultLimits, ResultQueue } from './results.ts'
+import { type ResultLimits, ResultQueue, type Rows, zonedRows } from './results.ts'
 import { enterScope, type ScopeParts } from './scope.ts'
 import { stage, type Way } from './staging.ts'
 import { cutError, MessageRoom } from './task-list.ts'
 import type { TypeNames } from './write-plan.ts'
 import { Written } from './written.ts'
-import { type Rows, zonedRows } from './results.ts'
 
 export interface QueryParts {
   readonly engine: Engine

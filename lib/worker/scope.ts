@@ -6,10 +6,10 @@
  * was called otherwise. Pure.
  */
 import { hostname } from 'node:os'
-import type { Table } from '../catalog/model.ts'
-import { type PartitionTest, testOf } from '../catalog/partition-condition.ts'
+import type { PartitionTest, Table } from '../catalog/index.ts'
+import { testOf } from '../catalog/partition-condition.ts'
 import { contentVersionOf } from '../catalog/state.ts'
-import type { BoundNames, Manifest } from '../rpc/contract.ts'
+import type { BoundNames, Manifest } from '../rpc/index.ts'
 import { type EngineText, SqlError } from '../sql/index.ts'
 import { analyse, type TableUse } from './analyse.ts'
 import type { AskedTable } from './catalog-reader.ts'

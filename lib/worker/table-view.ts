@@ -7,7 +7,7 @@
  * say the same, DuckDB takes them from there, which lets it pass over files that can't have what is asked for.
  */
 import { join } from 'node:path'
-import type { Column, Table } from '../catalog/model.ts'
+import type { Column, Table } from '../catalog/index.ts'
 import { fromDuckDb, textFormat } from '../sql/index.ts'
 import type { FoundFile } from './data-files.ts'
 import { tableName } from './data-files.ts'

@@ -12,7 +12,7 @@
  * - manifests: `MANIFEST_CHARS` and `MANIFEST_FILES` for all of a message together, since a master reads them in one piece;
  *   what has no room is told of only, and the master fetches it (`worker.manifest`).
  */
-import type { Task, TaskReport } from '../rpc/contract.ts'
+import type { Task, TaskReport } from '../rpc/index.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { RunningQuery } from './running-query.ts'
 

@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { type Clock, pause } from '../base/time.ts'
-import type { QueryError, Task, WorkerInfo } from '../rpc/contract.ts'
+import type { QueryError, Task, WorkerInfo } from '../rpc/index.ts'
 import {
   type Bind,
   type Gate,

@@ -2,8 +2,8 @@
  * How a query's columns become a table's: which one goes where, with which type, and what is missing. Pure. Everything
  * that doesn't fit is told before a byte is written.
  */
-import type { Column } from '../catalog/model.ts'
-import type { WriteTarget } from '../rpc/contract.ts'
+import type { Column } from '../catalog/index.ts'
+import type { WriteTarget } from '../rpc/index.ts'
 import type { Place } from '../sql/index.ts'
 import type { EngineColumn } from './duckdb-stream.ts'
 import { QueryFault } from './query-error.ts'

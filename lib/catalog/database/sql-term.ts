@@ -14,6 +14,7 @@ import { CatalogError } from '../errors.ts'
 import type { Begun } from '../shared/begun.ts'
 import type { Batch } from '../store.ts'
 import { forgetBeyond, keepChange, type Place, placeIn } from './sql-changes.ts'
+import type { SqlErrors } from './sql-connection.ts'
 import {
   type Dialect,
   type SqlConnection,
@@ -21,7 +22,6 @@ import {
   type SqlRow,
   type SqlSession,
 } from './sql-connection.ts'
-import type { SqlErrors } from './sql-connection.ts'
 
 const LOCK_POLL_MS = 20
 /** For so many polls a take-over waits for the row before it ends the session that holds it. */

@@ -8,17 +8,17 @@
  */
 import { join } from 'node:path'
 import type { Log } from '../../base/log.ts'
+import type { Turns } from '../../base/slices.ts'
 import { CatalogError } from '../errors.ts'
 import { makeMark } from './begin-part.ts'
 import { markFile } from './begun.ts'
+import { isAt } from './chain.ts'
 import { makeSign } from './checkpoint.ts'
 import type { Files } from './files.ts'
-import { linksAbove, type Session } from './session.ts'
-import type { Turns } from '../../base/slices.ts'
-import { isAt } from './chain.ts'
 import type { Place } from './journal.ts'
 import type { Memory } from './memory.ts'
 import { glanceAt, readNewest } from './newest.ts'
+import { linksAbove, type Session } from './session.ts'
 
 /** What a glance does not show is seen at one look of so many. */
 const GLANCES = 10

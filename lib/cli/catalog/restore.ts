@@ -11,10 +11,9 @@
  */
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { CatalogState, Restorable, SharedStore } from '../../catalog/index.ts'
 import { CatalogError, IDS_OF_THE_LOST, isEmptyCatalog, sharedStore } from '../../catalog/index.ts'
-import type { Restorable } from '../../catalog/shared/restorable.ts'
-import type { SharedStore } from '../../catalog/shared/shared-store.ts'
-import { absolutePath, type CatalogState } from '../../catalog/state.ts'
+import { absolutePath } from '../../catalog/state.ts'
 import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
 import { HaError, inToolTerm } from '../../ha/index.ts'
 import type { CommandContext } from '../arguments.ts'

@@ -9,10 +9,8 @@
  */
 import { stat } from 'node:fs/promises'
 import type { Log } from '../../base/log.ts'
-import type { Binding } from '../../catalog/binding.ts'
 import { CatalogError } from '../../catalog/errors.ts'
-import type { Memory } from '../../catalog/shared/memory.ts'
-import type { Origin, ReadableStore } from '../../catalog/store.ts'
+import type { Binding, Memory, Origin, ReadableStore } from '../../catalog/index.ts'
 import { parseDerby } from '../../catalog/uri.ts'
 import type { Configuration } from '../../conf/index.ts'
 import type { QueryOptions } from '../../master/index.ts'

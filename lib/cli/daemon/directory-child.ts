@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Log } from '../../base/log.ts'
-import type { Origin } from '../../catalog/store.ts'
+import type { Origin } from '../../catalog/index.ts'
 import {
   type Addresses,
   checkStorage,

@@ -8,16 +8,16 @@
  * What the demo is about: kill -9 of the active master in the middle of a query, and what is seen of it.
  */
 import { TajoClient } from '../../client/index.ts'
+import type { HistoryEntry } from '../../ha/index.ts'
 import { whyOf } from '../../web/term-words.ts'
 import type { CommandContext, Run } from '../arguments.ts'
+import { askDirectory } from '../daemon/directory.ts'
 import { EXIT, failure } from '../exit.ts'
 import { duration, json } from '../print.ts'
 import { askMaster } from '../sight/look-around.ts'
 import { DemoCluster, type DemoMaster, type DemoProcess, whyEnded } from './cluster.ts'
-import { DEMO_ROWS, until, DemoQuery } from './query.ts'
+import { DEMO_ROWS, DemoQuery, until } from './query.ts'
 import { type Answered, DemoStream } from './stream.ts'
-import type { HistoryEntry } from '../../ha/index.ts'
-import { askDirectory } from '../daemon/directory.ts'
 
 /** Ends a demo that is broken; each step takes a second at most, and many times that on a machine with much else to do. */
 const STEP_MS = 60_000

@@ -3,7 +3,7 @@
  * themselves, so the script only waits until as many as it started are there.
  */
 import { pause, waitingClock } from '../../base/time.ts'
-import type { HostPort } from '../../conf/address.ts'
+import type { HostPort } from '../../conf/index.ts'
 import { exchange, NoAnswer } from '../sight/http.ts'
 
 const ANSWER_MS = 2000

@@ -5,7 +5,7 @@
  * Where statements end, for text so plain that no lexer is needed to see it. Loading the SQL lexer takes longer than
  * most statements run, so it is left alone until there is a quote or a comment to be understood.
  */
-import type { SqlText } from '../../sql/statement.ts'
+import type { SqlText } from '../../sql/index.ts'
 
 /** Quotes, dollar quotes, comments: what a semicolon can hide in. */
 const HIDING = /['"$]|--|\/\*/

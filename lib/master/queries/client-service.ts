@@ -6,10 +6,11 @@
  * after it is in the catalog.
  */
 import type { Clock } from '../../base/time.ts'
-import type { CatalogError } from '../../catalog/errors.ts'
-import type { QueryError, QueryStatus } from '../../rpc/contract.ts'
+import type { CatalogError } from '../../catalog/index.ts'
+import type { QueryError, QueryStatus } from '../../rpc/index.ts'
 import { type Handlers, RpcError } from '../../rpc/index.ts'
-import { SqlError, type Statement } from '../../sql/statement.ts'
+import type { Statement } from '../../sql/index.ts'
+import { SqlError } from '../../sql/statement.ts'
 import type { CatalogPort } from './catalog/catalog-service.ts'
 import type { CompactionOptions } from './compaction/compaction.ts'
 import type { Deaths } from './run/deaths.ts'

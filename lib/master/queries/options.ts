@@ -1,6 +1,5 @@
 /** What the query services are started with, as plain values: `cli/daemon/master-life.ts` makes them of the configuration. */
-import type { Files } from '../../catalog/shared/files.ts'
-import type { ReadableStore } from '../../catalog/store.ts'
+import type { Files, ReadableStore } from '../../catalog/index.ts'
 import type { CompactionOptions } from './compaction/compaction.ts'
 import type { ProofOptions } from './files/proof.ts'
 

@@ -14,12 +14,16 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path/posix'
 import { inSlices, Slices } from '../../../base/slices.ts'
 import type { Clock } from '../../../base/time.ts'
-import type { FilePiece } from '../../../catalog/file-partition.ts'
-import type { Table, Transaction } from '../../../catalog/model.ts'
+import type {
+  CatalogState,
+  FilePiece,
+  PartitionTest,
+  Table,
+  Transaction,
+} from '../../../catalog/index.ts'
 import { isHidden, OWN_PREFIX } from '../../../catalog/own-prefix.ts'
-import { type PartitionTest, testOf } from '../../../catalog/partition-condition.ts'
-import type { CatalogState } from '../../../catalog/state.ts'
-import type { CatalogTable, FilePage, ResolveRequest } from '../../../rpc/contract.ts'
+import { testOf } from '../../../catalog/partition-condition.ts'
+import type { CatalogTable, FilePage, ResolveRequest } from '../../../rpc/index.ts'
 import { type Handlers, RpcError } from '../../../rpc/index.ts'
 import { placeOf, sortedNames } from '../statements/names.ts'
 

@@ -5,7 +5,7 @@
 
 import { background, inSlices } from '../../../base/slices.ts'
 import type { Clock } from '../../../base/time.ts'
-import type { Table } from '../../../catalog/model.ts'
+import type { Table } from '../../../catalog/index.ts'
 import type { CatalogPort } from './catalog-service.ts'
 
 export interface TableCounts {

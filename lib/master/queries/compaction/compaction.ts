@@ -6,12 +6,17 @@
 import { join } from 'node:path/posix'
 import { inSlices } from '../../../base/slices.ts'
 import { CatalogError } from '../../../catalog/errors.ts'
-import type { FileList } from '../../../catalog/file-list.ts'
-import type { FilePartition } from '../../../catalog/file-partition.ts'
+import type {
+  Change,
+  DataFile,
+  FileList,
+  FilePartition,
+  Join,
+  Table,
+} from '../../../catalog/index.ts'
 import { rowsOf } from '../../../catalog/joined.ts'
-import type { Change, DataFile, Join, Table } from '../../../catalog/model.ts'
 import { absolutePath } from '../../../catalog/state.ts'
-import type { Compaction, Task, WriteTarget } from '../../../rpc/contract.ts'
+import type { Compaction, Task, WriteTarget } from '../../../rpc/index.ts'
 import type { WholeManifest } from '../run/manifests.ts'
 import { allColumns } from '../statements/names.ts'
 import { attemptName } from '../statements/write-plan.ts'

@@ -9,9 +9,8 @@
  * another file at each read.
  */
 import { isAbsolute } from 'node:path/posix'
-import type { FilePartition } from '../../../catalog/file-partition.ts'
+import type { DataFile, FilePartition } from '../../../catalog/index.ts'
 import { extensionOf } from '../../../catalog/joined.ts'
-import type { DataFile } from '../../../catalog/model.ts'
 import { OWN_PREFIX } from '../../../catalog/own-prefix.ts'
 
 export interface JoinRules {

@@ -6,7 +6,7 @@
  * Nothing is kept for that. Who holds a table can be seen from the list of queries, also by the next master, once the
  * worker has come back with the task.
  */
-import type { Transaction } from '../../../catalog/model.ts'
+import type { Transaction } from '../../../catalog/index.ts'
 import type { Query } from './query.ts'
 
 /** So often a change is run again because it was overtaken. */

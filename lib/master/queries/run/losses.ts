@@ -8,8 +8,7 @@
  * happened.
  */
 import type { Log } from '../../../base/log.ts'
-import type { QueryError, WorkerInfo } from '../../../rpc/contract.ts'
-import type { Handlers } from '../../../rpc/index.ts'
+import type { Handlers, QueryError, WorkerInfo } from '../../../rpc/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'

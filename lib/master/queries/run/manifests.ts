@@ -9,8 +9,8 @@
  */
 import { Slices } from '../../../base/slices.ts'
 import { FileList } from '../../../catalog/file-list.ts'
-import type { DataFile, SomeFiles } from '../../../catalog/model.ts'
-import type { Manifest, ManifestPage, TaskReport, WorkerInfo } from '../../../rpc/contract.ts'
+import type { DataFile, SomeFiles } from '../../../catalog/index.ts'
+import type { Manifest, ManifestPage, TaskReport, WorkerInfo } from '../../../rpc/index.ts'
 import type { Query } from './query.ts'
 import type { WorkerCalls } from './worker-calls.ts'
 

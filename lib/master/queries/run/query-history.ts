@@ -12,15 +12,15 @@ import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { inSlices } from '../../../base/slices.ts'
 import { type Clock, within } from '../../../base/time.ts'
+import type { Files } from '../../../catalog/index.ts'
 import {
-  type Files,
   leavingSpoilt,
   openFiles,
   SpoiltError,
   SpoiltFiles,
 } from '../../../catalog/shared/files.ts'
 import { listAnew } from '../../../ha/index.ts'
-import type { QueryRecord } from '../../../rpc/contract.ts'
+import type { QueryRecord } from '../../../rpc/index.ts'
 import { type LogLine, type LogListener, logName, parseLine, partOf } from './query-log.ts'
 
 export interface HistoryOptions {

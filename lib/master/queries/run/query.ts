@@ -2,8 +2,15 @@
  * One query as this term's master knows it, and its two faces: the status that its client is told, and the record that
  * the history keeps. Only `list.ts` changes a query.
  */
-import type { QueryError, QueryRecord, QueryStatus, Session, Task } from '../../../rpc/contract.ts'
-import type { EndState, QueryKind } from '../../../rpc/index.ts'
+import type {
+  EndState,
+  QueryError,
+  QueryKind,
+  QueryRecord,
+  QueryStatus,
+  Session,
+  Task,
+} from '../../../rpc/index.ts'
 
 export type Answer = NonNullable<QueryStatus['answer']>
 

@@ -6,9 +6,8 @@
  */
 import { type Clock, pause } from '../../../base/time.ts'
 import { CatalogError } from '../../../catalog/errors.ts'
-import type { Outcome, Transaction } from '../../../catalog/model.ts'
-import type { CatalogState } from '../../../catalog/state.ts'
-import type { QueryError } from '../../../rpc/contract.ts'
+import type { CatalogState, Outcome, Transaction } from '../../../catalog/index.ts'
+import type { QueryError } from '../../../rpc/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import { refuseHeld } from './holds.ts'
 import type { QueryList } from './list.ts'

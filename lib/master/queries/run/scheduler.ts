@@ -8,7 +8,7 @@
  */
 import { type Clock, pause } from '../../../base/time.ts'
 import { unreachable } from '../../../ha/index.ts'
-import type { WorkerInfo } from '../../../rpc/contract.ts'
+import type { WorkerInfo } from '../../../rpc/index.ts'
 import type { QueryList } from './list.ts'
 import { givesWay, type Query, type Spot } from './query.ts'
 import type { RunAnswer, WorkerCalls } from './worker-calls.ts'

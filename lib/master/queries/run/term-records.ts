@@ -5,8 +5,8 @@
 
 import type { Log } from '../../../base/log.ts'
 import { type Clock, pause } from '../../../base/time.ts'
-import type { Outcome } from '../../../catalog/model.ts'
-import type { QueryRecord } from '../../../rpc/contract.ts'
+import type { Outcome } from '../../../catalog/index.ts'
+import type { QueryRecord } from '../../../rpc/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import { failureOf, type QueryList } from './list.ts'
 import { type Query, recordOf } from './query.ts'

@@ -5,9 +5,14 @@
  */
 import type { Log } from '../../../base/log.ts'
 import type { Clock } from '../../../base/time.ts'
-import type { QueryError, Task, TaskReport, WorkerInfo } from '../../../rpc/contract.ts'
-import type { Handlers } from '../../../rpc/index.ts'
-import type { LineWriter } from '../../../rpc/stream.ts'
+import type {
+  Handlers,
+  LineWriter,
+  QueryError,
+  Task,
+  TaskReport,
+  WorkerInfo,
+} from '../../../rpc/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import type { Proof } from '../files/proof.ts'
 import type { QueryList } from './list.ts'

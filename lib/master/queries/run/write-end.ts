@@ -10,15 +10,15 @@
  */
 import { CatalogError } from '../../../catalog/errors.ts'
 import type {
+  CatalogState,
   Change,
   FailureKind,
   Outcome,
   PlainTable,
   Table,
   Transaction,
-} from '../../../catalog/model.ts'
-import type { CatalogState } from '../../../catalog/state.ts'
-import type { TableDraft, Task } from '../../../rpc/contract.ts'
+} from '../../../catalog/index.ts'
+import type { TableDraft, Task } from '../../../rpc/index.ts'
 import { compactedOf } from '../compaction/compaction.ts'
 import type { Steps } from '../statements/ddl.ts'
 import { whyOtherDatabase } from '../statements/names.ts'

@@ -5,16 +5,10 @@
  *
  * Changes of columns that a table's files don't allow, since those stay as they were written. Both throw SqlError.
  */
-import type { Change, DataFile, PlainTable, Table } from '../../../catalog/model.ts'
+import type { CatalogState, Change, DataFile, PlainTable, Table } from '../../../catalog/index.ts'
 import { fitsType } from '../../../catalog/partition-condition.ts'
-import type { CatalogState } from '../../../catalog/state.ts'
-import {
-  type AlterAction,
-  type Place,
-  SqlError,
-  type Statement,
-  type TableName,
-} from '../../../sql/statement.ts'
+import type { AlterAction, Place, Statement, TableName } from '../../../sql/index.ts'
+import { SqlError } from '../../../sql/statement.ts'
 import { requireOptions } from '../../../sql/table-options.ts'
 import { textFormat } from '../../../sql/text-format.ts'
 import {

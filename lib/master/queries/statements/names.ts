@@ -16,10 +16,10 @@
  */
 import { nearest } from '../../../base/nearest.ts'
 import { sortedInSlices } from '../../../base/slices.ts'
-import type { Column, Table } from '../../../catalog/model.ts'
-import type { CatalogState, TableNames } from '../../../catalog/state.ts'
-import type { BoundNames } from '../../../rpc/contract.ts'
-import { type Place, SqlError, type TableName } from '../../../sql/statement.ts'
+import type { CatalogState, Column, Table, TableNames } from '../../../catalog/index.ts'
+import type { BoundNames } from '../../../rpc/index.ts'
+import type { Place, TableName } from '../../../sql/index.ts'
+import { SqlError } from '../../../sql/statement.ts'
 
 export function bindNames(state: CatalogState, sql: string, current: string): BoundNames {
   const words = wordsOf(sql)

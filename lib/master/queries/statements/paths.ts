@@ -10,8 +10,8 @@
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, normalize, relative } from 'node:path/posix'
 import { type Clock, within } from '../../../base/time.ts'
-import type { Table } from '../../../catalog/model.ts'
-import { absolutePath, type CatalogState } from '../../../catalog/state.ts'
+import type { CatalogState, Table } from '../../../catalog/index.ts'
+import { absolutePath } from '../../../catalog/state.ts'
 import { spell } from './names.ts'
 
 /** Why the directory may not be replaced; null when it may. */

@@ -4,18 +4,17 @@
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path/posix'
-import type { DataFile, Table } from '../../../catalog/model.ts'
-import type { CatalogState } from '../../../catalog/state.ts'
-import type { BoundNames, Session, Task } from '../../../rpc/contract.ts'
-import {
-  type InsertTarget,
-  type Location,
-  type Named,
-  type Place,
-  SqlError,
-  type SqlText,
-  type Statement,
-} from '../../../sql/statement.ts'
+import type { CatalogState, DataFile, Table } from '../../../catalog/index.ts'
+import type { BoundNames, Session, Task } from '../../../rpc/index.ts'
+import type {
+  InsertTarget,
+  Location,
+  Named,
+  Place,
+  SqlText,
+  Statement,
+} from '../../../sql/index.ts'
+import { SqlError } from '../../../sql/statement.ts'
 import {
   type CompactionOptions,
   compactionOf,

@@ -1,7 +1,8 @@
 /** SET, UNSET and SHOW of session variables: which there are, and what each may be. The session itself is the client's. Pure. */
 import { nearest } from '../../../base/nearest.ts'
-import type { Session } from '../../../rpc/contract.ts'
-import { type Named, type Place, SqlError, type Statement } from '../../../sql/statement.ts'
+import type { Session } from '../../../rpc/index.ts'
+import type { Named, Place, Statement } from '../../../sql/index.ts'
+import { SqlError } from '../../../sql/statement.ts'
 
 interface Variable {
   readonly allowed: string

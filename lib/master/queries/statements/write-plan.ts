@@ -5,11 +5,11 @@
  * files, so nothing is moved when the write becomes valid.
  */
 import { basename, dirname, join } from 'node:path/posix'
-import type { Table } from '../../../catalog/model.ts'
+import type { CatalogState, Table } from '../../../catalog/index.ts'
 import { OWN_PREFIX } from '../../../catalog/own-prefix.ts'
-import type { CatalogState } from '../../../catalog/state.ts'
-import type { TableDraft, Task, WriteTarget } from '../../../rpc/contract.ts'
-import { type Location, SqlError, type SqlText, type Statement } from '../../../sql/statement.ts'
+import type { TableDraft, Task, WriteTarget } from '../../../rpc/index.ts'
+import type { Location, SqlText, Statement } from '../../../sql/index.ts'
+import { SqlError } from '../../../sql/statement.ts'
 import { requireOptions } from '../../../sql/table-options.ts'
 import { existsAlready } from './ddl.ts'
 import { allColumns, fullName, requireDistinct, spell } from './names.ts'
