@@ -6,11 +6,13 @@
  */
 export { Draft, OUTCOMES_KEPT, OUTCOMES_KEPT_MS, OUTCOMES_MAX } from './apply.ts'
 export type { Binding } from './binding.ts'
+export { requireOurs, UNBOUND } from './binding.ts'
 export { type Build, Catalog, type CatalogOptions } from './catalog.ts'
 export { DumpReader, dumpLines, dumpPieces, isEmptyCatalog } from './dump.ts'
 export { CatalogError, type CatalogErrorCode } from './errors.ts'
 export { FileList } from './file-list.ts'
 export type { FilePartition, FilePiece } from './file-partition.ts'
+export { extensionOf, rowsOf } from './joined.ts'
 export type {
   CatalogData,
   Change,
@@ -28,16 +30,25 @@ export type {
   Table,
   Transaction,
 } from './model.ts'
-export { openCatalogStore, STORE_CLASSES, type StoreOptions, sharedStore } from './open.ts'
+export {
+  openCatalogStore,
+  STORE_CLASSES,
+  type StoreOptions,
+  sharedStore,
+} from './open.ts'
+export { isHidden, OWN_PREFIX, ROOT_PROOF, sharedDirectory, WAREHOUSE_PROOF } from './own-prefix.ts'
 export type { PartitionTest } from './partition-condition.ts'
+export { fitsType, testOf } from './partition-condition.ts'
 export type { Files } from './shared/files.ts'
-export type { Memory } from './shared/memory.ts'
+export { leavingSpoilt, openFiles, SpoiltError, SpoiltFiles } from './shared/files.ts'
+export { Memory } from './shared/memory.ts'
 export type { Restorable } from './shared/restorable.ts'
 export type { SharedStore } from './shared/shared-store.ts'
 export type { TableNames } from './state.ts'
 export {
   absolutePath,
   CatalogState,
+  contentVersionOf,
   DEFAULT_DATABASE,
   EMPTY,
   IDS_OF_THE_LOST,
@@ -54,3 +65,4 @@ export type {
   ReadableStore,
 } from './store.ts'
 export { type MemKept, MemStore, memKept } from './store.ts'
+export { CATALOG_FILE, checkCatalogUri, parseDerby } from './uri.ts'

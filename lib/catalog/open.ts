@@ -1,9 +1,8 @@
 /**
  * The store that the configuration names. What a store needs is loaded only when it is the one: a cluster with its
  * catalog in the shared directory loads no database client.
- *
- * Where SharedStore keeps the catalog: in the shared directory, a subdirectory for each term.
  */
+
 import { dirname, join } from 'node:path'
 import type { Log } from '../base/log.ts'
 import { systemClock } from '../base/time.ts'
@@ -11,16 +10,13 @@ import { type Binding, UNBOUND } from './binding.ts'
 import { SQL_TIMEOUTS } from './database/sql-connection.ts'
 import type { SqlKeeping } from './database/sql-store.ts'
 import { CatalogError } from './errors.ts'
+import { sharedDirectory } from './own-prefix.ts'
 import { readServed } from './shared/begun.ts'
 import { leavingSpoilt, openFiles, SpoiltFiles } from './shared/files.ts'
 import type { Memory } from './shared/memory.ts'
 import { SharedStore } from './shared/shared-store.ts'
 import type { ReadableStore } from './store.ts'
 import { MemStore } from './store.ts'
-
-/** `rootDirectory`: `tajo.rootdir`. */
-export const sharedDirectory = (rootDirectory: string): string =>
-  join(rootDirectory, 'system', 'catalog')
 
 export const STORE_CLASSES = [
   'SharedStore',

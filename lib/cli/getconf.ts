@@ -1,8 +1,13 @@
 /** `tajo getconf KEY`: the value in force, from the site files or by default. Scripts call it often, so it loads these files alone. */
 import { nearest } from '../base/nearest.ts'
-import { formatValue } from '../conf/configuration.ts'
-import { ALL_KEYS, isKey, specOf } from '../conf/keys.ts'
-import { loadConfiguration, surroundingsOf } from '../conf/load.ts'
+import {
+  ALL_KEYS,
+  formatValue,
+  isKey,
+  loadConfiguration,
+  specOf,
+  surroundingsOf,
+} from '../conf/index.ts'
 import type { Run } from './arguments.ts'
 import { EXIT, failure, usageError } from './exit.ts'
 import { json } from './print.ts'

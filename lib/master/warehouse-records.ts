@@ -4,7 +4,7 @@
  * there, or something else.
  */
 import { join } from 'node:path/posix'
-import { ROOT_PROOF, WAREHOUSE_PROOF } from '../catalog/own-prefix.ts'
+import { ROOT_PROOF, WAREHOUSE_PROOF } from '../catalog/index.ts'
 import { NonceFiles } from '../ha/index.ts'
 
 const PREFIX = 'warehouse-'

@@ -3,8 +3,8 @@
  * master instead of failing.
  */
 import { type Clock, pause } from '../base/time.ts'
-import { FileList } from '../catalog/file-list.ts'
 import type { Table } from '../catalog/index.ts'
+import { FileList } from '../catalog/index.ts'
 import type { FilePage, ResolveRequest } from '../rpc/index.ts'
 import { RPC_ERRORS, RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'

@@ -9,7 +9,7 @@
 import { lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
 import type { DataFile, PartitionTest, Table } from '../catalog/index.ts'
-import { isHidden, OWN_PREFIX } from '../catalog/own-prefix.ts'
+import { isHidden, OWN_PREFIX } from '../catalog/index.ts'
 import { QueryFault } from './query-error.ts'
 import type { Roots } from './roots.ts'
 import { canBeRead } from './sql-text.ts'

@@ -7,8 +7,7 @@
  */
 import { hostname } from 'node:os'
 import type { PartitionTest, Table } from '../catalog/index.ts'
-import { testOf } from '../catalog/partition-condition.ts'
-import { contentVersionOf } from '../catalog/state.ts'
+import { contentVersionOf, testOf } from '../catalog/index.ts'
 import type { BoundNames, Manifest } from '../rpc/index.ts'
 import { type EngineText, SqlError } from '../sql/index.ts'
 import { analyse, type TableUse } from './analyse.ts'

@@ -19,12 +19,11 @@ import type { AskedTable } from '../../lib/worker/catalog-reader.ts'
 import { Engine } from '../../lib/worker/duckdb.ts'
 import { type JoiningInput, joinFiles } from '../../lib/worker/joining.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
-import { RESULT_LIMITS } from '../../lib/worker/results.ts'
+import { RESULT_LIMITS, zonedRows } from '../../lib/worker/results.ts'
 import { Roots } from '../../lib/worker/roots.ts'
 import { type QueryParts, RunningQuery } from '../../lib/worker/running-query.ts'
 import { enterScope, type ScopeParts } from '../../lib/worker/scope.ts'
 import { type Staged, type StagingInput, stage } from '../../lib/worker/staging.ts'
-import { zonedRows } from '../../lib/worker/results.ts'
 
 export const TYPES = { toDuckDb, fromDuckDb }
 

@@ -12,8 +12,13 @@
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CatalogState, Restorable, SharedStore } from '../../catalog/index.ts'
-import { CatalogError, IDS_OF_THE_LOST, isEmptyCatalog, sharedStore } from '../../catalog/index.ts'
-import { absolutePath } from '../../catalog/state.ts'
+import {
+  absolutePath,
+  CatalogError,
+  IDS_OF_THE_LOST,
+  isEmptyCatalog,
+  sharedStore,
+} from '../../catalog/index.ts'
 import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
 import { HaError, inToolTerm } from '../../ha/index.ts'
 import type { CommandContext } from '../arguments.ts'

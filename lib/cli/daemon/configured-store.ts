@@ -9,9 +9,8 @@
  */
 import { stat } from 'node:fs/promises'
 import type { Log } from '../../base/log.ts'
-import { CatalogError } from '../../catalog/errors.ts'
 import type { Binding, Memory, Origin, ReadableStore } from '../../catalog/index.ts'
-import { parseDerby } from '../../catalog/uri.ts'
+import { CatalogError, parseDerby } from '../../catalog/index.ts'
 import type { Configuration } from '../../conf/index.ts'
 import type { QueryOptions } from '../../master/index.ts'
 

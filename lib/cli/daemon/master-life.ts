@@ -5,8 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
 import { systemClock, waitingClock, within } from '../../base/time.ts'
-import { requireOurs } from '../../catalog/binding.ts'
-import { sharedDirectory } from '../../catalog/open.ts'
+import { requireOurs, sharedDirectory } from '../../catalog/index.ts'
 import {
   type Configuration,
   entryAddress,

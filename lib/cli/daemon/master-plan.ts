@@ -5,7 +5,7 @@
 import { hostname } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
-import { checkCatalogUri } from '../../catalog/uri.ts'
+import { checkCatalogUri } from '../../catalog/index.ts'
 import {
   type Addresses,
   ConfError,

@@ -8,7 +8,7 @@ import { readdir } from 'node:fs/promises'
 import type { Log } from '../../base/log.ts'
 import { StorageLook } from '../../base/storage-look.ts'
 import type { Clock } from '../../base/time.ts'
-import { WAREHOUSE_PROOF } from '../../catalog/own-prefix.ts'
+import { WAREHOUSE_PROOF } from '../../catalog/index.ts'
 import { missingFrom } from '../../master/index.ts'
 
 export interface WarehouseLookOptions {

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
-import { UNBOUND } from '../../catalog/binding.ts'
+import { UNBOUND } from '../../catalog/index.ts'
 import { loadConfiguration, surroundingsOf } from '../../conf/index.ts'
 import type { CommandContext } from '../arguments.ts'
 import { logTo } from '../catalog/catalog.ts'

@@ -3,12 +3,17 @@
  * called, where it runs, where a master answers. One parser and one rule for addresses serve the scripts and the daemons themselves.
  */
 import { join } from 'node:path'
-import { isLoopback, isWildcard } from '../../conf/address.ts'
-import { requireSeparatePorts } from '../../conf/checks.ts'
 import type { Addresses, Configuration, HostEntry, HostPort } from '../../conf/index.ts'
-import { loadConfiguration, surroundingsOf } from '../../conf/load.ts'
-import { masterAddresses } from '../../conf/master-addresses.ts'
-import { readMasters, readWorkers } from '../../conf/masters.ts'
+import {
+  isLoopback,
+  isWildcard,
+  loadConfiguration,
+  masterAddresses,
+  readMasters,
+  readWorkers,
+  requireSeparatePorts,
+  surroundingsOf,
+} from '../../conf/index.ts'
 import { type HostFacts, isThisHost, thisHost } from '../address.ts'
 
 export interface PlannedDaemon {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../../base/log.ts'
 import { type Clock, within } from '../../base/time.ts'
-import { Catalog } from '../../catalog/catalog.ts'
+import { Catalog } from '../../catalog/index.ts'
 import { type KnownWorker, kernelOf } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/index.ts'
 import { parseStatement } from '../../sql/index.ts'

@@ -21,8 +21,7 @@ import type {
   Table,
   Transaction,
 } from '../../../catalog/index.ts'
-import { isHidden, OWN_PREFIX } from '../../../catalog/own-prefix.ts'
-import { testOf } from '../../../catalog/partition-condition.ts'
+import { isHidden, OWN_PREFIX, testOf } from '../../../catalog/index.ts'
 import type { CatalogTable, FilePage, ResolveRequest } from '../../../rpc/index.ts'
 import { type Handlers, RpcError } from '../../../rpc/index.ts'
 import { placeOf, sortedNames } from '../statements/names.ts'

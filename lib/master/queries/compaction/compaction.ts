@@ -5,7 +5,6 @@
  */
 import { join } from 'node:path/posix'
 import { inSlices } from '../../../base/slices.ts'
-import { CatalogError } from '../../../catalog/errors.ts'
 import type {
   Change,
   DataFile,
@@ -14,8 +13,7 @@ import type {
   Join,
   Table,
 } from '../../../catalog/index.ts'
-import { rowsOf } from '../../../catalog/joined.ts'
-import { absolutePath } from '../../../catalog/state.ts'
+import { absolutePath, CatalogError, rowsOf } from '../../../catalog/index.ts'
 import type { Compaction, Task, WriteTarget } from '../../../rpc/index.ts'
 import type { WholeManifest } from '../run/manifests.ts'
 import { allColumns } from '../statements/names.ts'

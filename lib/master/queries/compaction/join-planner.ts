@@ -10,8 +10,7 @@
  */
 import { isAbsolute } from 'node:path/posix'
 import type { DataFile, FilePartition } from '../../../catalog/index.ts'
-import { extensionOf } from '../../../catalog/joined.ts'
-import { OWN_PREFIX } from '../../../catalog/own-prefix.ts'
+import { extensionOf, OWN_PREFIX } from '../../../catalog/index.ts'
 
 export interface JoinRules {
   /**

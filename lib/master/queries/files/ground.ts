@@ -9,7 +9,7 @@ import { realpath } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path/posix'
 import { messageOf, whyNotThere } from '../../../base/failures.ts'
 import { Lane } from '../../../base/lane.ts'
-import { ROOT_PROOF, WAREHOUSE_PROOF } from '../../../catalog/own-prefix.ts'
+import { ROOT_PROOF, WAREHOUSE_PROOF } from '../../../catalog/index.ts'
 import {
   type MadeThrough,
   MountWatch,

@@ -8,8 +8,8 @@
  * master or with the next active. Should there be no next report, the worker is gone, and that is known by other signs.
  */
 import { Slices } from '../../../base/slices.ts'
-import { FileList } from '../../../catalog/file-list.ts'
 import type { DataFile, SomeFiles } from '../../../catalog/index.ts'
+import { FileList } from '../../../catalog/index.ts'
 import type { Manifest, ManifestPage, TaskReport, WorkerInfo } from '../../../rpc/index.ts'
 import type { Query } from './query.ts'
 import type { WorkerCalls } from './worker-calls.ts'

@@ -13,12 +13,7 @@ import type { Log } from '../../../base/log.ts'
 import { inSlices } from '../../../base/slices.ts'
 import { type Clock, within } from '../../../base/time.ts'
 import type { Files } from '../../../catalog/index.ts'
-import {
-  leavingSpoilt,
-  openFiles,
-  SpoiltError,
-  SpoiltFiles,
-} from '../../../catalog/shared/files.ts'
+import { leavingSpoilt, openFiles, SpoiltError, SpoiltFiles } from '../../../catalog/index.ts'
 import { listAnew } from '../../../ha/index.ts'
 import type { QueryRecord } from '../../../rpc/index.ts'
 import { type LogLine, type LogListener, logName, parseLine, partOf } from './query-log.ts'

@@ -5,8 +5,8 @@
  * It waits for nobody's table, and looks at no files: what is to be recorded, and when, is decided elsewhere (settle.ts).
  */
 import { type Clock, pause } from '../../../base/time.ts'
-import { CatalogError } from '../../../catalog/errors.ts'
 import type { CatalogState, Outcome, Transaction } from '../../../catalog/index.ts'
+import { CatalogError } from '../../../catalog/index.ts'
 import type { QueryError } from '../../../rpc/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import { refuseHeld } from './holds.ts'

@@ -8,7 +8,7 @@
  * An attempt that was given up, since its worker died, has an outcome of its own, under the query's id and its number. It
  * is there before the next attempt begins, so whatever its worker has become, no master can ever apply it.
  */
-import { CatalogError } from '../../../catalog/errors.ts'
+
 import type {
   CatalogState,
   Change,
@@ -18,6 +18,7 @@ import type {
   Table,
   Transaction,
 } from '../../../catalog/index.ts'
+import { CatalogError } from '../../../catalog/index.ts'
 import type { TableDraft, Task } from '../../../rpc/index.ts'
 import { compactedOf } from '../compaction/compaction.ts'
 import type { Steps } from '../statements/ddl.ts'

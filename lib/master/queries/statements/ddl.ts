@@ -6,11 +6,9 @@
  * Changes of columns that a table's files don't allow, since those stay as they were written. Both throw SqlError.
  */
 import type { CatalogState, Change, DataFile, PlainTable, Table } from '../../../catalog/index.ts'
-import { fitsType } from '../../../catalog/partition-condition.ts'
+import { fitsType } from '../../../catalog/index.ts'
 import type { AlterAction, Place, Statement, TableName } from '../../../sql/index.ts'
-import { SqlError } from '../../../sql/statement.ts'
-import { requireOptions } from '../../../sql/table-options.ts'
-import { textFormat } from '../../../sql/text-format.ts'
+import { requireOptions, SqlError, textFormat } from '../../../sql/index.ts'
 import {
   allColumns,
   fullName,

@@ -19,7 +19,7 @@ import { sortedInSlices } from '../../../base/slices.ts'
 import type { CatalogState, Column, Table, TableNames } from '../../../catalog/index.ts'
 import type { BoundNames } from '../../../rpc/index.ts'
 import type { Place, TableName } from '../../../sql/index.ts'
-import { SqlError } from '../../../sql/statement.ts'
+import { SqlError } from '../../../sql/index.ts'
 
 export function bindNames(state: CatalogState, sql: string, current: string): BoundNames {
   const words = wordsOf(sql)

@@ -11,7 +11,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, normalize, relative } from 'node:path/posix'
 import { type Clock, within } from '../../../base/time.ts'
 import type { CatalogState, Table } from '../../../catalog/index.ts'
-import { absolutePath } from '../../../catalog/state.ts'
+import { absolutePath } from '../../../catalog/index.ts'
 import { spell } from './names.ts'
 
 /** Why the directory may not be replaced; null when it may. */

@@ -14,7 +14,7 @@ import type {
   SqlText,
   Statement,
 } from '../../../sql/index.ts'
-import { SqlError } from '../../../sql/statement.ts'
+import { SqlError } from '../../../sql/index.ts'
 import {
   type CompactionOptions,
   compactionOf,

@@ -2,7 +2,7 @@
 import { nearest } from '../../../base/nearest.ts'
 import type { Session } from '../../../rpc/index.ts'
 import type { Named, Place, Statement } from '../../../sql/index.ts'
-import { SqlError } from '../../../sql/statement.ts'
+import { SqlError } from '../../../sql/index.ts'
 
 interface Variable {
   readonly allowed: string

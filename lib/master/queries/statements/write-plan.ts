@@ -6,11 +6,10 @@
  */
 import { basename, dirname, join } from 'node:path/posix'
 import type { CatalogState, Table } from '../../../catalog/index.ts'
-import { OWN_PREFIX } from '../../../catalog/own-prefix.ts'
+import { OWN_PREFIX } from '../../../catalog/index.ts'
 import type { TableDraft, Task, WriteTarget } from '../../../rpc/index.ts'
 import type { Location, SqlText, Statement } from '../../../sql/index.ts'
-import { SqlError } from '../../../sql/statement.ts'
-import { requireOptions } from '../../../sql/table-options.ts'
+import { requireOptions, SqlError } from '../../../sql/index.ts'
 import { existsAlready } from './ddl.ts'
 import { allColumns, fullName, requireDistinct, spell } from './names.ts'
 import { type Confined, overlap, whyTaken } from './paths.ts'
