@@ -4,7 +4,7 @@
  */
 import { type Clock, within } from './time.ts'
 
-export class Late extends Error {
+class Late extends Error {
   constructor(limitMs: number) {
     super(`its file system has not answered for ${Math.round(limitMs)} ms`)
     this.name = 'Late'

@@ -10,7 +10,7 @@ import { messageOf } from './failures.ts'
 import type { Log } from './log.ts'
 import type { Clock } from './time.ts'
 
-export interface StorageLookOptions {
+interface StorageLookOptions {
   /** What is told of it, as a path. */
   readonly directory: string
   /** What trouble means for whoever looks, for its log. */

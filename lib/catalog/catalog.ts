@@ -40,7 +40,7 @@ export interface CatalogOptions {
 }
 
 /** What an opening may need of its caller. */
-export interface CatalogOpening {
+interface CatalogOpening {
   readonly onTrouble?: (why: string, cause?: unknown) => void
   /** Resolves after a renewal of the term that began then. */
   readonly renewed?: () => Promise<void>

@@ -159,7 +159,7 @@ export class ChangingState extends CatalogState {
   }
 }
 
-export interface Sealed {
+interface Sealed {
   readonly state: CatalogState
   readonly delta: Delta
 }

@@ -20,7 +20,6 @@ export type {
   Database,
   DataFile,
   FailureKind,
-  FileFormat,
   Join,
   Litter,
   Outcome,
@@ -32,8 +31,6 @@ export type {
 } from './model.ts'
 export {
   openCatalogStore,
-  STORE_CLASSES,
-  type StoreOptions,
   sharedStore,
 } from './open.ts'
 export { isHidden, OWN_PREFIX, ROOT_PROOF, sharedDirectory, WAREHOUSE_PROOF } from './own-prefix.ts'

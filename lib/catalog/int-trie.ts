@@ -13,7 +13,7 @@ const MASK = WIDTH - 1
 type Node<V> = readonly (V | Node<V> | undefined)[]
 
 /** One place that differs; undefined: a hole. */
-export interface Difference<V> {
+interface Difference<V> {
   readonly index: number
   readonly before: V | undefined
   readonly after: V | undefined

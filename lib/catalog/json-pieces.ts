@@ -9,7 +9,7 @@
 /** The way to a value: keys of objects, places in lists. */
 export type Path = readonly (string | number)[]
 
-export interface JsonReading {
+interface JsonReading {
   /** Whether what stands there is large: what is in it is given instead of itself, and its end is told. */
   readonly isLarge: (path: Path) => boolean
   readonly onValue: (path: Path, value: unknown) => void

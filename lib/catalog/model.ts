@@ -9,7 +9,7 @@
  */
 import type { FileList } from './file-list.ts'
 
-export type FileFormat = 'TEXT' | 'JSON' | 'PARQUET'
+type FileFormat = 'TEXT' | 'JSON' | 'PARQUET'
 
 export interface Column {
   /** Lower case unless it was quoted. */

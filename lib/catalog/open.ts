@@ -18,7 +18,7 @@ import { SharedStore } from './shared/shared-store.ts'
 import type { ReadableStore } from './store.ts'
 import { MemStore } from './store.ts'
 
-export const STORE_CLASSES = [
+const STORE_CLASSES = [
   'SharedStore',
   'DerbyStore',
   'PostgreSQLStore',
@@ -27,7 +27,7 @@ export const STORE_CLASSES = [
   'MemStore',
 ] as const
 
-export interface StoreOptions {
+interface StoreOptions {
   /** `tajo.catalog.store.class`, without its package. */
   readonly class: string
   /** `tajo.catalog.uri`; SharedStore and MemStore need none. */

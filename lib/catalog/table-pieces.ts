@@ -14,14 +14,14 @@ import type { Table } from './model.ts'
 export const PIECE_ROWS = 1000
 
 /** All of a table but its files, and the first of these. */
-export interface TableStart {
+interface TableStart {
   readonly table: Omit<Table, 'files'>
   readonly files: readonly PackedFiles[]
   /** So many are in pieces that follow. */
   readonly more: number
 }
 /** More files of the table with that id. */
-export interface TableRest {
+interface TableRest {
   readonly moreOf: number
   readonly files: readonly PackedFiles[]
 }

@@ -20,13 +20,13 @@ import {
 type Rows = Partial<Omit<CatalogData, 'tables' | 'nextTableId'>>
 
 /** The transaction; of a large one without its long lists, which follow. */
-export interface TransactionStart {
+interface TransactionStart {
   readonly transaction: Transaction
   /** Pieces follow, up to an end. */
   readonly cut?: true
 }
 /** What belongs to the lists of its change number `of`. */
-export interface TransactionRest {
+interface TransactionRest {
   readonly of: number
   readonly files?: readonly PackedFiles[]
   readonly paths?: readonly string[]
@@ -34,7 +34,7 @@ export interface TransactionRest {
   readonly table?: TablePiece
   readonly rows?: Rows
 }
-export interface TransactionEnd {
+interface TransactionEnd {
   /** So many pieces stand between it and the start. */
   readonly end: number
 }

@@ -68,7 +68,7 @@ export function parseDerby(uri: string): DerbyAddress {
 const DERBY_FILES = ['service.properties', 'db.lck']
 
 /** `missing`: nothing of ours. Throws CatalogError BAD_STORE for Derby's own, UNAVAILABLE when it can't be read. */
-export function lookInto({ directory }: DerbyAddress): 'ours' | 'missing' {
+function lookInto({ directory }: DerbyAddress): 'ours' | 'missing' {
   let names: string[]
   try {
     names = readdirSync(directory)
@@ -115,7 +115,7 @@ export interface JdbcOptions {
   readonly password: string
 }
 
-export interface JdbcKind {
+interface JdbcKind {
   /** The first one is shown as the form. */
   readonly schemes: readonly string[]
   readonly defaultPort: number

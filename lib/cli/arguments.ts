@@ -42,16 +42,8 @@ export const PARSER = {
 export const typedAs = (argv: readonly string[], name: string): string =>
   argv.find((word) => word.replace(/^--?/, '').split('=')[0] === name) ?? name
 
-export const COMMANDS = [
-  'master',
-  'worker',
-  'haadmin',
-  'catalog',
-  'getconf',
-  'demo',
-  'version',
-] as const
-export type Command = (typeof COMMANDS)[number]
+const COMMANDS = ['master', 'worker', 'haadmin', 'catalog', 'getconf', 'demo', 'version'] as const
+type Command = (typeof COMMANDS)[number]
 
 export interface Invocation {
   readonly command: Command
@@ -65,7 +57,7 @@ export interface Invocation {
 
 const GLOBAL_STRINGS = ['config']
 const GLOBAL_FLAGS = ['json']
-export const HAADMIN_STRINGS = [
+const HAADMIN_STRINGS = [
   'getState',
   'transitionToActive',
   'transitionToBackup',
@@ -73,7 +65,7 @@ export const HAADMIN_STRINGS = [
   'limit',
   'by',
 ]
-export const HAADMIN_FLAGS = [
+const HAADMIN_FLAGS = [
   'formatHA',
   'status',
   'history',

@@ -23,7 +23,7 @@ export const EXIT_MEANS: Readonly<Record<keyof typeof EXIT, string>> = {
   unsafe: 'It was refused, because it would be unsafe. Nothing was done.',
 }
 
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** Ends the command with `exitCode` after printing `message` to stderr. */
 export class CliError extends Error {

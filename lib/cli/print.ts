@@ -28,7 +28,7 @@ export const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
 /** `text` may be anything that a foreign file had in the place of one. */
 export const plain = (text: unknown): string => String(text).replaceAll(CONTROL, '?')
 
-export type Align = 'left' | 'right'
+type Align = 'left' | 'right'
 export interface Column {
   readonly title: string
   readonly align?: Align

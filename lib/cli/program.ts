@@ -28,7 +28,7 @@ export const run: Run = async ({ home, json: asJson, output }) => {
   return EXIT.done
 }
 
-export interface Program {
+interface Program {
   readonly name: string
   /** Resolves to the exit code; rejects with what `describeError` knows. */
   readonly main: (argv: readonly string[]) => Promise<number>

@@ -86,7 +86,7 @@ export const knownCluster = (clusterId: string): ClusterKnowledge => ({
 const ASK_MS = 1000
 
 /** A master's answer to the question which cluster it belongs to. */
-export interface Told {
+interface Told {
   readonly address: string
   readonly cluster: string | null
   /** Where it has named none. */

@@ -41,7 +41,7 @@ const LOOK_DEADLINE_MS = 1000
 const FIND_AFTER_MS = 1000
 const FIND_EVERY_MS = 2000
 
-export interface MastersOptions {
+interface MastersOptions {
   readonly masters: readonly MasterAddress[]
   /** Other masters of this cluster, asked for while none of those that are known is active. Its rejection is no news. */
   readonly findMore: () => Promise<readonly MasterAddress[]>
@@ -55,7 +55,7 @@ export interface MastersOptions {
   readonly onWaiting: (said: ReadonlyMap<string, string>, sinceMs: number) => void
 }
 
-export interface MasterCall {
+interface MasterCall {
   readonly service: 'client' | 'catalog'
   readonly method: string
   readonly message: unknown

@@ -54,7 +54,7 @@ const MOST_ATTEMPTS = 6
 const PAUSE_MS = 25
 const LONGEST_SQL = 200_000
 
-export interface QueryOptions {
+interface QueryOptions {
   readonly queryId: string
   readonly sql: string
   readonly session: Session
@@ -72,7 +72,7 @@ export interface QueryOptions {
 }
 
 /** `rows` is set for a select, whose rows are still to come. */
-export interface Finished {
+interface Finished {
   readonly status: QueryStatus
   readonly rows: RowStream | null
 }

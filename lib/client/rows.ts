@@ -21,7 +21,7 @@ const LONGEST_LINE = 256 * 1024 * 1024
 /** With OTHER_CLUSTER its address is another one's by now. */
 const GONE: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'NOT_FOUND', 'OTHER_CLUSTER'])
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly wire: Wire
   readonly clock: Clock
   /** Client RPC address of the worker. */

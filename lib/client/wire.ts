@@ -14,7 +14,7 @@ import { CLUSTER_HEADER, clusterAnswering, clusterName } from '../rpc/cluster-id
 import { errorFrom, RpcError } from '../rpc/errors.ts'
 import type { EPOCH_HEADER as EpochHeader } from '../rpc/index.ts'
 
-export interface CallOptions {
+interface CallOptions {
   /** For a call the whole of it; for a stream until its first byte is answered. */
   readonly deadlineMs: number
   readonly signal: AbortSignal
@@ -22,7 +22,7 @@ export interface CallOptions {
   readonly cluster?: string
 }
 
-export interface Answer {
+interface Answer {
   readonly body: unknown
   /** The newest term that the answering one knows. */
   readonly epoch: number | null

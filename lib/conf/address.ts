@@ -14,7 +14,7 @@ const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i
 
 export const HOST_ALLOWED =
   'letters, digits, dots and hyphens (not at an end), an IPv4 address, or an IPv6 address in brackets'
-export const PORT_ALLOWED = 'a port from 1 to 65535'
+const PORT_ALLOWED = 'a port from 1 to 65535'
 
 /** Whether `host` is a host name or an IP address. A name whose last part is a number would be read as an address. */
 export function isHost(host: string): boolean {

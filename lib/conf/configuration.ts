@@ -21,7 +21,7 @@ const PERIODS = {
 
 type Period = keyof typeof PERIODS
 
-export interface HaTiming {
+interface HaTiming {
   readonly monitorMs: number
   /** Only what a file sets; the rest derives from `monitorMs`. */
   readonly overrides: { readonly [P in Period]?: number }
@@ -35,7 +35,7 @@ export function haTiming(conf: Configuration): HaTiming {
   }
 }
 
-export interface Source {
+interface Source {
   readonly file: string
   readonly line: number
 }

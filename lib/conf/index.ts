@@ -16,10 +16,8 @@ export {
   formatForMessage,
   formatSource,
   formatValue,
-  type HaTiming,
   haTiming,
   type Setting,
-  type Source,
 } from './configuration.ts'
 export { ConfError } from './error.ts'
 export { ALL_KEYS, isKey, type Key, type KeySpec, specOf, type ValueOf } from './keys.ts'
@@ -32,7 +30,6 @@ export {
 } from './load.ts'
 export {
   type Addresses,
-  type MasterAddresses,
   masterAddresses,
   type WorkerAddresses,
   type WorkerPlace,
@@ -50,10 +47,8 @@ export {
   readWorkers,
 } from './masters.ts'
 export {
-  type ChangedKey,
   type ReloadEvent,
   type Reloader,
-  type ReloadOptions,
   watchConfiguration,
 } from './reload.ts'
 export type { Value } from './types.ts'

@@ -12,7 +12,7 @@ import { SQL_KEYS } from './keys/sql.ts'
 
 export type { KeySpec } from './keys/spec.ts'
 
-export const KEYS = {
+const KEYS = {
   ...PLACE_KEYS,
   ...HA_KEYS,
   ...SQL_KEYS,

@@ -18,8 +18,8 @@ import { type Names, type Substituted, SubstitutionError, substitute } from './s
 import { allowedOf, parseValue, type Value } from './types.ts'
 import { type Property, parseConfigurationXml } from './xml.ts'
 
-export const TAJO_SITE = 'tajo-site.xml'
-export const CATALOG_SITE = 'catalog-site.xml'
+const TAJO_SITE = 'tajo-site.xml'
+const CATALOG_SITE = 'catalog-site.xml'
 
 export interface Surroundings {
   /** For `${env.X}`. */
@@ -47,7 +47,7 @@ function userName(): string {
 }
 
 /** The texts of a configuration directory; null for a file that isn't there. */
-export interface SiteFiles {
+interface SiteFiles {
   readonly confDir: string
   readonly tajoSite: TextFile | null
   readonly catalogSite: TextFile | null

@@ -31,7 +31,7 @@ export interface WorkerAddresses {
   readonly clientRpc: string
   readonly infoHttp: string
 }
-export type WorkerService = keyof WorkerAddresses
+type WorkerService = keyof WorkerAddresses
 
 export interface WorkerPlace {
   /** What others are told. */
@@ -89,9 +89,9 @@ export interface Addresses {
   readonly catalog: string
   readonly infoHttp: string
 }
-export type Service = keyof Addresses
+type Service = keyof Addresses
 
-export interface MasterAddresses {
+interface MasterAddresses {
   /** What others are told; `umbilical` is the master's name in the cluster. */
   readonly addresses: Addresses
   /** Where it listens. */
@@ -139,24 +139,20 @@ export function masterAddresses(
 }
 
 /** What stands in for `localhost` and "all interfaces" in what is advertised. */
-export function advertisedName(
-  configured: string,
-  entry: HostEntry | null,
-  hostname: string,
-): string {
+function advertisedName(configured: string, entry: HostEntry | null, hostname: string): string {
   if (entry !== null) return entry.host
   return isWildcard(configured) ? hostname : configured
 }
 
 /** A daemon with a real name is reached from elsewhere; one with a loopback name only under that. */
-export function bindHost(configured: string, name: string): string {
+function bindHost(configured: string, name: string): string {
   if (!isLoopback(configured)) return configured
   if (isLoopback(name)) return name
   return isIPv6(name) ? '::' : '0.0.0.0'
 }
 
 /** A port of the configuration as the daemon's line shifts it. Throws ConfError when it leaves 1 to 65535. */
-export function shiftedPort(shift: {
+function shiftedPort(shift: {
   readonly port: number
   readonly offset: number
   readonly key: string

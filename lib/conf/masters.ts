@@ -15,8 +15,8 @@ import {
 import { ConfError, quoted } from './error.ts'
 import { readText, requireDirectory, type TextFile } from './read-file.ts'
 
-export const MASTERS_FILE = 'masters'
-export const WORKERS_FILE = 'workers'
+const MASTERS_FILE = 'masters'
+const WORKERS_FILE = 'workers'
 
 /** The umbilical port of a master whose line names none, and of which the others are the offsets. */
 export const DEFAULT_UMBILICAL_PORT = 26001
@@ -68,7 +68,7 @@ async function readHosts(confDir: string, file: string): Promise<TextFile | null
   return readText(file)
 }
 
-export interface HostsOptions {
+interface HostsOptions {
   /** Of a line without one: two lines for the same host and port are refused. */
   readonly defaultPort: number
   readonly what: 'master' | 'worker'

@@ -5,7 +5,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { ConfError } from './error.ts'
 
-export const LARGEST_FILE_BYTES = 1024 * 1024
+const LARGEST_FILE_BYTES = 1024 * 1024
 
 export interface TextFile {
   /** As messages name it: its path. */
@@ -18,7 +18,7 @@ const errnoOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 
 /** The file's bytes, or null when there is no such file. Throws ConfError. */
-export async function readBytes(file: string): Promise<Buffer | null> {
+async function readBytes(file: string): Promise<Buffer | null> {
   try {
     const found = await stat(file)
     if (!found.isFile()) throw new ConfError(`${file} is not a regular file`)
@@ -51,7 +51,7 @@ export async function requireDirectory(path: string): Promise<void> {
 }
 
 /** Decodes UTF-8 strictly and refuses control characters; the error names file and line. */
-export function decodeText(file: string, bytes: Uint8Array): string {
+function decodeText(file: string, bytes: Uint8Array): string {
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
     throw new ConfError(`${file}:1: the file is UTF-16: save it as UTF-8`)
   }

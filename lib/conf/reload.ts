@@ -14,7 +14,7 @@ import { ALL_KEYS, type Key, specOf } from './keys.ts'
 import { buildConfiguration, readSiteFiles, type Surroundings } from './load.ts'
 import { type HostList, readMasters } from './masters.ts'
 
-export interface ChangedKey {
+interface ChangedKey {
   readonly key: Key
   readonly from: string
   readonly to: string
@@ -41,7 +41,7 @@ export type ReloadEvent =
   /** No more events will come: changes are noticed by `check()` only. */
   | { readonly kind: 'blind'; readonly why: string }
 
-export interface ReloadOptions {
+interface ReloadOptions {
   readonly running: Configuration
   readonly masters: HostList
   readonly surroundings: Surroundings

@@ -37,8 +37,8 @@ export type ValueType =
 export type Value = string | number | boolean | HostPort | readonly string[]
 
 /** `ok` with the value, or what is wrong with the text, to be followed by what is allowed. */
-export type Parsed = { readonly ok: true; readonly value: Value } | Refused
-export interface Refused {
+type Parsed = { readonly ok: true; readonly value: Value } | Refused
+interface Refused {
   readonly ok: false
   readonly why: string
 }

@@ -24,12 +24,12 @@ export interface Property {
   readonly line: number
 }
 
-export interface Properties {
+interface Properties {
   readonly properties: readonly Property[]
   readonly warnings: readonly string[]
 }
 
-export const LONGEST_VALUE = 64 * 1024
+const LONGEST_VALUE = 64 * 1024
 
 const KNOWN_PARTS = ['name', 'value', 'final', 'description', 'source', 'tag']
 

@@ -1,7 +1,7 @@
 /** The only door of what makes a process a daemon. */
 export { adminSocketPath, listenOnSocket } from './admin-socket.ts'
 export { type DaemonLog, type LogLimits, openDaemonLog } from './log.ts'
-export { keepStanding, type PidFile, takePidFile } from './pidfile.ts'
+export { keepStanding, takePidFile } from './pidfile.ts'
 export {
   GuardError,
   type Guarded,
@@ -11,4 +11,4 @@ export {
   requireUnheld,
   takeGuard,
 } from './process-guard.ts'
-export { type Daemon, leave, runDaemon } from './run.ts'
+export { leave, runDaemon } from './run.ts'

@@ -14,7 +14,7 @@ export interface LogLimits {
   readonly keep: number
 }
 
-export interface DaemonLogOptions extends LogLimits {
+interface DaemonLogOptions extends LogLimits {
   readonly file: string
   /** Part of every line. */
   readonly base: Readonly<Record<string, unknown>>

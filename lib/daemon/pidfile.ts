@@ -72,7 +72,7 @@ export async function lockBriefly(path: string): Promise<() => Promise<void>> {
   }
 }
 
-export interface StandingName {
+interface StandingName {
   readonly path: string
   /** For people: `the pid file`. */
   readonly what: string
@@ -80,7 +80,7 @@ export interface StandingName {
   readonly make: () => Promise<void>
 }
 
-export const LOOK_AGAIN_MS = 1000
+const LOOK_AGAIN_MS = 1000
 
 /** Looks until it is stopped. A look that hangs is not joined by others. */
 export function keepStanding(
@@ -124,7 +124,7 @@ export function keepStanding(
   }
 }
 
-export interface PidFile {
+interface PidFile {
   readonly path: string
   /** Removes the file, if it is still ours. A second call does nothing: a forced end may interrupt an orderly one. */
   remove(): void

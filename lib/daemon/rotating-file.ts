@@ -34,13 +34,13 @@ const truncateFile = promisify(ftruncate)
 const writeFile = promisify(write)
 const statFile = promisify(stat)
 
-export interface RotatingLimits {
+interface RotatingLimits {
   readonly maxBytes: number
   /** Old files beside the current one; 0 begins the one file anew. */
   readonly keep: number
 }
 
-export interface RotatingOptions extends RotatingLimits {
+interface RotatingOptions extends RotatingLimits {
   /** The line that tells of lost ones. */
   readonly lostLine: (count: number) => string
   /** Told at the first of a row of failures. */

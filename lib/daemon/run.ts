@@ -17,14 +17,14 @@ import type { DaemonLog } from './log.ts'
 const THREAD_WORK = /^(FSReq|GetAddrInfoReq|GetNameInfoReq)/
 const POLL_MS = 5
 
-export interface Ending {
+interface Ending {
   /** Kinds of work that keep a file thread busy now. */
   readonly busy: () => readonly string[]
   readonly exit: (code: number) => never
   readonly kill: () => void
 }
 
-export const realEnding: Ending = {
+const realEnding: Ending = {
   busy: () => process.getActiveResourcesInfo().filter((name) => THREAD_WORK.test(name)),
   exit: (code) => process.exit(code),
   kill: () => process.kill(process.pid, 'SIGKILL'),
@@ -44,12 +44,12 @@ export async function leave(
 }
 
 /** The same without patience. */
-export function leaveNow(code: number, ending: Ending = realEnding): void {
+function leaveNow(code: number, ending: Ending = realEnding): void {
   if (ending.busy().length === 0) ending.exit(code)
   ending.kill()
 }
 
-export interface DaemonHooks {
+interface DaemonHooks {
   readonly log: DaemonLog
   /** The end in good order; may take its time, a second signal cuts it short. */
   readonly stop: (why: string) => Promise<void>
@@ -59,7 +59,7 @@ export interface DaemonHooks {
   readonly tidy: () => void
 }
 
-export interface Daemon {
+interface Daemon {
   /** Its end has begun. */
   readonly ending: boolean
   /** Begins the end in good order, then leaves with `code`. What is called later changes nothing. */

@@ -18,7 +18,7 @@ const LOOKS = 10
 const TOLD_MS = 24 * 3600 * 1000
 
 type End = NonNullable<NonNullable<HistoryEntry['served']>['previousEnd']>
-export type BeginReason = HistoryEntry['term']['reason'] | End['reason'] | 'unknown'
+type BeginReason = HistoryEntry['term']['reason'] | End['reason'] | 'unknown'
 
 /** As a record, so that the compiler asks for a reason that is new. Terms of these two never serve. */
 const NONE_YET: Readonly<Record<Exclude<BeginReason, 'format' | 'swept'>, 0>> = {
@@ -35,7 +35,7 @@ const NONE_YET: Readonly<Record<Exclude<BeginReason, 'format' | 'swept'>, 0>> = 
   unknown: 0,
 }
 
-export interface TermsBegunOptions {
+interface TermsBegunOptions {
   readonly newest: () => Promise<readonly HistoryEntry[]>
   readonly clock: Clock
 }

@@ -18,7 +18,7 @@ const ORDERS = {
   stop: z.object({ by }),
 }
 
-export interface AdminOptions {
+interface AdminOptions {
   /** Null until the cluster is joined. */
   readonly member: () => Member | null
   readonly status: () => MasterStatus

@@ -19,7 +19,7 @@ export interface Delays {
   reset(): void
 }
 
-export interface Pauses {
+interface Pauses {
   readonly maxMs: number
   readonly p99Ms: number
 }

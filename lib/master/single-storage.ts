@@ -8,7 +8,7 @@ import { StorageLook } from '../base/storage-look.ts'
 import type { Clock } from '../base/time.ts'
 import { DiskError, type MemberView } from '../ha/index.ts'
 
-export interface SingleStorageOptions {
+interface SingleStorageOptions {
   readonly directory: string
   /** Rejects with DiskError where something new can't be written. */
   readonly prove: () => Promise<void>

@@ -17,7 +17,7 @@ import type { SingleStorage } from './single-storage.ts'
 type SingleState = 'starting' | 'active' | 'stepping-down' | 'stopped'
 const NO_HA = 'high availability is off (tajo.master.ha.enable): there is one master only'
 
-export interface SingleOptions {
+interface SingleOptions {
   readonly self: MemberOptions['self']
   readonly hostname: string
   readonly pid: number

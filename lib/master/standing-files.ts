@@ -8,7 +8,7 @@ import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
 
-export interface StandingFilesOptions {
+interface StandingFilesOptions {
   readonly everyMs: number
   /** Only the active looks. */
   readonly mayServe: () => boolean

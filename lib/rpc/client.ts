@@ -52,7 +52,7 @@ export function jsonOrNull(text: string): unknown {
   }
 }
 
-export interface ClientOptions {
+interface ClientOptions {
   /** The cluster that is meant. Null while it isn't known, which does for `who` only. */
   readonly clusterId: () => string | null
   /** Both go with every call where the contract asks for them. */

@@ -10,7 +10,7 @@ import { RpcError } from './errors.ts'
 
 export const CLUSTER_HEADER = 'x-tajo-cluster'
 /** Instead of an id: whoever says it doesn't know one (yet). */
-export const NO_CLUSTER = '-'
+const NO_CLUSTER = '-'
 
 const HOW_TO_UPGRADE =
   'Stop the whole cluster, install this version on all its hosts and those of its clients, and start it anew (docs/operations.md, Upgrading)'

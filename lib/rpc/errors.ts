@@ -75,7 +75,7 @@ export type QueryErrorKind = keyof typeof QUERY_ERRORS
 export const QUERY_ERROR_KINDS = Object.keys(QUERY_ERRORS) as QueryErrorKind[]
 
 /** What both sides know of the cluster when a call fails. */
-export interface RpcErrorFacts {
+interface RpcErrorFacts {
   /** Client RPC address of the active master, `host:port`. */
   readonly active?: string | null
   readonly epoch?: number | null
@@ -100,7 +100,7 @@ export class RpcError extends Error {
   }
 }
 
-export interface RpcErrorBody {
+interface RpcErrorBody {
   readonly code: RpcCode
   readonly message: string
   readonly active: string | null

@@ -30,7 +30,7 @@ export interface Gate {
   enter(): Pass
 }
 
-export interface GuardOptions {
+interface GuardOptions {
   /** The newest term that this process knows from the directory. */
   readonly epoch: () => number
   /** A caller with the right secret knew a newer term. */

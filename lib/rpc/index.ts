@@ -40,14 +40,12 @@ export type { QueryErrorKind } from './errors.ts'
 export { bodyOf, QUERY_ERROR_KINDS, RPC_ERRORS, type RpcCode, RpcError } from './errors.ts'
 export type { Gate, Pass } from './guard.ts'
 export { Guard, type Membership, type Refused } from './guard.ts'
-export { type Bind, type Listener, openAll } from './listeners.ts'
+export { type Bind, openAll } from './listeners.ts'
 export {
   type EndState,
   QUERY_KINDS,
   QUERY_STATE_NAMES,
-  QUERY_STATES,
   type QueryKind,
-  type QueryState,
 } from './query-states.ts'
 export {
   type CallFacts,

@@ -14,7 +14,7 @@ export interface Bind {
   readonly port: number
 }
 
-export interface Listener {
+interface Listener {
   readonly app: FastifyInstance
   readonly bind: Bind
 }

@@ -4,7 +4,7 @@
  */
 
 /** Whether it is for good, by state: queries move from the first to the last ones. */
-export const QUERY_STATES = {
+const QUERY_STATES = {
   queued: { isOver: false },
   running: { isOver: false },
   succeeded: { isOver: true },
@@ -12,7 +12,7 @@ export const QUERY_STATES = {
   killed: { isOver: true },
 } as const
 
-export type QueryState = keyof typeof QUERY_STATES
+type QueryState = keyof typeof QUERY_STATES
 export const QUERY_STATE_NAMES = Object.keys(QUERY_STATES) as QueryState[]
 
 /** How a query may end. */

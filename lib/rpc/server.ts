@@ -65,7 +65,7 @@ export async function jsonInSlices(answer: unknown, turns?: Turns): Promise<stri
   return Buffer.concat(pieces)
 }
 
-export class KnownPaths {
+class KnownPaths {
   readonly #methods = new Map<string, Set<string>>()
 
   /** Learns the routes that are added after this. */
@@ -89,7 +89,7 @@ const fits = (pattern: readonly string[], path: readonly string[]): boolean =>
   pattern.length === path.length &&
   pattern.every((part, at) => part.startsWith(':') || part === path[at])
 
-export interface CallContext {
+interface CallContext {
   /** The caller's IP address, for logs. */
   readonly from: string
   /** Set where only the active master answers. */

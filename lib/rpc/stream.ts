@@ -17,7 +17,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../base/time.ts'
 import { RpcError } from './errors.ts'
 
-export interface LinePulling {
+interface LinePulling {
   readonly clock: Clock
   /** So long a silence means a frozen peer: several heartbeat periods of the writer. */
   readonly silenceMs: number
@@ -82,7 +82,7 @@ async function heard(
   }
 }
 
-export function parseLine(line: string): unknown {
+function parseLine(line: string): unknown {
   try {
     return JSON.parse(line)
   } catch (cause) {
@@ -90,13 +90,13 @@ export function parseLine(line: string): unknown {
   }
 }
 
-export const silent = (ms: number): RpcError =>
+const silent = (ms: number): RpcError =>
   new RpcError(
     'TIMEOUT',
     `nothing heard for ${Math.round(ms)} ms: the other side is frozen or cut off`,
   )
 
-export const broken = (cause: unknown): RpcError =>
+const broken = (cause: unknown): RpcError =>
   new RpcError('UNAVAILABLE', 'the connection broke or the other side has ended', { cause })
 
 /** What a peer may leave unread before it is cut off. */
@@ -190,7 +190,7 @@ export class LineWriter<L> {
   }
 }
 
-export interface LineReading {
+interface LineReading {
   readonly clock: Clock
   /** So long a silence means a frozen peer: several heartbeat periods. */
   readonly silenceMs: number

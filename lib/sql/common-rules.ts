@@ -21,7 +21,7 @@ import {
 import { MOST_NESTED, type TypeField, type TypeTree } from './tajo-types.ts'
 import * as T from './tokens.ts'
 
-export class BaseRules extends EmbeddedActionsParser {
+class BaseRules extends EmbeddedActionsParser {
   /** Of the statement at work. */
   protected sql = ''
   /** Its own list: the parser's `input` is longer than what it was given. */
@@ -58,7 +58,7 @@ export class BaseRules extends EmbeddedActionsParser {
   }
 }
 
-export class TypeRules extends BaseRules {
+class TypeRules extends BaseRules {
   readonly type: (idx?: number) => TypeTree = this.RULE('type', (): TypeTree => {
     const at = this.LA(1).startOffset
     this.ACTION(() => {

@@ -5,7 +5,7 @@ export { parseStatement } from './parse.ts'
 export { prepareParser } from './parser.ts'
 export { placeAt, placeWithin, withPlace } from './place.ts'
 export { type EngineText, engineText, firstParameter } from './query-text.ts'
-export { splitStatements, type Unfinished } from './split.ts'
+export { splitStatements } from './split.ts'
 export type { Location, Named } from './statement.ts'
 export {
   type AlterAction,

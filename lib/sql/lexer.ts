@@ -23,7 +23,7 @@ import {
 } from './tokens.ts'
 
 /** A quote inside is written twice. */
-export function endOfQuoted(text: string, offset: number): number {
+function endOfQuoted(text: string, offset: number): number {
   const quote = text.charAt(offset)
   let at = offset + 1
   for (;;) {
@@ -35,7 +35,7 @@ export function endOfQuoted(text: string, offset: number): number {
 }
 
 /** `E'…'`: a backslash takes the next character along. */
-export function endOfEscaped(text: string, offset: number): number {
+function endOfEscaped(text: string, offset: number): number {
   let at = offset + 2
   while (at < text.length) {
     const char = text.charAt(at)
@@ -48,7 +48,7 @@ export function endOfEscaped(text: string, offset: number): number {
 }
 
 /** Comments nest, as in PostgreSQL. */
-export function endOfComment(text: string, offset: number): number {
+function endOfComment(text: string, offset: number): number {
   let depth = 1
   let at = offset + 2
   while (at < text.length) {
@@ -70,12 +70,12 @@ export function endOfComment(text: string, offset: number): number {
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y
 
 /** The `$tag$` that opens a dollar quote here, or null. */
-export function dollarTag(text: string, offset: number): string | null {
+function dollarTag(text: string, offset: number): string | null {
   DOLLAR_TAG.lastIndex = offset
   return DOLLAR_TAG.exec(text)?.[0] ?? null
 }
 
-export function endOfDollarText(text: string, offset: number, tag: string): number {
+function endOfDollarText(text: string, offset: number, tag: string): number {
   const found = text.indexOf(tag, offset + tag.length)
   return found === -1 ? -1 : found + tag.length
 }

@@ -25,7 +25,7 @@ const DIRECT = 'send the statement itself'
 const FIXED = 'users and rights are not kept here'
 
 /** By the first word, upper case. */
-export const REFUSED_WORDS: ReadonlyMap<string, string> = new Map([
+const REFUSED_WORDS: ReadonlyMap<string, string> = new Map([
   ['ATTACH', FILES],
   ['DETACH', 'there is nothing to detach: DROP TABLE forgets a table'],
   ['COPY', `to write files: INSERT OVERWRITE INTO LOCATION '…' SELECT …; to read them: ${FILES}`],
@@ -90,7 +90,7 @@ const SECOND: ReadonlyMap<string, string> = new Map([
 const SECOND_AFTER = new Set(['CREATE', 'DROP', 'ALTER'])
 
 /** Why a statement that begins with these words is refused, or null. */
-export function refusalOf(first: string, second: string): string | null {
+function refusalOf(first: string, second: string): string | null {
   const one = first.toUpperCase()
   const reason = REFUSED_WORDS.get(one)
   if (reason !== undefined) return `${one} is not supported: ${reason}`

@@ -6,7 +6,7 @@ import type { SqlText } from './statement.ts'
 import { Semicolon } from './tokens.ts'
 
 /** A statement that has no end yet. */
-export interface Unfinished extends SqlText {
+interface Unfinished extends SqlText {
   /** What is still open, for the prompt; `statement`: only the semicolon is missing. */
   readonly inside:
     | 'statement'

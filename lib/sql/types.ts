@@ -12,7 +12,7 @@ import { SqlError } from './statement.ts'
 import { duckDbType, IN_DUCKDB, type TypeTree, tajoType } from './tajo-types.ts'
 
 /** By DuckDB's spelling. */
-export const IN_TAJO: Readonly<Record<string, string>> = {
+const IN_TAJO: Readonly<Record<string, string>> = {
   BOOLEAN: 'BOOLEAN',
   TINYINT: 'INT1',
   UTINYINT: 'INT2',
@@ -43,7 +43,7 @@ export const IN_TAJO: Readonly<Record<string, string>> = {
 }
 
 /** What Tajo has for it. */
-export function fromTree(tree: TypeTree): string {
+function fromTree(tree: TypeTree): string {
   switch (tree.is) {
     case 'array':
       return `ARRAY<${fromTree(tree.of)}>`
@@ -64,7 +64,7 @@ export function fromTree(tree: TypeTree): string {
 }
 
 /** @throws SqlError */
-export function treeOf(text: string): TypeTree {
+function treeOf(text: string): TypeTree {
   const parser = theParser()
   const tokens = tokenize(text)
   parser.begin(text, tokens)

@@ -22,7 +22,7 @@ import {
   type WebView,
 } from './view.ts'
 
-export interface EventOptions {
+interface EventOptions {
   readonly view: WebView
   readonly rules: WebRules
   readonly clock: Clock

@@ -182,7 +182,7 @@ export const ROUTES: readonly Route[] = [
 ]
 
 /** As JSON schema, of what is sent: fields that are not named there are not there. */
-export const jsonSchemaOf = (schema: z.ZodType, io: 'input' | 'output' = 'output'): object => {
+const jsonSchemaOf = (schema: z.ZodType, io: 'input' | 'output' = 'output'): object => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io })
   return rest
 }

@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { INSTALL } from '../base/install.ts'
 
-export interface PageFile {
+interface PageFile {
   readonly type: string
   readonly etag: string
   readonly plain: Buffer

@@ -8,7 +8,7 @@ export function countQueries(rows: readonly QueryRow[]): QueryCounts {
   return counts
 }
 
-export interface QueryFilter {
+interface QueryFilter {
   readonly limit: number
   readonly offset: number
   readonly states: ReadonlySet<string> | null

@@ -224,7 +224,7 @@ export const tables = z.object({
   total: z.number().describe('so many fit, without limit and offset'),
 })
 
-export const setting = z.object({
+const setting = z.object({
   key: z.string(),
   value: z.string(),
   source: z.object({ file: z.string(), line: z.number() }).nullable().describe('null: the default'),

@@ -19,7 +19,7 @@ import { SqlAnswers } from './sql-answer.ts'
 import { PAGE_HEADERS, statusPage } from './status-page.ts'
 import { PATIENCE_MS, type Refusal, type WebRules, type WebView } from './view.ts'
 
-export interface WebOptions {
+interface WebOptions {
   readonly view: WebView
   readonly rules: WebRules
   readonly metrics: Metrics

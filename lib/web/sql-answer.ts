@@ -13,7 +13,7 @@ import { requireOwnPage, requireSql } from './callers.ts'
 import { sqlRequest } from './schemas.ts'
 import type { SqlLine, WebRules, WebView } from './view.ts'
 
-export interface SqlOptions {
+interface SqlOptions {
   readonly view: WebView
   readonly rules: WebRules
   readonly clock: Clock

@@ -37,7 +37,7 @@ export const escapeHtml = (text: string): string =>
   text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? char)
 
 /** What the page shows of the cluster. */
-export type PlainCluster = Pick<
+type PlainCluster = Pick<
   ClusterDocument,
   'clusterId' | 'epoch' | 'active' | 'self' | 'masters' | 'problem' | 'warnings' | 'alerts'
 >

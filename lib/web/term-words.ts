@@ -2,7 +2,7 @@
 import type { ClaimReason, EndReason } from '../ha/index.ts'
 
 /** What is read of a term's record. */
-export interface TermFacts {
+interface TermFacts {
   readonly term: { readonly reason: string }
   readonly served: {
     readonly previousEnd: {

@@ -18,7 +18,7 @@ import { conditionsOf } from './conditions.ts'
 import { TABLE_FUNCTIONS, whyDenied } from './functions.ts'
 import { inUsersWords, placeIn } from './query-error.ts'
 
-export interface WrittenName {
+interface WrittenName {
   readonly name: string
   readonly quoted: boolean
 }

@@ -10,7 +10,7 @@ import { RPC_ERRORS, RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import { QueryFault } from './query-error.ts'
 
-export interface CatalogReaderOptions {
+interface CatalogReaderOptions {
   readonly masters: Pick<Masters, 'findActive'>
   /** The one that is followed; null while there is none. */
   readonly active: () => ActiveMaster | null

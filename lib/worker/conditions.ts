@@ -24,7 +24,7 @@ const JOIN_REFS = new Set(['REGULAR', 'CROSS'])
 const MOST_VALUES = 1000
 const DEEPEST = 20
 
-export interface Naming {
+interface Naming {
   /** It is a table of the catalog, and no WITH query. */
   readonly isTable: (node: Node) => boolean
   /** Its place among all that the query reads. */

@@ -12,7 +12,7 @@ import { sqlName, sqlText } from './sql-text.ts'
 import { checkedLine, checkedObject, checkedValue } from './text-checks.ts'
 import type { PlannedColumn, TypeNames, WritePlan } from './write-plan.ts'
 
-export interface CopyText {
+interface CopyText {
   readonly sql: string
   /** Bytes (UTF-8) before the query's own text in it. */
   readonly queryAt: number
@@ -22,7 +22,7 @@ export interface CopyText {
   readonly tellsFiles: boolean
 }
 
-export interface CopyInput {
+interface CopyInput {
   readonly target: Pick<WriteTarget, 'format' | 'options'>
   readonly plan: WritePlan
   /** As the user wrote it. */
@@ -35,7 +35,7 @@ export interface CopyInput {
 }
 
 /** A directory's name has 255 bytes, and each byte of a value takes two. */
-export const LONGEST_PARTITION_BYTES = 120
+const LONGEST_PARTITION_BYTES = 120
 
 /** Throws QueryFault for options that can't be written. */
 export function copyText(input: CopyInput): CopyText {

@@ -25,7 +25,7 @@ export interface FoundFile {
 const AT_A_TIME = 8
 const MOST_FILES = 200_000
 
-export interface FoundFiles {
+interface FoundFiles {
   readonly files: readonly FoundFile[]
   /** The table has none, also where the query needs none. */
   readonly isEmpty: boolean

@@ -15,7 +15,7 @@ import { RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import type { TaskList } from './task-list.ts'
 
-export interface FollowOptions {
+interface FollowOptions {
   readonly masters: Masters
   readonly worker: WorkerInfo
   readonly tasks: TaskList

@@ -2,4 +2,4 @@
 export { type MasterAddresses, Masters } from './masters.ts'
 export { realPathOf } from './roots.ts'
 export { tellEnd } from './tell-end.ts'
-export { Worker, type WorkerOptions, type WorkerPort } from './worker.ts'
+export { Worker, type WorkerOptions } from './worker.ts'

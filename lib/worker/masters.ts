@@ -21,7 +21,7 @@ export interface MasterAddresses {
   readonly catalog: string
 }
 
-export interface MastersOptions {
+interface MastersOptions {
   readonly addresses: readonly MasterAddresses[]
   /** The list as it is now; rejects when it can't be read. */
   readonly readAddresses: () => Promise<readonly MasterAddresses[]>
@@ -36,7 +36,7 @@ export interface MastersOptions {
   readonly log: Log
 }
 
-export interface KnownMaster {
+interface KnownMaster {
   readonly addresses: MasterAddresses
   readonly tracker: RpcClient<'tracker'>
   readonly catalog: RpcClient<'catalog'>

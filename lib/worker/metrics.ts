@@ -1,6 +1,6 @@
 /** A worker's `GET /metrics` in Prometheus' text format. Pure. */
 
-export interface WorkerFacts {
+interface WorkerFacts {
   readonly running: number
   readonly freeSlots: number
   readonly slots: number

@@ -31,7 +31,7 @@ export interface ProofDirectory {
   readonly look?: (clusterId: string) => Promise<void>
 }
 
-export interface ProofOptions {
+interface ProofOptions {
   readonly directories: readonly ProofDirectory[]
   readonly workerId: string
   readonly incarnation: string

@@ -25,7 +25,7 @@ interface Name {
 }
 
 /** Null: nothing is bound, as in a query that changes nothing. */
-export type Names = BoundNames | null
+type Names = BoundNames | null
 
 export function askedFor({ database, name }: Name, names: Names): AskedTable {
   const bound = boundTo({ database, name }, names)
@@ -40,7 +40,7 @@ export function meantBy(use: Name, found: Table | null, names: Names): Table | n
 }
 
 /** The id; null: that name meant no table. */
-export const boundTo = ({ database, name }: Name, names: Names): number | null =>
+const boundTo = ({ database, name }: Name, names: Names): number | null =>
   names?.tables.find((one) => one.database === database && one.name === name)?.tableId ?? null
 
 export interface ScopeParts {
@@ -55,7 +55,7 @@ export interface ScopeParts {
   readonly seesFiles?: (table: Table, signal: AbortSignal) => Promise<string | null>
 }
 
-export interface ScopeInput {
+interface ScopeInput {
   readonly query: EngineText
   /** The session's. */
   readonly database: string

@@ -10,7 +10,7 @@ import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { type Clock, within } from '../base/time.ts'
 
-export interface SpillOptions {
+interface SpillOptions {
   /** Absolute; it is there at the start. */
   readonly directory: string
   readonly everyMs: number

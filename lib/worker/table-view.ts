@@ -16,7 +16,7 @@ import { QueryFault } from './query-error.ts'
 import { sqlFiles, sqlName, sqlText } from './sql-text.ts'
 import { LONGEST_LINE_BYTES, LONGEST_OBJECT_BYTES } from './text-checks.ts'
 
-export interface ViewInput {
+interface ViewInput {
   readonly table: Table
   readonly files: readonly FoundFile[]
   /** The columns that Parquet files of others have; null where there are none. */
@@ -139,7 +139,7 @@ function saysTheSame(table: Table, { path, partition }: FoundFile): boolean {
   })
 }
 
-export const HIVE_NULL = '__HIVE_DEFAULT_PARTITION__'
+const HIVE_NULL = '__HIVE_DEFAULT_PARTITION__'
 
 /** How a partition's directory is called; null when its value can't be told from NULL by its name. */
 export function hiveDirectory(name: string, value: string | null): string | null {

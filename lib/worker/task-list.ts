@@ -40,14 +40,14 @@ export class MessageRoom {
   }
 }
 
-export interface TaskListOptions {
+interface TaskListOptions {
   readonly slots: number
   readonly start: (task: Task) => RunningQuery
   /** Something began or ended: the master should hear of it. */
   readonly onChange: () => void
 }
 
-export interface Acceptance {
+interface Acceptance {
   readonly accepted: boolean
   readonly why: string | null
 }

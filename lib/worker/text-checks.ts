@@ -31,7 +31,7 @@ export function checkedValue(sql: string, format: TextFormat, alone: boolean): s
 const EMPTY_LINE =
   "a value is an empty text: in a table of one column that is an empty line, which would be passed over, and the table's option 'text.quote' is empty"
 
-export interface LineValue {
+interface LineValue {
   readonly sql: string
   /** DuckDB's. */
   readonly type: string

@@ -35,7 +35,7 @@ import { Spill } from './spill.ts'
 import { TaskList } from './task-list.ts'
 import type { TypeNames } from './write-plan.ts'
 
-export type WorkerPort = 'qm' | 'clientRpc' | 'peer' | 'infoHttp'
+type WorkerPort = 'qm' | 'clientRpc' | 'peer' | 'infoHttp'
 
 export interface WorkerOptions {
   readonly worker: WorkerInfo

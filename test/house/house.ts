@@ -91,28 +91,16 @@ export interface DeadExport {
 /** Exported names that no other file of the tree asks for. What the package's own doors give to others is not among them. */
 export function deadExports(house: House, isPublic: (path: string) => boolean): DeadExport[] {
   const texts = new Map(house.files.map(({ path, code }) => [path, code]))
-  const asked = new Map<string, Set<string>>()
-  const whole = new Map<string, string[]>()
-  for (const { from, to, names, exportedAs } of house.edges) {
-    const isPassedOn = exportedAs !== null && !isPublic(from)
-    for (const [at, name] of (names ?? []).entries()) {
-      // What a door only passes on is asked for where somebody asks the door.
-      const as = exportedAs?.[at]
-      if (
-        isPassedOn &&
-        as !== undefined &&
-        !house.edges.some((edge) => edge.to === from && edge.names?.includes(as))
-      )
-        continue
-      ;(asked.get(to) ?? put(asked, to)).add(name)
-    }
-    if (names === null) whole.set(to, [...(whole.get(to) ?? []), from])
-  }
+  const into = new Map<string, Edge[]>()
+  for (const edge of house.edges) into.set(edge.to, [...(into.get(edge.to) ?? []), edge])
+  /** What a door only passes on is asked for where somebody asks the door. */
   const isAsked = (path: string, name: string): boolean =>
-    asked.get(path)?.has(name) === true ||
-    (whole.get(path) ?? []).some((from) => {
-      const code = texts.get(from)
-      return code === undefined || new RegExp(`\\b${name}\\b`).test(code)
+    (into.get(path) ?? []).some(({ from, names, exportedAs }) => {
+      if (names === null) return mentions(texts.get(from), name)
+      const at = names.indexOf(name)
+      if (at === -1) return false
+      const as = exportedAs?.[at]
+      return as === undefined || isPublic(from) || isAsked(from, as)
     })
   return house.files.flatMap(({ path, exports }) =>
     isPublic(path)
@@ -120,6 +108,10 @@ export function deadExports(house: House, isPublic: (path: string) => boolean): 
       : exports.filter((name) => !isAsked(path, name)).map((name) => ({ path, name })),
   )
 }
+
+/** Files outside of lib have no text here: whoever imports all of a file there may ask for anything. */
+const mentions = (code: string | undefined, name: string): boolean =>
+  code === undefined || new RegExp(`\\b${name}\\b`).test(code)
 
 /** Circles of imports that the running program has: each as the files along it. Types alone make none. */
 export function circles({ files, edges }: House): string[][] {

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { errorsPage } from '../house/errors-page.ts'
-import { circles, houseOf, type Tree } from '../house/house.ts'
+import { circles, deadExports, houseOf, type Tree } from '../house/house.ts'
 import { exportsOf, importsOf, withoutComments } from '../house/source.ts'
 import { treeHere } from '../house/tree.ts'
 import { HOME } from '../support/install.ts'
@@ -71,9 +71,14 @@ t.test('no circles of imports', async (t) => {
   t.same(circles(house), [])
 })
 
+t.test('no exports that nobody asks for', async (t) => {
+  const isPublic = (path: string): boolean => /^lib\/(?:ha|client)\/index\.ts$/.test(path)
+  t.same(deadExports(house, isPublic), [])
+})
+
 t.test('each file opens with what it promises', async (t) => {
   const without = [...tree].filter(
-    ([path, text]) => path.startsWith('lib/') && !text.startsWith('/**'),
+    ([path, text]) => path.startsWith('lib/') && !/^(?:\/\/ biome-ignore.*\n)?\/\*\*/.test(text),
   )
   t.same(
     without.map(([path]) => path),

@@ -55,7 +55,7 @@ const GONE_CHANGES = 1000
 /** A page is held as a whole: of changes as long as they may be, 25 MB. */
 const PAGE_CHANGES = 100
 
-export interface NewChange {
+interface NewChange {
   readonly pieces: readonly string[]
   readonly nextTableId: number
 }
@@ -143,7 +143,7 @@ const keptIn = (row: SqlRow): KeptChange => ({
 })
 
 /** Those whose rows are found by a number of their own. */
-export const NUMBERED = ['databases', 'outcomes', 'litter', 'publications'] as const
+const NUMBERED = ['databases', 'outcomes', 'litter', 'publications'] as const
 export type Numbered = (typeof NUMBERED)[number]
 
 /** All of a table but its columns, options and files. */

@@ -27,7 +27,7 @@ export interface RowNumbers {
 const STATEMENT_BYTES = 1024 * 1024
 const STATEMENT_ROWS = 500
 
-export interface Written {
+interface Written {
   /** What was done, in pieces. */
   readonly changes: readonly string[]
   /** To be called once the transaction is committed: brings the numbers up to date. */

@@ -23,7 +23,7 @@ export interface KeptChange {
   readonly nextTableId: number
 }
 
-export interface KnownAt {
+interface KnownAt {
   readonly no: number
   readonly mark: string
 }
@@ -253,7 +253,7 @@ function packedOf(partition: DataFile['partition'], come: Do<'files'>['come']) {
 
 const KEYS = { databases: 'name', outcomes: 'queryId', litter: 'path', publications: 'queryId' }
 
-export function keyOf(of: Numbered, value: object): string {
+function keyOf(of: Numbered, value: object): string {
   const key = (value as Readonly<Record<string, unknown>>)[KEYS[of]]
   if (typeof key !== 'string') throw new Error(`a row of catalog_${of} has no ${KEYS[of]}`)
   return key

@@ -35,7 +35,7 @@ import { type Holding, readRow, SqlTerm } from './sql-term.ts'
 /** What the election's history says of the terms up to one with the store of that name. Rejects with FileError. */
 export type ServedBy = (upTo: number, store: string) => Promise<Served>
 
-export interface SqlStoreOptions {
+interface SqlStoreOptions {
   readonly server: SqlServer
   /** Left out: there is no history. */
   readonly served?: ServedBy

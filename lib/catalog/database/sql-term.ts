@@ -32,7 +32,7 @@ const LOCK_POLLS_MAX = 150
 /** Whatever columns there are: an earlier version's row has no cluster. */
 const READ_ROW = 'SELECT * FROM catalog_term WHERE id = 1'
 
-export interface TermRow {
+interface TermRow {
   readonly term: number
   readonly opening: number
   readonly kept: number

@@ -44,7 +44,7 @@ export interface NewPart {
   readonly onProgress?: Opening['onProgress']
 }
 
-export interface BegunPart {
+interface BegunPart {
   readonly part: number
   readonly journal: Journal
   /** The checkpoint at its beginning. */

@@ -68,7 +68,7 @@ function* bundled<List extends keyof Lists>(
   if (some.length > 0) yield { [list]: some }
 }
 
-export interface NewCheckpoint extends Place {
+interface NewCheckpoint extends Place {
   readonly cluster: string | null
   readonly state: CatalogState
   readonly at: string

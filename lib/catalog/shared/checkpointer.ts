@@ -21,7 +21,7 @@ const JOURNAL_FILES = 64
 /** And one more for each so many bytes of the checkpoint: a long one is not written anew for few files. */
 const CHECKPOINT_BYTES_A_FILE = 64 * 1024
 
-export interface CheckpointOptions {
+interface CheckpointOptions {
   readonly files: Files
   readonly directory: string
   readonly log: Log

@@ -58,7 +58,7 @@ export const segmentsOf = (names: readonly string[]): Segment[] =>
     .sort((a, b) => a.index - b.index)
 
 /** A checkpoint that is said to be whole. */
-export interface WholeCheckpoint {
+interface WholeCheckpoint {
   readonly part: number
   /** The number of the last change in it. */
   readonly seq: number

@@ -42,7 +42,7 @@ export interface Look {
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
-export interface PartPlace {
+interface PartPlace {
   readonly term: number
   readonly part: number
   /** What a listing of the term's directory showed. */
@@ -64,7 +64,7 @@ export interface FoundJournal {
 }
 
 /** What a part's first file says, if it is there at all. */
-export type Found =
+type Found =
   | { readonly is: 'begun'; readonly journal: FoundJournal }
   /** Nothing was ever acknowledged in it, as far as its own files tell. */
   | { readonly is: 'unbegun' }

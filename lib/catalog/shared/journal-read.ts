@@ -31,7 +31,7 @@ const CHUNK_BYTES = 1024 * 1024
 /** So many files are read at once. */
 const READ_AT_ONCE = 16
 
-export interface Reading {
+interface Reading {
   readonly from: Position
   /** The last groups before `from`, as they were when they were read; they must still be the same. */
   readonly tail: Buffer
@@ -41,7 +41,7 @@ export interface Reading {
   readonly take: (group: Group) => Iterable<unknown>
 }
 
-export interface Read {
+interface Read {
   readonly end: Position
   /** The last bytes before `end`. */
   readonly tail: Buffer

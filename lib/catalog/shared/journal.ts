@@ -294,12 +294,12 @@ export interface Group {
   readonly transactions: readonly Transaction[]
 }
 
-export type NewHead = Omit<JournalHead, 'journal'> & {
+type NewHead = Omit<JournalHead, 'journal'> & {
   /** Whether groups of several records may follow. */
   readonly long: boolean
 }
 
-export function encodeHead({ long, ...head }: NewHead): Buffer {
+function encodeHead({ long, ...head }: NewHead): Buffer {
   const journal = long ? FORMAT_OF_LONG_GROUPS : FORMAT
   return encodeRecord({ journal, ...head } satisfies JournalHead)
 }

@@ -28,7 +28,7 @@ const ASKED_BEYOND = 32
 /** A file that was listed and isn't there has been swept meanwhile: everything is looked at again. */
 const LOOKS = 5
 
-export interface Finding {
+interface Finding {
   readonly look: Look
   /** The newest up to this one counts. */
   readonly term: number

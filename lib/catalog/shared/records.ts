@@ -131,7 +131,7 @@ const SPACE = 0x20
 export const encodeRecord = (value: unknown): Buffer => encodeText(JSON.stringify(value))
 
 /** Of what is JSON already. */
-export function encodeText(text: string): Buffer {
+function encodeText(text: string): Buffer {
   const json = Buffer.from(text)
   const hex = (number: number): string => number.toString(16).padStart(HEX, '0')
   const prefix = `${hex(json.length)} ${hex(crc32(json))} `

@@ -39,7 +39,7 @@ export interface Restorable {
   /** Acknowledged changes are missing in it. */
   readonly lossy: boolean
 }
-export interface Lost {
+interface Lost {
   readonly term: number
   readonly part: number
   readonly why: string

@@ -34,7 +34,7 @@ export interface Session {
 }
 
 /** What a term's parts, all of them, can be read from; a checkpoint that is whole takes the place of the one before. */
-export interface Ground {
+interface Ground {
   /** The newest checkpoint; the one before it is kept for `catalog restore`. */
   base: Base | null
 }

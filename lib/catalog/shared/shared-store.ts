@@ -47,7 +47,7 @@ import {
   termsIn,
 } from './session.ts'
 
-export interface SharedOptions {
+interface SharedOptions {
   /** Absolute: `<rootdir>/system/catalog`. */
   readonly directory: string
   readonly log: Log

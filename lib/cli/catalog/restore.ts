@@ -31,7 +31,7 @@ import { lookAround } from '../sight/look-around.ts'
 import { timingOf } from '../timing.ts'
 import { logTo } from './catalog.ts'
 
-export interface MissingFiles {
+interface MissingFiles {
   readonly files: number
   /** `database.table`, in the order of the catalog. */
   readonly tables: readonly string[]

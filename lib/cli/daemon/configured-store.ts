@@ -52,7 +52,7 @@ function keepParameters(uri: string, first: string, next: string): string {
   return kept.length === 0 ? uri.slice(0, at) : `${uri.slice(0, at)}${first}${kept.join(next)}`
 }
 
-export interface StoreUse {
+interface StoreUse {
   readonly binding: Binding
   /** How this process is known to its users, for others who find DerbyStore in use. */
   readonly holder?: string

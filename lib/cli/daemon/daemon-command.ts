@@ -29,7 +29,7 @@ export interface DaemonLife {
   readonly ready: string
 }
 
-export interface DaemonCommand {
+interface DaemonCommand {
   readonly plan: {
     readonly logFile: string
     readonly pidFile: string

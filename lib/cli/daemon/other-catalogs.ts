@@ -117,7 +117,7 @@ export function leaveTrace(conf: Configuration): void {
 }
 
 /** The catalog of the configuration is the one to go on with. */
-export const removeTrace = (conf: Configuration): void => rmSync(tracePath(conf), { force: true })
+const removeTrace = (conf: Configuration): void => rmSync(tracePath(conf), { force: true })
 
 const tracePath = (conf: Configuration): string =>
   join(conf.get('tajo.rootdir'), 'system', 'ha', TRACE)

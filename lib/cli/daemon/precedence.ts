@@ -14,7 +14,7 @@ import { failure } from '../exit.ts'
 export const MASTER_NICENESS = -5
 
 /** Linux keeps a niceness for each thread; those that are made later, and child processes, inherit their maker's. */
-export interface Scheduling {
+interface Scheduling {
   readonly threads: () => readonly number[]
   readonly get: (thread: number) => number
   /** Throws where it is not allowed. */

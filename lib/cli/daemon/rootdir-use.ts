@@ -28,7 +28,7 @@ const JUDGED_MS = 10_000
 const PATIENCE_MS = 30_000
 const AGAIN_MS = 250
 
-export interface SingleUse {
+interface SingleUse {
   readonly haDirectory: string
   readonly rootDirectory: string
   /** The master's own. */

@@ -54,7 +54,7 @@ async function wholeSecret(directory: string): Promise<string | null> {
 
 const AGAIN = 'restore it, or move it away and start again, which makes a new one'
 
-export interface SingleFilesOptions {
+interface SingleFilesOptions {
   readonly haDirectory: string
   readonly clusterId: string
   readonly secret: string

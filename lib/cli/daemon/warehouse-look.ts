@@ -11,7 +11,7 @@ import type { Clock } from '../../base/time.ts'
 import { WAREHOUSE_PROOF } from '../../catalog/index.ts'
 import { missingFrom } from '../../master/index.ts'
 
-export interface WarehouseLookOptions {
+interface WarehouseLookOptions {
   readonly directory: string
   /** `<rootdir>/system`. */
   readonly systemDirectory: string

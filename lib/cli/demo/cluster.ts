@@ -110,7 +110,7 @@ interface DemoPorts {
   readonly http: number
 }
 
-export interface DemoOptions {
+interface DemoOptions {
   /** More properties for every daemon's tajo-site.xml. */
   readonly properties?: Readonly<Record<string, string>>
   /** The words that run `tajo`; this install's by default. */

@@ -23,7 +23,7 @@ import { type Answered, DemoStream } from './stream.ts'
 const STEP_MS = 60_000
 
 /** What was seen of the failover. */
-export interface Facts {
+interface Facts {
   readonly killedMs: number
   readonly last: Answered | null
   readonly taken: Answered
@@ -38,7 +38,7 @@ export interface Facts {
   }
 }
 
-export interface Stage {
+interface Stage {
   readonly client: TajoClient
   readonly stream: DemoStream
   readonly cluster: DemoCluster
@@ -48,7 +48,7 @@ export interface Stage {
 }
 
 /** Rejects with a CliError for the first thing that does not happen as promised. */
-export async function failover(stage: Stage): Promise<Facts> {
+async function failover(stage: Stage): Promise<Facts> {
   const { client, stream, cluster, active, backup, say } = stage
   const query = new DemoQuery(DEMO_ROWS)
   await query.start(client)
@@ -122,13 +122,13 @@ const recorded = (cluster: DemoCluster, epoch: number): Promise<HistoryEntry> =>
     return entries.find((one) => one.term.term === epoch && one.served !== null) ?? null
   })
 
-export interface Outcome extends Facts {
+interface Outcome extends Facts {
   readonly answers: readonly Answered[]
   readonly active: DemoMaster
   readonly backup: DemoMaster
 }
 
-export function report({ json: asJson, output }: CommandContext, outcome: Outcome): void {
+function report({ json: asJson, output }: CommandContext, outcome: Outcome): void {
   const { killedMs, last, taken, answers, entry, active, backup, insertMs, query } = outcome
   const phases = entry.served?.phases
   const repeated = answers.reduce((sum, one) => sum + one.repeats, 0)

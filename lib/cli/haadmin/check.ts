@@ -52,7 +52,7 @@ function peerCommand(
   return ['ssh', ...sshArguments(command)]
 }
 
-export function checkText(report: StorageReport, directory: string, peer: string | null): string {
+function checkText(report: StorageReport, directory: string, peer: string | null): string {
   const lines = report.checks.map((check) => {
     const time =
       check.medianMs === null

@@ -36,7 +36,7 @@ export function byWhom(entry: HistoryEntry): string {
 
 const PHASES = ['noticed', 'decided', 'claimed', 'ended', 'settled', 'opened'] as const
 
-export function phaseCells(entry: HistoryEntry): string[] {
+function phaseCells(entry: HistoryEntry): string[] {
   const phases = entry.served?.phases
   const cells = PHASES.map((name) => phases?.[`${name}Ms`])
   return [...cells, phases?.totalMs].map((ms) => (typeof ms === 'number' ? duration(ms) : '-'))

@@ -26,7 +26,7 @@ import {
 } from '../sight/sight.ts'
 import { historyTable, transitionsTable } from './state.ts'
 
-export interface MasterRow {
+interface MasterRow {
   readonly address: string
   /** Its own word; else the directory's where its heartbeat moves; else `foreign`, `stopped`, `silent` or `unknown`. */
   readonly state: string
@@ -42,7 +42,7 @@ export interface MasterRow {
   readonly note: string | null
 }
 
-export interface StatusReport {
+interface StatusReport {
   readonly clusterId: string | null
   readonly directory: string
   readonly directoryError: string | null
@@ -57,12 +57,12 @@ export interface StatusReport {
   readonly transitions: readonly HistoryEntry[]
 }
 
-export interface DirectoryWord extends DirectoryNote {
+interface DirectoryWord extends DirectoryNote {
   /** Umbilical address of the master that says it. */
   readonly by: string
 }
 
-export type Word = Pick<DirectoryWord, 'by' | 'level' | 'text'>
+type Word = Pick<DirectoryWord, 'by' | 'level' | 'text'>
 
 export function statusReport(sight: Sight, transitions: readonly HistoryEntry[]): StatusReport {
   return {

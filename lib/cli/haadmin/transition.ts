@@ -41,7 +41,7 @@ import type { HaadminCall } from './call.ts'
 import { findMaster, unknownMaster } from './known-master.ts'
 
 /** The host to run the command on, or null for this one. */
-export async function whereToGo(master: KnownMaster, facts: HostFacts): Promise<string | null> {
+async function whereToGo(master: KnownMaster, facts: HostFacts): Promise<string | null> {
   const { host } = parseAddress(master.address, 'master')
   const told = master.asked.answered ? master.asked.answer.hostname : null
   const hostname = told ?? master.inspected?.hostname ?? null
@@ -52,7 +52,7 @@ export async function whereToGo(master: KnownMaster, facts: HostFacts): Promise<
 }
 
 /** Runs `tajo haadmin` with these words there: same install path, same configuration directory, same exit code. */
-export const runThere = (
+const runThere = (
   { home, confDir, env, json }: CommandContext,
   host: string,
   words: readonly string[],

@@ -4,11 +4,9 @@
  */
 import { type IncomingHttpHeaders, request } from 'node:http'
 
-export type Target =
-  | { readonly host: string; readonly port: number }
-  | { readonly socketPath: string }
+type Target = { readonly host: string; readonly port: number } | { readonly socketPath: string }
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: unknown

@@ -16,7 +16,7 @@ import {
 } from '../../conf/index.ts'
 import { type HostFacts, isThisHost, thisHost } from '../address.ts'
 
-export interface PlannedDaemon {
+interface PlannedDaemon {
   /** Its line in conf/masters or conf/workers: what TAJO_MASTER_NAME or TAJO_WORKER_NAME tells it. */
   readonly name: string
   /** What to give to ssh; null when it is this host. */

@@ -11,12 +11,12 @@ import { isHostName } from '../address.ts'
 import { quoteWord, splitShellWords } from '../env-file.ts'
 import { EXIT, failure, usageError } from '../exit.ts'
 
-export const CONNECT_TIMEOUT_S = 5
+const CONNECT_TIMEOUT_S = 5
 
 /** ssh's own exit code for "I could not get there". */
 const SSH_FAILED = 255
 
-export interface RemoteCommand {
+interface RemoteCommand {
   readonly host: string
   /** The value of TAJO_SSH_OPTS. */
   readonly sshOptions: string

@@ -32,7 +32,7 @@ const DIRECTORY_MS = 4000
 /** A failover is over before anybody is told of it. */
 const TOLD_AFTER_MS = 1500
 
-export interface Connection {
+interface Connection {
   readonly client: TajoClient
   readonly conf: Configuration
   readonly warnings: readonly string[]

@@ -13,7 +13,7 @@ import type { Outcome, Shell } from './shell.ts'
 import { type Piece, type Split, StatementReader } from './statement-reader.ts'
 import { HISTORY_LINES, type HistoryFile } from './terminal.ts'
 
-export interface ScriptOptions {
+interface ScriptOptions {
   readonly shell: Shell
   readonly split: Split
   readonly params: Readonly<Record<string, string>>
@@ -44,7 +44,7 @@ export async function runScript(
   return (await runAll(await reader.end())) ?? worst
 }
 
-export interface InteractiveOptions {
+interface InteractiveOptions {
   readonly shell: Shell
   readonly split: Split
   readonly history: HistoryFile

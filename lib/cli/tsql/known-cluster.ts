@@ -20,7 +20,7 @@ import { join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
 import { type ClusterKnowledge, QueryError } from '../../client/index.ts'
 
-export interface Remembered {
+interface Remembered {
   readonly clusterId: string
   /** `tajo.rootdir` of the configuration that was used then. */
   readonly rootDirectory: string
@@ -90,7 +90,7 @@ export class ClusterMemory {
   }
 }
 
-export interface KnownClusterOptions {
+interface KnownClusterOptions {
   readonly memory: ClusterMemory
   /** `tajo.rootdir`. */
   readonly rootDirectory: string

@@ -11,7 +11,7 @@ import { plain, table } from '../print.ts'
 import { byteText } from './shell.ts'
 import type { Terminal } from './terminal.ts'
 
-export interface DfsPlace {
+interface DfsPlace {
   readonly warehouse: string
   readonly terminal: Terminal
   /** Where each table of the catalog keeps its files, by its full name. Asked before something is removed. */

@@ -87,7 +87,7 @@ function inWords(query: QueryRecord): string {
   return lines.map(plain).join('\n')
 }
 
-export interface MetaContext {
+interface MetaContext {
   /** TAJO_HOME. */
   readonly home: string
   readonly confDir: string

@@ -23,7 +23,7 @@ const WIDEST = 120
 
 const NUMERIC = /^(INT|FLOAT|NUMERIC|DECIMAL|REAL|DOUBLE|BIGINT|SMALLINT|TINYINT|HUGEINT)/i
 
-export class TablePrinter implements Printer {
+class TablePrinter implements Printer {
   readonly #columns: readonly { readonly title: string; readonly right: boolean }[]
   readonly #nullText: string
   #widths: readonly number[] | null = null
@@ -85,7 +85,7 @@ const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t'
 const visible = (text: string): string =>
   text.replaceAll(CONTROL, (char) => NAMED[char] ?? `\\x${char.charCodeAt(0).toString(16)}`)
 
-export class JsonPrinter implements Printer {
+class JsonPrinter implements Printer {
   readonly #keys: readonly string[]
   #before = '[\n'
 
@@ -121,7 +121,7 @@ function distinct(names: readonly string[]): string[] {
   })
 }
 
-export class CsvPrinter implements Printer {
+class CsvPrinter implements Printer {
   #head: string
 
   constructor(columns: readonly Column[]) {
@@ -146,7 +146,7 @@ function field(value: unknown): string {
   return text === '' || /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-export interface Printer {
+interface Printer {
   rows(batch: readonly Row[]): string
   /** After the last row. */
   end(): string

@@ -58,7 +58,7 @@ export interface Terminal {
   readonly redraw: ((text: string) => void) | null
 }
 
-export interface Streams {
+interface Streams {
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream
 }

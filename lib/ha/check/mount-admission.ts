@@ -18,7 +18,7 @@ import type { Clock, Disk, Log, Purpose } from '../world/ports.ts'
 import { type MountFacts, mountFacts } from './mount-facts.ts'
 import { type MountMark, readMarks, standingOf } from './mount-mark.ts'
 
-export interface MountStandingOptions {
+interface MountStandingOptions {
   readonly clock: Pick<Clock, 'nowMs'>
   readonly log: Log
   readonly periodMs: number

@@ -54,7 +54,7 @@ async function placeOf(directory: string): Promise<KernelPlace | null> {
   }
 }
 
-export const thisHostName = (): HostName => ({
+const thisHostName = (): HostName => ({
   hostname: hostname(),
   machineId: textOf('/etc/machine-id'),
 })

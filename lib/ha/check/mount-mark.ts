@@ -90,11 +90,11 @@ function isPlace(value: unknown): value is KernelPlace {
   return typeof bootId === 'string' && typeof device === 'number' && typeof inode === 'number'
 }
 
-export const isSameHost = (a: HostName, b: HostName): boolean =>
+const isSameHost = (a: HostName, b: HostName): boolean =>
   a.hostname.toLowerCase() === b.hostname.toLowerCase() && a.machineId === b.machineId
 
 /** What a host's mark says of its mount as it is now. */
-export type Standing =
+type Standing =
   | { readonly is: 'none' }
   | { readonly is: 'holds'; readonly mark: MountMark }
   /** The same mount in another version: an alert, no refusal. */

@@ -62,7 +62,7 @@ export type { PeerLines } from './link.ts'
 /** A check that takes longer hangs. An NFS server that was just restarted lets nobody create for up to 90 s. */
 const TRIAL_LIMIT_MS = 30_000
 
-export interface StorageReport {
+interface StorageReport {
   /** True when every check passed. */
   readonly ok: boolean
   readonly fileSystem: FileSystem
@@ -81,7 +81,7 @@ export interface StorageReport {
   readonly takenBack: readonly string[]
 }
 
-export interface CheckStorageOptions {
+interface CheckStorageOptions {
   /** Absolute path of the HA directory. It is made when missing. */
   readonly directory: string
   /** Line streams of a `check-peer.ts` that was started on the other host with the same directory. */

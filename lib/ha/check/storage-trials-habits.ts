@@ -14,7 +14,7 @@ import { FIRST_COUNTER_MS, type Finding, type Trial } from './kit.ts'
 import type { PeerLink } from './link.ts'
 import type { Space } from './storage-trials.ts'
 
-export interface HabitSpace extends Space {
+interface HabitSpace extends Space {
   readonly link: PeerLink
   readonly profile: StorageProfile
 }

@@ -10,7 +10,7 @@ import type { PeerLink } from './link.ts'
 import { isSamePlace, type MountFacts } from './mount-facts.ts'
 import { counterOf, type Space } from './storage-trials.ts'
 
-export interface PeerSpace extends Space {
+interface PeerSpace extends Space {
   /** Name of the scratch directory in the shared one. */
   readonly scratch: string
   readonly link: PeerLink

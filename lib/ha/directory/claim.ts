@@ -57,7 +57,7 @@ export const newAttempt = (record: TermRecord): Attempt => ({
 /** It left nothing that forbids its number another try. */
 export const canGoOn = (attempt: Attempt): boolean => !attempt.heartbeatTried
 
-export interface ClaimRequest {
+interface ClaimRequest {
   readonly holder: Holder
   readonly attempt: Attempt
   /** Called when the heartbeat is made: the lease begins with the start of that call. */
@@ -67,7 +67,7 @@ export interface ClaimRequest {
 }
 
 /** `lost` says to whom or why, as far as it can be told. */
-export type ClaimOutcome = { readonly won: true } | { readonly won: false; readonly why: string }
+type ClaimOutcome = { readonly won: true } | { readonly won: false; readonly why: string }
 
 /** Rejects with DiskError where the storage fails; then the caller abandons the term, or goes on with it (`canGoOn`). */
 export async function claimTerm(disk: Disk, request: ClaimRequest): Promise<ClaimOutcome> {

@@ -19,7 +19,7 @@ export type Whose =
   | { readonly is: 'foreign'; readonly why: string }
   | { readonly is: 'formatted'; readonly why: string }
 
-export interface Membership {
+interface Membership {
   readonly directory: string
   /** As it was when this master joined. */
   readonly cluster: ClusterFile

@@ -29,7 +29,7 @@ export interface DirectoryOrder {
     | { readonly name: 'takeOver'; readonly force: boolean }
 }
 
-export interface OrderReply {
+interface OrderReply {
   readonly error: { readonly code: HaErrorCode; readonly message: string } | null
 }
 
@@ -74,7 +74,7 @@ function parsed(text: string): Readonly<Record<string, unknown>> | null {
   }
 }
 
-export interface Giving {
+interface Giving {
   readonly timing: Timing
   /** Given up then, ms. */
   readonly limitMs: number

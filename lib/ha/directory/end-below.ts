@@ -56,7 +56,7 @@ export async function readEnd(disk: Disk, term: number): Promise<End | null> {
   return text === 'missing' ? null : decodeEnd(text)
 }
 
-export interface EndBelow {
+interface EndBelow {
   readonly term: number
   readonly nonce: string
   /** A lower term whose holder is proven dead already, or null. */
@@ -72,7 +72,7 @@ export interface EndBelow {
 }
 
 /** `alive`: a term whose heartbeat has moved since, and which was left alone; the claim has to be abandoned then. */
-export interface Ended {
+interface Ended {
   /** Every holder below is proven to be gone; if not, the caller waits the settling time. */
   readonly proven: boolean
   readonly alive: number | null

@@ -37,7 +37,7 @@ import { removeAllReserves } from './reserve-leftovers.ts'
 import { recordServed, toolHolder } from './tool-term.ts'
 import { sweepTerm } from './void-terms.ts'
 
-export interface Format {
+interface Format {
   readonly timing: Timing
   /** Who asks, for the history. */
   readonly by: string

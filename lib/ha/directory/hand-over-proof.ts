@@ -15,7 +15,7 @@ import { hasReserve, type Reserve } from './reserve.ts'
 /** `why`: with the errno, where one is known. */
 export type Proof = { readonly can: true } | { readonly can: false; readonly why: string }
 
-export interface AskOptions {
+interface AskOptions {
   readonly disk: Disk
   readonly clock: Clock
   readonly timing: Timing

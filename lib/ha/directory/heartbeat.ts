@@ -36,7 +36,7 @@ export class Counter {
   }
 }
 
-export interface Own {
+interface Own {
   readonly term: number
   /** Of the master process that holds it. */
   readonly nonce: string

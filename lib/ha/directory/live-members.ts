@@ -13,7 +13,7 @@ import { hostProcesses } from '../world/processes.ts'
 import { Looker } from './look.ts'
 import { Peers } from './peers.ts'
 
-export interface Judgement {
+interface Judgement {
   /** Addresses of the masters that live. */
   readonly live: readonly string[]
   /** The last active master where only its silence says that it is over: it may be frozen or cut off, and go on. */

@@ -28,7 +28,7 @@ import { decodeClusterLoosely, generationOf } from './decode.ts'
 import { judgeMembers } from './live-members.ts'
 import { readPast } from './past.ts'
 
-export interface Migration {
+interface Migration {
   readonly directory: string
   /** As it was read. */
   readonly file: ClusterFile

@@ -12,7 +12,7 @@ import type { KnownWorker, Rank } from '../rules/network-rank.ts'
 import { BACKUP_DIR, backupFile } from '../words/layout.ts'
 
 /** The active master would hand its role to `to`. */
-export interface Offer {
+interface Offer {
   /** Of this offer: an answer shows it, and so was made after it. */
   readonly nonce: string
   /** Umbilical address. */
@@ -22,7 +22,7 @@ export interface Offer {
 }
 
 /** By a backup, to the offer with that nonce; the publication's rank was measured after that offer was seen: so much at least. */
-export interface OfferAnswer {
+interface OfferAnswer {
   readonly nonce: string
   /** Why it could not claim a term now, such as a full disk; null when it has proven that it can make its files. */
   readonly trouble: string | null

@@ -125,7 +125,7 @@ function isNewer(a: Peer, b: Peer): boolean {
  * A process that stands still is alive to the kernel, but its file doesn't move: the kernel's word only counts for one
  * that has had no time to move yet.
  */
-export function isLive(peer: Peer, nowMs: number, timing: Timing): boolean {
+function isLive(peer: Peer, nowMs: number, timing: Timing): boolean {
   if (peer.process === 'dead' || nowMs - peer.sinceMs >= patienceWith(peer, timing)) return false
   return peer.moved || peer.process === 'alive'
 }

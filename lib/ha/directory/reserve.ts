@@ -19,7 +19,7 @@ import type { Clock, Disk, Log } from '../world/ports.ts'
 import { decodeReserve } from './decode.ts'
 import { ReserveLeftovers } from './reserve-leftovers.ts'
 
-export interface ReserveOptions {
+interface ReserveOptions {
   readonly clock: Clock
   readonly disk: Disk
   readonly log: Log

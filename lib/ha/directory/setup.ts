@@ -42,7 +42,7 @@ export interface Setup {
   readonly timing: Timing
 }
 
-export interface SetupPorts {
+interface SetupPorts {
   readonly disk: Disk
   readonly clock: Clock
   readonly processes: Processes

@@ -41,7 +41,7 @@ import {
 import { atOnce } from '../world/directories.ts'
 import type { Clock, Disk, Log, Purpose } from '../world/ports.ts'
 
-export interface UnopenedOptions {
+interface UnopenedOptions {
   readonly clock: Clock
   readonly disk: Disk
   readonly log: Log
@@ -136,7 +136,7 @@ export async function sweepTerm(disk: Disk, term: number, record: TermRecord): P
   return (await disk.removeDir('sweep', termDir(term))) !== 'kept'
 }
 
-export interface Voiding {
+interface Voiding {
   readonly purpose: Purpose
   /** So many at the same time. */
   readonly most: number
@@ -145,7 +145,7 @@ export interface Voiding {
 }
 
 /** Gives those that are void now; the others were opened, or are just being claimed. Rejects with DiskError. */
-export async function voidTerms(
+async function voidTerms(
   disk: Disk,
   terms: readonly number[],
   { purpose, most, goesOn }: Voiding,

@@ -14,7 +14,7 @@ import type { Log } from '../world/ports.ts'
 import { hostProcesses } from '../world/processes.ts'
 import { type FenceAttempt, hostOf, portOf, sshFence } from './ssh-fence.ts'
 
-export type FencingMethod =
+type FencingMethod =
   | {
       readonly kind: 'sshfence'
       readonly text: string
@@ -23,7 +23,7 @@ export type FencingMethod =
     }
   | { readonly kind: 'shell'; readonly text: string; readonly command: string }
 
-export interface FenceOptions {
+interface FenceOptions {
   readonly log: Log
   /** For each method; 10 s when left out. */
   readonly timeoutMs?: number
@@ -36,7 +36,7 @@ export interface FenceOptions {
   readonly spawn?: typeof nodeSpawn
 }
 
-export interface FenceResult {
+interface FenceResult {
   /** True only when the target is proven dead. */
   readonly fenced: boolean
   /** The method that proved it, or null. */

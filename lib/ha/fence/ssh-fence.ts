@@ -16,7 +16,7 @@ export interface FenceAttempt {
   readonly detail: string
 }
 
-export interface SshFence {
+interface SshFence {
   readonly login: { readonly user: string | null; readonly port: number | null }
   readonly target: Holder
   readonly ownBootId: string

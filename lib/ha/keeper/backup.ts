@@ -35,7 +35,7 @@ import type { Clock, Disk, Log, Processes, Touched } from '../world/ports.ts'
  */
 const KEPT = 9
 
-export class Pace {
+class Pace {
   #lastMs: number[] = []
 
   /** Takes one in and gives the median, ms. */
@@ -46,7 +46,7 @@ export class Pace {
   }
 }
 
-export interface RegistrationOptions {
+interface RegistrationOptions {
   readonly clock: Clock
   readonly disk: Disk
   readonly log: Log
@@ -54,7 +54,7 @@ export interface RegistrationOptions {
   readonly reserve: Pick<Reserve, 'spend'>
 }
 
-export class Registration {
+class Registration {
   readonly #o: RegistrationOptions
   /** New with every keeper. */
   readonly #life: string

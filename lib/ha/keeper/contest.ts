@@ -13,7 +13,7 @@ import { messageOf } from '../words/errors.ts'
 import { CONTEST_DIR } from '../words/layout.ts'
 import type { Clock, Disk, Log } from '../world/ports.ts'
 
-export interface ContestWorkOptions {
+interface ContestWorkOptions {
   readonly clock: Clock
   readonly disk: Disk
   readonly log: Log

@@ -35,7 +35,7 @@ import { Orders } from './orders.ts'
 import { TermWork } from './term.ts'
 import { Upkeep } from './upkeep.ts'
 
-export interface HandsOptions {
+interface HandsOptions {
   readonly ports: KeeperPorts
   readonly start: Start
   readonly self: Holder

@@ -7,8 +7,7 @@ import { HaError, messageOf } from '../words/errors.ts'
 import type { Start } from '../words/messages.ts'
 import type { BackupOptions } from './backup.ts'
 
-export interface JoinOptions
-  extends Pick<BackupOptions, 'clock' | 'disk' | 'processes' | 'log' | 'self'> {
+interface JoinOptions extends Pick<BackupOptions, 'clock' | 'disk' | 'processes' | 'log' | 'self'> {
   readonly start: Start
   readonly looker: Looker
 }

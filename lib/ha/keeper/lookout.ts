@@ -17,7 +17,7 @@ import type { Log } from '../world/ports.ts'
 import type { CallWatch } from './call-watch.ts'
 import type { KeeperPorts } from './keeper.ts'
 
-export interface LookoutOptions extends Pick<KeeperPorts, 'clock' | 'disk' | 'mount' | 'storage'> {
+interface LookoutOptions extends Pick<KeeperPorts, 'clock' | 'disk' | 'mount' | 'storage'> {
   readonly log: Log
   readonly start: Start
   readonly looker: Looker

@@ -17,7 +17,7 @@ import { messageOf } from '../words/errors.ts'
 import { encode, type Holder } from '../words/layout.ts'
 import type { Clock, Disk, Log } from '../world/ports.ts'
 
-export interface BulletinOptions {
+interface BulletinOptions {
   readonly clock: Clock
   readonly disk: Disk
   readonly log: Log

@@ -15,7 +15,7 @@ import { BACKUP_DIR, encode } from '../words/layout.ts'
 import type { ToMaster } from '../words/messages.ts'
 import type { Clock, Disk, Log } from '../world/ports.ts'
 
-export interface OrdersOptions {
+interface OrdersOptions {
   readonly clock: Clock
   readonly disk: Disk
   readonly log: Log

@@ -33,7 +33,7 @@ import type { Clock, Disk, Log } from '../world/ports.ts'
 /** By the keeper's own clock. */
 const TOLD_MS = 60 * 60_000
 
-export interface UpkeepOptions {
+interface UpkeepOptions {
   readonly clock: Clock
   readonly disk: Disk
   readonly log: Log

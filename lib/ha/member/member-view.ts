@@ -5,7 +5,7 @@ import { kernelOf } from '../world/processes.ts'
 import type { HeldTerm } from './held-term.ts'
 import type { MasterState, MemberView, PeerView } from './member-api.ts'
 
-export interface ViewFacts {
+interface ViewFacts {
   readonly start: Pick<Start, 'self' | 'hostname'>
   /** Null before the keeper's first look. */
   readonly picture: Picture | null

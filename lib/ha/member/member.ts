@@ -27,7 +27,7 @@ import { viewOf } from './member-view.ts'
 import { type KeeperPorts, SupervisedKeeper } from './supervised-keeper.ts'
 import { TermDuty } from './term-duty.ts'
 
-export interface MemberPorts extends KeeperPorts {
+interface MemberPorts extends KeeperPorts {
   readonly service: Service
 }
 

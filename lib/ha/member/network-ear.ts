@@ -35,7 +35,7 @@ export interface Target {
 /** `refused`: something there answered, but not the one that was asked for. */
 export type Answer = 'answered' | 'refused' | 'silent'
 
-export interface EarPorts {
+interface EarPorts {
   /** Any monotonic one: what is told counts from the moment of telling (`onClock`). */
   readonly clock: Pick<Clock, 'nowMs' | 'after'>
   readonly timing: Timing

@@ -24,7 +24,7 @@ export interface KeeperPorts {
 }
 
 /** What its master knows and does about it. */
-export interface KeeperOwner {
+interface KeeperOwner {
   /** The first message to a new keeper. */
   introduction(): Start
   onMessage(message: ToMaster): void

@@ -10,7 +10,7 @@ import type { HeldTerm } from './held-term.ts'
 import type { KeeperRequests } from './keeper-requests.ts'
 import type { MasterState, Service } from './member-api.ts'
 
-export interface TermDutyOptions {
+interface TermDutyOptions {
   readonly service: Service
   readonly log: Log
   readonly term: HeldTerm

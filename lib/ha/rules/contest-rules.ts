@@ -145,7 +145,7 @@ export function mayGoOn(s: ContestState, yielded: string): boolean {
 }
 
 /** For people: what was found, on both sides. */
-export function mismatchText({ address, facts, mismatch }: ContestPeer, own: string): string {
+function mismatchText({ address, facts, mismatch }: ContestPeer, own: string): string {
   const { ours = 0, theirs = 0, found = '' } = mismatch ?? {}
   const lower =
     ours === theirs

@@ -167,7 +167,7 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
 }
 
 /** Somebody ended our term. Whatever ran under it stops now. */
-export function deposed(t: Turn, why: string): void {
+function deposed(t: Turn, why: string): void {
   const { phase, lease } = t.s
   if (lease === null) return
   t.s.lease = null

@@ -38,13 +38,13 @@ export interface Lease {
 }
 
 /** What a backup waits for before it claims: what it believes, since when, and its turn. */
-export interface Intent {
+interface Intent {
   readonly key: string
   readonly noticedMs: number
   readonly claimMs: number
 }
 
-export interface Command {
+interface Command {
   readonly id: number
   readonly force: boolean
   readonly by: string
@@ -55,7 +55,7 @@ export interface Command {
 }
 
 /** A hand-over whose successor is not known to live yet. */
-export interface HandOver {
+interface HandOver {
   readonly id: number
   /** Null for the best there is. */
   readonly successor: string | null
@@ -73,7 +73,7 @@ export interface HandOver {
 }
 
 /** Why this master does not serve: its last attempt. */
-export interface Failure {
+interface Failure {
   readonly what: 'claim' | 'opening' | 'serving'
   readonly term: number
   readonly why: string
@@ -162,7 +162,7 @@ export interface State {
   readonly contest: ContestState
 }
 
-export interface Identity {
+interface Identity {
   readonly clusterId: string
   /** Absolute path of the HA directory. */
   readonly directory: string
@@ -192,7 +192,7 @@ export function hangLimitMs({ phase, timing }: State): number {
   return timing.hangMs * Math.min(MOST_PATIENCE, 2 ** died.length)
 }
 
-export interface Beginning {
+interface Beginning {
   readonly address: string
   readonly priority: number
   readonly timing: Timing

@@ -8,10 +8,7 @@ import type { Effect } from './elector-step.ts'
 import { restart } from './watch.ts'
 
 /** All but its phase may be set; that one changes by `become` alone. */
-export type Draft = { -readonly [K in Exclude<keyof State, 'phase'>]: State[K] } & Pick<
-  State,
-  'phase'
->
+type Draft = { -readonly [K in Exclude<keyof State, 'phase'>]: State[K] } & Pick<State, 'phase'>
 
 export class Turn {
   readonly s: Draft

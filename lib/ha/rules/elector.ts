@@ -186,7 +186,7 @@ export function step(state: State, input: Input, nowMs: number): Step {
 }
 
 /** Everything that is due by now, most urgent first. */
-export function onTick(t: Turn): void {
+function onTick(t: Turn): void {
   considerContest(t)
   guardLease(t)
   guardMaster(t)

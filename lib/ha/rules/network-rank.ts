@@ -73,7 +73,7 @@ export interface Hearing {
   readonly workers: readonly KnownWorker[]
 }
 
-export interface WorkersHeard {
+interface WorkersHeard {
   readonly network: string | null
   readonly heardMs: number
 }

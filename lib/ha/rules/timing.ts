@@ -32,10 +32,10 @@ export interface Timing {
 export type TimingOverrides = { readonly [K in keyof Timing]?: number }
 
 /** The two monotonic clocks that compare T with D may drift by this much against each other (1 % each). */
-export const DRIFT = 0.02
+const DRIFT = 0.02
 
 /** M below this leaves no room for Node's own pauses. */
-export const SMALLEST_MONITOR_MS = 500
+const SMALLEST_MONITOR_MS = 500
 
 /** Makes and checks a set of periods. Throws HaError BAD_TIMING that names the rule that is broken. */
 export function makeTiming(monitorMs = 5000, overrides: TimingOverrides = {}): Timing {

@@ -61,13 +61,13 @@ export interface Watch {
 }
 
 /** When a look was made, by the observer's clock. */
-export interface LookTimes {
+interface LookTimes {
   readonly startedMs: number
   readonly finishedMs: number
 }
 
 /** Whose watch it is: its own periods, and those it can keep where its storage is slow; null where that is not known. */
-export interface Observer {
+interface Observer {
   readonly own: Periods
   readonly pace: Periods | null
 }
@@ -147,7 +147,7 @@ export function isHolderGone(seen: Seen): boolean {
 }
 
 /** What a watch allows to conclude at `nowMs`. */
-export type Verdict =
+type Verdict =
   /** Nothing may be concluded: never seen, not seen lately, or by periods that can't be read. */
   | { readonly is: 'unknown' }
   | { readonly is: 'live' }

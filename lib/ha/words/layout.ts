@@ -134,7 +134,7 @@ export const REFUSED_MTIME_MS = 3 * 86_400_000
 /** Counters start above this (2001-09-09). */
 export const LOWEST_COUNTER_MS = 1_000_000_000_000
 
-export type Release = 'no' | 'released' | 'released-for' | 'refused'
+type Release = 'no' | 'released' | 'released-for' | 'refused'
 export function releaseOf(mtimeMs: number): Release {
   if (Math.abs(mtimeMs - RELEASED_MTIME_MS) < 1000) return 'released'
   if (Math.abs(mtimeMs - RELEASED_FOR_MTIME_MS) < 1000) return 'released-for'

@@ -9,14 +9,14 @@ const OUTPUT_GRACE_MS = 250
 /** Only the end of the output is kept. */
 const KEPT_CHARS = 4096
 
-export interface BoundedRunOptions {
+interface BoundedRunOptions {
   readonly timeoutMs: number
   readonly input?: string
   readonly env?: NodeJS.ProcessEnv | undefined
   readonly spawn?: typeof nodeSpawn | undefined
 }
 
-export interface BoundedRun {
+interface BoundedRun {
   readonly end: 'exit' | 'signal' | 'timeout' | 'not-started'
   /** Exit status, when it exited. */
   readonly status: number | null

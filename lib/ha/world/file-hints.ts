@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { messageOf } from '../words/errors.ts'
 import { termOf } from '../words/layout.ts'
 
-export interface FileHints {
+interface FileHints {
   /** The directory of the terms. */
   readonly activeDir: string
   readonly onEvent: () => void
@@ -23,7 +23,7 @@ export interface FileHints {
 }
 
 /** Calls with the name that an event is about, where it is known. Throws where it can't watch. */
-export type WatchDir = (path: string, listener: (name: string | null) => void) => FSWatcher
+type WatchDir = (path: string, listener: (name: string | null) => void) => FSWatcher
 
 const watchByKernel: WatchDir = (path, listener) => watch(path, (_event, name) => listener(name))
 

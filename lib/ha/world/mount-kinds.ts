@@ -12,7 +12,7 @@
  */
 export type SharingKind = 'shared' | 'local' | 'refused' | 'unknown'
 
-export interface MountName {
+interface MountName {
   /** As in /proc/mounts, such as `nfs4` or `fuse.rclone`. */
   readonly type: string
   readonly source: string

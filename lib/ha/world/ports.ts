@@ -102,9 +102,6 @@ export interface Disk {
   syncDir(purpose: Purpose, path: string): Promise<void>
 }
 
-/** Uniform in [0, 1). */
-export type Random = () => number
-
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 /** One event, as a plain sentence and its facts. */
 export type Log = (

@@ -173,7 +173,7 @@ export function tooShortFor(profile: StorageProfile, monitorMs: number): string 
 }
 
 /** What a stat of a directory says. */
-export interface DirectoryLook {
+interface DirectoryLook {
   readonly links: number
   readonly bytes: number
 }

@@ -15,7 +15,7 @@ const REMEMBERED_MS = 600_000
 /** So many are let known: of others nobody needs to ask more. */
 const MOST_WORKERS = 16
 
-export interface WorkersNow {
+interface WorkersNow {
   /** This master is the active one. */
   readonly serving: boolean
   /** With it. */

@@ -20,7 +20,7 @@ import {
   RpcError,
 } from '../../rpc/index.ts'
 
-export interface LettersOptions {
+interface LettersOptions {
   readonly clusterId: () => string
   readonly secret: () => string
   readonly epoch: () => number

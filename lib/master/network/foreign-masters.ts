@@ -24,7 +24,7 @@ export interface ForeignMaster {
   readonly listed: boolean
 }
 
-export interface ForeignOptions {
+interface ForeignOptions {
   /** Own umbilical address. */
   readonly self: string
   readonly clusterId: string

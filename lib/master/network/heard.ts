@@ -17,7 +17,7 @@ import type { Addresses, HistoryEntry, MemberView } from '../../ha/index.ts'
 import type { Standing } from '../../rpc/index.ts'
 import { othersOf } from '../view/cluster-view.ts'
 
-export interface OwnMastersOptions {
+interface OwnMastersOptions {
   /** As conf/masters lists them now: umbilical addresses. */
   readonly listed: () => readonly string[]
   /** Of those, the ones that answered for another cluster when they answered last. */

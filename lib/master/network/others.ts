@@ -36,7 +36,7 @@ type Plain =
   | 'wallMs'
   | 'log'
 
-export interface OthersOptions extends Pick<MasterOptions, Plain> {
+interface OthersOptions extends Pick<MasterOptions, Plain> {
   readonly rights: Rights
   /** Throws RpcError UNAVAILABLE before the cluster is joined, as `status` and `standing` do. */
   readonly joined: () => Member

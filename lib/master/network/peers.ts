@@ -11,7 +11,7 @@ import { type Clock, pause } from '../../base/time.ts'
 import { RpcClient } from '../../rpc/client.ts'
 import { type Announcement, RpcError, type Standing } from '../../rpc/index.ts'
 
-export interface PeersOptions {
+interface PeersOptions {
   /** This master's own umbilical address. */
   readonly self: string
   readonly clusterId: () => string

@@ -73,7 +73,7 @@ function pings(ip: string, limitMs: number): Promise<boolean> {
 /** A warning stays on the status page for so long after the last time. */
 const SHOWN_MS = 24 * 3600 * 1000
 
-export interface SplitBrainOptions {
+interface SplitBrainOptions {
   readonly rights: Rights
   readonly clock: Clock
   readonly log: Log

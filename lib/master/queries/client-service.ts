@@ -26,7 +26,7 @@ import { failuresOf, givenUp } from './run/write-end.ts'
 import type { PathRules } from './statements/paths.ts'
 import { type Plan, plan } from './statements/plan.ts'
 
-export interface ClientServiceOptions {
+interface ClientServiceOptions {
   readonly epoch: number
   readonly list: QueryList
   readonly waiters: Waiters

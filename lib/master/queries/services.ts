@@ -23,7 +23,7 @@ import type { QueryOptions } from './options.ts'
 import type { QueryHistory } from './run/query-history.ts'
 import type { QueryTerm } from './term.ts'
 
-export interface ServicesOptions {
+interface ServicesOptions {
   /** Null: a master that only takes part in the election. */
   readonly queries: QueryOptions | null
   /** Umbilical address, for records. */

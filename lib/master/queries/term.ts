@@ -86,7 +86,7 @@ export async function openTerm(options: TermOptions): Promise<QueryTerm> {
 }
 
 /** What a test puts its own in place of. */
-export interface TermParts {
+interface TermParts {
   readonly catalog: CatalogPort
   readonly calls: WorkerCalls
   readonly close: () => Promise<void>

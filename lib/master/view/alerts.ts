@@ -47,7 +47,7 @@ function size(bytes: number): string {
   return `${power === 0 ? value : value.toFixed(1)} ${UNITS[power]}`
 }
 
-export interface AlertFacts {
+interface AlertFacts {
   readonly masters: readonly MasterRow[]
   /** Umbilical addresses of the masters that conf/masters lists and that take no part. */
   readonly missing: readonly string[]

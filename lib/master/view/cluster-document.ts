@@ -16,7 +16,7 @@ import { type OwnFacts, othersOf } from './cluster-view.ts'
 import { ifActiveDied } from './if-active-died.ts'
 import type { LeaseReading } from './lease-record.ts'
 
-export interface DocumentFacts {
+interface DocumentFacts {
   readonly view: MemberView
   readonly own: OwnFacts
   /** Null when high availability is off. */

@@ -5,7 +5,7 @@
 import type { StorageState, Timing } from '../../ha/index.ts'
 import type { IfActiveDied, MasterRow } from '../../web/view.ts'
 
-export interface Succession {
+interface Succession {
   readonly masters: readonly MasterRow[]
   /** Umbilical address of the active master. */
   readonly active: string | null

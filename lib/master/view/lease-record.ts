@@ -8,7 +8,7 @@ export const BUCKET_MS = 1000
 const KEPT = 900
 const MOST_MASTERS = 32
 
-export interface LeaseSecond {
+interface LeaseSecond {
   /** Wall clock of its beginning. */
   readonly atMs: number
   renewalMs: number | null

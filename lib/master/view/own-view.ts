@@ -18,7 +18,7 @@ import { countWorkers } from './cluster-document.ts'
 import { type OwnFacts, othersOf, standingOf } from './cluster-view.ts'
 import type { LeaseRecord } from './lease-record.ts'
 
-export interface OwnParts {
+interface OwnParts {
   readonly options: MasterOptions
   /** Null until the cluster is joined. */
   readonly member: () => Member | null

@@ -17,7 +17,7 @@ import type {
   TablesFilter,
 } from '../../web/view.ts'
 
-export interface PageQueriesOptions {
+interface PageQueriesOptions {
   /** This master's own addresses: it names the active one. Null before it has joined. */
   readonly ownAddresses: () => { readonly clientRpc: string; readonly catalog: string } | null
   /** Null before it has joined. */

@@ -9,7 +9,7 @@ import { z } from 'zod'
  * epoch as well. `open`: anybody; it never changes the cluster's own state. `who`: also anybody who names no cluster,
  * because he doesn't know which one this is: the answer tells.
  */
-export type Access = 'cluster' | 'open' | 'who'
+type Access = 'cluster' | 'open' | 'who'
 
 export interface CallMethod<Q extends z.ZodType = z.ZodType, A extends z.ZodType = z.ZodType> {
   readonly kind: 'call'

@@ -9,12 +9,12 @@ import type { Turns } from '../../../base/slices.ts'
 import type { Clock } from '../../../base/time.ts'
 
 /** A store that can be followed. */
-export interface Followed {
+interface Followed {
   follow(turns: Turns): Promise<void>
   close(): Promise<void>
 }
 
-export interface FollowerOptions {
+interface FollowerOptions {
   /** Null where the store has nothing to follow. */
   readonly open: () => Promise<Followed | null>
   /** Not while a term is open here, which knows more. */

@@ -35,7 +35,7 @@ const SERVICES = ['client', 'tracker', 'catalog', 'worker'] as const
 /** The grammar is built for the first one; each branch of it is learnt once. */
 const STATEMENTS = ['INSERT INTO t (a) VALUES (1)', "SELECT a FROM t WHERE b = 'c'"]
 
-export interface RehearsalOptions extends Pick<TermOptions, 'address' | 'clock' | 'wallMs'> {
+interface RehearsalOptions extends Pick<TermOptions, 'address' | 'clock' | 'wallMs'> {
   readonly queries: QueryOptions
   /** Where the directory is made; absolute. */
   readonly scratch: string

@@ -114,7 +114,7 @@ function* stepsOf(files: FileList, rules: JoinRules, settled: WeakSet<FilePartit
 }
 
 /** Which query, which attempt, under which term, to be told from others in the directory's name. */
-export type AttemptOf = Parameters<typeof attemptName>[0]
+type AttemptOf = Parameters<typeof attemptName>[0]
 
 /** What `Task` needs of it. */
 export function compactionOf(
@@ -158,7 +158,7 @@ export function compactionOf(
 
 const copiesOf = <T extends object>(list: readonly T[]): T[] => list.map((one) => ({ ...one }))
 
-export interface Compacted {
+interface Compacted {
   readonly changes: Change[]
   readonly message: string
 }

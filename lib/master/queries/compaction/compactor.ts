@@ -42,7 +42,7 @@ const PATIENCE = 3
 /** After that it rests for so many times as long as it took. */
 const REST_FACTOR = 2
 
-export interface Turn {
+interface Turn {
   /** Among the queries, rather than after them. */
   readonly inTurn: boolean
   /** Files come faster than turns with rests between them join them. */
@@ -127,7 +127,7 @@ export class TurnTaking {
   }
 }
 
-export interface CompactorOptions {
+interface CompactorOptions {
   readonly compaction: CompactionOptions
   readonly epoch: number
   readonly catalog: CatalogPort

@@ -16,7 +16,7 @@ import { absolutePath, OWN_PREFIX } from '../../../catalog/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import { isInside } from '../statements/paths.ts'
 
-export interface SweeperOptions {
+interface SweeperOptions {
   readonly catalog: CatalogPort
   readonly by: string
   readonly roots: readonly string[]

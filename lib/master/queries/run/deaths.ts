@@ -37,7 +37,7 @@ export interface Evidence {
   readonly beside: { readonly all: number; readonly silent: number }
 }
 
-export interface Death {
+interface Death {
   /** Something else than what it ran. */
   readonly explained: boolean
   /** What follows the worker's name. */
@@ -98,7 +98,7 @@ function endedBy({ code, oomKills }: NonNullable<Evidence['ended']>, before: num
     : alone('killed by the kernel, which was out of memory')
 }
 
-export interface DeathsOptions {
+interface DeathsOptions {
   readonly workers: WorkerTable
   readonly calls: WorkerCalls
   readonly clock: Clock
@@ -107,7 +107,7 @@ export interface DeathsOptions {
 }
 
 /** Whose death is looked into. */
-export interface Gone {
+interface Gone {
   readonly spot: Spot
   /** As it was registered with this master; null where it was not. */
   readonly worker: Worker | null

@@ -17,7 +17,7 @@ import { type End, givesWay, type NewQuery, type Query, type Spot, stateOf } fro
 const LARGE_ROWS = 1000
 const LARGE_ROWS_KEPT = 500_000
 
-export interface ListOptions {
+interface ListOptions {
   /** So many may wait for a worker. */
   readonly queueLimit: number
   /** So many ended ones are kept in memory. */

@@ -18,7 +18,7 @@ import type { WorkerCalls } from './worker-calls.ts'
 import type { Worker, WorkerTable } from './worker-table.ts'
 import { givenUp } from './write-end.ts'
 
-export interface LossesOptions {
+interface LossesOptions {
   readonly list: QueryList
   readonly workers: WorkerTable
   readonly catalog: CatalogPort

@@ -19,7 +19,7 @@ export interface WholeManifest extends Omit<Manifest, 'files'> {
   readonly files: SomeFiles
 }
 
-export interface ManifestsOptions {
+interface ManifestsOptions {
   readonly calls: Pick<WorkerCalls, 'manifest'>
   /** Aborts with the term. */
   readonly signal: AbortSignal

@@ -63,7 +63,7 @@ function placesOf(state: CatalogState, change: Change): string[] {
   return [table.location, ...elsewhere.map(({ path }) => absolutePath(table, path))]
 }
 
-export interface PublisherOptions {
+interface PublisherOptions {
   readonly catalog: CatalogPort
   readonly by: string
   readonly clock: Clock

@@ -51,7 +51,7 @@ const BATCH_LINES = 500
 /** A part that has reached it is followed by the next one. Below what a reader takes of a file that is new to it. */
 const PART_BYTES = 4 * 1024 * 1024
 
-export interface QueryLogOptions {
+interface QueryLogOptions {
   readonly directory: string
   readonly term: number
   readonly clock: Clock

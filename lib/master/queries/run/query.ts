@@ -20,14 +20,7 @@ export type Answer = NonNullable<QueryStatus['answer']>
  * what it runs. `applying`: its end is known and being written to the catalog. `waiting`: for its turn to be written
  * there, since another query holds the table. `ended`: for good.
  */
-export type Stage =
-  | 'queued'
-  | 'dispatching'
-  | 'running'
-  | 'expected'
-  | 'applying'
-  | 'waiting'
-  | 'ended'
+type Stage = 'queued' | 'dispatching' | 'running' | 'expected' | 'applying' | 'waiting' | 'ended'
 
 export type { EndState, QueryKind }
 

@@ -14,7 +14,7 @@ import { givesWay, type Query, type Spot } from './query.ts'
 import type { RunAnswer, WorkerCalls } from './worker-calls.ts'
 import type { WorkerTable } from './worker-table.ts'
 
-export interface SchedulerOptions {
+interface SchedulerOptions {
   readonly list: QueryList
   readonly workers: WorkerTable
   readonly calls: WorkerCalls

@@ -33,7 +33,7 @@ import {
 import type { Waiters } from './waiters.ts'
 import { AlreadyEnded, givenUpOf, overtakenOf, stepsOutcome, successOf } from './write-end.ts'
 
-export interface SettlerOptions extends RecorderOptions {
+interface SettlerOptions extends RecorderOptions {
   /** While this master may not serve it stands still. */
   readonly awakeMs: () => number
   readonly log: Log

@@ -15,7 +15,7 @@ import { type LogLine, QueryLog } from './query-log.ts'
 import { endOf } from './recorder.ts'
 import { isGivenUp } from './write-end.ts'
 
-export interface TermRecordsOptions {
+interface TermRecordsOptions {
   readonly term: number
   /** This master's address. */
   readonly address: string

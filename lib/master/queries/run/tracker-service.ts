@@ -25,7 +25,7 @@ import type { WorkerCalls } from './worker-calls.ts'
 import type { Worker, WorkerTable } from './worker-table.ts'
 import { failuresOf, givenUp, isGivenUp, leftBy } from './write-end.ts'
 
-export interface TrackerOptions {
+interface TrackerOptions {
   readonly epoch: number
   readonly list: QueryList
   readonly workers: WorkerTable

@@ -46,7 +46,7 @@ export interface WorkerCalls {
   close(): void
 }
 
-export interface WorkerCallsOptions {
+interface WorkerCallsOptions {
   readonly clusterId: () => string | null
   readonly secret: () => string
   readonly epoch: number

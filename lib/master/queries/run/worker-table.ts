@@ -7,7 +7,7 @@
  */
 import type { WorkerInfo, WorkerRow } from '../../../rpc/index.ts'
 
-export interface WorkerTimes {
+interface WorkerTimes {
   readonly idleMs: number
   readonly activeMs: number
   /** Silence before then says nothing: this master refused whoever called. */

@@ -37,7 +37,7 @@ export class AlreadyEnded extends Error {
   }
 }
 
-export interface EndedBy {
+interface EndedBy {
   /** The master, for the journal's reader. */
   readonly by: string
   readonly atMs: number

@@ -21,7 +21,7 @@ import {
 import { type Confined, overlap } from './paths.ts'
 
 /** Where a column is found by its name in files that are there already, a new name would find nothing. */
-export function requireRenamable(table: Table, column: string, named: TableName): void {
+function requireRenamable(table: Table, column: string, named: TableName): void {
   const inPaths = table.partitionColumns.some(({ name }) => name === column)
   const byName =
     table.format === 'JSON'
@@ -35,7 +35,7 @@ export function requireRenamable(table: Table, column: string, named: TableName)
 }
 
 /** NULL alone in a line is an empty one; to a table of more columns, which can be left out at a line's end, it is none. */
-export function requireWidenable(table: Table, named: TableName): void {
+function requireWidenable(table: Table, named: TableName): void {
   const hasFiles = table.files.length > 0 || table.wholeDirectory
   if (table.format !== 'TEXT' || table.columns.length > 1 || !hasFiles) return
   if (textFormat(table.options).nullText !== '') return
@@ -198,7 +198,7 @@ function placeOf(
 }
 
 /** What the catalog manages itself may not be somebody's external data too. Throws SqlError. */
-export function refuseManaged(state: CatalogState, path: string, place: Place | null): void {
+function refuseManaged(state: CatalogState, path: string, place: Place | null): void {
   const owner = state.findTable(
     ({ kind, location }) => kind === 'managed' && overlap(path, location),
   )

@@ -170,7 +170,7 @@ export function placeOf(names: readonly string[], name: string): number {
   return from
 }
 
-export interface FullName {
+interface FullName {
   readonly database: string
   readonly name: string
 }

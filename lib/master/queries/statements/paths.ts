@@ -32,7 +32,7 @@ function keepsFilesAt(table: Table, path: string): boolean {
   return false
 }
 
-export interface PathOptions {
+interface PathOptions {
   readonly warehouse: string
   readonly allowed: readonly string[]
   /** The cluster's own (HA, secret, catalog, query log): neither in it nor above it may anything be named. */

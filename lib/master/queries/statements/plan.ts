@@ -48,14 +48,14 @@ import { type Confined, PathError, type PathRules, pathPart } from './paths.ts'
 import { setVariable, unsetVariable, variableRows } from './session.ts'
 import { planCreateAs, planInsert, type WritePlan } from './write-plan.ts'
 
-export interface Request {
+interface Request {
   readonly queryId: string
   readonly attempt: number
   readonly sql: string
   readonly session: Session
 }
 
-export interface PlanContext {
+interface PlanContext {
   readonly request: Request
   readonly epoch: number
   readonly submittedMs: number

@@ -14,7 +14,7 @@ import { existsAlready } from './ddl.ts'
 import { allColumns, fullName, requireDistinct, spell } from './names.ts'
 import { type Confined, overlap, whyTaken } from './paths.ts'
 
-export interface WriteContext {
+interface WriteContext {
   readonly queryId: string
   readonly attempt: number
   readonly epoch: number
