@@ -128,7 +128,7 @@ void t.test('a second process is refused by name, and a crash blocks nobody', as
 const WRITER = `
   const [url, uri] = process.argv.slice(1)
   const { EmbeddedStore } = await import(url)
-  const { Draft } = await import(new URL('apply.js', 'file://' + url))
+  const { Draft } = await import(new URL('../apply.js', 'file://' + url))
   const store = new EmbeddedStore({ uri })
   const { state } = await store.open(1, new AbortController().signal)
   const draft = Draft.of(state)
