@@ -55,6 +55,8 @@ export {
   LATENCIES_PER_RENEWAL,
   lossMs,
   makeTiming,
+  PERIOD_RULES,
+  type Period,
   smallestMonitorMs,
   type Timing,
   type TimingOverrides,

@@ -146,6 +146,7 @@ const phases = z
 
 export const historyEntry = z.object({
   why: z.string().describe('why this term began, in words'),
+  ended: z.string().nullable().describe('how the term before ended, in words; null: it left none'),
   term: z.object({
     term: z.number(),
     address,

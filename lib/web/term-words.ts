@@ -43,10 +43,28 @@ export function lastWordOf(entry: TermFacts): string | null {
   const { reason } = entry.term
   const end = entry.served?.previousEnd ?? null
   if (reason === 'command' || reason === 'format' || end === null || entry.afterFormat) return null
-  const word = wordFor(ENDS, end.reason)
   // Nobody asked for that: `by` is the reason, in the master's own words.
-  if (end.reason === 'gave-up' && end.by) return `${word}: ${end.by}`
-  return end.during === 'opening' ? `${word}, while the catalog was being opened` : word
+  if (end.reason === 'gave-up' && end.by) return `${wordsFor(end)}: ${end.by}`
+  return wordsFor(end)
+}
+
+function wordsFor({ reason, during }: { reason: string; during?: string | undefined }): string {
+  const word = wordFor(ENDS, reason)
+  return during === 'opening' ? `${word}, while the catalog was being opened` : word
+}
+
+/** A term as pages tell it: its record, and the words for it. */
+export const inWords = <T extends TermFacts>(
+  entry: T,
+): T & { why: string; ended: string | null } => ({
+  why: whyOf(entry),
+  ended: endedIn(entry),
+  ...entry,
+})
+
+function endedIn({ served }: TermFacts): string | null {
+  const end = served?.previousEnd ?? null
+  return end === null ? null : wordsFor(end)
 }
 
 /** With what kept its holder from serving before, where something did. */

@@ -1,9 +1,14 @@
 /** Writes the pages that are made from tables of the code: `npm run docs`. A test compares them with what this makes. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generatedFiles } from '../../lib/conf/generate.ts'
 import { HOME } from '../support/install.ts'
 import { errorsPage } from './errors-page.ts'
+import { WITH_PERIODS, withPeriods } from './periods.ts'
 
 const PAGES = { ...generatedFiles(), 'docs/errors.md': errorsPage() }
 for (const [path, text] of Object.entries(PAGES)) writeFileSync(join(HOME, path), text)
+for (const path of WITH_PERIODS) {
+  const file = join(HOME, path)
+  writeFileSync(file, withPeriods(readFileSync(file, 'utf8')))
+}

@@ -1,5 +1,5 @@
 /** Made-up documents of a large cluster; with a `name`, every text in them is built around it. */
-import { whyOf } from '../../lib/web/term-words.ts'
+import { inWords } from '../../lib/web/term-words.ts'
 import type { QueryRow, TermRow } from '../../lib/web/view.ts'
 import { emptyFacts, type FakeFacts, queryIdOf } from './fake-web.ts'
 
@@ -130,7 +130,7 @@ const CHANGES = [
 function terms(count: number, called: (text: string) => string): TermRow[] {
   return rows(count, (at) => {
     const record = recordOf(count, at, called)
-    return { why: whyOf(record), ...record }
+    return inWords(record)
   })
 }
 
@@ -138,7 +138,7 @@ function recordOf(
   count: number,
   at: number,
   called: (text: string) => string,
-): Omit<TermRow, 'why'> {
+): Omit<TermRow, 'why' | 'ended'> {
   const term = count - at
   const [reason, evidence] = CHANGES[at % CHANGES.length] ?? CHANGES[0]
   const first = term === 1

@@ -5,8 +5,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { PERIOD_RULES } from '../../lib/ha/index.ts'
 import { errorsPage } from '../house/errors-page.ts'
 import { circles, deadExports, houseOf, type Tree } from '../house/house.ts'
+import { WITH_PERIODS, withPeriods } from '../house/periods.ts'
 import { exportsOf, importsOf, withoutComments } from '../house/source.ts'
 import { treeHere } from '../house/tree.ts'
 import { HOME } from '../support/install.ts'
@@ -18,7 +20,7 @@ const house = houseOf(tree)
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   ha: [],
-  conf: ['base'],
+  conf: ['base', 'ha'],
   sql: ['base'],
   daemon: ['base', 'ha'],
   rpc: ['base', 'ha', 'sql'],
@@ -92,6 +94,22 @@ t.test('docs/errors.md is what the tables make', async (t) => {
     errorsPage(),
     'npm run docs writes it',
   )
+})
+
+t.test('texts have the periods of the code', async (t) => {
+  for (const path of WITH_PERIODS) {
+    const text = readFileSync(join(HOME, path), 'utf8')
+    t.equal(text, withPeriods(text), `${path}: npm run docs writes it`)
+  }
+  const operations = readFileSync(join(HOME, 'docs/operations.md'), 'utf8')
+  t.match(operations, `its keeper kills it after ${PERIOD_RULES.hangMs.formula} without an answer`)
+})
+
+t.test('files that the map of the house names are there', async (t) => {
+  const map = readFileSync(join(HOME, 'lib/README.md'), 'utf8')
+  const named = [...map.matchAll(/`([a-z]+(?:\/[\w-]+)+\.ts)`/g)].map(([, path = '']) => path)
+  t.ok(named.length > 30)
+  for (const path of named) t.ok(tree.has(`lib/${path}`), path)
 })
 
 t.test('how the house is read', async (t) => {

@@ -2,24 +2,43 @@
  * Keys of high availability: who stands by for whom, how a lost master is noticed, and the periods of the protocol. Nearly
  * all periods derive from one key, so that they fit each other in whatever cluster.
  */
+import { PERIOD_RULES, type Period } from '../../ha/index.ts'
 import { type KeySpec, LONGEST_MS } from './spec.ts'
 
 const MONITOR = 'tajo.master.ha.monitor.interval'
-const RENEW = 'tajo.master.ha.renew.interval'
-const DEADLINE = 'tajo.master.ha.deadline'
+/** The key that sets each period of the protocol. */
+export const PERIOD_KEYS = {
+  renewMs: 'tajo.master.ha.renew.interval',
+  deadlineMs: 'tajo.master.ha.deadline',
+  patienceMs: 'tajo.master.ha.patience',
+  pollMs: 'tajo.master.ha.poll.interval',
+  settleMs: 'tajo.master.ha.settle',
+  activationMs: 'tajo.master.ha.activation',
+  hangMs: 'tajo.master.ha.hang-limit',
+  graceMs: 'tajo.master.ha.handover.grace',
+  rankStepMs: 'tajo.master.ha.rank.step',
+} as const satisfies Readonly<Record<Period, string>>
 
-/** A period of the protocol. The inequalities among them are the protocol's own and are checked where it starts. */
-const period = (
-  words: string,
-  from: (monitorMs: number, of: (key: typeof RENEW | typeof DEADLINE) => number) => number,
-) => ({
+/**
+ * A period of the protocol, with the protocol's own formula as its default. The inequalities among them are checked where
+ * the protocol starts.
+ */
+const period = (name: Period) => ({
   type: 'duration' as const,
   min: 1,
   max: LONGEST_MS,
   default: {
-    words,
+    words: PERIOD_RULES[name].words,
     from: (value: (key: string) => unknown) =>
-      from(Number(value(MONITOR)), (key) => Number(value(key))),
+      PERIOD_RULES[name].from(Number(value(MONITOR)), {
+        // Read only by a formula that builds on it.
+        get renewMs() {
+          return Number(value(PERIOD_KEYS.renewMs))
+        },
+        get deadlineMs() {
+          return Number(value(PERIOD_KEYS.deadlineMs))
+        },
+      }),
   },
   usedBy: 'master' as const,
   reloadable: false,
@@ -94,43 +113,40 @@ export const HA_KEYS = {
     doc: 'How long that client waits before it asks again.',
     ...haClient,
   },
-  [RENEW]: {
-    ...period('monitor interval / 10', (monitorMs) => monitorMs / 10),
+  [PERIOD_KEYS.renewMs]: {
+    ...period('renewMs'),
     doc: 'Between two renewals of the lease by the active master.',
   },
-  [DEADLINE]: {
-    ...period('monitor interval × 9 / 20', (monitorMs) => (monitorMs * 9) / 20),
+  [PERIOD_KEYS.deadlineMs]: {
+    ...period('deadlineMs'),
     doc: 'So long after its last renewal the active master goes on serving, and not a moment longer.',
   },
   'tajo.master.ha.patience': {
-    ...period('deadline + monitor interval / 20', (monitorMs, of) => of(DEADLINE) + monitorMs / 20),
+    ...period('patienceMs'),
     doc: 'A lease that was not renewed for so long has expired for its observers.',
   },
   'tajo.master.ha.poll.interval': {
-    ...period('monitor interval / 20', (monitorMs) => monitorMs / 20),
+    ...period('pollMs'),
     doc: 'Between two looks of a backup master at the lease.',
   },
   'tajo.master.ha.settle': {
-    ...period(
-      'renew interval + monitor interval / 50',
-      (monitorMs, of) => of(RENEW) + monitorMs / 50,
-    ),
+    ...period('settleMs'),
     doc: 'How long the successor waits after it took an expired lease away, so that its holder has noticed.',
   },
   'tajo.master.ha.activation': {
-    ...period('monitor interval / 10', (monitorMs) => monitorMs / 10),
+    ...period('activationMs'),
     doc: 'Planned for opening the catalog and starting to serve.',
   },
   'tajo.master.ha.hang-limit': {
-    ...period('monitor interval × 3 / 5', (monitorMs) => (monitorMs * 3) / 5),
+    ...period('hangMs'),
     doc: 'A master that does not answer its own keeper for so long is killed by it.',
   },
   'tajo.master.ha.handover.grace': {
-    ...period('monitor interval / 5', (monitorMs) => monitorMs / 5),
+    ...period('graceMs'),
     doc: 'How long the others hold back when the role is handed to a named successor.',
   },
   'tajo.master.ha.rank.step': {
-    ...period('monitor interval / 500, at least 5 ms', (monitorMs) => Math.max(5, monitorMs / 500)),
+    ...period('rankStepMs'),
     doc: 'A contender waits so long for each one that goes before it by priority.',
   },
 } as const satisfies Readonly<Record<string, KeySpec>>

@@ -6,28 +6,89 @@
  */
 import { HaError } from '../words/errors.ts'
 
-export interface Timing {
-  /** M: detection and take-over together, when nothing proves the death. */
-  readonly monitorMs: number
-  /** P: between two renewals of the lease. */
-  readonly renewMs: number
-  /** D: the holder acts until the start of its last successful renewal + D, and not a moment longer. */
-  readonly deadlineMs: number
-  /** T: a heartbeat unchanged for T under an unbroken watch has expired. */
-  readonly patienceMs: number
-  /** Q: between two looks of an observer. */
-  readonly pollMs: number
-  /** S: waited after ending the lower terms when nothing proves their holders dead. */
-  readonly settleMs: number
-  /** What the winner may use for opening the catalog and starting to serve, within M. */
-  readonly activationMs: number
-  /** A master that answers no ping for so long is killed by its keeper. */
-  readonly hangMs: number
-  /** How long the others hold back after a release for a named successor. */
-  readonly graceMs: number
-  /** Contenders wait their rank × this before they claim. */
-  readonly rankStepMs: number
+/** M is given; what derives from it is called as in the table below. All in milliseconds. */
+export type Timing = { readonly monitorMs: number } & { readonly [K in Period]: number }
+
+interface PeriodRule {
+  /** In formulas and texts. */
+  readonly letter?: string
+  /** What follows from M, and from periods before it in the table. */
+  readonly from: (monitorMs: number, of: Readonly<Record<string, number>>) => number
+  /** The same in letters, for the protocol's texts, and in words, for the configuration's. */
+  readonly formula: string
+  readonly words: string
+  readonly means: string
 }
+
+/**
+ * The one home of each formula. Documents and the defaults of configuration keys are made from this table; those that
+ * others build on come first.
+ */
+export const PERIOD_RULES = {
+  renewMs: {
+    letter: 'P',
+    from: (m) => m / 10,
+    formula: 'M/10',
+    words: 'monitor interval / 10',
+    means: 'between two renewals of the lease',
+  },
+  deadlineMs: {
+    letter: 'D',
+    from: (m) => (m * 9) / 20,
+    formula: '9M/20',
+    words: 'monitor interval × 9 / 20',
+    means:
+      'the holder acts until the start of its last successful renewal + D, and not a moment longer',
+  },
+  patienceMs: {
+    letter: 'T',
+    from: (m, { deadlineMs = 0 }) => deadlineMs + m / 20,
+    formula: 'D + M/20',
+    words: 'deadline + monitor interval / 20',
+    means: 'a heartbeat unchanged for T under an unbroken watch has expired',
+  },
+  pollMs: {
+    letter: 'Q',
+    from: (m) => m / 20,
+    formula: 'M/20',
+    words: 'monitor interval / 20',
+    means: 'between two looks of an observer',
+  },
+  settleMs: {
+    letter: 'S',
+    from: (m, { renewMs = 0 }) => renewMs + m / 50,
+    formula: 'P + M/50',
+    words: 'renew interval + monitor interval / 50',
+    means: 'waited after ending the lower terms when nothing proves their holders dead',
+  },
+  activationMs: {
+    from: (m) => m / 10,
+    formula: 'M/10',
+    words: 'monitor interval / 10',
+    means: 'what the winner may use for opening the catalog and starting to serve, within M',
+  },
+  hangMs: {
+    from: (m) => (m * 3) / 5,
+    formula: '3M/5',
+    words: 'monitor interval × 3 / 5',
+    means: 'a master that answers no ping for so long is killed by its keeper',
+  },
+  graceMs: {
+    from: (m) => m / 5,
+    formula: 'M/5',
+    words: 'monitor interval / 5',
+    means: 'how long the others hold back after a release for a named successor',
+  },
+  rankStepMs: {
+    from: (m) => Math.max(5, m / 500),
+    formula: 'M/500, at least 5 ms',
+    words: 'monitor interval / 500, at least 5 ms',
+    means: 'contenders wait their rank × this before they claim',
+  },
+} as const satisfies Readonly<Record<string, PeriodRule>>
+
+export type Period = keyof typeof PERIOD_RULES
+const PERIODS = Object.keys(PERIOD_RULES) as Period[]
 
 export type TimingOverrides = { readonly [K in keyof Timing]?: number }
 
@@ -39,20 +100,11 @@ const SMALLEST_MONITOR_MS = 500
 
 /** Makes and checks a set of periods. Throws HaError BAD_TIMING that names the rule that is broken. */
 export function makeTiming(monitorMs = 5000, overrides: TimingOverrides = {}): Timing {
-  const renewMs = overrides.renewMs ?? monitorMs / 10
-  const deadlineMs = overrides.deadlineMs ?? (monitorMs * 9) / 20
-  const timing: Timing = {
-    monitorMs,
-    renewMs,
-    deadlineMs,
-    patienceMs: overrides.patienceMs ?? deadlineMs + monitorMs / 20,
-    pollMs: overrides.pollMs ?? monitorMs / 20,
-    settleMs: overrides.settleMs ?? renewMs + monitorMs / 50,
-    activationMs: overrides.activationMs ?? monitorMs / 10,
-    hangMs: overrides.hangMs ?? (monitorMs * 3) / 5,
-    graceMs: overrides.graceMs ?? monitorMs / 5,
-    rankStepMs: overrides.rankStepMs ?? Math.max(5, monitorMs / 500),
+  const periods: Record<string, number> = {}
+  for (const name of PERIODS) {
+    periods[name] = overrides[name] ?? PERIOD_RULES[name].from(monitorMs, periods)
   }
+  const timing = { monitorMs, ...periods } as Timing
   for (const [name, value] of Object.entries(timing)) {
     if (!Number.isFinite(value) || value <= 0) {
       throw new HaError('BAD_TIMING', `${name} is ${value}: it must be a number above 0`)

@@ -8,7 +8,7 @@ import { splitHostPort } from '../../base/host-port.ts'
 import type { Clock } from '../../base/time.ts'
 import { HaError, type Member, type Timing } from '../../ha/index.ts'
 import { hostNameOf } from '../../web/callers.ts'
-import { whyOf } from '../../web/term-words.ts'
+import { inWords } from '../../web/term-words.ts'
 import type {
   ClusterDocument,
   ConfigDocument,
@@ -137,8 +137,8 @@ export class MasterWeb implements WebView {
 
   async history(limit: number): Promise<TermRow[]> {
     // The same records, without the promise that nobody changes them.
-    const entries = (await this.#options.history.newest(limit)) as Omit<TermRow, 'why'>[]
-    return entries.map((entry) => ({ why: whyOf(entry), ...entry }))
+    const entries = (await this.#options.history.newest(limit)) as Omit<TermRow, 'why' | 'ended'>[]
+    return entries.map(inWords)
   }
 
   lease(seconds: number): LeaseDocument {

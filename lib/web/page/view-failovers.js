@@ -3,7 +3,7 @@ import { h } from './dom.js'
 import { dateTime, duration, span } from './format.js'
 import { Loaded } from './load.js'
 import { fact, heading, named, pager, table, trouble } from './parts.js'
-import { ENDS, PHASES } from './reasons.js'
+import { PHASES } from './phases.js'
 import { hrefOf } from './route.js'
 import { nowMs, state } from './store.js'
 
@@ -97,7 +97,7 @@ const before = ({ previousAddress, previousTerm }) =>
   previousAddress ?? (previousTerm === 0 ? 'no term, this is the first' : `term ${previousTerm}`)
 
 /** Its own last word, which is known once the new master serves. @param {Term} entry */
-function howThatEnded({ term, served }) {
+function howThatEnded({ term, served, ended }) {
   if (served === null || term.previousAddress === null) return null
   const end = served.previousEnd
   return fact(
@@ -105,9 +105,9 @@ function howThatEnded({ term, served }) {
     end === null
       ? 'without a word'
       : [
-          `${ENDS[end.reason] ?? end.reason}, by `,
+          `${ended ?? end.reason}, told by `,
           named(end.by),
-          end.during === 'opening' ? ' while the catalog was being opened, ' : ', ',
+          ', ',
           h('time', { datetime: end.at }, dateTime(end.at)),
         ],
   )

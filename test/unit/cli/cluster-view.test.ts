@@ -24,7 +24,7 @@ import {
 } from '../../../lib/cli/sight/sight.ts'
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../../../lib/ha/index.ts'
 import { type MasterStatus, umbilical } from '../../../lib/rpc/contract.ts'
-import { whyOf } from '../../../lib/web/term-words.ts'
+import { inWords, whyOf } from '../../../lib/web/term-words.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { patienceMs } from '../../support/pace.ts'
 
@@ -356,6 +356,8 @@ t.test('-history: who, from whom, why, by whom, how long', async (t) => {
   const opening = { ...before, previousEnd } as typeof before
   t.equal(whyOf(entry({}, opening)), `${whyOf(killed)}, while the catalog was being opened`)
   t.equal(byWhom(killed), '-')
+  t.equal(inWords(killed).ended, whyOf(killed), 'pages have the same words')
+  t.equal(inWords(entry({}, null)).ended, null)
   const gone = 'the journal of term 7 is gone: somebody has removed it'
   const givenUp = servedAfter('gave-up', gone)
   t.equal(whyOf(entry({}, givenUp)), `it gave up: ${gone}`, 'with its own reason')

@@ -14,7 +14,7 @@ import type { Membership, Standing } from '../../../lib/rpc/index.ts'
 import { EmbeddedActionsParser } from '../../../lib/sql/chevrotain.ts'
 import { parseStatement } from '../../../lib/sql/index.ts'
 import { escapeHtml, statusPage } from '../../../lib/web/status-page.ts'
-import { whyOf } from '../../../lib/web/term-words.ts'
+import { inWords } from '../../../lib/web/term-words.ts'
 import { addressesAt, FakeMember, peerAt } from '../../support/fake-member.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { ID, Terms } from '../../support/query-terms.ts'
@@ -523,11 +523,11 @@ t.test('the page and its JSON', async (t) => {
   const times = { noticedMs: 1, decidedMs: 1, claimedMs: 1, endedMs: 1, settledMs: 1, openedMs: 1 }
   const phases = { ...times, totalMs: 6 }
   const entry = { term, served: { term: 2, servedAt: '', previousEnd: end, phases } }
-  const killed = statusPage(cluster, [{ why: whyOf(entry), ...entry }])
+  const killed = statusPage(cluster, [inWords(entry)])
   t.match(killed, 'its process died (killed or crashed)', 'in the words of haadmin')
   t.notMatch(killed, 'released')
   const ordered = { term: { ...term, reason: 'command', orderedBy: 'ann@h1' }, served: null }
-  const asked = statusPage(cluster, [{ why: whyOf(ordered), ...ordered }])
+  const asked = statusPage(cluster, [inWords(ordered)])
   t.match(asked, `${term.evidence}; asked for by ann@h1`)
 })
 

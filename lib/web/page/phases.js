@@ -1,14 +1,3 @@
-/** The protocol's words for people; why a term began is told in words with it. */
-
-/** How the term before ended, in its holder's own words. @type {Record<string, string>} */
-export const ENDS = {
-  stopped: 'stopped in good order',
-  'handed-over': 'handed over',
-  'master-died': 'its keeper saw the master die',
-  'master-hung': 'its keeper saw the master hang',
-  'gave-up': 'gave up the lease',
-}
-
 /** What happens between two active masters, in order. @type {readonly [keyof import('./types.d.ts').Phases, string, string][]} */
 export const PHASES = [
   ['noticedMs', 'Noticed', 'from its last heartbeat until the silence or the end was seen'],
