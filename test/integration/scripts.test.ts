@@ -369,8 +369,7 @@ t.test('a fresh clone is installed and built by its first start', async (t) => {
   t.match(stop, { code: 0, stdout: 'master stopped' })
   // As after a `git pull` over what a version without a bundle has built, whose cluster may run.
   rmSync(join(clone, 'build'))
-  mkdirSync(join(clone, 'build'))
-  symlinkSync(join(HOME, 'build/lib'), join(clone, 'build/lib'))
+  linkOlderBuild(join(clone, 'build/lib/cli'))
   t.match(await start(), { code: 0, stdout: /^localhost: master started/ }, 'the older build runs')
   const version = await host.run([join(clone, 'bin/tajo'), 'version'])
   t.match(version, { code: 0, stdout: /^Tajo HA / })
@@ -382,3 +381,14 @@ t.test('a fresh clone is installed and built by its first start', async (t) => {
   symlinkSync('/nonexistent', join(clone, 'node_modules'))
   t.match(await start(), { code: 1, stderr: 'neither a clone nor a whole tarball' })
 })
+
+/** Programs as a version without a bundle has built them: all in one directory, beside each other. */
+function linkOlderBuild(cli: string): void {
+  mkdirSync(cli, { recursive: true })
+  for (const room of ['cli', 'cli/start', 'cli/daemon']) {
+    const built = join(HOME, 'build/lib', room)
+    for (const name of readdirSync(built).filter((one) => one.endsWith('.js'))) {
+      symlinkSync(join(built, name), join(cli, name))
+    }
+  }
+}

@@ -100,7 +100,7 @@ const UNIONS: readonly Union[] = [
   {
     name: 'how a query stands',
     file: 'rpc/query-states.ts',
-    after: 'export const QUERY_STATES = {',
+    after: 'const QUERY_STATES = {',
     member: "'unheard-of-state': { isOver: true },",
     asks: ['web/query-page.ts', 'web/page/kill.js'],
   },
