@@ -112,7 +112,7 @@ need_node() {
 
 # programs: where they lie, from TAJO_HOME on. What an earlier version has built runs until it is built anew.
 programs() {
-  if [[ ! -e $TAJO_HOME/build/programs/tajo.js && -e $TAJO_HOME/build/lib/cli/tajo.js ]]; then
+  if [[ ! -e $TAJO_HOME/build/programs/tajo.js && -e $TAJO_HOME/build/lib/cli/cluster-active.js ]]; then
     printf 'build/lib/cli'
   else
     printf 'build/programs'

@@ -3,7 +3,7 @@
  * most often a listening process, but a connection that goes out from the port, or one that was closed within the last
  * minute, is as good a reason, and nobody finds that by looking for a server.
  *
- * The ports that Linux gives to outgoing connections. A server's port among them is a matter of luck: any connection of
+ * A server's port among those that Linux gives to outgoing connections is a matter of luck: any connection of
  * any process may have it at the moment when the server starts, and keeps it for a minute after its end.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'

@@ -1,6 +1,7 @@
 /**
- * Time, and the one way to wait for it: whoever waits, or bounds how long he waits for others, does it with these, so that no
- * timer is forgotten when the waiting has ended early. The clock is an argument, so that tests can hold it in their hands.
+ * Time, and the one way to wait for it: a pause, and a bound on how long one waits for others, are made of these, so that no
+ * timer is forgotten when the waiting has ended early. Where a limit starts anew with progress, or breaks off what it
+ * bounds, it stands with what it belongs to. The clock is an argument, so that tests can hold it in their hands.
  * The election has a clock of its own (lib/ha), since its deadlines hold between processes.
  */
 

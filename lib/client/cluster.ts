@@ -6,8 +6,8 @@
  * that one would be made in the wrong tables. For the same reason a silent one has to be known to those that answer as a
  * master of theirs, which is how a failover differs from a wrong list; and only what all have said is kept for later.
  *
- * Whether two client RPC addresses mean one master: the same port, and hosts of one name or with an IP address in common.
- * All names of this host are one, loopback included; on another host loopback means that other one.
+ * Two client RPC addresses mean one master where they have the same port, and hosts of one name or with an IP address in
+ * common. All names of this host are one, loopback included; on another host loopback means that other one.
  */
 import { lookup } from 'node:dns/promises'
 import { networkInterfaces } from 'node:os'

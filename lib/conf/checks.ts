@@ -1,7 +1,7 @@
 /**
  * What single values can't show: settings that are fine one by one but not together.
  *
- * Daemons of one host whose ports meet, such as the masters `localhost` and `localhost:26002`: found when the lists are
+ * Among them are daemons of one host whose ports meet, such as the masters `localhost` and `localhost:26002`: found when the lists are
  * read, because the second one to start would only tell that some port is taken.
  */
 import { formatHostPort, type HostPort } from './address.ts'

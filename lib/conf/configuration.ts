@@ -1,7 +1,6 @@
 /**
  * The configuration in force: a typed value for every key, where it comes from, and what was odd in the files.
- *
- * The periods that the operator has set, in the shape in which the HA library takes and checks them.
+ * The periods of the protocol that the operator has set are given as the HA library takes and checks them.
  */
 import { formatHostPort, type HostPort } from './address.ts'
 import { PERIOD_KEYS } from './keys/ha.ts'

@@ -1,5 +1,5 @@
 /**
- * Who a master is and where it listens, from the configuration and its line in `conf/masters`.
+ * Who a master or a worker is and where it listens, from the configuration and its line in `conf/masters` or `conf/workers`.
  *
  * One and the same conf/ serves all hosts: the line replaces `localhost` and "all interfaces" in what the master
  * advertises, and a master reached from elsewhere then binds all interfaces. A line with another port shifts all five
@@ -7,10 +7,8 @@
  * from the *configured* umbilical port, so that the line always says where that master really is; the suffix of its pid
  * file and log is counted from 26001, because the start scripts know nothing else.
  *
- * Who a worker is and where it listens, from the configuration and its line in `conf/workers`; the same rules as for
- * masters, with the peer port as the one that a line names.
- *
- * One thing differs. Workers' addresses are `0.0.0.0` by default, as in Tajo; a worker that is known by a loopback name
+ * For workers the rules are the same, with the peer port as the one that a line names. One thing differs. Workers'
+ * addresses are `0.0.0.0` by default, as in Tajo; a worker that is known by a loopback name
  * can be of use to this host only, so the ports that serve data and take orders then listen there alone, unless the
  * site file says otherwise.
  */

@@ -1,4 +1,6 @@
 /**
+ * The names by which a running daemon is found.
+ *
  * The pid file: at most one process owns it, and whoever reads it may signal that pid.
  *
  * It holds one line, the pid, as scripts and `kill $(cat …)` expect. A pid alone proves nothing, since pids are used
@@ -12,15 +14,12 @@
  * Beside it lies what it is about: `NAME.rootdir` holds the daemon's `tajo.rootdir`, so that whoever stops a cluster stops
  * no other's daemon that happens to have the same pid file.
  *
- * Looking at an old file and replacing it is one step for others: a lock beside it is held
- * meanwhile.
+ * Looking at an old file and replacing it is one step for other processes of this machine: a lock beside it is held for
+ * those few milliseconds (proper-lockfile).
  *
- * A name in the pid directory by which a running daemon is found, such as its pid file and its admin socket, is looked for
- * once a period and made again where somebody has removed it: an age cleaner, a hand. Without it commands and scripts would
+ * Such a name, the pid file's or the admin socket's, is looked for once a period and made again where somebody has removed
+ * it: an age cleaner, a hand. Without it commands and scripts would
  * take the daemon for one that does not run, start a second one, and nobody could give it an order.
- *
- * A lock beside a file, held for the few milliseconds of a look and what follows from it, so that both are one step for
- * other processes of this machine (proper-lockfile).
  */
 import {
   closeSync,

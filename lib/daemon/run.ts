@@ -3,12 +3,9 @@
  * log. An error that nobody caught ends it at once, too: a process whose state is unknown must not go on serving, and
  * its keeper's word lets the next one take over.
  *
- * How a daemon's process ends.
- *
- * `process.exit` waits for Node's file threads. With one call hanging on a dead mount it never returns, while the
- * process still accepts connections on its ports (measured). SIGKILL to oneself always ends it,
- * but takes the exit code with it. So: where no thread is busy, exit with the right code; where one is, give it a
- * moment, then SIGKILL.
+ * How its process ends: `process.exit` waits for Node's file threads. With one call hanging on a dead mount it never returns, while the
+ * process still accepts connections on its ports (measured). SIGKILL to oneself always ends it, but takes the exit code
+ * with it. So: where no thread is busy, exit with the right code; where one is, give it a moment, then SIGKILL.
  */
 import { pause, waitingClock } from '../base/time.ts'
 import type { DaemonLog } from './log.ts'

@@ -1,10 +1,9 @@
 /**
  * The calling side of the contract: one client a service and address, over kept connections.
  *
- * Every call has a deadline for the whole of it, names the cluster it is meant for, and takes no answer of another one. Nothing is repeated here: whether a call may be repeated is known only
- * to whoever calls. Answers are checked against the contract like requests are.
- *
- * Reading the body of an answer, the same for both HTTP clients.
+ * Every call has a deadline for the whole of it, names the cluster it is meant for, and takes no answer of another one.
+ * Nothing is repeated here: whether a call may be repeated is known only to whoever calls. Answers are checked against the
+ * contract like requests are. The body of an answer is read here for the client library's own HTTP client, too.
  */
 import type { Readable } from 'node:stream'
 import { Pool } from 'undici'

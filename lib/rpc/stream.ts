@@ -3,12 +3,11 @@
  *
  * TCP tells within milliseconds that the other process is gone, and never that it is frozen. So the writer sends an
  * empty line when it had nothing to say for a heartbeat period, and the reader takes a longer silence for a frozen
- * peer; it says how often it wants to hear, since the two may live by different periods. Neither side lets the other fill its memory: a reader that doesn't read is cut off, and so is an endless line.
+ * peer; it says how often it wants to hear, since the two may live by different periods. Neither side lets the other fill
+ * its memory: a reader that doesn't read is cut off, and so is an endless line.
  *
- * What can go wrong with a stream of lines, the same for those who are told each line and those who ask for it.
- *
- * The reading side of a stream for whoever may be slower than the writer: lines are pulled, and what is not pulled stays
- * in the sockets, so that the writer has to wait. The other side pushes, for short news that are taken at once.
+ * There are two readers. One is told each line, for short news that are taken at once. The other pulls lines, for whoever
+ * may be slower than the writer: what is not pulled stays in the sockets, so that the writer has to wait.
  *
  * Silence counts only while somebody waits for a line: a reader that is busy with the last one doesn't blame the writer.
  */

@@ -1,4 +1,6 @@
 /**
+ * The rules that statements have in common, in three layers.
+ *
  * What the statements share: names, texts, options, and the query at a statement's end. Syntax is the grammar's;
  * what the syntax can't say (a name that no directory can have, a key that is given twice) is an SqlError of the rule.
  *

@@ -1,10 +1,8 @@
 /**
  * What ends a query badly, as its client is told. Everything that is thrown while one runs becomes one here.
  *
- * What DuckDB says, as Tajo's users say it: types by Tajo's names, and without advice on settings that nobody here can
- * change. Pure.
- *
- * From DuckDB's places, in bytes of what it was given, to the user's lines and columns. Pure.
+ * What DuckDB says is told as Tajo's users say it: types by Tajo's names, without advice on settings that nobody here can
+ * change, and places, which DuckDB counts in bytes of what it was given, as the user's lines and columns. Pure.
  */
 import { messageOf, saysNoSpace } from '../base/failures.ts'
 import { comesOfNoSpace, systemWords } from '../ha/index.ts'

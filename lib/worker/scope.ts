@@ -1,9 +1,9 @@
 /**
  * From the tables that a query names to the views that it finds under those names, in its own connection.
  *
- * A table that a query names, as its master bound the name when the query was submitted: what to ask the catalog for, and
- * what of its answer is meant. A name that meant nothing then may be a table's that was made since, but not one's that
- * was called otherwise. Pure.
+ * A name means what its master bound it to when the query was submitted: so it is asked for, and what of the answer is
+ * meant is judged by it. A name that meant nothing then may be a table's that was made since, but not one's that was called
+ * otherwise.
  */
 import { hostname } from 'node:os'
 import type { PartitionTest, Table } from '../catalog/index.ts'

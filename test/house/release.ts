@@ -47,6 +47,9 @@ function release(version: string, isDry: boolean): void {
     const changelog = released(before.get('CHANGELOG.md') ?? '', version, new Date())
     writeFileSync(join(HOME, 'CHANGELOG.md'), changelog)
     run(HOME, 'npm', 'version', version, '--no-git-tag-version', '--allow-same-version')
+    // Packing builds anew: what has no source any more must not be in the tarball.
+    rmSync(join(HOME, 'build/lib'), { recursive: true, force: true })
+    rmSync(join(HOME, 'build/.tsbuildinfo'), { force: true })
     const directory = mkdtempSync(join(tmpdir(), 'tajo-pack-'))
     try {
       const packed = run(HOME, 'npm', 'pack', '--silent', '--pack-destination', directory)

@@ -8,7 +8,7 @@
  * Terms fence the masters of one cluster only, so the row names the cluster as well: bound at the first opening, and
  * refused to every other one (binding.ts).
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause, waitingClock } from '../../base/time.ts'
 import { type Binding, requireOurs } from '../binding.ts'
 import { CatalogError } from '../errors.ts'
 import type { Begun } from '../shared/begun.ts'
@@ -143,7 +143,7 @@ export class SqlTerm {
         }
         opening = row.opening
       }
-      await sleep(LOCK_POLL_MS)
+      await pause(waitingClock, LOCK_POLL_MS)
     }
   }
 

@@ -1,8 +1,6 @@
 /**
- * Which printer a format has.
- *
- * A result as text, piece by piece: whatever has been turned into text is forgotten, so that a result of any size
- * passes through. One printer serves one result; printers.ts chooses which.
+ * A result as text, piece by piece: whatever has been turned into text is forgotten, so that a result of any size passes
+ * through. One printer serves one result; its format chooses which.
  *
  * CSV as RFC 4180 quotes it, with a line of names and lines that end as Unix tools expect. NULL is nothing, '' is `""`.
  *

@@ -1,9 +1,7 @@
 /**
- * How far a query is, on a terminal, once it has taken long enough for somebody to wonder.
- *
- * One line about a statement that waits for a worker for long, and why, where no progress bar shows that it waits.
- *
- * One line about a statement that waits because its changes have to: the catalog's store does not answer, or refuses.
+ * What a terminal shows of a statement that takes long enough for somebody to wonder: how far it is; one line, and why,
+ * where it waits for a worker and no bar shows that; one line where its changes wait, since the catalog's store does not
+ * answer or refuses.
  */
 import type { Clock } from '../../base/time.ts'
 import type { TajoClient } from '../../client/index.ts'

@@ -2,7 +2,7 @@
  * The shell without its keyboard: runs one statement or meta command after the other and prints what comes of it. One
  * thing runs at a time; `cancel` ends it and leaves the shell alive.
  *
- * An error as the shell tells it: the sentence, and the line of the statement with a caret under the place.
+ * An error is told as a sentence, with the line of the statement and a caret under the place.
  */
 import type { Clock } from '../../base/time.ts'
 import {

@@ -2,8 +2,8 @@
  * Cuts what is typed, or stands in a script, into statements and meta commands. A statement ends with a semicolon
  * outside of strings and comments; a line that begins with a backslash where no statement has begun is a meta command.
  *
- * Where statements end, for text so plain that no lexer is needed to see it. Loading the SQL lexer takes longer than
- * most statements run, so it is left alone until there is a quote or a comment to be understood.
+ * In text so plain that no lexer is needed to see it, statements are cut without one. Loading the SQL lexer takes longer
+ * than most statements run, so it is left alone until there is a quote or a comment to be understood.
  */
 import type { SqlText } from '../../sql/index.ts'
 

@@ -2,7 +2,7 @@
  * Where the shell writes. Writing waits until the reader has taken what came before, so that a long result through a
  * slow pipe costs no memory.
  *
- * What was typed, kept for the next time: `~/.tsql_history`, one line each, readable by its owner alone, because
+ * What was typed is kept for the next time in `~/.tsql_history`, one line each, readable by its owner alone, because
  * statements hold data. It is bounded, and losing it is never a reason not to work.
  */
 import { appendFileSync, chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs'

@@ -6,8 +6,7 @@
  * `warn` lets go on what is only unproven, or known to cache, with an alert; never a file system of one host, which is
  * what a host shows that was booted without its mount.
  *
- * What is to be told of the directory's mount while a master runs on it: as its start found it, and judged anew once in a
- * monitor interval. A check that has passed meanwhile ends the alert of a mount that nobody had proven, one that saw it fail
+ * While a master runs, what is to be told of its directory's mount is judged anew once in a monitor interval. A check that has passed meanwhile ends the alert of a mount that nobody had proven, one that saw it fail
  * begins it, and a mount may have come back with other options than it went with. Nobody is stopped by it.
  */
 import { numberIn, recordOf } from '../directory/past.ts'

@@ -3,9 +3,9 @@
  *
  * For each number from n−1 down to the newest that is known to have served, that one included: create its claim.json
  * saying *closed*, and the same in `history/k.opened.json`, since files can be removed under a cluster and one of the two
- * is enough; where one exists already, or the term is known to have been held, unlink its heartbeat and look for
- * `.nfs*`. Going by number and not by a
- * listing, none is forgotten because a listing was old. A term that served has itself ended all below it.
+ * is enough; where one exists already, or the term is known to have been held, unlink its heartbeat and look for `.nfs*`.
+ * Going by number and not by a listing, none is forgotten because a listing was old. A term that served has itself ended
+ * all below it.
  *
  * Of those far below, a term that nobody opened is made void instead (void-terms.ts), which is less work where failed
  * claims have left thousands; those that are void already cost nothing.
@@ -16,7 +16,7 @@
  *
  * How long a holder may take to meet its end is its own matter: its S, by the periods that stand in its term's files.
  *
- * A term's last word, as far as it left one: `end.json`, found by listing so that no absence gets cached on NFS.
+ * A term's last word, as far as it left one, is `end.json`: it is found by listing, so that no absence gets cached on NFS.
  */
 import type { Periods } from '../rules/periods.ts'
 import type { Pulse } from '../rules/watch.ts'

@@ -11,7 +11,7 @@
  * Some mounts number their files anew. There claim.json has another inode as well, and still says that the term is ours;
  * where it has the one that it had, or names somebody else, the heartbeat is not ours any more.
  *
- * The mtimes that a keeper writes: strictly growing, and near the wall clock only so that `ls -l` reads well.
+ * The mtimes that a keeper writes grow strictly, and are near the wall clock only so that `ls -l` reads well.
  */
 
 import { DiskError } from '../words/errors.ts'

@@ -5,8 +5,8 @@
  * A name that nobody has asked for before is asked for by an open; one that was asked for in vain is looked for in the
  * listing from then on, since its absence is remembered for half a minute on NFS.
  *
- * What a process that takes part in no election can prove of its directory, as a keeper does by its heartbeat and its
- * reserve: that something new can be written there, and how much room is left. One small file is made, filled and removed
+ * `DirectoryProof` is what a process that takes part in no election can prove of its directory, as a keeper does by its
+ * heartbeat and its reserve: that something new can be written there, and how much room is left. One small file is made, filled and removed
  * each time, since a file that is there already can be renewed on a full disk.
  */
 import { judgeSpace, type Need, NOTHING_LOW, type SpaceReport } from '../rules/space.ts'

@@ -1,27 +1,26 @@
 /**
- * Void terms: numbers that were closed before anybody opened them, and of which no directory is left. Claims that fail
+ * Terms that are of no use any more, and how they go, so that a look stays cheap: void ones, old ones, and what failed
+ * claims have left.
+ *
+ * Void terms are numbers that were closed before anybody opened them, and of which no directory is left. Claims that fail
  * (a full disk, for hours) can leave thousands of numbers with an empty directory each. All of them have to be closed by
  * whoever takes over, since their claimants may only be paused, and every look lists them.
  *
- * history/0000000042.opened.json         made here, exclusively: whoever claims 42 finds it, and gives up
- * active/epoch-0000000042/               removed, if it is empty: then there is nothing a claimant could go on with
- * history/0000000018-0000000529.void     made last: all of these numbers are void
+ *     history/0000000042.opened.json         made here, exclusively: whoever claims 42 finds it, and gives up
+ *     active/epoch-0000000042/               removed, if it is empty: then there is nothing a claimant could go on with
+ *     history/0000000018-0000000529.void     made last: all of these numbers are void
  *
  * Anybody may do so at any time, since nothing that somebody holds is touched: a term that was opened has its file in the
  * history already, and a directory with a file in it can't be removed. Closing takes no room but that of a name, and
  * removing works on a full disk. The range is told by a name alone, which is true however old a listing is: without it
  * the next one would have to ask for each of these numbers.
  *
- * Removing terms that are far behind the newest that served, so that a look stays cheap.
- *
- * A contender may have decided long ago to claim a number that is swept meanwhile, and make its directory again; and one
+ * Old terms, far behind the newest that served, are removed. A contender may have decided long ago to claim a number that is swept meanwhile, and make its directory again; and one
  * that has the number may have been paused before its heartbeat. So before a directory goes, both files of `history/` that
  * a claim must create exclusively (claim.ts) are created. The history therefore only grows, by three small files a term.
  *
- * Clears away what failed claims have left, while nobody serves: thousands of numbers that nobody opened become void
- * in the background, so that the looks stay cheap and a take-over finds little to close. It works on a
- * full disk as well, where the names find room.
- *
+ * What failed claims have left is cleared away while nobody serves: thousands of numbers that nobody opened become void in
+ * the background, so that a take-over finds little to close. It works on a full disk as well, where the names find room.
  * The first of those who may become active does so; two at once would only be in each other's way. A take-over of our own
  * stops it first.
  */

@@ -1,10 +1,8 @@
 /**
- * The keeper's place among the backups: its own file there while it is one, and the others' files. Once
- * in two renewal periods it shows its own pulse and takes theirs.
+ * The keeper's place among the backups: its own file there while it wants to be listed, and the others' files. Once in two
+ * renewal periods it shows its own pulse and takes theirs.
  *
- * A keeper's own file among the backups, while it wants to be listed there.
- *
- * backup/host2_26001.NONCE-7.json     the seventh of that life of host2:26001
+ *     backup/host2_26001.NONCE-7.json     the seventh file of that life of host2:26001
  *
  * Each one that is made has a new name: another host may remember for half a minute that a name was not there, and would
  * take a backup that is there again for absent. One that is whole is left alone. What earlier lives have left, and earlier

@@ -4,8 +4,8 @@
  * The two differ when a keeper dies. A command was perhaps begun, so it is told as failed and whoever gave it looks. A
  * commit asks only for a renewal that begins later, so it is asked again of the next keeper and fails only with its term.
  *
- * The master's part in the contest (contest.ts): letters go between its keeper, which decides, and the network, which only
- * the master speaks over. It keeps nothing but who waits for an answer.
+ * `Letters` is the master's part in the contest (rules/contest.ts): letters go between its keeper, which decides, and the
+ * network, which only the master speaks over. It keeps nothing but who waits for an answer.
  */
 import type { Delivery, Letter, LetterReply } from '../rules/contest-state.ts'
 import { HaError } from '../words/errors.ts'

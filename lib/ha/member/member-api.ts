@@ -232,10 +232,3 @@ export interface DirectoryPicture {
   /** Why no master is active, as a sentence; null when one is. */
   readonly problem: string | null
 }
-// Doors of the library, in index.ts:
-//   joinElection(options: MemberOptions): Promise<Member>      rejects BAD_DIRECTORY, BAD_STORAGE, CATALOG_DIFFERS, ADDRESS_IN_USE, KEEPER_FAILED
-//   inspectDirectory(directory: string, options: { watchMs: number }): Promise<DirectoryPicture>
-//   readHistory(directory: string, limit: number): Promise<HistoryEntry[]>       newest first
-//   formatDirectory(directory: string, options: { timing: Timing; by: string; log: Log }): Promise<{ epoch: number }>   rejects UNSAFE naming live masters
-//   readSecret(directory: string): Promise<string | null>
-//   checkStorage(...)  storage-check.ts

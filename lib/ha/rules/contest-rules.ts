@@ -6,7 +6,7 @@
  * has the lower newest served term, both where the two are equal, and nobody who has proven to stand on the directory in
  * which its newest term was served.
  *
- * What people are told of the contests: whose directory is another one, and of whom that is not known. Pure.
+ * And what people are told of the contests: whose directory is another one, and of whom that is not known.
  */
 import type { DirectoryNote } from '../member/member-api.ts'
 import {

@@ -6,8 +6,8 @@
  * neither is kept by anybody's own values, so a term's periods are written down when it is claimed (`history/N.json`,
  * `claim.json`), hold as long as the term, and are what all others use. Pure. Source: docs/ha-protocol.md, "Whose periods".
  *
- * What an operator should know where masters are configured with different monitor intervals: it works, each term by its
- * holder's periods, but how long a failover takes then changes with whoever is active. Pure.
+ * An operator is told where masters are configured with different monitor intervals: it works, each term by its holder's
+ * periods, but how long a failover takes then changes with whoever is active.
  */
 import type { Peer } from '../directory/peers.ts'
 import type { Holder } from '../words/layout.ts'

@@ -1,11 +1,13 @@
 /**
- * mkdir -p in a bounded number of calls. Node's own (`recursive: true`) never ends where an existing directory answers a
+ * Names on a shared mount, made and listed as other hosts need it.
+ *
+ * `makeDirs` is mkdir -p in a bounded number of calls. Node's own (`recursive: true`) never ends where an existing directory answers a
  * mkdir in it with ENOENT, as /proc does.
  *
- * Making a file that can be made in one call and filled in a later one: on a full disk the create succeeds and the text
- * finds no room. The file is ours then, and nobody else fills it, so the next try writes the same text from its start.
+ * `makeWhole` makes a file that can be made in one call and filled in a later one: on a full disk the create succeeds and
+ * the text finds no room. The file is ours then, and nobody else fills it, so the next try writes the same text from its start.
  *
- * A directory's names, and ENOENT only where that is true now: NFS remembers for up to a minute that a name was not there,
+ * `listAnew` gives a directory's names, and ENOENT only where that is true now: NFS remembers for up to a minute that a name was not there,
  * and a backup has asked for what the first active makes before it was made. To read the directory above asks the server,
  * and what that one shows is asked for anew.
  */

@@ -38,8 +38,8 @@ export class Recorder {
   }
 
   /**
-   * It has failed, or was killed. With `maySucceed` it is told only when it is recorded, however long there is no space for that: the next active
-   * master would believe the worker's success.
+   * It has failed, or was killed. With `maySucceed` it is told only when it is recorded, however long there is no space for
+   * that: the next active master would believe the worker's success.
    */
   async fail(
     query: Query,
