@@ -53,6 +53,8 @@ const AS_A_RULE = ['kill -9 of the master', 'hand-over']
 interface Trial {
   readonly times: Readonly<Record<Awaited, number>>
   readonly phases: ReadonlyMap<string, number>
+  /** Why the winner claimed, in the words of its record. */
+  readonly why: string
   readonly memory: Readonly<Record<'active' | 'backup', Memory>>
 }
 const AWAITED = ['/health/active', 'INSERT', 'SELECT'] as const
@@ -138,6 +140,7 @@ class Cluster {
         SELECT: selectMs - beginMs,
       },
       phases: new Map(phases.filter((each): each is [string, number] => Number.isFinite(each[1]))),
+      why: `${newest?.term.reason}, ${newest?.term.evidence}`,
       memory,
     }
   }
@@ -218,6 +221,13 @@ function tell(size: CatalogSize, trials: readonly Trial[]): void {
     return `${name.replace(/Ms$/, '')} ${quantile(values, 0.5).toFixed(1)}`
   })
   say(`    by the winner, medians: ${medians.join(', ')}`)
+  const slowest = trials.reduce((a, b) => (b.times.INSERT > a.times.INSERT ? b : a))
+  const took = [...slowest.phases].map(
+    ([name, ms]) => `${name.replace(/Ms$/, '')} ${ms.toFixed(1)}`,
+  )
+  say(
+    `    the slowest INSERT, ${slowest.times.INSERT.toFixed(0)}: ${slowest.why}: ${took.join(', ')}`,
+  )
   for (const role of ['active', 'backup'] as const) {
     const of = (what: keyof Memory, q: number): string =>
       quantile(

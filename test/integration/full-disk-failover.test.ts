@@ -14,6 +14,7 @@ import { hasParts } from '../support/parts.ts'
 import { mustRun } from '../support/run.ts'
 import { judgeTime, StallWatch } from '../support/stall.ts'
 import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
+import { testdirOf } from '../support/testdir.ts'
 import { until } from '../support/until.ts'
 
 const M = monitorMs(5000)
@@ -66,7 +67,7 @@ async function load(t: Test, cluster: TestCluster, data: CatalogData): Promise<v
   await until('the first term serves', () => first.health('active'))
   process.kill(first.pid, 'SIGTERM')
   await first.ended()
-  const file = join(t.testdir(), 'catalog.json')
+  const file = join(testdirOf(t), 'catalog.json')
   writeFileSync(file, [...dumpPieces(data, new Date(AT))].join(''))
   const env = { TAJO_CONF_DIR: join(first.dir, 'conf') }
   await mustRun([TAJO, 'catalog', 'load', file], { env })

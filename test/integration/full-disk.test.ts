@@ -13,6 +13,7 @@ import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { run } from '../support/run.ts'
 import { makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
+import { testdirOf } from '../support/testdir.ts'
 import { until } from '../support/until.ts'
 
 const M = monitorMs(2000)
@@ -122,7 +123,7 @@ t.test(
 
 t.test('a successor that fails after the release: taken back, and its error is told', async (t) => {
   if (!hasParts(t, 'hangfs')) return
-  const mounted = await mountHangFs(t, t.testdir())
+  const mounted = await mountHangFs(t, testdirOf(t))
   const two = await cluster(t, mounted.path)
   await until('both keep room', reservesOf(mounted.path))
   const { active, backups, epoch } = await two.settled()

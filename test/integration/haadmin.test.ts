@@ -14,6 +14,7 @@ import { HOME, siteXml } from '../support/install.ts'
 import { monitorMs, patienceMs } from '../support/pace.ts'
 import { closed, ended, hasEnded, start, watch } from '../support/processes.ts'
 import { type Ran, run } from '../support/run.ts'
+import { testdirOf } from '../support/testdir.ts'
 import { until } from '../support/until.ts'
 
 /** Of the two that every command is tried on, ms. */
@@ -103,7 +104,7 @@ t.test('a cluster of two, by the commands alone', async (t) => {
     '-checkSharedDir: what is wrong for the start of a master is wrong here',
     async (t) => {
       t.equal((await haadmin('-checkSharedDir')).code, 0)
-      const confDir = t.testdir()
+      const confDir = testdirOf(t)
       cpSync(a.confDir, confDir, { recursive: true })
       writeFileSync(join(confDir, 'masters'), 'localhost\nno-such-host.invalid\n')
       const several = await tajo(confDir, 'haadmin', '-checkSharedDir')

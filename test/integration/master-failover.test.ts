@@ -24,6 +24,7 @@ import { monitorMs, patienceMs } from '../support/pace.ts'
 import { run } from '../support/run.ts'
 import { judgeTime, StallWatch } from '../support/stall.ts'
 import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
+import { testdirOf } from '../support/testdir.ts'
 import { until, within } from '../support/until.ts'
 
 /** The monitor interval: small enough for a short test, large enough for this machine. */
@@ -518,7 +519,7 @@ t.test('a catalog database that is away is named by everybody who is asked', asy
 })
 
 t.test('DerbyStore: a second master is refused at its start, and told of the first', async (t) => {
-  const catalog = join(t.testdir(), 'catalog')
+  const catalog = join(testdirOf(t), 'catalog')
   const cluster = await makeCluster(t, {
     count: 2,
     monitorMs: M,
@@ -608,7 +609,7 @@ t.test(
 t.test(
   'without high availability one master serves at once, and takes part in no election',
   async (t) => {
-    const catalog = join(t.testdir(), 'catalog')
+    const catalog = join(testdirOf(t), 'catalog')
     const cluster = await makeCluster(t, {
       count: 1,
       monitorMs: M,

@@ -17,6 +17,7 @@ import { hasParts } from '../support/parts.ts'
 import { closed, start } from '../support/processes.ts'
 import { run } from '../support/run.ts'
 import { makeSshKeys, type SshKeys, startSshServer } from '../support/sshd.ts'
+import { testdirOf } from '../support/testdir.ts'
 import { until } from '../support/until.ts'
 
 t.test('hangfs: passes calls on, caches nothing, and shows two mounts one directory', async (t) => {
@@ -101,7 +102,7 @@ t.test('hangfs: a quota is told by its error alone, and freed space counts', asy
 t.test('hosts reach each other over SSH, unless they should not', async (t) => {
   if (!hasParts(t, 'netns', 'sshd')) return
   const [one, two, three] = await makeHosts(t, ['one', 'two', 'three'])
-  const keys = await makeSshKeys(join(t.testdir(), 'keys'))
+  const keys = await makeSshKeys(join(testdirOf(t), 'keys'))
   await startSshServer(t, { keys, host: two })
   await startSshServer(t, { keys, host: three, wrongHostKey: true })
   const login = (target: string) => sshHostname(one, target, keys)

@@ -13,6 +13,7 @@ import {
 import { HOME, makeConf } from '../support/install.ts'
 import { closed, start } from '../support/processes.ts'
 import { type Ran, run } from '../support/run.ts'
+import { testdirOf } from '../support/testdir.ts'
 import { until } from '../support/until.ts'
 
 const TSQL = [process.execPath, join(HOME, 'bin/tsql')]
@@ -55,7 +56,7 @@ async function world(t: Test): Promise<World> {
     return { state: 'failed', error: { kind: 'user', message: 'it is bad', place } }
   }
   cluster.tables = { default: [], sales: [] }
-  const dir = t.testdir()
+  const dir = testdirOf(t)
   const site = {
     'tajo.master.client-rpc.address': master.client,
     'tajo.catalog.client-rpc.address': master.catalog,

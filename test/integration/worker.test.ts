@@ -19,10 +19,11 @@ import { FAKE_CLUSTER, FAKE_SECRET, FakeTracker } from '../support/fake-tracker.
 import { freePortRow } from '../support/free-ports.ts'
 import { pacedMs, patienceMs } from '../support/pace.ts'
 import { ended as endOfProcess, hasEnded, start as startProgram } from '../support/processes.ts'
+import { testdirOf } from '../support/testdir.ts'
 import { eventOf, until } from '../support/until.ts'
 import { columnsOf, TYPES } from '../support/worker-engine.ts'
 
-const home = realpathSync(t.testdir())
+const home = realpathSync(testdirOf(t))
 const warehouse = join(home, 'warehouse')
 mkdirSync(warehouse)
 

@@ -20,6 +20,7 @@ import { closed, ended, hasEnded, start } from '../support/processes.ts'
 import { run } from '../support/run.ts'
 import { StallWatch, waitsForDisk } from '../support/stall.ts'
 import { TapSummary } from '../support/tap-summary.ts'
+import { testdirOf } from '../support/testdir.ts'
 import { firstLine, until, within } from '../support/until.ts'
 
 /** A few hundred ms: enough for what is there at once. */
@@ -59,7 +60,7 @@ t.test('limits and periods are multiples of how fast the machine is', (t) => {
 })
 
 t.test('a wait in vain tells what, how long, the last answer and every process', async (t) => {
-  const logDir = join(t.testdir(), 'logs')
+  const logDir = join(testdirOf(t), 'logs')
   mkdirSync(logDir)
   writeFileSync(join(logDir, 'x.log'), 'an early line\nthe last line of its log\n')
   const runs = node("console.log('I run'); setInterval(() => {}, 1000)", logDir)
@@ -228,7 +229,7 @@ t.test(
   async (t) => {
     const sleepMs = pacedMs(1000)
     const hammer = node(`const fs = require('node:fs')
-    const file = fs.openSync(${JSON.stringify(join(t.testdir(), 'hammered'))}, 'w')
+    const file = fs.openSync(${JSON.stringify(join(testdirOf(t), 'hammered'))}, 'w')
     const much = Buffer.alloc(4 << 20)
     console.log('at it')
     for (;;) fs.writeSync(file, much, 0, much.length, 0), fs.fsyncSync(file)`)

@@ -22,6 +22,7 @@ import {
 } from '../../contract/catalog.ts'
 import { type MemDirectory, memDirectory, memFiles } from '../../support/mem-files.ts'
 import { putOld } from '../../support/old-catalog.ts'
+import { testdirOf } from '../../support/testdir.ts'
 import { until } from '../../support/until.ts'
 
 const directory = '/shared/system/catalog'
@@ -449,7 +450,7 @@ t.test('the same on a real disk: a directory, a loop of links', async (t) => {
     ELOOP: (path: string) => symlink(path, path),
   }
   for (const [errno, put] of Object.entries(ways)) {
-    const root = t.testdir()
+    const root = testdirOf(t)
     const store = () => new SharedStore({ directory: root, log: () => {} })
     for (const term of [1, 2]) {
       const catalog = newCatalog(store())

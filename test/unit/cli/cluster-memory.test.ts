@@ -11,11 +11,12 @@ import {
 import { join } from 'node:path'
 import t from 'tap'
 import { ClusterMemory, tsqlKnowledge } from '../../../lib/cli/tsql/known-cluster.ts'
+import { testdirOf } from '../../support/testdir.ts'
 
 const learnt = { clusterId: 'c-1', rootDirectory: '/r', since: '2026-11-28T00:00:00.000Z' }
 
 t.test('kept by list, for its user only; what is torn is not nothing', async (t) => {
-  const home = t.testdir()
+  const home = testdirOf(t)
   const memory = new ClusterMemory(home, ['b:2', 'a:1'])
   t.equal(await memory.recall(), null)
   await memory.remember(learnt)
@@ -36,7 +37,7 @@ t.test('kept by list, for its user only; what is torn is not nothing', async (t)
 })
 
 t.test('the hundred newest', async (t) => {
-  const home = t.testdir()
+  const home = testdirOf(t)
   const directory = join(home, '.tajo', 'clusters')
   mkdirSync(directory, { recursive: true })
   for (let i = 0; i < 120; i += 1) {
@@ -52,7 +53,7 @@ t.test('the hundred newest', async (t) => {
 })
 
 t.test('the directory decides; memory only where that says nothing', async (t) => {
-  const home = t.testdir()
+  const home = testdirOf(t)
   const memory = new ClusterMemory(home, ['a:1'])
   let directory: string | null = null
   let looks = 0
@@ -122,7 +123,7 @@ t.test('the directory decides; memory only where that says nothing', async (t) =
 t.test(
   'a master that was named: what is remembered of that address, whatever the directory',
   async (t) => {
-    const memory = new ClusterMemory(t.testdir(), ['a:1'])
+    const memory = new ClusterMemory(testdirOf(t), ['a:1'])
     let directory: string | null = 'c-elsewhere'
     const named = () =>
       tsqlKnowledge({

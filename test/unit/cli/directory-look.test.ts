@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ownClusterId } from '../../../lib/cli/daemon/cluster-identity.ts'
 import { lookAtDirectory } from '../../../lib/cli/daemon/directory.ts'
+import { testdirOf } from '../../support/testdir.ts'
 
 t.test('of a master without high availability, which makes no cluster.json', async (t) => {
-  const directory = t.testdir()
+  const directory = testdirOf(t)
   const id = await ownClusterId(directory)
   await lookAtDirectory(directory, id)
   await t.rejects(lookAtDirectory(directory, 'other'), {
@@ -24,7 +25,7 @@ t.test('of a master without high availability, which makes no cluster.json', asy
 })
 
 t.test('of masters with high availability', async (t) => {
-  const directory = join(t.testdir(), 'ha')
+  const directory = join(testdirOf(t), 'ha')
   mkdirSync(directory)
   const file = join(directory, 'cluster.json')
   const id = randomUUID()

@@ -3,6 +3,7 @@ import { mkdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { replaceable, type Step, stepsTo } from '../../../lib/cli/daemon/directory.ts'
+import { testdirOf } from '../../support/testdir.ts'
 
 const DIRECTORY = 0o040_000
 const LINK = 0o120_777
@@ -29,7 +30,7 @@ t.test('a directory that another user owns, or everybody may change, is told', (
 })
 
 t.test('the way is looked at as it is written and where it leads', async (t) => {
-  const home = realpathSync(t.testdir())
+  const home = realpathSync(testdirOf(t))
   mkdirSync(join(home, 'real', 'root'), { recursive: true })
   symlinkSync(join(home, 'real'), join(home, 'link'))
   const paths = (await stepsTo(join(home, 'link', 'root'))).map(({ path }) => path)

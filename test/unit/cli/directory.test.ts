@@ -2,6 +2,7 @@
 import t from 'tap'
 import { askDirectory } from '../../../lib/cli/daemon/directory.ts'
 import { pacedMs } from '../../support/pace.ts'
+import { testdirOf } from '../../support/testdir.ts'
 
 /** Every process that is started meanwhile stands still for so long before it begins. */
 function startTakes(t: Pick<typeof import('tap').t, 'teardown'>, ms: number): void {
@@ -16,13 +17,13 @@ function startTakes(t: Pick<typeof import('tap').t, 'teardown'>, ms: number): vo
 
 t.test('a process that starts late answers for a directory that is healthy', async (t) => {
   startTakes(t, 3000)
-  const request = { op: 'members' as const, directory: t.testdir() }
+  const request = { op: 'members' as const, directory: testdirOf(t) }
   t.same(await askDirectory(request, 2000, pacedMs(60_000)), [])
 })
 
 t.test('one that never begins says nothing of the mount', async (t) => {
   startTakes(t, pacedMs(60_000))
-  const request = { op: 'members' as const, directory: t.testdir() }
+  const request = { op: 'members' as const, directory: testdirOf(t) }
   await t.rejects(askDirectory(request, 1, 200), {
     message: `this host is too busy: the process that looks at ${request.directory} has not begun within 200 ms`,
   })

@@ -5,9 +5,10 @@ import t from 'tap'
 import { CatalogState, EMPTY } from '../../../lib/catalog/state.ts'
 import { missingFiles, toldMissing } from '../../../lib/cli/catalog/restore.ts'
 import { fileOf, tableOf } from '../../contract/catalog.ts'
+import { testdirOf } from '../../support/testdir.ts'
 
 t.test('files that are gone are counted, with their tables', async (t) => {
-  const dir = t.testdir()
+  const dir = testdirOf(t)
   const table = (id: number, count: number, there: number, more = {}) => {
     const location = join(dir, `t${id}`)
     mkdirSync(location)

@@ -6,6 +6,7 @@ import { type HostFacts, isThisHost, sameMachine, thisHost } from '../../../lib/
 import { quoteWord, splitShellWords, withEnvFile } from '../../../lib/cli/env-file.ts'
 import { CliError } from '../../../lib/cli/exit.ts'
 import { sshArguments } from '../../../lib/cli/start/ssh.ts'
+import { testdirOf } from '../../support/testdir.ts'
 
 t.test('TAJO_SSH_OPTS is split as shell words, and nothing in it is run', async (t) => {
   const of = (text: string) => splitShellWords(text, 'TAJO_SSH_OPTS')
@@ -110,7 +111,7 @@ t.test('is that host this one?', async (t) => {
 })
 
 t.test('conf/tajo-env.sh sets the environment', async (t) => {
-  const dir = t.testdir()
+  const dir = testdirOf(t)
   const env = { PATH: process.env.PATH ?? '', OWN: 'kept', TAJO_HOME: '/home' }
   t.equal(withEnvFile(dir, env), env, 'no file, nothing changes')
   const withFile = (name: string, text: string) => {

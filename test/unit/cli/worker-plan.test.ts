@@ -3,8 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { planWorker, roomiest } from '../../../lib/cli/daemon/worker-plan.ts'
+import { testdirOf } from '../../support/testdir.ts'
 
-const home = t.testdir()
+const home = testdirOf(t)
 const confDir = join(home, 'conf')
 mkdirSync(confDir)
 writeFileSync(join(confDir, 'masters'), 'one\ntwo\n')

@@ -8,6 +8,7 @@ import t from 'tap'
 import { systemClock } from '../../../lib/base/time.ts'
 import { rehearse } from '../../../lib/master/queries/catalog/rehearsal.ts'
 import { servicesOf, Terms } from '../../support/query-terms.ts'
+import { testdirOf } from '../../support/testdir.ts'
 import { until } from '../../support/until.ts'
 
 const never = async (): Promise<never> => {
@@ -45,7 +46,7 @@ const PROOF = { host: 'h', everyMs: 1000, limitMs: 1000, nonce: () => randomUUID
 t.test('two terms with their statements, and then nothing is left', async (t) => {
   const terms = new Terms(t)
   const before = readdirSync(terms.directory)
-  const scratch = t.testdir()
+  const scratch = testdirOf(t)
   const seen = new Set<string>()
   const look = (): void => {
     for (const name of readdirSync(scratch)) {
@@ -61,7 +62,7 @@ t.test('two terms with their statements, and then nothing is left', async (t) =>
 
 t.test('a take-over in earnest ends it', async (t) => {
   const terms = new Terms(t)
-  const scratch = t.testdir()
+  const scratch = testdirOf(t)
   const inEarnest = new AbortController()
   let looks = 0
   const look = (): void => {
@@ -103,14 +104,14 @@ t.test(
 
 t.test('where the directory can not be made that is told, and nothing else happens', async (t) => {
   const terms = new Terms(t)
-  const scratch = join(t.testdir(), 'missing')
+  const scratch = join(testdirOf(t), 'missing')
   await t.rejects(rehearsal(terms, scratch), { code: 'ENOENT' })
 })
 
 t.test('a backup does it once it has joined, whoever has had a term does not', async (t) => {
   for (const isActive of [false, true]) {
     const terms = new Terms(t)
-    const scratch = join(t.testdir(), 'missing')
+    const scratch = join(testdirOf(t), 'missing')
     const said: string[] = []
     const log = (_level: string, text: string): void => void said.push(text)
     const services = servicesOf(terms, { queries: { scratch }, log })
@@ -140,7 +141,7 @@ t.test('a backup does it once it has joined, whoever has had a term does not', a
 
 t.test('it waits while another master of this host opens the catalog', async (t) => {
   const terms = new Terms(t)
-  const scratch = t.testdir()
+  const scratch = testdirOf(t)
   const said: string[] = []
   let others = true
   const services = servicesOf(terms, {

@@ -3,9 +3,10 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import type { Table } from '../../../lib/catalog/model.ts'
+import { testdirOf } from '../../support/testdir.ts'
 import { columnsOf, TestWarehouse } from '../../support/worker-engine.ts'
 
-const warehouse = await TestWarehouse.open(t.testdir())
+const warehouse = await TestWarehouse.open(testdirOf(t))
 t.teardown(() => warehouse.close())
 
 /** An external table over these files, by their paths in its location. */

@@ -21,9 +21,10 @@ import type { Manifest, QueryError } from '../../../lib/rpc/contract.ts'
 import { fromDuckDb } from '../../../lib/sql/index.ts'
 import { functionRows, TABLE_FUNCTIONS, whyDenied } from '../../../lib/worker/functions.ts'
 import { Roots } from '../../../lib/worker/roots.ts'
+import { testdirOf } from '../../support/testdir.ts'
 import { columnsOf, TestWarehouse } from '../../support/worker-engine.ts'
 
-const home = t.testdir()
+const home = testdirOf(t)
 const warehouse = await TestWarehouse.open(home)
 t.teardown(() => warehouse.close())
 

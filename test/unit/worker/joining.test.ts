@@ -5,9 +5,10 @@ import t from 'tap'
 import { FileList } from '../../../lib/catalog/file-list.ts'
 import type { DataFile, Table } from '../../../lib/catalog/model.ts'
 import type { Manifest, QueryError } from '../../../lib/rpc/contract.ts'
+import { testdirOf } from '../../support/testdir.ts'
 import { columnsOf, TestWarehouse } from '../../support/worker-engine.ts'
 
-const warehouse = await TestWarehouse.open(t.testdir())
+const warehouse = await TestWarehouse.open(testdirOf(t))
 t.teardown(() => warehouse.close())
 
 const done = (answer: Manifest | QueryError): Manifest => {

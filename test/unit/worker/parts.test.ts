@@ -12,6 +12,7 @@ import { TaskList } from '../../../lib/worker/task-list.ts'
 import { checkedLine } from '../../../lib/worker/text-checks.ts'
 import { writePlan } from '../../../lib/worker/write-plan.ts'
 import { run } from '../../support/run.ts'
+import { testdirOf } from '../../support/testdir.ts'
 import { columnsOf, TYPES } from '../../support/worker-engine.ts'
 
 /** Timers that only the test lets go off. */
@@ -311,7 +312,7 @@ t.test(
   'a full spill directory fails the query that spills, and nothing else',
   { skip: process.getuid?.() !== 0 && 'only root can mount' },
   async (t) => {
-    const directory = join(t.testdir(), 'full')
+    const directory = join(testdirOf(t), 'full')
     mkdirSync(directory)
     const child = join(import.meta.dirname, '../../support/full-spill-child.js')
     const { code, stdout, stderr } = await run(['unshare', '-m', 'node', child, directory])
@@ -324,7 +325,7 @@ t.test(
 )
 
 t.test('a full disk', { skip: process.getuid?.() !== 0 && 'only root can mount' }, async (t) => {
-  const directory = join(t.testdir(), 'full')
+  const directory = join(testdirOf(t), 'full')
   mkdirSync(directory)
   const child = join(import.meta.dirname, '../../support/full-disk-child.js')
   const { code, stdout, stderr } = await run(['unshare', '-m', 'node', child, directory])

@@ -6,9 +6,10 @@ import t from 'tap'
 import { FileList } from '../../../lib/catalog/file-list.ts'
 import type { Table } from '../../../lib/catalog/model.ts'
 import { fc } from '../../support/properties.ts'
+import { testdirOf } from '../../support/testdir.ts'
 import { columnsOf, TestWarehouse } from '../../support/worker-engine.ts'
 
-const home = t.testdir()
+const home = testdirOf(t)
 const warehouse = await TestWarehouse.open(home)
 t.teardown(() => warehouse.close())
 

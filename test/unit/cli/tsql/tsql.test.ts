@@ -23,6 +23,7 @@ import { displayWidth } from '../../../../lib/cli/tsql/width.ts'
 import { QueryError, type TajoClient } from '../../../../lib/client/index.ts'
 import { splitStatements } from '../../../../lib/sql/split.ts'
 import { HandClock } from '../../../support/hand-clock.ts'
+import { testdirOf } from '../../../support/testdir.ts'
 
 /** The sentence of the usage error, with its exit code checked. */
 function usageOf(run: () => unknown): string {
@@ -247,7 +248,7 @@ t.test('settings of the shell: set, refused, back to the default', async (t) => 
 })
 
 t.test('the history: newest first, for its owner only, bounded, never in the way', async (t) => {
-  const file = join(t.testdir(), 'history')
+  const file = join(testdirOf(t), 'history')
   const history = new HistoryFile(file)
   t.same(history.load(), [])
   history.add('select 1')
@@ -361,7 +362,7 @@ t.test('a statement that waits because its changes have to says so after a secon
 })
 
 t.test('\\dfs removes nothing outside the warehouse', async (t) => {
-  const root = mkdtempSync(join(t.testdir(), 'w-'))
+  const root = mkdtempSync(join(testdirOf(t), 'w-'))
   const warehouse = join(root, 'warehouse')
   let said = ''
   const terminal = {
