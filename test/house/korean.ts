@@ -33,7 +33,7 @@ export function sectionsOf(text: string): Section[] {
   return found.map(({ level, heading, lines }) => ({
     level,
     heading,
-    body: lines.join('\n').trim(),
+    body: lines.join('\n').replace(/^\n+/, '').trimEnd(),
   }))
 }
 
@@ -70,13 +70,14 @@ function ofSection(ours: Section, theirs: Section): string[] {
       `${name}: "${heading}" has changed since; translate it anew, then write ${markOf(ours)}`,
     ]
   }
+  const translated = theirs.body.replace(MARK, '')
   const told: string[] = []
   for (const [what, of] of [
     ['commands', commandsIn],
     ['names', namesIn],
   ] as const) {
-    const missing = without(of(ours.body), of(theirs.body))
-    const added = without(of(theirs.body), of(ours.body))
+    const missing = without(of(ours.body), of(translated))
+    const added = without(of(translated), of(ours.body))
     if (missing.length > 0) told.push(`${name} lacks ${what}: ${missing.join(', ')}`)
     if (added.length > 0) told.push(`${name} has ${what} of its own: ${added.join(', ')}`)
   }
