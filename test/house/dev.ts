@@ -1,6 +1,6 @@
 /**
  * `npm run dev`: builds at each change of a file, and starts one master anew on what was built. The master's files lie in
- * data/dev of this clone, its ports are Tajo's and 10000 more, so it meets no cluster that runs beside it. Ctrl-C ends
+ * data/dev of this clone, its ports are Tajo's less 5000, so it meets no cluster that runs beside it. Ctrl-C ends
  * both. What it prints of the build is the compiler's own word.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -11,7 +11,7 @@ import { HOME } from '../support/install.ts'
 import { siteXml } from '../support/test-daemon.ts'
 
 const DIRECTORY = join(HOME, 'data', 'dev')
-const MASTER = 'localhost:36001'
+const MASTER = 'localhost:21001'
 
 let master: ChildProcess | null = null
 /** Restarts come one after the other, and one that is wanted meanwhile is not forgotten. */
