@@ -42,7 +42,7 @@ export class Timeline {
     this.#stopped = true
   }
 
-  /** Runs until `stop`, the end of all events, or `untilMs`. Rejects with what an event throws. */
+  /** Runs until `stop`, the end of all events, or `untilMs`, which may be over already. Rejects with what an event throws. */
   runUntil(untilMs: number): Promise<void> {
     this.#stopped = false
     return new Promise((resolve, reject) => {
@@ -77,7 +77,7 @@ export class Timeline {
     while (!this.#stopped) {
       const next = this.#heap[0]
       if (next === undefined || next.atMs > untilMs) {
-        this.nowMs = untilMs
+        this.nowMs = Math.max(this.nowMs, untilMs)
         return false
       }
       pop(this.#heap)
