@@ -30,12 +30,14 @@ interface Opening extends Asking {
   readonly onTrouble: (why: string, cause?: unknown) => void
 }
 
+const longer = (pauseMs: number): number => Math.min(2 * pauseMs, RETRY_MAX_MS)
+
 /** Opens, and again while it is UNAVAILABLE or FULL, until nothing has gone on for as long as the patience, or the term ends. */
 export async function openPatiently(options: Opening) {
   const { store, clock, log, term, signal, patienceMs, onTrouble, renewed } = options
   const watch = new OpeningWatch(options)
   const onProgress = (progress: Progress): void => watch.note(progress)
-  for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
+  for (let pauseMs = RETRY_MIN_MS; ; pauseMs = longer(pauseMs)) {
     if (signal.aborted) throw notActive()
     try {
       const opened = store.open(term, signal, { onProgress, renewed })
@@ -62,7 +64,7 @@ export async function proveAppended(
   refuseWhenEnded: () => void,
 ): Promise<void> {
   if (store.prove === undefined) return
-  for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
+  for (let pauseMs = RETRY_MIN_MS; ; pauseMs = longer(pauseMs)) {
     try {
       return await untilAborted(store.prove('appended'), signal)
     } catch (error) {
@@ -81,7 +83,7 @@ export async function writeAnew(
   state: CatalogState,
   { done, failed }: { readonly done: () => void; readonly failed: (text: string) => void },
 ): Promise<void> {
-  for (let pauseMs = RETRY_MIN_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
+  for (let pauseMs = RETRY_MIN_MS; !signal.aborted; pauseMs = longer(pauseMs)) {
     try {
       if (store.replace !== undefined) {
         await untilAborted(store.replace(term, state), signal)

@@ -9,7 +9,7 @@ import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage
 import { WHY_UNREACHABLE } from '../base/failures.ts'
 import { splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
-import { jsonOrNull, textOf } from '../rpc/client.ts'
+import { jsonOrNull, textOf } from '../rpc/body.ts'
 import { CLUSTER_HEADER, clusterAnswering, clusterName } from '../rpc/cluster-id.ts'
 import { errorFrom, RpcError } from '../rpc/errors.ts'
 import type { EPOCH_HEADER as EpochHeader } from '../rpc/index.ts'

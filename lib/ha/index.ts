@@ -52,6 +52,7 @@ export type { ContestFacts, Delivery, Letter, LetterReply } from './rules/contes
 export type { Hearing, KnownWorker } from './rules/network-rank.ts'
 export type { SpaceReport } from './rules/space.ts'
 export {
+  builtOn,
   LATENCIES_PER_RENEWAL,
   lossMs,
   makeTiming,

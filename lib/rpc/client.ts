@@ -3,13 +3,14 @@
  *
  * Every call has a deadline for the whole of it, names the cluster it is meant for, and takes no answer of another one.
  * Nothing is repeated here: whether a call may be repeated is known only to whoever calls. Answers are checked against the
- * contract like requests are. The body of an answer is read here for the client library's own HTTP client, too.
+ * contract like requests are.
  */
 import type { Readable } from 'node:stream'
 import { Pool } from 'undici'
 import { messageOf } from '../base/failures.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
+import { jsonOrNull, textOf } from './body.ts'
 import { CLUSTER_HEADER, clusterAnswering, clusterName } from './cluster-id.ts'
 import {
   type AnswerOf,
@@ -28,28 +29,6 @@ import {
 } from './contract.ts'
 import { errorFrom, RpcError } from './errors.ts'
 import { readLines } from './stream.ts'
-
-const LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
-
-/** Rejects with RpcError INTERNAL for a longer one than any answer of ours. */
-export async function textOf(body: Readable): Promise<string> {
-  let text = ''
-  body.setEncoding('utf8')
-  for await (const chunk of body) {
-    text += chunk
-    if (text.length > LARGEST_ANSWER_BYTES) throw new RpcError('INTERNAL', 'the answer is too long')
-  }
-  return text
-}
-
-/** Null for what is no JSON: whoever checks it against the contract says that it isn't ours. */
-export function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
-}
 
 interface ClientOptions {
   /** The cluster that is meant. Null while it isn't known, which does for `who` only. */

@@ -113,6 +113,15 @@ export function deadExports(house: House, isPublic: (path: string) => boolean): 
 const mentions = (code: string | undefined, name: string): boolean =>
   code === undefined || new RegExp(`\\b${name}\\b`).test(code)
 
+/** All that is loaded with a file, itself included: values and not types, and nothing that is loaded later. */
+export function loadedWith({ edges }: House, path: string): Set<string> {
+  const seen = new Set([path])
+  for (const one of seen) {
+    for (const { from, to, kind } of edges) if (from === one && kind === 'value') seen.add(to)
+  }
+  return seen
+}
+
 /** Circles of imports that the running program has: each as the files along it. Types alone make none. */
 export function circles({ files, edges }: House): string[][] {
   const next = new Map<string, string[]>()

@@ -185,13 +185,15 @@ t.test('settings of the environment file reach the daemon', async (t) => {
   if (!hasParts(t, 'netns')) return
   const { host, dir, script } = await machine(t, {
     masters: 'localhost\n',
-    env: 'export TAJO_NICENESS=7 TAJO_MASTER_OPTS="--max-old-space-size=200 --title=tajo"',
+    env: 'export GLIBC_TUNABLES= TAJO_NICENESS=7 TAJO_MASTER_OPTS="--max-old-space-size=200 --title=tajo"',
   })
   t.match(await script(DAEMON, ['start', 'master']), { code: 0 })
   const pid = pidIn(dir)
   t.equal((await host.mustRun(['ps', '-o', 'ni=', '-p', String(pid)])).trim(), '7')
   const title = await host.mustRun(['cat', `/proc/${pid}/cmdline`])
   t.match(title, /^tajo\0/)
+  const environment = await host.mustRun(['cat', `/proc/${pid}/environ`])
+  t.match(environment, /(?:^|\0)GLIBC_TUNABLES=\0/)
   t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'master stopped' })
 })
 
@@ -211,6 +213,10 @@ t.test(
     const expected = [mayRaise ? '-5' : '0']
     t.same(await nicenessOf('-p', pid), expected, 'each thread of the master')
     t.same(await nicenessOf('--ppid', pid), expected, 'its keeper')
+    const keeper = (await host.mustRun(['ps', '-o', 'pid=', '--ppid', pid])).trim()
+    const tuned = 'GLIBC_TUNABLES=glibc.malloc.hugetlb=1\0'
+    t.match(await host.mustRun(['cat', `/proc/${pid}/environ`]), tuned, 'huge pages for it')
+    t.notMatch(await host.mustRun(['cat', `/proc/${keeper}/environ`]), 'GLIBC_TUNABLES')
     t.match(await script(DAEMON, ['stop', 'master']), { code: 0, stdout: 'master stopped' })
   },
 )

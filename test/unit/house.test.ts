@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { PERIOD_RULES } from '../../lib/ha/index.ts'
 import { errorsPage } from '../house/errors-page.ts'
-import { circles, deadExports, houseOf, type Tree } from '../house/house.ts'
+import { circles, deadExports, houseOf, loadedWith, pastDoors, type Tree } from '../house/house.ts'
 import { WITH_PERIODS, withPeriods } from '../house/periods.ts'
 import { exportsOf, importsOf, withoutComments } from '../house/source.ts'
 import { treeHere } from '../house/tree.ts'
@@ -67,6 +67,49 @@ t.test('who may import whom', async (t) => {
       t.ok(isAtRoot || HA_ROOMS[room]?.includes(toRoom), `${from} imports ${to}`)
     }
   }
+})
+
+/** `lib/rpc` has no door of its own for each side; the rest is loaded only where the configuration asks for it. */
+const BESIDE_DOORS = [
+  ...['body', 'client', 'cluster-id', 'contract', 'errors', 'prepare', 'stream'].map(
+    (name) => `lib/rpc/${name}.ts`,
+  ),
+  'lib/catalog/open.ts',
+  'lib/catalog/derby/embedded-files.ts',
+  'lib/catalog/derby/embedded-store.ts',
+  'lib/sql/split.ts',
+]
+
+t.test('whoever comes from another directory goes through its door', async (t) => {
+  const past = pastDoors(house).filter(({ to }) => !BESIDE_DOORS.includes(to))
+  t.same(
+    past.map(({ from, to }) => `${from} imports ${to}`),
+    [],
+  )
+})
+
+/** What takes long to load, and is loaded once there is time for it, or never. */
+const LATE: readonly (readonly [string, string, string])[] = [
+  ['lib/master/index.ts', 'lib/rpc/client.ts', 'a master opens its ports first'],
+  ['lib/client/index.ts', 'lib/rpc/contract.ts', 'a client checks its answers by hand'],
+  ['lib/client/index.ts', 'lib/rpc/server.ts', 'a client serves nobody'],
+  ['lib/cli/tajo.ts', 'lib/cli/arguments.ts', 'plain command lines need no parser'],
+  ['lib/cli/tsql.ts', 'lib/cli/tsql/option-parser.ts', 'plain command lines need no parser'],
+  ['lib/cli/tsql/shell.ts', 'lib/sql/lexer.ts', 'plain scripts need no lexer'],
+]
+
+t.test('what is loaded later is not loaded at once', async (t) => {
+  for (const [path, late, why] of LATE) {
+    t.ok(tree.has(path) && tree.has(late))
+    t.notOk(loadedWith(house, path).has(late), `${path} loads ${late}, and ${why}`)
+  }
+})
+
+t.test('no file above 400 lines', async (t) => {
+  t.same(
+    house.files.filter(({ lines }) => lines > 400).map(({ path, lines }) => `${path} ${lines}`),
+    [],
+  )
 })
 
 t.test('no circles of imports', async (t) => {

@@ -2,7 +2,7 @@
  * Keys of high availability: who stands by for whom, how a lost master is noticed, and the periods of the protocol. Nearly
  * all periods derive from one key, so that they fit each other in whatever cluster.
  */
-import { PERIOD_RULES, type Period } from '../../ha/index.ts'
+import { builtOn, PERIOD_RULES, type Period } from '../../ha/index.ts'
 import { type KeySpec, LONGEST_MS } from './spec.ts'
 
 const MONITOR = 'tajo.master.ha.monitor.interval'
@@ -30,15 +30,10 @@ const period = (name: Period) => ({
   default: {
     words: PERIOD_RULES[name].words,
     from: (value: (key: string) => unknown) =>
-      PERIOD_RULES[name].from(Number(value(MONITOR)), {
-        // Read only by a formula that builds on it.
-        get renewMs() {
-          return Number(value(PERIOD_KEYS.renewMs))
-        },
-        get deadlineMs() {
-          return Number(value(PERIOD_KEYS.deadlineMs))
-        },
-      }),
+      PERIOD_RULES[name].from(
+        Number(value(MONITOR)),
+        builtOn((period) => Number(value(PERIOD_KEYS[period]))),
+      ),
   },
   usedBy: 'master' as const,
   reloadable: false,

@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto'
 import type { Timing } from '../rules/timing.ts'
 import { HaError, type HaErrorCode, isDefinite } from '../words/errors.ts'
 import { BACKUP_DIR, encode } from '../words/layout.ts'
-import { realClock } from '../world/clock.ts'
+import { pause, realClock } from '../world/clock.ts'
 import { openDisk } from '../world/disk.ts'
 import type { Clock, Disk } from '../world/ports.ts'
 import { hostProcesses } from '../world/processes.ts'
@@ -118,7 +118,7 @@ async function replyTo(
       const reply = text === 'missing' ? null : decodeReply(text)
       if (reply !== null) return reply
     }
-    await new Promise<void>((done) => clock.after(timing.pollMs, done))
+    await pause(clock, timing.pollMs)
   }
   throw new HaError('TIMEOUT', `it has not answered in the directory within ${limitMs} ms`)
 }

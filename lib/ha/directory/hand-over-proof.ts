@@ -9,6 +9,7 @@
 import type { Timing } from '../rules/timing.ts'
 import { DiskError, isNoSpace, messageOf } from '../words/errors.ts'
 import { askedFile, BACKUP_DIR, cannotFile, type Holder } from '../words/layout.ts'
+import { pause } from '../world/clock.ts'
 import type { Clock, Disk } from '../world/ports.ts'
 import { hasReserve, type Reserve } from './reserve.ts'
 
@@ -77,7 +78,7 @@ async function answerOf(options: AskOptions, successor: Holder): Promise<Proof> 
       const errno = refused.slice(refusal.length)
       return { can: false, why: `${errno}: it tried to make the files of a claim` }
     }
-    await new Promise<void>((done) => clock.after(timing.pollMs, done))
+    await pause(clock, timing.pollMs)
   }
   const text = `it has not shown within ${limitMs} ms that it can make its files`
   return { can: false, why: text }

@@ -6,7 +6,7 @@ import { periodsOf } from '../rules/periods.ts'
 import type { Timing } from '../rules/timing.ts'
 import { advance, newWatch, type Seen, verdictOf } from '../rules/watch.ts'
 import { ACTIVE_DIR, type Holder } from '../words/layout.ts'
-import { realClock } from '../world/clock.ts'
+import { pause, realClock } from '../world/clock.ts'
 import { openDisk } from '../world/disk.ts'
 import type { Clock, Disk, Processes } from '../world/ports.ts'
 import { hostProcesses } from '../world/processes.ts'
@@ -92,7 +92,7 @@ export async function judgeMembers(
         verdict.is === 'expired' ? (seen.holder?.address ?? 'an unknown master') : null
       return { live: [], unproven, newest: seen.newest }
     }
-    await new Promise<void>((done) => clock.after(Math.min(timing.pollMs, watch.by.pollMs), done))
+    await pause(clock, Math.min(timing.pollMs, watch.by.pollMs))
   }
 }
 

@@ -23,6 +23,7 @@ import {
   type Holder,
   NEXT_CLUSTER_FILE,
 } from '../words/layout.ts'
+import { pause } from '../world/clock.ts'
 import type { Clock, Disk, Processes } from '../world/ports.ts'
 import { decodeClusterLoosely, generationOf } from './decode.ts'
 import { judgeMembers } from './live-members.ts'
@@ -127,7 +128,7 @@ async function byAnother({ disk, clock }: Ports): Promise<boolean> {
   const untilMs = clock.nowMs() + OTHERS_MS
   while (clock.nowMs() < untilMs) {
     if (isNew(await fileNow(disk))) return true
-    await new Promise<void>((done) => clock.after(100, done))
+    await pause(clock, 100)
   }
   return false
 }

@@ -15,6 +15,7 @@ import {
   termDir,
   termOf,
 } from '../words/layout.ts'
+import { pause } from '../world/clock.ts'
 import type { Clock, Disk, Processes } from '../world/ports.ts'
 import { decodeClaim, decodeHolder } from './decode.ts'
 
@@ -92,7 +93,7 @@ async function moves(
   if (first === 'missing' || releaseOf(first.mtimeMs) !== 'no') return false
   const untilMs = clock.nowMs() + 5 * renewMs
   while (clock.nowMs() < untilMs) {
-    await new Promise<void>((done) => clock.after(pollMs, done))
+    await pause(clock, pollMs)
     const next = await disk.glimpse('setup', path)
     if (next === 'missing') return false
     if (next.mtimeMs !== first.mtimeMs) return releaseOf(next.mtimeMs) === 'no'

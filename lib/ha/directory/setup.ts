@@ -23,6 +23,7 @@ import {
   SECRET_FILE,
   type TermRecord,
 } from '../words/layout.ts'
+import { pause } from '../world/clock.ts'
 import type { Clock, Disk, Processes } from '../world/ports.ts'
 import { decodeCluster, decodeClusterLoosely, generationOf, refuseNewer } from './decode.ts'
 import type { Looker } from './look.ts'
@@ -265,7 +266,7 @@ async function putBack<T>(
       { own, pace: null },
     )
     if (verdictOf(watch, clock.nowMs(), timing).is === 'live') livedMs = clock.nowMs()
-    await new Promise<void>((done) => clock.after(timing.pollMs, done))
+    await pause(clock, timing.pollMs)
   }
 }
 
@@ -301,6 +302,6 @@ async function readWhole(disk: Disk, clock: Clock, path: string): Promise<string
     const text = await disk.read('setup', path)
     if (text !== 'missing' && (text.endsWith('\n') || tries === 20)) return text
     if (text === 'missing' && tries === 20) return ''
-    await new Promise<void>((done) => clock.after(25, done))
+    await pause(clock, 25)
   }
 }

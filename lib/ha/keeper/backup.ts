@@ -167,9 +167,9 @@ export interface BackupOptions {
   readonly reserve: Pick<Reserve, 'spend' | 'prove'>
   /** Who can't take the role shows no pulse, so that nobody hands it over to a master that stands still. */
   readonly isMasterReady: () => boolean
-  /** After each scan: those that live, and when the last scan that could be made was begun. */
   /** All names among the backups' files, for whatever else lies there. */
   readonly onNames?: (names: readonly string[], begunMs: number) => Promise<void>
+  /** After each scan: those that live, and when the last scan that could be made was begun. */
   readonly onCandidates: (
     candidates: readonly Candidate[],
     begunMs: number,

@@ -11,6 +11,7 @@
 import type { Check, ContestEffect, Delivery } from '../rules/contest-state.ts'
 import { messageOf } from '../words/errors.ts'
 import { CONTEST_DIR } from '../words/layout.ts'
+import { pause } from '../world/clock.ts'
 import type { Clock, Disk, Log } from '../world/ports.ts'
 
 interface ContestWorkOptions {
@@ -113,7 +114,7 @@ export class ContestWork {
       const lateMs = Math.round(clock.nowMs() - startedMs)
       if (isListed) return looks === 1 ? null : lateListing(`was ${lateMs} ms old`)
       if (lateMs >= limitMs / 2) return lateListing(`was more than ${lateMs} ms old`)
-      await new Promise<void>((done) => void clock.after(limitMs / 40, done))
+      await pause(clock, limitMs / 40)
     }
   }
 

@@ -23,6 +23,7 @@ import { unreachable } from '../unreachable.ts'
 import { HaError, messageOf } from '../words/errors.ts'
 import type { Holder } from '../words/layout.ts'
 import type { Joined, Start } from '../words/messages.ts'
+import { pause } from '../world/clock.ts'
 import type { Log } from '../world/ports.ts'
 import { Backup } from './backup.ts'
 import { CallWatch } from './call-watch.ts'
@@ -387,7 +388,7 @@ export class Hands {
   async #exit(): Promise<void> {
     const { clock, exit } = this.#ports
     this.#reserve.stop()
-    const moment = new Promise<void>((done) => clock.after(this.#o.start.timing.renewMs, done))
+    const moment = pause(clock, this.#o.start.timing.renewMs)
     const ends = [this.#backup.stop(), this.#bulletin.stop(), this.#recording]
     await Promise.race([Promise.all(ends), moment])
     exit()

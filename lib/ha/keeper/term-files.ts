@@ -24,6 +24,7 @@ import {
   servedFile,
   type TermRecord,
 } from '../words/layout.ts'
+import { pause } from '../world/clock.ts'
 import { makeWhole, type Wanted } from '../world/directories.ts'
 import type { TermWorkOptions } from './term.ts'
 
@@ -93,7 +94,7 @@ export class TermFiles {
         if (why !== told) log('warn', why, { term })
         told = why
       }
-      await this.#sleep(timing.monitorMs)
+      await pause(this.#o.clock, timing.monitorMs)
     }
   }
 
@@ -185,7 +186,7 @@ export class TermFiles {
     const { disk, log, timing } = this.#o
     let swept: readonly number[] = []
     do {
-      if (swept.length > 0) await this.#sleep(timing.renewMs)
+      if (swept.length > 0) await pause(this.#o.clock, timing.renewMs)
       swept = await sweep(disk, term, tombstone)
       if (swept.length > 0) log('debug', 'old terms swept', { swept })
     } while (swept.length === SWEPT_AT_ONCE && !signal.aborted)
@@ -195,9 +196,5 @@ export class TermFiles {
   #note(term: number, path: string, text: string): void {
     if (this.#files?.term !== term) this.#files = { term, texts: new Map() }
     this.#files.texts.set(path, text)
-  }
-
-  #sleep(delayMs: number): Promise<void> {
-    return new Promise((done) => this.#o.clock.after(delayMs, done))
   }
 }

@@ -28,6 +28,7 @@ import {
   type TermRecord,
 } from '../words/layout.ts'
 import type { Joined } from '../words/messages.ts'
+import { pause } from '../world/clock.ts'
 import { makeWhole } from '../world/directories.ts'
 import type { Clock, Disk, Log, Touched } from '../world/ports.ts'
 import { TermFiles } from './term-files.ts'
@@ -172,7 +173,7 @@ export class TermWork {
         }
         if (why !== told) log('warn', why, { term })
         told = why
-        await this.#sleep(timing.pollMs)
+        await pause(this.#o.clock, timing.pollMs)
         if (signal.aborted) return
       }
     }
@@ -212,10 +213,10 @@ export class TermWork {
       } catch (error) {
         log('warn', `release of term ${term} failed: ${messageOf(error)}`, { term })
         if (isObituary() && clock.nowMs() >= deadlineMs) break
-        await this.#sleep(pauseMs)
+        await pause(this.#o.clock, pauseMs)
       }
     }
-    await Promise.race([note, this.#sleep(timing.renewMs)])
+    await Promise.race([note, pause(this.#o.clock, timing.renewMs)])
     input({ type: 'released', term })
   }
 
@@ -316,12 +317,8 @@ export class TermWork {
 
   async #pause(signal: AbortSignal, why: string): Promise<void> {
     this.#o.log('warn', `waiting: ${why}`)
-    await this.#sleep(this.#o.timing.pollMs)
+    await pause(this.#o.clock, this.#o.timing.pollMs)
     if (signal.aborted) throw new HaError('NOT_ACTIVE', 'the claim is over')
-  }
-
-  #sleep(delayMs: number): Promise<void> {
-    return new Promise((done) => this.#o.clock.after(delayMs, done))
   }
 
   #now(): string {

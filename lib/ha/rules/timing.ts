@@ -12,8 +12,11 @@ export type Timing = { readonly monitorMs: number } & { readonly [K in Period]: 
 interface PeriodRule {
   /** In formulas and texts. */
   readonly letter?: string
-  /** What follows from M, and from periods before it in the table. */
-  readonly from: (monitorMs: number, of: Readonly<Record<string, number>>) => number
+  /** What follows from M, and from the two that others build on. */
+  readonly from: (
+    monitorMs: number,
+    of: { readonly renewMs: number; readonly deadlineMs: number },
+  ) => number
   /** The same in letters, for the protocol's texts, and in words, for the configuration's. */
   readonly formula: string
   readonly words: string
@@ -21,8 +24,7 @@ interface PeriodRule {
 }
 
 /**
- * The one home of each formula. Documents and the defaults of configuration keys are made from this table; those that
- * others build on come first.
+ * The one home of each formula. Documents and the defaults of configuration keys are made from this table.
  */
 export const PERIOD_RULES = {
   renewMs: {
@@ -42,7 +44,7 @@ export const PERIOD_RULES = {
   },
   patienceMs: {
     letter: 'T',
-    from: (m, { deadlineMs = 0 }) => deadlineMs + m / 20,
+    from: (m, { deadlineMs }) => deadlineMs + m / 20,
     formula: 'D + M/20',
     words: 'deadline + monitor interval / 20',
     means: 'a heartbeat unchanged for T under an unbroken watch has expired',
@@ -56,7 +58,7 @@ export const PERIOD_RULES = {
   },
   settleMs: {
     letter: 'S',
-    from: (m, { renewMs = 0 }) => renewMs + m / 50,
+    from: (m, { renewMs }) => renewMs + m / 50,
     formula: 'P + M/50',
     words: 'renew interval + monitor interval / 50',
     means: 'waited after ending the lower terms when nothing proves their holders dead',
@@ -98,12 +100,21 @@ const DRIFT = 0.02
 /** M below this leaves no room for Node's own pauses. */
 const SMALLEST_MONITOR_MS = 500
 
+/** What formulas build on; read only by one that does. */
+export const builtOn = (of: (name: 'renewMs' | 'deadlineMs') => number) => ({
+  get renewMs() {
+    return of('renewMs')
+  },
+  get deadlineMs() {
+    return of('deadlineMs')
+  },
+})
+
 /** Makes and checks a set of periods. Throws HaError BAD_TIMING that names the rule that is broken. */
 export function makeTiming(monitorMs = 5000, overrides: TimingOverrides = {}): Timing {
-  const periods: Record<string, number> = {}
-  for (const name of PERIODS) {
-    periods[name] = overrides[name] ?? PERIOD_RULES[name].from(monitorMs, periods)
-  }
+  const of = (name: Period): number =>
+    overrides[name] ?? PERIOD_RULES[name].from(monitorMs, builtOn(of))
+  const periods = Object.fromEntries(PERIODS.map((name) => [name, of(name)]))
   const timing = { monitorMs, ...periods } as Timing
   for (const [name, value] of Object.entries(timing)) {
     if (!Number.isFinite(value) || value <= 0) {

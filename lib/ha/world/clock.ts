@@ -33,3 +33,7 @@ export const realClock: Clock = {
   },
   wallMs: () => Date.now(),
 }
+
+/** Resolves after `delayMs` of that clock. */
+export const pause = (clock: Pick<Clock, 'after'>, delayMs: number): Promise<void> =>
+  new Promise((done) => void clock.after(delayMs, done))

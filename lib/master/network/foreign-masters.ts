@@ -12,6 +12,7 @@ import type { Log } from '../../base/log.ts'
 import type { Clock } from '../../base/time.ts'
 import { RpcClient } from '../../rpc/client.ts'
 import { RpcError } from '../../rpc/index.ts'
+import { foreignText } from '../view/cluster-view.ts'
 
 export interface ForeignMaster {
   /** Umbilical address. */
@@ -157,19 +158,4 @@ export class ForeignMasters {
       if (!found.has(address)) log('info', `${address} answers no more for another cluster`)
     }
   }
-}
-
-/** What is wrong, for people. */
-export function foreignText(
-  { address, clusterId, rootDirectory, listed }: ForeignMaster,
-  own: { readonly clusterId: string; readonly rootDirectory: string },
-): string {
-  if (clusterId === null) {
-    return `${address} names no cluster: it runs an older state of this software. Stop the whole cluster, install one version everywhere and start it anew`
-  }
-  const where = rootDirectory === null ? '' : ` in ${rootDirectory}`
-  const here = `cluster ${own.clusterId} in ${own.rootDirectory}`
-  return listed
-    ? `${address} belongs to cluster ${clusterId}${where}: its tajo.rootdir differs (this is ${here}). Correct it there and restart that master, or take it out of conf/masters`
-    : `${address} belongs to cluster ${clusterId}${where} and has this master, of ${here}, in its conf/masters: either its tajo.rootdir or its conf/masters is wrong`
 }

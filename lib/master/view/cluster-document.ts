@@ -10,9 +10,8 @@ import type {
   WorkerCounts,
   WorkerRow,
 } from '../../web/view.ts'
-import { foreignText } from '../network/foreign-masters.ts'
 import { alertsOf } from './alerts.ts'
-import { type OwnFacts, othersOf } from './cluster-view.ts'
+import { foreignText, type OwnFacts, othersOf } from './cluster-view.ts'
 import { ifActiveDied } from './if-active-died.ts'
 import type { LeaseReading } from './lease-record.ts'
 

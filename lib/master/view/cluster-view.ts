@@ -90,3 +90,18 @@ export function statusOf(view: MemberView, own: OwnFacts): MasterStatus {
 
 const troubleOf = ({ network }: MemberView): string[] =>
   network.trouble === null ? [] : [network.trouble]
+
+/** What is wrong with a master of another cluster, for people. */
+export function foreignText(
+  { address, clusterId, rootDirectory, listed }: ForeignMaster,
+  own: { readonly clusterId: string; readonly rootDirectory: string },
+): string {
+  if (clusterId === null) {
+    return `${address} names no cluster: it runs an older state of this software. Stop the whole cluster, install one version everywhere and start it anew`
+  }
+  const where = rootDirectory === null ? '' : ` in ${rootDirectory}`
+  const here = `cluster ${own.clusterId} in ${own.rootDirectory}`
+  return listed
+    ? `${address} belongs to cluster ${clusterId}${where}: its tajo.rootdir differs (this is ${here}). Correct it there and restart that master, or take it out of conf/masters`
+    : `${address} belongs to cluster ${clusterId}${where} and has this master, of ${here}, in its conf/masters: either its tajo.rootdir or its conf/masters is wrong`
+}

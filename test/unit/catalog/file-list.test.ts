@@ -149,6 +149,22 @@ t.test('is what an array would be, and says what changed', async () => {
   }
 })
 
+t.test('long lists keep their paths outside of the heap, whatever is in them', async (t) => {
+  const length = 200
+  for (const letter of ['a', 'é', '한']) {
+    const before = process.memoryUsage().arrayBuffers
+    const paths = Array.from({ length: 2560 }, (_, at) => String(at).padEnd(length, letter))
+    const list = FileList.of(paths.map((path) => ({ path, rows: 1, bytes: 1, partition: [] })))
+    t.same(
+      [...list].map(({ path }) => path),
+      paths,
+    )
+    const outside = process.memoryUsage().arrayBuffers - before
+    // A letter beyond Latin-1 takes two bytes in V8, which has no such Buffer: those stay in the heap.
+    if (letter !== '한') t.ok(outside > 1280 * length, `${outside} bytes of ${2560 * length}`)
+  }
+})
+
 t.test('a path that cannot be is refused', async (t) => {
   const odd = { path: 'a\0b', rows: 1, bytes: 1, partition: [] }
   t.throws(() => FileList.of([odd]), /no file is called "a\\u0000b"/)
