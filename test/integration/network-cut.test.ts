@@ -111,7 +111,21 @@ t.test('orders go through the directory where the network does not, from any hos
     wanted: { code: number; stdout?: string; stderr?: RegExp },
   ): Promise<void> => {
     const ran = await cluster.haadmin(host, ...words)
-    t.match(ran, wanted, `${words.join(' ')} on ${host.name}: ${ran.stderr}`)
+    const ok = t.match(ran, wanted, `${words.join(' ')} on ${host.name}: ${ran.stderr}`)
+    if (!ok) for (const term of cluster.served().slice(-3)) t.comment(JSON.stringify(term))
+  }
+  // Beside other work a master may be held up until its lease ends. That is a failover of its own, and no order's doing;
+  // a hand-over that nobody ordered is.
+  const before = async (serving: 'ma' | 'mb'): Promise<void> => {
+    const last = cluster.served().at(-1)
+    if (last?.address === `${serving}:26001`) return
+    t.comment(`term ${last?.term}: ${last?.address}, ${last?.reason}: ${last?.evidence}`)
+    t.not(last?.reason, 'handed-over', 'nobody ordered it')
+    const back = await cluster.haadmin(
+      cluster.hosts[serving],
+      ...['-transitionToActive', `${serving}:26001`],
+    )
+    t.match(back, { code: 0 }, `the role is back at ${serving}: ${back.stderr}`)
   }
   const toActive = '-transitionToActive'
   const toBackup = '-transitionToBackup'
@@ -125,17 +139,27 @@ t.test('orders go through the directory where the network does not, from any hos
   })
 
   // To an active that can't be reached.
+  await before('ma')
   await order(mb, [toActive, 'mb:26001'], isActive('mb', 'ma'))
+  await before('mb')
   await order(ma, [toActive, 'ma:26001'], isActive('ma', 'mb'))
+  await before('ma')
   await order(wc, [toActive, 'mb:26001'], isActive('mb', 'ma'))
+  await before('mb')
   await order(ma, [toBackup, 'mb:26001'], isBackup('mb', 'ma'))
+  await before('ma')
   await order(mb, [toBackup, 'ma:26001'], isBackup('ma', 'mb'))
   // On the active's own host; its successor can't be reached.
+  await before('mb')
   await order(mb, [toActive, 'ma:26001'], isActive('ma', 'mb'))
+  await before('ma')
   await order(ma, [toActive, 'mb:26001'], isActive('mb', 'ma'))
+  await before('mb')
   await order(mb, [toBackup, 'mb:26001'], isBackup('mb', 'ma'))
+  await before('ma')
   await order(wc, [toBackup, 'ma:26001'], isBackup('ma', 'mb'))
 
+  await before('mb')
   const already = { code: 0, stdout: 'ma:26001 is a backup already.\n' }
   for (const host of [ma, mb, wc]) await order(host, [toBackup, 'ma:26001'], already)
   await order(wc, [toActive, 'mb:26001'], { code: 0, stdout: 'mb:26001 is already active.\n' })

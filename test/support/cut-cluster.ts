@@ -37,6 +37,9 @@ export interface Served {
   readonly address: string
   /** When it was written down that the term serves, ms of the wall clock. */
   readonly atMs: number
+  /** Why it began, and what its master had seen (`TermRecord`). */
+  readonly reason: string
+  readonly evidence: string
 }
 
 const CLEAN = ['/usr/bin/env', '-u', 'NODE_OPTIONS']
@@ -136,9 +139,10 @@ export class CutCluster {
     }
     const terms = names.flatMap((name) => /^(\d+)\.served\.json$/.exec(name)?.[1] ?? []).sort()
     return terms.map((term) => {
-      const { address } = JSON.parse(readFileSync(join(this.#history, `${term}.json`), 'utf8'))
+      const record = JSON.parse(readFileSync(join(this.#history, `${term}.json`), 'utf8'))
+      const { address, reason, evidence } = record
       const atMs = statSync(join(this.#history, `${term}.served.json`)).mtimeMs
-      return { term: Number(term), address, atMs }
+      return { term: Number(term), address, atMs, reason, evidence }
     })
   }
 
