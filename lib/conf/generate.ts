@@ -127,9 +127,10 @@ every key with its default.
 - The XML is Hadoop's: \`<property>\` with \`<name>\`, \`<value>\`, perhaps \`<final>true</final>\` and \`<description>\`. Of two
   settings of a key the last one counts, with a warning; a final one can't be changed by a later one. DOCTYPE, entities
   other than XML's own five and character numbers, includes, and encodings other than UTF-8 are refused.
-- \`\${key}\` is another key's value, \`\${env.X}\` an environment variable (\`\${env.X-word}\` with a word for when it is not
-  set, \`\${env.X:-word}\` also for when it is empty), \`\${user.name}\` the user. A reference that nobody knows is an error,
-  except in a text (left as written, with a warning) and in \`tajo.master.ha.fencing.methods\`, whose shell may know it.
+- \`\${key}\` is another key's value, \`\${env.X}\` an environment variable, \`\${user.name}\` the user. \`\${env.X-word}\` has a
+  word for when the variable is not set, \`\${env.X:-word}\` also for when it is empty. A reference that nobody knows is an
+  error, with two exceptions. In a text it is left as written, with a warning. In \`tajo.master.ha.fencing.methods\` it is
+  left too, since the shell may know it.
 - Durations are milliseconds (\`5000\`) or have a unit (\`500ms\`, \`5s\`, \`1.5m\`); sizes are bytes or have one (\`64m\`).
 - A key that nobody knows is a warning that names the nearest one. A wrong value is an error with file, line, key, and
   what is allowed; nothing starts then.
@@ -142,8 +143,8 @@ One host a line: \`host\` or \`host:port\`, an IPv6 address in brackets. Blank l
 names consist of letters, digits, dots, hyphens and underscores. The same host with the same port twice is an error.
 
 In \`masters\` the port is the master's umbilical port. A second line for a host with another port is a second master on
-it: \`localhost:27001\` shifts all its five ports by 27001 − 26001 = 1000, and its pid file and log are named
-\`master-27001\`. In what a master advertises, its line's host replaces \`localhost\` and \`0.0.0.0\`; a master with a real
+it. \`localhost:27001\` shifts all its five ports by 27001 − 26001 = 1000, and its pid file and log are named
+\`master-27001\`. In what a master advertises, its line's host replaces \`localhost\` and \`0.0.0.0\`. A master with a real
 name listens on all interfaces where the file says \`localhost\`.
 
 In \`workers\` the port is the worker's peer port. \`localhost:29091\` is a second worker on this host, with all its four
