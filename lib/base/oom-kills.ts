@@ -1,4 +1,7 @@
-/** How many processes the kernel of this host has killed since its boot because it was out of memory. Linux only. */
+/**
+ * How many processes the kernel of this host has killed since its boot because it was out of memory. It works on Linux
+ * only.
+ */
 import { readFileSync } from 'node:fs'
 
 /** Null where the kernel does not tell: without /proc, or before Linux 4.13. */

@@ -93,7 +93,7 @@ const meets = (held: string, wanted: string | undefined): boolean =>
 
 const isAny = (address: string): boolean => address === '0.0.0.0' || address === '::'
 
-/** In the one spelling of this file: IPv6 in its shortest form, an IPv4 address in it as IPv4. */
+/** Returns it in the one spelling of this file: IPv6 in its shortest form, an IPv4 address in it as IPv4. */
 function tidy(address: string): string {
   if (!isIPv6(address)) return address
   const short = new SocketAddress({ address, family: 'ipv6' }).address

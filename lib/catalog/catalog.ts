@@ -33,8 +33,8 @@ export interface CatalogOptions {
   /** The store is CORRUPT, or worse: no change is possible any more. Called once a term at most. */
   readonly onBroken?: (error: Error) => void
   /**
-   * To give the term up: its files were removed, and are written anew, or a higher term has the store. Called once a term at
-   * most.
+   * To give the term up: its files were removed, and are written anew, or a higher term has the store. It is called once
+   * a term at most.
    */
   readonly onGone?: (why: string) => void
 }
@@ -125,7 +125,7 @@ export class Catalog {
       : store.oldestRestorableMs()
   }
 
-  /** As the store's. */
+  /** It does what the store's does. */
   checkpointSoon(): void {
     this.#options.store.checkpointSoon?.()
   }
@@ -136,7 +136,7 @@ export class Catalog {
   }
 
   /**
-   * One change. Resolves to the acknowledged state with it. Rejects with what `build` threw, or with what the model
+   * Makes one change. Resolves to the acknowledged state with it. Rejects with what `build` threw, or with what the model
    * said of its transaction (EXISTS, MISSING, CONFLICT); FULL: not done; NOT_ACTIVE and UNAVAILABLE: perhaps done.
    */
   transact(build: Build): Promise<CatalogState> {

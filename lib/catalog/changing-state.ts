@@ -59,7 +59,7 @@ export function* fallenOfAll(table: Table, added: FileList): Generator<readonly 
   for (const path of fallen) yield [absolutePath(table, path)]
 }
 
-/** The first name of a path; all of one that leads upwards. Asked of millions. */
+/** The first name of a path; all of one that leads upwards. It is asked of millions. */
 function topOf(path: string): string {
   const end = path.indexOf('/')
   return end < 0 || path.includes('..') ? path : path.slice(0, end)

@@ -1,6 +1,7 @@
 /**
- * The whole catalog as one JSON document, for backup and for moving from one store to another. What comes in may have
- * been edited by hand or cut off, so it is checked in full: its shape, and that its parts fit together.
+ * Makes one JSON document of the whole catalog, and reads it, for backup and for moving from one store to another. What
+ * comes in may have been edited by hand or cut off, so it is checked in full: its shape, and that its parts fit
+ * together.
  *
  * It goes out and comes in piece by piece: as a whole its text may be longer than the longest string.
  */
@@ -97,7 +98,7 @@ export function* dumpLines(
   yield batch.join('')
 }
 
-/** As JSON.stringify with an indent of 1. `depth`: of what it stands in. */
+/** The text is that of JSON.stringify with an indent of 1. `depth`: of what it stands in. */
 function* pieces(value: unknown, depth: number): Generator<string> {
   const isList = Array.isArray(value) || value instanceof FileList
   // Rows that are not tables are small.

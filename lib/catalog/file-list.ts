@@ -57,7 +57,7 @@ export class FileList implements Iterable<DataFile>, FileTotals {
     return this.#totals.outside
   }
 
-  /** Of all files together. */
+  /** What all files have together. */
   get bytes(): number {
     return this.#totals.bytes
   }
@@ -89,7 +89,7 @@ export class FileList implements Iterable<DataFile>, FileTotals {
     for (const partition of this.#partitions.values()) yield* partition.pieces()
   }
 
-  /** Up to so many, those at the end of the list. */
+  /** Returns up to so many, those at the end of the list. */
   last(count: number): DataFile[] {
     const found: DataFile[] = []
     for (const partition of this.#partitions.valuesBackwards()) {
@@ -155,7 +155,7 @@ export class FileList implements Iterable<DataFile>, FileTotals {
     }
   }
 
-  /** As an array: what messages and dumps say. */
+  /** It is an array: what messages and dumps say. */
   toJSON(): DataFile[] {
     return [...this]
   }
@@ -193,7 +193,7 @@ interface PartitionPlace {
 const NO_FILES = new FilePartition([])
 const EMPTY = new FileList()
 
-/** In the order of their first files. */
+/** They come in the order of their first files. */
 function packedByPartition(files: Iterable<DataFile>): Iterable<PackedFiles> {
   const lists = new Map<string, { values: PartitionValues; files: DataFile[] }>()
   for (const file of files) {
@@ -212,7 +212,7 @@ const same = (a: PartitionValues, b: PartitionValues): boolean =>
 /** So many buckets (2^15), each of a few partitions: with more than that of them a look-up costs some comparisons more. */
 const HASH_MASK = 2 ** 15 - 1
 
-/** FNV-1a. */
+/** This is FNV-1a. */
 function hashOf(values: PartitionValues): number {
   let hash = 0x811c9dc5
   const take = (code: number): void => {

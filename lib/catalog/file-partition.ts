@@ -38,8 +38,8 @@ const BEYOND_LATIN1 = /[^\0-\xff]/
 const NOT_COUNTED = -1
 
 /**
- * Up to 256 files of a partition, in their order. The piece that comes of adding some to this one goes on in the same arrays,
- * unless another one has done so before: what is beyond this one's length is not its own.
+ * It holds up to 256 files of a partition, in their order. The piece that comes of adding some to this one goes on in
+ * the same arrays, unless another one has done so before: what is beyond this one's length is not its own.
  */
 export class FilePiece implements Iterable<DataFile> {
   readonly partition: PartitionValues

@@ -54,12 +54,12 @@ export class IntTrie<V extends object> {
     return new IntTrie(changed(root, levels - 1, { index, value, fresh }), levels)
   }
 
-  /** In the order of their places. */
+  /** They come in the order of their places. */
   values(): Iterable<V> {
     return walk(this.#root, this.#levels - 1)
   }
 
-  /** From the last place to the first. */
+  /** They come from the last place to the first. */
   valuesBackwards(): Iterable<V> {
     return walk(this.#root, this.#levels - 1, true)
   }

@@ -295,7 +295,7 @@ function* changedIn<K, V>(
 const rowIn = <K, V>(cell: Row<K, V>['cells'][number]): Row<K, V> | undefined =>
   cell instanceof Row ? cell : undefined
 
-/** The rows with entries, in order. */
+/** Yields the rows with entries, in order. */
 function* lowest<K, V>(row: Row<K, V>): IterableIterator<Row<K, V>> {
   if (row.level === 0) yield row
   else for (const cell of row.cells) if (cell instanceof Row) yield* lowest(cell)
@@ -314,7 +314,7 @@ const cellOf = (place: number, level: number): number =>
 
 const bitOf = (hash: number): number => 1 << (hash & (WIDTH - 1))
 
-/** How many ways stand before the one of this bit. */
+/** Counts how many ways stand before the one of this bit. */
 function indexOf(bits: number, bit: number): number {
   let before = bits & (bit - 1)
   before -= (before >>> 1) & 0x55555555

@@ -107,7 +107,7 @@ export class CatalogState {
     return new CatalogState(this.maps, Math.max(this.next, nextTableId))
   }
 
-  /** Sorted. */
+  /** They are sorted. */
   databaseNames(): string[] {
     return [...this.maps.databases.keys()].sort()
   }
@@ -189,7 +189,7 @@ export class CatalogState {
     return this.maps.litter.size
   }
 
-  /** To be taken in slices. */
+  /** It is to be taken in slices. */
   allLitter(): Iterable<Litter> {
     return this.maps.litter.values()
   }
@@ -258,7 +258,7 @@ export class StateBuilder {
   }
 }
 
-/** For a `StateBuilder`, in small steps; in the order of the lists. */
+/** The steps are small ones for a `StateBuilder`, in the order of the lists. */
 export function* rowByRow({ databases, tables, outcomes, litter, publications }: CatalogData) {
   yield { databases, publications }
   for (const one of tables) yield { tables: [one] }

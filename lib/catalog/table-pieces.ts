@@ -27,7 +27,7 @@ interface TableRest {
 }
 export type TablePiece = TableStart | TableRest
 
-/** At least one. */
+/** There is at least one. */
 export function* tablePieces(table: Table): Generator<TablePiece> {
   const { files, ...rest } = table
   let isFirst = true

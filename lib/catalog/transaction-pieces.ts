@@ -162,7 +162,7 @@ function dataSize({ databases, tables, outcomes, litter, publications }: Catalog
 
 const NO_ROWS = { databases: [], tables: [], outcomes: [], litter: [], publications: [] }
 
-/** Without its lists. */
+/** Returns it without its lists. */
 function emptied(change: Change): Change {
   if (!hasLists(change)) return change
   switch (change.do) {

@@ -1,5 +1,5 @@
 /**
- * `tajo.catalog.uri` as Tajo's users write it: `jdbc:postgresql://host:port/database?name=value&…`. What can go wrong
+ * Reads `tajo.catalog.uri` as Tajo's users write it: `jdbc:postgresql://host:port/database?name=value&…`. What can go wrong
  * with it is said without ever repeating a user or a password.
  *
  * `jdbc:derby:DIR;create=true`, as Tajo's DerbyStore has it, and what stands in that directory: our catalog, nothing, or
@@ -175,7 +175,7 @@ function decode(text: string): string {
   }
 }
 
-/** PostgreSQL's `sslmode` and `ssl`, MariaDB's `sslMode` and `useSsl`, MySQL's `sslMode`, `useSSL`. */
+/** Reads PostgreSQL's `sslmode` and `ssl`, MariaDB's `sslMode` and `useSsl`, MySQL's `sslMode`, `useSSL`. */
 function tlsOf(parameters: ReadonlyMap<string, string>): JdbcAddress['tls'] {
   const mode = parameters.get('sslmode')?.toLowerCase().replaceAll('_', '-')
   if (mode?.startsWith('verify')) return 'verified'

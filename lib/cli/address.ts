@@ -1,5 +1,5 @@
 /**
- * A master's address as people type it: `host:port`, `[ipv6]:port`. What passes may be handed to ssh.
+ * Reads a master's address as people type it: `host:port`, `[ipv6]:port`. What passes may be handed to ssh.
  *
  * Is that host this one? Decides whether a command is done here or over ssh.
  *

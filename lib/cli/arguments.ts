@@ -1,5 +1,5 @@
 /**
- * The command line: `tajo COMMAND [options]`, read by yargs in strict mode. Long options take one dash, as in Tajo, or
+ * Yargs reads the command line, `tajo COMMAND [options]`, in strict mode. Long options take one dash, as in Tajo, or
  * two. Whatever is not understood is a usage error that names the nearest allowed word.
  *
  * What `tajo.ts` gives to a command, and what it expects back.
@@ -137,7 +137,7 @@ function invocation(command: Command, found: Record<string, unknown>): Invocatio
 
 const NO_OPTIONS = new Set(['_', '$0', 'key', 'verb', 'file'])
 
-/** A command's own options: those with a value, and those without. */
+/** Tells a command's own options: those with a value, and those without. */
 function ownOptions(command: Command): [strings: readonly string[], flags: readonly string[]] {
   if (command === 'haadmin') return [HAADMIN_STRINGS, HAADMIN_FLAGS]
   return command === 'catalog' ? [CATALOG_STRINGS, CATALOG_FLAGS] : [[], []]

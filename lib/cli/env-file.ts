@@ -44,7 +44,9 @@ export function splitShellWords(text: string, what: string): string[] {
   return words
 }
 
-/** One word for any POSIX shell (and csh, fish). NUL can't be in an argument and line ends could split csh's words. */
+/**
+ * Quotes one word for any POSIX shell (and csh, fish). NUL can't be in an argument and line ends could split csh's words.
+ */
 export function quoteWord(word: string): string {
   if (/[\0\r\n]/.test(word)) {
     throw usageError(`can't pass ${JSON.stringify(word)} to another host: it contains a line end`)

@@ -95,5 +95,5 @@ const TEXTS: Readonly<Record<string, string>> = {
   version: VERSION,
 }
 
-/** The help of a command; the overview for none and for an unknown one. */
+/** This is the help of a command; the overview for none and for an unknown one. */
 export const helpText = (command: string | null): string => TEXTS[command ?? ''] ?? TAJO

@@ -51,7 +51,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   return [line(columns.map((column) => column.title)), ...cells.map(line)].join('\n')
 }
 
-/** Milliseconds as people read them: `0.4 ms`, `87 ms`, `4.2 s`, `3 min 5 s`, `2 h 1 min`, `3 d 4 h`. */
+/** Tells milliseconds as people read them: `0.4 ms`, `87 ms`, `4.2 s`, `3 min 5 s`, `2 h 1 min`, `3 d 4 h`. */
 export function duration(ms: number): string {
   if (ms < 9.95) return `${ms.toFixed(1)} ms`
   if (ms < 999.5) return `${Math.round(ms)} ms`

@@ -9,7 +9,7 @@ import type { Run } from './arguments.ts'
 import { describeError, EXIT, failure, oneLine } from './exit.ts'
 import { json, standardOutput } from './print.ts'
 
-/** The version in the install's package.json. */
+/** Reads the version in the install's package.json. */
 export function installedVersion(home: string): string {
   const file = join(home, 'package.json')
   try {

@@ -1,5 +1,5 @@
 /**
- * The command `tsql`: the SQL shell. Reads the command line, finds the masters, and runs statements from `-c`, `-f`, a
+ * The command `tsql` is the SQL shell. Reads the command line, finds the masters, and runs statements from `-c`, `-f`, a
  * pipe or the keyboard.
  *
  * Most calls are one short statement in somebody's script, so everything that isn't needed for that is loaded later:

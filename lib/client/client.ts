@@ -69,7 +69,7 @@ export interface QueryResult {
   readonly message: string | null
   /** Rows that were changed, where it is known. */
   readonly changed: number | null
-  /** Once. Breaking off ends the query. */
+  /** It can be called once. Breaking off ends the query. */
   rows(): AsyncGenerator<readonly Row[], void, void>
   /** For a result whose rows aren't wanted, or not to their end. */
   close(): Promise<void>
@@ -168,7 +168,7 @@ export class TajoClient {
     return asStatusOrNull(answer) !== null
   }
 
-  /** Newest first: running ones and the history. */
+  /** They come newest first: running ones and the history. */
   async queries(limit: number): Promise<QueryRecord[]> {
     return listIn<QueryRecord>(await this.#call('client', 'queries', { limit }), 'queries')
   }
@@ -188,7 +188,7 @@ export class TajoClient {
     return listIn<string>(await this.#call('catalog', 'databases', {}), 'databases')
   }
 
-  /** All of the session's database by default, by name: asked for piece by piece, so not of one moment. */
+  /** Lists those of the session's database by default, by name. It asks piece by piece, so they are not of one moment. */
   async tables(database = this.#session.database): Promise<TableDigest[]> {
     const all: TableDigest[] = []
     for (;;) {

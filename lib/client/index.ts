@@ -1,4 +1,4 @@
-/** The client library's only door, exported as `tajo-ha/client`. */
+/** This is the client library's only door, exported as `tajo-ha/client`. */
 export {
   type Progress,
   type QueryCallOptions,

@@ -7,7 +7,7 @@
  * moves over as soon as one is. When none of those that are known is active, `findMore` may name others; nobody waits
  * for it. All calls may be repeated (failover.ts).
  *
- * Only masters of one cluster count (cluster.ts). One of another is asked for nothing, as if nobody were there, and what
+ * No masters but those of one cluster are asked (cluster.ts). One of another is asked for nothing, as if nobody were there, and what
  * it says of others is not heard.
  */
 

@@ -170,7 +170,7 @@ export class QueryCourse {
     return asStatus(answer)
   }
 
-  /** The next status. */
+  /** Asks for the next status. */
   async #later(status: QueryStatus): Promise<QueryStatus> {
     const { clock, onProgress } = this.#options
     const sinceMs = clock.nowMs()

@@ -53,7 +53,7 @@ export class Wire {
     this.#clock = clock
   }
 
-  /** The answer's JSON. Rejects with RpcError: what the other side said, or TIMEOUT, UNAVAILABLE, INTERNAL. */
+  /** Returns the answer's JSON. Rejects with RpcError: what the other side said, or TIMEOUT, UNAVAILABLE, INTERNAL. */
   async call(
     address: string,
     path: string,

@@ -62,12 +62,12 @@ export class Configuration {
     return this.setting(key).source !== null
   }
 
-  /** In the order of the table of keys. */
+  /** They come in the order of the table of keys. */
   settings(): Setting[] {
     return ALL_KEYS.map((key) => this.setting(key))
   }
 
-  /** The same with the settings of `keys` taken from `other`. */
+  /** Returns the same with the settings of `keys` taken from `other`. */
   withSettingsOf(other: Configuration, keys: readonly Key[]): Configuration {
     const merged = new Map(this.#settings)
     for (const key of keys) merged.set(key, other.setting(key))

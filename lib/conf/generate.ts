@@ -37,7 +37,7 @@ const USED_BY: Readonly<Record<KeySpec['usedBy'], string>> = {
   all: 'masters and workers',
 }
 
-/** The default as people read it. */
+/** Tells the default as people read it. */
 function defaultWords(spec: KeySpec): string {
   if (typeof spec.default !== 'string') return spec.default.words
   const parsed = parseValue(spec, spec.default)

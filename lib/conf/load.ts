@@ -1,5 +1,5 @@
 /**
- * From the files of a configuration directory to the configuration in force.
+ * Makes the configuration in force from the files of a configuration directory.
  *
  * Hadoop's rules: catalog-site.xml is read after tajo-site.xml; of two settings of a key the last one counts, with a
  * warning, unless an earlier one is final. A name that nobody knows is a warning, a wrong value an error, and all wrong
@@ -53,7 +53,7 @@ interface SiteFiles {
   readonly catalogSite: TextFile | null
 }
 
-/** Reads and checks the site files of `confDir`. Throws ConfError. */
+/** Reads the site files of `confDir` and checks them. Throws ConfError. */
 export async function loadConfiguration(
   confDir: string,
   surroundings: Surroundings,
@@ -71,7 +71,7 @@ export async function readSiteFiles(confDir: string): Promise<SiteFiles> {
   return { confDir, tajoSite, catalogSite }
 }
 
-/** Everything but the reading: pure. Throws ConfError with all that is wrong in the first file that is wrong. */
+/** Does everything but the reading: it is pure. Throws ConfError with all that is wrong in the first file that is wrong. */
 export function buildConfiguration(files: SiteFiles, surroundings: Surroundings): Configuration {
   const warnings: string[] = []
   if (files.tajoSite === null) {

@@ -24,7 +24,7 @@ export const DEFAULT_UMBILICAL_PORT = 26001
 export const DEFAULT_WORKER_PORT = 28091
 
 export interface HostEntry {
-  /** In one spelling: lower case, an IPv6 address in its shortest form and without brackets. */
+  /** It has one spelling: lower case, an IPv6 address in its shortest form and without brackets. */
   readonly host: string
   /** Null when the line names none. */
   readonly port: number | null
@@ -40,7 +40,7 @@ export interface HostList {
   readonly warnings: readonly string[]
 }
 
-/** The masters, at least one. Throws ConfError. */
+/** There is at least one master. Throws ConfError. */
 export async function readMasters(
   confDir: string,
   defaultPort: number = DEFAULT_UMBILICAL_PORT,

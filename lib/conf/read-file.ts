@@ -75,7 +75,7 @@ export function lineAt(text: string, index: number): number {
   return line
 }
 
-/** The same for many questions about one text. */
+/** Does the same for many questions about one text. */
 export function lineFinder(text: string): (index: number) => number {
   const ends: number[] = []
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) ends.push(at)

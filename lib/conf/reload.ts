@@ -188,7 +188,7 @@ const unexpected = (thrown: unknown): ConfError =>
 
 const namesOf = (list: HostList): string => list.entries.map(({ name }) => name).join('\n')
 
-/** The keys whose values differ. */
+/** Tells the keys whose values differ. */
 function differences(from: Configuration, to: Configuration): ChangedKey[] {
   return ALL_KEYS.flatMap((key) => {
     const before = formatValue(from.get(key))

@@ -19,7 +19,7 @@ export type ValueType =
   | { readonly type: 'boolean' }
   /** One of a few words; `prefix` may stand before it. */
   | { readonly type: 'choice'; readonly of: readonly string[]; readonly prefix?: string }
-  /** A directory of the local file system (mounts included), absolute, without a slash at its end. */
+  /** It is a directory of the local file system (mounts included), absolute, without a slash at its end. */
   | { readonly type: 'directory' }
   /** Such directories, separated by commas or line ends. */
   | { readonly type: 'directories'; readonly atLeast: 0 | 1 }
@@ -115,7 +115,7 @@ function parseDuration(text: string): number | null {
   return Math.abs(exactMs - wholeMs) < 1e-6 * Math.max(1, wholeMs) ? wholeMs : null
 }
 
-/** Bytes, with binary units as in Hadoop. */
+/** Reads bytes, with binary units as in Hadoop. */
 function parseSize(text: string): number | null {
   const match = /^(\d{1,15})\s*(?:([kmgt])(?:i?b)?|b)?$/i.exec(text)
   if (match === null) return null

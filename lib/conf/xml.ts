@@ -1,5 +1,5 @@
 /**
- * Hadoop's configuration XML as a list of properties, each with its line.
+ * Reads Hadoop's configuration XML as a list of properties, each with its line.
  *
  * fast-xml-parser does the parsing. It neither expands entities here nor sees a DOCTYPE: a scan before it refuses what a
  * configuration has no use for and an attacker has, and names the line, which the parser can't. Allowed in a property
@@ -257,7 +257,7 @@ class PropertyReader {
     })
   }
 
-  /** A part given once, as an element or as an attribute. */
+  /** Finds a part given once, as an element or as an attribute. */
   #part(element: Element, tag: string): { text: string; index: number } | null {
     const found = element.children.filter((child) => child.tag === tag)
     const nested = found[0]?.children.find((child) => !child.tag.startsWith('#'))

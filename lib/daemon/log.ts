@@ -26,9 +26,9 @@ interface DaemonLogOptions extends LogLimits {
 
 export interface DaemonLog {
   readonly log: Log
-  /** Why its last lines could not be written; null when they were. For people. */
+  /** Why its last lines could not be written; null when they were. It is for people. */
   trouble(): string | null
-  /** From now on. */
+  /** They are the limits from now on. */
   limit(limits: LogLimits): void
   reopen(): void
   /** Resolves when all is written, or after `timeoutMs`. */

@@ -99,7 +99,7 @@ export class RotatingFile {
     return this.#trouble
   }
 
-  /** From the next line on. */
+  /** It counts from the next line on. */
   limit(limits: RotatingLimits): void {
     this.#limits = limits
   }

@@ -40,7 +40,7 @@ export async function leave(
   leaveNow(code, ending)
 }
 
-/** The same without patience. */
+/** Does the same without patience. */
 function leaveNow(code: number, ending: Ending = realEnding): void {
   if (ending.busy().length === 0) ending.exit(code)
   ending.kill()

@@ -1,7 +1,7 @@
 /**
  * The only door of the HA library: one active member among several processes that share nothing but a directory.
  *
- * Guarantees, non-guarantees, timing and file formats: README.md beside this file, docs/ha-protocol.md for the why.
+ * README.md beside this file has guarantees, non-guarantees, timing and file formats; docs/ha-protocol.md says why.
  */
 
 export { checkStorage } from './check/storage-check.ts'

@@ -1,4 +1,4 @@
-/** Joining the election on real ones: the member's wiring to a keeper process. */
+/** Joins the election on a real host: this wires the member to a keeper process, the clock and the kernel. */
 import { fork } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { watch } from 'node:fs'

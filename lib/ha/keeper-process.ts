@@ -1,6 +1,6 @@
 /**
- * The keeper as a process: a small child of the master in a session of its own, with its own event loop and its own
- * file threads. It joins the real disk, clock, /proc and channel to `Keeper`.
+ * The keeper is a small child of the master in a session of its own, with its own event loop and its own file threads.
+ * It joins the real disk, clock, /proc and channel to `Keeper`.
  *
  * The end of the channel is the kernel's word that the master is gone. This process ends itself by SIGKILL: with one
  * file call hanging on a dead mount, process.exit() would never return.

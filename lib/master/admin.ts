@@ -1,6 +1,7 @@
 /**
- * The orders that change something: handing over, taking over, stopping. They are served on a Unix socket that only the
- * cluster's OS user can open (`daemon/admin-socket.ts`), so they carry no secret; `by` is for logs and the history.
+ * These are the orders that change something: handing over, taking over, stopping. They are served on a Unix socket that
+ * only the cluster's OS user can open (`daemon/admin-socket.ts`), so they carry no secret; `by` is for logs and the
+ * history.
  *
  * A refusal keeps the election's own code (UNSAFE, NOT_ACTIVE, TIMEOUT, …), from which haadmin makes its exit code.
  */
@@ -33,7 +34,7 @@ interface AdminOptions {
 /** Listening is its owner's business: `ready()`, then `server.listen`. */
 export type AdminServer = FastifyInstance
 
-/** A server for the admin socket, not listening yet. */
+/** Makes a server for the admin socket, which does not listen yet. */
 export function adminServer(options: AdminOptions): AdminServer {
   const app = limitedServer(options)
   // An order is for one cluster: a socket's path may be another's by now.

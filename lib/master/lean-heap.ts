@@ -10,7 +10,7 @@ import { setFlagsFromString } from 'node:v8'
 /** Of what is in use after a collection, before the next begins; V8's own choice is up to 300. */
 const LEAN_PERCENT = 35
 
-/** For the whole process. Heard at the end of its next collection. */
+/** It holds for the whole process. V8 follows it from the end of its next collection on. */
 export function keepHeapLean(lean: boolean): void {
   setFlagsFromString(`--heap-growing-percent=${lean ? LEAN_PERCENT : 0}`)
 }

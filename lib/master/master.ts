@@ -1,5 +1,5 @@
 /**
- * A master, composed of its parts: five open ports, the seat in the election, the other masters, the view for the web. It
+ * A master is composed of its parts: five open ports, the seat in the election, the other masters, the view for the web. It
  * takes plain options and knows no configuration file.
  *
  *     starting → backup → activating → active → stepping down → backup

@@ -1,7 +1,7 @@
 /**
- * A master without high availability (`tajo.master.ha.enable` false): the only one, active from its start until its
- * end, in one and the same term at every start. It takes part in no election, so nothing would depose it; who starts it
- * sees to it that nobody else uses the same directory (`lib/cli/daemon/rootdir-use.ts`).
+ * A master without high availability (`tajo.master.ha.enable` false) is the only one. It is active from its start until
+ * its end, in one and the same term at every start. It takes part in no election, so nothing would depose it; who starts
+ * it sees to it that nobody else uses the same directory (`lib/cli/daemon/rootdir-use.ts`).
  */
 import {
   HaError,

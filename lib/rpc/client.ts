@@ -1,5 +1,5 @@
 /**
- * The calling side of the contract: one client a service and address, over kept connections.
+ * This is the calling side of the contract: one client a service and address, over kept connections.
  *
  * Every call has a deadline for the whole of it, names the cluster it is meant for, and takes no answer of another one.
  * Nothing is repeated here: whether a call may be repeated is known only to whoever calls. Answers are checked against the

@@ -30,8 +30,8 @@ export function clusterNamed(headers: IncomingHttpHeaders): string | null | unde
 export const clusterName = (clusterId: string | null): string => clusterId ?? NO_CLUSTER
 
 /**
- * A request to us, of `own`. Throws OTHER_CLUSTER, and BAD_REQUEST, which old clients understand, for one of an older
- * state or without an id.
+ * Checks that a request is meant for us, of `own`. Throws OTHER_CLUSTER, and BAD_REQUEST, which old clients understand,
+ * for one of an older state or without an id.
  */
 export function requireForUs(headers: IncomingHttpHeaders, own: string): void {
   const named = clusterNamed(headers)

@@ -70,7 +70,7 @@ export const SECRET_HEADER = 'x-tajo-secret'
 /** On a stream's request: so many milliseconds, at most, the reader wants to wait for a sign of life. */
 export const BEAT_HEADER = 'x-tajo-beat-ms'
 
-/** The first thing wrong with a message, as a phrase: `from: Invalid input: expected string, received number`. */
+/** Tells the first thing wrong with a message, as a phrase: `from: Invalid input: expected string, received number`. */
 export function faultOf(error: z.ZodError): string {
   const issue = error.issues[0]
   if (issue === undefined) return 'not what the contract says'

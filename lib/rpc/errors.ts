@@ -84,7 +84,7 @@ interface RpcErrorFacts {
   readonly cause?: unknown
 }
 
-/** An error of a call. `code` is stable, `message` is for people. */
+/** This is an error of a call. `code` is stable, `message` is for people. */
 export class RpcError extends Error {
   readonly code: RpcCode
   readonly active: string | null

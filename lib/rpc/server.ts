@@ -1,16 +1,16 @@
 /**
- * The serving side of the contract: fastify, JSON, one server a port.
+ * This is the serving side of the contract: fastify, JSON, one server a port.
  *
- * Order of things for each request: the guard looks at cluster, secret and term before the body is read; the body is checked
- * against the contract; a method that only the active master may answer asks the gate, and asks again between the
- * handler's last step and the answer's first byte. Whatever is thrown becomes an error of the closed list; what the
+ * Order of things for each request: the guard looks at cluster, secret and term before the body is read; the body is
+ * checked against the contract; a method that only the active master may answer asks the gate, and asks again between
+ * the handler's last step and the answer's first byte. Whatever is thrown becomes an error of the closed list; what the
  * caller can't do anything about is logged here and told without details.
  *
  * Which methods a path has, for whoever asked for it with another one: fastify answers such a request as if there were no
  * such path, and tells nobody what its router knows.
  *
- * An answer as JSON. A long list in it, of tables or of queries, is written in slices: a whole one takes as long as it is,
- * and nobody else is answered meanwhile.
+ * It sends an answer as JSON. A long list in it, of tables or of queries, is written in slices: a whole one takes as
+ * long as it is, and nobody else is answered meanwhile.
  */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { messageOf } from '../base/failures.ts'

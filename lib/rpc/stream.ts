@@ -2,7 +2,7 @@
  * Streams: lines of JSON over one HTTP answer that never ends by itself.
  *
  * TCP tells within milliseconds that the other process is gone, and never that it is frozen. So the writer sends an
- * empty line when it had nothing to say for a heartbeat period, and the reader takes a longer silence for a frozen
+ * empty line when it had nothing to say for a beat, and the reader takes a longer silence for a frozen
  * peer; it says how often it wants to hear, since the two may live by different periods. Neither side lets the other fill
  * its memory: a reader that doesn't read is cut off, and so is an endless line.
  *
@@ -18,7 +18,7 @@ import { RpcError } from './errors.ts'
 
 interface LinePulling {
   readonly clock: Clock
-  /** So long a silence means a frozen peer: several heartbeat periods of the writer. */
+  /** So long a silence means a frozen peer: several beats of the writer. */
   readonly silenceMs: number
   /** In characters; a longer line is no line of ours. */
   readonly longestLine: number
@@ -102,7 +102,7 @@ const broken = (cause: unknown): RpcError =>
 const MOST_UNREAD_BYTES = 1024 * 1024
 const LONGEST_LINE = 1024 * 1024
 
-/** The writing side. After the stream has ended, by either side, everything is a no-op. */
+/** This is the writing side. After the stream has ended, by either side, everything is a no-op. */
 export class LineWriter<L> {
   readonly #response: ServerResponse
   readonly #clock: Clock
@@ -136,7 +136,7 @@ export class LineWriter<L> {
   /**
    * Sends a line that is JSON already, however long, and resolves when the reader has taken enough of what is under way
    * for the next one: false when the stream has ended instead. A reader that takes nothing for `patienceMs` is cut off.
-   * One call at a time.
+   * There is one call at a time.
    */
   async sendText(json: string, patienceMs: number): Promise<boolean> {
     if (!this.#open) return false
@@ -191,7 +191,7 @@ export class LineWriter<L> {
 
 interface LineReading {
   readonly clock: Clock
-  /** So long a silence means a frozen peer: several heartbeat periods. */
+  /** So long a silence means a frozen peer: several beats. */
   readonly silenceMs: number
   /** Whatever comes, an empty line too. */
   readonly onSign?: (() => void) | undefined

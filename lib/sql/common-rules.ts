@@ -1,8 +1,9 @@
 /**
  * The rules that statements have in common, in three layers.
  *
- * What the statements share: names, texts, options, and the query at a statement's end. Syntax is the grammar's;
- * what the syntax can't say (a name that no directory can have, a key that is given twice) is an SqlError of the rule.
+ * These rules are what the statements share: names, texts, options, and the query at a statement's end. Syntax is the
+ * grammar's; what the syntax can't say (a name that no directory can have, a key that is given twice) is an SqlError of
+ * the rule.
  *
  * Types, as Tajo writes them and as DuckDB does: both at once, since one asks for the other.
  *
@@ -40,7 +41,7 @@ class BaseRules extends EmbeddedActionsParser {
     })
   }
 
-  /** Before each use. */
+  /** It is called before each use. */
   begin(sql: string, tokens: readonly IToken[]): void {
     this.sql = sql
     this.#lines = null

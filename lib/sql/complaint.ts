@@ -138,7 +138,7 @@ function hintFor(token: IToken, labels: readonly string[], possible: readonly Po
   return meant === null ? '' : ` (did you mean ${meant}?)`
 }
 
-/** The error for the user. `rule`: the one that was to match all of `tokens`. */
+/** Makes the error for the user. `rule`: the one that was to match all of `tokens`. */
 export function complain(
   text: string,
   tokens: readonly IToken[],

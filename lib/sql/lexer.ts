@@ -1,7 +1,8 @@
 /**
- * Text to tokens. It must get through everything that DuckDB understands, since where a query begins and where a
- * statement ends is found by tokens; so nothing is unknown to it: a character that begins nothing longer is a symbol,
- * and what is never closed is one token to the end of the text, which `tokenize` refuses and `split.ts` waits for.
+ * The lexer makes tokens of a text. It must get through everything that DuckDB understands, since where a query begins
+ * and where a statement ends is found by tokens; so nothing is unknown to it: a character that begins nothing longer is
+ * a symbol, and what is never closed is one token to the end of the text, which `tokenize` refuses and `split.ts` waits
+ * for.
  *
  * Where the tokens end that no simple pattern describes: quoted ones, comments that nest, dollar quotes. Each function
  * takes the place where one begins and gives the place behind it, or -1 when it is never closed. One walk, no way back:
@@ -253,7 +254,7 @@ function badCharacter(text: string): number {
   return -1
 }
 
-/** As `scan`. @throws SqlError where a character is not allowed or something is not closed. */
+/** It does what `scan` does. @throws SqlError where a character is not allowed or something is not closed. */
 export function tokenize(text: string): IToken[] {
   const bad = badCharacter(text)
   if (bad !== -1) {

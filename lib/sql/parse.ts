@@ -1,5 +1,5 @@
 /**
- * One statement, taken apart. A query needs no grammar here, only its extent, so the parser (and the time to make it) is
+ * Takes one statement apart. A query needs no grammar here, only its extent, so the parser (and the time to make it) is
  * for the statements that Tajo adds.
  *
  * Statements of other databases, DuckDB included, that are none here, with what to do instead.
@@ -123,7 +123,7 @@ const beginsQuery = (token: IToken | undefined): boolean =>
   token !== undefined &&
   (token.tokenType === T.LeftParen || T.QUERY_WORDS.includes(token.tokenType))
 
-/** The tokens of the one statement, without the semicolons around it. */
+/** Returns the tokens of the one statement, without the semicolons around it. */
 function onlyStatement(text: string): IToken[] {
   const all = tokenize(text)
   const isEnd = (token: IToken): boolean => token.tokenType === T.Semicolon

@@ -1,4 +1,4 @@
-/** ALTER TABLE, EXPLAIN, SET, SHOW, DESC: the rest of the statements, and the parser of them all. */
+/** It knows the rest of the statements (ALTER TABLE, EXPLAIN, SET, SHOW, DESC), and is the parser of them all. */
 import { faultOfName, nameOf } from './names.ts'
 import type { AlterAction, Named, Statement } from './statement.ts'
 import { TableRules } from './table-rules.ts'

@@ -31,7 +31,7 @@ export class Lines {
   }
 }
 
-/** As `Lines.placeAt`, for one place. */
+/** Does what `Lines.placeAt` does, for one place. */
 export function placeAt(text: string, offset: number): Place {
   return new Lines(text).placeAt(offset)
 }

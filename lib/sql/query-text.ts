@@ -1,6 +1,7 @@
 /**
- * The query in a statement: everything from its first word on, as text, for DuckDB to read. All that is looked at here is
- * what DuckDB would complain of without a place, or not at all: parentheses, and statements that only begin as a query.
+ * Takes the query out of a statement: everything from its first word on, as text, for DuckDB to read. All that is looked
+ * at here is what DuckDB would complain of without a place, or not at all: parentheses, and statements that only begin
+ * as a query.
  *
  * A query as DuckDB can read it. Tajo's first database is called `default`, and `SELECT … FROM default.t` is how its
  * users write it; DuckDB reserves that word. Where it stands before a dot it is put in double quotes, and places in the
@@ -47,7 +48,7 @@ export function engineText(query: SqlText): EngineText {
   }
 }
 
-/** Offset in a query's text of the first `?`, `$1` or `$name`; null without one. */
+/** Tells the offset in a query's text of the first `?`, `$1` or `$name`; null without one. */
 export function firstParameter(text: string): number | null {
   const found = scan(text).find(
     ({ tokenType, image }) => tokenType === T.Parameter || image === '?',

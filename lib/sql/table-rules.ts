@@ -1,4 +1,4 @@
-/** CREATE, DROP, TRUNCATE, OPTIMIZE of databases and tables, and INSERT. */
+/** These are the rules of CREATE, DROP, TRUNCATE, OPTIMIZE of databases and tables, and of INSERT. */
 import type { Column } from '../catalog/index.ts'
 import { EOF, tokenMatcher } from './chevrotain.ts'
 import { CommonRules } from './common-rules.ts'

@@ -128,7 +128,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 const LONGEST_CHARACTERS = 1_000_000_000
 const MOST_DIGITS = 38
 
-/** The arguments as whole numbers, each within its bounds. */
+/** Reads the arguments as whole numbers, each within its bounds. */
 function wholes(
   tree: Scalar,
   bounds: readonly (readonly [number, number])[],

@@ -1,7 +1,8 @@
 /**
- * The kinds of tokens. A word is a keyword only where the grammar asks for it: all but the words that DuckDB reserves are
- * names as well (`Name`), so that columns may be called `date`, `value`, `location` or `format`. `DEFAULT` is a name too,
- * though DuckDB reserves it, because Tajo's first database is called so (`query-text.ts` quotes it for DuckDB).
+ * These are the kinds of tokens. A word is a keyword only where the grammar asks for it: all but the words that DuckDB
+ * reserves are names as well (`Name`), so that columns may be called `date`, `value`, `location` or `format`. `DEFAULT`
+ * is a name too, though DuckDB reserves it, because Tajo's first database is called so (`query-text.ts` quotes it for
+ * DuckDB).
  */
 import { createToken, Lexer, type TokenType } from './chevrotain.ts'
 import { RESERVED } from './names.ts'

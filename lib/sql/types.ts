@@ -86,7 +86,7 @@ export function toDuckDb(type: string): string {
   return IN_DUCKDB[type] ?? duckDbType(treeOf(parseType(type)))
 }
 
-/** Tajo's type for a column of this type of DuckDB's, as DESCRIBE or a result spells it. Never throws. */
+/** Tells Tajo's type for a column of this type of DuckDB's, as DESCRIBE or a result spells it. Never throws. */
 export function fromDuckDb(type: string): string {
   const simple = IN_TAJO[type]
   if (simple !== undefined) return simple

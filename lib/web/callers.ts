@@ -23,7 +23,7 @@ const PURPOSE = 'tajo info-http admin token, version 1'
 export const adminToken = (secret: string): string =>
   createHmac('sha256', secret).update(PURPOSE).digest('hex')
 
-/** Of an `Authorization: Bearer …` header. Takes the same time whatever was sent. */
+/** Whether an `Authorization: Bearer …` header has the secret. Takes the same time whatever was sent. */
 export function isAdmin(authorization: string | undefined, secret: string): boolean {
   const shown = /^Bearer (\S{1,200})$/.exec(authorization ?? '')?.[1] ?? ''
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -34,7 +34,7 @@ const refuse = (message: string): never => {
   throw new RpcError('FORBIDDEN', message)
 }
 
-/** The name in a Host header or an address, lower case, without port and brackets. */
+/** Returns the name in a Host header or an address, lower case, without port and brackets. */
 export function hostNameOf(host: string): string {
   const bare = host.startsWith('[') ? host.slice(1, host.indexOf(']')) : host.replace(/:\d*$/, '')
   return bare.toLowerCase()

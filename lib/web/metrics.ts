@@ -1,6 +1,7 @@
 /**
- * `GET /metrics` in Prometheus' text format. Times in seconds and base units, as its naming rules ask for. What is known
- * at any time is read when it is asked for; only renewals, calls and the event loop's lag are counted as they happen.
+ * Answers `GET /metrics` in Prometheus' text format. Times in seconds and base units, as its naming rules ask for. What
+ * is known at any time is read when it is asked for; only renewals, calls and the event loop's lag are counted as they
+ * happen.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { MASTER_STATES } from '../ha/index.ts'

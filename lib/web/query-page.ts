@@ -40,7 +40,7 @@ const MOST_OFFSET = 1_000_000
 const LONGEST_SEARCH = 200
 const LONGEST_NAME = 200
 
-/** From a query string. Throws BAD_REQUEST that names what is allowed. */
+/** Reads it from a query string. Throws BAD_REQUEST that names what is allowed. */
 export function queryFilter(query: Readonly<Record<string, unknown>>): QueryFilter {
   const { state } = query
   return {
@@ -84,7 +84,7 @@ function statesOf(state: unknown): ReadonlySet<string> | null {
   return new Set(known)
 }
 
-/** A parameter of a query string. Throws BAD_REQUEST. */
+/** Reads a parameter of a query string. Throws BAD_REQUEST. */
 export function wholeNumber(
   query: Readonly<Record<string, unknown>>,
   name: string,

@@ -1,6 +1,6 @@
 /**
- * The info port: health for load balancers, JSON and events for programs and for the page, metrics. Everything that is
- * read here is free to read; what runs SQL or changes something goes through `callers.ts` first.
+ * The info port has health for load balancers, JSON and events for programs and for the page, and metrics. Everything
+ * that is read here is free to read; what runs SQL or changes something goes through `callers.ts` first.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Log } from '../base/log.ts'

@@ -1,7 +1,7 @@
 /**
- * The status page: the facts of `/api/v1/cluster` and the last terms for people, without scripts, readable by a screen
- * reader and in a terminal browser. Pure. Names come from other hosts and from a shared directory, so every value is
- * escaped, and the policy below lets nothing run or load even if one were not.
+ * The status page tells people the facts of `/api/v1/cluster` and the last terms. It needs no scripts, and a screen
+ * reader and a terminal browser can read it. Pure. Names come from other hosts and from a shared directory, so every
+ * value is escaped, and the policy below lets nothing run or load even if one were not.
  */
 import { createHash } from 'node:crypto'
 import { lastWordOf } from './term-words.ts'

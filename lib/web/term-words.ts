@@ -53,7 +53,7 @@ function wordsFor({ reason, during }: { reason: string; during?: string | undefi
   return during === 'opening' ? `${word}, while the catalog was being opened` : word
 }
 
-/** A term as pages tell it: its record, and the words for it. */
+/** Tells a term as pages do: its record, and the words for it. */
 export const inWords = <T extends TermFacts>(
   entry: T,
 ): T & { why: string; ended: string | null } => ({

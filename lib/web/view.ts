@@ -127,9 +127,9 @@ export interface WebView {
   readonly self: string
   /** What others have to be asked for is waited for so long, and left out where it is old all the same. */
   cluster(patienceMs?: number): Promise<ClusterDocument>
-  /** Newest first. Rejects RpcError when the shared directory can't be read in time. */
+  /** They come newest first. Rejects RpcError when the shared directory can't be read in time. */
   history(limit: number): Promise<TermRow[]>
-  /** Of the last so many seconds. */
+  /** It is that of the last so many seconds. */
   lease(seconds: number): LeaseDocument
   /** On a backup asked of the active master; never rejects. */
   workers(): Promise<WorkersDocument>
@@ -140,9 +140,9 @@ export interface WebView {
   queries(limit: number): Promise<QueryRow[]>
   metrics(): MetricsFacts
   config(): ConfigDocument
-  /** Asked of the active master. Both reject RpcError: UNAVAILABLE when there is none, BAD_REQUEST. */
+  /** The active master is asked. Both reject RpcError: UNAVAILABLE when there is none, BAD_REQUEST. */
   databases(): Promise<string[]>
-  /** Some of its tables, by name, and how many fit in all. */
+  /** Lists some of its tables, by name, and how many fit in all. */
   tables(database: string, filter: TablesFilter): Promise<Omit<TablesDocument, 'database'>>
   /** False: nobody knows it. Rejects RpcError. */
   kill(queryId: string): Promise<boolean>

@@ -1,6 +1,6 @@
 /**
- * What a SELECT's WHERE says of each table in its FROM, for `partition-condition.ts`. Pure, on DuckDB's own reading of the
- * query.
+ * What a SELECT's WHERE says of each table in its FROM, for `partition-condition.ts`. It is pure, on DuckDB's own
+ * reading of the query.
  *
  * Rows of a table that don't meet a condition must make no difference to the query, joined to others or not. So only
  * comparisons with values that are written down count, which NULL meets no more than another value does: a row that a join

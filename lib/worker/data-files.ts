@@ -32,8 +32,8 @@ interface FoundFiles {
 }
 
 /**
- * Those of the partitions that pass; null: of all. Rejects with QueryFault, naming table and file, for what is missing,
- * half-written or out of reach.
+ * Lists those of the partitions that pass; null stands for all. Rejects with QueryFault, naming table and file, for what
+ * is missing, half-written or out of reach.
  */
 export async function filesOf(
   table: Table,
@@ -164,7 +164,7 @@ const tooMany = (table: Table): QueryFault =>
 
 const NULL_DIRECTORY = '__HIVE_DEFAULT_PARTITION__'
 
-/** From `a=1/b=x/file`. */
+/** Reads them from `a=1/b=x/file`. */
 function partitionIn(table: Table, path: string): (string | null)[] {
   const values = new Map<string, string | null>()
   for (const segment of path.split(sep).slice(0, -1)) {

@@ -13,7 +13,7 @@ type EngineErrorKind =
   | 'interrupted'
   | 'internal'
 
-/** What DuckDB said, without its decoration. */
+/** Its message is what DuckDB said, without its decoration. */
 export class EngineError extends Error {
   readonly kind: EngineErrorKind
   /** Bytes (UTF-8) before the fault in the statement; null when it did not say. */

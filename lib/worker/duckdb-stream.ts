@@ -32,7 +32,7 @@ export class EngineStream {
       .map((name, i) => ({ name, type: String(this.#types[i]?.toString()) }))
   }
 
-  /** The next rows, each one a JSON array as text; null at the end. Rejects with EngineError. */
+  /** Returns the next rows, each one a JSON array as text; null at the end. Rejects with EngineError. */
   async next(): Promise<string[] | null> {
     if (this.#left === null || this.#left.done) {
       const chunk = await this.#call(() => this.#result.fetchChunk())

@@ -175,7 +175,7 @@ export class EngineConnection {
     return reader.getRows().map((row) => row.map((value) => jsonValue(value, null)))
   }
 
-  /** The columns of a query, without running it. Only for what has been analysed: preparing may have effects. */
+  /** Tells the columns of a query, without running it. Only for what has been analysed: preparing may have effects. */
   async describe(sql: string): Promise<EngineColumn[]> {
     const prepared = await this.#call(() => this.#connection.prepare(sql))
     try {

@@ -1,9 +1,9 @@
 /**
- * A worker's tie to the active master, whoever that is: find it, register with all that runs here, send heartbeats, and
+ * A worker's tie to the active master, whoever that is: find it, register with all that runs here, send reports, and
  * keep a stream open whose end means that the role may have moved. Then it looks for the new one at once. Queries that
  * run don't notice any of it.
  *
- * Heartbeats carry every task that the master has not taken note of; it is told at once when one begins or ends. What
+ * Reports carry every task that the master has not taken note of; it is told at once when one begins or ends. What
  * the master answers is applied to what was reported in that same message only.
  */
 
@@ -19,7 +19,7 @@ interface FollowOptions {
   readonly masters: Masters
   readonly worker: WorkerInfo
   readonly tasks: TaskList
-  /** Heartbeats without a task that the master has yet to hear of, and with one. */
+  /** How often it reports without a task that the master has yet to hear of, and with one. */
   readonly idleMs: number
   readonly activeMs: number
   /** So long a silence of the stream means a frozen master. */
@@ -53,7 +53,7 @@ const LAST_WORDS_MS = 1000
 export class Follow {
   readonly #options: FollowOptions
   readonly #stopped = new AbortController()
-  /** Wakes the heartbeat before its time. */
+  /** Makes it report before its time. */
   readonly #news = new Signal()
   #active: ActiveMaster | null = null
   #session = new AbortController()

@@ -26,7 +26,7 @@ interface Listed {
 const QUERY =
   'SELECT function_name, function_type, to_json(parameter_types), varargs, return_type FROM duckdb_functions()'
 
-/** Sorted by name; each row once. Rejects with EngineError. */
+/** They are sorted by name, and each row comes once. Rejects with EngineError. */
 export async function functionRows(
   connection: EngineConnection,
   fromDuckDb: (type: string) => string,
@@ -134,7 +134,7 @@ const DENIED: Readonly<Record<string, string>> = {
 /** Names of files and settings, whatever a version calls them. */
 const DENIED_BEGINNINGS = ['__internal_', 'read_', 'duckdb_', 'pragma_']
 
-/** Why a function is refused, null when it isn't. `name` in lower case. */
+/** Why a function is refused, null when it isn't. `name` is in lower case. */
 export function whyDenied(name: string): string | null {
   if (Object.hasOwn(DENIED, name)) return DENIED[name] ?? null
   return DENIED_BEGINNINGS.some((beginning) => name.startsWith(beginning)) ? INSIDE : null

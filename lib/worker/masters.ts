@@ -150,7 +150,7 @@ export class Masters {
     this.#learn(list)
   }
 
-  /** For the next search. Never rejects. */
+  /** It is for the next search. Never rejects. */
   async #lookIntoDirectory(): Promise<void> {
     const { clock, log, readMembers } = this.#options
     if (this.#looking || clock.nowMs() - this.#lookedMs < LOOK_EVERY_MS) return

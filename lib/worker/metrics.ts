@@ -1,4 +1,4 @@
-/** A worker's `GET /metrics` in Prometheus' text format. Pure. */
+/** Answers a worker's `GET /metrics` in Prometheus' text format. Pure. */
 
 interface WorkerFacts {
   readonly running: number

@@ -153,7 +153,7 @@ class Session {
     return null
   }
 
-  /** What the master's exclusive create of this worker's nonce found. */
+  /** Tells what the master's exclusive create of this worker's nonce found. */
   async check(key: string, nonce: string): Promise<'exists' | 'created' | 'unknown'> {
     const answer = await this.#call([{ key, nonce }])
     const check = answer?.found.find((one) => one.nonce === nonce)?.check

@@ -68,7 +68,7 @@ export const RESULT_LIMITS: ResultLimits = {
   stallMs: 300_000,
 }
 
-/** Lines of about this size: small enough for steady progress, large enough to cost little each. */
+/** Lines have about this size: small enough for steady progress, large enough to cost little each. */
 const LINE_CHARS = 64 * 1024
 
 export class ResultQueue {
@@ -130,7 +130,7 @@ export class ResultQueue {
   }
 
   /**
-   * The last word. Resolves when it has left, nobody will read it, or the result was dropped: whether the reader has
+   * Says the last word. Resolves when it has left, nobody will read it, or the result was dropped: whether the reader has
    * got everything.
    */
   async end(outcome: { rows: number } | { error: QueryError }): Promise<boolean> {

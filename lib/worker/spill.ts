@@ -54,7 +54,7 @@ export class Spill {
     this.#cancel()
   }
 
-  /** Before a query. Never rejects, and takes no longer than a moment. */
+  /** It is called before a query. Never rejects, and takes no longer than a moment. */
   async ready(): Promise<void> {
     await within(this.#options.clock, LOOK_MS, this.#look(), () => {})
   }

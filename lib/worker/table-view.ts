@@ -1,10 +1,11 @@
 /**
  * What DuckDB has to read so that it sees a catalog table: the text of a SELECT over its files. Pure.
  *
- * Always the table's columns, in its order, with its types, then the partition columns. Parquet that this software wrote
- * carries each column's number, so columns that were added or renamed later find their place; Parquet of others is read
- * by column name. Text is read by position, JSON by name. Partition values come from the catalog; where the directories
- * say the same, DuckDB takes them from there, which lets it pass over files that can't have what is asked for.
+ * It always has the table's columns, in its order, with its types, then the partition columns. Parquet that this
+ * software wrote carries each column's number, so columns that were added or renamed later find their place; Parquet of
+ * others is read by column name. Text is read by position, JSON by name. Partition values come from the catalog; where
+ * the directories say the same, DuckDB takes them from there, which lets it pass over files that can't have what is
+ * asked for.
  */
 import { join } from 'node:path'
 import type { Column, Table } from '../catalog/index.ts'
@@ -194,7 +195,7 @@ const jsonReader = (input: ViewInput, common: string): string =>
     `maximum_object_size = ${LONGEST_OBJECT_BYTES}`,
   ].join(', ')})`
 
-/** By number. */
+/** It finds columns by their numbers. */
 function ownReader({ table, toDuckDb }: ViewInput, common: string): string {
   const columns = table.columns.map(
     ({ name, type }, i) =>

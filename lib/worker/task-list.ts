@@ -2,13 +2,13 @@
  * The tasks of this worker: what runs, and what has ended and no master has taken note of yet. A query is here at most
  * once, with its newest attempt; to be told of one twice changes nothing.
  *
- * What a worker tells of its tasks goes in one message, a heartbeat or a registration, and a master refuses one of more than
- * 64 MB (lib/rpc, server.ts): a worker whose message is longer could not report at all, would be lost with all that it runs,
- * and so would the next one that gets the same query. So all that grows has its bound here, in characters, each of which is
- * three bytes at most, and the sum of them has room below those 64 MB:
+ * What a worker tells of its tasks goes in one message, a report or a registration, and a master refuses one of more
+ * than 64 MB (lib/rpc, server.ts): a worker whose message is longer could not report at all, would be lost with all that
+ * it runs, and so would the next one that gets the same query. So all that grows has its bound here, in characters, each
+ * of which is three bytes at most, and the sum of them has room below those 64 MB:
  *
  * - tasks, of which a registration has them all: `TASK_CHARS`; what does not fit is not taken;
- * - errors: `ERROR_CHARS` each, for a thousand reports at most;
+ * - errors have `ERROR_CHARS` each, for a thousand reports at most;
  * - manifests: `MANIFEST_CHARS` and `MANIFEST_FILES` for all of a message together, since a master reads them in one piece;
  *   what has no room is told of only, and the master fetches it (`worker.manifest`).
  */
@@ -26,7 +26,7 @@ const MANIFEST_CHARS = 256 * 1024
 export const cutError = (message: string): string =>
   message.length > ERROR_CHARS ? `${message.slice(0, ERROR_CHARS)}…` : message
 
-/** Of one message. */
+/** It is the room of one message. */
 export class MessageRoom {
   #files = MANIFEST_FILES
   #chars = MANIFEST_CHARS
@@ -111,13 +111,13 @@ export class TaskList {
     return query?.task.attempt === attempt ? query : null
   }
 
-  /** With `attempt` not a later one. */
+  /** Where `attempt` is given no later attempt is killed. */
   kill(queryId: string, attempt: number | undefined, why: string): void {
     const query = this.#queries.get(queryId)
     if (attempt === undefined || (query?.task.attempt ?? 0) <= attempt) query?.kill(why)
   }
 
-  /** For one message, like `reports`. */
+  /** They are for one message, like `reports`. */
   tasks(): { task: Task; report: TaskReport }[] {
     const room = new MessageRoom()
     return [...this.#queries.values()].map((query) => ({

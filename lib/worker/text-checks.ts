@@ -12,7 +12,7 @@ import { sqlText } from './sql-text.ts'
 export const LONGEST_LINE_BYTES = 1_999_999
 export const LONGEST_OBJECT_BYTES = 16 * 1024 * 1024
 
-/** A column's value. `alone`: nothing else is in the line. */
+/** Makes a column's value. `alone`: nothing else is in the line. */
 export function checkedValue(sql: string, format: TextFormat, alone: boolean): string {
   const { quote, delimiter, nullText } = format
   if (quote !== '') return sql

@@ -1,5 +1,5 @@
 /**
- * A worker: one DuckDB engine, four ports, and a tie to the active master.
+ * A worker is one DuckDB engine, four ports, and a tie to the active master.
  *
  * Only an active master gives it work, fenced by its term: whoever knows an older one than this worker has seen is
  * refused. Results go from here straight to the clients. What runs here outlives every failover of the masters.

@@ -1,6 +1,6 @@
 /**
- * MariaDBStore and MySQLStore: the catalog in a MariaDB (10.6 and newer) or MySQL (8.0 and newer) database, both with
- * InnoDB. The only file that knows the `mariadb` driver.
+ * MariaDBStore and MySQLStore keep the catalog in a MariaDB (10.6 and newer) or MySQL (8.0 and newer) database, both
+ * with InnoDB. The only file that knows the `mariadb` driver.
  */
 import {
   type ConnectionConfig,
@@ -270,7 +270,7 @@ async function createDatabase(
   }
 }
 
-/** On a connection of its own. */
+/** Runs a statement on a connection of its own. */
 async function runOnce(config: ConnectionConfig, sql: string): Promise<void> {
   const connection = await createConnection(config)
   connection.on('error', () => undefined)
@@ -284,7 +284,7 @@ async function runOnce(config: ConnectionConfig, sql: string): Promise<void> {
 const NO_DATABASE = 1049
 const NO_TABLE = 1146
 const NO_SUCH_THREAD = 1094
-/** Access denied: for the user, for the database, without a password, by an unknown method. */
+/** Access is denied: for the user, for the database, without a password, by an unknown method. */
 const DENIED = [1044, 1045, 1698, 1251, 1524]
 
 function connectError(name: string, address: JdbcAddress, error: unknown): CatalogError {
@@ -318,7 +318,7 @@ function saidBy(error: unknown): string {
 
 /** Disk full; table full, which InnoDB says of a full disk. */
 const FULL = [1021, 1114]
-/** Of an engine, during COMMIT or ROLLBACK; making a file, a table, a database; renaming; writing. */
+/** These come from an engine, from COMMIT or ROLLBACK, from making a file, a table or a database, from renaming and writing. */
 const FILE_ERRORS = [1030, 1180, 1181, 1004, 1005, 1006, 1025, 1026]
 /** Below these are the errors of its library for files. */
 const SERVER_ERRORS = 1_000
@@ -333,7 +333,7 @@ function isFull({ errno }: SqlError, said: string): boolean {
   const isOfFile = FILE_ERRORS.includes(errno) || (errno > 0 && errno < SERVER_ERRORS)
   return isOfFile && (NO_SPACE.test(said) || saysNoSpace(said))
 }
-/** Record changed, lock wait over, deadlock, interrupted, statement time over, NOWAIT in MySQL. */
+/** These are: record changed, lock wait over, deadlock, interrupted, statement time over, NOWAIT in MySQL. */
 const LOCKED = [1020, 1205, 1213, 1317, 1969, 3024, 3572]
 /** Server is shutting down, connection killed, packets out of order and other breaks of the line. */
 const LOST = [1053, 1927, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161]

@@ -1,5 +1,5 @@
 /**
- * PostgreSQLStore: the catalog in a PostgreSQL database. The only file that knows the `pg` driver.
+ * PostgreSQLStore keeps the catalog in a PostgreSQL database. The only file that knows the `pg` driver.
  *
  * The pool is small on purpose: one connection belongs to the store that is open, a second one reads or takes over.
  */
@@ -261,7 +261,7 @@ function sqlStateOf(error: unknown): string | null {
     : null
 }
 
-/** Classes and codes of PostgreSQL's appendix A. */
+/** It goes by classes and codes of PostgreSQL's appendix A. */
 export function postgresKindOf(error: unknown): SqlFailureKind {
   const state = sqlStateOf(error)
   if (state === null) return 'lost'

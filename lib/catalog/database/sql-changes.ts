@@ -1,19 +1,21 @@
 /**
- * What a batch changes in the tables of a database, as a text that is kept beside them (`catalog_changes`) and written in the
- * same transaction: whoever knows the rows as they were before it (sql-known.ts) has them as they are now, and need not read
- * them all again. Each row is said with its number, so that what is made of the text is what a reading would give.
+ * What a batch changes in the tables of a database, as a text that is kept beside them (`catalog_changes`) and written
+ * in the same transaction: whoever knows the rows as they were before it (sql-known.ts) has them as they are now, and
+ * need not read them all again. Each row is said with its number, so that what is made of the text is what a reading
+ * would give.
  *
  * A text is cut in pieces, each of which can be taken for itself. What is longer than is worth while is not kept: in its
  * place stands that it isn't, and everybody reads the tables.
  *
- * The history of a catalog in a database. Each transaction leaves a mark in the row with the term, with a random part and with
- * the row's own numbers in it, and beside the tables it leaves what it has changed: the mark before it, the mark that it
- * leads to, and the changes. So whoever knows the catalog as of some mark finds from there what came after,
- * and finds no way to the row's mark where the database was brought back, was made anew, or where too much has come since.
+ * The history of a catalog is kept in its database. Each transaction leaves a mark in the row with the term, with a
+ * random part and with the row's own numbers in it, and beside the tables it leaves what it has changed: the mark before
+ * it, the mark that it leads to, and the changes. So whoever knows the catalog as of some mark finds from there what
+ * came after, and finds no way to the row's mark where the database was brought back, was made anew, or where too much
+ * has come since.
  *
- * A row whose numbers are not those of its mark was changed by somebody who knows nothing of marks: a hand, or a master of an
- * earlier version. It has no mark then, and the next transaction begins a new history. To have all that is there read by
- * everybody, after changing other rows by hand, the mark is set to NULL.
+ * A row whose numbers are not those of its mark was changed by somebody who knows nothing of marks: a hand, or a master
+ * of an earlier version. It has no mark then, and the next transaction begins a new history. To have all that is there
+ * read by everybody, after changing other rows by hand, the mark is set to NULL.
  */
 import { randomBytes } from 'node:crypto'
 import { Slices } from '../../base/slices.ts'

@@ -36,7 +36,7 @@ export class SqlErrors {
     return this.error('STALE_TERM', text, undefined)
   }
 
-  /** With the way back, for the log, the status and the page. */
+  /** It names the way back, for the log, the status and the page. */
   lost(what: string, { by }: Begun): CatalogError {
     const back =
       "Bring back the newest backup of the database; when what it holds is what is to be gone on with, stop all masters, run 'tajo catalog dump FILE' and 'tajo catalog load FILE --force', and start them"

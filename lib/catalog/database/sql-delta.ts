@@ -12,7 +12,7 @@ import { placeholders, type SqlConnection, type SqlValue, toSqlText } from './sq
 
 /** Which row is which, so that rows are found by number; as of the last commit. */
 export interface RowNumbers {
-  /** `file_no` of the files of each piece of each table, in their order. */
+  /** Holds `file_no` of the files of each piece of each table, in their order. */
   readonly files: WeakMap<FilePiece, readonly number[]>
   /** By name, query id, path, query id. */
   readonly databases: Map<string, number>

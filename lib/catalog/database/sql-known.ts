@@ -63,7 +63,7 @@ export class KnownRows {
     this.#mark = at.mark
   }
 
-  /** In one piece, as long as its text. Throws an Error, and is good for nothing then. */
+  /** It comes in one piece, as long as its text. Throws an Error, and is good for nothing then. */
   take({ no, follows, mark, changes, nextTableId }: KeptChange): void {
     if (follows !== this.#mark) throw new Error(`change ${no} doesn't follow what is known`)
     const maps = forkMaps(this.#state.maps)

@@ -33,7 +33,7 @@ export interface ReadCatalog {
   readonly numbers: RowNumbers
 }
 
-/** Inside the caller's transaction. Rejects SqlFailure and CatalogError CORRUPT. */
+/** It works inside the caller's transaction. Rejects SqlFailure and CatalogError CORRUPT. */
 export async function readCatalog(connection: SqlConnection): Promise<ReadCatalog> {
   const rows = async <T>(sql: string, make: (row: SqlRow) => T): Promise<T[]> =>
     (await connection.query(sql)).map(make)
@@ -191,7 +191,7 @@ class FilesRead {
   highest = 0
   #id = 0
   #list = FileList.EMPTY
-  /** Of the files of the table, by partition, in the order of its list. */
+  /** These are the counts of the table's files, by partition, in the order of its list. */
   #ofPartitions = new Map<string, number[]>()
 
   add(rows: readonly SqlRow[]): void {
@@ -211,7 +211,7 @@ class FilesRead {
     this.#list = this.#list.append(files)
   }
 
-  /** Of a table, or of all. */
+  /** This is the end of a table, or of all. */
   end(): void {
     if (this.#list.length > 0) this.lists.set(this.#id, this.#list)
     for (const partition of this.#list.partitions()) {
@@ -279,7 +279,7 @@ interface Paging<T> {
   readonly make: (row: SqlRow) => T
 }
 
-/** All rows, by that number. */
+/** Reads all rows, by that number. */
 async function readPaged<T>(
   connection: SqlConnection,
   { table, column, make }: Paging<T>,

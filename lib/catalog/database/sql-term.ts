@@ -24,7 +24,7 @@ import {
 } from './sql-connection.ts'
 
 const LOCK_POLL_MS = 20
-/** For so many polls a take-over waits for the row before it ends the session that holds it. */
+/** For so many looks a take-over waits for the row before it ends the session that holds it. */
 const LOCK_POLLS = 15
 /** A row that is locked for longer is somebody's whom nobody can end. */
 const LOCK_POLLS_MAX = 150

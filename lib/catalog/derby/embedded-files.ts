@@ -118,7 +118,7 @@ const tailOf = (size: number): Part => {
   return { at: size - bytes, bytes }
 }
 
-/** Opened by its name; null for none. `partOf`: what to read of a file of so many bytes. */
+/** Opens it by its name; null stands for none. `partOf`: what to read of a file of so many bytes. */
 async function look(path: string, partOf: (size: number) => Part): Promise<Seen | null> {
   try {
     const found = await openPath(path)

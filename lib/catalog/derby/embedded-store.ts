@@ -1,11 +1,11 @@
 /**
- * DerbyStore: the embedded catalog of a single master, in a directory of its own. Tajo keeps it in Apache Derby, here it
+ * DerbyStore is the embedded catalog of a single master, in a directory of its own. Tajo keeps it in Apache Derby, here it
  * is a file of another engine; what stays is its rule, one process only (`embedded-files.ts`).
  *
- * The engine goes on writing into a file that somebody has removed or cut off, so the file is looked for by its name before
- * a change is acknowledged, and its write-ahead log too (embedded-files.ts): where only that is gone, a checkpoint brings all
- * of it into the file. A mark beside them says that there was a catalog, so that its absence is not taken for a first start.
- * Written anew, the catalog gets a file of its own: what is damaged is moved aside.
+ * The engine goes on writing into a file that somebody has removed or cut off, so the file is looked for by its name
+ * before a change is acknowledged, and its write-ahead log too (embedded-files.ts): where only that is gone, a
+ * checkpoint brings all of it into the file. A mark beside them says that there was a catalog, so that its absence is
+ * not taken for a first start. Written anew, the catalog gets a file of its own: what is damaged is moved aside.
  */
 import { open as openPath, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -88,7 +88,7 @@ const servedOrMarked =
 interface EmbeddedServer extends SqlServer {
   /** Says from now on that there is a catalog. Rejects CatalogError: FULL, UNAVAILABLE. */
   makeMark(): Promise<void>
-  /** Its path; null for none. Rejects CatalogError UNAVAILABLE. */
+  /** Returns its path; null stands for none. Rejects CatalogError UNAVAILABLE. */
   findMark(): Promise<string | null>
   /** Rejects CatalogError: GONE, or UNAVAILABLE where nobody can tell now. */
   prove(what: 'appended' | 'everything'): Promise<void>

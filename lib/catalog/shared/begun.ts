@@ -33,7 +33,7 @@ const number10 = (number: number): string => String(number).padStart(10, '0')
 export const markFile = (term: number, part: number): string =>
   `begun-${number10(term)}-${number10(part)}`
 
-/** The marks among names, highest first. */
+/** Finds the marks among names, highest first. */
 export function marksOf(names: readonly string[]): { term: number; part: number }[] {
   return names
     .map((name) => /^begun-(\d{10})-(\d{10})$/.exec(name))

@@ -214,7 +214,7 @@ export async function checkpointMs(
   return head === null ? null : Date.parse((head as CheckpointHead).at)
 }
 
-/** The same of a snapshot of format 1 or 2. */
+/** Reads the same of a snapshot of format 1 or 2. */
 export async function readSnapshot(
   look: Look,
   path: string,

@@ -93,23 +93,23 @@ export interface Written {
 export interface NewFile {
   /** What stands there for certain: without a write that rejected. */
   readonly written: Written
-  /** At the end. When it rejects, nothing is known of what stands there. */
+  /** Writes at the end. When it rejects, nothing is known of what stands there. */
   write(bytes: Buffer): Promise<void>
   /** Removes what was written beyond `bytes`, durably. */
   cutTo(bytes: number): Promise<void>
-  /** fsync. */
+  /** Does fsync. */
   sync(): Promise<void>
   close(): Promise<void>
 }
 
 /** Paths are absolute. Everything but the answers named here rejects with a FileError. */
 export interface Files {
-  /** mkdir -p. */
+  /** Does mkdir -p. */
   makeDirs(path: string): Promise<void>
   list(path: string): Promise<string[] | 'missing'>
   /** The device that a path is on, or what exists above it: another one where its mount was taken away. */
   deviceOf?(path: string): Promise<number>
-  /** Exclusive create. `durable`: each write is on the disk when it answers; else `sync` is needed. */
+  /** This is the exclusive create. `durable`: each write is on the disk when it answers; else `sync` is needed. */
   create(path: string, options: { durable: boolean }): Promise<NewFile | 'exists'>
   /**
    * Whether one process may read what another still appends to; left out, it may. Where it may not (HDFS through its NFS
@@ -135,8 +135,8 @@ const WRITE_BYTES = 4 * 1024 * 1024
 const TAIL_BYTES = 256
 
 /**
- * On the real disk. What `directory` is on decides whether O_DIRECT is used, and which rules hold; it need not exist yet.
- * `below` and what it lies in is never made: where it is missing its mount is gone.
+ * These are files on the real disk. What `directory` is on decides whether O_DIRECT is used, and which rules hold; it
+ * need not exist yet. `below` and what it lies in is never made: where it is missing its mount is gone.
  */
 export function openFiles(directory: string, below = '/'): Files {
   const fileSystem = once(() => fileSystemOf(directory))

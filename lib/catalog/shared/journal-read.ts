@@ -48,9 +48,9 @@ interface Read {
 }
 
 /**
- * The groups from one place on, to another or to the last whole one. Rejects as `findJournal`, with CatalogError CORRUPT also
- * where the journal ends before `upTo`, or what is there is not what a reference has named, and with Changed where what
- * stands before `from` is not `tail` any more.
+ * Reads the groups from one place on, to another or to the last whole one. Rejects as `findJournal`, with CatalogError
+ * CORRUPT also where the journal ends before `upTo`, or what is there is not what a reference has named, and with
+ * Changed where what stands before `from` is not `tail` any more.
  */
 export async function readGroups(
   { files, turns, onProgress = () => {} }: Pick<Look, 'files' | 'turns' | 'onProgress'>,

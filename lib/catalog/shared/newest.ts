@@ -157,7 +157,7 @@ async function newestIn(
   return null
 }
 
-/** Highest first. */
+/** They come highest first. */
 async function partsBeyond(files: Files, directory: string, highest: number): Promise<number[]> {
   const parts: number[] = []
   for (let part = highest + 1; ; part += 1) {

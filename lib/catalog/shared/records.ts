@@ -4,9 +4,9 @@
  *
  *     0000002f 5d1c9a03 {"seq":1,"transactions":[…]}
  *
- * A group of transactions as records of a journal, and whole again of them. What is short is one record. What is long is as
- * many as it takes, and the last one completes it: so no record is longer than some hundred thousand characters, however
- * many files a change adds, and each is encoded, written, read and applied by itself.
+ * Makes records of a journal from a group of transactions, and the group again from them. What is short is one record.
+ * What is long is as many as it takes, and the last one completes it: so no record is longer than some hundred thousand
+ * characters, however many files a change adds, and each is encoded, written, read and applied by itself.
  *
  *     {"seq":17,"transactions":[…]}                         a short group
  *     {"seq":18,"pieces":[…]} … {"seq":18,"end":3}          a long one, of three records and their end
@@ -45,7 +45,7 @@ const RECORD_CHARS = 256 * 1024
 export const isLong = (transactions: readonly Transaction[]): boolean =>
   transactions.reduce((sum, one) => sum + 1 + sizeOf(one), 0) > SHORT_ROWS
 
-/** One for a short group. Each step is small: they can be taken in slices. */
+/** There is one for a short group. Each step is small: they can be taken in slices. */
 export function* groupRecords(
   seq: number,
   transactions: readonly Transaction[],

@@ -45,7 +45,7 @@ interface Lost {
   readonly why: string
 }
 
-/** Newest first. Rejects with FileError where the directory itself can't be listed. */
+/** They come newest first. Rejects with FileError where the directory itself can't be listed. */
 export async function findRestorable(
   files: Files,
   directory: string,
@@ -130,7 +130,7 @@ interface Candidate {
   readonly sizeBytes: number | null
 }
 
-/** Newest first. One that nothing says to be whole is tried, too, where it may be read while it grows. */
+/** They come newest first. One that nothing says to be whole is tried, too, where it may be read while it grows. */
 function checkpointsIn(names: readonly string[], part: number, mayReadAll: boolean): Candidate[] {
   const whole = wholeCheckpointsOf(names).filter((one) => one.part === part)
   const unsigned = checkpointsOf(names)

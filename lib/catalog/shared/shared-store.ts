@@ -292,7 +292,7 @@ export class SharedStore implements ReadableStore {
     return names === 'missing' ? [] : names
   }
 
-  /** Asked for beside the reading of the files. */
+  /** It is asked for beside the reading of the files. */
   #history(upTo: number): Promise<Served> | null {
     const asked = this.#served?.(upTo) ?? null
     // Whoever waits for it hears of a failure; one who has failed before that waits no more.

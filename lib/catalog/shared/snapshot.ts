@@ -27,7 +27,7 @@ export interface SnapshotHead {
 export const encodeStop = (term: number, part: number): Buffer =>
   encodeRecord({ snapshot: STOP_FORMAT, term, part })
 
-/** Null when not even that is whole. CatalogError BAD_STORE for a newer format. */
+/** Null when not even that is whole. A newer format is CatalogError BAD_STORE. */
 export function readSnapshotHead(bytes: Buffer, path: string): SnapshotHead | null {
   let head: SnapshotHead | null = null
   const takeFirst = (value: unknown): void => {

@@ -199,7 +199,7 @@ async function replaced(context: CommandContext, { store, name, data, term }: Re
   return EXIT.done
 }
 
-/** The newest epoch; refuses while any master lives, by its heartbeat or by its own answer. */
+/** Finds the newest term; refuses while any master lives, by its heartbeat or by its own answer. */
 async function refuseLiving(context: CommandContext): Promise<number> {
   const { masters, picture, directoryError } = await lookAround(
     await loadCluster(context),

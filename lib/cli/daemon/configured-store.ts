@@ -35,7 +35,7 @@ export const newerOrigin = (configured: Origin, other: Origin): Origin => ({
 
 const CREDENTIALS = /^(user|username|password|passwd|pwd)$/i
 
-/** `uri` without user and password, be they before the host or among the parameters. */
+/** Returns `uri` without user and password, be they before the host or among the parameters. */
 export function withoutCredentials(uri: string): string {
   const bare = uri.replace(/(:\/\/)[^/@]*@/, '$1')
   if (bare.startsWith('jdbc:derby:')) return keepParameters(bare, ';', ';')

@@ -102,7 +102,7 @@ const CHILD = fileURLToPath(new URL('./directory-child.js', import.meta.url))
 
 type Request<Op extends DirectoryRequest['op']> = DirectoryRequest & { readonly op: Op }
 
-/** What the child said instead of an answer, with the library's code. */
+/** It says what the child said instead of an answer, with the library's code. */
 export class DirectoryRefusal extends CliError {
   readonly code: string
   constructor(code: string | null, message: string) {
@@ -112,8 +112,9 @@ export class DirectoryRefusal extends CliError {
 }
 
 /**
- * The directory's answer. Rejects with a CliError (`DirectoryRefusal`, where the child has said why): exit code 4 for what the library calls UNSAFE, 1 for everything
- * else, also when there is no answer within `deadlineMs` from its beginning, or no beginning within `startMs`.
+ * Returns the directory's answer. Rejects with a CliError (`DirectoryRefusal`, where the child has said why): exit code
+ * 4 for what the library calls UNSAFE, 1 for everything else, also when there is no answer within `deadlineMs` from its
+ * beginning, or no beginning within `startMs`.
  */
 export async function askDirectory<Op extends DirectoryRequest['op']>(
   request: Request<Op>,

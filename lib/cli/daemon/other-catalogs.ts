@@ -106,7 +106,7 @@ const lostHere = (start: Start): string | null =>
     ? `the one that was served here is gone (${tracePath(start.conf)} says that it was): put it back from a backup, or 'tajo catalog load FILE' a dump; where it was removed on purpose, remove that file as well`
     : inWarehouse(start)
 
-/** For the next start with another catalog. Called by a master without high availability when it serves. */
+/** Leaves it for the next start with another catalog. Called by a master without high availability when it serves. */
 export function leaveTrace(conf: Configuration): void {
   const path = tracePath(conf)
   const text = traceOf(conf)
@@ -187,7 +187,7 @@ function isFormed(conf: Configuration): boolean {
   return exists(join(ha, 'cluster.json')) || namesIn(join(ha, 'history')).length > 0
 }
 
-/** The other store of the same root directory. */
+/** Tells the other store of the same root directory. */
 function beside({ conf }: Start): string | null {
   const root = conf.get('tajo.rootdir')
   if (nameOf(conf) === 'DerbyStore' && holdsShared(root)) {

@@ -53,7 +53,7 @@ function noneIfMissing(error: NodeJS.ErrnoException): string[] {
   throw error
 }
 
-/** For a master without high availability. Rejects with an Error that names who uses the directory. */
+/** It is for a master without high availability. Rejects with an Error that names who uses the directory. */
 export async function useAlone(use: SingleUse): Promise<{ release(): void }> {
   const { haDirectory, rootDirectory, address, timing, onLost, onPutBack } = use
   const mark = markOf(haDirectory, rootDirectory)
@@ -130,7 +130,9 @@ async function until(limitMs: () => number, signal: AbortSignal): Promise<null> 
   }
 }
 
-/** For a master with high availability. Rejects with GuardError HELD naming the master that uses the directory alone. */
+/**
+ * It is for a master with high availability. Rejects with GuardError HELD naming the master that uses the directory alone.
+ */
 export function requireNobodyAlone(haDirectory: string, rootDirectory: string): Promise<void> {
   const mark = markOf(haDirectory, rootDirectory)
   return requireUnheld(mark, worldOf(mark))

@@ -1,8 +1,9 @@
 /**
  * A master's look at the tables' directory, which may be another mount than the one of `system/`: where it hangs, fails or
- * is not mounted, nobody but the queries would tell. Once a period, one call at a time.
+ * is not mounted, nobody but the queries would tell. It looks once a period, one call at a time.
  *
- * It is made by the first table, so a missing or empty one is nothing wrong, unless the catalog has tables with files in it.
+ * It is made by the first table, so a missing or empty one is nothing wrong, unless the catalog has tables with files in
+ * it.
  */
 import { readdir } from 'node:fs/promises'
 import type { Log } from '../../base/log.ts'

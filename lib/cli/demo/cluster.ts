@@ -22,7 +22,7 @@ import { failure, oneLine } from '../exit.ts'
 
 /** Of these the first is the reservation itself. */
 export const BLOCK_PORTS = 50
-/** Below Tajo's own ports, and below those that systems usually give to outgoing connections. */
+/** They lie below Tajo's own ports, and below those that systems usually give to outgoing connections. */
 const FIRST = 10_000
 const END = 26_000
 /** Every user may open the ports from here on. */

@@ -63,7 +63,7 @@ export class DemoStream {
   }
 }
 
-/** The epoch of the active master on that port; null where nobody answers or one that isn't active. */
+/** Asks for the term of the active master on that port; null where nobody answers or one that isn't active. */
 async function askOnce(port: number): Promise<number | null> {
   try {
     const { status, body } = await exchange({ host: 'localhost', port }, '/rpc/client/status', {

@@ -62,7 +62,7 @@ const whoCells = (entry: HistoryEntry): string[] => [
   byWhom(entry),
 ]
 
-/** One row a term with every phase. */
+/** It has one row a term with every phase. */
 export function historyTable(entries: readonly HistoryEntry[]): string {
   const titles = [...PHASES, 'total'].map((title) => title.toUpperCase())
   const columns = [...WHO, ...titles.map((title): Column => ({ title, align: 'right' }))]
@@ -72,7 +72,7 @@ export function historyTable(entries: readonly HistoryEntry[]): string {
   )
 }
 
-/** The short form for `-status`. */
+/** This is the short form for `-status`. */
 export function transitionsTable(entries: readonly HistoryEntry[]): string {
   return table(
     [...WHO, { title: 'TOOK', align: 'right' }],

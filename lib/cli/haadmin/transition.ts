@@ -40,7 +40,7 @@ import { runOverSsh } from '../start/ssh.ts'
 import type { HaadminCall } from './call.ts'
 import { findMaster, unknownMaster } from './known-master.ts'
 
-/** The host to run the command on, or null for this one. */
+/** Tells the host to run the command on, or null for this one. */
 async function whereToGo(master: KnownMaster, facts: HostFacts): Promise<string | null> {
   const { host } = parseAddress(master.address, 'master')
   const told = master.asked.answered ? master.asked.answer.hostname : null
@@ -276,7 +276,7 @@ class Tries {
     if (failure !== null && failure.term > this.#epoch) this.#told.set(address, failure.text)
   }
 
-  /** Empty for none. */
+  /** They are empty for none. */
   get words(): string {
     return [...this.#told].map(([address, text]) => `; ${address} ${text}`).join('')
   }

@@ -1,6 +1,6 @@
 /**
- * One HTTP exchange with a master, JSON both ways, over TCP or over its Unix socket, with a deadline for the whole of
- * it. A master that is stopped or frozen still accepts connections: only a complete answer counts.
+ * Makes one HTTP exchange with a master, JSON both ways, over TCP or over its Unix socket, with a deadline for the whole
+ * of it. A master that is stopped or frozen still accepts connections: only a complete answer counts.
  */
 import { type IncomingHttpHeaders, request } from 'node:http'
 

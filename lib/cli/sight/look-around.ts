@@ -6,7 +6,7 @@
  * A master's answer to the umbilical status request (`umbilical.status` in rpc/contract.ts), read by hand: the contract's
  * own parser costs more time to load than everything else that `haadmin -getState` does.
  *
- * Without address, state and epoch it is no master's answer. Everything else may be missing, so that this tool can ask
+ * Without address, state and term it is no master's answer. Everything else may be missing, so that this tool can ask
  * masters of other versions.
  */
 import { WHY_UNREACHABLE } from '../../base/failures.ts'
@@ -86,7 +86,7 @@ const DIRECTORY_EXTRA_MS = 6000
 export const askMs = (cluster: Cluster): number =>
   Math.min(2000, Math.max(500, cluster.timing.deadlineMs))
 
-/** Long enough to see a live heartbeat move at least twice: each moves by its own master's renewal period. */
+/** It is long enough to see a live heartbeat move at least twice: each moves by its own master's renewal period. */
 export function watchMs(cluster: Cluster, picture: DirectoryPicture): number {
   const theirs = picture.masters.map(({ periods }) => periods?.renewMs ?? 0)
   return Math.ceil(Math.max(cluster.timing.renewMs, ...theirs) * 2.5)

@@ -2,12 +2,11 @@
  * What can be known of the cluster right now, put together from two independent sources: each master's own answer, and
  * what the shared directory shows. Pure: `look-around.ts` fetches both.
  *
- * A master's own answer counts for more than the directory, and a higher epoch for more than a lower one. Where neither
+ * A master's own answer counts for more than the directory, and a higher term for more than a lower one. Where neither
  * speaks, the state is unknown, and stays so.
  *
  * Which cluster it is says the directory; only where that says nothing, the masters, if they agree. A master that answers
- * for another one, or for none, which is how older states answer, has said nothing of ours: neither its state nor its
- * epoch is looked at.
+ * for another one, or for none, which is how older states answer, has said nothing of ours: neither its state nor its term is looked at.
  */
 import type {
   DirectoryNote,
@@ -18,7 +17,7 @@ import type {
 import { NAMES_NONE } from '../../rpc/cluster-id.ts'
 import { sameAddress } from '../address.ts'
 
-/** A master's own answer to the umbilical status request, as far as the tools use it. */
+/** What a master itself answers to the umbilical status request, as far as the tools use it. */
 export interface MasterAnswer {
   readonly address: string
   readonly state: MasterState
@@ -78,7 +77,7 @@ export interface KnownMaster {
 
 export interface Sight {
   readonly directory: string
-  /** Null: neither the directory nor the masters tell, or the masters tell several. */
+  /** It is null where neither the directory nor the masters tell it, or the masters tell several. */
   readonly clusterId: string | null
   readonly picture: DirectoryPicture | null
   /** Why there is no picture. */
@@ -156,7 +155,7 @@ export function addressesOf(
   return seen
 }
 
-/** The master that says it is active, in the highest epoch; null when none says so. */
+/** The master that says it is active, in the highest term; null when none says so. */
 export function answeringActive(sight: Sight): MasterAnswer | null {
   const actives = sight.masters.flatMap(({ asked }) =>
     asked.answered && asked.answer.state === 'active' ? [asked.answer] : [],
@@ -175,7 +174,7 @@ export function activeAddress(sight: Sight): string | null {
   return known?.asked.answered === true ? null : renewing.address
 }
 
-/** The newest epoch that a master has seen begin: its holder is the one to follow. */
+/** The newest term that a master has seen begin: its holder is the one to follow. */
 export const begunEpoch = (sight: Sight): number =>
   Math.max(0, ...sight.masters.map(({ asked }) => (asked.answered ? asked.answer.epoch : 0)))
 

@@ -169,7 +169,7 @@ async function whoIsWho({ masters, haDirectory }: Plan): Promise<Sight> {
   })
 }
 
-/** The exit code. */
+/** Returns the exit code. */
 async function waitForActive(plan: Plan, goal: Goal): Promise<number> {
   const { masters, haDirectory } = plan
   let clusterId: string | null = null

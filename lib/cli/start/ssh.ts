@@ -1,5 +1,5 @@
 /**
- * Running a command on another host through the system's ssh client.
+ * Runs a command on another host through the system's ssh client.
  *
  * Never asks anything (BatchMode), never waits for ever (ConnectTimeout, keep-alive questions, an overall deadline),
  * and passes no text through a shell here: arguments go to ssh as a list, and each word of the remote command is quoted.
@@ -26,7 +26,7 @@ interface RemoteCommand {
   readonly words: readonly string[]
 }
 
-/** The arguments of ssh. A host name that ssh could take for something else is a usage error. */
+/** Makes the arguments of ssh. A host name that ssh could take for something else is a usage error. */
 export function sshArguments(command: RemoteCommand): string[] {
   if (!isHostName(command.host)) {
     throw usageError(`'${command.host}' is not a host name: can't run a command there`)

@@ -38,7 +38,7 @@ export class Completion {
     this.#clock = clock
   }
 
-  /** Candidates for the last word of `line`, and that word. Never rejects. */
+  /** Tells candidates for the last word of `line`, and that word. Never rejects. */
   async complete(line: string): Promise<[string[], string]> {
     const word = /[^\s(),;=<>+*/'"]*$/.exec(line)?.[0] ?? ''
     const before = line.slice(0, line.length - word.length)

@@ -1,4 +1,4 @@
-/** What `tsql --help` and `\?` print. */
+/** This is what `tsql --help` and `\?` print. */
 
 export const USAGE = `Usage: tsql [options] [DATABASE]
 

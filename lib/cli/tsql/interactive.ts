@@ -1,9 +1,10 @@
 /**
- * The shell at a terminal. While something runs, the terminal is as other programs have it: what is typed waits in the
- * kernel, and Ctrl-C comes as a signal, which ends what runs and not the shell. At the prompt Ctrl-C drops the line,
- * Ctrl-D ends.
+ * This is the shell at a terminal. While something runs, the terminal is as other programs have it: what is typed waits
+ * in the kernel, and Ctrl-C comes as a signal, which ends what runs and not the shell. At the prompt Ctrl-C drops the
+ * line, Ctrl-D ends.
  *
- * Statements from `-c`, `-f` or a pipe, one after the other. Stops at the first that fails, unless it is told not to.
+ * It takes statements from `-c`, `-f` or a pipe, one after the other. Stops at the first that fails, unless it is told
+ * not to.
  */
 import { createInterface, type Interface } from 'node:readline'
 import type { ReadStream, WriteStream } from 'node:tty'
@@ -139,7 +140,7 @@ class Lines {
     return this.#lines.length
   }
 
-  /** Null after the last one. */
+  /** It returns null after the last one. */
   async next(): Promise<string | null> {
     while (this.#lines.length === 0 && !this.#closed) {
       await new Promise<void>((done) => {

@@ -65,7 +65,9 @@ export class ClusterMemory {
     }
   }
 
-  /** Written whole beside it first: two shells that learn at once leave one of their words. Rejects where it can't. */
+  /**
+   * It is written whole beside it first: two shells that learn at once leave one of their words. Rejects where it can't.
+   */
   async remember(learnt: Remembered): Promise<void> {
     // Modes of directories that are there already are their user's business, but for ours.
     await mkdir(this.#directory, { recursive: true, mode: 0o700 })

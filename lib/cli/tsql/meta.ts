@@ -42,7 +42,7 @@ async function admin(
   }
 }
 
-/** By its id or the beginning of it. */
+/** Finds it by its id or the beginning of it. */
 async function find(shell: Shell, id: string | undefined): Promise<QueryRecord> {
   if (id === undefined) throw usageError('the id of a query is missing (\\admin -list tells them)')
   const all = (await shell.client.queries(LISTED)).filter(({ queryId }) => queryId.startsWith(id))

@@ -1,6 +1,6 @@
 /**
- * tsql's command line. What scripts type all day is read right here, without loading the argument parser; whatever is
- * not plain enough goes to it (option-parser.ts), and so does every mistake.
+ * This is tsql's command line. What scripts type all day is read right here, without loading the argument parser;
+ * whatever is not plain enough goes to it (option-parser.ts), and so does every mistake.
  *
  * `${name}` in scripts, filled in from `-param name=value`, as Tajo does. The value goes in as it is, quotes and all.
  */
@@ -54,7 +54,7 @@ const TAKE_ANYTHING: ReadonlySet<string> = new Set(
   ['c', 'f', 'file', 'param'].flatMap((name) => [`-${name}`, `--${name}`]),
 )
 
-/** The command line with each of these and its value as one word, as `-c=select 1`. */
+/** Returns the command line with each of these and its value as one word, as `-c=select 1`. */
 export function valuesJoined(argv: readonly string[]): string[] {
   const words: string[] = []
   for (let i = 0; i < argv.length; i++) {

@@ -4,11 +4,11 @@
  *
  * CSV as RFC 4180 quotes it, with a line of names and lines that end as Unix tools expect. NULL is nothing, '' is `""`.
  *
- * One JSON document for each result: a list of objects, a row a line. Numbers that JSON's readers would round arrive as
- * text and stay so. A name that comes twice gets a number, since an object can't hold it twice.
+ * One JSON document is printed for each result: a list of objects, a row a line. Numbers that JSON's readers would round
+ * arrive as text and stay so. A name that comes twice gets a number, since an object can't hold it twice.
  *
- * A table for people. Columns are as wide as the first rows need; later rows that need more stick out, because waiting
- * for the last row of a long result would mean keeping all of it. Numbers stand to the right.
+ * A table is printed for people. Columns are as wide as the first rows need; later rows that need more stick out,
+ * because waiting for the last row of a long result would mean keeping all of it. Numbers stand to the right.
  */
 import type { Column, Row } from '../../client/index.ts'
 import { CONTROL } from '../print.ts'
@@ -146,7 +146,7 @@ function field(value: unknown): string {
 
 interface Printer {
   rows(batch: readonly Row[]): string
-  /** After the last row. */
+  /** It is called after the last row. */
   end(): string
 }
 

@@ -115,7 +115,7 @@ export class ProgressBar {
     return terminal.redraw === null ? null : new ProgressBar(terminal.redraw, clock)
   }
 
-  /** `progress` from 0 to 1; `state` in a word. */
+  /** `progress` goes from 0 to 1; `state` is a word. */
   update(progress: number, state: string): void {
     this.#progress = Math.min(1, Math.max(0, progress))
     this.#state = state

@@ -40,7 +40,7 @@ export class Settings {
     }
   }
 
-  /** Back to the default. False: none of the shell's own. */
+  /** Goes back to the default. False: none of the shell's own. */
   unset(name: string): boolean {
     const defaults = new Settings('table').list()
     const value = defaults.get(name.toUpperCase())

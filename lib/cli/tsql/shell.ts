@@ -180,7 +180,7 @@ function sizeOf(row: readonly unknown[]): number {
   return bytes
 }
 
-/** `120 B`, `1.2 kB`, `172.0 MB`. */
+/** Tells it as `120 B`, `1.2 kB`, `172.0 MB`. */
 export function byteText(bytes: number): string {
   const units = ['kB', 'MB', 'GB', 'TB', 'PB']
   if (bytes < 1000) return `${bytes} B`

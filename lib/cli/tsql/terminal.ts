@@ -52,7 +52,7 @@ export class HistoryFile {
 export interface Terminal {
   /** Resolves when more may be written. */
   out(text: string): Promise<void>
-  /** A line to stderr. */
+  /** Writes a line to stderr. */
   err(line: string): void
   /** Overwrites the last line of stderr that this wrote; an empty text takes it away. Null where nobody would see it. */
   readonly redraw: ((text: string) => void) | null

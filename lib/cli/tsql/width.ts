@@ -42,7 +42,7 @@ const WIDE: readonly (readonly [number, number])[] = [
 const within = (code: number, ranges: readonly (readonly [number, number])[]): boolean =>
   ranges.some(([from, to]) => code >= from && code <= to)
 
-/** Of a text without control characters. */
+/** The text has no control characters. */
 export function displayWidth(text: string): number {
   if (/^[ -~]*$/.test(text)) return text.length
   let width = 0

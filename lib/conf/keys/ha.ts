@@ -1,6 +1,6 @@
 /**
  * Keys of high availability: who stands by for whom, how a lost master is noticed, and the periods of the protocol. Nearly
- * all periods derive from one key, so that they fit each other in whatever cluster.
+ * all periods are made from one key, so that they fit each other in whatever cluster.
  */
 import { builtOn, PERIOD_RULES, type Period } from '../../ha/index.ts'
 import { type KeySpec, LONGEST_MS } from './spec.ts'
@@ -20,8 +20,8 @@ export const PERIOD_KEYS = {
 } as const satisfies Readonly<Record<Period, string>>
 
 /**
- * A period of the protocol, with the protocol's own formula as its default. The inequalities among them are checked where
- * the protocol starts.
+ * Makes a key of a period of the protocol, with the protocol's own formula as its default. The inequalities among them
+ * are checked where the protocol starts.
  */
 const period = (name: Period) => ({
   type: 'duration' as const,

@@ -50,7 +50,7 @@ export const FIRST_COUNTER_MS = 1_790_000_000_000
 /** A name that no other check uses. Leftovers of a crashed one bear another name and do no harm. */
 export const newScratchName = (): string => `check-${randomUUID()}`
 
-/** The disk as seen from one directory below it. */
+/** Returns the disk as seen from one directory below it. */
 export function below(disk: Disk, directory: string): Disk {
   const at = (path: string): string => `${directory}/${path}`
   return {

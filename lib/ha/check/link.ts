@@ -77,7 +77,7 @@ function failureOf({ message, errno, path }: NonNullable<PeerAnswer['error']>): 
     : new DiskError(errno, path ?? '', said)
 }
 
-/** One line of the conversation, or null for anything else. */
+/** Reads one line of the conversation, or null for anything else. */
 export function parseLine<T extends { readonly id: number }>(line: string): T | null {
   if (!line.startsWith('{"id":')) return null
   try {

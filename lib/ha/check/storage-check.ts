@@ -1,5 +1,5 @@
 /**
- * Whether a directory can carry the protocol. Two depths:
+ * Whether a directory can carry the protocol. It has two depths:
  *
  * - `quickCheck`, at every start: refuses what is wrong beyond doubt, in some hundred calls from this host alone.
  * - `checkStorage`, for `-checkSharedDir`: every operation that the protocol rests on, measured, and with a peer on another
@@ -69,7 +69,7 @@ interface StorageReport {
   readonly checks: readonly StorageCheck[]
   /** The smallest step of an mtime that is kept; null when it could not be measured. */
   readonly granularityMs: number | null
-  /** 95th percentile of the slowest of renewal, look and create, on either host; null when not measured. */
+  /** The 95th percentile of the slowest of renewal, look and create is meant, on either host; null when not measured. */
   readonly p95Ms: number | null
   /** The smallest monitor interval for that latency. */
   readonly smallestMonitorMs: number | null
@@ -186,7 +186,7 @@ export interface QuickCheck {
   readonly medianMs: number
   /** 95th percentile of a renewal. */
   readonly p95Ms: number
-  /** True when file events tell nothing about other hosts: everything but a known local file system. */
+  /** It is true where file events tell nothing about other hosts: on everything but a known local file system. */
   readonly network: boolean
   readonly fsType: string
   readonly profile: StorageProfile

@@ -133,7 +133,7 @@ async function sameDirectory({ disk, scratch, link }: PeerSpace): Promise<Findin
   return { ok: false, detail }
 }
 
-/** The same call on both hosts at once. Our own start moves through the time the request takes to get there. */
+/** Makes the same call on both hosts at once. Our own start moves through the time the request takes to get there. */
 async function race<T>(space: PeerSpace, rounds: number, call: RacedCall<T>): Promise<[T, T][]> {
   const rttMs = await roundTrip(space.link)
   const results: [T, T][] = []

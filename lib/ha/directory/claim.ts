@@ -1,13 +1,14 @@
 /**
  * Claiming a term: five exclusive steps, each of which can only be lost, never undone by somebody slow.
  *
- *  1. `epoch-n/` by mkdir through proper-lockfile. Picks the winner on NFS; on an HDFS gateway everybody wins it.
+ *  1. `epoch-n/` is made by mkdir through proper-lockfile. Picks the winner on NFS; on an HDFS gateway everybody wins it.
  *  2. `history/n.json` by exclusive create: the number is taken for ever. Only now may a heartbeat be made: its name must
  *     never be used again, not after it was unlinked and not after its directory was swept, or a deposed holder that was
  *     paused before a renewal would find it living.
- *  3. `heartbeat` by exclusive create. From here on the term is renewed.
- *  4. `claim.json` by exclusive create, saying open. If it exists, a higher term has closed this one.
- *  5. `history/n.opened.json` by exclusive create. If it exists, the term was swept while we were paused before 3 or 4, and
+ *  3. `heartbeat` is made by exclusive create. From here on the term is renewed.
+ *  4. `claim.json` is made by exclusive create, saying open. If it exists, a higher term has closed this one.
+ *  5. `history/n.opened.json` is made by exclusive create. If it exists, the term was swept while we were paused before
+ *     3 or 4, and
  *     its directory was made again by a contender even slower than us.
  *
  * test/sim/terms.ts shows each of them to be needed. A reply can be lost after success: steps 2, 4 and 5 then find their

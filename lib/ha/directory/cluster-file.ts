@@ -60,7 +60,7 @@ export async function whoseIsIt(
 export const isSame = (a: ClusterFile, b: ClusterFile): boolean =>
   a.clusterId === b.clusterId && generationOf(a) === generationOf(b)
 
-/** The newest format's record above that term. By listing, so that no absence gets cached on NFS. */
+/** Finds the newest format's record above that term. By listing, so that no absence gets cached on NFS. */
 async function formatAbove(
   disk: Disk,
   purpose: Purpose,

@@ -1,5 +1,5 @@
 /**
- * formatHA: clearing the HA directory without ever lowering the epoch.
+ * formatHA clears the HA directory without ever lowering the term.
  *
  * It is a take-over too: it claims the next term in the tool's name and ends all below, so that a master which was cut
  * off and comes back meets its end. Only then are the old terms, the backups' files, the cluster file and the secret

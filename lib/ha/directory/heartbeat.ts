@@ -8,7 +8,7 @@
  * (Where a freed inode goes to the next file at once, as on ext4, that may tell nothing; there mkdir is exclusive, and a
  * number can't be taken twice as long as its directory stands.)
  *
- * Some mounts number their files anew. There claim.json has another inode as well, and still says that the term is ours;
+ * There are mounts that number their files anew. There claim.json has another inode as well, and still says that the term is ours;
  * where it has the one that it had, or names somebody else, the heartbeat is not ours any more.
  *
  * The mtimes that a keeper writes grow strictly, and are near the wall clock only so that `ls -l` reads well.
@@ -69,7 +69,7 @@ export class Heartbeat {
     this.#claimId = await this.#idOf(claimFile(this.term))
   }
 
-  /** By path, never through an open file. `replaced`: another file has its name. Rejects with DiskError. */
+  /** It goes by path, never through an open file. `replaced`: another file has its name. Rejects with DiskError. */
   async renew(mtimeMs: number): Promise<Touched> {
     const sameAs = this.#beatId ?? undefined
     const outcome = await this.#disk.touch('renew', heartbeatFile(this.term), mtimeMs, sameAs)

@@ -82,8 +82,8 @@ export async function servedRecord(
 const MORE_ASKED = 100
 
 /**
- * Newest first, at most `limit`. Tombstones of swept numbers that nobody ever held are left out, and so are old ones that
- * never served, where there are many of them.
+ * They come newest first, at most `limit`. Tombstones of swept numbers that nobody ever held are left out, and so are
+ * old ones that never served, where there are many of them.
  */
 export async function readHistory(disk: Disk, limit: number): Promise<HistoryEntry[]> {
   const names = await disk.list('history', HISTORY_DIR)

@@ -4,7 +4,7 @@
  * New names are found by listing their directory, never by asking for the name: on NFS a cached absence lasts up to
  * 30 s, a listing is fresh. A heartbeat that was seen once is glimpsed directly from then on: its absence is news then.
  * In a quiet cluster a look costs one listing and one open + fstat + close, and a term that was ended or released costs
- * nothing more: looks that take longer than two polls would never add up to a patience. The same where claims have failed
+ * nothing more: looks that take longer than two of their periods would never add up to a patience. The same where claims have failed
  * by the thousand: only the newest terms are listed one by one, of those far below only what history/ says was opened,
  * since nobody serves before that. And history/ is read again only when the newest terms have changed, or one of them
  * beats, or now and then: names come into it by claims, which begin with a new term, and by the claims of those far
@@ -45,7 +45,7 @@ const GONE = `${ACTIVE_DIR}/ is gone from the HA directory: it was removed, or i
 
 /** So many of the newest terms are looked into, whatever history/ says: one of them may be claimed just now. */
 const NEAR_TERMS = KEPT_TERMS
-/** At the same time: one after the other would take longer than two polls where the storage is slow. */
+/** At the same time: one after the other would take longer than two periods of looks where the storage is slow. */
 const LISTED_AT_ONCE = 4
 
 /** So many looks may go by on what history/ said before: about an M. */
@@ -64,7 +64,7 @@ interface Reading {
   looks: number
 }
 
-/** Highest first. Thousands are sorted as numbers, without a call for each comparison. */
+/** They come highest first. Thousands are sorted as numbers, without a call for each comparison. */
 function termsIn(names: readonly string[]): number[] {
   const terms = names.map(termOf).filter((term) => term !== null)
   return [...Float64Array.from(terms).sort().reverse()]
@@ -151,7 +151,10 @@ export class Looker {
     this.#served.add(term)
   }
 
-  /** Far below the newest, above the newest that served, and never opened as far as is known. Of the last look. */
+  /**
+   * Far below the newest, above the newest that served, and never opened as far as is known. They are those of the last
+   * look.
+   */
   get unopened(): readonly number[] {
     return this.#unopened
   }

@@ -88,7 +88,7 @@ async function raise(ports: Ports, { to, aside }: Raised): Promise<void> {
   if ((await disk.replace('setup', CLUSTER_FILE, aside)) === 'refused') await remake(ports, to)
 }
 
-/** Without a rename. */
+/** It does without a rename. */
 async function remake(ports: Ports, to: ClusterFile): Promise<void> {
   const { disk } = ports
   if ((await disk.create('setup', NEXT_CLUSTER_FILE, encode(to))) === 'exists') {

@@ -1,6 +1,6 @@
 /**
- * The search for a live master of the same address. A start is refused while there is one: two masters under one name
- * would unlink each other's files.
+ * This is the search for a live master of the same address. A start is refused while there is one: two masters under one
+ * name would unlink each other's files.
  */
 import type { Timing } from '../rules/timing.ts'
 import { HaError } from '../words/errors.ts'

@@ -29,7 +29,7 @@ interface OfferAnswer {
 }
 
 export interface Publication {
-  /** Umbilical address of the member, and the nonce of this life of it. */
+  /** Umbilical address of the member, and the nonce of its life. */
   readonly address: string
   readonly nonce: string
   readonly rank: Rank
@@ -57,7 +57,7 @@ export function publicationOf(name: string): { life: string; n: number } | null 
 
 export const inBackups = (name: string): string => `${BACKUP_DIR}/${name}`
 
-/** Null for a torn or foreign text. */
+/** It returns null for a torn or foreign text. */
 export function decodePublication(text: string): Publication | null {
   try {
     const value: unknown = JSON.parse(text)

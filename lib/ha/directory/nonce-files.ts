@@ -31,7 +31,7 @@ export class DirectoryProof {
     this.#needBytes = needBytes
   }
 
-  /** Null before the first proof. */
+  /** It is null before the first proof. */
   get space(): SpaceReport | null {
     return this.#report
   }
@@ -83,7 +83,7 @@ export class NonceFiles {
   readonly #missed = new Set<string>()
 
   /**
-   * Nonces lie in `name`, in `directory` (absolute). Nothing is touched before the first call; all reject with the system's
+   * The nonces are kept in `name`, in `directory` (absolute). Nothing is touched before the first call; all reject with the system's
    * error.
    */
   constructor(directory: string, name: string) {

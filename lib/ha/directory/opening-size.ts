@@ -1,10 +1,10 @@
 /**
- * How much room to keep for the opening of a term. Mostly it writes a few records only: where the catalog is, and not what
- * is in it. A catalog that is written anew, from memory or since too many terms have made no copy, takes all of its length.
- * So what stands there last is the measure: in the newest subdirectory that has any (`epoch-0000000042`), the files with the
- * highest number (`journal-0000000002`), and the newest copy, there or below (of `whole-0000000002.0000000812-48213` the
- * length in its name, which is that of the copy it speaks of). This library knows names with numbers, and nothing of what is
- * in the files.
+ * Tells how much room to keep for the opening of a term. Mostly it writes a few records only: where the catalog is, and
+ * not what is in it. A catalog that is written anew, from memory or since too many terms have made no copy, takes all of
+ * its length. So what stands there last is the measure: in the newest subdirectory that has any (`epoch-0000000042`),
+ * the files with the highest number (`journal-0000000002`), and the newest copy, there or below (of
+ * `whole-0000000002.0000000812-48213` the length in its name, which is that of the copy it speaks of). This library
+ * knows names with numbers, and nothing of what is in the files.
  */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'

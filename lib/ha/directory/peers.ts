@@ -36,7 +36,7 @@ export class Peers {
     this.#processes = processes
   }
 
-  /** All backups on file, ours included, each address once. */
+  /** Returns all backups on file, ours included, each address once. */
   all(): readonly Peer[] {
     return this.#all
   }
@@ -51,7 +51,7 @@ export class Peers {
     return Math.max(timing.patienceMs, ...this.all().map((peer) => patienceWith(peer, timing)))
   }
 
-  /** The longest time between two pulses of one of them, ours included. */
+  /** Tells the longest time between two pulses of one of them, ours included. */
   pulseMs(timing: Timing): number {
     const renewals = this.all().map(({ holder }) => holder.periods?.renewMs ?? 0)
     return 2 * Math.max(timing.renewMs, ...renewals)

@@ -42,7 +42,7 @@ export class Refusals {
     this.#clock = clock
   }
 
-  /** A sentence for each. */
+  /** There is a sentence for each. */
   get warnings(): string[] {
     return [...this.#known.values()].flatMap(({ refusal }) =>
       refusal === null ? [] : [sentenceOf(refusal)],

@@ -114,7 +114,7 @@ export class Reserve {
     this.#stopped = true
   }
 
-  /** Null before the first look. */
+  /** It is null before the first look. */
   get report(): SpaceReport | null {
     return this.#report === null ? null : { ...this.#report, refused: this.#refused }
   }
@@ -167,7 +167,7 @@ export class Reserve {
     })
   }
 
-  /** All of it. False when there was nothing to give up. Never rejects. */
+  /** It gives up all of it. False when there was nothing to give up. Never rejects. */
   giveUp(): Promise<boolean> {
     return this.#given(() => this.#giveUp())
   }
@@ -227,7 +227,7 @@ export class Reserve {
     this.#held = null
   }
 
-  /** Enough for a claim and the opening. */
+  /** It is enough for a claim and the opening. */
   #isWhole(): boolean {
     return this.#held?.marked === true && this.#held.openingBytes >= this.#openingBytes
   }
@@ -236,7 +236,7 @@ export class Reserve {
     return this.#isWhole() && SMALL_NAMES.every((name) => names.includes(name))
   }
 
-  /** Not low, and not after it either. */
+  /** Space is not low, and would not be after it either. */
   async #hasRoomToSpare(): Promise<boolean> {
     if (this.#report === null || this.#low.bytes || this.#low.files) return false
     const { freeBytes, freeFiles, ...rest } = this.#report
@@ -280,7 +280,7 @@ export class Reserve {
     return enough ? openingBytes : Math.ceil(GROWTH * this.#openingBytes) + OPENING_EXTRA_BYTES
   }
 
-  /** Names and sizes. */
+  /** Tells names and sizes. */
   #missingFrom(before: Held): Map<string, number> {
     const small = SMALL_NAMES.filter((name) => !before.names.includes(name))
     const files = new Map(small.map((name) => [name, SMALL_BYTES]))
@@ -336,7 +336,7 @@ export class Reserve {
     if (before !== this.#refused) this.#o.onReport()
   }
 
-  /** Each sentence once. */
+  /** Says each sentence once. */
   #tell(text: string): void {
     if (text !== '' && text !== this.#told) this.#o.log('warn', text)
     this.#told = text

@@ -1,5 +1,5 @@
 /**
- * Making or joining an HA directory. What is there already is never changed: a directory of a newer version, of other
+ * Makes or joins an HA directory. What is there already is never changed: a directory of a newer version, of other
  * software, or of a cluster with another catalog is refused with both sides named.
  *
  * cluster.json and the secret are made where no term has ever been, and after a format. Everywhere else their absence

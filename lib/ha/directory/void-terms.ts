@@ -21,8 +21,8 @@
  *
  * What failed claims have left is cleared away while nobody serves: thousands of numbers that nobody opened become void in
  * the background, so that a take-over finds little to close. It works on a full disk as well, where the names find room.
- * The first of those who may become active does so; two at once would only be in each other's way. A take-over of our own
- * stops it first.
+ * The first of those who may become active does so; two at once would only be in each other's way. It is stopped
+ * before a take-over of our own.
  */
 import { DiskError, isNoSpace, messageOf } from '../words/errors.ts'
 import {

@@ -31,7 +31,7 @@ interface FenceOptions {
   readonly sshOptions?: readonly string[]
   /** Environment of the commands; this process's own when left out. */
   readonly env?: NodeJS.ProcessEnv
-  /** The boot that we ourselves run in; asked from the kernel when left out. */
+  /** This is the boot that we ourselves run in; the kernel is asked for it when it is left out. */
   readonly ownBootId?: string
   readonly spawn?: typeof nodeSpawn
 }

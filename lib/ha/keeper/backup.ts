@@ -88,7 +88,7 @@ class Registration {
     return this.#work
   }
 
-  /** Be listed, or not. One change after the other. */
+  /** Be listed, or not. One change is made after the other. */
   want(wanted: boolean): void {
     if (wanted && this.#whole) return
     this.#wanted = wanted
@@ -169,7 +169,7 @@ export interface BackupOptions {
   readonly isMasterReady: () => boolean
   /** All names among the backups' files, for whatever else lies there. */
   readonly onNames?: (names: readonly string[], begunMs: number) => Promise<void>
-  /** After each scan: those that live, and when the last scan that could be made was begun. */
+  /** Called after each look at the backups: those that live, and when the last look that could be made was begun. */
   readonly onCandidates: (
     candidates: readonly Candidate[],
     begunMs: number,

@@ -24,7 +24,7 @@ export class CallWatch {
     this.#clock = clock
   }
 
-  /** The same disk, watched. */
+  /** Returns the same disk, watched. */
   over(disk: Disk): Disk {
     const noted = <T>(
       verb: keyof Disk,

@@ -1,4 +1,4 @@
-/** The keeper's way into the directory: made or joined, understood, and with no other master under its address. */
+/** This is the keeper's way into the directory: made or joined, understood, and with no other master under its address. */
 import type { Looker } from '../directory/look.ts'
 import { refuseSameAddress } from '../directory/namesakes.ts'
 import { leaveRefusal } from '../directory/refusals.ts'
@@ -39,7 +39,7 @@ async function refuseStrange({ looker, start }: JoinOptions): Promise<void> {
   }
 }
 
-/** For the page of the active master. The refusal itself is what counts, and is told in any case. */
+/** It is for the page of the active master. The refusal itself is what counts, and is told in any case. */
 async function leaveWord({ disk, log, self, start }: JoinOptions, at: string): Promise<void> {
   const { address, hostname } = self
   try {

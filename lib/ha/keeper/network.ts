@@ -1,9 +1,9 @@
 /**
- * The keeper's hand on the publications of the network (network-publication.ts): its own, one change after the other,
- * and the others', each read once.
+ * The keeper's hand on the publications of the network (network-publication.ts) makes its own, one change after the
+ * other, and reads the others', each once.
  *
  * It costs nothing at rest: the names come with the listing of the backups' files, which is made anyway. What this member
- * has left in an earlier life is swept at its first scan; a publication that could not be made is tried again at the next.
+ * has left in an earlier life is swept at its first look; a publication that could not be made is tried again at the next.
  */
 import {
   decodePublication,
@@ -22,7 +22,7 @@ interface BulletinOptions {
   readonly disk: Disk
   readonly log: Log
   readonly self: Holder
-  /** After each scan that could be read: the newest publication of every other member. */
+  /** Called after each look that could be made: the newest publication of every other member. */
   readonly onPosted: (publications: readonly Publication[], begunMs: number) => void
 }
 

@@ -192,7 +192,7 @@ export class TermFiles {
     } while (swept.length === SWEPT_AT_ONCE && !signal.aborted)
   }
 
-  /** One more of the term's own files. A keeper that goes on with an earlier one's term knows of none before. */
+  /** Notes one more of the term's own files. A keeper that goes on with an earlier one's term knows of none before. */
   #note(term: number, path: string, text: string): void {
     if (this.#files?.term !== term) this.#files = { term, texts: new Map() }
     this.#files.texts.set(path, text)

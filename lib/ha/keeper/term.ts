@@ -1,6 +1,6 @@
 /**
- * The keeper's work on a term of its own: claim it, end those below, put it on record, give it up. Carries out what the
- * elector decided and feeds the outcome back; every answer names its term, so that a late one is recognised.
+ * The keeper works on a term of its own: it claims it, ends those below, puts it on record, gives it up. Carries out
+ * what the elector decided and feeds the outcome back; every answer names its term, so that a late one is recognised.
  */
 import { type Attempt, canGoOn, claimTerm, newAttempt } from '../directory/claim.ts'
 import { type Whose, whoseIsIt } from '../directory/cluster-file.ts'

@@ -77,7 +77,7 @@ export class Upkeep {
     return [...this.#standing.values(), ...this.#told.map(({ text }) => text)]
   }
 
-  /** For a name that somebody else found missing and made again. */
+  /** It is for a name that somebody else found missing and made again. */
   tell(what: string): void {
     const { clock, directory, log } = this.#o
     const at = new Date(clock.wallMs()).toISOString()

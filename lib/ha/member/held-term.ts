@@ -45,7 +45,7 @@ export class HeldTerm {
     return this.is === 'opened' || this.acting
   }
 
-  /** Of the lease, ms; null when not acting. */
+  /** Tells that of the lease, ms; null when not acting. */
   get marginMs(): number | null {
     return this.acting ? Math.max(0, this.#untilMs - this.#clock.nowMs()) : null
   }
@@ -112,7 +112,7 @@ export class HeldTerm {
     return true
   }
 
-  /** The lease's new deadline, on the monotonic clock. */
+  /** Sets the lease's new deadline, on the monotonic clock. */
   extend(term: number, untilMs: number): void {
     if (this.holds(term)) this.#untilMs = untilMs
   }
@@ -122,7 +122,7 @@ export class HeldTerm {
     this.extend(term, Number.NEGATIVE_INFINITY)
   }
 
-  /** For good. Synchronous, so that not one request is served after it. */
+  /** Ends it for good. Synchronous, so that not one request is served after it. */
   end(reason: HaError): void {
     const held = this.#held
     this.#held = null

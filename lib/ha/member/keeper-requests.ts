@@ -36,7 +36,7 @@ export class Letters {
     for (const letter of this.#waiting.splice(0)) this.send(letter)
   }
 
-  /** One of ours. */
+  /** Sends one of ours. */
   send(message: Sent): void {
     const { id, to, letter } = message
     if (this.#deliver === null) {
@@ -48,7 +48,7 @@ export class Letters {
     )
   }
 
-  /** One of another master's. */
+  /** Takes one of another master's. */
   take(letter: Letter): Promise<LetterReply> {
     this.#letters += 1
     const id = this.#letters

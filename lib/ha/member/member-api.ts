@@ -58,7 +58,7 @@ export interface PeerView {
   readonly priority: number
   readonly version: string
   readonly state: 'active' | 'backup'
-  /** Since its heartbeat last moved, on this host's monotonic clock; null before the second look. */
+  /** It counts since its heartbeat last moved, on this host's monotonic clock; null before the second look. */
   readonly heartbeatAgeMs: number | null
   readonly pid: number
   readonly adminSocket: string
@@ -113,7 +113,7 @@ export interface FailedAttempt {
   readonly text: string
 }
 
-/** What the directory and this member's own requests (`hears`) tell of the clients' network. */
+/** It says what the directory and this member's own requests (`hears`) tell of the clients' network. */
 export interface NetworkView {
   /** What is wrong with it, and what to do; null when nothing is. */
   readonly trouble: string | null
@@ -173,9 +173,9 @@ export interface Member {
   suspects(address: string): void
   /** Orderly end: releases the term or leaves the backups, ends the keeper. */
   stop(reason: string): Promise<void>
-  /** Called at every change of state, with the new view. */
+  /** It is called at every change of state, with the new view. */
   onState(listener: (view: MemberView) => void): void
-  /** Called for each renewal of a lease of this member's. */
+  /** It is called for each renewal of a lease of this member's. */
   onRenewal(listener: (renewal: Renewal) => void): void
 }
 

@@ -223,7 +223,7 @@ export class MemberCore implements Member {
     this.#renewalListeners.push(listener)
   }
 
-  /** The keeper's pid, for tests and status. */
+  /** This is the keeper's pid, for tests and status. */
   get keeperPid(): number | null {
     return this.#keeper.pid
   }

@@ -13,7 +13,7 @@ import type { Clock, Log } from '../world/ports.ts'
 export interface KeeperHandle {
   readonly link: MasterLink
   readonly pid: number
-  /** SIGKILL. */
+  /** Sends SIGKILL. */
   kill(): void
 }
 
@@ -25,7 +25,7 @@ export interface KeeperPorts {
 
 /** What its master knows and does about it. */
 interface KeeperOwner {
-  /** The first message to a new keeper. */
+  /** Makes the first message to a new keeper. */
   introduction(): Start
   onMessage(message: ToMaster): void
   /** It has ended or was killed. True: start another one. */

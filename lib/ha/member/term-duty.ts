@@ -94,7 +94,7 @@ export class TermDuty {
     this.#o.send({ type: 'drained', term })
   }
 
-  /** The keeper's order to stop at once. It is answered for a term that is over already, too. */
+  /** Carries out the keeper's order to stop at once. It is answered for a term that is over already, too. */
   async deactivate(term: number, reason: string): Promise<void> {
     await this.#drop(term, reason)
     this.#o.send({ type: 'deactivated', term })

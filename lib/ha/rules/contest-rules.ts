@@ -1,6 +1,6 @@
 /**
  * What the contests with the other masters allow: whether this one may claim, and whether it stands back. Pure; how they
- * are held: contest.ts. Source: docs/ha-protocol.md, "One and the same directory".
+ * are held: contest.ts. Its source is docs/ha-protocol.md, "One and the same directory".
  *
  * A mismatch must not bar everybody: with one of three mistyped the other two go on. So it bars the side whose directory
  * has the lower newest served term, both where the two are equal, and nobody who has proven to stand on the directory in

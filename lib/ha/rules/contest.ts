@@ -16,7 +16,7 @@
  * "Heard" is a master that has answered a letter, not one whose letter has come.
  *
  * Messages and file calls are effects; what they bring is an input. The data: contest-state.ts; what follows for claims:
- * contest-rules.ts. Source: docs/ha-protocol.md, "One and the same directory".
+ * contest-rules.ts. Its source is docs/ha-protocol.md, "One and the same directory".
  */
 import { unreachable } from '../unreachable.ts'
 import {
@@ -37,7 +37,7 @@ import {
 } from './contest-state.ts'
 import type { Timing } from './timing.ts'
 
-/** One step in the making. */
+/** This is one step in the making. */
 export class Contest {
   s: ContestState
   readonly effects: ContestEffect[] = []
@@ -259,7 +259,7 @@ export class Contest {
     return `${incarnationOf({ by: this.#own.by, mount: this.s.mount })} ${theirs}`
   }
 
-  /** Until the next letter. */
+  /** Tells the time until the next letter. */
   #restMs(peer: ContestPeer): number {
     const settled = isPassed(peer) || peer.mine === 'unknown' || peer.theirs === 'unknown'
     if (settled && peer.mismatch === null) return openLimitMs(this.#timing)

@@ -1,7 +1,7 @@
 /**
  * The elector's way from a claim to an opened catalog: claim, confirm, end the terms below, settle, activate; and what is
  * done where one of them fails. Pure; see elector.ts. Why and when it claims: elector-decision.ts; how the term then comes
- * to serve: elector-serve.ts. Source: docs/ha-protocol.md, "Taking over, in this order".
+ * to serve: elector-serve.ts. Its source is docs/ha-protocol.md, "Taking over, in this order".
  */
 import type { ClaimReason } from '../words/layout.ts'
 import { barOfClaim } from './elector-contest.ts'
@@ -94,7 +94,7 @@ function failed(t: Turn, term: number, why: string): void {
 
 /**
  * Between the decision and the win the world may have moved: a create can hang for minutes after an outage, while the
- * old holder's renewals succeed again. A claim that took longer than a poll is confirmed by one more look.
+ * old holder's renewals succeed again. A claim that took longer than the time between two looks is confirmed by one more look.
  */
 export function onClaimWon(t: Turn, term: number): void {
   const { phase, lease } = t.s

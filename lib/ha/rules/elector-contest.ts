@@ -1,6 +1,6 @@
 /**
  * The elector's side of the contest (contest.ts): what it knows of itself for the letters, whom it may claim beside, and
- * that it stands back. Pure; see elector.ts. Source: docs/ha-protocol.md, "One and the same directory".
+ * that it stands back. Pure; see elector.ts. Its source is docs/ha-protocol.md, "One and the same directory".
  */
 import { unreachable } from '../unreachable.ts'
 import { Contest } from './contest.ts'
@@ -115,7 +115,7 @@ export function contestBar({ contest, watch, timing, identity }: State, nowMs: n
   return barOf(contest, sight, timing, nowMs, identity.directory)
 }
 
-/** To be asked right before a claim. A command that can't be obeyed is refused with the reason. */
+/** It is to be asked right before a claim. A command that can't be obeyed is refused with the reason. */
 export function isBarred(t: Turn): boolean {
   const bar = contestBar(t.s, t.now)
   const { command } = t.s

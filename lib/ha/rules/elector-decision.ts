@@ -1,7 +1,7 @@
 /**
  * The elector's way to a claim: look, conclude, wait for its turn, or obey an operator's command. It decides whether and
  * when this master claims, so that one master at a time does; how it claims is in elector-claim.ts. Pure; see elector.ts.
- * Source: docs/ha-protocol.md, "Taking over, in this order".
+ * Its source is docs/ha-protocol.md, "Taking over, in this order".
  */
 import { claim, confirm, isFenced } from './elector-claim.ts'
 import { isBarred } from './elector-contest.ts'

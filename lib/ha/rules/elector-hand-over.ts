@@ -2,9 +2,8 @@
  * The command to hand the role over: to whom, and what is said when there is nobody. Pure; see elector.ts. How the term
  * then ends is in elector-release.ts.
  *
- * What an active master knows of its backups is as old as its last scan: who was there may have left since, and one
- * whose file it has seen only once is not known to live. So nobody gets the role, and nobody is refused, before new scans
- * have had their chance. And nobody gets it who has not shown that it can make its files (hand-over-proof.ts): on a full
+ * What an active master knows of its backups is as old as its last look at them: who was there may have left since, and one
+ * whose file it has seen only once is not known to live. So nobody gets the role, and nobody is refused, before new looks have had their chance. And nobody gets it who has not shown that it can make its files (hand-over-proof.ts): on a full
  * disk the holder, which only renews, serves on, and a successor could not begin.
  */
 import { drain } from './elector-release.ts'

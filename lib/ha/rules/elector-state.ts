@@ -100,7 +100,7 @@ export const whatFailed = ({ what, term }: Failure): string =>
     serving: `gave term ${term} up`,
   })[what]
 
-/** With the reason, and how often. */
+/** It has the reason, and how often it came. */
 export function failureText(failure: Failure): string {
   const { why, times } = failure
   return `${whatFailed(failure)}${times > 1 ? ` (${times} times)` : ''}: ${why}`
@@ -119,7 +119,7 @@ export interface State {
   readonly command: Command | null
   readonly handOver: HandOver | null
   readonly candidates: readonly Candidate[]
-  /** When the scan that found them was begun. */
+  /** When the look that found them was begun. */
   readonly scannedMs: number
   /** The longest time between two pulses of a backup's file. */
   readonly pulseMs: number
@@ -132,7 +132,7 @@ export interface State {
   readonly unfinished: number | null
   /**
    * The term that was given up to nobody, by force: until a higher one has served only a command makes this master active
-   * again. Null for none.
+   * again. It is null where there is none.
    */
   readonly standDown: number | null
   /** What came to nothing last, until this master serves. */

@@ -1,4 +1,4 @@
-/** One step of the elector in the making: the next state, the effects so far, and what all phases share. */
+/** This is one step of the elector in the making: the next state, the effects so far, and what all phases share. */
 import type { HaErrorCode } from '../words/errors.ts'
 import type { ToMaster } from '../words/messages.ts'
 import type { LogLevel } from '../world/ports.ts'

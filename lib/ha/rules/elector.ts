@@ -1,5 +1,5 @@
 /**
- * The election, as a pure function: (state, input, now) → state and effects. No timers, files, clocks or chance.
+ * The election is a pure function: (state, input, now) → state and effects. No timers, files, clocks or chance.
  *
  * What it promises: this keeper tells its master "active in term n until t" only while it holds n by
  * docs/ha-protocol.md: it claimed n exclusively, ended every lower term, waited where nothing proved their holders
@@ -49,7 +49,7 @@ import { becomeWatcher, Turn } from './elector-turn.ts'
 import { considerNetwork, onHears, onPosted, onProven } from './network-offer.ts'
 import { paceOf } from './periods.ts'
 
-/** Takes one input in. Pure: the same arguments give the same answer. */
+/** Takes one input in. It is pure: the same arguments give the same answer. */
 export function step(state: State, input: Input, nowMs: number): Step {
   const t = new Turn(state, nowMs)
   const { s } = t

@@ -22,7 +22,7 @@ export const NOTHING: Rank = { worker: false, witness: false, master: false }
 /** Above 0 where `a` is the higher one, 0 where they are equal. */
 export const compareRanks = (a: Rank, b: Rank): number => heightOf(a) - heightOf(b)
 
-/** "nobody", or "a worker and a master". */
+/** The words are "nobody", or "a worker and a master". */
 export function describeRank(rank: Rank): string {
   const heard = KINDS.filter((kind) => rank[kind])
   return heard.length === 0 ? 'nobody' : heard.map((kind) => `a ${kind}`).join(' and ')

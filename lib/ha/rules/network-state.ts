@@ -22,7 +22,7 @@ export interface OpenOffer {
   readonly own: Rank
   /** Withdrawn then, if there is no answer. */
   readonly untilMs: number
-  /** The newest scan begun then did not show the answer yet: it is no older than that. */
+  /** The newest look begun then did not show the answer yet: it is no older than that. */
   readonly absentMs: number
 }
 

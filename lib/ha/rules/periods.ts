@@ -4,7 +4,8 @@
  * A holder renews every P and acts until D after a renewal; that an observer's patience T is longer than D, and its
  * settling S longer than P, are relations between two hosts. Where these are configured with different monitor intervals
  * neither is kept by anybody's own values, so a term's periods are written down when it is claimed (`history/N.json`,
- * `claim.json`), hold as long as the term, and are what all others use. Pure. Source: docs/ha-protocol.md, "Whose periods".
+ * `claim.json`), hold as long as the term, and are what all others use. Pure. Its source is docs/ha-protocol.md, "Whose
+ * periods".
  *
  * An operator is told where masters are configured with different monitor intervals: it works, each term by its holder's
  * periods, but how long a failover takes then changes with whoever is active.

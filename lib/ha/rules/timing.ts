@@ -1,8 +1,8 @@
 /**
- * Every period of the protocol and the inequalities between them, in one place, checked once when made.
+ * Every period of the protocol stands here, and the inequalities between them, in one place, checked once when made.
  *
  * All derive from M, the monitor interval; each can be overridden, and a set that breaks a rule is refused with that
- * rule in words. Source: docs/ha-protocol.md, "The lease". All values are milliseconds.
+ * rule in words. Its source is docs/ha-protocol.md, "The lease". All values are milliseconds.
  */
 import { HaError } from '../words/errors.ts'
 
@@ -17,7 +17,7 @@ interface PeriodRule {
     monitorMs: number,
     of: { readonly renewMs: number; readonly deadlineMs: number },
   ) => number
-  /** The same in letters, for the protocol's texts, and in words, for the configuration's. */
+  /** It says the same in letters, for the protocol's texts, and in words, for the configuration's. */
   readonly formula: string
   readonly words: string
   readonly means: string

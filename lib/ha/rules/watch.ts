@@ -10,7 +10,7 @@
  * heartbeat right then, and hung for as long as it took. It leaves out the gaps in our own looking: whoever stalled can't
  * tell whose stall it was, and what it had seen before is still true.
  *
- * Source: docs/ha-protocol.md, "The lease", Observe and Expiry.
+ * Its source is docs/ha-protocol.md, "The lease", Observe and Expiry.
  */
 import type { Holder } from '../words/layout.ts'
 import { releaseOf } from '../words/layout.ts'
@@ -116,7 +116,7 @@ const samePulses = (a: Seen, b: Seen): boolean =>
     return other?.term === pulse.term && other.mtimeMs === pulse.mtimeMs
   })
 
-/** Takes a successful look in. A change starts the patience over; a gap above 2 polls is left out of it. */
+/** Takes a successful look in. A change starts the patience over; a gap above two periods of looks is left out of it. */
 export function advance(watch: Watch, seen: Seen, look: LookTimes, observer: Observer): Watch {
   const { startedMs, finishedMs } = look
   const by = periodsBehind(seen, observer)

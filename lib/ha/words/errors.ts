@@ -21,7 +21,7 @@ export const HA_ERRORS = {
 
 export type HaErrorCode = keyof typeof HA_ERRORS
 
-/** An error of this library. `code` is stable, `message` is for people and says what to do. */
+/** This is an error of this library. `code` is stable, `message` is for people and says what to do. */
 export class HaError extends Error {
   readonly code: HaErrorCode
   constructor(code: HaErrorCode, message: string, options?: { cause?: unknown }) {

@@ -1,7 +1,7 @@
 /**
- * What master and keeper say to each other over the channel between them. Plain JSON; order is kept; both are of one
- * version, since the master starts its own keeper. All times are the host's monotonic clock in ms, which is one clock
- * for both processes.
+ * This is what master and keeper say to each other over the channel between them. Plain JSON; order is kept; both are of
+ * one version, since the master starts its own keeper. All times are the host's monotonic clock in ms, which is one
+ * clock for both processes.
  */
 import type { MountAlerts, UnprovenMount } from '../check/mount-admission.ts'
 import type { MountPlace } from '../keeper/mount-watch.ts'
@@ -32,7 +32,7 @@ import type { ClusterFile, Holder } from './layout.ts'
 export interface Storage {
   /** mtimes are told apart from this difference on; ms. */
   readonly granularityMs: number
-  /** The slowest renewal when this master started, all but one in twenty being faster; ms. */
+  /** It is the slowest renewal when this master started, all but one in twenty being faster; ms. */
   readonly slowestRenewalMs: number
   /** No file events come from other hosts. */
   readonly network: boolean
@@ -94,8 +94,8 @@ export interface Start {
   /** Used only if this master is the first: cluster id and secret come from the caller's randomness. */
   readonly fresh: { readonly clusterId: string; readonly secret: string }
   /**
-   * What an earlier keeper of the same master found out, or null at its start. A new one doesn't do it again: the check
-   * takes half a second on a slow mount, and creating files can hang where renewing works.
+   * It is what an earlier keeper of the same master found out, or null at its start. A new one doesn't do it again: the
+   * check takes half a second on a slow mount, and creating files can hang where renewing works.
    */
   readonly joined: Joined | null
   /** A term that an earlier keeper of the same master held: go on with it if its heartbeat is still there. */

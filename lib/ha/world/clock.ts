@@ -1,7 +1,8 @@
 /**
- * The real clock. `nowMs` reads CLOCK_MONOTONIC itself (process.hrtime), not performance.now: that one counts from the
- * start of its own process, and a keeper tells its master deadlines on this clock, which is one for all processes of a
- * host. It stands still while the host is suspended, and so does everything that a process could do meanwhile.
+ * This is the real clock. `nowMs` reads CLOCK_MONOTONIC itself (process.hrtime), not performance.now: that one counts
+ * from the start of its own process, and a keeper tells its master deadlines on this clock, which is one for all
+ * processes of a host. It stands still while the host is suspended, and so does everything that a process could do
+ * meanwhile.
  */
 import type { Clock } from './ports.ts'
 

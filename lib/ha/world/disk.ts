@@ -1,5 +1,5 @@
 /**
- * The shared directory on a real mount: `Disk` on node:fs.
+ * The shared directory on a real mount is `Disk` on node:fs.
  *
  * - On NFS every file is opened and created with O_DIRECT. Without it the server hands out a delegation, and a host
  *   that loses power while it holds one blocks everybody's renewals of that file for the server's lease time (103 s

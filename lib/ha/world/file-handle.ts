@@ -5,8 +5,8 @@
  * and a backup has asked for what the first active makes before it was made. To read the directory above asks the server,
  * and what that one shows is asked for anew.
  *
- * mkdir -p in a bounded number of calls. Node's own (`recursive: true`) never ends where an existing directory answers a
- * mkdir in it with ENOENT, as /proc does.
+ * Does mkdir -p in a bounded number of calls. Node's own (`recursive: true`) never ends where an existing directory
+ * answers a mkdir in it with ENOENT, as /proc does.
  *
  * Making a file that can be made in one call and filled in a later one: on a full disk the create succeeds and the text
  * finds no room. The file is ours then, and nobody else fills it, so the next try writes the same text from its start.
@@ -39,7 +39,7 @@ export async function syncIfKnown(directory: FileHandle): Promise<void> {
 /** What Node calls an error that it has no name for: EDQUOT and ESTALE are such. Its number is right. */
 const NAMELESS = /^(Unknown system error -\d+|UNKNOWN)/
 
-/** The system's name of an error. */
+/** Tells the system's name of an error. */
 export function errnoOf(error: unknown): string {
   const { code, errno } = error as NodeJS.ErrnoException
   if (code !== undefined && !NAMELESS.test(code)) return code

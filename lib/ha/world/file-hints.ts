@@ -16,7 +16,7 @@ interface FileHints {
   /** The directory of the terms. */
   readonly activeDir: string
   readonly onEvent: () => void
-  /** Hints are missing from here on; the polls go on. */
+  /** Hints are missing from here on; the looks go on. */
   readonly onTrouble: (why: string) => void
   /** Left out: that of the kernel. */
   readonly watchDir?: WatchDir

@@ -1,5 +1,5 @@
 /**
- * The atomic mkdir of proper-lockfile, and nothing else of it.
+ * Does the atomic mkdir of proper-lockfile, and nothing else of it.
  *
  * A term's directory is a lock that nobody ever gives back: its number is used once. So every part of the library that
  * would judge or touch the directory later is taken away by the `fs` handed to it:

@@ -25,7 +25,7 @@ interface MountName {
  */
 const SHARED = /^nfs4?$/
 
-/** A disk, memory, or a directory of this very host under another name. */
+/** It is a disk, memory, or a directory of this very host under another name. */
 const LOCAL =
   /^(ext[234]|xfs|btrfs|zfs|bcachefs|f2fs|jfs|reiserfs|reiser4|nilfs2|minix|ubifs|jffs2|tmpfs|ramfs|rootfs|overlay|aufs|ecryptfs|fuse\.(fuse-overlayfs|fuse2fs|fuse-ext2|ntfs-3g|exfat|zfs-fuse|lxcfs|portal)|fuseblk|vfat|msdos|exfat|ntfs3?|hfs|hfsplus|squashfs|erofs|cramfs|romfs|iso9660|udf|devtmpfs)$/
 

@@ -12,7 +12,7 @@ export interface Clock {
   nowMs(): number
   /** Calls `run` once after `delayMs`; the answer cancels it. */
   after(delayMs: number, run: () => void): () => void
-  /** The wall clock, for people to read in logs and history. No decision may rest on it. */
+  /** Reads the wall clock, for people to read in logs and history. No decision may rest on it. */
   wallMs(): number
 }
 
@@ -50,7 +50,7 @@ export interface Space {
 
 /** What one `open` + `fstat` + `close` said. */
 export interface Glimpse {
-  /** The file's mtime in milliseconds with fraction: a counter, no time to anybody. */
+  /** This is the file's mtime in milliseconds with fraction: a counter, no time to anybody. */
   readonly mtimeMs: number
   /** Tells two files of one name apart (inode number as text). */
   readonly fileId: string
@@ -59,18 +59,18 @@ export interface Glimpse {
 export type Touched = 'touched' | 'missing' | 'replaced'
 
 /**
- * The shared directory. Paths are relative to the HA directory, with `/` between names.
+ * This is the shared directory. Paths are relative to the HA directory, with `/` between names.
  * `missing` stands for ENOENT, in `touch` and `glimpse` for ESTALE too. Every other failure rejects with a `DiskError`;
  * a call may also hang for ever, so callers keep one call in flight per lane and never wait on the way out.
  */
 export interface Disk {
-  /** mkdir through proper-lockfile. `made` may be said to two hosts at once (HDFS gateway): only creates decide. */
+  /** Does mkdir through proper-lockfile. `made` may be said to two hosts at once (HDFS gateway): only creates decide. */
   makeTermDir(purpose: Purpose, path: string): Promise<'made' | 'exists'>
   /** mkdir -p of this directory and what is in it; not of what it lies in, whose mount may be gone. */
   makeDirs(purpose: Purpose, path: string): Promise<void>
   /**
-   * Exclusive create (O_EXCL), then the text, then close. A crash in between leaves a torn file: existence decides. So
-   * does a full disk; the DiskError says then that the file was `made`.
+   * Does an exclusive create (O_EXCL), then writes the text, then closes. A crash in between leaves a torn file:
+   * existence decides. So does a full disk; the DiskError says then that the file was `made`.
    */
   create(purpose: Purpose, path: string, text: string): Promise<'created' | 'exists' | 'missing'>
   /** The text of a file that this process has made and could not fill, from its start. Never another's file. */
@@ -80,8 +80,8 @@ export interface Disk {
   /** What the file system has left (statfs). */
   space(): Promise<Space>
   /**
-   * utimes by path, never through an open file. `replaced`: it was touched, and is another file than the one with the id
-   * `sameAs` (a `Glimpse`'s).
+   * Does utimes by path, never through an open file. `replaced`: it was touched, and is another file than the one with
+   * the id `sameAs` (a `Glimpse`'s).
    */
   touch(purpose: Purpose, path: string, mtimeMs: number, sameAs?: string): Promise<Touched>
   /** open + fstat + close: fresh on NFS, where a plain stat is not. */
@@ -113,7 +113,7 @@ export type Log = (
 /** A running process as a host can prove it: a pid alone is reused, so all four must match. */
 export interface ProcessIdentity {
   readonly bootId: string
-  /** The pid namespace: two containers of one host share a boot id, not their pids. */
+  /** The pid namespace is meant: two containers of one host share a boot id, not their pids. */
   readonly pidNamespace: string
   readonly pid: number
   /** Start time in clock ticks since boot, from /proc/PID/stat. */
@@ -122,7 +122,7 @@ export interface ProcessIdentity {
 
 /** What this host can tell of processes. */
 export interface Processes {
-  /** Our own identity. */
+  /** Tells our own identity. */
   self(): ProcessIdentity
   /** `dead` only where this host can prove it: same boot, same pid namespace, and no such process. */
   verdict(identity: ProcessIdentity): 'alive' | 'dead' | 'unknown'

@@ -3,7 +3,7 @@
  * an answer costs less than 0.1 ms.
  *
  * `dead` is said only where nothing of that process can still act: a process whose leader is a zombie lives on while
- * one of its threads hangs in a file call. What can't be read is `unknown`. Linux only.
+ * one of its threads hangs in a file call. What can't be read is `unknown`. It works on Linux only.
  */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs'
 import { HaError } from '../words/errors.ts'
@@ -51,7 +51,7 @@ export function hostNetwork(): string {
   }
 }
 
-/** Of such a name: containers of one host share it, and with it the host's file systems. */
+/** Takes it out of such a name: containers of one host share it, and with it the host's file systems. */
 export const kernelOf = (network: string): string => network.split(' ')[0] ?? ''
 
 /** The leader is a zombie: dead once each of its threads is. */
@@ -82,7 +82,10 @@ export function isGone(pid: number): boolean {
 /** One line of numbers; longer names than a process can have don't make it fill this. */
 const statBuffer = Buffer.alloc(4096)
 
-/** State and start time; null when the file can't be read. Asked at every look: a third of readFileSync's work. */
+/**
+ * State and start time; null when the file can't be read. It is asked at every look, and does a third of readFileSync's
+ * work.
+ */
 function readStat(path: string): { state: string; startTicks: number } | null {
   try {
     const file = openSync(path, 'r')

@@ -1,10 +1,11 @@
 /**
- * Letters of the contest (lib/ha, contest.ts) over the network: to the other masters' umbilical ports, and from them.
+ * Letters of the contest (lib/ha, contest.ts) go over the network: to the other masters' umbilical ports, and from them.
  *
  * Masters whose directories are two may name one cluster, show one secret and know different terms (a restored copy), or
- * name two clusters. So neither terms nor the cluster are looked at on the way; who knows the secret shows it by a seal over
- * what he says. Without it nothing is believed but what somebody answers at an address in conf/masters, and only that he
- * belongs to another cluster, where he lists this master as well: a list that names a stranger by mistake bars nobody.
+ * name two clusters. So neither terms nor the cluster are looked at on the way; who knows the secret shows it by a seal
+ * over what he says. Without it nothing is believed but what somebody answers at an address in conf/masters, and only
+ * that he belongs to another cluster, where he lists this master as well: a list that names a stranger by mistake bars
+ * nobody.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { splitHostPort } from '../../base/host-port.ts'

@@ -1,6 +1,6 @@
 /**
- * This master's requests over the clients' network: the other masters, the workers, the witnesses. Who answers decides
- * nothing here: the election compares it with what the others hear (lib/ha, network-offer.ts).
+ * These are this master's requests over the clients' network: the other masters, the workers, the witnesses. Who answers
+ * decides nothing here: the election compares it with what the others hear (lib/ha, network-offer.ts).
  *
  * The active knows its workers by their registration, and lets the others know them through the directory
  * (astray-workers.ts).
@@ -68,7 +68,7 @@ export class MasterNetwork {
     this.#look()
   }
 
-  /** To be called at each new view of the election. */
+  /** It is to be called at each new view of the election. */
   follow(view: MemberView, serving: boolean): void {
     this.#serving = serving
     this.#others = othersOf(view).map(

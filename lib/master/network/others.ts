@@ -1,7 +1,7 @@
 /**
- * This master among the others: the streams to them and from them, the clients' network, the letters of a contest, masters
- * of other clusters. What is heard is given to the election, which alone decides what follows from it, and kept as far as
- * people are shown it.
+ * This is one master among the others: it has the streams to them and from them, the clients' network, the letters of a
+ * contest, masters of other clusters. What is heard is given to the election, which alone decides what follows from it,
+ * and kept as far as people are shown it.
  *
  * The ports are open before the cluster is joined: until then nobody is called, and who asks is told to come again.
  */
@@ -130,7 +130,7 @@ export class Others {
     })
   }
 
-  /** To be called at each new view of the election. */
+  /** It is to be called at each new view of the election. */
   follow(view: MemberView): void {
     this.#ours.note(view)
     this.#peers?.follow(othersOf(view).map(({ address }) => address))
@@ -186,7 +186,7 @@ export class Others {
     }
   }
 
-  /** All who watch this master. */
+  /** Tells all who watch this master. */
   tell(standing: Standing): void {
     for (const watcher of this.#watchers) watcher.send(standing)
   }

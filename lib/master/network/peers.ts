@@ -1,5 +1,5 @@
 /**
- * This master's ear at the others: one watch stream to each known peer. What it hears makes the election look at the
+ * This is the master's ear at the others: one watch stream to each known peer. What it hears makes the election look at the
  * shared directory at once instead of at its next turn: the stream broke, fell silent, or told of a change. None of it
  * ends a lease.
  */

@@ -1,5 +1,5 @@
 /**
- * The client port: submit, wait, kill.
+ * The client port knows submit, wait and kill.
  *
  * The client's query id makes each of them harmless to repeat, on any master: what runs is told as it stands, what has
  * ended in the catalog is told from there, and only what nobody knows is begun. Everything that changes data is told

@@ -6,7 +6,10 @@ import type { ProofOptions } from './files/proof.ts'
 export interface QueryOptions {
   /** Loads what `makeStore` needs, ahead of time. */
   readonly preload: () => Promise<unknown>
-  /** A store of the configured class, not open yet; called once a term. The cluster's id binds it; null asks nobody. */
+  /**
+   * Makes a store of the configured class, not open yet; it is called once a term. The cluster's id binds it; null asks
+   * nobody.
+   */
   readonly makeStore: (clusterId: string | null) => Promise<ReadableStore>
   /** Absolute, of this host alone: where a backup rehearses a take-over (rehearsal.ts); left out, it does not. */
   readonly scratch?: string

@@ -299,7 +299,7 @@ export class QueryServices {
     return this.#term?.workers() ?? []
   }
 
-  /** Registered with this master. */
+  /** They are registered with this master. */
   knownWorkers(): KnownWorker[] {
     return this.#term?.knownWorkers() ?? []
   }

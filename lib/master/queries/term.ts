@@ -267,7 +267,7 @@ export class QueryTerm {
     return this.#workers.rows(this.#awake.nowMs(), this.#options.proof?.limitMs ?? null)
   }
 
-  /** Of its own directories, by their keys. */
+  /** They are those of its own directories, by their keys. */
   troubles(): ReadonlyMap<string, string> {
     return this.#proof?.troubles ?? new Map()
   }

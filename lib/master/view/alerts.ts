@@ -174,7 +174,7 @@ function ofTheElection(facts: AlertFacts): Alert[] {
   return found
 }
 
-/** By its own word, on every master's page. */
+/** They go by its own word, on every master's page. */
 function ofTheActive({ masters, active, problem }: AlertFacts): Alert[] {
   const said = masters.find(({ address }) => address === active)?.problem ?? null
   if (said === null || said === problem) return []

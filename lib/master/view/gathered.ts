@@ -106,7 +106,7 @@ export class Gathered {
     return { workers: found?.rows ?? [], asOfMs: found?.atMs ?? null }
   }
 
-  /** Newest first. Rejects with RpcError UNAVAILABLE where nobody tells them. */
+  /** They come newest first. Rejects with RpcError UNAVAILABLE where nobody tells them. */
   queries(): Promise<QueryRow[]> {
     return this.#rows.known()
   }
@@ -118,7 +118,7 @@ export class Gathered {
     return this.#activeWorkers.last?.rows ?? null
   }
 
-  /** At once; null as above. */
+  /** It answers at once; null as above. */
   queryCounts(): QueryCounts | null {
     const rows = this.#rows.last
     return rows === null ? null : countQueries(rows)

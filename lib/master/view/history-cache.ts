@@ -24,7 +24,7 @@ export class HistoryCache {
     this.#clock = clock
   }
 
-  /** Newest first. Rejects with RpcError TIMEOUT or UNAVAILABLE when the directory can't be read. */
+  /** They come newest first. Rejects with RpcError TIMEOUT or UNAVAILABLE when the directory can't be read. */
   async newest(limit: number): Promise<readonly HistoryEntry[]> {
     const nowMs = this.#clock.nowMs()
     let reading = this.#last

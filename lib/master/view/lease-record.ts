@@ -46,7 +46,7 @@ export class LeaseRecord {
     return [...this.#seconds.keys()].sort()
   }
 
-  /** The worst since `sinceMs` ago. */
+  /** Tells the worst since `sinceMs` ago. */
   worst(address: string, sinceMs: number): LeaseReading {
     const fromMs = this.#wallMs() - sinceMs - BUCKET_MS
     const found: { renewalMs: number | null; marginMs: number | null } = {

@@ -106,7 +106,7 @@ export class OwnView {
     return standingOf(view, this.facts(), pulse)
   }
 
-  /** For clients, beside the answer to their call. */
+  /** It is for clients, beside the answer to their call. */
   service(): ServiceStatus {
     const { options, member, guard, gate, queries } = this.#parts
     const { address } = options
@@ -133,7 +133,7 @@ export class OwnView {
     return low.bytes || low.files ? 'the shared directory has little room left' : null
   }
 
-  /** The numbers for who scrapes. */
+  /** Tells the numbers for who scrapes. */
   metrics(): MetricsFacts {
     const { options, member, guard, gate, queries, others, termsBegun, pauses } = this.#parts
     const view = member()?.view() ?? null

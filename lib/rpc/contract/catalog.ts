@@ -98,7 +98,7 @@ export const catalog = {
       /** At most so many; left out, all, which a large catalog is too large for. */
       limit: z.number().int().positive().max(MOST_TABLES).optional(),
     }),
-    /** By name, in the order of code units. */
+    /** They come by name, in the order of code units. */
     z.object({
       tables: z.array(
         table

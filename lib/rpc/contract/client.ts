@@ -57,8 +57,8 @@ export const client = {
   ),
   kill: call({ access: 'open', activeOnly: true }, z.object({ queryId }), queryStatus.nullable()),
   /**
-   * Newest first; running ones of this term and the history of all terms. NOT_ACTIVE from a backup that may not read the
-   * query log (HDFS's NFS gateway).
+   * They come newest first: running ones of this term and the history of all terms. NOT_ACTIVE from a backup that may
+   * not read the query log (HDFS's NFS gateway).
    */
   queries: call(
     { access: 'open', activeOnly: false },

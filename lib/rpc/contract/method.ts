@@ -5,8 +5,7 @@
 import { z } from 'zod'
 
 /**
- * Each request names the cluster it is meant for (cluster-id.ts). `cluster`: the caller shows the cluster's secret and its
- * epoch as well. `open`: anybody; it never changes the cluster's own state. `who`: also anybody who names no cluster,
+ * Each request names the cluster it is meant for (cluster-id.ts). `cluster`: the caller shows the cluster's secret and its term as well. `open`: anybody; it never changes the cluster's own state. `who`: also anybody who names no cluster,
  * because he doesn't know which one this is: the answer tells.
  */
 type Access = 'cluster' | 'open' | 'who'
@@ -20,7 +19,7 @@ export interface CallMethod<Q extends z.ZodType = z.ZodType, A extends z.ZodType
   readonly answer: A
 }
 
-/** Lines of JSON until one side ends it, with empty lines as heartbeat (stream.ts). */
+/** Lines of JSON until one side ends it, with empty lines as beats (stream.ts). */
 export interface StreamMethod<Q extends z.ZodType = z.ZodType, L extends z.ZodType = z.ZodType> {
   readonly kind: 'stream'
   readonly access: Access

@@ -26,7 +26,7 @@ const writeTarget = z.object({
   base: z.string(),
   format: z.enum(['TEXT', 'JSON', 'PARQUET']),
   options: z.record(z.string(), z.string()),
-  /** Of the table, partition columns last; null: the query's own (CREATE TABLE AS). */
+  /** These are the table's, partition columns last; null: the query's own (CREATE TABLE AS). */
   columns: z.array(column).nullable(),
   /** `INSERT INTO t (b, a)`: which column each of the query's is; null: in order. */
   into: z.array(z.string()).nullable(),
@@ -82,12 +82,12 @@ export const task = z.object({
 })
 
 const manifest = z.object({
-  /** The tables that the query read, all at one moment, and which content of them. */
+  /** These are the tables that the query read, all at one moment, and which content of them. */
   reads: z.array(z.object({ tableId: z.number().int(), contentVersion: z.number().int() })),
   columns: z.array(column),
   partitionColumns: z.array(column),
   files: z.array(dataFile),
-  /** Of a compaction: which group each file was made of. */
+  /** Where files are joined: which group each file was made of. */
   groups: z.array(z.number().int()).optional(),
   rows: z.number().int(),
   bytes: z.number().int(),

@@ -20,7 +20,7 @@ const standing = z.object({
   epoch,
   /** Umbilical address of the active master as this one knows it. */
   active: address.nullable(),
-  /** Wall clock of the writer, ms since 1970, and the worst of its last second or two, for status pages. */
+  /** This is the writer's wall clock, ms since 1970, and the worst of its last second or two, for status pages. */
   wallMs: z.number().nullish(),
   lastRenewalMs: z.number().nullish(),
   leaseMarginMs: z.number().nullish(),
@@ -107,7 +107,7 @@ export const umbilical = {
       seal: z.string().max(100),
     }),
   ),
-  /** A line at once, at every change, and at least once a heartbeat period. */
+  /** A line is sent at once, at every change, and at least once a beat. */
   watch: {
     kind: 'stream',
     access: 'cluster',

@@ -26,7 +26,7 @@ export const workerInfo = z.object({
 })
 export type WorkerInfo = z.output<typeof workerInfo>
 
-/** On a worker's qm port, called by the active master: its term fences it. */
+/** The active master calls it on a worker's qm port: its term fences it. */
 export const worker = {
   run: call(
     { access: 'cluster', activeOnly: false },

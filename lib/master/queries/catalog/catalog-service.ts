@@ -50,7 +50,7 @@ export class FilePages {
     this.#newId = newId
   }
 
-  /** The first page. `tables`: what was found of those that were asked for. */
+  /** Makes the first page. `tables`: what was found of those that were asked for. */
   begin(asked: ResolveRequest['tables'], tables: readonly (Table | null)[]): Promise<FilePage> {
     const tests = tables.map((table, at) =>
       table === null ? null : testOf(asked[at]?.where ?? null, table, tables),

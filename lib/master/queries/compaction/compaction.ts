@@ -83,8 +83,8 @@ export const rulesBehind = (options: CompactionOptions): JoinRules => ({
 })
 
 /**
- * In slices of the event loop's time. `settled`: partitions in which there was nothing to join; one that is changed is
- * another value.
+ * It works in slices of the event loop's time. `settled`: partitions in which there was nothing to join; one that is
+ * changed is another value.
  */
 export async function planJoins(
   files: FileList,
@@ -113,7 +113,7 @@ function* stepsOf(files: FileList, rules: JoinRules, settled: WeakSet<FilePartit
   }
 }
 
-/** Which query, which attempt, under which term, to be told from others in the directory's name. */
+/** It says which query, which attempt, under which term, to be told from others in the directory's name. */
 type AttemptOf = Parameters<typeof attemptName>[0]
 
 /** What `Task` needs of it. */

@@ -123,7 +123,7 @@ export class JoinTask implements JoinPlan {
     this.#rules = rules
   }
 
-  /** All groups of one partition. */
+  /** Takes all groups of one partition. */
   take(groups: Groups): void {
     const files = filesIn(groups)
     if (files >= this.#rules.minFiles) {
@@ -134,7 +134,7 @@ export class JoinTask implements JoinPlan {
     this.#fewFiles += files
   }
 
-  /** After the last one of a table with so many files. */
+  /** It is called after the last one of a table with so many files. */
   end(tableFiles: number): void {
     const others = tableFiles - this.#files - this.left
     if (this.#fewFiles < this.#rules.minFiles || 2 * this.#fewFiles < others) return

@@ -33,7 +33,7 @@ interface GroundFacts {
 /** Is it ours, though no nonce of this term is there? A sentence when it is not. */
 type Verdict = string | null
 
-/** One directory, in one term. */
+/** This is one directory, in one term. */
 export abstract class Ground {
   readonly key: string
   readonly path: string

@@ -186,7 +186,7 @@ const changesOf = (
 /**
  * Old enough, no table's, and nothing younger in it: a directory that was litter before its files were (an attempt that
  * nobody waited for any more, and that had won) must not take them away from who still reads them. In slices, since it
- * looks at all tables and their files; `now` is the newest state at any time. Exported for its test.
+ * looks at all tables and their files; `now` is the newest state at any time. It is exported for its test.
  *
  * What is litter only later, `nowMs` included, was joined into another file and is kept for `tajo catalog restore`, but not
  * against whoever drops its table: it keeps the directory of its attempt and no more. So is what was joined since
@@ -262,7 +262,7 @@ function attemptOf(path: string): string[] {
   return [path]
 }
 
-/** A path and all directories above it. */
+/** Yields a path and all directories above it. */
 function* upwards(path: string): Iterable<string> {
   for (let at = path; at.length > 1; at = dirname(at)) yield at
 }

@@ -128,7 +128,7 @@ export class QueryList {
     this.#settle(query, spot)
   }
 
-  /** The next to be run, taken out of the queue; to be followed by `assign` or `giveBack`. */
+  /** Returns the next to be run, taken out of the queue; `assign` or `giveBack` has to follow. */
   takeNext(): Query | null {
     const returned = this.#returned.shift()
     if (returned !== undefined) return returned
@@ -137,7 +137,7 @@ export class QueryList {
     return first ?? null
   }
 
-  /** The same of those behind. */
+  /** Does the same for those behind. */
   takeBehind(): Query | null {
     const [first] = this.#behind.values()
     if (first !== undefined) this.#behind.delete(first.queryId)
@@ -149,7 +149,7 @@ export class QueryList {
     this.#settle(query, spot)
   }
 
-  /** Surely not taken by that worker: the first in the queue again. */
+  /** It was surely not taken by that worker: it is the first in the queue again. */
   giveBack(query: Query, nowMs: number): void {
     if (query.stage !== 'queued' && query.stage !== 'dispatching') return
     this.#settle(query, null)

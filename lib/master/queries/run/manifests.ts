@@ -2,7 +2,7 @@
  * What a worker has written, where its report has no room for it: fetched from the worker page by page, in slices, since it may
  * be millions of files; from then on it is a list like a table's (lib/catalog, file-list.ts).
  *
- * For one attempt there is one fetch at a time, though each heartbeat reports its end. It changes nothing here but at its
+ * For one attempt there is one fetch at a time, though each report tells its end. It changes nothing here but at its
  * end, when somebody still waits for that attempt; until then the query runs, to everybody. When a page can't be had, nothing
  * has happened: the worker keeps the manifest until its end is in the catalog, and the next report begins anew, with this
  * master or with the next active. Should there be no next report, the worker is gone, and that is known by other signs.
@@ -78,7 +78,7 @@ class Parts {
   count = 0
   #head: ManifestPage['head'] = null
   #list = FileList.EMPTY
-  /** Of a compaction, whose files have a number each that says which group became it: these are never very many. */
+  /** Of a joining, whose files have a number each that says which group became it: these are never very many. */
   readonly #files: DataFile[] = []
   readonly #groups: number[] = []
 

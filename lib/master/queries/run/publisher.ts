@@ -170,7 +170,7 @@ export class Publisher {
 export const asideOf = ({ queryId, location }: Publication): string =>
   join(dirname(location), `.${basename(location)}-${queryId}-old`)
 
-/** Idempotent. Rejects with the file system's error, or when the term is over. Exported for its test. */
+/** It is idempotent. Rejects with the file system's error, or when the term is over. It is exported for its test. */
 export async function carryOut(publication: Publication, signal: AbortSignal): Promise<void> {
   const { staging, location } = publication
   const aside = join(asideOf(publication), 'content')

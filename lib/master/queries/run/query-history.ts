@@ -201,7 +201,7 @@ export class QueryHistory implements LogListener {
     return isComplete
   }
 
-  /** Once. What its writer, who was deposed, still adds late is nobody's. */
+  /** It reads it once. What its writer, who was deposed, still adds late is nobody's. */
   async #readEnded(name: string): Promise<void> {
     if (this.#own.has(name) || this.#files.has(name)) return
     try {

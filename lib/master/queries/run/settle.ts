@@ -298,7 +298,7 @@ export class Settler {
     await this.#anew(query, task, { message: `${message}: it runs again`, overtaken: times })
   }
 
-  /** Back to the queue, from the newest state, as its next attempt. This one is over, in the catalog too. */
+  /** Puts it back to the queue, from the newest state, as its next attempt. This one is over, in the catalog too. */
   async #anew(
     query: Query,
     task: Task,

@@ -1,6 +1,6 @@
 /**
- * The resource tracker: what workers tell. Each says once to every new active who it is and what it runs, then how that
- * goes; what this master had not known is adopted, what has ended is recorded and forgotten there, and what nobody
+ * The resource tracker hears what workers tell. Each says once to every new active who it is and what it runs, then how
+ * that goes; what this master had not known is adopted, what has ended is recorded and forgotten there, and what nobody
  * waits for any more is stopped. What a worker ran that is gone is another matter (losses.ts).
  */
 import type { Log } from '../../../base/log.ts'
@@ -138,7 +138,7 @@ export class TrackerService {
     return nonces === null || (this.#options.proof?.isProven(nonces) ?? true)
   }
 
-  /** Are its directories ours? (proof.ts) */
+  /** Are its directories ours? See proof.ts. */
   async prove({ incarnation, made }: Requests['prove']): Promise<Answers['prove']> {
     const { proof } = this.#options
     if (proof === null) return { host: '', places: [], found: [] }

@@ -166,7 +166,7 @@ export class RpcWorkerCalls implements WorkerCalls {
   }
 }
 
-/** A `run` that rejected. Exported for its test. */
+/** A `run` that rejected. It is exported for its test. */
 export function judge(error: unknown): RunAnswer {
   const why = messageOf(error)
   if (!(error instanceof RpcError)) return { is: 'unsure', why }
@@ -204,7 +204,7 @@ const codeOf = (cause: unknown): string => {
 
 const neverConnected = (cause: unknown): boolean => NOT_CONNECTED.includes(codeOf(cause))
 
-/** A `status` that rejected. Exported for its test. */
+/** A `status` that rejected. It is exported for its test. */
 export function signOf(error: unknown): Sign {
   if (!(error instanceof RpcError)) return { is: 'mute' }
   const code = codeOf(error.cause)

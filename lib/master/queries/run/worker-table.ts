@@ -1,9 +1,9 @@
 /**
  * The workers of this term: who has registered, what each has free, and who is lost. Pure: time comes in.
  *
- * A heartbeat costs the same however many workers there are; only the regular look at all of them, twice a second,
+ * A report costs the same however many workers there are; only the regular look at all of them, twice a second,
  * counts them, and a choice among them when a query waits. Time here is this master's own waking time (`age`): a
- * master that was stopped for a minute has missed a minute's heartbeats itself, and nobody is lost for that.
+ * master that was stopped for a minute has missed a minute's reports itself, and nobody is lost for that.
  */
 import type { WorkerInfo, WorkerRow } from '../../../rpc/index.ts'
 
@@ -38,7 +38,7 @@ export interface Worker {
   oomKills: number | null
 }
 
-/** Heartbeats that may be missed. */
+/** Reports that may be missed. */
 const MISSED = 3
 /**
  * What a stuck worker runs is given to others when its mount has not answered for so long while another's did: all hang
@@ -197,7 +197,10 @@ export class WorkerTable {
     return worker
   }
 
-  /** For people. `proofLimitMs`: so long may a look at the directories take where they are to be proven; null: they aren't. */
+  /**
+   * The rows are for people. `proofLimitMs`: so long may a look at the directories take where they are to be proven; null:
+   * they aren't.
+   */
   rows(nowMs: number, proofLimitMs: number | null): WorkerRow[] {
     return [...this.#workers.values()].map((worker) => {
       const { info, heardMs, spill } = worker

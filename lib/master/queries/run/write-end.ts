@@ -73,7 +73,7 @@ export function successOf(
   return { by, atMs, changes, outcome: { ...done, message: messageOf(task, manifest.rows) } }
 }
 
-/** A change of the catalog alone. Throws AlreadyEnded, and what `build` throws. */
+/** It is a change of the catalog alone. Throws AlreadyEnded, and what `build` throws. */
 export function stepsOutcome(
   state: CatalogState,
   queryId: string,
@@ -114,7 +114,7 @@ export function overtakenOf(state: CatalogState, task: Task, { by, atMs }: Ended
   return { by, atMs, changes: [{ do: 'add-litter', paths: leftBy(task) }], outcome: null }
 }
 
-/** Nobody will ever apply that attempt. `task` as in `failureOf`. Throws AlreadyEnded. */
+/** Nobody will ever apply that attempt. `task` is as in `failureOf`. Throws AlreadyEnded. */
 export function givenUpOf(
   state: CatalogState,
   lost: {
@@ -158,7 +158,7 @@ export function givenUp(state: CatalogState, queryId: string): number {
   return attempt
 }
 
-/** For its record. */
+/** Its failures, as its record keeps them. */
 export function failuresOf(
   state: CatalogState,
   queryId: string,

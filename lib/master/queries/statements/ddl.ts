@@ -1,7 +1,7 @@
 /**
- * Statements that change the catalog alone, as the steps of one transaction. Pure: what has to be looked at in the file
- * system (LOCATION) has been looked at before. Throws SqlError for what does not fit; a step that does not fit what
- * another transaction did meanwhile is refused by the catalog itself.
+ * It makes statements that change the catalog alone into the steps of one transaction. Pure: what has to be looked at in
+ * the file system (LOCATION) has been looked at before. Throws SqlError for what does not fit; a step that does not fit
+ * what another transaction did meanwhile is refused by the catalog itself.
  *
  * Changes of columns that a table's files don't allow, since those stay as they were written. Both throw SqlError.
  */
