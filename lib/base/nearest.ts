@@ -1,6 +1,6 @@
 /** Which of the allowed words was probably meant: for "unknown X, did you mean Y?". */
 
-/** Edits (insert, delete, replace, swap of neighbours) that turn one word into the other. */
+/** Counts the edits (insert, delete, replace, swap of neighbours) that turn one word into the other. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)

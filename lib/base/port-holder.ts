@@ -126,7 +126,7 @@ function readSocket(line: string): Held {
   }
 }
 
-/** `0100007F:69C1` is 127.0.0.1:27073: the address as words of four bytes in this machine's order. */
+/** Reads `0100007F:69C1` as 127.0.0.1:27073: the address has words of four bytes in this machine's order. */
 function readAddress(text: string): { host: string; port: number } {
   const [words = '', port = ''] = text.split(':')
   const bytes = Buffer.from(words, 'hex')

@@ -43,7 +43,7 @@ export function yieldingTo(others: () => boolean, rest: Turns = background): Tur
 
 const MOST_WAITED_MS = 600_000
 
-/** After a slice, so that it takes a fifth of a core, however long it goes on. */
+/** It rests so long after a slice, and takes a fifth of a core, however long it goes on. */
 const REST_MS = 20
 
 /** A slice's length in ms: several jobs at once, and the collector's pauses, still keep the loop's turns below 50 ms. */

@@ -372,7 +372,9 @@ export class Draft extends ChangingState {
   }
 }
 
-/** By the clock too, so that a catalog that was brought back to an earlier day gives no version a second time. */
+/**
+ * The version goes by the clock too, so that a catalog that was brought back to an earlier day gives none a second time.
+ */
 const changed = (table: Table, atMs: number): Table => ({
   ...table,
   contentVersion: Math.max(contentVersionOf(table) + 1, Math.round(atMs)),

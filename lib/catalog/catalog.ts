@@ -117,7 +117,7 @@ export class Catalog {
     await this.#term?.prove()
   }
 
-  /** As the store's; any time where nothing is kept for being brought back. */
+  /** What the store tells; any time where nothing is kept for being brought back. */
   async oldestRestorableMs(): Promise<number | null> {
     const { store } = this.#options
     return store.oldestRestorableMs === undefined

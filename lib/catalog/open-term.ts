@@ -149,7 +149,7 @@ export class OpenTerm {
     this.#rejectAll(error)
   }
 
-  /** At once, but for what takes longer than a slice. */
+  /** Decides at once, but for what takes longer than a slice. */
   #decide(): void {
     if (this.#deciding !== null) return
     const steps = this.#decisions()
@@ -165,7 +165,7 @@ export class OpenTerm {
     }
   }
 
-  /** One after the other; anew where the draft has become another one meanwhile. */
+  /** Decides one after the other, and anew where the draft has become another one meanwhile. */
   *#decisions(): Generator<void, void> {
     for (let one = this.#undecided[0]; one !== undefined; one = this.#undecided[0]) {
       const draft = this.#draft
@@ -301,7 +301,7 @@ export class OpenTerm {
     this.#decide()
   }
 
-  /** Until the batch is kept, whatever happens to single calls. */
+  /** Goes on until the batch is kept, whatever happens to single calls. */
   async #appendSurely(batch: Batch): Promise<void> {
     const { store, log } = this.#options
     const term = this.#term

@@ -32,7 +32,10 @@ interface Opening extends Asking {
 
 const longer = (pauseMs: number): number => Math.min(2 * pauseMs, RETRY_MAX_MS)
 
-/** Opens, and again while it is UNAVAILABLE or FULL, until nothing has gone on for as long as the patience, or the term ends. */
+/**
+ * Opens the store, again and again while it is UNAVAILABLE or FULL. Ends when nothing has gone on for the patience, or
+ * the term ends.
+ */
 export async function openPatiently(options: Opening) {
   const { store, clock, log, term, signal, patienceMs, onTrouble, renewed } = options
   const watch = new OpeningWatch(options)
@@ -77,7 +80,7 @@ export async function proveAppended(
   }
 }
 
-/** All of it, which may be in memory only: `failed` is told so, for people. */
+/** Writes all of it, which may be in memory only: `failed` is told so, for people. */
 export async function writeAnew(
   { store, clock, log, term, signal }: Asking,
   state: CatalogState,

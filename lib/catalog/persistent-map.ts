@@ -62,7 +62,7 @@ export class PersistentMap<K extends string | number, V extends NonNullable<unkn
   #owner: Owner = {}
   #keys: Branch<K> = new Branch(this.#owner)
   #rows: Row<K, V> = new Row(this.#owner, 0)
-  /** Of places, in as many levels as there are rows. */
+  /** How many places there are, in as many levels as there are rows. */
   #room = WIDTH
   #size = 0
   /** Of the next new key. */

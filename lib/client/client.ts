@@ -75,7 +75,7 @@ export interface QueryResult {
   close(): Promise<void>
 }
 
-/** So many columns may they have that an answer is not made in a moment. */
+/** Not more at once: they may have so many columns that an answer takes long. */
 const TABLES_AT_ONCE = 200
 const KILL_BUDGET_MS = 5000
 const CALL = { deadlineMs: 10_000, patienceMs: 300 }

@@ -98,7 +98,7 @@ export function buildConfiguration(files: SiteFiles, surroundings: Surroundings)
 
 const placeOf = ({ file, line }: Property): string => `${file}:${line}`
 
-/** Of several settings of a name the one that counts. */
+/** Chooses, of several settings of a name, the one that counts. */
 function chooseProperties(
   properties: readonly Property[],
   warnings: string[],

@@ -226,7 +226,7 @@ export function allowedOf(type: ValueType): string {
 const oneOf = (words: readonly string[]): string =>
   words.length === 1 ? words.join() : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
 
-/** In the largest unit that needs no fraction. */
+/** Writes it in the largest unit that needs no fraction. */
 export function formatMs(ms: number): string {
   const units = Object.entries(DURATION_UNITS).toReversed()
   const [unit, size] = units.find(([, one]) => ms >= one && ms % one === 0) ?? ['ms', 1]

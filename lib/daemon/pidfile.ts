@@ -44,7 +44,7 @@ import type { DaemonLog } from './log.ts'
 
 /** A lock that is older belongs to a process that died meanwhile. */
 const STALE_MS = 10_000
-/** Together they are more than that. */
+/** Together, with their pauses, they take longer than that. */
 const MOST_TRIES = 40
 const PAUSE_MIN_MS = 25
 const PAUSE_MAX_MS = 500

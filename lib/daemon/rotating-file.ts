@@ -168,7 +168,7 @@ export class RotatingFile {
     if (note !== '') this.#lost = 0
   }
 
-  /** On to the file that has the name now, and to its size: others may write it, too. */
+  /** Goes on with the file that has the name now, and with its size: others may write it, too. */
   async #follow(): Promise<void> {
     const found = await statFile(this.path).catch(nullIfMissing)
     if (this.#reopen || this.#isElsewhere(found)) await this.#openAnew()
@@ -186,7 +186,7 @@ export class RotatingFile {
     return found?.ino !== this.#inode
   }
 
-  /** Not done while another process does the same: the lines then go where they went before. */
+  /** Rotates, unless another process does the same: the lines then go where they went before. */
   async #alone(rotate: () => Promise<void>): Promise<void> {
     let release: () => Promise<void>
     try {

@@ -69,7 +69,7 @@ interface Fault {
   readonly at: number
 }
 
-/** The first bracket that is closed by another one, or by none. */
+/** Finds the first bracket that is closed by another one, or by none. */
 function faultOfBrackets(tokens: readonly IToken[], from: number): Fault | null {
   const open: IToken[] = []
   for (let i = from; i < tokens.length; i++) {

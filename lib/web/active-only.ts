@@ -86,7 +86,7 @@ export class ActiveOnly {
     }
   }
 
-  /** Right before an answer leaves: itself, or the refusal in its place. */
+  /** Gives, right before an answer leaves, the answer itself or the refusal in its place. */
   confirm<T>({ headers, method }: FastifyRequest, reply: FastifyReply, answer: T): T | string {
     const isRead = method === 'GET' || method === 'HEAD'
     if (headers[ACTIVE_ONLY] === undefined || !isRead || this.#view.serving()) return answer

@@ -154,7 +154,7 @@ export class EventHub {
     await this.#tellHistory()
   }
 
-  /** One at a time; a change meanwhile makes another one follow. */
+  /** Tells one at a time; a change meanwhile makes another one follow. */
   async #tellCluster(): Promise<void> {
     if (this.#pages.size === 0) return
     if (this.#working) {

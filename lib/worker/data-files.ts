@@ -152,7 +152,7 @@ async function collect(table: Table, directory: string, paths: string[]): Promis
   }
 }
 
-/** Could lead in a circle. */
+/** The error of a link that could lead in a circle. */
 const linkedDirectory = (table: Table, path: string): QueryFault =>
   new QueryFault(
     'user',

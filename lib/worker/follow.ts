@@ -57,7 +57,7 @@ export class Follow {
   readonly #news = new Signal()
   #active: ActiveMaster | null = null
   #session = new AbortController()
-  /** Under which the session's master was found active; it may not have registered this worker yet. */
+  /** The term in which the session's master was found active; it may not have registered this worker yet. */
   #sessionEpoch = 0
   #pauseMs = FIRST_PAUSE_MS
   #running: Promise<void> = Promise.resolve()

@@ -150,7 +150,7 @@ export class Masters {
     this.#learn(list)
   }
 
-  /** It is for the next search. Never rejects. */
+  /** Looks into the directory, for the next search. Never rejects. */
   async #lookIntoDirectory(): Promise<void> {
     const { clock, log, readMembers } = this.#options
     if (this.#looking || clock.nowMs() - this.#lookedMs < LOOK_EVERY_MS) return

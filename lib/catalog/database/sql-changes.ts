@@ -40,7 +40,7 @@ interface Counted {
 
 const numbersOf = ({ term, opening, kept }: Counted): string => `${term}.${opening}.${kept}.`
 
-/** For a transaction that leaves these numbers in the row. */
+/** Makes the mark of a transaction that leaves these numbers in the row. */
 const newMark = (row: Counted): string => numbersOf(row) + randomBytes(8).toString('hex')
 
 /** An earlier version's row has neither column. */
@@ -62,7 +62,10 @@ interface NewChange {
   readonly nextTableId: number
 }
 
-/** Where somebody has brought back only the row with the term, the next numbers are taken. */
+/**
+ * Removes what is kept beyond that place: where somebody has brought back only the row with the term, the next changes take
+ * these numbers.
+ */
 export async function forgetBeyond(connection: SqlConnection, { no }: Place): Promise<void> {
   await connection.query('DELETE FROM catalog_changes WHERE change_no > ?', [no])
 }

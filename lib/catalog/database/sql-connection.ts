@@ -48,7 +48,10 @@ export class SqlErrors {
     return this.error('GONE', text, undefined)
   }
 
-  /** Of a statement that finds no table, or not the row that was left, of a store that is open: it was somebody's hand. */
+  /**
+   * The error of a statement that finds no table, or not the row that was left: the store is open, so it was somebody's
+   * hand.
+   */
   goneOr(error: unknown, doing: string): CatalogError {
     if (error instanceof CatalogError && error.code === 'CORRUPT') {
       return this.error('GONE', error.message, error)

@@ -56,7 +56,7 @@ export class KnownRows {
     return this.#mark
   }
 
-  /** What the process has written itself. */
+  /** Takes over what the process has written itself. */
   became(state: CatalogState, at: KnownAt): void {
     this.#state = state
     this.#no = at.no
@@ -144,7 +144,7 @@ class Taker {
     this.#maps.names.set(head.database, names)
   }
 
-  /** Another table may have its name already. */
+  /** Gives its name free, unless another table has that name already. */
   #unname({ id, database, name }: Table): void {
     const known = this.#namesOf(database)
     if (known.get(name) !== id) return
@@ -175,7 +175,7 @@ class Taker {
     this.#maps.tables.set(id, { ...table, files })
   }
 
-  /** By path: what takes its place, nothing. */
+  /** Tells by path what takes the place of a file that is gone: nothing. */
   #goneOf(before: FilePartition, gone: readonly number[]): Map<string, DataFile[]> {
     const left = new Set(gone)
     const paths = new Map<string, DataFile[]>()

@@ -73,7 +73,7 @@ export class SqlStore implements ReadableStore {
   #held: Held | null = null
   /** What is known from the last opening, or from following, for the next one. */
   #known: KnownRows | null = null
-  /** By which a backup looks. */
+  /** The session by which a backup looks. */
   #watch: SqlSession | null = null
   /** When to read everything anew, by the monotonic clock. */
   #rereadMs = 0
@@ -342,7 +342,7 @@ async function knownOf({ data, numbers, place }: ReadCatalog & { place: Place })
   return new KnownRows(state, numbers, { no: place.no, mark: place.mark ?? UNMARKED })
 }
 
-/** As of no mark: nothing follows it. */
+/** It stands where there is no mark: nothing follows it. */
 const UNMARKED = 'none'
 
 async function rolledBack(connection: SqlConnection): Promise<boolean> {

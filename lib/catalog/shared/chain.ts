@@ -324,7 +324,7 @@ async function whySegmentsGone(
   return null
 }
 
-/** With the way back, for the log, the status and the page. */
+/** The error names the way back, for the log, the status and the page. */
 export const damaged = (what: string): CatalogError =>
   new CatalogError(
     'CORRUPT',

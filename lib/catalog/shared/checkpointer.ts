@@ -95,7 +95,7 @@ export class Checkpointer {
     )
   }
 
-  /** Of what was acknowledged, beside the work: nothing waits for it, and the next one is made where it fails. */
+  /** Makes one of what was acknowledged, beside the work: nothing waits for it, and where it fails the next one is made. */
   async #make(session: Session, goesOn: () => boolean): Promise<void> {
     const { term, part, confirmed, ground } = session
     if (confirmed === null) return

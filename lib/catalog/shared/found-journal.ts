@@ -193,7 +193,7 @@ export async function readSegment(
   return read
 }
 
-/** Asked for by its name, without a byte of it: no file is that long. */
+/** It is asked for by its name, without a byte of it: no file is that long. */
 export async function isThere(files: Files, path: string): Promise<boolean> {
   const found = await inItsPlace(path, files.readWhole(path, Number.MAX_SAFE_INTEGER))
   return found !== 'missing'

@@ -168,7 +168,7 @@ async function partsBeyond(files: Files, directory: string, highest: number): Pr
   }
 }
 
-/** Older than what has been begun for certain. */
+/** Refuses what is older than what has been begun for certain. */
 function refuseOlder({ directory }: Look, read: FoundJournal | null, begun: Begun | null): void {
   if (begun === null) return
   const { term, part, by } = begun

@@ -130,7 +130,7 @@ const SPACE = 0x20
 
 export const encodeRecord = (value: unknown): Buffer => encodeText(JSON.stringify(value))
 
-/** Of what is JSON already. */
+/** Makes a record of what is JSON already. */
 function encodeText(text: string): Buffer {
   const json = Buffer.from(text)
   const hex = (number: number): string => number.toString(16).padStart(HEX, '0')

@@ -16,7 +16,7 @@ import {
 } from './epoch-names.ts'
 import type { Files } from './files.ts'
 
-/** Of the checkpoint's own part its older checkpoints go, of its term the parts below, and all lower terms. */
+/** Removes what a checkpoint replaces: older ones of its own part, the parts below in its term, and all lower terms. */
 export async function sweepBelow(
   files: Files,
   directory: string,

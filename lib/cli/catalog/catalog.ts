@@ -188,7 +188,7 @@ interface Replaced {
   readonly term: number
 }
 
-/** Without reading what can't be read. */
+/** Replaces it without reading what can't be read. */
 async function replaced(context: CommandContext, { store, name, data, term }: Replaced) {
   const state = CatalogState.from(data)
   await store.replace?.(term, state.withIdsFrom(state.nextTableId + IDS_OF_THE_LOST))
@@ -247,7 +247,7 @@ async function readDump(file: string): Promise<CatalogData> {
   return reader.end()
 }
 
-/** Whole or not at all: a dump that found no space must not replace the one before it. */
+/** Writes it as a whole or not at all: a dump that found no space must not replace the one before it. */
 async function writeWhole(path: string, batches: Iterable<string>): Promise<void> {
   const beside = join(path, '..', `.${randomUUID()}.tmp`)
   try {

@@ -172,7 +172,7 @@ async function whyDamaged(store: SharedStore, wanted: number | null): Promise<st
   }
 }
 
-/** By its own word: what its heartbeat says is judged when the term is taken. */
+/** Goes by the master's own word: what its heartbeat says is judged when the term is taken. */
 async function refuseActive(context: CommandContext): Promise<void> {
   const { masters } = await lookAround(await loadCluster(context), () => true)
   const active = masters.find(({ asked }) => asked.answered && asked.answer.state === 'active')

@@ -48,7 +48,7 @@ export async function ownClusterId(
   return made
 }
 
-/** Of a master that uses, or used, the directory alone; null where there was none. */
+/** The id of a master that uses, or used, the directory alone; null where there was none. */
 export async function singleIdOf(haDirectory: string): Promise<string | null> {
   const path = join(haDirectory, SINGLE_FILE)
   let text: string

@@ -112,7 +112,7 @@ export async function catalogBytes(conf: Configuration): Promise<number> {
   return found?.size ?? 0
 }
 
-/** At once, instead of in every term that this master would claim. */
+/** Refuses a catalog in use at once, instead of in every term that this master would claim. */
 export async function requireFreeCatalog(conf: Configuration): Promise<void> {
   const { requireFreeDerby } = await import('../../catalog/derby/embedded-files.ts')
   await requireFreeDerby(conf.get('tajo.catalog.uri'))

@@ -90,7 +90,7 @@ export class MasterLife implements DaemonLife {
   readonly #warehouse: WarehouseLook
   #reloader: Reloader | null = null
   #directoryWarnings: readonly string[] = []
-  /** Both with what was reloaded. */
+  /** Both have what was reloaded. */
   #conf: Configuration
   #masters: HostList
 

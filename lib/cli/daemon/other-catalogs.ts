@@ -325,7 +325,7 @@ const holdsCluster = (root: string): boolean =>
   holdsDerby(join(root, 'system', 'derby')) ||
   exists(join(root, 'system', 'ha', 'cluster.json'))
 
-/** Or did: what is missing of it then, the store tells. */
+/** It holds one or did: what is missing of it then, the store tells. */
 const holdsShared = (root: string): boolean =>
   namesIn(join(root, 'system', 'catalog')).some((name) => /^(epoch|begun)-\d{10}/.test(name))
 

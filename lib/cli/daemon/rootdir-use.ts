@@ -181,7 +181,7 @@ async function isStill(path: string): Promise<boolean> {
   return (await mtimeOf(path)) === before
 }
 
-/** By an open: on NFS a plain stat may be a minute old. */
+/** It opens the file: on NFS a plain stat may be a minute old. */
 async function mtimeOf(path: string): Promise<number> {
   const file = await open(path)
   try {

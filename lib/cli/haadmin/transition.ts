@@ -201,7 +201,7 @@ function known(sight: Sight, address: string): KnownMaster {
 const isCutOff = ({ asked, inspected }: KnownMaster): boolean =>
   !asked.answered && inspected?.pulse === 'live'
 
-/** By its own word, else by the directory's. */
+/** It is one by its own word, else by the directory's. */
 const isBackup = (master: KnownMaster): boolean =>
   master.asked.answered
     ? master.asked.answer.state === 'backup'

@@ -13,13 +13,13 @@ import { splitShellWords } from '../env-file.ts'
 import { describeError } from '../exit.ts'
 import { planCluster } from './cluster-plan.ts'
 
-/** What separates parts and lines can't stand in one. */
+/** Throws where it holds what separates parts and lines. */
 function requireOneLine(rootDirectory: string): string {
   if (!/[\t\r\n]/.test(rootDirectory)) return rootDirectory
   throw new Error(`tajo.rootdir is ${JSON.stringify(rootDirectory)}: a path in one line is allowed`)
 }
 
-/** What separates parts and lines could not be told apart from one inside a word. */
+/** Throws where a word holds what separates parts and lines: the script could not tell the two apart. */
 function sshOptions(env: NodeJS.ProcessEnv): string[] {
   const words = splitShellWords(env.TAJO_SSH_OPTS ?? '', 'TAJO_SSH_OPTS')
   const odd = words.find((word) => word === '' || /[\t\r\n]/.test(word))

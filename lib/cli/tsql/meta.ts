@@ -245,7 +245,7 @@ const name = (word: string): string => {
   if (/^[A-Za-z_][A-Za-z0-9_.$-]*$/.test(word)) return word
   throw usageError(`'${word}' is no name of a variable`)
 }
-/** As SQL: lower case. */
+/** Reads it as SQL does: in lower case. */
 const folded = (word: string): string => word.toLowerCase()
 
 function unknown(command: string): Error {

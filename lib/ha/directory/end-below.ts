@@ -108,7 +108,10 @@ export async function endBelow(disk: Disk, request: EndBelow): Promise<Ended> {
   return { proven, alive: null, settleMs }
 }
 
-/** It only saves them work: where no name finds room, or the storage fails, this ending is done all the same. */
+/**
+ * Tells the others, which only saves them work: where no name finds room, or the storage fails, this ending is done all
+ * the same.
+ */
 async function tellOthers(disk: Disk, made: readonly number[]): Promise<void> {
   try {
     await tellVoid(disk, 'end-below', made)

@@ -327,7 +327,7 @@ export class Looker {
     return known.reduce(largest, own)
   }
 
-  /** There since before the heartbeat was. */
+  /** Reads the term's record, which is there since before the heartbeat was. */
   async #record(term: number): Promise<TermRecord | null> {
     try {
       const text = await this.#disk.read('observe', historyFile(term))

@@ -61,7 +61,7 @@ export async function markIn(
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
 
-/** By listing first, so that no absence gets cached on NFS. */
+/** Lists first, so that no absence gets cached on NFS. */
 export async function recordOf(
   disk: Disk,
   purpose: Purpose,

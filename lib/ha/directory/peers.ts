@@ -103,7 +103,10 @@ export class Peers {
   }
 }
 
-/** A file of an earlier life may lie there still: the one that has moved last is its master's, or the one begun last. */
+/**
+ * Takes one of each address: a file of an earlier life may lie there still. The one that has moved last counts, or was
+ * begun last.
+ */
 function newestOfEach(peers: readonly Peer[]): Peer[] {
   const newest = new Map<string, Peer>()
   for (const peer of peers) {

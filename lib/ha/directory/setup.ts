@@ -180,7 +180,7 @@ async function newCluster(
   return decodeCluster(text, `${setup.directory}/${CLUSTER_FILE}`)
 }
 
-/** A format was interrupted before it removed the file, or the holder that it ended has put it back. */
+/** Removes the older file: a format was interrupted before that, or the holder that it ended has put it back. */
 async function removeOlder(disk: Disk, mark: TermRecord): Promise<void> {
   const text = await disk.read('setup', CLUSTER_FILE)
   const file = text === 'missing' ? null : decodeClusterLoosely(text)

@@ -197,7 +197,10 @@ function runsOf(terms: readonly number[]): Run[] {
   return runs
 }
 
-/** So that a claimant of that term finds it closed at its last step. `exists`: it was opened, or closed before. */
+/**
+ * Closes it there, so that a claimant of that term finds it closed at its last step. `exists`: it was opened, or closed
+ * before.
+ */
 export async function closeInHistory(
   disk: Disk,
   purpose: Purpose,

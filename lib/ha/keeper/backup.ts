@@ -102,7 +102,7 @@ class Registration {
     if (this.#wanted) this.want(true)
   }
 
-  /** Our names but for the one that stands, among those that were listed. Rejects with DiskError. */
+  /** Removes our names among those that were listed, but for the one that stands. Rejects with DiskError. */
   async sweep(names: readonly string[]): Promise<void> {
     const { disk, self } = this.#o
     for (const name of names) {

@@ -13,7 +13,7 @@ interface Call {
   readonly wallMs: number
 }
 
-/** Told at once: what hangs longest hangs for the others' reason. */
+/** So many are told at once: what hangs longest hangs for the reason of the others, too. */
 const TOLD = 3
 
 export class CallWatch {

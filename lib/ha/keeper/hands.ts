@@ -64,7 +64,7 @@ export class Hands {
   #clusterId = ''
   #lastRenewalMs: number | null = null
   #renewal: Promise<void> = Promise.resolve()
-  /** Into the history, with what is swept meanwhile. */
+  /** What is being written into the history, and swept meanwhile. */
   #recording: Promise<void> = Promise.resolve()
 
   constructor(options: HandsOptions) {

@@ -51,7 +51,7 @@ export class Bulletin {
     this.#prefix = prefixOf(self.address).replace(/^.*\//, '')
   }
 
-  /** In place of what is published now. */
+  /** Publishes this in place of what is published now. */
   publish(said: Said): void {
     this.#wanted = said
     this.#work()

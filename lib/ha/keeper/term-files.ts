@@ -98,7 +98,7 @@ export class TermFiles {
     }
   }
 
-  /** Gives the text that stands there: of this keeper, or of one before it that was not told of its success. */
+  /** Gives the text that stands there: this keeper's, or that of one before it that was not told of its success. */
   async #makeServed(wanted: Wanted): Promise<string> {
     const { path } = wanted
     const torn = new Set<string>()
@@ -181,7 +181,7 @@ export class TermFiles {
     })
   }
 
-  /** A few at a time, for as long as there are more: failed claims can have left thousands. */
+  /** Sweeps a few at a time, for as long as there are more: failed claims can have left thousands. */
   async #sweepAll(term: number, tombstone: TermRecord, signal: AbortSignal): Promise<void> {
     const { disk, log, timing } = this.#o
     let swept: readonly number[] = []

@@ -141,7 +141,7 @@ export interface Member {
   mayServe(): boolean
   /** The term in which it may act, or null. */
   term(): number | null
-  /** The current lease as an AbortSignal: aborts when the term can't be used any more. */
+  /** The whole picture, as it is at this moment. */
   view(): MemberView
   /**
    * To be awaited after a change is durable and before it is acknowledged: resolves when a renewal that began after

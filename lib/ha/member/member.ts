@@ -133,7 +133,7 @@ export class MemberCore implements Member {
     })
   }
 
-  /** What is asked before the term serves waits for that, too. */
+  /** Waits for a renewal. What is asked before the term serves waits for that, too. */
   commit(): Promise<void> {
     if (!this.#term.hasOpened) {
       return Promise.reject(new HaError('NOT_ACTIVE', 'this master is not active'))

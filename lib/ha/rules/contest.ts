@@ -81,7 +81,7 @@ export class Contest {
         }
   }
 
-  /** Who held the newest term of our directory has passed with us, or is us. */
+  /** Notes that the holder of our directory's newest term has passed with us, or is us. */
   noteHolder(term: number, address: string, by: string): void {
     if (term <= this.s.provenTerm) return
     const peer = this.s.peers.find((one) => one.address === address)

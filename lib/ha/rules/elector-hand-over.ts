@@ -77,7 +77,7 @@ const refuseNotActive = (t: Turn, id: number): void =>
 
 const othersOf = (s: State): Candidate[] => s.candidates.filter((c) => c.address !== s.address)
 
-/** The named one, else the best that doesn't stand back. */
+/** Chooses the named one, else the best that doesn't stand back. */
 function heirOf(s: State, successor: string | null): Candidate | undefined {
   const others = othersOf(s)
   if (successor !== null) return others.find((c) => c.address === successor)

@@ -73,7 +73,9 @@ export interface Disk {
    * existence decides. So does a full disk; the DiskError says then that the file was `made`.
    */
   create(purpose: Purpose, path: string, text: string): Promise<'created' | 'exists' | 'missing'>
-  /** The text of a file that this process has made and could not fill, from its start. Never another's file. */
+  /**
+   * Writes the text of a file that this process has made and could not fill, from its start. It is never another's file.
+   */
   fill(purpose: Purpose, path: string, text: string): Promise<'filled' | 'missing'>
   /** Exclusive create of a file of so many bytes that no storage can compress away, there when it answers. */
   occupy(purpose: Purpose, path: string, bytes: number): Promise<'created' | 'exists' | 'missing'>

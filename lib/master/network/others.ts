@@ -100,7 +100,7 @@ export class Others {
     })
   }
 
-  /** Once, when the cluster is joined. */
+  /** It is called once, when the cluster is joined. */
   join(member: Member, clusterId: string, loaded: Callers): void {
     const { address, rootDirectory, listed, secret, epoch, beatMs, silenceMs, clock, log } =
       this.#options

@@ -181,7 +181,7 @@ function ofTheActive({ masters, active, problem }: AlertFacts): Alert[] {
   return [{ kind: 'active-hindered', level: 'critical', text: `${active} is active: ${said}` }]
 }
 
-/** Of those that can't use the shared directory, by their own word: nobody else knows why. */
+/** Tells of those that can't use the shared directory, by their own word: nobody else knows why. */
 function ofBackups({ masters, active, timing }: AlertFacts): Alert[] {
   if (active === null || timing === null) return []
   return masters.flatMap(({ address, hostname, self, problem, heartbeatAgeMs }): Alert[] => {

@@ -186,7 +186,7 @@ export class OwnView {
     return this.#parts.member()?.mayServe() ?? false
   }
 
-  /** Of this master and of those that have said, while none is active. */
+  /** Collects the problems of this master and of those that have told theirs, while none is active. */
   #problems(view: MemberView): Map<string, string> {
     const found = new Map<string, string>()
     if (view.active !== null) return found

@@ -6,8 +6,10 @@ import { attempt, queryId, queryRecord, queryState, queryStatus, session, sql } 
 const workerRow = z.object({
   /** Peer address: its name. */
   address: z.string(),
-  /** `silent`: its stream to the active master broke, and it has not been heard since. */
-  /** `stuck`: its mount of the shared directory does not answer, and it gets no queries (`trouble`). */
+  /**
+   * `silent`: its stream to the active master broke, and it has not been heard since.
+   * `stuck`: its mount of the shared directory does not answer, and it gets no queries (`trouble`).
+   */
   state: z.enum(['live', 'silent', 'stuck']),
   trouble: z.string().nullish(),
   /** What has happened to its spill directory; it gets queries all the same. */

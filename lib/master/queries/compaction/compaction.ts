@@ -36,7 +36,7 @@ export interface CompactionOptions {
   readonly retentionMs: number
 }
 
-/** Each file that is kept is in the catalog, which has to be read at each take-over. */
+/** More are kept for less long: each is in the catalog, which has to be read at each take-over. */
 const KEPT_IN_FULL = 10_000
 
 /**
@@ -46,7 +46,7 @@ const KEPT_IN_FULL = 10_000
 export const keepMsOf = ({ retentionMs }: CompactionOptions, litterCount: number): number =>
   Math.round(retentionMs * Math.min(1, KEPT_IN_FULL / Math.max(1, litterCount)))
 
-/** Of the target: a file of 128 MB is about so long as 512 that cost little to be written anew. */
+/** This part of the target: 512 files that cost little to be written anew make one of 128 MB. */
 const CHEAP_SHARE = 512
 
 /** In one task, so that its messages stay short; OPTIMIZE TABLE says how many were left. */

@@ -367,6 +367,6 @@ export class Compactor {
   }
 }
 
-/** As SQL has it where it is no plain word. */
+/** Writes it as SQL has it where it is no plain word. */
 const quoted = (name: string): string =>
   /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`

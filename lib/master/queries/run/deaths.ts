@@ -193,7 +193,7 @@ export class Deaths {
     return deathOf({ sign, worker, network: info?.network ?? spot.network, ended, beside })
   }
 
-  /** The next one under its name has registered already. */
+  /** The sign of one whose successor under its name has registered already; null where it has not. */
   #signOf({ workerId, incarnation }: Spot): Sign | null {
     const now = this.#options.workers.get(workerId)?.info
     if (now === undefined || now.incarnation === incarnation) return null

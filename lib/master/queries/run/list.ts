@@ -242,7 +242,7 @@ export class QueryList {
     return true
   }
 
-  /** Once: later ends are ignored. */
+  /** Ends it once: later ends are ignored. */
   end(query: Query, end: End, wallMs: number): void {
     if (query.stage === 'ended') return
     this.#unqueue(query)

@@ -196,7 +196,7 @@ export async function carryOut(publication: Publication, signal: AbortSignal): P
   await syncDirectory(dirname(location))
 }
 
-/** What stood at the location, so that its readers have it; nothing where nothing did. */
+/** Puts back what stood at the location, so that its readers have it; nothing where nothing did. */
 async function putBack(aside: string, location: string): Promise<void> {
   const names = await readdir(aside)
   if (names.every((name) => name === MOVED)) return

@@ -250,7 +250,7 @@ export class QueryHistory implements LogListener {
     }
   }
 
-  /** In slices: a log of some megabytes has thousands of lines, and each is looked at closely. */
+  /** Takes it in slices: a log of some megabytes has thousands of lines, and each is looked at closely. */
   #takeAll(bytes: Buffer, name: string): Promise<void> {
     return inSlices(linesOf(bytes), (line) => this.#take(line, name))
   }

@@ -79,7 +79,7 @@ export class Scheduler {
     return true
   }
 
-  /** As many as wait, of those that nobody asked for. What is on its way out leaves its slot anyway. */
+  /** Ends as many as wait, of those that nobody asked for. What is on its way out leaves its slot anyway. */
   #makeRoom(): void {
     const { list, onGivesWay } = this.#options
     let wanted = list.queueLength

@@ -266,7 +266,10 @@ export class Settler {
     this.#pending.add(pending)
   }
 
-  /** From the newest state, unless that was tried often enough. Its worker may come to another master with this attempt. */
+  /**
+   * Runs it again from the newest state, unless that was tried often enough. Its worker may come to another master with
+   * this attempt.
+   */
   async #overtaken(
     query: Query,
     task: Task,
@@ -336,7 +339,7 @@ export class Settler {
     }
   }
 
-  /** Files were moved between the look at them and the transaction. */
+  /** Throws Moved where files were moved between the look at them and the transaction. */
   #requireUnmoved(asOf: number): void {
     if (this.asOf !== asOf) throw new Moved()
   }
@@ -347,7 +350,7 @@ export class Settler {
     retry()
   }
 
-  /** Until what holds it up is over; longer than `writeWaitMs` in all it is refused. It can be killed meanwhile. */
+  /** Waits until what holds it up is over; after `writeWaitMs` in all it is refused. It can be killed meanwhile. */
   #wait(query: Query, held: Held, retry: () => void): void {
     const { list, clock, awakeMs } = this.#options
     const sinceMs = this.#waitingSinceMs.get(query) ?? awakeMs()

@@ -38,7 +38,7 @@ export interface Worker {
   oomKills: number | null
 }
 
-/** Reports that may be missed. */
+/** So many reports may be missed. */
 const MISSED = 3
 /**
  * What a stuck worker runs is given to others when its mount has not answered for so long while another's did: all hang

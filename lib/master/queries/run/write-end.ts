@@ -187,14 +187,14 @@ function refuseSecond(state: CatalogState, queryId: string): void {
   if (outcome !== null) throw new AlreadyEnded(outcome)
 }
 
-/** An INSERT's table is gone with its database. */
+/** Refuses an INSERT whose table is gone with its database. */
 function refuseOtherDatabase(state: CatalogState, { create, names }: Task): void {
   if (create === null) return
   const why = whyOtherDatabase(state, create.database, names)
   if (why !== null) throw new CatalogError('MISSING', why)
 }
 
-/** CREATE TABLE IF NOT EXISTS … AS, and another one made it meanwhile. */
+/** Whether it is CREATE TABLE IF NOT EXISTS … AS, and another one made the table meanwhile. */
 function cameTooLate(state: CatalogState, { create }: Task): boolean {
   if (create === null) return false
   const { database, name, ifNotExists } = create

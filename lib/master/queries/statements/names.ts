@@ -193,7 +193,7 @@ export function requireTable(state: CatalogState, table: TableName, current: str
   throw new SqlError(`table ${spell(wanted)} does not exist${hint}`, table.place)
 }
 
-/** Among so many tables one is looked for that may be meant: a hint is not worth a pause of all else. */
+/** Among so many tables, and no more, one is looked for that may be meant: a hint is not worth a pause of all else. */
 const MOST_MEANT = 1000
 
 /** The first `most`, in the order in which they were made. */
