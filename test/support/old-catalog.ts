@@ -4,8 +4,8 @@
  */
 
 import type { Transaction } from '../../lib/catalog/model.ts'
-import { segmentFile } from '../../lib/catalog/shared/epoch-names.ts'
 import { encodeRecord } from '../../lib/catalog/shared/records.ts'
+import { segmentFile } from '../../lib/catalog/shared/term-names.ts'
 import type { CatalogState } from '../../lib/catalog/state.ts'
 import type { MemDirectory } from './mem-files.ts'
 

@@ -12,12 +12,12 @@ import type { CatalogState } from '../state.ts'
 import type { Opening } from '../store.ts'
 import { markFile, marksOf } from './begun.ts'
 import { type Checkpoint, makeCheckpoint } from './checkpoint.ts'
-import { epochDir, journalFile, partsOf, snapshotFile } from './epoch-names.ts'
 import { type Files, isNoSpace, type NewFile } from './files.ts'
 import { findJournal } from './found-journal.ts'
 import { type Basis, beginning, GrowingJournal, type Journal, SegmentedJournal } from './journal.ts'
 import { encodeStop } from './snapshot.ts'
 import { removePart } from './sweep.ts'
+import { journalFile, partsOf, snapshotFile, termDir } from './term-names.ts'
 
 /** The catalog's directory, and what is written there for people. */
 export interface PartMaker {
@@ -56,7 +56,7 @@ const PART_TRIES = 32
 
 /** The term's directory is there. Rejects FileError; CatalogError UNAVAILABLE where it may have begun all the same. */
 export async function beginPart(maker: PartMaker, begin: NewPart): Promise<BegunPart> {
-  const at = join(maker.directory, epochDir(begin.term))
+  const at = join(maker.directory, termDir(begin.term))
   for (let part = begin.part; part < begin.part + PART_TRIES; part += 1) {
     const stop = await maker.files.create(join(at, snapshotFile(part)), { durable: false })
     if (stop === 'exists') continue
@@ -80,7 +80,7 @@ export async function lastPart(
   { files, directory }: Pick<PartMaker, 'files' | 'directory'>,
   term: number,
 ): Promise<number> {
-  const dirs = [join(directory, epochDir(term)), directory]
+  const dirs = [join(directory, termDir(term)), directory]
   const [names = 'missing', all = 'missing'] = await Promise.all(
     dirs.map((path) => files.list(path)),
   )
@@ -121,7 +121,7 @@ async function beginFiles(
 ): Promise<BegunPart | null> {
   const { files, directory, cluster } = maker
   const { term, part, seq, basis, long } = begin
-  const path = join(directory, epochDir(term), journalFile(part))
+  const path = join(directory, termDir(term), journalFile(part))
   let file: NewFile | 'exists' | null = null
   try {
     const segmented = !((await files.growingFilesReadable?.()) ?? true)
@@ -188,7 +188,7 @@ async function promise(maker: PartMaker, { term, part }: NewPart): Promise<void>
       log('warn', `there is no room for ${name}: it is made later`, { term, part })
     })
     // At once, since the file system commits them together: a take-over waits for nothing but this.
-    const dirs = [join(directory, epochDir(term)), directory, dirname(directory)]
+    const dirs = [join(directory, termDir(term)), directory, dirname(directory)]
     await Promise.all(dirs.map((dir) => files.syncDir(dir)))
   } catch (error) {
     throw new BegunError(messageOf(error), { cause: error })
@@ -201,7 +201,7 @@ async function mayBeBegun(
   { term, part }: NewPart,
 ): Promise<boolean> {
   try {
-    const names = await files.list(join(directory, epochDir(term)))
+    const names = await files.list(join(directory, termDir(term)))
     if (names === 'missing') return false
     const look = { files, directory, takesOver: false }
     return (await findJournal(look, { term, part, names })).is === 'begun'

@@ -16,18 +16,18 @@ import { CatalogError } from '../errors.ts'
 import { CatalogState, EMPTY } from '../state.ts'
 import { whyGone } from './by-name.ts'
 import { type CheckpointRead, readCheckpoint, readSnapshot } from './checkpoint.ts'
-import {
-  checkpointFile,
-  epochDir,
-  journalFile,
-  snapshotFile,
-  wholeCheckpointsOf,
-  wholeFile,
-} from './epoch-names.ts'
 import type { Files, Written } from './files.ts'
 import { type FoundJournal, findJournal, inItsPlace, type Look, WAY_BACK } from './found-journal.ts'
 import { corrupt, type Group, type Place, type Position, samePosition } from './journal.ts'
 import { readGroups, startOf } from './journal-read.ts'
+import {
+  checkpointFile,
+  journalFile,
+  snapshotFile,
+  termDir,
+  wholeCheckpointsOf,
+  wholeFile,
+} from './term-names.ts'
 
 /** A journal on which the present one rests, to the place that counts. */
 export interface Link extends Place {
@@ -68,7 +68,7 @@ export interface Known extends Place {
 }
 
 /** What is in the terms' directories, each listed once in a look. */
-export class Epochs {
+export class TermDirs {
   readonly look: Look
   readonly #names = new Map<number, Promise<string[] | 'missing'>>()
 
@@ -77,7 +77,7 @@ export class Epochs {
   }
 
   names(term: number): Promise<string[] | 'missing'> {
-    const path = join(this.look.directory, epochDir(term))
+    const path = join(this.look.directory, termDir(term))
     const listed = this.#names.get(term) ?? inItsPlace(path, this.look.files.list(path))
     this.#names.set(term, listed)
     return listed
@@ -100,12 +100,12 @@ interface Start {
 
 /** What that journal says to its last whole group, with all that it rests on. `known`: gone on from, where it lies on the chain. */
 export async function readChain(
-  epochs: Epochs,
+  dirs: TermDirs,
   newest: FoundJournal,
   known: Known | null,
 ): Promise<Known> {
-  const { files } = epochs.look
-  const { wanted, start } = await findStart(epochs, newest, known)
+  const { files } = dirs.look
+  const { wanted, start } = await findStart(dirs, newest, known)
   const draft = Draft.of(start.state)
   let links = [...start.chain.links]
   let { position, tail } = start
@@ -118,7 +118,7 @@ export async function readChain(
       isChanged = true
       return applyKept(draft, group, journal.path)
     }
-    const read = await readGroups(epochs.look, journal, {
+    const read = await readGroups(dirs.look, journal, {
       from,
       tail: journal === wanted[0]?.journal ? tail : Buffer.alloc(0),
       upTo,
@@ -130,22 +130,22 @@ export async function readChain(
   }
   const state = isChanged ? draft.seal().state : start.state
   const { term, part } = newest
-  const chain = await rebased(epochs, { links, base: start.chain.base })
+  const chain = await rebased(dirs, { links, base: start.chain.base })
   return { term, part, position, tail, state, chain }
 }
 
 /** What was read may rest on less by now: whoever has made a checkpoint may have removed what is below it. */
-async function rebased(epochs: Epochs, { links, base }: Chain): Promise<Chain> {
-  const { directory, files } = epochs.look
+async function rebased(dirs: TermDirs, { links, base }: Chain): Promise<Chain> {
+  const { directory, files } = dirs.look
   for (const [index, { term, part, position }] of links.entries()) {
-    const names = await epochs.names(term)
+    const names = await dirs.names(term)
     const whole = wholeCheckpointsOf(names === 'missing' ? [] : names).find(
       (one) => one.part === part && one.seq <= position.seq,
     )
     if (whole === undefined) continue
-    const path = join(directory, epochDir(term), checkpointFile(part, whole.seq))
+    const path = join(directory, termDir(term), checkpointFile(part, whole.seq))
     const { seq, sizeBytes } = whole
-    const sign = join(directory, epochDir(term), wholeFile(part, seq, sizeBytes))
+    const sign = join(directory, termDir(term), wholeFile(part, seq, sizeBytes))
     const written = { path, fileId: '', bytes: sizeBytes, tail: Buffer.alloc(0) }
     const found = { term, part, seq, sizeBytes, sign, whyGone: looking(files, written) }
     return {
@@ -158,7 +158,7 @@ async function rebased(epochs: Epochs, { links, base }: Chain): Promise<Chain> {
 
 /** Walks down from the newest to the first place whose state can be had, and answers what has to be read from there on. */
 async function findStart(
-  epochs: Epochs,
+  dirs: TermDirs,
   newest: FoundJournal,
   known: Known | null,
 ): Promise<{ wanted: Wanted[]; start: Start }> {
@@ -167,7 +167,7 @@ async function findStart(
   for (;;) {
     wanted.push(at)
     const { journal } = at
-    const start = inMemory(known, at) ?? (await onDisk(epochs, at))
+    const start = inMemory(known, at) ?? (await onDisk(dirs, at))
     if (start !== null) return { wanted, start }
     const { basis } = journal
     if (basis.is !== 'journal') {
@@ -175,13 +175,13 @@ async function findStart(
       throw damaged(what)
     }
     requireLower(journal, basis)
-    const below = inMemoryExactly(known, basis) ?? (await atExactly(epochs, basis))
+    const below = inMemoryExactly(known, basis) ?? (await atExactly(dirs, basis))
     if (below !== null) return { wanted, start: { ...below, position: startOf(journal) } }
-    const names = await epochs.names(basis.term)
+    const names = await dirs.names(basis.term)
     const { term, part } = basis
-    const found = names === 'missing' ? null : await findJournal(epochs.look, { term, part, names })
+    const found = names === 'missing' ? null : await findJournal(dirs.look, { term, part, names })
     if (found?.is !== 'begun') {
-      const missing = join(epochs.look.directory, epochDir(term), journalFile(part))
+      const missing = join(dirs.look.directory, termDir(term), journalFile(part))
       throw damaged(`${missing} is not there as a whole, and ${journal.path} rests on it`)
     }
     at = { journal: found.journal, upTo: basis.position }
@@ -199,11 +199,11 @@ function inMemory(known: Known | null, { journal, upTo }: Wanted): Start | null 
 }
 
 /** The newest checkpoint of that journal that is whole and not beyond the place, or what it began with. */
-async function onDisk(epochs: Epochs, { journal, upTo }: Wanted): Promise<Start | null> {
+async function onDisk(dirs: TermDirs, { journal, upTo }: Wanted): Promise<Start | null> {
   const { term, part, basis } = journal
-  const { files } = epochs.look
+  const { files } = dirs.look
   const most = upTo?.seq ?? Number.POSITIVE_INFINITY
-  const read = await checkpointOf(epochs, { term, part }, (seq) => seq <= most)
+  const read = await checkpointOf(dirs, { term, part }, (seq) => seq <= most)
   if (read !== null) return startAt(files, { term, part }, read)
   if (basis.is === 'empty') {
     const chain = { links: [], base: null }
@@ -211,8 +211,8 @@ async function onDisk(epochs: Epochs, { journal, upTo }: Wanted): Promise<Start 
     return { state, position: startOf(journal), tail: Buffer.alloc(0), chain }
   }
   if (basis.is !== 'snapshot') return null
-  const snapshotPath = join(epochs.look.directory, epochDir(term), snapshotFile(part))
-  const snapshot = await readSnapshot(epochs.look, snapshotPath)
+  const snapshotPath = join(dirs.look.directory, termDir(term), snapshotFile(part))
+  const snapshot = await readSnapshot(dirs.look, snapshotPath)
   if (snapshot === 'missing') {
     throw damaged(`${snapshotPath} is missing, though its journal was begun`)
   }
@@ -238,9 +238,9 @@ export const isAt = (a: Place, b: Place): boolean =>
   a.term === b.term && a.part === b.part && samePosition(a.position, b.position)
 
 /** Where a checkpoint stands at the very place that a reference names, nothing of its journal is needed. */
-async function atExactly(epochs: Epochs, { term, part, position }: Place): Promise<Start | null> {
-  const read = await checkpointOf(epochs, { term, part }, (seq) => seq === position.seq)
-  return read === null ? null : startAt(epochs.look.files, { term, part }, read)
+async function atExactly(dirs: TermDirs, { term, part, position }: Place): Promise<Start | null> {
+  const read = await checkpointOf(dirs, { term, part }, (seq) => seq === position.seq)
+  return read === null ? null : startAt(dirs.look.files, { term, part }, read)
 }
 
 /**
@@ -248,14 +248,14 @@ async function atExactly(epochs: Epochs, { term, part, position }: Place): Promi
  * nothing. One that is said to be whole and isn't is passed over: there may be an older one.
  */
 async function checkpointOf(
-  epochs: Epochs,
+  dirs: TermDirs,
   { term, part }: { term: number; part: number },
   isWanted: (seq: number) => boolean,
 ): Promise<CheckpointRead | null> {
-  const names = await epochs.names(term)
+  const names = await dirs.names(term)
   for (const whole of wholeCheckpointsOf(names === 'missing' ? [] : names)) {
     if (whole.part !== part || !isWanted(whole.seq)) continue
-    const read = await readCheckpoint(epochs.look, { term, ...whole })
+    const read = await readCheckpoint(dirs.look, { term, ...whole })
     if (read !== null) return read
   }
   return null

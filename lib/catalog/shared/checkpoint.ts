@@ -11,12 +11,12 @@ import { CatalogError } from '../errors.ts'
 import type { CatalogData } from '../model.ts'
 import { type CatalogState, StateBuilder } from '../state.ts'
 import { TableAssembler, type TablePiece, tablePieces } from '../table-pieces.ts'
-import { checkpointFile, epochDir, wholeFile } from './epoch-names.ts'
 import { type Files, isNoSpace, type NewFile, type Written } from './files.ts'
 import { inItsPlace, type Look } from './found-journal.ts'
 import type { Place, Position } from './journal.ts'
 import { encodeRecord, takeRecords } from './records.ts'
 import { refuseNewer, SNAPSHOT_FORMATS, type SnapshotHead } from './snapshot.ts'
+import { checkpointFile, termDir, wholeFile } from './term-names.ts'
 
 const CHECKPOINT_FORMAT = 1
 
@@ -92,7 +92,7 @@ export async function makeCheckpoint(
   goesOn: () => boolean = () => true,
 ): Promise<Checkpoint | null> {
   const { term, part, position } = head
-  const at = join(directory, epochDir(term))
+  const at = join(directory, termDir(term))
   const path = join(at, checkpointFile(part, position.seq))
   const file = await files.create(path, { durable: false })
   if (file === 'exists') {
@@ -186,7 +186,7 @@ export async function readCheckpoint(
   look: Look,
   of: { readonly term: number; readonly part: number } & UnsignedCheckpoint,
 ): Promise<CheckpointRead | null> {
-  const path = join(look.directory, epochDir(of.term), checkpointFile(of.part, of.seq))
+  const path = join(look.directory, termDir(of.term), checkpointFile(of.part, of.seq))
   const read = await readRecords<CheckpointHead>(look, path, of.sizeBytes, (head) =>
     refuseNewer(head.checkpoint, path, CHECKPOINT_FORMAT),
   )
@@ -195,7 +195,7 @@ export async function readCheckpoint(
   const { term, part, position } = head
   if (term !== of.term || part !== of.part || position.seq !== of.seq) return null
   const { seq, part: ofPart } = of
-  const sign = join(look.directory, epochDir(of.term), wholeFile(ofPart, seq, written.bytes))
+  const sign = join(look.directory, termDir(of.term), wholeFile(ofPart, seq, written.bytes))
   return { state, position, at: head.at, written, sign }
 }
 
@@ -204,7 +204,7 @@ export async function checkpointMs(
   { files, directory }: Pick<Look, 'files' | 'directory'>,
   { term, part, seq }: { readonly term: number; readonly part: number; readonly seq: number },
 ): Promise<number | null> {
-  const path = join(directory, epochDir(term), checkpointFile(part, seq))
+  const path = join(directory, termDir(term), checkpointFile(part, seq))
   const bytes = await files.readAt(path, 0, HEAD_BYTES)
   let head: CheckpointHead | null = null
   const take = (value: unknown): void => {

@@ -10,14 +10,6 @@ import { basename, join } from 'node:path'
 import type { Turns } from '../../base/slices.ts'
 import { CatalogError } from '../errors.ts'
 import type { Progress } from '../store.ts'
-import {
-  epochDir,
-  journalFile,
-  partsOf,
-  type Segment,
-  segmentsOf,
-  snapshotFile,
-} from './epoch-names.ts'
 import { type Files, isNoFile } from './files.ts'
 import {
   type Basis,
@@ -28,6 +20,14 @@ import {
 } from './journal.ts'
 import { followedByWhole, takeRecords } from './records.ts'
 import { readSnapshotHead, refuseNewer, SNAPSHOT_FORMATS, type SnapshotHead } from './snapshot.ts'
+import {
+  journalFile,
+  partsOf,
+  type Segment,
+  segmentsOf,
+  snapshotFile,
+  termDir,
+} from './term-names.ts'
 
 export interface Look {
   readonly files: Files
@@ -80,7 +80,7 @@ const HEAD_BYTES = 16 * 1024
 export async function findJournal(look: Look, place: PartPlace): Promise<Found> {
   const { files, takesOver } = look
   const { term, part } = place
-  const directory = join(look.directory, epochDir(term))
+  const directory = join(look.directory, termDir(term))
   const path = join(directory, journalFile(part))
   // A part that no listing showed may have files that none showed.
   const isListed = partsOf(place.names).includes(part)
@@ -149,7 +149,7 @@ export async function snapshotHeadOf(
   look: Look,
   { term, part }: Pick<PartPlace, 'term' | 'part'>,
 ): Promise<SnapshotHead | null> {
-  const path = join(look.directory, epochDir(term), snapshotFile(part))
+  const path = join(look.directory, termDir(term), snapshotFile(part))
   const bytes = await inItsPlace(path, look.files.readAt(path, 0, HEAD_BYTES))
   return bytes === 'missing' ? null : readSnapshotHead(bytes, path)
 }

@@ -6,7 +6,6 @@
 import { basename, join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
 import { Slices } from '../../base/slices.ts'
-import type { Segment } from './epoch-names.ts'
 import type { Files } from './files.ts'
 import {
   type FoundJournal,
@@ -26,6 +25,7 @@ import {
   Vanished,
 } from './journal.ts'
 import { followedByWhole, GroupAssembler, type GroupRecord, takeRecords } from './records.ts'
+import type { Segment } from './term-names.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 /** So many files are read at once. */

@@ -32,9 +32,9 @@ import { Slices } from '../../base/slices.ts'
 import { CatalogError } from '../errors.ts'
 import type { Transaction } from '../model.ts'
 import { whyGone } from './by-name.ts'
-import { segmentFile } from './epoch-names.ts'
 import { FileError, type Files, type NewFile, type Written } from './files.ts'
 import { encodeRecord, groupRecords } from './records.ts'
+import { segmentFile } from './term-names.ts'
 
 /** A file of a long group is closed when it is as long. */
 const SEGMENT_BYTES = 4 * 1024 * 1024

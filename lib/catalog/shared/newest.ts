@@ -16,12 +16,12 @@
 import { join } from 'node:path'
 import { CatalogError } from '../errors.ts'
 import { type Begun, marksOf, newerOf, promisesJournal, type Served } from './begun.ts'
-import { damaged, Epochs, type Known, readChain } from './chain.ts'
-import { epochDir, journalFile, partsOf, segmentsOf, snapshotFile, termsOf } from './epoch-names.ts'
+import { damaged, type Known, readChain, TermDirs } from './chain.ts'
 import type { Files } from './files.ts'
 import { type FoundJournal, findJournal, inItsPlace, isThere, type Look } from './found-journal.ts'
 import { Vanished } from './journal.ts'
 import { Changed } from './journal-read.ts'
+import { journalFile, partsOf, segmentsOf, snapshotFile, termDir, termsOf } from './term-names.ts'
 
 /** So many numbers beyond the listed ones are asked for by name: take-overs that died early leave few of them. */
 const ASKED_BEYOND = 32
@@ -75,13 +75,13 @@ export async function readNewest(finding: Finding): Promise<Known | null> {
  * opening always does. Rejects with FileError.
  */
 export async function glanceAt({ files, directory }: Look, { term, part }: Known): Promise<string> {
-  const epoch = join(directory, epochDir(term))
-  const [terms, names] = await Promise.all([files.list(directory), files.list(epoch)])
+  const dir = join(directory, termDir(term))
+  const [terms, names] = await Promise.all([files.list(directory), files.list(dir)])
   const listed = names === 'missing' ? [] : names
   // The newest file of several may have been listed while it was being written.
   const segment = segmentsOf(listed).findLast((one) => one.part === part)
   const name = segment?.name ?? journalFile(part)
-  const journal = listed.includes(name) ? await files.lookAt(join(epoch, name)) : 'missing'
+  const journal = listed.includes(name) ? await files.lookAt(join(dir, name)) : 'missing'
   return JSON.stringify([terms, names, journal])
 }
 
@@ -97,13 +97,13 @@ async function readOnce({ look, term, served, known }: Finding): Promise<Known |
   const history = (await served) ?? { begun: null, recorded: true }
   const marked = mark === undefined ? null : { ...mark, by: 'a mark says that it was begun' }
   const begun = newerOf(marked, history.begun)
-  const epochs = new Epochs(look)
+  const dirs = new TermDirs(look)
   for (const candidate of candidates) {
     if (candidate > term) continue
-    const journal = await newestIn(epochs, candidate, begun)
+    const journal = await newestIn(dirs, candidate, begun)
     if (journal === null) continue
     refuseOlder(look, journal, begun)
-    return readChain(epochs, journal, known)
+    return readChain(dirs, journal, known)
   }
   refuseOlder(look, null, begun)
   if (term > 1 && !history.recorded) {
@@ -123,7 +123,7 @@ export async function seenTerms(look: Look, below: number): Promise<number[]> {
   const from = Math.max(listed.find((term) => term < below) ?? 0, below - 1 - ASKED_BEYOND)
   const asked: number[] = []
   for (let term = below - 1; term > from; term -= 1) {
-    const path = join(look.directory, epochDir(term))
+    const path = join(look.directory, termDir(term))
     const found = await inItsPlace(path, look.files.list(path))
     if (found !== 'missing') asked.push(term)
   }
@@ -136,16 +136,16 @@ async function namesIn({ files, directory }: Look): Promise<string[]> {
 }
 
 async function newestIn(
-  epochs: Epochs,
+  dirs: TermDirs,
   term: number,
   begun: Begun | null,
 ): Promise<FoundJournal | null> {
-  const { look } = epochs
-  const names = await epochs.names(term)
+  const { look } = dirs
+  const names = await dirs.names(term)
   if (names === 'missing') return null
   const listed = partsOf(names)
   const lowest = listed.at(-1) ?? 0
-  const directory = join(look.directory, epochDir(term))
+  const directory = join(look.directory, termDir(term))
   const beyond = look.takesOver ? await partsBeyond(look.files, directory, listed[0] ?? 0) : []
   for (const part of [...beyond, ...listed]) {
     const found = await findJournal(look, { term, part, names })
@@ -178,6 +178,6 @@ function refuseOlder({ directory }: Look, read: FoundJournal | null, begun: Begu
   const found = read === null ? 'nothing is' : `the newest that is comes from term ${read.term}`
   const which = part === null ? '' : ` (part ${part})`
   throw damaged(
-    `the catalog of term ${term}${which} is not in ${join(directory, epochDir(term))}, and ${by}; ${found}`,
+    `the catalog of term ${term}${which} is not in ${join(directory, termDir(term))}, and ${by}; ${found}`,
   )
 }

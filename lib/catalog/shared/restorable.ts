@@ -14,19 +14,13 @@ import { CatalogError } from '../errors.ts'
 import { CatalogState, EMPTY } from '../state.ts'
 import { type Begun, marksOf, newerOf, promisesJournal } from './begun.ts'
 import { type CheckpointRead, checkpointMs, readCheckpoint, readSnapshot } from './checkpoint.ts'
-import {
-  checkpointsOf,
-  epochDir,
-  partsOf,
-  snapshotFile,
-  wholeCheckpointsOf,
-} from './epoch-names.ts'
 import { FileError, type Files } from './files.ts'
 import { type FoundJournal, findJournal, type Look, snapshotHeadOf } from './found-journal.ts'
 import { type Place, type Position, Vanished } from './journal.ts'
 import { readGroups, startOf } from './journal-read.ts'
 import { seenTerms } from './newest.ts'
 import { SNAPSHOT_FORMATS } from './snapshot.ts'
+import { checkpointsOf, partsOf, snapshotFile, termDir, wholeCheckpointsOf } from './term-names.ts'
 
 export interface Restorable {
   readonly term: number
@@ -72,7 +66,7 @@ export async function findRestorable(
 export async function oldestRestorableMs(files: Files, directory: string): Promise<number | null> {
   const look = { files, directory, takesOver: false }
   for (const term of (await seenTerms(look, 0)).reverse()) {
-    const names = await files.list(join(directory, epochDir(term)))
+    const names = await files.list(join(directory, termDir(term)))
     const lowest = Math.min(...partsOf(names === 'missing' ? [] : names))
     if (names === 'missing' || lowest === Number.POSITIVE_INFINITY) continue
     const whole = wholeCheckpointsOf(names).find(({ part }) => part === lowest)
@@ -102,7 +96,7 @@ async function partsIn(look: Look, known: Begun | null): Promise<Part[]> {
   const mayReadAll = (await files.growingFilesReadable?.()) ?? true
   const parts: Part[] = []
   for (const term of await seenTerms(look, 0)) {
-    const listed = await found(files.list(join(directory, epochDir(term))))
+    const listed = await found(files.list(join(directory, termDir(term))))
     const ownMarks = marks.filter((mark) => mark.term === term).map(({ part }) => part)
     const all = 'is' in listed ? listed.is : []
     const numbers = [...new Set([...ownMarks, ...partsOf(all)])]
@@ -244,7 +238,7 @@ class Rebuilding {
     const basis = 'is' in journal ? journal.is.basis : null
     const snapshot = hasSnapshot || basis?.is === 'snapshot'
     if (snapshot && basis?.is !== 'journal' && basis?.is !== 'empty') {
-      const path = join(directory, epochDir(term), snapshotFile(part.part))
+      const path = join(directory, termDir(term), snapshotFile(part.part))
       const read = await found(orBroken(readSnapshot(this.#look, path)))
       if ('is' in read) return startAt(read.is)
       tried.push(`its snapshot ${read.why}`)

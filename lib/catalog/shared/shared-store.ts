@@ -30,7 +30,6 @@ import type { Batch, Kept, LookOptions, Opened, Opening, Origin, ReadableStore }
 import { beginPart, bindFiles, closeQuietly, lastPart, type PartMaker } from './begin-part.ts'
 import { type Served, servedNote } from './begun.ts'
 import { Checkpointer } from './checkpointer.ts'
-import { epochDir, journalFile, snapshotFile } from './epoch-names.ts'
 import { FileError, type Files, isNoSpace, openFiles } from './files.ts'
 import type { Memory } from './memory.ts'
 import { readNewest, seenTerms } from './newest.ts'
@@ -46,6 +45,7 @@ import {
   type Session,
   termsIn,
 } from './session.ts'
+import { journalFile, snapshotFile, termDir } from './term-names.ts'
 
 interface SharedOptions {
   /** Absolute: `<rootdir>/system/catalog`. */
@@ -162,7 +162,7 @@ export class SharedStore implements ReadableStore {
     this.#drop()
     return this.#translated('append', async () => {
       await this.#presence.requireMount()
-      await this.#files.makeDirs(join(this.#directory, epochDir(term)))
+      await this.#files.makeDirs(join(this.#directory, termDir(term)))
       const last = Math.max(before?.part ?? 0, await lastPart(this.#where(), term))
       const { journal, part } = await this.#beginPart({
         term,
@@ -272,7 +272,7 @@ export class SharedStore implements ReadableStore {
     }
     if (!isCurrent()) throw new CatalogError('NOT_ACTIVE', `term ${term} is over`)
     await bindFiles(this.#maker(), bound, this.#binding)
-    await this.#files.makeDirs(join(this.#directory, epochDir(term)))
+    await this.#files.makeDirs(join(this.#directory, termDir(term)))
     const last = Math.max(read?.term === term ? read.part : 0, ownPart)
     const session = await this.#beginPart({
       term,
@@ -304,7 +304,7 @@ export class SharedStore implements ReadableStore {
   async #nextPart(session: Session, long: boolean): Promise<Session> {
     const { term, part, state, journal } = session
     await this.#presence.requireMount()
-    await this.#files.makeDirs(join(this.#directory, epochDir(term)))
+    await this.#files.makeDirs(join(this.#directory, termDir(term)))
     const last = Math.max(part, await lastPart(this.#where(), term))
     const known = knownOf(session)
     const { seq } = journal.position

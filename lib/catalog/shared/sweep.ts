@@ -5,16 +5,16 @@
 import { join } from 'node:path'
 import { markFile, marksOf } from './begun.ts'
 import type { Base } from './chain.ts'
+import type { Files } from './files.ts'
 import {
   checkpointsOf,
-  epochDir,
   journalFile,
   partsOf,
   segmentsOf,
   snapshotFile,
+  termDir,
   termsOf,
-} from './epoch-names.ts'
-import type { Files } from './files.ts'
+} from './term-names.ts'
 
 /** Removes what a checkpoint replaces: older ones of its own part, the parts below in its term, and all lower terms. */
 export async function sweepBelow(
@@ -24,13 +24,13 @@ export async function sweepBelow(
 ): Promise<void> {
   const all = await namesIn(files, directory)
   const marks = marksOf(all)
-  const names = await namesIn(files, join(directory, epochDir(term)))
+  const names = await namesIn(files, join(directory, termDir(term)))
   const own = marks.filter((mark) => mark.term === term).map((mark) => mark.part)
   for (const old of new Set([...own, ...partsOf(names)])) {
     if (old < part) await removePart(files, directory, { term, part: old })
   }
   for (const old of checkpointsOf(names).filter((one) => one.part === part && one.seq < seq)) {
-    await files.unlink(join(directory, epochDir(term), old.name))
+    await files.unlink(join(directory, termDir(term), old.name))
   }
   const lower = new Set([...termsOf(all), ...marks.map((mark) => mark.term)])
   for (const old of [...lower].filter((one) => one < term).sort((a, b) => a - b)) {
@@ -48,7 +48,7 @@ export async function removePart(
   directory: string,
   { term, part }: { readonly term: number; readonly part: number },
 ): Promise<void> {
-  const at = join(directory, epochDir(term))
+  const at = join(directory, termDir(term))
   await files.unlink(join(directory, markFile(term, part)))
   await files.unlink(join(at, journalFile(part)))
   await files.unlink(join(at, snapshotFile(part)))
@@ -67,7 +67,7 @@ async function removeTerm(
   { term, parts }: { readonly term: number; readonly parts: readonly number[] },
 ): Promise<void> {
   for (const part of parts) await files.unlink(join(directory, markFile(term, part)))
-  const at = join(directory, epochDir(term))
+  const at = join(directory, termDir(term))
   const names = await files.list(at)
   if (names === 'missing') return
   for (const part of partsOf(names)) await removePart(files, directory, { term, part })

@@ -29,16 +29,16 @@ const lengthIn = (name: string): number | null => {
  * where there is none. Rejects with the system's error where `directory` (absolute) can't be read.
  */
 export async function openingBytes(directory: string): Promise<number> {
-  const epochs = (await namesIn(directory)).filter((name) => numberOf(name) >= 0)
-  epochs.sort((a, b) => numberOf(b) - numberOf(a))
+  const directories = (await namesIn(directory)).filter((name) => numberOf(name) >= 0)
+  directories.sort((a, b) => numberOf(b) - numberOf(a))
   let bytes = 0
-  for (const epoch of epochs.slice(0, MOST_LOOKED_AT)) {
-    const names = await namesIn(join(directory, epoch))
+  for (const one of directories.slice(0, MOST_LOOKED_AT)) {
+    const names = await namesIn(join(directory, one))
     if (bytes === 0) {
       const newest = Math.max(...names.map(numberOf))
       const others = names.filter((name) => numberOf(name) === newest && !isCopy(name))
       const sizes = await Promise.all(
-        others.map((name) => lengthIn(name) ?? sizeOf(join(directory, epoch, name))),
+        others.map((name) => lengthIn(name) ?? sizeOf(join(directory, one, name))),
       )
       bytes = sizes.reduce((sum, size) => sum + size, 0)
     }

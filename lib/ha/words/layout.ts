@@ -54,18 +54,18 @@ const SHORTEST_SECRET = 32
 /** Whether that is all of a secret; what is shorter is torn or foreign. */
 export const isSecret = (text: string): boolean => text.length >= SHORTEST_SECRET
 
-const epochText = (term: number): string => String(term).padStart(10, '0')
-export const termDir = (term: number): string => `${ACTIVE_DIR}/epoch-${epochText(term)}`
+const termText = (term: number): string => String(term).padStart(10, '0')
+export const termDir = (term: number): string => `${ACTIVE_DIR}/epoch-${termText(term)}`
 export const heartbeatFile = (term: number): string => `${termDir(term)}/heartbeat`
 export const claimFile = (term: number): string => `${termDir(term)}/claim.json`
 export const endFile = (term: number): string => `${termDir(term)}/end.json`
-export const historyFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.json`
-export const openedFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.opened.json`
-export const servedFile = (term: number): string => `${HISTORY_DIR}/${epochText(term)}.served.json`
+export const historyFile = (term: number): string => `${HISTORY_DIR}/${termText(term)}.json`
+export const openedFile = (term: number): string => `${HISTORY_DIR}/${termText(term)}.opened.json`
+export const servedFile = (term: number): string => `${HISTORY_DIR}/${termText(term)}.served.json`
 /** The second copy: whoever removes one of them, with a catalog, must not make the term look like one that never served. */
 export const servedCopy = (term: number): string => `${termDir(term)}/served.json`
 export const voidFile = (from: number, to: number): string =>
-  `${HISTORY_DIR}/${epochText(from)}-${epochText(to)}.void`
+  `${HISTORY_DIR}/${termText(from)}-${termText(to)}.void`
 
 /** `host2:26001` → `backup/host2_26001.json`, as earlier versions called it. IPv6 colons become `_` as well. */
 export const backupFile = (address: string): string =>

@@ -10,7 +10,7 @@
  */
 const number10 = (number: number): string => String(number).padStart(10, '0')
 
-export const epochDir = (term: number): string => `epoch-${number10(term)}`
+export const termDir = (term: number): string => `epoch-${number10(term)}`
 export const snapshotFile = (part: number): string => `snapshot-${number10(part)}`
 export const journalFile = (part: number): string => `journal-${number10(part)}`
 export const segmentFile = (part: number, index: number, sizeBytes: number): string =>
