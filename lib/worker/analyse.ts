@@ -72,11 +72,36 @@ export interface TableUse {
   readonly place: Place | null
   /** What its rows have to meet wherever the query reads it; null: nothing is known. */
   readonly where: Condition | null
+  /** How the query writes it: the engine finds it under each of these, and under no other. */
+  readonly spellings: readonly Spelling[]
+}
+
+interface Spelling {
+  readonly schema: string
+  readonly name: string
 }
 
 type Node = Readonly<Record<string, unknown>>
-/** Names of WITH queries that can be seen, lower case. */
-type Scope = ReadonlySet<string>
+
+/** Names of WITH queries, as `engineLower` has them. */
+interface Scope {
+  readonly seen: ReadonlySet<string>
+  /** What can be named by `recurring.` as well: in the second part of a recursive one its own name. */
+  readonly recurring: ReadonlySet<string>
+}
+
+const seeing = ({ seen, recurring }: Scope, name: string): Scope => ({
+  seen: new Set([...seen, name]),
+  recurring,
+})
+
+/** The engine's names differ in nothing but the case of A to Z where they are the same name. JavaScript knows more letters. */
+const engineLower = (name: string): string =>
+  name.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+
+/** Views that show the engine's inside, and are seen without a schema. */
+export const isOfTheEngine = (name: string): boolean =>
+  /^(duckdb|pg|pragma|sqlite)_/.test(engineLower(name))
 
 /** Every table the query reads, each once. `tree` is what `json_serialize_sql` made of the text. Throws SqlError. */
 export function analyse(tree: unknown, query: EngineText, database: string): TableUse[] {
@@ -101,7 +126,7 @@ function parseError(root: Node, query: EngineText): SqlError {
 }
 
 /** Query nodes, by their `type`: what they consist of is looked at like any other part. */
-const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'])
+const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE'])
 /** What may stand after FROM, besides BASE_TABLE, TABLE_FUNCTION and SHOW_REF. */
 const PLAIN_REFS = new Set(['SUBQUERY', 'JOIN', 'EXPRESSION_LIST', 'EMPTY', 'PIVOT'])
 
@@ -122,7 +147,7 @@ class Analysis {
   }
 
   of(statement: Node): TableUse[] {
-    this.#later(statement.node, new Set())
+    this.#later(statement.node, { seen: new Set(), recurring: new Set() })
     for (let next = this.#todo.pop(); next !== undefined; next = this.#todo.pop()) {
       if (next.from) this.#tableRef(next.part as Node, next.scope)
       else this.#part(next.part, next.scope)
@@ -161,21 +186,32 @@ class Analysis {
     }
     const { cte_map: withs, from_table: from, ...rest } = node
     let scope = outer
+    // Each sees those before it, and not itself.
     for (const { key, value } of entriesOf(withs)) {
-      const name = key.toLowerCase()
-      // A recursive one sees itself; others see those before them. Seeing itself otherwise is DuckDB's error to tell.
-      const inner = new Set([...scope, name])
-      const query = (value.query as Node | undefined)?.node as Node | undefined
-      const recursive = query?.type === 'RECURSIVE_CTE_NODE'
-      this.#later(value, recursive ? inner : scope)
-      scope = inner
+      this.#later(value, scope)
+      scope = seeing(scope, this.#withName(key, node))
     }
-    if (node.type === 'RECURSIVE_CTE_NODE' || node.type === 'CTE_NODE') {
-      scope = new Set([...scope, String(node.cte_name ?? node.ctename).toLowerCase()])
+    if (node.type === 'RECURSIVE_CTE_NODE') {
+      this.#recursive(rest, scope)
+      return
     }
     if (node.type === 'SELECT_NODE') this.#noteConditions(node, scope)
     this.#later(from, scope, true)
     this.#inside(rest, scope)
+  }
+
+  /** What it begins with does not see it: there its name is a table's. */
+  #recursive({ left, ...rest }: Node, scope: Scope): void {
+    const name = this.#withName(String(rest.cte_name), rest)
+    this.#later(left, scope)
+    const { seen, recurring } = seeing(scope, name)
+    this.#inside(rest, { seen, recurring: new Set([...recurring, name]) })
+  }
+
+  #withName(name: string, node: Node): string {
+    if (!isOfTheEngine(name)) return engineLower(name)
+    const text = `${name}: names that begin with duckdb_, pg_, pragma_ or sqlite_ are the engine's own; call the WITH query otherwise`
+    throw this.#refused(text, node)
   }
 
   #noteConditions(select: Node, scope: Scope): void {
@@ -239,10 +275,12 @@ class Analysis {
     const where = others === undefined ? here : eitherOf(others.where, here)
     // The parts are met from the back: the one that is left is the first in the text.
     this.#uses.delete(key)
-    this.#uses.set(key, { ...use, where })
+    const spelling = { schema: schema === '' ? this.#database : String(schema), name: String(name) }
+    const spellings = spelledAlso(others?.spellings ?? [], spelling)
+    this.#uses.set(key, { ...use, where, spellings })
   }
 
-  #named(node: Node, schema: string, name: string): Omit<TableUse, 'where'> {
+  #named(node: Node, schema: string, name: string): Omit<TableUse, 'where' | 'spellings'> {
     const position = positionOf(node)
     const written = position === null ? null : namesAt(this.#query.text, position)
     const fold = (value: string): string => {
@@ -291,11 +329,23 @@ class Analysis {
 /** A table that is named more often is read as a whole: what would be sent gets long. */
 const MOST_CONDITIONS = 100
 
-/** A WITH query's. */
-const isOwn = ({ schema_name: schema, table_name: name }: Node, scope: Scope): boolean =>
-  scope.has(String(name).toLowerCase()) && (schema === '' || schema === 'recurring')
+/** True for the name of a WITH query that can be seen here. */
+function isOwn({ schema_name: schema, table_name: name }: Node, scope: Scope): boolean {
+  const own = engineLower(String(name))
+  if (schema === '') return scope.seen.has(own)
+  return engineLower(String(schema)) === 'recurring' && scope.recurring.has(own)
+}
 
-const keyOf = ({ database, name }: Omit<TableUse, 'where'>): string =>
+function spelledAlso(known: readonly Spelling[], one: Spelling): readonly Spelling[] {
+  const key = keyOfSpelling(one)
+  return known.some((other) => keyOfSpelling(other) === key) ? known : [...known, one]
+}
+
+/** Two of one key are one name to the engine. */
+export const keyOfSpelling = ({ schema, name }: Spelling): string =>
+  JSON.stringify([engineLower(schema), engineLower(name)])
+
+const keyOf = ({ database, name }: Pick<TableUse, 'database' | 'name'>): string =>
   JSON.stringify([database, name])
 
 /** Null says that nothing is known. */

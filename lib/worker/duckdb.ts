@@ -1,10 +1,11 @@
 /**
- * One engine in memory for the whole process, and what may be done with it. Nothing else of a worker knows DuckDB but the
- * files that are called after it: its values, its errors, its results.
+ * An engine in memory, and what may be done with it. Nothing else of a worker knows DuckDB but the files that are called
+ * after it: its values, its errors, its results.
  *
- * The engine reads and writes files below its roots and nowhere else, symbolic links resolved; it loads no extension,
- * and nobody can change its configuration after it was opened. That is the second fence: statements are looked at before
- * they run (`analyse.ts`).
+ * An engine opens the files of one query and nothing else: it is made ahead, and locked for them (`Reach`) before it sees a
+ * word of a user. It loads no extension, and nobody can change its configuration any more. That is the second fence, which
+ * does not depend on our reading of statements (`analyse.ts`). What it spills lies in a directory of its own, whose name
+ * nobody can guess, since an engine lets a query read there whatever is locked.
  *
  * Each query has a connection of its own and, in it, a catalog of its own that vanishes with it. Two traps are dealt
  * with here. An interrupted stream ends without an error, as if it were complete: `EngineStream.next` tells them apart.
@@ -14,83 +15,111 @@
 import { type DuckDBConnection, DuckDBInstance, DuckDBTimestampTZValue } from '@duckdb/node-api'
 import { messageOf } from '../base/failures.ts'
 import { systemClock } from '../base/time.ts'
-import { engineError, interrupted } from './duckdb-errors.ts'
+import { EngineError, engineError, interrupted } from './duckdb-errors.ts'
 import { type EngineColumn, EngineStream } from './duckdb-stream.ts'
 import { jsonValue } from './duckdb-values.ts'
-import { sqlName, sqlText } from './sql-text.ts'
+import type { Reach } from './reach.ts'
+import { inPattern, sqlName, sqlText } from './sql-text.ts'
 
-export interface EngineOptions {
+interface EngineOptions {
   readonly threads: number
-  readonly memoryBytes: number
-  /** Absolute; what does not fit into memory goes there. */
+  /** Absolute, this engine's own; what does not fit into memory goes there. */
   readonly spillDirectory: string
-  /** Absolute directories, symbolic links resolved: everything below them may be read and written. */
-  readonly roots: readonly string[]
 }
 
-export class Engine {
+/** Not yet locked: it must not see what a user wrote. */
+export class FreshEngine {
+  readonly spillDirectory: string
   readonly #instance: DuckDBInstance
-  /** Takes away what ended queries leave, one after the other. */
   readonly #keeper: DuckDBConnection
-  #kept: Promise<unknown> = Promise.resolve()
-  #catalogs = 0
 
-  private constructor(instance: DuckDBInstance, keeper: DuckDBConnection) {
+  private constructor(spillDirectory: string, instance: DuckDBInstance, keeper: DuckDBConnection) {
+    this.spillDirectory = spillDirectory
     this.#instance = instance
     this.#keeper = keeper
   }
 
   /** Rejects with EngineError for options that the engine refuses. */
-  static async open(options: EngineOptions): Promise<Engine> {
+  static async make({ threads, spillDirectory }: EngineOptions): Promise<FreshEngine> {
     try {
       // Instants are told in UTC, wherever a worker stands.
       DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0
       const instance = await DuckDBInstance.create(':memory:', {
-        threads: String(options.threads),
-        memory_limit: `${Math.floor(options.memoryBytes / 1024)}KiB`,
-        temp_directory: options.spillDirectory,
+        threads: String(threads),
+        temp_directory: spillDirectory,
         autoinstall_known_extensions: 'false',
         autoload_known_extensions: 'false',
         allow_community_extensions: 'false',
         allow_persistent_secrets: 'false',
       })
-      const keeper = await instance.connect()
-      await keeper.run(confinement(options))
-      return new Engine(instance, keeper)
+      return new FreshEngine(spillDirectory, instance, await instance.connect())
     } catch (error) {
       throw engineError(error)
     }
   }
 
-  async connect(): Promise<EngineConnection> {
+  /** Rejects with EngineError. It can't be used otherwise afterwards. */
+  async lock(reach: Reach): Promise<Engine> {
+    try {
+      await this.#keeper.run(confinement(reach))
+      return new Engine(this.spillDirectory, this.#instance, this.#keeper)
+    } catch (error) {
+      this.close()
+      throw engineError(error)
+    }
+  }
+
+  close(): void {
+    this.#keeper.closeSync()
+    this.#instance.closeSync()
+  }
+}
+
+/** Opens what it was locked for. One query at a time uses it. */
+export class Engine {
+  readonly spillDirectory: string
+  readonly #instance: DuckDBInstance
+  /** Takes away what an ended query leaves. */
+  readonly #keeper: DuckDBConnection
+  #catalogs = 0
+
+  constructor(spillDirectory: string, instance: DuckDBInstance, keeper: DuckDBConnection) {
+    this.spillDirectory = spillDirectory
+    this.#instance = instance
+    this.#keeper = keeper
+  }
+
+  /** What it may use from now on; it lets go of what it holds above that. Rejects with EngineError. */
+  async limitMemory(bytes: number): Promise<void> {
+    try {
+      await this.#keeper.run(`SET memory_limit = '${Math.floor(bytes / 1024)}KiB'`)
+    } catch (error) {
+      throw engineError(error)
+    }
+  }
+
+  /** `onClosed`: it holds nothing of that query any more; true where the engine itself has failed. */
+  async connect(onClosed: (failed: boolean) => Promise<void>): Promise<EngineConnection> {
     this.#catalogs += 1
-    // Before anything is waited for: two queries that begin together must not share a name.
-    const catalog = `/${this.#catalogs}`
     try {
       const connection = await this.#instance.connect()
       await connection.run(TELL_PROGRESS)
       return new EngineConnection({
         connection,
-        catalog,
-        drop: (catalog) => this.#drop(catalog),
+        catalog: `/${this.#catalogs}`,
+        secret: this.spillDirectory,
+        drop: (catalog) => this.#keeper.run(`DETACH ${sqlName(catalog)}`),
+        onClosed,
       })
     } catch (error) {
       throw engineError(error)
     }
   }
 
-  /** Connections have to be closed before. */
-  async close(): Promise<void> {
-    await this.#kept
+  /** Its connections have to be closed before. */
+  close(): void {
     this.#keeper.closeSync()
     this.#instance.closeSync()
-  }
-
-  #drop(catalog: string): Promise<unknown> {
-    const sql = `DETACH ${sqlName(catalog)}`
-    const dropped = this.#kept.then(() => this.#keeper.run(sql))
-    this.#kept = dropped.catch(() => undefined)
-    return dropped
   }
 }
 
@@ -102,17 +131,24 @@ const INTERRUPT_AGAIN_MS = 20
  * The engine's own limit for spilling is what the disk had free when it first spilled, and stays: on a disk that was full
  * for a moment nothing could spill ever after. The disk itself is the limit that follows what is free.
  */
-const confinement = ({ roots, spillDirectory }: EngineOptions): string =>
+const confinement = ({ files, directories }: Reach): string =>
   [
     "SET max_temp_directory_size = '1000TB'",
-    `SET allowed_directories = [${[...roots, spillDirectory].map(sqlText).join(', ')}]`,
+    // Of an allowed directory all below it is allowed, and not the directory itself.
+    `SET allowed_paths = ${sqlList([...files.flatMap(spellingsOf), ...directories])}`,
+    `SET allowed_directories = ${sqlList(directories)}`,
     "SET TimeZone = 'UTC'",
     'SET GLOBAL errors_as_json = true',
-    // What a session may choose for itself.
-    `SET allowed_configs = [${['TimeZone', ...Object.keys(PROGRESS)].map(sqlText).join(', ')}]`,
+    // What a session may choose for itself, and what an engine may use, which is told it anew for each query.
+    `SET allowed_configs = ${sqlList(['TimeZone', 'memory_limit', ...Object.keys(PROGRESS)])}`,
     'SET enable_external_access = false',
     'SET lock_configuration = true',
   ].join('; ')
+
+/** A path is looked for as the pattern as which it is written, and opened as it is. */
+const spellingsOf = (path: string): string[] => [...new Set([path, inPattern(path)])]
+
+const sqlList = (texts: readonly string[]): string => `[${texts.map(sqlText).join(', ')}]`
 
 /** That a query's progress can be asked for, and nothing is printed: each connection has these for itself. */
 const PROGRESS = {
@@ -129,8 +165,14 @@ interface ConnectionParts {
   readonly connection: DuckDBConnection
   /** The name of its own catalog: none that a database can have, or DuckDB could not tell them apart. */
   readonly catalog: string
+  /** A path that no error tells. */
+  readonly secret: string
   readonly drop: (catalog: string) => Promise<unknown>
+  readonly onClosed: (failed: boolean) => Promise<void>
 }
+
+/** The engine reads a text for names on Node's own thread: 2.5 ms for each KB of a chain of operators. */
+const NAMES_IN_CHARS = 16 * 1024
 
 export class EngineConnection {
   readonly #parts: ConnectionParts
@@ -138,6 +180,7 @@ export class EngineConnection {
   #entered = false
   #interrupted = false
   #closed = false
+  #failed = false
   #calls = 0
   /** Calls under way: closing under one of them would take its ground away. */
   #busy: Promise<unknown> = Promise.resolve()
@@ -188,6 +231,14 @@ export class EngineConnection {
     }
   }
 
+  /**
+   * Names of tables in `sql` that the engine itself finds nowhere, and would take for names of files; to be asked once its
+   * tables are entered. Of a long text, which it would read for long, none are told.
+   */
+  unknownNames(sql: string): readonly string[] {
+    return sql.length > NAMES_IN_CHARS ? [] : this.#connection.getTableNames(sql, false)
+  }
+
   /** Resolves when the first rows are there to be read. */
   async stream(sql: string): Promise<EngineStream> {
     const result = await this.#call(() => this.#connection.stream(sql))
@@ -223,11 +274,19 @@ export class EngineConnection {
     if (this.#closed) return
     this.#closed = true
     this.#connection.closeSync()
+    await this.#dropCatalog()
+    await this.#parts.onClosed(this.#failed)
+  }
+
+  async #dropCatalog(): Promise<void> {
+    const { catalog, drop } = this.#parts
     if (!this.#entered) return
-    await this.#parts.drop(this.#parts.catalog).catch((error: unknown) => {
-      // It was interrupted before it was made.
-      if (!messageOf(error).includes(this.#parts.catalog)) throw engineError(error)
-    })
+    try {
+      await drop(catalog)
+    } catch (error) {
+      // Else it was interrupted before it was made.
+      if (!messageOf(error).includes(catalog)) this.#failed = true
+    }
   }
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
@@ -243,7 +302,16 @@ export class EngineConnection {
       if (this.#interrupted) throw interrupted()
       return result
     } catch (error) {
-      throw this.#interrupted ? interrupted() : engineError(error)
+      throw this.#interrupted ? interrupted() : this.#told(error)
     }
+  }
+
+  #told(thrown: unknown): EngineError {
+    const error = engineError(thrown)
+    if (error.kind === 'internal') this.#failed = true
+    const message = error.message.replaceAll(this.#parts.secret, 'the spill directory')
+    return message === error.message
+      ? error
+      : new EngineError(error.kind, message, error.position, error)
   }
 }

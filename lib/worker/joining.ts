@@ -22,13 +22,17 @@ import type { Compaction, Manifest, WriteTarget } from '../rpc/index.ts'
 import { textFormat } from '../sql/index.ts'
 import { copyText } from './copy-text.ts'
 import { type FoundFile, filesOf, tableName } from './data-files.ts'
+import type { EngineConnection } from './duckdb.ts'
 import { QueryFault } from './query-error.ts'
+import type { Reach } from './reach.ts'
 import { realPathOf } from './roots.ts'
 import { inDirectory, makeDurable, requireThere, runCopy, type StagingInput } from './staging.ts'
 import { hiveDirectory, viewBody } from './table-view.ts'
 import type { TypeNames } from './write-plan.ts'
 
-export interface JoiningInput extends Pick<StagingInput, 'connection' | 'roots'> {
+export interface JoiningInput extends Pick<StagingInput, 'roots'> {
+  /** Gives a connection to an engine that opens just that. */
+  readonly open: (reach: Reach) => Promise<EngineConnection>
   readonly target: WriteTarget
   readonly compaction: Compaction
   readonly types: TypeNames
@@ -47,6 +51,8 @@ export async function joinFiles(input: JoiningInput): Promise<Manifest> {
   roots.require(directory, target.directory)
   await requireSpace(base, compaction)
   const table: Table = { ...compaction.table, files: FileList.EMPTY, partitionColumns: [] }
+  // No statement of a user's runs in it.
+  const connection = await input.open({ files: [], directories: [base, directory] })
   return inDirectory({ directory, roots, way }, async (parents) => {
     const files: Manifest['files'] = []
     const groups: number[] = []
@@ -57,7 +63,7 @@ export async function joinFiles(input: JoiningInput): Promise<Manifest> {
       const below = placeOf(compaction.table, partition)
       if (below !== '') await makeDirs(join(directory, below), 0o777, directory)
       const path = join(directory, below, `part-${number}`)
-      const made = await joinGroup(input, { table, group: group.files, path })
+      const made = await joinGroup({ ...input, connection }, { table, group: group.files, path })
       rows += made.rows
       onRows(rows)
       files.push({ ...made, path: relative(base, made.path), partition: [...partition] })
@@ -78,6 +84,10 @@ function placeOf({ partitionColumns }: Compaction['table'], partition: DataFile[
   return plain ? join('', ...names.map(String)).replace(/^\.$/, '') : 'other'
 }
 
+interface GroupInput extends JoiningInput {
+  readonly connection: EngineConnection
+}
+
 interface Made {
   /** Absolute. */
   readonly path: string
@@ -87,7 +97,7 @@ interface Made {
 
 /** `path`: of the new file, without its extension. */
 async function joinGroup(
-  input: JoiningInput,
+  input: GroupInput,
   { table, group, path }: { table: Table; group: readonly DataFile[]; path: string },
 ): Promise<Made> {
   // Of one partition: its values are the catalog's business.
@@ -107,7 +117,7 @@ async function joinGroup(
 }
 
 type Way = (
-  input: JoiningInput,
+  input: GroupInput,
   what: {
     table: Table
     group: readonly DataFile[]

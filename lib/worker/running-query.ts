@@ -17,11 +17,14 @@ import type {
   TaskReport,
 } from '../rpc/index.ts'
 import { type EngineText, engineText } from '../sql/index.ts'
-import type { Engine, EngineConnection } from './duckdb.ts'
+import type { EngineConnection } from './duckdb.ts'
+import type { Engines } from './engines.ts'
 import { FUNCTION_COLUMNS, functionRows } from './functions.ts'
 import { joinFiles } from './joining.ts'
 import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
+import { NOTHING, type Reach } from './reach.ts'
 import { type ResultLimits, ResultQueue, type Rows, zonedRows } from './results.ts'
+import { realPathOf } from './roots.ts'
 import { enterScope, type ScopeParts } from './scope.ts'
 import { stage, type Way } from './staging.ts'
 import { cutError, MessageRoom } from './task-list.ts'
@@ -29,7 +32,7 @@ import type { TypeNames } from './write-plan.ts'
 import { Written } from './written.ts'
 
 export interface QueryParts {
-  readonly engine: Engine
+  readonly engines: Pick<Engines, 'connect'>
   readonly scope: ScopeParts
   /** Resolves when it has somewhere to spill, or nobody can tell. */
   readonly ready: () => Promise<void>
@@ -136,25 +139,19 @@ export class RunningQuery {
   }
 
   async #run(): Promise<void> {
-    const { engine, log, ready } = this.#parts
+    const { log, ready } = this.#parts
     try {
       const query = engineText(this.task.query)
       this.#query = query
       await ready()
-      const connection = await engine.connect()
-      this.#connection = connection
       try {
-        // Who killed it before there was a connection must not be forgotten.
-        if (this.#killed !== null) connection.interrupt()
         const { mode } = this.task
-        const reads =
-          mode === 'functions' || mode === 'compact' ? [] : await this.#enter(connection, query)
-        if (mode === 'compact') await this.#join(connection)
-        else if (mode === 'write') await this.#write(connection, query, reads)
-        else await this.#read(connection, query)
+        if (mode === 'compact') await this.#join()
+        else if (mode === 'write') await this.#write(query)
+        else await this.#read(query)
         this.#state = 'succeeded'
       } finally {
-        await connection.close()
+        await this.#connection?.close()
       }
     } catch (error) {
       this.#fail(error)
@@ -168,41 +165,51 @@ export class RunningQuery {
     })
   }
 
-  async #enter(connection: EngineConnection, query: EngineText): Promise<Manifest['reads']> {
+  /** It has one connection at a time. */
+  async #open(reach: Reach): Promise<EngineConnection> {
+    await this.#connection?.close()
+    const connection = await this.#parts.engines.connect(reach)
+    this.#connection = connection
+    // Who killed it before there was a connection must not be forgotten.
+    if (this.#killed !== null) connection.interrupt()
+    return connection
+  }
+
+  #enter(query: EngineText, writesTo: string | null): ReturnType<typeof enterScope> {
     const { session } = this.task
     const input = {
-      query,
+      ...{ query, writesTo },
       database: session.database,
       names: this.task.names ?? null,
       timeZone: timeZoneOf(session.variables),
       signal: this.#stopped.signal,
     }
-    return enterScope(connection, input, this.#parts.scope)
+    return enterScope((reach) => this.#open(reach), input, this.#parts.scope)
   }
 
-  async #write(
-    connection: EngineConnection,
-    query: EngineText,
-    reads: Manifest['reads'],
-  ): Promise<void> {
+  async #write(query: EngineText): Promise<void> {
     const { write } = this.task
     if (write === null) throw new QueryFault('internal', 'a task to write does not say where')
     const { scope, types } = this.#parts
     const { roots } = scope
+    const writesTo = await realPathOf(write.directory)
+    roots.require(writesTo, write.directory)
+    const { connection, reads } = await this.#enter(query, writesTo)
     const way = (): Promise<Way | null> => this.#requireOurs(write.directory, 'would write')
     const staged = await stage({ connection, query, target: write, roots, types, way })
     await this.#requireOurs(write.directory, 'wrote')
     await this.#keep({ ...staged, reads })
   }
 
-  async #join(connection: EngineConnection): Promise<void> {
+  async #join(): Promise<void> {
     const { write, compaction } = this.task
     if (write === null || compaction === undefined) {
       throw new QueryFault('internal', 'a task to join files does not say which')
     }
     const { scope, types } = this.#parts
     const manifest = await joinFiles({
-      ...{ connection, compaction, target: write, roots: scope.roots, types },
+      ...{ compaction, target: write, roots: scope.roots, types },
+      open: (reach) => this.#open(reach),
       way: () => this.#requireOurs(write.directory, 'would write'),
       signal: this.#stopped.signal,
       onRows: (rows) => {
@@ -227,24 +234,24 @@ export class RunningQuery {
     }
   }
 
-  async #read(connection: EngineConnection, query: EngineText): Promise<void> {
+  async #read(query: EngineText): Promise<void> {
     const results = this.#results as ResultQueue
-    const total = await this.#answer(connection, query, results)
+    const total = await this.#answer(query, results)
     if (!(await results.end({ rows: total }))) this.#throwIfKilled()
   }
 
   /** Resolves to the number of rows. */
-  async #answer(
-    connection: EngineConnection,
-    query: EngineText,
-    results: ResultQueue,
-  ): Promise<number> {
+  async #answer(query: EngineText, results: ResultQueue): Promise<number> {
     const { mode, session } = this.task
-    if (mode === 'select') {
-      const timeZone = timeZoneOf(session.variables)
-      return this.#rowsOf(await zonedRows(connection, query.text, timeZone), results)
-    }
-    if (mode !== 'functions') return planOf(connection, { mode, query, results })
+    if (mode === 'functions') return this.#functions(results)
+    const { connection } = await this.#enter(query, null)
+    if (mode !== 'select') return planOf(connection, { mode, query, results })
+    const timeZone = timeZoneOf(session.variables)
+    return this.#rowsOf(await zonedRows(connection, query.text, timeZone), results)
+  }
+
+  async #functions(results: ResultQueue): Promise<number> {
+    const connection = await this.#open(NOTHING)
     const rows = await functionRows(connection, this.#parts.types.fromDuckDb)
     results.columns(FUNCTION_COLUMNS.map((name) => ({ name, type: 'TEXT' })))
     await results.rows(rows.map((row) => JSON.stringify(row)))

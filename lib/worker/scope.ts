@@ -9,12 +9,13 @@ import { hostname } from 'node:os'
 import type { PartitionTest, Table } from '../catalog/index.ts'
 import { contentVersionOf, testOf } from '../catalog/index.ts'
 import type { BoundNames, Manifest } from '../rpc/index.ts'
-import { type EngineText, SqlError } from '../sql/index.ts'
-import { analyse, type TableUse } from './analyse.ts'
+import { type EngineText, type Place, SqlError } from '../sql/index.ts'
+import { analyse, keyOfSpelling, type TableUse } from './analyse.ts'
 import type { AskedTable } from './catalog-reader.ts'
 import { type FoundFile, filesOf, tableName } from './data-files.ts'
 import type { EngineConnection } from './duckdb.ts'
 import { QueryFault, queryErrorOf } from './query-error.ts'
+import { NOTHING, type Reach, reachOf } from './reach.ts'
 import type { Roots } from './roots.ts'
 import { sqlName, sqlText } from './sql-text.ts'
 import { foreignProbe, viewBody } from './table-view.ts'
@@ -61,22 +62,32 @@ interface ScopeInput {
   readonly database: string
   /** What its names mean; null: whatever is called so when it begins. */
   readonly names: Names
+  /** Where its result is written, symbolic links resolved; null: it goes to its client. */
+  readonly writesTo: string | null
   /** Empty: UTC. */
   readonly timeZone: string
   readonly signal: AbortSignal
 }
 
+interface Entered {
+  /** The one that was opened last: `query.text` means in it what the user meant, and nothing else can be reached. */
+  readonly connection: EngineConnection
+  /** The tables that it reads, as they were at that moment. */
+  readonly reads: Manifest['reads']
+}
+
 /**
- * After it, `query.text` means in this connection what the user meant, and nothing else can be reached. Resolves to the
- * tables that it reads, as they were at that moment. Rejects with SqlError, QueryFault, EngineError, or RpcError when no master answered.
+ * `open` gives a connection to an engine that opens just that, and closes the one before. Rejects with SqlError, QueryFault,
+ * EngineError, or RpcError when no master answered.
  */
 export async function enterScope(
-  connection: EngineConnection,
+  open: (reach: Reach) => Promise<EngineConnection>,
   input: ScopeInput,
   parts: ScopeParts,
-): Promise<Manifest['reads']> {
-  const { query, database, names, signal } = input
-  const [[serialized] = []] = await connection.rows('SELECT json_serialize_sql(?::VARCHAR)', [
+): Promise<Entered> {
+  const { query, database, names, writesTo, signal } = input
+  const reading = await open(NOTHING)
+  const [[serialized] = []] = await reading.rows('SELECT json_serialize_sql(?::VARCHAR)', [
     query.text,
   ])
   const uses = analyse(JSON.parse(String(serialized)), query, database)
@@ -84,16 +95,27 @@ export async function enterScope(
   const tables = uses.length === 0 ? [] : await parts.resolve(asked, signal)
   const known = uses.map((use, i) => required(use, tables[i] ?? null, names))
   refuseTwins(uses)
-  const views: string[] = []
+  const found: { table: Table; files: readonly FoundFile[] }[] = []
   for (const [i, table] of known.entries()) {
-    const { database: schema, name, where } = uses[i] as TableUse
-    const test = testOf(where, table, tables)
-    const body = await bodyOf(connection, table, { ...parts, test, signal })
-    views.push(`CREATE VIEW ${sqlName(schema)}.${sqlName(name)} AS ${body}`)
+    const test = testOf(uses[i]?.where ?? null, table, tables)
+    found.push({ table, files: await filesFor(table, { ...parts, test, signal }) })
   }
-  const schemas = [...new Set([database, ...uses.map((use) => use.database)])]
-  await enter(connection, schemas, [...zone(input), ...views])
-  return known.map((table) => ({ tableId: table.id, contentVersion: contentVersionOf(table) }))
+  const reach = await reachOf(found, writesTo)
+  const isNothing = reach.files.length + reach.directories.length === 0
+  const connection = isNothing ? reading : await open(reach)
+  const views: string[] = []
+  for (const [i, { table, files }] of found.entries()) {
+    const body = await bodyOf(connection, { table, files, toDuckDb: parts.toDuckDb })
+    for (const { schema, name } of uses[i]?.spellings ?? []) {
+      views.push(`CREATE VIEW ${sqlName(schema)}.${sqlName(name)} AS ${body}`)
+    }
+  }
+  const schemas = uses.flatMap(({ spellings }) => spellings.map(({ schema }) => schema))
+  await enter(connection, [...new Set([database, ...schemas])], [...zone(input), ...views])
+  const [unknown] = connection.unknownNames(query.text)
+  if (unknown !== undefined) throw noTable(`${database}.${unknown}`, query.placeOf(0))
+  const reads = known.map((one) => ({ tableId: one.id, contentVersion: contentVersionOf(one) }))
+  return { connection, reads }
 }
 
 /** DuckDB's places in these statements are none of the user's. */
@@ -117,55 +139,57 @@ function required(use: TableUse, found: Table | null, names: Names): Table {
     const text = `table ${use.database}.${use.name} was dropped while the query was under way`
     throw new SqlError(text, use.place)
   }
-  const hint = /[./]/.test(use.name)
-    ? "; a file becomes a table by CREATE EXTERNAL TABLE … LOCATION '…'"
-    : ''
-  throw new SqlError(`there is no table ${use.database}.${use.name}${hint}`, use.place)
+  throw noTable(`${use.database}.${use.name}`, use.place)
+}
+
+function noTable(name: string, place: Place | null): SqlError {
+  const isFile = /[./]/.test(name.slice(name.indexOf('.') + 1))
+  const hint = isFile ? "; a file becomes a table by CREATE EXTERNAL TABLE … LOCATION '…'" : ''
+  return new SqlError(`there is no table ${name}${hint}`, place)
 }
 
 /** Names that differ in nothing but case are one name to DuckDB. */
 function refuseTwins(uses: readonly TableUse[]): void {
   const seen = new Map<string, TableUse>()
   for (const use of uses) {
-    const key = `${use.database}\u0000${use.name}`.toLowerCase()
-    const other = seen.get(key)
-    if (other !== undefined) {
-      const names = `${other.database}.${other.name} and ${use.database}.${use.name}`
-      throw new SqlError(
-        `${names} can't be used in one query: their names differ in case only`,
-        use.place,
-      )
+    for (const key of use.spellings.map(keyOfSpelling)) {
+      const other = seen.get(key) ?? use
+      if (other !== use) {
+        const names = `${other.database}.${other.name} and ${use.database}.${use.name}`
+        throw new SqlError(
+          `${names} can't be used in one query: their names differ in case only`,
+          use.place,
+        )
+      }
+      seen.set(key, use)
     }
-    seen.set(key, use)
   }
 }
 
-interface BodyParts extends ScopeParts {
+interface FileParts extends ScopeParts {
   readonly test: PartitionTest
   readonly signal: AbortSignal
 }
 
-async function bodyOf(
-  connection: EngineConnection,
+async function filesFor(
   table: Table,
-  { roots, toDuckDb, seesFiles, test, signal }: BodyParts,
-): Promise<string> {
+  { roots, seesFiles, test, signal }: FileParts,
+): Promise<readonly FoundFile[]> {
   const { files, isEmpty } = await filesOf(table, roots, test)
   // No list tells what a directory should hold, and a mount point without its mount is empty.
   const seenBy = (table.wholeDirectory && isEmpty && (await seesFiles?.(table, signal))) || null
-  if (seenBy !== null) {
-    throw new QueryFault(
-      'internal',
-      `this worker, on ${hostname()}, sees no file in ${table.location}, the location of ${tableName(table)}, and the active master ${seenBy} does: is it mounted on ${hostname()}?`,
-    )
-  }
-  return viewBody({
-    table,
-    files,
-    toDuckDb,
-    foreign: await foreignColumns(connection, table, files),
-  })
+  if (seenBy === null) return files
+  throw new QueryFault(
+    'internal',
+    `this worker, on ${hostname()}, sees no file in ${table.location}, the location of ${tableName(table)}, and the active master ${seenBy} does: is it mounted on ${hostname()}?`,
+  )
 }
+
+const bodyOf = async (
+  connection: EngineConnection,
+  what: { table: Table; files: readonly FoundFile[]; toDuckDb: (type: string) => string },
+): Promise<string> =>
+  viewBody({ ...what, foreign: await foreignColumns(connection, what.table, what.files) })
 
 async function foreignColumns(
   connection: EngineConnection,

@@ -14,7 +14,10 @@ export function sqlName(name: string): string {
 
 /** Files for one of DuckDB's readers, which takes a path for a pattern: in brackets what means something is itself. */
 export const sqlFiles = (paths: readonly string[]): string =>
-  `[${paths.map((path) => sqlText(path.replace(PATTERN, '[$&]'))).join(', ')}]`
+  `[${paths.map((path) => sqlText(inPattern(path))).join(', ')}]`
+
+/** A pattern that this path alone meets. */
+export const inPattern = (path: string): string => path.replace(PATTERN, '[$&]')
 
 const PATTERN = /[[*?]/g
 

@@ -23,7 +23,7 @@ import {
   type ServerOptions,
 } from '../rpc/index.ts'
 import { CatalogReader } from './catalog-reader.ts'
-import { Engine, type EngineOptions } from './duckdb.ts'
+import { Engines, type EnginesOptions } from './engines.ts'
 import { Follow } from './follow.ts'
 import { type MasterAddresses, Masters } from './masters.ts'
 import { metricsText } from './metrics.ts'
@@ -45,7 +45,9 @@ export interface WorkerOptions {
   readonly readMasters?: () => Promise<readonly MasterAddresses[]>
   /** The masters that the cluster's directory knows; left out where there is none. */
   readonly readMembers?: () => Promise<readonly MasterAddresses[]>
-  readonly engine: EngineOptions
+  readonly engine: Omit<EnginesOptions, 'slots' | 'clock'>
+  /** Absolute directories, symbolic links resolved: what queries read and write lies below them. */
+  readonly roots: readonly string[]
   /** Absolute, symbolic links resolved: the cluster's own files, closed to queries even where they lie in a root. */
   readonly closed: readonly string[]
   readonly types: TypeNames
@@ -85,7 +87,7 @@ export class Worker {
   readonly #apps: FastifyInstance[] = []
   readonly #counts = { begun: 0, fetched: 0 }
   readonly #stopped = new AbortController()
-  #engine: Engine | null = null
+  #engines: Engines | null = null
   #joined: Membership | null = null
   #epoch: number
 
@@ -153,13 +155,10 @@ export class Worker {
     })
   }
 
-  /**
-   * Resolves when its ports are open; joining the cluster goes on behind. Rejects with an Error for what can't be
-   * opened.
-   */
+  /** Resolves when its ports are open, and joins the cluster behind. Rejects with an Error for what can't be opened. */
   async start(): Promise<void> {
-    const { binds, engine } = this.#options
-    this.#engine = await Engine.open(engine)
+    const { binds, engine, worker, clock } = this.#options
+    this.#engines = await Engines.open({ ...engine, slots: worker.slots, clock })
     const server = this.#serverOptions()
     const ports: [WorkerPort, FastifyInstance][] = [
       ['qm', rpcServer('worker', this.#workerHandlers(), server)],
@@ -183,7 +182,7 @@ export class Worker {
     await this.#follow.stop()
     await Promise.all(this.#apps.map((app) => app.close()))
     await this.#masters.close()
-    await this.#engine?.close()
+    await this.#engines?.close()
   }
 
   status(): WorkerInfo & { epoch: number; running: number } {
@@ -191,8 +190,8 @@ export class Worker {
   }
 
   #start(task: Task): RunningQuery {
-    const { types, clock, wallClockMs, log, engine, closed, catalogMs } = this.#options
-    if (this.#engine === null) throw new RpcError('UNAVAILABLE', 'this worker is still starting')
+    const { types, clock, wallClockMs, log, engine, roots, closed, catalogMs } = this.#options
+    if (this.#engines === null) throw new RpcError('UNAVAILABLE', 'this worker is still starting')
     this.#counts.begun += 1
     log('info', `query ${task.queryId} (attempt ${task.attempt}) begins`, {
       queryId: task.queryId,
@@ -206,9 +205,9 @@ export class Worker {
       clock,
     })
     return new RunningQuery(task, {
-      engine: this.#engine,
+      engines: this.#engines,
       scope: {
-        roots: new Roots(engine.roots, [...closed, engine.spillDirectory]),
+        roots: new Roots(roots, [...closed, engine.spillDirectory]),
         toDuckDb: types.toDuckDb,
         resolve: (tables, signal) => reader.resolve(tables, signal),
         seesFiles: ({ id }, signal) => reader.seesFiles(id, signal),

@@ -50,7 +50,10 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
     },
     binds: { peer: bind(0), qm: bind(1), clientRpc: bind(2), infoHttp: bind(3) },
     masters: masters.map((one) => one.addresses),
-    engine: { threads: 2, memoryBytes: 512 * 1024 * 1024, spillDirectory, roots: [warehouse] },
+    engine: {
+      ...{ threads: 2, memoryBytes: 512 * 1024 * 1024, spillDirectory, secretName: randomUUID },
+    },
+    roots: [warehouse],
     closed: [],
     types: TYPES,
     readMembership: async () => ({ clusterId: FAKE_CLUSTER, secret: FAKE_SECRET }),

@@ -3,25 +3,26 @@
  * sort that has to spill, before and after somebody has filled it, beside a query that needs no disk.
  */
 import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Engine } from '../../lib/worker/duckdb.ts'
+import { systemClock } from '../../lib/base/time.ts'
+import { Engines } from '../../lib/worker/engines.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
+import { NOTHING } from '../../lib/worker/reach.ts'
 
 const [directory = ''] = process.argv.slice(2)
 execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', directory])
 const spillDirectory = join(directory, 'spill')
 mkdirSync(spillDirectory)
-const engine = await Engine.open({
-  threads: 2,
-  memoryBytes: 64 * 1024 * 1024,
-  spillDirectory,
-  roots: [directory],
+const engines = await Engines.open({
+  ...{ threads: 2, memoryBytes: 192 * 1024 * 1024, slots: 2, spillDirectory },
+  ...{ secretName: randomUUID, clock: systemClock },
 })
 
 /** How it ended. */
 async function run(sql: string): Promise<unknown> {
-  const connection = await engine.connect()
+  const connection = await engines.connect(NOTHING)
   try {
     await connection.run(sql)
     return 'ok'
@@ -51,6 +52,6 @@ const full = await Promise.all([
 const beside = await run('SELECT 1')
 execFileSync('find', [directory, '-name', 'filler-*', '-delete'])
 const again = await run(SORT)
-await engine.close()
+await engines.close()
 rmSync(spillDirectory, { recursive: true })
 process.stdout.write(JSON.stringify({ full, beside, again }))

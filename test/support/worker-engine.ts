@@ -14,13 +14,15 @@ import {
 } from '../../lib/master/queries/compaction/compaction.ts'
 import type { JoinRules } from '../../lib/master/queries/compaction/join-planner.ts'
 import type { Manifest, QueryError, Task, WriteTarget } from '../../lib/rpc/contract.ts'
-import { engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
+import { type EngineText, engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
 import type { AskedTable } from '../../lib/worker/catalog-reader.ts'
-import { Engine } from '../../lib/worker/duckdb.ts'
+import type { EngineConnection } from '../../lib/worker/duckdb.ts'
+import { Engines } from '../../lib/worker/engines.ts'
 import { type JoiningInput, joinFiles } from '../../lib/worker/joining.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
+import type { Reach } from '../../lib/worker/reach.ts'
 import { RESULT_LIMITS, zonedRows } from '../../lib/worker/results.ts'
-import { Roots } from '../../lib/worker/roots.ts'
+import { Roots, realPathOf } from '../../lib/worker/roots.ts'
 import { type QueryParts, RunningQuery } from '../../lib/worker/running-query.ts'
 import { enterScope, type ScopeParts } from '../../lib/worker/scope.ts'
 import { type Staged, type StagingInput, stage } from '../../lib/worker/staging.ts'
@@ -39,15 +41,17 @@ export const columnsOf = (text: string): Column[] =>
 export class TestWarehouse {
   readonly directory: string
   readonly tables = new Map<string, Table>()
-  readonly engine: Engine
+  readonly engines: Engines
+  readonly spillDirectory: string
   readonly #scope: ScopeParts
   /** How many files were told of to the queries. */
   told = 0
   #writes = 0
 
-  private constructor(directory: string, engine: Engine) {
+  private constructor(directory: string, spillDirectory: string, engines: Engines) {
     this.directory = directory
-    this.engine = engine
+    this.spillDirectory = spillDirectory
+    this.engines = engines
     this.#scope = {
       roots: new Roots([directory]),
       toDuckDb,
@@ -60,13 +64,16 @@ export class TestWarehouse {
     const directory = join(realpathSync(parent), 'warehouse')
     const spillDirectory = join(realpathSync(parent), 'spill')
     for (const one of [directory, spillDirectory]) mkdirSync(one)
-    const engine = await Engine.open({
-      threads: 2,
-      memoryBytes: 512 * 1024 * 1024,
-      spillDirectory,
-      roots: [directory],
+    const engines = await Engines.open({
+      ...{ threads: 2, memoryBytes: 512 * 1024 * 1024, slots: 1, spillDirectory },
+      ...{ secretName: randomUUID, clock: systemClock },
     })
-    return new TestWarehouse(directory, engine)
+    return new TestWarehouse(directory, spillDirectory, engines)
+  }
+
+  /** To an engine that opens whatever lies in the warehouse, or just that. */
+  connect(reach: Reach = { files: [], directories: [this.directory] }): Promise<EngineConnection> {
+    return this.engines.connect(reach)
   }
 
   table(name: string, columns: string, { files = [], ...more }: Partial<PlainTable> = {}): Table {
@@ -116,14 +123,9 @@ export class TestWarehouse {
   /** The rows, or the error that the client would get. */
   async query(sql: string, timeZone = ''): Promise<unknown[][] | QueryError> {
     const query = engineText({ text: sql, place: { line: 1, column: 1 } })
-    const connection = await this.engine.connect()
+    const open = new Opener(this.engines)
     try {
-      const { signal } = new AbortController()
-      await enterScope(
-        connection,
-        { query, database: 'default', names: null, timeZone, signal },
-        this.#scope,
-      )
+      const { connection } = await this.#enter(open, query, { timeZone })
       const stream = await zonedRows(connection, query.text, timeZone)
       const rows: unknown[][] = []
       for (let next = await stream.next(); next !== null; next = await stream.next()) {
@@ -133,20 +135,28 @@ export class TestWarehouse {
     } catch (error) {
       return queryErrorOf(error, query)
     } finally {
-      await connection.close()
+      await open.close()
     }
+  }
+
+  #enter(
+    open: Opener,
+    query: EngineText,
+    { timeZone = '', writesTo = null }: { timeZone?: string; writesTo?: string | null } = {},
+  ): ReturnType<typeof enterScope> {
+    const { signal } = new AbortController()
+    const input = { query, database: 'default', names: null, writesTo, timeZone, signal }
+    return enterScope((reach) => open.open(reach), input, this.#scope)
   }
 
   /** What is told of the tables that it reads. */
   async reads(sql: string): Promise<Manifest['reads']> {
     const query = engineText({ text: sql, place: { line: 1, column: 1 } })
-    const connection = await this.engine.connect()
+    const open = new Opener(this.engines)
     try {
-      const { signal } = new AbortController()
-      const input = { query, database: 'default', names: null, timeZone: '', signal }
-      return await enterScope(connection, input, this.#scope)
+      return (await this.#enter(open, query)).reads
     } finally {
-      await connection.close()
+      await open.close()
     }
   }
 
@@ -158,16 +168,12 @@ export class TestWarehouse {
     way?: StagingInput['way'],
   ): Promise<Staged | QueryError> {
     const query = engineText({ text: sql, place: { line: 1, column: 1 } })
-    const connection = await this.engine.connect()
+    const open = new Opener(this.engines)
     this.#writes += 1
     try {
-      const { signal } = new AbortController()
-      await enterScope(
-        connection,
-        { query, database: 'default', names: null, timeZone: '', signal },
-        this.#scope,
-      )
       const target = { ...this.#target(table), ...more }
+      const writesTo = await realPathOf(target.directory)
+      const { connection } = await this.#enter(open, query, { writesTo })
       const { roots } = this.#scope
       const input = { connection, query, target, roots, types: TYPES }
       const manifest = await stage(way === undefined ? input : { ...input, way })
@@ -177,7 +183,7 @@ export class TestWarehouse {
     } catch (error) {
       return queryErrorOf(error, query)
     } finally {
-      await connection.close()
+      await open.close()
     }
   }
 
@@ -195,10 +201,11 @@ export class TestWarehouse {
     this.#writes += 1
     const how = { queryId: String(this.#writes), attempt: 1, epoch: 1 }
     const parts = compactionOf(now, plan, { ...how, keepMs: 0, background: false })
-    const connection = await this.engine.connect()
+    const open = new Opener(this.engines)
     try {
       const manifest = await joinFiles({
-        ...{ connection, roots: this.#scope.roots, types: TYPES, compaction: parts.compaction },
+        ...{ open: (reach: Reach) => open.open(reach), compaction: parts.compaction },
+        ...{ roots: this.#scope.roots, types: TYPES },
         ...{ target: parts.write, way: async () => null, signal: new AbortController().signal },
         onRows: () => {},
         ...more,
@@ -217,7 +224,7 @@ export class TestWarehouse {
     } catch (error) {
       return queryErrorOf(error, null)
     } finally {
-      await connection.close()
+      await open.close()
     }
   }
 
@@ -231,7 +238,7 @@ export class TestWarehouse {
       ...{ write: this.#target(table), publishTo: null },
     }
     return new RunningQuery(task, {
-      ...{ engine: this.engine, scope: this.#scope, types: TYPES, limits: RESULT_LIMITS },
+      ...{ engines: this.engines, scope: this.#scope, types: TYPES, limits: RESULT_LIMITS },
       ...{ ready: async () => {}, requireOurs, clock: systemClock, wallClockMs: Date.now },
       log: () => {},
     })
@@ -253,6 +260,26 @@ export class TestWarehouse {
   }
 
   async close(): Promise<void> {
-    await this.engine.close()
+    await this.engines.close()
+  }
+}
+
+/** One connection at a time, as a running query has it. */
+class Opener {
+  readonly #engines: Engines
+  #connection: EngineConnection | null = null
+
+  constructor(engines: Engines) {
+    this.#engines = engines
+  }
+
+  async open(reach: Reach): Promise<EngineConnection> {
+    await this.close()
+    this.#connection = await this.#engines.connect(reach)
+    return this.#connection
+  }
+
+  async close(): Promise<void> {
+    await this.#connection?.close()
   }
 }

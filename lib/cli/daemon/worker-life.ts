@@ -129,10 +129,11 @@ export class WorkerLife implements DaemonLife {
         threads: plan.cores,
         memoryBytes: plan.memoryBytes,
         spillDirectory,
-        roots: await Promise.all(
-          plan.roots.map((root, i) => realDirectory(root, i === 0 ? WAREHOUSE_KEYS : PATHS_KEY)),
-        ),
+        secretName: randomUUID,
       },
+      roots: await Promise.all(
+        plan.roots.map((root, i) => realDirectory(root, i === 0 ? WAREHOUSE_KEYS : PATHS_KEY)),
+      ),
       closed: [await realDirectory(plan.systemDirectory, 'tajo.rootdir')],
       types: { toDuckDb, fromDuckDb },
       readMembership: () => membershipOf(plan.haDirectory),

@@ -59,7 +59,7 @@ t.test('a file is read under its own name, and no other one for it', async (t) =
 t.test('of Parquet, too, and where queries write', async (t) => {
   const table = warehouse.table('wri[t]e*', 'a TEXT', { wholeDirectory: true, kind: 'external' })
   await warehouse.insert(table, "SELECT 'own'")
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   for (const name of ['f[1]', 'f1']) {
     await connection.run(
       `COPY (SELECT '${name}' AS a) TO '${join(table.location, `${name}.parquet`)}'`,
@@ -209,7 +209,7 @@ t.test('a row that is too long to be read back is not written', async (t) => {
 t.test('a value of Parquet that does not fit is told with table and column', async (t) => {
   const location = join(warehouse.directory, 'types')
   mkdirSync(location)
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   await connection.run(
     `COPY (SELECT 5::BIGINT AS d, 'x7' AS n, '8' AS s, 300::INTEGER AS w, NULL::BIGINT AS e) TO '${location}/f.parquet'`,
   )

@@ -142,7 +142,7 @@ t.test('nothing but the catalog can be reached', async (t) => {
 })
 
 t.test('the engine is a second fence: its own statements get no further', async (t) => {
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   const link = join(warehouse.directory, 'link.csv')
   symlinkSync('/etc/passwd', link)
   symlinkSync('/etc', join(warehouse.directory, 'etc'))
@@ -166,7 +166,7 @@ t.test('the engine is a second fence: its own statements get no further', async 
 })
 
 t.test('a function that a new version of the engine brings is looked at first', async (t) => {
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   const rows = await connection.rows(
     'SELECT DISTINCT function_name, function_type FROM duckdb_functions()',
   )
@@ -341,7 +341,7 @@ t.test('a FLOAT4 is the shortest number that is the same one', async (t) => {
     7.0385307e-26,
   ]
   const list = floats.map((one) => `${one}::DOUBLE::FLOAT4`).join(', ')
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   const stream = await connection.stream(
     `SELECT [${list}], {'a': 0.1::FLOAT4, '1': 0.1::DOUBLE}, MAP {0.2::FLOAT4: 0.3::FLOAT4},
        union_value(f := 0.7::FLOAT4), '-0'::FLOAT4, 'NaN'::FLOAT4, 0.1::FLOAT4::DOUBLE, ${list}`,
@@ -572,7 +572,7 @@ t.test('what is too deep or not to be filled in is told in plain words', async (
 })
 
 t.test('large rows are told a few at a time, and too large ones not at all', async (t) => {
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   const stream = await connection.stream("SELECT i, repeat('x', 700000) FROM range(100) r(i)")
   const counts: number[] = []
   let last: unknown = null
@@ -614,7 +614,7 @@ t.test('what a query has read is told: which tables, and which content of them',
 })
 
 t.test('SHOW FUNCTIONS: what may be called, and nothing else', async (t) => {
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   const rows = await functionRows(connection, fromDuckDb)
   await connection.close()
   const has = (...row: string[]) => rows.some((one) => one.join('; ') === row.join('; '))
@@ -750,7 +750,7 @@ t.test('an external table is what stands in its directory', async (t) => {
 t.test('Parquet of others is read by name', async (t) => {
   const location = join(warehouse.directory, 'others')
   mkdirSync(location)
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   await connection.run(`COPY (SELECT 5::BIGINT AS "B", 'x' AS a) TO '${location}/f.parquet'`)
   await connection.close()
   const more = { kind: 'external', wholeDirectory: true, location } as const
@@ -775,7 +775,7 @@ t.test('Parquet of others is read by name', async (t) => {
 })
 
 t.test('an interrupted stream is no complete one', async (t) => {
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   const stream = await connection.stream('SELECT i FROM range(10000000) r(i)')
   t.ok(await stream.next())
   connection.interrupt()
@@ -787,7 +787,7 @@ t.test('an interrupted stream is no complete one', async (t) => {
 t.test('how far a query has come can be seen', async (t) => {
   const table = warehouse.table('much', 'a INT8')
   await warehouse.insert(table, 'SELECT i FROM range(4000000) r(i)')
-  const connection = await warehouse.engine.connect()
+  const connection = await warehouse.connect()
   t.equal(connection.progress(), 0)
   const file = join(
     table.location,

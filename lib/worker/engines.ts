@@ -1,0 +1,162 @@
+/**
+ * The engines of a worker: for each running query one that is locked for its files (`Reach`), and a share of the memory.
+ *
+ * One is always made ahead, so that a query waits for nothing but the locking. An engine whose query has ended waits for the
+ * next query of the same files, since no other can use it; it gives back its memory meanwhile. One that writes somewhere is
+ * used once.
+ *
+ * Memory: half of it belongs to the queries that may run at a time, in equal parts. The other half goes by halves to those
+ * who come first; the last one gets what is left. So each is sure of its part, a query that comes alone has more than a
+ * quarter of the whole, and all together never get more than there is.
+ */
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Clock, within } from '../base/time.ts'
+import { type Engine, type EngineConnection, FreshEngine } from './duckdb.ts'
+import { keyOfReach, NOTHING, type Reach } from './reach.ts'
+
+export interface EnginesOptions {
+  readonly threads: number
+  /** Of all that run. */
+  readonly memoryBytes: number
+  /** How many queries run at a time. */
+  readonly slots: number
+  /** Absolute; each engine makes a directory of its own in it. */
+  readonly spillDirectory: string
+  /** A name that nobody can guess, another one each time. */
+  readonly secretName: () => string
+  readonly clock: Clock
+}
+
+/** No query waits longer for its directory to spill to: that disk may hang, and the query need none. */
+const SPILL_MS = 1000
+/** What an engine may hold that waits for its next query. */
+const AT_REST_BYTES = 16 * 1024 * 1024
+/** Besides those that can run at a time. */
+const MORE_AT_REST = 4
+
+/** No engine gets along with less. */
+const LEAST_BYTES = 16 * 1024 * 1024
+
+/** What the next query gets of the memory, where `given` is what those have that run. */
+export function shareOf(
+  { memoryBytes, slots }: Pick<EnginesOptions, 'memoryBytes' | 'slots'>,
+  given: readonly number[],
+): number {
+  const sure = memoryBytes / (2 * slots)
+  const free = given.reduce((left, one) => left - (one - sure), memoryBytes / 2)
+  const more = given.length + 1 < slots ? free / 2 : free
+  return Math.max(LEAST_BYTES, Math.floor(sure + Math.max(0, more)))
+}
+
+export class Engines {
+  readonly #options: EnginesOptions
+  #ahead: Promise<FreshEngine>
+  /** By what they may open, those that have waited longest first. */
+  readonly #resting: { readonly key: string; readonly engine: Engine }[] = []
+  readonly #shares = new Map<Engine, number>()
+  /** What goes on behind. */
+  readonly #busy = new Set<Promise<unknown>>()
+  #closed = false
+
+  private constructor(options: EnginesOptions) {
+    this.#options = options
+    this.#ahead = this.#make()
+  }
+
+  /** Rejects with EngineError for options that the engine refuses. */
+  static async open(options: EnginesOptions): Promise<Engines> {
+    const engines = new Engines(options)
+    const connection = await engines.connect(NOTHING)
+    await connection.close()
+    return engines
+  }
+
+  /** For one query, which has to close it. Rejects with EngineError. */
+  async connect(reach: Reach): Promise<EngineConnection> {
+    const key = keyOfReach(reach)
+    const engine = this.#rested(key) ?? (await this.#lockedFor(reach))
+    const bytes = shareOf(this.#options, [...this.#shares.values()])
+    this.#shares.set(engine, bytes)
+    try {
+      await this.#makeSpill(engine.spillDirectory)
+      await engine.limitMemory(bytes)
+      return await engine.connect((failed) => this.#onClosed({ key, engine }, reach, failed))
+    } catch (error) {
+      this.#shares.delete(engine)
+      await this.#end(engine)
+      throw error
+    }
+  }
+
+  /** Connections have to be closed before. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const fresh = await this.#ahead.catch(() => null)
+    fresh?.close()
+    await Promise.all(this.#busy)
+    await Promise.all(this.#resting.splice(0).map(({ engine }) => this.#end(engine)))
+  }
+
+  #rested(key: string): Engine | null {
+    // The one that was used last: what it has read is the likeliest to be in the host's memory.
+    const at = this.#resting.findLastIndex((one) => one.key === key)
+    return at === -1 ? null : (this.#resting.splice(at, 1)[0]?.engine ?? null)
+  }
+
+  async #lockedFor(reach: Reach): Promise<Engine> {
+    const ahead = this.#ahead
+    this.#ahead = this.#make()
+    return (await ahead).lock(reach)
+  }
+
+  #make(): Promise<FreshEngine> {
+    const { threads, spillDirectory, secretName } = this.#options
+    const made = FreshEngine.make({ threads, spillDirectory: join(spillDirectory, secretName()) })
+    // Told to whoever asks for it.
+    made.catch(() => undefined)
+    return made
+  }
+
+  /** The engine makes its files by name: a directory that somebody removed is made again, unless the one above it is gone. */
+  async #makeSpill(directory: string): Promise<void> {
+    // What spills to it tells what is wrong there; what does not, does not ask.
+    const made = mkdir(directory, { mode: 0o700 }).catch(() => undefined)
+    await within(this.#options.clock, SPILL_MS, made, () => {})
+  }
+
+  async #onClosed(
+    one: { readonly key: string; readonly engine: Engine },
+    { directories }: Reach,
+    failed: boolean,
+  ): Promise<void> {
+    const { engine } = one
+    this.#shares.delete(engine)
+    const isUsedAgain = !failed && directories.length === 0 && !this.#closed
+    const rests = isUsedAgain && (await engine.limitMemory(AT_REST_BYTES).then(yes, no))
+    if (!rests) {
+      await this.#end(engine)
+      return
+    }
+    this.#resting.push(one)
+    const { slots } = this.#options
+    const most = slots + MORE_AT_REST
+    for (const { engine: old } of this.#resting.splice(0, this.#resting.length - most)) {
+      const ended = this.#end(old).finally(() => this.#busy.delete(ended))
+      this.#busy.add(ended)
+    }
+  }
+
+  async #end(engine: Engine): Promise<void> {
+    engine.close()
+    // Its disk may be gone, and the worker empties the directory of all when it starts.
+    const removed = rm(engine.spillDirectory, { recursive: true, force: true }).catch(
+      () => undefined,
+    )
+    await within(this.#options.clock, SPILL_MS, removed, () => {})
+  }
+}
+
+const yes = (): boolean => true
+/** One that can't let go of its memory is of no use. */
+const no = (): boolean => false

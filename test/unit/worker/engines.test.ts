@@ -1,0 +1,144 @@
+/** The engines of a worker: who gets which, what is made ahead, and how the memory is shared. */
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { systemClock } from '../../../lib/base/time.ts'
+import { Engines, shareOf } from '../../../lib/worker/engines.ts'
+import { NOTHING } from '../../../lib/worker/reach.ts'
+import { testdirOf } from '../../support/testdir.ts'
+
+const MB = 1024 * 1024
+
+/** Names of engines are 1, 2, …, in the order in which they are made. */
+async function enginesOf(
+  t: Test,
+  slots = 2,
+  memoryMb = 512,
+): Promise<{ engines: Engines; spill: string }> {
+  const spill = join(realpathSync(testdirOf(t)), 'spill')
+  mkdirSync(spill)
+  let made = 0
+  const secretName = (): string => {
+    made += 1
+    return String(made)
+  }
+  const engines = await Engines.open({
+    ...{ threads: 1, memoryBytes: memoryMb * MB, slots, spillDirectory: spill },
+    ...{ secretName, clock: systemClock },
+  })
+  t.teardown(() => engines.close())
+  return { engines, spill }
+}
+
+t.test('shares: each is sure of its part, and all together get no more than there is', (t) => {
+  for (const slots of [1, 2, 3, 8, 100]) {
+    const memoryBytes = 64 * 1024 * MB
+    const given: number[] = []
+    for (let i = 0; i < slots; i += 1) given.push(shareOf({ memoryBytes, slots }, given))
+    t.ok(given.reduce((sum, one) => sum + one, 0) <= memoryBytes, `${slots}: no more than all`)
+    t.ok(Math.min(...given) >= Math.floor(memoryBytes / 2 / slots), `${slots}: each its part`)
+    t.ok((given[0] ?? 0) >= memoryBytes / 4, `${slots}: who is alone has a quarter of it or more`)
+    const again = shareOf({ memoryBytes, slots }, given.slice(1))
+    t.equal(again, Math.floor(given[0] ?? 0), `${slots}: what was given back is given again`)
+  }
+  t.equal(
+    shareOf({ memoryBytes: 64 * MB, slots: 1024 }, []),
+    16 * MB + MB / 32,
+    'a quarter and more',
+  )
+  t.equal(shareOf({ memoryBytes: MB, slots: 4 }, []), 16 * MB, 'none gets along with less')
+  t.end()
+})
+
+t.test('an engine is used again for the same files, and for no others', async (t) => {
+  const { engines, spill } = await enginesOf(t)
+  const usedFor = async (files: string[], directories: string[] = []): Promise<string[]> => {
+    const before = new Set(readdirSync(spill))
+    const connection = await engines.connect({ files, directories })
+    const used = readdirSync(spill).filter((one) => !before.has(one))
+    await connection.close()
+    return used
+  }
+  t.same(readdirSync(spill), ['1'], 'the one that opens nothing, from the start on')
+  t.same(await usedFor([]), [])
+  t.same(await usedFor(['/a', '/b']), ['2'])
+  t.same(await usedFor(['/b', '/a']), [], 'in any order')
+  t.same(await usedFor(['/a']), ['3'])
+  t.same(await usedFor(['/a'], ['/out']), ['4'])
+  t.notOk(existsSync(join(spill, '4')), 'one that wrote is gone')
+  t.same(await usedFor(['/a'], ['/out']), ['5'])
+  t.same(await usedFor(['/a']), [])
+})
+
+t.test('two at a time have two', async (t) => {
+  const { engines, spill } = await enginesOf(t, 3)
+  const [a, b] = await Promise.all([engines.connect(NOTHING), engines.connect(NOTHING)])
+  t.same(readdirSync(spill).sort(), ['1', '2'])
+  const memory = async (one: typeof a): Promise<string> =>
+    String((await one.rows("SELECT current_setting('memory_limit')"))[0]?.[0])
+  t.same([await memory(a), await memory(b)], ['213.3 MiB', '149.3 MiB'])
+  await Promise.all([a.close(), b.close()])
+  const c = await engines.connect(NOTHING)
+  t.equal(await memory(c), '213.3 MiB', 'alone again')
+  await c.close()
+})
+
+t.test('only so many wait for their next query', async (t) => {
+  const { engines, spill } = await enginesOf(t)
+  for (let i = 0; i < 12; i += 1)
+    await (await engines.connect({ files: [`/${i}`], directories: [] })).close()
+  const left = (): string[] => readdirSync(spill).sort((a, b) => Number(a) - Number(b))
+  while (left().length > 6) await new Promise((resolve) => setTimeout(resolve, 10))
+  t.same(left(), ['8', '9', '10', '11', '12', '13'], 'those that were used last')
+})
+
+t.test('what an ended query held is given back', async (t) => {
+  const { engines } = await enginesOf(t)
+  const connection = await engines.connect(NOTHING)
+  await connection.enter(
+    ['default'],
+    ['CREATE TABLE x AS SELECT i, hash(i) FROM range(4000000) r(i)'],
+  )
+  await connection.close()
+  const again = await engines.connect(NOTHING)
+  const [[bytes] = []] = await again.rows('SELECT sum(memory_usage_bytes) FROM duckdb_memory()')
+  t.ok(Number(bytes) < 16 * MB, `${bytes} bytes`)
+  await again.close()
+})
+
+t.test('a spill directory that somebody has removed is made again', async (t) => {
+  const { engines, spill } = await enginesOf(t)
+  rmSync(join(spill, '1'), { recursive: true })
+  const connection = await engines.connect(NOTHING)
+  t.ok(existsSync(join(spill, '1')))
+  await connection.close()
+  rmSync(spill, { recursive: true })
+  const other = await engines.connect({ files: ['/x'], directories: [] })
+  t.same(await other.rows('SELECT 1'), [[1]], 'who needs no disk does not ask for it')
+  await other.close()
+})
+
+t.test('options that the engine refuses', async (t) => {
+  const options = { threads: 0, memoryBytes: MB, slots: 1, spillDirectory: testdirOf(t) }
+  await t.rejects(Engines.open({ ...options, secretName: () => 'x', clock: systemClock }), {
+    name: 'EngineError',
+  })
+})
+
+t.test('no error tells where an engine spills', async (t) => {
+  const { engines, spill } = await enginesOf(t, 1, 48)
+  const connection = await engines.connect(NOTHING)
+  // A file in its place: nothing can be spilled.
+  rmSync(join(spill, '1'), { recursive: true })
+  writeFileSync(join(spill, '1'), '')
+  const sort =
+    'CREATE TEMP TABLE x AS SELECT i, repeat(hash(i)::VARCHAR, 4) AS a FROM range(1200000) r(i) ORDER BY a'
+  const error = await connection.run(sort).then(
+    () => 'it needed no disk',
+    ({ message }: Error) => message,
+  )
+  t.match(error, /the spill directory/)
+  t.notMatch(error, spill)
+  rmSync(join(spill, '1'))
+  await connection.close()
+})
