@@ -87,8 +87,8 @@ export class StorageLook {
     if (trouble === this.#trouble || this.#stopped) return
     this.#trouble = trouble
     const { log, onChange, directory, means } = this.#options
-    if (trouble === null) log('info', `${directory} answers again`)
-    else log('error', `${means}: ${trouble}`)
+    if (trouble === null) log('info', `${directory} answers again`, { event: 'directory-answers' })
+    else log('error', `${means}: ${trouble}`, { event: 'directory-silent' })
     onChange()
   }
 }

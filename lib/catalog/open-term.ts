@@ -130,7 +130,10 @@ export class OpenTerm {
       const why = messageOf(error)
       if (this.#looking !== null) this.#looking = { ...this.#looking, why }
       if (isCode(error, 'GONE')) await this.#gone(error)
-      else log('warn', `the catalog's files can't be looked for: ${why}`)
+      else
+        log('warn', `the catalog's files can't be looked for: ${why}`, {
+          event: 'catalog-files-unproven',
+        })
     }
   }
 
@@ -260,6 +263,7 @@ export class OpenTerm {
     if (this.#ended !== null) return
     this.end(notActive())
     log('error', `${message}: nothing is acknowledged any more under this term`, {
+      event: 'catalog-files-gone',
       term: this.#term,
     })
     await writeAnew(this.#asking(), this.acknowledged, {
@@ -313,7 +317,10 @@ export class OpenTerm {
         this.#refuseWhenEnded()
         this.#waits(error.message)
         const facts = { term, error: error.message }
-        log('warn', 'the catalog store did not take a change; it is opened again', facts)
+        log('warn', 'the catalog store did not take a change; it is opened again', {
+          event: 'catalog-append-failed',
+          ...facts,
+        })
       }
       const patienceMs = Number.POSITIVE_INFINITY
       const { seq } = await openPatiently({
@@ -363,13 +370,17 @@ export class OpenTerm {
     // The election may not know of it, and this master would go on being active without being able to change anything.
     if (isCode(error, 'STALE_TERM')) {
       log('error', 'the catalog was taken from this term', {
+        event: 'catalog-taken',
         term: this.#term,
         error: error.message,
       })
       onGone(error.message)
       return notActive(error)
     }
-    log('error', 'the catalog can take no more changes', { error: messageOf(error) })
+    log('error', 'the catalog can take no more changes', {
+      event: 'catalog-broken',
+      error: messageOf(error),
+    })
     onBroken(error instanceof Error ? error : new Error(messageOf(error)))
     return notActive(error)
   }

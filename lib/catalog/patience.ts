@@ -50,7 +50,12 @@ export async function openPatiently(options: Opening) {
       if (!isCode(error, 'UNAVAILABLE') && !isCode(error, 'FULL')) throw error
       if (watch.isStalled || clock.nowMs() >= watch.sinceMs + patienceMs) throw error
       onTrouble(messageOf(error), error)
-      log('warn', 'the catalog store is not available', { term, error: messageOf(error), pauseMs })
+      log('warn', 'the catalog store is not available', {
+        event: 'catalog-unavailable',
+        term,
+        error: messageOf(error),
+        pauseMs,
+      })
     } finally {
       watch.rest()
     }
@@ -73,7 +78,10 @@ export async function proveAppended(
     } catch (error) {
       if (!isCode(error, 'UNAVAILABLE')) throw error
       const facts = { term, error: error.message, pauseMs }
-      log('warn', "the catalog's files can't be looked for", facts)
+      log('warn', "the catalog's files can't be looked for", {
+        event: 'catalog-files-unproven',
+        ...facts,
+      })
     }
     await pause(clock, pauseMs, signal)
     refuseWhenEnded()
@@ -90,7 +98,10 @@ export async function writeAnew(
     try {
       if (store.replace !== undefined) {
         await untilAborted(store.replace(term, state), signal)
-        log('warn', 'the catalog was written anew from memory', { term })
+        log('warn', 'the catalog was written anew from memory', {
+          event: 'catalog-rewritten',
+          term,
+        })
       }
       done()
       return
@@ -98,7 +109,7 @@ export async function writeAnew(
       if (signal.aborted) return
       const text = `the catalog is in this master's memory only, and can't be written anew: ${messageOf(error)}`
       failed(text)
-      log('error', text, { term, pauseMs })
+      log('error', text, { event: 'catalog-rewrite-failed', term, pauseMs })
     }
     await pause(clock, pauseMs, signal)
   }
@@ -153,7 +164,7 @@ class OpeningWatch {
     this.#toldMs = nowMs
     const forMs = Math.round(nowMs - this.#beganMs)
     onTrouble(`the catalog is being opened for ${Math.round(forMs / 1000)} s: ${text}`)
-    log('info', `the catalog is being opened: ${text}`, { term, forMs })
+    log('info', `the catalog is being opened: ${text}`, { event: 'catalog-opening', term, forMs })
   }
 
   #stall(text: string): void {

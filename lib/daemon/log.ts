@@ -2,7 +2,7 @@
  * A daemon's log: JSON lines by pino into a rotating file, and readable lines on stderr too where that is a terminal.
  */
 import { pino } from 'pino'
-import type { Log, LogLevel } from '../base/log.ts'
+import type { Log, LogFacts, LogLevel } from '../base/log.ts'
 import { waitingClock, within } from '../base/time.ts'
 import { RotatingFile } from './rotating-file.ts'
 
@@ -34,7 +34,7 @@ export interface DaemonLog {
   /** Resolves when all is written, or after `timeoutMs`. */
   flush(timeoutMs: number): Promise<void>
   /** For a process that ends now: written before this returns. */
-  lastWords(message: string, facts: Readonly<Record<string, unknown>>): void
+  lastWords(message: string, facts: LogFacts): void
 }
 
 /** Throws an Error that names the file when it can't be written. */
@@ -43,8 +43,12 @@ export function openDaemonLog(options: DaemonLogOptions): DaemonLog {
   const target = new RotatingFile(file, {
     maxBytes: options.maxBytes,
     keep: options.keep,
-    lostLine: (count) =>
-      `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), ...options.base, msg: `${count} lines of this log were lost` })}\n`,
+    lostLine: (count) => {
+      const facts: LogFacts = { event: 'log-lines-lost', count }
+      const msg = `${count} lines of this log were lost`
+      const time = new Date().toISOString()
+      return `${JSON.stringify({ level: 'warn', time, ...options.base, ...facts, msg })}\n`
+    },
     onTrouble: (error) => onTrouble(`can't write ${file}: ${error.message}`),
   })
   const writing = { now: false }
@@ -58,7 +62,7 @@ export function openDaemonLog(options: DaemonLogOptions): DaemonLog {
     },
     { write: (line) => (writing.now ? target.writeNow(line) : target.write(line)) },
   )
-  const log: Log = (level, message, facts = {}) => {
+  const log: Log = (level, message, facts) => {
     logger[level](facts, message)
     if (terminal !== null && logger.isLevelEnabled(level)) {
       terminal.write(`${level.toUpperCase().padEnd(5)} ${message}\n`)

@@ -97,7 +97,11 @@ export function keepStanding(
     } catch (error) {
       if (stopped || (error as NodeJS.ErrnoException).code !== 'ENOENT') return
       await make()
-      log('warn', `${what} ${path} was removed, and was made again: something removes files there`)
+      log(
+        'warn',
+        `${what} ${path} was removed, and was made again: something removes files there`,
+        { event: 'daemon-file-put-back' },
+      )
     }
   }
   const timer = setInterval(() => {
@@ -106,7 +110,9 @@ export function keepStanding(
     look()
       .catch((error: Error) => {
         if (error.message !== trouble) {
-          log('error', `${what} ${path} was removed, and can't be made again: ${error.message}`)
+          log('error', `${what} ${path} was removed, and can't be made again: ${error.message}`, {
+            event: 'daemon-file-lost',
+          })
         }
         trouble = error.message
       })

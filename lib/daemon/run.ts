@@ -81,11 +81,11 @@ export function runDaemon(hooks: DaemonHooks): Daemon {
       try {
         await stop(why)
       } catch (error) {
-        log.log('error', 'the end in good order failed', { error })
+        log.log('error', 'the end in good order failed', { event: 'stop-failed', error })
         result = 1
       }
       tidy()
-      log.log('info', 'ended')
+      log.log('info', 'ended', { event: 'daemon-ended' })
       await log.flush(FLUSH_MS)
       await leave(result, PATIENCE_MS)
     }
@@ -98,18 +98,18 @@ export function runDaemon(hooks: DaemonHooks): Daemon {
         end(`got ${signal}`, 0)
         return
       }
-      log.lastWords(`got ${signal} a second time: ending at once`, {})
+      log.lastWords(`got ${signal} a second time: ending at once`, { event: 'daemon-cut-short' })
       tidy()
       leaveNow(SIGNAL_CODES[signal])
     })
   }
   process.on('SIGHUP', () => {
     log.reopen()
-    log.log('info', 'got SIGHUP: the log is opened anew')
+    log.log('info', 'got SIGHUP: the log is opened anew', { event: 'log-reopened' })
     reload()
   })
   const crash = (error: unknown): void => {
-    log.lastWords('a mistake in the software ends this process', { error })
+    log.lastWords('a mistake in the software ends this process', { event: 'daemon-crashed', error })
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
     leaveNow(1)
   }

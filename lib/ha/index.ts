@@ -82,9 +82,10 @@ export {
   type ServedRecord,
   type TermRecord,
 } from './words/layout.ts'
+export type { HaEvent } from './words/log-events.ts'
 export { listAnew, makeDirs } from './world/directories.ts'
 export { errnoOf, syncIfKnown, systemWords, withFile } from './world/file-handle.ts'
 export { fileSystemOf } from './world/file-system.ts'
-export type { Log, LogLevel, ProcessIdentity } from './world/ports.ts'
+export type { Log, LogFacts, LogLevel, ProcessIdentity } from './world/ports.ts'
 export { hostNetwork, hostProcesses, isGone, kernelOf } from './world/processes.ts'
 export { profileOf, profileOn, type StorageProfile } from './world/storage-profile.ts'

@@ -86,7 +86,9 @@ function spawnKeeper(log: Log): KeeperHandle {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   // A failed start or a message to a dying keeper; its end itself is heard by 'disconnect' or by its silence.
-  child.on('error', (error) => log('warn', `keeper process: ${error.message}`))
+  child.on('error', (error) =>
+    log('warn', `keeper process: ${error.message}`, { event: 'keeper-process-failed' }),
+  )
   return {
     pid: child.pid ?? 0,
     kill: () => child.kill('SIGKILL'),
@@ -115,6 +117,10 @@ function makeInotify(log: Log): void {
     watch('/').close()
   } catch (error) {
     const why = messageOf(error)
-    log('info', `nothing can be watched here, so a killed master is noticed a little later: ${why}`)
+    log(
+      'info',
+      `nothing can be watched here, so a killed master is noticed a little later: ${why}`,
+      { event: 'watch-failed' },
+    )
   }
 }

@@ -44,7 +44,7 @@ const link: KeeperLink = {
   },
 }
 
-const log: Log = (level, message, facts = {}) => send({ type: 'log', level, message, facts })
+const log: Log = (level, message, facts) => send({ type: 'log', level, message, facts })
 
 async function main(given: Start): Promise<void> {
   parseFencingMethods(given.fencing.join('\n'))
@@ -99,7 +99,7 @@ async function main(given: Start): Promise<void> {
   watchTerms({
     activeDir: join(start.directory, ACTIVE_DIR),
     onEvent: () => keeper.hint('file event'),
-    onTrouble: (why) => log('warn', `no hints by file events: ${why}`),
+    onTrouble: (why) => log('warn', `no hints by file events: ${why}`, { event: 'watch-failed' }),
   })
 }
 
@@ -110,11 +110,12 @@ async function checked(start: Start, disk: Disk): Promise<Storage> {
   const tooShort = tooShortFor(profile, start.timing.monitorMs)
   if (tooShort !== null) throw new HaError('BAD_TIMING', tooShort)
   const told = profileText(profile, directory)
-  if (told !== null) log('info', told)
+  if (told !== null) log('info', told, { event: 'storage-profile-chosen' })
   const slow = judgeLatency(start, found)
   const mount = { critical: found.critical, warnings: found.warnings }
   for (const one of [mount, slow]) {
-    for (const text of [...one.critical, ...one.warnings]) log('warn', text)
+    for (const text of [...one.critical, ...one.warnings])
+      log('warn', text, { event: 'storage-alert-raised' })
   }
   const { granularityMs, network, fsType: kind, p95Ms: slowestRenewalMs } = found
   const place = await placeOf(directory)

@@ -50,13 +50,16 @@ export function adminServer(options: AdminOptions): AdminServer {
     app.post(`/admin/${name}`, async (request: FastifyRequest, reply: FastifyReply) => {
       const wanted = schema.safeParse(request.body ?? {})
       if (!wanted.success) throw new RpcError('BAD_REQUEST', z.prettifyError(wanted.error))
-      options.log('info', `order: ${name}`, { ...(wanted.data as object) })
+      options.log('info', `order: ${name}`, { event: 'order-received', ...(wanted.data as object) })
       try {
         await run(wanted.data)
         return {}
       } catch (error) {
         if (!(error instanceof HaError)) throw error
-        options.log('warn', `order ${name} refused: ${error.message}`, { code: error.code })
+        options.log('warn', `order ${name} refused: ${error.message}`, {
+          event: 'order-refused',
+          code: error.code,
+        })
         return reply.code(409).send({ code: error.code, message: messageOf(error) })
       }
     })

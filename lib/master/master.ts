@@ -250,9 +250,9 @@ export class Master {
 
   async #stop(reason: string): Promise<void> {
     const { clock, log, stopMs } = this.#options
-    log('info', `stopping: ${reason}`)
+    log('info', `stopping: ${reason}`, { event: 'master-stopping' })
     await within(clock, stopMs, this.#member?.stop(reason) ?? Promise.resolve(), () =>
-      log('warn', `the election has not let go within ${stopMs} ms`),
+      log('warn', `the election has not let go within ${stopMs} ms`, { event: 'election-unleft' }),
     )
     this.#gate.close()
     await this.#queries.deactivate()
@@ -306,7 +306,7 @@ export class Master {
     if (before?.state === now.state) return
     this.#pauses.measure(!AT_REST.includes(now.state))
     keepHeapLean(now.state !== 'active' && now.state !== 'activating')
-    log('info', `${before?.state ?? 'new'} → ${now.state}`, { ...now })
+    log('info', `${before?.state ?? 'new'} → ${now.state}`, { event: 'state-changed', ...now })
     if (now.state === 'active') {
       const { address, state, epoch } = now
       this.#others.announce({ address, state, epoch })
@@ -337,7 +337,11 @@ export class Master {
     const count = this.#guard.refused[what]
     // The 1st, 2nd, 4th, 8th, …: enough to notice it, and nobody fills the log.
     if ((count & (count - 1)) !== 0) return
-    this.#options.log('warn', `refused a message: ${error.message}`, { from, count })
+    this.#options.log('warn', `refused a message: ${error.message}`, {
+      event: 'message-refused',
+      from,
+      count,
+    })
   }
 
   // ---- its view --------------------------------------------------------------------------------------------------

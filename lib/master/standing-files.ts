@@ -55,7 +55,9 @@ export class StandingFiles {
     try {
       await kept.look()
     } catch (error) {
-      this.#options.log('warn', `${kept.what} could not be looked for: ${messageOf(error)}`)
+      this.#options.log('warn', `${kept.what} could not be looked for: ${messageOf(error)}`, {
+        event: 'standing-files-unproven',
+      })
     } finally {
       kept.busy = false
     }

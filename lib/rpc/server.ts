@@ -332,7 +332,10 @@ function asRpcError(error: unknown, request: FastifyRequest, log: Log): RpcError
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return new RpcError('BAD_REQUEST', messageOf(error))
   }
-  log('error', `${request.method} ${request.url} failed: ${messageOf(error)}`, { error })
+  log('error', `${request.method} ${request.url} failed: ${messageOf(error)}`, {
+    event: 'request-failed',
+    error,
+  })
   return new RpcError('INTERNAL', 'a mistake in the software; the log of this master tells more')
 }
 

@@ -169,7 +169,9 @@ export class EventHub {
         this.#sendCluster(cluster)
       } while (this.#again)
     } catch (error) {
-      this.#options.log('debug', `pages were not told of the cluster: ${messageOf(error)}`)
+      this.#options.log('debug', `pages were not told of the cluster: ${messageOf(error)}`, {
+        event: 'page-untold',
+      })
     } finally {
       this.#working = false
     }

@@ -152,7 +152,10 @@ function addOrders(app: FastifyInstance, { view, rules, log }: WebOptions): void
     requireSql(request, rules)
     const { queryId } = request.params
     if (!UUID.test(queryId)) throw new RpcError('BAD_REQUEST', 'a query id is a UUID')
-    log('info', `query ${queryId} is to be killed, by a page`, { from: request.ip })
+    log('info', `query ${queryId} is to be killed, by a page`, {
+      event: 'page-kill-received',
+      from: request.ip,
+    })
     return sendJson(reply, { known: await view.kill(queryId) })
   })
   const order = (
@@ -162,7 +165,7 @@ function addOrders(app: FastifyInstance, { view, rules, log }: WebOptions): void
     app.post(`/api/v1/admin/${name}`, small, async (request, reply) => {
       requireOwnPage(request, view)
       if (!requireAdmin(request, reply, { view, rules, log })) return reply
-      log('info', `order of a page: ${name}`, { from: request.ip })
+      log('info', `order of a page: ${name}`, { event: 'page-order-received', from: request.ip })
       const refusal = await run(request.body ?? {}, `web page, from ${request.ip}`)
       if (refusal === null) return sendJson(reply, {})
       return sendFailure(reply.code(409), refusal)
@@ -189,6 +192,7 @@ function requireAdmin(
   const secret = view.secret()
   if (secret !== null && isAdmin(request.headers.authorization, secret)) return true
   log('warn', 'an order of a page was refused: its token is missing or wrong', {
+    event: 'page-order-refused',
     from: request.ip,
   })
   const message = 'the token is missing or wrong: tajo haadmin -token prints it'

@@ -74,7 +74,10 @@ export class SqlAnswers {
   }
 
   #fail(writer: LineWriter<SqlLine>, error: unknown): void {
-    this.#options.log('error', `a statement of a page failed: ${messageOf(error)}`, { error })
+    this.#options.log('error', `a statement of a page failed: ${messageOf(error)}`, {
+      event: 'page-statement-failed',
+      error,
+    })
     const message = 'a mistake in the software; the log of this master tells more'
     writer.send({ error: { message, place: null, kind: 'internal' } })
   }

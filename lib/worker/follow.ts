@@ -98,7 +98,9 @@ export class Follow {
     const active = this.#active
     if (active === null) return
     await this.#beat(active, LAST_WORDS_MS).catch((error: unknown) => {
-      this.#options.log('info', `the master did not hear the end: ${messageOf(error)}`)
+      this.#options.log('info', `the master did not hear the end: ${messageOf(error)}`, {
+        event: 'query-end-unheard',
+      })
     })
   }
 
@@ -125,7 +127,10 @@ export class Follow {
       this.#active = active
       this.#pauseMs = FIRST_PAUSE_MS
       this.#options.onRegistered(active)
-      log('info', `registered with ${active.addresses.tracker}`, { epoch: active.epoch })
+      log('info', `registered with ${active.addresses.tracker}`, {
+        event: 'master-followed',
+        epoch: active.epoch,
+      })
       const following = this.#follow(active, session)
       await this.#beats(active, session.signal).finally(() => session.abort())
       await following
@@ -137,7 +142,9 @@ export class Follow {
   async #onLost(active: ActiveMaster, error: unknown): Promise<void> {
     const { log, onEpoch, onForbidden } = this.#options
     if (this.#stopped.signal.aborted) return
-    log('info', `${active.addresses.tracker} is not followed any more: ${messageOf(error)}`)
+    log('info', `${active.addresses.tracker} is not followed any more: ${messageOf(error)}`, {
+      event: 'master-left',
+    })
     if (!(error instanceof RpcError)) return
     if (error.epoch !== null && error.code === 'STALE_EPOCH') onEpoch(error.epoch)
     if (error.code === 'FORBIDDEN') await onForbidden()
@@ -179,7 +186,9 @@ export class Follow {
       )
     } catch (error) {
       if (!session.signal.aborted) {
-        log('info', `the stream of ${active.addresses.tracker} ended: ${messageOf(error)}`)
+        log('info', `the stream of ${active.addresses.tracker} ended: ${messageOf(error)}`, {
+          event: 'master-stream-ended',
+        })
       }
       session.abort()
     }

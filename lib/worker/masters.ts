@@ -110,7 +110,7 @@ export class Masters {
         try {
           await client.call('astray', request, { deadlineMs: ASK_MS })
         } catch (error) {
-          log('debug', `${tracker} was not told: ${messageOf(error)}`)
+          log('debug', `${tracker} was not told: ${messageOf(error)}`, { event: 'master-untold' })
         } finally {
           await client.close()
         }
@@ -143,7 +143,8 @@ export class Masters {
     } catch (error) {
       const why = messageOf(error)
       // Searches follow each other quickly; once is enough.
-      if (why !== this.#unread) log('warn', `the list of masters stays as it was: ${why}`)
+      if (why !== this.#unread)
+        log('warn', `the list of masters stays as it was: ${why}`, { event: 'masters-list-kept' })
       this.#unread = why
       return
     }
@@ -160,7 +161,8 @@ export class Masters {
       this.#unseen = null
     } catch (error) {
       const why = messageOf(error)
-      if (why !== this.#unseen) log('warn', `the cluster's directory tells no masters: ${why}`)
+      if (why !== this.#unseen)
+        log('warn', `the cluster's directory tells no masters: ${why}`, { event: 'masters-unread' })
       this.#unseen = why
     } finally {
       this.#looking = false
@@ -177,7 +179,9 @@ export class Masters {
       return
     this.#toldMs.set(error.message, nowMs)
     const what = 'either tajo.rootdir or conf/masters is wrong, here or there'
-    log('error', `${error.message}: ${what}. This worker does not register there`)
+    log('error', `${error.message}: ${what}. This worker does not register there`, {
+      event: 'foreign-master-refused',
+    })
   }
 
   #learn(list: readonly MasterAddresses[]): void {
@@ -185,7 +189,9 @@ export class Masters {
     for (const addresses of list) {
       if (this.#masters.some((known) => known.addresses.tracker === addresses.tracker)) continue
       this.#add(addresses)
-      this.#options.log('info', `one more master is known: ${addresses.tracker}`)
+      this.#options.log('info', `one more master is known: ${addresses.tracker}`, {
+        event: 'master-learnt',
+      })
     }
   }
 

@@ -295,11 +295,15 @@ class Directory {
       return check
     } catch (error) {
       // Such as a mount that is read-only here, or full.
-      log('info', `${this.path} is proven by the active's file alone: ${messageOf(error)}`)
+      log('info', `${this.path} is proven by the active's file alone: ${messageOf(error)}`, {
+        event: 'worker-place-unproven',
+      })
       return 'unknown'
     } finally {
       await files.remove(own).catch((error: unknown) => {
-        log('debug', `${own} stays until the next term: ${messageOf(error)}`)
+        log('debug', `${own} stays until the next term: ${messageOf(error)}`, {
+          event: 'proof-file-left',
+        })
       })
     }
   }

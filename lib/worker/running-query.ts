@@ -159,6 +159,7 @@ export class RunningQuery {
     this.#connection = null
     const { queryId, attempt } = this.task
     log('info', `query ${queryId} (attempt ${attempt}) ${this.#state}`, {
+      event: 'query-attempt-ended',
       queryId,
       rows: this.report().rows,
       ...(this.#error === null ? {} : { reason: this.#error.message }),
@@ -280,7 +281,10 @@ export class RunningQuery {
     const told = this.#killed?.error ?? queryErrorOf(error, this.#query)
     this.#error = { ...told, message: cutError(told.message) }
     if (this.#error.kind === 'internal') {
-      this.#parts.log('error', `query ${this.task.queryId}: ${messageOf(error)}`, { error })
+      this.#parts.log('error', `query ${this.task.queryId}: ${messageOf(error)}`, {
+        event: 'query-broken',
+        error,
+      })
     }
     // Told to the client, too, should it come: it need not, the master knows at once.
     this.#results?.drop()

@@ -76,18 +76,20 @@ export class Spill {
       const at = new Date(wallClockMs()).toISOString()
       this.#tell(
         `its spill directory ${directory} (tajo.worker.tmpdir.locations) was removed, and was made again (${at}): something removes files there; a query that was spilling then has failed`,
+        'spill-put-back',
       )
     } catch (error) {
       this.#tell(
         `its spill directory ${directory} (tajo.worker.tmpdir.locations) is gone and can't be made again, and queries that do not fit into memory fail: ${messageOf(error)}`,
+        'spill-lost',
       )
     }
   }
 
-  #tell(trouble: string): void {
+  #tell(trouble: string, event: 'spill-put-back' | 'spill-lost'): void {
     if (trouble === this.#trouble) return
     this.#trouble = trouble
-    this.#options.log('warn', trouble)
+    this.#options.log('warn', trouble, { event })
     this.#options.onChange()
   }
 }

@@ -99,7 +99,7 @@ export class Worker {
       epoch: () => this.#epoch,
       onNewerEpoch: (epoch) => this.#onEpoch(epoch),
       onRefused: (_what, from, error) =>
-        log('warn', `refused a message: ${error.message}`, { from }),
+        log('warn', `refused a message: ${error.message}`, { event: 'message-refused', from }),
     })
     this.#masters = new Masters({
       addresses: options.masters,
@@ -174,7 +174,7 @@ export class Worker {
 
   /** Ends what runs, tells the master so if it can, and closes all. */
   async stop(why: string): Promise<void> {
-    this.#options.log('info', `stopping: ${why}`)
+    this.#options.log('info', `stopping: ${why}`, { event: 'worker-stopping' })
     this.#stopped.abort()
     this.#proof?.stop()
     this.#spill.stop()
@@ -194,6 +194,7 @@ export class Worker {
     if (this.#engines === null) throw new RpcError('UNAVAILABLE', 'this worker is still starting')
     this.#counts.begun += 1
     log('info', `query ${task.queryId} (attempt ${task.attempt}) begins`, {
+      event: 'query-attempt-began',
       queryId: task.queryId,
       mode: task.mode,
       user: task.session.user,
@@ -316,7 +317,7 @@ export class Worker {
       if (why !== null) this.#tellAstray(why)
     }
     if (signal.aborted) return
-    log('info', 'the cluster is formed: looking for the active master')
+    log('info', 'the cluster is formed: looking for the active master', { event: 'cluster-found' })
     this.#proof?.start()
     this.#follow.start()
   }
@@ -344,10 +345,8 @@ export class Worker {
   #leaveFormer({ clusterId }: Membership): void {
     const former = this.#joined?.clusterId
     if (former === undefined || former === clusterId) return
-    this.#options.log(
-      'error',
-      `tajo.rootdir holds cluster ${clusterId} now, and ${former} before: what this worker ran for that one ends`,
-    )
+    const text = `tajo.rootdir holds cluster ${clusterId} now, and ${former} before: what this worker ran for that one ends`
+    this.#options.log('error', text, { event: 'cluster-replaced' })
     const reports = this.#tasks.reports()
     const ids = reports.map(({ queryId }) => queryId)
     this.#tasks.forget(ids, reports)
@@ -360,7 +359,7 @@ export class Worker {
     try {
       const membership = await readMembership()
       if (membership === null) {
-        if (tell) log('warn', NO_CLUSTER)
+        if (tell) log('warn', NO_CLUSTER, { event: 'cluster-missing' })
         return `its ${this.#rootText} holds no cluster: is the shared directory mounted there?`
       }
       this.#leaveFormer(membership)
@@ -368,7 +367,8 @@ export class Worker {
       this.#guard.join(membership)
       return null
     } catch (error) {
-      if (tell) log('error', `the cluster's id and secret can't be read: ${messageOf(error)}`)
+      const text = `the cluster's id and secret can't be read: ${messageOf(error)}`
+      if (tell) log('error', text, { event: 'cluster-unreadable' })
       return `its ${this.#rootText} can't be read: ${messageOf(error)}`
     }
   }

@@ -4,10 +4,7 @@ import { EXIT, EXIT_MEANS } from '../../lib/cli/exit.ts'
 import { CLIENT_ERRORS } from '../../lib/client/errors.ts'
 import { HA_ERRORS } from '../../lib/ha/words/errors.ts'
 import { QUERY_ERRORS, RPC_ERRORS } from '../../lib/rpc/errors.ts'
-
-const row = (...cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`
-const table = (heads: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
-  [row(...heads), row(...heads.map(() => '---')), ...rows.map((cells) => row(...cells))].join('\n')
+import { table } from './markdown.ts'
 
 export function errorsPage(): string {
   const withState = (errors: Readonly<Record<string, { sqlState: string; means: string }>>) =>

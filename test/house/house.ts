@@ -50,7 +50,7 @@ export function houseOf(tree: Tree): House {
   return { files, edges }
 }
 
-const isInLib = (path: string): boolean => path.startsWith('lib/')
+export const isInLib = (path: string): boolean => path.startsWith('lib/')
 const floorOf = (path: string): string => path.split('/')[1] ?? ''
 
 export const codeLines = (code: string): string[] =>

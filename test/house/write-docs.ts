@@ -4,9 +4,14 @@ import { join } from 'node:path'
 import { generatedFiles } from '../../lib/conf/generate.ts'
 import { HOME } from '../support/install.ts'
 import { errorsPage } from './errors-page.ts'
+import { logEventsPage } from './log-events-page.ts'
 import { WITH_PERIODS, withPeriods } from './periods.ts'
 
-const PAGES = { ...generatedFiles(), 'docs/errors.md': errorsPage() }
+const PAGES = {
+  ...generatedFiles(),
+  'docs/errors.md': errorsPage(),
+  'docs/log-events.md': logEventsPage(),
+}
 for (const [path, text] of Object.entries(PAGES)) writeFileSync(join(HOME, path), text)
 for (const path of WITH_PERIODS) {
   const file = join(HOME, path)

@@ -140,5 +140,5 @@ t.test('an opening needs no room for the catalog, however large that is', async 
   const ground = await fullGround(t, 'quota', LARGE.disk)
   const heir = await failOver(t, LARGE, ground, 1_000_000)
   t.notMatch(heir.log, /found no room/)
-  t.notOk(heir.logLines.some(({ msg }) => msg === 'the catalog store is not available'))
+  t.notOk(heir.logLines.some(({ event }) => event === 'catalog-unavailable'))
 })

@@ -127,6 +127,8 @@ t.test('processes that die', async (t) => {
     const next = await failover(t, 'kill -9', backups, () => process.kill(active.pid, 'SIGKILL'))
     await until('the keeper of the killed one has ended', () => !existsSync(`/proc/${keeper}`))
     t.ok((await next.cluster()).epoch > epoch)
+    const ofKeeper = next.logLines.map(({ event }) => event)
+    t.ok(ofKeeper.indexOf('claim-began') < ofKeeper.indexOf('role-taken'), 'in the log, by name')
     t.equal((await next.clientStatus()).status, 200)
     await active.start()
     const after = await cluster.settled()

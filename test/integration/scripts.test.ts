@@ -15,11 +15,26 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { DAEMON_EVENTS } from '../../lib/base/log-events.ts'
+import { HA_EVENTS } from '../../lib/ha/words/log-events.ts'
 import { HOME, makeConf, siteProperties } from '../support/install.ts'
 import { DAEMON, machine, pidFile, pidIn, START, STOP } from '../support/machine.ts'
 import { hasParts } from '../support/parts.ts'
 import { mustRun, type Ran } from '../support/run.ts'
 import { until } from '../support/until.ts'
+
+const EVENTS = { ...HA_EVENTS, ...DAEMON_EVENTS }
+/** What each daemon's log has to have after its start, and after its files were removed: the keeper's words too. */
+const LOGGED = {
+  master: [
+    'claim-began',
+    'role-taken',
+    'catalog-opened',
+    'worker-registered',
+    'daemon-file-put-back',
+  ],
+  worker: ['master-followed', 'daemon-file-put-back'],
+}
 
 t.test('every script passes shellcheck', async (t) => {
   if (!hasParts(t, 'shellcheck')) return
@@ -99,9 +114,12 @@ t.test('a cluster as shipped: start, look, start again, kill, start, stop', asyn
     'localhost:26001',
   ])
   t.match(order, { code: 4, stderr: /refused/ }, 'the socket takes orders: there is no backup')
-  const log = readFileSync(join(dir, 'alone/logs/tajo-test-master-alone.log'), 'utf8')
-  t.match(log, /the admin socket .* was removed, and was made again/)
-  for (const line of log.trim().split('\n')) JSON.parse(line)
+  for (const [one, events] of Object.entries(LOGGED)) {
+    const log = readFileSync(join(dir, `alone/logs/tajo-test-${one}-alone.log`), 'utf8')
+    const lines = log.trim().split('\n')
+    for (const line of lines) t.ok(JSON.parse(line).event in EVENTS, line)
+    for (const event of events) t.match(log, `"event":"${event}"`)
+  }
   // The documented test of a failover.
   await kill('9', pid)
   // A killed process has its files for as long as the kernel takes to end it.

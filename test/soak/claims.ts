@@ -83,12 +83,10 @@ async function lookCostMs(): Promise<number> {
 const cpuMs = (pid: number): number => readCpu(pid)?.cpuMs ?? Number.NaN
 
 const failedClaims = (all: readonly SoakMaster[]): number =>
-  all.flatMap(({ logLines }) => logLines).filter(({ msg }) => /^claim of term \d+ failed/.test(msg))
-    .length
+  all.flatMap(({ logLines }) => logLines).filter(({ event }) => event === 'claim-failed').length
 
 const silentKeepers = (all: readonly SoakMaster[]): number =>
-  all.flatMap(({ logLines }) => logLines).filter(({ msg }) => /^the keeper is gone/.test(msg))
-    .length
+  all.flatMap(({ logLines }) => logLines).filter(({ event }) => event === 'keeper-gone').length
 
 const count = (name: string): number => readdirSync(join(ha, name), { recursive: true }).length
 

@@ -20,7 +20,7 @@ try {
   runDaemon({
     log,
     stop: async (why) => {
-      log.log('info', why)
+      log.log('info', why, { event: 'master-stopping' })
       if (mode === 'slow') await new Promise<never>(() => {})
     },
     reload: () => process.stdout.write('reloaded\n'),

@@ -172,7 +172,7 @@ export class TestMaster {
     return this.logLines.map(({ msg }) => msg).join('\n')
   }
 
-  get logLines(): { level: string; msg: string; time: string }[] {
+  get logLines(): { level: string; event: string; msg: string; time: string }[] {
     const name = `tajo-test-master-${readFileSync('/proc/sys/kernel/hostname', 'utf8').trim()}.log`
     const text = readFileSync(join(this.dir, 'logs', name), 'utf8')
     return text

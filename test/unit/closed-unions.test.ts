@@ -113,6 +113,16 @@ const UNIONS: readonly Union[] = [
   },
 ]
 
+/** An event of the logs that is in no list any more, and who logs it. */
+const UNLISTED = [
+  { file: 'ha/words/log-events.ts', event: 'role-taken', asks: 'ha/rules/elector-serve.ts' },
+  {
+    file: 'base/log-events.ts',
+    event: 'worker-registered',
+    asks: 'master/queries/run/tracker-service.ts',
+  },
+] as const
+
 /** Before the first one, which may have a bar of its own; in an array and in a table there are none. */
 function withOneMore(text: string, { after, member }: Union): string {
   const [before = '', rest = ''] = text.split(after)
@@ -137,6 +147,12 @@ t.test('each asks for one that is new wherever it is told apart', async (t) => {
     t.equal(text.split(union.after).length, 2, `${union.name}: it begins once in ${union.file}`)
     writeFileSync(path, withOneMore(text, union))
   }
+  for (const { file, event } of UNLISTED) {
+    const path = join(dir, 'lib', file)
+    const text = readFileSync(path, 'utf8')
+    t.equal(text.split(`'${event}':`).length, 2, `${event} is once in ${file}`)
+    writeFileSync(path, text.replace(`'${event}':`, `'${event}-no-more':`))
+  }
   cpSync(join(HOME, 'tsconfig.page.json'), join(dir, 'tsconfig.page.json'))
   const tsc = join(HOME, 'node_modules/typescript/bin/tsc')
   const errors: string[] = []
@@ -157,6 +173,10 @@ t.test('each asks for one that is new wherever it is told apart', async (t) => {
       const told = errors.some((line) => line.includes(`lib/${file}(`) && line.includes(kind))
       t.ok(told, `${name}: ${file} has to handle it`)
     }
+  }
+  for (const { event, asks } of UNLISTED) {
+    const told = errors.some((line) => line.includes(`lib/${asks}(`) && line.includes(event))
+    t.ok(told, `${asks} may not log ${event}`)
   }
 })
 

@@ -7,7 +7,16 @@ import { join } from 'node:path'
 import t from 'tap'
 import { PERIOD_RULES } from '../../lib/ha/index.ts'
 import { errorsPage } from '../house/errors-page.ts'
-import { circles, deadExports, houseOf, loadedWith, pastDoors, type Tree } from '../house/house.ts'
+import {
+  circles,
+  deadExports,
+  houseOf,
+  isInLib,
+  loadedWith,
+  pastDoors,
+  type Tree,
+} from '../house/house.ts'
+import { EVENT_LISTS, logEventsPage } from '../house/log-events-page.ts'
 import { WITH_PERIODS, withPeriods } from '../house/periods.ts'
 import { exportsOf, importsOf, withoutComments } from '../house/source.ts'
 import { treeHere } from '../house/tree.ts'
@@ -131,12 +140,25 @@ t.test('each file opens with what it promises', async (t) => {
   )
 })
 
-t.test('docs/errors.md is what the tables make', async (t) => {
-  t.equal(
-    readFileSync(join(HOME, 'docs/errors.md'), 'utf8'),
-    errorsPage(),
-    'npm run docs writes it',
-  )
+t.test('pages are what the tables make', async (t) => {
+  const pages = { 'docs/errors.md': errorsPage(), 'docs/log-events.md': logEventsPage() }
+  for (const [path, text] of Object.entries(pages)) {
+    t.equal(readFileSync(join(HOME, path), 'utf8'), text, `${path}: npm run docs writes it`)
+  }
+})
+
+t.test('each event of the logs is logged somewhere, and is in one list', async (t) => {
+  const lists: readonly string[] = EVENT_LISTS.map(({ path }) => path)
+  const code = house.files.filter(({ path }) => isInLib(path) && !lists.includes(path))
+  // What follows `event:`, up to the next fact: a choice of two has both.
+  const said = code.flatMap(({ code }) => code.match(/\bevent: [^,})]+/g) ?? []).join('\n')
+  const all = EVENT_LISTS.flatMap(({ events }) => Object.keys(events))
+  t.ok(all.length > 150)
+  t.equal(new Set(all).size, all.length)
+  for (const event of all) {
+    t.match(event, /^[a-z]+(?:-[a-z]+)+$/)
+    t.ok(said.includes(`'${event}'`), event)
+  }
 })
 
 t.test('texts have the periods of the code', async (t) => {

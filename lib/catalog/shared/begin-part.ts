@@ -109,7 +109,9 @@ export async function bindFiles(
   } catch (error) {
     if (!isNoSpace(error)) throw error
     // The next term makes it: this one must not fail for what only tells of damage later.
-    log('warn', `no room for ${path}, which says whose catalog it is`)
+    log('warn', `no room for ${path}, which says whose catalog it is`, {
+      event: 'catalog-sign-omitted',
+    })
   }
 }
 
@@ -169,7 +171,7 @@ async function copied(
   } catch (error) {
     if (copies === 'surely' || !isNoSpace(error)) throw error
     const text = 'there is no room for the checkpoint that a long chain of terms asks for'
-    log('warn', text, { term, error: messageOf(error) })
+    log('warn', text, { event: 'checkpoint-failed', term, error: messageOf(error) })
     return null
   }
 }
@@ -185,7 +187,11 @@ async function promise(maker: PartMaker, { term, part }: NewPart): Promise<void>
     await makeMark(maker, { term, part }).catch((error: unknown) => {
       if (!isNoSpace(error)) throw error
       const name = markFile(term, part)
-      log('warn', `there is no room for ${name}: it is made later`, { term, part })
+      log('warn', `there is no room for ${name}: it is made later`, {
+        event: 'catalog-sign-omitted',
+        term,
+        part,
+      })
     })
     // At once, since the file system commits them together: a take-over waits for nothing but this.
     const dirs = [join(directory, termDir(term)), directory, dirname(directory)]

@@ -118,7 +118,10 @@ export class Checkpointer {
     } catch (error) {
       this.#failedAt = unread(session)
       const facts = { directory: this.#directory, term, error: messageOf(error) }
-      this.#log('warn', 'no checkpoint of the catalog could be made', facts)
+      this.#log('warn', 'no checkpoint of the catalog could be made', {
+        event: 'checkpoint-failed',
+        ...facts,
+      })
     }
   }
 
@@ -128,7 +131,10 @@ export class Checkpointer {
       await sweepBelow(this.#files, this.#directory, base)
     } catch (error) {
       const facts = { directory: this.#directory, error: messageOf(error) }
-      this.#log('warn', 'old files of the catalog could not be removed', facts)
+      this.#log('warn', 'old files of the catalog could not be removed', {
+        event: 'catalog-sweep-failed',
+        ...facts,
+      })
     }
   }
 }

@@ -106,7 +106,11 @@ export class Presence {
     const path = join(this.#directory, markFile(term, part))
     if ((await this.#files.lookAt(path)) !== 'missing') return
     await this.requireMount()
-    this.#log('warn', `${path} is gone: somebody has removed it; it is made again`, { term, part })
+    this.#log('warn', `${path} is gone: somebody has removed it; it is made again`, {
+      event: 'catalog-sign-put-back',
+      term,
+      part,
+    })
     await this.#files.makeDirs(this.#directory)
     await makeMark({ files: this.#files, directory: this.#directory }, { term, part })
     await this.#files.syncDir(this.#directory)
@@ -115,7 +119,9 @@ export class Presence {
   /** Nobody would read a checkpoint without it. */
   async #signAgain(sign: string | null): Promise<void> {
     if (sign === null || (await this.#files.lookAt(sign)) !== 'missing') return
-    this.#log('warn', `${sign} is gone: somebody has removed it; it is made again`)
+    this.#log('warn', `${sign} is gone: somebody has removed it; it is made again`, {
+      event: 'catalog-sign-put-back',
+    })
     await makeSign(this.#files, sign)
   }
 }

@@ -268,7 +268,11 @@ export class SharedStore implements ReadableStore {
       this.#presence.deviceNow(),
     ])
     if (read === null) {
-      this.#log('info', 'the catalog begins empty', { directory: this.#directory, term })
+      this.#log('info', 'the catalog begins empty', {
+        event: 'catalog-begun',
+        directory: this.#directory,
+        term,
+      })
     }
     if (!isCurrent()) throw new CatalogError('NOT_ACTIVE', `term ${term} is over`)
     await bindFiles(this.#maker(), bound, this.#binding)

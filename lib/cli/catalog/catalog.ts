@@ -13,7 +13,7 @@ import { createReadStream } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { messageOf, whyNotThere } from '../../base/failures.ts'
-import type { Log } from '../../base/log.ts'
+import { forPeople, type Log } from '../../base/log.ts'
 import {
   type Binding,
   type CatalogData,
@@ -44,7 +44,7 @@ export const logTo =
   (output: Output): Log =>
   (level, message, facts) => {
     if (level !== 'warn' && level !== 'error') return
-    output.err(`tajo: ${message}${facts === undefined ? '' : ` ${JSON.stringify(facts)}`}`)
+    output.err(`tajo: ${forPeople(message, facts)}`)
   }
 
 export const run: Run = async (context) => {

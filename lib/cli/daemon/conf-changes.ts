@@ -52,24 +52,34 @@ export function onConfChange(
     case 'changed':
       apply(event)
       for (const { key, from, to } of event.reloaded) {
-        log('info', `configuration changed: ${key} is now ${shown(to)}`, { key, from, to })
+        log('info', `configuration changed: ${key} is now ${shown(to)}`, {
+          event: 'conf-changed',
+          key,
+          from,
+          to,
+        })
       }
       for (const { key, from, to } of event.needRestart) {
         if (event.derived.includes(key)) continue // the key that it follows is told
         const text = `configuration changed: ${key} is ${shown(to)} in the file, but stays ${shown(from)} until this master is restarted`
-        log('warn', text, { key, from, to })
+        log('warn', text, { event: 'conf-change-waits', key, from, to })
       }
       if (event.mastersBefore !== null) tellMasters(event.mastersBefore, event.masters, log)
-      else if (event.reloaded.length + event.needRestart.length === 0) log('info', IN_FORCE)
+      else if (event.reloaded.length + event.needRestart.length === 0)
+        log('info', IN_FORCE, { event: 'conf-confirmed' })
       return
     case 'refused':
-      log('error', `the changed configuration is not taken over: ${event.error.message}`)
+      log('error', `the changed configuration is not taken over: ${event.error.message}`, {
+        event: 'conf-refused',
+      })
       return
     case 'mended':
-      log('info', IN_FORCE)
+      log('info', IN_FORCE, { event: 'conf-confirmed' })
       return
     case 'blind':
-      log('warn', `changes of the configuration are noticed at SIGHUP only: ${event.why}`)
+      log('warn', `changes of the configuration are noticed at SIGHUP only: ${event.why}`, {
+        event: 'conf-watch-failed',
+      })
       return
     default:
       unreachable(event)
@@ -87,5 +97,9 @@ function tellMasters(before: HostList, now: HostList, log: Log): void {
     ...added.map((name) => `${name} added (start-tajo.sh starts it)`),
     ...removed.map((name) => `${name} removed (if it runs, it stays a member until it is stopped)`),
   ]
-  log('info', `${now.file} changed: ${parts.join(', ')}`, { added, removed })
+  log('info', `${now.file} changed: ${parts.join(', ')}`, {
+    event: 'masters-file-changed',
+    added,
+    removed,
+  })
 }

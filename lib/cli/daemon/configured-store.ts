@@ -90,7 +90,9 @@ export async function originIfKnown(
   } catch (error) {
     const isShared = conf.get('tajo.catalog.store.class') === 'SharedStore'
     if (!(error instanceof CatalogError) || isShared) throw error
-    log('warn', `whose the catalog is can't be told yet: ${error.message}`)
+    log('warn', `whose the catalog is can't be told yet: ${error.message}`, {
+      event: 'catalog-owner-unknown',
+    })
     return NO_ORIGIN
   }
 }

@@ -70,7 +70,7 @@ export async function runDaemonCommand(
       pidFile.remove()
     },
   })
-  for (const warning of warnings) log.log('warn', warning)
+  for (const warning of warnings) log.log('warn', warning, { event: 'conf-doubtful' })
   try {
     await life.start((why, code) => daemon.end(why, code))
     if (!daemon.ending) {
@@ -81,7 +81,7 @@ export async function runDaemonCommand(
     if (!daemon.ending) {
       const { message, exitCode } = describeError(thrown)
       output.err(`tajo: ${oneLine(message)}`)
-      log.log('error', message)
+      log.log('error', message, { event: 'start-failed' })
       daemon.end('the start failed', exitCode)
     }
   }

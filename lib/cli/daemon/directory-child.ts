@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Log } from '../../base/log.ts'
+import { forPeople, type Log } from '../../base/log.ts'
 import type { Origin } from '../../catalog/index.ts'
 import {
   type Addresses,
@@ -118,7 +118,7 @@ async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ e
   const rootDirectory = join(directory, '../..')
   const log: Log = (level, message, facts) => {
     if (level === 'warn' || level === 'error') {
-      process.stderr.write(`${message} ${facts === undefined ? '' : JSON.stringify(facts)}\n`)
+      process.stderr.write(`${forPeople(message, facts)}\n`)
     }
   }
   const { term: catalogTerm, clusterId: catalogCluster } = await originFor(request, log)

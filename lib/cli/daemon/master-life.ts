@@ -295,14 +295,15 @@ export class MasterLife implements DaemonLife {
   async #judgeOwners(rootDirectory: string): Promise<void> {
     const found = replaceable(await stepsTo(rootDirectory), process.getuid?.() ?? 0)
     this.#directoryWarnings = found.map((one) => `tajo.rootdir: ${one}`)
-    for (const warning of this.#directoryWarnings) this.#log.log('warn', warning)
+    for (const warning of this.#directoryWarnings)
+      this.#log.log('warn', warning, { event: 'rootdir-doubtful' })
   }
 
   /** Both for their user alone: secrets and data are there. */
   async #makeDirectories(haDirectory: string): Promise<void> {
     await makeHaDirectory(haDirectory, async () => {
       const warnings = await makeDefaultRootdir(this.#catalogStart())
-      for (const warning of warnings) this.#log.log('warn', warning)
+      for (const warning of warnings) this.#log.log('warn', warning, { event: 'rootdir-doubtful' })
     })
   }
 
@@ -340,7 +341,7 @@ export class MasterLife implements DaemonLife {
         address: addresses.umbilical,
         timing: timingOf(conf),
         onLost: onFailure,
-        onPutBack: (why) => this.#log.log('warn', why),
+        onPutBack: (why) => this.#log.log('warn', why, { event: 'single-file-put-back' }),
       })
       requireNoOtherCatalog(this.#catalogStart())
       const origin = await keptIn(this.#queries())

@@ -121,7 +121,7 @@ export class SingleFiles {
       this.#trouble = this.#hidden ? await this.#stranger() : null
     } catch (error) {
       const text = `the files of ${this.#o.haDirectory} can't be looked for: ${messageOf(error)}`
-      if (text !== this.#trouble) this.#o.log('warn', text)
+      if (text !== this.#trouble) this.#o.log('warn', text, { event: 'single-files-unproven' })
       this.#trouble = text
     } finally {
       this.#busy = false
@@ -152,14 +152,14 @@ export class SingleFiles {
     const found = await textOf(path).catch((error: NodeJS.ErrnoException) => error.code ?? '')
     if (found === null) return null
     const text = `${path} has come while this master, without high availability, uses the directory alone for cluster ${this.#o.clusterId}: workers and clients would take the cluster's id from there. Move it away`
-    if (text !== this.#trouble) this.#o.log('error', text)
+    if (text !== this.#trouble) this.#o.log('error', text, { event: 'cluster-file-foreign' })
     return text
   }
 
   #tell(done: string): void {
     const { haDirectory, log } = this.#o
     const text = `${done} in ${haDirectory} (${new Date().toISOString()}): something removes or replaces files there, an age cleaner or another cluster`
-    log('warn', text)
+    log('warn', text, { event: 'single-file-put-back' })
     this.#told = [...this.#told, text].slice(-MOST_TOLD)
   }
 }

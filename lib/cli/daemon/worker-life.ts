@@ -82,7 +82,8 @@ export class WorkerLife implements DaemonLife {
     const { env, userName } = surroundings
     try {
       const start = { conf, home: env.TAJO_HOME ?? '', userName }
-      for (const warning of await makeDefaultRootdir(start)) this.#log.log('warn', warning)
+      for (const warning of await makeDefaultRootdir(start))
+        this.#log.log('warn', warning, { event: 'rootdir-doubtful' })
       for (const location of spillLocations) await makeDirs(location, 0o700)
       const spill = join(await roomiest(spillLocations), spillName)
       await rm(spill, { recursive: true, force: true })

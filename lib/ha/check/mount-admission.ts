@@ -49,7 +49,9 @@ export class MountStanding {
     try {
       this.#tell(await judge())
     } catch (error) {
-      log('debug', `the mount can't be judged now: ${messageOf(error)}`)
+      log('debug', `the mount can't be judged now: ${messageOf(error)}`, {
+        event: 'mount-unjudged',
+      })
     } finally {
       this.#judging = false
     }
@@ -58,8 +60,11 @@ export class MountStanding {
   #tell(now: MountAlerts): void {
     const [before, after] = [textsOf(this.#told), textsOf(now)]
     this.#told = now
-    for (const text of after) if (!before.includes(text)) this.#o.log('warn', text)
-    for (const text of before) if (!after.includes(text)) this.#o.log('info', `over: ${text}`)
+    for (const text of after)
+      if (!before.includes(text)) this.#o.log('warn', text, { event: 'storage-alert-raised' })
+    for (const text of before)
+      if (!after.includes(text))
+        this.#o.log('info', `over: ${text}`, { event: 'storage-alert-over' })
   }
 }
 

@@ -137,7 +137,7 @@ async function takeTerm(
   if (!won.won)
     throw new HaError('UNSAFE', `another master claimed term ${term} meanwhile: ${won.why}`)
   const pause = async (why: string): Promise<void> => {
-    log('warn', `waiting: ${why}`)
+    log('warn', `waiting: ${why}`, { event: 'ending-waits' })
     await new Promise<void>((done) => realClock.after(timing.pollMs, done))
   }
   const { settleMs } = timing

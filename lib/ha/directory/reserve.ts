@@ -222,7 +222,10 @@ export class Reserve {
       this.#held = { ...held, names }
       return
     }
-    this.#o.log('warn', `the room kept for the next term is gone from ${this.#directory}`, { gone })
+    this.#o.log('warn', `the room kept for the next term is gone from ${this.#directory}`, {
+      event: 'reserve-gone',
+      gone,
+    })
     // What is left of it is no measure: #make() begins anew.
     this.#held = null
   }
@@ -338,7 +341,7 @@ export class Reserve {
 
   /** Says each sentence once. */
   #tell(text: string): void {
-    if (text !== '' && text !== this.#told) this.#o.log('warn', text)
+    if (text !== '' && text !== this.#told) this.#o.log('warn', text, { event: 'reserve-failed' })
     this.#told = text
   }
 }

@@ -60,7 +60,7 @@ export async function inToolTerm(
   try {
     const { timing, log } = options
     const pause = async (why: string): Promise<void> => {
-      log('warn', `waiting: ${why}`)
+      log('warn', `waiting: ${why}`, { event: 'ending-waits' })
       await sleep(timing.pollMs)
     }
     const { settleMs: ownMs } = timing
@@ -178,7 +178,9 @@ function renewing(disk: Disk, { term, nonce }: TermRecord, { timing, log }: Tool
     while (!ended) {
       await sleep(timing.renewMs)
       if (ended) return
-      await touch().catch((error: Error) => log('warn', `renewal failed: ${error.message}`))
+      await touch().catch((error: Error) =>
+        log('warn', `renewal failed: ${error.message}`, { event: 'renewal-failed' }),
+      )
     }
   }
   const running = turns()
@@ -199,7 +201,9 @@ async function release(disk: Disk, term: number, { by, log }: ToolTerm): Promise
     await disk.touch('release', heartbeatFile(term), RELEASED_MTIME_MS)
   } catch (error) {
     // It expires then, like any other.
-    log('warn', `term ${term} is not released: ${(error as Error).message}`)
+    log('warn', `term ${term} is not released: ${(error as Error).message}`, {
+      event: 'release-failed',
+    })
   }
 }
 

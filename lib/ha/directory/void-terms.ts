@@ -95,11 +95,17 @@ export class Unopened {
       for (const term of done) this.closed.add(term)
       if (!this.#stopped) for (const term of terms) if (!this.closed.has(term)) this.#left.add(term)
       await tellVoid(disk, 'void', done)
-      if (done.length > 0) log('debug', 'terms that nobody opened are void', { terms: done.length })
+      if (done.length > 0)
+        log('debug', 'terms that nobody opened are void', {
+          event: 'terms-voided',
+          terms: done.length,
+        })
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       this.#nextMs = clock.nowMs() + restMs
-      log('debug', `terms that nobody opened stay: ${messageOf(error)}`)
+      log('debug', `terms that nobody opened stay: ${messageOf(error)}`, {
+        event: 'voiding-failed',
+      })
     }
   }
 }

@@ -85,9 +85,14 @@ export async function fence(
   const failures: string[] = []
   const parsed = methods.map((text, index) => parseFencingMethod(text, `line ${index + 1}`))
   for (const method of parsed) {
-    options.log('info', 'fencing', { target: target.address, method: method.text })
+    options.log('info', 'fencing', {
+      event: 'fencing-began',
+      target: target.address,
+      method: method.text,
+    })
     const attempt = await tryMethod(method, target, options)
     options.log(attempt.fenced ? 'info' : 'warn', attempt.fenced ? 'fenced' : 'fencing failed', {
+      event: attempt.fenced ? 'fencing-succeeded' : 'fencing-failed',
       target: target.address,
       method: method.text,
       detail: attempt.detail,

@@ -130,7 +130,7 @@ class Registration {
       this.#whole = false
       const what = wanted ? 'made' : 'removed'
       this.#trouble = `this master's file in ${BACKUP_DIR}/ could not be ${what}: ${messageOf(error)}`
-      if (this.#trouble !== before) log('warn', this.#trouble)
+      if (this.#trouble !== before) log('warn', this.#trouble, { event: 'registration-failed' })
     }
   }
 

@@ -145,7 +145,9 @@ export class ContestWork {
     const work = this.#lanes[lane]
       .then(() => (late ? undefined : run()))
       .catch((error: unknown) => {
-        log('debug', `a file call of the contest failed: ${messageOf(error)}`)
+        log('debug', `a file call of the contest failed: ${messageOf(error)}`, {
+          event: 'contest-call-failed',
+        })
         return undefined
       })
       .finally(() => {

@@ -212,7 +212,7 @@ export class Hands {
     if (phase.name !== 'activating' || phase.term !== term || !(await this.#reserve.giveUp()))
       return
     const text = `the opening of term ${term} found no room: what was kept for it is given up now`
-    this.#o.log('warn', text, { term })
+    this.#o.log('warn', text, { event: 'reserve-given-up', term })
   }
 
   /** For the master, which keeps its own file threads away from the shared directory. */

@@ -45,6 +45,8 @@ async function leaveWord({ disk, log, self, start }: JoinOptions, at: string): P
   try {
     await leaveRefusal(disk, { address, hostname, at, catalog: start.catalog })
   } catch (error) {
-    log('warn', `no word of it could be left for the other masters: ${messageOf(error)}`)
+    log('warn', `no word of it could be left for the other masters: ${messageOf(error)}`, {
+      event: 'refusal-unrecorded',
+    })
   }
 }

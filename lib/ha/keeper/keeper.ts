@@ -137,7 +137,12 @@ export class Keeper {
     this.#broken = true
     this.#cancelWake()
     const message = 'a mistake in the software ends this keeper; its master starts another one'
-    link.send({ type: 'log', level: 'error', message, facts: { error: String(error) } })
+    link.send({
+      type: 'log',
+      level: 'error',
+      message,
+      facts: { event: 'keeper-broken', error: String(error) },
+    })
     exit()
   }
 
@@ -170,7 +175,7 @@ export class Keeper {
     })
   }
 
-  readonly #log: Log = (level, message, facts = {}) => {
+  readonly #log: Log = (level, message, facts) => {
     this.#ports.link.send({ type: 'log', level, message, facts })
   }
 

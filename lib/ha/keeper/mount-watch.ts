@@ -72,7 +72,9 @@ export class MountWatch {
       return await this.#trouble(isOurs)
     } catch (error) {
       // That it can't be reached is what every other call says as well.
-      this.#log('debug', `the mount of ${this.#joined.path} can't be judged: ${messageOf(error)}`)
+      this.#log('debug', `the mount of ${this.#joined.path} can't be judged: ${messageOf(error)}`, {
+        event: 'mount-unjudged',
+      })
       return null
     }
   }
@@ -95,7 +97,8 @@ export class MountWatch {
     const isSameSource = isSameMount || sameSource(joined.mount, now.mount)
     if (isSameSource && (await isOurs())) {
       const how = isSamePath ? 'was mounted anew' : `leads to ${now.path} now`
-      if (!isSameMount || !isSamePath) this.#log('warn', `${joined.directory} ${how}, and is ours`)
+      if (!isSameMount || !isSamePath)
+        this.#log('warn', `${joined.directory} ${how}, and is ours`, { event: 'mount-changed' })
       this.#joined = now
       return null
     }

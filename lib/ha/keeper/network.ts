@@ -92,7 +92,9 @@ export class Bulletin {
     try {
       for (const path of this.#standing) await this.#o.disk.unlink('publish', path)
     } catch (error) {
-      this.#o.log('warn', `a publication of the network stays: ${messageOf(error)}`)
+      this.#o.log('warn', `a publication of the network stays: ${messageOf(error)}`, {
+        event: 'publication-left',
+      })
     }
   }
 
@@ -135,7 +137,9 @@ export class Bulletin {
         for (const old of before) await disk.unlink('publish', old)
         this.#standing = [path]
       } catch (error) {
-        log('warn', `what this master hears could not be published: ${messageOf(error)}`)
+        log('warn', `what this master hears could not be published: ${messageOf(error)}`, {
+          event: 'publication-failed',
+        })
         return
       }
     }

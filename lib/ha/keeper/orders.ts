@@ -84,7 +84,10 @@ export class Orders {
       return
     }
     if (given.to !== address) return
-    log('info', `order through the directory: ${given.order.name}`, { ...given })
+    log('info', `order through the directory: ${given.order.name}`, {
+      event: 'directory-order-found',
+      ...given,
+    })
     if (given.term === newest()) this.#run(id, given)
     else {
       const message = `term ${newest()} has begun since the order was given in term ${given.term}`
@@ -107,7 +110,9 @@ export class Orders {
     try {
       await disk.create('order', replyFile(order), encode({ error }))
     } catch (cause) {
-      log('warn', `an order through the directory is not answered: ${messageOf(cause)}`)
+      log('warn', `an order through the directory is not answered: ${messageOf(cause)}`, {
+        event: 'directory-order-unanswered',
+      })
     }
   }
 }

@@ -91,7 +91,7 @@ export class TermFiles {
         return
       } catch (error) {
         const why = `history of term ${term} is incomplete: ${messageOf(error)}`
-        if (why !== told) log('warn', why, { term })
+        if (why !== told) log('warn', why, { event: 'history-incomplete', term })
         told = why
       }
       await pause(this.#o.clock, timing.monitorMs)
@@ -176,7 +176,10 @@ export class TermFiles {
 
   #readEnd(term: number): Promise<End | null> {
     return readEnd(this.#o.disk, term).catch((error) => {
-      this.#o.log('warn', `the end of term ${term} can't be read: ${messageOf(error)}`, { term })
+      this.#o.log('warn', `the end of term ${term} can't be read: ${messageOf(error)}`, {
+        event: 'end-unreadable',
+        term,
+      })
       return null
     })
   }
@@ -188,7 +191,7 @@ export class TermFiles {
     do {
       if (swept.length > 0) await pause(this.#o.clock, timing.renewMs)
       swept = await sweep(disk, term, tombstone)
-      if (swept.length > 0) log('debug', 'old terms swept', { swept })
+      if (swept.length > 0) log('debug', 'old terms swept', { event: 'terms-swept', swept })
     } while (swept.length === SWEPT_AT_ONCE && !signal.aborted)
   }
 

@@ -171,7 +171,7 @@ export class TermWork {
           input({ type: 'ending-failed', term, why })
           return
         }
-        if (why !== told) log('warn', why, { term })
+        if (why !== told) log('warn', why, { event: 'ending-failed', term })
         told = why
         await pause(this.#o.clock, timing.pollMs)
         if (signal.aborted) return
@@ -186,7 +186,7 @@ export class TermWork {
       await this.#o.disk.unlink('claim', heartbeatFile(term))
     } catch (error) {
       const why = `heartbeat of the abandoned term ${term} stays: ${messageOf(error)}`
-      this.#o.log('warn', why, { term })
+      this.#o.log('warn', why, { event: 'heartbeat-left', term })
     }
   }
 
@@ -199,7 +199,10 @@ export class TermWork {
     const deadlineMs = clock.nowMs() + OBITUARY_TRIES_MS
     // Begun before the touch and not waited for: a create can hang where a touch works (after a file server's outage).
     const note = this.#lastWord(term, encode(end)).catch((error) => {
-      log('warn', `the reason of term ${term}'s end is not on file: ${messageOf(error)}`, { term })
+      log('warn', `the reason of term ${term}'s end is not on file: ${messageOf(error)}`, {
+        event: 'end-unrecorded',
+        term,
+      })
       return 'failed'
     })
     // A successor's name must be there before the heartbeat points to it; without one everybody may claim at once.
@@ -211,7 +214,10 @@ export class TermWork {
         await disk.touch('release', heartbeatFile(term), mtimeMs)
         break
       } catch (error) {
-        log('warn', `release of term ${term} failed: ${messageOf(error)}`, { term })
+        log('warn', `release of term ${term} failed: ${messageOf(error)}`, {
+          event: 'release-failed',
+          term,
+        })
         if (isObituary() && clock.nowMs() >= deadlineMs) break
         await pause(this.#o.clock, pauseMs)
       }
@@ -292,7 +298,10 @@ export class TermWork {
     const knownTerm = Math.max(joined.newest, this.#oursUpTo)
     const whose = await whoseIsIt(disk, 'claim', { directory, cluster: joined.cluster, knownTerm })
     if (whose.is === 'ours') this.#oursUpTo = term - 2
-    if (whose.is === 'lost') log('warn', `${whose.why}: term ${term} is claimed all the same`)
+    if (whose.is === 'lost')
+      log('warn', `${whose.why}: term ${term} is claimed all the same`, {
+        event: 'cluster-unproven',
+      })
     return whose
   }
 
@@ -316,7 +325,7 @@ export class TermWork {
   }
 
   async #pause(signal: AbortSignal, why: string): Promise<void> {
-    this.#o.log('warn', `waiting: ${why}`)
+    this.#o.log('warn', `waiting: ${why}`, { event: 'ending-waits' })
     await pause(this.#o.clock, this.#o.timing.pollMs)
     if (signal.aborted) throw new HaError('NOT_ACTIVE', 'the claim is over')
   }

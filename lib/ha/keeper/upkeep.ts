@@ -82,7 +82,7 @@ export class Upkeep {
     const { clock, directory, log } = this.#o
     const at = new Date(clock.wallMs()).toISOString()
     const text = `${what} (${directory}, ${at}): something removes or replaces files there, an age cleaner or a second cluster`
-    log('warn', text)
+    log('warn', text, { event: 'directory-file-put-back' })
     this.#told = [...this.#told, { text, sinceMs: clock.nowMs() }].slice(-MOST_TOLD)
   }
 
@@ -94,7 +94,9 @@ export class Upkeep {
     try {
       if (await this.#remakeActive()) this.tell(`${ACTIVE_DIR}/ was gone and was made again`)
     } catch (error) {
-      this.#o.log('warn', `${ACTIVE_DIR}/ can't be made again: ${messageOf(error)}`)
+      this.#o.log('warn', `${ACTIVE_DIR}/ can't be made again: ${messageOf(error)}`, {
+        event: 'directory-file-lost',
+      })
     }
   }
 
@@ -103,7 +105,9 @@ export class Upkeep {
     try {
       await this.#look()
     } catch (error) {
-      this.#o.log('warn', `the directory's files can't be looked for: ${messageOf(error)}`)
+      this.#o.log('warn', `the directory's files can't be looked for: ${messageOf(error)}`, {
+        event: 'directory-files-unproven',
+      })
     }
   }
 
@@ -168,7 +172,7 @@ export class Upkeep {
       return
     }
     const text = `${directory}/${path} is a directory, with something in it, where a file of the cluster has to be: move it away, and this master puts the file back. Until then no other master can be started or take over`
-    if (!this.#standing.has(path)) log('error', text)
+    if (!this.#standing.has(path)) log('error', text, { event: 'directory-file-blocked' })
     this.#standing.set(path, text)
   }
 

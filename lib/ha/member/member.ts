@@ -239,7 +239,7 @@ export class MemberCore implements Member {
   }
 
   #fail(error: HaError): void {
-    this.#ports.log('error', error.message)
+    this.#ports.log('error', error.message, { event: 'member-failed' })
     this.#duty.end(error.message)
     const joined = this.#joined
     this.#joined = null
@@ -330,7 +330,9 @@ export class MemberCore implements Member {
         return
       default:
         // After an upgrade under it, a keeper that is started anew is of the later version.
-        this.#ports.log('error', `from the keeper: ${unheardOf(message)}`, {})
+        this.#ports.log('error', `from the keeper: ${unheardOf(message)}`, {
+          event: 'keeper-message-unknown',
+        })
     }
   }
 

@@ -139,7 +139,10 @@ export class SupervisedKeeper {
 
   /** True: another one is to be started. */
   #drop(why: string): boolean {
-    this.#ports.log('warn', `the keeper is gone: ${why}`, { keeperPid: this.#keeper?.pid })
+    this.#ports.log('warn', `the keeper is gone: ${why}`, {
+      event: 'keeper-gone',
+      keeperPid: this.#keeper?.pid,
+    })
     this.#keeper?.kill()
     this.#keeper = null
     return this.#owner.onGone()

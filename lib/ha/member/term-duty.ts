@@ -88,7 +88,10 @@ export class TermDuty {
     try {
       await this.#o.service.drain(term, successor)
     } catch (error) {
-      this.#o.log('error', `draining term ${term} failed: ${messageOf(error)}`, { term })
+      this.#o.log('error', `draining term ${term} failed: ${messageOf(error)}`, {
+        event: 'drain-failed',
+        term,
+      })
     }
     await this.#drop(term, 'handed over')
     this.#o.send({ type: 'drained', term })
@@ -108,7 +111,10 @@ export class TermDuty {
     try {
       await this.#o.service.deactivate(term, reason)
     } catch (error) {
-      this.#o.log('error', `deactivating term ${term} failed: ${messageOf(error)}`, { term })
+      this.#o.log('error', `deactivating term ${term} failed: ${messageOf(error)}`, {
+        event: 'deactivation-failed',
+        term,
+      })
     }
   }
 

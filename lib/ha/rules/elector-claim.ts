@@ -42,7 +42,12 @@ export function claim(
   s.command = null
   const { evidence, reason, orderedBy } = cause
   const asked = orderedBy === null ? '' : `; asked for by ${orderedBy}`
-  t.log('info', `claiming term ${term}: ${evidence}${asked}`, { term, reason, orderedBy })
+  t.log('info', `claiming term ${term}: ${evidence}${asked}`, {
+    event: 'claim-began',
+    term,
+    reason,
+    orderedBy,
+  })
   t.act({ do: 'claim', term, cause })
   // A successful fence is proof as well, and may come before the settling time is over.
   if (!how.proof && s.canFence && seen.holder !== null)
@@ -65,7 +70,11 @@ export function onClaimLost(t: Turn, input: Input & { type: 'claim-lost' }): voi
   if (phase.name !== 'claiming' || phase.term !== input.term) return
   t.s.unfinished = input.goesOn ? input.term : null
   if (input.failed) failed(t, input.term, input.why)
-  else t.log('info', `term ${input.term} is not ours: ${input.why}`, { term: input.term })
+  else
+    t.log('info', `term ${input.term} is not ours: ${input.why}`, {
+      event: 'claim-lost',
+      term: input.term,
+    })
   // Nobody else was faster: the storage refuses it, and would again.
   failCommand(t, phase.cause.commandId, input.why, input.failed ? 'UNSAFE' : undefined)
   t.s.lease = null
@@ -86,7 +95,7 @@ export function onEndingFailed(t: Turn, term: number, why: string): void {
 function failed(t: Turn, term: number, why: string): void {
   const { s } = t
   const { monitorMs } = s.timing
-  t.log('error', `claim of term ${term} failed: ${why}`, { term })
+  t.log('error', `claim of term ${term} failed: ${why}`, { event: 'claim-failed', term })
   s.failure = failedAgain(s.failure, { what: 'claim', term, why })
   s.claimAfterMs = t.now + Math.min(monitorMs, (monitorMs / 4) * 2 ** s.failedClaims)
   s.failedClaims += 1
@@ -126,7 +135,10 @@ function isGivenUp(
 ): boolean {
   const bar = barOfClaim(t.s, cause, t.now)
   if (bar === null) return false
-  t.log('error', `term ${term} is given up before it served: ${bar.why}`, { term })
+  t.log('error', `term ${term} is given up before it served: ${bar.why}`, {
+    event: 'term-given-up',
+    term,
+  })
   failCommand(t, cause.commandId, bar.why, 'UNSAFE')
   t.act({ do: 'abandon', term })
   becomeWatcher(t)
@@ -168,7 +180,7 @@ function leaveAlive(
   holderTerm: number,
 ): void {
   const why = `the holder of term ${holderTerm} lives: its heartbeat moved while term ${phase.term} was being claimed`
-  t.log('warn', why, { term: phase.term })
+  t.log('warn', why, { event: 'claim-abandoned', term: phase.term })
   failCommand(t, phase.cause.commandId, why, 'UNSAFE')
   t.act({ do: 'abandon', term: phase.term })
   t.s.claimAfterMs = t.now + t.s.timing.pollMs
@@ -191,6 +203,7 @@ export function onBelowEnded(t: Turn, input: Input & { type: 'below-ended' }): v
 export function onFenced(t: Turn, input: Input & { type: 'fenced' }): void {
   const { phase, command } = t.s
   t.log(input.fenced ? 'info' : 'warn', `fencing of term ${input.term}: ${input.detail}`, {
+    event: input.fenced ? 'term-fenced' : 'term-unfenced',
     term: input.term,
   })
   if (command?.fencing === 'asked') {

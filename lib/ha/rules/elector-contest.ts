@@ -84,8 +84,12 @@ function take(t: Turn, contest: Contest): void {
   for (const { address, mismatch } of contest.s.peers) {
     const was = before.get(address)?.mismatch ?? null
     if ((was === null) === (mismatch === null)) continue
-    if (mismatch === null) t.log('info', `${address} works on our directory now`)
-    else t.log('error', `${address} works on another directory: ${mismatch.found}`)
+    if (mismatch === null)
+      t.log('info', `${address} works on our directory now`, { event: 'directories-agree' })
+    else
+      t.log('error', `${address} works on another directory: ${mismatch.found}`, {
+        event: 'directories-differ',
+      })
   }
 }
 
@@ -141,12 +145,18 @@ function standBack(t: Turn): void {
   if (yielded !== null) {
     if (s.lease !== null && !mayGoOn(s.contest, yielded)) return
     s.contest = { ...s.contest, yielded: null }
-    t.log('info', `nobody is stood back for any more: ${yielded} is no active of another directory`)
+    t.log(
+      'info',
+      `nobody is stood back for any more: ${yielded} is no active of another directory`,
+      { event: 'stand-back-ended' },
+    )
     return
   }
   if (s.lease === null || !masterIsTold(s)) return
   const other = standsBackFor(s.contest, s)
   if (other === null) return
   s.contest = { ...s.contest, yielded: other }
-  t.log('error', `two masters are active in two directories: this one stands back for ${other}`)
+  t.log('error', `two masters are active in two directories: this one stands back for ${other}`, {
+    event: 'stand-back-began',
+  })
 }

@@ -31,7 +31,8 @@ export function lookIfDue(t: Turn): void {
 export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   const { s } = t
   s.looking = { busy: false, again: false, nextMs: s.looking.again ? t.now : s.looking.nextMs }
-  if (s.unreadable !== null) t.log('info', 'the shared directory can be read again')
+  if (s.unreadable !== null)
+    t.log('info', 'the shared directory can be read again', { event: 'directory-readable' })
   s.unreadable = null
   const { failure } = s
   if (failure?.isOver === false && seen.servedTerm > failure.term) {
@@ -40,7 +41,9 @@ export function onLooked(t: Turn, seen: Seen, startedMs: number): void {
   const observer = { own: periodsOf(s.timing), pace: s.pace }
   s.watch = advance(s.watch, seen, { startedMs, finishedMs: t.now }, observer)
   if (s.standDown !== null && seen.servedTerm > s.standDown) {
-    t.log('info', `term ${seen.servedTerm} has served: this master may become active again`)
+    t.log('info', `term ${seen.servedTerm} has served: this master may become active again`, {
+      event: 'candidacy-regained',
+    })
     s.standDown = null
   }
   const { phase } = s
@@ -58,7 +61,8 @@ export const blindText = (why: string): string =>
 
 export function onLookFailed(t: Turn, why: string): void {
   t.s.looking = { busy: false, again: false, nextMs: t.s.looking.nextMs }
-  if (t.s.unreadable === null) t.log('warn', `the shared directory can't be read: ${why}`)
+  if (t.s.unreadable === null)
+    t.log('warn', `the shared directory can't be read: ${why}`, { event: 'directory-unreadable' })
   t.s.unreadable = why
 }
 

@@ -29,7 +29,7 @@ export function guardLease(t: Turn): void {
   if (lease.suspended === null && why !== null) {
     t.s.lease = { ...lease, suspended: { sinceMs: t.now, confirmed: !masterIsTold(t.s) } }
     if (masterIsTold(t.s)) t.tell({ type: 'suspend', term: lease.term })
-    t.log('warn', `${why}: suspended`, { term: lease.term })
+    t.log('warn', `${why}: suspended`, { event: 'term-suspended', term: lease.term })
   } else if (
     lease.suspended !== null &&
     !lease.suspended.confirmed &&
@@ -119,10 +119,7 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
     t.log(
       'error',
       `SPLIT BRAIN ALARM: term ${above.term} serves, yet our term ${lease.term} was not ended`,
-      {
-        ours: lease.term,
-        theirs: above.term,
-      },
+      { event: 'split-brain-found', ours: lease.term, theirs: above.term },
     )
     deposed(t, `term ${above.term} serves above it`)
     return
@@ -134,7 +131,7 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
     const waiting = [...lease.covered, ...lease.waiting]
     t.s.lease = { ...back, covered: [], waiting, failing: true, dueMs: t.now + timing.renewMs / 4 }
     if (t.s.unwritable !== input.why)
-      t.log('warn', `renewal failed: ${input.why}`, { term: lease.term })
+      t.log('warn', `renewal failed: ${input.why}`, { event: 'renewal-failed', term: lease.term })
     t.s.unwritable = input.why
     return
   }
@@ -157,7 +154,10 @@ export function onRenewed(t: Turn, input: Input & { type: 'renewed' }): void {
   }
   t.s.lease = { ...back, untilMs, covered: [], failing: false, dueMs, suspended: null }
   if (lease.suspended !== null) {
-    t.log('info', 'a renewal succeeds again: the term goes on', { term: lease.term })
+    t.log('info', 'a renewal succeeds again: the term goes on', {
+      event: 'renewal-succeeded',
+      term: lease.term,
+    })
   }
   if (!masterIsTold(t.s)) return
   t.tell({ type: 'lease', term: lease.term, untilMs, tookMs: t.now - input.startedMs })
@@ -171,7 +171,7 @@ function deposed(t: Turn, why: string): void {
   const { phase, lease } = t.s
   if (lease === null) return
   t.s.lease = null
-  t.log('warn', `deposed: ${why}`, { term: lease.term, phase: phase.name })
+  t.log('warn', `deposed: ${why}`, { event: 'master-deposed', term: lease.term, phase: phase.name })
   switch (phase.name) {
     case 'claiming':
       return

@@ -45,6 +45,7 @@ export function onReleased(t: Turn, term: number): void {
   const { phase } = t.s
   if (phase.name !== 'releasing' || phase.term !== term) return
   t.log('info', `term ${term} is released: ${phase.release.reason}`, {
+    event: 'term-released',
     term,
     successor: phase.release.successor,
   })
@@ -63,7 +64,11 @@ export function onMasterGone(t: Turn): void {
   const { s } = t
   s.masterGone = true
   const { phase } = s
-  t.log('warn', 'the master is gone', { phase: phase.name, term: s.lease?.term })
+  t.log('warn', 'the master is gone', {
+    event: 'master-gone',
+    phase: phase.name,
+    term: s.lease?.term,
+  })
   switch (phase.name) {
     case 'claiming':
     case 'ending':
@@ -133,7 +138,7 @@ export function drain(t: Turn, term: number, release: Release): void {
 export function onGiveUp(t: Turn, term: number, why: string): void {
   const { phase } = t.s
   if ((phase.name !== 'active' && phase.name !== 'marking') || phase.term !== term) return
-  t.log('error', `term ${term} is given up: ${why}`, { term })
+  t.log('error', `term ${term} is given up: ${why}`, { event: 'term-given-up', term })
   if (phase.name === 'marking') failCommand(t, phase.takeOver.cause.commandId, why)
   t.s.failure = failedAgain(t.s.failure, { what: 'serving', term, why })
   t.s.claimAfterMs = t.now + t.s.timing.monitorMs

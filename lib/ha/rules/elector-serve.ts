@@ -44,6 +44,7 @@ export function serve(t: Turn, term: number): void {
   t.act({ do: 'record', term, cause })
   t.reply(cause.commandId, null)
   t.log('info', `active in term ${term}`, {
+    event: 'role-taken',
     term,
     reason: cause.reason,
     tookMs: t.now - cause.noticedMs,
@@ -73,7 +74,10 @@ export function onMarkingFailed(t: Turn, term: number, why: string): void {
 function isUnserved(t: Turn, name: 'activating' | 'marking', term: number, why: string): boolean {
   const { phase } = t.s
   if (phase.name !== name || phase.term !== term) return false
-  t.log('error', `term ${term} could not be activated: ${why}`, { term })
+  t.log('error', `term ${term} could not be activated: ${why}`, {
+    event: 'activation-failed',
+    term,
+  })
   t.s.failure = failedAgain(t.s.failure, { what: 'opening', term, why })
   failCommand(t, phase.takeOver.cause.commandId, `activation failed: ${why}`)
   return true

@@ -5,7 +5,7 @@
 import type { Proof } from '../directory/hand-over-proof.ts'
 import type { Publication } from '../directory/network-publication.ts'
 import type { ToKeeper, ToMaster } from '../words/messages.ts'
-import type { LogLevel } from '../world/ports.ts'
+import type { LogFacts, LogLevel } from '../world/ports.ts'
 import type { Check, ContestEffect } from './contest-state.ts'
 import type { Release } from './elector-phases.ts'
 import type { Candidate, State } from './elector-state.ts'
@@ -98,7 +98,7 @@ export type Effect =
       readonly do: 'log'
       readonly level: LogLevel
       readonly message: string
-      readonly facts: Readonly<Record<string, unknown>>
+      readonly facts: LogFacts
     }
   | { readonly do: 'look' }
   /** Read the backups' files now; `candidates` is the answer. */

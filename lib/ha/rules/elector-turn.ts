@@ -1,7 +1,7 @@
 /** This is one step of the elector in the making: the next state, the effects so far, and what all phases share. */
 import type { HaErrorCode } from '../words/errors.ts'
 import type { ToMaster } from '../words/messages.ts'
-import type { LogLevel } from '../world/ports.ts'
+import type { LogFacts, LogLevel } from '../world/ports.ts'
 import { followedBy, PHASES, type Phase } from './elector-phases.ts'
 import type { State } from './elector-state.ts'
 import type { Effect } from './elector-step.ts'
@@ -29,7 +29,7 @@ export class Turn {
   reply(id: number | null, error: { code: HaErrorCode; message: string } | null): void {
     if (id !== null) this.tell({ type: 'reply', id, error })
   }
-  log(level: LogLevel, message: string, facts: Readonly<Record<string, unknown>> = {}): void {
+  log(level: LogLevel, message: string, facts: LogFacts): void {
     this.effects.push({ do: 'log', level, message, facts })
   }
   act(effect: Effect): void {
@@ -44,7 +44,7 @@ export const masterIsTold = ({ phase }: Pick<State, 'phase'>): boolean =>
 /** SIGKILL also ends a stopped process; the end of the channel then brings `master-gone`. */
 export function killMaster(t: Turn, why: string): void {
   t.s.killed = true
-  t.log('error', `the master is killed: ${why}`)
+  t.log('error', `the master is killed: ${why}`, { event: 'master-killed' })
   t.act({ do: 'kill-master', why })
 }
 

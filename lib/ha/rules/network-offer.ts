@@ -144,7 +144,7 @@ function considerOffer(t: Turn, hearing: Hearing): void {
   t.log(
     'warn',
     `the role is offered to ${to}: over the network this master hears ${describeRank(own)}, ${to} ${describeRank(better.publication.rank)}`,
-    { silent: hearing.silent },
+    { event: 'role-offered', silent: hearing.silent },
   )
 }
 
@@ -234,7 +234,10 @@ function handOverTo(t: Turn, { to }: OpenOffer, ranks: { own: Rank; rank: Rank }
   const { own, rank } = ranks
   const by = `the network: it was heard by ${describeRank(own)} here, ${to} hears ${describeRank(rank)}`
   change(t, { given: { to, term: phase.term } })
-  t.log('warn', `the role is handed to ${to}, by ${by}`, { term: phase.term })
+  t.log('warn', `the role is handed to ${to}, by ${by}`, {
+    event: 'role-handed-over',
+    term: phase.term,
+  })
   drain(t, phase.term, { reason: 'handed-over', successor: to, by, commandId: null })
 }
 
@@ -247,7 +250,9 @@ function fail(t: Turn, address: string, why: string, first = 1): void {
   const waitMs = backOffMs(t.s, count)
   const failure: Failure = { address, count, untilMs: t.now + waitMs, why }
   change(t, { failures: [...failures.filter((one) => one.address !== address), failure] })
-  t.log('warn', `${address} is not offered the role for ${Math.round(waitMs)} ms: ${why}`)
+  t.log('warn', `${address} is not offered the role for ${Math.round(waitMs)} ms: ${why}`, {
+    event: 'offer-failed',
+  })
 }
 
 /** Who hears nobody waits for nothing: it can't get worse. */

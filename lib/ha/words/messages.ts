@@ -24,7 +24,7 @@ import type { Hearing } from '../rules/network-rank.ts'
 import type { SpaceReport } from '../rules/space.ts'
 import type { TakeOver } from '../rules/take-over.ts'
 import type { Timing } from '../rules/timing.ts'
-import type { LogLevel } from '../world/ports.ts'
+import type { LogFacts, LogLevel } from '../world/ports.ts'
 import type { HaErrorCode } from './errors.ts'
 import type { ClusterFile, Holder } from './layout.ts'
 
@@ -230,7 +230,7 @@ export type ToMaster =
       readonly type: 'log'
       readonly level: LogLevel
       readonly message: string
-      readonly facts: Readonly<Record<string, unknown>>
+      readonly facts: LogFacts
     }
   /** A call of this keeper is never answered, though others are: it is to be replaced. `text` is for people. */
   | { readonly type: 'lost-call'; readonly text: string }

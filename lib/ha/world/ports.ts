@@ -5,6 +5,7 @@
  * touches a timer, a clock, a file or `Math.random`. Only operations appear here that NFSv3, NFSv4, HDFS through its NFS
  * gateway, GlusterFS, CephFS and a local disk all do alike (docs/ha-protocol.md, "The directory").
  */
+import type { HaEvent } from '../words/log-events.ts'
 
 /** Monotonic time of this host. `nowMs` is one clock for all processes of the host (CLOCK_MONOTONIC). */
 export interface Clock {
@@ -105,12 +106,15 @@ export interface Disk {
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
-/** One event, as a plain sentence and its facts. */
-export type Log = (
-  level: LogLevel,
-  message: string,
-  facts?: Readonly<Record<string, unknown>>,
-) => void
+
+/** What happened, by a name that stays, and its facts. */
+export interface LogFacts {
+  readonly event: HaEvent
+  readonly [fact: string]: unknown
+}
+
+/** One event, as a plain sentence for people and its facts. */
+export type Log = (level: LogLevel, message: string, facts: LogFacts) => void
 
 /** A running process as a host can prove it: a pid alone is reused, so all four must match. */
 export interface ProcessIdentity {

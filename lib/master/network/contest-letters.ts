@@ -57,7 +57,7 @@ export class ContestLetters {
       const options = { deadlineMs: Math.ceil(limitMs), signal: this.#ended.signal }
       return this.#read(to, seal, await this.#client(to).call('contest', { letter, seal }, options))
     } catch (error) {
-      log('debug', `no contest with ${to}`, { error })
+      log('debug', `no contest with ${to}`, { event: 'contest-failed', error })
       return { is: whatFailed(error) }
     }
   }

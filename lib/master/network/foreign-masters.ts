@@ -151,11 +151,14 @@ export class ForeignMasters {
     const { log } = this.#options
     for (const one of found.values()) {
       if (this.#found.get(one.address)?.clusterId !== one.clusterId) {
-        log('error', foreignText(one, this.#options))
+        log('error', foreignText(one, this.#options), { event: 'foreign-master-found' })
       }
     }
     for (const { address } of this.#found.values()) {
-      if (!found.has(address)) log('info', `${address} answers no more for another cluster`)
+      if (!found.has(address))
+        log('info', `${address} answers no more for another cluster`, {
+          event: 'foreign-master-gone',
+        })
     }
   }
 }

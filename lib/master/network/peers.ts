@@ -130,7 +130,10 @@ class Peer {
     try {
       await this.#client.call('announce', news, this.#callOptions())
     } catch (error) {
-      this.#options.log('debug', `${this.#address} was not told of term ${news.epoch}`, { error })
+      this.#options.log('debug', `${this.#address} was not told of term ${news.epoch}`, {
+        event: 'peer-untold',
+        error,
+      })
     }
   }
 
@@ -138,7 +141,10 @@ class Peer {
     try {
       return await this.#client.call('status', {}, this.#callOptions())
     } catch (error) {
-      this.#options.log('debug', `${this.#address} does not tell how it stands`, { error })
+      this.#options.log('debug', `${this.#address} does not tell how it stands`, {
+        event: 'peer-silent',
+        error,
+      })
       return null
     }
   }
@@ -179,7 +185,11 @@ class Peer {
     const last = this.#last
     this.#last = line
     this.#retryMs = FIRST_RETRY_MS
-    if (last === null) this.#options.log('info', `connected to ${this.#address}`, { ...line })
+    if (last === null)
+      this.#options.log('info', `connected to ${this.#address}`, {
+        event: 'peer-connected',
+        ...line,
+      })
     if (last?.state !== line.state || last.epoch !== line.epoch || last.active !== line.active) {
       this.#options.hint(`${this.#address} is ${line.state} in term ${line.epoch}`)
     }
@@ -194,7 +204,9 @@ class Peer {
     if (this.#last !== null || stale) hint(`${this.#address}: ${messageOf(error)}`)
     if (stale) void this.#lookAtNewer()
     const level = this.#last === null ? 'debug' : 'warn'
-    log(level, `not connected to ${this.#address} any more: ${messageOf(error)}`)
+    log(level, `not connected to ${this.#address} any more: ${messageOf(error)}`, {
+      event: 'peer-disconnected',
+    })
     this.#last = null
   }
 

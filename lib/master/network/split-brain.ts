@@ -121,6 +121,11 @@ export class SplitBrainAlarm {
     this.#count += 1
     const text = `two masters serve at once: ${other.address} in term ${other.epoch}, this one in term ${term}. Stop one of them now; the shared directory does not do what the protocol needs (tajo haadmin -checkSharedDir)`
     this.#last = { atMs: this.#options.clock.nowMs(), text }
-    this.#options.log('error', text, { other: other.address, otherEpoch: other.epoch, term })
+    this.#options.log('error', text, {
+      event: 'split-brain-heard',
+      other: other.address,
+      otherEpoch: other.epoch,
+      term,
+    })
   }
 }

@@ -85,7 +85,10 @@ export class QueryServices {
     const ready = loaded.then(({ warmUp }) => warmUp())
     ready.catch((error: unknown) => {
       // It is tried again when it is needed, and fails the activation then.
-      this.#options.log('error', 'the query services can not be loaded', { error })
+      this.#options.log('error', 'the query services can not be loaded', {
+        event: 'services-unloaded',
+        error,
+      })
     })
     this.#follower = this.#makeFollower(this.#options.queries)
     this.#follower.start()
@@ -124,11 +127,14 @@ export class QueryServices {
     try {
       const { rehearse } = await import('./catalog/rehearsal.ts')
       await rehearse({ queries, scratch, address, clock, wallMs, signal })
-      log('debug', 'a take-over was rehearsed', { tookMs: clock.nowMs() - beganMs })
+      log('debug', 'a take-over was rehearsed', {
+        event: 'rehearsal-ended',
+        tookMs: clock.nowMs() - beganMs,
+      })
     } catch (error) {
       if (signal.aborted) return
       const text = `a take-over can't be rehearsed in ${scratch}, so the first one takes a little longer: ${messageOf(error)}`
-      log('info', text)
+      log('info', text, { event: 'rehearsal-failed' })
     }
   }
 

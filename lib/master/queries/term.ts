@@ -78,7 +78,10 @@ export async function openTerm(options: TermOptions): Promise<QueryTerm> {
     await store.close()
     throw error
   }
-  log('info', `the catalog is open under term ${term}`, { tookMs: clock.nowMs() - beganMs })
+  log('info', `the catalog is open under term ${term}`, {
+    event: 'catalog-opened',
+    tookMs: clock.nowMs() - beganMs,
+  })
   const { clusterId, secret } = options
   const calls = new RpcWorkerCalls({ clusterId, secret, epoch: term, clock, log })
   const close = (): Promise<void> => catalog.close()

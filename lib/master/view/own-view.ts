@@ -51,7 +51,8 @@ export class OwnView {
   activated(term: number, tookMs: number): void {
     const { timing, log } = this.#parts.options
     this.#slowActivation = timing === null ? null : slowActivation(term, tookMs, timing)
-    if (this.#slowActivation !== null) log('warn', this.#slowActivation, { term, tookMs })
+    if (this.#slowActivation !== null)
+      log('warn', this.#slowActivation, { event: 'activation-slow', term, tookMs })
   }
 
   /** What only the master itself can tell, beside the election's view. */

@@ -242,26 +242,31 @@ t.test('the log file', async (t) => {
       terminal: { write: (text) => terminal.push(text) },
       onTrouble: (message) => t.fail(message),
     })
-    log.log('debug', 'not this')
-    log.log('warn', 'a thing\nhappened', { count: 3, error: new Error('why') })
+    log.log('debug', 'not this', { event: 'peer-silent' })
+    log.log('warn', 'a thing\nhappened', {
+      event: 'peer-untold',
+      count: 3,
+      error: new Error('why'),
+    })
     log.limit({ level: 'debug', maxBytes: 100_000, keep: 1 })
-    log.log('debug', 'but this')
+    log.log('debug', 'but this', { event: 'peer-connected' })
     await log.flush(5000)
-    log.lastWords('the end', {})
+    log.lastWords('the end', { event: 'daemon-crashed' })
     const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
     t.match(
       lines.map((line) => JSON.parse(line)),
       [
         {
           level: 'warn',
+          event: 'peer-untold',
           master: 'm',
           msg: 'a thing\nhappened',
           count: 3,
           error: { message: 'why' },
           time: /^\d{4}-\d\d-\d\dT.*Z$/,
         },
-        { level: 'debug', msg: 'but this' },
-        { level: 'error', msg: 'the end' },
+        { level: 'debug', event: 'peer-connected', msg: 'but this' },
+        { level: 'error', event: 'daemon-crashed', msg: 'the end' },
       ],
     )
     t.equal(terminal[0], 'WARN  a thing\nhappened\n')

@@ -66,14 +66,18 @@ export class CatalogFollower {
         await this.#store.follow(turns)
         if (this.#knownMs === null) {
           const tookMs = clock.nowMs() - beganMs
-          log('info', 'the catalog is known: a take-over reads what is new', { tookMs })
+          log('info', 'the catalog is known: a take-over reads what is new', {
+            event: 'catalog-followed',
+            tookMs,
+          })
         }
         this.#knownMs = beganMs
       }
       this.#told = ''
     } catch (error) {
       const why = messageOf(error)
-      if (why !== this.#told && !this.#isOver) log('info', `the catalog can't be followed: ${why}`)
+      if (why !== this.#told && !this.#isOver)
+        log('info', `the catalog can't be followed: ${why}`, { event: 'catalog-unfollowed' })
       this.#told = why
     }
     if (this.#isOver) return

@@ -235,7 +235,10 @@ export class Compactor {
       await this.#look()
     } catch (error) {
       const { signal, log } = this.#options
-      if (!signal.aborted) log('warn', `the look for small files broke off: ${messageOf(error)}`)
+      if (!signal.aborted)
+        log('warn', `the look for small files broke off: ${messageOf(error)}`, {
+          event: 'compaction-failed',
+        })
     }
   }
 
@@ -363,7 +366,7 @@ export class Compactor {
   #tell(text: string): void {
     if (text === this.#told) return
     this.#told = text
-    this.#options.log('warn', text)
+    this.#options.log('warn', text, { event: 'compaction-failed' })
   }
 }
 

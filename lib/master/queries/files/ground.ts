@@ -72,8 +72,9 @@ export abstract class Ground {
     }
     if (trouble === this.#trouble) return
     this.#trouble = trouble
-    if (trouble === null) this.o.log('info', `${this.named} is there again`)
-    else this.o.log('error', trouble)
+    if (trouble === null)
+      this.o.log('info', `${this.named} is there again`, { event: 'warehouse-proven' })
+    else this.o.log('error', trouble, { event: 'warehouse-unproven' })
   }
 
   async told(): Promise<ProofPlace> {
@@ -109,7 +110,9 @@ export abstract class Ground {
     try {
       return await this.#lane.run(() => this.files.check(nonce, text))
     } catch (error) {
-      this.o.log('debug', `the nonce ${nonce} can't be checked: ${messageOf(error)}`)
+      this.o.log('debug', `the nonce ${nonce} can't be checked: ${messageOf(error)}`, {
+        event: 'worker-proof-failed',
+      })
       return 'unknown'
     }
   }

@@ -93,9 +93,10 @@ export class Sweeper {
       }
       if (removed === 0) return
       this.#more = all.length > MOST_A_ROUND
-      log('info', `removed ${removed} left-over paths`)
+      log('info', `removed ${removed} left-over paths`, { event: 'litter-removed' })
     } catch (error) {
-      if (!signal.aborted) log('warn', `the sweep broke off: ${messageOf(error)}`)
+      if (!signal.aborted)
+        log('warn', `the sweep broke off: ${messageOf(error)}`, { event: 'sweep-failed' })
     }
   }
 
@@ -148,7 +149,9 @@ export class Sweeper {
       if (real === null) return true
       const root = within.find((one) => isInside(real, one) && real !== one)
       if (root === undefined) {
-        log('warn', `${path} is left where it is: it lies outside of the allowed directories`)
+        log('warn', `${path} is left where it is: it lies outside of the allowed directories`, {
+          event: 'litter-left',
+        })
         return true
       }
       await rm(real, { recursive: true, force: true })
@@ -158,7 +161,7 @@ export class Sweeper {
       }
       return true
     } catch (error) {
-      log('warn', `${path} can't be removed yet: ${messageOf(error)}`)
+      log('warn', `${path} can't be removed yet: ${messageOf(error)}`, { event: 'litter-left' })
       return false
     }
   }

@@ -65,7 +65,7 @@ export class Losses {
   ended(request: Ended): void {
     const { deaths, list, workers, log } = this.#options
     const { workerId, incarnation, code } = request
-    log('warn', `worker ${workerId} has ended: exit code ${code}`)
+    log('warn', `worker ${workerId} has ended: exit code ${code}`, { event: 'worker-ended' })
     deaths.told(request)
     const worker = workers.takeOut(workerId, incarnation)
     if (worker !== null) this.#bury(worker)
@@ -80,7 +80,9 @@ export class Losses {
   look(): void {
     const { workers, awakeMs, anewMs, log } = this.#options
     for (const worker of workers.takeLost(awakeMs())) {
-      log('warn', `worker ${worker.info.workerId} is lost: not heard of for too long`)
+      log('warn', `worker ${worker.info.workerId} is lost: not heard of for too long`, {
+        event: 'worker-lost',
+      })
       this.#bury(worker)
     }
     for (const worker of workers.stuck(awakeMs())) this.#leaveStuck(worker)

@@ -142,6 +142,7 @@ export class Publisher {
         log(
           'warn',
           `the result of ${queryId} is not in ${publication.location} yet: ${messageOf(error)}`,
+          { event: 'result-unpublished' },
         )
         await pause(clock, RETRY_MS)
       }

@@ -138,7 +138,9 @@ export class QueryHistory implements LogListener {
     } catch (error) {
       // A fresh cluster has no logs yet.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-      log('warn', `old query logs can't be removed: ${messageOf(error)}`)
+      log('warn', `old query logs can't be removed: ${messageOf(error)}`, {
+        event: 'query-log-sweep-failed',
+      })
     }
   }
 
@@ -159,7 +161,9 @@ export class QueryHistory implements LogListener {
         this.#own.delete(name)
       }
     } catch (error) {
-      log('warn', `old parts of the query log can't be removed: ${messageOf(error)}`)
+      log('warn', `old parts of the query log can't be removed: ${messageOf(error)}`, {
+        event: 'query-log-sweep-failed',
+      })
     }
   }
 
@@ -195,7 +199,9 @@ export class QueryHistory implements LogListener {
       this.#forgetOldest()
       isComplete = true
     } catch (error) {
-      log('warn', `the query log can't be read: ${messageOf(error)}`)
+      log('warn', `the query log can't be read: ${messageOf(error)}`, {
+        event: 'query-log-unreadable',
+      })
     }
     this.#readMs = clock.nowMs()
     return isComplete
@@ -214,7 +220,9 @@ export class QueryHistory implements LogListener {
       if (!(error instanceof SpoiltError)) throw error
       // What it holds is told by no other file: it stays for who takes over next, and holds up nothing.
       if (!this.#spoilt.has(name)) {
-        this.#options.log('warn', `queries are missing in the history: ${messageOf(error)}`)
+        this.#options.log('warn', `queries are missing in the history: ${messageOf(error)}`, {
+          event: 'query-history-incomplete',
+        })
       }
       this.#spoilt.add(name)
     }

@@ -117,6 +117,7 @@ export class QueryLog {
       this.dropped += 1
       if ((this.dropped & (this.dropped - 1)) === 0) {
         this.#options.log('warn', 'the query log falls behind: lines are dropped', {
+          event: 'query-log-behind',
           dropped: this.dropped,
         })
       }
@@ -175,6 +176,7 @@ export class QueryLog {
         this.failures += 1
         if ((this.failures & (this.failures - 1)) === 0) {
           log('warn', `the query log can't be written: ${messageOf(error)}`, {
+            event: 'query-log-failed',
             failures: this.failures,
           })
         }
@@ -227,7 +229,9 @@ export class QueryLog {
 
   async #beginAgain(): Promise<void> {
     const { log, onGone } = this.#options
-    log('warn', `${this.path} is gone: somebody has removed it; the query log begins it again`)
+    log('warn', `${this.path} is gone: somebody has removed it; the query log begins it again`, {
+      event: 'query-log-gone',
+    })
     const file = this.#file
     this.#file = null
     this.#bytes = 0

@@ -150,7 +150,9 @@ export class Settler {
         await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, () => look(left)))
         return gone
       } catch (error) {
-        log('warn', `files that a worker has written can't be looked for: ${messageOf(error)}`)
+        log('warn', `files that a worker has written can't be looked for: ${messageOf(error)}`, {
+          event: 'written-files-unproven',
+        })
       }
       await pause(clock, FULL_PAUSE_MS)
       signal.throwIfAborted()
@@ -254,6 +256,7 @@ export class Settler {
         }
         if (signal.aborted || isOver(error)) return
         log('error', `the end of query ${query.queryId} can't be recorded: ${messageOf(error)}`, {
+          event: 'query-end-unrecorded',
           error,
         })
         const message = `the catalog can't record it: ${messageOf(error)}`

@@ -78,6 +78,7 @@ export class TrackerService {
     workers.register(worker, awakeMs())
     if (before?.info.incarnation !== worker.incarnation) {
       log('info', `worker ${worker.workerId} has registered`, {
+        event: 'worker-registered',
         slots: worker.slots,
         host: worker.host,
         tasks: tasks.length,
@@ -155,7 +156,9 @@ export class TrackerService {
     workers.noteStorage(worker, storage, awakeMs())
     const { workerId, host } = worker.info
     const what = storage === null ? 'its storage answers again' : `it gets no queries: ${storage}`
-    this.#options.log('warn', `worker ${workerId} on ${host}: ${what}`)
+    this.#options.log('warn', `worker ${workerId} on ${host}: ${what}`, {
+      event: storage === null ? 'worker-storage-back' : 'worker-storage-lost',
+    })
   }
 
   /** Its process is gone for sure. */

@@ -96,6 +96,7 @@ export class RpcWorkerCalls implements WorkerCalls {
     } catch (error) {
       // Its next report is answered with `forget`, which stops the query as well.
       this.#options.log('warn', `${info.workerId} was not told to stop: ${messageOf(error)}`, {
+        event: 'worker-untold',
         queryId,
       })
     }
@@ -112,6 +113,7 @@ export class RpcWorkerCalls implements WorkerCalls {
       const { queryId } = asked
       const why = messageOf(error)
       this.#options.log('warn', `${info.workerId} did not tell what it has written: ${why}`, {
+        event: 'worker-silent',
         queryId,
       })
       return { is: isForGood(error) ? 'strange' : 'missing', why }
