@@ -5,10 +5,11 @@
  * The election has a clock of its own (lib/ha), since its deadlines hold between processes.
  */
 
+/** A clock that only goes forward, and its timers. */
 export interface Clock {
-  /** Milliseconds with fraction; never goes back. */
+  /** Milliseconds with fraction since some moment of the past; never goes back. */
   nowMs(): number
-  /** Calls `run` once after `delayMs`; the answer cancels it. */
+  /** Calls `run` once after `delayMs`, as soon as may be for 0 or less; calling the function that it gives cancels that. */
   after(delayMs: number, run: () => void): () => void
 }
 

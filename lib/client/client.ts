@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { type Clock, waitingClock } from '../base/time.ts'
+import type { QueryKind, QueryState } from '../rpc/index.ts'
 import { type ClusterKnowledge, NO_KNOWLEDGE } from './cluster.ts'
 import { ClosedError, QueryError } from './errors.ts'
 import { type MasterAddress, Masters } from './masters.ts'
@@ -26,52 +27,68 @@ import { asQueryError, DEFAULT_RETRY, QueryCourse, type RetryOptions } from './q
 import type { RowStream } from './rows.ts'
 import { Wire } from './wire.ts'
 
+/** What a client needs to know; only `masters` has no default. */
 export interface TajoClientOptions {
+  /** Some masters of the cluster, at least one. Others that are active are found by what these say. */
   readonly masters: readonly MasterAddress[]
-  /** Other masters of the same cluster, asked for while none of `masters` is active. */
+  /** Names other masters of the same cluster: called about every 2 s while none of those known is active. It may reject. */
   readonly findMore?: () => Promise<readonly MasterAddress[]>
   /** What is known of the cluster's id; by default all masters are asked before the first call. */
   readonly cluster?: ClusterKnowledge
   /** Default: database `default`, nobody, no variables. */
   readonly session?: Partial<Session>
+  /** Default: `DEFAULT_RETRY`. */
   readonly retry?: Partial<RetryOptions>
+  /** For tests; by default the real time, whose timers keep the process alive. */
   readonly clock?: Clock
+  /** For tests: a number from 0 to 1, which spreads the pauses. Default: `Math.random`. */
   readonly random?: () => number
-  /** Told while no active master is found: what each one said, and for how long already. */
+  /** Called after each round in which no active master was found: with what each one said, by address, and the ms so far. */
   readonly onWaiting?: (said: ReadonlyMap<string, string>, sinceMs: number) => void
 }
 
+/** How far a statement is. */
 export interface Progress {
+  /** The statement's id, for `kill`. */
   readonly queryId: string
-  readonly state: QueryStatus['state']
+  /** How it stands. */
+  readonly state: QueryState
   /** From 0 to 1. */
   readonly progress: number
+  /** Client RPC address of the worker that runs it; null while it waits for one. */
   readonly worker: string | null
 }
 
+/** What one statement may be given beside its text. */
 export interface QueryCallOptions {
-  /** Ends the query in the cluster too. */
+  /** When it aborts, the call rejects with QueryError, kind `killed`, and the query is ended in the cluster too. */
   readonly signal?: AbortSignal
+  /** Called with each status that comes until the result is there: about each 300 ms, for a little more work of the master. */
   readonly onProgress?: (progress: Progress) => void
-  /** Told about each second while it waits for a worker. */
+  /** Called about each second while it waits for a worker. */
   readonly onQueued?: () => void
-  /** Told what holds a change up: another one that it waits for, or why it runs again. */
+  /** Told what holds a change up, each time that it is something else: another change, or why it runs again. */
   readonly onHeldUp?: (why: string) => void
 }
 
+/** What a statement has given. */
 export interface QueryResult {
+  /** The statement's id. */
   readonly queryId: string
   /** `select`: rows stream from a worker. `answer`: rows of the master's own. `change`: a message. */
-  readonly kind: QueryStatus['kind']
+  readonly kind: QueryKind
   /** Empty for a change. */
   readonly columns: readonly Column[]
-  /** Such as `INSERT 5`. */
+  /** What a change has done, such as `INSERT 5`; null for none. */
   readonly message: string | null
-  /** Rows that were changed, where it is known. */
+  /** Of a change: how many rows it has changed; null where that is not known, and for all else. */
   readonly changed: number | null
-  /** It can be called once. Breaking off ends the query. */
+  /**
+   * The rows in batches as they come, to be called once; rows that nobody reads are not computed far ahead. Breaking off the
+   * loop ends the query. Throws QueryError (kind `lost`: the worker died after rows had been handed out) and ClosedError.
+   */
   rows(): AsyncGenerator<readonly Row[], void, void>
-  /** For a result whose rows aren't wanted, or not to their end. */
+  /** For a result whose rows aren't wanted, or not to their end: lets the worker go, and ends the query if it still runs. */
   close(): Promise<void>
 }
 
@@ -80,6 +97,11 @@ const TABLES_AT_ONCE = 200
 const KILL_BUDGET_MS = 5000
 const CALL = { deadlineMs: 10_000, patienceMs: 300 }
 
+/**
+ * It speaks with one cluster, and is meant for many statements at once. Each method looks for the active master as long as
+ * `retry` says. It rejects with NoMasterError when there is none, and with ClosedError when `close` comes first. It rejects
+ * with QueryError where the cluster refuses what is asked (`refused`), or an answer makes no sense (`internal`).
+ */
 export class TajoClient {
   readonly #masters: Masters
   readonly #wire: Wire
@@ -89,7 +111,7 @@ export class TajoClient {
   readonly #ending = new Set<Promise<unknown>>()
   #session: Session
 
-  /** Throws RangeError without a master. */
+  /** Connects to nobody yet. Throws RangeError without a master. */
   constructor(options: TajoClientOptions) {
     this.#clock = options.clock ?? waitingClock
     this.#wire = new Wire(this.#clock)
@@ -108,6 +130,7 @@ export class TajoClient {
     })
   }
 
+  /** What the next statement is sent with: SET, UNSET, `\c` and `use` change it. */
   get session(): Session {
     return this.#session
   }
@@ -123,8 +146,8 @@ export class TajoClient {
   }
 
   /**
-   * Runs one statement; resolves when it is done, a select when its first rows are there.
-   * Rejects with QueryError, NoMasterError, ClosedError.
+   * Runs one statement of at most 200,000 characters; resolves when it is done, a select when its first rows are there. A
+   * change is made once, however often it had to be asked for. Rejects with QueryError, NoMasterError, ClosedError.
    */
   async query(sql: string, options: QueryCallOptions = {}): Promise<QueryResult> {
     const queryId = randomUUID()
@@ -162,18 +185,18 @@ export class TajoClient {
     return result.message
   }
 
-  /** Ends a query, also of another client. False: no master knows it. */
+  /** Ends a query, also of another client; false: no master knows it. Looks for an active master for about 5 s. */
   async kill(queryId: string): Promise<boolean> {
     const answer = await this.#call('client', 'kill', { queryId }, KILL_BUDGET_MS)
     return asStatusOrNull(answer) !== null
   }
 
-  /** They come newest first: running ones and the history. */
+  /** The newest `limit` statements (1 to 10,000), newest first: those that run, and the history. */
   async queries(limit: number): Promise<QueryRecord[]> {
     return listIn<QueryRecord>(await this.#call('client', 'queries', { limit }), 'queries')
   }
 
-  /** As the active master knows them. */
+  /** The workers, as the active master knows them. */
   async workers(): Promise<WorkerRow[]> {
     return listIn<WorkerRow>(await this.#call('client', 'workers', {}), 'workers')
   }
@@ -184,11 +207,12 @@ export class TajoClient {
     return typeof trouble === 'string' ? trouble : null
   }
 
+  /** Lists the names of all databases. */
   async databases(): Promise<string[]> {
     return listIn<string>(await this.#call('catalog', 'databases', {}), 'databases')
   }
 
-  /** Lists those of the session's database by default, by name. It asks piece by piece, so they are not of one moment. */
+  /** Lists all tables of a database, by default of the session's, by name. It asks piece by piece, so they are not of one moment. */
   async tables(database = this.#session.database): Promise<TableDigest[]> {
     const all: TableDigest[] = []
     for (;;) {
@@ -200,7 +224,7 @@ export class TajoClient {
     }
   }
 
-  /** Some of a database's tables, by name, and how many there are in all of those. */
+  /** Lists some of a database's tables by name, and tells how many there are without `offset` and `limit`. */
   async tablesAmong(
     database: string,
     which: TablesAsked,

@@ -62,8 +62,8 @@ export interface ClusterKnowledge {
    */
   instead(answering: string): Promise<string>
   /**
-   * A master of this cluster has answered, for the first time, and that it is the one is known for sure: it was expected,
-   * or all masters have named it. The client's end waits for it; it never rejects.
+   * A master of this cluster has answered, for the first time. That the cluster is the one is known for sure: it was
+   * expected, or all masters have named it. The client's end waits for it; it never rejects.
    */
   confirmed(clusterId: string): Promise<void>
 }
@@ -76,7 +76,10 @@ export const NO_KNOWLEDGE: ClusterKnowledge = {
   confirmed: async () => {},
 }
 
-/** For who knows it for sure. */
+/**
+ * Says that the cluster's id is known for sure. Masters of any other cluster are asked for nothing then. Where all masters are
+ * such, calls reject with QueryError, kind `refused`.
+ */
 export const knownCluster = (clusterId: string): ClusterKnowledge => ({
   ...NO_KNOWLEDGE,
   expected: async () => clusterId,

@@ -1,19 +1,25 @@
 /** What a caller of the client library gets to see: his own mistakes, a cluster without a master, a lost result. */
 import type { QueryErrorKind } from '../rpc/index.ts'
 
+/** A place in a statement. */
 export interface Place {
+  /** From 1. */
   readonly line: number
+  /** From 1, within its line. */
   readonly column: number
 }
 
 export type { QueryErrorKind }
 
-/** Why a statement failed, in a sentence for whoever wrote it. */
+/** Why a statement failed: its `message` is a sentence for whoever wrote the statement. */
 export class QueryError extends Error {
+  /** Whose business it is: the only thing to decide by, since messages may change. */
   readonly kind: QueryErrorKind
-  /** In the statement as it was given; lines and columns count from 1. */
+  /** Where in the statement as it was given; null where that is not known. */
   readonly place: Place | null
+  /** The statement's id, for `kill` and `queries`; null or empty where the failure is no statement's. */
   readonly queryId: string | null
+  /** What is left out of `facts` is null, and `cause` undefined. */
   constructor(
     kind: QueryErrorKind,
     message: string,
@@ -27,9 +33,10 @@ export class QueryError extends Error {
   }
 }
 
-/** What each master said, by address; some messages begin with it themselves. */
+/** What each master said, in one line: `ADDRESS: WORDS; …`. `said` is what `onWaiting` and NoMasterError tell, by address. */
 export const sayings = (said: ReadonlyMap<string, string>): string =>
   [...said]
+    // Some messages begin with the address themselves.
     .map(([address, why]) => (why.startsWith(`${address} `) ? why : `${address}: ${why}`))
     .join('; ')
 
@@ -45,10 +52,11 @@ export const CLIENT_ERRORS = {
 
 /** No active master answered in all the time that was given: whether a change was made is not known. */
 export class NoMasterError extends Error {
+  /** Tells this error from others, also where `instanceof` can't. */
   readonly code = 'NO_MASTER' satisfies keyof typeof CLIENT_ERRORS
   /** What each master said last, by client RPC address. */
   readonly said: ReadonlyMap<string, string>
-  /** `hint`: what to do about it, where that is known. */
+  /** `afterMs`: how long was tried. `hint`: what to do about it; null where nobody knows. */
   constructor(afterMs: number, said: ReadonlyMap<string, string>, hint: string | null = null) {
     const text = `no active master answered within ${(afterMs / 1000).toFixed(1)} s (${sayings(said)})`
     super(hint === null ? text : `${text}: ${hint}`)
@@ -59,7 +67,9 @@ export class NoMasterError extends Error {
 
 /** The client was closed while it was asked for something. */
 export class ClosedError extends Error {
+  /** Tells this error from others, also where `instanceof` can't. */
   readonly code = 'CLOSED' satisfies keyof typeof CLIENT_ERRORS
+  /** The message is always the same. */
   constructor() {
     super('the client is closed')
     this.name = 'ClosedError'

@@ -1,4 +1,6 @@
-/** This is the client library's only door, exported as `tajo-ha/client`. */
+/** This is the client library's only door, exported as `tajo-ha/client`; docs/api/client.md says what each export is. */
+export type { Clock } from '../base/time.ts'
+export type { QueryKind, QueryState } from '../rpc/index.ts'
 export {
   type Progress,
   type QueryCallOptions,
@@ -16,5 +18,15 @@ export {
   sayings,
 } from './errors.ts'
 export type { MasterAddress } from './masters.ts'
-export type { Column, QueryRecord, Row, Session, TableDigest, WorkerRow } from './messages.ts'
+export type {
+  Column,
+  LostAttempt,
+  QueryFailure,
+  QueryRecord,
+  Row,
+  Session,
+  TableDigest,
+  TablesAsked,
+  WorkerRow,
+} from './messages.ts'
 export { DEFAULT_RETRY, type RetryOptions } from './query.ts'

@@ -20,6 +20,7 @@ import { ClosedError, NoMasterError } from './errors.ts'
 import { budgetMs, mayBeAskedAgain, pauseMs, type RetryOptions } from './query.ts'
 import { reachedNobody, type Wire } from './wire.ts'
 
+/** Where one master answers clients. */
 export interface MasterAddress {
   /** `host:port` of tajo.master.client-rpc.address. */
   readonly client: string

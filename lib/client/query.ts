@@ -18,15 +18,20 @@ import { asStatus, asStatusOrNull, type QueryStatus, type Session } from './mess
 import { RowStream, workerIsGone } from './rows.ts'
 import type { Wire } from './wire.ts'
 
+/** For how long a call looks for an active master: `maxNum` × `pauseTimeMs`, each counted as 1 at least. */
 export interface RetryOptions {
   /** tajo.master.ha.client.read.retry.max-num: with the pause it makes the time after which a call is given up. */
   readonly maxNum: number
-  /** tajo.master.ha.client.read.retry.pause-time: the longest pause between two rounds through the masters. */
+  /**
+   * It is tajo.master.ha.client.read.retry.pause-time, ms: the longest pause between two rounds through the masters. The first
+   * pauses are shorter, and each is a quarter more or less by chance.
+   */
   readonly pauseTimeMs: number
-  /** So long is asked when nobody has ever listened at any of the addresses: a cluster that isn't running. */
+  /** So long is asked at most while nobody has ever listened at any of the addresses: a cluster that isn't running. */
   readonly nobodyMs: number
 }
 
+/** What holds where `retry` says nothing else: 120 × 500 ms, and 60,000 ms where nobody has ever listened. */
 export const DEFAULT_RETRY: RetryOptions = { maxNum: 120, pauseTimeMs: 500, nobodyMs: 60_000 }
 
 /** Never zero, so that a wrong setting can't make a call fail in its first failover. */

@@ -13,16 +13,21 @@ import { realClock } from './world/clock.ts'
 import type { Log } from './world/ports.ts'
 import { hostNetwork, hostProcesses } from './world/processes.ts'
 
-/** A member that has joined, the cluster's id and secret, and how to hear that it can't go on. */
+/** What joining gives. */
 export interface Joined {
+  /** This process's seat in the cluster. */
   readonly member: Member
+  /** The cluster's id, the same for ever. */
   readonly clusterId: string
+  /** What all members of the cluster know and nobody else may: the directory's file of mode 0600 holds it. */
   readonly secret: string
 }
 
 /**
- * Starts a keeper and joins the cluster of `options.directory`. Rejects with HaError: BAD_DIRECTORY, BAD_STORAGE,
- * BAD_TIMING, CATALOG_DIFFERS, ADDRESS_IN_USE, KEEPER_FAILED. `onFailure` is called at most once, when the keeper can't be kept alive later.
+ * Starts a keeper and joins the cluster of `options.directory`, which the first member forms. Rejects with HaError:
+ * BAD_DIRECTORY, BAD_STORAGE, BAD_TIMING (M is too short for the storage), CATALOG_DIFFERS, ADDRESS_IN_USE, KEEPER_FAILED.
+ * `onFailure` is called at most once and later: the directory is no longer ours, or the keeper can't be kept alive. The
+ * member is `stopped` then.
  */
 export async function joinElection(
   options: MemberOptions,

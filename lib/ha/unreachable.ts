@@ -2,7 +2,7 @@
 import { inspect } from 'node:util'
 
 /**
- * Behind the last case of a switch over a union: a member that is added later does not compile until it is handled there.
+ * Stands behind the last case of a switch over a union: a member that is added later does not compile until it is handled there.
  * Throws where one comes all the same, which is a mistake of ours or another version's word, with the beginning of what
  * it was.
  */

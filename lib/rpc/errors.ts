@@ -71,6 +71,7 @@ export const QUERY_ERRORS = {
   internal: { sqlState: 'XX000', means: 'It is a mistake in the software.' },
 } as const
 
+/** Whose business a failure is: what each word means is in docs/errors.md, under "What ends a statement". */
 export type QueryErrorKind = keyof typeof QUERY_ERRORS
 export const QUERY_ERROR_KINDS = Object.keys(QUERY_ERRORS) as QueryErrorKind[]
 

@@ -46,6 +46,7 @@ export {
   QUERY_KINDS,
   QUERY_STATE_NAMES,
   type QueryKind,
+  type QueryState,
 } from './query-states.ts'
 export {
   type CallFacts,

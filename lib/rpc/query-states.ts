@@ -12,7 +12,8 @@ const QUERY_STATES = {
   killed: { isOver: true },
 } as const
 
-type QueryState = keyof typeof QUERY_STATES
+/** `queued`: it waits for a worker. `succeeded`, `failed` and `killed` are for good. */
+export type QueryState = keyof typeof QUERY_STATES
 export const QUERY_STATE_NAMES = Object.keys(QUERY_STATES) as QueryState[]
 
 /** How a query may end. */
@@ -20,6 +21,6 @@ export type EndState = {
   [State in QueryState]: (typeof QUERY_STATES)[State]['isOver'] extends true ? State : never
 }[QueryState]
 
-/** `select`: rows come from the worker. `change`: a message is all there is. `answer`: rows come from the master. */
 export const QUERY_KINDS = ['select', 'change', 'answer'] as const
+/** `select`: rows come from the worker. `change`: a message is all there is. `answer`: rows come from the master. */
 export type QueryKind = (typeof QUERY_KINDS)[number]

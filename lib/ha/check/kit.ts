@@ -11,12 +11,15 @@ import type { Disk } from '../world/ports.ts'
 
 /** What one check found. */
 export interface StorageCheck {
+  /** What was checked, in a few words. */
   readonly name: string
+  /** It was found as the protocol needs it. */
   readonly ok: boolean
   /** What was seen, as a sentence. */
   readonly detail: string
   /** How long the call took that the check is about, in ms; null where none was measured. */
   readonly medianMs: number | null
+  /** The same for the slowest twentieth: its 95th percentile. */
   readonly p95Ms: number | null
   /** What would go wrong on a mount that fails it. */
   readonly consequence: string

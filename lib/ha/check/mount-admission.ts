@@ -70,7 +70,7 @@ export class MountStanding {
 
 const textsOf = ({ critical, warnings }: MountAlerts): string[] => [...critical, ...warnings]
 
-/** `tajo.master.ha.unproven-mount`. */
+/** `tajo.master.ha.unproven-mount`: whether a mount that nobody has proven is refused, or used with an alert. */
 export type UnprovenMount = 'refuse' | 'warn'
 
 export interface Admission {

@@ -62,18 +62,21 @@ export type { PeerLines } from './link.ts'
 /** A check that takes longer hangs. An NFS server that was just restarted lets nobody create for up to 90 s. */
 const TRIAL_LIMIT_MS = 30_000
 
-interface StorageReport {
+/** What `checkStorage` has found. */
+export interface StorageReport {
   /** True when every check passed. */
   readonly ok: boolean
+  /** What the directory is mounted from. */
   readonly fileSystem: FileSystem
+  /** Each check, in the order in which they were made. */
   readonly checks: readonly StorageCheck[]
-  /** The smallest step of an mtime that is kept; null when it could not be measured. */
+  /** The smallest step of an mtime that is kept, ms; null when it could not be measured. */
   readonly granularityMs: number | null
-  /** The 95th percentile of the slowest of renewal, look and create is meant, on either host; null when not measured. */
+  /** The 95th percentile of the slowest of renewal, look and create is meant, on either host, ms; null when not measured. */
   readonly p95Ms: number | null
-  /** The smallest monitor interval for that latency. */
+  /** The smallest monitor interval for that latency, ms; null when it was not measured. */
   readonly smallestMonitorMs: number | null
-  /** What the check has proven for masters on several hosts: `whole`, or only as far as one host can tell. */
+  /** How far the check goes: with a peer `whole`; without one as far as this host can tell, of some mounts only for itself. */
   readonly reach: 'whole' | 'as far as one host can tell' | 'this host'
   /** Why a passed check with a peer has left no mark where one is needed; null otherwise. */
   readonly unmarked: string | null
@@ -81,18 +84,23 @@ interface StorageReport {
   readonly takenBack: readonly string[]
 }
 
-interface CheckStorageOptions {
+/** What is to be checked. */
+export interface CheckStorageOptions {
   /** Absolute path of the HA directory. It is made when missing. */
   readonly directory: string
-  /** Line streams of a `check-peer.ts` that was started on the other host with the same directory. */
+  /** Line streams of a `build/lib/ha/check-peer.js` that was started on the other host with the same directory. */
   readonly peer?: PeerLines
-  /** Masters of other hosts are to use it: a local file system can't carry them. A peer says so by itself. */
+  /** Masters of other hosts are to use it: a local file system can't carry them. False by default; a peer says so by itself. */
   readonly severalHosts?: boolean
-  /** The configured monitor interval, which the directory must be fast enough for; left out: not judged. */
+  /** The configured monitor interval, ms, which the directory must be fast enough for; left out: not judged. */
   readonly monitorMs?: number
 }
 
-/** Runs all checks. Rejects HaError BAD_STORAGE where not even a scratch directory can be made, TIMEOUT where that hangs. */
+/**
+ * Tries on a directory whatever the protocol rests on, with a peer on another host what only two hosts can show. It works in
+ * a scratch directory in there, which it removes unless the mount hangs, and gives each check 30 s. A check that fails rejects nothing: the report
+ * tells it. Rejects with HaError: BAD_STORAGE where not even a scratch directory can be made, TIMEOUT where that hangs.
+ */
 export async function checkStorage(options: CheckStorageOptions): Promise<StorageReport> {
   const { directory, peer, severalHosts = false, monitorMs } = options
   // Listened to from the start: a stream of lines that ends unheard never seems to end.

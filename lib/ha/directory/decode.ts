@@ -155,7 +155,10 @@ export function generationOf({ generation }: { readonly generation?: number }): 
   return Number.isSafeInteger(generation) ? Math.max(1, generation ?? 1) : 1
 }
 
-/** Null for a torn or foreign text; of a newer version too, which the caller has refused. */
+/**
+ * Reads the text of the file CLUSTER_FILE, also one of a newer format, which whoever acts on it has to refuse by itself. It
+ * is null for a torn or foreign text.
+ */
 export const decodeClusterLoosely = (text: string): ClusterFile | null =>
   decode<ClusterFile>(text, CLUSTER)
 

@@ -18,12 +18,15 @@ import type { Clock, Disk } from '../world/ports.ts'
 import { hostProcesses } from '../world/processes.ts'
 import { Looker } from './look.ts'
 
+/** An order to a master, for when the network to it is cut. */
 export interface DirectoryOrder {
   /** Umbilical address of the master that is to carry it out. */
   readonly to: string
   /** The newest term when it was given. */
   readonly term: number
+  /** Who gave it, for the history. */
   readonly by: string
+  /** What is to be done: as `Member.handOver` and `Member.takeOver`. */
   readonly order:
     | { readonly name: 'handOver'; readonly successor: string | null; readonly force: boolean }
     | { readonly name: 'takeOver'; readonly force: boolean }
@@ -74,17 +77,23 @@ function parsed(text: string): Readonly<Record<string, unknown>> | null {
   }
 }
 
-interface Giving {
+/** How long an order is waited for. */
+export interface OrderOptions {
+  /** Whose `pollMs` is the time between two looks for the answer. */
   readonly timing: Timing
-  /** Given up then, ms. */
+  /** After so long it is given up. */
   readonly limitMs: number
 }
 
-/** Resolves when that master says that it is done. Rejects with its refusal, UNSAFE where the order finds no room, TIMEOUT, or DiskError. */
+/**
+ * Gives an order to a master through the shared directory, and resolves when that master says that it is done. Rejects with
+ * HaError, which is the master's refusal under its code, or one of three. UNSAFE: the order finds no room, or the storage is
+ * read-only. TIMEOUT: no answer comes within `limitMs`. BAD_DIRECTORY: no cluster is there. Else it rejects with DiskError.
+ */
 export async function giveDirectoryOrder(
   directory: string,
   order: Omit<DirectoryOrder, 'term'>,
-  giving: Giving,
+  giving: OrderOptions,
 ): Promise<void> {
   const disk = openDisk(directory)
   const { newest } = await new Looker(disk, hostProcesses(), null).look()
@@ -108,7 +117,7 @@ async function replyTo(
   disk: Disk,
   clock: Clock,
   id: string,
-  { timing, limitMs }: Giving,
+  { timing, limitMs }: OrderOptions,
 ): Promise<OrderReply> {
   const untilMs = clock.nowMs() + limitMs
   while (clock.nowMs() < untilMs) {

@@ -37,7 +37,9 @@ import { removeAllReserves } from './reserve-leftovers.ts'
 import { recordServed, toolHolder } from './tool-term.ts'
 import { sweepTerm } from './void-terms.ts'
 
-interface Format {
+/** How a directory is formatted. */
+export interface FormatOptions {
+  /** By which it is judged whether masters live. */
   readonly timing: Timing
   /** Who asks, for the history. */
   readonly by: string
@@ -45,13 +47,18 @@ interface Format {
   readonly catalogTerm?: number
   /** The cluster that the catalog says it belongs to: the last thing that may still tell the id. */
   readonly catalogCluster?: string | null
+  /** Hears what is waited for. */
   readonly log: Log
 }
 
-/** Rejects UNSAFE naming the masters that live, or when another master claims meanwhile. */
+/**
+ * Clears an HA directory, which keeps its history and the cluster's id. `epoch` is the term under which that was done: the next
+ * master's is above it. Rejects with HaError UNSAFE naming the masters that live, or when another master claims meanwhile. It
+ * rejects with BAD_DIRECTORY where the directory is missing or of a newer version, and else with DiskError.
+ */
 export async function formatDirectory(
   directory: string,
-  { timing, by, log, catalogTerm = 0, catalogCluster = null }: Format,
+  { timing, by, log, catalogTerm = 0, catalogCluster = null }: FormatOptions,
 ): Promise<{ epoch: number }> {
   const disk = openDisk(directory)
   await refuseUnknown(disk, directory)
@@ -89,7 +96,7 @@ async function refuseUnknown(disk: Disk, directory: string): Promise<void> {
   if (text !== 'missing') refuseNewer(text, `${directory}/${CLUSTER_FILE}`)
 }
 
-interface Take extends Format {
+interface Take extends FormatOptions {
   readonly term: number
   readonly newest: number
   readonly cluster: Pick<TermRecord, 'clusterId' | 'generation'>

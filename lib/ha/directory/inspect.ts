@@ -24,7 +24,11 @@ import { Looker } from './look.ts'
 import { readPast } from './past.ts'
 import { type Peer, Peers } from './peers.ts'
 
-/** Watches for `watchMs` and tells who lives. Rejects with DiskError where the directory can't be read. */
+/**
+ * Watches a directory for `watchMs` and tells who lives there; with 0 it is one glance, from which nobody's silence is known.
+ * Nothing is written. Rejects with DiskError where the directory can't be read, HaError BAD_DIRECTORY where its cluster file
+ * is torn, foreign or of a newer version.
+ */
 export async function inspectDirectory(
   directory: string,
   { watchMs }: { watchMs: number },
@@ -144,18 +148,35 @@ export async function readMembers(directory: string): Promise<readonly Addresses
   return all.map(({ addresses }) => addresses).filter(({ umbilical }) => umbilical !== '')
 }
 
-/** Newest first. Rejects with DiskError. */
+/**
+ * Tells how the newest `limit` terms began and served, newest first. Numbers that nobody ever held are left out, and where
+ * there are many, old ones that never served. A directory without a history has none. Rejects with DiskError.
+ */
 export const readDirectoryHistory = (directory: string, limit: number): Promise<HistoryEntry[]> =>
   readHistory(openDisk(directory), limit)
 
-/** The terms up to `upTo` that have served, newest first, and whether any below it has left a record. Rejects with DiskError. */
-export const readServedTerms = (directory: string, upTo: number) =>
-  servedTerms(openDisk(directory), upTo)
+/**
+ * The terms up to `upTo` that have served, newest first (`served`), and whether any below it has left a record (`recorded`).
+ * Rejects with DiskError.
+ */
+export const readServedTerms = (
+  directory: string,
+  upTo: number,
+): Promise<{ recorded: boolean; served: number[] }> => servedTerms(openDisk(directory), upTo)
 
-/** What a term that has served says of its catalog, and whether it was formatHA's. Rejects with DiskError. */
-export const readServedRecord = (directory: string, term: number) =>
-  servedRecord(openDisk(directory), term)
-/** The cluster's id, or null where no master has been started yet. Rejects with DiskError, or BAD_DIRECTORY. */
+/**
+ * Tells what the service kept under a term, in its own words, and whether the term was a format's. `note` is null where the
+ * service told nothing or the term has not served. Rejects with DiskError.
+ */
+export const readServedRecord = (
+  directory: string,
+  term: number,
+): Promise<{ note: string | null; isFormat: boolean }> => servedRecord(openDisk(directory), term)
+
+/**
+ * The cluster's id, or null where no master has been started yet. Rejects with DiskError, or HaError BAD_DIRECTORY where the
+ * cluster file is torn, foreign or of a newer version.
+ */
 export async function readClusterId(directory: string): Promise<string | null> {
   const text = await openDisk(directory).read('inspect', CLUSTER_FILE)
   return text === 'missing' ? null : decodeCluster(text, `${directory}/${CLUSTER_FILE}`).clusterId
@@ -168,9 +189,9 @@ export async function readSecret(directory: string): Promise<string | null> {
 }
 
 /**
- * For a master that uses the directory alone: what it may make anew there, a file called `name`. Rejects BAD_DIRECTORY
- * where terms have been and no format came after them: then that file was removed. Gives the id that a format has kept,
- * null where there is none.
+ * It is asked by a master that uses the directory alone and finds no file `name` there. It resolves where that may be made, to
+ * the cluster's id that a format has kept, or null where there is none. Rejects with HaError BAD_DIRECTORY where terms have
+ * been and no format came after them, since that file was removed then. Else it rejects with DiskError.
  */
 export async function requireNew(directory: string, name: string): Promise<string | null> {
   const { newest, mark } = await readPast(openDisk(directory), 'inspect')

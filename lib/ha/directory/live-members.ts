@@ -13,23 +13,26 @@ import { hostProcesses } from '../world/processes.ts'
 import { Looker } from './look.ts'
 import { Peers } from './peers.ts'
 
-interface Judgement {
+/** Which masters of a directory live. */
+export interface LiveMembers {
   /** Addresses of the masters that live. */
   readonly live: readonly string[]
   /** The last active master where only its silence says that it is over: it may be frozen or cut off, and go on. */
   readonly unproven: string | null
+  /** The newest term; 0 for none. */
   readonly newest: number
 }
 
 /**
- * Nobody in a directory that no master has joined. `onPatience` hears after each look how long a silence has to last,
- * by the periods of whoever is on file. Rejects with DiskError.
+ * Resolves once a master is seen to live, or none does: every heartbeat is released, proven dead, or was still for the
+ * patience. At once and with nobody for a directory that no master has joined. `onPatience` hears after each look for how
+ * many ms a silence has to last, by the periods of whoever is on file. Rejects with DiskError.
  */
 export async function liveMembers(
   directory: string,
   timing: Timing,
   onPatience: (patienceMs: number) => void,
-): Promise<Judgement> {
+): Promise<LiveMembers> {
   const disk = openDisk(directory)
   if ((await disk.list('inspect', ACTIVE_DIR)) === 'missing') {
     return { live: [], unproven: null, newest: 0 }
@@ -53,7 +56,7 @@ export async function judgeMembers(
     /** Whose life is of interest; left out: everybody's. */
     readonly counts?: (holder: Holder) => boolean
   } = { clock: realClock, processes: hostProcesses() },
-): Promise<Judgement> {
+): Promise<LiveMembers> {
   const own = periodsOf(timing)
   const looker = new Looker(disk, processes, own)
   const peers = new Peers(disk, clock, processes)

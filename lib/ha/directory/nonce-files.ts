@@ -9,6 +9,7 @@
  * heartbeat and its reserve: that something new can be written there, and how much room is left. One small file is made, filled and removed
  * each time, since a file that is there already can be renewed on a full disk.
  */
+import type { NonceCheck } from '../rules/contest-state.ts'
 import { judgeSpace, type Need, NOTHING_LOW, type SpaceReport } from '../rules/space.ts'
 import { comesOfNoSpace, DiskError, messageOf } from '../words/errors.ts'
 import { makeDirs } from '../world/directories.ts'
@@ -18,25 +19,29 @@ import type { Disk } from '../world/ports.ts'
 const NAME = 'proof'
 const BYTES = 4096
 
+/** Proves now and then that something new can be written into a directory, for a process that takes part in no election. */
 export class DirectoryProof {
   readonly #directory: string
   readonly #disk: ReturnType<typeof openDisk>
   readonly #needBytes: () => Promise<number>
   #report: SpaceReport | null = null
 
-  /** `needBytes`: what the next checkpoint of whatever is kept there takes. */
+  /** `needBytes`: how much room the next checkpoint of whatever is kept there takes. Nothing is touched before `prove`. */
   constructor(directory: string, needBytes: () => Promise<number>) {
     this.#directory = directory
     this.#disk = openDisk(directory)
     this.#needBytes = needBytes
   }
 
-  /** It is null before the first proof. */
+  /** What the last proof has found of the room in the directory; null before the first one. */
   get space(): SpaceReport | null {
     return this.#report
   }
 
-  /** Rejects with DiskError; that there is no room is told by `space` as well. */
+  /**
+   * Makes a small file, fills it and removes it. Rejects with DiskError: ENOENT where the directory is gone; that there is no
+   * room is told by `space` as well.
+   */
   async prove(): Promise<void> {
     const space = await this.#disk.space()
     const need: Need = { bytes: BYTES + (await this.#needBytes()), files: 2 }
@@ -68,42 +73,42 @@ export class DirectoryProof {
   }
 }
 
-/** What an exclusive create of another's nonce has found: the name is there (one directory), or could be made (two). */
-export type NonceCheck = 'exists' | 'created' | 'unknown'
-
-/** How the directory of nonces is made: `path` names the one that it lies in, and only what is below `below` is made. */
+/** How the directory of nonces is made where it is missing. */
 export interface MadeThrough {
+  /** Absolute path of the directory that it lies in, which is made too. */
   readonly path: string
+  /** A parent of that one, which is not made: it may be on a mount that is gone. */
   readonly below: string
 }
 
+/** Files named by a nonce, by which two processes find out whether what each calls the directory is one and the same. */
 export class NonceFiles {
   readonly #disk: Disk
   readonly #name: string
   readonly #missed = new Set<string>()
 
   /**
-   * The nonces are kept in `name`, in `directory` (absolute). Nothing is touched before the first call; all reject with the system's
-   * error.
+   * The nonces are kept in `name`, in `directory` (absolute). Nothing is touched before the first call; all calls reject with
+   * DiskError, `make` with the system's error where a directory can't be made.
    */
   constructor(directory: string, name: string) {
     this.#disk = openDisk(directory)
     this.#name = name
   }
 
-  /** Makes the nonce, and the directories that are missing. */
+  /** Makes the nonce's file with that text, if there is none of that name, and the directories that are missing. */
   async make(nonce: string, text: string, made: MadeThrough): Promise<void> {
     if (await this.add(nonce, text)) return
     await makeDirs(`${made.path}/${this.#name}`, 0o777, made.below)
     if (!(await this.add(nonce, text))) throw new Error(`${this.#name} can't be made`)
   }
 
-  /** Makes the nonce, and no directory; false where the directory of the nonces isn't there. */
+  /** The same without making a directory; false where the directory of the nonces isn't there. */
   async add(nonce: string, text: string): Promise<boolean> {
     return (await this.#disk.create('contest', this.#at(nonce), text)) !== 'missing'
   }
 
-  /** Is that nonce here? */
+  /** Whether that nonce is here. An absence that a file system remembers (NFS: half a minute) is not believed. */
   async has(nonce: string): Promise<boolean> {
     if (this.#missed.has(nonce)) return (await this.list())?.includes(nonce) ?? false
     if ((await this.#disk.glimpse('contest', this.#at(nonce))) !== 'missing') return true
@@ -111,18 +116,19 @@ export class NonceFiles {
     return (await this.list())?.includes(nonce) ?? false
   }
 
-  /** Null: there is no directory of nonces. */
+  /** The nonces that are here; null: there is no directory of nonces. */
   async list(): Promise<string[] | null> {
     const names = await this.#disk.list('contest', this.#name)
     return names === 'missing' ? null : names
   }
 
-  /** Null: it isn't here. */
+  /** A nonce's text; null: it isn't here. */
   async read(nonce: string): Promise<string | null> {
     const text = await this.#disk.read('contest', this.#at(nonce))
     return text === 'missing' ? null : text
   }
 
+  /** Removes a nonce, if it is here. */
   async remove(nonce: string): Promise<void> {
     await this.#disk.unlink('contest', this.#at(nonce))
   }

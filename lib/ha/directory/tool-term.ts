@@ -30,12 +30,15 @@ import { endBelow } from './end-below.ts'
 import { Counter, Heartbeat } from './heartbeat.ts'
 import { Looker } from './look.ts'
 
+/** In whose name a tool takes a term. */
 export interface ToolTerm {
   /** What the history calls the holder. */
   readonly tool: string
   /** Who asked for it. */
   readonly by: string
+  /** By which it renews the term, and judges who lives. */
   readonly timing: Timing
+  /** Hears what is waited for, and of renewals that fail. */
   readonly log: Log
 }
 
@@ -45,9 +48,10 @@ const STEP_MS = 1000
 const CLAIMS = 10
 
 /**
- * Holds the next term while `work` runs, which answers what the service keeps from now on, for the term's record. Rejects
- * UNSAFE where a master serves, TIMEOUT where none does and yet no term could be had, NOT_ACTIVE where a master took over
- * meanwhile: then what was done may count for nothing. `work`'s own error ends the term.
+ * Holds the next term while `work` runs, which answers what the service keeps from now on, for the term's record; gives that
+ * term. Rejects with HaError UNSAFE where a master serves, and with TIMEOUT where none does and yet no term could be had.
+ * It rejects with NOT_ACTIVE where a master took over meanwhile: then what was done may count for nothing. `work`'s own error
+ * ends the term and is thrown; a call on the directory that fails rejects with DiskError.
  */
 export async function inToolTerm(
   directory: string,

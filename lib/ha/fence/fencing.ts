@@ -23,9 +23,11 @@ type FencingMethod =
     }
   | { readonly kind: 'shell'; readonly text: string; readonly command: string }
 
-interface FenceOptions {
+/** How `fence` does it. */
+export interface FenceOptions {
+  /** Hears of each attempt. */
   readonly log: Log
-  /** For each method; 10 s when left out. */
+  /** How long each method may take, ms; 10,000 when left out. */
   readonly timeoutMs?: number
   /** Options for ssh, such as `-i /path/key`: they can't switch host keys or batch mode off. */
   readonly sshOptions?: readonly string[]
@@ -33,10 +35,12 @@ interface FenceOptions {
   readonly env?: NodeJS.ProcessEnv
   /** This is the boot that we ourselves run in; the kernel is asked for it when it is left out. */
   readonly ownBootId?: string
+  /** For tests: instead of Node's own. */
   readonly spawn?: typeof nodeSpawn
 }
 
-interface FenceResult {
+/** What came of fencing. */
+export interface FenceResult {
   /** True only when the target is proven dead. */
   readonly fenced: boolean
   /** The method that proved it, or null. */
@@ -49,7 +53,10 @@ const ALLOWED = 'allowed are sshfence, sshfence([user][:port]) and shell(command
 
 const DEFAULT_TIMEOUT_MS = 10_000
 
-/** Reads the setting: one method a line; blank lines and lines that begin with `#` are skipped. Throws Error. */
+/**
+ * Reads a list of fencing methods, one a line; blank lines and lines that begin with `#` are skipped. Throws Error that names
+ * the line that is none of `sshfence`, `sshfence(user:port)` and `shell(command)`.
+ */
 export function parseFencingMethods(text: string): string[] {
   return text.split('\n').flatMap((raw, index) => {
     const line = raw.trim()
@@ -76,7 +83,10 @@ export function parseFencingMethod(text: string, where: string): FencingMethod {
   return { kind: 'sshfence', text, user: login[1] ?? null, port }
 }
 
-/** Tries to prove that `target` is dead, killing it where that is needed. Rejects only for a malformed method. */
+/**
+ * Tries the methods in turn until one proves that `target` is dead, killing it where that is needed. Rejects only with Error
+ * for a malformed method, before any is tried.
+ */
 export async function fence(
   methods: readonly string[],
   target: Holder,

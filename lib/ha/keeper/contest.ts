@@ -8,7 +8,7 @@
  * the other could create proves two directories only while its own file is still there: somebody may remove files of any
  * kind.
  */
-import type { Check, ContestEffect, Delivery } from '../rules/contest-state.ts'
+import type { ContestEffect, Delivery, NonceCheck } from '../rules/contest-state.ts'
 import { messageOf } from '../words/errors.ts'
 import { CONTEST_DIR } from '../words/layout.ts'
 import { pause } from '../world/clock.ts'
@@ -64,7 +64,7 @@ export class ContestWork {
   }
 
   /** What an exclusive create of that name finds. Never rejects. */
-  async try({ nonce, from }: ContestEffect & { do: 'contest-try' }): Promise<Check> {
+  async try({ nonce, from }: ContestEffect & { do: 'contest-try' }): Promise<NonceCheck> {
     const check = (await this.#timed('try', () => this.#try(nonce, from))) ?? 'unknown'
     // Before the answer, since the file goes with it.
     if (check === 'exists') this.#lateListing = await this.#judgeListing(nonce)
@@ -90,7 +90,7 @@ export class ContestWork {
     return again
   }
 
-  async #try(nonce: string, from: string): Promise<Check> {
+  async #try(nonce: string, from: string): Promise<NonceCheck> {
     const { disk } = this.#o
     try {
       if ((await this.#create(nonce, '')) === 'created') {

@@ -19,14 +19,17 @@ import type { Disk, Log } from '../world/ports.ts'
 export interface MountPlace {
   /** As it is called. */
   readonly directory: string
-  /** Without symbolic links, as it was when it was joined. */
+  /** Without symbolic links, as it was then. */
   readonly path: string
+  /** The mount that it is on; null where the kernel's table doesn't have it. */
   readonly mount: Mount | null
+  /** Number of its device, as stat tells it. */
   readonly device: number
+  /** Number of its inode. */
   readonly inode: number
 }
 
-/** Rejects with the system's error. */
+/** Where a directory is at this moment. Rejects with the system's error. */
 export async function placeOf(directory: string): Promise<MountPlace> {
   const path = await realpath(directory)
   const { dev: device, ino: inode } = await stat(path)
@@ -49,11 +52,13 @@ function mountAt(path: string): Mount | null {
   return found
 }
 
+/** Whether a directory is still the one that was joined, though its path goes on to answer. */
 export class MountWatch {
   readonly #log: Log
   readonly #words: MountWords
   #joined: MountPlace
 
+  /** `joined`: `placeOf` the directory at that time. `words`: those of a master by default. */
   constructor(joined: MountPlace, log: Log, words: MountWords = OF_THE_ELECTION) {
     this.#log = log
     this.#words = words
@@ -66,7 +71,11 @@ export class MountWatch {
     return `${device} ${mount?.mountId ?? ''} ${path}`
   }
 
-  /** What has become of the mount, as a sentence; null while it shows the directory that was joined. Never rejects. */
+  /**
+   * What has become of the mount, as a sentence; null while it shows the directory that was joined, or can't be judged.
+   * `isOurs`: whether what the path shows now is that directory; asked only where the mount or the inode is another one.
+   * Never rejects.
+   */
   async trouble(isOurs: () => Promise<boolean>): Promise<string | null> {
     try {
       return await this.#trouble(isOurs)
@@ -116,7 +125,9 @@ export class MountWatch {
 
 /** Who watches, and what does not happen while it is gone; for people. */
 export interface MountWords {
+  /** Who has joined the directory, such as `this master`. */
   readonly who: string
+  /** A clause: what does not happen until the mount is back. */
   readonly meanwhile: string
 }
 

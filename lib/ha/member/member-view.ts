@@ -61,6 +61,6 @@ function activeSelf({ self, hostname }: ViewFacts['start']): PeerView {
   }
 }
 
-/** Another master of this very host opens what it will serve. */
+/** Whether another master of this very host opens what it will serve at this moment. */
 export const opensBeside = ({ opening, active, self }: MemberView): boolean =>
   opening && active !== null && kernelOf(active.network ?? '') === kernelOf(networkOf(self))

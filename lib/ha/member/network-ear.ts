@@ -25,6 +25,7 @@ import type { Clock } from '../world/ports.ts'
 
 /** Somebody to ask. */
 export interface Target {
+  /** What it is. */
   readonly kind: Kind
   /** `host:port`, or a witness's host. */
   readonly address: string
@@ -32,19 +33,22 @@ export interface Target {
   readonly network: string | null
 }
 
-/** `refused`: something there answered, but not the one that was asked for. */
+/** What came of a request. `refused`: something there answered, but not the one that was asked for. */
 export type Answer = 'answered' | 'refused' | 'silent'
 
-interface EarPorts {
+/** What an ear needs of the world. */
+export interface NetworkEarPorts {
   /** Any monotonic one: what is told counts from the moment of telling (`onClock`). */
   readonly clock: Pick<Clock, 'nowMs' | 'after'>
+  /** The member's own. */
   readonly timing: Timing
-  /** Of this host. */
+  /** The network that this host is on (`hostNetwork`). */
   readonly network: string
   /** One request of its own. Never rejects, and resolves within about `limitMs`. */
   readonly ask: (target: Target, limitMs: number) => Promise<Answer>
-  /** Since when the stream that is silent longest has been so, if that is more than `limitMs`. */
+  /** Since when the stream that is silent longest has been so, if that is more than `limitMs`; null where none is. */
   readonly quietSinceMs: (limitMs: number) => number | null
+  /** Hears each measure: what `Member.hears` takes. */
   readonly tell: (hearing: Hearing) => void
 }
 
@@ -74,8 +78,9 @@ const newEar = (): Ear => ({
   silentSinceMs: null,
 })
 
+/** A member's own measure of the network: whom its requests reach, and who answers them. */
 export class NetworkEar {
-  readonly #ports: EarPorts
+  readonly #ports: NetworkEarPorts
   readonly #ears: Record<Kind, Ear> = {
     worker: newEar(),
     witness: newEar(),
@@ -98,7 +103,8 @@ export class NetworkEar {
   #tickMs = Number.NEGATIVE_INFINITY
   #cancel = (): void => {}
 
-  constructor(ports: EarPorts) {
+  /** Asks nobody before `follow`. */
+  constructor(ports: NetworkEarPorts) {
     this.#ports = ports
   }
 
@@ -126,7 +132,7 @@ export class NetworkEar {
     if (news) this.suspect(this.#ports.clock.nowMs())
   }
 
-  /** Somebody may not be heard any more; the last sign of life was at `sinceMs`. */
+  /** Somebody may not be heard any more; the last sign of life was at `sinceMs` of its clock. It measures until all is calm. */
   suspect(sinceMs: number): void {
     if (this.#stopped) return
     this.#suspectedMs = Math.min(this.#suspectedMs, sinceMs)
@@ -134,7 +140,7 @@ export class NetworkEar {
     if (!this.#measuring) this.#begin()
   }
 
-  /** The keeper needs a measure, by requests that are sent from now on. */
+  /** Whether the election needs a measure, by requests that are sent from now on: what `Member.onMeasure` tells. */
   want(wanted: boolean): void {
     this.#wanted = wanted
     if (!wanted || this.#stopped) return
@@ -145,6 +151,7 @@ export class NetworkEar {
     }
   }
 
+  /** Asks nobody any more, and tells nothing. */
   close(): void {
     this.#stopped = true
     this.#cancel()

@@ -9,47 +9,59 @@ import type { Timing } from './timing.ts'
 
 /** A term that a master serves now, and by which process. */
 export interface Held {
+  /** Its number. */
   readonly term: number
-  /** `processText` of the holder's master. */
+  /** The holder's master: its boot id, pid and start time in clock ticks, with blanks between. */
   readonly by: string
 }
 
 /** What a master tells another of itself and of its directory. */
 export interface ContestFacts {
-  /** Umbilical address. */
+  /** Its umbilical address. */
   readonly address: string
+  /** The cluster that it has joined. */
   readonly clusterId: string
   /** Absolute path of the HA directory there. */
   readonly directory: string
+  /** Its `MemberOptions.self.priority`. */
   readonly priority: number
-  /** Which process it is (`processText`), and how often its mount has changed under it. */
+  /** Which process it is, in the words of `Held.by`. */
   readonly by: string
+  /** How often its mount has changed under it. */
   readonly mount: number
   /** The newest term that is known to have served in its directory; 0 for none. */
   readonly served: number
-  /** Null while it serves none. */
+  /** The term that it serves; null while it serves none. */
   readonly holds: Held | null
 }
 
 /** What has come of the nonces that one side has made. */
 export interface Told extends ContestFacts {
-  /** Of the writer's own nonces. */
+  /** What came of the writer's own nonces. */
   readonly mine: Side
-  /** With whom: `incarnationOf` the reader, as the writer knows it; null where it doesn't yet. */
+  /** The reader as the writer knows it, its `by` and `mount` with a blank between; null where it doesn't know it yet. */
   readonly toward: string | null
 }
 
-/** `nonce`: the name of the file that has been created; null where the facts alone are told. */
+/**
+ * What a master writes to another to find out whether both have one directory. The library makes it; whoever uses it delivers
+ * it as it is (`Member.onLetter`, `Member.letter`).
+ */
 export interface Letter extends Told {
+  /** The name of the file that the writer has created; null where the facts alone are told. */
   readonly nonce: string | null
 }
 
-/** What the exclusive create of the other's nonce has found. */
-export type Check = 'exists' | 'created' | 'unknown'
+/**
+ * What an exclusive create of another's nonce has found: the name is there (`exists`: one directory), or could be made
+ * (`created`: two). `unknown`: it shows nothing.
+ */
+export type NonceCheck = 'exists' | 'created' | 'unknown'
 
-/** `check`: null where no nonce was told. */
+/** The answer to a letter. */
 export interface LetterReply extends Told {
-  readonly check: Check | null
+  /** What the create of the letter's nonce has found; null where the letter has none. */
+  readonly check: NonceCheck | null
 }
 
 /** What has become of a letter. */
@@ -75,7 +87,8 @@ export interface Mismatch {
   readonly sinceMs: number
 }
 
-type Side = 'open' | Check
+/** What came of the nonces of one side; `open`: nothing yet. */
+export type Side = 'open' | NonceCheck
 
 export interface ContestPeer {
   readonly address: string

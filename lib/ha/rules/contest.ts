@@ -20,7 +20,6 @@
  */
 import { unreachable } from '../unreachable.ts'
 import {
-  type Check,
   type ContestEffect,
   type ContestFacts,
   type ContestPeer,
@@ -31,6 +30,7 @@ import {
   type Letter,
   type LetterReply,
   type Mismatch,
+  type NonceCheck,
   type Own,
   openLimitMs,
   type Told,
@@ -104,7 +104,7 @@ export class Contest {
     else this.effects.push({ do: 'contest-try', id, from: address, nonce })
   }
 
-  onChecked(id: number, from: string, check: Check): void {
+  onChecked(id: number, from: string, check: NonceCheck): void {
     this.#answer(id, from, check)
   }
 
@@ -294,7 +294,7 @@ export class Contest {
     this.effects.push({ do: 'contest-send', id: call.id, to: address, letter })
   }
 
-  #answer(id: number, to: string, check: Check | null): void {
+  #answer(id: number, to: string, check: NonceCheck | null): void {
     const peer = this.#peer(to) ?? this.#newPeer(to, false)
     this.effects.push({ do: 'contest-answer', id, reply: { ...this.#said(peer), check } })
   }

@@ -6,7 +6,7 @@ import type { Proof } from '../directory/hand-over-proof.ts'
 import type { Publication } from '../directory/network-publication.ts'
 import type { ToKeeper, ToMaster } from '../words/messages.ts'
 import type { LogFacts, LogLevel } from '../world/ports.ts'
-import type { Check, ContestEffect } from './contest-state.ts'
+import type { ContestEffect, NonceCheck } from './contest-state.ts'
 import type { Release } from './elector-phases.ts'
 import type { Candidate, State } from './elector-state.ts'
 import type { Cause, TakeOver } from './take-over.ts'
@@ -83,7 +83,7 @@ export type Input =
       readonly type: 'contest-checked'
       readonly id: number
       readonly from: string
-      readonly check: Check
+      readonly check: NonceCheck
     }
   | { readonly type: 'master-gone' }
   | { readonly type: 'pong' }

@@ -13,8 +13,10 @@
 import type { Timing } from './timing.ts'
 
 export const KINDS = ['worker', 'witness', 'master'] as const
+/** Who is asked over the network: a worker, a witness (an address that belongs to no member), another master. */
 export type Kind = (typeof KINDS)[number]
 
+/** Which kinds are heard. */
 export type Rank = Readonly<Record<Kind, boolean>>
 
 export const NOTHING: Rank = { worker: false, witness: false, master: false }
@@ -66,15 +68,19 @@ export interface Hearing {
   readonly sinceMs: number
   /** Requests are being sent every P; at rest what was heard last stands. */
   readonly measuring: boolean
+  /** When this was found out: the moment from which the other times are told. */
   readonly madeMs: number
-  /** The same for the workers of each other network: `null` is that of those who have not told theirs. */
+  /** The same for the workers of each other network. */
   readonly workersHeard: readonly WorkersHeard[]
   /** On the active: the workers that have registered. */
   readonly workers: readonly KnownWorker[]
 }
 
-interface WorkersHeard {
+/** When workers of one network were heard. */
+export interface WorkersHeard {
+  /** That network (`Holder.network`); null for those that have not told theirs. */
   readonly network: string | null
+  /** When the newest request that one of them has answered was sent. */
   readonly heardMs: number
 }
 

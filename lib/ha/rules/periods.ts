@@ -43,19 +43,19 @@ function slowBeside(holder: Holder | null, paceMs: number): string | null {
   return `the shared directory is slow on this host: the smallest monitor interval that it can keep is ${paceMs} ms, and the active master ${holder.address} has ${monitorMs} ms, so this host notices its loss by the periods of ${paceMs} ms only. Raise tajo.master.ha.monitor.interval on all masters, or mend the mount`
 }
 
-/** Milliseconds; the letters are those of docs/ha-protocol.md. */
+/** The periods by which a term is kept and judged, in ms: its holder's. The letters are those of docs/ha-protocol.md. */
 export interface Periods {
-  /** M. */
+  /** M, the monitor interval. */
   readonly monitorMs: number
-  /** P. */
+  /** P, between two renewals. */
   readonly renewMs: number
-  /** D. */
+  /** D, for which the holder acts after the start of a renewal. */
   readonly deadlineMs: number
-  /** T. */
+  /** T, after which an unchanged heartbeat has expired. */
   readonly patienceMs: number
-  /** Q. */
+  /** Q, between two looks. */
   readonly pollMs: number
-  /** S. */
+  /** S, which a successor waits where nothing proves the holder dead. */
   readonly settleMs: number
 }
 

@@ -5,19 +5,27 @@
  */
 import type { Space } from '../world/ports.ts'
 
+/** How much room is taken by what comes next: a claim, the opening after it and its next checkpoint. */
 export interface Need {
+  /** In bytes. */
   readonly bytes: number
+  /** How many files. */
   readonly files: number
 }
 
+/** What is short: below the need or 2 % of the file system, and until there is half as much again. */
 export interface Low {
+  /** Bytes are. */
   readonly bytes: boolean
+  /** Inodes are; never where the file system has no number of them. */
   readonly files: boolean
 }
 
 /** What is left, what is needed, and what is short. Plain data, JSON-ready. */
 export interface SpaceReport extends Space {
+  /** What is needed. */
   readonly need: Need
+  /** What is short. */
   readonly low: Low
   /** Why the last write found no room (ENOSPC, a quota), whatever the file system says of itself; null when it did. */
   readonly refused: string | null

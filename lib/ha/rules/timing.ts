@@ -6,7 +6,10 @@
  */
 import { HaError } from '../words/errors.ts'
 
-/** M is given; what derives from it is called as in the table below. All in milliseconds. */
+/**
+ * A set of periods that fit together, as `makeTiming` makes it: M (`monitorMs`), and each period of PERIOD_RULES, which says
+ * what it is. All are in milliseconds.
+ */
 export type Timing = { readonly monitorMs: number } & { readonly [K in Period]: number }
 
 interface PeriodRule {
@@ -24,7 +27,9 @@ interface PeriodRule {
 }
 
 /**
- * The one home of each formula. Documents and the defaults of configuration keys are made from this table.
+ * What each period is (`means`), its letter in docs/ha-protocol.md, and how it follows from M. That is told in letters
+ * (`formula`), in words (`words`) and as a function of milliseconds (`from`). It is the one home of each formula: documents
+ * and the defaults of configuration keys are made from this table.
  */
 export const PERIOD_RULES = {
   renewMs: {
@@ -89,9 +94,11 @@ export const PERIOD_RULES = {
   },
 } as const satisfies Readonly<Record<string, PeriodRule>>
 
+/** The name of a period: what each one is stands in PERIOD_RULES. */
 export type Period = keyof typeof PERIOD_RULES
 const PERIODS = Object.keys(PERIOD_RULES) as Period[]
 
+/** Periods that are not to follow from M, in milliseconds, above 0. */
 export type TimingOverrides = { readonly [K in keyof Timing]?: number }
 
 /** The two monotonic clocks that compare T with D may drift by this much against each other (1 % each). */
@@ -100,8 +107,10 @@ const DRIFT = 0.02
 /** M below this leaves no room for Node's own pauses. */
 const SMALLEST_MONITOR_MS = 500
 
-/** What formulas build on; read only by one that does. */
-export const builtOn = (of: (name: 'renewMs' | 'deadlineMs') => number) => ({
+/** What `PERIOD_RULES.….from` takes as its second argument: P and D, each asked of `of` when a formula reads it. */
+export const builtOn = (
+  of: (name: 'renewMs' | 'deadlineMs') => number,
+): { readonly renewMs: number; readonly deadlineMs: number } => ({
   get renewMs() {
     return of('renewMs')
   },
@@ -110,7 +119,10 @@ export const builtOn = (of: (name: 'renewMs' | 'deadlineMs') => number) => ({
   },
 })
 
-/** Makes and checks a set of periods. Throws HaError BAD_TIMING that names the rule that is broken. */
+/**
+ * Makes a set of periods from M, 5000 ms by default and at least 500 ms, and checks it. A period that builds on another one
+ * follows that one's override. Throws HaError BAD_TIMING that names the rule that is broken.
+ */
 export function makeTiming(monitorMs = 5000, overrides: TimingOverrides = {}): Timing {
   const of = (name: Period): number =>
     overrides[name] ?? PERIOD_RULES[name].from(monitorMs, builtOn(of))
@@ -127,7 +139,10 @@ export function makeTiming(monitorMs = 5000, overrides: TimingOverrides = {}): T
   return timing
 }
 
-/** The smallest M on a storage whose renewals take `latencyMs` (95th percentile): P must be several times that. */
+/**
+ * The smallest M in ms, 500 at least, on a storage whose renewals take `latencyMs` (95th percentile): P must be
+ * LATENCIES_PER_RENEWAL times that.
+ */
 export function smallestMonitorMs(latencyMs: number): number {
   return Math.max(SMALLEST_MONITOR_MS, Math.ceil(latencyMs * LATENCIES_PER_RENEWAL * 10))
 }
@@ -143,12 +158,12 @@ export function settledFor(timing: Timing, slowestRenewalMs: number): Timing {
   return { ...timing, settleMs: Math.max(settleMs, Math.ceil(Math.min(neededMs, 0.99 * roomMs))) }
 }
 
-/** From the last renewal of a lost host to a successor that serves: at most. */
+/** How long it is, in ms and at most, from the last renewal of a lost host to a successor that serves. */
 export const lossMs = (
   t: Pick<Timing, 'pollMs' | 'patienceMs' | 'settleMs' | 'activationMs'>,
 ): number => t.pollMs + t.patienceMs + t.pollMs + t.settleMs + t.activationMs
 
-/** P is at least so many times the storage's measured latency. */
+/** P, the time between two renewals, is at least so many times the storage's measured latency. */
 export const LATENCIES_PER_RENEWAL = 4
 
 function rules(t: Timing): [boolean, string][] {

@@ -19,11 +19,14 @@ export const HA_ERRORS = {
   KEEPER_FAILED: 'The keeper process could not be started, or it died too often.',
 } as const
 
+/** What went wrong, for programs: what each code means is in docs/errors.md, under "The HA library". */
 export type HaErrorCode = keyof typeof HA_ERRORS
 
 /** This is an error of this library. `code` is stable, `message` is for people and says what to do. */
 export class HaError extends Error {
+  /** What went wrong; stable between versions. */
   readonly code: HaErrorCode
+  /** `options.cause`: the error that it comes of. */
   constructor(code: HaErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options)
     this.name = 'HaError'
@@ -31,12 +34,15 @@ export class HaError extends Error {
   }
 }
 
-/** A file call that failed for another reason than a missing name (`ports.ts`, Disk). `errno` is the system's name, such as EIO. */
+/** A call on the shared directory that failed for another reason than a name that is missing there. */
 export class DiskError extends Error {
+  /** The system's name of the error, such as `EIO` or `ENOSPC`. */
   readonly errno: string
+  /** What it was about: a file or a directory. */
   readonly path: string
   /** A create that made the file and could not fill it: it stands there, torn, and it is ours. */
   readonly made: boolean
+  /** `options.cause`: the system's own error. `options.made`: false by default. */
   constructor(
     errno: string,
     path: string,
@@ -57,11 +63,11 @@ const NO_SPACE = ['ENOSPC', 'EDQUOT']
 export const isNoSpace = (thrown: unknown): thrown is DiskError =>
   thrown instanceof DiskError && NO_SPACE.includes(thrown.errno)
 
-/** A directory stands where a file was looked for: the storage answers. */
+/** Whether an error is EISDIR: a directory stands where a file was looked for, so the storage answers. */
 export const isDirectory = (thrown: unknown): boolean =>
   (thrown instanceof DiskError ? thrown.errno : errnoOf(thrown)) === 'EISDIR'
 
-/** `isNoSpace` of any error, ours or not, by what it was caused by. */
+/** Whether an error says, or was caused by one that says, that nothing more can be written: ENOSPC, or EDQUOT for a quota. */
 export function comesOfNoSpace(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false
   const { errno } = thrown as { errno?: unknown }

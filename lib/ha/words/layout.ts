@@ -45,13 +45,15 @@ export const CONTEST_DIR = 'contest'
 export const HISTORY_DIR = 'history'
 export const RESERVE_DIR = 'reserve'
 export const MARK_DIR = 'proven'
+/** Name of the file in the HA directory that says which cluster it is: `ClusterFile` as JSON. */
 export const CLUSTER_FILE = 'cluster.json'
 export const NEXT_CLUSTER_FILE = 'cluster.next.json'
 /** `cluster.aside-ID-0.json` */
 export const ASIDE = 'cluster.aside-'
+/** Name of the file in the HA directory that holds the secret of the cluster's daemons, as one line. */
 export const SECRET_FILE = 'secret'
 const SHORTEST_SECRET = 32
-/** Whether that is all of a secret; what is shorter is torn or foreign. */
+/** Whether that is all of a secret, which has 32 characters at least; what is shorter is torn or foreign. */
 export const isSecret = (text: string): boolean => text.length >= SHORTEST_SECRET
 
 const termText = (term: number): string => String(term).padStart(10, '0')
@@ -142,25 +144,40 @@ export function releaseOf(mtimeMs: number): Release {
   return 'no'
 }
 
-/** The five addresses a master answers at, as `host:port`, under the names of their configuration keys. */
+/**
+ * The five addresses a master answers at, as `host:port`, each under the name of its configuration key. The library only
+ * tells them to others; all are empty for a tool that holds a term.
+ */
 export interface Addresses {
+  /** Where masters talk with each other: its name in the cluster. */
   readonly umbilical: string
+  /** Where clients send statements. */
   readonly clientRpc: string
+  /** Where workers register. */
   readonly resourceTracker: string
+  /** Where the catalog is read. */
   readonly catalog: string
+  /** Its page and its HTTP interface. */
   readonly infoHttp: string
 }
 
-/** One master process as the directory knows it. `nonce` is new at every start of a master. */
+/** One master process as the directory knows it. */
 export interface Holder {
   /** The umbilical address: the master's name in the cluster. */
   readonly address: string
+  /** Where it answers. */
   readonly addresses: Addresses
+  /** A UUID that is new at every start of a master. */
   readonly nonce: string
+  /** Its host's own name. */
   readonly hostname: string
+  /** Its process, as its host can prove it. */
   readonly master: ProcessIdentity
+  /** When it was started, in ISO 8601, by its host's wall clock. */
   readonly startedAt: string
+  /** The version of what it serves, in its own words. */
   readonly version: string
+  /** Of several that could claim a term the highest one goes first, of equals the first address; 0 claims none by itself. */
   readonly priority: number
   /** Path of the Unix socket on its own host that takes changing commands. */
   readonly adminSocket: string
@@ -192,7 +209,9 @@ export type Claim =
 
 /** Why a term ended, in its holder's own words: of one that `gave-up`, `by` is the reason. */
 export type EndReason = 'stopped' | 'handed-over' | 'master-died' | 'master-hung' | 'gave-up'
+/** What a term's holder, or its keeper for it, has left as the last word. */
 export interface End {
+  /** Why it ended. */
   readonly reason: EndReason
   /** Who ended it, or, of one that gave up, why. */
   readonly by: string
@@ -200,10 +219,14 @@ export interface End {
   readonly during?: 'opening'
   /** Address of the named successor, or null. */
   readonly successor: string | null
+  /** When, in ISO 8601. */
   readonly at: string
 }
 
-/** Why a term began. */
+/**
+ * Why a term began: as the first one, or since the holder let go (for somebody: `handed-over`), died or fell silent. A command
+ * or a format begins one too. A `swept` number was never held.
+ */
 export type ClaimReason =
   | 'first-start'
   | 'released'
@@ -214,19 +237,27 @@ export type ClaimReason =
   | 'format'
   | 'swept'
 
-/** history/N.json: taken for ever. */
+/** How a term began: history/N.json, by which its number is taken for ever. Times are ISO 8601, by the holder's wall clock. */
 export interface TermRecord {
+  /** Its number. */
   readonly term: number
+  /** Umbilical address of its holder, or the name of the tool that took it. */
   readonly address: string
+  /** The holder's host. */
   readonly hostname: string
+  /** The holder's process (`Holder.nonce`), or the tool's. */
   readonly nonce: string
+  /** Why it began. */
   readonly reason: ClaimReason
   /** What the winner had seen, as a sentence. */
   readonly evidence: string
   /** Who had asked for it; left out where nobody had, and by earlier versions. */
   readonly orderedBy?: string
+  /** The newest term before it; 0 for none. */
   readonly previousTerm: number
+  /** Who held that one; null where nobody is known to have. */
   readonly previousAddress: string | null
+  /** When it was claimed. */
   readonly at: string
   /** They hold for the whole term; none in a file of an older version, nor in a tombstone. */
   readonly periods?: Periods
@@ -234,30 +265,39 @@ export interface TermRecord {
   readonly mount?: string
   /** Whose term it is, from format 2 on; of a format's own term: as it is since. */
   readonly clusterId?: string
+  /** How often the directory had been formatted then, from 1; as `clusterId` from format 2 on. */
   readonly generation?: number
 }
 
-/** history/N.served.json: durations in ms from the first notice; `why` is the predecessor's own last word, if any. */
+/** That a term has served, and how it came to that: history/N.served.json. */
 export interface ServedRecord {
+  /** Its number. */
   readonly term: number
   /** Of the master's life, to tell its own file after an answer was lost. Earlier versions left it out, and so do tools. */
   readonly nonce?: string
+  /** When that was put on record, in ISO 8601: it serves one renewal later. */
   readonly servedAt: string
+  /** The predecessor's own last word; null where it left none. */
   readonly previousEnd: End | null
   /** What came to nothing before this term, in its holder's hands: `could not claim term 2 (12 times): ENOSPC …`. */
   readonly trouble?: string
+  /** How long each step took. */
   readonly phases: Phases
   /** What the service keeps under this term, in its own words: nothing here reads them. Earlier versions left it out. */
   readonly catalog?: string
 }
 
+/** How long each step of a take-over took, in ms: each from the end of the one before. All are 0 for a tool. */
 export interface Phases {
   /** From the predecessor's last seen heartbeat to the notice that something is wrong. */
   readonly noticedMs: number
   /** From the notice to proof or expiry. */
   readonly decidedMs: number
+  /** Until the number was won. */
   readonly claimedMs: number
+  /** Until no lower term could be renewed any more. */
   readonly endedMs: number
+  /** Until the wait was over that follows where nothing proves the old holder dead. */
   readonly settledMs: number
   /** Until the catalog is open, as is `totalMs`: the term goes on record then, and serves after one more renewal. */
   readonly openedMs: number
@@ -265,7 +305,9 @@ export interface Phases {
   readonly totalMs: number
 }
 
+/** Which cluster a directory is: cluster.json. */
 export interface ClusterFile {
+  /** The version of the directory's format; 3 is this software's. */
   readonly format: number
   /** The same for ever: formatting keeps it. */
   readonly clusterId: string
@@ -273,12 +315,15 @@ export interface ClusterFile {
   readonly generation?: number
   /** The one that all masters must share. */
   readonly catalog: CatalogName
+  /** When that was written down, in ISO 8601. */
   readonly createdAt: string
 }
 
-/** Which catalog a master is configured with, without user or password. */
+/** Which catalog a master is configured with, without user or password. The library only compares them. */
 export interface CatalogName {
+  /** What kind of catalog it is. */
   readonly class: string
+  /** Where it is. */
   readonly uri: string
 }
 

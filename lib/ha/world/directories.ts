@@ -16,6 +16,10 @@ import { basename, dirname } from 'node:path'
 import { DiskError } from '../words/errors.ts'
 import type { Disk, Purpose } from './ports.ts'
 
+/**
+ * Lists the names in a directory by `read` (readdir by default). An absence that NFS remembers for up to a minute is not
+ * believed: the directories above are asked first. Rejects with the system's error, ENOENT only where that is true now.
+ */
 export async function listAnew(
   path: string,
   read: (path: string) => Promise<string[]> = (path) => readdir(path),

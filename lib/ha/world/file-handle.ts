@@ -14,7 +14,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { constants as os } from 'node:os'
 
-/** Closes the file in any case; of two failures the first one is told. */
+/** Gives what `use` resolves to, and closes the file in any case; of two failures the first one is thrown. */
 export async function withFile<T>(file: FileHandle, use: () => Promise<T>): Promise<T> {
   let result: T
   try {
@@ -27,7 +27,10 @@ export async function withFile<T>(file: FileHandle, use: () => Promise<T>): Prom
   return result
 }
 
-/** Some file systems have no fsync for directories; there the directory is as durable as it gets. */
+/**
+ * Does the fsync of an open directory. Some file systems know none for directories; there it is as durable as it gets, and nothing is
+ * thrown. Rejects with the system's error.
+ */
 export async function syncIfKnown(directory: FileHandle): Promise<void> {
   try {
     await directory.sync()
@@ -39,7 +42,7 @@ export async function syncIfKnown(directory: FileHandle): Promise<void> {
 /** What Node calls an error that it has no name for: EDQUOT and ESTALE are such. Its number is right. */
 const NAMELESS = /^(Unknown system error -\d+|UNKNOWN)/
 
-/** Tells the system's name of an error. */
+/** The system's name of an error, such as `EIO` or `EDQUOT`, also where Node has none; `errno …` where nobody has one. */
 export function errnoOf(error: unknown): string {
   const { code, errno } = error as NodeJS.ErrnoException
   if (code !== undefined && !NAMELESS.test(code)) return code

@@ -10,11 +10,15 @@ import { type SharingKind, sharingOf } from './mount-kinds.ts'
 /** statfs type of NFS of every version (linux/magic.h). */
 const NFS_MAGIC = 0x6969
 
+/** What a directory is mounted from, as the kernel tells it. */
 export interface FileSystem {
   /** As in /proc/mounts, such as `nfs4` or `fuse.glusterfs`. */
   readonly type: string
+  /** What is mounted: a device, `HOST:/PATH`, or a program's own word. */
   readonly source: string
+  /** Where it is mounted. */
   readonly mountPoint: string
+  /** Its options, with commas between. */
   readonly options: string
   /** The kernel's number of this mount: another one when it is mounted anew. Empty where the table doesn't have it. */
   readonly mountId: string
@@ -22,11 +26,16 @@ export interface FileSystem {
   readonly root: string
   /** The mount is, or the file system behind it, also where it made itself so after an error. */
   readonly isReadOnly: boolean
+  /** Whether several hosts can share it. */
   readonly sharing: SharingKind
+  /** It is NFS, of whatever version. */
   readonly isNfs: boolean
 }
 
-/** The file system of a directory, or of its nearest ancestor that exists. Rejects with the system's error. */
+/**
+ * The file system of a directory, or of its nearest ancestor that exists. Where the kernel's table of mounts doesn't have it,
+ * `type` and `source` are `unknown` (`nfs` for NFS). Rejects with the system's error.
+ */
 export async function fileSystemOf(directory: string): Promise<FileSystem> {
   const existing = await nearestExisting(directory)
   // First statfs, which makes an automounter mount, then the table.
@@ -53,6 +62,7 @@ export async function nearestExisting(directory: string): Promise<string> {
   }
 }
 
+/** A mount, as a line of the kernel's table tells it. */
 export type Mount = Omit<FileSystem, 'sharing' | 'isNfs'>
 
 /**

@@ -11,7 +11,7 @@ import type { HaEvent } from '../words/log-events.ts'
 export interface Clock {
   /** Milliseconds with fraction; never goes back; says nothing about another host. */
   nowMs(): number
-  /** Calls `run` once after `delayMs`; the answer cancels it. */
+  /** Calls `run` once after `delayMs`; calling the function that it gives cancels that. */
   after(delayMs: number, run: () => void): () => void
   /** Reads the wall clock, for people to read in logs and history. No decision may rest on it. */
   wallMs(): number
@@ -42,10 +42,13 @@ export type Purpose =
 
 /** What is left of a file system for whoever is not root. */
 export interface Space {
+  /** Bytes that can still be written. */
   readonly freeBytes: number
+  /** Size of the file system. */
   readonly totalBytes: number
-  /** Null where the file system has no number of inodes (btrfs, many network mounts). */
+  /** Inodes that are left; null where the file system has no number of them (btrfs, many network mounts). */
   readonly freeFiles: number | null
+  /** How many inodes it has in all; null as `freeFiles`. */
   readonly totalFiles: number | null
 }
 
@@ -105,6 +108,7 @@ export interface Disk {
   syncDir(purpose: Purpose, path: string): Promise<void>
 }
 
+/** How much an event matters, from what only helps to find faults to what somebody must mend. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** What happened, by a name that stays, and its facts. */
@@ -118,9 +122,11 @@ export type Log = (level: LogLevel, message: string, facts: LogFacts) => void
 
 /** A running process as a host can prove it: a pid alone is reused, so all four must match. */
 export interface ProcessIdentity {
+  /** The kernel's id of the boot that it runs in. */
   readonly bootId: string
   /** The pid namespace is meant: two containers of one host share a boot id, not their pids. */
   readonly pidNamespace: string
+  /** Its id in there. */
   readonly pid: number
   /** Start time in clock ticks since boot, from /proc/PID/stat. */
   readonly startTicks: number

@@ -9,9 +9,11 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync 
 import { HaError } from '../words/errors.ts'
 import type { Processes, ProcessIdentity } from './ports.ts'
 
-/** Proves deaths on this host. Throws HaError KEEPER_FAILED where there is no /proc. */
+/**
+ * What this host can tell of processes. `identityOf` gives a process of this host and namespace, or null when there is none or
+ * it can't be read. Throws HaError KEEPER_FAILED where there is no /proc.
+ */
 export function hostProcesses(): Processes & {
-  /** The identity of a process of this host and namespace, or null when there is none or it can't be read. */
   identityOf(pid: number): ProcessIdentity | null
 } {
   const bootId = readBootId()
@@ -41,7 +43,8 @@ export function hostProcesses(): Processes & {
 
 /**
  * Which network this process is on: the host's boot id and the network namespace. Two that say the same reach each other
- * whatever becomes of the network; containers of one host that have networks of their own don't.
+ * whatever becomes of the network; containers of one host that have networks of their own don't. Throws HaError KEEPER_FAILED
+ * where there is no /proc.
  */
 export function hostNetwork(): string {
   try {
@@ -51,7 +54,7 @@ export function hostNetwork(): string {
   }
 }
 
-/** Takes it out of such a name: containers of one host share it, and with it the host's file systems. */
+/** Takes the boot id out of a name of `hostNetwork`: containers of one host share it, and with it the host's file systems. */
 export const kernelOf = (network: string): string => network.split(' ')[0] ?? ''
 
 /** The leader is a zombie: dead once each of its threads is. */
@@ -69,7 +72,7 @@ function threadsVerdict(pid: number): 'alive' | 'dead' | 'unknown' {
 
 const isDeadState = (state: string): boolean => state === 'Z' || state === 'X' || state === 'x'
 
-/** No process of this namespace has that pid; one of another user, which can't be asked, has. */
+/** Whether no process of this namespace has that pid. One of another user, which can't be signalled, has it. */
 export function isGone(pid: number): boolean {
   try {
     process.kill(pid, 0)

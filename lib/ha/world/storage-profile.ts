@@ -96,7 +96,9 @@ const splitPath = (path: string): readonly [string, string] => {
   return at < 0 ? ['.', path] : [path.slice(0, at), path.slice(at + 1)]
 }
 
+/** How the storage behind a directory behaves beyond what its calls promise. */
 export interface StorageProfile {
+  /** `plain` keeps POSIX's promises; `hdfs-gateway` is HDFS through Hadoop's NFS gateway. */
   readonly name: 'plain' | 'hdfs-gateway'
   /** For people, to follow "is". */
   readonly title: string
@@ -193,12 +195,12 @@ const mayBeGateway = ({ type, options }: FileSystem): boolean =>
 const TRIES = 3
 const BETWEEN_TRIES_MS = 20
 
-/** Of a directory, or of what exists above it. Rejects with the system's error. */
+/** The profile of a directory's storage, or of what exists above it. Rejects with the system's error. */
 export async function profileOf(directory: string): Promise<StorageProfile> {
   return profileOn(await fileSystemOf(directory), directory)
 }
 
-/** The same where its file system is known. */
+/** The same where its file system is known (`fileSystemOf`). Rejects with the system's error. */
 export async function profileOn(
   fileSystem: FileSystem,
   directory: string,

@@ -6,13 +6,13 @@ import { type Test, test } from 'tap'
 import { Contest } from '../../../lib/ha/rules/contest.ts'
 import { barOf, mayGoOn, type Sight, standsBackFor } from '../../../lib/ha/rules/contest-rules.ts'
 import {
-  type Check,
   type ContestState,
   type Delivery,
   type Held,
   isPassed,
   type Letter,
   type LetterReply,
+  type NonceCheck,
   newContest,
 } from '../../../lib/ha/rules/contest-state.ts'
 import { makeTiming } from '../../../lib/ha/rules/timing.ts'
@@ -36,7 +36,7 @@ class Side {
   older = false
   up = true
   /** What came of an exclusive create, changed on the way. */
-  lie: (check: Check) => Check = (check) => check
+  lie: (check: NonceCheck) => NonceCheck = (check) => check
 
   constructor(address: string, files: Set<string>, listed: string[], nowMs = 0) {
     this.address = address
