@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generatedFiles } from '../../lib/conf/generate.ts'
 import { HOME } from '../support/install.ts'
+import { apiPages, apiReports } from './api-page.ts'
 import { errorsPage } from './errors-page.ts'
 import { logEventsPage } from './log-events-page.ts'
 import { WITH_PERIODS, withPeriods } from './periods.ts'
@@ -11,6 +12,7 @@ const PAGES = {
   ...generatedFiles(),
   'docs/errors.md': errorsPage(),
   'docs/log-events.md': logEventsPage(),
+  ...apiPages(apiReports()),
 }
 for (const [path, text] of Object.entries(PAGES)) writeFileSync(join(HOME, path), text)
 for (const path of WITH_PERIODS) {

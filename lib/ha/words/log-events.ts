@@ -89,4 +89,5 @@ export const HA_EVENTS = {
   'master-killed': 'The keeper has killed its master.',
 } as const
 
+/** The name of an event that the library logs; docs/log-events.md says what each one means. */
 export type HaEvent = keyof typeof HA_EVENTS

@@ -113,7 +113,9 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** What happened, by a name that stays, and its facts. */
 export interface LogFacts {
+  /** The event's name: count and alert by it, since sentences may change. */
   readonly event: HaEvent
+  /** What else is known of it, such as `term`. */
   readonly [fact: string]: unknown
 }
 
