@@ -80,7 +80,7 @@ export class Masters {
   readonly #named = new Set<string>()
   #anybodyThere = false
   #findAfterMs = Number.NEGATIVE_INFINITY
-  #epoch = 0
+  #term = 0
   /** What the cluster's id was expected to be; undefined before that was asked. */
   #expected: Promise<string | null> | undefined
   /** Nobody expected another cluster, and not all masters have named this one: it holds for this client alone. */
@@ -288,8 +288,8 @@ export class Masters {
         await wire.call(address, '/rpc/client/status', {}, options)
         this.#named.add(address)
       }
-      const { body, epoch } = await wire.call(at, `/rpc/${service}/${method}`, message, options)
-      this.#requireNewestTerm(address, epoch)
+      const { body, term } = await wire.call(at, `/rpc/${service}/${method}`, message, options)
+      this.#requireNewestTerm(address, term)
       return body
     } finally {
       answered = true
@@ -300,13 +300,13 @@ export class Masters {
   }
 
   /** Whoever has seen a term takes no answer from an older one. */
-  #requireNewestTerm(address: string, epoch: number | null): void {
-    if (epoch === null) return
-    if (epoch < this.#epoch) {
-      const text = `${address} answers under term ${epoch}, and term ${this.#epoch} has been seen`
+  #requireNewestTerm(address: string, term: number | null): void {
+    if (term === null) return
+    if (term < this.#term) {
+      const text = `${address} answers under term ${term}, and term ${this.#term} has been seen`
       throw new RpcError('NOT_ACTIVE', text)
     }
-    this.#epoch = epoch
+    this.#term = term
   }
 
   /** Another master that says that it is active; never rejects. */

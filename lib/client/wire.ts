@@ -25,7 +25,7 @@ interface CallOptions {
 interface Answer {
   readonly body: unknown
   /** The newest term that the answering one knows. */
-  readonly epoch: number | null
+  readonly term: number | null
   /** The one that the answering one belongs to; null where it doesn't know yet. */
   readonly cluster: string | null
 }
@@ -66,7 +66,7 @@ export class Wire {
       const cluster = clusterOf(address, response, meant)
       const body = jsonOrNull(await textOf(response))
       if (response.statusCode !== 200) throw errorFrom(response.statusCode ?? 0, body, cluster)
-      return { body, epoch: epochOf(response), cluster }
+      return { body, term: termOf(response), cluster }
     })
   }
 
@@ -172,9 +172,9 @@ function clusterOf(
   }
 }
 
-function epochOf(response: IncomingMessage): number | null {
-  const epoch = Number(response.headers[EPOCH_HEADER] ?? Number.NaN)
-  return Number.isSafeInteger(epoch) ? epoch : null
+function termOf(response: IncomingMessage): number | null {
+  const term = Number(response.headers[EPOCH_HEADER] ?? Number.NaN)
+  return Number.isSafeInteger(term) ? term : null
 }
 
 /** A host with several addresses fails with all its errors in one. */

@@ -25,7 +25,7 @@ interface AdminOptions {
   readonly status: () => MasterStatus
   /** Begins the orderly end of this process. */
   readonly stop: (why: string) => void
-  readonly epoch: () => number
+  readonly term: () => number
   /** Null until it is joined. */
   readonly clusterId: () => string | null
   readonly log: Log

@@ -62,7 +62,7 @@ export class Master {
   #secret = ''
   #member: Member | null = null
   /** The newest term that the directory has shown. */
-  #epoch = 0
+  #term = 0
   #cancelBeat = (): void => {}
   #stopping: Promise<void> | null = null
 
@@ -74,8 +74,8 @@ export class Master {
     }
     this.#options = options
     this.#guard = new Guard({
-      epoch: () => this.#epoch,
-      onNewerEpoch: (epoch) => this.#member?.hint(`term ${epoch} was heard of`),
+      term: () => this.#term,
+      onNewerTerm: (term) => this.#member?.hint(`term ${term} was heard of`),
       onRefused: (what, from, error) => this.#logRefused(what, from, error),
     })
     this.#gate = new ActiveGate(rights, () => this.#own.whereabouts())
@@ -121,7 +121,7 @@ export class Master {
       standing: () => this.#own.standingOf(this.#joined().view()),
       clusterId: () => this.clusterId,
       secret: () => this.#secret,
-      epoch: () => this.epoch(),
+      term: () => this.term(),
       history: (limit) => this.#history.newest(limit),
       registered: () => this.#queries.knownWorkers(),
       onStanding: ({ address, lastRenewalMs = null, leaseMarginMs = null }) =>
@@ -179,8 +179,8 @@ export class Master {
     return statusOf(this.#joined().view(), this.#own.facts())
   }
 
-  epoch(): number {
-    return this.#guard.epoch()
+  term(): number {
+    return this.#guard.term()
   }
 
   /** Does the catalog name files below this directory? False on a master that does not serve. */
@@ -208,7 +208,7 @@ export class Master {
     }
     const info = limitedServer({
       log,
-      epoch: () => this.epoch(),
+      term: () => this.term(),
       clusterId: () => this.clusterId,
       headers: COMMON_HEADERS,
     })
@@ -235,7 +235,7 @@ export class Master {
     this.#secret = secret
     this.#guard.join({ clusterId, secret })
     // Known before anybody is called.
-    this.#epoch = member.view().epoch
+    this.#term = member.view().epoch
     this.#others.join(member, clusterId, callers)
     member.onRenewal(({ tookMs, marginMs }) => {
       this.#metrics.renewal(tookMs)
@@ -295,7 +295,7 @@ export class Master {
 
   #onState(view: MemberView): void {
     const { log } = this.#options
-    this.#epoch = view.epoch
+    this.#term = view.epoch
     this.#others.follow(view)
     this.#noteOwnPulse(view)
     const before = this.#own.told

@@ -35,7 +35,7 @@ interface ClientOptions {
   readonly clusterId: () => string | null
   /** Both go with every call where the contract asks for them. */
   readonly secret: () => string
-  readonly epoch: () => number
+  readonly term: () => number
   readonly clock: Clock
   readonly connectTimeoutMs: number
 }
@@ -164,7 +164,7 @@ export class RpcClient<N extends ServiceName> {
     }
     if (contract.access === 'cluster') {
       sent[SECRET_HEADER] = this.#options.secret()
-      sent[EPOCH_HEADER] = String(this.#options.epoch())
+      sent[EPOCH_HEADER] = String(this.#options.term())
     }
     const { statusCode, headers, body } = await this.#pool.request({
       path: `/rpc/${this.#service}/${method}`,

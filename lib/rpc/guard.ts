@@ -32,9 +32,9 @@ export interface Gate {
 
 interface GuardOptions {
   /** The newest term that this process knows from the directory. */
-  readonly epoch: () => number
+  readonly term: () => number
   /** A caller with the right secret knew a newer term. */
-  readonly onNewerEpoch: (epoch: number) => void
+  readonly onNewerTerm: (term: number) => void
   readonly onRefused: (what: Refused, from: string, error: RpcError) => void
 }
 
@@ -48,7 +48,7 @@ export interface Membership {
 }
 
 /** Terms have ten digits in file names. */
-const LARGEST_EPOCH = 9_999_999_999
+const LARGEST_TERM = 9_999_999_999
 
 const digest = (secret: string): Buffer => createHash('sha256').update(secret).digest()
 
@@ -56,7 +56,7 @@ export class Guard {
   readonly refused: Record<Refused, number> = { cluster: 0, secret: 0, epoch: 0 }
   readonly #options: GuardOptions
   #joined: { readonly clusterId: string; readonly secret: Buffer } | null = null
-  #heardEpoch = 0
+  #heardTerm = 0
 
   constructor(options: GuardOptions) {
     this.#options = options
@@ -65,7 +65,7 @@ export class Guard {
   /** Until it is called nobody gets in: UNAVAILABLE. */
   join({ clusterId, secret }: Membership): void {
     // Another cluster counts its own terms.
-    if (this.#joined !== null && this.#joined.clusterId !== clusterId) this.#heardEpoch = 0
+    if (this.#joined !== null && this.#joined.clusterId !== clusterId) this.#heardTerm = 0
     this.#joined = { clusterId, secret: digest(secret) }
   }
 
@@ -75,8 +75,8 @@ export class Guard {
   }
 
   /** The newest term that was seen, in the directory or with a caller who knew the secret. */
-  epoch(): number {
-    return Math.max(this.#heardEpoch, this.#options.epoch())
+  term(): number {
+    return Math.max(this.#heardTerm, this.#options.term())
   }
 
   /** Lets in whoever means this cluster, or throws OTHER_CLUSTER, BAD_REQUEST or UNAVAILABLE. `from` is for logs. */
@@ -106,10 +106,10 @@ export class Guard {
       throw this.#refuse('secret', from, new RpcError('FORBIDDEN', text))
     }
     this.requireNewest(headers, from)
-    const epoch = readEpoch(headers[EPOCH_HEADER])
-    if (epoch > this.epoch()) {
-      this.#heardEpoch = epoch
-      this.#options.onNewerEpoch(epoch)
+    const term = readTerm(headers[EPOCH_HEADER])
+    if (term > this.term()) {
+      this.#heardTerm = term
+      this.#options.onNewerTerm(term)
     }
   }
 
@@ -118,10 +118,10 @@ export class Guard {
    * STALE_EPOCH.
    */
   requireNewest(headers: IncomingHttpHeaders, from: string): void {
-    const epoch = readEpoch(headers[EPOCH_HEADER])
-    const known = this.epoch()
-    if (epoch < known) {
-      const text = `term ${epoch} is over, the newest is ${known}`
+    const term = readTerm(headers[EPOCH_HEADER])
+    const known = this.term()
+    if (term < known) {
+      const text = `term ${term} is over, the newest is ${known}`
       throw this.#refuse('epoch', from, new RpcError('STALE_EPOCH', text, { epoch: known }))
     }
   }
@@ -138,10 +138,10 @@ export class Guard {
   }
 }
 
-function readEpoch(text: string | string[] | undefined): number {
-  const epoch = typeof text === 'string' && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (!(epoch <= LARGEST_EPOCH)) {
+function readTerm(text: string | string[] | undefined): number {
+  const term = typeof text === 'string' && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+  if (!(term <= LARGEST_TERM)) {
     throw new RpcError('BAD_REQUEST', `the header ${EPOCH_HEADER} must hold a term's number`)
   }
-  return epoch
+  return term
 }

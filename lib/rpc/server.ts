@@ -154,7 +154,7 @@ const TELLING_STATUSES = [413, 414]
 /** A fastify with the limits and error answers that all our ports share. */
 export function limitedServer(options: {
   readonly log: Log
-  readonly epoch: () => number
+  readonly term: () => number
   /** Named in every answer; null until it is joined. */
   readonly clusterId: () => string | null
   /** Of every refusal; no hook runs for a request that the router can't even read. */
@@ -170,7 +170,7 @@ export function limitedServer(options: {
     const status =
       TELLING_STATUSES.find((one) => one === statusCode) ?? RPC_ERRORS[told.code].status
     nameCluster(reply)
-    sendError(reply.headers(options.headers ?? {}), told, { epoch: options.epoch(), status })
+    sendError(reply.headers(options.headers ?? {}), told, { term: options.term(), status })
   }
   const app = fastify({
     logger: false,
@@ -196,14 +196,14 @@ export function limitedServer(options: {
   app.setErrorHandler(fail)
   const paths = new KnownPaths(app)
   app.setNotFoundHandler(({ method, url }, reply) => {
-    const epoch = options.epoch()
+    const term = options.term()
     const allowed = paths.methodsOf(url).join(', ')
     if (allowed === '') {
       const error = new RpcError('NOT_FOUND', `there is no ${method} ${url}`)
-      return sendError(reply, error, { epoch, status: 404 })
+      return sendError(reply, error, { term, status: 404 })
     }
     const error = new RpcError('BAD_REQUEST', `${url} takes no ${method}, but ${allowed}`)
-    return sendError(reply.header('allow', allowed), error, { epoch, status: 405 })
+    return sendError(reply.header('allow', allowed), error, { term, status: 405 })
   })
   return app
 }
@@ -217,7 +217,7 @@ export function rpcServer<N extends ServiceName>(
   const { guard, log } = options
   const app = limitedServer({
     log,
-    epoch: () => guard.epoch(),
+    term: () => guard.term(),
     clusterId: () => guard.clusterId,
   })
   for (const [methodName, method] of Object.entries(services[name])) {
@@ -256,7 +256,7 @@ function callHandler(method: CallMethod, handler: CallHandler, options: ServerOp
     if (pass !== null) leaveWhenSent(reply, pass)
     const answer = await jsonInSlices(await handler(message, { from: request.ip, pass }))
     reply.header('content-type', 'application/json; charset=utf-8')
-    reply.header(EPOCH_HEADER, options.guard.epoch())
+    reply.header(EPOCH_HEADER, options.guard.term())
     // From here to the socket nothing waits: what is confirmed now is sent now.
     pass?.confirm()
     return reply.send(answer)
@@ -342,8 +342,8 @@ function asRpcError(error: unknown, request: FastifyRequest, log: Log): RpcError
 function sendError(
   reply: FastifyReply,
   error: RpcError,
-  { epoch, status }: { epoch: number; status: number },
+  { term, status }: { term: number; status: number },
 ): void {
-  const body = { ...bodyOf(error), epoch: error.epoch ?? epoch }
-  void reply.code(status).header(EPOCH_HEADER, epoch).send(body)
+  const body = { ...bodyOf(error), epoch: error.epoch ?? term }
+  void reply.code(status).header(EPOCH_HEADER, term).send(body)
 }

@@ -57,7 +57,7 @@ export class EventHub {
   #counts = ''
   #workers = ''
   #history = ''
-  #epoch = -1
+  #term = -1
   #historyOpen = true
 
   constructor(options: EventOptions) {
@@ -188,8 +188,8 @@ export class EventHub {
     const workers = event('workers', cluster.workerCounts)
     if (workers !== this.#workers) this.#send(workers)
     this.#workers = workers
-    if (cluster.epoch !== this.#epoch) this.#historyOpen = true
-    this.#epoch = cluster.epoch
+    if (cluster.epoch !== this.#term) this.#historyOpen = true
+    this.#term = cluster.epoch
   }
 
   /** The second that is over for all of them. */
@@ -226,7 +226,7 @@ export class EventHub {
     const history = await this.#options.view.history(HISTORY_ROWS).catch(() => null)
     if (history === null) return
     const newest = history[0]
-    this.#historyOpen = newest?.served == null || newest.term.term < this.#epoch
+    this.#historyOpen = newest?.served == null || newest.term.term < this.#term
     const text = event('history', { history })
     if (text !== this.#history) this.#send(text)
     this.#history = text

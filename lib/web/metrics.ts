@@ -82,7 +82,7 @@ export class Metrics {
     this.#gauge('tajo_master_active', 'Whether this master serves now.', (facts) =>
       facts.serving ? 1 : 0,
     )
-    this.#gauge('tajo_master_epoch', 'The newest term that this master knows.', (f) => f.epoch)
+    this.#gauge('tajo_master_epoch', 'The newest term that this master knows.', (f) => f.term)
     this.#gauge(
       'tajo_master_lease_margin_seconds',
       'What is left of the lease; NaN on a master without one.',
@@ -202,7 +202,7 @@ export class Metrics {
         new Map([
           ['cluster', facts.refusedClusters],
           ['secret', facts.refusedSecrets],
-          ['epoch', facts.refusedEpochs],
+          ['epoch', facts.refusedTerms],
         ]),
     )
     this.#gauge(

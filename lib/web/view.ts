@@ -30,7 +30,7 @@ export type ClusterDocument = Omit<z.output<typeof schemas.cluster>, 'sql' | 'ad
 export interface MetricsFacts {
   readonly state: string
   readonly serving: boolean
-  readonly epoch: number
+  readonly term: number
   readonly leaseMarginMs: number | null
   readonly lastRenewalMs: number | null
   readonly storageReadable: boolean
@@ -67,7 +67,7 @@ export interface MetricsFacts {
   readonly storageDangers: number
   readonly refusedClusters: number
   readonly refusedSecrets: number
-  readonly refusedEpochs: number
+  readonly refusedTerms: number
   readonly splitBrainAlarms: number
   readonly requestsInFlight: number
   /** Null on a backup: it does not know them. */

@@ -25,8 +25,8 @@ interface FollowOptions {
   /** So long a silence of the stream means a frozen master. */
   readonly silenceMs: number
   /** A master has shown a term; the newest one counts. */
-  readonly onEpoch: (epoch: number) => void
-  readonly epoch: () => number
+  readonly onTerm: (term: number) => void
+  readonly term: () => number
   /** What is wrong with the mount of the shared directory; null when nothing is. */
   readonly storage: () => string | null
   /** What has happened to its spill directory; null when nothing has. */
@@ -58,7 +58,7 @@ export class Follow {
   #active: ActiveMaster | null = null
   #session = new AbortController()
   /** The term in which the session's master was found active; it may not have registered this worker yet. */
-  #sessionEpoch = 0
+  #sessionTerm = 0
   #pauseMs = FIRST_PAUSE_MS
   #running: Promise<void> = Promise.resolve()
   #registrations = 0
@@ -86,8 +86,8 @@ export class Follow {
   }
 
   /** Somebody with the secret spoke under a newer term than our master's. */
-  onNewerEpoch(epoch: number): void {
-    if (epoch > this.#sessionEpoch) this.#session.abort()
+  onNewerTerm(term: number): void {
+    if (term > this.#sessionTerm) this.#session.abort()
   }
 
   /** Tells the master how all tasks have ended, if it can be reached, and goes. */
@@ -109,7 +109,7 @@ export class Follow {
     while (!signal.aborted) {
       const active = await this.#options.masters.findActive(signal)
       if (active !== null) {
-        this.#options.onEpoch(active.epoch)
+        this.#options.onTerm(active.term)
         await this.#serve(active)
       }
       if (!signal.aborted) await this.#pause()
@@ -121,7 +121,7 @@ export class Follow {
     const { log } = this.#options
     const session = new AbortController()
     this.#session = session
-    this.#sessionEpoch = active.epoch
+    this.#sessionTerm = active.term
     try {
       await this.#register(active)
       this.#active = active
@@ -129,7 +129,7 @@ export class Follow {
       this.#options.onRegistered(active)
       log('info', `registered with ${active.addresses.tracker}`, {
         event: 'master-followed',
-        epoch: active.epoch,
+        epoch: active.term,
       })
       const following = this.#follow(active, session)
       await this.#beats(active, session.signal).finally(() => session.abort())
@@ -140,18 +140,18 @@ export class Follow {
   }
 
   async #onLost(active: ActiveMaster, error: unknown): Promise<void> {
-    const { log, onEpoch, onForbidden } = this.#options
+    const { log, onTerm, onForbidden } = this.#options
     if (this.#stopped.signal.aborted) return
     log('info', `${active.addresses.tracker} is not followed any more: ${messageOf(error)}`, {
       event: 'master-left',
     })
     if (!(error instanceof RpcError)) return
-    if (error.epoch !== null && error.code === 'STALE_EPOCH') onEpoch(error.epoch)
+    if (error.epoch !== null && error.code === 'STALE_EPOCH') onTerm(error.epoch)
     if (error.code === 'FORBIDDEN') await onForbidden()
   }
 
   async #register(active: ActiveMaster): Promise<void> {
-    const { worker, tasks, storage, spill, proven, oomKills, onEpoch } = this.#options
+    const { worker, tasks, storage, spill, proven, oomKills, onTerm } = this.#options
     const running = tasks.tasks()
     const { signal } = this.#session
     const answer = await active.tracker.call(
@@ -166,7 +166,7 @@ export class Follow {
       },
       { deadlineMs: CALL_MS, signal },
     )
-    onEpoch(answer.epoch)
+    onTerm(answer.epoch)
     this.#registrations += 1
     tasks.forget(
       answer.forget,
@@ -176,13 +176,13 @@ export class Follow {
 
   /** Never rejects: what ends the stream ends the session. */
   async #follow(active: ActiveMaster, session: AbortController): Promise<void> {
-    const { worker, silenceMs, onEpoch, log } = this.#options
+    const { worker, silenceMs, onTerm, log } = this.#options
     const { workerId, incarnation } = worker
     try {
       await active.tracker.stream(
         'follow',
         { workerId, incarnation },
-        { silenceMs, signal: session.signal, onLine: ({ epoch }) => onEpoch(epoch) },
+        { silenceMs, signal: session.signal, onLine: ({ epoch }) => onTerm(epoch) },
       )
     } catch (error) {
       if (!session.signal.aborted) {
@@ -208,7 +208,7 @@ export class Follow {
 
   /** False: this master does not know us. */
   async #beat(active: ActiveMaster, deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    const { tasks, worker, storage, spill, proven, oomKills, onEpoch } = this.#options
+    const { tasks, worker, storage, spill, proven, oomKills, onTerm } = this.#options
     const { workerId, incarnation } = worker
     const reports = tasks.reports()
     const answer = await active.tracker.call(
@@ -225,7 +225,7 @@ export class Follow {
       },
       { deadlineMs, ...(signal === undefined ? {} : { signal }) },
     )
-    onEpoch(answer.epoch)
+    onTerm(answer.epoch)
     tasks.forget(answer.forget, reports)
     return answer.known
   }

@@ -31,7 +31,7 @@ interface MastersOptions {
   readonly secret: () => string
   /** A master of another cluster answered, and none of ours: perhaps ours has been made anew. */
   readonly onForeign: () => void
-  readonly epoch: () => number
+  readonly term: () => number
   readonly clock: Clock
   readonly log: Log
 }
@@ -43,7 +43,7 @@ interface KnownMaster {
 }
 
 export interface ActiveMaster extends KnownMaster {
-  readonly epoch: number
+  readonly term: number
 }
 
 /** An active master answers in a millisecond; a frozen one must not hold up the answer of the other. */
@@ -102,7 +102,7 @@ export class Masters {
     await Promise.all(
       this.#masters.map(async ({ addresses: { tracker } }) => {
         // It may not know which cluster this is, and shows it no secret of another one.
-        const nobody = { clusterId: () => null, secret: () => '', epoch: () => 0, clock }
+        const nobody = { clusterId: () => null, secret: () => '', term: () => 0, clock }
         const client = new RpcClient('tracker', tracker, {
           ...nobody,
           connectTimeoutMs: CONNECT_MS,
@@ -197,7 +197,7 @@ export class Masters {
 
   async #ask(master: KnownMaster, signal: AbortSignal): Promise<ActiveMaster> {
     const { epoch } = await master.tracker.call('status', {}, { deadlineMs: ASK_MS, signal })
-    if (epoch < this.#options.epoch()) throw new Error(`term ${epoch} is over`)
-    return { ...master, epoch }
+    if (epoch < this.#options.term()) throw new Error(`term ${epoch} is over`)
+    return { ...master, term: epoch }
   }
 }

@@ -4,13 +4,13 @@ interface WorkerFacts {
   readonly running: number
   readonly freeSlots: number
   readonly slots: number
-  readonly epoch: number
+  readonly term: number
   readonly begun: number
   readonly fetched: number
   readonly registrations: number
   readonly refusedClusters: number
   readonly refusedSecrets: number
-  readonly refusedEpochs: number
+  readonly refusedTerms: number
   readonly memoryBytes: number
 }
 
@@ -19,7 +19,7 @@ export function metricsText(facts: WorkerFacts): string {
     ...one('tajo_worker_queries_running', 'gauge', 'Queries that run now.', facts.running),
     ...one('tajo_worker_slots', 'gauge', 'Queries that it runs at a time.', facts.slots),
     ...one('tajo_worker_slots_free', 'gauge', 'How many more it would take now.', facts.freeSlots),
-    ...one('tajo_worker_epoch', 'gauge', 'The newest term that this worker knows.', facts.epoch),
+    ...one('tajo_worker_epoch', 'gauge', 'The newest term that this worker knows.', facts.term),
     ...one('tajo_worker_queries_total', 'counter', 'Queries that were begun.', facts.begun),
     ...one('tajo_worker_results_total', 'counter', 'Results that were read.', facts.fetched),
     ...one(
@@ -32,7 +32,7 @@ export function metricsText(facts: WorkerFacts): string {
     '# TYPE tajo_rpc_refused_total counter',
     `tajo_rpc_refused_total{reason="cluster"} ${facts.refusedClusters}`,
     `tajo_rpc_refused_total{reason="secret"} ${facts.refusedSecrets}`,
-    `tajo_rpc_refused_total{reason="epoch"} ${facts.refusedEpochs}`,
+    `tajo_rpc_refused_total{reason="epoch"} ${facts.refusedTerms}`,
     ...one(
       'process_resident_memory_bytes',
       'gauge',

@@ -16,12 +16,12 @@ export async function tellEnd(
   {
     clock,
     signal,
-    onEpoch,
+    onTerm,
   }: {
     readonly clock: Clock
     readonly signal: AbortSignal
     /** The active's term, with which it has to be spoken to. */
-    readonly onEpoch: (epoch: number) => void
+    readonly onTerm: (term: number) => void
   },
 ): Promise<void> {
   let why: unknown = new Error('no master is active')
@@ -30,7 +30,7 @@ export async function tellEnd(
     const active = await masters.findActive(signal)
     try {
       if (active !== null) {
-        onEpoch(active.epoch)
+        onTerm(active.term)
         await active.tracker.call('ended', ended, { deadlineMs: CALL_MS, signal })
         return
       }

@@ -54,7 +54,7 @@ export interface WorkerOptions {
   /** From the cluster's directory; null while no master has formed the cluster yet. Rejects when it can't be read. */
   readonly readMembership: () => Promise<Membership | null>
   /** The newest term that is known at the start. */
-  readonly epoch: number
+  readonly term: number
   /** How many processes this host's kernel has killed for want of memory; null: it does not tell. */
   readonly oomKills?: () => number | null
   /** Which directories have to answer, and to be the cluster's; left out where nothing is proven. */
@@ -89,15 +89,15 @@ export class Worker {
   readonly #stopped = new AbortController()
   #engines: Engines | null = null
   #joined: Membership | null = null
-  #epoch: number
+  #term: number
 
   constructor(options: WorkerOptions) {
     const { clock, log } = options
     this.#options = options
-    this.#epoch = options.epoch
+    this.#term = options.term
     this.#guard = new Guard({
-      epoch: () => this.#epoch,
-      onNewerEpoch: (epoch) => this.#onEpoch(epoch),
+      term: () => this.#term,
+      onNewerTerm: (term) => this.#onTerm(term),
       onRefused: (_what, from, error) =>
         log('warn', `refused a message: ${error.message}`, { event: 'message-refused', from }),
     })
@@ -109,7 +109,7 @@ export class Worker {
       secret: () => this.#joined?.secret ?? '',
       onForeign: () =>
         void this.#onRefused(`holds cluster ${this.#guard.clusterId}, which is another one`),
-      epoch: () => this.#guard.epoch(),
+      term: () => this.#guard.term(),
       clock,
       log,
     })
@@ -149,8 +149,8 @@ export class Worker {
       spill: () => this.#spill.trouble,
       masters: this.#masters,
       tasks: this.#tasks,
-      epoch: () => this.#guard.epoch(),
-      onEpoch: (epoch) => this.#onEpoch(epoch),
+      term: () => this.#guard.term(),
+      onTerm: (term) => this.#onTerm(term),
       onForbidden: () => this.#onRefused('has another secret than this master'),
     })
   }
@@ -186,7 +186,7 @@ export class Worker {
   }
 
   status(): WorkerInfo & { epoch: number; running: number } {
-    return { ...this.#options.worker, epoch: this.#guard.epoch(), running: this.#tasks.running }
+    return { ...this.#options.worker, epoch: this.#guard.term(), running: this.#tasks.running }
   }
 
   #start(task: Task): RunningQuery {
@@ -252,7 +252,7 @@ export class Worker {
       },
       status: () => {
         const { workerId, incarnation, network } = this.#options.worker
-        return { workerId, epoch: this.#guard.epoch(), incarnation, network }
+        return { workerId, epoch: this.#guard.term(), incarnation, network }
       },
     }
   }
@@ -273,13 +273,13 @@ export class Worker {
           running: this.#tasks.running,
           freeSlots: this.#tasks.freeSlots,
           slots: this.#options.worker.slots,
-          epoch: this.#guard.epoch(),
+          term: this.#guard.term(),
           begun: this.#counts.begun,
           fetched: this.#counts.fetched,
           registrations: this.#follow.registrations,
           refusedClusters: this.#guard.refused.cluster,
           refusedSecrets: this.#guard.refused.secret,
-          refusedEpochs: this.#guard.refused.epoch,
+          refusedTerms: this.#guard.refused.epoch,
           memoryBytes: process.memoryUsage.rss(),
         }),
       ),
@@ -290,7 +290,7 @@ export class Worker {
   #plainServer(): FastifyInstance {
     const app = limitedServer({
       log: this.#options.log,
-      epoch: () => this.#guard.epoch(),
+      term: () => this.#guard.term(),
       clusterId: () => this.#guard.clusterId,
     })
     app.addHook('onRequest', async (request) => requireIfNamed(request, this.#guard.clusterId))
@@ -302,9 +302,9 @@ export class Worker {
     return { guard: this.#guard, gate: NEVER_ACTIVE, clock, beatMs, log }
   }
 
-  #onEpoch(epoch: number): void {
-    this.#epoch = Math.max(this.#epoch, epoch)
-    this.#follow.onNewerEpoch(epoch)
+  #onTerm(term: number): void {
+    this.#term = Math.max(this.#term, term)
+    this.#follow.onNewerTerm(term)
   }
 
   /** Workers may be started together with the first master, or before it. */
@@ -350,7 +350,7 @@ export class Worker {
     const reports = this.#tasks.reports()
     const ids = reports.map(({ queryId }) => queryId)
     this.#tasks.forget(ids, reports)
-    this.#epoch = 0
+    this.#term = 0
   }
 
   /** Why it knows none; null when it does. */

@@ -22,7 +22,7 @@ async function metricsOfAMaster(): Promise<string> {
   return metrics.text({
     state: 'active',
     serving: true,
-    epoch: 1,
+    term: 1,
     leaseMarginMs: 2000,
     lastRenewalMs: 2,
     storageReadable: true,
@@ -43,7 +43,7 @@ async function metricsOfAMaster(): Promise<string> {
     storageDangers: 0,
     refusedClusters: 0,
     refusedSecrets: 0,
-    refusedEpochs: 0,
+    refusedTerms: 0,
     splitBrainAlarms: 0,
     requestsInFlight: 0,
     workers: { live: 1, silent: 0, slots: 4, running: 0 },

@@ -57,7 +57,7 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
     closed: [],
     types: TYPES,
     readMembership: async () => ({ clusterId: FAKE_CLUSTER, secret: FAKE_SECRET }),
-    epoch: 0,
+    term: 0,
     idleMs: 200,
     activeMs: 50,
     beatMs: 100,

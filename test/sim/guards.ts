@@ -383,7 +383,7 @@ const vanishedIsSwept = (disk: Disk): Disk =>
 /** The newest number that is known to be taken passes for one whose term has begun. */
 const numberIsTerm = (message: ToMaster): ToMaster =>
   message.type === 'picture'
-    ? { ...message, picture: { ...message.picture, epoch: message.picture.newestTerm } }
+    ? { ...message, picture: { ...message.picture, begunTerm: message.picture.newestTerm } }
     : message
 
 /** Every message of its keeper is changed on its way to the master. */

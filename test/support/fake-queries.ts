@@ -82,7 +82,7 @@ export function fakeCluster(clusterId = FAKE_CLUSTER): FakeCluster {
 
 async function fakeMaster(t: Test, cluster: FakeCluster, clusterId: string): Promise<FakeMaster> {
   const asked: Record<string, number> = {}
-  const guard = new Guard({ epoch: () => 1, onNewerEpoch: () => {}, onRefused: () => {} })
+  const guard = new Guard({ term: () => 1, onNewerTerm: () => {}, onRefused: () => {} })
   guard.join({ clusterId, secret: 's'.repeat(64) })
   const gate: Gate = {
     enter() {

@@ -44,8 +44,8 @@ export class FakeTracker {
 
   async start(): Promise<void> {
     const guard = new Guard({
-      epoch: () => this.epoch,
-      onNewerEpoch: () => undefined,
+      term: () => this.epoch,
+      onNewerTerm: () => undefined,
       onRefused: () => undefined,
     })
     guard.join({ clusterId: this.clusterId, secret: FAKE_SECRET })
@@ -63,7 +63,7 @@ export class FakeTracker {
     }
     const options = { guard, gate, clock: systemClock, beatMs: 100, log: () => undefined }
     const status = () => ({ epoch: this.epoch, address: 'localhost:1', inFlight: 0 })
-    const { epoch } = { epoch: () => this.epoch }
+    const epoch = (): number => this.epoch
     const tracker = rpcServer(
       'tracker',
       {
@@ -141,7 +141,7 @@ export class FakeTracker {
     return new RpcClient('worker', address, {
       clusterId: () => this.clusterId,
       secret: () => secret,
-      epoch: () => this.epoch,
+      term: () => this.epoch,
       clock: systemClock,
       connectTimeoutMs: pacedMs(1000),
     })

@@ -56,7 +56,7 @@ export async function fakeWeb(facts: FakeFacts): Promise<FakeWeb> {
   const log = (): void => {}
   const app = limitedServer({
     log,
-    epoch: () => facts.cluster.epoch,
+    term: () => facts.cluster.epoch,
     clusterId: () => facts.cluster.clusterId,
   })
   const door = addWebRoutes(app, {

@@ -57,7 +57,7 @@ export class IdleWorkers {
       clusterId: () => clusterId,
       secret: () => secret,
       onForeign: () => undefined,
-      epoch: () => epoch,
+      term: () => epoch,
       clock: systemClock,
       log: () => undefined,
     })
@@ -96,10 +96,10 @@ export class IdleWorkers {
       idleMs,
       activeMs: 1000,
       silenceMs: 3 * idleMs,
-      onEpoch: (heard) => {
+      onTerm: (heard) => {
         epoch = Math.max(epoch, heard)
       },
-      epoch: () => epoch,
+      term: () => epoch,
       onForbidden: async () => undefined,
       clock: systemClock,
       random: Math.random,

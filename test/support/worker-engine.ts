@@ -199,7 +199,7 @@ export class TestWarehouse {
       ...{ mostFiles: 1e9, mostBytes: 1e18, ...rules },
     })
     this.#writes += 1
-    const how = { queryId: String(this.#writes), attempt: 1, epoch: 1 }
+    const how = { queryId: String(this.#writes), attempt: 1, term: 1 }
     const parts = compactionOf(now, plan, { ...how, keepMs: 0, background: false })
     const open = new Opener(this.engines)
     try {

@@ -105,15 +105,15 @@ async function dump(context: CommandContext, file: string | null): Promise<numbe
 
 async function load(context: CommandContext, file: string, force: boolean): Promise<number> {
   const data = await readDump(file)
-  const haEpoch = await refuseLiving(context)
+  const haTerm = await refuseLiving(context)
   const ours = await ownCluster(context)
   const { store, name } = await storeFor(context, { clusterId: ours, rebinds: force })
   try {
-    const renewed = (): Promise<void> => requireAlone(context, haEpoch)
+    const renewed = (): Promise<void> => requireAlone(context, haTerm)
     const from = { store, force, renewed }
     const kept = await unlessDamaged(from, () => store.readOnly())
     if (kept === null) {
-      const term = Math.max(1, haEpoch, (await store.newestTerm?.()) ?? 0)
+      const term = Math.max(1, haTerm, (await store.newestTerm?.()) ?? 0)
       return await replaced(context, { store, name, data, term })
     }
     if (!force && !isEmptyCatalog(kept.data)) {
@@ -130,7 +130,7 @@ async function load(context: CommandContext, file: string, force: boolean): Prom
     }
     // The numbers of another cluster's terms say nothing of ours; files are named by them.
     const before = isTaken && name !== 'SharedStore' ? 0 : kept.term
-    const term = Math.max(1, before, haEpoch)
+    const term = Math.max(1, before, haTerm)
     const opened = await unlessDamaged(from, () => store.open(term, NEVER, { renewed }))
     if (opened === null) return await replaced(context, { store, name, data, term })
     const draft = Draft.of(opened.state)
@@ -160,8 +160,8 @@ const NEVER = new AbortController().signal
  * A load holds no lease that could be renewed, but it is alone. What looks like damage, or like nothing, may be what a master
  * that was started meanwhile has replaced: then that is told.
  */
-async function requireAlone(context: CommandContext, haEpoch: number): Promise<void> {
-  if ((await refuseLiving(context)) > haEpoch) throw failure(OVERTAKEN)
+async function requireAlone(context: CommandContext, haTerm: number): Promise<void> {
+  if ((await refuseLiving(context)) > haTerm) throw failure(OVERTAKEN)
 }
 const OVERTAKEN = 'a master was started meanwhile and may have the old catalog: stop it, load again'
 

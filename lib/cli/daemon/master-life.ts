@@ -129,7 +129,7 @@ export class MasterLife implements DaemonLife {
       member: () => master.member,
       status: () => master.status(),
       stop: (why) => end(why, 0),
-      epoch: () => master.epoch(),
+      term: () => master.term(),
       clusterId: () => master.clusterId,
       log,
     })

@@ -32,7 +32,7 @@ async function main([code = '', before = '']: readonly string[]): Promise<number
     throw usageError('TAJO_WORKER_START does not say which worker it was')
   const membership = await membershipOf(plan.haDirectory)
   if (membership === null) throw failure(`no cluster was ever formed in ${plan.haDirectory}`)
-  let epoch = 0
+  let term = 0
   const masters = new Masters({
     addresses: plan.trackers,
     readAddresses: plan.readTrackers,
@@ -44,7 +44,7 @@ async function main([code = '', before = '']: readonly string[]): Promise<number
     clusterId: () => membership.clusterId,
     secret: () => membership.secret,
     onForeign: () => {},
-    epoch: () => epoch,
+    term: () => term,
     clock: systemClock,
     log: () => {},
   })
@@ -58,8 +58,8 @@ async function main([code = '', before = '']: readonly string[]): Promise<number
   await tellEnd(masters, ended, {
     clock: systemClock,
     signal: AbortSignal.timeout(PATIENCE_MS),
-    onEpoch: (active) => {
-      epoch = active
+    onTerm: (active) => {
+      term = active
     },
   }).catch((error: unknown) => {
     throw failure(`no master could be told that this worker has ended: ${messageOf(error)}`, error)

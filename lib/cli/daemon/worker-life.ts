@@ -138,7 +138,7 @@ export class WorkerLife implements DaemonLife {
       closed: [await realDirectory(plan.systemDirectory, 'tajo.rootdir')],
       types: { toDuckDb, fromDuckDb },
       readMembership: () => membershipOf(plan.haDirectory),
-      epoch: 0,
+      term: 0,
       oomKills,
       storage: {
         directories: [

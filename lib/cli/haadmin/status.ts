@@ -13,14 +13,14 @@ import { duration, json, plain, table } from '../print.ts'
 import { allAnswer, lookAround } from '../sight/look-around.ts'
 import {
   activeAddress,
-  begunEpoch,
+  begunTerm,
   type Foreign,
   foreignMasters,
   foreignWords,
   isRefused,
   type KnownMaster,
   type MasterAnswer,
-  newestEpoch,
+  newestTerm,
   problemOf,
   type Sight,
 } from '../sight/sight.ts'
@@ -69,7 +69,7 @@ export function statusReport(sight: Sight, transitions: readonly HistoryEntry[])
     clusterId: sight.clusterId,
     directory: sight.directory,
     directoryError: sight.directoryError,
-    epoch: newestEpoch(sight),
+    epoch: newestTerm(sight),
     active: activeAddress(sight),
     problem: problemOf(sight),
     masters: sight.masters.map((master) => rowOf(sight, master)),
@@ -143,7 +143,7 @@ function noteOf(
     if (inspected?.pulse === 'released') notes.push('said goodbye')
   } else if (asked.answer.problem !== null) {
     notes.push(asked.answer.problem)
-  } else if (asked.answer.state === 'active' && asked.answer.epoch < begunEpoch(sight)) {
+  } else if (asked.answer.state === 'active' && asked.answer.epoch < begunTerm(sight)) {
     notes.push('not the newest epoch: it is not the active master')
   }
   if (!configured) notes.push('not in conf/masters')

@@ -29,7 +29,7 @@ import { askMaster, askMs, lookAround, watchMs } from '../sight/look-around.ts'
 import {
   activeAddress,
   answeringActive,
-  begunEpoch,
+  begunTerm,
   foreignWords,
   isRefused,
   type KnownMaster,
@@ -115,7 +115,7 @@ export async function transitionToActive(context: CommandContext, call: Call): P
       if (error instanceof Refusal && error.code === 'NOT_ACTIVE' && look < MOST_LOOKS) continue
       throw error
     }
-    const waiting = { cluster, sight, tries: new Tries(begunEpoch(sight)) }
+    const waiting = { cluster, sight, tries: new Tries(begunTerm(sight)) }
     await waitFor(waiting, `${target.address} serves`, () => is(waiting, target, 'active'))
     const former = active === null ? '' : `, ${active} was it before`
     return tell(context, target.address, `${target.address} is active${former}.`)
@@ -149,7 +149,7 @@ export async function transitionToBackup(context: CommandContext, call: Call): P
   }
   const elsewhere = await send(context, call, { cluster, sight, to: target, order })
   if (elsewhere !== null) return elsewhere
-  const waiting = { cluster, sight, tries: new Tries(begunEpoch(sight)) }
+  const waiting = { cluster, sight, tries: new Tries(begunTerm(sight)) }
   await waitFor(waiting, `${target.address} is a backup`, () => is(waiting, target, 'backup'))
   const others = sight.masters.filter((one) => one !== target)
   const heir = others.length === 0 ? null : await heirOf(waiting, others, call.force)
@@ -265,15 +265,15 @@ interface Waiting extends Looking {
 
 /** What masters have told of attempts that came to nothing, in terms above that one. */
 class Tries {
-  readonly #epoch: number
+  readonly #term: number
   readonly #told = new Map<string, string>()
 
-  constructor(epoch: number) {
-    this.#epoch = epoch
+  constructor(term: number) {
+    this.#term = term
   }
 
   hear({ address, failure }: MasterAnswer): void {
-    if (failure !== null && failure.term > this.#epoch) this.#told.set(address, failure.text)
+    if (failure !== null && failure.term > this.#term) this.#told.set(address, failure.text)
   }
 
   /** They are empty for none. */

@@ -175,12 +175,12 @@ export function activeAddress(sight: Sight): string | null {
 }
 
 /** The newest term that a master has seen begin: its holder is the one to follow. */
-export const begunEpoch = (sight: Sight): number =>
+export const begunTerm = (sight: Sight): number =>
   Math.max(0, ...sight.masters.map(({ asked }) => (asked.answered ? asked.answer.epoch : 0)))
 
 /** The newest number that anybody has told of, also by a claim that came to nothing. */
-export const newestEpoch = (sight: Sight): number =>
-  Math.max(sight.picture?.epoch ?? 0, begunEpoch(sight))
+export const newestTerm = (sight: Sight): number =>
+  Math.max(sight.picture?.epoch ?? 0, begunTerm(sight))
 
 /** Why no master is active, as a sentence; null when one is. */
 export function problemOf(sight: Sight): string | null {

@@ -225,7 +225,7 @@ export class Keeper {
     })
     // Ages change all the time; they alone are sent once in two renewal periods.
     const { low, refused } = picture.space ?? {}
-    const gist = `${picture.epoch} ${picture.active?.address} ${picture.opening} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings} ${picture.critical} ${low?.bytes} ${low?.files} ${refused} ${JSON.stringify(picture.network)} ${JSON.stringify(picture.directories)} ${JSON.stringify(picture.facts)}`
+    const gist = `${picture.begunTerm} ${picture.active?.address} ${picture.opening} ${picture.storage} ${picture.problem} ${picture.peers.length} ${picture.warnings} ${picture.critical} ${low?.bytes} ${low?.files} ${refused} ${JSON.stringify(picture.network)} ${JSON.stringify(picture.directories)} ${JSON.stringify(picture.facts)}`
     if (gist === this.#sentPicture && !this.#isPictureOld()) return
     this.#sentPicture = gist
     this.#sentPictureMs = nowMs

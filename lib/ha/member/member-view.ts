@@ -12,12 +12,12 @@ interface ViewFacts {
   readonly term: HeldTerm
   readonly state: MasterState
   /** The newest term known. */
-  readonly epoch: number
+  readonly begunTerm: number
   /** What keeps the activation waiting; of no meaning otherwise. */
   readonly trouble: string | null
 }
 
-export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFacts): MemberView {
+export function viewOf({ start, picture, term, state, begunTerm, trouble }: ViewFacts): MemberView {
   const self = { ...start.self, hostname: start.hostname }
   const waits = term.is === 'activating' && trouble !== null
   const isActive = term.mayFinish()
@@ -28,7 +28,7 @@ export function viewOf({ start, picture, term, state, epoch, trouble }: ViewFact
   return {
     clusterId: picture?.clusterId ?? null,
     state,
-    epoch,
+    epoch: begunTerm,
     active: active?.address === self.address && !term.acting ? null : active,
     opening: !isActive && picture?.opening === true,
     self,

@@ -46,7 +46,7 @@ export class MemberCore implements Member {
   readonly #duty: TermDuty
   #state: MasterState = 'starting'
   #picture: Picture | null = null
-  #epoch = 0
+  #begunTerm = 0
   /** The newest number that is known to be taken. */
   #newestTerm = 0
   #known: Start['joined'] = null
@@ -128,7 +128,7 @@ export class MemberCore implements Member {
       picture: this.#picture,
       term: this.#term,
       state: this.#currentState(),
-      epoch: this.#epoch,
+      begunTerm: this.#begunTerm,
       trouble: this.#duty.trouble,
     })
   }
@@ -310,7 +310,7 @@ export class MemberCore implements Member {
         return
       case 'picture':
         this.#picture = message.picture
-        this.#learn(message.picture.epoch)
+        this.#learn(message.picture.begunTerm)
         this.#newestTerm = Math.max(this.#newestTerm, message.picture.newestTerm)
         if (this.#state === 'starting') this.#setState('backup')
         else this.#announce()
@@ -365,9 +365,9 @@ export class MemberCore implements Member {
   }
 
   /** A new keeper knows no term before its first look; what was known stays known. */
-  #learn(epoch: number): void {
-    this.#epoch = Math.max(this.#epoch, epoch)
-    this.#newestTerm = Math.max(this.#newestTerm, epoch)
+  #learn(term: number): void {
+    this.#begunTerm = Math.max(this.#begunTerm, term)
+    this.#newestTerm = Math.max(this.#newestTerm, term)
   }
 
   #setState(state: MasterState): void {

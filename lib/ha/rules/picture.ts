@@ -34,7 +34,7 @@ export function pictureOf(of: PictureOf): Picture {
   const others = of.peers.filter((p) => p.holder.address !== self.address)
   return {
     clusterId: of.clusterId,
-    epoch: begunTerm(state),
+    begunTerm: begunTerm(state),
     newestTerm: Math.max(state.lease?.term ?? 0, state.watch.seen?.newest ?? 0),
     active,
     opening: active !== null && isUnserved(state),

@@ -159,7 +159,7 @@ export type ToKeeper =
 export interface Picture {
   readonly clusterId: string
   /** The newest term that was begun: it served, or it is this member's and all below it have been ended. */
-  readonly epoch: number
+  readonly begunTerm: number
   /** The newest number that is taken, by a claim that may come to nothing. */
   readonly newestTerm: number
   readonly active: PeerView | null

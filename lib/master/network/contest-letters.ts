@@ -24,7 +24,7 @@ import {
 interface LettersOptions {
   readonly clusterId: () => string
   readonly secret: () => string
-  readonly epoch: () => number
+  readonly term: () => number
   /** Umbilical addresses in conf/masters. */
   readonly listed: () => readonly string[]
   /** The member's own answer to a letter of our cluster. */
@@ -106,12 +106,12 @@ export class ContestLetters {
   #client(address: string): RpcClient<'umbilical'> {
     const known = this.#clients.get(address)
     if (known !== undefined) return known
-    const { secret, epoch, clock, limitMs } = this.#options
+    const { secret, term, clock, limitMs } = this.#options
     // Whoever it is may answer.
     const made = new RpcClient('umbilical', address, {
       clusterId: () => null,
       secret,
-      epoch,
+      term,
       clock,
       connectTimeoutMs: Math.ceil(limitMs),
     })

@@ -125,7 +125,7 @@ export class ForeignMasters {
       // Whoever it is may answer.
       clusterId: () => null,
       secret: () => '',
-      epoch: () => 0,
+      term: () => 0,
       clock,
       connectTimeoutMs: ASK_MS,
     })

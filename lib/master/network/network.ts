@@ -31,7 +31,7 @@ export interface NetworkOptions {
   readonly witnesses: readonly string[]
   readonly clusterId: () => string
   readonly secret: () => string
-  readonly epoch: () => number
+  readonly term: () => number
   /** Since when the streams of the other masters are silent; null when none is. */
   readonly quietSinceMs: (limitMs: number) => number | null
   /** Registered with this master. */
@@ -136,8 +136,8 @@ export class MasterNetwork {
   #line(target: Target, limitMs: number): Line {
     const known = this.#lines.get(keyOf(target))
     if (known !== undefined) return known
-    const { clusterId, secret, epoch, clock } = this.#options
-    const options = { clusterId, secret, epoch, clock, connectTimeoutMs: limitMs }
+    const { clusterId, secret, term, clock } = this.#options
+    const options = { clusterId, secret, term, clock, connectTimeoutMs: limitMs }
     const line =
       target.kind === 'master'
         ? masterLine(new RpcClient('umbilical', target.address, options))

@@ -44,7 +44,7 @@ interface OthersOptions extends Pick<MasterOptions, Plain> {
   readonly standing: () => Standing
   readonly clusterId: () => string | null
   readonly secret: () => string
-  readonly epoch: () => number
+  readonly term: () => number
   /** The last terms, newest first. */
   readonly history: (limit: number) => Promise<readonly HistoryEntry[]>
   /** Workers that are registered with this master. */
@@ -102,13 +102,13 @@ export class Others {
 
   /** It is called once, when the cluster is joined. */
   join(member: Member, clusterId: string, loaded: Callers): void {
-    const { address, rootDirectory, listed, secret, epoch, beatMs, silenceMs, clock, log } =
+    const { address, rootDirectory, listed, secret, term, beatMs, silenceMs, clock, log } =
       this.#options
     this.#peers = new loaded.Peers({
       self: address,
       clusterId: () => clusterId,
       secret,
-      epoch,
+      term,
       clock,
       log,
       beatMs,
@@ -176,7 +176,7 @@ export class Others {
       },
       announce: ({ address, state, epoch }) => {
         joined().hint(`${address} announced: ${state} in term ${epoch}`)
-        return { epoch: this.#options.epoch() }
+        return { epoch: this.#options.term() }
       },
       watch: (_request, writer) => {
         this.#watchers.add(writer)
@@ -213,11 +213,11 @@ export class Others {
 
   /** Until it is there the election writes its letters, and waits with its first claim. */
   #makeLetters(member: Member, Letters: Callers['ContestLetters']): ContestLetters {
-    const { clusterId, secret, epoch, clock, log, listed, timing } = this.#options
+    const { clusterId, secret, term, clock, log, listed, timing } = this.#options
     const letters = new Letters({
       clusterId: () => clusterId() ?? '',
       secret,
-      epoch,
+      term,
       listed,
       take: (letter) => member.letter(letter),
       facts: () => member.facts(),
@@ -231,14 +231,14 @@ export class Others {
   }
 
   #makeNetwork(member: Member, Network: Callers['MasterNetwork']): MasterNetwork | null {
-    const { clusterId, secret, epoch, registered, timing, network, clock } = this.#options
+    const { clusterId, secret, term, registered, timing, network, clock } = this.#options
     if (timing === null) return null
     const made = new Network({
       ...network,
       timing,
       clusterId: () => clusterId() ?? '',
       secret,
-      epoch,
+      term,
       quietSinceMs: (limitMs) => this.#peers?.quietSinceMs(limitMs) ?? null,
       registered,
       tell: (hearing) => member.hears(hearing),

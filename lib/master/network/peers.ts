@@ -16,7 +16,7 @@ interface PeersOptions {
   readonly self: string
   readonly clusterId: () => string
   readonly secret: () => string
-  readonly epoch: () => number
+  readonly term: () => number
   readonly clock: Clock
   readonly log: Log
   /** How often a sign of life is wanted on a stream, whatever the peer's own periods are. */
@@ -110,7 +110,7 @@ class Peer {
     this.#client = new RpcClient('umbilical', address, {
       clusterId: options.clusterId,
       secret: options.secret,
-      epoch: options.epoch,
+      term: options.term,
       clock: options.clock,
       connectTimeoutMs: Math.max(500, options.silenceMs),
     })

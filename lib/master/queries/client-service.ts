@@ -27,7 +27,7 @@ import type { PathRules } from './statements/paths.ts'
 import { type Plan, plan } from './statements/plan.ts'
 
 interface ClientServiceOptions {
-  readonly epoch: number
+  readonly term: number
   readonly list: QueryList
   readonly waiters: Waiters
   readonly catalog: CatalogPort
@@ -153,7 +153,7 @@ export class ClientService {
 
   /** Of a change that ended under an earlier term, or long ago. */
   #outcome(queryId: string): QueryStatus | null {
-    const { catalog, isPublishing, epoch } = this.#options
+    const { catalog, isPublishing, term } = this.#options
     const outcome = catalog.state().outcome(queryId)
     if (outcome === null || isPublishing(queryId)) return null
     const end = endOf(outcome)
@@ -164,7 +164,7 @@ export class ClientService {
       worker: null,
       answer: null,
       session: null,
-      epoch,
+      epoch: term,
       state: end.state,
       progress: end.state === 'succeeded' ? 1 : 0,
       rows: end.rows ?? null,
@@ -175,7 +175,7 @@ export class ClientService {
 
   /** It is decided, and somebody is carrying it out. */
   #publishing({ queryId, attempt }: { queryId: string; attempt: number }): QueryStatus {
-    const { epoch } = this.#options
+    const { term } = this.#options
     return {
       queryId,
       attempt,
@@ -184,7 +184,7 @@ export class ClientService {
       worker: null,
       answer: null,
       session: null,
-      epoch,
+      epoch: term,
       progress: 0.99,
       rows: null,
       message: null,
@@ -195,7 +195,7 @@ export class ClientService {
   // ---- beginning one ---------------------------------------------------------------------------------------------
 
   async #begin(submitted: RequestOf<'submit'>): Promise<QueryStatus> {
-    const { list, catalog, isPublishing, settler, paths, compaction, parse, epoch } = this.#options
+    const { list, catalog, isPublishing, settler, paths, compaction, parse, term } = this.#options
     const { clock, wallMs } = this.#options
     if (isPublishing(submitted.queryId)) return this.#publishing(submitted)
     // A change's attempts are counted by its masters: the last one may have given one up and no more.
@@ -220,7 +220,7 @@ export class ClientService {
       list.end(query, { state: 'failed', error }, wallMs())
       return this.#status(query)
     }
-    const context = { request, epoch, submittedMs, paths, compaction }
+    const context = { request, term, submittedMs, paths, compaction }
     const planNow = (): Promise<Plan> => plan(parse(request.sql), catalog.state(), context)
     const { asOf } = settler
     let planned: Plan
@@ -288,7 +288,7 @@ export class ClientService {
   }
 
   #status(query: Query): QueryStatus {
-    return statusOf(query, this.#options.epoch)
+    return statusOf(query, this.#options.term)
   }
 }
 

@@ -83,7 +83,7 @@ export async function openTerm(options: TermOptions): Promise<QueryTerm> {
     tookMs: clock.nowMs() - beganMs,
   })
   const { clusterId, secret } = options
-  const calls = new RpcWorkerCalls({ clusterId, secret, epoch: term, clock, log })
+  const calls = new RpcWorkerCalls({ clusterId, secret, term, clock, log })
   const close = (): Promise<void> => catalog.close()
   return new QueryTerm(options, { catalog, calls, close })
 }
@@ -116,7 +116,7 @@ export class QueryTerm {
   #over = false
 
   constructor(options: TermOptions, parts: TermParts) {
-    const { term: epoch, compaction, clock, wallMs, log, signal } = options
+    const { term, compaction, clock, wallMs, log, signal } = options
     const { catalog, calls } = parts
     const by = options.address
     this.#options = options
@@ -164,7 +164,7 @@ export class QueryTerm {
       planAgain: ({ queryId, sql, session, submittedMs, names }, attempt) => {
         const context = {
           request: { queryId, attempt, sql, session },
-          epoch,
+          term,
           submittedMs,
           paths,
           compaction,
@@ -211,7 +211,7 @@ export class QueryTerm {
     })
     this.compactor = new Compactor({
       compaction,
-      epoch,
+      term,
       catalog,
       list,
       hasWorker: () => workers.size > 0,
@@ -225,7 +225,7 @@ export class QueryTerm {
     })
     this.census = new TableCensus(catalog, clock)
     const deaths = new Deaths({ workers, calls, clock, signal })
-    const queries = { epoch, list, workers, catalog, scheduler, settler }
+    const queries = { term, list, workers, catalog, scheduler, settler }
     const shared = { ...queries, calls, deaths, clock, wallMs }
     const losses = new Losses({ ...shared, awakeMs, anewMs, log })
     this.tracker = new TrackerService({

@@ -54,7 +54,7 @@ export function clusterDocument(facts: DocumentFacts): ClusterDocument {
   const workerCounts = workers === null ? null : countWorkers(workers)
   return {
     clusterId: own.clusterId,
-    epoch: own.epoch,
+    epoch: own.term,
     active: common.active,
     activeClient: active?.addresses.clientRpc ?? null,
     activePage: active === null ? null : pageAt(active.addresses.infoHttp),
@@ -119,7 +119,7 @@ function selfRow({ view, own, recent }: DocumentFacts): MasterRow {
     address: self.address,
     state: view.state,
     self: true,
-    epoch: own.epoch,
+    epoch: own.term,
     heartbeatAgeMs: 0,
     leaseMarginMs: view.leaseMarginMs === null ? null : Math.round(view.leaseMarginMs),
     lastRenewalMs: renewalMs,

@@ -6,7 +6,7 @@ import type { ForeignMaster } from '../network/foreign-masters.ts'
 /** What only the master itself can tell, beside the election's view. */
 export interface OwnFacts {
   readonly serving: boolean
-  readonly epoch: number
+  readonly term: number
   readonly pid: number
   /** Null until it is joined. */
   readonly clusterId: string | null
@@ -39,7 +39,7 @@ export function standingOf(
     address: view.self.address,
     state: view.state,
     serving: own.serving,
-    epoch: own.epoch,
+    epoch: own.term,
     active: view.active?.address ?? null,
     problem: view.problem ?? own.trouble,
     ...pulse,

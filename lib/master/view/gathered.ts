@@ -85,7 +85,7 @@ export class Gathered {
   readonly #activeRows: Kept<QueryRow[]>
   readonly #activeWorkers: Kept<{ rows: WorkerRow[]; atMs: number }>
   /** The term whose beginning is known. */
-  #since: { readonly epoch: number; readonly ms: number } | null = null
+  #since: { readonly term: number; readonly ms: number } | null = null
 
   /** `asked`: the active, for where only he knows. */
   constructor(options: GatheredOptions, asked: PageQueries) {
@@ -130,15 +130,15 @@ export class Gathered {
     const asked = [
       this.#rows.fresh(),
       serving() ? null : this.#activeWorkers.fresh(),
-      this.#readSince(own().epoch),
+      this.#readSince(own().term),
     ]
     await within(clock, patienceMs, Promise.all(asked), () => {})
   }
 
   /** Of the term that the history tells of; read beside it while it is not known. */
-  activeSince(epoch: number): number | null {
-    if (this.#since?.epoch === epoch) return this.#since.ms
-    void this.#readSince(epoch)
+  activeSince(term: number): number | null {
+    if (this.#since?.term === term) return this.#since.ms
+    void this.#readSince(term)
     return null
   }
 
@@ -154,10 +154,10 @@ export class Gathered {
   }
 
   /** Never rejects: the directory that can't be read has its own place in the document. */
-  async #readSince(epoch: number): Promise<void> {
-    if (this.#since?.epoch === epoch) return
+  async #readSince(term: number): Promise<void> {
+    if (this.#since?.term === term) return
     const [entry] = await this.#options.history.newest(1).catch(() => [])
-    if (entry?.served == null || entry.term.term !== epoch) return
-    this.#since = { epoch, ms: Date.parse(entry.served.servedAt) }
+    if (entry?.served == null || entry.term.term !== term) return
+    this.#since = { term, ms: Date.parse(entry.served.servedAt) }
   }
 }

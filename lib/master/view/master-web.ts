@@ -127,7 +127,7 @@ export class MasterWeb implements WebView {
       }),
       recent: (address) => record.worst(address, RECENT_MS),
       minute: (address) => record.worst(address, MINUTE_MS),
-      activeSinceMs: view.active === null ? null : this.#gathered.activeSince(facts.epoch),
+      activeSinceMs: view.active === null ? null : this.#gathered.activeSince(facts.term),
       listed: listed(),
       workers: this.#gathered.workersAtHand(),
       queryCounts: this.#gathered.queryCounts(),

@@ -61,7 +61,7 @@ export class OwnView {
     const serving = this.#serving
     return {
       serving,
-      epoch: guard.epoch(),
+      term: guard.term(),
       pid: options.pid,
       clusterId: guard.clusterId,
       rootDirectory: options.rootDirectory,
@@ -111,9 +111,9 @@ export class OwnView {
   service(): ServiceStatus {
     const { options, member, guard, gate, queries } = this.#parts
     const { address } = options
-    const epoch = member()?.term() ?? guard.epoch()
+    const term = member()?.term() ?? guard.term()
     const trouble = queries.trouble()
-    return { epoch, address, inFlight: gate.inFlight, ...(trouble !== null && { trouble }) }
+    return { epoch: term, address, inFlight: gate.inFlight, ...(trouble !== null && { trouble }) }
   }
 
   /** Where a client should go instead. */
@@ -122,7 +122,7 @@ export class OwnView {
     const active = member()?.view().active ?? null
     // While it drains, this master still holds the term, but sending the caller here again would not help him.
     const elsewhere = active !== null && active.address !== options.address
-    return { active: elsewhere ? active.addresses.clientRpc : null, epoch: guard.epoch() }
+    return { active: elsewhere ? active.addresses.clientRpc : null, epoch: guard.term() }
   }
 
   /** Why the shared directory should not be written to but for what has to be; null when it may. */
@@ -143,7 +143,7 @@ export class OwnView {
     return {
       state: view?.state ?? 'starting',
       serving: active,
-      epoch: guard.epoch(),
+      term: guard.term(),
       leaseMarginMs: view?.leaseMarginMs ?? null,
       lastRenewalMs: view?.lastRenewalMs ?? null,
       storageReadable: view !== null && view.storage !== 'unreadable',
@@ -174,7 +174,7 @@ export class OwnView {
       storageDangers: (view?.critical?.length ?? 0) + queries.directoryTroubles().size,
       refusedClusters: guard.refused.cluster,
       refusedSecrets: guard.refused.secret,
-      refusedEpochs: guard.refused.epoch,
+      refusedTerms: guard.refused.epoch,
       splitBrainAlarms: others.alarm.count,
       requestsInFlight: gate.inFlight,
       pauses: pauses.read(),

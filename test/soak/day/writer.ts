@@ -86,7 +86,7 @@ export class Writer {
     return inserts.map((insert) => {
       const queryId = randomUUID()
       const table = tableName(insert.table)
-      const attempt = attemptName({ queryId, attempt: 1, epoch: 1 })
+      const attempt = attemptName({ queryId, attempt: 1, term: 1 })
       const { partition } = insert
       const directory = partition === null ? attempt : join(attempt, `p=${partition}`)
       const base = this.#options.locations[insert.table] ?? ''

@@ -17,7 +17,7 @@ const self = { address: 'a:26001', addresses: {}, priority: 100, version: '1', m
 const start = { self, hostname: 'h' } as unknown as Start
 const picture: Picture = {
   clusterId: 'c',
-  epoch: 4,
+  begunTerm: 4,
   newestTerm: 4,
   active: null,
   opening: false,
@@ -48,7 +48,14 @@ t.test('why nobody is active is over when this master is', (t) => {
   let nowMs = 0
   const term = new HeldTerm({ nowMs: () => nowMs, wallMs: () => 0, after: () => () => {} })
   const see = (more: Partial<Picture> = {}, trouble: string | null = null) =>
-    viewOf({ start, picture: { ...picture, ...more }, term, state: 'backup', epoch: 4, trouble })
+    viewOf({
+      start,
+      picture: { ...picture, ...more },
+      term,
+      state: 'backup',
+      begunTerm: 4,
+      trouble,
+    })
   term.begin(4, 100, TAKE_OVER)
   t.match(see(), { active: null, problem: 'activating term 4' })
   t.match(see({}, 'EIO'), { problem: /^term 4 can't be served yet: EIO$/ })
@@ -80,8 +87,14 @@ t.test('a claim that may be given up is no newer term to anybody', (t) => {
       space: null,
       unwritable: null,
     }
-    const { epoch, newestTerm } = pictureOf({ state, self, lastRenewalMs: null, nowMs, ...facts })
-    return { epoch, newestTerm }
+    const { begunTerm, newestTerm } = pictureOf({
+      state,
+      self,
+      lastRenewalMs: null,
+      nowMs,
+      ...facts,
+    })
+    return { epoch: begunTerm, newestTerm }
   }
   const phase = (name: 'claiming' | 'ending' | 'activating') => ({ name, term: 18 }) as Phase
   t.same(tell(17, null), { epoch: 17, newestTerm: 18 }, 'the holder below goes on under its own')

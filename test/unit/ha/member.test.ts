@@ -30,10 +30,10 @@ const JOINED = {
   newest: 0,
 } as const
 
-const pictureOf = (epoch: number): Picture => ({
+const pictureOf = (begunTerm: number): Picture => ({
   clusterId: 'c1',
-  epoch,
-  newestTerm: epoch,
+  begunTerm,
+  newestTerm: begunTerm,
   active: null,
   opening: false,
   peers: [],

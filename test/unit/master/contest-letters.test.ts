@@ -39,7 +39,7 @@ async function two(t: Test, { clusterId = 'one', secret = 's', lists = true }: O
     const letters = new ContestLetters({
       clusterId: () => own.clusterId,
       secret: () => own.secret,
-      epoch: () => 1,
+      term: () => 1,
       listed: () => (own.lists ? [at, 'a:1'] : []),
       take: async (letter): Promise<LetterReply> => {
         taken.push(letter)
@@ -55,7 +55,7 @@ async function two(t: Test, { clusterId = 'one', secret = 's', lists = true }: O
     return letters
   }
   const there = make(at, { clusterId, secret, lists })
-  const guard = new Guard({ epoch: () => 9, onNewerEpoch: () => {}, onRefused: () => {} })
+  const guard = new Guard({ term: () => 9, onNewerTerm: () => {}, onRefused: () => {} })
   guard.join({ clusterId, secret })
   const handlers = {
     status: () => {

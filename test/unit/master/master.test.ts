@@ -562,7 +562,7 @@ t.test('orders on the admin socket', async (t) => {
     member: () => joined,
     status: () => ({}) as never,
     stop: (why) => void stops.push(why),
-    epoch: () => 1,
+    term: () => 1,
     clusterId: () => 'c',
     log: () => {},
   })

@@ -22,7 +22,7 @@ t.test(
       witnesses: [],
       clusterId: () => 'c',
       secret: () => 'x'.repeat(64),
-      epoch: () => 1,
+      term: () => 1,
       quietSinceMs: () => null,
       registered: () => registered,
       tell: (hearing) => told.push(hearing),

@@ -91,7 +91,7 @@ t.test('a statement about one table looks at no other', async (t) => {
       sql,
       session: { database: 'default', user: '', variables: {} },
     }
-    const context = { request, epoch: 1, submittedMs: 0, paths, compaction }
+    const context = { request, term: 1, submittedMs: 0, paths, compaction }
     const planned = await plan(parseStatement(sql), state, context)
     if (planned.is === 'change') planned.build(state)
     t.pass(sql)

@@ -9,7 +9,7 @@ import { eventOf, until } from '../../support/until.ts'
 const ASK = 'POST /answer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
 
 async function port(t: Test, answer: () => Promise<unknown> = async () => ({})) {
-  const app = limitedServer({ log: () => {}, epoch: () => 1, clusterId: () => null })
+  const app = limitedServer({ log: () => {}, term: () => 1, clusterId: () => null })
   app.post('/answer', answer)
   const bind = { key: 'a.key', host: '127.0.0.1', port: await freePortRow(1) }
   const [number = 0] = await openAll([{ app, bind }])

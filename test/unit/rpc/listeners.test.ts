@@ -12,7 +12,7 @@ t.test('a port that is held is told with its key and its holder', async (t) => {
   t.teardown(() => void blocker.close())
   await eventOf(blocker, 'listening')
   const listener = (key: string, at: number) => ({
-    app: limitedServer({ log: () => {}, epoch: () => 1, clusterId: () => null }),
+    app: limitedServer({ log: () => {}, term: () => 1, clusterId: () => null }),
     bind: { key, host: 'localhost', port: at },
   })
   await t.rejects(openAll([listener('a.key', port), listener('b.key', port + 1)]), {

@@ -72,8 +72,8 @@ async function world(
   const logged: string[] = []
   const writers: LineWriter<Standing>[] = []
   const guard = new Guard({
-    epoch: () => 7,
-    onNewerEpoch: (epoch) => news.push(epoch),
+    term: () => 7,
+    onNewerTerm: (epoch) => news.push(epoch),
     onRefused: (what) => refusals.push(what),
   })
   guard.join({ clusterId: CLUSTER, secret: SECRET })
@@ -171,7 +171,7 @@ function callerOf<N extends 'umbilical' | 'client'>(
   const client = new RpcClient(service, address, {
     clusterId: () => clusterId,
     secret: () => secret,
-    epoch: () => epoch,
+    term: () => epoch,
     clock: systemClock,
     connectTimeoutMs: pacedMs(2000),
   })
@@ -290,7 +290,7 @@ t.test('a newer term with the right secret is news, and counts from then on', as
   const newer = callerOf(t, 'umbilical', umbilical, { epoch: 9 })
   await newer.call('announce', announcement, { deadlineMs })
   t.same(news, [9])
-  t.equal(guard.epoch(), 9)
+  t.equal(guard.term(), 9)
   const older = callerOf(t, 'umbilical', umbilical, { epoch: 8 })
   await t.rejects(older.call('announce', announcement, { deadlineMs }), { code: 'STALE_EPOCH' })
 })
@@ -316,7 +316,7 @@ t.test('a term that ends while the body is on its way does not count any more', 
 })
 
 t.test('before the secret is known nobody gets in', async (t) => {
-  const guard = new Guard({ epoch: () => 1, onNewerEpoch: () => {}, onRefused: () => {} })
+  const guard = new Guard({ term: () => 1, onNewerTerm: () => {}, onRefused: () => {} })
   t.throws(() => guard.admit({ 'x-tajo-secret': '', 'x-tajo-epoch': '1' }, 'x'), {
     code: 'UNAVAILABLE',
   })

@@ -134,7 +134,7 @@ async function serve(
   const log = (): void => {}
   const app = limitedServer({
     log,
-    epoch: () => 1,
+    term: () => 1,
     clusterId: () => CLUSTER,
     headers: COMMON_HEADERS,
   })
@@ -556,7 +556,7 @@ t.test('whoever asks once hears no old news, and waits for nobody who is silent'
   const web = new MasterWeb({
     ...{ self: 'localhost:26001', joined: () => member, isJoined: () => true },
     own: () => ({
-      ...{ serving: true, epoch: 1, pid: 1, clusterId: 'c' },
+      ...{ serving: true, term: 1, pid: 1, clusterId: 'c' },
       ...{ rootDirectory: '/r', directoryWarnings: [], warnings: [], trouble: null },
       ...{ givenUp: null, foreign: [] },
     }),
@@ -601,7 +601,7 @@ t.test('where only the active knows the queries a backup shows what he tells', a
   const web = new MasterWeb({
     ...{ self: 'localhost:26001', joined: () => member, isJoined: () => true },
     own: () => ({
-      ...{ serving: false, epoch: 1, pid: 1, clusterId: FAKE_CLUSTER },
+      ...{ serving: false, term: 1, pid: 1, clusterId: FAKE_CLUSTER },
       ...{ rootDirectory: '/r', directoryWarnings: [], warnings: [], trouble: null },
       ...{ givenUp: null, foreign: [] },
     }),

@@ -22,12 +22,12 @@ t.test('all pages make the list, also where one got lost or the table changed', 
   const options = {
     clusterId: () => FAKE_CLUSTER,
     secret: () => FAKE_SECRET,
-    epoch: () => 3,
+    term: () => 3,
     clock: systemClock,
     connectTimeoutMs: pacedMs(1000),
   }
   const active = {
-    ...{ addresses, epoch: 3 },
+    ...{ addresses, term: 3 },
     tracker: new RpcClient('tracker', addresses.tracker, options),
     catalog: new RpcClient('catalog', addresses.catalog, options),
   }

@@ -38,7 +38,7 @@ class FakeMaster {
       })
     }
     const addresses = { tracker: `localhost:${epoch}`, catalog: `localhost:${epoch}` }
-    return { addresses, epoch, tracker: { call, stream } } as unknown as ActiveMaster
+    return { addresses, term: epoch, tracker: { call, stream } } as unknown as ActiveMaster
   }
 }
 
@@ -63,11 +63,11 @@ t.test('a worker registers once with each master that becomes active', async (t)
     }),
     ...{ idleMs: 600_000, activeMs: 600_000, silenceMs: 600_000 },
     // As a worker has it: whoever hears of a term tells it.
-    onEpoch: (heard) => {
+    onTerm: (heard) => {
       epoch = Math.max(epoch, heard)
-      follow.onNewerEpoch(epoch)
+      follow.onNewerTerm(epoch)
     },
-    epoch: () => epoch,
+    term: () => epoch,
     ...{ storage: () => null, spill: () => null, proven: () => null },
     onRegistered: () => {},
     onForbidden: async () => {},
@@ -82,14 +82,14 @@ t.test('a worker registers once with each master that becomes active', async (t)
     masters[at - 1]?.kill()
     await until(`term ${master.epoch} is followed`, () => master.asked.includes('follow'))
     t.same(master.asked, ['register', 'follow'])
-    t.equal(follow.active?.epoch, master.epoch)
+    t.equal(follow.active?.term, master.epoch)
   }
   const [before, last] = [new FakeMaster(3), new FakeMaster(4)]
   masters.push(last)
   newest = masters.length - 1
-  follow.onNewerEpoch(before.epoch)
+  follow.onNewerTerm(before.epoch)
   t.same(last.asked, [], 'its own term is none that is newer')
-  follow.onNewerEpoch(last.epoch)
+  follow.onNewerTerm(last.epoch)
   await until('a newer one is looked for at once', () => last.asked.includes('follow'))
   t.same(last.asked, ['register', 'follow'])
 })

@@ -129,7 +129,7 @@ export class TurnTaking {
 
 interface CompactorOptions {
   readonly compaction: CompactionOptions
-  readonly epoch: number
+  readonly term: number
   readonly catalog: CatalogPort
   readonly list: QueryList
   /** There is somebody who may have a slot for it sooner or later. */
@@ -306,7 +306,7 @@ export class Compactor {
 
   /** Where terms are short each begins in another place, so that no table comes last in all of them. */
   #firstOf(candidates: readonly Table[]): number {
-    const share = (this.#options.epoch * GOLDEN_RATIO) % 1
+    const share = (this.#options.term * GOLDEN_RATIO) % 1
     return candidates[Math.floor(share * candidates.length)]?.id ?? 0
   }
 
@@ -345,12 +345,12 @@ export class Compactor {
   }
 
   #begin(table: Table, { plan, inTurn }: { plan: JoinPlan; inTurn: boolean }): void {
-    const { catalog, list, epoch, compaction, newId, clock, wallMs, onQueued } = this.#options
+    const { catalog, list, term, compaction, newId, clock, wallMs, onQueued } = this.#options
     const { database } = table
     const sql = `OPTIMIZE TABLE ${quoted(database)}.${quoted(table.name)}`
     const [queryId, attempt, submittedMs] = [newId(), 1, wallMs()]
     const keepMs = keepMsOf(compaction, catalog.state().litterCount)
-    const how = { queryId, attempt, epoch, keepMs, background: true, inTurn }
+    const how = { queryId, attempt, term, keepMs, background: true, inTurn }
     const task: Task = {
       ...{ queryId, attempt, sql, submittedMs, mode: 'compact', create: null, publishTo: null },
       query: { text: sql, place: { line: 1, column: 1 } },

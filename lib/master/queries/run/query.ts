@@ -107,7 +107,7 @@ export const givesWay = (query: Pick<Query, 'task'>): boolean =>
 /** Whether its end changes data or schema, so that it must be in the catalog before it is told. */
 export const changesData = ({ kind }: Query): boolean => kind === 'change'
 
-export function statusOf(query: Query, epoch: number): QueryStatus {
+export function statusOf(query: Query, term: number): QueryStatus {
   const state = stateOf(query)
   return {
     queryId: query.queryId,
@@ -121,7 +121,7 @@ export function statusOf(query: Query, epoch: number): QueryStatus {
     error: query.error,
     answer: query.answer,
     session: query.session,
-    epoch,
+    epoch: term,
   }
 }
 
@@ -130,7 +130,7 @@ const LONGEST_RECORDED_SQL = 2000
 
 export function recordOf(
   query: Query,
-  by: { readonly master: string; readonly epoch: number },
+  by: { readonly master: string; readonly term: number },
 ): QueryRecord {
   const { sql } = query
   return {
@@ -150,6 +150,7 @@ export function recordOf(
     error: query.error,
     worker: query.spot?.workerId ?? null,
     ...(query.failures.length === 0 ? {} : { failures: query.failures }),
-    ...by,
+    master: by.master,
+    epoch: by.term,
   }
 }

@@ -114,8 +114,8 @@ export class TermRecords {
   }
 
   #recordOf(query: Query): QueryRecord {
-    const { address: master, term: epoch } = this.#options
-    return recordOf(query, { master, epoch })
+    const { address: master, term } = this.#options
+    return recordOf(query, { master, term })
   }
 }
 

@@ -26,7 +26,7 @@ import type { Worker, WorkerTable } from './worker-table.ts'
 import { failuresOf, givenUp, isGivenUp, leftBy } from './write-end.ts'
 
 interface TrackerOptions {
-  readonly epoch: number
+  readonly term: number
   readonly list: QueryList
   readonly workers: WorkerTable
   readonly catalog: CatalogPort
@@ -73,7 +73,7 @@ export class TrackerService {
     proven = null,
     oomKills = null,
   }: Requests['register']): Answers['register'] {
-    const { epoch, list, workers, scheduler, losses, awakeMs, log } = this.#options
+    const { term, list, workers, scheduler, losses, awakeMs, log } = this.#options
     const before = workers.get(worker.workerId)
     workers.register(worker, awakeMs())
     if (before?.info.incarnation !== worker.incarnation) {
@@ -103,7 +103,7 @@ export class TrackerService {
     workers.noteProven(now, this.#isProven(proven), awakeMs())
     now.oomKills = oomKills
     scheduler.kick()
-    return { epoch, forget }
+    return { epoch: term, forget }
   }
 
   heartbeat({
@@ -116,9 +116,9 @@ export class TrackerService {
     proven = null,
     oomKills = null,
   }: Requests['heartbeat']): Answers['heartbeat'] {
-    const { epoch, workers, scheduler, awakeMs } = this.#options
+    const { term, workers, scheduler, awakeMs } = this.#options
     const worker = workers.heard(workerId, incarnation, freeSlots, awakeMs())
-    if (worker === null) return { epoch, known: false, forget: [] }
+    if (worker === null) return { epoch: term, known: false, forget: [] }
     if (storage !== worker.storage) this.#noteStorage(worker, storage)
     worker.spill = spill
     workers.noteProven(worker, this.#isProven(proven), awakeMs())
@@ -131,7 +131,7 @@ export class TrackerService {
       if (verdict === 'unknown') known = false
     }
     scheduler.kick()
-    return { epoch, known, forget }
+    return { epoch: term, known, forget }
   }
 
   /** What one finds that proves nothing, of an earlier version, is seen at the end of its writes only. */
@@ -171,14 +171,14 @@ export class TrackerService {
     { workerId, incarnation }: { workerId: string; incarnation: string },
     writer: LineWriter<{ epoch: number }>,
   ): void {
-    const { epoch, workers, scheduler, awakeMs } = this.#options
+    const { term, workers, scheduler, awakeMs } = this.#options
     this.#follows.add(writer)
     workers.follows(workerId, incarnation, 1, awakeMs())
     writer.onClose(() => {
       this.#follows.delete(writer)
       workers.follows(workerId, incarnation, -1, awakeMs())
     })
-    writer.send({ epoch })
+    writer.send({ epoch: term })
     scheduler.kick()
   }
 

@@ -49,7 +49,7 @@ export interface WorkerCalls {
 interface WorkerCallsOptions {
   readonly clusterId: () => string | null
   readonly secret: () => string
-  readonly epoch: number
+  readonly term: number
   readonly clock: Clock
   readonly log: Log
 }
@@ -121,13 +121,13 @@ export class RpcWorkerCalls implements WorkerCalls {
   }
 
   async sign({ clientRpc, incarnation }: Spot): Promise<Sign> {
-    const { clusterId, secret, epoch, clock } = this.#options
+    const { clusterId, secret, term, clock } = this.#options
     let client: RpcClient<'results'> | null = null
     try {
       client = new RpcClient('results', clientRpc, {
         clusterId,
         secret,
-        epoch: () => epoch,
+        term: () => term,
         clock,
         connectTimeoutMs: SIGN_CONNECT_MS,
       })
@@ -155,11 +155,11 @@ export class RpcWorkerCalls implements WorkerCalls {
   #to({ addresses }: WorkerInfo): RpcClient<'worker'> {
     const known = this.#clients.get(addresses.qm)
     if (known !== undefined) return known
-    const { clusterId, secret, epoch, clock } = this.#options
+    const { clusterId, secret, term, clock } = this.#options
     const client = new RpcClient('worker', addresses.qm, {
       clusterId,
       secret,
-      epoch: () => epoch,
+      term: () => term,
       clock,
       connectTimeoutMs: CONNECT_MS,
     })

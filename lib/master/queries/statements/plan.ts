@@ -57,7 +57,7 @@ interface Request {
 
 interface PlanContext {
   readonly request: Request
-  readonly epoch: number
+  readonly term: number
   readonly submittedMs: number
   readonly paths: PathRules
   readonly compaction: CompactionOptions
@@ -284,7 +284,7 @@ async function optimizePlan(
   state: CatalogState,
   context: PlanContext,
 ): Promise<Plan> {
-  const { request, epoch, compaction } = context
+  const { request, term, compaction } = context
   const names = namesOf(state, context)
   const table = requireBound(state, named, request.session.database, names)
   if (table.kind === 'external') {
@@ -297,7 +297,7 @@ async function optimizePlan(
     return { is: 'answer', answer: null, message, session: null }
   }
   const keepMs = keepMsOf(compaction, state.litterCount)
-  const how = { ...request, epoch, keepMs, background: false }
+  const how = { ...request, term, keepMs, background: false }
   const query = { text: request.sql, place: { line: 1, column: 1 } }
   const { write, compaction: parts } = compactionOf(table, joins, how)
   return task(context, 'compact', query, { write, compaction: parts, names })
@@ -312,10 +312,10 @@ function placeToWrite(into: InsertTarget, table: Table | null): Location | null 
   return table?.kind === 'external' ? { path: table.location, place: into.table.place } : null
 }
 
-const writeContext = ({ request, epoch, paths }: PlanContext, location: Confined | null) => ({
+const writeContext = ({ request, term, paths }: PlanContext, location: Confined | null) => ({
   queryId: request.queryId,
   attempt: request.attempt,
-  epoch,
+  term,
   database: request.session.database,
   newLocation: newLocation(paths.warehouse, request.queryId),
   location,

@@ -17,7 +17,7 @@ import { type Confined, overlap, whyTaken } from './paths.ts'
 interface WriteContext {
   readonly queryId: string
   readonly attempt: number
-  readonly epoch: number
+  readonly term: number
   /** The session's. */
   readonly database: string
   readonly newLocation: (name: { database: string; name: string }) => string
@@ -191,9 +191,9 @@ function refuseDatabase(
   }
 }
 
-type Attempt = Pick<WriteContext, 'queryId' | 'attempt' | 'epoch'>
+type Attempt = Pick<WriteContext, 'queryId' | 'attempt' | 'term'>
 
-const idOf = ({ queryId, attempt, epoch }: Attempt): string => `${queryId}-${attempt}-${epoch}`
+const idOf = ({ queryId, attempt, term }: Attempt): string => `${queryId}-${attempt}-${term}`
 
 /** Of its directory. */
 export const attemptName = (context: Attempt): string => `${OWN_PREFIX}${idOf(context)}`
