@@ -31,12 +31,16 @@ interface EngineOptions {
 export class FreshEngine {
   readonly spillDirectory: string
   readonly #instance: DuckDBInstance
-  readonly #keeper: DuckDBConnection
+  readonly #ownConnection: DuckDBConnection
 
-  private constructor(spillDirectory: string, instance: DuckDBInstance, keeper: DuckDBConnection) {
+  private constructor(
+    spillDirectory: string,
+    instance: DuckDBInstance,
+    ownConnection: DuckDBConnection,
+  ) {
     this.spillDirectory = spillDirectory
     this.#instance = instance
-    this.#keeper = keeper
+    this.#ownConnection = ownConnection
   }
 
   /** Rejects with EngineError for options that the engine refuses. */
@@ -61,8 +65,8 @@ export class FreshEngine {
   /** Rejects with EngineError. It can't be used otherwise afterwards. */
   async lock(reach: Reach): Promise<Engine> {
     try {
-      await this.#keeper.run(confinement(reach))
-      return new Engine(this.spillDirectory, this.#instance, this.#keeper)
+      await this.#ownConnection.run(confinement(reach))
+      return new Engine(this.spillDirectory, this.#instance, this.#ownConnection)
     } catch (error) {
       this.close()
       throw engineError(error)
@@ -70,7 +74,7 @@ export class FreshEngine {
   }
 
   close(): void {
-    this.#keeper.closeSync()
+    this.#ownConnection.closeSync()
     this.#instance.closeSync()
   }
 }
@@ -80,19 +84,19 @@ export class Engine {
   readonly spillDirectory: string
   readonly #instance: DuckDBInstance
   /** Takes away what an ended query leaves. */
-  readonly #keeper: DuckDBConnection
+  readonly #ownConnection: DuckDBConnection
   #catalogs = 0
 
-  constructor(spillDirectory: string, instance: DuckDBInstance, keeper: DuckDBConnection) {
+  constructor(spillDirectory: string, instance: DuckDBInstance, ownConnection: DuckDBConnection) {
     this.spillDirectory = spillDirectory
     this.#instance = instance
-    this.#keeper = keeper
+    this.#ownConnection = ownConnection
   }
 
   /** What it may use from now on; it lets go of what it holds above that. Rejects with EngineError. */
   async limitMemory(bytes: number): Promise<void> {
     try {
-      await this.#keeper.run(`SET memory_limit = '${Math.floor(bytes / 1024)}KiB'`)
+      await this.#ownConnection.run(`SET memory_limit = '${Math.floor(bytes / 1024)}KiB'`)
     } catch (error) {
       throw engineError(error)
     }
@@ -108,7 +112,7 @@ export class Engine {
         connection,
         catalog: `/${this.#catalogs}`,
         secret: this.spillDirectory,
-        drop: (catalog) => this.#keeper.run(`DETACH ${sqlName(catalog)}`),
+        drop: (catalog) => this.#ownConnection.run(`DETACH ${sqlName(catalog)}`),
         onClosed,
       })
     } catch (error) {
@@ -118,7 +122,7 @@ export class Engine {
 
   /** Its connections have to be closed before. */
   close(): void {
-    this.#keeper.closeSync()
+    this.#ownConnection.closeSync()
     this.#instance.closeSync()
   }
 }

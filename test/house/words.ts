@@ -92,8 +92,20 @@ export const withoutExceptions = (found: readonly Finding[]): Finding[] =>
 export const needlessExceptions = (found: readonly Finding[]): Exception[] =>
   EXCEPTIONS.filter((exception) => !found.some((one) => isMeant(exception, one)))
 
-/** Files of TypeScript in `lib`, by their doc comments. */
+/** Files of TypeScript in `lib`, by their comments. */
 export function findingsInSource(path: string, source: string): Finding[] {
+  return [...inDocs(path, source), ...inLineComments(path, source)]
+}
+
+/** What stands behind `//` may be short, and its words are the house's all the same. */
+function inLineComments(path: string, source: string): Finding[] {
+  return source.split('\n').flatMap((text, at) => {
+    const [, comment = ''] = /(?:^|\s)\/\/ (.+)$/.exec(text) ?? []
+    return ruledOut({ path, line: at + 1, text: comment })
+  })
+}
+
+function inDocs(path: string, source: string): Finding[] {
   return docCommentsIn(source).flatMap(({ line, text, of }) =>
     sentencesIn(text).flatMap((sentence): Finding[] => {
       const at = { path, line: line + sentence.line - 1, text: sentence.text }

@@ -116,6 +116,7 @@ t.test('what is found', async (t) => {
   t.same(inSource(`${behind}/** \`b\`: of the file. It goes. */\nfunction a(b) {}\n`), [])
   t.match(inSource('/** It counts heartbeats. */\n'), [/^1 word "heartbeats" is "report/])
   t.same(inSource('/** It is `tracker.heartbeat`. */\n'), [], 'names are not words')
+  t.match(inSource('const a = "http://x" // the next heartbeat\n'), [/^1 word "heartbeat"/])
 
   const inText = (text: string, isForOperators = true): string[] =>
     findingsInText('docs/x.md', text, isForOperators).map(({ line, kind }) => `${line} ${kind}`)

@@ -79,7 +79,7 @@ export class Orders {
     const text = await disk.read('order', orderFile(id))
     const given = text === 'missing' ? null : decodeOrder(text)
     if (given === null) {
-      // Its author may be just writing it: the next scan reads it again.
+      // Its author may be just writing it: the next look reads it again.
       if (text !== 'missing') this.#known.delete(`order-${id}.order`)
       return
     }

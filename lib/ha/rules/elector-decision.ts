@@ -16,7 +16,7 @@ export function lookIfDue(t: Turn): void {
   const { looking, timing, watch, phase } = t.s
   if (looking.busy || t.now < looking.nextMs || phase.name === 'ended') return
   const period = t.s.lease === null ? Math.min(timing.pollMs, watch.by.pollMs) : timing.renewMs
-  // A look of its own at the moment of expiry, so that the patience isn't rounded up to the next poll.
+  // A look of its own at the moment of expiry, so that the patience isn't rounded up to the next period.
   const expiry =
     watch.seen === null || t.s.lease !== null ? Number.POSITIVE_INFINITY : expiryMs(watch)
   const next = t.now + period

@@ -22,7 +22,7 @@ export function onHandOver(t: Turn, input: Input & { type: 'hand-over' }): void 
     t.reply(id, { code: 'UNSAFE', message: 'busy: another hand-over looks for its successor' })
     return
   }
-  // A backup shows its pulse once in two of its own renewal periods: in four, two scans have seen any that lives.
+  // A backup shows its pulse once in two of its own renewal periods: in four, two looks have seen any that lives.
   const untilMs = t.now + Math.max(4 * s.timing.renewMs, 2 * s.pulseMs)
   s.handOver = { id, successor, by, force, sinceMs: t.now, scanMs: t.now, untilMs, asked: null }
 }

@@ -63,7 +63,7 @@ export function onPosted(t: Turn, publications: readonly Publication[], begunMs:
   const { offer } = network
   const answered = offer !== null && answerOf(posted, offer) !== undefined
   const absent = offer === null || answered ? offer : { ...offer, absentMs: begunMs }
-  // A scan that was begun before the offer shows nothing of its answer.
+  // A look that was begun before the offer shows nothing of its answer.
   const looked = offer !== null && begunMs > offer.absentMs ? absent : offer
   change(t, { posted, offer: looked, newsMs: isNew ? t.now : network.newsMs })
 }

@@ -66,7 +66,7 @@ export function watchTerms(hints: FileHints): () => void {
     for (const name of readdirSync(activeDir)) newest = newerOf(newest, name)
     follow()
   } catch (error) {
-    // It was removed in this moment: whoever polls tells that, and what to do.
+    // It was removed in this moment: whoever looks tells that, and what to do.
     onTrouble(messageOf(error))
   }
   return () => {
