@@ -86,6 +86,7 @@ export class Engine {
   /** Takes away what an ended query leaves. */
   readonly #ownConnection: DuckDBConnection
   #catalogs = 0
+  #limitBytes = Number.POSITIVE_INFINITY
 
   constructor(spillDirectory: string, instance: DuckDBInstance, ownConnection: DuckDBConnection) {
     this.spillDirectory = spillDirectory
@@ -93,10 +94,12 @@ export class Engine {
     this.#ownConnection = ownConnection
   }
 
-  /** What it may use from now on; it lets go of what it holds above that. Rejects with EngineError. */
+  /** What it may use from now on. Rejects with EngineError. */
   async limitMemory(bytes: number): Promise<void> {
+    if (bytes === this.#limitBytes) return
     try {
       await this.#ownConnection.run(`SET memory_limit = '${Math.floor(bytes / 1024)}KiB'`)
+      this.#limitBytes = bytes
     } catch (error) {
       throw engineError(error)
     }
@@ -261,6 +264,11 @@ export class EngineConnection {
     if (this.#closed) return
     this.#connection.interrupt()
     if (this.#calls > 0) systemClock.after(INTERRUPT_AGAIN_MS, () => this.#interruptCalls())
+  }
+
+  /** The engine has failed inside: whatever it is asked from then on, it refuses. */
+  get failed(): boolean {
+    return this.#failed
   }
 
   /** From 0 to 1, of the statement that runs. */

@@ -2,8 +2,8 @@
  * The engines of a worker: for each running query one that is locked for its files (`Reach`), and a share of the memory.
  *
  * One is always made ahead, so that a query waits for nothing but the locking. An engine whose query has ended waits for the
- * next query of the same files, since no other can use it; it gives back its memory meanwhile. One that writes somewhere is
- * used once.
+ * next query of the same files, since no other can use it; it holds little of them meanwhile. One that writes somewhere is
+ * used once. Statements are read in one that opens nothing and runs none.
  *
  * Memory: half of it belongs to the queries that may run at a time, in equal parts. The other half goes by halves to those
  * who come first; the last one gets what is left. So each is sure of its part, a query that comes alone has more than a
@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { type Clock, within } from '../base/time.ts'
 import { type Engine, type EngineConnection, FreshEngine } from './duckdb.ts'
 import { keyOfReach, NOTHING, type Reach } from './reach.ts'
+import { type ReadingEngine, StatementReader } from './statement-reader.ts'
 
 export interface EnginesOptions {
   readonly threads: number
@@ -30,10 +31,10 @@ export interface EnginesOptions {
 
 /** No query waits longer for its directory to spill to: that disk may hang, and the query need none. */
 const SPILL_MS = 1000
-/** What an engine may hold that waits for its next query. */
-const AT_REST_BYTES = 16 * 1024 * 1024
-/** Besides those that can run at a time. */
-const MORE_AT_REST = 4
+/** Besides as many as can run at a time. */
+const MORE_AT_REST = 12
+/** For the texts of statements, which are parameters there. */
+const READER_BYTES = 64 * 1024 * 1024
 
 /** No engine gets along with less. */
 const LEAST_BYTES = 16 * 1024 * 1024
@@ -49,11 +50,18 @@ export function shareOf(
   return Math.max(LEAST_BYTES, Math.floor(sure + Math.max(0, more)))
 }
 
+interface Resting {
+  /** Of what it may open. */
+  readonly key: string
+  readonly engine: Engine
+}
+
 export class Engines {
   readonly #options: EnginesOptions
   #ahead: Promise<FreshEngine>
-  /** By what they may open, those that have waited longest first. */
-  readonly #resting: { readonly key: string; readonly engine: Engine }[] = []
+  readonly #reader: StatementReader
+  /** Those that have waited longest come first. */
+  readonly #resting: Resting[] = []
   readonly #shares = new Map<Engine, number>()
   /** What goes on behind. */
   readonly #busy = new Set<Promise<unknown>>()
@@ -62,14 +70,28 @@ export class Engines {
   private constructor(options: EnginesOptions) {
     this.#options = options
     this.#ahead = this.#make()
+    this.#reader = new StatementReader(() => this.#makeReader())
   }
 
   /** Rejects with EngineError for options that the engine refuses. */
   static async open(options: EnginesOptions): Promise<Engines> {
     const engines = new Engines(options)
-    const connection = await engines.connect(NOTHING)
-    await connection.close()
+    await engines.#reader.ready()
     return engines
+  }
+
+  /** The engine's own reading of a statement, as JSON. Rejects with EngineError. */
+  serialized(statement: string): Promise<string> {
+    return this.#reader.serialized(statement)
+  }
+
+  async #makeReader(): Promise<ReadingEngine> {
+    const engine = await this.#lockedFor(NOTHING)
+    await engine.limitMemory(READER_BYTES)
+    return {
+      connect: () => engine.connect(async () => {}),
+      close: () => this.#end(engine),
+    }
   }
 
   /** For one query, which has to close it. Rejects with EngineError. */
@@ -81,7 +103,10 @@ export class Engines {
     try {
       await this.#makeSpill(engine.spillDirectory)
       await engine.limitMemory(bytes)
-      return await engine.connect((failed) => this.#onClosed({ key, engine }, reach, failed))
+      const isUsedAgain = reach.directories.length === 0
+      return await engine.connect((failed) =>
+        this.#onClosed({ key, engine }, isUsedAgain && !failed),
+      )
     } catch (error) {
       this.#shares.delete(engine)
       await this.#end(engine)
@@ -92,10 +117,11 @@ export class Engines {
   /** Connections have to be closed before. */
   async close(): Promise<void> {
     this.#closed = true
+    await this.#reader.close()
     const fresh = await this.#ahead.catch(() => null)
     fresh?.close()
+    this.#endBehind(this.#resting.splice(0))
     await Promise.all(this.#busy)
-    await Promise.all(this.#resting.splice(0).map(({ engine }) => this.#end(engine)))
   }
 
   #rested(key: string): Engine | null {
@@ -125,25 +151,21 @@ export class Engines {
     await within(this.#options.clock, SPILL_MS, made, () => {})
   }
 
-  async #onClosed(
-    one: { readonly key: string; readonly engine: Engine },
-    { directories }: Reach,
-    failed: boolean,
-  ): Promise<void> {
-    const { engine } = one
-    this.#shares.delete(engine)
-    const isUsedAgain = !failed && directories.length === 0 && !this.#closed
-    const rests = isUsedAgain && (await engine.limitMemory(AT_REST_BYTES).then(yes, no))
-    if (!rests) {
-      await this.#end(engine)
+  async #onClosed(one: Resting, isUsedAgain: boolean): Promise<void> {
+    this.#shares.delete(one.engine)
+    if (!isUsedAgain || this.#closed) {
+      await this.#end(one.engine)
       return
     }
     this.#resting.push(one)
-    const { slots } = this.#options
-    const most = slots + MORE_AT_REST
-    for (const { engine: old } of this.#resting.splice(0, this.#resting.length - most)) {
-      const ended = this.#end(old).finally(() => this.#busy.delete(ended))
-      this.#busy.add(ended)
+    const most = this.#options.slots + MORE_AT_REST
+    this.#endBehind(this.#resting.splice(0, this.#resting.length - most))
+  }
+
+  #endBehind(ended: readonly Resting[]): void {
+    for (const { engine } of ended) {
+      const end = this.#end(engine).finally(() => this.#busy.delete(end))
+      this.#busy.add(end)
     }
   }
 
@@ -156,7 +178,3 @@ export class Engines {
     await within(this.#options.clock, SPILL_MS, removed, () => {})
   }
 }
-
-const yes = (): boolean => true
-/** One that can't let go of its memory is of no use. */
-const no = (): boolean => false

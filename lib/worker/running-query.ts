@@ -32,7 +32,7 @@ import type { TypeNames } from './write-plan.ts'
 import { Written } from './written.ts'
 
 export interface QueryParts {
-  readonly engines: Pick<Engines, 'connect'>
+  readonly engines: Pick<Engines, 'connect' | 'serialized'>
   readonly scope: ScopeParts
   /** Resolves when it has somewhere to spill, or nobody can tell. */
   readonly ready: () => Promise<void>
@@ -166,9 +166,7 @@ export class RunningQuery {
     })
   }
 
-  /** It has one connection at a time. */
   async #open(reach: Reach): Promise<EngineConnection> {
-    await this.#connection?.close()
     const connection = await this.#parts.engines.connect(reach)
     this.#connection = connection
     // Who killed it before there was a connection must not be forgotten.
@@ -185,7 +183,11 @@ export class RunningQuery {
       timeZone: timeZoneOf(session.variables),
       signal: this.#stopped.signal,
     }
-    return enterScope((reach) => this.#open(reach), input, this.#parts.scope)
+    const engines = {
+      serialized: (text: string) => this.#parts.engines.serialized(text),
+      open: (reach: Reach) => this.#open(reach),
+    }
+    return enterScope(engines, input, this.#parts.scope)
   }
 
   async #write(query: EngineText): Promise<void> {

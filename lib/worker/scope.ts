@@ -15,7 +15,7 @@ import type { AskedTable } from './catalog-reader.ts'
 import { type FoundFile, filesOf, tableName } from './data-files.ts'
 import type { EngineConnection } from './duckdb.ts'
 import { QueryFault, queryErrorOf } from './query-error.ts'
-import { NOTHING, type Reach, reachOf } from './reach.ts'
+import { type Reach, reachOf } from './reach.ts'
 import type { Roots } from './roots.ts'
 import { sqlName, sqlText } from './sql-text.ts'
 import { foreignProbe, viewBody } from './table-view.ts'
@@ -70,27 +70,27 @@ interface ScopeInput {
 }
 
 interface Entered {
-  /** The one that was opened last: `query.text` means in it what the user meant, and nothing else can be reached. */
+  /** `query.text` means in it what the user meant, and nothing else can be reached. */
   readonly connection: EngineConnection
   /** The tables that it reads, as they were at that moment. */
   readonly reads: Manifest['reads']
 }
 
-/**
- * `open` gives a connection to an engine that opens just that, and closes the one before. Rejects with SqlError, QueryFault,
- * EngineError, or RpcError when no master answered.
- */
+interface ScopeEngines {
+  /** The engine's own reading of a statement, as JSON. */
+  readonly serialized: (statement: string) => Promise<string>
+  /** Gives a connection to an engine that opens just that. */
+  readonly open: (reach: Reach) => Promise<EngineConnection>
+}
+
+/** Rejects with SqlError, QueryFault, EngineError, or RpcError when no master answered. */
 export async function enterScope(
-  open: (reach: Reach) => Promise<EngineConnection>,
+  { serialized, open }: ScopeEngines,
   input: ScopeInput,
   parts: ScopeParts,
 ): Promise<Entered> {
   const { query, database, names, writesTo, signal } = input
-  const reading = await open(NOTHING)
-  const [[serialized] = []] = await reading.rows('SELECT json_serialize_sql(?::VARCHAR)', [
-    query.text,
-  ])
-  const uses = analyse(JSON.parse(String(serialized)), query, database)
+  const uses = analyse(JSON.parse(await serialized(query.text)), query, database)
   const asked = uses.map((use) => ({ ...askedFor(use, names), where: use.where ?? undefined }))
   const tables = uses.length === 0 ? [] : await parts.resolve(asked, signal)
   const known = uses.map((use, i) => required(use, tables[i] ?? null, names))
@@ -100,9 +100,7 @@ export async function enterScope(
     const test = testOf(uses[i]?.where ?? null, table, tables)
     found.push({ table, files: await filesFor(table, { ...parts, test, signal }) })
   }
-  const reach = await reachOf(found, writesTo)
-  const isNothing = reach.files.length + reach.directories.length === 0
-  const connection = isNothing ? reading : await open(reach)
+  const connection = await open(await reachOf(found, writesTo))
   const views: string[] = []
   for (const [i, { table, files }] of found.entries()) {
     const body = await bodyOf(connection, { table, files, toDuckDb: parts.toDuckDb })

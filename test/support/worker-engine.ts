@@ -146,7 +146,7 @@ export class TestWarehouse {
   ): ReturnType<typeof enterScope> {
     const { signal } = new AbortController()
     const input = { query, database: 'default', names: null, writesTo, timeZone, signal }
-    return enterScope((reach) => open.open(reach), input, this.#scope)
+    return enterScope(open, input, this.#scope)
   }
 
   /** What is told of the tables that it reads. */
@@ -204,7 +204,7 @@ export class TestWarehouse {
     const open = new Opener(this.engines)
     try {
       const manifest = await joinFiles({
-        ...{ open: (reach: Reach) => open.open(reach), compaction: parts.compaction },
+        ...{ open: open.open, compaction: parts.compaction },
         ...{ roots: this.#scope.roots, types: TYPES },
         ...{ target: parts.write, way: async () => null, signal: new AbortController().signal },
         onRows: () => {},
@@ -264,7 +264,7 @@ export class TestWarehouse {
   }
 }
 
-/** One connection at a time, as a running query has it. */
+/** What a running query has of the engines. */
 class Opener {
   readonly #engines: Engines
   #connection: EngineConnection | null = null
@@ -273,8 +273,9 @@ class Opener {
     this.#engines = engines
   }
 
-  async open(reach: Reach): Promise<EngineConnection> {
-    await this.close()
+  readonly serialized = (text: string): Promise<string> => this.#engines.serialized(text)
+
+  readonly open = async (reach: Reach): Promise<EngineConnection> => {
     this.#connection = await this.#engines.connect(reach)
     return this.#connection
   }

@@ -3,8 +3,10 @@ import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/time.ts'
+import type { EngineConnection } from '../../../lib/worker/duckdb.ts'
 import { Engines, shareOf } from '../../../lib/worker/engines.ts'
 import { NOTHING } from '../../../lib/worker/reach.ts'
+import { StatementReader } from '../../../lib/worker/statement-reader.ts'
 import { testdirOf } from '../../support/testdir.ts'
 
 const MB = 1024 * 1024
@@ -59,21 +61,21 @@ t.test('an engine is used again for the same files, and for no others', async (t
     await connection.close()
     return used
   }
-  t.same(readdirSync(spill), ['1'], 'the one that opens nothing, from the start on')
+  t.same(await usedFor([]), ['2'])
   t.same(await usedFor([]), [])
-  t.same(await usedFor(['/a', '/b']), ['2'])
+  t.same(await usedFor(['/a', '/b']), ['3'])
   t.same(await usedFor(['/b', '/a']), [], 'in any order')
-  t.same(await usedFor(['/a']), ['3'])
-  t.same(await usedFor(['/a'], ['/out']), ['4'])
-  t.notOk(existsSync(join(spill, '4')), 'one that wrote is gone')
+  t.same(await usedFor(['/a']), ['4'])
   t.same(await usedFor(['/a'], ['/out']), ['5'])
+  t.notOk(existsSync(join(spill, '5')), 'one that wrote is gone')
+  t.same(await usedFor(['/a'], ['/out']), ['6'])
   t.same(await usedFor(['/a']), [])
 })
 
 t.test('two at a time have two', async (t) => {
   const { engines, spill } = await enginesOf(t, 3)
   const [a, b] = await Promise.all([engines.connect(NOTHING), engines.connect(NOTHING)])
-  t.same(readdirSync(spill).sort(), ['1', '2'])
+  t.same(readdirSync(spill).sort(), ['2', '3'])
   const memory = async (one: typeof a): Promise<string> =>
     String((await one.rows("SELECT current_setting('memory_limit')"))[0]?.[0])
   t.same([await memory(a), await memory(b)], ['213.3 MiB', '149.3 MiB'])
@@ -85,32 +87,84 @@ t.test('two at a time have two', async (t) => {
 
 t.test('only so many wait for their next query', async (t) => {
   const { engines, spill } = await enginesOf(t)
-  for (let i = 0; i < 12; i += 1)
+  for (let i = 0; i < 20; i += 1)
     await (await engines.connect({ files: [`/${i}`], directories: [] })).close()
   const left = (): string[] => readdirSync(spill).sort((a, b) => Number(a) - Number(b))
-  while (left().length > 6) await new Promise((resolve) => setTimeout(resolve, 10))
-  t.same(left(), ['8', '9', '10', '11', '12', '13'], 'those that were used last')
+  while (left().length > 14) await new Promise((resolve) => setTimeout(resolve, 10))
+  t.same(left()[0], '8', 'those that were used last')
 })
 
 t.test('what an ended query held is given back', async (t) => {
-  const { engines } = await enginesOf(t)
+  const { engines, spill } = await enginesOf(t)
+  const held = async (one: EngineConnection): Promise<number> => {
+    const [[bytes] = []] = await one.rows('SELECT sum(memory_usage_bytes) FROM duckdb_memory()')
+    return Number(bytes)
+  }
   const connection = await engines.connect(NOTHING)
-  await connection.enter(
-    ['default'],
-    ['CREATE TABLE x AS SELECT i, hash(i) FROM range(4000000) r(i)'],
-  )
+  const rows = 'SELECT i, hash(i) AS h FROM range(3000000) r(i)'
+  await connection.enter(['default'], [`CREATE TABLE x AS ${rows}`])
+  t.ok((await held(connection)) > 16 * MB)
   await connection.close()
   const again = await engines.connect(NOTHING)
-  const [[bytes] = []] = await again.rows('SELECT sum(memory_usage_bytes) FROM duckdb_memory()')
-  t.ok(Number(bytes) < 16 * MB, `${bytes} bytes`)
+  t.ok((await held(again)) < MB)
   await again.close()
+
+  const file = join(spill, '..', 'rows.parquet')
+  const writer = await engines.connect({ files: [], directories: [join(spill, '..')] })
+  await writer.run(`COPY (${rows}) TO '${file}'`)
+  await writer.close()
+  const reach = { files: [file], directories: [] }
+  const reader = await engines.connect(reach)
+  await reader.rows(`SELECT sum(h) FROM '${file}'`)
+  await reader.close()
+  const next = await engines.connect(reach)
+  t.ok((await held(next)) < MB, 'of a file that it has read it keeps little')
+  await next.close()
+})
+
+t.test('a statement that makes the engine fail spoils the next ones of nobody', async (t) => {
+  const made: string[] = []
+  const reader = new StatementReader(async () => {
+    const name = String(made.push('open'))
+    let failed = false
+    const rows = async (_sql: string, [statement]: readonly string[]): Promise<unknown[][]> => {
+      if (statement === 'later') await new Promise((resolve) => setImmediate(resolve))
+      failed ||= statement === 'bad'
+      if (failed) throw new Error('INTERNAL')
+      return [[`${name}: ${statement}`]]
+    }
+    const connection = {
+      get failed() {
+        return failed
+      },
+      rows,
+      close: async () => {},
+    }
+    return {
+      connect: async () => connection,
+      close: async () => {
+        made[Number(name) - 1] = 'closed'
+      },
+    }
+  })
+  await reader.ready()
+  t.equal(await reader.serialized('a'), '1: a')
+  const later = reader.serialized('later')
+  await t.rejects(reader.serialized('bad'), { message: 'INTERNAL' })
+  t.same(made, ['open', 'open'], 'it is still in use')
+  t.equal(await reader.serialized('b'), '2: b')
+  await t.rejects(later, { message: 'INTERNAL' })
+  t.same(made, ['closed', 'open'])
+  await reader.close()
+  t.same(made, ['closed', 'closed'])
 })
 
 t.test('a spill directory that somebody has removed is made again', async (t) => {
   const { engines, spill } = await enginesOf(t)
-  rmSync(join(spill, '1'), { recursive: true })
+  await (await engines.connect(NOTHING)).close()
+  rmSync(join(spill, '2'), { recursive: true })
   const connection = await engines.connect(NOTHING)
-  t.ok(existsSync(join(spill, '1')))
+  t.ok(existsSync(join(spill, '2')))
   await connection.close()
   rmSync(spill, { recursive: true })
   const other = await engines.connect({ files: ['/x'], directories: [] })
@@ -129,8 +183,8 @@ t.test('no error tells where an engine spills', async (t) => {
   const { engines, spill } = await enginesOf(t, 1, 48)
   const connection = await engines.connect(NOTHING)
   // A file in its place: nothing can be spilled.
-  rmSync(join(spill, '1'), { recursive: true })
-  writeFileSync(join(spill, '1'), '')
+  rmSync(join(spill, '2'), { recursive: true })
+  writeFileSync(join(spill, '2'), '')
   const sort =
     'CREATE TEMP TABLE x AS SELECT i, repeat(hash(i)::VARCHAR, 4) AS a FROM range(1200000) r(i) ORDER BY a'
   const error = await connection.run(sort).then(
@@ -139,6 +193,6 @@ t.test('no error tells where an engine spills', async (t) => {
   )
   t.match(error, /the spill directory/)
   t.notMatch(error, spill)
-  rmSync(join(spill, '1'))
+  rmSync(join(spill, '2'))
   await connection.close()
 })
