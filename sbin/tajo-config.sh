@@ -18,6 +18,44 @@ is_host() {
   [[ ${#name} -le 253 && $name =~ ^([A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$ ]]
 }
 
+# shell_word WORD: as lib/base/own-place.ts writes it into a command.
+shell_word() {
+  if [[ $1 =~ ^[A-Za-z0-9_@%+=:,./-]+$ ]]; then printf '%s' "$1"; else printf "'%s'" "${1//\'/\'\\\'\'}"; fi
+}
+
+# require_own WHAT PATH: ends the script where another user owns that directory or file, or group or others may write there:
+# they could put commands, links and data of their own in place of the cluster's. WHAT is the setting that names it. Root
+# may own anything. For what is needed before Node is known; lib/base/own-place.ts is the same for the rest.
+require_own() {
+  local what=$1 path=$2 follow
+  for follow in '' -L; do
+    # What a link leads to is looked at as well as the link.
+    if [[ -n $follow && ! -L $path ]]; then break; fi
+    judge_own "$what" "$path" $follow
+  done
+}
+
+judge_own() {
+  local what=$1 path=$2 follow=${3:-} uid bits mode has noun='a directory' mend=() text
+  read -r uid bits < <(stat ${follow:+"$follow"} -c '%u %a' -- "$path") || fail 1 "$what $path can't be looked at"
+  printf -v mode '%04d' "$bits"
+  has="mode $mode, "
+  [[ -d $path ]] || noun='a file'
+  if [[ -z $follow && -L $path ]]; then
+    ((uid != 0 && uid != EUID)) || return 0
+    has='a symbolic link, ' noun='a directory' mend=("rm $(shell_word "$path")")
+  elif (((8#$bits & 8#1002) == 8#1002)); then
+    mend=("mkdir -m 700 $(shell_word "${path%/}/tajo-$EUID"), and name that in $what")
+  else
+    if ((uid != 0 && uid != EUID)); then mend+=("chown $EUID $(shell_word "$path")"); fi
+    if ((8#$bits & 8#22)); then mend+=("chmod go-w $(shell_word "$path")"); fi
+  fi
+  ((${#mend[@]} > 0)) || return 0
+  text=${mend[0]}
+  if ((${#mend[@]} > 1)); then text+=" && ${mend[1]}"; fi
+  fail 1 "$what $path is not this user's alone (${has}owner uid $uid; this runs as uid $EUID): whoever else may write there can put his own commands, links and data in place of the cluster's. Allowed is $noun of uid $EUID or root that nobody else may write. Mend it: $text"
+}
+
 tajo_take_arguments() {
   tajo_args=()
   local config=
@@ -57,6 +95,10 @@ tajo_find_install() {
 tajo_read_environment() {
   local file=$TAJO_CONF_DIR/tajo-env.sh conf_dir=$TAJO_CONF_DIR problem
   [[ -e $file ]] || return 0
+  # Blank lines and remarks alone, as shipped: nothing is executed.
+  if [[ -r $file ]] && ! grep -qvE '^[[:space:]]*(#|$)' -- "$file"; then return 0; fi
+  require_own TAJO_CONF_DIR "$TAJO_CONF_DIR"
+  require_own tajo-env.sh "$file"
   problem=$(bash -n -- "$file" 2>&1) || fail 1 "$file can't be read by bash: ${problem//$'\n'/; }"
   # The file is the operator's: neither its exit code nor an unset variable in it is an error of ours.
   set +eu

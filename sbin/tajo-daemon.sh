@@ -34,11 +34,22 @@ name_daemon() {
   if ((port != DEFAULT_PORT[$role])); then daemon=$role-$port; fi
 }
 
+# is_own PID: whether it is a process of this user's. One of another user's is never taken for the daemon: whoever planted
+# a pid file would have it stopped.
+is_own() {
+  local name uid
+  while read -r name uid _; do
+    if [[ $name == Uid: ]]; then [[ $uid == "$UID" ]] && return 0 || return 1; fi
+  done 2>/dev/null <"/proc/$1/status"
+  return 1
+}
+
 # is_daemon PID: whether that process is the one that the pid file is about, and no later one with its number: a daemon
-# keeps its pid file open as long as it lives. What another user's process has open can't be seen: it counts as one.
+# keeps its pid file open as long as it lives. What one of this user's has open may not be seen: it counts as one.
 is_daemon() {
   local pid=$1 file
   [[ $pid =~ ^[1-9][0-9]*$ && -d /proc/$pid ]] || return 1
+  is_own "$pid" || return 1
   [[ -r /proc/$pid/fd ]] || return 0
   file=$(readlink -f -- "$TAJO_PID_FILE")
   # Files are closed meanwhile, so readlink may fail for one; `grep -q` would end it early and fail the pipe.
@@ -51,9 +62,10 @@ holder_of_removed() {
   file=$(readlink -f -- "$TAJO_PID_FILE") || return 0
   { find /proc/[0-9]*/fd -maxdepth 1 -type l -printf '%p %l\n' 2>/dev/null || true; } |
     while read -r place target; do
-      if [[ $target == "$file (deleted)" ]]; then
-        place=${place#/proc/}
-        printf '%s' "${place%%/*}"
+      place=${place#/proc/}
+      place=${place%%/*}
+      if [[ $target == "$file (deleted)" ]] && is_own "$place"; then
+        printf '%s' "$place"
         # The rest is read, so that the pipe does not break.
         cat >/dev/null
       fi
@@ -102,9 +114,11 @@ require_ours() {
     fail 1 "$daemon, process $1, is of another cluster and goes on: its tajo.rootdir is $theirs, and here it is $TAJO_STARTER_ROOTDIR. Take it out of conf/${role}s, or stop it by 'tajo-daemon.sh stop $role'"
 }
 
+# make_directory SETTING DIRECTORY: for this user alone, whatever the umask.
 make_directory() {
   local problem
-  problem=$(mkdir -p -- "$2" 2>&1) || fail 1 "$1 is $2, which can't be made: $problem"
+  problem=$(umask 077 && mkdir -p -- "$2" 2>&1) || fail 1 "$1 is $2, which can't be made: $problem"
+  require_own "$1" "$2"
   [[ -w $2 && -x $2 ]] || fail 1 "$1 is $2, where $(id -un) may not write"
 }
 
@@ -146,7 +160,8 @@ launch() {
   fi
   read -r -a options <<<"$opts"
   rotate_out_file
-  : >"$out_file" || fail 1 "can't write $out_file"
+  # Made anew, and through no link.
+  (umask 027 && set -C && : >"$out_file") || fail 1 "can't write $out_file"
   # What this daemon says is read through here: a start with the same log directory may rename the file meanwhile.
   exec 4<"$out_file"
   # It tells through a pipe that it is ready, since a full log directory takes no line. Both ends are here: a daemon that

@@ -27,6 +27,8 @@ export const DAEMON_EVENTS = {
   'conf-refused': 'The changed configuration is wrong, and not taken over.',
   'conf-watch-failed': 'Changes of the files are noticed at SIGHUP only.',
   'masters-file-changed': 'Masters were added to `masters` or removed from it.',
+  'rootdir-mode':
+    'What was found of modes and owners in `tajo.rootdir`, and what was done about it.',
   'rootdir-doubtful': '`tajo.rootdir` lies where others may replace it, or where it may not last.',
 
   // A master and the other ones.

@@ -77,6 +77,7 @@ const HAADMIN_FLAGS = [
 ]
 const CATALOG_STRINGS = ['term']
 const CATALOG_FLAGS = ['force']
+const GETCONF_FLAGS = ['show-secrets']
 /** What stands behind the command word without a dash, as yargs writes it. */
 const POSITIONALS: Readonly<Partial<Record<Command, string>>> = {
   getconf: 'getconf <key>',
@@ -140,6 +141,7 @@ const NO_OPTIONS = new Set(['_', '$0', 'key', 'verb', 'file'])
 /** Tells a command's own options: those with a value, and those without. */
 function ownOptions(command: Command): [strings: readonly string[], flags: readonly string[]] {
   if (command === 'haadmin') return [HAADMIN_STRINGS, HAADMIN_FLAGS]
+  if (command === 'getconf') return [[], GETCONF_FLAGS]
   return command === 'catalog' ? [CATALOG_STRINGS, CATALOG_FLAGS] : [[], []]
 }
 
@@ -166,7 +168,10 @@ function unknownCommand(word: string): CliError {
 function refuseFlagValues(argv: readonly string[]): void {
   for (const word of argv) {
     const name = /^--?([^-=][^=]*)=/.exec(word)?.[1]
-    if (name !== undefined && [...GLOBAL_FLAGS, ...HAADMIN_FLAGS].includes(name)) {
+    if (
+      name !== undefined &&
+      [...GLOBAL_FLAGS, ...HAADMIN_FLAGS, ...GETCONF_FLAGS].includes(name)
+    ) {
       throw usageError(`-${name} takes no value: ${word}`)
     }
   }

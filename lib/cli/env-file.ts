@@ -6,8 +6,9 @@
  * remote shell takes for exactly these words.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { requireOwn } from '../base/own-place-look.ts'
 import { failure, oneLine, usageError } from './exit.ts'
 
 /**
@@ -72,10 +73,22 @@ function saysNothing(file: string): boolean {
   }
 }
 
-/** `env` after sourcing the file; `env` itself when there is none. What the file prints goes to stderr. */
-export function withEnvFile(confDir: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+/**
+ * `env` after sourcing the file; `env` itself when there is none. What the file prints goes to stderr. Throws OwnPlaceError
+ * where another user may write the file, or put one of his own in its place: it is executed. A daemon's
+ * belongs to its user or root; for other commands to whoever owns the directory.
+ */
+export function withEnvFile(
+  confDir: string,
+  env: NodeJS.ProcessEnv,
+  isDaemon: boolean,
+): NodeJS.ProcessEnv {
   const file = join(confDir, 'tajo-env.sh')
   if (!existsSync(file) || saysNothing(file)) return env
+  // Whoever only asks or runs SQL trusts the user of the cluster that he has named.
+  const trusted = isDaemon ? [] : [statSync(confDir).uid]
+  requireOwn('TAJO_CONF_DIR', confDir, trusted)
+  requireOwn('tajo-env.sh', file, trusted)
   const script = '. "$1" >&2 || exit; exec env -0'
   // Without --norc a bash whose standard input is a socket takes itself for a remote shell and reads ~/.bashrc.
   const ran = spawnSync('bash', ['--norc', '-c', script, 'bash', file], {

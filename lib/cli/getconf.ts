@@ -1,8 +1,13 @@
-/** `tajo getconf KEY`: the value in force, from the site files or by default. Scripts call it often, so it loads these files alone. */
+/**
+ * `tajo getconf KEY`: the value in force, from the site files or by default. Scripts call it often, so it loads these files alone. A
+ * password ends up in logs and over shoulders, so it is printed only where that is asked for.
+ */
 import { nearest } from '../base/nearest.ts'
 import {
   ALL_KEYS,
+  formatForMessage,
   formatValue,
+  holdsSecret,
   isKey,
   loadConfiguration,
   specOf,
@@ -12,7 +17,7 @@ import type { Run } from './arguments.ts'
 import { EXIT, failure, usageError } from './exit.ts'
 import { json } from './print.ts'
 
-export const run: Run = async ({ args, confDir, home, env, json: asJson, output }) => {
+export const run: Run = async ({ args, options, confDir, home, env, json: asJson, output }) => {
   const [key, more] = args
   if (key === undefined || more !== undefined) {
     throw usageError("'tajo getconf' needs one key, such as tajo.rootdir")
@@ -31,6 +36,13 @@ export const run: Run = async ({ args, confDir, home, env, json: asJson, output 
   const { value, source } = conf.setting(key)
   const { type, doc, reloadable } = specOf(key)
   const text = formatValue(value)
+  if (holdsSecret(key, text) && options['show-secrets'] !== true) {
+    const hidden = formatForMessage(key, text)
+    output.err(`tajo: ${key} holds a password, which --show-secrets prints`)
+    const told = { key, value: hidden, text: hidden, type, source, reloadable, doc }
+    output.out(asJson ? json(told) : hidden)
+    return EXIT.done
+  }
   output.out(asJson ? json({ key, value, text, type, source, reloadable, doc }) : text)
   return EXIT.done
 }

@@ -55,9 +55,11 @@ const CATALOG = `Usage: tajo catalog dump [FILE]
 
 ${COMMON}`
 
-const GETCONF = `Usage: tajo getconf KEY
+const GETCONF = `Usage: tajo getconf KEY [--show-secrets]
 
 Prints the value in force of a configuration key: from tajo-site.xml or catalog-site.xml, else its default.
+
+  --show-secrets               passwords as they are; they are hidden otherwise
 
 ${COMMON}`
 

@@ -19,6 +19,8 @@ const HELP = new Set(['-h', '-help', '--help'])
 const VERSION = new Set(['-version', '--version'])
 
 async function main(words: readonly string[]): Promise<number> {
+  // What is made is this user's alone; a worker has tables' files to make, and sets another one.
+  process.umask(0o077)
   const argv = VERSION.has(words[0] ?? '') ? ['version', ...words.slice(1)] : words
   if (argv.length === 0 || argv.some((word) => HELP.has(word))) {
     const { helpText } = await import('./help.ts')
@@ -50,7 +52,7 @@ async function contextOf(invocation: Invocation): Promise<CommandContext> {
   const plainEnv = { ...process.env, TAJO_HOME: home, TAJO_CONF_DIR: confDir }
   const usesEnvFile = invocation.command !== 'version' && invocation.command !== 'demo'
   const env = usesEnvFile
-    ? (await import('./env-file.ts')).withEnvFile(confDir, plainEnv)
+    ? (await import('./env-file.ts')).withEnvFile(confDir, plainEnv, isDaemon(invocation))
     : plainEnv
   return {
     args: invocation.args,
@@ -62,6 +64,8 @@ async function contextOf(invocation: Invocation): Promise<CommandContext> {
     output: standardOutput,
   }
 }
+
+const isDaemon = ({ command }: Invocation): boolean => command === 'master' || command === 'worker'
 
 async function load(invocation: Invocation): Promise<Run> {
   switch (invocation.command) {

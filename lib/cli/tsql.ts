@@ -48,7 +48,7 @@ async function contextOf(options: TsqlOptions): Promise<CommandContext> {
   const home = resolve(process.env.TAJO_HOME || INSTALL)
   const confDir = resolve(options.config ?? (process.env.TAJO_CONF_DIR || join(home, 'conf')))
   const plainEnv = { ...process.env, TAJO_HOME: home, TAJO_CONF_DIR: confDir }
-  const env = (await import('./env-file.ts')).withEnvFile(confDir, plainEnv)
+  const env = (await import('./env-file.ts')).withEnvFile(confDir, plainEnv, false)
   const output = standardOutput
   return { args: [], options: {}, json: false, confDir, home, env, output }
 }

@@ -87,6 +87,9 @@ const isHostPort = (value: HostPort | readonly string[]): value is HostPort => '
 export const formatSource = (source: Source | null): string =>
   source === null ? 'the default' : `${source.file}:${source.line}`
 
+export const holdsSecret = (key: Key, text: string): boolean =>
+  text !== '' && formatForMessage(key, text) !== text
+
 /** A setting for a message: secrets and passwords inside URIs are not shown. */
 export function formatForMessage(key: Key, text: string): string {
   if (specOf(key).secret) return '(not shown)'

@@ -17,6 +17,7 @@ export {
   formatSource,
   formatValue,
   haTiming,
+  holdsSecret,
   type Setting,
 } from './configuration.ts'
 export { ConfError } from './error.ts'

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { INSTALL } from '../base/install.ts'
 import { nearest } from '../base/nearest.ts'
 import { findContradictions } from './checks.ts'
-import { Configuration, formatForMessage, type Setting } from './configuration.ts'
+import { Configuration, formatForMessage, holdsSecret, type Setting } from './configuration.ts'
 import { ConfError, quoted } from './error.ts'
 import { ALL_KEYS, isKey, type Key, specOf } from './keys.ts'
 import { readText, requireDirectory, type TextFile } from './read-file.ts'
@@ -84,7 +84,7 @@ export function buildConfiguration(files: SiteFiles, surroundings: Surroundings)
     if (file === null) continue
     const parsed = parseConfigurationXml(file)
     properties.push(...parsed.properties)
-    warnings.push(...parsed.warnings)
+    warnings.push(...parsed.warnings, ...readByOthers(file, parsed.properties))
   }
   const chosen = chooseProperties(properties, warnings)
   const evaluation = new Evaluation(chosen, surroundings)
@@ -97,6 +97,13 @@ export function buildConfiguration(files: SiteFiles, surroundings: Surroundings)
 }
 
 const placeOf = ({ file, line }: Property): string => `${file}:${line}`
+
+/** A password in a file that everybody on this host may read is everybody's. */
+function readByOthers({ toClose }: TextFile, properties: readonly Property[]): string[] {
+  const found = properties.find(({ name, value }) => isKey(name) && holdsSecret(name, value))
+  if (toClose === undefined || found === undefined) return []
+  return [`${placeOf(found)}: ${found.name} holds a password that others can read: ${toClose}`]
+}
 
 /** Chooses, of several settings of a name, the one that counts. */
 function chooseProperties(

@@ -2,7 +2,10 @@
  * Reads a file of the configuration directory as text, whatever lies there: a pipe that nobody writes to, a directory,
  * a file of gigabytes and one in another encoding each give an error instead of a hang or rubbish.
  */
+import type { Stats } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
+import { shellWord } from '../base/own-place.ts'
+import { ownUid } from '../base/own-place-look.ts'
 import { ConfError } from './error.ts'
 
 const LARGEST_FILE_BYTES = 1024 * 1024
@@ -12,25 +15,37 @@ export interface TextFile {
   readonly file: string
   /** Without a byte order mark. */
   readonly text: string
+  /** The command that keeps others from reading it; left out where nobody else may. */
+  readonly toClose?: string
 }
 
 const errnoOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 
 /** The file's bytes, or null when there is no such file. Throws ConfError. */
-async function readBytes(file: string): Promise<Buffer | null> {
+async function readBytes(file: string): Promise<{ bytes: Buffer; toClose: string | null } | null> {
   try {
     const found = await stat(file)
     if (!found.isFile()) throw new ConfError(`${file} is not a regular file`)
     if (found.size > LARGEST_FILE_BYTES) throw tooLarge(file, found.size)
     const bytes = await readFile(file)
     if (bytes.length > LARGEST_FILE_BYTES) throw tooLarge(file, bytes.length)
-    return bytes
+    return { bytes, toClose: toClose(file, found) }
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null
     if (error instanceof ConfError) throw error
     throw new ConfError(`${file} can't be read: ${(error as Error).message}`, { cause: error })
   }
+}
+
+const FOR_OTHERS = 0o004
+
+/** Where it is another user's, this one goes on reading it by his group. */
+function toClose(file: string, { uid, mode }: Stats): string | null {
+  if ((mode & FOR_OTHERS) === 0) return null
+  const word = shellWord(file)
+  if (uid === ownUid()) return `chmod 600 ${word}`
+  return `chgrp ${process.getgid?.() ?? 0} ${word} && chmod 640 ${word}`
 }
 
 const tooLarge = (file: string, bytes: number): ConfError =>
@@ -93,6 +108,8 @@ export function lineFinder(text: string): (index: number) => number {
 
 /** Reads and decodes, or null when there is no such file. Throws ConfError. */
 export async function readText(file: string): Promise<TextFile | null> {
-  const bytes = await readBytes(file)
-  return bytes === null ? null : { file, text: decodeText(file, bytes) }
+  const read = await readBytes(file)
+  if (read === null) return null
+  const text = decodeText(file, read.bytes)
+  return read.toClose === null ? { file, text } : { file, text, toClose: read.toClose }
 }

@@ -17,6 +17,8 @@ export type ValueType =
   /** Bytes. */
   | { readonly type: 'size'; readonly min: number; readonly max: number }
   | { readonly type: 'boolean' }
+  /** Three octal digits, as umask(1) takes them; the owner's is 0. */
+  | { readonly type: 'umask' }
   /** One of a few words; `prefix` may stand before it. */
   | { readonly type: 'choice'; readonly of: readonly string[]; readonly prefix?: string }
   /** It is a directory of the local file system (mounts included), absolute, without a slash at its end. */
@@ -74,6 +76,8 @@ export function parseValue(type: ValueType, text: string): Parsed {
       return /^(true|false)$/i.test(trimmed)
         ? accept(trimmed.toLowerCase() === 'true')
         : refuse('is neither true nor false')
+    case 'umask':
+      return parseUmask(trimmed)
     case 'choice':
       return parseChoice(type, trimmed)
     case 'directory':
@@ -121,6 +125,12 @@ function parseSize(text: string): number | null {
   if (match === null) return null
   const power = ['', 'k', 'm', 'g', 't'].indexOf((match[2] ?? '').toLowerCase())
   return Number(match[1]) * 1024 ** power
+}
+
+function parseUmask(text: string): Parsed {
+  const digits = /^0?([0-7]{3})$/.exec(text)?.[1]
+  if (digits === undefined) return refuse('is no umask')
+  return digits.startsWith('0') ? accept(digits) : refuse("takes something from the owner's mode")
 }
 
 function parseChoice(
@@ -208,6 +218,8 @@ export function allowedOf(type: ValueType): string {
       return `bytes or a number with k, m or g, from ${formatBytes(type.min)} to ${formatBytes(type.max)}`
     case 'boolean':
       return 'true or false'
+    case 'umask':
+      return 'three octal digits, of which the first one is 0, such as 022, 027 or 002'
     case 'choice':
       return oneOf(type.of) + (type.prefix === undefined ? '' : `, each also as ${type.prefix}NAME`)
     case 'directory':

@@ -3,10 +3,12 @@
  * file permissions are the whole protection, so the socket never exists with a wider mode, not even for a moment.
  */
 import { createHash } from 'node:crypto'
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import { OwnPlaceError } from '../base/own-place.ts'
 import { waitingClock, within } from '../base/time.ts'
+import { makeOwnDirectory } from './own-directory.ts'
 
 /** sockaddr_un has 108 bytes on Linux, less elsewhere. */
 const LONGEST_PATH_BYTES = 100
@@ -26,31 +28,18 @@ export function adminSocketPath(pidDir: string, name: string, uid: number): stri
 
 /**
  * Listens on `path` with mode 0600. A socket file that a dead process left is replaced. Rejects with an Error when a
- * living process listens there, or when its directory belongs to another user or lets others in.
+ * living process listens there, with OwnPlaceError when its directory is not this user's alone.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   try {
-    prepareDirectory(dirname(path))
+    makeOwnDirectory('TAJO_PID_DIR', dirname(path))
     await removeStale(path)
     await listenPrivately(server, path)
   } catch (error) {
+    if (error instanceof OwnPlaceError) throw error
     throw new Error(`can't open the admin socket ${path}: ${(error as Error).message}`, {
       cause: error,
     })
-  }
-}
-
-function prepareDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  // Whoever can rename files there could put a socket of his own in place of ours.
-  const found = lstatSync(directory)
-  const ours = found.uid === process.getuid?.() || found.uid === 0
-  if (!found.isDirectory() || !ours) {
-    throw new Error(`${directory} belongs to another user: set TAJO_PID_DIR to one of your own`)
-  }
-  const sticky = (found.mode & 0o1000) !== 0
-  if ((found.mode & 0o002) !== 0 && !sticky) {
-    throw new Error(`everybody may write to ${directory}: chmod o-w ${directory}`)
   }
 }
 

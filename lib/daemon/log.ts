@@ -1,10 +1,13 @@
 /**
  * A daemon's log: JSON lines by pino into a rotating file, and readable lines on stderr too where that is a terminal.
  */
+import { dirname } from 'node:path'
 import { pino } from 'pino'
 import type { Log, LogFacts, LogLevel } from '../base/log.ts'
+import { OwnPlaceError } from '../base/own-place.ts'
 import { waitingClock, within } from '../base/time.ts'
-import { RotatingFile } from './rotating-file.ts'
+import { makeOwnDirectory } from './own-directory.ts'
+import { cantWriteLog, RotatingFile } from './rotating-file.ts'
 
 export interface LogLimits {
   readonly level: LogLevel
@@ -37,9 +40,10 @@ export interface DaemonLog {
   lastWords(message: string, facts: LogFacts): void
 }
 
-/** Throws an Error that names the file when it can't be written. */
+/** Throws an Error that names the file when it can't be written, OwnPlaceError where others may write beside it. */
 export function openDaemonLog(options: DaemonLogOptions): DaemonLog {
   const { file, terminal, onTrouble } = options
+  makeLogDirectory(file)
   const target = new RotatingFile(file, {
     maxBytes: options.maxBytes,
     keep: options.keep,
@@ -87,5 +91,14 @@ export function openDaemonLog(options: DaemonLogOptions): DaemonLog {
       log('error', message, facts)
       writing.now = false
     },
+  }
+}
+
+function makeLogDirectory(file: string): void {
+  try {
+    makeOwnDirectory('TAJO_LOG_DIR', dirname(file))
+  } catch (error) {
+    if (error instanceof OwnPlaceError) throw error
+    throw cantWriteLog(file, error)
   }
 }

@@ -5,8 +5,9 @@
  *
  * It holds one line, the pid, as scripts and `kill $(cat …)` expect. A pid alone proves nothing, since pids are used
  * again: the owner keeps the file open as long as it lives, and /proc shows which process has which file open. So a file
- * left by a dead process is recognised even when its pid belongs to somebody else by now. Where /proc won't tell
- * (another user's process), the owner is taken to be alive.
+ * left by a dead process is recognised even when its pid belongs to somebody else by now. A process of another user's is
+ * never the owner: whoever planted such a file would have it stopped, or would keep this daemon from starting. Where /proc
+ * won't tell of one of this user's (one with capabilities), the owner is taken to be alive.
  *
  * One that somebody removes is put back by `putBack`; until then `tajo-daemon.sh` finds its owner by the removed file that
  * it still has open.
@@ -25,7 +26,6 @@ import {
   closeSync,
   constants,
   fstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -39,8 +39,11 @@ import {
 import { lstat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import lockfile from 'proper-lockfile'
+import { OwnPlaceError } from '../base/own-place.ts'
+import { ownUid } from '../base/own-place-look.ts'
 import { pause, waitingClock } from '../base/time.ts'
 import type { DaemonLog } from './log.ts'
+import { makeOwnDirectory } from './own-directory.ts'
 
 /** A lock that is older belongs to a process that died meanwhile. */
 const STALE_MS = 10_000
@@ -48,6 +51,8 @@ const STALE_MS = 10_000
 const MOST_TRIES = 40
 const PAUSE_MIN_MS = 25
 const PAUSE_MAX_MS = 500
+/** Who may enter the directory may know of the daemon. */
+const MODE = 0o644
 
 /**
  * Resolves to what gives the lock back. Rejects at once, like node:fs, where no lock can be made: the library itself
@@ -139,7 +144,7 @@ interface PidFile {
 
 /**
  * Takes the pid file for this process, a daemon of the cluster in `rootDirectory`. Rejects with an Error that names the
- * living owner, or what is in the way.
+ * living owner, or what is in the way, with OwnPlaceError where others may write beside it.
  */
 export async function takePidFile(path: string, rootDirectory: string): Promise<PidFile> {
   const release = await lock(path)
@@ -158,9 +163,10 @@ export async function takePidFile(path: string, rootDirectory: string): Promise<
 
 async function lock(path: string): Promise<() => Promise<void>> {
   try {
-    mkdirSync(dirname(path), { recursive: true })
+    makeOwnDirectory('TAJO_PID_DIR', dirname(path))
     return await lockBriefly(path)
   } catch (error) {
+    if (error instanceof OwnPlaceError) throw error
     throw new Error(`can't write the pid file ${path}: ${(error as Error).message}`, {
       cause: error,
     })
@@ -171,9 +177,11 @@ function create(path: string, rootDirectory: string): PidFile {
   const about = `${path.replace(/\.pid$/, '')}.rootdir`
   try {
     unlinkIfThere(path)
-    writeFileSync(about, `${rootDirectory}\n`)
+    unlinkIfThere(about)
+    // Exclusive: nothing is written through a link that somebody has made meanwhile.
+    writeFileSync(about, `${rootDirectory}\n`, { flag: 'wx', mode: MODE })
     const { O_CREAT, O_EXCL, O_RDWR } = constants
-    const fd = openSync(path, O_CREAT | O_EXCL | O_RDWR, 0o644)
+    const fd = openSync(path, O_CREAT | O_EXCL | O_RDWR, MODE)
     writeSync(fd, `${process.pid}\n`)
     let held = true
     let now: PidFile | null = null
@@ -233,16 +241,18 @@ export function ownerOf(path: string): number | null {
     })
   }
   const pid = Number(text.trim())
-  if (!Number.isSafeInteger(pid) || pid <= 0 || !exists(pid)) return null
+  if (!Number.isSafeInteger(pid) || pid <= 0 || !isOwn(pid)) return null
   return hasOpen(pid, realPath) ? pid : null
 }
 
-function exists(pid: number): boolean {
+/** A living process of this user's: /proc tells everybody whose a process is. */
+function isOwn(pid: number): boolean {
   try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    const real = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]
+    return Number(real) === ownUid()
+  } catch {
+    // There is none, or it has ended since; hidepid hides those of others.
+    return false
   }
 }
 

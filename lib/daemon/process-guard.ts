@@ -176,7 +176,7 @@ const codeOf = (error: unknown): unknown => (error as NodeJS.ErrnoException).cod
 function make(path: string, holder: Holder, link: GuardWorld['link']): boolean {
   const draft = `${path}.${holder.token}`
   const text = `${JSON.stringify(holder, null, 2)}\n`
-  const exclusively = { flag: 'wx', flush: true } as const
+  const exclusively = { flag: 'wx', flush: true, mode: 0o600 } as const
   writeFileSync(draft, text, exclusively)
   try {
     try {

@@ -8,12 +8,16 @@
  * Two masters may write one file, each from its own process: whoever finds another file under the name than the one it
  * has open goes on in that one, and a lock beside the file lets one rotate at a time. Without them a quiet writer would
  * go on in a file that has been removed, and two rotations at once would write one old file over another.
+ *
+ * Nothing is written through a link under its name: who made the link would say which file of this user's is written. Its
+ * directory is there, and its user's alone (log.ts).
  */
 import {
   close,
+  constants,
+  fchmodSync,
   fstatSync,
   ftruncate,
-  mkdirSync,
   open,
   openSync,
   rename,
@@ -23,9 +27,9 @@ import {
   write,
   writeSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import lockfile from 'proper-lockfile'
+import { shellWord } from '../base/own-place.ts'
 
 const openFile = promisify(open)
 const closeFile = promisify(close)
@@ -49,7 +53,11 @@ interface RotatingOptions extends RotatingLimits {
 
 /** What may wait for a slow disk; beyond it lines are lost. */
 const MOST_WAITING_CHARS = 4 * 1024 * 1024
+/** Its group may read it, where the directory lets it. */
 const MODE = 0o640
+/** What a umask for its user alone makes of that. */
+const CUT_MODE = 0o600
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
 /** A lock that is older belongs to a process that died in the few milliseconds of a rotation. */
 const LOCK_STALE_MS = 10_000
 
@@ -74,12 +82,9 @@ export class RotatingFile {
     this.#options = options
     this.#limits = options
     try {
-      mkdirSync(dirname(path), { recursive: true })
-      this.#take(openSync(path, 'a', MODE))
+      this.#take(openSync(path, FLAGS, MODE))
     } catch (error) {
-      throw new Error(`can't write the log file ${path}: ${(error as Error).message}`, {
-        cause: error,
-      })
+      throw cantWriteLog(path, error)
     }
   }
 
@@ -120,7 +125,7 @@ export class RotatingFile {
     this.#waiting = []
     this.#waitingChars = 0
     try {
-      if (this.#isElsewhere(statNow(this.path))) this.#take(openSync(this.path, 'a', MODE))
+      if (this.#isElsewhere(statNow(this.path))) this.#take(openSync(this.path, FLAGS, MODE))
       writeSync(this.#fd, all)
     } catch (error) {
       this.#options.onTrouble(error as Error)
@@ -176,7 +181,8 @@ export class RotatingFile {
   }
 
   #take(fd: number): void {
-    const { size, ino } = fstatSync(fd)
+    const { size, ino, mode } = fstatSync(fd)
+    if (size === 0 && (mode & 0o777) === CUT_MODE) fchmodSync(fd, MODE)
     this.#fd = fd
     this.#sizeBytes = size
     this.#inode = ino
@@ -226,10 +232,19 @@ export class RotatingFile {
 
   async #openAnew(): Promise<void> {
     const old = this.#fd
-    this.#take(await openFile(this.path, 'a', MODE))
+    this.#take(await openFile(this.path, FLAGS, MODE))
     this.#reopen = false
     await closeFile(old)
   }
+}
+
+export function cantWriteLog(path: string, error: unknown): Error {
+  const { code, message } = error as NodeJS.ErrnoException
+  const why =
+    code === 'ELOOP'
+      ? `it is a symbolic link, through which nothing is written: rm ${shellWord(path)}`
+      : message
+  return new Error(`can't write the log file ${path}: ${why}`, { cause: error })
 }
 
 const nullIfMissing = (error: NodeJS.ErrnoException): null => {

@@ -68,7 +68,7 @@ export async function stage(input: StagingInput): Promise<Staged> {
     const files = await kept(written, { base, rows, counts })
     if (files.length === 0) await rm(directory, { recursive: true })
     // An empty result takes a location's place like any other.
-    if (files.length === 0 && directory === base) await mkdir(directory, { mode: 0o755 })
+    if (files.length === 0 && directory === base) await mkdir(directory, 0o777)
     if (files.length > 0 || directory === base) await makeDurable(directory, made)
     await requireThere(base, files)
     return {
@@ -152,7 +152,7 @@ async function makeDirectories(directory: string, { path, root }: PlaceToMake): 
   const missing: string[] = []
   for (let at = path; ; at = dirname(at)) {
     try {
-      await mkdir(at, { mode: 0o755 })
+      await mkdir(at, 0o777)
       parents.push(dirname(at))
       if (missing.length === 0) return parents
       break
@@ -172,7 +172,7 @@ async function makeDirectories(directory: string, { path, root }: PlaceToMake): 
     }
   }
   for (const at of missing.reverse()) {
-    await mkdir(at, { mode: 0o755 }).catch((error: NodeJS.ErrnoException) => {
+    await mkdir(at, 0o777).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST' || at === path) throw error
     })
     parents.push(dirname(at))

@@ -554,8 +554,8 @@ static const struct fuse_operations operations = { OPS(AS_MEMBER).init = hang_in
 
 int main(int argc, char **argv)
 {
-  if (argc != 3) {
-    fprintf(stderr, "usage: hangfs BACKING_DIR MOUNT_POINT\n");
+  if (argc != 3 && argc != 4) {
+    fprintf(stderr, "usage: hangfs BACKING_DIR MOUNT_POINT [OPTIONS]\n");
     return 2;
   }
   backing_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -568,6 +568,6 @@ int main(int argc, char **argv)
   umask(0);
   /* A waiting call keeps its thread, so there must be far more threads than calls that a test lets wait. */
   char *arguments[] = { argv[0], "-f", "-o", "fsname=hangfs,subtype=tajo-hangfs,max_threads=500,default_permissions",
-                        argv[2] };
-  return fuse_main(5, arguments, &operations, NULL);
+                        argv[2], "-o", argc > 3 ? argv[3] : "max_threads=500" };
+  return fuse_main(7, arguments, &operations, NULL);
 }

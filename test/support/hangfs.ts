@@ -54,6 +54,8 @@ export interface MountOptions {
   readonly path?: string
   /** Mount it inside this host only. */
   readonly host?: TestHost
+  /** Mount options, such as `uid=65534,umask=0`: whose all files are shown to be, and with which mode. */
+  readonly options?: string
 }
 
 const CHANGES =
@@ -72,7 +74,8 @@ export async function mountHangFs(
   const path = options.path ?? mkdtempSync(join(tmpdir(), 'tajo-hangfs-'))
   mkdirSync(path, { recursive: true })
   if (options.path === undefined) t.teardown(() => rmdirSync(path))
-  const words = [program, backingDir, path]
+  const more = options.options === undefined ? [] : [options.options]
+  const words = [program, backingDir, path, ...more]
   const orders = orderTaker(start(options.host?.command(words) ?? words))
   t.teardown(() => orders.end())
   await within(`the mount of ${path}`, orders.mounted)

@@ -76,6 +76,11 @@ export const PARTS = {
     debianPackages: ['util-linux'],
     missing: () => programs('setpriv'),
   },
+  users: {
+    purpose: 'run as another user of the system, and give files to him',
+    debianPackages: ['util-linux'],
+    missing: () => programs('setpriv') ?? needsRoot(),
+  },
   shellcheck: {
     purpose: 'lint the shell scripts',
     debianPackages: ['shellcheck'],

@@ -7,6 +7,7 @@
  * checkpoint brings all of it into the file. A mark beside them says that there was a catalog, so that its absence is
  * not taken for a first start. Written anew, the catalog gets a file of its own: what is damaged is moved aside.
  */
+import { constants } from 'node:fs'
 import { open as openPath, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
@@ -229,7 +230,8 @@ async function checkpoint(file: OpenFile): Promise<void> {
 /** Before anything is acknowledged. */
 async function makeMark(directory: string, mark: string): Promise<void> {
   try {
-    await writeFile(mark, '', { flag: 'a', mode: 0o600 })
+    const { O_WRONLY, O_CREAT, O_NOFOLLOW } = constants
+    await writeFile(mark, '', { flag: O_WRONLY | O_CREAT | O_NOFOLLOW, mode: 0o600 })
     const parent = await openPath(directory)
     await withFile(parent, () => syncIfKnown(parent))
   } catch (error) {
@@ -246,7 +248,7 @@ const removed = (file: string, mark: string): CatalogError =>
 
 async function makeDirectory(directory: string, below: string | undefined): Promise<void> {
   try {
-    await makeDirs(directory, 0o777, below)
+    await makeDirs(directory, 0o700, below)
   } catch (error) {
     const text = `can't make the catalog's directory ${directory}: ${messageOf(error)}`
     throw new CatalogError('UNAVAILABLE', text, { cause: error })

@@ -163,7 +163,7 @@ export function openFiles(directory: string, below = '/'): Files {
   return {
     growingFilesReadable: () =>
       attempt('look at', directory, async () => (await profile()).readsGrowingFiles),
-    makeDirs: (path) => attempt('make', path, () => makeDirs(path, 0o777, below)),
+    makeDirs: (path) => attempt('make', path, () => makeDirs(path, 0o700, below)),
     deviceOf: (path) => attempt('look at', path, () => deviceAbove(path)),
     list: (path) => orMissing(attempt('list', path, () => listAnew(path))),
     create: async (path, { durable }) => {

@@ -4,7 +4,6 @@
  * node_modules is removed by the next `npm install`, and another user's install, or one that can't be written, is not ours.
  */
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs'
-import { chmod, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
 import { ConfError, type Configuration } from '../../conf/index.ts'
@@ -23,30 +22,17 @@ export function requireRootdir(conf: Configuration, home: string): void {
 
 /**
  * For its user alone: secrets and data are there. Whoever starts first makes it, unless a catalog of this user's stands
- * where its place would have been (OtherCatalogError). One that is there already and that others may write into is made
- * his alone. Gives warnings; rejects with the system's error.
+ * where its place would have been (OtherCatalogError). Rejects with the system's error. Whether one that is there already
+ * may be used is own-storage.ts's question.
  */
-export async function makeDefaultRootdir(start: Start): Promise<string[]> {
+export async function makeDefaultRootdir(start: Start): Promise<void> {
   const { conf } = start
-  if (conf.isSet('tajo.rootdir')) return []
+  if (conf.isSet('tajo.rootdir')) return
   await requireNoOtherPlace(start)
-  const root = conf.get('tajo.rootdir')
-  await makeDirs(root, OWN_MODE)
-  const { mode } = await stat(root)
-  if ((mode & WRITABLE_FOR_OTHERS) === 0) return []
-  const was = `others may write into tajo.rootdir ${root} (mode ${(mode & 0o7777).toString(8)})`
-  try {
-    await chmod(root, OWN_MODE)
-    return [`${was}, which holds the cluster's secret and data: it was made its user's alone (700)`]
-  } catch (error) {
-    return [
-      `${was}, which holds the cluster's secret and data, and that can't be changed (${messageOf(error)}): chmod 700 ${root}`,
-    ]
-  }
+  await makeDirs(conf.get('tajo.rootdir'), OWN_MODE)
 }
 
 const OWN_MODE = 0o700
-const WRITABLE_FOR_OTHERS = 0o022
 
 function whyNoDefault(home: string): string | null {
   try {

@@ -3,8 +3,7 @@
  */
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { messageOf } from '../../base/failures.ts'
-import { systemClock, waitingClock, within } from '../../base/time.ts'
+import { systemClock } from '../../base/time.ts'
 import { requireOurs, sharedDirectory } from '../../catalog/index.ts'
 import {
   type Configuration,
@@ -21,7 +20,6 @@ import {
   hostNetwork,
   joinElection,
   type MemberOptions,
-  makeDirs,
   makeTiming,
   type Service,
 } from '../../ha/index.ts'
@@ -47,13 +45,12 @@ import {
   requireFreeCatalog,
 } from './configured-store.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
-import { makeDefaultRootdir } from './default-rootdir.ts'
 import { replaceable, stepsTo } from './directory.ts'
+import { makeHaDirectory } from './ha-directory.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import {
   isTraced,
   leaveTrace,
-  OtherCatalogError,
   refuseLost,
   requireNoOtherCatalog,
   type Start,
@@ -62,12 +59,6 @@ import { queryOptionsOf } from './query-options.ts'
 import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
 import { ownSecret, SingleFiles } from './single-files.ts'
 import { WarehouseLook } from './warehouse-look.ts'
-
-/**
- * A file server that has not answered by then is told as the reason for a failed start: well before the start scripts
- * give up waiting (TAJO_START_TIMEOUT), which could not tell why.
- */
-const DIRECTORY_MS = 10_000
 
 const BIND_KEYS = {
   umbilical: 'tajo.master.umbilical-rpc.address',
@@ -268,7 +259,7 @@ export class MasterLife implements DaemonLife {
     const { conf } = this.#plan
     const rootDirectory = conf.get('tajo.rootdir')
     return async (service: Service, onFailure) => {
-      await this.#makeDirectories(ha.directory)
+      await makeHaDirectory(ha.directory, this.#catalogStart(), this.#log.log)
       await this.#judgeOwners(rootDirectory)
       await requireNobodyAlone(ha.directory, rootDirectory)
       // Before the trace is taken over: the catalog's own history begins with this cluster.
@@ -299,14 +290,6 @@ export class MasterLife implements DaemonLife {
       this.#log.log('warn', warning, { event: 'rootdir-doubtful' })
   }
 
-  /** Both for their user alone: secrets and data are there. */
-  async #makeDirectories(haDirectory: string): Promise<void> {
-    await makeHaDirectory(haDirectory, async () => {
-      const warnings = await makeDefaultRootdir(this.#catalogStart())
-      for (const warning of warnings) this.#log.log('warn', warning, { event: 'rootdir-doubtful' })
-    })
-  }
-
   #catalogStart(): Start {
     const { conf, surroundings } = this.#plan
     const { env, userName } = surroundings
@@ -333,7 +316,7 @@ export class MasterLife implements DaemonLife {
     const rootDirectory = conf.get('tajo.rootdir')
     const haDirectory = join(rootDirectory, 'system', 'ha')
     return async (service: Service, onFailure) => {
-      await this.#makeDirectories(haDirectory)
+      await makeHaDirectory(haDirectory, this.#catalogStart(), this.#log.log)
       await this.#judgeOwners(rootDirectory)
       this.#alone = await useAlone({
         haDirectory,
@@ -368,22 +351,5 @@ export class MasterLife implements DaemonLife {
       this.#singleFiles.start()
       return { member, clusterId, secret }
     }
-  }
-}
-
-/** Only the cluster's own user may look into it: the secret is there. */
-async function makeHaDirectory(directory: string, before: () => Promise<void>): Promise<void> {
-  const late = (): never => {
-    throw new Error(
-      `its file system has not answered within ${DIRECTORY_MS / 1000} s: its mount hangs, or the file server is away`,
-    )
-  }
-  try {
-    const made = before().then(() => makeDirs(directory, 0o700))
-    await within(waitingClock, DIRECTORY_MS, made, late)
-  } catch (error) {
-    if (error instanceof OtherCatalogError) throw error
-    const text = `can't make the HA directory ${directory} (tajo.rootdir): ${messageOf(error)}`
-    throw new Error(text, { cause: error })
   }
 }

@@ -111,9 +111,9 @@ export function leaveTrace(conf: Configuration): void {
   const path = tracePath(conf)
   const text = traceOf(conf)
   if (readText(path) === text) return
-  mkdirSync(dirname(path), { recursive: true })
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   rmSync(path, { force: true })
-  writeFileSync(path, text, { flag: 'wx' })
+  writeFileSync(path, text, { flag: 'wx', mode: 0o600 })
 }
 
 /** The catalog of the configuration is the one to go on with. */

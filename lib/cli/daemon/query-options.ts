@@ -47,6 +47,7 @@ export function queryOptionsOf(
     lookFor: whyNotThere,
     proof: {
       host: hostname(),
+      warehouseMode: 0o777 & ~Number.parseInt(conf.get('tajo.warehouse.umask'), 8),
       everyMs: monitorMs / 2,
       limitMs: monitorMs,
       nonce: randomUUID,

@@ -25,7 +25,7 @@ async function main([code = '', before = '']: readonly string[]): Promise<number
   if (!/^\d{1,3}$/.test(code)) throw usageError(`'${code}' is no exit code`)
   const home = resolve(process.env.TAJO_HOME || '.')
   const confDir = resolve(process.env.TAJO_CONF_DIR || join(home, 'conf'))
-  const env = withEnvFile(confDir, process.env)
+  const env = withEnvFile(confDir, process.env, true)
   const output = standardOutput
   const plan = await planWorker({ args: [], options: {}, json: false, confDir, home, env, output })
   if (plan.watchedAs === null)

@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
 import { oomKills } from '../../base/oom-kills.ts'
+import { OwnPlaceError } from '../../base/own-place.ts'
 import { systemClock } from '../../base/time.ts'
 import { ROOT_PROOF, WAREHOUSE_PROOF } from '../../catalog/index.ts'
 import type { DaemonLog } from '../../daemon/index.ts'
@@ -16,6 +17,7 @@ import type { DaemonLife } from './daemon-command.ts'
 import { makeDefaultRootdir } from './default-rootdir.ts'
 import { lookAtDirectory } from './directory.ts'
 import { OtherCatalogError } from './other-catalogs.ts'
+import { requireOwnSpill, requireOwnStorage } from './own-storage.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
 
 const BIND_KEYS = {
@@ -29,6 +31,8 @@ const BIND_KEYS = {
 const RESULT_BEAT_MS = 1000
 
 const WAREHOUSE_KEYS = 'tajo.warehouse.directory, by default in tajo.rootdir'
+/** What a worker reads below `system`: whose cluster it is, its secret, its masters. Thousands of workers may start. */
+const READ_DEPTH = 2
 const PATHS_KEY = 'tajo.query.allowed-paths'
 
 /** It need not be there yet. Rejects with an Error that names the key. */
@@ -82,15 +86,20 @@ export class WorkerLife implements DaemonLife {
     const { env, userName } = surroundings
     try {
       const start = { conf, home: env.TAJO_HOME ?? '', userName }
-      for (const warning of await makeDefaultRootdir(start))
-        this.#log.log('warn', warning, { event: 'rootdir-doubtful' })
-      for (const location of spillLocations) await makeDirs(location, 0o700)
+      await makeDefaultRootdir(start)
+      for (const warning of await requireOwnStorage(conf, READ_DEPTH)) {
+        this.#log.log('warn', warning, { event: 'rootdir-mode' })
+      }
+      for (const location of spillLocations) {
+        await makeDirs(location, 0o700)
+        await requireOwnSpill(location)
+      }
       const spill = join(await roomiest(spillLocations), spillName)
       await rm(spill, { recursive: true, force: true })
       await mkdir(spill, { mode: 0o700 })
       return realPathOf(spill)
     } catch (error) {
-      if (error instanceof OtherCatalogError) throw error
+      if (error instanceof OtherCatalogError || error instanceof OwnPlaceError) throw error
       const text = `can't make the spill directory (tajo.worker.tmpdir.locations): ${messageOf(error)}`
       throw new Error(text, { cause: error })
     }

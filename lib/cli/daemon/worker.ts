@@ -7,6 +7,8 @@ import { planWorker } from './worker-plan.ts'
 
 export const run: Run = async (context) => {
   const plan = await planWorker(context)
+  // What a worker makes by the engine is tables' files; all else it makes with a mode of its own.
+  process.umask(Number.parseInt(plan.conf.get('tajo.warehouse.umask'), 8))
   const version = installedVersion(context.home)
   return runDaemonCommand(context, {
     plan,

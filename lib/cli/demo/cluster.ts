@@ -143,7 +143,7 @@ export class DemoCluster {
     this.#properties = options.properties ?? {}
     this.directory = mkdtempSync(join(tmpdir(), 'tajo-demo-'))
     this.haDirectory = join(this.directory, 'shared', 'system', 'ha')
-    mkdirSync(join(this.directory, 'shared'))
+    mkdirSync(join(this.directory, 'shared'), 0o700)
   }
 
   /** Starts one more master; returns at once. */
@@ -190,7 +190,7 @@ export class DemoCluster {
     properties: Readonly<Record<string, string>>,
   ): string {
     const confDir = join(this.directory, name, 'conf')
-    mkdirSync(confDir, { recursive: true })
+    mkdirSync(confDir, { recursive: true, mode: 0o700 })
     const common = {
       'tajo.rootdir': `file://${join(this.directory, 'shared')}`,
       'tajo.master.ha.enable': 'true',

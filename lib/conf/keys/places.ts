@@ -34,6 +34,13 @@ export const PLACE_KEYS = {
     doc: 'Where tables without a LOCATION of their own are kept, as DATABASE/TABLE; every worker needs it under the same path.',
     ...storage,
   },
+  'tajo.warehouse.umask': {
+    type: 'umask',
+    // Hadoop's own (fs.permissions.umask-mode), and what tables' files have been made with.
+    default: '022',
+    doc: "What files and directories of tables are made without: 022 lets everybody read and nobody else write, 027 nobody but the group read, 002 the group write as well. The tables' directory may belong to another user, and be written by the group or by everybody, only where this lets them write.",
+    ...storage,
+  },
   'tajo.query.allowed-paths': {
     type: 'directories',
     atLeast: 0,

@@ -12,7 +12,7 @@
 import type { NonceCheck } from '../rules/contest-state.ts'
 import { judgeSpace, type Need, NOTHING_LOW, type SpaceReport } from '../rules/space.ts'
 import { comesOfNoSpace, DiskError, messageOf } from '../words/errors.ts'
-import { makeDirs } from '../world/directories.ts'
+import { makeDirs, makeOpenDirs, OWN_DIRECTORY } from '../world/directories.ts'
 import { openDisk } from '../world/disk.ts'
 import type { Disk } from '../world/ports.ts'
 
@@ -79,6 +79,8 @@ export interface MadeThrough {
   readonly path: string
   /** A parent of that one, which is not made: it may be on a mount that is gone. */
   readonly below: string
+  /** Of the directories; left out, nobody else may enter them. */
+  readonly mode?: number | undefined
 }
 
 /** Files named by a nonce, by which two processes find out whether what each calls the directory is one and the same. */
@@ -99,7 +101,11 @@ export class NonceFiles {
   /** Makes the nonce's file with that text, if there is none of that name, and the directories that are missing. */
   async make(nonce: string, text: string, made: MadeThrough): Promise<void> {
     if (await this.add(nonce, text)) return
-    await makeDirs(`${made.path}/${this.#name}`, 0o777, made.below)
+    const { path, below, mode } = made
+    const directory = `${path}/${this.#name}`
+    await (mode === undefined
+      ? makeDirs(directory, OWN_DIRECTORY, below)
+      : makeOpenDirs(directory, mode, below))
     if (!(await this.add(nonce, text))) throw new Error(`${this.#name} can't be made`)
   }
 

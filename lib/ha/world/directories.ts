@@ -11,7 +11,7 @@
  * and a backup has asked for what the first active makes before it was made. To read the directory above asks the server,
  * and what that one shows is asked for anew.
  */
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { DiskError } from '../words/errors.ts'
 import type { Disk, Purpose } from './ports.ts'
@@ -74,23 +74,42 @@ export async function atOnce<T, R>(
   return results
 }
 
+/** Nobody else has any business in what the library makes. */
+export const OWN_DIRECTORY = 0o700
+
 /**
- * Makes `path` (absolute) and the parents that are missing; `mode` is for `path` alone, and changes nothing of a
- * directory that is there. `below`, a parent, is not made: it may be on a mount that is gone. Rejects with the system's
+ * Makes `path` (absolute) and the parents that are missing, all with `mode`, which changes nothing of a directory that is
+ * there. `below`, a parent, is not made: it may be on a mount that is gone. Rejects with the system's
  * error.
  */
-export async function makeDirs(path: string, mode = 0o777, below = '/'): Promise<void> {
-  if (await makeOrKeepDir(path, mode)) return
+export async function makeDirs(path: string, mode = OWN_DIRECTORY, below = '/'): Promise<void> {
+  await makeMissing(path, { mode, below, onMade: async () => {} })
+}
+
+/** The same for directories that others are let into: with exactly this mode, whatever this process's umask. */
+export async function makeOpenDirs(path: string, mode: number, below = '/'): Promise<void> {
+  await makeMissing(path, { mode, below, onMade: (made) => setMode(made, mode) })
+}
+
+interface Making {
+  readonly mode: number
+  readonly below: string
+  readonly onMade: (path: string) => Promise<void>
+}
+
+async function makeMissing(path: string, making: Making): Promise<void> {
+  if (await makeOrKeepDir(path, making)) return
   const parent = dirname(path)
-  if (parent !== path && parent !== below) await makeDirs(parent, 0o777, below)
-  if (await makeOrKeepDir(path, mode)) return
+  if (parent !== path && parent !== making.below) await makeMissing(parent, making)
+  if (await makeOrKeepDir(path, making)) return
   throw Object.assign(new Error(`no directory can be made in ${dirname(path)}`), { code: 'ENOENT' })
 }
 
 /** False when the parent is missing. */
-async function makeOrKeepDir(path: string, mode: number): Promise<boolean> {
+async function makeOrKeepDir(path: string, { mode, onMade }: Making): Promise<boolean> {
   try {
     await mkdir(path, mode)
+    await onMade(path)
     return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -99,4 +118,21 @@ async function makeOrKeepDir(path: string, mode: number): Promise<boolean> {
   }
   if ((await stat(path)).isDirectory()) return true
   throw Object.assign(new Error(`${path} is not a directory`), { code: 'ENOTDIR' })
+}
+
+/** Mounts that give every file one mode say this of each change. */
+const NO_MODES: ReadonlySet<string> = new Set([
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EINVAL',
+])
+
+async function setMode(path: string, mode: number): Promise<void> {
+  try {
+    await chmod(path, mode)
+  } catch (error) {
+    if (!NO_MODES.has(String((error as NodeJS.ErrnoException).code))) throw error
+  }
 }

@@ -41,8 +41,7 @@ import {
 import { dirname, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { DiskError } from '../words/errors.ts'
-import { SECRET_FILE } from '../words/layout.ts'
-import { makeDirs } from './directories.ts'
+import { makeDirs, OWN_DIRECTORY } from './directories.ts'
 import { errnoOf, syncIfKnown, systemWords, withFile } from './file-handle.ts'
 import { fileSystemOf } from './file-system.ts'
 import { makeDirOnce } from './make-dir-once.ts'
@@ -50,6 +49,8 @@ import type { Disk, Purpose } from './ports.ts'
 import { PLAIN, profiledDisk, profileOn, type StorageProfile } from './storage-profile.ts'
 
 const MAX_READ_BYTES = 1024 * 1024
+/** The secret is there, and whoever could write there could end a term, or take one. */
+const OWN_FILE = 0o600
 
 /** So many calls in a row don't leave the event loop its turn: some milliseconds. */
 const CALLS_IN_A_ROW = 100
@@ -123,7 +124,7 @@ function plainDisk(directory: string, mount: () => Promise<MountFacts>): Disk {
         return makeEmptyNow(at(path), flags)
       }
       return new Promise<'created' | 'exists'>((resolve, reject) => {
-        openFile(at(path), flags, 0o644, (error, file) => {
+        openFile(at(path), flags, OWN_FILE, (error, file) => {
           if (error !== null) {
             if (errnoOf(error) === 'EEXIST') resolve('exists')
             else reject(error)
@@ -141,10 +142,9 @@ function plainDisk(directory: string, mount: () => Promise<MountFacts>): Disk {
     let made = false
     const call = async (): Promise<'created' | 'exists'> => {
       const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY
-      const mode = path === SECRET_FILE ? 0o600 : 0o644
       let file: FileHandle
       try {
-        file = await open(at(path), flags | (await mount()).directFlag, mode)
+        file = await open(at(path), flags | (await mount()).directFlag, OWN_FILE)
       } catch (error) {
         if (errnoOf(error) === 'EEXIST') return 'exists'
         throw error
@@ -172,14 +172,17 @@ function plainDisk(directory: string, mount: () => Promise<MountFacts>): Disk {
 
     // What is above it is on the disk below where the mount is gone, and is never made here.
     makeDirs: (purpose, path) =>
-      demand('make', purpose, path, () => makeDirs(at(path), 0o777, dirname(directory))),
+      demand('make', purpose, path, () => makeDirs(at(path), OWN_DIRECTORY, dirname(directory))),
 
     create: (purpose, path, text) =>
       text === '' ? makeEmpty(purpose, path) : make(purpose, path, (file) => file.writeFile(text)),
 
     fill: (purpose, path, text) =>
       attempt('fill', purpose, path, async () => {
-        const file = await open(at(path), constants.O_WRONLY | (await mount()).directFlag)
+        const file = await open(
+          at(path),
+          constants.O_WRONLY | constants.O_NOFOLLOW | (await mount()).directFlag,
+        )
         await withFile(file, () => file.writeFile(text))
         return 'filled' as const
       }),
@@ -280,7 +283,7 @@ async function syncDirectory(path: string): Promise<void> {
 
 function makeEmptyNow(path: string, flags: number): 'created' | 'exists' {
   try {
-    closeSync(openSync(path, flags, 0o644))
+    closeSync(openSync(path, flags, OWN_FILE))
     return 'created'
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return 'exists'

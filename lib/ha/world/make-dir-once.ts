@@ -11,12 +11,13 @@
  */
 import { mkdir, type NoParamCallback } from 'node:fs'
 import { lock } from 'proper-lockfile'
+import { OWN_DIRECTORY } from './directories.ts'
 
 /** Node's longest timer. The library's own renewal would be due then, if the lock were not released at once. */
 const NEVER_MS = 2 ** 31 - 1
 
 const onlyMkdir = {
-  mkdir,
+  mkdir: (path: string, done: NoParamCallback) => mkdir(path, OWN_DIRECTORY, done),
   stat: (_path: string, done: (error: null, stat: { mtime: Date }) => void) =>
     done(null, { mtime: new Date() }),
   utimes: (_path: string, _atime: Date, _mtime: Date, done: NoParamCallback) => done(null),

@@ -28,7 +28,10 @@ export interface QueryOptions {
   /** Why a file that a worker says to have written is not there, as this master sees it; null when it is. Null bytes: any. */
   readonly lookFor?: (path: string, bytes: number | null) => Promise<string | null>
   /** Workers prove that their directories are this master's (proof.ts); left out where nothing is proven. */
-  readonly proof?: Pick<ProofOptions, 'host' | 'everyMs' | 'limitMs' | 'nonce' | 'aloneOn'> & {
+  readonly proof?: Pick<
+    ProofOptions,
+    'host' | 'warehouseMode' | 'everyMs' | 'limitMs' | 'nonce' | 'aloneOn'
+  > & {
     /** Masters of other hosts are listed. */
     readonly severalHosts?: boolean
     /** As workers tell theirs (`WorkerInfo.network`). */

@@ -113,12 +113,12 @@ t.test('is that host this one?', async (t) => {
 t.test('conf/tajo-env.sh sets the environment', async (t) => {
   const dir = testdirOf(t)
   const env = { PATH: process.env.PATH ?? '', OWN: 'kept', TAJO_HOME: '/home' }
-  t.equal(withEnvFile(dir, env), env, 'no file, nothing changes')
+  t.equal(withEnvFile(dir, env, true), env, 'no file, nothing changes')
   const withFile = (name: string, text: string) => {
     const conf = join(dir, name)
     mkdirSync(conf)
     writeFileSync(join(conf, 'tajo-env.sh'), text)
-    return withEnvFile(conf, env)
+    return withEnvFile(conf, env, true)
   }
   const after = withFile(
     'good dir',

@@ -108,12 +108,19 @@ t.test('a full disk rejects the create and leaves the file', async (t) => {
   t.equal(await disk.create('claim', 'claim.json', 'x'), 'exists')
 })
 
-t.test('the secret is for its owner alone', async (t) => {
+t.test('all is for its owner alone, whatever the umask', async (t) => {
   const { disk, at } = scratch(t)
   await disk.create('setup', 'secret', 's')
   await disk.create('setup', 'cluster.json', '{}')
-  t.equal(statSync(at('secret')).mode & 0o777, 0o600)
-  t.equal(statSync(at('cluster.json')).mode & 0o444 & ~process.umask(), 0o444 & ~process.umask())
+  const before = process.umask(0)
+  t.teardown(() => void process.umask(before))
+  await disk.create('claim', 'empty', '')
+  await disk.makeDirs('setup', 'a/b')
+  await disk.makeTermDir('claim', 'a/epoch')
+  for (const name of ['secret', 'cluster.json', 'empty']) {
+    t.equal(statSync(at(name)).mode & 0o777, 0o600, name)
+  }
+  for (const name of ['a', 'a/b', 'a/epoch']) t.equal(statSync(at(name)).mode & 0o777, 0o700, name)
 })
 
 t.test('a counter comes back as it was written, to the microsecond', async (t) => {

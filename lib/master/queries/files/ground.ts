@@ -218,11 +218,12 @@ export class WarehouseGround extends Ground {
   protected override async through(): Promise<MadeThrough> {
     const { systemDirectory } = this.o
     const root = dirname(systemDirectory)
-    if (!isInside(this.path, root)) return { path: this.path, below: '/' }
+    const mode = this.o.warehouseMode
+    if (!isInside(this.path, root)) return { path: this.path, below: '/', mode }
     const anchor = `${systemDirectory}/..`
     return (await realpath(anchor)) === (await realpath(root))
-      ? { path: `${anchor}/${relative(root, this.path)}`, below: anchor }
-      : { path: this.path, below: root }
+      ? { path: `${anchor}/${relative(root, this.path)}`, below: anchor, mode }
+      : { path: this.path, below: root, mode }
   }
 
   protected override async made(nonce: string): Promise<void> {

@@ -39,6 +39,8 @@ export interface ProofOptions {
   /** Both absolute: `<rootdir>/system`, and the tables' directory. */
   readonly systemDirectory: string
   readonly warehouse: string
+  /** The tables' directory is made with it; left out, nobody else may enter it. */
+  readonly warehouseMode?: number
   /** Some files that the catalog names in the warehouse, if any: absolute, with their lengths. */
   readonly sample: () => readonly KnownFile[]
   readonly lookFor: (path: string, bytes: number) => Promise<string | null>

@@ -185,12 +185,12 @@ export async function carryOut(publication: Publication, signal: AbortSignal): P
   }
   if (!isAside) {
     // Beside the location, which is not made where its mount has gone meanwhile.
-    await makeDirs(dirname(aside), 0o777, dirname(location))
+    await makeDirs(dirname(aside), 0o700, dirname(location))
     signal.throwIfAborted()
     if (await exists(location)) await rename(location, aside)
-    else await mkdir(aside)
+    else await mkdir(aside, 0o700)
     // From now on nothing can be moved here, not even if what stood there was empty.
-    await writeFile(join(aside, MOVED), '')
+    await writeFile(join(aside, MOVED), '', { mode: 0o600 })
   }
   signal.throwIfAborted()
   await rename(staging, location)

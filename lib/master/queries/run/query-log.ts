@@ -10,6 +10,7 @@
  * It is a convenience, not the truth: the truth about changes is in the catalog. So it never holds up an answer: lines
  * wait in a bounded queue, are written together, and are dropped and counted when the directory can't take them.
  */
+import { constants } from 'node:fs'
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path/posix'
 import { z } from 'zod'
@@ -82,6 +83,8 @@ export function partOf(name: string): { term: number; part: number } | null {
   const [, term, part = '1'] = NAME.exec(name) ?? []
   return term === undefined ? null : { term: Number(term), part: Number(part) }
 }
+
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
 
 export class QueryLog {
   readonly #options: QueryLogOptions
@@ -190,11 +193,11 @@ export class QueryLog {
   async #open(): Promise<FileHandle> {
     const { directory, term, listener } = this.#options
     // What it lies in is never made here: where the mount is gone that would be on the disk below.
-    await makeDirs(directory, 0o777, dirname(directory))
+    await makeDirs(directory, 0o700, dirname(directory))
     this.#listener = (await listener?.wantsToHear()) === true ? (listener ?? null) : null
     this.#part ??= this.#firstPart(await readdir(directory), term)
     this.#listener?.begins(this.#name)
-    const file = await open(this.path, 'a', 0o600)
+    const file = await open(this.path, FLAGS, 0o600)
     try {
       this.#bytes = (await file.stat()).size
     } catch (error) {
