@@ -30,6 +30,8 @@ export interface Trust {
   readonly also?: readonly number[]
   /** Write bits that are allowed, such as 0o020. Where the group's is, another owner is allowed as well. */
   readonly writers?: number
+  /** All that is made in it is judged itself: names that a sticky bit keeps from being replaced are enough. */
+  readonly isJudgedBelow?: boolean
   /** The directory that is mended as a whole, with all that is in it. */
   readonly tree?: string
   /** Another way than the command, with the comma before it. */
@@ -53,7 +55,8 @@ export function objectionTo(place: Place, trust: Trust): string | null {
   const { writers = 0, also = [], otherwise = '' } = trust
   const isStrange = uid !== ROOT && uid !== trust.uid && !also.includes(uid)
   const isOthers = isStrange && (writers & FOR_GROUP) === 0
-  const isOpen = kind !== 'link' && (mode & (FOR_GROUP | FOR_ALL) & ~writers) !== 0
+  const isKept = trust.isJudgedBelow === true && (mode & STICKY) !== 0
+  const isOpen = kind !== 'link' && !isKept && (mode & (FOR_GROUP | FOR_ALL) & ~writers) !== 0
   if (!isOthers && !isOpen) return null
   const has = kind === 'link' ? 'a symbolic link, ' : `mode ${octal(mode)}, `
   const noun = kind === 'file' ? 'a file' : 'a directory'
@@ -72,7 +75,7 @@ function commandFor(
 ): string {
   if (kind === 'link') return `rm ${shellWord(path)}`
   // Made for everybody, as /tmp is: it stays as it is.
-  if ((mode & STICKY) !== 0 && (mode & FOR_ALL) !== 0) {
+  if (isOpen && (mode & STICKY) !== 0 && (mode & FOR_ALL) !== 0) {
     const own = `${path.replace(/\/$/, '')}/tajo-${uid}`
     return `mkdir -m 700 ${shellWord(own)}, and name that in ${what}`
   }

@@ -145,7 +145,7 @@ t.test('a full log directory: it serves, and start and alert say what is lost', 
   const { host, dir, script } = await machine(t, { masters: 'localhost\n', workers: 'localhost\n' })
   const logs = join(dir, 'alone/logs')
   mkdirSync(logs, { recursive: true })
-  await host.mustRun(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', logs])
+  await host.mustRun(['mount', '-t', 'tmpfs', '-o', 'size=64k,mode=700', 'tmpfs', logs])
   await host.run(['dd', 'if=/dev/zero', `of=${logs}/fill`, 'bs=4k'])
   const started = await script(START)
   t.equal(started.code, 0, started.stderr)

@@ -116,7 +116,7 @@ t.test('the warehouse alone is not mounted: before the start, and under it', asy
   if (!hasParts(t, 'netns')) return
   const g = await ground(t)
   const { warehouse } = g
-  const astray = await g.add(`mount -t tmpfs none ${warehouse}`)
+  const astray = await g.add(`mount -t tmpfs -o mode=755 none ${warehouse}`)
   const right = await g.add()
   await astray.start()
   const text = await g.told(astray)
@@ -279,7 +279,7 @@ t.test('the active is the one without the warehouse', async (t) => {
   await g.insert()
   master.destroy()
   await master.ended()
-  const mounts = `mount -t tmpfs none ${warehouse} && exec "$@"`
+  const mounts = `mount -t tmpfs -o mode=755 none ${warehouse} && exec "$@"`
   master.before = ['unshare', '--mount', 'sh', '-c', mounts, 'sh']
   await master.start()
   const text = await until('it is told', async () => {

@@ -11,6 +11,9 @@
  * `system` is this user's alone in reading as well. One of an earlier version is (0755), and is closed here: nobody else
  * has any business below it. A mount that refuses that keeps nobody from starting.
  *
+ * A `tajo.rootdir` with a sticky bit, as a new tmpfs has it, is one where others may only add names: whatever of `system`
+ * they have made before is theirs, and refused. So it is taken.
+ *
  * Above these directories nothing is refused (directory.ts tells of it): what is there is often not the operator's own.
  */
 import { randomUUID } from 'node:crypto'
@@ -41,8 +44,12 @@ export async function requireOwnStorage(
   const rootDirectory = conf.get('tajo.rootdir')
   const umask = conf.get('tajo.warehouse.umask')
   const system = join(rootDirectory, 'system')
-  const shown = await requireOwnDirectory({ what: ROOTDIR, path: rootDirectory })
-  const own = { ...shown, tree: system }
+  const shown = await requireOwnDirectory({
+    what: ROOTDIR,
+    path: rootDirectory,
+    isJudgedBelow: true,
+  })
+  const own = { ...shown, isJudgedBelow: false, tree: system }
   const told = [...modesOf(rootDirectory, own), ...(await requireTree(system, depth, own, clock))]
   await requireOwnDirectory({
     what: 'tajo.warehouse.directory',

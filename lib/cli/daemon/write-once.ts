@@ -1,17 +1,10 @@
 /** A small file that is written whole: whoever sees it sees all of it. */
-import { randomUUID } from 'node:crypto'
 import { link, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** A name that nobody has used before, and nobody can have put a link under. */
-const draftOf = (directory: string, name: string): string =>
-  join(directory, `.${name}-${randomUUID()}`)
-const OWN_NEW = { flag: 'wx', mode: 0o600 } as const
-
 /** Makes `directory/name`, mode 0600, where it isn't there yet: of two writers one wins. Rejects with the system's error. */
 export async function writeOnce(directory: string, name: string, text: string): Promise<void> {
-  const draft = draftOf(directory, name)
-  await writeFile(draft, `${text}\n`, OWN_NEW)
+  const draft = await drafted(directory, name, text)
   try {
     await link(draft, join(directory, name))
   } catch (error) {
@@ -23,11 +16,23 @@ export async function writeOnce(directory: string, name: string, text: string): 
 
 /** The same in the place of what is there. */
 export async function writeOver(directory: string, name: string, text: string): Promise<void> {
-  const draft = draftOf(directory, name)
+  const draft = await drafted(directory, name, text)
   try {
-    await writeFile(draft, `${text}\n`, OWN_NEW)
     await rename(draft, join(directory, name))
   } finally {
     await rm(draft, { force: true })
   }
+}
+
+/** Made exclusively: nothing is written through what lies under that name. An earlier process may have left its own there. */
+async function drafted(directory: string, name: string, text: string): Promise<string> {
+  const draft = join(directory, `.${name}-${process.pid}`)
+  await rm(draft, { force: true })
+  try {
+    await writeFile(draft, `${text}\n`, { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
+  return draft
 }

@@ -45,6 +45,9 @@ t.test('the sentence has what, where, mode, owner, what is allowed and the comma
     'mkdir -m 700 /tmp/tajo-1000, and name that in TAJO_PID_DIR',
     'what is everybody’s stays so',
   )
+  t.equal(judge({ mode: 0o1777 }, { isJudgedBelow: true }), null, 'where others only add names')
+  t.match(judge({ mode: 0o777 }, { isJudgedBelow: true }), 'chmod go-w')
+  t.match(judge({ mode: 0o1777, uid: OTHER }, { isJudgedBelow: true }), 'chown')
   t.match(judge({ kind: 'file', mode: 0o666 }), 'Allowed is a file of uid 1000')
 })
 

@@ -67,6 +67,12 @@ t.test('rootdir, system and all below it are nobody else’s to write', async (t
     chmodSync(path, before)
     t.equal(await judge(), '')
   }
+  chmodSync(root, 0o1777)
+  t.equal(await judge(), '', 'as a tmpfs is made: others only add names')
+  chmodSync(at('system'), 0o1777)
+  t.match(await judge(), `${at('system')} is not this user's alone`)
+  chmodSync(at('system'), 0o700)
+  chmodSync(root, 0o700)
   chmodSync(at('system/ha/active'), 0o777)
   t.equal(await judge({}, 1), '', 'deeper than a worker reads')
 })
