@@ -2,6 +2,8 @@
  * The closed list of what can go wrong with the catalog: what each code means, and the SQLSTATE that comes nearest
  * (PostgreSQL's list). docs/errors.md is made from it.
  */
+import { CodedError, type ErrorList } from '../base/coded-error.ts'
+
 export const CATALOG_ERRORS = {
   EXISTS: { sqlState: '42710', means: 'It exists already.' },
   MISSING: { sqlState: '42704', means: 'There is no such database, table, column or partition.' },
@@ -39,17 +41,12 @@ export const CATALOG_ERRORS = {
     means:
       'The term ended while it was being done: it may have been done. Ask the next active master.',
   },
-} as const
+} as const satisfies ErrorList
 
 export type CatalogErrorCode = keyof typeof CATALOG_ERRORS
 
-export class CatalogError extends Error {
-  readonly code: CatalogErrorCode
-  constructor(code: CatalogErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'CatalogError'
-    this.code = code
-  }
+export class CatalogError extends CodedError<CatalogErrorCode> {
+  override readonly name = 'CatalogError'
 }
 
 export const exists = (what: string): CatalogError =>
@@ -58,8 +55,9 @@ export const missing = (what: string): CatalogError =>
   new CatalogError('MISSING', `${what} does not exist`)
 export const conflict = (message: string): CatalogError => new CatalogError('CONFLICT', message)
 
+/** The term is over: nobody may be told anything. */
+export const isTermOver = (thrown: unknown): thrown is CatalogError =>
+  CatalogError.is(thrown, 'NOT_ACTIVE', 'STALE_TERM')
+
 export const notActive = (cause?: unknown): CatalogError =>
   new CatalogError('NOT_ACTIVE', 'this master is not the active one, or not any more', { cause })
-
-export const isCode = (error: unknown, code: CatalogError['code']): error is CatalogError =>
-  error instanceof CatalogError && error.code === code

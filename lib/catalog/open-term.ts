@@ -15,7 +15,7 @@ import { messageOf } from '../base/failures.ts'
 import { inSlices, Slices } from '../base/slices.ts'
 import { Draft } from './apply.ts'
 import type { Build, CatalogOptions } from './catalog.ts'
-import { CatalogError, isCode, notActive } from './errors.ts'
+import { CatalogError, notActive } from './errors.ts'
 import type { Transaction } from './model.ts'
 import { type Asking, openPatiently, proveAppended, TOLD_AFTER_MS, writeAnew } from './patience.ts'
 import type { CatalogState } from './state.ts'
@@ -129,7 +129,7 @@ export class OpenTerm {
     } catch (error) {
       const why = messageOf(error)
       if (this.#looking !== null) this.#looking = { ...this.#looking, why }
-      if (isCode(error, 'GONE')) await this.#gone(error)
+      if (CatalogError.is(error, 'GONE')) await this.#gone(error)
       else
         log('warn', `the catalog's files can't be looked for: ${why}`, {
           event: 'catalog-files-unproven',
@@ -253,8 +253,9 @@ export class OpenTerm {
 
   /** Also where it was noticed while the store was being opened again: it can't be read back any more. */
   #isGone(error: unknown): error is CatalogError {
-    const unreadable = isCode(error, 'CORRUPT') && this.#options.store.replace !== undefined
-    return isCode(error, 'GONE') || unreadable
+    const unreadable =
+      CatalogError.is(error, 'CORRUPT') && this.#options.store.replace !== undefined
+    return CatalogError.is(error, 'GONE') || unreadable
   }
 
   /** Nobody is told anything any more; what this process knows may be all that is left. */
@@ -313,7 +314,7 @@ export class OpenTerm {
       try {
         return await store.append(batch)
       } catch (error) {
-        if (!isCode(error, 'UNAVAILABLE')) throw error
+        if (!CatalogError.is(error, 'UNAVAILABLE')) throw error
         this.#refuseWhenEnded()
         this.#waits(error.message)
         const facts = { term, error: error.message }
@@ -365,10 +366,10 @@ export class OpenTerm {
 
   #endingOf(error: unknown): CatalogError {
     if (this.#ended !== null) return this.#ended
-    if (this.#signal.aborted || isCode(error, 'NOT_ACTIVE')) return notActive(error)
+    if (this.#signal.aborted || CatalogError.is(error, 'NOT_ACTIVE')) return notActive(error)
     const { log, onBroken, onGone } = this.#options
     // The election may not know of it, and this master would go on being active without being able to change anything.
-    if (isCode(error, 'STALE_TERM')) {
+    if (CatalogError.is(error, 'STALE_TERM')) {
       log('error', 'the catalog was taken from this term', {
         event: 'catalog-taken',
         term: this.#term,
@@ -388,4 +389,4 @@ export class OpenTerm {
 
 /** Not kept, and the store goes on. */
 const isRefused = (error: unknown): error is CatalogError =>
-  isCode(error, 'FULL') || isCode(error, 'BAD_STORE')
+  CatalogError.is(error, 'FULL', 'BAD_STORE')

@@ -6,7 +6,7 @@
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { type Clock, pause } from '../base/time.ts'
-import { CatalogError, isCode, notActive } from './errors.ts'
+import { CatalogError, notActive } from './errors.ts'
 import type { CatalogState } from './state.ts'
 import type { CatalogStore, Progress } from './store.ts'
 
@@ -47,7 +47,7 @@ export async function openPatiently(options: Opening) {
       return await untilAborted(Promise.race([opened, watch.stalled]), signal)
     } catch (error) {
       if (signal.aborted) throw notActive(error)
-      if (!isCode(error, 'UNAVAILABLE') && !isCode(error, 'FULL')) throw error
+      if (!CatalogError.is(error, 'UNAVAILABLE', 'FULL')) throw error
       if (watch.isStalled || clock.nowMs() >= watch.sinceMs + patienceMs) throw error
       onTrouble(messageOf(error), error)
       log('warn', 'the catalog store is not available', {
@@ -76,7 +76,7 @@ export async function proveAppended(
     try {
       return await untilAborted(store.prove('appended'), signal)
     } catch (error) {
-      if (!isCode(error, 'UNAVAILABLE')) throw error
+      if (!CatalogError.is(error, 'UNAVAILABLE')) throw error
       const facts = { term, error: error.message, pauseMs }
       log('warn', "the catalog's files can't be looked for", {
         event: 'catalog-files-unproven',

@@ -43,6 +43,15 @@ export const failure = (message: string, cause?: unknown): CliError =>
 export const exitCodeOf = (code: unknown): ExitCode =>
   code === 'UNSAFE' ? EXIT.unsafe : EXIT.failed
 
+/** A master, or the process that asks the directory, has refused. The caller may know what to do about NOT_ACTIVE. */
+export class Refusal extends CliError {
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(exitCodeOf(code), message)
+    this.code = code
+  }
+}
+
 /** Whatever was thrown, as what the shell gets to see. */
 export function describeError(thrown: unknown): { message: string; exitCode: ExitCode } {
   if (thrown instanceof CliError) return { message: thrown.message, exitCode: thrown.exitCode }

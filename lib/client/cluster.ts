@@ -165,7 +165,7 @@ export async function silentAreOf(
 
 /** Somebody is there and answers: a master that is still starting, or a proxy in a failover. */
 const willTell = (error: unknown): boolean =>
-  error instanceof RpcError && error.code === 'UNAVAILABLE' && error.cause === undefined
+  RpcError.is(error, 'UNAVAILABLE') && error.cause === undefined
 
 function mastersIn(body: unknown): string[] {
   const { masters } = (body ?? {}) as { masters?: unknown }

@@ -1,4 +1,5 @@
 /** What a caller of the client library gets to see: his own mistakes, a cluster without a master, a lost result. */
+import type { ErrorList } from '../base/coded-error.ts'
 import type { QueryErrorKind } from '../rpc/index.ts'
 
 /** A place in a statement. */
@@ -48,7 +49,7 @@ export const CLIENT_ERRORS = {
       'No active master answered in all the time that was given: whether a change was made is not known.',
   },
   CLOSED: { sqlState: '08003', means: 'The client was closed while it was asked for something.' },
-} as const
+} as const satisfies ErrorList
 
 /** No active master answered in all the time that was given: whether a change was made is not known. */
 export class NoMasterError extends Error {

@@ -11,7 +11,7 @@ import { splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
 import { jsonOrNull, textOf } from '../rpc/body.ts'
 import { CLUSTER_HEADER, clusterAnswering, clusterName } from '../rpc/cluster-id.ts'
-import { errorFrom, RpcError } from '../rpc/errors.ts'
+import { errorFrom, RpcError, unanswered } from '../rpc/errors.ts'
 import type { EPOCH_HEADER as EpochHeader } from '../rpc/index.ts'
 
 interface CallOptions {
@@ -137,12 +137,8 @@ export class Wire {
         return responseOf(made)
       })
     } catch (cause) {
-      if (cause instanceof RpcError) throw cause
-      if (late) {
-        const text = `${address} did not answer within ${Math.round(deadlineMs)} ms`
-        throw new RpcError('TIMEOUT', text, { cause })
-      }
-      throw new RpcError('UNAVAILABLE', `${address} can't be reached: ${why(cause)}`, { cause })
+      const text = late ? `did not answer within ${Math.round(deadlineMs)} ms` : null
+      throw unanswered(cause, { address, late: text, words: why })
     } finally {
       cancel()
       signal.removeEventListener('abort', breakOff)

@@ -18,18 +18,14 @@ import { readdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname } from 'node:path'
 import { z } from 'zod'
+import { CodedError } from '../base/coded-error.ts'
 import { messageOf } from '../base/failures.ts'
 import { hostProcesses, type ProcessIdentity } from '../ha/index.ts'
 import { lockBriefly } from './pidfile.ts'
 
-export class GuardError extends Error {
-  /** HELD: by another process, or nothing proves that it is not; UNAVAILABLE: the file can't be read or written. */
-  readonly code: 'HELD' | 'UNAVAILABLE'
-  constructor(code: GuardError['code'], message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'GuardError'
-    this.code = code
-  }
+/** HELD: by another process, or nothing proves that it is not; UNAVAILABLE: the file can't be read or written. */
+export class GuardError extends CodedError<'HELD' | 'UNAVAILABLE'> {
+  override readonly name = 'GuardError'
 }
 
 export interface ProcessGuard {
@@ -223,7 +219,7 @@ async function locked(path: string, work: () => Promise<void>): Promise<void> {
       await unlock()
     }
   } catch (error) {
-    throw error instanceof GuardError ? error : cantGuard(path, error)
+    throw GuardError.from(error, () => cantGuard(path, error))
   }
 }
 

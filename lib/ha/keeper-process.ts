@@ -14,7 +14,7 @@ import { fence, parseFencingMethods } from './fence/fencing.ts'
 import { Keeper } from './keeper/keeper.ts'
 import { MountWatch, placeOf, showsCluster } from './keeper/mount-watch.ts'
 import { LATENCIES_PER_RENEWAL, settledFor, smallestMonitorMs } from './rules/timing.ts'
-import { HaError, messageOf } from './words/errors.ts'
+import { asHaError, HaError } from './words/errors.ts'
 import { ACTIVE_DIR } from './words/layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper, ToMaster } from './words/messages.ts'
 import { realClock } from './world/clock.ts'
@@ -157,8 +157,8 @@ process.once('message', (message) => {
   process.off('disconnect', exit)
   const start = message as Start
   main(start).catch((error) => {
-    const code = error instanceof HaError ? error.code : 'BAD_STORAGE'
-    send({ type: 'refused', code, message: messageOf(error) })
+    const { code, message } = asHaError(error, 'BAD_STORAGE')
+    send({ type: 'refused', code, message })
     setTimeout(exit, 100)
   })
 })

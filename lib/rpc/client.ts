@@ -7,7 +7,6 @@
  */
 import type { Readable } from 'node:stream'
 import { Pool } from 'undici'
-import { messageOf } from '../base/failures.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
 import { jsonOrNull, textOf } from './body.ts'
@@ -27,7 +26,7 @@ import {
   type StreamMethod,
   services,
 } from './contract.ts'
-import { errorFrom, RpcError } from './errors.ts'
+import { errorFrom, RpcError, unanswered } from './errors.ts'
 import { readLines } from './stream.ts'
 
 interface ClientOptions {
@@ -90,12 +89,8 @@ export class RpcClient<N extends ServiceName> {
         `${this.#address} answered strangely: ${faultOf(answer.error)}`,
       )
     } catch (error) {
-      if (error instanceof RpcError) throw error
-      if (deadline.aborted) {
-        const text = `${this.#address} did not answer within ${options.deadlineMs} ms`
-        throw new RpcError('TIMEOUT', text, { cause: error })
-      }
-      throw this.#unavailable(error)
+      const late = `did not answer within ${options.deadlineMs} ms`
+      throw unanswered(error, { address: this.#address, late: deadline.aborted ? late : null })
     }
   }
 
@@ -126,9 +121,8 @@ export class RpcClient<N extends ServiceName> {
       body = answer.body
       if (answer.status !== 200) parse(answer, await textOf(body))
     } catch (error) {
-      if (error instanceof RpcError) throw error
-      if (!opening.signal.aborted) throw this.#unavailable(error)
-      throw new RpcError('TIMEOUT', `${this.#address} did not open the stream`, { cause: error })
+      const late = opening.signal.aborted ? 'did not open the stream' : null
+      throw unanswered(error, { address: this.#address, late })
     } finally {
       cancel()
     }
@@ -183,11 +177,6 @@ export class RpcClient<N extends ServiceName> {
       body.on('error', () => {}).destroy()
       throw error
     }
-  }
-
-  #unavailable(cause: unknown): RpcError {
-    const text = `${this.#address} can't be reached: ${messageOf(cause)}`
-    return new RpcError('UNAVAILABLE', text, { cause })
   }
 }
 

@@ -2,8 +2,10 @@
  * The closed list of what a call can be refused with, the same on both sides of the wire.
  *
  * On the wire an error is its HTTP status and the body `{code, message, active, epoch}`. Whatever else is thrown becomes
- * INTERNAL on the server (`server.ts`) and UNAVAILABLE or TIMEOUT in the client (`client.ts`): nothing passes as it is.
+ * INTERNAL on the server (`server.ts`) and UNAVAILABLE or TIMEOUT in a client (`unanswered`): nothing passes as it is.
  */
+import { CodedError, type ErrorList } from '../base/coded-error.ts'
+import { messageOf } from '../base/failures.ts'
 
 /** What each code means, the HTTP status that carries it, and whether it may pass: at another master, or at this one later. */
 export const RPC_ERRORS = {
@@ -69,7 +71,7 @@ export const QUERY_ERRORS = {
     means: "The cluster won't take the query, now or ever. The message tells which.",
   },
   internal: { sqlState: 'XX000', means: 'It is a mistake in the software.' },
-} as const
+} as const satisfies ErrorList
 
 /** Whose business a failure is: what each word means is in docs/errors.md, under "What ends a statement". */
 export type QueryErrorKind = keyof typeof QUERY_ERRORS
@@ -86,19 +88,37 @@ interface RpcErrorFacts {
 }
 
 /** This is an error of a call. `code` is stable, `message` is for people. */
-export class RpcError extends Error {
-  readonly code: RpcCode
+export class RpcError extends CodedError<RpcCode> {
+  override readonly name = 'RpcError'
   readonly active: string | null
   readonly epoch: number | null
   readonly cluster: string | null
   constructor(code: RpcCode, message: string, facts: RpcErrorFacts = {}) {
-    super(message, { cause: facts.cause })
-    this.name = 'RpcError'
-    this.code = code
+    super(code, message, { cause: facts.cause })
     this.active = facts.active ?? null
     this.epoch = facts.epoch ?? null
     this.cluster = facts.cluster ?? null
   }
+}
+
+/**
+ * What a call comes to that had no answer, whichever client made it. `late`: what the other side did not do in time; null
+ * where it was something else, which `words` tell.
+ */
+export const unanswered = (
+  thrown: unknown,
+  { address, late, words = messageOf }: Unanswered,
+): RpcError =>
+  RpcError.from(thrown, (cause) =>
+    late === null
+      ? new RpcError('UNAVAILABLE', `${address} can't be reached: ${words(cause)}`, { cause })
+      : new RpcError('TIMEOUT', `${address} ${late}`, { cause }),
+  )
+
+interface Unanswered {
+  readonly address: string
+  readonly late: string | null
+  readonly words?: (cause: unknown) => string
 }
 
 interface RpcErrorBody {

@@ -327,16 +327,17 @@ function checked(method: CallMethod | StreamMethod, body: unknown): unknown {
 }
 
 function asRpcError(error: unknown, request: FastifyRequest, log: Log): RpcError {
-  if (error instanceof RpcError) return error
-  const status = (error as { statusCode?: unknown }).statusCode
-  if (typeof status === 'number' && status >= 400 && status < 500) {
-    return new RpcError('BAD_REQUEST', messageOf(error))
-  }
-  log('error', `${request.method} ${request.url} failed: ${messageOf(error)}`, {
-    event: 'request-failed',
-    error,
+  return RpcError.from(error, () => {
+    const { statusCode: status } = error as { statusCode?: unknown }
+    if (typeof status === 'number' && status >= 400 && status < 500) {
+      return new RpcError('BAD_REQUEST', messageOf(error))
+    }
+    log('error', `${request.method} ${request.url} failed: ${messageOf(error)}`, {
+      event: 'request-failed',
+      error,
+    })
+    return new RpcError('INTERNAL', 'a mistake in the software; the log of this master tells more')
   })
-  return new RpcError('INTERNAL', 'a mistake in the software; the log of this master tells more')
 }
 
 function sendError(

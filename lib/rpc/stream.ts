@@ -74,7 +74,7 @@ async function heard(
   try {
     return await chunks.next()
   } catch (cause) {
-    throw cause instanceof RpcError ? cause : broken(cause)
+    throw RpcError.from(cause, broken)
   } finally {
     waiting = false
     cancel()

@@ -65,7 +65,7 @@ export class CatalogReader {
         return sees ? addresses.tracker : null
       } catch (error) {
         // Of a version that can't tell.
-        if (error instanceof RpcError && error.code === 'NOT_FOUND') return null
+        if (RpcError.is(error, 'NOT_FOUND')) return null
         throw error
       }
     })

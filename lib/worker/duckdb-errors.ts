@@ -2,9 +2,10 @@
  * What DuckDB says is wrong, for whoever wrote the statement: whose fault it is, where it is, and the words without the
  * engine's decoration and its advice to people who can change its settings.
  */
+import { CodedError } from '../base/coded-error.ts'
 import { messageOf } from '../base/failures.ts'
 
-type EngineErrorKind =
+type EngineFault =
   /** What the statement says or the data holds. */
   | 'statement'
   /** A file can't be read or written. */
@@ -14,14 +15,12 @@ type EngineErrorKind =
   | 'internal'
 
 /** Its message is what DuckDB said, without its decoration. */
-export class EngineError extends Error {
-  readonly kind: EngineErrorKind
+export class EngineError extends CodedError<EngineFault> {
+  override readonly name = 'EngineError'
   /** Bytes (UTF-8) before the fault in the statement; null when it did not say. */
   readonly position: number | null
-  constructor(kind: EngineErrorKind, message: string, position: number | null, cause?: unknown) {
-    super(message, { cause })
-    this.name = 'EngineError'
-    this.kind = kind
+  constructor(code: EngineFault, message: string, position: number | null, cause?: unknown) {
+    super(code, message, { cause })
     this.position = position
   }
 }
@@ -29,7 +28,7 @@ export class EngineError extends Error {
 export const interrupted = (): EngineError =>
   new EngineError('interrupted', 'the query was interrupted', null)
 
-const KINDS: Readonly<Record<string, EngineErrorKind>> = {
+const CODES: Readonly<Record<string, EngineFault>> = {
   IO: 'io',
   Permission: 'io',
   'Out of Memory': 'memory',
@@ -42,19 +41,20 @@ const KINDS: Readonly<Record<string, EngineErrorKind>> = {
 }
 
 /** DuckDB tells an error as JSON, some with a title before it, a few as plain text. */
-export function engineError(thrown: unknown): EngineError {
-  if (thrown instanceof EngineError) return thrown
+export const engineError = (thrown: unknown): EngineError => EngineError.from(thrown, readError)
+
+function readError(thrown: unknown): EngineError {
   const text = messageOf(thrown)
   const start = text.indexOf('{')
   const told = start === -1 ? null : jsonObject(text.slice(start))
   if (told === null || typeof told.exception_message !== 'string') {
     const [title = '', ...rest] = text.split(' Error: ')
     const said = rest.length === 0 ? text : rest.join(' Error: ')
-    return new EngineError(KINDS[title] ?? 'statement', tidy(said), null, thrown)
+    return new EngineError(CODES[title] ?? 'statement', tidy(said), null, thrown)
   }
-  const kind = KINDS[String(told.exception_type)] ?? 'statement'
+  const code = CODES[String(told.exception_type)] ?? 'statement'
   const position = told.position === undefined ? null : Number(told.position)
-  return new EngineError(kind, tidy(told.exception_message), position, thrown)
+  return new EngineError(code, tidy(told.exception_message), position, thrown)
 }
 
 function jsonObject(text: string): Record<string, unknown> | null {

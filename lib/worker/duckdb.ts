@@ -320,10 +320,10 @@ export class EngineConnection {
 
   #told(thrown: unknown): EngineError {
     const error = engineError(thrown)
-    if (error.kind === 'internal') this.#failed = true
+    if (error.code === 'internal') this.#failed = true
     const message = error.message.replaceAll(this.#parts.secret, 'the spill directory')
     return message === error.message
       ? error
-      : new EngineError(error.kind, message, error.position, error)
+      : new EngineError(error.code, message, error.position, error)
   }
 }

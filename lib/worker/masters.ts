@@ -171,7 +171,7 @@ export class Masters {
   }
 
   #tellForeign(error: unknown): void {
-    if (!(error instanceof RpcError) || error.code !== 'OTHER_CLUSTER') return
+    if (!RpcError.is(error, 'OTHER_CLUSTER')) return
     const { clock, log, onForeign } = this.#options
     onForeign()
     const nowMs = clock.nowMs()

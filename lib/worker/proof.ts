@@ -166,7 +166,7 @@ class Session {
       const request = { workerId, incarnation, made }
       return await active.tracker.call('prove', request, { deadlineMs: CALL_MS })
     } catch (error) {
-      if (error instanceof RpcError && error.code === 'NOT_FOUND') this.#isOlder = true
+      if (RpcError.is(error, 'NOT_FOUND')) this.#isOlder = true
       else again()
       return null
     }

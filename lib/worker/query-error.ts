@@ -4,6 +4,7 @@
  * What DuckDB says is told as Tajo's users say it: types by Tajo's names, without advice on settings that nobody here can
  * change, and places, which DuckDB counts in bytes of what it was given, as the user's lines and columns. Pure.
  */
+import { CodedError } from '../base/coded-error.ts'
 import { messageOf, saysNoSpace } from '../base/failures.ts'
 import { comesOfNoSpace, systemWords } from '../ha/index.ts'
 import type { QueryError } from '../rpc/index.ts'
@@ -52,18 +53,16 @@ const withTajoTypes = (message: string): string =>
     .replace(/\bto '([A-Z][A-Z ]*(?:\(\d+,\d+\))?)'/g, (_, type) => `to ${fromDuckDb(type)}`)
 
 /** A fault of the data, the storage or the request, in a sentence for whoever asked. */
-export class QueryFault extends Error {
-  readonly kind: QueryError['kind']
+export class QueryFault extends CodedError<QueryError['kind']> {
+  override readonly name = 'QueryFault'
   readonly place: Place | null
   constructor(
-    kind: QueryError['kind'],
+    code: QueryError['kind'],
     message: string,
     place: Place | null = null,
     cause?: unknown,
   ) {
-    super(message, { cause })
-    this.name = 'QueryFault'
-    this.kind = kind
+    super(code, message, { cause })
     this.place = place
   }
 }
@@ -71,17 +70,17 @@ export class QueryFault extends Error {
 /** `query`: what DuckDB's places are in; null when that was no text of the user's. */
 export function queryErrorOf(thrown: unknown, query: EngineText | null): QueryError {
   if (thrown instanceof QueryFault) {
-    return { kind: thrown.kind, message: thrown.message, place: thrown.place }
+    return { kind: thrown.code, message: thrown.message, place: thrown.place }
   }
   if (thrown instanceof SqlError)
     return { kind: 'user', message: thrown.message, place: thrown.place }
   if (thrown instanceof EngineError) {
     const place = query === null ? null : placeIn(query, thrown.position)
-    return { kind: KINDS[thrown.kind], message: told(thrown), place }
+    return { kind: KINDS[thrown.code], message: told(thrown), place }
   }
   const system = systemFault(thrown)
   if (system !== null) return { kind: 'user', message: system, place: null }
-  const kind = thrown instanceof RpcError && thrown.code === 'UNAVAILABLE' ? 'lost' : 'internal'
+  const kind = RpcError.is(thrown, 'UNAVAILABLE') ? 'lost' : 'internal'
   return { kind, message: messageOf(thrown), place: null }
 }
 
@@ -89,7 +88,7 @@ export function queryErrorOf(thrown: unknown, query: EngineText | null): QueryEr
 export function shiftedBack(error: unknown, bytes: number): unknown {
   if (!(error instanceof EngineError) || error.position === null) return error
   const position = error.position - bytes
-  return new EngineError(error.kind, error.message, position < 0 ? null : position, error)
+  return new EngineError(error.code, error.message, position < 0 ? null : position, error)
 }
 
 const KINDS = {
@@ -100,9 +99,9 @@ const KINDS = {
   internal: 'internal',
 } as const
 
-function told({ kind, message }: EngineError): string {
+function told({ code, message }: EngineError): string {
   if (saysNoSpace(message)) return `the disk is full: ${message}`
-  if (kind === 'memory') {
+  if (code === 'memory') {
     return `the query needs more memory than this worker has (tajo.worker.resource.memory-mb): ${message}`
   }
   // What a view is called in DuckDB's messages.

@@ -112,8 +112,8 @@ function asQuerys(error: unknown, source: readonly EngineColumn[], query: Engine
       return name === undefined ? all : `, in the query's column ${name}`
     },
   )
-  const nowhere = error.kind === 'statement' && placeIn(query, error.position) === null
-  return new EngineError(error.kind, message, nowhere ? 0 : error.position, error)
+  const nowhere = error.code === 'statement' && placeIn(query, error.position) === null
+  return new EngineError(error.code, message, nowhere ? 0 : error.position, error)
 }
 
 /** All rows, and those of each file where DuckDB tells them. */

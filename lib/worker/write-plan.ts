@@ -36,7 +36,7 @@ export function writePlan(
     return planned(target, source, types)
   } catch (error) {
     if (!(error instanceof QueryFault)) throw error
-    throw new QueryFault(error.kind, error.message, place, error)
+    throw new QueryFault(error.code, error.message, place, error)
   }
 }
 

@@ -147,6 +147,46 @@ t.test('pages are what the tables make', async (t) => {
   }
 })
 
+/**
+ * What is thrown and is no `CodedError`, by file. `lib/ha` imports nothing, so it has a class of its own for its codes.
+ * Others carry what no list of ours can close (the system's errno, a place in a statement, an exit code, all problems of a
+ * file), have a kind that the contract or the client library calls so, or tell one caller to go another way.
+ */
+const OWN_ERRORS: Readonly<Record<string, readonly string[]>> = {
+  'base/lane.ts': ['Late'],
+  'base/own-place.ts': ['OwnPlaceError'],
+  'catalog/shared/begin-part.ts': ['BegunError'],
+  'catalog/shared/files.ts': ['FileError'],
+  'catalog/shared/journal-read.ts': ['Changed'],
+  'catalog/shared/journal.ts': ['Vanished'],
+  'cli/daemon/other-catalogs.ts': ['OtherCatalogError'],
+  'cli/exit.ts': ['CliError'],
+  'cli/sight/http.ts': ['NoAnswer'],
+  'client/errors.ts': ['QueryError', 'NoMasterError', 'ClosedError'],
+  'conf/error.ts': ['ConfError'],
+  'conf/substitute.ts': ['SubstitutionError'],
+  'ha/words/errors.ts': ['HaError', 'DiskError'],
+  'master/queries/run/holds.ts': ['Held'],
+  'master/queries/run/settle.ts': ['Moved'],
+  'master/queries/run/write-end.ts': ['AlreadyEnded'],
+  'master/queries/statements/paths.ts': ['PathError'],
+  'sql/statement.ts': ['SqlError'],
+}
+
+t.test(
+  'an error that carries a code is a CodedError, and any other one is among these',
+  async (t) => {
+    const own = house.files
+      .filter(({ path }) => isInLib(path) && path !== 'lib/base/coded-error.ts')
+      .map(({ path, code }) => {
+        const names = [...code.matchAll(/\bclass (\w+) extends Error\b/g)].map(([, name]) => name)
+        return [path.slice('lib/'.length), names] as const
+      })
+      .filter(([, names]) => names.length > 0)
+    t.same(Object.fromEntries(own), OWN_ERRORS)
+  },
+)
+
 t.test('each event of the logs is logged somewhere, and is in one list', async (t) => {
   const lists: readonly string[] = EVENT_LISTS.map(({ path }) => path)
   const code = house.files.filter(({ path }) => isInLib(path) && !lists.includes(path))

@@ -102,8 +102,7 @@ function mariadbServer(options: JdbcOptions, timeouts: SqlTimeouts): SqlServer {
       } catch (error) {
         closePool(pool)
         pool = null
-        if (error instanceof CatalogError) throw error
-        throw connectError(name, address, error)
+        throw CatalogError.from(error, () => connectError(name, address, error))
       }
     },
     async close() {
@@ -177,8 +176,10 @@ class MariadbConnection implements SqlConnection {
       const answer = await within(waitingClock, this.#statementMs, asked, late)
       return Array.isArray(answer) ? answer : []
     } catch (error) {
-      if (error instanceof SqlFailure) throw error
-      throw new SqlFailure(mariadbKindOf(error), saidBy(error), { cause: error })
+      throw SqlFailure.from(
+        error,
+        (cause) => new SqlFailure(mariadbKindOf(cause), saidBy(cause), { cause }),
+      )
     }
   }
 

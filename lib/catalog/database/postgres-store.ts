@@ -187,8 +187,9 @@ async function prepareSession(name: string, connection: SqlConnection): Promise<
     if (sync === 'off') await connection.query('SET synchronous_commit = on')
   } catch (error) {
     connection.destroy()
-    if (error instanceof CatalogError) throw error
-    throw new CatalogError('UNAVAILABLE', `${name}: ${messageOf(error)}`, { cause: error })
+    throw CatalogError.from(error, (cause) => {
+      return new CatalogError('UNAVAILABLE', `${name}: ${messageOf(cause)}`, { cause })
+    })
   }
 }
 

@@ -11,6 +11,7 @@
  * way back where people have to do something. The kinds of failure that a statement knows become the codes that a master
  * decides by.
  */
+import { CodedError } from '../../base/coded-error.ts'
 import { messageOf } from '../../base/failures.ts'
 import { CatalogError, type CatalogErrorCode } from '../errors.ts'
 import type { Begun } from '../shared/begun.ts'
@@ -53,7 +54,7 @@ export class SqlErrors {
    * hand.
    */
   goneOr(error: unknown, doing: string): CatalogError {
-    if (error instanceof CatalogError && error.code === 'CORRUPT') {
+    if (CatalogError.is(error, 'CORRUPT')) {
       return this.error('GONE', error.message, error)
     }
     if (!isMissing(error)) return this.of(error, doing)
@@ -73,13 +74,12 @@ export class SqlErrors {
 }
 
 /** A table that the statement names is not there. */
-export const isMissing = (error: unknown): boolean =>
-  error instanceof SqlFailure && error.kind === 'missing'
+export const isMissing = (error: unknown): boolean => SqlFailure.is(error, 'missing')
 
 export function codeOf(error: unknown): CatalogErrorCode {
   if (error instanceof CatalogError) return error.code
   if (!(error instanceof SqlFailure)) return 'BAD_STORE'
-  switch (error.kind) {
+  switch (error.code) {
     case 'full':
       return 'FULL'
     case 'refused':
@@ -123,13 +123,8 @@ export type SqlFailureKind =
   /** No answer, or the connection is gone: the statement may have been carried out. */
   | 'lost'
 
-export class SqlFailure extends Error {
-  readonly kind: SqlFailureKind
-  constructor(kind: SqlFailureKind, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'SqlFailure'
-    this.kind = kind
-  }
+export class SqlFailure extends CodedError<SqlFailureKind> {
+  override readonly name = 'SqlFailure'
 }
 
 export interface SqlConnection {

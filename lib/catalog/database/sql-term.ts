@@ -124,7 +124,7 @@ export class SqlTerm {
       try {
         return await readRow(connection, dialect.forUpdateNow)
       } catch (error) {
-        if (!(error instanceof SqlFailure) || error.kind !== 'locked') throw error
+        if (!SqlFailure.is(error, 'locked')) throw error
         await connection.query('ROLLBACK')
         if (poll >= LOCK_POLLS_MAX) {
           throw new CatalogError(

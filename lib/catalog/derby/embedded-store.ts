@@ -128,7 +128,7 @@ function embeddedServer(
     try {
       return await openFile(file)
     } catch (error) {
-      if (!(error instanceof CatalogError) || error.code !== 'CORRUPT') throw error
+      if (!CatalogError.is(error, 'CORRUPT')) throw error
       await moveAside(address)
       return openFile(file)
     }

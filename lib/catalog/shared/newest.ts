@@ -55,7 +55,7 @@ export async function readNewest(finding: Finding): Promise<Known | null> {
       return newest
     } catch (error) {
       if (error instanceof Changed) known = null
-      else if (error instanceof CatalogError && error.code === 'CORRUPT') {
+      else if (CatalogError.is(error, 'CORRUPT')) {
         // What was swept while it was read looks like damage: a second look tells them apart.
         if (damage?.message === error.message || left <= 0) {
           await renewed()

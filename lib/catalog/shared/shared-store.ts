@@ -353,7 +353,7 @@ export class SharedStore implements ReadableStore {
 
   async #failedAppend(session: Session, error: unknown): Promise<unknown> {
     const failed = catalogError(error, 'append')
-    if (failed instanceof CatalogError && failed.code === 'FULL') {
+    if (CatalogError.is(failed, 'FULL')) {
       try {
         await session.journal.cutBack()
         return failed

@@ -173,7 +173,7 @@ async function unlessDamaged<T>(
   try {
     return await read()
   } catch (error) {
-    const damaged = error instanceof CatalogError && error.code === 'CORRUPT'
+    const damaged = CatalogError.is(error, 'CORRUPT')
     if (!damaged) throw error
     await renewed()
     if (force && store.replace !== undefined) return null

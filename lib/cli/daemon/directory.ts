@@ -19,7 +19,7 @@ import { lstat, readdir, realpath } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HaError, isDirectory } from '../../ha/index.ts'
-import { CliError, exitCodeOf, failure, oneLine } from '../exit.ts'
+import { failure, oneLine, Refusal } from '../exit.ts'
 import { clusterIdOf } from './cluster-identity.ts'
 import type { DirectoryAnswers, DirectoryReply, DirectoryRequest } from './directory-child.ts'
 
@@ -102,17 +102,8 @@ const CHILD = fileURLToPath(new URL('./directory-child.js', import.meta.url))
 
 type Request<Op extends DirectoryRequest['op']> = DirectoryRequest & { readonly op: Op }
 
-/** It says what the child said instead of an answer, with the library's code. */
-export class DirectoryRefusal extends CliError {
-  readonly code: string
-  constructor(code: string | null, message: string) {
-    super(exitCodeOf(code), message)
-    this.code = code ?? 'FAILED'
-  }
-}
-
 /**
- * Returns the directory's answer. Rejects with a CliError (`DirectoryRefusal`, where the child has said why): exit code
+ * Returns the directory's answer. Rejects with a CliError (`Refusal`, where the child has said why): exit code
  * 4 for what the library calls UNSAFE, 1 for everything else, also when there is no answer within `deadlineMs` from its
  * beginning, or no beginning within `startMs`.
  */
@@ -123,7 +114,7 @@ export async function askDirectory<Op extends DirectoryRequest['op']>(
 ): Promise<DirectoryAnswers[Op]> {
   const reply = await runChild(request, deadlineMs, startMs)
   if (reply.ok) return reply.answer as DirectoryAnswers[Op]
-  throw new DirectoryRefusal(reply.code, reply.message)
+  throw new Refusal(reply.code ?? 'FAILED', reply.message)
 }
 
 /** Starting Node takes a tenth of a second on a host at rest. */

@@ -157,7 +157,7 @@ export async function requireNobodyAloneInTerm(
     try {
       return await requireNobodyAlone(haDirectory, rootDirectory)
     } catch (error) {
-      const passing = error instanceof GuardError && error.code === 'UNAVAILABLE'
+      const passing = GuardError.is(error, 'UNAVAILABLE')
       if (!passing || signal.aborted || clock.nowMs() >= untilMs) throw error
       onTrouble(error.message)
       await pause(clock, AGAIN_MS)

@@ -21,10 +21,10 @@ import {
 } from '../address.ts'
 import type { CommandContext } from '../arguments.ts'
 import { type Cluster, loadCluster } from '../cluster.ts'
-import { askDirectory, DirectoryRefusal } from '../daemon/directory.ts'
-import { CliError, EXIT, failure } from '../exit.ts'
+import { askDirectory } from '../daemon/directory.ts'
+import { CliError, EXIT, failure, Refusal } from '../exit.ts'
 import { json } from '../print.ts'
-import { giveOrder, type Order, orderedBy, Refusal } from '../sight/admin.ts'
+import { giveOrder, type Order, orderedBy } from '../sight/admin.ts'
 import { askMaster, askMs, lookAround, watchMs } from '../sight/look-around.ts'
 import {
   activeAddress,
@@ -250,7 +250,7 @@ async function throughDirectory(
   try {
     await askDirectory(request, limitMs + DIRECTORY_EXTRA_MS)
   } catch (error) {
-    if (!(error instanceof DirectoryRefusal)) throw error
+    if (!(error instanceof Refusal)) throw error
     throw new Refusal(error.code, `${to}, asked through the directory: ${error.message}`)
   }
 }

@@ -5,7 +5,7 @@
 import { hostname, userInfo } from 'node:os'
 import { isAbsolute } from 'node:path'
 import { CLUSTER_HEADER, clusterName } from '../../rpc/cluster-id.ts'
-import { CliError, exitCodeOf, failure } from '../exit.ts'
+import { failure, Refusal } from '../exit.ts'
 import { exchange, NoAnswer } from './http.ts'
 
 export type Order =
@@ -16,15 +16,6 @@ export type Order =
       readonly by: string
     }
   | { readonly name: 'takeOver'; readonly force: boolean; readonly by: string }
-
-/** What the master refused, with its code: the caller may know what to do about NOT_ACTIVE. */
-export class Refusal extends CliError {
-  readonly code: string
-  constructor(code: string, message: string) {
-    super(exitCodeOf(code), message)
-    this.code = code
-  }
-}
 
 /** Resolves when the master has done it. Rejects with Refusal or CliError. */
 export async function giveOrder(

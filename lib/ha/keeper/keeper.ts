@@ -11,7 +11,7 @@ import { begin, hangLimitMs, type State, wakeMs } from '../rules/elector-state.t
 import type { Input, Step } from '../rules/elector-step.ts'
 import { periodsOf } from '../rules/periods.ts'
 import { pictureOf } from '../rules/picture.ts'
-import { HaError, messageOf } from '../words/errors.ts'
+import { asHaError } from '../words/errors.ts'
 import { FORMAT_VERSION, type Holder } from '../words/layout.ts'
 import type { KeeperLink, Start, Storage, ToKeeper } from '../words/messages.ts'
 import type { Clock, Disk, Log, Processes } from '../world/ports.ts'
@@ -91,8 +91,8 @@ export class Keeper {
       this.#hands.use(joined)
       link.send({ type: 'ready', joined })
     } catch (error) {
-      const code = error instanceof HaError ? error.code : 'BAD_STORAGE'
-      link.send({ type: 'refused', code, message: messageOf(error) })
+      const { code, message } = asHaError(error, 'BAD_STORAGE')
+      link.send({ type: 'refused', code, message })
       exit()
       return
     }

@@ -34,6 +34,10 @@ export class HaError extends Error {
   }
 }
 
+/** Anything thrown as one of these: what has no code gets `code`. */
+export const asHaError = (thrown: unknown, code: HaErrorCode): HaError =>
+  thrown instanceof HaError ? thrown : new HaError(code, messageOf(thrown), { cause: thrown })
+
 /** A call on the shared directory that failed for another reason than a name that is missing there. */
 export class DiskError extends Error {
   /** The system's name of the error, such as `EIO` or `ENOSPC`. */

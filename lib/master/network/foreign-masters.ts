@@ -139,7 +139,7 @@ export class ForeignMasters {
       return { address, clusterId, rootDirectory, listed }
     } catch (error) {
       // Who does not answer is missing, which is told elsewhere.
-      if (!(error instanceof RpcError) || error.code !== 'OTHER_CLUSTER') return null
+      if (!RpcError.is(error, 'OTHER_CLUSTER')) return null
       return { address, clusterId: null, rootDirectory: null, listed }
     } finally {
       await client.close()

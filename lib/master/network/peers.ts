@@ -199,7 +199,7 @@ class Peer {
   #onBroken(error: unknown): void {
     if (this.#ended.signal.aborted) return
     const { log, hint } = this.#options
-    const stale = error instanceof RpcError && error.code === 'STALE_EPOCH'
+    const stale = RpcError.is(error, 'STALE_EPOCH')
     if (this.#last !== null) this.#options.onBroken(this.#address)
     if (this.#last !== null || stale) hint(`${this.#address}: ${messageOf(error)}`)
     if (stale) void this.#lookAtNewer()

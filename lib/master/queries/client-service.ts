@@ -6,7 +6,7 @@
  * after it is in the catalog.
  */
 import type { Clock } from '../../base/time.ts'
-import type { CatalogError } from '../../catalog/index.ts'
+import { isTermOver } from '../../catalog/index.ts'
 import type { QueryError, QueryStatus } from '../../rpc/index.ts'
 import { type Handlers, RpcError } from '../../rpc/index.ts'
 import type { Statement } from '../../sql/index.ts'
@@ -16,7 +16,7 @@ import type { CompactionOptions } from './compaction/compaction.ts'
 import type { Deaths } from './run/deaths.ts'
 import type { QueryList } from './run/list.ts'
 import { changesData, kindOf, type Query, type QueryKind, statusOf } from './run/query.ts'
-import { endOf, isOver } from './run/recorder.ts'
+import { endOf } from './run/recorder.ts'
 import type { Scheduler } from './run/scheduler.ts'
 import type { PlannedChange, Settler } from './run/settle.ts'
 import type { Waiters } from './run/waiters.ts'
@@ -321,6 +321,6 @@ function userError(thrown: unknown): QueryError | null {
     const { message, place } = thrown
     return { message, place: place === null ? null : { ...place }, kind: 'user' }
   }
-  if (isOver(thrown)) throw new RpcError('NOT_ACTIVE', (thrown as CatalogError).message)
+  if (isTermOver(thrown)) throw new RpcError('NOT_ACTIVE', thrown.message)
   return null
 }

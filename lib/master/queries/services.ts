@@ -10,7 +10,7 @@ import type { Log } from '../../base/log.ts'
 import { yieldingTo } from '../../base/slices.ts'
 import type { Clock } from '../../base/time.ts'
 import type { Table } from '../../catalog/index.ts'
-import { CatalogError } from '../../catalog/index.ts'
+import { isTermOver } from '../../catalog/index.ts'
 import type { Activation, KnownWorker } from '../../ha/index.ts'
 import type { QueryRecord, WorkerRow } from '../../rpc/index.ts'
 import { type Handlers, RpcError, type ServiceStatus } from '../../rpc/index.ts'
@@ -316,10 +316,7 @@ export class QueryServices {
     try {
       return await work(term)
     } catch (error) {
-      const isOver =
-        error instanceof CatalogError &&
-        (error.code === 'NOT_ACTIVE' || error.code === 'STALE_TERM')
-      if (!isOver) throw error
+      if (!isTermOver(error)) throw error
       throw new RpcError('NOT_ACTIVE', error.message, { cause: error })
     }
   }

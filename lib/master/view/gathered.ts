@@ -146,7 +146,7 @@ export class Gathered {
     try {
       return await this.#options.queries.newest(MOST_QUERIES)
     } catch (error) {
-      if (!(error instanceof RpcError) || error.code !== 'NOT_ACTIVE') throw error
+      if (!RpcError.is(error, 'NOT_ACTIVE')) throw error
       const told = await this.#activeRows.fresh()
       if (told === null) throw error
       return told

@@ -86,7 +86,7 @@ t.test('what would be too long for the first page is the end of the query', asyn
     type: 'INT4',
   }))
   await t.rejects(Written.of(manifest(1, { columns })), {
-    kind: 'user',
+    code: 'user',
     message: /of its 60001 columns are \d+ characters long.*nothing was changed/,
   })
 })

@@ -59,7 +59,7 @@ export class Recorder {
         await this.surely(query.queryId, (state) => failureOf(state, end, this.now()))
         break
       } catch (thrown) {
-        if (!(thrown instanceof CatalogError) || thrown.code !== 'FULL') throw thrown
+        if (!CatalogError.is(thrown, 'FULL')) throw thrown
         if (!maySucceed) break
         await pause(clock, FULL_PAUSE_MS)
         if (signal.aborted) return
@@ -85,7 +85,7 @@ export class Recorder {
         await catalog.transact(buildFree)
         return
       } catch (error) {
-        const perhaps = error instanceof CatalogError && error.code === 'UNAVAILABLE'
+        const perhaps = CatalogError.is(error, 'UNAVAILABLE')
         if (signal.aborted || !(perhaps || error instanceof AlreadyEnded)) throw error
       }
       const outcome = catalog.state().outcome(queryId)
@@ -126,7 +126,3 @@ export const isRefusal = ({ code }: CatalogError): boolean =>
 
 /** It found no space, or the store refused it for good. */
 export const isUnkept = ({ code }: CatalogError): boolean => code === 'FULL' || code === 'BAD_STORE'
-
-/** The term is over: nobody may be told anything. */
-export const isOver = (error: unknown): boolean =>
-  error instanceof CatalogError && (error.code === 'NOT_ACTIVE' || error.code === 'STALE_TERM')

@@ -12,7 +12,7 @@ import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { pause } from '../../../base/time.ts'
 import type { CatalogState, DataFile } from '../../../catalog/index.ts'
-import { CatalogError } from '../../../catalog/index.ts'
+import { CatalogError, isTermOver } from '../../../catalog/index.ts'
 import { unreachable } from '../../../ha/index.ts'
 import type { QueryError, Task, WriteTarget } from '../../../rpc/index.ts'
 import { SqlError } from '../../../sql/index.ts'
@@ -22,14 +22,7 @@ import type { Plan } from '../statements/plan.ts'
 import { Held, heldUpBy, holderOf, MOST_OVERTAKEN } from './holds.ts'
 import type { WholeManifest } from './manifests.ts'
 import type { Query } from './query.ts'
-import {
-  FULL_PAUSE_MS,
-  isOver,
-  isRefusal,
-  isUnkept,
-  Recorder,
-  type RecorderOptions,
-} from './recorder.ts'
+import { FULL_PAUSE_MS, isRefusal, isUnkept, Recorder, type RecorderOptions } from './recorder.ts'
 import type { Waiters } from './waiters.ts'
 import { AlreadyEnded, givenUpOf, overtakenOf, stepsOutcome, successOf } from './write-end.ts'
 
@@ -254,7 +247,7 @@ export class Settler {
           this.#recorder.endAs(query, error.outcome)
           return
         }
-        if (signal.aborted || isOver(error)) return
+        if (signal.aborted || isTermOver(error)) return
         log('error', `the end of query ${query.queryId} can't be recorded: ${messageOf(error)}`, {
           event: 'query-end-unrecorded',
           error,

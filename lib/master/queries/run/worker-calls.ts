@@ -197,7 +197,7 @@ export function judge(error: unknown): RunAnswer {
 
 /** Whatever it is asked next, it says the same. */
 const isForGood = (error: unknown): boolean =>
-  error instanceof RpcError && ['BAD_REQUEST', 'NOT_FOUND', 'INTERNAL'].includes(error.code)
+  RpcError.is(error, 'BAD_REQUEST', 'NOT_FOUND', 'INTERNAL')
 
 const codeOf = (cause: unknown): string => {
   const code = (cause as { code?: unknown } | undefined)?.code
