@@ -5,6 +5,7 @@
 import { hostname } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
+import { requireOwn } from '../../base/own-place-look.ts'
 import { checkCatalogUri } from '../../catalog/index.ts'
 import {
   type Addresses,
@@ -68,6 +69,7 @@ export async function planMaster(
     ? await planHa(conf, { masters, facts, address: addresses.umbilical })
     : null
   requireCatalogUri(conf)
+  requireOwnScripts(conf)
   const daemon = `tajo-${identOf(env, surroundings)}-master${suffix}`
   const pidDir = directoryOf(env.TAJO_PID_DIR, home, 'run')
   const logDir = directoryOf(env.TAJO_LOG_DIR, home, 'logs')
@@ -113,7 +115,7 @@ async function planHa(
     directory: join(conf.get('tajo.rootdir'), 'system', 'ha'),
     timing: timingOf(conf),
     catalog,
-    fencing: conf.get('tajo.master.ha.fencing.methods'),
+    fencing: conf.get(FENCING),
     severalHosts: await isAnyElsewhere(
       masters.entries.map(({ host }) => host),
       facts,
@@ -143,6 +145,18 @@ function requireCatalogUri(conf: Configuration): void {
     throw new ConfError(`${where}${messageOf(error)}`)
   }
 }
+
+/** Throws OwnPlaceError where another user may write a script of the configuration directory that fencing executes. */
+function requireOwnScripts(conf: Configuration): void {
+  for (const method of conf.get(FENCING)) {
+    const program = /^shell\(\s*([^\s)]+)/.exec(method)?.[1] ?? ''
+    if (!program.startsWith(`${conf.confDir}/`)) continue
+    requireOwn('TAJO_CONF_DIR', conf.confDir)
+    requireOwn(FENCING, program)
+  }
+}
+
+const FENCING = 'tajo.master.ha.fencing.methods'
 
 export const identOf = (env: NodeJS.ProcessEnv, { userName }: Surroundings): string =>
   env.TAJO_IDENT_STRING || env.USER || userName

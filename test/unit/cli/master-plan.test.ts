@@ -1,5 +1,5 @@
 /** From configuration files and environment to what a master is started with. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,16 +14,25 @@ interface Given {
   readonly site?: Readonly<Record<string, string>>
   readonly masters?: string
   readonly env?: NodeJS.ProcessEnv
+  /** Mode of a script `conf/fence.sh` that fences. */
+  readonly fenceMode?: number
 }
 
 function plan(
   t: Test,
-  { site = {}, masters = 'localhost\n', env = {} }: Given,
+  { site = {}, masters = 'localhost\n', env = {}, fenceMode }: Given,
 ): Promise<MasterPlan> {
   const home = t.testdir({})
   const confDir = join(home, 'conf')
   mkdirSync(confDir)
-  const properties = Object.entries({ 'tajo.rootdir': 'file:///shared/tajo', ...site }).map(
+  const fence = join(confDir, 'fence.sh')
+  const fencing = fenceMode === undefined ? {} : { [FENCING]: `shell(${fence} now)` }
+  if (fenceMode !== undefined) {
+    writeFileSync(fence, '')
+    chmodSync(fence, fenceMode)
+  }
+  const all = { 'tajo.rootdir': 'file:///shared/tajo', ...site, ...fencing }
+  const properties = Object.entries(all).map(
     ([name, value]) => `<property><name>${name}</name><value>${value}</value></property>`,
   )
   writeFileSync(
@@ -40,6 +49,7 @@ function plan(
   return planMaster(context, facts)
 }
 
+const FENCING = 'tajo.master.ha.fencing.methods'
 const HA = { 'tajo.master.ha.enable': 'true' }
 
 t.test('the defaults', async (t) => {
@@ -183,4 +193,13 @@ t.test('changes of the files are told in words', (t) => {
     'warn changes of the configuration are noticed at SIGHUP only: no inotify',
   ])
   t.end()
+})
+
+t.test('a script of conf that fences is executed, so nobody else may write it', async (t) => {
+  t.match(await plan(t, { site: HA, fenceMode: 0o755 }), { ha: { fencing: [/fence\.sh now/] } })
+  await t.rejects(plan(t, { site: HA, fenceMode: 0o775 }), {
+    code: 'UNSAFE',
+    message:
+      /^tajo\.master\.ha\.fencing\.methods \S+\/conf\/fence\.sh is not .*chmod go-w \S+\/fence\.sh$/,
+  })
 })
