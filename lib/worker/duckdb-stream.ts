@@ -1,10 +1,11 @@
 /**
  * A result of DuckDB's while it is read: rows as text, a few at a time, so that neither a result nor a row takes more memory
- * than there is room for.
+ * than there is room for. A row with long lists is made in slices, and can be interrupted.
  */
-import type { DuckDBDataChunk, DuckDBResult, DuckDBType } from '@duckdb/node-api'
-import { EngineError } from './duckdb-errors.ts'
-import { jsonText } from './duckdb-values.ts'
+import type { DuckDBDataChunk, DuckDBResult, DuckDBVector } from '@duckdb/node-api'
+import { Slices } from '../base/slices.ts'
+import { EngineError, interrupted } from './duckdb-errors.ts'
+import { isNested, pieces, plainText } from './duckdb-values.ts'
 
 export interface EngineColumn {
   readonly name: string
@@ -12,32 +13,35 @@ export interface EngineColumn {
   readonly type: string
 }
 
+interface StreamCalls {
+  /** Makes the call, and tells its errors as EngineErrors. */
+  readonly call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>
+  readonly isInterrupted: () => boolean
+}
+
 /** A result that is computed while it is read: what is not read waits in bounded memory. */
 export class EngineStream {
   readonly columns: readonly EngineColumn[]
   readonly #result: DuckDBResult
-  readonly #call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>
-  readonly #types: readonly DuckDBType[]
+  readonly #calls: StreamCalls
   #left: ChunkRows | null = null
 
-  constructor(
-    result: DuckDBResult,
-    call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>,
-  ) {
+  constructor(result: DuckDBResult, calls: StreamCalls) {
     this.#result = result
-    this.#call = call
-    this.#types = result.columnTypes()
+    this.#calls = calls
+    const types = result.columnTypes()
     this.columns = result
       .columnNames()
-      .map((name, i) => ({ name, type: String(this.#types[i]?.toString()) }))
+      .map((name, i) => ({ name, type: String(types[i]?.toString()) }))
   }
 
   /** Returns the next rows, each one a JSON array as text; null at the end. Rejects with EngineError. */
   async next(): Promise<string[] | null> {
+    const { call, isInterrupted } = this.#calls
     if (this.#left === null || this.#left.done) {
-      const chunk = await this.#call(() => this.#result.fetchChunk())
+      const chunk = await call(() => this.#result.fetchChunk())
       if (chunk === null || chunk.rowCount === 0) return null
-      this.#left = new ChunkRows(chunk, this.#types)
+      this.#left = new ChunkRows(chunk, isInterrupted)
     }
     return this.#left.take()
   }
@@ -48,43 +52,77 @@ const CHARS_AT_A_TIME = 1024 * 1024
 /** What a client takes in one line is more than three times that. */
 const LONGEST_ROW_CHARS = 64 * 1024 * 1024
 
-class ChunkRows {
-  readonly #columns: ReturnType<DuckDBDataChunk['getColumnVector']>[]
-  readonly #types: readonly DuckDBType[]
+/** The rows of a chunk that nobody has taken yet. */
+export class ChunkRows {
+  readonly #columns: readonly { readonly vector: DuckDBVector; readonly nested: boolean }[]
+  readonly #isInterrupted: () => boolean
   readonly #count: number
   #next = 0
 
-  constructor(chunk: DuckDBDataChunk, types: readonly DuckDBType[]) {
+  constructor(chunk: DuckDBDataChunk, isInterrupted: () => boolean) {
     this.#count = chunk.rowCount
-    this.#types = types
-    this.#columns = Array.from({ length: chunk.columnCount }, (_, i) => chunk.getColumnVector(i))
+    this.#isInterrupted = isInterrupted
+    this.#columns = Array.from({ length: chunk.columnCount }, (_, i) => {
+      const vector = chunk.getColumnVector(i)
+      return { vector, nested: isNested(vector) }
+    })
   }
 
   get done(): boolean {
     return this.#next >= this.#count
   }
 
-  take(): string[] {
+  /** Returns some of them. Rejects with EngineError. */
+  async take(): Promise<string[]> {
     const rows: string[] = []
+    const slices = this.#columns.some(({ nested }) => nested) ? new Slices() : null
     for (let chars = 0; chars < CHARS_AT_A_TIME && !this.done; this.#next++) {
-      const row = this.#row(this.#next)
+      const text = new RowText()
+      for (const { vector, nested } of this.#columns) {
+        text.next()
+        if (!nested) text.add(() => plainText(vector, this.#next))
+        else if (slices !== null) await this.#addParts(text, vector, slices)
+      }
+      const row = text.end()
       chars += row.length
       rows.push(row)
     }
     return rows
   }
 
-  #row(at: number): string {
-    let text = '['
+  async #addParts(text: RowText, vector: DuckDBVector, slices: Slices): Promise<void> {
+    const parts = pieces(vector, this.#next)
+    while (text.add(() => parts.next().value ?? null)) {
+      if (!slices.isOver) continue
+      await slices.turn()
+      if (this.#isInterrupted()) throw interrupted()
+    }
+  }
+}
+
+/** A row's text, which has a bound. */
+class RowText {
+  #text = ''
+
+  /** Another value begins. */
+  next(): void {
+    this.#text += this.#text === '' ? '[' : ','
+  }
+
+  /** False where there is nothing more to be added. Throws EngineError where it gets too long. */
+  add(make: () => string | null): boolean {
     try {
-      for (const [i, column] of this.#columns.entries()) {
-        text += `${i === 0 ? '' : ','}${jsonText(column.getItem(at), this.#types[i] ?? null)}`
-        if (text.length > LONGEST_ROW_CHARS) throw rowTooLong()
-      }
+      const piece = make()
+      this.#text += piece ?? ''
+      if (this.#text.length > LONGEST_ROW_CHARS) throw rowTooLong()
+      return piece !== null
     } catch (error) {
       throw isTooLong(error) ? rowTooLong(error) : error
     }
-    return `${text}]`
+  }
+
+  end(): string {
+    return `${this.#text}]`
   }
 }
 

@@ -3,44 +3,120 @@
  *
  * A FLOAT4 is the shortest number that is the same FLOAT4: JavaScript has the next wider type alone, in which 0.1 of
  * FLOAT4 is 0.10000000149011612.
+ *
+ * What has parts is told in pieces, straight from the engine's memory: as a value of JavaScript's, a list that takes the
+ * engine a few hundred megabytes would take several gigabytes, and the worker with it.
  */
 import {
-  DuckDBArrayType,
-  DuckDBArrayValue,
-  DuckDBListType,
-  DuckDBListValue,
-  DuckDBMapType,
-  DuckDBMapValue,
-  DuckDBStructType,
-  DuckDBStructValue,
-  type DuckDBType,
+  DuckDBArrayVector,
+  DuckDBListVector,
+  DuckDBMapVector,
+  DuckDBStructVector,
   DuckDBTypeId,
-  DuckDBUnionType,
-  DuckDBUnionValue,
-  type DuckDBValue,
+  DuckDBUnionVector,
+  type DuckDBVector,
 } from '@duckdb/node-api'
 
-/** `type`: the value's; null where a FLOAT4 need not look like one. */
-export function jsonText(value: DuckDBValue, type: DuckDBType | null): string {
+/** Whether its values have parts. */
+export const isNested = (vector: DuckDBVector): boolean =>
+  vector instanceof DuckDBListVector ||
+  vector instanceof DuckDBArrayVector ||
+  vector instanceof DuckDBStructVector ||
+  vector instanceof DuckDBMapVector ||
+  vector instanceof DuckDBUnionVector
+
+/** Tells a value without parts. */
+export function plainText(vector: DuckDBVector, at: number): string {
+  const value = vector.getItem(at)
   switch (typeof value) {
     case 'string':
       return JSON.stringify(value)
     case 'number':
-      return Number.isFinite(value) ? plainNumber(numberOf(value, type)) : `"${value}"`
+      return Number.isFinite(value) ? numberText(value, vector) : `"${value}"`
     case 'bigint':
       return isSafe(value) ? String(value) : `"${value}"`
     case 'boolean':
       return value ? 'true' : 'false'
     default:
-      return value === null ? 'null' : JSON.stringify(jsonValue(value, type))
+      return value === null ? 'null' : JSON.stringify(String(value))
   }
 }
 
-/** JSON has a minus zero, `String` has not. */
-const plainNumber = (value: number): string => (Object.is(value, -0) ? '-0' : String(value))
+/** Tells any value, in order. Each piece is short, unless a single text in it is long. */
+export function* pieces(vector: DuckDBVector, at: number): Generator<string, void> {
+  if (vector instanceof DuckDBListVector) {
+    const items = vector.getItemVector(at)
+    if (items === null) yield 'null'
+    else yield* listPieces(items, 0, items.itemCount)
+  } else if (vector instanceof DuckDBArrayVector) {
+    const { length } = vector.type
+    if (!insideOf(vector).validity.itemValid(at)) yield 'null'
+    else yield* listPieces(insideOf(vector).childData, at * length, length)
+  } else if (vector instanceof DuckDBStructVector) {
+    yield* structPieces(vector, at)
+  } else if (vector instanceof DuckDBMapVector) {
+    // A list of records of a key and a value.
+    yield* pieces(insideOf(vector).listVector, at)
+  } else if (vector instanceof DuckDBUnionVector) {
+    const { structVector: parts } = insideOf(vector)
+    const tag = parts.getItemValue(at, 0)
+    if (tag === null) yield 'null'
+    else yield* pieces(parts.entryVectorAt(Number(tag) + 1), at)
+  } else {
+    yield plainText(vector, at)
+  }
+}
 
-const numberOf = (value: number, type: DuckDBType | null): number =>
-  type?.typeId === DuckDBTypeId.FLOAT ? shortest(value) : value
+const PIECE_CHARS = 16 * 1024
+
+function* listPieces(items: DuckDBVector, first: number, count: number): Generator<string, void> {
+  const nested = isNested(items)
+  let text = '['
+  for (let at = first; at < first + count; at += 1) {
+    if (at > first) text += ','
+    if (!nested) text += plainText(items, at)
+    if (!nested && text.length < PIECE_CHARS) continue
+    yield text
+    text = ''
+    if (nested) yield* pieces(items, at)
+  }
+  yield `${text}]`
+}
+
+function* structPieces(vector: DuckDBStructVector, at: number): Generator<string, void> {
+  if (!vector.isItemValid(at)) {
+    yield 'null'
+    return
+  }
+  const { entryNames } = vector.type
+  let before = '{'
+  for (const entry of inJsonOrder(entryNames)) {
+    yield `${before}${JSON.stringify(entryNames[entry])}:`
+    yield* pieces(vector.entryVectorAt(entry), at)
+    before = ','
+  }
+  yield before === '{' ? '{}' : '}'
+}
+
+/** As JavaScript has the names of an object: those that look like whole numbers come first. */
+const inJsonOrder = (names: readonly string[]): number[] =>
+  Object.values(Object.fromEntries(names.map((name, entry) => [name, entry])))
+
+/** What the library keeps to itself, and gives out only as whole values of JavaScript's. */
+interface Inside {
+  readonly childData: DuckDBVector
+  readonly validity: { itemValid(at: number): boolean }
+  readonly listVector: DuckDBListVector
+  readonly structVector: DuckDBStructVector
+}
+
+const insideOf = (vector: DuckDBVector): Inside => vector as unknown as Inside
+
+function numberText(value: number, { type }: DuckDBVector): string {
+  const number = type.typeId === DuckDBTypeId.FLOAT ? shortest(value) : value
+  // JSON has a minus zero, `String` has not.
+  return Object.is(number, -0) ? '-0' : String(number)
+}
 
 const SMALLEST_NORMAL = 2 ** -126
 
@@ -57,39 +133,3 @@ function shortest(value: number): number {
 
 const LARGEST = BigInt(Number.MAX_SAFE_INTEGER)
 const isSafe = (value: bigint): boolean => value <= LARGEST && value >= -LARGEST
-
-export function jsonValue(value: DuckDBValue, type: DuckDBType | null): unknown {
-  if (value === null || value === undefined) return null
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return value
-    case 'number':
-      return Number.isFinite(value) ? numberOf(value, type) : String(value)
-    case 'bigint':
-      return isSafe(value) ? Number(value) : String(value)
-    default:
-      break
-  }
-  if (value instanceof DuckDBListValue || value instanceof DuckDBArrayValue) {
-    const of = type instanceof DuckDBListType || type instanceof DuckDBArrayType ? type : null
-    return value.items.map((item) => jsonValue(item, of?.valueType ?? null))
-  }
-  if (value instanceof DuckDBStructValue) {
-    const of = type instanceof DuckDBStructType ? type : null
-    const entries = Object.entries(value.entries)
-    return Object.fromEntries(
-      entries.map(([key, item]) => [key, jsonValue(item, of?.typeForEntry(key) ?? null)]),
-    )
-  }
-  if (value instanceof DuckDBMapValue) {
-    const of = type instanceof DuckDBMapType ? type : null
-    return value.entries.map(({ key, value: item }) => ({
-      key: jsonValue(key, of?.keyType ?? null),
-      value: jsonValue(item, of?.valueType ?? null),
-    }))
-  }
-  if (!(value instanceof DuckDBUnionValue)) return String(value)
-  const of = type instanceof DuckDBUnionType ? type : null
-  return jsonValue(value.value, of?.memberTypeForTag(value.tag) ?? null)
-}

@@ -16,8 +16,7 @@ import { type DuckDBConnection, DuckDBInstance, DuckDBTimestampTZValue } from '@
 import { messageOf } from '../base/failures.ts'
 import { systemClock } from '../base/time.ts'
 import { EngineError, engineError, interrupted } from './duckdb-errors.ts'
-import { type EngineColumn, EngineStream } from './duckdb-stream.ts'
-import { jsonValue } from './duckdb-values.ts'
+import { ChunkRows, type EngineColumn, EngineStream } from './duckdb-stream.ts'
 import type { Reach } from './reach.ts'
 import { inPattern, sqlName, sqlText } from './sql-text.ts'
 
@@ -221,8 +220,14 @@ export class EngineConnection {
 
   /** All rows, as JSON values. For answers that are known to be small. */
   async rows(sql: string, values: readonly string[] = []): Promise<unknown[][]> {
-    const reader = await this.#call(() => this.#connection.runAndReadAll(sql, [...values]))
-    return reader.getRows().map((row) => row.map((value) => jsonValue(value, null)))
+    const result = await this.#call(() => this.#connection.run(sql, [...values]))
+    const chunks = await this.#call(() => result.fetchAllChunks())
+    const rows: unknown[][] = []
+    for (const chunk of chunks) {
+      const left = new ChunkRows(chunk, () => this.#interrupted)
+      while (!left.done) rows.push(...(await left.take()).map((row) => JSON.parse(row)))
+    }
+    return rows
   }
 
   /** Tells the columns of a query, without running it. Only for what has been analysed: preparing may have effects. */
@@ -249,7 +254,10 @@ export class EngineConnection {
   /** Resolves when the first rows are there to be read. */
   async stream(sql: string): Promise<EngineStream> {
     const result = await this.#call(() => this.#connection.stream(sql))
-    return new EngineStream(result, (call) => this.#call(call))
+    return new EngineStream(result, {
+      call: (call) => this.#call(call),
+      isInterrupted: () => this.#interrupted,
+    })
   }
 
   /** What is under way, and whatever is called later, rejects with `interrupted`. */
