@@ -80,7 +80,7 @@ export class Engines {
     return engines
   }
 
-  /** The engine's own reading of a statement, as JSON. Rejects with EngineError. */
+  /** Resolves to the engine's own reading of a statement, as JSON. Rejects with EngineError. */
   serialized(statement: string): Promise<string> {
     return this.#reader.serialized(statement)
   }

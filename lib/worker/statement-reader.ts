@@ -31,7 +31,7 @@ export class StatementReader {
     await this.#room
   }
 
-  /** The engine's reading of it, as JSON. Rejects with EngineError. */
+  /** Resolves to the engine's reading of it, as JSON. Rejects with EngineError. */
   async serialized(statement: string): Promise<string> {
     const room = this.#room
     const { connection, leave } = await (await room).enter()
