@@ -8,7 +8,8 @@
  */
 import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { messageOf, whyNotThere } from '../base/failures.ts'
+import { messageOf } from '../base/failures.ts'
+import { whyNotThere } from '../base/there.ts'
 import { makeDirs } from '../ha/index.ts'
 import type { Manifest, WriteTarget } from '../rpc/index.ts'
 import type { EngineText } from '../sql/index.ts'

@@ -12,8 +12,9 @@ import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { messageOf, whyNotThere } from '../../base/failures.ts'
+import { messageOf } from '../../base/failures.ts'
 import { forPeople, type Log } from '../../base/log.ts'
+import { whyNotThere } from '../../base/there.ts'
 import {
   type Binding,
   type CatalogData,

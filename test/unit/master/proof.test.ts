@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { whyNotThere } from '../../../lib/base/failures.ts'
+import { whyNotThere } from '../../../lib/base/there.ts'
 import { systemClock } from '../../../lib/base/time.ts'
 import { Proof, type ProofOptions } from '../../../lib/master/queries/files/proof.ts'
 import { patienceMs } from '../../support/pace.ts'

@@ -7,8 +7,9 @@
  */
 import { realpath } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path/posix'
-import { messageOf, whyNotThere } from '../../../base/failures.ts'
+import { messageOf } from '../../../base/failures.ts'
 import { Lane } from '../../../base/lane.ts'
+import { whyNotThere } from '../../../base/there.ts'
 import { ROOT_PROOF, WAREHOUSE_PROOF } from '../../../catalog/index.ts'
 import {
   type MadeThrough,
