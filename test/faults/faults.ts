@@ -19,6 +19,7 @@ export type Kind =
   | 'lost request'
   | 'damage unseen'
   | 'wrong exit code'
+  | 'let in'
   | 'silence'
   | 'left behind'
 
@@ -1403,6 +1404,97 @@ export const FAULTS: readonly Fault[] = [
     ],
     tests: ['unit/master/lean-heap.test.js'],
     says: /a lean heap keeps less garbage, until it may grow again/,
+  },
+  {
+    name: 'a recursive WITH query is seen where it begins',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/analyse.js',
+        find: 'this.#later(left, scope);',
+        replace: 'this.#later(left, seeing(scope, name));',
+      },
+    ],
+    tests: ['unit/worker/inside.test.js'],
+    says: /a name of a WITH query is a name of a file nowhere > /,
+  },
+  {
+    name: 'letters are made small that are none to the engine',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/analyse.js',
+        find: 'name.replace(/[A-Z]/g, (letter) => letter.toLowerCase())',
+        replace: 'name.toLowerCase()',
+      },
+    ],
+    tests: ['unit/worker/inside.test.js'],
+    says: /letters that only JavaScript knows two cases of > /,
+  },
+  {
+    name: 'a WITH query may be called like a view of the engine',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/analyse.js',
+        find: 'if (!isOfTheEngine(name))',
+        replace: 'if (true)',
+      },
+    ],
+    tests: ['unit/worker/inside.test.js'],
+    says: /nor one of the views of the engine > /,
+  },
+  {
+    name: 'an engine opens whatever its user may open',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/duckdb.js',
+        find: "'SET enable_external_access = false',",
+        replace: '',
+      },
+    ],
+    tests: ['unit/worker/inside.test.js'],
+    says: /the second wall stands without the first > /,
+  },
+  {
+    name: 'an engine that is locked for other files is used again',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/engines.js',
+        find: 'one.key === key',
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/worker/engines.test.js'],
+    says: /an engine is used again for the same files, and for no others > /,
+  },
+  {
+    name: 'an error tells where an engine spills',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/duckdb.js',
+        find: "error.message.replaceAll(this.#parts.secret, 'the spill directory')",
+        replace: 'error.message',
+      },
+    ],
+    tests: ['unit/worker/engines.test.js'],
+    says: /no error tells where an engine spills > /,
+  },
+  {
+    name: 'a row of any length is made in one piece of the event loop',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/worker/duckdb-stream.js',
+        find: 'if (!slices.isOver)',
+        replace: 'if (true)',
+      },
+    ],
+    tests: ['unit/worker/rows.test.js'],
+    says: /a long list is told in slices, up to a bound, and can be interrupted > /,
   },
 ]
 
