@@ -33,8 +33,8 @@ export interface EnginesOptions {
 const SPILL_MS = 1000
 /** Besides as many as can run at a time. */
 const MORE_AT_REST = 12
-/** For the texts of statements, which are parameters there. */
-const READER_BYTES = 64 * 1024 * 1024
+/** The tree of a statement of the longest text takes some 200 MB for a moment. */
+const READER_BYTES = 1024 * 1024 * 1024
 
 /** No engine gets along with less. */
 const LEAST_BYTES = 16 * 1024 * 1024

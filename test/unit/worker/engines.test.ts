@@ -159,6 +159,13 @@ t.test('a statement that makes the engine fail spoils the next ones of nobody', 
   t.same(made, ['closed', 'closed'])
 })
 
+t.test('a statement of the longest text is read', async (t) => {
+  const { engines } = await enginesOf(t, 1, 64)
+  const sql = `SELECT 1 WHERE ${Array(24_000).fill('1=1').join(' AND ')}`
+  t.ok(sql.length > 190_000)
+  t.match(await engines.serialized(sql), /^\{"error":false/)
+})
+
 t.test('a spill directory that somebody has removed is made again', async (t) => {
   const { engines, spill } = await enginesOf(t)
   await (await engines.connect(NOTHING)).close()
