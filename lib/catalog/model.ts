@@ -72,7 +72,7 @@ export interface Database {
   readonly createdAt: string
 }
 
-/** Whose business a failure is; the same words as in `QueryError` of lib/rpc/contract.ts. */
+/** Whose business a failure is; the same words as in `QueryError` of lib/contract. */
 export const FAILURE_KINDS = ['user', 'lost', 'killed', 'refused', 'internal'] as const
 export type FailureKind = (typeof FAILURE_KINDS)[number]
 

@@ -6,7 +6,7 @@
  * that has. So whatever isn't certain passes: a type whose values can be spelt in several ways, a value that isn't spelt
  * as its type would be. NULL meets none of them, as in SQL. Pure.
  */
-import type { Comparison, Condition } from '../rpc/index.ts'
+import type { Comparison, Condition } from '../contract/index.ts'
 import type { PartitionValues } from './file-partition.ts'
 import type { Table } from './model.ts'
 

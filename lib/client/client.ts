@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { type Clock, waitingClock } from '../base/time.ts'
-import type { QueryKind, QueryState } from '../rpc/index.ts'
+import type { QueryKind, QueryState } from '../contract/index.ts'
 import { type ClusterKnowledge, NO_KNOWLEDGE } from './cluster.ts'
 import { ClosedError, QueryError } from './errors.ts'
 import { type MasterAddress, Masters } from './masters.ts'

@@ -13,7 +13,7 @@ import { lookup } from 'node:dns/promises'
 import { networkInterfaces } from 'node:os'
 import { messageOf } from '../base/failures.ts'
 import { type HostPort, splitHostPort } from '../base/host-port.ts'
-import { RpcError } from '../rpc/errors.ts'
+import { RpcError } from '../rpc/index.ts'
 import type { Wire } from './wire.ts'
 
 /** All IP addresses of a host; empty where it has none. */

@@ -1,6 +1,6 @@
 /** This is the client library's only door, exported as `tajo-ha/client`; docs/api/client.md says what each export is. */
 export type { Clock } from '../base/time.ts'
-export type { QueryKind, QueryState } from '../rpc/index.ts'
+export type { QueryKind, QueryState } from '../contract/index.ts'
 export {
   type Progress,
   type QueryCallOptions,

@@ -14,7 +14,7 @@
 import { messageOf } from '../base/failures.ts'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
 import { type Clock, pause } from '../base/time.ts'
-import { RpcError } from '../rpc/errors.ts'
+import { RpcError } from '../rpc/index.ts'
 import { type ClusterKnowledge, onlyCluster, silentAreOf, whoAnswers } from './cluster.ts'
 import { ClosedError, NoMasterError } from './errors.ts'
 import { budgetMs, mayBeAskedAgain, pauseMs, type RetryOptions } from './query.ts'

@@ -5,15 +5,10 @@
  * What callers of the library get in hand is written out, so that their editors show it with its comments and need no
  * schemas. That it is what the contract says, the compiler compares (test/unit/api.test.ts).
  */
-import { RpcError } from '../rpc/errors.ts'
-import type {
-  AnswerOf,
-  LineOf,
-  QueryErrorKind,
-  QueryKind,
-  QueryState,
-  Services,
-} from '../rpc/index.ts'
+
+import type { AnswerOf, LineOf, QueryKind, QueryState, Services } from '../contract/index.ts'
+import type { QueryErrorKind } from '../rpc/index.ts'
+import { RpcError } from '../rpc/index.ts'
 import type { Place } from './errors.ts'
 
 export type QueryStatus = AnswerOf<Services['client']['submit']>

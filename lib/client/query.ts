@@ -11,7 +11,7 @@
  * A failover takes some ten milliseconds as a rule, so the first pauses are short; they grow to the configured one.
  */
 import { type Clock, pause } from '../base/time.ts'
-import { RPC_ERRORS, RpcError } from '../rpc/errors.ts'
+import { RPC_ERRORS, RpcError } from '../rpc/index.ts'
 import { QueryError } from './errors.ts'
 import type { Masters } from './masters.ts'
 import { asStatus, asStatusOrNull, type QueryStatus, type Session } from './messages.ts'

@@ -6,8 +6,7 @@
  * rows that were handed out can't be taken back, which is an error for whoever got them.
  */
 import type { Clock } from '../base/time.ts'
-import { RpcError } from '../rpc/errors.ts'
-import { pullLines } from '../rpc/stream.ts'
+import { pullLines, RpcError } from '../rpc/index.ts'
 import { QueryError } from './errors.ts'
 import { asResultLine, type Column, type ResultLine, type Row } from './messages.ts'
 import type { Wire } from './wire.ts'

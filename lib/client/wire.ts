@@ -1,6 +1,6 @@
 /**
  * HTTP as the client library speaks it: Node's own, so that a shell command starts in a fraction of the time that the
- * masters' calling side (rpc/client.ts) needs to load. The messages are the same contract's; their types come from there.
+ * masters' calling side (call/client.ts) needs to load. The messages are the same contract's; their types come from there.
  *
  * Every call has a deadline for the whole of it and nothing is repeated here. Once the cluster is known every call names
  * it, and an answer of another one is refused.
@@ -9,10 +9,17 @@ import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage
 import { WHY_UNREACHABLE } from '../base/failures.ts'
 import { splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
-import { jsonOrNull, textOf } from '../rpc/body.ts'
-import { CLUSTER_HEADER, clusterAnswering, clusterName } from '../rpc/cluster-id.ts'
-import { errorFrom, RpcError, unanswered } from '../rpc/errors.ts'
-import type { EPOCH_HEADER as EpochHeader } from '../rpc/index.ts'
+import {
+  CLUSTER_HEADER,
+  clusterAnswering,
+  clusterName,
+  EPOCH_HEADER,
+  errorFrom,
+  jsonOrNull,
+  RpcError,
+  textOf,
+  unanswered,
+} from '../rpc/index.ts'
 
 interface CallOptions {
   /** For a call the whole of it; for a stream until its first byte is answered. */
@@ -31,8 +38,6 @@ interface Answer {
 }
 
 const MOST_CONNECTIONS = 64
-/** As rpc/contract.ts has it; loading that would load all schemas. */
-const EPOCH_HEADER: typeof EpochHeader = 'x-tajo-epoch'
 
 /** What means that nobody is there at all, rather than somebody who is slow. */
 const NOBODY = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])

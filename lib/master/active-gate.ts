@@ -5,7 +5,9 @@
  * its answer leaves, where the same term must still be held. A process that was frozen in between finds the term gone
  * and answers NOT_ACTIVE. What has passed in is counted, so that a planned hand-over can wait for its end.
  */
-import { type Gate, type Pass, RpcError } from '../rpc/index.ts'
+
+import { RpcError } from '../rpc/index.ts'
+import type { Gate, Pass } from '../serve/index.ts'
 
 /** What the election grants; `Member` does. */
 export interface Rights {

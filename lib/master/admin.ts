@@ -9,8 +9,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
+import type { MasterStatus } from '../contract/index.ts'
 import { HaError, type Member } from '../ha/index.ts'
-import { limitedServer, type MasterStatus, RpcError, requireForUs } from '../rpc/index.ts'
+import { RpcError, requireForUs } from '../rpc/index.ts'
+import { limitedServer } from '../serve/index.ts'
 
 const by = z.string().min(1).max(200)
 const ORDERS = {

@@ -9,18 +9,18 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { within } from '../base/time.ts'
+import type { MasterStatus } from '../contract/index.ts'
 import { type Member, type MemberView, opensBeside, type Service } from '../ha/index.ts'
+import { RpcError } from '../rpc/index.ts'
 import {
   Guard,
   limitedServer,
-  type MasterStatus,
   type Membership,
   openAll,
   type Refused,
-  RpcError,
   rpcServer,
   type ServerOptions,
-} from '../rpc/index.ts'
+} from '../serve/index.ts'
 import { COMMON_HEADERS } from '../web/headers.ts'
 import { Metrics } from '../web/metrics.ts'
 import { addWebRoutes, type WebDoor } from '../web/server.ts'

@@ -3,7 +3,7 @@
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
 import type { Addresses, Member, Service, Timing } from '../ha/index.ts'
-import type { Bind, Membership } from '../rpc/index.ts'
+import type { Bind, Membership } from '../serve/index.ts'
 import type { ConfigDocument, WebRules } from '../web/view.ts'
 import type { NetworkOptions } from './network/network.ts'
 import type { QueryOptions } from './queries/options.ts'

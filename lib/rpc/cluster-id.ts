@@ -7,8 +7,8 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { RpcError } from './errors.ts'
+import { CLUSTER_HEADER } from './message.ts'
 
-export const CLUSTER_HEADER = 'x-tajo-cluster'
 /** Instead of an id: whoever says it doesn't know one (yet). */
 const NO_CLUSTER = '-'
 

@@ -2,7 +2,7 @@
  * The closed list of what a call can be refused with, the same on both sides of the wire.
  *
  * On the wire an error is its HTTP status and the body `{code, message, active, epoch}`. Whatever else is thrown becomes
- * INTERNAL on the server (`server.ts`) and UNAVAILABLE or TIMEOUT in a client (`unanswered`): nothing passes as it is.
+ * INTERNAL on the server (`serve/server.ts`) and UNAVAILABLE or TIMEOUT in a client (`unanswered`): nothing passes as it is.
  */
 import { CodedError, type ErrorList } from '../base/coded-error.ts'
 import { messageOf } from '../base/failures.ts'

@@ -5,7 +5,7 @@
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { MASTER_STATES } from '../ha/index.ts'
-import type { CallFacts } from '../rpc/index.ts'
+import type { CallFacts } from '../serve/index.ts'
 import type { MetricsFacts } from './view.ts'
 
 const seconds = (ms: number | null): number => (ms === null ? Number.NaN : ms / 1000)

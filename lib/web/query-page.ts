@@ -1,5 +1,7 @@
 /** Which part of a list a request asks for, and queries counted by state. Pure. */
-import { QUERY_STATE_NAMES, RpcError } from '../rpc/index.ts'
+
+import { QUERY_STATE_NAMES } from '../contract/index.ts'
+import { RpcError } from '../rpc/index.ts'
 import type { QueryCounts, QueryRow, TablesFilter } from './view.ts'
 
 export function countQueries(rows: readonly QueryRow[]): QueryCounts {

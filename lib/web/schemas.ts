@@ -3,7 +3,7 @@
  * from here, and tests hold real answers against it, so none of the three can drift from the others.
  */
 import { z } from 'zod'
-import { services } from '../rpc/contract.ts'
+import { services } from '../contract/index.ts'
 
 const ms = z.number()
 const wallMs = z.number().describe('ms since 1970')

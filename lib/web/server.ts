@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
-import { faultOf } from '../rpc/contract.ts'
+import { faultOf } from '../contract/index.ts'
 import { RpcError, requireIfNamed } from '../rpc/index.ts'
 import { ActiveOnly } from './active-only.ts'
 import { isAdmin, requireOwnPage, requireSql, sqlModeFor } from './callers.ts'

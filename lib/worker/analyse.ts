@@ -12,7 +12,7 @@
  *
  * A qualified name as it is written in a statement: `db."T"`. Pure; DuckDB has parsed the statement before.
  */
-import type { Condition } from '../rpc/index.ts'
+import type { Condition } from '../contract/index.ts'
 import { type EngineText, firstParameter, type Place, SqlError } from '../sql/index.ts'
 import { conditionsOf } from './conditions.ts'
 import { TABLE_FUNCTIONS, whyDenied } from './functions.ts'

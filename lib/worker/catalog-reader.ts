@@ -5,7 +5,7 @@
 import { type Clock, pause } from '../base/time.ts'
 import type { Table } from '../catalog/index.ts'
 import { FileList } from '../catalog/index.ts'
-import type { FilePage, ResolveRequest } from '../rpc/index.ts'
+import type { FilePage, ResolveRequest } from '../contract/index.ts'
 import { RPC_ERRORS, RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import { QueryFault } from './query-error.ts'

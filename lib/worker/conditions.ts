@@ -7,7 +7,7 @@
  * has filled up with NULL falls out like the one that was left out. Joins that choose among the rows of a side (ASOF, ANTI,
  * POSITIONAL) and samples, which come before WHERE, leave nothing to be said.
  */
-import type { Comparison, Condition } from '../rpc/index.ts'
+import type { Comparison, Condition } from '../contract/index.ts'
 
 type Node = Readonly<Record<string, unknown>>
 

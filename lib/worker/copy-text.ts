@@ -5,7 +5,7 @@
  * DuckDB's own names can't tell NULL from a text that looks like it. JSON goes through DuckDB's writer of text, one
  * column of ready lines, because its writer of JSON knows no partitions.
  */
-import type { WriteTarget } from '../rpc/index.ts'
+import type { WriteTarget } from '../contract/index.ts'
 import { textFormat } from '../sql/index.ts'
 import { QueryFault } from './query-error.ts'
 import { sqlName, sqlText } from './sql-text.ts'

@@ -10,7 +10,7 @@
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { type Clock, pause, Signal } from '../base/time.ts'
-import type { WorkerInfo } from '../rpc/index.ts'
+import type { WorkerInfo } from '../contract/index.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import type { TaskList } from './task-list.ts'

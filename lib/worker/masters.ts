@@ -13,7 +13,7 @@
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
-import { RpcClient } from '../rpc/client.ts'
+import { RpcClient } from '../call/index.ts'
 import { RpcError } from '../rpc/index.ts'
 
 export interface MasterAddresses {

@@ -6,8 +6,8 @@
  */
 import { CodedError } from '../base/coded-error.ts'
 import { messageOf, saysNoSpace } from '../base/failures.ts'
+import type { QueryError } from '../contract/index.ts'
 import { comesOfNoSpace, systemWords } from '../ha/index.ts'
-import type { QueryError } from '../rpc/index.ts'
 import { RpcError } from '../rpc/index.ts'
 import { type EngineText, fromDuckDb, type Place, SqlError } from '../sql/index.ts'
 import { EngineError } from './duckdb-errors.ts'

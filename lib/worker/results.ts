@@ -11,7 +11,8 @@
  * TEXT)`: its calendar and ours can't differ then. The columns keep their types.
  */
 import type { Clock } from '../base/time.ts'
-import type { ColumnInfo, LineWriter, QueryError } from '../rpc/index.ts'
+import type { ColumnInfo, QueryError } from '../contract/index.ts'
+import type { LineWriter } from '../rpc/index.ts'
 import type { EngineConnection } from './duckdb.ts'
 import type { EngineColumn } from './duckdb-stream.ts'
 import { shiftedBack } from './query-error.ts'

@@ -8,14 +8,8 @@
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
-import type {
-  LineWriter,
-  Manifest,
-  ManifestPage,
-  QueryError,
-  Task,
-  TaskReport,
-} from '../rpc/index.ts'
+import type { Manifest, ManifestPage, QueryError, Task, TaskReport } from '../contract/index.ts'
+import type { LineWriter } from '../rpc/index.ts'
 import { type EngineText, engineText } from '../sql/index.ts'
 import type { EngineConnection } from './duckdb.ts'
 import type { Engines } from './engines.ts'

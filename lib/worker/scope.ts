@@ -8,7 +8,7 @@
 import { hostname } from 'node:os'
 import type { PartitionTest, Table } from '../catalog/index.ts'
 import { contentVersionOf, testOf } from '../catalog/index.ts'
-import type { BoundNames, Manifest } from '../rpc/index.ts'
+import type { BoundNames, Manifest } from '../contract/index.ts'
 import { type EngineText, type Place, SqlError } from '../sql/index.ts'
 import { analyse, keyOfSpelling, type TableUse } from './analyse.ts'
 import type { AskedTable } from './catalog-reader.ts'

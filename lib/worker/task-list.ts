@@ -3,7 +3,7 @@
  * once, with its newest attempt; to be told of one twice changes nothing.
  *
  * What a worker tells of its tasks goes in one message, a report or a registration, and a master refuses one of more
- * than 64 MB (lib/rpc, server.ts): a worker whose message is longer could not report at all, would be lost with all that
+ * than 64 MB (lib/serve, server.ts): a worker whose message is longer could not report at all, would be lost with all that
  * it runs, and so would the next one that gets the same query. So all that grows has its bound here, in characters, each
  * of which is three bytes at most, and the sum of them has room below those 64 MB:
  *
@@ -12,7 +12,7 @@
  * - manifests: `MANIFEST_CHARS` and `MANIFEST_FILES` for all of a message together, since a master reads them in one piece;
  *   what has no room is told of only, and the master fetches it (`worker.manifest`).
  */
-import type { Task, TaskReport } from '../rpc/index.ts'
+import type { Task, TaskReport } from '../contract/index.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { RunningQuery } from './running-query.ts'
 

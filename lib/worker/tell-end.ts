@@ -3,7 +3,7 @@
  * its host looks as alive as before; what it ran goes on elsewhere only where the master knows better than that.
  */
 import { type Clock, pause } from '../base/time.ts'
-import type { Ended } from '../rpc/index.ts'
+import type { Ended } from '../contract/index.ts'
 import type { Masters } from './masters.ts'
 
 const AGAIN_MS = 100

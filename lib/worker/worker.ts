@@ -8,7 +8,8 @@ import type { FastifyInstance } from 'fastify'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { type Clock, pause } from '../base/time.ts'
-import type { QueryError, Task, WorkerInfo } from '../rpc/index.ts'
+import type { QueryError, Task, WorkerInfo } from '../contract/index.ts'
+import { RpcError, requireIfNamed } from '../rpc/index.ts'
 import {
   type Bind,
   type Gate,
@@ -17,11 +18,9 @@ import {
   limitedServer,
   type Membership,
   openAll,
-  RpcError,
-  requireIfNamed,
   rpcServer,
   type ServerOptions,
-} from '../rpc/index.ts'
+} from '../serve/index.ts'
 import { CatalogReader } from './catalog-reader.ts'
 import { Engines, type EnginesOptions } from './engines.ts'
 import { Follow } from './follow.ts'

@@ -3,7 +3,7 @@
  * that doesn't fit is told before a byte is written.
  */
 import type { Column } from '../catalog/index.ts'
-import type { WriteTarget } from '../rpc/index.ts'
+import type { WriteTarget } from '../contract/index.ts'
 import type { Place } from '../sql/index.ts'
 import type { EngineColumn } from './duckdb-stream.ts'
 import { QueryFault } from './query-error.ts'

@@ -4,7 +4,7 @@
  * often a master asks, and however many masters do after each other. The files keep their order.
  */
 import { inSlices } from '../base/slices.ts'
-import type { Manifest, ManifestPage } from '../rpc/index.ts'
+import type { Manifest, ManifestPage } from '../contract/index.ts'
 import { QueryFault } from './query-error.ts'
 import { MANIFEST_FILES } from './task-list.ts'
 

@@ -1384,7 +1384,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'too slow',
     edits: [
       {
-        file: 'build/lib/rpc/prepare.js',
+        file: 'build/lib/contract/prepare.js',
         find: 'schema instanceof z.ZodArray',
         replace: 'schema === z.ZodArray',
       },

@@ -13,8 +13,9 @@ import type {
   QueryStatus,
   RequestOf,
   Services,
-} from '../../lib/rpc/contract.ts'
-import { type Gate, Guard, RpcError, rpcServer } from '../../lib/rpc/index.ts'
+} from '../../lib/contract/index.ts'
+import { RpcError } from '../../lib/rpc/index.ts'
+import { type Gate, Guard, rpcServer } from '../../lib/serve/index.ts'
 import { freePortRow } from './free-ports.ts'
 
 type Submit = RequestOf<Services['client']['submit']>

@@ -1,11 +1,12 @@
 /** The ports of a master that workers talk to, without a master: tests say who is active, and see what is told. */
 import type { FastifyInstance } from 'fastify'
 import { systemClock } from '../../lib/base/time.ts'
+import { RpcClient } from '../../lib/call/index.ts'
 import type { Table } from '../../lib/catalog/model.ts'
+import type { CatalogTable, Task, TaskReport, WorkerInfo } from '../../lib/contract/index.ts'
 import { FilePages } from '../../lib/master/queries/catalog/catalog-service.ts'
-import { RpcClient } from '../../lib/rpc/client.ts'
-import type { CatalogTable, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
-import { Guard, type LineWriter, openAll, RpcError, rpcServer } from '../../lib/rpc/index.ts'
+import { type LineWriter, RpcError } from '../../lib/rpc/index.ts'
+import { Guard, openAll, rpcServer } from '../../lib/serve/index.ts'
 import { freePortRow } from './free-ports.ts'
 import { pacedMs } from './pace.ts'
 

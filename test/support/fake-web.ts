@@ -4,7 +4,7 @@
  */
 import type { Test } from 'tap'
 import { systemClock } from '../../lib/base/time.ts'
-import { limitedServer } from '../../lib/rpc/index.ts'
+import { limitedServer } from '../../lib/serve/index.ts'
 import { Metrics } from '../../lib/web/metrics.ts'
 import { countQueries } from '../../lib/web/query-page.ts'
 import { addWebRoutes } from '../../lib/web/server.ts'

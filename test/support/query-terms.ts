@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import type { Log } from '../../lib/base/log.ts'
 import { Catalog } from '../../lib/catalog/catalog.ts'
 import { type MemKept, MemStore, memKept } from '../../lib/catalog/store.ts'
+import type { Manifest, Task, TaskReport, WorkerInfo } from '../../lib/contract/index.ts'
 import type { QueryOptions } from '../../lib/master/queries/options.ts'
 import type { Sign } from '../../lib/master/queries/run/deaths.ts'
 import type { Spot } from '../../lib/master/queries/run/query.ts'
@@ -18,7 +19,6 @@ import type {
 } from '../../lib/master/queries/run/worker-calls.ts'
 import { QueryServices } from '../../lib/master/queries/services.ts'
 import { QueryTerm } from '../../lib/master/queries/term.ts'
-import type { Manifest, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
 import { HandClock, settle } from './hand-clock.ts'
 
 export const ID = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`

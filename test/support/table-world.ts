@@ -8,9 +8,15 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { Table } from '../../lib/catalog/model.ts'
 import { absolutePath, contentVersionOf } from '../../lib/catalog/state.ts'
+import type {
+  Manifest,
+  QueryStatus,
+  Task,
+  TaskReport,
+  WorkerInfo,
+} from '../../lib/contract/index.ts'
 import { resolved } from '../../lib/master/queries/catalog/catalog-service.ts'
 import type { QueryOptions } from '../../lib/master/queries/options.ts'
-import type { Manifest, QueryStatus, Task, TaskReport, WorkerInfo } from '../../lib/rpc/contract.ts'
 import { askedFor, meantBy } from '../../lib/worker/scope.ts'
 import { settle } from './hand-clock.ts'
 import { ID, reportOf, type Seat, Terms, workerAt } from './query-terms.ts'

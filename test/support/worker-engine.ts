@@ -6,6 +6,7 @@ import { systemClock } from '../../lib/base/time.ts'
 import { FileList } from '../../lib/catalog/file-list.ts'
 import { joined } from '../../lib/catalog/joined.ts'
 import type { Column, PlainTable, Table } from '../../lib/catalog/model.ts'
+import type { Manifest, QueryError, Task, WriteTarget } from '../../lib/contract/index.ts'
 import { FilePages } from '../../lib/master/queries/catalog/catalog-service.ts'
 import {
   compactedOf,
@@ -13,7 +14,6 @@ import {
   planJoins,
 } from '../../lib/master/queries/compaction/compaction.ts'
 import type { JoinRules } from '../../lib/master/queries/compaction/join-planner.ts'
-import type { Manifest, QueryError, Task, WriteTarget } from '../../lib/rpc/contract.ts'
 import { type EngineText, engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
 import type { AskedTable } from '../../lib/worker/catalog-reader.ts'
 import type { EngineConnection } from '../../lib/worker/duckdb.ts'

@@ -13,7 +13,7 @@ import type {
   TablesAsked,
   WorkerRow,
 } from '../../lib/client/index.ts'
-import type { AnswerOf, RequestOf, Services } from '../../lib/rpc/index.ts'
+import type { AnswerOf, RequestOf, Services } from '../../lib/contract/index.ts'
 import { apiPages, apiReports } from '../house/api-page.ts'
 import { readApi, undocumented } from '../house/api-report.ts'
 import { HOME } from '../support/install.ts'

@@ -6,8 +6,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { services } from '../../lib/contract/index.ts'
 import { MASTER_STATES } from '../../lib/ha/index.ts'
-import { services } from '../../lib/rpc/contract.ts'
 import { masterRow } from '../../lib/web/schemas.ts'
 import { HOME } from '../support/install.ts'
 import { run } from '../support/run.ts'
@@ -99,7 +99,7 @@ const UNIONS: readonly Union[] = [
   },
   {
     name: 'how a query stands',
-    file: 'rpc/query-states.ts',
+    file: 'contract/query-states.ts',
     after: 'const QUERY_STATES = {',
     member: "'unheard-of-state': { isOver: true },",
     asks: ['web/query-page.ts', 'web/page/kill.js'],

@@ -14,7 +14,7 @@ import {
   readSecret,
   requireNew,
 } from '../../ha/index.ts'
-import type { Membership } from '../../rpc/index.ts'
+import type { Membership } from '../../serve/index.ts'
 import { writeOnce } from './write-once.ts'
 
 export const SINGLE_FILE = 'single-cluster'

@@ -32,7 +32,7 @@ import {
   SingleMember,
   SingleStorage,
 } from '../../master/index.ts'
-import type { Bind } from '../../rpc/index.ts'
+import type { Bind } from '../../serve/index.ts'
 import { timingOf } from '../timing.ts'
 import { ownClusterId, singleIdOf } from './cluster-identity.ts'
 import { confRows, type InForce, onConfChange } from './conf-changes.ts'

@@ -4,7 +4,7 @@
  */
 import { hostname, userInfo } from 'node:os'
 import { isAbsolute } from 'node:path'
-import { CLUSTER_HEADER, clusterName } from '../../rpc/cluster-id.ts'
+import { CLUSTER_HEADER, clusterName } from '../../rpc/index.ts'
 import { failure, Refusal } from '../exit.ts'
 import { exchange, NoAnswer } from './http.ts'
 

@@ -3,7 +3,7 @@
  * shows, all at once and each with a deadline. A master that is silent or a directory that hangs costs its deadline,
  * never the answer of the others.
  *
- * A master's answer to the umbilical status request (`umbilical.status` in rpc/contract.ts), read by hand: the contract's
+ * A master's answer to the umbilical status request (`umbilical.status` in lib/contract), read by hand: the contract's
  * own parser costs more time to load than everything else that `haadmin -getState` does.
  *
  * Without address, state and term it is no master's answer. Everything else may be missing, so that this tool can ask
@@ -11,7 +11,7 @@
  */
 import { WHY_UNREACHABLE } from '../../base/failures.ts'
 import type { DirectoryPicture, MasterState } from '../../ha/index.ts'
-import { clusterNamed, NAMES_NONE } from '../../rpc/cluster-id.ts'
+import { clusterNamed, NAMES_NONE } from '../../rpc/index.ts'
 import { type Address, isAddress, parseAddress } from '../address.ts'
 import type { Cluster } from '../cluster.ts'
 import { askDirectory } from '../daemon/directory.ts'

@@ -14,7 +14,7 @@ import type {
   InspectedMaster,
   MasterState,
 } from '../../ha/index.ts'
-import { NAMES_NONE } from '../../rpc/cluster-id.ts'
+import { NAMES_NONE } from '../../rpc/index.ts'
 import { sameAddress } from '../address.ts'
 
 /** What a master itself answers to the umbilical status request, as far as the tools use it. */

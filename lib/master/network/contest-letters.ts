@@ -11,15 +11,15 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
 import type { Clock } from '../../base/time.ts'
-import type { ContestFacts, Delivery, Letter, LetterReply } from '../../ha/index.ts'
-import { RpcClient } from '../../rpc/client.ts'
+import { RpcClient } from '../../call/index.ts'
 import {
   type ContestAnswer,
   type ContestRequest,
   contestLetter,
   contestReply,
-  RpcError,
-} from '../../rpc/index.ts'
+} from '../../contract/index.ts'
+import type { ContestFacts, Delivery, Letter, LetterReply } from '../../ha/index.ts'
+import { RpcError } from '../../rpc/index.ts'
 
 interface LettersOptions {
   readonly clusterId: () => string

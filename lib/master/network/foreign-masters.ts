@@ -10,7 +10,7 @@
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
 import type { Clock } from '../../base/time.ts'
-import { RpcClient } from '../../rpc/client.ts'
+import { RpcClient } from '../../call/index.ts'
 import { RpcError } from '../../rpc/index.ts'
 import { foreignText } from '../view/cluster-view.ts'
 

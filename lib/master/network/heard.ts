@@ -13,8 +13,8 @@
  * last lines the one that makes it look least slow is the nearest to the truth.
  */
 import { joinHostPort, splitHostPort } from '../../base/host-port.ts'
+import type { Standing } from '../../contract/index.ts'
 import type { Addresses, HistoryEntry, MemberView } from '../../ha/index.ts'
-import type { Standing } from '../../rpc/index.ts'
 import { othersOf } from '../view/cluster-view.ts'
 
 interface OwnMastersOptions {

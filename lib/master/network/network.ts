@@ -8,6 +8,7 @@
 
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Clock } from '../../base/time.ts'
+import { RpcClient } from '../../call/index.ts'
 import {
   type Answer,
   type Hearing,
@@ -17,7 +18,6 @@ import {
   type Target,
   type Timing,
 } from '../../ha/index.ts'
-import { RpcClient } from '../../rpc/client.ts'
 import { RpcError } from '../../rpc/index.ts'
 import { othersOf } from '../view/cluster-view.ts'
 import { KnownWorkers } from './astray-workers.ts'

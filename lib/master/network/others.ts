@@ -5,15 +5,11 @@
  *
  * The ports are open before the cluster is joined: until then nobody is called, and who asks is told to come again.
  */
+
+import type { Announcement, MasterStatus, Standing } from '../../contract/index.ts'
 import type { HistoryEntry, KnownWorker, Member, MemberView } from '../../ha/index.ts'
-import {
-  type Announcement,
-  type Handlers,
-  type LineWriter,
-  type MasterStatus,
-  RpcError,
-  type Standing,
-} from '../../rpc/index.ts'
+import { type LineWriter, RpcError } from '../../rpc/index.ts'
+import type { Handlers } from '../../serve/index.ts'
 import type { Rights } from '../active-gate.ts'
 import { type MasterOptions, UNTIMED_MS } from '../options.ts'
 import { othersOf } from '../view/cluster-view.ts'

@@ -8,8 +8,9 @@ import { messageOf } from '../../base/failures.ts'
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
 import { type Clock, pause } from '../../base/time.ts'
-import { RpcClient } from '../../rpc/client.ts'
-import { type Announcement, RpcError, type Standing } from '../../rpc/index.ts'
+import { RpcClient } from '../../call/index.ts'
+import type { Announcement, Standing } from '../../contract/index.ts'
+import { RpcError } from '../../rpc/index.ts'
 
 interface PeersOptions {
   /** This master's own umbilical address. */

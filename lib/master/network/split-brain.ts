@@ -19,8 +19,8 @@ import { networkInterfaces } from 'node:os'
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Log } from '../../base/log.ts'
 import { type Clock, waitingClock, within } from '../../base/time.ts'
+import type { Standing } from '../../contract/index.ts'
 import type { Answer } from '../../ha/index.ts'
-import type { Standing } from '../../rpc/index.ts'
 import type { Rights } from '../active-gate.ts'
 
 const ECHO_PORT = 7

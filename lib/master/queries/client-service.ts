@@ -7,8 +7,9 @@
  */
 import type { Clock } from '../../base/time.ts'
 import { isTermOver } from '../../catalog/index.ts'
-import type { QueryError, QueryStatus } from '../../rpc/index.ts'
-import { type Handlers, RpcError } from '../../rpc/index.ts'
+import type { QueryError, QueryStatus } from '../../contract/index.ts'
+import { RpcError } from '../../rpc/index.ts'
+import type { Handlers } from '../../serve/index.ts'
 import type { Statement } from '../../sql/index.ts'
 import { SqlError } from '../../sql/index.ts'
 import type { CatalogPort } from './catalog/catalog-service.ts'

@@ -1,7 +1,7 @@
 /** `GET /api/v1/cluster` as this master sees the cluster, from facts that are at hand. Pure. */
 import { joinHostPort, splitHostPort } from '../../base/host-port.ts'
+import type { Standing } from '../../contract/index.ts'
 import type { MemberView, PeerView, Timing } from '../../ha/index.ts'
-import type { Standing } from '../../rpc/index.ts'
 import type {
   ClusterDocument,
   MasterRow,

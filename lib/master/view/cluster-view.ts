@@ -1,6 +1,7 @@
 /** This master as it stands, in the words of the umbilical RPC. Pure. */
+
+import type { MasterStatus, Standing } from '../../contract/index.ts'
 import type { MemberView, PeerView } from '../../ha/index.ts'
-import type { MasterStatus, Standing } from '../../rpc/index.ts'
 import type { ForeignMaster } from '../network/foreign-masters.ts'
 
 /** What only the master itself can tell, beside the election's view. */

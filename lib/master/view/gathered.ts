@@ -6,7 +6,7 @@
 
 import { messageOf } from '../../base/failures.ts'
 import { type Clock, within } from '../../base/time.ts'
-import type { WorkerRow } from '../../rpc/index.ts'
+import type { WorkerRow } from '../../contract/index.ts'
 import { RpcError } from '../../rpc/index.ts'
 import { countQueries } from '../../web/query-page.ts'
 import type { QueryCounts, QueryRow, WorkersDocument } from '../../web/view.ts'

@@ -2,8 +2,10 @@
  * What this master tells of itself, put together from its parts: to the other masters in a line, to people in a document, to
  * a scraper in numbers. It is told as it is at that moment, and nothing is waited for.
  */
+
+import type { ServiceStatus, Standing } from '../../contract/index.ts'
 import type { DirectoryNote, Member, MemberView } from '../../ha/index.ts'
-import type { Guard, ServiceStatus, Standing } from '../../rpc/index.ts'
+import type { Guard } from '../../serve/index.ts'
 import { countQueries } from '../../web/query-page.ts'
 import type { MetricsFacts } from '../../web/view.ts'
 import { slowActivation, type TermsBegun } from '../activation-time.ts'

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../../base/time.ts'
 import type { QueryResult, TajoClient, TajoClientOptions } from '../../client/index.ts'
-import type { WorkerRow } from '../../rpc/index.ts'
+import type { WorkerRow } from '../../contract/index.ts'
 import { RpcError } from '../../rpc/index.ts'
 import type {
   QueryRow,

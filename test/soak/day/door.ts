@@ -15,8 +15,8 @@ import {
   type CatalogState,
   type DataFile,
 } from '../../../lib/catalog/index.ts'
+import type { Task } from '../../../lib/contract/index.ts'
 import { AlreadyEnded, successOf } from '../../../lib/master/queries/run/write-end.ts'
-import type { Task } from '../../../lib/rpc/contract.ts'
 
 /** Where it listens. */
 export const DOOR_VARIABLE = 'TAJO_SOAK_DOOR'

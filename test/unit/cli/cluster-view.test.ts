@@ -22,8 +22,8 @@ import {
   problemOf,
   sightOf,
 } from '../../../lib/cli/sight/sight.ts'
+import { type MasterStatus, umbilical } from '../../../lib/contract/index.ts'
 import type { DirectoryPicture, HistoryEntry, InspectedMaster } from '../../../lib/ha/index.ts'
-import { type MasterStatus, umbilical } from '../../../lib/rpc/contract.ts'
 import { inWords, whyOf } from '../../../lib/web/term-words.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { patienceMs } from '../../support/pace.ts'

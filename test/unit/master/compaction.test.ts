@@ -1,15 +1,15 @@
 /** Joining small files: OPTIMIZE TABLE, what else changes the table meanwhile, and what the master does by itself. */
 import t, { type Test } from 'tap'
 import type { Table } from '../../../lib/catalog/model.ts'
-import type { CompactionOptions } from '../../../lib/master/queries/compaction/compaction.ts'
-import type { QueryOptions } from '../../../lib/master/queries/options.ts'
 import type {
   Manifest,
   QueryStatus,
   Task,
   TaskReport,
   WorkerInfo,
-} from '../../../lib/rpc/contract.ts'
+} from '../../../lib/contract/index.ts'
+import type { CompactionOptions } from '../../../lib/master/queries/compaction/compaction.ts'
+import type { QueryOptions } from '../../../lib/master/queries/options.ts'
 import { fileOf, tableOf } from '../../contract/catalog.ts'
 import { settle } from '../../support/hand-clock.ts'
 import { ID, reportOf, type Seat, Terms, workerAt } from '../../support/query-terms.ts'

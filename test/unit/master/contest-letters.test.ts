@@ -3,7 +3,7 @@ import { type Test, test } from 'tap'
 import { systemClock } from '../../../lib/base/time.ts'
 import type { ContestFacts, Letter, LetterReply } from '../../../lib/ha/index.ts'
 import { ContestLetters } from '../../../lib/master/network/contest-letters.ts'
-import { Guard, openAll, rpcServer } from '../../../lib/rpc/index.ts'
+import { Guard, openAll, rpcServer } from '../../../lib/serve/index.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 
 const facts = (address: string, clusterId = 'one'): ContestFacts => ({

@@ -4,8 +4,8 @@
  */
 import t from 'tap'
 import type { DataFile } from '../../../lib/catalog/model.ts'
+import type { FilePage } from '../../../lib/contract/index.ts'
 import { FilePages } from '../../../lib/master/queries/catalog/catalog-service.ts'
-import type { FilePage } from '../../../lib/rpc/contract.ts'
 import { fileOf, tableOf } from '../../contract/catalog.ts'
 import { HandClock } from '../../support/hand-clock.ts'
 

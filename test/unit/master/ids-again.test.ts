@@ -1,6 +1,6 @@
 /** A worker outlives its masters, an older catalog is brought back, and another table gets the id that it writes to. */
 import t from 'tap'
-import type { Task } from '../../../lib/rpc/contract.ts'
+import type { Task } from '../../../lib/contract/index.ts'
 import { settle } from '../../support/hand-clock.ts'
 import { ID, reportOf, Terms, workerAt } from '../../support/query-terms.ts'
 

@@ -4,10 +4,10 @@
  */
 import t from 'tap'
 import type { SomeFiles } from '../../../lib/catalog/model.ts'
+import type { Manifest, QueryStatus, Task } from '../../../lib/contract/index.ts'
 import { Manifests } from '../../../lib/master/queries/run/manifests.ts'
 import type { Query } from '../../../lib/master/queries/run/query.ts'
 import type { PageAnswer } from '../../../lib/master/queries/run/worker-calls.ts'
-import type { Manifest, QueryStatus, Task } from '../../../lib/rpc/contract.ts'
 import { Written } from '../../../lib/worker/written.ts'
 import { settle } from '../../support/hand-clock.ts'
 import { longestTurn } from '../../support/longest-turn.ts'

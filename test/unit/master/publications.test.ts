@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Publication } from '../../../lib/catalog/model.ts'
 import { absolutePath } from '../../../lib/catalog/state.ts'
-import type { Task } from '../../../lib/rpc/contract.ts'
+import type { Task } from '../../../lib/contract/index.ts'
 import { settle } from '../../support/hand-clock.ts'
 import { ID, reportOf, type Seat, Terms, workerAt } from '../../support/query-terms.ts'
 

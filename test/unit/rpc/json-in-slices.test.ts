@@ -1,5 +1,5 @@
 import t from 'tap'
-import { jsonInSlices } from '../../../lib/rpc/server.ts'
+import { jsonInSlices } from '../../../lib/serve/server.ts'
 
 const list = (count: number) => Array.from({ length: count }, (_, i) => ({ i, text: `"${i}"` }))
 

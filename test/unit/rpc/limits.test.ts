@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { limitedServer, openAll } from '../../../lib/rpc/index.ts'
+import { limitedServer, openAll } from '../../../lib/serve/index.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { eventOf, until } from '../../support/until.ts'
 

@@ -1,8 +1,8 @@
 /** What an operator reads when a port can't be opened: which key, who has the port, and what to do. */
 import { createServer } from 'node:net'
 import t from 'tap'
-import { limitedServer, openAll } from '../../../lib/rpc/index.ts'
-import { whyInUse } from '../../../lib/rpc/listeners.ts'
+import { limitedServer, openAll } from '../../../lib/serve/index.ts'
+import { whyInUse } from '../../../lib/serve/listeners.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { eventOf } from '../../support/until.ts'
 

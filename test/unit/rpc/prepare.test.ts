@@ -1,6 +1,6 @@
 import t from 'tap'
-import { type RequestOf, services } from '../../../lib/rpc/contract.ts'
-import { prepared } from '../../../lib/rpc/prepare.ts'
+import { type RequestOf, services } from '../../../lib/contract/index.ts'
+import { prepared } from '../../../lib/contract/prepare.ts'
 
 /** How often code is written while `work` goes on. */
 function written(work: () => void): number {

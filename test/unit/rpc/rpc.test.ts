@@ -6,18 +6,16 @@ import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { request } from 'undici'
 import { type Clock, systemClock } from '../../../lib/base/time.ts'
-import { RpcClient } from '../../../lib/rpc/client.ts'
-import { CLUSTER_HEADER } from '../../../lib/rpc/cluster-id.ts'
-import { EPOCH_HEADER, SECRET_HEADER } from '../../../lib/rpc/contract.ts'
+import { RpcClient } from '../../../lib/call/index.ts'
+import type { Standing } from '../../../lib/contract/index.ts'
 import {
-  type Gate,
-  Guard,
-  type Handlers,
+  CLUSTER_HEADER,
+  EPOCH_HEADER,
   type LineWriter,
   RpcError,
-  rpcServer,
-  type Standing,
+  SECRET_HEADER,
 } from '../../../lib/rpc/index.ts'
+import { type Gate, Guard, type Handlers, rpcServer } from '../../../lib/serve/index.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { pacedMs, patienceMs } from '../../support/pace.ts'
 import { eventOf, until } from '../../support/until.ts'

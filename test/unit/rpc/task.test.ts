@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { z } from 'zod'
-import { services, type Task } from '../../../lib/rpc/contract.ts'
+import { services, type Task } from '../../../lib/contract/index.ts'
 
 type Registration = z.input<typeof services.tracker.register.request>
 

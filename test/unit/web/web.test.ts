@@ -17,7 +17,8 @@ import { HistoryCache } from '../../../lib/master/view/history-cache.ts'
 import { ifActiveDied } from '../../../lib/master/view/if-active-died.ts'
 import { LeaseRecord } from '../../../lib/master/view/lease-record.ts'
 import { MasterWeb } from '../../../lib/master/view/master-web.ts'
-import { limitedServer, RpcError } from '../../../lib/rpc/index.ts'
+import { RpcError } from '../../../lib/rpc/index.ts'
+import { limitedServer } from '../../../lib/serve/index.ts'
 import { ACTIVE_ONLY, ActiveOnly } from '../../../lib/web/active-only.ts'
 import {
   adminToken,

@@ -1,7 +1,7 @@
 /** How a worker reads the tables of a query from the active master: page by page, and again from the beginning. */
 import t from 'tap'
 import { systemClock } from '../../../lib/base/time.ts'
-import { RpcClient } from '../../../lib/rpc/client.ts'
+import { RpcClient } from '../../../lib/call/index.ts'
 import { CatalogReader } from '../../../lib/worker/catalog-reader.ts'
 import { fileOf, tableOf } from '../../contract/catalog.ts'
 import { FAKE_CLUSTER, FAKE_SECRET, FakeTracker } from '../../support/fake-tracker.ts'

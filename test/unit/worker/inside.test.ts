@@ -6,7 +6,7 @@
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Manifest } from '../../../lib/rpc/contract.ts'
+import type { Manifest } from '../../../lib/contract/index.ts'
 import { isOfTheEngine } from '../../../lib/worker/analyse.ts'
 import { NOTHING, reachOf } from '../../../lib/worker/reach.ts'
 import { testdirOf } from '../../support/testdir.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { FileList } from '../../../lib/catalog/file-list.ts'
 import type { DataFile, Table } from '../../../lib/catalog/model.ts'
-import type { Manifest, QueryError } from '../../../lib/rpc/contract.ts'
+import type { Manifest, QueryError } from '../../../lib/contract/index.ts'
 import { testdirOf } from '../../support/testdir.ts'
 import { columnsOf, TestWarehouse } from '../../support/worker-engine.ts'
 

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { TaskReport } from '../../../lib/rpc/contract.ts'
+import type { TaskReport } from '../../../lib/contract/index.ts'
 import type { LineWriter } from '../../../lib/rpc/index.ts'
 import { textFormat } from '../../../lib/sql/index.ts'
 import { namesAt } from '../../../lib/worker/analyse.ts'

@@ -1,6 +1,6 @@
 /** What a worker tells of a change: whole where there is room, else in pages; and that no message of its tasks is too long. */
 import t from 'tap'
-import type { Manifest, Task, TaskReport } from '../../../lib/rpc/contract.ts'
+import type { Manifest, Task, TaskReport } from '../../../lib/contract/index.ts'
 import type { RunningQuery } from '../../../lib/worker/running-query.ts'
 import {
   cutError,

@@ -22,8 +22,9 @@ import type {
   Transaction,
 } from '../../../catalog/index.ts'
 import { isHidden, OWN_PREFIX, testOf } from '../../../catalog/index.ts'
-import type { CatalogTable, FilePage, ResolveRequest } from '../../../rpc/index.ts'
-import { type Handlers, RpcError } from '../../../rpc/index.ts'
+import type { CatalogTable, FilePage, ResolveRequest } from '../../../contract/index.ts'
+import { RpcError } from '../../../rpc/index.ts'
+import type { Handlers } from '../../../serve/index.ts'
 import { placeOf, sortedNames } from '../statements/names.ts'
 
 /** So many characters of paths make a page full; a piece of 256 more may be in it. */

@@ -14,7 +14,7 @@ import type {
   Table,
 } from '../../../catalog/index.ts'
 import { absolutePath, CatalogError, rowsOf } from '../../../catalog/index.ts'
-import type { Compaction, Task, WriteTarget } from '../../../rpc/index.ts'
+import type { Compaction, Task, WriteTarget } from '../../../contract/index.ts'
 import type { WholeManifest } from '../run/manifests.ts'
 import { allColumns } from '../statements/names.ts'
 import { attemptName } from '../statements/write-plan.ts'

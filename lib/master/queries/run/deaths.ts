@@ -12,7 +12,7 @@
  * last.
  */
 import type { Clock } from '../../../base/time.ts'
-import type { Ended } from '../../../rpc/index.ts'
+import type { Ended } from '../../../contract/index.ts'
 import type { Spot } from './query.ts'
 import type { WorkerCalls } from './worker-calls.ts'
 import type { Worker, WorkerTable } from './worker-table.ts'

@@ -10,7 +10,7 @@
  * A query ends once: whatever is heard of it afterwards changes nothing. Ended ones are kept for a while, so that who
  * asks again is told the same; the log keeps them longer.
  */
-import type { Task, TaskReport } from '../../../rpc/index.ts'
+import type { Task, TaskReport } from '../../../contract/index.ts'
 import { type End, givesWay, type NewQuery, type Query, type Spot, stateOf } from './query.ts'
 
 /** An answer with more rows than this is one of which few are kept. */

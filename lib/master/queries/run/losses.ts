@@ -8,7 +8,8 @@
  * happened.
  */
 import type { Log } from '../../../base/log.ts'
-import type { Handlers, QueryError, WorkerInfo } from '../../../rpc/index.ts'
+import type { QueryError, WorkerInfo } from '../../../contract/index.ts'
+import type { Handlers } from '../../../serve/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import type { Deaths } from './deaths.ts'
 import type { QueryList } from './list.ts'

@@ -10,7 +10,7 @@
 import { Slices } from '../../../base/slices.ts'
 import type { DataFile, SomeFiles } from '../../../catalog/index.ts'
 import { FileList } from '../../../catalog/index.ts'
-import type { Manifest, ManifestPage, TaskReport, WorkerInfo } from '../../../rpc/index.ts'
+import type { Manifest, ManifestPage, TaskReport, WorkerInfo } from '../../../contract/index.ts'
 import type { Query } from './query.ts'
 import type { WorkerCalls } from './worker-calls.ts'
 

@@ -14,8 +14,8 @@ import { inSlices } from '../../../base/slices.ts'
 import { type Clock, within } from '../../../base/time.ts'
 import type { Files } from '../../../catalog/index.ts'
 import { leavingSpoilt, openFiles, SpoiltError, SpoiltFiles } from '../../../catalog/index.ts'
+import type { QueryRecord } from '../../../contract/index.ts'
 import { listAnew } from '../../../ha/index.ts'
-import type { QueryRecord } from '../../../rpc/index.ts'
 import { type LogLine, type LogListener, logName, parseLine, partOf } from './query-log.ts'
 
 export interface HistoryOptions {

@@ -17,9 +17,10 @@ import { z } from 'zod'
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import { type Clock, pause } from '../../../base/time.ts'
+import type { QueryRecord } from '../../../contract/index.ts'
+import { QUERY_KINDS, QUERY_STATE_NAMES } from '../../../contract/index.ts'
 import { makeDirs } from '../../../ha/index.ts'
-import type { QueryRecord } from '../../../rpc/index.ts'
-import { QUERY_ERROR_KINDS, QUERY_KINDS, QUERY_STATE_NAMES } from '../../../rpc/index.ts'
+import { QUERY_ERROR_KINDS } from '../../../rpc/index.ts'
 
 /** What a line holds: the record, and what the next active needs to find it again. */
 export interface LogLine {

@@ -2,6 +2,7 @@
  * One query as this term's master knows it, and its two faces: the status that its client is told, and the record that
  * the history keeps. Only `list.ts` changes a query.
  */
+
 import type {
   EndState,
   QueryError,
@@ -10,7 +11,7 @@ import type {
   QueryStatus,
   Session,
   Task,
-} from '../../../rpc/index.ts'
+} from '../../../contract/index.ts'
 
 export type Answer = NonNullable<QueryStatus['answer']>
 

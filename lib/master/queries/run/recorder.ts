@@ -7,7 +7,7 @@
 import { type Clock, pause } from '../../../base/time.ts'
 import type { CatalogState, Outcome, Transaction } from '../../../catalog/index.ts'
 import { CatalogError } from '../../../catalog/index.ts'
-import type { QueryError } from '../../../rpc/index.ts'
+import type { QueryError } from '../../../contract/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import { refuseHeld } from './holds.ts'
 import type { QueryList } from './list.ts'

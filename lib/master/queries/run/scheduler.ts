@@ -7,8 +7,8 @@
  * may tell. It goes to another worker only when this one has surely not taken it. When nobody can find out, it is lost.
  */
 import { type Clock, pause } from '../../../base/time.ts'
+import type { WorkerInfo } from '../../../contract/index.ts'
 import { unreachable } from '../../../ha/index.ts'
-import type { WorkerInfo } from '../../../rpc/index.ts'
 import type { QueryList } from './list.ts'
 import { givesWay, type Query, type Spot } from './query.ts'
 import type { RunAnswer, WorkerCalls } from './worker-calls.ts'

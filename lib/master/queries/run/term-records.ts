@@ -6,7 +6,7 @@
 import type { Log } from '../../../base/log.ts'
 import { type Clock, pause } from '../../../base/time.ts'
 import type { Outcome } from '../../../catalog/index.ts'
-import type { QueryRecord } from '../../../rpc/index.ts'
+import type { QueryRecord } from '../../../contract/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import { failureOf, type QueryList } from './list.ts'
 import { type Query, recordOf } from './query.ts'

@@ -5,14 +5,9 @@
  */
 import type { Log } from '../../../base/log.ts'
 import type { Clock } from '../../../base/time.ts'
-import type {
-  Handlers,
-  LineWriter,
-  QueryError,
-  Task,
-  TaskReport,
-  WorkerInfo,
-} from '../../../rpc/index.ts'
+import type { QueryError, Task, TaskReport, WorkerInfo } from '../../../contract/index.ts'
+import type { LineWriter } from '../../../rpc/index.ts'
+import type { Handlers } from '../../../serve/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
 import type { Proof } from '../files/proof.ts'
 import type { QueryList } from './list.ts'

@@ -6,10 +6,10 @@
 import { messageOf } from '../../../base/failures.ts'
 import type { Log } from '../../../base/log.ts'
 import type { Clock } from '../../../base/time.ts'
+import { RpcClient } from '../../../call/index.ts'
+import type { ManifestPage, Task, WorkerInfo } from '../../../contract/index.ts'
 import { unreachable } from '../../../ha/index.ts'
-import { RpcClient } from '../../../rpc/client.ts'
-import { RpcError } from '../../../rpc/errors.ts'
-import type { ManifestPage, Task, WorkerInfo } from '../../../rpc/index.ts'
+import { RpcError } from '../../../rpc/index.ts'
 import type { Sign } from './deaths.ts'
 import type { Spot } from './query.ts'
 

@@ -5,7 +5,7 @@
  * counts them, and a choice among them when a query waits. Time here is this master's own waking time (`age`): a
  * master that was stopped for a minute has missed a minute's reports itself, and nobody is lost for that.
  */
-import type { WorkerInfo, WorkerRow } from '../../../rpc/index.ts'
+import type { WorkerInfo, WorkerRow } from '../../../contract/index.ts'
 
 interface WorkerTimes {
   readonly idleMs: number

@@ -19,7 +19,7 @@ import type {
   Transaction,
 } from '../../../catalog/index.ts'
 import { CatalogError } from '../../../catalog/index.ts'
-import type { TableDraft, Task } from '../../../rpc/index.ts'
+import type { TableDraft, Task } from '../../../contract/index.ts'
 import { compactedOf } from '../compaction/compaction.ts'
 import type { Steps } from '../statements/ddl.ts'
 import { whyOtherDatabase } from '../statements/names.ts'

@@ -17,7 +17,7 @@
 import { nearest } from '../../../base/nearest.ts'
 import { sortedInSlices } from '../../../base/slices.ts'
 import type { CatalogState, Column, Table, TableNames } from '../../../catalog/index.ts'
-import type { BoundNames } from '../../../rpc/index.ts'
+import type { BoundNames } from '../../../contract/index.ts'
 import type { Place, TableName } from '../../../sql/index.ts'
 import { SqlError } from '../../../sql/index.ts'
 

@@ -5,7 +5,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path/posix'
 import type { CatalogState, DataFile, Table } from '../../../catalog/index.ts'
-import type { BoundNames, Session, Task } from '../../../rpc/index.ts'
+import type { BoundNames, Session, Task } from '../../../contract/index.ts'
 import type {
   InsertTarget,
   Location,

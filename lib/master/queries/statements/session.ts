@@ -1,6 +1,6 @@
 /** SET, UNSET and SHOW of session variables: which there are, and what each may be. The session itself is the client's. Pure. */
 import { nearest } from '../../../base/nearest.ts'
-import type { Session } from '../../../rpc/index.ts'
+import type { Session } from '../../../contract/index.ts'
 import type { Named, Place, Statement } from '../../../sql/index.ts'
 import { SqlError } from '../../../sql/index.ts'
 

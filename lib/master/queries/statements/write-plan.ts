@@ -7,7 +7,7 @@
 import { basename, dirname, join } from 'node:path/posix'
 import type { CatalogState, Table } from '../../../catalog/index.ts'
 import { OWN_PREFIX } from '../../../catalog/index.ts'
-import type { TableDraft, Task, WriteTarget } from '../../../rpc/index.ts'
+import type { TableDraft, Task, WriteTarget } from '../../../contract/index.ts'
 import type { Location, SqlText, Statement } from '../../../sql/index.ts'
 import { requireOptions, SqlError } from '../../../sql/index.ts'
 import { existsAlready } from './ddl.ts'

@@ -10,9 +10,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { requireForUs } from './cluster-id.ts'
-import { EPOCH_HEADER, SECRET_HEADER } from './contract.ts'
-import { RpcError } from './errors.ts'
+import { EPOCH_HEADER, RpcError, requireForUs, SECRET_HEADER } from '../rpc/index.ts'
 
 /** The right to answer one request under one term. */
 export interface Pass {

@@ -3,7 +3,7 @@
  * it first sees one, and what a new active is asked in its first moments would wait for that.
  */
 import { z } from 'zod'
-import type { ServiceContract } from './contract.ts'
+import type { ServiceContract } from './method.ts'
 
 /** Yields after each schema, so that the work can be interrupted. */
 export function* prepared(contract: ServiceContract): Generator<z.ZodType> {

@@ -17,12 +17,9 @@ import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { inSlices, type Turns } from '../base/slices.ts'
 import { type Clock, systemClock } from '../base/time.ts'
-import { CLUSTER_HEADER, clusterName, clusterNamed } from './cluster-id.ts'
 import {
   type AnswerOf,
-  BEAT_HEADER,
   type CallMethod,
-  EPOCH_HEADER,
   faultOf,
   type LineOf,
   type MethodName,
@@ -31,10 +28,20 @@ import {
   type Services,
   type StreamMethod,
   services,
-} from './contract.ts'
-import { bodyOf, RPC_ERRORS, type RpcCode, RpcError } from './errors.ts'
+} from '../contract/index.ts'
+import {
+  BEAT_HEADER,
+  bodyOf,
+  CLUSTER_HEADER,
+  clusterName,
+  clusterNamed,
+  EPOCH_HEADER,
+  LineWriter,
+  RPC_ERRORS,
+  type RpcCode,
+  RpcError,
+} from '../rpc/index.ts'
 import type { Gate, Guard, Pass } from './guard.ts'
-import { LineWriter } from './stream.ts'
 
 /** Shorter ones are written in one piece. */
 const LONG = 500

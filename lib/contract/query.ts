@@ -3,9 +3,9 @@
  * rows, its record in the history.
  */
 import { z } from 'zod'
-import { QUERY_ERROR_KINDS } from '../errors.ts'
-import { QUERY_KINDS, QUERY_STATE_NAMES } from '../query-states.ts'
+import { QUERY_ERROR_KINDS } from '../rpc/index.ts'
 import { address, epoch } from './method.ts'
+import { QUERY_KINDS, QUERY_STATE_NAMES } from './query-states.ts'
 
 /** Made by the client, a UUID: whoever knows it may see the query, kill it and read its result. */
 export const queryId = z.uuid()

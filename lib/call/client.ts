@@ -9,25 +9,32 @@ import type { Readable } from 'node:stream'
 import { Pool } from 'undici'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
-import { jsonOrNull, textOf } from './body.ts'
-import { CLUSTER_HEADER, clusterAnswering, clusterName } from './cluster-id.ts'
 import {
   type AnswerOf,
-  BEAT_HEADER,
   type CallMethod,
-  EPOCH_HEADER,
   faultOf,
   type LineOf,
   type MethodName,
   type RequestOf,
-  SECRET_HEADER,
   type ServiceName,
   type Services,
   type StreamMethod,
   services,
-} from './contract.ts'
-import { errorFrom, RpcError, unanswered } from './errors.ts'
-import { readLines } from './stream.ts'
+} from '../contract/index.ts'
+import {
+  BEAT_HEADER,
+  CLUSTER_HEADER,
+  clusterAnswering,
+  clusterName,
+  EPOCH_HEADER,
+  errorFrom,
+  jsonOrNull,
+  RpcError,
+  readLines,
+  SECRET_HEADER,
+  textOf,
+  unanswered,
+} from '../rpc/index.ts'
 
 interface ClientOptions {
   /** The cluster that is meant. Null while it isn't known, which does for `who` only. */

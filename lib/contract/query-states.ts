@@ -1,6 +1,5 @@
 /**
- * How a query stands, and what it gives: the words that its master, its worker, the history, clients and pages share. A
- * module of its own that loads nothing, since the client library knows them too. Pure.
+ * How a query stands, and what it gives: the words that its master, its worker, the history, clients and pages share. Pure.
  */
 
 /** Whether it is for good, by state: queries move from the first to the last ones. */

@@ -1,0 +1,10 @@
+/** The only door of the serving side: what a daemon opens ports with. It loads fastify and the contract. */
+export { type Gate, Guard, type Membership, type Pass, type Refused } from './guard.ts'
+export { type Bind, openAll } from './listeners.ts'
+export {
+  type CallFacts,
+  type Handlers,
+  limitedServer,
+  rpcServer,
+  type ServerOptions,
+} from './server.ts'
