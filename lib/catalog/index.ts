@@ -29,10 +29,7 @@ export type {
   Table,
   Transaction,
 } from './model.ts'
-export {
-  openCatalogStore,
-  sharedStore,
-} from './open.ts'
+export { embeddedStore, openCatalogStore, requireFreeDerby, sharedStore } from './open.ts'
 export { isHidden, OWN_PREFIX, ROOT_PROOF, sharedDirectory, WAREHOUSE_PROOF } from './own-prefix.ts'
 export type { PartitionTest } from './partition-condition.ts'
 export { fitsType, testOf } from './partition-condition.ts'

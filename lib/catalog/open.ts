@@ -9,6 +9,7 @@ import { systemClock } from '../base/time.ts'
 import { type Binding, UNBOUND } from './binding.ts'
 import { SQL_TIMEOUTS } from './database/sql-connection.ts'
 import type { SqlKeeping } from './database/sql-store.ts'
+import type { EmbeddedOptions, EmbeddedStore } from './derby/embedded-store.ts'
 import { CatalogError } from './errors.ts'
 import { sharedDirectory } from './own-prefix.ts'
 import { readServed } from './shared/begun.ts'
@@ -69,6 +70,18 @@ export function sharedStore(
 
 const haDirectoryOf = (rootDirectory: string): string => join(rootDirectory, 'system', 'ha')
 
+/** DerbyStore, whatever the configuration names. Opens nothing yet. Rejects CatalogError BAD_STORE when the URI is none. */
+export async function embeddedStore(options: EmbeddedOptions): Promise<EmbeddedStore> {
+  const { EmbeddedStore } = await import('./derby/embedded-store.ts')
+  return new EmbeddedStore(options)
+}
+
+/** Rejects CatalogError IN_USE when another process has that DerbyStore open, BAD_STORE for an URI that is none. */
+export async function requireFreeDerby(uri: string): Promise<void> {
+  const files = await import('./derby/embedded-files.ts')
+  await files.requireFreeDerby(uri)
+}
+
 /** Opens nothing yet. Rejects CatalogError BAD_STORE for an unknown class or a URI that isn't one of its. */
 export async function openCatalogStore(options: StoreOptions): Promise<ReadableStore> {
   const { uri, user, password, holder, ofMaster = false, log, rootDirectory, binding } = options
@@ -83,10 +96,9 @@ export async function openCatalogStore(options: StoreOptions): Promise<ReadableS
     case 'MemStore':
       return new MemStore()
     case 'DerbyStore': {
-      const { EmbeddedStore } = await import('./derby/embedded-store.ts')
       const whose = holder === undefined ? {} : { holder }
       const made = ofMaster ? { systemDirectory: join(rootDirectory, 'system') } : {}
-      return new EmbeddedStore({ uri, keeping, ...made, ...whose })
+      return embeddedStore({ uri, keeping, ...made, ...whose })
     }
     case 'PostgreSQLStore': {
       const { PostgresStore } = await import('./database/postgres-store.ts')

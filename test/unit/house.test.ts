@@ -106,19 +106,8 @@ t.test('who may import whom', async (t) => {
   }
 })
 
-/** `lib/rpc` has no door of its own for each side; the rest is loaded only where the configuration asks for it. */
-const BESIDE_DOORS = [
-  ...['body', 'client', 'cluster-id', 'contract', 'errors', 'prepare', 'stream'].map(
-    (name) => `lib/rpc/${name}.ts`,
-  ),
-  'lib/catalog/open.ts',
-  'lib/catalog/derby/embedded-files.ts',
-  'lib/catalog/derby/embedded-store.ts',
-  'lib/sql/split.ts',
-]
-
 t.test('whoever comes from another directory goes through its door', async (t) => {
-  const past = pastDoors(house).filter(({ to }) => !BESIDE_DOORS.includes(to))
+  const past = pastDoors(house)
   t.same(
     past.map(({ from, to }) => `${from} imports ${to}`),
     [],

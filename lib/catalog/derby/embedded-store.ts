@@ -30,7 +30,7 @@ import {
   whyFileGone,
 } from './embedded-files.ts'
 
-interface EmbeddedOptions {
+export interface EmbeddedOptions {
   readonly uri: string
   /** How this process is known to its users, for others who find the catalog in use: a master's address. */
   readonly holder?: string

@@ -10,7 +10,12 @@
 import { stat } from 'node:fs/promises'
 import type { Log } from '../../base/log.ts'
 import type { Binding, Memory, Origin, ReadableStore } from '../../catalog/index.ts'
-import { CatalogError, parseDerby } from '../../catalog/index.ts'
+import {
+  CatalogError,
+  openCatalogStore,
+  parseDerby,
+  requireFreeDerby,
+} from '../../catalog/index.ts'
 import type { Configuration } from '../../conf/index.ts'
 import type { QueryOptions } from '../../master/index.ts'
 
@@ -65,7 +70,6 @@ interface StoreUse {
 
 /** What the store needs is loaded now, and not before. Rejects CatalogError BAD_STORE for a URI that isn't one. */
 export async function configuredStore(conf: Configuration, use: StoreUse): Promise<ReadableStore> {
-  const { openCatalogStore } = await import('../../catalog/open.ts')
   return openCatalogStore({
     class: conf.get('tajo.catalog.store.class'),
     uri: conf.get('tajo.catalog.uri'),
@@ -116,7 +120,6 @@ export async function catalogBytes(conf: Configuration): Promise<number> {
 
 /** Refuses a catalog in use at once, instead of in every term that this master would claim. */
 export async function requireFreeCatalog(conf: Configuration): Promise<void> {
-  const { requireFreeDerby } = await import('../../catalog/derby/embedded-files.ts')
   await requireFreeDerby(conf.get('tajo.catalog.uri'))
 }
 

@@ -147,12 +147,11 @@ async function originFor(
   { directory, origin, derbyUri }: DirectoryRequest & { op: 'format' },
   log: Log,
 ): Promise<Origin> {
-  const { sharedStore } = await import('../../catalog/open.ts')
+  const { embeddedStore, sharedStore } = await import('../../catalog/index.ts')
   const { newerOrigin, originOf } = await import('./configured-store.ts')
   const shared = await originOf(sharedStore(join(directory, '../..'), log))
   if (derbyUri === null) return newerOrigin(origin, shared)
-  const { EmbeddedStore } = await import('../../catalog/derby/embedded-store.ts')
-  return newerOrigin(await originOf(new EmbeddedStore({ uri: derbyUri })), shared)
+  return newerOrigin(await originOf(await embeddedStore({ uri: derbyUri })), shared)
 }
 
 /** What the other end complains about reaches the person who asked: ssh says best why a host can't be reached. */

@@ -13,7 +13,7 @@ const HIDING = /['"$]|--|\/\*/
 /** As `splitStatements` of lib/sql, which is loaded when it is needed. */
 export const split: Split = async (text) => {
   if (!HIDING.test(text)) return splitPlain(text)
-  const { splitStatements } = await import('../../sql/split.ts')
+  const { splitStatements } = await import('../../sql/index.ts')
   return splitStatements(text)
 }
 
