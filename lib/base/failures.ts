@@ -1,7 +1,4 @@
-/**
- * What the system says when something fails, read and told in one way: whatever was thrown, a full disk, a host that is
- * silent. It is used in the page as well, so it needs nothing of Node.
- */
+/** What the system says when something fails, read and told in one way: whatever was thrown, a full disk, a host that is silent. */
 
 /**
  * Whether a text says that nothing more can be written. Engines and database servers hand the system's own words on, and

@@ -13,7 +13,6 @@
  * (UV_THREADPOOL_SIZE), so whoever counts queries has to count those.
  */
 import { type DuckDBConnection, DuckDBInstance, DuckDBTimestampTZValue } from '@duckdb/node-api'
-import { messageOf } from '../base/failures.ts'
 import { systemClock } from '../base/time.ts'
 import { EngineError, engineError, interrupted } from './duckdb-errors.ts'
 import { ChunkRows, type EngineColumn, EngineStream } from './duckdb-stream.ts'
@@ -107,8 +106,9 @@ export class Engine {
   /** `onClosed`: it holds nothing of that query any more; true where the engine itself has failed. */
   async connect(onClosed: (failed: boolean) => Promise<void>): Promise<EngineConnection> {
     this.#catalogs += 1
+    let connection: DuckDBConnection | null = null
     try {
-      const connection = await this.#instance.connect()
+      connection = await this.#instance.connect()
       await connection.run(TELL_PROGRESS)
       return new EngineConnection({
         connection,
@@ -118,6 +118,7 @@ export class Engine {
         onClosed,
       })
     } catch (error) {
+      connection?.closeSync()
       throw engineError(error)
     }
   }
@@ -304,8 +305,9 @@ export class EngineConnection {
     try {
       await drop(catalog)
     } catch (error) {
+      const { code, message } = engineError(error)
       // Else it was interrupted before it was made.
-      if (!messageOf(error).includes(catalog)) this.#failed = true
+      if (code === 'internal' || !message.includes(catalog)) this.#failed = true
     }
   }
 

@@ -11,9 +11,11 @@
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Clock, within } from '../base/time.ts'
+import type { Clock } from '../base/time.ts'
 import { type Engine, type EngineConnection, FreshEngine } from './duckdb.ts'
+import { interrupted } from './duckdb-errors.ts'
 import { keyOfReach, NOTHING, type Reach } from './reach.ts'
+import { SlowDisk } from './slow-disk.ts'
 import { type ReadingEngine, StatementReader } from './statement-reader.ts'
 
 export interface EnginesOptions {
@@ -65,10 +67,12 @@ export class Engines {
   readonly #shares = new Map<Engine, number>()
   /** What goes on behind. */
   readonly #busy = new Set<Promise<unknown>>()
+  readonly #disk: SlowDisk
   #closed = false
 
   private constructor(options: EnginesOptions) {
     this.#options = options
+    this.#disk = new SlowDisk(options.clock, SPILL_MS)
     this.#ahead = this.#make()
     this.#reader = new StatementReader(() => this.#makeReader())
   }
@@ -87,7 +91,12 @@ export class Engines {
 
   async #makeReader(): Promise<ReadingEngine> {
     const engine = await this.#lockedFor(NOTHING)
-    await engine.limitMemory(READER_BYTES)
+    try {
+      await engine.limitMemory(READER_BYTES)
+    } catch (error) {
+      await this.#end(engine)
+      throw error
+    }
     return {
       connect: () => engine.connect(async () => {}),
       close: () => this.#end(engine),
@@ -131,6 +140,7 @@ export class Engines {
   }
 
   async #lockedFor(reach: Reach): Promise<Engine> {
+    if (this.#closed) throw interrupted()
     const ahead = this.#ahead
     this.#ahead = this.#make()
     return (await ahead).lock(reach)
@@ -147,8 +157,7 @@ export class Engines {
   /** The engine makes its files by name: a directory that somebody removed is made again, unless the one above it is gone. */
   async #makeSpill(directory: string): Promise<void> {
     // What spills to it tells what is wrong there; what does not, does not ask.
-    const made = mkdir(directory, { mode: 0o700 }).catch(() => undefined)
-    await within(this.#options.clock, SPILL_MS, made, () => {})
+    if (!this.#disk.hangs) await this.#disk.call(() => mkdir(directory, { mode: 0o700 }))
   }
 
   async #onClosed(one: Resting, isUsedAgain: boolean): Promise<void> {
@@ -172,9 +181,6 @@ export class Engines {
   async #end(engine: Engine): Promise<void> {
     engine.close()
     // Its disk may be gone, and the worker empties the directory of all when it starts.
-    const removed = rm(engine.spillDirectory, { recursive: true, force: true }).catch(
-      () => undefined,
-    )
-    await within(this.#options.clock, SPILL_MS, removed, () => {})
+    await this.#disk.call(() => rm(engine.spillDirectory, { recursive: true, force: true }))
   }
 }

@@ -33,15 +33,37 @@ export class StatementReader {
 
   /** Resolves to the engine's reading of it, as JSON. Rejects with EngineError. */
   async serialized(statement: string): Promise<string> {
-    const room = this.#room
-    const { connection, leave } = await (await room).enter()
+    const { connection, leave } = await this.#enter()
     try {
       const [[answer] = []] = await connection.rows(SERIALIZE, [statement])
       return String(answer)
     } finally {
-      if (connection.failed && this.#room === room) this.#room = this.#open()
       await leave()
     }
+  }
+
+  /** One that can't be opened, or entered, is tried anew for the next statement. */
+  async #enter(): Promise<Entered> {
+    for (;;) {
+      const opening = this.#room
+      try {
+        const entered = await (await opening).enter()
+        if (entered !== null) return { ...entered, leave: () => this.#leave(opening, entered) }
+      } catch (error) {
+        this.#openAnew(opening)
+        throw error
+      }
+      this.#openAnew(opening)
+    }
+  }
+
+  async #leave(opening: Promise<Room>, { connection, leave }: Entered): Promise<void> {
+    if (connection.failed) this.#openAnew(opening)
+    await leave()
+  }
+
+  #openAnew(failed: Promise<Room>): void {
+    if (this.#room === failed) this.#room = this.#open()
   }
 
   /** Nothing may be read any more. */
@@ -60,6 +82,11 @@ export class StatementReader {
 
 const SERIALIZE = 'SELECT json_serialize_sql(?::VARCHAR)'
 
+interface Entered {
+  readonly connection: Connection
+  readonly leave: () => Promise<void>
+}
+
 /** An engine, and its connections that nobody uses at the moment. */
 class Room {
   readonly #engine: ReadingEngine
@@ -71,13 +98,15 @@ class Room {
     this.#engine = engine
   }
 
-  async enter(): Promise<{ connection: Connection; leave: () => Promise<void> }> {
+  /** Null: it has failed, and another one takes its place. */
+  async enter(): Promise<Entered | null> {
+    if (this.#failed) return null
     this.#inside += 1
     try {
       const connection = this.#free.pop() ?? (await this.#engine.connect())
       return { connection, leave: () => this.#leave(connection) }
     } catch (error) {
-      this.#inside -= 1
+      await this.#out(true)
       throw error
     }
   }
@@ -89,8 +118,12 @@ class Room {
 
   async #leave(connection: Connection): Promise<void> {
     this.#free.push(connection)
+    await this.#out(connection.failed)
+  }
+
+  async #out(failed: boolean): Promise<void> {
     this.#inside -= 1
-    this.#failed ||= connection.failed
+    this.#failed ||= failed
     if (this.#failed && this.#inside === 0) await this.close()
   }
 }

@@ -2,7 +2,7 @@
  * What the house keeps to: who may import whom, no circles, no exports that nobody asks for, headers that say what a file
  * promises, and pages that are made from tables.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { PERIOD_RULES } from '../../lib/ha/index.ts'
@@ -92,6 +92,21 @@ const HA_ROOMS: Readonly<Record<string, readonly string[]>> = {
   keeper: ['check', 'directory', 'fence', 'rules', 'world', 'words'],
   member: ['check', 'directory', 'fence', 'rules', 'world', 'words'],
 }
+
+t.test('the page uses nothing of Node, whose types its own types bring with them', (t) => {
+  const page = join(HOME, 'lib/web/page')
+  const scripts = readdirSync(page).filter((name) => name.endsWith('.js'))
+  t.ok(scripts.length > 10)
+  for (const name of scripts) {
+    const code = withoutComments(readFileSync(join(page, name), 'utf8'))
+    t.notMatch(
+      code,
+      /\b(process|Buffer|global|require|setImmediate|__dirname)\b[.(]|['"]node:/,
+      name,
+    )
+  }
+  t.end()
+})
 
 t.test('who may import whom', async (t) => {
   for (const { from, to, kind } of house.edges) {

@@ -6,6 +6,7 @@ import { systemClock } from '../../../lib/base/time.ts'
 import type { EngineConnection } from '../../../lib/worker/duckdb.ts'
 import { Engines, shareOf } from '../../../lib/worker/engines.ts'
 import { NOTHING } from '../../../lib/worker/reach.ts'
+import { SlowDisk } from '../../../lib/worker/slow-disk.ts'
 import { StatementReader } from '../../../lib/worker/statement-reader.ts'
 import { testdirOf } from '../../support/testdir.ts'
 
@@ -177,6 +178,54 @@ t.test('a spill directory that somebody has removed is made again', async (t) =>
   const other = await engines.connect({ files: ['/x'], directories: [] })
   t.same(await other.rows('SELECT 1'), [[1]], 'who needs no disk does not ask for it')
   await other.close()
+})
+
+t.test('a reader that could not be opened, or entered, is opened anew', async (t) => {
+  const trouble = ['make', 'connect', '']
+  const closed: string[] = []
+  const reader = new StatementReader(async () => {
+    const now = trouble.shift()
+    if (now === 'make') throw new Error('no memory to make it')
+    return {
+      connect: async () => {
+        if (now === 'connect') throw new Error('no memory to enter it')
+        return { failed: false, rows: async () => [['read']], close: async () => {} }
+      },
+      close: async () => void closed.push(String(now)),
+    }
+  })
+  await t.rejects(reader.serialized('a'), { message: 'no memory to make it' })
+  await t.rejects(reader.serialized('a'), { message: 'no memory to enter it' })
+  t.same(closed, ['connect'])
+  t.equal(await reader.serialized('a'), 'read')
+  await reader.close()
+})
+
+t.test('a disk that hangs keeps one thread, and nobody waits for it twice', async (t) => {
+  const disk = new SlowDisk(systemClock, 20)
+  // The clock's timers hold nothing up by themselves.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => clearInterval(alive))
+  const begun: string[] = []
+  let end = (): void => {}
+  const hangs = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  await disk.call(async () => {
+    begun.push('first')
+    await hangs
+  })
+  t.ok(disk.hangs)
+  await Promise.all(['a', 'b'].map((name) => disk.call(async () => begun.push(name))))
+  t.same(begun, ['first'])
+  end()
+  await disk.call(async () => {
+    begun.push('last')
+    throw new Error('no room')
+  })
+  while (disk.hangs) await new Promise((resolve) => setTimeout(resolve, 1))
+  await disk.call(async () => begun.push('end'))
+  t.same(begun, ['first', 'a', 'b', 'last', 'end'])
 })
 
 t.test('options that the engine refuses', async (t) => {
