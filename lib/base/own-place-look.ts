@@ -5,7 +5,7 @@
  * A link is looked at as well as what it leads to: whoever made the link decides where it leads.
  */
 import { lstatSync, type Stats, statSync } from 'node:fs'
-import { OwnPlaceError, objectionTo, type Place } from './own-place.ts'
+import { OwnPlaceError, objectionTo, type Place, type Trust } from './own-place.ts'
 
 /** What the name itself is, and, of a link, what it leads to. Throws the system's error; none where nothing is there. */
 function placesAt(what: string, path: string): Place[] {
@@ -26,11 +26,9 @@ const FORMAT = 0o170_000
 const LINK = 0o120_000
 const DIRECTORY = 0o040_000
 
-/**
- * Throws OwnPlaceError, or the system's error. What is not there is no danger. `also`: further users who may own it.
- */
-export function requireOwn(what: string, path: string, also: readonly number[] = []): void {
-  const trust = { uid: ownUid(), also }
+/** Throws OwnPlaceError, or the system's error. What is not there is no danger. */
+export function requireOwn(what: string, path: string, more: Omit<Trust, 'uid'> = {}): void {
+  const trust = { ...more, uid: ownUid() }
   for (const place of placesAt(what, path)) {
     const objection = objectionTo(place, trust)
     if (objection !== null) throw new OwnPlaceError(objection)

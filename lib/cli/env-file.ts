@@ -86,7 +86,7 @@ export function withEnvFile(
   const file = join(confDir, 'tajo-env.sh')
   if (!existsSync(file) || saysNothing(file)) return env
   // Whoever only asks or runs SQL trusts the user of the cluster that he has named.
-  const trusted = isDaemon ? [] : [statSync(confDir).uid]
+  const trusted = isDaemon ? {} : { also: [statSync(confDir).uid] }
   requireOwn('TAJO_CONF_DIR', confDir, trusted)
   requireOwn('tajo-env.sh', file, trusted)
   const script = '. "$1" >&2 || exit; exec env -0'

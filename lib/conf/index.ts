@@ -26,6 +26,7 @@ export {
   buildConfiguration,
   loadConfiguration,
   readSiteFiles,
+  SITE_FILES,
   type Surroundings,
   surroundingsOf,
 } from './load.ts'

@@ -20,6 +20,8 @@ import { type Property, parseConfigurationXml } from './xml.ts'
 
 const TAJO_SITE = 'tajo-site.xml'
 const CATALOG_SITE = 'catalog-site.xml'
+/** What a configuration directory is read from, beside its lists of hosts. */
+export const SITE_FILES: readonly string[] = [TAJO_SITE, CATALOG_SITE]
 
 export interface Surroundings {
   /** For `${env.X}`. */

@@ -7,6 +7,7 @@
  * reported once; when it is mended that is told too. No event comes for what another host changes on a network file
  * system, nor when the directory itself is exchanged: `check()` looks at once, for SIGHUP.
  */
+import { OwnPlaceError } from '../base/own-place.ts'
 import type { Configuration } from './configuration.ts'
 import { formatValue } from './configuration.ts'
 import { ConfError } from './error.ts'
@@ -46,6 +47,8 @@ interface ReloadOptions {
   readonly masters: HostList
   readonly surroundings: Surroundings
   readonly onEvent: (event: ReloadEvent) => void
+  /** Throws where what the files say may not be taken from them. */
+  readonly judge?: (inFiles: Configuration) => void
   /** How long the directory must be quiet after an event; 200 ms when left out. */
   readonly settleMs?: number
 }
@@ -139,6 +142,7 @@ class ReloadState {
       const { confDir } = this.#running
       const files = await readSiteFiles(confDir)
       const inFiles = buildConfiguration(files, this.#options.surroundings)
+      this.#options.judge?.(inFiles)
       const masters = await readMasters(
         confDir,
         inFiles.get('tajo.master.umbilical-rpc.address').port,
@@ -181,10 +185,11 @@ class ReloadState {
 }
 
 /** A daemon must not die of a file that it was only to look at again. */
-const unexpected = (thrown: unknown): ConfError =>
-  new ConfError(`the configuration can't be read again: ${(thrown as Error).message}`, {
-    cause: thrown,
-  })
+function unexpected(thrown: unknown): ConfError {
+  const { message } = thrown as Error
+  if (thrown instanceof OwnPlaceError) return new ConfError(message, { cause: thrown })
+  return new ConfError(`the configuration can't be read again: ${message}`, { cause: thrown })
+}
 
 const namesOf = (list: HostList): string => list.entries.map(({ name }) => name).join('\n')
 

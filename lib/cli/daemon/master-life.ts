@@ -55,6 +55,7 @@ import {
   requireNoOtherCatalog,
   type Start,
 } from './other-catalogs.ts'
+import { requireOwnFencing } from './own-conf.ts'
 import { queryOptionsOf } from './query-options.ts'
 import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
 import { ownSecret, SingleFiles } from './single-files.ts'
@@ -133,6 +134,7 @@ export class MasterLife implements DaemonLife {
       running: plan.conf,
       masters: plan.masters,
       surroundings: plan.surroundings,
+      judge: requireOwnFencing,
       onEvent: (event) => onConfChange(event, { log, apply: (now) => this.#apply(now) }),
     })
   }

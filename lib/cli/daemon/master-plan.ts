@@ -5,7 +5,6 @@
 import { hostname } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
-import { requireOwn } from '../../base/own-place-look.ts'
 import { checkCatalogUri } from '../../catalog/index.ts'
 import {
   type Addresses,
@@ -28,6 +27,7 @@ import type { CommandContext } from '../arguments.ts'
 import { timingOf } from '../timing.ts'
 import { withoutCredentials } from './configured-store.ts'
 import { requireRootdir } from './default-rootdir.ts'
+import { FENCING, requireOwnFencing } from './own-conf.ts'
 
 export interface MasterPlan {
   readonly conf: Configuration
@@ -53,7 +53,7 @@ export interface HaPlan {
   readonly unprovenMount: 'refuse' | 'warn'
 }
 
-/** Throws ConfError, or HaError BAD_TIMING, for what is wrong in the configuration. */
+/** Throws ConfError, HaError BAD_TIMING or OwnPlaceError for what is wrong in the configuration, or with its files. */
 export async function planMaster(
   { confDir, home, env }: CommandContext,
   facts: HostFacts,
@@ -69,7 +69,7 @@ export async function planMaster(
     ? await planHa(conf, { masters, facts, address: addresses.umbilical })
     : null
   requireCatalogUri(conf)
-  requireOwnScripts(conf)
+  requireOwnFencing(conf)
   const daemon = `tajo-${identOf(env, surroundings)}-master${suffix}`
   const pidDir = directoryOf(env.TAJO_PID_DIR, home, 'run')
   const logDir = directoryOf(env.TAJO_LOG_DIR, home, 'logs')
@@ -145,18 +145,6 @@ function requireCatalogUri(conf: Configuration): void {
     throw new ConfError(`${where}${messageOf(error)}`)
   }
 }
-
-/** Throws OwnPlaceError where another user may write a script of the configuration directory that fencing executes. */
-function requireOwnScripts(conf: Configuration): void {
-  for (const method of conf.get(FENCING)) {
-    const program = /^shell\(\s*([^\s)]+)/.exec(method)?.[1] ?? ''
-    if (!program.startsWith(`${conf.confDir}/`)) continue
-    requireOwn('TAJO_CONF_DIR', conf.confDir)
-    requireOwn(FENCING, program)
-  }
-}
-
-const FENCING = 'tajo.master.ha.fencing.methods'
 
 export const identOf = (env: NodeJS.ProcessEnv, { userName }: Surroundings): string =>
   env.TAJO_IDENT_STRING || env.USER || userName

@@ -7,8 +7,10 @@
  *     ssh-option  WORD            one of TAJO_SSH_OPTS, in their order
  *     rootdir     PATH            tajo.rootdir: whose daemons these are
  *
- * Warnings and errors go to stderr; exit code 1 when the configuration can't be used.
+ * Warnings and errors go to stderr; exit code 1 when the configuration can't be used, or names other hosts in files that
+ * another user may write.
  */
+import { requireOwnConf } from '../daemon/own-conf.ts'
 import { splitShellWords } from '../env-file.ts'
 import { describeError } from '../exit.ts'
 import { planCluster } from './cluster-plan.ts'
@@ -28,7 +30,12 @@ function sshOptions(env: NodeJS.ProcessEnv): string[] {
 }
 
 try {
-  const plan = await planCluster(process.env.TAJO_CONF_DIR ?? 'conf', process.env)
+  const confDir = process.env.TAJO_CONF_DIR ?? 'conf'
+  const plan = await planCluster(confDir, process.env)
+  // Whoever may write these names the hosts that this user logs in to, and what he runs there.
+  if ([...plan.masters, ...plan.workers].some(({ sshHost }) => sshHost !== null)) {
+    requireOwnConf(confDir, ['masters', 'workers'])
+  }
   for (const warning of plan.warnings) process.stderr.write(`warning: ${warning}\n`)
   const lines = [
     ...plan.masters.map(({ name, sshHost }) => ['master', name, sshHost ?? '-']),

@@ -1,6 +1,6 @@
 /** From configuration files and environment to what a master is started with. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -16,11 +16,20 @@ interface Given {
   readonly env?: NodeJS.ProcessEnv
   /** Mode of a script `conf/fence.sh` that fences. */
   readonly fenceMode?: number
+  readonly confMode?: number
+  readonly siteMode?: number
 }
 
 function plan(
   t: Test,
-  { site = {}, masters = 'localhost\n', env = {}, fenceMode }: Given,
+  {
+    site = {},
+    masters = 'localhost\n',
+    env = {},
+    fenceMode,
+    confMode = 0o755,
+    siteMode = 0o644,
+  }: Given,
 ): Promise<MasterPlan> {
   const home = t.testdir({})
   const confDir = join(home, 'conf')
@@ -39,7 +48,9 @@ function plan(
     join(confDir, 'tajo-site.xml'),
     `<configuration>${properties.join('')}</configuration>`,
   )
+  chmodSync(join(confDir, 'tajo-site.xml'), siteMode)
   writeFileSync(join(confDir, 'masters'), masters)
+  chmodSync(confDir, confMode)
   const context = { args: [], options: {}, json: false, confDir, home, env, output: standardOutput }
   const facts = {
     hostname: 'here',
@@ -195,11 +206,39 @@ t.test('changes of the files are told in words', (t) => {
   t.end()
 })
 
-t.test('a script of conf that fences is executed, so nobody else may write it', async (t) => {
+t.test('what names commands, and the commands that it names, nobody else may write', async (t) => {
   t.match(await plan(t, { site: HA, fenceMode: 0o755 }), { ha: { fencing: [/fence\.sh now/] } })
   await t.rejects(plan(t, { site: HA, fenceMode: 0o775 }), {
     code: 'UNSAFE',
     message:
       /^tajo\.master\.ha\.fencing\.methods \S+\/conf\/fence\.sh is not .*chmod go-w \S+\/fence\.sh$/,
   })
+  const elsewhere = mkdtempSync(join(tmpdir(), 'tajo-fence-'))
+  t.teardown(() => rmSync(elsewhere, { recursive: true }))
+  const script = join(elsewhere, 'own', 'fence.sh')
+  mkdirSync(join(elsewhere, 'own'))
+  writeFileSync(script, '')
+  const by = (method: string) => plan(t, { site: { ...HA, [FENCING]: method } })
+  const spellings = [
+    `shell(/bin/sh ${script})`,
+    `shell(${elsewhere}/./own/../own/fence.sh now)`,
+    `shell(/usr/bin/env WITH=${script} /bin/true 2>/dev/null)`,
+    `sshfence\nshell(/bin/sh -c "${script}")`,
+  ]
+  for (const method of spellings) {
+    t.ok((await by(method)).ha, method)
+    chmodSync(script, 0o757)
+    await t.rejects(by(method), { code: 'UNSAFE', message: /own\/fence\.sh is not this user's/ })
+    chmodSync(script, 0o755)
+    chmodSync(join(elsewhere, 'own'), 0o777)
+    await t.rejects(by(method), { message: /\/own is not this user's alone \(mode 0777/ }, method)
+    chmodSync(join(elsewhere, 'own'), 0o755)
+  }
+  const open = { confMode: 0o777, siteMode: 0o666 }
+  t.ok((await plan(t, { site: HA, ...open })).ha, 'no command, no danger')
+  const site = { ...HA, [FENCING]: 'sshfence' }
+  const dir = /^TAJO_CONF_DIR \S+\/conf is not .*Mend it: chmod go-w \S+\/conf$/
+  await t.rejects(plan(t, { site, confMode: 0o777 }), { code: 'UNSAFE', message: dir })
+  const file = /^tajo-site\.xml \S+\/tajo-site\.xml is not .*chmod go-w \S+\/tajo-site\.xml$/
+  await t.rejects(plan(t, { site, siteMode: 0o666 }), { code: 'UNSAFE', message: file })
 })

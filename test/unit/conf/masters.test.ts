@@ -2,6 +2,7 @@
 import { mkdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { OwnPlaceError } from '../../../lib/base/own-place.ts'
 import {
   buildConfiguration,
   ConfError,
@@ -367,7 +368,11 @@ t.test('workers that are wrong or get in the way of another daemon', async (t) =
 })
 
 /** A directory with a running watch, and its events one by one. */
-async function running(t: Test, values: Readonly<Record<string, string>>) {
+async function running(
+  t: Test,
+  values: Readonly<Record<string, string>>,
+  judge: (inFiles: Configuration) => void = () => {},
+) {
   const confDir = join(t.testdir({}), 'conf')
   mkdirSync(confDir)
   writeFileSync(join(confDir, 'tajo-site.xml'), site(values))
@@ -379,6 +384,7 @@ async function running(t: Test, values: Readonly<Record<string, string>>) {
     masters: await readMasters(confDir),
     surroundings: SURROUNDINGS,
     settleMs: 20,
+    judge,
     onEvent: (event) => {
       const next = waiting.shift()
       if (next === undefined) events.push(event)
@@ -466,6 +472,17 @@ t.test('a broken file keeps what is in force and is told once', async (t) => {
   t.match((await nextOf('refused', next)).error.message, /masters does not exist/)
   put('masters', 'localhost\nlocalhost:27001\n')
   t.equal((await nextOf('changed', next)).masters.entries.length, 2)
+})
+
+t.test('what may not be taken from the files keeps what is in force as well', async (t) => {
+  const judge = (inFiles: Configuration): void => {
+    if (inFiles.get('tajo.log.level') === 'debug') throw new OwnPlaceError('written by a stranger')
+  }
+  const { put, next } = await running(t, { 'tajo.log.level': 'info' }, judge)
+  put('tajo-site.xml', site({ 'tajo.log.level': 'debug' }))
+  t.equal((await nextOf('refused', next)).error.message, 'written by a stranger')
+  put('tajo-site.xml', site({ 'tajo.log.level': 'warn' }))
+  t.match((await nextOf('changed', next)).reloaded, [{ from: 'info', to: 'warn' }])
 })
 
 t.test('a file replaced by renaming, twice, and a secret', async (t) => {
