@@ -41,6 +41,16 @@ async function world(t: Test, more: Readonly<Record<string, string>> = {}) {
   return { ...host, env: join(conf, 'tajo-env.sh'), victim, run, logs, daemon }
 }
 
+/** The same with a tajo-env.sh that says nothing, as a clone has it. */
+async function bareWorld(t: Test) {
+  const w = await world(t)
+  writeFileSync(w.env, '# nothing\n')
+  const env = { TAJO_PID_DIR: w.run, TAJO_LOG_DIR: w.logs, TAJO_IDENT_STRING: 'test' }
+  const script: Machine['script'] = (path, args = []) => w.script(path, args, { env })
+  t.teardown(() => script(STOP))
+  return { ...w, script, daemon: (verb: string) => script(DAEMON, [verb, 'master']) }
+}
+
 /** Refused with one sentence, whose command mends it. */
 async function mustRefuse(t: Test, ran: Ran, what: string, facts: RegExp): Promise<void> {
   t.not(ran.code, 0, ran.stdout)
@@ -98,6 +108,53 @@ t.test('tajo-env.sh that he may write, or replace, is not executed', async (t) =
   chmodSync(env, 0o666)
   const asked = await tajo('getconf', 'tajo.rootdir')
   t.match(asked, { code: 0, stdout: `${dir}/root` })
+})
+
+t.test('a command that he wrote into conf is not run', async (t) => {
+  if (!hasParts(t, 'netns', 'users')) return
+  const w = await bareWorld(t)
+  const { dir, conf, daemon, logs } = w
+  const site = join(conf, 'tajo-site.xml')
+  const proof = join(dir, 'proof')
+  const text = readFileSync(site, 'utf8')
+  chmodSync(conf, 0o777)
+  chmodSync(site, 0o666)
+  t.match(await daemon('start'), { code: 0 }, 'as a clone has it where the umask keeps nothing')
+  const methods = `<name>tajo.master.ha.fencing.methods</name><value>shell(/usr/bin/touch ${proof})</value>`
+  const his = text.replace('</configuration>', `<property>${methods}</property></configuration>`)
+  t.equal((await runAsOther('printf %s "$1" >"$2"', [his, site])).code, 0, 'he writes')
+  const log = join(logs, 'tajo-test-master-alone.log')
+  const refused = `is not taken over: TAJO_CONF_DIR ${conf} is not this user's alone (mode 0777`
+  await until('the running master says so', () => readFileSync(log, 'utf8').includes(refused))
+  t.match(await daemon('stop'), { code: 0 })
+  await mustRefuse(t, await daemon('start'), 'TAJO_CONF_DIR', /mode 0777/)
+  await mustRefuse(t, await daemon('start'), `tajo-site.xml ${site}`, /mode 0666/)
+  t.notOk(existsSync(proof))
+  // Closed by the commands that were named: what stands there is the operator's to judge.
+  writeFileSync(site, text)
+  await mustStart(w, t)
+})
+
+t.test('a host that he wrote into conf is not logged in to', async (t) => {
+  if (!hasParts(t, 'netns', 'users')) return
+  const w = await bareWorld(t)
+  const { conf, daemon } = w
+  const masters = join(conf, 'masters')
+  chmodSync(masters, 0o666)
+  t.equal((await w.script(START)).code, 0, 'this host alone')
+  t.equal((await runAsOther('echo 192.0.2.1 >>"$1"', [masters])).code, 0)
+  const stopped = await w.script(STOP)
+  t.equal(stopped.code, 1)
+  t.match(stopped.stderr, `masters ${masters} is not this user's alone (mode 0666, owner uid 0`)
+  t.match(stopped.stderr, 'only what runs on this host is stopped')
+  t.match(await daemon('status'), { code: 3 })
+  const started = await w.script(START)
+  t.equal(started.code, 1)
+  t.match(started.stderr, `Mend it: chmod go-w ${masters}`)
+  t.match(await daemon('status'), { code: 3 }, 'nothing is started')
+  chmodSync(masters, 0o644)
+  chmodSync(conf, 0o777)
+  t.match((await w.script(START)).stderr, `TAJO_CONF_DIR ${conf} is not this user's alone`)
 })
 
 t.test('no link that he planted is written through', async (t) => {
@@ -204,6 +261,24 @@ t.test('a directory of the cluster that is not its user’s alone', async (t) =>
   chmodSync(root, 0o777)
   await mustRefuse(t, await daemon('start', 'worker'), 'tajo.rootdir', /mode 0777/)
   await mustStart(w, t)
+})
+
+t.test('a worker does not join a cluster that he made where others may add names', async (t) => {
+  if (!hasParts(t, 'netns', 'users')) return
+  const w = await world(t)
+  const { dir, daemon, logs } = w
+  const root = join(dir, 'root')
+  chmodSync(root, 0o1777)
+  t.match(await daemon('start', 'worker'), { code: 0 }, 'it waits for a master')
+  const id = '11111111-2222-3333-4444-555555555555'
+  const plant = 'mkdir -p -m 755 "$1" && echo "$2" >"$1/single-cluster"'
+  t.equal((await runAsOther(plant, [join(root, 'system/ha'), id])).code, 0, 'he makes one')
+  const log = join(logs, 'tajo-test-worker-alone.log')
+  const refused = `tajo.rootdir ${root}/system is not this user's alone`
+  await until('the worker says so', () => readFileSync(log, 'utf8').includes(refused))
+  await mustRun(['rm', '-r', join(root, 'system')])
+  t.match(await daemon('start'), { code: 0 })
+  await until('it joins', () => readFileSync(log, 'utf8').includes('"event":"master-followed"'))
 })
 
 /** All below a directory that is not as it should be, by what it should be. */

@@ -1,5 +1,5 @@
 /**
- * The HA directory before a master joins: where it may lie, whose it may be, and that it is there. All of it within a
+ * The HA directory before a master joins: where it may lie, whose it may be, and that it is there. Each step has a
  * deadline, since its mount may hang.
  */
 import { messageOf } from '../../base/failures.ts'
@@ -18,6 +18,8 @@ import { requireOwnStorage } from './own-storage.ts'
 const DIRECTORY_MS = 10_000
 /** All that masters have left there. */
 const WHOLE_DEPTH = Number.POSITIVE_INFINITY
+/** `system` and `ha` in it. */
+const MADE_DEPTH = 1
 
 /**
  * Makes it for its user alone: the secret is there. Rejects with OtherCatalogError, with OwnPlaceError where others could
@@ -29,15 +31,15 @@ export async function makeHaDirectory(directory: string, start: Start, log: Log)
       `its file system has not answered within ${DIRECTORY_MS / 1000} s: its mount hangs, or the file server is away`,
     )
   }
-  const make = async (): Promise<void> => {
-    await makeDefaultRootdir(start)
-    for (const told of await requireOwnStorage(start.conf, WHOLE_DEPTH)) {
+  const timely = <T>(work: Promise<T>): Promise<T> => within(waitingClock, DIRECTORY_MS, work, late)
+  try {
+    await timely(makeDefaultRootdir(start))
+    for (const told of await timely(requireOwnStorage(start.conf, WHOLE_DEPTH))) {
       log('warn', told, { event: 'rootdir-mode' })
     }
-    await makeDirs(directory, 0o700)
-  }
-  try {
-    await within(waitingClock, DIRECTORY_MS, make(), late)
+    await timely(makeDirs(directory, 0o700))
+    // Where others add names (a sticky bit), they may have been faster; what they would have to say was told above.
+    await timely(requireOwnStorage(start.conf, MADE_DEPTH))
   } catch (error) {
     if (error instanceof OtherCatalogError || error instanceof OwnPlaceError) throw error
     const text = `can't make the HA directory ${directory} (tajo.rootdir): ${messageOf(error)}`

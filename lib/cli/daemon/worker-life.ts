@@ -1,6 +1,6 @@
 /** One worker's life in its process: joins configuration, daemon and worker, which don't know each other. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
@@ -17,6 +17,7 @@ import type { DaemonLife } from './daemon-command.ts'
 import { makeDefaultRootdir } from './default-rootdir.ts'
 import { lookAtDirectory } from './directory.ts'
 import { OtherCatalogError } from './other-catalogs.ts'
+import { orNull } from './own-shown.ts'
 import { requireOwnSpill, requireOwnStorage } from './own-storage.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
 
@@ -52,6 +53,9 @@ export class WorkerLife implements DaemonLife {
   readonly #log: DaemonLog
   #worker: Worker | null = null
   #spill: string | null = null
+  /** The HA directory was there and this user's alone: nobody else can have put another one in its place since. */
+  #isJudged = false
+  readonly #told = new Set<string>()
 
   constructor(plan: WorkerPlan, version: string, log: DaemonLog) {
     this.#plan = plan
@@ -87,9 +91,7 @@ export class WorkerLife implements DaemonLife {
     try {
       const start = { conf, home: env.TAJO_HOME ?? '', userName }
       await makeDefaultRootdir(start)
-      for (const warning of await requireOwnStorage(conf, READ_DEPTH)) {
-        this.#log.log('warn', warning, { event: 'rootdir-mode' })
-      }
+      await this.#requireOwn()
       for (const location of spillLocations) {
         await makeDirs(location, 0o700)
         await requireOwnSpill(location)
@@ -103,6 +105,23 @@ export class WorkerLife implements DaemonLife {
       const text = `can't make the spill directory (tajo.worker.tmpdir.locations): ${messageOf(error)}`
       throw new Error(text, { cause: error })
     }
+  }
+
+  /** Rejects with OwnPlaceError, or the system's error. What isn't there yet is judged once it is to be read. */
+  async #requireOwn(): Promise<void> {
+    const { haDirectory, conf } = this.#plan
+    const isThere = (await orNull(lstat(haDirectory))) !== null
+    for (const warning of await requireOwnStorage(conf, READ_DEPTH)) {
+      if (!this.#told.has(warning)) this.#log.log('warn', warning, { event: 'rootdir-mode' })
+      this.#told.add(warning)
+    }
+    this.#isJudged = isThere
+  }
+
+  /** What a read of the HA directory gives; `otherwise` while there is none that was judged. */
+  async #fromOwn<T>(read: (haDirectory: string) => Promise<T>, otherwise: T): Promise<T> {
+    if (!this.#isJudged) await this.#requireOwn()
+    return this.#isJudged ? read(this.#plan.haDirectory) : otherwise
   }
 
   async #options(spillDirectory: string): Promise<WorkerOptions> {
@@ -131,7 +150,7 @@ export class WorkerLife implements DaemonLife {
       masters: plan.trackers,
       readMasters: plan.readTrackers,
       readMembers: async () =>
-        (await readMembers(plan.haDirectory)).map(({ resourceTracker: tracker, catalog }) => ({
+        (await this.#fromOwn(readMembers, [])).map(({ resourceTracker: tracker, catalog }) => ({
           tracker,
           catalog,
         })),
@@ -146,7 +165,7 @@ export class WorkerLife implements DaemonLife {
       ),
       closed: [await realDirectory(plan.systemDirectory, 'tajo.rootdir')],
       types: { toDuckDb, fromDuckDb },
-      readMembership: () => membershipOf(plan.haDirectory),
+      readMembership: () => this.#fromOwn(membershipOf, null),
       term: 0,
       oomKills,
       storage: {

@@ -2,16 +2,22 @@
 import {
   chmodSync,
   chownSync,
+  existsSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { waitingClock } from '../../../lib/base/time.ts'
+import { makeHaDirectory } from '../../../lib/cli/daemon/ha-directory.ts'
 import { requireOwnSpill, requireOwnStorage } from '../../../lib/cli/daemon/own-storage.ts'
 import { loadConfiguration } from '../../../lib/conf/index.ts'
 import { mountHangFs } from '../../support/hangfs.ts'
@@ -41,7 +47,7 @@ function world(t: Test, rootAt?: string) {
       (told) => told.join('\n'),
       (error: Error & { code?: string }) => `${error.code}: ${error.message}`,
     )
-  return { dir, root, at, judge }
+  return { dir, root, at, judge, confOf }
 }
 
 const modeOf = (path: string): number => statSync(path).mode & 0o7777
@@ -149,4 +155,90 @@ t.test('a mount that shows this user as another one, with one mode for all', asy
       t.notOk(readdirSync(path).some((name) => name.startsWith('.whose')))
     })
   }
+})
+
+t.test('a long history keeps nobody from starting', async (t) => {
+  const { at, confOf, judge } = world(t)
+  chmodSync(at('system/ha/active'), 0o777)
+  t.match(await judge(), 'UNSAFE')
+  let nowMs = 0
+  // Each look at the clock finds it two seconds later, as on a mount that takes its time.
+  const slow = { ...waitingClock, nowMs: () => (nowMs += 2000) }
+  const told = await requireOwnStorage(await confOf(), DEEP, slow)
+  t.match(told, [/was not looked at to its end: after 1 files and directories the start goes on/])
+  t.ok(nowMs < 10_000, 'long before a mount counts as hanging')
+})
+
+t.test('a link in place of system, or below it, is judged with what it leads to', async (t) => {
+  const { dir, at, judge } = world(t)
+  const moved = join(dir, 'moved')
+  rmSync(at('system/catalog'), { recursive: true })
+  symlinkSync(moved, at('system/catalog'))
+  symlinkSync('.', at('system/ha/loop'))
+  t.equal(await judge(), '', 'a link that leads nowhere, and one that leads back')
+  mkdirSync(join(moved, 'term'), { recursive: true, mode: 0o700 })
+  t.equal(await judge(), '', 'an operator may have moved it')
+  for (const open of [moved, join(moved, 'term')]) {
+    chmodSync(open, 0o777)
+    const said = await judge()
+    t.match(said, `UNSAFE: tajo.rootdir ${open} is not this user's alone (mode 0777`)
+    t.ok(said.endsWith(`Mend it: chmod -R go-w ${moved}`), said)
+    chmodSync(open, 0o700)
+  }
+  renameSync(at('system'), join(dir, 'all'))
+  symlinkSync(join(dir, 'all'), at('system'))
+  t.equal(await judge(), '')
+  for (const open of [join(dir, 'all'), join(dir, 'all/ha/secret')]) {
+    chmodSync(open, 0o707)
+    t.match(await judge(), `UNSAFE: tajo.rootdir ${open} is not this user's alone (mode 0707`)
+    chmodSync(open, 0o700)
+  }
+  if (!hasParts(t, 'users')) return
+  lchownSync(at('system'), OTHER_USER, OTHER_USER)
+  t.match(await judge(), `Mend it: rm ${at('system')}`)
+})
+
+t.test('a mount below a rootdir of another kind', async (t) => {
+  if (!hasParts(t, 'hangfs', 'users')) return
+  const { dir, root, at, judge } = world(t)
+  rmSync(at('system'), { recursive: true })
+  chmodSync(root, 0o1777)
+  const backing = join(dir, 'backing')
+  mkdirSync(join(backing, 'ha'), { recursive: true })
+  await mountHangFs(t, backing, { path: at('system'), options: 'uid=65534,umask=077' })
+  t.equal(statSync(at('system')).uid, OTHER_USER)
+  t.equal(await judge(), '', 'its user is shown as another one')
+  mkdirSync(at('warehouse/x'))
+  t.notOk(readdirSync(at('system')).some((name) => name.startsWith('.whose')))
+})
+
+t.test('what another user makes between the look and the making is refused', async (t) => {
+  if (!hasParts(t, 'users')) return
+  const { dir, root, at, confOf } = world(t)
+  rmSync(at('system'), { recursive: true })
+  for (const one of [dir, root]) chmodSync(one, one === root ? 0o1777 : 0o755)
+  const conf = await confOf()
+  // The warehouse's name is asked for when `system` has been looked at.
+  const meanwhile = new Proxy(conf, {
+    get: (_, name) => {
+      if (name !== 'get') return Reflect.get(conf, name).bind?.(conf) ?? Reflect.get(conf, name)
+      return (key: Parameters<typeof conf.get>[0]) => {
+        if (key === 'tajo.warehouse.directory' && !existsSync(at('system'))) plant()
+        return conf.get(key)
+      }
+    },
+  })
+  const plant = (): void => {
+    mkdirSync(at('system/ha'), { recursive: true })
+    for (const one of ['system', 'system/ha']) chownSync(at(one), OTHER_USER, OTHER_USER)
+    chmodSync(at('system'), 0o777)
+  }
+  const start = { conf: meanwhile, home: dir, userName: 'me' }
+  await t.rejects(
+    makeHaDirectory(at('system/ha'), start, () => {}),
+    {
+      code: 'UNSAFE',
+      message: /\/system is not this user's alone \(mode 0777, owner uid 65534/,
+    },
+  )
 })
