@@ -11,6 +11,7 @@
  *   kept is appended again under the same numbers. Nobody is told anything meanwhile; after `patienceMs` the callers are told
  *   UNAVAILABLE and may ask again under the same query id, while the clearing up goes on.
  */
+import { setMaxListeners } from 'node:events'
 import { messageOf } from '../base/failures.ts'
 import { inSlices, Slices } from '../base/slices.ts'
 import { Draft } from './apply.ts'
@@ -66,6 +67,8 @@ export class OpenTerm {
     this.#options = options
     this.#term = opened.term
     this.#signal = opened.signal
+    // One for each change under way; Node takes more than ten for a leak.
+    setMaxListeners(0, opened.signal)
     this.acknowledged = opened.state
     this.#sealed = opened.state
     this.#draft = Draft.of(opened.state)
