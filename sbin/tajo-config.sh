@@ -36,7 +36,7 @@ require_own() {
 }
 
 judge_own() {
-  local what=$1 path=$2 follow=${3:-} uid bits mode has noun='a directory' mend=() text
+  local what=$1 path=$2 follow=${3:-} uid bits mode has noun='a directory' mend=() text first=
   read -r uid bits < <(stat ${follow:+"$follow"} -c '%u %a' -- "$path") || fail 1 "$what $path can't be looked at"
   printf -v mode '%04d' "$bits"
   has="mode $mode, "
@@ -47,11 +47,18 @@ judge_own() {
   elif (((8#$bits & 8#1002) == 8#1002)); then
     mend=("mkdir -m 700 $(shell_word "${path%/}/tajo-$EUID"), and name that in $what")
   else
-    if ((uid != 0 && uid != EUID)); then mend+=("chown $EUID $(shell_word "$path")"); fi
-    if ((8#$bits & 8#22)); then mend+=("chmod go-w $(shell_word "$path")"); fi
+    if ((uid != 0 && uid != EUID)); then
+      mend=("chown $EUID $(shell_word "$path")")
+      if [[ -d $path ]]; then first="run this as uid $uid, whose it is, or make it this user's: "; fi
+    fi
+    if ((8#$bits & 8#22)); then
+      # Without its group's bit this user could not write into root's directory any more.
+      if [[ -d $path ]] && ((uid == 0 && EUID != 0)); then mend=("chown $EUID $(shell_word "$path")"); fi
+      mend+=("chmod go-w $(shell_word "$path")")
+    fi
   fi
   ((${#mend[@]} > 0)) || return 0
-  text=${mend[0]}
+  text=$first${mend[0]}
   if ((${#mend[@]} > 1)); then text+=" && ${mend[1]}"; fi
   fail 1 "$what $path is not this user's alone (${has}owner uid $uid; this runs as uid $EUID): whoever else may write there can put his own commands, links and data in place of the cluster's. Allowed is $noun of uid $EUID or root that nobody else may write. Mend it: $text"
 }

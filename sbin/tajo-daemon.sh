@@ -34,22 +34,45 @@ name_daemon() {
   if ((port != DEFAULT_PORT[$role])); then daemon=$role-$port; fi
 }
 
-# is_own PID: whether it is a process of this user's. One of another user's is never taken for the daemon: whoever planted
-# a pid file would have it stopped.
-is_own() {
+# uid_of PID: whose process it is; nothing where there is none.
+uid_of() {
   local name uid
   while read -r name uid _; do
-    if [[ $name == Uid: ]]; then [[ $uid == "$UID" ]] && return 0 || return 1; fi
-  done 2>/dev/null <"/proc/$1/status"
-  return 1
+    if [[ $name == Uid: ]]; then printf '%s' "$uid"; fi
+  done 2>/dev/null <"/proc/$1/status" || true
+}
+
+# is_own PID: whether it is a process of this user's. One of another user's is never taken for the daemon: whoever planted
+# a pid file would have it stopped.
+is_own() { [[ $(uid_of "$1") == "$UID" ]]; }
+
+# is_of_another PID: whether the pid file is about a living daemon of another user, in a directory of his own. In this
+# user's or root's he has planted it.
+is_of_another() {
+  local uid
+  [[ $1 =~ ^[1-9][0-9]*$ ]] || return 1
+  uid=$(uid_of "$1")
+  [[ -n $uid && $uid != "$UID" && $(stat -L -c %u -- "$TAJO_PID_DIR" 2>/dev/null) == "$uid" ]] && holds_pid_file "$1"
+}
+
+# user_of PID: his name, and his number.
+user_of() {
+  local uid
+  uid=$(uid_of "$1")
+  printf '%s (uid %s)' "$(id -nu -- "$uid" 2>/dev/null || printf '%s' "$uid")" "$uid"
 }
 
 # is_daemon PID: whether that process is the one that the pid file is about, and no later one with its number: a daemon
 # keeps its pid file open as long as it lives. What one of this user's has open may not be seen: it counts as one.
 is_daemon() {
-  local pid=$1 file
+  local pid=$1
   [[ $pid =~ ^[1-9][0-9]*$ && -d /proc/$pid ]] || return 1
-  is_own "$pid" || return 1
+  is_own "$pid" && holds_pid_file "$pid"
+}
+
+# holds_pid_file PID: whether it has the pid file open, or that may not be seen.
+holds_pid_file() {
+  local pid=$1 file
   [[ -r /proc/$pid/fd ]] || return 0
   file=$(readlink -f -- "$TAJO_PID_FILE")
   # Files are closed meanwhile, so readlink may fail for one; `grep -q` would end it early and fail the pipe.
@@ -182,6 +205,7 @@ start() {
     say "$daemon runs already as process $pid$removed"
     return 0
   fi
+  refuse_of_another start
   need_node
   is_built || fail 1 "not built yet: run 'npm ci' in $TAJO_HOME"
   make_directory TAJO_LOG_DIR "$TAJO_LOG_DIR"
@@ -219,8 +243,22 @@ show_end() {
   fail 1 "$daemon failed to start (exit code $1): ${lines##*$'\n'}${lines:+ }(more in $more)"
 }
 
+# refuse_of_another VERB: ends the script where the daemon is another user's.
+refuse_of_another() {
+  if is_of_another "$pid"; then fail 1 "$daemon, process $pid, is of user $(user_of "$pid"): $1 it as that user"; fi
+}
+
+# What lies in a directory of another user's may not be seen: nobody can say then that nothing runs.
+require_sight() {
+  if [[ -d $TAJO_PID_DIR && ! -x $TAJO_PID_DIR ]]; then
+    fail 1 "whether $daemon runs can't be seen: TAJO_PID_DIR $TAJO_PID_DIR is closed to $(id -un) (uid $UID); ask as user $(stat -L -c '%U (uid %u)' -- "$TAJO_PID_DIR")"
+  fi
+}
+
 stop() {
+  require_sight
   find_daemon
+  refuse_of_another stop
   if ! is_daemon "$pid"; then
     if [[ -n $pid ]]; then rm -f -- "$TAJO_PID_FILE" "$rootdir_file"; fi
     say "no $daemon to stop${pid:+: process $pid of the pid file is gone}"
@@ -250,9 +288,12 @@ ends_within() {
 }
 
 status() {
+  require_sight
   find_daemon
   if is_daemon "$pid"; then
     say "$daemon runs as process $pid$removed"
+  elif is_of_another "$pid"; then
+    say "$daemon runs as process $pid of user $(user_of "$pid")"
   elif [[ -e $TAJO_PID_FILE ]]; then
     say "$daemon is dead, though its pid file exists: $TAJO_PID_FILE"
     return 1

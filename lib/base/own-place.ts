@@ -69,10 +69,11 @@ export function objectionTo(place: Place, trust: Trust): string | null {
 }
 
 function commandFor(
-  { what, path, kind, mode }: Place,
+  place: Place,
   { uid, tree }: Trust,
   { isOthers, isOpen }: { readonly isOthers: boolean; readonly isOpen: boolean },
 ): string {
+  const { what, path, kind, mode } = place
   if (kind === 'link') return `rm ${shellWord(path)}`
   // Made for everybody, as /tmp is: it stays as it is.
   if (isOpen && (mode & STICKY) !== 0 && (mode & FOR_ALL) !== 0) {
@@ -81,11 +82,16 @@ function commandFor(
   }
   const at = `${tree === undefined ? '' : '-R '}`
   const word = shellWord(tree ?? path)
+  // Without its group's bit this user could not write into root's directory any more.
+  const isLost = isOpen && kind === 'directory' && place.uid === ROOT && uid !== ROOT
   const commands = [
-    ...(isOthers ? [`chown ${at}${uid} ${word}`] : []),
+    ...(isOthers || isLost ? [`chown ${at}${uid} ${word}`] : []),
     ...(isOpen ? [`chmod ${at}go-w ${word}`] : []),
   ]
-  return commands.join(' && ')
+  const command = commands.join(' && ')
+  // All that is in it would be the wrong user's, most often root's, who only forgot whose cluster it is.
+  if (!isOthers || kind !== 'directory' || tree !== undefined) return command
+  return `run this as uid ${place.uid}, whose it is, or make it this user's: ${command}`
 }
 
 /** As chmod takes it, with four digits. */

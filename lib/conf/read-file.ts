@@ -44,8 +44,11 @@ const FOR_OTHERS = 0o004
 function toClose(file: string, { uid, mode }: Stats): string | null {
   if ((mode & FOR_OTHERS) === 0) return null
   const word = shellWord(file)
-  if (uid === ownUid()) return `chmod 600 ${word}`
-  return `chgrp ${process.getgid?.() ?? 0} ${word} && chmod 640 ${word}`
+  if (uid !== ownUid()) return `chgrp ${process.getgid?.() ?? 0} ${word} && chmod 640 ${word}`
+  // Root asks for others as well, and they have to go on reading it.
+  const first =
+    uid === 0 ? ' (a cluster that runs as another user needs it first: chown it to him)' : ''
+  return `chmod 600 ${word}${first}`
 }
 
 const tooLarge = (file: string, bytes: number): ConfError =>

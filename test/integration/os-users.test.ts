@@ -58,7 +58,7 @@ async function mustRefuse(t: Test, ran: Ran, what: string, facts: RegExp): Promi
   t.match(told, what)
   t.match(told, facts)
   t.match(told, 'Allowed is ')
-  const command = /Mend it: ((?:chmod|chown|rm) [^,)]+)/.exec(told)?.[1]
+  const command = /Mend it: (?:run this as [^:]*: )?((?:chmod|chown|rm) [^,)]+)/.exec(told)?.[1]
   t.ok(command, told)
   if (command !== undefined) await mustRun(['sh', '-c', command.replace(/ \(more in .*$/, '')])
 }
@@ -237,6 +237,50 @@ t.test('a pid file counts for processes of the own user alone', async (t) => {
   lives()
   his.stdin.end('\n')
   await ended(his)
+})
+
+t.test('a daemon of another user’s is told of, and goes on', async (t) => {
+  if (!hasParts(t, 'netns', 'users')) return
+  const isReached = (await runAsOther('test -r "$1" && node --version', [DAEMON])).code === 0
+  if (!isReached) return void t.pass('the install, or Node, lies where he can not read')
+  const w = await world(t)
+  const { host, dir, conf, run, logs, daemon } = w
+  for (const one of [dir, run, logs, join(dir, 'root')]) {
+    chownSync(one, OTHER_USER, OTHER_USER)
+    chmodSync(one, 0o755)
+  }
+  const his = (verb: string): Promise<Ran> =>
+    host.run(asOther(DAEMON, '--config', conf, verb, 'master'))
+  const started = await his('start')
+  t.equal(started.code, 0, started.stderr)
+  const pid = pidIn(dir)
+  const whose = `process ${pid}, is of user nobody (uid ${OTHER_USER})`
+  t.match(await daemon('status'), {
+    code: 0,
+    stdout: `master runs as process ${pid} of user nobody (uid ${OTHER_USER})`,
+  })
+  for (const verb of ['stop', 'start', 'restart']) {
+    const ran = await daemon(verb)
+    t.equal(ran.code, 1, verb)
+    t.match(ran.stderr, `${whose}: ${verb === 'start' ? 'start' : 'stop'} it as that user`)
+  }
+  const all = await w.script(STOP)
+  t.equal(all.code, 1)
+  t.match(all.stderr, `${whose}: stop it as that user`)
+  t.equal(pidIn(dir), pid, 'its pid file stays')
+  t.match(await his('status'), { code: 0, stdout: `runs as process ${pid}` })
+  t.match(await his('stop'), { code: 0, stdout: 'master stopped' })
+  t.match(await daemon('stop'), { code: 0, stdout: 'no master to stop' })
+  for (const one of [run, dir]) chownSync(one, 0, 0)
+  chmodSync(run, 0o700)
+  for (const verb of ['stop', 'status']) {
+    const ran = await his(verb)
+    t.equal(ran.code, 1)
+    t.match(
+      ran.stderr,
+      `TAJO_PID_DIR ${run} is closed to nobody (uid ${OTHER_USER}); ask as user root`,
+    )
+  }
 })
 
 t.test('a directory of the cluster that is not its user’s alone', async (t) => {

@@ -1,10 +1,20 @@
 /** Whose a place may be: what the system says goes in, a sentence comes out; and the scripts say the same. */
-import { chmodSync, lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  lchownSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { objectionTo, type Place, shellWord, type Trust } from '../../../lib/base/own-place.ts'
 import { requireOwn } from '../../../lib/base/own-place-look.ts'
 import { SBIN } from '../../support/install.ts'
+import { runAsOther } from '../../support/other-user.ts'
 import { hasParts } from '../../support/parts.ts'
 import { run } from '../../support/run.ts'
 import { testdirOf } from '../../support/testdir.ts'
@@ -32,10 +42,18 @@ t.test('nobody else may own it or write there; who reads is not asked', async (t
 t.test('the sentence has what, where, mode, owner, what is allowed and the command', async (t) => {
   t.equal(
     judge({ mode: 0o040_777, uid: OTHER }),
-    "TAJO_PID_DIR /run/tajo is not this user's alone (mode 0777, owner uid 65534; this runs as uid 1000): whoever else may write there can put his own commands, links and data in place of the cluster's. Allowed is a directory of uid 1000 or root that nobody else may write. Mend it: chown 1000 /run/tajo && chmod go-w /run/tajo",
+    "TAJO_PID_DIR /run/tajo is not this user's alone (mode 0777, owner uid 65534; this runs as uid 1000): whoever else may write there can put his own commands, links and data in place of the cluster's. Allowed is a directory of uid 1000 or root that nobody else may write. Mend it: run this as uid 65534, whose it is, or make it this user's: chown 1000 /run/tajo && chmod go-w /run/tajo",
   )
   t.equal(mend(judge({ mode: 0o770 })), 'chmod go-w /run/tajo')
-  t.equal(mend(judge({ uid: OTHER })), 'chown 1000 /run/tajo')
+  const or = `run this as uid ${OTHER}, whose it is, or make it this user's: `
+  t.equal(mend(judge({ uid: OTHER })), `${or}chown 1000 /run/tajo`)
+  t.equal(mend(judge({ uid: OTHER, kind: 'file' })), 'chown 1000 /run/tajo')
+  t.equal(
+    mend(judge({ uid: 0, mode: 0o775 })),
+    'chown 1000 /run/tajo && chmod go-w /run/tajo',
+    'who wrote by the group’s bit writes as the owner',
+  )
+  t.equal(mend(judge({ uid: 0, mode: 0o664, kind: 'file' })), 'chmod go-w /run/tajo')
   t.equal(
     mend(judge({ mode: 0o666, uid: OTHER, path: "/a b/it's" }, { tree: '/a b' })),
     "chown -R 1000 '/a b' && chmod -R go-w '/a b'",
@@ -99,6 +117,24 @@ t.test('the scripts judge and say the same', async (t) => {
     t.equal(said.code, message === '' ? 0 : 1)
     t.equal(message === '', ['good', 'fine-file', 'link'].includes(name), name)
   }
+})
+
+t.test('the scripts say of root’s directories what is said in Node', async (t) => {
+  if (!hasParts(t, 'users')) return
+  const text = readFileSync(join(SBIN, 'tajo-config.sh'), 'utf8')
+  const path = join(tmpdir(), `tajo-own-${process.pid}`)
+  mkdirSync(path)
+  t.teardown(() => rmdirSync(path))
+  chmodSync(path, 0o775)
+  // The functions alone, by their text: the install may lie where he can't read.
+  const line = `${text.slice(0, text.indexOf('tajo_take_arguments()'))}\nrequire_own TAJO_X "$1"`
+  const said = await runAsOther(line, [path])
+  const judged = objectionTo(
+    { what: 'TAJO_X', path, kind: 'directory', uid: 0, mode: 0o775 },
+    { uid: OTHER },
+  )
+  t.equal(said.stderr, `bash: ${judged}\n`)
+  t.match(said.stderr, `Mend it: chown ${OTHER} ${path} && chmod go-w ${path}`)
 })
 
 t.test('a word for a shell', async (t) => {
