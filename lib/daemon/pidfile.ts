@@ -51,8 +51,7 @@ const STALE_MS = 10_000
 const MOST_TRIES = 40
 const PAUSE_MIN_MS = 25
 const PAUSE_MAX_MS = 500
-/** Who may enter the directory may know of the daemon. */
-const MODE = 0o644
+const MODE = 0o600
 
 /**
  * Resolves to what gives the lock back. Rejects at once, like node:fs, where no lock can be made: the library itself

@@ -271,6 +271,18 @@ t.test('a daemon of another user’s is told of, and goes on', async (t) => {
   t.match(await his('status'), { code: 0, stdout: `runs as process ${pid}` })
   t.match(await his('stop'), { code: 0, stdout: 'master stopped' })
   t.match(await daemon('stop'), { code: 0, stdout: 'no master to stop' })
+  const format = [join(HOME, 'bin/tajo'), 'haadmin', '-formatHA', '--yes', '--config', conf]
+  const ha = join(dir, 'root/system/ha')
+  t.match(await host.run(format), {
+    code: 4,
+    stderr: `${ha} belongs to uid ${OTHER_USER}, who could not read what uid 0 makes there: run this as that user`,
+  })
+  const strange = readdirSync(ha).filter((name) => statSync(join(ha, name)).uid !== OTHER_USER)
+  t.same(strange, [])
+  const formatted = await host.run(asOther(...format))
+  t.equal(formatted.code, 0, formatted.stderr)
+  t.match(await his('start'), { code: 0 })
+  t.match(await his('stop'), { code: 0 })
   for (const one of [run, dir]) chownSync(one, 0, 0)
   chmodSync(run, 0o700)
   for (const verb of ['stop', 'status']) {

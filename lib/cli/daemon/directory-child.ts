@@ -7,9 +7,10 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { forPeople, type Log } from '../../base/log.ts'
+import { ownUid } from '../../base/own-place-look.ts'
 import type { Origin } from '../../catalog/index.ts'
 import {
   type Addresses,
@@ -27,6 +28,7 @@ import {
   type Timing,
 } from '../../ha/index.ts'
 import { BEGUN } from './directory.ts'
+import { strangeOwnerOf } from './own-shown.ts'
 
 export type StorageReport = Awaited<ReturnType<typeof checkStorage>>
 type Peer = NonNullable<Parameters<typeof checkStorage>[0]['peer']>
@@ -116,6 +118,8 @@ async function clusterOf(directory: string): Promise<string | null> {
 async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ epoch: number }> {
   const { directory, timing, by } = request
   const rootDirectory = join(directory, '../..')
+  // Above them anything may be root's.
+  await requireOwnerOf(existsSync(directory) ? directory : dirname(directory))
   const log: Log = (level, message, facts) => {
     if (level === 'warn' || level === 'error') {
       process.stderr.write(`${forPeople(message, facts)}\n`)
@@ -140,6 +144,16 @@ async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ e
     catalogCluster,
     log,
   })
+}
+
+/** Files that are made anew are closed to all but their maker: the daemons would not start any more. */
+async function requireOwnerOf(directory: string): Promise<void> {
+  const uid = await strangeOwnerOf(directory)
+  if (uid === null) return
+  throw new HaError(
+    'UNSAFE',
+    `${directory} belongs to uid ${uid}, who could not read what uid ${ownUid()} makes there: run this as that user`,
+  )
 }
 
 /** Of the catalog that is configured, and of one that is still in the shared directory. */

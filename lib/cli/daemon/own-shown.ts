@@ -6,9 +6,10 @@
  */
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { open, unlink } from 'node:fs/promises'
+import { open, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { OwnPlaceError, objectionTo, type Place, type Trust } from '../../base/own-place.ts'
+import { ownUid } from '../../base/own-place-look.ts'
 
 /** What a mount shows of this process's own files. */
 export type Shown = Pick<Trust, 'also' | 'writers'>
@@ -29,7 +30,15 @@ export async function requireAsShown(
   return known
 }
 
-async function shownIn(directory: string, { writers = 0 }: Trust): Promise<Shown> {
+/** Whose a directory is, where what this process makes there would be another user's; else null. */
+export async function strangeOwnerOf(directory: string): Promise<number | null> {
+  const found = await orNull(stat(directory))
+  if (found === null || found.uid === ownUid()) return null
+  const { also = [] } = await shownIn(directory, {})
+  return also.includes(found.uid) ? null : found.uid
+}
+
+async function shownIn(directory: string, { writers = 0 }: Shown): Promise<Shown> {
   const path = join(directory, `.whose-${randomUUID()}`)
   const { O_CREAT, O_EXCL, O_WRONLY, O_NOFOLLOW } = constants
   const file = await open(path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0o600).catch(() => null)
