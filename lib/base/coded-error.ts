@@ -1,7 +1,8 @@
 /**
- * What carries a code of a closed list, such as `CATALOG_ERRORS` and `RPC_ERRORS`, is one of these. Each floor has a class and a list of its own, since
- * what is unavailable to a caller and what is unavailable to a catalog are not mended in one way; how they are told apart,
- * and how anything thrown becomes one, is here for all. `lib/ha` has its own, since it imports nothing.
+ * What carries a code of a closed list, such as `CATALOG_ERRORS` and `RPC_ERRORS`, is one of these. Each floor has a class
+ * and a list of its own, since what is unavailable to a caller and what is unavailable to a catalog are not mended in one
+ * way; how they are told apart, and how anything thrown becomes one, is here for all. `lib/ha` has its own, since it
+ * imports nothing.
  */
 
 /** What each code of a list means, and the SQLSTATE that comes nearest (PostgreSQL's list). */

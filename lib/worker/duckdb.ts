@@ -324,7 +324,9 @@ export class EngineConnection {
       if (this.#interrupted) throw interrupted()
       return result
     } catch (error) {
-      throw this.#interrupted ? interrupted() : this.#told(error)
+      // An engine can fail inside by being interrupted, too.
+      const told = this.#told(error)
+      throw this.#interrupted ? interrupted() : told
     }
   }
 

@@ -7,6 +7,9 @@ import { realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { QueryFault } from './query-error.ts'
 
+const isIn = (path: string, directory: string): boolean =>
+  path === directory || path.startsWith(directory === sep ? sep : `${directory}${sep}`)
+
 export class Roots {
   /** Absolute, symbolic links resolved. */
   readonly directories: readonly string[]
@@ -19,16 +22,18 @@ export class Roots {
   }
 
   has(realPath: string): boolean {
-    const isIn = (root: string): boolean =>
-      realPath === root || realPath.startsWith(root === sep ? sep : `${root}${sep}`)
-    return this.directories.some(isIn) && !this.#closed.some(isIn)
+    const isAround = (root: string): boolean => isIn(realPath, root)
+    return this.directories.some(isAround) && !this.#closed.some(isAround)
+  }
+
+  /** Whether all that can lie in this directory is within reach. */
+  isOpen(directory: string): boolean {
+    return this.has(directory) && !this.#closed.some((one) => isIn(one, directory))
   }
 
   /** The nearest one that the path is in; `/` where none is. */
   around(realPath: string): string {
-    const all = this.directories.filter((root) =>
-      realPath.startsWith(root === sep ? sep : `${root}${sep}`),
-    )
+    const all = this.directories.filter((root) => root !== realPath && isIn(realPath, root))
     return all.reduce((nearest, one) => (one.length > nearest.length ? one : nearest), sep)
   }
 

@@ -100,7 +100,7 @@ export async function enterScope(
     const test = testOf(uses[i]?.where ?? null, table, tables)
     found.push({ table, files: await filesFor(table, { ...parts, test, signal }) })
   }
-  const connection = await open(await reachOf(found, writesTo))
+  const connection = await open(await reachOf(found, { roots: parts.roots, writesTo }))
   const views: string[] = []
   for (const [i, { table, files }] of found.entries()) {
     const body = await bodyOf(connection, { table, files, toDuckDb: parts.toDuckDb })

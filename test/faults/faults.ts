@@ -1484,6 +1484,32 @@ export const FAULTS: readonly Fault[] = [
     says: /no error tells where an engine spills > /,
   },
   {
+    name: "an external table's directory is opened for its files",
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/reach.js',
+        find: "table.kind !== 'managed' || paths.length",
+        replace: 'paths.length',
+      },
+    ],
+    tests: ['unit/worker/inside.test.js'],
+    says: /of very many files the directory of their table stands for them > /,
+  },
+  {
+    name: 'a directory is opened in which the cluster lies',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/reach.js',
+        find: '!roots.isOpen(directory)',
+        replace: 'false',
+      },
+    ],
+    tests: ['unit/worker/inside.test.js'],
+    says: /of very many files the directory of their table stands for them > /,
+  },
+  {
     name: 'a row of any length is made in one piece of the event loop',
     kind: 'hang',
     edits: [

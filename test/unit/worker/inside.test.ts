@@ -6,9 +6,11 @@
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { Table } from '../../../lib/catalog/model.ts'
 import type { Manifest } from '../../../lib/contract/index.ts'
 import { isOfTheEngine } from '../../../lib/worker/analyse.ts'
 import { NOTHING, reachOf } from '../../../lib/worker/reach.ts'
+import { Roots } from '../../../lib/worker/roots.ts'
 import { testdirOf } from '../../support/testdir.ts'
 import { TestWarehouse } from '../../support/worker-engine.ts'
 
@@ -151,12 +153,20 @@ t.test('of very many files the directory of their table stands for them', async 
   mkdirSync(table.location, { recursive: true })
   const others = [{ path: join(home, 'foreign.parquet'), partition: [], own: false }]
   const all = [...found, ...others]
-  t.same(await reachOf([{ table, files: all }], '/staging'), {
+  const roots = new Roots([warehouse.directory])
+  t.same(await reachOf([{ table, files: all }], { roots, writesTo: '/staging' }), {
     files: [join(home, 'foreign.parquet')],
     directories: [table.location, '/staging'],
   })
-  const few = await reachOf([{ table, files: all.slice(1) }], null)
-  t.same([few.files.length, few.directories], [2001, []])
+  const listed = async (one: Table, files = all, within = roots): Promise<void> => {
+    const reach = await reachOf([{ table: one, files }], { roots: within, writesTo: null })
+    t.same([reach.files.length, reach.directories], [files.length, []])
+  }
+  await listed(table, all.slice(2))
+  // In an external one's directory lies what its owner likes, also the cluster itself where allowed-paths is above it.
+  await listed({ ...table, kind: 'external' })
+  const system = join(table.location, 'cluster', 'system')
+  await listed(table, all, new Roots([warehouse.directory], [system]))
 })
 
 t.test('what is spilled lies under a name that nothing tells', async (t) => {
