@@ -43,6 +43,7 @@ interface ClientServiceOptions {
   /** Publications that are decided and not carried out yet. */
   readonly isPublishing: (queryId: string) => boolean
   readonly clock: Clock
+  readonly awakeMs: () => number
   readonly wallMs: () => number
 }
 
@@ -77,13 +78,14 @@ export class ClientService {
   }
 
   async wait(request: RequestOf<'wait'>): Promise<QueryStatus | null> {
-    const { list, waiters, catalog, clock } = this.#options
+    const { list, waiters, catalog, clock, awakeMs } = this.#options
     const { queryId } = request
     const untilMs = clock.nowMs() + request.waitMs
     for (;;) {
       const query = list.get(queryId)
       const leftMs = untilMs - clock.nowMs()
       if (query !== null) {
+        list.awaited(query, awakeMs() + Math.max(0, leftMs))
         const status = this.#status(query)
         if (leftMs <= 0 || waiters.closed || differs(status, request)) return status
         await waiters.next(queryId, leftMs)
@@ -133,8 +135,10 @@ export class ClientService {
   // ---- what is known already -------------------------------------------------------------------------------------
 
   #known(queryId: string, attempt: number): QueryStatus | null {
-    const query = this.#options.list.get(queryId)
+    const { list, awakeMs } = this.#options
+    const query = list.get(queryId)
     if (query === null) return this.#outcome(queryId)
+    list.awaited(query, awakeMs())
     if (query.kind !== 'select' || query.attempt >= attempt || hasFailed(query)) {
       return this.#status(query)
     }
@@ -197,7 +201,7 @@ export class ClientService {
 
   async #begin(submitted: RequestOf<'submit'>): Promise<QueryStatus> {
     const { list, catalog, isPublishing, settler, paths, compaction, parse, term } = this.#options
-    const { clock, wallMs } = this.#options
+    const { clock, awakeMs, wallMs } = this.#options
     if (isPublishing(submitted.queryId)) return this.#publishing(submitted)
     // A change's attempts are counted by its masters: the last one may have given one up and no more.
     const over = givenUp(catalog.state(), submitted.queryId)
@@ -209,10 +213,12 @@ export class ClientService {
       const { user, database } = session
       const task = planned?.is === 'task' ? planned.task : null
       const failures = failuresOf(catalog.state(), queryId)
-      return list.add(
+      const query = list.add(
         { queryId, attempt, sql, user, database, kind, submittedMs, task, failures, tried },
         clock.nowMs(),
       )
+      list.awaited(query, awakeMs())
+      return query
     }
     const noMore = await this.#options.deaths.whyNoMore(tried)
     if (noMore !== null) {
@@ -295,7 +301,8 @@ export class ClientService {
 
 const triedOf = (before: Query | null): Query['tried'] => {
   if (before === null || before.kind !== 'select') return []
-  return before.spot === null ? before.tried : [...before.tried, before.spot]
+  // What a worker has told the end of, or is done with, did not end it.
+  return before.spot === null || !before.hasSlot ? before.tried : [...before.tried, before.spot]
 }
 
 const differs = (

@@ -242,6 +242,7 @@ export class QueryTerm {
       waiters,
       paths,
       compaction,
+      awakeMs,
       parse: parseStatement,
       isPublishing: (queryId) => publisher.isPending(queryId),
     })

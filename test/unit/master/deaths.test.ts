@@ -442,38 +442,137 @@ t.test('master and worker die with their host: the client submits it again', asy
   t.equal(filesOf(fresh), 1)
 })
 
-t.test('a second worker that died alone under a read is the last', async (t) => {
-  /** Each worker that it is given dies with that code; tells what the third attempt is answered. */
-  const third = async (code: number): Promise<{ seat: Seat; status: QueryStatus }> => {
-    const terms = new Terms(t)
-    const seat = await terms.begin()
-    const read = ID(++lastId)
-    const attempt = (attempt: number) =>
-      seat.term.client.submit({ queryId: read, attempt, sql: 'select 1', session })
-    for (const n of [1, 2]) {
-      const incarnation = `i${n}`
-      register(seat, { ...workerAt(n, 2, incarnation), watched: true })
-      t.match(await attempt(n), { state: 'running', attempt: n }, 'at once')
-      seat.term.tracker.ended({ workerId: `w${n}:28091`, incarnation, code, oomKills: 0 })
+/** A read whose workers die one after the other, each as `end` says; a client asks again and again. */
+async function readOf(
+  t: Test,
+  { watched = true, workers = 3 } = {},
+): Promise<{
+  seat: Seat
+  terms: Terms
+  attempt: (n: number) => Promise<QueryStatus>
+  end: (n: number, code: number, oomKills?: number) => Promise<void>
+  task: () => Task
+}> {
+  const terms = new Terms(t)
+  const seat = await terms.begin()
+  const read = ID(++lastId)
+  const ended = new Set<string>()
+  seat.calls.signOf = ({ incarnation }) => ({ is: ended.has(incarnation) ? 'refused' : 'lives' })
+  for (let n = 1; n <= workers; n += 1) register(seat, { ...workerAt(n, 2, `i${n}`), watched })
+  const attempt = (attempt: number): Promise<QueryStatus> =>
+    seat.term.client.submit({ queryId: read, attempt, sql: 'select 1', session })
+  return {
+    seat,
+    terms,
+    attempt,
+    end: async (n, code, oomKills = 0) => {
+      ended.add(`i${n}`)
+      const told = { workerId: `w${n}:28091`, incarnation: `i${n}`, code, oomKills }
+      seat.term.tracker.ended(told)
       await settle()
-      t.match(await ask(seat, { queryId: read }), lost, 'its client may ask for the next')
-    }
-    register(seat, workerAt(3, 2, 'i3'))
-    return { seat, status: await attempt(3) }
+    },
+    task: () => taskOf(seat, read),
   }
-  const crashed = await third(139)
-  t.match(crashed.status, {
-    state: 'failed',
-    kind: 'select',
+}
+const CRASHED =
+  'worker w1:28091 died alone under this query (of SIGSEGV), so no other one is given it by itself'
+
+t.test('a read that ends its worker is given to no other one', async (t) => {
+  const { seat, attempt, end } = await readOf(t)
+  const first = await attempt(1)
+  t.match(first, { state: 'running', attempt: 1 })
+  await end(1, 139)
+  t.match(await ask(seat, first), lost, 'its client may ask for the next')
+  const second = await attempt(2)
+  const refused = { kind: 'refused', message: CRASHED } as const
+  t.match(second, { state: 'failed', kind: 'select', error: refused })
+  t.same(ran(seat, first.queryId), ['1 w1:28091'])
+  t.match(await attempt(3), { error: refused }, 'and stays so')
+})
+
+t.test('its client knows of the death before its master does', async (t) => {
+  const { seat, terms, attempt, end } = await readOf(t)
+  const first = await attempt(1)
+  seat.calls.signOf = () => ({ is: 'refused' })
+  const second = attempt(2)
+  await settle()
+  t.same(ran(seat, first.queryId), ['1 w1:28091'], 'nothing is decided yet')
+  await end(1, 139)
+  await terms.clock.advance(100)
+  t.match(await second, { error: { kind: 'refused', message: CRASHED } })
+})
+
+t.test('a read goes on where something else ended its worker', async (t) => {
+  await t.test('kills, one after the other', async (t) => {
+    const { seat, attempt, end } = await readOf(t)
+    const { queryId } = await attempt(1)
+    await end(1, 137)
+    t.match(await attempt(2), { state: 'running', attempt: 2 })
+    await end(2, 137)
+    t.match(await attempt(3), { state: 'running', attempt: 3 })
+    t.same(ran(seat, queryId), ['1 w1:28091', '2 w2:28091', '3 w3:28091'])
+  })
+  await t.test('it lives, and its client has lost it', async (t) => {
+    const { attempt } = await readOf(t)
+    await attempt(1)
+    t.match(await attempt(2), { state: 'running', attempt: 2 })
+  })
+  await t.test('it was stopped in order', async (t) => {
+    const { seat, attempt, end, task } = await readOf(t)
+    await attempt(1)
+    const message = 'the worker that ran it was stopped'
+    const error = { kind: 'lost', message, place: null } as const
+    beat(seat, workerAt(1, 2, 'i1'), [reportOf(task(), 'failed', { error, stopped: true })])
+    await end(1, 0)
+    t.match(await attempt(2), { state: 'running', attempt: 2 })
+  })
+})
+
+t.test('of a worker whose end nobody saw a read is given to one more', async (t) => {
+  const { seat, terms, attempt } = await readOf(t, { watched: false })
+  const { queryId } = await attempt(1)
+  const die = async (n: number): Promise<void> => {
+    seat.calls.signOf = () => ({ is: 'refused' })
+    for (let i = 0; i < 8; i += 1) {
+      await terms.clock.advance(1000)
+      for (let other = n + 1; other <= 3; other += 1) beat(seat, workerAt(other, 2, `i${other}`))
+    }
+  }
+  await die(1)
+  t.match(await attempt(2), { state: 'running', attempt: 2 })
+  await die(2)
+  t.match(await attempt(3), {
     error: {
       kind: 'refused',
-      message:
-        'worker w2:28091 died alone under this query (of SIGSEGV), so no other one is given it by itself, as did worker w1:28091 before',
+      message: /^worker w2.+ died alone .+, as did worker w1:28091 before$/,
     },
   })
-  t.same(ran(crashed.seat, crashed.status.queryId), ['1 w1:28091', '2 w2:28091'])
-  t.match(await ask(crashed.seat, crashed.status), { error: { kind: 'refused' } }, 'and stays so')
-  t.match((await third(137)).status, { state: 'running', attempt: 3 }, 'those were killed')
+  t.same(ran(seat, queryId), ['1 w1:28091', '2 w2:28091'])
+})
+
+t.test('a change whose client is gone does not run again', async (t) => {
+  const { terms, seat, write } = await begun(t)
+  seat.calls.signOf = () => ({ is: 'unreachable' })
+  for (let i = 0; i < 8; i += 1) {
+    await terms.clock.advance(1000)
+    const running = i < 6 ? [workerAt(1), workerAt(2)] : [workerAt(2)]
+    for (const one of running) {
+      beat(
+        seat,
+        one,
+        one.workerId === 'w1:28091' ? [reportOf(taskOf(seat, write.queryId), 'running')] : [],
+      )
+    }
+  }
+  await loseFirst(terms, seat)
+  t.same(ran(seat, write.queryId), ['1 w1:28091'])
+  t.match(await ask(seat, write), {
+    ...lost,
+    error: {
+      message:
+        /host does not answer, and its client is gone, so no other one is given it; nothing was changed/,
+    },
+  })
 })
 
 t.test('a kill is told after a failover: it is not waited for any longer', async (t) => {

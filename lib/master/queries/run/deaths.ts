@@ -8,8 +8,10 @@
  * kernel's own, which is out of memory because of the query. Whoever started a worker sees the signal, and the kernel
  * counts whom it kills: with no such kill between the worker's last report and its end, it was none.
  *
- * A read is begun again by its client at once, and nobody looks into that. A second worker that died alone under it is the
- * last.
+ * A read is begun again by its client, and the same is looked into before another worker is given it. Where somebody saw
+ * that its worker ended by itself (a crash, the kernel that was out of memory), no other one is. Of a worker whose end
+ * nobody saw (it was started without a watcher, or hangs) it may have been anything: the read is given to one more, and a
+ * second one that dies alone under it is the last.
  */
 import type { Clock } from '../../../base/time.ts'
 import type { Ended } from '../../../contract/index.ts'
@@ -40,6 +42,8 @@ export interface Evidence {
 interface Death {
   /** Something else than what it ran. */
   readonly explained: boolean
+  /** Somebody saw how it ended. */
+  readonly seen: boolean
   /** What follows the worker's name. */
   readonly why: string
 }
@@ -61,11 +65,13 @@ const SIGNALS: Readonly<Record<number, string>> = {
 const ENDED_BY_SOMEBODY: ReadonlySet<number> = new Set([1, 2, 15])
 const KILL = 9
 
-const explained = (why: string): Death => ({ explained: true, why })
-const alone = (detail: string, what = 'died'): Death => ({
+const explained = (why: string): Death => ({ explained: true, seen: true, why })
+const alone = (detail: string, { what = 'died', seen = true } = {}): Death => ({
   explained: false,
+  seen,
   why: `${what} alone under this query (${detail}), so no other one is given it by itself`,
 })
+const UNSEEN = { seen: false } as const
 
 /** Pure. */
 export function deathOf({ sign, worker, network, ended, beside }: Evidence): Death {
@@ -80,18 +86,20 @@ export function deathOf({ sign, worker, network, ended, beside }: Evidence): Dea
     return explained(`is gone with all ${beside.all + 1} workers of its host`)
   }
   return sign.is === 'mute'
-    ? alone('its host takes connections, and it answers nothing', 'hangs')
-    : alone('its host answers, and nobody told of a kill')
+    ? alone('its host takes connections, and it answers nothing', { ...UNSEEN, what: 'hangs' })
+    : alone('its host answers, and nobody told of a kill', UNSEEN)
 }
 
 /** `before`: the kernel's count when the worker was last heard, or, where that is not known, started. */
 function endedBy({ code, oomKills }: NonNullable<Evidence['ended']>, before: number | null): Death {
   const signal = code - SIGNAL_BASE
+  if (code === 0) return explained('was stopped')
   if (signal <= 0) return alone(`exit code ${code}`)
   if (ENDED_BY_SOMEBODY.has(signal)) return explained(`was ended by ${SIGNALS[signal]}`)
   if (signal !== KILL) return alone(`of ${SIGNALS[signal] ?? `signal ${signal}`}`)
   if (oomKills == null || before === null) {
-    return alone('killed, perhaps by the kernel: how often it was out of memory is not known')
+    const text = 'killed, perhaps by the kernel: how often it was out of memory is not known'
+    return alone(text, UNSEEN)
   }
   return oomKills === before
     ? explained('was killed (SIGKILL)')
@@ -113,8 +121,8 @@ interface Gone {
   readonly worker: Worker | null
 }
 
-/** So many workers may die alone under a read. */
-const ALONE_AT_MOST = 2
+/** So many workers may die alone under a read where nobody saw how. */
+const UNSEEN_AT_MOST = 2
 /** Whoever started a worker needs a moment to tell its end. */
 const TELLING_MS = 10_000
 /** Two streams that break within it break in the same moment. */
@@ -159,26 +167,32 @@ export class Deaths {
   }
 
   /**
-   * Why a read is given to no other worker: two have died alone under it, of those in `tried`, which are in their order.
-   * Null: it may go on.
+   * Why a read is given to no other worker: of those in `tried`, which are in their order, one was seen to die of it, or two
+   * died alone. Null: it may go on.
    */
   async whyNoMore(tried: readonly Spot[]): Promise<string | null> {
-    if (tried.length < ALONE_AT_MOST) return null
     const deaths = await Promise.all(
       tried.map(async (spot) => ({ spot, death: await this.#at(spot) })),
     )
     const alone = deaths.filter(({ death }) => death?.explained === false)
     const [first, last] = [alone.at(0), alone.at(-1)]
-    if (alone.length < ALONE_AT_MOST || first === undefined || last === undefined) return null
-    return `worker ${last.spot.workerId} ${last.death?.why}, as did worker ${first.spot.workerId} before`
+    if (first === undefined || last === undefined) return null
+    const isSeen = alone.some(({ death }) => death?.seen === true)
+    if (!isSeen && alone.length < UNSEEN_AT_MOST) return null
+    const before = first === last ? '' : `, as did worker ${first.spot.workerId} before`
+    return `worker ${last.spot.workerId} ${last.death?.why}${before}`
   }
 
-  /** Null: it lives, as far as this master knows. */
+  /** Null: it lives. A client may know that one is gone before this master has heard of it, so the worker is asked. */
   async #at(spot: Spot): Promise<Death | null> {
-    const { workers } = this.#options
+    const { workers, calls } = this.#options
     const isIt = ({ info }: Worker): boolean => info.incarnation === spot.incarnation
     const there = [...workers.all()].find(isIt)
-    if (there?.brokenMs === null) return null
+    if (there?.brokenMs === null) {
+      const { is } = await calls.sign(spot)
+      // Its reports come: that it is slow to answer, or out of this master's reach for a moment, is no death.
+      if (is !== 'refused' && is !== 'anew') return null
+    }
     return this.of({ spot, worker: there ?? this.#gone.find(isIt) ?? null })
   }
 

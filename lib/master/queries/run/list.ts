@@ -103,6 +103,7 @@ export class QueryList {
       session: null,
       failures: fresh.failures ?? [],
       tried: fresh.tried ?? [],
+      awaitedMs: Number.NEGATIVE_INFINITY,
     }
     const before = this.#all.get(query.queryId)
     if (before !== undefined) {
@@ -174,6 +175,11 @@ export class QueryList {
     query.message = message
     this.#returned.push(query)
     this.#options.onChange(query)
+  }
+
+  /** Its client is there, and stays until then. */
+  awaited(query: Query, untilMs: number): void {
+    query.awaitedMs = Math.max(query.awaitedMs, untilMs)
   }
 
   /** Once more, what it read was changed before it could replace it. */

@@ -4,6 +4,9 @@
  * read is lost, which its client is told; a change runs again elsewhere where something else than itself explains the
  * death of its worker (deaths.ts), once.
  *
+ * Nothing runs again for a client that is gone: a read, since its client asks for that itself, and a change, whose client
+ * asks each second how it stands.
+ *
  * A query stays where it is while a death is looked into: should its worker be back before that is decided, nothing has
  * happened.
  */
@@ -37,6 +40,8 @@ type Ended = Parameters<Handlers<'tracker'>['ended']>[0]
 
 /** An earlier term's query whose worker has not come back by then is lost. */
 const EXPECT_MS = 10_000
+/** A client that has not asked for so long is gone: it may have had to look for this master. */
+const CLIENT_MS = 10_000
 /** Of a read it may have told the last active master the end, and that one nobody any more. */
 const NOT_THERE = 'does not run it any more'
 const NOT_BACK = 'did not come back after the change of masters'
@@ -97,7 +102,7 @@ export class Losses {
 
   /** It lives, and what it runs there hangs with its mount. */
   #leaveStuck({ info, storage }: Worker): void {
-    const { list, catalog, settler, calls } = this.#options
+    const { list, catalog, calls } = this.#options
     for (const query of list.onWorker(info.workerId)) {
       const { queryId, attempt, stage, hasSlot } = query
       const runs = hasSlot && (stage === 'running' || stage === 'expected')
@@ -105,7 +110,7 @@ export class Losses {
       const why = `worker ${info.workerId} can't go on: ${storage}`
       const moves = changesData(query) && !isBackground(query)
       if (!moves || givenUp(catalog.state(), queryId) > 0) this.lost(query, why)
-      else settler.moved(query, why)
+      else this.moved(query, why)
       void calls.kill(info, { queryId, attempt })
     }
   }
@@ -132,7 +137,7 @@ export class Losses {
    * that. Should its worker be back before this is decided, nothing has happened.
    */
   #gone(query: Query, worker: Worker | null, what: string): void {
-    const { list, catalog, settler, deaths, awakeMs } = this.#options
+    const { list, catalog, deaths, awakeMs } = this.#options
     const { spot, attempt, queryId } = query
     // What nobody asked for is planned anew in its own time.
     if (spot === null || !changesData(query) || isBackground(query)) {
@@ -150,8 +155,17 @@ export class Losses {
       const before = givenUp(catalog.state(), queryId)
       if (!death.explained) this.lost(query, why)
       else if (before > 0) this.lost(query, `${why}, as did that of attempt ${before}`)
-      else settler.moved(query, why)
+      else this.moved(query, why)
     })
+  }
+
+  /** A change runs again on another worker, if somebody still waits for it. */
+  moved(query: Query, why: string): void {
+    const { settler, awakeMs } = this.#options
+    const isAwaited = awakeMs() - query.awaitedMs <= CLIENT_MS
+    // What an earlier master began nobody here can plan: only its client can begin it again.
+    if (isAwaited || query.task === null) settler.moved(query, why)
+    else this.lost(query, `${why}, and its client is gone, so no other one is given it`)
   }
 
   /** Its worker is gone and nobody will ever know how far it got. */

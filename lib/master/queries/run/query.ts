@@ -76,6 +76,8 @@ export interface Query {
   failures: NonNullable<QueryRecord['failures']>
   /** Where earlier attempts of a read ran. */
   tried: readonly Spot[]
+  /** Waking time: until then its client waits for it, as far as it has told. */
+  awaitedMs: number
 }
 
 /** What a query begins with. */

@@ -242,7 +242,7 @@ export class TrackerService {
   }
 
   #ended(query: Query, info: WorkerInfo, report: TaskReport): void {
-    const { list, catalog, settler, clock, wallMs } = this.#options
+    const { list, catalog, settler, losses, clock, wallMs } = this.#options
     const { state: said, manifest, paged } = report
     if (changesData(query) && said === 'succeeded' && manifest === null && paged !== undefined) {
       // Its worker is back, and has it: what is waited for now are the pages.
@@ -266,7 +266,7 @@ export class TrackerService {
         const isLost = error.kind === 'lost'
         const moves = isLost && report.stopped === true && !isBackground(query)
         if (moves && givenUp(catalog.state(), query.queryId) === 0) {
-          settler.moved(query, `worker ${query.spot?.workerId} was stopped`)
+          losses.moved(query, `worker ${query.spot?.workerId} was stopped`)
         } else settler.failed(query, isLost ? lostError(query, error.message) : error, state)
       }
       return
