@@ -352,7 +352,7 @@ export class Master {
   }
 
   #makeWeb(): MasterWeb {
-    const { address, timing, config, listed, clock, wallMs } = this.#options
+    const { address, timing, config, listed, names, clock, wallMs } = this.#options
     return new MasterWeb({
       self: address,
       joined: () => this.#joined(),
@@ -368,6 +368,7 @@ export class Master {
       metrics: () => this.#own.metrics(),
       config,
       listed,
+      names,
       secret: () => this.#secret,
       timing,
       clock,

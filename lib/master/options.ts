@@ -34,6 +34,8 @@ export interface MasterOptions {
   /** Null when high availability is off. */
   readonly timing: Timing | null
   readonly web: WebRules
+  /** By which browsers may ask the info port, besides the known masters' own, lower case. */
+  readonly names: () => readonly string[]
   /** How it measures the clients' network: whose network it is on, and who is asked beside the members. */
   readonly network: Pick<NetworkOptions, 'network' | 'witnesses'>
   /** The configuration in force, for people; no secrets. */

@@ -3,6 +3,13 @@
  * It loads nothing that takes long: the client library and shell commands begin with it.
  */
 export {
+  hostNameOf,
+  hostOfOrigin,
+  requireCaller,
+  requireNoPage,
+  requireOneHost,
+} from './browser.ts'
+export {
   clusterAnswering,
   clusterName,
   clusterNamed,

@@ -40,6 +40,8 @@ import {
   RPC_ERRORS,
   type RpcCode,
   RpcError,
+  requireNoPage,
+  requireOneHost,
 } from '../rpc/index.ts'
 import type { Gate, Guard, Pass } from './guard.ts'
 
@@ -185,7 +187,12 @@ export function limitedServer(options: {
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Its own answer while it closes has no shape that our callers know: what has come is answered as ever.
     return503OnClosing: false,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: LOOK_FOR_LATE_MS },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: LOOK_FOR_LATE_MS,
+      // Node's own refusal has no words, and of two it takes the first: requireOneHost looks at both.
+      requireHostHeader: false,
+    },
     schemaController: NO_COMPILERS,
     routerOptions: { maxParamLength: 200 },
     // What its router can't even read.
@@ -197,8 +204,9 @@ export function limitedServer(options: {
     app.server.closeIdleConnections()
     systemClock.after(CLOSING_MS, () => app.server.closeAllConnections())
   })
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', async (request, reply) => {
     nameCluster(reply)
+    requireOneHost(request.raw)
   })
   app.setErrorHandler(fail)
   const paths = new KnownPaths(app)
@@ -231,6 +239,7 @@ export function rpcServer<N extends ServiceName>(
     const handler = handlers[methodName as MethodName<N>] as unknown
     const url = `/rpc/${name}/${methodName}`
     const onRequest = async (request: FastifyRequest): Promise<void> => {
+      requireNoPage(request)
       if (method.access === 'cluster') guard.admit(request.headers, request.ip)
       const asksWho = method.access === 'who' && clusterNamed(request.headers) == null
       if (method.access !== 'cluster' && !asksWho) guard.requireOurs(request.headers, request.ip)

@@ -1,21 +1,18 @@
 /**
- * Who may ask for what on the info port. Reading is free. What changes something, or runs SQL, is for programs and for
- * our own page, not for a page of somebody else's in the same browser:
+ * Who may ask for what on the info port. Reading is free to programs, to our own page and to those of the other masters, so
+ * that a page lives on when its own master is gone; rpc/browser.ts keeps all other pages out. What changes something,
+ * or runs SQL, is for programs and for our own page alone:
  *
  * - JSON only: another site's form can't send it, and a script needs a permission (CORS) that is never given.
  * - `Origin` must be the address that was asked, and `Sec-Fetch-Site` must not tell of another site.
- * - `Host` must be an IP address or a name of the cluster: a name that somebody pointed at us (DNS rebinding) is neither.
- *
- * Pages of the other masters may read, so that a page lives on when its own master is gone.
  *
  * The token for admin orders over HTTP: made from the cluster's secret, so that whoever may read the HA directory can
  * print it (`tajo haadmin -token`), every master knows it, and nobody learns the secret from it.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
-import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import { joinHostPort, splitHostPort } from '../base/host-port.ts'
-import { RpcError } from '../rpc/index.ts'
+import { hostNameOf, hostOfOrigin, RpcError, requireCaller } from '../rpc/index.ts'
 import type { SqlMode, WebRules, WebView } from './view.ts'
 
 const PURPOSE = 'tajo info-http admin token, version 1'
@@ -34,22 +31,19 @@ const refuse = (message: string): never => {
   throw new RpcError('FORBIDDEN', message)
 }
 
-/** Returns the name in a Host header or an address, lower case, without port and brackets. */
-export function hostNameOf(host: string): string {
-  const bare = host.startsWith('[') ? host.slice(1, host.indexOf(']')) : host.replace(/:\d*$/, '')
-  return bare.toLowerCase()
+/** Throws FORBIDDEN or BAD_REQUEST for what a page could have sent that is none of the masters'. */
+export function requireOurs(request: FastifyRequest, view: WebView): void {
+  const { host } = request.headers
+  requireCaller(
+    request,
+    () => view.hostNames(),
+    (origin) => pageOrigins(host, view.pages()).includes(origin),
+  )
 }
 
 /** Throws FORBIDDEN or BAD_REQUEST for a changing request that is not a program's or our own page's. */
-export function requireOwnPage(request: FastifyRequest, view: WebView): void {
+export function requireOwnPage(request: FastifyRequest): void {
   const { headers } = request
-  const host = headers.host ?? ''
-  const name = hostNameOf(host)
-  if (isIP(name) === 0 && name !== 'localhost' && !view.hostNames().has(name)) {
-    refuse(
-      `the Host header names '${name.slice(0, 100)}', which is no master of this cluster: use an IP address or the name in conf/masters`,
-    )
-  }
   if (!/^application\/json\b/i.test(headers['content-type'] ?? '')) {
     throw new RpcError('BAD_REQUEST', 'the content-type must be application/json')
   }
@@ -58,19 +52,13 @@ export function requireOwnPage(request: FastifyRequest, view: WebView): void {
     refuse('another site may not do this (Sec-Fetch-Site)')
   }
   const { origin } = headers
-  if (origin !== undefined && hostOfOrigin(origin) !== host.toLowerCase()) {
+  if (origin !== undefined && hostOfOrigin(origin) !== headers.host?.toLowerCase()) {
     refuse('a page of another address may not do this (Origin)')
   }
   // Our page names its cluster in whatever it asks; only one that was loaded before an upgrade doesn't.
   if (origin !== undefined && (request.query as { cluster?: unknown }).cluster === undefined) {
     throw new RpcError('BAD_REQUEST', 'this page is of an older state of the software: reload it')
   }
-}
-
-/** `host[:port]` of an origin; null for `null` and everything that is no address of a page. */
-function hostOfOrigin(origin: string): string | null {
-  const match = /^https?:\/\/([^/\s]+)$/i.exec(origin)
-  return match?.[1]?.toLowerCase() ?? null
 }
 
 /** Pages that may read from here: those of the masters, under their own name or the one that this request uses. */
@@ -81,7 +69,7 @@ export function pageOrigins(host: string | undefined, pages: readonly string[]):
     const split = splitHostPort(page)
     if (split === null) continue
     origins.add(`http://${joinHostPort(split)}`)
-    if (/^[a-z0-9.:_-]+$/.test(name)) {
+    if (name !== null) {
       origins.add(`http://${joinHostPort({ host: name, port: split.port })}`)
     }
   }

@@ -1,14 +1,15 @@
 /**
  * The info port has health for load balancers, JSON and events for programs and for the page, and metrics. Everything
- * that is read here is free to read; what runs SQL or changes something goes through `callers.ts` first.
+ * that is read here is free to read, but for pages of others; what runs SQL or changes something goes through `callers.ts`
+ * once more.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
 import { faultOf } from '../contract/index.ts'
-import { RpcError, requireIfNamed } from '../rpc/index.ts'
+import { RPC_ERRORS, RpcError, requireIfNamed } from '../rpc/index.ts'
 import { ActiveOnly } from './active-only.ts'
-import { isAdmin, requireOwnPage, requireSql, sqlModeFor } from './callers.ts'
+import { isAdmin, requireOurs, requireOwnPage, requireSql, sqlModeFor } from './callers.ts'
 import { EventHub } from './events.ts'
 import { addHeaders, pageHeaders } from './headers.ts'
 import type { Metrics } from './metrics.ts'
@@ -16,7 +17,7 @@ import { acceptsGzip, PageFiles } from './page-files.ts'
 import { pageOfQueries, queryFilter, tablesFilter, wholeNumber } from './query-page.ts'
 import { handOverRequest } from './schemas.ts'
 import { SqlAnswers } from './sql-answer.ts'
-import { PAGE_HEADERS, statusPage } from './status-page.ts'
+import { PAGE_HEADERS, refusalPage, statusPage } from './status-page.ts'
 import { PATIENCE_MS, type Refusal, type WebRules, type WebView } from './view.ts'
 
 interface WebOptions {
@@ -51,8 +52,10 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
   const activeOnly = new ActiveOnly(options)
   app.addHook('onRequest', async (request, reply) => {
     addHeaders(request, reply, view)
+    if (refusedInPage(request, reply, view)) return reply
     requireIfNamed(request, view.clusterId())
     await activeOnly.admit(request)
+    return undefined
   })
   app.addHook('onSend', async (request, reply, answer) =>
     activeOnly.confirm(request, reply, answer),
@@ -79,6 +82,20 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
       hub.close(reason)
       statements.close()
     },
+  }
+}
+
+/** Throws what `requireOurs` throws, and answers it itself where people would have to read JSON. */
+function refusedInPage(request: FastifyRequest, reply: FastifyReply, view: WebView): boolean {
+  try {
+    requireOurs(request, view)
+    return false
+  } catch (error) {
+    const takesPages = request.headers.accept?.includes('text/html') === true
+    if (!takesPages || !(error instanceof RpcError)) throw error
+    const { status } = RPC_ERRORS[error.code]
+    reply.code(status).headers(PAGE_HEADERS).send(refusalPage(error.message))
+    return true
   }
 }
 
@@ -148,7 +165,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 function addOrders(app: FastifyInstance, { view, rules, log }: WebOptions): void {
   const small = { bodyLimit: SMALL_BODY_BYTES }
   app.post<WithId>('/api/v1/queries/:queryId/kill', small, async (request, reply) => {
-    requireOwnPage(request, view)
+    requireOwnPage(request)
     requireSql(request, rules)
     const { queryId } = request.params
     if (!UUID.test(queryId)) throw new RpcError('BAD_REQUEST', 'a query id is a UUID')
@@ -163,7 +180,7 @@ function addOrders(app: FastifyInstance, { view, rules, log }: WebOptions): void
     run: (body: unknown, by: string) => Promise<Refusal | null>,
   ): void => {
     app.post(`/api/v1/admin/${name}`, small, async (request, reply) => {
-      requireOwnPage(request, view)
+      requireOwnPage(request)
       if (!requireAdmin(request, reply, { view, rules, log })) return reply
       log('info', `order of a page: ${name}`, { event: 'page-order-received', from: request.ip })
       const refusal = await run(request.body ?? {}, `web page, from ${request.ip}`)

@@ -36,7 +36,7 @@ export class SqlAnswers {
   /** Throws RpcError before the answer begins; afterwards an error is the last line. */
   async answer(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { view, rules, clock } = this.#options
-    requireOwnPage(request, view)
+    requireOwnPage(request)
     const mode = requireSql(request, rules)
     const wanted = sqlRequest.safeParse(request.body)
     if (!wanted.success) throw new RpcError('BAD_REQUEST', faultOf(wanted.error))

@@ -36,6 +36,23 @@ const ENTITIES: Readonly<Record<string, string>> = {
 export const escapeHtml = (text: string): string =>
   text.replaceAll(/[&<>"']/g, (char) => ENTITIES[char] ?? char)
 
+/** Why somebody in front of a browser gets nothing. */
+export const refusalPage = (message: string): string => `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Tajo: refused</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<h1>Refused</h1>
+<p class="problem" role="alert">${escapeHtml(message)}</p>
+</main>
+</body>
+</html>
+`
+
 /** What the page shows of the cluster. */
 type PlainCluster = Pick<
   ClusterDocument,

@@ -155,7 +155,7 @@ export interface WebView {
   takeOver(by: string): Promise<Refusal | null>
   /** The cluster's secret, for the admin token; null before it has joined. */
   secret(): string | null
-  /** Names under which masters are reached: of their hosts and in their addresses, lower case. */
+  /** Names by which browsers may ask: the masters' and those of the configuration, lower case. */
   hostNames(): ReadonlySet<string>
   /** Web addresses of all known masters, this one included, as `host:port`. */
   pages(): readonly string[]

@@ -1,6 +1,6 @@
 /** Answers a worker's `GET /metrics` in Prometheus' text format. Pure. */
 
-interface WorkerFacts {
+export interface WorkerFacts {
   readonly running: number
   readonly freeSlots: number
   readonly slots: number

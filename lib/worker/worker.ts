@@ -9,7 +9,7 @@ import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { type Clock, pause } from '../base/time.ts'
 import type { QueryError, Task, WorkerInfo } from '../contract/index.ts'
-import { RpcError, requireIfNamed } from '../rpc/index.ts'
+import { RpcError, requireIfNamed, requireNoPage } from '../rpc/index.ts'
 import {
   type Bind,
   type Gate,
@@ -24,8 +24,8 @@ import {
 import { CatalogReader } from './catalog-reader.ts'
 import { Engines, type EnginesOptions } from './engines.ts'
 import { Follow } from './follow.ts'
+import { addInfoRoutes } from './info-routes.ts'
 import { type MasterAddresses, Masters } from './masters.ts'
-import { metricsText } from './metrics.ts'
 import { Proof, type ProofDirectory } from './proof.ts'
 import { RESULT_LIMITS, type ResultLimits } from './results.ts'
 import { Roots } from './roots.ts'
@@ -39,6 +39,8 @@ type WorkerPort = 'qm' | 'clientRpc' | 'peer' | 'infoHttp'
 export interface WorkerOptions {
   readonly worker: WorkerInfo
   readonly binds: Readonly<Record<WorkerPort, Bind>>
+  /** By which browsers may ask its info port, lower case. */
+  readonly names: readonly string[]
   readonly masters: readonly MasterAddresses[]
   /** The list of masters as it is now; left out where it never changes. */
   readonly readMasters?: () => Promise<readonly MasterAddresses[]>
@@ -258,31 +260,30 @@ export class Worker {
 
   #peerServer(): FastifyInstance {
     const app = this.#plainServer()
+    app.addHook('onRequest', async (request) => requireNoPage(request))
     app.post('/rpc/worker/status', () => this.status())
     return app
   }
 
   #infoServer(): FastifyInstance {
     const app = this.#plainServer()
-    app.get('/health/live', () => 'live\n')
-    app.get('/api/v1/worker', () => this.status())
-    app.get('/metrics', (_request, reply) =>
-      reply.header('content-type', 'text/plain; version=0.0.4; charset=utf-8').send(
-        metricsText({
-          running: this.#tasks.running,
-          freeSlots: this.#tasks.freeSlots,
-          slots: this.#options.worker.slots,
-          term: this.#guard.term(),
-          begun: this.#counts.begun,
-          fetched: this.#counts.fetched,
-          registrations: this.#follow.registrations,
-          refusedClusters: this.#guard.refused.cluster,
-          refusedSecrets: this.#guard.refused.secret,
-          refusedTerms: this.#guard.refused.epoch,
-          memoryBytes: process.memoryUsage.rss(),
-        }),
-      ),
-    )
+    addInfoRoutes(app, {
+      names: this.#options.names,
+      status: () => this.status(),
+      metrics: () => ({
+        running: this.#tasks.running,
+        freeSlots: this.#tasks.freeSlots,
+        slots: this.#options.worker.slots,
+        term: this.#guard.term(),
+        begun: this.#counts.begun,
+        fetched: this.#counts.fetched,
+        registrations: this.#follow.registrations,
+        refusedClusters: this.#guard.refused.cluster,
+        refusedSecrets: this.#guard.refused.secret,
+        refusedTerms: this.#guard.refused.epoch,
+        memoryBytes: process.memoryUsage.rss(),
+      }),
+    })
     return app
   }
 

@@ -100,6 +100,27 @@ t.test('every answer comes from the active one, through ten failovers', async (t
   const cluster = await makeCluster(t, { count: 3, monitorMs: monitorMs(5000) })
   const { clusterId } = await (await cluster.settled()).active.cluster()
   const { page, client } = await startHaproxy(t, cluster.masters, clusterId)
+  await t.test('a browser gets through by a name that the masters know', async (t) => {
+    const browser = { accept: 'text/html,application/xhtml+xml', 'sec-fetch-mode': 'navigate' }
+    const open = (host: string) => ask(page, '/', { headers: { ...browser, host } })
+    const refused = await open(`tajo.example:${page}`)
+    t.equal(refused.status, 403)
+    t.match(refused.text, 'tajo.master.info-http.names')
+    for (const master of cluster.masters) {
+      master.reconfigure({ 'tajo.master.info-http.names': 'tajo.example' })
+    }
+    // Whoever is active answers; the others have it as well when they are.
+    await until('it does', async () => (await open(`tajo.example:${page}`)).status === 200)
+    const origin = `http://tajo.example:${page}`
+    const json = { origin, host: `tajo.example:${page}`, 'content-type': 'application/json' }
+    const path = `/api/v1/queries/x/kill?cluster=${clusterId}`
+    const changes = await ask(page, path, { method: 'POST', headers: json, body: '{}' })
+    t.match(
+      changes,
+      { status: 400, text: /a query id is a UUID/ },
+      'and its page may change things',
+    )
+  })
   const activeOf = new Map<number, string>()
   const judges = Array.from({ length: CLIENTS }, () => new Judge(activeOf))
   let asking = true

@@ -1,15 +1,22 @@
 /**
- * The examples of docs/monitoring before their own judges: promtool on the alerts, HAProxy on its configuration, and each
- * metric that they name looked up in what a master tells.
+ * The examples of docs/monitoring before their own judges: promtool on the alerts, HAProxy on its configuration, Prometheus
+ * on a real master, and each metric that they name looked up in what a master tells.
  */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { systemClock } from '../../lib/base/time.ts'
 import { TermsBegun } from '../../lib/master/activation-time.ts'
 import { Metrics } from '../../lib/web/metrics.ts'
+import { freePortRow } from '../support/free-ports.ts'
+import { monitorMs } from '../support/pace.ts'
 import { findProgram, hasParts } from '../support/parts.ts'
+import { start } from '../support/processes.ts'
 import { run } from '../support/run.ts'
+import { ask, makeCluster } from '../support/test-masters.ts'
+import { until } from '../support/until.ts'
 
 const FOLDER = fileURLToPath(new URL('../../../docs/monitoring', import.meta.url))
 const textOf = (name: string): string => readFileSync(`${FOLDER}/${name}`, 'utf8')
@@ -74,6 +81,43 @@ t.test('promtool: the alerts are well-formed and fire when they should', async (
 t.test('Prometheus asks masters of one cluster only', async (t) => {
   const [, id = ''] = /params:\n +cluster: \['([^']+)'\]\n/.exec(textOf('prometheus.yml')) ?? []
   t.match(id, /^[0-9a-f-]{36}$/)
+})
+
+t.test('Prometheus with the example scrapes a master, whatever it calls it', async (t) => {
+  if (!hasParts(t, 'promtool')) return
+  const cluster = await makeCluster(t, { count: 1, monitorMs: monitorMs(5000) })
+  const { active } = await cluster.settled()
+  const { clusterId } = await active.cluster()
+  const example = textOf('prometheus.yml')
+  const [, targets = ''] = /targets: \[(.*)\]/.exec(example) ?? []
+  const called = [...targets.matchAll(/'([^']+)'/g)].map(([, target = '']) => target)
+  t.equal(called.length, 3)
+  for (const host of called) {
+    const headers = { host, accept: 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5' }
+    const { status } = await ask(active.ports.info, `/metrics?cluster=${clusterId}`, { headers })
+    t.equal(status, 200, `${host}, which no configuration of ours names`)
+  }
+  const dir = mkdtempSync(join(tmpdir(), 'tajo-prometheus-'))
+  t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
+  writeFileSync(join(dir, 'tajo-alerts.yml'), textOf('tajo-alerts.yml'))
+  const configuration = example
+    .replace(/cluster: \['[^']+'\]/, `cluster: ['${clusterId}']`)
+    .replace(targets, `'127.0.0.1:${active.ports.info}'`)
+    .replace('scrape_interval: 5s', 'scrape_interval: 1s')
+  writeFileSync(join(dir, 'prometheus.yml'), configuration)
+  const port = await freePortRow(1)
+  const prometheus = start([
+    findProgram('prometheus') ?? 'prometheus',
+    `--config.file=${join(dir, 'prometheus.yml')}`,
+    `--storage.tsdb.path=${join(dir, 'data')}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+  ])
+  t.teardown(() => prometheus.kill('SIGKILL'))
+  const isUp = async (): Promise<boolean> => {
+    const { text } = await ask(port, '/api/v1/query?query=up')
+    return /"value":\[[0-9.]+,"1"\]/.test(text)
+  }
+  await until('Prometheus says that the master is up', isUp, { needs: [prometheus] })
 })
 
 t.test('HAProxy starts though a host has no address', async (t) => {

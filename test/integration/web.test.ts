@@ -3,6 +3,7 @@
  * the schema that is served; a page's events through kill -9; SQL, its limits and its end; who is refused.
  */
 import { type IncomingMessage, request } from 'node:http'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -162,6 +163,26 @@ t.test('a Host that somebody pointed at us is refused', async (t) => {
   const [answer] = (await eventOf(asked, 'response')) as [IncomingMessage]
   answer.resume()
   t.equal(answer.statusCode, 403)
+})
+
+t.test('a further name of the cluster reads once the configuration has it', async (t) => {
+  const { active } = await cluster.settled()
+  const statusFor = async (port: number, host: string): Promise<number | undefined> => {
+    const path = port === active.ports.info ? '/api/v1/queries' : '/api/v1/worker'
+    const asked = request({ host: '127.0.0.1', port, path, headers: { host } })
+    asked.end()
+    const [answer] = (await eventOf(asked, 'response')) as [IncomingMessage]
+    answer.resume()
+    return answer.statusCode
+  }
+  t.equal(await statusFor(worker.port + 3, 'tajo.example:28080'), 403)
+  t.equal(await statusFor(worker.port + 3, hostname()), 200)
+  t.equal(await statusFor(active.ports.info, hostname().toUpperCase()), 200)
+  t.equal(await statusFor(active.ports.info, 'tajo.example'), 403)
+  active.reconfigure({ 'tajo.master.info-http.names': 'tajo.example' })
+  const isKnown = async () => (await statusFor(active.ports.info, 'tajo.example:8080')) === 200
+  await until('the running master knows it', isKnown)
+  t.equal(await statusFor(active.ports.info, 'other.example'), 403)
 })
 
 t.test('SQL from a backup: rows, limits, errors with their place', async (t) => {

@@ -49,6 +49,7 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
       slots: 2,
     },
     binds: { peer: bind(0), qm: bind(1), clientRpc: bind(2), infoHttp: bind(3) },
+    names: [],
     masters: masters.map((one) => one.addresses),
     engine: {
       ...{ threads: 2, memoryBytes: 512 * 1024 * 1024, spillDirectory, secretName: randomUUID },

@@ -30,11 +30,20 @@ export function ask(
     method = 'GET',
     agent,
     timeoutMs = patienceMs(0.1),
-  }: { method?: string; agent?: Agent; timeoutMs?: number } = {},
+    headers = {},
+    body = '',
+  }: {
+    method?: string
+    agent?: Agent
+    timeoutMs?: number
+    headers?: Readonly<Record<string, string>>
+    body?: string
+  } = {},
 ): Promise<Answer> {
   return new Promise((resolve) => {
     const none = { status: 0, text: '' }
-    const call = request({ host: '127.0.0.1', port, path, method, agent }, (response) => {
+    const options = { host: '127.0.0.1', port, path, method, agent, headers }
+    const call = request(options, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk
@@ -44,7 +53,7 @@ export function ask(
     })
     call.setTimeout(timeoutMs, () => call.destroy())
     call.on('error', () => resolve(none))
-    call.end()
+    call.end(body)
   })
 }
 

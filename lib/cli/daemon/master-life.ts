@@ -56,6 +56,7 @@ import {
   type Start,
 } from './other-catalogs.ts'
 import { requireOwnFencing } from './own-conf.ts'
+import { ownNames } from './own-names.ts'
 import { queryOptionsOf } from './query-options.ts'
 import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
 import { ownSecret, SingleFiles } from './single-files.ts'
@@ -190,6 +191,7 @@ export class MasterLife implements DaemonLife {
       queries: this.#queries(),
       timing: ha?.timing ?? null,
       web: this.#webRules(),
+      names: () => this.#names(),
       network: {
         network: hostNetwork(),
         witnesses: this.#conf.get('tajo.master.ha.network.witness'),
@@ -220,6 +222,11 @@ export class MasterLife implements DaemonLife {
       sqlFromHereOnly: isLoopback(bind.clientRpc.host),
       admin: conf.get('tajo.master.info-http.admin'),
     }
+  }
+
+  #names(): string[] {
+    const { bind, addresses } = this.#plan
+    return ownNames(this.#conf, this.#masters, [bind.infoHttp.host, addresses.infoHttp])
   }
 
   #queries(): QueryOptions {

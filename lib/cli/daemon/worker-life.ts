@@ -17,6 +17,7 @@ import type { DaemonLife } from './daemon-command.ts'
 import { makeDefaultRootdir } from './default-rootdir.ts'
 import { lookAtDirectory } from './directory.ts'
 import { OtherCatalogError } from './other-catalogs.ts'
+import { ownNames } from './own-names.ts'
 import { orNull } from './own-shown.ts'
 import { requireOwnSpill, requireOwnStorage } from './own-storage.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
@@ -147,6 +148,7 @@ export class WorkerLife implements DaemonLife {
         peer: { key: BIND_KEYS.peer, ...bind.peer },
         infoHttp: { key: BIND_KEYS.infoHttp, ...bind.infoHttp },
       },
+      names: ownNames(conf, plan.masters, [bind.infoHttp.host, addresses.infoHttp]),
       masters: plan.trackers,
       readMasters: plan.readTrackers,
       readMembers: async () =>

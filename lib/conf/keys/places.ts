@@ -86,6 +86,16 @@ export const PLACE_KEYS = {
     doc: 'Whether the web page may hand over the active role, to whoever knows what tajo haadmin -token prints.',
     ...web,
   },
+  'tajo.master.info-http.names': {
+    type: 'lines',
+    line: /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/,
+    commas: true,
+    allowed:
+      'host names without a port, separated by commas or line ends, such as tajo.example.com',
+    default: '',
+    doc: "Further names by which browsers may ask the info ports of masters and workers, such as a proxy's or an alias; names in conf/masters, this host's name and IP addresses always may, and health and metrics answer to any name. Workers take a change with their next start.",
+    ...{ usedBy: 'all', reloadable: true, group: 'Addresses of a master' },
+  },
   'tajo.worker.info-http.address': address(
     'worker',
     '0.0.0.0:28080',

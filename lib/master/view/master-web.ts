@@ -7,7 +7,7 @@
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Clock } from '../../base/time.ts'
 import { HaError, type Member, type Timing } from '../../ha/index.ts'
-import { hostNameOf } from '../../web/callers.ts'
+import { hostNameOf } from '../../rpc/index.ts'
 import { inWords } from '../../web/term-words.ts'
 import type {
   ClusterDocument,
@@ -50,6 +50,7 @@ export interface MasterWebOptions {
   readonly metrics: () => MetricsFacts
   readonly config: () => ConfigDocument
   readonly listed: () => readonly string[]
+  readonly names: () => readonly string[]
   readonly secret: () => string
   readonly timing: Timing | null
   readonly clock: Clock
@@ -217,12 +218,14 @@ export class MasterWeb implements WebView {
   }
 
   hostNames(): ReadonlySet<string> {
-    const names = new Set<string>()
+    const names = new Set(this.#options.names())
     if (!this.#options.isJoined()) return names
     const view = this.#options.joined().view()
     for (const { hostname, addresses } of [view.self, ...othersOf(view)]) {
-      const all = [hostname, hostNameOf(addresses.infoHttp), hostNameOf(addresses.umbilical)]
-      for (const name of all) names.add(name.toLowerCase())
+      for (const one of [hostname, addresses.infoHttp, addresses.umbilical]) {
+        const name = hostNameOf(one)
+        if (name !== null) names.add(name)
+      }
     }
     return names
   }

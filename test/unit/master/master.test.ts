@@ -68,6 +68,7 @@ function masterAt(
     queries,
     timing: makeTiming(),
     web: { sql: 'read', sqlFromHereOnly: false, admin: false },
+    names: () => [],
     network: { network: 'here', witnesses: [] },
     config: () => ({ confDir: '/conf', settings: [] }),
     listed: () => [addresses.umbilical],

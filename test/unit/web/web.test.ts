@@ -17,16 +17,10 @@ import { HistoryCache } from '../../../lib/master/view/history-cache.ts'
 import { ifActiveDied } from '../../../lib/master/view/if-active-died.ts'
 import { LeaseRecord } from '../../../lib/master/view/lease-record.ts'
 import { MasterWeb } from '../../../lib/master/view/master-web.ts'
-import { RpcError } from '../../../lib/rpc/index.ts'
+import { hostNameOf, RpcError } from '../../../lib/rpc/index.ts'
 import { limitedServer } from '../../../lib/serve/index.ts'
 import { ACTIVE_ONLY, ActiveOnly } from '../../../lib/web/active-only.ts'
-import {
-  adminToken,
-  hostNameOf,
-  isAdmin,
-  pageOrigins,
-  sqlModeFor,
-} from '../../../lib/web/callers.ts'
+import { adminToken, isAdmin, pageOrigins, sqlModeFor } from '../../../lib/web/callers.ts'
 import { COMMON_HEADERS } from '../../../lib/web/headers.ts'
 import { Metrics } from '../../../lib/web/metrics.ts'
 import { openApi, ROUTES } from '../../../lib/web/openapi.ts'
@@ -567,7 +561,7 @@ t.test('whoever asks once hears no old news, and waits for nobody who is silent'
     queries: { newest: () => answer(), workers: () => [] } as unknown as QueryServices,
     metrics: () => ({}) as MetricsFacts,
     config: () => ({ confDir: '', settings: [] }),
-    ...{ listed: () => [], secret: () => 's', timing, clock, wallMs: clock.nowMs },
+    ...{ listed: () => [], names: () => [], secret: () => 's', timing, clock, wallMs: clock.nowMs },
   })
   t.equal((await web.cluster()).queryCounts, null, 'not known yet, which is not zero')
   member.active = peerAt(26001, { state: 'active' })
@@ -615,7 +609,14 @@ t.test('where only the active knows the queries a backup shows what he tells', a
     } as unknown as QueryServices,
     metrics: () => ({}) as MetricsFacts,
     config: () => ({ confDir: '', settings: [] }),
-    ...{ listed: () => [], secret: () => 's', timing, clock: systemClock, wallMs: Date.now },
+    ...{
+      listed: () => [],
+      names: () => [],
+      secret: () => 's',
+      timing,
+      clock: systemClock,
+      wallMs: Date.now,
+    },
   })
   t.same(await web.queries(10), [record])
   t.same(await web.queries(10), [record])
