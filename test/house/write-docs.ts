@@ -6,12 +6,14 @@ import { HOME } from '../support/install.ts'
 import { apiPages, apiReports } from './api-page.ts'
 import { errorsPage } from './errors-page.ts'
 import { logEventsPage } from './log-events-page.ts'
+import { noticePage } from './notice.ts'
 import { WITH_PERIODS, withPeriods } from './periods.ts'
 
 const PAGES = {
   ...generatedFiles(),
   'docs/errors.md': errorsPage(),
   'docs/log-events.md': logEventsPage(),
+  NOTICE: noticePage(),
   ...apiPages(apiReports()),
 }
 for (const [path, text] of Object.entries(PAGES)) writeFileSync(join(HOME, path), text)

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import type { Bill } from '../house/sbom.ts'
 import { HOME, siteProperties } from '../support/install.ts'
 import { makeHosts } from '../support/netns.ts'
 import { hasParts } from '../support/parts.ts'
@@ -28,7 +29,9 @@ t.test('unpack, configure, start', async (t) => {
   if (!hasParts(t, 'netns')) return
   const dir = mkdtempSync(join(tmpdir(), 'tajo-pack-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
-  // Scripts would compile into the very folder that these tests run from.
+  // As npm does before it packs (prepack), without the build: that would be into the very folder that these tests run from.
+  const writeSbom = [process.execPath, join(HOME, 'build/test/house/write-sbom.js')]
+  await mustRun(writeSbom, { patience: 2 })
   const pack = ['npm', 'pack', '--ignore-scripts', '--pack-destination', dir]
   // The query engine's library alone has 70 MB.
   await mustRun(pack, { cwd: HOME, patience: 6 })
@@ -38,6 +41,7 @@ t.test('unpack, configure, start', async (t) => {
   const home = join(dir, 'package')
   for (const name of [
     'LICENSE',
+    'NOTICE',
     'bin/tajo',
     'sbin/start-tajo.sh',
     'conf/tajo-site.xml.template',
@@ -49,6 +53,23 @@ t.test('unpack, configure, start', async (t) => {
   }
   t.notOk(existsSync(join(home, 'build/test')), 'tests stay at home')
   t.notOk(existsSync(join(home, 'node_modules/typescript')), 'tools stay at home')
+  await t.test('what it holds of others is in its bill of materials and in NOTICE', async (t) => {
+    const there = [...packagesIn(join(home, 'node_modules'))].sort()
+    t.ok(there.length > 50)
+    const text = readFileSync(join(home, 'sbom.cdx.json'), 'utf8')
+    const { bomFormat, components } = JSON.parse(text) as Bill
+    t.equal(bomFormat, 'CycloneDX')
+    t.same([...new Set(components.map(({ name, version }) => `${name}@${version}`))].sort(), there)
+    const unlicensed = components.filter(({ licenses = [] }) => licenses.length === 0)
+    t.same(unlicensed, [])
+    const notice = readFileSync(join(home, 'NOTICE'), 'utf8')
+    for (const id of there) {
+      // Of the one platform: under the package that brings it.
+      if (!id.startsWith('@duckdb/node-bindings-')) t.ok(notice.includes(`  ${id}  `), id)
+    }
+    await mustRun(writeSbom, { patience: 2 })
+    t.equal(readFileSync(join(HOME, 'sbom.cdx.json'), 'utf8'), text, 'the same each time')
+  })
   writeFileSync(join(home, 'conf/masters'), 'localhost\nlocalhost:27001\n')
 
   const [host] = await makeHosts(t, ['alone'])
@@ -129,6 +150,21 @@ t.test('unpack, configure, start', async (t) => {
     }
   })
 })
+
+/** Each as `name@version`. */
+function* packagesIn(folder: string): Generator<string> {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    if (name.startsWith('@')) yield* packagesIn(path)
+    if (!existsSync(join(path, 'package.json'))) continue
+    const facts = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as {
+      name: string
+      version: string
+    }
+    yield `${facts.name}@${facts.version}`
+    if (existsSync(join(path, 'node_modules'))) yield* packagesIn(join(path, 'node_modules'))
+  }
+}
 
 /** As if it were unpacked: only the engine's libraries are shared. */
 function unpackBeside(home: string, next: string): void {
