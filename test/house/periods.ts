@@ -1,8 +1,7 @@
 /** The periods of the protocol in texts: tables and sentences between two marks are made from the table of the code. Pure. */
 import { makeTiming, PERIOD_RULES, type Period } from '../../lib/ha/index.ts'
+import { between } from './parts-of-text.ts'
 
-const BEGIN = '<!-- periods: npm run docs -->'
-const END = '<!-- periods: end -->'
 const EXAMPLE_M = 5000
 
 function table(): string {
@@ -15,14 +14,7 @@ function table(): string {
 }
 
 /** The text with what stands between its marks made anew. Throws where it has none. */
-export function withPeriods(text: string): string {
-  const [before, rest, ...more] = text.split(BEGIN)
-  const [, after] = rest?.split(END) ?? []
-  if (before === undefined || after === undefined || more.length > 0) {
-    throw new Error(`the text has no part between ${BEGIN} and ${END}`)
-  }
-  return `${before}${BEGIN}\n${table()}\n${END}${after}`
-}
+export const withPeriods = (text: string): string => between(text, 'periods', table())
 
 /** Texts that have such a part. */
 export const WITH_PERIODS = ['lib/ha/README.md', 'docs/ha-protocol.md'] as const

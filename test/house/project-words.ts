@@ -6,7 +6,14 @@ import { treeHere } from './tree.ts'
 import { type Finding, findingsInSource, findingsInText } from './words.ts'
 
 /** For operators and users. Korean has its own length of sentences; the changelog tells what was, in the words of its time. */
-const FOR_OPERATORS = ['README.md', 'docs', 'docs/adr', 'docs/api', 'docs/monitoring']
+const FOR_OPERATORS = [
+  'README.md',
+  'SECURITY.md',
+  'docs',
+  'docs/adr',
+  'docs/api',
+  'docs/monitoring',
+]
 /** For those who work on it. */
 const FOR_OURSELVES = ['CONTRIBUTING.md', 'test/README.md', 'lib/ha', 'lib/client', 'lib/catalog']
 

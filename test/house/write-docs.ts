@@ -5,6 +5,7 @@ import { generatedFiles } from '../../lib/conf/generate.ts'
 import { HOME } from '../support/install.ts'
 import { apiPages, apiReports } from './api-page.ts'
 import { errorsPage } from './errors-page.ts'
+import { withFirewall } from './firewall.ts'
 import { logEventsPage } from './log-events-page.ts'
 import { noticePage } from './notice.ts'
 import { WITH_PERIODS, withPeriods } from './periods.ts'
@@ -14,6 +15,7 @@ const PAGES = {
   'docs/errors.md': errorsPage(),
   'docs/log-events.md': logEventsPage(),
   NOTICE: noticePage(),
+  'SECURITY.md': withFirewall(readFileSync(join(HOME, 'SECURITY.md'), 'utf8')),
   ...apiPages(apiReports()),
 }
 for (const [path, text] of Object.entries(PAGES)) writeFileSync(join(HOME, path), text)

@@ -42,6 +42,7 @@ t.test('unpack, configure, start', async (t) => {
   for (const name of [
     'LICENSE',
     'NOTICE',
+    'SECURITY.md',
     'bin/tajo',
     'sbin/start-tajo.sh',
     'conf/tajo-site.xml.template',

@@ -5,8 +5,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { ALL_KEYS, specOf } from '../../lib/conf/index.ts'
 import { PERIOD_RULES } from '../../lib/ha/index.ts'
 import { errorsPage } from '../house/errors-page.ts'
+import { withFirewall } from '../house/firewall.ts'
 import {
   circles,
   deadExports,
@@ -240,6 +242,14 @@ t.test('texts have the periods of the code', async (t) => {
   }
   const operations = readFileSync(join(HOME, 'docs/operations.md'), 'utf8')
   t.match(operations, `its keeper kills it after ${PERIOD_RULES.hangMs.formula} without an answer`)
+})
+
+t.test('the table for a firewall has all ports of the configuration', async (t) => {
+  const text = readFileSync(join(HOME, 'SECURITY.md'), 'utf8')
+  t.equal(text, withFirewall(text), 'SECURITY.md: npm run docs writes it')
+  const ports = ALL_KEYS.filter((key) => specOf(key).type === 'address')
+  t.ok(ports.length >= 9)
+  for (const key of ports) t.match(text, `\`${key}\``)
 })
 
 t.test('files that the map of the house names are there', async (t) => {

@@ -9,7 +9,7 @@ import t from 'tap'
 import { DEFAULT_EPHEMERAL_PORTS, isPortIn } from '../../lib/base/port-holder.ts'
 import { HOME } from '../support/install.ts'
 
-const PLACES = ['README.md', 'docs', 'conf', 'sbin', 'lib', 'test']
+const PLACES = ['README.md', 'SECURITY.md', 'docs', 'conf', 'sbin', 'lib', 'test']
 const TEXTS = /(?:\.(?:ts|md|txt|sh|xml|template|cfg|yml)|\/masters|\/workers)$/
 
 /** What looks like such a port and may stay. */
