@@ -13,11 +13,21 @@ export const queryId = z.uuid()
 export const attempt = z.number().int().min(1).max(100)
 export const name = z.string().min(1).max(128)
 
+/** A master keeps them with each statement that waits. */
+const VARIABLES_CHARS = 16_000
+const charsIn = (variables: Readonly<Record<string, string>>): number =>
+  Object.entries(variables).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+
 /** What a session is, as a whole: it lives in the client and travels with each statement, so that a failover loses none. */
 export const session = z.object({
   database: name,
   user: z.string().max(128),
-  variables: z.record(z.string().max(128), z.string().max(4096)),
+  variables: z
+    .record(z.string().max(128), z.string().max(4096))
+    .refine(
+      (all) => charsIn(all) <= VARIABLES_CHARS,
+      `variables may have ${VARIABLES_CHARS} characters together`,
+    ),
 })
 
 export const place = z.object({ line: z.number().int(), column: z.number().int() })

@@ -23,6 +23,11 @@ import { HandClock, settle } from './hand-clock.ts'
 
 export const ID = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
 
+/** Bounds that no test meets which doesn't mean to. */
+export const QUEUE: QueryOptions['queue'] = {
+  ...{ most: 10, mostOfUser: 10, runningOfUser: 0, chars: 1e9 },
+}
+
 export class FakeCalls implements WorkerCalls {
   readonly ran: { readonly workerId: string; readonly task: Task }[] = []
   readonly killed: string[] = []
@@ -148,7 +153,7 @@ export class Terms {
       warehouse: join(this.directory, 'warehouse'),
       allowedPaths: [join(this.directory, 'allowed')],
       systemDirectory: join(this.directory, 'system'),
-      queueLimit: 10,
+      queue: QUEUE,
       historyLimit: 100,
       historyMaxAgeMs: 1e12,
       idleMs: 10_000,

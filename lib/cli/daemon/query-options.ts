@@ -55,7 +55,12 @@ export function queryOptionsOf(
       network: hostNetwork(),
       aloneOn: (path) => aloneOn(path, rootDirectory),
     },
-    queueLimit: conf.get('tajo.master.query.queue.limit'),
+    queue: {
+      most: conf.get('tajo.master.query.queue.limit'),
+      mostOfUser: conf.get('tajo.query.queue.per-user'),
+      runningOfUser: conf.get('tajo.query.max-per-user'),
+      chars: conf.get('tajo.master.query.queue.max-size'),
+    },
     historyLimit: conf.get('tajo.history.query.max-entries'),
     historyMaxAgeMs: conf.get('tajo.history.expiry-time-day') * DAY_MS,
     idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),

@@ -56,6 +56,34 @@ export const SQL_KEYS = {
     doc: 'How many queries may wait for a worker; the next one is refused.',
     ...query,
   },
+  'tajo.master.query.queue.max-size': {
+    type: 'size',
+    min: 400_000,
+    max: 4 * 1024 ** 3,
+    default: '8m',
+    doc: 'How many characters the long statements (above 2,100) that wait for a worker, or write, have together, half of them those of one user; the next one is refused.',
+    ...query,
+  },
+  'tajo.query.queue.per-user': {
+    type: 'integer',
+    min: 0,
+    max: 1_000_000,
+    default: {
+      words: 'half of queue.limit',
+      from: (value: (key: string) => unknown) =>
+        Math.ceil(Number(value('tajo.master.query.queue.limit')) / 2),
+    },
+    doc: 'How many queries of one user may wait for a worker; the next one is refused.',
+    ...query,
+  },
+  'tajo.query.max-per-user': {
+    type: 'integer',
+    min: 0,
+    max: 1_000_000,
+    default: '0',
+    doc: 'How many queries of one user run at a time, on all workers together; the next one waits, and others have their turn. 0: as many as there are slots.',
+    ...query,
+  },
   'tajo.table.write.wait': {
     type: 'duration',
     min: 1,

@@ -262,8 +262,10 @@ export class ClientService {
         return this.#status(query)
       }
       case 'task': {
-        if (list.queueIsFull && this.#options.workers.choose() === null)
-          return this.#refusal(request)
+        const { workers } = this.#options
+        const { user } = request.session
+        const whyNot = list.whyFull(user, planned.task, workers.choose() !== null)
+        if (whyNot !== null) return this.#refusal(request, whyNot)
         const query = begin(kindOf(planned.task), planned)
         this.#options.scheduler.kick()
         const isGiven = (): boolean => query.stage !== 'dispatching'
@@ -274,9 +276,7 @@ export class ClientService {
   }
 
   /** Nothing is kept of it: the same id may be submitted again. */
-  #refusal(request: RequestOf<'submit'>): QueryStatus {
-    const { list } = this.#options
-    const message = `${list.queueLength} queries wait for a worker already (tajo.master.query.queue.limit); try again later`
+  #refusal(request: RequestOf<'submit'>, message: string): QueryStatus {
     return {
       ...this.#publishing(request),
       kind: 'select',

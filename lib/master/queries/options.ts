@@ -2,6 +2,7 @@
 import type { Files, ReadableStore } from '../../catalog/index.ts'
 import type { CompactionOptions } from './compaction/compaction.ts'
 import type { ProofOptions } from './files/proof.ts'
+import type { QueueBounds } from './run/queue.ts'
 
 export interface QueryOptions {
   /** Loads what `makeStore` needs, ahead of time. */
@@ -37,8 +38,8 @@ export interface QueryOptions {
     /** As workers tell theirs (`WorkerInfo.network`). */
     readonly network?: string
   }
-  /** Queries that may wait for a worker; more are refused. */
-  readonly queueLimit: number
+  /** What may wait for a worker, and run of one user; more is refused, or waits. */
+  readonly queue: QueueBounds
   /** Ended queries that the history keeps, newest first. */
   readonly historyLimit: number
   /** Those that were submitted longer ago are forgotten. */

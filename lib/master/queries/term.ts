@@ -126,7 +126,7 @@ export class QueryTerm {
     const awakeMs = (): number => this.#awake.nowMs()
     const waiters = new Waiters(clock)
     const list = new QueryList({
-      queueLimit: options.queueLimit,
+      queue: options.queue,
       keepEnded: KEEP_ENDED,
       onChange: (query) => this.#changed(query),
     })

@@ -21,7 +21,7 @@ import { isGivenUp } from '../../../lib/master/queries/run/write-end.ts'
 import { RpcError } from '../../../lib/rpc/index.ts'
 import { settle } from '../../support/hand-clock.ts'
 import { fc } from '../../support/properties.ts'
-import { ID, reportOf, type Seat, Terms, workerAt } from '../../support/query-terms.ts'
+import { ID, QUEUE, reportOf, type Seat, Terms, workerAt } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
 
 const session = { database: 'default', user: 'me', variables: {} }
@@ -300,7 +300,7 @@ t.test("the cluster's own files can't be named, nor places where tables keep the
 t.test(
   'queries go to the worker with the most room, in order, and wait when there is none',
   async (t) => {
-    const terms = new Terms(t, { queueLimit: 2 })
+    const terms = new Terms(t, { queue: { ...QUEUE, most: 2 } })
     const seat = await terms.begin()
     const [one, two] = [workerAt(1, 1), workerAt(2, 2)]
     const waiting = await submit(seat, 'select 0')
@@ -1009,7 +1009,7 @@ t.test('files that the master does not see make no content, however they went', 
 })
 
 t.test('of large answers only the last are kept in memory', async (t) => {
-  const list = new QueryList({ queueLimit: 10, keepEnded: 100, onChange: () => {} })
+  const list = new QueryList({ queue: QUEUE, keepEnded: 100, onChange: () => {} })
   const answered = (queryId: string, rows: number): void => {
     const fresh = { queryId, attempt: 1, sql: 'show tables', user: '', database: 'default' }
     const more = { kind: 'answer', submittedMs: 0, task: null } as const

@@ -10,16 +10,27 @@
  * A query ends once: whatever is heard of it afterwards changes nothing. Ended ones are kept for a while, so that who
  * asks again is told the same; the log keeps them longer.
  */
-import type { Task, TaskReport } from '../../../contract/index.ts'
-import { type End, givesWay, type NewQuery, type Query, type Spot, stateOf } from './query.ts'
+import type { QueryError, Task, TaskReport } from '../../../contract/index.ts'
+import {
+  changesData,
+  cutText,
+  type End,
+  givesWay,
+  type NewQuery,
+  type Query,
+  recordedSql,
+  type Spot,
+  stateOf,
+  withoutStatement,
+} from './query.ts'
+import { Queue, type QueueBounds } from './queue.ts'
 
 /** An answer with more rows than this is one of which few are kept. */
 const LARGE_ROWS = 1000
 const LARGE_ROWS_KEPT = 500_000
 
 interface ListOptions {
-  /** So many may wait for a worker. */
-  readonly queueLimit: number
+  readonly queue: QueueBounds
   /** So many ended ones are kept in memory. */
   readonly keepEnded: number
   /** After each change that a client or the history should hear of. */
@@ -31,9 +42,7 @@ export class QueryList {
   readonly #all = new Map<string, Query>()
   /** Those among them, for whoever looks for one at each change. */
   readonly #unended = new Set<Query>()
-  /** In the order of their submission, but for those that come back from a worker that did not take them. */
-  readonly #queue = new Map<string, Query>()
-  readonly #returned: Query[] = []
+  readonly #queue: Queue
   /** What nobody asked for, as a rule: each waits until no other one does. */
   readonly #behind = new Map<string, Query>()
   /** In the order of their ends. */
@@ -45,6 +54,7 @@ export class QueryList {
 
   constructor(options: ListOptions) {
     this.#options = options
+    this.#queue = new Queue(options.queue)
   }
 
   get(queryId: string): Query | null {
@@ -52,7 +62,12 @@ export class QueryList {
   }
 
   get queueLength(): number {
-    return this.#queue.size + this.#returned.length
+    return this.#queue.size
+  }
+
+  /** How many of them could be begun if there were slots. */
+  get takeable(): number {
+    return this.#queue.takeable
   }
 
   /** What waits behind all others. */
@@ -60,8 +75,9 @@ export class QueryList {
     return this.#behind.size
   }
 
-  get queueIsFull(): boolean {
-    return this.queueLength >= this.#options.queueLimit
+  /** Why one more may not be taken, for whoever sent it; null: it may. `atOnce`: a worker has a slot for it. */
+  whyFull(user: string, task: Task, atOnce: boolean): string | null {
+    return this.#queue.whyFull(user, task, atOnce)
   }
 
   /** That have not ended, oldest first. */
@@ -88,6 +104,7 @@ export class QueryList {
   add(fresh: NewQuery, nowMs: number): Query {
     const query: Query = {
       ...fresh,
+      sql: recordedSql(fresh.sql),
       stage: fresh.task === null ? 'running' : 'queued',
       state: null,
       spot: null,
@@ -112,9 +129,10 @@ export class QueryList {
     }
     this.#all.set(query.queryId, query)
     this.#unended.add(query)
+    if (query.task !== null) this.#queue.hold(query, query.task)
     if (query.stage === 'queued') {
-      const queue = givesWay(query) ? this.#behind : this.#queue
-      queue.set(query.queryId, query)
+      if (givesWay(query)) this.#behind.set(query.queryId, query)
+      else this.#queue.add(query)
     }
     this.#options.onChange(query)
     return query
@@ -129,13 +147,9 @@ export class QueryList {
     this.#settle(query, spot)
   }
 
-  /** Returns the next to be run, taken out of the queue; `assign` or `giveBack` has to follow. */
+  /** Returns the next to be run, taken out of the queue; `assign` or `giveBack` has to follow. Null: none that may. */
   takeNext(): Query | null {
-    const returned = this.#returned.shift()
-    if (returned !== undefined) return returned
-    const [first] = this.#queue.values()
-    if (first !== undefined) this.#queue.delete(first.queryId)
-    return first ?? null
+    return this.#queue.takeNext()
   }
 
   /** Does the same for those behind. */
@@ -156,7 +170,7 @@ export class QueryList {
     this.#settle(query, null)
     this.#move(query, 'queued', nowMs)
     if (givesWay(query)) this.#behind.set(query.queryId, query)
-    else this.#returned.push(query)
+    else this.#queue.addFirst(query)
   }
 
   /** It begins anew, as another attempt: the first in the queue. `died`: what its worker died of. */
@@ -173,7 +187,8 @@ export class QueryList {
     query.progress = 0
     query.rows = null
     query.message = message
-    this.#returned.push(query)
+    this.#queue.hold(query, task)
+    this.#queue.addFirst(query)
     this.#options.onChange(query)
   }
 
@@ -199,6 +214,7 @@ export class QueryList {
   adopt(query: Query, task: Task): void {
     query.attempt = task.attempt
     query.task = task
+    this.#queue.hold(query, task)
   }
 
   /** Its worker runs it: it took it, reports it, or came back with it. */
@@ -208,6 +224,8 @@ export class QueryList {
     const same = query.stage === 'running' && query.spot?.workerId === spot.workerId
     this.#settle(query, spot)
     query.startedMs ??= wallMs
+    // Its client has it, and sends it again, should it have to run again.
+    if (!changesData(query)) this.#dropStatement(query)
     if (same) return
     this.#move(query, 'running', nowMs)
     this.#options.onChange(query)
@@ -225,11 +243,13 @@ export class QueryList {
     this.#leave(query)
     this.#all.delete(query.queryId)
     this.#unended.delete(query)
+    this.#dropStatement(query)
   }
 
   /** Its worker is done with it. What is still to be done here, or waited for, takes no slot there. */
   leavesSlot(query: Query): void {
     query.hasSlot = false
+    this.#queue.noteSlot(query, false)
   }
 
   /** No news for anybody but who asks. */
@@ -257,10 +277,11 @@ export class QueryList {
     query.finishedMs = wallMs
     query.rows = end.rows ?? (end.state === 'succeeded' ? query.rows : null)
     query.message = end.message ?? null
-    query.error = end.error ?? null
+    query.error = end.error == null ? null : withShortMessage(end.error)
     query.answer = end.answer ?? null
     query.session = end.session ?? null
     if (end.state === 'succeeded') query.progress = 1
+    this.#dropStatement(query)
     if (query.task !== null) query.task = withoutGroups(query.task)
     this.#leave(query)
     this.#unended.delete(query)
@@ -306,14 +327,21 @@ export class QueryList {
     this.#leave(query)
     query.spot = spot
     query.hasSlot = spot !== null
+    this.#queue.noteSlot(query, query.hasSlot)
     if (spot === null) return
     const there = this.#byWorker.get(spot.workerId)
     if (there === undefined) this.#byWorker.set(spot.workerId, new Set([query]))
     else there.add(query)
   }
 
+  #dropStatement(query: Query): void {
+    this.#queue.release(query)
+    if (query.task !== null) query.task = withoutStatement(query.task)
+  }
+
   /** Where it was stays to be told. */
   #leave(query: Query): void {
+    this.#queue.noteSlot(query, false)
     const workerId = query.spot?.workerId
     const there = workerId === undefined ? undefined : this.#byWorker.get(workerId)
     if (workerId === undefined || there === undefined) return
@@ -322,12 +350,17 @@ export class QueryList {
   }
 
   #unqueue(query: Query): void {
-    this.#queue.delete(query.queryId)
+    this.#queue.delete(query)
     this.#behind.delete(query.queryId)
-    const at = this.#returned.indexOf(query)
-    if (at >= 0) this.#returned.splice(at, 1)
   }
 }
+
+/** It may quote the statement. */
+const LONGEST_MESSAGE = 4000
+const withShortMessage = (error: QueryError): QueryError => ({
+  ...error,
+  message: cutText(error.message, LONGEST_MESSAGE),
+})
 
 /** An ended query is kept for a while, and the files that it has joined may be ten thousand. */
 const withoutGroups = (task: Task): Task =>

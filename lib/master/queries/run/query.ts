@@ -50,6 +50,7 @@ export interface Query {
   readonly queryId: string
   /** Of a read its client counts them, of a change its masters do. */
   attempt: number
+  /** As its record keeps it; the whole statement is in the task, for as long as somebody needs it. */
   readonly sql: string
   readonly user: string
   readonly database: string
@@ -128,18 +129,46 @@ export function statusOf(query: Query, term: number): QueryStatus {
   }
 }
 
-/** Statements in the history are cut at so many characters. */
+/** Statements in records are cut at so many characters. */
 const LONGEST_RECORDED_SQL = 2000
+/** What is told of the cut takes less. A statement that is longer by no more is kept whole, and so is one that was cut. */
+const CUT_NOTE_CHARS = 100
+
+/** Longer than a record keeps it. */
+export const isLong = (chars: number): boolean => chars > LONGEST_RECORDED_SQL + CUT_NOTE_CHARS
+
+/** The statement as records, lists and pages show it. */
+export const recordedSql = (sql: string): string =>
+  isLong(sql.length) ? cutText(sql, LONGEST_RECORDED_SQL) : sql
+
+/** It says that it is cut. It holds nothing of the whole text in memory, as a mere part of a text does. */
+export function cutText(text: string, most: number): string {
+  if (text.length <= most) return text
+  // Not between the two halves of one character.
+  const end = /[\uD800-\uDBFF]/.test(text[most - 1] ?? '') ? most - 1 : most
+  return JSON.parse(JSON.stringify(`${text.slice(0, end)}… (cut: ${text.length} characters)`))
+}
+
+/** What is still needed of a task whose statement nobody here will send or plan again. */
+export const withoutStatement = (task: Task): Task => {
+  const { names: _names, ...rest } = task
+  const { sql, query, session } = task
+  return {
+    ...rest,
+    sql: recordedSql(sql),
+    query: { ...query, text: '' },
+    session: { ...session, variables: {} },
+  }
+}
 
 export function recordOf(
   query: Query,
   by: { readonly master: string; readonly term: number },
 ): QueryRecord {
-  const { sql } = query
   return {
     queryId: query.queryId,
     attempt: query.attempt,
-    sql: sql.length > LONGEST_RECORDED_SQL ? `${sql.slice(0, LONGEST_RECORDED_SQL)}…` : sql,
+    sql: query.sql,
     user: query.user,
     database: query.database,
     kind: query.kind,

@@ -1,5 +1,5 @@
 /**
- * Gives queries to workers: in the order of their submission, each to the worker with the most free slots. What nobody
+ * Gives queries to workers: in turns among the users (queue.ts), each to the worker with the most free slots. What nobody
  * asked for (joining files) gets a slot only while no query waits for one, and gives it back when one does, until it has
  * been held up for so long that it takes its turn like a query (compactor.ts).
  *
@@ -56,7 +56,7 @@ export class Scheduler {
   /** To be called whenever a query waits anew or a worker may have something free. */
   kick(): void {
     const { list, signal } = this.#options
-    while (list.queueLength > 0 && !signal.aborted) {
+    while (list.takeable > 0 && !signal.aborted) {
       if (!this.#give(() => list.takeNext())) {
         this.#makeRoom()
         return
@@ -82,7 +82,7 @@ export class Scheduler {
   /** Ends as many as wait, of those that nobody asked for. What is on its way out leaves its slot anyway. */
   #makeRoom(): void {
     const { list, onGivesWay } = this.#options
-    let wanted = list.queueLength
+    let wanted = list.takeable
     for (const query of list.unended()) {
       if (wanted === 0) return
       if (!query.hasSlot || !givesWay(query)) continue
