@@ -121,6 +121,8 @@ export const DAEMON_EVENTS = {
   'cluster-unreadable': "The cluster's id and secret can't be read.",
   'cluster-replaced': 'The directory holds another cluster now.',
   'master-followed': 'The worker is registered with the active.',
+  'term-unshown': "A term was heard of that the cluster's directory does not show.",
+  'term-unread': "A term was heard of, and the cluster's directory can't be asked for it.",
   'master-left': 'The worker looks for another active.',
   'master-stream-ended': 'The connection to the active has ended.',
   'master-untold': 'A master was not told something.',

@@ -33,6 +33,7 @@ import { type Callers, loadCallers, NOT_JOINED, Others } from './network/others.
 import { type MasterOptions, UNTIMED_MS } from './options.ts'
 import { QueryServices } from './queries/services.ts'
 import { StandingFiles } from './standing-files.ts'
+import { TermHints } from './term-hints.ts'
 import { statusOf } from './view/cluster-view.ts'
 import { HistoryCache } from './view/history-cache.ts'
 import { LeaseRecord } from './view/lease-record.ts'
@@ -45,6 +46,7 @@ const AT_REST: readonly string[] = ['starting', 'backup', 'stopped']
 export class Master {
   readonly #options: MasterOptions
   readonly #guard: Guard
+  readonly #hints: TermHints
   readonly #gate: ActiveGate
   readonly #history: HistoryCache
   readonly #queries: QueryServices
@@ -73,9 +75,16 @@ export class Master {
       term: () => this.#member?.term() ?? null,
     }
     this.#options = options
+    this.#hints = new TermHints({
+      term: () => this.#term,
+      look: (why) => this.#member?.hint(why),
+      everyMs: options.timing?.monitorMs ?? UNTIMED_MS,
+      clock,
+      random: Math.random,
+    })
     this.#guard = new Guard({
       term: () => this.#term,
-      onNewerTerm: (term) => this.#member?.hint(`term ${term} was heard of`),
+      onNewerTerm: (term) => this.#hints.hear(term),
       onRefused: (what, from, error) => this.#logRefused(what, from, error),
     })
     this.#gate = new ActiveGate(rights, () => this.#own.whereabouts())
@@ -131,6 +140,7 @@ export class Master {
       options,
       member: () => this.#member,
       guard: this.#guard,
+      hints: this.#hints,
       gate: this.#gate,
       queries: this.#queries,
       astray: this.#astray,

@@ -2,8 +2,9 @@
  * Who may speak in the cluster's name: whoever means this cluster, shows its secret and knows no older term than we do.
  * The cluster comes first: secrets and terms of two clusters are never compared.
  *
- * The term is the fencing token: whoever has seen n refuses n−1. A refused message is counted and never acted upon. A
- * newer term than ours, shown together with the secret, is news: from then on it is the one that counts here.
+ * The term is the fencing token: whoever has seen n refuses n−1. A refused message is counted and never acted upon. Seen
+ * means in the directory. A newer term than ours, shown together with the secret, is a hint to look there, and refuses
+ * nobody: one message with a large number would part this process from all others for good.
  *
  * What the server asks of whoever knows whether this process may act as the active master. `master/active-gate.ts` is
  * the real one.
@@ -31,8 +32,8 @@ export interface Gate {
 interface GuardOptions {
   /** The newest term that this process knows from the directory. */
   readonly term: () => number
-  /** A caller with the right secret knew a newer term. */
-  readonly onNewerTerm: (term: number) => void
+  /** A caller with the right secret says a newer term. Rejects with RpcError where its message may not be taken for that. */
+  readonly onNewerTerm: (term: number) => void | Promise<void>
   readonly onRefused: (what: Refused, from: string, error: RpcError) => void
 }
 
@@ -54,7 +55,6 @@ export class Guard {
   readonly refused: Record<Refused, number> = { cluster: 0, secret: 0, epoch: 0 }
   readonly #options: GuardOptions
   #joined: { readonly clusterId: string; readonly secret: Buffer } | null = null
-  #heardTerm = 0
 
   constructor(options: GuardOptions) {
     this.#options = options
@@ -62,8 +62,6 @@ export class Guard {
 
   /** Until it is called nobody gets in: UNAVAILABLE. */
   join({ clusterId, secret }: Membership): void {
-    // Another cluster counts its own terms.
-    if (this.#joined !== null && this.#joined.clusterId !== clusterId) this.#heardTerm = 0
     this.#joined = { clusterId, secret: digest(secret) }
   }
 
@@ -72,9 +70,9 @@ export class Guard {
     return this.#joined?.clusterId ?? null
   }
 
-  /** The newest term that was seen, in the directory or with a caller who knew the secret. */
+  /** The newest term that the directory has shown. */
   term(): number {
-    return Math.max(this.#heardTerm, this.#options.term())
+    return this.#options.term()
   }
 
   /** Lets in whoever means this cluster, or throws OTHER_CLUSTER, BAD_REQUEST or UNAVAILABLE. `from` is for logs. */
@@ -90,9 +88,10 @@ export class Guard {
   }
 
   /**
-   * Lets a message in that speaks in the cluster's name, or throws FORBIDDEN, STALE_EPOCH, or as `requireOurs` does.
+   * Lets a message in that speaks in the cluster's name, or rejects with FORBIDDEN, STALE_EPOCH, with what `onNewerTerm`
+   * does, or as `requireOurs` throws.
    */
-  admit(headers: IncomingHttpHeaders, from: string): void {
+  async admit(headers: IncomingHttpHeaders, from: string): Promise<void> {
     this.requireOurs(headers, from)
     const shown = headers[SECRET_HEADER]
     // Digests are of one length, so the comparison takes the same time whatever was sent.
@@ -105,10 +104,7 @@ export class Guard {
     }
     this.requireNewest(headers, from)
     const term = readTerm(headers[EPOCH_HEADER])
-    if (term > this.term()) {
-      this.#heardTerm = term
-      this.#options.onNewerTerm(term)
-    }
+    if (term > this.term()) await this.#options.onNewerTerm(term)
   }
 
   /**

@@ -240,7 +240,7 @@ export function rpcServer<N extends ServiceName>(
     const url = `/rpc/${name}/${methodName}`
     const onRequest = async (request: FastifyRequest): Promise<void> => {
       requireNoPage(request)
-      if (method.access === 'cluster') guard.admit(request.headers, request.ip)
+      if (method.access === 'cluster') await guard.admit(request.headers, request.ip)
       const asksWho = method.access === 'who' && clusterNamed(request.headers) == null
       if (method.access !== 'cluster' && !asksWho) guard.requireOurs(request.headers, request.ip)
     }

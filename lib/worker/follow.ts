@@ -24,9 +24,8 @@ interface FollowOptions {
   readonly activeMs: number
   /** So long a silence of the stream means a frozen master. */
   readonly silenceMs: number
-  /** A master has shown a term; the newest one counts. */
+  /** The master that is followed says this term. */
   readonly onTerm: (term: number) => void
-  readonly term: () => number
   /** What is wrong with the mount of the shared directory; null when nothing is. */
   readonly storage: () => string | null
   /** What has happened to its spill directory; null when nothing has. */
@@ -85,7 +84,7 @@ export class Follow {
     this.#news.wake()
   }
 
-  /** Somebody with the secret spoke under a newer term than our master's. */
+  /** A term counts from now on that may be newer than our master's. */
   onNewerTerm(term: number): void {
     if (term > this.#sessionTerm) this.#session.abort()
   }
@@ -108,10 +107,7 @@ export class Follow {
     const { signal } = this.#stopped
     while (!signal.aborted) {
       const active = await this.#options.masters.findActive(signal)
-      if (active !== null) {
-        this.#options.onTerm(active.term)
-        await this.#serve(active)
-      }
+      if (active !== null) await this.#serve(active)
       if (!signal.aborted) await this.#pause()
     }
   }
@@ -140,14 +136,13 @@ export class Follow {
   }
 
   async #onLost(active: ActiveMaster, error: unknown): Promise<void> {
-    const { log, onTerm, onForbidden } = this.#options
+    const { log, onForbidden } = this.#options
     if (this.#stopped.signal.aborted) return
     log('info', `${active.addresses.tracker} is not followed any more: ${messageOf(error)}`, {
       event: 'master-left',
     })
-    if (!(error instanceof RpcError)) return
-    if (error.epoch !== null && error.code === 'STALE_EPOCH') onTerm(error.epoch)
-    if (error.code === 'FORBIDDEN') await onForbidden()
+    // What it knows of a newer term is shown by whoever is active under that.
+    if (RpcError.is(error, 'FORBIDDEN')) await onForbidden()
   }
 
   async #register(active: ActiveMaster): Promise<void> {

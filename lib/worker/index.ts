@@ -1,4 +1,5 @@
 /** The only door of what runs queries. */
+export type { TermsShown } from './directory-term.ts'
 export { type MasterAddresses, Masters } from './masters.ts'
 export { realPathOf } from './roots.ts'
 export { tellEnd } from './tell-end.ts'

@@ -1,6 +1,6 @@
 /**
  * The masters that this worker knows from its configuration, and which of them is active: asked all at once, the first
- * that says so and shows no older term than we know is it. Clients are kept, connections too.
+ * that says so and shows a term that counts here is it. Clients are kept, connections too.
  *
  * A master that was added to the configuration after this worker's start may be the one that takes over, so the list is
  * read again before each search. A master may have a configuration of its own and stand in nobody else's: when none of
@@ -31,18 +31,31 @@ interface MastersOptions {
   readonly secret: () => string
   /** A master of another cluster answered, and none of ours: perhaps ours has been made anew. */
   readonly onForeign: () => void
+  /** The newest term that counts here: who shows an older one is none of ours any more. */
   readonly term: () => number
+  /** Why a master's term does not count here; null where it does. Never rejects. */
+  readonly doubt: (term: number) => Promise<string | null>
+  /** None is active but one whose term does not count: a sentence that names it. */
+  readonly onDoubted: (why: string) => void
   readonly clock: Clock
   readonly log: Log
 }
 
-interface KnownMaster {
+/** It said that it is active under a term that does not count here. */
+class DoubtedTerm extends Error {}
+
+interface MasterCalls {
   readonly addresses: MasterAddresses
   readonly tracker: RpcClient<'tracker'>
   readonly catalog: RpcClient<'catalog'>
 }
 
-export interface ActiveMaster extends KnownMaster {
+interface KnownMaster extends MasterCalls {
+  /** Under which it was found active last: it is spoken to under this one, or under a newer one that counts here. */
+  readonly said: { term: number }
+}
+
+export interface ActiveMaster extends MasterCalls {
   readonly term: number
 }
 
@@ -80,7 +93,7 @@ export class Masters {
       return await Promise.any(this.#masters.map((master) => this.#ask(master, signal)))
     } catch (error) {
       // Each of them has refused or is out of reach, as in every moment between two active ones.
-      for (const one of (error as AggregateError).errors) this.#tellForeign(one)
+      for (const one of (error as AggregateError).errors) this.#tell(one)
       void this.#lookIntoDirectory()
       return null
     }
@@ -126,9 +139,16 @@ export class Masters {
   }
 
   #add(addresses: MasterAddresses): void {
-    const client = { ...this.#options, connectTimeoutMs: CONNECT_MS }
+    const { term } = this.#options
+    const said = { term: 0 }
+    const client = {
+      ...this.#options,
+      term: () => Math.max(said.term, term()),
+      connectTimeoutMs: CONNECT_MS,
+    }
     this.#masters.push({
       addresses,
+      said,
       tracker: new RpcClient('tracker', addresses.tracker, client),
       catalog: new RpcClient('catalog', addresses.catalog, client),
     })
@@ -170,7 +190,8 @@ export class Masters {
     }
   }
 
-  #tellForeign(error: unknown): void {
+  #tell(error: unknown): void {
+    if (error instanceof DoubtedTerm) this.#options.onDoubted(error.message)
     if (!RpcError.is(error, 'OTHER_CLUSTER')) return
     const { clock, log, onForeign } = this.#options
     onForeign()
@@ -195,9 +216,15 @@ export class Masters {
     }
   }
 
-  async #ask(master: KnownMaster, signal: AbortSignal): Promise<ActiveMaster> {
+  async #ask({ said, ...master }: KnownMaster, signal: AbortSignal): Promise<ActiveMaster> {
+    const { term, doubt } = this.#options
     const { epoch } = await master.tracker.call('status', {}, { deadlineMs: ASK_MS, signal })
-    if (epoch < this.#options.term()) throw new Error(`term ${epoch} is over`)
+    const why = await doubt(epoch)
+    const { tracker } = master.addresses
+    if (why !== null) throw new DoubtedTerm(`master ${tracker} says that it is active, but ${why}`)
+    // Perhaps the look has shown a newer one.
+    if (epoch < term()) throw new Error(`term ${epoch} is over`)
+    said.term = epoch
     return { ...master, term: epoch }
   }
 }

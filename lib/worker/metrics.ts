@@ -5,6 +5,7 @@ export interface WorkerFacts {
   readonly freeSlots: number
   readonly slots: number
   readonly term: number
+  readonly unshownTerms: number
   readonly begun: number
   readonly fetched: number
   readonly registrations: number
@@ -20,6 +21,12 @@ export function metricsText(facts: WorkerFacts): string {
     ...one('tajo_worker_slots', 'gauge', 'Queries that it runs at a time.', facts.slots),
     ...one('tajo_worker_slots_free', 'gauge', 'How many more it would take now.', facts.freeSlots),
     ...one('tajo_worker_epoch', 'gauge', 'The newest term that this worker knows.', facts.term),
+    ...one(
+      'tajo_worker_unshown_terms_total',
+      'counter',
+      'Looks into the directory for a term that was heard of and is not there.',
+      facts.unshownTerms,
+    ),
     ...one('tajo_worker_queries_total', 'counter', 'Queries that were begun.', facts.begun),
     ...one('tajo_worker_results_total', 'counter', 'Results that were read.', facts.fetched),
     ...one(

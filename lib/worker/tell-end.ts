@@ -16,12 +16,9 @@ export async function tellEnd(
   {
     clock,
     signal,
-    onTerm,
   }: {
     readonly clock: Clock
     readonly signal: AbortSignal
-    /** The active's term, with which it has to be spoken to. */
-    readonly onTerm: (term: number) => void
   },
 ): Promise<void> {
   let why: unknown = new Error('no master is active')
@@ -30,7 +27,6 @@ export async function tellEnd(
     const active = await masters.findActive(signal)
     try {
       if (active !== null) {
-        onTerm(active.term)
         await active.tracker.call('ended', ended, { deadlineMs: CALL_MS, signal })
         return
       }

@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { type Clock, pause } from '../base/time.ts'
-import type { QueryError, Task, WorkerInfo } from '../contract/index.ts'
+import type { Task, WorkerInfo } from '../contract/index.ts'
 import { RpcError, requireIfNamed, requireNoPage } from '../rpc/index.ts'
 import {
   type Bind,
@@ -22,11 +22,13 @@ import {
   type ServerOptions,
 } from '../serve/index.ts'
 import { CatalogReader } from './catalog-reader.ts'
+import { DirectoryTerm, type ShownTermsOptions } from './directory-term.ts'
 import { Engines, type EnginesOptions } from './engines.ts'
 import { Follow } from './follow.ts'
 import { addInfoRoutes } from './info-routes.ts'
 import { type MasterAddresses, Masters } from './masters.ts'
 import { Proof, type ProofDirectory } from './proof.ts'
+import { resultHandlers } from './result-service.ts'
 import { RESULT_LIMITS, type ResultLimits } from './results.ts'
 import { Roots } from './roots.ts'
 import { RunningQuery } from './running-query.ts'
@@ -54,8 +56,8 @@ export interface WorkerOptions {
   readonly types: TypeNames
   /** From the cluster's directory; null while no master has formed the cluster yet. Rejects when it can't be read. */
   readonly readMembership: () => Promise<Membership | null>
-  /** The newest term that is known at the start. */
-  readonly term: number
+  /** Which terms the cluster's directory shows. */
+  readonly terms: ShownTermsOptions
   /** How many processes this host's kernel has killed for want of memory; null: it does not tell. */
   readonly oomKills?: () => number | null
   /** Which directories have to answer, and to be the cluster's; left out where nothing is proven. */
@@ -90,15 +92,24 @@ export class Worker {
   readonly #stopped = new AbortController()
   #engines: Engines | null = null
   #joined: Membership | null = null
-  #term: number
+  readonly #term: DirectoryTerm
 
   constructor(options: WorkerOptions) {
     const { clock, log } = options
     this.#options = options
-    this.#term = options.term
+    this.#term = new DirectoryTerm({
+      ...options.terms,
+      onShown: (term) => this.#follow.onNewerTerm(term),
+      clock,
+      random: options.random,
+      log,
+    })
     this.#guard = new Guard({
-      term: () => this.#term,
-      onNewerTerm: (term) => this.#onTerm(term),
+      term: () => this.#term.newest,
+      onNewerTerm: async (term) => {
+        const why = await this.#term.doubt(term)
+        if (why !== null) throw new RpcError('UNAVAILABLE', why)
+      },
       onRefused: (_what, from, error) =>
         log('warn', `refused a message: ${error.message}`, { event: 'message-refused', from }),
     })
@@ -111,6 +122,8 @@ export class Worker {
       onForeign: () =>
         void this.#onRefused(`holds cluster ${this.#guard.clusterId}, which is another one`),
       term: () => this.#guard.term(),
+      doubt: (term) => this.#term.doubt(term),
+      onDoubted: (why) => this.#tellAstray(why),
       clock,
       log,
     })
@@ -150,8 +163,7 @@ export class Worker {
       spill: () => this.#spill.trouble,
       masters: this.#masters,
       tasks: this.#tasks,
-      term: () => this.#guard.term(),
-      onTerm: (term) => this.#onTerm(term),
+      onTerm: (term) => void this.#term.doubt(term),
       onForbidden: () => this.#onRefused('has another secret than this master'),
     })
   }
@@ -161,9 +173,17 @@ export class Worker {
     const { binds, engine, worker, clock } = this.#options
     this.#engines = await Engines.open({ ...engine, slots: worker.slots, clock })
     const server = this.#serverOptions()
+    const results = resultHandlers({
+      worker,
+      tasks: this.#tasks,
+      epoch: () => this.#epoch,
+      onFetch: () => {
+        this.#counts.fetched += 1
+      },
+    })
     const ports: [WorkerPort, FastifyInstance][] = [
       ['qm', rpcServer('worker', this.#workerHandlers(), server)],
-      ['clientRpc', rpcServer('results', this.#resultHandlers(), server)],
+      ['clientRpc', rpcServer('results', results, server)],
       ['peer', this.#peerServer()],
       ['infoHttp', this.#infoServer()],
     ]
@@ -187,7 +207,12 @@ export class Worker {
   }
 
   status(): WorkerInfo & { epoch: number; running: number } {
-    return { ...this.#options.worker, epoch: this.#guard.term(), running: this.#tasks.running }
+    return { ...this.#options.worker, epoch: this.#epoch, running: this.#tasks.running }
+  }
+
+  /** Of the master that it follows, where the directory shows none. */
+  get #epoch(): number {
+    return Math.max(this.#term.newest, this.#follow.active?.term ?? 0)
   }
 
   #start(task: Task): RunningQuery {
@@ -240,24 +265,6 @@ export class Worker {
     }
   }
 
-  #resultHandlers(): Handlers<'results'> {
-    return {
-      fetch: ({ queryId, attempt }, writer) => {
-        const query = this.#tasks.find(queryId, attempt)
-        if (query?.fetch(writer) === true) {
-          this.#counts.fetched += 1
-          return
-        }
-        writer.send({ error: query === null ? UNKNOWN : NO_RESULT })
-        writer.end()
-      },
-      status: () => {
-        const { workerId, incarnation, network } = this.#options.worker
-        return { workerId, epoch: this.#guard.term(), incarnation, network }
-      },
-    }
-  }
-
   #peerServer(): FastifyInstance {
     const app = this.#plainServer()
     app.addHook('onRequest', async (request) => requireNoPage(request))
@@ -274,7 +281,8 @@ export class Worker {
         running: this.#tasks.running,
         freeSlots: this.#tasks.freeSlots,
         slots: this.#options.worker.slots,
-        term: this.#guard.term(),
+        term: this.#epoch,
+        unshownTerms: this.#term.unshown,
         begun: this.#counts.begun,
         fetched: this.#counts.fetched,
         registrations: this.#follow.registrations,
@@ -300,11 +308,6 @@ export class Worker {
   #serverOptions(): ServerOptions {
     const { clock, beatMs, log } = this.#options
     return { guard: this.#guard, gate: NEVER_ACTIVE, clock, beatMs, log }
-  }
-
-  #onTerm(term: number): void {
-    this.#term = Math.max(this.#term, term)
-    this.#follow.onNewerTerm(term)
   }
 
   /** Workers may be started together with the first master, or before it. */
@@ -350,7 +353,7 @@ export class Worker {
     const reports = this.#tasks.reports()
     const ids = reports.map(({ queryId }) => queryId)
     this.#tasks.forget(ids, reports)
-    this.#term = 0
+    this.#term.forget()
   }
 
   /** Why it knows none; null when it does. */
@@ -384,15 +387,4 @@ const NEVER_ACTIVE: Gate = {
   enter: () => {
     throw new RpcError('NOT_ACTIVE', 'this is a worker')
   },
-}
-
-const UNKNOWN: QueryError = {
-  kind: 'lost',
-  message: 'this worker has no such query (any more)',
-  place: null,
-}
-const NO_RESULT: QueryError = {
-  kind: 'refused',
-  message: 'this result was read already, or the query has none: a result can be read once',
-  place: null,
 }

@@ -27,6 +27,11 @@ const home = realpathSync(testdirOf(t))
 const warehouse = join(home, 'warehouse')
 mkdirSync(warehouse)
 
+const shownBy = (masters: readonly FakeTracker[]) => ({
+  newest: Math.max(0, ...masters.map(({ active, epoch }) => (active ? epoch : 0))),
+  isAlone: false,
+})
+
 let workers = 0
 async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> = {}) {
   const port = await freePortRow(4)
@@ -58,7 +63,8 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
     closed: [],
     types: TYPES,
     readMembership: async () => ({ clusterId: FAKE_CLUSTER, secret: FAKE_SECRET }),
-    term: 0,
+    // As a directory would show them: of those that are active.
+    terms: { directory: 'ha', read: async () => shownBy(masters), everyMs: pacedMs(2000) },
     idleMs: 200,
     activeMs: 50,
     beatMs: 100,
@@ -437,14 +443,48 @@ t.test('from one active master to the next', async (t) => {
   await Promise.all([first.stop(), second.stop()])
 })
 
+t.test(
+  'a term that is only heard of parts nobody, and one that is shown counts at once',
+  async (t) => {
+    const tracker = new FakeTracker(3)
+    const next = new FakeTracker(4)
+    next.active = false
+    await Promise.all([tracker.start(), next.start()])
+    const { worker, addresses, stop } = await startWorker([tracker, next])
+    await until('registered', () => tracker.following > 0)
+    const master = tracker.caller(addresses.qm)
+    const run = (by: typeof master, task: Task) =>
+      by.call('run', task, { deadlineMs: patienceMs() })
+
+    const liar = new FakeTracker(9_999_999_999).caller(addresses.qm)
+    await run(liar, taskOf('SELECT 1')).catch(() => {})
+    const task = taskOf('SELECT 1')
+    t.same(await run(master, task), { accepted: true, why: null }, 'the active gives it work')
+    await fetchAll(addresses.clientRpc, task)
+    t.match(await ended(tracker, task), { state: 'succeeded' }, 'and is told')
+    t.equal(worker.status().epoch, 3)
+
+    tracker.stepDown()
+    next.active = true
+    await until('the next one is followed', () => next.following > 0)
+    t.equal(worker.status().epoch, 4)
+    await t.rejects(run(master, taskOf('SELECT 1')), { message: REFUSED.STALE_EPOCH })
+    await Promise.all([master.close(), liar.close()])
+    await stop()
+    await Promise.all([tracker.stop(), next.stop()])
+  },
+)
+
 t.test('a master that is added later is found when the one that was known is gone', async (t) => {
   const [first, second] = [new FakeTracker(5), new FakeTracker(6)]
+  second.active = false
   await Promise.all([first.start(), second.start()])
   const unread = 'the list of masters stays as it was: masters:1: no host'
   const said: string[] = []
   let list = async () => [first.addresses]
   const { worker, stop } = await startWorker([first], {
     readMasters: () => list(),
+    terms: { directory: 'ha', read: async () => shownBy([first, second]), everyMs: pacedMs(2000) },
     log: (_level, message) => {
       said.push(message)
     },
@@ -454,6 +494,7 @@ t.test('a master that is added later is found when the one that was known is gon
   first.stepDown()
   await until('the file is read again', () => said.includes(unread))
   list = async () => [second.addresses]
+  second.active = true
   await until('registered with the new one', () => second.registered[0])
   t.equal(worker.status().epoch, 6)
   t.equal(said.filter((message) => message === unread).length, 1, 'said once')
@@ -632,6 +673,11 @@ t.test('a cluster that was made anew under the worker is joined, with its own te
   let clusterId = FAKE_CLUSTER
   const { addresses, worker, stop } = await startWorker([former, renewed], {
     readMembership: async () => ({ clusterId, secret: FAKE_SECRET }),
+    terms: {
+      directory: 'ha',
+      read: async () => shownBy(clusterId === FAKE_CLUSTER ? [former] : [renewed]),
+      everyMs: pacedMs(2000),
+    },
   })
   await until('registered', () => former.following > 0)
   const caller = former.caller(addresses.qm)

@@ -48,7 +48,6 @@ export class IdleWorkers {
 
   #follower(index: number): Follow {
     const { addresses, clusterId, secret, idleMs } = this.#options
-    let epoch = 0
     const masters = new Masters({
       addresses,
       // Always the same ones.
@@ -57,7 +56,10 @@ export class IdleWorkers {
       clusterId: () => clusterId,
       secret: () => secret,
       onForeign: () => undefined,
-      term: () => epoch,
+      // Each term counts that a master says.
+      term: () => 0,
+      doubt: async () => null,
+      onDoubted: () => undefined,
       clock: systemClock,
       log: () => undefined,
     })
@@ -96,10 +98,7 @@ export class IdleWorkers {
       idleMs,
       activeMs: 1000,
       silenceMs: 3 * idleMs,
-      onTerm: (heard) => {
-        epoch = Math.max(epoch, heard)
-      },
-      term: () => epoch,
+      onTerm: () => undefined,
       onForbidden: async () => undefined,
       clock: systemClock,
       random: Math.random,

@@ -5,7 +5,7 @@
  * Each side leaves its own sign first and looks for the other's after (an HA master does so again whenever it is about
  * to be active): of two that start at the same moment at least one sees the other.
  */
-import { open, readdir, utimes } from 'node:fs/promises'
+import { open, readdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
 import { type Clock, pause, systemClock, waitingClock } from '../../base/time.ts'
@@ -45,11 +45,11 @@ async function signsIn(haDirectory: string): Promise<string> {
   const names = await Promise.all(
     ['active', 'backup'].map((name) => readdir(join(haDirectory, name)).catch(noneIfMissing)),
   )
-  return JSON.stringify(names.map((some) => some.sort()))
+  return JSON.stringify(names.map((some) => (some ?? []).sort()))
 }
 
-function noneIfMissing(error: NodeJS.ErrnoException): string[] {
-  if (error.code === 'ENOENT') return []
+function noneIfMissing(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null
   throw error
 }
 
@@ -165,8 +165,15 @@ export async function requireNobodyAloneInTerm(
   }
 }
 
+/** Where one that crashed has left its mark it says so too. Rejects with the file system's error. */
+export async function isUsedAlone(haDirectory: string): Promise<boolean> {
+  return (await stat(pathOfMark(haDirectory)).catch(noneIfMissing)) !== null
+}
+
+const pathOfMark = (haDirectory: string): string => join(haDirectory, 'single.json')
+
 const markOf = (haDirectory: string, rootDirectory: string): Guarded => ({
-  path: join(haDirectory, 'single.json'),
+  path: pathOfMark(haDirectory),
   what: `tajo.rootdir ${rootDirectory} for a master without high availability`,
   usedBy: `tajo.rootdir ${rootDirectory} is used by a master without high availability:`,
   instead:

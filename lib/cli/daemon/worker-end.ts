@@ -32,7 +32,6 @@ async function main([code = '', before = '']: readonly string[]): Promise<number
     throw usageError('TAJO_WORKER_START does not say which worker it was')
   const membership = await membershipOf(plan.haDirectory)
   if (membership === null) throw failure(`no cluster was ever formed in ${plan.haDirectory}`)
-  let term = 0
   const masters = new Masters({
     addresses: plan.trackers,
     readAddresses: plan.readTrackers,
@@ -44,7 +43,10 @@ async function main([code = '', before = '']: readonly string[]): Promise<number
     clusterId: () => membership.clusterId,
     secret: () => membership.secret,
     onForeign: () => {},
-    term: () => term,
+    term: () => 0,
+    // It tells one master one thing, and goes.
+    doubt: async () => null,
+    onDoubted: () => {},
     clock: systemClock,
     log: () => {},
   })
@@ -58,9 +60,6 @@ async function main([code = '', before = '']: readonly string[]): Promise<number
   await tellEnd(masters, ended, {
     clock: systemClock,
     signal: AbortSignal.timeout(PATIENCE_MS),
-    onTerm: (active) => {
-      term = active
-    },
   }).catch((error: unknown) => {
     throw failure(`no master could be told that this worker has ended: ${messageOf(error)}`, error)
   })

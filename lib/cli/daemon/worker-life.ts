@@ -20,6 +20,7 @@ import { OtherCatalogError } from './other-catalogs.ts'
 import { ownNames } from './own-names.ts'
 import { orNull } from './own-shown.ts'
 import { requireOwnSpill, requireOwnStorage } from './own-storage.ts'
+import { termsShown } from './terms-shown.ts'
 import { roomiest, type WorkerPlan } from './worker-plan.ts'
 
 const BIND_KEYS = {
@@ -168,7 +169,11 @@ export class WorkerLife implements DaemonLife {
       closed: [await realDirectory(plan.systemDirectory, 'tajo.rootdir')],
       types: { toDuckDb, fromDuckDb },
       readMembership: () => this.#fromOwn(membershipOf, null),
-      term: 0,
+      terms: {
+        directory: `${plan.haDirectory} (tajo.rootdir)`,
+        read: () => this.#fromOwn(termsShown, { newest: 0, isAlone: false }),
+        everyMs: timing.monitorMs,
+      },
       oomKills,
       storage: {
         directories: [

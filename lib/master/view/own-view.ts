@@ -15,6 +15,7 @@ import type { AstrayWorkers } from '../network/astray-workers.ts'
 import type { Others } from '../network/others.ts'
 import type { MasterOptions } from '../options.ts'
 import type { QueryServices } from '../queries/services.ts'
+import type { TermHints } from '../term-hints.ts'
 import { troubleOf } from './alerts.ts'
 import { countWorkers } from './cluster-document.ts'
 import { type OwnFacts, othersOf, standingOf } from './cluster-view.ts'
@@ -25,6 +26,7 @@ interface OwnParts {
   /** Null until the cluster is joined. */
   readonly member: () => Member | null
   readonly guard: Guard
+  readonly hints: TermHints
   readonly gate: ActiveGate
   readonly queries: QueryServices
   readonly astray: AstrayWorkers
@@ -59,7 +61,7 @@ export class OwnView {
 
   /** What only the master itself can tell, beside the election's view. */
   facts(): OwnFacts {
-    const { options, guard, queries, astray, others, termsBegun } = this.#parts
+    const { options, guard, hints, queries, astray, others, termsBegun } = this.#parts
     const serving = this.#serving
     return {
       serving,
@@ -70,7 +72,11 @@ export class OwnView {
       directoryDangers: [...queries.directoryTroubles().values()],
       workerTroubles: queries.workers().flatMap(troubleOf),
       astrayWorkers: astray.told(queries.workers()),
-      directoryWarnings: [...options.directoryWarnings(), ...options.warehouse()],
+      directoryWarnings: [
+        ...options.directoryWarnings(),
+        ...options.warehouse(),
+        ...hints.warnings(),
+      ],
       warnings: others.alarm.warnings(),
       trouble: queries.trouble(),
       // Whoever is not active any more has heard of it from the next one's history.
