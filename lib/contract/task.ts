@@ -122,6 +122,10 @@ export const taskReport = z.object({
   paged: z.number().int().min(0).optional(),
   /** It ended because its worker was told to stop. */
   stopped: z.boolean().optional(),
+  /** Of a read that runs: all its rows are computed and few, and wait for its client. It takes no slot any more. */
+  computed: z.boolean().optional(),
+  /** Of one that takes a slot: for so long its client has taken nothing of what waits for it. */
+  unreadMs: z.number().min(0).optional(),
 })
 
 export type Task = z.output<typeof task>

@@ -36,7 +36,12 @@ export const worker = {
   /** This attempt and earlier ones: the order to end one may arrive after the next has begun. */
   kill: call(
     { access: 'cluster', activeOnly: false },
-    z.object({ queryId, attempt: attempt.optional() }),
+    z.object({
+      queryId,
+      attempt: attempt.optional(),
+      /** For whoever reads its result; left out where somebody wanted its end. */
+      why: z.string().max(1000).optional(),
+    }),
     nothing,
   ),
   /** What a change has written, where its report says that it is `paged`. UNAVAILABLE for what this worker doesn't have (any more). */

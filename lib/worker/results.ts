@@ -5,6 +5,9 @@
  * A result is read once. One that nobody begins to read, or whose reader stands still or goes away, ends its query:
  * `onAbandoned` tells why. A query that ends otherwise drops its result, and waits for no reader any more.
  *
+ * What is computed to its end and small needs neither engine nor slot while it waits for its reader. There is room for a
+ * bounded number of such results; one that finds none there keeps its slot.
+ *
  * The rows of a SELECT, with instants as the session's time zone tells them.
  *
  * DuckDB's values are instants without a zone, so outside of UTC DuckDB itself makes text of them, as for `CAST(… AS
@@ -69,6 +72,25 @@ export const RESULT_LIMITS: ResultLimits = {
   stallMs: 300_000,
 }
 
+/** Of a worker, for results that wait without a slot. */
+const ROOM_CHARS = 64 * 1024 * 1024
+/** The smallest takes so much of it: each of them is told of in all reports. */
+const LEAST_CHARS = Math.floor(ROOM_CHARS / 100)
+
+export class ResultRoom {
+  #left = ROOM_CHARS
+
+  /** Null: there is no room; else what gives it back. */
+  take(chars: number): (() => void) | null {
+    const taken = Math.max(chars, LEAST_CHARS)
+    if (taken > this.#left) return null
+    this.#left -= taken
+    return () => {
+      this.#left += taken
+    }
+  }
+}
+
 /** Lines have about this size: small enough for steady progress, large enough to cost little each. */
 const LINE_CHARS = 64 * 1024
 
@@ -87,6 +109,8 @@ export class ResultQueue {
   /** Rows that have been handed to the connection. */
   #delivered = 0
   readonly #counts: number[] = []
+  /** Since when something waits for the reader, who has taken nothing; null: nothing does. */
+  #standsMs: number | null = null
   #wakeReader = (): void => {}
   #wakeWriter = (): void => {}
   #cancelTimer: () => void
@@ -109,6 +133,16 @@ export class ResultQueue {
 
   get delivered(): number {
     return this.#delivered
+  }
+
+  /** What waits for the reader. */
+  get chars(): number {
+    return this.#chars
+  }
+
+  /** For so long the reader has taken nothing of what waits for him. */
+  get unreadMs(): number {
+    return this.#standsMs === null ? 0 : this.#clock.nowMs() - this.#standsMs
   }
 
   columns(columns: readonly ColumnInfo[]): void {
@@ -177,6 +211,7 @@ export class ResultQueue {
     this.#lines.push(line)
     this.#counts.push(rows)
     this.#chars += line.length
+    this.#standsMs ??= this.#clock.nowMs()
     this.#wakeReader()
   }
 
@@ -188,6 +223,7 @@ export class ResultQueue {
         const rows = this.#counts.shift() ?? 0
         if (!(await writer.sendText(line, this.#limits.stallMs))) return
         this.#delivered += rows
+        this.#standsMs = this.#lines.length > 0 ? this.#clock.nowMs() : null
         this.#wakeWriter()
       } else if (this.#last !== null) {
         const last = this.#last
@@ -212,6 +248,7 @@ export class ResultQueue {
   #over(): void {
     this.#cancelTimer()
     this.#state = 'over'
+    this.#standsMs = null
     this.#lines.length = 0
     this.#chars = 0
     this.#wakeReader()

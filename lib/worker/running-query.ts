@@ -17,7 +17,7 @@ import { FUNCTION_COLUMNS, functionRows } from './functions.ts'
 import { joinFiles } from './joining.ts'
 import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
 import { NOTHING, type Reach } from './reach.ts'
-import { type ResultLimits, ResultQueue, type Rows, zonedRows } from './results.ts'
+import { type ResultLimits, ResultQueue, type ResultRoom, type Rows, zonedRows } from './results.ts'
 import { realPathOf } from './roots.ts'
 import { enterScope, type ScopeParts } from './scope.ts'
 import { stage, type Way } from './staging.ts'
@@ -34,11 +34,18 @@ export interface QueryParts {
   readonly requireOurs: (path: string) => Promise<Way | null>
   readonly types: TypeNames
   readonly limits: ResultLimits
+  /** For results that wait without a slot. */
+  readonly room: ResultRoom
+  /** It takes no slot any more, and has not ended. */
+  readonly onSlot: () => void
   readonly clock: Clock
   /** ms since 1970. */
   readonly wallClockMs: () => number
   readonly log: Log
 }
+
+/** A slot that is free is told so late, where its query has not ended by then. */
+const TELL_MS = 100
 
 export class RunningQuery {
   readonly task: Task
@@ -61,6 +68,10 @@ export class RunningQuery {
   #error: QueryError | null = null
   #written: Written | null = null
   #rows = 0
+  /** All its rows are computed. */
+  #computed = false
+  /** Gives back the room that its rows have without a slot; null: it has a slot, or has ended. */
+  #leaveRoom: (() => void) | null = null
 
   constructor(task: Task, parts: QueryParts) {
     this.task = task
@@ -82,19 +93,33 @@ export class RunningQuery {
     return this.#state === 'running'
   }
 
+  /** What is computed waits for its reader, and takes nobody's place. */
+  get holdsSlot(): boolean {
+    return this.running && this.#leaveRoom === null
+  }
+
   /** `room`: of the message that it goes into. */
   report(room = new MessageRoom()): TaskReport {
     return {
       queryId: this.task.queryId,
       attempt: this.task.attempt,
       state: this.#state,
-      progress: this.#state === 'succeeded' ? 1 : (this.#connection?.progress() ?? 0),
+      progress:
+        this.#computed || this.#state === 'succeeded' ? 1 : (this.#connection?.progress() ?? 0),
       rows: this.#results === null ? this.#rows : this.#results.delivered,
       startedMs: this.#startedMs,
       error: this.#error,
       ...this.#told(room),
+      ...this.#waits(),
       ...(this.#state === 'failed' && this.#killed?.stopped === true ? { stopped: true } : {}),
     }
+  }
+
+  #waits(): Pick<TaskReport, 'computed' | 'unreadMs'> {
+    if (!this.running) return {}
+    if (!this.holdsSlot) return { computed: true }
+    const unreadMs = this.#results?.unreadMs ?? 0
+    return unreadMs === 0 ? {} : { unreadMs }
   }
 
   #told(room: MessageRoom): Pick<TaskReport, 'manifest' | 'paged'> {
@@ -117,6 +142,13 @@ export class RunningQuery {
   /** The same because its worker ends: it is no fault of its own, and may be tried elsewhere. */
   stop(why: string): void {
     this.#stop('failed', { kind: 'lost', message: why, place: null }, true)
+  }
+
+  /** It has run for longer than any may. */
+  overran(maxMs: number): void {
+    const nothing = this.#results === null ? '; nothing was changed' : ''
+    const message = `it has run for ${maxMs} ms, and may not run for longer (tajo.query.max-run-time)${nothing}`
+    if (this.holdsSlot) this.#stop('failed', { kind: 'refused', message, place: null })
   }
 
   #stop(state: 'killed' | 'failed', error: QueryError, stopped = false): void {
@@ -151,6 +183,8 @@ export class RunningQuery {
       this.#fail(error)
     }
     this.#connection = null
+    this.#leaveRoom?.()
+    this.#leaveRoom = null
     const { queryId, attempt } = this.task
     log('info', `query ${queryId} (attempt ${attempt}) ${this.#state}`, {
       event: 'query-attempt-ended',
@@ -234,7 +268,22 @@ export class RunningQuery {
   async #read(query: EngineText): Promise<void> {
     const results = this.#results as ResultQueue
     const total = await this.#answer(query, results)
+    await this.#leaveEngine(results)
     if (!(await results.end({ rows: total }))) this.#throwIfKilled()
+  }
+
+  /** All rows are computed, and their reader may come late: the engine and, where there is room, the slot are free. */
+  async #leaveEngine(results: ResultQueue): Promise<void> {
+    const { clock, room, onSlot } = this.#parts
+    const connection = this.#connection
+    this.#computed = true
+    this.#connection = null
+    await connection?.close()
+    this.#leaveRoom = room.take(results.chars)
+    if (this.#leaveRoom === null) return
+    // As a rule it is read at once, and its end told.
+    const cancel = clock.after(TELL_MS, onSlot)
+    void this.ended.then(cancel)
   }
 
   /** Resolves to the number of rows. */

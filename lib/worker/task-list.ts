@@ -12,6 +12,7 @@
  * - manifests: `MANIFEST_CHARS` and `MANIFEST_FILES` for all of a message together, since a master reads them in one piece;
  *   what has no room is told of only, and the master fetches it (`worker.manifest`).
  */
+import type { Clock } from '../base/time.ts'
 import type { Task, TaskReport } from '../contract/index.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { RunningQuery } from './running-query.ts'
@@ -42,6 +43,9 @@ export class MessageRoom {
 
 interface TaskListOptions {
   readonly slots: number
+  /** A query may run so long; 0: as long as it takes. What joins files in the background is not meant. */
+  readonly maxRunMs: number
+  readonly clock: Clock
   readonly start: (task: Task) => RunningQuery
   /** Something began or ended: the master should hear of it. */
   readonly onChange: () => void
@@ -71,7 +75,9 @@ export class TaskList {
   }
 
   get freeSlots(): number {
-    return this.#stopping ? 0 : Math.max(0, this.#options.slots - this.running)
+    if (this.#stopping) return 0
+    const held = [...this.#queries.values()].filter((query) => query.holdsSlot)
+    return Math.max(0, this.#options.slots - held.length - this.#abandoned.size)
   }
 
   get running(): number {
@@ -98,6 +104,7 @@ export class TaskList {
     const query = this.#options.start(task)
     this.#queries.delete(task.queryId)
     this.#queries.set(task.queryId, query)
+    this.#limit(query)
     void query.ended.then(() => {
       this.#trim()
       this.#options.onChange()
@@ -153,6 +160,13 @@ export class TaskList {
     const queries = [...this.#queries.values(), ...this.#abandoned]
     for (const query of queries) query.stop('the worker that ran it was stopped')
     await Promise.all(queries.map(({ ended }) => ended))
+  }
+
+  #limit(query: RunningQuery): void {
+    const { maxRunMs, clock } = this.#options
+    if (maxRunMs === 0 || query.task.compaction?.background === true) return
+    const cancel = clock.after(maxRunMs, () => query.overran(maxRunMs))
+    void query.ended.then(cancel)
   }
 
   /** Ends it without a report; until then it still counts. */

@@ -29,7 +29,7 @@ import { addInfoRoutes } from './info-routes.ts'
 import { type MasterAddresses, Masters } from './masters.ts'
 import { Proof, type ProofDirectory } from './proof.ts'
 import { resultHandlers } from './result-service.ts'
-import { RESULT_LIMITS, type ResultLimits } from './results.ts'
+import { RESULT_LIMITS, type ResultLimits, ResultRoom } from './results.ts'
 import { Roots } from './roots.ts'
 import { RunningQuery } from './running-query.ts'
 import { Spill } from './spill.ts'
@@ -73,6 +73,8 @@ export interface WorkerOptions {
   /** How long a query waits for an active master's catalog. */
   readonly catalogMs: number
   readonly results?: ResultLimits
+  /** A query may run so long; 0: as long as it takes. */
+  readonly maxRunMs: number
   readonly clock: Clock
   readonly wallClockMs: () => number
   readonly random: () => number
@@ -87,6 +89,7 @@ export class Worker {
   readonly #follow: Follow
   readonly #proof: Proof | null
   readonly #spill: Spill
+  readonly #room = new ResultRoom()
   readonly #apps: FastifyInstance[] = []
   readonly #counts = { begun: 0, fetched: 0 }
   readonly #stopped = new AbortController()
@@ -129,6 +132,8 @@ export class Worker {
     })
     this.#tasks = new TaskList({
       slots: options.worker.slots,
+      maxRunMs: options.maxRunMs,
+      clock,
       start: (task) => this.#start(task),
       onChange: () => this.#follow.poke(),
     })
@@ -243,6 +248,8 @@ export class Worker {
       requireOurs: async (path) => (await this.#proof?.require(path)) ?? null,
       types,
       limits: this.#options.results ?? RESULT_LIMITS,
+      room: this.#room,
+      onSlot: () => this.#follow.poke(),
       clock,
       wallClockMs,
       log,
@@ -252,8 +259,8 @@ export class Worker {
   #workerHandlers(): Handlers<'worker'> {
     return {
       run: (task) => this.#tasks.run(task),
-      kill: ({ queryId, attempt }) => {
-        this.#tasks.kill(queryId, attempt, 'the query was killed')
+      kill: ({ queryId, attempt, why = 'the query was killed' }) => {
+        this.#tasks.kill(queryId, attempt, why)
         return {}
       },
       manifest: ({ queryId, attempt, page }) => {

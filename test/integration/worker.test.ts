@@ -70,6 +70,7 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
     beatMs: 100,
     silenceMs: pacedMs(2000),
     catalogMs: patienceMs(),
+    maxRunMs: 0,
     clock: systemClock,
     wallClockMs: Date.now,
     random: () => 0.5,
@@ -313,6 +314,36 @@ t.test('tasks', async (t) => {
     await until('all slots free', () => worker.status().running === 0)
   })
 
+  await t.test('a small result that is done waits for its client without a slot', async (t) => {
+    const small = [1, 2, 3, 4].map((n) => taskOf(`SELECT ${n}`))
+    for (const task of small) {
+      t.match(await run(task), { accepted: true })
+      await until('its slot is free', () => {
+        const beat = tracker.beats.at(-1)
+        const report = beat?.reports.find(({ queryId }) => queryId === task.queryId)
+        return report?.computed === true && beat?.freeSlots === 2
+      })
+    }
+    for (const [at, task] of small.entries()) {
+      t.same((await fetchAll(addresses.clientRpc, task))[1], { rows: [[at + 1]] })
+      t.match(await ended(tracker, task), { state: 'succeeded', rows: 1 })
+    }
+    const large = taskOf("SELECT repeat('x', 1000) FROM range(100000)")
+    await run(large)
+    await until('it stands still', () => {
+      const report = last(tracker.reportsOf(large.queryId))
+      return report?.computed === undefined && (report?.unreadMs ?? 0) > 0
+    })
+    t.equal(tracker.beats.at(-1)?.freeSlots, 1, 'a large one has its slot')
+    const why = 'others waited for its slot'
+    const { answer, leave } = await lazyClient(addresses.clientRpc, large)
+    await master.call('kill', { queryId: large.queryId, why }, { deadlineMs: patienceMs() })
+    let text = ''
+    for await (const part of answer) text += String(part)
+    t.match(JSON.parse(text.trim().split('\n').at(-1) ?? ''), { error: { message: why } })
+    leave()
+  })
+
   await t.test(
     'a client that leaves ends its query, and one that only waits costs bounded memory',
     async (t) => {
@@ -504,6 +535,26 @@ t.test('a master that is added later is found when the one that was known is gon
   await until('none is forgotten', () => first.registered.length >= 2)
   await stop()
   await Promise.all([first.stop(), second.stop()])
+})
+
+t.test('a query that runs for longer than it may is ended', async (t) => {
+  const tracker = new FakeTracker(1)
+  await tracker.start()
+  const { addresses, stop } = await startWorker([tracker], { maxRunMs: 300 })
+  const master = tracker.caller(addresses.qm)
+  await until('registered', () => tracker.following > 0)
+  const run = (task: Task) => master.call('run', task, { deadlineMs: patienceMs() })
+  const endless = taskOf('SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000) b(i)')
+  await run(endless)
+  const message = 'it has run for 300 ms, and may not run for longer (tajo.query.max-run-time)'
+  t.match(await ended(tracker, endless), { state: 'failed', error: { kind: 'refused', message } })
+  const waits = taskOf('SELECT 7')
+  await run(waits)
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  t.same((await fetchAll(addresses.clientRpc, waits))[1], { rows: [[7]] }, 'one that is done waits')
+  await master.close()
+  await stop()
+  await tracker.stop()
 })
 
 t.test('a result that nobody fetches is dropped', async (t) => {

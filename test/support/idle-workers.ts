@@ -66,7 +66,7 @@ export class IdleWorkers {
     this.#known.push(masters)
     const port = String(30_000 + index)
     const tasks = new TaskList({
-      slots: 4,
+      ...{ slots: 4, maxRunMs: 0, clock: systemClock },
       start: () => {
         throw new Error('these workers run nothing')
       },

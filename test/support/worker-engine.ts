@@ -21,7 +21,7 @@ import { Engines } from '../../lib/worker/engines.ts'
 import { type JoiningInput, joinFiles } from '../../lib/worker/joining.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
 import type { Reach } from '../../lib/worker/reach.ts'
-import { RESULT_LIMITS, zonedRows } from '../../lib/worker/results.ts'
+import { RESULT_LIMITS, ResultRoom, zonedRows } from '../../lib/worker/results.ts'
 import { Roots, realPathOf } from '../../lib/worker/roots.ts'
 import { type QueryParts, RunningQuery } from '../../lib/worker/running-query.ts'
 import { enterScope, type ScopeParts } from '../../lib/worker/scope.ts'
@@ -240,6 +240,7 @@ export class TestWarehouse {
     return new RunningQuery(task, {
       ...{ engines: this.engines, scope: this.#scope, types: TYPES, limits: RESULT_LIMITS },
       ...{ ready: async () => {}, requireOurs, clock: systemClock, wallClockMs: Date.now },
+      ...{ room: new ResultRoom(), onSlot: () => {} },
       log: () => {},
     })
   }

@@ -199,6 +199,7 @@ export class WorkerLife implements DaemonLife {
       silenceMs: timing.monitorMs,
       // A failover takes seconds at the worst; a cluster without any master is told after a while.
       catalogMs: Math.max(60_000, 6 * timing.monitorMs),
+      maxRunMs: conf.get('tajo.query.max-run-time'),
       clock: systemClock,
       wallClockMs: Date.now,
       random: Math.random,

@@ -13,6 +13,9 @@ function halfOfMemoryMb(): number {
   return Math.max(64, Math.floor(bytes / 2 / 1024 ** 2))
 }
 
+/** A query may run for longer than anything else is waited for: as long as a timer can count. */
+const LONGEST_RUN_MS = 24 * 24 * 3_600_000
+
 const resource = { usedBy: 'worker', reloadable: false, group: 'Resources of a worker' } as const
 const log = { usedBy: 'all', reloadable: true, group: 'Logs' } as const
 
@@ -50,6 +53,14 @@ export const RESOURCE_KEYS = {
         Math.max(2, Number(value('tajo.worker.resource.cpu-cores'))),
     },
     doc: 'How many queries a worker runs at a time.',
+    ...resource,
+  },
+  'tajo.query.max-run-time': {
+    type: 'duration',
+    min: 0,
+    max: LONGEST_RUN_MS,
+    default: '0',
+    doc: 'How long a query may run on its worker; then it is ended, a change without any effect. 0: as long as it takes.',
     ...resource,
   },
   'tajo.worker.heartbeat.idle.interval': {

@@ -196,6 +196,7 @@ export class QueryTerm {
       signal,
       onLost: (query, why) => losses.unsure(query, why),
       onGivesWay: (query) => this.#giveWay(query),
+      onUnread: (query) => this.#endUnread(query),
       onImpossible: (query, why) => this.#impossible(query, why),
     })
     this.sweeper = new Sweeper({
@@ -339,6 +340,16 @@ export class QueryTerm {
     this.#settler.failed(query, { message, place: null, kind: 'killed' }, 'killed')
     const worker = query.spot === null ? null : this.#workers.get(query.spot.workerId)
     if (worker !== null) void this.#parts.calls.kill(worker.info, query)
+  }
+
+  /** A client that comes for it all the same begins it again, behind those that wait. */
+  #endUnread(query: Query): void {
+    const seconds = Math.round(query.unreadMs / 1000)
+    const message = `nobody has taken anything of its result for ${seconds} s, while others waited for its slot`
+    const error = { message, place: null, kind: 'lost' } as const
+    this.list.end(query, { state: 'failed', error }, this.#options.wallMs())
+    const worker = query.spot === null ? null : this.#workers.get(query.spot.workerId)
+    if (worker !== null) void this.#parts.calls.kill(worker.info, query, message)
   }
 
   #impossible(query: Query, why: string): void {

@@ -5,7 +5,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
-import type { QueryStatus } from '../../../lib/contract/index.ts'
+import type { QueryStatus, TaskReport } from '../../../lib/contract/index.ts'
 import { session as sessionSchema } from '../../../lib/contract/query.ts'
 import type { QueueBounds } from '../../../lib/master/queries/run/queue.ts'
 import { settle } from '../../support/hand-clock.ts'
@@ -52,6 +52,20 @@ async function seatOf(
     /** Whose queries were begun, in their order. */
     began: () => seat.calls.ran.map(({ task }) => task.session.user).join(' '),
   }
+}
+
+/** What worker 1 tells of a query, by default the first one that it was given. */
+function report(
+  seat: Seat,
+  freeSlots: number,
+  more: Partial<TaskReport>,
+  queryId = seat.calls.ran[0]?.task.queryId,
+): void {
+  const { workerId, incarnation } = workerAt(1)
+  const found = seat.calls.ran.find(({ task }) => task.queryId === queryId)
+  if (found === undefined) throw new Error(`${queryId} was never run`)
+  const reports = [reportOf(found.task, 'running', more)]
+  seat.term.tracker.heartbeat({ workerId, incarnation, freeSlots, reports })
 }
 
 t.test('users have their turns, however many one of them has sent', async (t) => {
@@ -201,4 +215,48 @@ t.test('what is cut once is not cut again by the next master', async (t) => {
     /[\uD800-\uDBFF](?![\uDC00-\uDFFF])/,
     'no half of a character is left',
   )
+})
+
+t.test('a result that waits for its client, computed and small, takes no slot', async (t) => {
+  const { seat } = await seatOf(t, {}, 1)
+  const read = await submit(seat, 'a')
+  const waiting = await submit(seat, 'b')
+  t.equal(waiting.state, 'queued')
+  report(seat, 1, { computed: true })
+  await settle()
+  const { list } = seat.term
+  t.match(list.get(read.queryId), { stage: 'running', hasSlot: false })
+  t.match(list.get(waiting.queryId), { stage: 'running', hasSlot: true })
+  report(seat, 0, { computed: true })
+  t.match(list.get(read.queryId), { stage: 'running', hasSlot: false }, 'for as long as it waits')
+})
+
+t.test('a large result that nobody reads loses its slot when another query waits', async (t) => {
+  const { seat } = await seatOf(t, {}, 2)
+  const { list } = seat.term
+  const idle = await submit(seat, 'a')
+  const slow = await submit(seat, 'a')
+  report(seat, 0, { unreadMs: 60_000, rows: 0 })
+  t.match(list.get(idle.queryId), { stage: 'running' }, 'while nobody waits')
+  report(seat, 0, { unreadMs: 4000, rows: 0 })
+  report(seat, 0, { unreadMs: 20_000, rows: 5 }, slow.queryId)
+  const waiting = await submit(seat, 'b')
+  report(seat, 0, { unreadMs: 4900, rows: 0 })
+  t.match(list.get(idle.queryId), { stage: 'running' }, 'it may be on its way')
+  t.match(await submit(seat, 'b'), { state: 'queued' })
+  report(seat, 0, { unreadMs: 6000, rows: 0 })
+  await settle()
+  const error = {
+    kind: 'lost',
+    message: 'nobody has taken anything of its result for 6 s, while others waited for its slot',
+  }
+  t.match(list.get(idle.queryId), { stage: 'ended', error })
+  t.same(seat.calls.killed, [idle.queryId], 'it alone')
+  report(seat, 1, { unreadMs: 21_000, rows: 5 }, slow.queryId)
+  await settle()
+  t.match(list.get(waiting.queryId), { stage: 'running' })
+  report(seat, 0, { unreadMs: 29_000, rows: 5 }, slow.queryId)
+  t.match(list.get(slow.queryId), { stage: 'running' }, 'a reader who has begun has longer')
+  report(seat, 0, { unreadMs: 31_000, rows: 5 }, slow.queryId)
+  t.match(list.get(slow.queryId), { stage: 'ended' })
 })

@@ -54,7 +54,7 @@ t.test('a worker registers once with each master that becomes active', async (t)
       ...{ cores: 1, memoryBytes: 1024 ** 3, slots: 1 },
     },
     tasks: new TaskList({
-      slots: 1,
+      ...{ slots: 1, maxRunMs: 0, clock: systemClock },
       start: () => {
         throw new Error('this worker runs nothing')
       },

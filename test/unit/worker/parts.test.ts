@@ -6,7 +6,7 @@ import type { TaskReport } from '../../../lib/contract/index.ts'
 import type { LineWriter } from '../../../lib/rpc/index.ts'
 import { textFormat } from '../../../lib/sql/index.ts'
 import { namesAt } from '../../../lib/worker/analyse.ts'
-import { ResultQueue } from '../../../lib/worker/results.ts'
+import { ResultQueue, ResultRoom } from '../../../lib/worker/results.ts'
 import type { RunningQuery } from '../../../lib/worker/running-query.ts'
 import { TaskList } from '../../../lib/worker/task-list.ts'
 import { checkedLine } from '../../../lib/worker/text-checks.ts'
@@ -259,6 +259,39 @@ t.test('what is dropped waits for no reader, and tells him nothing but why', asy
   t.same(stalled.lines.slice(1), told)
 })
 
+t.test('a result tells for how long its reader has taken nothing of it', async (t) => {
+  const clock = new HandClock()
+  const queue = new ResultQueue({ limits: LIMITS, clock, onAbandoned: () => {} })
+  clock.pass(100)
+  t.equal(queue.unreadMs, 0, 'there is nothing to take')
+  queue.columns([{ name: 'a', type: 'INT4' }])
+  await queue.rows(['[1]'])
+  clock.pass(300)
+  t.equal(queue.unreadMs, 300, 'nobody has come')
+  const client = fakeWriter()
+  queue.fetch(client.writer)
+  clock.pass(50)
+  t.equal(queue.unreadMs, 350, 'he has come, and takes nothing')
+  client.take(true)
+  await turns()
+  t.equal(queue.unreadMs, 0)
+  client.take(true)
+  await turns()
+  clock.pass(400)
+  t.equal(queue.unreadMs, 0, 'he waits for more')
+})
+
+t.test('there is room for a bounded number of results that wait without a slot', async (t) => {
+  const room = new ResultRoom()
+  const small = Array.from({ length: 200 }, () => room.take(10))
+  t.equal(small.filter((leave) => leave !== null).length, 100)
+  small[0]?.()
+  t.equal(room.take(4 * 1024 * 1024), null, 'the room of a small one')
+  for (const leave of small.slice(1)) leave?.()
+  const large = Array.from({ length: 100 }, () => room.take(4 * 1024 * 1024))
+  t.equal(large.filter((leave) => leave !== null).length, 16)
+})
+
 t.test('the list of tasks', async (t) => {
   const ends = new Map<string, () => void>()
   const kills: string[] = []
@@ -266,19 +299,21 @@ t.test('the list of tasks', async (t) => {
     const key = `${task.queryId}/${task.attempt}`
     const query = {
       task,
-      running: true,
+      ...{ running: true, holdsSlot: true },
       report: () => ({ ...task, state: query.running ? 'running' : 'succeeded' }),
       kill: () => kills.push(key),
       ended: new Promise<void>((resolve) => {
         ends.set(key, () => {
           query.running = false
+          query.holdsSlot = false
           resolve()
         })
       }),
     }
     return query
   }) as unknown as (task: unknown) => RunningQuery
-  const list = new TaskList({ slots: 2, start, onChange: () => undefined })
+  const clock = new HandClock()
+  const list = new TaskList({ slots: 2, maxRunMs: 0, clock, start, onChange: () => undefined })
   const task = (queryId: string, attempt = 1) => ({ queryId, attempt }) as never
   t.match(
     [list.run(task('a')), list.run(task('a')), list.run(task('b'))].map((one) => one.accepted),

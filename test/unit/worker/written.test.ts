@@ -1,5 +1,6 @@
 /** What a worker tells of a change: whole where there is room, else in pages; and that no message of its tasks is too long. */
 import t from 'tap'
+import { systemClock } from '../../../lib/base/time.ts'
 import type { Manifest, Task, TaskReport } from '../../../lib/contract/index.ts'
 import type { RunningQuery } from '../../../lib/worker/running-query.ts'
 import {
@@ -112,7 +113,7 @@ function listOf() {
   const start = ((task: Task) => {
     const query = {
       task,
-      running: true,
+      ...{ running: true, holdsSlot: true },
       report: (room: MessageRoom) => {
         rooms.push(room)
         return { queryId: task.queryId, attempt: task.attempt, state: 'succeeded' } as TaskReport
@@ -120,13 +121,17 @@ function listOf() {
       ended: new Promise<void>((resolve) => {
         ends.push(() => {
           query.running = false
+          query.holdsSlot = false
           resolve()
         })
       }),
     }
     return query
   }) as unknown as (task: Task) => RunningQuery
-  const list = new TaskList({ slots: 100, start, onChange: () => {} })
+  const list = new TaskList({
+    ...{ slots: 100, maxRunMs: 0, clock: systemClock },
+    ...{ start, onChange: () => {} },
+  })
   return { list, rooms, ends }
 }
 const task = (queryId: string, chars: number): Task =>

@@ -120,6 +120,7 @@ export class QueryList {
       session: null,
       failures: fresh.failures ?? [],
       tried: fresh.tried ?? [],
+      unreadMs: 0,
       awaitedMs: Number.NEGATIVE_INFINITY,
     }
     const before = this.#all.get(query.queryId)
@@ -253,7 +254,8 @@ export class QueryList {
   }
 
   /** No news for anybody but who asks. */
-  progress(query: Query, { progress, rows }: TaskReport): void {
+  progress(query: Query, { progress, rows, unreadMs = 0 }: TaskReport): void {
+    query.unreadMs = unreadMs
     query.progress = Math.max(query.progress, progress)
     query.rows = rows
   }

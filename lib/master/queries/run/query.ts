@@ -77,6 +77,8 @@ export interface Query {
   failures: NonNullable<QueryRecord['failures']>
   /** Where earlier attempts of a read ran. */
   tried: readonly Spot[]
+  /** For so long its client has taken nothing of a result that takes a slot, when that was last heard. */
+  unreadMs: number
   /** Waking time: until then its client waits for it, as far as it has told. */
   awaitedMs: number
 }

@@ -2,6 +2,7 @@
  * Gives queries to workers: in turns among the users (queue.ts), each to the worker with the most free slots. What nobody
  * asked for (joining files) gets a slot only while no query waits for one, and gives it back when one does, until it has
  * been held up for so long that it takes its turn like a query (compactor.ts).
+ * A large result that nobody reads loses its slot when a query waits for one: its client may be gone, or mean no good.
  *
  * A `run` whose answer was lost is asked again at the same worker, which knows the query by its id; meanwhile its report
  * may tell. It goes to another worker only when this one has surely not taken it. When nobody can find out, it is lost.
@@ -28,10 +29,15 @@ interface SchedulerOptions {
   readonly onLost: (query: Query, why: string) => void
   /** A query waits for the slot of this one, which is to end. */
   readonly onGivesWay: (query: Query) => void
+  /** The same of one whose result is not read. */
+  readonly onUnread: (query: Query) => void
   /** No worker can run it. */
   readonly onImpossible: (query: Query, why: string) => void
 }
 
+/** A result is read by then, where others wait: one that nobody has begun to read, and one whose reader stands still. */
+const BEGIN_MS = 5000
+const STALL_MS = 30_000
 const TRIES = 4
 const BETWEEN_TRIES_MS = 250
 
@@ -45,6 +51,9 @@ export const spotOf = ({ workerId, incarnation, addresses, network }: WorkerInfo
 /** A worker that can't be reached any more may be doing what it was asked before. */
 const doubted = (said: RunAnswer): RunAnswer =>
   said.is === 'refused' && !said.reached ? { is: 'unsure', why: said.why } : said
+
+const isUnread = ({ stage, rows, unreadMs }: Query): boolean =>
+  stage === 'running' && unreadMs >= ((rows ?? 0) > 0 ? STALL_MS : BEGIN_MS)
 
 export class Scheduler {
   readonly #options: SchedulerOptions
@@ -79,16 +88,24 @@ export class Scheduler {
     return true
   }
 
-  /** Ends as many as wait, of those that nobody asked for. What is on its way out leaves its slot anyway. */
+  /**
+   * Ends as many as wait, of those that nobody asked for, and then of those that nobody reads. What is on its way out leaves
+   * its slot anyway.
+   */
   #makeRoom(): void {
-    const { list, onGivesWay } = this.#options
+    const { list, onGivesWay, onUnread } = this.#options
     let wanted = list.takeable
+    const unread: Query[] = []
     for (const query of list.unended()) {
       if (wanted === 0) return
-      if (!query.hasSlot || !givesWay(query)) continue
+      if (!query.hasSlot) continue
+      if (isUnread(query)) unread.push(query)
+      if (!givesWay(query)) continue
       wanted -= 1
       if (query.stage === 'running' || query.stage === 'dispatching') onGivesWay(query)
     }
+    unread.sort((a, b) => b.unreadMs - a.unreadMs)
+    for (const query of unread.slice(0, wanted)) onUnread(query)
   }
 
   async #dispatch(query: Query, info: WorkerInfo): Promise<void> {

@@ -234,6 +234,7 @@ export class TrackerService {
     list.progress(query, report)
     if (report.state === 'running') {
       list.runs(query, spotOf(info), report.startedMs, clock.nowMs())
+      if (report.computed === true) list.leavesSlot(query)
       return 'keep'
     }
     this.#ended(query, info, report)

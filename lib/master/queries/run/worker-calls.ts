@@ -32,8 +32,8 @@ export type PageAnswer =
 /** What the scheduler needs of the workers; a test has its own. None of it rejects. */
 export interface WorkerCalls {
   run(info: WorkerInfo, task: Task): Promise<RunAnswer>
-  /** Ends this attempt, not a later one. */
-  kill(info: WorkerInfo, query: { queryId: string; attempt: number }): Promise<void>
+  /** Ends this attempt, not a later one. `why`: for whoever reads its result. */
+  kill(info: WorkerInfo, query: { queryId: string; attempt: number }, why?: string): Promise<void>
   /** A page of what it has written. */
   manifest(
     info: WorkerInfo,
@@ -90,9 +90,10 @@ export class RpcWorkerCalls implements WorkerCalls {
   async kill(
     info: WorkerInfo,
     { queryId, attempt }: { queryId: string; attempt: number },
+    why?: string,
   ): Promise<void> {
     try {
-      await this.#to(info).call('kill', { queryId, attempt }, { deadlineMs: CALL_MS })
+      await this.#to(info).call('kill', { queryId, attempt, why }, { deadlineMs: CALL_MS })
     } catch (error) {
       // Its next report is answered with `forget`, which stops the query as well.
       this.#options.log('warn', `${info.workerId} was not told to stop: ${messageOf(error)}`, {
