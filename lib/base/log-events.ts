@@ -82,6 +82,10 @@ export const DAEMON_EVENTS = {
 
   // Workers, as the master sees them.
   'worker-registered': 'A worker is there.',
+  'worker-unlisted': 'A worker that is not in `workers` has registered, and gets queries.',
+  'worker-refused':
+    'A worker may not register: it is not in `workers`, or has another one’s address.',
+  'workers-list-kept': 'The file `workers` can’t be read, and the list stays as it was.',
   'worker-ended': 'The process of a worker has ended.',
   'worker-lost': 'A worker was not heard of for too long.',
   'worker-storage-lost': 'A worker gets no queries: it has no storage, or another one.',
@@ -123,6 +127,7 @@ export const DAEMON_EVENTS = {
   'master-followed': 'The worker is registered with the active.',
   'term-unshown': "A term was heard of that the cluster's directory does not show.",
   'term-unread': "A term was heard of, and the cluster's directory can't be asked for it.",
+  'worker-unwanted': 'The active does not admit this worker, or gives it no queries, and says why.',
   'master-left': 'The worker looks for another active.',
   'master-stream-ended': 'The connection to the active has ended.',
   'master-untold': 'A master was not told something.',

@@ -111,6 +111,8 @@ export interface WorkerRow {
   trouble?: string | null | undefined
   /** What has happened to its spill directory; it gets queries all the same. Null or left out for nothing. */
   spill?: string | null | undefined
+  /** It has the cluster's secret, gets queries, and is not in `conf/workers`. Null or left out: it is, or nobody knows. */
+  unlisted?: boolean | null | undefined
   /** Name of its host. */
   host: string
   /** Id of its process on that host. */

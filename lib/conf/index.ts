@@ -43,6 +43,7 @@ export {
   entryAddress,
   type HostEntry,
   type HostList,
+  hostIdentity,
   parseMasterName,
   parseWorkerName,
   readMasters,

@@ -14,6 +14,8 @@ const workerRow = z.object({
   trouble: z.string().nullish(),
   /** What has happened to its spill directory; it gets queries all the same. */
   spill: z.string().nullish(),
+  /** It has the cluster's secret, gets queries, and is not in `conf/workers`. */
+  unlisted: z.boolean().nullish(),
   host: z.string(),
   pid: z.number().int(),
   version: z.string(),

@@ -29,6 +29,8 @@ export const tracker = {
     z.object({
       epoch,
       /** Ended ones it may forget, and running ones to stop. */ forget: z.array(queryId),
+      /** Why it is not registered, a sentence for its log; null or left out: it is. */
+      refused: z.string().max(2000).nullish(),
     }),
   ),
   /** Each idle or active interval, and at once when a task ends. */
@@ -51,6 +53,8 @@ export const tracker = {
       /** False: register first. */
       known: z.boolean(),
       forget: z.array(queryId),
+      /** Why this master gives it no queries, where it does not know that by itself. */
+      barred: z.string().max(2000).nullish(),
     }),
   ),
   /** Are its directories ours? The answer to what it has made there, and what it has to look for. */

@@ -234,6 +234,11 @@ export class Metrics {
       "Workers that get no queries, since a directory does not answer there or is not the cluster's.",
       (facts) => facts.stuckWorkers ?? Number.NaN,
     )
+    this.#gauge(
+      'tajo_workers_unlisted',
+      'Workers that get queries and are not in conf/workers.',
+      (facts) => facts.unlistedWorkers ?? Number.NaN,
+    )
     this.#gauge('tajo_worker_slots', 'Queries that all workers can run at a time.', (facts) =>
       facts.workers === null ? Number.NaN : facts.workers.slots,
     )

@@ -67,6 +67,7 @@ export const alert = z.object({
     'network',
     'worker-storage',
     'worker-spill',
+    'worker-unlisted',
   ]),
   level: z.enum(['critical', 'warning', 'info']),
   text: z.string(),

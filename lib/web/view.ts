@@ -39,6 +39,8 @@ export interface MetricsFacts {
   readonly warehouseAnswers: boolean
   /** Workers of which a directory does not answer, or is not the cluster's; null where nobody knows. */
   readonly stuckWorkers?: number | null
+  /** Of those that get queries: who is not in `conf/workers`; null on a backup. */
+  readonly unlistedWorkers?: number | null
   /** On the active: its catalog's store does not answer, or refuses. */
   readonly catalogWaits: boolean
   readonly catalogAgeMs: number | null

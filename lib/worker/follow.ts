@@ -59,6 +59,8 @@ export class Follow {
   /** The term in which the session's master was found active; it may not have registered this worker yet. */
   #sessionTerm = 0
   #pauseMs = FIRST_PAUSE_MS
+  /** Told last; null: it holds nothing against this worker. */
+  #held: string | null = null
   #running: Promise<void> = Promise.resolve()
   #registrations = 0
 
@@ -119,7 +121,7 @@ export class Follow {
     this.#session = session
     this.#sessionTerm = active.term
     try {
-      await this.#register(active)
+      if (!(await this.#register(active))) return
       this.#active = active
       this.#pauseMs = FIRST_PAUSE_MS
       this.#options.onRegistered(active)
@@ -145,7 +147,8 @@ export class Follow {
     if (RpcError.is(error, 'FORBIDDEN')) await onForbidden()
   }
 
-  async #register(active: ActiveMaster): Promise<void> {
+  /** False: this master does not take it. */
+  async #register(active: ActiveMaster): Promise<boolean> {
     const { worker, tasks, storage, spill, proven, oomKills, onTerm } = this.#options
     const running = tasks.tasks()
     const { signal } = this.#session
@@ -162,11 +165,22 @@ export class Follow {
       { deadlineMs: CALL_MS, signal },
     )
     onTerm(answer.epoch)
+    this.#tell(active, 'does not admit this worker', answer.refused)
+    if (answer.refused != null) return false
     this.#registrations += 1
     tasks.forget(
       answer.forget,
       running.map(({ report }) => report),
     )
+    return true
+  }
+
+  /** What the active holds against this worker, when that is another than before. */
+  #tell(active: ActiveMaster, what: string, why: string | null = null): void {
+    const text = why === null ? null : `master ${active.addresses.tracker} ${what}: ${why}`
+    if (text === this.#held) return
+    this.#held = text
+    if (text !== null) this.#options.log('error', text, { event: 'worker-unwanted' })
   }
 
   /** Never rejects: what ends the stream ends the session. */
@@ -197,7 +211,7 @@ export class Follow {
       await this.#news.wait(clock, everyMs, signal)
       if (signal.aborted) return
       const known = await this.#beat(active, CALL_MS, signal)
-      if (!known) await this.#register(active)
+      if (!known && !(await this.#register(active))) return
     }
   }
 
@@ -221,15 +235,17 @@ export class Follow {
       { deadlineMs, ...(signal === undefined ? {} : { signal }) },
     )
     onTerm(answer.epoch)
+    if (answer.known) this.#tell(active, 'gives this worker no queries', answer.barred)
     tasks.forget(answer.forget, reports)
     return answer.known
   }
 
   /** Short after a loss, since a failover takes less than a tenth of a second; longer while nobody comes. */
   async #pause(): Promise<void> {
-    const { clock, random } = this.#options
+    const { clock, random, silenceMs } = this.#options
     const delayMs = this.#pauseMs * (0.75 + random() / 2)
-    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * 1.5)
+    // Who is refused has to be taken within M after that was mended.
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, silenceMs / 2, this.#pauseMs * 1.5)
     await pause(clock, delayMs, this.#stopped.signal)
   }
 }

@@ -13,6 +13,7 @@ import type { Sign } from '../../lib/master/queries/run/deaths.ts'
 import type { Spot } from '../../lib/master/queries/run/query.ts'
 import { type HistoryOptions, QueryHistory } from '../../lib/master/queries/run/query-history.ts'
 import type {
+  CalledBack,
   PageAnswer,
   RunAnswer,
   WorkerCalls,
@@ -38,6 +39,13 @@ export class FakeCalls implements WorkerCalls {
 
   /** What the address of a worker that is gone says. */
   signOf: (spot: Spot) => Sign | Promise<Sign> = () => ({ is: 'refused' })
+
+  /** Who answers where a worker says that it takes orders. */
+  backOf: (info: WorkerInfo) => CalledBack | Promise<CalledBack> = () => ({ is: 'it' })
+
+  async callBack(info: WorkerInfo): Promise<CalledBack> {
+    return this.backOf(info)
+  }
 
   async run(info: WorkerInfo, task: Task): Promise<RunAnswer> {
     this.ran.push({ workerId: info.workerId, task })

@@ -25,6 +25,7 @@ import {
 } from '../../ha/index.ts'
 import {
   type AdminServer,
+  type AdmissionRules,
   adminServer,
   Master,
   type MasterOptions,
@@ -33,6 +34,7 @@ import {
   SingleStorage,
 } from '../../master/index.ts'
 import type { Bind } from '../../serve/index.ts'
+import { thisHost } from '../address.ts'
 import { timingOf } from '../timing.ts'
 import { ownClusterId, singleIdOf } from './cluster-identity.ts'
 import { confRows, type InForce, onConfChange } from './conf-changes.ts'
@@ -47,6 +49,7 @@ import {
 import type { DaemonLife, End } from './daemon-command.ts'
 import { replaceable, stepsTo } from './directory.ts'
 import { makeHaDirectory } from './ha-directory.ts'
+import { ListedWorkers } from './listed-workers.ts'
 import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import {
   isTraced,
@@ -234,8 +237,29 @@ export class MasterLife implements DaemonLife {
     return queryOptionsOf(conf, {
       address: addresses.umbilical,
       severalHosts: ha?.severalHosts ?? false,
+      admission: this.#admission(),
       log: this.#log.log,
     })
+  }
+
+  #admission(): AdmissionRules {
+    const { conf } = this.#plan
+    const { monitorMs } = timingOf(conf)
+    const listed = new ListedWorkers({
+      confDir: conf.confDir,
+      defaultPort: conf.get('tajo.worker.peer-rpc.address').port,
+      facts: thisHost(),
+      everyMs: monitorMs / 4,
+      clock: systemClock,
+      log: this.#log.log,
+    })
+    return {
+      mode: () => this.#conf.get('tajo.worker.admission'),
+      version: () => listed.version(),
+      judge: (worker) => listed.judge(worker),
+      file: join(conf.confDir, 'workers'),
+      everyMs: monitorMs / 2,
+    }
   }
 
   #binds(): MasterOptions['binds'] {

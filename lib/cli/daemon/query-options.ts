@@ -20,7 +20,17 @@ const DAY_MS = 24 * HOUR_MS
 /** `address`: the master's own, for others who find the catalog in use. */
 export function queryOptionsOf(
   conf: Configuration,
-  { address, severalHosts, log }: { address: string; severalHosts: boolean; log: Log },
+  {
+    address,
+    severalHosts,
+    admission,
+    log,
+  }: {
+    address: string
+    severalHosts: boolean
+    admission?: QueryOptions['admission'] & {}
+    log: Log
+  },
 ): QueryOptions {
   const rootDirectory = conf.get('tajo.rootdir')
   const { monitorMs } = timingOf(conf)
@@ -61,6 +71,7 @@ export function queryOptionsOf(
       runningOfUser: conf.get('tajo.query.max-per-user'),
       chars: conf.get('tajo.master.query.queue.max-size'),
     },
+    ...(admission === undefined ? {} : { admission }),
     historyLimit: conf.get('tajo.history.query.max-entries'),
     historyMaxAgeMs: conf.get('tajo.history.expiry-time-day') * DAY_MS,
     idleMs: conf.get('tajo.worker.heartbeat.idle.interval'),

@@ -198,7 +198,6 @@ export class DemoCluster {
     const site = siteXml({ ...this.#properties, ...common, ...properties })
     writeFileSync(join(confDir, 'tajo-site.xml'), site)
     writeFileSync(join(confDir, 'masters'), masters.map((one) => `${one}\n`).join(''))
-    writeFileSync(join(confDir, 'workers'), '')
     return confDir
   }
 

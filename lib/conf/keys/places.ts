@@ -96,6 +96,13 @@ export const PLACE_KEYS = {
     doc: "Further names by which browsers may ask the info ports of masters and workers, such as a proxy's or an alias; names in conf/masters, this host's name and IP addresses always may, and health and metrics answer to any name. Workers take a change with their next start.",
     ...{ usedBy: 'all', reloadable: true, group: 'Addresses of a master' },
   },
+  'tajo.worker.admission': {
+    type: 'choice',
+    of: ['any', 'listed'],
+    default: 'any',
+    doc: "Who may be a worker: any worker that has the cluster's secret, with an alert that names each one which is not in conf/workers, or only those that are listed there.",
+    ...{ usedBy: 'master', reloadable: true, group: 'Addresses of a worker' },
+  },
   'tajo.worker.info-http.address': address(
     'worker',
     '0.0.0.0:28080',

@@ -2,6 +2,7 @@
 import type { Files, ReadableStore } from '../../catalog/index.ts'
 import type { CompactionOptions } from './compaction/compaction.ts'
 import type { ProofOptions } from './files/proof.ts'
+import type { AdmissionRules } from './run/admission.ts'
 import type { QueueBounds } from './run/queue.ts'
 
 export interface QueryOptions {
@@ -44,6 +45,8 @@ export interface QueryOptions {
   readonly historyLimit: number
   /** Those that were submitted longer ago are forgotten. */
   readonly historyMaxAgeMs: number
+  /** Which workers are listed, and what becomes of others; left out where everybody is taken. */
+  readonly admission?: AdmissionRules
   /** Workers report at least this often: without anything to run, and with. */
   readonly idleMs: number
   readonly activeMs: number

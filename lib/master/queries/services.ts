@@ -241,7 +241,13 @@ export class QueryServices {
   tracker(): Handlers<'tracker'> {
     return {
       status: this.#options.status,
-      register: (request) => this.#inTerm(({ tracker }) => tracker.register(request)),
+      register: async (request, { from }) => {
+        const answer = await this.#inTerm((term) => term.register(request))
+        const { workerId: address, host } = request.worker
+        const { refused: why } = answer
+        if (why != null) this.#options.onAstray({ address, host, why, from })
+        return answer
+      },
       heartbeat: (request) => this.#inTerm(({ tracker }) => tracker.heartbeat(request)),
       prove: (request) => this.#inTerm(({ tracker }) => tracker.prove(request)),
       astray: ({ workerId: address, host, why }, { from }) => {

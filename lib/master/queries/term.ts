@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import type { Log } from '../../base/log.ts'
 import { type Clock, within } from '../../base/time.ts'
 import { Catalog } from '../../catalog/index.ts'
-import type { QueryRecord, WorkerRow } from '../../contract/index.ts'
+import type { AnswerOf, QueryRecord, RequestOf, Services, WorkerRow } from '../../contract/index.ts'
 import { type KnownWorker, kernelOf } from '../../ha/index.ts'
 import { parseStatement } from '../../sql/index.ts'
 import type { CatalogPort } from './catalog/catalog-service.ts'
@@ -16,6 +16,7 @@ import { Compactor } from './compaction/compactor.ts'
 import { filesOf, Proof, someFiles } from './files/proof.ts'
 import { Sweeper } from './files/sweeper.ts'
 import type { QueryOptions } from './options.ts'
+import { Admission } from './run/admission.ts'
 import { Deaths } from './run/deaths.ts'
 import { QueryList } from './run/list.ts'
 import { Losses } from './run/losses.ts'
@@ -112,6 +113,7 @@ export class QueryTerm {
   readonly #records: TermRecords
   readonly #awake: WakingTime
   readonly #proof: Proof | null
+  readonly #admission: Admission
   #cancelLook = (): void => {}
   #over = false
 
@@ -229,6 +231,8 @@ export class QueryTerm {
     const queries = { term, list, workers, catalog, scheduler, settler }
     const shared = { ...queries, calls, deaths, clock, wallMs }
     const losses = new Losses({ ...shared, awakeMs, anewMs, log })
+    const { admission: rules = null } = options
+    this.#admission = new Admission({ rules, workers, calls, clock, log })
     this.tracker = new TrackerService({
       ...shared,
       losses,
@@ -261,6 +265,15 @@ export class QueryTerm {
     void this.#records.inherit().then(() => {
       if (!this.#over) this.sweeper.start()
     })
+  }
+
+  /** As the tracker does, unless it may not. */
+  async register(
+    request: RequestOf<Services['tracker']['register']>,
+  ): Promise<AnswerOf<Services['tracker']['register']>> {
+    const refused = await this.#admission.whyNot(request.worker)
+    if (refused === null) return this.tracker.register(request)
+    return { epoch: this.#options.term, forget: [], refused }
   }
 
   /** What this term knows of its queries, newest last. */
@@ -324,6 +337,7 @@ export class QueryTerm {
   #look(): void {
     this.#cancelLook = this.#options.clock.after(LOOK_MS, () => {
       this.#losses.look()
+      this.#admission.look()
       this.#look()
     })
   }

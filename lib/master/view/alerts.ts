@@ -11,6 +11,7 @@ import {
   type Timing,
 } from '../../ha/index.ts'
 import type { Alert, MasterRow, WorkerRow } from '../../web/view.ts'
+import { unlistedText } from '../queries/run/admission.ts'
 
 /** `takeOvers`: there are terms to claim; without high availability there are none. */
 export function spaceAlerts(
@@ -69,7 +70,10 @@ interface AlertFacts {
   readonly splitBrain: readonly string[]
   /** What is wrong with the clients' network; null when nothing is. */
   readonly network: string | null
-  readonly workers: readonly Pick<WorkerRow, 'address' | 'host' | 'trouble' | 'spill'>[]
+  readonly workers: readonly Pick<
+    WorkerRow,
+    'address' | 'host' | 'trouble' | 'spill' | 'unlisted'
+  >[]
   /** Workers that can't register, since their directory is another one: a sentence each. */
   readonly astray: readonly string[]
   /** The slowest renewal of the last minute, of each master. */
@@ -119,8 +123,18 @@ export function alertsOf(facts: AlertFacts): Alert[] {
   return all.sort((a, b) => RANK[a.level] - RANK[b.level])
 }
 
-function ofWorker({ address, host, trouble, spill }: AlertFacts['workers'][number]): Alert[] {
+function ofWorker({
+  address,
+  host,
+  trouble,
+  spill,
+  unlisted,
+}: AlertFacts['workers'][number]): Alert[] {
   const found: Alert[] = []
+  if (unlisted === true) {
+    const text = unlistedText({ address, host })
+    found.push({ kind: 'worker-unlisted', level: 'warning', text })
+  }
   for (const text of troubleOf({ address, host, trouble })) {
     found.push({ kind: 'worker-storage', level: 'warning', text })
   }

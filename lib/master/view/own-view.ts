@@ -14,6 +14,7 @@ import type { LoopPauses } from '../loop-pauses.ts'
 import type { AstrayWorkers } from '../network/astray-workers.ts'
 import type { Others } from '../network/others.ts'
 import type { MasterOptions } from '../options.ts'
+import { unlistedText } from '../queries/run/admission.ts'
 import type { QueryServices } from '../queries/services.ts'
 import type { TermHints } from '../term-hints.ts'
 import { troubleOf } from './alerts.ts'
@@ -70,7 +71,12 @@ export class OwnView {
       clusterId: guard.clusterId,
       rootDirectory: options.rootDirectory,
       directoryDangers: [...queries.directoryTroubles().values()],
-      workerTroubles: queries.workers().flatMap(troubleOf),
+      workerTroubles: queries
+        .workers()
+        .flatMap((row) => [
+          ...troubleOf(row),
+          ...(row.unlisted === true ? [unlistedText(row)] : []),
+        ]),
       astrayWorkers: astray.told(queries.workers()),
       directoryWarnings: [
         ...options.directoryWarnings(),
@@ -172,6 +178,9 @@ export class OwnView {
       ),
       termsBegun: termsBegun.counts,
       stuckWorkers: active ? queries.workers().flatMap(troubleOf).length : null,
+      unlistedWorkers: active
+        ? queries.workers().filter(({ unlisted }) => unlisted === true).length
+        : null,
       workers: active ? countWorkers(queries.workers()) : null,
       queries: active ? countQueries(queries.ofThisTerm()) : null,
       tables: active ? queries.tableCounts() : null,

@@ -144,6 +144,11 @@ export class Scheduler {
         workers.isFull(info.workerId)
         this.kick()
         return
+      case 'stranger':
+        list.giveBack(query, clock.nowMs())
+        workers.bar(info.workerId, info.incarnation, answer.why)
+        this.kick()
+        return
       case 'impossible':
         onImpossible(query, `${info.workerId}: ${answer.why}`)
         return

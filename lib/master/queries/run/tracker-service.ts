@@ -126,7 +126,7 @@ export class TrackerService {
       if (verdict === 'unknown') known = false
     }
     scheduler.kick()
-    return { epoch: term, known, forget }
+    return { epoch: term, known, forget, barred: worker.barred }
   }
 
   /** What one finds that proves nothing, of an earlier version, is seen at the end of its writes only. */

@@ -19,8 +19,17 @@ export type RunAnswer =
   | { readonly is: 'refused'; readonly why: string; readonly reached: boolean }
   /** Nobody knows whether it was taken. */
   | { readonly is: 'unsure'; readonly why: string }
+  /** Surely not taken: somebody else answers at that address. */
+  | { readonly is: 'stranger'; readonly why: string }
   /** No worker would take it. */
   | { readonly is: 'impossible'; readonly why: string }
+
+/** Who answers where a worker says that it takes orders. */
+export type CalledBack =
+  | { readonly is: 'it' }
+  | { readonly is: 'other'; readonly why: string }
+  /** Nobody, or nobody who says so. */
+  | { readonly is: 'unknown'; readonly why: string }
 
 export type PageAnswer =
   | { readonly is: 'page'; readonly page: ManifestPage }
@@ -31,6 +40,9 @@ export type PageAnswer =
 
 /** What the scheduler needs of the workers; a test has its own. None of it rejects. */
 export interface WorkerCalls {
+  /** Calls it where it says that it takes orders: whoever names another's address is found out. */
+  callBack(info: WorkerInfo): Promise<CalledBack>
+  /** The first time it is called back before. */
   run(info: WorkerInfo, task: Task): Promise<RunAnswer>
   /** Ends this attempt, not a later one. `why`: for whoever reads its result. */
   kill(info: WorkerInfo, query: { queryId: string; attempt: number }, why?: string): Promise<void>
@@ -71,12 +83,40 @@ const SILENT = ['EHOSTDOWN', 'ETIMEDOUT']
 export class RpcWorkerCalls implements WorkerCalls {
   readonly #options: WorkerCallsOptions
   readonly #clients = new Map<string, RpcClient<'worker'>>()
+  /** The incarnation that has answered at an address. */
+  readonly #answered = new Map<string, string>()
 
   constructor(options: WorkerCallsOptions) {
     this.#options = options
   }
 
+  async callBack(info: WorkerInfo): Promise<CalledBack> {
+    const { workerId, incarnation, addresses } = info
+    try {
+      const said = await this.#to(info).call('status', {}, { deadlineMs: CALL_MS })
+      if (said.workerId === workerId && said.incarnation === incarnation) {
+        this.#answered.set(addresses.qm, incarnation)
+        return { is: 'it' }
+      }
+      const who =
+        said.workerId === workerId
+          ? 'another process of that name'
+          : `worker ${said.workerId} on ${said.host}`
+      const why = `at ${addresses.qm}, which worker ${workerId} names as its address for orders, ${who} answers: give each worker an address of its own (tajo.worker.qm-rpc.address, conf/workers)`
+      return { is: 'other', why }
+    } catch (error) {
+      const why = messageOf(error)
+      // Another cluster's worker has its address.
+      return { is: RpcError.is(error, 'OTHER_CLUSTER') ? 'other' : 'unknown', why }
+    }
+  }
+
   async run(info: WorkerInfo, task: Task): Promise<RunAnswer> {
+    if (this.#answered.get(info.addresses.qm) !== info.incarnation) {
+      const said = await this.callBack(info)
+      if (said.is === 'other') return { is: 'stranger', why: said.why }
+      if (said.is === 'unknown') return { is: 'refused', why: said.why, reached: false }
+    }
     try {
       const { accepted, why } = await this.#to(info).call('run', task, { deadlineMs: CALL_MS })
       return accepted
@@ -143,6 +183,7 @@ export class RpcWorkerCalls implements WorkerCalls {
   }
 
   drop({ addresses }: WorkerInfo): void {
+    this.#answered.delete(addresses.qm)
     const client = this.#clients.get(addresses.qm)
     this.#clients.delete(addresses.qm)
     void client?.close()

@@ -34,6 +34,10 @@ export interface Worker {
   storageMs: number
   /** Since when it has not found this term's nonces in its directories; null: it has, or its version looks for none. */
   unprovenMs: number | null
+  /** It is not in `conf/workers`; null: not judged yet. */
+  unlisted: boolean | null
+  /** Why this master gives it no queries; null: it does. */
+  barred: string | null
   /** What it said last of its kernel (`tracker.heartbeat`); null: it has not. */
   oomKills: number | null
 }
@@ -90,6 +94,8 @@ export class WorkerTable {
       storageMs: same ? (before?.storageMs ?? nowMs) : nowMs,
       unprovenMs: same ? (before?.unprovenMs ?? null) : null,
       spill: null,
+      unlisted: same ? (before?.unlisted ?? null) : null,
+      barred: same ? (before?.barred ?? null) : null,
       oomKills: null,
     }
     this.#workers.set(info.workerId, worker)
@@ -134,6 +140,7 @@ export class WorkerTable {
         free <= 0 ||
         worker.brokenMs !== null ||
         worker.storage !== null ||
+        worker.barred !== null ||
         worker.unprovenMs !== null
       ) {
         continue
@@ -157,6 +164,12 @@ export class WorkerTable {
     if (worker === undefined) return
     worker.saidFree = 0
     worker.gaveThen = this.#running(workerId)
+  }
+
+  /** It gets nothing more, until it is judged anew. */
+  bar(workerId: string, incarnation: string, why: string): void {
+    const worker = this.#of(workerId, incarnation)
+    if (worker !== null) worker.barred = why
   }
 
   noteStorage(worker: Worker, storage: string | null, nowMs: number): void {
@@ -203,11 +216,12 @@ export class WorkerTable {
    */
   rows(nowMs: number, proofLimitMs: number | null): WorkerRow[] {
     return [...this.#workers.values()].map((worker) => {
-      const { info, heardMs, spill } = worker
+      const { info, heardMs, spill, unlisted } = worker
       return {
         ...stateOf(worker, nowMs, proofLimitMs),
         address: info.workerId,
         spill,
+        unlisted,
         host: info.host,
         pid: info.pid,
         version: info.version,
@@ -238,13 +252,13 @@ export class WorkerTable {
 
 /** Its own word says what is wrong; that it says nothing for so long is wrong as well. */
 function stateOf(
-  { storage, brokenMs, unprovenMs }: Worker,
+  { storage, brokenMs, unprovenMs, barred }: Worker,
   nowMs: number,
   proofLimitMs: number | null,
 ): Pick<WorkerRow, 'state' | 'trouble'> {
   const waitedMs = unprovenMs === null ? 0 : nowMs - unprovenMs
   const isLate = waitedMs > 2 * (proofLimitMs ?? waitedMs)
   const late = `it has not proven for ${Math.round(waitedMs / 1000)} s that it has the cluster's directories (its log says why)`
-  const trouble = storage ?? (isLate ? late : null)
+  const trouble = storage ?? barred ?? (isLate ? late : null)
   return { state: brokenMs !== null ? 'silent' : trouble === null ? 'live' : 'stuck', trouble }
 }
