@@ -23,26 +23,31 @@ interface EngineOptions {
   readonly threads: number
   /** Absolute, this engine's own; what does not fit into memory goes there. */
   readonly spillDirectory: string
+  /** So much of it. */
+  readonly spillBytes: number
 }
 
 /** Not yet locked: it must not see what a user wrote. */
 export class FreshEngine {
   readonly spillDirectory: string
+  readonly #spillBytes: number
   readonly #instance: DuckDBInstance
   readonly #ownConnection: DuckDBConnection
 
   private constructor(
     spillDirectory: string,
+    spillBytes: number,
     instance: DuckDBInstance,
     ownConnection: DuckDBConnection,
   ) {
     this.spillDirectory = spillDirectory
+    this.#spillBytes = spillBytes
     this.#instance = instance
     this.#ownConnection = ownConnection
   }
 
   /** Rejects with EngineError for options that the engine refuses. */
-  static async make({ threads, spillDirectory }: EngineOptions): Promise<FreshEngine> {
+  static async make({ threads, spillDirectory, spillBytes }: EngineOptions): Promise<FreshEngine> {
     try {
       // Instants are told in UTC, wherever a worker stands.
       DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0
@@ -54,7 +59,8 @@ export class FreshEngine {
         allow_community_extensions: 'false',
         allow_persistent_secrets: 'false',
       })
-      return new FreshEngine(spillDirectory, instance, await instance.connect())
+      const connection = await instance.connect()
+      return new FreshEngine(spillDirectory, spillBytes, instance, connection)
     } catch (error) {
       throw engineError(error)
     }
@@ -63,7 +69,7 @@ export class FreshEngine {
   /** Rejects with EngineError. It can't be used otherwise afterwards. */
   async lock(reach: Reach): Promise<Engine> {
     try {
-      await this.#ownConnection.run(confinement(reach))
+      await this.#ownConnection.run(confinement(reach, this.#spillBytes))
       return new Engine(this.spillDirectory, this.#instance, this.#ownConnection)
     } catch (error) {
       this.close()
@@ -135,12 +141,12 @@ const INTERRUPT_AGAIN_MS = 20
 /**
  * In this order: each step takes away what the ones before still needed, the last one takes away the steps.
  *
- * The engine's own limit for spilling is what the disk had free when it first spilled, and stays: on a disk that was full
- * for a moment nothing could spill ever after. The disk itself is the limit that follows what is free.
+ * The engine's own limit for spilling would be what the disk had free when it first spilled, and stays: on a disk that was
+ * full for a moment nothing could spill ever after. Given as an option of a new engine a limit is shown and not kept.
  */
-const confinement = ({ files, directories }: Reach): string =>
+const confinement = ({ files, directories }: Reach, spillBytes: number): string =>
   [
-    "SET max_temp_directory_size = '1000TB'",
+    `SET max_temp_directory_size = '${Math.floor(spillBytes / 1024)}KiB'`,
     // Of an allowed directory all below it is allowed, and not the directory itself.
     `SET allowed_paths = ${sqlList([...files.flatMap(spellingsOf), ...directories])}`,
     `SET allowed_directories = ${sqlList(directories)}`,

@@ -26,6 +26,8 @@ export interface EnginesOptions {
   readonly slots: number
   /** Absolute; each engine makes a directory of its own in it. */
   readonly spillDirectory: string
+  /** What all of them may spill: each an equal part. */
+  readonly spillBytes: number
   /** A name that nobody can guess, another one each time. */
   readonly secretName: () => string
   readonly clock: Clock
@@ -147,8 +149,12 @@ export class Engines {
   }
 
   #make(): Promise<FreshEngine> {
-    const { threads, spillDirectory, secretName } = this.#options
-    const made = FreshEngine.make({ threads, spillDirectory: join(spillDirectory, secretName()) })
+    const { threads, slots, spillDirectory, spillBytes, secretName } = this.#options
+    const made = FreshEngine.make({
+      threads,
+      spillDirectory: join(spillDirectory, secretName()),
+      spillBytes: spillBytes / slots,
+    })
     // Told to whoever asks for it.
     made.catch(() => undefined)
     return made

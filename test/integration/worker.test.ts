@@ -58,6 +58,7 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
     masters: masters.map((one) => one.addresses),
     engine: {
       ...{ threads: 2, memoryBytes: 512 * 1024 * 1024, spillDirectory, secretName: randomUUID },
+      ...{ spillBytes: 1024 ** 4 },
     },
     roots: [warehouse],
     closed: [],

@@ -17,7 +17,7 @@ const spillDirectory = join(directory, 'spill')
 mkdirSync(spillDirectory)
 const engines = await Engines.open({
   ...{ threads: 2, memoryBytes: 192 * 1024 * 1024, slots: 2, spillDirectory },
-  ...{ secretName: randomUUID, clock: systemClock },
+  ...{ secretName: randomUUID, spillBytes: 1024 ** 4, clock: systemClock },
 })
 
 /** How it ended. */

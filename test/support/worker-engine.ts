@@ -66,7 +66,7 @@ export class TestWarehouse {
     for (const one of [directory, spillDirectory]) mkdirSync(one)
     const engines = await Engines.open({
       ...{ threads: 2, memoryBytes: 512 * 1024 * 1024, slots: 1, spillDirectory },
-      ...{ secretName: randomUUID, clock: systemClock },
+      ...{ secretName: randomUUID, spillBytes: 1024 ** 4, clock: systemClock },
     })
     return new TestWarehouse(directory, spillDirectory, engines)
   }

@@ -21,7 +21,7 @@ import { ownNames } from './own-names.ts'
 import { orNull } from './own-shown.ts'
 import { requireOwnSpill, requireOwnStorage } from './own-storage.ts'
 import { termsShown } from './terms-shown.ts'
-import { roomiest, type WorkerPlan } from './worker-plan.ts'
+import { roomiest, spillBytesOf, type WorkerPlan } from './worker-plan.ts'
 
 const BIND_KEYS = {
   qm: 'tajo.worker.qm-rpc.address',
@@ -161,6 +161,7 @@ export class WorkerLife implements DaemonLife {
         threads: plan.cores,
         memoryBytes: plan.memoryBytes,
         spillDirectory,
+        spillBytes: await spillBytesOf(spillDirectory, conf.get('tajo.worker.spill.max-size')),
         secretName: randomUUID,
       },
       roots: await Promise.all(

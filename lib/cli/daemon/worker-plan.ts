@@ -131,3 +131,13 @@ export async function roomiest(directories: readonly string[]): Promise<string> 
   )
   return rooms.reduce((best, one) => (one.bytes > best.bytes ? one : best)).directory
 }
+
+/** Of its disk's size, where no other bound is set. Not of what is free, which may be nothing at this moment. */
+const SPILL_PART = 0.9
+
+/** What may be spilled to a directory. `bound`: bytes; 0 for none. */
+export async function spillBytesOf(directory: string, bound: number): Promise<number> {
+  if (bound > 0) return bound
+  const { blocks, bsize } = await statfs(directory)
+  return blocks * bsize * SPILL_PART
+}

@@ -43,6 +43,14 @@ export const RESOURCE_KEYS = {
     doc: 'Where queries spill what does not fit into memory; of several directories the one with the most free space when the worker starts.',
     ...resource,
   },
+  'tajo.worker.spill.max-size': {
+    type: 'size',
+    min: 0,
+    max: 1024 ** 5,
+    default: '0',
+    doc: 'How much the queries of a worker may spill together, each an equal part for `tajo.worker.parallel-queries`; the query that needs more is ended. 0: nine tenths of the size of the disk.',
+    ...resource,
+  },
   'tajo.worker.parallel-queries': {
     type: 'integer',
     min: 1,

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { systemClock } from '../../../lib/base/time.ts'
 import type { EngineConnection } from '../../../lib/worker/duckdb.ts'
 import { Engines, shareOf } from '../../../lib/worker/engines.ts'
+import { queryErrorOf } from '../../../lib/worker/query-error.ts'
 import { NOTHING } from '../../../lib/worker/reach.ts'
 import { SlowDisk } from '../../../lib/worker/slow-disk.ts'
 import { StatementReader } from '../../../lib/worker/statement-reader.ts'
@@ -17,6 +18,7 @@ async function enginesOf(
   t: Test,
   slots = 2,
   memoryMb = 512,
+  spillBytes = 1024 ** 4,
 ): Promise<{ engines: Engines; spill: string }> {
   const spill = join(realpathSync(testdirOf(t)), 'spill')
   mkdirSync(spill)
@@ -27,7 +29,7 @@ async function enginesOf(
   }
   const engines = await Engines.open({
     ...{ threads: 1, memoryBytes: memoryMb * MB, slots, spillDirectory: spill },
-    ...{ secretName, clock: systemClock },
+    ...{ secretName, spillBytes, clock: systemClock },
   })
   t.teardown(() => engines.close())
   return { engines, spill }
@@ -230,7 +232,8 @@ t.test('a disk that hangs keeps one thread, and nobody waits for it twice', asyn
 
 t.test('options that the engine refuses', async (t) => {
   const options = { threads: 0, memoryBytes: MB, slots: 1, spillDirectory: testdirOf(t) }
-  await t.rejects(Engines.open({ ...options, secretName: () => 'x', clock: systemClock }), {
+  const more = { secretName: () => 'x', spillBytes: 1024 ** 4, clock: systemClock }
+  await t.rejects(Engines.open({ ...options, ...more }), {
     name: 'EngineError',
   })
 })
@@ -251,4 +254,26 @@ t.test('no error tells where an engine spills', async (t) => {
   t.notMatch(error, spill)
   rmSync(join(spill, '2'))
   await connection.close()
+})
+
+t.test('what spills has a bound: each engine an equal part of it', async (t) => {
+  const { engines } = await enginesOf(t, 2, 96, 40 * MB)
+  const run = async (sql: string): Promise<string | null> => {
+    const connection = await engines.connect(NOTHING)
+    try {
+      await connection.rows(sql)
+      return null
+    } catch (error) {
+      return queryErrorOf(error, null).message
+    } finally {
+      await connection.close()
+    }
+  }
+  const held = (rows: number): string =>
+    `CREATE TEMP TABLE t AS SELECT hash(i) a, hash(i + 1) b, hash(i + 2) c FROM range(${rows}) r(i)`
+  t.match(
+    await run(held(6_000_000)),
+    /^the query needs more disk than its part of what this worker may spill \(tajo.worker.spill.max-size\): \S+ MiB\/20.0 MiB are used$/,
+  )
+  t.equal(await run(held(1000)), null)
 })
