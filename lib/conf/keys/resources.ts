@@ -46,7 +46,7 @@ export const RESOURCE_KEYS = {
   'tajo.worker.spill.max-size': {
     type: 'size',
     min: 0,
-    max: 1024 ** 5,
+    max: 512 * 1024 ** 4,
     default: '0',
     doc: 'How much the queries of a worker may spill together, each an equal part for `tajo.worker.parallel-queries`; the query that needs more is ended. 0: nine tenths of the size of the disk.',
     ...resource,
