@@ -16,6 +16,7 @@ export const DAEMON_EVENTS = {
   'daemon-file-lost': "Such a file was removed and can't be made again.",
   'log-reopened': 'SIGHUP: the log is opened anew.',
   'log-lines-lost': 'Lines of the log could not be written, and are lost.',
+  'audit-unwritten': 'The audit log can not be written: entries are lost.',
   'request-failed': 'A mistake in the software has failed a request.',
   'message-refused': 'A message of another daemon was refused. `from` names the sender.',
 

@@ -1,5 +1,6 @@
 /** The only door of what makes a process a daemon. */
 export { adminSocketPath, listenOnSocket } from './admin-socket.ts'
+export { type AuditFile, type AuditLimits, openAuditFile } from './audit-file.ts'
 export { type DaemonLog, type LogLimits, openDaemonLog } from './log.ts'
 export { keepStanding, takePidFile } from './pidfile.ts'
 export {

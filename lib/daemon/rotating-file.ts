@@ -47,6 +47,8 @@ interface RotatingLimits {
 interface RotatingOptions extends RotatingLimits {
   /** The line that tells of lost ones. */
   readonly lostLine: (count: number) => string
+  /** Of the file, which is given it where it has another one; left out, what a log has. */
+  readonly mode?: number
   /** Told at the first of a row of failures. */
   readonly onTrouble: (error: Error) => void
 }
@@ -82,10 +84,14 @@ export class RotatingFile {
     this.#options = options
     this.#limits = options
     try {
-      this.#take(openSync(path, FLAGS, MODE))
+      this.#take(openSync(path, FLAGS, this.#mode))
     } catch (error) {
       throw cantWriteLog(path, error)
     }
+  }
+
+  get #mode(): number {
+    return this.#options.mode ?? MODE
   }
 
   /** Takes whole lines. Never waits, never throws. */
@@ -125,7 +131,7 @@ export class RotatingFile {
     this.#waiting = []
     this.#waitingChars = 0
     try {
-      if (this.#isElsewhere(statNow(this.path))) this.#take(openSync(this.path, FLAGS, MODE))
+      if (this.#isElsewhere(statNow(this.path))) this.#take(openSync(this.path, FLAGS, this.#mode))
       writeSync(this.#fd, all)
     } catch (error) {
       this.#options.onTrouble(error as Error)
@@ -182,7 +188,10 @@ export class RotatingFile {
 
   #take(fd: number): void {
     const { size, ino, mode } = fstatSync(fd)
-    if (size === 0 && (mode & 0o777) === CUT_MODE) fchmodSync(fd, MODE)
+    const { mode: wanted } = this.#options
+    const isOpen = wanted !== undefined && (mode & 0o777) !== wanted
+    const isCut = wanted === undefined && size === 0 && (mode & 0o777) === CUT_MODE
+    if (isOpen || isCut) fchmodSync(fd, this.#mode)
     this.#fd = fd
     this.#sizeBytes = size
     this.#inode = ino
@@ -232,7 +241,7 @@ export class RotatingFile {
 
   async #openAnew(): Promise<void> {
     const old = this.#fd
-    this.#take(await openFile(this.path, FLAGS, MODE))
+    this.#take(await openFile(this.path, FLAGS, this.#mode))
     this.#reopen = false
     await closeFile(old)
   }

@@ -7,6 +7,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { type Audit, noAudit } from '../base/audit.ts'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import type { MasterStatus } from '../contract/index.ts'
@@ -31,6 +32,8 @@ interface AdminOptions {
   /** Null until it is joined. */
   readonly clusterId: () => string | null
   readonly log: Log
+  /** Left out where nothing is audited. */
+  readonly audit?: Audit | undefined
 }
 
 /** Listening is its owner's business: `ready()`, then `server.listen`. */
@@ -53,10 +56,16 @@ export function adminServer(options: AdminOptions): AdminServer {
       const wanted = schema.safeParse(request.body ?? {})
       if (!wanted.success) throw new RpcError('BAD_REQUEST', z.prettifyError(wanted.error))
       options.log('info', `order: ${name}`, { event: 'order-received', ...(wanted.data as object) })
+      const audit = (refused: string | null): void =>
+        (options.audit ?? noAudit)('order', {
+          ...{ order: name, from: 'the admin socket', ...(wanted.data as object), refused },
+        })
       try {
         await run(wanted.data)
+        audit(null)
         return {}
       } catch (error) {
+        audit(messageOf(error))
         if (!(error instanceof HaError)) throw error
         options.log('warn', `order ${name} refused: ${error.message}`, {
           event: 'order-refused',

@@ -111,6 +111,7 @@ export class Master {
       clock,
       wallMs: options.wallMs,
       log,
+      audit: options.audit,
     })
     this.#files = new StandingFiles({
       everyMs: options.timing?.monitorMs ?? UNTIMED_MS,
@@ -222,8 +223,8 @@ export class Master {
       clusterId: () => this.clusterId,
       headers: COMMON_HEADERS,
     })
-    const { web: rules, version } = this.#options
-    const web = { view: this.#web, rules, metrics: this.#metrics, version, clock, log }
+    const { web: rules, version, audit } = this.#options
+    const web = { view: this.#web, rules, metrics: this.#metrics, version, clock, log, audit }
     this.#door = addWebRoutes(info, web)
     const listeners = [
       { bind: binds.umbilical, app: rpcServer('umbilical', this.#others.umbilical(), server) },
@@ -304,7 +305,7 @@ export class Master {
   }
 
   #onState(view: MemberView): void {
-    const { log } = this.#options
+    const { log, audit } = this.#options
     this.#term = view.epoch
     this.#others.follow(view)
     this.#noteOwnPulse(view)
@@ -317,6 +318,8 @@ export class Master {
     this.#pauses.measure(!AT_REST.includes(now.state))
     keepHeapLean(now.state !== 'active' && now.state !== 'activating')
     log('info', `${before?.state ?? 'new'} → ${now.state}`, { event: 'state-changed', ...now })
+    if ([before?.state, now.state].includes('active'))
+      audit?.('role', { state: now.state, before: before?.state ?? null, term: now.epoch })
     if (now.state === 'active') {
       const { address, state, epoch } = now
       this.#others.announce({ address, state, epoch })
@@ -344,6 +347,7 @@ export class Master {
   }
 
   #logRefused(what: Refused, from: string, error: RpcError): void {
+    this.#options.audit?.('refusal', { what, from, why: error.message })
     const count = this.#guard.refused[what]
     // The 1st, 2nd, 4th, 8th, …: enough to notice it, and nobody fills the log.
     if ((count & (count - 1)) !== 0) return

@@ -1,5 +1,6 @@
 /** What a master is started with, as plain values and calls: `cli/daemon/master-life.ts` makes them of the configuration. */
 
+import type { Audit } from '../base/audit.ts'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
 import type { Addresses, Member, Service, Timing } from '../ha/index.ts'
@@ -52,6 +53,8 @@ export interface MasterOptions {
   /** ms since 1970, for records that people read. */
   readonly wallMs: () => number
   readonly log: Log
+  /** Left out where nothing is audited. */
+  readonly audit?: Audit | undefined
 }
 
 /** Without high availability there is no monitor interval. */

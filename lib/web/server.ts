@@ -4,6 +4,8 @@
  * once more.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Audit, noAudit } from '../base/audit.ts'
+import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
 import { faultOf } from '../contract/index.ts'
@@ -27,6 +29,8 @@ interface WebOptions {
   readonly version: string
   readonly clock: Clock
   readonly log: Log
+  /** Left out where nothing is audited. */
+  readonly audit?: Audit | undefined
   readonly files?: PageFiles
 }
 
@@ -52,7 +56,7 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
   const activeOnly = new ActiveOnly(options)
   app.addHook('onRequest', async (request, reply) => {
     addHeaders(request, reply, view)
-    if (refusedInPage(request, reply, view)) return reply
+    if (refusedInPage(request, reply, options)) return reply
     requireIfNamed(request, view.clusterId())
     await activeOnly.admit(request)
     return undefined
@@ -86,11 +90,16 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
 }
 
 /** Throws what `requireOurs` throws, and answers it itself where people would have to read JSON. */
-function refusedInPage(request: FastifyRequest, reply: FastifyReply, view: WebView): boolean {
+function refusedInPage(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { view, audit = noAudit }: WebOptions,
+): boolean {
   try {
     requireOurs(request, view)
     return false
   } catch (error) {
+    audit('refusal', { what: 'page', from: request.ip, why: messageOf(error) })
     const takesPages = request.headers.accept?.includes('text/html') === true
     if (!takesPages || !(error instanceof RpcError)) throw error
     const { status } = RPC_ERRORS[error.code]
@@ -162,7 +171,8 @@ function addCatalog(app: FastifyInstance, { view }: WebOptions): void {
 type WithId = { Params: { queryId: string } }
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-function addOrders(app: FastifyInstance, { view, rules, log }: WebOptions): void {
+function addOrders(app: FastifyInstance, options: WebOptions): void {
+  const { view, rules, log, audit = noAudit } = options
   const small = { bodyLimit: SMALL_BODY_BYTES }
   app.post<WithId>('/api/v1/queries/:queryId/kill', small, async (request, reply) => {
     requireOwnPage(request)
@@ -173,6 +183,7 @@ function addOrders(app: FastifyInstance, { view, rules, log }: WebOptions): void
       event: 'page-kill-received',
       from: request.ip,
     })
+    audit('page', { asks: 'kill', queryId, from: request.ip })
     return sendJson(reply, { known: await view.kill(queryId) })
   })
   const order = (
@@ -181,9 +192,11 @@ function addOrders(app: FastifyInstance, { view, rules, log }: WebOptions): void
   ): void => {
     app.post(`/api/v1/admin/${name}`, small, async (request, reply) => {
       requireOwnPage(request)
-      if (!requireAdmin(request, reply, { view, rules, log })) return reply
+      if (!requireAdmin(request, reply, options)) return reply
       log('info', `order of a page: ${name}`, { event: 'page-order-received', from: request.ip })
-      const refusal = await run(request.body ?? {}, `web page, from ${request.ip}`)
+      const by = `web page, from ${request.ip}`
+      const refusal = await run(request.body ?? {}, by)
+      audit('order', { order: name, from: request.ip, by, refused: refusal?.message ?? null })
       if (refusal === null) return sendJson(reply, {})
       return sendFailure(reply.code(409), refusal)
     })
@@ -200,7 +213,7 @@ function addOrders(app: FastifyInstance, { view, rules, log }: WebOptions): void
 function requireAdmin(
   request: FastifyRequest,
   reply: FastifyReply,
-  { view, rules, log }: Pick<WebOptions, 'view' | 'rules' | 'log'>,
+  { view, rules, log, audit = noAudit }: WebOptions,
 ): boolean {
   if (!rules.admin) {
     const text = 'tajo.master.info-http.admin is off: use tajo haadmin on the master itself'
@@ -213,6 +226,7 @@ function requireAdmin(
     from: request.ip,
   })
   const message = 'the token is missing or wrong: tajo haadmin -token prints it'
+  audit('refusal', { what: 'token', from: request.ip, why: message })
   sendFailure(reply.code(401).header('www-authenticate', 'Bearer'), {
     code: 'UNAUTHORIZED',
     message,

@@ -4,6 +4,7 @@
  * bounded, since this is a page for people and not the way for programs.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type Audit, noAudit } from '../base/audit.ts'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
@@ -18,6 +19,8 @@ interface SqlOptions {
   readonly rules: WebRules
   readonly clock: Clock
   readonly log: Log
+  /** Left out where nothing is audited. */
+  readonly audit?: Audit | undefined
 }
 
 const MOST_AT_A_TIME = 16
@@ -35,7 +38,7 @@ export class SqlAnswers {
 
   /** Throws RpcError before the answer begins; afterwards an error is the last line. */
   async answer(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { view, rules, clock } = this.#options
+    const { view, rules, clock, audit = noAudit } = this.#options
     requireOwnPage(request)
     const mode = requireSql(request, rules)
     const wanted = sqlRequest.safeParse(request.body)
@@ -57,7 +60,12 @@ export class SqlAnswers {
     writer.onClose(() => end.abort())
     try {
       await view.run(wanted.data, end.signal, {
-        say: (line) => writer.send(line),
+        say: (line) => {
+          if ('queryId' in line) {
+            audit('page', { asks: 'statement', queryId: line.queryId, from: request.ip })
+          }
+          writer.send(line)
+        },
         rows: (line) => writer.sendText(JSON.stringify(line), PATIENCE_MS),
       })
     } catch (error) {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { generatedFiles } from '../../lib/conf/generate.ts'
 import { HOME } from '../support/install.ts'
 import { apiPages, apiReports } from './api-page.ts'
+import { withAudit } from './audit-table.ts'
 import { errorsPage } from './errors-page.ts'
 import { withFirewall } from './firewall.ts'
 import { logEventsPage } from './log-events-page.ts'
@@ -14,6 +15,7 @@ const PAGES = {
   ...generatedFiles(),
   'docs/errors.md': errorsPage(),
   'docs/log-events.md': logEventsPage(),
+  'docs/operations.md': withAudit(readFileSync(join(HOME, 'docs/operations.md'), 'utf8')),
   NOTICE: noticePage(),
   'SECURITY.md': withFirewall(readFileSync(join(HOME, 'SECURITY.md'), 'utf8')),
   ...apiPages(apiReports()),

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import type { AuditEvent } from '../../lib/base/audit.ts'
 import type { Log } from '../../lib/base/log.ts'
 import { Catalog } from '../../lib/catalog/catalog.ts'
 import { type MemKept, MemStore, memKept } from '../../lib/catalog/store.ts'
@@ -138,6 +139,8 @@ export class Terms {
   readonly clock = new HandClock()
   readonly directory: string
   readonly kept: MemKept = memKept()
+  /** What all its masters have written down for auditors, in order. */
+  readonly audited: (Record<string, unknown> & { event: AuditEvent })[] = []
   readonly options: QueryOptions
   /** False: suspended, as by a storage that hangs. */
   mayServe = true
@@ -218,6 +221,7 @@ export class Terms {
         clock,
         wallMs: Date.now,
         log,
+        audit: (event, facts, texts) => void this.audited.push({ event, ...facts, ...texts }),
       },
       { catalog, calls, close: () => catalog.close() },
     )

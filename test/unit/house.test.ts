@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ALL_KEYS, specOf } from '../../lib/conf/index.ts'
 import { PERIOD_RULES } from '../../lib/ha/index.ts'
+import { withAudit } from '../house/audit-table.ts'
 import { errorsPage } from '../house/errors-page.ts'
 import { withFirewall } from '../house/firewall.ts'
 import {
@@ -243,6 +244,11 @@ t.test('texts have the periods of the code', async (t) => {
   }
   const operations = readFileSync(join(HOME, 'docs/operations.md'), 'utf8')
   t.match(operations, `its keeper kills it after ${PERIOD_RULES.hangMs.formula} without an answer`)
+})
+
+t.test('the manual has the events of the audit log', async (t) => {
+  const text = readFileSync(join(HOME, 'docs/operations.md'), 'utf8')
+  t.equal(text, withAudit(text), 'docs/operations.md: npm run docs writes it')
 })
 
 t.test('the table for a firewall has all ports of the configuration', async (t) => {

@@ -14,7 +14,7 @@ import {
   type Reloader,
   watchConfiguration,
 } from '../../conf/index.ts'
-import { type DaemonLog, keepStanding, listenOnSocket } from '../../daemon/index.ts'
+import { type AuditFile, type DaemonLog, keepStanding, listenOnSocket } from '../../daemon/index.ts'
 import {
   DirectoryProof,
   hostNetwork,
@@ -50,7 +50,7 @@ import type { DaemonLife, End } from './daemon-command.ts'
 import { replaceable, stepsTo } from './directory.ts'
 import { makeHaDirectory } from './ha-directory.ts'
 import { ListedWorkers } from './listed-workers.ts'
-import { type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
+import { auditLimitsOf, type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
 import {
   isTraced,
   leaveTrace,
@@ -58,6 +58,7 @@ import {
   requireNoOtherCatalog,
   type Start,
 } from './other-catalogs.ts'
+import { AUDIT_FLUSH_MS, openAudit } from './own-audit.ts'
 import { requireOwnFencing } from './own-conf.ts'
 import { ownNames } from './own-names.ts'
 import { queryOptionsOf } from './query-options.ts'
@@ -78,6 +79,7 @@ export class MasterLife implements DaemonLife {
   readonly #version: string
   readonly #log: DaemonLog
   #master: Master | null = null
+  #audit: AuditFile | null = null
   #admin: AdminServer | null = null
   #adminName: { stop(): void } | null = null
   /** Without high availability. */
@@ -119,6 +121,7 @@ export class MasterLife implements DaemonLife {
   async start(end: End): Promise<void> {
     const { log } = this.#log
     const plan = this.#plan
+    this.#audit = openAudit(plan, log)
     const master = new Master(this.#masterOptions(end))
     this.#master = master
     this.#admin = adminServer({
@@ -128,6 +131,7 @@ export class MasterLife implements DaemonLife {
       term: () => master.term(),
       clusterId: () => master.clusterId,
       log,
+      audit: this.#audit?.audit,
     })
     await this.#admin.ready()
     await listenOnSocket(this.#admin.server, plan.adminSocket)
@@ -150,12 +154,14 @@ export class MasterLife implements DaemonLife {
     await this.#admin?.close()
     this.#singleFiles?.stop()
     this.#alone?.release()
+    await this.#audit?.flush(AUDIT_FLUSH_MS)
   }
 
   #apply({ configuration, masters }: InForce): void {
     this.#conf = configuration
     this.#masters = masters
     this.#log.limit(logLimitsOf(configuration))
+    this.#audit?.limit(auditLimitsOf(configuration))
   }
 
   /** A socket whose name is gone takes no orders any more: the same server listens anew. */
@@ -175,6 +181,7 @@ export class MasterLife implements DaemonLife {
   }
 
   reload(): void {
+    this.#audit?.reopen()
     void this.#reloader?.check()
   }
 
@@ -208,13 +215,15 @@ export class MasterLife implements DaemonLife {
       clock: systemClock,
       wallMs: Date.now,
       log: this.#log.log,
+      audit: this.#audit?.audit,
     }
   }
 
   #warnings(): string[] {
-    const log = this.#log.trouble()
-    const ofLog = log === null ? [] : [`${this.#plan.addresses.umbilical}: ${log}`]
-    return [...this.#directoryWarnings, ...(this.#singleFiles?.warnings ?? []), ...ofLog]
+    const ofLogs = [this.#log.trouble(), this.#audit?.trouble() ?? null]
+      .filter((one) => one !== null)
+      .map((one) => `${this.#plan.addresses.umbilical}: ${one}`)
+    return [...this.#directoryWarnings, ...(this.#singleFiles?.warnings ?? []), ...ofLogs]
   }
 
   /** The page gives nobody more than the client port does. */

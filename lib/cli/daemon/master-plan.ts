@@ -20,7 +20,7 @@ import {
   type Surroundings,
   surroundingsOf,
 } from '../../conf/index.ts'
-import { adminSocketPath, type LogLimits } from '../../daemon/index.ts'
+import { type AuditLimits, adminSocketPath, type LogLimits } from '../../daemon/index.ts'
 import type { Timing } from '../../ha/index.ts'
 import { type HostFacts, isAnyElsewhere } from '../address.ts'
 import type { CommandContext } from '../arguments.ts'
@@ -39,6 +39,8 @@ export interface MasterPlan {
   readonly logFile: string
   readonly adminSocket: string
   readonly logLimits: LogLimits
+  /** Beside the log; null where nothing is audited. */
+  readonly auditFile: string | null
   /** Null when high availability is off. */
   readonly ha: HaPlan | null
 }
@@ -73,6 +75,7 @@ export async function planMaster(
   const daemon = `tajo-${identOf(env, surroundings)}-master${suffix}`
   const pidDir = directoryOf(env.TAJO_PID_DIR, home, 'run')
   const logDir = directoryOf(env.TAJO_LOG_DIR, home, 'logs')
+  const logFile = env.TAJO_LOG_FILE || join(logDir, `${daemon}-${hostname()}.log`)
   return {
     conf,
     surroundings,
@@ -80,7 +83,8 @@ export async function planMaster(
     addresses,
     bind,
     pidFile: env.TAJO_PID_FILE || join(pidDir, `${daemon}.pid`),
-    logFile: env.TAJO_LOG_FILE || join(logDir, `${daemon}-${hostname()}.log`),
+    logFile,
+    auditFile: conf.get('tajo.audit.enabled') ? auditFileOf(logFile) : null,
     adminSocket: adminSocketPath(pidDir, daemon, process.getuid?.() ?? 0),
     logLimits: logLimitsOf(conf),
     ha,
@@ -91,6 +95,15 @@ export const logLimitsOf = (conf: Configuration): LogLimits => ({
   level: conf.get('tajo.log.level'),
   maxBytes: conf.get('tajo.log.max-size'),
   keep: conf.get('tajo.log.max-files') - 1,
+})
+
+/** `X.log` has `X.audit.log` beside it. */
+const auditFileOf = (logFile: string): string => `${logFile.replace(/\.log$/, '')}.audit.log`
+
+export const auditLimitsOf = (conf: Configuration): AuditLimits => ({
+  maxBytes: conf.get('tajo.audit.max-size'),
+  keep: conf.get('tajo.audit.max-files') - 1,
+  withTexts: conf.get('tajo.audit.text'),
 })
 
 interface Surrounded {

@@ -18,6 +18,7 @@ const LONGEST_RUN_MS = 24 * 24 * 3_600_000
 
 const resource = { usedBy: 'worker', reloadable: false, group: 'Resources of a worker' } as const
 const log = { usedBy: 'all', reloadable: true, group: 'Logs' } as const
+const audit = { usedBy: 'master', reloadable: true, group: 'Logs' } as const
 
 export const RESOURCE_KEYS = {
   'tajo.worker.resource.cpu-cores': {
@@ -113,5 +114,33 @@ export const RESOURCE_KEYS = {
     default: '10',
     doc: 'How many log files are kept, the current one included.',
     ...log,
+  },
+  'tajo.audit.enabled': {
+    type: 'boolean',
+    default: 'true',
+    doc: 'Whether a master keeps an audit log: who ran what and from where, who was refused, who moved the role.',
+    ...{ ...audit, reloadable: false },
+  },
+  'tajo.audit.text': {
+    type: 'boolean',
+    default: 'false',
+    doc: 'Whether the audit log has the texts of statements and of their errors, which may hold what only their users should know.',
+    ...audit,
+  },
+  'tajo.audit.max-size': {
+    type: 'size',
+    min: 64 * 1024,
+    max: 100 * 1024 ** 3,
+    default: '64m',
+    doc: 'An audit log that grew to this size is put aside and a new one begun.',
+    ...audit,
+  },
+  'tajo.audit.max-files': {
+    type: 'integer',
+    min: 1,
+    max: 1000,
+    default: '20',
+    doc: 'How many files of the audit log are kept, the current one included.',
+    ...audit,
   },
 } as const satisfies Readonly<Record<string, KeySpec>>

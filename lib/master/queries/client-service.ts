@@ -5,6 +5,7 @@
  * ended in the catalog is told from there, and only what nobody knows is begun. Everything that changes data is told
  * after it is in the catalog.
  */
+import { type Audit, noAudit } from '../../base/audit.ts'
 import type { Clock } from '../../base/time.ts'
 import { isTermOver } from '../../catalog/index.ts'
 import type { QueryError, QueryStatus } from '../../contract/index.ts'
@@ -14,9 +15,17 @@ import type { Statement } from '../../sql/index.ts'
 import { SqlError } from '../../sql/index.ts'
 import type { CatalogPort } from './catalog/catalog-service.ts'
 import type { CompactionOptions } from './compaction/compaction.ts'
+import { askedOf, auditEnd } from './run/asked.ts'
 import type { Deaths } from './run/deaths.ts'
 import type { QueryList } from './run/list.ts'
-import { changesData, kindOf, type Query, type QueryKind, statusOf } from './run/query.ts'
+import {
+  changesData,
+  kindOf,
+  type Query,
+  type QueryKind,
+  recordedSql,
+  statusOf,
+} from './run/query.ts'
 import { endOf } from './run/recorder.ts'
 import type { Scheduler } from './run/scheduler.ts'
 import type { PlannedChange, Settler } from './run/settle.ts'
@@ -45,6 +54,8 @@ interface ClientServiceOptions {
   readonly clock: Clock
   readonly awakeMs: () => number
   readonly wallMs: () => number
+  /** Left out where nothing is audited. */
+  readonly audit?: Audit | undefined
 }
 
 type RequestOf<M extends keyof Handlers<'client'>> = Parameters<Handlers<'client'>[M]>[0]
@@ -66,13 +77,14 @@ export class ClientService {
     this.#beginMs = options.clock.nowMs()
   }
 
-  async submit(request: RequestOf<'submit'>): Promise<QueryStatus> {
+  /** `from`: the address that it comes from; null: this master itself. */
+  async submit(request: RequestOf<'submit'>, from: string | null = null): Promise<QueryStatus> {
     const { queryId, attempt } = request
     const known = this.#known(queryId, attempt)
     if (known !== null) return known
     const planning = this.#planning.get(queryId)
     if (planning !== undefined) return planning
-    const begun = this.#begin(request).finally(() => this.#planning.delete(queryId))
+    const begun = this.#begin(request, from).finally(() => this.#planning.delete(queryId))
     this.#planning.set(queryId, begun)
     return begun
   }
@@ -199,24 +211,25 @@ export class ClientService {
 
   // ---- beginning one ---------------------------------------------------------------------------------------------
 
-  async #begin(submitted: RequestOf<'submit'>): Promise<QueryStatus> {
+  async #begin(submitted: RequestOf<'submit'>, from: string | null): Promise<QueryStatus> {
     const { list, catalog, isPublishing, settler, paths, compaction, parse, term } = this.#options
-    const { clock, awakeMs, wallMs } = this.#options
+    const { clock, awakeMs, wallMs, audit = noAudit } = this.#options
     if (isPublishing(submitted.queryId)) return this.#publishing(submitted)
     // A change's attempts are counted by its masters: the last one may have given one up and no more.
     const over = givenUp(catalog.state(), submitted.queryId)
     const request = over === 0 ? submitted : { ...submitted, attempt: over + 1 }
     const submittedMs = wallMs()
     const tried = triedOf(list.get(request.queryId))
+    let statement: Statement | null = null
     const begin = (kind: QueryKind, planned: Plan | null): Query => {
       const { queryId, attempt, sql, session } = request
       const { user, database } = session
       const task = planned?.is === 'task' ? planned.task : null
       const failures = failuresOf(catalog.state(), queryId)
-      const query = list.add(
-        { queryId, attempt, sql, user, database, kind, submittedMs, task, failures, tried },
-        clock.nowMs(),
-      )
+      // Before it can have removed what it names.
+      const asked = askedOf(statement, { sql, database, from }, catalog.state())
+      const fresh = { queryId, attempt, sql, user, database, kind, submittedMs, task, failures }
+      const query = list.add({ ...fresh, tried, asked }, clock.nowMs())
       list.awaited(query, awakeMs())
       return query
     }
@@ -228,7 +241,10 @@ export class ClientService {
       return this.#status(query)
     }
     const context = { request, term, submittedMs, paths, compaction }
-    const planNow = (): Promise<Plan> => plan(parse(request.sql), catalog.state(), context)
+    const planNow = async (): Promise<Plan> => {
+      statement = parse(request.sql)
+      return plan(statement, catalog.state(), context)
+    }
     const { asOf } = settler
     let planned: Plan
     try {
@@ -263,9 +279,16 @@ export class ClientService {
       }
       case 'task': {
         const { workers } = this.#options
-        const { user } = request.session
+        const { sql, session } = request
+        const { user, database } = session
         const whyNot = list.whyFull(user, planned.task, workers.choose() !== null)
-        if (whyNot !== null) return this.#refusal(request, whyNot)
+        if (whyNot !== null) {
+          const refusal = this.#refusal(request, whyNot)
+          const asked = askedOf(statement, { sql, database, from }, catalog.state())
+          const record = { sql: recordedSql(sql), user, database, submittedMs }
+          auditEnd(audit, { ...refusal, ...record, finishedMs: submittedMs }, asked)
+          return refusal
+        }
         const query = begin(kindOf(planned.task), planned)
         this.#options.scheduler.kick()
         const isGiven = (): boolean => query.stage !== 'dispatching'

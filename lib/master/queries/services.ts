@@ -5,6 +5,7 @@
  * term needs are loaded when it has joined, before they are needed, so that a take-over waits for no import.
  */
 
+import { type Audit, noAudit } from '../../base/audit.ts'
 import { messageOf } from '../../base/failures.ts'
 import type { Log } from '../../base/log.ts'
 import { yieldingTo } from '../../base/slices.ts'
@@ -53,6 +54,8 @@ interface ServicesOptions {
   readonly clock: Clock
   readonly wallMs: () => number
   readonly log: Log
+  /** Left out where nothing is audited. */
+  readonly audit?: Audit | undefined
 }
 
 /** After it has joined, when what its start leaves to do is mostly over. */
@@ -230,9 +233,13 @@ export class QueryServices {
     return {
       status: this.#options.status,
       masters: async () => ({ masters: await this.#options.masters() }),
-      submit: (request) => this.#inTerm(({ client }) => client.submit(request)),
+      submit: (request, { from }) => this.#inTerm(({ client }) => client.submit(request, from)),
       wait: (request) => this.#inTerm(({ client }) => client.wait(request)),
-      kill: (request) => this.#inTerm(({ client }) => client.kill(request)),
+      kill: (request, { from }) => {
+        const { audit = noAudit } = this.#options
+        audit('kill', { queryId: request.queryId, from })
+        return this.#inTerm(({ client }) => client.kill(request))
+      },
       workers: () => ({ workers: [...this.workers()] }),
       queries: async ({ limit }) => ({ queries: await this.newest(limit) }),
     }

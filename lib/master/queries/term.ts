@@ -3,6 +3,7 @@
  * thrown away as a whole with it. Loaded only by masters that may become active.
  */
 import { randomUUID } from 'node:crypto'
+import type { Audit } from '../../base/audit.ts'
 import type { Log } from '../../base/log.ts'
 import { type Clock, within } from '../../base/time.ts'
 import { Catalog } from '../../catalog/index.ts'
@@ -58,6 +59,8 @@ export interface TermOptions extends QueryOptions {
   readonly clock: Clock
   readonly wallMs: () => number
   readonly log: Log
+  /** Left out where nothing is audited. */
+  readonly audit?: Audit | undefined
 }
 
 /** Ended queries that are kept in memory; the log has more. */
@@ -249,6 +252,7 @@ export class QueryTerm {
       compaction,
       awakeMs,
       parse: parseStatement,
+      audit: options.audit,
       isPublishing: (queryId) => publisher.isPending(queryId),
     })
     this.list = list
@@ -344,6 +348,7 @@ export class QueryTerm {
 
   #changed(query: Query): void {
     this.#records.note(query)
+    if (query.stage === 'ended') this.#records.ended(query)
     this.#waiters.wake(query.queryId)
     if (query.stage === 'ended' && isBackground(query)) this.compactor.ended(query)
   }

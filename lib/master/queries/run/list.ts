@@ -121,6 +121,7 @@ export class QueryList {
       failures: fresh.failures ?? [],
       tried: fresh.tried ?? [],
       unreadMs: 0,
+      asked: fresh.asked ?? null,
       awaitedMs: Number.NEGATIVE_INFINITY,
     }
     const before = this.#all.get(query.queryId)
@@ -211,6 +212,11 @@ export class QueryList {
     this.#options.onChange(query)
   }
 
+  /** An earlier term has written down who asked for it. */
+  recalls(query: Query, asked: Query['asked']): void {
+    if (query.stage !== 'ended') query.asked ??= asked
+  }
+
   /** A worker came with it, in this attempt or a later one. */
   adopt(query: Query, task: Task): void {
     query.attempt = task.attempt
@@ -295,6 +301,8 @@ export class QueryList {
     }
     this.#forgetOldest()
     this.#options.onChange(query)
+    // Its end is told. It may name many tables, and ended ones are kept for a while.
+    query.asked = null
   }
 
   #forgetOldest(): void {

@@ -21,6 +21,7 @@ import type { QueryRecord } from '../../../contract/index.ts'
 import { QUERY_KINDS, QUERY_STATE_NAMES } from '../../../contract/index.ts'
 import { makeDirs } from '../../../ha/index.ts'
 import { QUERY_ERROR_KINDS } from '../../../rpc/index.ts'
+import type { Asked } from './asked.ts'
 
 /** What a line holds: the record, and what the next active needs to find it again. */
 export interface LogLine {
@@ -31,6 +32,8 @@ export interface LogLine {
     readonly clientRpc: string
     readonly network?: string | undefined
   } | null
+  /** For whoever tells auditors its end. */
+  readonly asked?: Asked | undefined
 }
 
 /**
@@ -291,6 +294,14 @@ const lineSchema = z.object({
   spot: z
     .object({ workerId: text, incarnation: text, clientRpc: text, network: text.optional() })
     .nullable(),
+  asked: z
+    .object({
+      from: text.nullable(),
+      is: text.nullable(),
+      tables: z.array(text),
+      target: text.nullable(),
+    })
+    .optional(),
 })
 
 /** Null for a line that is torn or foreign. */

@@ -12,6 +12,7 @@ import type {
   Session,
   Task,
 } from '../../../contract/index.ts'
+import type { Asked } from './asked.ts'
 
 export type Answer = NonNullable<QueryStatus['answer']>
 
@@ -81,6 +82,8 @@ export interface Query {
   unreadMs: number
   /** Waking time: until then its client waits for it, as far as it has told. */
   awaitedMs: number
+  /** For auditors, until its end; null for what nobody has asked this master, or an earlier one that it knows of. */
+  asked: Asked | null
 }
 
 /** What a query begins with. */
@@ -91,6 +94,7 @@ export type NewQuery = Pick<
   readonly task: Task | null
   readonly failures?: Query['failures'] | undefined
   readonly tried?: Query['tried']
+  readonly asked?: Asked | null
 }
 
 export function stateOf({ stage, state }: Query): QueryStatus['state'] {

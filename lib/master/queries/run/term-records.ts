@@ -3,13 +3,15 @@
  * log, and what the log of earlier terms tells this one. Nobody waits for the log but a hand-over, for a moment.
  */
 
+import { type Audit, noAudit } from '../../../base/audit.ts'
 import type { Log } from '../../../base/log.ts'
 import { type Clock, pause } from '../../../base/time.ts'
 import type { Outcome } from '../../../catalog/index.ts'
 import type { QueryRecord } from '../../../contract/index.ts'
 import type { CatalogPort } from '../catalog/catalog-service.ts'
+import { type Asked, askedOf, auditEnd } from './asked.ts'
 import { failureOf, type QueryList } from './list.ts'
-import { type Query, recordOf } from './query.ts'
+import { isBackground, type Query, recordOf } from './query.ts'
 import type { QueryHistory } from './query-history.ts'
 import { type LogLine, QueryLog } from './query-log.ts'
 import { endOf } from './recorder.ts'
@@ -26,6 +28,8 @@ interface TermRecordsOptions {
   readonly clock: Clock
   readonly awakeMs: () => number
   readonly log: Log
+  /** Left out where nothing is audited. */
+  readonly audit?: Audit | undefined
 }
 
 /** Between two tries to read the earlier terms' query log. */
@@ -62,11 +66,18 @@ export class TermRecords {
     this.#log.add(this.#lineOf(query))
   }
 
+  /** It has ended: auditors are told, unless nobody had asked for it. */
+  ended(query: Query): void {
+    if (!isBackground(query)) this.#auditEnd(this.#recordOf(query), query.asked)
+  }
+
   /** Unless its client submits it again this is its end. */
   dropped(query: Query, why: string): void {
     const { query: record, spot } = this.#lineOf(query)
     const failures = [...query.failures, failureOf(query, why)]
-    this.#log.add({ query: { ...endedWithMaster(record), failures }, spot })
+    const ended = { ...endedWithMaster(record), failures }
+    this.#log.add({ query: ended, spot })
+    if (!isBackground(query)) this.#auditEnd(ended, query.asked)
   }
 
   flush(): Promise<void> {
@@ -92,16 +103,21 @@ export class TermRecords {
       lines = await history.allLines()
     }
     if (this.#over) return
-    for (const { query, spot } of lines?.values() ?? []) {
+    for (const { query, spot, asked = null } of lines?.values() ?? []) {
+      const known = list.get(query.queryId)
+      if (known !== null) list.recalls(known, asked)
       // Its own file has them already; a master without high availability is in term 1 at each start.
-      if (list.get(query.queryId) !== null || query.epoch > term) continue
+      if (known !== null || query.epoch > term) continue
       const isOpen = query.state === 'running' || query.state === 'queued'
       const outcome = catalog.state().outcome(query.queryId)
       const over = isGivenUp(catalog.state(), query.queryId, query.attempt)
       if (isOpen && spot !== null && outcome === null && !over) {
-        list.expect({ ...query, task: null }, spot, query.startedMs, awakeMs())
+        list.expect({ ...query, task: null, asked }, spot, query.startedMs, awakeMs())
       } else if (isOpen || query.epoch < term) {
-        this.#log.add({ query: isOpen ? closed(query, outcome) : query, spot })
+        const end = isOpen ? closed(query, outcome) : query
+        this.#log.add({ query: end, spot })
+        // Whoever had it told nobody of an end. The joining of files that nobody asked for has no client either.
+        if (isOpen && asked !== null) this.#auditEnd({ ...end, epoch: term }, asked)
       }
     }
     await this.#log.flush()
@@ -110,7 +126,15 @@ export class TermRecords {
   }
 
   #lineOf(query: Query): LogLine {
-    return { query: this.#recordOf(query), spot: query.spot }
+    const { spot, asked, stage } = query
+    const isOpen = stage !== 'ended' && asked !== null
+    return { query: this.#recordOf(query), spot, ...(isOpen && { asked }) }
+  }
+
+  /** Of one that a worker came with before the log of its term was read, what its text says. */
+  #auditEnd(record: QueryRecord, asked: Asked | null): void {
+    const { audit = noAudit, catalog } = this.#options
+    auditEnd(audit, record, asked ?? askedOf(null, { ...record, from: null }, catalog.state()))
   }
 
   #recordOf(query: Query): QueryRecord {
