@@ -22,6 +22,9 @@
 # cost them their term.
 # export TAJO_NICENESS=0
 
+# How much lower the priority of the processes that run a worker's queries is than the worker's, from 0 to 19.
+# export TAJO_ENGINE_NICENESS=5
+
 # Options of ssh, for start-tajo.sh, stop-tajo.sh and haadmin. Quotes are understood, nothing is expanded.
 # export TAJO_SSH_OPTS="-i /home/tajo/.ssh/cluster -o ConnectTimeout=5"
 

@@ -174,7 +174,7 @@ launch() {
   if [[ $role == worker ]]; then
     opts=$TAJO_WORKER_OPTS
     watch=("$BASH" "$TAJO_HOME/sbin/watch-worker")
-    # Each query that runs occupies one of Node's file threads, whose number is fixed before Node reads any of our code.
+    # A file call on a disk that hangs keeps one of Node's file threads, whose number is fixed before Node reads our code.
     export UV_THREADPOOL_SIZE=${UV_THREADPOOL_SIZE:-64}
   else
     # A large catalog lies in huge pages then, where the kernel gives them to whoever asks: a master that is killed is gone

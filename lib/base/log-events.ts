@@ -144,6 +144,8 @@ export const DAEMON_EVENTS = {
   'query-attempt-ended': 'It runs it no more.',
   'query-broken': 'A mistake in the software has failed a query.',
   'query-end-unheard': 'The active did not hear how a query ended.',
+  'engine-ended':
+    'The process of an engine has ended by itself, and the query that ran in it has failed.',
   'spill-put-back': 'The directory for what does not fit into memory was removed, and made again.',
   'spill-lost': "That directory is gone and can't be made again.",
   'worker-stopping': 'The worker ends in good order.',

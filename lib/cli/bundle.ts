@@ -24,6 +24,7 @@ const PROGRAMS = [
   'cli/daemon/directory-child',
   'cli/daemon/worker-end',
   'ha/keeper-process',
+  'worker/engine-process',
 ]
 /** Native code, code that looks for files beside itself, and what few ever load. */
 const OUTSIDE = ['@duckdb/node-bindings', 'chevrotain', 'mariadb', 'pg']

@@ -5,13 +5,17 @@
 import { CodedError } from '../base/coded-error.ts'
 import { messageOf } from '../base/failures.ts'
 
-type EngineFault =
+export type EngineFault =
   /** What the statement says or the data holds. */
   | 'statement'
   /** A file can't be read or written. */
   | 'io'
   | 'memory'
+  /** So much as it may is spilled. */
+  | 'spill'
   | 'interrupted'
+  /** Its process has ended under it. */
+  | 'gone'
   | 'internal'
 
 /** Its message is what DuckDB said, without its decoration. */
@@ -53,9 +57,16 @@ function readError(thrown: unknown): EngineError {
     return new EngineError(CODES[title] ?? 'statement', tidy(said), null, thrown)
   }
   const code = CODES[String(told.exception_type)] ?? 'statement'
+  const spilled = SPILLED.exec(told.exception_message)?.[1]
+  if (code === 'memory' && spilled !== undefined) {
+    return new EngineError('spill', `${spilled} are used`, null, thrown)
+  }
   const position = told.position === undefined ? null : Number(told.position)
   return new EngineError(code, tidy(told.exception_message), position, thrown)
 }
+
+/** The engine's words for a limit of its own. */
+const SPILLED = /^failed to offload data block of size .+ \((.+) used\)/
 
 function jsonObject(text: string): Record<string, unknown> | null {
   try {

@@ -100,21 +100,26 @@ export class ChunkRows {
   }
 }
 
+/** So much is put together at a time: a text that is made of single characters takes thirty times its length. */
+const JOINED_CHARS = 16 * 1024
+
 /** A row's text, which has a bound. */
 class RowText {
   #text = ''
+  #parts: string[] = []
+  #chars = 0
 
   /** Another value begins. */
   next(): void {
-    this.#text += this.#text === '' ? '[' : ','
+    this.#push(this.#text === '' && this.#chars === 0 ? '[' : ',')
   }
 
   /** False where there is nothing more to be added. Throws EngineError where it gets too long. */
   add(make: () => string | null): boolean {
     try {
       const piece = make()
-      this.#text += piece ?? ''
-      if (this.#text.length > LONGEST_ROW_CHARS) throw rowTooLong()
+      this.#push(piece ?? '')
+      if (this.#text.length + this.#chars > LONGEST_ROW_CHARS) throw rowTooLong()
       return piece !== null
     } catch (error) {
       throw isTooLong(error) ? rowTooLong(error) : error
@@ -122,7 +127,20 @@ class RowText {
   }
 
   end(): string {
+    this.#join()
     return `${this.#text}]`
+  }
+
+  #push(piece: string): void {
+    this.#parts.push(piece)
+    this.#chars += piece.length
+    if (this.#chars >= JOINED_CHARS) this.#join()
+  }
+
+  #join(): void {
+    this.#text += this.#parts.join('')
+    this.#parts = []
+    this.#chars = 0
   }
 }
 

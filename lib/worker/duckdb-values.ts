@@ -70,17 +70,44 @@ export function* pieces(vector: DuckDBVector, at: number): Generator<string, voi
 const PIECE_CHARS = 16 * 1024
 
 function* listPieces(items: DuckDBVector, first: number, count: number): Generator<string, void> {
-  const nested = isNested(items)
-  let text = '['
+  if (isNested(items)) yield* nestedListPieces(items, first, count)
+  else yield* plainListPieces(items, first, count)
+}
+
+/** What is added to a text bit by bit keeps all bits, thirty times its length: so a piece is joined of them. */
+function* plainListPieces(
+  items: DuckDBVector,
+  first: number,
+  count: number,
+): Generator<string, void> {
+  let before = '['
+  let texts: string[] = []
+  let chars = 0
   for (let at = first; at < first + count; at += 1) {
-    if (at > first) text += ','
-    if (!nested) text += plainText(items, at)
-    if (!nested && text.length < PIECE_CHARS) continue
-    yield text
-    text = ''
-    if (nested) yield* pieces(items, at)
+    const text = plainText(items, at)
+    texts.push(text)
+    chars += text.length + 1
+    if (chars < PIECE_CHARS) continue
+    yield before + texts.join(',')
+    before = ','
+    texts = []
+    chars = 0
   }
-  yield `${text}]`
+  if (texts.length > 0 || count === 0) yield before + texts.join(',')
+  yield ']'
+}
+
+function* nestedListPieces(
+  items: DuckDBVector,
+  first: number,
+  count: number,
+): Generator<string, void> {
+  yield '['
+  for (let at = first; at < first + count; at += 1) {
+    if (at > first) yield ','
+    yield* pieces(items, at)
+  }
+  yield ']'
 }
 
 function* structPieces(vector: DuckDBStructVector, at: number): Generator<string, void> {

@@ -9,8 +9,10 @@
  *
  * Each query has a connection of its own and, in it, a catalog of its own that vanishes with it. Two traps are dealt
  * with here. An interrupted stream ends without an error, as if it were complete: `EngineStream.next` tells them apart.
- * And each running call occupies one of libuv's threads, whose number is fixed when the process starts
- * (UV_THREADPOOL_SIZE), so whoever counts queries has to count those.
+ * And DuckDB forgets an interruption when a statement begins, so it is told again.
+ *
+ * All of this runs in a process of its own (`engine-process.ts`), since an engine can take more memory than it was given, and
+ * die of it.
  */
 import { type DuckDBConnection, DuckDBInstance, DuckDBTimestampTZValue } from '@duckdb/node-api'
 import { systemClock } from '../base/time.ts'
@@ -21,6 +23,8 @@ import { inPattern, sqlName, sqlText } from './sql-text.ts'
 
 interface EngineOptions {
   readonly threads: number
+  /** What its queries may use. */
+  readonly memoryBytes: number
   /** Absolute, this engine's own; what does not fit into memory goes there. */
   readonly spillDirectory: string
   /** So much of it. */
@@ -35,8 +39,7 @@ export class FreshEngine {
   readonly #ownConnection: DuckDBConnection
 
   private constructor(
-    spillDirectory: string,
-    spillBytes: number,
+    { spillDirectory, spillBytes }: EngineOptions,
     instance: DuckDBInstance,
     ownConnection: DuckDBConnection,
   ) {
@@ -47,20 +50,21 @@ export class FreshEngine {
   }
 
   /** Rejects with EngineError for options that the engine refuses. */
-  static async make({ threads, spillDirectory, spillBytes }: EngineOptions): Promise<FreshEngine> {
+  static async make(options: EngineOptions): Promise<FreshEngine> {
+    const { threads, memoryBytes, spillDirectory } = options
     try {
       // Instants are told in UTC, wherever a worker stands.
       DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0
       const instance = await DuckDBInstance.create(':memory:', {
         threads: String(threads),
+        memory_limit: `${Math.floor(memoryBytes / 1024)}KiB`,
         temp_directory: spillDirectory,
         autoinstall_known_extensions: 'false',
         autoload_known_extensions: 'false',
         allow_community_extensions: 'false',
         allow_persistent_secrets: 'false',
       })
-      const connection = await instance.connect()
-      return new FreshEngine(spillDirectory, spillBytes, instance, connection)
+      return new FreshEngine(options, instance, await instance.connect())
     } catch (error) {
       throw engineError(error)
     }
@@ -90,23 +94,11 @@ export class Engine {
   /** Takes away what an ended query leaves. */
   readonly #ownConnection: DuckDBConnection
   #catalogs = 0
-  #limitBytes = Number.POSITIVE_INFINITY
 
   constructor(spillDirectory: string, instance: DuckDBInstance, ownConnection: DuckDBConnection) {
     this.spillDirectory = spillDirectory
     this.#instance = instance
     this.#ownConnection = ownConnection
-  }
-
-  /** What it may use from now on. Rejects with EngineError. */
-  async limitMemory(bytes: number): Promise<void> {
-    if (bytes === this.#limitBytes) return
-    try {
-      await this.#ownConnection.run(`SET memory_limit = '${Math.floor(bytes / 1024)}KiB'`)
-      this.#limitBytes = bytes
-    } catch (error) {
-      throw engineError(error)
-    }
   }
 
   /** `onClosed`: it holds nothing of that query any more; true where the engine itself has failed. */
@@ -152,8 +144,8 @@ const confinement = ({ files, directories }: Reach, spillBytes: number): string 
     `SET allowed_directories = ${sqlList(directories)}`,
     "SET TimeZone = 'UTC'",
     'SET GLOBAL errors_as_json = true',
-    // What a session may choose for itself, and what an engine may use, which is told it anew for each query.
-    `SET allowed_configs = ${sqlList(['TimeZone', 'memory_limit', ...Object.keys(PROGRESS)])}`,
+    // What a session may choose for itself.
+    `SET allowed_configs = ${sqlList(['TimeZone', ...Object.keys(PROGRESS)])}`,
     'SET enable_external_access = false',
     'SET lock_configuration = true',
   ].join('; ')

@@ -1,22 +1,23 @@
 /**
- * The engines of a worker: for each running query one that is locked for its files (`Reach`), and a share of the memory.
+ * The engines of a worker: each running query has a process of its own, which it can't leave by anything that it does to it,
+ * and a share of the memory that belongs to that process.
  *
- * One is always made ahead, so that a query waits for nothing but the locking. An engine whose query has ended waits for the
- * next query of the same files, since no other can use it; it holds little of them meanwhile. One that writes somewhere is
- * used once. Statements are read in one that opens nothing and runs none.
+ * There are as many as queries may run at a time. Each is made when the one before it is taken, so that one is always ready,
+ * and serves one query after the other until it has died, or kept too much of what it was given. Its bound is fixed when it
+ * starts, so it has one share for its life, and a query is given the largest that is free.
  *
- * Memory: half of it belongs to the queries that may run at a time, in equal parts. The other half goes by halves to those
- * who come first; the last one gets what is left. So each is sure of its part, a query that comes alone has more than a
- * quarter of the whole, and all together never get more than there is.
+ * Memory: half of it belongs to the queries that may run at a time, in equal parts. The other half goes by halves to the
+ * first ones; the last one gets what is left. So each is sure of its part, a query that comes alone has more than a quarter
+ * of the whole, and all together never get more than there is. A process needs room of its own besides.
  */
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
-import { type Engine, type EngineConnection, FreshEngine } from './duckdb.ts'
-import { interrupted } from './duckdb-errors.ts'
-import { keyOfReach, NOTHING, type Reach } from './reach.ts'
+import { EngineError, interrupted } from './duckdb-errors.ts'
+import { EngineLink } from './engine-link.ts'
+import { QueryEngine } from './query-engine.ts'
 import { SlowDisk } from './slow-disk.ts'
-import { type ReadingEngine, StatementReader } from './statement-reader.ts'
 
 export interface EnginesOptions {
   readonly threads: number
@@ -24,169 +25,166 @@ export interface EnginesOptions {
   readonly memoryBytes: number
   /** How many queries run at a time. */
   readonly slots: number
-  /** Absolute; each engine makes a directory of its own in it. */
+  /** How much lower the priority of the processes is than the worker's. */
+  readonly niceness: number
+  /** Absolute; each process makes a directory of its own in it. */
   readonly spillDirectory: string
   /** What all of them may spill: each an equal part. */
   readonly spillBytes: number
   /** A name that nobody can guess, another one each time. */
   readonly secretName: () => string
   readonly clock: Clock
+  readonly log: Log
 }
 
-/** No query waits longer for its directory to spill to: that disk may hang, and the query need none. */
-const SPILL_MS = 1000
-/** Besides as many as can run at a time. */
-const MORE_AT_REST = 12
-/** The tree of a statement of the longest text takes some 200 MB for a moment. */
-const READER_BYTES = 1024 * 1024 * 1024
-
+/** The worker waits no longer for what is left of an engine to be removed: that disk may hang. */
+const REMOVE_MS = 1000
 /** No engine gets along with less. */
 const LEAST_BYTES = 16 * 1024 * 1024
+/** Of a process besides its query's share: for its program and engine, reading a statement, and telling rows. */
+const ROOM_BYTES = 512 * 1024 * 1024
+/** Of each thread that a query has: stacks, since engines at rest have as many. */
+const THREAD_ROOM_BYTES = 64 * 1024 * 1024
 
-/** What the next query gets of the memory, where `given` is what those have that run. */
-export function shareOf(
-  { memoryBytes, slots }: Pick<EnginesOptions, 'memoryBytes' | 'slots'>,
-  given: readonly number[],
-): number {
+/** What each of the queries that may run at a time has, the largest first. */
+export function sharesOf({
+  memoryBytes,
+  slots,
+}: Pick<EnginesOptions, 'memoryBytes' | 'slots'>): number[] {
   const sure = memoryBytes / (2 * slots)
-  const free = given.reduce((left, one) => left - (one - sure), memoryBytes / 2)
-  const more = given.length + 1 < slots ? free / 2 : free
-  return Math.max(LEAST_BYTES, Math.floor(sure + Math.max(0, more)))
+  let free = memoryBytes / 2
+  return Array.from({ length: slots }, (_, at) => {
+    const more = at + 1 < slots ? free / 2 : free
+    free -= more
+    return Math.max(LEAST_BYTES, Math.floor(sure + more))
+  })
 }
 
-interface Resting {
-  /** Of what it may open. */
-  readonly key: string
-  readonly engine: Engine
+/** A place for one process after the other. */
+interface Seat {
+  /** Its queries' share. */
+  readonly bytes: number
+  link: Promise<EngineLink> | null
+  isTaken: boolean
 }
 
 export class Engines {
   readonly #options: EnginesOptions
-  #ahead: Promise<FreshEngine>
-  readonly #reader: StatementReader
-  /** Those that have waited longest come first. */
-  readonly #resting: Resting[] = []
-  readonly #shares = new Map<Engine, number>()
-  /** What goes on behind. */
-  readonly #busy = new Set<Promise<unknown>>()
+  /** The largest share first. */
+  readonly #seats: Seat[]
+  /** The processes that live, each with its end: all of it is removed then. */
+  readonly #living = new Map<EngineLink, Promise<void>>()
   readonly #disk: SlowDisk
   #closed = false
 
   private constructor(options: EnginesOptions) {
     this.#options = options
-    this.#disk = new SlowDisk(options.clock, SPILL_MS)
-    this.#ahead = this.#make()
-    this.#reader = new StatementReader(() => this.#makeReader())
+    this.#disk = new SlowDisk(options.clock, REMOVE_MS)
+    this.#seats = sharesOf(options).map((bytes) => ({ bytes, link: null, isTaken: false }))
   }
 
-  /** Rejects with EngineError for options that the engine refuses. */
+  /** Rejects with EngineError for options that the engine refuses, or where no process can be started. */
   static async open(options: EnginesOptions): Promise<Engines> {
     const engines = new Engines(options)
-    await engines.#reader.ready()
+    await engines.#linkOf(engines.#freeSeat())
     return engines
   }
 
-  /** Resolves to the engine's own reading of a statement, as JSON. Rejects with EngineError. */
-  serialized(statement: string): Promise<string> {
-    return this.#reader.serialized(statement)
-  }
-
-  async #makeReader(): Promise<ReadingEngine> {
-    const engine = await this.#lockedFor(NOTHING)
-    try {
-      await engine.limitMemory(READER_BYTES)
-    } catch (error) {
-      await this.#end(engine)
-      throw error
-    }
-    return {
-      connect: () => engine.connect(async () => {}),
-      close: () => this.#end(engine),
-    }
-  }
-
   /** For one query, which has to close it. Rejects with EngineError. */
-  async connect(reach: Reach): Promise<EngineConnection> {
-    const key = keyOfReach(reach)
-    const engine = this.#rested(key) ?? (await this.#lockedFor(reach))
-    const bytes = shareOf(this.#options, [...this.#shares.values()])
-    this.#shares.set(engine, bytes)
+  async take(): Promise<QueryEngine> {
+    if (this.#closed) throw interrupted()
+    const seat = this.#freeSeat()
+    seat.isTaken = true
     try {
-      await this.#makeSpill(engine.spillDirectory)
-      await engine.limitMemory(bytes)
-      const isUsedAgain = reach.directories.length === 0
-      return await engine.connect((failed) =>
-        this.#onClosed({ key, engine }, isUsedAgain && !failed),
-      )
+      const link = await this.#linkOf(seat)
+      this.#makeAhead()
+      const { clock } = this.#options
+      return new QueryEngine({
+        ...{ link, clock, bytes: seat.bytes },
+        onClosed: (isUsable) => this.#onClosed(seat, link, isUsable),
+      })
     } catch (error) {
-      this.#shares.delete(engine)
-      await this.#end(engine)
+      seat.isTaken = false
       throw error
     }
   }
 
-  /** Connections have to be closed before. */
+  /** Ends all processes, and what runs in them. */
   async close(): Promise<void> {
     this.#closed = true
-    await this.#reader.close()
-    const fresh = await this.#ahead.catch(() => null)
-    fresh?.close()
-    this.#endBehind(this.#resting.splice(0))
-    await Promise.all(this.#busy)
+    await Promise.all([...this.#living.keys()].map((link) => this.#dismiss(link)))
   }
 
-  #rested(key: string): Engine | null {
-    // The one that was used last: what it has read is the likeliest to be in the host's memory.
-    const at = this.#resting.findLastIndex((one) => one.key === key)
-    return at === -1 ? null : (this.#resting.splice(at, 1)[0]?.engine ?? null)
+  /** Who comes when all are taken has the smallest share: an ended query's process may not yet have left its seat. */
+  #freeSeat(): Seat {
+    const free = this.#seats.find(({ isTaken }) => !isTaken)
+    if (free !== undefined) return free
+    const seat = { bytes: this.#seats.at(-1)?.bytes ?? LEAST_BYTES, link: null, isTaken: false }
+    this.#seats.push(seat)
+    return seat
   }
 
-  async #lockedFor(reach: Reach): Promise<Engine> {
-    if (this.#closed) throw interrupted()
-    const ahead = this.#ahead
-    this.#ahead = this.#make()
-    return (await ahead).lock(reach)
-  }
-
-  #make(): Promise<FreshEngine> {
-    const { threads, slots, spillDirectory, spillBytes, secretName } = this.#options
-    const made = FreshEngine.make({
-      threads,
-      spillDirectory: join(spillDirectory, secretName()),
-      spillBytes: spillBytes / slots,
-    })
+  #makeAhead(): void {
+    const { slots } = this.#options
+    const next = this.#seats.slice(0, slots).find(({ isTaken }) => !isTaken)
     // Told to whoever asks for it.
-    made.catch(() => undefined)
-    return made
+    if (next !== undefined && !this.#closed) void this.#linkOf(next).catch(() => undefined)
   }
 
-  /** The engine makes its files by name: a directory that somebody removed is made again, unless the one above it is gone. */
-  async #makeSpill(directory: string): Promise<void> {
-    // What spills to it tells what is wrong there; what does not, does not ask.
-    if (!this.#disk.hangs) await this.#disk.call(() => mkdir(directory, { mode: 0o700 }))
+  /** One that has died while nobody used it is made anew, as is one that could not be started. */
+  #linkOf(seat: Seat): Promise<EngineLink> {
+    seat.link ??= this.#start(seat)
+    return seat.link
   }
 
-  async #onClosed(one: Resting, isUsedAgain: boolean): Promise<void> {
-    this.#shares.delete(one.engine)
-    if (!isUsedAgain || this.#closed) {
-      await this.#end(one.engine)
-      return
+  async #start(seat: Seat): Promise<EngineLink> {
+    const { bytes } = seat
+    const { threads, slots, niceness, spillDirectory, spillBytes, secretName } = this.#options
+    const room = ROOM_BYTES + threads * THREAD_ROOM_BYTES
+    const link = new EngineLink({ bytes: bytes + room, niceness })
+    const directory = join(spillDirectory, secretName())
+    this.#living.set(
+      link,
+      link.gone.then((how) => this.#onGone(how, { link, seat, directory })),
+    )
+    try {
+      await link.call('start', {
+        ...{ threads, memoryBytes: bytes },
+        ...{ spillDirectory: directory, spillBytes: spillBytes / slots },
+      })
+      return link
+    } catch (error) {
+      await this.#dismiss(link)
+      throw EngineError.is(error, 'gone')
+        ? new EngineError('internal', `no engine can be started: ${error.message}`, null, error)
+        : error
     }
-    this.#resting.push(one)
-    const most = this.#options.slots + MORE_AT_REST
-    this.#endBehind(this.#resting.splice(0, this.#resting.length - most))
   }
 
-  #endBehind(ended: readonly Resting[]): void {
-    for (const { engine } of ended) {
-      const end = this.#end(engine).finally(() => this.#busy.delete(end))
-      this.#busy.add(end)
+  async #onGone(
+    how: string,
+    { link, seat, directory }: { link: EngineLink; seat: Seat; directory: string },
+  ): Promise<void> {
+    seat.link = null
+    if (!link.isDismissed) {
+      const text = `the process ${link.pid} of an engine has ended (${how}): the query that ran in it fails, and another process takes its place`
+      this.#options.log('warn', text, { event: 'engine-ended', enginePid: link.pid, how })
     }
-  }
-
-  async #end(engine: Engine): Promise<void> {
-    engine.close()
     // Its disk may be gone, and the worker empties the directory of all when it starts.
-    await this.#disk.call(() => rm(engine.spillDirectory, { recursive: true, force: true }))
+    await this.#disk.call(() => rm(directory, { recursive: true, force: true }))
+    this.#living.delete(link)
+  }
+
+  async #onClosed(seat: Seat, link: EngineLink, isUsable: boolean): Promise<void> {
+    const isExtra = this.#seats.indexOf(seat) >= this.#options.slots
+    if (!isUsable || isExtra || this.#closed) await this.#dismiss(link)
+    if (isExtra) this.#seats.splice(this.#seats.indexOf(seat), 1)
+    seat.isTaken = false
+    if (!isUsable) this.#makeAhead()
+  }
+
+  async #dismiss(link: EngineLink): Promise<void> {
+    link.dismiss()
+    await this.#living.get(link)
   }
 }

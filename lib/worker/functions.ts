@@ -9,8 +9,8 @@
  * SHOW FUNCTIONS: what a query may call, asked of the engine itself, in Tajo's names of types. What is refused
  * here is not in it, and neither are operators. Each row is one way to call a function.
  */
-import type { EngineConnection } from './duckdb.ts'
 import { EngineError } from './duckdb-errors.ts'
+import type { QueryEngine } from './query-engine.ts'
 
 export const FUNCTION_COLUMNS = ['function', 'kind', 'parameters', 'result'] as const
 
@@ -28,11 +28,11 @@ const QUERY =
 
 /** They are sorted by name, and each row comes once. Rejects with EngineError. */
 export async function functionRows(
-  connection: EngineConnection,
+  engine: QueryEngine,
   fromDuckDb: (type: string) => string,
 ): Promise<string[][]> {
   const rows = new Map<string, string[]>()
-  for (const listed of (await connection.rows(QUERY)).map(listedOf)) {
+  for (const listed of (await engine.rows(QUERY)).map(listedOf)) {
     const kind = KINDS[listed.kind]
     if (kind === undefined || !mayCall(listed)) continue
     const row = rowOf(listed, kind, fromDuckDb)

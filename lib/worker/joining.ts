@@ -22,17 +22,16 @@ import { makeDirs } from '../ha/index.ts'
 import { textFormat } from '../sql/index.ts'
 import { copyText } from './copy-text.ts'
 import { type FoundFile, filesOf, tableName } from './data-files.ts'
-import type { EngineConnection } from './duckdb.ts'
+import type { QueryEngine } from './query-engine.ts'
 import { QueryFault } from './query-error.ts'
-import type { Reach } from './reach.ts'
 import { realPathOf } from './roots.ts'
 import { inDirectory, makeDurable, requireThere, runCopy, type StagingInput } from './staging.ts'
 import { hiveDirectory, viewBody } from './table-view.ts'
 import type { TypeNames } from './write-plan.ts'
 
 export interface JoiningInput extends Pick<StagingInput, 'roots'> {
-  /** Gives a connection to an engine that opens just that. */
-  readonly open: (reach: Reach) => Promise<EngineConnection>
+  /** Not yet open. */
+  readonly engine: QueryEngine
   readonly target: WriteTarget
   readonly compaction: Compaction
   readonly types: TypeNames
@@ -52,7 +51,7 @@ export async function joinFiles(input: JoiningInput): Promise<Manifest> {
   await requireSpace(base, compaction)
   const table: Table = { ...compaction.table, files: FileList.EMPTY, partitionColumns: [] }
   // No statement of a user's runs in it.
-  const connection = await input.open({ files: [], directories: [base, directory] })
+  input.engine.open({ files: [], directories: [base, directory] })
   return inDirectory({ directory, roots, way }, async (parents) => {
     const files: Manifest['files'] = []
     const groups: number[] = []
@@ -63,7 +62,7 @@ export async function joinFiles(input: JoiningInput): Promise<Manifest> {
       const below = placeOf(compaction.table, partition)
       if (below !== '') await makeDirs(join(directory, below), 0o777, directory)
       const path = join(directory, below, `part-${number}`)
-      const made = await joinGroup({ ...input, connection }, { table, group: group.files, path })
+      const made = await joinGroup(input, { table, group: group.files, path })
       rows += made.rows
       onRows(rows)
       files.push({ ...made, path: relative(base, made.path), partition: [...partition] })
@@ -84,10 +83,6 @@ function placeOf({ partitionColumns }: Compaction['table'], partition: DataFile[
   return plain ? join('', ...names.map(String)).replace(/^\.$/, '') : 'other'
 }
 
-interface GroupInput extends JoiningInput {
-  readonly connection: EngineConnection
-}
-
 interface Made {
   /** Absolute. */
   readonly path: string
@@ -97,7 +92,7 @@ interface Made {
 
 /** `path`: of the new file, without its extension. */
 async function joinGroup(
-  input: GroupInput,
+  input: JoiningInput,
   { table, group, path }: { table: Table; group: readonly DataFile[]; path: string },
 ): Promise<Made> {
   // Of one partition: its values are the catalog's business.
@@ -117,7 +112,7 @@ async function joinGroup(
 }
 
 type Way = (
-  input: GroupInput,
+  input: JoiningInput,
   what: {
     table: Table
     group: readonly DataFile[]
@@ -128,13 +123,13 @@ type Way = (
 ) => Promise<Pick<Made, 'path' | 'rows'>>
 
 /** Compressed files that follow each other are one, for gzip and for zstd; all have one extension (join-planner.ts). */
-const appended: Way = async ({ connection, types, signal }, { table, group, found, path }) => {
+const appended: Way = async ({ engine, types, signal }, { table, group, found, path }) => {
   const made = `${path}${extensionOf(found[0]?.path ?? '')}`
   const pieces = found.map((one, at) => ({ path: one.path, bytes: group[at]?.bytes ?? 0 }))
   await pipeline(contentOf(pieces), createWriteStream(made, { flags: 'wx' }), { signal })
   const { toDuckDb } = types
   const files = [{ path: made, partition: [], own: true }]
-  const rows = await connection.rows(
+  const rows = await engine.rows(
     `SELECT count(*) FROM (${viewBody({ table, files, foreign: null, toDuckDb })})`,
   )
   return { path: made, rows: Number(rows[0]?.[0]) }
@@ -161,7 +156,7 @@ async function* contentOf(
   }
 }
 
-const rewritten: Way = async ({ connection, types, target }, { table, found, path }) => {
+const rewritten: Way = async ({ engine, types, target }, { table, found, path }) => {
   const { toDuckDb } = types
   const copy = copyText({
     target,
@@ -174,7 +169,7 @@ const rewritten: Way = async ({ connection, types, target }, { table, found, pat
     path,
     types,
   })
-  const [rows] = await runCopy(connection, copy)
+  const [rows] = await runCopy(engine, copy)
   return { path: `${path}.${copy.extension}`, rows }
 }
 

@@ -95,22 +95,18 @@ const KINDS = {
   statement: 'user',
   io: 'user',
   memory: 'user',
+  gone: 'user',
+  spill: 'user',
   interrupted: 'killed',
   internal: 'internal',
 } as const
 
-/** The engine's words for a limit of its own. */
-const SPILLED = /^failed to offload data block of size .+ \((.+) used\)/
-
 function told({ code, message }: EngineError): string {
   if (saysNoSpace(message)) return `the disk is full: ${message}`
-  const spilled = SPILLED.exec(message)?.[1]
-  if (code === 'memory' && spilled !== undefined) {
-    return `the query needs more disk than its part of what this worker may spill (tajo.worker.spill.max-size): ${spilled} are used`
+  if (code === 'spill') {
+    return `the query needs more disk than its part of what this worker may spill (tajo.worker.spill.max-size): ${message}`
   }
-  if (code === 'memory') {
-    return `the query needs more memory than this worker has (tajo.worker.resource.memory-mb): ${message}`
-  }
+  if (code === 'memory' || code === 'gone') return message
   // What a view is called in DuckDB's messages.
   return inUsersWords(message).replaceAll('Values list "', 'Table "')
 }

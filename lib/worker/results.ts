@@ -16,30 +16,22 @@
 import type { Clock } from '../base/time.ts'
 import type { ColumnInfo, QueryError } from '../contract/index.ts'
 import type { LineWriter } from '../rpc/index.ts'
-import type { EngineConnection } from './duckdb.ts'
-import type { EngineColumn } from './duckdb-stream.ts'
+import type { QueryEngine, Rows } from './query-engine.ts'
 import { shiftedBack } from './query-error.ts'
-
-export interface Rows {
-  readonly columns: readonly EngineColumn[]
-  /** As of EngineStream. */
-  readonly next: () => Promise<string[] | null>
-}
 
 /** `timeZone`: empty for UTC. Rejects with EngineError, whose places are in `query`. */
 export async function zonedRows(
-  connection: EngineConnection,
+  engine: QueryEngine,
   query: string,
   timeZone: string,
 ): Promise<Rows> {
-  const columns = timeZone === '' ? [] : await connection.describe(query)
+  const columns = timeZone === '' ? [] : await engine.describe(query)
   const values = columns.map(({ type }, i) => {
     const told = inText(type)
     return told === type ? `c${i}` : `CAST(c${i} AS ${told})`
   })
   if (values.every((one, i) => one === `c${i}`)) {
-    const stream = await connection.stream(query)
-    return { columns: stream.columns, next: () => stream.next() }
+    return engine.stream(query)
   }
   const before = `SELECT ${values.join(', ')} FROM (`
   const back = (error: unknown): never => {
@@ -47,7 +39,7 @@ export async function zonedRows(
   }
   // The line break ends a comment at the end of the query.
   const after = `\n) AS q(${columns.map((_, i) => `c${i}`).join(', ')})`
-  const stream = await connection.stream(before + query + after).catch(back)
+  const stream = await engine.stream(before + query + after).catch(back)
   return { columns, next: () => stream.next().catch(back) }
 }
 

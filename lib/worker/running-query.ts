@@ -11,13 +11,13 @@ import type { Clock } from '../base/time.ts'
 import type { Manifest, ManifestPage, QueryError, Task, TaskReport } from '../contract/index.ts'
 import type { LineWriter } from '../rpc/index.ts'
 import { type EngineText, engineText } from '../sql/index.ts'
-import type { EngineConnection } from './duckdb.ts'
 import type { Engines } from './engines.ts'
 import { FUNCTION_COLUMNS, functionRows } from './functions.ts'
 import { joinFiles } from './joining.ts'
+import type { QueryEngine, Rows } from './query-engine.ts'
 import { QueryFault, queryErrorOf, shiftedBack } from './query-error.ts'
-import { NOTHING, type Reach } from './reach.ts'
-import { type ResultLimits, ResultQueue, type ResultRoom, type Rows, zonedRows } from './results.ts'
+import { NOTHING } from './reach.ts'
+import { type ResultLimits, ResultQueue, type ResultRoom, zonedRows } from './results.ts'
 import { realPathOf } from './roots.ts'
 import { enterScope, type ScopeParts } from './scope.ts'
 import { stage, type Way } from './staging.ts'
@@ -26,7 +26,7 @@ import type { TypeNames } from './write-plan.ts'
 import { Written } from './written.ts'
 
 export interface QueryParts {
-  readonly engines: Pick<Engines, 'connect' | 'serialized'>
+  readonly engines: Pick<Engines, 'take'>
   readonly scope: ScopeParts
   /** Resolves when it has somewhere to spill, or nobody can tell. */
   readonly ready: () => Promise<void>
@@ -55,7 +55,7 @@ export class RunningQuery {
   readonly #stopped = new AbortController()
   readonly #results: ResultQueue | null
   readonly #startedMs: number
-  #connection: EngineConnection | null = null
+  #engine: QueryEngine | null = null
   /** What it ends as, whatever it comes to meanwhile. */
   #killed: {
     readonly state: 'killed' | 'failed'
@@ -104,8 +104,7 @@ export class RunningQuery {
       queryId: this.task.queryId,
       attempt: this.task.attempt,
       state: this.#state,
-      progress:
-        this.#computed || this.#state === 'succeeded' ? 1 : (this.#connection?.progress() ?? 0),
+      progress: this.#computed || this.#state === 'succeeded' ? 1 : (this.#engine?.progress() ?? 0),
       rows: this.#results === null ? this.#rows : this.#results.delivered,
       startedMs: this.#startedMs,
       error: this.#error,
@@ -155,7 +154,7 @@ export class RunningQuery {
     if (!this.running || this.#killed !== null) return
     this.#killed = { state, error, stopped }
     this.#stopped.abort()
-    this.#connection?.interrupt()
+    this.#engine?.interrupt()
     this.#results?.drop()
   }
 
@@ -171,18 +170,19 @@ export class RunningQuery {
       this.#query = query
       await ready()
       try {
+        const engine = await this.#take()
         const { mode } = this.task
-        if (mode === 'compact') await this.#join()
-        else if (mode === 'write') await this.#write(query)
-        else await this.#read(query)
+        if (mode === 'compact') await this.#join(engine)
+        else if (mode === 'write') await this.#write(engine, query)
+        else await this.#read(engine, query)
         this.#state = 'succeeded'
       } finally {
-        await this.#connection?.close()
+        await this.#engine?.close()
       }
     } catch (error) {
       this.#fail(error)
     }
-    this.#connection = null
+    this.#engine = null
     this.#leaveRoom?.()
     this.#leaveRoom = null
     const { queryId, attempt } = this.task
@@ -194,15 +194,19 @@ export class RunningQuery {
     })
   }
 
-  async #open(reach: Reach): Promise<EngineConnection> {
-    const connection = await this.#parts.engines.connect(reach)
-    this.#connection = connection
-    // Who killed it before there was a connection must not be forgotten.
-    if (this.#killed !== null) connection.interrupt()
-    return connection
+  async #take(): Promise<QueryEngine> {
+    const engine = await this.#parts.engines.take()
+    this.#engine = engine
+    // Who killed it before there was one must not be forgotten.
+    if (this.#killed !== null) engine.interrupt()
+    return engine
   }
 
-  #enter(query: EngineText, writesTo: string | null): ReturnType<typeof enterScope> {
+  #enter(
+    engine: QueryEngine,
+    query: EngineText,
+    writesTo: string | null,
+  ): ReturnType<typeof enterScope> {
     const { session } = this.task
     const input = {
       ...{ query, writesTo },
@@ -211,36 +215,31 @@ export class RunningQuery {
       timeZone: timeZoneOf(session.variables),
       signal: this.#stopped.signal,
     }
-    const engines = {
-      serialized: (text: string) => this.#parts.engines.serialized(text),
-      open: (reach: Reach) => this.#open(reach),
-    }
-    return enterScope(engines, input, this.#parts.scope)
+    return enterScope(engine, input, this.#parts.scope)
   }
 
-  async #write(query: EngineText): Promise<void> {
+  async #write(engine: QueryEngine, query: EngineText): Promise<void> {
     const { write } = this.task
     if (write === null) throw new QueryFault('internal', 'a task to write does not say where')
     const { scope, types } = this.#parts
     const { roots } = scope
     const writesTo = await realPathOf(write.directory)
     roots.require(writesTo, write.directory)
-    const { connection, reads } = await this.#enter(query, writesTo)
+    const reads = await this.#enter(engine, query, writesTo)
     const way = (): Promise<Way | null> => this.#requireOurs(write.directory, 'would write')
-    const staged = await stage({ connection, query, target: write, roots, types, way })
+    const staged = await stage({ engine, query, target: write, roots, types, way })
     await this.#requireOurs(write.directory, 'wrote')
     await this.#keep({ ...staged, reads })
   }
 
-  async #join(): Promise<void> {
+  async #join(engine: QueryEngine): Promise<void> {
     const { write, compaction } = this.task
     if (write === null || compaction === undefined) {
       throw new QueryFault('internal', 'a task to join files does not say which')
     }
     const { scope, types } = this.#parts
     const manifest = await joinFiles({
-      ...{ compaction, target: write, roots: scope.roots, types },
-      open: (reach) => this.#open(reach),
+      ...{ engine, compaction, target: write, roots: scope.roots, types },
       way: () => this.#requireOurs(write.directory, 'would write'),
       signal: this.#stopped.signal,
       onRows: (rows) => {
@@ -265,9 +264,9 @@ export class RunningQuery {
     }
   }
 
-  async #read(query: EngineText): Promise<void> {
+  async #read(engine: QueryEngine, query: EngineText): Promise<void> {
     const results = this.#results as ResultQueue
-    const total = await this.#answer(query, results)
+    const total = await this.#answer(engine, query, results)
     await this.#leaveEngine(results)
     if (!(await results.end({ rows: total }))) this.#throwIfKilled()
   }
@@ -275,10 +274,10 @@ export class RunningQuery {
   /** All rows are computed, and their reader may come late: the engine and, where there is room, the slot are free. */
   async #leaveEngine(results: ResultQueue): Promise<void> {
     const { clock, room, onSlot } = this.#parts
-    const connection = this.#connection
+    const engine = this.#engine
     this.#computed = true
-    this.#connection = null
-    await connection?.close()
+    this.#engine = null
+    await engine?.close()
     this.#leaveRoom = room.take(results.chars)
     if (this.#leaveRoom === null) return
     // As a rule it is read at once, and its end told.
@@ -287,18 +286,18 @@ export class RunningQuery {
   }
 
   /** Resolves to the number of rows. */
-  async #answer(query: EngineText, results: ResultQueue): Promise<number> {
+  async #answer(engine: QueryEngine, query: EngineText, results: ResultQueue): Promise<number> {
     const { mode, session } = this.task
-    if (mode === 'functions') return this.#functions(results)
-    const { connection } = await this.#enter(query, null)
-    if (mode !== 'select') return planOf(connection, { mode, query, results })
+    if (mode === 'functions') return this.#functions(engine, results)
+    await this.#enter(engine, query, null)
+    if (mode !== 'select') return planOf(engine, { mode, query, results })
     const timeZone = timeZoneOf(session.variables)
-    return this.#rowsOf(await zonedRows(connection, query.text, timeZone), results)
+    return this.#rowsOf(await zonedRows(engine, query.text, timeZone), results)
   }
 
-  async #functions(results: ResultQueue): Promise<number> {
-    const connection = await this.#open(NOTHING)
-    const rows = await functionRows(connection, this.#parts.types.fromDuckDb)
+  async #functions(engine: QueryEngine, results: ResultQueue): Promise<number> {
+    engine.open(NOTHING)
+    const rows = await functionRows(engine, this.#parts.types.fromDuckDb)
     results.columns(FUNCTION_COLUMNS.map((name) => ({ name, type: 'TEXT' })))
     await results.rows(rows.map((row) => JSON.stringify(row)))
     return rows.length
@@ -340,11 +339,11 @@ export class RunningQuery {
 
 /** The plan's lines, as rows. */
 async function planOf(
-  connection: EngineConnection,
+  engine: QueryEngine,
   { mode, query, results }: { mode: Task['mode']; query: EngineText; results: ResultQueue },
 ): Promise<number> {
   const verb = mode === 'explain' ? 'EXPLAIN' : 'EXPLAIN ANALYZE'
-  const rows = await connection.rows(`${verb} ${query.text}`).catch((error: unknown) => {
+  const rows = await engine.rows(`${verb} ${query.text}`).catch((error: unknown) => {
     throw shiftedBack(error, verb.length + 1)
   })
   const lines = rows.flatMap((row) => String(row[1] ?? '').split('\n'))

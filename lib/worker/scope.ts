@@ -13,9 +13,9 @@ import { type EngineText, type Place, SqlError } from '../sql/index.ts'
 import { analyse, keyOfSpelling, type TableUse } from './analyse.ts'
 import type { AskedTable } from './catalog-reader.ts'
 import { type FoundFile, filesOf, tableName } from './data-files.ts'
-import type { EngineConnection } from './duckdb.ts'
+import type { QueryEngine } from './query-engine.ts'
 import { QueryFault, queryErrorOf } from './query-error.ts'
-import { type Reach, reachOf } from './reach.ts'
+import { reachOf } from './reach.ts'
 import type { Roots } from './roots.ts'
 import { sqlName, sqlText } from './sql-text.ts'
 import { foreignProbe, viewBody } from './table-view.ts'
@@ -69,28 +69,16 @@ interface ScopeInput {
   readonly signal: AbortSignal
 }
 
-interface Entered {
-  /** `query.text` means in it what the user meant, and nothing else can be reached. */
-  readonly connection: EngineConnection
-  /** The tables that it reads, as they were at that moment. */
-  readonly reads: Manifest['reads']
-}
-
-interface ScopeEngines {
-  /** The engine's own reading of a statement, as JSON. */
-  readonly serialized: (statement: string) => Promise<string>
-  /** Gives a connection to an engine that opens just that. */
-  readonly open: (reach: Reach) => Promise<EngineConnection>
-}
-
-/** Rejects with SqlError, QueryFault, EngineError, or RpcError when no master answered. */
+/**
+ * `query.text` means in that engine what the user meant from then on, and nothing else can be reached. Resolves to the
+ * tables that it reads, as they were at that moment. Rejects with SqlError, QueryFault, EngineError, or RpcError when no master answered. */
 export async function enterScope(
-  { serialized, open }: ScopeEngines,
+  engine: QueryEngine,
   input: ScopeInput,
   parts: ScopeParts,
-): Promise<Entered> {
+): Promise<Manifest['reads']> {
   const { query, database, names, writesTo, signal } = input
-  const uses = analyse(JSON.parse(await serialized(query.text)), query, database)
+  const uses = analyse(JSON.parse(await engine.serialized(query.text)), query, database)
   const asked = uses.map((use) => ({ ...askedFor(use, names), where: use.where ?? undefined }))
   const tables = uses.length === 0 ? [] : await parts.resolve(asked, signal)
   const known = uses.map((use, i) => required(use, tables[i] ?? null, names))
@@ -100,30 +88,28 @@ export async function enterScope(
     const test = testOf(uses[i]?.where ?? null, table, tables)
     found.push({ table, files: await filesFor(table, { ...parts, test, signal }) })
   }
-  const connection = await open(await reachOf(found, { roots: parts.roots, writesTo }))
+  engine.open(await reachOf(found, { roots: parts.roots, writesTo }))
   const views: string[] = []
   for (const [i, { table, files }] of found.entries()) {
-    const body = await bodyOf(connection, { table, files, toDuckDb: parts.toDuckDb })
+    const body = await bodyOf(engine, { table, files, toDuckDb: parts.toDuckDb })
     for (const { schema, name } of uses[i]?.spellings ?? []) {
       views.push(`CREATE VIEW ${sqlName(schema)}.${sqlName(name)} AS ${body}`)
     }
   }
   const schemas = uses.flatMap(({ spellings }) => spellings.map(({ schema }) => schema))
-  await enter(connection, [...new Set([database, ...schemas])], [...zone(input), ...views])
-  const [unknown] = connection.unknownNames(query.text)
+  // In this order: the names are those of whoever has entered.
+  const [, [unknown]] = await Promise.all([
+    enter(engine, [...new Set([database, ...schemas])], [...zone(input), ...views]),
+    engine.unknownNames(query.text),
+  ])
   if (unknown !== undefined) throw noTable(`${database}.${unknown}`, query.placeOf(0))
-  const reads = known.map((one) => ({ tableId: one.id, contentVersion: contentVersionOf(one) }))
-  return { connection, reads }
+  return known.map((one) => ({ tableId: one.id, contentVersion: contentVersionOf(one) }))
 }
 
 /** DuckDB's places in these statements are none of the user's. */
-async function enter(
-  connection: EngineConnection,
-  schemas: string[],
-  sql: string[],
-): Promise<void> {
+async function enter(engine: QueryEngine, schemas: string[], sql: string[]): Promise<void> {
   try {
-    await connection.enter(schemas, sql)
+    await engine.enter(schemas, sql)
   } catch (error) {
     const { kind, message } = queryErrorOf(error, null)
     throw new QueryFault(kind, message, null, error)
@@ -184,19 +170,15 @@ async function filesFor(
 }
 
 const bodyOf = async (
-  connection: EngineConnection,
+  engine: QueryEngine,
   what: { table: Table; files: readonly FoundFile[]; toDuckDb: (type: string) => string },
 ): Promise<string> =>
-  viewBody({ ...what, foreign: await foreignColumns(connection, what.table, what.files) })
+  viewBody({ ...what, foreign: await foreignColumns(engine, what.table, what.files) })
 
-async function foreignColumns(
-  connection: EngineConnection,
-  table: Table,
-  files: readonly FoundFile[],
-) {
+async function foreignColumns(engine: QueryEngine, table: Table, files: readonly FoundFile[]) {
   const foreign = files.filter(({ own }) => !own).map(({ path }) => path)
   if (table.format !== 'PARQUET' || foreign.length === 0) return null
-  return connection.describe(foreignProbe(table, foreign)).catch((error: unknown) => {
+  return engine.describe(foreignProbe(table, foreign)).catch((error: unknown) => {
     const { message } = queryErrorOf(error, null)
     throw new QueryFault('user', `${table.database}.${table.name}: ${message}`, null, error)
   })

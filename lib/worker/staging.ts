@@ -14,9 +14,9 @@ import type { Manifest, WriteTarget } from '../contract/index.ts'
 import { makeDirs } from '../ha/index.ts'
 import type { EngineText } from '../sql/index.ts'
 import { copyText, tokenName, tokenValue } from './copy-text.ts'
-import type { EngineConnection } from './duckdb.ts'
 import { EngineError } from './duckdb-errors.ts'
 import type { EngineColumn } from './duckdb-stream.ts'
+import type { QueryEngine } from './query-engine.ts'
 import { placeIn, QueryFault, shiftedBack } from './query-error.ts'
 import { type Roots, realPathOf } from './roots.ts'
 import { hiveDirectory } from './table-view.ts'
@@ -24,7 +24,7 @@ import { type TypeNames, type WritePlan, writePlan } from './write-plan.ts'
 
 export interface StagingInput {
   /** Its scope is entered already. */
-  readonly connection: EngineConnection
+  readonly engine: QueryEngine
   readonly query: EngineText
   readonly target: WriteTarget
   readonly roots: Roots
@@ -47,8 +47,8 @@ export type Staged = Omit<Manifest, 'reads'>
 
 /** Rejects with QueryFault or EngineError. */
 export async function stage(input: StagingInput): Promise<Staged> {
-  const { connection, query, target, roots, types, way = async () => null } = input
-  const source = await connection.describe(query.text)
+  const { engine, query, target, roots, types, way = async () => null } = input
+  const source = await engine.describe(query.text)
   const plan = writePlan(target, source, types, query.placeOf(0))
   const directory = await realPathOf(target.directory)
   const base = await realPathOf(target.base)
@@ -62,7 +62,7 @@ export async function stage(input: StagingInput): Promise<Staged> {
     types,
   })
   return inDirectory({ directory, roots, way }, async (made) => {
-    const [rows, counts] = await runCopy(connection, copy).catch((error: unknown) => {
+    const [rows, counts] = await runCopy(engine, copy).catch((error: unknown) => {
       throw asQuerys(error, source, query)
     })
     const written = await arranged(directory, plan)
@@ -119,10 +119,10 @@ function asQuerys(error: unknown, source: readonly EngineColumn[], query: Engine
 
 /** All rows, and those of each file where DuckDB tells them. */
 export async function runCopy(
-  connection: EngineConnection,
+  engine: QueryEngine,
   { sql, queryAt, tellsFiles }: ReturnType<typeof copyText>,
 ): Promise<[number, Map<string, number>]> {
-  const answer = await connection.rows(sql).catch((error: unknown) => {
+  const answer = await engine.rows(sql).catch((error: unknown) => {
     throw shiftedBack(error, queryAt)
   })
   if (!tellsFiles) return [Number(answer[0]?.[0] ?? 0), new Map()]

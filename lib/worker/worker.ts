@@ -1,5 +1,5 @@
 /**
- * A worker is one DuckDB engine, four ports, and a tie to the active master.
+ * A worker is engines in processes of their own, four ports, and a tie to the active master.
  *
  * Only an active master gives it work, fenced by its term: whoever knows an older one than this worker has seen is
  * refused. Results go from here straight to the clients. What runs here outlives every failover of the masters.
@@ -48,7 +48,7 @@ export interface WorkerOptions {
   readonly readMasters?: () => Promise<readonly MasterAddresses[]>
   /** The masters that the cluster's directory knows; left out where there is none. */
   readonly readMembers?: () => Promise<readonly MasterAddresses[]>
-  readonly engine: Omit<EnginesOptions, 'slots' | 'clock'>
+  readonly engine: Omit<EnginesOptions, 'slots' | 'clock' | 'log'>
   /** Absolute directories, symbolic links resolved: what queries read and write lies below them. */
   readonly roots: readonly string[]
   /** Absolute, symbolic links resolved: the cluster's own files, closed to queries even where they lie in a root. */
@@ -175,8 +175,8 @@ export class Worker {
 
   /** Resolves when its ports are open, and joins the cluster behind. Rejects with an Error for what can't be opened. */
   async start(): Promise<void> {
-    const { binds, engine, worker, clock } = this.#options
-    this.#engines = await Engines.open({ ...engine, slots: worker.slots, clock })
+    const { binds, engine, worker, clock, log } = this.#options
+    this.#engines = await Engines.open({ ...engine, slots: worker.slots, clock, log })
     const server = this.#serverOptions()
     const results = resultHandlers({
       worker,

@@ -1462,7 +1462,7 @@ export const FAULTS: readonly Fault[] = [
     kind: 'let in',
     edits: [
       {
-        file: 'build/lib/worker/engines.js',
+        file: 'build/lib/worker/engine-host.js',
         find: 'one.key === key',
         replace: 'true',
       },
@@ -1510,6 +1510,45 @@ export const FAULTS: readonly Fault[] = [
     says: /of very many files the directory of their table stands for them > /,
   },
   {
+    name: "an engine's process has no bound of memory",
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/worker/engine-link.js',
+        find: 'ulimit -d "$1"',
+        replace: 'true "$1"',
+      },
+    ],
+    tests: ['unit/worker/engine-process.test.js'],
+    says: /it has a bound, gives way to others, and is the first that the kernel ends > /,
+  },
+  {
+    name: "an engine's process outlives its worker",
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/worker/engine-process.js',
+        find: "process.on('disconnect', vanish)",
+        replace: '',
+      },
+    ],
+    tests: ['unit/worker/engine-process.test.js'],
+    says: /engines end with their worker, whatever they do/,
+  },
+  {
+    name: 'the calls of an engine that has died wait for ever',
+    kind: 'hang',
+    edits: [
+      {
+        file: 'build/lib/worker/engine-link.js',
+        find: 'reject(gone)',
+        replace: 'void reject',
+      },
+    ],
+    tests: ['unit/worker/engine-process.test.js'],
+    says: /an engine that dies of SIGKILL ends its own query/,
+  },
+  {
     name: 'a row of any length is made in one piece of the event loop',
     kind: 'hang',
     edits: [
@@ -1520,7 +1559,7 @@ export const FAULTS: readonly Fault[] = [
       },
     ],
     tests: ['unit/worker/rows.test.js'],
-    says: /a long list is told in slices, up to a bound, and can be interrupted > /,
+    says: /a long list is told up to a bound, and in slices, so that it can be interrupted > /,
   },
 ]
 

@@ -57,8 +57,9 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
     names: [],
     masters: masters.map((one) => one.addresses),
     engine: {
-      ...{ threads: 2, memoryBytes: 512 * 1024 * 1024, spillDirectory, secretName: randomUUID },
-      ...{ spillBytes: 1024 ** 4 },
+      ...{ threads: 2, memoryBytes: 512 * 1024 * 1024, niceness: 5 },
+      ...{ spillDirectory, secretName: randomUUID },
+      spillBytes: 1024 ** 4,
     },
     roots: [warehouse],
     closed: [],

@@ -17,19 +17,26 @@ const spillDirectory = join(directory, 'spill')
 mkdirSync(spillDirectory)
 const engines = await Engines.open({
   ...{ threads: 2, memoryBytes: 192 * 1024 * 1024, slots: 2, spillDirectory },
-  ...{ secretName: randomUUID, spillBytes: 1024 ** 4, clock: systemClock },
+  ...{
+    niceness: 0,
+    spillBytes: 1024 ** 4,
+    secretName: randomUUID,
+    clock: systemClock,
+    log: () => {},
+  },
 })
 
 /** How it ended. */
 async function run(sql: string): Promise<unknown> {
-  const connection = await engines.connect(NOTHING)
+  const engine = await engines.take()
   try {
-    await connection.run(sql)
+    engine.open(NOTHING)
+    await engine.run(sql)
     return 'ok'
   } catch (error) {
     return queryErrorOf(error, null)
   } finally {
-    await connection.close()
+    await engine.close()
   }
 }
 

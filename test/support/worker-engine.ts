@@ -16,9 +16,9 @@ import {
 import type { JoinRules } from '../../lib/master/queries/compaction/join-planner.ts'
 import { type EngineText, engineText, fromDuckDb, toDuckDb } from '../../lib/sql/index.ts'
 import type { AskedTable } from '../../lib/worker/catalog-reader.ts'
-import type { EngineConnection } from '../../lib/worker/duckdb.ts'
 import { Engines } from '../../lib/worker/engines.ts'
 import { type JoiningInput, joinFiles } from '../../lib/worker/joining.ts'
+import type { QueryEngine } from '../../lib/worker/query-engine.ts'
 import { queryErrorOf } from '../../lib/worker/query-error.ts'
 import type { Reach } from '../../lib/worker/reach.ts'
 import { RESULT_LIMITS, ResultRoom, zonedRows } from '../../lib/worker/results.ts'
@@ -44,11 +44,19 @@ export class TestWarehouse {
   readonly engines: Engines
   readonly spillDirectory: string
   readonly #scope: ScopeParts
+  /** What its engines wrote into the worker's log. */
+  readonly logged: string[]
   /** How many files were told of to the queries. */
   told = 0
   #writes = 0
 
-  private constructor(directory: string, spillDirectory: string, engines: Engines) {
+  private constructor(
+    directory: string,
+    spillDirectory: string,
+    engines: Engines,
+    logged: string[],
+  ) {
+    this.logged = logged
     this.directory = directory
     this.spillDirectory = spillDirectory
     this.engines = engines
@@ -64,16 +72,20 @@ export class TestWarehouse {
     const directory = join(realpathSync(parent), 'warehouse')
     const spillDirectory = join(realpathSync(parent), 'spill')
     for (const one of [directory, spillDirectory]) mkdirSync(one)
+    const logged: string[] = []
     const engines = await Engines.open({
       ...{ threads: 2, memoryBytes: 512 * 1024 * 1024, slots: 1, spillDirectory },
-      ...{ secretName: randomUUID, spillBytes: 1024 ** 4, clock: systemClock },
+      ...{ niceness: 0, spillBytes: 1024 ** 4, secretName: randomUUID, clock: systemClock },
+      log: (_level, message) => logged.push(message),
     })
-    return new TestWarehouse(directory, spillDirectory, engines)
+    return new TestWarehouse(directory, spillDirectory, engines, logged)
   }
 
-  /** To an engine that opens whatever lies in the warehouse, or just that. */
-  connect(reach: Reach = { files: [], directories: [this.directory] }): Promise<EngineConnection> {
-    return this.engines.connect(reach)
+  /** An engine that opens whatever lies in the warehouse, or just that. */
+  async connect(reach: Reach = { files: [], directories: [this.directory] }): Promise<QueryEngine> {
+    const engine = await this.engines.take()
+    engine.open(reach)
+    return engine
   }
 
   table(name: string, columns: string, { files = [], ...more }: Partial<PlainTable> = {}): Table {
@@ -123,10 +135,10 @@ export class TestWarehouse {
   /** The rows, or the error that the client would get. */
   async query(sql: string, timeZone = ''): Promise<unknown[][] | QueryError> {
     const query = engineText({ text: sql, place: { line: 1, column: 1 } })
-    const open = new Opener(this.engines)
+    const engine = await this.engines.take()
     try {
-      const { connection } = await this.#enter(open, query, { timeZone })
-      const stream = await zonedRows(connection, query.text, timeZone)
+      await this.#enter(engine, query, { timeZone })
+      const stream = await zonedRows(engine, query.text, timeZone)
       const rows: unknown[][] = []
       for (let next = await stream.next(); next !== null; next = await stream.next()) {
         rows.push(...next.map((row) => JSON.parse(row)))
@@ -135,28 +147,28 @@ export class TestWarehouse {
     } catch (error) {
       return queryErrorOf(error, query)
     } finally {
-      await open.close()
+      await engine.close()
     }
   }
 
   #enter(
-    open: Opener,
+    engine: QueryEngine,
     query: EngineText,
     { timeZone = '', writesTo = null }: { timeZone?: string; writesTo?: string | null } = {},
   ): ReturnType<typeof enterScope> {
     const { signal } = new AbortController()
     const input = { query, database: 'default', names: null, writesTo, timeZone, signal }
-    return enterScope(open, input, this.#scope)
+    return enterScope(engine, input, this.#scope)
   }
 
   /** What is told of the tables that it reads. */
   async reads(sql: string): Promise<Manifest['reads']> {
     const query = engineText({ text: sql, place: { line: 1, column: 1 } })
-    const open = new Opener(this.engines)
+    const engine = await this.engines.take()
     try {
-      return (await this.#enter(open, query)).reads
+      return await this.#enter(engine, query)
     } finally {
-      await open.close()
+      await engine.close()
     }
   }
 
@@ -168,14 +180,14 @@ export class TestWarehouse {
     way?: StagingInput['way'],
   ): Promise<Staged | QueryError> {
     const query = engineText({ text: sql, place: { line: 1, column: 1 } })
-    const open = new Opener(this.engines)
+    const engine = await this.engines.take()
     this.#writes += 1
     try {
       const target = { ...this.#target(table), ...more }
       const writesTo = await realPathOf(target.directory)
-      const { connection } = await this.#enter(open, query, { writesTo })
+      await this.#enter(engine, query, { writesTo })
       const { roots } = this.#scope
-      const input = { connection, query, target, roots, types: TYPES }
+      const input = { engine, query, target, roots, types: TYPES }
       const manifest = await stage(way === undefined ? input : { ...input, way })
       const now = this.tables.get(`${table.database}.${table.name}`) ?? table
       this.put({ ...now, files: now.files.append(manifest.files) })
@@ -183,7 +195,7 @@ export class TestWarehouse {
     } catch (error) {
       return queryErrorOf(error, query)
     } finally {
-      await open.close()
+      await engine.close()
     }
   }
 
@@ -201,10 +213,10 @@ export class TestWarehouse {
     this.#writes += 1
     const how = { queryId: String(this.#writes), attempt: 1, term: 1 }
     const parts = compactionOf(now, plan, { ...how, keepMs: 0, background: false })
-    const open = new Opener(this.engines)
+    const engine = await this.engines.take()
     try {
       const manifest = await joinFiles({
-        ...{ open: open.open, compaction: parts.compaction },
+        ...{ engine, compaction: parts.compaction },
         ...{ roots: this.#scope.roots, types: TYPES },
         ...{ target: parts.write, way: async () => null, signal: new AbortController().signal },
         onRows: () => {},
@@ -224,7 +236,7 @@ export class TestWarehouse {
     } catch (error) {
       return queryErrorOf(error, null)
     } finally {
-      await open.close()
+      await engine.close()
     }
   }
 
@@ -262,26 +274,5 @@ export class TestWarehouse {
 
   async close(): Promise<void> {
     await this.engines.close()
-  }
-}
-
-/** What a running query has of the engines. */
-class Opener {
-  readonly #engines: Engines
-  #connection: EngineConnection | null = null
-
-  constructor(engines: Engines) {
-    this.#engines = engines
-  }
-
-  readonly serialized = (text: string): Promise<string> => this.#engines.serialized(text)
-
-  readonly open = async (reach: Reach): Promise<EngineConnection> => {
-    this.#connection = await this.#engines.connect(reach)
-    return this.#connection
-  }
-
-  async close(): Promise<void> {
-    await this.#connection?.close()
   }
 }

@@ -160,6 +160,7 @@ export class WorkerLife implements DaemonLife {
       engine: {
         threads: plan.cores,
         memoryBytes: plan.memoryBytes,
+        niceness: plan.engineNiceness,
         spillDirectory,
         spillBytes: await spillBytesOf(spillDirectory, conf.get('tajo.worker.spill.max-size')),
         secretName: randomUUID,

@@ -21,6 +21,7 @@ import {
 import type { LogLimits } from '../../daemon/index.ts'
 import type { Timing } from '../../ha/index.ts'
 import type { CommandContext } from '../arguments.ts'
+import { failure } from '../exit.ts'
 import { timingOf } from '../timing.ts'
 import { requireRootdir } from './default-rootdir.ts'
 import { directoryOf, identOf, logLimitsOf } from './master-plan.ts'
@@ -56,16 +57,12 @@ export interface WorkerPlan {
   readonly cores: number
   readonly memoryBytes: number
   readonly slots: number
+  /** How much lower the priority of engines' processes is than the worker's. */
+  readonly engineNiceness: number
   /** Which start of it this is, to whoever started it and tells how it ends; null: nobody does. */
   readonly watchedAs: string | null
-  /** Of the configuration, or of the environment: fewer file threads than queries. */
   readonly warnings: readonly string[]
 }
-
-/** libuv's own number, where nobody has set another. */
-const FILE_THREADS = 4
-/** What has to be left for files while all slots are busy: each running query occupies one thread. */
-const SPARE_FILE_THREADS = 2
 
 /** Throws ConfError, or HaError BAD_TIMING, for what is wrong in the configuration. */
 export async function planWorker({ confDir, home, env }: CommandContext): Promise<WorkerPlan> {
@@ -77,7 +74,6 @@ export async function planWorker({ confDir, home, env }: CommandContext): Promis
   const entry = env.TAJO_WORKER_NAME ? parseWorkerName(env.TAJO_WORKER_NAME) : null
   const { addresses, bind, suffix } = workerAddresses(conf, entry)
   const daemon = `tajo-${identOf(env, surroundings)}-worker${suffix}`
-  const { slots, warnings } = slotsOf(conf.get('tajo.worker.parallel-queries'), env)
   return {
     conf,
     surroundings,
@@ -99,9 +95,10 @@ export async function planWorker({ confDir, home, env }: CommandContext): Promis
     spillName: `${daemon}-${bind.peer.port}`,
     cores: conf.get('tajo.worker.resource.cpu-cores'),
     memoryBytes: conf.get('tajo.worker.resource.memory-mb') * 1024 * 1024,
-    slots,
+    slots: conf.get('tajo.worker.parallel-queries'),
+    engineNiceness: engineNicenessOf(env.TAJO_ENGINE_NICENESS),
     watchedAs: env.TAJO_WORKER_START || null,
-    warnings: [...conf.warnings, ...masters.warnings, ...warnings],
+    warnings: [...conf.warnings, ...masters.warnings],
   }
 }
 
@@ -111,14 +108,13 @@ const trackersOf = (conf: Configuration, masters: HostList): Tracker[] =>
     return { tracker, catalog }
   })
 
-/** More queries than threads would stand in each other's way until one of them ends. */
-function slotsOf(wanted: number, env: NodeJS.ProcessEnv): { slots: number; warnings: string[] } {
-  const set = Number(env.UV_THREADPOOL_SIZE ?? '')
-  const threads = Number.isInteger(set) && set > 0 ? Math.min(set, 1024) : FILE_THREADS
-  const slots = Math.max(1, Math.min(wanted, threads - SPARE_FILE_THREADS))
-  if (slots === wanted) return { slots, warnings: [] }
-  const text = `tajo.worker.parallel-queries is ${wanted}, but this process has ${threads} file threads and so runs ${slots} at a time: start it by sbin/tajo-daemon.sh, or with UV_THREADPOOL_SIZE=${wanted + SPARE_FILE_THREADS}`
-  return { slots, warnings: [text] }
+const ENGINE_NICENESS = 5
+
+/** Throws CliError for what is none. */
+function engineNicenessOf(chosen: string | undefined): number {
+  if (!chosen) return ENGINE_NICENESS
+  if (/^\d{1,2}$/.test(chosen) && Number(chosen) <= 19) return Number(chosen)
+  throw failure(`TAJO_ENGINE_NICENESS is '${chosen}': allowed is a number from 0 to 19`)
 }
 
 /** The directory with the most free space; all of them exist. */

@@ -34,7 +34,7 @@ export const RESOURCE_KEYS = {
     min: 64,
     max: 64 * 1024 * 1024,
     default: { words: "half of the host's memory", from: () => halfOfMemoryMb() },
-    doc: 'How much memory, in MB, the queries of a worker use together before they spill to disk: half of it in equal parts for `tajo.worker.parallel-queries`, the other half by halves to those who come first.',
+    doc: 'How much memory, in MB, the queries of a worker use together before they spill to disk: half of it in equal parts for `tajo.worker.parallel-queries`, the other half by halves to those who come first. Each query runs in a process, which needs room besides (docs/operations.md, Memory).',
     ...resource,
   },
   'tajo.worker.tmpdir.locations': {

@@ -1,4 +1,4 @@
-/** What a worker is started with, and how many queries it may run with the file threads that its process has. */
+/** What a worker is started with. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -35,7 +35,7 @@ const plan = (env: NodeJS.ProcessEnv) =>
   })
 
 t.test('from configuration to a worker', async (t) => {
-  const worker = await plan({ UV_THREADPOOL_SIZE: '64', TAJO_WORKER_NAME: 'here:29091' })
+  const worker = await plan({ TAJO_WORKER_NAME: 'here:29091' })
   t.match(worker, {
     addresses: { peer: 'here:29091', clientRpc: 'here:29092', qm: 'here:29093' },
     trackers: [
@@ -56,13 +56,17 @@ t.test('from configuration to a worker', async (t) => {
   ])
 })
 
-t.test('no more queries than file threads', async (t) => {
-  const few = await plan({})
-  t.equal(few.slots, 2)
-  t.match(few.warnings.join(), /runs 2 at a time: .*UV_THREADPOOL_SIZE=10/)
-  t.equal((await plan({ UV_THREADPOOL_SIZE: '10' })).slots, 8)
-  t.equal((await plan({ UV_THREADPOOL_SIZE: '1' })).slots, 1)
-  t.equal((await plan({ UV_THREADPOOL_SIZE: 'x' })).slots, 2)
+t.test('engines are below their worker', async (t) => {
+  t.equal((await plan({})).engineNiceness, 5)
+  t.equal((await plan({ TAJO_ENGINE_NICENESS: '' })).engineNiceness, 5)
+  for (const chosen of ['0', '19']) {
+    t.equal((await plan({ TAJO_ENGINE_NICENESS: chosen })).engineNiceness, Number(chosen))
+  }
+  for (const wrong of ['-1', '20', 'low']) {
+    await t.rejects(plan({ TAJO_ENGINE_NICENESS: wrong }), {
+      message: `TAJO_ENGINE_NICENESS is '${wrong}': allowed is a number from 0 to 19`,
+    })
+  }
 })
 
 t.test('spill goes where there is most room', async (t) => {
