@@ -29,13 +29,20 @@ interface ListedWorkersOptions {
 
 /** What a name resolves to is remembered for so long. */
 const RESOLVED_MS = 60_000
-/** What all names of this host have in common. */
-const HERE = 'here'
+/** What all names of this host have in common, and no host is called. */
+const HERE = '(this host)'
 
 export class ListedWorkers {
   readonly #options: ListedWorkersOptions
   /** Null: there is no such file. */
   #entries: readonly HostEntry[] | null = null
+  /** By name and port. */
+  #named: ReadonlySet<string> = new Set()
+  #lines: {
+    readonly made: Promise<ReadonlyMap<string, readonly number[]>>
+    readonly version: number
+    readonly untilMs: number
+  } | null = null
   #text = ''
   #version = 0
   #readMs = Number.NEGATIVE_INFINITY
@@ -65,16 +72,41 @@ export class ListedWorkers {
     const [name, orders] = [splitHostPort(workerId), splitHostPort(qm)]
     if (this.#entries === null) return 'no-list'
     if (name === null || orders === null) return 'unlisted'
-    const { defaultPort } = this.#options
-    const lines = this.#entries.filter(({ port }) => (port ?? defaultPort) === name.port)
-    if (same(name.host, orders.host) && lines.some((line) => same(line.host, name.host)))
+    if (same(name.host, orders.host) && this.#named.has(lineKey(name.host, name.port)))
       return 'listed'
-    const [ofName, ofOrders] = await Promise.all([this.#at(name.host), this.#at(orders.host)])
-    for (const line of lines) {
-      const ofLine = await this.#at(line.host)
-      if (meet(ofLine, ofName) && meet(ofLine, ofOrders)) return 'listed'
+    const lines = await this.#linesByAddress()
+    const linesOf = async (host: string): Promise<Set<number>> => {
+      const found = new Set<number>()
+      for (const address of await this.#at(host)) {
+        for (const line of lines.get(lineKey(address, name.port)) ?? []) found.add(line)
+      }
+      return found
     }
-    return 'unlisted'
+    const [ofName, ofOrders] = await Promise.all([linesOf(name.host), linesOf(orders.host)])
+    return [...ofName].some((line) => ofOrders.has(line)) ? 'listed' : 'unlisted'
+  }
+
+  /** Which lines mean a host with that address and port; made once for a list, since there may be thousands. */
+  #linesByAddress(): Promise<ReadonlyMap<string, readonly number[]>> {
+    const { clock } = this.#options
+    const known = this.#lines
+    if (known !== null && known.version === this.#version && clock.nowMs() < known.untilMs)
+      return known.made
+    const made = this.#makeLines(this.#entries ?? [])
+    this.#lines = { made, version: this.#version, untilMs: clock.nowMs() + RESOLVED_MS }
+    return made
+  }
+
+  /** One name after the other: the resolver has few threads, which files need as well. */
+  async #makeLines(entries: readonly HostEntry[]): Promise<Map<string, number[]>> {
+    const lines = new Map<string, number[]>()
+    for (const { host, port, line } of entries) {
+      for (const address of await this.#at(host)) {
+        const key = lineKey(address, port ?? this.#options.defaultPort)
+        lines.set(key, [...(lines.get(key) ?? []), line])
+      }
+    }
+    return lines
   }
 
   async #read(): Promise<void> {
@@ -87,6 +119,7 @@ export class ListedWorkers {
       if (text !== this.#text) this.#version += 1
       this.#text = text
       this.#entries = isThere ? entries : null
+      this.#named = new Set(entries.map(({ host, port }) => lineKey(host, port ?? defaultPort)))
       this.#unread = null
     } catch (error) {
       const why = messageOf(error)
@@ -123,5 +156,5 @@ const MOST_RESOLVED = 50_000
 
 const same = (a: string, b: string): boolean =>
   hostIdentity(a.toLowerCase()) === hostIdentity(b.toLowerCase())
-const meet = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
-  [...a].some((one) => b.has(one))
+const lineKey = (host: string, port: number): string =>
+  `${hostIdentity(host.toLowerCase())} ${port}`

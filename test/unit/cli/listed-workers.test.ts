@@ -11,8 +11,10 @@ const NAMES: Record<string, string[]> = {
   'host1.example.com': ['10.0.0.1'],
   host2: ['10.0.0.2', 'fd00::2'],
   stranger: ['10.0.0.66'],
-  here: ['127.0.1.1'],
-  'here.example.com': ['10.0.0.9'],
+  desk: ['127.0.1.1'],
+  // No name makes a host this one.
+  here: ['10.0.0.77'],
+  'desk.example.com': ['10.0.0.9'],
   localhost: ['127.0.0.1'],
 }
 
@@ -27,7 +29,7 @@ function world(lines: string | null) {
     confDir,
     defaultPort: 28091,
     facts: {
-      hostname: 'here',
+      hostname: 'desk',
       addresses: new Set(['127.0.0.1', '10.0.0.9']),
       resolve: async (host) => NAMES[host] ?? [],
     },
@@ -61,9 +63,10 @@ t.test('a listed name with orders that go elsewhere is on no line', async (t) =>
 
 t.test('localhost is this host, by whatever name, and no other one', async (t) => {
   const { judge } = world('localhost\n')
-  for (const peer of ['localhost:28091', '127.0.0.1:28091', 'here:28091', 'here.example.com:28091'])
+  for (const peer of ['localhost:28091', '127.0.0.1:28091', 'desk:28091', 'desk.example.com:28091'])
     t.equal(await judge(peer), 'listed', peer)
   t.equal(await judge('host1:28091'), 'unlisted')
+  t.equal(await judge('here:28091'), 'unlisted')
 })
 
 t.test('a line that was added counts soon; a broken file leaves the list as it was', async (t) => {

@@ -7,7 +7,7 @@
  * both name. Whoever registers first is called back before the first task that he is given (worker-calls.ts).
  */
 import type { Log } from '../../../base/log.ts'
-import type { Clock } from '../../../base/time.ts'
+import { type Clock, pause } from '../../../base/time.ts'
 import type { WorkerInfo } from '../../../contract/index.ts'
 import type { WorkerCalls } from './worker-calls.ts'
 import type { Worker, WorkerTable } from './worker-table.ts'
@@ -71,8 +71,13 @@ export class Admission {
     const mode = rules.mode()
     const isNew = version !== this.#judged.version || mode !== this.#judged.mode
     this.#judged = { version, mode, atMs: clock.nowMs() }
+    let judged = 0
     for (const worker of [...workers.all()]) {
-      if (isNew || worker.unlisted !== false || worker.barred !== null) await this.#judge(worker)
+      if (!isNew && worker.unlisted === false && worker.barred === null) continue
+      await this.#judge(worker)
+      judged += 1
+      // There may be thousands, and others are to be answered meanwhile.
+      if (judged % JUDGED_AT_ONCE === 0) await pause(clock, 0)
     }
   }
 
@@ -118,6 +123,7 @@ export class Admission {
 }
 
 const MOST_REFUSED = 1000
+const JUDGED_AT_ONCE = 100
 
 const placeOf = ({ workerId, addresses }: WorkerInfo): { workerId: string; qm: string } => ({
   workerId,
