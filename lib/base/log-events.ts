@@ -18,6 +18,7 @@ export const DAEMON_EVENTS = {
   'log-lines-lost': 'Lines of the log could not be written, and are lost.',
   'audit-unwritten': 'The audit log can not be written: entries are lost.',
   'request-failed': 'A mistake in the software has failed a request.',
+  'connections-refused': 'An address has as many connections to a port as one may.',
   'message-refused': 'A message of another daemon was refused. `from` names the sender.',
 
   // The configuration.

@@ -233,7 +233,7 @@ export class Master {
       { bind: binds.catalog, app: rpcServer('catalog', this.#queries.catalog(), server) },
       { bind: binds.infoHttp, app: info },
     ]
-    await openAll(listeners)
+    await openAll(listeners, { perAddress: this.#options.connectionsPerAddress, clock, log })
     this.#servers = listeners.map(({ app }) => app)
   }
 

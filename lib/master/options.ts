@@ -13,6 +13,8 @@ export interface MasterOptions {
   /** Umbilical address: the master's name in the cluster. */
   readonly address: string
   readonly binds: { readonly [K in keyof Addresses]: Bind }
+  /** To each port. */
+  readonly connectionsPerAddress: number
   /** Takes part in the election for `service`. `onFailure` is called when it can't go on later. */
   readonly join: (
     service: Service,

@@ -4,6 +4,7 @@
 import type { FastifyInstance } from 'fastify'
 import { joinHostPort } from '../base/host-port.ts'
 import { ephemeralPorts, isPortIn, type PortRange, portHolder } from '../base/port-holder.ts'
+import { boundConnections, type ConnectionBound } from './connections.ts'
 
 /** Where one port listens, and under which configuration key an operator finds it. */
 export interface Bind {
@@ -19,8 +20,14 @@ interface Listener {
   readonly bind: Bind
 }
 
-/** Resolves to the real ports, in order; rejects with one Error that names everything that can't be opened. */
-export async function openAll(listeners: readonly Listener[]): Promise<number[]> {
+/** Resolves to the real ports, in order, each of which holds to `bound`; rejects with one Error that names everything that can't be opened. */
+export async function openAll(
+  listeners: readonly Listener[],
+  bound?: ConnectionBound,
+): Promise<number[]> {
+  for (const { app, bind } of listeners) {
+    if (bound !== undefined) boundConnections(app.server, bind.key, bound)
+  }
   const results = await Promise.allSettled(listeners.map(open))
   const faults = results.flatMap((result) =>
     result.status === 'rejected' ? [(result.reason as Error).message] : [],

@@ -41,6 +41,7 @@ type WorkerPort = 'qm' | 'clientRpc' | 'peer' | 'infoHttp'
 export interface WorkerOptions {
   readonly worker: WorkerInfo
   readonly binds: Readonly<Record<WorkerPort, Bind>>
+  readonly connectionsPerAddress: number
   /** By which browsers may ask its info port, lower case. */
   readonly names: readonly string[]
   readonly masters: readonly MasterAddresses[]
@@ -193,7 +194,8 @@ export class Worker {
       ['infoHttp', this.#infoServer()],
     ]
     this.#apps.push(...ports.map(([, app]) => app))
-    await openAll(ports.map(([port, app]) => ({ app, bind: binds[port] })))
+    const listeners = ports.map(([port, app]) => ({ app, bind: binds[port] }))
+    await openAll(listeners, { perAddress: this.#options.connectionsPerAddress, clock, log })
     this.#spill.start()
     void this.#join()
   }

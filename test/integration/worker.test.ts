@@ -72,7 +72,7 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
     beatMs: 100,
     silenceMs: pacedMs(2000),
     catalogMs: patienceMs(),
-    maxRunMs: 0,
+    ...{ maxRunMs: 0, connectionsPerAddress: 100 },
     clock: systemClock,
     wallClockMs: Date.now,
     random: () => 0.5,

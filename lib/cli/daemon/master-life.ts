@@ -193,6 +193,7 @@ export class MasterLife implements DaemonLife {
       rootDirectory: this.#plan.conf.get('tajo.rootdir'),
       directoryWarnings: () => this.#warnings(),
       warehouse: () => this.#warehouse.warnings,
+      connectionsPerAddress: this.#plan.conf.get('tajo.connections.per-address'),
       binds: this.#binds(),
       join: ha === null ? this.#single() : this.#election(ha),
       beatMs: 2 * timing.renewMs,

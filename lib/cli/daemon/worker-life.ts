@@ -143,6 +143,7 @@ export class WorkerLife implements DaemonLife {
         slots: plan.slots,
         network: hostNetwork(),
       },
+      connectionsPerAddress: conf.get('tajo.connections.per-address'),
       binds: {
         qm: { key: BIND_KEYS.qm, ...bind.qm },
         clientRpc: { key: BIND_KEYS.clientRpc, ...bind.clientRpc },

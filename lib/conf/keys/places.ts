@@ -123,4 +123,12 @@ export const PLACE_KEYS = {
     '0.0.0.0:28093',
     'Where the query master of a worker answers.',
   ),
+  'tajo.connections.per-address': {
+    type: 'integer',
+    min: 1,
+    max: 4096,
+    default: '3072',
+    doc: 'How many connections to one port one address may have, of 4,096 in all; of IPv6 a network of 64 bits. More are closed, and the log tells of it. A proxy is one address.',
+    ...{ usedBy: 'all', reloadable: false, group: 'Addresses of a master' },
+  },
 } as const satisfies Readonly<Record<string, KeySpec>>

@@ -47,6 +47,7 @@ function masterAt(
   const bind = (key: string, offset: number) => ({ key, host: '127.0.0.1', port: port + offset })
   const master = new Master({
     address: addresses.umbilical,
+    connectionsPerAddress: 1000,
     binds: {
       umbilical: bind('tajo.master.umbilical-rpc.address', 0),
       clientRpc: bind('tajo.master.client-rpc.address', 1),

@@ -2,6 +2,8 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { systemClock } from '../../../lib/base/time.ts'
+import { networkOf } from '../../../lib/serve/connections.ts'
 import { limitedServer, openAll } from '../../../lib/serve/index.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { eventOf, until } from '../../support/until.ts'
@@ -62,4 +64,47 @@ t.test('a request that does not come to its end is given up', async (t) => {
     await call(t, number, `${ASK}content-length: 9\r\n\r\n{`),
   ]
   for (const { heard } of slow) t.match(await heard, /^HTTP\/1.1 408 /)
+})
+
+t.test('one address has so many connections to a port, and others have theirs', async (t) => {
+  const app = limitedServer({ log: () => {}, term: () => 1, clusterId: () => null })
+  app.post('/answer', async () => ({}))
+  const said: string[] = []
+  const log = (_level: string, text: string): void => void said.push(text)
+  const bind = { key: 'a.key', host: '127.0.0.1', port: await freePortRow(1) }
+  const [number = 0] = await openAll([{ app, bind }], { perAddress: 3, clock: systemClock, log })
+  t.teardown(() => app.close())
+  const open: Socket[] = []
+  for (let i = 0; i < 3; i += 1) open.push((await call(t, number, ASK)).socket)
+  const { heard } = await call(t, number, ASK)
+  t.equal(await heard, '', 'one more is closed, unread')
+  t.same(said, [
+    '127.0.0.1 has 3 connections to a.key already, as many as one address may (tajo.connections.per-address): more of them are closed',
+  ])
+  const other = connect({ port: number, host: '127.0.0.1', localAddress: '127.0.0.2' })
+  t.teardown(() => other.destroy())
+  await eventOf(other, 'connect')
+  other.end(`${ASK}content-length: 2\r\nconnection: close\r\n\r\n{}`)
+  const [answer] = await eventOf(other, 'data')
+  t.match(String(answer), /^HTTP\/1.1 200/, 'another address')
+  open[0]?.destroy()
+  const again = await until('there is room again', async () => {
+    const text = `${ASK}content-length: 2\r\nconnection: close\r\n\r\n{}`
+    return /^HTTP\/1.1 200/.test(await (await call(t, number, text)).heard)
+  })
+  t.ok(again)
+})
+
+t.test('whose connections are counted together', async (t) => {
+  const cases = [
+    ['10.0.0.1', '10.0.0.1'],
+    ['::ffff:10.0.0.1', '10.0.0.1'],
+    ['::1', '0:0:0:0::/64'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::9', '2001:db8:1:2::/64'],
+    ['2001:db8::9', '2001:db8:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['', null],
+  ] as const
+  for (const [address, network] of cases) t.equal(networkOf(address), network, address)
 })
