@@ -1,6 +1,6 @@
 /**
- * The upgrade from the state before format 2 (commit d142f83), with that state itself: built from the repository's history
- * where that is there. What an operator should do keeps all data; whatever order he gets wrong, somebody is refused with
+ * The upgrade from the state before format 2 (commit d142f83) and from the last one whose daemons spoke no TLS, with those
+ * states themselves: built from the repository's history where that is there. What an operator should do keeps all data; whatever order he gets wrong, somebody is refused with
  * true words and nothing is lost. Without the history (a shallow clone) test/unit/ha/migrate tries the same on a directory
  * that it has left.
  */
@@ -15,16 +15,23 @@ import { makeCluster, type TestMaster } from '../support/test-masters.ts'
 import { TestWorker, writeConf } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
 
-const OLD = 'd142f83'
+interface Old {
+  readonly commit: string
+  readonly format: number
+  /** Clients name the cluster, and are understood by this version. */
+  readonly hasClients: boolean
+}
+const BEFORE_FORMAT_2: Old = { commit: 'd142f83', format: 1, hasClients: false }
+const BEFORE_TLS: Old = { commit: '58d10c56', format: 3, hasClients: true }
 
 /** The old state, built beside this one; null where the history does not reach back to it. */
-async function oldInstall(t: Test): Promise<string | null> {
-  const known = await run(['git', '-C', HOME, 'cat-file', '-e', `${OLD}^{commit}`])
+async function oldInstall(t: Test, commit: string): Promise<string | null> {
+  const known = await run(['git', '-C', HOME, 'cat-file', '-e', `${commit}^{commit}`])
   if (known.code !== 0) return null
   const home = mkdtempSync(join(tmpdir(), 'tajo-old-'))
   t.teardown(() => rmSync(home, { recursive: true, force: true, maxRetries: 5 }))
   await mustRun(['git', 'clone', '--quiet', '--shared', '--no-checkout', HOME, home])
-  await mustRun(['git', 'checkout', '--quiet', OLD], { cwd: home })
+  await mustRun(['git', 'checkout', '--quiet', commit], { cwd: home })
   const lock = (of: string): string => readFileSync(join(of, 'package-lock.json'), 'utf8')
   if (lock(home) === lock(HOME)) {
     symlinkSync(join(HOME, 'node_modules'), join(home, 'node_modules'))
@@ -42,10 +49,13 @@ const ended = async (master: TestMaster, signal: NodeJS.Signals): Promise<void> 
   await master.ended()
 }
 
-t.test('from the state before format 2', async (t) => {
-  const old = await oldInstall(t)
+t.test('from the state before format 2', (t) => upgrade(t, BEFORE_FORMAT_2))
+t.test('from the last state without TLS', (t) => upgrade(t, BEFORE_TLS))
+
+async function upgrade(t: Test, { commit, format, hasClients }: Old): Promise<void> {
+  const old = await oldInstall(t, commit)
   if (old === null) {
-    t.comment(`the history has no ${OLD}: tried on a directory of it in test/unit/ha/migrate only`)
+    t.comment(`the history has no ${commit}: test/unit/ha/migrate tries a directory of format 1`)
     return
   }
   const asOld = { TAJO_HOME: old }
@@ -63,6 +73,7 @@ t.test('from the state before format 2', async (t) => {
     })
   const formatOf = (): number =>
     JSON.parse(readFileSync(join(root, 'system/ha/cluster.json'), 'utf8')).format
+  const secretOf = (): string => readFileSync(join(root, 'system/ha/secret'), 'utf8')
   const rows = async (home: string, expected: string, what: string): Promise<void> => {
     const read = await until(`rows: ${what}`, async () => {
       const ran = await sql(home, 'SELECT x, y FROM d.a ORDER BY x')
@@ -102,10 +113,12 @@ t.test('from the state before format 2', async (t) => {
   await ended(one, 'SIGKILL')
   await until('the old backup is active', isActive(two))
   await refused(three, HOME, live, 'new beside an old successor')
-  t.equal(formatOf(), 1, 'nothing was migrated')
-  const mixed = await sql(HOME, "INSERT INTO d.a VALUES (9, 'mixed')")
-  t.not(mixed.code, 0, 'a new client is refused by the old state')
-  t.comment(`new tsql, old master: ${mixed.stderr.trim().slice(0, 300)}`)
+  t.equal(formatOf(), format, 'nothing was migrated')
+  if (!hasClients) {
+    const mixed = await sql(HOME, "INSERT INTO d.a VALUES (9, 'mixed')")
+    t.not(mixed.code, 0, 'a new client is refused by the old state')
+    t.comment(`new tsql, old master: ${mixed.stderr.trim().slice(0, 300)}`)
+  }
   await rows(old, 'x,y\n1,one\n2,two\n', 'and all is as it was')
 
   // As a whole, though not in good order: the worker and one master are killed.
@@ -113,10 +126,12 @@ t.test('from the state before format 2', async (t) => {
   await worker.ended()
   await ended(two, 'SIGTERM')
 
+  const sent = secretOf()
   const both = [one.start(), three.start()]
   await Promise.all(both)
   await until('a new one is active', async () => (await isActive(one)()) || isActive(three)())
-  t.equal(formatOf(), 3)
+  t.equal(formatOf(), 4)
+  t.not(secretOf(), sent, 'the secret that was sent over the network is no more')
   writeConf(confDir, [one, three], { 'tajo.rootdir': `file://${root}` })
   writeConf(join(worker.dir, 'conf'), [one, three], {
     'tajo.rootdir': `file://${root}`,
@@ -129,9 +144,11 @@ t.test('from the state before format 2', async (t) => {
 
   // An old worker is not taken in; a new one is.
   await worker.start(asOld)
-  const byOld = await sql(old, "INSERT INTO d.a VALUES (8, 'old client')")
-  t.not(byOld.code, 0, 'an old client is refused by the new state')
-  t.comment(`old tsql, new master: ${byOld.stderr.trim().slice(0, 300)}`)
+  if (!hasClients) {
+    const byOld = await sql(old, "INSERT INTO d.a VALUES (8, 'old client')")
+    t.not(byOld.code, 0, 'an old client is refused by the new state')
+    t.comment(`old tsql, new master: ${byOld.stderr.trim().slice(0, 300)}`)
+  }
   worker.kill('SIGTERM')
   await worker.ended()
   await worker.start()
@@ -145,4 +162,4 @@ t.test('from the state before format 2', async (t) => {
   await refused(two, old, newer, 'old on a directory that was migrated')
   await Promise.all([one.start(), three.start()])
   await rows(HOME, 'x,y\n1,one\n2,two\n3,three\n', 'and after all that')
-})
+}

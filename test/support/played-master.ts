@@ -24,7 +24,7 @@ const ADDRESS = 'a:26001'
 const processes = hostProcesses()
 const storage = { granularityMs: 1, slowestRenewalMs: 1, network: false, warnings: [] }
 const catalog = { class: 'SharedStore', uri: '' }
-const cluster = { format: 3, clusterId: 'c', generation: 1, catalog, createdAt: '' }
+const cluster = { format: 4, clusterId: 'c', generation: 1, catalog, createdAt: '' }
 
 const start = (directory: string, resume: Resume | null): Start => ({
   type: 'start',

@@ -1,7 +1,11 @@
 /**
  * A directory of an older format becomes one of this version: by the first master that starts when no other lives. All
- * terms, the history and the secret stay as they are; cluster.json says the new format, which older masters refuse, at
- * their start and before each claim.
+ * terms and the history stay as they are; cluster.json says the new format, which older masters refuse, at their start and
+ * before each claim.
+ *
+ * The secret is made anew, for older versions sent it over the network, where anybody may have heard it. Of several
+ * masters that migrate at once the first decides it: secret.next is made once, and goes when cluster.json has the new
+ * format. Until then whoever comes puts what it says in the place of the secret.
  *
  * cluster.json is never absent meanwhile, for the first versions make a new cluster where there is none: its new text is
  * written aside and renamed over it. Where the storage renames over no file (HDFS's gateway, where those versions could not
@@ -21,13 +25,17 @@ import {
   encode,
   FORMAT_VERSION,
   type Holder,
+  isSecret,
   NEXT_CLUSTER_FILE,
+  NEXT_SECRET_FILE,
+  SECRET_FILE,
 } from '../words/layout.ts'
 import { pause } from '../world/clock.ts'
 import type { Clock, Disk, Processes } from '../world/ports.ts'
 import { decodeClusterLoosely, generationOf } from './decode.ts'
 import { judgeMembers } from './live-members.ts'
 import { readPast } from './past.ts'
+import { readWhole } from './whole.ts'
 
 interface Migration {
   readonly directory: string
@@ -35,6 +43,8 @@ interface Migration {
   readonly file: ClusterFile
   /** Of this start. */
   readonly nonce: string
+  /** The cluster's from now on, if no other master has been quicker. */
+  readonly secret: string
   readonly timing: Timing
 }
 
@@ -64,6 +74,7 @@ export async function migrate(ports: Ports, migration: Migration): Promise<Clust
   const to: ClusterFile = { ...file, format: FORMAT_VERSION, generation: generationOf(file) }
   let written = await fileNow(disk)
   if (isNew(written)) return written
+  await renewSecret(ports, migration)
   for (let tries = 0; tries < TRIES && !isNew(written); tries += 1) {
     await raise(ports, { to, aside: `${ASIDE}${nonce}-${tries}.json` })
     written = await fileNow(disk)
@@ -79,6 +90,36 @@ export async function migrate(ports: Ports, migration: Migration): Promise<Clust
 
 const isNew = (file: ClusterFile | null): file is ClusterFile =>
   file !== null && file.format >= FORMAT_VERSION
+
+async function renewSecret(ports: Ports, { directory, nonce, secret }: Migration): Promise<void> {
+  const { disk } = ports
+  await disk.create('setup', NEXT_SECRET_FILE, `${secret}\n`)
+  // Another one has come to its end and swept its file: this one is swept as well.
+  if (isNew(await fileNow(disk))) return
+  const text = await readWhole(disk, ports.clock, NEXT_SECRET_FILE)
+  if (!isSecret(text.trim())) {
+    if (isNew(await fileNow(disk))) return
+    throw new HaError(
+      'BAD_DIRECTORY',
+      `${directory}/${NEXT_SECRET_FILE} is torn: a start was interrupted. Stop all masters, remove it and start again`,
+    )
+  }
+  for (let tries = 0; tries <= TRIES; tries += 1) {
+    if ((await disk.read('setup', SECRET_FILE)) === text) return
+    await putSecret(disk, text, `${ASIDE}${nonce}-secret-${tries}`)
+  }
+  throw new HaError(
+    'BAD_DIRECTORY',
+    `${directory}/${SECRET_FILE} can't be made anew: something puts back what was there. Stop whatever else uses this directory, and start again`,
+  )
+}
+
+async function putSecret(disk: Disk, text: string, aside: string): Promise<void> {
+  if ((await disk.create('setup', aside, text)) !== 'created') return
+  if ((await disk.replace('setup', SECRET_FILE, aside)) === 'replaced') return
+  await disk.unlink('setup', SECRET_FILE)
+  await disk.create('setup', SECRET_FILE, text)
+}
 
 /** An answer that was lost tells nothing: whoever asked looks at the file. */
 async function raise(ports: Ports, { to, aside }: Raised): Promise<void> {
@@ -104,11 +145,13 @@ async function remake(ports: Ports, to: ClusterFile): Promise<void> {
   await disk.create('setup', CLUSTER_FILE, encode(to))
 }
 
+const LEFT: readonly string[] = [NEXT_CLUSTER_FILE, NEXT_SECRET_FILE]
+
 /** Once cluster.json has this format: what attempts have left that came to their end, and that were interrupted. */
 export async function sweepLeftovers(disk: Disk): Promise<void> {
   const names = await disk.list('setup', '.')
   for (const name of names === 'missing' ? [] : names) {
-    const isLeft = name === NEXT_CLUSTER_FILE || name.startsWith(ASIDE)
+    const isLeft = LEFT.includes(name) || name.startsWith(ASIDE)
     if (isLeft) await disk.unlink('setup', name)
   }
 }

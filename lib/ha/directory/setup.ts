@@ -30,6 +30,7 @@ import type { Looker } from './look.ts'
 import { migrate, sweepLeftovers } from './migrate.ts'
 import { newestIdentity, type Past, readPast } from './past.ts'
 import { describeCatalog } from './refusals.ts'
+import { readWhole } from './whole.ts'
 
 export interface Setup {
   readonly directory: string
@@ -141,7 +142,8 @@ async function joinCluster(ports: SetupPorts, setup: Setup, past: Past): Promise
     await sweepLeftovers(disk)
     return theirs
   }
-  return migrate(ports, { directory, file: theirs, nonce: setup.fresh.clusterId, timing })
+  const { clusterId: nonce, secret } = setup.fresh
+  return migrate(ports, { directory, file: theirs, nonce, secret, timing })
 }
 
 /** What a migration that was interrupted has left in the place of cluster.json. */
@@ -294,14 +296,4 @@ function lostFile(name: string, { directory }: Setup, { newest, record }: Past):
     'BAD_DIRECTORY',
     `${directory} has terms (the newest is ${newest}${last}), but its ${name} is gone, torn or foreign, and no active master has put it back: it was removed or overwritten, or this mount does not show what another host has written ('tajo haadmin -checkSharedDir --peer HOST' tells). Put it back from a backup, or stop all masters and run 'tajo haadmin -formatHA', which keeps the catalog, the history and the cluster's id`,
   )
-}
-
-/** Another master may be between its create and its write: a text without its last line end is read again for a while. */
-async function readWhole(disk: Disk, clock: Clock, path: string): Promise<string> {
-  for (let tries = 0; ; tries += 1) {
-    const text = await disk.read('setup', path)
-    if (text !== 'missing' && (text.endsWith('\n') || tries === 20)) return text
-    if (text === 'missing' && tries === 20) return ''
-    await pause(clock, 25)
-  }
 }

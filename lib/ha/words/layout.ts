@@ -5,6 +5,7 @@
  *     cluster.aside-ID-0.json             its text in the new format, while a directory of an older one is migrated
  *     cluster.next.json                   the same on a storage that renames over no file
  *     secret                              shared secret of the cluster's daemons, mode 0600
+ *     secret.next                         the new one of a migration, for a moment: who creates it decides
  *     single.json                         a master without high availability uses the directory alone (not this library's)
  *     active/epoch-0000000042/heartbeat   the lease: its mtime is the holder's counter
  *     active/epoch-0000000042/claim.json  exclusive create, decides: "open" with its holder, or "closed"
@@ -35,8 +36,9 @@ import type { ProcessIdentity } from '../world/ports.ts'
  *
  *     2   cluster.json has a generation, and is made again by the holder alone; terms name their cluster
  *     3   the catalog's terms begin with references, which older versions must not pass over
+ *     4   the secret is one that never went over the network: daemons prove it, and older ones sent it
  */
-export const FORMAT_VERSION = 3
+export const FORMAT_VERSION = 4
 
 export const ACTIVE_DIR = 'active'
 export const BACKUP_DIR = 'backup'
@@ -52,6 +54,8 @@ export const NEXT_CLUSTER_FILE = 'cluster.next.json'
 export const ASIDE = 'cluster.aside-'
 /** Name of the file in the HA directory that holds the secret of the cluster's daemons, as one line. */
 export const SECRET_FILE = 'secret'
+/** The one that a migration puts in its place. */
+export const NEXT_SECRET_FILE = 'secret.next'
 const SHORTEST_SECRET = 32
 /** Whether that is all of a secret, which has 32 characters at least; what is shorter is torn or foreign. */
 export const isSecret = (text: string): boolean => text.length >= SHORTEST_SECRET

@@ -306,7 +306,7 @@ t.test('high availability switched off beside an older catalog of the single mas
   const formed = (name: string, uri: string): void => {
     const catalog = { class: name, uri }
     const cluster = {
-      format: 3,
+      format: 4,
       clusterId: CLUSTER,
       catalog,
       createdAt: '2026-11-28T00:00:00.000Z',

@@ -30,7 +30,7 @@ t.test('of masters with high availability', async (t) => {
   const file = join(directory, 'cluster.json')
   const id = randomUUID()
   const cluster = {
-    format: 3,
+    format: 4,
     clusterId: id,
     generation: 1,
     catalog: { class: 'SharedStore', uri: 'file:///catalog' },

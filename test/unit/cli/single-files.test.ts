@@ -77,7 +77,7 @@ t.test('what was removed or replaced is put back and told', async (t) => {
 
 t.test('an id that is in cluster.json stays there; one that comes is told', async (t) => {
   const cluster = JSON.stringify({
-    format: 3,
+    format: 4,
     clusterId: FOREIGN,
     catalog: { class: 'SharedStore', uri: '' },
     createdAt: '',

@@ -21,7 +21,7 @@ const JOINED = {
   secret: 'secret',
   storage: { granularityMs: 1, slowestRenewalMs: 1, network: false, warnings: [] },
   cluster: {
-    format: 3,
+    format: 4,
     clusterId: 'c1',
     generation: 1,
     catalog: { class: 'SharedStore', uri: '' },

@@ -3,13 +3,14 @@
  * of its released heartbeat, which git does not keep, set here): migrated as a whole, or refused while one of its masters
  * lives.
  */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import {
   cpSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -62,7 +63,7 @@ function join(path: string, disk: Disk = openDisk(path)) {
       directory: path,
       catalog: CATALOG,
       catalogTerm: 1,
-      fresh: { clusterId: randomUUID(), secret: 'f'.repeat(64) },
+      fresh: { clusterId: randomUUID(), secret: randomBytes(32).toString('hex') },
       createdAt: '',
       timing: makeTiming(500),
     },
@@ -72,30 +73,66 @@ function join(path: string, disk: Disk = openDisk(path)) {
 const textOf = (path: string) => readFileSync(`${path}/cluster.json`, 'utf8')
 const fileOf = (path: string) => JSON.parse(textOf(path))
 const leftIn = (path: string) =>
-  readdirSync(path).filter((name) => /^cluster\..+\.json$/.test(name))
+  readdirSync(path).filter(
+    (name) => /^(cluster[.-].+|secret\..+)$/.test(name) && name !== 'cluster.json',
+  )
 
-t.test('an old directory keeps its id, its secret, its terms and its history', async (t) => {
+/** It has a new one, and whoever has joined has that. */
+function isRenewed(t: Test, path: string, joined: readonly { readonly secret: string }[]): void {
+  const text = readFileSync(`${path}/secret`, 'utf8')
+  t.match(text, /^[0-9a-f]{64}\n$/)
+  t.not(text.trim(), SECRET, 'the secret went over the network, and is made anew')
+  for (const { secret } of joined) t.equal(secret, text.trim(), 'all have the same one')
+  t.equal(statSync(`${path}/secret`).mode & 0o777, 0o600)
+}
+
+t.test('an old directory keeps its id, its terms and its history', async (t) => {
   const path = oldDirectory(t)
-  t.match(await join(path), { clusterId: ID, secret: SECRET, newest: 1 })
-  t.match(fileOf(path), { format: 3, clusterId: ID, generation: 1 })
+  const joined = await join(path)
+  t.match(joined, { clusterId: ID, newest: 1 })
+  isRenewed(t, path, [joined])
+  t.match(fileOf(path), { format: 4, clusterId: ID, generation: 1 })
   t.notOk(readdirSync(path).includes('cluster.next.json'))
   const disk = openDisk(path)
   t.match(await readHistory(disk, 10), [{ term: { term: 1 }, served: { term: 1 } }])
   t.match(await new Looker(disk, processes, null).look(), { newest: 1, servedTerm: 1 })
-  t.match(await join(path), { clusterId: ID, secret: SECRET }, 'and again')
+  isRenewed(t, path, [joined, await join(path)])
 })
 
 t.test('of several masters that start at once one migrates', async (t) => {
   const path = oldDirectory(t)
   const all = await Promise.all([join(path), join(path), join(path)])
-  for (const one of all) t.match(one, { clusterId: ID, secret: SECRET })
-  t.match(fileOf(path), { format: 3, clusterId: ID })
+  for (const one of all) t.equal(one.clusterId, ID)
+  isRenewed(t, path, all)
+  t.match(fileOf(path), { format: 4, clusterId: ID })
+})
+
+t.test('several that migrate at any moment of each other have one secret', async (t) => {
+  for (const replaces of [true, false]) {
+    for (let at = 0, isOver = false; !isOver; at += 1) {
+      const path = oldDirectory(t)
+      isOver = true
+      let other: Promise<{ secret: string }> | null = null
+      const beside = async (made: number): Promise<void> => {
+        if (made !== at) return
+        isOver = false
+        other = join(
+          path,
+          stepwise(openDisk(path), async () => {}, replaces),
+        )
+        await other
+      }
+      const joined = await join(path, stepwise(openDisk(path), beside, replaces))
+      isRenewed(t, path, other === null ? [joined] : [joined, await other])
+      t.same(leftIn(path), [], `${at} calls: nothing is left aside`)
+    }
+  }
 })
 
 t.test('a migration that was interrupted is gone on with', async (t) => {
   for (const left of ['both files', 'the new one']) {
     const path = oldDirectory(t)
-    const next = encode({ ...fileOf(path), format: 3, generation: 1 })
+    const next = encode({ ...fileOf(path), format: 4, generation: 1 })
     writeFileSync(`${path}/cluster.next.json`, next)
     if (left === 'the new one') rmSync(`${path}/cluster.json`)
     t.match(await join(path), { clusterId: ID }, left)
@@ -170,8 +207,8 @@ t.test('an older master that starts at any moment takes it for no new cluster', 
         `${at} calls`,
       )
     })
-    t.match(await join(path, disk), { clusterId: ID, secret: SECRET })
-    t.match(fileOf(path), { format: 3, clusterId: ID })
+    isRenewed(t, path, [await join(path, disk)])
+    t.match(fileOf(path), { format: 4, clusterId: ID })
     t.same(leftIn(path), [], 'nothing is left aside')
   }
 })
@@ -193,8 +230,8 @@ t.test('a migration that dies at any call is gone on with', async (t) => {
         isOver = false
       })
       if (replaces) t.ok(decodeClusterLoosely(textOf(path)), `${at} calls: it is there, and whole`)
-      t.match(await join(path), { clusterId: ID, secret: SECRET }, `${at} calls`)
-      t.match(fileOf(path), { format: 3, clusterId: ID })
+      isRenewed(t, path, [await join(path), await join(path)])
+      t.match(fileOf(path), { format: 4, clusterId: ID })
       t.same(leftIn(path), [], 'nothing is left aside')
     }
   }
@@ -213,8 +250,8 @@ t.test(
         t.match(await joinsAsFormat2(openDisk(path)), /^(joined|joined, and refused.*|refused.*)$/)
       }
       const disk = stepwise(openDisk(path), beside, false)
-      t.match(await join(path, disk), { clusterId: ID, secret: SECRET }, `${at} calls`)
-      t.match(fileOf(path), { format: 3, clusterId: ID })
+      isRenewed(t, path, [await join(path, disk)])
+      t.match(fileOf(path), { format: 4, clusterId: ID })
     }
   },
 )
@@ -230,7 +267,7 @@ t.test('what an older master has made in between is replaced as well', async (t)
       if ((await joinsAsFormat1(openDisk(path))) === 'a new cluster') made += 1
     }
     t.match(await join(path, stepwise(openDisk(path), beside, false)), { clusterId: ID })
-    t.match(fileOf(path), { format: 3, clusterId: ID }, `${at} calls`)
+    t.match(fileOf(path), { format: 4, clusterId: ID }, `${at} calls`)
     t.same(leftIn(path), [], 'nothing is left aside')
   }
   t.ok(made > 0, 'there was such a moment')
@@ -244,13 +281,13 @@ t.test('a master of the older version that lives is named, and nothing is change
   writeFileSync(`${path}/${backupFile('old:26001')}`, encode(living))
   await t.rejects(join(path), {
     code: 'BAD_DIRECTORY',
-    message: /masters of an older version live .*\(format 1, this version writes 3\): old:26001/,
+    message: /masters of an older version live .*\(format 1, this version writes 4\): old:26001/,
   })
   t.match(fileOf(path), { format: 1 })
   t.notOk(readdirSync(path).includes('cluster.next.json'))
 
   // All masters start at once: one of this version has registered while the other still looks.
-  writeFileSync(`${path}/${backupFile('old:26001')}`, encode({ ...living, format: 3 }))
-  t.match(await join(path), { clusterId: ID, secret: SECRET })
-  t.match(fileOf(path), { format: 3 })
+  writeFileSync(`${path}/${backupFile('old:26001')}`, encode({ ...living, format: 4 }))
+  isRenewed(t, path, [await join(path)])
+  t.match(fileOf(path), { format: 4 })
 })
