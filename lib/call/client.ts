@@ -1,18 +1,22 @@
 /**
  * This is the calling side of the contract: one client a service and address, over kept connections.
  *
+ * Two daemons have proven the cluster's secret to each other when a connection is made (connections.ts). Who has another
+ * key is asked without one whose he is: of another cluster, or of ours with another secret.
+ *
  * Every call has a deadline for the whole of it, names the cluster it is meant for, and takes no answer of another one.
  * Nothing is repeated here: whether a call may be repeated is known only to whoever calls. Answers are checked against the
  * contract like requests are.
  */
 import type { Readable } from 'node:stream'
-import { Pool } from 'undici'
-import { joinHostPort, splitHostPort } from '../base/host-port.ts'
+import type { Dispatcher, Pool } from 'undici'
+import { splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
 import {
   type AnswerOf,
   type CallMethod,
   faultOf,
+  isKeyed,
   type LineOf,
   type MethodName,
   type RequestOf,
@@ -28,19 +32,23 @@ import {
   clusterName,
   EPOCH_HEADER,
   errorFrom,
+  type HandshakeFault,
+  handshakeFault,
   jsonOrNull,
   RpcError,
   readLines,
-  SECRET_HEADER,
+  SPEAKS_PLAIN,
   textOf,
   unanswered,
 } from '../rpc/index.ts'
+import { Connections } from './connections.ts'
 
 interface ClientOptions {
   /** The cluster that is meant. Null while it isn't known, which does for `who` only. */
   readonly clusterId: () => string | null
-  /** Both go with every call where the contract asks for them. */
+  /** It makes the key of the connections, and is never sent. Empty: they prove nothing, which does for `who` and `open`. */
   readonly secret: () => string
+  /** It goes with every call where the contract asks for it. */
   readonly term: () => number
   readonly clock: Clock
   readonly connectTimeoutMs: number
@@ -53,12 +61,12 @@ type StreamNames<N extends ServiceName> = {
   [M in MethodName<N>]: Services[N][M] extends { kind: 'stream' } ? M : never
 }[MethodName<N>]
 
-const MOST_CONNECTIONS = 8
-const KEEP_ALIVE_MS = 10_000
+/** To learn whose key was not ours; the call itself has failed already. */
+const WHOSE_MS = 1000
 
 export class RpcClient<N extends ServiceName> {
   readonly #service: N
-  readonly #pool: Pool
+  readonly #connections: Connections
   readonly #options: ClientOptions
   readonly #address: string
 
@@ -69,12 +77,10 @@ export class RpcClient<N extends ServiceName> {
     this.#service = service
     this.#options = options
     this.#address = address
-    this.#pool = new Pool(`http://${joinHostPort(split)}`, {
-      connections: MOST_CONNECTIONS,
-      pipelining: 1,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connect: { timeout: options.connectTimeoutMs },
-      maxResponseSize: -1,
+    const { clusterId, secret, connectTimeoutMs } = options
+    const keyed = isKeyed(service)
+    this.#connections = new Connections({
+      ...{ to: split, keyed, clusterId, secret, connectTimeoutMs },
     })
   }
 
@@ -147,7 +153,7 @@ export class RpcClient<N extends ServiceName> {
 
   /** Breaks off what is under way. */
   close(): Promise<void> {
-    return this.#pool.destroy()
+    return this.#connections.close()
   }
 
   async #post(
@@ -163,19 +169,10 @@ export class RpcClient<N extends ServiceName> {
       [CLUSTER_HEADER]: clusterName(wanted),
       ...more,
     }
-    if (contract.access === 'cluster') {
-      sent[SECRET_HEADER] = this.#options.secret()
-      sent[EPOCH_HEADER] = String(this.#options.term())
-    }
-    const { statusCode, headers, body } = await this.#pool.request({
-      path: `/rpc/${this.#service}/${method}`,
-      method: 'POST',
-      headers: sent,
-      body: JSON.stringify(request),
-      signal,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
+    if (contract.access === 'cluster') sent[EPOCH_HEADER] = String(this.#options.term())
+    const text = JSON.stringify(request)
+    const pool = this.#connections.pool()
+    const { statusCode, headers, body } = await this.#ask(pool, method, { sent, text, signal })
     try {
       const cluster = clusterAnswering(this.#address, { status: statusCode, headers }, wanted)
       return { status: statusCode, cluster, body }
@@ -184,6 +181,64 @@ export class RpcClient<N extends ServiceName> {
       body.on('error', () => {}).destroy()
       throw error
     }
+  }
+
+  async #ask(
+    pool: Pool,
+    method: string,
+    { sent, text, signal }: { sent: Record<string, string>; text: string; signal: AbortSignal },
+  ): Promise<Dispatcher.ResponseData> {
+    try {
+      return await pool.request({
+        path: `/rpc/${this.#service}/${method}`,
+        method: 'POST',
+        headers: sent,
+        body: text,
+        signal,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      })
+    } catch (error) {
+      const fault = handshakeFault(error)
+      throw fault === null ? error : await this.#unkeyed(fault, error, signal)
+    }
+  }
+
+  /** What a handshake that came to nothing means: whose key the other side has decides it. */
+  async #unkeyed(fault: HandshakeFault, cause: unknown, signal: AbortSignal): Promise<RpcError> {
+    const address = this.#address
+    if (fault === 'plain') {
+      return new RpcError('OTHER_CLUSTER', `${address} ${SPEAKS_PLAIN}`, { cause })
+    }
+    const cluster = await this.#whose(signal)
+    if (cluster === null) {
+      return new RpcError('UNAVAILABLE', `${address} has not joined its cluster yet`, { cause })
+    }
+    // It has joined since, or knows the key by now.
+    if (fault === 'identity') {
+      return new RpcError('UNAVAILABLE', `${address} has only just joined its cluster`, { cause })
+    }
+    const text = `${address} has another secret of this cluster than this process: its directory is another one, or the secret in it was replaced`
+    return new RpcError('FORBIDDEN', text, { cluster, cause })
+  }
+
+  /** The cluster there, which is ours; null while it has none. Throws OTHER_CLUSTER for another one. */
+  #whose(signal: AbortSignal): Promise<string | null> {
+    const wanted = this.#options.clusterId()
+    return this.#connections.asStranger(async (pool) => {
+      const {
+        statusCode: status,
+        headers,
+        body,
+      } = await pool.request({
+        path: `/rpc/${this.#service}/status`,
+        method: 'POST',
+        headers: { [CLUSTER_HEADER]: clusterName(null) },
+        signal: AbortSignal.any([signal, AbortSignal.timeout(WHOSE_MS)]),
+      })
+      body.on('error', () => {}).destroy()
+      return clusterAnswering(this.#address, { status, headers }, wanted)
+    })
   }
 }
 

@@ -4,21 +4,35 @@
  *
  * Every call has a deadline for the whole of it and nothing is repeated here. Once the cluster is known every call names
  * it, and an answer of another one is refused.
+ *
+ * The catalog's port is one among the daemons. It is asked over TLS as anybody may ask it (rpc/keys.ts), which loads when
+ * that is needed.
  */
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import {
+  Agent,
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http'
+import type { Agent as TlsAgent } from 'node:https'
 import { WHY_UNREACHABLE } from '../base/failures.ts'
 import { splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
 import {
   CLUSTER_HEADER,
+  callingWith,
   clusterAnswering,
   clusterName,
   EPOCH_HEADER,
   errorFrom,
+  handshakeFault,
   jsonOrNull,
   RpcError,
+  SPEAKS_PLAIN,
   textOf,
   unanswered,
+  whoKey,
 } from '../rpc/index.ts'
 
 interface CallOptions {
@@ -38,6 +52,7 @@ interface Answer {
 }
 
 const MOST_CONNECTIONS = 64
+const OF_CATALOG = '/rpc/catalog/'
 
 /** What means that nobody is there at all, rather than somebody who is slow. */
 const NOBODY = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
@@ -48,9 +63,22 @@ export function reachedNobody(error: unknown): boolean {
   return NOBODY.has(errnoOf(cause))
 }
 
+interface Way {
+  readonly request: (options: RequestOptions) => ClientRequest
+  readonly more: RequestOptions
+}
+
+interface Posted {
+  readonly address: string
+  readonly path: string
+  readonly message: unknown
+  readonly meant: string | null
+}
+
 export class Wire {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: MOST_CONNECTIONS })
   readonly #clock: Clock
+  #tlsAgent: TlsAgent | null = null
   /** Null while it isn't known. */
   cluster: string | null = null
 
@@ -67,7 +95,9 @@ export class Wire {
   ): Promise<Answer> {
     return this.#within(address, options, async (opened) => {
       const meant = options.cluster ?? this.cluster
-      const response = await opened(this.#post(address, path, message, meant))
+      const response = await opened(
+        this.#post(await this.#way(path), { address, path, message, meant }),
+      )
       const cluster = clusterOf(address, response, meant)
       const body = jsonOrNull(await textOf(response))
       if (response.statusCode !== 200) throw errorFrom(response.statusCode ?? 0, body, cluster)
@@ -84,7 +114,9 @@ export class Wire {
   ): Promise<IncomingMessage> {
     const response = await this.#within(address, options, async (opened) => {
       const meant = options.cluster ?? this.cluster
-      const response = await opened(this.#post(address, path, message, meant))
+      const response = await opened(
+        this.#post(await this.#way(path), { address, path, message, meant }),
+      )
       const cluster = clusterOf(address, response, meant)
       if (response.statusCode === 200) return response
       throw errorFrom(response.statusCode ?? 0, jsonOrNull(await textOf(response)), cluster)
@@ -101,19 +133,29 @@ export class Wire {
   /** Lets the kept connections go. What is under way is its callers' to break off. */
   close(): void {
     this.#agent.destroy()
+    this.#tlsAgent?.destroy()
   }
 
-  #post(address: string, path: string, message: unknown, cluster: string | null): ClientRequest {
+  /** How that path is asked. Whoever makes the request listens to it in the same moment: it may fail in the next. */
+  async #way(path: string): Promise<Way> {
+    if (!path.startsWith(OF_CATALOG)) return { request: httpRequest, more: { agent: this.#agent } }
+    const { Agent, request } = await import('node:https')
+    const options = { keepAlive: true, maxSockets: MOST_CONNECTIONS, maxCachedSessions: 0 }
+    this.#tlsAgent ??= new Agent(options)
+    return { request, more: { ...callingWith(whoKey), agent: this.#tlsAgent } }
+  }
+
+  #post({ request, more }: Way, { address, path, message, meant }: Posted): ClientRequest {
     const split = splitHostPort(address)
     if (split === null) throw new RpcError('BAD_REQUEST', `'${address}' is not host:port`)
-    const call = httpRequest({
+    const call = request({
       ...split,
       path,
       method: 'POST',
-      agent: this.#agent,
+      ...more,
       headers: {
         'content-type': 'application/json',
-        [CLUSTER_HEADER]: clusterName(cluster),
+        [CLUSTER_HEADER]: clusterName(meant),
       },
     })
     call.end(JSON.stringify(message))
@@ -142,6 +184,9 @@ export class Wire {
         return responseOf(made)
       })
     } catch (cause) {
+      if (handshakeFault(cause) === 'plain') {
+        throw new RpcError('OTHER_CLUSTER', `${address} ${SPEAKS_PLAIN}`, { cause })
+      }
       const text = late ? `did not answer within ${Math.round(deadlineMs)} ms` : null
       throw unanswered(cause, { address, late: text, words: why })
     } finally {

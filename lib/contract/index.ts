@@ -3,7 +3,7 @@
  * master may answer. Types for both sides follow from it, so a handler that is missing or a field that is misspelt does
  * not compile. Each service has a file of its own; they are joined here, at the only door of all of it.
  *
- * A method is `POST /rpc/SERVICE/METHOD` with a JSON body, and can be called with curl. Unknown fields are ignored, so
+ * A method is `POST /rpc/SERVICE/METHOD` with a JSON body; those for clients can be called with curl. Unknown fields are ignored, so
  * that versions can differ by one. Each service has a port of its own, under the name of its configuration key.
  */
 import type { z } from 'zod'
@@ -68,6 +68,10 @@ export type { ResultLine, WorkerInfo } from './worker.ts'
 
 /** Under the names that paths carry. */
 export const services = { umbilical, client, tracker, catalog, worker, results } as const
+
+/** Among the daemons alone: over TLS, keyed by the cluster's secret (rpc/keys.ts). The others are for clients, in plain. */
+const KEYED: readonly ServiceName[] = ['umbilical', 'tracker', 'catalog', 'worker']
+export const isKeyed = (service: ServiceName): boolean => KEYED.includes(service)
 
 export type ServiceName = keyof typeof services
 export type Services = typeof services

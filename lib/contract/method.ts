@@ -5,7 +5,7 @@
 import { z } from 'zod'
 
 /**
- * Each request names the cluster it is meant for (cluster-id.ts). `cluster`: the caller shows the cluster's secret and its term as well. `open`: anybody; it never changes the cluster's own state. `who`: also anybody who names no cluster,
+ * Each request names the cluster it is meant for (cluster-id.ts). `cluster`: the caller has proven the cluster's secret with its connection and shows its term as well. `open`: anybody; it never changes the cluster's own state. `who`: also anybody who names no cluster,
  * because he doesn't know which one this is: the answer tells.
  */
 type Access = 'cluster' | 'open' | 'who'

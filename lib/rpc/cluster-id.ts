@@ -16,6 +16,8 @@ const HOW_TO_UPGRADE =
   'Stop the whole cluster, install this version on all its hosts and those of its clients, and start it anew (docs/operations.md, Upgrading)'
 /** Of whoever names no cluster in what he answers: the end of a sentence that begins with his address. */
 export const NAMES_NONE = `names no cluster: it runs an older state of this software, or something else. ${HOW_TO_UPGRADE}`
+/** The same of whoever answers a handshake with something else. */
+export const SPEAKS_PLAIN = `does not speak TLS yet: it runs an older state of this software, or something else. ${HOW_TO_UPGRADE}`
 /** What a proxy says by itself when it finds no server: no master's answer. */
 const PROXY_STATUSES = [502, 503, 504]
 

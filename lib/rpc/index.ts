@@ -1,5 +1,5 @@
 /**
- * What both sides of a call have in common, whoever makes it: errors, headers, whose cluster it is, the lines of a stream.
+ * What both sides of a call have in common, whoever makes it: errors, headers, whose cluster it is, keys, the lines of a stream.
  * It loads nothing that takes long: the client library and shell commands begin with it.
  */
 export {
@@ -16,6 +16,7 @@ export {
   NAMES_NONE,
   requireForUs,
   requireIfNamed,
+  SPEAKS_PLAIN,
 } from './cluster-id.ts'
 export type { QueryErrorKind, RpcCode } from './errors.ts'
 export {
@@ -27,11 +28,20 @@ export {
   unanswered,
 } from './errors.ts'
 export {
+  callingWith,
+  clusterKey,
+  clusterOfIdentity,
+  type HandshakeFault,
+  handshakeFault,
+  KEYED_TLS,
+  type Key,
+  whoKey,
+} from './keys.ts'
+export {
   BEAT_HEADER,
   CLUSTER_HEADER,
   EPOCH_HEADER,
   jsonOrNull,
-  SECRET_HEADER,
   textOf,
 } from './message.ts'
 export { LineWriter, pullLines, readLines } from './stream.ts'

@@ -10,8 +10,6 @@ import { RpcError } from './errors.ts'
 export const CLUSTER_HEADER = 'x-tajo-cluster'
 /** The newest term that the sender knows. */
 export const EPOCH_HEADER = 'x-tajo-epoch'
-/** On requests in the cluster's name. */
-export const SECRET_HEADER = 'x-tajo-secret'
 /** On a stream's request: so many milliseconds, at most, the reader wants to wait for a sign of life. */
 export const BEAT_HEADER = 'x-tajo-beat-ms'
 

@@ -1,17 +1,27 @@
 /**
- * Who may speak in the cluster's name: whoever means this cluster, shows its secret and knows no older term than we do.
- * The cluster comes first: secrets and terms of two clusters are never compared.
+ * Who may speak in the cluster's name: whoever means this cluster, has proven its secret and knows no older term than we
+ * do. The cluster comes first: secrets and terms of two clusters are never compared.
+ *
+ * The secret is proven when a connection is made (keyed-port.ts), by the key that is derived from it. A connection counts
+ * as long as its key does: when this process has another secret, those of the former one are refused.
  *
  * The term is the fencing token: whoever has seen n refuses n−1. A refused message is counted and never acted upon. Seen
- * means in the directory. A newer term than ours, shown together with the secret, is a hint to look there, and refuses
- * nobody: one message with a large number would part this process from all others for good.
+ * means in the directory. A newer term than ours, of a caller that has proven the secret, is a hint to look there, and
+ * refuses nobody: one message with a large number would part this process from all others for good.
  *
  * What the server asks of whoever knows whether this process may act as the active master. `master/active-gate.ts` is
  * the real one.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { EPOCH_HEADER, RpcError, requireForUs, SECRET_HEADER } from '../rpc/index.ts'
+import {
+  clusterKey,
+  clusterOfIdentity,
+  EPOCH_HEADER,
+  type Key,
+  RpcError,
+  requireForUs,
+  whoKey,
+} from '../rpc/index.ts'
 
 /** The right to answer one request under one term. */
 export interface Pass {
@@ -32,7 +42,7 @@ export interface Gate {
 interface GuardOptions {
   /** The newest term that this process knows from the directory. */
   readonly term: () => number
-  /** A caller with the right secret says a newer term. Rejects with RpcError where its message may not be taken for that. */
+  /** A caller with the proven secret says a newer term. Rejects with RpcError where its message may not be taken for that. */
   readonly onNewerTerm: (term: number) => void | Promise<void>
   readonly onRefused: (what: Refused, from: string, error: RpcError) => void
 }
@@ -49,12 +59,15 @@ export interface Membership {
 /** Terms have ten digits in file names. */
 const LARGEST_TERM = 9_999_999_999
 
-const digest = (secret: string): Buffer => createHash('sha256').update(secret).digest()
+interface Joined extends Membership {
+  /** Of its connections. */
+  readonly key: Key
+}
 
 export class Guard {
   readonly refused: Record<Refused, number> = { cluster: 0, secret: 0, epoch: 0 }
   readonly #options: GuardOptions
-  #joined: { readonly clusterId: string; readonly secret: Buffer } | null = null
+  #joined: Joined | null = null
 
   constructor(options: GuardOptions) {
     this.#options = options
@@ -62,7 +75,8 @@ export class Guard {
 
   /** Until it is called nobody gets in: UNAVAILABLE. */
   join({ clusterId, secret }: Membership): void {
-    this.#joined = { clusterId, secret: digest(secret) }
+    const same = this.#joined?.clusterId === clusterId && this.#joined.secret === secret
+    if (!same) this.#joined = { clusterId, secret, key: clusterKey(clusterId, secret) }
   }
 
   /** Null until the cluster is joined. */
@@ -73,6 +87,27 @@ export class Guard {
   /** The newest term that the directory has shown. */
   term(): number {
     return this.#options.term()
+  }
+
+  /**
+   * What a connection has to be made with whose caller names that identity; null: with nothing, it comes to no connection.
+   * `from` is for logs.
+   */
+  keyOf(identity: string, from: string): Key | null {
+    if (identity === whoKey.identity) return whoKey
+    if (identity === this.#joined?.key.identity) return this.#joined.key
+    const named = clusterOfIdentity(identity)
+    if (this.#joined !== null && named !== null) {
+      const text = `this is cluster ${this.#joined.clusterId}, and a connection was for ${named}`
+      this.#refuse('cluster', from, new RpcError('OTHER_CLUSTER', text))
+    }
+    return null
+  }
+
+  /** Somebody has named this cluster, and its key was not his. */
+  refuseKey(from: string): void {
+    const text = "a connection was not made with this cluster's secret, but with another one"
+    this.#refuse('secret', from, new RpcError('FORBIDDEN', text))
   }
 
   /** Lets in whoever means this cluster, or throws OTHER_CLUSTER, BAD_REQUEST or UNAVAILABLE. `from` is for logs. */
@@ -89,17 +124,12 @@ export class Guard {
 
   /**
    * Lets a message in that speaks in the cluster's name, or rejects with FORBIDDEN, STALE_EPOCH, with what `onNewerTerm`
-   * does, or as `requireOurs` throws.
+   * does, or as `requireOurs` throws. `shown`: the key of its connection.
    */
-  async admit(headers: IncomingHttpHeaders, from: string): Promise<void> {
+  async admit(headers: IncomingHttpHeaders, from: string, shown: Key | null): Promise<void> {
     this.requireOurs(headers, from)
-    const shown = headers[SECRET_HEADER]
-    // Digests are of one length, so the comparison takes the same time whatever was sent.
-    if (
-      typeof shown !== 'string' ||
-      !timingSafeEqual(digest(shown), this.#requireJoined().secret)
-    ) {
-      const text = "the secret is missing or is not this cluster's"
+    if (shown !== this.#requireJoined().key) {
+      const text = "the connection was not made with this cluster's secret"
       throw this.#refuse('secret', from, new RpcError('FORBIDDEN', text))
     }
     this.requireNewest(headers, from)
@@ -120,7 +150,7 @@ export class Guard {
     }
   }
 
-  #requireJoined(): { readonly clusterId: string; readonly secret: Buffer } {
+  #requireJoined(): Joined {
     if (this.#joined !== null) return this.#joined
     throw new RpcError('UNAVAILABLE', 'this process has not joined its cluster yet')
   }

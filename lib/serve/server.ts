@@ -21,6 +21,7 @@ import {
   type AnswerOf,
   type CallMethod,
   faultOf,
+  isKeyed,
   type LineOf,
   type MethodName,
   type RequestOf,
@@ -44,6 +45,7 @@ import {
   requireOneHost,
 } from '../rpc/index.ts'
 import type { Gate, Guard, Pass } from './guard.ts'
+import { keyPort, provenBy } from './keyed-port.ts'
 
 /** Shorter ones are written in one piece. */
 const LONG = 500
@@ -136,7 +138,7 @@ export interface CallFacts {
 /** Requests of the contract are small, but for a long statement in escapes; a stranger must not fill our memory. */
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024
 /**
- * Who shows the cluster's secret, which is looked at before the body is read: a worker that registers tells all its tasks,
+ * Who has proven the cluster's secret, which is looked at before the body is read: a worker that registers tells all its tasks,
  * of which lib/worker (task-list.ts) sees to it that they fit.
  */
 const CLUSTER_BODY_LIMIT_BYTES = 64 * 1024 * 1024
@@ -166,6 +168,8 @@ export function limitedServer(options: {
   readonly term: () => number
   /** Named in every answer; null until it is joined. */
   readonly clusterId: () => string | null
+  /** It speaks TLS by the key of this guard's cluster; left out, it is plain. */
+  readonly keyed?: Guard
   /** Of every refusal; no hook runs for a request that the router can't even read. */
   readonly headers?: Readonly<Record<string, string>>
 }): FastifyInstance {
@@ -199,6 +203,7 @@ export function limitedServer(options: {
     frameworkErrors: fail,
   })
   app.server.maxConnections = MOST_CONNECTIONS
+  if (options.keyed !== undefined) keyPort(app, options.keyed)
   // fastify's own way (forceCloseConnections) knows only of servers that it has made listen itself.
   app.addHook('preClose', async () => {
     app.server.closeIdleConnections()
@@ -223,7 +228,7 @@ export function limitedServer(options: {
   return app
 }
 
-/** A server that answers `POST /rpc/NAME/...` as the contract says; not listening yet. */
+/** A server that answers `POST /rpc/NAME/...` as the contract says, over TLS where that is said; not listening yet. */
 export function rpcServer<N extends ServiceName>(
   name: N,
   handlers: Handlers<N>,
@@ -234,13 +239,16 @@ export function rpcServer<N extends ServiceName>(
     log,
     term: () => guard.term(),
     clusterId: () => guard.clusterId,
+    ...(isKeyed(name) ? { keyed: guard } : {}),
   })
   for (const [methodName, method] of Object.entries(services[name])) {
     const handler = handlers[methodName as MethodName<N>] as unknown
     const url = `/rpc/${name}/${methodName}`
     const onRequest = async (request: FastifyRequest): Promise<void> => {
       requireNoPage(request)
-      if (method.access === 'cluster') await guard.admit(request.headers, request.ip)
+      if (method.access === 'cluster') {
+        await guard.admit(request.headers, request.ip, provenBy(request.raw.socket))
+      }
       const asksWho = method.access === 'who' && clusterNamed(request.headers) == null
       if (method.access !== 'cluster' && !asksWho) guard.requireOurs(request.headers, request.ip)
     }

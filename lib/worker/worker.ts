@@ -275,14 +275,14 @@ export class Worker {
   }
 
   #peerServer(): FastifyInstance {
-    const app = this.#plainServer()
+    const app = this.#limitedServer({ keyed: this.#guard })
     app.addHook('onRequest', async (request) => requireNoPage(request))
     app.post('/rpc/worker/status', () => this.status())
     return app
   }
 
   #infoServer(): FastifyInstance {
-    const app = this.#plainServer()
+    const app = this.#limitedServer({})
     addInfoRoutes(app, {
       names: this.#options.names,
       status: () => this.status(),
@@ -304,8 +304,9 @@ export class Worker {
     return app
   }
 
-  #plainServer(): FastifyInstance {
+  #limitedServer(more: { readonly keyed?: Guard }): FastifyInstance {
     const app = limitedServer({
+      ...more,
       log: this.#options.log,
       term: () => this.#guard.term(),
       clusterId: () => this.#guard.clusterId,

@@ -10,7 +10,7 @@ import { between } from './parts-of-text.ts'
 const NEEDED_BY: Readonly<Record<string, { readonly from: string; readonly shows: string }>> = {
   'tajo.master.umbilical-rpc.address': {
     from: 'all masters; hosts where `haadmin` and the scripts of `sbin` run',
-    shows: "the cluster's secret, but for who it is and in which state",
+    shows: 'a key of the secret (TLS), but for who it is and in which state',
   },
   'tajo.master.client-rpc.address': {
     from: 'clients; all masters, for their pages',
@@ -18,11 +18,11 @@ const NEEDED_BY: Readonly<Record<string, { readonly from: string; readonly shows
   },
   'tajo.resource-tracker.rpc.address': {
     from: 'all workers',
-    shows: "the cluster's secret, but for who it is",
+    shows: 'a key of the secret (TLS), but for who it is',
   },
   'tajo.catalog.client-rpc.address': {
     from: 'all workers and masters; clients that list tables',
-    shows: "nothing for what tables there are, the cluster's secret for the rest",
+    shows: 'TLS with nothing for what tables there are, with a key of the secret for the rest',
   },
   'tajo.master.info-http.address': {
     from: 'browsers, load balancers, Prometheus',
@@ -32,13 +32,16 @@ const NEEDED_BY: Readonly<Record<string, { readonly from: string; readonly shows
   'tajo.worker.info-http.address': { from: 'Prometheus', shows: 'nothing; it takes no orders' },
   'tajo.worker.peer-rpc.address': {
     from: 'nobody today; it says which worker it is',
-    shows: 'nothing; it takes no orders',
+    shows: 'nothing, over TLS; it takes no orders',
   },
   'tajo.worker.client-rpc.address': {
     from: 'clients; all masters, for their pages',
     shows: "the query's id, which cannot be guessed",
   },
-  'tajo.worker.qm-rpc.address': { from: 'all masters', shows: "the cluster's secret" },
+  'tajo.worker.qm-rpc.address': {
+    from: 'all masters',
+    shows: 'a key of the secret (TLS)',
+  },
 }
 
 /** A default that is one address; another kind of default is no port that a firewall could know. */

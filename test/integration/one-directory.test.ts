@@ -2,12 +2,13 @@
  * Masters whose directories are two: mistyped, not mounted, copied. While they hear each other no second one becomes active,
  * and both sides name both directories.
  */
-import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { clusterKey } from '../../lib/rpc/index.ts'
 import { freePortRow } from '../support/free-ports.ts'
 import { mountHangFs } from '../support/hangfs.ts'
+import { keyedServer } from '../support/keyed.ts'
 import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { judgeTime, StallWatch } from '../support/stall.ts'
@@ -227,7 +228,8 @@ t.test('a peer of an older version is unknown: it is told, and bars nobody', asy
   await a.ended()
   const port = await freePortRow(1)
   const asked: string[] = []
-  const older = createServer((request, response) => {
+  const secret = readFileSync(join(dir, 'root/system/ha/secret'), 'utf8').trim()
+  const older = keyedServer(clusterKey(clusterId, secret), (request, response) => {
     request.resume()
     asked.push(request.url ?? '')
     const { status, headers, body } = knowsNoContest(request.url ?? '')

@@ -17,6 +17,7 @@ import type { ManifestPage, ResultLine, Task, TaskReport } from '../../lib/contr
 import { Worker, type WorkerOptions } from '../../lib/worker/index.ts'
 import { FAKE_CLUSTER, FAKE_SECRET, FakeTracker } from '../support/fake-tracker.ts'
 import { freePortRow } from '../support/free-ports.ts'
+import { askKeyed } from '../support/keyed.ts'
 import { pacedMs, patienceMs } from '../support/pace.ts'
 import { ended as endOfProcess, hasEnded, start as startProgram } from '../support/processes.ts'
 import { testdirOf } from '../support/testdir.ts'
@@ -128,7 +129,7 @@ async function lazyClient(address: string, task: Task) {
 }
 
 const REFUSED = {
-  FORBIDDEN: /is not this cluster's/,
+  FORBIDDEN: /another secret of this cluster/,
   STALE_EPOCH: /is over, the newest is/,
 }
 
@@ -392,8 +393,8 @@ t.test('tasks', async (t) => {
     t.equal(await get('/health/live'), 'live\n')
     t.match(await get('/metrics'), /tajo_worker_epoch 3\n/)
     t.match(JSON.parse(await get('/api/v1/worker')), { slots: 2, epoch: 3 })
-    const peer = await request(`http://${addresses.peer}/rpc/worker/status`, { method: 'POST' })
-    t.match(await peer.body.json(), { workerId: addresses.peer })
+    const peer = await askKeyed(addresses.peer, '/rpc/worker/status')
+    t.match(JSON.parse(peer.text), { workerId: addresses.peer })
   })
 
   await master.close()
@@ -693,6 +694,8 @@ t.test('an active master of another cluster is told of, and never followed', asy
   const told: string[] = []
   const { addresses, stop } = await startWorker([theirs, ours], {
     log: (level, message) => void told.push(`${level}: ${message}`),
+    // Its directory is one cluster's alone.
+    terms: { directory: 'ha', read: async () => shownBy([ours]), everyMs: pacedMs(2000) },
   })
   await until('it is told', () =>
     told.find((one) => /^error.*belongs to cluster cluster-2/.test(one)),

@@ -1,10 +1,14 @@
 /**
  * Makes one HTTP exchange with a master, JSON both ways, over TCP or over its Unix socket, with a deadline for the whole
- * of it. A master that is stopped or frozen still accepts connections: only a complete answer counts.
+ * of it. A port among the daemons is asked over TLS as anybody may ask it (rpc/keys.ts). A master that is stopped or frozen still accepts connections: only a complete answer counts.
  */
 import { type IncomingHttpHeaders, request } from 'node:http'
+import { request as requestOverTls } from 'node:https'
+import { callingWith, whoKey } from '../../rpc/index.ts'
 
-type Target = { readonly host: string; readonly port: number } | { readonly socketPath: string }
+type Target =
+  | { readonly host: string; readonly port: number; readonly isKeyed?: boolean }
+  | { readonly socketPath: string }
 
 interface Answer {
   readonly status: number
@@ -38,8 +42,10 @@ export function exchange(
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const sent = options.body === undefined ? null : JSON.stringify(options.body)
-    const call = request({
+    const isKeyed = 'isKeyed' in target && target.isKeyed === true
+    const call = (isKeyed ? requestOverTls : request)({
       ...target,
+      ...(isKeyed ? callingWith(whoKey) : {}),
       path,
       method: options.method,
       agent: false,

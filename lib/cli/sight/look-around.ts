@@ -11,7 +11,7 @@
  */
 import { WHY_UNREACHABLE } from '../../base/failures.ts'
 import type { DirectoryPicture, MasterState } from '../../ha/index.ts'
-import { clusterNamed, NAMES_NONE } from '../../rpc/index.ts'
+import { clusterNamed, handshakeFault, NAMES_NONE, SPEAKS_PLAIN } from '../../rpc/index.ts'
 import { type Address, isAddress, parseAddress } from '../address.ts'
 import type { Cluster } from '../cluster.ts'
 import { askDirectory } from '../daemon/directory.ts'
@@ -97,7 +97,7 @@ export async function askMaster(at: Address, deadlineMs: number): Promise<Asked>
   try {
     const path = '/rpc/umbilical/status'
     const options = { method: 'POST', body: {}, deadlineMs } as const
-    const { status, headers, body } = await exchange(at, path, options)
+    const { status, headers, body } = await exchange({ ...at, isKeyed: true }, path, options)
     const answer = status === 200 ? readAnswer(body) : null
     const clusterId = clusterNamed(headers)
     if (clusterId === null) {
@@ -112,6 +112,9 @@ export async function askMaster(at: Address, deadlineMs: number): Promise<Asked>
     return { answered: false, why, refused: false }
   } catch (error) {
     if (error instanceof NoAnswer) {
+      if (handshakeFault(error.cause) === 'plain') {
+        return { answered: false, why: SPEAKS_PLAIN, refused: false, namesNone: true }
+      }
       return { answered: false, why: whyOf(error), refused: error.errno === 'ECONNREFUSED' }
     }
     throw error

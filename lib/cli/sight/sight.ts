@@ -50,7 +50,7 @@ export type Asked =
       readonly answered: false
       readonly why: string
       readonly refused: boolean
-      /** A master's answer that names no cluster: it is of an older state. */
+      /** A master's answer that names no cluster, or in plain: it is of an older state. */
       readonly namesNone?: true
     }
 

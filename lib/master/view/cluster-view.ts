@@ -98,7 +98,7 @@ export function foreignText(
   own: { readonly clusterId: string; readonly rootDirectory: string },
 ): string {
   if (clusterId === null) {
-    return `${address} names no cluster: it runs an older state of this software. Stop the whole cluster, install one version everywhere and start it anew`
+    return `${address} names no cluster: it runs an older state of this software, which may speak no TLS yet. Stop the whole cluster, install one version everywhere and start it anew`
   }
   const where = rootDirectory === null ? '' : ` in ${rootDirectory}`
   const here = `cluster ${own.clusterId} in ${own.rootDirectory}`

@@ -18,6 +18,7 @@ import { escapeHtml, statusPage } from '../../../lib/web/status-page.ts'
 import { inWords } from '../../../lib/web/term-words.ts'
 import { addressesAt, FakeMember, peerAt } from '../../support/fake-member.ts'
 import { freePortRow } from '../../support/free-ports.ts'
+import { askKeyed } from '../../support/keyed.ts'
 import { ID, Terms } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
 
@@ -115,6 +116,8 @@ function ask(port: number, path: string, method = 'GET', agent?: Agent): Promise
   })
 }
 
+const askDaemon = (port: number, path: string): Promise<Answer> =>
+  askKeyed(`127.0.0.1:${port}`, path)
 const clientStatus = (seat: Seat, agent?: Agent): Promise<Answer> =>
   ask(seat.port + 1, '/rpc/client/status', 'POST', agent)
 const health = async (seat: Seat, what: string): Promise<number> =>
@@ -138,7 +141,8 @@ t.test('a backup has all ports open and says where the active is', async (t) => 
   seat.member.change('backup')
   for (const [offset, service] of ['client', 'tracker', 'catalog'].entries()) {
     const path = `/rpc/${service}/status`
-    const answer = await ask(seat.port + 1 + offset, path, 'POST')
+    const port = seat.port + 1 + offset
+    const answer = await (service === 'client' ? ask(port, path, 'POST') : askDaemon(port, path))
     t.equal(answer.status, 421, service)
     t.match(JSON.parse(answer.text), {
       code: 'NOT_ACTIVE',
@@ -147,7 +151,7 @@ t.test('a backup has all ports open and says where the active is', async (t) => 
       message: /the active master is at localhost:1001/,
     })
   }
-  const status = await ask(seat.port, '/rpc/umbilical/status', 'POST')
+  const status = await askDaemon(seat.port, '/rpc/umbilical/status')
   t.match(JSON.parse(status.text), {
     state: 'backup',
     serving: false,
@@ -196,8 +200,8 @@ t.test('the active serves on every port', async (t) => {
   const answer = await clientStatus(seat)
   t.equal(answer.status, 200)
   t.same(JSON.parse(answer.text), { epoch: 3, address: `localhost:${seat.port}`, inFlight: 1 })
-  t.equal((await ask(seat.port + 2, '/rpc/tracker/status', 'POST')).status, 200)
-  t.equal((await ask(seat.port + 3, '/rpc/catalog/status', 'POST')).status, 200)
+  t.equal((await askDaemon(seat.port + 2, '/rpc/tracker/status')).status, 200)
+  t.equal((await askDaemon(seat.port + 3, '/rpc/catalog/status')).status, 200)
   t.equal(await health(seat, 'active'), 200)
   t.equal(await health(seat, 'backup'), 503)
 })

@@ -10,18 +10,20 @@ import { RpcClient } from '../../../lib/call/index.ts'
 import type { Standing } from '../../../lib/contract/index.ts'
 import {
   CLUSTER_HEADER,
+  clusterKey,
   EPOCH_HEADER,
   type LineWriter,
   RpcError,
-  SECRET_HEADER,
 } from '../../../lib/rpc/index.ts'
 import { type Gate, Guard, type Handlers, rpcServer } from '../../../lib/serve/index.ts'
 import { freePortRow } from '../../support/free-ports.ts'
+import { askKeyed, keyedSocket } from '../../support/keyed.ts'
 import { pacedMs, patienceMs } from '../../support/pace.ts'
 import { eventOf, until } from '../../support/until.ts'
 
 const SECRET = 'a'.repeat(64)
 const CLUSTER = 'cluster-1'
+const KEY = clusterKey(CLUSTER, SECRET)
 const STANDING: Standing = {
   address: 'localhost:1',
   state: 'backup',
@@ -189,16 +191,16 @@ const announcement = { address: 'localhost:2', state: 'active' as const, epoch: 
 
 t.test('a call is answered, without a secret where the contract says open', async (t) => {
   const { umbilical } = await world(t)
-  const caller = callerOf(t, 'umbilical', umbilical, { secret: 'none', epoch: 0 })
+  const caller = callerOf(t, 'umbilical', umbilical, { secret: '', epoch: 0 })
   t.same(await caller.call('status', {}, { deadlineMs }), STATUS)
 })
 
-t.test('it works with curl: no body, no content type', async (t) => {
-  const { umbilical } = await world(t)
-  const answer = await request(`http://${umbilical}/rpc/umbilical/status`, { method: 'POST' })
+t.test('it works with curl, where clients ask: no body, no content type', async (t) => {
+  const { client } = await world(t)
+  const answer = await request(`http://${client}/rpc/client/status`, { method: 'POST' })
   t.equal(answer.statusCode, 200)
   t.equal(answer.headers['x-tajo-epoch'], '7')
-  t.match(await answer.body.json(), { state: 'backup' })
+  t.match(await answer.body.json(), { address: 'localhost:1' })
 })
 
 t.test(
@@ -212,12 +214,11 @@ t.test(
       code: 'STALE_EPOCH',
       epoch: 7,
     })
-    const silence = await request(`http://${umbilical}/rpc/umbilical/announce`, {
-      method: 'POST',
+    const silence = await askKeyed(umbilical, '/rpc/umbilical/announce', {
       body: 'not even JSON',
       headers: { 'content-type': 'application/json', [CLUSTER_HEADER]: CLUSTER },
     })
-    t.equal(silence.statusCode, 403)
+    t.equal(silence.status, 403)
     t.same(guard.refused, { cluster: 0, secret: 2, epoch: 1 })
     t.same(refusals, ['secret', 'epoch', 'secret'])
   },
@@ -258,10 +259,16 @@ t.test(
     for (const [at, path] of [
       [umbilical, '/rpc/umbilical/announce'],
       [umbilical, '/rpc/umbilical/watch'],
-      [client, '/rpc/client/submit'],
-      [client, '/rpc/client/queries'],
-    ]) {
-      const answer = await request(`http://${at}${path}`, { method: 'POST' })
+    ] as const) {
+      const answer = await askKeyed(at, path, { key: KEY })
+      t.match(JSON.parse(answer.text), {
+        code: 'BAD_REQUEST',
+        message: /older state.*operations\.md/,
+      })
+      t.equal(answer.headers['x-tajo-cluster'], CLUSTER, 'the refusal tells which cluster it is')
+    }
+    for (const path of ['/rpc/client/submit', '/rpc/client/queries']) {
+      const answer = await request(`http://${client}${path}`, { method: 'POST' })
       t.match(await answer.body.json(), {
         code: 'BAD_REQUEST',
         message: /older state.*operations\.md/,
@@ -274,7 +281,7 @@ t.test(
   },
 )
 
-t.test('an answer without a cluster is of an older state', async (t) => {
+t.test('whoever speaks no TLS, or names no cluster, is of an older state', async (t) => {
   const old = createServer((_request, response) => {
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify(STATUS))
@@ -285,6 +292,11 @@ t.test('an answer without a cluster is of an older state', async (t) => {
   await eventOf(old, 'listening')
   const caller = callerOf(t, 'umbilical', `127.0.0.1:${port}`)
   await t.rejects(caller.call('status', {}, { deadlineMs }), {
+    code: 'OTHER_CLUSTER',
+    message: /does not speak TLS yet: it runs an older state/,
+  })
+  const asking = callerOf(t, 'client', `127.0.0.1:${port}`)
+  await t.rejects(asking.call('status', {}, { deadlineMs }), {
     code: 'OTHER_CLUSTER',
     message: /names no cluster: it runs an older state/,
   })
@@ -307,14 +319,12 @@ t.test('a newer term with the right secret is a hint, and refuses nobody', async
 
 t.test('a term that ends while the body is on its way does not count any more', async (t) => {
   const { umbilical, guard, directory } = await world(t)
-  const [host = '', port = ''] = umbilical.split(':')
-  const socket = connect({ host, port: Number(port) })
+  const socket = await keyedSocket(umbilical, KEY)
   t.teardown(() => socket.destroy())
-  await eventOf(socket, 'connect')
   const body = JSON.stringify(announcement)
   socket.write(
     `POST /rpc/umbilical/announce HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n` +
-      `content-length: ${body.length}\r\n${CLUSTER_HEADER}: ${CLUSTER}\r\n${EPOCH_HEADER}: 7\r\n${SECRET_HEADER}: ${SECRET}\r\n\r\n`,
+      `content-length: ${body.length}\r\n${CLUSTER_HEADER}: ${CLUSTER}\r\n${EPOCH_HEADER}: 7\r\n\r\n`,
   )
   await sleep(50)
   directory.term = 9
@@ -326,13 +336,14 @@ t.test('a term that ends while the body is on its way does not count any more', 
 
 t.test('before the secret is known nobody gets in', async (t) => {
   const guard = new Guard({ term: () => 1, onNewerTerm: () => {}, onRefused: () => {} })
-  await t.rejects(guard.admit({ 'x-tajo-secret': '', 'x-tajo-epoch': '1' }, 'x'), {
-    code: 'UNAVAILABLE',
-  })
+  await t.rejects(guard.admit({ 'x-tajo-epoch': '1' }, 'x', null), { code: 'UNAVAILABLE' })
+  t.equal(guard.keyOf(KEY.identity, 'x'), null)
   guard.join({ clusterId: CLUSTER, secret: SECRET })
+  const key = guard.keyOf(KEY.identity, 'x')
+  t.same(key, KEY)
   for (const epoch of [undefined, '', '-1', '1e3', '99999999999', '0x1']) {
-    const headers = { 'x-tajo-cluster': CLUSTER, 'x-tajo-secret': SECRET, 'x-tajo-epoch': epoch }
-    await t.rejects(guard.admit(headers, 'x'), { code: 'BAD_REQUEST', message: /term/ })
+    const headers = { 'x-tajo-cluster': CLUSTER, 'x-tajo-epoch': epoch }
+    await t.rejects(guard.admit(headers, 'x', key), { code: 'BAD_REQUEST', message: /term/ })
   }
 })
 
@@ -341,12 +352,11 @@ t.test('bad requests: one clear error each, in the same shape', async (t) => {
   const headers = {
     'content-type': 'application/json',
     'x-tajo-cluster': CLUSTER,
-    'x-tajo-secret': SECRET,
     'x-tajo-epoch': '7',
   }
   const post = async (path: string, body: string): Promise<{ status: number; body: unknown }> => {
-    const answer = await request(`http://${umbilical}${path}`, { method: 'POST', headers, body })
-    return { status: answer.statusCode, body: await answer.body.json() }
+    const { status, text } = await askKeyed(umbilical, path, { key: KEY, headers, body })
+    return { status, body: JSON.parse(text) }
   }
   t.match(await post('/rpc/umbilical/announce', '{"address":1}'), {
     status: 400,
@@ -551,11 +561,10 @@ t.test(
 
 t.test('a reader that reads nothing is cut off', async (t) => {
   const { umbilical, writers } = await world(t)
-  const socket = connect(Number(umbilical.split(':')[1]), '127.0.0.1')
-  await eventOf(socket, 'connect')
+  const socket = await keyedSocket(umbilical, KEY)
   const body = JSON.stringify({ from: 'me' })
   socket.write(
-    `POST /rpc/umbilical/watch HTTP/1.1\r\nhost: x\r\nx-tajo-cluster: ${CLUSTER}\r\nx-tajo-secret: ${SECRET}\r\nx-tajo-epoch: 7\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    `POST /rpc/umbilical/watch HTTP/1.1\r\nhost: x\r\nx-tajo-cluster: ${CLUSTER}\r\nx-tajo-epoch: 7\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   )
   socket.pause()
   socket.on('error', () => undefined)
