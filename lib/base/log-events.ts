@@ -120,6 +120,7 @@ export const DAEMON_EVENTS = {
   'page-order-refused': 'An order of a page was refused: its token is missing or wrong.',
   'page-statement-failed': 'A mistake in the software has failed a statement of a page.',
   'page-untold': 'Pages that are open were not told of a change.',
+  'authentication-off': 'Clients have to prove nothing (tajo.security.authentication is none).',
 
   // A worker.
   'cluster-found': 'The cluster is there, and the active is looked for.',

@@ -16,7 +16,6 @@ import {
   type AnswerOf,
   type CallMethod,
   faultOf,
-  isKeyed,
   type LineOf,
   type MethodName,
   type RequestOf,
@@ -78,9 +77,8 @@ export class RpcClient<N extends ServiceName> {
     this.#options = options
     this.#address = address
     const { clusterId, secret, connectTimeoutMs } = options
-    const keyed = isKeyed(service)
     this.#connections = new Connections({
-      ...{ to: split, keyed, clusterId, secret, connectTimeoutMs },
+      ...{ to: split, clusterId, secret, connectTimeoutMs },
     })
   }
 

@@ -15,8 +15,6 @@ import { callingWith, clusterKey, KEYED_TLS, type Key, whoKey } from '../rpc/ind
 
 interface ConnectionsOptions {
   readonly to: HostPort
-  /** Whether the port there speaks TLS, keyed. */
-  readonly keyed: boolean
   /** Null or empty while it isn't known, or where it is not to be proven. */
   readonly clusterId: () => string | null
   readonly secret: () => string
@@ -76,16 +74,12 @@ export class Connections {
   }
 
   #make(key: Key): Pool {
-    const { to, keyed, connectTimeoutMs } = this.#options
+    const { to } = this.#options
     const options = {
       connections: MOST_CONNECTIONS,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxResponseSize: -1,
-    }
-    if (!keyed) {
-      const connect = { timeout: connectTimeoutMs }
-      return new Pool(`http://${joinHostPort(to)}`, { ...options, connect })
     }
     return new Pool(`https://${joinHostPort(to)}`, {
       ...options,

@@ -10,7 +10,8 @@
  * the newest 100,000.
  */
 import { unreachable } from '../ha/index.ts'
-import { ChangingState, fallenOf, fallenOfAll } from './changing-state.ts'
+import { fallenOf, fallenOfAll } from './changing-state.ts'
+import { ChangingUsers } from './changing-users.ts'
 import { CatalogError, conflict, exists, missing } from './errors.ts'
 import { FileList } from './file-list.ts'
 import type { FilePartition } from './file-partition.ts'
@@ -36,7 +37,7 @@ const FORGET_EVERY = 1000
 
 type Do<Name extends Change['do']> = Extract<Change, { do: Name }>
 
-export class Draft extends ChangingState {
+export class Draft extends ChangingUsers {
   static of(state: CatalogState): Draft {
     return new Draft(forkMaps(state.maps), state.nextTableId)
   }
@@ -122,6 +123,13 @@ export class Draft extends ChangingState {
       case 'published':
         this.set('publications', change.queryId, undefined)
         break
+      case 'create-user':
+      case 'set-verifier':
+      case 'drop-user':
+      case 'grant':
+      case 'revoke':
+        yield* this.changeUsers(change)
+        break
       case 'load':
         yield* this.#load(change)
         break
@@ -143,10 +151,11 @@ export class Draft extends ChangingState {
     if (count > 0) throw conflict(`database '${name}' is not empty: ${count} tables are in it`)
     this.set('databases', name, undefined)
     this.set('names', name, undefined)
+    this.forgetGrants({ database: name })
   }
 
   *#createTable(plain: PlainTable): Generator<void, void> {
-    const table = withInternedColumns(tableOf(plain))
+    const table = withInternedColumns(this.owned(tableOf(plain)))
     this.#demandFree(table.database, table.name)
     if (table.id !== this.next) {
       throw conflict(`table id ${table.id} is not the next one, which is ${this.next}`)
@@ -161,6 +170,7 @@ export class Draft extends ChangingState {
     const table = this.#demandTable(tableId)
     this.set('tables', tableId, undefined)
     this.name(table.database, table.name, undefined)
+    this.forgetGrants(table)
     yield* this.#addLitter(litter, atMs)
   }
 

@@ -190,6 +190,7 @@ function deltaOf(maps: Maps, touched: ReturnType<typeof noTouches>, nextTableId:
     outcomes: rows(maps.outcomes, touched.outcomes),
     litter: rows(maps.litter, touched.litter),
     publications: rows(maps.publications, touched.publications),
+    users: rows(maps.users, touched.users),
     nextTableId,
   }
 }
@@ -198,7 +199,15 @@ type KeyOf<Slot extends keyof Maps> = Maps[Slot] extends PersistentMap<infer K, 
 type ValueOf<Slot extends keyof Maps> =
   Maps[Slot] extends PersistentMap<infer _, infer V> ? V : never
 
-const SLOTS = ['databases', 'tables', 'names', 'outcomes', 'litter', 'publications'] as const
+const SLOTS = [
+  'databases',
+  'tables',
+  'names',
+  'outcomes',
+  'litter',
+  'publications',
+  'users',
+] as const
 
 const noTouches = () => ({
   databases: new Map() as Touched<KeyOf<'databases'>, ValueOf<'databases'>>,
@@ -207,4 +216,5 @@ const noTouches = () => ({
   outcomes: new Map() as Touched<KeyOf<'outcomes'>, ValueOf<'outcomes'>>,
   litter: new Map() as Touched<KeyOf<'litter'>, ValueOf<'litter'>>,
   publications: new Map() as Touched<KeyOf<'publications'>, ValueOf<'publications'>>,
+  users: new Map() as Touched<KeyOf<'users'>, ValueOf<'users'>>,
 })

@@ -9,11 +9,13 @@ import { z } from 'zod'
 import { CatalogError } from './errors.ts'
 import { FileList } from './file-list.ts'
 import { JsonPieces, type Path } from './json-pieces.ts'
-import { type CatalogData, type DataFile, FAILURE_KINDS, type Table } from './model.ts'
+import { type CatalogData, type DataFile, FAILURE_KINDS, PRIVILEGES, type Table } from './model.ts'
 import { DEFAULT_DATABASE } from './state.ts'
 
 /** Raised when the meaning of the document changes; a newer one is refused. */
-const DUMP_FORMAT = 1
+const DUMP_FORMAT = 2
+/** Without users: what earlier versions read. */
+const FORMAT_WITHOUT_USERS = 1
 /** So many mistakes are told at once, and so many are counted. */
 const TOLD = 10
 const COUNTED = 1000
@@ -42,7 +44,14 @@ const table = z.strictObject({
   schemaVersion: count,
   contentVersion: count.optional(),
   createdAt: z.string(),
+  owner: name.optional(),
 })
+const privilege = z.enum(PRIVILEGES)
+const grant = z.discriminatedUnion('on', [
+  z.strictObject({ on: z.literal('database'), database: name, privilege }),
+  z.strictObject({ on: z.literal('table'), tableId: z.number().int().positive(), privilege }),
+  z.strictObject({ on: z.literal('location'), path: name }),
+])
 const outcome = z.strictObject({
   queryId: name,
   state: z.enum(['done', 'failed']),
@@ -57,10 +66,11 @@ const LISTS = {
   outcomes: outcome,
   litter: z.strictObject({ path: name, sinceMs: z.number(), joinedMs: z.number().optional() }),
   publications: z.strictObject({ queryId: name, staging: name, location: name }),
+  users: z.strictObject({ name, verifier: name, createdAt: z.string(), grants: z.array(grant) }),
 } as const
 type ListName = keyof typeof LISTS
 const document = z.strictObject({
-  tajoCatalog: z.literal(DUMP_FORMAT),
+  tajoCatalog: z.literal([FORMAT_WITHOUT_USERS, DUMP_FORMAT]),
   dumpedAt: z.string(),
   catalog: z.strictObject({
     databases: z.array(LISTS.databases),
@@ -68,13 +78,15 @@ const document = z.strictObject({
     outcomes: z.array(LISTS.outcomes),
     litter: z.array(LISTS.litter),
     publications: z.array(LISTS.publications),
+    users: z.array(LISTS.users).optional(),
     nextTableId: z.number().int().positive(),
   }),
 })
 
 /** The document's text in pieces, none longer than a row, or a file's, of which it consists. */
 export function* dumpPieces(catalog: CatalogData, dumpedAt: Date): Generator<string> {
-  yield* pieces({ tajoCatalog: DUMP_FORMAT, dumpedAt: dumpedAt.toISOString(), catalog }, 0)
+  const tajoCatalog = catalog.users === undefined ? FORMAT_WITHOUT_USERS : DUMP_FORMAT
+  yield* pieces({ tajoCatalog, dumpedAt: dumpedAt.toISOString(), catalog }, 0)
 }
 
 const BATCH_CHARS = 1024 * 1024
@@ -138,7 +150,7 @@ export class DumpReader {
   readonly #top: Record<string, unknown> = {}
   readonly #catalog: Record<string, unknown> = {}
   readonly #rows: { [L in ListName]: unknown[] } = {
-    ...{ databases: [], tables: [], outcomes: [], litter: [], publications: [] },
+    ...{ databases: [], tables: [], outcomes: [], litter: [], publications: [], users: [] },
   }
   #table: Record<string, unknown> = {}
   #files = FileList.EMPTY
@@ -160,7 +172,9 @@ export class DumpReader {
     this.#check(document, whole === undefined ? this.#top : whole, [])
     if (this.#mistakes.length > 0) throw bad(this.#mistakes)
     const { nextTableId } = this.#catalog
-    const catalog = { ...this.#rows, nextTableId } as CatalogData
+    const { users, ...lists } = this.#rows
+    const some = users.length > 0 ? { users } : {}
+    const catalog = { ...lists, ...some, nextTableId } as CatalogData
     const mistakes = [...incoherences(catalog)]
     if (mistakes.length > 0) throw bad(mistakes)
     return catalog
@@ -252,7 +266,7 @@ function isLarge([top, list, row, field, ...more]: Path): boolean {
 
 /** What each part alone doesn't show. */
 function* incoherences(catalog: CatalogData): IterableIterator<string> {
-  const { databases, tables, outcomes, litter, publications, nextTableId } = catalog
+  const { databases, tables, outcomes, litter, publications, users = [], nextTableId } = catalog
   yield* twice(
     'database',
     databases.map(({ name }) => name),
@@ -277,11 +291,19 @@ function* incoherences(catalog: CatalogData): IterableIterator<string> {
     'publication of query',
     publications.map(({ queryId }) => queryId),
   )
+  yield* twice(
+    'user',
+    users.map((user) => user.name),
+  )
+  yield* strayGrants(catalog)
   const known = new Set(databases.map(({ name }) => name))
   if (!known.has(DEFAULT_DATABASE)) yield `there is no database '${DEFAULT_DATABASE}'`
   for (const one of tables) {
     const title = `table ${one.database}.${one.name}`
     if (!known.has(one.database)) yield `${title}: there is no such database`
+    if (one.owner !== undefined && !users.some((user) => user.name === one.owner)) {
+      yield `${title}: there is no user '${one.owner}', whose it is`
+    }
     if (one.id >= nextTableId) yield `${title}: its id ${one.id} is not below nextTableId`
     const columns = [...one.columns, ...one.partitionColumns].map((each) => each.name)
     yield* twice(`${title}: column`, columns)
@@ -289,6 +311,21 @@ function* incoherences(catalog: CatalogData): IterableIterator<string> {
     for (const { path, partition } of one.files) {
       if (partition.length !== width)
         yield `${title}: file ${path} has not ${width} partition values`
+    }
+  }
+}
+
+function* strayGrants({ databases, tables, users = [] }: CatalogData): IterableIterator<string> {
+  const known = new Set(databases.map((one) => one.name))
+  const ids = new Set(tables.map(({ id }) => id))
+  for (const { name: user, grants } of users) {
+    for (const one of grants) {
+      if (one.on === 'database' && !known.has(one.database)) {
+        yield `user '${user}': there is no database '${one.database}', on which he has ${one.privilege}`
+      }
+      if (one.on === 'table' && !ids.has(one.tableId)) {
+        yield `user '${user}': there is no table with id ${one.tableId}, on which he has ${one.privilege}`
+      }
     }
   }
 }
@@ -305,7 +342,8 @@ function* twice(what: string, names: readonly string[]): IterableIterator<string
 export const isEmptyCatalog = (data: CatalogData): boolean =>
   data.tables.length === 0 &&
   data.databases.every(({ name }) => name === DEFAULT_DATABASE) &&
-  data.publications.length === 0
+  data.publications.length === 0 &&
+  (data.users ?? []).length === 0
 
 function bad(mistakes: readonly string[]): CatalogError {
   const more = mistakes.length > TOLD ? [`and ${mistakes.length - TOLD} more`] : []

@@ -20,14 +20,17 @@ export type {
   Database,
   DataFile,
   FailureKind,
+  Grant,
   Join,
   Litter,
   Outcome,
   PlainTable,
+  Privilege,
   Publication,
   SomeFiles,
   Table,
   Transaction,
+  User,
 } from './model.ts'
 export { embeddedStore, openCatalogStore, requireFreeDerby, sharedStore } from './open.ts'
 export { isHidden, OWN_PREFIX, ROOT_PROOF, sharedDirectory, WAREHOUSE_PROOF } from './own-prefix.ts'

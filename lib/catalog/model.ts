@@ -55,6 +55,8 @@ export interface Table {
   readonly contentVersion?: number | undefined
   /** ISO 8601. */
   readonly createdAt: string
+  /** The user who made it and may do all with it; left out: it is the administrator's. */
+  readonly owner?: string | undefined
 }
 
 /** A table as messages, journals and dumps have it. */
@@ -114,12 +116,35 @@ export interface Publication {
   readonly location: string
 }
 
+/** `CREATE`: tables in a database. `ALL`: these, and what changes the thing itself. */
+export const PRIVILEGES = ['SELECT', 'INSERT', 'CREATE', 'ALL'] as const
+export type Privilege = (typeof PRIVILEGES)[number]
+
+/** What one user may do with one thing. A table is meant by its id: one of its name that is made later is another one. */
+export type Grant =
+  | { readonly on: 'database'; readonly database: string; readonly privilege: Privilege }
+  | { readonly on: 'table'; readonly tableId: number; readonly privilege: Privilege }
+  /** All that lies at this absolute path and below it may be named in a statement. */
+  | { readonly on: 'location'; readonly path: string }
+
+export interface User {
+  readonly name: string
+  /** PostgreSQL's form of a SCRAM-SHA-256 verifier: the password can't be had from it. */
+  readonly verifier: string
+  /** ISO 8601. */
+  readonly createdAt: string
+  /** None is there twice. */
+  readonly grants: readonly Grant[]
+}
+
 export interface CatalogData {
   readonly databases: readonly Database[]
   readonly tables: readonly PlainTable[]
   readonly outcomes: readonly Outcome[]
   readonly litter: readonly Litter[]
   readonly publications: readonly Publication[]
+  /** Left out where there are none, as in everything that was written before there were users. */
+  readonly users?: readonly User[] | undefined
   /** The id of the next table. */
   readonly nextTableId: number
 }
@@ -183,8 +208,19 @@ export type Change =
   | { readonly do: 'publish'; readonly publication: Publication }
   /** Done already, or never heard of: changes nothing. */
   | { readonly do: 'published'; readonly queryId: string }
+  | UserChange
   /** Everything there is, replaced (`tajo catalog load`). */
   | { readonly do: 'load'; readonly data: CatalogData }
+
+export type UserChange =
+  | { readonly do: 'create-user'; readonly user: User }
+  | { readonly do: 'set-verifier'; readonly user: string; readonly verifier: string }
+  /** His tables become the administrator's. */
+  | { readonly do: 'drop-user'; readonly user: string }
+  /** What he has already changes nothing. */
+  | { readonly do: 'grant'; readonly user: string; readonly grants: readonly Grant[] }
+  /** What he hasn't changes nothing. */
+  | { readonly do: 'revoke'; readonly user: string; readonly grants: readonly Grant[] }
 
 /** All or nothing, with the outcome of the query it belongs to. */
 export interface Transaction {

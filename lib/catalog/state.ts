@@ -14,6 +14,7 @@ import type {
   PlainTable,
   Publication,
   Table,
+  User,
 } from './model.ts'
 import { PersistentMap } from './persistent-map.ts'
 
@@ -44,6 +45,8 @@ export interface Delta {
   readonly litter: Rows<Litter, string>
   /** By queryId. */
   readonly publications: Rows<Publication, string>
+  /** By name. */
+  readonly users: Rows<User, string>
   readonly nextTableId: number
 }
 interface Rows<V, K> {
@@ -62,6 +65,7 @@ export interface Maps {
   readonly outcomes: PersistentMap<string, Outcome>
   readonly litter: PersistentMap<string, Litter>
   readonly publications: PersistentMap<string, Publication>
+  readonly users: PersistentMap<string, User>
 }
 
 /** Of the same content, to be changed. */
@@ -72,6 +76,7 @@ export const forkMaps = (maps: Maps): Maps => ({
   outcomes: maps.outcomes.fork(),
   litter: maps.litter.fork(),
   publications: maps.publications.fork(),
+  users: maps.users.fork(),
 })
 
 export class CatalogState {
@@ -198,6 +203,20 @@ export class CatalogState {
     return [...this.maps.publications.values()]
   }
 
+  user(name: string): User | null {
+    return this.maps.users.get(name) ?? null
+  }
+
+  /** In the order in which they were made. */
+  allUsers(): Iterable<User> {
+    return this.maps.users.values()
+  }
+
+  /** Whether there is anything in it that versions before there were users can't read: no table has an owner without one. */
+  get hasUsers(): boolean {
+    return this.maps.users.size > 0
+  }
+
   /** All of it, in the order in which it came. */
   toData(): CatalogData {
     return {
@@ -206,6 +225,7 @@ export class CatalogState {
       outcomes: [...this.maps.outcomes.values()],
       litter: this.litter(),
       publications: this.publications(),
+      ...(this.hasUsers ? { users: [...this.allUsers()] } : {}),
       nextTableId: this.next,
     }
   }
@@ -220,15 +240,17 @@ export class StateBuilder {
     outcomes: new PersistentMap(),
     litter: new PersistentMap(),
     publications: new PersistentMap(),
+    users: new PersistentMap(),
   }
 
   add(rows: Partial<Omit<CatalogData, 'nextTableId'>>): void {
-    const { databases, outcomes, litter, publications } = this.#maps
+    const { databases, outcomes, litter, publications, users } = this.#maps
     for (const one of rows.databases ?? []) this.#addDatabase(databases, one)
     for (const table of rows.tables ?? []) this.#addTable(tableOf(table))
     for (const one of rows.outcomes ?? []) outcomes.set(one.queryId, one)
     for (const one of rows.litter ?? []) litter.set(one.path, one)
     for (const one of rows.publications ?? []) publications.set(one.queryId, one)
+    for (const one of rows.users ?? []) users.set(one.name, one)
   }
 
   /** Nothing may be added after it. */
@@ -259,8 +281,15 @@ export class StateBuilder {
 }
 
 /** The steps are small ones for a `StateBuilder`, in the order of the lists. */
-export function* rowByRow({ databases, tables, outcomes, litter, publications }: CatalogData) {
-  yield { databases, publications }
+export function* rowByRow({
+  databases,
+  tables,
+  outcomes,
+  litter,
+  publications,
+  users = [],
+}: CatalogData) {
+  yield { databases, publications, users }
   for (const one of tables) yield { tables: [one] }
   for (const one of outcomes) yield { outcomes: [one] }
   for (const one of litter) yield { litter: [one] }

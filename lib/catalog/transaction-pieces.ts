@@ -101,6 +101,25 @@ export class TransactionAssembler {
 export const sizeOf = ({ changes }: Transaction): number =>
   changes.reduce((sum, change) => sum + rowsOf(change), 0)
 
+/** Whether versions before there were users can't tell what it does. */
+export const namesUsers = ({ changes }: Transaction): boolean =>
+  changes.some((change) => {
+    switch (change.do) {
+      case 'create-user':
+      case 'set-verifier':
+      case 'drop-user':
+      case 'grant':
+      case 'revoke':
+        return true
+      case 'create-table':
+        return change.table.owner !== undefined
+      case 'load':
+        return (change.data.users?.length ?? 0) > 0
+      default:
+        return false
+    }
+  })
+
 /** Which kinds of change have lists: these travel and are kept in pieces. */
 const HAS_LISTS = {
   'create-database': false,
@@ -118,6 +137,11 @@ const HAS_LISTS = {
   'litter-removed': true,
   publish: false,
   published: false,
+  'create-user': false,
+  'set-verifier': false,
+  'drop-user': false,
+  grant: false,
+  revoke: false,
   load: true,
 } as const satisfies { readonly [Do in Change['do']]: boolean }
 
@@ -154,8 +178,15 @@ function rowsOf(change: Change): number {
 
 const joinRows = ({ replaced, files }: Join): number => replaced.length + files.length
 
-function dataSize({ databases, tables, outcomes, litter, publications }: CatalogData): number {
-  const lists = [databases, tables, outcomes, litter, publications]
+function dataSize({
+  databases,
+  tables,
+  outcomes,
+  litter,
+  publications,
+  users = [],
+}: CatalogData): number {
+  const lists = [databases, tables, outcomes, litter, publications, users]
   const files = tables.reduce((sum, table) => sum + table.files.length, 0)
   return lists.reduce((sum, { length }) => sum + length, files)
 }
@@ -216,7 +247,7 @@ function* filesOf(files: SomeFiles): Generator<Omit<TransactionRest, 'of'>> {
 }
 
 function* dataOf({ tables, nextTableId: _, ...lists }: CatalogData) {
-  for (const [name, rows] of Object.entries(lists)) {
+  for (const [name, rows = []] of Object.entries(lists)) {
     for (const some of chunksOf<unknown>(rows)) yield { rows: { [name]: some } as Rows }
   }
   for (const plain of tables) {
@@ -249,8 +280,9 @@ function* chunksOf<T>(
 class ChangeAssembler {
   readonly #change: Change
   readonly #tables = new TableAssembler()
-  readonly #rows: { [List in keyof CatalogData]: unknown[] } = {
-    ...{ databases: [], tables: [], outcomes: [], litter: [], publications: [], nextTableId: [] },
+  readonly #rows: { [List in keyof Required<CatalogData>]: unknown[] } = {
+    ...{ databases: [], tables: [], outcomes: [], litter: [], publications: [], users: [] },
+    nextTableId: [],
   }
   readonly #paths: string[] = []
   readonly #joins: Join[] = []
@@ -268,7 +300,7 @@ class ChangeAssembler {
     const whole = table === undefined ? null : this.#tables.add(table)
     if (whole !== null) this.#rows.tables.push(whole)
     for (const [name, some] of Object.entries(rows)) {
-      for (const row of some) this.#rows[name as keyof Rows].push(row)
+      for (const row of some ?? []) this.#rows[name as keyof Rows].push(row)
     }
   }
 
@@ -290,10 +322,11 @@ class ChangeAssembler {
       case 'litter-removed':
         return { ...change, paths: this.#paths }
       case 'load': {
-        const { nextTableId: _, ...lists } = this.#rows
+        const { nextTableId: _, users, ...lists } = this.#rows
+        const rows = users.length > 0 ? { ...lists, users } : lists
         return {
           ...change,
-          data: { ...change.data, ...(lists as Omit<CatalogData, 'nextTableId'>) },
+          data: { ...change.data, ...(rows as Omit<CatalogData, 'nextTableId'>) },
         }
       }
       default:

@@ -42,14 +42,23 @@ export const PARSER = {
 export const typedAs = (argv: readonly string[], name: string): string =>
   argv.find((word) => word.replace(/^--?/, '').split('=')[0] === name) ?? name
 
-const COMMANDS = ['master', 'worker', 'haadmin', 'catalog', 'getconf', 'demo', 'version'] as const
+const COMMANDS = [
+  'master',
+  'worker',
+  'haadmin',
+  'catalog',
+  'user',
+  'getconf',
+  'demo',
+  'version',
+] as const
 type Command = (typeof COMMANDS)[number]
 
 export interface Invocation {
   readonly command: Command
   readonly config: string | null
   readonly json: boolean
-  /** getconf's key, as a list; catalog's verb and file. */
+  /** They are getconf's key, as a list, catalog's verb and file, user's verb and name. */
   readonly args: readonly string[]
   /** haadmin's verbs and options as typed. */
   readonly options: Readonly<Record<string, string | boolean>>
@@ -71,6 +80,7 @@ const HAADMIN_FLAGS = [
   'history',
   'checkSharedDir',
   'token',
+  'certificate',
   'force',
   'yes',
   'here',
@@ -82,6 +92,7 @@ const GETCONF_FLAGS = ['show-secrets']
 const POSITIONALS: Readonly<Partial<Record<Command, string>>> = {
   getconf: 'getconf <key>',
   catalog: 'catalog <verb> [file]',
+  user: 'user <verb> [name]',
 }
 /** What haadmin passes to itself over ssh; not offered to people. */
 const HIDDEN = new Set(['by', 'here'])
@@ -131,12 +142,14 @@ function invocation(command: Command, found: Record<string, unknown>): Invocatio
     command,
     config: typeof config === 'string' ? config : null,
     json: json === true,
-    args: [found.key, found.verb, found.file].filter((word) => typeof word === 'string'),
+    args: [found.key, found.verb, found.file, found.name].filter(
+      (word) => typeof word === 'string',
+    ),
     options: rest,
   }
 }
 
-const NO_OPTIONS = new Set(['_', '$0', 'key', 'verb', 'file'])
+const NO_OPTIONS = new Set(['_', '$0', 'key', 'verb', 'file', 'name'])
 
 /** Tells a command's own options: those with a value, and those without. */
 function ownOptions(command: Command): [strings: readonly string[], flags: readonly string[]] {
@@ -182,9 +195,7 @@ function explain(message: string, command: Command, argv: readonly string[]): Cl
   const missing = /^Not enough arguments following: (.*)$/.exec(message)?.[1]
   if (missing !== undefined) return usageError(`-${missing} needs a value: ${wantedValue(missing)}`)
   if (/^Not enough non-option arguments/.test(message)) {
-    const wanted =
-      command === 'catalog' ? 'a verb, dump, load or restore' : 'a key, such as tajo.rootdir'
-    return usageError(`'tajo ${command}' needs ${wanted}`)
+    return usageError(`'tajo ${command}' needs ${WANTED[command] ?? 'more words'}`)
   }
   const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1]?.split(', ')[0]
   if (unknown === undefined) return usageError(message)
@@ -196,6 +207,13 @@ function explain(message: string, command: Command, argv: readonly string[]): Cl
   const list = allowed.map((name) => `-${name}`).join(' ')
   const typed = typedAs(argv, unknown)
   return usageError(`'tajo ${command}' does not know '${typed}'${hint} (allowed: ${list})`)
+}
+
+/** What has to stand behind the command word. */
+const WANTED: Readonly<Partial<Record<Command, string>>> = {
+  catalog: 'a verb, dump, load or restore',
+  user: 'a verb, add, passwd, drop or list',
+  getconf: 'a key, such as tajo.rootdir',
 }
 
 function wantedValue(option: string): string {

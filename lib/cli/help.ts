@@ -12,6 +12,7 @@ const TAJO = `Usage: tajo COMMAND [options]
   worker         run a worker in the foreground
   haadmin        see, move and check who is the active master; 'tajo haadmin --help' tells all verbs
   catalog        dump the catalog into a file, load it, bring back what is whole of it; 'tajo catalog --help' tells more
+  user           users of the cluster: add one, change a password, drop one, list them
   getconf KEY    print the value of a configuration key
   demo           two masters and a worker in a directory of their own: kill the active one in the middle of a query
   version        print the version
@@ -24,6 +25,7 @@ const HAADMIN = `Usage: tajo haadmin VERB [options]          ADDR is a master's 
   -status                      all masters, the last transitions, and why none is active where none is
   -history [--limit N]         term by term: who, from whom, why, by whom, how long each phase took (default: the last 50)
 
+  -certificate                 the certificate of the cluster's authority (PEM), by which clients know the cluster
   -token                       the token for admin orders over HTTP, where tajo.master.info-http.admin allows them
 
   -transitionToActive ADDR [--force]
@@ -52,6 +54,19 @@ const CATALOG = `Usage: tajo catalog dump [FILE]
   restore        where files of a SharedStore were removed or damaged, and its masters are refused by it: lists what is
                  whole, by term, and brings back the newest, or that of term N. Masters may wait meanwhile; refused beside
                  an active one. Nothing is removed by it
+
+${COMMON}`
+
+const USER = `Usage: tajo user add|passwd|drop NAME
+       tajo user list
+
+  add NAME       a new user; GRANT tells what he may do
+  passwd NAME    gives him another password, and ends what he is logged in to
+  drop NAME      there is no such user any more; his tables become the administrator's
+  list           all users
+
+For the administrator: whoever can read the cluster's secret (system/ha in tajo.rootdir). The password is asked for on the
+terminal, or is the first line of the standard input; only a verifier of it leaves this host.
 
 ${COMMON}`
 
@@ -90,6 +105,7 @@ ${COMMON}`
 const TEXTS: Readonly<Record<string, string>> = {
   haadmin: HAADMIN,
   catalog: CATALOG,
+  user: USER,
   getconf: GETCONF,
   demo: DEMO,
   master: MASTER,

@@ -77,6 +77,8 @@ async function load(invocation: Invocation): Promise<Run> {
       return (await import('./haadmin/haadmin.ts')).run
     case 'catalog':
       return (await import('./catalog/catalog.ts')).run
+    case 'user':
+      return (await import('./user.ts')).run
     case 'master':
       return (await import('./daemon/master.ts')).run
     case 'worker':

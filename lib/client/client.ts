@@ -9,6 +9,13 @@ import { setMaxListeners } from 'node:events'
 import { type Clock, waitingClock } from '../base/time.ts'
 import type { QueryKind, QueryState } from '../contract/index.ts'
 import { type ClusterKnowledge, NO_KNOWLEDGE } from './cluster.ts'
+import { configuredSecret } from './configured-secret.ts'
+import {
+  type Credentials,
+  NO_CREDENTIALS,
+  OperatorCredentials,
+  PasswordCredentials,
+} from './credentials.ts'
 import { ClosedError, QueryError } from './errors.ts'
 import { type MasterAddress, Masters } from './masters.ts'
 import {
@@ -25,6 +32,9 @@ import {
 } from './messages.ts'
 import { asQueryError, DEFAULT_RETRY, QueryCourse, type RetryOptions } from './query.ts'
 import type { RowStream } from './rows.ts'
+import { secretIn } from './secret-file.ts'
+import { TokenFile } from './token-file.ts'
+import { AuthoritiesInMemory, type KnownAuthorities, Trust } from './trust.ts'
 import { Wire } from './wire.ts'
 
 /** What a client needs to know; only `masters` has no default. */
@@ -35,6 +45,21 @@ export interface TajoClientOptions {
   readonly findMore?: () => Promise<readonly MasterAddress[]>
   /** What is known of the cluster's id; by default all masters are asked before the first call. */
   readonly cluster?: ClusterKnowledge
+  /**
+   * Where the cluster's secret is, `system/ha` in `tajo.rootdir`: whoever can read it there is an administrator and needs no
+   * password. Default: where this install's configuration has it, looked for when a master asks.
+   */
+  readonly haDirectory?: string
+  /** A directory, made with mode 0700, where an administrator's token is kept for the next run of a short program. */
+  readonly keepTokensIn?: string
+  /** A token that proves who this is, instead of a password, or where to get it: called for each request. */
+  readonly token?: string | (() => string)
+  /** As whom to log in, with `password`, where the secret is not to be read or `haDirectory` is left out. */
+  readonly user?: string
+  /** The user's password, or where to get it: called when a master wants it. It may reject, which ends what was asked for. */
+  readonly password?: string | (() => Promise<string>)
+  /** By what a cluster's ports are known; by default each client believes what the first one shows. */
+  readonly authorities?: KnownAuthorities
   /** Default: database `default`, nobody, no variables. */
   readonly session?: Partial<Session>
   /** Default: `DEFAULT_RETRY`. */
@@ -114,7 +139,8 @@ export class TajoClient {
   /** Connects to nobody yet. Throws RangeError without a master. */
   constructor(options: TajoClientOptions) {
     this.#clock = options.clock ?? waitingClock
-    this.#wire = new Wire(this.#clock)
+    const known = options.authorities ?? new AuthoritiesInMemory()
+    this.#wire = new Wire(this.#clock, new Trust(known, Date.now))
     // One for each query under way; Node takes more than ten for a leak.
     setMaxListeners(0, this.#closed.signal)
     this.#session = { database: 'default', user: '', variables: {}, ...options.session }
@@ -122,6 +148,7 @@ export class TajoClient {
       masters: options.masters,
       findMore: options.findMore ?? (async () => []),
       cluster: options.cluster ?? NO_KNOWLEDGE,
+      credentials: credentialsOf(options),
       retry: { ...DEFAULT_RETRY, ...options.retry },
       clock: this.#clock,
       random: options.random ?? Math.random,
@@ -329,6 +356,26 @@ export class TajoClient {
       close: finish,
     }
   }
+}
+
+function credentialsOf(options: TajoClientOptions): Credentials {
+  const { user, password, haDirectory, token, keepTokensIn } = options
+  if (token !== undefined) {
+    return { ...NO_CREDENTIALS, token: async () => (typeof token === 'string' ? token : token()) }
+  }
+  const others =
+    user === undefined
+      ? NO_CREDENTIALS
+      : new PasswordCredentials(user, async () => {
+          if (typeof password === 'function') return password()
+          if (password !== undefined) return password
+          const text = `user '${user}' has to log in: give the option password as well`
+          throw new QueryError('refused', text)
+        })
+  if (user !== undefined && haDirectory === undefined) return others
+  const kept = keepTokensIn === undefined ? undefined : new TokenFile(keepTokensIn)
+  const readSecret = haDirectory === undefined ? configuredSecret : () => secretIn(haDirectory)
+  return new OperatorCredentials({ readSecret, others, eager: haDirectory !== undefined, kept })
 }
 
 const progressOf = ({ queryId, state, progress, worker }: QueryStatus): Progress => ({

@@ -30,3 +30,4 @@ export type {
   WorkerRow,
 } from './messages.ts'
 export { DEFAULT_RETRY, type RetryOptions } from './query.ts'
+export { AuthoritiesInMemory, type KnownAuthorities } from './trust.ts'

@@ -16,6 +16,7 @@ import { joinHostPort, splitHostPort } from '../base/host-port.ts'
 import { type Clock, pause } from '../base/time.ts'
 import { RpcError } from '../rpc/index.ts'
 import { type ClusterKnowledge, onlyCluster, silentAreOf, whoAnswers } from './cluster.ts'
+import type { Credentials } from './credentials.ts'
 import { ClosedError, NoMasterError } from './errors.ts'
 import { budgetMs, mayBeAskedAgain, pauseMs, type RetryOptions } from './query.ts'
 import { reachedNobody, type Wire } from './wire.ts'
@@ -47,6 +48,7 @@ interface MastersOptions {
   /** Other masters of this cluster, asked for while none of those that are known is active. Its rejection is no news. */
   readonly findMore: () => Promise<readonly MasterAddress[]>
   readonly cluster: ClusterKnowledge
+  readonly credentials: Credentials
   readonly retry: RetryOptions
   readonly clock: Clock
   /** From 0 to 1. */
@@ -60,6 +62,8 @@ interface MasterCall {
   readonly service: 'client' | 'catalog'
   readonly method: string
   readonly message: unknown
+  /** For whoever has no token yet. */
+  readonly isOpen?: boolean
   /** For each single request. */
   readonly deadlineMs: number
   /** So long an answer may take before the others are asked. */
@@ -68,6 +72,13 @@ interface MasterCall {
   /** Instead of the whole time that retries may take. */
   readonly budgetMs?: number
 }
+
+const LOG_IN = {
+  service: 'client',
+  isOpen: true,
+  deadlineMs: 10_000,
+  patienceMs: 300,
+} as const
 
 export class Masters {
   readonly #options: MastersOptions
@@ -104,7 +115,35 @@ export class Masters {
   }
 
   /** Rejects with NoMasterError after all retries, ClosedError when `signal` aborts, RpcError for what a retry can't mend. */
-  async call(call: MasterCall): Promise<unknown> {
+  call(call: MasterCall): Promise<unknown> {
+    if (call.isOpen === true) return this.#call(call)
+    return this.authorized(() => this.#call(call), call.signal)
+  }
+
+  /**
+   * Does what needs a token, and once more with another one where that was refused. Rejects with what it rejects with, or
+   * why there is no token.
+   */
+  async authorized<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { credentials, wire } = this.#options
+    try {
+      return await work()
+    } catch (error) {
+      if (!RpcError.is(error, 'UNAUTHENTICATED')) throw error
+      const ask = (method: string, message: unknown): Promise<unknown> =>
+        this.#call({ ...LOG_IN, method, message, signal })
+      await credentials.renew(error, wire.cluster ?? '', ask, wire.refusedAtMs)
+      return work()
+    }
+  }
+
+  /** What proves to the cluster whose requests these are. */
+  async token(): Promise<string | null> {
+    const { credentials, wire } = this.#options
+    return wire.cluster === null ? null : credentials.token(wire.cluster)
+  }
+
+  async #call(call: MasterCall): Promise<unknown> {
     const { clock, retry, random, onWaiting } = this.#options
     const sinceMs = clock.nowMs()
     const tried = new Set<string>()
@@ -288,7 +327,9 @@ export class Masters {
         await wire.call(address, '/rpc/client/status', {}, options)
         this.#named.add(address)
       }
-      const { body, term } = await wire.call(at, `/rpc/${service}/${method}`, message, options)
+      const path = `/rpc/${service}/${method}`
+      const token = call.isOpen === true ? null : await this.token()
+      const { body, term } = await wire.call(at, path, message, { ...options, token })
       this.#requireNewestTerm(address, term)
       return body
     } finally {

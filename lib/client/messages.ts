@@ -68,6 +68,8 @@ export interface QueryRecord {
   sql: string
   /** The session's user; empty for nobody. */
   user: string
+  /** The user whose it is, as he has proven; left out: it is the administrator's. */
+  asUser?: string | undefined
   /** The session's database. */
   database: string
   /** What it gives. */

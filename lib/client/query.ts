@@ -134,11 +134,13 @@ export class QueryCourse {
   }
 
   async #fetch(status: QueryStatus, worker: string): Promise<Finished | null> {
-    const { wire, clock, signal, queryId } = this.#options
+    const { wire, clock, signal, queryId, masters } = this.#options
     const stopWatching = this.#watchProgress(status)
     try {
       const options = { wire, clock, signal, queryId, worker, attempt: status.attempt }
-      return { status, rows: await RowStream.open(options) }
+      const open = async (): Promise<RowStream> =>
+        RowStream.open({ ...options, token: await masters.token() })
+      return { status, rows: await masters.authorized(open, signal) }
     } catch (error) {
       if (signal.aborted || !workerIsGone(error)) throw error
       return await this.#again((error as Error).message)
@@ -228,7 +230,12 @@ function errorOf({ error, state, queryId }: QueryStatus): QueryError {
   return new QueryError(error.kind, error.message, { place: error.place, queryId })
 }
 
-const REFUSALS: ReadonlySet<string> = new Set(['BAD_REQUEST', 'OTHER_CLUSTER'])
+const REFUSALS: ReadonlySet<string> = new Set([
+  'BAD_REQUEST',
+  'OTHER_CLUSTER',
+  'FORBIDDEN',
+  'UNAUTHENTICATED',
+])
 
 /** A request that the master takes for wrong is the caller's mistake or ours, but no reason to ask again. */
 export const asQueryError = (error: unknown, queryId: string): unknown =>

@@ -28,6 +28,8 @@ interface FetchOptions {
   readonly queryId: string
   readonly attempt: number
   readonly signal: AbortSignal
+  /** By which the worker knows whose the result is. */
+  readonly token: string | null
 }
 
 /** Whether the worker or the way to it is gone, rather than the query wrong. */
@@ -55,9 +57,9 @@ export class RowStream {
 
   /** Opens it and waits for the first rows or the end. Rejects with QueryError, or RpcError for what `workerIsGone`. */
   static async open(options: FetchOptions): Promise<RowStream> {
-    const { wire, clock, worker, queryId, attempt, signal } = options
+    const { wire, clock, worker, queryId, attempt, signal, token } = options
     const message = { queryId, attempt }
-    const opening = { deadlineMs: OPENING_MS, signal }
+    const opening = { deadlineMs: OPENING_MS, signal, token }
     const body = await wire.open(worker, '/rpc/results/fetch', message, opening)
     const pulling = { clock, silenceMs: SILENCE_MS, longestLine: LONGEST_LINE }
     const lines = checked(pullLines(body, pulling), queryId)

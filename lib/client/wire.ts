@@ -1,39 +1,28 @@
 /**
- * HTTP as the client library speaks it: Node's own, so that a shell command starts in a fraction of the time that the
+ * HTTP over TLS as the client library speaks it: Node's own, so that a shell command starts in a fraction of the time that the
  * masters' calling side (call/client.ts) needs to load. The messages are the same contract's; their types come from there.
  *
  * Every call has a deadline for the whole of it and nothing is repeated here. Once the cluster is known every call names
  * it, and an answer of another one is refused.
- *
- * The catalog's port is one among the daemons. It is asked over TLS as anybody may ask it (rpc/keys.ts), which loads when
- * that is needed.
  */
-import {
-  Agent,
-  type ClientRequest,
-  request as httpRequest,
-  type IncomingMessage,
-  type RequestOptions,
-} from 'node:http'
-import type { Agent as TlsAgent } from 'node:https'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { Agent, request as httpsRequest } from 'node:https'
 import { WHY_UNREACHABLE } from '../base/failures.ts'
-import { splitHostPort } from '../base/host-port.ts'
+import { type HostPort, splitHostPort } from '../base/host-port.ts'
 import type { Clock } from '../base/time.ts'
 import {
   CLUSTER_HEADER,
-  callingWith,
   clusterAnswering,
   clusterName,
   EPOCH_HEADER,
   errorFrom,
-  handshakeFault,
   jsonOrNull,
   RpcError,
-  SPEAKS_PLAIN,
+  TOKEN_HEADER,
   textOf,
   unanswered,
-  whoKey,
 } from '../rpc/index.ts'
+import type { SecureOptions, Trust } from './trust.ts'
 
 interface CallOptions {
   /** For a call the whole of it; for a stream until its first byte is answered. */
@@ -41,6 +30,8 @@ interface CallOptions {
   readonly signal: AbortSignal
   /** Names this cluster instead of the one that is known. */
   readonly cluster?: string
+  /** Whose request it is, where that has to be proven. */
+  readonly token?: string | null
 }
 
 interface Answer {
@@ -52,7 +43,6 @@ interface Answer {
 }
 
 const MOST_CONNECTIONS = 64
-const OF_CATALOG = '/rpc/catalog/'
 
 /** What means that nobody is there at all, rather than somebody who is slow. */
 const NOBODY = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
@@ -63,27 +53,18 @@ export function reachedNobody(error: unknown): boolean {
   return NOBODY.has(errnoOf(cause))
 }
 
-interface Way {
-  readonly request: (options: RequestOptions) => ClientRequest
-  readonly more: RequestOptions
-}
-
-interface Posted {
-  readonly address: string
-  readonly path: string
-  readonly message: unknown
-  readonly meant: string | null
-}
-
 export class Wire {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: MOST_CONNECTIONS })
   readonly #clock: Clock
-  #tlsAgent: TlsAgent | null = null
+  readonly #trust: Trust
   /** Null while it isn't known. */
   cluster: string | null = null
+  /** The clock of whoever refused a request last, ms since 1970: tokens end by it. */
+  refusedAtMs: number | null = null
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, trust: Trust) {
     this.#clock = clock
+    this.#trust = trust
   }
 
   /** Returns the answer's JSON. Rejects with RpcError: what the other side said, or TIMEOUT, UNAVAILABLE, INTERNAL. */
@@ -95,12 +76,11 @@ export class Wire {
   ): Promise<Answer> {
     return this.#within(address, options, async (opened) => {
       const meant = options.cluster ?? this.cluster
-      const response = await opened(
-        this.#post(await this.#way(path), { address, path, message, meant }),
-      )
+      const { token = null } = options
+      const response = await opened({ address, path, message, meant, token })
       const cluster = clusterOf(address, response, meant)
+      if (response.statusCode !== 200) throw await this.#refusal(response, cluster)
       const body = jsonOrNull(await textOf(response))
-      if (response.statusCode !== 200) throw errorFrom(response.statusCode ?? 0, body, cluster)
       return { body, term: termOf(response), cluster }
     })
   }
@@ -114,12 +94,11 @@ export class Wire {
   ): Promise<IncomingMessage> {
     const response = await this.#within(address, options, async (opened) => {
       const meant = options.cluster ?? this.cluster
-      const response = await opened(
-        this.#post(await this.#way(path), { address, path, message, meant }),
-      )
+      const { token = null } = options
+      const response = await opened({ address, path, message, meant, token })
       const cluster = clusterOf(address, response, meant)
       if (response.statusCode === 200) return response
-      throw errorFrom(response.statusCode ?? 0, jsonOrNull(await textOf(response)), cluster)
+      throw await this.#refusal(response, cluster)
     })
     const breakOff = (): void => {
       response.destroy()
@@ -130,63 +109,74 @@ export class Wire {
     return response
   }
 
+  /** What was answered instead of what was asked for. */
+  async #refusal(response: IncomingMessage, cluster: string | null): Promise<RpcError> {
+    const toldMs = Date.parse(response.headers.date ?? '')
+    this.refusedAtMs = Number.isNaN(toldMs) ? null : toldMs
+    return errorFrom(response.statusCode ?? 0, jsonOrNull(await textOf(response)), cluster)
+  }
+
   /** Lets the kept connections go. What is under way is its callers' to break off. */
   close(): void {
     this.#agent.destroy()
-    this.#tlsAgent?.destroy()
   }
 
-  /** How that path is asked. Whoever makes the request listens to it in the same moment: it may fail in the next. */
-  async #way(path: string): Promise<Way> {
-    if (!path.startsWith(OF_CATALOG)) return { request: httpRequest, more: { agent: this.#agent } }
-    const { Agent, request } = await import('node:https')
-    const options = { keepAlive: true, maxSockets: MOST_CONNECTIONS, maxCachedSessions: 0 }
-    this.#tlsAgent ??= new Agent(options)
-    return { request, more: { ...callingWith(whoKey), agent: this.#tlsAgent } }
-  }
-
-  #post({ request, more }: Way, { address, path, message, meant }: Posted): ClientRequest {
+  async #answer(post: Post, signal: AbortSignal): Promise<IncomingMessage> {
+    const { address, meant } = post
     const split = splitHostPort(address)
     if (split === null) throw new RpcError('BAD_REQUEST', `'${address}' is not host:port`)
-    const call = request({
-      ...split,
+    const port = { ...split, text: address }
+    try {
+      const secure = await this.#trust.optionsFor(port, meant, signal)
+      return await this.#responseTo({ ...split, ...secure }, post, signal)
+    } catch (error) {
+      throw (await this.#trust.whyRefused(error, port, meant, signal).catch(() => null)) ?? error
+    }
+  }
+
+  #responseTo(
+    connection: HostPort & SecureOptions,
+    { path, message, meant, token }: Post,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const call = httpsRequest({
+      ...connection,
       path,
       method: 'POST',
-      ...more,
+      agent: this.#agent,
       headers: {
         'content-type': 'application/json',
         [CLUSTER_HEADER]: clusterName(meant),
+        ...(token !== null && { [TOKEN_HEADER]: `Bearer ${token}` }),
       },
     })
+    const breakOff = (): void => {
+      call.destroy(new Error('broken off'))
+    }
+    signal.addEventListener('abort', breakOff)
+    call.once('close', () => signal.removeEventListener('abort', breakOff))
+    if (signal.aborted) breakOff()
     call.end(JSON.stringify(message))
-    return call
+    return responseOf(call)
   }
 
   async #within<T>(
     address: string,
     { deadlineMs, signal }: CallOptions,
-    work: (opened: (call: ClientRequest) => Promise<IncomingMessage>) => Promise<T>,
+    work: (opened: (post: Post) => Promise<IncomingMessage>) => Promise<T>,
   ): Promise<T> {
-    let call: ClientRequest | null = null
+    const broken = new AbortController()
     let late = false
-    const breakOff = (): void => {
-      call?.destroy(new Error('broken off'))
-    }
+    const breakOff = (): void => broken.abort()
     const cancel = this.#clock.after(deadlineMs, () => {
       late = true
       breakOff()
     })
     signal.addEventListener('abort', breakOff)
+    if (signal.aborted) breakOff()
     try {
-      return await work((made) => {
-        call = made
-        if (signal.aborted) breakOff()
-        return responseOf(made)
-      })
+      return await work((post) => this.#answer(post, broken.signal))
     } catch (cause) {
-      if (handshakeFault(cause) === 'plain') {
-        throw new RpcError('OTHER_CLUSTER', `${address} ${SPEAKS_PLAIN}`, { cause })
-      }
       const text = late ? `did not answer within ${Math.round(deadlineMs)} ms` : null
       throw unanswered(cause, { address, late: text, words: why })
     } finally {
@@ -194,6 +184,15 @@ export class Wire {
       signal.removeEventListener('abort', breakOff)
     }
   }
+}
+
+interface Post {
+  readonly address: string
+  readonly path: string
+  readonly message: unknown
+  /** Null: whichever cluster it is. */
+  readonly meant: string | null
+  readonly token: string | null
 }
 
 const responseOf = (call: ClientRequest): Promise<IncomingMessage> =>

@@ -7,6 +7,7 @@ import type { HostPort } from './address.ts'
 import { HA_KEYS } from './keys/ha.ts'
 import { PLACE_KEYS } from './keys/places.ts'
 import { RESOURCE_KEYS } from './keys/resources.ts'
+import { SECURITY_KEYS } from './keys/security.ts'
 import type { KeySpec } from './keys/spec.ts'
 import { SQL_KEYS } from './keys/sql.ts'
 
@@ -17,6 +18,7 @@ const KEYS = {
   ...HA_KEYS,
   ...SQL_KEYS,
   ...RESOURCE_KEYS,
+  ...SECURITY_KEYS,
 } as const satisfies Readonly<Record<string, KeySpec>>
 
 export type Key = keyof typeof KEYS

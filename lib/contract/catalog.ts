@@ -1,6 +1,6 @@
 /**
- * What anybody may ask of the catalog: the tables that there are, and the files that a query reads, page by page. A page
- * has a limit, because a table may have more files than a message has room for.
+ * What may be asked of the catalog: by clients the tables that there are, by the cluster's own daemons the files that a query
+ * reads, page by page. A page has a limit, because a table may have more files than a message has room for.
  */
 import { z } from 'zod'
 import { activeStatus, call, nothing, type ServiceContract } from './method.ts'
@@ -75,16 +75,20 @@ const filePage = z.object({
   next: z.string().nullable(),
 })
 
+/** `owner` may name what is in these directories, and nothing else. */
+export const confinement = z.object({ owner: name, within: z.array(z.string()) })
+export type Confinement = z.output<typeof confinement>
+
 /** Reads only, answered by the active from memory. */
 export const catalog = {
   ...activeStatus,
   databases: call(
-    { access: 'open', activeOnly: true },
+    { access: 'user', activeOnly: true },
     nothing,
     z.object({ databases: z.array(z.string()) }),
   ),
   tables: call(
-    { access: 'open', activeOnly: true },
+    { access: 'user', activeOnly: true },
     z.object({
       database: name,
       /** Only these, as far as they exist. */
@@ -111,11 +115,13 @@ export const catalog = {
   ),
   /**
    * All at one moment, in the order asked; null for one that does not exist. Their files come page by page, as they were at
-   * that moment.
+   * that moment. Only for who shows the cluster's secret, since it is believed on whose behalf it asks.
    */
   resolve: call(
-    { access: 'open', activeOnly: true },
+    { access: 'cluster', activeOnly: true },
     z.object({
+      /** Whose query it is; left out: the administrator's. */
+      asUser: name.optional(),
       tables: z
         .array(
           z.object({
@@ -129,10 +135,20 @@ export const catalog = {
         )
         .max(1000),
     }),
-    filePage.extend({ tables: z.array(table.omit({ files: true }).nullable()) }),
+    filePage.extend({
+      tables: z.array(table.omit({ files: true }).nullable()),
+      /** Those that he sees and may not read, and why; they are null among the tables. */
+      refused: z.array(z.object({ of: z.number().int(), why: z.string() })).optional(),
+      /** External tables of users: where their files have to be, wherever links lead. */
+      confined: z.array(confinement.extend({ of: z.number().int() })).optional(),
+    }),
   ),
   /** UNAVAILABLE for a page that this master doesn't have any more, or never had: resolve again. */
-  moreFiles: call({ access: 'open', activeOnly: true }, z.object({ next: z.string() }), filePage),
+  moreFiles: call(
+    { access: 'cluster', activeOnly: true },
+    z.object({ next: z.string() }),
+    filePage,
+  ),
   /** Does the active see a file where an external table is? Asked by a worker that sees none; false for no such table. */
   seesFiles: call(
     { access: 'cluster', activeOnly: true },

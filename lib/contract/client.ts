@@ -27,6 +27,9 @@ const workerRow = z.object({
 })
 export type WorkerRow = z.output<typeof workerRow>
 
+const scramMessage = z.string().max(1000)
+const logInState = z.string().max(8192)
+
 export const client = {
   ...activeStatus,
   /**
@@ -38,9 +41,24 @@ export const client = {
     nothing,
     z.object({ masters: z.array(address) }),
   ),
+  /**
+   * The two messages of SCRAM-SHA-256 (RFC 5802): whoever knows a user's password gets a token, which is good at every
+   * master and worker of the cluster. UNAUTHENTICATED for a wrong one; the words are the same where there is no such user.
+   */
+  beginLogIn: call(
+    { access: 'open', activeOnly: true },
+    z.object({ message: scramMessage }),
+    z.object({ message: scramMessage, state: logInState }),
+  ),
+  /** `state`: as `beginLogIn` gave it. The token ends at `endMs`, by this master's clock. */
+  endLogIn: call(
+    { access: 'open', activeOnly: true },
+    z.object({ message: scramMessage, state: logInState }),
+    z.object({ message: scramMessage, token: z.string(), endMs: z.number() }),
+  ),
   /** Begins it, or tells how it stands: the same id and attempt begin nothing twice, on any master. */
   submit: call(
-    { access: 'open', activeOnly: true },
+    { access: 'user', activeOnly: true },
     z.object({ queryId, attempt, session, sql }),
     queryStatus,
   ),
@@ -49,7 +67,7 @@ export const client = {
    * steps down. Null: this master has never heard of it; submit it again under the same id.
    */
   wait: call(
-    { access: 'open', activeOnly: true },
+    { access: 'user', activeOnly: true },
     z.object({
       queryId,
       state: queryState,
@@ -59,19 +77,19 @@ export const client = {
     }),
     queryStatus.nullable(),
   ),
-  kill: call({ access: 'open', activeOnly: true }, z.object({ queryId }), queryStatus.nullable()),
+  kill: call({ access: 'user', activeOnly: true }, z.object({ queryId }), queryStatus.nullable()),
   /**
    * They come newest first: running ones of this term and the history of all terms. NOT_ACTIVE from a backup that may
    * not read the query log (HDFS's NFS gateway).
    */
   queries: call(
-    { access: 'open', activeOnly: false },
+    { access: 'user', activeOnly: false },
     z.object({ limit: z.number().int().min(1).max(10_000) }),
     z.object({ queries: z.array(queryRecord) }),
   ),
   /** As status pages show them. */
   workers: call(
-    { access: 'open', activeOnly: true },
+    { access: 'user', activeOnly: true },
     nothing,
     z.object({ workers: z.array(workerRow) }),
   ),

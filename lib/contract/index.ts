@@ -17,6 +17,7 @@ export type {
   CatalogTable,
   Comparison,
   Condition,
+  Confinement,
   FilePage,
   ResolveRequest,
 } from './catalog.ts'
@@ -69,9 +70,12 @@ export type { ResultLine, WorkerInfo } from './worker.ts'
 /** Under the names that paths carry. */
 export const services = { umbilical, client, tracker, catalog, worker, results } as const
 
-/** Among the daemons alone: over TLS, keyed by the cluster's secret (rpc/keys.ts). The others are for clients, in plain. */
-const KEYED: readonly ServiceName[] = ['umbilical', 'tracker', 'catalog', 'worker']
-export const isKeyed = (service: ServiceName): boolean => KEYED.includes(service)
+/**
+ * All ports speak TLS, keyed by the cluster's secret (rpc/keys.ts). A port that people's programs ask as well shows them the
+ * cluster's certificate.
+ */
+const CERTIFIED: readonly ServiceName[] = ['client', 'catalog', 'results']
+export const showsCertificate = (service: ServiceName): boolean => CERTIFIED.includes(service)
 
 export type ServiceName = keyof typeof services
 export type Services = typeof services

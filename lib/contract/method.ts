@@ -5,10 +5,10 @@
 import { z } from 'zod'
 
 /**
- * Each request names the cluster it is meant for (cluster-id.ts). `cluster`: the caller has proven the cluster's secret with its connection and shows its term as well. `open`: anybody; it never changes the cluster's own state. `who`: also anybody who names no cluster,
+ * Each request names the cluster it is meant for (cluster-id.ts). `cluster`: the caller has proven the cluster's secret with its connection and shows its term as well. `user`: the caller shows a token, unless `tajo.security.authentication` is `none`. `open`: anybody; it never changes the cluster's own state. `who`: also anybody who names no cluster,
  * because he doesn't know which one this is: the answer tells.
  */
-type Access = 'cluster' | 'open' | 'who'
+type Access = 'cluster' | 'user' | 'open' | 'who'
 
 export interface CallMethod<Q extends z.ZodType = z.ZodType, A extends z.ZodType = z.ZodType> {
   readonly kind: 'call'

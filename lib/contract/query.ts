@@ -7,7 +7,7 @@ import { QUERY_ERROR_KINDS } from '../rpc/index.ts'
 import { address, epoch } from './method.ts'
 import { QUERY_KINDS, QUERY_STATE_NAMES } from './query-states.ts'
 
-/** Made by the client, a UUID: whoever knows it may see the query, kill it and read its result. */
+/** Made by the client, a UUID. It is no key: whose the query is tells `asUser`. */
 export const queryId = z.uuid()
 /** Counts from 1; a client that lost the worker before it had a row asks for the next. */
 export const attempt = z.number().int().min(1).max(100)
@@ -70,6 +70,8 @@ export const queryRecord = z.object({
   attempt,
   sql: z.string(),
   user: z.string(),
+  /** Whose it is: he and the administrator see it, end it and read its result. Left out: the administrator's. */
+  asUser: name.optional(),
   database: z.string(),
   kind: z.enum(QUERY_KINDS),
   state: queryState,

@@ -3,7 +3,7 @@
  * A task says everything, so that another master can carry it on.
  */
 import { z } from 'zod'
-import { column, dataFile, packedFiles, table, tableId } from './catalog.ts'
+import { column, confinement, dataFile, packedFiles, table, tableId } from './catalog.ts'
 import { attempt, name, place, queryError, queryId, session, sql } from './query.ts'
 
 /** What a change's names meant when it was submitted, and the id that the next table was to have. */
@@ -22,6 +22,8 @@ const writeTarget = z.object({
   mode: z.enum(['append', 'overwrite', 'overwrite-partitions']),
   /** Absolute; made by the worker. */
   directory: z.string(),
+  /** Where that has to be, wherever links lead; left out: anywhere that queries may reach. */
+  confined: confinement.optional(),
   /** What the files' paths in the manifest are relative to: the table's location. */
   base: z.string(),
   format: z.enum(['TEXT', 'JSON', 'PARQUET']),
@@ -55,6 +57,8 @@ const tableDraft = z.object({
   format: table.shape.format,
   options: table.shape.options,
   location: z.string().min(1),
+  /** Left out: it is the administrator's. */
+  owner: name.optional(),
 })
 
 /** Everything a master must know to carry a query on that another one began. */
@@ -70,6 +74,8 @@ export const task = z.object({
   write: writeTarget.nullable(),
   /** Of `compact`; `write` says where. */
   compaction: compaction.optional(),
+  /** On whose behalf tables are read, and who gets the result; left out: the administrator's. */
+  asUser: name.optional(),
   /** Of a change. */
   names: boundNames.optional(),
   /** CREATE TABLE AS: the table to make of it. */

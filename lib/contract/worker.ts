@@ -57,12 +57,12 @@ export const worker = {
   ),
 } as const satisfies ServiceContract
 
-/** On a worker's client port: a result, straight to whoever knows the query's id. */
+/** On a worker's client port: a result, straight to whose the query is. */
 export const results = {
-  /** Once: columns, then batches of rows, then the end or the error. A stream that ends without either is cut. */
+  /** Another user's is answered as one that is not here. Once: columns, then batches of rows, then the end or the error. A stream that ends without either is cut. */
   fetch: {
     kind: 'stream',
-    access: 'open',
+    access: 'user',
     request: z.object({ queryId, attempt }),
     line: z.union([
       z.object({ columns: z.array(columnInfo) }),

@@ -83,6 +83,8 @@ export class Master {
       random: Math.random,
     })
     this.#guard = new Guard({
+      authentication: options.authentication,
+      wallMs: options.wallMs,
       term: () => this.#term,
       onNewerTerm: (term) => this.#hints.hear(term),
       onRefused: (what, from, error) => this.#logRefused(what, from, error),
@@ -237,17 +239,14 @@ export class Master {
     this.#servers = listeners.map(({ app }) => app)
   }
 
-  #joinedAs(
-    { member, clusterId, secret }: { member: Member } & Membership,
-    callers: Callers,
-  ): void {
+  #joinedAs({ member, ...membership }: { member: Member } & Membership, callers: Callers): void {
     const { address } = this.#options
     this.#member = member
-    this.#secret = secret
-    this.#guard.join({ clusterId, secret })
+    this.#secret = membership.secret
+    this.#guard.join(membership)
     // Known before anybody is called.
     this.#term = member.view().epoch
-    this.#others.join(member, clusterId, callers)
+    this.#others.join(member, membership.clusterId, callers)
     member.onRenewal(({ tookMs, marginMs }) => {
       this.#metrics.renewal(tookMs)
       this.#record.note(address, { renewalMs: tookMs, marginMs })

@@ -4,7 +4,7 @@ import type { Audit } from '../base/audit.ts'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
 import type { Addresses, Member, Service, Timing } from '../ha/index.ts'
-import type { Bind, Membership } from '../serve/index.ts'
+import type { Authentication, Bind, Membership } from '../serve/index.ts'
 import type { ConfigDocument, WebRules } from '../web/view.ts'
 import type { NetworkOptions } from './network/network.ts'
 import type { QueryOptions } from './queries/options.ts'
@@ -32,6 +32,8 @@ export interface MasterOptions {
   readonly silenceMs: number
   /** So long may the orderly end take; after it everything is dropped, and the keeper says the last word. */
   readonly stopMs: number
+  /** What clients have to prove. */
+  readonly authentication: Authentication
   /** Null: it takes part in the election and serves no queries. */
   readonly queries: QueryOptions | null
   /** Null when high availability is off. */

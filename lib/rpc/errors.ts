@@ -24,7 +24,13 @@ export const RPC_ERRORS = {
   FORBIDDEN: {
     status: 403,
     passes: false,
-    means: "The secret is missing or is another cluster's.",
+    means: "The secret is missing or is another cluster's, or what is asked for is another user's.",
+  },
+  UNAUTHENTICATED: {
+    status: 401,
+    passes: false,
+    means:
+      "Nobody has logged in, or the token has ended, or the password is wrong. Whoever reads the cluster's secret needs none; others have a user (`tajo user add`).",
   },
   STALE_EPOCH: {
     status: 409,

@@ -2,6 +2,7 @@
  * What both sides of a call have in common, whoever makes it: errors, headers, whose cluster it is, keys, the lines of a stream.
  * It loads nothing that takes long: the client library and shell commands begin with it.
  */
+export { fingerprintOf, nameOfCluster, type ShownAuthority, shownAuthority } from './authority.ts'
 export {
   hostNameOf,
   hostOfOrigin,
@@ -42,6 +43,7 @@ export {
   CLUSTER_HEADER,
   EPOCH_HEADER,
   jsonOrNull,
+  TOKEN_HEADER,
   textOf,
 } from './message.ts'
 export { LineWriter, pullLines, readLines } from './stream.ts'

@@ -10,6 +10,8 @@ import { RpcError } from './errors.ts'
 export const CLUSTER_HEADER = 'x-tajo-cluster'
 /** The newest term that the sender knows. */
 export const EPOCH_HEADER = 'x-tajo-epoch'
+/** On requests of clients: `Bearer ` and the token that tells whose they are. */
+export const TOKEN_HEADER = 'authorization'
 /** On a stream's request: so many milliseconds, at most, the reader wants to wait for a sign of life. */
 export const BEAT_HEADER = 'x-tajo-beat-ms'
 

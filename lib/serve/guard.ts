@@ -1,6 +1,8 @@
 /**
- * Who may speak in the cluster's name: whoever means this cluster, has proven its secret and knows no older term than we
- * do. The cluster comes first: secrets and terms of two clusters are never compared.
+ * Who may speak here: daemons in the cluster's name, and clients in their own.
+ *
+ * In the cluster's name speaks whoever means this cluster, has proven its secret and knows no older term than we do.
+ * The cluster comes first: secrets and terms of two clusters are never compared.
  *
  * The secret is proven when a connection is made (keyed-port.ts), by the key that is derived from it. A connection counts
  * as long as its key does: when this process has another secret, those of the former one are refused.
@@ -9,10 +11,13 @@
  * means in the directory. A newer term than ours, of a caller that has proven the secret, is a hint to look there, and
  * refuses nobody: one message with a large number would part this process from all others for good.
  *
+ * A client shows a token, which the cluster's secret has sealed: an administrator's, or a user's.
+ *
  * What the server asks of whoever knows whether this process may act as the active master. `master/active-gate.ts` is
  * the real one.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import { type Caller, readToken, Seals } from '../access/index.ts'
 import {
   clusterKey,
   clusterOfIdentity,
@@ -20,6 +25,7 @@ import {
   type Key,
   RpcError,
   requireForUs,
+  TOKEN_HEADER,
   whoKey,
 } from '../rpc/index.ts'
 
@@ -39,7 +45,13 @@ export interface Gate {
   enter(): Pass
 }
 
+/** `tajo.security.authentication`. `none`: whoever reaches a port may do what a client may. */
+export type Authentication = 'password' | 'none'
+
 interface GuardOptions {
+  readonly authentication: Authentication
+  /** By which tokens end. */
+  readonly wallMs: () => number
   /** The newest term that this process knows from the directory. */
   readonly term: () => number
   /** A caller with the proven secret says a newer term. Rejects with RpcError where its message may not be taken for that. */
@@ -48,13 +60,28 @@ interface GuardOptions {
 }
 
 /** What a message was refused for. */
-export type Refused = 'cluster' | 'secret' | 'epoch'
+export type Refused = 'cluster' | 'secret' | 'epoch' | 'token'
 
 /** What a process has to know of its cluster before it lets anybody in. */
 export interface Membership {
   readonly clusterId: string
   readonly secret: string
+  /** What is shown to people's programs. Left out: such ports take nobody but those with the key. */
+  readonly certificate?: Certificate
 }
+
+/** PEM. */
+export interface Certificate {
+  readonly key: string
+  /** With those by which it is signed behind it. */
+  readonly chain: string
+}
+
+const TOKEN_FAULTS = {
+  missing: 'log in first: this cluster asks for a password (tajo.security.authentication)',
+  strange: "the token is none of this cluster's: log in again",
+  ended: 'the token has ended: log in again',
+} as const
 
 /** Terms have ten digits in file names. */
 const LARGEST_TERM = 9_999_999_999
@@ -62,10 +89,19 @@ const LARGEST_TERM = 9_999_999_999
 interface Joined extends Membership {
   /** Of its connections. */
   readonly key: Key
+  /** Of its tokens. */
+  readonly seals: Seals
 }
 
 export class Guard {
-  readonly refused: Record<Refused, number> = { cluster: 0, secret: 0, epoch: 0 }
+  /** Null until the cluster is joined, or where it has none. */
+  certificate: Certificate | null = null
+  readonly refused: Record<Refused, number> = {
+    cluster: 0,
+    secret: 0,
+    epoch: 0,
+    token: 0,
+  }
   readonly #options: GuardOptions
   #joined: Joined | null = null
 
@@ -74,9 +110,12 @@ export class Guard {
   }
 
   /** Until it is called nobody gets in: UNAVAILABLE. */
-  join({ clusterId, secret }: Membership): void {
+  join({ clusterId, secret, certificate }: Membership): void {
+    this.certificate = certificate ?? null
     const same = this.#joined?.clusterId === clusterId && this.#joined.secret === secret
-    if (!same) this.#joined = { clusterId, secret, key: clusterKey(clusterId, secret) }
+    if (same) return
+    const key = clusterKey(clusterId, secret)
+    this.#joined = { clusterId, secret, key, seals: new Seals(secret) }
   }
 
   /** Null until the cluster is joined. */
@@ -135,6 +174,20 @@ export class Guard {
     this.requireNewest(headers, from)
     const term = readTerm(headers[EPOCH_HEADER])
     if (term > this.term()) await this.#options.onNewerTerm(term)
+  }
+
+  /**
+   * Tells whose request it is, or throws UNAUTHENTICATED, or as `requireOurs` does. Null: nobody has to prove anything here.
+   */
+  requireUser(headers: IncomingHttpHeaders, from: string): Caller | null {
+    this.requireOurs(headers, from)
+    const { authentication, wallMs } = this.#options
+    if (authentication === 'none') return null
+    const shown = /^Bearer ([\w.-]+)$/.exec(headers[TOKEN_HEADER] ?? '')?.[1]
+    const token =
+      shown === undefined ? 'missing' : readToken(this.#requireJoined().seals, shown, wallMs())
+    if (typeof token === 'object') return token
+    throw this.#refuse('token', from, new RpcError('UNAUTHENTICATED', TOKEN_FAULTS[token]))
   }
 
   /**

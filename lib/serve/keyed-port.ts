@@ -9,6 +9,9 @@
  * those that show no secret, there are so many at most: then the oldest has to go. Those that have proven the cluster's
  * key are ours, and make room for nobody.
  *
+ * Ports that people's programs ask as well show the cluster's certificate to whoever has no key. Such a
+ * connection proves nothing of its caller, who proves himself by what he sends.
+ *
  * What a connection is, is settled when its handshake is done and never changes: the identity that a caller names while
  * it is under way is a claim.
  */
@@ -28,7 +31,7 @@ import {
   RpcError,
   whoKey,
 } from '../rpc/index.ts'
-import type { Guard } from './guard.ts'
+import type { Certificate, Guard } from './guard.ts'
 
 /** For the first byte and the handshake together; between two of our processes both take milliseconds. */
 const HANDSHAKE_MS = 10_000
@@ -42,8 +45,33 @@ const TLS_HANDSHAKE = 0x16
 /** What was said last has to go out; then the connection is cut, whether it was read or not. */
 const PARTING_MS = 250
 
-const WORDS =
+/** Of people's programs, of one port: those that come then are turned away. */
+const MOST_GUESTS = 4096
+
+const KEYED_WORDS =
   "this port speaks TLS, keyed by the cluster's secret, and no plain HTTP: an earlier version asks here, or something that is no part of a cluster"
+
+const CERTIFIED_WORDS =
+  'this port speaks TLS, and no plain HTTP: an earlier version asks here, or a program that has to be told https'
+
+/** Those with the key, and for all others what shows a certificate by an elliptic curve. */
+const CERTIFIED_TLS = {
+  ...KEYED_TLS,
+  maxVersion: 'TLSv1.3',
+  ciphers: [
+    KEYED_TLS.ciphers,
+    'TLS_AES_128_GCM_SHA256',
+    'TLS_CHACHA20_POLY1305_SHA256',
+    'TLS_AES_256_GCM_SHA384',
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-CHACHA20-POLY1305',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    // A site's own certificate may be of RSA.
+    'ECDHE-RSA-AES128-GCM-SHA256',
+    'ECDHE-RSA-CHACHA20-POLY1305',
+    'ECDHE-RSA-AES256-GCM-SHA384',
+  ].join(':'),
+} as const
 
 const proven = new WeakMap<object, Key>()
 
@@ -82,15 +110,25 @@ class Bounded {
 const endOf = ({ remoteAddress, remotePort }: Socket): string | null =>
   remoteAddress === undefined ? null : `${remoteAddress} ${remotePort}`
 
+/** How a port is keyed. */
+export interface Keyed {
+  readonly guard: Guard
+  /** It shows the cluster's certificate to those who have no key. */
+  readonly isCertified: boolean
+}
+
 /** Puts the key in front of `app`, before it listens, and before whatever cuts its connections when it closes. */
-export function keyPort(app: FastifyInstance, guard: Guard): void {
-  const port = new KeyedPort(app.server, guard)
+export function keyPort(app: FastifyInstance, { guard, isCertified }: Keyed): void {
+  const port = new KeyedPort(app.server, guard, isCertified)
   app.server.maxConnections = MOST_CONNECTIONS
   app.addHook('preClose', () => port.close())
 }
 
 class KeyedPort {
   readonly #guard: Guard
+  readonly #isCertified: boolean
+  #guests = 0
+  #shown: Certificate | null = null
   readonly #unproven = new Bounded(MOST_UNPROVEN)
   readonly #strangers = new Bounded(MOST_STRANGERS)
   readonly #claims = new WeakMap<TLSSocket, { readonly key: Key; readonly from: string }>()
@@ -100,14 +138,15 @@ class KeyedPort {
   /** What the HTTP server does with a connection. */
   readonly #serve: (socket: Socket) => void
 
-  constructor(server: HttpServer, guard: Guard) {
+  constructor(server: HttpServer, guard: Guard, isCertified: boolean) {
     const listeners = server.listeners('connection')
     this.#guard = guard
+    this.#isCertified = isCertified
     this.#serve = (socket) => {
       for (const listener of listeners) listener.call(server, socket)
     }
     this.#handshakes = createServer({
-      ...KEYED_TLS,
+      ...(isCertified ? CERTIFIED_TLS : KEYED_TLS),
       handshakeTimeout: HANDSHAKE_MS,
       pskCallback: (socket, identity) => this.#claimed(socket as TLSSocket, identity),
     })
@@ -148,15 +187,25 @@ class KeyedPort {
       socket.pause()
       if (first[0] === TLS_HANDSHAKE) {
         socket.unshift(first)
+        this.#show()
         this.#handshakes.emit('connection', socket)
       } else if (isLetter(first[0])) this.#part(socket)
       else socket.destroy()
     })
   }
 
+  /** It is known once the cluster is joined, and may be another one later. */
+  #show(): void {
+    const { certificate } = this.#guard
+    if (!this.#isCertified || certificate === null || certificate === this.#shown) return
+    this.#shown = certificate
+    const { key, chain } = certificate
+    this.#handshakes.setSecureContext({ ...CERTIFIED_TLS, key, cert: chain })
+  }
+
   /** A plain request: told what this port wants, in the shape that earlier versions read. */
   #part(socket: Socket): void {
-    const error = new RpcError('BAD_REQUEST', WORDS)
+    const error = new RpcError('BAD_REQUEST', this.#isCertified ? CERTIFIED_WORDS : KEYED_WORDS)
     const body = `${JSON.stringify({ ...bodyOf(error), epoch: this.#guard.term() })}\n`
     const head = [
       'HTTP/1.1 400 Bad Request',
@@ -186,15 +235,38 @@ class KeyedPort {
   #done(socket: TLSSocket): void {
     const claim = this.#claims.get(socket)
     const end = endOf(socket)
-    if (claim === undefined || end === null) {
+    if (end === null) {
       socket.destroy()
       return
     }
     this.#unproven.leave(end)
-    proven.set(socket, claim.key)
     this.#made.add(socket)
     socket.once('close', () => this.#made.delete(socket))
+    if (claim === undefined) {
+      this.#admitGuest(socket)
+      return
+    }
+    // In TLS 1.3 a server asks for the key of whom a caller names, and may show its certificate all the same: nobody has
+    // proven anything then.
+    if (!socket.getCipher().name.includes('PSK')) {
+      socket.destroy()
+      return
+    }
+    proven.set(socket, claim.key)
     if (claim.key === whoKey) this.#strangers.add(end, socket)
+    this.#serve(socket)
+  }
+
+  /** Whoever is there already is not driven out by others. */
+  #admitGuest(socket: TLSSocket): void {
+    if (!this.#isCertified || this.#guests >= MOST_GUESTS) {
+      socket.destroy()
+      return
+    }
+    this.#guests += 1
+    socket.once('close', () => {
+      this.#guests -= 1
+    })
     this.#serve(socket)
   }
 

@@ -13,6 +13,7 @@
  * long as it is, and nobody else is answered meanwhile.
  */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Caller } from '../access/index.ts'
 import { messageOf } from '../base/failures.ts'
 import type { Log } from '../base/log.ts'
 import { inSlices, type Turns } from '../base/slices.ts'
@@ -21,7 +22,6 @@ import {
   type AnswerOf,
   type CallMethod,
   faultOf,
-  isKeyed,
   type LineOf,
   type MethodName,
   type RequestOf,
@@ -29,6 +29,7 @@ import {
   type Services,
   type StreamMethod,
   services,
+  showsCertificate,
 } from '../contract/index.ts'
 import {
   BEAT_HEADER,
@@ -45,7 +46,7 @@ import {
   requireOneHost,
 } from '../rpc/index.ts'
 import type { Gate, Guard, Pass } from './guard.ts'
-import { keyPort, provenBy } from './keyed-port.ts'
+import { type Keyed, keyPort, provenBy } from './keyed-port.ts'
 
 /** Shorter ones are written in one piece. */
 const LONG = 500
@@ -105,6 +106,8 @@ interface CallContext {
   readonly from: string
   /** Set where only the active master answers. */
   readonly pass: Pass | null
+  /** Who has proven to be it; null where nobody has to, and for methods that ask no user. */
+  readonly caller: Caller | null
 }
 
 type Handler<M> = M extends { kind: 'stream' }
@@ -168,8 +171,8 @@ export function limitedServer(options: {
   readonly term: () => number
   /** Named in every answer; null until it is joined. */
   readonly clusterId: () => string | null
-  /** It speaks TLS by the key of this guard's cluster; left out, it is plain. */
-  readonly keyed?: Guard
+  /** It speaks TLS; left out, it is plain. */
+  readonly keyed?: Keyed
   /** Of every refusal; no hook runs for a request that the router can't even read. */
   readonly headers?: Readonly<Record<string, string>>
 }): FastifyInstance {
@@ -228,7 +231,7 @@ export function limitedServer(options: {
   return app
 }
 
-/** A server that answers `POST /rpc/NAME/...` as the contract says, over TLS where that is said; not listening yet. */
+/** A server that answers `POST /rpc/NAME/...` as the contract says, over TLS; not listening yet. */
 export function rpcServer<N extends ServiceName>(
   name: N,
   handlers: Handlers<N>,
@@ -239,18 +242,19 @@ export function rpcServer<N extends ServiceName>(
     log,
     term: () => guard.term(),
     clusterId: () => guard.clusterId,
-    ...(isKeyed(name) ? { keyed: guard } : {}),
+    keyed: { guard, isCertified: showsCertificate(name) },
   })
   for (const [methodName, method] of Object.entries(services[name])) {
     const handler = handlers[methodName as MethodName<N>] as unknown
     const url = `/rpc/${name}/${methodName}`
     const onRequest = async (request: FastifyRequest): Promise<void> => {
       requireNoPage(request)
-      if (method.access === 'cluster') {
-        await guard.admit(request.headers, request.ip, provenBy(request.raw.socket))
+      const { headers, ip } = request
+      if (method.access === 'cluster') await guard.admit(headers, ip, provenBy(request.raw.socket))
+      else if (method.access === 'user') callers.set(request, guard.requireUser(headers, ip))
+      else if (method.access === 'open' || clusterNamed(headers) != null) {
+        guard.requireOurs(headers, ip)
       }
-      const asksWho = method.access === 'who' && clusterNamed(request.headers) == null
-      if (method.access !== 'cluster' && !asksWho) guard.requireOurs(request.headers, request.ip)
     }
     app.route({
       method: 'POST',
@@ -268,6 +272,10 @@ export function rpcServer<N extends ServiceName>(
   return app
 }
 
+/** From the headers, which are looked at before the body is read, to the handler. */
+const callers = new WeakMap<FastifyRequest, Caller | null>()
+const callerOf = (request: FastifyRequest): Caller | null => callers.get(request) ?? null
+
 type CallHandler = (request: unknown, context: CallContext) => unknown
 type StreamHandler = (request: unknown, writer: LineWriter<unknown>, context: CallContext) => void
 type Route = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
@@ -278,7 +286,9 @@ function callHandler(method: CallMethod, handler: CallHandler, options: ServerOp
     if (method.access === 'cluster') options.guard.requireNewest(request.headers, request.ip)
     const pass = method.activeOnly ? options.gate.enter() : null
     if (pass !== null) leaveWhenSent(reply, pass)
-    const answer = await jsonInSlices(await handler(message, { from: request.ip, pass }))
+    const answer = await jsonInSlices(
+      await handler(message, { from: request.ip, pass, caller: callerOf(request) }),
+    )
     reply.header('content-type', 'application/json; charset=utf-8')
     reply.header(EPOCH_HEADER, options.guard.term())
     // From here to the socket nothing waits: what is confirmed now is sent now.
@@ -330,7 +340,7 @@ function streamHandler(
     const { clock, beatMs } = options
     const wanted = { clock, beatMs: beatFor(request.headers[BEAT_HEADER], beatMs) }
     const writer = new LineWriter<unknown>(reply.raw, wanted)
-    handler(message, writer, { from: request.ip, pass: null })
+    handler(message, writer, { from: request.ip, pass: null, caller: callerOf(request) })
     return reply
   }
 }
@@ -370,5 +380,6 @@ function sendError(
   { term, status }: { term: number; status: number },
 ): void {
   const body = { ...bodyOf(error), epoch: error.epoch ?? term }
+  if (status === 401) reply.header('www-authenticate', 'Bearer')
   void reply.code(status).header(EPOCH_HEADER, term).send(body)
 }

@@ -12,6 +12,7 @@ import {
 import { endOf } from './lexer.ts'
 import type { StatementParser } from './parser.ts'
 import { placeAt } from './place.ts'
+import { isSecretAt } from './secrets.ts'
 import { SqlError } from './statement.ts'
 import * as T from './tokens.ts'
 
@@ -23,6 +24,7 @@ const LABELS: Readonly<Record<string, string>> = {
   databaseName: 'the name of a database',
   tableName: 'the name of a table',
   columnName: 'the name of a column',
+  userName: 'the name of a user',
   variableName: 'the name of a variable',
   formatName: 'TEXT, CSV, JSON or PARQUET',
   constant: 'a value',
@@ -159,8 +161,9 @@ export function complain(
     return new SqlError(message, placeAt(text, last === undefined ? text.length : endOf(last)))
   }
   const place = placeAt(text, token.startOffset)
-  const what = `"${shown(token.image)}"`
+  const isSecret = isSecretAt(tokens, at)
+  const what = isSecret ? 'something else' : `"${shown(token.image)}"`
   if (labels.length === 0) return new SqlError(`${what} does not belong here`, place)
-  const hint = hintFor(token, labels, possible)
+  const hint = isSecret ? '' : hintFor(token, labels, possible)
   return new SqlError(`expected ${listOf(labels)}, found ${what}${hint}`, place)
 }

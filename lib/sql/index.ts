@@ -5,10 +5,12 @@ export { parseStatement } from './parse.ts'
 export { prepareParser } from './parser.ts'
 export { placeAt, placeWithin, withPlace } from './place.ts'
 export { type EngineText, engineText, firstParameter } from './query-text.ts'
+export { withoutPasswords } from './secrets.ts'
 export { splitStatements } from './split.ts'
 export type { Location, Named } from './statement.ts'
 export {
   type AlterAction,
+  type Granted,
   type InsertTarget,
   type PartitionValue,
   type Place,

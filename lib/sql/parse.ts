@@ -22,7 +22,7 @@ const ATOMIC =
 const SETTINGS = 'variables of the session are set with SET'
 const NO_PLUGINS = 'nothing can be loaded into the engine'
 const DIRECT = 'send the statement itself'
-const FIXED = 'users and rights are not kept here'
+const ROLES = 'there are no roles: GRANT … TO user'
 
 /** By the first word, upper case. */
 const REFUSED_WORDS: ReadonlyMap<string, string> = new Map([
@@ -59,8 +59,6 @@ const REFUSED_WORDS: ReadonlyMap<string, string> = new Map([
   ['EXECUTE', DIRECT],
   ['DEALLOCATE', DIRECT],
   ['USE', 'write SET CATALOG database, in tsql \\c database'],
-  ['GRANT', FIXED],
-  ['REVOKE', FIXED],
   ['COMMENT', 'comments on tables are not kept'],
   ['QUIT', 'in tsql: \\q'],
   ['EXIT', 'in tsql: \\q'],
@@ -83,8 +81,7 @@ const SECOND: ReadonlyMap<string, string> = new Map([
   ['TEMPORARY', ONLY_NAMED],
   ['OR', 'there is no OR REPLACE: DROP TABLE IF EXISTS first, or INSERT OVERWRITE INTO'],
   ['SECRET', 'there are no secrets'],
-  ['USER', FIXED],
-  ['ROLE', FIXED],
+  ['ROLE', ROLES],
   ['TABLESPACE', 'there are no tablespaces: LOCATION says where an external table is'],
 ])
 const SECOND_AFTER = new Set(['CREATE', 'DROP', 'ALTER'])
@@ -110,6 +107,8 @@ const RULES: Readonly<Record<string, RuleName>> = {
   OPTIMIZE: 'optimizeStatement',
   ALTER: 'alterStatement',
   EXPLAIN: 'explainStatement',
+  GRANT: 'grantStatement',
+  REVOKE: 'revokeStatement',
   SET: 'setStatement',
   UNSET: 'unsetStatement',
   RESET: 'unsetStatement',

@@ -7,6 +7,13 @@ import * as T from './tokens.ts'
 export class StatementParser extends TableRules {
   readonly alterStatement = this.RULE('alterStatement', (): Statement => {
     this.CONSUME(T.Alter)
+    return this.OR<Statement>([
+      { ALT: () => this.SUBRULE(this.alterUser) },
+      { ALT: () => this.SUBRULE(this.alterTable) },
+    ])
+  })
+
+  readonly alterTable = this.RULE('alterTable', (): Statement => {
     this.CONSUME(T.Table)
     const table = this.SUBRULE(this.tableName)
     const action = this.OR<AlterAction>([
@@ -253,6 +260,19 @@ export class StatementParser extends TableRules {
         },
         {
           ALT: () => {
+            this.CONSUME(T.Users)
+            return { is: 'show', what: 'users', named: null }
+          },
+        },
+        {
+          ALT: () => {
+            this.CONSUME(T.Grants)
+            const named = this.OPTION1(() => this.SUBRULE(this.forUser)) ?? null
+            return { is: 'show', what: 'grants', named }
+          },
+        },
+        {
+          ALT: () => {
             this.OR1([
               { ALT: () => this.CONSUME(T.Session) },
               { ALT: () => this.CONSUME(T.Variables) },
@@ -266,6 +286,11 @@ export class StatementParser extends TableRules {
         },
       ],
     })
+  })
+
+  readonly forUser = this.RULE('forUser', (): Named => {
+    this.CONSUME(T.For)
+    return this.SUBRULE(this.userName)
   })
 
   readonly inDatabase = this.RULE('inDatabase', (): Named => {

@@ -2,7 +2,7 @@
  * What a statement says, once parsed. Queries stay text, because DuckDB speaks them; everything that Tajo adds to SQL
  * is taken apart here. Places count from 1, in the text that the user wrote.
  */
-import type { Column } from '../catalog/index.ts'
+import type { Column, Privilege } from '../catalog/index.ts'
 
 export interface Place {
   readonly line: number
@@ -86,11 +86,27 @@ export type Statement =
   | { readonly is: 'alter-table'; readonly table: TableName; readonly action: AlterAction }
   | ({ readonly is: 'set'; readonly value: string; readonly valuePlace: Place } & Named)
   | ({ readonly is: 'unset' } & Named)
-  /** SHOW DATABASES, TABLES [IN database], SESSION | one variable, FUNCTIONS. */
+  | ({
+      readonly is: 'create-user'
+      readonly ifNotExists: boolean
+      readonly password: string
+    } & Named)
+  | ({ readonly is: 'alter-user'; readonly password: string } & Named)
+  | ({ readonly is: 'drop-user'; readonly ifExists: boolean } & Named)
+  | { readonly is: 'grant'; readonly what: Granted; readonly user: Named }
+  | { readonly is: 'revoke'; readonly what: Granted; readonly user: Named }
+  /** SHOW DATABASES, TABLES [IN database], SESSION | one variable, FUNCTIONS, USERS, GRANTS [FOR user]. */
   | {
       readonly is: 'show'
-      readonly what: 'databases' | 'tables' | 'functions' | 'variables' | 'variable'
-      /** Of `tables` the database, of `variable` its name. */
+      readonly what:
+        | 'databases'
+        | 'tables'
+        | 'functions'
+        | 'variables'
+        | 'variable'
+        | 'users'
+        | 'grants'
+      /** Of `tables` the database, of `variable` its name, of `grants` whose. */
       readonly named: Named | null
     }
   | { readonly is: 'describe'; readonly table: TableName }
@@ -98,6 +114,16 @@ export type Statement =
 export type InsertTarget =
   | { readonly to: 'table'; readonly table: TableName; readonly columns: readonly string[] | null }
   | { readonly to: 'location'; readonly location: Location; readonly storage: Storage }
+
+/** What GRANT gives and REVOKE takes. */
+export type Granted =
+  | {
+      readonly on: 'database'
+      readonly database: Named
+      readonly privileges: readonly Privilege[]
+    }
+  | { readonly on: 'table'; readonly table: TableName; readonly privileges: readonly Privilege[] }
+  | { readonly on: 'location'; readonly location: Location }
 
 export type AlterAction =
   | { readonly do: 'rename-table'; readonly name: string }

@@ -1,10 +1,10 @@
 /** These are the rules of CREATE, DROP, TRUNCATE, OPTIMIZE of databases and tables, and of INSERT. */
 import type { Column } from '../catalog/index.ts'
 import { EOF, tokenMatcher } from './chevrotain.ts'
-import { CommonRules } from './common-rules.ts'
 import type { InsertTarget, Location, SqlText, Statement, Storage, TableName } from './statement.ts'
 import { tajoType } from './tajo-types.ts'
 import * as T from './tokens.ts'
+import { UserRules } from './user-rules.ts'
 
 type CreateTable = Extract<Statement, { is: 'create-table' }>
 type PartitionBy = CreateTable['partitionBy']
@@ -53,12 +53,13 @@ function faultOfTable(
   return `${twice.name} is a column already: a partition column is named only after PARTITION BY COLUMN`
 }
 
-export class TableRules extends CommonRules {
+export class TableRules extends UserRules {
   readonly createStatement = this.RULE('createStatement', (): Statement => {
     this.CONSUME(T.Create)
     return this.OR<Statement>([
       { ALT: () => this.SUBRULE(this.createDatabase) },
       { ALT: () => this.SUBRULE(this.createTable) },
+      { ALT: () => this.SUBRULE(this.createUser) },
     ])
   })
 
@@ -239,17 +240,6 @@ export class TableRules extends CommonRules {
     return options
   })
 
-  readonly location = this.RULE('location', (): Location => {
-    this.CONSUME(T.Location)
-    this.OPTION(() => this.CONSUME(T.Equal))
-    const at = this.LA(1).startOffset
-    const path = this.SUBRULE(this.text)
-    return this.ACTION(() => {
-      if (path === '') this.fail('a location can not be empty', at)
-      return { path, place: this.placeAt(at) }
-    })
-  })
-
   readonly insertStatement = this.RULE('insertStatement', (): Statement => {
     this.CONSUME(T.Insert)
     const overwrite = this.OPTION1(() => this.CONSUME(T.Overwrite)) !== undefined
@@ -324,6 +314,7 @@ export class TableRules extends CommonRules {
           return { is: 'drop-table', table, ifExists, purge }
         },
       },
+      { ALT: () => this.SUBRULE(this.dropUser) },
     ])
   })
 

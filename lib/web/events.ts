@@ -21,6 +21,7 @@ import {
   type WebRules,
   type WebView,
 } from './view.ts'
+import { seesAll } from './visitors.ts'
 
 interface EventOptions {
   readonly view: WebView
@@ -41,6 +42,8 @@ const MOST_QUERIES = 10_000
 interface Page {
   readonly response: ServerResponse
   readonly ip: string
+  /** Statements are told to who may see all of them. */
+  readonly seesQueries: boolean
 }
 
 export class EventHub {
@@ -74,7 +77,8 @@ export class EventHub {
     if (this.#closed || this.#pages.size >= MOST_PAGES) {
       throw new RpcError('UNAVAILABLE', `${MOST_PAGES} pages are open here already`)
     }
-    const snapshot = await this.#snapshot(request.ip)
+    const seesQueries = seesAll(request, this.#options.rules)
+    const snapshot = await this.#snapshot(request.ip, seesQueries)
     if (this.#closed || request.raw.destroyed) return
     reply.hijack()
     const response = reply.raw
@@ -83,7 +87,7 @@ export class EventHub {
     }
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
     response.socket?.setNoDelay(true)
-    const page: Page = { response, ip: request.ip }
+    const page: Page = { response, ip: request.ip, seesQueries }
     response.on('error', () => this.#drop(page))
     response.on('close', () => this.#drop(page))
     if (response.destroyed) return
@@ -104,11 +108,11 @@ export class EventHub {
 
   // ---- what is told ----------------------------------------------------------------------------------------------
 
-  async #snapshot(ip: string): Promise<string> {
+  async #snapshot(ip: string, seesQueries: boolean): Promise<string> {
     const { view } = this.#options
     const [cluster, queries, history] = await Promise.all([
       view.cluster(PATIENCE_MS),
-      view.queries(MOST_QUERIES).catch(() => null),
+      seesQueries ? view.queries(MOST_QUERIES).catch(() => null) : null,
       // The page is of use without it, and gets it as soon as it can be read.
       view.history(HISTORY_ROWS).catch(() => null),
     ])
@@ -216,7 +220,8 @@ export class EventHub {
     this.#counts = told
     const most = first ? SNAPSHOT_QUERIES : MOST_CHANGED
     const more = !first && changed.length > most
-    this.#send(event('queries', { counts, changed: changed.slice(0, most), more }))
+    const text = event('queries', { counts, changed: changed.slice(0, most), more })
+    for (const page of this.#pages) if (page.seesQueries) this.#write(page, text)
   }
 
   /** Read while the newest term has not told yet how it came to serve. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import * as schemas from './schemas.ts'
+import { OPEN } from './visitors.ts'
 
 interface Route {
   readonly method: 'get' | 'post'
@@ -25,6 +26,10 @@ const FOREIGN = {
   413: 'its body is too long',
 }
 const TOKEN = { ...FOREIGN, 401: 'the token is missing or wrong', 409: 'refused by the election' }
+/** Of what is not open to everybody. */
+const NOT_LOGGED_IN = {
+  401: 'the token is missing, or counts no more (tajo.security.authentication)',
+}
 /** Every path takes it; load balancers need it. */
 const CLUSTER = { cluster: 'id of the cluster that is meant' }
 const OTHER_CLUSTER = { 409: 'with `cluster`: this is a master of another one' }
@@ -207,7 +212,7 @@ function describe(version: string): object {
       title: 'Tajo master',
       version,
       description:
-        'Every master answers, the active one and the backups. Reading is free; POST requests must be JSON, from programs or from the page itself. Every path takes the parameter `cluster`: a master of another cluster than that answers 409, with its own id.',
+        'Every master answers, the active one and the backups. The state of the cluster is open to everybody; what names statements, tables or the configuration asks for a token. POST requests must be JSON, from programs or from the page itself. Every path takes the parameter `cluster`: a master of another cluster than that answers 409, with its own id.',
     },
     paths,
     components: {
@@ -232,7 +237,9 @@ function operation(route: Route): object {
     200: { description: 'done', content: { [answer.type]: { schema } } },
   }
   const failure = { schema: { $ref: '#/components/schemas/Failure' } }
-  for (const [status, description] of Object.entries(refusals)) {
+  const isOpen = OPEN.has(path.replaceAll(/\{(\w+)\}/g, ':$1'))
+  const all = isOpen ? refusals : { ...NOT_LOGGED_IN, ...refusals }
+  for (const [status, description] of Object.entries(all)) {
     const isText = path.startsWith('/health/')
     responses[status] = {
       description,
@@ -254,7 +261,7 @@ function operation(route: Route): object {
       })),
     ],
     ...(body === undefined ? {} : { requestBody: body }),
-    ...(path.includes('/admin/') ? { security: [{ token: [] }] } : {}),
+    ...(path.includes('/admin/') || !isOpen ? { security: [{ token: [] }] } : {}),
     responses,
   }
 }

@@ -21,6 +21,7 @@ import { handOverRequest } from './schemas.ts'
 import { SqlAnswers } from './sql-answer.ts'
 import { PAGE_HEADERS, refusalPage, statusPage } from './status-page.ts'
 import { PATIENCE_MS, type Refusal, type WebRules, type WebView } from './view.ts'
+import { admitVisitor, hisOf, requireAdministrator, visitorOf } from './visitors.ts'
 
 interface WebOptions {
   readonly view: WebView
@@ -58,6 +59,7 @@ export function addWebRoutes(app: FastifyInstance, options: WebOptions): WebDoor
     addHeaders(request, reply, view)
     if (refusedInPage(request, reply, options)) return reply
     requireIfNamed(request, view.clusterId())
+    admitVisitor(request, reply, options)
     await activeOnly.admit(request)
     return undefined
   })
@@ -137,16 +139,22 @@ function addDocuments(app: FastifyInstance, { view, rules, metrics, version }: W
   })
   app.get('/api/v1/lease', (_request, reply) => sendJson(reply, view.lease(LEASE_SECONDS)))
   app.get('/api/v1/workers', async (_request, reply) => sendJson(reply, await view.workers()))
-  app.get<WithQuery>('/api/v1/queries', async ({ query }, reply) => {
-    const filter = queryFilter(query)
-    return sendJson(reply, pageOfQueries(await view.queries(MOST_QUERIES), filter))
+  app.get<WithQuery>('/api/v1/queries', async (request, reply) => {
+    const filter = queryFilter(request.query)
+    const rows = hisOf(visitorOf(request), await view.queries(MOST_QUERIES))
+    return sendJson(reply, pageOfQueries(rows, filter))
   })
-  app.get<WithId>('/api/v1/queries/:queryId', async ({ params: { queryId } }, reply) => {
-    const query = (await view.queries(MOST_QUERIES)).find((row) => row.queryId === queryId)
+  app.get<WithId>('/api/v1/queries/:queryId', async (request, reply) => {
+    const { queryId } = request.params
+    const rows = hisOf(visitorOf(request), await view.queries(MOST_QUERIES))
+    const query = rows.find((row) => row.queryId === queryId)
     if (query === undefined) throw new RpcError('NOT_FOUND', 'nobody knows a query of that id')
     return sendJson(reply, { query })
   })
-  app.get('/api/v1/config', (_request, reply) => sendJson(reply, view.config()))
+  app.get('/api/v1/config', (request, reply) => {
+    requireAdministrator(visitorOf(request))
+    return sendJson(reply, view.config())
+  })
   app.get('/api/v1/openapi.json', async (_request, reply) => {
     const { openApi } = await import('./openapi.ts')
     return reply.type('application/json; charset=utf-8').send(openApi(version))
@@ -158,13 +166,17 @@ function addDocuments(app: FastifyInstance, { view, rules, metrics, version }: W
 }
 
 function addCatalog(app: FastifyInstance, { view }: WebOptions): void {
-  app.get('/api/v1/catalog', async (_request, reply) =>
-    sendJson(reply, { databases: await view.databases() }),
+  app.get('/api/v1/catalog', async (request, reply) =>
+    sendJson(reply, { databases: await view.databases(visitorOf(request)) }),
   )
   app.get<WithQuery & { Params: { database: string } }>(
     '/api/v1/catalog/:database',
-    async ({ params: { database }, query }, reply) =>
-      sendJson(reply, { database, ...(await view.tables(database, tablesFilter(query))) }),
+    async (request, reply) => {
+      const { database } = request.params
+      const filter = tablesFilter(request.query)
+      const found = await view.tables(database, filter, visitorOf(request))
+      return sendJson(reply, { database, ...found })
+    },
   )
 }
 
@@ -184,7 +196,7 @@ function addOrders(app: FastifyInstance, options: WebOptions): void {
       from: request.ip,
     })
     audit('page', { asks: 'kill', queryId, from: request.ip })
-    return sendJson(reply, { known: await view.kill(queryId) })
+    return sendJson(reply, { known: await view.kill(queryId, visitorOf(request)) })
   })
   const order = (
     name: string,

@@ -13,6 +13,7 @@ import { LineWriter, RpcError } from '../rpc/index.ts'
 import { requireOwnPage, requireSql } from './callers.ts'
 import { sqlRequest } from './schemas.ts'
 import type { SqlLine, WebRules, WebView } from './view.ts'
+import { visitorOf } from './visitors.ts'
 
 interface SqlOptions {
   readonly view: WebView
@@ -59,7 +60,7 @@ export class SqlAnswers {
     const writer = new LineWriter<SqlLine>(reply.raw, { clock, beatMs: BEAT_MS })
     writer.onClose(() => end.abort())
     try {
-      await view.run(wanted.data, end.signal, {
+      await view.run(wanted.data, visitorOf(request), end.signal, {
         say: (line) => {
           if ('queryId' in line) {
             audit('page', { asks: 'statement', queryId: line.queryId, from: request.ip })

@@ -1,5 +1,7 @@
 /** What the pages and the JSON of the info port show, as plain data: the master supplies it, `lib/web` only reads it. */
+
 import type { z } from 'zod'
+import type { Caller } from '../access/index.ts'
 import type * as schemas from './schemas.ts'
 
 export type MasterRow = z.output<typeof schemas.masterRow>
@@ -118,6 +120,9 @@ export interface Refusal {
 export const PATIENCE_MS = 300
 
 /** All that the info port needs to know. Calls without a promise answer at once. */
+/** Who asks; null where nobody has to prove it. */
+type Visitor = Caller | null
+
 export interface WebView {
   serving(): boolean
   /** Another master is active, and its stream to this one is open. */
@@ -143,18 +148,24 @@ export interface WebView {
   metrics(): MetricsFacts
   config(): ConfigDocument
   /** The active master is asked. Both reject RpcError: UNAVAILABLE when there is none, BAD_REQUEST. */
-  databases(): Promise<string[]>
+  databases(who: Visitor): Promise<string[]>
   /** Lists some of its tables, by name, and how many fit in all. */
-  tables(database: string, filter: TablesFilter): Promise<Omit<TablesDocument, 'database'>>
+  tables(
+    database: string,
+    filter: TablesFilter,
+    who: Visitor,
+  ): Promise<Omit<TablesDocument, 'database'>>
   /** False: nobody knows it. Rejects RpcError. */
-  kill(queryId: string): Promise<boolean>
+  kill(queryId: string, who: Visitor): Promise<boolean>
   /** Whether it only reads; a text that can't be parsed does too: it is refused with its place. */
   readsOnly(sql: string): Promise<boolean>
   /** Runs one statement to its end; `signal` ends it. An error of the statement's is its last line. */
-  run(request: SqlRequest, signal: AbortSignal, out: SqlOut): Promise<void>
+  run(request: SqlRequest, who: Visitor, signal: AbortSignal, out: SqlOut): Promise<void>
   /** Null: done. */
   handOver(successor: string | null, by: string): Promise<Refusal | null>
   takeOver(by: string): Promise<Refusal | null>
+  /** Whose token that `Authorization` header shows, or what is wrong with it. Throws RpcError UNAVAILABLE before it has joined. */
+  visitor(authorization: string | undefined): Caller | 'missing' | 'strange' | 'ended'
   /** The cluster's secret, for the admin token; null before it has joined. */
   secret(): string | null
   /** Names by which browsers may ask: the masters' and those of the configuration, lower case. */
@@ -171,4 +182,6 @@ export interface WebRules {
   /** SQL, kill and admin orders only from this very host: the client port is open to nobody else either. */
   readonly sqlFromHereOnly: boolean
   readonly admin: boolean
+  /** `tajo.security.authentication`. */
+  readonly authentication: 'password' | 'none'
 }

@@ -5,7 +5,7 @@
 import { type Clock, pause } from '../base/time.ts'
 import type { Table } from '../catalog/index.ts'
 import { FileList } from '../catalog/index.ts'
-import type { FilePage, ResolveRequest } from '../contract/index.ts'
+import type { Confinement, FilePage, ResolveRequest } from '../contract/index.ts'
 import { RPC_ERRORS, RpcError } from '../rpc/index.ts'
 import type { ActiveMaster, Masters } from './masters.ts'
 import { QueryFault } from './query-error.ts'
@@ -22,6 +22,16 @@ interface CatalogReaderOptions {
 /** `tableId`: that one, whatever it is called by now. `where`: files that can't meet it may be missing. */
 export type AskedTable = ResolveRequest['tables'][number]
 
+/** All at one moment, in the order asked. */
+export interface Resolved {
+  /** Null for one that does not exist, or that whoever asks may not read. */
+  readonly tables: readonly (Table | null)[]
+  /** Why some may not be read, by their number. */
+  readonly refused: ReadonlyMap<number, string>
+  /** Where the files of some have to be, by their number. */
+  readonly confined: ReadonlyMap<number, Confinement>
+}
+
 interface CallOptions {
   readonly deadlineMs: number
   readonly signal: AbortSignal
@@ -30,6 +40,9 @@ interface CallOptions {
 const CALL_MS = 2000
 const PAUSE_MS = 50
 
+/** That a newer term has begun is over as soon as this worker has heard of it. */
+const passes = ({ code }: RpcError): boolean => code === 'STALE_EPOCH' || RPC_ERRORS[code].passes
+
 export class CatalogReader {
   readonly #options: CatalogReaderOptions
 
@@ -37,9 +50,13 @@ export class CatalogReader {
     this.#options = options
   }
 
-  /** Rejects with QueryFault `lost` when no master answers in time, with RpcError for what no waiting helps against. */
-  async resolve(tables: readonly AskedTable[], signal: AbortSignal): Promise<(Table | null)[]> {
-    const request = { tables: [...tables] }
+  /** `asUser`: whose query it is; undefined: the administrator's. Rejects with QueryFault `lost` when no master answers in time, with RpcError for what no waiting helps against. */
+  async resolve(
+    tables: readonly AskedTable[],
+    asUser: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Resolved> {
+    const request = { tables: [...tables], ...(asUser === undefined ? {} : { asUser }) }
     return this.#ask(signal, async ({ catalog }, options) => {
       const answer = await catalog.call('resolve', request, options)
       const lists = answer.tables.map(() => FileList.EMPTY)
@@ -51,9 +68,12 @@ export class CatalogReader {
         if (page.next === null) break
         page = await catalog.call('moreFiles', { next: page.next }, options)
       }
-      return answer.tables.map((table, at) =>
+      const found = answer.tables.map((table, at) =>
         table === null ? null : { ...table, files: lists[at] ?? FileList.EMPTY },
       )
+      const refused = new Map((answer.refused ?? []).map(({ of, why }) => [of, why]))
+      const confined = new Map((answer.confined ?? []).map(({ of, ...where }) => [of, where]))
+      return { tables: found, refused, confined }
     })
   }
 
@@ -84,7 +104,7 @@ export class CatalogReader {
       try {
         if (active !== null) return await call(active, { deadlineMs: CALL_MS, signal })
       } catch (error) {
-        if (!(error instanceof RpcError) || !RPC_ERRORS[error.code].passes) throw error
+        if (!(error instanceof RpcError) || !passes(error)) throw error
         why = error.message
         active = null
       }

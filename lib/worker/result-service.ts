@@ -1,4 +1,5 @@
-/** What a worker's client port answers: a result, once, to whoever knows its query's id, and which worker this is. */
+/** What a worker's client port answers: a result, once, to whose the query is, and which worker this is. */
+import { mayTouch } from '../access/index.ts'
 import type { QueryError, WorkerInfo } from '../contract/index.ts'
 import type { Handlers } from '../serve/index.ts'
 import type { TaskList } from './task-list.ts'
@@ -18,8 +19,11 @@ export function resultHandlers({
   onFetch,
 }: ResultServiceOptions): Handlers<'results'> {
   return {
-    fetch: ({ queryId, attempt }, writer) => {
-      const query = tasks.find(queryId, attempt)
+    fetch: ({ queryId, attempt }, writer, { caller }) => {
+      const found = tasks.find(queryId, attempt)
+      // Whether there is one is nobody else's business.
+      const isHis = caller === null || mayTouch(caller.principal, found?.task.asUser)
+      const query = isHis ? found : null
       if (query?.fetch(writer) === true) {
         onFetch()
         return

@@ -5,6 +5,7 @@
  */
 import { realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
+import type { Confinement } from '../contract/index.ts'
 import { QueryFault } from './query-error.ts'
 
 const isIn = (path: string, directory: string): boolean =>
@@ -14,11 +15,26 @@ export class Roots {
   /** Absolute, symbolic links resolved. */
   readonly directories: readonly string[]
   readonly #closed: readonly string[]
+  /** What a path that leads out of them does, for people. */
+  readonly #leavingIt: string
 
   /** `closed`: of the same kind; whatever lies in one of them is out of reach. */
-  constructor(directories: readonly string[], closed: readonly string[] = []) {
+  constructor(
+    directories: readonly string[],
+    closed: readonly string[] = [],
+    leavingIt = 'is outside of the directories that queries may reach (tajo.warehouse.directory, tajo.query.allowed-paths)',
+  ) {
     this.directories = directories
     this.#closed = closed
+    this.#leavingIt = leavingIt
+  }
+
+  /** Of these, what is in those directories as well. One that is not there leads nowhere. */
+  async narrowed({ owner, within }: Confinement): Promise<Roots> {
+    const real = await Promise.all(within.map((one) => realpath(one).catch(() => null)))
+    const inside = real.filter((one) => one !== null).filter((one) => this.has(one))
+    const text = `leads out of what its owner ${owner} may name (SHOW GRANTS FOR ${owner})`
+    return new Roots(inside, this.#closed, text)
   }
 
   has(realPath: string): boolean {
@@ -40,12 +56,13 @@ export class Roots {
   /** Throws QueryFault for a path that leads out of them. */
   require(realPath: string, what: string): void {
     if (this.has(realPath)) return
-    throw new QueryFault(
-      'user',
-      `${what} is outside of the directories that queries may reach (tajo.warehouse.directory, tajo.query.allowed-paths)`,
-    )
+    throw new QueryFault('user', `${what} ${this.#leavingIt}`)
   }
 }
+
+/** What is left of them for whoever is confined; undefined: all. */
+export const within = async (roots: Roots, confined: Confinement | undefined): Promise<Roots> =>
+  confined === undefined ? roots : roots.narrowed(confined)
 
 /** Where a path leads that may not exist yet: its longest part that does, resolved, and the rest of it. */
 export async function realPathOf(path: string): Promise<string> {

@@ -11,12 +11,12 @@ import { contentVersionOf, testOf } from '../catalog/index.ts'
 import type { BoundNames, Manifest } from '../contract/index.ts'
 import { type EngineText, type Place, SqlError } from '../sql/index.ts'
 import { analyse, keyOfSpelling, type TableUse } from './analyse.ts'
-import type { AskedTable } from './catalog-reader.ts'
+import type { AskedTable, Resolved } from './catalog-reader.ts'
 import { type FoundFile, filesOf, tableName } from './data-files.ts'
 import type { QueryEngine } from './query-engine.ts'
 import { QueryFault, queryErrorOf } from './query-error.ts'
 import { reachOf } from './reach.ts'
-import type { Roots } from './roots.ts'
+import { type Roots, within } from './roots.ts'
 import { sqlName, sqlText } from './sql-text.ts'
 import { foreignProbe, viewBody } from './table-view.ts'
 
@@ -47,11 +47,8 @@ const boundTo = ({ database, name }: Name, names: Names): number | null =>
 export interface ScopeParts {
   readonly roots: Roots
   readonly toDuckDb: (type: string) => string
-  /** All at one moment, in the order asked; null for one that does not exist. */
-  readonly resolve: (
-    tables: readonly AskedTable[],
-    signal: AbortSignal,
-  ) => Promise<(Table | null)[]>
+  /** For whoever's query it is. */
+  readonly resolve: (tables: readonly AskedTable[], signal: AbortSignal) => Promise<Resolved>
   /** Who sees a file in the directory of that table, where this worker sees none; null: nobody. */
   readonly seesFiles?: (table: Table, signal: AbortSignal) => Promise<string | null>
 }
@@ -69,9 +66,13 @@ interface ScopeInput {
   readonly signal: AbortSignal
 }
 
+const NOTHING: Resolved = { tables: [], refused: new Map(), confined: new Map() }
+
 /**
  * `query.text` means in that engine what the user meant from then on, and nothing else can be reached. Resolves to the
- * tables that it reads, as they were at that moment. Rejects with SqlError, QueryFault, EngineError, or RpcError when no master answered. */
+ * tables that it reads, as they were at that moment. Rejects with SqlError, QueryFault, EngineError, or RpcError when no
+ * master answered.
+ */
 export async function enterScope(
   engine: QueryEngine,
   input: ScopeInput,
@@ -80,13 +81,16 @@ export async function enterScope(
   const { query, database, names, writesTo, signal } = input
   const uses = analyse(JSON.parse(await engine.serialized(query.text)), query, database)
   const asked = uses.map((use) => ({ ...askedFor(use, names), where: use.where ?? undefined }))
-  const tables = uses.length === 0 ? [] : await parts.resolve(asked, signal)
+  const { tables, refused, confined } =
+    uses.length === 0 ? NOTHING : await parts.resolve(asked, signal)
+  for (const [at, why] of refused) throw new SqlError(why, uses[at]?.place ?? null)
   const known = uses.map((use, i) => required(use, tables[i] ?? null, names))
   refuseTwins(uses)
   const found: { table: Table; files: readonly FoundFile[] }[] = []
   for (const [i, table] of known.entries()) {
     const test = testOf(uses[i]?.where ?? null, table, tables)
-    found.push({ table, files: await filesFor(table, { ...parts, test, signal }) })
+    const roots = await within(parts.roots, confined.get(i))
+    found.push({ table, files: await filesFor(table, { ...parts, roots, test, signal }) })
   }
   engine.open(await reachOf(found, { roots: parts.roots, writesTo }))
   const views: string[] = []

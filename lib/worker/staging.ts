@@ -18,7 +18,7 @@ import { EngineError } from './duckdb-errors.ts'
 import type { EngineColumn } from './duckdb-stream.ts'
 import type { QueryEngine } from './query-engine.ts'
 import { placeIn, QueryFault, shiftedBack } from './query-error.ts'
-import { type Roots, realPathOf } from './roots.ts'
+import { type Roots, realPathOf, within } from './roots.ts'
 import { hiveDirectory } from './table-view.ts'
 import { type TypeNames, type WritePlan, writePlan } from './write-plan.ts'
 
@@ -47,7 +47,8 @@ export type Staged = Omit<Manifest, 'reads'>
 
 /** Rejects with QueryFault or EngineError. */
 export async function stage(input: StagingInput): Promise<Staged> {
-  const { engine, query, target, roots, types, way = async () => null } = input
+  const { engine, query, target, types, way = async () => null } = input
+  const roots = await within(input.roots, target.confined)
   const source = await engine.describe(query.text)
   const plan = writePlan(target, source, types, query.placeOf(0))
   const directory = await realPathOf(target.directory)

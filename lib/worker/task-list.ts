@@ -154,6 +154,15 @@ export class TaskList {
     }
   }
 
+  /** Of them all: whoever asked for them is gone. */
+  forgetAll(): void {
+    const reports = this.reports()
+    this.forget(
+      reports.map(({ queryId }) => queryId),
+      reports,
+    )
+  }
+
   /** Ends all; resolves when all have ended. */
   async stop(): Promise<void> {
     this.#stopping = true

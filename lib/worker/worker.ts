@@ -11,10 +11,12 @@ import { type Clock, pause } from '../base/time.ts'
 import type { Task, WorkerInfo } from '../contract/index.ts'
 import { RpcError, requireIfNamed, requireNoPage } from '../rpc/index.ts'
 import {
+  type Authentication,
   type Bind,
   type Gate,
   Guard,
   type Handlers,
+  type Keyed,
   limitedServer,
   type Membership,
   openAll,
@@ -55,6 +57,7 @@ export interface WorkerOptions {
   /** Absolute, symbolic links resolved: the cluster's own files, closed to queries even where they lie in a root. */
   readonly closed: readonly string[]
   readonly types: TypeNames
+  readonly authentication: Authentication
   /** From the cluster's directory; null while no master has formed the cluster yet. Rejects when it can't be read. */
   readonly readMembership: () => Promise<Membership | null>
   /** Which terms the cluster's directory shows. */
@@ -109,6 +112,7 @@ export class Worker {
       log,
     })
     this.#guard = new Guard({
+      ...{ authentication: options.authentication, wallMs: options.wallClockMs },
       term: () => this.#term.newest,
       onNewerTerm: async (term) => {
         const why = await this.#term.doubt(term)
@@ -139,14 +143,12 @@ export class Worker {
       onChange: () => this.#follow.poke(),
     })
     const { storage } = options
-    const { workerId, incarnation } = options.worker
     this.#proof =
       storage === undefined
         ? null
         : new Proof({
-            ...storage,
-            workerId,
-            incarnation,
+            ...{ ...storage, workerId: options.worker.workerId },
+            incarnation: options.worker.incarnation,
             // It begins when the cluster is known.
             clusterId: () => this.#guard.clusterId ?? '',
             onChange: () => this.#follow.poke(),
@@ -243,7 +245,7 @@ export class Worker {
       scope: {
         roots: new Roots(roots, [...closed, engine.spillDirectory]),
         toDuckDb: types.toDuckDb,
-        resolve: (tables, signal) => reader.resolve(tables, signal),
+        resolve: (tables, signal) => reader.resolve(tables, task.asUser, signal),
         seesFiles: ({ id }, signal) => reader.seesFiles(id, signal),
       },
       ready: () => this.#spill.ready(),
@@ -275,7 +277,7 @@ export class Worker {
   }
 
   #peerServer(): FastifyInstance {
-    const app = this.#limitedServer({ keyed: this.#guard })
+    const app = this.#limitedServer({ keyed: { guard: this.#guard, isCertified: false } })
     app.addHook('onRequest', async (request) => requireNoPage(request))
     app.post('/rpc/worker/status', () => this.status())
     return app
@@ -304,7 +306,7 @@ export class Worker {
     return app
   }
 
-  #limitedServer(more: { readonly keyed?: Guard }): FastifyInstance {
+  #limitedServer(more: { readonly keyed?: Keyed }): FastifyInstance {
     const app = limitedServer({
       ...more,
       log: this.#options.log,
@@ -336,7 +338,7 @@ export class Worker {
   }
 
   get #rootText(): string {
-    const root = this.#options.storage?.directories[0]
+    const [root] = this.#options.storage?.directories ?? []
     return root === undefined ? 'directory' : `directory ${root.path} (${root.key})`
   }
 
@@ -349,9 +351,9 @@ export class Worker {
   async #onRefused(how: string): Promise<void> {
     const before = this.#joined
     const why = await this.#learnMembership(false)
-    const same =
-      before?.clusterId === this.#joined?.clusterId && before?.secret === this.#joined?.secret
-    if (why !== null || same) this.#tellAstray(why ?? `its ${this.#rootText} ${how}`)
+    const { clusterId, secret } = this.#joined ?? {}
+    if (why !== null || (before?.clusterId === clusterId && before?.secret === secret))
+      this.#tellAstray(why ?? `its ${this.#rootText} ${how}`)
   }
 
   /** The directory was made anew: terms begin again there, and what runs here belongs to nobody any more. */
@@ -360,9 +362,7 @@ export class Worker {
     if (former === undefined || former === clusterId) return
     const text = `tajo.rootdir holds cluster ${clusterId} now, and ${former} before: what this worker ran for that one ends`
     this.#options.log('error', text, { event: 'cluster-replaced' })
-    const reports = this.#tasks.reports()
-    const ids = reports.map(({ queryId }) => queryId)
-    this.#tasks.forget(ids, reports)
+    this.#tasks.forgetAll()
     this.#term.forget()
   }
 

@@ -61,7 +61,10 @@ const LISTS: Readonly<Record<string, () => Promise<unknown>>> = {
   'tables of the client (\\d)': () => client.tables(),
   'one table (\\d NAME)': () => client.describe('largest'),
   '/api/v1/catalog/default': () =>
-    ask(master.ports.info, '/api/v1/catalog/default', { timeoutMs: 60_000 }),
+    ask(master.ports.info, '/api/v1/catalog/default', {
+      timeoutMs: 60_000,
+      headers: master.administrator,
+    }),
   'a table that does not exist': () => client.execute('drop table largets').catch(() => undefined),
   'an external table': () =>
     client

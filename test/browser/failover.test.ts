@@ -27,7 +27,7 @@ t.test('two masters, kill -9 of the active', async (t) => {
   const { root, masters, settled } = await makeCluster(t, {
     count: 2,
     monitorMs: monitorMs(2000),
-    site: { 'tajo.master.info-http.sql': 'all' },
+    site: { 'tajo.security.authentication': 'none', 'tajo.master.info-http.sql': 'all' },
   })
   const worker = await TestWorker.make({ dir: join(root, '..', 'worker'), root, masters })
   t.teardown(() => worker.destroy())
@@ -90,7 +90,9 @@ t.test('two masters, kill -9 of the active', async (t) => {
   await t.test('a query is run, watched and killed from the page of the backup', async (t) => {
     const { page } = onActive
     await until('the worker is known', async () =>
-      (await ask(backup.ports.info, '/api/v1/workers')).text.includes('"live"'),
+      (
+        await ask(backup.ports.info, '/api/v1/workers', { headers: backup.administrator })
+      ).text.includes('"live"'),
     )
     await page.getByRole('link', { name: 'Query', exact: true }).click()
     const box = page.getByLabel('Statement')

@@ -14,10 +14,12 @@ import {
   type Change,
   type DataFile,
   FAILURE_KINDS,
+  type Grant,
   type Outcome,
   type PlainTable,
   type Table,
   type Transaction,
+  type User,
 } from '../../lib/catalog/model.ts'
 import { CatalogState, contentVersionOf, EMPTY } from '../../lib/catalog/state.ts'
 import type { Batch, CatalogStore, Opened, ReadableStore } from '../../lib/catalog/store.ts'
@@ -46,6 +48,17 @@ export const fileOf = (path: string, more: Partial<DataFile> = {}): DataFile => 
   ...more,
 })
 
+export const userOf = (name: string, grants: readonly Grant[] = []): User => ({
+  ...{ name, verifier: `verifier of ${name}`, createdAt: AT, grants },
+})
+
+const GRANTS: readonly Grant[] = [
+  { on: 'database', database: 'sales', privilege: 'ALL' },
+  { on: 'database', database: 'sales', privilege: 'SELECT' },
+  { on: 'table', tableId: 2, privilege: 'INSERT' },
+  { on: 'location', path: "/data/o'brien \\ x" },
+]
+
 export const tableOf = (id: number, { files = [], ...more }: Partial<PlainTable> = {}): Table => ({
   ...{ id, database: 'default', name: `t${id}`, kind: 'managed', format: 'PARQUET' },
   ...{ options: {}, partitionColumns: [], wholeDirectory: false, schemaVersion: 1 },
@@ -68,6 +81,7 @@ export function sorted(data: CatalogData): CatalogData {
     })),
     litter: by(data.litter, ({ path }) => path),
     publications: by(data.publications, ({ queryId }) => queryId),
+    ...(data.users === undefined ? {} : { users: by(data.users, ({ name }) => name) }),
   }
 }
 
@@ -197,6 +211,15 @@ export function catalogSuite(
       [{ do: 'create-table', table: tableOf(4) }],
       [{ do: 'drop-table', tableId: 4, litter: ['/warehouse/default/t4'] }],
       [{ do: 'drop-database', name: 'gone' }],
+      [{ do: 'create-user', user: userOf('ann') }],
+      [{ do: 'create-user', user: userOf(EXOTIC[0] ?? '') }],
+      [{ do: 'create-user', user: userOf('bob') }],
+      [{ do: 'set-verifier', user: 'ann', verifier: 'another' }],
+      [{ do: 'create-table', table: tableOf(5, { owner: 'ann' }) }],
+      [{ do: 'create-table', table: tableOf(6, { owner: 'bob' }) }],
+      [{ do: 'grant', user: 'ann', grants: GRANTS }],
+      [{ do: 'revoke', user: 'ann', grants: GRANTS.slice(0, 1) }],
+      [{ do: 'drop-user', user: 'bob' }],
     ]
     const { expected, found } = await reread(async (catalog) => {
       for (const [index, change] of changes.entries()) {
@@ -214,8 +237,8 @@ export function catalogSuite(
       changes.map((_, index) => `q${99 - index}`),
       'outcomes keep their order',
     )
-    t.equal(expected.nextTableId, 5, 'the id of a dropped table is not used again')
-    t.equal(expected.tables.length, 3)
+    t.equal(expected.nextTableId, 7, 'the id of a dropped table is not used again')
+    t.equal(expected.tables.length, 5)
   })
 
   t.test(`${name}: transactions that queue together are kept in their order`, async (t) => {

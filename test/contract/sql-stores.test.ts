@@ -268,6 +268,8 @@ for (const kind of KINDS) {
           'ALTER TABLE catalog_term DROP COLUMN change_no',
           'ALTER TABLE catalog_term DROP COLUMN mark',
           'ALTER TABLE catalog_litter DROP COLUMN joined_ms',
+          'ALTER TABLE catalog_tables DROP COLUMN owner',
+          'DROP TABLE catalog_users',
           'DROP TABLE catalog_changes',
           'DELETE FROM catalog_schema WHERE version > 1',
         ])

@@ -513,7 +513,7 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/catalog/shared/shared-store.js',
-        find: '(journal.takesLong || !long)',
+        find: 'journal.format >= format',
         replace: 'true',
       },
     ],
@@ -1560,6 +1560,214 @@ export const FAULTS: readonly Fault[] = [
     ],
     tests: ['unit/worker/rows.test.js'],
     says: /a long list is told up to a bound, and in slices, so that it can be interrupted > /,
+  },
+  {
+    name: 'a statement needs no privilege',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/master/queries/statements/needs.js',
+        find: 'if (why !== null)',
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['unit/master/privileges.test.js'],
+    says: /who was granted nothing can do nothing, and learns of nothing > /,
+  },
+  {
+    name: 'workers are given tables that their query may not read',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/master/queries/catalog/catalog-service.js',
+        find: 'whys[at] === null ? resolved(state, one) : null',
+        replace: 'resolved(state, one)',
+      },
+    ],
+    tests: ['unit/master/privileges.test.js'],
+    says: /what a query reads is asked for on behalf of its user > /,
+  },
+  {
+    name: 'what was granted on a dropped table stays',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/catalog/apply.js',
+        find: 'this.forgetGrants(table);',
+        replace: '',
+      },
+    ],
+    tests: ['unit/catalog/users.test.js'],
+    says: /what is granted on a table or a database goes with it > /,
+  },
+  {
+    name: 'a password is kept in the history of queries',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/master/queries/client-service.js',
+        find: 'const sql = withoutPasswords(request.sql);',
+        replace: 'const sql = request.sql;',
+      },
+    ],
+    tests: ['unit/master/privileges.test.js'],
+    says: /passwords become verifiers, and are kept nowhere > /,
+  },
+  {
+    name: "links in a user's directory lead anywhere",
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/roots.js',
+        find: 'confined === undefined ? roots',
+        replace: 'true ? roots',
+      },
+    ],
+    tests: ['unit/worker/confined.test.js'],
+    says: /what he reads > a link to a file/,
+  },
+  {
+    name: 'two owners share the place of an external table',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/master/queries/statements/ddl.js',
+        find: "one.kind === 'external' && one.owner !== owner && overlap(path, one.location)",
+        replace: 'false',
+      },
+    ],
+    tests: ['unit/master/privileges.test.js'],
+    says: /a path is a privilege, and two owners have no place in common > /,
+  },
+  {
+    name: "a user is told of another one's query, and ends it",
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/master/queries/client-service.js',
+        find: 'if (query == null || mayTouch(principal, query.asUser))',
+        replace: 'if (true)',
+      },
+    ],
+    tests: ['unit/master/owners.test.js'],
+    says: /another user neither sees nor ends it/,
+  },
+  {
+    name: 'whoever knows its id is given a result',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/worker/result-service.js',
+        find: 'caller === null || mayTouch(caller.principal, found?.task.asUser)',
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/worker/result-service.test.js'],
+    says: /an id is no key to a result/,
+  },
+  {
+    name: 'who names the cluster and is shown its certificate counts as proven',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/serve/keyed-port.js',
+        find: "if (!socket.getCipher().name.includes('PSK'))",
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['unit/rpc/keyed-port.test.js'],
+    says: /whoever names the cluster and is shown its certificate has proven nothing/,
+  },
+  {
+    name: 'a token that has ended lets in',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/access/token.js',
+        find: 'if (end <= nowMs)',
+        replace: 'if (false)',
+      },
+    ],
+    tests: ['unit/rpc/users.test.js'],
+    says: /with passwords a token is asked for/,
+  },
+  {
+    name: 'a token that somebody has changed lets in',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/access/seal.js',
+        find: ' || !timingSafeEqual(shown, right)',
+        replace: '',
+      },
+    ],
+    tests: ['unit/access/token.test.js'],
+    says: /whoever changes one has none|a token is known at every master of the cluster/,
+  },
+  {
+    name: 'passwords may be guessed as fast as they can be sent',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/access/log-in.js',
+        find: 'if (retryMs === 0)',
+        replace: 'if (true)',
+      },
+    ],
+    tests: ['unit/access/log-in.test.js'],
+    says: /guesses slow down|guesses that begin at the same time/,
+  },
+  {
+    name: 'the last message of a log-in is good twice',
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/access/log-in.js',
+        find: ' || this.#spent.has(sealed)',
+        replace: '',
+      },
+    ],
+    tests: ['unit/access/log-in.test.js'],
+    says: /a last message is good once/,
+  },
+  {
+    name: "a false server is told a user's statements",
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/access/scram.js',
+        find: 'expected !== null && same(Buffer.from(signed), Buffer.from(expected))',
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/access/scram.test.js'],
+    says: /a server that knows none/,
+  },
+  {
+    name: "the info port tells a user everybody's queries",
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/web/visitors.js',
+        find: 'visitor === null || mayTouch(visitor.principal, asUser)',
+        replace: 'true',
+      },
+    ],
+    tests: ['unit/web/visitors.test.js'],
+    says: /a user is told of his own queries/,
+  },
+  {
+    name: "another cluster is shown an administrator's token",
+    kind: 'let in',
+    edits: [
+      {
+        file: 'build/lib/client/credentials.js',
+        find: 'if (known === null || known.clusterId !== clusterId)',
+        replace: 'if (known === null)',
+      },
+    ],
+    tests: ['unit/client/credentials.test.js'],
+    says: /another cluster is shown no token/,
   },
 ]
 

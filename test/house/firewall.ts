@@ -14,7 +14,7 @@ const NEEDED_BY: Readonly<Record<string, { readonly from: string; readonly shows
   },
   'tajo.master.client-rpc.address': {
     from: 'clients; all masters, for their pages',
-    shows: 'nothing',
+    shows: "a token: the administrator's, or that of a user's log-in",
   },
   'tajo.resource-tracker.rpc.address': {
     from: 'all workers',
@@ -22,12 +22,12 @@ const NEEDED_BY: Readonly<Record<string, { readonly from: string; readonly shows
   },
   'tajo.catalog.client-rpc.address': {
     from: 'all workers and masters; clients that list tables',
-    shows: 'TLS with nothing for what tables there are, with a key of the secret for the rest',
+    shows: 'TLS, and a token for what tables there are, a key of the secret for the rest',
   },
   'tajo.master.info-http.address': {
     from: 'browsers, load balancers, Prometheus',
     shows:
-      'nothing for reading; the token of `haadmin -token` for orders, which are off by default',
+      'nothing for the state of the cluster; a token for statements, tables and configuration; that of `haadmin -token` for orders, which are off by default',
   },
   'tajo.worker.info-http.address': { from: 'Prometheus', shows: 'nothing; it takes no orders' },
   'tajo.worker.peer-rpc.address': {
@@ -36,7 +36,7 @@ const NEEDED_BY: Readonly<Record<string, { readonly from: string; readonly shows
   },
   'tajo.worker.client-rpc.address': {
     from: 'clients; all masters, for their pages',
-    shows: "the query's id, which cannot be guessed",
+    shows: 'the token of whose the query is',
   },
   'tajo.worker.qm-rpc.address': {
     from: 'all masters',

@@ -41,7 +41,15 @@ export function lockedPackages(): (Shipped & { readonly isPlatforms: boolean })[
 }
 
 /** With which of them their users may do what we ask of ours. */
-const LOOKED_AT = ['Apache-2.0', 'BSD-3-Clause', 'BlueOak-1.0.0', 'ISC', 'LGPL-2.1-or-later', 'MIT']
+const LOOKED_AT = [
+  '0BSD',
+  'Apache-2.0',
+  'BSD-3-Clause',
+  'BlueOak-1.0.0',
+  'ISC',
+  'LGPL-2.1-or-later',
+  'MIT',
+]
 
 const MIT = `Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the following conditions:
 

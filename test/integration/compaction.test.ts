@@ -148,7 +148,9 @@ t.test('by itself: files stay few, and whoever reads meanwhile sees the same', a
 
 /** Of those that nobody asked for. */
 async function behind(master: TestMaster): Promise<QueryRecord[]> {
-  const { text } = await ask(master.ports.info, '/api/v1/queries')
+  const { text } = await ask(master.ports.info, '/api/v1/queries', {
+    headers: master.administrator,
+  })
   const { queries } = JSON.parse(text) as { queries: QueryRecord[] }
   return queries.filter(({ user }) => user === 'compaction')
 }

@@ -8,11 +8,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { nameOfCluster } from '../../lib/rpc/index.ts'
 import { freePortRow } from '../support/free-ports.ts'
 import { monitorMs, pacedMs, patienceMs } from '../support/pace.ts'
 import { findProgram, hasParts } from '../support/parts.ts'
 import { start } from '../support/processes.ts'
-import { type Answer, ask, makeCluster, type TestMaster } from '../support/test-masters.ts'
+import {
+  type Answer,
+  ask,
+  makeCluster,
+  type TestCluster,
+  type TestMaster,
+} from '../support/test-masters.ts'
 import { until } from '../support/until.ts'
 
 const CONFIGURATION = fileURLToPath(
@@ -43,6 +50,12 @@ function configurationFor(
   }
   return text
 }
+
+/** As a client of that cluster connects: it takes nobody else. */
+const secureAs = ({ root }: TestCluster, clusterId: string) => ({
+  ca: readFileSync(join(root, 'system', 'tls', 'authority.pem'), 'utf8'),
+  servername: nameOfCluster(clusterId),
+})
 
 async function startHaproxy(
   t: Test,
@@ -112,7 +125,12 @@ t.test('every answer comes from the active one, through ten failovers', async (t
     // Whoever is active answers; the others have it as well when they are.
     await until('it does', async () => (await open(`tajo.example:${page}`)).status === 200)
     const origin = `http://tajo.example:${page}`
-    const json = { origin, host: `tajo.example:${page}`, 'content-type': 'application/json' }
+    const json = {
+      origin,
+      host: `tajo.example:${page}`,
+      'content-type': 'application/json',
+      ...cluster.masters[0]?.administrator,
+    }
     const path = `/api/v1/queries/x/kill?cluster=${clusterId}`
     const changes = await ask(page, path, { method: 'POST', headers: json, body: '{}' })
     t.match(
@@ -160,12 +178,18 @@ t.test('every answer comes from the active one, through ten failovers', async (t
   t.ok(activeOf.size > FAILOVERS / 2, 'most terms are met')
   await until('a changing request finds the active one', async () => {
     // What is refused for its content was taken in by the active master.
-    const { status, text } = await ask(page, '/api/v1/sql', { method: 'POST' })
+    const { status, text } = await ask(page, '/api/v1/sql', {
+      method: 'POST',
+      headers: active.administrator,
+    })
     if (status !== 400) throw new Error(`${status} ${text}`)
     return (JSON.parse(text) as { epoch: number }).epoch >= FAILOVERS
   })
   await until('the client port follows as well', async () => {
-    const answer = await ask(client, '/rpc/client/status', { method: 'POST' })
+    const answer = await ask(client, '/rpc/client/status', {
+      method: 'POST',
+      secure: secureAs(cluster, clusterId),
+    })
     return (JSON.parse(answer.text) as { address?: string }).address === active.address
   })
 })
@@ -177,22 +201,23 @@ t.test('the active master of another cluster is sent nothing', async (t) => {
   const { active } = await ours.settled()
   const { active: foreign } = await theirs.settled()
   const { clusterId } = await active.cluster()
+  const secure = secureAs(ours, clusterId)
   const { page, client } = await startHaproxy(t, [foreign, active], clusterId)
   for (let i = 0; i < 20; i += 1) {
     const { status, text } = await ask(page, '/api/v1/cluster', { timeoutMs: patienceMs() })
     t.match({ status, ...JSON.parse(text) }, { status: 200, clusterId, self: active.address })
-    const answer = await ask(client, '/rpc/client/status', { method: 'POST' })
+    const answer = await ask(client, '/rpc/client/status', { method: 'POST', secure })
     t.notMatch(answer.text, foreign.address, 'not even before the first check')
   }
   await until('the client port has found its master', async () => {
-    const { text } = await ask(client, '/rpc/client/status', { method: 'POST' })
+    const { text } = await ask(client, '/rpc/client/status', { method: 'POST', secure })
     return text.includes(active.address)
   })
   active.destroy()
   await active.ended()
   await until('nobody of this cluster is left', async () => {
     const { status } = await ask(page, '/api/v1/cluster', { timeoutMs: patienceMs() })
-    const { text } = await ask(client, '/rpc/client/status', { method: 'POST' })
+    const { text } = await ask(client, '/rpc/client/status', { method: 'POST', secure })
     return status === 503 && !text.includes(foreign.address)
   })
 })

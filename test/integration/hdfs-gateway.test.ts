@@ -6,6 +6,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { administratorOf } from '../support/administrator.ts'
 import { mountHangFs } from '../support/hangfs.ts'
 import { HOME } from '../support/install.ts'
 import { DAEMON, machine } from '../support/machine.ts'
@@ -53,7 +54,8 @@ t.test('whoever looks on a backup spoils nothing for the next active', async (t)
   t.match(await site.daemon(mb, 'start'), { code: 0 })
   await until('mb knows it', async () => (await clusterOf(mb))?.active === 'ma:26001')
 
-  const listOf = async (host: typeof ma): Promise<string> => pageOf(host, '/api/v1/queries')
+  const listOf = async (host: typeof ma): Promise<string> =>
+    pageOf(host, '/api/v1/queries', administratorOf(join(dir, 'backing/system/ha')))
   const dump = async () => {
     const words = [join(HOME, 'bin/tajo'), 'catalog', 'dump', '--config', site.conf]
     return mb.run([process.execPath, ...words])

@@ -52,9 +52,15 @@ async function stageOf(t: Test, options: { workers: number; monitorMs: number })
   return { cluster, workers, client }
 }
 
-const queriesOf = async ({ ports }: TestMaster): Promise<readonly QueryRecord[]> =>
-  (JSON.parse((await ask(ports.info, '/api/v1/queries')).text) as { queries: QueryRecord[] })
-    .queries
+const queriesOf = async ({
+  ports,
+  administrator: headers,
+}: TestMaster): Promise<readonly QueryRecord[]> =>
+  (
+    JSON.parse((await ask(ports.info, '/api/v1/queries', { headers })).text) as {
+      queries: QueryRecord[]
+    }
+  ).queries
 
 const recordOf = async (master: TestMaster, sql: string): Promise<QueryRecord | undefined> =>
   (await queriesOf(master)).find((query) => query.sql === sql)

@@ -17,8 +17,11 @@ interface Queries {
   }[]
 }
 
-const queriesOf = async ({ ports }: TestMaster): Promise<Queries['queries']> =>
-  (JSON.parse((await ask(ports.info, '/api/v1/queries')).text) as Queries).queries
+const queriesOf = async ({
+  ports,
+  administrator: headers,
+}: TestMaster): Promise<Queries['queries']> =>
+  (JSON.parse((await ask(ports.info, '/api/v1/queries', { headers })).text) as Queries).queries
 
 async function firstOf(client: TajoClient, sql: string): Promise<unknown> {
   const result = await client.query(sql)

@@ -65,6 +65,9 @@ const databasesOf = async ({ masters }: TestCluster): Promise<string[]> => {
   return names
 }
 
+/** Whoever can't read the directory would have to log in, which is another matter. */
+const OPEN = { 'tajo.security.authentication': 'none' }
+
 t.test('a list with a master of another cluster in it', async (t) => {
   const a = await makeCluster(t, { count: 1, monitorMs: M })
   const b = await makeCluster(t, { count: 1, monitorMs: M })
@@ -107,8 +110,8 @@ t.test('a list with a master of another cluster in it', async (t) => {
 })
 
 t.test('who can not read the directory goes by what he remembers', async (t) => {
-  const a = await makeCluster(t, { count: 1, monitorMs: M })
-  const b = await makeCluster(t, { count: 1, monitorMs: M })
+  const a = await makeCluster(t, { count: 1, monitorMs: M, site: OPEN })
+  const b = await makeCluster(t, { count: 1, monitorMs: M, site: OPEN })
   const [{ active: foreign }, { active: own }] = [await a.settled(), await b.settled()]
   const nowhere = '/nowhere/to/be/found'
 
@@ -142,8 +145,8 @@ t.test('who can not read the directory goes by what he remembers', async (t) => 
 })
 
 t.test('who knows nothing and hears the foreign master only', async (t) => {
-  const a = await makeCluster(t, { count: 1, monitorMs: M })
-  const b = await makeCluster(t, { count: 2, monitorMs: M })
+  const a = await makeCluster(t, { count: 1, monitorMs: M, site: OPEN })
+  const b = await makeCluster(t, { count: 2, monitorMs: M, site: OPEN })
   const [{ active: foreign }, { active: own, backups }] = [await a.settled(), await b.settled()]
   const nowhere = '/nowhere/to/be/found'
   const wrong = confOf(t, [own, foreign], nowhere)
@@ -190,8 +193,8 @@ t.test('the directory that can be read decides, whatever is listed and however',
 })
 
 t.test('an address that is named, or stands alone, is remembered as well', async (t) => {
-  const a = await makeCluster(t, { count: 1, monitorMs: M })
-  const b = await makeCluster(t, { count: 1, monitorMs: M })
+  const a = await makeCluster(t, { count: 1, monitorMs: M, site: OPEN })
+  const b = await makeCluster(t, { count: 1, monitorMs: M, site: OPEN })
   const [{ active: foreign }, { active: own }] = [await a.settled(), await b.settled()]
   const host = confOf(t, [own], '/nowhere/to/be/found')
   const ask = (sql: string) => host.program('bin/tsql', [...host.named(own), '-c', sql])

@@ -34,7 +34,9 @@ await worker.start()
 
 const at = ({ ports }: TestMaster, path: string): string => `http://127.0.0.1:${ports.info}${path}`
 const get = async (master: TestMaster, path: string, headers: Record<string, string> = {}) => {
-  const answer = await fetch(at(master, path), { headers })
+  const answer = await fetch(at(master, path), {
+    headers: { ...master.administrator, ...headers },
+  })
   return { status: answer.status, headers: answer.headers, text: await answer.text() }
 }
 const post = (
@@ -46,7 +48,7 @@ const post = (
   fetch(at(master, path), {
     method: 'POST',
     body: JSON.stringify(body),
-    headers: { 'content-type': 'application/json', ...more.headers },
+    headers: { 'content-type': 'application/json', ...master.administrator, ...more.headers },
     ...(more.signal === undefined ? {} : { signal: more.signal }),
   })
 const linesOf = (text: string): SqlLine[] =>
@@ -148,9 +150,9 @@ t.test('who may do what', async (t) => {
   t.equal(await refused({ origin }), 403, "a sister's page may read only")
   t.equal(await refused({ 'sec-fetch-site': 'cross-site' }), 403)
   const order = '/api/v1/admin/hand-over'
-  t.equal((await post(active, order, {})).status, 401)
-  const headers = { authorization: 'Bearer 0123456789' }
-  t.equal((await post(active, order, {}, { headers })).status, 401)
+  for (const authorization of ['', 'Bearer 0123456789']) {
+    t.equal((await post(active, order, {}, { headers: { authorization } })).status, 401)
+  }
 })
 
 t.test('a Host that somebody pointed at us is refused', async (t) => {
@@ -169,7 +171,8 @@ t.test('a further name of the cluster reads once the configuration has it', asyn
   const { active } = await cluster.settled()
   const statusFor = async (port: number, host: string): Promise<number | undefined> => {
     const path = port === active.ports.info ? '/api/v1/queries' : '/api/v1/worker'
-    const asked = request({ host: '127.0.0.1', port, path, headers: { host } })
+    const headers = { host, ...active.administrator }
+    const asked = request({ host: '127.0.0.1', port, path, headers })
     asked.end()
     const [answer] = (await eventOf(asked, 'response')) as [IncomingMessage]
     answer.resume()

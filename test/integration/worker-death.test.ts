@@ -60,8 +60,11 @@ const live = async (master: TestMaster): Promise<string[]> => {
   return document.workers.filter(({ state }) => state === 'live').map(({ address }) => address)
 }
 
-const recordOf = async ({ ports }: TestMaster, sql: string): Promise<QueryRecord | undefined> => {
-  const { text } = await ask(ports.info, '/api/v1/queries')
+const recordOf = async (
+  { ports, administrator: headers }: TestMaster,
+  sql: string,
+): Promise<QueryRecord | undefined> => {
+  const { text } = await ask(ports.info, '/api/v1/queries', { headers })
   return (JSON.parse(text) as { queries: QueryRecord[] }).queries.find((one) => one.sql === sql)
 }
 

@@ -3,10 +3,11 @@
  * or not. Hosts are made of namespaces and everything is started by the scripts; the shared directory is one that all of
  * them reach without any network.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { administratorOf } from '../support/administrator.ts'
 import { mountHangFs } from '../support/hangfs.ts'
 import { HOME, makeConf } from '../support/install.ts'
 import { makeHosts, type TestHost } from '../support/netns.ts'
@@ -115,7 +116,12 @@ class HostCluster {
   }
 
   async #get<T>(at: 'ma' | 'mb', path: string): Promise<T | null> {
-    const { stdout } = await this.hosts[at].run(['curl', '-s', `http://127.0.0.1:26080${path}`])
+    // The backing directory, which no mount can hang.
+    const ha = join(this.#dir, 'backing/system/ha')
+    const shown = existsSync(join(ha, 'secret')) ? administratorOf(ha) : { authorization: '' }
+    const header = `authorization: ${shown.authorization}`
+    const url = `http://127.0.0.1:26080${path}`
+    const { stdout } = await this.hosts[at].run(['curl', '-s', '-H', header, url])
     return stdout.startsWith('{') ? (JSON.parse(stdout) as T) : null
   }
 }

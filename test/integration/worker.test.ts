@@ -5,7 +5,8 @@
 
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { request as requestSecurely } from 'node:https'
 import { join } from 'node:path'
 import t from 'tap'
 import { request } from 'undici'
@@ -14,6 +15,7 @@ import { systemClock } from '../../lib/base/time.ts'
 import { FileList } from '../../lib/catalog/file-list.ts'
 import type { Table } from '../../lib/catalog/model.ts'
 import type { ManifestPage, ResultLine, Task, TaskReport } from '../../lib/contract/index.ts'
+import { callingWith, whoKey } from '../../lib/rpc/index.ts'
 import { Worker, type WorkerOptions } from '../../lib/worker/index.ts'
 import { FAKE_CLUSTER, FAKE_SECRET, FakeTracker } from '../support/fake-tracker.ts'
 import { freePortRow } from '../support/free-ports.ts'
@@ -28,8 +30,13 @@ const home = realpathSync(testdirOf(t))
 const warehouse = join(home, 'warehouse')
 mkdirSync(warehouse)
 
-const shownBy = (masters: readonly FakeTracker[]) => ({
-  newest: Math.max(0, ...masters.map(({ active, epoch }) => (active ? epoch : 0))),
+const shownBy = (masters: readonly FakeTracker[], ofCluster = FAKE_CLUSTER) => ({
+  newest: Math.max(
+    0,
+    ...masters.map(({ active, epoch, clusterId }) =>
+      active && clusterId === ofCluster ? epoch : 0,
+    ),
+  ),
   isAlone: false,
 })
 
@@ -43,6 +50,7 @@ async function startWorker(masters: FakeTracker[], more: Partial<WorkerOptions> 
   const spillDirectory = join(home, `spill${workers}`)
   mkdirSync(spillDirectory)
   const worker = new Worker({
+    authentication: 'none',
     worker: {
       workerId: at(0),
       incarnation: randomUUID(),
@@ -105,12 +113,10 @@ const ASKING = { 'content-type': 'application/json', 'x-tajo-cluster': FAKE_CLUS
 
 /** All lines of a result. */
 async function fetchAll(address: string, task: Task): Promise<ResultLine[]> {
-  const { body } = await request(`http://${address}/rpc/results/fetch`, {
-    method: 'POST',
+  const { text } = await askKeyed(address, '/rpc/results/fetch', {
     headers: ASKING,
     body: JSON.stringify({ queryId: task.queryId, attempt: task.attempt }),
   })
-  const text = await body.text()
   return text
     .split('\n')
     .filter((line) => line !== '')
@@ -121,7 +127,8 @@ async function fetchAll(address: string, task: Task): Promise<ResultLine[]> {
 async function lazyClient(address: string, task: Task) {
   const { host, port } = splitHostPort(address) ?? { host: '', port: 0 }
   const path = '/rpc/results/fetch'
-  const asked = httpRequest({ host, port, path, method: 'POST', headers: ASKING })
+  const options = { host, port, path, method: 'POST', headers: ASKING, agent: false }
+  const asked = requestSecurely({ ...options, ...callingWith(whoKey) })
   asked.on('error', () => undefined)
   asked.end(JSON.stringify({ queryId: task.queryId, attempt: task.attempt }))
   const [answer] = (await eventOf(asked, 'response')) as [IncomingMessage]
@@ -705,12 +712,11 @@ t.test('an active master of another cluster is told of, and never followed', asy
     code: 'OTHER_CLUSTER',
   })
   const asked = { queryId: taskOf('').queryId, attempt: 1 }
-  const fetched = await request(`http://${addresses.clientRpc}/rpc/results/fetch`, {
-    method: 'POST',
+  const fetched = await askKeyed(addresses.clientRpc, '/rpc/results/fetch', {
     headers: { 'content-type': 'application/json', 'x-tajo-cluster': 'cluster-2' },
     body: JSON.stringify(asked),
   })
-  t.match(await fetched.body.json(), { code: 'OTHER_CLUSTER' })
+  t.match(JSON.parse(fetched.text), { code: 'OTHER_CLUSTER' })
   const info = `http://${addresses.infoHttp}/health/live`
   t.equal((await request(`${info}?cluster=cluster-2`)).statusCode, 409)
   t.equal((await request(`${info}?cluster=${FAKE_CLUSTER}`)).statusCode, 200)
@@ -731,7 +737,7 @@ t.test('a cluster that was made anew under the worker is joined, with its own te
     readMembership: async () => ({ clusterId, secret: FAKE_SECRET }),
     terms: {
       directory: 'ha',
-      read: async () => shownBy(clusterId === FAKE_CLUSTER ? [former] : [renewed]),
+      read: async () => shownBy([former, renewed], clusterId),
       everyMs: pacedMs(2000),
     },
   })

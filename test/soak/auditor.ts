@@ -5,7 +5,7 @@
  * What counts as two: a master that serves an older term in answer to a request that was sent after a newer term had
  * answered somebody; or two health checks that say "active" in two rounds running.
  */
-import { Agent } from 'node:http'
+import { Agent } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask, type TestMaster } from '../support/test-masters.ts'
 

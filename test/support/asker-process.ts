@@ -1,6 +1,7 @@
 /** The process behind `asker.ts`: one request at a time to each host, one line of JSON for each; ends with its stdin. */
-import { request } from 'node:http'
+import { request } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { callingWith, whoKey } from '../../lib/rpc/index.ts'
 
 const CLIENT_PORT = 26002
 const PAUSE_MS = 10
@@ -12,6 +13,7 @@ function ask(host: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve) => {
     const call = request(
       {
+        ...callingWith(whoKey),
         host,
         port: CLIENT_PORT,
         path: '/rpc/client/status',

@@ -3,8 +3,9 @@
  * What the masters know of queries is one object that they share, as real ones share their directory.
  */
 import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import type { ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import type { Duplex } from 'node:stream'
 import type { Test } from 'tap'
 import { systemClock } from '../../lib/base/time.ts'
 import type {
@@ -16,6 +17,7 @@ import type {
 } from '../../lib/contract/index.ts'
 import { RpcError } from '../../lib/rpc/index.ts'
 import { type Gate, Guard, rpcServer } from '../../lib/serve/index.ts'
+import { testCertificate } from './certificate.ts'
 import { freePortRow } from './free-ports.ts'
 
 type Submit = RequestOf<Services['client']['submit']>
@@ -83,8 +85,15 @@ export function fakeCluster(clusterId = FAKE_CLUSTER): FakeCluster {
 
 async function fakeMaster(t: Test, cluster: FakeCluster, clusterId: string): Promise<FakeMaster> {
   const asked: Record<string, number> = {}
-  const guard = new Guard({ term: () => 1, onNewerTerm: () => {}, onRefused: () => {} })
-  guard.join({ clusterId, secret: 's'.repeat(64) })
+  const guard = new Guard({
+    authentication: 'none',
+    wallMs: Date.now,
+    term: () => 1,
+    onNewerTerm: () => {},
+    onRefused: () => {},
+  })
+  const certificate = await testCertificate(clusterId)
+  guard.join({ clusterId, secret: 's'.repeat(64), certificate })
   const gate: Gate = {
     enter() {
       if (!master.active) throw new RpcError('NOT_ACTIVE', 'a backup', { active: master.hint })
@@ -116,6 +125,12 @@ async function fakeMaster(t: Test, cluster: FakeCluster, clusterId: string): Pro
     'client',
     {
       status: () => told('status', () => service),
+      beginLogIn: () => {
+        throw new Error('nobody logs in')
+      },
+      endLogIn: () => {
+        throw new Error('nobody logs in')
+      },
       masters: () => told('masters', () => ({ masters: cluster.masters })),
       workers: () => ({ workers: [] }),
       submit: (request) =>
@@ -180,7 +195,7 @@ async function fakeMaster(t: Test, cluster: FakeCluster, clusterId: string): Pro
 export interface FakeWorker {
   readonly address: string
   /** Connections that are open now. */
-  readonly sockets: ReadonlySet<Socket>
+  readonly sockets: ReadonlySet<Duplex>
   fetches: number
   close(): Promise<void>
 }
@@ -200,8 +215,9 @@ export async function fakeWorker(
   say: Say,
   { clusterId = FAKE_CLUSTER } = {},
 ): Promise<FakeWorker> {
-  const sockets = new Set<Socket>()
-  const server = createServer((request, response) => {
+  const sockets = new Set<Duplex>()
+  const { key, chain } = await testCertificate(clusterId)
+  const server = createServer({ key, cert: chain }, (request, response) => {
     let body = ''
     request.setEncoding('utf8').on('data', (text: string) => {
       body += text

@@ -45,6 +45,8 @@ export class FakeTracker {
 
   async start(): Promise<void> {
     const guard = new Guard({
+      authentication: 'none',
+      wallMs: Date.now,
       term: () => this.epoch,
       onNewerTerm: () => undefined,
       onRefused: () => undefined,

@@ -39,6 +39,10 @@ export interface FakeFacts {
   killed: string[]
   sql: SqlMode
   admin: boolean
+  /** Default: nobody has to prove anything. */
+  authentication?: 'password' | 'none'
+  /** Who shows which `Authorization` header. */
+  visitors?: ReadonlyMap<string, ReturnType<WebView['visitor']>>
 }
 
 export interface FakeWeb {
@@ -61,7 +65,12 @@ export async function fakeWeb(facts: FakeFacts): Promise<FakeWeb> {
   })
   const door = addWebRoutes(app, {
     view: viewOf(facts, listeners),
-    rules: { sql: facts.sql, sqlFromHereOnly: false, admin: facts.admin },
+    rules: {
+      sql: facts.sql,
+      sqlFromHereOnly: false,
+      admin: facts.admin,
+      authentication: facts.authentication ?? 'none',
+    },
     metrics: new Metrics(),
     version: '0.1.0',
     clock: systemClock,
@@ -116,9 +125,11 @@ function viewOf(facts: FakeFacts, listeners: Set<() => void>): WebView {
       return true
     },
     readsOnly: async (sql) => /^\s*(select|show)/i.test(sql),
-    run: (request, signal, out) => facts.run(request, signal, out),
+    run: (request, _who, signal, out) => facts.run(request, signal, out),
     handOver: async () => null,
     takeOver: async () => null,
+    visitor: (header) =>
+      header === undefined ? 'missing' : (facts.visitors?.get(header) ?? 'strange'),
     secret: () => 's'.repeat(64),
     hostNames: () => new Set(['localhost']),
     pages: () => facts.cluster.masters.map(({ addresses }) => addresses.infoHttp),

@@ -19,7 +19,13 @@ const BEAT_MS = 50
 
 async function openPorts(secret: string): Promise<number[]> {
   const letIn: string[] = []
-  const guard = new Guard({ term: () => 7, onNewerTerm: () => {}, onRefused: () => {} })
+  const guard = new Guard({
+    authentication: 'password',
+    wallMs: Date.now,
+    term: () => 7,
+    onNewerTerm: () => {},
+    onRefused: () => {},
+  })
   guard.join({ clusterId: FUZZED_CLUSTER, secret })
   const gate = {
     enter: () => ({

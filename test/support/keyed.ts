@@ -1,6 +1,6 @@
 /** Speaks to a port among the daemons without the calling side of ours, one request or the bare connection, or plays one. */
 import type { IncomingHttpHeaders, RequestListener } from 'node:http'
-import { createServer, request, type Server } from 'node:https'
+import { type Agent, createServer, request, type Server } from 'node:https'
 import { connect, type TLSSocket } from 'node:tls'
 import { splitHostPort } from '../../lib/base/host-port.ts'
 import { callingWith, KEYED_TLS, type Key, whoKey } from '../../lib/rpc/index.ts'
@@ -26,10 +26,17 @@ export function askKeyed(
     method = 'POST',
     headers = {},
     body = '',
-  }: { key?: Key; method?: string; headers?: Record<string, string>; body?: string } = {},
+    agent = false,
+  }: {
+    key?: Key
+    method?: string
+    headers?: Record<string, string>
+    body?: string
+    agent?: Agent | false
+  } = {},
 ): Promise<KeyedAnswer> {
   return new Promise((resolve, reject) => {
-    const options = { ...ends(address), ...callingWith(key), agent: false, method, path, headers }
+    const options = { ...ends(address), ...callingWith(key), agent, method, path, headers }
     const call = request(options, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk: string) => {

@@ -90,8 +90,14 @@ export interface Cluster {
 }
 
 /** What that host's info port says under this path; empty where nobody answers. */
-export async function pageOf(host: TestHost, path: string): Promise<string> {
-  return (await host.run(['curl', '-s', '-m', '5', `http://127.0.0.1:26080${path}`])).stdout
+export async function pageOf(
+  host: TestHost,
+  path: string,
+  { authorization = '' }: { readonly authorization?: string } = {},
+): Promise<string> {
+  const header = ['-H', `authorization: ${authorization}`]
+  const words = ['curl', '-s', '-m', '5', ...header, `http://127.0.0.1:26080${path}`]
+  return (await host.run(words)).stdout
 }
 
 export async function clusterOf(host: TestHost): Promise<Cluster | null> {

@@ -31,7 +31,9 @@ export function oldFiles(old: OldTerm): Map<string, Buffer> {
   const at = `epoch-${number10(term)}`
   const { nextTableId, tables, ...lists } = state.toData()
   const records: object[] = [
-    ...Object.entries(lists).flatMap(([list, rows]) => (rows.length > 0 ? [{ [list]: rows }] : [])),
+    ...Object.entries(lists).flatMap(([list, rows = []]) =>
+      rows.length > 0 ? [{ [list]: rows }] : [],
+    ),
     ...tables.map((table) => ({ tables: [table] })),
   ]
   const head = { snapshot: format, term, part, seq, nextTableId, at: '2026-01-02T03:04:05.678Z' }

@@ -4,10 +4,17 @@
  */
 import { Draft } from '../../lib/catalog/apply.ts'
 import { CatalogError } from '../../lib/catalog/errors.ts'
-import type { Change, DataFile, Table, Transaction } from '../../lib/catalog/model.ts'
+import {
+  type Change,
+  type DataFile,
+  PRIVILEGES,
+  type Table,
+  type Transaction,
+  type UserChange,
+} from '../../lib/catalog/model.ts'
 import type { CatalogState } from '../../lib/catalog/state.ts'
 import type { Batch } from '../../lib/catalog/store.ts'
-import { outcomeOf, tableOf, transaction } from '../contract/catalog.ts'
+import { outcomeOf, tableOf, transaction, userOf } from '../contract/catalog.ts'
 
 const ODD = ['x', 'x\0y', 'half \ud800 pair', '\' " \\ ` ? -- \n', 'ünïcödé 🦆', '\u001bjson:"x"']
 const PARTITION_COLUMNS = [{ name: 'p', type: 'TEXT' }]
@@ -58,7 +65,7 @@ export class RandomChanges {
 
   #ofNoTable(draft: Draft): Change {
     const database = this.#oneOf(['default', 'x', this.#oneOf(ODD)])
-    switch (this.#below(10)) {
+    switch (this.#below(12)) {
       case 0:
         return { do: 'drop-database', name: database }
       case 1:
@@ -76,13 +83,39 @@ export class RandomChanges {
       case 6:
       case 7:
         return { do: 'create-database', name: database, createdAt: '' }
+      case 8:
+      case 9:
+        return this.#ofUser(database)
       default: {
         const partitionColumns = this.#below(2) === 0 ? [] : PARTITION_COLUMNS
         const name = `n${this.#below(6)}`
         const files = Array.from({ length: this.#below(3) }, () => this.#file(partitionColumns))
-        const more = { database, name, partitionColumns, files }
+        const owner = this.#below(2) === 0 ? {} : { owner: this.#oneOf(ODD) }
+        const more = { database, name, partitionColumns, files, ...owner }
         return { do: 'create-table', table: tableOf(draft.nextTableId, more) }
       }
+    }
+  }
+
+  #ofUser(database: string): UserChange {
+    const user = this.#oneOf(ODD)
+    const grants = [
+      { on: 'database', database, privilege: this.#oneOf(PRIVILEGES) },
+      { on: 'table', tableId: 1 + this.#below(9), privilege: this.#oneOf(PRIVILEGES) },
+      { on: 'location', path: `/${this.#oneOf(ODD)}` },
+    ] as const
+    const some = [this.#oneOf(grants)]
+    switch (this.#below(6)) {
+      case 0:
+        return { do: 'drop-user', user }
+      case 1:
+        return { do: 'set-verifier', user, verifier: this.#oneOf(ODD) }
+      case 2:
+        return { do: 'revoke', user, grants: some }
+      case 3:
+        return { do: 'create-user', user: userOf(user) }
+      default:
+        return { do: 'grant', user, grants: some }
     }
   }
 

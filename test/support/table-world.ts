@@ -3,9 +3,11 @@
  * A row is the number of the statement that wrote it. What a statement that reads its own table writes is what it has
  * read and a row of its own, so that every row that got lost shows.
  */
+
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { administrator } from '../../lib/access/index.ts'
 import type { Table } from '../../lib/catalog/model.ts'
 import { absolutePath, contentVersionOf } from '../../lib/catalog/state.ts'
 import type {
@@ -94,7 +96,7 @@ export class TableWorld {
   async status(begun: Begun): Promise<QueryStatus> {
     const { queryId } = begun
     const seen = { queryId, state: 'queued', attempt: 99, worker: null, waitMs: 0 } as const
-    const told = await this.seat.term.client.wait(seen)
+    const told = await this.seat.term.client.wait(seen, administrator('me'))
     if (told !== null) return told
     await this.#submit(begun)
     return this.status(begun)
@@ -112,7 +114,7 @@ export class TableWorld {
 
   async #submit({ queryId, sql }: Begun): Promise<void> {
     const { client, list } = this.seat.term
-    const said = client.submit({ queryId, attempt: 1, sql, session: SESSION })
+    const said = client.submit({ queryId, attempt: 1, sql, session: SESSION }, administrator('me'))
     said.catch(() => undefined)
     // Planning may look at files; the answer of one that waits comes only after a while.
     while (list.get(queryId) === null) await settle()

@@ -6,10 +6,13 @@
 import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { type RequestOptions, request as requestSecurely } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { exchange } from '../../lib/cli/sight/http.ts'
+import { callingWith, whoKey } from '../../lib/rpc/index.ts'
+import { administratorOf } from './administrator.ts'
 import { freePortRow, PortRow } from './free-ports.ts'
 import { patienceMs } from './pace.ts'
 import { closed, type End, ended, endOf, hasEnded } from './processes.ts'
@@ -22,7 +25,10 @@ export interface Answer {
   readonly text: string
 }
 
-/** One request with a deadline, by default a share of the usual patience; never rejects. */
+/**
+ * One request with a deadline, by default a share of the usual patience; never rejects. What the contract says is asked over
+ * TLS, as anybody may or as `secure` tells.
+ */
 export function ask(
   port: number,
   path: string,
@@ -32,18 +38,22 @@ export function ask(
     timeoutMs = patienceMs(0.1),
     headers = {},
     body = '',
+    secure = callingWith(whoKey),
   }: {
     method?: string
     agent?: Agent
     timeoutMs?: number
     headers?: Readonly<Record<string, string>>
     body?: string
+    secure?: RequestOptions
   } = {},
 ): Promise<Answer> {
   return new Promise((resolve) => {
     const none = { status: 0, text: '' }
     const options = { host: '127.0.0.1', port, path, method, agent, headers }
-    const call = request(options, (response) => {
+    const isSecure = path.startsWith('/rpc/')
+    const asked = isSecure ? { ...options, ...secure } : options
+    const call = (isSecure ? requestSecurely : request)(asked, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk
@@ -102,6 +112,18 @@ export class TestMaster {
 
   get address(): string {
     return `localhost:${this.ports.umbilical}`
+  }
+
+  /** The cluster's secret lies there, as its configuration has it. */
+  get haDirectory(): string {
+    const site = readFileSync(join(this.dir, 'conf', 'tajo-site.xml'), 'utf8')
+    const root = /<name>tajo\.rootdir<\/name>\s*<value>(?:file:\/\/)?([^<]*)</.exec(site)?.[1]
+    return join(root ?? this.dir, 'system', 'ha')
+  }
+
+  /** What an administrator shows on the info port. */
+  get administrator(): { readonly authorization: string } {
+    return administratorOf(this.haDirectory)
   }
 
   configure(site: Readonly<Record<string, string>>): void {

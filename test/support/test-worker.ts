@@ -134,12 +134,13 @@ export class TestWorker {
   }
 }
 
-/** A client that knows these masters; to be closed. */
+/** A client that knows these masters, and is their administrator; to be closed. */
 export const clientOf = (
   masters: readonly TestMaster[],
   options: Partial<TajoClientOptions> = {},
 ): TajoClient =>
   new TajoClient({
+    ...(masters[0] !== undefined && { haDirectory: masters[0].haDirectory }),
     masters: masters.map(({ ports }) => ({
       client: `localhost:${ports.client}`,
       catalog: `localhost:${ports.umbilical + 3}`,

@@ -6,7 +6,13 @@ import { systemClock } from '../../lib/base/time.ts'
 import { FileList } from '../../lib/catalog/file-list.ts'
 import { joined } from '../../lib/catalog/joined.ts'
 import type { Column, PlainTable, Table } from '../../lib/catalog/model.ts'
-import type { Manifest, QueryError, Task, WriteTarget } from '../../lib/contract/index.ts'
+import type {
+  Confinement,
+  Manifest,
+  QueryError,
+  Task,
+  WriteTarget,
+} from '../../lib/contract/index.ts'
 import { FilePages } from '../../lib/master/queries/catalog/catalog-service.ts'
 import {
   compactedOf,
@@ -44,6 +50,8 @@ export class TestWarehouse {
   readonly engines: Engines
   readonly spillDirectory: string
   readonly #scope: ScopeParts
+  /** Where the files of some tables have to be. */
+  readonly confined = new Map<string, Confinement>()
   /** What its engines wrote into the worker's log. */
   readonly logged: string[]
   /** How many files were told of to the queries. */
@@ -63,7 +71,16 @@ export class TestWarehouse {
     this.#scope = {
       roots: new Roots([directory]),
       toDuckDb,
-      resolve: (uses) => this.#resolve(uses),
+      resolve: async (uses) => ({
+        tables: await this.#resolve(uses),
+        refused: new Map(),
+        confined: new Map(
+          uses.flatMap(({ database, name }, at) => {
+            const confinement = this.confined.get(`${database}.${name}`)
+            return confinement === undefined ? [] : [[at, confinement] as const]
+          }),
+        ),
+      }),
     }
   }
 

@@ -98,6 +98,27 @@ const UNIONS: readonly Union[] = [
     asks: ['catalog/apply.ts', 'catalog/transaction-pieces.ts'],
   },
   {
+    name: 'a statement',
+    file: 'sql/statement.ts',
+    after: 'export type Statement =',
+    member: "{ readonly is: 'unheard-of-statement' }",
+    asks: ['master/queries/statements/needs.ts', 'master/queries/statements/plan.ts'],
+  },
+  {
+    name: 'a change of users',
+    file: 'catalog/model.ts',
+    after: 'export type UserChange =',
+    member: "{ readonly do: 'unheard-of-user-change' }",
+    asks: ['catalog/changing-users.ts', 'catalog/apply.ts'],
+  },
+  {
+    name: 'what a statement needs',
+    file: 'master/queries/statements/rights.ts',
+    after: 'export type Need =',
+    member: "{ readonly on: 'unheard-of-thing' }",
+    asks: ['master/queries/statements/rights.ts'],
+  },
+  {
     name: 'how a query stands',
     file: 'contract/query-states.ts',
     after: 'const QUERY_STATES = {',

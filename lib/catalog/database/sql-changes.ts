@@ -148,7 +148,7 @@ const keptIn = (row: SqlRow): KeptChange => ({
 })
 
 /** Those whose rows are found by a number of their own. */
-const NUMBERED = ['databases', 'outcomes', 'litter', 'publications'] as const
+const NUMBERED = ['databases', 'outcomes', 'litter', 'publications', 'users'] as const
 export type Numbered = (typeof NUMBERED)[number]
 
 /** All of a table but its columns, options and files. */

@@ -14,11 +14,12 @@ import { placeholders, type SqlConnection, type SqlValue, toSqlText } from './sq
 export interface RowNumbers {
   /** Holds `file_no` of the files of each piece of each table, in their order. */
   readonly files: WeakMap<FilePiece, readonly number[]>
-  /** By name, query id, path, query id. */
+  /** By name, query id, path, query id, name. */
   readonly databases: Map<string, number>
   readonly outcomes: Map<string, number>
   readonly litter: Map<string, number>
   readonly publications: Map<string, number>
+  readonly users: Map<string, number>
   /** The next number of whatever is numbered; numbers of what was rolled back are left out. */
   next: number
 }
@@ -61,7 +62,7 @@ class DeltaWriter {
   }
 
   async write(delta: Delta): Promise<void> {
-    const { databases, tables, outcomes, litter, publications } = delta
+    const { databases, tables, outcomes, litter, publications, users } = delta
     await this.#deleteTables(tables.gone)
     if (tables.gone.length > 0) this.text.add({ do: 'tables-gone', ids: tables.gone })
     for (const { before, after } of tables.put) await this.#putTable(before, after)
@@ -88,6 +89,11 @@ class DeltaWriter {
     await this.#putNumbered('publications', publications, (publication) => {
       const { queryId, staging, location } = publication
       return { key: queryId, value: publication, row: [queryId, staging, location].map(toSqlText) }
+    })
+    await this.#putNumbered('users', users, (user) => {
+      const { name, verifier, createdAt, grants } = user
+      const row = [name, verifier, createdAt, JSON.stringify(grants)]
+      return { key: name, value: user, row: row.map(toSqlText) }
     })
   }
 
@@ -126,7 +132,7 @@ class DeltaWriter {
       this.text.add({ do: 'head', head: plainHeadOf(after) })
     } else if (headOf(before).some((value, at) => value !== table[at])) {
       await this.#connection.query(
-        'UPDATE catalog_tables SET database_name = ?, name = ?, kind = ?, format = ?, location = ?, whole_directory = ?, schema_version = ?, created_at = ?, content_version = ? WHERE table_id = ?',
+        'UPDATE catalog_tables SET database_name = ?, name = ?, kind = ?, format = ?, location = ?, whole_directory = ?, schema_version = ?, created_at = ?, content_version = ?, owner = ? WHERE table_id = ?',
         [...table, after.id],
       )
       this.text.add({ do: 'head', head: plainHeadOf(after) })
@@ -282,6 +288,7 @@ const NUMBER_COLUMNS: Readonly<Record<Numbered, string>> = {
   outcomes: 'outcome_no',
   litter: 'litter_no',
   publications: 'publication_no',
+  users: 'user_no',
 }
 
 const filesOf = (pieces: readonly FilePiece[]) => pieces.flatMap((piece) => [...piece])
@@ -297,6 +304,7 @@ const headOf = (table: Table): SqlValue[] => [
   table.schemaVersion,
   table.createdAt,
   table.contentVersion ?? null,
+  table.owner === undefined ? null : toSqlText(table.owner),
 ]
 
 function plainHeadOf(table: Table): TableHead {

@@ -251,7 +251,13 @@ function packedOf(partition: DataFile['partition'], come: Do<'files'>['come']) {
   }
 }
 
-const KEYS = { databases: 'name', outcomes: 'queryId', litter: 'path', publications: 'queryId' }
+const KEYS = {
+  databases: 'name',
+  outcomes: 'queryId',
+  litter: 'path',
+  publications: 'queryId',
+  users: 'name',
+}
 
 function keyOf(of: Numbered, value: object): string {
   const key = (value as Readonly<Record<string, unknown>>)[KEYS[of]]

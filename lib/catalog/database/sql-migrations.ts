@@ -39,6 +39,14 @@ const MIGRATIONS: readonly Migration[] = [
       added('catalog_litter', 'joined_ms', dialect.integer),
     ],
   },
+  // Null: it is the administrator's.
+  {
+    version: 6,
+    statements: (dialect) => [
+      { sql: create(dialect, 'catalog_users', users(dialect)) },
+      added('catalog_tables', 'owner', dialect.text),
+    ],
+  },
 ]
 const NEWEST = MIGRATIONS.length
 
@@ -164,6 +172,18 @@ const changes = ({ text, integer }: Dialect): TableDef => ({
     `mark ${text} NOT NULL`,
     `next_table_id ${integer} NOT NULL`,
     `changes ${text} NOT NULL`,
+  ],
+})
+
+/** `grants`: a JSON array (model.ts). */
+const users = ({ text, integer }: Dialect): TableDef => ({
+  key: 'user_no',
+  columns: [
+    `user_no ${integer} NOT NULL`,
+    `name ${text} NOT NULL`,
+    `verifier ${text} NOT NULL`,
+    `created_at ${text} NOT NULL`,
+    `grants ${text} NOT NULL`,
   ],
 })
 

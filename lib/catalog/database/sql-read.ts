@@ -6,7 +6,6 @@
  * Rows are asked for in pages and taken in slices: a catalog may have millions, and the event loop has its turn meanwhile.
  */
 import { inSlices } from '../../base/slices.ts'
-import { CatalogError } from '../errors.ts'
 import { FileList } from '../file-list.ts'
 import type { FilePiece } from '../file-partition.ts'
 import {
@@ -18,13 +17,16 @@ import {
   type Table,
 } from '../model.ts'
 import type { SqlConnection, SqlRow } from './sql-connection.ts'
-import { fromSqlText } from './sql-connection.ts'
 import type { RowNumbers } from './sql-delta.ts'
+import { corrupt, flag, oneOf, text, whole, wholeOrNull } from './sql-rows.ts'
+import { grantsIn } from './sql-users.ts'
 
 /** So many rows are asked for at a time: an answer that takes long would count as none, and is held as a whole. */
 const PAGE_ROWS = 10_000
 /** The columns and options of so many tables are. */
 const PAGE_TABLES = 200
+/** Versions below of the tables have no such table. */
+const VERSION_WITH_USERS = 6
 /** Files that are taken without a turn of the event loop. */
 const SLICE_ROWS = 1000
 
@@ -83,11 +85,25 @@ export async function readCatalog(connection: SqlConnection): Promise<ReadCatalo
       location: text(row, 'location'),
     }),
   )
+  const hasUsers = (
+    await rows('SELECT MAX(version) AS version FROM catalog_schema', (row) => row)
+  ).some(({ version }) => Number(version) >= VERSION_WITH_USERS)
+  const users = !hasUsers
+    ? []
+    : await paged('catalog_users', 'user_no', (row) =>
+        numbered(row, 'user_no', {
+          name: text(row, 'name'),
+          verifier: text(row, 'verifier'),
+          createdAt: text(row, 'created_at'),
+          grants: grantsIn(row),
+        }),
+      )
   const numbers = {
     databases: new Map(databases.map(({ no, value }) => [value.name, no])),
     outcomes: new Map(outcomes.map(({ no, value }) => [value.queryId, no])),
     litter: new Map(litter.map(({ no, value }) => [value.path, no])),
     publications: new Map(publications.map(({ no, value }) => [value.queryId, no])),
+    users: new Map(users.map(({ no, value }) => [value.name, no])),
   }
   return {
     data: {
@@ -96,6 +112,7 @@ export async function readCatalog(connection: SqlConnection): Promise<ReadCatalo
       outcomes: outcomes.map(plain),
       litter: litter.map(plain),
       publications: publications.map(plain),
+      ...(users.length > 0 ? { users: users.map(plain) } : {}),
       nextTableId,
     },
     numbers: {
@@ -259,6 +276,7 @@ const tableOf = (row: SqlRow, parts: Parts): Table => {
     schemaVersion: whole(row, 'schema_version'),
     ...contentVersionIn(row),
     createdAt: text(row, 'created_at'),
+    ...((row.owner ?? null) === null ? {} : { owner: text(row, 'owner') }),
   }
 }
 
@@ -321,39 +339,6 @@ function partitionOf(row: SqlRow): (string | null)[] {
   throw corrupt(`partition_values is no JSON array of texts: ${kept}`)
 }
 
-function text(row: SqlRow, column: string): string {
-  const value = row[column]
-  if (typeof value !== 'string') throw corrupt(`${column} is ${value} instead of a text`)
-  try {
-    return fromSqlText(value)
-  } catch (error) {
-    throw corrupt(`${column} can't be decoded: ${value}`, error)
-  }
-}
-
-function whole(row: SqlRow, column: string): number {
-  const value = row[column]
-  if (Number.isSafeInteger(value)) return value as number
-  throw corrupt(`${column} is ${value} instead of a whole number`)
-}
-
-const wholeOrNull = (row: SqlRow, column: string): number | null =>
-  row[column] === null ? null : whole(row, column)
-
-/** MySQL has no type of its own for it and answers 0 or 1. */
-function flag(row: SqlRow, column: string): boolean {
-  const value = row[column]
-  if (typeof value === 'boolean') return value
-  return whole(row, column) !== 0
-}
-
-function oneOf<T extends string>(row: SqlRow, column: string, allowed: readonly T[]): T {
-  const value = text(row, column)
-  const found = allowed.find((one) => one === value)
-  if (found !== undefined) return found
-  throw corrupt(`${column} is ${value}, not one of ${allowed.join(', ')}`)
-}
-
 /** Version 1 of the tables has no such column. */
 const failureKindOf = (row: SqlRow): { kind?: FailureKind } =>
   (row.failure_kind ?? null) === null ? {} : { kind: oneOf(row, 'failure_kind', FAILURE_KINDS) }
@@ -365,6 +350,3 @@ const joinedMsIn = (row: SqlRow): { joinedMs?: number } =>
 /** Versions 1 and 2 of the tables have no such column. */
 const contentVersionIn = (row: SqlRow): { contentVersion?: number } =>
   (row.content_version ?? null) === null ? {} : { contentVersion: whole(row, 'content_version') }
-
-const corrupt = (message: string, cause?: unknown): CatalogError =>
-  new CatalogError('CORRUPT', `the catalog's tables in the database: ${message}`, { cause })

@@ -35,8 +35,8 @@ export interface NewPart {
   /** The number of the last change before it. */
   readonly seq: number
   readonly basis: Basis
-  /** Whether groups of several records may follow. */
-  readonly long: boolean
+  /** The format of its journal (journal-format.ts). */
+  readonly journal: number
   /** What it begins with. */
   readonly state: CatalogState
   /** Whether a checkpoint of that stands before the first record. */
@@ -122,7 +122,7 @@ async function beginFiles(
   stop: NewFile,
 ): Promise<BegunPart | null> {
   const { files, directory, cluster } = maker
-  const { term, part, seq, basis, long } = begin
+  const { term, part, seq, basis, journal: format } = begin
   const path = join(directory, termDir(term), journalFile(part))
   let file: NewFile | 'exists' | null = null
   try {
@@ -137,7 +137,8 @@ async function beginFiles(
     await stopped
     if (file === 'exists') return null
     const kind = segmented ? SegmentedJournal : GrowingJournal
-    const journal = await kind.begin(files, file, { cluster, term, part, seq, basis, long })
+    const head = { journal: format, cluster, term, part, seq, basis }
+    const journal = await kind.begin(files, file, head)
     await promise(maker, begin)
     return { part, journal, copy }
   } catch (error) {

@@ -8,7 +8,7 @@
 import { dirname, join } from 'node:path'
 import { Slices } from '../../base/slices.ts'
 import { CatalogError } from '../errors.ts'
-import type { CatalogData } from '../model.ts'
+import type { CatalogData, User } from '../model.ts'
 import { type CatalogState, StateBuilder } from '../state.ts'
 import { TableAssembler, type TablePiece, tablePieces } from '../table-pieces.ts'
 import { type Files, isNoSpace, type NewFile, type Written } from './files.ts'
@@ -18,7 +18,9 @@ import { encodeRecord, takeRecords } from './records.ts'
 import { refuseNewer, SNAPSHOT_FORMATS, type SnapshotHead } from './snapshot.ts'
 import { checkpointFile, termDir, wholeFile } from './term-names.ts'
 
-const CHECKPOINT_FORMAT = 1
+/** 2: with users. A catalog without them is written as 1, which versions before there were any can read. */
+const FORMAT = 1
+const FORMAT_WITH_USERS = 2
 
 interface CheckpointHead {
   readonly checkpoint: number
@@ -31,7 +33,9 @@ interface CheckpointHead {
   readonly at: string
 }
 
-type Lists = Omit<CatalogData, 'nextTableId' | 'tables'>
+type Lists = Omit<CatalogData, 'nextTableId' | 'tables' | 'users'> & {
+  readonly users: readonly User[]
+}
 /** Rows of one kind, or a piece of a table; snapshots have whole tables. */
 type Bundle = { readonly [List in keyof Lists]?: Lists[List] } & {
   readonly piece?: TablePiece
@@ -49,6 +53,7 @@ function* bundles(state: CatalogState): IterableIterator<Bundle> {
   yield* bundled('outcomes', state.allOutcomes())
   yield* bundled('litter', state.allLitter())
   yield* bundled('publications', state.allPublications())
+  yield* bundled('users', state.allUsers())
   for (const table of state.allTables()) {
     for (const piece of tablePieces(table)) yield { piece }
   }
@@ -99,7 +104,7 @@ export async function makeCheckpoint(
     throw new CatalogError('UNAVAILABLE', `${path} is there, and is not whole`)
   }
   try {
-    const done = await write(file, state.nextTableId, head, bundles(state), goesOn)
+    const done = await write(file, state, head, goesOn)
     await file.close()
     if (!done) {
       await files.unlink(path)
@@ -130,9 +135,8 @@ export async function makeSign(files: Files, sign: string): Promise<void> {
 
 async function write(
   file: NewFile,
-  nextTableId: number,
+  state: CatalogState,
   head: Omit<NewCheckpoint, 'state'>,
-  records: Iterable<Bundle>,
   goesOn: () => boolean,
 ): Promise<boolean> {
   const { cluster, term, part, position, at } = head
@@ -151,10 +155,12 @@ async function write(
     if (waitingBytes >= WRITE_BYTES) await flush()
     if (slices.isOver) await slices.turn()
   }
-  const first = { checkpoint: CHECKPOINT_FORMAT, cluster, term, part, position, nextTableId, at }
+  const { nextTableId } = state
+  const checkpoint = state.hasUsers ? FORMAT_WITH_USERS : FORMAT
+  const first = { checkpoint, cluster, term, part, position, nextTableId, at }
   await put(first satisfies CheckpointHead)
   let count = 0
-  for (const bundle of records) {
+  for (const bundle of bundles(state)) {
     if (!goesOn()) return false
     await put(bundle)
     count += 1
@@ -188,7 +194,7 @@ export async function readCheckpoint(
 ): Promise<CheckpointRead | null> {
   const path = join(look.directory, termDir(of.term), checkpointFile(of.part, of.seq))
   const read = await readRecords<CheckpointHead>(look, path, of.sizeBytes, (head) =>
-    refuseNewer(head.checkpoint, path, CHECKPOINT_FORMAT),
+    refuseNewer(head.checkpoint, path, FORMAT_WITH_USERS),
   )
   if (read === 'missing' || read === null) return null
   const { head, state, written } = read

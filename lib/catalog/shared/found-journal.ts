@@ -11,13 +11,8 @@ import type { Turns } from '../../base/slices.ts'
 import { CatalogError } from '../errors.ts'
 import type { Progress } from '../store.ts'
 import { type Files, isNoFile } from './files.ts'
-import {
-  type Basis,
-  corrupt,
-  type JournalHead,
-  NEWEST_JOURNAL_FORMAT,
-  Vanished,
-} from './journal.ts'
+import { type Basis, corrupt, type JournalHead, Vanished } from './journal.ts'
+import { NEWEST_JOURNAL_FORMAT } from './journal-format.ts'
 import { followedByWhole, takeRecords } from './records.ts'
 import { readSnapshotHead, refuseNewer, SNAPSHOT_FORMATS, type SnapshotHead } from './snapshot.ts'
 import {

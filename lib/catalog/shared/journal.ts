@@ -51,26 +51,31 @@ export class SegmentedJournal implements Journal {
   #index = 0
   #position: Position
   #tail: Buffer = Buffer.alloc(0)
-  readonly takesLong: boolean
+  readonly format: number
   /** Begun and not durable. */
   #open: { readonly path: string; file: NewFile | null } | null = null
   /** Of the group that is being appended: durable, and nothing without those that follow. */
   #unfinished: Written[] = []
 
-  private constructor(files: Files, first: Written, head: Buffer, { part, seq, long }: NewHead) {
+  private constructor(
+    files: Files,
+    first: Written,
+    head: Buffer,
+    { part, seq, journal }: JournalHead,
+  ) {
     this.#files = files
     this.#part = part
     this.#head = head
     this.#first = first
     this.#last = first
     this.#position = beginning(seq)
-    this.takesLong = long
+    this.format = journal
   }
 
   /** `file` stays empty, and is closed; the first record is a file of its own, and durable when it resolves. */
-  static async begin(files: Files, file: NewFile, head: NewHead): Promise<Journal> {
+  static async begin(files: Files, file: NewFile, head: JournalHead): Promise<Journal> {
     await file.close()
-    const record = encodeHead(head)
+    const record = encodeRecord(head)
     const journal = new SegmentedJournal(files, file.written, record, head)
     try {
       await journal.#write(record)
@@ -182,21 +187,26 @@ export class GrowingJournal implements Journal {
   readonly #files: Files
   readonly #file: NewFile
   readonly #headBytes: number
-  readonly takesLong: boolean
+  readonly format: number
   #position: Position
   #tail: Buffer = Buffer.alloc(0)
 
-  private constructor(files: Files, file: NewFile, headBytes: number, { seq, long }: NewHead) {
+  private constructor(
+    files: Files,
+    file: NewFile,
+    headBytes: number,
+    { seq, journal }: JournalHead,
+  ) {
     this.#files = files
     this.#file = file
     this.#headBytes = headBytes
     this.#position = beginning(seq)
-    this.takesLong = long
+    this.format = journal
   }
 
   /** Its first record is durable when it resolves. */
-  static async begin(files: Files, file: NewFile, head: NewHead): Promise<Journal> {
-    const record = encodeHead(head)
+  static async begin(files: Files, file: NewFile, head: JournalHead): Promise<Journal> {
+    const record = encodeRecord(head)
     await file.write(record)
     return new GrowingJournal(files, file, record.length, head)
   }
@@ -244,14 +254,6 @@ export class GrowingJournal implements Journal {
   }
 }
 
-/**
- * 1: each part begins with a snapshot. 2: with what its first record says. 3: the same, and a group may be several records.
- * A part is of format 3 only where one is, so that a version that knows no such groups reads all others.
- */
-const FORMAT = 2
-const FORMAT_OF_LONG_GROUPS = 3
-export const NEWEST_JOURNAL_FORMAT = FORMAT_OF_LONG_GROUPS
-
 /** A place between two groups of a journal, whatever files they are in. */
 export interface Position {
   /** Of all groups before it. */
@@ -294,16 +296,6 @@ export interface Group {
   readonly transactions: readonly Transaction[]
 }
 
-type NewHead = Omit<JournalHead, 'journal'> & {
-  /** Whether groups of several records may follow. */
-  readonly long: boolean
-}
-
-function encodeHead({ long, ...head }: NewHead): Buffer {
-  const journal = long ? FORMAT_OF_LONG_GROUPS : FORMAT
-  return encodeRecord({ journal, ...head } satisfies JournalHead)
-}
-
 /** Where a journal begins. */
 export const beginning = (seq: number): Position => ({ bytes: 0, seq, checksum: 0 })
 
@@ -329,8 +321,8 @@ export interface Journal {
   readonly tail: Buffer
   /** How many have to be read. */
   readonly files: number
-  /** Whether groups of several records may be appended. */
-  readonly takesLong: boolean
+  /** Groups that ask for no later one may be appended (journal-format.ts). */
+  readonly format: number
   /** Durable when it resolves, all of them; in slices. */
   append(transactions: readonly Transaction[]): Promise<void>
   /** After an `append` that found no space: makes sure that nothing of it stays. */

@@ -31,10 +31,10 @@ import { beginPart, bindFiles, closeQuietly, lastPart, type PartMaker } from './
 import { type Served, servedNote } from './begun.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { FileError, type Files, isNoSpace, openFiles } from './files.ts'
+import { formatFor, JOURNAL_FORMAT } from './journal-format.ts'
 import type { Memory } from './memory.ts'
 import { readNewest, seenTerms } from './newest.ts'
 import { Following, Presence } from './presence.ts'
-import { isLong } from './records.ts'
 import { findRestorable, oldestRestorableMs } from './restorable.ts'
 import {
   baseOf,
@@ -119,7 +119,7 @@ export class SharedStore implements ReadableStore {
   }
 
   async append({ firstSeq, transactions, after }: Batch): Promise<void> {
-    const session = await this.#writable(isLong(transactions))
+    const session = await this.#writable(formatFor(transactions))
     const { seq } = session.journal.position
     if (firstSeq !== seq + 1) {
       throw new CatalogError('CORRUPT', `change ${firstSeq} does not follow ${seq}`)
@@ -171,7 +171,7 @@ export class SharedStore implements ReadableStore {
         seq: 0,
         basis: { is: 'checkpoint' },
         below: NOTHING_BELOW,
-        long: false,
+        journal: JOURNAL_FORMAT,
         copies: 'surely',
       })
       await journal.close()
@@ -284,7 +284,7 @@ export class SharedStore implements ReadableStore {
       state: read?.state ?? CatalogState.from(EMPTY),
       seq: read?.term === term ? read.position.seq : 0,
       ...(read === null ? { basis: { is: 'empty' }, below: NOTHING_BELOW } : goingOnFrom(read)),
-      long: false,
+      journal: JOURNAL_FORMAT,
       copies: read !== null && termsIn(read.chain) >= CHAIN_TERMS_MAX ? 'if there is room' : 'no',
       onProgress,
     })
@@ -304,15 +304,15 @@ export class SharedStore implements ReadableStore {
     return asked
   }
 
-  /** The one after `session`, with all that is durable in it. `long`: as in `NewPart`. */
-  async #nextPart(session: Session, long: boolean): Promise<Session> {
+  /** The one after `session`, with all that is durable in it. `format`: of its journal. */
+  async #nextPart(session: Session, format: number): Promise<Session> {
     const { term, part, state, journal } = session
     await this.#presence.requireMount()
     await this.#files.makeDirs(join(this.#directory, termDir(term)))
     const last = Math.max(part, await lastPart(this.#where(), term))
     const known = knownOf(session)
     const { seq } = journal.position
-    const begin = { term, part: last + 1, state, seq, ...goingOnFrom(known), long }
+    const begin = { term, part: last + 1, state, seq, ...goingOnFrom(known), journal: format }
     const { ground, asOfMs } = session
     return { ...(await this.#beginPart({ ...begin, copies: 'no' })), ground, asOfMs }
   }
@@ -332,16 +332,16 @@ export class SharedStore implements ReadableStore {
 
   // ---- appending -------------------------------------------------------------------------------------------------
 
-  /** The part to append to: a new one when the journal has got long, or takes no long groups. */
-  async #writable(long: boolean): Promise<Session> {
+  /** The part to append to: a new one when the journal has got long, or takes no such groups. */
+  async #writable(format: number): Promise<Session> {
     const session = this.#session
     if (session === null || session.closed) {
       throw new CatalogError('UNAVAILABLE', 'the catalog has to be opened again')
     }
     const limit = this.#checkpointer.journalLimit(session)
     const { journal } = session
-    if (!journal.hasReached(limit) && (journal.takesLong || !long)) return session
-    const next = await this.#translated('append', () => this.#nextPart(session, long))
+    if (!journal.hasReached(limit) && journal.format >= format) return session
+    const next = await this.#translated('append', () => this.#nextPart(session, format))
     if (this.#session !== session) {
       closeQuietly(next.journal)
       throw new CatalogError('UNAVAILABLE', 'the catalog was closed meanwhile')

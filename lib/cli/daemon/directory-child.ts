@@ -42,6 +42,8 @@ export interface DirectoryAnswers {
   secret: string | null
   /** Null: no master has formed one. */
   cluster: string | null
+  /** PEM; null: no daemon has made it yet. */
+  authority: string | null
   members: readonly Addresses[]
   /** Carried out, or rejected as that master has refused it. */
   order: null
@@ -52,6 +54,7 @@ export type DirectoryRequest =
   | { readonly op: 'history'; readonly directory: string; readonly limit: number }
   | { readonly op: 'secret'; readonly directory: string }
   | { readonly op: 'cluster'; readonly directory: string }
+  | { readonly op: 'authority'; readonly directory: string }
   | { readonly op: 'members'; readonly directory: string }
   | {
       readonly op: 'format'
@@ -96,6 +99,8 @@ function answer(request: DirectoryRequest): Promise<unknown> {
       return readSecret(directory)
     case 'cluster':
       return clusterOf(directory)
+    case 'authority':
+      return authorityOf(directory)
     case 'members':
       return readMembers(directory)
     case 'format':
@@ -113,6 +118,11 @@ function answer(request: DirectoryRequest): Promise<unknown> {
 async function clusterOf(directory: string): Promise<string | null> {
   const { clusterIdOf } = await import('./cluster-identity.ts')
   return clusterIdOf(directory)
+}
+
+async function authorityOf(directory: string): Promise<string | null> {
+  const { authorityIn, tlsDirectory } = await import('./cluster-certificate.ts')
+  return authorityIn(tlsDirectory(directory))
 }
 
 async function format(request: DirectoryRequest & { op: 'format' }): Promise<{ epoch: number }> {

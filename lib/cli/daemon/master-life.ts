@@ -1,10 +1,9 @@
-/**
- * One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other.
- */
+/** One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other. */
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { messageOf } from '../../base/failures.ts'
 import { systemClock } from '../../base/time.ts'
-import { requireOurs, sharedDirectory } from '../../catalog/index.ts'
+import { sharedDirectory } from '../../catalog/index.ts'
 import {
   type Configuration,
   entryAddress,
@@ -16,7 +15,6 @@ import {
 } from '../../conf/index.ts'
 import { type AuditFile, type DaemonLog, keepStanding, listenOnSocket } from '../../daemon/index.ts'
 import {
-  DirectoryProof,
   hostNetwork,
   joinElection,
   type MemberOptions,
@@ -30,40 +28,27 @@ import {
   Master,
   type MasterOptions,
   type QueryOptions,
-  SingleMember,
-  SingleStorage,
 } from '../../master/index.ts'
 import type { Bind } from '../../serve/index.ts'
 import { thisHost } from '../address.ts'
 import { timingOf } from '../timing.ts'
-import { ownClusterId, singleIdOf } from './cluster-identity.ts'
+import { daemonCertificate } from './cluster-certificate.ts'
+import { singleIdOf } from './cluster-identity.ts'
 import { confRows, type InForce, onConfChange } from './conf-changes.ts'
-import {
-  catalogBytes,
-  catalogName,
-  idNextTo,
-  keptIn,
-  originIfKnown,
-  requireFreeCatalog,
-} from './configured-store.ts'
+import { keptIn, originIfKnown, requireFreeCatalog } from './configured-store.ts'
 import type { DaemonLife, End } from './daemon-command.ts'
 import { replaceable, stepsTo } from './directory.ts'
 import { makeHaDirectory } from './ha-directory.ts'
 import { ListedWorkers } from './listed-workers.ts'
 import { auditLimitsOf, type HaPlan, logLimitsOf, type MasterPlan } from './master-plan.ts'
-import {
-  isTraced,
-  leaveTrace,
-  refuseLost,
-  requireNoOtherCatalog,
-  type Start,
-} from './other-catalogs.ts'
+import { openDoors } from './open-doors.ts'
+import { isTraced, refuseLost, requireNoOtherCatalog, type Start } from './other-catalogs.ts'
 import { AUDIT_FLUSH_MS, openAudit } from './own-audit.ts'
 import { requireOwnFencing } from './own-conf.ts'
 import { ownNames } from './own-names.ts'
 import { queryOptionsOf } from './query-options.ts'
-import { requireNobodyAlone, requireNobodyAloneInTerm, useAlone } from './rootdir-use.ts'
-import { ownSecret, SingleFiles } from './single-files.ts'
+import { requireNobodyAlone, requireNobodyAloneInTerm } from './rootdir-use.ts'
+import { SingleMaster } from './single-master.ts'
 import { WarehouseLook } from './warehouse-look.ts'
 
 const BIND_KEYS = {
@@ -74,6 +59,8 @@ const BIND_KEYS = {
   infoHttp: 'tajo.master.info-http.address',
 } as const
 
+type Joined = Awaited<ReturnType<MasterOptions['join']>>
+
 export class MasterLife implements DaemonLife {
   readonly #plan: MasterPlan
   readonly #version: string
@@ -83,8 +70,7 @@ export class MasterLife implements DaemonLife {
   #admin: AdminServer | null = null
   #adminName: { stop(): void } | null = null
   /** Without high availability. */
-  #alone: { release(): void } | null = null
-  #singleFiles: SingleFiles | null = null
+  readonly #single: SingleMaster | null
   readonly #warehouse: WarehouseLook
   #reloader: Reloader | null = null
   #directoryWarnings: readonly string[] = []
@@ -110,6 +96,16 @@ export class MasterLife implements DaemonLife {
       clock: systemClock,
       log: log.log,
     })
+    this.#single =
+      plan.ha === null
+        ? new SingleMaster({
+            start: this.#catalogStart(),
+            queries: () => this.#queries(),
+            self: () => this.#self(),
+            judgeOwners: (rootDirectory) => this.#judgeOwners(rootDirectory),
+            log: log.log,
+          })
+        : null
   }
 
   get ready(): string {
@@ -133,6 +129,7 @@ export class MasterLife implements DaemonLife {
       log,
       audit: this.#audit?.audit,
     })
+    for (const text of openDoors(plan.conf)) log('warn', text, { event: 'authentication-off' })
     await this.#admin.ready()
     await listenOnSocket(this.#admin.server, plan.adminSocket)
     this.#adminName = this.#keepSocket(this.#admin, plan.adminSocket)
@@ -152,8 +149,7 @@ export class MasterLife implements DaemonLife {
     await Promise.all([this.#reloader?.close(), this.#master?.stop(why)])
     this.#adminName?.stop()
     await this.#admin?.close()
-    this.#singleFiles?.stop()
-    this.#alone?.release()
+    this.#single?.stop()
     await this.#audit?.flush(AUDIT_FLUSH_MS)
   }
 
@@ -195,7 +191,8 @@ export class MasterLife implements DaemonLife {
       warehouse: () => this.#warehouse.warnings,
       connectionsPerAddress: this.#plan.conf.get('tajo.connections.per-address'),
       binds: this.#binds(),
-      join: ha === null ? this.#single() : this.#election(ha),
+      join: this.#join(ha),
+      authentication: this.#conf.get('tajo.security.authentication'),
       beatMs: 2 * timing.renewMs,
       silenceMs: timing.monitorMs,
       stopMs: timing.deadlineMs + 2 * timing.renewMs,
@@ -221,10 +218,10 @@ export class MasterLife implements DaemonLife {
   }
 
   #warnings(): string[] {
-    const ofLogs = [this.#log.trouble(), this.#audit?.trouble() ?? null]
-      .filter((one) => one !== null)
-      .map((one) => `${this.#plan.addresses.umbilical}: ${one}`)
-    return [...this.#directoryWarnings, ...(this.#singleFiles?.warnings ?? []), ...ofLogs]
+    const logs = [this.#log.trouble(), this.#audit?.trouble() ?? null].filter((one) => one !== null)
+    const ofLogs = logs.map((one) => `${this.#plan.addresses.umbilical}: ${one}`)
+    const ofPlaces = [...this.#directoryWarnings, ...(this.#single?.warnings ?? [])]
+    return [...openDoors(this.#plan.conf), ...ofPlaces, ...ofLogs]
   }
 
   /** The page gives nobody more than the client port does. */
@@ -234,6 +231,7 @@ export class MasterLife implements DaemonLife {
       sql: conf.get('tajo.master.info-http.sql'),
       sqlFromHereOnly: isLoopback(bind.clientRpc.host),
       admin: conf.get('tajo.master.info-http.admin'),
+      authentication: conf.get('tajo.security.authentication'),
     }
   }
 
@@ -298,6 +296,14 @@ export class MasterLife implements DaemonLife {
     }
   }
 
+  #join(ha: HaPlan | null): MasterOptions['join'] {
+    const single = this.#single
+    if (ha !== null) return this.#election(ha)
+    if (single === null) throw new Error('a master without high availability is a single one')
+    return async (service, onFailure) =>
+      this.#certified(await single.join(service, onFailure), single.haDirectory)
+  }
+
   #election(ha: HaPlan): MasterOptions['join'] {
     const { conf } = this.#plan
     const rootDirectory = conf.get('tajo.rootdir')
@@ -322,7 +328,25 @@ export class MasterLife implements DaemonLife {
       const us = { self: this.#self(), clusterId: formerId }
       const listed = this.#listed()
       const options = { ...ha, ...known, ...us, listed, log: this.#log.log }
-      return joinElection({ ...options, service: { ...service, activate } }, onFailure)
+      const joined = await joinElection(
+        { ...options, service: { ...service, activate } },
+        onFailure,
+      )
+      return this.#certified(joined, ha.directory)
+    }
+  }
+
+  /** Rejects with an Error that names the file, and leaves the election then. */
+  async #certified(joined: Joined, haDirectory: string): Promise<Joined> {
+    try {
+      const names = this.#names()
+      return {
+        ...joined,
+        certificate: await daemonCertificate(haDirectory, joined.clusterId, names),
+      }
+    } catch (error) {
+      await joined.member.stop(`it has no certificate: ${messageOf(error)}`)
+      throw error
     }
   }
 
@@ -337,62 +361,5 @@ export class MasterLife implements DaemonLife {
     const { conf, surroundings } = this.#plan
     const { env, userName } = surroundings
     return { conf, home: env.TAJO_HOME ?? '', userName }
-  }
-
-  #singleStorage(haDirectory: string): SingleStorage {
-    const { conf } = this.#plan
-    const proof = new DirectoryProof(haDirectory, () => catalogBytes(conf))
-    const { monitorMs } = timingOf(conf)
-    return new SingleStorage({
-      directory: conf.get('tajo.rootdir'),
-      prove: () => proof.prove(),
-      space: () => proof.space,
-      everyMs: monitorMs,
-      limitMs: monitorMs,
-      clock: systemClock,
-      log: this.#log.log,
-    })
-  }
-
-  #single(): MasterOptions['join'] {
-    const { conf, addresses } = this.#plan
-    const rootDirectory = conf.get('tajo.rootdir')
-    const haDirectory = join(rootDirectory, 'system', 'ha')
-    return async (service: Service, onFailure) => {
-      await makeHaDirectory(haDirectory, this.#catalogStart(), this.#log.log)
-      await this.#judgeOwners(rootDirectory)
-      this.#alone = await useAlone({
-        haDirectory,
-        rootDirectory,
-        address: addresses.umbilical,
-        timing: timingOf(conf),
-        onLost: onFailure,
-        onPutBack: (why) => this.#log.log('warn', why, { event: 'single-file-put-back' }),
-      })
-      requireNoOtherCatalog(this.#catalogStart())
-      const origin = await keptIn(this.#queries())
-      refuseLost(this.#catalogStart(), origin.term)
-      const clusterId = await ownClusterId(haDirectory, idNextTo(conf, origin))
-      requireOurs(catalogName(conf), origin.clusterId, clusterId)
-      const member = new SingleMember({
-        self: this.#self(),
-        hostname: hostname(),
-        pid: process.pid,
-        clusterId,
-        storage: this.#singleStorage(haDirectory),
-        startedAt: new Date().toISOString(),
-        service,
-        onFailure,
-        term: Math.max(1, origin.term),
-      })
-      const secret = await ownSecret(haDirectory)
-      await member.start()
-      leaveTrace(conf)
-      const everyMs = timingOf(conf).monitorMs
-      const { log } = this.#log
-      this.#singleFiles = await SingleFiles.of({ haDirectory, clusterId, secret, everyMs, log })
-      this.#singleFiles.start()
-      return { member, clusterId, secret }
-    }
   }
 }

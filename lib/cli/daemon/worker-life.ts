@@ -10,8 +10,10 @@ import { systemClock } from '../../base/time.ts'
 import { ROOT_PROOF, WAREHOUSE_PROOF } from '../../catalog/index.ts'
 import type { DaemonLog } from '../../daemon/index.ts'
 import { hostNetwork, makeDirs, readMembers } from '../../ha/index.ts'
+import type { Membership } from '../../serve/index.ts'
 import { fromDuckDb, toDuckDb } from '../../sql/index.ts'
 import { realPathOf, Worker, type WorkerOptions } from '../../worker/index.ts'
+import { daemonCertificate } from './cluster-certificate.ts'
 import { membershipOf } from './cluster-identity.ts'
 import type { DaemonLife } from './daemon-command.ts'
 import { makeDefaultRootdir } from './default-rootdir.ts'
@@ -47,6 +49,17 @@ async function realDirectory(path: string, key: string): Promise<string> {
       cause: error,
     })
   }
+}
+
+/** Null: no master has formed a cluster yet. Rejects where its files can't be read. */
+async function certified(
+  haDirectory: string,
+  names: readonly string[],
+): Promise<Membership | null> {
+  const membership = await membershipOf(haDirectory)
+  if (membership === null) return null
+  const { clusterId } = membership
+  return { ...membership, certificate: await daemonCertificate(haDirectory, clusterId, names) }
 }
 
 export class WorkerLife implements DaemonLife {
@@ -129,6 +142,7 @@ export class WorkerLife implements DaemonLife {
   async #options(spillDirectory: string): Promise<WorkerOptions> {
     const plan = this.#plan
     const { addresses, bind, conf, timing } = plan
+    const names = ownNames(conf, plan.masters, [bind.infoHttp.host, addresses.infoHttp])
     return {
       worker: {
         workerId: addresses.peer,
@@ -150,7 +164,7 @@ export class WorkerLife implements DaemonLife {
         peer: { key: BIND_KEYS.peer, ...bind.peer },
         infoHttp: { key: BIND_KEYS.infoHttp, ...bind.infoHttp },
       },
-      names: ownNames(conf, plan.masters, [bind.infoHttp.host, addresses.infoHttp]),
+      names,
       masters: plan.trackers,
       readMasters: plan.readTrackers,
       readMembers: async () =>
@@ -171,7 +185,8 @@ export class WorkerLife implements DaemonLife {
       ),
       closed: [await realDirectory(plan.systemDirectory, 'tajo.rootdir')],
       types: { toDuckDb, fromDuckDb },
-      readMembership: () => this.#fromOwn(membershipOf, null),
+      authentication: conf.get('tajo.security.authentication'),
+      readMembership: () => this.#fromOwn((ha) => certified(ha, names), null),
       terms: {
         directory: `${plan.haDirectory} (tajo.rootdir)`,
         read: () => this.#fromOwn(termsShown, { newest: 0, isAlone: false }),

@@ -1,4 +1,5 @@
 /** A small file that is written whole: whoever sees it sees all of it. */
+import { randomUUID } from 'node:crypto'
 import { link, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -24,10 +25,9 @@ export async function writeOver(directory: string, name: string, text: string): 
   }
 }
 
-/** Made exclusively: nothing is written through what lies under that name. An earlier process may have left its own there. */
+/** Made exclusively, under a name of its own: processes of two hosts may have one number, and write at one time. */
 async function drafted(directory: string, name: string, text: string): Promise<string> {
-  const draft = join(directory, `.${name}-${process.pid}`)
-  await rm(draft, { force: true })
+  const draft = join(directory, `.${name}-${randomUUID()}`)
   try {
     await writeFile(draft, `${text}\n`, { flag: 'wx', mode: 0o600 })
   } catch (error) {

@@ -208,6 +208,7 @@ async function play(context: CommandContext, cluster: DemoCluster): Promise<numb
     `${active.address} (pid ${active.pid}) is active, ${backup.address} (pid ${backup.pid}) is backup`,
   )
   const client = new TajoClient({
+    haDirectory: cluster.haDirectory,
     masters: [active, backup].map(({ ports }) => ({
       client: `localhost:${ports.client}`,
       catalog: `localhost:${ports.catalog}`,

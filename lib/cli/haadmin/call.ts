@@ -16,6 +16,7 @@ export type HaadminCall =
   | { readonly verb: 'formatHA'; readonly yes: boolean }
   | { readonly verb: 'status' }
   | { readonly verb: 'token' }
+  | { readonly verb: 'certificate' }
   | { readonly verb: 'history'; readonly limit: number }
   | { readonly verb: 'checkSharedDir'; readonly peer: string | null }
 
@@ -26,6 +27,7 @@ const VERBS: Readonly<Record<Verb, readonly string[]>> = {
   getState: [],
   status: [],
   token: [],
+  certificate: [],
   history: ['limit'],
   transitionToActive: ['force', 'by', 'here'],
   transitionToBackup: ['force', 'by', 'here'],
@@ -76,6 +78,7 @@ function build(verb: Verb, options: Readonly<Record<string, string | boolean>>):
       return { verb, yes: options.yes === true }
     case 'status':
     case 'token':
+    case 'certificate':
       return { verb }
     case 'history':
       return { verb, limit: limitOf(text('limit')) }

@@ -3,6 +3,7 @@ import { isSecret, SECRET_FILE } from '../../ha/index.ts'
 import { adminToken } from '../../web/callers.ts'
 import type { CommandContext, Run } from '../arguments.ts'
 import { loadCluster } from '../cluster.ts'
+import { AUTHORITY_FILE, tlsDirectory } from '../daemon/cluster-certificate.ts'
 import { askDirectory } from '../daemon/directory.ts'
 import { EXIT, failure } from '../exit.ts'
 import { json } from '../print.ts'
@@ -27,6 +28,17 @@ async function token(context: CommandContext): Promise<number> {
   return EXIT.done
 }
 
+/** What clients on other hosts may be given, so that they need not believe what a port shows. It is no secret. */
+async function certificate(context: CommandContext): Promise<number> {
+  const { haDirectory: directory } = await loadCluster(context)
+  const authority = await askDirectory({ op: 'authority', directory }, DEADLINE_MS)
+  if (authority === null) {
+    throw failure(`${tlsDirectory(directory)} has no ${AUTHORITY_FILE} yet: start a master first`)
+  }
+  context.output.out(context.json ? json({ certificate: authority }) : authority.trimEnd())
+  return EXIT.done
+}
+
 export const run: Run = async (context) => {
   const call = haadminCall(context.options)
   switch (call.verb) {
@@ -40,6 +52,8 @@ export const run: Run = async (context) => {
       return (await import('./status.ts')).status(context)
     case 'token':
       return token(context)
+    case 'certificate':
+      return certificate(context)
     case 'history':
       return (await import('./status.ts')).history(context, call.limit)
     case 'formatHA':

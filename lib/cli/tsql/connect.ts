@@ -6,9 +6,11 @@ import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import {
   type ClusterKnowledge,
+  type KnownAuthorities,
   type MasterAddress,
   sayings,
   TajoClient,
+  type TajoClientOptions,
 } from '../../client/index.ts'
 import {
   type Configuration,
@@ -22,6 +24,7 @@ import {
 import type { CommandContext } from '../arguments.ts'
 import { describeError, usageError } from '../exit.ts'
 import { plain } from '../print.ts'
+import { AuthoritiesOfUser } from './known-authorities.ts'
 import { ClusterMemory, tsqlKnowledge } from './known-cluster.ts'
 import type { TsqlOptions } from './options.ts'
 
@@ -50,7 +53,9 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
     masters: list.masters,
     ...(named || !conf.get('tajo.master.ha.enable') ? {} : { findMore: () => members(conf) }),
     cluster: knowledge(context, conf, { masters: list.masters, named }),
-    session: { user: userName(context.env) },
+    authorities: authorities(context, conf),
+    session: { user: options.user ?? userName(context.env) },
+    ...logIn(context, conf, { masters: list.masters, options }),
     retry: {
       maxNum: conf.get('tajo.master.ha.client.read.retry.max-num'),
       pauseTimeMs: conf.get('tajo.master.ha.client.read.retry.pause-time'),
@@ -78,6 +83,39 @@ async function configuredMasters(
   }
 }
 
+/** With `-U` as that user; else by the cluster's secret where this OS user can read it, and as the user of his name where not. */
+function logIn(
+  { env }: CommandContext,
+  conf: Configuration,
+  { masters, options }: { masters: readonly MasterAddress[]; options: TsqlOptions },
+): Pick<TajoClientOptions, 'haDirectory' | 'keepTokensIn' | 'user' | 'password'> {
+  const user = options.user ?? userName(env)
+  const asked = {
+    user,
+    masters: masters.map(({ client }) => client),
+    database: options.database ?? 'default',
+  }
+  const password = async (): Promise<string> => {
+    const { passwordFor } = await import('./password.ts')
+    const ask = options.background ? null : await askAtTerminal()
+    return passwordFor(asked, { env, home: env.HOME || homedir(), ask })
+  }
+  if (options.user !== null) return { user, password }
+  const haDirectory = join(conf.get('tajo.rootdir'), 'system', 'ha')
+  return {
+    haDirectory,
+    keepTokensIn: join(env.HOME || homedir(), '.tajo', 'tokens'),
+    user,
+    password,
+  }
+}
+
+async function askAtTerminal(): Promise<((question: string) => Promise<string>) | null> {
+  const { askHidden, terminal } = await import('../ask-password.ts')
+  const input = terminal()
+  return input === null ? null : (question) => askHidden(input, question)
+}
+
 function knowledge(
   { env, output }: CommandContext,
   conf: Configuration,
@@ -103,6 +141,26 @@ function knowledge(
       )
     },
     now: () => new Date(),
+  })
+}
+
+function authorities({ env, output }: CommandContext, conf: Configuration): KnownAuthorities {
+  return new AuthoritiesOfUser({
+    home: env.HOME || homedir(),
+    inDirectory: async () => {
+      const { askDirectory } = await import('../daemon/directory.ts')
+      const directory = join(conf.get('tajo.rootdir'), 'system', 'ha')
+      return askDirectory({ op: 'authority', directory }, DIRECTORY_MS).catch(() => null)
+    },
+    onLearnt: (text) => {
+      if (process.stderr.isTTY) output.err(`tsql: ${plain(text)}`)
+    },
+    onUnwritten: (error) => {
+      if (!process.stderr.isTTY) return
+      output.err(
+        `tsql: can't remember the cluster's authority: ${plain(describeError(error).message)}`,
+      )
+    },
   })
 }
 

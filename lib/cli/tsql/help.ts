@@ -6,6 +6,8 @@ export const USAGE = `Usage: tsql [options] [DATABASE]
   -f, --file FILE     run the statements of a file and end; - is the standard input
   -h, --host HOST     a master; else those of conf/masters. Whichever is active is found from there
   -p, --port PORT     its client port (default 26002)
+  -U, --user USER     log in as this user of the cluster: the password comes from TAJO_PASSWORD, ~/.tajopass or the terminal.
+                      Without it whoever can read the cluster's secret is its administrator, others log in by their OS name
   -B, --background    never touch the terminal: no prompt, no progress bar
   -param NAME=VALUE   what \${NAME} stands for in -c and -f; may be repeated
   --format FORMAT     table (default), csv or json: one document for each statement (jq -s makes a list of them)

@@ -6,9 +6,11 @@
  * It takes statements from `-c`, `-f` or a pipe, one after the other. Stops at the first that fails, unless it is told
  * not to.
  */
+
 import { createInterface, type Interface } from 'node:readline'
 import type { ReadStream, WriteStream } from 'node:tty'
 import type { Completion } from './completion.ts'
+import { keptLine } from './kept-line.ts'
 import { fillIn } from './options.ts'
 import type { Outcome, Shell } from './shell.ts'
 import { type Piece, type Split, StatementReader } from './statement-reader.ts'
@@ -92,7 +94,7 @@ export async function interact(options: InteractiveOptions): Promise<void> {
       if (lines.waiting === 0) prompt()
       const line = await lines.next()
       if (line === null) break
-      history.add(line)
+      history.add(await keptLine(line, reader.begun))
       // Lines are counted within a statement here, not from the first prompt on.
       if (!reader.pending) reader.drop()
       for (const piece of await reader.feed(line)) {

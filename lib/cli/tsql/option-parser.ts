@@ -11,13 +11,14 @@ const OPTIONS = {
   f: { ...text, alias: 'file' },
   h: { ...text, alias: 'host' },
   p: { ...text, alias: 'port' },
+  U: { ...text, alias: 'user' },
   param: text,
   format: text,
   json: { type: 'boolean' },
   config: text,
   B: { type: 'boolean', alias: 'background' },
 } as const
-const NAMES = [...Object.keys(OPTIONS), 'file', 'host', 'port', 'background']
+const NAMES = [...Object.keys(OPTIONS), 'file', 'host', 'port', 'user', 'background']
 
 /** Throws a usage error. */
 export function parseOptions(argv: readonly string[]): TsqlOptions {
@@ -50,6 +51,7 @@ export function parseOptions(argv: readonly string[]): TsqlOptions {
     file,
     host: one(found, 'h'),
     port: portOf(one(found, 'p')),
+    user: one(found, 'U'),
     background: found.B === true,
     params: paramsOf(found.param),
     format: formatOf(one(found, 'format'), found.json === true),

@@ -29,6 +29,8 @@ export interface TsqlOptions {
   readonly file: string | null
   readonly host: string | null
   readonly port: number | null
+  /** He logs in as this user; null: by the cluster's secret, or as the user of this system. */
+  readonly user: string | null
   /** Never touches the terminal: no prompt, no line editing, no progress bar. */
   readonly background: boolean
   readonly params: Readonly<Record<string, string>>
@@ -42,6 +44,7 @@ export const NO_OPTIONS: TsqlOptions = {
   file: null,
   host: null,
   port: null,
+  user: null,
   background: false,
   params: {},
   format: 'table',
@@ -66,10 +69,11 @@ export function valuesJoined(argv: readonly string[]): string[] {
   return words
 }
 
-const PLAIN: Readonly<Record<string, 'command' | 'file' | 'host' | 'format'>> = {
+const PLAIN: Readonly<Record<string, 'command' | 'file' | 'host' | 'user' | 'format'>> = {
   '-c': 'command',
   '-f': 'file',
   '-h': 'host',
+  '-U': 'user',
   '--format': 'format',
 }
 

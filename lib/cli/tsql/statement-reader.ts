@@ -80,6 +80,11 @@ export class StatementReader {
     return this.#begun !== ''
   }
 
+  /** What has been typed of that statement. */
+  get begun(): string {
+    return this.#begun
+  }
+
   /** One line, without its end; answers what it completes. */
   async feed(line: string): Promise<Piece[]> {
     this.#line += 1

@@ -4,7 +4,10 @@
  * The client's query id makes each of them harmless to repeat, on any master: what runs is told as it stands, what has
  * ended in the catalog is told from there, and only what nobody knows is begun. Everything that changes data is told
  * after it is in the catalog.
+ *
+ * A query is its owner's: nobody else but the administrator is told of it or ends it, whoever knows its id.
  */
+import { mayTouch, type Principal } from '../../access/index.ts'
 import { type Audit, noAudit } from '../../base/audit.ts'
 import type { Clock } from '../../base/time.ts'
 import { isTermOver } from '../../catalog/index.ts'
@@ -12,7 +15,7 @@ import type { QueryError, QueryStatus } from '../../contract/index.ts'
 import { RpcError } from '../../rpc/index.ts'
 import type { Handlers } from '../../serve/index.ts'
 import type { Statement } from '../../sql/index.ts'
-import { SqlError } from '../../sql/index.ts'
+import { SqlError, withoutPasswords } from '../../sql/index.ts'
 import type { CatalogPort } from './catalog/catalog-service.ts'
 import type { CompactionOptions } from './compaction/compaction.ts'
 import { askedOf, auditEnd } from './run/asked.ts'
@@ -35,6 +38,7 @@ import type { WorkerTable } from './run/worker-table.ts'
 import { failuresOf, givenUp } from './run/write-end.ts'
 import type { PathRules } from './statements/paths.ts'
 import { type Plan, plan } from './statements/plan.ts'
+import { asUser } from './statements/rights.ts'
 
 interface ClientServiceOptions {
   readonly term: number
@@ -60,6 +64,12 @@ interface ClientServiceOptions {
 
 type RequestOf<M extends keyof Handlers<'client'>> = Parameters<Handlers<'client'>[M]>[0]
 
+interface Planning {
+  /** As `Query` has it. */
+  readonly asUser?: string | undefined
+  readonly begun: Promise<QueryStatus>
+}
+
 /** So long after the beginning of a term its workers may come with queries that this master has not heard of. */
 const ARRIVING_MS = 2000
 /** A submit waits so long for a worker to take the query, and for a change of the catalog alone: it spares a `wait`. */
@@ -70,31 +80,43 @@ export class ClientService {
   readonly #options: ClientServiceOptions
   readonly #beginMs: number
   /** Being planned: the file system is asked meanwhile. */
-  readonly #planning = new Map<string, Promise<QueryStatus>>()
+  readonly #planning = new Map<string, Planning>()
 
   constructor(options: ClientServiceOptions) {
     this.#options = options
     this.#beginMs = options.clock.nowMs()
   }
 
-  /** `from`: the address that it comes from; null: this master itself. */
-  async submit(request: RequestOf<'submit'>, from: string | null = null): Promise<QueryStatus> {
+  /**
+   * `principal`: who submits it; `from`: the address that it comes from, null: this master itself. Throws FORBIDDEN, as
+   * `wait` and `kill`, for the id of another user's query.
+   */
+  async submit(
+    request: RequestOf<'submit'>,
+    principal: Principal,
+    from: string | null = null,
+  ): Promise<QueryStatus> {
     const { queryId, attempt } = request
+    const planning = this.#planning.get(queryId)
+    requireHis(principal, planning ?? this.#options.list.get(queryId))
     const known = this.#known(queryId, attempt)
     if (known !== null) return known
-    const planning = this.#planning.get(queryId)
-    if (planning !== undefined) return planning
-    const begun = this.#begin(request, from).finally(() => this.#planning.delete(queryId))
-    this.#planning.set(queryId, begun)
+    if (planning !== undefined) return planning.begun
+    // A user is who he has proven to be, whatever his session says.
+    const user = principal.kind === 'user' ? principal.name : request.session.user
+    const his = { ...request, session: { ...request.session, user } }
+    const begun = this.#begin(his, principal, from).finally(() => this.#planning.delete(queryId))
+    this.#planning.set(queryId, { asUser: asUser(principal), begun })
     return begun
   }
 
-  async wait(request: RequestOf<'wait'>): Promise<QueryStatus | null> {
+  async wait(request: RequestOf<'wait'>, principal: Principal): Promise<QueryStatus | null> {
     const { list, waiters, catalog, clock, awakeMs } = this.#options
     const { queryId } = request
     const untilMs = clock.nowMs() + request.waitMs
     for (;;) {
       const query = list.get(queryId)
+      requireHis(principal, query)
       const leftMs = untilMs - clock.nowMs()
       if (query !== null) {
         list.awaited(query, awakeMs() + Math.max(0, leftMs))
@@ -115,10 +137,11 @@ export class ClientService {
     }
   }
 
-  async kill({ queryId }: RequestOf<'kill'>): Promise<QueryStatus | null> {
+  async kill({ queryId }: RequestOf<'kill'>, principal: Principal): Promise<QueryStatus | null> {
     const { list, settler, workers, calls, waiters, wallMs } = this.#options
     await this.#arrival(queryId)
     const query = list.get(queryId)
+    requireHis(principal, query)
     if (query === null) return this.#outcome(queryId)
     const { spot } = query
     const error: QueryError = { message: 'it was killed', place: null, kind: 'killed' }
@@ -211,7 +234,11 @@ export class ClientService {
 
   // ---- beginning one ---------------------------------------------------------------------------------------------
 
-  async #begin(submitted: RequestOf<'submit'>, from: string | null): Promise<QueryStatus> {
+  async #begin(
+    submitted: RequestOf<'submit'>,
+    principal: Principal,
+    from: string | null,
+  ): Promise<QueryStatus> {
     const { list, catalog, isPublishing, settler, paths, compaction, parse, term } = this.#options
     const { clock, awakeMs, wallMs, audit = noAudit } = this.#options
     if (isPublishing(submitted.queryId)) return this.#publishing(submitted)
@@ -222,13 +249,15 @@ export class ClientService {
     const tried = triedOf(list.get(request.queryId))
     let statement: Statement | null = null
     const begin = (kind: QueryKind, planned: Plan | null): Query => {
-      const { queryId, attempt, sql, session } = request
+      const { queryId, attempt, session } = request
       const { user, database } = session
+      const sql = withoutPasswords(request.sql)
       const task = planned?.is === 'task' ? planned.task : null
       const failures = failuresOf(catalog.state(), queryId)
       // Before it can have removed what it names.
       const asked = askedOf(statement, { sql, database, from }, catalog.state())
-      const fresh = { queryId, attempt, sql, user, database, kind, submittedMs, task, failures }
+      const whose = { user, asUser: asUser(principal), database }
+      const fresh = { queryId, attempt, sql, ...whose, kind, submittedMs, task, failures }
       const query = list.add({ ...fresh, tried, asked }, clock.nowMs())
       list.awaited(query, awakeMs())
       return query
@@ -240,7 +269,7 @@ export class ClientService {
       list.end(query, { state: 'failed', error }, wallMs())
       return this.#status(query)
     }
-    const context = { request, term, submittedMs, paths, compaction }
+    const context = { request, term, submittedMs, paths, compaction, principal }
     const planNow = async (): Promise<Plan> => {
       statement = parse(request.sql)
       return plan(statement, catalog.state(), context)
@@ -320,6 +349,15 @@ export class ClientService {
   #status(query: Query): QueryStatus {
     return statusOf(query, this.#options.term)
   }
+}
+
+/** Throws FORBIDDEN. */
+function requireHis(
+  principal: Principal,
+  query: Pick<Planning, 'asUser'> | null | undefined,
+): void {
+  if (query == null || mayTouch(principal, query.asUser)) return
+  throw new RpcError('FORBIDDEN', "the query of this id is another user's")
 }
 
 const triedOf = (before: Query | null): Query['tried'] => {

@@ -5,13 +5,13 @@
  * term needs are loaded when it has joined, before they are needed, so that a take-over waits for no import.
  */
 
-import { type Audit, noAudit } from '../../base/audit.ts'
+import { administrator, type Caller, mayTouch, type Principal } from '../../access/index.ts'
+import type { Audit } from '../../base/audit.ts'
 import { messageOf } from '../../base/failures.ts'
 import type { Log } from '../../base/log.ts'
 import { yieldingTo } from '../../base/slices.ts'
 import type { Clock } from '../../base/time.ts'
-import type { Table } from '../../catalog/index.ts'
-import { isTermOver } from '../../catalog/index.ts'
+import { isTermOver, type Table } from '../../catalog/index.ts'
 import type { QueryRecord, ServiceStatus, WorkerRow } from '../../contract/index.ts'
 import type { Activation, KnownWorker } from '../../ha/index.ts'
 import { RpcError } from '../../rpc/index.ts'
@@ -21,6 +21,7 @@ import type { AstrayWorker } from '../network/astray-workers.ts'
 import { CatalogFollower } from './catalog/catalog-follower.ts'
 import type { CatalogReads } from './catalog/catalog-service.ts'
 import type { TableCounts } from './catalog/table-census.ts'
+import { LogInService } from './log-in-service.ts'
 import type { QueryOptions } from './options.ts'
 import type { QueryHistory } from './run/query-history.ts'
 import type { QueryTerm } from './term.ts'
@@ -75,11 +76,16 @@ export class QueryServices {
   #cancelRehearsal = (): void => {}
   /** Aborts when a term begins here, or the process ends: no rehearsal is of any use any more. */
   readonly #inEarnest = new AbortController()
+  readonly #logIn: LogInService
   #term: QueryTerm | null = null
   readonly #reads = new WeakMap<QueryTerm, CatalogReads>()
 
   constructor(options: ServicesOptions) {
     this.#options = options
+    this.#logIn = new LogInService({
+      ...options,
+      verifierOf: (user) => this.#openTerm().verifierOf(user),
+    })
   }
 
   /** Loads what a term needs; to be called when this master has joined and nothing waits for it. */
@@ -88,11 +94,9 @@ export class QueryServices {
     const loaded = this.#load(this.#options.queries).then(() => import('./catalog/rehearsal.ts'))
     const ready = loaded.then(({ warmUp }) => warmUp())
     ready.catch((error: unknown) => {
+      const text = 'the query services can not be loaded'
       // It is tried again when it is needed, and fails the activation then.
-      this.#options.log('error', 'the query services can not be loaded', {
-        event: 'services-unloaded',
-        error,
-      })
+      this.#options.log('error', text, { event: 'services-unloaded', error })
     })
     this.#follower = this.#makeFollower(this.#options.queries)
     this.#follower.start()
@@ -233,15 +237,27 @@ export class QueryServices {
     return {
       status: this.#options.status,
       masters: async () => ({ masters: await this.#options.masters() }),
-      submit: (request, { from }) => this.#inTerm(({ client }) => client.submit(request, from)),
-      wait: (request) => this.#inTerm(({ client }) => client.wait(request)),
-      kill: (request, { from }) => {
-        const { audit = noAudit } = this.#options
-        audit('kill', { queryId: request.queryId, from })
-        return this.#inTerm(({ client }) => client.kill(request))
+      beginLogIn: ({ message }, { from }) => this.#logIn.begin(message, from),
+      endLogIn: ({ message, state }, { from }) => this.#logIn.end(message, state, from),
+      submit: (request, { caller, from }) => {
+        const who = (): Principal => this.#logIn.who(caller, request.session.user)
+        return this.#inTerm(({ client }) => client.submit(request, who(), from))
+      },
+      wait: (request, { caller }) =>
+        this.#inTerm(({ client }) => client.wait(request, this.#logIn.who(caller))),
+      kill: (request, { caller, from }) => {
+        this.#options.audit?.('kill', {
+          queryId: request.queryId,
+          user: caller?.principal.name,
+          from,
+        })
+        return this.#inTerm(({ client }) => client.kill(request, this.#logIn.who(caller)))
       },
       workers: () => ({ workers: [...this.workers()] }),
-      queries: async ({ limit }) => ({ queries: await this.newest(limit) }),
+      queries: async ({ limit }, { caller }) => {
+        if (this.#term !== null) this.#logIn.who(caller)
+        return { queries: await this.newest(limit, caller?.principal) }
+      },
     }
   }
 
@@ -270,12 +286,15 @@ export class QueryServices {
   }
 
   catalog(): Handlers<'catalog'> {
-    const reads = <T>(work: (reads: CatalogReads) => T | Promise<T>): Promise<T> =>
+    type Work<T> = (reads: CatalogReads) => T | Promise<T>
+    const reads = <T>(work: Work<T>): Promise<T> =>
       this.#inTerm(async (term) => work(await this.#readsOf(term)))
+    const shown = <T>({ caller }: { readonly caller: Caller | null }, work: Work<T>): Promise<T> =>
+      reads((one) => this.#logIn.who(caller) && work(one))
     return {
       status: this.#options.status,
-      databases: (request, context) => reads((one) => one.databases(request, context)),
-      tables: (request, context) => reads((one) => one.tables(request, context)),
+      databases: (request, context) => shown(context, (one) => one.databases(request, context)),
+      tables: (request, context) => shown(context, (one) => one.tables(request, context)),
       resolve: (request, context) => reads((one) => one.resolve(request, context)),
       moreFiles: (request, context) => reads((one) => one.moreFiles(request, context)),
       seesFiles: (request, context) => reads((one) => one.seesFiles(request, context)),
@@ -291,9 +310,9 @@ export class QueryServices {
 
   /**
    * Queries of all terms, newest first: the log's, and over them what this term knows itself. Rejects with RpcError
-   * NOT_ACTIVE where only the active knows them.
+   * NOT_ACTIVE where only the active knows them. `who`: only those that are his to see.
    */
-  async newest(limit: number): Promise<QueryRecord[]> {
+  async newest(limit: number, who: Principal = administrator('')): Promise<QueryRecord[]> {
     const { queries, whereabouts } = this.#options
     if (queries === null) return []
     const { history } = await this.#load(queries)
@@ -306,12 +325,18 @@ export class QueryServices {
     }
     const records = new Map(logged.map((query) => [query.queryId, query]))
     for (const record of this.#term?.records() ?? []) records.set(record.queryId, record)
-    return [...records.values()].sort((a, b) => b.submittedMs - a.submittedMs).slice(0, limit)
+    const his = [...records.values()].filter(({ asUser }) => mayTouch(who, asUser))
+    return his.sort((a, b) => b.submittedMs - a.submittedMs).slice(0, limit)
   }
 
   /** What this term knows of its queries; none on a backup. */
   ofThisTerm(): QueryRecord[] {
     return this.#term?.records() ?? []
+  }
+
+  /** Whether that user is there and has that password; where no term is open nobody knows, and it is believed. */
+  isCurrent(caller: Caller): boolean {
+    return this.#term === null || this.#logIn.isCurrent(caller)
   }
 
   /** On the active; elsewhere nobody knows. */
@@ -324,9 +349,13 @@ export class QueryServices {
     return this.#term?.knownWorkers() ?? []
   }
 
+  #openTerm(): QueryTerm {
+    if (this.#term !== null) return this.#term
+    throw new RpcError('UNAVAILABLE', 'this master runs no queries')
+  }
+
   async #inTerm<T>(work: (term: QueryTerm) => T | Promise<T>): Promise<T> {
-    const term = this.#term
-    if (term === null) throw new RpcError('UNAVAILABLE', 'this master runs no queries')
+    const term = this.#openTerm()
     try {
       return await work(term)
     } catch (error) {

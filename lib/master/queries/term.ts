@@ -2,6 +2,7 @@
  * Everything about queries that belongs to one term: it is made when the term begins, from the catalog as it is then, and
  * thrown away as a whole with it. Loaded only by masters that may become active.
  */
+
 import { randomUUID } from 'node:crypto'
 import type { Audit } from '../../base/audit.ts'
 import type { Log } from '../../base/log.ts'
@@ -34,6 +35,7 @@ import { RpcWorkerCalls, type WorkerCalls } from './run/worker-calls.ts'
 import { type Worker, WorkerTable } from './run/worker-table.ts'
 import { PathRules } from './statements/paths.ts'
 import { plan } from './statements/plan.ts'
+import { principalOf } from './statements/rights.ts'
 
 export interface TermOptions extends QueryOptions {
   readonly term: number
@@ -82,14 +84,11 @@ export async function openTerm(options: TermOptions): Promise<QueryTerm> {
     await store.close()
     throw error
   }
-  log('info', `the catalog is open under term ${term}`, {
-    event: 'catalog-opened',
-    tookMs: clock.nowMs() - beganMs,
-  })
+  const tookMs = clock.nowMs() - beganMs
+  log('info', `the catalog is open under term ${term}`, { event: 'catalog-opened', tookMs })
   const { clusterId, secret } = options
   const calls = new RpcWorkerCalls({ clusterId, secret, term, clock, log })
-  const close = (): Promise<void> => catalog.close()
-  return new QueryTerm(options, { catalog, calls, close })
+  return new QueryTerm(options, { catalog, calls, close: () => catalog.close() })
 }
 
 /** What a test puts its own in place of. */
@@ -166,13 +165,14 @@ export class QueryTerm {
       signal,
       publish: (queryId) => publisher.publish(queryId),
       carriedOut: () => publisher.carriedOut,
-      planAgain: ({ queryId, sql, session, submittedMs, names }, attempt) => {
+      planAgain: ({ queryId, sql, session, submittedMs, names, asUser }, attempt) => {
         const context = {
           request: { queryId, attempt, sql, session },
           term,
           submittedMs,
           paths,
           compaction,
+          principal: principalOf(asUser),
           names,
         }
         return plan(parseStatement(sql), catalog.state(), context)
@@ -185,12 +185,8 @@ export class QueryTerm {
       waiters,
       writeWaitMs: options.writeWaitMs,
     })
-    const paths = new PathRules({
-      warehouse: options.warehouse,
-      allowed: options.allowedPaths,
-      systemDirectory: options.systemDirectory,
-      clock,
-    })
+    const { warehouse, allowedPaths: allowed, systemDirectory } = options
+    const paths = new PathRules({ warehouse, allowed, systemDirectory, clock })
     const scheduler: Scheduler = new Scheduler({
       list,
       workers,
@@ -278,6 +274,11 @@ export class QueryTerm {
     const refused = await this.#admission.whyNot(request.worker)
     if (refused === null) return this.tracker.register(request)
     return { epoch: this.#options.term, forget: [], refused }
+  }
+
+  /** Of a user's password; null for a user that there is not. */
+  verifierOf(user: string): string | null {
+    return this.catalog.state().user(user)?.verifier ?? null
   }
 
   /** What this term knows of its queries, newest last. */
@@ -377,10 +378,9 @@ export class QueryTerm {
     else this.list.end(query, { state: 'failed', error }, this.#options.wallMs())
   }
 
-  /** With the reads that are lost to this master: their clients may read on from the workers all the time. */
+  /** With the reads that are lost to this master: their clients may read on from the workers. */
   #oldestQueryMs(): number | null {
-    const { wallMs, litterGraceMs } = this.#options
-    const sinceMs = wallMs() - litterGraceMs
+    const sinceMs = this.#options.wallMs() - this.#options.litterGraceMs
     let oldest: number | null = null
     for (const query of this.list.all()) {
       const { stage, kind, error, finishedMs, submittedMs } = query

@@ -4,10 +4,12 @@
  * no longer, so that a hanging directory never hides who is active.
  */
 
+import { administrator, type Caller, readToken, Seals } from '../../access/index.ts'
 import { splitHostPort } from '../../base/host-port.ts'
 import type { Clock } from '../../base/time.ts'
 import { HaError, type Member, type Timing } from '../../ha/index.ts'
-import { hostNameOf } from '../../rpc/index.ts'
+import { hostNameOf, RpcError } from '../../rpc/index.ts'
+import { isAdmin } from '../../web/callers.ts'
 import { inWords } from '../../web/term-words.ts'
 import type {
   ClusterDocument,
@@ -25,6 +27,7 @@ import type {
   WorkersDocument,
 } from '../../web/view.ts'
 import type { PeerNews } from '../network/heard.ts'
+import { NOT_JOINED } from '../network/others.ts'
 import type { Peers } from '../network/peers.ts'
 import type { QueryServices } from '../queries/services.ts'
 import { clusterDocument } from './cluster-document.ts'
@@ -78,6 +81,8 @@ export class MasterWeb implements WebView {
       clock,
       ownAddresses: () => this.#ownAddresses(),
       clusterId: () => options.own().clusterId,
+      secret: () => this.secret(),
+      wallMs: options.wallMs,
     })
     this.#gathered = new Gathered(options, this.#pageQueries)
   }
@@ -176,16 +181,20 @@ export class MasterWeb implements WebView {
 
   // ---- what pages do ---------------------------------------------------------------------------------------------
 
-  databases(): Promise<string[]> {
-    return this.#pageQueries.databases()
+  databases(who: Caller | null): Promise<string[]> {
+    return this.#pageQueries.databases(who)
   }
 
-  tables(database: string, filter: TablesFilter): Promise<Omit<TablesDocument, 'database'>> {
-    return this.#pageQueries.tables(database, filter)
+  tables(
+    database: string,
+    filter: TablesFilter,
+    who: Caller | null,
+  ): Promise<Omit<TablesDocument, 'database'>> {
+    return this.#pageQueries.tables(database, filter, who)
   }
 
-  kill(queryId: string): Promise<boolean> {
-    return this.#pageQueries.kill(queryId)
+  kill(queryId: string, who: Caller | null): Promise<boolean> {
+    return this.#pageQueries.kill(queryId, who)
   }
 
   async readsOnly(sql: string): Promise<boolean> {
@@ -198,8 +207,8 @@ export class MasterWeb implements WebView {
     }
   }
 
-  run(request: SqlRequest, signal: AbortSignal, out: SqlOut): Promise<void> {
-    return this.#pageQueries.run(request, signal, out)
+  run(request: SqlRequest, who: Caller | null, signal: AbortSignal, out: SqlOut): Promise<void> {
+    return this.#pageQueries.run(request, who, { signal, out })
   }
 
   handOver(successor: string | null, by: string): Promise<Refusal | null> {
@@ -211,6 +220,16 @@ export class MasterWeb implements WebView {
   }
 
   // ---- for whom --------------------------------------------------------------------------------------------------
+
+  visitor(authorization: string | undefined): ReturnType<WebView['visitor']> {
+    const secret = this.secret()
+    if (secret === null) throw new RpcError('UNAVAILABLE', NOT_JOINED)
+    if (authorization === undefined) return 'missing'
+    if (isAdmin(authorization, secret)) return { principal: administrator('token'), mark: null }
+    const shown = /^Bearer ([\w.-]+)$/.exec(authorization)?.[1] ?? ''
+    const token = readToken(new Seals(secret), shown, this.#options.wallMs())
+    return typeof token === 'object' && !this.#options.queries.isCurrent(token) ? 'strange' : token
+  }
 
   secret(): string | null {
     const { isJoined, secret } = this.#options

@@ -4,6 +4,13 @@
  * through the ordinary client, which finds the active master, be it this one or another, and lives through a failover.
  * The client is loaded when the first page needs it.
  */
+import {
+  ADMINISTRATOR_TOKEN_MS,
+  administrator,
+  type Caller,
+  makeToken,
+  Seals,
+} from '../../access/index.ts'
 import type { Clock } from '../../base/time.ts'
 import type { QueryResult, TajoClient, TajoClientOptions } from '../../client/index.ts'
 import type { WorkerRow } from '../../contract/index.ts'
@@ -22,6 +29,9 @@ interface PageQueriesOptions {
   readonly ownAddresses: () => { readonly clientRpc: string; readonly catalog: string } | null
   /** Null before it has joined. */
   readonly clusterId: () => string | null
+  /** Null before it has joined. */
+  readonly secret: () => string | null
+  readonly wallMs: () => number
   readonly clock: Clock
 }
 
@@ -32,41 +42,49 @@ const USER = 'web'
 /** A page is for people: more rows, or longer ones, are for tsql. */
 const MOST_BYTES = 16 * 1024 * 1024
 
+/** Each has connections of its own. */
+const MOST_CLIENTS = 16
+
 type Client = typeof import('../../client/index.ts')
 
 export class PageQueries {
   readonly #options: PageQueriesOptions
-  #quick: TajoClient | null = null
+  /** For each who asks; the one that was made first goes first. */
+  readonly #quick = new Map<string, TajoClient>()
   #closed = false
 
   constructor(options: PageQueriesOptions) {
     this.#options = options
   }
 
-  databases(): Promise<string[]> {
-    return this.#ask((client) => client.databases())
+  databases(who: Caller | null): Promise<string[]> {
+    return this.#ask(who, (client) => client.databases())
   }
 
-  tables(database: string, filter: TablesFilter): Promise<Omit<TablesDocument, 'database'>> {
-    return this.#ask((client) => client.tablesAmong(database, filter))
+  tables(
+    database: string,
+    filter: TablesFilter,
+    who: Caller | null,
+  ): Promise<Omit<TablesDocument, 'database'>> {
+    return this.#ask(who, (client) => client.tablesAmong(database, filter))
   }
 
   workers(): Promise<WorkerRow[]> {
-    return this.#ask((client) => client.workers())
+    return this.#ask(null, (client) => client.workers())
   }
 
   queries(limit: number): Promise<QueryRow[]> {
-    return this.#ask((client) => client.queries(limit))
+    return this.#ask(null, (client) => client.queries(limit))
   }
 
-  kill(queryId: string): Promise<boolean> {
-    return this.#ask((client) => client.kill(queryId))
+  kill(queryId: string, who: Caller | null): Promise<boolean> {
+    return this.#ask(who, (client) => client.kill(queryId))
   }
 
-  async run(request: SqlRequest, signal: AbortSignal, out: SqlOut): Promise<void> {
+  async run(request: SqlRequest, who: Caller | null, { signal, out }: Course): Promise<void> {
     const lib = await import('../../client/index.ts')
     const { database, variables } = request
-    const client = this.#make(lib, { session: { database, variables, user: USER } })
+    const client = this.#make(lib, who, { session: { database, variables, user: USER } })
     try {
       await runOn(client, request, { signal, out })
     } catch (error) {
@@ -81,16 +99,17 @@ export class PageQueries {
 
   async close(): Promise<void> {
     this.#closed = true
-    await this.#quick?.close()
-    this.#quick = null
+    const all = [...this.#quick.values()]
+    this.#quick.clear()
+    await Promise.all(all.map((client) => client.close()))
   }
 
-  async #ask<T>(work: (client: TajoClient) => Promise<T>): Promise<T> {
+  async #ask<T>(who: Caller | null, work: (client: TajoClient) => Promise<T>): Promise<T> {
     const lib = await import('../../client/index.ts')
     if (this.#closed) throw new RpcError('UNAVAILABLE', 'this master is stopping')
-    this.#quick ??= this.#make(lib, { retry: QUICK })
+    const quick = await this.#quickOf(lib, who)
     try {
-      return await work(this.#quick)
+      return await work(quick)
     } catch (error) {
       if (error instanceof lib.NoMasterError) {
         throw new RpcError('UNAVAILABLE', error.message, { cause: error })
@@ -105,7 +124,33 @@ export class PageQueries {
     }
   }
 
-  #make({ TajoClient, knownCluster }: Client, more: Partial<TajoClientOptions>): TajoClient {
+  async #quickOf(lib: Client, who: Caller | null): Promise<TajoClient> {
+    const key = JSON.stringify(who === null ? null : [who.principal, who.mark])
+    const known = this.#quick.get(key)
+    if (known !== undefined) return known
+    const made = this.#make(lib, who, { retry: QUICK })
+    this.#quick.set(key, made)
+    const [oldest] = this.#quick
+    if (this.#quick.size > MOST_CLIENTS && oldest !== undefined) {
+      this.#quick.delete(oldest[0])
+      await oldest[1].close()
+    }
+    return made
+  }
+
+  /** It asks as whoever asks here; what this master wants to know itself it asks as an administrator. */
+  #tokenOf(who: Caller | null): string {
+    const { secret, wallMs } = this.#options
+    const caller = who ?? { principal: administrator(USER), mark: null }
+    const endMs = wallMs() + ADMINISTRATOR_TOKEN_MS
+    return makeToken(new Seals(secret() ?? ''), { ...caller, endMs })
+  }
+
+  #make(
+    { TajoClient, knownCluster }: Client,
+    who: Caller | null,
+    more: Partial<TajoClientOptions>,
+  ): TajoClient {
     const { clock, ownAddresses, clusterId } = this.#options
     const own = ownAddresses()
     const id = clusterId()
@@ -113,7 +158,8 @@ export class PageQueries {
       throw new RpcError('UNAVAILABLE', 'this master has not joined its cluster yet')
     }
     const masters = [{ client: own.clientRpc, catalog: own.catalog }]
-    return new TajoClient({ masters, clock, cluster: knownCluster(id), ...more })
+    const token = (): string => this.#tokenOf(who)
+    return new TajoClient({ masters, clock, cluster: knownCluster(id), token, ...more })
   }
 }
 

@@ -1,10 +1,32 @@
 /**
  * Requests to the masters. Reading goes to the master that the page follows at the moment; what changes something goes to
  * the one that served the page, the only one that takes it from here.
+ *
+ * What is not open to everybody asks for a token. It is kept in this page's memory and nowhere else, and goes to the master
+ * that served the page alone: a browser would ask any other one for leave first, and no master gives that.
  */
-import { state } from './store.js'
+import { confirmed } from './dialog.js'
+import { change, state } from './store.js'
 
 const PATIENCE_MS = 10_000
+
+let token = ''
+
+/** What a request shows. @returns {Record<string, string>} */
+export const shown = () => (token === '' ? {} : { authorization: `Bearer ${token}` })
+
+/** Asks for the token, and for all that was refused once more. */
+export async function logIn() {
+  const typed = await confirmed({
+    title: 'Log in',
+    text: 'Statements, tables and the configuration are for who shows a token.',
+    action: 'Log in',
+    secret: 'Token (tajo haadmin -token prints it)',
+  })
+  if (typed === null) return
+  token = typed.trim()
+  change({ needsToken: false, logIns: state.logIns + 1 })
+}
 
 /** The path, naming the cluster that the page shows: a master of another one refuses. @param {string} path */
 export function ofCluster(path) {
@@ -27,7 +49,8 @@ export function getJson(path, signal) {
   const late = AbortSignal.timeout(PATIENCE_MS)
   const either = signal === undefined ? late : AbortSignal.any([signal, late])
   const url = state.link.base + ofCluster(path)
-  return answerOf(fetch(url, { cache: 'no-store', signal: either }))
+  const headers = state.link.base === '' ? shown() : {}
+  return answerOf(fetch(url, { cache: 'no-store', signal: either, headers }))
 }
 
 /** @param {string} path @param {unknown} body @param {Record<string, string>} [headers] @returns {Promise<any>} */
@@ -35,7 +58,7 @@ export function postJson(path, body, headers = {}) {
   return answerOf(
     fetch(ofCluster(path), {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
+      headers: { 'content-type': 'application/json', ...shown(), ...headers },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(PATIENCE_MS),
     }),
@@ -57,6 +80,7 @@ export async function errorOf(response) {
   const text = await response.text().catch(() => '')
   try {
     const { code, message } = JSON.parse(text)
+    if (code === 'UNAUTHENTICATED') change({ needsToken: true })
     return new ApiError(response.status, String(code), String(message))
   } catch {
     return new ApiError(response.status, 'UNKNOWN', `The master answered ${response.status}.`)

@@ -1,4 +1,5 @@
 /** Tells when the page does not show what the master that served it says, and what can be done about it. */
+import { logIn } from './api.js'
 import { h } from './dom.js'
 import { time } from './format.js'
 import { notice } from './parts.js'
@@ -12,6 +13,13 @@ export function banner() {
     return notice(
       'critical',
       `No master has answered since ${since}. What you see is from then; the page goes on asking all of them.`,
+    )
+  }
+  if (link.homeLostAtMs === null && state.needsToken) {
+    return notice(
+      'info',
+      'Statements, tables and the configuration are for who shows a token. ',
+      h('button', { type: 'button', onclick: () => void logIn() }, 'Log in'),
     )
   }
   if (link.homeLostAtMs === null || cluster === null) return null

@@ -24,7 +24,11 @@ let home = 0
 
 /** @type {Record<string, (data: any) => void>} */
 const HANDLERS = {
-  cluster: (cluster) => change({ cluster, clockMs: cluster.takenAtMs - Date.now() }),
+  cluster: (cluster) => {
+    // An EventSource shows no token, so it is told no statements: the lists are asked for instead.
+    const queriesTick = state.queriesTick + (state.logIns > 0 ? 1 : 0)
+    change({ cluster, clockMs: cluster.takenAtMs - Date.now(), queriesTick })
+  },
   history: ({ history }) => change({ history }),
   lease: ({ samples }) => addSamples(samples),
   queries: ({ counts, changed }) => {

@@ -23,7 +23,7 @@ export class Loaded {
   /** To be called at each drawing; cheap when nothing changed. @param {string} path @param {number | string} [version] */
   want(path, version = 0) {
     const place = `${state.link.base} ${path}`
-    const asked = `${place} ${version}`
+    const asked = `${place} ${version} ${state.logIns}`
     if (asked === this.#asked || state.link.status === 'connecting') return
     const waitMs = place === this.#path ? this.#askedMs + PAUSE_MS - performance.now() : 0
     if (waitMs > 0) return this.#later(waitMs)

@@ -2,7 +2,7 @@
  * One statement at a time, from the page: sent to the master that served it, answered as a stream of JSON lines. Giving up
  * the stream ends the query in the cluster.
  */
-import { ApiError, errorOf, ofCluster, sentence } from './api.js'
+import { ApiError, errorOf, ofCluster, sentence, shown } from './api.js'
 import { changed } from './store.js'
 
 /**
@@ -94,7 +94,7 @@ function take(mine, line) {
 async function* linesOf(body, signal) {
   const response = await fetch(ofCluster('/api/v1/sql'), {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...shown() },
     body: JSON.stringify(body),
     signal,
   }).catch((error) => {

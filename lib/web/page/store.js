@@ -10,6 +10,8 @@ export const state = {
   queriesTick: 0,
   changed: [],
   workersTick: 0,
+  needsToken: false,
+  logIns: 0,
 }
 
 /** @type {Set<() => void>} */

@@ -51,4 +51,8 @@ export interface State {
   queriesTick: number
   changed: readonly QueryRecord[]
   workersTick: number
+  /** Something was refused for the want of a token. */
+  needsToken: boolean
+  /** How often a token was given. */
+  logIns: number
 }

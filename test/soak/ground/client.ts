@@ -29,7 +29,7 @@ export interface Report {
   readonly wrong: string[]
 }
 
-const [seed = '1', ...masters] = process.argv.slice(2)
+const [seed = '1', haDirectory = '', ...masters] = process.argv.slice(2)
 /** A table is looked at, dropped and begun anew after so many statements: every INSERT adds a file. */
 const STATEMENTS_A_TABLE = 80
 const PAUSE_MS = 150
@@ -37,6 +37,7 @@ const MOST_ROWS = 20
 
 const clientOf = (retries: number): TajoClient =>
   new TajoClient({
+    haDirectory,
     masters: masters.map((host) => ({ client: `${host}:26002`, catalog: `${host}:26005` })),
     retry: { maxNum: retries },
   })

@@ -98,7 +98,8 @@ async function recover(): Promise<void> {
 /** The analysts' process, asked one question at a time. */
 function startClient() {
   const program = fileURLToPath(new URL('./client.js', import.meta.url))
-  const child = start(cluster.desk.command([process.execPath, program, options.seed, 'one', 'two']))
+  const words = [program, options.seed, join(cluster.root, 'system/ha'), 'one', 'two']
+  const child = start(cluster.desk.command([process.execPath, ...words]))
   teardowns.push(() => child.kill('SIGKILL'))
   child.stderr.on('data', (text: Buffer) => process.stderr.write(text))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

@@ -129,7 +129,10 @@ async function group(monitorMs: number): Promise<void> {
   })
   if ((await cluster.whole()) === null) throw new Error(`M ${monitorMs} ms: not whole at the start`)
   say(`${clock()} M ${monitorMs} ms: ${cluster.hosts.join(', ')} over ${root}`)
-  const clients = speaker('./client.js', { words: cluster.hosts, patience: CLIENT_PATIENCE })
+  const clients = speaker('./client.js', {
+    words: [`${root}/system/ha`, ...cluster.hosts],
+    patience: CLIENT_PATIENCE,
+  })
   clients.child.stderr.on('data', (text: Buffer) => process.stderr.write(`  a client: ${text}`))
   try {
     const due = events.filter(({ atLonger }) => isPart || monitorMs === intervals[0] || atLonger)

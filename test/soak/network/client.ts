@@ -21,13 +21,14 @@ export interface Rows {
   readonly foreign: number
 }
 
-const masters = process.argv.slice(2)
+const [haDirectory = '', ...masters] = process.argv.slice(2)
 const HANDS = 3
 const ROWS = 10
 const PAUSE_MS = 100
 
 const clientOf = (retries: number): TajoClient =>
   new TajoClient({
+    haDirectory,
     masters: masters.map((host) => ({ client: `${host}:26002`, catalog: `${host}:26005` })),
     retry: { maxNum: retries },
   })

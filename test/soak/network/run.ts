@@ -162,7 +162,7 @@ async function group(layout: Layout, monitorMs: number, of: readonly Kind['load'
     const cluster = await CutCluster.start(t, { layout, monitorMs, keep })
     const { child, ask } = speaker('./client.js', {
       command: cluster.hosts.desk.command,
-      words: ['ma', 'mb'],
+      words: [join(cluster.dir, 'root/system/ha'), 'ma', 'mb'],
     })
     child.stderr.on('data', (text: Buffer) => process.stderr.write(`  a client: ${text}`))
     t.teardown(() => child.kill('SIGKILL'))

@@ -29,6 +29,7 @@ const numbersOfEmpty = (): RowNumbers => ({
   outcomes: new Map(),
   litter: new Map(),
   publications: new Map(),
+  users: new Map(),
   next: 2,
 })
 
@@ -37,8 +38,8 @@ const start = (): KnownRows =>
 
 /** All that the two must have in common, to compare. */
 function allOf({ state, numbers }: { state: CatalogState; numbers: RowNumbers }) {
-  const { outcomes, litter, databases, publications } = numbers
-  const maps = { outcomes, litter, databases, publications }
+  const { outcomes, litter, databases, publications, users } = numbers
+  const maps = { outcomes, litter, databases, publications, users }
   const files = [...state.allTables()].map((table) => [
     table.id,
     [...table.files.pieces()]

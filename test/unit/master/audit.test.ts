@@ -1,5 +1,7 @@
 /** What auditors are told of statements: whose, from where, which tables, how it ended; and once each, over failovers too. */
+
 import t from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import type { QueryStatus } from '../../../lib/contract/index.ts'
 import { successOf } from '../../../lib/master/queries/run/write-end.ts'
 import { settle } from '../../support/hand-clock.ts'
@@ -10,7 +12,7 @@ const session = { database: 'default', user: 'ann', variables: {} }
 const FROM = '10.0.0.7'
 let lastId = 0
 const submit = ({ term }: Seat, sql: string, queryId = ID(++lastId)): Promise<QueryStatus> =>
-  term.client.submit({ queryId, attempt: 1, sql, session }, FROM)
+  term.client.submit({ queryId, attempt: 1, sql, session }, administrator('ann'), FROM)
 const worker = workerAt(1)
 const tell = (
   { term }: Seat,
@@ -80,7 +82,7 @@ t.test('what a worker runs is told when it has ended there', async (t) => {
   )
   t.equal(ended.length, 2)
   const killed = await submit(seat, 'select * from u')
-  await seat.term.client.kill({ queryId: killed.queryId })
+  await seat.term.client.kill({ queryId: killed.queryId }, administrator('ann'))
   t.match(terms.audited.at(-1), { queryId: killed.queryId, outcome: 'killed', error: 'killed' })
 })
 

@@ -35,7 +35,7 @@ function service() {
   const port = { state: () => state, transact: async () => state }
   const { tables: list } = catalogService(port, new HandClock())
   return async (asked: Omit<Parameters<typeof list>[0], 'database'>, database = 'default') => {
-    const context = { from: 'test', pass: null }
+    const context = { from: 'test', pass: null, caller: null }
     const { tables, total } = await list({ database, ...asked }, context)
     return { names: tables.map(({ name }) => name), total }
   }

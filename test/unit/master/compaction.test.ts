@@ -1,5 +1,7 @@
 /** Joining small files: OPTIMIZE TABLE, what else changes the table meanwhile, and what the master does by itself. */
+
 import t, { type Test } from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import type { Table } from '../../../lib/catalog/model.ts'
 import type {
   Manifest,
@@ -49,7 +51,7 @@ class Stage {
   }
 
   submit(sql: string, queryId = ID(++lastId)): Promise<QueryStatus> {
-    return this.seat.term.client.submit({ queryId, attempt: 1, sql, session })
+    return this.seat.term.client.submit({ queryId, attempt: 1, sql, session }, administrator('me'))
   }
 
   async done(sql: string): Promise<string> {
@@ -84,7 +86,7 @@ class Stage {
     for (let turn = 0; turn < 20; turn += 1) await settle()
     const { queryId } = report
     const seen = { queryId, state: 'queued', attempt: 1, worker: null, waitMs: 0 } as const
-    return this.seat.term.client.wait(seen)
+    return this.seat.term.client.wait(seen, administrator('me'))
   }
 
   get table(): Table {

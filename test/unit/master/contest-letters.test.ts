@@ -55,7 +55,13 @@ async function two(t: Test, { clusterId = 'one', secret = 's', lists = true }: O
     return letters
   }
   const there = make(at, { clusterId, secret, lists })
-  const guard = new Guard({ term: () => 9, onNewerTerm: () => {}, onRefused: () => {} })
+  const guard = new Guard({
+    authentication: 'none',
+    wallMs: Date.now,
+    term: () => 9,
+    onNewerTerm: () => {},
+    onRefused: () => {},
+  })
   guard.join({ clusterId, secret })
   const handlers = {
     status: () => {

@@ -2,9 +2,11 @@
  * A worker dies under a change: whether that runs again on another one rests on what the death is explained by, and
  * however often it is begun, it is done once.
  */
+
 import { mkdirSync, readdirSync } from 'node:fs'
 import { basename } from 'node:path'
 import t, { type Test } from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import type { QueryStatus, Task, WorkerInfo } from '../../../lib/contract/index.ts'
 import { deathOf, type Evidence, type Sign } from '../../../lib/master/queries/run/deaths.ts'
 import { signOf } from '../../../lib/master/queries/run/worker-calls.ts'
@@ -17,9 +19,12 @@ import { until } from '../../support/until.ts'
 const session = { database: 'default', user: 'me', variables: {} }
 let lastId = 0
 const submit = ({ term }: Seat, sql: string, queryId = ID(++lastId)): Promise<QueryStatus> =>
-  term.client.submit({ queryId, attempt: 1, sql, session })
+  term.client.submit({ queryId, attempt: 1, sql, session }, administrator('me'))
 const ask = ({ term }: Seat, { queryId }: { queryId: string }) =>
-  term.client.wait({ queryId, state: 'running', attempt: 1, worker: null, waitMs: 0 })
+  term.client.wait(
+    { queryId, state: 'running', attempt: 1, worker: null, waitMs: 0 },
+    administrator('me'),
+  )
 const register = (
   { term }: Seat,
   worker: WorkerInfo,
@@ -460,7 +465,10 @@ async function readOf(
   seat.calls.signOf = ({ incarnation }) => ({ is: ended.has(incarnation) ? 'refused' : 'lives' })
   for (let n = 1; n <= workers; n += 1) register(seat, { ...workerAt(n, 2, `i${n}`), watched })
   const attempt = (attempt: number): Promise<QueryStatus> =>
-    seat.term.client.submit({ queryId: read, attempt, sql: 'select 1', session })
+    seat.term.client.submit(
+      { queryId: read, attempt, sql: 'select 1', session },
+      administrator('me'),
+    )
   return {
     seat,
     terms,

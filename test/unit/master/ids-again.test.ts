@@ -1,5 +1,7 @@
 /** A worker outlives its masters, an older catalog is brought back, and another table gets the id that it writes to. */
+
 import t from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import type { Task } from '../../../lib/contract/index.ts'
 import { settle } from '../../support/hand-clock.ts'
 import { ID, reportOf, Terms, workerAt } from '../../support/query-terms.ts'
@@ -12,7 +14,7 @@ t.test('its write is none of the other table’s', async (t) => {
   const session = { database: 'default', user: 'me', variables: {} }
   const data = first.catalog.state().toData()
   const submit = (seat: typeof first, n: number, sql: string) =>
-    seat.term.client.submit({ queryId: ID(n), attempt: 1, sql, session })
+    seat.term.client.submit({ queryId: ID(n), attempt: 1, sql, session }, administrator('me'))
   await submit(first, 1, 'create table t (a int4)')
   await submit(first, 2, 'insert into t select 1')
   const task = first.calls.ran[0]?.task as Task

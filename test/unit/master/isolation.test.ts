@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import { fc } from '../../support/properties.ts'
 import { type Begun, TableWorld } from '../../support/table-world.ts'
 
@@ -401,7 +402,7 @@ t.test('who waits can be killed, and so can the one that is waited for', async (
   await withTables(world)
   const holder = await inLastRun(world)
   const [killed, insert] = [await doneAtOnce(world, 'INSERT'), await doneAtOnce(world, 'INSERT')]
-  const kill = ({ queryId }: Begun) => world.seat.term.client.kill({ queryId })
+  const kill = ({ queryId }: Begun) => world.seat.term.client.kill({ queryId }, administrator('me'))
   t.match(await kill(killed), { state: 'killed' })
   t.match(await world.status(insert), { state: 'running' })
   t.match(await kill(holder), { state: 'killed' })

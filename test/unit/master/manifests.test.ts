@@ -2,7 +2,9 @@
  * What a worker has written and its report has no room for: fetched page by page before the query ends, once for an attempt
  * at a time, and nothing is changed, or changed twice, when that breaks off.
  */
+
 import t from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import type { SomeFiles } from '../../../lib/catalog/model.ts'
 import type { Manifest, QueryStatus, Task } from '../../../lib/contract/index.ts'
 import { Manifests } from '../../../lib/master/queries/run/manifests.ts'
@@ -25,7 +27,7 @@ const worker = workerAt(1)
 const session = { database: 'default', user: 'me', variables: {} }
 let lastId = 0
 const submit = ({ term }: Seat, sql: string, queryId = ID(++lastId)): Promise<QueryStatus> =>
-  term.client.submit({ queryId, attempt: 1, sql, session })
+  term.client.submit({ queryId, attempt: 1, sql, session }, administrator('me'))
 const register = ({ term }: Seat, task?: Task, paged?: number) =>
   term.tracker.register({
     worker,
@@ -225,7 +227,7 @@ t.test('what ends otherwise meanwhile stays ended', async (t) => {
     gates.set(1, closed)
     beat(seat, pagedReport(task))
     await until('it fetches', () => asked.length === 2, { everyMs: 1 })
-    if (how === 'killed') await seat.term.client.kill({ queryId })
+    if (how === 'killed') await seat.term.client.kill({ queryId }, administrator('me'))
     else seat.term.tracker.ended({ ...worker, code: 1, oomKills: 0, oomKillsBefore: 0 })
     await ended(seat, queryId)
     open()

@@ -1,5 +1,6 @@
 /** A master on real ports with a seat in a made-up election: who is answered, who is refused, what is told to whom. */
-import { Agent, request as httpRequest } from 'node:http'
+import { request as httpRequest } from 'node:http'
+import { Agent } from 'node:https'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -64,12 +65,13 @@ function masterAt(
     rootDirectory: '/root',
     directoryWarnings: () => [],
     warehouse: () => [],
+    authentication: 'none',
     beatMs: 25,
     silenceMs: 5000,
     stopMs: 500,
     queries,
     timing: makeTiming(),
-    web: { sql: 'read', sqlFromHereOnly: false, admin: false },
+    web: { sql: 'read', sqlFromHereOnly: false, admin: false, authentication: 'none' },
     names: () => [],
     network: { network: 'here', witnesses: [] },
     config: () => ({ confDir: '/conf', settings: [] }),
@@ -100,9 +102,9 @@ interface Answer {
   readonly headers: Readonly<Record<string, unknown>>
 }
 
-function ask(port: number, path: string, method = 'GET', agent?: Agent): Promise<Answer> {
+function ask(port: number, path: string, method = 'GET'): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const call = httpRequest({ host: '127.0.0.1', port, path, method, agent }, (response) => {
+    const call = httpRequest({ host: '127.0.0.1', port, path, method }, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk
@@ -118,8 +120,8 @@ function ask(port: number, path: string, method = 'GET', agent?: Agent): Promise
 
 const askDaemon = (port: number, path: string): Promise<Answer> =>
   askKeyed(`127.0.0.1:${port}`, path)
-const clientStatus = (seat: Seat, agent?: Agent): Promise<Answer> =>
-  ask(seat.port + 1, '/rpc/client/status', 'POST', agent)
+const clientStatus = (seat: Seat, agent: Agent | false = false): Promise<Answer> =>
+  askKeyed(`127.0.0.1:${seat.port + 1}`, '/rpc/client/status', { agent })
 const health = async (seat: Seat, what: string): Promise<number> =>
   (await ask(seat.port + 4, `/health/${what}`)).status
 
@@ -142,7 +144,7 @@ t.test('a backup has all ports open and says where the active is', async (t) => 
   for (const [offset, service] of ['client', 'tracker', 'catalog'].entries()) {
     const path = `/rpc/${service}/status`
     const port = seat.port + 1 + offset
-    const answer = await (service === 'client' ? ask(port, path, 'POST') : askDaemon(port, path))
+    const answer = await askDaemon(port, path)
     t.equal(answer.status, 421, service)
     t.match(JSON.parse(answer.text), {
       code: 'NOT_ACTIVE',
@@ -175,12 +177,11 @@ t.test('an active master whose catalog can take no more changes ends', async (t)
   await seat.member.activate(3)
   const submit = async (n: number, sql: string) => {
     const session = { database: 'default', user: 'me', variables: {} }
-    const answer = await fetch(`http://127.0.0.1:${port + 1}/rpc/client/submit`, {
-      method: 'POST',
+    const answer = await askKeyed(`127.0.0.1:${port + 1}`, '/rpc/client/submit', {
       headers: { 'content-type': 'application/json', 'x-tajo-cluster': CLUSTER },
       body: JSON.stringify({ queryId: ID(n), attempt: 1, sql, session }),
     })
-    return { status: answer.status, body: await answer.json() }
+    return { status: answer.status, body: JSON.parse(answer.text) }
   }
   t.match(await submit(1, 'create database a'), { status: 200, body: { state: 'succeeded' } })
   t.same(seat.failures, [])
@@ -295,8 +296,7 @@ t.test('a hand-over waits for the answer to what was accepted', async (t) => {
   })
   const sql = `insert overwrite into location '${directory}/allowed/out' select 1`
   const session = { database: 'default', user: 'me', variables: {} }
-  const answered = fetch(`http://127.0.0.1:${port + 1}/rpc/client/submit`, {
-    method: 'POST',
+  const answered = askKeyed(`127.0.0.1:${port + 1}`, '/rpc/client/submit', {
     headers: { 'content-type': 'application/json', 'x-tajo-cluster': CLUSTER },
     body: JSON.stringify({ queryId: ID(1), attempt: 1, sql, session }),
   })

@@ -1,5 +1,7 @@
 /** A statement about one table costs what that table costs, however many others there are: it may not even look at them. */
+
 import t from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import { CatalogState, EMPTY, FileList, type Table } from '../../../lib/catalog/index.ts'
 import { PathRules } from '../../../lib/master/queries/statements/paths.ts'
 import { plan } from '../../../lib/master/queries/statements/plan.ts'
@@ -91,7 +93,8 @@ t.test('a statement about one table looks at no other', async (t) => {
       sql,
       session: { database: 'default', user: '', variables: {} },
     }
-    const context = { request, term: 1, submittedMs: 0, paths, compaction }
+    const principal = administrator('me')
+    const context = { request, term: 1, submittedMs: 0, paths, compaction, principal }
     const planned = await plan(parseStatement(sql), state, context)
     if (planned.is === 'change') planned.build(state)
     t.pass(sql)

@@ -2,9 +2,11 @@
  * INSERT OVERWRITE INTO LOCATION is decided and can't be carried out yet: whoever would change a table whose files are
  * there waits, and nothing is acknowledged that is moved away afterwards.
  */
+
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import type { Publication } from '../../../lib/catalog/model.ts'
 import { absolutePath } from '../../../lib/catalog/state.ts'
 import type { Task } from '../../../lib/contract/index.ts'
@@ -55,7 +57,9 @@ class Stage {
     const { client, list } = this.seat.term
     this.#last += 1
     const queryId = ID(this.#last)
-    client.submit({ queryId, attempt: 1, sql, session: SESSION }).catch(() => undefined)
+    client
+      .submit({ queryId, attempt: 1, sql, session: SESSION }, administrator('me'))
+      .catch(() => undefined)
     while (list.get(queryId) === null) await settle()
     await this.#goOn()
     return queryId
@@ -114,7 +118,7 @@ class Stage {
 
   status(queryId: string) {
     const seen = { queryId, state: 'queued', attempt: 99, worker: null, waitMs: 0 } as const
-    return this.seat.term.client.wait(seen)
+    return this.seat.term.client.wait(seen, administrator('me'))
   }
 
   /** Files are really looked at. */

@@ -1,4 +1,5 @@
 /** The queries of a term: what is begun, who runs it, what is told, and that a change is applied once whatever happens. */
+
 import {
   existsSync,
   mkdirSync,
@@ -11,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import t from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import { CatalogError } from '../../../lib/catalog/errors.ts'
 import type { Batch } from '../../../lib/catalog/store.ts'
 import { MemStore, memKept } from '../../../lib/catalog/store.ts'
@@ -29,11 +31,16 @@ let lastId = 0
 const submit = (
   { term }: Seat,
   sql: string,
-  { queryId = ID(++lastId), attempt = 1, database = 'default' } = {},
+  {
+    queryId = ID(++lastId),
+    attempt = 1,
+    database = 'default',
+    principal = administrator('me'),
+  } = {},
 ): Promise<QueryStatus> =>
-  term.client.submit({ queryId, attempt, sql, session: { ...session, database } })
+  term.client.submit({ queryId, attempt, sql, session: { ...session, database } }, principal)
 const ask = ({ term }: Seat, { queryId, state, attempt, worker }: QueryStatus, waitMs = 0) =>
-  term.client.wait({ queryId, state, attempt, worker, waitMs })
+  term.client.wait({ queryId, state, attempt, worker, waitMs }, administrator('me'))
 const register = (
   { term }: Seat,
   worker: WorkerInfo,
@@ -425,7 +432,7 @@ t.test('who comes too late for a result is told how the query ended', async (t) 
   t.match(await endAs('succeeded'), { state: 'running', attempt: 2 }, 'its rows were lost')
 
   const endless = await submit(seat, 'select 1')
-  await seat.term.client.kill(endless)
+  await seat.term.client.kill(endless, administrator('me'))
   const killed = await submit(seat, 'select 1', { queryId: endless.queryId, attempt: 2 })
   t.match(killed, { state: 'killed', attempt: 1, error: { kind: 'killed' } })
   const attempts = seat.calls.ran.map(({ task }) => `${task.queryId} ${task.attempt}`)
@@ -556,13 +563,16 @@ t.test('a failover: what runs is adopted, what ended is told, long polls let go'
   await until('the history is inherited', async () =>
     (await terms.history().newest(10)).some(({ queryId }) => queryId === done.queryId),
   )
-  const nobody = fresh.term.client.wait({
-    queryId: ID(999_999),
-    state: 'running',
-    attempt: 1,
-    worker: null,
-    waitMs: 30_000,
-  })
+  const nobody = fresh.term.client.wait(
+    {
+      queryId: ID(999_999),
+      state: 'running',
+      attempt: 1,
+      worker: null,
+      waitMs: 30_000,
+    },
+    administrator('me'),
+  )
   await terms.clock.advance(3000)
   t.equal(await nobody, null, 'unknown, once all workers had time to come back')
   await fresh.end()
@@ -577,7 +587,7 @@ t.test('what a failed write is told is told by the next active as well', async (
     await submit(old, 'insert into t select 1'),
     await submit(old, 'insert into t select 2'),
   ]
-  await old.term.client.kill({ queryId: killed.queryId })
+  await old.term.client.kill({ queryId: killed.queryId }, administrator('me'))
   await terms.clock.advance(7000)
   const told = [await ask(old, killed), await ask(old, lost)]
   t.match(told, [
@@ -598,13 +608,15 @@ t.test('kill: before it is told a write can not succeed any more', async (t) => 
   register(seat, worker)
   await submit(seat, 'create table t (a int4)')
   const write = await submit(seat, 'insert into t select 1')
-  t.match(await seat.term.client.kill({ queryId: write.queryId }), { state: 'killed' })
+  t.match(await seat.term.client.kill({ queryId: write.queryId }, administrator('me')), {
+    state: 'killed',
+  })
   t.same(seat.calls.killed, [write.queryId])
   const task = taskOf(seat, write.queryId)
   t.same(beat(seat, worker, [reportOf(task, 'succeeded')]).forget, [write.queryId])
   await settle()
   t.equal(seat.catalog.state().find('default', 't')?.files.length, 0)
-  const nobody = seat.term.client.kill({ queryId: ID(999_998) })
+  const nobody = seat.term.client.kill({ queryId: ID(999_998) }, administrator('me'))
   await terms.clock.advance(3000)
   t.equal(await nobody, null, 'unknown, once all workers had time to come back')
 })
@@ -630,13 +642,16 @@ t.test(
     writeFileSync(join(task.write?.directory as string, 'part-0'), 'new')
     beat(seat, worker, [reportOf(task, 'succeeded')])
     const status = await until('it is published', async () => {
-      const found = await seat.term.client.wait({
-        queryId,
-        state: 'running',
-        attempt: 1,
-        worker: null,
-        waitMs: 0,
-      })
+      const found = await seat.term.client.wait(
+        {
+          queryId,
+          state: 'running',
+          attempt: 1,
+          worker: null,
+          waitMs: 0,
+        },
+        administrator('me'),
+      )
       return found?.state === 'succeeded' ? found : null
     })
     t.equal(status.message, 'INSERT 3')
@@ -661,7 +676,7 @@ t.test(
     for (const task of [killed, late, won])
       mkdirSync(task?.write?.directory ?? '', { recursive: true })
     await submit(seat, 'create table l (a int4)')
-    await seat.term.client.kill({ queryId: killed?.queryId ?? '' })
+    await seat.term.client.kill({ queryId: killed?.queryId ?? '' }, administrator('me'))
     for (const task of [late, won]) beat(seat, worker, [reportOf(task as Task, 'succeeded')])
     await settle()
     t.equal(
@@ -692,8 +707,8 @@ t.test('a kill that comes right after a change of masters finds its query', asyn
   const task = taskOf(old, write.queryId)
   await old.end()
   const fresh = await terms.begin()
-  const killed = fresh.term.client.kill({ queryId: write.queryId })
-  const repeated = fresh.term.client.kill({ queryId: write.queryId })
+  const killed = fresh.term.client.kill({ queryId: write.queryId }, administrator('me'))
+  const repeated = fresh.term.client.kill({ queryId: write.queryId }, administrator('me'))
   await settle()
   register(fresh, worker, [{ task, report: reportOf(task, 'running') }])
   t.match(await killed, { state: 'killed' })
@@ -874,13 +889,16 @@ t.test(
             await settle()
             for (let query = 0; query <= 2; query += 1) {
               tell(
-                await seat.term.client.wait({
-                  queryId: ID(query),
-                  state: 'running',
-                  attempt: 1,
-                  worker: null,
-                  waitMs: 0,
-                }),
+                await seat.term.client.wait(
+                  {
+                    queryId: ID(query),
+                    state: 'running',
+                    attempt: 1,
+                    worker: null,
+                    waitMs: 0,
+                  },
+                  administrator('me'),
+                ),
               )
             }
           }
@@ -923,7 +941,10 @@ t.test(
                 await terms.clock.advance(one.ms)
                 break
               case 'kill': {
-                const killed = seat.term.client.kill({ queryId: ID(one.query) })
+                const killed = seat.term.client.kill(
+                  { queryId: ID(one.query) },
+                  administrator('me'),
+                )
                 // One that nobody knows is waited for, right after a change of masters.
                 const isKnown = seat.term.list.get(ID(one.query)) !== null
                 await terms.clock.advance(isKnown ? 10 : 2100)

@@ -5,6 +5,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
+import { administrator } from '../../../lib/access/index.ts'
 import type { QueryStatus, TaskReport } from '../../../lib/contract/index.ts'
 import { session as sessionSchema } from '../../../lib/contract/query.ts'
 import type { QueueBounds } from '../../../lib/master/queries/run/queue.ts'
@@ -20,12 +21,10 @@ const submit = (
   user: string,
   { sql = 'select 1', queryId = ID(++lastId), variables = {} } = {},
 ): Promise<QueryStatus> =>
-  term.client.submit({
-    queryId,
-    attempt: 1,
-    sql,
-    session: { database: 'default', user, variables },
-  })
+  term.client.submit(
+    { queryId, attempt: 1, sql, session: { database: 'default', user, variables } },
+    administrator(user),
+  )
 
 async function seatOf(
   t: Test,

@@ -1,5 +1,6 @@
 /** Attacks on the ports among the daemons: by who listens, by who stands in between, by who has no secret or another one. */
 import { createServer as createHttp } from 'node:http'
+import { request } from 'node:https'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls, createServer as createTls, type TLSSocket } from 'node:tls'
@@ -8,6 +9,7 @@ import { systemClock } from '../../../lib/base/time.ts'
 import { RpcClient } from '../../../lib/call/index.ts'
 import { callingWith, clusterKey, KEYED_TLS, type Key, whoKey } from '../../../lib/rpc/index.ts'
 import { Guard, openAll, rpcServer } from '../../../lib/serve/index.ts'
+import { testCertificate } from '../../support/certificate.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { askKeyed, keyedSocket } from '../../support/keyed.ts'
 import { pacedMs, patienceMs } from '../../support/pace.ts'
@@ -29,15 +31,19 @@ interface Port {
 }
 
 /** The catalog's port, which has methods of each access. */
-async function portOf(t: Test, { joined = true } = {}): Promise<Port> {
+async function portOf(t: Test, { joined = true, certified = false } = {}): Promise<Port> {
   const refused: string[] = []
   const asked: string[] = []
   const guard = new Guard({
+    authentication: 'none',
+    wallMs: Date.now,
     term: () => 7,
     onNewerTerm: () => {},
     onRefused: (what, from, error) => refused.push(`${what} ${from} ${error.message}`),
   })
-  if (joined) guard.join({ clusterId: CLUSTER, secret: SECRET })
+  const certificate = await testCertificate(CLUSTER)
+  const shown = certified ? { certificate } : {}
+  if (joined) guard.join({ clusterId: CLUSTER, secret: SECRET, ...shown })
   const pass = { term: 7, signal: new AbortController().signal, confirm() {}, leave() {} }
   const app = rpcServer(
     'catalog',
@@ -186,7 +192,7 @@ t.test('another secret is refused in the handshake, counted and named', async (t
       message: /has another secret of this cluster/,
     })
   }
-  t.same(guard.refused, { cluster: 0, secret: 2, epoch: 0 })
+  t.same(guard.refused, { cluster: 0, secret: 2, epoch: 0, token: 0 })
   t.match(refused, [/^secret 127\.0\.0\.1 .*another one/, /^secret/])
   const foreign = callerOf(t, address, { clusterId: 'cluster-2' })
   await t.rejects(sees(foreign), { code: 'OTHER_CLUSTER', cluster: CLUSTER })
@@ -215,6 +221,39 @@ t.test('a connection that proves nothing gets what anybody gets, and no more', a
   }
 })
 
+t.test('whoever names the cluster and is shown its certificate has proven nothing', async (t) => {
+  const { address, guard } = await portOf(t, { certified: true })
+  const [host = '', port = ''] = address.split(':')
+  const headers = {
+    'content-type': 'application/json',
+    'x-tajo-cluster': CLUSTER,
+    'x-tajo-epoch': '7',
+  }
+  const asked = (more: object): Promise<number> =>
+    new Promise((resolve) => {
+      const options = { host, port, path: '/rpc/catalog/seesFiles', method: 'POST', headers }
+      const call = request({ ...options, agent: false, rejectUnauthorized: false, ...more })
+      call.on('response', ({ statusCode = 0 }) => resolve(statusCode))
+      call.on('error', () => resolve(0))
+      call.end('{"tableId":1}')
+    })
+  const guest = { checkServerIdentity: () => undefined }
+  t.equal(await asked(guest), 403, 'a guest')
+  // In TLS 1.3 the server asks for the key of an identity, and may take its certificate all the same.
+  for (const psk of [KEY.psk, Buffer.alloc(32)]) {
+    const named = { ...guest, pskCallback: () => ({ identity: KEY.identity, psk }) }
+    for (const ciphers of ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', undefined]) {
+      const status = await asked({ ...named, minVersion: 'TLSv1.3', ciphers })
+      t.ok([0, 403].includes(status), `${status} for ${ciphers} with ${psk.toString('hex')}`)
+    }
+    const both = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-PSK-CHACHA20-POLY1305'
+    const older = { ...named, maxVersion: 'TLSv1.2', ciphers: both }
+    t.equal(await asked(older), psk === KEY.psk ? 200 : 0, 'in TLS 1.2 the key decides')
+  }
+  t.equal(guard.refused.epoch, 0)
+  t.same(await sees(callerOf(t, address)), { sees: true }, 'who has the key is let in')
+})
+
 t.test('what a connection is can not be changed: nothing anew, nothing resumed', async (t) => {
   const { address } = await portOf(t)
   const socket = await keyedSocket(address, whoKey)
@@ -237,7 +276,6 @@ t.test('what a connection is can not be changed: nothing anew, nothing resumed',
     { ciphers: 'PSK-NULL-SHA256:@SECLEVEL=0' },
     { ciphers: 'PSK-AES128-CBC-SHA:@SECLEVEL=0' },
     { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' },
-    { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256' },
   ] as const) {
     const weak = connectTls({
       ...callingWith(KEY),
@@ -256,7 +294,7 @@ t.test('before the cluster is joined only who asks is answered', async (t) => {
   await t.rejects(sees(caller), { code: 'UNAVAILABLE', message: /has not joined its cluster yet/ })
   const { status, headers } = await askKeyed(address, '/rpc/catalog/status')
   t.match({ status, of: headers['x-tajo-cluster'] }, { status: 200, of: '-' })
-  t.same(guard.refused, { cluster: 0, secret: 0, epoch: 0 }, 'which is nobody wrong')
+  t.same(guard.refused, { cluster: 0, secret: 0, epoch: 0, token: 0 }, 'which is nobody wrong')
   guard.join({ clusterId: CLUSTER, secret: SECRET })
   t.same(await sees(caller), { sees: true })
 })
@@ -289,7 +327,7 @@ t.test('plain HTTP is told what the port wants; what is neither is closed', asyn
     const text = await saidUntilEnd(socket)
     t.match(text, /^HTTP\/1\.1 400 Bad Request\r\n/)
     const [, body = ''] = text.split('\r\n\r\n')
-    const told = { code: 'BAD_REQUEST', message: /^this port speaks TLS, keyed by .* secret/ }
+    const told = { code: 'BAD_REQUEST', message: /^this port speaks TLS, and no plain HTTP/ }
     t.match(JSON.parse(body), told)
   }
   for (const said of ['\0', '\x16', '\x16\x03\x01\xff\xff', 'ssh-2.0', '\x80\x2e\x01']) {
@@ -349,7 +387,7 @@ t.test('a port closes at once, whoever hangs in the middle of something', async 
   t.pass()
 })
 
-t.test('ports for clients stay plain', async (t) => {
+t.test('a port for clients that is plain is of an older state', async (t) => {
   const server = createHttp((_request, response) => {
     response.setHeader('x-tajo-cluster', CLUSTER)
     response.end(JSON.stringify({ workerId: 'w', epoch: 1 }))
@@ -363,5 +401,8 @@ t.test('ports for clients stay plain', async (t) => {
     connectTimeoutMs: pacedMs(2000),
   })
   t.teardown(() => client.close())
-  t.match(await client.call('status', {}, { deadlineMs }), { workerId: 'w' })
+  await t.rejects(client.call('status', {}, { deadlineMs }), {
+    code: 'OTHER_CLUSTER',
+    message: /does not speak TLS yet/,
+  })
 })

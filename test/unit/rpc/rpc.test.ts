@@ -1,10 +1,8 @@
 /** RPC over real sockets: what is let in, what is refused and how, and streams that end or fall silent. */
 import { createServer } from 'node:http'
-import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { request } from 'undici'
 import { type Clock, systemClock } from '../../../lib/base/time.ts'
 import { RpcClient } from '../../../lib/call/index.ts'
 import type { Standing } from '../../../lib/contract/index.ts'
@@ -14,6 +12,7 @@ import {
   EPOCH_HEADER,
   type LineWriter,
   RpcError,
+  whoKey,
 } from '../../../lib/rpc/index.ts'
 import { type Gate, Guard, type Handlers, rpcServer } from '../../../lib/serve/index.ts'
 import { freePortRow } from '../../support/free-ports.ts'
@@ -75,6 +74,8 @@ async function world(
   const writers: LineWriter<Standing>[] = []
   const directory: World['directory'] = { term: 7 }
   const guard = new Guard({
+    authentication: 'none',
+    wallMs: Date.now,
     term: () => directory.term,
     onNewerTerm: (epoch) => {
       news.push(epoch)
@@ -133,6 +134,8 @@ async function world(
         gateState.whileHandling?.()
         return { epoch: 7, address: 'localhost:1', inFlight: gateState.inFlight }
       },
+      beginLogIn: unused,
+      endLogIn: unused,
       masters: unused,
       submit: unused,
       wait: unused,
@@ -195,12 +198,12 @@ t.test('a call is answered, without a secret where the contract says open', asyn
   t.same(await caller.call('status', {}, { deadlineMs }), STATUS)
 })
 
-t.test('it works with curl, where clients ask: no body, no content type', async (t) => {
+t.test('no body and no content type will do', async (t) => {
   const { client } = await world(t)
-  const answer = await request(`http://${client}/rpc/client/status`, { method: 'POST' })
-  t.equal(answer.statusCode, 200)
+  const answer = await askKeyed(client, '/rpc/client/status')
+  t.equal(answer.status, 200)
   t.equal(answer.headers['x-tajo-epoch'], '7')
-  t.match(await answer.body.json(), { address: 'localhost:1' })
+  t.match(JSON.parse(answer.text), { address: 'localhost:1' })
 })
 
 t.test(
@@ -219,7 +222,7 @@ t.test(
       headers: { 'content-type': 'application/json', [CLUSTER_HEADER]: CLUSTER },
     })
     t.equal(silence.status, 403)
-    t.same(guard.refused, { cluster: 0, secret: 2, epoch: 1 })
+    t.same(guard.refused, { cluster: 0, secret: 2, epoch: 1, token: 0 })
     t.same(refusals, ['secret', 'epoch', 'secret'])
   },
 )
@@ -246,7 +249,7 @@ t.test('two clusters: refused before secrets and terms are compared, on both sid
   await t.rejects(callerOf(t, 'client', client, foreign).call('kill', kill, { deadlineMs }), {
     code: 'OTHER_CLUSTER',
   })
-  t.same(guard.refused, { cluster: 4, secret: 0, epoch: 0 })
+  t.same(guard.refused, { cluster: 4, secret: 0, epoch: 0, token: 0 })
   t.same(new Set(refusals), new Set(['cluster']))
   const asking = callerOf(t, 'umbilical', umbilical, { clusterId: null })
   t.same(await asking.call('status', {}, { deadlineMs }), STATUS, 'who does not know may ask')
@@ -268,16 +271,15 @@ t.test(
       t.equal(answer.headers['x-tajo-cluster'], CLUSTER, 'the refusal tells which cluster it is')
     }
     for (const path of ['/rpc/client/submit', '/rpc/client/queries']) {
-      const answer = await request(`http://${client}${path}`, { method: 'POST' })
-      t.match(await answer.body.json(), {
+      const answer = await askKeyed(client, path)
+      t.match(JSON.parse(answer.text), {
         code: 'BAD_REQUEST',
         message: /older state.*operations\.md/,
       })
       t.equal(answer.headers['x-tajo-cluster'], CLUSTER, 'the refusal tells which cluster it is')
     }
-    const status = await request(`http://${client}/rpc/client/status`, { method: 'POST' })
+    const status = await askKeyed(client, '/rpc/client/status')
     t.equal(status.headers['x-tajo-cluster'], CLUSTER)
-    await status.body.dump()
   },
 )
 
@@ -298,7 +300,7 @@ t.test('whoever speaks no TLS, or names no cluster, is of an older state', async
   const asking = callerOf(t, 'client', `127.0.0.1:${port}`)
   await t.rejects(asking.call('status', {}, { deadlineMs }), {
     code: 'OTHER_CLUSTER',
-    message: /names no cluster: it runs an older state/,
+    message: /does not speak TLS yet: it runs an older state/,
   })
 })
 
@@ -335,7 +337,13 @@ t.test('a term that ends while the body is on its way does not count any more', 
 })
 
 t.test('before the secret is known nobody gets in', async (t) => {
-  const guard = new Guard({ term: () => 1, onNewerTerm: () => {}, onRefused: () => {} })
+  const guard = new Guard({
+    authentication: 'none',
+    wallMs: Date.now,
+    term: () => 1,
+    onNewerTerm: () => {},
+    onRefused: () => {},
+  })
   await t.rejects(guard.admit({ 'x-tajo-epoch': '1' }, 'x', null), { code: 'UNAVAILABLE' })
   t.equal(guard.keyOf(KEY.identity, 'x'), null)
   guard.join({ clusterId: CLUSTER, secret: SECRET })
@@ -413,8 +421,7 @@ t.test(
 
 t.test('a caller that hangs up gives its pass back', async (t) => {
   const { client, gateState } = await world(t)
-  const socket = connect(Number(client.split(':')[1]), '127.0.0.1')
-  await eventOf(socket, 'connect')
+  const socket = await keyedSocket(client, whoKey)
   gateState.whileHandling = () => socket.destroy()
   socket.write('POST /rpc/client/status HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n')
   await eventOf(socket, 'close')

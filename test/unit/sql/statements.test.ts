@@ -327,9 +327,12 @@ t.test('a query of DuckDB stays as it is', async (t) => {
 const errors: readonly (readonly [string, string])[] = [
   [
     'create tabel x',
-    'line 1, column 8: expected DATABASE, EXTERNAL or TABLE, found "tabel" (did you mean TABLE?)',
+    'line 1, column 8: expected DATABASE, EXTERNAL, TABLE or USER, found "tabel" (did you mean TABLE?)',
   ],
-  ['create', 'line 1, column 7: expected DATABASE, EXTERNAL or TABLE, but the text ends here'],
+  [
+    'create',
+    'line 1, column 7: expected DATABASE, EXTERNAL, TABLE or USER, but the text ends here',
+  ],
   [
     'selct 1',
     'line 1, column 1: expected a statement such as SELECT, CREATE TABLE or INSERT, found "selct" (did you mean SELECT?)',
@@ -487,9 +490,9 @@ t.test('each error has its place and says what to do', async (t) => {
 t.test('what is neither a query nor Tajo is refused with what to do instead', async (t) => {
   const refused = `ATTACH 'x' | DETACH x | COPY t TO 'x' | PRAGMA x | INSTALL x | LOAD x | CALL f() | EXPORT DATABASE 'x'
     | IMPORT DATABASE 'x' | UPDATE t SET a = 1 | DELETE FROM t | MERGE INTO t | BEGIN | START TRANSACTION | COMMIT
-    | ROLLBACK | CHECKPOINT | VACUUM | ANALYZE | PREPARE p AS SELECT 1 | EXECUTE p | USE x | GRANT x | COMMENT ON x
+    | ROLLBACK | CHECKPOINT | VACUUM | ANALYZE | PREPARE p AS SELECT 1 | EXECUTE p | USE x | COMMENT ON x
     | CREATE VIEW v AS SELECT 1 | CREATE INDEX i ON t (a) | CREATE SCHEMA s | CREATE MACRO m() AS 1
-    | CREATE SEQUENCE s | CREATE TEMP TABLE t (a INT) | CREATE OR REPLACE TABLE t (a INT) | DROP VIEW v
+    | CREATE SEQUENCE s | CREATE TEMP TABLE t (a INT) | CREATE OR REPLACE TABLE t (a INT) | DROP VIEW v | CREATE ROLE x
     | CREATE SECRET s | CREATE TYPE x AS ENUM ('a') | ALTER TABLESPACE x LOCATION 'y'`
   for (const sql of refused.split('|')) {
     const [first = ''] = sql.trim().split(' ')

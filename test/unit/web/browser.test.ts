@@ -12,6 +12,7 @@ import { addWebRoutes } from '../../../lib/web/server.ts'
 import type { ClusterDocument, WebView } from '../../../lib/web/view.ts'
 import { addInfoRoutes } from '../../../lib/worker/info-routes.ts'
 import { freePortRow } from '../../support/free-ports.ts'
+import { askKeyed } from '../../support/keyed.ts'
 
 const CLUSTER = '00000000-0000-4000-8000-00000000000c'
 const log = (): void => {}
@@ -39,7 +40,7 @@ async function infoPort(t: Test): Promise<number> {
   } as unknown as WebView
   const door = addWebRoutes(app, {
     ...{ view, log, metrics: new Metrics(), version: '1', clock: systemClock },
-    rules: { sql: 'read', sqlFromHereOnly: false, admin: false },
+    rules: { sql: 'read', sqlFromHereOnly: false, admin: false, authentication: 'none' },
   })
   const port = await freePortRow(1)
   await app.listen({ host: '127.0.0.1', port })
@@ -202,7 +203,13 @@ t.test('one Host, no more and no less, on every port', async (t) => {
 })
 
 t.test('no page asks a port of the daemons', async (t) => {
-  const guard = new Guard({ term: () => 1, onNewerTerm: () => {}, onRefused: () => {} })
+  const guard = new Guard({
+    authentication: 'none',
+    wallMs: Date.now,
+    term: () => 1,
+    onNewerTerm: () => {},
+    onRefused: () => {},
+  })
   guard.join({ clusterId: CLUSTER, secret: 's' })
   const never = (): never => {
     throw new Error('nobody gets so far')
@@ -219,22 +226,25 @@ t.test('no page asks a port of the daemons', async (t) => {
   await app.listen({ host: '127.0.0.1', port })
   t.teardown(() => app.close())
   // As a page does that was loaded from this very port under a name that points here now.
-  const ofPage = [
-    'Content-Type: application/json',
-    `X-Tajo-Cluster: ${CLUSTER}`,
-    'Content-Length: 2',
-  ]
-  const post = (more: readonly string[]) =>
-    asked(port, [
-      ...['POST /rpc/results/status HTTP/1.1', `Host: evil.example:${port}`, 'Connection: close'],
-      ...[...ofPage, ...more, '', '{}'],
-    ])
-  for (const more of [[`Origin: http://evil.example:${port}`], ['Sec-Fetch-Site: same-origin']]) {
+  const post = (more: Record<string, string>) =>
+    askKeyed(`127.0.0.1:${port}`, '/rpc/results/status', {
+      headers: {
+        host: `evil.example:${port}`,
+        'content-type': 'application/json',
+        'x-tajo-cluster': CLUSTER,
+        ...more,
+      },
+      body: '{}',
+    })
+  for (const more of [
+    { origin: `http://evil.example:${port}` },
+    { 'sec-fetch-site': 'same-origin' },
+  ]) {
     const answer = await post(more)
-    t.equal(statusOf(answer), 403, String(more))
-    t.match(answer, /"message":"no page may ask this port/)
+    t.equal(answer.status, 403, JSON.stringify(more))
+    t.match(answer.text, /"message":"no page may ask this port/)
   }
-  t.equal(statusOf(await post([])), 500, 'a program gets through')
+  t.equal((await post({})).status, 500, 'a program gets through')
 })
 
 t.test("a worker's info port is the same kind", async (t) => {

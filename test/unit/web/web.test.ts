@@ -137,7 +137,7 @@ async function serve(
   const view = viewOf([], listeners, options.problem ?? null)
   const door = addWebRoutes(app, {
     view,
-    rules: { sql: 'read', sqlFromHereOnly: false, admin: false },
+    rules: { sql: 'read', sqlFromHereOnly: false, admin: false, authentication: 'none' },
     metrics: new Metrics(),
     version: '1',
     clock: systemClock,
@@ -466,7 +466,7 @@ t.test('who asks: names, origins, this host', (t) => {
     ['http://host1:26080'],
     'no policy leaks',
   )
-  const here = { sql: 'all', sqlFromHereOnly: true, admin: false } as const
+  const here = { sql: 'all', sqlFromHereOnly: true, admin: false, authentication: 'none' } as const
   t.equal(sqlModeFor('10.0.0.7', here), 'off')
   for (const ip of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) t.equal(sqlModeFor(ip, here), 'all')
   t.end()

@@ -45,7 +45,7 @@ t.test('all pages make the list, also where one got lost or the table changed', 
     { database: 'default', name: 't1' },
   ]
   const { signal } = new AbortController()
-  const resolve = () => reader.resolve(asked, signal)
+  const resolve = async () => (await reader.resolve(asked, undefined, signal)).tables
 
   tracker.tables.set('default.t1', table)
   t.same(await resolve(), [null, table])
@@ -57,7 +57,8 @@ t.test('all pages make the list, also where one got lost or the table changed', 
     ...{ column: 'p', rivals: [], written: 'integer' as const, is: '<' as const },
     values: ['2'],
   }
-  const [, found] = await reader.resolve([asked[0], { ...asked[1], where }] as typeof asked, signal)
+  const some = [asked[0], { ...asked[1], where }] as typeof asked
+  const [, found] = (await reader.resolve(some, undefined, signal)).tables
   t.same(
     Array.from(found?.files.partitions() ?? [], ({ values, length }) => [values, length]),
     [

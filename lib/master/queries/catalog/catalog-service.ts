@@ -12,6 +12,7 @@
 import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path/posix'
+import { administrator, type Caller, type Principal } from '../../../access/index.ts'
 import { inSlices, Slices } from '../../../base/slices.ts'
 import type { Clock } from '../../../base/time.ts'
 import type {
@@ -26,6 +27,7 @@ import type { CatalogTable, FilePage, ResolveRequest } from '../../../contract/i
 import { RpcError } from '../../../rpc/index.ts'
 import type { Handlers } from '../../../serve/index.ts'
 import { placeOf, sortedNames } from '../statements/names.ts'
+import { confinementOf, needsToRead, principalOf, seenBy, whyNot } from '../statements/rights.ts'
 
 /** So many characters of paths make a page full; a piece of 256 more may be in it. */
 const PAGE_CHARS = 512 * 1024
@@ -152,10 +154,13 @@ export type CatalogReads = Omit<Handlers<'catalog'>, 'status'>
 /** One for each term: what it has begun to tell ends with it. */
 export function catalogService(catalog: CatalogPort, clock: Clock): CatalogReads {
   const pages = new FilePages(clock)
+  /** As whoever asks sees it. Where nobody has to prove anything everybody is the administrator. */
+  const shown = (caller: Caller | null): CatalogState =>
+    seenBy(catalog.state(), caller?.principal ?? administrator(''))
   return {
-    databases: () => ({ databases: catalog.state().databaseNames() }),
-    tables: async (asked) => {
-      const state = catalog.state()
+    databases: (_asked, { caller }) => ({ databases: shown(caller).databaseNames() }),
+    tables: async (asked, { caller }) => {
+      const state = shown(caller)
       const { names, total } = await chosen(state, asked)
       const tables: TableSummary[] = []
       await inSlices(names, (name) => {
@@ -164,11 +169,24 @@ export function catalogService(catalog: CatalogPort, clock: Clock): CatalogReads
       })
       return { tables, total }
     },
-    resolve: async ({ tables: asked }) => {
-      const state = catalog.state()
-      const found = asked.map((one) => resolved(state, one))
+    resolve: async ({ tables: asked, asUser }) => {
+      const principal = principalOf(asUser)
+      const state = seenBy(catalog.state(), principal)
+      const whys = asked.map((one) => whyNotRead(state, principal, resolved(state, one)))
+      const found = asked.map((one, at) => (whys[at] === null ? resolved(state, one) : null))
       const page = await pages.begin(asked, found)
-      return { ...page, tables: found.map((table) => (table === null ? null : headOf(table))) }
+      const refused = whys.flatMap((why, of) => (why === null ? [] : [{ of, why }]))
+      const tables = found.map((table) => (table === null ? null : headOf(table)))
+      const confined = found.flatMap((table, of) => {
+        const confinement = table === null ? null : confinementOf(state, table)
+        return confinement === null ? [] : [{ of, ...confinement }]
+      })
+      return {
+        ...page,
+        tables,
+        ...(refused.length > 0 && { refused }),
+        ...(confined.length > 0 && { confined }),
+      }
     },
     moreFiles: ({ next }) => pages.more(next),
     seesFiles: async ({ tableId }) => {
@@ -176,6 +194,13 @@ export function catalogService(catalog: CatalogPort, clock: Clock): CatalogReads
       return { sees: table !== null && (await hasFile(table.location)) }
     },
   }
+}
+
+/** Null where he may, and where there is none. */
+function whyNotRead(state: CatalogState, principal: Principal, table: Table | null): string | null {
+  const needs = table === null ? [] : needsToRead(table)
+  const whys = needs.map((need) => whyNot(state, principal, need))
+  return whys.find((why) => why !== null) ?? null
 }
 
 /** Rejects RpcError BAD_REQUEST where there is no such database. */
@@ -234,7 +259,8 @@ export const resolved = (
 
 type TableSummary = ReturnType<typeof summaryOf>
 
-const headOf = ({ files: _, ...table }: Table) => table as Omit<CatalogTable, 'files'>
+/** Whose it is, is nobody's business there. */
+const headOf = ({ files: _, owner: _o, ...table }: Table) => table as Omit<CatalogTable, 'files'>
 
 function summaryOf(table: Table) {
   const { rows, bytes, length: fileCount } = table.files

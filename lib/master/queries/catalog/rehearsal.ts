@@ -9,11 +9,13 @@
  * What is slow when it is used for the first time is used once before anybody waits for it: a backup that becomes the
  * active is asked for statements within milliseconds, and by workers and clients at once.
  */
+
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
+import { administrator } from '../../../access/index.ts'
 import { inSlices } from '../../../base/slices.ts'
 import { sharedStore } from '../../../catalog/index.ts'
 import { prepared, services } from '../../../contract/index.ts'
@@ -105,7 +107,8 @@ async function serveOnce(
   const spoken = async (): Promise<void> => {
     for (const sql of statements(number)) {
       const session = { database: 'default', user: 'rehearsal', variables: {} }
-      await term.client.submit({ queryId: randomUUID(), attempt: 1, session, sql })
+      const request = { queryId: randomUUID(), attempt: 1, session, sql }
+      await term.client.submit(request, administrator(session.user))
     }
     await term.drain()
   }

@@ -357,7 +357,16 @@ export class Compactor {
       session: { database, user: COMPACTION_USER, variables: {} },
       ...compactionOf(table, plan, how),
     }
-    const fresh = { queryId, attempt, sql, user: COMPACTION_USER, database, submittedMs, task }
+    const fresh = {
+      queryId,
+      attempt,
+      sql,
+      user: COMPACTION_USER,
+      owner: null,
+      database,
+      submittedMs,
+      task,
+    }
     const query = list.add({ ...fresh, kind: 'change' }, clock.nowMs())
     onQueued()
     this.#turns.began({ inTurn, hasSlot: query.stage !== 'queued' })

@@ -270,6 +270,7 @@ const lineSchema = z.object({
     attempt: count,
     sql: text,
     user: text,
+    asUser: text.optional(),
     database: text,
     kind: z.enum(QUERY_KINDS),
     state: z.enum(QUERY_STATE_NAMES),

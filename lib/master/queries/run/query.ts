@@ -2,7 +2,6 @@
  * One query as this term's master knows it, and its two faces: the status that its client is told, and the record that
  * the history keeps. Only `list.ts` changes a query.
  */
-
 import type {
   EndState,
   QueryError,
@@ -54,6 +53,8 @@ export interface Query {
   /** As its record keeps it; the whole statement is in the task, for as long as somebody needs it. */
   readonly sql: string
   readonly user: string
+  /** Whose it is; left out: the administrator's. */
+  readonly asUser?: string | undefined
   readonly database: string
   readonly kind: QueryKind
   readonly submittedMs: number
@@ -89,7 +90,7 @@ export interface Query {
 /** What a query begins with. */
 export type NewQuery = Pick<
   Query,
-  'queryId' | 'attempt' | 'sql' | 'user' | 'database' | 'kind' | 'submittedMs'
+  'queryId' | 'attempt' | 'sql' | 'user' | 'asUser' | 'database' | 'kind' | 'submittedMs'
 > & {
   readonly task: Task | null
   readonly failures?: Query['failures'] | undefined
@@ -176,6 +177,7 @@ export function recordOf(
     attempt: query.attempt,
     sql: query.sql,
     user: query.user,
+    ...(query.asUser !== undefined && { asUser: query.asUser }),
     database: query.database,
     kind: query.kind,
     state: stateOf(query),

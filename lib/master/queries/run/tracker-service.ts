@@ -201,10 +201,10 @@ export class TrackerService {
       if (catalog.state().outcome(task.queryId) !== null) return 'forget'
       if (query !== null) losses.lost(query, 'a later attempt runs')
       const kind = kindOf(task)
-      const { queryId, attempt, sql, session, submittedMs } = task
+      const { queryId, attempt, sql, session, asUser, submittedMs } = task
       const { user, database } = session
       const failures = failuresOf(catalog.state(), queryId)
-      const begun = { queryId, attempt, sql, user, database, kind, submittedMs, failures } as const
+      const begun = { queryId, attempt, sql, user, asUser, database, kind, submittedMs, failures }
       const fresh = { ...begun, task }
       list.runs(list.add(fresh, clock.nowMs()), spotOf(info), report.startedMs, clock.nowMs())
     } else if (

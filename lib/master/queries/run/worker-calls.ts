@@ -229,6 +229,7 @@ export function judge(error: unknown): RunAnswer {
       return { is: 'impossible', why }
     case 'NOT_ACTIVE':
     case 'FORBIDDEN':
+    case 'UNAUTHENTICATED':
     case 'STALE_EPOCH':
     case 'NOT_FOUND':
       return { is: 'refused', why, reached: true }
@@ -260,6 +261,7 @@ export function signOf(error: unknown): Sign {
       return { is: 'refused' }
     case 'NOT_ACTIVE':
     case 'FORBIDDEN':
+    case 'UNAUTHENTICATED':
     case 'STALE_EPOCH':
     case 'BAD_REQUEST':
     case 'NOT_FOUND':

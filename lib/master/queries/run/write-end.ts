@@ -245,7 +245,7 @@ function newTable(
   manifest: WholeManifest,
   atMs: number,
 ): PlainTable {
-  const { database, name, format, options, location } = draft
+  const { database, name, format, options, location, owner } = draft
   return {
     id: state.nextTableId,
     database,
@@ -260,5 +260,6 @@ function newTable(
     files: manifest.files,
     schemaVersion: 1,
     createdAt: new Date(atMs).toISOString(),
+    ...(owner === undefined ? {} : { owner }),
   }
 }

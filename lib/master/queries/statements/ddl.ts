@@ -63,6 +63,10 @@ export interface DdlContext {
   readonly location: Confined | null
   /** What stands there, of ADD PARTITION … LOCATION. */
   readonly files: readonly DataFile[]
+  /** Whose a new table is; undefined: the administrator's. */
+  readonly owner: string | undefined
+  /** Of the password, where the statement has one. */
+  readonly verifier: string | null
 }
 
 type Of<I extends Statement['is']> = Extract<Statement, { is: I }>
@@ -177,7 +181,7 @@ function placeOf(
   state: CatalogState,
   external: boolean,
   name: { database: string; name: string },
-  { location, newLocation }: DdlContext,
+  { location, newLocation, owner }: DdlContext,
   table: TableName,
 ): TablePlace {
   if (!external) {
@@ -194,6 +198,7 @@ function placeOf(
     throw new SqlError(`LOCATION '${location.path}' does not exist`, table.place)
   }
   refuseManaged(state, location.path, table.place)
+  refuseOthers(state, location.path, owner, table.place)
   return { kind: 'external', location: location.path, wholeDirectory: true }
 }
 
@@ -202,16 +207,36 @@ function refuseManaged(state: CatalogState, path: string, place: Place | null): 
   const owner = state.findTable(
     ({ kind, location }) => kind === 'managed' && overlap(path, location),
   )
-  if (owner !== null) throw new SqlError(`'${path}' belongs to table ${spell(owner)}`, place)
+  if (owner !== null) throw new SqlError(`'${path}' belongs to ${spellSeen(state, owner)}`, place)
 }
 
-function made(state: CatalogState, fresh: Fresh, { now }: DdlContext): Steps {
+/** What one owner can change in his directory would be another one's data. Throws SqlError. */
+function refuseOthers(
+  state: CatalogState,
+  path: string,
+  owner: string | undefined,
+  place: Place | null,
+): void {
+  const other = state.findTable(
+    (one) => one.kind === 'external' && one.owner !== owner && overlap(path, one.location),
+  )
+  if (other === null) return
+  const text = `'${path}' overlaps with the location of ${spellSeen(state, other)}, which is another owner's: external tables of two owners have nothing in common`
+  throw new SqlError(text, place)
+}
+
+/** Its name is for those who may know it. */
+const spellSeen = (state: CatalogState, table: Table): string =>
+  state.table(table.id) === null ? 'a table' : `table ${spell(table)}`
+
+function made(state: CatalogState, fresh: Fresh, { now, owner }: DdlContext): Steps {
   const table: PlainTable = {
     ...fresh,
     id: state.nextTableId,
     files: [],
     schemaVersion: 1,
     createdAt: now,
+    ...(owner === undefined ? {} : { owner }),
   }
   return { changes: [{ do: 'create-table', table }], message: 'CREATE TABLE' }
 }
@@ -312,6 +337,7 @@ function addPartition(
     throw new SqlError(`'${value}' is no ${type}, which column ${name} is`, named.place)
   }
   refuseManaged(state, location.path, named.place)
+  refuseOthers(state, location.path, table.owner, named.place)
   const { id: tableId, schemaVersion } = table
   const added = files.map((file) => ({ ...file, partition }))
   return {

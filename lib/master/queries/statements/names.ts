@@ -196,12 +196,12 @@ export function requireTable(state: CatalogState, table: TableName, current: str
 /** Among so many tables, and no more, one is looked for that may be meant: a hint is not worth a pause of all else. */
 const MOST_MEANT = 1000
 
-/** The first `most`, in the order in which they were made. */
+/** The first `most` that are seen, in the order in which they were made. */
 export function someNames(state: CatalogState, database: string, most: number): string[] {
   const names: string[] = []
   for (const name of state.tableNames(database)?.keys() ?? []) {
     if (names.length === most) break
-    names.push(name)
+    if (state.find(database, name) !== null) names.push(name)
   }
   return names
 }

@@ -80,8 +80,11 @@ export class PathRules {
     return [warehouse, ...allowed]
   }
 
-  /** `location` as the user wrote it: a path or a `file:` URI. Rejects PathError. */
-  async confine(location: string): Promise<Confined> {
+  /**
+   * `location` as the user wrote it: a path or a `file:` URI. A root of the operator's itself is only a place for what lies
+   * below it: `or: 'a root'` takes it too. Rejects PathError.
+   */
+  async confine(location: string, or?: 'a root'): Promise<Confined> {
     const wanted = pathOf(location)
     return this.#inTime(location, async () => {
       const path = await reallyAt(wanted)
@@ -94,7 +97,8 @@ export class PathRules {
           `'${location}' is outside of what SQL may name: ${names} (tajo.warehouse.directory, tajo.query.allowed-paths)`,
         )
       }
-      if (path === root) throw new PathError(`'${location}' is a root itself: name something in it`)
+      if (path === root && (or === undefined || at === 0))
+        throw new PathError(`'${location}' is a root itself: name something in it`)
       const { systemDirectory } = this.#options
       if (overlap(path, await reallyAt(systemDirectory))) {
         throw new PathError(

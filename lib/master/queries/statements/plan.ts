@@ -4,16 +4,11 @@
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path/posix'
+import { type Principal, readVerifier, verifierFor } from '../../../access/index.ts'
 import type { CatalogState, DataFile, Table } from '../../../catalog/index.ts'
 import type { BoundNames, Session, Task } from '../../../contract/index.ts'
-import type {
-  InsertTarget,
-  Location,
-  Named,
-  Place,
-  SqlText,
-  Statement,
-} from '../../../sql/index.ts'
+import { unreachable } from '../../../ha/index.ts'
+import type { InsertTarget, Location, Place, SqlText, Statement } from '../../../sql/index.ts'
 import { SqlError } from '../../../sql/index.ts'
 import {
   type CompactionOptions,
@@ -39,13 +34,15 @@ import {
   bindNames,
   requireBound,
   requireBoundDatabase,
-  requireDatabase,
   requireTable,
-  sortedNames,
   spell,
 } from './names.ts'
+import { requireAllowed } from './needs.ts'
 import { type Confined, PathError, type PathRules, pathPart } from './paths.ts'
-import { setVariable, unsetVariable, variableRows } from './session.ts'
+import { asUser, confinementOf, placesToWrite, seenBy } from './rights.ts'
+import { setVariable, unsetVariable } from './session.ts'
+import { show } from './show.ts'
+import { alterUser, createUser, dropUser, grant, revoke } from './users.ts'
 import { planCreateAs, planInsert, type WritePlan } from './write-plan.ts'
 
 interface Request {
@@ -61,6 +58,8 @@ interface PlanContext {
   readonly submittedMs: number
   readonly paths: PathRules
   readonly compaction: CompactionOptions
+  /** Who submits it: it does what he may, and names what he sees. */
+  readonly principal: Principal
   /** Of an earlier attempt of the same change. */
   readonly names?: BoundNames | undefined
 }
@@ -81,10 +80,12 @@ const SOFT_FILES = 100_000
 /** A client without a database is in this one. */
 export async function plan(
   statement: Statement,
-  state: CatalogState,
+  whole: CatalogState,
   context: PlanContext,
 ): Promise<Plan> {
   const { session } = context.request
+  const state = seenBy(whole, context.principal)
+  allow(state, statement, context, null)
   switch (statement.is) {
     case 'query':
       return task(context, 'select', statement.query, null)
@@ -112,7 +113,10 @@ export async function plan(
       if (statement.what === 'functions') return task(context, 'functions', SHOW_FUNCTIONS, null)
       return {
         is: 'answer',
-        answer: await show(statement.what, statement.named, state, session),
+        answer: await show({ what: statement.what, named: statement.named }, state, {
+          principal: context.principal,
+          session,
+        }),
         message: null,
         session: null,
       }
@@ -149,40 +153,6 @@ const answer = (names: readonly string[], rows: unknown[][]): Plan => ({
 /** Workers know which functions their engine has. */
 const SHOW_FUNCTIONS: SqlText = { text: 'SHOW FUNCTIONS', place: { line: 1, column: 1 } }
 
-async function show(
-  what: Exclude<Extract<Statement, { is: 'show' }>['what'], 'functions'>,
-  named: Named | null,
-  state: CatalogState,
-  session: Session,
-): Promise<Answer> {
-  const column = (title: string, rows: string[][]): Answer => ({
-    columns: [{ name: title, type: 'TEXT' }],
-    rows,
-  })
-  switch (what) {
-    case 'databases':
-      return column(
-        'database',
-        state.databaseNames().map((one) => [one]),
-      )
-    case 'tables': {
-      const database = named?.name ?? session.database
-      requireDatabase(state, database, named?.place ?? null)
-      const names = (await sortedNames(state, database)) ?? []
-      return column(
-        'table',
-        names.map((one) => [one]),
-      )
-    }
-    case 'variables':
-    case 'variable':
-      return {
-        columns: ['variable', 'value'].map((title) => ({ name: title, type: 'TEXT' })),
-        rows: variableRows(session, named),
-      }
-  }
-}
-
 // ---- changes -----------------------------------------------------------------------------------------------------
 
 type Ddl = Exclude<
@@ -193,10 +163,10 @@ type Ddl = Exclude<
 async function change(
   statement: Ddl,
   state: CatalogState,
-  { request, paths, submittedMs }: PlanContext,
+  { request, paths, submittedMs, principal }: PlanContext,
 ): Promise<Plan> {
   const named = locationOf(statement)
-  const location = named === null ? null : await confined(named, paths)
+  const location = named === null ? null : await lookedAt(statement, named, paths)
   const adds = statement.is === 'alter-table' && statement.action.do === 'add-partition'
   const context: DdlContext = {
     database: request.session.database,
@@ -204,8 +174,14 @@ async function change(
     newLocation: newLocation(paths.warehouse, request.queryId),
     location,
     files: adds && location !== null ? await filesIn(location, named?.place ?? null) : [],
+    owner: asUser(principal),
+    verifier: 'password' in statement ? await verifierOf(statement.password) : null,
   }
-  const build = (now: CatalogState): Steps => stepsOf(now, statement, context)
+  const build = (now: CatalogState): Steps => {
+    const seen = seenBy(now, principal)
+    requireAllowed(seen, statement, { ...context, principal })
+    return stepsOf(seen, statement, context)
+  }
   // What is wrong with it now is told now.
   build(state)
   return { is: 'change', build }
@@ -227,19 +203,49 @@ function stepsOf(state: CatalogState, statement: Ddl, context: DdlContext): Step
       return truncate(state, statement, context)
     case 'alter-table':
       return alterTable(state, statement, context)
+    case 'create-user':
+      return createUser(state, statement, context)
+    case 'alter-user':
+      return alterUser(state, statement, context)
+    case 'drop-user':
+      return dropUser(state, statement)
+    case 'grant':
+      return grant(state, statement, context)
+    case 'revoke':
+      return revoke(state, statement, context)
+    default:
+      return unreachable(statement)
   }
 }
 
+/** One that stands there already, as of a user of another cluster, is taken as it is. */
+const verifierOf = async (password: string): Promise<string> =>
+  readVerifier(password) === null ? verifierFor(password) : password
+
 function locationOf(statement: Ddl): Location | null {
   if (statement.is === 'create-table') return statement.location
+  if (statement.is === 'grant' || statement.is === 'revoke') {
+    return statement.what.on === 'location' ? statement.what.location : null
+  }
   const adds = statement.is === 'alter-table' && statement.action.do === 'add-partition'
   return adds ? statement.action.location : null
 }
 
+/** What was granted once can be revoked, whatever has become of the place. */
+async function lookedAt({ is }: Ddl, location: Location, paths: PathRules): Promise<Confined> {
+  if (is === 'grant') return lookAt(location, paths, 'a root')
+  if (is !== 'revoke') return lookAt(location, paths)
+  return lookAt(location, paths, 'a root').catch(() => ({ path: location.path, is: 'nothing' }))
+}
+
 /** Rejects SqlError with the place. */
-async function confined({ path, place }: Location, paths: PathRules): Promise<Confined> {
+async function lookAt(
+  { path, place }: Location,
+  paths: PathRules,
+  or?: 'a root',
+): Promise<Confined> {
   try {
-    return await paths.confine(path)
+    return await paths.confine(path, or)
   } catch (error) {
     if (!(error instanceof PathError)) throw error
     throw new SqlError(error.message, place, { cause: error })
@@ -274,9 +280,13 @@ async function insertPlan(
   const { into } = statement
   const table = into.to === 'table' ? requireBound(state, into.table, database, names) : null
   const named = placeToWrite(into, table)
-  const location = named === null ? null : await confined(named, context.paths)
-  const write = planInsert(state, statement, { ...writeContext(context, location), table })
-  return planWrite(write, context, names)
+  const location = named === null ? null : await lookAt(named, context.paths)
+  allow(state, statement, context, location)
+  const planned = planInsert(state, statement, { ...writeContext(context, location), table })
+  const confined =
+    table === null ? placesToWrite(state, context.principal) : confinementOf(state, table)
+  const write = confined === null ? planned.write : { ...planned.write, confined }
+  return planWrite({ ...planned, write }, context, names)
 }
 
 async function optimizePlan(
@@ -303,6 +313,15 @@ async function optimizePlan(
   return task(context, 'compact', query, { write, compaction: parts, names })
 }
 
+/** Throws SqlError. */
+const allow = (
+  state: CatalogState,
+  statement: Statement,
+  { principal, request }: PlanContext,
+  location: Confined | null,
+): void =>
+  requireAllowed(state, statement, { principal, database: request.session.database, location })
+
 const namesOf = (state: CatalogState, { request, names }: PlanContext): BoundNames =>
   names ?? bindNames(state, request.sql, request.session.database)
 
@@ -312,13 +331,17 @@ function placeToWrite(into: InsertTarget, table: Table | null): Location | null 
   return table?.kind === 'external' ? { path: table.location, place: into.table.place } : null
 }
 
-const writeContext = ({ request, term, paths }: PlanContext, location: Confined | null) => ({
+const writeContext = (
+  { request, term, paths, principal }: PlanContext,
+  location: Confined | null,
+) => ({
   queryId: request.queryId,
   attempt: request.attempt,
   term,
   database: request.session.database,
   newLocation: newLocation(paths.warehouse, request.queryId),
   location,
+  owner: asUser(principal),
 })
 
 /** Never used by another table, also not by one of the same name: what is left of a dropped one may be removed any time. */
@@ -335,7 +358,7 @@ function planWrite(write: WritePlan | null, context: PlanContext, names: BoundNa
 }
 
 function task(
-  { request, submittedMs }: PlanContext,
+  { request, submittedMs, principal }: PlanContext,
   mode: Task['mode'],
   query: SqlText,
   write: (Partial<WritePlan> & Pick<Task, 'write' | 'names' | 'compaction'>) | null,
@@ -350,6 +373,7 @@ function task(
       query: { text: query.text, place: { ...query.place } },
       mode,
       session,
+      asUser: asUser(principal),
       write: write?.write ?? null,
       create: write?.create ?? null,
       compaction: write?.compaction,

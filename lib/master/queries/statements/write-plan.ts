@@ -23,6 +23,8 @@ interface WriteContext {
   readonly newLocation: (name: { database: string; name: string }) => string
   /** What LOCATION came to, where the statement has one. */
   readonly location: Confined | null
+  /** Whose a new table is; undefined: the administrator's. */
+  readonly owner: string | undefined
 }
 
 /** What `Task` needs of a write; null when IF NOT EXISTS leaves nothing to do. */
@@ -64,6 +66,7 @@ export function planCreateAs(
     format,
     options: storage.options,
     location,
+    ...(context.owner === undefined ? {} : { owner: context.owner }),
   }
   const write: WriteTarget = {
     tableId: null,

@@ -5,6 +5,7 @@ import t from 'tap'
 import { systemClock } from '../../../../lib/base/time.ts'
 import { CliError } from '../../../../lib/cli/exit.ts'
 import { Completion } from '../../../../lib/cli/tsql/completion.ts'
+import { keptLine } from '../../../../lib/cli/tsql/kept-line.ts'
 import { dfs } from '../../../../lib/cli/tsql/meta-dfs.ts'
 import { parseOptions } from '../../../../lib/cli/tsql/option-parser.ts'
 import { fillIn, plainOptions, type TsqlOptions } from '../../../../lib/cli/tsql/options.ts'
@@ -60,6 +61,7 @@ t.test('the command line: the short way and the parser agree', async (t) => {
     file: '-',
     host: 'h',
     port: 27_002,
+    user: null,
     background: true,
     params: { a: '1', '-b': 'x=y' },
     format: 'json',
@@ -245,6 +247,25 @@ t.test('settings of the shell: set, refused, back to the default', async (t) => 
   for (const name of settings.list().keys()) t.ok(settings.unset(name))
   t.same(settings, { format: 'table', nullText: 'NULL', stopOnError: true })
   t.same([0, 999, 1000, 172_000_000].map(byteText), ['0 B', '999 B', '1.0 kB', '172.0 MB'])
+})
+
+t.test('no password gets into the history, on whatever line it stands', async (t) => {
+  const typed: readonly [string, string][] = [
+    ['select password from users', 'select password from users'],
+    ["create user ann password 'Hunter2';", "create user ann password '…'"],
+    ['alter user ann', 'alter user ann'],
+    ['password', 'password'],
+    ["'Hunter2", "'…'"],
+    ["more of Hunter2'", ''],
+    ['; select 1;', ''],
+  ]
+  const reader = new StatementReader(split)
+  for (const [line, kept] of typed) {
+    const one = await keptLine(line, reader.begun)
+    t.equal(one.trim(), kept, line)
+    t.notMatch(one, /Hunter2/)
+    await reader.feed(line.startsWith('select') ? `${line};` : line)
+  }
 })
 
 t.test('the history: newest first, for its owner only, bounded, never in the way', async (t) => {
