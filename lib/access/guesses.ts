@@ -6,6 +6,8 @@
  * Kept by the active master alone, in its memory: a failover forgets it, and what it forgets then is a few free tries.
  */
 
+import { networkOf } from '../base/network-of.ts'
+
 const FREE_TRIES = 5
 const FIRST_MS = 1000
 const LONGEST_MS = 30_000
@@ -49,4 +51,5 @@ export class Guesses {
   }
 }
 
-const keyOf = (user: string, address: string): string => JSON.stringify([user, address])
+const keyOf = (user: string, address: string): string =>
+  JSON.stringify([user, networkOf(address) ?? address])

@@ -29,6 +29,8 @@ interface LogInOptions {
 
 /** Refused; the same words whether the user exists or not. `retryMs`: it was not even looked at, and may be after that. */
 export interface Refusal {
+  /** Whose log-in it was; null where that can't be read. */
+  readonly user: string | null
   readonly refused: string
   readonly retryMs: number | null
 }
@@ -40,6 +42,7 @@ interface FirstAnswer {
 }
 
 interface FinalAnswer {
+  readonly user: string
   /** By which the client knows that it spoke with a master of the cluster. */
   readonly message: string
   readonly token: string
@@ -76,7 +79,8 @@ export class LogIn {
   /** Throws ScramError. */
   final(message: string, state: string, from: string): FinalAnswer | Refusal {
     const begun = this.#stateOf(state, from)
-    if (begun === null) return { refused: 'the log-in took too long: begin again', retryMs: null }
+    if (begun === null)
+      return { user: null, refused: 'the log-in took too long: begin again', retryMs: null }
     const { user } = begun
     const late = this.#tooMany(user, from)
     if (late !== null) return late
@@ -87,6 +91,7 @@ export class LogIn {
     if (told === null || read === null || verifier === null) {
       this.#guesses.wrong(user, from, this.#options.nowMs())
       return {
+        user,
         refused: `the password of user '${user}' is wrong, or there is no such user`,
         retryMs: null,
       }
@@ -95,7 +100,7 @@ export class LogIn {
     const endMs = this.#options.wallMs() + USER_TOKEN_MS
     const principal = { kind: 'user', name: user } as const
     const token = makeToken(this.#seals, { principal, mark: markOf(verifier), endMs })
-    return { message: told, token, endMs }
+    return { user, message: told, token, endMs }
   }
 
   #tooMany(user: string, from: string): Refusal | null {
@@ -103,6 +108,7 @@ export class LogIn {
     if (retryMs === 0) return null
     const seconds = Math.ceil(retryMs / 1000)
     return {
+      user,
       refused: `too many wrong passwords of user '${user}' from ${from}: try again in ${seconds} s`,
       retryMs,
     }

@@ -10,6 +10,8 @@
 export const AUDIT_EVENTS = {
   statement:
     'A statement has ended: by whom (`user`), where from (`from`), which kind (`is`). `tables` has each word of it that is a table. `target` is a database or a location. `outcome`, `error` and `rows` tell the end, and `attempt` which one it was.',
+  'log-in':
+    "A user has logged in (`user`), or `refused` tells why not. Administrators need none: the cluster's secret is theirs.",
   kill: 'Somebody wants a query to end.',
   page: 'Somebody has sent a statement to the info port, or wants a query to end there (`asks`). The statement itself has the address of the master that passed it on.',
   refusal:

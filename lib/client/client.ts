@@ -140,7 +140,8 @@ export class TajoClient {
   constructor(options: TajoClientOptions) {
     this.#clock = options.clock ?? waitingClock
     const known = options.authorities ?? new AuthoritiesInMemory()
-    this.#wire = new Wire(this.#clock, new Trust(known, Date.now))
+    const trust = new Trust(known, Date.now)
+    this.#wire = new Wire(this.#clock, trust)
     // One for each query under way; Node takes more than ten for a leak.
     setMaxListeners(0, this.#closed.signal)
     this.#session = { database: 'default', user: '', variables: {}, ...options.session }
@@ -148,7 +149,7 @@ export class TajoClient {
       masters: options.masters,
       findMore: options.findMore ?? (async () => []),
       cluster: options.cluster ?? NO_KNOWLEDGE,
-      credentials: credentialsOf(options),
+      credentials: credentialsOf(options, trust),
       retry: { ...DEFAULT_RETRY, ...options.retry },
       clock: this.#clock,
       random: options.random ?? Math.random,
@@ -358,7 +359,7 @@ export class TajoClient {
   }
 }
 
-function credentialsOf(options: TajoClientOptions): Credentials {
+function credentialsOf(options: TajoClientOptions, trust: Trust): Credentials {
   const { user, password, haDirectory, token, keepTokensIn } = options
   if (token !== undefined) {
     return { ...NO_CREDENTIALS, token: async () => (typeof token === 'string' ? token : token()) }
@@ -375,7 +376,9 @@ function credentialsOf(options: TajoClientOptions): Credentials {
   if (user !== undefined && haDirectory === undefined) return others
   const kept = keepTokensIn === undefined ? undefined : new TokenFile(keepTokensIn)
   const readSecret = haDirectory === undefined ? configuredSecret : () => secretIn(haDirectory)
-  return new OperatorCredentials({ readSecret, others, eager: haDirectory !== undefined, kept })
+  const pin = (clusterId: string, authority: string): void => trust.pin(clusterId, authority)
+  const eager = haDirectory !== undefined
+  return new OperatorCredentials({ readSecret, others, eager, pin, kept })
 }
 
 const progressOf = ({ queryId, state, progress, worker }: QueryStatus): Progress => ({

@@ -85,8 +85,8 @@ export const knownCluster = (clusterId: string): ClusterKnowledge => ({
   expected: async () => clusterId,
 })
 
-/** How long a master may take to say who it is. */
-const ASK_MS = 1000
+/** How long a master may take to say who it is; what is known of it may have to be asked for before. */
+const ASK_MS = 2000
 
 /** A master's answer to the question which cluster it belongs to. */
 interface Told {

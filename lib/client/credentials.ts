@@ -3,8 +3,9 @@
  * makes himself an administrator's and is asked for nothing; others log in with a user and his password, once, and again
  * when the token has ended.
  *
- * A token goes to no other cluster than the one whose it is. Until the client port speaks TLS it travels in plain: whoever
- * listens on the way can use it until it ends. The password itself is not sent.
+ * A token goes to no other cluster than the one whose it is. An administrator's goes only to who shows the authority that
+ * lies beside the secret it is made of: whoever can read the one can read the other, and need believe nobody. The password
+ * itself is not sent.
  */
 import { userInfo } from 'node:os'
 import {
@@ -46,6 +47,8 @@ export const NO_CREDENTIALS: Credentials = {
 export interface ClusterSecret {
   readonly clusterId: string
   readonly secret: string
+  /** PEM; null where there is none: then there are no tokens either. */
+  readonly authority: string | null
 }
 
 interface OperatorOptions {
@@ -56,12 +59,16 @@ interface OperatorOptions {
   /** The secret is looked for before a master asks for a token: worth it where one surely will. */
   readonly eager: boolean
   /** Where a token is kept for the next run; left out: nowhere. */
+  /** From then on nobody else may be that cluster. */
+  readonly pin: (clusterId: string, authority: string) => void
   readonly kept?: Pick<TokenFile, 'recall' | 'remember'> | undefined
   readonly wallMs?: () => number
 }
 
 /** So long a directory that could not be read is left alone. */
 const AGAIN_MS = 60_000
+/** Whoever refuses a token does not decide how long the next one lives. */
+const MOST_AHEAD_MS = 24 * 3_600_000
 
 /** It makes administrators' tokens. */
 export class OperatorCredentials implements Credentials {
@@ -87,6 +94,7 @@ export class OperatorCredentials implements Credentials {
     const isFirst = eager && this.#token === null && !this.#inVain
     const held = this.#token ?? (isFirst ? ((await kept?.recall(clusterId)) ?? null) : null)
     this.#token = held
+    if (held !== null) this.#options.pin(clusterId, held.authority)
     if (held !== null && nowMs < held.renewMs) return held.text
     const made = held !== null || isFirst ? await this.#make(clusterId) : null
     if (made !== null) return made
@@ -105,7 +113,9 @@ export class OperatorCredentials implements Credentials {
     this.#turnTo(clusterId)
     const before = this.#token
     // A host whose clock is behind makes tokens that have ended where they are looked at.
-    if (serverMs !== null) this.#aheadMs = serverMs - this.#wallMs()
+    if (serverMs !== null) {
+      this.#aheadMs = Math.max(0, Math.min(MOST_AHEAD_MS, serverMs - this.#wallMs()))
+    }
     const made = await this.#make(clusterId)
     if (made === null) return this.#options.others.renew(refused, clusterId, ask, serverMs)
     if (made === before?.text) throw refused
@@ -124,7 +134,8 @@ export class OperatorCredentials implements Credentials {
     this.#token = null
     const known = await this.#options.readSecret().catch(() => null)
     this.#inVain = known === null || known.clusterId !== clusterId
-    if (known === null || known.clusterId !== clusterId) return null
+    if (known === null || known.clusterId !== clusterId || known.authority === null) return null
+    this.#options.pin(clusterId, known.authority)
     const principal = { kind: 'administrator', name: osUser() } as const
     const nowMs = this.#wallMs()
     const endMs = nowMs + this.#aheadMs + ADMINISTRATOR_TOKEN_MS
@@ -133,6 +144,7 @@ export class OperatorCredentials implements Credentials {
       text,
       renewMs: nowMs + ADMINISTRATOR_TOKEN_MS / 2,
       endMs: nowMs + ADMINISTRATOR_TOKEN_MS,
+      authority: known.authority,
     }
     await this.#options.kept?.remember(clusterId, this.#token)
     return text

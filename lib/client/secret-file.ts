@@ -1,5 +1,5 @@
 /**
- * The cluster's secret and id, as its HA directory has them, for whoever may read it there.
+ * The cluster's secret and id, as its HA directory has them, and the authority beside it, for whoever may read it there.
  *
  * Another program reads the files, which is killed when it takes too long: a file call on a dead mount hangs for ever, and
  * a process with such a call can't exit. `grep` is on every system, and takes a hundredth of the time that Node needs to
@@ -10,13 +10,17 @@ import type { ClusterSecret } from './credentials.ts'
 
 const LIMIT_MS = 4000
 const LONGEST = 64 * 1024
+const AUTHORITY = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/
 
 /** Null where they can't be read, or not in time. Never rejects. */
 export async function secretIn(haDirectory: string): Promise<ClusterSecret | null> {
-  const files = ['secret', 'cluster.json', 'single-cluster'].map((name) => join(haDirectory, name))
-  const [secret = '', cluster = '', single = ''] = await textsOf(files)
+  const names = ['secret', 'cluster.json', 'single-cluster', '../tls/authority.pem']
+  const files = names.map((name) => join(haDirectory, name))
+  const [secret = '', cluster = '', single = '', tls = ''] = await textsOf(files)
   const clusterId = clusterIn(cluster) ?? single.trim()
-  return secret.trim() === '' || clusterId === '' ? null : { clusterId, secret: secret.trim() }
+  const authority = AUTHORITY.exec(tls)?.[0] ?? null
+  const isWhole = secret.trim() !== '' && clusterId !== ''
+  return isWhole ? { clusterId, secret: secret.trim(), authority } : null
 }
 
 /** Empty for one that is not there. */

@@ -10,6 +10,8 @@ export interface HeldToken {
   /** By this host's clock, ms since 1970: a new one is made after that, where it can be. */
   readonly renewMs: number
   readonly endMs: number
+  /** Of the cluster whose it is, PEM: nobody else is shown it. */
+  readonly authority: string
 }
 
 const OTHERS = 0o077
@@ -27,9 +29,10 @@ export class TokenFile {
       const path = this.#pathOf(clusterId)
       const { mode, uid } = await stat(path)
       if ((mode & OTHERS) !== 0 || uid !== process.getuid?.()) return null
-      const { text, renewMs, endMs } = JSON.parse(await readFile(path, 'utf8'))
-      const isOne = typeof text === 'string' && [renewMs, endMs].every(Number.isFinite)
-      return isOne ? { text, renewMs, endMs } : null
+      const { text, authority, renewMs, endMs } = JSON.parse(await readFile(path, 'utf8'))
+      const isOne = [text, authority].every((one) => typeof one === 'string')
+      const isTimed = [renewMs, endMs].every(Number.isFinite)
+      return isOne && isTimed ? { text, authority, renewMs, endMs } : null
     } catch {
       // Missing, torn, or in a home that is none: then a new one is made.
       return null

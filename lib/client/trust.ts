@@ -64,6 +64,10 @@ export class Trust {
   readonly #nowMs: () => number
   /** By address, for ports whose cluster nobody has named: they may be of several. */
   readonly #shown = new Map<string, SecureOptions>()
+  /** What the cluster's own directory says, for whoever shows an administrator's token. */
+  readonly #pinned = new Map<string, string>()
+  /** One after the other: of two ports that are looked at together the second one has to fit the first. */
+  #judged: Promise<unknown> = Promise.resolve()
 
   /** `nowMs`: since 1970. */
   constructor(known: KnownAuthorities, nowMs: () => number) {
@@ -80,7 +84,7 @@ export class Trust {
     clusterId: string | null,
     signal: AbortSignal,
   ): Promise<SecureOptions> {
-    const known = clusterId === null ? null : await this.#known.authorityOf(clusterId)
+    const known = clusterId === null ? null : await this.#authorityOf(clusterId)
     if (clusterId !== null && known !== null) return secureFor(clusterId, known)
     const before = this.#shown.get(address.text)
     const isMeant = clusterId === null || before?.servername === nameOfCluster(clusterId)
@@ -112,7 +116,7 @@ export class Trust {
         `${text} belongs to cluster ${shown.clusterId}, not to ${clusterId}`,
         { cluster: shown.clusterId },
       )
-    const known = await this.#known.authorityOf(clusterId)
+    const known = await this.#authorityOf(clusterId)
     if (known === null) return null
     await this.#requireSame(known, shown, text)
     return new RpcError('UNAVAILABLE', `the authority of ${text} was made anew`, { cause: thrown })
@@ -125,12 +129,27 @@ export class Trust {
     const shown = await shownBy(address, signal, this.#nowMs())
     if (typeof shown === 'string') throw new RpcError('FORBIDDEN', `${text}: ${shown}`)
     const { clusterId, authority } = shown
-    const known = await this.#known.authorityOf(clusterId)
-    if (known === null) await this.#known.learn(clusterId, authority)
-    else await this.#requireSame(known, shown, text)
+    const judging = this.#judged.then(() => this.#judge(shown, text))
+    this.#judged = judging.catch(() => undefined)
+    await judging
     const options = secureFor(clusterId, authority)
     this.#shown.set(text, options)
     return options
+  }
+
+  /** From now on nobody else is that cluster, whatever was believed before. */
+  pin(clusterId: string, authority: string): void {
+    this.#pinned.set(clusterId, authority)
+  }
+
+  async #authorityOf(clusterId: string): Promise<string | null> {
+    return this.#pinned.get(clusterId) ?? this.#known.authorityOf(clusterId)
+  }
+
+  async #judge(shown: ShownAuthority, text: string): Promise<void> {
+    const known = await this.#authorityOf(shown.clusterId)
+    if (known === null) await this.#known.learn(shown.clusterId, shown.authority)
+    else await this.#requireSame(known, shown, text)
   }
 
   async #requireSame(

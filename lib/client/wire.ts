@@ -130,7 +130,7 @@ export class Wire {
       const secure = await this.#trust.optionsFor(port, meant, signal)
       return await this.#responseTo({ ...split, ...secure }, post, signal)
     } catch (error) {
-      throw (await this.#trust.whyRefused(error, port, meant, signal).catch(() => null)) ?? error
+      throw (await this.#trust.whyRefused(error, port, meant, signal).catch(ofTrust)) ?? error
     }
   }
 
@@ -194,6 +194,9 @@ interface Post {
   readonly meant: string | null
   readonly token: string | null
 }
+
+/** Why somebody is not trusted is said; that nobody could be asked once more is not news. */
+const ofTrust = (error: unknown): RpcError | null => (error instanceof RpcError ? error : null)
 
 const responseOf = (call: ClientRequest): Promise<IncomingMessage> =>
   new Promise((resolve, reject) => {

@@ -383,6 +383,7 @@ export class Master {
       listed,
       names,
       secret: () => this.#secret,
+      authority: () => this.#guard.certificate?.authority ?? null,
       timing,
       clock,
       wallMs,

@@ -7,6 +7,7 @@
  * certificate is signed by the authority beside it, and is good for exactly one cluster's name.
  */
 import { X509Certificate } from 'node:crypto'
+import { isClusterId } from './cluster-id.ts'
 
 /** What a certificate of the cluster is good for, besides host names. */
 export const nameOfCluster = (clusterId: string): string => `${clusterId}${SUFFIX}`
@@ -43,9 +44,12 @@ export function shownAuthority(
   return { clusterId, authority: issuer.toString() }
 }
 
+/** Of names in the shape of an id alone: whoever shows a certificate chooses what stands in it. */
 function clusterNames({ subjectAltName = '' }: X509Certificate): string[] {
-  const names = subjectAltName.split(', ').filter((one) => one.endsWith(SUFFIX))
-  return names.map((one) => one.slice('DNS:'.length, -SUFFIX.length))
+  return subjectAltName.split(', ').flatMap((one) => {
+    const id = one.startsWith('DNS:') && one.endsWith(SUFFIX) ? one.slice(4, -SUFFIX.length) : ''
+    return isClusterId(id) ? [id] : []
+  })
 }
 
 const isValid = ({ validFrom, validTo }: X509Certificate, nowMs: number): boolean =>

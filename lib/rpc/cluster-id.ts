@@ -21,6 +21,9 @@ export const SPEAKS_PLAIN = `does not speak TLS yet: it runs an older state of t
 /** What a proxy says by itself when it finds no server: no master's answer. */
 const PROXY_STATUSES = [502, 503, 504]
 
+/** Ids are UUIDs; what is no word comes from somebody else. */
+export const isClusterId = (text: string): boolean => /^[\w-]{1,100}$/.test(text)
+
 /** The id in a message's headers: null for one that names none (yet), undefined without the header. */
 export function clusterNamed(headers: IncomingHttpHeaders): string | null | undefined {
   const text = headers[CLUSTER_HEADER]

@@ -14,6 +14,7 @@ export {
   clusterAnswering,
   clusterName,
   clusterNamed,
+  isClusterId,
   NAMES_NONE,
   requireForUs,
   requireIfNamed,

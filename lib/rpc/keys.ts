@@ -13,6 +13,7 @@
  */
 import { constants, createHash, hkdfSync } from 'node:crypto'
 import type { ConnectionOptions } from 'node:tls'
+import { isClusterId } from './cluster-id.ts'
 
 /** The identity of whoever shows no secret. */
 const WHO = 'who'
@@ -41,7 +42,9 @@ export const clusterKey = (clusterId: string, secret: string): Key => ({
 
 /** The cluster that an identity names; null for one that names none. */
 export const clusterOfIdentity = (identity: string): string | null =>
-  identity.startsWith(OF_CLUSTER) ? identity.slice(OF_CLUSTER.length) : null
+  identity.startsWith(OF_CLUSTER) && isClusterId(identity.slice(OF_CLUSTER.length))
+    ? identity.slice(OF_CLUSTER.length)
+    : null
 
 /** What both ends allow, and nothing else. */
 export const KEYED_TLS = {

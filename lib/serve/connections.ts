@@ -8,6 +8,7 @@
  */
 import type { Server, Socket } from 'node:net'
 import type { Log } from '../base/log.ts'
+import { networkOf } from '../base/network-of.ts'
 import type { Clock } from '../base/time.ts'
 
 const PER_ADDRESS_KEY = 'tajo.connections.per-address'
@@ -55,22 +56,4 @@ export function boundConnections(
       else open.delete(from)
     })
   })
-}
-
-const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
-const GROUPS = 8
-const GROUPS_OF_NETWORK = 4
-
-/** Whose connections are counted together; null for no address. */
-export function networkOf(address: string): string | null {
-  if (address === '') return null
-  const [plain = ''] = address.split('%', 1)
-  const mapped = MAPPED.exec(plain)?.[1]
-  if (mapped !== undefined) return mapped
-  if (!plain.includes(':')) return plain
-  const [before = [], after = []] = plain
-    .split('::')
-    .map((part) => (part === '' ? [] : part.split(':')))
-  const zeros = Array<string>(Math.max(0, GROUPS - before.length - after.length)).fill('0')
-  return `${[...before, ...zeros, ...after].slice(0, GROUPS_OF_NETWORK).join(':')}::/64`
 }

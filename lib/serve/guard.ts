@@ -75,6 +75,8 @@ export interface Certificate {
   readonly key: string
   /** With those by which it is signed behind it. */
   readonly chain: string
+  /** By whom. */
+  readonly authority: string
 }
 
 const TOKEN_FAULTS = {

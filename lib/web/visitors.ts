@@ -5,6 +5,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Caller, mayTouch } from '../access/index.ts'
+import { type Audit, noAudit } from '../base/audit.ts'
 import { RpcError } from '../rpc/index.ts'
 import type { QueryRow, WebRules, WebView } from './view.ts'
 
@@ -28,13 +29,19 @@ export const OPEN: ReadonlySet<string> = new Set([
   '/api/v1/admin/take-over',
 ])
 
+interface VisitOptions {
+  readonly view: WebView
+  readonly rules: WebRules
+  readonly audit?: Audit | undefined
+}
+
 const visitors = new WeakMap<FastifyRequest, Visitor>()
 
 /** Throws UNAUTHENTICATED where somebody has to be known and is not. */
 export function admitVisitor(
   request: FastifyRequest,
   reply: FastifyReply,
-  { view, rules }: { readonly view: WebView; readonly rules: WebRules },
+  { view, rules, audit = noAudit }: VisitOptions,
 ): void {
   if (rules.authentication === 'none') return
   const { url } = request.routeOptions
@@ -47,6 +54,8 @@ export function admitVisitor(
     return
   }
   if (OPEN.has(url)) return
+  // Whoever shows none has tried nothing: a page asks so before anybody has told it one.
+  if (known !== 'missing') audit('refusal', { what: 'token', from: request.ip, why: TOLD[known] })
   reply.header('www-authenticate', 'Bearer')
   throw new RpcError('UNAUTHENTICATED', TOLD[known])
 }

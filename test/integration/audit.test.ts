@@ -43,11 +43,17 @@ t.test('statements, refusals and orders, in a file of its own', async (t) => {
   })
   t.equal(foreign.status, 403)
   const sql = JSON.stringify({ sql: 'select 1' })
-  const headers = { 'content-type': 'application/json' }
+  const json = { 'content-type': 'application/json' }
+  const stranger = await ask(active.ports.info, '/api/v1/sql', {
+    ...{ method: 'POST', body: sql },
+    headers: { ...json, authorization: 'Bearer forged.AAAA' },
+  })
+  t.equal(stranger.status, 401)
+  const headers = { ...json, ...active.administrator }
   await ask(active.ports.info, '/api/v1/sql', { method: 'POST', headers, body: sql })
   const secret = await ask(active.ports.umbilical, '/rpc/umbilical/announce', {
     method: 'POST',
-    headers: { 'x-tajo-cluster': (await active.cluster()).clusterId, 'x-tajo-secret': 'guessed' },
+    headers: { 'x-tajo-cluster': (await active.cluster()).clusterId },
   })
   t.equal(secret.status, 403)
   const has = (fits: Entry): Promise<Entry> =>
@@ -64,6 +70,7 @@ t.test('statements, refusals and orders, in a file of its own', async (t) => {
   t.match(await has({ event: 'statement', is: 'insert' }), { rows: 1, outcome: 'succeeded' })
   t.match(await has({ event: 'refusal', what: 'page' }), { from: '127.0.0.1', why: /evil/ })
   t.match(await has({ event: 'refusal', what: 'secret' }), { from: '127.0.0.1' })
+  t.match(await has({ event: 'refusal', what: 'token' }), { from: '127.0.0.1' })
   const page = await has({ event: 'page', asks: 'statement' })
   await has({ event: 'statement', queryId: page.queryId })
   const role = { event: 'role', state: 'active', master: active.address }
@@ -85,7 +92,8 @@ t.test('kill -9 of the active: each end is told once by one of them', async (t) 
   const { from, rows } = slow(20)
   const change = client.execute(`insert into t select i from ${from}`)
   const idOf = async (): Promise<string | null> => {
-    const { text } = await ask(active.ports.info, '/api/v1/queries?state=running')
+    const headers = active.administrator
+    const { text } = await ask(active.ports.info, '/api/v1/queries?state=running', { headers })
     const { queries = [] } = JSON.parse(text || '{}') as { queries?: { queryId: string }[] }
     return queries[0]?.queryId ?? null
   }

@@ -14,7 +14,7 @@ import { startMariadb } from '../support/mariadb.ts'
 import { monitorMs } from '../support/pace.ts'
 import { hasParts } from '../support/parts.ts'
 import { startPostgres } from '../support/postgres.ts'
-import { type Ran, run } from '../support/run.ts'
+import { type Ran, type RunOptions, run } from '../support/run.ts'
 import { ask, makeCluster, type TestCluster, type TestMaster } from '../support/test-masters.ts'
 import { clientOf, writeConf } from '../support/test-worker.ts'
 import { until } from '../support/until.ts'
@@ -93,9 +93,13 @@ class Operator {
     writeConf(this.conf, cluster.masters, { 'tajo.rootdir': `file://${cluster.root}`, ...site })
   }
 
-  run(program: string, words: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+  run(
+    program: string,
+    words: readonly string[],
+    { env = {}, ...more }: RunOptions = {},
+  ): Promise<Ran> {
     const own = { TAJO_CONF_DIR: this.conf, TAJO_HOME: HOME, TAJO_MASTER_NAME: undefined }
-    return run([...NODE, join(HOME, program), ...words], { env: { ...own, ...env } })
+    return run([...NODE, join(HOME, program), ...words], { ...more, env: { ...own, ...env } })
   }
 
   tajo(...words: string[]): Promise<Ran> {
@@ -104,7 +108,9 @@ class Operator {
 
   /** What sbin/start-tajo.sh waits with, and whose last line it shows. */
   startsWaiting(): Promise<Ran> {
-    return this.run('build/programs/cluster-active.js', ['wait', '0'], { TAJO_START_TIMEOUT: '1' })
+    return this.run('build/programs/cluster-active.js', ['wait', '0'], {
+      env: { TAJO_START_TIMEOUT: '1' },
+    })
   }
 }
 
@@ -170,12 +176,18 @@ async function outage(
   await begin()
   const waits = /changes wait for the catalog store, for \d+ s now: /
   const change = client.execute(`create table ${table} (x int4)`)
-  const shell = operator.run('bin/tsql', ['-c', `create table ${table}2 (x int4)`])
+  let said = ''
+  const shell = operator.run('bin/tsql', ['-c', `create table ${table}2 (x int4)`], {
+    onStderr: (stderr) => {
+      said = stderr
+    },
+  })
   await until('the active tells of it', () => told(active, waits))
   t.ok(await metric(active, /^tajo_master_catalog_waits 1$/m))
   await until('and so do the others', () => told(backup, waits))
   const status = await operator.tajo('haadmin', '-status')
   t.match(status, { code: 0, stdout: waits })
+  await until('and tsql to its user', () => waits.test(said))
   await end()
   t.equal(await change, 'CREATE TABLE', 'what waited is done')
   t.match(await shell, { code: 0, stdout: /CREATE TABLE/, stderr: waits }, 'and tsql had told why')

@@ -20,5 +20,6 @@ async function make(clusterId: string): Promise<Certificate> {
   const nowMs = Date.now()
   const authority: KeyAndCertificate = await makeAuthority(clusterId, nowMs)
   const own = await makeCertificate(authority, { clusterId, names: ['127.0.0.1'], nowMs })
-  return { key: own.key, chain: `${own.certificate}\n${authority.certificate}\n` }
+  const chain = `${own.certificate}\n${authority.certificate}\n`
+  return { key: own.key, chain, authority: authority.certificate }
 }

@@ -11,6 +11,8 @@ export interface Ran {
 
 export interface RunOptions extends Omit<StartOptions, 'logDir'> {
   readonly input?: string
+  /** Told of what it says on stderr as it comes: all of it so far. */
+  readonly onStderr?: (stderr: string) => void
   /** So many times the usual patience; after that it gets SIGKILL and the run rejects. */
   readonly patience?: number
 }
@@ -28,6 +30,7 @@ export async function run(words: readonly string[], options: RunOptions = {}): P
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
+    options.onStderr?.(stderr)
   })
   child.stdin.end(options.input ?? '')
   const over = new Promise<Ran>((resolve, reject) => {

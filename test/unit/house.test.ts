@@ -35,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   conf: ['base', 'ha'],
   sql: ['base'],
   daemon: ['base', 'ha'],
-  access: [],
+  access: ['base'],
   rpc: ['base'],
   contract: ['rpc'],
   call: ['base', 'contract', 'rpc'],

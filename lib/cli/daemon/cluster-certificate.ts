@@ -1,26 +1,24 @@
 /**
- * The certificate that all masters and workers of a cluster show to people's programs, in `system/tls` of `tajo.rootdir`:
- * `authority.pem`, made once, and `certificate.pem`, made anew by the first daemon that finds a name of its host missing
- * in it. Both hold their private key, so they are the cluster's OS user's alone, as everything below `system` is.
+ * The certificates that masters and workers of a cluster show to people's programs, in `system/tls` of `tajo.rootdir`:
+ * `authority.pem`, made once, and one for each set of names that a daemon's host has. All hold their private key, so they
+ * are the cluster's OS user's alone, as everything below `system` is.
  *
- * One certificate for all: whoever trusts what one master has shown must not be asked again when another one takes over.
- * The authority is never replaced: where its file was removed and cluster members go on, clients refuse whatever a new one
- * has signed until they are told to forget the old one.
+ * One authority for all: whoever trusts what one master has shown must not be asked again when another one takes over. It
+ * is never replaced: where its file was removed, clients refuse whatever a new one has signed until they are told to forget
+ * the old one. Nothing else is replaced either, since some shared directories can't do that at once.
  */
-import { X509Certificate } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
-import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
-import { nameOfCluster } from '../../rpc/index.ts'
+import { pause, waitingClock } from '../../base/time.ts'
 import type { KeyAndCertificate } from './make-certificate.ts'
-import { writeOnce, writeOver } from './write-once.ts'
+import { writeOnce } from './write-once.ts'
 
 /** Beside the HA directory, which -formatHA clears. */
 export const tlsDirectory = (haDirectory: string): string => join(haDirectory, '..', 'tls')
 
 export const AUTHORITY_FILE = 'authority.pem'
-const CERTIFICATE_FILE = 'certificate.pem'
 
 /** What a TLS server needs, all PEM. */
 export interface ServerCertificate {
@@ -42,16 +40,26 @@ interface Wanted {
 
 /** Reads what is there, and makes what is missing. Rejects with an Error for people that names the file. */
 export async function certificateOf(wanted: Wanted): Promise<ServerCertificate> {
-  const { directory, clusterId } = wanted
+  const { directory, clusterId, nowMs } = wanted
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const authority =
-    (await readPair(directory, AUTHORITY_FILE)) ?? (await makeAuthority(directory, wanted))
-  const shown = await readPair(directory, CERTIFICATE_FILE)
-  const isGood = shown !== null && fits(shown, authority, wanted)
-  const own = isGood ? shown : await makeAnew(directory, { authority, shown, wanted })
-  const chain = `${new X509Certificate(own.certificate)}${authority.certificate}`
+  const authority = await readOrMake(directory, AUTHORITY_FILE, async () => {
+    const { makeAuthority } = await import('./make-certificate.ts')
+    return makeAuthority(clusterId, nowMs)
+  })
   requireOf(authority, clusterId, join(directory, AUTHORITY_FILE))
+  const name = certificateFile(authority, wanted.names)
+  const own = await readOrMake(directory, name, async () => {
+    const { makeCertificate } = await import('./make-certificate.ts')
+    return makeCertificate(authority, wanted)
+  })
+  requireGood(own, authority, { path: join(directory, name), nowMs })
+  const chain = `${new X509Certificate(own.certificate)}${authority.certificate}`
   return { key: own.key, chain, authority: authority.certificate }
+}
+
+const certificateFile = ({ certificate }: KeyAndCertificate, names: readonly string[]): string => {
+  const signed = [new X509Certificate(certificate).fingerprint256, ...[...names].sort()].join('\n')
+  return `certificate-${createHash('sha256').update(signed).digest('hex').slice(0, 16)}.pem`
 }
 
 const LOOPBACK = ['localhost', '127.0.0.1', '::1']
@@ -74,51 +82,33 @@ export async function authorityIn(directory: string): Promise<string | null> {
   return (await readPair(directory, AUTHORITY_FILE))?.certificate ?? null
 }
 
-async function makeAuthority(directory: string, wanted: Wanted): Promise<KeyAndCertificate> {
-  const { makeAuthority: make } = await import('./make-certificate.ts')
-  const made = await make(wanted.clusterId, wanted.nowMs)
-  await writeOnce(directory, AUTHORITY_FILE, textOf(made))
+async function readOrMake(
+  directory: string,
+  name: string,
+  make: () => Promise<KeyAndCertificate>,
+): Promise<KeyAndCertificate> {
+  const there = await readPair(directory, name)
+  if (there !== null) return there
+  await writeOnce(directory, name, textOf(await make()))
   // Another daemon may have been faster.
-  const found = await readPair(directory, AUTHORITY_FILE)
-  if (found === null) throw new Error(`${join(directory, AUTHORITY_FILE)} vanished`)
+  const found = await readPair(directory, name)
+  if (found === null) throw new Error(`${join(directory, name)} vanished`)
   return found
 }
 
-/** Names of other hosts stay in it: so it is made anew once for each host, and not by each in turn. */
-async function makeAnew(
-  directory: string,
-  what: { authority: KeyAndCertificate; shown: KeyAndCertificate | null; wanted: Wanted },
-): Promise<KeyAndCertificate> {
-  const { authority, shown, wanted } = what
-  const { makeCertificate } = await import('./make-certificate.ts')
-  const kept = shown === null ? [] : hostNamesIn(new X509Certificate(shown.certificate), wanted)
-  const names = [...new Set([...kept, ...wanted.names])].slice(-MOST_NAMES)
-  const made = await makeCertificate(authority, { ...wanted, names })
-  await writeOver(directory, CERTIFICATE_FILE, textOf(made))
-  return made
+function requireGood(
+  own: KeyAndCertificate,
+  authority: KeyAndCertificate,
+  { path, nowMs }: { path: string; nowMs: number },
+): void {
+  const certificate = new X509Certificate(own.certificate)
+  const isSigned = certificate.verify(new X509Certificate(authority.certificate).publicKey)
+  const isOver = Date.parse(certificate.validTo) <= nowMs
+  if (!isSigned || isOver)
+    throw new Error(
+      `${path} ${isOver ? 'is over' : 'is foreign'}: remove it, and a new one is made`,
+    )
 }
-
-/** More than that no handshake should carry; the ones that came first go first. */
-const MOST_NAMES = 200
-
-function hostNamesIn({ subjectAltName = '' }: X509Certificate, { clusterId }: Wanted): string[] {
-  const names = subjectAltName.split(', ').map((one) => one.replace(/^(DNS|IP Address):/, ''))
-  return names.filter((one) => one !== '' && one !== nameOfCluster(clusterId))
-}
-
-function fits(shown: KeyAndCertificate, authority: KeyAndCertificate, wanted: Wanted): boolean {
-  const certificate = new X509Certificate(shown.certificate)
-  const issuer = new X509Certificate(authority.certificate)
-  const names = [nameOfCluster(wanted.clusterId), ...wanted.names]
-  return (
-    certificate.verify(issuer.publicKey) &&
-    Date.parse(certificate.validTo) > wanted.nowMs &&
-    names.every((name) => isGoodFor(certificate, name))
-  )
-}
-
-const isGoodFor = (certificate: X509Certificate, name: string): boolean =>
-  (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined
 
 function requireOf({ certificate }: KeyAndCertificate, clusterId: string, path: string): void {
   const { subject } = new X509Certificate(certificate)
@@ -130,21 +120,35 @@ function requireOf({ certificate }: KeyAndCertificate, clusterId: string, path: 
 
 const textOf = ({ key, certificate }: KeyAndCertificate): string => `${key}\n${certificate}`
 
+/** Another daemon may write it at this moment. */
+const TRIES = 20
+const TRY_AGAIN_MS = 100
+
 /** Null where it isn't there. */
 async function readPair(directory: string, name: string): Promise<KeyAndCertificate | null> {
   const path = join(directory, name)
-  try {
-    const text = await readFile(path, 'utf8')
-    const [key, certificate] = ['PRIVATE KEY', 'CERTIFICATE'].map((label) => blockOf(text, label))
-    if (key === undefined || certificate === undefined) throw new Error('it is torn or foreign')
-    return { key, certificate: new X509Certificate(certificate).toString() }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    const advice =
-      'restore it from a backup, or move it away: a new one is made, which clients refuse until they forget the old one'
-    throw new Error(`${path} can't be used: ${messageOf(error)}; ${advice}`, { cause: error })
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      return pairIn(await readFile(path, 'utf8'))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+      if (left <= 1) throw unusable(path, error)
+      await pause(waitingClock, TRY_AGAIN_MS)
+    }
   }
 }
+
+function pairIn(text: string): KeyAndCertificate {
+  const [key, certificate] = ['PRIVATE KEY', 'CERTIFICATE'].map((label) => blockOf(text, label))
+  if (key === undefined || certificate === undefined) throw new Error('it is torn or foreign')
+  return { key, certificate: new X509Certificate(certificate).toString() }
+}
+
+const unusable = (path: string, error: unknown): Error =>
+  new Error(
+    `${path} can't be used: ${messageOf(error)}; restore it from a backup, or move it away: a new one is made. Of ${AUTHORITY_FILE} clients refuse a new one until they forget the old one`,
+    { cause: error },
+  )
 
 const blockOf = (text: string, label: string): string | undefined =>
   text.match(new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`))?.[0]

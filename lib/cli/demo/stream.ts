@@ -66,7 +66,8 @@ export class DemoStream {
 /** Asks for the term of the active master on that port; null where nobody answers or one that isn't active. */
 async function askOnce(port: number): Promise<number | null> {
   try {
-    const { status, body } = await exchange({ host: 'localhost', port }, '/rpc/client/status', {
+    const target = { host: 'localhost', port, isKeyed: true }
+    const { status, body } = await exchange(target, '/rpc/client/status', {
       method: 'POST',
       body: {},
       deadlineMs: REQUEST_MS,

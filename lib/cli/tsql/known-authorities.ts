@@ -12,7 +12,7 @@ import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { messageOf } from '../../base/failures.ts'
 import type { KnownAuthorities } from '../../client/index.ts'
-import { fingerprintOf } from '../../rpc/index.ts'
+import { fingerprintOf, isClusterId } from '../../rpc/index.ts'
 
 interface Options {
   readonly home: string
@@ -28,6 +28,8 @@ export class AuthoritiesOfUser implements KnownAuthorities {
   readonly path: string
   readonly #options: Options
   readonly #found = new Map<string, string>()
+  /** All masters are looked at together, and the directory is asked once. */
+  #directory: Promise<string | null> | null = null
 
   constructor(options: Options) {
     this.#options = options
@@ -37,7 +39,7 @@ export class AuthoritiesOfUser implements KnownAuthorities {
   async authorityOf(clusterId: string): Promise<string | null> {
     const found =
       this.#found.get(clusterId) ??
-      (await this.#written()).get(clusterId) ??
+      (await this.#written(clusterId)) ??
       (await this.#inDirectory(clusterId))
     if (found !== null) this.#found.set(clusterId, found)
     return found
@@ -51,12 +53,14 @@ export class AuthoritiesOfUser implements KnownAuthorities {
   }
 
   async isNow(clusterId: string, authority: string): Promise<boolean> {
+    this.#directory = null
     const now = await this.#inDirectory(clusterId)
     return now !== null && fingerprintOf(now) === fingerprintOf(authority)
   }
 
   /** It is appended in one piece: two shells that learn at once leave a line each. */
   async #write(clusterId: string, authority: string): Promise<void> {
+    if (!isClusterId(clusterId)) throw new Error(`'${clusterId}' is no cluster's id`)
     this.#found.set(clusterId, authority)
     try {
       await mkdir(dirname(this.path), { recursive: true, mode: 0o700 })
@@ -69,21 +73,25 @@ export class AuthoritiesOfUser implements KnownAuthorities {
 
   /** Another cluster's directory says nothing of this one. */
   async #inDirectory(clusterId: string): Promise<string | null> {
-    const authority = await this.#options.inDirectory()
+    this.#directory ??= this.#options.inDirectory()
+    const authority = await this.#directory
     if (authority === null) return null
     if (!new X509Certificate(authority).subject.endsWith(` ${clusterId}`)) return null
-    await this.#write(clusterId, authority)
+    const written = await this.#written(clusterId).catch(() => null)
+    const isNew = written === null || fingerprintOf(written) !== fingerprintOf(authority)
+    if (isNew) await this.#write(clusterId, authority)
     return authority
   }
 
-  async #written(): Promise<Map<string, string>> {
+  async #written(clusterId: string): Promise<string | null> {
     const lines = (await this.#text()).split('\n').map((line) => line.trim())
-    const known = new Map<string, string>()
+    let known: string | null = null
     for (const [at, line] of lines.entries()) {
-      if (line === '' || line.startsWith('#')) continue
-      const [id = '', der = ''] = line.split(/\s+/)
-      // The newest: a line is added only for what nothing was known of, or what the directory has told.
-      known.set(id, this.#authorityIn(der, at + 1))
+      const [id = '', der = '', ...more] = line.split(/\s+/)
+      // A bad line is one of its own cluster alone.
+      if (id !== clusterId) continue
+      // The newest counts: a line is added only for what nothing was known of, or what the directory has told.
+      known = this.#authorityIn(more.length === 0 ? der : '', at + 1)
     }
     return known
   }

@@ -11,6 +11,7 @@ import {
   type Refusal,
   ScramError,
 } from '../../access/index.ts'
+import type { Audit } from '../../base/audit.ts'
 import type { Clock } from '../../base/time.ts'
 import { RpcError } from '../../rpc/index.ts'
 import type { Handlers } from '../../serve/index.ts'
@@ -24,6 +25,8 @@ interface LogInServiceOptions {
   readonly verifierOf: (user: string) => string | null
   readonly clock: Clock
   readonly wallMs: () => number
+  /** Left out where nothing is audited. */
+  readonly audit?: Audit | undefined
 }
 
 export class LogInService {
@@ -35,11 +38,13 @@ export class LogInService {
   }
 
   begin(message: string, from: string): Answer<'beginLogIn'> {
-    return answered(() => this.#at().first(message, from))
+    return this.#answered(from, () => this.#at().first(message, from))
   }
 
   end(message: string, state: string, from: string): Answer<'endLogIn'> {
-    return answered(() => this.#at().final(message, state, from))
+    const { user, ...answer } = this.#answered(from, () => this.#at().final(message, state, from))
+    this.#options.audit?.('log-in', { user, from, refused: null })
+    return answer
   }
 
   /** False for a user who was dropped, or has another password, since he logged in. */
@@ -60,6 +65,14 @@ export class LogInService {
     throw new RpcError('UNAUTHENTICATED', text)
   }
 
+  #answered<T extends object>(from: string, work: () => T | Refusal): T {
+    const answer = answered(work)
+    if (!('refused' in answer)) return answer
+    const { user, refused } = answer
+    this.#options.audit?.('log-in', { user, from, refused })
+    throw new RpcError('UNAUTHENTICATED', refused)
+  }
+
   #at(): LogIn {
     const { secret, verifierOf, clock, wallMs } = this.#options
     const now = secret()
@@ -71,14 +84,11 @@ export class LogInService {
   }
 }
 
-function answered<T extends object>(work: () => T | Refusal): T {
-  let answer: T | Refusal
+function answered<T>(work: () => T): T {
   try {
-    answer = work()
+    return work()
   } catch (error) {
     if (error instanceof ScramError) throw new RpcError('BAD_REQUEST', error.message)
     throw error
   }
-  if ('refused' in answer) throw new RpcError('UNAUTHENTICATED', answer.refused)
-  return answer
 }

@@ -55,6 +55,8 @@ export interface MasterWebOptions {
   readonly listed: () => readonly string[]
   readonly names: () => readonly string[]
   readonly secret: () => string
+  /** PEM; null before it has joined. */
+  readonly authority: () => string | null
   readonly timing: Timing | null
   readonly clock: Clock
   readonly wallMs: () => number
@@ -81,6 +83,7 @@ export class MasterWeb implements WebView {
       clock,
       ownAddresses: () => this.#ownAddresses(),
       clusterId: () => options.own().clusterId,
+      authority: options.authority,
       secret: () => this.secret(),
       wallMs: options.wallMs,
     })

@@ -29,6 +29,8 @@ interface PageQueriesOptions {
   readonly ownAddresses: () => { readonly clientRpc: string; readonly catalog: string } | null
   /** Null before it has joined. */
   readonly clusterId: () => string | null
+  /** PEM: nobody else is shown the tokens that are made here. Null before it has joined. */
+  readonly authority: () => string | null
   /** Null before it has joined. */
   readonly secret: () => string | null
   readonly wallMs: () => number
@@ -147,7 +149,7 @@ export class PageQueries {
   }
 
   #make(
-    { TajoClient, knownCluster }: Client,
+    { AuthoritiesInMemory, TajoClient, knownCluster }: Client,
     who: Caller | null,
     more: Partial<TajoClientOptions>,
   ): TajoClient {
@@ -159,7 +161,10 @@ export class PageQueries {
     }
     const masters = [{ client: own.clientRpc, catalog: own.catalog }]
     const token = (): string => this.#tokenOf(who)
-    return new TajoClient({ masters, clock, cluster: knownCluster(id), token, ...more })
+    const authority = this.#options.authority()
+    const authorities = new AuthoritiesInMemory(authority === null ? {} : { [id]: authority })
+    const cluster = knownCluster(id)
+    return new TajoClient({ masters, clock, cluster, authorities, token, ...more })
   }
 }
 

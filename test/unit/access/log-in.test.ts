@@ -98,7 +98,7 @@ t.test('guesses that begin at the same time are counted one by one', async (t) =
 
 t.test('a last message is good once, for a minute, from where the first came', async (t) => {
   const { master, pass, make } = await world()
-  const late = { refused: 'the log-in took too long: begin again', retryMs: null }
+  const late = { user: null, refused: 'the log-in took too long: begin again', retryMs: null }
   const exchange = async () => {
     const client = clientExchange('anna', 'right')
     const first = master.first(client.first, HERE)

@@ -1,6 +1,14 @@
 /** The cluster's authority and certificate: made once, the same for all, and what of them is refused. */
 import { X509Certificate } from 'node:crypto'
-import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { connect, createServer } from 'node:tls'
 import t, { type Test } from 'tap'
@@ -25,42 +33,51 @@ const made = (directory: string, more: { names?: string[]; clusterId?: string } 
     ...more,
   })
 
-t.test('one authority and one certificate for all hosts, for their user only', async (t) => {
-  const home = testdirOf(t)
-  const directory = join(home, 'tls')
-  const both = await Promise.all([made(directory), made(directory)])
-  t.equal(both[0].authority, both[1].authority, 'of two at once one authority stands')
-  const first = await made(directory)
-  t.same(await made(directory), first, 'nothing is made again')
-  const second = await made(directory, { names: ['host2'] })
-  t.equal(second.authority, first.authority)
-  const shown = new X509Certificate(second.chain)
-  for (const name of [nameOfCluster(ID), 'host1', 'host2']) t.ok(shown.checkHost(name), name)
-  t.ok(shown.checkIP('127.0.0.1'))
-  t.notOk(shown.checkHost('host3'))
-  t.same(await made(directory), second, 'host1 finds its names in it')
-  for (const name of ['authority.pem', 'certificate.pem'])
-    t.equal(statSync(join(directory, name)).mode & 0o777, 0o600, name)
-  t.equal(statSync(directory).mode & 0o777, 0o700)
-})
+t.test(
+  'one authority for all, one certificate for the names of a host, for their user only',
+  async (t) => {
+    const home = testdirOf(t)
+    const directory = join(home, 'tls')
+    const both = await Promise.all([made(directory), made(directory)])
+    t.equal(both[0].authority, both[1].authority, 'of two at once one authority stands')
+    const first = await made(directory)
+    t.same(await made(directory), first, 'nothing is made again')
+    const second = await made(directory, { names: ['host2'] })
+    t.equal(second.authority, first.authority)
+    const shown = [first, second].map(({ chain }) => new X509Certificate(chain))
+    for (const one of shown) t.ok(one.checkHost(nameOfCluster(ID)), 'each is good for the cluster')
+    t.ok(shown[0]?.checkHost('host1') && shown[0].checkIP('127.0.0.1'))
+    t.notOk(shown[0]?.checkHost('host2'))
+    t.ok(shown[1]?.checkHost('host2'))
+    t.same(await made(directory), first)
+    const names = readdirSync(directory).sort()
+    t.match(names, ['authority.pem', /^certificate-.*pem$/, /^certificate-.*pem$/])
+    t.equal(names.length, 3, 'no draft is left')
+    for (const name of names) t.equal(statSync(join(directory, name)).mode & 0o777, 0o600, name)
+    t.equal(statSync(directory).mode & 0o777, 0o700)
+  },
+)
 
 t.test('what is torn, gone or of another cluster', async (t) => {
   const home = testdirOf(t)
   const directory = join(home, 'tls')
   const first = await made(directory)
-  rmSync(join(directory, 'certificate.pem'))
+  const name = readdirSync(directory).find((one) => one.startsWith('certificate-')) ?? ''
+  rmSync(join(directory, name))
   t.equal((await made(directory)).authority, first.authority)
-  for (const text of [
-    '',
-    'x',
-    readFileSync(join(directory, 'authority.pem'), 'utf8').slice(0, 300),
-  ]) {
-    writeFileSync(join(directory, 'certificate.pem'), text)
-    await t.rejects(made(directory), {
-      message: /certificate\.pem can't be used: .*move it away/,
-    })
+  const whole = readFileSync(join(directory, 'authority.pem'), 'utf8')
+  for (const text of ['x', whole.slice(0, 300)]) {
+    writeFileSync(join(directory, name), text)
+    await t.rejects(made(directory), { message: /certificate-.*pem can't be used: .*move it away/ })
   }
-  rmSync(join(directory, 'certificate.pem'))
+  rmSync(join(directory, name))
+  const anew = await made(directory)
+  const text = readFileSync(join(directory, name), 'utf8')
+  writeFileSync(join(directory, name), text.slice(0, 300))
+  const reading = made(directory)
+  writeFileSync(join(directory, name), text)
+  t.same(await reading, anew, 'what is being written is waited for')
+  rmSync(join(directory, name))
   mkdirSync(join(home, 'copy'))
   copyFileSync(join(directory, 'authority.pem'), join(home, 'copy', 'authority.pem'))
   await t.rejects(made(join(home, 'copy'), { clusterId: OTHER }), {

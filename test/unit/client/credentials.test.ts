@@ -14,6 +14,7 @@ import {
 } from '../../../lib/client/credentials.ts'
 import { TokenFile } from '../../../lib/client/token-file.ts'
 import { RpcError } from '../../../lib/rpc/index.ts'
+import { testdirOf } from '../../support/testdir.ts'
 
 const SECRET = 'a secret of some thirty characters'
 const CLUSTER = 'cluster-1'
@@ -23,17 +24,24 @@ const never = async (): Promise<never> => {
 }
 
 function operator(
-  more: { secret?: string | null; others?: Credentials; eager?: boolean; kept?: TokenFile } = {},
+  more: {
+    secret?: string | null
+    authority?: string | null
+    others?: Credentials
+    eager?: boolean
+    kept?: TokenFile
+  } = {},
 ) {
-  const { secret = SECRET, others = NO_CREDENTIALS, eager = true, kept } = more
-  const world = { nowMs: 1_000_000, secret, reads: 0 }
+  const { secret = SECRET, authority = 'PEM', others = NO_CREDENTIALS, eager = true, kept } = more
+  const world = { nowMs: 1_000_000, secret, reads: 0, pinned: [] as string[] }
   const credentials = new OperatorCredentials({
     readSecret: async () => {
       world.reads += 1
-      return world.secret === null ? null : { clusterId: CLUSTER, secret: world.secret }
+      return world.secret === null ? null : { clusterId: CLUSTER, secret: world.secret, authority }
     },
     others,
     eager,
+    pin: (clusterId, pem) => void world.pinned.push(`${clusterId} ${pem}`),
     kept,
     wallMs: () => world.nowMs,
   })
@@ -158,4 +166,25 @@ t.test('a user logs in once for many statements, and again when he has to', asyn
   t.type(await credentials.token(CLUSTER), 'string', 'where the secret is not to be read')
   t.type(await credentials.token(CLUSTER), 'string')
   t.equal(world.reads, 1, 'which is asked once')
+})
+
+t.test('an administrator’s token goes to who shows the authority beside the secret', async (t) => {
+  const { world, seen } = operator()
+  t.match(await seen(), { principal: { kind: 'administrator' } })
+  t.same(world.pinned[0], `${CLUSTER} PEM`, 'pinned before it is handed out')
+  t.equal(await operator({ authority: null }).seen(), null, 'where there is none nobody gets one')
+  const directory = testdirOf(t)
+  const kept = new TokenFile(directory)
+  await operator({ kept }).seen()
+  const later = operator({ secret: null, kept })
+  t.match(await later.seen(), { principal: { kind: 'administrator' } })
+  t.same(later.world.pinned, [`${CLUSTER} PEM`], 'one that was kept, too')
+})
+
+t.test('whoever refuses a token does not decide how long the next one lives', async (t) => {
+  const { world, credentials, seen } = operator()
+  await seen()
+  const inYears = world.nowMs + 10 * 365 * 86_400_000
+  await credentials.renew(REFUSED, CLUSTER, never, inYears)
+  t.equal(await seen(world.nowMs + 26 * 3_600_000), 'ended')
 })

@@ -2,8 +2,11 @@
 
 import t from 'tap'
 import { administrator } from '../../../lib/access/index.ts'
+import type { CatalogState } from '../../../lib/catalog/index.ts'
 import type { QueryStatus } from '../../../lib/contract/index.ts'
+import { askedOf } from '../../../lib/master/queries/run/asked.ts'
 import { successOf } from '../../../lib/master/queries/run/write-end.ts'
+import { bindNames } from '../../../lib/master/queries/statements/names.ts'
 import { settle } from '../../support/hand-clock.ts'
 import { ID, manifestOf, reportOf, type Seat, Terms, workerAt } from '../../support/query-terms.ts'
 import { until } from '../../support/until.ts'
@@ -149,4 +152,24 @@ t.test('the end of a change that the last active had recorded and not told is to
     ...{ queryId: write.queryId, is: 'insert', from: FROM, tables: ['default.t'] },
     ...{ outcome: 'succeeded', rows: 3, term: 2 },
   })
+})
+
+t.test('a text whose words would be looked for everywhere holds nobody up', (t) => {
+  let looked = 0
+  const state = {
+    nextTableId: 1,
+    database: (name: string) => (/^d\d{1,3}$/.test(name) ? { name, createdAt: 'then' } : null),
+    find: () => {
+      looked += 1
+      return null
+    },
+  } as unknown as CatalogState
+  const words = Array.from({ length: 44_000 }, (_, i) => `d${i}`).join(',')
+  t.throws(() => bindNames(state, `SELECT ${words} FROM`, 'd0'), { name: 'SqlError' })
+  t.equal(looked, 0)
+  const asked = { sql: `SELECT ${words} FROM`, database: 'd0', from: null }
+  t.same(askedOf(null, asked, state).tables, [])
+  t.same(bindNames(state, `${"'".repeat(200_000)}`, 'd0').tables, [])
+  t.ok(looked < 500_000, `${looked} look-ups`)
+  t.end()
 })

@@ -561,7 +561,15 @@ t.test('whoever asks once hears no old news, and waits for nobody who is silent'
     queries: { newest: () => answer(), workers: () => [] } as unknown as QueryServices,
     metrics: () => ({}) as MetricsFacts,
     config: () => ({ confDir: '', settings: [] }),
-    ...{ listed: () => [], names: () => [], secret: () => 's', timing, clock, wallMs: clock.nowMs },
+    ...{
+      listed: () => [],
+      names: () => [],
+      secret: () => 's',
+      authority: () => null,
+      timing,
+      clock,
+      wallMs: clock.nowMs,
+    },
   })
   t.equal((await web.cluster()).queryCounts, null, 'not known yet, which is not zero')
   member.active = peerAt(26001, { state: 'active' })
@@ -594,6 +602,7 @@ t.test('where only the active knows the queries a backup shows what he tells', a
   member.view = () => ({ ...view, self: { ...view.self, addresses } })
   const refused = new RpcError('NOT_ACTIVE', 'only the active knows', { active: active.client })
   const web = new MasterWeb({
+    authority: () => null,
     ...{ self: 'localhost:26001', joined: () => member, isJoined: () => true },
     own: () => ({
       ...{ serving: false, term: 1, pid: 1, clusterId: FAKE_CLUSTER },

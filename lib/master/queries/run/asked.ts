@@ -9,7 +9,7 @@
 import type { Audit } from '../../../base/audit.ts'
 import type { CatalogState } from '../../../catalog/index.ts'
 import type { QueryRecord } from '../../../contract/index.ts'
-import type { Statement, TableName } from '../../../sql/index.ts'
+import { SqlError, type Statement, type TableName } from '../../../sql/index.ts'
 import { bindNames } from '../statements/names.ts'
 
 export interface Asked {
@@ -25,6 +25,8 @@ export interface Asked {
 
 /** More are not told. */
 const MOST_TABLES = 1000
+/** A path may be as long as a statement. */
+const LONGEST_TARGET = 300
 
 /** What that statement names; null: it could not be parsed. */
 export function askedOf(
@@ -32,7 +34,7 @@ export function askedOf(
   { sql, database, from }: { sql: string; database: string; from: string | null },
   state: CatalogState,
 ): Asked {
-  const bound = bindNames(state, sql, database).tables
+  const bound = boundIn(state, sql, database)
   const own = statement === null ? [] : tablesOf(statement)
   const named = own.map((one) => ({ database: one.database ?? database, name: one.name }))
   const tables = new Set([...bound, ...named].map((one) => `${one.database}.${one.name}`))
@@ -40,7 +42,21 @@ export function askedOf(
     from,
     is: statement?.is ?? null,
     tables: [...tables].sort().slice(0, MOST_TABLES),
-    target: statement === null ? null : targetOf(statement),
+    target: statement === null ? null : (targetOf(statement)?.slice(0, LONGEST_TARGET) ?? null),
+  }
+}
+
+/** None for a text that would hold this master up: it is refused, or its worker reads it. */
+function boundIn(
+  state: CatalogState,
+  sql: string,
+  database: string,
+): readonly { readonly database: string; readonly name: string }[] {
+  try {
+    return bindNames(state, sql, database).tables
+  } catch (error) {
+    if (error instanceof SqlError) return []
+    throw error
   }
 }
 

@@ -21,12 +21,20 @@ import type { BoundNames } from '../../../contract/index.ts'
 import type { Place, TableName } from '../../../sql/index.ts'
 import { SqlError } from '../../../sql/index.ts'
 
+/** Each word is looked for in each database that is named: so much is done while nobody else is served. */
+const MOST_LOOK_UPS = 500_000
+
+/** Throws SqlError for a text that would take too long. */
 export function bindNames(state: CatalogState, sql: string, current: string): BoundNames {
   const words = wordsOf(sql)
   const databases = [...new Set([current, ...words])]
     .map((name) => state.database(name))
     .filter((one) => one !== null)
     .map(({ name, createdAt }) => ({ name, createdAt }))
+  if (databases.length * words.size > MOST_LOOK_UPS) {
+    const text = `${databases.length} of the statement's ${words.size} words are databases: name fewer of them in one statement`
+    throw new SqlError(text, null)
+  }
   const tables = databases.flatMap(({ name: database }) =>
     [...words].flatMap((name) => {
       const table = state.find(database, name)
@@ -92,13 +100,18 @@ function wordsOf(sql: string): Set<string> {
 
 const PLAIN = /[^\s.,;()[\]{}"'+\-*/<>=~!@#%^&|`?:]+/g
 const LONGEST_NAME = 128
+/** No name has more of them, and a text may be nothing else. */
+const MOST_DOUBLED = 16
 
 /** Without its quotes; null where none ends in time. */
 function quotedAt(sql: string, start: number, quote: string): string | null {
   let name = ''
+  let doubled = 0
   for (let at = start + 1; at < sql.length && name.length <= LONGEST_NAME; at++) {
     if (sql[at] !== quote) name += sql[at]
     else if (sql[at + 1] === quote) {
+      doubled += 1
+      if (doubled > MOST_DOUBLED) return null
       name += quote
       at += 1
     } else return name
