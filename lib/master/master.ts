@@ -7,6 +7,7 @@
  * The election says when to move (`Member`); this file opens and closes what belongs to a term, and tells the others.
  * All ports are open from the start and on backups too: what only the active may do is refused there by the gate.
  */
+
 import type { FastifyInstance } from 'fastify'
 import { within } from '../base/time.ts'
 import type { MasterStatus } from '../contract/index.ts'
@@ -162,15 +163,16 @@ export class Master {
   async start(): Promise<void> {
     await this.#open()
     try {
-      // Loaded while the election starts. So is the parser of statements: made with the first of them, it would hold up
-      // everything else of a new active.
+      // Loaded while the election starts; the parser, made with the first statement, would hold up a new active.
       const [joined, callers] = await Promise.all([
         this.#options.join(this.#service(), this.#options.onFailure),
         loadCallers(),
         import('../sql/index.ts').then(({ prepareParser }) => prepareParser()),
       ])
       this.#joinedAs(joined, callers)
+      this.#guard.certificate = await this.#options.certify(joined.clusterId)
     } catch (error) {
+      await this.#member?.stop('its start has failed')
       await this.#close()
       throw error
     }

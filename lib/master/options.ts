@@ -4,7 +4,7 @@ import type { Audit } from '../base/audit.ts'
 import type { Log } from '../base/log.ts'
 import type { Clock } from '../base/time.ts'
 import type { Addresses, Member, Service, Timing } from '../ha/index.ts'
-import type { Authentication, Bind, Membership } from '../serve/index.ts'
+import type { Authentication, Bind, Certificate, Membership } from '../serve/index.ts'
 import type { ConfigDocument, WebRules } from '../web/view.ts'
 import type { NetworkOptions } from './network/network.ts'
 import type { QueryOptions } from './queries/options.ts'
@@ -16,6 +16,8 @@ export interface MasterOptions {
   /** To each port. */
   readonly connectionsPerAddress: number
   /** Takes part in the election for `service`. `onFailure` is called when it can't go on later. */
+  /** What is shown to people's programs, which know this cluster by it. Rejects with an Error that names the file. */
+  readonly certify: (clusterId: string) => Promise<Certificate>
   readonly join: (
     service: Service,
     onFailure: (error: Error) => void,

@@ -113,7 +113,7 @@ export class Guard {
 
   /** Until it is called nobody gets in: UNAVAILABLE. */
   join({ clusterId, secret, certificate }: Membership): void {
-    this.certificate = certificate ?? null
+    if (certificate !== undefined) this.certificate = certificate
     const same = this.#joined?.clusterId === clusterId && this.#joined.secret === secret
     if (same) return
     const key = clusterKey(clusterId, secret)

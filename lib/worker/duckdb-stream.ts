@@ -13,6 +13,22 @@ export interface EngineColumn {
   readonly type: string
 }
 
+/** Whoever reads a type's text takes it apart, and is held up by a long one. */
+const LONGEST_TYPE_CHARS = 32 * 1024
+const LONGEST_COLUMNS_CHARS = 1024 * 1024
+
+/** Throws EngineError for columns whose names and types nobody can be told. */
+export function toldColumns(columns: readonly EngineColumn[]): readonly EngineColumn[] {
+  let chars = 0
+  for (const { name, type } of columns) {
+    chars += name.length + type.length
+    if (type.length <= LONGEST_TYPE_CHARS && chars <= LONGEST_COLUMNS_CHARS) continue
+    const text = `the type of column ${name.slice(0, 100)} is too long: ${type.length} characters, of ${LONGEST_TYPE_CHARS} at most, and ${LONGEST_COLUMNS_CHARS} for all names and types`
+    throw new EngineError('statement', text, null)
+  }
+  return columns
+}
+
 interface StreamCalls {
   /** Makes the call, and tells its errors as EngineErrors. */
   readonly call: (call: () => Promise<DuckDBDataChunk | null>) => Promise<DuckDBDataChunk | null>
@@ -30,9 +46,9 @@ export class EngineStream {
     this.#result = result
     this.#calls = calls
     const types = result.columnTypes()
-    this.columns = result
-      .columnNames()
-      .map((name, i) => ({ name, type: String(types[i]?.toString()) }))
+    this.columns = toldColumns(
+      result.columnNames().map((name, i) => ({ name, type: String(types[i]?.toString()) })),
+    )
   }
 
   /** Returns the next rows, each one a JSON array as text; null at the end. Rejects with EngineError. */

@@ -17,7 +17,7 @@
 import { type DuckDBConnection, DuckDBInstance, DuckDBTimestampTZValue } from '@duckdb/node-api'
 import { systemClock } from '../base/time.ts'
 import { EngineError, engineError, interrupted } from './duckdb-errors.ts'
-import { ChunkRows, type EngineColumn, EngineStream } from './duckdb-stream.ts'
+import { ChunkRows, type EngineColumn, EngineStream, toldColumns } from './duckdb-stream.ts'
 import type { Reach } from './reach.ts'
 import { inPattern, sqlName, sqlText } from './sql-text.ts'
 
@@ -233,10 +233,11 @@ export class EngineConnection {
   async describe(sql: string): Promise<EngineColumn[]> {
     const prepared = await this.#call(() => this.#connection.prepare(sql))
     try {
-      return Array.from({ length: prepared.columnCount }, (_, i) => ({
+      const columns = Array.from({ length: prepared.columnCount }, (_, i) => ({
         name: prepared.columnName(i),
         type: String(prepared.columnType(i)),
       }))
+      return [...toldColumns(columns)]
     } finally {
       prepared.destroySync()
     }

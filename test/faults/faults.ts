@@ -1762,8 +1762,8 @@ export const FAULTS: readonly Fault[] = [
     edits: [
       {
         file: 'build/lib/client/credentials.js',
-        find: 'if (known === null || known.clusterId !== clusterId)',
-        replace: 'if (known === null)',
+        find: 'known.clusterId !== clusterId || known.authority === null)',
+        replace: 'known.authority === null)',
       },
     ],
     tests: ['unit/client/credentials.test.js'],

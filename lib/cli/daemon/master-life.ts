@@ -1,7 +1,6 @@
 /** One master's life in its process: joins configuration, HA library, daemon and master, which don't know each other. */
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { messageOf } from '../../base/failures.ts'
 import { systemClock } from '../../base/time.ts'
 import { sharedDirectory } from '../../catalog/index.ts'
 import {
@@ -58,8 +57,6 @@ const BIND_KEYS = {
   catalog: 'tajo.catalog.client-rpc.address',
   infoHttp: 'tajo.master.info-http.address',
 } as const
-
-type Joined = Awaited<ReturnType<MasterOptions['join']>>
 
 export class MasterLife implements DaemonLife {
   readonly #plan: MasterPlan
@@ -192,6 +189,7 @@ export class MasterLife implements DaemonLife {
       connectionsPerAddress: this.#plan.conf.get('tajo.connections.per-address'),
       binds: this.#binds(),
       join: this.#join(ha),
+      certify: (clusterId) => this.#certify(clusterId),
       authentication: this.#conf.get('tajo.security.authentication'),
       beatMs: 2 * timing.renewMs,
       silenceMs: timing.monitorMs,
@@ -300,8 +298,12 @@ export class MasterLife implements DaemonLife {
     const single = this.#single
     if (ha !== null) return this.#election(ha)
     if (single === null) throw new Error('a master without high availability is a single one')
-    return async (service, onFailure) =>
-      this.#certified(await single.join(service, onFailure), single.haDirectory)
+    return (service, onFailure) => single.join(service, onFailure)
+  }
+
+  #certify(clusterId: string): ReturnType<MasterOptions['certify']> {
+    const haDirectory = join(this.#plan.conf.get('tajo.rootdir'), 'system', 'ha')
+    return daemonCertificate(haDirectory, clusterId, this.#names())
   }
 
   #election(ha: HaPlan): MasterOptions['join'] {
@@ -328,25 +330,7 @@ export class MasterLife implements DaemonLife {
       const us = { self: this.#self(), clusterId: formerId }
       const listed = this.#listed()
       const options = { ...ha, ...known, ...us, listed, log: this.#log.log }
-      const joined = await joinElection(
-        { ...options, service: { ...service, activate } },
-        onFailure,
-      )
-      return this.#certified(joined, ha.directory)
-    }
-  }
-
-  /** Rejects with an Error that names the file, and leaves the election then. */
-  async #certified(joined: Joined, haDirectory: string): Promise<Joined> {
-    try {
-      const names = this.#names()
-      return {
-        ...joined,
-        certificate: await daemonCertificate(haDirectory, joined.clusterId, names),
-      }
-    } catch (error) {
-      await joined.member.stop(`it has no certificate: ${messageOf(error)}`)
-      throw error
+      return joinElection({ ...options, service: { ...service, activate } }, onFailure)
     }
   }
 

@@ -17,6 +17,7 @@ import { EmbeddedActionsParser } from '../../../lib/sql/chevrotain.ts'
 import { parseStatement } from '../../../lib/sql/index.ts'
 import { escapeHtml, statusPage } from '../../../lib/web/status-page.ts'
 import { inWords } from '../../../lib/web/term-words.ts'
+import { testCertificate } from '../../support/certificate.ts'
 import { addressesAt, FakeMember, peerAt } from '../../support/fake-member.ts'
 import { freePortRow } from '../../support/free-ports.ts'
 import { askKeyed } from '../../support/keyed.ts'
@@ -50,6 +51,7 @@ function masterAt(
   const master = new Master({
     address: addresses.umbilical,
     connectionsPerAddress: 1000,
+    certify: testCertificate,
     binds: {
       umbilical: bind('tajo.master.umbilical-rpc.address', 0),
       clientRpc: bind('tajo.master.client-rpc.address', 1),

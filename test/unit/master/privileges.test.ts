@@ -92,6 +92,25 @@ class Cluster {
     }
   }
 
+  /** As lists tell it: what he does not see is not counted. */
+  async listed(who: Principal, asked: { search?: string; after?: string; limit?: number } = {}) {
+    const { tables } = catalogService(this.seat.catalog, this.#terms.clock)
+    const caller = who.kind === 'user' ? { principal: who, mark: null, endMs: 0 } : null
+    const answer = await tables(
+      { database: 'sales', ...asked },
+      { from: 'test', pass: null, caller },
+    )
+    return { names: answer.tables.map(({ name }) => name), total: answer.total }
+  }
+
+  /** Where the files of a table have to be. */
+  async confinement(name: string): Promise<unknown> {
+    const { resolve } = catalogService(this.seat.catalog, this.#terms.clock)
+    const asked = { tables: [{ database: 'sales', name }] }
+    const { confined = [] } = await resolve(asked, { from: 'test', pass: null, caller: null })
+    return confined[0] ?? null
+  }
+
   /** The worker has done the task that it was given last. */
   async finish(): Promise<void> {
     const task = this.seat.calls.ran.at(-1)?.task
@@ -368,3 +387,28 @@ t.test('what is revoked was granted', async (t) => {
     /user nobody does not exist/,
   )
 })
+
+t.test('lists count only what one sees', async (t) => {
+  const cluster = await Cluster.open(t)
+  await cluster.done(ADMIN, 'GRANT SELECT ON TABLE sales.orders TO ann')
+  t.same(await cluster.listed(ADMIN), { names: ['orders', 'other'], total: 2 })
+  t.same(await cluster.listed(ANN), { names: ['orders'], total: 1 })
+  t.same(await cluster.listed(ANN, { search: 'other' }), { names: [], total: 0 })
+  t.same(await cluster.listed(ANN, { after: 'n', limit: 1 }), { names: ['orders'], total: 1 })
+})
+
+t.test(
+  'the files of a user’s table are where he may name them, of a managed one too',
+  async (t) => {
+    const cluster = await Cluster.open(t)
+    await cluster.done(ADMIN, 'GRANT CREATE ON DATABASE sales TO ann')
+    await cluster.done(ADMIN, `GRANT LOCATION '${cluster.allowed}/in' TO ann`)
+    await cluster.done(ANN, 'CREATE TABLE mine (a INT4)')
+    t.match(await cluster.confinement('mine'), { owner: 'ann', within: [/mine/, /allowed\/in$/] })
+    t.equal(
+      await cluster.confinement('orders'),
+      null,
+      'of the administrator’s nobody knows a limit',
+    )
+  },
+)

@@ -93,3 +93,11 @@ t.test(
     t.same(warehouse.logged, [], 'its engine has heard it, and was not ended for it')
   },
 )
+
+t.test('a type whose text is too long is an error of the statement', async (t) => {
+  const fields = Array.from({ length: 5000 }, (_, i) => `'field number ${i}': 1`).join(', ')
+  t.match(await warehouse.query(`SELECT {${fields}} AS wide`), {
+    kind: 'user',
+    message: /^the type of column wide is too long: \d+ characters, of 32768 at most/,
+  })
+})

@@ -161,7 +161,8 @@ export function catalogService(catalog: CatalogPort, clock: Clock): CatalogReads
     databases: (_asked, { caller }) => ({ databases: shown(caller).databaseNames() }),
     tables: async (asked, { caller }) => {
       const state = shown(caller)
-      const { names, total } = await chosen(state, asked)
+      const sees = caller?.principal.kind === 'user' ? state : null
+      const { names, total } = await chosen(state, asked, sees)
       const tables: TableSummary[] = []
       await inSlices(names, (name) => {
         const table = state.find(asked.database, name)
@@ -203,13 +204,18 @@ function whyNotRead(state: CatalogState, principal: Principal, table: Table | nu
   return whys.find((why) => why !== null) ?? null
 }
 
-/** Rejects RpcError BAD_REQUEST where there is no such database. */
+/**
+ * Rejects RpcError BAD_REQUEST where there is no such database. `sees`: as whoever asks does, where that is not all; what he
+ * does not see is not counted either. Null: all.
+ */
 async function chosen(
   state: CatalogState,
   { database, names, search, after, offset = 0, limit }: Parameters<CatalogReads['tables']>[0],
+  sees: CatalogState | null,
 ): Promise<{ names: readonly string[]; total: number }> {
-  const all = await sortedNames(state, database)
-  if (all === null) throw new RpcError('BAD_REQUEST', `database ${database} does not exist`)
+  const sorted = await sortedNames(state, database)
+  if (sorted === null) throw new RpcError('BAD_REQUEST', `database ${database} does not exist`)
+  const all = sees === null ? sorted : await namesSeen(sorted, (name) => sees.find(database, name))
   const part = (found: readonly string[], first: number) => {
     const from = first + offset
     const to = limit === undefined ? found.length : from + limit
@@ -227,6 +233,17 @@ async function chosen(
     if (names === undefined || state.find(database, name) !== null) found.push(name)
   })
   return part(found, 0)
+}
+
+async function namesSeen(
+  sorted: readonly string[],
+  find: (name: string) => Table | null,
+): Promise<readonly string[]> {
+  const seen: string[] = []
+  await inSlices(sorted, (name) => {
+    if (find(name) !== null) seen.push(name)
+  })
+  return seen
 }
 
 /** One that counts as a table's, there or further down; false where nothing is there. */

@@ -81,13 +81,17 @@ const placesOf = (state: CatalogState, owner: string): Confinement => ({
   within: grantsOf(state, owner).flatMap((one) => (one.on === 'location' ? [one.path] : [])),
 })
 
-/** Where the files of a user's external table have to be, since he may have put links among them; null: wherever they are. */
+/**
+ * Where the files of a user's table have to be, since he may have put links among them, and partitions of a managed one into
+ * directories of his; null: wherever they are.
+ */
 export function confinementOf(
   state: CatalogState,
   { kind, owner, location }: Table,
 ): Confinement | null {
-  if (kind !== 'external' || owner === undefined) return null
+  if (owner === undefined) return null
   const { within } = placesOf(state, owner)
+  if (kind !== 'external') return { owner, within: [location, ...within] }
   // With none left, nobody but the administrator reads it.
   return { owner, within: within.length > 0 ? within : [location] }
 }
