@@ -6,7 +6,6 @@ import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import {
   type ClusterKnowledge,
-  type KnownAuthorities,
   type MasterAddress,
   sayings,
   TajoClient,
@@ -48,12 +47,13 @@ export async function connect(context: CommandContext, options: TsqlOptions): Pr
   const list = named
     ? { masters: [namedMaster(conf, options)], warnings: [] }
     : await configuredMasters(conf, context.confDir)
+  const trusted = authorities(context, conf)
   let toldMs = Number.NEGATIVE_INFINITY
   const client = new TajoClient({
     masters: list.masters,
     ...(named || !conf.get('tajo.master.ha.enable') ? {} : { findMore: () => members(conf) }),
-    cluster: knowledge(context, conf, { masters: list.masters, named }),
-    authorities: authorities(context, conf),
+    cluster: preparing(knowledge(context, conf, { masters: list.masters, named }), trusted),
+    authorities: trusted,
     session: { user: options.user ?? userName(context.env) },
     ...logIn(context, conf, { masters: list.masters, options }),
     retry: {
@@ -144,7 +144,19 @@ function knowledge(
   })
 }
 
-function authorities({ env, output }: CommandContext, conf: Configuration): KnownAuthorities {
+/** What the directory tells is known before a master is asked, whose answer has to come in time. */
+const preparing = (
+  known: ClusterKnowledge,
+  trusted: Pick<AuthoritiesOfUser, 'prepare'>,
+): ClusterKnowledge => ({
+  ...known,
+  expected: async () => {
+    const [expected] = await Promise.all([known.expected(), trusted.prepare()])
+    return expected
+  },
+})
+
+function authorities({ env, output }: CommandContext, conf: Configuration): AuthoritiesOfUser {
   return new AuthoritiesOfUser({
     home: env.HOME || homedir(),
     inDirectory: async () => {

@@ -36,6 +36,17 @@ export class AuthoritiesOfUser implements KnownAuthorities {
     this.path = join(options.home, '.tajo', 'known_clusters')
   }
 
+  /** Asks the directory beforehand where nothing is written at all. Never rejects: whoever asks then is told. */
+  async prepare(): Promise<void> {
+    const isWritten = await this.#text().then(
+      (text) => text !== '',
+      () => true,
+    )
+    if (isWritten) return
+    this.#directory ??= this.#options.inDirectory()
+    await this.#directory
+  }
+
   async authorityOf(clusterId: string): Promise<string | null> {
     const found =
       this.#found.get(clusterId) ??
