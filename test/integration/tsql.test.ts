@@ -1,6 +1,7 @@
 /** tsql as a program: what scripts rely on, and a person at a terminal. The cluster is scripted (fake-queries.ts). */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import {
@@ -15,6 +16,11 @@ import { closed, start } from '../support/processes.ts'
 import { type Ran, run } from '../support/run.ts'
 import { testdirOf } from '../support/testdir.ts'
 import { until } from '../support/until.ts'
+
+/** What tsql remembers of these clusters, which are called alike in each run, is nobody else's. */
+const home = mkdtempSync(join(tmpdir(), 'tajo-tsql-'))
+process.env.HOME = home
+t.teardown(() => rmSync(home, { recursive: true, force: true }))
 
 const TSQL = [process.execPath, join(HOME, 'bin/tsql')]
 const ROWS = 5000
