@@ -50,6 +50,9 @@ async function drafted(directory: string, name: string, text: string): Promise<s
     await writeFile(draft, `${text}\n`, { flag: 'wx', mode: 0o600 })
   } catch (error) {
     await rm(draft, { force: true })
+    // Told by the name that is meant: another one each time would be news each time.
+    if (error instanceof Error)
+      error.message = error.message.replaceAll(draft, join(directory, name))
     throw error
   }
   return draft

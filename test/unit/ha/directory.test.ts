@@ -324,7 +324,7 @@ t.test('joining: another catalog is refused with both named', async (t) => {
 
 t.test('joining: a newer format, a foreign file, a torn file, a torn secret', async (t) => {
   for (const [name, text, message] of [
-    ['cluster.json', '{"format":99}\n', /format version 99, this software knows up to 3/],
+    ['cluster.json', '{"format":99}\n', /format version 99, this software knows up to 4/],
     ['cluster.json', 'hello\n', /torn or foreign/],
     ['cluster.json', '', /torn or foreign/],
     ['secret', 'short\n', /torn or foreign \(5 characters\)/],
@@ -400,7 +400,7 @@ t.test('format: never lowers the epoch, refuses living masters and newer version
   })
   t.match(await formatDirectory(path, options), { epoch: 4 })
 
-  const newer = t.testdir({ 'cluster.json': '{"format":4}\n' })
+  const newer = t.testdir({ 'cluster.json': '{"format":5}\n' })
   await t.rejects(formatDirectory(newer, options), { code: 'BAD_DIRECTORY' })
   await t.rejects(formatDirectory(`${newer}/nowhere`, options), { message: /does not exist/ })
 })
